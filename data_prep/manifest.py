@@ -1,0 +1,120 @@
+"""What a prepared directory says about itself: `manifest.json`, the TFDS metadata, and the summary on the screen."""
+
+import collections
+import contextlib
+import io
+import os
+import platform
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import PIL
+
+import tfcyclegan
+from tfcyclegan import files
+from tfcyclegan.data import records
+from tfcyclegan.errors import RunError
+
+FILE = "manifest.json"
+TFDS_FILES = ("features.json", "dataset_info.json")
+
+
+def make(
+    *, name: str, command: str, request: Mapping[str, Any], max_bad: int, notes: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> dict[str, Any]:
+    """The manifest's content.
+
+    Args:
+        name: the data set's name.
+        command: what made it.
+        request: all that decided its content.
+        max_bad: how many bad pictures were allowed.
+        notes: by split, what was noted of each shard: file, records, bytes, sha256, bad, notes.
+    """
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    splits = {
+        split: {
+            "records": sum(shard["records"] for shard in shards),
+            "bytes": sum(shard["bytes"] for shard in shards),
+            "quarantined": sum(len(shard["bad"]) for shard in shards),
+            "shards": [{key: shard[key] for key in ("file", "records", "bytes", "sha256")} for shard in shards],
+        }
+        for split, shards in notes.items()
+    }
+    conversions: collections.Counter[str] = collections.Counter()
+    for shards in notes.values():
+        for shard in shards:
+            conversions.update(shard["notes"])
+    return {
+        "name": name,
+        "fingerprint": files.sha256_of_json({split: [shard["sha256"] for shard in shards] for split, shards in notes.items()}),
+        "command": command,
+        "request": request,
+        "max_bad": max_bad,
+        "splits": splits,
+        "conversions": dict(sorted(conversions.items())),
+        "versions": {
+            "tfcyclegan": tfcyclegan.__version__,
+            "python": platform.python_version(),
+            "pillow": PIL.__version__,
+            "tensorflow": tf.__version__,
+            "tensorflow_datasets": tfds.__version__,
+        },
+    }
+
+
+def counts(made: Mapping[str, Any]) -> str:
+    """One line with the number of pictures of each split."""
+    return ", ".join(f"{name} {split['records']}" for name, split in made["splits"].items()) + " pictures"
+
+
+def summary(made: Mapping[str, Any]) -> list[str]:
+    """What to tell at the end of a run, a line each."""
+    shards = [shard for split in made["splits"].values() for shard in split["shards"]]
+    lines = [f"{counts(made)} in {len(shards)} shards, {sum(shard['bytes'] for shard in shards) / 1e6:.1f} MB"]
+    lines += [f"{count} {'picture was' if count == 1 else 'pictures were'} {what}" for what, count in made["conversions"].items()]
+    quarantined = sum(split["quarantined"] for split in made["splits"].values())
+    if quarantined:
+        lines.append(f"{quarantined} bad {'picture' if quarantined == 1 else 'pictures'} left out, listed in quarantine.jsonl")
+    return lines
+
+
+def printable(filename: str) -> str:
+    """A file's name that any terminal takes, whatever bytes it is made of, on one line."""
+    return filename.encode("utf-8", "backslashreplace").decode().replace("\n", "\\n").replace("\r", "\\r")
+
+
+def write_tfds_metadata(output_dir: Path, staging: Path, made: Mapping[str, Any]) -> None:
+    """Reads every record once, holds the counts against the manifest's, and writes TFDS_FILES whole.
+
+    Raises:
+        RunError: a shard is damaged or has other records than were written.
+    """
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.naming import ShardedFileTemplate
+
+    # TFDS writes its files in place, so they are made beside links to the shards and then moved
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    for split in made["splits"].values():
+        for shard in split["shards"]:
+            (staging / shard["file"]).symlink_to((output_dir / shard["file"]).resolve())
+    template = ShardedFileTemplate(data_dir=staging, dataset_name=made["name"], filetype_suffix="tfrecord")
+    try:
+        # it prints what it detects, and has a progress bar that cannot be turned off
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            infos = tfds.folder_dataset.compute_split_info(filename_template=template)
+            tfds.folder_dataset.write_metadata(data_dir=staging, features=records.features(), split_infos=infos, check_data=True)
+    except tf.errors.OpError as error:
+        raise RunError(f"{output_dir}: a shard is damaged ({error.message}); remove the directory and prepare again") from error
+    found = {info.name: list(info.shard_lengths) for info in infos}
+    written = {name: [shard["records"] for shard in split["shards"]] for name, split in made["splits"].items()}
+    if found != written:
+        raise RunError(f"{output_dir}: the shards hold {found} records, {written} were written; remove the directory and prepare again")
+    for name in TFDS_FILES:
+        os.replace(staging / name, output_dir / name)

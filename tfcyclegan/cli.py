@@ -1,0 +1,94 @@
+"""The command `tfcyclegan`: finds the command's module, parses its flags, runs it, and turns errors into exit codes."""
+
+import difflib
+import errno
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tfcyclegan import flags
+from tfcyclegan.config import Options
+from tfcyclegan.errors import RunError, Stopped, UserError
+
+COMMANDS = {
+    "train": "train two translators between two folders of pictures",
+    "translate": "translate pictures with a trained run or an exported model",
+    "evaluate": "score translated test pictures, beside controls",
+    "export": "write a run's generator as SavedModel and TFLite",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of the console script; returns the exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("--help", "-h", "help"):
+        print(_overview())
+        return 0
+    if arguments[0] == "--version":
+        from tfcyclegan import __version__
+
+        print(f"tfcyclegan {__version__}")
+        return 0
+    name = arguments[0]
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS, n=1)
+        mend = f"did you mean {close[0]}?" if close else f"commands are {', '.join(COMMANDS)}"
+        print(f"tfcyclegan: {name!r}: no such command; {mend}", file=sys.stderr)
+        return 2
+    module = importlib.import_module(f"tfcyclegan.commands.{name}")
+    return run_command(f"tfcyclegan {name}", COMMANDS[name], module.EXAMPLES, module.Config, module.run, arguments[1:])
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items()]
+    return "\n".join(["usage: tfcyclegan COMMAND [--flags]", "", *lines, "", "tfcyclegan COMMAND --help lists the flags of a command."])
+
+
+def run_command(
+    name: str,
+    summary: str,
+    examples: str,
+    config_class: type[Options],
+    run: Callable[[Any], None],
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Parses `arguments` into `config_class`, calls `run` with it and returns the exit code.
+
+    Exit codes: 0 done; 1 the run failed; 2 the request was wrong; 130 interrupted. Also used by `data_prep` scripts.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up chatter is nothing a user can act on
+    try:
+        if flags.asks_for_help(arguments):
+            print(flags.help_text(name, summary, examples, config_class), end="")
+            return 0
+        run(flags.parse(config_class, arguments))
+    except UserError as error:
+        return _fail(name, error, 2)
+    except RunError as error:
+        return _fail(name, error, 1)
+    except Stopped as stopped:
+        return _fail(name, stopped, stopped.exit_code)
+    except KeyboardInterrupt:
+        return _fail(name, "interrupted; the same command goes on from what is finished", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT, errno.EFBIG):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(name, f"{where}{error.strerror}; make room or choose another directory, then give the same command again", 1)
+    return 0
+
+
+def _fail(name: str, message: object, code: int) -> int:
+    print(f"{name}: {' '.join(str(message).split())}", file=sys.stderr, flush=True)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

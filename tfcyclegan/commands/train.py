@@ -1,0 +1,23 @@
+"""`tfcyclegan train`."""
+
+from pathlib import Path
+
+from tfcyclegan import files, flags
+from tfcyclegan.config import TrainConfig
+from tfcyclegan.progress import say
+
+Config = TrainConfig
+EXAMPLES = """
+    tfcyclegan train --flagfile configs/satellite2map.cfg
+    tfcyclegan train --data_dir=data/mine --run_dir=runs/mine --load_size=143 --crop_size=128 --residual_blocks=6
+    (the same command again resumes)
+"""
+
+
+def run(config: TrainConfig) -> None:
+    from tfcyclegan.training.trainer import train
+
+    report = train(config)
+    files.write_text(Path(config.run_dir) / "flags.cfg", flags.to_flag_file(config))
+    say(f"report: {report}")
+    say(f"next: tfcyclegan translate --run_dir={config.run_dir} --input=PICTURES --output=translated")

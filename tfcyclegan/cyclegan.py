@@ -1,0 +1,248 @@
+"""The CycleGAN as a `keras.Model`: two generators, two discriminators, two optimizers and the training step.
+
+| here     | paper | official program |
+| -------- | ----- | ---------------- |
+| gen_ab   | G     | G_A              |
+| gen_ba   | F     | G_B              |
+| disc_a   | D_X   | D_B              |
+| disc_b   | D_Y   | D_A              |
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfcyclegan.adam import Adam
+from tfcyclegan.errors import UserError
+from tfcyclegan.image_pool import ImagePool
+from tfcyclegan.losses import GAN_MODES, absolute_error, at_least_float32, discriminator_accuracy, discriminator_loss, generator_loss
+from tfcyclegan.networks import Discriminator, Generator
+
+UPDATE_ORDERS = ("generators_first", "discriminators_first")
+# What a step reports, in this order. Losses carry their weights.
+LOSSES = ("gan_ab", "gan_ba", "cycle_a", "cycle_b", "identity_a", "identity_b", "disc_a", "disc_b")
+REPORTED = (*LOSSES, "accuracy_disc_a", "accuracy_disc_b", "skipped")
+
+# (step, domain 0 = a or 1 = b, replica, batch size) -> uniform draws [B] and slots [B] of `ImagePool.query`.
+PoolDraws = Callable[[tf.Tensor, int, tf.Tensor, int], tuple[tf.Tensor, tf.Tensor]]
+
+
+class CycleGAN(keras.Model):
+    """Two translators trained against two discriminators with cycle consistency (Zhu et al. 2017).
+
+    Args:
+        gen_ab: translates domain a to b.
+        gen_ba: translates domain b to a.
+        disc_a: judges images of domain a.
+        disc_b: judges images of domain b.
+        gan_mode: see `losses.generator_loss`.
+        lambda_a: weight of the cycle a -> b -> a (Eq. 3).
+        lambda_b: weight of the cycle b -> a -> b.
+        lambda_identity: weight of the identity losses, **relative** to `lambda_a` and `lambda_b`; 0 leaves them out.
+        pool_size: images a pool keeps; 0 shows the discriminators each fresh fake.
+        ema_decay: if above 0, `averages.gen_ab` and `averages.gen_ba` follow the generators by a running mean with this decay
+            (at most (1 + step) / (10 + step), so that the first weights are soon forgotten). Not in the paper.
+        update_order: "generators_first" (official) or "discriminators_first" (seed report 2).
+        seed: of the pools' draws.
+        pool_draws: replaces the draws, for replaying another program's.
+
+    Raises:
+        UserError: unknown choice, or identity losses between domains with different channel counts.
+    """
+
+    def __init__(
+        self,
+        gen_ab: Generator,
+        gen_ba: Generator,
+        disc_a: Discriminator,
+        disc_b: Discriminator,
+        *,
+        gan_mode: str = "lsgan",
+        lambda_a: float = 10.0,
+        lambda_b: float = 10.0,
+        lambda_identity: float = 0.5,
+        pool_size: int = 50,
+        ema_decay: float = 0.0,
+        update_order: str = "generators_first",
+        seed: int = 0,
+        pool_draws: PoolDraws | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if gan_mode not in GAN_MODES:
+            raise UserError(f"gan_mode {gan_mode!r}: unknown choice; valid are {', '.join(GAN_MODES)}")
+        if update_order not in UPDATE_ORDERS:
+            raise UserError(f"update_order {update_order!r}: unknown choice; valid are {', '.join(UPDATE_ORDERS)}")
+        if lambda_identity and gen_ab.settings["in_channels"] != gen_ab.settings["out_channels"]:
+            raise UserError("lambda_identity: identity losses need domains of the same number of channels; set --lambda_identity=0")
+        self.gen_ab, self.gen_ba, self.disc_a, self.disc_b = gen_ab, gen_ba, disc_a, disc_b
+        self.gan_mode, self.update_order = gan_mode, update_order
+        self.lambda_a, self.lambda_b, self.lambda_identity = lambda_a, lambda_b, lambda_identity
+        self.pool_size, self.ema_decay, self.seed = pool_size, ema_decay, seed
+        self.averages = tf.train.Checkpoint()
+        if ema_decay:
+            for name, generator in (("gen_ab", gen_ab), ("gen_ba", gen_ba)):
+                average = type(generator).from_config(generator.get_config())
+                average.set_weights(generator.get_weights())
+                setattr(self.averages, name, average)
+        self._pool_draws = pool_draws or self._stateless_draws
+        self.pools_a: list[ImagePool] = []
+        self.pools_b: list[ImagePool] = []
+        self.step = self.add_weight(
+            shape=(), dtype="int64", initializer="zeros", trainable=False, name="step", aggregation="only_first_replica"
+        )
+        self.built = True
+
+    @property
+    def generator_variables(self) -> list[keras.Variable]:
+        return self.gen_ab.trainable_variables + self.gen_ba.trainable_variables
+
+    @property
+    def discriminator_variables(self) -> list[keras.Variable]:
+        return self.disc_a.trainable_variables + self.disc_b.trainable_variables
+
+    def compile(self, generator_optimizer: Adam, discriminator_optimizer: Adam, *, jit_compile: bool = False, **kwargs: Any) -> None:
+        """Takes one optimizer for both generators and one for both discriminators; call it in the strategy's scope."""
+        super().compile(optimizer=None, jit_compile=jit_compile, **kwargs)
+        self.generator_optimizer, self.discriminator_optimizer = generator_optimizer, discriminator_optimizer
+        generator_optimizer.build(self.generator_variables)
+        discriminator_optimizer.build(self.discriminator_variables)
+
+    def make_pools(self, shape_a: Sequence[int], shape_b: Sequence[int]) -> None:
+        """Makes the image pools, one a domain and replica, each on its replica's device. Call it outside of any scope.
+
+        Args:
+            shape_a: (height, width, channels) of the images of domain a.
+            shape_b: the same for b.
+        """
+        if not self.pool_size or self.pools_a:
+            return
+        if tf.distribute.has_strategy():
+            raise UserError("make_pools: call it outside of the strategy's scope, since each replica has pools of its own")
+        if None in (*shape_a, *shape_b):
+            raise UserError("the image pool needs images of one size; crop them, or set --pool_size=0")
+        kind = tf.as_dtype(self.gen_ab.variable_dtype)
+        strategy = self.distribute_strategy
+        for device in strategy.extended.worker_devices if strategy.num_replicas_in_sync > 1 else ("",):
+            with tf.device(device):
+                self.pools_a = [*self.pools_a, ImagePool(self.pool_size, tuple(shape_a), kind)]
+                self.pools_b = [*self.pools_b, ImagePool(self.pool_size, tuple(shape_b), kind)]
+
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """`keras.Model.fit` over a `tf.data.Dataset` of (real_a, real_b) batches; makes the pools first."""
+        spec_a, spec_b = x.element_spec
+        self.make_pools(spec_a.shape[1:], spec_b.shape[1:])
+        return super().fit(x, *args, **kwargs)
+
+    def call(self, real_a: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Translates domain a to b."""
+        return self.gen_ab(real_a, training=training)
+
+    def train_step(self, data: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """One update of all four networks from this replica's share of a batch.
+
+        Args:
+            data: real_a [B, H, W, C] and real_b, in [-1, 1].
+
+        Returns:
+            The values named by `REPORTED`: this replica's weighted losses, accuracies, and 1 in "skipped" if an update was
+            left out because a loss or gradient was not finite.
+        """
+        real_a, real_b = data
+        discriminators_first = self.update_order == "discriminators_first"
+        values: dict[str, tf.Tensor] = {}
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([variable.value for variable in self.generator_variables])
+            fake_b = self.gen_ab(real_a, training=True)
+            fake_a = self.gen_ba(real_b, training=True)
+            if discriminators_first:
+                with tape.stop_recording():
+                    discriminators_moved = self._update_discriminators(real_a, real_b, fake_a, fake_b, values)
+            losses = self._generator_losses(real_a, real_b, fake_a, fake_b)
+            loss = tf.add_n(list(losses.values()))
+            objective = self.generator_optimizer.scale_loss(loss / self._replicas())
+        values |= losses
+        gradients = tape.gradient(objective, [variable.value for variable in self.generator_variables])
+        generators_moved = self.generator_optimizer.apply_if_finite(loss, gradients, self.generator_variables)
+        if not discriminators_first:
+            discriminators_moved = self._update_discriminators(real_a, real_b, fake_a, fake_b, values)
+        values["skipped"] = 1 - tf.cast(generators_moved & discriminators_moved, tf.float32)
+        if self.ema_decay:
+            self._update_averages()
+        self.step.assign_add(1)
+        zero = tf.zeros([])
+        return {name: tf.cast(values.get(name, zero), tf.float64 if loss.dtype == tf.float64 else tf.float32) for name in REPORTED}
+
+    def _generator_losses(self, real_a: tf.Tensor, real_b: tf.Tensor, fake_a: tf.Tensor, fake_b: tf.Tensor) -> dict[str, tf.Tensor]:
+        # Both cycles reach both generators: no gradient is stopped on the way (Eq. 2).
+        losses = {
+            "gan_ab": generator_loss(self.gan_mode, self.disc_b(fake_b, training=True)),
+            "gan_ba": generator_loss(self.gan_mode, self.disc_a(fake_a, training=True)),
+            "cycle_a": self.lambda_a * absolute_error(self.gen_ba(fake_b, training=True), real_a),
+            "cycle_b": self.lambda_b * absolute_error(self.gen_ab(fake_a, training=True), real_b),
+        }
+        if self.lambda_identity:
+            # A generator given an image of its target domain should leave it as it is; weighted by that domain's cycle.
+            identity_a, identity_b = self.gen_ba(real_a, training=True), self.gen_ab(real_b, training=True)
+            losses["identity_a"] = self.lambda_a * self.lambda_identity * absolute_error(identity_a, real_a)
+            losses["identity_b"] = self.lambda_b * self.lambda_identity * absolute_error(identity_b, real_b)
+        return losses
+
+    def _update_discriminators(
+        self, real_a: tf.Tensor, real_b: tf.Tensor, fake_a: tf.Tensor, fake_b: tf.Tensor, values: dict[str, tf.Tensor]
+    ) -> tf.Tensor:
+        """Updates both discriminators on fakes from before the generators' update; returns whether it did."""
+        fake_a = self._pooled(self.pools_a, 0, tf.stop_gradient(at_least_float32(fake_a)))
+        fake_b = self._pooled(self.pools_b, 1, tf.stop_gradient(at_least_float32(fake_b)))
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([variable.value for variable in self.discriminator_variables])
+            for domain, network, real, fake in (("a", self.disc_a, real_a, fake_a), ("b", self.disc_b, real_b, fake_b)):
+                scores = network(real, training=True), network(fake, training=True)
+                values[f"disc_{domain}"] = discriminator_loss(self.gan_mode, *scores)
+                values[f"accuracy_disc_{domain}"] = discriminator_accuracy(self.gan_mode, *scores)
+            loss = values["disc_a"] + values["disc_b"]
+            objective = self.discriminator_optimizer.scale_loss(loss / self._replicas())
+        gradients = tape.gradient(objective, [variable.value for variable in self.discriminator_variables])
+        return self.discriminator_optimizer.apply_if_finite(loss, gradients, self.discriminator_variables)
+
+    def _update_averages(self) -> None:
+        age = tf.cast(self.step.value, tf.float32)
+        rate = 1 - tf.minimum(self.ema_decay, (1 + age) / (10 + age))
+        pairs = [
+            (average.value, variable.value)
+            for generator, mean in ((self.gen_ab, self.averages.gen_ab), (self.gen_ba, self.averages.gen_ba))
+            for average, variable in zip(mean.weights, generator.weights, strict=True)
+        ]
+
+        def update(strategy: tf.distribute.Strategy, rate: tf.Tensor) -> None:
+            for average, variable in pairs:
+                strategy.extended.update(
+                    average, lambda a, v, r: a.assign_add(tf.cast(r, a.dtype) * (v - a)), args=(variable, rate), group=False
+                )
+
+        tf.distribute.get_replica_context().merge_call(update, args=(rate,))
+
+    def _replicas(self) -> int:
+        """Gradients are summed over replicas, so each replica's loss is divided by this to give the batch's mean."""
+        return tf.distribute.get_strategy().num_replicas_in_sync
+
+    def _pooled(self, pools: list[ImagePool], domain: int, fakes: tf.Tensor) -> tf.Tensor:
+        if not self.pool_size:
+            return fakes
+        if not pools:
+            raise UserError("the image pools do not exist yet: call make_pools before the first step")
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        chances, slots = self._pool_draws(self.step.value, domain, replica, fakes.shape[0])
+        if len(pools) == 1:
+            return pools[0].query(fakes, chances, slots)
+        # Each replica is traced by itself with its id known, so that it holds its own pool's variables alone.
+        return pools[int(tf.get_static_value(replica))].query(fakes, chances, slots)
+
+    def _stateless_draws(self, step: tf.Tensor, domain: int, replica: tf.Tensor, batch: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """Draws that follow from (seed, step, domain, replica) alone, so that a resumed run makes the same ones."""
+        stream = tf.stack([tf.constant(self.seed, tf.int64) * 2 + domain, tf.cast(replica, tf.int64)])
+        seed = tf.random.experimental.stateless_fold_in(stream, step)
+        chances, positions = tf.unstack(tf.random.stateless_uniform([2, batch], seed))
+        return chances, tf.cast(positions * self.pool_size, tf.int64)

@@ -1,0 +1,96 @@
+"""Pure operations on single images: decoding, the resizing of the five preprocess modes, random windows.
+
+On disk and in caches images are uint8 [H, W, C] with C 1 or 3; networks see float32 in [-1, 1]. This module alone converts.
+Resizing is Pillow's antialiased bicubic, as in the official program.
+"""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from tfcyclegan.config import Size
+from tfcyclegan.errors import UserError
+
+PREPROCESS_MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
+MODES_WITH_CROP = ("resize_and_crop", "crop", "scale_width_and_crop")
+
+_PILLOW_MODES = {1: "L", 3: "RGB"}
+
+
+def decode(encoded: bytes, channels: int) -> Image.Image:
+    """Decodes a stored picture to `channels` 1 or 3.
+
+    Raises:
+        OSError: not a whole picture.
+    """
+    with Image.open(io.BytesIO(encoded)) as image:
+        return image.convert(_PILLOW_MODES[channels])
+
+
+def encode_png(image: np.ndarray) -> bytes:
+    """Encodes uint8 [H, W, 1 or 3] as PNG."""
+    stream = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def to_array(image: Image.Image) -> np.ndarray:
+    """uint8 [H, W, C]."""
+    array = np.asarray(image)
+    return array[..., np.newaxis] if array.ndim == 2 else array
+
+
+def to_float(image: np.ndarray) -> np.ndarray:
+    """uint8 to float32 in [-1, 1]."""
+    return image.astype(np.float32) / np.float32(127.5) - np.float32(1)
+
+
+def to_uint8(image: np.ndarray) -> np.ndarray:
+    """[-1, 1] to uint8, rounded to the nearest level; values outside are clipped."""
+    return np.clip(np.rint((np.asarray(image, np.float32) + 1) * 127.5), 0, 255).astype(np.uint8)
+
+
+def resized_size(size: Size, mode: str, load_size: Size, crop_size: Size) -> Size:
+    """The size to which `mode` resizes a picture of `size` before any crop.
+
+    "resize_and_crop" gives `load_size`; "scale_width..." gives its width and keeps the shape, with at least the crop's
+    height; "crop" and "none" keep the size. Without a crop the sides are rounded to multiples of 4, which the ResNet
+    generator needs (the official program does so for "none" alone and fails on odd "scale_width" sizes).
+
+    Raises:
+        UserError: unknown mode.
+    """
+    if mode not in PREPROCESS_MODES:
+        raise UserError(f"preprocess {mode!r}: unknown choice; valid are {', '.join(PREPROCESS_MODES)}")
+    if mode == "resize_and_crop":
+        return load_size
+    if mode.startswith("scale_width") and not (size.width == load_size.width and size.height >= crop_size.height):
+        size = Size(max(load_size.width * size.height // size.width, crop_size.height), load_size.width)
+    if mode in MODES_WITH_CROP:
+        return size
+    return Size(max(4, round(size.height / 4) * 4), max(4, round(size.width / 4) * 4))
+
+
+def resize(image: Image.Image, size: Size) -> Image.Image:
+    """Antialiased bicubic; the same object when the size is right already."""
+    if image.size == (size.width, size.height):
+        return image
+    return image.resize((size.width, size.height), Image.Resampling.BICUBIC)
+
+
+def random_window(image: np.ndarray, crop_size: Size | None, flip: bool, generator: np.random.Generator) -> np.ndarray:
+    """A random crop and a random horizontal flip, as a view of `image`.
+
+    Args:
+        image: [H, W, C].
+        crop_size: at most the image's size; None takes the whole.
+        flip: whether to mirror half of the images.
+        generator: makes three draws, whatever the options, so that the streams of different settings stay aligned.
+    """
+    height, width = image.shape[:2]
+    crop = crop_size or Size(height, width)
+    top, left = generator.integers(0, [height - crop.height + 1, width - crop.width + 1])
+    mirrored = generator.random() < 0.5
+    window = image[top : top + crop.height, left : left + crop.width]
+    return window[:, ::-1] if flip and mirrored else window

@@ -1,0 +1,113 @@
+"""Resized pictures as raw pixels in one memory-mapped file, so that training gathers any of them in any order.
+
+Decoding and resizing happen once. The file is known by a hash of the data and of the settings that shape it, so changed
+settings make another file and an interrupted build leaves nothing behind.
+"""
+
+import itertools
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from tfcyclegan import files
+from tfcyclegan.config import Size
+from tfcyclegan.data import images
+from tfcyclegan.data.source import DataSource
+from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.progress import track
+
+_FORMAT = 1  # raise when the pixels of the same settings would differ
+_CHUNK = 64
+
+
+class PixelFile:
+    """Random access to the pictures of one split.
+
+    Attributes:
+        names: the pictures' file names.
+        sizes: [N, 2] heights and widths.
+    """
+
+    def __init__(self, directory: Path):
+        self.directory = directory
+        meta = files.read_json(directory / "meta.json")
+        self.names: list[str] = meta["names"]
+        self.channels: int = meta["channels"]
+        self.sizes = np.load(directory / "sizes.npy")
+        lengths = self.sizes.prod(axis=1) * self.channels
+        self._offsets = np.concatenate([[0], np.cumsum(lengths)])
+        self._pixels = np.memmap(directory / "pixels.bin", np.uint8, "r")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """uint8 [H, W, C], a read-only view of the file."""
+        return self._pixels[self._offsets[index] : self._offsets[index + 1]].reshape(*self.sizes[index], self.channels)
+
+    @property
+    def common_size(self) -> Size | None:
+        """The size of all pictures, or None if they differ."""
+        return Size(*map(int, self.sizes[0])) if (self.sizes == self.sizes[0]).all() else None
+
+
+def open_pixels(
+    source: DataSource, split: str, cache_dir: Path, *, mode: str, load_size: Size, crop_size: Size, channels: int
+) -> PixelFile:
+    """The pixels of `split` after the resizing of `mode`, made now if `cache_dir` lacks them.
+
+    Raises:
+        UserError: an empty split, or a picture smaller than the crop.
+        RunError: a picture or shard is damaged.
+    """
+    source.require(split)
+    identity = [_FORMAT, source.fingerprint, split, mode, str(load_size), str(crop_size), channels]
+    directory = cache_dir / f"{split}-{files.sha256_of_json(identity)[:16]}"
+    with files.exclusive_lock(cache_dir, wait=True):
+        if not (directory / "meta.json").exists():
+            _build(source, split, directory, mode=mode, load_size=load_size, crop_size=crop_size, channels=channels)
+    return PixelFile(directory)
+
+
+def _build(source: DataSource, split: str, directory: Path, *, mode: str, load_size: Size, crop_size: Size, channels: int) -> None:
+    def load(item: tuple[str, bytes]) -> np.ndarray:
+        name, encoded = item
+        try:
+            image = images.decode(encoded, channels)
+        except OSError as error:
+            raise RunError(f"{source.directory}: {name} of split {split} cannot be decoded ({error}); prepare the data again") from error
+        size = images.resized_size(Size(image.height, image.width), mode, load_size, crop_size)
+        if mode in images.MODES_WITH_CROP and (size.height < crop_size.height or size.width < crop_size.width):
+            raise UserError(f"--crop_size={crop_size}: larger than {name} of split {split}, which is {size.height}x{size.width} here")
+        return images.to_array(images.resize(image, size))
+
+    names: list[str] = []
+    sizes: list[tuple[int, int]] = []
+
+    def note(item: tuple[str, bytes]) -> tuple[str, bytes]:
+        names.append(item[0])
+        return item
+
+    with (
+        files.atomic_directory(directory) as temporary,
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+        open(temporary / "pixels.bin", "wb") as out,
+    ):
+        pictures = map(note, source.pictures(split))
+        loaded = (pixels for chunk in _chunks(pictures) for pixels in pool.map(load, chunk))
+        for pixels in track(loaded, total=source.counts[split], unit="image", label=f"resizing {split}"):
+            out.write(pixels.tobytes())
+            sizes.append(pixels.shape[:2])
+        out.flush()
+        os.fsync(out.fileno())
+        np.save(temporary / "sizes.npy", np.array(sizes, np.int64))
+        files.write_json(temporary / "meta.json", {"names": names, "channels": channels})
+
+
+def _chunks(items: Iterator[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
+    """Lists of some items each: `ThreadPoolExecutor.map` would read all of them ahead into memory."""
+    while chunk := list(itertools.islice(items, _CHUNK)):
+        yield chunk

@@ -1,0 +1,62 @@
+"""The one Example schema of the package: how a picture lies in a TFRecord, for writing and for reading.
+
+Keys follow TensorFlow's object-detection convention. As TFDS features they nest, so that `tfds.builder_from_directory`
+reads what `data_prep` writes:
+
+    image/encoded   bytes   JPEG or PNG, 8 bit, upright, grayscale or RGB
+    image/format    bytes   "jpeg" or "png"
+    image/filename  bytes   the file's path below the input directory, "/" between the parts
+    image/height    int64   pixels
+    image/width     int64   pixels
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+IMAGE_KEY = "image"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One encoded picture, as it is stored."""
+
+    encoded: bytes
+    format: str
+    filename: str
+    height: int
+    width: int
+
+
+def features() -> Any:
+    """The schema as a `tfds.features.FeaturesDict`."""
+    import numpy as np
+    import tensorflow_datasets as tfds
+
+    image = {
+        "encoded": tfds.features.Image(shape=(None, None, 3), encoding_format="png"),
+        "format": tfds.features.Text(),
+        "filename": tfds.features.Text(),
+        "height": tfds.features.Scalar(np.int64),
+        "width": tfds.features.Scalar(np.int64),
+    }
+    return tfds.features.FeaturesDict({IMAGE_KEY: tfds.features.FeaturesDict(image)})
+
+
+def serialize(picture: Picture) -> bytes:
+    """The picture as a serialized `tf.train.Example`."""
+    import tensorflow as tf
+
+    def text(value: bytes) -> Any:
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+    def number(value: int) -> Any:
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+
+    feature = {
+        f"{IMAGE_KEY}/encoded": text(picture.encoded),
+        f"{IMAGE_KEY}/format": text(picture.format.encode()),
+        f"{IMAGE_KEY}/filename": text(picture.filename.encode("utf-8", "surrogateescape")),
+        f"{IMAGE_KEY}/height": number(picture.height),
+        f"{IMAGE_KEY}/width": number(picture.width),
+    }
+    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)

@@ -1,0 +1,158 @@
+"""Options dataclass <-> absl flags <-> flag file. The only module that touches absl's flags.
+
+Differences from plain absl, each because absl misleads there:
+- flag files are read first wherever they stand, so the command line always wins;
+- words without dashes, byte-order marks, unreadable or circular flag files are errors, not silence;
+- a flag file named in a flag file is looked for beside that file first, then from the working directory;
+- `--help` exits with 0 and needs no TensorFlow.
+"""
+
+import dataclasses
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from absl import flags as absl_flags
+
+from tfcyclegan.config import Options, Size, option_type
+from tfcyclegan.errors import UserError
+
+Config = TypeVar("Config", bound=Options)
+
+_HELP_WORDS = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
+
+
+class _SizeParser(absl_flags.ArgumentParser[Size]):
+    syntactic_help = "one number, or HEIGHTxWIDTH"
+
+    def parse(self, argument: str | Size) -> Size:
+        return argument if isinstance(argument, Size) else Size.parse(argument)
+
+    def flag_type(self) -> str:
+        return "size"
+
+
+def _define(config_class: type[Options]) -> absl_flags.FlagValues:
+    values = absl_flags.FlagValues()
+    for field in dataclasses.fields(config_class):
+        kind = option_type(field)
+        default = field.default
+        help_text = field.metadata["help"]
+        if kind is bool:
+            absl_flags.DEFINE_bool(field.name, default, help_text, flag_values=values)
+        elif kind is int:
+            absl_flags.DEFINE_integer(field.name, default, help_text, flag_values=values)
+        elif kind is float:
+            absl_flags.DEFINE_float(field.name, default, help_text, flag_values=values)
+        elif kind is Size:
+            absl_flags.DEFINE(_SizeParser(), field.name, default, help_text, flag_values=values)
+        else:
+            absl_flags.DEFINE_string(field.name, default, help_text, flag_values=values)
+    return values
+
+
+def expand_flag_files(arguments: Sequence[str]) -> list[str]:
+    """Replaces `--flagfile`s by their lines and puts those first, in the order of the files.
+
+    Raises:
+        UserError: a file is missing, unreadable, circular, or has a line that is neither a flag nor a comment.
+    """
+    from_files: list[str] = []
+    direct: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        name, equals, value = argument.partition("=")
+        if name in ("--flagfile", "-flagfile"):
+            path = value if equals else next(rest, "")
+            if not path:
+                raise UserError("--flagfile: needs the path of a file")
+            from_files += _read_flag_file(Path(path), ())
+        else:
+            direct.append(argument)
+    return from_files + direct
+
+
+def _read_flag_file(path: Path, including: tuple[Path, ...]) -> list[str]:
+    if path.resolve() in including:
+        raise UserError(f"{path}: this flag file includes itself; remove one of the --flagfile lines")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise UserError(f"--flagfile={path}: cannot be read ({reason})") from error
+    if text.startswith("\ufeff"):
+        raise UserError(f"{path}: starts with a byte-order mark; save it as plain UTF-8")
+    lines: list[str] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        line = line.strip()
+        if not line or line.startswith(("#", "//")):
+            continue
+        if not line.startswith("-"):
+            raise UserError(f"{path}:{number}: {line!r} is not a flag; write --name=value, or # before a comment")
+        name, _, value = line.partition("=")
+        if "#" in value and value.split("#")[0] != value.split("#")[0].rstrip():
+            raise UserError(f"{path}:{number}: a comment must stand on a line of its own, not behind {name}")
+        if name in ("--flagfile", "-flagfile"):
+            beside = path.parent / value
+            lines += _read_flag_file(beside if beside.exists() else Path(value), (*including, path.resolve()))
+        else:
+            lines.append(line)
+    return lines
+
+
+def parse(config_class: type[Config], arguments: Sequence[str]) -> Config:
+    """Makes the options that `arguments` (without the program's name) ask for.
+
+    Raises:
+        UserError: an unknown flag, a bad value, or a word that is no flag.
+    """
+    values = _define(config_class)
+    expanded = expand_flag_files(arguments)
+    if "--" in expanded:
+        raise UserError("'--': only flags are taken; write --name=value")
+    try:
+        leftovers = values(["tfcyclegan", *expanded])[1:]
+    except absl_flags.UnrecognizedFlagError as error:
+        suggestions = [f"--{name}" for name in getattr(error, "suggestions", [])]
+        mend = f"did you mean {' or '.join(suggestions)}?" if suggestions else "--help lists the flags"
+        raise UserError(f"--{error.flagname}: no such flag; {mend}") from error
+    except absl_flags.Error as error:
+        raise UserError(" ".join(str(error).split())) from error
+    if leftovers:
+        raise UserError(f"{leftovers[0]!r}: not a flag; write --name=value")
+    return config_class(**{field.name: values[field.name].value for field in dataclasses.fields(config_class)})
+
+
+def asks_for_help(arguments: Sequence[str]) -> bool:
+    return any(argument in _HELP_WORDS for argument in arguments)
+
+
+def to_flag_file(config: Options) -> str:
+    """The text of a flag file that parses to an equal `config`."""
+    lines = []
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if value is not None:
+            lines.append(f"--{field.name}={str(value).lower() if isinstance(value, bool) else value}")
+    return "\n".join(lines) + "\n"
+
+
+def help_text(command: str, summary: str, examples: str, config_class: type[Options]) -> str:
+    """The page that `command --help` prints."""
+    lines = [f"{command}: {summary}", "", "Examples:", textwrap.indent(textwrap.dedent(examples).strip(), "  "), "", "Flags:"]
+    lines.append("  --flagfile=FILE\n      reads flags from a file, one a line; the command line wins over it")
+    for field in dataclasses.fields(config_class):
+        kind = option_type(field)
+        metadata = field.metadata
+        notes = []
+        if metadata["required"]:
+            notes.append("required")
+        elif field.default not in (None, ""):
+            notes.append(f"default: {str(field.default).lower() if kind is bool else field.default}")
+        if metadata["choices"]:
+            notes.append(f"one of: {', '.join(map(str, metadata['choices']))}")
+        shown = f"--[no]{field.name}" if kind is bool else f"--{field.name}={kind.__name__.upper()}"
+        text = metadata["help"] + (f" ({'; '.join(notes)})" if notes else "")
+        lines += [f"  {shown}", *textwrap.wrap(text, width=100, initial_indent="      ", subsequent_indent="      ")]
+    return "\n".join(lines) + "\n"

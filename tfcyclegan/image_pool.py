@@ -1,0 +1,47 @@
+"""The history of fakes that a discriminator is shown (Shrivastava et al. 2017; Zhu et al. 2017, section 4)."""
+
+import tensorflow as tf
+
+
+class ImagePool(tf.Module):
+    """Keeps `size` images and gives, image by image, either the new one or an older one in its place.
+
+    While filling: store and return the image. When full: with probability 1/2 return a stored image and put the new one in
+    its place, else return the new one and store nothing.
+
+    Make it outside of any strategy's scope, one for each replica: a pool is private to its replica.
+
+    Args:
+        size: images kept; at least 1.
+        image_shape: (height, width, channels).
+        dtype: of the images.
+    """
+
+    def __init__(self, size: int, image_shape: tuple[int, int, int], dtype: tf.DType = tf.float32):
+        super().__init__()
+        self.size = size
+        self.images = tf.Variable(tf.zeros([size, *image_shape], dtype), trainable=False, name="images")
+        self.count = tf.Variable(tf.zeros([], tf.int64), trainable=False, name="count")
+
+    def query(self, images: tf.Tensor, chances: tf.Tensor, slots: tf.Tensor) -> tf.Tensor:
+        """Passes a batch through the pool.
+
+        Args:
+            images: [B, H, W, C], B static.
+            chances: [B] uniform draws in [0, 1); swapped if above 1/2.
+            slots: [B] int64 in [0, size): which stored image would be swapped.
+
+        Returns:
+            [B, H, W, C]: what the discriminator is to see.
+        """
+        shown = []
+        for index, image in enumerate(tf.unstack(images)):
+            filling = self.count < self.size
+            stores = filling | (chances[index] > 0.5)
+            slot = tf.where(filling, self.count, slots[index])
+            slot = tf.minimum(slot, self.size - 1)
+            old = tf.gather(self.images, slot)
+            shown.append(tf.where(stores & ~filling, old, image))
+            self.images.scatter_nd_update([[slot]], tf.where(stores, image, old)[tf.newaxis])
+            self.count.assign_add(tf.cast(filling, tf.int64))
+        return tf.stack(shown)

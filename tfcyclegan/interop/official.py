@@ -1,0 +1,166 @@
+"""Weights of the official PyTorch program <-> our networks. Needs NumPy alone; reading a .pth file is `pytorch.py`'s work.
+
+A state dict is read as {official key: array}. The architecture is read off its keys and shapes.
+"""
+
+import itertools
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfcyclegan.errors import UserError
+from tfcyclegan.networks import Discriminator, Generator, InstanceNormalization, make_generator
+from tfcyclegan.networks.layers import Conv2D, UpConv2D
+
+StateDict = Mapping[str, np.ndarray]
+
+_BOOKKEEPING = "num_batches_tracked"
+# Where PyTorch keeps a layer's values, and the attribute of ours that holds the same.
+_CONVOLUTION = {"weight": "kernel", "bias": "bias"}
+_BATCH_NORM = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
+
+
+def _axes(layer: keras.layers.Layer, name: str) -> tuple[int, ...] | None:
+    """The permutation from PyTorch's kernel layout to ours; transposed ones are permuted too, not flipped."""
+    if name == "kernel" and isinstance(layer, Conv2D | UpConv2D):
+        return (2, 3, 1, 0)
+    return None
+
+
+def _entries(network: Generator | Discriminator) -> dict[str, tuple[keras.layers.Layer, str]]:
+    """{official key: (layer, attribute)} for every value of `network`."""
+    entries = {}
+    for prefix, layer in network.official_layers():
+        if layer is None or not layer.weights:
+            continue
+        names = _BATCH_NORM if isinstance(layer, keras.layers.BatchNormalization) else _CONVOLUTION
+        for theirs, ours in names.items():
+            if getattr(layer, ours) is not None:
+                entries[f"{prefix}.{theirs}"] = (layer, ours)
+    return entries
+
+
+def biases_before_instance_norm(network: Generator | Discriminator) -> set[str]:
+    """Keys of the biases whose true gradient is zero, since the norm behind them takes any shift away."""
+    pairs = network.official_layers()
+    return {f"{key}.bias" for (key, _), (_, behind) in itertools.pairwise(pairs) if isinstance(behind, InstanceNormalization)}
+
+
+def load_state_dict(network: Generator | Discriminator, state: StateDict) -> None:
+    """Sets every weight of `network` from `state`; nothing is changed when anything does not fit.
+
+    Raises:
+        UserError: missing, unexpected or differently shaped entries, all of them listed.
+    """
+    entries = _entries(network)
+    given = {key: value for key, value in state.items() if not key.endswith(_BOOKKEEPING)}
+    problems = [f"missing {key}" for key in entries if key not in given] + [f"unexpected {key}" for key in given if key not in entries]
+    values = {}
+    for key in entries.keys() & given.keys():
+        layer, name = entries[key]
+        axes = _axes(layer, name)
+        value = np.asarray(given[key])
+        value = value if axes is None or value.ndim != len(axes) else np.transpose(value, axes)
+        if value.shape != tuple(getattr(layer, name).shape):
+            problems.append(f"{key} has the wrong shape {tuple(given[key].shape)}")
+        values[key] = value
+    if problems:
+        raise UserError(f"the weights do not fit the network: {'; '.join(sorted(problems))}")
+    for key, value in values.items():
+        layer, name = entries[key]
+        getattr(layer, name).assign(value)
+
+
+def save_state_dict(network: Generator | Discriminator) -> dict[str, np.ndarray]:
+    """The weights of `network` under the official keys, in the official layout."""
+    state = {}
+    for key, (layer, name) in _entries(network).items():
+        value = keras.ops.convert_to_numpy(getattr(layer, name))
+        axes = _axes(layer, name)
+        state[key] = value if axes is None else np.transpose(value, np.argsort(axes))
+    return state
+
+
+def read_settings(state: StateDict) -> dict[str, Any]:
+    """What the keys and shapes of `state` say about its network.
+
+    Returns:
+        `kind` ("generator" or "discriminator"), `architecture` as in our flags, and the constructor's arguments that can
+        be read off. Instance norm and no norm with biases look alike; instance norm is assumed.
+
+    Raises:
+        UserError: not the keys of an official CycleGAN or pix2pix network.
+    """
+    keys = set(state)
+    if any(key.startswith("model.model.") for key in keys):
+        return _unet_settings(state)
+    if any(".conv_block." in key for key in keys) or "model.26.weight" in keys:
+        return _resnet_settings(state)
+    prefix = "net" if any(key.startswith("net.") for key in keys) else "model"
+    kernels = sorted((int(m[1]), key) for key in keys if (m := re.fullmatch(rf"{prefix}\.(\d+)\.weight", key)) and state[key].ndim == 4)
+    if kernels and kernels[0][0] == 0 and state[kernels[-1][1]].shape[0] == 1:
+        norm = "batch" if f"{prefix}.3.running_mean" in keys else "instance" if f"{prefix}.2.bias" in keys else "none"
+        first = state[kernels[0][1]].shape
+        return {
+            "kind": "discriminator",
+            "architecture": "pixel" if prefix == "net" else "patch",
+            "layers": len(kernels) - 2,
+            "base_filters": first[0],
+            "in_channels": first[1],
+            "norm": norm,
+        }
+    shown = ", ".join(sorted(keys)[:4]) or "nothing"
+    raise UserError(
+        f"not the weights of an official CycleGAN network (keys: {shown}, ...); expected a state dict such as latest_net_G_A.pth"
+    )
+
+
+def _resnet_settings(state: StateDict) -> dict[str, Any]:
+    blocks = {int(m[1]) for key in state if (m := re.match(r"model\.(\d+)\.conv_block\.", key))}
+    head = f"model.{10 + len(blocks) + 7}.weight"
+    if "model.1.weight" not in state or head not in state:
+        raise UserError(f"not the weights of an official ResNet generator: model.1.weight or {head} is missing")
+    stem = state["model.1.weight"].shape
+    norm = "batch" if "model.2.running_mean" in state else "instance" if "model.1.bias" in state else "none"
+    return {
+        "kind": "generator",
+        "architecture": f"resnet_{len(blocks)}blocks",
+        "base_filters": stem[0],
+        "in_channels": stem[1],
+        "out_channels": state[head].shape[0],
+        "norm": norm,
+        "dropout": any(re.match(r"model\.\d+\.conv_block\.6\.weight", key) and state[key].ndim == 4 for key in state),
+    }
+
+
+def _unet_settings(state: StateDict) -> dict[str, Any]:
+    depth = sum(value.ndim == 4 for value in state.values()) // 2  # one convolution down and one up a level
+    if depth not in (7, 8) or "model.model.0.weight" not in state or "model.model.3.weight" not in state:
+        raise UserError(f"not the weights of unet_128 or unet_256: found {depth} levels")
+    outer = state["model.model.0.weight"].shape
+    norm = "batch" if any(key.endswith("running_mean") for key in state) else "instance" if "model.model.0.bias" in state else "none"
+    return {
+        "kind": "generator",
+        "architecture": {7: "unet_128", 8: "unet_256"}[depth],
+        "base_filters": outer[0],
+        "in_channels": outer[1],
+        "out_channels": state["model.model.3.weight"].shape[1],
+        "norm": norm,
+    }
+
+
+def make_network(state: StateDict, *, dtype: Any = None) -> Generator | Discriminator:
+    """The network that `state` is for, with its weights.
+
+    Raises:
+        UserError: unknown or damaged state dict.
+    """
+    settings = read_settings(state)
+    kind = settings.pop("kind")
+    network: Generator | Discriminator
+    network = make_generator(**settings, dtype=dtype) if kind == "generator" else Discriminator(**settings, dtype=dtype)
+    load_state_dict(network, state)
+    return network

@@ -1,0 +1,72 @@
+"""Loss functions: pure, from tensors to one scalar a replica. Weights are applied in `cyclegan.py` alone.
+
+Scores are what a discriminator gives, [B, h, w, 1], before any sigmoid. Half-precision input is taken to float32 first.
+"""
+
+import tensorflow as tf
+
+from tfcyclegan.errors import UserError
+
+GAN_MODES = ("lsgan", "vanilla", "hinge", "lsgan_sigmoid")
+
+
+def at_least_float32(x: tf.Tensor) -> tf.Tensor:
+    """`x` in float32, or in float64 if it is that."""
+    return tf.cast(x, tf.float32) if x.dtype in (tf.float16, tf.bfloat16) else x
+
+
+def _cross_entropy(scores: tf.Tensor, target: float) -> tf.Tensor:
+    return tf.reduce_mean(
+        tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.fill(tf.shape(scores), tf.cast(target, scores.dtype)), logits=scores)
+    )
+
+
+def generator_loss(mode: str, fake_scores: tf.Tensor) -> tf.Tensor:
+    """What a generator minimises to be taken for real (Zhu et al. 2017, Eq. 1 and section 4).
+
+    Modes: "lsgan" mean (D - 1)^2; "vanilla" cross-entropy on logits, non-saturating; "hinge" mean -D, which is ours, not
+    the official program's; "lsgan_sigmoid" LSGAN on sigmoid outputs as in seed report 2, a deviation from the paper.
+
+    Raises:
+        UserError: unknown mode.
+    """
+    scores = at_least_float32(fake_scores)
+    if mode == "lsgan":
+        return tf.reduce_mean(tf.square(scores - 1))
+    if mode == "lsgan_sigmoid":
+        return tf.reduce_mean(tf.square(tf.sigmoid(scores) - 1))
+    if mode == "vanilla":
+        return _cross_entropy(scores, 1.0)
+    if mode == "hinge":
+        return -tf.reduce_mean(scores)
+    raise UserError(f"gan_mode {mode!r}: unknown choice; valid are {', '.join(GAN_MODES)}")
+
+
+def discriminator_loss(mode: str, real_scores: tf.Tensor, fake_scores: tf.Tensor) -> tf.Tensor:
+    """What a discriminator minimises: the mean of its losses on real and on fake images, as in the official program.
+
+    Raises:
+        UserError: unknown mode.
+    """
+    real, fake = at_least_float32(real_scores), at_least_float32(fake_scores)
+    if mode == "lsgan":
+        return (tf.reduce_mean(tf.square(real - 1)) + tf.reduce_mean(tf.square(fake))) / 2
+    if mode == "lsgan_sigmoid":
+        return (tf.reduce_mean(tf.square(tf.sigmoid(real) - 1)) + tf.reduce_mean(tf.square(tf.sigmoid(fake)))) / 2
+    if mode == "vanilla":
+        return (_cross_entropy(real, 1.0) + _cross_entropy(fake, 0.0)) / 2
+    if mode == "hinge":
+        return (tf.reduce_mean(tf.nn.relu(1 - real)) + tf.reduce_mean(tf.nn.relu(1 + fake))) / 2
+    raise UserError(f"gan_mode {mode!r}: unknown choice; valid are {', '.join(GAN_MODES)}")
+
+
+def discriminator_accuracy(mode: str, real_scores: tf.Tensor, fake_scores: tf.Tensor) -> tf.Tensor:
+    """Share of patches judged right, in [0, 1]: a score above the middle of the mode's targets counts as "real"."""
+    middle = 0.5 if mode == "lsgan" else 0.0
+    right = [tf.reduce_mean(tf.cast(judged, tf.float32)) for judged in (real_scores > middle, fake_scores <= middle)]
+    return (right[0] + right[1]) / 2
+
+
+def absolute_error(image: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """Mean absolute difference, the L1 of the cycle and identity losses (Zhu et al. 2017, Eq. 2)."""
+    return tf.reduce_mean(tf.abs(at_least_float32(image) - at_least_float32(target)))

@@ -1,0 +1,110 @@
+"""Discriminators: [B, H, W, C] in [-1, 1] to a map of scores [B, h, w, 1], one a patch; no sigmoid.
+
+Architectures and padding are the official program's; `tests/test_golden.py` proves the outputs equal.
+"""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfcyclegan.errors import UserError
+from tfcyclegan.networks.layers import Conv2D, leaky_relu, make_norm, weight_initializers
+
+DISCRIMINATORS = ("patch", "pixel")
+
+
+@keras.saving.register_keras_serializable("tfcyclegan")
+class Discriminator(keras.Model):
+    """PatchGAN (Isola et al. 2017): 4x4 convolutions of strides 2, ..., 2, 1, 1 with LeakyReLU 0.2; or its 1x1 variant.
+
+    Three layers give the 70x70 PatchGAN C64-C128-C256-C512: 256x256 in, 30x30 scores out.
+
+    Args:
+        architecture: "patch", or "pixel" which judges each pixel by itself.
+        layers: number of strided convolutions of "patch" (the official `n_layers_D`).
+        base_filters: width of the first convolution; 64 in the paper.
+        in_channels: channels of the input.
+        norm: "instance", "batch" or "none"; none on the first and last convolution.
+        padding_mode: "zeros" (official) or "reflect" (seed report 2).
+        init: kernel initializer, see `layers.weight_initializers`.
+        init_gain: its scale; 0.02 in the paper.
+        seed: makes the initial weights reproducible.
+    """
+
+    def __init__(
+        self,
+        *,
+        architecture: str = "patch",
+        layers: int = 3,
+        base_filters: int = 64,
+        in_channels: int = 3,
+        norm: str = "instance",
+        padding_mode: str = "zeros",
+        init: str = "normal",
+        init_gain: float = 0.02,
+        seed: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ):
+        super().__init__(name=name, dtype=dtype)
+        if architecture not in DISCRIMINATORS:
+            raise UserError(f"discriminator {architecture!r}: unknown choice; valid are {', '.join(DISCRIMINATORS)}")
+        self.settings = {
+            "architecture": architecture,
+            "layers": layers,
+            "base_filters": base_filters,
+            "in_channels": in_channels,
+            "norm": norm,
+            "padding_mode": padding_mode,
+            "init": init,
+            "init_gain": init_gain,
+            "seed": seed,
+        }
+        weights = weight_initializers(init, init_gain, seed)
+        kind = self.dtype_policy
+        bias = norm == "instance"
+        if architecture == "pixel":
+            widths, strides, kernel, padding = [base_filters, base_filters * 2, 1], [1, 1, 1], 1, 0
+        else:
+            widths = [base_filters * min(2**level, 8) for level in range(layers + 1)] + [1]
+            strides, kernel, padding = [2] * layers + [1, 1], 4, 1
+        # The official program gives the first and last convolution a bias always, but for the last one of "pixel".
+        biases = [True, *[bias] * (len(widths) - 2), bias or architecture == "patch"]
+        self.convolutions = [
+            Conv2D(
+                source,
+                target,
+                kernel,
+                next(weights),
+                stride=stride,
+                padding=padding,
+                padding_mode=padding_mode,
+                use_bias=use_bias,
+                dtype=kind,
+            )
+            for source, target, stride, use_bias in zip([in_channels, *widths[:-1]], widths, strides, biases, strict=True)
+        ]
+        self.norms = [make_norm(norm, width, gain=init_gain, portable=False, dtype=kind) for width in widths[1:-1]]
+        self.built = True
+
+    def get_config(self) -> dict[str, Any]:
+        return {**self.settings, "name": self.name, "dtype": keras.dtype_policies.serialize(self.dtype_policy)}
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        x = leaky_relu(self.convolutions[0](x))
+        for convolution, norm in zip(self.convolutions[1:-1], self.norms, strict=True):
+            x = convolution(x)
+            if norm is not None:
+                x = norm(x, training=training) if isinstance(norm, keras.layers.BatchNormalization) else norm(x)
+            x = leaky_relu(x)
+        return self.convolutions[-1](x)
+
+    def official_layers(self) -> list[tuple[str, keras.layers.Layer | None]]:
+        """Pairs of the official program's state-dict prefix and our layer, each convolution followed by its norm or None."""
+        prefix = "net" if self.settings["architecture"] == "pixel" else "model"
+        pairs: list[tuple[str, keras.layers.Layer | None]] = [(f"{prefix}.0", self.convolutions[0])]
+        for index, (convolution, norm) in enumerate(zip(self.convolutions[1:-1], self.norms, strict=True)):
+            pairs += [(f"{prefix}.{2 + 3 * index}", convolution), (f"{prefix}.{3 + 3 * index}", norm)]
+        pairs.append((f"{prefix}.{2 + 3 * len(self.norms)}", self.convolutions[-1]))
+        return pairs

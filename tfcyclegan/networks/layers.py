@@ -1,0 +1,274 @@
+"""Layers that Keras lacks or pads differently. All take and give [B, H, W, C].
+
+Every layer is built when it is made: channel counts are known, so a network has its weights from the start and can
+never be restored into by halves.
+
+`portable=True` makes a layer use only operations that every converter and delegate takes (padding by slices and concat,
+`moments`, no explicit padding of convolutions), for exports. The weights are the same.
+"""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfcyclegan.errors import UserError
+
+NORMS = ("instance", "batch", "none")
+INITIALIZERS = ("normal", "xavier", "kaiming", "orthogonal")
+PADDINGS = ("zeros", "reflect")
+LEAKY_SLOPE = 0.2
+
+Weights = Iterator[keras.initializers.Initializer]
+
+
+def weight_initializers(name: str, gain: float, seed: int | None) -> Weights:
+    """An endless stream of kernel initializers, each with its own seed derived from `seed`.
+
+    The distributions are those of the official program's `init_weights`, which are PyTorch's.
+
+    Raises:
+        UserError: unknown `name`.
+    """
+    seeds: Iterator[int | None] = itertools.repeat(None) if seed is None else itertools.count(seed * 1_000)
+    for layer_seed in seeds:
+        match name:
+            case "normal":
+                yield keras.initializers.RandomNormal(0.0, gain, seed=layer_seed)
+            case "xavier":
+                yield keras.initializers.VarianceScaling(gain**2, "fan_avg", "untruncated_normal", seed=layer_seed)
+            case "kaiming":
+                yield keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal", seed=layer_seed)
+            case "orthogonal":
+                yield keras.initializers.Orthogonal(gain, seed=layer_seed)
+            case _:
+                raise UserError(f"init {name!r}: unknown choice; valid are {', '.join(INITIALIZERS)}")
+
+
+def leaky_relu(x: tf.Tensor) -> tf.Tensor:
+    """LeakyReLU with slope 0.2. `tf.nn.leaky_relu` keeps its slope as a float32, which shows in float64."""
+    return tf.maximum(x, LEAKY_SLOPE * x)
+
+
+def reflect_pad(x: tf.Tensor, amount: int, *, portable: bool = False) -> tf.Tensor:
+    """Mirrors `amount` pixels at each side of [B, H, W, C], the edge itself not repeated.
+
+    The portable form is slices and concat, since MIRROR_PAD splits a TFLite graph for its delegates.
+    """
+    if not portable:
+        return tf.pad(x, [[0, 0], [amount, amount], [amount, amount], [0, 0]], mode="REFLECT")
+    height, width = x.shape[1], x.shape[2]
+    if height is None or width is None:
+        raise UserError("portable reflection padding needs a fixed image size")
+    rows = [x[:, i : i + 1] for i in range(amount, 0, -1)], [x[:, height - 1 - i : height - i] for i in range(1, amount + 1)]
+    x = tf.concat([*rows[0], x, *rows[1]], axis=1)
+    columns = [x[:, :, i : i + 1] for i in range(amount, 0, -1)], [x[:, :, width - 1 - i : width - i] for i in range(1, amount + 1)]
+    return tf.concat([*columns[0], x, *columns[1]], axis=2)
+
+
+@keras.saving.register_keras_serializable("tfcyclegan")
+class Conv2D(keras.layers.Layer):
+    """Convolution with `padding` pixels on **every** side, as PyTorch pads. Keras' "same" pads one side at stride 2.
+
+    Args:
+        in_channels: channels of the input.
+        filters: channels of the output.
+        kernel_size: side of the kernel in pixels.
+        kernel_initializer: initializer of the kernel [k, k, in, out]; the bias starts at 0.
+        stride: step of the kernel.
+        padding: pixels added at every side.
+        padding_mode: "zeros" or "reflect".
+        use_bias: whether to add a bias.
+        portable: see the module.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        filters: int,
+        kernel_size: int,
+        kernel_initializer: keras.initializers.Initializer,
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        padding_mode: str = "zeros",
+        use_bias: bool = True,
+        portable: bool = False,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if padding_mode not in PADDINGS:
+            raise UserError(f"padding_mode {padding_mode!r}: unknown choice; valid are {', '.join(PADDINGS)}")
+        self.stride, self.padding, self.padding_mode, self.portable = stride, padding, padding_mode, portable
+        self.kernel = self.add_weight(shape=(kernel_size, kernel_size, in_channels, filters), initializer=kernel_initializer, name="kernel")
+        self.bias = self.add_weight(shape=(filters,), initializer="zeros", name="bias") if use_bias else None
+        self.built = True
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        explicit: Any = "VALID"
+        if self.padding and self.padding_mode == "reflect":
+            x = reflect_pad(x, self.padding, portable=self.portable)
+        elif self.padding:
+            around = [[0, 0], [self.padding, self.padding], [self.padding, self.padding], [0, 0]]
+            if self.portable:
+                x = tf.pad(x, around)
+            else:
+                explicit = around
+        x = tf.nn.conv2d(x, tf.convert_to_tensor(self.kernel), strides=self.stride, padding=explicit)
+        return x if self.bias is None else tf.nn.bias_add(x, tf.convert_to_tensor(self.bias))
+
+
+@keras.saving.register_keras_serializable("tfcyclegan")
+class UpConv2D(keras.layers.Layer):
+    """Transposed convolution, stride 2, that doubles the sides exactly as PyTorch's does.
+
+    kernel 3: padding 1, output padding 1 (ResNet generator); kernel 4: padding 1 (U-Net). Keras' "same" crops the
+    bottom and right pixel where PyTorch crops the top and left ones.
+
+    Args:
+        in_channels: channels of the input.
+        filters: channels of the output.
+        kernel_size: 3 or 4.
+        kernel_initializer: initializer of the kernel [k, k, out, in]; the bias starts at 0.
+        use_bias: whether to add a bias.
+        portable: see the module.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        filters: int,
+        kernel_size: int,
+        kernel_initializer: keras.initializers.Initializer,
+        *,
+        use_bias: bool = True,
+        portable: bool = False,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if kernel_size not in (3, 4):
+            raise UserError(f"kernel_size {kernel_size}: must be 3 or 4")
+        self.filters, self.kernel_size, self.portable = filters, kernel_size, portable
+        self.kernel = self.add_weight(shape=(kernel_size, kernel_size, filters, in_channels), initializer=kernel_initializer, name="kernel")
+        self.bias = self.add_weight(shape=(filters,), initializer="zeros", name="bias") if use_bias else None
+        self.built = True
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        shape = tf.shape(x)
+        batch = shape[0] if x.shape[0] is None else x.shape[0]
+        height = 2 * (shape[1] if x.shape[1] is None else x.shape[1])
+        width = 2 * (shape[2] if x.shape[2] is None else x.shape[2])
+        kernel = tf.convert_to_tensor(self.kernel)
+        after = self.kernel_size - 3  # the gradient of a convolution padded by 1 before and by this behind
+        if self.portable:
+            excess = self.kernel_size - 2
+            x = tf.nn.conv2d_transpose(x, kernel, [batch, height + excess, width + excess, self.filters], 2, "VALID")
+            x = x[:, 1 : 1 + height, 1 : 1 + width]
+        else:
+            around = [[0, 0], [1, after], [1, after], [0, 0]]
+            x = tf.nn.conv2d_transpose(x, kernel, [batch, height, width, self.filters], 2, around)
+        return x if self.bias is None else tf.nn.bias_add(x, tf.convert_to_tensor(self.bias))
+
+
+@keras.saving.register_keras_serializable("tfcyclegan")
+class ResizeConv2D(keras.layers.Layer):
+    """Nearest-neighbour doubling, then a 3x3 convolution with reflection padding: no checkerboards (Odena et al. 2016)."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        filters: int,
+        kernel_initializer: keras.initializers.Initializer,
+        *,
+        use_bias: bool = True,
+        portable: bool = False,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.convolution = Conv2D(
+            in_channels,
+            filters,
+            3,
+            kernel_initializer,
+            padding=1,
+            padding_mode="reflect",
+            use_bias=use_bias,
+            portable=portable,
+            dtype=self.dtype_policy,
+        )
+        self.built = True
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        x = tf.repeat(tf.repeat(x, 2, axis=1), 2, axis=2)
+        return self.convolution(x)
+
+
+@keras.saving.register_keras_serializable("tfcyclegan")
+class InstanceNormalization(keras.layers.Layer):
+    """Normalises each channel of each sample to mean 0 and variance 1 (Ulyanov et al. 2016), with biased variance.
+
+    Statistics are float32 under mixed precision. With a static batch in float32 or lower precision it runs TensorFlow's
+    fused batch norm sample by sample, which took a third of the time of `tf.nn.moments`; otherwise, and in float64,
+    `moments`.
+
+    Args:
+        channels: channels of the input.
+        epsilon: added to the variance. The official program has 1e-5, tensorflow-addons 1e-3.
+        affine: whether to scale and shift by trained `gamma` and `beta`; CycleGAN does not.
+        portable: see the module.
+    """
+
+    def __init__(self, channels: int, *, epsilon: float = 1e-5, affine: bool = False, portable: bool = False, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.channels, self.epsilon, self.affine, self.portable = channels, epsilon, affine, portable
+        self.gamma = self.add_weight(shape=(channels,), initializer="ones", name="gamma", autocast=False) if affine else None
+        self.beta = self.add_weight(shape=(channels,), initializer="zeros", name="beta", autocast=False) if affine else None
+        self.built = True
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        if self.portable or x.shape[0] is None or x.dtype == tf.float64:
+            return self._by_moments(x)
+        return self._fused(x)
+
+    def _fused(self, x: tf.Tensor) -> tf.Tensor:
+        scale = tf.ones([self.channels]) if self.gamma is None else tf.convert_to_tensor(self.gamma)
+        offset = tf.zeros([self.channels]) if self.beta is None else tf.convert_to_tensor(self.beta)
+        nothing = tf.zeros([0])
+        samples = [
+            tf.raw_ops.FusedBatchNormV3(
+                x=sample, scale=scale, offset=offset, mean=nothing, variance=nothing, epsilon=self.epsilon, is_training=True
+            ).y
+            for sample in tf.split(x, x.shape[0])
+        ]
+        return samples[0] if len(samples) == 1 else tf.concat(samples, axis=0)
+
+    def _by_moments(self, x: tf.Tensor) -> tf.Tensor:
+        wide = tf.cast(x, tf.float32) if x.dtype in (tf.float16, tf.bfloat16) else x
+        mean, variance = tf.nn.moments(wide, axes=[1, 2], keepdims=True)
+        normalized = (wide - mean) * tf.math.rsqrt(variance + tf.constant(self.epsilon, wide.dtype))
+        if self.gamma is not None and self.beta is not None:
+            normalized = normalized * tf.convert_to_tensor(self.gamma) + tf.convert_to_tensor(self.beta)
+        return tf.cast(normalized, x.dtype)
+
+
+def make_norm(kind: str, channels: int, *, gain: float, portable: bool, dtype: Any) -> keras.layers.Layer | None:
+    """The normalisation layer `kind` for `channels`, or None for "none".
+
+    Batch norm has PyTorch's momentum (0.1 there is 0.9 here) and epsilon; its gamma starts at N(1, gain) in the official
+    program, here at 1.
+
+    Raises:
+        UserError: unknown `kind`.
+    """
+    match kind:
+        case "instance":
+            return InstanceNormalization(channels, portable=portable, dtype=dtype)
+        case "batch":
+            layer = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, dtype=dtype)
+            layer.build((None, None, None, channels))
+            return layer
+        case "none":
+            return None
+    raise UserError(f"norm {kind!r}: unknown choice; valid are {', '.join(NORMS)}")

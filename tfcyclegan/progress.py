@@ -1,0 +1,81 @@
+"""One progress line for every job: a live bar on a terminal, a plain line now and then in a log."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from tqdm import tqdm
+
+Item = TypeVar("Item")
+
+LOG_EVERY_SECONDS = 15.0
+
+
+class Progress:
+    """Counts up to `total` with throughput and time left.
+
+    Args:
+        total: what is to be done in all.
+        unit: what is counted, such as "image" or "step".
+        label: what the job is called.
+        done: what had been done before this process started; it does not count into the throughput.
+    """
+
+    def __init__(self, total: int, *, unit: str, label: str, done: int = 0):
+        self._live = sys.stderr.isatty()
+        self._unit, self._label, self._total = unit, label, total
+        self._done, self._initial = done, done
+        self._note = ""
+        self._started = self._logged = time.monotonic()
+        self._bar = tqdm(total=total, initial=done, unit=f" {unit}", desc=label, dynamic_ncols=True) if self._live else None
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        """Adds `count`; `note` is shown behind the line until the next one."""
+        self._done += count
+        self._note = note or self._note
+        if self._bar is not None:
+            self._bar.set_postfix_str(self._note, refresh=False)
+            self._bar.update(count)
+        elif time.monotonic() - self._logged >= LOG_EVERY_SECONDS:
+            self._log()
+
+    def _log(self) -> None:
+        self._logged = time.monotonic()
+        line = tqdm.format_meter(
+            self._done,
+            self._total,
+            self._logged - self._started,
+            prefix=self._label,
+            unit=f" {self._unit}",
+            initial=self._initial,
+            postfix=self._note,
+            ncols=0,
+        )
+        print(line, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        elif self._done > self._initial:
+            self._log()
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def track(items: Iterable[Item], *, total: int, unit: str, label: str) -> Iterator[Item]:
+    """Yields `items` while showing how far it is."""
+    with Progress(total, unit=unit, label=label) as progress:
+        for item in items:
+            yield item
+            progress.advance()
+
+
+def say(message: str) -> None:
+    """Prints one line for the person at the terminal, without tearing a live progress bar."""
+    tqdm.write(message, file=sys.stdout)
+    sys.stdout.flush()

@@ -1,0 +1,188 @@
+"""Checkpoints: all training state in one, restored whole or not at all."""
+
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tfcyclegan.cyclegan import CycleGAN
+from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.networks import Discriminator, Generator, make_generator
+from tfcyclegan.training.history import Window
+from tfcyclegan.training.runs import Run
+
+DIRECTORY = "checkpoints"
+BEST = "best"
+_PREFIX = "step"
+
+
+class Checkpoints:
+    """Saves and restores the state of a training.
+
+    Args:
+        directory: of the checkpoints.
+        model: the compiled model with its pools.
+        window: the values since the last history line.
+        keep: latest checkpoints kept.
+    """
+
+    def __init__(self, directory: Path, model: CycleGAN, window: Window, *, keep: int):
+        self._model, self._window, self._directory = model, window, directory
+        self._manager = tf.train.CheckpointManager(
+            self._state(len(model.pools_a)), str(directory), max_to_keep=keep, checkpoint_name=_PREFIX
+        )
+        self._best = tf.train.CheckpointManager(
+            self._state(len(model.pools_a)), str(directory / BEST), max_to_keep=1, checkpoint_name=_PREFIX
+        )
+
+    def _state(self, pools: int) -> tf.train.Checkpoint:
+        model = self._model
+        return tf.train.Checkpoint(
+            gen_ab=model.gen_ab,
+            gen_ba=model.gen_ba,
+            disc_a=model.disc_a,
+            disc_b=model.disc_b,
+            averages=model.averages,
+            generator_optimizer=model.generator_optimizer,
+            discriminator_optimizer=model.discriminator_optimizer,
+            step=model.step,
+            pools_a=model.pools_a[:pools],
+            pools_b=model.pools_b[:pools],
+            window=self._window,
+        )
+
+    def save(self) -> None:
+        self._window.store()
+        self._manager.save(checkpoint_number=int(self._model.step.numpy()))
+
+    def save_best(self) -> None:
+        """Keeps the present state beside the latest ones, in place of the best before."""
+        self._window.store()
+        self._best.save(checkpoint_number=int(self._model.step.numpy()))
+
+    @property
+    def latest_step(self) -> int | None:
+        return _step_of(self._manager.latest_checkpoint) if self._manager.latest_checkpoint else None
+
+    def restore_latest(self) -> list[str]:
+        """Restores the latest checkpoint, if there is one.
+
+        Returns:
+            Lines to tell the user: pools that a changed number of devices left empty.
+
+        Raises:
+            RunError: it is damaged or is not this model's.
+        """
+        path = self._manager.latest_checkpoint
+        if path is None:
+            return []
+        stored = len({name for name, _ in tf.train.list_variables(path) if name.startswith("pools_a/") and "/count/" in name})
+        here = len(self._model.pools_a)
+        try:
+            status = self._state(min(stored, here)).restore(path)
+            if stored == here:
+                status.assert_consumed()
+            else:
+                status.assert_existing_objects_matched().expect_partial()
+        except (AssertionError, tf.errors.OpError, ValueError) as error:
+            raise RunError(
+                f"{path}: damaged or of another model ({str(error).splitlines()[0]}); remove it to go on from the one before"
+            ) from error
+        self._window.load()
+        return [f"{here} devices now, {stored} before: the image pools of new devices start empty"] if stored != here else []
+
+
+def _step_of(path: str) -> int:
+    return int(path.rpartition("-")[2])
+
+
+def find_checkpoint(run_dir: Path, which: str) -> str:
+    """The path of a run's checkpoint, as TensorFlow wants it.
+
+    Args:
+        run_dir: the run directory.
+        which: "latest", "best" or a step.
+
+    Raises:
+        UserError: there is no such checkpoint; those that exist are named.
+    """
+    directory = run_dir / DIRECTORY
+    if which == "best":
+        best = tf.train.latest_checkpoint(str(directory / BEST))
+        if best is None:
+            raise UserError("--checkpoint=best: this run measured none; train with --eval_every_steps, or use --checkpoint=latest")
+        return best
+    if which == "latest":
+        latest = tf.train.latest_checkpoint(str(directory))
+        if latest is None:
+            raise UserError(f"--run_dir={run_dir}: no checkpoint yet")
+        return latest
+    steps = sorted(int(path.stem.rpartition("-")[2]) for path in directory.glob(f"{_PREFIX}-*.index"))
+    if not which.isdigit() or int(which) not in steps:
+        raise UserError(f"--checkpoint={which}: not there; valid are latest, best and the steps {', '.join(map(str, steps)) or '(none)'}")
+    return str(directory / f"{_PREFIX}-{which}")
+
+
+def generator_settings(config: Any, direction: str) -> dict[str, Any]:
+    """Arguments of `make_generator` for one direction of a run."""
+    channels = config.channels_a, config.channels_b
+    settings = {
+        "base_filters": config.base_filters,
+        "in_channels": channels[0] if direction == "ab" else channels[1],
+        "out_channels": channels[1] if direction == "ab" else channels[0],
+        "norm": config.norm,
+        "dropout": config.dropout,
+        "init": config.init,
+        "init_gain": config.init_gain,
+    }
+    return settings | ({"upsampling": config.upsampling} if config.generator.startswith("resnet") else {})
+
+
+def discriminator_settings(config: Any, domain: str) -> dict[str, Any]:
+    """Arguments of `Discriminator` for the images of one domain of a run."""
+    return {
+        "architecture": config.discriminator,
+        "layers": config.discriminator_layers,
+        "base_filters": config.discriminator_filters,
+        "in_channels": config.channels_a if domain == "a" else config.channels_b,
+        "norm": config.norm,
+        "padding_mode": config.discriminator_padding,
+        "init": config.init,
+        "init_gain": config.init_gain,
+    }
+
+
+def load_networks(run: Run, which: str, names: tuple[str, ...]) -> dict[str, Generator | Discriminator]:
+    """Networks of a run in float32 with the weights of a checkpoint; the running mean of generators where the run has one.
+
+    Raises:
+        UserError: no such checkpoint, or the run has no such network.
+        RunError: the checkpoint is damaged.
+    """
+    missing = [name for name in names if name not in run.networks]
+    if missing:
+        raise UserError(f"--run_dir={run.directory}: has no weights of {', '.join(missing)}, only of {', '.join(run.networks)}")
+    path = find_checkpoint(run.directory, which)
+    networks: dict[str, Generator | Discriminator] = {}
+    for name in names:
+        direction = name.partition("_")[2]
+        if name.startswith("gen"):
+            networks[name] = make_generator(run.config.architecture, **generator_settings(run.config, direction), dtype="float32")
+        else:
+            networks[name] = Discriminator(**discriminator_settings(run.config, direction), dtype="float32")
+    averaged = run.config.ema_decay > 0
+    own = {name: network for name, network in networks.items() if not (averaged and name.startswith("gen"))}
+    means = {name: network for name, network in networks.items() if name not in own}
+    holder = tf.train.Checkpoint(**own, **({"averages": tf.train.Checkpoint(**means)} if means else {}))
+    try:
+        holder.restore(path).assert_existing_objects_matched().expect_partial()
+    except (AssertionError, tf.errors.OpError, ValueError) as error:
+        raise RunError(f"{path}: damaged ({str(error).splitlines()[0]}); choose another --checkpoint") from error
+    return networks
+
+
+def load_generator(run: Run, which: str, direction: str) -> Generator:
+    """The generator of one direction; see `load_networks`."""
+    network = load_networks(run, which, (f"gen_{direction}",))[f"gen_{direction}"]
+    assert isinstance(network, Generator)
+    return network

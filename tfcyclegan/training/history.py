@@ -1,0 +1,77 @@
+"""history.jsonl: one JSON object a line with `step`, `epoch` and the values; the memory of a run that survives it."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfcyclegan import files
+
+
+class History:
+    """Appends lines; on a resume, lines from after the checkpoint are dropped since their steps are done again."""
+
+    def __init__(self, path: Path, *, resumed_step: int):
+        self.path = path
+        self.lines = [line for line in read_history(path) if line["step"] <= resumed_step]
+        files.write_text(path, "".join(json.dumps(line) + "\n" for line in self.lines))
+        self._stream = open(path, "a", encoding="utf-8")  # noqa: SIM115 - open for the whole run
+
+    def append(self, line: dict[str, Any]) -> None:
+        self.lines.append(line)
+        self._stream.write(json.dumps(line) + "\n")
+        self._stream.flush()
+
+    def sync(self) -> None:
+        """Brings every line to the disk. Called before a checkpoint, so that no checkpoint is ahead of its history."""
+        os.fsync(self._stream.fileno())
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def read_history(path: Path) -> list[dict[str, Any]]:
+    """The lines of a history; a last line cut off by a crash is left out. Empty if there is no file."""
+    lines = []
+    if path.exists():
+        for text in path.read_text(encoding="utf-8").splitlines():
+            try:
+                lines.append(json.loads(text))
+            except json.JSONDecodeError:
+                break
+    return lines
+
+
+class Window(tf.Module):
+    """Sums of the values since the last line, kept in the checkpoint so that a resumed run writes the same means.
+
+    Args:
+        size: how many values a step has.
+    """
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.sums = tf.Variable(tf.zeros([size], tf.float64), trainable=False)
+        self.count = tf.Variable(tf.zeros([], tf.int64), trainable=False)
+        self._sums, self._count = np.zeros(size), 0
+
+    def add(self, values: np.ndarray) -> None:
+        self._sums = self._sums + values
+        self._count += 1
+
+    def mean_and_reset(self) -> np.ndarray:
+        mean = self._sums / max(1, self._count)
+        self._sums, self._count = np.zeros_like(self._sums), 0
+        return mean
+
+    def store(self) -> None:
+        """Copies the sums into the variables that a checkpoint saves."""
+        self.sums.assign(self._sums)
+        self.count.assign(self._count)
+
+    def load(self) -> None:
+        """Takes the sums from the variables that a checkpoint restored."""
+        self._sums, self._count = self.sums.numpy(), int(self.count.numpy())

@@ -1,0 +1,59 @@
+"""Devices and arithmetic: which replicas train, and in which precision."""
+
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from tfcyclegan.errors import UserError
+
+
+def make_strategy(devices: int | None) -> tf.distribute.MirroredStrategy:
+    """A MirroredStrategy over all GPUs, `devices` of them, or the CPU.
+
+    Args:
+        devices: how many GPUs; where there is no GPU, into how many logical CPUs to split the CPU. None: all GPUs, one CPU.
+
+    Raises:
+        UserError: more GPUs asked for than there are, or TensorFlow has already been used with another number of CPUs.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        if devices is not None and devices > len(gpus):
+            raise UserError(f"--devices={devices}: this machine has {len(gpus)} GPUs")
+        for gpu in gpus:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        return tf.distribute.MirroredStrategy([f"GPU:{index}" for index in range(devices or len(gpus))])
+    if devices is not None and devices > 1:
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        try:
+            tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
+        except RuntimeError as error:
+            if len(tf.config.list_logical_devices("CPU")) < devices:
+                raise UserError(f"--devices={devices}: TensorFlow is already running with fewer CPU devices") from error
+    return tf.distribute.MirroredStrategy([f"CPU:{index}" for index in range(devices or 1)])
+
+
+def choose_precision(precision: str) -> str:
+    """Resolves "auto": bfloat16 where all devices multiply it fast (AVX-512 BF16 or AMX; GPUs from Ampere on), else float32."""
+    if precision != "auto":
+        return precision
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        capabilities = [tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in gpus]
+        return "mixed_bfloat16" if min(capabilities) >= (8, 0) else "float32"
+    return "mixed_bfloat16" if _cpu_flags() & {"avx512_bf16", "amx_bf16"} else "float32"
+
+
+def _cpu_flags() -> set[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return set()
+    return next((set(line.partition(":")[2].split()) for line in lines if line.startswith("flags")), set())
+
+
+def make_deterministic(seed: int) -> None:
+    """Makes every TensorFlow operation of this process repeat its numbers exactly."""
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()

@@ -1,0 +1,371 @@
+"""The training loop: opens or resumes a run directory and drives `CycleGAN.train_step` until its length is reached."""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfcyclegan import files
+from tfcyclegan.adam import Adam
+from tfcyclegan.config import TrainConfig, TrainingLength
+from tfcyclegan.cyclegan import LOSSES, REPORTED, CycleGAN
+from tfcyclegan.data.images import MODES_WITH_CROP, to_float, to_uint8
+from tfcyclegan.data.pixels import PixelFile, open_pixels
+from tfcyclegan.data.source import DataSource, open_source
+from tfcyclegan.data.unpaired import UnpairedBatches
+from tfcyclegan.errors import RunError, Stopped, UserError
+from tfcyclegan.measures.appearance import Appearance
+from tfcyclegan.networks import Discriminator, make_generator
+from tfcyclegan.progress import Progress, say
+from tfcyclegan.schedules import EpochRates, rate_factor
+from tfcyclegan.training import samples
+from tfcyclegan.training.checkpoints import DIRECTORY, Checkpoints, discriminator_settings, generator_settings, load_networks
+from tfcyclegan.training.history import History, Window
+from tfcyclegan.training.reporting import HISTORY, SAMPLES, write_report
+from tfcyclegan.training.runs import CONFIG, Run, check_resumable, read_run, write_run
+from tfcyclegan.training.strategy import choose_precision, make_deterministic, make_strategy
+
+_REPORT_EVERY_SECONDS = 60.0
+_OVERFLOWS_ALLOWED = 30  # successive float16 steps without a finite gradient; the scale has then fallen by 2^30
+
+
+def train(config: TrainConfig) -> Path:
+    """Trains, or resumes, the run in `config.run_dir`; returns the path of its report.
+
+    Raises:
+        UserError: the request does not fit the data, the run directory or the machine.
+        RunError: a loss became non-finite, or data or a checkpoint is damaged.
+        Stopped: SIGINT or SIGTERM, after a checkpoint.
+    """
+    directory = Path(config.run_dir)
+    source = open_source(Path(config.data_dir))
+    for split in ("trainA", "trainB"):
+        source.require(split)
+    if config.init_from:
+        read_run(Path(config.init_from))
+    if config.deterministic:
+        make_deterministic(config.seed)
+    strategy = make_strategy(config.devices)
+    if config.batch_size % strategy.num_replicas_in_sync:
+        raise UserError(f"--batch_size={config.batch_size}: must be a multiple of the {strategy.num_replicas_in_sync} devices")
+    run = Run(directory, config, choose_precision(config.precision), source.fingerprint)
+    before = read_run(directory) if (directory / CONFIG).exists() else None
+    if before is None and directory.exists() and any(path.name != ".lock" for path in directory.iterdir()):
+        raise UserError(f"--run_dir={directory}: is not empty and holds no run; choose another directory")
+    warnings = check_resumable(before, run) if before else []
+    batches = _open_batches(config, source)
+    with files.exclusive_lock(directory):
+        for warning in warnings:
+            say(warning)
+        say(f"precision {run.precision}{' (auto)' if config.precision == 'auto' else ''}, {strategy.num_replicas_in_sync} device(s)")
+        session = _Session(run, strategy, batches, source)
+        write_run(run)
+        return session.run_to_end()
+
+
+def _open_batches(config: TrainConfig, source: DataSource) -> UnpairedBatches:
+    pixels = [
+        open_pixels(
+            source,
+            split,
+            _cache_dir(config),
+            mode=config.preprocess,
+            load_size=config.load_size,
+            crop_size=config.crop_size,
+            channels=channels,
+        )
+        for split, channels in (("trainA", config.channels_a), ("trainB", config.channels_b))
+    ]
+    crop = config.crop_size if config.preprocess in MODES_WITH_CROP else None
+    return UnpairedBatches(pixels[0], pixels[1], crop, config.flip, config.batch_size, config.seed)
+
+
+def _cache_dir(config: TrainConfig) -> Path:
+    return Path(config.cache_dir) if config.cache_dir else Path(config.data_dir) / ".cache"
+
+
+def build_model(config: TrainConfig, dtype: str | keras.DTypePolicy) -> CycleGAN:
+    """The four networks of `config`, with initial weights that follow from its seed."""
+    seeds = [int(seed) for seed in np.random.SeedSequence(config.seed).generate_state(4) >> 8]
+    return CycleGAN(
+        make_generator(config.architecture, **generator_settings(config, "ab"), seed=seeds[0], dtype=dtype, name="gen_ab"),
+        make_generator(config.architecture, **generator_settings(config, "ba"), seed=seeds[1], dtype=dtype, name="gen_ba"),
+        Discriminator(**discriminator_settings(config, "a"), seed=seeds[2], dtype=dtype, name="disc_a"),
+        Discriminator(**discriminator_settings(config, "b"), seed=seeds[3], dtype=dtype, name="disc_b"),
+        gan_mode=config.gan_mode,
+        lambda_a=config.lambda_a,
+        lambda_b=config.lambda_b,
+        lambda_identity=config.lambda_identity,
+        pool_size=config.pool_size,
+        ema_decay=config.ema_decay,
+        update_order=config.update_order,
+        seed=config.seed,
+    )
+
+
+def make_optimizer(config: TrainConfig, length: TrainingLength, epoch_images: int, *, dynamic_scale: bool) -> Adam:
+    """Adam with the config's rates, one an epoch; constant where only steps count."""
+    kind = "constant" if length.epochs is None else config.schedule
+    epochs = length.epochs or 0
+    rates = [
+        config.learning_rate * rate_factor(kind, epoch, epochs=epochs, decay_epochs=length.decay_epochs, step_epochs=config.step_epochs)
+        for epoch in range(max(1, epochs + length.decay_epochs))
+    ]
+    schedule = EpochRates(rates, epoch_images=epoch_images, batch_size=config.batch_size)
+    return Adam(schedule, config.beta_1, dynamic_scale=dynamic_scale)
+
+
+class _Session:
+    """One process's share of a run: from the latest checkpoint to the end or a signal."""
+
+    def __init__(self, run: Run, strategy: tf.distribute.Strategy, batches: UnpairedBatches, source: DataSource):
+        self.run, self.config, self.strategy, self.batches = run, run.config, strategy, batches
+        self.length = self.config.length(batches.epoch_images)
+        half = run.precision == "mixed_float16"
+        with strategy.scope():
+            self.model = build_model(self.config, run.precision)
+            optimizers = [make_optimizer(self.config, self.length, batches.epoch_images, dynamic_scale=half) for _ in range(2)]
+            self.model.compile(*optimizers)
+        sizes = [(size.height, size.width) if size else (None, None) for size in (batches.size_a, batches.size_b)]
+        self.model.make_pools((*sizes[0], self.config.channels_a), (*sizes[1], self.config.channels_b))
+        self.window = Window(len(REPORTED))
+        self.checkpoints = Checkpoints(run.directory / DIRECTORY, self.model, self.window, keep=self.config.keep_checkpoints)
+        for warning in self.checkpoints.restore_latest():
+            say(warning)
+        self.first_step = int(self.model.step.numpy())
+        if self.first_step == 0 and self.config.init_from:
+            self._start_from(Path(self.config.init_from))
+        self.history = History(run.directory / HISTORY, resumed_step=self.first_step)
+        self.overflows = 0
+        self.pictures = {domain: self._sample_pictures(source, domain) for domain in "ab"}
+        self.writer = tf.summary.create_file_writer(str(run.directory / "tensorboard"))
+        self.looks: dict[str, Appearance] = {}
+        self.source = source
+        self._translators: dict[str, samples.Translate] = {}
+
+    def _start_from(self, directory: Path) -> None:
+        other = read_run(directory)
+        for name, network in load_networks(other, "latest", other.networks).items():
+            own = getattr(self.model, name)
+            if [w.shape for w in own.weights] != [w.shape for w in network.weights]:
+                raise UserError(f"--init_from={directory}: its {name} is another network; give the same network flags as that run")
+            own.set_weights(network.get_weights())
+            average = getattr(self.model.averages, name, None)
+            if average is not None:
+                average.set_weights(network.get_weights())
+        say(f"weights of {', '.join(other.networks)} from {directory}")
+
+    def _sample_pictures(self, source: DataSource, domain: str) -> list[np.ndarray]:
+        """Fixed pictures for the strips: of the test split where there is one, else of the training split."""
+        split = f"test{domain.upper()}" if source.counts.get(f"test{domain.upper()}") else f"train{domain.upper()}"
+        pixels = self._whole_pictures(source, split, domain)
+        chosen = np.linspace(0, len(pixels) - 1, min(self.config.sample_images, len(pixels))).round().astype(int)
+        return [to_float(pixels[index]) for index in chosen]
+
+    def _whole_pictures(self, source: DataSource, split: str, domain: str) -> PixelFile:
+        """Pictures as the networks meet them outside of training: resized to the crop size, or by the mode, uncropped."""
+        config = self.config
+        crops = config.preprocess in MODES_WITH_CROP and config.preprocess != "scale_width_and_crop"
+        return open_pixels(
+            source,
+            split,
+            _cache_dir(config),
+            mode="resize_and_crop" if crops else config.preprocess.removesuffix("_and_crop"),
+            load_size=config.crop_size if crops else config.load_size,
+            crop_size=config.crop_size,
+            channels=config.channels_a if domain == "a" else config.channels_b,
+        )
+
+    def run_to_end(self) -> Path:
+        step, end = self.first_step, self.length.steps
+        if step >= end:
+            say(f"finished already: step {step} of {end}; raise --epochs or --max_steps to go on")
+            return write_report(self.run.directory)
+        if step:
+            say(f"resuming at step {step} of {end}")
+        elif self.checkpoints.latest_step is None:
+            self.checkpoints.save()
+            self._draw_samples(0)
+        with _stop_signals() as stop, Progress(end, unit="step", label="training", done=step) as progress:
+            step = self._loop(step, end, stop, progress)
+        self._finish_step(step)
+        if step < end:
+            raise Stopped(f"stopped at step {step} of {end}; the same command goes on from there", stop.signal_number)
+        if self.config.sample_every_steps and step % self.config.sample_every_steps:
+            self._draw_samples(step)
+        self.history.close()
+        say(f"finished: {end} steps")
+        return write_report(self.run.directory)
+
+    def _loop(self, step: int, end: int, stop: "_StopRequest", progress: Progress) -> int:
+        batches = iter(self.strategy.experimental_distribute_dataset(self.batches.dataset(step, end)))
+        train_step = self._step_function()
+        reported_at, busy_seconds, busy_steps = time.monotonic(), 0.0, 0
+        pending: tuple[int, Any] | None = None  # values are read one step late, so that the device never waits for them
+        while step < end and not stop.signal_number:
+            started = time.monotonic()
+            values = train_step(next(batches))
+            step += 1
+            self._take(pending)
+            pending = step, values
+            due = self._due(step, end)
+            if due:
+                self._take(pending)
+                pending = None
+            busy_seconds, busy_steps = busy_seconds + time.monotonic() - started, busy_steps + 1
+            if "log" in due:
+                measured = self._measure() if "measure" in due else {}
+                note = self._log(step, busy_steps * self.config.batch_size / busy_seconds, measured)
+                busy_seconds, busy_steps = 0.0, 0
+                progress.advance(0, note)
+            if "sample" in due:
+                self._draw_samples(step)
+            if "checkpoint" in due:
+                self._save()
+            if due and time.monotonic() - reported_at > _REPORT_EVERY_SECONDS:
+                write_report(self.run.directory)
+                reported_at = time.monotonic()
+            progress.advance()
+        self._take(pending)
+        return step
+
+    def _due(self, step: int, end: int) -> set[str]:
+        config = self.config
+        every = {
+            "log": config.log_every_steps,
+            "sample": config.sample_every_steps,
+            "checkpoint": config.checkpoint_every_steps,
+            "measure": config.eval_every_steps,
+        }
+        return {action for action, steps in every.items() if steps and (step % steps == 0 or (action == "log" and step == end))}
+
+    def _step_function(self) -> Any:
+        strategy, model = self.strategy, self.model
+
+        @tf.function(autograph=False, reduce_retracing=True)
+        def train_step(batch: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+            values = strategy.run(model.train_step, args=(batch,))
+            return tf.stack([strategy.reduce(tf.distribute.ReduceOp.MEAN, values[name], axis=None) for name in REPORTED])
+
+        return train_step
+
+    def _take(self, pending: tuple[int, Any] | None) -> None:
+        """Reads a step's values; stops the run if its update was skipped since something was not finite."""
+        if pending is None:
+            return
+        step, tensor = pending
+        values = tensor.numpy().astype(np.float64)
+        if values[REPORTED.index("skipped")]:
+            self.overflows += 1
+            bad = [name for name, value in zip(REPORTED, values, strict=True) if name in LOSSES and not np.isfinite(value)]
+            what = f"loss {bad[0]} is {values[REPORTED.index(bad[0])]}" if bad else "a gradient is not finite"
+            if self.run.precision != "mixed_float16" or self.overflows > _OVERFLOWS_ALLOWED:
+                latest = self.checkpoints.latest_step
+                raise RunError(
+                    f"step {step}: {what}; the weights were left as they were and the checkpoint of step {latest} is good: "
+                    "lower --learning_rate or look at the data, and start in another --run_dir"
+                )
+            values = np.where(np.isfinite(values), values, 0.0)
+        else:
+            self.overflows = 0
+        self.window.add(values)
+
+    def _log(self, step: int, images_per_second: float, measured: dict[str, float]) -> str:
+        means = dict(zip(REPORTED, map(float, self.window.mean_and_reset()), strict=True))
+        if self.run.precision != "mixed_float16":
+            del means["skipped"]
+        # The rate of the step just done: the optimizer has counted it already.
+        applied = max(int(self.model.generator_optimizer.iterations.numpy()) - 1, 0)
+        rate = float(self.model.generator_optimizer._learning_rate(applied))
+        line = {"step": step, "epoch": step * self.config.batch_size / self.batches.epoch_images, "learning_rate": rate}
+        line |= means | measured | {"images_per_second": round(images_per_second, 3)}
+        is_best = measured and sum(measured.values()) < min(map(_appearance, self.history.lines), default=np.inf)
+        self.history.append(line)
+        if is_best:
+            self.history.sync()
+            self.checkpoints.save_best()
+        with self.writer.as_default(step=step):
+            for name, value in line.items():
+                if name != "step":
+                    tf.summary.scalar(f"{'losses' if name in LOSSES else 'training'}/{name}", value)
+        self.writer.flush()
+        return f"cycle {means['cycle_a'] + means['cycle_b']:.3f} gan {means['gan_ab'] + means['gan_ba']:.3f}"
+
+    def _translator(self, direction: str) -> samples.Translate:
+        """The generator of a direction for pictures, in its running mean where there is one."""
+        if direction not in self._translators:
+            network = getattr(self.model.averages if self.config.ema_decay else self.model, f"gen_{direction}")
+            function = tf.function(
+                lambda images: tf.cast(network(images, training=False), tf.float32), autograph=False, reduce_retracing=True
+            )
+            self._translators[direction] = lambda images: function(tf.constant(images)).numpy()
+        return self._translators[direction]
+
+    def _draw_samples(self, step: int) -> None:
+        identity = self.config.channels_a == self.config.channels_b
+        for direction in ("ab", "ba"):
+            forward, backward = self._translator(direction), self._translator(direction[::-1])
+            strip = samples.strip(self.pictures[direction[0]], forward, backward, identity=identity)
+            path = self.run.directory / SAMPLES / f"step-{step:07d}-{direction}.png"
+            files.write_bytes(path, samples.png_bytes(strip, enlarge_below=600))
+            with self.writer.as_default(step=step):
+                tf.summary.image(f"samples/{direction}", strip[np.newaxis])
+        self.writer.flush()
+
+    def _measure(self) -> dict[str, float]:
+        """How far the fakes look from real pictures, 1 being as far as untranslated ones; never on test data."""
+        if not self.looks:
+            for domain in "ab":
+                split = f"val{domain.upper()}" if self.source.counts.get(f"val{domain.upper()}") else f"train{domain.upper()}"
+                pixels = self._whole_pictures(self.source, split, domain)
+                chosen = np.linspace(0, len(pixels) - 1, min(self.config.eval_images, len(pixels))).round().astype(int)
+                self.looks[domain] = Appearance([pixels[index] for index in chosen])
+        distances = {}
+        for direction in ("ab", "ba"):
+            source, target, translate = self.looks[direction[0]], self.looks[direction[1]], self._translator(direction)
+            fakes = [to_uint8(translate(to_float(picture)[np.newaxis])[0]) for picture in source.pictures]
+            colour = target.colour_distance(fakes) / target.colour_distance(source.pictures)
+            texture = target.texture_distance(fakes) / target.texture_distance(source.pictures)
+            distances[f"appearance_{direction}"] = (colour + texture) / 2
+        return distances
+
+    def _save(self) -> None:
+        self.history.sync()
+        self.checkpoints.save()
+
+    def _finish_step(self, step: int) -> None:
+        if self.checkpoints.latest_step != step:
+            self._save()
+
+
+def _appearance(line: dict[str, float]) -> float:
+    """What the best checkpoint is chosen by: the smallest sum over both directions."""
+    return line["appearance_ab"] + line["appearance_ba"] if "appearance_ab" in line else np.inf
+
+
+class _StopRequest:
+    signal_number = 0
+
+
+@contextmanager
+def _stop_signals() -> Iterator[_StopRequest]:
+    """Notes SIGINT and SIGTERM instead of dying, so that the loop ends between two steps; a second one kills."""
+    request = _StopRequest()
+
+    def note(number: int, _: Any) -> None:
+        request.signal_number = number
+        signal.signal(number, signal.SIG_DFL)
+        say("stopping after this step; saving a checkpoint")
+
+    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield request
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
