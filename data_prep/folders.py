@@ -8,7 +8,7 @@ Reads, with folders inside folders, in the order of their names:
         valA/    valB/     optional: likewise, for choosing a checkpoint
 
 JPEG, PNG, WebP, TIFF, BMP, GIF, PNM, JPEG 2000, AVIF and TGA by their endings in either case; what is done to each is told in
-`data_prep.intake`. Hidden files, Thumbs.db and the like are passed over; files of other endings are counted and said.
+`tfcyclegan.data.intake`. Hidden files, Thumbs.db and the like are passed over; files of other endings are counted and said.
 
 Makes:
 
@@ -20,12 +20,9 @@ The same command goes on after an end of any kind; when names, sizes or times of
 """
 
 import functools
-import os
 import shlex
-import stat
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +30,7 @@ from data_prep import manifest, prepare
 from tfcyclegan import files, flags
 from tfcyclegan.cli import run_command
 from tfcyclegan.config import Options, option
+from tfcyclegan.data import folders
 from tfcyclegan.errors import UserError
 from tfcyclegan.progress import say
 
@@ -44,14 +42,6 @@ EXAMPLES = """
 
 REQUIRED = ("trainA", "trainB")
 OPTIONAL = ("testA", "testB", "valA", "valB")
-ENDINGS = frozenset(
-    f".{ending}"
-    for ending in (
-        *("jpg", "jpeg", "jpe", "jfif", "png", "webp", "tif", "tiff", "bmp", "dib", "gif", "tga"),
-        *("ppm", "pgm", "pbm", "pnm", "jp2", "j2k", "jpx", "avif", "avifs"),
-    )
-)
-SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,37 +56,13 @@ class Config(Options):
     shards: int = option(0, "files a split; 0 makes about 100 MB each", minimum=0, maximum=99_999)
 
 
-def _walk(directory: Path) -> Iterator[os.DirEntry[str]]:
-    """All files below `directory` that are not hidden, links followed, in no order."""
-    pending, visited = [directory], set()
-    while pending:
-        place = pending.pop()
-        if place.resolve() in visited:  # links in a circle
-            continue
-        visited.add(place.resolve())
-        with os.scandir(place) as entries:
-            for entry in entries:
-                if entry.name.startswith(".") or entry.name.lower() in SYSTEM_FILES:
-                    continue
-                if entry.is_dir():
-                    pending.append(Path(entry.path))
-                else:
-                    yield entry
-
-
-def _read(path: Path) -> bytes:
-    if not stat.S_ISREG(path.stat().st_mode):  # a pipe would keep us waiting for ever
-        raise OSError("not a regular file")
-    return path.read_bytes()
-
-
 def find_sources(input_dir: Path, split: str) -> tuple[list[prepare.Source], str, Counter[str]]:
     """The pictures of `split` by name, a digest of their names, sizes and times, and a count of the endings passed over."""
     found: list[tuple[str, int, int]] = []
     others: Counter[str] = Counter()
-    for entry in _walk(input_dir / split):
+    for entry in folders.walk(input_dir / split):
         ending = Path(entry.name).suffix.lower()
-        if ending not in ENDINGS:
+        if not folders.is_picture(entry.name):
             others[ending or "no ending"] += 1
             continue
         try:
@@ -106,7 +72,7 @@ def find_sources(input_dir: Path, split: str) -> tuple[list[prepare.Source], str
             size, changed = 0, 0
         found.append((Path(entry.path).relative_to(input_dir).as_posix(), size, changed))
     found.sort()
-    sources = [prepare.Source(name, size, functools.partial(_read, input_dir / name)) for name, size, _ in found]
+    sources = [prepare.Source(name, size, functools.partial(folders.read, input_dir / name)) for name, size, _ in found]
     return sources, files.sha256_of_json(found), others
 
 
@@ -127,7 +93,7 @@ def run(config: Config) -> None:
         if not splits[split]:
             mend = "put pictures there" + ("" if split in REQUIRED else " or remove it")
             seen = f" ({sum(passed_over.values())} files of other kinds)" if passed_over else ""
-            raise UserError(f"{directory}: holds no picture{seen}; {mend} ({', '.join(sorted(ENDINGS))})")
+            raise UserError(f"{directory}: holds no picture{seen}; {mend} ({', '.join(sorted(folders.ENDINGS))})")
     if others:
         kinds = ", ".join(f"{count} {manifest.printable(ending)}" for ending, count in sorted(others.items()))
         say(f"{input_dir}: passed over, not pictures by their ending: {kinds}")

@@ -16,7 +16,6 @@ import collections
 import concurrent.futures
 import contextlib
 import dataclasses
-import importlib
 import json
 import os
 import re
@@ -30,11 +29,12 @@ from typing import Any
 
 from PIL import Image
 
-from data_prep import intake, manifest
+from data_prep import manifest
 from tfcyclegan import files
-from tfcyclegan.data import records
+from tfcyclegan.data import intake, records
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.progress import Progress, say
+from tfcyclegan.quiet import import_tensorflow
 
 QUARANTINE = "quarantine.jsonl"
 SHARD_BYTES = 100_000_000
@@ -188,7 +188,7 @@ def _prepare(request: Request, output_dir: Path) -> None:
     done = {shard.file: note for shard in shards if (note := _finished(output_dir, shard)) is not None}
     if done:
         say(f"{output_dir}: goes on; {len(done)} of {len(shards)} shards are finished")
-    _import_tensorflow()
+    import_tensorflow()
     todo = [shard for shard in shards if shard.file not in done]
     total = sum(len(shard.sources) for shard in shards)
     progress = Progress(total, unit="image", label=request.name, done=total - sum(len(shard.sources) for shard in todo))
@@ -211,20 +211,6 @@ def _prepare(request: Request, output_dir: Path) -> None:
     shutil.rmtree(work)
     for line in manifest.summary(made):
         say(f"{output_dir}: {line}")
-
-
-def _import_tensorflow() -> None:
-    """Imports it and TFDS with the process's stderr put aside: 2.21 greets there whatever TF_CPP_MIN_LOG_LEVEL says."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        importlib.import_module("tensorflow_datasets")
-        importlib.import_module("tensorflow")
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _claim(request: Request, output_dir: Path, shards: Sequence[_Shard]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep import intake
+from tfcyclegan.data import intake
 
 LIMIT = 10_000
 

@@ -305,6 +305,7 @@ class EvaluateConfig(Options):
     run_dir: str = option("", "run to score", required=True)
     data_dir: str = option("", "prepared data set; default: the run's own")
     checkpoint: str = option("latest", CHECKPOINT_HELP)
+    split: str = option("test", "test, or val for choosing settings without looking at the test pictures", choices=("test", "val"))
     direction: str = option("ab", "ab, ba or both", choices=(*DIRECTIONS, "both"))
     output: str = option("", "folder for metrics.json and the pictures; default: evaluation in --run_dir")
 

@@ -127,8 +127,8 @@ class CycleGAN(keras.Model):
         strategy = self.distribute_strategy
         for device in strategy.extended.worker_devices if strategy.num_replicas_in_sync > 1 else ("",):
             with tf.device(device):
-                self.pools_a = [*self.pools_a, ImagePool(self.pool_size, tuple(shape_a), kind)]
-                self.pools_b = [*self.pools_b, ImagePool(self.pool_size, tuple(shape_b), kind)]
+                self.pools_a = [*self.pools_a, ImagePool(self.pool_size, shape_a, kind)]
+                self.pools_b = [*self.pools_b, ImagePool(self.pool_size, shape_b, kind)]
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """`keras.Model.fit` over a `tf.data.Dataset` of (real_a, real_b) batches; makes the pools first."""

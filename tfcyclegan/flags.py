@@ -8,10 +8,11 @@ Differences from plain absl, each because absl misleads there:
 """
 
 import dataclasses
+import difflib
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from absl import flags as absl_flags
 
@@ -37,7 +38,7 @@ def _define(config_class: type[Options]) -> absl_flags.FlagValues:
     values = absl_flags.FlagValues()
     for field in dataclasses.fields(config_class):
         kind = option_type(field)
-        default = field.default
+        default: Any = field.default
         help_text = field.metadata["help"]
         if kind is bool:
             absl_flags.DEFINE_bool(field.name, default, help_text, flag_values=values)
@@ -114,8 +115,9 @@ def parse(config_class: type[Config], arguments: Sequence[str]) -> Config:
     try:
         leftovers = values(["tfcyclegan", *expanded])[1:]
     except absl_flags.UnrecognizedFlagError as error:
-        suggestions = [f"--{name}" for name in getattr(error, "suggestions", [])]
-        mend = f"did you mean {' or '.join(suggestions)}?" if suggestions else "--help lists the flags"
+        names = [field.name for field in dataclasses.fields(config_class)]
+        close = difflib.get_close_matches(error.flagname, names, n=1)
+        mend = f"did you mean --{close[0]}?" if close else "--help lists the flags"
         raise UserError(f"--{error.flagname}: no such flag; {mend}") from error
     except absl_flags.Error as error:
         raise UserError(" ".join(str(error).split())) from error

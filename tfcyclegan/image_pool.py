@@ -1,5 +1,7 @@
 """The history of fakes that a discriminator is shown (Shrivastava et al. 2017; Zhu et al. 2017, section 4)."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 
@@ -17,7 +19,7 @@ class ImagePool(tf.Module):
         dtype: of the images.
     """
 
-    def __init__(self, size: int, image_shape: tuple[int, int, int], dtype: tf.DType = tf.float32):
+    def __init__(self, size: int, image_shape: Sequence[int], dtype: tf.DType = tf.float32):
         super().__init__()
         self.size = size
         self.images = tf.Variable(tf.zeros([size, *image_shape], dtype), trainable=False, name="images")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tfcyclegan import files, flags
+from tfcyclegan import files, flags, quiet
 from tfcyclegan.config import TrainConfig
 from tfcyclegan.progress import say
 
@@ -15,6 +15,7 @@ EXAMPLES = """
 
 
 def run(config: TrainConfig) -> None:
+    quiet.import_tensorflow()
     from tfcyclegan.training.trainer import train
 
     report = train(config)

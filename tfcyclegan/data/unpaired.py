@@ -69,7 +69,7 @@ class UnpairedBatches:
             index_a, _ = self.indices(sample)
             pictures[0].append(images.random_window(self.pixels_a[index_a], self.crop_size, self.flip, self._generator(_DOMAIN_A, sample)))
             generator = self._generator(_DOMAIN_B, sample)
-            index_b = generator.integers(len(self.pixels_b))  # the first draw, as in `indices`
+            index_b = int(generator.integers(len(self.pixels_b)))  # the first draw, as in `indices`
             pictures[1].append(images.random_window(self.pixels_b[index_b], self.crop_size, self.flip, generator))
         return np.stack(pictures[0]), np.stack(pictures[1])
 

@@ -48,8 +48,8 @@ def weight_initializers(name: str, gain: float, seed: int | None) -> Weights:
 
 
 def leaky_relu(x: tf.Tensor) -> tf.Tensor:
-    """LeakyReLU with slope 0.2. `tf.nn.leaky_relu` keeps its slope as a float32, which shows in float64."""
-    return tf.maximum(x, LEAKY_SLOPE * x)
+    """LeakyReLU with slope 0.2. TensorFlow's own keeps its slope as a float32, which shows in float64."""
+    return tf.maximum(x, LEAKY_SLOPE * x) if x.dtype == tf.float64 else tf.nn.leaky_relu(x, LEAKY_SLOPE)
 
 
 def reflect_pad(x: tf.Tensor, amount: int, *, portable: bool = False) -> tf.Tensor:
@@ -107,16 +107,12 @@ class Conv2D(keras.layers.Layer):
         self.built = True
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        explicit: Any = "VALID"
         if self.padding and self.padding_mode == "reflect":
             x = reflect_pad(x, self.padding, portable=self.portable)
         elif self.padding:
-            around = [[0, 0], [self.padding, self.padding], [self.padding, self.padding], [0, 0]]
-            if self.portable:
-                x = tf.pad(x, around)
-            else:
-                explicit = around
-        x = tf.nn.conv2d(x, tf.convert_to_tensor(self.kernel), strides=self.stride, padding=explicit)
+            # Not the convolution's own explicit padding: with that, TensorFlow leaves oneDNN for its slower kernels.
+            x = tf.pad(x, [[0, 0], [self.padding, self.padding], [self.padding, self.padding], [0, 0]])
+        x = tf.nn.conv2d(x, tf.convert_to_tensor(self.kernel), strides=self.stride, padding="VALID")
         return x if self.bias is None else tf.nn.bias_add(x, tf.convert_to_tensor(self.bias))
 
 

@@ -1,0 +1,20 @@
+"""`tfcyclegan export`."""
+
+from pathlib import Path
+
+from tfcyclegan import quiet
+from tfcyclegan.config import ExportConfig
+
+Config = ExportConfig
+EXAMPLES = """
+    tfcyclegan export --run_dir=runs/satellite2map --output=saved_models/satellite2map
+    tfcyclegan export --run_dir=runs/mine --direction=ba --checkpoint=best --tflite_size=256 --output=saved_models/mine_back
+"""
+
+
+def run(config: ExportConfig) -> None:
+    quiet.import_tensorflow()
+    from tfcyclegan.export.exporter import export
+    from tfcyclegan.training.runs import read_run
+
+    export(read_run(Path(config.run_dir)), config.checkpoint, config.direction, Path(config.output), config.tflite_size)

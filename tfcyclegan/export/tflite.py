@@ -1,0 +1,87 @@
+"""A generator as TFLite: float32 and float16, fixed size, batch 1, built-in operations alone."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfcyclegan.config import Size
+from tfcyclegan.errors import UserError
+from tfcyclegan.networks import Generator
+
+VARIANTS = ("float32", "float16")
+
+
+def convert(generator: Generator, variant: str, size: Size) -> bytes:
+    """The TFLite file's content.
+
+    Args:
+        generator: with float32 weights.
+        variant: "float32", or "float16" with weights of half the size.
+        size: of the pictures; multiples of the generator's `size_multiple`.
+
+    Raises:
+        UserError: the size does not fit the network.
+    """
+    multiple = generator.size_multiple
+    if size.height % multiple or size.width % multiple or min(size.height, size.width) < 16:
+        raise UserError(f"--tflite_size={size}: needs sides that are multiples of {multiple} and at least 16")
+    portable = type(generator).from_config({**generator.get_config(), "portable": True})
+    portable.set_weights(generator.get_weights())
+    # Batch 1 and the size are fixed before the conversion: a free batch costs 2 to 10 times the time.
+    picture = keras.Input(batch_shape=(1, size.height, size.width, generator.settings["in_channels"]), name="images")
+    converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(picture, portable(picture, training=False)))
+    if variant == "float16":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+    with _quiet():
+        return converter.convert()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Puts the process's output aside: the converter talks from C++ and from Python, about nothing that a user can mend."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [os.dup(1), os.dup(2)]
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, descriptor in zip((1, 2), kept, strict=True):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        os.close(nowhere)
+
+
+def run(content: bytes, images: np.ndarray) -> np.ndarray:
+    """Runs [N, H, W, C] picture by picture in the LiteRT interpreter."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    with _quiet():
+        interpreter = Interpreter(model_content=content)
+        interpreter.allocate_tensors()
+    source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+    outputs = []
+    for image in images:
+        interpreter.set_tensor(source, image[np.newaxis])
+        interpreter.invoke()
+        outputs.append(interpreter.get_tensor(target)[0])
+    return np.stack(outputs)
+
+
+def operators(content: bytes) -> set[str]:
+    """Names of the operations in a TFLite file, as the interpreter lists them."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    with _quiet():
+        interpreter = Interpreter(model_content=content)
+        return {details["op_name"] for details in interpreter._get_ops_details()}

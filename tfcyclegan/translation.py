@@ -1,0 +1,207 @@
+"""Pictures in, translated PNGs out: from a run, a SavedModel or a TFLite file, for pictures of any size."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfcyclegan import files
+from tfcyclegan.data import folders, images, intake
+from tfcyclegan.data.source import DataSource
+from tfcyclegan.errors import UserError
+from tfcyclegan.networks import Generator
+from tfcyclegan.progress import Progress, say
+from tfcyclegan.training.checkpoints import find_checkpoint, load_generator
+from tfcyclegan.training.runs import Run
+
+RECORD = "translation.json"
+MAX_PIXELS = 100_000_000
+_SMALLEST = 16  # reflection padding inside the networks needs some pixels to mirror
+
+
+@dataclass(frozen=True)
+class Translator:
+    """A trained translator of one direction.
+
+    Attributes:
+        identity: says which model it is; equal for equal weights.
+        channels: of the pictures it takes.
+        size_multiple: to which the sides of a picture are padded.
+        function: float32 [1, H, W, C] in [-1, 1] to the same of the other domain.
+    """
+
+    identity: dict[str, Any]
+    channels: int
+    size_multiple: int
+    function: Callable[[np.ndarray], np.ndarray]
+
+    def __call__(self, picture: np.ndarray) -> np.ndarray:
+        """Translates uint8 [H, W, C] of any size: mirrored to a size that the network takes, and cropped back."""
+        height, width = picture.shape[:2]
+        padded_sides = [max(_SMALLEST, -(-side // self.size_multiple) * self.size_multiple) for side in (height, width)]
+        padding = [(0, padded_sides[0] - height), (0, padded_sides[1] - width), (0, 0)]
+        padded = np.pad(images.to_float(picture), padding, mode="symmetric")
+        return images.to_uint8(self.function(padded[np.newaxis])[0, :height, :width])
+
+
+def from_run(run: Run, checkpoint: str, direction: str) -> Translator:
+    """The generator of a run's checkpoint.
+
+    Raises:
+        UserError: no such checkpoint, or a run without that direction.
+        RunError: the checkpoint is damaged.
+    """
+    generator = load_generator(run, checkpoint, direction)
+    name = find_checkpoint(run.directory, checkpoint)
+    identity = {"checkpoint": Path(name).name, "direction": direction, "weights": weights_hash(generator)}
+    return Translator(identity, generator.settings["in_channels"], generator.size_multiple, as_function(generator))
+
+
+def as_function(generator: Generator) -> Callable[[np.ndarray], np.ndarray]:
+    """The generator as a compiled function on NumPy batches; a graph for each size it meets."""
+    compiled = tf.function(lambda batch: generator(batch, training=False), autograph=False)
+    return lambda batch: compiled(tf.constant(batch)).numpy()
+
+
+def weights_hash(generator: Generator) -> str:
+    """A hash of the weights' values."""
+    return files.sha256_of_bytes(b"".join(np.ascontiguousarray(weight).tobytes() for weight in generator.get_weights()))
+
+
+def from_model(path: Path) -> Translator:
+    """An exported model: a SavedModel directory (or the folder of its versions), or a .tflite file.
+
+    Raises:
+        UserError: nothing there, or not such a model.
+    """
+    if path.suffix == ".tflite":
+        return _from_tflite(path)
+    versions = sorted((int(entry.name), entry) for entry in path.iterdir() if entry.name.isdigit()) if path.is_dir() else []
+    path = versions[-1][1] if versions else path
+    if not (path / "saved_model.pb").is_file():
+        raise UserError(f"--model={path}: no SavedModel and no .tflite file there; make one with tfcyclegan export")
+    try:
+        model = tf.saved_model.load(str(path))
+        function = model.signatures["tensor"]
+    except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
+        raise UserError(f"--model={path}: not a SavedModel of tfcyclegan export ({str(error).splitlines()[0]})") from error
+    channels = function.structured_input_signature[1]["images"].shape[-1]
+
+    def translate(batch: np.ndarray, _keeps_weights_alive: Any = model) -> np.ndarray:
+        return function(images=tf.constant(batch))["images"].numpy()
+
+    return Translator({"model": files.sha256_of(path / "saved_model.pb")}, channels, 4, translate)
+
+
+def _from_tflite(path: Path) -> Translator:
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        interpreter = Interpreter(model_path=str(path))
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError, OSError) as error:
+        raise UserError(f"--model={path}: not a TFLite model ({str(error).splitlines()[0]})") from error
+    source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    _, height, width, channels = source["shape"]
+
+    def translate(batch: np.ndarray) -> np.ndarray:
+        if batch.shape[1:3] != (height, width):
+            size = f"{batch.shape[1]}x{batch.shape[2]}"
+            raise UserError(f"--model={path}: takes pictures of {height}x{width} alone, not {size}; export with --tflite_size={size}")
+        interpreter.set_tensor(source["index"], batch)
+        interpreter.invoke()
+        return interpreter.get_tensor(target["index"])
+
+    return Translator({"model": files.sha256_of(path)}, int(channels), 1, translate)
+
+
+def pictures_of_path(path: Path) -> dict[str, Callable[[], bytes]]:
+    """{name without ending, below the folder: how to read it} of a picture, or of all pictures in a folder tree.
+
+    Raises:
+        UserError: nothing there, or two pictures that would get the same name.
+    """
+    if path.is_file():
+        return {path.stem: lambda: folders.read(path)}
+    if not path.is_dir():
+        raise UserError(f"--input={path}: no such file or directory")
+    found: dict[str, Callable[[], bytes]] = {}
+    for entry in sorted(folders.walk(path), key=lambda entry: entry.path):
+        if not folders.is_picture(entry.name):
+            continue
+        name = Path(entry.path).relative_to(path).with_suffix("").as_posix()
+        if name in found:
+            raise UserError(f"--input={path}: two pictures are called {name}; rename one, since both become {name}.png")
+        found[name] = lambda file=Path(entry.path): folders.read(file)  # type: ignore[misc]
+    if not found:
+        raise UserError(f"--input={path}: no pictures there")
+    return found
+
+
+def pictures_of_split(source: DataSource, split: str) -> Iterator[tuple[str, bytes]]:
+    """(name without ending, below the split's folder; bytes) of every picture of a prepared split."""
+    for filename, encoded in source.pictures(split):
+        yield Path(filename.removeprefix(f"{split}/")).with_suffix("").as_posix(), encoded
+
+
+def translate_all(translator: Translator, pictures: Iterator[tuple[str, bytes]], output: Path, *, total: int) -> int:
+    """Translates pictures into `output`, one PNG each; those already there from the same model are kept.
+
+    Args:
+        translator: the model.
+        pictures: (name, encoded bytes).
+        output: folder for the PNGs.
+        total: how many pictures there are.
+
+    Returns:
+        The number of pictures translated now.
+
+    Raises:
+        UserError: `output` holds another model's work, or pictures that cannot be read (after all others were translated).
+    """
+    record = output / RECORD
+    if record.exists():
+        if files.read_json(record) != translator.identity:
+            raise UserError(f"--output={output}: holds pictures translated by another model; choose another folder")
+    elif output.exists() and any(output.iterdir()):
+        raise UserError(f"--output={output}: is not empty and holds no translation; choose another folder")
+    files.write_json(record, translator.identity)
+    bad: list[str] = []
+    translated = 0
+    with Progress(total, unit="image", label="translating") as progress:
+        for name, content in pictures:
+            target = output / f"{name}.png"
+            if not target.exists():
+                try:
+                    picture, _ = intake.take(content, name, max_pixels=MAX_PIXELS)
+                except intake.BadPicture as error:
+                    bad.append(f"{name}: {error}")
+                else:
+                    array = images.to_array(images.decode(picture.encoded, translator.channels))
+                    files.write_bytes(target, images.encode_png(translator(array)))
+                    translated += 1
+            progress.advance()
+    if bad:
+        raise UserError(f"{bad[0]}; {len(bad)} of {total} pictures could not be read, the others are in {output}")
+    return translated
+
+
+def translate_path(translator: Translator, path: Path, output: Path) -> None:
+    """Translates a picture or a folder; see `translate_all`."""
+    found = pictures_of_path(path)
+    _tell(translate_all(translator, ((name, read()) for name, read in found.items()), output, total=len(found)), len(found), output)
+
+
+def translate_split(translator: Translator, source: DataSource, split: str, output: Path) -> None:
+    """Translates a split of a prepared data set; see `translate_all`."""
+    source.require(split)
+    total = source.counts[split]
+    _tell(translate_all(translator, pictures_of_split(source, split), output, total=total), total, output)
+
+
+def _tell(translated: int, total: int, output: Path) -> None:
+    kept = f", {total - translated} were there already" if translated < total else ""
+    say(f"{output}: {translated} pictures translated{kept}")
