@@ -17,6 +17,7 @@ COMMANDS = {
     "translate": "translate pictures with a trained run or an exported model",
     "evaluate": "score translated test pictures, beside controls",
     "export": "write a run's generator as SavedModel and TFLite",
+    "import_weights": "make a run of weights from the official PyTorch program or from tensorflow-addons",
 }
 
 

@@ -75,6 +75,11 @@ def option_type(field: dataclasses.Field[Any]) -> type:
     return field.type
 
 
+def flag_name(field: dataclasses.Field[Any]) -> str:
+    """The flag of an option: its name, without the underscore that keeps a field from being a Python keyword."""
+    return field.name.rstrip("_")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """Checks each field against its bounds when it is made; subclasses add checks between fields."""
@@ -85,7 +90,7 @@ class Options:
 
 
 def _check(field: dataclasses.Field[Any], value: Any) -> None:
-    name, bounds = f"--{field.name}", field.metadata
+    name, bounds = f"--{flag_name(field)}", field.metadata
     if bounds["required"] and not value:
         raise UserError(f"{name}: required; {bounds['help']}")
     if value is None:
@@ -127,7 +132,7 @@ class DataOptions(Options):
 class NetworkOptions(Options):
     """Generators and discriminators; defaults are the paper's for 256x256."""
 
-    generator: str = option("resnet", "resnet, resnet_Nblocks, unet_128 or unet_256")
+    generator: str = option("resnet", "resnet, resnet_Nblocks, unet_128, unet_256, or a .json graph of import_weights")
     residual_blocks: int | None = option(None, "residual blocks of resnet; default 9, as for 256x256; 6 for 128x128", minimum=1)
     base_filters: int = option(64, "filters of the generators' first convolution", minimum=1)
     upsampling: str = option("transposed", "resize is nearest + convolution, against checkerboards", choices=("transposed", "resize"))
@@ -218,7 +223,7 @@ class TrainConfig(RunOptions, OptimizationOptions, ObjectiveOptions, NetworkOpti
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not re.fullmatch(r"resnet(_[1-9]\d*blocks)?|unet_(128|256)", self.generator):
+        if not re.fullmatch(r"resnet(_[1-9]\d*blocks)?|unet_(128|256)|.+\.json", self.generator):
             raise UserError(f"--generator={self.generator}: unknown choice; valid are resnet, resnet_Nblocks, unet_128, unet_256")
         if self.residual_blocks is not None and self.generator != "resnet":
             raise UserError(f"--residual_blocks={self.residual_blocks}: goes with --generator=resnet alone, not {self.generator}")
@@ -319,3 +324,20 @@ class ExportConfig(Options):
     checkpoint: str = option("latest", CHECKPOINT_HELP)
     direction: str = option("ab", "ab or ba", choices=DIRECTIONS)
     tflite_size: Size | None = option(None, "size of the TFLite models' pictures; default: the run's crop size")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportConfig(Options):
+    """Options of `tfcyclegan import_weights`. A flag's name is the field's without the underscore behind it."""
+
+    from_: str = option(
+        "",
+        "whose weights: pytorch (official .pth files) or tfa (Keras 2 .h5 with tensorflow-addons)",
+        required=True,
+        choices=("pytorch", "tfa"),
+    )
+    weights: str = option("", "the file; or, for pytorch, the folder with latest_net_G_A.pth, ..._G_B, ..._D_A and ..._D_B", required=True)
+    output: str = option("", "run directory to make", required=True)
+    network: str = option(
+        "", "which network a single file is; default by its name, else gen_ab", choices=("", "gen_ab", "gen_ba", "disc_a", "disc_b")
+    )

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from absl import flags as absl_flags
 
-from tfcyclegan.config import Options, Size, option_type
+from tfcyclegan.config import Options, Size, flag_name, option_type
 from tfcyclegan.errors import UserError
 
 Config = TypeVar("Config", bound=Options)
@@ -37,19 +37,20 @@ class _SizeParser(absl_flags.ArgumentParser[Size]):
 def _define(config_class: type[Options]) -> absl_flags.FlagValues:
     values = absl_flags.FlagValues()
     for field in dataclasses.fields(config_class):
+        name = flag_name(field)
         kind = option_type(field)
         default: Any = field.default
         help_text = field.metadata["help"]
         if kind is bool:
-            absl_flags.DEFINE_bool(field.name, default, help_text, flag_values=values)
+            absl_flags.DEFINE_bool(name, default, help_text, flag_values=values)
         elif kind is int:
-            absl_flags.DEFINE_integer(field.name, default, help_text, flag_values=values)
+            absl_flags.DEFINE_integer(name, default, help_text, flag_values=values)
         elif kind is float:
-            absl_flags.DEFINE_float(field.name, default, help_text, flag_values=values)
+            absl_flags.DEFINE_float(name, default, help_text, flag_values=values)
         elif kind is Size:
-            absl_flags.DEFINE(_SizeParser(), field.name, default, help_text, flag_values=values)
+            absl_flags.DEFINE(_SizeParser(), name, default, help_text, flag_values=values)
         else:
-            absl_flags.DEFINE_string(field.name, default, help_text, flag_values=values)
+            absl_flags.DEFINE_string(name, default, help_text, flag_values=values)
     return values
 
 
@@ -115,7 +116,7 @@ def parse(config_class: type[Config], arguments: Sequence[str]) -> Config:
     try:
         leftovers = values(["tfcyclegan", *expanded])[1:]
     except absl_flags.UnrecognizedFlagError as error:
-        names = [field.name for field in dataclasses.fields(config_class)]
+        names = [flag_name(field) for field in dataclasses.fields(config_class)]
         close = difflib.get_close_matches(error.flagname, names, n=1)
         mend = f"did you mean --{close[0]}?" if close else "--help lists the flags"
         raise UserError(f"--{error.flagname}: no such flag; {mend}") from error
@@ -123,7 +124,7 @@ def parse(config_class: type[Config], arguments: Sequence[str]) -> Config:
         raise UserError(" ".join(str(error).split())) from error
     if leftovers:
         raise UserError(f"{leftovers[0]!r}: not a flag; write --name=value")
-    return config_class(**{field.name: values[field.name].value for field in dataclasses.fields(config_class)})
+    return config_class(**{field.name: values[flag_name(field)].value for field in dataclasses.fields(config_class)})
 
 
 def asks_for_help(arguments: Sequence[str]) -> bool:
@@ -136,7 +137,7 @@ def to_flag_file(config: Options) -> str:
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if value is not None:
-            lines.append(f"--{field.name}={str(value).lower() if isinstance(value, bool) else value}")
+            lines.append(f"--{flag_name(field)}={str(value).lower() if isinstance(value, bool) else value}")
     return "\n".join(lines) + "\n"
 
 
@@ -154,7 +155,7 @@ def help_text(command: str, summary: str, examples: str, config_class: type[Opti
             notes.append(f"default: {str(field.default).lower() if kind is bool else field.default}")
         if metadata["choices"]:
             notes.append(f"one of: {', '.join(map(str, metadata['choices']))}")
-        shown = f"--[no]{field.name}" if kind is bool else f"--{field.name}={kind.__name__.upper()}"
+        shown = f"--[no]{flag_name(field)}" if kind is bool else f"--{flag_name(field)}={kind.__name__.upper()}"
         text = metadata["help"] + (f" ({'; '.join(notes)})" if notes else "")
         lines += [f"  {shown}", *textwrap.wrap(text, width=100, initial_indent="      ", subsequent_indent="      ")]
     return "\n".join(lines) + "\n"

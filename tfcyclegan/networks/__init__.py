@@ -1,7 +1,9 @@
 """Generators and discriminators as Keras models."""
 
 from tfcyclegan.networks.discriminators import DISCRIMINATORS, Discriminator
-from tfcyclegan.networks.generators import GENERATORS, UPSAMPLINGS, Generator, ResnetGenerator, UnetGenerator, make_generator
+from tfcyclegan.networks.factory import GENERATORS, make_generator
+from tfcyclegan.networks.generators import UPSAMPLINGS, Generator, ResnetGenerator, UnetGenerator
+from tfcyclegan.networks.graph import GraphGenerator
 from tfcyclegan.networks.layers import INITIALIZERS, NORMS, InstanceNormalization
 
 __all__ = [
@@ -12,6 +14,7 @@ __all__ = [
     "UPSAMPLINGS",
     "Discriminator",
     "Generator",
+    "GraphGenerator",
     "InstanceNormalization",
     "ResnetGenerator",
     "UnetGenerator",

@@ -4,7 +4,6 @@ Architectures and padding are the official program's (Zhu et al. 2017, section 7
 `tests/test_golden.py` proves the outputs equal. Layer comments name the paper's blocks.
 """
 
-import re
 from typing import Any
 
 import keras
@@ -14,7 +13,6 @@ from tfcyclegan.errors import UserError
 from tfcyclegan.networks.layers import Conv2D, ResizeConv2D, UpConv2D, leaky_relu, make_norm, weight_initializers
 
 UPSAMPLINGS = ("transposed", "resize")
-GENERATORS = "resnet_Nblocks (N a number), unet_128, unet_256"
 
 
 class Generator(keras.Model):
@@ -276,22 +274,3 @@ def _normalize(norm: keras.layers.Layer | None, x: tf.Tensor, training: bool) ->
     if norm is None:
         return x
     return norm(x, training=training) if isinstance(norm, keras.layers.BatchNormalization) else norm(x)
-
-
-def make_generator(architecture: str, **settings: Any) -> Generator:
-    """Makes the generator that `architecture` names: `resnet_Nblocks`, `unet_128` or `unet_256`.
-
-    Args:
-        architecture: as in the official program's `--netG`.
-        **settings: arguments of the class. `upsampling` is for ResNets alone.
-
-    Raises:
-        UserError: unknown architecture.
-    """
-    if match := re.fullmatch(r"resnet_(\d+)blocks", architecture):
-        return ResnetGenerator(blocks=int(match[1]), **settings)
-    if match := re.fullmatch(r"unet_(128|256)", architecture):
-        if settings.pop("upsampling", "transposed") != "transposed":
-            raise UserError("upsampling 'resize': only ResNet generators have it")
-        return UnetGenerator(depth={"128": 7, "256": 8}[match[1]], **settings)
-    raise UserError(f"generator {architecture!r}: unknown choice; valid are {GENERATORS}")

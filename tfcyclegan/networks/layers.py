@@ -223,6 +223,10 @@ class InstanceNormalization(keras.layers.Layer):
         self.beta = self.add_weight(shape=(channels,), initializer="zeros", name="beta", autocast=False) if affine else None
         self.built = True
 
+    def get_config(self) -> dict[str, Any]:
+        settings = {"channels": self.channels, "epsilon": self.epsilon, "affine": self.affine, "portable": self.portable}
+        return {**super().get_config(), **settings}
+
     def call(self, x: tf.Tensor) -> tf.Tensor:
         if self.portable or x.shape[0] is None or x.dtype == tf.float64:
             return self._by_moments(x)

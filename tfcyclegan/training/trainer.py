@@ -92,12 +92,19 @@ def _cache_dir(config: TrainConfig) -> Path:
 
 def build_model(config: TrainConfig, dtype: str | keras.DTypePolicy) -> CycleGAN:
     """The four networks of `config`, with initial weights that follow from its seed."""
+    names = ("gen_ab", "gen_ba", "disc_a", "disc_b")
     seeds = [int(seed) for seed in np.random.SeedSequence(config.seed).generate_state(4) >> 8]
+    networks: dict[str, Any] = {}
+    for name, seed in zip(names, seeds, strict=True):
+        if name.startswith("disc"):
+            settings = discriminator_settings(config, name.partition("_")[2])
+            networks[name] = Discriminator(**settings, seed=seed, dtype=dtype, name=name)
+        else:
+            settings = generator_settings(config, name.partition("_")[2])
+            settings |= {"seed": seed} if settings else {}
+            networks[name] = make_generator(config.architecture, **settings, dtype=dtype, name=name)
     return CycleGAN(
-        make_generator(config.architecture, **generator_settings(config, "ab"), seed=seeds[0], dtype=dtype, name="gen_ab"),
-        make_generator(config.architecture, **generator_settings(config, "ba"), seed=seeds[1], dtype=dtype, name="gen_ba"),
-        Discriminator(**discriminator_settings(config, "a"), seed=seeds[2], dtype=dtype, name="disc_a"),
-        Discriminator(**discriminator_settings(config, "b"), seed=seeds[3], dtype=dtype, name="disc_b"),
+        **networks,
         gan_mode=config.gan_mode,
         lambda_a=config.lambda_a,
         lambda_b=config.lambda_b,

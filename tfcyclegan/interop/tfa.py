@@ -1,0 +1,76 @@
+"""Reads generators that Keras 2 saved whole in HDF5, with tensorflow-addons' InstanceNormalization inside.
+
+Keras 3 refuses them: it does not know that layer, and its Conv2DTranspose takes no `groups`. Nothing in a file is run.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from tfcyclegan.errors import UserError
+from tfcyclegan.networks.graph import LAYERS, GraphGenerator
+
+_ADDONS = "Addons>InstanceNormalization"
+_DROPPED = ("groups", "batch_input_shape", "ragged", "sparse", "data_format", "trainable", "dtype")
+
+
+def read_generator(path: Path) -> GraphGenerator:
+    """The generator in a Keras 2 .h5 file, with its weights.
+
+    Raises:
+        UserError: no such file, not a whole Keras model, layers that are not known, or a graph with several inputs.
+    """
+    if not path.is_file():
+        raise UserError(f"--weights={path}: no such file")
+    try:
+        with h5py.File(path, "r") as file:
+            if "model_config" not in file.attrs or "model_weights" not in file:
+                raise UserError(f"--weights={path}: holds no whole Keras model; save it with model.save('generator.h5')")
+            config = json.loads(file.attrs["model_config"])
+            generator = GraphGenerator(graph=_graph(config, path))
+            _set_weights(generator, file["model_weights"], path)
+    except (OSError, KeyError, json.JSONDecodeError) as error:
+        raise UserError(f"--weights={path}: damaged or no HDF5 file ({str(error).splitlines()[0]})") from error
+    return generator
+
+
+def _graph(config: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The model's config with Keras 3's words in the place of Keras 2's, for pictures of any size."""
+    if config.get("class_name") != "Functional":
+        raise UserError(f"--weights={path}: is a {config.get('class_name')} model; only functional ones can be read")
+    graph = config["config"]
+    if len(graph["input_layers"]) != 1 or len(graph["output_layers"]) != 1:
+        raise UserError(f"--weights={path}: a generator has one input and one output")
+    known = (LAYERS.keys() - {"InstanceNormalization"}) | {_ADDONS}
+    unknown = sorted({layer["class_name"] for layer in graph["layers"]} - known)
+    if unknown:
+        raise UserError(f"--weights={path}: has layers {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+    channels = next(layer["config"]["batch_input_shape"][-1] for layer in graph["layers"] if layer["class_name"] == "InputLayer")
+    layers = [{**layer, **_layer(layer, channels)} for layer in graph["layers"]]
+    return {**graph, "layers": layers}
+
+
+def _layer(layer: dict[str, Any], channels: int) -> dict[str, Any]:
+    settings = layer["config"]
+    kept = {name: value for name, value in settings.items() if name not in _DROPPED}
+    if layer["class_name"] == "InputLayer":
+        return {"config": {"name": settings["name"], "batch_shape": [None, None, None, channels]}}
+    if layer["class_name"] == _ADDONS:
+        if settings["axis"] != -1 or settings["center"] != settings["scale"]:
+            raise UserError(f"layer {settings['name']}: instance norm over axis {settings['axis']} or with half of its affine part")
+        norm = {"name": settings["name"], "channels": settings["groups"], "epsilon": settings["epsilon"], "affine": settings["scale"]}
+        return {"class_name": "InstanceNormalization", "config": norm}
+    return {"config": kept}
+
+
+def _set_weights(generator: GraphGenerator, stored: h5py.Group, path: Path) -> None:
+    for layer in generator.graph.layers:
+        if layer.weights:
+            group = stored[layer.name]
+            values = [np.asarray(group[name]) for name in group.attrs["weight_names"]]
+            if [value.shape for value in values] != [tuple(weight.shape) for weight in layer.weights]:
+                raise UserError(f"--weights={path}: the stored weights of {layer.name} do not fit it")
+            layer.set_weights(values)

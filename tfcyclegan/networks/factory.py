@@ -1,0 +1,31 @@
+"""Generators by name."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from tfcyclegan.errors import UserError
+from tfcyclegan.networks.generators import Generator, ResnetGenerator, UnetGenerator
+from tfcyclegan.networks.graph import GraphGenerator, read_graph
+
+GENERATORS = "resnet_Nblocks (N a number), unet_128, unet_256, or the path of a .json graph"
+
+
+def make_generator(architecture: str, **settings: Any) -> Generator:
+    """Makes the generator that `architecture` names.
+
+    Args:
+        architecture: `resnet_Nblocks`, `unet_128` or `unet_256` as in the official program's `--netG`, or the path of a graph
+            that `import_weights --from=tfa` wrote.
+        **settings: arguments of the class.
+
+    Raises:
+        UserError: unknown architecture, or a file that holds no graph.
+    """
+    if match := re.fullmatch(r"resnet_(\d+)blocks", architecture):
+        return ResnetGenerator(blocks=int(match[1]), **settings)
+    if match := re.fullmatch(r"unet_(128|256)", architecture):
+        return UnetGenerator(depth={"128": 7, "256": 8}[match[1]], **settings)
+    if architecture.endswith(".json"):
+        return GraphGenerator(graph=read_graph(Path(architecture)), **settings)
+    raise UserError(f"generator {architecture!r}: unknown choice; valid are {GENERATORS}")
