@@ -9,6 +9,7 @@
 """
 
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -81,7 +82,7 @@ class CycleGAN(keras.Model):
         self.gan_mode, self.update_order = gan_mode, update_order
         self.lambda_a, self.lambda_b, self.lambda_identity = lambda_a, lambda_b, lambda_identity
         self.pool_size, self.ema_decay, self.seed = pool_size, ema_decay, seed
-        self.averages = tf.train.Checkpoint()
+        self.averages = SimpleNamespace()  # Keras does not look inside, so these stay out of the model's own weights
         if ema_decay:
             for name, generator in (("gen_ab", gen_ab), ("gen_ba", gen_ba)):
                 average = type(generator).from_config(generator.get_config())

@@ -14,7 +14,7 @@ from tfcyclegan.errors import UserError
 from tfcyclegan.interop import official, pytorch, tfa
 from tfcyclegan.networks import Discriminator, Generator
 from tfcyclegan.progress import say
-from tfcyclegan.training.checkpoints import DIRECTORY
+from tfcyclegan.training.checkpoints import DIRECTORY, variables
 from tfcyclegan.training.runs import Run, write_run
 
 GRAPH = "generator.json"
@@ -109,8 +109,11 @@ def _write(networks: Networks, options: dict[str, Any], output: Path, attachment
             files.write_text(temporary / name, text)
         config = TrainConfig(data_dir="imported", run_dir=str(output), lambda_identity=identity, **options)
         write_run(Run(temporary, config, "float32", "imported", tuple(networks)))
-        tf.train.CheckpointManager(tf.train.Checkpoint(**networks), str(temporary / DIRECTORY), max_to_keep=1, checkpoint_name="step").save(
-            checkpoint_number=0
-        )
+        tf.train.CheckpointManager(
+            tf.train.Checkpoint(**{name: variables(network) for name, network in networks.items()}),
+            str(temporary / DIRECTORY),
+            max_to_keep=1,
+            checkpoint_name="step",
+        ).save(checkpoint_number=0)
     say(f"imported to {output}; next: tfcyclegan translate --run_dir={output} --input=PICTURES --output=translated")
     return output

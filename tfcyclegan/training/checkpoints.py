@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from tfcyclegan.cyclegan import CycleGAN
@@ -13,7 +14,17 @@ from tfcyclegan.training.runs import Run
 
 DIRECTORY = "checkpoints"
 BEST = "best"
+NETWORKS = ("gen_ab", "gen_ba", "disc_a", "disc_b")
 _PREFIX = "step"
+
+
+def variables(owner: keras.Model | keras.optimizers.Optimizer) -> list[tf.Variable]:
+    """All variables of a network or optimizer, in the order in which they were made, for `tf.train.Checkpoint`.
+
+    Not the object itself: TensorFlow does not look into the lists that Keras 3 keeps layers in, and would save and restore
+    a network by halves without a word.
+    """
+    return [variable.value for variable in owner.variables]
 
 
 class Checkpoints:
@@ -37,15 +48,13 @@ class Checkpoints:
 
     def _state(self, pools: int) -> tf.train.Checkpoint:
         model = self._model
+        networks = {name: getattr(model, name) for name in NETWORKS}
+        averages = {f"average_{name}": average for name, average in vars(model.averages).items()}
         return tf.train.Checkpoint(
-            gen_ab=model.gen_ab,
-            gen_ba=model.gen_ba,
-            disc_a=model.disc_a,
-            disc_b=model.disc_b,
-            averages=model.averages,
-            generator_optimizer=model.generator_optimizer,
-            discriminator_optimizer=model.discriminator_optimizer,
-            step=model.step,
+            **{name: variables(network) for name, network in (networks | averages).items()},
+            generator_optimizer=variables(model.generator_optimizer),
+            discriminator_optimizer=variables(model.discriminator_optimizer),
+            step=model.step.value,
             pools_a=model.pools_a[:pools],
             pools_b=model.pools_b[:pools],
             window=self._window,
@@ -173,9 +182,8 @@ def load_networks(run: Run, which: str, names: tuple[str, ...]) -> dict[str, Gen
         else:
             networks[name] = Discriminator(**discriminator_settings(run.config, direction), dtype="float32")
     averaged = run.config.ema_decay > 0
-    own = {name: network for name, network in networks.items() if not (averaged and name.startswith("gen"))}
-    means = {name: network for name, network in networks.items() if name not in own}
-    holder = tf.train.Checkpoint(**own, **({"averages": tf.train.Checkpoint(**means)} if means else {}))
+    stored = {f"average_{name}" if averaged and name.startswith("gen") else name: network for name, network in networks.items()}
+    holder = tf.train.Checkpoint(**{key: variables(network) for key, network in stored.items()})
     try:
         holder.restore(path).assert_existing_objects_matched().expect_partial()
     except (AssertionError, tf.errors.OpError, ValueError) as error:
