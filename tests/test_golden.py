@@ -1,0 +1,54 @@
+"""The official program's numbers, replayed: see benchmarks/fidelity.py."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from benchmarks import fidelity
+from tests.conftest import GOLDEN, ROOT
+
+CASES = [
+    (path, reader)
+    for pattern, reader in {
+        "networks.npz": fidelity.network_rows,
+        "trajectory_*.npz": fidelity.trajectory_rows,
+        "learning_rates.npz": fidelity.rate_rows,
+        "tfa_instance_normalization.npz": fidelity.normalization_rows,
+    }.items()
+    for path in sorted(GOLDEN.glob(pattern))
+]
+
+
+@pytest.mark.parametrize(("path", "reader"), CASES, ids=[path.stem for path, _ in CASES])
+def test_equals_the_official_program(path, reader):
+    rows = list(reader(path))
+    assert rows
+    assert [row for row in rows if not row.ok] == []
+
+
+def test_official_pth_file():
+    pytest.importorskip("torch")
+    assert [row for row in fidelity.pth_rows(GOLDEN / "latest_net_G_A.pth") if not row.ok] == []
+
+
+def test_a_wrong_number_is_found(tmp_path):
+    arrays = dict(np.load(GOLDEN / "learning_rates.npz"))
+    arrays["linear"] = arrays["linear"] * (1 + 1e-9)
+    np.savez(tmp_path / "learning_rates.npz", **arrays)
+    command = [sys.executable, "-m", "benchmarks.fidelity", "--golden", str(tmp_path)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 1 and "NO" in result.stdout
+
+
+def test_an_empty_directory_is_refused(tmp_path):
+    assert fidelity.main(["--golden", str(tmp_path)]) == 2
+
+
+def test_the_wrong_pool_draws_would_show(tmp_path):
+    """The replay depends on the recorded draws: with others the losses part."""
+    arrays = dict(np.load(GOLDEN / "trajectory_pool3.npz"))
+    arrays["pool_decisions"] = np.array(str(arrays["pool_decisions"]).replace("['i', 2]", "['i', 1]"))
+    worst = {part: difference for part, difference, _ in fidelity.replay(arrays)}
+    assert worst["losses of 16 steps"] > 1e-4
