@@ -136,6 +136,7 @@ class NetworkOptions(Options):
     residual_blocks: int | None = option(None, "residual blocks of resnet; default 9, as for 256x256; 6 for 128x128", minimum=1)
     base_filters: int = option(64, "filters of the generators' first convolution", minimum=1)
     upsampling: str = option("transposed", "resize is nearest + convolution, against checkerboards", choices=("transposed", "resize"))
+    generator_padding: str = option("zeros", "padding of ResNet generators' strided convolutions", choices=("zeros", "reflect"))
     dropout: bool = option(False, "dropout in the generators")
     discriminator: str = option("patch", "patch is the 70x70 PatchGAN, pixel its 1x1 variant", choices=("patch", "pixel"))
     discriminator_layers: int = option(3, "strided convolutions of the patch discriminator", minimum=1)
@@ -153,7 +154,7 @@ class NetworkOptions(Options):
     @property
     def size_multiple(self) -> int:
         """What the sides of an image must be multiples of."""
-        return int(self.generator.removeprefix("unet_")) if self.generator.startswith("unet_") else 4
+        return {"unet_128": 128, "unet_256": 256}.get(self.generator, 4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +190,7 @@ class OptimizationOptions(Options):
     ema_decay: float = option(
         0.0, "keep a running mean of the generators' weights and use it for translating; 0.999 is usual", minimum=0, maximum=0.99999
     )
-    seed: int = option(0, "of weights, order, crops and pools", minimum=0)
+    seed: int = option(0, "of weights, order, crops and pools", minimum=0, maximum=2**32 - 1)
     precision: str = option("auto", "auto takes mixed_bfloat16 where the hardware has it", choices=PRECISIONS, on_resume="warn")
     deterministic: bool = option(False, "the same numbers at each run, at some cost in speed")
     devices: int | None = option(
@@ -227,8 +228,9 @@ class TrainConfig(RunOptions, OptimizationOptions, ObjectiveOptions, NetworkOpti
             raise UserError(f"--generator={self.generator}: unknown choice; valid are resnet, resnet_Nblocks, unet_128, unet_256")
         if self.residual_blocks is not None and self.generator != "resnet":
             raise UserError(f"--residual_blocks={self.residual_blocks}: goes with --generator=resnet alone, not {self.generator}")
-        if self.upsampling != "transposed" and not self.generator.startswith("resnet"):
-            raise UserError(f"--upsampling={self.upsampling}: goes with ResNet generators alone")
+        for name, official in (("upsampling", "transposed"), ("generator_padding", "zeros")):
+            if getattr(self, name) != official and not self.generator.startswith("resnet"):
+                raise UserError(f"--{name}={getattr(self, name)}: goes with ResNet generators alone")
         if self.lambda_identity and self.channels_a != self.channels_b:
             raise UserError(
                 f"--lambda_identity={self.lambda_identity}: identity losses need domains of the same channel count, "

@@ -53,7 +53,12 @@ class DataSource:
                 else:
                     yield example["tfds_id"].decode(), image
                 read += 1
-        except (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.InvalidArgumentError) as error:
+        except (
+            tf.errors.DataLossError,
+            tf.errors.NotFoundError,
+            tf.errors.InvalidArgumentError,
+            tf.errors.FailedPreconditionError,  # fewer records than dataset_info.json says
+        ) as error:
             reason = str(error).splitlines()[0].split("; ")[-1]
             raise RunError(
                 f"{self.directory}: split {split} is damaged after {read} pictures ({reason}); prepare the data again"

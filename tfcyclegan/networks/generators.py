@@ -47,6 +47,7 @@ class ResnetGenerator(Generator):
         out_channels: channels of the output.
         norm: "instance", "batch" or "none".
         dropout: whether residual blocks drop half of the values between their convolutions in training.
+        padding_mode: of the strided convolutions: "zeros" (official) or "reflect" (seed report 2).
         upsampling: "transposed" (official) or "resize" (nearest + convolution; no checkerboards).
         init: kernel initializer, see `layers.weight_initializers`.
         init_gain: its scale; 0.02 in the paper.
@@ -65,6 +66,7 @@ class ResnetGenerator(Generator):
         out_channels: int = 3,
         norm: str = "instance",
         dropout: bool = False,
+        padding_mode: str = "zeros",
         upsampling: str = "transposed",
         init: str = "normal",
         init_gain: float = 0.02,
@@ -80,6 +82,7 @@ class ResnetGenerator(Generator):
             "out_channels": out_channels,
             "norm": norm,
             "dropout": dropout,
+            "padding_mode": padding_mode,
             "upsampling": upsampling,
             "init": init,
             "init_gain": init_gain,
@@ -107,14 +110,15 @@ class ResnetGenerator(Generator):
 
         self.stem = convolution(in_channels, width, 7, padding=3, padding_mode="reflect", use_bias=bias)
         self.stem_norm = normalization(width)
-        self.down = [convolution(width * f, width * f * 2, 3, stride=2, padding=1, use_bias=bias) for f in (1, 2)]
+        halving = {"stride": 2, "padding": 1, "padding_mode": padding_mode, "use_bias": bias}
+        self.down = [convolution(width * f, width * f * 2, 3, **halving) for f in (1, 2)]
         self.down_norms = [normalization(width * f * 2) for f in (1, 2)]
         reflect = {"padding": 1, "padding_mode": "reflect", "use_bias": bias}
         self.block_first = [convolution(width * 4, width * 4, 3, **reflect) for _ in range(blocks)]
         self.block_first_norms = [normalization(width * 4) for _ in range(blocks)]
         self.block_second = [convolution(width * 4, width * 4, 3, **reflect) for _ in range(blocks)]
         self.block_second_norms = [normalization(width * 4) for _ in range(blocks)]
-        self.dropouts = [keras.layers.Dropout(0.5, seed=seed, dtype=kind) for _ in range(blocks)] if dropout else []
+        self.dropouts = [_dropout(seed, index, kind) for index in range(blocks)] if dropout else []
         self.up = [upsampler(width * f * 2, width * f) for f in (2, 1)]
         self.up_norms = [normalization(width * f) for f in (2, 1)]
         self.head = convolution(width, out_channels, 7, padding=3, padding_mode="reflect")
@@ -237,7 +241,7 @@ class UnetGenerator(Generator):
         ]
         self.up_norms = [normalization(outputs[level]) if level > 0 else None for level in range(depth)]
         inner = range(4, depth - 1)
-        self.dropouts = {str(level): keras.layers.Dropout(0.5, seed=seed, dtype=kind) for level in inner} if dropout else {}
+        self.dropouts = {str(level): _dropout(seed, level, kind) for level in inner} if dropout else {}
         self.built = True
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -268,6 +272,11 @@ class UnetGenerator(Generator):
             pairs += [(f"{prefix}.model.{up}", self.up[level]), (f"{prefix}.model.{up + 1}", self.up_norms[level])]
             prefix = f"{prefix}.model.{sub}"
         return pairs
+
+
+def _dropout(seed: int | None, index: int, kind: Any) -> keras.layers.Dropout:
+    """Each layer has its own seed: with one for all, all blocks of a size would drop the same values."""
+    return keras.layers.Dropout(0.5, seed=None if seed is None else seed + index, dtype=kind)
 
 
 def _normalize(norm: keras.layers.Layer | None, x: tf.Tensor, training: bool) -> tf.Tensor:

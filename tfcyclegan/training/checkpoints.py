@@ -88,11 +88,10 @@ class Checkpoints:
         stored = len({name for name, _ in tf.train.list_variables(path) if name.startswith("pools_a/") and "/count/" in name})
         here = len(self._model.pools_a)
         try:
-            status = self._state(min(stored, here)).restore(path)
             if stored == here:
-                status.assert_consumed()
+                self._checkpoint.restore(path).assert_consumed()
             else:
-                status.assert_existing_objects_matched().expect_partial()
+                self._state(min(stored, here)).restore(path).assert_existing_objects_matched().expect_partial()
         except (AssertionError, tf.errors.OpError, ValueError) as error:
             raise RunError(
                 f"{path}: damaged or of another model ({str(error).splitlines()[0]}); remove it to go on from the one before"
@@ -146,7 +145,8 @@ def generator_settings(config: Any, direction: str) -> dict[str, Any]:
         "init": config.init,
         "init_gain": config.init_gain,
     }
-    return settings | ({"upsampling": config.upsampling} if config.generator.startswith("resnet") else {})
+    resnet_only = {"upsampling": config.upsampling, "padding_mode": config.generator_padding}
+    return settings | (resnet_only if config.generator.startswith("resnet") else {})
 
 
 def discriminator_settings(config: Any, domain: str) -> dict[str, Any]:

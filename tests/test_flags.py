@@ -1,0 +1,373 @@
+"""Options: from words and flag files to checked dataclasses, and the command line's own answers."""
+
+import dataclasses
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+from tfcyclegan import cli, flags
+from tfcyclegan.config import EvaluateConfig, ExportConfig, ImportConfig, Size, TrainConfig, TrainingLength, TranslateConfig
+from tfcyclegan.errors import UserError
+
+PATHS = ["--data_dir=d", "--run_dir=r"]
+
+
+def parse(*arguments: object) -> TrainConfig:
+    return flags.parse(TrainConfig, [*PATHS, *map(str, arguments)])
+
+
+def refused(*arguments: object) -> str:
+    with pytest.raises(UserError) as caught:
+        parse(*arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def config(**changes) -> TrainConfig:
+    return TrainConfig(**{"data_dir": "d", "run_dir": "r", **changes})
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_file(name: str, content: str | bytes) -> str:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return str(path)
+
+    return write_file
+
+
+# --- flag files ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dashes", ["--", "-"])
+@pytest.mark.parametrize("form", ["one word", "two words"])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_command_line_wins_wherever_the_flag_file_stands(write, place, form, dashes):
+    path = write("a.cfg", "--epochs=7\n--pool_size=9\n--seed=3\n")
+    arguments = ["--epochs=8", "--seed=4"]
+    arguments[place:place] = [f"{dashes}flagfile={path}"] if form == "one word" else [f"{dashes}flagfile", path]
+    parsed = parse(*arguments)
+    assert (parsed.epochs, parsed.seed, parsed.pool_size) == (8, 4, 9)
+
+
+def test_of_two_flag_files_the_later_wins(write):
+    first, second = write("a.cfg", "--epochs=1\n--seed=1\n"), write("b.cfg", "--seed=2\n")
+    assert dataclasses.asdict(parse(f"--flagfile={first}", f"--flagfile={second}")) == dataclasses.asdict(config(epochs=1, seed=2))
+    assert parse(f"--flagfile={second}", f"--flagfile={first}").seed == 1
+
+
+def test_nested_flag_file_is_found_beside_the_including_one_first(write, monkeypatch, tmp_path):
+    outer = write("inner/outer.cfg", "--seed=1\n--flagfile=base.cfg\n--epochs=5\n")
+    write("inner/base.cfg", "--seed=2\n--epochs=4\n--pool_size=3")
+    write("elsewhere/base.cfg", "--seed=99\n")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    parsed = parse(f"--flagfile={outer}")
+    assert (parsed.seed, parsed.epochs, parsed.pool_size) == (2, 5, 3), "lines hold in the order in which they stand"
+    (tmp_path / "inner/base.cfg").unlink()
+    assert parse(f"--flagfile={outer}").seed == 99, "then from the working directory"
+    (tmp_path / "elsewhere/base.cfg").unlink()
+    assert "base.cfg: cannot be read (No such file" in refused(f"--flagfile={outer}")
+
+
+def test_one_flag_file_may_be_included_twice_but_not_by_itself(write):
+    write("base.cfg", "--seed=2\n")
+    twice = write("twice.cfg", "--flagfile=base.cfg\n--flagfile=base.cfg\n")
+    assert parse(f"--flagfile={twice}").seed == 2
+    first = write("first.cfg", "--flagfile=second.cfg\n")
+    write("second.cfg", "--seed=1\n--flagfile=first.cfg\n")
+    assert "first.cfg: this flag file includes itself" in refused(f"--flagfile={first}")
+
+
+def test_comments_blank_lines_and_windows_line_ends(write):
+    path = write("a.cfg", b"# paper\r\n// more\r\n\r\n   --seed=5  \r\n\t# indented\r\n--init_from=runs/a#1\r\n--noflip\r\n")
+    parsed = parse(f"--flagfile={path}")
+    assert (parsed.seed, parsed.init_from, parsed.flip) == (5, "runs/a#1", False)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\xef\xbb\xbf--seed=1\n", "byte-order mark"),
+        ("--seed=1\n".encode("utf-16"), "cannot be read (not UTF-8 text)"),
+        (b"--init_from=caf\xe9\n", "cannot be read (not UTF-8 text)"),
+        (b"--seed=1\nseed=2\n", "a.cfg:2: 'seed=2' is not a flag"),
+        (b"\n--seed=1  # lucky\n", "a.cfg:2: a comment must stand on a line of its own, not behind --seed"),
+        (b"--seed=1 // lucky\n", "--seed"),
+    ],
+)
+def test_bad_flag_files_are_refused(write, content, words):
+    assert words in refused(f"--flagfile={write('a.cfg', content)}")
+
+
+def test_missing_flag_files_are_refused(tmp_path):
+    assert "nowhere.cfg: cannot be read (No such file" in refused(f"--flagfile={tmp_path}/nowhere.cfg")
+    assert "cannot be read (Is a directory)" in refused(f"--flagfile={tmp_path}")
+    assert refused("--flagfile") == refused("--flagfile=") == "--flagfile: needs the path of a file"
+
+
+UNUSUAL = {
+    "data_dir": "/data/Größe = 3, 東京",
+    "run_dir": "--looks like a flag",
+    "cache_dir": "'quoted' \"path\"",
+    "preprocess": "scale_width_and_crop",
+    "load_size": Size(180, 360),
+    "crop_size": Size(64, 128),
+    "flip": False,
+    "generator": "resnet",
+    "residual_blocks": 1,
+    "dropout": True,
+    "learning_rate": 0.1 + 0.2,
+    "init_gain": 1e-300,
+    "lambda_identity": 0.0,
+    "channels_a": 1,
+    "epochs": 0,
+    "decay_epochs": 3,
+    "max_steps": 10**12,
+    "beta_1": 1 / 3,
+    "seed": 2**31,
+    "devices": 2,
+    "deterministic": True,
+}
+
+
+@pytest.mark.parametrize("settings", [{}, UNUSUAL], ids=["defaults", "unusual"])
+def test_a_written_flag_file_parses_to_the_same_options(write, settings):
+    original = config(**settings)
+    text = flags.to_flag_file(original)
+    assert flags.parse(TrainConfig, [f"--flagfile={write('a.cfg', text)}"]) == original
+    assert flags.to_flag_file(flags.parse(TrainConfig, text.splitlines())) == text
+
+
+# --- words on the command line ---------------------------------------------------------------------------------------
+
+
+def test_flags_without_a_file():
+    assert parse() == config()
+    assert parse("--noflip", "--dropout", "--deterministic=true", "--epochs", 3) == config(
+        flip=False, dropout=True, deterministic=True, epochs=3
+    )
+    assert parse("--flip=false", "--seed=1", "--seed=2") == config(flip=False, seed=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--lerning_rate=1"], "--lerning_rate: no such flag; did you mean --learning_rate?"),
+        (["--qqqq=1"], "--qqqq: no such flag; --help lists the flags"),
+        (["stray"], "'stray': not a flag; write --name=value"),
+        (["--flip", "false"], "'false': not a flag; write --name=value"),
+        (["--", "--seed=1"], "'--': only flags are taken; write --name=value"),
+        (["--seed=two"], "flag --seed=two: invalid literal for int() with base 10: 'two'"),
+        (["--epochs=1.5"], "flag --epochs=1.5: invalid literal for int() with base 10: '1.5'"),
+        (["--learning_rate=fast"], "flag --learning_rate=fast: could not convert string to float: 'fast'"),
+        (["--learning_rate=nan"], "--learning_rate=nan: must be a finite number"),
+        (["--lambda_a=inf"], "--lambda_a=inf: must be a finite number"),
+        (["--lambda_a=-inf"], "--lambda_a=-inf: must be a finite number"),
+        (["--learning_rate=0"], "--learning_rate=0.0: must be greater than 0"),
+        (["--learning_rate=1.1"], "--learning_rate=1.1: must be at most 1"),
+        (["--seed=4294967296"], "--seed=4294967296: must be at most 4294967295"),
+        (["--batch_size=0"], "--batch_size=0: must be at least 1"),
+        (["--lambda_b=-1e-9"], "--lambda_b=-1e-09: must be at least 0"),
+        (["--channels_a=2"], "--channels_a=2: unknown choice; valid are 1, 3"),
+        (["--gan_mode=wgan"], "--gan_mode=wgan: unknown choice; valid are lsgan, vanilla, hinge, lsgan_sigmoid"),
+        (["--generator=vit"], "--generator=vit: unknown choice; valid are resnet, resnet_Nblocks, unet_128, unet_256"),
+        (
+            ["--generator=resnet_0blocks"],
+            "--generator=resnet_0blocks: unknown choice; valid are resnet, resnet_Nblocks, unet_128, unet_256",
+        ),
+        (["--run_dir="], "--run_dir: required; directory of the run; the same command resumes it"),
+        (["--load_size=3x"], "flag --load_size=3x: '3x' is not a size; write one number or HEIGHTxWIDTH"),
+    ],
+)
+def test_bad_words_are_refused(arguments, message):
+    assert refused(*arguments) == message
+
+
+def test_import_weights_has_the_flag_from():
+    parsed = flags.parse(ImportConfig, ["--from=tfa", "--weights=w.h5", "--output=o"])
+    assert (parsed.from_, parsed.network) == ("tfa", "")
+    assert "--from=tfa\n" in flags.to_flag_file(parsed)
+    with pytest.raises(UserError, match="--from=keras: unknown choice; valid are pytorch, tfa"):
+        flags.parse(ImportConfig, ["--from=keras", "--weights=w", "--output=o"])
+    with pytest.raises(UserError, match="--from: required"):
+        flags.parse(ImportConfig, ["--weights=w", "--output=o"])
+
+
+@pytest.mark.parametrize(("text", "size"), [("64", Size(64, 64)), ("180x360", Size(180, 360)), ("3X4", Size(3, 4)), ("007", Size(7, 7))])
+def test_sizes(text, size):
+    assert Size.parse(text) == size
+    assert Size.parse(str(size)) == size
+    assert str(Size(5, 5)) == "5" and str(Size(5, 6)) == "5x6"
+
+
+@pytest.mark.parametrize("text", ["", "0", "-4", "4x0", "3x", "x3", "axb", "3x4x5", "3.5", "٣", "²", "4 x 5", "1_0"])
+def test_no_sizes(text):
+    with pytest.raises(UserError, match=re.escape(f"{text!r} is not a size")):
+        Size.parse(text)
+
+
+# --- checks between options ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"crop_size": Size(126, 128)}, "--crop_size=126x128: resnet_9blocks needs sides that are multiples of 4"),
+        ({"crop_size": Size(128, 126)}, "--crop_size=128x126: resnet_9blocks needs sides that are multiples of 4"),
+        ({"generator": "unet_256", "crop_size": Size(128, 128)}, "--crop_size=128: unet_256 needs sides that are multiples of 256"),
+        ({"generator": "unet_128", "preprocess": "none"}, "--preprocess=none: unet_128 needs crops whose sides are multiples of 128"),
+        ({"crop_size": Size(256, 288)}, "--crop_size=256x288: larger than --load_size=286"),
+        ({"preprocess": "scale_width_and_crop", "crop_size": Size(512, 288)}, "--crop_size=512x288: wider than --load_size=286"),
+        ({"crop_size": Size(20, 20)}, "--crop_size=20: the networks need sides of at least 24; or lower --discriminator_layers"),
+        ({"generator": "unet_256", "residual_blocks": 6}, "--residual_blocks=6: goes with --generator=resnet alone, not unet_256"),
+        (
+            {"generator": "resnet_6blocks", "residual_blocks": 9},
+            "--residual_blocks=9: goes with --generator=resnet alone, not resnet_6blocks",
+        ),
+        ({"generator": "unet_256", "upsampling": "resize"}, "--upsampling=resize: goes with ResNet generators alone"),
+        (
+            {"channels_b": 1},
+            "--lambda_identity=0.5: identity losses need domains of the same channel count, not 3 and 1; set --lambda_identity=0",
+        ),
+        ({"eval_every_steps": 75}, "--eval_every_steps=75: must be a multiple of --log_every_steps=50"),
+        ({"decay_epochs": 3}, "--decay_epochs: needs --epochs, the epochs before the rate falls"),
+        ({"schedule": "cosine_official", "epochs": 0}, "--schedule=cosine_official: needs --epochs of at least 1"),
+    ],
+)
+def test_options_that_do_not_go_together(settings, message):
+    with pytest.raises(UserError) as caught:
+        config(**settings)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"crop_size": Size(24, 24)},
+        {"crop_size": Size(20, 40), "discriminator_layers": 2},
+        {"crop_size": Size(12, 12), "discriminator": "pixel"},
+        {"generator": "unet_128", "crop_size": Size(256, 128)},
+        {"preprocess": "none", "crop_size": Size(999, 999)},
+        {"preprocess": "crop", "crop_size": Size(512, 512)},
+        {"preprocess": "scale_width_and_crop", "crop_size": Size(512, 256)},
+        {"channels_b": 1, "lambda_identity": 0.0},
+        {"eval_every_steps": 150},
+        {"generator": "runs/old/unet_graph.json"},
+        {"generator": "unet_small.json"},
+    ],
+)
+def test_options_that_go_together(settings):
+    config(**settings)
+
+
+def test_the_smallest_crops_are_those_that_leave_the_discriminator_a_score():
+    """Each 4x4 convolution with padding 1 makes n into n // 2 at stride 2 and into n - 1 at stride 1."""
+    for layers in (1, 2, 3, 4):
+        accepted = []
+        for side in range(12, 100, 4):
+            scores = side
+            for _ in range(layers):
+                scores //= 2
+            try:
+                config(crop_size=Size(side, side), discriminator_layers=layers)
+            except UserError:
+                assert scores - 2 < 1
+            else:
+                accepted.append(side)
+                assert scores - 2 >= 1
+        assert accepted
+
+
+@pytest.mark.parametrize(
+    ("settings", "images", "expected"),
+    [
+        ({}, 1000, TrainingLength(200_000, 100, 100)),
+        ({"max_steps": 30}, 1000, TrainingLength(30, None, 0)),
+        ({"epochs": 3, "max_steps": 30}, 100, TrainingLength(30, 3, 0)),
+        ({"epochs": 3, "max_steps": 301}, 100, TrainingLength(300, 3, 0)),
+        ({"epochs": 3, "decay_epochs": 2}, 7, TrainingLength(35, 3, 2)),
+        ({"epochs": 3, "batch_size": 2}, 7, TrainingLength(11, 3, 0)),
+        ({"epochs": 0, "decay_epochs": 1, "batch_size": 4}, 9, TrainingLength(3, 0, 1)),
+    ],
+)
+def test_training_length(settings, images, expected):
+    assert config(**settings).length(images) == expected
+
+
+def test_no_length_at_all_is_refused():
+    with pytest.raises(UserError, match="--epochs=0: nothing to train"):
+        config(epochs=0).length(10)
+
+
+@pytest.mark.parametrize("settings", [{}, {"run_dir": "r", "model": "m"}])
+def test_translate_takes_one_model_and_one_input(settings):
+    with pytest.raises(UserError, match="--run_dir or --model: give one of them"):
+        TranslateConfig(output="o", input="i", **settings)
+    with pytest.raises(UserError, match="--input or --data_dir: give one of them"):
+        TranslateConfig(output="o", run_dir="r", **({"input": "i", "data_dir": "d"} if settings else {}))
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_help_goes_to_stdout(command):
+    result = subprocess.run([sys.executable, "-m", "tfcyclegan.cli", command, "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"tfcyclegan {command}: {cli.COMMANDS[command]}\n")
+    classes = {
+        "train": TrainConfig,
+        "translate": TranslateConfig,
+        "evaluate": EvaluateConfig,
+        "export": ExportConfig,
+        "import_weights": ImportConfig,
+    }
+    listed = re.findall(r"^  --(?:\[no\])?(\w+)", result.stdout, re.MULTILINE)
+    assert listed == ["flagfile", *(field.name.rstrip("_") for field in dataclasses.fields(classes[command]))]
+
+
+def test_help_needs_no_tensorflow():
+    code = f"""
+import sys
+from tfcyclegan import cli
+for command in {list(cli.COMMANDS)}:
+    for word in ("--help", "-h", "--helpfull"):
+        assert cli.main([command, "--seed=nonsense", word]) == 0
+assert cli.main([]) == cli.main(["--help"]) == cli.main(["--version"]) == 0
+assert cli.main(["train", "--gan_mode=wgan"]) == 2
+heavy = {{"tensorflow", "keras", "tensorflow_datasets"}} & sys.modules.keys()
+assert not heavy, heavy
+"""
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_help_tells_defaults_choices_and_what_is_required():
+    page = flags.help_text("tfcyclegan train", "summary", "    one\n    two\n", TrainConfig)
+    assert "Examples:\n  one\n  two\n\nFlags:\n" in page
+    assert "  --[no]flip\n      mirror half of the training images (default: true)\n" in page
+    assert "  --channels_a=INT\n      channels of domain A: 1 or 3 (default: 3; one of: 1, 3)\n" in page
+    assert "(required)" in page and "(default: 0.0002)" in page and "None" not in page
+
+
+def test_unknown_commands_get_a_suggestion(capsys):
+    assert cli.main(["trian", "--seed=1"]) == 2
+    assert cli.main(["qqqq"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        "tfcyclegan: 'trian': no such command; did you mean train?",
+        "tfcyclegan: 'qqqq': no such command; commands are train, translate, evaluate, export, import_weights",
+    ]
+
+
+def test_wrong_flags_end_in_one_line_and_exit_code_2():
+    command = [sys.executable, "-m", "tfcyclegan.cli", "train", "--lerning_rate=1"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "tfcyclegan train: --lerning_rate: no such flag; did you mean --learning_rate?\n"

@@ -1,0 +1,399 @@
+"""Layers against naive NumPy loops and PyTorch's definitions; networks by their published counts and shapes."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfcyclegan.errors import UserError
+from tfcyclegan.networks import Discriminator, GraphGenerator, InstanceNormalization, ResnetGenerator, UnetGenerator, make_generator
+from tfcyclegan.networks.layers import Conv2D, ResizeConv2D, UpConv2D, leaky_relu, make_norm, reflect_pad, weight_initializers
+
+NORMAL = keras.initializers.RandomNormal(0.0, 1.0, seed=0)
+
+
+def noise(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def filled(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """The layer with random numbers in every weight, biases too."""
+    for index, weight in enumerate(layer.trainable_variables):
+        weight.assign(noise(*weight.shape, seed=100 + index))
+    return layer
+
+
+# --- convolutions ----------------------------------------------------------------------------------------------------
+
+
+def naive_convolution(x, kernel, bias, stride, padding, mode):
+    around = [(0, 0), (padding, padding), (padding, padding), (0, 0)]
+    x = np.pad(x, around, mode="reflect") if mode == "reflect" else np.pad(x, around)
+    k = kernel.shape[0]
+    height, width = (x.shape[1] - k) // stride + 1, (x.shape[2] - k) // stride + 1
+    out = np.zeros((x.shape[0], height, width, kernel.shape[3]))
+    for i in range(height):
+        for j in range(width):
+            window = x[:, i * stride : i * stride + k, j * stride : j * stride + k]
+            out[:, i, j] = np.einsum("bhwi,hwio->bo", window, kernel) + bias
+    return out
+
+
+def naive_transposed(x, kernel, bias, padding, output_padding):
+    """PyTorch's conv_transpose2d of stride 2: every pixel stamps the kernel, then `padding` is cut off all round."""
+    batch, height, width, _ = x.shape
+    k = kernel.shape[0]
+    full = np.zeros((batch, 2 * (height - 1) + k + output_padding, 2 * (width - 1) + k + output_padding, kernel.shape[2]))
+    for i in range(height):
+        for j in range(width):
+            full[:, 2 * i : 2 * i + k, 2 * j : 2 * j + k] += np.einsum("bi,hwoi->bhwo", x[:, i, j], kernel)
+    return full[:, padding : full.shape[1] - padding, padding : full.shape[2] - padding] + bias
+
+
+@pytest.mark.parametrize("portable", [False, True])
+@pytest.mark.parametrize("mode", ["zeros", "reflect"])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"), [(3, 2, 1), (4, 2, 1), (4, 1, 1), (3, 1, 1), (7, 1, 3), (1, 1, 0)], ids=lambda value: str(value)
+)
+def test_convolution(kernel, stride, padding, mode, portable):
+    options = {"stride": stride, "padding": padding, "padding_mode": mode, "portable": portable}
+    layer = filled(Conv2D(2, 3, kernel, NORMAL, **options, dtype="float64"))
+    x = noise(2, 6, 8, 2)
+    expected = naive_convolution(x, np.array(layer.kernel), np.array(layer.bias), stride, padding, mode)
+    np.testing.assert_allclose(layer(x), expected, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("portable", [False, True])
+@pytest.mark.parametrize(("kernel", "output_padding"), [(3, 1), (4, 0)])
+def test_transposed_convolution(kernel, output_padding, portable):
+    layer = filled(UpConv2D(2, 3, kernel, NORMAL, portable=portable, dtype="float64"))
+    x = noise(2, 3, 5, 2)
+    expected = naive_transposed(x, np.array(layer.kernel), np.array(layer.bias), 1, output_padding)
+    assert expected.shape == (2, 6, 10, 3)
+    np.testing.assert_allclose(layer(x), expected, rtol=1e-11, atol=1e-12)
+    unknown_size = tf.function(layer.__call__, input_signature=[tf.TensorSpec([None, None, None, 2], tf.float64)])
+    np.testing.assert_allclose(unknown_size(x), expected, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("portable", [False, True])
+def test_resize_convolution(portable):
+    layer = filled(ResizeConv2D(2, 3, NORMAL, portable=portable, dtype="float64"))
+    x = noise(2, 3, 5, 2)
+    doubled = np.kron(x, np.ones((1, 2, 2, 1)))
+    kernel, bias = np.array(layer.convolution.kernel), np.array(layer.convolution.bias)
+    np.testing.assert_allclose(layer(x), naive_convolution(doubled, kernel, bias, 1, 1, "reflect"), rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("layer", [Conv2D, ResizeConv2D, UpConv2D])
+def test_bias_can_be_left_out(layer):
+    arguments = (2, 3, NORMAL) if layer is ResizeConv2D else (2, 3, 3, NORMAL)
+    assert [weight.shape for weight in layer(*arguments, use_bias=False).weights] == [(3, 3, 3, 2) if layer is UpConv2D else (3, 3, 2, 3)]
+
+
+@pytest.mark.parametrize("amount", [1, 2, 3])
+def test_portable_reflection_is_tf_pad(amount):
+    x = noise(2, 4, 5, 3)
+    expected = tf.pad(x, [[0, 0], [amount] * 2, [amount] * 2, [0, 0]], "REFLECT")
+    np.testing.assert_array_equal(reflect_pad(tf.constant(x), amount), expected)
+    np.testing.assert_array_equal(reflect_pad(tf.constant(x), amount, portable=True), expected)
+
+
+def test_reflection_by_hand():
+    x = tf.reshape(tf.constant([[1, 2, 3], [4, 5, 6]]), [1, 2, 3, 1])
+    expected = [[5, 4, 5, 6, 5], [2, 1, 2, 3, 2], [5, 4, 5, 6, 5], [2, 1, 2, 3, 2]]
+    for portable in (False, True):
+        assert reflect_pad(x, 1, portable=portable)[0, :, :, 0].numpy().tolist() == expected
+
+
+def test_portable_reflection_needs_a_fixed_size():
+    with pytest.raises(UserError, match="fixed image size"):
+        tf.function(lambda x: reflect_pad(x, 1, portable=True), autograph=False).get_concrete_function(tf.TensorSpec([1, None, 8, 1]))
+
+
+@pytest.mark.parametrize("kind", [tf.float32, tf.float64])
+def test_leaky_relu(kind):
+    np.testing.assert_array_equal(leaky_relu(tf.constant([-2.0, 0.0, 3.0], kind)), tf.constant([-0.4, 0.0, 3.0], kind))
+
+
+# --- instance normalisation ------------------------------------------------------------------------------------------
+
+
+def naive_normalization(x, epsilon, gamma=1.0, beta=0.0):
+    x = np.asarray(x, np.float64)
+    mean, variance = x.mean(axis=(1, 2), keepdims=True), x.var(axis=(1, 2), keepdims=True)
+    return (x - mean) / np.sqrt(variance + epsilon) * gamma + beta
+
+
+@pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize("epsilon", [1e-5, 1e-3])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_instance_normalization_on_both_paths(batch, epsilon, affine):
+    x = (noise(batch, 5, 4, 3) * [1.0, 0.01, 30.0] + [0.0, 0.2, -5.0]).astype(np.float32)
+    x[:, :, :, 0] *= np.arange(1, batch + 1).reshape(-1, 1, 1)  # samples of different spread must not mix
+    layer = InstanceNormalization(3, epsilon=epsilon, affine=affine)
+    portable = InstanceNormalization(3, epsilon=epsilon, affine=affine, portable=True)
+    gamma, beta = (noise(3, seed=1), noise(3, seed=2)) if affine else (1.0, 0.0)
+    if affine:
+        layer.set_weights([gamma, beta])
+        portable.set_weights([gamma, beta])
+    assert len(layer.weights) == (2 if affine else 0)
+    expected = naive_normalization(x, epsilon, gamma, beta)
+    unknown_batch = tf.function(layer.__call__, input_signature=[tf.TensorSpec([None, 5, 4, 3])])
+    for output in (layer(x), portable(x), unknown_batch(x)):
+        np.testing.assert_allclose(output, expected, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("affine", [False, True])
+def test_instance_normalization_is_exact_in_float64(affine):
+    x = noise(2, 5, 4, 3) + 3
+    layer = InstanceNormalization(3, affine=affine, dtype="float64")
+    gamma, beta = (noise(3, seed=1), noise(3, seed=2)) if affine else (1.0, 0.0)
+    if affine:
+        layer.set_weights([gamma, beta])
+    np.testing.assert_allclose(layer(x), naive_normalization(x, 1e-5, gamma, beta), rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("portable", [False, True])
+def test_the_gradients_of_both_paths_are_those_of_float64(portable):
+    x, upstream = noise(2, 4, 4, 3).astype(np.float32), noise(2, 4, 4, 3, seed=5).astype(np.float32)
+    results = []
+    for layer, kind in [(InstanceNormalization(3, portable=portable), tf.float32), (InstanceNormalization(3, dtype="float64"), tf.float64)]:
+        image = tf.constant(x, kind)
+        with tf.GradientTape() as tape:
+            tape.watch(image)
+            output = layer(image)
+        results.append(tape.gradient(output, image, tf.constant(upstream, kind)).numpy())
+    np.testing.assert_allclose(*results, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("portable", [False, True])
+@pytest.mark.parametrize("kind", ["bfloat16", "float16"])
+def test_statistics_of_half_precision_are_float32(kind, portable):
+    """Great mean, small spread: half-precision sums of 4096 values near 100 would stop growing long before the end."""
+    x = tf.cast(noise(2, 64, 64, 2) * 0.5 + [100.0, -3.0], kind)
+    layer = InstanceNormalization(2, portable=portable, dtype=f"mixed_{kind}")
+    output = layer(x)
+    assert output.dtype == x.dtype
+    expected = naive_normalization(tf.cast(x, tf.float64), 1e-5)
+    # Only the output's own rounding is left: 8 bits of bfloat16, 11 of float16.
+    np.testing.assert_allclose(tf.cast(output, tf.float64), expected, rtol=2**-8 if kind == "bfloat16" else 2**-10, atol=1e-3)
+
+
+def test_constant_channels_become_zero():
+    for portable in (False, True):
+        output = InstanceNormalization(2, portable=portable)(tf.fill([1, 4, 4, 2], 7.0))
+        np.testing.assert_allclose(output, np.zeros([1, 4, 4, 2]), atol=1e-4)
+
+
+def test_batch_norm_is_pytorch_s():
+    """epsilon 1e-5; momentum 0.1 there is 0.9 here: the running mean of ones after one batch of 11s is 0.9 * 0 + 0.1 * 11."""
+    layer = make_norm("batch", 2, gain=0.02, portable=False, dtype="float32")
+    x = tf.fill([1, 2, 2, 2], 11.0)
+    np.testing.assert_allclose(layer(x, training=False), np.full([1, 2, 2, 2], 11 / np.sqrt(1 + 1e-5)), rtol=1e-6)
+    layer(x, training=True)
+    np.testing.assert_allclose(np.array(layer.moving_mean), [1.1, 1.1], rtol=1e-6)
+
+
+# --- initial weights -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "gain", "std"),
+    [
+        ("normal", 0.02, 0.02),
+        ("xavier", 0.5, 0.5 * np.sqrt(2 / (9 * 40 + 9 * 60))),  # gain * sqrt(2 / (fan_in + fan_out))
+        ("kaiming", 0.02, np.sqrt(2 / (9 * 40))),  # sqrt(2 / fan_in), whatever the gain
+        ("orthogonal", 0.5, 0.5 / np.sqrt(9 * 40)),  # 60 unit columns of 360 numbers
+    ],
+)
+def test_spread_of_initial_weights(name, gain, std):
+    kernel = np.array(next(weight_initializers(name, gain, 3))((3, 3, 40, 60)))
+    assert kernel.std() == pytest.approx(std, rel=0.02)  # 21,600 draws: 0.5 % standard error
+    assert abs(kernel.mean()) < std / 30
+    if name != "orthogonal":
+        beyond = (np.abs(kernel) > 2 * std).mean()
+        assert beyond == pytest.approx(0.0455, abs=0.006), "normal, not truncated"
+
+
+def test_transposed_convolutions_have_pytorch_s_fans():
+    """PyTorch takes the fan in from axis 1 of [in, out, k, k]: the output channels."""
+    layer = UpConv2D(80, 40, 3, next(weight_initializers("kaiming", 1.0, 3)))
+    assert np.array(layer.kernel).std() == pytest.approx(np.sqrt(2 / (9 * 40)), rel=0.02)
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 4, 10), (1, 1, 4, 10)])
+def test_orthogonal(shape):
+    """The kernel as PyTorch flattens it, [out, in * k * k], has rows or columns of length `gain`, at right angles."""
+    rows = np.array(next(weight_initializers("orthogonal", 0.5, 3))(shape), np.float64).reshape(-1, shape[-1]).T
+    product = rows @ rows.T if rows.shape[0] <= rows.shape[1] else rows.T @ rows
+    np.testing.assert_allclose(product, 0.25 * np.eye(len(product)), atol=1e-6)
+
+
+SMALL = {"base_filters": 4, "seed": 5}
+
+
+def make_small(name: str, **settings) -> keras.Model:
+    makers = {
+        "resnet": lambda **options: ResnetGenerator(blocks=2, **options),
+        "unet": lambda **options: UnetGenerator(**{"depth": 5, **options}),
+        "patch": lambda **options: Discriminator(layers=2, **options),
+        "pixel": lambda **options: Discriminator(architecture="pixel", **options),
+    }
+    return makers[name](**{**SMALL, **settings})
+
+
+@pytest.mark.parametrize("init", ["normal", "xavier", "kaiming", "orthogonal"])
+@pytest.mark.parametrize("name", ["resnet", "unet", "patch", "pixel"])
+def test_seeds(name, init):
+    one, same, other = (make_small(name, init=init, seed=seed).get_weights() for seed in (5, 5, 6))
+    kernels = [index for index, value in enumerate(one) if value.ndim == 4]
+    for index, value in enumerate(one):
+        np.testing.assert_array_equal(value, same[index])
+        if index in kernels:
+            assert not np.array_equal(value, other[index])
+        else:
+            assert not value.any(), "biases start at 0"
+    starts = {tuple(np.sort(one[index].ravel())[:3]) for index in kernels}
+    assert len(starts) == len(kernels), "no two layers have the same draws"
+
+
+def test_great_seeds_differ_too():
+    kernels = [next(weight_initializers("normal", 1.0, seed))((4,)) for seed in (2**23, 2**23 + 1, 2**24 - 1)]
+    assert len({tuple(np.array(kernel)) for kernel in kernels}) == 3
+
+
+# --- networks --------------------------------------------------------------------------------------------------------
+
+
+def test_published_parameter_counts():
+    nine, six = make_generator("resnet_9blocks"), make_generator("resnet_6blocks")
+    discriminator = Discriminator()
+    assert (nine.count_params(), six.count_params(), discriminator.count_params()) == (11_378_179, 7_837_699, 2_764_737)
+    assert 2 * (nine.count_params() + discriminator.count_params()) == 28_285_832
+
+
+def test_discriminator_gives_30_x_30_scores_for_256_x_256():
+    patch, pixel = Discriminator(base_filters=1), Discriminator(architecture="pixel", base_filters=1)
+    assert patch(tf.zeros([1, 256, 256, 3])).shape == (1, 30, 30, 1)
+    assert pixel(tf.zeros([1, 32, 20, 3])).shape == (1, 32, 20, 1)
+
+
+def test_a_patch_is_70_pixels_wide():
+    """The score in the middle depends on 70 x 70 pixels and no more."""
+    network = Discriminator(base_filters=2, norm="none", init_gain=0.5, seed=0)
+    x = tf.Variable(noise(1, 128, 128, 3).astype(np.float32))
+    with tf.GradientTape() as tape:
+        score = network(x)[0, 7, 7, 0]
+    touched = np.abs(tape.gradient(score, x).numpy()).sum(axis=(0, 3)) > 0
+    rows, columns = np.flatnonzero(touched.any(axis=1)), np.flatnonzero(touched.any(axis=0))
+    assert (rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1) == (70, 70)
+
+
+@pytest.mark.parametrize(("name", "side"), [("resnet", 12), ("unet", 32)])
+def test_generators_keep_the_size_and_stay_in_range(name, side):
+    network = make_small(name, in_channels=1, out_channels=3, init_gain=1.0)
+    output = network(tf.constant(noise(2, side, 2 * side, 1), tf.float32)).numpy()
+    assert output.shape == (2, side, 2 * side, 3)
+    assert np.abs(output).max() <= 1 and output.std() > 0.1
+
+
+@pytest.mark.parametrize(("name", "upsampling"), [("resnet", "transposed"), ("resnet", "resize"), ("unet", None)])
+def test_portable_networks_give_the_same(name, upsampling):
+    settings = {"init_gain": 0.3} | ({"upsampling": upsampling} if upsampling else {})
+    plain, portable = make_small(name, **settings), make_small(name, **settings, portable=True)
+    x = tf.constant(noise(1, 32, 32, 3), tf.float32)
+    np.testing.assert_allclose(plain(x), portable(x), atol=2e-5)
+
+
+@pytest.mark.parametrize("name", ["resnet", "unet"])
+def test_dropout_works_in_training_alone_and_differs_between_calls(name):
+    depth = {"depth": 6} if name == "unet" else {}  # a U-Net of depth 5 has no inner block of full width
+    network, plain = make_small(name, dropout=True, init_gain=0.3, **depth), make_small(name, init_gain=0.3, **depth)
+    x = tf.constant(noise(1, 64, 64, 3), tf.float32)
+    np.testing.assert_array_equal(network(x), plain(x))
+    first, second = network(x, training=True).numpy(), network(x, training=True).numpy()
+    assert np.abs(first - plain(x)).max() > 1e-3 and np.abs(first - second).max() > 1e-3
+
+
+def test_residual_blocks_drop_different_values():
+    network = ResnetGenerator(blocks=3, dropout=True, **SMALL)
+    masks = {tuple((layer(tf.ones([1, 64]), training=True).numpy() > 0).ravel()) for layer in network.dropouts}
+    assert len(masks) == 3
+
+
+# --- .keras files ----------------------------------------------------------------------------------------------------
+
+
+def small_graph() -> dict:
+    """As `import_weights` has it from a JSON file."""
+    inputs = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(4, 3, padding="same")(inputs)
+    x = keras.layers.ReLU()(InstanceNormalization(4, epsilon=1e-3, affine=True)(x))
+    x = keras.layers.Conv2DTranspose(3, 3, padding="same", activation="tanh")(x)
+    return json.loads(json.dumps(keras.Model(inputs, x).get_config()))
+
+
+NETWORKS = {
+    "resnet": lambda: make_small("resnet", norm="batch", dropout=True, upsampling="resize", out_channels=1),
+    "resnet_portable": lambda: make_small("resnet", portable=True, init="kaiming"),
+    "unet": lambda: make_small("unet", dropout=True, in_channels=1),
+    "patch": lambda: make_small("patch", padding_mode="reflect", norm="none"),
+    "pixel": lambda: make_small("pixel", in_channels=1),
+    "graph": lambda: GraphGenerator(graph=small_graph()),
+    "float64": lambda: make_small("resnet", dtype="float64"),
+    "bfloat16": lambda: make_small("patch", dtype="mixed_bfloat16"),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_saved_networks_come_back_equal(name, tmp_path):
+    network = filled(NETWORKS[name]())
+    settings = network.settings
+    path = tmp_path / "network.keras"
+    network.save(path)
+    again = keras.models.load_model(path)
+    assert type(again) is type(network)
+    assert again.settings == settings and again.dtype_policy.name == network.dtype_policy.name
+    x = tf.constant(noise(1, 32, 32, settings.get("in_channels", 3)), network.compute_dtype)
+    np.testing.assert_array_equal(tf.cast(again(x), tf.float64), tf.cast(network(x), tf.float64))
+    assert tf.math.reduce_std(tf.cast(network(x), tf.float32)) > 0
+
+
+def test_portable_copies_of_a_graph_have_portable_norms():
+    plain = GraphGenerator(graph=small_graph())
+    portable = GraphGenerator(graph=plain.settings["graph"], portable=True)
+    norms = [[layer.portable for layer in model.graph.layers if isinstance(layer, InstanceNormalization)] for model in (plain, portable)]
+    assert norms == [[False], [True]]
+    portable.set_weights(filled(plain).get_weights())
+    x = tf.constant(noise(1, 8, 8, 3), tf.float32)
+    np.testing.assert_allclose(plain(x), portable(x), atol=1e-5)
+
+
+# --- unknown choices -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: make_norm("layer", 3, gain=1, portable=False, dtype=None),
+            "norm 'layer': unknown choice; valid are instance, batch, none",
+        ),
+        (lambda: ResnetGenerator(norm="layer"), "norm 'layer': unknown choice; valid are instance, batch, none"),
+        (lambda: Discriminator(init="he"), "init 'he': unknown choice; valid are normal, xavier, kaiming, orthogonal"),
+        (lambda: ResnetGenerator(upsampling="bilinear"), "upsampling 'bilinear': unknown choice; valid are transposed, resize"),
+        (lambda: Discriminator(architecture="patchy"), "discriminator 'patchy': unknown choice; valid are patch, pixel"),
+        (lambda: Discriminator(padding_mode="same"), "padding_mode 'same': unknown choice; valid are zeros, reflect"),
+        (lambda: make_generator("resnet"), "generator 'resnet': unknown choice; valid are resnet_Nblocks .*, unet_128, unet_256"),
+        (lambda: make_generator("unet_512"), "generator 'unet_512': unknown choice; valid are resnet_Nblocks .*, unet_128, unet_256"),
+        (lambda: make_generator("nowhere.json"), "--generator=nowhere.json: cannot be read as a generator's graph"),
+        (lambda: UpConv2D(1, 1, 5, NORMAL), "kernel_size 5: must be 3 or 4"),
+        (lambda: UnetGenerator(depth=4), "depth 4: must be at least 5"),
+        (lambda: GraphGenerator(graph={"layers": [{"class_name": "Lambda"}]}), "has layers Lambda; known are InputLayer, Conv2D"),
+    ],
+)
+def test_unknown_choices_name_the_valid_ones(make, message):
+    with pytest.raises(UserError, match=message):
+        make()

@@ -1,0 +1,268 @@
+"""Training as a user meets it: the command, its run directory, stopping, resuming, refusing."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.conftest import ROOT
+from tfcyclegan.config import Size, TrainConfig
+from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.training.history import read_history
+from tfcyclegan.training.trainer import train
+
+SMALL = {
+    "load_size": Size(36, 36),
+    "crop_size": Size(32, 32),
+    "residual_blocks": 1,
+    "base_filters": 4,
+    "discriminator_filters": 4,
+    "discriminator_layers": 2,
+    "pool_size": 3,
+    "precision": "float32",
+    "log_every_steps": 2,
+    "checkpoint_every_steps": 4,
+    "sample_every_steps": 4,
+    "sample_images": 2,
+}
+
+
+def config(tiles: Path, run_dir: Path, **changes) -> TrainConfig:
+    return TrainConfig(**{"data_dir": str(tiles), "run_dir": str(run_dir), "max_steps": 6, **SMALL, **changes})
+
+
+def command(tiles: Path, run_dir: Path, **changes) -> list[str]:
+    options = {"data_dir": tiles, "run_dir": run_dir, "max_steps": 6, **SMALL, **changes}
+    flags = [f"--{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in options.items()]
+    return [sys.executable, "-m", "tfcyclegan.cli", "train", *flags]
+
+
+def checkpoint(run_dir: Path) -> dict[str, np.ndarray]:
+    reader = tf.train.load_checkpoint(str(run_dir / "checkpoints"))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if name != "_CHECKPOINTABLE_OBJECT_GRAPH"}
+
+
+def without_timing(run_dir: Path) -> list[dict]:
+    return [{key: value for key, value in line.items() if key != "images_per_second"} for line in read_history(run_dir / "history.jsonl")]
+
+
+@pytest.fixture(scope="module")
+def trained(tiles, tmp_path_factory) -> Path:
+    run_dir = tmp_path_factory.mktemp("runs") / "run"
+    train(config(tiles, run_dir, ema_decay=0.9, eval_every_steps=4, eval_images=8))
+    return run_dir
+
+
+def test_a_run_directory_has_everything(trained):
+    lines = read_history(trained / "history.jsonl")
+    assert [line["step"] for line in lines] == [2, 4, 6]
+    for line in lines:
+        assert {"epoch", "learning_rate", "images_per_second", "cycle_a", "accuracy_disc_b"} <= line.keys()
+        assert all(np.isfinite(value) for value in line.values())
+        assert 0 <= line["accuracy_disc_a"] <= 1
+    assert "appearance_ab" in lines[1] and "appearance_ab" not in lines[0]
+    assert {path.name for path in (trained / "samples").iterdir()} == {f"step-000000{s}-{d}.png" for s in (0, 4, 6) for d in ("ab", "ba")}
+    assert list((trained / "checkpoints" / "best").glob("step-4.index"))
+    page = (trained / "report.html").read_text()
+    assert page.count("<svg") >= 4 and page.count("data:image/png;base64,") >= 4 and "http" not in page.split("<svg")[0]
+    events = [event for path in (trained / "tensorboard").iterdir() for event in tf.compat.v1.train.summary_iterator(str(path))]
+    tags = {value.tag for event in events for value in event.summary.value}
+    assert {"losses/cycle_a", "training/learning_rate", "samples/ab"} <= tags
+
+
+def test_every_weight_is_in_the_checkpoint(trained):
+    """A network restored by halves would look trained to every check but this one."""
+    from tfcyclegan.training.checkpoints import load_networks
+    from tfcyclegan.training.runs import read_run
+
+    run = read_run(trained)
+    arrays = checkpoint(trained)
+    for name in ("gen_ab", "gen_ba", "disc_a", "disc_b"):
+        network = load_networks(run, "latest", (name,))[name]
+        prefix = f"average_{name}" if name.startswith("gen") else name
+        for index, weight in enumerate(network.get_weights()):
+            np.testing.assert_array_equal(weight, arrays[f"{prefix}/{index}/.ATTRIBUTES/VARIABLE_VALUE"])
+    assert sum(name.startswith("generator_optimizer/") for name in arrays) > 2 * len(network.weights)
+
+
+def test_a_finished_run_says_so_and_grows(tiles, trained, capsys):
+    before = (trained / "checkpoints" / "checkpoint").read_text()
+    train(config(tiles, trained, ema_decay=0.9, eval_every_steps=4, eval_images=8))
+    assert "finished already" in capsys.readouterr().out
+    assert (trained / "checkpoints" / "checkpoint").read_text() == before
+
+
+def test_other_settings_are_refused_with_the_difference(tiles, trained):
+    changed = config(tiles, trained, ema_decay=0.9, eval_every_steps=4, eval_images=8, learning_rate=1e-3, seed=5)
+    with pytest.raises(UserError, match=r"--learning_rate was 0.0002, now 0.001; --seed was 0, now 5"):
+        train(changed)
+    with pytest.raises(UserError, match="--max_steps was 6, now 5"):
+        train(config(tiles, trained, ema_decay=0.9, eval_every_steps=4, eval_images=8, max_steps=5))
+
+
+def test_other_data_are_refused(tiles, trained, tmp_path):
+    from data_prep import satellite_map
+
+    satellite_map.run(satellite_map.Config(output_dir=str(tmp_path / "data"), output_size=40, stride=96, seed=3))
+    with pytest.raises(UserError, match="is not what the run was started with"):
+        train(config(tmp_path / "data", trained, ema_decay=0.9, eval_every_steps=4, eval_images=8))
+
+
+def test_the_data_may_move(tiles, trained, tmp_path, capsys):
+    (tmp_path / "moved").symlink_to(tiles)
+    train(config(tmp_path / "moved", trained, ema_decay=0.9, eval_every_steps=4, eval_images=8))
+    assert "finished already" in capsys.readouterr().out
+
+
+def test_resuming_after_kill_is_bit_identical(tiles, tmp_path):
+    """Killed between checkpoints, in the middle of an epoch; the history has no hole and no double entry."""
+    options = {"max_steps": 26, "deterministic": True, "checkpoint_every_steps": 5, "log_every_steps": 4, "ema_decay": 0.9}
+    straight = subprocess.run(command(tiles, tmp_path / "straight", **options), cwd=ROOT, capture_output=True, text=True)
+    assert straight.returncode == 0, straight.stderr
+    killed = tmp_path / "killed"
+    process = subprocess.Popen(command(tiles, killed, **options), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (killed / "checkpoints" / "step-10.index").exists():
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.005)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    resumed = subprocess.run(command(tiles, killed, **options), cwd=ROOT, capture_output=True, text=True)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "resuming at step" in resumed.stdout
+    first, second = checkpoint(tmp_path / "straight"), checkpoint(killed)
+    assert first.keys() == second.keys()
+    assert [name for name in first if not np.array_equal(first[name], second[name])] == []
+    assert without_timing(killed) == without_timing(tmp_path / "straight")
+    assert [line["step"] for line in without_timing(killed)] == [4, 8, 12, 16, 20, 24, 26]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_signals_save_and_stop(tiles, tmp_path, number, code):
+    run_dir = tmp_path / "run"
+    arguments = command(tiles, run_dir, max_steps=100_000, checkpoint_every_steps=100_000)
+    process = subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (run_dir / "history.jsonl").exists() or len((run_dir / "history.jsonl").read_text().splitlines()) < 3:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == code
+    last = errors.strip().splitlines()[-1]
+    assert "the same command goes on" in last and "Traceback" not in errors
+    step = int(last.split("stopped at step ")[1].split()[0])
+    assert (run_dir / "checkpoints" / f"step-{step}.index").exists()
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_weights(tiles, tmp_path):
+    with pytest.raises(RunError, match=r"step 1: loss cycle_a is inf.*checkpoint of step 0 is good"):
+        train(config(tiles, tmp_path / "run", lambda_a=3e38))
+    values = checkpoint(tmp_path / "run")
+    assert all(np.isfinite(value).all() for value in values.values() if value.dtype == np.float32)
+    assert values["step/.ATTRIBUTES/VARIABLE_VALUE"] == 0
+
+
+def test_two_processes_in_one_run_directory(tiles, trained):
+    from tfcyclegan import files
+
+    with files.exclusive_lock(trained), pytest.raises(UserError, match="another process is writing there"):
+        train(config(tiles, trained, ema_decay=0.9, eval_every_steps=4, eval_images=8))
+
+
+def test_a_directory_of_something_else_is_left_alone(tiles, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("words")
+    with pytest.raises(UserError, match="holds no run"):
+        train(config(tiles, tmp_path / "run"))
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["thesis.txt"]
+
+
+def test_starting_from_the_weights_of_another_run(tiles, trained, tmp_path, capsys):
+    train(config(tiles, tmp_path / "run", init_from=str(trained), learning_rate=1e-9, max_steps=1))
+    assert "weights of gen_ab" in capsys.readouterr().out
+    before, after = checkpoint(trained), checkpoint(tmp_path / "run")
+    for name in ("disc_a/0", "disc_b/2"):
+        key = f"{name}/.ATTRIBUTES/VARIABLE_VALUE"
+        np.testing.assert_allclose(before[key], after[key], atol=1e-7)
+    with pytest.raises(UserError, match="is another network"):
+        train(config(tiles, tmp_path / "other", init_from=str(trained), base_filters=6))
+
+
+def test_two_devices_and_a_change_of_their_number(tiles, tmp_path):
+    """Two replicas, then one: only the pools of the second are gone. A process of its own, since it splits the CPU."""
+    options = {"batch_size": 2, "devices": 2, "max_steps": 4}
+    two = subprocess.run(command(tiles, tmp_path / "run", **options), cwd=ROOT, capture_output=True, text=True)
+    assert two.returncode == 0 and "2 device(s)" in two.stdout, two.stderr
+    assert sum("/count/" in name for name in checkpoint(tmp_path / "run")) == 4
+    one = subprocess.run(
+        command(tiles, tmp_path / "run", **options | {"devices": 1, "max_steps": 6}), cwd=ROOT, capture_output=True, text=True
+    )
+    assert one.returncode == 0, one.stderr
+    assert "1 devices now, 2 before" in one.stdout
+    odd = subprocess.run(command(tiles, tmp_path / "odd", **options | {"batch_size": 3}), cwd=ROOT, capture_output=True, text=True)
+    assert odd.returncode == 2 and "--batch_size=3" in odd.stderr and len(odd.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"preprocess": "none"},
+        {"preprocess": "crop"},
+        {"preprocess": "scale_width", "load_size": Size(48, 48)},
+        {"preprocess": "scale_width_and_crop", "load_size": Size(48, 48), "crop_size": Size(32, 40)},
+        {"channels_a": 1, "lambda_identity": 0.0},
+        {"update_order": "discriminators_first", "gan_mode": "lsgan_sigmoid", "schedule": "cosine", "epochs": 1, "decay_epochs": 1},
+        {"norm": "batch", "batch_size": 2, "gan_mode": "hinge", "upsampling": "resize", "discriminator": "pixel"},
+        {"norm": "none", "gan_mode": "vanilla", "dropout": True, "init": "xavier"},
+        {"precision": "mixed_bfloat16"},
+        {"precision": "mixed_float16"},
+    ],
+    ids=lambda changes: "-".join(map(str, changes.values())),
+)
+def test_settings_train(tiles, tmp_path, changes):
+    train(config(tiles, tmp_path / "run", **{"max_steps": 2, **changes}))
+    lines = read_history(tmp_path / "run" / "history.jsonl")
+    assert lines[-1]["step"] == 2
+    assert all(np.isfinite(value) for value in lines[-1].values())
+
+
+def test_keras_fit_drives_the_same_step(tiles):
+    """A notebook user's way: the same weights as a loop of `train_step` over the same batches."""
+    from tfcyclegan.data.source import open_source
+    from tfcyclegan.training.trainer import _open_batches, build_model, make_optimizer
+
+    settings = config(tiles, Path("unused"), max_steps=3)
+    batches = _open_batches(settings, open_source(tiles))
+    weights = []
+    for by_fit in (True, False):
+        model = build_model(settings, "float32")
+        model.compile(*[make_optimizer(settings, settings.length(9), 9, dynamic_scale=False) for _ in "ab"])
+        if by_fit:
+            history = model.fit(batches.dataset(0, 3), epochs=1, verbose=0)
+            assert {"cycle_a", "disc_b", "accuracy_disc_a"} <= history.history.keys()
+        else:
+            model.make_pools((32, 32, 3), (32, 32, 3))
+            step = tf.function(model.train_step)
+            for batch in batches.dataset(0, 3):
+                step(batch)
+        weights.append([weight for name in ("gen_ab", "disc_b") for weight in getattr(model, name).get_weights()])
+    for fitted, looped in zip(*weights, strict=True):
+        np.testing.assert_allclose(fitted, looped, atol=1e-6)
+
+
+def test_report_of_precision_auto(tiles, tmp_path, capsys):
+    train(config(tiles, tmp_path / "run", precision="auto", max_steps=1))
+    stored = json.loads((tmp_path / "run" / "config.json").read_text())["precision"]
+    assert stored in ("mixed_bfloat16", "float32")
+    assert f"precision {stored} (auto)" in capsys.readouterr().out
+    has_bfloat16 = "avx512_bf16" in Path("/proc/cpuinfo").read_text() or "amx_bf16" in Path("/proc/cpuinfo").read_text()
+    if not tf.config.list_physical_devices("GPU") and os.uname().sysname == "Linux":
+        assert (stored == "mixed_bfloat16") == has_bfloat16
