@@ -39,12 +39,12 @@ class Checkpoints:
 
     def __init__(self, directory: Path, model: CycleGAN, window: Window, *, keep: int):
         self._model, self._window, self._directory = model, window, directory
-        self._manager = tf.train.CheckpointManager(
-            self._state(len(model.pools_a)), str(directory), max_to_keep=keep, checkpoint_name=_PREFIX
-        )
-        self._best = tf.train.CheckpointManager(
-            self._state(len(model.pools_a)), str(directory / BEST), max_to_keep=1, checkpoint_name=_PREFIX
-        )
+        self._checkpoint = self._state(len(model.pools_a))
+        self._manager = self._managed(directory, keep)
+        self._best = self._managed(directory / BEST, 1)
+
+    def _managed(self, directory: Path, keep: int) -> tf.train.CheckpointManager:
+        return tf.train.CheckpointManager(self._checkpoint, str(directory), max_to_keep=keep, checkpoint_name=_PREFIX)
 
     def _state(self, pools: int) -> tf.train.Checkpoint:
         model = self._model
