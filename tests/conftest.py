@@ -19,3 +19,13 @@ def tiles(tmp_path_factory) -> Path:
     directory = tmp_path_factory.mktemp("tiles") / "data"
     satellite_map.run(satellite_map.Config(output_dir=str(directory), output_size=40, stride=96))
     return directory
+
+
+@pytest.fixture(scope="session")
+def imported(tmp_path_factory) -> Path:
+    """A run directory made of the official program's generator in tests/golden."""
+    pytest.importorskip("torch")
+    from tfcyclegan.interop import importing
+
+    directory = tmp_path_factory.mktemp("imported") / "run"
+    return importing.import_pytorch(GOLDEN / "latest_net_G_A.pth", "", directory)

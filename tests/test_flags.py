@@ -222,6 +222,7 @@ def test_no_sizes(text):
         ({"generator": "unet_256", "crop_size": Size(128, 128)}, "--crop_size=128: unet_256 needs sides that are multiples of 256"),
         ({"generator": "unet_128", "preprocess": "none"}, "--preprocess=none: unet_128 needs crops whose sides are multiples of 128"),
         ({"crop_size": Size(256, 288)}, "--crop_size=256x288: larger than --load_size=286"),
+        ({"crop_size": Size(288, 256)}, "--crop_size=288x256: larger than --load_size=286"),
         ({"preprocess": "scale_width_and_crop", "crop_size": Size(512, 288)}, "--crop_size=512x288: wider than --load_size=286"),
         ({"crop_size": Size(20, 20)}, "--crop_size=20: the networks need sides of at least 24; or lower --discriminator_layers"),
         ({"generator": "unet_256", "residual_blocks": 6}, "--residual_blocks=6: goes with --generator=resnet alone, not unet_256"),

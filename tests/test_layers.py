@@ -299,6 +299,16 @@ def test_generators_keep_the_size_and_stay_in_range(name, side):
     assert np.abs(output).max() <= 1 and output.std() > 0.1
 
 
+def test_residual_blocks_add_to_their_input():
+    """A block whose second convolution is 0 changes nothing."""
+    network, bare = (ResnetGenerator(blocks=blocks, norm="none", init="kaiming", **SMALL) for blocks in (1, 0))
+    for ours, theirs in zip([*network.down, *network.up, network.head], [*bare.down, *bare.up, bare.head], strict=True):
+        theirs.set_weights(ours.get_weights())
+    network.block_second[0].kernel.assign(tf.zeros_like(network.block_second[0].kernel))
+    x = tf.constant(noise(1, 12, 12, 3), tf.float32)
+    np.testing.assert_array_equal(network(x), bare(x))
+
+
 @pytest.mark.parametrize(("name", "upsampling"), [("resnet", "transposed"), ("resnet", "resize"), ("unet", None)])
 def test_portable_networks_give_the_same(name, upsampling):
     settings = {"init_gain": 0.3} | ({"upsampling": upsampling} if upsampling else {})

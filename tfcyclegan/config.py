@@ -229,7 +229,7 @@ class TrainConfig(RunOptions, OptimizationOptions, ObjectiveOptions, NetworkOpti
         if self.residual_blocks is not None and self.generator != "resnet":
             raise UserError(f"--residual_blocks={self.residual_blocks}: goes with --generator=resnet alone, not {self.generator}")
         for name, official in (("upsampling", "transposed"), ("generator_padding", "zeros")):
-            if getattr(self, name) != official and not self.generator.startswith("resnet"):
+            if getattr(self, name) != official and not self.architecture.endswith("blocks"):
                 raise UserError(f"--{name}={getattr(self, name)}: goes with ResNet generators alone")
         if self.lambda_identity and self.channels_a != self.channels_b:
             raise UserError(

@@ -9,6 +9,7 @@ Differences from plain absl, each because absl misleads there:
 
 import dataclasses
 import difflib
+import re
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from tfcyclegan.errors import UserError
 
 Config = TypeVar("Config", bound=Options)
 
+_COMMENT_BEHIND = re.compile(r"\s(#|//)")
 _HELP_WORDS = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
 
 
@@ -93,7 +95,9 @@ def _read_flag_file(path: Path, including: tuple[Path, ...]) -> list[str]:
         if not line.startswith("-"):
             raise UserError(f"{path}:{number}: {line!r} is not a flag; write --name=value, or # before a comment")
         name, _, value = line.partition("=")
-        if "#" in value and value.split("#")[0] != value.split("#")[0].rstrip():
+        if " " in name:
+            raise UserError(f"{path}:{number}: write {name.split()[0]}=VALUE, with = and no space")
+        if _COMMENT_BEHIND.search(value):
             raise UserError(f"{path}:{number}: a comment must stand on a line of its own, not behind {name}")
         if name in ("--flagfile", "-flagfile"):
             beside = path.parent / value
@@ -132,10 +136,16 @@ def asks_for_help(arguments: Sequence[str]) -> bool:
 
 
 def to_flag_file(config: Options) -> str:
-    """The text of a flag file that parses to an equal `config`."""
+    """The text of a flag file that parses to an equal `config`.
+
+    Raises:
+        UserError: a value that no flag file can hold: with a line break, blanks at its ends, or what looks like a comment.
+    """
     lines = []
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
+        if isinstance(value, str) and (value != value.strip() or len(value.splitlines()) > 1 or _COMMENT_BEHIND.search(value)):
+            raise UserError(f"--{flag_name(field)}={value!r}: blanks at the ends, line breaks and ' #' are not taken; choose another")
         if value is not None:
             lines.append(f"--{flag_name(field)}={str(value).lower() if isinstance(value, bool) else value}")
     return "\n".join(lines) + "\n"

@@ -1,8 +1,6 @@
 """`tfcyclegan train`."""
 
-from pathlib import Path
-
-from tfcyclegan import files, flags, quiet
+from tfcyclegan import flags, quiet
 from tfcyclegan.config import TrainConfig
 from tfcyclegan.progress import say
 
@@ -18,7 +16,6 @@ def run(config: TrainConfig) -> None:
     quiet.import_tensorflow()
     from tfcyclegan.training.trainer import train
 
-    report = train(config)
-    files.write_text(Path(config.run_dir) / "flags.cfg", flags.to_flag_file(config))
+    report = train(config, flags.to_flag_file(config))
     say(f"report: {report}")
     say(f"next: tfcyclegan translate --run_dir={config.run_dir} --input=PICTURES --output=translated")

@@ -90,7 +90,7 @@ def random_window(image: np.ndarray, crop_size: Size | None, flip: bool, generat
     """
     height, width = image.shape[:2]
     crop = crop_size or Size(height, width)
-    top, left = generator.integers(0, [height - crop.height + 1, width - crop.width + 1])
-    mirrored = generator.random() < 0.5
+    down, right, mirror = generator.random(3)
+    top, left = int(down * (height - crop.height + 1)), int(right * (width - crop.width + 1))
     window = image[top : top + crop.height, left : left + crop.width]
-    return window[:, ::-1] if flip and mirrored else window
+    return window[:, ::-1] if flip and mirror < 0.5 else window

@@ -1,5 +1,6 @@
 """Reads pictures back from a TFDS directory: one that `data_prep` made, or any other with an "image" feature."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,10 +60,8 @@ class DataSource:
             tf.errors.InvalidArgumentError,
             tf.errors.FailedPreconditionError,  # fewer records than dataset_info.json says
         ) as error:
-            reason = str(error).splitlines()[0].split("; ")[-1]
-            raise RunError(
-                f"{self.directory}: split {split} is damaged after {read} pictures ({reason}); prepare the data again"
-            ) from error
+            reason = re.sub(r"{{.*?}} |;? ?\[Op:.*", "", str(error).splitlines()[0])
+            raise RunError(f"{self.directory}: split {split} is damaged after picture {read} ({reason}); prepare the data again") from error
         if read != self.counts[split]:
             raise RunError(f"{self.directory}: split {split} has {read} of {self.counts[split]} pictures; prepare the data again")
 

@@ -39,6 +39,7 @@ def export(run: Run, checkpoint: str, direction: str, output: Path, tflite_size:
         raise UserError(f"--output={output}: is a folder, such as saved_models/mine; the .tflite files lie inside")
     generator = load_generator(run, checkpoint, direction)
     size = tflite_size or run.config.crop_size
+    tflite.check_size(generator, size)
     identity = {"weights": weights_hash(generator), "direction": direction, "tflite_size": str(size), "tfcyclegan": __version__}
     versions = sorted(int(path.name) for path in output.iterdir() if path.name.isdigit()) if output.is_dir() else []
     if versions:

@@ -16,6 +16,13 @@ from tfcyclegan.networks import Generator
 VARIANTS = ("float32", "float16")
 
 
+def check_size(generator: Generator, size: Size) -> None:
+    """Raises UserError when the generator cannot take pictures of `size`."""
+    multiple = generator.size_multiple
+    if size.height % multiple or size.width % multiple or min(size.height, size.width) < 16:
+        raise UserError(f"--tflite_size={size}: needs sides that are multiples of {multiple} and at least 16")
+
+
 def convert(generator: Generator, variant: str, size: Size) -> bytes:
     """The TFLite file's content.
 
@@ -27,9 +34,7 @@ def convert(generator: Generator, variant: str, size: Size) -> bytes:
     Raises:
         UserError: the size does not fit the network.
     """
-    multiple = generator.size_multiple
-    if size.height % multiple or size.width % multiple or min(size.height, size.width) < 16:
-        raise UserError(f"--tflite_size={size}: needs sides that are multiples of {multiple} and at least 16")
+    check_size(generator, size)
     portable = type(generator).from_config({**generator.get_config(), "portable": True})
     portable.set_weights(generator.get_weights())
     # Batch 1 and the size are fixed before the conversion: a free batch costs 2 to 10 times the time.

@@ -1,6 +1,7 @@
 """Reads .pth files of the official program. Needs PyTorch, an extra; nothing in a file is run."""
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -28,7 +29,8 @@ def read_state_dict(path: Path) -> dict[str, np.ndarray]:
     except ModuleNotFoundError as error:
         raise UserError("reading .pth files needs PyTorch: pip install 'tfcyclegan[pytorch]'") from error
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # PyTorch comments on what it refuses anyway
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(f"--weights={path}: refused, since it holds more than weights or is no .pth file; nothing of it was run") from error
     except (RuntimeError, EOFError, ValueError, OSError, KeyError) as error:

@@ -35,8 +35,15 @@ _REPORT_EVERY_SECONDS = 60.0
 _OVERFLOWS_ALLOWED = 30  # successive float16 steps without a finite gradient; the scale has then fallen by 2^30
 
 
-def train(config: TrainConfig) -> Path:
-    """Trains, or resumes, the run in `config.run_dir`; returns the path of its report.
+def train(config: TrainConfig, flag_file: str = "") -> Path:
+    """Trains, or resumes, the run in `config.run_dir`.
+
+    Args:
+        config: all options.
+        flag_file: the same as the text of a flag file, kept in the run directory.
+
+    Returns:
+        The path of the run's report.
 
     Raises:
         UserError: the request does not fit the data, the run directory or the machine.
@@ -66,6 +73,8 @@ def train(config: TrainConfig) -> Path:
         say(f"precision {run.precision}{' (auto)' if config.precision == 'auto' else ''}, {strategy.num_replicas_in_sync} device(s)")
         session = _Session(run, strategy, batches, source)
         write_run(run)
+        if flag_file:
+            files.write_text(directory / "flags.cfg", flag_file)
         return session.run_to_end()
 
 

@@ -1,0 +1,81 @@
+"""The house: imports run one way, importing is quick and quiet, no file grows past one idea."""
+
+import ast
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+PACKAGE = ROOT / "tfcyclegan"
+# A module may import from its own floor and from those below.
+FLOORS = (
+    ("errors", "__init__"),
+    ("files", "progress", "quiet", "config"),
+    ("flags", "data", "networks", "losses", "image_pool", "schedules", "adam", "measures"),
+    ("cyclegan",),
+    ("training",),
+    ("translation", "interop"),
+    ("evaluation", "export"),
+    ("commands",),
+    ("cli",),
+)
+FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room(path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_rooms(path) -> set[str]:
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            parts = node.module.split(".")
+            if parts[0] == "tfcyclegan":
+                rooms |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names if alias.name in FLOOR_OF}
+            assert parts[0] != "data_prep", f"{path} imports data_prep"
+        elif isinstance(node, ast.Import):
+            rooms |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("tfcyclegan.")}
+    return rooms
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_imports_run_one_way(path):
+    own = room(path)
+    assert own in FLOOR_OF, f"say on which floor {own} stands"
+    upward = {other for other in imported_rooms(path) if FLOOR_OF[other] > FLOOR_OF[own]}
+    assert not upward
+    if own not in ("cli", "commands", "flags"):
+        assert "flags" not in imported_rooms(path)
+
+
+def test_flags_of_absl_are_named_in_one_module():
+    users = [path.name for path in FILES if re.search(r"\babsl\b.*\bflags\b|\bFLAGS\b", path.read_text())]
+    assert users == ["flags.py"]
+
+
+def test_files_hold_one_idea():
+    long = {
+        path.name: lines for path in FILES + list((ROOT / "data_prep").glob("*.py")) if (lines := len(path.read_text().splitlines())) > 420
+    }
+    assert long == {}
+
+
+def test_importing_the_package_is_quick_and_has_no_side_effects():
+    code = "import sys, tfcyclegan, tfcyclegan.cli; print(sorted({'tensorflow', 'keras', 'numpy', 'PIL'} & sys.modules.keys()))"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert result.stdout.strip() == "[]" and result.stderr == ""
+
+
+@pytest.mark.parametrize("config", sorted(ROOT.glob("configs/**/*.cfg")), ids=lambda path: path.name)
+def test_configs_parse(config):
+    from tfcyclegan import flags
+    from tfcyclegan.config import TrainConfig
+
+    parsed = flags.parse(TrainConfig, [f"--flagfile={config}", "--data_dir=data", "--run_dir=run"])
+    assert config.read_text().startswith("# "), "a config is a lab record: it says what it is"
+    assert parsed.length(1000).steps > 0

@@ -1,0 +1,169 @@
+"""Wrong requests: one line on stderr that names the file or flag, exit code 2, nothing written."""
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import GOLDEN, ROOT
+from tests.test_training import SMALL
+from tfcyclegan import cli
+
+
+def write_picture(path: Path, side: int = 40) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(len(path.name)).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch) -> Path:
+    """The working directory, with some inputs to go wrong with."""
+    monkeypatch.chdir(tmp_path)
+    for split in ("trainA", "trainB"):
+        write_picture(tmp_path / "small" / split / "a.png", 24)
+    (tmp_path / "empty" / "trainA").mkdir(parents=True)
+    write_picture(tmp_path / "empty" / "trainB" / "a.png")
+    for split in ("trainA", "trainB"):
+        write_picture(tmp_path / "text" / split / "a.png")
+    (tmp_path / "text" / "trainA" / "notes.jpg").write_text("not a picture")
+    (tmp_path / "stray.cfg").write_text("--seed=1\nbatch_size=4\n")
+    (tmp_path / "bom.cfg").write_bytes(b"\xef\xbb\xbf--seed=1\n")
+    (tmp_path / "broken.tflite").write_bytes(b"nothing")
+    (tmp_path / "cut.pth").write_bytes((GOLDEN / "latest_net_G_A.pth").read_bytes()[:5000])
+    (tmp_path / "words.pth").write_text("weights, honestly")
+    (tmp_path / "cut.h5").write_bytes((GOLDEN / "tfa_generator.h5").read_bytes()[:5000])
+    write_picture(tmp_path / "pictures" / "a.png")
+    write_picture(tmp_path / "twins" / "a.png")
+    Image.open(tmp_path / "twins" / "a.png").save(tmp_path / "twins" / "a.jpg")
+    return tmp_path
+
+
+def run(capfd, *arguments: str) -> tuple[int, str]:
+    """Exit code and stderr of a command, or of a data_prep script, run in this process."""
+    if arguments[0].startswith("data_prep"):
+        result = subprocess.run([sys.executable, "-m", *arguments], env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+        return result.returncode, result.stderr
+    code = cli.main(list(arguments))
+    return code, capfd.readouterr().err
+
+
+TRAIN = ("train", "--run_dir=run", *(f"--{name}={value}" for name, value in SMALL.items()), "--max_steps=2")
+CASES = {
+    "no such data": ((*TRAIN, "--data_dir=nowhere"), "--data_dir=nowhere: no such directory"),
+    "data not prepared": ((*TRAIN, "--data_dir=pictures"), "dataset_info.json is missing"),
+    "no data named": (TRAIN, "--data_dir: required"),
+    "typo": ((*TRAIN, "--lerning_rate=1"), "did you mean --learning_rate?"),
+    "not a number": ((*TRAIN, "--data_dir=x", "--learning_rate=fast"), "--learning_rate=fast"),
+    "nan": ((*TRAIN, "--data_dir=x", "--learning_rate=nan"), "--learning_rate=nan: must be a finite number"),
+    "stray word": ((*TRAIN, "--data_dir=x", "batch_size=4"), "'batch_size=4': not a flag"),
+    "stray word in file": ((*TRAIN, "--flagfile=stray.cfg"), "stray.cfg:2: 'batch_size=4' is not a flag"),
+    "byte-order mark": ((*TRAIN, "--flagfile=bom.cfg"), "bom.cfg: starts with a byte-order mark"),
+    "no such flag file": ((*TRAIN, "--flagfile=no.cfg"), "--flagfile=no.cfg: cannot be read"),
+    "not a multiple of 4": ((*TRAIN, "--data_dir=x", "--crop_size=30"), "multiples of 4"),
+    "crop larger than load": ((*TRAIN, "--data_dir=x", "--crop_size=64"), "--crop_size=64: larger than --load_size=36"),
+    "unet size": ((*TRAIN[:2], "--data_dir=x", "--generator=unet_256", "--crop_size=128", "--load_size=128"), "multiples of 256"),
+    "unknown generator": ((*TRAIN[:2], "--data_dir=x", "--generator=unet_512"), "unet_128, unet_256"),
+    "unknown loss": ((*TRAIN, "--data_dir=x", "--gan_mode=wgan"), "valid are lsgan, vanilla, hinge, lsgan_sigmoid"),
+    "identity across channels": ((*TRAIN, "--data_dir=x", "--channels_a=1"), "set --lambda_identity=0"),
+    "no such command": (("trian",), "did you mean train?"),
+    "translate without a run": (("translate", "--run_dir=nowhere", "--input=pictures", "--output=out"), "no run there"),
+    "translate with two models": (("translate", "--run_dir=x", "--model=y", "--input=pictures", "--output=out"), "give one of them"),
+    "translate with a broken model": (("translate", "--model=broken.tflite", "--input=pictures", "--output=out"), "not a TFLite model"),
+    "translate with a folder of no model": (("translate", "--model=pictures", "--input=pictures", "--output=out"), "no SavedModel"),
+    "evaluate without a run": (("evaluate", "--run_dir=pictures"), "no run there"),
+    "export without a run": (("export", "--run_dir=nowhere", "--output=out"), "no run there"),
+    "export direction": (("export", "--run_dir=nowhere", "--output=out", "--direction=a"), "valid are ab, ba"),
+    "import from nowhere": (("import_weights", "--from=pytorch", "--weights=no.pth", "--output=out"), "no such file"),
+    "import from whom": (("import_weights", "--from=jax", "--weights=cut.pth", "--output=out"), "valid are pytorch, tfa"),
+    "import a cut .pth": (("import_weights", "--from=pytorch", "--weights=cut.pth", "--output=out"), "cut.pth: damaged"),
+    "import words": (("import_weights", "--from=pytorch", "--weights=words.pth", "--output=out"), "words.pth: refused"),
+    "import an empty folder": (("import_weights", "--from=pytorch", "--weights=pictures", "--output=out"), "holds none of"),
+    "import a cut .h5": (("import_weights", "--from=tfa", "--weights=cut.h5", "--output=out"), "cut.h5: damaged or no HDF5 file"),
+    "prepare nothing": (("data_prep.folders", "--input_dir=nowhere", "--output_dir=out"), "nowhere: no such directory"),
+    "prepare an empty domain": (("data_prep.folders", "--input_dir=empty", "--output_dir=out"), "trainA: holds no picture"),
+    "prepare text": (("data_prep.folders", "--input_dir=text", "--output_dir=out"), "notes.jpg: text, not a picture"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "expected"), CASES.values(), ids=CASES)
+def test_one_line_and_exit_code_2(place, capfd, arguments, expected):
+    code, errors = run(capfd, *arguments)
+    lines = errors.strip().splitlines()
+    assert code == 2, errors
+    assert len(lines) == 1 and expected in lines[0], errors
+    assert not (place / "run").exists()
+    assert not (place / "out" / "manifest.json").exists() and not (place / "out" / "config.json").exists()
+
+
+def test_a_crop_larger_than_a_picture(place, capfd):
+    from data_prep import folders
+
+    folders.run(folders.Config(input_dir="small", output_dir="data"))
+    capfd.readouterr()
+    code, errors = run(capfd, *TRAIN, "--data_dir=data", "--preprocess=crop")
+    assert code == 2 and "--crop_size=32: larger than trainA/a.png of split trainA, which is 24x24" in errors
+    assert "Traceback" not in errors and not (place / "run").exists()
+
+
+def test_a_pth_file_that_holds_code_is_refused_and_not_run(place, capfd):
+    torch = pytest.importorskip("torch")
+
+    class Bomb:
+        def __reduce__(self):
+            return (Path.touch, (Path(place / "exploded"),))
+
+    torch.save({"model.1.weight": Bomb()}, place / "bomb.pth")
+    (place / "plain.pth").write_bytes(pickle.dumps(Bomb()))
+    for name in ("bomb.pth", "plain.pth"):
+        code, errors = run(capfd, "import_weights", "--from=pytorch", f"--weights={name}", "--output=out")
+        assert code == 2 and f"{name}: refused" in errors and len(errors.strip().splitlines()) == 1
+    assert not (place / "exploded").exists()
+
+
+def test_a_foreign_state_dict_lists_what_does_not_fit(place, capfd):
+    torch = pytest.importorskip("torch")
+    state = torch.load(GOLDEN / "latest_net_G_A.pth", weights_only=True)
+    foreign = dict(state)
+    foreign["model.99.weight"] = foreign.pop("model.4.weight")
+    torch.save(foreign, place / "foreign_net_G_A.pth")
+    code, errors = run(capfd, "import_weights", "--from=pytorch", "--weights=foreign_net_G_A.pth", "--output=out")
+    assert code == 2 and "missing model.4.weight; unexpected model.99.weight" in errors
+    torch.save({"fc.weight": torch.zeros(3, 3)}, place / "classifier.pth")
+    code, errors = run(capfd, "import_weights", "--from=pytorch", "--weights=classifier.pth", "--output=out")
+    assert code == 2 and "not the weights of an official CycleGAN network" in errors
+
+
+def test_bad_pictures_among_good_ones_are_named_and_the_good_ones_translated(place, capfd, imported):
+    (place / "pictures" / "b.jpg").write_text("words")
+    code, errors = run(capfd, "translate", f"--run_dir={imported}", "--input=pictures", "--output=out")
+    assert code == 2 and "b: text, not a picture; 1 of 2 pictures could not be read" in errors.splitlines()[-1]
+    assert (place / "out" / "a.png").exists()
+
+
+def test_translating_two_pictures_of_one_name(place, capfd, imported):
+    code, errors = run(capfd, "translate", f"--run_dir={imported}", "--input=twins", "--output=out")
+    assert code == 2 and "two pictures are called a" in errors
+    assert not (place / "out").exists()
+
+
+def test_translating_into_another_models_folder(place, capfd, imported):
+    (place / "out").mkdir()
+    (place / "out" / "mine.txt").write_text("words")
+    code, errors = run(capfd, "translate", f"--run_dir={imported}", "--input=pictures", "--output=out")
+    assert code == 2 and "--output=out: is not empty" in errors
+
+
+def test_checkpoints_that_are_not_there(place, capfd, imported):
+    for which, expected in (("best", "this run measured none"), ("7", "valid are latest, best and the steps 0")):
+        code, errors = run(capfd, "export", f"--run_dir={imported}", "--output=out", f"--checkpoint={which}")
+        assert code == 2 and expected in errors
+    code, errors = run(capfd, "export", f"--run_dir={imported}", "--output=out", "--direction=ba")
+    assert code == 2 and "has no weights of gen_ba" in errors
+    code, errors = run(capfd, "export", f"--run_dir={imported}", "--output=out", "--tflite_size=30")
+    assert code == 2 and "--tflite_size=30" in errors
+    assert not (place / "out").exists()
