@@ -196,7 +196,9 @@ def rate_rows(path: Path) -> Iterator[Row]:
         kind = re.sub(r"(_\d+)+$", "", name)
         kind = {"cosine": "cosine_official"}.get(kind, kind)
         epochs, decay_epochs = (numbers * 2)[:2]
-        ours = [2e-4 * rate_factor(kind, epoch, epochs=epochs, decay_epochs=decay_epochs, step_epochs=3) for epoch in range(len(rates))]
+        lengths = {"epochs": epochs, "decay_epochs": decay_epochs, "step_epochs": numbers[0] if re.search(r"_\d", name) else 3}
+        base = rates[0] / rate_factor(kind, 0, **lengths)
+        ours = [base * rate_factor(kind, epoch, **lengths) for epoch in range(len(rates))]
         yield Row(f"{path.stem}: {name}", relative_difference(ours, rates), BARS["rates"])
 
 

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tfcyclegan.adam import Adam
+from tfcyclegan.errors import UserError
 from tfcyclegan.schedules import EpochRates
 
 START = [np.array([0.5, -1.0, 2.0]), np.array([[1e-3, 3.0], [-0.25, 0.0]])]
@@ -159,3 +160,9 @@ def test_config_makes_an_equal_optimizer():
     again = Adam.from_config(optimizer.get_config())
     assert again.get_config() == optimizer.get_config()
     assert (again.beta_1, again.beta_2, again.epsilon, again.dynamic_scale) == (0.4, 0.99, 1e-7, True)
+
+
+@pytest.mark.parametrize("option", ["clipnorm", "clipvalue", "global_clipnorm", "gradient_accumulation_steps"])
+def test_what_keras_would_do_to_each_replica_alone_is_refused(option):
+    with pytest.raises(UserError, match=option):
+        Adam(**{option: 2})

@@ -47,7 +47,8 @@ def test_the_exported_directory(exported):
     assert metadata["parity"]["TFLite float32"] < 1e-4 and metadata["parity"]["TFLite float16"] < 1e-2
     stored = [shape for name, shape in tf.train.list_variables(str(exported / "variables" / "variables")) if "_weights" in name]
     assert sum(int(np.prod(shape)) for shape in stored) == metadata["parameters"], "each weight is stored, and once"
-    assert (exported / "float16.tflite").stat().st_size < 0.75 * (exported / "float32.tflite").stat().st_size
+    sizes = [(exported / f"{variant}.tflite").stat().st_size for variant in ("float32", "float16")]
+    assert sizes[0] - sizes[1] > 1.7 * metadata["parameters"], "two bytes a weight are saved"
 
 
 def test_saved_model_cli_runs_it(exported, run_dir, tmp_path):
@@ -93,7 +94,7 @@ def test_the_interpreter_gives_what_keras_gives(exported, run_dir):
 @pytest.mark.parametrize("architecture", ["resnet_2blocks", "unet_128"])
 @pytest.mark.parametrize("norm", ["instance", "batch"])
 def test_every_generator_converts(architecture, norm):
-    generator = make_generator(architecture, base_filters=4, norm=norm, in_channels=1, init_gain=0.2, seed=1)
+    generator = make_generator(architecture, base_filters=4, norm=norm, in_channels=1, init_gain=0.05, seed=1)
     size = Size(128, 128) if architecture == "unet_128" else Size(32, 48)
     images = np.random.default_rng(0).uniform(-1, 1, (1, size.height, size.width, 1)).astype(np.float32)
     content = tflite.convert(generator, "float32", size)

@@ -6,8 +6,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfcyclegan.errors import UserError
+
 _INITIAL_SCALE = 2.0**13
 _STEPS_BEFORE_GROWTH = 2000
+_REFUSED = {"clipnorm", "clipvalue", "global_clipnorm", "gradient_accumulation_steps"}
 
 
 @keras.saving.register_keras_serializable("tfcyclegan")
@@ -22,6 +25,9 @@ class Adam(keras.optimizers.Optimizer):
         beta_2: decay of the second moment.
         epsilon: added to the root of the corrected second moment.
         dynamic_scale: scale the loss for float16: halved when gradients overflow, doubled after 2000 good steps.
+
+    Raises:
+        UserError: gradient clipping or accumulation asked for, which would not be those of the whole batch's gradient.
     """
 
     def __init__(
@@ -35,6 +41,9 @@ class Adam(keras.optimizers.Optimizer):
         name: str = "adam",
         **kwargs: Any,
     ):
+        refused = sorted(_REFUSED & {option for option, value in kwargs.items() if value is not None})
+        if refused:
+            raise UserError(f"{', '.join(refused)}: Keras applies it to each replica's share of a gradient, so it is refused here")
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self.beta_1, self.beta_2, self.epsilon, self.dynamic_scale = beta_1, beta_2, epsilon, dynamic_scale
         self._finite: tf.Tensor | None = None

@@ -85,7 +85,7 @@ class Discriminator(keras.Model):
             )
             for source, target, stride, use_bias in zip([in_channels, *widths[:-1]], widths, strides, biases, strict=True)
         ]
-        self.norms = [make_norm(norm, width, gain=init_gain, portable=False, dtype=kind) for width in widths[1:-1]]
+        self.norms = [make_norm(norm, width, gain=init_gain, weights=weights, portable=False, dtype=kind) for width in widths[1:-1]]
         self.built = True
 
     def get_config(self) -> dict[str, Any]:

@@ -98,7 +98,7 @@ class ResnetGenerator(Generator):
         width = base_filters
 
         def normalization(channels: int) -> keras.layers.Layer | None:
-            return make_norm(norm, channels, gain=init_gain, portable=portable, dtype=kind)
+            return make_norm(norm, channels, gain=init_gain, weights=weights, portable=portable, dtype=kind)
 
         def convolution(source: int, target: int, kernel: int, **options: Any) -> Conv2D:
             return Conv2D(source, target, kernel, next(weights), portable=portable, dtype=kind, **options)
@@ -210,7 +210,7 @@ class UnetGenerator(Generator):
         outputs = [out_channels, *widths[:-1]]
 
         def normalization(channels: int) -> keras.layers.Layer | None:
-            return make_norm(norm, channels, gain=init_gain, portable=portable, dtype=kind)
+            return make_norm(norm, channels, gain=init_gain, weights=weights, portable=portable, dtype=kind)
 
         self.down = [
             Conv2D(

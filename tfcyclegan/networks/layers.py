@@ -253,11 +253,11 @@ class InstanceNormalization(keras.layers.Layer):
         return tf.cast(normalized, x.dtype)
 
 
-def make_norm(kind: str, channels: int, *, gain: float, portable: bool, dtype: Any) -> keras.layers.Layer | None:
+def make_norm(kind: str, channels: int, *, gain: float, weights: Weights, portable: bool, dtype: Any) -> keras.layers.Layer | None:
     """The normalisation layer `kind` for `channels`, or None for "none".
 
-    Batch norm has PyTorch's momentum (0.1 there is 0.9 here) and epsilon; its gamma starts at N(1, gain) in the official
-    program, here at 1.
+    Batch norm has PyTorch's momentum (0.1 there is 0.9 here) and epsilon; its gamma starts at N(1, gain), with a seed from
+    `weights`, as in the official program.
 
     Raises:
         UserError: unknown `kind`.
@@ -266,7 +266,8 @@ def make_norm(kind: str, channels: int, *, gain: float, portable: bool, dtype: A
         case "instance":
             return InstanceNormalization(channels, portable=portable, dtype=dtype)
         case "batch":
-            layer = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, dtype=dtype)
+            gamma = keras.initializers.RandomNormal(1.0, gain, seed=next(weights).seed)
+            layer = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, dtype=dtype)
             layer.build((None, None, None, channels))
             return layer
         case "none":

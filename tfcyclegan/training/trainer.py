@@ -208,6 +208,7 @@ class _Session:
         elif self.checkpoints.latest_step is None:
             self.checkpoints.save()
             self._draw_samples(0)
+            write_report(self.run.directory)
         with _stop_signals() as stop, Progress(end, unit="step", label="training", done=step) as progress:
             step = self._loop(step, end, stop, progress)
         self._finish_step(step)
