@@ -17,7 +17,6 @@ from tfcyclegan import files
 from tfcyclegan.data import records
 from tfcyclegan.errors import RunError
 
-FILE = "manifest.json"
 TFDS_FILES = ("features.json", "dataset_info.json")
 
 

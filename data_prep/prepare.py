@@ -32,6 +32,7 @@ from PIL import Image
 from data_prep import manifest
 from tfcyclegan import files
 from tfcyclegan.data import intake, records
+from tfcyclegan.data.source import MANIFEST
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.progress import Progress, say
 from tfcyclegan.quiet import import_tensorflow
@@ -124,7 +125,7 @@ def run(request: Request, output_dir: Path) -> None:
     except (FileExistsError, NotADirectoryError) as error:
         raise UserError(f"--output_dir={output_dir}: a file stands where a directory is needed; name another") from error
     with files.exclusive_lock(output_dir):
-        path = output_dir / manifest.FILE
+        path = output_dir / MANIFEST
         if path.exists():
             _say_done(request, output_dir, files.read_json(path))
         else:
@@ -133,14 +134,14 @@ def run(request: Request, output_dir: Path) -> None:
 
 def _say_done(request: Request, output_dir: Path, made: dict[str, Any]) -> None:
     if "request" not in made:
-        raise UserError(f"{output_dir}: its {manifest.FILE} is another program's; choose another --output_dir")
+        raise UserError(f"{output_dir}: its {MANIFEST} is another program's; choose another --output_dir")
     _refuse_other(request, output_dir, made["request"])
     for split in made["splits"].values():
         for shard in split["shards"]:
             path = output_dir / shard["file"]
             if not path.is_file() or path.stat().st_size != shard["bytes"]:
                 raise RunError(
-                    f"{path}: missing or not of the size in {manifest.FILE}; remove {output_dir} and give the same command again"
+                    f"{path}: missing or not of the size in {MANIFEST}; remove {output_dir} and give the same command again"
                 )
     shutil.rmtree(output_dir / _WORK, ignore_errors=True)  # left by a run killed right after its manifest
     say(f"{output_dir}: all is done: {manifest.counts(made)}")
@@ -207,7 +208,7 @@ def _prepare(request: Request, output_dir: Path) -> None:
     manifest.write_tfds_metadata(output_dir, work / "metadata", made)
     for name, text in request.attachments.items():
         files.write_text(output_dir / name, text)
-    files.write_json(output_dir / manifest.FILE, made)
+    files.write_json(output_dir / MANIFEST, made)
     shutil.rmtree(work)
     for line in manifest.summary(made):
         say(f"{output_dir}: {line}")

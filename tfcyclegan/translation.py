@@ -19,7 +19,7 @@ from tfcyclegan.training.runs import Run
 
 RECORD = "translation.json"
 MAX_PIXELS = 100_000_000
-_SMALLEST = 16  # reflection padding inside the networks needs some pixels to mirror
+SMALLEST = 16  # reflection padding inside the networks needs some pixels to mirror
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Translator:
     def __call__(self, picture: np.ndarray) -> np.ndarray:
         """Translates uint8 [H, W, C] of any size: mirrored to a size that the network takes, and cropped back."""
         height, width = picture.shape[:2]
-        padded_sides = [max(_SMALLEST, -(-side // self.size_multiple) * self.size_multiple) for side in (height, width)]
+        padded_sides = [max(SMALLEST, -(-side // self.size_multiple) * self.size_multiple) for side in (height, width)]
         padding = [(0, padded_sides[0] - height), (0, padded_sides[1] - width), (0, 0)]
         padded = np.pad(images.to_float(picture), padding, mode="symmetric")
         return images.to_uint8(self.function(padded[np.newaxis])[0, :height, :width])

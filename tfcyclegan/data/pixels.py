@@ -66,9 +66,13 @@ def open_pixels(
     source.require(split)
     identity = [_FORMAT, source.fingerprint, split, mode, str(load_size), str(crop_size), channels]
     directory = cache_dir / f"{split}-{files.sha256_of_json(identity)[:16]}"
-    with files.exclusive_lock(cache_dir, wait=True):
-        if not (directory / "meta.json").exists():
-            _build(source, split, directory, mode=mode, load_size=load_size, crop_size=crop_size, channels=channels)
+    if not (directory / "meta.json").exists():
+        try:
+            with files.exclusive_lock(cache_dir, wait=True):
+                if not (directory / "meta.json").exists():  # another process may have made it meanwhile
+                    _build(source, split, directory, mode=mode, load_size=load_size, crop_size=crop_size, channels=channels)
+        except PermissionError as error:
+            raise UserError(f"{cache_dir}: cannot be written; give --cache_dir a directory that can") from error
     return PixelFile(directory)
 
 

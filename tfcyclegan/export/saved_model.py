@@ -10,9 +10,18 @@ import numpy as np
 import tensorflow as tf
 
 from tfcyclegan.networks import Generator
+from tfcyclegan.translation import SMALLEST
 
 TENSOR_SIGNATURE = "tensor"
 BYTES_SIGNATURE = "serving_default"
+
+
+def _mirrored(images: tf.Tensor, axis: int, multiple: int) -> tf.Tensor:
+    """Mirrors a side up to the next size that the network takes, as `translation.Translator` does; `tf.pad` ends at twice the side."""
+    side = tf.shape(images)[axis]
+    target = tf.maximum(SMALLEST, -(-side // multiple) * multiple)
+    position = tf.range(target) % (2 * side)
+    return tf.gather(images, tf.minimum(position, 2 * side - 1 - position), axis=axis)
 
 
 class ServedGenerator(tf.Module):
@@ -31,9 +40,9 @@ class ServedGenerator(tf.Module):
 
         def translate(images: tf.Tensor) -> tf.Tensor:
             height, width = tf.shape(images)[1], tf.shape(images)[2]
-            padding = [[0, 0], [0, -height % multiple], [0, -width % multiple], [0, 0]]
-            padded = tf.pad(images, padding, mode="SYMMETRIC")
-            return generator(padded, training=False)[:, :height, :width]
+            for axis in (1, 2):
+                images = _mirrored(images, axis, multiple)
+            return generator(images, training=False)[:, :height, :width]
 
         def translate_bytes(encoded: tf.Tensor) -> tf.Tensor:
             image = tf.io.decode_image(encoded, channels=channels, expand_animations=False)

@@ -65,17 +65,18 @@ def train(config: TrainConfig, flag_file: str = "") -> Path:
     before = read_run(directory) if (directory / CONFIG).exists() else None
     if before is None and directory.exists() and any(path.name != ".lock" for path in directory.iterdir()):
         raise UserError(f"--run_dir={directory}: is not empty and holds no run; choose another directory")
-    warnings = check_resumable(before, run) if before else []
+    # Before its first checkpoint a run has nothing that other settings could spoil.
+    begun = before is not None and (directory / DIRECTORY / "checkpoint").exists()
+    warnings = check_resumable(before, run) if before is not None and begun else []
     batches = _open_batches(config, source)
     with files.exclusive_lock(directory):
         for warning in warnings:
             say(warning)
         say(f"precision {run.precision}{' (auto)' if config.precision == 'auto' else ''}, {strategy.num_replicas_in_sync} device(s)")
-        session = _Session(run, strategy, batches, source)
         write_run(run)
         if flag_file:
             files.write_text(directory / "flags.cfg", flag_file)
-        return session.run_to_end()
+        return _Session(run, strategy, batches, source).run_to_end()
 
 
 def _open_batches(config: TrainConfig, source: DataSource) -> UnpairedBatches:
