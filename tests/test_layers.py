@@ -189,7 +189,7 @@ def test_constant_channels_become_zero():
 
 def test_batch_norm_is_pytorch_s():
     """epsilon 1e-5; momentum 0.1 there is 0.9 here: the running mean of ones after one batch of 11s is 0.9 * 0 + 0.1 * 11."""
-    layer = make_norm("batch", 2, gain=0.02, portable=False, dtype="float32")
+    layer = make_norm("batch", 2, gain=0.02, weights=weight_initializers("normal", 0.02, 0), portable=False, dtype="float32")
     x = tf.fill([1, 2, 2, 2], 11.0)
     np.testing.assert_allclose(layer(x, training=False), np.full([1, 2, 2, 2], 11 / np.sqrt(1 + 1e-5)), rtol=1e-6)
     layer(x, training=True)
@@ -388,7 +388,7 @@ def test_portable_copies_of_a_graph_have_portable_norms():
     ("make", "message"),
     [
         (
-            lambda: make_norm("layer", 3, gain=1, portable=False, dtype=None),
+            lambda: make_norm("layer", 3, gain=1, weights=weight_initializers("normal", 0.02, 0), portable=False, dtype=None),
             "norm 'layer': unknown choice; valid are instance, batch, none",
         ),
         (lambda: ResnetGenerator(norm="layer"), "norm 'layer': unknown choice; valid are instance, batch, none"),
