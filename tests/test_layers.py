@@ -189,11 +189,15 @@ def test_constant_channels_become_zero():
 
 def test_batch_norm_is_pytorch_s():
     """epsilon 1e-5; momentum 0.1 there is 0.9 here: the running mean of ones after one batch of 11s is 0.9 * 0 + 0.1 * 11."""
-    layer = make_norm("batch", 2, gain=0.02, weights=weight_initializers("normal", 0.02, 0), portable=False, dtype="float32")
+    weights = weight_initializers("normal", 0.02, 0)
+    layer = make_norm("batch", 2, gain=0.02, weights=weights, portable=False, dtype="float32")
     x = tf.fill([1, 2, 2, 2], 11.0)
-    np.testing.assert_allclose(layer(x, training=False), np.full([1, 2, 2, 2], 11 / np.sqrt(1 + 1e-5)), rtol=1e-6)
+    expected = np.broadcast_to(11 / np.sqrt(1 + 1e-5) * np.array(layer.gamma), [1, 2, 2, 2])
+    np.testing.assert_allclose(layer(x, training=False), expected, rtol=1e-6)
     layer(x, training=True)
     np.testing.assert_allclose(np.array(layer.moving_mean), [1.1, 1.1], rtol=1e-6)
+    wide = make_norm("batch", 4000, gain=0.02, weights=weights, portable=False, dtype="float32")
+    assert np.mean(wide.gamma) == pytest.approx(1, abs=1e-3) and np.std(wide.gamma) == pytest.approx(0.02, rel=0.05)
 
 
 # --- initial weights -------------------------------------------------------------------------------------------------
