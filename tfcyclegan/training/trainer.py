@@ -188,7 +188,8 @@ class _Session:
     def _whole_pictures(self, source: DataSource, split: str, domain: str) -> PixelFile:
         """Pictures as the networks meet them outside of training: resized to the crop size, or by the mode, uncropped."""
         config = self.config
-        crops = config.preprocess in MODES_WITH_CROP and config.preprocess != "scale_width_and_crop"
+        keeps_shape = config.preprocess == "scale_width_and_crop" and config.size_multiple == 4
+        crops = config.preprocess in MODES_WITH_CROP and not keeps_shape
         return open_pixels(
             source,
             split,
