@@ -58,7 +58,7 @@ print(json.dumps(losses))
 """
 
 
-@pytest.mark.parametrize(("dtype", "bar"), [("float64", 1e-9), ("float32", None)])
+@pytest.mark.parametrize(("dtype", "bar"), [("float64", 1e-9), pytest.param("float32", None, marks=pytest.mark.slow)])
 def test_two_replicas_equal_one_with_the_whole_batch(tmp_path, dtype, bar):
     import numpy as np
 

@@ -272,7 +272,7 @@ def test_bfloat16_follows_float32(tiles, tmp_path):
     """The same start, a few hundred steps: the curves stay together within a few percent of their mean."""
     curves = {}
     for precision in ("float32", "mixed_bfloat16"):
-        options = {"max_steps": 240, "log_every_steps": 40, "checkpoint_every_steps": 1000, "sample_every_steps": 1000}
+        options = {"max_steps": 200, "log_every_steps": 40, "checkpoint_every_steps": 1000, "sample_every_steps": 1000}
         train(config(tiles, tmp_path / precision, precision=precision, **options))
         lines = read_history(tmp_path / precision / "history.jsonl")
         curves[precision] = {name: np.array([line[name] for line in lines]) for name in ("cycle_a", "cycle_b", "gan_ab", "disc_b")}
