@@ -140,9 +140,7 @@ def _say_done(request: Request, output_dir: Path, made: dict[str, Any]) -> None:
         for shard in split["shards"]:
             path = output_dir / shard["file"]
             if not path.is_file() or path.stat().st_size != shard["bytes"]:
-                raise RunError(
-                    f"{path}: missing or not of the size in {MANIFEST}; remove {output_dir} and give the same command again"
-                )
+                raise RunError(f"{path}: missing or not of the size in {MANIFEST}; remove {output_dir} and give the same command again")
     shutil.rmtree(output_dir / _WORK, ignore_errors=True)  # left by a run killed right after its manifest
     say(f"{output_dir}: all is done: {manifest.counts(made)}")
 

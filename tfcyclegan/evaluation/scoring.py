@@ -84,7 +84,7 @@ def _evaluate_direction(run: Run, source: DataSource, split: str, checkpoint: st
         sets[name] = {key: control(picture) for key, picture in inputs.items()}
     if real_held_out:
         sets[FLOOR] = real_held_out
-    measures = _measures(source, real_train, truths, direction)
+    measures = _measures(source, real_train, truths, inputs if direction == "ba" else truths)
     rows = []
     for name, pictures in sets.items():
         values = {
@@ -115,7 +115,7 @@ def _read_png(path: Path) -> np.ndarray:
 
 
 def _measures(
-    source: DataSource, real_train: Sequence[np.ndarray], truths: Pictures, direction: str
+    source: DataSource, real_train: Sequence[np.ndarray], truths: Pictures, maps: Pictures
 ) -> dict[str, Callable[[Pictures], float]]:
     look = Appearance(real_train)
     measures: dict[str, Callable[[Pictures], float]] = {
@@ -124,14 +124,16 @@ def _measures(
     }
     if truths:
 
-        def mean(score: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[Pictures], float]:
-            return lambda pictures: float(np.nanmean([score(pictures[name], truth) for name, truth in truths.items()]))
+        def mean(score: Callable[[str, np.ndarray, np.ndarray], float]) -> Callable[[Pictures], float]:
+            return lambda pictures: float(np.nanmean([score(name, pictures[name], truth) for name, truth in truths.items()]))
 
-        measures["Lab error"] = mean(paired.lab_error)
-        measures["L1"] = mean(paired.absolute_error)
-        if source.name == "satellite2map" and direction == "ab":
-            measures["Lab error on land"] = mean(lambda picture, truth: paired.lab_error(picture, truth, ~paired.water(truth)))
-            measures["water IoU"] = mean(lambda picture, truth: paired.overlap(paired.water(picture), paired.water(truth)))
+        measures["Lab error"] = mean(lambda _, picture, truth: paired.lab_error(picture, truth))
+        measures["L1"] = mean(lambda _, picture, truth: paired.absolute_error(picture, truth))
+        if source.name == "satellite2map":
+            land = {name: ~paired.water(picture) for name, picture in maps.items()}
+            measures["Lab error on land"] = mean(lambda name, picture, truth: paired.lab_error(picture, truth, land[name]))
+        if maps is truths and source.name == "satellite2map":
+            measures["water IoU"] = mean(lambda name, picture, _: paired.overlap(paired.water(picture), ~land[name]))
     return measures
 
 
