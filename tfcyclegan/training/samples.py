@@ -8,7 +8,6 @@ from PIL import Image
 
 from tfcyclegan.data.images import to_uint8
 
-COLUMNS = ("real", "translated", "cycled", "identity")
 _GAP = 2
 
 Translate = Callable[[np.ndarray], np.ndarray]
