@@ -106,7 +106,7 @@ class ResnetGenerator(Generator):
         def upsampler(source: int, target: int) -> keras.layers.Layer:
             if upsampling == "resize":
                 return ResizeConv2D(source, target, next(weights), use_bias=bias, portable=portable, dtype=kind)
-            return UpConv2D(source, target, 3, next(weights), use_bias=bias, portable=portable, dtype=kind)
+            return UpConv2D(source, target, 3, next(weights), use_bias=bias, dtype=kind)
 
         self.stem = convolution(in_channels, width, 7, padding=3, padding_mode="reflect", use_bias=bias)
         self.stem_norm = normalization(width)
@@ -234,7 +234,6 @@ class UnetGenerator(Generator):
                 4,
                 next(weights),
                 use_bias=bias or level == 0,
-                portable=portable,
                 dtype=kind,
             )
             for level in range(depth)
