@@ -1,22 +1,36 @@
-"""Imports TensorFlow without its greetings: 2.21 writes some to stderr whatever TF_CPP_MIN_LOG_LEVEL says."""
+"""Keeps TensorFlow from talking about what no user can mend. 2.21 writes to stderr on import whatever TF_CPP_MIN_LOG_LEVEL says."""
 
+import contextlib
 import importlib
 import logging
 import os
 import sys
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """Puts the process's stdout and stderr aside, C++ and Python alike; exceptions pass."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept, nowhere = [os.dup(1), os.dup(2)], os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, descriptor in zip((1, 2), kept, strict=True):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        os.close(nowhere)
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow and TFDS with the process's stderr put aside, and mutes warnings that no user can act on."""
+    """Imports TensorFlow and TFDS silently, and mutes warnings that no user can act on."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
+    with silenced():
         importlib.import_module("tensorflow_datasets").disable_progress_bar()
         importlib.import_module("tensorflow")
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)

@@ -57,20 +57,24 @@ class UnpairedBatches:
 
     def indices(self, sample: int) -> tuple[int, int]:
         """Which pictures of a and b the `sample`-th pair since the start has; the last batch of an epoch runs into the next."""
+        return self._index_a(sample), self._index_b(self._generator(_DOMAIN_B, sample))
+
+    def _index_a(self, sample: int) -> int:
         epoch, position = divmod(sample, self.epoch_images)
-        index_a = _shuffled(self.seed, epoch, self.epoch_images)[position] % len(self.pixels_a)
-        index_b = self._generator(_DOMAIN_B, sample).integers(len(self.pixels_b))
-        return int(index_a), int(index_b)
+        return int(_shuffled(self.seed, epoch, self.epoch_images)[position]) % len(self.pixels_a)
+
+    def _index_b(self, generator: np.random.Generator) -> int:
+        """The first draw of the sample's generator; its crop and flip follow."""
+        return int(generator.integers(len(self.pixels_b)))
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """The uint8 [B, H, W, C] batches of a and b of `step`, counted from 0."""
         pictures: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
         for sample in range(step * self.batch_size, (step + 1) * self.batch_size):
-            index_a, _ = self.indices(sample)
-            pictures[0].append(images.random_window(self.pixels_a[index_a], self.crop_size, self.flip, self._generator(_DOMAIN_A, sample)))
-            generator = self._generator(_DOMAIN_B, sample)
-            index_b = int(generator.integers(len(self.pixels_b)))  # the first draw, as in `indices`
-            pictures[1].append(images.random_window(self.pixels_b[index_b], self.crop_size, self.flip, generator))
+            generator_a, generator_b = self._generator(_DOMAIN_A, sample), self._generator(_DOMAIN_B, sample)
+            chosen = self.pixels_a[self._index_a(sample)], self.pixels_b[self._index_b(generator_b)]
+            pictures[0].append(images.random_window(chosen[0], self.crop_size, self.flip, generator_a))
+            pictures[1].append(images.random_window(chosen[1], self.crop_size, self.flip, generator_b))
         return np.stack(pictures[0]), np.stack(pictures[1])
 
     def dataset(self, first_step: int, end_step: int) -> tf.data.Dataset:

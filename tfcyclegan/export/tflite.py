@@ -1,10 +1,5 @@
 """A generator as TFLite: float32 and float16, fixed size, batch 1, built-in operations alone."""
 
-import contextlib
-import os
-import sys
-from collections.abc import Iterator
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -12,6 +7,7 @@ import tensorflow as tf
 from tfcyclegan.config import Size
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks import Generator
+from tfcyclegan.quiet import silenced
 
 VARIANTS = ("float32", "float16")
 
@@ -43,35 +39,15 @@ def convert(generator: Generator, variant: str, size: Size) -> bytes:
     if variant == "float16":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
-    with _quiet():
+    with silenced():
         return converter.convert()
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Puts the process's output aside: the converter talks from C++ and from Python, about nothing that a user can mend."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = [os.dup(1), os.dup(2)]
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 1)
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for number, descriptor in zip((1, 2), kept, strict=True):
-            os.dup2(descriptor, number)
-            os.close(descriptor)
-        os.close(nowhere)
 
 
 def run(content: bytes, images: np.ndarray) -> np.ndarray:
     """Runs [N, H, W, C] picture by picture in the LiteRT interpreter."""
     from ai_edge_litert.interpreter import Interpreter
 
-    with _quiet():
+    with silenced():
         interpreter = Interpreter(model_content=content)
         interpreter.allocate_tensors()
     source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
@@ -87,6 +63,6 @@ def operators(content: bytes) -> set[str]:
     """Names of the operations in a TFLite file, as the interpreter lists them."""
     from ai_edge_litert.interpreter import Interpreter
 
-    with _quiet():
+    with silenced():
         interpreter = Interpreter(model_content=content)
         return {details["op_name"] for details in interpreter._get_ops_details()}

@@ -38,7 +38,7 @@ class Checkpoints:
     """
 
     def __init__(self, directory: Path, model: CycleGAN, window: Window, *, keep: int):
-        self._model, self._window, self._directory = model, window, directory
+        self._model, self._window = model, window
         self._checkpoint = self._state(len(model.pools_a))
         self._manager = self._managed(directory, keep)
         self._best = self._managed(directory / BEST, 1)

@@ -25,7 +25,7 @@ from tfcyclegan.networks import Discriminator, make_generator
 from tfcyclegan.progress import Progress, say
 from tfcyclegan.schedules import EpochRates, rate_factor
 from tfcyclegan.training import samples
-from tfcyclegan.training.checkpoints import DIRECTORY, Checkpoints, discriminator_settings, generator_settings, load_networks
+from tfcyclegan.training.checkpoints import DIRECTORY, NETWORKS, Checkpoints, discriminator_settings, generator_settings, load_networks
 from tfcyclegan.training.history import History, Window
 from tfcyclegan.training.reporting import HISTORY, SAMPLES, write_report
 from tfcyclegan.training.runs import CONFIG, Run, check_resumable, read_run, write_run
@@ -102,10 +102,9 @@ def _cache_dir(config: TrainConfig) -> Path:
 
 def build_model(config: TrainConfig, dtype: str | keras.DTypePolicy) -> CycleGAN:
     """The four networks of `config`, with initial weights that follow from its seed."""
-    names = ("gen_ab", "gen_ba", "disc_a", "disc_b")
-    seeds = [int(seed) for seed in np.random.SeedSequence(config.seed).generate_state(4) >> 8]
+    seeds = [int(seed) for seed in np.random.SeedSequence(config.seed).generate_state(len(NETWORKS)) >> 8]
     networks: dict[str, Any] = {}
-    for name, seed in zip(names, seeds, strict=True):
+    for name, seed in zip(NETWORKS, seeds, strict=True):
         if name.startswith("disc"):
             settings = discriminator_settings(config, name.partition("_")[2])
             networks[name] = Discriminator(**settings, seed=seed, dtype=dtype, name=name)
@@ -160,10 +159,10 @@ class _Session:
             self._start_from(Path(self.config.init_from))
         self.history = History(run.directory / HISTORY, resumed_step=self.first_step)
         self.overflows = 0
-        self.pictures = {domain: self._sample_pictures(source, domain) for domain in "ab"}
+        self.source = source
+        self.pictures = {domain: list(map(to_float, self._held_out("test", domain, self.config.sample_images))) for domain in "ab"}
         self.writer = tf.summary.create_file_writer(str(run.directory / "tensorboard"))
         self.looks: dict[str, Appearance] = {}
-        self.source = source
         self._translators: dict[str, samples.Translate] = {}
 
     def _start_from(self, directory: Path) -> None:
@@ -178,20 +177,19 @@ class _Session:
                 average.set_weights(network.get_weights())
         say(f"weights of {', '.join(other.networks)} from {directory}")
 
-    def _sample_pictures(self, source: DataSource, domain: str) -> list[np.ndarray]:
-        """Fixed pictures for the strips: of the test split where there is one, else of the training split."""
-        split = f"test{domain.upper()}" if source.counts.get(f"test{domain.upper()}") else f"train{domain.upper()}"
-        pixels = self._whole_pictures(source, split, domain)
-        chosen = np.linspace(0, len(pixels) - 1, min(self.config.sample_images, len(pixels))).round().astype(int)
-        return [to_float(pixels[index]) for index in chosen]
+    def _held_out(self, split: str, domain: str, count: int) -> list[np.ndarray]:
+        """At most `count` fixed uint8 pictures, evenly spread: of `split` where the data have it, else of the training split."""
+        domain_split = f"{split}{domain.upper()}" if self.source.counts.get(f"{split}{domain.upper()}") else f"train{domain.upper()}"
+        pixels = self._whole_pictures(domain_split, domain)
+        return [pixels[index] for index in np.linspace(0, len(pixels) - 1, min(count, len(pixels))).round().astype(int)]
 
-    def _whole_pictures(self, source: DataSource, split: str, domain: str) -> PixelFile:
+    def _whole_pictures(self, split: str, domain: str) -> PixelFile:
         """Pictures as the networks meet them outside of training: resized to the crop size, or by the mode, uncropped."""
         config = self.config
         keeps_shape = config.preprocess == "scale_width_and_crop" and config.size_multiple == 4
         crops = config.preprocess in MODES_WITH_CROP and not keeps_shape
         return open_pixels(
-            source,
+            self.source,
             split,
             _cache_dir(config),
             mode="resize_and_crop" if crops else config.preprocess.removesuffix("_and_crop"),
@@ -340,11 +338,7 @@ class _Session:
     def _measure(self) -> dict[str, float]:
         """How far the fakes look from real pictures, 1 being as far as untranslated ones; never on test data."""
         if not self.looks:
-            for domain in "ab":
-                split = f"val{domain.upper()}" if self.source.counts.get(f"val{domain.upper()}") else f"train{domain.upper()}"
-                pixels = self._whole_pictures(self.source, split, domain)
-                chosen = np.linspace(0, len(pixels) - 1, min(self.config.eval_images, len(pixels))).round().astype(int)
-                self.looks[domain] = Appearance([pixels[index] for index in chosen])
+            self.looks = {domain: Appearance(self._held_out("val", domain, self.config.eval_images)) for domain in "ab"}
         distances = {}
         for direction in ("ab", "ba"):
             source, target, translate = self.looks[direction[0]], self.looks[direction[1]], self._translator(direction)
