@@ -8,12 +8,26 @@ reads what `data_prep` writes:
     image/filename  bytes   the file's path below the input directory, "/" between the parts
     image/height    int64   pixels
     image/width     int64   pixels
+
+and, in a data set with labels:
+
+    label/encoded   bytes   PNG, 8 bit, grayscale: the class id of each pixel (tfcyclegan.data.labels), in the image's size
+    label/filename  bytes   the label file's path below the input directory
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 IMAGE_KEY = "image"
+LABEL_KEY = "label"
+
+
+@dataclass(frozen=True)
+class Label:
+    """The class ids of a picture's pixels, as they are stored: a grayscale PNG."""
+
+    encoded: bytes
+    filename: str
 
 
 @dataclass(frozen=True)
@@ -25,10 +39,11 @@ class Picture:
     filename: str
     height: int
     width: int
+    label: Label | None = None
 
 
-def features() -> Any:
-    """The schema as a `tfds.features.FeaturesDict`."""
+def features(*, labels: bool = False) -> Any:
+    """The schema as a `tfds.features.FeaturesDict`, with or without the label keys."""
     import numpy as np
     import tensorflow_datasets as tfds
 
@@ -39,7 +54,11 @@ def features() -> Any:
         "height": tfds.features.Scalar(np.int64),
         "width": tfds.features.Scalar(np.int64),
     }
-    return tfds.features.FeaturesDict({IMAGE_KEY: tfds.features.FeaturesDict(image)})
+    parts = {IMAGE_KEY: tfds.features.FeaturesDict(image)}
+    if labels:
+        label = {"encoded": tfds.features.Image(shape=(None, None, 1), encoding_format="png"), "filename": tfds.features.Text()}
+        parts[LABEL_KEY] = tfds.features.FeaturesDict(label)
+    return tfds.features.FeaturesDict(parts)
 
 
 def serialize(picture: Picture) -> bytes:
@@ -59,4 +78,7 @@ def serialize(picture: Picture) -> bytes:
         f"{IMAGE_KEY}/height": number(picture.height),
         f"{IMAGE_KEY}/width": number(picture.width),
     }
+    if picture.label is not None:
+        feature[f"{LABEL_KEY}/encoded"] = text(picture.label.encoded)
+        feature[f"{LABEL_KEY}/filename"] = text(picture.label.filename.encode("utf-8", "surrogateescape"))
     return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
