@@ -114,7 +114,11 @@ def test_translate_by_run_by_saved_model_and_by_tflite(exported, run_dir, tmp_pa
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture(height, width)).save(path, quality=95)
     common = [f"--input={tmp_path / 'in'}"]
-    assert cli.main(["translate", f"--run_dir={run_dir}", *common, f"--output={tmp_path / 'by_run'}"]) == 0
+    assert cli.main(["translate", f"--run_dir={run_dir}", "--scale=original", *common, f"--output={tmp_path / 'by_run'}"]) == 0
+    assert cli.main(["translate", f"--run_dir={run_dir}", *common, f"--output={tmp_path / 'as_trained'}"]) == 0
+    sizes = {Image.open(path).size for path in (tmp_path / "as_trained").rglob("*.png")}
+    load_size = read_run(run_dir).config.load_size
+    assert sizes == {(load_size.width, load_size.height)}
     assert cli.main(["translate", f"--model={exported.parent / '1'}", *common, f"--output={tmp_path / 'by_model'}"]) == 0
     assert sorted(p.relative_to(tmp_path / "by_run").as_posix() for p in (tmp_path / "by_run").rglob("*.png")) == [
         "a b.png",

@@ -68,13 +68,15 @@ def test_a_run_directory_has_everything(trained):
         assert all(np.isfinite(value) for value in line.values())
         assert 0 <= line["accuracy_disc_a"] <= 1
     assert "appearance_ab" in lines[1] and "appearance_ab" not in lines[0]
-    assert {path.name for path in (trained / "samples").iterdir()} == {f"step-000000{s}-{d}.png" for s in (0, 4, 6) for d in ("ab", "ba")}
+    assert {path.name for path in (trained / "samples").iterdir()} == {
+        f"{p}-000000{s}-{d}.png" for p in ("test", "train") for s in (0, 4, 6) for d in ("ab", "ba")
+    }
     assert list((trained / "checkpoints" / "best").glob("step-4.index"))
     page = (trained / "report.html").read_text()
     assert page.count("<svg") >= 4 and page.count("data:image/png;base64,") >= 4 and "http" not in page.split("<svg")[0]
     events = [event for path in (trained / "tensorboard").iterdir() for event in tf.compat.v1.train.summary_iterator(str(path))]
     tags = {value.tag for event in events for value in event.summary.value}
-    assert {"losses/cycle_a", "training/learning_rate", "samples/ab"} <= tags
+    assert {"losses/cycle_a", "training/learning_rate", "samples_test/ab", "samples_train/ba"} <= tags
 
 
 def test_every_weight_is_in_the_checkpoint(trained):
@@ -236,11 +238,11 @@ def test_settings_train(tiles, tmp_path, changes):
 
 def test_keras_fit_drives_the_same_step(tiles):
     """A notebook user's way: the same weights as a loop of `train_step` over the same batches."""
-    from tfcyclegan.data.source import open_source
+    from tfcyclegan.data.domains import open_domains
     from tfcyclegan.training.trainer import _open_batches, build_model, make_optimizer
 
     settings = config(tiles, Path("unused"), max_steps=3)
-    batches = _open_batches(settings, open_source(tiles))
+    batches = _open_batches(settings, open_domains(str(tiles)))
     weights = []
     for by_fit in (True, False):
         model = build_model(settings, "float32")

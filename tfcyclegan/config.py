@@ -41,6 +41,7 @@ def option(
     maximum: float | None = None,
     choices: tuple[Any, ...] = (),
     required: bool = False,
+    alias: str = "",
     on_resume: str = "fixed",
 ) -> Any:
     """A dataclass field with its help and bounds.
@@ -53,6 +54,7 @@ def option(
         maximum: greatest value allowed.
         choices: the valid values, if they can be listed.
         required: an empty string is refused.
+        alias: a second name of the flag.
         on_resume: what a resumed run may do to the value: "fixed" (must be the same), "free", "grow" or "warn".
     """
     metadata = {
@@ -62,6 +64,7 @@ def option(
         "maximum": maximum,
         "choices": choices,
         "required": required,
+        "alias": alias,
         "on_resume": on_resume,
     }
     return dataclasses.field(default=default, metadata=metadata)
@@ -118,8 +121,16 @@ DIRECTIONS = ("ab", "ba")
 class DataOptions(Options):
     """Where the pictures are and how they become batches."""
 
-    data_dir: str = option("", "directory with the TFRecords that data_prep made, or any TFDS one", required=True, on_resume="free")
-    cache_dir: str = option("", "where resized pixels are kept; default: the directory .cache in --data_dir", on_resume="free")
+    data_dir: str = option(
+        "",
+        "data set that data_prep made with trainA and trainB, or any TFDS one (tfds:NAME downloads it); "
+        "or a data set for each domain, A,B with a comma between",
+        required=True,
+        alias="data",
+        on_resume="free",
+    )
+    data_recipe: str = option("", "how --data_dir is made, told where it is missing", on_resume="free")
+    cache_dir: str = option("", "where resized pixels are kept; default: the directory .cache in the data set", on_resume="free")
     preprocess: str = option("resize_and_crop", "how a picture becomes a training image", choices=PREPROCESS_CHOICES)
     load_size: Size = option(Size(286, 286), "size to which pictures are resized (scale_width uses its width)")
     crop_size: Size = option(Size(256, 256), "size of the random crop that the networks see")
@@ -196,7 +207,7 @@ class OptimizationOptions(Options):
     devices: int | None = option(
         None, "how many GPUs, or CPU shares where there is no GPU; default all GPUs, or one CPU", minimum=1, on_resume="free"
     )
-    init_from: str = option("", "run directory whose weights to start from", on_resume="free")
+    init_from: str = option("", "run directory whose weights to start from; its history is drawn before this run's", on_resume="free")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,8 +222,14 @@ class RunOptions(Options):
     sample_images: int = option(4, "pictures in a sample strip", minimum=1, maximum=64, on_resume="free")
     eval_every_steps: int = option(
         0,
-        "steps between measurements on valA and valB (else on training pictures) that choose the best checkpoint; 0 for never",
+        "steps between the measurements that choose the best checkpoint; 0 for never",
         minimum=0,
+        on_resume="free",
+    )
+    eval_split: str = option(
+        "val",
+        "pictures of these measurements: val (train where the data have none), or train where val is to be scored",
+        choices=("val", "train"),
         on_resume="free",
     )
     eval_images: int = option(48, "pictures a domain in such a measurement", minimum=8, on_resume="free")
@@ -295,6 +312,9 @@ class TranslateConfig(Options):
     input: str = option("", "picture or folder of pictures; or use --data_dir and --split")
     data_dir: str = option("", "prepared data set to take pictures from, instead of --input")
     split: str = option("testA", "split of --data_dir")
+    scale: str = option(
+        "trained", "trained resizes pictures as the training of --run_dir did, original keeps their sizes", choices=("trained", "original")
+    )
     output: str = option("", "folder for the translated PNGs", required=True)
 
     def __post_init__(self) -> None:
@@ -310,7 +330,8 @@ class EvaluateConfig(Options):
     """Options of `tfcyclegan evaluate`."""
 
     run_dir: str = option("", "run to score", required=True)
-    data_dir: str = option("", "prepared data set; default: the run's own")
+    data_dir: str = option("", "prepared data set, or two with a comma between; default: the run's own")
+    pairs: str = option("", "CSV file with the columns a,b: names of pictures of a and b that show the same, where names differ")
     checkpoint: str = option("latest", CHECKPOINT_HELP)
     split: str = option("test", "test, or val for choosing settings without looking at the test pictures", choices=("test", "val"))
     direction: str = option("ab", "ab, ba or both", choices=(*DIRECTIONS, "both"))

@@ -53,6 +53,8 @@ def _define(config_class: type[Options]) -> absl_flags.FlagValues:
             absl_flags.DEFINE(_SizeParser(), name, default, help_text, flag_values=values)
         else:
             absl_flags.DEFINE_string(name, default, help_text, flag_values=values)
+        if field.metadata["alias"]:
+            absl_flags.DEFINE_alias(field.metadata["alias"], name, flag_values=values)
     return values
 
 

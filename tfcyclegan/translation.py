@@ -60,6 +60,16 @@ def from_run(run: Run, checkpoint: str, direction: str) -> Translator:
     return Translator(identity, generator.settings["in_channels"], generator.size_multiple, as_function(generator))
 
 
+def scale_of(run: Run) -> images.Scale:
+    """The scale that the run's networks were trained at."""
+    return images.Scale(run.config.preprocess, run.config.load_size, run.config.crop_size)
+
+
+def record_of(translator: Translator, scale: images.Scale | None) -> dict[str, Any]:
+    """What RECORD says of translated pictures: by which model, and at which scale."""
+    return {**translator.identity, "scale": str(scale or "original")}
+
+
 def as_function(generator: Generator) -> Callable[[np.ndarray], np.ndarray]:
     """The generator as a compiled function on NumPy batches; a graph for each size it meets."""
     compiled = tf.function(lambda batch: generator(batch, training=False), autograph=False)
@@ -144,10 +154,17 @@ def pictures_of_path(path: Path) -> dict[str, Callable[[], bytes]]:
 def pictures_of_split(source: DataSource, split: str) -> Iterator[tuple[str, bytes]]:
     """(name without ending, below the split's folder; bytes) of every picture of a prepared split."""
     for filename, encoded in source.pictures(split):
-        yield Path(filename.removeprefix(f"{split}/")).with_suffix("").as_posix(), encoded
+        yield picture_name(filename, split), encoded
 
 
-def translate_all(translator: Translator, pictures: Iterator[tuple[str, bytes]], output: Path, *, total: int) -> int:
+def picture_name(filename: str, split: str) -> str:
+    """What a stored picture is called: its file name without its ending and without the split's folder."""
+    return Path(filename.removeprefix(f"{split}/")).with_suffix("").as_posix()
+
+
+def translate_all(
+    translator: Translator, pictures: Iterator[tuple[str, bytes]], output: Path, *, total: int, scale: images.Scale | None
+) -> int:
     """Translates pictures into `output`, one PNG each; those already there from the same model are kept.
 
     Args:
@@ -155,6 +172,7 @@ def translate_all(translator: Translator, pictures: Iterator[tuple[str, bytes]],
         pictures: (name, encoded bytes).
         output: folder for the PNGs.
         total: how many pictures there are.
+        scale: resizes each picture first; None keeps sizes.
 
     Returns:
         The number of pictures translated now.
@@ -162,13 +180,13 @@ def translate_all(translator: Translator, pictures: Iterator[tuple[str, bytes]],
     Raises:
         UserError: `output` holds another model's work, or pictures that cannot be read (after all others were translated).
     """
-    record = output / RECORD
+    record, identity = output / RECORD, record_of(translator, scale)
     if record.exists():
-        if files.read_json(record) != translator.identity:
-            raise UserError(f"--output={output}: holds pictures translated by another model; choose another folder")
+        if files.read_json(record) != identity:
+            raise UserError(f"--output={output}: holds pictures translated by another model or at another scale; choose another folder")
     elif output.exists() and any(output.iterdir()):
         raise UserError(f"--output={output}: is not empty and holds no translation; choose another folder")
-    files.write_json(record, translator.identity)
+    files.write_json(record, identity)
     bad: list[str] = []
     translated = 0
     with Progress(total, unit="image", label="translating") as progress:
@@ -180,7 +198,8 @@ def translate_all(translator: Translator, pictures: Iterator[tuple[str, bytes]],
                 except intake.BadPicture as error:
                     bad.append(f"{name}: {error}")
                 else:
-                    array = images.to_array(images.decode(picture.encoded, translator.channels))
+                    image = images.decode(picture.encoded, translator.channels)
+                    array = images.to_array(scale(image) if scale else image)
                     files.write_bytes(target, images.encode_png(translator(array)))
                     translated += 1
             progress.advance()
@@ -189,17 +208,18 @@ def translate_all(translator: Translator, pictures: Iterator[tuple[str, bytes]],
     return translated
 
 
-def translate_path(translator: Translator, path: Path, output: Path) -> None:
+def translate_path(translator: Translator, path: Path, output: Path, *, scale: images.Scale | None = None) -> None:
     """Translates a picture or a folder; see `translate_all`."""
     found = pictures_of_path(path)
-    _tell(translate_all(translator, ((name, read()) for name, read in found.items()), output, total=len(found)), len(found), output)
+    pictures = ((name, read()) for name, read in found.items())
+    _tell(translate_all(translator, pictures, output, total=len(found), scale=scale), len(found), output)
 
 
-def translate_split(translator: Translator, source: DataSource, split: str, output: Path) -> None:
+def translate_split(translator: Translator, source: DataSource, split: str, output: Path, *, scale: images.Scale | None = None) -> None:
     """Translates a split of a prepared data set; see `translate_all`."""
     source.require(split)
     total = source.counts[split]
-    _tell(translate_all(translator, pictures_of_split(source, split), output, total=total), total, output)
+    _tell(translate_all(translator, pictures_of_split(source, split), output, total=total, scale=scale), total, output)
 
 
 def _tell(translated: int, total: int, output: Path) -> None:

@@ -14,13 +14,15 @@ EXAMPLES = """
 
 def run(config: EvaluateConfig) -> None:
     quiet.import_tensorflow()
-    from tfcyclegan.data.source import open_source
+    from tfcyclegan.data.domains import open_domains
+    from tfcyclegan.evaluation.material import read_pairs
     from tfcyclegan.evaluation.scoring import evaluate
     from tfcyclegan.training.runs import read_run
 
     run_directory = Path(config.run_dir)
     trained = read_run(run_directory)
-    source = open_source(Path(config.data_dir or trained.config.data_dir))
+    domains = open_domains(config.data_dir or trained.config.data_dir, recipe=trained.config.data_recipe)
+    pairs = read_pairs(Path(config.pairs)) if config.pairs else None
     directions = ("ab", "ba") if config.direction == "both" else (config.direction,)
     output = Path(config.output) if config.output else run_directory / "evaluation"
-    evaluate(trained, source, config.split, config.checkpoint, directions, output)
+    evaluate(trained, domains, config.split, config.checkpoint, directions, output, pairs=pairs)

@@ -19,12 +19,15 @@ def run(config: TranslateConfig) -> None:
     from tfcyclegan.data.source import open_source
     from tfcyclegan.training.runs import read_run
 
+    scale = None
     if config.run_dir:
-        translator = translation.from_run(read_run(Path(config.run_dir)), config.checkpoint, config.direction)
+        trained = read_run(Path(config.run_dir))
+        translator = translation.from_run(trained, config.checkpoint, config.direction)
+        scale = translation.scale_of(trained) if config.scale == "trained" else None
     else:
         translator = translation.from_model(Path(config.model))
     output = Path(config.output)
     if config.data_dir:
-        translation.translate_split(translator, open_source(Path(config.data_dir)), config.split, output)
+        translation.translate_split(translator, open_source(config.data_dir), config.split, output, scale=scale)
     else:
-        translation.translate_path(translator, Path(config.input), output)
+        translation.translate_path(translator, Path(config.input), output, scale=scale)

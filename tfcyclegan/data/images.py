@@ -5,6 +5,7 @@ Resizing is Pillow's antialiased bicubic, as in the official program.
 """
 
 import io
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
@@ -72,11 +73,28 @@ def resized_size(size: Size, mode: str, load_size: Size, crop_size: Size) -> Siz
     return Size(max(4, round(size.height / 4) * 4), max(4, round(size.width / 4) * 4))
 
 
-def resize(image: Image.Image, size: Size) -> Image.Image:
-    """Antialiased bicubic; the same object when the size is right already."""
+def resize(image: Image.Image, size: Size, *, nearest: bool = False) -> Image.Image:
+    """Antialiased bicubic, or the nearest pixel for label maps; the same object when the size is right already."""
     if image.size == (size.width, size.height):
         return image
-    return image.resize((size.width, size.height), Image.Resampling.BICUBIC)
+    return image.resize((size.width, size.height), Image.Resampling.NEAREST if nearest else Image.Resampling.BICUBIC)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The size at which networks meet whole pictures: that to which training resizes them before it crops."""
+
+    mode: str
+    load_size: Size
+    crop_size: Size
+
+    def __call__(self, image: Image.Image, *, nearest: bool = False) -> Image.Image:
+        """The picture in that size."""
+        mode = self.mode if self.mode == "resize_and_crop" else self.mode.removesuffix("_and_crop")
+        return resize(image, resized_size(Size(image.height, image.width), mode, self.load_size, self.crop_size), nearest=nearest)
+
+    def __str__(self) -> str:
+        return f"{self.mode} {self.load_size}"
 
 
 def random_window(image: np.ndarray, crop_size: Size | None, flip: bool, generator: np.random.Generator) -> np.ndarray:

@@ -10,14 +10,19 @@ Every file is decoded to its last pixel, so that what is damaged shows here, whe
 - An upright 8-bit grayscale or RGB JPEG or PNG keeps its bytes; all else becomes PNG, which loses nothing.
 """
 
+import contextlib
 import io
 import re
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.Image import Transpose
 
+from tfcyclegan.config import Size
+from tfcyclegan.data import images
 from tfcyclegan.data.records import Picture
 
 # A list, not whatever Pillow opens: some of its plugins start other programs (EPS) or look at files beside this one.
@@ -45,24 +50,65 @@ class BadPicture(ValueError):
     """The file holds no picture that can be used; the message is the reason, on one line."""
 
 
+@dataclass(frozen=True)
+class Decoded:
+    """A picture as it is seen.
+
+    Attributes:
+        image: upright, of mode L or RGB.
+        notes: what was done to it that its owner should know: SCALED, ON_WHITE, FIRST_FRAME.
+        kept: the file's own bytes where they are stored as they are, else empty.
+        kept_format: "jpeg" or "png" then.
+    """
+
+    image: Image.Image
+    notes: frozenset[str]
+    kept: bytes = b""
+    kept_format: str = ""
+
+    def picture(self, filename: str, size: Size | None = None) -> Picture:
+        """The picture to store under `filename`, resized to `size`; resized ones and those whose bytes are not kept become PNG."""
+        resized = self.image if size is None else images.resize(self.image, size)
+        if self.kept and resized is self.image:
+            return Picture(self.kept, self.kept_format, filename, resized.height, resized.width)
+        return Picture(encode_png(resized), "png", filename, resized.height, resized.width)
+
+
 def take(content: bytes, filename: str, *, max_pixels: int) -> tuple[Picture, frozenset[str]]:
+    """The picture to store under `filename`, and what was done to it; the arguments and errors are those of `decode`."""
+    decoded = decode(content, max_pixels=max_pixels)
+    return decoded.picture(filename), decoded.notes
+
+
+def decode(content: bytes, *, max_pixels: int) -> Decoded:
     """Decodes `content` fully.
 
     Args:
         content: the file's bytes.
-        filename: under which the picture is stored.
         max_pixels: a picture of more pixels is refused before it is decoded.
-
-    Returns:
-        The picture to store, and what was done to it that its owner should know: SCALED, ON_WHITE, FIRST_FRAME.
 
     Raises:
         BadPicture: with the reason.
     """
+    with reading(content):
+        return _decode(content, max_pixels)
+
+
+def encode_png(image: Image.Image) -> bytes:
+    """The picture as PNG, without the profiles and transparent colours of the file that it came from."""
+    image.info.clear()
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    return stream.getvalue()
+
+
+@contextlib.contextmanager
+def reading(content: bytes) -> Iterator[None]:
+    """Turns whatever the decoding of `content` raises into BadPicture."""
     if not content:
         raise BadPicture("the file is empty")
     try:
-        return _take(content, filename, max_pixels)
+        yield
     except (BadPicture, MemoryError):
         raise
     except UnidentifiedImageError as error:
@@ -76,6 +122,17 @@ def _is_text(content: bytes) -> bool:
     return b"\0" not in head and head.decode("utf-8", "replace").count("\ufffd") <= 1
 
 
+def open_picture(content: bytes, max_pixels: int) -> ImageFile.ImageFile:
+    """The picture with its header read and its checksums verified, which decoding skips and TensorFlow insists on."""
+    image = _open(content)
+    width, height = image.size
+    if width * height > max_pixels:
+        raise BadPicture(f"{width}x{height} is {width * height} pixels, more than --max_pixels={max_pixels}")
+    if image.format == "PNG":
+        _open(content).verify()
+    return image
+
+
 def _open(content: bytes) -> ImageFile.ImageFile:
     Image.init()  # else formats outside Pillow's first few are unknown here
     image = Image.open(io.BytesIO(content), formats=FORMATS)
@@ -83,19 +140,14 @@ def _open(content: bytes) -> ImageFile.ImageFile:
     return image
 
 
-def _take(content: bytes, filename: str, max_pixels: int) -> tuple[Picture, frozenset[str]]:
-    image = _open(content)
-    width, height = image.size
-    if width * height > max_pixels:
-        raise BadPicture(f"{width}x{height} is {width * height} pixels, more than --max_pixels={max_pixels}")
+def _decode(content: bytes, max_pixels: int) -> Decoded:
+    image = open_picture(content, max_pixels)
     stored_format = image.format
     several = getattr(image, "n_frames", 1) > 1
     deep = _is_deep(image)
     if not deep and image.mode in ("I", "F"):
         raise BadPicture(f"values of 32 bit, signed or floating-point (mode {image.mode}) have no known range; save it as 8 or 16 bit")
-    if stored_format == "PNG":
-        _open(content).verify()  # the checksums, which decoding skips and TensorFlow insists on
-    bits = _png_bits(content) if stored_format == "PNG" else 8
+    bits = png_bits(content) if stored_format == "PNG" else 8
     if deep:
         shallow = _scale(image, content)
     else:
@@ -107,17 +159,11 @@ def _take(content: bytes, filename: str, max_pixels: int) -> tuple[Picture, froz
 
     keeps_bytes = not notes and turn is None and bits == 8 and image.mode in ("L", "RGB")
     if keeps_bytes and stored_format in ("JPEG", "PNG"):
-        return Picture(content, "png" if stored_format == "PNG" else "jpeg", filename, height, width), frozenset()
-
-    if turn is not None:
-        flat = flat.transpose(turn)
-    flat.info.clear()  # Pillow would write profiles and transparent colours of the source into the file
-    stream = io.BytesIO()
-    flat.save(stream, "PNG")
-    return Picture(stream.getvalue(), "png", filename, flat.height, flat.width), frozenset(notes)
+        return Decoded(flat, frozenset(), content, stored_format.lower())
+    return Decoded(flat if turn is None else flat.transpose(turn), frozenset(notes))
 
 
-def _png_bits(content: bytes) -> int:
+def png_bits(content: bytes) -> int:
     """Bits a sample, from the header: the first chunk by the format's rule."""
     return content[24]
 

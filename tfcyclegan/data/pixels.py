@@ -86,7 +86,7 @@ def _build(source: DataSource, split: str, directory: Path, *, mode: str, load_s
         size = images.resized_size(Size(image.height, image.width), mode, load_size, crop_size)
         if mode in images.MODES_WITH_CROP and (size.height < crop_size.height or size.width < crop_size.width):
             raise UserError(f"--crop_size={crop_size}: larger than {name} of split {split}, which is {size.height}x{size.width} here")
-        return images.to_array(images.resize(image, size))
+        return images.to_array(images.resize(image, size, nearest=source.holds_label_maps))
 
     names: list[str] = []
     sizes: list[tuple[int, int]] = []

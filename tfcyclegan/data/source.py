@@ -1,5 +1,11 @@
-"""Reads pictures back from a TFDS directory: one that `data_prep` made, or any other with an "image" feature."""
+"""Reads pictures back from a TFDS data set: one that `data_prep` made, or any other with an "image" feature.
 
+A place is a directory that holds `dataset_info.json`, or `tfds:NAME` or `tfds:NAME/CONFIG` for a data set that TFDS itself
+knows, such as `tfds:cycle_gan/horse2zebra`: it is downloaded at first use, to ~/tensorflow_datasets or $TFDS_DATA_DIR.
+"""
+
+import contextlib
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,10 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from tfcyclegan import files
-from tfcyclegan.data.records import IMAGE_KEY
+from tfcyclegan.data.records import IMAGE_KEY, LABEL_KEY
 from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.progress import say
 
 MANIFEST = "manifest.json"
+CATALOGUE = "tfds:"
+LABEL_MAPS = "label_maps"
+"""The setting `content` of a data set whose pictures are label maps."""
 
 
 @dataclass(frozen=True)
@@ -22,12 +32,16 @@ class DataSource:
         name: what it is called.
         fingerprint: identity of its content, whatever the path.
         counts: pictures in each split.
+        labelled: whether each picture has a map of class ids.
+        holds_label_maps: whether the pictures are label maps in the colours of their classes, which only nearest pixels resize.
     """
 
     directory: Path
     name: str
     fingerprint: str
     counts: dict[str, int]
+    labelled: bool
+    holds_label_maps: bool
     _builder: Any
     _nested: bool
 
@@ -38,21 +52,37 @@ class DataSource:
             UserError: no such split.
             RunError: a damaged or incomplete shard.
         """
+        return ((name, image) for name, image, _ in self._examples(split))
+
+    def labelled_pictures(self, split: str) -> Iterator[tuple[str, bytes, bytes]]:
+        """Like `pictures`, with the encoded map of class ids third.
+
+        Raises:
+            UserError: the data set has no labels.
+        """
+        if not self.labelled:
+            raise UserError(f"{self.directory}: has no labels; prepare it again with them (data_prep.gta5, data_prep.cityscapes)")
+        return self._examples(split)
+
+    def _examples(self, split: str) -> Iterator[tuple[str, bytes, bytes]]:
         import tensorflow as tf
         import tensorflow_datasets as tfds
 
         self.require(split)
         skip = tfds.decode.SkipDecoding()
-        decoders = {IMAGE_KEY: {"encoded": skip} if self._nested else skip}
+        decoders: dict[str, Any] = {IMAGE_KEY: {"encoded": skip} if self._nested else skip}
+        if self.labelled:
+            decoders[LABEL_KEY] = {"encoded": skip}
         config = tfds.ReadConfig(interleave_cycle_length=1, add_tfds_id=True, try_autocache=False)
         read = 0
         try:
             for example in self._builder.as_dataset(split=split, decoders=decoders, read_config=config).as_numpy_iterator():
                 image = example[IMAGE_KEY]
+                label = example[LABEL_KEY]["encoded"] if self.labelled else b""
                 if self._nested:
-                    yield image["filename"].decode("utf-8", "surrogateescape"), image["encoded"]
+                    yield image["filename"].decode("utf-8", "surrogateescape"), image["encoded"], label
                 else:
-                    yield example["tfds_id"].decode(), image
+                    yield example["tfds_id"].decode(), image, label
                 read += 1
         except (
             tf.errors.DataLossError,
@@ -73,12 +103,28 @@ class DataSource:
             )
 
 
-def open_source(directory: Path) -> DataSource:
-    """Opens a TFDS directory (the one that holds `dataset_info.json`).
+def open_source(place: str | Path) -> DataSource:
+    """Opens a TFDS directory (the one that holds `dataset_info.json`) or, as `tfds:NAME`, a data set of the TFDS catalogue.
 
     Raises:
-        UserError: missing, unfinished, or without an image feature.
+        UserError: missing, unfinished, without an image feature, or not to be downloaded.
     """
+    builder = _from_catalogue(str(place)) if str(place).startswith(CATALOGUE) else _from_directory(Path(place))
+    import tensorflow_datasets as tfds
+
+    features = builder.info.features
+    if not isinstance(features, tfds.features.FeaturesDict) or IMAGE_KEY not in features:
+        raise UserError(f"--data_dir={place}: its examples have no {IMAGE_KEY!r} feature")
+    nested = not isinstance(features[IMAGE_KEY], tfds.features.Image)
+    labelled = LABEL_KEY in features and isinstance(features[LABEL_KEY], tfds.features.FeaturesDict)
+    counts = {name: split.num_examples for name, split in builder.info.splits.items()}
+    directory = Path(builder.data_dir)
+    made = files.read_json(directory / MANIFEST) if (directory / MANIFEST).exists() else {}
+    label_maps = made.get("request", {}).get("settings", {}).get("content") == LABEL_MAPS
+    return DataSource(directory, builder.info.name, _fingerprint(directory), counts, labelled, label_maps, builder, nested)
+
+
+def _from_directory(directory: Path) -> Any:
     if not directory.is_dir():
         raise UserError(f"--data_dir={directory}: no such directory; make it with python -m data_prep.folders")
     if not (directory / "dataset_info.json").exists():
@@ -88,15 +134,32 @@ def open_source(directory: Path) -> DataSource:
     import tensorflow_datasets as tfds
 
     try:
-        builder = tfds.builder_from_directory(str(directory))
+        return tfds.builder_from_directory(str(directory))
     except Exception as error:  # TFDS raises whatever its parsers raise
         raise UserError(f"--data_dir={directory}: not readable as a TFDS data set ({error})") from error
-    features = builder.info.features
-    if not isinstance(features, tfds.features.FeaturesDict) or IMAGE_KEY not in features:
-        raise UserError(f"--data_dir={directory}: its examples have no {IMAGE_KEY!r} feature")
-    nested = not isinstance(features[IMAGE_KEY], tfds.features.Image)
-    counts = {name: split.num_examples for name, split in builder.info.splits.items()}
-    return DataSource(directory, builder.info.name, _fingerprint(directory), counts, builder, nested)
+
+
+def _from_catalogue(place: str) -> Any:
+    import tensorflow_datasets as tfds
+
+    name = place.removeprefix(CATALOGUE)
+    try:
+        builder = tfds.builder(name)
+    except Exception as error:  # not found, no such config, ...: the first line says which
+        raise UserError(f"--data_dir={place}: not in the TFDS catalogue ({str(error).splitlines()[0]})") from error
+    if not builder.info.splits:
+        say(f"downloading {place} to {builder.data_dir} (without a network this gives up after some minutes)")
+        try:
+            # its progress bars turn to noise in logs and cannot be had on one line
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+                builder.download_and_prepare()
+        except Exception as error:  # whatever the network, the site or the parser of that data set raise
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise UserError(
+                f"--data_dir={place}: cannot be downloaded ({reason}); on a machine with a network run it once and copy "
+                f"{builder.data_dir} here, then give that directory"
+            ) from error
+    return builder
 
 
 def _fingerprint(directory: Path) -> str:

@@ -15,7 +15,7 @@ from rich.table import Table
 from tfcyclegan import __version__, files
 from tfcyclegan.config import Size
 from tfcyclegan.data import images
-from tfcyclegan.data.source import open_source
+from tfcyclegan.data.domains import open_domains
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.export import saved_model, tflite
 from tfcyclegan.progress import say
@@ -72,12 +72,12 @@ def export(run: Run, checkpoint: str, direction: str, output: Path, tflite_size:
 
 def _pictures(run: Run, direction: str, size: Size) -> np.ndarray:
     """A few real pictures [N, H, W, C] to compare on; noise where the run's data cannot be found any more."""
-    domain = direction[0].upper()
-    channels = run.config.channels_a if domain == "A" else run.config.channels_b
+    domain = direction[0]
+    channels = run.config.channels_a if domain == "a" else run.config.channels_b
     try:
-        source = open_source(Path(run.config.data_dir))
-        split = f"test{domain}" if source.counts.get(f"test{domain}") else f"train{domain}"
-        pictures = [encoded for (_, encoded), _ in zip(source.pictures(split), range(_PICTURES), strict=False)]
+        domains = open_domains(run.config.data_dir)
+        split = domains.find("test", domain) or domains.require("train", domain)
+        pictures = [encoded for (_, encoded), _ in zip(split.pictures(), range(_PICTURES), strict=False)]
     except UserError:
         say("the run's data are not there: parity is measured on noise")
         return np.random.default_rng(0).uniform(-1, 1, (_PICTURES, size.height, size.width, channels)).astype(np.float32)

@@ -101,8 +101,9 @@ def _merge(options: dict[str, Any], more: Mapping[str, Any], path: Path) -> None
 def _write(networks: Networks, options: dict[str, Any], output: Path, attachments: Mapping[str, str] | None = None) -> Path:
     if output.exists() and any(output.iterdir()):
         raise UserError(f"--output={output}: is not empty; choose another directory")
-    if options.get("generator") == "unet_128":
-        options |= {"crop_size": Size(128, 128), "load_size": Size(143, 143)}
+    # load size = crop size, as the official program translates
+    side = 128 if options.get("generator") == "unet_128" else 256
+    options |= {"crop_size": Size(side, side), "load_size": Size(side, side)}
     identity = 0.5 if options.get("channels_a", 3) == options.get("channels_b", 3) else 0.0
     with files.atomic_directory(output) as temporary:
         for name, text in (attachments or {}).items():

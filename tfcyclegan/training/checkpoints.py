@@ -71,7 +71,7 @@ class Checkpoints:
 
     @property
     def latest_step(self) -> int | None:
-        return _step_of(self._manager.latest_checkpoint) if self._manager.latest_checkpoint else None
+        return step_of(self._manager.latest_checkpoint) if self._manager.latest_checkpoint else None
 
     def restore_latest(self) -> list[str]:
         """Restores the latest checkpoint, if there is one.
@@ -100,7 +100,7 @@ class Checkpoints:
         return [f"{here} devices now, {stored} before: the image pools of new devices start empty"] if stored != here else []
 
 
-def _step_of(path: str) -> int:
+def step_of(path: str) -> int:
     return int(path.rpartition("-")[2])
 
 

@@ -10,6 +10,9 @@ import tensorflow as tf
 
 from tfcyclegan import files
 
+HISTORY = "history.jsonl"
+EARLIER_HISTORY = "earlier_history.jsonl"
+
 
 class History:
     """Appends lines; on a resume, lines from after the checkpoint are dropped since their steps are done again."""
@@ -43,6 +46,15 @@ def read_history(path: Path) -> list[dict[str, Any]]:
             except json.JSONDecodeError:
                 break
     return lines
+
+
+def keep_earlier_history(directory: Path, earlier: Path, step: int) -> None:
+    """Copies into a run's directory what the run `earlier`, whose weights of `step` it starts from, and that one's origin went through."""
+    before = read_history(earlier / EARLIER_HISTORY)
+    steps, epochs = (before[-1]["step"], before[-1]["epoch"]) if before else (0, 0.0)
+    own = [line for line in read_history(earlier / HISTORY) if line["step"] <= step]
+    lines = before + [{**line, "step": line["step"] + steps, "epoch": line["epoch"] + epochs} for line in own]
+    files.write_text(directory / EARLIER_HISTORY, "".join(json.dumps(line) + "\n" for line in lines))
 
 
 class Window(tf.Module):

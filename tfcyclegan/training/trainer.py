@@ -15,19 +15,27 @@ from tfcyclegan import files
 from tfcyclegan.adam import Adam
 from tfcyclegan.config import TrainConfig, TrainingLength
 from tfcyclegan.cyclegan import LOSSES, REPORTED, CycleGAN
-from tfcyclegan.data.images import MODES_WITH_CROP, to_float, to_uint8
-from tfcyclegan.data.pixels import PixelFile, open_pixels
-from tfcyclegan.data.source import DataSource, open_source
+from tfcyclegan.data.domains import Domains, open_domains
+from tfcyclegan.data.images import MODES_WITH_CROP
+from tfcyclegan.data.pixels import open_pixels
 from tfcyclegan.data.unpaired import UnpairedBatches
 from tfcyclegan.errors import RunError, Stopped, UserError
-from tfcyclegan.measures.appearance import Appearance
 from tfcyclegan.networks import Discriminator, make_generator
 from tfcyclegan.progress import Progress, say
 from tfcyclegan.schedules import EpochRates, rate_factor
-from tfcyclegan.training import samples
-from tfcyclegan.training.checkpoints import DIRECTORY, NETWORKS, Checkpoints, discriminator_settings, generator_settings, load_networks
-from tfcyclegan.training.history import History, Window
-from tfcyclegan.training.reporting import HISTORY, SAMPLES, write_report
+from tfcyclegan.training.checkpoints import (
+    DIRECTORY,
+    NETWORKS,
+    Checkpoints,
+    discriminator_settings,
+    find_checkpoint,
+    generator_settings,
+    load_networks,
+    step_of,
+)
+from tfcyclegan.training.history import HISTORY, History, Window, keep_earlier_history
+from tfcyclegan.training.observer import Observer, cache_dir
+from tfcyclegan.training.reporting import SAMPLES, write_report
 from tfcyclegan.training.runs import CONFIG, Run, check_resumable, read_run, write_run
 from tfcyclegan.training.strategy import choose_precision, make_deterministic, make_strategy
 
@@ -51,9 +59,9 @@ def train(config: TrainConfig, flag_file: str = "") -> Path:
         Stopped: SIGINT or SIGTERM, after a checkpoint.
     """
     directory = Path(config.run_dir)
-    source = open_source(Path(config.data_dir))
-    for split in ("trainA", "trainB"):
-        source.require(split)
+    domains = open_domains(config.data_dir, recipe=config.data_recipe)
+    for domain in "ab":
+        domains.require("train", domain)
     if config.init_from:
         read_run(Path(config.init_from))
     if config.deterministic:
@@ -61,14 +69,14 @@ def train(config: TrainConfig, flag_file: str = "") -> Path:
     strategy = make_strategy(config.devices)
     if config.batch_size % strategy.num_replicas_in_sync:
         raise UserError(f"--batch_size={config.batch_size}: must be a multiple of the {strategy.num_replicas_in_sync} devices")
-    run = Run(directory, config, choose_precision(config.precision), source.fingerprint)
+    run = Run(directory, config, choose_precision(config.precision), domains.fingerprint)
     before = read_run(directory) if (directory / CONFIG).exists() else None
     if before is None and directory.exists() and any(path.name != ".lock" for path in directory.iterdir()):
         raise UserError(f"--run_dir={directory}: is not empty and holds no run; choose another directory")
     # Before its first checkpoint a run has nothing that other settings could spoil.
     begun = before is not None and (directory / DIRECTORY / "checkpoint").exists()
     warnings = check_resumable(before, run) if before is not None and begun else []
-    batches = _open_batches(config, source)
+    batches = _open_batches(config, domains)
     with files.exclusive_lock(directory):
         for warning in warnings:
             say(warning)
@@ -76,28 +84,25 @@ def train(config: TrainConfig, flag_file: str = "") -> Path:
         write_run(run)
         if flag_file:
             files.write_text(directory / "flags.cfg", flag_file)
-        return _Session(run, strategy, batches, source).run_to_end()
+        return _Session(run, strategy, batches, domains).run_to_end()
 
 
-def _open_batches(config: TrainConfig, source: DataSource) -> UnpairedBatches:
-    pixels = [
-        open_pixels(
-            source,
-            split,
-            _cache_dir(config),
+def _open_batches(config: TrainConfig, domains: Domains) -> UnpairedBatches:
+    pixels = []
+    for domain, channels in (("a", config.channels_a), ("b", config.channels_b)):
+        split = domains.require("train", domain)
+        opened = open_pixels(
+            split.source,
+            split.name,
+            cache_dir(config, split),
             mode=config.preprocess,
             load_size=config.load_size,
             crop_size=config.crop_size,
             channels=channels,
         )
-        for split, channels in (("trainA", config.channels_a), ("trainB", config.channels_b))
-    ]
+        pixels.append(opened)
     crop = config.crop_size if config.preprocess in MODES_WITH_CROP else None
     return UnpairedBatches(pixels[0], pixels[1], crop, config.flip, config.batch_size, config.seed)
-
-
-def _cache_dir(config: TrainConfig) -> Path:
-    return Path(config.cache_dir) if config.cache_dir else Path(config.data_dir) / ".cache"
 
 
 def build_model(config: TrainConfig, dtype: str | keras.DTypePolicy) -> CycleGAN:
@@ -140,7 +145,7 @@ def make_optimizer(config: TrainConfig, length: TrainingLength, epoch_images: in
 class _Session:
     """One process's share of a run: from the latest checkpoint to the end or a signal."""
 
-    def __init__(self, run: Run, strategy: tf.distribute.Strategy, batches: UnpairedBatches, source: DataSource):
+    def __init__(self, run: Run, strategy: tf.distribute.Strategy, batches: UnpairedBatches, domains: Domains):
         self.run, self.config, self.strategy, self.batches = run, run.config, strategy, batches
         self.length = self.config.length(batches.epoch_images)
         half = run.precision == "mixed_float16"
@@ -159,11 +164,8 @@ class _Session:
             self._start_from(Path(self.config.init_from))
         self.history = History(run.directory / HISTORY, resumed_step=self.first_step)
         self.overflows = 0
-        self.source = source
-        self.pictures = {domain: list(map(to_float, self._held_out("test", domain, self.config.sample_images))) for domain in "ab"}
         self.writer = tf.summary.create_file_writer(str(run.directory / "tensorboard"))
-        self.looks: dict[str, Appearance] = {}
-        self._translators: dict[str, samples.Translate] = {}
+        self.observer = Observer(self.model, self.config, domains, run.directory / SAMPLES, self.writer)
 
     def _start_from(self, directory: Path) -> None:
         other = read_run(directory)
@@ -175,28 +177,8 @@ class _Session:
             average = getattr(self.model.averages, name, None)
             if average is not None:
                 average.set_weights(network.get_weights())
+        keep_earlier_history(self.run.directory, directory, step_of(find_checkpoint(directory, "latest")))
         say(f"weights of {', '.join(other.networks)} from {directory}")
-
-    def _held_out(self, split: str, domain: str, count: int) -> list[np.ndarray]:
-        """At most `count` fixed uint8 pictures, evenly spread: of `split` where the data have it, else of the training split."""
-        domain_split = f"{split}{domain.upper()}" if self.source.counts.get(f"{split}{domain.upper()}") else f"train{domain.upper()}"
-        pixels = self._whole_pictures(domain_split, domain)
-        return [pixels[index] for index in np.linspace(0, len(pixels) - 1, min(count, len(pixels))).round().astype(int)]
-
-    def _whole_pictures(self, split: str, domain: str) -> PixelFile:
-        """Pictures as the networks meet them outside of training: resized to the crop size, or by the mode, uncropped."""
-        config = self.config
-        keeps_shape = config.preprocess == "scale_width_and_crop" and config.size_multiple == 4
-        crops = config.preprocess in MODES_WITH_CROP and not keeps_shape
-        return open_pixels(
-            self.source,
-            split,
-            _cache_dir(config),
-            mode="resize_and_crop" if crops else config.preprocess.removesuffix("_and_crop"),
-            load_size=config.crop_size if crops else config.load_size,
-            crop_size=config.crop_size,
-            channels=config.channels_a if domain == "a" else config.channels_b,
-        )
 
     def run_to_end(self) -> Path:
         step, end = self.first_step, self.length.steps
@@ -207,7 +189,7 @@ class _Session:
             say(f"resuming at step {step} of {end}")
         elif self.checkpoints.latest_step is None:
             self.checkpoints.save()
-            self._draw_samples(0)
+            self.observer.draw_samples(0)
             write_report(self.run.directory)
         with _stop_signals() as stop, Progress(end, unit="step", label="training", done=step) as progress:
             step = self._loop(step, end, stop, progress)
@@ -215,7 +197,7 @@ class _Session:
         if step < end:
             raise Stopped(f"stopped at step {step} of {end}; the same command goes on from there", stop.signal_number)
         if self.config.sample_every_steps and step % self.config.sample_every_steps:
-            self._draw_samples(step)
+            self.observer.draw_samples(step)
         self.history.close()
         say(f"finished: {end} steps")
         return write_report(self.run.directory)
@@ -237,16 +219,16 @@ class _Session:
                 pending = None
             busy_seconds, busy_steps = busy_seconds + time.monotonic() - started, busy_steps + 1
             if "log" in due:
-                measured = self._measure() if "measure" in due else {}
+                measured = self.observer.measure() if "measure" in due else {}
                 note = self._log(step, busy_steps * self.config.batch_size / busy_seconds, measured)
                 busy_seconds, busy_steps = 0.0, 0
                 progress.advance(0, note)
             if "sample" in due:
-                self._draw_samples(step)
+                self.observer.draw_samples(step)
             if "checkpoint" in due:
                 self._save()
             if due and time.monotonic() - reported_at > _REPORT_EVERY_SECONDS:
-                write_report(self.run.directory)
+                write_report(self.run.directory, with_figures=False)
                 reported_at = time.monotonic()
             progress.advance()
         self._take(pending)
@@ -313,40 +295,6 @@ class _Session:
                     tf.summary.scalar(f"{'losses' if name in LOSSES else 'training'}/{name}", value)
         self.writer.flush()
         return f"cycle {means['cycle_a'] + means['cycle_b']:.3f} gan {means['gan_ab'] + means['gan_ba']:.3f}"
-
-    def _translator(self, direction: str) -> samples.Translate:
-        """The generator of a direction for pictures, in its running mean where there is one."""
-        if direction not in self._translators:
-            network = getattr(self.model.averages if self.config.ema_decay else self.model, f"gen_{direction}")
-            function = tf.function(
-                lambda images: tf.cast(network(images, training=False), tf.float32), autograph=False, reduce_retracing=True
-            )
-            self._translators[direction] = lambda images: function(tf.constant(images)).numpy()
-        return self._translators[direction]
-
-    def _draw_samples(self, step: int) -> None:
-        identity = self.config.channels_a == self.config.channels_b
-        for direction in ("ab", "ba"):
-            forward, backward = self._translator(direction), self._translator(direction[::-1])
-            strip = samples.strip(self.pictures[direction[0]], forward, backward, identity=identity)
-            path = self.run.directory / SAMPLES / f"step-{step:07d}-{direction}.png"
-            files.write_bytes(path, samples.png_bytes(strip, enlarge_below=600))
-            with self.writer.as_default(step=step):
-                tf.summary.image(f"samples/{direction}", strip[np.newaxis])
-        self.writer.flush()
-
-    def _measure(self) -> dict[str, float]:
-        """How far the fakes look from real pictures, 1 being as far as untranslated ones; never on test data."""
-        if not self.looks:
-            self.looks = {domain: Appearance(self._held_out("val", domain, self.config.eval_images)) for domain in "ab"}
-        distances = {}
-        for direction in ("ab", "ba"):
-            source, target, translate = self.looks[direction[0]], self.looks[direction[1]], self._translator(direction)
-            fakes = [to_uint8(translate(to_float(picture)[np.newaxis])[0]) for picture in source.pictures]
-            colour = target.colour_distance(fakes) / target.colour_distance(source.pictures)
-            texture = target.texture_distance(fakes) / target.texture_distance(source.pictures)
-            distances[f"appearance_{direction}"] = (colour + texture) / 2
-        return distances
 
     def _save(self) -> None:
         self.history.sync()

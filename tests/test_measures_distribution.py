@@ -1,0 +1,110 @@
+"""FID and KID against closed forms and against the published programs' formulae, written out anew."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import linalg
+
+from tfcyclegan.config import Size
+from tfcyclegan.errors import UserError
+from tfcyclegan.measures import distribution
+from tfcyclegan.measures.distribution import fid, fid_gaussians, kid, mmd, split_floor
+
+
+def cloud(seed: int, count: int, dimension: int) -> np.ndarray:
+    """Skewed and correlated, as features behind a ReLU are."""
+    generator = np.random.default_rng(seed)
+    mixing = np.random.default_rng(dimension).normal(size=(dimension, dimension)) / np.sqrt(dimension)
+    return np.maximum(generator.normal(0.2, 1, (count, dimension)) @ mixing, 0)
+
+
+def test_fid_of_known_gaussians():
+    """Commuting covariances: sum of (sqrt(a) - sqrt(b))^2, here turned by one rotation, plus the squared shift of 3-4-0."""
+    turn = linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+    one, two = turn @ np.diag([4.0, 9, 0]) @ turn.T, turn @ np.diag([1.0, 1, 0]) @ turn.T
+    assert fid_gaussians(np.zeros(3), one, np.array([3.0, 4, 0]), two) == pytest.approx(25 + 1 + 4, rel=1e-12)
+    assert fid_gaussians(np.ones(3), one, np.ones(3), one) == pytest.approx(0, abs=1e-12)
+    one_dimensional = fid_gaussians(np.array([1.0]), np.array([[4.0]]), np.array([0.0]), np.array([[9.0]]))
+    assert one_dimensional == pytest.approx(1 + 1)
+
+
+def test_fid_of_a_small_sample():
+    """The bias that evaluation must name: n = 100 of one Gaussian in 64 dimensions gives 21.9."""
+    draws = np.random.default_rng(0).normal(size=(40, 100, 64))
+    values = [fid(*draws[index : index + 2]) for index in range(0, 40, 2)]
+    assert np.mean(values) == pytest.approx(21.9, abs=0.3)
+
+
+@pytest.mark.parametrize(("count", "dimension"), [(300, 48), (40, 64)])
+def test_fid_equals_the_published_formula(count, dimension):
+    """pytorch-fid and clean-fid take scipy's sqrtm of the product (here also of singular ones), torch-fidelity its eigenvalues."""
+    one, two = cloud(1, count, dimension), 1.2 * cloud(2, count + 7, dimension) + 0.1
+    covariances = [np.cov(features, rowvar=False) for features in (one, two)]
+    shift = one.mean(axis=0) - two.mean(axis=0)
+    product = covariances[0] @ covariances[1]
+    roots = linalg.sqrtm(product + 0j).real.trace(), np.sqrt(np.linalg.eigvals(product).astype(complex)).real.sum()
+    for root in roots if count > dimension else roots[1:]:
+        assert fid(one, two) == pytest.approx(shift @ shift + np.trace(covariances[0]) + np.trace(covariances[1]) - 2 * root, rel=1e-4)
+
+
+def test_kid_equals_the_published_formula():
+    """One subset of all pictures, by clean-fid's formula and, for three features, by the sum over pairs."""
+    one, two = cloud(1, 60, 20), 1.3 * cloud(2, 60, 20)
+    gram = (one @ one.T / 20 + 1) ** 3 + (two @ two.T / 20 + 1) ** 3
+    cross = (one @ two.T / 20 + 1) ** 3
+    expected = ((gram.sum() - np.diag(gram).sum()) / 59 - cross.sum() * 2 / 60) / 60
+    score = kid(one, two, seed=0, subset_size=60, subsets=3)
+    assert score.mean == pytest.approx(expected, rel=1e-10)
+    assert score.deviation == pytest.approx(0, abs=1e-12)
+    x, y = cloud(3, 4, 3), cloud(4, 5, 3)
+
+    def k(a, b):
+        return (np.dot(a, b) / 3 + 1) ** 3
+
+    inside = [sum(k(s[i], s[j]) for i in range(len(s)) for j in range(len(s)) if i != j) / (len(s) * (len(s) - 1)) for s in (x, y)]
+    assert mmd(x, y) == pytest.approx(sum(inside) - 2 * sum(k(a, b) for a in x for b in y) / 20, rel=1e-10)
+
+
+def test_kid_of_one_set_split_in_two_is_nothing():
+    """Of 40 sets at most a few miss 0, and the mean over all is 0 (unbiased), where FID's is far from it; a real shift is seen."""
+    scores = []
+    for seed in range(40):
+        features = cloud(seed, 120, 16)
+        scores.append(kid(features[:60], features[60:], seed=seed))
+    assert sum(score.low <= 0 <= score.high for score in scores) >= 36
+    means = np.array([score.mean for score in scores])
+    assert abs(means.mean()) < 3 * means.std() / np.sqrt(40)
+    assert (scores[0].subsets, scores[0].subset_size) == (100, 30)
+    shifted = kid(cloud(1, 60, 16), cloud(2, 60, 16) + 0.3, seed=0)
+    assert shifted.low > 0
+    assert shifted == kid(cloud(1, 60, 16), cloud(2, 60, 16) + 0.3, seed=0)
+
+
+def test_split_floor():
+    features = cloud(0, 101, 8)
+    floors = split_floor(features, fid, seed=4, repeats=3)
+    assert floors == split_floor(features, fid, seed=4, repeats=3) and len(set(floors)) == 3
+    assert 0 < max(floors) < fid(features, features + 1)
+    assert abs(np.mean(split_floor(features, mmd, seed=0, repeats=50))) < 0.01 * mmd(features, features + 1)
+
+
+def test_foreign_features_are_refused():
+    with pytest.raises(UserError, match="of one network"):
+        fid(np.zeros((5, 3)), np.zeros((5, 4)))
+    with pytest.raises(UserError, match="2 pictures: the distance needs at least 4"):
+        kid(np.zeros((2, 3)), np.zeros((9, 3)), seed=0)
+
+
+def test_resize_keeps_what_levels_would_lose():
+    """A quarter of a level survives; enlarged edges are clipped to the range; halving a checkerboard is its mean, not an alias."""
+    step = np.full((8, 8, 3), 100, np.uint8)
+    step[::2, ::2] = 101
+    np.testing.assert_allclose(distribution.resize_in_float(step, Size(2, 2)).mean(), 100.25, atol=0.02)
+    edge = np.zeros((4, 4, 1), np.uint8)
+    edge[:, 2:] = 255
+    large = distribution.resize_in_float(edge, Size(16, 12))
+    assert large.shape == (16, 12, 1) and large.min() == 0 and large.max() == 255
+    levels = np.asarray(Image.fromarray(edge[..., 0]).resize((12, 16), Image.Resampling.BICUBIC))
+    np.testing.assert_allclose(large[..., 0], levels, atol=1.01)
+    board = np.indices((16, 16)).sum(axis=0)[..., np.newaxis].astype(np.uint8) % 2 * 255
+    assert np.abs(distribution.resize_in_float(board, Size(4, 4))[1:-1, 1:-1] - 127.5).max() < 15

@@ -1,0 +1,140 @@
+"""Each detector on real tiles against the same tiles with the defect it is for, and on patterns with known answers."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from tfcyclegan.data import images
+from tfcyclegan.data.source import open_source
+from tfcyclegan.errors import UserError
+from tfcyclegan.measures import failures
+
+
+@pytest.fixture(scope="module")
+def satellite(tiles) -> list[np.ndarray]:
+    return pictures(tiles, "trainA")
+
+
+@pytest.fixture(scope="module")
+def maps(tiles) -> list[np.ndarray]:
+    return pictures(tiles, "trainB")
+
+
+def pictures(tiles, split: str) -> list[np.ndarray]:
+    """Up to 40 tiles with land, since the open sea is one colour."""
+    found = [images.to_array(images.decode(encoded, 3)) for _, encoded in open_source(tiles).pictures(split)]
+    textured = [picture for picture in found if picture.std(axis=(0, 1)).mean() > 8]
+    assert len(textured) >= 40
+    return textured[:40]
+
+
+def changed(tiles: list[np.ndarray], change) -> list[np.ndarray]:
+    return [np.clip(np.rint(change(picture.astype(float))), 0, 255).astype(np.uint8) for picture in tiles]
+
+
+def pattern(period: int, strength: float):
+    """What an uneven transposed convolution adds: one pixel in each period x period block brighter."""
+
+    def add(picture: np.ndarray) -> np.ndarray:
+        bright = np.zeros(picture.shape[:2])
+        bright[::period, ::period] = strength
+        return picture + bright[..., np.newaxis]
+
+    return add
+
+
+@pytest.mark.parametrize("period", [2, 4])
+@pytest.mark.parametrize("domain", [0, 1], ids=["satellite", "maps"])
+def test_checkerboard(period, domain, satellite, maps):
+    """A pattern whose pixels are 12 levels brighter (24 for one in 16) stands out; one of period 2 leaves stride 4 alone."""
+    clean = (satellite, maps)[domain]
+    before = failures.checkerboard(clean)
+    after = failures.checkerboard(changed(clean, pattern(period, 6 * period)))
+    assert all(-4 < value < 1 for value in before.values())
+    assert after[f"stride {period}"] > max(before[f"stride {period}"] + 5, 3)
+    if period == 2:
+        assert after["stride 4"] == pytest.approx(before["stride 4"], abs=1)
+
+
+def test_spectrum_of_waves():
+    """A wave of 8 pixels lies in the ring of 1/8 and nowhere else; white noise has no frequency of its own."""
+    wave = np.broadcast_to((128 + 40 * np.cos(2 * np.pi * np.arange(64) / 8))[:, np.newaxis], (64, 64))
+    spectrum = failures.radial_spectrum(np.rint(wave).astype(np.uint8)[..., np.newaxis])
+    assert spectrum.argmax() == 6 and spectrum[6] > np.delete(spectrum, [5, 6]).max() + 10
+    noise = np.random.default_rng(0).integers(0, 256, (256, 256, 1), dtype=np.uint8)
+    assert np.ptp(failures.radial_spectrum(noise)[2:]) < 1.5
+    assert all(
+        abs(value) < 1
+        for value in failures.checkerboard(np.random.default_rng(1).integers(0, 256, (8, 128, 128, 1), dtype=np.uint8)).values()
+    )
+    # of white noise the frequencies beyond 1/4 are all but the disc of area pi / 16
+    assert failures.high_band_share(noise) == pytest.approx(1 - np.pi / 16, abs=0.01)
+    with pytest.raises(UserError, match="picture of 40 x 20: spectra need at least 32"):
+        failures.radial_spectrum(np.zeros((20, 40, 3), np.uint8))
+
+
+def test_blur_and_spectrum_distance(satellite):
+    blurred = changed(satellite, lambda picture: ndimage.gaussian_filter(picture, (1, 1, 0)))
+    for clean, soft in zip(satellite, blurred, strict=True):
+        assert failures.laplacian_variance(soft) < failures.laplacian_variance(clean)
+        assert failures.high_band_share(soft) < failures.high_band_share(clean)
+    floor = failures.spectrum_distance(satellite[::2], satellite[1::2])
+    assert failures.spectrum_distance(satellite, satellite) == 0
+    assert failures.spectrum_distance(blurred, satellite) > 2 * floor
+    assert failures.spectrum_distance(changed(satellite, pattern(2, 30)), satellite) > 0
+    assert failures.high_band_share(np.full((32, 32, 1), 9, np.uint8)) == 0
+
+
+def test_night_and_luminance(satellite):
+    known = failures.luminance_range(satellite)
+    night = changed(satellite, lambda picture: picture / 6)
+    assert {failures.outside(picture, known) for picture in night} == {"dark"}
+    assert {failures.outside(picture, known) for picture in changed(satellite, lambda picture: picture * 0.3 + 178)} == {"bright"}
+    assert sum(bool(failures.outside(picture, known)) for picture in satellite) <= 2, "2 % of the training itself"
+    assert failures.luminance_shift(satellite[0], satellite[0]) == 0
+    assert failures.luminance_shift(np.zeros((8, 8, 3), np.uint8), np.full((8, 8, 3), 255, np.uint8)) == pytest.approx(100, abs=1e-3)
+
+
+def test_colour_shift(satellite):
+    """Two halves of real pictures are nearer than a half with its colours turned; grey levels 0 and 100 by hand."""
+    floor = failures.colour_shift(satellite[::2], satellite[1::2])
+    turned = failures.colour_shift([picture[..., ::-1] for picture in satellite[::2]], satellite[1::2])
+    assert turned["mean"] > 2 * floor["mean"]
+    black, both = np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4, 3), np.uint8)
+    both[:2] = 255
+    shift = failures.colour_shift([both], [black])
+    assert (shift["mean"], shift["deviation"]) == pytest.approx((50, 50), abs=1e-2)
+
+
+def test_inversion(satellite, maps):
+    for picture in satellite:
+        assert failures.lightness_correlation(picture, picture) == pytest.approx(1)
+        assert failures.lightness_correlation(picture, 255 - picture) < -0.9
+        assert failures.lightness_correlation(picture, picture // 2 + 40) > 0.99
+    assert failures.lightness_correlation(satellite[0], np.full_like(satellite[0], 7)) == 0
+
+
+def test_mode_collapse(satellite):
+    """One picture with a little noise for all is a fraction of the diversity; the other half of the reals is about all of it."""
+    generator = np.random.default_rng(0)
+    collapsed = [np.clip(satellite[0] + generator.normal(0, 4, satellite[0].shape), 0, 255).astype(np.uint8) for _ in satellite]
+    assert failures.diversity_ratio(satellite[::2], satellite[1::2]) == pytest.approx(1, abs=0.35)
+    assert failures.diversity_ratio(collapsed, satellite) < 0.2
+    black, white = np.zeros((20, 20, 1), np.uint8), np.full((20, 20, 1), 255, np.uint8)
+    assert failures.mean_pairwise_distance([black, white, black]) == pytest.approx(200 / 3, abs=1e-2)
+    with pytest.raises(UserError, match="at least 2 pictures"):
+        failures.mean_pairwise_distance([black])
+
+
+def test_artefacts_in_flat_areas(maps):
+    """Specks on what the input shows as one colour; a picture with texture elsewhere and its own flat areas kept has none."""
+    specks = np.random.default_rng(0).random(maps[0].shape[:2]) < 0.05
+    for picture in maps:
+        speckled = picture.copy()
+        speckled[specks] += 128  # wraps around, so every value moves by half the range
+        assert failures.flat_area_deviation(picture, speckled) > failures.flat_area_deviation(picture, picture) + 1
+    half = np.full((20, 20, 1), 90, np.uint8)
+    textured = half.copy()
+    textured[10:] = np.random.default_rng(1).integers(0, 256, (10, 20, 1))
+    assert failures.flat_area_deviation(textured, textured) == pytest.approx(0, abs=1e-4)
+    assert failures.flat_area_deviation(half, textured) > 5

@@ -1,0 +1,92 @@
+"""The two domains that a translator connects, each a split of a data set.
+
+`--data_dir` names one data set with the splits trainA, trainB, testA, ... or, with a comma between, a data set for each domain
+with the splits train, test, ...: `data/gta5,data/cityscapes`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfcyclegan import files
+from tfcyclegan.data.source import CATALOGUE, DataSource, open_source
+from tfcyclegan.errors import UserError
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of one data set: the pictures of a domain for one purpose."""
+
+    source: DataSource
+    name: str
+
+    @property
+    def count(self) -> int:
+        return self.source.counts[self.name]
+
+    def pictures(self) -> Iterator[tuple[str, bytes]]:
+        """See `DataSource.pictures`."""
+        return self.source.pictures(self.name)
+
+    def __str__(self) -> str:
+        return f"{self.source.directory}, split {self.name}"
+
+
+@dataclass(frozen=True)
+class Domains:
+    """Both domains' data sets; they may be the same.
+
+    Attributes:
+        a: the data set of domain a.
+        b: the data set of domain b.
+    """
+
+    a: DataSource
+    b: DataSource
+
+    @property
+    def name(self) -> str:
+        return self.a.name if self.a is self.b else f"{self.a.name}, {self.b.name}"
+
+    @property
+    def fingerprint(self) -> str:
+        """Identity of the content of both."""
+        return self.a.fingerprint if self.a is self.b else files.sha256_of_json([self.a.fingerprint, self.b.fingerprint])
+
+    def find(self, purpose: str, domain: str) -> Split | None:
+        """The split of `purpose` ("train", "val" or "test") of `domain` ("a" or "b"), or None."""
+        source = self.a if domain == "a" else self.b
+        names = [f"{purpose}{domain.upper()}"]
+        if self.a is not self.b:
+            names.append(purpose)
+        return next((Split(source, name) for name in names if source.counts.get(name)), None)
+
+    def require(self, purpose: str, domain: str) -> Split:
+        """Like `find`; UserError where there is none."""
+        found = self.find(purpose, domain)
+        if found is None:
+            source = self.a if domain == "a" else self.b
+            wanted = f"{purpose}{domain.upper()}" if self.a is self.b else purpose
+            there = ", ".join(f"{name} ({count})" for name, count in source.counts.items()) or "none"
+            raise UserError(f"{source.directory}: no pictures in split {wanted}; it has {there}")
+        return found
+
+
+def open_domains(data_dir: str, *, recipe: str = "") -> Domains:
+    """Opens what `--data_dir` names.
+
+    Args:
+        data_dir: one place, or two with a comma between; see `open_source` for places.
+        recipe: how the data are made, told when they are missing.
+
+    Raises:
+        UserError: a data set is missing, unfinished or of another form.
+    """
+    places = [data_dir] if Path(data_dir).is_dir() else data_dir.split(",")
+    if len(places) > 2 or not all(places):
+        raise UserError(f"--data_dir={data_dir}: give one data set with trainA and trainB, or two with a comma between")
+    missing = [place for place in places if not place.startswith(CATALOGUE) and not (Path(place) / "dataset_info.json").exists()]
+    if missing and recipe:
+        raise UserError(f"--data_dir={data_dir}: {' and '.join(missing)} not there yet; {recipe}")
+    sources = [open_source(place) for place in places]
+    return Domains(sources[0], sources[-1])

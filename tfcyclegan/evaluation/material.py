@@ -1,0 +1,163 @@
+"""What one direction of a run is scored on: the test pictures, their translations, the controls', and the truths that are known."""
+
+import csv
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tfcyclegan import files
+from tfcyclegan.data import images
+from tfcyclegan.data.domains import Domains, Split
+from tfcyclegan.data.images import Scale
+from tfcyclegan.errors import UserError
+from tfcyclegan.measures.controls import make_controls
+from tfcyclegan.training.runs import Run
+from tfcyclegan.translation import RECORD, from_run, picture_name, pictures_of_split, record_of, scale_of, translate_split
+
+OWN = "CycleGAN"
+FLOOR = "real (floor)"
+REFERENCE_PICTURES = 1000
+
+Pictures = dict[str, np.ndarray]
+Pairs = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that the measures of one direction need. Pictures are uint8 [H, W, C] at the scale of the training.
+
+    Attributes:
+        direction: "ab" or "ba".
+        checkpoint: which one translated.
+        inputs: the pictures translated, by name.
+        sets: what is made of the inputs, by name of the set: OWN and the controls; all have the inputs' names.
+        held_out: real pictures of the target domain that no training saw; empty if there are none.
+        target_train: real training pictures of the target domain, at most REFERENCE_PICTURES.
+        truths: by an input's name the true picture of the target domain; empty where no pairs are known.
+        ids: by an input's name the class ids of what it shows, [H, W] as stored; empty where there are no labels.
+        target_is_label_maps: whether translations are to be label maps.
+        data: the data set's name.
+        left_out: what could not be had, and why.
+    """
+
+    direction: str
+    checkpoint: str
+    inputs: Pictures
+    sets: dict[str, Pictures]
+    held_out: Pictures
+    target_train: list[np.ndarray]
+    truths: Pictures
+    ids: Pictures
+    target_is_label_maps: bool
+    data: str
+    left_out: list[str]
+
+    @property
+    def title(self) -> str:
+        return f"{self.direction[0].upper()} to {self.direction[1].upper()}"
+
+
+def read_pairs(path: Path) -> dict[str, str]:
+    """A CSV file with the columns a and b: {name of a picture of a: name of the picture of b that shows the same}.
+
+    Raises:
+        UserError: no such file, or no such columns.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"--pairs={path}: cannot be read ({error})") from error
+    if not rows or not {"a", "b"} <= rows[0].keys():
+        raise UserError(f"--pairs={path}: needs a head line a,b and a line for each pair")
+    return {row["a"]: row["b"] for row in rows}
+
+
+def gather(run: Run, domains: Domains, purpose: str, checkpoint: str, direction: str, output: Path, pairs: Pairs | None) -> Material:
+    """Translates what `output` lacks of the split of `purpose`, and loads what it is scored against.
+
+    Raises:
+        UserError: no such checkpoint or split, or pairs that name pictures which are not there.
+    """
+    source, target = direction[0], direction[1]
+    split, target_split = domains.require(purpose, source), domains.find(purpose, target)
+    scale = scale_of(run)
+    channels = {"a": run.config.channels_a, "b": run.config.channels_b}
+    folder = output / direction
+    translator = from_run(run, checkpoint, direction)
+    if (folder / RECORD).exists() and files.read_json(folder / RECORD) != record_of(translator, scale):
+        shutil.rmtree(folder)  # our own translations by an older checkpoint
+    translate_split(translator, split.source, split.name, folder, scale=scale)
+    inputs = _load(split, channels[source], scale)
+    own = {name: _read_png(folder / f"{name}.png") for name in inputs}
+    held_out = _load(target_split, channels[target], scale) if target_split else {}
+    target_train = _some(domains.require("train", target), channels[target], scale)
+    partner, reason = _partners(inputs, held_out, pairs, direction, purpose)
+    truths = {name: held_out[other] for name, other in partner.items()}
+    ids = dict(_ids(split)) if split.source.labelled else {}
+    if not ids and truths and target_split and target_split.source.labelled:
+        theirs = dict(_ids(target_split))
+        ids = {name: theirs[other] for name, other in partner.items()}
+    controls = make_controls(target_train)
+    sets = {OWN: own} | {name: {key: control(picture) for key, picture in inputs.items()} for name, control in controls.items()}
+    return Material(
+        direction,
+        translator.identity["checkpoint"],
+        inputs,
+        sets,
+        held_out,
+        target_train,
+        truths,
+        ids,
+        (domains.b if target == "b" else domains.a).holds_label_maps,
+        domains.name,
+        [reason] if reason else [],
+    )
+
+
+def _partners(inputs: Pictures, held_out: Pictures, pairs: Pairs | None, direction: str, purpose: str) -> tuple[dict[str, str], str]:
+    """By an input's name that of its truth; and why there is none."""
+    if not held_out:
+        return {}, f"no true pictures: the target domain has no split for {purpose}"
+    if pairs is None:
+        if held_out.keys() == inputs.keys():
+            return {name: name for name in inputs}, ""
+        return {}, "no true pictures: the names of the two domains' test pictures differ; give --pairs where they show the same"
+    ordered = pairs if direction == "ab" else {b: a for a, b in pairs.items()}
+    unknown = [name for name in ordered if name not in inputs] + [name for name in ordered.values() if name not in held_out]
+    if unknown:
+        raise UserError(f"--pairs: {len(unknown)} names are not in the data: {', '.join(unknown[:5])}{', ...' if len(unknown) > 5 else ''}")
+    return dict(ordered), ""
+
+
+def _load(split: Split, channels: int, scale: Scale) -> Pictures:
+    nearest = split.source.holds_label_maps
+    return {
+        name: images.to_array(scale(images.decode(encoded, channels), nearest=nearest))
+        for name, encoded in pictures_of_split(split.source, split.name)
+    }
+
+
+def _some(split: Split, channels: int, scale: Scale) -> list[np.ndarray]:
+    """At most REFERENCE_PICTURES pictures, evenly spread."""
+    step = max(1, -(-split.count // REFERENCE_PICTURES))
+    nearest = split.source.holds_label_maps
+    return [
+        images.to_array(scale(images.decode(encoded, channels), nearest=nearest))
+        for index, (_, encoded) in enumerate(split.pictures())
+        if index % step == 0
+    ]
+
+
+def _ids(split: Split) -> Iterator[tuple[str, np.ndarray]]:
+    for filename, _, label in split.source.labelled_pictures(split.name):
+        yield picture_name(filename, split.name), images.to_array(images.decode(label, 1))[..., 0]
+
+
+def _read_png(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return images.to_array(image)

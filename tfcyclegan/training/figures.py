@@ -1,0 +1,97 @@
+"""The curves of a run over epochs, as SVG for its report, as PNG files and as one CSV table.
+
+Where a run started from another one's weights, that run's history is drawn before its own.
+"""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from tfcyclegan import files
+
+FIGURES = "figures"
+
+_GENERATOR_LOSSES = ("gan_ab", "gan_ba", "cycle_a", "cycle_b", "identity_a", "identity_b")
+CURVES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "generators": ("Generators: all losses together", ("generators",)),
+    "adversarial": ("Generators: adversarial loss", ("gan_ab", "gan_ba")),
+    "cycle": ("Cycle loss", ("cycle_a", "cycle_b")),
+    "identity": ("Identity loss", ("identity_a", "identity_b")),
+    "discriminators": ("Discriminators: loss", ("disc_a", "disc_b")),
+    "accuracy": ("Discriminators: accuracy", ("accuracy_disc_a", "accuracy_disc_b")),
+    "appearance": ("Appearance distance to the other domain", ("appearance_ab", "appearance_ba")),
+    "learning_rate": ("Learning rate", ("learning_rate",)),
+}
+_COLOURS = ("#2f6fde", "#d9622b")
+
+Line = dict[str, Any]
+
+
+def joined(earlier: Sequence[Line], own: Sequence[Line]) -> tuple[list[Line], float | None]:
+    """One history out of that of the run whose weights were taken and of the run's own; and the epoch where they meet."""
+    steps, epochs = (earlier[-1]["step"], earlier[-1]["epoch"]) if earlier else (0, 0.0)
+    later = [{**line, "step": line["step"] + steps, "epoch": line["epoch"] + epochs} for line in own]
+    lines = [
+        {**line, "generators": sum(line[name] for name in _GENERATOR_LOSSES if line.get(name) is not None)} for line in (*earlier, *later)
+    ]
+    return lines, epochs if earlier else None
+
+
+def svg_curves(lines: Sequence[Line], start: float | None) -> list[tuple[str, str]]:
+    """(title, SVG) of every figure that `lines` have values for."""
+    return [(title, _svg(figure)) for title, names in CURVES.values() if (figure := _draw(lines, names, start))]
+
+
+def write_figures(directory: Path, lines: Sequence[Line], start: float | None) -> None:
+    """Writes NAME.png of every figure and `history.csv`, a row a line of the history, into `directory`."""
+    for name, (title, names) in CURVES.items():
+        figure = _draw(lines, names, start, title)
+        if figure is not None:
+            stream = io.BytesIO()
+            figure.savefig(stream, format="png", dpi=150)
+            files.write_bytes(directory / f"{name}.png", stream.getvalue())
+    columns = list(dict.fromkeys(column for line in lines for column in line))
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    files.write_text(directory / "history.csv", table.getvalue())
+
+
+def _draw(lines: Sequence[Line], names: Sequence[str], start: float | None, title: str = "") -> Figure | None:
+    """Some values over epochs; None if the history has none of them."""
+    series = {name: [(line["epoch"], line[name]) for line in lines if line.get(name) is not None] for name in names}
+    series = {name: points for name, points in series.items() if len(points) > 1 and any(value for _, value in points)}
+    if not series:
+        return None
+    figure = Figure(figsize=(5.2, 2.6), layout="constrained")
+    axes = figure.add_subplot(title=title)
+    for (name, points), colour in zip(series.items(), _COLOURS, strict=False):
+        epochs, values = np.array(points).T
+        axes.plot(epochs, values, color=colour, alpha=0.25, linewidth=0.8)
+        axes.plot(epochs, _smoothed(values), color=colour, linewidth=1.5, label=name)
+    if start is not None:
+        axes.axvline(start, color="#888888", linestyle="--", linewidth=0.8, label="this run starts")
+    axes.set_xlabel("epoch")
+    axes.legend(frameon=False, fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8)
+    return figure
+
+
+def _svg(figure: Figure) -> str:
+    stream = io.StringIO()
+    figure.savefig(stream, format="svg", transparent=True)
+    return "<svg" + stream.getvalue().partition("<svg")[2]
+
+
+def _smoothed(values: np.ndarray) -> np.ndarray:
+    """A running mean over about a twentieth of the curve, shorter at its ends."""
+    width = max(1, len(values) // 20)
+    sums = np.convolve(values, np.ones(width), mode="same")
+    return sums / np.convolve(np.ones(len(values)), np.ones(width), mode="same")

@@ -1,0 +1,111 @@
+"""Looks at the generators while they learn: sample strips of fixed pictures, and the measure that chooses the best checkpoint."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tfcyclegan import files
+from tfcyclegan.config import TrainConfig
+from tfcyclegan.cyclegan import CycleGAN
+from tfcyclegan.data.domains import Domains, Split
+from tfcyclegan.data.images import MODES_WITH_CROP, to_float, to_uint8
+from tfcyclegan.data.pixels import open_pixels
+from tfcyclegan.measures.appearance import Appearance
+from tfcyclegan.training import samples
+
+PURPOSES = ("test", "train")
+"""What pictures the strips show; "test" only where the data have such a split."""
+
+
+def cache_dir(config: TrainConfig, split: Split) -> Path:
+    """Where the resized pixels of `split` lie."""
+    return Path(config.cache_dir) if config.cache_dir else split.source.directory / ".cache"
+
+
+def strip_name(purpose: str, step: int, direction: str) -> str:
+    """The file of a strip in the run's folder of samples."""
+    return f"{purpose}-{step:07d}-{direction}.png"
+
+
+class Observer:
+    """Draws and measures what the generators make of pictures that stay the same for the whole run.
+
+    Args:
+        model: the networks in training.
+        config: all options.
+        domains: where the pictures come from.
+        directory: for the strips.
+        writer: of TensorBoard.
+    """
+
+    def __init__(self, model: CycleGAN, config: TrainConfig, domains: Domains, directory: Path, writer: tf.summary.SummaryWriter):
+        self.model, self.config, self.domains, self.directory, self.writer = model, config, domains, directory, writer
+        self._pictures = {
+            (purpose, domain): list(map(to_float, self._fixed_pictures(split, domain, config.sample_images)))
+            for purpose in PURPOSES
+            for domain in "ab"
+            if (split := domains.find(purpose, domain))
+        }
+        self._looks: dict[str, Appearance] = {}
+        self._translators: dict[str, samples.Translate] = {}
+
+    def draw_samples(self, step: int) -> None:
+        """Writes the strips of both directions."""
+        identity = self.config.channels_a == self.config.channels_b
+        for direction in ("ab", "ba"):
+            forward, backward = self._translator(direction), self._translator(direction[::-1])
+            for purpose in PURPOSES:
+                pictures = self._pictures.get((purpose, direction[0]))
+                if pictures is None:
+                    continue
+                strip = samples.strip(pictures, forward, backward, identity=identity)
+                path = self.directory / strip_name(purpose, step, direction)
+                files.write_bytes(path, samples.png_bytes(strip, enlarge_below=600))
+                with self.writer.as_default(step=step):
+                    tf.summary.image(f"samples_{purpose}/{direction}", strip[np.newaxis])
+        self.writer.flush()
+
+    def measure(self) -> dict[str, float]:
+        """How far the fakes look from real pictures, 1 being as far as untranslated ones; never on test data."""
+        if not self._looks:
+            for domain in "ab":
+                split = self.domains.find(self.config.eval_split, domain) or self.domains.require("train", domain)
+                self._looks[domain] = Appearance(self._fixed_pictures(split, domain, self.config.eval_images))
+        distances = {}
+        for direction in ("ab", "ba"):
+            source, target, translate = self._looks[direction[0]], self._looks[direction[1]], self._translator(direction)
+            fakes = [to_uint8(translate(to_float(picture)[np.newaxis])[0]) for picture in source.pictures]
+            colour = target.colour_distance(fakes) / target.colour_distance(source.pictures)
+            texture = target.texture_distance(fakes) / target.texture_distance(source.pictures)
+            distances[f"appearance_{direction}"] = (colour + texture) / 2
+        return distances
+
+    def _translator(self, direction: str) -> samples.Translate:
+        """The generator of a direction for pictures, in its running mean where there is one."""
+        if direction not in self._translators:
+            network = getattr(self.model.averages if self.config.ema_decay else self.model, f"gen_{direction}")
+            function = tf.function(
+                lambda images: tf.cast(network(images, training=False), tf.float32), autograph=False, reduce_retracing=True
+            )
+            self._translators[direction] = lambda images: function(tf.constant(images)).numpy()
+        return self._translators[direction]
+
+    def _fixed_pictures(self, split: Split, domain: str, count: int) -> list[np.ndarray]:
+        """At most `count` uint8 pictures evenly spread over `split`, resized as the networks meet them outside of training.
+
+        That is to the crop size, or by the mode, uncropped.
+        """
+        config = self.config
+        keeps_shape = config.preprocess == "scale_width_and_crop" and config.size_multiple == 4
+        crops = config.preprocess in MODES_WITH_CROP and not keeps_shape
+        pixels = open_pixels(
+            split.source,
+            split.name,
+            cache_dir(config, split),
+            mode="resize_and_crop" if crops else config.preprocess.removesuffix("_and_crop"),
+            load_size=config.crop_size if crops else config.load_size,
+            crop_size=config.crop_size,
+            channels=config.channels_a if domain == "a" else config.channels_b,
+        )
+        return [pixels[index] for index in np.linspace(0, len(pixels) - 1, min(count, len(pixels))).round().astype(int)]
