@@ -14,6 +14,7 @@ import PIL
 
 import tfcyclegan
 from tfcyclegan import files
+from tfcyclegan.data import labels as label_classes
 from tfcyclegan.data import records
 from tfcyclegan.errors import RunError
 
@@ -21,7 +22,13 @@ TFDS_FILES = ("features.json", "dataset_info.json")
 
 
 def make(
-    *, name: str, command: str, request: Mapping[str, Any], max_bad: int, notes: Mapping[str, Sequence[Mapping[str, Any]]]
+    *,
+    name: str,
+    command: str,
+    request: Mapping[str, Any],
+    max_bad: int,
+    notes: Mapping[str, Sequence[Mapping[str, Any]]],
+    labels: bool,
 ) -> dict[str, Any]:
     """The manifest's content.
 
@@ -31,6 +38,7 @@ def make(
         request: all that decided its content.
         max_bad: how many bad pictures were allowed.
         notes: by split, what was noted of each shard: file, records, bytes, sha256, bad, notes.
+        labels: whether its pictures have labels; then the table of classes is part of it.
     """
     import tensorflow as tf
     import tensorflow_datasets as tfds
@@ -56,6 +64,7 @@ def make(
         "max_bad": max_bad,
         "splits": splits,
         "conversions": dict(sorted(conversions.items())),
+        **({"classes": label_classes.table()} if labels else {}),
         "versions": {
             "tfcyclegan": tfcyclegan.__version__,
             "python": platform.python_version(),
@@ -75,7 +84,7 @@ def summary(made: Mapping[str, Any]) -> list[str]:
     """What to tell at the end of a run, a line each."""
     shards = [shard for split in made["splits"].values() for shard in split["shards"]]
     lines = [f"{counts(made)} in {len(shards)} shards, {sum(shard['bytes'] for shard in shards) / 1e6:.1f} MB"]
-    lines += [f"{count} {'picture was' if count == 1 else 'pictures were'} {what}" for what, count in made["conversions"].items()]
+    lines += [f"{what}: {count} {'picture' if count == 1 else 'pictures'}" for what, count in made["conversions"].items()]
     quarantined = sum(split["quarantined"] for split in made["splits"].values())
     if quarantined:
         lines.append(f"{quarantined} bad {'picture' if quarantined == 1 else 'pictures'} left out, listed in quarantine.jsonl")
@@ -108,7 +117,8 @@ def write_tfds_metadata(output_dir: Path, staging: Path, made: Mapping[str, Any]
         # it prints what it detects, and has a progress bar that cannot be turned off
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             infos = tfds.folder_dataset.compute_split_info(filename_template=template)
-            tfds.folder_dataset.write_metadata(data_dir=staging, features=records.features(), split_infos=infos, check_data=True)
+            features = records.features(labels="classes" in made)
+            tfds.folder_dataset.write_metadata(data_dir=staging, features=features, split_infos=infos, check_data=True)
     except tf.errors.OpError as error:
         raise RunError(f"{output_dir}: a shard is damaged ({error.message}); remove the directory and prepare again") from error
     found = {info.name: list(info.shard_lengths) for info in infos}

@@ -5,7 +5,8 @@ What the directory holds when all is done:
     NAME-SPLIT.tfrecord-00000-of-00004   records by the schema of tfcyclegan.data.records, in the order of the sources
     features.json, dataset_info.json     TFDS metadata
     quarantine.jsonl                     only if pictures were bad: {"file": ..., "reason": ...} a line
-    manifest.json                        written last: counts, sizes, sha256, settings, command, versions, fingerprint
+    manifest.json                        written last: counts, sizes, sha256, settings, command, versions, fingerprint;
+                                         of pictures with labels also the table of classes
 
 Until then `.work/` holds what a rerun needs: the request, and a note for every finished shard. Shards appear by rename, so the
 same command goes on after any end, kill -9 included. Threads share the decoding, since Pillow's decoders run without Python's lock
@@ -59,6 +60,15 @@ class Source:
     size: int
     read: Callable[[], bytes]
 
+    def take(self, max_pixels: int) -> tuple[records.Picture, frozenset[str]]:
+        """The picture to store, and notes on what was done to it. Sources that store more than a file's picture override it.
+
+        Raises:
+            OSError: a file cannot be read; it may be mended, so that a rerun looks again.
+            intake.BadPicture: with the reason.
+        """
+        return intake.take(self.read(), self.filename, max_pixels=max_pixels)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
@@ -73,6 +83,7 @@ class Request:
         max_bad: more bad pictures than this fail the run.
         max_pixels: a larger picture is a bad one.
         shards: files a split, or 0 for as many as make about SHARD_BYTES each.
+        labels: whether every picture brings a label.
         attachments: text files to stand beside the manifest, by name.
     """
 
@@ -84,6 +95,7 @@ class Request:
     max_bad: int
     max_pixels: int
     shards: int
+    labels: bool = False
     attachments: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def identity(self) -> dict[str, Any]:
@@ -202,7 +214,14 @@ def _prepare(request: Request, output_dir: Path) -> None:
         raise
     progress.close()
     notes = {split: [done[shard.file] for shard in shards if shard.split == split] for split in request.splits}
-    made = manifest.make(name=request.name, command=request.command, request=request.identity(), max_bad=request.max_bad, notes=notes)
+    made = manifest.make(
+        name=request.name,
+        command=request.command,
+        request=request.identity(),
+        max_bad=request.max_bad,
+        notes=notes,
+        labels=request.labels,
+    )
     manifest.write_tfds_metadata(output_dir, work / "metadata", made)
     for name, text in request.attachments.items():
         files.write_text(output_dir / name, text)
@@ -270,7 +289,7 @@ def _judge(shards: Sequence[_Shard], max_pixels: int) -> Generator[_Verdict, Non
 
 def _take(source: Source, max_pixels: int) -> _Verdict:
     try:
-        picture, notes = intake.take(source.read(), source.filename, max_pixels=max_pixels)
+        picture, notes = source.take(max_pixels)
     except OSError as error:
         return _Verdict(None, frozenset(), f"{_UNREADABLE}: {error.strerror or error}")
     except intake.BadPicture as error:

@@ -202,7 +202,7 @@ def test_conversions_are_said_once(root, capsys):
     for index in range(3):
         save(root / f"trainA/deep{index}.png", np.full((4, 4), 65535, np.uint16))
     folders.run(config(root))
-    assert capsys.readouterr().out.count("3 pictures were 16 bit, scaled to 8") == 1
+    assert capsys.readouterr().out.count("16 bit, scaled to 8: 3 pictures") == 1
     np.testing.assert_array_equal(read(root.parent / "out")["trainA"]["trainA/deep0.png"], np.full((4, 4, 3), 255))
 
 

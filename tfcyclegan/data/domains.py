@@ -54,11 +54,14 @@ class Domains:
         return self.a.fingerprint if self.a is self.b else files.sha256_of_json([self.a.fingerprint, self.b.fingerprint])
 
     def find(self, purpose: str, domain: str) -> Split | None:
-        """The split of `purpose` ("train", "val" or "test") of `domain` ("a" or "b"), or None."""
+        """The split of `purpose` ("train", "val" or "test") of `domain` ("a" or "b"), or None.
+
+        Where there is no test split "val" serves as one: of Cityscapes, whose test labels are withheld, val is what is scored.
+        """
         source = self.a if domain == "a" else self.b
-        names = [f"{purpose}{domain.upper()}"]
-        if self.a is not self.b:
-            names.append(purpose)
+        names = []
+        for kind in (purpose, "val") if purpose == "test" else (purpose,):
+            names += [f"{kind}{domain.upper()}"] + ([kind] if self.a is not self.b else [])
         return next((Split(source, name) for name in names if source.counts.get(name)), None)
 
     def require(self, purpose: str, domain: str) -> Split:

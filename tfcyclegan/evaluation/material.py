@@ -98,6 +98,12 @@ def gather(run: Run, domains: Domains, purpose: str, checkpoint: str, direction:
     target_train = _some(domains.require("train", target), channels[target], scale)
     partner, reason = _partners(inputs, held_out, pairs, direction, purpose)
     truths = {name: held_out[other] for name, other in partner.items()}
+    chosen_on_val = run.config.eval_every_steps > 0 and run.config.eval_split == "val"
+    notes = [reason] if reason else []
+    if chosen_on_val and purpose == "test":
+        notes += [
+            f"{used} is scored, on which the best checkpoint was chosen" for used in (split, target_split) if used and "val" in used.name
+        ]
     ids = dict(_ids(split)) if split.source.labelled else {}
     if not ids and truths and target_split and target_split.source.labelled:
         theirs = dict(_ids(target_split))
@@ -115,7 +121,7 @@ def gather(run: Run, domains: Domains, purpose: str, checkpoint: str, direction:
         ids,
         (domains.b if target == "b" else domains.a).holds_label_maps,
         domains.name,
-        [reason] if reason else [],
+        notes,
     )
 
 

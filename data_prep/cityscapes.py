@@ -1,0 +1,174 @@
+"""Cityscapes -> TFRecords of photos, of photos and their class ids, or of label maps as a domain of their own.
+
+Source: Cordts et al., "The Cityscapes Dataset for Semantic Urban Scene Understanding", CVPR 2016; leftImg8bit_trainvaltest.zip and
+gtFine_trainvaltest.zip of https://www.cityscapes-dataset.com. Nothing is downloaded here.
+Licence: after registration, for non-commercial use; the data must not be redistributed, and what is made of them here neither.
+
+Reads:
+
+    ROOT/
+        leftImg8bit/{train,val,test}/CITY/CITY_000000_000019_leftImg8bit.png     2975, 500 and 1525 photos of 2048x1024
+        gtFine/{train,val}/CITY/CITY_000000_000019_gtFine_labelIds.png           or, where that is missing, _color.png,
+                                                                                 or _labelTrainIds.png
+
+The labels of the official test split are withheld: its files are dummies and are never taken for labels.
+
+--content says what a record is:
+
+    photos              a photo (leftImg8bit alone is read); train, val and test
+    photos_and_labels   a photo and its class ids; train and val
+    label_maps          the label map in its colours, and its class ids (gtFine alone is read); train and val
+
+Splits: the official ones that are there; with --sample "train" and, with --test_sample, "test", drawn from the official splits of
+--pool. Adaptation to Cityscapes should draw from train alone, since it is scored on val; seed report 2's 3000 frames are more than
+train has and need --pool=train,val,test.
+
+Makes:
+
+    OUT/
+        cityscapes-SPLIT.tfrecord-00000-of-00004  features.json  dataset_info.json  manifest.json
+        quarantine.jsonl    only if bad frames were left out
+
+A photo and its label map are stored under the same name SPLIT/CITY/CITY_000000_000019.png, where SPLIT is the one they are stored
+in. The same command goes on after an end of any kind.
+"""
+
+import dataclasses
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_prep import street_frames as frames
+from data_prep.street_frames import File, Frame
+from tfcyclegan.cli import run_command
+from tfcyclegan.config import option
+from tfcyclegan.errors import UserError
+
+SUMMARY = "prepare Cityscapes (photos, class ids, label maps) for training and domain adaptation"
+EXAMPLES = """
+    python -m data_prep.cityscapes --input_dir=~/cityscapes --output_dir=data/photos --content=photos --size=128
+    python -m data_prep.cityscapes --input_dir=~/cityscapes --output_dir=data/label_maps --content=label_maps --size=128
+    python -m data_prep.cityscapes --input_dir=~/cityscapes --output_dir=data/labelled --content=photos_and_labels --size=256x512
+    python -m data_prep.cityscapes --input_dir=~/cityscapes --output_dir=data/report --size=180x360 --sample=3000 --pool=train,val,test
+"""
+
+PHOTOS, GROUND_TRUTH = "leftImg8bit", "gtFine"
+PUBLISHED = {"train": 2975, "val": 500, "test": 1525}
+WITH_LABELS = ("train", "val")
+KINDS = ("labelIds", "color", "labelTrainIds")  # the first one that is there is read
+
+_PHOTO = re.compile(r"(.+)_leftImg8bit\.(png|jpg|jpeg)", re.IGNORECASE)
+_LABEL = re.compile(rf"(.+)_gtFine_({'|'.join(KINDS)})\.png")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(frames.FrameOptions):
+    input_dir: str = option("", "directory that holds leftImg8bit/ and gtFine/", required=True)
+    name: str = option("cityscapes", "the data set's name: lower-case letters, digits and _")
+    content: str = option("photos", "what a record is", choices=("photos", "photos_and_labels", "label_maps"))
+    pool: str = option("train", "official splits that --sample draws from, with commas between them")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        unknown = [split for split in self.pool.split(",") if split not in PUBLISHED]
+        if unknown:
+            raise UserError(f"--pool={self.pool}: {unknown[0]!r} is no split; valid are {', '.join(PUBLISHED)}, with commas between them")
+        if len(set(self.pool.split(","))) < len(self.pool.split(",")):
+            raise UserError(f"--pool={self.pool}: names a split twice")
+        if self.pool != "train" and not self.sample:
+            raise UserError(f"--pool={self.pool}: is what --sample draws from; give --sample too")
+        if self.sample and self.content != "photos" and "test" in self.pool.split(","):
+            raise UserError(f"--pool={self.pool}: the labels of test are withheld; take it out, or choose --content=photos")
+
+
+def find_photos(root: Path, split: str) -> dict[str, File]:
+    """The photos of an official split by CITY/FRAME, in the order of their names."""
+    found, others = {}, []
+    for file in frames.find_files(root, PHOTOS, split):
+        match = _PHOTO.fullmatch(file.name)
+        if match:
+            found[_key(file, match[1])] = file
+        else:
+            others.append(file.path)
+    frames.say_passed_over(root, others, "not named ..._leftImg8bit.png")
+    return dict(sorted(found.items()))
+
+
+def find_labels(root: Path, split: str) -> dict[str, tuple[File, str]]:
+    """The label map of each frame of an official split, with its kind, by CITY/FRAME, in the order of their names."""
+    found: dict[str, tuple[File, str]] = {}
+    for file in frames.find_files(root, GROUND_TRUTH, split):
+        match = _LABEL.fullmatch(file.name)
+        if not match:
+            continue  # polygons and instance ids stand beside them
+        key, kind = _key(file, match[1]), match[2]
+        if key not in found or KINDS.index(kind) < KINDS.index(found[key][1]):
+            found[key] = file, kind
+    return dict(sorted(found.items()))
+
+
+def _key(file: File, frame: str) -> str:
+    return "/".join([*file.path.split("/")[2:-1], frame])
+
+
+def find_frames(root: Path, split: str, content: str) -> list[Frame]:
+    """The frames of an official split, named CITY/FRAME.png."""
+    photos = find_photos(root, split) if content != "label_maps" else {}
+    if content == "photos":
+        return [Frame(f"{key}.png", photo) for key, photo in photos.items()]
+    label_maps = find_labels(root, split)
+    if content == "label_maps":
+        return [Frame(f"{key}.png", None, file, train_ids=kind == "labelTrainIds") for key, (file, kind) in label_maps.items()]
+    alone = [file.path for key, (file, _) in label_maps.items() if key not in photos]
+    frames.say_passed_over(root, alone, "labels without a photo")
+    found = []
+    for key, photo in photos.items():
+        label, kind = label_maps.get(key, (None, ""))
+        missing = "" if label else f"{GROUND_TRUTH}/{split}/{key}_gtFine_labelIds.png"
+        found.append(Frame(f"{key}.png", photo, label, missing, train_ids=kind == "labelTrainIds"))
+    return found
+
+
+def run(config: Config) -> None:
+    root = Path(config.input_dir).expanduser()
+    needed = {"photos": [PHOTOS], "photos_and_labels": [PHOTOS, GROUND_TRUTH], "label_maps": [GROUND_TRUTH]}[config.content]
+    above = "that is one level too deep, name the directory above"
+    hints = {
+        "images": "that looks like GTA5, use data_prep.gta5",
+        "cityscapes": "name cityscapes/ in it",
+        "train": above,
+        "val": above,
+        PHOTOS: "--content=photos takes the photos alone",
+        GROUND_TRUTH: "--content=label_maps takes the label maps alone",
+    }
+    frames.require_folders(root, needed, hints)
+    usable = tuple(PUBLISHED) if config.content == "photos" else WITH_LABELS
+    pool = config.pool.split(",")
+    official = {
+        split: found
+        for split in usable
+        if (not config.sample or split in pool)
+        and (root / needed[0] / split).is_dir()
+        and (found := find_frames(root, split, config.content))
+    }
+    if not official:
+        ending = "_leftImg8bit.png" if needed[0] == PHOTOS else "_gtFine_labelIds.png"
+        wanted = pool if config.sample else usable
+        raise UserError(f"{root / needed[0]}: no frame such as {wanted[0]}/CITY/CITY_000000_000019{ending} in {', '.join(wanted)}")
+    absent = [split for split in pool if split not in official]
+    if config.sample and absent:
+        raise UserError(f"--pool={config.pool}: no frame in {root / needed[0] / absent[0]}; take {absent[0]} out")
+    frames.say_counts(root, "Cityscapes", {split: len(found) for split, found in official.items()}, PUBLISHED)
+    splits = official
+    if config.sample:
+        more = ",".join(usable)
+        wider = f"; --pool={more} draws from more (for adaptation, which is scored on val, draw from train alone)"
+        frame_pool = [frame for found in official.values() for frame in found]
+        splits = frames.draw(frame_pool, config, short=f" in {config.pool}{wider if set(pool) < set(usable) else '; lower it'}")
+    splits = {split: [dataclasses.replace(frame, name=f"{split}/{frame.name}") for frame in found] for split, found in splits.items()}
+    frames.run("data_prep.cityscapes", config, splits, labelled=config.content != "photos", without="--content=photos")
+
+
+if __name__ == "__main__":
+    sys.exit(run_command("data_prep.cityscapes", SUMMARY, EXAMPLES, Config, run))

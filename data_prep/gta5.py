@@ -1,0 +1,136 @@
+"""GTA5 ("Playing for Data") -> TFRecords of frames and, beside them, their class ids.
+
+Source: Richter, Vineet, Roth, Koltun, "Playing for Data: Ground Truth from Computer Games", ECCV 2016;
+https://download.visinf.tu-darmstadt.de/data/from_games/. Nothing is downloaded here.
+Licence: for research and teaching; Grand Theft Auto V is Rockstar Games'. Read the terms on that page.
+
+Reads:
+
+    ROOT/
+        images/00001.png  ...   24,966 frames, most of 1914x1052
+        labels/00001.png  ...   palette PNGs whose indices are Cityscapes ids; not read with --labels=false
+        split.mat               optional: trainIds, valIds, testIds; 12,403, 6,382 and 6,181 frames
+
+Labels of other kinds are understood where they are certain (data_prep.street_labels). A label of another size than its image, of
+which GTA5 has some, is resized to it and counted. Images without labels (some copies lack 25) count as bad frames.
+
+Splits: those of split.mat, or all in "train" without it; with --sample "train" and, with --test_sample, "test", drawn from all.
+
+Makes:
+
+    OUT/
+        gta5-SPLIT.tfrecord-00000-of-00004  features.json  dataset_info.json  manifest.json (with the table of classes)
+        quarantine.jsonl    only if bad frames were left out
+
+A picture is stored under its base name, such as 00001.png. The same command goes on after an end of any kind.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_prep import street_frames as frames
+from data_prep.street_frames import Frame
+from tfcyclegan.cli import run_command
+from tfcyclegan.config import option
+from tfcyclegan.data import folders
+from tfcyclegan.errors import UserError
+from tfcyclegan.progress import say
+
+SUMMARY = "prepare GTA5 (images and class ids) for training and domain adaptation"
+EXAMPLES = """
+    python -m data_prep.gta5 --input_dir=~/GTA5 --output_dir=data/gta5 --size=256x512
+    python -m data_prep.gta5 --input_dir=~/GTA5 --output_dir=data/gta5_report --size=180x360 --sample=3000 --test_sample=1000
+"""
+
+SPLITS = {"train": "trainIds", "val": "valIds", "test": "testIds"}
+PUBLISHED = {"frames": 24_966, "train": 12_403, "val": 6_382, "test": 6_181}
+SPLIT_FILE = "split.mat"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(frames.FrameOptions):
+    input_dir: str = option("", "directory that holds images/, labels/ and perhaps split.mat", required=True)
+    name: str = option("gta5", "the data set's name: lower-case letters, digits and _")
+    labels: bool = option(True, "store the class ids beside each image; without, labels/ is not needed")
+
+
+def find_frames(root: Path, labelled: bool) -> list[Frame]:
+    """All frames in the order of their names."""
+    images: dict[str, frames.File] = {}
+    others = []
+    for file in frames.find_files(root, "images"):
+        stem = Path(file.name).stem
+        if not folders.is_picture(file.name):
+            others.append(file.path)
+        elif stem in images:
+            raise UserError(f"{root / file.path}: has the same base name as {images[stem].path}; keep one of them")
+        else:
+            images[stem] = file
+    frames.say_passed_over(root, others, "not pictures by their ending")
+    if not images:
+        raise UserError(f"{root / 'images'}: holds no picture; put GTA5's images there, such as 00001.png")
+    if not labelled:
+        return [Frame(file.name, file) for _, file in sorted(images.items())]
+    label_files = {Path(file.name).stem: file for file in frames.find_files(root, "labels") if file.name.lower().endswith(".png")}
+    frames.say_passed_over(root, [file.path for stem, file in label_files.items() if stem not in images], "labels without an image")
+    found = []
+    for stem, file in sorted(images.items()):
+        label = label_files.get(stem)
+        found.append(Frame(file.name, file, label, "" if label else f"labels/{stem}.png"))
+    return found
+
+
+def read_split_file(path: Path) -> dict[str, list[int]]:
+    """The frames' numbers of each split that has any.
+
+    Raises:
+        UserError: not the file it should be.
+    """
+    import scipy.io
+
+    try:
+        content = scipy.io.loadmat(path)
+        numbers = {split: [int(number) for number in content[key].ravel()] for split, key in SPLITS.items()}
+    except Exception as error:  # scipy raises nearly every type on damaged input
+        words = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{path}: not readable as GTA5's {SPLIT_FILE} with {', '.join(SPLITS.values())} ({words}); remove it") from error
+    return {split: some for split, some in numbers.items() if some}
+
+
+def by_split_file(root: Path, found: list[Frame], numbers: Mapping[str, list[int]]) -> dict[str, list[Frame]]:
+    """The frames of each split of split.mat, as far as they are there."""
+    by_number = {int(stem): frame for frame in found if (stem := Path(frame.name).stem).isdecimal()}
+    splits = {split: [by_number[number] for number in sorted(set(some)) if number in by_number] for split, some in numbers.items()}
+    absent = sum(number not in by_number for some in numbers.values() for number in some)
+    if absent:
+        say(f"{root}: {absent} frames of {SPLIT_FILE} are not in images/")
+    named = {frame.name for some in splits.values() for frame in some}
+    frames.say_passed_over(root, [f"images/{frame.name}" for frame in found if frame.name not in named], f"not in {SPLIT_FILE}")
+    splits = {split: some for split, some in splits.items() if some}
+    if not splits:
+        raise UserError(f"{root / SPLIT_FILE}: names none of the frames in images/; remove it to take all of them")
+    return splits
+
+
+def run(config: Config) -> None:
+    root = Path(config.input_dir).expanduser()
+    cityscapes = "that is Cityscapes, use data_prep.cityscapes"
+    hints = {"leftImg8bit": cityscapes, "gtFine": cityscapes, "images": "--labels=false takes the images alone", "gta5": "name gta5/ in it"}
+    frames.require_folders(root, ["images", "labels"] if config.labels else ["images"], hints)
+    found = find_frames(root, config.labels)
+    counts = {"frames": len(found)}
+    if config.sample:
+        splits = frames.draw(found, config, short=f" in {root / 'images'}; lower it")
+    elif (root / SPLIT_FILE).exists():
+        splits = by_split_file(root, found, read_split_file(root / SPLIT_FILE))
+        counts |= {split: len(some) for split, some in splits.items()}
+    else:
+        splits = {"train": found}
+    frames.say_counts(root, "GTA5", counts, PUBLISHED)
+    frames.run("data_prep.gta5", config, splits, labelled=config.labels, without="--labels=false")
+
+
+if __name__ == "__main__":
+    sys.exit(run_command("data_prep.gta5", SUMMARY, EXAMPLES, Config, run))

@@ -1,0 +1,244 @@
+"""Frames of street scenes with label maps: what data_prep.gta5 and data_prep.cityscapes share.
+
+A frame is a photo, or a label map that stands for one, and beside it perhaps the class ids of its pixels. Photos are resized by
+antialiased bicubic, ids to the same size by the nearest pixel.
+"""
+
+import dataclasses
+import functools
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from data_prep import manifest, prepare, street_labels
+from tfcyclegan import files, flags
+from tfcyclegan.config import Options, Size, option
+from tfcyclegan.data import folders, intake, labels, records
+from tfcyclegan.errors import UserError
+from tfcyclegan.progress import say
+
+LABEL_RESIZED = "label resized to its image's size"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameOptions(Options):
+    """The flags that both scripts have."""
+
+    input_dir: str = option("", "the data set's directory", required=True)
+    output_dir: str = option("", "directory to write; a rerun goes on there", required=True)
+    name: str = option("", "the data set's name: lower-case letters, digits and _")
+    size: Size | None = option(None, "size to store, height x width; default: each frame's own")
+    sample: int = option(0, "so many frames are drawn for the split train; 0 takes all frames, in their own splits", minimum=0)
+    test_sample: int = option(0, "so many of the frames that --sample has left are drawn for the split test", minimum=0)
+    seed: int = option(0, "draws the samples", minimum=0)
+    max_bad: int = option(0, "so many bad frames are left out and listed; one more fails the run, none is ever left out unseen", minimum=0)
+    max_pixels: int = option(100_000_000, "a picture of more pixels is a bad one, refused before it is decoded", minimum=1)
+    shards: int = option(0, "files a split; 0 makes about 100 MB each", minimum=0, maximum=99_999)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.test_sample and not self.sample:
+            raise UserError(f"--test_sample={self.test_sample}: draws from what --sample leaves; give --sample too")
+
+
+@dataclass(frozen=True)
+class File:
+    """A file by its path below the input directory."""
+
+    path: str
+    size: int
+    changed: int
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What is stored as one record.
+
+    Attributes:
+        name: under which the picture is stored.
+        image: the photo; None makes the label map in the table's colours the picture.
+        label: the label map, if it is to be stored and is there.
+        missing_label: the path of one that should be there and is not.
+        train_ids: whether the label map holds train ids.
+    """
+
+    name: str
+    image: File | None
+    label: File | None = None
+    missing_label: str = ""
+    train_ids: bool = False
+
+
+def find_files(root: Path, *parts: str) -> list[File]:
+    """All files below `root/parts`, in the order of their paths."""
+    found = []
+    for entry in folders.walk(root.joinpath(*parts)):
+        try:
+            status = entry.stat()
+            size, changed = status.st_size, status.st_mtime_ns
+        except OSError:  # a link to nothing: reading it will say so
+            size, changed = 0, 0
+        found.append(File(Path(entry.path).relative_to(root).as_posix(), size, changed))
+    return sorted(found, key=lambda file: file.path)
+
+
+def require_folders(root: Path, needed: Sequence[str], hints: Mapping[str, str]) -> None:
+    """UserError that says what was looked for and what was found, unless the directory `root` holds all of `needed`.
+
+    Args:
+        root: the input directory.
+        needed: names of folders.
+        hints: what to say when an entry of this name is there.
+    """
+    if not root.is_dir():
+        raise UserError(f"--input_dir={root}: no such directory")
+    if all((root / name).is_dir() for name in needed):
+        return
+    there = sorted(entry.name for entry in root.iterdir() if not entry.name.startswith("."))
+    found = listed([manifest.printable(name) for name in there]) or "nothing"
+    hint = next((f": {hint}" for name, hint in hints.items() if name in there), "")
+    raise UserError(f"--input_dir={root}: expects {' and '.join(f'{name}/' for name in needed)}; found: {found}{hint}")
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first few of `names`, and how many more there are."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def say_passed_over(root: Path, paths: Sequence[str], why: str) -> None:
+    if paths:
+        say(f"{root}: passed over, {why}: {manifest.printable(listed(paths))}")
+
+
+def say_counts(root: Path, name: str, found: Mapping[str, int], published: Mapping[str, int]) -> None:
+    """Says so when there are not as many frames as the data set was published with."""
+    if any(count != published[part] for part, count in found.items()):
+        here = ", ".join(f"{part} {count:,}" for part, count in found.items())
+        whole = ", ".join(f"{part} {published[part]:,}" for part in found)
+        say(f"{root}: {here}; the published {name} has {whole}")
+
+
+def draw(frames: Sequence[Frame], config: FrameOptions, *, short: str) -> dict[str, list[Frame]]:
+    """Draws `config.sample` frames for "train" and `config.test_sample` others for "test", each in the order of `frames`.
+
+    The training sample does not depend on the size of the test sample.
+
+    Args:
+        frames: what is drawn from.
+        config: the sizes and the seed.
+        short: what to say behind the number of frames when they are too few.
+    """
+    wanted = config.sample + config.test_sample
+    if wanted > len(frames):
+        asked = f"--sample={config.sample}" + (f" --test_sample={config.test_sample}" if config.test_sample else "")
+        raise UserError(f"{asked}: needs {wanted} frames, {len(frames)} are there{short}")
+    order = np.random.default_rng(config.seed).permutation(len(frames))
+    parts = {"train": order[: config.sample], "test": order[config.sample : wanted]}
+    return {split: [frames[index] for index in np.sort(part).tolist()] for split, part in parts.items() if part.size}
+
+
+@dataclass(frozen=True)
+class _Source(prepare.Source):
+    """A frame, read and resized."""
+
+    frame: Frame
+    root: Path
+    stored_size: Size | None
+
+    def take(self, max_pixels: int) -> tuple[records.Picture, frozenset[str]]:
+        frame = self.frame
+        if frame.missing_label:
+            raise intake.BadPicture(f"no label {frame.missing_label}")
+        if frame.image is None:
+            ids, notes = self._ids(max_pixels)
+            ids = self._resize(ids, self.stored_size or Size(ids.height, ids.width))
+            encoded = intake.encode_png(Image.fromarray(labels.colorize(np.asarray(ids))))
+            picture = records.Picture(encoded, "png", frame.name, ids.height, ids.width)
+            return self._with_label(picture, ids), notes
+        decoded = intake.decode(self.read(), max_pixels=max_pixels)
+        picture = decoded.picture(frame.name, self.stored_size)
+        if frame.label is None:
+            return picture, decoded.notes
+        ids, notes = self._ids(max_pixels)
+        if ids.size != decoded.image.size:
+            notes |= {LABEL_RESIZED}
+        return self._with_label(picture, self._resize(ids, Size(picture.height, picture.width))), notes | decoded.notes
+
+    def _ids(self, max_pixels: int) -> tuple[Image.Image, frozenset[str]]:
+        assert self.frame.label is not None
+        path = self.frame.label.path
+        try:
+            return street_labels.read_ids(folders.read(self.root / path), train_ids=self.frame.train_ids, max_pixels=max_pixels)
+        except OSError as error:
+            raise OSError(f"label {path}: {error.strerror or error}") from error
+        except intake.BadPicture as error:
+            raise intake.BadPicture(f"label {path}: {error}") from error
+
+    def _resize(self, ids: Image.Image, size: Size) -> Image.Image:
+        return ids.resize((size.width, size.height), Image.Resampling.NEAREST)
+
+    def _with_label(self, picture: records.Picture, ids: Image.Image) -> records.Picture:
+        assert self.frame.label is not None
+        return dataclasses.replace(picture, label=records.Label(intake.encode_png(ids), self.frame.label.path))
+
+
+def _source(root: Path, frame: Frame, size: Size | None) -> _Source:
+    file = frame.image or frame.label
+    assert file is not None
+    stored_bytes = min(file.size, 2 * size.height * size.width) if size else file.size  # a photo as PNG has about 2 bytes a pixel
+    return _Source(frame.name, stored_bytes, functools.partial(folders.read, root / file.path), frame, root, size)
+
+
+def run(script: str, config: FrameOptions, splits: Mapping[str, Sequence[Frame]], *, labelled: bool, without: str = "") -> None:
+    """Prepares `splits` as `config` asks.
+
+    Args:
+        script: the script's name, for the manifest.
+        config: its flags.
+        splits: frames by split.
+        labelled: whether every frame is to have a label.
+        without: the flag that does without labels, to be named when some are missing.
+    """
+    root = Path(config.input_dir).expanduser()
+    missing = [frame for frames in splits.values() for frame in frames if frame.missing_label]
+    if len(missing) > config.max_bad:
+        many = f"{len(missing)} {'image lacks its label' if len(missing) == 1 else 'images lack their labels'}"
+        mend = f"--max_bad={len(missing)} goes on without them" + (f", {without} takes all images without labels" if without else "")
+        raise UserError(f"{root / missing[0].missing_label}: no such file; {many}; {mend}")
+    not_deciding = ("input_dir", "output_dir", "name", "max_bad", "max_pixels", "shards")
+    settings: dict[str, Any] = {
+        field.name: str(value) if isinstance(value := getattr(config, field.name), Size) else value
+        for field in dataclasses.fields(config)
+        if field.name not in not_deciding
+    }
+    request = prepare.Request(
+        name=config.name,
+        command=shlex.join(["python", "-m", script, *flags.to_flag_file(config).splitlines()]),
+        splits={split: [_source(root, frame, config.size) for frame in frames] for split, frames in splits.items()},
+        settings=settings,
+        inputs={split: _digest(frames) for split, frames in splits.items()},
+        max_bad=config.max_bad,
+        max_pixels=config.max_pixels,
+        shards=config.shards,
+        labels=labelled,
+    )
+    prepare.run(request, Path(config.output_dir).expanduser())
+
+
+def _digest(frames: Iterable[Frame]) -> str:
+    """Of the names, sizes and times of all files."""
+    return files.sha256_of_json(
+        [
+            [frame.name, *(dataclasses.astuple(file) if file else None for file in (frame.image, frame.label)), frame.missing_label]
+            for frame in frames
+        ]
+    )

@@ -1,0 +1,74 @@
+"""Options of the commands that use a trained run."""
+
+from dataclasses import dataclass
+
+from tfcyclegan.config.base import Options, Size, option
+from tfcyclegan.errors import UserError
+
+DIRECTIONS = ("ab", "ba")
+CHECKPOINT_HELP = "latest, best or a step"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslateConfig(Options):
+    """Options of `tfcyclegan translate`."""
+
+    run_dir: str = option("", "run directory to translate with")
+    model: str = option("", "exported model to translate with, instead of --run_dir: a SavedModel directory or a .tflite file")
+    checkpoint: str = option("latest", CHECKPOINT_HELP)
+    direction: str = option("ab", "ab or ba", choices=DIRECTIONS)
+    input: str = option("", "picture or folder of pictures; or use --data_dir and --split")
+    data_dir: str = option("", "prepared data set to take pictures from, instead of --input")
+    split: str = option("testA", "split of --data_dir")
+    scale: str = option(
+        "trained", "trained resizes pictures as the training of --run_dir did, original keeps their sizes", choices=("trained", "original")
+    )
+    output: str = option("", "folder for the translated PNGs", required=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if bool(self.run_dir) == bool(self.model):
+            raise UserError("--run_dir or --model: give one of them")
+        if bool(self.input) == bool(self.data_dir):
+            raise UserError("--input or --data_dir: give one of them")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig(Options):
+    """Options of `tfcyclegan evaluate`."""
+
+    run_dir: str = option("", "run to score", required=True)
+    data_dir: str = option("", "prepared data set, or two with a comma between; default: the run's own")
+    pairs: str = option("", "CSV file with the columns a,b: names of pictures of a and b that show the same, where names differ")
+    checkpoint: str = option("latest", CHECKPOINT_HELP)
+    split: str = option("test", "test, or val for choosing settings without looking at the test pictures", choices=("test", "val"))
+    direction: str = option("ab", "ab, ba or both", choices=(*DIRECTIONS, "both"))
+    output: str = option("", "folder for metrics.json and the pictures; default: evaluation in --run_dir")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig(Options):
+    """Options of `tfcyclegan export`."""
+
+    run_dir: str = option("", "run to export", required=True)
+    output: str = option("", "folder of the model, such as saved_models/satellite2map", required=True)
+    checkpoint: str = option("latest", CHECKPOINT_HELP)
+    direction: str = option("ab", "ab or ba", choices=DIRECTIONS)
+    tflite_size: Size | None = option(None, "size of the TFLite models' pictures; default: the run's crop size")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportConfig(Options):
+    """Options of `tfcyclegan import_weights`. A flag's name is the field's without the underscore behind it."""
+
+    from_: str = option(
+        "",
+        "whose weights: pytorch (official .pth files) or tfa (Keras 2 .h5 with tensorflow-addons)",
+        required=True,
+        choices=("pytorch", "tfa"),
+    )
+    weights: str = option("", "the file; or, for pytorch, the folder with latest_net_G_A.pth, ..._G_B, ..._D_A and ..._D_B", required=True)
+    output: str = option("", "run directory to make", required=True)
+    network: str = option(
+        "", "which network a single file is; default by its name, else gen_ab", choices=("", "gen_ab", "gen_ba", "disc_a", "disc_b")
+    )
