@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RUN := runs/satellite2map
 
-.PHONY: demo test lint bench clean
+.PHONY: demo data/toy_street toy_gta2city toy_city2labels ablation test bench clean
 
 $(READY): setup.py constraints.txt tfcyclegan/__init__.py
 	$(PYTHON) -m venv $(VENV)
@@ -24,6 +24,30 @@ demo: $(READY)
 	@echo "report:               $(RUN)/report.html"
 	@echo "translated pictures:  translated/satellite2map/ab and translated/satellite2map/ba"
 	@echo "models:               saved_models/satellite2map"
+
+## The street experiments on synthetic data, in the layouts of the real ones: draw, prepare, train, translate, score.
+data/toy_street: $(READY)
+	$(BIN)/python -m data_prep.toy_street --output_dir=data/toy_street
+	$(BIN)/python -m data_prep.gta5 --input_dir=data/toy_street/gta5 --output_dir=data/toy_gta5 --name=toy_gta5
+	$(BIN)/python -m data_prep.cityscapes --input_dir=data/toy_street/cityscapes --content=photos_and_labels --output_dir=data/toy_cityscapes --name=toy_cityscapes
+	$(BIN)/python -m data_prep.cityscapes --input_dir=data/toy_street/cityscapes --content=label_maps --output_dir=data/toy_label_maps --name=toy_label_maps
+
+toy_gta2city: data/toy_street
+	$(BIN)/tfcyclegan train --flagfile=configs/toy_gta2city.cfg
+	$(BIN)/tfcyclegan translate --run_dir=runs/toy_gta2city --data_dir=data/toy_gta5 --split=test --output=translated/toy_gta2city
+	$(BIN)/tfcyclegan evaluate --run_dir=runs/toy_gta2city --pairs=data/toy_street/pairs.csv --direction=both
+
+toy_city2labels: data/toy_street
+	$(BIN)/tfcyclegan train --flagfile=configs/toy_city2labels.cfg
+	$(BIN)/tfcyclegan evaluate --run_dir=runs/toy_city2labels --direction=both
+
+## The paper's Tables 4 and 5 on synthetic data.
+ABLATION := full gan_alone gan_forward gan_backward cycle_alone
+ablation: data/toy_street
+	for name in $(ABLATION); do \
+		$(BIN)/tfcyclegan train --flagfile=configs/ablation/$$name.cfg && \
+		$(BIN)/tfcyclegan evaluate --run_dir=runs/ablation/$$name --direction=both || exit; \
+	done
 
 ## Lint, types and the default tests.
 test: $(READY)

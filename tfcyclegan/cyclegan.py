@@ -25,6 +25,7 @@ UPDATE_ORDERS = ("generators_first", "discriminators_first")
 # What a step reports, in this order. Losses carry their weights.
 LOSSES = ("gan_ab", "gan_ba", "cycle_a", "cycle_b", "identity_a", "identity_b", "disc_a", "disc_b")
 REPORTED = (*LOSSES, "accuracy_disc_a", "accuracy_disc_b", "skipped")
+_NOISE = 1 << 20  # keeps the streams of the noise apart from those of the pools
 
 # (step, domain 0 = a or 1 = b, replica, batch size) -> uniform draws [B] and slots [B] of `ImagePool.query`.
 PoolDraws = Callable[[tf.Tensor, int, tf.Tensor, int], tuple[tf.Tensor, tf.Tensor]]
@@ -39,9 +40,12 @@ class CycleGAN(keras.Model):
         disc_a: judges images of domain a.
         disc_b: judges images of domain b.
         gan_mode: see `losses.generator_loss`.
-        lambda_a: weight of the cycle a -> b -> a (Eq. 3).
-        lambda_b: weight of the cycle b -> a -> b.
+        lambda_gan: weight of the adversarial losses; 0 leaves the generators to the cycle alone (Table 4's "cycle alone").
+        lambda_a: weight of the cycle a -> b -> a (Eq. 3); 0 leaves it out.
+        lambda_b: weight of the cycle b -> a -> b; 0 leaves it out.
         lambda_identity: weight of the identity losses, **relative** to `lambda_a` and `lambda_b`; 0 leaves them out.
+        cycle_noise: standard deviation of Gaussian noise, on the scale [-1, 1], added to each fake before it is cycled back, so that
+            the source cannot be hidden in it (after Bashkirova et al. 2019). Not in the paper.
         pool_size: images a pool keeps; 0 shows the discriminators each fresh fake.
         ema_decay: if above 0, `averages.gen_ab` and `averages.gen_ba` follow the generators by a running mean with this decay
             (at most (1 + step) / (10 + step), so that the first weights are soon forgotten). Not in the paper.
@@ -61,9 +65,11 @@ class CycleGAN(keras.Model):
         disc_b: Discriminator,
         *,
         gan_mode: str = "lsgan",
+        lambda_gan: float = 1.0,
         lambda_a: float = 10.0,
         lambda_b: float = 10.0,
         lambda_identity: float = 0.5,
+        cycle_noise: float = 0.0,
         pool_size: int = 50,
         ema_decay: float = 0.0,
         update_order: str = "generators_first",
@@ -80,7 +86,8 @@ class CycleGAN(keras.Model):
             raise UserError("lambda_identity: identity losses need domains of the same number of channels; set --lambda_identity=0")
         self.gen_ab, self.gen_ba, self.disc_a, self.disc_b = gen_ab, gen_ba, disc_a, disc_b
         self.gan_mode, self.update_order = gan_mode, update_order
-        self.lambda_a, self.lambda_b, self.lambda_identity = lambda_a, lambda_b, lambda_identity
+        self.lambda_gan, self.lambda_a, self.lambda_b, self.lambda_identity = lambda_gan, lambda_a, lambda_b, lambda_identity
+        self.cycle_noise = cycle_noise
         self.pool_size, self.ema_decay, self.seed = pool_size, ema_decay, seed
         self.averages = SimpleNamespace()  # Keras does not look inside, so these stay out of the model's own weights
         if ema_decay:
@@ -178,18 +185,28 @@ class CycleGAN(keras.Model):
 
     def _generator_losses(self, real_a: tf.Tensor, real_b: tf.Tensor, fake_a: tf.Tensor, fake_b: tf.Tensor) -> dict[str, tf.Tensor]:
         # Both cycles reach both generators: no gradient is stopped on the way (Eq. 2).
-        losses = {
-            "gan_ab": generator_loss(self.gan_mode, self.disc_b(fake_b, training=True)),
-            "gan_ba": generator_loss(self.gan_mode, self.disc_a(fake_a, training=True)),
-            "cycle_a": self.lambda_a * absolute_error(self.gen_ba(fake_b, training=True), real_a),
-            "cycle_b": self.lambda_b * absolute_error(self.gen_ab(fake_a, training=True), real_b),
-        }
+        losses = {}
+        if self.lambda_gan:
+            losses["gan_ab"] = self.lambda_gan * generator_loss(self.gan_mode, self.disc_b(fake_b, training=True))
+            losses["gan_ba"] = self.lambda_gan * generator_loss(self.gan_mode, self.disc_a(fake_a, training=True))
+        if self.lambda_a:
+            losses["cycle_a"] = self.lambda_a * absolute_error(self.gen_ba(self._noisy(fake_b, 0), training=True), real_a)
+        if self.lambda_b:
+            losses["cycle_b"] = self.lambda_b * absolute_error(self.gen_ab(self._noisy(fake_a, 1), training=True), real_b)
         if self.lambda_identity:
             # A generator given an image of its target domain should leave it as it is; weighted by that domain's cycle.
             identity_a, identity_b = self.gen_ba(real_a, training=True), self.gen_ab(real_b, training=True)
             losses["identity_a"] = self.lambda_a * self.lambda_identity * absolute_error(identity_a, real_a)
             losses["identity_b"] = self.lambda_b * self.lambda_identity * absolute_error(identity_b, real_b)
         return losses
+
+    def _noisy(self, fake: tf.Tensor, cycle: int) -> tf.Tensor:
+        if not self.cycle_noise:
+            return fake
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        stream = tf.stack([tf.constant(self.seed, tf.int64) * 2 + cycle, tf.cast(replica, tf.int64) + _NOISE])
+        seed = tf.random.experimental.stateless_fold_in(stream, self.step.value)
+        return fake + tf.cast(tf.random.stateless_normal(tf.shape(fake), seed, stddev=self.cycle_noise), fake.dtype)
 
     def _update_discriminators(
         self, real_a: tf.Tensor, real_b: tf.Tensor, fake_a: tf.Tensor, fake_b: tf.Tensor, values: dict[str, tf.Tensor]

@@ -1,11 +1,12 @@
 """Every option of every command: its default, its help and its bounds. Imports no TensorFlow."""
 
 from tfcyclegan.config.base import Options, Size, flag_name, option, option_type
-from tfcyclegan.config.commands import EvaluateConfig, ExportConfig, ImportConfig, TranslateConfig
+from tfcyclegan.config.commands import CompareConfig, EvaluateConfig, ExportConfig, ImportConfig, TranslateConfig
 from tfcyclegan.config.training import PREPROCESS_CHOICES, TrainConfig, TrainingLength
 
 __all__ = [
     "PREPROCESS_CHOICES",
+    "CompareConfig",
     "EvaluateConfig",
     "ExportConfig",
     "ImportConfig",

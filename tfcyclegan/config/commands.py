@@ -37,13 +37,48 @@ class TranslateConfig(Options):
 class EvaluateConfig(Options):
     """Options of `tfcyclegan evaluate`."""
 
-    run_dir: str = option("", "run to score", required=True)
+    run_dir: str = option("", "run to score")
+    translations: str = option("", "folder of translated PNGs to score, named as in the split, instead of --run_dir")
     data_dir: str = option("", "prepared data set, or two with a comma between; default: the run's own")
     pairs: str = option("", "CSV file with the columns a,b: names of pictures of a and b that show the same, where names differ")
     checkpoint: str = option("latest", CHECKPOINT_HELP)
     split: str = option("test", "test, or val for choosing settings without looking at the test pictures", choices=("test", "val"))
     direction: str = option("ab", "ab, ba or both", choices=(*DIRECTIONS, "both"))
-    output: str = option("", "folder for metrics.json and the pictures; default: evaluation in --run_dir")
+    features: str = option(
+        "alexnet", "network of KID and FID; none leaves them out, and LPIPS", choices=("alexnet", "vgg16", "inception", "none")
+    )
+    features_weights: str = option("", "file of the weights of --features=inception, the network of published FIDs")
+    judge: str = option(
+        "none",
+        "auto trains a segmenter on real photos of the target, once, and scores what it sees in translations",
+        choices=("none", "auto"),
+    )
+    output: str = option("", "folder for scores, page and pictures; default: evaluation in --run_dir")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if bool(self.run_dir) == bool(self.translations):
+            raise UserError("--run_dir or --translations: give one of them")
+        if self.translations and not (self.data_dir and self.output):
+            raise UserError("--translations: needs --data_dir, whose split it is a translation of, and --output")
+        if self.translations and self.direction == "both":
+            raise UserError("--direction=both: --translations is of one direction; give ab or ba")
+        if (self.features == "inception") != bool(self.features_weights):
+            raise UserError("--features=inception and --features_weights: give both, or neither")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareConfig(Options):
+    """Options of `tfcyclegan compare`."""
+
+    run_dirs: str = option("", "two or more evaluated runs with commas between: runs/a,runs/b", required=True)
+    output: str = option("compare.html", "page to write")
+    pictures: int = option(6, "test pictures shown for each direction", minimum=1, maximum=50)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len([name for name in self.run_dirs.split(",") if name]) < 2:
+            raise UserError(f"--run_dirs={self.run_dirs}: give two runs or more, with commas between")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,9 +71,13 @@ class ObjectiveOptions(Options):
         "adversarial loss; hinge is not the paper's, lsgan_sigmoid is seed report 2's",
         choices=("lsgan", "vanilla", "hinge", "lsgan_sigmoid"),
     )
+    lambda_gan: float = option(1.0, "weight of the adversarial losses; 0 leaves the cycle alone", minimum=0)
     lambda_a: float = option(10.0, "weight of the cycle A -> B -> A", minimum=0)
     lambda_b: float = option(10.0, "weight of the cycle B -> A -> B", minimum=0)
     lambda_identity: float = option(0.5, "weight of the identity losses relative to lambda_a and lambda_b; 0 leaves them out", minimum=0)
+    cycle_noise: float = option(
+        0.0, "standard deviation, on [-1, 1], of noise on a fake before it is cycled back, against hiding the source in it", minimum=0
+    )
     pool_size: int = option(50, "fakes kept for the discriminators; 0 for none", minimum=0)
     update_order: str = option(
         "generators_first", "which networks a step updates first", choices=("generators_first", "discriminators_first")
@@ -147,6 +151,8 @@ class TrainConfig(RunOptions, OptimizationOptions, ObjectiveOptions, NetworkOpti
                 f"--lambda_identity={self.lambda_identity}: identity losses need domains of the same channel count, "
                 f"not {self.channels_a} and {self.channels_b}; set --lambda_identity=0"
             )
+        if not (self.lambda_gan or self.lambda_a or self.lambda_b):
+            raise UserError("--lambda_gan=0: with --lambda_a=0 and --lambda_b=0 nothing is left to train the generators by")
         if self.decay_epochs is not None and self.epochs is None:
             raise UserError("--decay_epochs: needs --epochs, the epochs before the rate falls")
         if self.schedule == "cosine_official" and self.epochs == 0:

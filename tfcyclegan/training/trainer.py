@@ -120,9 +120,11 @@ def build_model(config: TrainConfig, dtype: str | keras.DTypePolicy) -> CycleGAN
     return CycleGAN(
         **networks,
         gan_mode=config.gan_mode,
+        lambda_gan=config.lambda_gan,
         lambda_a=config.lambda_a,
         lambda_b=config.lambda_b,
         lambda_identity=config.lambda_identity,
+        cycle_noise=config.cycle_noise,
         pool_size=config.pool_size,
         ema_decay=config.ema_decay,
         update_order=config.update_order,
