@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RUN := runs/satellite2map
 
-.PHONY: demo data/toy_street toy_gta2city toy_city2labels ablation test bench clean
+.PHONY: demo data/toy_street toy_gta2city toy_city2labels toy_uda ablation test bench clean
 
 $(READY): setup.py constraints.txt tfcyclegan/__init__.py
 	$(PYTHON) -m venv $(VENV)
@@ -40,6 +40,11 @@ toy_gta2city: data/toy_street
 toy_city2labels: data/toy_street
 	$(BIN)/tfcyclegan train --flagfile=configs/toy_city2labels.cfg
 	$(BIN)/tfcyclegan evaluate --run_dir=runs/toy_city2labels --direction=both
+
+## A segmenter for the photo-like street without its labels, by seven ways, with three seeds.
+toy_uda: data/toy_street
+	$(BIN)/tfcyclegan train --flagfile=configs/toy_gta2city.cfg
+	$(BIN)/tfcyclegan adapt --flagfile=configs/toy_uda.cfg
 
 ## The paper's Tables 4 and 5 on synthetic data.
 ABLATION := full gan_alone gan_forward gan_backward cycle_alone

@@ -38,7 +38,7 @@ setup(
     license="MIT",
     python_requires=">=3.11",
     packages=find_packages(include=["tfcyclegan*", "data_prep*"]),
-    package_data={"tfcyclegan": ["training/*.html"]},
+    package_data={"tfcyclegan": ["training/*.html", "evaluation/*.html", "adaptation/*.html"]},
     install_requires=INSTALL,
     extras_require={"demo": DEMO, "pytorch": PYTORCH, "dev": DEVELOPMENT, "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"]},
     entry_points={"console_scripts": ["tfcyclegan=tfcyclegan.cli:main"]},

@@ -26,11 +26,11 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_prep import manifest, prepare
+from data_prep import prepare
 from tfcyclegan import files, flags
 from tfcyclegan.cli import run_command
 from tfcyclegan.config import Options, option
-from tfcyclegan.data import folders
+from tfcyclegan.data import folders, manifest
 from tfcyclegan.errors import UserError
 from tfcyclegan.progress import say
 

@@ -30,16 +30,14 @@ from typing import Any
 
 from PIL import Image
 
-from data_prep import manifest
 from tfcyclegan import files
-from tfcyclegan.data import intake, records
+from tfcyclegan.data import intake, manifest, records, shards
 from tfcyclegan.data.source import MANIFEST
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.progress import Progress, say
 from tfcyclegan.quiet import import_tensorflow
 
 QUARANTINE = "quarantine.jsonl"
-SHARD_BYTES = 100_000_000
 QUEUED_PER_WORKER = 4
 
 _WORK = ".work"
@@ -82,7 +80,7 @@ class Request:
         inputs: a digest of each split's input, such as names, sizes and times of its files; compared on a rerun.
         max_bad: more bad pictures than this fail the run.
         max_pixels: a larger picture is a bad one.
-        shards: files a split, or 0 for as many as make about SHARD_BYTES each.
+        shards: files a split, or 0 for as many as make about `shards.SHARD_BYTES` each.
         labels: whether every picture brings a label.
         attachments: text files to stand beside the manifest, by name.
     """
@@ -183,14 +181,12 @@ def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]
 
 def _plan(request: Request) -> list[_Shard]:
     """Cuts each split's sources into runs of equal count."""
-    shards = []
+    planned = []
     for split, sources in request.splits.items():
-        wanted = request.shards or -(-sum(source.size for source in sources) // SHARD_BYTES)
-        count = max(1, min(wanted, len(sources)))
-        for index in range(count):
-            start, stop = (len(sources) * edge // count for edge in (index, index + 1))
-            shards.append(_Shard(split, f"{request.name}-{split}.tfrecord-{index:05d}-of-{count:05d}", sources[start:stop]))
-    return shards
+        wanted = request.shards or -(-sum(source.size for source in sources) // shards.SHARD_BYTES)
+        for file, part in shards.plan(request.name, split, len(sources), wanted):
+            planned.append(_Shard(split, file, sources[part.start : part.stop]))
+    return planned
 
 
 def _prepare(request: Request, output_dir: Path) -> None:
@@ -299,28 +295,19 @@ def _take(source: Source, max_pixels: int) -> _Verdict:
 
 def _write_shard(output_dir: Path, shard: _Shard, verdicts: Iterator[_Verdict], progress: Progress) -> dict[str, Any]:
     """Writes the next shard and then its note; returns the note."""
-    import tensorflow as tf
-
-    path = output_dir / shard.file
     bad: list[dict[str, str]] = []
     notes: collections.Counter[str] = collections.Counter()
-    count = 0
-    try:
-        # TensorFlow's writer opens the temporary file by its name; `atomic_file` flushes and renames it
-        with files.atomic_file(path) as stream:
-            with tf.io.TFRecordWriter(str(stream.name)) as writer:
-                for source, verdict in zip(shard.sources, verdicts, strict=False):
-                    if verdict.picture is None:
-                        bad.append({"file": source.filename, "reason": verdict.reason})
-                    else:
-                        writer.write(records.serialize(verdict.picture))
-                        count += 1
-                    notes.update(verdict.notes)
-                    progress.advance(note=f"{shard.split}, {len(bad)} bad" if bad else shard.split)
-            digest, size = files.sha256_of(Path(stream.name)), Path(stream.name).stat().st_size
-    except tf.errors.OpError as error:
-        raise RunError(f"{path}: cannot be written ({error.message}); make room, then give the same command again") from error
-    note = {"file": shard.file, "records": count, "bytes": size, "sha256": digest, "bad": bad, "notes": dict(notes)}
+
+    def good() -> Iterator[records.Picture]:
+        for source, verdict in zip(shard.sources, verdicts, strict=False):
+            if verdict.picture is None:
+                bad.append({"file": source.filename, "reason": verdict.reason})
+            else:
+                yield verdict.picture
+            notes.update(verdict.notes)
+            progress.advance(note=f"{shard.split}, {len(bad)} bad" if bad else shard.split)
+
+    note = shards.write(output_dir / shard.file, good()) | {"bad": bad, "notes": dict(notes)}
     files.write_json(_note_path(output_dir, shard), note)
     return note
 

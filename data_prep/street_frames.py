@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from data_prep import manifest, prepare, street_labels
+from data_prep import prepare, street_labels
 from tfcyclegan import files, flags
 from tfcyclegan.config import Options, Size, option
-from tfcyclegan.data import folders, intake, labels, records
+from tfcyclegan.data import folders, intake, labels, manifest, records
 from tfcyclegan.errors import UserError
 from tfcyclegan.progress import say
 

@@ -8,15 +8,16 @@ import tensorflow as tf
 
 from tests.test_training import config
 from tfcyclegan.errors import UserError
+from tfcyclegan.losses import semantic_loss
 from tfcyclegan.training.trainer import build_model, make_optimizer
 
 BATCH = tuple(tf.constant(np.random.default_rng(domain).uniform(-1, 1, (1, 32, 32, 3)), tf.float32) for domain in range(2))
 
 
-def step(discriminator_shift: float = 0.0, **changes) -> tuple[dict[str, float], list[np.ndarray]]:
+def step(discriminator_shift: float = 0.0, segment=None, **changes) -> tuple[dict[str, float], list[np.ndarray]]:
     """What one eager step reports, and the generators' weights after it."""
     settings = config(Path("unused"), Path("unused"), max_steps=1, **{"lambda_identity": 0.0, "pool_size": 0, **changes})
-    model = build_model(settings, "float32")
+    model = build_model(settings, "float32", segment)
     model.compile(*[make_optimizer(settings, settings.length(1), 1, dynamic_scale=False) for _ in "gd"])
     for variable in model.discriminator_variables:
         variable.assign_add(tf.fill(variable.shape, discriminator_shift))
@@ -65,3 +66,30 @@ def test_noise_reaches_the_cycle_alone_and_follows_from_the_seed():
 def test_nothing_left_is_refused():
     with pytest.raises(UserError, match="nothing is left"):
         config(Path("unused"), Path("unused"), lambda_gan=0.0, lambda_a=0.0, lambda_b=0.0)
+
+
+def test_the_semantic_loss_by_hand():
+    """Two pixels whose picture is of class 0 and 1; the translation gives both classes alike, so each costs ln 2."""
+    reference = tf.constant([[[[5.0, 1.0], [0.0, 2.0]]]])
+    assert float(semantic_loss(tf.zeros([1, 1, 2, 2]), reference)) == pytest.approx(np.log(2))
+    assert float(semantic_loss(10 * reference, reference)) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_semantic_loss_keeps_what_a_segmenter_sees():
+    """With a segmenter that tells light from dark and no other loss to speak of, a few steps make translations keep them."""
+
+    def light_or_dark(images: tf.Tensor) -> tf.Tensor:
+        lightness = tf.reduce_mean(images, axis=-1, keepdims=True)
+        return tf.concat([20 * lightness, -20 * lightness], axis=-1)
+
+    values, weights = step(segment=light_or_dark)
+    plain, plain_weights = step()
+    assert values["semantic_a"] > 0.1 and plain["semantic_a"] == 0 and not equal(weights, plain_weights)
+    assert values["cycle_a"] == pytest.approx(plain["cycle_a"], rel=1e-6)
+    settings = config(Path("unused"), Path("unused"), max_steps=1, lambda_identity=0.0, lambda_gan=0.001, lambda_a=0.001, lambda_b=0.001)
+    model = build_model(settings, "float32", light_or_dark)
+    model.compile(*[make_optimizer(settings, settings.length(1), 1, dynamic_scale=False) for _ in "gd"])
+    model.make_pools((32, 32, 3), (32, 32, 3))
+    train_step = tf.function(model.train_step, autograph=False)
+    losses = [float(train_step(BATCH)["semantic_a"]) for _ in range(60)]
+    assert losses[-1] < 0.7 * losses[0]

@@ -73,12 +73,12 @@ def test_controls():
 def test_the_command_scores_saved_pictures_and_says_where_it_is_not_better(tiles, tmp_path, capsys):
     run_dir = tmp_path / "run"
     train(config(tiles, run_dir, max_steps=2))
-    assert cli.main(["evaluate", f"--run_dir={run_dir}", "--direction=both"]) == 0
+    assert cli.main(["evaluate", f"--run_dir={run_dir}", "--direction=both", "--features=none"]) == 0
     assert "NOT better than controls" in capsys.readouterr().out  # two steps teach nothing
     metrics = json.loads((run_dir / "evaluation" / "metrics.json").read_text())
     forward, backward = metrics["directions"]
     assert forward["reached"] is False and len(list((run_dir / "evaluation" / "ab").glob("*.png"))) == forward["count"]
-    look, truth = ({name: values for name, values in table["rows"].items()} for table in forward["tables"])
+    look, truth = (table["rows"] for table in forward["tables"][:2])
     assert {"CycleGAN", "identity", "colour matching", "histogram matching", "constant colour", "real (floor)"} == look.keys()
     assert look["real (floor)"]["colour"]["value"] < look["identity"]["colour"]["value"]
     overlap = truth["identity"]["water IoU"]

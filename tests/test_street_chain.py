@@ -2,12 +2,10 @@
 
 import csv
 import json
-import shutil
 
 import pytest
 from PIL import Image
 
-from tests.conftest import ROOT
 from tfcyclegan import cli
 from tfcyclegan.data.source import open_source
 
@@ -18,24 +16,6 @@ FEW = (*TINY, *OFTEN, "--discriminator_layers=1", "--eval_images=8", "--epochs=1
 
 def do(*arguments: str) -> None:
     assert cli.main(list(arguments)) == 0, arguments
-
-
-@pytest.fixture(scope="module")
-def street(tmp_path_factory):
-    """A directory with the toy street and the data sets that the toy experiments name, prepared by the scripts for the real data."""
-    from data_prep import cityscapes, gta5, toy_street
-
-    place = tmp_path_factory.mktemp("street")
-    shutil.copytree(ROOT / "configs", place / "configs")
-    raw = str(place / "data" / "toy_street")
-    toy_street.run(
-        toy_street.Config(output_dir=raw, train_scenes=10, val_scenes=2, test_scenes=4, size=toy_street.Size(32, 64), quirks=True)
-    )
-    gta5.run(gta5.Config(input_dir=f"{raw}/gta5", output_dir=str(place / "data" / "toy_gta5"), name="toy_gta5", max_bad=1))
-    for content, name in (("photos_and_labels", "toy_cityscapes"), ("label_maps", "toy_label_maps")):
-        output = str(place / "data" / name)
-        cityscapes.run(cityscapes.Config(input_dir=f"{raw}/cityscapes", output_dir=output, name=name, content=content))
-    return place
 
 
 def tables(run_dir, direction: int) -> dict[str, dict]:

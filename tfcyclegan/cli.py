@@ -16,7 +16,12 @@ COMMANDS = {
     "train": "train two translators between two folders of pictures",
     "translate": "translate pictures with a trained run or an exported model",
     "evaluate": "score translated test pictures, beside controls",
+    "compare": "put evaluated runs side by side on one page",
     "export": "write a run's generator as SavedModel and TFLite",
+    "adapt": "train segmenters for a target domain without labels, by translation and its rivals",
+    "train_segmenter": "train a segmenter of street scenes on pictures with labels",
+    "segment": "label pictures with a segmenter: PNGs of class ids and colour overlays",
+    "export_segmenter": "write a segmenter as SavedModel and TFLite",
     "import_weights": "make a run of weights from the official PyTorch program or from tensorflow-addons",
 }
 

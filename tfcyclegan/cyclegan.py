@@ -18,17 +18,28 @@ import tensorflow as tf
 from tfcyclegan.adam import Adam
 from tfcyclegan.errors import UserError
 from tfcyclegan.image_pool import ImagePool
-from tfcyclegan.losses import GAN_MODES, absolute_error, at_least_float32, discriminator_accuracy, discriminator_loss, generator_loss
+from tfcyclegan.losses import (
+    GAN_MODES,
+    absolute_error,
+    at_least_float32,
+    discriminator_accuracy,
+    discriminator_loss,
+    generator_loss,
+    semantic_loss,
+)
 from tfcyclegan.networks import Discriminator, Generator
 
 UPDATE_ORDERS = ("generators_first", "discriminators_first")
 # What a step reports, in this order. Losses carry their weights.
-LOSSES = ("gan_ab", "gan_ba", "cycle_a", "cycle_b", "identity_a", "identity_b", "disc_a", "disc_b")
+LOSSES = ("gan_ab", "gan_ba", "cycle_a", "cycle_b", "identity_a", "identity_b", "semantic_a", "semantic_b", "disc_a", "disc_b")
 REPORTED = (*LOSSES, "accuracy_disc_a", "accuracy_disc_b", "skipped")
 _NOISE = 1 << 20  # keeps the streams of the noise apart from those of the pools
 
 # (step, domain 0 = a or 1 = b, replica, batch size) -> uniform draws [B] and slots [B] of `ImagePool.query`.
 PoolDraws = Callable[[tf.Tensor, int, tf.Tensor, int], tuple[tf.Tensor, tf.Tensor]]
+
+# Images [B, H, W, C] in [-1, 1] -> logits [B, H, W, classes] of a frozen segmenter.
+Segment = Callable[[tf.Tensor], tf.Tensor]
 
 
 class CycleGAN(keras.Model):
@@ -44,6 +55,9 @@ class CycleGAN(keras.Model):
         lambda_a: weight of the cycle a -> b -> a (Eq. 3); 0 leaves it out.
         lambda_b: weight of the cycle b -> a -> b; 0 leaves it out.
         lambda_identity: weight of the identity losses, **relative** to `lambda_a` and `lambda_b`; 0 leaves them out.
+        segment: a frozen segmenter of domain a; with it `lambda_semantic` weighs the semantic losses, which ask that a picture be
+            segmented alike before and after its translation (Hoffman et al. 2018, "CyCADA", Eq. 5).
+        lambda_semantic: weight of the semantic losses.
         cycle_noise: standard deviation of Gaussian noise, on the scale [-1, 1], added to each fake before it is cycled back, so that
             the source cannot be hidden in it (after Bashkirova et al. 2019). Not in the paper.
         pool_size: images a pool keeps; 0 shows the discriminators each fresh fake.
@@ -69,6 +83,8 @@ class CycleGAN(keras.Model):
         lambda_a: float = 10.0,
         lambda_b: float = 10.0,
         lambda_identity: float = 0.5,
+        segment: Segment | None = None,
+        lambda_semantic: float = 1.0,
         cycle_noise: float = 0.0,
         pool_size: int = 50,
         ema_decay: float = 0.0,
@@ -87,7 +103,7 @@ class CycleGAN(keras.Model):
         self.gen_ab, self.gen_ba, self.disc_a, self.disc_b = gen_ab, gen_ba, disc_a, disc_b
         self.gan_mode, self.update_order = gan_mode, update_order
         self.lambda_gan, self.lambda_a, self.lambda_b, self.lambda_identity = lambda_gan, lambda_a, lambda_b, lambda_identity
-        self.cycle_noise = cycle_noise
+        self.segment, self.lambda_semantic, self.cycle_noise = segment, lambda_semantic, cycle_noise
         self.pool_size, self.ema_decay, self.seed = pool_size, ema_decay, seed
         self.averages = SimpleNamespace()  # Keras does not look inside, so these stay out of the model's own weights
         if ema_decay:
@@ -198,6 +214,9 @@ class CycleGAN(keras.Model):
             identity_a, identity_b = self.gen_ba(real_a, training=True), self.gen_ab(real_b, training=True)
             losses["identity_a"] = self.lambda_a * self.lambda_identity * absolute_error(identity_a, real_a)
             losses["identity_b"] = self.lambda_b * self.lambda_identity * absolute_error(identity_b, real_b)
+        if self.segment is not None and self.lambda_semantic:
+            losses["semantic_a"] = self.lambda_semantic * semantic_loss(self.segment(fake_b), self.segment(real_a))
+            losses["semantic_b"] = self.lambda_semantic * semantic_loss(self.segment(fake_a), self.segment(real_b))
         return losses
 
     def _noisy(self, fake: tf.Tensor, cycle: int) -> tf.Tensor:

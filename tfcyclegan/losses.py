@@ -70,3 +70,14 @@ def discriminator_accuracy(mode: str, real_scores: tf.Tensor, fake_scores: tf.Te
 def absolute_error(image: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     """Mean absolute difference, the L1 of the cycle and identity losses (Zhu et al. 2017, Eq. 2)."""
     return tf.reduce_mean(tf.abs(at_least_float32(image) - at_least_float32(target)))
+
+
+def semantic_loss(logits: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
+    """Cross-entropy of a translation's classes with those of the picture it was made from (Hoffman et al. 2018, Eq. 5).
+
+    Args:
+        logits: of a segmenter for the translation, [B, H, W, classes].
+        reference: of the same segmenter for the picture; its most probable classes count, without a gradient.
+    """
+    classes = tf.argmax(tf.stop_gradient(reference), axis=-1)
+    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(classes, at_least_float32(logits)))

@@ -41,6 +41,33 @@ def rate_factor(kind: str, epoch: int, *, epochs: int, decay_epochs: int, step_e
     raise UserError(f"schedule {kind!r}: unknown choice; valid are {', '.join(SCHEDULES)}")
 
 
+STEP_SCHEDULES = ("poly", "cosine", "constant")
+
+
+def step_factor(kind: str, step: int, *, steps: int, warmup_steps: int = 0) -> float:
+    """The factor on the base rate in `step`, counted from 0, of a training of `steps`: a linear rise, then `kind`.
+
+    Args:
+        kind: "poly": (1 - progress)^0.9 (Chen et al. 2017); "cosine": half a cosine down; "constant".
+        step: at least 0.
+        steps: length of the training.
+        warmup_steps: steps of the rise, which multiplies the rest.
+
+    Raises:
+        UserError: unknown kind.
+    """
+    rise = min(1.0, (step + 1) / (warmup_steps + 1))
+    progress = min(1.0, step / steps)
+    match kind:
+        case "poly":
+            return float(rise * (1 - progress) ** 0.9)
+        case "cosine":
+            return float(rise * (1 + np.cos(np.pi * progress)) / 2)
+        case "constant":
+            return rise
+    raise UserError(f"schedule {kind!r}: unknown choice; valid are {', '.join(STEP_SCHEDULES)}")
+
+
 @keras.saving.register_keras_serializable("tfcyclegan")
 class EpochRates(keras.optimizers.schedules.LearningRateSchedule):
     """The rate as a function of the optimizer's step, looked up in a table of one rate an epoch, in float64.

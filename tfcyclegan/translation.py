@@ -1,6 +1,7 @@
 """Pictures in, translated PNGs out: from a run, a SavedModel or a TFLite file, for pictures of any size."""
 
-from collections.abc import Callable, Iterator
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,26 @@ def from_run(run: Run, checkpoint: str, direction: str) -> Translator:
     name = find_checkpoint(run.directory, checkpoint)
     identity = {"checkpoint": Path(name).name, "direction": direction, "weights": weights_hash(generator)}
     return Translator(identity, generator.settings["in_channels"], generator.size_multiple, as_function(generator))
+
+
+def copies_on_devices(run: Run, checkpoint: str, direction: str, devices: Sequence[str] | None = None) -> list[Translator]:
+    """`from_run` for each of `devices`, by default all GPUs or the CPU, so that several pictures can be translated at once."""
+    if devices is None:
+        devices = [device.name for device in tf.config.list_logical_devices("GPU")] or ["CPU:0"]
+    copies = []
+    for device in devices:
+        with tf.device(device):
+            translator = from_run(run, checkpoint, direction)
+        copies.append(dataclasses.replace(translator, function=_placed(translator.function, device)))
+    return copies
+
+
+def _placed(function: Callable[[np.ndarray], np.ndarray], device: str) -> Callable[[np.ndarray], np.ndarray]:
+    def placed(batch: np.ndarray) -> np.ndarray:
+        with tf.device(device):
+            return function(batch)
+
+    return placed
 
 
 def scale_of(run: Run) -> images.Scale:

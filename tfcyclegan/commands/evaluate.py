@@ -1,14 +1,21 @@
 """`tfcyclegan evaluate`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tfcyclegan import quiet
 from tfcyclegan.config import EvaluateConfig
+from tfcyclegan.errors import UserError
+
+if TYPE_CHECKING:
+    from tfcyclegan.data.domains import Domains
+    from tfcyclegan.evaluation.judge import Judge
 
 Config = EvaluateConfig
 EXAMPLES = """
     tfcyclegan evaluate --run_dir=runs/satellite2map
     tfcyclegan evaluate --run_dir=runs/satellite2map --direction=both --checkpoint=best
+    tfcyclegan evaluate --translations=PNGS --data_dir=data/satellite2map --direction=ba --output=scores
 """
 
 
@@ -16,13 +23,34 @@ def run(config: EvaluateConfig) -> None:
     quiet.import_tensorflow()
     from tfcyclegan.data.domains import open_domains
     from tfcyclegan.evaluation.material import read_pairs
-    from tfcyclegan.evaluation.scoring import evaluate
+    from tfcyclegan.evaluation.scoring import evaluate, evaluate_folder, open_tools
     from tfcyclegan.training.runs import read_run
 
-    run_directory = Path(config.run_dir)
-    trained = read_run(run_directory)
-    domains = open_domains(config.data_dir or trained.config.data_dir, recipe=trained.config.data_recipe)
     pairs = read_pairs(Path(config.pairs)) if config.pairs else None
     directions = ("ab", "ba") if config.direction == "both" else (config.direction,)
-    output = Path(config.output) if config.output else run_directory / "evaluation"
-    evaluate(trained, domains, config.split, config.checkpoint, directions, output, pairs=pairs)
+    trained = read_run(Path(config.run_dir)) if config.run_dir else None
+    if trained is None:
+        domains = open_domains(config.data_dir)
+    else:
+        domains = open_domains(config.data_dir or trained.config.data_dir, recipe=trained.config.data_recipe)
+    judges = {direction: _judge(domains, config.split, direction) for direction in directions} if config.judge == "auto" else {}
+    tools = open_tools(config.features, config.features_weights, judges)
+    if trained is None:
+        evaluate_folder(Path(config.translations), domains, config.split, config.direction, Path(config.output), pairs=pairs, tools=tools)
+        return
+    output = Path(config.output) if config.output else trained.directory / "evaluation"
+    evaluate(trained, domains, config.split, config.checkpoint, directions, output, pairs=pairs, tools=tools)
+
+
+def _judge(domains: "Domains", purpose: str, direction: str) -> "Judge | str":
+    """A segmenter of real photos of the direction's target; or why there is none."""
+    from tfcyclegan.segmentation.judge import judge
+
+    target = direction[1]
+    if (domains.b if target == "b" else domains.a).holds_label_maps:
+        return ""  # label maps need no judge
+    try:
+        train = domains.require("train", target)
+        return judge(train, domains.require(purpose, target), train.source.directory / ".cache")
+    except UserError as error:
+        return f"judge: {error}"

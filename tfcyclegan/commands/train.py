@@ -1,5 +1,7 @@
 """`tfcyclegan train`."""
 
+from pathlib import Path
+
 from tfcyclegan import flags, quiet
 from tfcyclegan.config import TrainConfig
 from tfcyclegan.progress import say
@@ -16,6 +18,11 @@ def run(config: TrainConfig) -> None:
     quiet.import_tensorflow()
     from tfcyclegan.training.trainer import train
 
-    report = train(config, flags.to_flag_file(config))
+    segment = None
+    if config.segmenter:
+        from tfcyclegan.segmentation.segmenter import load_segmenter
+
+        segment = load_segmenter(Path(config.segmenter)).logits
+    report = train(config, flags.to_flag_file(config), segment)
     say(f"report: {report}")
     say(f"next: tfcyclegan translate --run_dir={config.run_dir} --input=PICTURES --output=translated")

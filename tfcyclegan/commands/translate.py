@@ -1,8 +1,9 @@
 """`tfcyclegan translate`."""
 
+import shlex
 from pathlib import Path
 
-from tfcyclegan import quiet
+from tfcyclegan import flags, quiet
 from tfcyclegan.config import TranslateConfig
 
 Config = TranslateConfig
@@ -10,6 +11,7 @@ EXAMPLES = """
     tfcyclegan translate --run_dir=runs/satellite2map --input=PICTURES --output=translated
     tfcyclegan translate --run_dir=runs/satellite2map --direction=ba --data_dir=data/satellite2map --split=testB --output=translated/ba
     tfcyclegan translate --model=saved_models/satellite2map --input=tile.png --output=translated
+    tfcyclegan translate --run_dir=runs/gta2city --data_dir=data/gta5 --split=train,val --output_data=data/gta5_as_city
 """
 
 
@@ -17,17 +19,22 @@ def run(config: TranslateConfig) -> None:
     quiet.import_tensorflow()
     from tfcyclegan import translation
     from tfcyclegan.data.source import open_source
+    from tfcyclegan.data_translation import translate_data
     from tfcyclegan.training.runs import read_run
 
     scale = None
     if config.run_dir:
         trained = read_run(Path(config.run_dir))
-        translator = translation.from_run(trained, config.checkpoint, config.direction)
+        everywhere = translation.copies_on_devices(trained, config.checkpoint, config.direction) if config.output_data else []
+        translators = everywhere or [translation.from_run(trained, config.checkpoint, config.direction)]
         scale = translation.scale_of(trained) if config.scale == "trained" else None
     else:
-        translator = translation.from_model(Path(config.model))
-    output = Path(config.output)
-    if config.data_dir:
-        translation.translate_split(translator, open_source(config.data_dir), config.split, output, scale=scale)
+        translators = [translation.from_model(Path(config.model))]
+    if config.output_data:
+        command = f"tfcyclegan translate {shlex.join(flags.to_flag_file(config).splitlines())}"
+        splits = config.split.split(",")
+        translate_data(translators, open_source(config.data_dir), splits, Path(config.output_data), scale=scale, command=command)
+    elif config.data_dir:
+        translation.translate_split(translators[0], open_source(config.data_dir), config.split, Path(config.output), scale=scale)
     else:
-        translation.translate_path(translator, Path(config.input), output, scale=scale)
+        translation.translate_path(translators[0], Path(config.input), Path(config.output), scale=scale)

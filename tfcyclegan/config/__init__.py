@@ -1,18 +1,25 @@
 """Every option of every command: its default, its help and its bounds. Imports no TensorFlow."""
 
+from tfcyclegan.config.adaptation import AdaptConfig
 from tfcyclegan.config.base import Options, Size, flag_name, option, option_type
 from tfcyclegan.config.commands import CompareConfig, EvaluateConfig, ExportConfig, ImportConfig, TranslateConfig
+from tfcyclegan.config.segmentation import ExportSegmenterConfig, SegmentConfig, SegmenterOptions, TrainSegmenterConfig
 from tfcyclegan.config.training import PREPROCESS_CHOICES, TrainConfig, TrainingLength
 
 __all__ = [
     "PREPROCESS_CHOICES",
+    "AdaptConfig",
     "CompareConfig",
     "EvaluateConfig",
     "ExportConfig",
+    "ExportSegmenterConfig",
     "ImportConfig",
     "Options",
+    "SegmentConfig",
+    "SegmenterOptions",
     "Size",
     "TrainConfig",
+    "TrainSegmenterConfig",
     "TrainingLength",
     "TranslateConfig",
     "flag_name",

@@ -19,11 +19,12 @@ class TranslateConfig(Options):
     direction: str = option("ab", "ab or ba", choices=DIRECTIONS)
     input: str = option("", "picture or folder of pictures; or use --data_dir and --split")
     data_dir: str = option("", "prepared data set to take pictures from, instead of --input")
-    split: str = option("testA", "split of --data_dir")
+    split: str = option("testA", "split of --data_dir; with --output_data several are taken, with commas between")
     scale: str = option(
         "trained", "trained resizes pictures as the training of --run_dir did, original keeps their sizes", choices=("trained", "original")
     )
-    output: str = option("", "folder for the translated PNGs", required=True)
+    output: str = option("", "folder for the translated PNGs")
+    output_data: str = option("", "directory of a new data set with the translated pictures of --data_dir, their names and labels")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -31,6 +32,10 @@ class TranslateConfig(Options):
             raise UserError("--run_dir or --model: give one of them")
         if bool(self.input) == bool(self.data_dir):
             raise UserError("--input or --data_dir: give one of them")
+        if bool(self.output) == bool(self.output_data):
+            raise UserError("--output or --output_data: give one of them, a folder for PNGs or a directory for a data set")
+        if self.output_data and not self.data_dir:
+            raise UserError("--output_data: translates a prepared data set, so it goes with --data_dir, not --input")
 
 
 @dataclass(frozen=True, kw_only=True)

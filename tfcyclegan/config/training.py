@@ -8,6 +8,7 @@ from tfcyclegan.config.base import Options, Size, option
 from tfcyclegan.errors import UserError
 
 PREPROCESS_CHOICES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
+EVAL_STEPS = 1000  # a measurement costs a few seconds, so that its share of so many steps is small
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -75,6 +76,8 @@ class ObjectiveOptions(Options):
     lambda_a: float = option(10.0, "weight of the cycle A -> B -> A", minimum=0)
     lambda_b: float = option(10.0, "weight of the cycle B -> A -> B", minimum=0)
     lambda_identity: float = option(0.5, "weight of the identity losses relative to lambda_a and lambda_b; 0 leaves them out", minimum=0)
+    segmenter: str = option("", "run directory of a segmenter of domain A, for the semantic losses of CyCADA")
+    lambda_semantic: float = option(1.0, "weight of the semantic losses; they need --segmenter", minimum=0)
     cycle_noise: float = option(
         0.0, "standard deviation, on [-1, 1], of noise on a fake before it is cycled back, against hiding the source in it", minimum=0
     )
@@ -118,12 +121,13 @@ class RunOptions(Options):
     log_every_steps: int = option(50, "steps between lines of history.jsonl, each the mean since the last", minimum=1, on_resume="free")
     sample_every_steps: int = option(500, "steps between sample strips", minimum=1, on_resume="free")
     sample_images: int = option(4, "pictures in a sample strip", minimum=1, maximum=64, on_resume="free")
-    eval_every_steps: int = option(
-        0,
-        "steps between the measurements that choose the best checkpoint; 0 for never",
+    eval_every_epochs: int = option(
+        1,
+        f"epochs between the measurements that choose the best checkpoint, and at least {EVAL_STEPS} steps; 0 for never",
         minimum=0,
         on_resume="free",
     )
+    eval_every_steps: int = option(0, "steps between them, instead of --eval_every_epochs; 0 follows that", minimum=0, on_resume="free")
     eval_split: str = option(
         "val",
         "pictures of these measurements: val (train where the data have none), or train where val is to be scored",
@@ -131,6 +135,12 @@ class RunOptions(Options):
         on_resume="free",
     )
     eval_images: int = option(48, "pictures a domain in such a measurement", minimum=8, on_resume="free")
+    eval_features: str = option(
+        "none",
+        "network for KID in these measurements, which then chooses the best checkpoint (its weights are downloaded once)",
+        choices=("none", "alexnet", "vgg16"),
+        on_resume="free",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,8 +167,6 @@ class TrainConfig(RunOptions, OptimizationOptions, ObjectiveOptions, NetworkOpti
             raise UserError("--decay_epochs: needs --epochs, the epochs before the rate falls")
         if self.schedule == "cosine_official" and self.epochs == 0:
             raise UserError("--schedule=cosine_official: needs --epochs of at least 1")
-        if self.eval_every_steps % self.log_every_steps:
-            raise UserError(f"--eval_every_steps={self.eval_every_steps}: must be a multiple of --log_every_steps={self.log_every_steps}")
         self._check_sizes()
 
     def _check_sizes(self) -> None:
@@ -175,6 +183,17 @@ class TrainConfig(RunOptions, OptimizationOptions, ObjectiveOptions, NetworkOpti
             raise UserError(f"--crop_size={crop}: larger than --load_size={load}")
         if self.preprocess == "scale_width_and_crop" and crop.width > load.width:
             raise UserError(f"--crop_size={crop}: wider than --load_size={load}")
+
+    @property
+    def measures(self) -> bool:
+        """Whether the run measures at all, and so has a best checkpoint."""
+        return bool(self.eval_every_steps or self.eval_every_epochs)
+
+    def measured_every(self, epoch_images: int) -> int:
+        """Steps between measurements over a data set with `epoch_images` images an epoch; 0 for never."""
+        if self.eval_every_steps or not self.eval_every_epochs:
+            return self.eval_every_steps
+        return max(EVAL_STEPS, round(self.eval_every_epochs * epoch_images / self.batch_size))
 
     def length(self, epoch_images: int) -> "TrainingLength":
         """Steps and epochs of the training over a data set with `epoch_images` images an epoch."""

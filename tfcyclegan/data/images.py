@@ -88,10 +88,14 @@ class Scale:
     load_size: Size
     crop_size: Size
 
+    def size_of(self, size: Size) -> Size:
+        """What a picture of `size` is resized to."""
+        mode = self.mode if self.mode == "resize_and_crop" else self.mode.removesuffix("_and_crop")
+        return resized_size(size, mode, self.load_size, self.crop_size)
+
     def __call__(self, image: Image.Image, *, nearest: bool = False) -> Image.Image:
         """The picture in that size."""
-        mode = self.mode if self.mode == "resize_and_crop" else self.mode.removesuffix("_and_crop")
-        return resize(image, resized_size(Size(image.height, image.width), mode, self.load_size, self.crop_size), nearest=nearest)
+        return resize(image, self.size_of(Size(image.height, image.width)), nearest=nearest)
 
     def __str__(self) -> str:
         return f"{self.mode} {self.load_size}"

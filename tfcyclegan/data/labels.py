@@ -74,7 +74,9 @@ PALETTE = np.array([entry.color for entry in TRAIN_CLASSES], np.uint8)
 _TRAIN_ID_OF = np.full(256, IGNORED, np.uint8)
 _ID_OF = np.zeros(256, np.uint8)  # what is ignored becomes "unlabeled"
 _COLOR_OF = np.zeros((256, 3), np.uint8)
+_IS_KNOWN = np.zeros(256, bool)
 for _entry in CLASSES:
+    _IS_KNOWN[_entry.id] = True
     _TRAIN_ID_OF[_entry.id] = _entry.train_id  # the index -1 is the last one, LICENSE_PLATE
     _COLOR_OF[_entry.id] = _entry.color
 for _entry in TRAIN_CLASSES:
@@ -84,6 +86,12 @@ for _entry in TRAIN_CLASSES:
 def to_train_ids(ids: np.ndarray) -> np.ndarray:
     """Ids, uint8 of any shape, to train ids 0..18 or IGNORED, uint8. Ids outside the table become IGNORED too."""
     return _TRAIN_ID_OF[ids]
+
+
+def unknown_ids(ids: np.ndarray) -> set[int]:
+    """The ids, of uint8 of any shape, that are not in the table."""
+    there = np.bincount(ids.reshape(-1), minlength=256) > 0
+    return {int(value) for value in np.flatnonzero(there & ~_IS_KNOWN)}
 
 
 def to_ids(train_ids: np.ndarray) -> np.ndarray:

@@ -12,8 +12,7 @@ from typing import Any
 
 import PIL
 
-import tfcyclegan
-from tfcyclegan import files
+from tfcyclegan import __version__, files
 from tfcyclegan.data import labels as label_classes
 from tfcyclegan.data import records
 from tfcyclegan.errors import RunError
@@ -66,7 +65,7 @@ def make(
         "conversions": dict(sorted(conversions.items())),
         **({"classes": label_classes.table()} if labels else {}),
         "versions": {
-            "tfcyclegan": tfcyclegan.__version__,
+            "tfcyclegan": __version__,
             "python": platform.python_version(),
             "pillow": PIL.__version__,
             "tensorflow": tf.__version__,

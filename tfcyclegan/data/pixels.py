@@ -6,18 +6,19 @@ settings make another file and an interrupted build leaves nothing behind.
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tfcyclegan import files
 from tfcyclegan.config import Size
-from tfcyclegan.data import images
+from tfcyclegan.data import images, labels
 from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.progress import track
+from tfcyclegan.progress import say, track
 
 _FORMAT = 1  # raise when the pixels of the same settings would differ
 _CHUNK = 64
@@ -64,19 +65,7 @@ def open_pixels(
         RunError: a picture or shard is damaged.
     """
     source.require(split)
-    identity = [_FORMAT, source.fingerprint, split, mode, str(load_size), str(crop_size), channels]
-    directory = cache_dir / f"{split}-{files.sha256_of_json(identity)[:16]}"
-    if not (directory / "meta.json").exists():
-        try:
-            with files.exclusive_lock(cache_dir, wait=True):
-                if not (directory / "meta.json").exists():  # another process may have made it meanwhile
-                    _build(source, split, directory, mode=mode, load_size=load_size, crop_size=crop_size, channels=channels)
-        except PermissionError as error:
-            raise UserError(f"{cache_dir}: cannot be written; give --cache_dir a directory that can") from error
-    return PixelFile(directory)
 
-
-def _build(source: DataSource, split: str, directory: Path, *, mode: str, load_size: Size, crop_size: Size, channels: int) -> None:
     def load(item: tuple[str, bytes]) -> np.ndarray:
         name, encoded = item
         try:
@@ -88,6 +77,71 @@ def _build(source: DataSource, split: str, directory: Path, *, mode: str, load_s
             raise UserError(f"--crop_size={crop_size}: larger than {name} of split {split}, which is {size.height}x{size.width} here")
         return images.to_array(images.resize(image, size, nearest=source.holds_label_maps))
 
+    identity = [_FORMAT, source.fingerprint, split, mode, str(load_size), str(crop_size), channels]
+    return _open(cache_dir, split, identity, source.pictures(split), load, total=source.counts[split], channels=channels)
+
+
+def open_labels(source: DataSource, split: str, cache_dir: Path, *, size: Size | None) -> PixelFile:
+    """The labels of `split` as train ids, uint8 [H, W, 1], resized to `size` by the nearest pixel; made now if `cache_dir` lacks them.
+
+    Ids outside the class table become IGNORED, which is told when they are first met.
+
+    Raises:
+        UserError: an empty split, or a data set without labels.
+        RunError: a label or shard is damaged.
+    """
+    source.require(split)
+    unknown: set[int] = set()
+
+    def load(item: tuple[str, bytes]) -> np.ndarray:
+        name, encoded = item
+        try:
+            image = images.decode(encoded, 1)
+        except OSError as error:
+            raise RunError(f"{source.directory}: label of {name} of split {split} cannot be decoded ({error})") from error
+        ids = images.to_array(image if size is None else images.resize(image, size, nearest=True))
+        unknown.update(labels.unknown_ids(ids))
+        return labels.to_train_ids(ids)
+
+    encoded = ((name, label) for name, _, label in source.labelled_pictures(split))
+    identity = [_FORMAT, source.fingerprint, split, "labels", str(size)]
+    opened = _open(cache_dir, f"{split}-labels", identity, encoded, load, total=source.counts[split], channels=1)
+    if unknown:
+        say(f"{source.directory}: split {split} has label ids outside the class table ({', '.join(map(str, sorted(unknown)))}): ignored")
+    return opened
+
+
+def _open(
+    cache_dir: Path,
+    name: str,
+    identity: list[Any],
+    pictures: Iterator[tuple[str, bytes]],
+    load: Callable[[tuple[str, bytes]], np.ndarray],
+    *,
+    total: int,
+    channels: int,
+) -> PixelFile:
+    """The file in `cache_dir` that is known by `identity`, made of what `load` gives for `pictures` if it is not there."""
+    directory = cache_dir / f"{name}-{files.sha256_of_json(identity)[:16]}"
+    if not (directory / "meta.json").exists():
+        try:
+            with files.exclusive_lock(cache_dir, wait=True):
+                if not (directory / "meta.json").exists():  # another process may have made it meanwhile
+                    _build(directory, name, pictures, load, total=total, channels=channels)
+        except PermissionError as error:
+            raise UserError(f"{cache_dir}: cannot be written; give --cache_dir a directory that can") from error
+    return PixelFile(directory)
+
+
+def _build(
+    directory: Path,
+    name: str,
+    pictures: Iterator[tuple[str, bytes]],
+    load: Callable[[tuple[str, bytes]], np.ndarray],
+    *,
+    total: int,
+    channels: int,
+) -> None:
     names: list[str] = []
     sizes: list[tuple[int, int]] = []
 
@@ -100,9 +154,8 @@ def _build(source: DataSource, split: str, directory: Path, *, mode: str, load_s
         ThreadPoolExecutor(os.cpu_count()) as pool,
         open(temporary / "pixels.bin", "wb") as out,
     ):
-        pictures = map(note, source.pictures(split))
-        loaded = (pixels for chunk in _chunks(pictures) for pixels in pool.map(load, chunk))
-        for pixels in track(loaded, total=source.counts[split], unit="image", label=f"resizing {split}"):
+        loaded = (pixels for chunk in _chunks(map(note, pictures)) for pixels in pool.map(load, chunk))
+        for pixels in track(loaded, total=total, unit="image", label=f"resizing {name}"):
             out.write(pixels.tobytes())
             sizes.append(pixels.shape[:2])
         out.flush()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tfcyclegan import files
-from tfcyclegan.data.records import IMAGE_KEY, LABEL_KEY
+from tfcyclegan.data.records import IMAGE_KEY, LABEL_KEY, Label
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.progress import say
 
@@ -21,6 +21,21 @@ MANIFEST = "manifest.json"
 CATALOGUE = "tfds:"
 LABEL_MAPS = "label_maps"
 """The setting `content` of a data set whose pictures are label maps."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One stored picture.
+
+    Attributes:
+        filename: its name.
+        encoded: JPEG or PNG.
+        label: its map of class ids, in a data set with labels.
+    """
+
+    filename: str
+    encoded: bytes
+    label: Label | None
 
 
 @dataclass(frozen=True)
@@ -34,6 +49,7 @@ class DataSource:
         counts: pictures in each split.
         labelled: whether each picture has a map of class ids.
         holds_label_maps: whether the pictures are label maps in the colours of their classes, which only nearest pixels resize.
+        classes: the table of its label ids, as its manifest tells it; None where it tells none.
     """
 
     directory: Path
@@ -42,6 +58,7 @@ class DataSource:
     counts: dict[str, int]
     labelled: bool
     holds_label_maps: bool
+    classes: list[dict[str, Any]] | None
     _builder: Any
     _nested: bool
 
@@ -52,7 +69,7 @@ class DataSource:
             UserError: no such split.
             RunError: a damaged or incomplete shard.
         """
-        return ((name, image) for name, image, _ in self._examples(split))
+        return ((example.filename, example.encoded) for example in self.examples(split))
 
     def labelled_pictures(self, split: str) -> Iterator[tuple[str, bytes, bytes]]:
         """Like `pictures`, with the encoded map of class ids third.
@@ -62,9 +79,10 @@ class DataSource:
         """
         if not self.labelled:
             raise UserError(f"{self.directory}: has no labels; prepare it again with them (data_prep.gta5, data_prep.cityscapes)")
-        return self._examples(split)
+        return ((example.filename, example.encoded, example.label.encoded) for example in self.examples(split) if example.label)
 
-    def _examples(self, split: str) -> Iterator[tuple[str, bytes, bytes]]:
+    def examples(self, split: str) -> Iterator[Example]:
+        """Everything that is stored of every picture of `split`; otherwise like `pictures`."""
         import tensorflow as tf
         import tensorflow_datasets as tfds
 
@@ -78,11 +96,11 @@ class DataSource:
         try:
             for example in self._builder.as_dataset(split=split, decoders=decoders, read_config=config).as_numpy_iterator():
                 image = example[IMAGE_KEY]
-                label = example[LABEL_KEY]["encoded"] if self.labelled else b""
+                label = _label(example[LABEL_KEY]) if self.labelled else None
                 if self._nested:
-                    yield image["filename"].decode("utf-8", "surrogateescape"), image["encoded"], label
+                    yield Example(_text(image["filename"]), image["encoded"], label)
                 else:
-                    yield example["tfds_id"].decode(), image, label
+                    yield Example(example["tfds_id"].decode(), image, label)
                 read += 1
         except (
             tf.errors.DataLossError,
@@ -103,6 +121,14 @@ class DataSource:
             )
 
 
+def _label(stored: dict[str, Any]) -> Label:
+    return Label(stored["encoded"], _text(stored.get("filename", b"")))
+
+
+def _text(stored: bytes) -> str:
+    return stored.decode("utf-8", "surrogateescape")
+
+
 def open_source(place: str | Path) -> DataSource:
     """Opens a TFDS directory (the one that holds `dataset_info.json`) or, as `tfds:NAME`, a data set of the TFDS catalogue.
 
@@ -121,7 +147,9 @@ def open_source(place: str | Path) -> DataSource:
     directory = Path(builder.data_dir)
     made = files.read_json(directory / MANIFEST) if (directory / MANIFEST).exists() else {}
     label_maps = made.get("request", {}).get("settings", {}).get("content") == LABEL_MAPS
-    return DataSource(directory, builder.info.name, _fingerprint(directory), counts, labelled, label_maps, builder, nested)
+    return DataSource(
+        directory, builder.info.name, _fingerprint(directory), counts, labelled, label_maps, made.get("classes"), builder, nested
+    )
 
 
 def _from_directory(directory: Path) -> Any:

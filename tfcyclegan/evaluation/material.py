@@ -1,8 +1,8 @@
-"""What one direction of a run is scored on: the test pictures, their translations, the controls', and the truths that are known."""
+"""What one direction is scored on: the test pictures, their translations, the controls', and the truths that are known."""
 
 import csv
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from tfcyclegan.data.images import Scale
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures.controls import make_controls
 from tfcyclegan.training.runs import Run
-from tfcyclegan.translation import RECORD, from_run, picture_name, pictures_of_split, record_of, scale_of, translate_split
+from tfcyclegan.translation import RECORD, Translator, from_run, picture_name, pictures_of_split, record_of, scale_of, translate_split
 
 OWN = "CycleGAN"
 FLOOR = "real (floor)"
@@ -24,6 +24,8 @@ REFERENCE_PICTURES = 1000
 
 Pictures = dict[str, np.ndarray]
 Pairs = Mapping[str, str]
+Function = Callable[[np.ndarray], np.ndarray]
+"""float32 [1, H, W, C] in [-1, 1] to the same of the other domain, of any size."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,18 @@ class Material:
 
     Attributes:
         direction: "ab" or "ba".
-        checkpoint: which one translated.
+        checkpoint: which one translated; empty for translations of unknown origin.
         inputs: the pictures translated, by name.
         sets: what is made of the inputs, by name of the set: OWN and the controls; all have the inputs' names.
         held_out: real pictures of the target domain that no training saw; empty if there are none.
-        target_train: real training pictures of the target domain, at most REFERENCE_PICTURES.
+        source_train: real training pictures of the inputs' domain, at most REFERENCE_PICTURES.
+        target_train: the same of the target domain.
         truths: by an input's name the true picture of the target domain; empty where no pairs are known.
         ids: by an input's name the class ids of what it shows, [H, W] as stored; empty where there are no labels.
+        held_out_ids: by the name of a held-out picture its class ids; empty where the target domain has no labels.
+        source_is_label_maps: whether the inputs are label maps.
         target_is_label_maps: whether translations are to be label maps.
+        cycle: the generators there and back; or why they cannot be had.
         data: the data set's name.
         left_out: what could not be had, and why.
     """
@@ -49,10 +55,14 @@ class Material:
     inputs: Pictures
     sets: dict[str, Pictures]
     held_out: Pictures
+    source_train: list[np.ndarray]
     target_train: list[np.ndarray]
     truths: Pictures
     ids: Pictures
+    held_out_ids: Pictures
+    source_is_label_maps: bool
     target_is_label_maps: bool
+    cycle: tuple[Function, Function] | str
     data: str
     left_out: list[str]
 
@@ -83,45 +93,97 @@ def gather(run: Run, domains: Domains, purpose: str, checkpoint: str, direction:
     Raises:
         UserError: no such checkpoint or split, or pairs that name pictures which are not there.
     """
-    source, target = direction[0], direction[1]
-    split, target_split = domains.require(purpose, source), domains.find(purpose, target)
-    scale = scale_of(run)
-    channels = {"a": run.config.channels_a, "b": run.config.channels_b}
-    folder = output / direction
+    split = domains.require(purpose, direction[0])
+    scale, folder = scale_of(run), output / direction
     translator = from_run(run, checkpoint, direction)
     if (folder / RECORD).exists() and files.read_json(folder / RECORD) != record_of(translator, scale):
         shutil.rmtree(folder)  # our own translations by an older checkpoint
     translate_split(translator, split.source, split.name, folder, scale=scale)
+    inputs = _load(split, {"a": run.config.channels_a, "b": run.config.channels_b}[direction[0]], scale)
+    own = {name: read_png(folder / f"{name}.png") for name in inputs}
+    notes = []
+    if run.config.measures and run.config.eval_split == "val" and purpose == "test":
+        used = [found for domain in direction if (found := domains.find(purpose, domain)) and "val" in found.name]
+        notes = [f"{found} is scored, on which the best checkpoint was chosen" for found in used]
+    return assemble(
+        domains,
+        purpose,
+        direction,
+        scale,
+        own,
+        pairs,
+        channels={"a": run.config.channels_a, "b": run.config.channels_b},
+        checkpoint=translator.identity["checkpoint"],
+        cycle=_cycle(run, checkpoint, direction, translator),
+        notes=notes,
+    )
+
+
+def _cycle(run: Run, checkpoint: str, direction: str, forward: Translator) -> tuple[Function, Function] | str:
+    back = direction[::-1]
+    if f"gen_{back}" not in run.networks:
+        return f"cycle honesty: the run has no generator {back}"
+    return _of_any_size(forward), _of_any_size(from_run(run, checkpoint, back))
+
+
+def _of_any_size(translator: Translator) -> Function:
+    """In float, without the rounding to 8 bits of the translator's own call."""
+
+    def translate(batch: np.ndarray) -> np.ndarray:
+        height, width = batch.shape[1:3]
+        below, beside = (-side % translator.size_multiple for side in (height, width))
+        padded = np.pad(batch, ((0, 0), (0, below), (0, beside), (0, 0)), mode="symmetric")
+        return np.asarray(translator.function(padded), np.float32)[:, :height, :width]
+
+    return translate
+
+
+def assemble(
+    domains: Domains,
+    purpose: str,
+    direction: str,
+    scale: Scale,
+    own: Pictures,
+    pairs: Pairs | None,
+    *,
+    channels: Mapping[str, int],
+    checkpoint: str,
+    cycle: tuple[Function, Function] | str,
+    notes: list[str],
+) -> Material:
+    """Loads what the translations `own` are scored against, all at `scale`.
+
+    Raises:
+        UserError: no such split, or pairs that name pictures which are not there.
+    """
+    source, target = direction[0], direction[1]
+    split, target_split = domains.require(purpose, source), domains.find(purpose, target)
     inputs = _load(split, channels[source], scale)
-    own = {name: _read_png(folder / f"{name}.png") for name in inputs}
     held_out = _load(target_split, channels[target], scale) if target_split else {}
     target_train = _some(domains.require("train", target), channels[target], scale)
     partner, reason = _partners(inputs, held_out, pairs, direction, purpose)
-    truths = {name: held_out[other] for name, other in partner.items()}
-    chosen_on_val = run.config.eval_every_steps > 0 and run.config.eval_split == "val"
-    notes = [reason] if reason else []
-    if chosen_on_val and purpose == "test":
-        notes += [
-            f"{used} is scored, on which the best checkpoint was chosen" for used in (split, target_split) if used and "val" in used.name
-        ]
+    held_out_ids = dict(_ids(target_split)) if target_split and target_split.source.labelled else {}
     ids = dict(_ids(split)) if split.source.labelled else {}
-    if not ids and truths and target_split and target_split.source.labelled:
-        theirs = dict(_ids(target_split))
-        ids = {name: theirs[other] for name, other in partner.items()}
+    if not ids and held_out_ids:
+        ids = {name: held_out_ids[other] for name, other in partner.items()}
     controls = make_controls(target_train)
     sets = {OWN: own} | {name: {key: control(picture) for key, picture in inputs.items()} for name, control in controls.items()}
     return Material(
         direction,
-        translator.identity["checkpoint"],
+        checkpoint,
         inputs,
         sets,
         held_out,
+        _some(domains.require("train", source), channels[source], scale),
         target_train,
-        truths,
+        {name: held_out[other] for name, other in partner.items()},
         ids,
+        held_out_ids,
+        split.source.holds_label_maps,
         (domains.b if target == "b" else domains.a).holds_label_maps,
+        cycle,
         domains.name,
-        notes,
+        notes + ([reason] if reason else []),
     )
 
 
@@ -164,6 +226,6 @@ def _ids(split: Split) -> Iterator[tuple[str, np.ndarray]]:
         yield picture_name(filename, split.name), images.to_array(images.decode(label, 1))[..., 0]
 
 
-def _read_png(path: Path) -> np.ndarray:
+def read_png(path: Path) -> np.ndarray:
     with Image.open(path) as image:
         return images.to_array(image)

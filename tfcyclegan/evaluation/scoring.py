@@ -1,32 +1,93 @@
-"""Scores of translated test pictures beside those of controls that needed no training. The saved 8-bit PNGs are scored."""
+"""Scores of translated test pictures beside those of controls that needed no training. The saved 8-bit PNGs are scored.
 
-from collections.abc import Sequence
+Writes metrics.json, metrics.csv and index.html, and prints the same tables.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table as PrintedTable
 
 from tfcyclegan import files
 from tfcyclegan.data.domains import Domains
-from tfcyclegan.evaluation import families
+from tfcyclegan.errors import UserError
+from tfcyclegan.evaluation import cycles, detectors, distances, examples, judge, label_scores, looks, page, published, strata, truths
+from tfcyclegan.evaluation.detectors import Finding
+from tfcyclegan.evaluation.distances import Features
+from tfcyclegan.evaluation.folder import gather_folder
+from tfcyclegan.evaluation.judge import Judge
+from tfcyclegan.evaluation.label_scores import SHUFFLED, LabelScores
+from tfcyclegan.evaluation.limits import OK
 from tfcyclegan.evaluation.material import OWN, Material, Pairs, gather
-from tfcyclegan.evaluation.tables import Table
+from tfcyclegan.evaluation.page import Section
+from tfcyclegan.evaluation.tables import Table, to_csv
+from tfcyclegan.measures.appearance import Appearance
+from tfcyclegan.measures.features import Lpips
 from tfcyclegan.progress import say
+from tfcyclegan.training.history import HISTORY, read_history
 from tfcyclegan.training.reporting import write_report
 from tfcyclegan.training.runs import Run
 
 # A translation is worth its training if it is better than each of these in every deciding column.
 TO_BEAT = ("identity", "colour matching", "histogram matching")
-TO_BEAT_IN_LABELS = ("constant colour", families.SHUFFLED)
+TO_BEAT_IN_LABELS = ("constant colour", SHUFFLED)
 
-_NOTE = "All rows are scored from 8-bit pictures; [low, high] is the 95% bootstrap interval over pictures."
+METRICS = "metrics.json"
+TABLES = "metrics.csv"
+_NOTE = (
+    "All rows are scored from 8-bit pictures; [low, high] is the 95% interval over pictures, by bootstrap where a table's note does "
+    "not say otherwise."
+)
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the families need beside the pictures.
+
+    Attributes:
+        features: of KID and FID; or why there are none.
+        lpips: of the truth family, if its weights can be had.
+        judges: of the FCN-score, by direction; or why there is none.
+    """
+
+    features: Features | str
+    lpips: Lpips | None
+    judges: Mapping[str, Judge | str] = field(default_factory=dict)
+
+
+def open_tools(features: str, features_weights: str, judges: Mapping[str, Judge | str]) -> Tools:
+    """Opens what --features names; what cannot be had is left out with a reason.
+
+    Raises:
+        UserError: a weights file that was given cannot be read.
+    """
+    found = distances.open_features(features, features_weights)
+    lpips = None
+    # Without a network, the archive that AlexNet could not be taken from would only be asked for a second time.
+    if features == "inception" or isinstance(found, Features):
+        with contextlib.suppress(UserError):
+            lpips = Lpips("alexnet")
+    return Tools(found, lpips, judges)
 
 
 def evaluate(
-    run: Run, domains: Domains, purpose: str, checkpoint: str, directions: Sequence[str], output: Path, *, pairs: Pairs | None = None
+    run: Run,
+    domains: Domains,
+    purpose: str,
+    checkpoint: str,
+    directions: Sequence[str],
+    output: Path,
+    *,
+    pairs: Pairs | None = None,
+    tools: Tools | None = None,
 ) -> dict[str, Any]:
-    """Translates a split ("test" or "val"), scores it, prints tables, writes `output`/metrics.json and the run's report.
+    """Translates a split ("test" or "val"), scores it, prints tables, writes them into `output` and the run's report.
 
     Args:
         run: the run to score.
@@ -34,58 +95,175 @@ def evaluate(
         purpose: of the split to translate: "test" or "val".
         checkpoint: which one translates.
         directions: of "ab" and "ba".
-        output: folder for the translations and metrics.json.
+        output: folder for the translations and the scores.
         pairs: {name of a picture of a: name of its truth in b}, where the names differ.
+        tools: feature networks and the judge; None leaves their families out.
 
     Raises:
         UserError: no such checkpoint, the data lack the split, or pairs that are not there.
     """
-    results = [_score(gather(run, domains, purpose, checkpoint, direction, output, pairs)) for direction in directions]
-    metrics = {
-        "note": _NOTE,
-        "data": domains.name,
-        "split": purpose,
-        "fingerprint": domains.fingerprint,
-        "seed": run.config.seed,
-        "directions": results,
-    }
-    files.write_json(output / "metrics.json", metrics)
-    say(f"scores: {output / 'metrics.json'}, report: {write_report(run.directory)}")
+    materials = (gather(run, domains, purpose, checkpoint, direction, output, pairs) for direction in directions)
+    metrics = _score_all(
+        materials, domains, purpose, output, tools, read_history(run.directory / HISTORY), run.directory.resolve().name, run.config.seed
+    )
+    say(f"scores: {output / METRICS}, page: {output / page.PAGE}, report: {write_report(run.directory)}")
     return metrics
 
 
-def _score(material: Material) -> dict[str, Any]:
-    """All tables of a direction, printed and as JSON."""
-    found: list[Table | str] = [families.look(material), families.truth(material)]
-    of_labels = families.label_maps(material)
-    found += [of_labels] if isinstance(of_labels, str) else of_labels
-    tables = [table for table in found if isinstance(table, Table)]
-    left_out = material.left_out + [reason for reason in found if isinstance(reason, str) and reason]
-    for table in tables:
-        printed = PrintedTable(f"{material.title}: {table.title} (n = {len(material.inputs)})", *[c.name for c in table.columns])
-        for row in table.rows:
-            printed.add_row(row, *table.shown(row), style="bold" if row == OWN else None)
-        Console(width=160).print(printed)
-    reached, verdict = _verdict(material.title, tables)
-    say(verdict)
-    for reason in left_out:
-        say(f"{material.title}: {reason}")
-    shown = {table.title: {row: table.shown(row) for row in table.rows} for table in tables}
-    return {
-        "direction": material.direction,
-        "title": material.title,
-        "checkpoint": material.checkpoint,
-        "count": len(material.inputs),
-        "tables": [table.to_json() | {"shown": shown[table.title]} for table in tables],
-        "left_out": left_out,
-        "reached": reached,
-        "verdict": verdict,
+def evaluate_folder(
+    folder: Path, domains: Domains, purpose: str, direction: str, output: Path, *, pairs: Pairs | None = None, tools: Tools | None = None
+) -> dict[str, Any]:
+    """Scores the PNGs of `folder` as translations of the split of `purpose`; otherwise like `evaluate`.
+
+    Raises:
+        UserError: an empty folder, or names that are not the split's.
+    """
+    materials = (gather_folder(folder, domains, purpose, direction, pairs) for _ in range(1))
+    metrics = _score_all(materials, domains, purpose, output, tools, [], folder.resolve().name, None)
+    say(f"scores: {output / METRICS}, page: {output / page.PAGE}")
+    return metrics
+
+
+def _score_all(
+    materials: Iterator[Material],
+    domains: Domains,
+    purpose: str,
+    output: Path,
+    tools: Tools | None,
+    history: Sequence[Mapping[str, Any]],
+    name: str,
+    seed: int | None,
+) -> dict[str, Any]:
+    tools = tools or Tools("", None)
+    real_cityscapes = published.are_cityscapes(domains)
+    sections = [_Scoring(material, tools, history, real_cityscapes).section() for material in materials]
+    results = [section.result for section in sections]
+    metrics = {
+        "note": _NOTE,
+        "data": domains.name,
+        "data_dir": list(dict.fromkeys(str(source.directory) for source in (domains.a, domains.b))),
+        "split": purpose,
+        "fingerprint": domains.fingerprint,
+        "seed": seed,
+        "features": tools.features.to_json() if isinstance(tools.features, Features) else None,
+        "directions": results,
     }
+    files.write_json(output / METRICS, metrics)
+    files.write_text(output / TABLES, to_csv(results))
+    page.write(output, metrics, sections, name)
+    return metrics
+
+
+@dataclass
+class _Scoring:
+    """All families of one direction."""
+
+    material: Material
+    tools: Tools
+    history: Sequence[Mapping[str, Any]]
+    real_cityscapes: bool
+    tables: list[Table] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    confusions: dict[str, np.ndarray] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def section(self) -> Section:
+        """Scores, prints, and gives the direction's part of the page, with its part of metrics.json."""
+        material, tools = self.material, self.tools
+        self.left_out += material.left_out
+        with self._timed("look"):
+            look = Appearance(material.target_train)
+            self._take(looks.table(material, look))
+        features = tools.features if isinstance(tools.features, Features) else None
+        with self._timed("distribution"):
+            self._take(tools.features if isinstance(tools.features, str) else distances.table(material, tools.features))
+        with self._timed("truth"):
+            self._take(truths.table(material, tools.lpips))
+            self._take(truths.by_class(material))
+        with self._timed("labels"):
+            self._take_labels(label_scores.scores(material, published.PHOTO_TO_LABELS if self.real_cityscapes else {}))
+        with self._timed("judge"):
+            rows = published.LABELS_TO_PHOTO if self.real_cityscapes else {}
+            found_judge = tools.judges.get(material.direction, "")
+            self._take_labels(found_judge if isinstance(found_judge, str) else judge.scores(material, found_judge, rows))
+        with self._timed("cycle honesty"):
+            honesty = cycles.table(material)
+            self._take(honesty)
+        with self._timed("luminance"):
+            light = strata.luminance(material)
+            self._take(strata.table(material, light, look, features))
+        with self._timed("detectors"):
+            found, reasons = detectors.findings(material, light, honesty if isinstance(honesty, Table) else None, self.history)
+            self.left_out += reasons
+        with self._timed("page"):
+            chosen = examples.choose(material, look)
+            reached, verdict = _verdict(material.title, self.tables)
+            result = self._result(found, chosen, reached, verdict)
+            section = page.section(material, result, self.tables, self.confusions, chosen, found)
+        self._print(found, verdict)
+        return section
+
+    @contextlib.contextmanager
+    def _timed(self, family: str) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        self.seconds[family] = round(time.monotonic() - started, 2)
+
+    def _take(self, found: Table | str) -> None:
+        if isinstance(found, Table):
+            self.tables.append(found)
+        elif found:
+            self.left_out.append(found)
+
+    def _take_labels(self, found: LabelScores | str) -> None:
+        if isinstance(found, str):
+            self._take(found)
+            return
+        self.tables += found.tables
+        self.confusions[found.tables[0].title] = found.confusion
+
+    def _result(self, found: Sequence[Finding], chosen: examples.Examples, reached: bool, verdict: str) -> dict[str, Any]:
+        shown = {table.title: {row: table.shown(row) for row in table.rows} for table in self.tables}
+        return {
+            "direction": self.material.direction,
+            "title": self.material.title,
+            "checkpoint": self.material.checkpoint,
+            "count": len(self.material.inputs),
+            "tables": [table.to_json() | {"shown": shown[table.title]} for table in self.tables],
+            "detectors": [finding.to_json() for finding in found],
+            "examples": {"score": chosen.score, "names": chosen.names},
+            "left_out": self.left_out,
+            "reached": reached,
+            "verdict": verdict,
+            "seconds": self.seconds,
+        }
+
+    def _print(self, found: Sequence[Finding], verdict: str) -> None:
+        console, title = Console(width=160), self.material.title
+        for table in self.tables:
+            printed = PrintedTable("", *[c.name for c in table.columns], title=f"{title}: {table.title} (n = {len(self.material.inputs)})")
+            for row in table.rows:
+                printed.add_row(row, *table.shown(row), style="bold" if row == OWN else None)
+            console.print(printed)
+        printed = PrintedTable("failure", "value", "real pictures", "", "what it measures", title=f"{title}: failures looked for")
+        for finding in found:
+            bounds = f"{finding.low:.3g} to {finding.high:.3g}" if np.isfinite(finding.low) else ""
+            printed.add_row(finding.name, f"{finding.value:.3g}", bounds, finding.verdict, finding.measures)
+        console.print(printed)
+        for finding in found:
+            if finding.verdict != OK:
+                say(f"{title}: {finding.verdict}: {finding.name}; what usually helps: {finding.helps}")
+        say(verdict)
+        for reason in self.left_out:
+            say(f"{title}: {reason}")
+        say(f"{title}: took {', '.join(f'{family} {seconds:.1f} s' for family, seconds in self.seconds.items() if seconds >= 0.1)}")
 
 
 def _verdict(title: str, tables: Sequence[Table]) -> tuple[bool, str]:
     """Whether the translation beats its controls in every deciding column, and a sentence that says so."""
-    lost = [item for table in tables for item in table.lost(OWN, TO_BEAT_IN_LABELS if table.title.startswith("Labels") else TO_BEAT)]
+    lost = [
+        item for table in tables for item in table.lost(OWN, TO_BEAT_IN_LABELS if table.title.startswith(label_scores.PREFIX) else TO_BEAT)
+    ]
     if lost:
         return False, f"{title}: NOT better than controls in {', '.join(lost)}."
     decisive = ", ".join(dict.fromkeys(column.name for table in tables for column in table.columns if column.decides))

@@ -1,6 +1,8 @@
 """A table of scores: sets of pictures as rows, measures as columns, each value with its interval over pictures."""
 
-from collections.abc import Sequence
+import csv
+import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,6 +71,23 @@ class Table:
             for name, values in self.rows.items()
         }
         return {"title": self.title, "note": self.note, "columns": columns, "rows": rows}
+
+
+def to_csv(directions: Sequence[Mapping[str, Any]]) -> str:
+    """The tables of metrics.json, and the detectors' values, as CSV: a line a value."""
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(("direction", "table", "row", "column", "value", "low", "high", "n"))
+    for result in directions:
+        for table in result["tables"]:
+            for row, values in table["rows"].items():
+                for column, one in values.items():
+                    writer.writerow((result["direction"], table["title"], row, column, one["value"], one["low"], one["high"], one["n"]))
+        for one in result["detectors"]:
+            writer.writerow(
+                (result["direction"], "Detectors", one["name"], "value", one["value"], one["low"], one["high"], result["count"])
+            )
+    return stream.getvalue()
 
 
 def _number(value: float) -> float | None:

@@ -41,13 +41,11 @@ def export(run: Run, checkpoint: str, direction: str, output: Path, tflite_size:
     size = tflite_size or run.config.crop_size
     tflite.check_size(generator, size)
     identity = {"weights": weights_hash(generator), "direction": direction, "tflite_size": str(size), "tfcyclegan": __version__}
-    versions = sorted(int(path.name) for path in output.iterdir() if path.name.isdigit()) if output.is_dir() else []
-    if versions:
-        newest = output / str(versions[-1])
-        if (newest / METADATA).exists() and identity.items() <= files.read_json(newest / METADATA).items():
-            say(f"{newest}: holds this model already")
-            return newest
-    directory = output / str(versions[-1] + 1 if versions else 1)
+    newest = newest_version(output, identity)
+    if newest is not None:
+        say(f"{newest}: holds this model already")
+        return newest
+    directory = next_version(output)
     pictures = _pictures(run, direction, size)
     expected = as_function(generator)(pictures)
     with files.atomic_directory(directory) as temporary:
@@ -55,19 +53,38 @@ def export(run: Run, checkpoint: str, direction: str, output: Path, tflite_size:
         outputs = {"SavedModel (C++ loader)": saved_model.run_in_session(temporary, pictures)}
         for variant in tflite.VARIANTS:
             content = tflite.convert(generator, variant, size)
-            foreign = [name for name in tflite.operators(content) if name.startswith("Flex") or name == "READ_VARIABLE"]
-            if foreign:
-                raise RunError(f"TFLite {variant}: holds {', '.join(foreign)}, which phones do not run; nothing was written")
+            tflite.check_operators(content, variant)
             files.write_bytes(temporary / f"{variant}.tflite", content)
             outputs[f"TFLite {variant}"] = tflite.run(content, pictures)
         parity = {name: float(np.abs(result - expected).max()) for name, result in outputs.items()}
-        _show(parity, temporary)
-        failed = [name for name, difference in parity.items() if not difference <= BOUNDS[name]]
-        if failed:
-            raise RunError(f"{failed[0]} differs from Keras by {parity[failed[0]]:.2g}, more than {BOUNDS[failed[0]]}; nothing was written")
+        show_parity(parity, temporary, "largest difference from Keras, range [-1, 1]")
+        check_parity(parity)
         files.write_json(temporary / METADATA, identity | _provenance(run, checkpoint, generator.count_params()) | {"parity": parity})
     say(f"exported to {directory}")
     return directory
+
+
+def _versions(output: Path) -> list[int]:
+    return sorted(int(path.name) for path in output.iterdir() if path.name.isdigit()) if output.is_dir() else []
+
+
+def newest_version(output: Path, identity: dict[str, Any]) -> Path | None:
+    """The newest version's directory if its metadata hold `identity`."""
+    newest = output / str(max(_versions(output), default=0))
+    known = (newest / METADATA).exists() and identity.items() <= files.read_json(newest / METADATA).items()
+    return newest if known else None
+
+
+def next_version(output: Path) -> Path:
+    """Where the next version goes."""
+    return output / str(max(_versions(output), default=0) + 1)
+
+
+def check_parity(parity: dict[str, float]) -> None:
+    """Raises RunError where a model differs from Keras by more than its bound."""
+    failed = [name for name, difference in parity.items() if not difference <= BOUNDS[name]]
+    if failed:
+        raise RunError(f"{failed[0]} differs from Keras by {parity[failed[0]]:.2g}, more than {BOUNDS[failed[0]]}; nothing was written")
 
 
 def _pictures(run: Run, direction: str, size: Size) -> np.ndarray:
@@ -95,13 +112,14 @@ def _provenance(run: Run, checkpoint: str, parameters: int) -> dict[str, Any]:
     }
 
 
-def _show(parity: dict[str, float], directory: Path) -> None:
+def show_parity(parity: dict[str, float], directory: Path, meaning: str) -> None:
+    """Prints the differences beside their bounds and the models' sizes."""
     sizes = {
         "SavedModel (C++ loader)": (directory / "variables").glob("*"),
         "TFLite float32": [directory / "float32.tflite"],
         "TFLite float16": [directory / "float16.tflite"],
     }
-    table = Table("model", "largest difference from Keras, range [-1, 1]", "bound", "KB")
+    table = Table("model", meaning, "bound", "KB")
     for name, difference in parity.items():
         kilobytes = sum(path.stat().st_size for path in sizes[name]) / 1000
         table.add_row(name, f"{difference:.1e}", f"{BOUNDS[name]:.0e}", f"{kilobytes:.0f}")

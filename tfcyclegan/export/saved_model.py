@@ -10,18 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfcyclegan.networks import Generator
+from tfcyclegan.networks.layers import mirrored
 from tfcyclegan.translation import SMALLEST
 
 TENSOR_SIGNATURE = "tensor"
 BYTES_SIGNATURE = "serving_default"
-
-
-def _mirrored(images: tf.Tensor, axis: int, multiple: int) -> tf.Tensor:
-    """Mirrors a side up to the next size that the network takes, as `translation.Translator` does; `tf.pad` ends at twice the side."""
-    side = tf.shape(images)[axis]
-    target = tf.maximum(SMALLEST, -(-side // multiple) * multiple)
-    position = tf.range(target) % (2 * side)
-    return tf.gather(images, tf.minimum(position, 2 * side - 1 - position), axis=axis)
 
 
 class ServedGenerator(tf.Module):
@@ -41,7 +34,7 @@ class ServedGenerator(tf.Module):
         def translate(images: tf.Tensor) -> tf.Tensor:
             height, width = tf.shape(images)[1], tf.shape(images)[2]
             for axis in (1, 2):
-                images = _mirrored(images, axis, multiple)
+                images = mirrored(images, axis, multiple, smallest=SMALLEST)
             return generator(images, training=False)[:, :height, :width]
 
         def translate_bytes(encoded: tf.Tensor) -> tf.Tensor:
@@ -68,9 +61,9 @@ def save(generator: Generator, directory: Path) -> None:
     tf.saved_model.save(served, str(directory), signatures={BYTES_SIGNATURE: served.encoded, TENSOR_SIGNATURE: served.tensor})
 
 
-def run_in_session(directory: Path, images: np.ndarray) -> np.ndarray:
+def run_in_session(directory: Path, images: np.ndarray, *, output: str = "images") -> np.ndarray:
     """Runs the `tensor` signature as the C++ loader does: graph and restore operation alone, no Python objects."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         graph = tf.compat.v1.saved_model.load(session, ["serve"], str(directory))
         signature = graph.signature_def[TENSOR_SIGNATURE]
-        return session.run(signature.outputs["images"].name, {signature.inputs["images"].name: images})
+        return session.run(signature.outputs[output].name, {signature.inputs["images"].name: images})

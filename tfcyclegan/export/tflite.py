@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcyclegan.config import Size
-from tfcyclegan.errors import UserError
+from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.networks import Generator
 from tfcyclegan.quiet import silenced
 
@@ -35,7 +35,12 @@ def convert(generator: Generator, variant: str, size: Size) -> bytes:
     portable.set_weights(generator.get_weights())
     # Batch 1 and the size are fixed before the conversion: a free batch costs 2 to 10 times the time.
     picture = keras.Input(batch_shape=(1, size.height, size.width, generator.settings["in_channels"]), name="images")
-    converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(picture, portable(picture, training=False)))
+    return convert_model(keras.Model(picture, portable(picture, training=False)), variant)
+
+
+def convert_model(model: keras.Model, variant: str) -> bytes:
+    """The TFLite file of a functional model in float32 whose input has batch 1 and a fixed size."""
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
     if variant == "float16":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
@@ -57,6 +62,13 @@ def run(content: bytes, images: np.ndarray) -> np.ndarray:
         interpreter.invoke()
         outputs.append(interpreter.get_tensor(target)[0])
     return np.stack(outputs)
+
+
+def check_operators(content: bytes, variant: str) -> None:
+    """Raises RunError where a file holds operations that phones do not run."""
+    foreign = [name for name in operators(content) if name.startswith("Flex") or name == "READ_VARIABLE"]
+    if foreign:
+        raise RunError(f"TFLite {variant}: holds {', '.join(foreign)}, which phones do not run; nothing was written")
 
 
 def operators(content: bytes) -> set[str]:

@@ -12,6 +12,8 @@ from skimage.color import rgb2lab
 
 _DIRECTIONS = 64
 _SAMPLES = 16_384
+_SAMPLES_OF_HALF = 4096
+_LEVELS_OF_QUANTILES = (np.arange(512) + 0.5) / 512
 _PATCH = 7
 _LEVELS = 3
 
@@ -21,14 +23,49 @@ def lab(image: np.ndarray) -> np.ndarray:
     return rgb2lab(np.broadcast_to(image, (*image.shape[:2], 3)))
 
 
+def _directions(dimension: int, seed: int = 0) -> np.ndarray:
+    """Random unit vectors, [D, _DIRECTIONS]."""
+    directions = np.random.default_rng((seed, 7)).normal(size=(dimension, _DIRECTIONS))
+    return directions / np.linalg.norm(directions, axis=0)
+
+
+def _quantiles(points: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Quantiles of the projections, [_DIRECTIONS, levels]; numpy's own, by sorting, which is several times faster for so many levels."""
+    projected = np.sort(np.ascontiguousarray((points @ directions).T), axis=-1)
+    place = _LEVELS_OF_QUANTILES * (len(points) - 1)
+    below = place.astype(int)
+    above = np.minimum(below + 1, len(points) - 1)
+    return projected[:, below] + (place - below) * (projected[:, above] - projected[:, below])
+
+
 def sliced_distance(points: np.ndarray, others: np.ndarray, *, seed: int = 0) -> float:
     """Sliced 1-Wasserstein distance of two clouds [N, D] and [M, D], by quantiles, so that N and M may differ."""
-    generator = np.random.default_rng((seed, 7))
-    directions = generator.normal(size=(points.shape[1], _DIRECTIONS))
-    directions /= np.linalg.norm(directions, axis=0)
-    levels = (np.arange(512) + 0.5) / 512
-    quantiles = [np.quantile(cloud @ directions, levels, axis=0) for cloud in (points, others)]
-    return float(np.abs(quantiles[0] - quantiles[1]).mean())
+    directions = _directions(points.shape[1], seed)
+    return float(np.abs(_quantiles(points, directions) - _quantiles(others, directions)).mean())
+
+
+def sliced_distances_of_halves(drawn: np.ndarray, others: np.ndarray, *, subsets: int, seed: int = 0) -> np.ndarray:
+    """Sliced distances of random halves of the pictures, drawn without replacement, [subsets]; the delete-half jackknife.
+
+    Args:
+        drawn: points of each picture, [pictures, share, D]; at most _SAMPLES_OF_HALF points of a half are taken, for speed.
+        others: points of the other side, [M, D].
+        subsets: number of halves.
+        seed: of the halves, which are the same for all clouds of as many pictures.
+    """
+    count, share, dimension = drawn.shape
+    directions = _directions(dimension)
+    reference = _quantiles(others, directions)
+    half = count // 2
+    share = min(share, -(-_SAMPLES_OF_HALF // half))
+    projected = np.ascontiguousarray((drawn[:, :share] @ directions).astype(np.float32).transpose(2, 0, 1))
+    generator = np.random.default_rng((seed, 8))
+    places = (_LEVELS_OF_QUANTILES * half * share).astype(int)
+    values = []
+    for _ in range(subsets):
+        chosen = np.sort(projected[:, generator.choice(count, half, replace=False)].reshape(_DIRECTIONS, -1), axis=-1)
+        values.append(np.abs(chosen[:, places] - reference).mean())
+    return np.array(values)
 
 
 def _colours(pictures: Sequence[np.ndarray], seed: int) -> np.ndarray:
@@ -79,6 +116,18 @@ class Appearance:
     def colour_distance(self, pictures: Sequence[np.ndarray]) -> float:
         """Sliced Wasserstein distance of the Lab colours, in Lab units."""
         return sliced_distance(_colours(pictures, self.seed + 1), self._colours)
+
+    def spreads(self, pictures: Sequence[np.ndarray], *, subsets: int = 40) -> tuple[np.ndarray, np.ndarray]:
+        """Colour and texture distances of random halves of the pictures, [subsets] each, about how far they move from draw to draw.
+
+        The pictures must be of one size, at least two of them.
+        """
+        clouds = [_colours(pictures, self.seed + 1), *_textures(pictures, self.seed + 1)]
+        spreads = [
+            sliced_distances_of_halves(cloud.reshape(len(pictures), -1, cloud.shape[-1]), ours, subsets=subsets)
+            for cloud, ours in zip(clouds, [self._colours, *self._textures], strict=False)
+        ]
+        return spreads[0], np.mean(spreads[1:], axis=0)
 
     def texture_distance(self, pictures: Sequence[np.ndarray]) -> float:
         """Mean over three octaves of the sliced Wasserstein distance of 7x7 lightness patches, in Lab units.

@@ -152,6 +152,12 @@ def lightness_correlation(real: np.ndarray, fake: np.ndarray) -> float:
     return float((one * other).sum() / spread) if spread > 1e-6 else 0.0
 
 
+def shrunk(picture: np.ndarray) -> np.ndarray:
+    """The picture's layout, uint8 [16, 16, C]; what is shrunk already stays as it is."""
+    channels = [Image.fromarray(picture[..., c]).resize((_SMALL_SIDE,) * 2, Image.Resampling.BOX) for c in range(picture.shape[-1])]
+    return np.stack([np.asarray(channel) for channel in channels], axis=-1)
+
+
 def mean_pairwise_distance(pictures: Sequence[np.ndarray]) -> float:
     """Mean distance in Lab between the pixels of any two of the pictures, each shrunk to 16x16; at most 256, evenly chosen.
 
@@ -161,10 +167,7 @@ def mean_pairwise_distance(pictures: Sequence[np.ndarray]) -> float:
     if len(pictures) < 2:
         raise UserError("diversity needs at least 2 pictures; give more test pictures")
     chosen = [pictures[index] for index in np.unique(np.linspace(0, len(pictures) - 1, 256).astype(int))]
-    small = []
-    for picture in chosen:
-        channels = [Image.fromarray(picture[..., c]).resize((_SMALL_SIDE,) * 2, Image.Resampling.BOX) for c in range(picture.shape[-1])]
-        small.append(lab(np.stack([np.asarray(channel) for channel in channels], axis=-1)))
+    small = [lab(shrunk(picture)) for picture in chosen]
     distances = [np.linalg.norm(small[i] - small[j], axis=-1).mean() for i in range(len(small)) for j in range(i)]
     return float(np.mean(distances))
 

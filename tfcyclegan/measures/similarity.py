@@ -9,7 +9,7 @@ from tfcyclegan.data import labels
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures.appearance import lab
 
-_WINDOW = 11
+SSIM_WINDOW = 11
 
 
 def psnr(picture: np.ndarray, truth: np.ndarray) -> float:
@@ -26,8 +26,8 @@ def ssim(picture: np.ndarray, truth: np.ndarray) -> float:
     Raises:
         UserError: a side is below 11 pixels.
     """
-    if min(truth.shape[:2]) < _WINDOW:
-        raise UserError(f"picture of {truth.shape[1]} x {truth.shape[0]}: SSIM needs at least {_WINDOW} pixels a side")
+    if min(truth.shape[:2]) < SSIM_WINDOW:
+        raise UserError(f"picture of {truth.shape[1]} x {truth.shape[0]}: SSIM needs at least {SSIM_WINDOW} pixels a side")
     return float(
         metrics.structural_similarity(
             truth, picture, channel_axis=-1, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False

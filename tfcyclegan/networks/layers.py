@@ -68,6 +68,17 @@ def reflect_pad(x: tf.Tensor, amount: int, *, portable: bool = False) -> tf.Tens
     return tf.concat([*columns[0], x, *columns[1]], axis=2)
 
 
+def mirrored(images: tf.Tensor, axis: int, multiple: int, *, smallest: int = 1) -> tf.Tensor:
+    """Mirrors a side, the edge repeated, up to the next multiple of `multiple` that is at least `smallest`, however small the side.
+
+    `tf.pad` ends at twice the side.
+    """
+    side = tf.shape(images)[axis]
+    target = tf.maximum(smallest, -(-side // multiple) * multiple)
+    position = tf.range(target) % (2 * side)
+    return tf.gather(images, tf.minimum(position, 2 * side - 1 - position), axis=axis)
+
+
 @keras.saving.register_keras_serializable("tfcyclegan")
 class Conv2D(keras.layers.Layer):
     """Convolution with `padding` pixels on **every** side, as PyTorch pads. Keras' "same" pads one side at stride 2.

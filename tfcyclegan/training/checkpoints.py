@@ -118,7 +118,7 @@ def find_checkpoint(run_dir: Path, which: str) -> str:
     if which == "best":
         best = tf.train.latest_checkpoint(str(directory / BEST))
         if best is None:
-            raise UserError("--checkpoint=best: this run measured none; train with --eval_every_steps, or use --checkpoint=latest")
+            raise UserError("--checkpoint=best: this run measured none yet; use --checkpoint=latest")
         return best
     if which == "latest":
         latest = tf.train.latest_checkpoint(str(directory))

@@ -16,15 +16,18 @@ from tfcyclegan import files
 
 FIGURES = "figures"
 
-_GENERATOR_LOSSES = ("gan_ab", "gan_ba", "cycle_a", "cycle_b", "identity_a", "identity_b")
+_GENERATOR_LOSSES = ("gan_ab", "gan_ba", "cycle_a", "cycle_b", "identity_a", "identity_b", "semantic_a", "semantic_b")
 CURVES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "generators": ("Generators: all losses together", ("generators",)),
     "adversarial": ("Generators: adversarial loss", ("gan_ab", "gan_ba")),
     "cycle": ("Cycle loss", ("cycle_a", "cycle_b")),
     "identity": ("Identity loss", ("identity_a", "identity_b")),
+    "semantic": ("Semantic loss", ("semantic_a", "semantic_b")),
     "discriminators": ("Discriminators: loss", ("disc_a", "disc_b")),
     "accuracy": ("Discriminators: accuracy", ("accuracy_disc_a", "accuracy_disc_b")),
     "appearance": ("Appearance distance to the other domain", ("appearance_ab", "appearance_ba")),
+    "kid": ("KID to the other domain", ("kid_ab", "kid_ba")),
+    "label_accuracy": ("Label accuracy by nearest colour", ("label_accuracy_ab", "label_accuracy_ba")),
     "learning_rate": ("Learning rate", ("learning_rate",)),
 }
 _COLOURS = ("#2f6fde", "#d9622b")
@@ -44,7 +47,7 @@ def joined(earlier: Sequence[Line], own: Sequence[Line]) -> tuple[list[Line], fl
 
 def svg_curves(lines: Sequence[Line], start: float | None) -> list[tuple[str, str]]:
     """(title, SVG) of every figure that `lines` have values for."""
-    return [(title, _svg(figure)) for title, names in CURVES.values() if (figure := _draw(lines, names, start))]
+    return [(title, svg(figure)) for title, names in CURVES.values() if (figure := _draw(lines, names, start))]
 
 
 def write_figures(directory: Path, lines: Sequence[Line], start: float | None) -> None:
@@ -84,7 +87,8 @@ def _draw(lines: Sequence[Line], names: Sequence[str], start: float | None, titl
     return figure
 
 
-def _svg(figure: Figure) -> str:
+def svg(figure: Figure) -> str:
+    """The figure as an <svg> element to put into a page."""
     stream = io.StringIO()
     figure.savefig(stream, format="svg", transparent=True)
     return "<svg" + stream.getvalue().partition("<svg")[2]

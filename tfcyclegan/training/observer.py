@@ -1,17 +1,22 @@
 """Looks at the generators while they learn: sample strips of fixed pictures, and the measure that chooses the best checkpoint."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from tfcyclegan import files
-from tfcyclegan.config import TrainConfig
+from tfcyclegan.config import Size, TrainConfig
 from tfcyclegan.cyclegan import CycleGAN
 from tfcyclegan.data.domains import Domains, Split
 from tfcyclegan.data.images import MODES_WITH_CROP, to_float, to_uint8
-from tfcyclegan.data.pixels import open_pixels
+from tfcyclegan.data.labels import IGNORED, nearest_class
+from tfcyclegan.data.pixels import open_labels, open_pixels
 from tfcyclegan.measures.appearance import Appearance
+from tfcyclegan.measures.distribution import mmd
+from tfcyclegan.measures.features import NAMES as feature_names
+from tfcyclegan.measures.features import FeatureNetwork, feature_network
 from tfcyclegan.training import samples
 
 PURPOSES = ("test", "train")
@@ -47,7 +52,11 @@ class Observer:
             for domain in "ab"
             if (split := domains.find(purpose, domain))
         }
+        self._measured: dict[str, Split] = {}
         self._looks: dict[str, Appearance] = {}
+        self._truths: dict[str, list[np.ndarray]] = {}
+        self._network: FeatureNetwork | None = None
+        self._features: dict[str, np.ndarray] = {}
         self._translators: dict[str, samples.Translate] = {}
 
     def draw_samples(self, step: int) -> None:
@@ -67,19 +76,44 @@ class Observer:
         self.writer.flush()
 
     def measure(self) -> dict[str, float]:
-        """How far the fakes look from real pictures, 1 being as far as untranslated ones; never on test data."""
+        """What the best checkpoint is chosen by, and what is known besides; never on test data.
+
+        Returns:
+            By direction: "appearance", how far the fakes look from real pictures, 1 being as far as untranslated ones; "kid", with
+            `--eval_features`; "label_accuracy", where fakes are label maps of pictures whose labels are known.
+        """
         if not self._looks:
-            for domain in "ab":
-                split = self.domains.find(self.config.eval_split, domain) or self.domains.require("train", domain)
-                self._looks[domain] = Appearance(self._fixed_pictures(split, domain, self.config.eval_images))
-        distances = {}
+            self._open_measured()
+        values = {}
         for direction in ("ab", "ba"):
             source, target, translate = self._looks[direction[0]], self._looks[direction[1]], self._translator(direction)
             fakes = [to_uint8(translate(to_float(picture)[np.newaxis])[0]) for picture in source.pictures]
             colour = target.colour_distance(fakes) / target.colour_distance(source.pictures)
             texture = target.texture_distance(fakes) / target.texture_distance(source.pictures)
-            distances[f"appearance_{direction}"] = (colour + texture) / 2
-        return distances
+            values[f"appearance_{direction}"] = (colour + texture) / 2
+            if self._network is not None:
+                values[f"kid_{direction}"] = mmd(self._network.features(fakes), self._features[direction[1]])
+            truths = self._truths.get(direction[0])
+            if truths is not None and self._measured[direction[1]].source.holds_label_maps:
+                right = [
+                    nearest_class(fake)[truth != IGNORED] == truth[truth != IGNORED] for fake, truth in zip(fakes, truths, strict=True)
+                ]
+                values[f"label_accuracy_{direction}"] = float(np.concatenate(right).mean())
+        return values
+
+    def _open_measured(self) -> None:
+        for domain in "ab":
+            split = self.domains.find(self.config.eval_split, domain) or self.domains.require("train", domain)
+            self._measured[domain] = split
+            self._looks[domain] = Appearance(self._fixed_pictures(split, domain, self.config.eval_images))
+            if split.source.labelled:
+                size = Size(*self._looks[domain].pictures[0].shape[:2])
+                ids = open_labels(split.source, split.name, cache_dir(self.config, split), size=size)
+                self._truths[domain] = [ids[index][..., 0] for index in _spread(len(ids), self.config.eval_images)]
+        if self.config.eval_features != "none":
+            name = next(name for name in feature_names if name.startswith(self.config.eval_features))
+            self._network = feature_network(name)
+            self._features = {domain: self._network.features(self._looks[domain].pictures) for domain in "ab"}
 
     def _translator(self, direction: str) -> samples.Translate:
         """The generator of a direction for pictures, in its running mean where there is one."""
@@ -108,4 +142,17 @@ class Observer:
             crop_size=config.crop_size,
             channels=config.channels_a if domain == "a" else config.channels_b,
         )
-        return [pixels[index] for index in np.linspace(0, len(pixels) - 1, min(count, len(pixels))).round().astype(int)]
+        return [pixels[index] for index in _spread(len(pixels), count)]
+
+
+def chosen_by(line: Mapping[str, float]) -> float:
+    """The number whose smallest value makes the best checkpoint: KID where it is measured, else appearance, over both directions."""
+    for name in ("kid", "appearance"):
+        if f"{name}_ab" in line:
+            return line[f"{name}_ab"] + line[f"{name}_ba"]
+    return np.inf
+
+
+def _spread(length: int, count: int) -> list[int]:
+    """At most `count` indices evenly spread over `length`."""
+    return np.linspace(0, length - 1, min(count, length)).round().astype(int).tolist()

@@ -91,9 +91,21 @@ def check_resumable(before: Run, now: Run) -> list[str]:
     Raises:
         UserError: a setting changed that a resumed run must keep; all such differences are listed.
     """
+    refused, warnings = changed_options(before.config, now.config)
+    if before.data_fingerprint != now.data_fingerprint:
+        refused.append(f"the data in {now.config.data_dir} is not what the run was started with")
+    if refused:
+        raise UserError(f"--run_dir={before.directory}: holds a run with other settings: {'; '.join(refused)}; choose another --run_dir")
+    if before.precision != now.precision:
+        warnings.append(f"precision changes from {before.precision} to {now.precision}: losses may jump a little")
+    return warnings
+
+
+def changed_options(before: Options, now: Options) -> tuple[list[str], list[str]]:
+    """What a resumed run may not do to its options, and what it may but should be told of; a line each."""
     refused, warnings = [], []
-    old, new = config_to_dict(before.config), config_to_dict(now.config)
-    for field in dataclasses.fields(TrainConfig):
+    old, new = config_to_dict(before), config_to_dict(now)
+    for field in dataclasses.fields(now):
         name, rule = field.name, field.metadata["on_resume"]
         if old[name] == new[name] or rule in ("free", "warn"):
             continue
@@ -102,10 +114,4 @@ def check_resumable(before: Run, now: Run) -> list[str]:
         else:
             shrinks = " (may only grow)" if rule == "grow" else ""
             refused.append(f"--{name} was {old[name]}, now {new[name]}{shrinks}")
-    if before.data_fingerprint != now.data_fingerprint:
-        refused.append(f"the data in {now.config.data_dir} is not what the run was started with")
-    if refused:
-        raise UserError(f"--run_dir={before.directory}: holds a run with other settings: {'; '.join(refused)}; choose another --run_dir")
-    if before.precision != now.precision:
-        warnings.append(f"precision changes from {before.precision} to {now.precision}: losses may jump a little")
-    return warnings
+    return refused, warnings

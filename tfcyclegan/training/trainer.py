@@ -1,9 +1,6 @@
 """The training loop: opens or resumes a run directory and drives `CycleGAN.train_step` until its length is reached."""
 
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +11,7 @@ import tensorflow as tf
 from tfcyclegan import files
 from tfcyclegan.adam import Adam
 from tfcyclegan.config import TrainConfig, TrainingLength
-from tfcyclegan.cyclegan import LOSSES, REPORTED, CycleGAN
+from tfcyclegan.cyclegan import LOSSES, REPORTED, CycleGAN, Segment
 from tfcyclegan.data.domains import Domains, open_domains
 from tfcyclegan.data.images import MODES_WITH_CROP
 from tfcyclegan.data.pixels import open_pixels
@@ -34,21 +31,23 @@ from tfcyclegan.training.checkpoints import (
     step_of,
 )
 from tfcyclegan.training.history import HISTORY, History, Window, keep_earlier_history
-from tfcyclegan.training.observer import Observer, cache_dir
+from tfcyclegan.training.observer import Observer, cache_dir, chosen_by
 from tfcyclegan.training.reporting import SAMPLES, write_report
 from tfcyclegan.training.runs import CONFIG, Run, check_resumable, read_run, write_run
+from tfcyclegan.training.stopping import StopRequest, stop_signals
 from tfcyclegan.training.strategy import choose_precision, make_deterministic, make_strategy
 
 _REPORT_EVERY_SECONDS = 60.0
 _OVERFLOWS_ALLOWED = 30  # successive float16 steps without a finite gradient; the scale has then fallen by 2^30
 
 
-def train(config: TrainConfig, flag_file: str = "") -> Path:
+def train(config: TrainConfig, flag_file: str = "", segment: Segment | None = None) -> Path:
     """Trains, or resumes, the run in `config.run_dir`.
 
     Args:
         config: all options.
         flag_file: the same as the text of a flag file, kept in the run directory.
+        segment: the segmenter that `config.segmenter` names, for the semantic losses.
 
     Returns:
         The path of the run's report.
@@ -84,7 +83,7 @@ def train(config: TrainConfig, flag_file: str = "") -> Path:
         write_run(run)
         if flag_file:
             files.write_text(directory / "flags.cfg", flag_file)
-        return _Session(run, strategy, batches, domains).run_to_end()
+        return _Session(run, strategy, batches, domains, segment).run_to_end()
 
 
 def _open_batches(config: TrainConfig, domains: Domains) -> UnpairedBatches:
@@ -105,8 +104,8 @@ def _open_batches(config: TrainConfig, domains: Domains) -> UnpairedBatches:
     return UnpairedBatches(pixels[0], pixels[1], crop, config.flip, config.batch_size, config.seed)
 
 
-def build_model(config: TrainConfig, dtype: str | keras.DTypePolicy) -> CycleGAN:
-    """The four networks of `config`, with initial weights that follow from its seed."""
+def build_model(config: TrainConfig, dtype: str | keras.DTypePolicy, segment: Segment | None = None) -> CycleGAN:
+    """The four networks of `config`, with initial weights that follow from its seed; `segment` as of `CycleGAN`."""
     seeds = [int(seed) for seed in np.random.SeedSequence(config.seed).generate_state(len(NETWORKS)) >> 8]
     networks: dict[str, Any] = {}
     for name, seed in zip(NETWORKS, seeds, strict=True):
@@ -124,6 +123,8 @@ def build_model(config: TrainConfig, dtype: str | keras.DTypePolicy) -> CycleGAN
         lambda_a=config.lambda_a,
         lambda_b=config.lambda_b,
         lambda_identity=config.lambda_identity,
+        segment=segment,
+        lambda_semantic=config.lambda_semantic,
         cycle_noise=config.cycle_noise,
         pool_size=config.pool_size,
         ema_decay=config.ema_decay,
@@ -147,12 +148,12 @@ def make_optimizer(config: TrainConfig, length: TrainingLength, epoch_images: in
 class _Session:
     """One process's share of a run: from the latest checkpoint to the end or a signal."""
 
-    def __init__(self, run: Run, strategy: tf.distribute.Strategy, batches: UnpairedBatches, domains: Domains):
+    def __init__(self, run: Run, strategy: tf.distribute.Strategy, batches: UnpairedBatches, domains: Domains, segment: Segment | None):
         self.run, self.config, self.strategy, self.batches = run, run.config, strategy, batches
         self.length = self.config.length(batches.epoch_images)
         half = run.precision == "mixed_float16"
         with strategy.scope():
-            self.model = build_model(self.config, run.precision)
+            self.model = build_model(self.config, run.precision, segment)
             optimizers = [make_optimizer(self.config, self.length, batches.epoch_images, dynamic_scale=half) for _ in range(2)]
             self.model.compile(*optimizers)
         sizes = [(size.height, size.width) if size else (None, None) for size in (batches.size_a, batches.size_b)]
@@ -193,7 +194,7 @@ class _Session:
             self.checkpoints.save()
             self.observer.draw_samples(0)
             write_report(self.run.directory)
-        with _stop_signals() as stop, Progress(end, unit="step", label="training", done=step) as progress:
+        with stop_signals() as stop, Progress(end, unit="step", label="training", done=step) as progress:
             step = self._loop(step, end, stop, progress)
         self._finish_step(step)
         if step < end:
@@ -204,7 +205,7 @@ class _Session:
         say(f"finished: {end} steps")
         return write_report(self.run.directory)
 
-    def _loop(self, step: int, end: int, stop: "_StopRequest", progress: Progress) -> int:
+    def _loop(self, step: int, end: int, stop: StopRequest, progress: Progress) -> int:
         batches = iter(self.strategy.experimental_distribute_dataset(self.batches.dataset(step, end)))
         train_step = self._step_function()
         reported_at, busy_seconds, busy_steps = time.monotonic(), 0.0, 0
@@ -242,9 +243,10 @@ class _Session:
             "log": config.log_every_steps,
             "sample": config.sample_every_steps,
             "checkpoint": config.checkpoint_every_steps,
-            "measure": config.eval_every_steps,
+            "measure": config.measured_every(self.batches.epoch_images),
         }
-        return {action for action, steps in every.items() if steps and (step % steps == 0 or (action == "log" and step == end))}
+        due = {action for action, steps in every.items() if steps and (step % steps == 0 or (action == "log" and step == end))}
+        return due | {"log"} if "measure" in due else due  # what is measured stands in a line of the history
 
     def _step_function(self) -> Any:
         strategy, model = self.strategy, self.model
@@ -286,7 +288,7 @@ class _Session:
         rate = float(self.model.generator_optimizer._learning_rate(applied))
         line = {"step": step, "epoch": step * self.config.batch_size / self.batches.epoch_images, "learning_rate": rate}
         line |= means | measured | {"images_per_second": round(images_per_second, 3)}
-        is_best = measured and sum(measured.values()) < min(map(_appearance, self.history.lines), default=np.inf)
+        is_best = measured and chosen_by(measured) < min(map(chosen_by, self.history.lines), default=np.inf)
         self.history.append(line)
         if is_best:
             self.history.sync()
@@ -305,30 +307,3 @@ class _Session:
     def _finish_step(self, step: int) -> None:
         if self.checkpoints.latest_step != step:
             self._save()
-
-
-def _appearance(line: dict[str, float]) -> float:
-    """What the best checkpoint is chosen by: the smallest sum over both directions."""
-    return line["appearance_ab"] + line["appearance_ba"] if "appearance_ab" in line else np.inf
-
-
-class _StopRequest:
-    signal_number = 0
-
-
-@contextmanager
-def _stop_signals() -> Iterator[_StopRequest]:
-    """Notes SIGINT and SIGTERM instead of dying, so that the loop ends between two steps; a second one kills."""
-    request = _StopRequest()
-
-    def note(number: int, _: Any) -> None:
-        request.signal_number = number
-        signal.signal(number, signal.SIG_DFL)
-        say("stopping after this step; saving a checkpoint")
-
-    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield request
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -1,0 +1,62 @@
+"""Material of a direction made of the synthetic street, with translations of one's choice: what the families of measures take."""
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from data_prep.street import render
+from data_prep.street.scene import make_scene
+from tfcyclegan.data import labels
+from tfcyclegan.evaluation.material import OWN, Material
+from tfcyclegan.measures.controls import make_controls
+
+TEST, TRAIN = range(24), range(100, 140)
+
+
+@functools.cache
+def rendered(number: int, domain: str) -> np.ndarray:
+    """A scene in the look of "a" or "b", or its class "ids"."""
+    shown = render.Rendering(make_scene(3, number), 64, 128)
+    if domain == "ids":
+        return shown.labels()
+    return shown.picture(render.a_look(1.0) if domain == "a" else render.B_LOOK, (7, "ab".index(domain)))
+
+
+def street_material(
+    translate: Callable[[str, np.ndarray, np.ndarray], np.ndarray], *, to_label_maps: bool = False, labelled: bool = True, count: int = 24
+) -> Material:
+    """The game-like look into the photo-like one, or that one into label maps.
+
+    Args:
+        translate: of a name, an input and its truth, the translation.
+        to_label_maps: whether the target is label maps.
+        labelled: whether the test pictures have class ids.
+        count: test pictures.
+    """
+
+    def view(number: int, domain: str) -> np.ndarray:
+        return labels.colorize(rendered(number, "ids")) if domain == "b" and to_label_maps else rendered(number, domain)
+
+    test = [f"street/{number:03d}" for number in TEST[:count]]
+    inputs, truths, ids = ({name: view(number, domain) for name, number in zip(test, TEST, strict=False)} for domain in ("a", "b", "ids"))
+    target_train = [view(number, "b") for number in TRAIN]
+    controls = make_controls(target_train)
+    return Material(
+        "ab",
+        "step-1",
+        inputs,
+        {OWN: {name: translate(name, picture, truths[name]) for name, picture in inputs.items()}}
+        | {name: {key: control(picture) for key, picture in inputs.items()} for name, control in controls.items()},
+        truths,
+        [view(number, "a") for number in TRAIN],
+        target_train,
+        truths,
+        ids if labelled else {},
+        ids if labelled else {},
+        False,
+        to_label_maps,
+        (np.negative, np.negative),
+        "toy",
+        [],
+    )

@@ -1,0 +1,137 @@
+"""Domain adaptation as a user meets it, on the toy street at a tiny size."""
+
+import csv
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.test_street_chain import FEW
+from tfcyclegan import cli
+from tfcyclegan.adaptation.arms import Arms
+from tfcyclegan.config import AdaptConfig
+from tfcyclegan.data.domains import Split
+from tfcyclegan.data.source import open_source
+from tfcyclegan.errors import UserError
+
+SMALL = ("--load_size=32x64", "--width=4", "--batch_size=2")
+QUICK = (*SMALL, "--steps=2", "--warmup_steps=1", "--semantic_steps=2", "--log_every_steps=1", "--deterministic")
+
+
+@pytest.fixture(scope="module")
+def place(street):
+    """The street's directory with a translator in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(street)
+        assert cli.main(["train", "--flagfile=configs/toy_gta2city.cfg", *FEW, "--run_dir=runs/translator", "--max_steps=2"]) == 0
+    return street
+
+
+@pytest.fixture(autouse=True)
+def in_place(place, monkeypatch):
+    monkeypatch.chdir(place)
+
+
+def adapt(output: str, *arguments: str) -> int:
+    return cli.main(
+        ["adapt", "--flagfile=configs/toy_uda.cfg", "--translator=runs/translator", f"--output_dir={output}", *QUICK, *arguments]
+    )
+
+
+def weights(output, arm: str, seed: int = 0) -> dict[str, np.ndarray]:
+    reader = tf.train.load_checkpoint(str(output / "arms" / arm / f"seed-{seed}" / "checkpoints"))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if name != "_CHECKPOINTABLE_OBJECT_GRAPH"}
+
+
+def test_arms_seeds_and_the_report(place, capsys):
+    assert adapt("uda", "--arms=oracle,source_only", "--seeds=0") == 0
+    output = place / "uda"
+    results = json.loads((output / "results.json").read_text())
+    assert [row["name"] for row in results["arms"]] == ["source only", "target oracle"]
+    source, oracle = (row["scores"]["0"] for row in results["arms"])
+    assert results["arms"][1]["gain"] == pytest.approx(oracle - source)
+    assert 0 < oracle < 100 and results["class_ious"]["target oracle"].keys() >= {"road", "sky"}
+    with open(output / "results.csv", newline="") as stream:
+        assert [float(row["mean_iou"]) for row in csv.DictReader(stream)] == pytest.approx([source, oracle])
+    page = (output / "report.html").read_text()
+    assert page.count("<img") == 4 * 4 and "gap recovered" in page
+    times = {path: path.stat().st_mtime_ns for path in output.glob("arms/*/*/checkpoints/*")}
+    capsys.readouterr()
+    assert adapt("uda", "--arms=source_only,fda,oracle", "--seeds=0") == 0, "another subset goes on in the same directory"
+    printed = capsys.readouterr().out
+    assert "source + FDA, seed 0" in printed and "source only, seed 0" not in printed
+    assert all(path.stat().st_mtime_ns == time for path, time in times.items()), "finished arms are not trained again"
+    assert adapt("uda", "--steps=5") == 2
+    assert "--steps was 2, now 5" in capsys.readouterr().err
+
+
+def test_every_arm_but_the_oracle_is_kept_from_the_targets_labels(place):
+    source, target = open_source("data/toy_gta5"), open_source("data/toy_cityscapes")
+    config = AdaptConfig(source_dir="a", target_dir="b", output_dir=str(place / "unused"), translator="runs/translator")
+    arms = Arms(config, Split(source, "train"), Split(target, "train"))
+    assert target.labelled and not arms.target.source.labelled
+    with pytest.raises(UserError, match="has no labels"):
+        arms.target.source.labelled_pictures("train")
+    assert len(arms.parts("oracle", 0)[0]) == 10
+
+
+@pytest.mark.slow
+def test_other_labels_of_the_target_change_the_oracle_alone(place):
+    """Bit for bit, all arms and all that they are made of."""
+    from PIL import Image
+
+    from data_prep import cityscapes
+
+    if not (place / "data" / "noise").exists():
+        raw = place / "raw_noise"
+        shutil.copytree(place / "data" / "toy_street" / "cityscapes", raw)
+        generator = np.random.default_rng(0)
+        for path in raw.glob("gtFine/train/*/*_labelIds.png"):
+            Image.fromarray(generator.integers(7, 34, (32, 64)).astype(np.uint8)).save(path)
+        cityscapes.run(cityscapes.Config(input_dir=str(raw), output_dir="data/noise", name="toy_cityscapes", content="photos_and_labels"))
+    assert adapt("uda_true", "--seeds=0") == 0 and adapt("uda_noise", "--seeds=0", "--target_dir=data/noise") == 0
+    for arm in ("source_only", "colour_matching", "fda", "translated", "translated_semantic", "self_training", "oracle"):
+        first, second = (weights(place / output, arm) for output in ("uda_true", "uda_noise"))
+        equal = all(np.array_equal(first[name], second[name]) for name in first)
+        assert equal == (arm != "oracle"), arm
+
+
+BAD = {
+    "no source": (("--source_dir=data/nowhere",), "data/nowhere: not there yet; make toy_uda"),
+    "no translator": (("--translator=runs/nowhere",), "--translator=runs/nowhere: no run there; make toy_uda"),
+    "none named": (("--translator=",), "--translator: the arms translated, translated_semantic, self_training need one"),
+    "an arm that is none": (("--arms=source_only,magic",), "--arms=source_only,magic: unknown magic; valid are"),
+    "seeds that are none": (("--seeds=0,x",), "--seeds=0,x: write numbers"),
+    "no such split": (("--target_score_split=test",), "no pictures in split test"),
+    "not empty": (("--output_dir=configs",), "--output_dir=configs: is not empty"),
+}
+
+
+@pytest.mark.parametrize("arguments, message", BAD.values(), ids=BAD)
+def test_bad_requests(arguments, message, capfd):
+    assert adapt("bad", *arguments) == 2
+    error = capfd.readouterr().err
+    assert message in error and len(error.splitlines()) == 1
+
+
+def test_a_source_without_labels_and_a_translator_that_does_not_fit(place, capfd):
+    from data_prep import gta5
+
+    gta5.run(gta5.Config(input_dir="data/toy_street/gta5", output_dir="data/unlabelled", name="toy_gta5", labels=False))
+    assert adapt("bad", "--source_dir=data/unlabelled") == 2
+    assert "has no labels" in capfd.readouterr().err
+    run = json.loads((place / "runs" / "translator" / "config.json").read_text())
+    shutil.copytree(place / "runs" / "translator", place / "runs" / "gray")
+    changes = {"channels_a": 1, "lambda_identity": 0}
+    (place / "runs" / "gray" / "config.json").write_text(json.dumps(run | {"options": run["options"] | changes}))
+    assert adapt("bad_gray", "--arms=translated", "--translator=runs/gray") == 2
+    assert "--translator=runs/gray: it has 1 and 3 channels, not 3" in capfd.readouterr().err
+
+
+def test_config_keeps_the_order_in_which_arms_build_on_each_other():
+    config = AdaptConfig(source_dir="a", target_dir="b", output_dir="c", arms="oracle, source_only", seeds="2,0,2")
+    assert config.arm_names == ("source_only", "oracle") and config.seed_numbers == (2, 0)
+    assert dataclasses.replace(config, arms="fda").needs_translator == []

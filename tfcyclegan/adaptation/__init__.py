@@ -1,0 +1,1 @@
+"""Domain adaptation: segmenters for a target domain without labels, out of a labelled source domain."""

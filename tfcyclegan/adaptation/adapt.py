@@ -1,0 +1,163 @@
+"""`tfcyclegan adapt`: trains and scores all arms with all seeds, and makes one table of them.
+
+OUTPUT/
+    request.json          every option that decides the numbers
+    translated/           the source data set in the look of the target; translated_semantic/ likewise
+    semantic_translator/  the run of the translator with semantic losses
+    arms/ARM/seed-N/      a segmenter's run directory and its scores.json; a finished one is not trained again
+    results.json  results.csv  report.html
+"""
+
+import csv
+import dataclasses
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from tfcyclegan import files
+from tfcyclegan.adaptation import report
+from tfcyclegan.adaptation.arms import TITLES, Arms
+from tfcyclegan.adaptation.results import ArmResult, summarize
+from tfcyclegan.config import AdaptConfig
+from tfcyclegan.data import labels
+from tfcyclegan.data.domains import Split
+from tfcyclegan.data.source import DataSource, open_source
+from tfcyclegan.errors import UserError
+from tfcyclegan.measures import segmentation
+from tfcyclegan.progress import say
+from tfcyclegan.segmentation.pictures import require_labels
+from tfcyclegan.training.runs import config_to_dict
+
+REQUEST = "request.json"
+SCORES = "scores.json"
+# what may differ between two calls in one directory: paths, and which arms and seeds are asked for
+_FREE = [field.name for field in dataclasses.fields(AdaptConfig) if field.metadata["on_resume"] == "free"]
+
+_NOTE = (
+    "mIoU in percent over the 19 classes, those in neither truth nor prediction left out. Every arm has the same segmenter, seeds and "
+    "steps, and is scored with the weights of its last step: no label of the target chooses anything. Translators are trained once and "
+    "shared by all seeds, so the spread is that of the segmenter. Gain: mean difference from 'source only' with the same seed; gap "
+    "recovered: that gain over the oracle's."
+)
+
+
+def adapt(config: AdaptConfig) -> list[ArmResult]:
+    """Does what is not done yet of `config`; the same command goes on.
+
+    Returns:
+        A row for each arm.
+
+    Raises:
+        UserError: data, labels or translator are missing or do not fit, or the directory holds another request.
+        RunError: a training failed.
+        Stopped: SIGINT or SIGTERM, after a checkpoint.
+    """
+    source, target = _open(config.source_dir, config), _open(config.target_dir, config)
+    require_labels(source)
+    require_labels(target)
+    for data, split in ((source, config.source_split), (target, config.target_split), (target, config.target_score_split)):
+        data.require(split)
+    directory = Path(config.output_dir)
+    arms = Arms(config, Split(source, config.source_split), Split(target, config.target_split))
+    arms.check()
+    _claim(config, directory, source, target)
+    scored = Split(target, config.target_score_split)
+    done = {}
+    for arm in config.arm_names:
+        for seed in config.seed_numbers:
+            path = arms.run_directory(arm, seed) / SCORES
+            if not path.exists():
+                say(f"{TITLES[arm]}, seed {seed}")
+                confusion = arms.segmenter(arm, seed).score_split(scored, note=f"scoring {arm} seed {seed}")
+                files.write_json(path, _scores(confusion))
+            done[arm, seed] = files.read_json(path)
+    table = summarize({TITLES[arm]: {s: 100 * done[arm, s]["mean_iou"] for s in config.seed_numbers} for arm in config.arm_names})
+    _write(config, directory, table, done, target, scored)
+    return table
+
+
+def _open(data_dir: str, config: AdaptConfig) -> DataSource:
+    if config.data_recipe and not (Path(data_dir) / "dataset_info.json").exists():
+        raise UserError(f"{data_dir}: not there yet; {config.data_recipe}")
+    return open_source(data_dir)
+
+
+def _claim(config: AdaptConfig, directory: Path, source: DataSource, target: DataSource) -> None:
+    """Makes the directory this request's, or raises UserError when it is another's."""
+    options = {name: value for name, value in config_to_dict(config).items() if name not in _FREE}
+    request = {"options": options, "source": source.fingerprint, "target": target.fingerprint}
+    path = directory / REQUEST
+    if path.exists():
+        there = files.read_json(path)
+        changed = [
+            f"--{name} was {there['options'].get(name)}, now {value}"
+            for name, value in options.items()
+            if there["options"].get(name) != value
+        ]
+        changed += [f"the {name} data have changed" for name in ("source", "target") if there[name] != request[name]]
+        if changed:
+            raise UserError(f"--output_dir={directory}: holds arms of other settings: {'; '.join(changed)}; choose another")
+    elif directory.exists() and any(directory.iterdir()):
+        raise UserError(f"--output_dir={directory}: is not empty and holds no adaptation; choose another")
+    files.write_json(path, request)
+
+
+def _scores(confusion: segmentation.Confusion) -> dict[str, Any]:
+    ious = [None if np.isnan(iou) else float(iou) for iou in confusion.class_ious]
+    return {
+        "mean_iou": confusion.class_iou,
+        "pixel_accuracy": confusion.pixel_accuracy,
+        "class_ious": dict(zip(labels.NAMES, ious, strict=True)),
+        "pictures": len(confusion.pictures),
+    }
+
+
+def _write(config: AdaptConfig, directory: Path, table: list[ArmResult], done: dict[Any, Any], target: DataSource, scored: Split) -> None:
+    classes = {
+        TITLES[arm]: {name: _mean([done[arm, seed]["class_ious"][name] for seed in config.seed_numbers]) for name in labels.NAMES}
+        for arm in config.arm_names
+    }
+    results = {
+        "note": _NOTE,
+        "source": f"{config.source_dir}, split {config.source_split}",
+        "target": f"{config.target_dir}, split {config.target_split}; scored on {config.target_score_split} (n = {scored.count})",
+        "segmenter": f"U-Net of width {config.width}, {config.steps} steps of {config.batch_size}",
+        "seeds": list(config.seed_numbers),
+        "arms": [dataclasses.asdict(row) for row in table],
+        "class_ious": classes,
+    }
+    files.write_json(directory / "results.json", _without_nan(results))
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    seeds = [f"seed {seed}" for seed in config.seed_numbers]
+    writer.writerow(["arm", "mean_iou", "spread", "gain", "gain_spread", "gap_recovered", *seeds, *labels.NAMES])
+    for row in table:
+        ious = [classes[row.name][name] for name in labels.NAMES]
+        scores = [row.scores[seed] for seed in config.seed_numbers]
+        writer.writerow([row.name, row.mean, row.spread, row.gain, row.gain_spread, row.gap_recovered, *scores, *ious])
+    files.write_text(directory / "results.csv", text.getvalue())
+    report.write_report(config, directory, results, table, scored)
+    printed = Table(
+        "mIoU %", "mean", "spread", "gain", "its spread", "gap recovered", title=f"{target.name}, n = {scored.count}, seeds {config.seeds}"
+    )
+    for row in table:
+        printed.add_row(row.name, *report.shown(row))
+    Console(width=110).print(printed)
+    say(f"report: {directory / 'report.html'}, numbers: {directory / 'results.csv'}")
+
+
+def _mean(values: list[float | None]) -> float:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value

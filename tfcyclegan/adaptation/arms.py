@@ -1,0 +1,213 @@
+"""What each arm of an adaptation learns from. Of the target domain every arm but the oracle sees pictures alone.
+
+source_only          source pictures and their labels
+colour_matching      the same, each picture's channels brought to the target's mean and deviation
+fda                  the same, each with the low frequencies of a target picture (Yang and Soatto 2020)
+translated           source pictures translated once to the look of the target, with the source's labels
+translated_semantic  the same by a translator trained with the semantic losses of CyCADA (Hoffman et al. 2018)
+self_training        translated, and target pictures with labels predicted by the segmenter before, where it was sure
+oracle               target pictures and their labels: what adaptation could reach at best
+"""
+
+import dataclasses
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfcyclegan import files
+from tfcyclegan.adaptation.fourier import fourier_transform
+from tfcyclegan.adaptation.pseudo_labels import class_thresholds, pseudo_label
+from tfcyclegan.config import AdaptConfig, SegmenterOptions
+from tfcyclegan.data.domains import Split
+from tfcyclegan.data.pixels import PixelFile
+from tfcyclegan.data.source import open_source
+from tfcyclegan.data_translation import translate_data
+from tfcyclegan.errors import UserError
+from tfcyclegan.measures.controls import make_controls
+from tfcyclegan.progress import track
+from tfcyclegan.segmentation.pictures import LabelledPictures, open_labelled, open_pictures
+from tfcyclegan.segmentation.segmenter import Segmenter
+from tfcyclegan.segmentation.trainer import train_segmenter
+from tfcyclegan.training.runs import Run, read_run
+from tfcyclegan.training.trainer import train
+from tfcyclegan.translation import copies_on_devices, from_run, scale_of
+
+TITLES = {
+    "source_only": "source only",
+    "colour_matching": "source + colour matching",
+    "fda": "source + FDA",
+    "translated": "source + translated",
+    "translated_semantic": "source + translated with semantic loss",
+    "self_training": "translated + self-training",
+    "oracle": "target oracle",
+}
+_COLOUR_PICTURES = 500  # of the target, for the mean and deviation of its channels
+
+
+class Arms:
+    """The materials of all arms, each made when it is first asked for and kept in the adaptation's directory.
+
+    Args:
+        config: all options.
+        source: labelled pictures.
+        target: pictures; only the arm `oracle` gets at their labels.
+    """
+
+    def __init__(self, config: AdaptConfig, source: Split, target: Split):
+        self.config, self.source, self._labelled_target = config, source, target
+        # what all other arms see: asked for labels it raises
+        self.target = Split(dataclasses.replace(target.source, labelled=False), target.name)
+        self.directory = Path(config.output_dir)
+        self._cache = Path(config.cache_dir) if config.cache_dir else None
+        self.source_pictures = open_labelled(source.source, source.name, self._cache, size=config.load_size)
+
+    @functools.cached_property
+    def target_pictures(self) -> PixelFile:
+        """The target's training pictures, without labels."""
+        return open_pictures(self.target.source, self.target.name, self._cache, size=self.config.load_size)
+
+    def check(self) -> None:
+        """Raises UserError, before anything is trained, where a translator or the pictures' sizes do not fit the arms asked for."""
+        for arm in ("fda", "self_training"):
+            if arm in self.config.arm_names:
+                self._require_one_size(arm)
+        if not self.config.needs_translator:
+            return
+        run, size = self.translator_run, self.source_pictures.common_size
+        if self.config.load_size is None and size is not None:
+            works_at = scale_of(run).size_of(size)
+            if works_at != size:
+                raise UserError(
+                    f"--translator={run.directory}: works at {works_at}, the source's pictures are {size}; give --load_size={size}, "
+                    "or another translator"
+                )
+
+    def parts(self, arm: str, seed: int) -> list[LabelledPictures]:
+        """What the segmenter of `arm` with `seed` is trained on.
+
+        Raises:
+            UserError: the arm's translator does not fit the pictures, or the oracle's target has no labels.
+        """
+        if arm == "source_only":
+            return [self.source_pictures]
+        if arm == "colour_matching":
+            return [self._colour_matched]
+        if arm == "fda":
+            fourier = fourier_transform(self.target_pictures, self.config.fda_beta)
+            return [self.source_pictures.transformed(fourier, f"FDA {self.config.fda_beta} to {self._target_identity}")]
+        if arm == "translated":
+            return [self._translated_by(self.translator_run)]
+        if arm == "translated_semantic":
+            return [self._translated_by(self._semantic_run)]
+        if arm == "self_training":
+            return self._self_training_parts(seed)
+        return [open_labelled(self._labelled_target.source, self._labelled_target.name, self._cache, size=self.config.load_size)]
+
+    def run_directory(self, arm: str, seed: int) -> Path:
+        """Where the segmenter of an arm and a seed lies."""
+        return self.directory / "arms" / arm / f"seed-{seed}"
+
+    def segmenter(self, arm: str, seed: int) -> Segmenter:
+        """The trained segmenter of an arm and a seed; trained, or gone on with, where it is not finished."""
+        return train_segmenter(self._options(seed), self.parts(arm, seed), self.run_directory(arm, seed))
+
+    def _options(self, seed: int) -> SegmenterOptions:
+        fields = dataclasses.fields(SegmenterOptions)
+        return SegmenterOptions(**{field.name: getattr(self.config, field.name) for field in fields} | {"seed": seed})
+
+    @functools.cached_property
+    def _colour_matched(self) -> LabelledPictures:
+        pictures = self.target_pictures
+        chosen = np.linspace(0, len(pictures) - 1, min(_COLOUR_PICTURES, len(pictures))).round().astype(int)
+        match = make_controls([pictures[index] for index in chosen])["colour matching"]
+        return self.source_pictures.transformed(lambda picture, _: match(picture), f"colours of {self._target_identity}")
+
+    @property
+    def _target_identity(self) -> str:
+        return f"{self.target.source.fingerprint} {self.target.name}"
+
+    def _require_one_size(self, arm: str) -> None:
+        ours, theirs = self.source_pictures.common_size, self.target_pictures.common_size
+        if ours is None or ours != theirs:
+            sizes = f"{ours or 'several'} and {theirs or 'several'}"
+            raise UserError(f"--arms={arm}: needs pictures of one size in both domains, not {sizes}; give --load_size")
+
+    @functools.cached_property
+    def translator_run(self) -> Run:
+        """The translator from source to target.
+
+        Raises:
+            UserError: it is missing, or takes other than RGB pictures.
+        """
+        try:
+            run = read_run(Path(self.config.translator))
+        except UserError as error:
+            raise UserError(f"--translator={self.config.translator}: no run there; {self.config.data_recipe or 'train one'}") from error
+        if run.config.channels_a != 3 or run.config.channels_b != 3:
+            raise UserError(
+                f"--translator={self.config.translator}: it has {run.config.channels_a} and {run.config.channels_b} channels, not 3"
+            )
+        return run
+
+    @functools.cached_property
+    def _semantic_run(self) -> Run:
+        """A translator trained as the other one, and to keep what the source-only segmenter of the first seed sees."""
+        seed = self.config.seed_numbers[0]
+        segmenter = self.segmenter("source_only", seed)
+        before = self.translator_run.config
+        changes: dict[str, Any] = {"epochs": before.epochs, "decay_epochs": before.decay_epochs, "max_steps": before.max_steps}
+        if self.config.semantic_steps:
+            changes = {"epochs": None, "decay_epochs": None, "max_steps": self.config.semantic_steps, "init_from": self.config.translator}
+        config = dataclasses.replace(
+            before,
+            run_dir=str(self.directory / "semantic_translator"),
+            segmenter=str(self.run_directory("source_only", seed)),
+            lambda_semantic=self.config.lambda_semantic,
+            eval_every_steps=0,
+            eval_every_epochs=0,
+            **changes,
+        )
+        train(config, segment=segmenter.logits)
+        return read_run(Path(config.run_dir))
+
+    def _translated_by(self, run: Run) -> LabelledPictures:
+        """The source's pictures as that translator sees the target, with the source's labels."""
+        own = run.directory == self.directory / "semantic_translator"
+        checkpoint = "latest" if own else self.config.checkpoint
+        output = self.directory / ("translated_semantic" if own else "translated")
+        translators = copies_on_devices(run, checkpoint, "ab") or [from_run(run, checkpoint, "ab")]
+        translate_data(translators, self.source.source, [self.source.name], output, scale=scale_of(run), command="tfcyclegan adapt")
+        return open_labelled(open_source(output), self.source.name, self._cache, size=self.config.load_size)
+
+    def _self_training_parts(self, seed: int) -> list[LabelledPictures]:
+        """Translated pictures, and target pictures labelled by the arm `translated`, or by the round before."""
+        segmenter = self.segmenter("translated", seed)
+        translated = self._translated_by(self.translator_run)
+        for number in range(1, self.config.pseudo_rounds + 1):
+            directory = self.run_directory("self_training", seed).parent / f"seed-{seed}-round-{number}"
+            label_maps = self._pseudo_labels(segmenter, directory / "labels.npy")
+            target = LabelledPictures(self.target_pictures, label_maps, f"{self._target_identity} labelled {_hash(label_maps)}")
+            if number < self.config.pseudo_rounds:
+                segmenter = train_segmenter(self._options(seed), [translated, target], directory / "segmenter")
+        return [translated, target]
+
+    def _pseudo_labels(self, segmenter: Segmenter, path: Path) -> np.ndarray:
+        """Train ids of all target pictures, IGNORED where the segmenter is not sure, uint8 [N, H, W]; kept in a file."""
+        if path.exists():
+            return np.load(path, mmap_mode="r")
+        pictures, config = self.target_pictures, self.config
+        seen = []
+        for index in track(range(len(pictures)), total=len(pictures), unit="image", label="pseudo-labels"):
+            chances = segmenter.probabilities(pictures[index][np.newaxis])[0]
+            seen.append((chances.argmax(axis=-1).astype(np.uint8), chances.max(axis=-1).astype(np.float16)))
+        thresholds = class_thresholds(seen, threshold=config.pseudo_threshold, kept=config.pseudo_kept)
+        label_maps = np.stack([pseudo_label(ids, confidence, thresholds) for ids, confidence in seen])
+        with files.atomic_file(path) as stream:
+            np.save(stream, label_maps)
+        return label_maps
+
+
+def _hash(array: np.ndarray) -> str:
+    return files.sha256_of_bytes(np.ascontiguousarray(array).tobytes())[:16]

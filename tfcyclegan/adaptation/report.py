@@ -1,0 +1,117 @@
+"""The report of an adaptation: the table, gains, IoU by class, curves of the trainings and what the arms make of some pictures."""
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from tfcyclegan import __version__, files
+from tfcyclegan.adaptation.arms import TITLES
+from tfcyclegan.adaptation.results import SOURCE_ONLY, ArmResult
+from tfcyclegan.config import AdaptConfig, Size
+from tfcyclegan.data import images, labels
+from tfcyclegan.data.domains import Split
+from tfcyclegan.segmentation.segmenter import load_segmenter
+from tfcyclegan.training.history import HISTORY, read_history
+
+_EXAMPLES = 4
+_SHOWN_WIDTH = 256
+
+
+def shown(row: ArmResult) -> list[str]:
+    """Mean, spread, gain, its spread and gap recovered as printed."""
+    own = row.name == SOURCE_ONLY
+    gain, gain_spread = ("", "") if own else (_number(row.gain, "+.1f"), _number(row.gain_spread, ".1f"))
+    return [
+        _number(row.mean, ".1f"),
+        _number(row.spread, ".1f"),
+        gain,
+        gain_spread,
+        "" if own else _number(100 * row.gap_recovered, ".0f", " %"),
+    ]
+
+
+def _number(value: float, form: str, unit: str = "") -> str:
+    return format(value, form) + unit if np.isfinite(value) else ""
+
+
+def write_report(config: AdaptConfig, directory: Path, results: dict[str, Any], table: list[ArmResult], scored: Split) -> None:
+    """Makes `report.html`, one file that opens from disk."""
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("tfcyclegan.adaptation", "."), autoescape=True, trim_blocks=True)
+    page = environment.get_template("report.html").render(
+        version=__version__,
+        results=results,
+        rows=[(row, shown(row)) for row in table],
+        classes=labels.NAMES,
+        bars=_svg(_bars(table)),
+        curves=_svg(_curves(config, directory)),
+        arms=[TITLES[arm] for arm in config.arm_names],
+        seed=config.seed_numbers[0],
+        examples=_examples(config, directory, scored),
+    )
+    files.write_text(directory / "report.html", page)
+
+
+def _bars(table: list[ArmResult]) -> Figure:
+    figure = Figure(figsize=(7, 0.5 + 0.45 * len(table)), layout="constrained")
+    axes = figure.add_subplot()
+    names = [row.name for row in table][::-1]
+    axes.barh(names, [row.mean for row in table][::-1], color="#2f6fde", alpha=0.35)
+    for index, row in enumerate(table[::-1]):
+        axes.plot(list(row.scores.values()), [index] * len(row.scores), "o", color="#d9622b", markersize=4)
+    axes.set_xlabel("mIoU %; a dot for each seed")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _curves(config: AdaptConfig, directory: Path) -> Figure:
+    figure = Figure(figsize=(7, 3), layout="constrained")
+    axes = figure.add_subplot()
+    for arm in config.arm_names:
+        lines = read_history(directory / "arms" / arm / f"seed-{config.seed_numbers[0]}" / HISTORY)
+        axes.plot([line["step"] for line in lines], [line["loss"] for line in lines], linewidth=1, label=TITLES[arm])
+    axes.set_yscale("log")
+    axes.set_xlabel("step")
+    axes.set_ylabel("training loss")
+    axes.legend(frameon=False, fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _svg(figure: Figure) -> str:
+    stream = io.StringIO()
+    figure.savefig(stream, format="svg", transparent=True)
+    return "<svg" + stream.getvalue().partition("<svg")[2]
+
+
+def _examples(config: AdaptConfig, directory: Path, scored: Split) -> list[list[str]]:
+    """Rows of data URLs: picture, truth, and each arm's labels of the first seed, on pictures evenly spread over the scored split."""
+    wanted = set(np.linspace(0, scored.count - 1, min(_EXAMPLES, scored.count)).round().astype(int).tolist())
+    segmenters = [load_segmenter(directory / "arms" / arm / f"seed-{config.seed_numbers[0]}") for arm in config.arm_names]
+    rows = []
+    for index, (_, encoded, label) in enumerate(scored.source.labelled_pictures(scored.name)):
+        if index not in wanted:
+            continue
+        picture = images.decode(encoded, 3)
+        ids = images.to_array(images.decode(label, 1))[..., 0]
+        predictions = [segmenter.label(picture, Size(*ids.shape)) for segmenter in segmenters]
+        scored_pixels = labels.to_train_ids(ids) != labels.IGNORED
+        drawn = [
+            labels.colorize(ids),
+            *(labels.colorize(np.where(scored_pixels, labels.to_ids(p), 0).astype(np.uint8)) for p in predictions),
+        ]
+        rows.append([_url(np.asarray(picture)), *map(_url, drawn)])
+    return rows
+
+
+def _url(picture: np.ndarray) -> str:
+    image = Image.fromarray(picture)
+    height = max(1, round(image.height * _SHOWN_WIDTH / image.width))
+    stream = io.BytesIO()
+    image.resize((_SHOWN_WIDTH, height), Image.Resampling.NEAREST).save(stream, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()

@@ -1,0 +1,34 @@
+"""`tfcyclegan segment`."""
+
+from pathlib import Path
+
+from tfcyclegan import quiet
+from tfcyclegan.config import SegmentConfig
+from tfcyclegan.progress import say
+
+Config = SegmentConfig
+EXAMPLES = """
+    tfcyclegan segment --segmenter_dir=runs/segmenter --input=PICTURES --output=segmented
+    tfcyclegan segment --segmenter_dir=runs/segmenter --data_dir=data/toy_cityscapes --split=val --output=segmented/val
+"""
+
+
+def run(config: SegmentConfig) -> None:
+    quiet.import_tensorflow()
+    from tfcyclegan.data import labels
+    from tfcyclegan.data.domains import Split
+    from tfcyclegan.data.source import open_source
+    from tfcyclegan.segmentation.labelling import label_path, label_split
+    from tfcyclegan.segmentation.segmenter import load_segmenter
+
+    segmenter = load_segmenter(Path(config.segmenter_dir))
+    output = Path(config.output)
+    if config.input:
+        label_path(segmenter, Path(config.input), output, overlays=config.overlays)
+        return
+    confusion = label_split(segmenter, Split(open_source(config.data_dir), config.split), output, overlays=config.overlays)
+    if confusion is not None:
+        for name, iou in zip(labels.NAMES, confusion.class_ious, strict=True):
+            say(f"  {name:<14} {'absent' if iou != iou else f'{iou:.3f}'}")
+        accuracy = f"pixel accuracy {confusion.pixel_accuracy:.4f}"
+        say(f"mIoU {confusion.class_iou:.4f} (classes in neither truth nor prediction left out), {accuracy}")

@@ -1,0 +1,32 @@
+"""`tfcyclegan train_segmenter`."""
+
+from pathlib import Path
+
+from tfcyclegan import flags, quiet
+from tfcyclegan.config import TrainSegmenterConfig
+from tfcyclegan.progress import say
+
+Config = TrainSegmenterConfig
+EXAMPLES = """
+    tfcyclegan train_segmenter --data_dir=data/toy_cityscapes --run_dir=runs/segmenter
+    tfcyclegan train_segmenter --data_dir=data/cityscapes --load_size=512x1024 --crop_size=512 --steps=40000 --run_dir=runs/city
+    (the same command again resumes)
+"""
+
+
+def run(config: TrainSegmenterConfig) -> None:
+    quiet.import_tensorflow()
+    from tfcyclegan.data.source import open_source
+    from tfcyclegan.segmentation.pictures import open_labelled
+    from tfcyclegan.segmentation.trainer import train_segmenter
+
+    cache = Path(config.cache_dir) if config.cache_dir else None
+    source = open_source(config.data_dir)
+    part = open_labelled(source, config.split, cache, size=config.load_size)
+    scored = open_source(config.val_dir) if config.val_dir else source
+    val = None
+    if config.val_every_steps and scored.labelled and scored.counts.get(config.val_split):
+        val = open_labelled(scored, config.val_split, cache, size=config.load_size)
+    train_segmenter(config, [part], Path(config.run_dir), val=val, flag_file=flags.to_flag_file(config))
+    say(f"finished: {config.steps} steps, {config.run_dir}; the last step's weights are the segmenter, whatever the curve of val says")
+    say(f"next: tfcyclegan segment --segmenter_dir={config.run_dir} --input=PICTURES --output=segmented")

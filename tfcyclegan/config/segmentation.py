@@ -1,0 +1,84 @@
+"""Options of the segmenter's commands."""
+
+from dataclasses import dataclass
+
+from tfcyclegan.config.base import Options, Size, option
+from tfcyclegan.config.training import PRECISIONS
+from tfcyclegan.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmenterOptions(Options):
+    """How a segmenter is trained, on whatever pictures."""
+
+    load_size: Size | None = option(None, "size to which pictures and labels are resized; default: their own")
+    crop_size: Size | None = option(None, "size of the random crop; default: whole pictures")
+    flip: bool = option(True, "mirror half of the training pictures")
+    scale_low: float = option(0.75, "smallest factor of the random enlargement; never so small that the crop leaves the picture", above=0)
+    scale_high: float = option(1.5, "greatest factor of the random enlargement", above=0)
+    color_jitter: float = option(0.2, "brightness, contrast and saturation vary by this share; 0 for none", minimum=0, maximum=1)
+    rare_class_temperature: float = option(
+        0.01, "draw pictures for the sake of rare classes, the more the smaller this is; 0 draws all alike", minimum=0
+    )
+    class_weights: str = option("none", "weights of the classes in the loss; enet is 1 / ln(1.02 + share)", choices=("none", "enet"))
+    width: int = option(16, "filters of the network's first convolution", minimum=1)
+    steps: int = option(1500, "length of the training; the checkpoint used is that of the last step", minimum=1)
+    batch_size: int = option(8, "pictures in a step, over all devices", minimum=1)
+    learning_rate: float = option(1e-2, "Adam's rate at its highest", above=0, maximum=1)
+    schedule: str = option("poly", "how the rate falls to 0: poly is (1 - progress)^0.9", choices=("poly", "cosine", "constant"))
+    warmup_steps: int = option(50, "steps over which the rate rises at first", minimum=0)
+    ema_decay: float = option(0.99, "predict with a running mean of the weights; 0 for the weights themselves", minimum=0, maximum=0.99999)
+    seed: int = option(0, "of weights, draws and augmentation", minimum=0, maximum=2**32 - 1)
+    precision: str = option("auto", "auto takes mixed_bfloat16 where the hardware has it", choices=PRECISIONS, on_resume="warn")
+    deterministic: bool = option(False, "the same numbers at each run, at some cost in speed")
+    devices: int | None = option(
+        None, "how many GPUs, or CPU shares where there is no GPU; default all GPUs, or one CPU", minimum=1, on_resume="free"
+    )
+    cache_dir: str = option("", "where resized pixels are kept; default: the directory .cache in the data set", on_resume="free")
+    checkpoint_every_steps: int = option(500, "steps between checkpoints", minimum=1, on_resume="free")
+    log_every_steps: int = option(50, "steps between lines of history.jsonl, each the mean since the last", minimum=1, on_resume="free")
+    val_every_steps: int = option(
+        500, "steps between scores on labelled val pictures, which choose nothing; 0 for none", minimum=0, on_resume="free"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.scale_high < self.scale_low:
+            raise UserError(f"--scale_high={self.scale_high}: must be at least --scale_low={self.scale_low}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSegmenterConfig(SegmenterOptions):
+    """Options of `tfcyclegan train_segmenter`."""
+
+    data_dir: str = option("", "data set with labels to train on", required=True, alias="data", on_resume="free")
+    split: str = option("train", "its split to train on")
+    val_dir: str = option("", "data set with labels for the curve of scores; default: --data_dir", on_resume="free")
+    val_split: str = option("val", "its split; without labels or pictures there no curve is drawn", on_resume="free")
+    run_dir: str = option("", "directory of the run; the same command resumes it", required=True, on_resume="free")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentConfig(Options):
+    """Options of `tfcyclegan segment`."""
+
+    segmenter_dir: str = option("", "run directory of train_segmenter", required=True)
+    input: str = option("", "picture or folder of pictures; or use --data_dir and --split")
+    data_dir: str = option("", "prepared data set to take pictures from, instead of --input; scored where it has labels")
+    split: str = option("val", "split of --data_dir")
+    output: str = option("", "folder for labelIds/ (PNGs of class ids) and overlays/ (colours over the pictures)", required=True)
+    overlays: bool = option(True, "draw the overlays")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if bool(self.input) == bool(self.data_dir):
+            raise UserError("--input or --data_dir: give one of them")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportSegmenterConfig(Options):
+    """Options of `tfcyclegan export_segmenter`."""
+
+    segmenter_dir: str = option("", "run directory of train_segmenter", required=True)
+    output: str = option("", "folder of the model, such as saved_models/segmenter", required=True)
+    tflite_size: Size | None = option(None, "size of the TFLite models' pictures; default: that of training")

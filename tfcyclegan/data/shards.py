@@ -1,0 +1,43 @@
+"""Sharded TFRecord files: how they are named and cut, and their writing. What a data set of them says of itself is `manifest`'s."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tfcyclegan import files
+from tfcyclegan.data import records
+from tfcyclegan.errors import RunError
+
+SHARD_BYTES = 100_000_000
+
+
+def plan(name: str, split: str, pictures: int, wanted: int) -> list[tuple[str, range]]:
+    """Cuts `pictures` into at most `wanted` runs of nearly equal count: each shard's file name and which pictures it holds."""
+    count = max(1, min(wanted, pictures))
+    edges = [pictures * index // count for index in range(count + 1)]
+    return [(f"{name}-{split}.tfrecord-{index:05d}-of-{count:05d}", range(*edges[index : index + 2])) for index in range(count)]
+
+
+def write(path: Path, pictures: Iterable[records.Picture]) -> dict[str, Any]:
+    """Writes a shard, which takes its name only when it is whole.
+
+    Returns:
+        What the manifest says of it: file, records, bytes, sha256.
+
+    Raises:
+        RunError: the disk does not take it.
+    """
+    import tensorflow as tf
+
+    count = 0
+    try:
+        # TensorFlow's writer opens the temporary file by its name; `atomic_file` flushes and renames it
+        with files.atomic_file(path) as stream:
+            with tf.io.TFRecordWriter(str(stream.name)) as writer:
+                for picture in pictures:
+                    writer.write(records.serialize(picture))
+                    count += 1
+            digest, size = files.sha256_of(Path(stream.name)), Path(stream.name).stat().st_size
+    except tf.errors.OpError as error:
+        raise RunError(f"{path}: cannot be written ({error.message}); make room, then give the same command again") from error
+    return {"file": path.name, "records": count, "bytes": size, "sha256": digest}

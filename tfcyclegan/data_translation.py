@@ -1,0 +1,198 @@
+"""A prepared data set -> the same data set with translated pictures: names and labels stay, so that a segmenter can learn from it.
+
+The output directory has the form that data_prep writes (`data.shards`, `data.manifest`), so `open_source` reads it like any
+other. Until its manifest is there, `.work/` holds the request and a note for each finished shard, and the same command goes on.
+Pictures are read, translated and written one shard after the other, some pictures ahead on all devices; memory does not grow.
+"""
+
+import collections
+import itertools
+import queue
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from tfcyclegan import files
+from tfcyclegan.data import images, manifest, records, shards
+from tfcyclegan.data.source import MANIFEST, DataSource, Example
+from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.progress import Progress, say
+from tfcyclegan.translation import Translator, record_of
+
+SHARD_PICTURES = 500
+"""A shard has at most this many, since an interrupted one is translated again."""
+
+_WORK = ".work"
+_AHEAD = 2  # pictures in decoding or encoding while each device translates one
+
+
+def translate_data(
+    translators: Sequence[Translator],
+    source: DataSource,
+    splits: Sequence[str],
+    output: Path,
+    *,
+    scale: images.Scale | None,
+    command: str = "",
+) -> None:
+    """Translates splits of a data set into a data set in `output`, or goes on with that.
+
+    Args:
+        translators: copies of one translator, one for each device.
+        source: the data set.
+        splits: its splits to translate; they keep their names.
+        output: directory of the new data set.
+        scale: resizes pictures first, and their labels by the nearest pixel; None keeps sizes, and labels byte by byte.
+        command: what was typed, for the manifest.
+
+    Raises:
+        UserError: no such split, or `output` holds something else.
+        RunError: the data set is damaged, or the disk is full.
+    """
+    for split in splits:
+        source.require(split)
+    if len(set(splits)) < len(splits):
+        raise UserError(f"--split={','.join(splits)}: names a split twice")
+    name = f"{source.name}_translated"
+    request = {
+        "name": name,
+        "settings": record_of(translators[0], scale),
+        "inputs": dict.fromkeys(splits, source.fingerprint),
+    }
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(f"--output_data={output}: a file stands where a directory is needed; name another") from error
+    with files.exclusive_lock(output):
+        if (output / MANIFEST).exists():
+            made = files.read_json(output / MANIFEST)
+            _refuse_other(output, made.get("request"), request)
+            shutil.rmtree(output / _WORK, ignore_errors=True)
+            say(f"{output}: all is done: {manifest.counts(made)}")
+            return
+        _claim(output, request)
+        notes = _write_shards(translators, source, splits, output, name, scale)
+        made = manifest.make(name=name, command=command, request=request, max_bad=0, notes=notes, labels=source.labelled)
+        manifest.write_tfds_metadata(output, output / _WORK / "metadata", made)
+        files.write_json(output / MANIFEST, made)
+        shutil.rmtree(output / _WORK)
+        for line in manifest.summary(made):
+            say(f"{output}: {line}")
+
+
+def _claim(output: Path, request: dict[str, Any]) -> None:
+    """Makes the directory this request's, or raises UserError when it is another's."""
+    path = output / _WORK / "request.json"
+    if path.exists():
+        _refuse_other(output, files.read_json(path), request)
+    elif any(entry.name not in (".lock", _WORK) for entry in output.iterdir()):
+        raise UserError(f"--output_data={output}: is not empty and holds no translated data; choose another directory")
+    files.write_json(path, request)
+
+
+def _refuse_other(output: Path, there: dict[str, Any] | None, here: dict[str, Any]) -> None:
+    if there == here:
+        return
+    differs = "is another program's"
+    if there is not None and "direction" not in there["settings"] and "model" not in there["settings"]:
+        differs = "holds data that were not translated"
+    elif there is not None:
+        parts = {"settings": "another model or scale", "inputs": "other data or splits", "name": "other data or splits"}
+        differs = f"holds a translation by or of {next(what for key, what in parts.items() if there[key] != here[key])}"
+    raise UserError(f"--output_data={output}: {differs}; choose another directory")
+
+
+def _write_shards(
+    translators: Sequence[Translator], source: DataSource, splits: Sequence[str], output: Path, name: str, scale: images.Scale | None
+) -> dict[str, list[dict[str, Any]]]:
+    """Writes what is not there yet; returns the notes of all shards."""
+    planned = {split: shards.plan(name, split, source.counts[split], _wanted(source, split)) for split in splits}
+    done = {file: note for split in splits for file, _ in planned[split] if (note := _finished(output, file)) is not None}
+    total = sum(source.counts[split] for split in splits)
+    before = sum(note["records"] for note in done.values())
+    if done:
+        say(f"{output}: goes on; {len(done)} of {sum(map(len, planned.values()))} shards are finished")
+    translate = _Translation(translators, source, scale)
+    pool = ThreadPoolExecutor(len(translators) + _AHEAD)
+    try:
+        with Progress(total, unit="image", label="translating", done=before) as progress:
+            for split in splits:
+                examples = source.examples(split)
+                for file, part in planned[split]:
+                    mine = itertools.islice(examples, len(part))
+                    if file in done:
+                        collections.deque(mine, maxlen=0)
+                        continue
+                    pictures = _in_order(pool, translate, mine, len(translators) + _AHEAD)
+                    note = shards.write(output / file, _watched(pictures, progress)) | {"bad": [], "notes": {}}
+                    files.write_json(_note_path(output, file), note)
+                    done[file] = note
+                next(examples, None)  # reads to the end, where the counts are checked
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return {split: [done[file] for file, _ in planned[split]] for split in splits}
+
+
+def _wanted(source: DataSource, split: str) -> int:
+    return -(-source.counts[split] // SHARD_PICTURES)
+
+
+def _note_path(output: Path, file: str) -> Path:
+    return output / _WORK / f"{file}.json"
+
+
+def _finished(output: Path, file: str) -> dict[str, Any] | None:
+    """The note of a shard that an earlier run has finished."""
+    path = _note_path(output, file)
+    if not path.exists() or not (output / file).exists():
+        return None
+    note = files.read_json(path)
+    return note if (output / file).stat().st_size == note["bytes"] else None
+
+
+def _watched(pictures: Iterator[records.Picture], progress: Progress) -> Iterator[records.Picture]:
+    for picture in pictures:
+        yield picture
+        progress.advance()
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, translate: Callable[[Example], records.Picture], examples: Iterable[Example], ahead: int
+) -> Iterator[records.Picture]:
+    """What `translate` makes of each example, some ahead of what is asked for."""
+    pending: collections.deque[Future[records.Picture]] = collections.deque()
+    for example in examples:
+        pending.append(pool.submit(translate, example))
+        if len(pending) > ahead:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()
+
+
+class _Translation:
+    """One example to the picture to store; called by several threads, of which each takes a device that is free."""
+
+    def __init__(self, translators: Sequence[Translator], source: DataSource, scale: images.Scale | None):
+        self._source, self._scale, self._channels = source, scale, translators[0].channels
+        self._free: queue.SimpleQueue[Translator] = queue.SimpleQueue()
+        for translator in translators:
+            self._free.put(translator)
+
+    def __call__(self, example: Example) -> records.Picture:
+        try:
+            image = images.decode(example.encoded, self._channels)
+        except OSError as error:
+            raise RunError(f"{self._source.directory}: {example.filename} cannot be decoded ({error}); prepare the data again") from error
+        scaled = self._scale(image, nearest=self._source.holds_label_maps) if self._scale else image
+        translator = self._free.get()
+        try:
+            translated = translator(images.to_array(scaled))
+        finally:
+            self._free.put(translator)
+        label = example.label
+        if label is not None and scaled.size != image.size:
+            ids = images.decode(label.encoded, 1).resize(scaled.size, images.Image.Resampling.NEAREST)
+            label = records.Label(images.encode_png(images.to_array(ids)), label.filename)
+        return records.Picture(images.encode_png(translated), "png", example.filename, scaled.height, scaled.width, label)

@@ -1,0 +1,186 @@
+"""Several evaluated runs side by side: one table of all their scores, and strips of the same test pictures."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from rich.console import Console
+from rich.table import Table as PrintedTable
+
+from tfcyclegan import __version__, files
+from tfcyclegan.data import images
+from tfcyclegan.data.domains import open_domains
+from tfcyclegan.errors import UserError
+from tfcyclegan.evaluation import cycles, distances, examples, judge
+from tfcyclegan.evaluation.material import FLOOR, OWN, read_png
+from tfcyclegan.progress import say
+from tfcyclegan.training.reporting import METRICS, data_url
+from tfcyclegan.translation import pictures_of_split
+
+IDENTITY = "identity"
+_BESIDE = (IDENTITY, FLOOR)
+_WITH_A_TOOL = (distances.PREFIX, judge.PREFIX)
+"""Tables whose numbers depend on a network of their own, which their titles name."""
+
+
+@dataclass
+class Comparison:
+    """One direction of the page.
+
+    Attributes:
+        title: such as "A to B".
+        lines: (name of the score, which way is better, values of the runs, then of _BESIDE; empty where there is none).
+        words: (failure, verdict and value of each run).
+        notes: what is not put side by side, and why.
+        strips: (name of the picture, data URL).
+    """
+
+    title: str
+    lines: list[tuple[str, str, list[str]]] = field(default_factory=list)
+    words: list[tuple[str, list[tuple[str, str]]]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    strips: list[tuple[str, str]] = field(default_factory=list)
+
+
+def compare(run_dirs: Sequence[Path], output: Path, *, pictures: int) -> list[Comparison]:
+    """Prints the tables and writes the page.
+
+    Args:
+        run_dirs: runs that `evaluate` has scored on the same pictures.
+        output: the page.
+        pictures: test pictures shown for each direction.
+
+    Raises:
+        UserError: a run without scores, or runs that were scored on other pictures.
+    """
+    short = [directory.resolve().name for directory in run_dirs]
+    runs = dict(zip(short if len(set(short)) == len(short) else map(str, run_dirs), run_dirs, strict=True))
+    metrics = {name: _metrics(directory) for name, directory in runs.items()}
+    _check_same_pictures(metrics)
+    results = {name: {result["direction"]: result for result in of_run["directions"]} for name, of_run in metrics.items()}
+    directions = [direction for direction in ("ab", "ba") if all(direction in of_run for of_run in results.values())]
+    if not directions:
+        raise UserError("--run_dirs: the runs have no direction in common; evaluate them with --direction=both")
+    comparisons = []
+    for direction in directions:
+        found = _compare_direction({name: of_run[direction] for name, of_run in results.items()}, metrics)
+        found.strips = _strips(runs, next(iter(metrics.values())), direction, pictures, found.notes)
+        comparisons.append(found)
+        _print(found, list(runs))
+    _write(output, list(runs), comparisons, next(iter(metrics.values())))
+    say(f"page: {output}")
+    return comparisons
+
+
+def _metrics(directory: Path) -> dict[str, Any]:
+    path = directory / METRICS
+    if not path.exists():
+        raise UserError(f"{directory}: has no scores ({METRICS} is missing); run tfcyclegan evaluate --run_dir={directory}")
+    found = files.read_json(path)
+    if "data_dir" not in found:
+        raise UserError(f"{path}: was written by an older version; run tfcyclegan evaluate --run_dir={directory} again")
+    return found
+
+
+def _check_same_pictures(metrics: Mapping[str, Mapping[str, Any]]) -> None:
+    first_name, first = next(iter(metrics.items()))
+    for name, other in metrics.items():
+        if other["fingerprint"] != first["fingerprint"] or other["split"] != first["split"]:
+            told = [
+                f"{run} on {its['data']}, split {its['split']} ({its['fingerprint'][:8]})"
+                for run, its in ((first_name, first), (name, other))
+            ]
+            raise UserError(f"--run_dirs: scored on different pictures, so that no number can be compared: {' and '.join(told)}")
+
+
+def _compare_direction(results: Mapping[str, Mapping[str, Any]], metrics: Mapping[str, Mapping[str, Any]]) -> Comparison:
+    first = next(iter(results.values()))
+    found = Comparison(first["title"])
+    tables = {name: {table["title"]: table for table in result["tables"]} for name, result in results.items()}
+    titles = list(dict.fromkeys(title for of_run in tables.values() for title in of_run))
+    networks = {(features["name"], features["sha256"]) if (features := of_run["features"]) else None for of_run in metrics.values()}
+    for title in titles:
+        shared = all(title in of_run for of_run in tables.values())
+        same = len(networks) == 1 or not title.startswith(distances.PREFIX)
+        if shared and same:
+            found.lines += _lines(title, [of_run[title] for of_run in tables.values()])
+        elif title.startswith(_WITH_A_TOOL):
+            having = [name for name, of_run in tables.items() if title in of_run]
+            found.notes.append(f"{title}: only of {', '.join(having)}; numbers of different networks are not put side by side")
+        else:
+            found.notes.append(f"{title}: not of all runs")
+    for finding in first["detectors"]:
+        of_runs = [next((one for one in result["detectors"] if one["name"] == finding["name"]), None) for result in results.values()]
+        found.words.append((finding["name"], [(one["verdict"], f"{one['value']:.3g}") if one else ("", "") for one in of_runs]))
+    return found
+
+
+def _lines(title: str, tables: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, list[str]]]:
+    """The runs' own rows, and beside them those of the first run's controls, which are the same for all."""
+    if title == cycles.TITLE:
+        rows, beside = ["8-bit rounding", "noise 8/255", "JPEG 75"], []
+    else:
+        rows, beside = [OWN], [name for name in _BESIDE if name in tables[0]["rows"]]
+    lines = []
+    for row in rows:
+        if not all(row in table["rows"] for table in tables):
+            continue
+        for index, column in enumerate(tables[0]["columns"]):
+            shown = [table["shown"][row][index] for table in tables] + [
+                tables[0]["shown"][name][index] if name in beside else "" for name in _BESIDE
+            ]
+            if any(shown):
+                name = f"{title}: {row}: {column['name']}" if row != OWN else f"{title}: {column['name']}"
+                lines.append((name, "↓" if column["better"] == "lower" else "↑", shown))
+    return lines
+
+
+def _strips(runs: Mapping[str, Path], metrics: Mapping[str, Any], direction: str, pictures: int, notes: list[str]) -> list[tuple[str, str]]:
+    """The same pictures of all runs: input, then each run's translation."""
+    folders = [directory / METRICS.parent / direction for directory in runs.values()]
+    names = [path.relative_to(folders[0]).with_suffix("").as_posix() for path in sorted(folders[0].rglob("*.png"))]
+    names = [name for name in names if all((folder / f"{name}.png").exists() for folder in folders)]
+    if not names:
+        notes.append("no strips: the runs' translated pictures are not there any more")
+        return []
+    chosen = [names[index] for index in np.unique(np.linspace(0, len(names) - 1, pictures).round().astype(int))]
+    inputs = _inputs(metrics, direction, set(chosen), notes)
+    strips = []
+    for name in chosen:
+        translated = [read_png(folder / f"{name}.png") for folder in folders]
+        cells = ([inputs[name]] if name in inputs else []) + translated
+        strips.append((name, data_url(examples.png_of(cells))))
+    return strips
+
+
+def _inputs(metrics: Mapping[str, Any], direction: str, names: set[str], notes: list[str]) -> dict[str, np.ndarray]:
+    try:
+        split = open_domains(",".join(metrics["data_dir"])).require(metrics["split"], direction[0])
+    except UserError as error:
+        notes.append(f"strips without inputs: {error}")
+        return {}
+    return {
+        name: images.to_array(images.decode(encoded, 3)) for name, encoded in pictures_of_split(split.source, split.name) if name in names
+    }
+
+
+def _print(found: Comparison, names: Sequence[str]) -> None:
+    printed = PrintedTable("", "", *names, *_BESIDE, title=found.title)
+    for name, arrow, values in found.lines:
+        printed.add_row(name, arrow, *values)
+    for name, words in found.words:
+        printed.add_row(name, "", *(f"{word} ({value})" if word else "" for word, value in words), *("" for _ in _BESIDE))
+    Console(width=200).print(printed)
+    for note in found.notes:
+        say(f"{found.title}: {note}")
+
+
+def _write(output: Path, names: Sequence[str], comparisons: Sequence[Comparison], metrics: Mapping[str, Any]) -> None:
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("tfcyclegan.evaluation", "."), autoescape=True, trim_blocks=True)
+    page = environment.get_template("compare.html").render(
+        names=names, beside=_BESIDE, comparisons=comparisons, metrics=metrics, version=__version__
+    )
+    files.write_text(output, page)

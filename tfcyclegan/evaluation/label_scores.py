@@ -1,0 +1,150 @@
+"""Translations that are label maps: nearest palette colour, then the scores of the paper's Table 3, by both protocols.
+
+The scores of confusion matrices here serve the judge's family too.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from tfcyclegan.config import Size
+from tfcyclegan.data import labels
+from tfcyclegan.evaluation.material import OWN, Material, Pictures
+from tfcyclegan.evaluation.tables import Column, Table
+from tfcyclegan.measures import label_protocols, segmentation
+from tfcyclegan.measures.segmentation import Confusion
+from tfcyclegan.measures.statistics import Interval, interval_of_confusion
+
+CEILING = "ceiling (truth through the protocol)"
+SHUFFLED = "CycleGAN, labels of other pictures"
+RAW, MATCHED, LEFT_OUT = "class IoU", "class IoU, classes matched", "class IoU, absent left out"
+PREFIX = "Labels"
+
+COLUMNS = (
+    Column("pixel accuracy", "higher", decides=True),
+    Column("class accuracy", "higher", decides=True),
+    Column(RAW, "higher", decides=True),
+    Column(MATCHED, "higher"),
+    Column(LEFT_OUT, "higher"),
+)
+CONVENTIONS = (
+    "Classes absent from both sides count as 0, as in the paper's table (official pix2pix), but for the last column, which leaves "
+    "them out (cityscapesScripts). 'Classes matched': after the best one-to-one relabelling (Hungarian); what it gains is permutation."
+)
+
+Published = Mapping[str, tuple[float, float, float]]
+
+
+@dataclass
+class LabelScores:
+    """What the family found.
+
+    Attributes:
+        tables: the scores by protocol, then by class.
+        confusion: of the translations by the first protocol, int64 [19, 20].
+    """
+
+    tables: list[Table]
+    confusion: np.ndarray
+
+
+def scores(material: Material, published: Published) -> LabelScores | str:
+    """The family's tables; a reason where there are none, empty where translations are no label maps.
+
+    Args:
+        material: what is scored.
+        published: rows of other programs on the very data; empty on any other.
+    """
+    if not material.target_is_label_maps:
+        return ""
+    if not material.ids:
+        return "label scores: neither domain's test pictures have labels; prepare them with --content=photos_and_labels or label_maps"
+    truths = {name: labels.to_train_ids(ids) for name, ids in material.ids.items()}
+    tables, confusions = [], {}
+    for protocol in label_protocols.PROTOCOLS:
+        found, confusions[protocol] = _by_protocol(material, protocol, truths)
+        add_published(found, published)
+        tables.append(found)
+    first = next(iter(label_protocols.PROTOCOLS))
+    tables.append(by_class(f"{PREFIX} by class: {first}", confusions[first]))
+    return LabelScores(tables, confusions[first][OWN].counts)
+
+
+def add_published(table: Table, published: Published) -> None:
+    """Rows of others, which have no n and no interval."""
+    for name, values in published.items():
+        table.rows[f"published: {name}"] = {
+            column.name: Interval(value, np.nan, np.nan, 0) for column, value in zip(table.columns, values, strict=False)
+        }
+
+
+def _by_protocol(material: Material, protocol: str, truths: Pictures) -> tuple[Table, dict[str, Confusion]]:
+    table = Table(
+        f"{PREFIX}: {protocol}", f"Nearest palette colour gives the class, brought to the labels' own size. {CONVENTIONS}", COLUMNS
+    )
+    classify = label_protocols.PROTOCOLS[protocol]
+    classified = {
+        name: {key: classify(pictures[key], Size(*truths[key].shape)) for key in truths} for name, pictures in material.sets.items()
+    }
+    own = material.sets[OWN]
+    perfect = {name: label_protocols.ceiling(ids, Size(*own[name].shape[:2]))[protocol] for name, ids in material.ids.items()}
+    shuffled = of_other_pictures(classified[OWN], truths)
+    confusions = {name: confusion_of(predictions, truths) for name, predictions in classified.items()}
+    if shuffled:
+        confusions[SHUFFLED] = confusion_of(shuffled, truths)
+    confusions[CEILING] = confusion_of(perfect, truths)
+    table.rows |= {name: row(confusion) for name, confusion in confusions.items()}
+    return table, confusions
+
+
+def of_other_pictures(predictions: Pictures, truths: Pictures) -> Pictures:
+    """Each truth's name with another picture's prediction; empty where there is no other, or sizes differ."""
+    names = list(truths)
+    if len(names) < 2:
+        return {}
+    others = segmentation.other_frames(len(names), seed=0)
+    moved = {name: predictions[names[other]] for name, other in zip(names, others, strict=True)}
+    return moved if all(moved[name].shape == truths[name].shape for name in names) else {}
+
+
+def confusion_of(predictions: Pictures, truths: Pictures) -> Confusion:
+    """Of all pictures that have a truth, both in train ids [H, W]."""
+    confusion = Confusion(absent="pix2pix")
+    for name, truth in truths.items():
+        confusion.add(predictions[name], truth)
+    return confusion
+
+
+def row(confusion: Confusion) -> dict[str, Interval]:
+    """The values of `COLUMNS`."""
+    pictures = confusion.pictures
+    matched = segmentation.hungarian(confusion.counts, absent="pix2pix")
+
+    def iou(absent: str) -> Callable[[np.ndarray], float]:
+        return lambda counts: segmentation.class_iou(counts, absent=absent)
+
+    return {
+        "pixel accuracy": interval_of_confusion(pictures, segmentation.pixel_accuracy, seed=0),
+        "class accuracy": interval_of_confusion(pictures, lambda counts: segmentation.class_accuracy(counts, absent="pix2pix"), seed=0),
+        RAW: interval_of_confusion(pictures, iou("pix2pix"), seed=0),
+        MATCHED: Interval(matched.matched_iou, np.nan, np.nan, len(pictures)),
+        LEFT_OUT: interval_of_confusion(pictures, iou("cityscapes"), seed=0),
+    }
+
+
+def by_class(title: str, confusions: Mapping[str, Confusion]) -> Table:
+    """IoU of each class, in sets of `confusions` as columns; classes that no truth has are left out."""
+    table = Table(
+        title,
+        "IoU of each class that the truth has; share: of all scored pixels, in the truth.",
+        [Column("share", "higher"), *(Column(name, "higher") for name in confusions)],
+    )
+    truth = next(iter(confusions.values())).counts.sum(axis=1)
+    ious = {name: confusion.class_ious for name, confusion in confusions.items()}
+    for index, class_name in enumerate(labels.NAMES):
+        if truth[index]:
+            pictures = int((next(iter(confusions.values())).pictures[:, index].sum(axis=-1) > 0).sum())
+            shares = {"share": truth[index] / truth.sum()} | {name: values[index] for name, values in ious.items()}
+            table.rows[class_name] = {name: Interval(float(value), np.nan, np.nan, pictures) for name, value in shares.items()}
+    return table

@@ -1,0 +1,117 @@
+"""A segmenter as SavedModel and TFLite, proven against Keras before anything gets its name.
+
+saved_models/NAME/1/            the SavedModel, a number higher at each export
+    float32.tflite float16.tflite
+    metadata.json               which weights, the class table, the parity measured
+"""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfcyclegan import __version__, files
+from tfcyclegan.config import Size
+from tfcyclegan.data import images, labels
+from tfcyclegan.errors import UserError
+from tfcyclegan.export import saved_model, tflite
+from tfcyclegan.export.exporter import METADATA, check_parity, newest_version, next_version, show_parity
+from tfcyclegan.progress import say
+from tfcyclegan.segmentation.network import MULTIPLE, logits_of, make_network
+from tfcyclegan.segmentation.segmenter import Segmenter, load_segmenter, read_segmenter_run
+
+_PICTURES = 4
+
+
+class ServedSegmenter(tf.Module):
+    """What the SavedModel holds: bare variables, see `saved_model`.
+
+    Signatures:
+        serving_default: `image_bytes` [B] encoded pictures of any size -> `image_bytes` [B] PNGs of Cityscapes ids, of the same sizes.
+        tensor: `images` float32 [B, H, W, 3] in [-1, 1] of any size -> `probabilities` float32 [B, H, W, 19] of the train ids.
+    """
+
+    def __init__(self, network: keras.Model):
+        super().__init__()
+        self._weights = [variable.value for variable in network.variables]
+        ids = tf.constant(labels.to_ids(np.arange(labels.COUNT)))
+
+        def label_bytes(encoded: tf.Tensor) -> tf.Tensor:
+            image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+            image.set_shape([None, None, 3])
+            logits = logits_of(network, tf.cast(image, tf.float32)[tf.newaxis] / 127.5 - 1)
+            return tf.io.encode_png(tf.gather(ids, tf.argmax(logits[0], -1))[..., tf.newaxis])
+
+        self.tensor = tf.function(
+            lambda images: {"probabilities": tf.nn.softmax(logits_of(network, images))},
+            input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32, name="images")],
+            autograph=False,
+        )
+        self.encoded = tf.function(
+            lambda image_bytes: {"image_bytes": tf.map_fn(label_bytes, image_bytes, fn_output_signature=tf.string)},
+            input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")],
+            autograph=False,
+        )
+
+
+def export_segmenter(directory: Path, output: Path, tflite_size: Size | None) -> Path:
+    """Exports the segmenter of a run directory; returns the directory of the version made, or of the one that holds the same already.
+
+    Raises:
+        UserError: no finished segmenter, or a size that does not fit.
+        RunError: an exported model differs from Keras by more than its bound; nothing is left behind.
+    """
+    if output.suffix == ".tflite":
+        raise UserError(f"--output={output}: is a folder, such as saved_models/segmenter; the .tflite files lie inside")
+    segmenter, run = load_segmenter(directory), read_segmenter_run(directory)
+    size = tflite_size or _fitting(segmenter.size)
+    if size.height % MULTIPLE or size.width % MULTIPLE:
+        raise UserError(f"--tflite_size={size}: needs sides that are multiples of {MULTIPLE}, such as {_fitting(size)}")
+    identity = {"weights": segmenter.identity["weights"], "tflite_size": str(size), "tfcyclegan": __version__}
+    newest = newest_version(output, identity)
+    if newest is not None:
+        say(f"{newest}: holds this segmenter already")
+        return newest
+    version = next_version(output)
+    # smooth noise: real pictures are not needed to compare two programs of the same weights
+    generator = np.random.default_rng(0)
+    coarse = generator.uniform(-1, 1, (_PICTURES, size.height // 8, size.width // 8, 3)).astype(np.float32)
+    pictures = np.array(tf.image.resize(coarse, (size.height, size.width), "bicubic")).clip(-1, 1)
+    expected = segmenter.probabilities(images.to_uint8(pictures))
+    pictures = images.to_float(images.to_uint8(pictures))
+    with files.atomic_directory(version) as temporary:
+        served = ServedSegmenter(segmenter.network)
+        signatures = {saved_model.BYTES_SIGNATURE: served.encoded, saved_model.TENSOR_SIGNATURE: served.tensor}
+        tf.saved_model.save(served, str(temporary), signatures=signatures)
+        outputs = {"SavedModel (C++ loader)": saved_model.run_in_session(temporary, pictures, output="probabilities")}
+        for variant in tflite.VARIANTS:
+            content = convert(segmenter, variant, size, run.options.width)
+            tflite.check_operators(content, variant)
+            files.write_bytes(temporary / f"{variant}.tflite", content)
+            outputs[f"TFLite {variant}"] = tflite.run(content, pictures)
+        parity = {name: float(np.abs(result - expected).max()) for name, result in outputs.items()}
+        show_parity(parity, temporary, "largest difference from Keras, range [0, 1]")
+        check_parity(parity)
+        details = {"run_dir": str(directory), "parameters": segmenter.network.count_params(), "classes": labels.table(), "parity": parity}
+        files.write_json(temporary / METADATA, identity | details)
+    say(f"exported to {version}")
+    return version
+
+
+def convert(segmenter: Segmenter, variant: str, size: Size, width: int) -> bytes:
+    """The TFLite file's content: float32 [1, H, W, 3] in [-1, 1] to chances of the train ids, float32 [1, H, W, 19].
+
+    Args:
+        segmenter: what to convert.
+        variant: see `tflite.convert`.
+        size: of the pictures, multiples of `MULTIPLE`.
+        width: of the network.
+    """
+    fixed = make_network(width=width, input_size=(size.height, size.width))
+    fixed.set_weights(segmenter.network.get_weights())
+    return tflite.convert_model(keras.Model(fixed.input, keras.layers.Softmax()(fixed.output)), variant)
+
+
+def _fitting(size: Size) -> Size:
+    return Size(-(-size.height // MULTIPLE) * MULTIPLE, -(-size.width // MULTIPLE) * MULTIPLE)

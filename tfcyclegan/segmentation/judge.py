@@ -1,0 +1,95 @@
+"""A judge: a segmenter trained once on real photos and their labels, kept, and its score on real test photos."""
+
+import dataclasses
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tfcyclegan import files
+from tfcyclegan.config import SegmenterOptions
+from tfcyclegan.data.domains import Split
+from tfcyclegan.errors import UserError
+from tfcyclegan.measures.segmentation import class_iou
+from tfcyclegan.progress import say
+from tfcyclegan.segmentation.pictures import open_labelled
+from tfcyclegan.segmentation.segmenter import SETTINGS, Segmenter, load_segmenter
+from tfcyclegan.segmentation.trainer import train_segmenter
+
+_FORMAT = 1  # raise when the same settings would train another judge
+_SCORE = "judged.npy"
+# what decides how a judge is trained, as against where and how it is watched
+_DECIDING = [field.name for field in dataclasses.fields(SegmenterOptions) if field.metadata["on_resume"] == "fixed"]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A segmenter and what it scores on real photos.
+
+    Attributes:
+        name: network, and what it was trained on, to be printed beside every number.
+        segmenter: to label translated photos with.
+        counts: its confusion matrix on the real test photos, int64 [C, C + 1]: the ceiling beside every score that it gives.
+        directory: its run directory.
+    """
+
+    name: str
+    segmenter: Segmenter
+    counts: np.ndarray
+    directory: Path
+
+    def predict(self, pictures: Sequence[np.ndarray], /) -> list[np.ndarray]:
+        """Train ids, uint8 [H, W] each, of pictures uint8 [H, W, 3] of any size, in their sizes."""
+        return [self.segmenter.label(Image.fromarray(picture)) for picture in pictures]
+
+    @property
+    def mean_iou(self) -> float:
+        """Its mean IoU on the real test photos."""
+        return class_iou(self.counts)
+
+
+def judge(train: Split, test: Split, cache_dir: Path, options: SegmenterOptions | None = None) -> Judge:
+    """The judge of a data set, trained now if `cache_dir` lacks it.
+
+    Args:
+        train: real photos with labels to train on; never the pictures that are to be judged.
+        test: real photos with labels that it is scored on.
+        cache_dir: keeps judges, each under a hash of its data and settings; an interrupted training is gone on with.
+        options: of its training; default: those of `SegmenterOptions`.
+
+    Raises:
+        UserError: no labels, or labels of another class table.
+    """
+    options = options or SegmenterOptions()
+    settings = {name: str(getattr(options, name)) for name in _DECIDING}
+    key = files.sha256_of_json([_FORMAT, train.source.fingerprint, train.name, settings])
+    directory = cache_dir / f"judge-{key[:16]}"
+    if (directory / SETTINGS).exists() and (finished := _finished(directory)) is not None:
+        segmenter = finished
+    else:
+        say(f"judge: a segmenter is trained on {train}, once; it is kept in {directory}")
+        cache = Path(options.cache_dir) if options.cache_dir else None
+        parts = [open_labelled(train.source, train.name, cache, size=options.load_size)]
+        segmenter = train_segmenter(options, parts, directory)
+    name = f"U-Net of width {options.width}, {options.steps} steps on {train.source.name}, split {train.name}"
+    return Judge(name, segmenter, _score(segmenter, test, directory), directory)
+
+
+def _finished(directory: Path) -> Segmenter | None:
+    try:
+        return load_segmenter(directory)
+    except UserError:
+        return None
+
+
+def _score(segmenter: Segmenter, test: Split, directory: Path) -> np.ndarray:
+    key = files.sha256_of_json([segmenter.identity, test.source.fingerprint, test.name])
+    path = directory / f"{key[:16]}-{_SCORE}"
+    if not path.exists():
+        stream = io.BytesIO()
+        np.save(stream, segmenter.score_split(test, note="scoring the judge").counts)
+        files.write_bytes(path, stream.getvalue())
+    return np.load(path)

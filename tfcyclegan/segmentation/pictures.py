@@ -1,0 +1,155 @@
+"""What a segmenter learns from: labelled pictures by index, from a data set or from arrays, changed by a transform or not."""
+
+import dataclasses
+import functools
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from tfcyclegan import files
+from tfcyclegan.config import Size
+from tfcyclegan.data import labels
+from tfcyclegan.data.pixels import PixelFile, open_labels, open_pixels
+from tfcyclegan.data.source import DataSource
+from tfcyclegan.errors import UserError
+
+Transform = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+"""uint8 [H, W, 3] to the same size; draws from the generator alone, which follows from (seed, sample)."""
+
+_COUNTS = "class_counts.npy"
+
+
+class Arrays(Protocol):
+    """Pictures or label maps by index: a `PixelFile`, an array, a list, or anything that reads them when asked."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class LabelledPictures:
+    """Pictures and their labels, one part of what a segmenter is trained on.
+
+    Attributes:
+        pictures: uint8 [H, W, 3] each.
+        labels: train ids, uint8 [H, W] or [H, W, 1] each, in the pictures' sizes; IGNORED (255) is not learned.
+        identity: says which content it is; a run resumes only with equal ones.
+        transform: changes a picture each time it is drawn, before the augmentation.
+        share: of the samples, relative to the other parts of a training.
+    """
+
+    pictures: Arrays
+    labels: Arrays
+    identity: str
+    transform: Transform | None = None
+    share: float = 1.0
+
+    def __post_init__(self) -> None:
+        if len(self.pictures) != len(self.labels) or not len(self.labels):
+            raise UserError(f"{self.identity}: {len(self.pictures)} pictures and {len(self.labels)} label maps; each needs one")
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def transformed(self, transform: Transform, identity: str) -> "LabelledPictures":
+        """The same pictures through `transform`, which `identity` tells apart from others."""
+        return dataclasses.replace(self, transform=transform, identity=f"{self.identity} | {identity}")
+
+    def relabelled(self, label_maps: Arrays, identity: str) -> "LabelledPictures":
+        """The same pictures with other labels."""
+        return dataclasses.replace(self, labels=label_maps, identity=f"{self.identity} | labels {identity}")
+
+    def label(self, index: int) -> np.ndarray:
+        """Train ids, uint8 [H, W]."""
+        label = self.labels[index]
+        return label[..., 0] if label.ndim == 3 else label
+
+    def draw(self, index: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """A picture, transformed, and its label."""
+        picture, label = self.pictures[index], self.label(index)
+        if picture.shape[:2] != label.shape:
+            raise UserError(
+                f"{self.identity}: picture {index} is {picture.shape[:2]} and its label {label.shape}; they must be of one size"
+            )
+        return (self.transform(picture, generator) if self.transform else picture), label
+
+    @functools.cached_property
+    def class_counts(self) -> np.ndarray:
+        """Pixels of each class in each label map, int64 [N, 19]; kept beside the labels where these are a `PixelFile`."""
+        path = self.labels.directory / _COUNTS if isinstance(self.labels, PixelFile) else None
+        if path is not None and path.exists():
+            return np.load(path)
+        counts = np.stack([np.bincount(self.label(index).reshape(-1), minlength=256)[: labels.COUNT] for index in range(len(self))])
+        if path is not None:
+            stream = io.BytesIO()
+            np.save(stream, counts)
+            files.write_bytes(path, stream.getvalue())
+        return counts
+
+    @property
+    def common_size(self) -> Size | None:
+        """The size of all pictures, or None if they differ."""
+        if isinstance(self.pictures, PixelFile):
+            return self.pictures.common_size
+        sizes = {self.pictures[index].shape[:2] for index in range(len(self))}
+        return Size(*sizes.pop()) if len(sizes) == 1 else None
+
+
+def open_pictures(source: DataSource, split: str, cache_dir: Path | None, *, size: Size | None = None) -> PixelFile:
+    """The pictures of a split without their labels, which are not read.
+
+    Args:
+        source: an opened data set.
+        split: its name.
+        cache_dir: where resized pixels are kept; default: `.cache` in the data set.
+        size: to which pictures are resized; None keeps theirs.
+    """
+    kept = size or Size(1, 1)
+    mode = "crop" if size is None else "resize_and_crop"  # "crop" keeps sizes, and a crop of 1x1 is never too large
+    return open_pixels(source, split, _cache(source, cache_dir), mode=mode, load_size=kept, crop_size=kept, channels=3)
+
+
+def open_labelled(source: DataSource, split: str, cache_dir: Path | None = None, *, size: Size | None = None) -> LabelledPictures:
+    """A split of a data set with labels; arguments as of `open_pictures`.
+
+    Raises:
+        UserError: the data set has no labels, labels of another class table, or none of a class that counts.
+    """
+    require_labels(source)
+    source.require(split)
+    opened = LabelledPictures(
+        open_pictures(source, split, cache_dir, size=size),
+        open_labels(source, split, _cache(source, cache_dir), size=size),
+        f"{source.fingerprint} {split} {size or 'own size'}",
+    )
+    if not opened.class_counts.any():
+        raise UserError(f"{source.directory}: the labels of split {split} have no pixel of the {labels.COUNT} classes; are they label ids?")
+    return opened
+
+
+def require_labels(source: DataSource) -> None:
+    """Raises UserError where a data set has no labels, or its ids mean other classes than here."""
+    if not source.labelled:
+        raise UserError(f"{source.directory}: has no labels; prepare it again with them (data_prep.gta5, data_prep.cityscapes)")
+    if source.classes is None:
+        return  # another program's: its ids are taken for those of Cityscapes
+    theirs, ours = _by_id(source.classes), _by_id(labels.table())
+    if theirs != ours:
+        odd = min(theirs.items() ^ ours.items(), key=lambda entry: (entry[0] < 0, entry[0]))[0]
+        raise UserError(
+            f"{source.directory}: its class table is not that of Cityscapes: id {odd} is {theirs.get(odd, 'nothing')} there, "
+            f"{ours.get(odd, 'nothing')} here; prepare it again with this version"
+        )
+
+
+def _by_id(table: Sequence[dict[str, Any]]) -> dict[int, tuple[str, int]]:
+    return {entry["id"]: (entry["name"], entry["train_id"]) for entry in table}
+
+
+def _cache(source: DataSource, cache_dir: Path | None) -> Path:
+    return cache_dir or source.directory / ".cache"

@@ -1,0 +1,171 @@
+"""A trained segmenter: pictures in, classes out; and its run directory.
+
+segmenter.json  every option, the precision taken, what it was trained on
+flags.cfg       the same as a flag file, where a command was given
+checkpoints/    step-N; the last step's is the segmenter
+history.jsonl   one line every --log_every_steps
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from tfcyclegan import files
+from tfcyclegan.config import SegmenterOptions, Size
+from tfcyclegan.data import images, labels
+from tfcyclegan.data.domains import Split
+from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.measures.segmentation import Confusion
+from tfcyclegan.progress import track
+from tfcyclegan.segmentation.network import logits_of, make_network
+from tfcyclegan.segmentation.pictures import require_labels
+from tfcyclegan.training.checkpoints import DIRECTORY, find_checkpoint, step_of, variables
+from tfcyclegan.training.runs import config_from_dict, config_to_dict
+
+SETTINGS = "segmenter.json"
+
+
+@dataclass(frozen=True)
+class SegmenterRun:
+    """A run directory of `train_segmenter`.
+
+    Attributes:
+        directory: where it lies.
+        options: those it was last started with.
+        precision: the precision in force, never "auto".
+        parts: identities and shares of what it was trained on.
+        size: of the pictures that the network was trained on.
+    """
+
+    directory: Path
+    options: SegmenterOptions
+    precision: str
+    parts: list[list[Any]]
+    size: Size
+
+    def write(self) -> None:
+        content = {"options": config_to_dict(self.options), "precision": self.precision, "parts": self.parts, "size": str(self.size)}
+        files.write_json(self.directory / SETTINGS, content)
+
+
+def read_segmenter_run(directory: Path) -> SegmenterRun:
+    """Opens a run directory.
+
+    Raises:
+        UserError: there is none, or its settings are damaged.
+    """
+    if not (directory / SETTINGS).is_file():
+        raise UserError(
+            f"--segmenter_dir={directory}: no segmenter there ({SETTINGS} is missing); train one with tfcyclegan train_segmenter"
+        )
+    stored = files.read_json(directory / SETTINGS)
+    options = config_from_dict(SegmenterOptions, stored["options"])
+    return SegmenterRun(directory, options, stored["precision"], stored["parts"], Size.parse(stored["size"]))
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """Labels pictures. Its methods take uint8 pictures of any size; each size costs one trace.
+
+    Attributes:
+        network: float32 weights, [B, H, W, 3] in [-1, 1] to logits.
+        load_size: to which pictures are resized before, as in training; None keeps theirs.
+        size: of the pictures that it was trained on.
+        identity: says which segmenter it is; equal for equal weights.
+    """
+
+    network: keras.Model
+    load_size: Size | None
+    size: Size
+    identity: dict[str, Any]
+    _function: Callable[[tf.Tensor], tf.Tensor] = dataclasses.field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        network = self.network
+
+        @tf.function(autograph=False, reduce_retracing=True)
+        def probabilities(pictures: tf.Tensor) -> tf.Tensor:
+            return tf.nn.softmax(logits_of(network, tf.cast(pictures, tf.float32) / 127.5 - 1))
+
+        object.__setattr__(self, "_function", probabilities)
+
+    def logits(self, pictures: tf.Tensor) -> tf.Tensor:
+        """Logits, float32 [B, H, W, 19], of pictures in [-1, 1], [B, H, W, 3]; differentiable, for losses of other networks."""
+        return logits_of(self.network, tf.cast(pictures, tf.float32))
+
+    def probabilities(self, pictures: np.ndarray) -> np.ndarray:
+        """Chances of the classes, float32 [B, H, W, 19], of pictures uint8 [B, H, W, 3], which are not resized."""
+        return self._function(tf.constant(pictures)).numpy()
+
+    def predict(self, pictures: np.ndarray) -> np.ndarray:
+        """Train ids, uint8 [B, H, W] or [H, W], of pictures uint8 [B, H, W, 3] or [H, W, 3], which are not resized."""
+        batch = pictures if pictures.ndim == 4 else pictures[np.newaxis]
+        ids = tf.argmax(self._function(tf.constant(batch)), -1, tf.int32).numpy().astype(np.uint8)
+        return ids if pictures.ndim == 4 else ids[0]
+
+    def label(self, picture: Image.Image, size: Size | None = None) -> np.ndarray:
+        """Train ids, uint8 [H, W], of one picture as it lies on disk: seen at `load_size`, answered at `size` or its own.
+
+        Where the two differ the chances are enlarged bilinearly and the likeliest class is taken there.
+        """
+        size = size or Size(picture.height, picture.width)
+        seen = picture.convert("RGB")
+        if self.load_size is not None:
+            seen = images.resize(seen, self.load_size)
+        pixels = np.asarray(seen)
+        if pixels.shape[:2] == (size.height, size.width):
+            return self.predict(pixels)
+        chances = tf.image.resize(self._function(tf.constant(pixels[np.newaxis])), (size.height, size.width), "bilinear")
+        return tf.argmax(chances[0], -1, tf.int32).numpy().astype(np.uint8)
+
+    def score(self, pictures: Iterable[tuple[bytes, bytes]], *, total: int, note: str = "scoring", absent: str = "cityscapes") -> Confusion:
+        """The confusion matrix over (encoded picture, encoded ids); predictions come in the truth's size, which is never resized."""
+        confusion = Confusion(absent=absent)
+        for picture, truth in track(pictures, total=total, unit="image", label=note):
+            ids = images.to_array(images.decode(truth, 1))[..., 0]
+            confusion.add(self.label(images.decode(picture, 3), Size(*ids.shape)), labels.to_train_ids(ids))
+        return confusion
+
+    def score_split(self, split: Split, *, note: str = "scoring", absent: str = "cityscapes") -> Confusion:
+        """`score` of a split of a data set with labels.
+
+        Raises:
+            UserError: the data set has no labels, or labels of another class table.
+        """
+        require_labels(split.source)
+        split.source.require(split.name)
+        examples = ((picture, truth) for _, picture, truth in split.source.labelled_pictures(split.name))
+        return self.score(examples, total=split.count, note=note, absent=absent)
+
+
+def load_segmenter(directory: Path) -> Segmenter:
+    """The segmenter of a finished run: the weights of its last step, or their running mean where it kept one.
+
+    Which checkpoint is taken depends on no label of any picture: it is the last one of a length fixed beforehand.
+
+    Raises:
+        UserError: no run there, or it is not finished.
+        RunError: the checkpoint is damaged.
+    """
+    run = read_segmenter_run(directory)
+    options = run.options
+    latest = tf.train.latest_checkpoint(str(directory / DIRECTORY))
+    if latest is None or step_of(latest) < options.steps:
+        step = 0 if latest is None else step_of(latest)
+        raise UserError(f"--segmenter_dir={directory}: its training is at step {step} of {options.steps}; give its command again")
+    network = make_network(width=options.width)
+    holder = tf.train.Checkpoint(**{"average" if options.ema_decay else "network": variables(network)})
+    path = find_checkpoint(directory, "latest")
+    try:
+        holder.restore(path).assert_existing_objects_matched().expect_partial()
+    except (AssertionError, tf.errors.OpError, ValueError) as error:
+        raise RunError(f"{path}: damaged ({str(error).splitlines()[0]}); train the segmenter again") from error
+    digest = files.sha256_of_bytes(b"".join(np.ascontiguousarray(weight).tobytes() for weight in network.get_weights()))
+    return Segmenter(network, options.load_size, run.size, {"step": options.steps, "weights": digest})

@@ -1,0 +1,32 @@
+"""Ending a loop by a signal between two steps, so that a checkpoint can be saved."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tfcyclegan.progress import say
+
+
+class StopRequest:
+    """Whether a signal has come, and which one; 0 for none."""
+
+    signal_number = 0
+
+
+@contextmanager
+def stop_signals() -> Iterator[StopRequest]:
+    """Notes SIGINT and SIGTERM instead of dying, so that the loop ends between two steps; a second one kills."""
+    request = StopRequest()
+
+    def note(number: int, _: Any) -> None:
+        request.signal_number = number
+        signal.signal(number, signal.SIG_DFL)
+        say("stopping after this step; saving a checkpoint")
+
+    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield request
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
