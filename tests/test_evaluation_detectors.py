@@ -1,4 +1,4 @@
-"""Detectors on the synthetic street, on which no limit was set: clean pictures pass, each defect is found; histories by hand."""
+"""Detectors on the synthetic street (limits were set on satellite tiles, one was moved for the street): clean pictures pass, each defect is found; histories by hand."""
 
 import dataclasses
 

@@ -1,7 +1,8 @@
 """From which values on a detector calls a translation suspicious or bad.
 
 Set on the real tiles of `data_prep.satellite_map` (72x72 pixels, both directions): a healthy run of configs/satellite2map.cfg stays
-"ok" in all of them, and the tiles with a defect put on do not. They are tested on other data. Excess is beyond the range of real
+"ok" in all of them, and the tiles with a defect put on do not. One limit, FLAT, was moved for a healthy run on the synthetic street,
+so the street is no data set that they have not seen. They are rules of thumb. Excess is beyond the range of real
 pictures, so that the limits need not know how much real pictures of a data set differ from each other.
 """
 
