@@ -1,4 +1,7 @@
-"""Detectors on the synthetic street (limits were set on satellite tiles, one was moved for the street): clean pictures pass, each defect is found; histories by hand."""
+"""Detectors on the synthetic street: clean pictures pass, each defect is found; histories by hand.
+
+The limits were set on satellite tiles; one of them was moved for the street.
+"""
 
 import dataclasses
 
