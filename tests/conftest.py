@@ -48,3 +48,12 @@ def street(tmp_path_factory):
         output = str(place / "data" / name)
         cityscapes.run(cityscapes.Config(input_dir=f"{raw}/cityscapes", output_dir=output, name=name, content=content))
     return place
+
+
+# Files that take longest, begun first so that both processes end together.
+LONGEST = ("test_training", "test_distribution", "test_street_chain", "test_segmentation", "test_golden", "test_adaptation")
+
+
+def pytest_collection_modifyitems(items):
+    order = {name: position for position, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
