@@ -261,10 +261,10 @@ class _Scoring:
 
 def _verdict(title: str, tables: Sequence[Table]) -> tuple[bool, str]:
     """Whether the translation beats its controls in every deciding column, and a sentence that says so."""
-    lost = [
-        item for table in tables for item in table.lost(OWN, TO_BEAT_IN_LABELS if table.title.startswith(label_scores.PREFIX) else TO_BEAT)
-    ]
+    to_beat = {table.title: TO_BEAT_IN_LABELS if table.title.startswith(label_scores.PREFIX) else TO_BEAT for table in tables}
+    lost = [item for table in tables for item in table.lost(OWN, to_beat[table.title])]
     if lost:
         return False, f"{title}: NOT better than controls in {', '.join(lost)}."
     decisive = ", ".join(dict.fromkeys(column.name for table in tables for column in table.columns if column.decides))
-    return True, f"{title}: better than its controls ({', '.join(TO_BEAT)}; for labels {', '.join(TO_BEAT_IN_LABELS)}) in {decisive}."
+    controls = "; for labels ".join(", ".join(names) for names in dict.fromkeys(to_beat.values()))
+    return True, f"{title}: better than its controls ({controls}) in {decisive}."
