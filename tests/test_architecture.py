@@ -60,7 +60,7 @@ def test_flags_of_absl_are_named_in_one_module():
 
 def test_files_hold_one_idea():
     long = {
-        path.name: lines for path in FILES + list((ROOT / "data_prep").glob("*.py")) if (lines := len(path.read_text().splitlines())) > 420
+        path.name: lines for path in FILES + list((ROOT / "data_prep").rglob("*.py")) if (lines := len(path.read_text().splitlines())) > 420
     }
     assert long == {}
 
