@@ -19,6 +19,7 @@ from data_prep import prepare, street_labels
 from tfcyclegan import files, flags
 from tfcyclegan.config import Options, Size, option
 from tfcyclegan.data import folders, intake, labels, manifest, records
+from tfcyclegan.data.source import SYNTHETIC
 from tfcyclegan.errors import UserError
 from tfcyclegan.progress import say
 
@@ -220,6 +221,8 @@ def run(script: str, config: FrameOptions, splits: Mapping[str, Sequence[Frame]]
         for field in dataclasses.fields(config)
         if field.name not in not_deciding
     }
+    if _is_drawn(root):
+        settings[SYNTHETIC] = True
     request = prepare.Request(
         name=config.name,
         command=shlex.join(["python", "-m", script, *flags.to_flag_file(config).splitlines()]),
@@ -232,6 +235,15 @@ def run(script: str, config: FrameOptions, splits: Mapping[str, Sequence[Frame]]
         labels=labelled,
     )
     prepare.run(request, Path(config.output_dir).expanduser())
+
+
+def _is_drawn(root: Path) -> bool:
+    """Whether the frames are data_prep.toy_street's, which says so in a file beside their folder."""
+    try:
+        about = files.read_json(root.parent / "about.json")
+    except (OSError, UserError):  # none there, or someone else's
+        return False
+    return isinstance(about, dict) and bool(about.get(SYNTHETIC))
 
 
 def _digest(frames: Iterable[Frame]) -> str:

@@ -57,7 +57,7 @@ def test_arms_seeds_and_the_report(place, capsys):
     with open(output / "results.csv", newline="") as stream:
         assert [float(row["mean_iou"]) for row in csv.DictReader(stream)] == pytest.approx([source, oracle])
     page = (output / "report.html").read_text()
-    assert page.count("<img") == 4 * 4 and "gap recovered" in page
+    assert page.count("<img") == 4 * 4 and "gap recovered" in page and "Synthetic data." in page
     times = {path: path.stat().st_mtime_ns for path in output.glob("arms/*/*/checkpoints/*")}
     capsys.readouterr()
     assert adapt("uda", "--arms=source_only,fda,oracle", "--seeds=0") == 0, "another subset goes on in the same directory"

@@ -33,6 +33,7 @@ def test_gta2city_from_raw_data_to_figures(street, monkeypatch):
     do("evaluate", "--run_dir=runs/toy_gta2city", "--pairs=data/toy_street/pairs.csv", "--direction=both")
     run_dir = street / "runs" / "toy_gta2city"
     truth = tables(run_dir, 0)["Truth"]
+    assert "(synthetic)" in (run_dir / "evaluation" / "index.html").read_text(), "what is measured on drawn data says so"
     assert truth["identity"]["L1"]["n"] == 4 and truth["identity"]["class colour"]["value"] > 5
     for name in ("accuracy", "discriminators", "cycle", "generators", "adversarial"):
         with Image.open(run_dir / "figures" / f"{name}.png") as figure:

@@ -123,6 +123,7 @@ def _write(config: AdaptConfig, directory: Path, table: list[ArmResult], done: d
     }
     results = {
         "note": _NOTE,
+        "synthetic": target.synthetic,
         "source": f"{config.source_dir}, split {config.source_split}",
         "target": f"{config.target_dir}, split {config.target_split}; scored on {config.target_score_split} (n = {scored.count})",
         "segmenter": f"U-Net of width {config.width}, {config.steps} steps of {config.batch_size}",
@@ -142,7 +143,13 @@ def _write(config: AdaptConfig, directory: Path, table: list[ArmResult], done: d
     files.write_text(directory / "results.csv", text.getvalue())
     report.write_report(config, directory, results, table, scored)
     printed = Table(
-        "mIoU %", "mean", "spread", "gain", "its spread", "gap recovered", title=f"{target.name}, n = {scored.count}, seeds {config.seeds}"
+        "mIoU %",
+        "mean",
+        "spread",
+        "gain",
+        "its spread",
+        "gap recovered",
+        title=f"{target.name}{' (synthetic)' if target.synthetic else ''}, n = {scored.count}, seeds {config.seeds}",
     )
     for row in table:
         printed.add_row(row.name, *report.shown(row))

@@ -49,6 +49,11 @@ class Domains:
         return self.a.name if self.a is self.b else f"{self.a.name}, {self.b.name}"
 
     @property
+    def title(self) -> str:
+        """The name as it stands over results: with a word on data that a program drew."""
+        return f"{self.name} (synthetic)" if self.a.synthetic or self.b.synthetic else self.name
+
+    @property
     def fingerprint(self) -> str:
         """Identity of the content of both."""
         return self.a.fingerprint if self.a is self.b else files.sha256_of_json([self.a.fingerprint, self.b.fingerprint])

@@ -19,6 +19,8 @@ from tfcyclegan.progress import say
 
 MANIFEST = "manifest.json"
 CATALOGUE = "tfds:"
+SYNTHETIC = "synthetic"
+"""The setting of a data set that says that its pictures were drawn by a program."""
 LABEL_MAPS = "label_maps"
 """The setting `content` of a data set whose pictures are label maps."""
 
@@ -49,6 +51,7 @@ class DataSource:
         counts: pictures in each split.
         labelled: whether each picture has a map of class ids.
         holds_label_maps: whether the pictures are label maps in the colours of their classes, which only nearest pixels resize.
+        synthetic: whether the pictures were drawn by a program (data_prep.toy_street), which every result on them says.
         classes: the table of its label ids, as its manifest tells it; None where it tells none.
     """
 
@@ -58,6 +61,7 @@ class DataSource:
     counts: dict[str, int]
     labelled: bool
     holds_label_maps: bool
+    synthetic: bool
     classes: list[dict[str, Any]] | None
     _builder: Any
     _nested: bool
@@ -146,9 +150,18 @@ def open_source(place: str | Path) -> DataSource:
     counts = {name: split.num_examples for name, split in builder.info.splits.items()}
     directory = Path(builder.data_dir)
     made = files.read_json(directory / MANIFEST) if (directory / MANIFEST).exists() else {}
-    label_maps = made.get("request", {}).get("settings", {}).get("content") == LABEL_MAPS
+    settings = made.get("request", {}).get("settings", {})
     return DataSource(
-        directory, builder.info.name, _fingerprint(directory), counts, labelled, label_maps, made.get("classes"), builder, nested
+        directory,
+        builder.info.name,
+        _fingerprint(directory),
+        counts,
+        labelled,
+        settings.get("content") == LABEL_MAPS,
+        bool(settings.get(SYNTHETIC)),
+        made.get("classes"),
+        builder,
+        nested,
     )
 
 

@@ -140,7 +140,7 @@ def _score_all(
     results = [section.result for section in sections]
     metrics = {
         "note": _NOTE,
-        "data": domains.name,
+        "data": domains.title,
         "data_dir": list(dict.fromkeys(str(source.directory) for source in (domains.a, domains.b))),
         "split": purpose,
         "fingerprint": domains.fingerprint,
