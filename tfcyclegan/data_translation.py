@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tfcyclegan import files
+from tfcyclegan.config import Size
 from tfcyclegan.data import images, manifest, records, shards
 from tfcyclegan.data.source import MANIFEST, DataSource, Example
 from tfcyclegan.errors import RunError, UserError
@@ -193,6 +194,6 @@ class _Translation:
             self._free.put(translator)
         label = example.label
         if label is not None and scaled.size != image.size:
-            ids = images.decode(label.encoded, 1).resize(scaled.size, images.Image.Resampling.NEAREST)
+            ids = images.resize(images.decode(label.encoded, 1), Size(scaled.height, scaled.width), nearest=True)
             label = records.Label(images.encode_png(images.to_array(ids)), label.filename)
         return records.Picture(images.encode_png(translated), "png", example.filename, scaled.height, scaled.width, label)

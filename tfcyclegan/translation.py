@@ -40,12 +40,15 @@ class Translator:
     function: Callable[[np.ndarray], np.ndarray]
 
     def __call__(self, picture: np.ndarray) -> np.ndarray:
-        """Translates uint8 [H, W, C] of any size: mirrored to a size that the network takes, and cropped back."""
-        height, width = picture.shape[:2]
+        """Translates uint8 [H, W, C] of any size."""
+        return images.to_uint8(self.in_floats(images.to_float(picture)[np.newaxis])[0])
+
+    def in_floats(self, batch: np.ndarray) -> np.ndarray:
+        """Translates float32 [1, H, W, C] of any size: mirrored to a size that the network takes, and cropped back."""
+        height, width = batch.shape[1:3]
         padded_sides = [max(SMALLEST, -(-side // self.size_multiple) * self.size_multiple) for side in (height, width)]
-        padding = [(0, padded_sides[0] - height), (0, padded_sides[1] - width), (0, 0)]
-        padded = np.pad(images.to_float(picture), padding, mode="symmetric")
-        return images.to_uint8(self.function(padded[np.newaxis])[0, :height, :width])
+        padding = [(0, 0), (0, padded_sides[0] - height), (0, padded_sides[1] - width), (0, 0)]
+        return np.asarray(self.function(np.pad(batch, padding, mode="symmetric")), np.float32)[:, :height, :width]
 
 
 def from_run(run: Run, checkpoint: str, direction: str) -> Translator:

@@ -1,7 +1,5 @@
 """The report of an adaptation: the table, gains, IoU by class, curves of the trainings and what the arms make of some pictures."""
 
-import base64
-import io
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,9 @@ from tfcyclegan.config import AdaptConfig, Size
 from tfcyclegan.data import images, labels
 from tfcyclegan.data.domains import Split
 from tfcyclegan.segmentation.segmenter import load_segmenter
+from tfcyclegan.training.figures import svg
 from tfcyclegan.training.history import HISTORY, read_history
+from tfcyclegan.training.reporting import data_url
 
 _EXAMPLES = 4
 _SHOWN_WIDTH = 256
@@ -48,8 +48,8 @@ def write_report(config: AdaptConfig, directory: Path, results: dict[str, Any], 
         results=results,
         rows=[(row, shown(row)) for row in table],
         classes=labels.NAMES,
-        bars=_svg(_bars(table)),
-        curves=_svg(_curves(config, directory)),
+        bars=svg(_bars(table)),
+        curves=svg(_curves(config, directory)),
         arms=[TITLES[arm] for arm in config.arm_names],
         seed=config.seed_numbers[0],
         examples=_examples(config, directory, scored),
@@ -83,12 +83,6 @@ def _curves(config: AdaptConfig, directory: Path) -> Figure:
     return figure
 
 
-def _svg(figure: Figure) -> str:
-    stream = io.StringIO()
-    figure.savefig(stream, format="svg", transparent=True)
-    return "<svg" + stream.getvalue().partition("<svg")[2]
-
-
 def _examples(config: AdaptConfig, directory: Path, scored: Split) -> list[list[str]]:
     """Rows of data URLs: picture, truth, and each arm's labels of the first seed, on pictures evenly spread over the scored split."""
     wanted = set(np.linspace(0, scored.count - 1, min(_EXAMPLES, scored.count)).round().astype(int).tolist())
@@ -98,7 +92,7 @@ def _examples(config: AdaptConfig, directory: Path, scored: Split) -> list[list[
         if index not in wanted:
             continue
         picture = images.decode(encoded, 3)
-        ids = images.to_array(images.decode(label, 1))[..., 0]
+        ids = images.decode_ids(label)
         predictions = [segmenter.label(picture, Size(*ids.shape)) for segmenter in segmenters]
         scored_pixels = labels.to_train_ids(ids) != labels.IGNORED
         drawn = [
@@ -112,6 +106,4 @@ def _examples(config: AdaptConfig, directory: Path, scored: Split) -> list[list[
 def _url(picture: np.ndarray) -> str:
     image = Image.fromarray(picture)
     height = max(1, round(image.height * _SHOWN_WIDTH / image.width))
-    stream = io.BytesIO()
-    image.resize((_SHOWN_WIDTH, height), Image.Resampling.NEAREST).save(stream, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+    return data_url(images.encode_png(images.to_array(images.resize(image, Size(height, _SHOWN_WIDTH), nearest=True))))

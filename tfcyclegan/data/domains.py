@@ -74,9 +74,8 @@ class Domains:
         found = self.find(purpose, domain)
         if found is None:
             source = self.a if domain == "a" else self.b
-            wanted = f"{purpose}{domain.upper()}" if self.a is self.b else purpose
-            there = ", ".join(f"{name} ({count})" for name, count in source.counts.items()) or "none"
-            raise UserError(f"{source.directory}: no pictures in split {wanted}; it has {there}")
+            found = Split(source, f"{purpose}{domain.upper()}" if self.a is self.b else purpose)
+            source.require(found.name)
         return found
 
 

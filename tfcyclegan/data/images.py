@@ -29,6 +29,15 @@ def decode(encoded: bytes, channels: int) -> Image.Image:
         return image.convert(_PILLOW_MODES[channels])
 
 
+def decode_ids(encoded: bytes) -> np.ndarray:
+    """Decodes a stored map of class ids, uint8 [H, W].
+
+    Raises:
+        OSError: not a whole picture.
+    """
+    return np.asarray(decode(encoded, 1))
+
+
 def encode_png(image: np.ndarray) -> bytes:
     """Encodes uint8 [H, W, 1 or 3] as PNG."""
     stream = io.BytesIO()

@@ -120,9 +120,8 @@ class DataSource:
     def require(self, split: str) -> None:
         """Raises UserError when `split` is missing or empty."""
         if not self.counts.get(split):
-            raise UserError(
-                f"{self.directory}: no pictures in split {split}; it has {', '.join(f'{k} ({v})' for k, v in self.counts.items())}"
-            )
+            there = ", ".join(f"{name} ({count})" for name, count in self.counts.items()) or "none"
+            raise UserError(f"{self.directory}: no pictures in split {split}; it has {there}")
 
 
 def _label(stored: dict[str, Any]) -> Label:

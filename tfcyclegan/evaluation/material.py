@@ -99,8 +99,7 @@ def gather(run: Run, domains: Domains, purpose: str, checkpoint: str, direction:
     if (folder / RECORD).exists() and files.read_json(folder / RECORD) != record_of(translator, scale):
         shutil.rmtree(folder)  # our own translations by an older checkpoint
     translate_split(translator, split.source, split.name, folder, scale=scale)
-    inputs = _load(split, {"a": run.config.channels_a, "b": run.config.channels_b}[direction[0]], scale)
-    own = {name: read_png(folder / f"{name}.png") for name in inputs}
+    own = {name: read_png(folder / f"{name}.png") for name, _ in pictures_of_split(split.source, split.name)}
     notes = []
     if run.config.measures and run.config.eval_split == "val" and purpose == "test":
         used = [found for domain in direction if (found := domains.find(purpose, domain)) and "val" in found.name]
@@ -123,19 +122,7 @@ def _cycle(run: Run, checkpoint: str, direction: str, forward: Translator) -> tu
     back = direction[::-1]
     if f"gen_{back}" not in run.networks:
         return f"cycle honesty: the run has no generator {back}"
-    return _of_any_size(forward), _of_any_size(from_run(run, checkpoint, back))
-
-
-def _of_any_size(translator: Translator) -> Function:
-    """In float, without the rounding to 8 bits of the translator's own call."""
-
-    def translate(batch: np.ndarray) -> np.ndarray:
-        height, width = batch.shape[1:3]
-        below, beside = (-side % translator.size_multiple for side in (height, width))
-        padded = np.pad(batch, ((0, 0), (0, below), (0, beside), (0, 0)), mode="symmetric")
-        return np.asarray(translator.function(padded), np.float32)[:, :height, :width]
-
-    return translate
+    return forward.in_floats, from_run(run, checkpoint, back).in_floats
 
 
 def assemble(
@@ -223,7 +210,7 @@ def _some(split: Split, channels: int, scale: Scale) -> list[np.ndarray]:
 
 def _ids(split: Split) -> Iterator[tuple[str, np.ndarray]]:
     for filename, _, label in split.source.labelled_pictures(split.name):
-        yield picture_name(filename, split.name), images.to_array(images.decode(label, 1))[..., 0]
+        yield picture_name(filename, split.name), images.decode_ids(label)
 
 
 def read_png(path: Path) -> np.ndarray:

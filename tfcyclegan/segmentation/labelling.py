@@ -46,8 +46,8 @@ def label_split(segmenter: Segmenter, split: Split, output: Path, *, overlays: b
         return None
     confusion = Confusion()
     for name, _, truth in split.source.labelled_pictures(split.name):
-        drawn = images.to_array(images.decode((output / IDS / f"{picture_name(name, split.name)}.png").read_bytes(), 1))[..., 0]
-        confusion.add(labels.to_train_ids(drawn), labels.to_train_ids(images.to_array(images.decode(truth, 1))[..., 0]))
+        drawn = images.decode_ids((output / IDS / f"{picture_name(name, split.name)}.png").read_bytes())
+        confusion.add(labels.to_train_ids(drawn), labels.to_train_ids(images.decode_ids(truth)))
     return confusion
 
 

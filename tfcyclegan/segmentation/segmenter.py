@@ -129,7 +129,7 @@ class Segmenter:
         """The confusion matrix over (encoded picture, encoded ids); predictions come in the truth's size, which is never resized."""
         confusion = Confusion(absent=absent)
         for picture, truth in track(pictures, total=total, unit="image", label=note):
-            ids = images.to_array(images.decode(truth, 1))[..., 0]
+            ids = images.decode_ids(truth)
             confusion.add(self.label(images.decode(picture, 3), Size(*ids.shape)), labels.to_train_ids(ids))
         return confusion
 
