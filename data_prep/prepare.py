@@ -34,13 +34,13 @@ from tfcyclegan import files
 from tfcyclegan.data import intake, manifest, records, shards
 from tfcyclegan.data.source import MANIFEST
 from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.parallel import in_order
 from tfcyclegan.progress import Progress, say
 from tfcyclegan.quiet import import_tensorflow
 
 QUARANTINE = "quarantine.jsonl"
 QUEUED_PER_WORKER = 4
 
-_WORK = ".work"
 _UNREADABLE = "cannot be read"
 
 
@@ -151,7 +151,7 @@ def _say_done(request: Request, output_dir: Path, made: dict[str, Any]) -> None:
             path = output_dir / shard["file"]
             if not path.is_file() or path.stat().st_size != shard["bytes"]:
                 raise RunError(f"{path}: missing or not of the size in {MANIFEST}; remove {output_dir} and give the same command again")
-    shutil.rmtree(output_dir / _WORK, ignore_errors=True)  # left by a run killed right after its manifest
+    shutil.rmtree(output_dir / shards.WORK, ignore_errors=True)  # left by a run killed right after its manifest
     say(f"{output_dir}: all is done: {manifest.counts(made)}")
 
 
@@ -190,26 +190,26 @@ def _plan(request: Request) -> list[_Shard]:
 
 
 def _prepare(request: Request, output_dir: Path) -> None:
-    work, shards = output_dir / _WORK, _plan(request)
-    _claim(request, output_dir, shards)
-    done = {shard.file: note for shard in shards if (note := _finished(output_dir, shard)) is not None}
+    work, planned = output_dir / shards.WORK, _plan(request)
+    _claim(request, output_dir, planned)
+    done = {shard.file: note for shard in planned if (note := _finished(output_dir, shard)) is not None}
     if done:
-        say(f"{output_dir}: goes on; {len(done)} of {len(shards)} shards are finished")
+        say(f"{output_dir}: goes on; {len(done)} of {len(planned)} shards are finished")
     import_tensorflow()
-    todo = [shard for shard in shards if shard.file not in done]
-    total = sum(len(shard.sources) for shard in shards)
+    todo = [shard for shard in planned if shard.file not in done]
+    total = sum(len(shard.sources) for shard in planned)
     progress = Progress(total, unit="image", label=request.name, done=total - sum(len(shard.sources) for shard in todo))
     try:
         with contextlib.closing(_judge(todo, request.max_pixels)) as verdicts:
             for shard in todo:
                 done[shard.file] = _write_shard(output_dir, shard, verdicts, progress)
-        _refuse_bad(request, output_dir, shards, done)
+        _refuse_bad(request, output_dir, planned, done)
     except BaseException:
         if sys.stderr.isatty():  # else closing prints a last line, and a failure is to be one line
             progress.close()
         raise
     progress.close()
-    notes = {split: [done[shard.file] for shard in shards if shard.split == split] for split in request.splits}
+    notes = {split: [done[shard.file] for shard in planned if shard.split == split] for split in request.splits}
     made = manifest.make(
         name=request.name,
         command=request.command,
@@ -227,10 +227,10 @@ def _prepare(request: Request, output_dir: Path) -> None:
         say(f"{output_dir}: {line}")
 
 
-def _claim(request: Request, output_dir: Path, shards: Sequence[_Shard]) -> None:
+def _claim(request: Request, output_dir: Path, planned: Sequence[_Shard]) -> None:
     """Makes the directory this request's, or raises UserError when it is another's."""
-    path = output_dir / _WORK / "request.json"
-    claim = {"request": request.identity(), "shards": [shard.file for shard in shards], "stopped_by_bad": False}
+    path = output_dir / shards.WORK / "request.json"
+    claim = {"request": request.identity(), "shards": [shard.file for shard in planned], "stopped_by_bad": False}
     if path.exists():
         earlier = files.read_json(path)
         if earlier["request"] != claim["request"]:
@@ -241,7 +241,7 @@ def _claim(request: Request, output_dir: Path, shards: Sequence[_Shard]) -> None
             for name in earlier["shards"]:
                 (output_dir / name).unlink(missing_ok=True)
                 files.temporary_name(output_dir / name).unlink(missing_ok=True)
-            shutil.rmtree(output_dir / _WORK)
+            shutil.rmtree(output_dir / shards.WORK)
     else:
         strangers = [entry.name for entry in output_dir.iterdir() if ".tfrecord" in entry.name or entry.name in manifest.TFDS_FILES]
         if strangers:
@@ -250,35 +250,21 @@ def _claim(request: Request, output_dir: Path, shards: Sequence[_Shard]) -> None
     (output_dir / QUARANTINE).unlink(missing_ok=True)
 
 
-def _note_path(output_dir: Path, shard: _Shard) -> Path:
-    return output_dir / _WORK / f"{shard.file}.json"
-
-
 def _finished(output_dir: Path, shard: _Shard) -> dict[str, Any] | None:
-    """The note of a shard that an earlier run has finished."""
-    path, shard_path = _note_path(output_dir, shard), output_dir / shard.file
-    if not path.exists() or not shard_path.exists():
-        return None
-    note = files.read_json(path)
-    may_have_been_mended = any(entry["reason"].startswith(_UNREADABLE) for entry in note["bad"])
-    return note if shard_path.stat().st_size == note["bytes"] and not may_have_been_mended else None
+    """The note of a shard that an earlier run has finished, unless a file was unreadable: that may have been mended."""
+    note = shards.finished(output_dir, shard.file)
+    return None if note is None or any(entry["reason"].startswith(_UNREADABLE) for entry in note["bad"]) else note
 
 
-def _judge(shards: Sequence[_Shard], max_pixels: int) -> Generator[_Verdict, None, None]:
+def _judge(planned: Sequence[_Shard], max_pixels: int) -> Generator[_Verdict, None, None]:
     """Takes in all sources in order, some ahead of what is asked for, on all cores; memory does not grow with their number."""
     Image.MAX_IMAGE_PIXELS = None  # --max_pixels is the one limit
     warnings.filterwarnings("ignore", module="PIL")  # odd metadata; what matters is raised
     workers = len(os.sched_getaffinity(0))
-    pending: collections.deque[concurrent.futures.Future[_Verdict]] = collections.deque()
     executor = concurrent.futures.ThreadPoolExecutor(workers)
+    sources = (source for shard in planned for source in shard.sources)
     try:
-        for shard in shards:
-            for source in shard.sources:
-                pending.append(executor.submit(_take, source, max_pixels))
-                if len(pending) > workers * QUEUED_PER_WORKER:
-                    yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+        yield from in_order(executor, lambda source: _take(source, max_pixels), sources, ahead=workers * QUEUED_PER_WORKER)
     finally:
         executor.shutdown(cancel_futures=True)
 
@@ -308,21 +294,21 @@ def _write_shard(output_dir: Path, shard: _Shard, verdicts: Iterator[_Verdict], 
             progress.advance(note=f"{shard.split}, {len(bad)} bad" if bad else shard.split)
 
     note = shards.write(output_dir / shard.file, good()) | {"bad": bad, "notes": dict(notes)}
-    files.write_json(_note_path(output_dir, shard), note)
+    shards.write_note(output_dir, note)
     return note
 
 
-def _refuse_bad(request: Request, output_dir: Path, shards: Sequence[_Shard], done: Mapping[str, dict[str, Any]]) -> None:
+def _refuse_bad(request: Request, output_dir: Path, planned: Sequence[_Shard], done: Mapping[str, dict[str, Any]]) -> None:
     """Lists the bad pictures; UserError when they are more than allowed or leave a split empty."""
-    bad = [entry for shard in shards for entry in done[shard.file]["bad"]]
+    bad = [entry for shard in planned for entry in done[shard.file]["bad"]]
     if not bad:
         return
     path = output_dir / QUARANTINE
     files.write_text(path, "".join(json.dumps(entry) + "\n" for entry in bad))
-    empty = [split for split in request.splits if not any(done[shard.file]["records"] for shard in shards if shard.split == split)]
+    empty = [split for split in request.splits if not any(done[shard.file]["records"] for shard in planned if shard.split == split)]
     if len(bad) <= request.max_bad and not empty:
         return
-    claim_path = output_dir / _WORK / "request.json"
+    claim_path = output_dir / shards.WORK / "request.json"
     files.write_json(claim_path, {**files.read_json(claim_path), "stopped_by_bad": True})
     first = f"{manifest.printable(bad[0]['file'])}: {bad[0]['reason']}"
     many = f"; {len(bad)} bad {'picture' if len(bad) == 1 else 'pictures'} in all, listed in {path}"

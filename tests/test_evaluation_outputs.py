@@ -13,8 +13,8 @@ from tfcyclegan import cli
 from tfcyclegan.config import Size
 from tfcyclegan.data import images
 from tfcyclegan.data.source import open_source
+from tfcyclegan.picture_folders import picture_name
 from tfcyclegan.training.trainer import train
-from tfcyclegan.translation import picture_name
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,15 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from tfcyclegan import cli
+from tfcyclegan.config import Size
+from tfcyclegan.data import images, labels
 from tfcyclegan.data.source import open_source
+from tfcyclegan.translation import Translator, translate_split
 
 TINY = ("--max_steps=4", "--load_size=32x64", "--crop_size=32x64", "--residual_blocks=1", "--base_filters=4", "--discriminator_filters=4")
 OFTEN = ("--log_every_steps=2", "--checkpoint_every_steps=4", "--sample_every_steps=4", "--eval_every_steps=4", "--sample_images=2")
@@ -33,7 +37,8 @@ def test_gta2city_from_raw_data_to_figures(street, monkeypatch):
     do("evaluate", "--run_dir=runs/toy_gta2city", "--pairs=data/toy_street/pairs.csv", "--direction=both")
     run_dir = street / "runs" / "toy_gta2city"
     truth = tables(run_dir, 0)["Truth"]
-    assert "(synthetic)" in (run_dir / "evaluation" / "index.html").read_text(), "what is measured on drawn data says so"
+    for page in ("evaluation/index.html", "report.html"):
+        assert "(synthetic)" in (run_dir / page).read_text(), "what is measured on drawn data says so"
     assert truth["identity"]["L1"]["n"] == 4 and truth["identity"]["class colour"]["value"] > 5
     for name in ("accuracy", "discriminators", "cycle", "generators", "adversarial"):
         with Image.open(run_dir / "figures" / f"{name}.png") as figure:
@@ -46,6 +51,19 @@ def test_gta2city_from_raw_data_to_figures(street, monkeypatch):
     assert {path.name for path in (run_dir / "samples").iterdir()} == {
         f"{purpose}-000000{step}-{direction}.png" for purpose in ("test", "train") for step in (0, 4) for direction in ("ab", "ba")
     }
+
+
+def test_label_maps_are_resized_by_nearest_pixels_for_a_translator(street, tmp_path):
+    source, seen = open_source(street / "data" / "toy_label_maps"), []
+
+    def keep(batch: np.ndarray) -> np.ndarray:
+        seen.append({tuple(colour) for colour in images.to_uint8(batch[0]).reshape(-1, 3).tolist()})
+        return batch
+
+    translator = Translator({"model": "keeps"}, 3, 1, keep)
+    translate_split(translator, source, "test", tmp_path / "png", scale=images.Scale("resize_and_crop", Size(24, 40), Size(24, 40)))
+    palette = {tuple(colour) for colour in labels.colorize(labels.to_ids(np.arange(labels.COUNT))).tolist()} | {(0, 0, 0)}
+    assert len(seen) == 4 and all(colours <= palette for colours in seen)
 
 
 def test_city2labels_run_1_then_run_2_with_identity(street, monkeypatch):

@@ -366,3 +366,14 @@ def test_fingerprint_tells_contents_apart(data, tmp_path):
     with open(next((tmp_path / "foreign").glob("*.tfrecord*")), "ab") as stream:
         stream.write(b"x")
     assert open_source(tmp_path / "foreign").fingerprint != before
+
+
+def test_a_few_pictures_need_no_pixels_of_all_others(data, tmp_path):
+    few = open_trained(data, tmp_path / "few", count=3)
+    whole = open_trained(data, tmp_path / "whole")
+    chosen = pixels.spread(len(whole), 3)
+    assert few.names == [whole.names[index] for index in chosen] and pixels.spread(len(few), 3) == [0, 1, 2]
+    for position, index in enumerate(chosen):
+        np.testing.assert_array_equal(few[position], whole[index])
+    assert open_trained(data, tmp_path / "whole", count=3).directory == whole.directory, "what is there is used"
+    assert len(open_trained(data, tmp_path / "few", count=99)) == len(whole)

@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfcyclegan import running_mean
 from tfcyclegan.adam import Adam
 from tfcyclegan.errors import UserError
 from tfcyclegan.image_pool import ImagePool
@@ -245,21 +246,8 @@ class CycleGAN(keras.Model):
         return self.discriminator_optimizer.apply_if_finite(loss, gradients, self.discriminator_variables)
 
     def _update_averages(self) -> None:
-        age = tf.cast(self.step.value, tf.float32)
-        rate = 1 - tf.minimum(self.ema_decay, (1 + age) / (10 + age))
-        pairs = [
-            (average.value, variable.value)
-            for generator, mean in ((self.gen_ab, self.averages.gen_ab), (self.gen_ba, self.averages.gen_ba))
-            for average, variable in zip(mean.weights, generator.weights, strict=True)
-        ]
-
-        def update(strategy: tf.distribute.Strategy, rate: tf.Tensor) -> None:
-            for average, variable in pairs:
-                strategy.extended.update(
-                    average, lambda a, v, r: a.assign_add(tf.cast(r, a.dtype) * (v - a)), args=(variable, rate), group=False
-                )
-
-        tf.distribute.get_replica_context().merge_call(update, args=(rate,))
+        means = [*self.averages.gen_ab.weights, *self.averages.gen_ba.weights]
+        running_mean.update(means, [*self.gen_ab.weights, *self.gen_ba.weights], self.step.value, self.ema_decay)
 
     def _replicas(self) -> int:
         """Gradients are summed over replicas, so each replica's loss is divided by this to give the batch's mean."""

@@ -9,8 +9,8 @@ import collections
 import itertools
 import queue
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,13 @@ from tfcyclegan.config import Size
 from tfcyclegan.data import images, manifest, records, shards
 from tfcyclegan.data.source import MANIFEST, DataSource, Example
 from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.parallel import in_order
 from tfcyclegan.progress import Progress, say
 from tfcyclegan.translation import Translator, record_of
 
 SHARD_PICTURES = 500
 """A shard has at most this many, since an interrupted one is translated again."""
 
-_WORK = ".work"
 _AHEAD = 2  # pictures in decoding or encoding while each device translates one
 
 
@@ -70,25 +70,25 @@ def translate_data(
         if (output / MANIFEST).exists():
             made = files.read_json(output / MANIFEST)
             _refuse_other(output, made.get("request"), request)
-            shutil.rmtree(output / _WORK, ignore_errors=True)
+            shutil.rmtree(output / shards.WORK, ignore_errors=True)
             say(f"{output}: all is done: {manifest.counts(made)}")
             return
         _claim(output, request)
         notes = _write_shards(translators, source, splits, output, name, scale)
         made = manifest.make(name=name, command=command, request=request, max_bad=0, notes=notes, labels=source.labelled)
-        manifest.write_tfds_metadata(output, output / _WORK / "metadata", made)
+        manifest.write_tfds_metadata(output, output / shards.WORK / "metadata", made)
         files.write_json(output / MANIFEST, made)
-        shutil.rmtree(output / _WORK)
+        shutil.rmtree(output / shards.WORK)
         for line in manifest.summary(made):
             say(f"{output}: {line}")
 
 
 def _claim(output: Path, request: dict[str, Any]) -> None:
     """Makes the directory this request's, or raises UserError when it is another's."""
-    path = output / _WORK / "request.json"
+    path = output / shards.WORK / "request.json"
     if path.exists():
         _refuse_other(output, files.read_json(path), request)
-    elif any(entry.name not in (".lock", _WORK) for entry in output.iterdir()):
+    elif any(entry.name not in (".lock", shards.WORK) for entry in output.iterdir()):
         raise UserError(f"--output_data={output}: is not empty and holds no translated data; choose another directory")
     files.write_json(path, request)
 
@@ -110,7 +110,7 @@ def _write_shards(
 ) -> dict[str, list[dict[str, Any]]]:
     """Writes what is not there yet; returns the notes of all shards."""
     planned = {split: shards.plan(name, split, source.counts[split], _wanted(source, split)) for split in splits}
-    done = {file: note for split in splits for file, _ in planned[split] if (note := _finished(output, file)) is not None}
+    done = {file: note for split in splits for file, _ in planned[split] if (note := shards.finished(output, file)) is not None}
     total = sum(source.counts[split] for split in splits)
     before = sum(note["records"] for note in done.values())
     if done:
@@ -126,9 +126,9 @@ def _write_shards(
                     if file in done:
                         collections.deque(mine, maxlen=0)
                         continue
-                    pictures = _in_order(pool, translate, mine, len(translators) + _AHEAD)
+                    pictures = in_order(pool, translate, mine, ahead=len(translators) + _AHEAD)
                     note = shards.write(output / file, _watched(pictures, progress)) | {"bad": [], "notes": {}}
-                    files.write_json(_note_path(output, file), note)
+                    shards.write_note(output, note)
                     done[file] = note
                 next(examples, None)  # reads to the end, where the counts are checked
     finally:
@@ -140,36 +140,10 @@ def _wanted(source: DataSource, split: str) -> int:
     return -(-source.counts[split] // SHARD_PICTURES)
 
 
-def _note_path(output: Path, file: str) -> Path:
-    return output / _WORK / f"{file}.json"
-
-
-def _finished(output: Path, file: str) -> dict[str, Any] | None:
-    """The note of a shard that an earlier run has finished."""
-    path = _note_path(output, file)
-    if not path.exists() or not (output / file).exists():
-        return None
-    note = files.read_json(path)
-    return note if (output / file).stat().st_size == note["bytes"] else None
-
-
 def _watched(pictures: Iterator[records.Picture], progress: Progress) -> Iterator[records.Picture]:
     for picture in pictures:
         yield picture
         progress.advance()
-
-
-def _in_order(
-    pool: ThreadPoolExecutor, translate: Callable[[Example], records.Picture], examples: Iterable[Example], ahead: int
-) -> Iterator[records.Picture]:
-    """What `translate` makes of each example, some ahead of what is asked for."""
-    pending: collections.deque[Future[records.Picture]] = collections.deque()
-    for example in examples:
-        pending.append(pool.submit(translate, example))
-        if len(pending) > ahead:
-            yield pending.popleft().result()
-    while pending:
-        yield pending.popleft().result()
 
 
 class _Translation:

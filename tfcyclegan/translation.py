@@ -10,16 +10,15 @@ import numpy as np
 import tensorflow as tf
 
 from tfcyclegan import files
-from tfcyclegan.data import folders, images, intake
+from tfcyclegan.data import images, intake
 from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks import Generator
-from tfcyclegan.progress import Progress, say
+from tfcyclegan.picture_folders import MAX_PIXELS, pictures_of_path, pictures_of_split, write_pictures
 from tfcyclegan.training.checkpoints import find_checkpoint, load_generator
 from tfcyclegan.training.runs import Run
 
 RECORD = "translation.json"
-MAX_PIXELS = 100_000_000
 SMALLEST = 16  # reflection padding inside the networks needs some pixels to mirror
 
 
@@ -152,44 +151,16 @@ def _from_tflite(path: Path) -> Translator:
     return Translator({"model": files.sha256_of(path)}, int(channels), 1, translate)
 
 
-def pictures_of_path(path: Path) -> dict[str, Callable[[], bytes]]:
-    """{name without ending, below the folder: how to read it} of a picture, or of all pictures in a folder tree.
-
-    Raises:
-        UserError: nothing there, or two pictures that would get the same name.
-    """
-    if path.is_file():
-        return {path.stem: lambda: folders.read(path)}
-    if not path.is_dir():
-        raise UserError(f"--input={path}: no such file or directory")
-    found: dict[str, Callable[[], bytes]] = {}
-    for entry in sorted(folders.walk(path), key=lambda entry: entry.path):
-        if not folders.is_picture(entry.name):
-            continue
-        name = Path(entry.path).relative_to(path).with_suffix("").as_posix()
-        if name in found:
-            raise UserError(f"--input={path}: two pictures are called {name}; rename one, since both become {name}.png")
-        found[name] = lambda file=Path(entry.path): folders.read(file)  # type: ignore[misc]
-    if not found:
-        raise UserError(f"--input={path}: no pictures there")
-    return found
-
-
-def pictures_of_split(source: DataSource, split: str) -> Iterator[tuple[str, bytes]]:
-    """(name without ending, below the split's folder; bytes) of every picture of a prepared split."""
-    for filename, encoded in source.pictures(split):
-        yield picture_name(filename, split), encoded
-
-
-def picture_name(filename: str, split: str) -> str:
-    """What a stored picture is called: its file name without its ending and without the split's folder."""
-    return Path(filename.removeprefix(f"{split}/")).with_suffix("").as_posix()
-
-
-def translate_all(
-    translator: Translator, pictures: Iterator[tuple[str, bytes]], output: Path, *, total: int, scale: images.Scale | None
-) -> int:
-    """Translates pictures into `output`, one PNG each; those already there from the same model are kept.
+def _translate_all(
+    translator: Translator,
+    pictures: Iterator[tuple[str, bytes]],
+    output: Path,
+    *,
+    total: int,
+    scale: images.Scale | None,
+    nearest: bool = False,
+) -> None:
+    """Translates pictures into `output`, one PNG each; see `write_pictures`.
 
     Args:
         translator: the model.
@@ -197,55 +168,39 @@ def translate_all(
         output: folder for the PNGs.
         total: how many pictures there are.
         scale: resizes each picture first; None keeps sizes.
+        nearest: resizes by nearest pixels, for label maps.
+    """
 
-    Returns:
-        The number of pictures translated now.
+    def work(content: bytes, name: str) -> tuple[bytes]:
+        picture, _ = intake.take(content, name, max_pixels=MAX_PIXELS)
+        image = images.decode(picture.encoded, translator.channels)
+        array = images.to_array(scale(image, nearest=nearest) if scale else image)
+        return (images.encode_png(translator(array)),)
+
+    write_pictures(
+        pictures,
+        output,
+        lambda name: (output / f"{name}.png",),
+        work,
+        total=total,
+        record=RECORD,
+        identity=record_of(translator, scale),
+        told=("translating", "translated", "another model's translations, or those at another scale"),
+    )
+
+
+def translate_path(translator: Translator, path: Path, output: Path, *, scale: images.Scale | None = None) -> None:
+    """Translates a picture or a folder into PNGs in `output`; those already there from the same model are kept.
 
     Raises:
         UserError: `output` holds another model's work, or pictures that cannot be read (after all others were translated).
     """
-    record, identity = output / RECORD, record_of(translator, scale)
-    if record.exists():
-        if files.read_json(record) != identity:
-            raise UserError(f"--output={output}: holds pictures translated by another model or at another scale; choose another folder")
-    elif output.exists() and any(output.iterdir()):
-        raise UserError(f"--output={output}: is not empty and holds no translation; choose another folder")
-    files.write_json(record, identity)
-    bad: list[str] = []
-    translated = 0
-    with Progress(total, unit="image", label="translating") as progress:
-        for name, content in pictures:
-            target = output / f"{name}.png"
-            if not target.exists():
-                try:
-                    picture, _ = intake.take(content, name, max_pixels=MAX_PIXELS)
-                except intake.BadPicture as error:
-                    bad.append(f"{name}: {error}")
-                else:
-                    image = images.decode(picture.encoded, translator.channels)
-                    array = images.to_array(scale(image) if scale else image)
-                    files.write_bytes(target, images.encode_png(translator(array)))
-                    translated += 1
-            progress.advance()
-    if bad:
-        raise UserError(f"{bad[0]}; {len(bad)} of {total} pictures could not be read, the others are in {output}")
-    return translated
-
-
-def translate_path(translator: Translator, path: Path, output: Path, *, scale: images.Scale | None = None) -> None:
-    """Translates a picture or a folder; see `translate_all`."""
     found = pictures_of_path(path)
-    pictures = ((name, read()) for name, read in found.items())
-    _tell(translate_all(translator, pictures, output, total=len(found), scale=scale), len(found), output)
+    _translate_all(translator, ((name, read()) for name, read in found.items()), output, total=len(found), scale=scale)
 
 
 def translate_split(translator: Translator, source: DataSource, split: str, output: Path, *, scale: images.Scale | None = None) -> None:
-    """Translates a split of a prepared data set; see `translate_all`."""
+    """Translates a split of a prepared data set; see `translate_path`."""
     source.require(split)
-    total = source.counts[split]
-    _tell(translate_all(translator, pictures_of_split(source, split), output, total=total, scale=scale), total, output)
-
-
-def _tell(translated: int, total: int, output: Path) -> None:
-    kept = f", {total - translated} were there already" if translated < total else ""
-    say(f"{output}: {translated} pictures translated{kept}")
+    pictures, total = pictures_of_split(source, split), source.counts[split]
+    _translate_all(translator, pictures, output, total=total, scale=scale, nearest=source.holds_label_maps)

@@ -4,7 +4,6 @@ Decoding and resizing happen once. The file is known by a hash of the data and o
 settings make another file and an interrupted build leaves nothing behind.
 """
 
-import itertools
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,10 +17,11 @@ from tfcyclegan.config import Size
 from tfcyclegan.data import images, labels
 from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.parallel import in_order
 from tfcyclegan.progress import say, track
 
 _FORMAT = 1  # raise when the pixels of the same settings would differ
-_CHUNK = 64
+_AHEAD = 64
 
 
 class PixelFile:
@@ -56,9 +56,19 @@ class PixelFile:
 
 
 def open_pixels(
-    source: DataSource, split: str, cache_dir: Path, *, mode: str, load_size: Size, crop_size: Size, channels: int
+    source: DataSource,
+    split: str,
+    cache_dir: Path,
+    *,
+    mode: str,
+    load_size: Size,
+    crop_size: Size,
+    channels: int,
+    count: int | None = None,
 ) -> PixelFile:
     """The pixels of `split` after the resizing of `mode`, made now if `cache_dir` lacks them.
+
+    With `count` at least the pictures that `spread` chooses of the split: `spread` over the file then gives them.
 
     Raises:
         UserError: an empty split, or a picture smaller than the crop.
@@ -78,13 +88,13 @@ def open_pixels(
         return images.to_array(images.resize(image, size, nearest=source.holds_label_maps))
 
     identity = [_FORMAT, source.fingerprint, split, mode, str(load_size), str(crop_size), channels]
-    return _open(cache_dir, split, identity, source.pictures(split), load, total=source.counts[split], channels=channels)
+    return _open(cache_dir, split, identity, source.pictures(split), load, total=source.counts[split], count=count, channels=channels)
 
 
-def open_labels(source: DataSource, split: str, cache_dir: Path, *, size: Size | None) -> PixelFile:
+def open_labels(source: DataSource, split: str, cache_dir: Path, *, size: Size | None, count: int | None = None) -> PixelFile:
     """The labels of `split` as train ids, uint8 [H, W, 1], resized to `size` by the nearest pixel; made now if `cache_dir` lacks them.
 
-    Ids outside the class table become IGNORED, which is told when they are first met.
+    Ids outside the class table become IGNORED, which is told when they are first met. `count` is that of `open_pixels`.
 
     Raises:
         UserError: an empty split, or a data set without labels.
@@ -105,7 +115,7 @@ def open_labels(source: DataSource, split: str, cache_dir: Path, *, size: Size |
 
     encoded = ((name, label) for name, _, label in source.labelled_pictures(split))
     identity = [_FORMAT, source.fingerprint, split, "labels", str(size)]
-    opened = _open(cache_dir, f"{split}-labels", identity, encoded, load, total=source.counts[split], channels=1)
+    opened = _open(cache_dir, f"{split}-labels", identity, encoded, load, total=source.counts[split], count=count, channels=1)
     if unknown:
         say(f"{source.directory}: split {split} has label ids outside the class table ({', '.join(map(str, sorted(unknown)))}): ignored")
     return opened
@@ -119,10 +129,15 @@ def _open(
     load: Callable[[tuple[str, bytes]], np.ndarray],
     *,
     total: int,
+    count: int | None,
     channels: int,
 ) -> PixelFile:
     """The file in `cache_dir` that is known by `identity`, made of what `load` gives for `pictures` if it is not there."""
-    directory = cache_dir / f"{name}-{files.sha256_of_json(identity)[:16]}"
+    directory = _directory(cache_dir, name, identity)
+    if count is not None and count < total and not (directory / "meta.json").exists():
+        chosen = set(spread(total, count))
+        pictures = (picture for index, picture in enumerate(pictures) if index in chosen)
+        directory, total = _directory(cache_dir, name, [*identity, count]), count
     if not (directory / "meta.json").exists():
         try:
             with files.exclusive_lock(cache_dir, wait=True):
@@ -131,6 +146,15 @@ def _open(
         except PermissionError as error:
             raise UserError(f"{cache_dir}: cannot be written; give --cache_dir a directory that can") from error
     return PixelFile(directory)
+
+
+def spread(length: int, count: int) -> list[int]:
+    """At most `count` indices evenly spread over `length`."""
+    return np.linspace(0, length - 1, min(count, length)).round().astype(int).tolist()
+
+
+def _directory(cache_dir: Path, name: str, identity: list[Any]) -> Path:
+    return cache_dir / f"{name}-{files.sha256_of_json(identity)[:16]}"
 
 
 def _build(
@@ -154,17 +178,10 @@ def _build(
         ThreadPoolExecutor(os.cpu_count()) as pool,
         open(temporary / "pixels.bin", "wb") as out,
     ):
-        loaded = (pixels for chunk in _chunks(map(note, pictures)) for pixels in pool.map(load, chunk))
-        for pixels in track(loaded, total=total, unit="image", label=f"resizing {name}"):
+        for pixels in track(in_order(pool, load, map(note, pictures), ahead=_AHEAD), total=total, unit="image", label=f"resizing {name}"):
             out.write(pixels.tobytes())
             sizes.append(pixels.shape[:2])
         out.flush()
         os.fsync(out.fileno())
         np.save(temporary / "sizes.npy", np.array(sizes, np.int64))
         files.write_json(temporary / "meta.json", {"names": names, "channels": channels})
-
-
-def _chunks(items: Iterator[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
-    """Lists of some items each: `ThreadPoolExecutor.map` would read all of them ahead into memory."""
-    while chunk := list(itertools.islice(items, _CHUNK)):
-        yield chunk

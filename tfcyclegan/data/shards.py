@@ -9,6 +9,8 @@ from tfcyclegan.data import records
 from tfcyclegan.errors import RunError
 
 SHARD_BYTES = 100_000_000
+WORK = ".work"
+"""Folder beside the shards that holds, until the manifest is there, a note of each finished one."""
 
 
 def plan(name: str, split: str, pictures: int, wanted: int) -> list[tuple[str, range]]:
@@ -41,3 +43,21 @@ def write(path: Path, pictures: Iterable[records.Picture]) -> dict[str, Any]:
     except tf.errors.OpError as error:
         raise RunError(f"{path}: cannot be written ({error.message}); make room, then give the same command again") from error
     return {"file": path.name, "records": count, "bytes": size, "sha256": digest}
+
+
+def write_note(directory: Path, note: dict[str, Any]) -> None:
+    """Notes that a shard in `directory` is finished; `note` is what `write` told of it, and whatever else the manifest is to say."""
+    files.write_json(_note_path(directory, note["file"]), note)
+
+
+def finished(directory: Path, file: str) -> dict[str, Any] | None:
+    """The note of a shard that an earlier run has finished."""
+    path = _note_path(directory, file)
+    if not path.exists() or not (directory / file).exists():
+        return None
+    note: dict[str, Any] = files.read_json(path)
+    return note if (directory / file).stat().st_size == note["bytes"] else None
+
+
+def _note_path(directory: Path, file: str) -> Path:
+    return directory / WORK / f"{file}.json"

@@ -16,9 +16,9 @@ from tfcyclegan.data.domains import open_domains
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation import cycles, distances, examples, judge
 from tfcyclegan.evaluation.material import FLOOR, OWN, read_png
+from tfcyclegan.picture_folders import pictures_of_split
 from tfcyclegan.progress import say
 from tfcyclegan.training.reporting import METRICS, data_url
-from tfcyclegan.translation import pictures_of_split
 
 IDENTITY = "identity"
 _BESIDE = (IDENTITY, FLOOR)

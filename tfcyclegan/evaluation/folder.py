@@ -10,7 +10,7 @@ from tfcyclegan.data.domains import Domains
 from tfcyclegan.data.images import Scale
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation.material import Material, Pairs, Pictures, assemble, read_png
-from tfcyclegan.translation import pictures_of_split
+from tfcyclegan.picture_folders import pictures_of_split
 
 _LISTED = 5
 

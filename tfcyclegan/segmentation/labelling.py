@@ -10,15 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tfcyclegan import files
 from tfcyclegan.data import images, intake, labels
 from tfcyclegan.data.domains import Split
-from tfcyclegan.errors import UserError
 from tfcyclegan.measures.segmentation import Confusion
-from tfcyclegan.progress import Progress, say
+from tfcyclegan.picture_folders import MAX_PIXELS, picture_name, pictures_of_path, write_pictures
 from tfcyclegan.segmentation.pictures import require_labels
 from tfcyclegan.segmentation.segmenter import Segmenter
-from tfcyclegan.translation import MAX_PIXELS, picture_name, pictures_of_path
 
 RECORD = "segmentation.json"
 IDS, OVERLAYS = "labelIds", "overlays"
@@ -52,34 +49,24 @@ def label_split(segmenter: Segmenter, split: Split, output: Path, *, overlays: b
 
 
 def _label_all(segmenter: Segmenter, pictures: Iterator[tuple[str, bytes]], output: Path, *, total: int, overlays: bool) -> None:
-    record, identity = output / RECORD, {**segmenter.identity, "load_size": str(segmenter.load_size or "original")}
-    if record.exists():
-        if files.read_json(record) != identity:
-            raise UserError(f"--output={output}: holds the work of another segmenter; choose another folder")
-    elif output.exists() and any(output.iterdir()):
-        raise UserError(f"--output={output}: is not empty and holds no segmentation; choose another folder")
-    files.write_json(record, identity)
-    bad: list[str] = []
-    done = 0
-    with Progress(total, unit="image", label="labelling") as progress:
-        for name, content in pictures:
-            targets = {kind: output / kind / f"{name}.png" for kind in ((OVERLAYS, IDS) if overlays else (IDS,))}
-            if not all(target.exists() for target in targets.values()):
-                try:
-                    picture = intake.decode(content, max_pixels=MAX_PIXELS).image.convert("RGB")
-                except intake.BadPicture as error:
-                    bad.append(f"{name}: {error}")
-                else:
-                    ids = labels.to_ids(segmenter.label(picture))
-                    if overlays:
-                        files.write_bytes(targets[OVERLAYS], images.encode_png(overlay(np.asarray(picture), ids)))
-                    files.write_bytes(targets[IDS], images.encode_png(ids[..., np.newaxis]))
-                    done += 1
-            progress.advance()
-    if bad:
-        raise UserError(f"{bad[0]}; {len(bad)} of {total} pictures could not be read, the others are in {output}")
-    kept = f", {total - done} were there already" if done < total else ""
-    say(f"{output}: {done} pictures labelled{kept}")
+    kinds = (OVERLAYS, IDS) if overlays else (IDS,)
+
+    def work(content: bytes, _: str) -> list[bytes]:
+        picture = intake.decode(content, max_pixels=MAX_PIXELS).image.convert("RGB")
+        ids = labels.to_ids(segmenter.label(picture))
+        drawn = {OVERLAYS: overlay(np.asarray(picture), ids), IDS: ids[..., np.newaxis]}
+        return [images.encode_png(drawn[kind]) for kind in kinds]
+
+    write_pictures(
+        pictures,
+        output,
+        lambda name: [output / kind / f"{name}.png" for kind in kinds],
+        work,
+        total=total,
+        record=RECORD,
+        identity={**segmenter.identity, "load_size": str(segmenter.load_size or "original")},
+        told=("labelling", "labelled", "the work of another segmenter"),
+    )
 
 
 def overlay(picture: np.ndarray, ids: np.ndarray) -> np.ndarray:

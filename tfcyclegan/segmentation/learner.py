@@ -1,11 +1,10 @@
 """One step of learning: the loss, the update, the running mean of the weights."""
 
-from typing import Any
-
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tfcyclegan import running_mean
 from tfcyclegan.adam import Adam
 from tfcyclegan.data.labels import IGNORED
 from tfcyclegan.segmentation.network import logits_of
@@ -80,7 +79,7 @@ class Learner:
         gradients = tape.gradient(objective, [variable.value for variable in variables])
         moved = self.optimizer.apply_if_finite(loss, gradients, variables)
         if self.average is not None:
-            self._update_average(self.average)
+            running_mean.update(self.average.weights, self.network.weights, self.step, self.ema_decay)
         self.step.assign_add(1)
         learned = tf.cast(train_ids != IGNORED, tf.float32)
         right = learned * tf.cast(tf.argmax(logits, -1, tf.int32) == tf.cast(train_ids, tf.int32), tf.float32)
@@ -90,19 +89,6 @@ class Learner:
             "accuracy": accuracy,
             "skipped": (1 - tf.cast(moved, tf.float32)) / tf.distribute.get_strategy().num_replicas_in_sync,
         }
-
-    def _update_average(self, mean: keras.Model) -> None:
-        age = tf.cast(self.step, tf.float32)
-        rate = 1 - tf.minimum(self.ema_decay, (1 + age) / (10 + age))
-        pairs = [(average.value, variable.value) for average, variable in zip(mean.weights, self.network.weights, strict=True)]
-
-        def update(strategy: tf.distribute.Strategy, rate: Any) -> None:
-            for average, variable in pairs:
-                strategy.extended.update(
-                    average, lambda a, v, r: a.assign_add(tf.cast(r, a.dtype) * (v - a)), args=(variable, rate), group=False
-                )
-
-        tf.distribute.get_replica_context().merge_call(update, args=(rate,))
 
 
 def _over_replicas(value: tf.Tensor) -> tf.Tensor:

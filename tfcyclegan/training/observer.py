@@ -12,7 +12,7 @@ from tfcyclegan.cyclegan import CycleGAN
 from tfcyclegan.data.domains import Domains, Split
 from tfcyclegan.data.images import MODES_WITH_CROP, to_float, to_uint8
 from tfcyclegan.data.labels import IGNORED, nearest_class
-from tfcyclegan.data.pixels import open_labels, open_pixels
+from tfcyclegan.data.pixels import open_labels, open_pixels, spread
 from tfcyclegan.measures.appearance import Appearance
 from tfcyclegan.measures.distribution import mmd
 from tfcyclegan.measures.features import NAMES as feature_names
@@ -108,8 +108,9 @@ class Observer:
             self._looks[domain] = Appearance(self._fixed_pictures(split, domain, self.config.eval_images))
             if split.source.labelled:
                 size = Size(*self._looks[domain].pictures[0].shape[:2])
-                ids = open_labels(split.source, split.name, cache_dir(self.config, split), size=size)
-                self._truths[domain] = [ids[index][..., 0] for index in _spread(len(ids), self.config.eval_images)]
+                count = self.config.eval_images
+                ids = open_labels(split.source, split.name, cache_dir(self.config, split), size=size, count=count)
+                self._truths[domain] = [ids[index][..., 0] for index in spread(len(ids), count)]
         if self.config.eval_features != "none":
             name = next(name for name in feature_names if name.startswith(self.config.eval_features))
             self._network = feature_network(name)
@@ -141,8 +142,9 @@ class Observer:
             load_size=config.crop_size if crops else config.load_size,
             crop_size=config.crop_size,
             channels=config.channels_a if domain == "a" else config.channels_b,
+            count=count,
         )
-        return [pixels[index] for index in _spread(len(pixels), count)]
+        return [pixels[index] for index in spread(len(pixels), count)]
 
 
 def chosen_by(line: Mapping[str, float]) -> float:
@@ -151,8 +153,3 @@ def chosen_by(line: Mapping[str, float]) -> float:
         if f"{name}_ab" in line:
             return line[f"{name}_ab"] + line[f"{name}_ba"]
     return np.inf
-
-
-def _spread(length: int, count: int) -> list[int]:
-    """At most `count` indices evenly spread over `length`."""
-    return np.linspace(0, length - 1, min(count, length)).round().astype(int).tolist()

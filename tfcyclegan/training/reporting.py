@@ -29,6 +29,7 @@ def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
         name=run_dir.resolve().name,
         version=__version__,
         last=history[-1] if history else None,
+        data=run.data_title,
         precision=run.precision,
         options=config_to_dict(run.config),
         curves=figures.svg_curves(history, start),

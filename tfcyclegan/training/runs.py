@@ -50,6 +50,7 @@ class Run:
         precision: the precision in force, never "auto".
         data_fingerprint: identity of its data.
         networks: the networks that it has weights of; a training run has all four.
+        data_title: what its data are called on pages; empty where they are not known.
     """
 
     directory: Path
@@ -57,6 +58,7 @@ class Run:
     precision: str
     data_fingerprint: str
     networks: tuple[str, ...] = ("gen_ab", "gen_ba", "disc_a", "disc_b")
+    data_title: str = ""
 
 
 def read_run(directory: Path) -> Run:
@@ -69,7 +71,8 @@ def read_run(directory: Path) -> Run:
         raise UserError(f"--run_dir={directory}: no run there ({CONFIG} is missing)")
     stored = files.read_json(directory / CONFIG)
     config = config_from_dict(TrainConfig, {**stored["options"], "run_dir": str(directory)})
-    return Run(directory, config, stored["precision"], stored["data_fingerprint"], tuple(stored["networks"]))
+    networks, title = tuple(stored["networks"]), stored.get("data_title", "")  # older runs have no title
+    return Run(directory, config, stored["precision"], stored["data_fingerprint"], networks, title)
 
 
 def write_run(run: Run) -> None:
@@ -78,6 +81,7 @@ def write_run(run: Run) -> None:
         "precision": run.precision,
         "data_fingerprint": run.data_fingerprint,
         "networks": list(run.networks),
+        "data_title": run.data_title,
     }
     files.write_json(run.directory / CONFIG, content)
 

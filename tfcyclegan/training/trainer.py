@@ -68,7 +68,7 @@ def train(config: TrainConfig, flag_file: str = "", segment: Segment | None = No
     strategy = make_strategy(config.devices)
     if config.batch_size % strategy.num_replicas_in_sync:
         raise UserError(f"--batch_size={config.batch_size}: must be a multiple of the {strategy.num_replicas_in_sync} devices")
-    run = Run(directory, config, choose_precision(config.precision), domains.fingerprint)
+    run = Run(directory, config, choose_precision(config.precision), domains.fingerprint, data_title=domains.title)
     before = read_run(directory) if (directory / CONFIG).exists() else None
     if before is None and directory.exists() and any(path.name != ".lock" for path in directory.iterdir()):
         raise UserError(f"--run_dir={directory}: is not empty and holds no run; choose another directory")
