@@ -47,12 +47,15 @@ toy_uda: data/toy_street
 	$(BIN)/tfcyclegan adapt --flagfile=configs/toy_uda.cfg
 
 ## The paper's Tables 4 and 5 on synthetic data.
+COMMA := ,
+SPACE := $(subst ,, )
 ABLATION := full gan_alone gan_forward gan_backward cycle_alone
 ablation: data/toy_street
 	for name in $(ABLATION); do \
 		$(BIN)/tfcyclegan train --flagfile=configs/ablation/$$name.cfg && \
-		$(BIN)/tfcyclegan evaluate --run_dir=runs/ablation/$$name --direction=both || exit; \
+		$(BIN)/tfcyclegan evaluate --run_dir=runs/ablation/$$name --direction=both --judge=auto || exit; \
 	done
+	$(BIN)/tfcyclegan compare --run_dirs=$(subst $(SPACE),$(COMMA),$(ABLATION:%=runs/ablation/%)) --output=runs/ablation/compare.html
 
 ## Lint, types and the default tests.
 test: $(READY)

@@ -4,6 +4,10 @@ import csv
 import dataclasses
 import json
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -97,6 +101,32 @@ def test_other_labels_of_the_target_change_the_oracle_alone(place):
         first, second = (weights(place / output, arm) for output in ("uda_true", "uda_noise"))
         equal = all(np.array_equal(first[name], second[name]) for name in first)
         assert equal == (arm != "oracle"), arm
+
+
+@pytest.mark.slow
+def test_killed_in_every_part_it_goes_on_to_the_same_scores_and_weights(place):
+    arms = ("source_only", "translated", "self_training")
+    options = (f"--arms={','.join(arms)}", "--seeds=0", "--steps=12", "--checkpoint_every_steps=4")
+    assert adapt("uda_whole", *options) == 0
+    command = [sys.executable, "-m", "tfcyclegan.cli", "adapt", "--flagfile=configs/toy_uda.cfg", "--translator=runs/translator"]
+    command += ["--output_dir=uda_killed", *QUICK, *options]
+    whole, killed = place / "uda_whole", place / "uda_killed"
+    # what is there once a part has begun, or just ended: its process is killed when that appears
+    for part in ("request.json", *(f"arms/{arm}/seed-0/{what}" for arm in arms for what in ("checkpoints/*.index", "scores.json"))):
+        if part == f"arms/{arms[-1]}/seed-0/scores.json":
+            break  # nothing would be left to do
+        process = subprocess.Popen(command, cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not list(killed.glob(part)):
+            assert process.poll() is None, f"ended before {part} was there"
+            time.sleep(0.002)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL, part
+    assert subprocess.run(command, cwd=place).returncode == 0
+    for arm in arms:
+        first, second = weights(whole, arm), weights(killed, arm)
+        assert all(np.array_equal(first[name], second[name]) for name in first), arm
+    scores = [json.loads((output / "results.json").read_text())["arms"] for output in (whole, killed)]
+    assert scores[0] == scores[1]
 
 
 BAD = {

@@ -14,7 +14,8 @@ from tfcyclegan.errors import UserError
 from tfcyclegan.interop import official, pytorch, tfa
 from tfcyclegan.networks import Discriminator, Generator
 from tfcyclegan.progress import say
-from tfcyclegan.training.checkpoints import DIRECTORY, variables
+from tfcyclegan.training.checkpoint_files import DIRECTORY
+from tfcyclegan.training.checkpoints import variables
 from tfcyclegan.training.runs import Run, write_run
 
 GRAPH = "generator.json"

@@ -26,7 +26,8 @@ from tfcyclegan.measures.segmentation import Confusion
 from tfcyclegan.progress import track
 from tfcyclegan.segmentation.network import logits_of, make_network
 from tfcyclegan.segmentation.pictures import require_labels
-from tfcyclegan.training.checkpoints import DIRECTORY, find_checkpoint, step_of, variables
+from tfcyclegan.training.checkpoint_files import DIRECTORY, newest, step_of
+from tfcyclegan.training.checkpoints import find_checkpoint, variables
 from tfcyclegan.training.runs import config_from_dict, config_to_dict
 
 SETTINGS = "segmenter.json"
@@ -156,7 +157,7 @@ def load_segmenter(directory: Path) -> Segmenter:
     """
     run = read_segmenter_run(directory)
     options = run.options
-    latest = tf.train.latest_checkpoint(str(directory / DIRECTORY))
+    latest = newest(directory / DIRECTORY)
     if latest is None or step_of(latest) < options.steps:
         step = 0 if latest is None else step_of(latest)
         raise UserError(f"--segmenter_dir={directory}: its training is at step {step} of {options.steps}; give its command again")

@@ -23,7 +23,9 @@ from tfcyclegan.segmentation.learner import REPORTED, Learner, class_weights
 from tfcyclegan.segmentation.network import logits_of, make_network
 from tfcyclegan.segmentation.pictures import LabelledPictures
 from tfcyclegan.segmentation.segmenter import SETTINGS, Segmenter, SegmenterRun, load_segmenter, read_segmenter_run
-from tfcyclegan.training.checkpoints import DIRECTORY, step_of, variables
+from tfcyclegan.training import checkpoint_files
+from tfcyclegan.training.checkpoint_files import DIRECTORY, newest, step_of
+from tfcyclegan.training.checkpoints import variables
 from tfcyclegan.training.history import HISTORY, History, Window
 from tfcyclegan.training.runs import changed_options
 from tfcyclegan.training.stopping import StopRequest, stop_signals
@@ -85,7 +87,7 @@ def _check_directory(run: SegmenterRun) -> None:
         if directory.exists() and any(path.name != ".lock" for path in directory.iterdir()):
             raise UserError(f"--run_dir={directory}: is not empty and holds no segmenter; choose another directory")
         return
-    if not (directory / DIRECTORY / "checkpoint").exists():
+    if newest(directory / DIRECTORY) is None:
         return  # before its first checkpoint a run has nothing that other settings could spoil
     before = read_segmenter_run(directory)
     refused, warnings = changed_options(before.options, run.options)
@@ -124,16 +126,11 @@ class _Session:
             window=self.window,
             **({"average": variables(average)} if average is not None else {}),
         )
-        self.manager = tf.train.CheckpointManager(
-            checkpoint, str(run.directory / DIRECTORY), max_to_keep=_KEPT_CHECKPOINTS, checkpoint_name="step"
-        )
+        self.manager, damaged = checkpoint_files.manager(checkpoint, run.directory / DIRECTORY, keep=_KEPT_CHECKPOINTS)
+        for line in damaged:
+            say(line)
         if self.manager.latest_checkpoint:
-            try:
-                checkpoint.restore(self.manager.latest_checkpoint).assert_consumed()
-            except (AssertionError, tf.errors.OpError, ValueError) as error:
-                raise RunError(
-                    f"{self.manager.latest_checkpoint}: damaged ({str(error).splitlines()[0]}); remove it to go on from the one before"
-                ) from error
+            checkpoint.restore(self.manager.latest_checkpoint).assert_consumed()
             self.window.load()
         self.first_step = int(self.learner.step.numpy())
         self.history = History(run.directory / HISTORY, resumed_step=self.first_step)

@@ -9,13 +9,12 @@ import tensorflow as tf
 from tfcyclegan.cyclegan import CycleGAN
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.networks import Discriminator, Generator, make_generator
+from tfcyclegan.training import checkpoint_files
+from tfcyclegan.training.checkpoint_files import BEST, DIRECTORY, newest, path_of, step_of, steps
 from tfcyclegan.training.history import Window
 from tfcyclegan.training.runs import Run
 
-DIRECTORY = "checkpoints"
-BEST = "best"
 NETWORKS = ("gen_ab", "gen_ba", "disc_a", "disc_b")
-_PREFIX = "step"
 
 
 def variables(owner: keras.Model | keras.optimizers.Optimizer) -> list[tf.Variable]:
@@ -40,11 +39,8 @@ class Checkpoints:
     def __init__(self, directory: Path, model: CycleGAN, window: Window, *, keep: int):
         self._model, self._window = model, window
         self._checkpoint = self._state(len(model.pools_a))
-        self._manager = self._managed(directory, keep)
-        self._best = self._managed(directory / BEST, 1)
-
-    def _managed(self, directory: Path, keep: int) -> tf.train.CheckpointManager:
-        return tf.train.CheckpointManager(self._checkpoint, str(directory), max_to_keep=keep, checkpoint_name=_PREFIX)
+        self._manager, self._damaged = checkpoint_files.manager(self._checkpoint, directory, keep=keep)
+        self._best, _ = checkpoint_files.manager(self._checkpoint, directory / BEST, keep=1)
 
     def _state(self, pools: int) -> tf.train.Checkpoint:
         model = self._model
@@ -77,14 +73,14 @@ class Checkpoints:
         """Restores the latest checkpoint, if there is one.
 
         Returns:
-            Lines to tell the user: pools that a changed number of devices left empty.
+            Lines to tell the user: damaged checkpoints that were passed over, pools that a changed number of devices left empty.
 
         Raises:
-            RunError: it is damaged or is not this model's.
+            RunError: it is not this model's.
         """
         path = self._manager.latest_checkpoint
         if path is None:
-            return []
+            return self._damaged
         stored = len({name for name, _ in tf.train.list_variables(path) if name.startswith("pools_a/") and "/count/" in name})
         here = len(self._model.pools_a)
         try:
@@ -93,15 +89,10 @@ class Checkpoints:
             else:
                 self._state(min(stored, here)).restore(path).assert_existing_objects_matched().expect_partial()
         except (AssertionError, tf.errors.OpError, ValueError) as error:
-            raise RunError(
-                f"{path}: damaged or of another model ({str(error).splitlines()[0]}); remove it to go on from the one before"
-            ) from error
+            raise RunError(f"{path}: of another model ({str(error).splitlines()[0]}); choose another --run_dir") from error
         self._window.load()
-        return [f"{here} devices now, {stored} before: the image pools of new devices start empty"] if stored != here else []
-
-
-def step_of(path: str) -> int:
-    return int(path.rpartition("-")[2])
+        changed = [f"{here} devices now, {stored} before: the image pools of new devices start empty"] if stored != here else []
+        return self._damaged + changed
 
 
 def find_checkpoint(run_dir: Path, which: str) -> str:
@@ -116,19 +107,19 @@ def find_checkpoint(run_dir: Path, which: str) -> str:
     """
     directory = run_dir / DIRECTORY
     if which == "best":
-        best = tf.train.latest_checkpoint(str(directory / BEST))
+        best = newest(directory / BEST)
         if best is None:
             raise UserError("--checkpoint=best: this run measured none yet; use --checkpoint=latest")
         return best
     if which == "latest":
-        latest = tf.train.latest_checkpoint(str(directory))
+        latest = newest(directory)
         if latest is None:
             raise UserError(f"--run_dir={run_dir}: no checkpoint yet")
         return latest
-    steps = sorted(int(path.stem.rpartition("-")[2]) for path in directory.glob(f"{_PREFIX}-*.index"))
-    if not which.isdigit() or int(which) not in steps:
-        raise UserError(f"--checkpoint={which}: not there; valid are latest, best and the steps {', '.join(map(str, steps)) or '(none)'}")
-    return str(directory / f"{_PREFIX}-{which}")
+    there = steps(directory)
+    if not which.isdigit() or int(which) not in there:
+        raise UserError(f"--checkpoint={which}: not there; valid are latest, best and the steps {', '.join(map(str, there)) or '(none)'}")
+    return path_of(directory, int(which))
 
 
 def generator_settings(config: Any, direction: str) -> dict[str, Any]:
@@ -187,7 +178,10 @@ def load_networks(run: Run, which: str, names: tuple[str, ...]) -> dict[str, Gen
     try:
         holder.restore(path).assert_existing_objects_matched().expect_partial()
     except (AssertionError, tf.errors.OpError, ValueError) as error:
-        raise RunError(f"{path}: damaged ({str(error).splitlines()[0]}); choose another --checkpoint") from error
+        others = ", ".join(str(step) for step in steps(run.directory / DIRECTORY) if path != path_of(run.directory / DIRECTORY, step))
+        raise RunError(
+            f"{path}: damaged ({str(error).splitlines()[0]}); choose another --checkpoint: {others or 'none is left'}"
+        ) from error
     return networks
 
 

@@ -20,15 +20,14 @@ from tfcyclegan.errors import RunError, Stopped, UserError
 from tfcyclegan.networks import Discriminator, make_generator
 from tfcyclegan.progress import Progress, say
 from tfcyclegan.schedules import EpochRates, rate_factor
+from tfcyclegan.training.checkpoint_files import DIRECTORY, newest, step_of
 from tfcyclegan.training.checkpoints import (
-    DIRECTORY,
     NETWORKS,
     Checkpoints,
     discriminator_settings,
     find_checkpoint,
     generator_settings,
     load_networks,
-    step_of,
 )
 from tfcyclegan.training.history import HISTORY, History, Window, keep_earlier_history
 from tfcyclegan.training.observer import Observer, cache_dir, chosen_by
@@ -73,7 +72,7 @@ def train(config: TrainConfig, flag_file: str = "", segment: Segment | None = No
     if before is None and directory.exists() and any(path.name != ".lock" for path in directory.iterdir()):
         raise UserError(f"--run_dir={directory}: is not empty and holds no run; choose another directory")
     # Before its first checkpoint a run has nothing that other settings could spoil.
-    begun = before is not None and (directory / DIRECTORY / "checkpoint").exists()
+    begun = before is not None and newest(directory / DIRECTORY) is not None
     warnings = check_resumable(before, run) if before is not None and begun else []
     batches = _open_batches(config, domains)
     with files.exclusive_lock(directory):
