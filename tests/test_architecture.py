@@ -13,12 +13,12 @@ PACKAGE = ROOT / "tfcyclegan"
 # A module may import from its own floor and from those below.
 FLOORS = (
     ("errors", "__init__"),
-    ("files", "progress", "quiet", "config"),
-    ("flags", "data", "networks", "losses", "image_pool", "schedules", "adam", "measures"),
+    ("files", "downloads", "parallel", "progress", "quiet", "config"),
+    ("flags", "data", "networks", "losses", "image_pool", "schedules", "adam", "running_mean", "measures", "picture_folders"),
     ("cyclegan",),
     ("training",),
     ("translation", "data_translation", "segmentation", "interop"),
-    ("evaluation", "adaptation", "export"),
+    ("evaluation", "adaptation", "export", "serving", "demo"),
     ("commands",),
     ("cli",),
 )

@@ -74,6 +74,7 @@ def test_fid_needs_more(truthful, stub, monkeypatch):
     monkeypatch.setattr(distances, "LEAST_FOR_FID", 20)
     rows = distances.table(truthful, stub).rows
     assert rows[FLOOR]["FID"].value < rows["identity"]["FID"].value and rows[HALVES]["FID"].pictures == 20
+    assert all(row["FID"].low <= row["FID"].value <= row["FID"].high for row in rows.values())
 
 
 def test_weights_that_cannot_be_had_are_a_reason(monkeypatch):
@@ -106,7 +107,9 @@ def test_cycle_honesty(truthful):
     """Negation closes whatever is done to the fake; a way back that amplifies faint levels does not."""
     honest = cycles.table(truthful).rows
     assert honest[cycles.CLEAN][cycles.ERROR].value == 0
-    assert honest["noise 8/255"][cycles.RATIO].value == pytest.approx(1, abs=0.1)
+    ratio = honest["noise 8/255"][cycles.RATIO]
+    assert ratio.value == pytest.approx(1, abs=0.1) and ratio.low < ratio.value < ratio.high
+    assert honest[cycles.UNRELATED][cycles.ERROR].low < honest[cycles.UNRELATED][cycles.ERROR].value
     hidden = (lambda batch: batch * np.float32(2 / 127.5), lambda batch: np.clip(batch * np.float32(127.5 / 2), -1, 1))
     rows = cycles.table(dataclasses.replace(truthful, cycle=hidden)).rows
     assert rows["noise 4/255"][cycles.ERROR].low > 5 * rows[cycles.CLEAN][cycles.ERROR].high

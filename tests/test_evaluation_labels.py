@@ -43,14 +43,15 @@ def test_a_perfect_translator_scores_the_ceiling(perfect):
         assert table.lost(OWN, (SHUFFLED, "constant colour")) == []
     by_class = found.tables[2].rows
     assert all(values[OWN].value == pytest.approx(1) for values in by_class.values())
+    assert all(values["share"].low <= values["share"].value <= values["share"].high for values in by_class.values())
     assert sum(values["share"].value for values in by_class.values()) == pytest.approx(1)
-    assert np.trace(found.confusion) == found.confusion.sum() > 0
+    assert np.trace(found.confusions[OWN].counts) == found.confusions[OWN].counts.sum() > 0
 
 
 def test_swapped_classes_are_caught_by_matching():
     material = street_material(lambda _, picture, true: swapped(true), to_label_maps=True, count=6)
     row = label_scores.scores(material, {}).tables[0].rows[OWN]
-    assert row[MATCHED].value > row[RAW].value + 0.1
+    assert row[MATCHED].value > row[RAW].value + 0.1 and row[RAW].low <= row[RAW].value <= row[RAW].high < row[MATCHED].low
     shown = labels.COUNT * row[MATCHED].value
     assert shown == pytest.approx(round(shown)), "every class that is there is whole again"
 

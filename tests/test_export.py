@@ -1,11 +1,14 @@
 """Pictures through a run and through what is exported of it: the same ones."""
 
+import dataclasses
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -14,8 +17,13 @@ from PIL import Image
 from tests.test_training import config
 from tfcyclegan import cli
 from tfcyclegan.config import Size
-from tfcyclegan.export import saved_model, tflite
+from tfcyclegan.data import images
+from tfcyclegan.data.domains import open_domains
+from tfcyclegan.errors import RunError
+from tfcyclegan.export import model_card, saved_model, tflite
+from tfcyclegan.export import variants as variants_of_export
 from tfcyclegan.export.exporter import export
+from tfcyclegan.export.pictures import Pictures
 from tfcyclegan.networks import make_generator
 from tfcyclegan.training.checkpoints import load_generator
 from tfcyclegan.training.runs import read_run
@@ -32,7 +40,38 @@ def run_dir(tiles, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def exported(run_dir, tmp_path_factory) -> Path:
-    return export(read_run(run_dir), "latest", "ab", tmp_path_factory.mktemp("models") / "model", None)
+    """With a gate that float files pass and files in 8 bits do not."""
+    output = tmp_path_factory.mktemp("models") / "model"
+    assert cli.main(["export", f"--run_dir={run_dir}", f"--output={output}", "--min_psnr=56"]) == 0
+    return output / "1"
+
+
+@pytest.fixture(scope="module")
+def loader(exported):
+    """Runs a signature of the export as TensorFlow Serving does: from graph and restore operation alone."""
+    graph = tf.Graph()
+    with graph.as_default():
+        session = tf.compat.v1.Session()
+        signatures = tf.compat.v1.saved_model.load(session, ["serve"], str(exported)).signature_def
+
+    def run(batch: np.ndarray | list[bytes], signature: str = "serving_default") -> np.ndarray:
+        # an array of NumPy's own byte strings would drop the zeros at a file's end
+        batch = np.array(batch, object) if isinstance(batch, list) else batch
+        ((_, source),), ((_, target),) = signatures[signature].inputs.items(), signatures[signature].outputs.items()
+        return session.run(target.name, {source.name: batch})
+
+    yield run
+    session.close()
+
+
+def read_metadata(version: Path) -> dict:
+    return json.loads((version / "metadata.json").read_text())
+
+
+def encode(pixels: np.ndarray, kind: str = "PNG", **options) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, kind, **options)
+    return stream.getvalue()
 
 
 def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -42,8 +81,8 @@ def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
 def test_the_exported_directory(exported):
     assert exported.name == "1"
     names = {path.name for path in exported.iterdir()}
-    assert {"saved_model.pb", "variables", "float32.tflite", "float16.tflite", "metadata.json"} <= names
-    metadata = json.loads((exported / "metadata.json").read_text())
+    assert {"saved_model.pb", "variables", "float32.tflite", "float16.tflite", "metadata.json", "MODEL_CARD.md"} <= names
+    metadata = read_metadata(exported)
     assert metadata["parity"]["TFLite float32"] < 1e-4 and metadata["parity"]["TFLite float16"] < 1e-2
     stored = [shape for name, shape in tf.train.list_variables(str(exported / "variables" / "variables")) if "_weights" in name]
     assert sum(int(np.prod(shape)) for shape in stored) == metadata["parameters"], "each weight is stored, and once"
@@ -53,15 +92,15 @@ def test_the_exported_directory(exported):
 
 def test_saved_model_cli_runs_it(exported, run_dir, tmp_path):
     """TensorFlow's own command, which loads as TensorFlow Serving does."""
-    images = np.random.default_rng(1).uniform(-1, 1, (2, 36, 44, 3)).astype(np.float32)
-    np.save(tmp_path / "images.npy", images)
+    batch = np.random.default_rng(1).uniform(-1, 1, (2, 36, 44, 3)).astype(np.float32)
+    np.save(tmp_path / "images.npy", batch)
     command = [str(Path(sys.executable).parent / "saved_model_cli"), "run", "--dir", str(exported), "--tag_set", "serve"]
     command += ["--signature_def", "tensor", "--inputs", f"images={tmp_path / 'images.npy'}", "--outdir", str(tmp_path / "out")]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-2000:]
-    expected = load_generator(read_run(run_dir), "latest", "ab")(images).numpy()
+    expected = load_generator(read_run(run_dir), "latest", "ab")(batch).numpy()
     np.testing.assert_allclose(np.load(tmp_path / "out" / "images.npy"), expected, atol=1e-4)
-    np.testing.assert_allclose(saved_model.run_in_session(exported, images), expected, atol=1e-4)
+    np.testing.assert_allclose(saved_model.run_in_session(exported, batch), expected, atol=1e-4)
 
 
 def test_encoded_pictures_of_several_sizes(exported, run_dir):
@@ -71,9 +110,7 @@ def test_encoded_pictures_of_several_sizes(exported, run_dir):
     encoded, expected = [], []
     for height, width in ((36, 44), (33, 50)):
         pixels = picture(height, width)
-        stream = io.BytesIO()
-        Image.fromarray(pixels).save(stream, "PNG")
-        encoded.append(stream.getvalue())
+        encoded.append(encode(pixels))
         expected.append(translator(pixels))
     answers = serve(image_bytes=tf.constant(encoded))["image_bytes"].numpy()
     for answer, reference in zip(answers, expected, strict=True):
@@ -83,12 +120,193 @@ def test_encoded_pictures_of_several_sizes(exported, run_dir):
 
 
 def test_the_interpreter_gives_what_keras_gives(exported, run_dir):
-    images = np.random.default_rng(2).uniform(-1, 1, (3, 32, 32, 3)).astype(np.float32)
-    expected = load_generator(read_run(run_dir), "latest", "ab")(images).numpy()
+    batch = np.random.default_rng(2).uniform(-1, 1, (3, 32, 32, 3)).astype(np.float32)
+    expected = load_generator(read_run(run_dir), "latest", "ab")(batch).numpy()
     for name, bound in (("float32", 1e-4), ("float16", 1e-2)):
         content = (exported / f"{name}.tflite").read_bytes()
-        np.testing.assert_allclose(tflite.run(content, images), expected, atol=bound)
+        np.testing.assert_allclose(tflite.run(content, batch), expected, atol=bound)
         assert "MIRROR_PAD" not in tflite.operators(content)
+
+
+def test_what_a_client_needs_stands_in_the_metadata(exported):
+    metadata = read_metadata(exported)
+    assert metadata["interface"] == {"height": 32, "width": 32, "channels_in": 3, "channels_out": 3, "range": [-1, 1]}
+    assert metadata["domains"] == {"from": "satellite", "to": "map"}
+    assert list(metadata["variants"]) == ["float32", "float16", "dynamic_int8", "int8"]
+    for name, one in metadata["variants"].items():
+        assert (exported / one["file"]).stat().st_size == one["bytes"], name
+        assert one["psnr_worst"] <= one["psnr_mean"] <= 100 and one["ssim_worst"] <= one["ssim_mean"] <= 1
+        assert one["milliseconds"] > 0 and one["keras_milliseconds"] > 0
+
+
+def test_what_the_table_says_is_what_the_files_do(exported, run_dir, tiles):
+    """PSNR and largest difference once more, by another road."""
+    encoded = dict(open_domains(str(tiles)).require("test", "a").pictures())
+    batch = np.stack([np.asarray(Image.open(io.BytesIO(one)).convert("RGB").resize((32, 32), Image.BICUBIC)) for one in encoded.values()])
+    batch = (batch / 127.5 - 1).astype(np.float32)
+    metadata = read_metadata(exported)
+    assert metadata["compared"].startswith(f"on {len(batch)} of {len(batch)} pictures of") and len(batch) < 32
+    expected = load_generator(read_run(run_dir), "latest", "ab")(batch).numpy()
+    for name, one in metadata["variants"].items():
+        found = tflite.run((exported / one["file"]).read_bytes(), batch)
+        eight_bit = [np.clip(np.rint((x.astype(np.float64) + 1) * 127.5), 0, 255) for x in (found, expected)]
+        errors = np.square(eight_bit[0] - eight_bit[1]).mean(axis=(1, 2, 3))
+        assert one["psnr_worst"] == pytest.approx(min(100, 10 * np.log10(255**2 / max(errors.max(), 1e-9))), abs=0.5), name
+        assert one["largest"] == pytest.approx(np.abs(found - expected).max(), rel=0.05, abs=1e-5), name
+
+
+def test_training_sample_checkpoint_saved_model_and_tflite_show_the_same(exported, run_dir, loader):
+    """The picture that training drew, and every way to run the weights again."""
+    run = read_run(run_dir)
+    size = run.config.crop_size
+    sheet = np.asarray(Image.open(run_dir / "samples" / "test-0000004-ab.png"))
+    sheet = sheet[::4, ::4]  # small ones are enlarged
+    source, drawn = sheet[: size.height, : size.width], sheet[: size.height, size.width + 2 : 2 * size.width + 2].astype(int)
+    restored = from_run(run, "latest", "ab")(source).astype(int)
+    python = tf.saved_model.load(str(exported)).signatures
+    by_uint8 = python["tensor_uint8"](images=tf.constant(source[np.newaxis]))["images"].numpy()[0].astype(int)
+    by_bytes = python["serving_default"](image_bytes=tf.constant([encode(source)]))["image_bytes"].numpy()[0]
+    by_loader = loader(source[np.newaxis], "tensor_uint8")[0].astype(int)
+    batch = images.to_float(source)[np.newaxis]
+    lite = {
+        name: images.to_uint8(tflite.run((exported / f"{name}.tflite").read_bytes(), batch)[0]).astype(int)
+        for name in tflite.FLOAT_VARIANTS
+    }
+    assert np.ptp(restored) > 20, "a picture, not one colour"
+    assert np.abs(drawn - restored).max() <= 3, "training ran in bfloat16"
+    assert np.abs(by_uint8 - restored).max() <= 1
+    assert np.abs(np.asarray(Image.open(io.BytesIO(by_bytes))).astype(int) - restored).max() <= 1
+    assert np.abs(by_loader - restored).max() <= 1
+    assert np.abs(lite["float32"] - restored).max() <= 1
+    assert np.abs(lite["float16"] - restored).max() <= 2
+
+
+@pytest.mark.parametrize("bad", ["words", "empty", "half a PNG", "half a JPEG", "half a WebP"])
+def test_a_bad_picture_is_named_by_its_place(loader, bad):
+    good = encode(picture(20, 24))
+    content = {
+        "words": b"not a picture at all",
+        "empty": b"",
+        "half a PNG": good[: len(good) // 2],
+        "half a JPEG": encode(picture(20, 24), "JPEG")[:400],
+        "half a WebP": encode(picture(20, 24), "WEBP")[:-60],
+    }[bad]
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"image_bytes\[2\]: not a whole JPEG, PNG or WebP"):
+        loader([good, good, content, good])
+    assert len(loader([good, good])) == 2, "the next request is answered"
+
+
+def test_a_bomb_is_refused_before_the_network_sees_it(loader):
+    bomb = encode(np.zeros((5000, 5000), np.uint8))
+    assert len(bomb) < 100_000
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"image_bytes\[1\]: 5000x5000 pixels, more than 16777216"):
+        loader([encode(picture(20, 24)), bomb])
+
+
+def test_formats_in_the_loader_of_tensorflow_serving(loader):
+    """Gray and transparent pictures too, where the format has them; what is seen is what Pillow sees."""
+    cases = [(kind, mode) for kind in ("PNG", "JPEG", "WEBP", "GIF", "BMP") for mode in ("RGB", "L", "RGBA")]
+    encoded, plain = [], []
+    for kind, mode in cases:
+        if (kind, mode) in (("JPEG", "RGBA"), ("BMP", "RGBA")):
+            continue
+        smooth = Image.fromarray(picture(3, 4)).resize((24, 20), Image.Resampling.BICUBIC).convert(mode)
+        smooth.save(stream := io.BytesIO(), kind, **({"lossless": True} if kind == "WEBP" else {}))
+        encoded.append(stream.getvalue())
+        plain.append(encode(np.asarray(Image.open(stream).convert("RGB"))))
+    found, expected = ([np.asarray(Image.open(io.BytesIO(one))).astype(int) for one in loader(some)] for some in (encoded, plain))
+    worst = [int(np.abs(one - other).max()) for one, other in zip(found, expected, strict=True)]
+    assert all(one.shape == (20, 24, 3) for one in found)
+    assert max(worst[:3]) <= 1 and max(worst[3:5]) <= 12 and max(worst[5:]) <= 1, worst
+
+
+def test_warm_up_requests_are_what_tensorflow_serving_reads(exported, loader):
+    """Each is parsed by the real protos, and the C++ loader answers it."""
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    asked = set()
+    for record in tf.data.TFRecordDataset(str(exported / saved_model.WARM_UP)).as_numpy_iterator():
+        request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
+        assert request.model_spec.name == "model"
+        (proto,) = request.inputs.values()
+        assert len(loader(tf.make_ndarray(proto), request.model_spec.signature_name)) == 1
+        asked.add(request.model_spec.signature_name)
+    assert asked == {"serving_default", "tensor", "tensor_uint8"}
+
+
+def test_the_card_says_what_the_metadata_say(exported):
+    card = (exported / "MODEL_CARD.md").read_text()
+    metadata = read_metadata(exported)
+    for part in ("satellite", "trainA", "NASA Earth Observatory", "resnet_1blocks", "step 4", "Not scored", "mixed_bfloat16"):
+        assert part in card, part
+    for one in metadata["variants"].values():
+        assert f"| {one['file']} | {one['status']} |" in card
+    assert "synthetic" not in card
+
+
+def test_scores_and_failures_come_into_the_card(exported, run_dir, tiles, tmp_path):
+    """From what `evaluate` wrote; in a copy of the run, so that the other tests see none."""
+    shutil.copytree(run_dir, tmp_path / "run")
+    assert cli.main(["evaluate", f"--run_dir={tmp_path / 'run'}", "--features=none"]) == 0
+    card = model_card.render(read_run(tmp_path / "run"), open_domains(str(tiles)), exported, read_metadata(exported))
+    scores = json.loads((tmp_path / "run" / "evaluation" / "metrics.json").read_text())["directions"][0]
+    assert scores["verdict"] in card and "| histogram matching |" in card and "Not scored" not in card
+    for finding in scores["detectors"]:
+        assert f"| {finding['name']} | {finding['verdict']} |" in card
+
+
+def test_what_is_below_the_gate_is_put_aside(exported):
+    variants = read_metadata(exported)["variants"]
+    assert {name: one["status"] for name, one in variants.items()} == {
+        "float32": "usable",
+        "float16": "usable",
+        "dynamic_int8": "rejected",
+        "int8": "rejected",
+    }
+    assert {path.name for path in exported.glob("*.tflite")} == {"float32.tflite", "float16.tflite"}
+    assert variants["int8"]["file"] == "rejected/int8.tflite" and (exported / "rejected" / "int8.tflite").is_file()
+
+
+@pytest.mark.parametrize(
+    ("psnrs", "count", "unseen", "status"),
+    [
+        ((40, 30), 32, True, "usable"),
+        ((40, 29.9), 32, True, "rejected"),
+        ((40, 30), 31, True, "unproven"),
+        ((40, 30), 32, False, "unproven"),
+    ],
+)
+def test_mean_and_worst_must_pass_on_enough_unseen_pictures(psnrs, count, unseen, status):
+    pictures = Pictures(np.zeros((count, 16, 16, 3), np.float32), "", real=True, unseen=unseen)
+    assert variants_of_export.status_of("int8", pictures, *psnrs, 30.0) == status
+
+
+def test_operators_outside_the_delegate(exported):
+    """Against LiteRT's own account: with what the delegate takes, and with nothing to take."""
+    for name in ("float32", "dynamic_int8"):
+        content = (exported / read_metadata(exported)["variants"][name]["file"]).read_bytes()
+        outside = tflite.Program(content).outside_delegate()
+        assert "CONV_2D" not in outside and "TANH" not in outside
+    tanh_of_tile = keras.Input(batch_shape=(1, 8, 8, 3))
+    model = keras.Model(tanh_of_tile, keras.layers.Lambda(lambda x: tf.tanh(tf.cumsum(tf.tanh(x), axis=1)))(tanh_of_tile))
+    assert tflite.Program(tflite.convert_model(model, "float32")).outside_delegate() == {"CUMSUM": 1}
+
+
+def test_a_file_that_phones_cannot_run_is_refused():
+    inputs = keras.Input(batch_shape=(1, 8, 8, 3))
+    model = keras.Model(inputs, keras.layers.Lambda(tf.image.rgb_to_hsv)(inputs))
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+    with pytest.raises(RunError, match="FlexRGBToHSV, which phones do not run"):
+        tflite.check_operators(converter.convert(), "float32")
+
+
+def test_values_that_are_no_numbers_are_refused():
+    inputs = keras.Input(batch_shape=(1, 16, 16, 3))
+    model = keras.Model(inputs, keras.layers.Lambda(lambda x: tf.sqrt(x - 2))(inputs))
+    pictures = Pictures(np.zeros((1, 16, 16, 3), np.float32), "", real=False, unseen=False)
+    with pytest.raises(RunError, match="TFLite float32: gives values that are no numbers"):
+        variants_of_export.measure({"float32": tflite.convert_model(model, "float32")}, lambda batch: batch, pictures, 30.0)
 
 
 @pytest.mark.parametrize("architecture", ["resnet_2blocks", "unet_128"])
@@ -96,15 +314,26 @@ def test_the_interpreter_gives_what_keras_gives(exported, run_dir):
 def test_every_generator_converts(architecture, norm):
     generator = make_generator(architecture, base_filters=4, norm=norm, in_channels=1, init_gain=0.05, seed=1)
     size = Size(128, 128) if architecture == "unet_128" else Size(32, 48)
-    images = np.random.default_rng(0).uniform(-1, 1, (1, size.height, size.width, 1)).astype(np.float32)
+    batch = np.random.default_rng(0).uniform(-1, 1, (1, size.height, size.width, 1)).astype(np.float32)
     content = tflite.convert(generator, "float32", size)
-    np.testing.assert_allclose(tflite.run(content, images), generator(images).numpy(), atol=1e-4)
+    np.testing.assert_allclose(tflite.run(content, batch), generator(batch).numpy(), atol=1e-4)
 
 
 def test_the_same_weights_are_exported_once(exported, run_dir, capsys):
-    assert export(read_run(run_dir), "latest", "ab", exported.parent, None) == exported
+    assert export(read_run(run_dir), "latest", "ab", exported.parent, None, min_psnr=56.0) == exported
     assert "holds this model already" in capsys.readouterr().out
-    assert export(read_run(run_dir), "latest", "ba", exported.parent, None).name == "2"
+
+
+def test_without_the_data_the_next_version_proves_nothing(exported, run_dir, tmp_path, capsys):
+    run = read_run(run_dir)
+    run = dataclasses.replace(run, config=dataclasses.replace(run.config, data_dir=str(tmp_path / "gone")))
+    version = export(run, "latest", "ab", exported.parent, None)
+    assert version.name == "2"
+    variants = read_metadata(version)["variants"]
+    assert "int8" not in variants and variants["dynamic_int8"]["status"] == "unproven"
+    assert (version / "dynamic_int8.tflite").is_file()
+    assert "were not there at the export" in (version / "MODEL_CARD.md").read_text()
+    assert "dynamic_int8: unproven" in capsys.readouterr().out
 
 
 def test_translate_by_run_by_saved_model_and_by_tflite(exported, run_dir, tmp_path):

@@ -8,7 +8,8 @@ from scipy import linalg
 from tfcyclegan.config import Size
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures import distribution
-from tfcyclegan.measures.distribution import fid, fid_gaussians, kid, mmd, split_floor
+from tfcyclegan.measures.distribution import fid, fid_gaussians, fids_of_halves, kid, mmd, split_floor
+from tfcyclegan.measures.statistics import interval_of_halves
 
 
 def cloud(seed: int, count: int, dimension: int) -> np.ndarray:
@@ -78,6 +79,19 @@ def test_kid_of_one_set_split_in_two_is_nothing():
     shifted = kid(cloud(1, 60, 16), cloud(2, 60, 16) + 0.3, seed=0)
     assert shifted.low > 0
     assert shifted == kid(cloud(1, 60, 16), cloud(2, 60, 16) + 0.3, seed=0)
+
+
+@pytest.mark.parametrize(("count", "dimension"), [(60, 12), (20, 40)])
+def test_fids_of_halves(count, dimension):
+    """Each is the FID of its half; the interval is as wide as other draws of as many pictures scatter."""
+    one, two = cloud(1, count, dimension), cloud(2, 90, dimension) + 0.2
+    chosen = np.random.default_rng((3, 34)).choice(count, count // 2, replace=False)
+    assert fids_of_halves(one, two, seed=3)[0] == pytest.approx(fid(one[chosen], two), rel=1e-6)
+    draws = [cloud(seed, count, dimension) for seed in range(30)]
+    values = [fid(draw, two) for draw in draws]
+    intervals = [interval_of_halves(value, fids_of_halves(draw, two, seed=0), count) for value, draw in zip(values, draws, strict=True)]
+    assert all(interval.low <= interval.value <= interval.high and interval.pictures == count for interval in intervals)
+    assert 0.6 < np.mean([interval.high - interval.low for interval in intervals]) / (3.92 * np.std(values)) < 1.7
 
 
 def test_split_floor():

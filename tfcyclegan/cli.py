@@ -18,6 +18,8 @@ COMMANDS = {
     "evaluate": "score translated test pictures, beside controls",
     "compare": "put evaluated runs side by side on one page",
     "export": "write a run's generator as SavedModel and TFLite",
+    "serve": "answer pictures over REST and gRPC with an exported model",
+    "demo": "run exported models in the browser: a page on this machine, or a static site",
     "adapt": "train segmenters for a target domain without labels, by translation and its rivals",
     "train_segmenter": "train a segmenter of street scenes on pictures with labels",
     "segment": "label pictures with a segmenter: PNGs of class ids and colour overlays",

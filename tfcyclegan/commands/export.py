@@ -17,4 +17,12 @@ def run(config: ExportConfig) -> None:
     from tfcyclegan.export.exporter import export
     from tfcyclegan.training.runs import read_run
 
-    export(read_run(Path(config.run_dir)), config.checkpoint, config.direction, Path(config.output), config.tflite_size)
+    export(
+        read_run(Path(config.run_dir)),
+        config.checkpoint,
+        config.direction,
+        Path(config.output),
+        config.tflite_size,
+        min_psnr=config.min_psnr,
+        data_dir=config.data_dir,
+    )

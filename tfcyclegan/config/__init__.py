@@ -3,13 +3,16 @@
 from tfcyclegan.config.adaptation import AdaptConfig
 from tfcyclegan.config.base import Options, Size, flag_name, option, option_type
 from tfcyclegan.config.commands import CompareConfig, EvaluateConfig, ExportConfig, ImportConfig, TranslateConfig
+from tfcyclegan.config.demo import DemoConfig
 from tfcyclegan.config.segmentation import ExportSegmenterConfig, SegmentConfig, SegmenterOptions, TrainSegmenterConfig
+from tfcyclegan.config.serving import ServeConfig
 from tfcyclegan.config.training import PREPROCESS_CHOICES, TrainConfig, TrainingLength
 
 __all__ = [
     "PREPROCESS_CHOICES",
     "AdaptConfig",
     "CompareConfig",
+    "DemoConfig",
     "EvaluateConfig",
     "ExportConfig",
     "ExportSegmenterConfig",
@@ -17,6 +20,7 @@ __all__ = [
     "Options",
     "SegmentConfig",
     "SegmenterOptions",
+    "ServeConfig",
     "Size",
     "TrainConfig",
     "TrainSegmenterConfig",

@@ -95,6 +95,10 @@ class ExportConfig(Options):
     checkpoint: str = option("latest", CHECKPOINT_HELP)
     direction: str = option("ab", "ab or ba", choices=DIRECTIONS)
     tflite_size: Size | None = option(None, "size of the TFLite models' pictures; default: the run's crop size")
+    min_psnr: float = option(
+        30.0, "dB of PSNR against Keras that a TFLite model's mean and worst test picture must reach to be listed as usable", minimum=0
+    )
+    data_dir: str = option("", "prepared data set to measure and to calibrate on; default: the run's own")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from tfcyclegan.data.pixels import spread
 from tfcyclegan.evaluation.material import Function, Material
 from tfcyclegan.evaluation.tables import Column, Table
 from tfcyclegan.measures.degrade import FOR_LABEL_MAPS, FOR_PICTURES, Degradation, cycle_honesty
-from tfcyclegan.measures.statistics import Interval, interval_of_mean
+from tfcyclegan.measures.statistics import interval_of_mean, interval_of_ratio
 
 TITLE = "Cycle honesty"
 PICTURES = 32
@@ -22,8 +23,8 @@ def table(material: Material) -> Table | str:
     if isinstance(material.cycle, str):
         return material.cycle
     forward, backward = material.cycle
-    real = _spread(list(material.inputs.values()))
-    other = _spread(list(material.held_out.values()) or material.target_train)[: len(real)]
+    real = _some(list(material.inputs.values()))
+    other = _some(list(material.held_out.values()) or material.target_train)[: len(real)]
     degradations = FOR_LABEL_MAPS if material.target_is_label_maps else FOR_PICTURES
     found = Table(
         TITLE,
@@ -46,11 +47,15 @@ def table(material: Material) -> Table | str:
             MOVED_REAL: interval_of_mean(moved_real, seed=0),
         }
         if moved_real.size and moved_real.mean() > 0:
-            found.rows[name][RATIO] = Interval(float(moved.mean() / moved_real.mean()), np.nan, np.nan, len(real))
-    if len(real) > 1:
-        unrelated = cycle_honesty(real, forward, backward, seed=0, degradations={}).unrelated
-        found.rows[UNRELATED] = {ERROR: Interval(unrelated, np.nan, np.nan, len(real) - 1)}
+            found.rows[name][RATIO] = interval_of_ratio(moved, moved_real, seed=0)
+    unrelated = cycle_honesty(real, forward, backward, seed=0, degradations={}).unrelated_errors
+    if unrelated:
+        found.rows[UNRELATED] = {ERROR: interval_of_mean(np.array(unrelated), seed=0)}
     return found
+
+
+def _some(pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
+    return [pictures[index] for index in spread(len(pictures), PICTURES)]
 
 
 def _moved_real(picture: np.ndarray, backward: Function, index: int, degradations: Mapping[str, Degradation]) -> list[float]:
@@ -58,7 +63,3 @@ def _moved_real(picture: np.ndarray, backward: Function, index: int, degradation
     # A cycle that starts nowhere: the way there is the identity, so that "fake" is the real picture itself.
     honesty = cycle_honesty([picture], np.asarray, backward, seed=index, degradations=degradations)
     return [row.moved_fake for row in honesty.rows]
-
-
-def _spread(pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
-    return [pictures[index] for index in np.unique(np.linspace(0, len(pictures) - 1, PICTURES).round().astype(int))]

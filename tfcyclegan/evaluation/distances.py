@@ -13,7 +13,8 @@ from tfcyclegan.evaluation.material import FLOOR, Material
 from tfcyclegan.evaluation.tables import Column, Table
 from tfcyclegan.measures import distribution, inception
 from tfcyclegan.measures.features import FeatureNetwork, feature_network
-from tfcyclegan.measures.statistics import Interval
+from tfcyclegan.measures.statistics import Interval, interval_of_halves
+from tfcyclegan.progress import Progress
 
 NETWORKS = {"alexnet": "alexnet-conv5-256", "vgg16": "vgg16-conv5_3-512", "inception": inception.NAME}
 """What --features names."""
@@ -24,6 +25,7 @@ LEAST_FOR_KID = 16
 LEAST_FOR_FID = 50
 REFERENCES = 400
 """Real training pictures on the other side, evenly spread: more would take longer and tell no more at some 100 translations."""
+_BATCH = 16
 
 
 @dataclass
@@ -37,7 +39,11 @@ class Features:
         """float32 [N, D]."""
         keys = [hashlib.blake2b(repr(picture.shape).encode() + picture.tobytes()).digest() for picture in pictures]
         new = {key: picture for key, picture in zip(keys, pictures, strict=True) if key not in self._known}
-        self._known.update(zip(new, self.network.features(list(new.values())), strict=True))
+        with Progress(len(new), unit="image", label=f"features of {self.network.name}") as progress:
+            for start in range(0, len(new), _BATCH):
+                some = list(new)[start : start + _BATCH]
+                self._known.update(zip(some, self.network.features([new[key] for key in some]), strict=True))
+                progress.advance(len(some))
         return np.stack([self._known[key] for key in keys])
 
     def to_json(self) -> dict[str, Any]:
@@ -78,8 +84,9 @@ def table(material: Material, features: Features) -> Table | str:
         _note(material, features, len(real), with_fid),
         [Column("KID x 1000", decides=True), *([Column("FID", digits=2)] if with_fid else [])],
     )
-    real_features = features(real)
     sets: Mapping[str, Mapping[str, np.ndarray]] = material.sets | ({FLOOR: material.held_out} if material.held_out else {})
+    features([*real, *(picture for pictures in sets.values() for picture in pictures.values())])  # all at once, under one progress line
+    real_features = features(real)
     for name, pictures in sets.items():
         if len(pictures) >= LEAST_FOR_KID:
             found.rows[name] = _row(features(list(pictures.values())), real_features, with_fid and len(pictures) >= LEAST_FOR_FID)
@@ -97,19 +104,23 @@ def kid_interval(one: np.ndarray, other: np.ndarray) -> Interval:
 def _row(own: np.ndarray, real: np.ndarray, with_fid: bool) -> dict[str, Interval]:
     values = {"KID x 1000": kid_interval(own, real)}
     if with_fid:
-        values["FID"] = Interval(distribution.fid(own, real), np.nan, np.nan, len(own))
+        values["FID"] = _fid_interval(distribution.fid(own, real), own, real)
     return values
 
 
 def _halves(real: np.ndarray, with_fid: bool) -> dict[str, Interval]:
-    """Mean of some random splits; KID's interval is that of the first."""
+    """Mean of some random splits; the intervals are those of the first."""
     order = np.random.default_rng((0, 33)).permutation(len(real))
     first, second = real[order[: len(real) // 2]], real[order[len(real) // 2 :]]
     values = {"KID x 1000": kid_interval(first, second)}
     if with_fid:
         fids = distribution.split_floor(real, distribution.fid, seed=0)
-        values["FID"] = Interval(float(np.mean(fids)), np.nan, np.nan, len(real) // 2)
+        values["FID"] = _fid_interval(float(np.mean(fids)), first, second)
     return values
+
+
+def _fid_interval(value: float, own: np.ndarray, real: np.ndarray) -> Interval:
+    return interval_of_halves(value, distribution.fids_of_halves(own, real, seed=0), len(own))
 
 
 def _note(material: Material, features: Features, reals: int, with_fid: bool) -> str:
@@ -122,7 +133,10 @@ def _note(material: Material, features: Features, reals: int, with_fid: bool) ->
         note += ", so none of these with published ones"
     note += ". KID is unbiased, 0 for equal distributions; its interval is of random subsets of half the pictures"
     if with_fid:
-        note += "; FID is biased upwards, the more the fewer pictures, so read it beside its floor alone"
+        note += (
+            "; FID is biased upwards, the more the fewer pictures, so read it beside its floor alone; its interval is the scatter over "
+            "random halves of a row's pictures, moved onto the value of all"
+        )
     else:
         note += f"; FID is left out, since it needs {LEAST_FOR_FID} pictures on each side"
     return note + "."

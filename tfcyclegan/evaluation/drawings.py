@@ -13,17 +13,21 @@ from tfcyclegan.measures.statistics import Interval
 from tfcyclegan.training.figures import svg
 
 _OWN, _OTHER, _REAL = "#2f6fde", "#9aa3b2", "#3c9a5f"
-_AT_MOST_COLUMNS = 4
+_AT_MOST_COLUMNS, _PANELS_ACROSS = 4, 2
 
 
 def bars(table: Table) -> str:
     """Rows as bars with their intervals, a panel for each of the first columns; deciding ones come first."""
     columns = sorted(table.columns, key=lambda column: not column.decides)[:_AT_MOST_COLUMNS]
     rows = list(table.rows)
-    figure = Figure(figsize=(2.5 * len(columns) + 1.6, 0.26 * len(rows) + 0.9), layout="constrained")
-    panels = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
+    across = min(len(columns), _PANELS_ACROSS)
+    down = -(-len(columns) // across)
+    figure = Figure(figsize=(6.4, down * (0.26 * len(rows) + 0.7) + 0.2), layout="constrained")
+    panels = figure.subplots(down, across, sharey=True, squeeze=False).ravel()
+    for axes in panels[len(columns) :]:
+        axes.set_axis_off()
     places = np.arange(len(rows))[::-1]
-    for axes, column in zip(panels, columns, strict=True):
+    for axes, column in zip(panels, columns, strict=False):
         values = [table.rows[row].get(column.name) for row in rows]
         for place, row, value in zip(places, rows, values, strict=True):
             if value is not None and np.isfinite(value.value):
@@ -56,7 +60,7 @@ def class_bars(table: Table, columns: Sequence[str]) -> str:
         colour = _OWN if index == 0 else _REAL if _is_real(column) else _OTHER
         axes.barh(places + 0.4 - height * (index + 0.5), shown, height=height, color=colour, label=column)
     axes.set_yticks(places, classes, fontsize=8)
-    axes.legend(frameon=False, fontsize=8, loc="best")
+    axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(columns))
     _plain(axes)
     return svg(figure)
 

@@ -63,7 +63,7 @@ def scores(material: Material, judge: Judge, published: Published) -> LabelScore
     table.rows |= {name: label_scores.row(confusion) for name, confusion in confusions.items()}
     label_scores.add_published(table, {f"{name}, judged by FCN-8s": values for name, values in published.items()})
     shown = {name: confusions[name] for name in (OWN, "identity", CEILING) if name in confusions}
-    return LabelScores([table, label_scores.by_class(f"{PREFIX}, by class", shown)], confusions[OWN].counts)
+    return LabelScores([table, label_scores.by_class(f"{PREFIX}, by class", shown)], confusions)
 
 
 def predictions(judge: Judge, pictures: Pictures, truths: Pictures) -> Pictures:

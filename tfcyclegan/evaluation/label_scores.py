@@ -3,6 +3,7 @@
 The scores of confusion matrices here serve the judge's family too.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from tfcyclegan.evaluation.material import OWN, Material, Pictures
 from tfcyclegan.evaluation.tables import Column, Table
 from tfcyclegan.measures import label_protocols, segmentation
 from tfcyclegan.measures.segmentation import Confusion
-from tfcyclegan.measures.statistics import Interval, interval_of_confusion
+from tfcyclegan.measures.statistics import Interval, interval_of_confusion, intervals_of_confusion
 
 CEILING = "ceiling (truth through the protocol)"
 SHUFFLED = "CycleGAN, labels of other pictures"
@@ -42,11 +43,11 @@ class LabelScores:
 
     Attributes:
         tables: the scores by protocol, then by class.
-        confusion: of the translations by the first protocol, int64 [19, 20].
+        confusions: by row of the first table.
     """
 
     tables: list[Table]
-    confusion: np.ndarray
+    confusions: dict[str, Confusion]
 
 
 def scores(material: Material, published: Published) -> LabelScores | str:
@@ -67,8 +68,9 @@ def scores(material: Material, published: Published) -> LabelScores | str:
         add_published(found, published)
         tables.append(found)
     first = next(iter(label_protocols.PROTOCOLS))
-    tables.append(by_class(f"{PREFIX} by class: {first}", confusions[first]))
-    return LabelScores(tables, confusions[first][OWN].counts)
+    shown = {name: confusions[first][name] for name in (OWN, "identity", SHUFFLED, CEILING) if name in confusions[first]}
+    tables.append(by_class(f"{PREFIX} by class: {first}", shown))
+    return LabelScores(tables, confusions[first])
 
 
 def add_published(table: Table, published: Published) -> None:
@@ -119,7 +121,8 @@ def confusion_of(predictions: Pictures, truths: Pictures) -> Confusion:
 def row(confusion: Confusion) -> dict[str, Interval]:
     """The values of `COLUMNS`."""
     pictures = confusion.pictures
-    matched = segmentation.hungarian(confusion.counts, absent="pix2pix")
+    order = segmentation.hungarian(confusion.counts, absent="pix2pix").drawn_as
+    relabelled = pictures[:, :, [*order, len(order)]]  # once for all: matching each resample anew would fit its chance
 
     def iou(absent: str) -> Callable[[np.ndarray], float]:
         return lambda counts: segmentation.class_iou(counts, absent=absent)
@@ -128,7 +131,7 @@ def row(confusion: Confusion) -> dict[str, Interval]:
         "pixel accuracy": interval_of_confusion(pictures, segmentation.pixel_accuracy, seed=0),
         "class accuracy": interval_of_confusion(pictures, lambda counts: segmentation.class_accuracy(counts, absent="pix2pix"), seed=0),
         RAW: interval_of_confusion(pictures, iou("pix2pix"), seed=0),
-        MATCHED: Interval(matched.matched_iou, np.nan, np.nan, len(pictures)),
+        MATCHED: interval_of_confusion(relabelled, iou("pix2pix"), seed=0),
         LEFT_OUT: interval_of_confusion(pictures, iou("cityscapes"), seed=0),
     }
 
@@ -137,14 +140,21 @@ def by_class(title: str, confusions: Mapping[str, Confusion]) -> Table:
     """IoU of each class, in sets of `confusions` as columns; classes that no truth has are left out."""
     table = Table(
         title,
-        "IoU of each class that the truth has; share: of all scored pixels, in the truth.",
+        "IoU of each class that the truth has; share: of all scored pixels, in the truth; n: the pictures that show the class.",
         [Column("share", "higher"), *(Column(name, "higher") for name in confusions)],
     )
-    truth = next(iter(confusions.values())).counts.sum(axis=1)
-    ious = {name: confusion.class_ious for name, confusion in confusions.items()}
+    first = next(iter(confusions.values())).pictures
+    truth = first.sum(axis=-1)  # [N, C]
+    columns = {"share": intervals_of_confusion(first, _shares, seed=0)} | {
+        name: intervals_of_confusion(confusion.pictures, segmentation.class_ious, seed=0) for name, confusion in confusions.items()
+    }
     for index, class_name in enumerate(labels.NAMES):
-        if truth[index]:
-            pictures = int((next(iter(confusions.values())).pictures[:, index].sum(axis=-1) > 0).sum())
-            shares = {"share": truth[index] / truth.sum()} | {name: values[index] for name, values in ious.items()}
-            table.rows[class_name] = {name: Interval(float(value), np.nan, np.nan, pictures) for name, value in shares.items()}
+        if truth[:, index].any():
+            showing = int((truth[:, index] > 0).sum())
+            table.rows[class_name] = {name: dataclasses.replace(of[index], pictures=showing) for name, of in columns.items()}
     return table
+
+
+def _shares(counts: np.ndarray) -> np.ndarray:
+    """Of each class in the truth's pixels, [C]."""
+    return counts.sum(axis=1) / counts.sum()

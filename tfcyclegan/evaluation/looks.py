@@ -7,10 +7,9 @@ import numpy as np
 from tfcyclegan.evaluation.material import FLOOR, Material
 from tfcyclegan.evaluation.tables import Column, Table
 from tfcyclegan.measures.appearance import Appearance
-from tfcyclegan.measures.statistics import Interval
+from tfcyclegan.measures.statistics import Interval, interval_of_halves
 
 _LEAST_FOR_INTERVAL = 8
-_TAILS = (0.025, 0.975)
 
 
 def table(material: Material, look: Appearance) -> Table:
@@ -34,10 +33,4 @@ def row(look: Appearance, pictures: Sequence[np.ndarray]) -> dict[str, Interval]
     if count < _LEAST_FOR_INTERVAL or len({picture.shape for picture in pictures}) > 1:
         return {"colour": Interval(colour, np.nan, np.nan, count), "texture": Interval(texture, np.nan, np.nan, count)}
     colours, textures = look.spreads(pictures)
-    return {"colour": _around(colour, colours, count), "texture": _around(texture, textures, count)}
-
-
-def _around(value: float, spread: np.ndarray, count: int) -> Interval:
-    """The spread moved onto the value of all pictures, since the distance of fewer pictures is larger by itself."""
-    low, high = np.quantile(spread - spread.mean(), _TAILS)
-    return Interval(value, max(0.0, value + float(low)), value + float(high), count)
+    return {"colour": interval_of_halves(colour, colours, count), "texture": interval_of_halves(texture, textures, count)}

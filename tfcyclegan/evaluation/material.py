@@ -15,8 +15,9 @@ from tfcyclegan.data.domains import Domains, Split
 from tfcyclegan.data.images import Scale
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures.controls import make_controls
+from tfcyclegan.picture_folders import picture_name, pictures_of_split
 from tfcyclegan.training.runs import Run
-from tfcyclegan.translation import RECORD, Translator, from_run, picture_name, pictures_of_split, record_of, scale_of, translate_split
+from tfcyclegan.translation import RECORD, Translator, from_run, record_of, scale_of, translate_split
 
 OWN = "CycleGAN"
 FLOOR = "real (floor)"

@@ -185,7 +185,8 @@ class _Scoring:
         with self._timed("judge"):
             rows = published.LABELS_TO_PHOTO if self.real_cityscapes else {}
             found_judge = tools.judges.get(material.direction, "")
-            self._take_labels(found_judge if isinstance(found_judge, str) else judge.scores(material, found_judge, rows))
+            judged = found_judge if isinstance(found_judge, str) else judge.scores(material, found_judge, rows)
+            self._take_labels(judged)
         with self._timed("cycle honesty"):
             honesty = cycles.table(material)
             self._take(honesty)
@@ -193,7 +194,7 @@ class _Scoring:
             light = strata.luminance(material)
             self._take(strata.table(material, light, look, features))
         with self._timed("detectors"):
-            found, reasons = detectors.findings(material, light, honesty if isinstance(honesty, Table) else None, self.history)
+            found, reasons = detectors.findings(material, light, honesty, self.history, judged)
             self.left_out += reasons
         with self._timed("page"):
             chosen = examples.choose(material, look)
@@ -220,7 +221,7 @@ class _Scoring:
             self._take(found)
             return
         self.tables += found.tables
-        self.confusions[found.tables[0].title] = found.confusion
+        self.confusions[found.tables[0].title] = found.confusions[OWN].counts
 
     def _result(self, found: Sequence[Finding], chosen: examples.Examples, reached: bool, verdict: str) -> dict[str, Any]:
         shown = {table.title: {row: table.shown(row) for row in table.rows} for table in self.tables}

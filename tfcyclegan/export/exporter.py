@@ -1,10 +1,13 @@
 """Writes a run's generator as SavedModel and TFLite and proves, before anything gets its name, that they agree with Keras.
 
 saved_models/NAME/1/            the SavedModel, a number higher at each export
-    float32.tflite float16.tflite
-    metadata.json               which weights, which data, the parity measured
+    float32.tflite float16.tflite dynamic_int8.tflite int8.tflite
+    rejected/                   TFLite files whose pictures differ too much from Keras'
+    metadata.json               which weights, which data, what the files take and give, what was measured
+    MODEL_CARD.md               the same for people, with the run's scores
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +17,42 @@ from rich.table import Table
 
 from tfcyclegan import __version__, files
 from tfcyclegan.config import Size
-from tfcyclegan.data import images
-from tfcyclegan.data.domains import open_domains
+from tfcyclegan.data.domains import Domains, open_domains
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.export import saved_model, tflite
-from tfcyclegan.progress import say
+from tfcyclegan.export import model_card, saved_model, tflite, variants
+from tfcyclegan.export.pictures import calibration_pictures, comparison_pictures
+from tfcyclegan.networks import Generator
+from tfcyclegan.progress import say, track
 from tfcyclegan.training.checkpoints import find_checkpoint, load_generator
 from tfcyclegan.training.runs import Run
 from tfcyclegan.translation import as_function, weights_hash
 
 METADATA = "metadata.json"
-BOUNDS = {"SavedModel (C++ loader)": 1e-4, "TFLite float32": 1e-4, "TFLite float16": 1e-2}
-_PICTURES = 4
+SAVED_MODEL = "SavedModel (C++ loader)"
+BOUNDS = {SAVED_MODEL: 1e-4, "TFLite float32": 1e-4, "TFLite float16": 1e-2}
+_SESSION_PICTURES = 4
 
 
-def export(run: Run, checkpoint: str, direction: str, output: Path, tflite_size: Size | None) -> Path:
+def export(
+    run: Run,
+    checkpoint: str,
+    direction: str,
+    output: Path,
+    tflite_size: Size | None,
+    *,
+    min_psnr: float = 30.0,
+    data_dir: str = "",
+) -> Path:
     """Exports one direction; returns the directory of the version made, or of the one that holds the same already.
+
+    Args:
+        run: the run.
+        checkpoint: "latest", "best" or a step.
+        direction: "ab" or "ba".
+        output: folder of the versions.
+        tflite_size: of the TFLite models' pictures; None takes the run's crop size.
+        min_psnr: dB against Keras that the mean and the worst picture of a usable TFLite file reach.
+        data_dir: data to measure and to calibrate on; empty for the run's own.
 
     Raises:
         UserError: no such checkpoint or direction, or a size that does not fit.
@@ -40,28 +63,89 @@ def export(run: Run, checkpoint: str, direction: str, output: Path, tflite_size:
     generator = load_generator(run, checkpoint, direction)
     size = tflite_size or run.config.crop_size
     tflite.check_size(generator, size)
-    identity = {"weights": weights_hash(generator), "direction": direction, "tflite_size": str(size), "tfcyclegan": __version__}
+    domains = _domains(run, data_dir)
+    own = domains if domains and domains.fingerprint == run.data_fingerprint else None
+    title = run.data_title or (own.title if own else "")
+    identity = {
+        "weights": weights_hash(generator),
+        "direction": direction,
+        "tflite_size": str(size),
+        "min_psnr": min_psnr,
+        "measured_on": domains.fingerprint if domains else "",
+        "tfcyclegan": __version__,
+    }
     newest = newest_version(output, identity)
     if newest is not None:
         say(f"{newest}: holds this model already")
         return newest
     directory = next_version(output)
-    pictures = _pictures(run, direction, size)
-    expected = as_function(generator)(pictures)
+    channels = generator.settings["in_channels"]
+    pictures = comparison_pictures(domains, direction[0], size, channels)
+    function = as_function(generator)
     with files.atomic_directory(directory) as temporary:
-        saved_model.save(generator, temporary)
-        outputs = {"SavedModel (C++ loader)": saved_model.run_in_session(temporary, pictures)}
-        for variant in tflite.VARIANTS:
-            content = tflite.convert(generator, variant, size)
-            tflite.check_operators(content, variant)
-            files.write_bytes(temporary / f"{variant}.tflite", content)
-            outputs[f"TFLite {variant}"] = tflite.run(content, pictures)
-        parity = {name: float(np.abs(result - expected).max()) for name, result in outputs.items()}
-        show_parity(parity, temporary, "largest difference from Keras, range [-1, 1]")
+        saved_model.save(generator, temporary, size=size)
+        some = pictures.batch[:_SESSION_PICTURES]
+        differences = {SAVED_MODEL: float(np.abs(saved_model.run_in_session(temporary, some) - function(some)).max())}
+        contents = _convert(generator, size, calibration_pictures(domains, direction[0], size, channels))
+        measured = variants.measure(contents, function, pictures, min_psnr)
+        variants.show(measured, pictures)
+        parity = differences | {f"TFLite {name}": measured[name].largest for name in tflite.FLOAT_VARIANTS}
         check_parity(parity)
-        files.write_json(temporary / METADATA, identity | _provenance(run, checkpoint, generator.count_params()) | {"parity": parity})
+        for name, one in measured.items():
+            files.write_bytes(temporary / one.file, contents[name])
+        metadata = {
+            **identity,
+            **_provenance(run, checkpoint, generator.count_params()),
+            "data": title,
+            "interface": {
+                "height": size.height,
+                "width": size.width,
+                "channels_in": channels,
+                "channels_out": generator.settings["out_channels"],
+                "range": [-1, 1],
+            },
+            "domains": _names(title, direction),
+            "parity": parity,
+            "compared": pictures.told,
+            "threads": variants.threads(),
+            "variants": {name: one.to_json() for name, one in measured.items()},
+        }
+        files.write_json(temporary / METADATA, metadata)
+        files.write_text(temporary / model_card.NAME, model_card.render(run, own, directory, metadata))
+    _tell_unusable(measured, min_psnr)
     say(f"exported to {directory}")
     return directory
+
+
+def _domains(run: Run, data_dir: str) -> Domains | None:
+    """The data to measure on, or None where the run's own are not there any more."""
+    if data_dir:
+        return open_domains(data_dir)
+    try:
+        return open_domains(run.config.data_dir)
+    except UserError as error:
+        say(f"nothing is measured on real pictures, and int8 is left out: {error}")
+        return None
+
+
+def _convert(generator: Generator, size: Size, calibration: Any) -> dict[str, bytes]:
+    """The TFLite files' contents by variant; none in "int8" without pictures to calibrate it by."""
+    names = [name for name in tflite.VARIANTS if name != tflite.CALIBRATED or len(calibration)]
+    contents = {}
+    for name in track(names, total=len(names), unit="file", label="converting to TFLite"):
+        contents[name] = tflite.convert(generator, name, size, calibration)
+        tflite.check_operators(contents[name], name)
+    return contents
+
+
+def _tell_unusable(measured: Mapping[str, variants.Variant], min_psnr: float) -> None:
+    for name, one in measured.items():
+        if one.status == variants.REJECTED:
+            say(
+                f"{name}: rejected: PSNR {one.psnr_mean:.1f} dB, worst picture {one.psnr_worst:.1f}, --min_psnr={min_psnr:g}; in {one.file}"
+            )
+        elif one.status == variants.UNPROVEN:
+            say(f"{name}: unproven: measured on too few test pictures to be listed as usable")
 
 
 def _versions(output: Path) -> list[int]:
@@ -87,20 +171,6 @@ def check_parity(parity: dict[str, float]) -> None:
         raise RunError(f"{failed[0]} differs from Keras by {parity[failed[0]]:.2g}, more than {BOUNDS[failed[0]]}; nothing was written")
 
 
-def _pictures(run: Run, direction: str, size: Size) -> np.ndarray:
-    """A few real pictures [N, H, W, C] to compare on; noise where the run's data cannot be found any more."""
-    domain = direction[0]
-    channels = run.config.channels_a if domain == "a" else run.config.channels_b
-    try:
-        domains = open_domains(run.config.data_dir)
-        split = domains.find("test", domain) or domains.require("train", domain)
-        pictures = [encoded for (_, encoded), _ in zip(split.pictures(), range(_PICTURES), strict=False)]
-    except UserError:
-        say("the run's data are not there: parity is measured on noise")
-        return np.random.default_rng(0).uniform(-1, 1, (_PICTURES, size.height, size.width, channels)).astype(np.float32)
-    return np.stack([images.to_float(images.to_array(images.resize(images.decode(encoded, channels), size))) for encoded in pictures])
-
-
 def _provenance(run: Run, checkpoint: str, parameters: int) -> dict[str, Any]:
     return {
         "run_dir": str(run.directory),
@@ -112,10 +182,18 @@ def _provenance(run: Run, checkpoint: str, parameters: int) -> dict[str, Any]:
     }
 
 
+def _names(title: str, direction: str) -> dict[str, str]:
+    """What the domains are called: two data sets' names, or the words around the 2 of one such as horse2zebra; else a and b."""
+    name = title.removesuffix(" (synthetic)")
+    names = name.split(", ") if ", " in name else name.split("2")
+    pair = dict(zip("ab", names if len(names) == 2 and all(names) else ("a", "b"), strict=True))
+    return {"from": pair[direction[0]], "to": pair[direction[1]]}
+
+
 def show_parity(parity: dict[str, float], directory: Path, meaning: str) -> None:
     """Prints the differences beside their bounds and the models' sizes."""
     sizes = {
-        "SavedModel (C++ loader)": (directory / "variables").glob("*"),
+        SAVED_MODEL: (directory / "variables").glob("*"),
         "TFLite float32": [directory / "float32.tflite"],
         "TFLite float16": [directory / "float16.tflite"],
     }

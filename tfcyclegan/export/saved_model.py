@@ -4,25 +4,39 @@
 `model.export` stores every weight twice. A `tf.Module` with the bare variables and traced functions does neither.
 """
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
+from tfcyclegan.config import Size
+from tfcyclegan.data import images
 from tfcyclegan.networks import Generator
 from tfcyclegan.networks.layers import mirrored
 from tfcyclegan.translation import SMALLEST
 
-TENSOR_SIGNATURE = "tensor"
 BYTES_SIGNATURE = "serving_default"
+TENSOR_SIGNATURE = "tensor"
+UINT8_SIGNATURE = "tensor_uint8"
+WARM_UP = "assets.extra/tf_serving_warmup_requests"  # where TensorFlow Serving looks for them
+MAX_PIXELS = 2**24
+"""A picture of more is refused by `serving_default`: a small file can hold more pixels than any memory holds features of."""
+
+WARM_UP_SIZE = Size(64, 64)
+
+Function: TypeAlias = tf.types.experimental.PolymorphicFunction
 
 
 class ServedGenerator(tf.Module):
     """What the SavedModel holds.
 
     Signatures:
-        serving_default: `image_bytes` [B] encoded pictures of any size -> `image_bytes` [B] PNGs of the same sizes.
+        serving_default: `image_bytes` [B] encoded pictures of any size -> `image_bytes` [B] PNGs of the same sizes; see
+            `each_picture`.
         tensor: `images` float32 [B, H, W, C] in [-1, 1] of any size -> `images` of the other domain.
+        tensor_uint8: the same in uint8.
     """
 
     def __init__(self, generator: Generator):
@@ -31,39 +45,136 @@ class ServedGenerator(tf.Module):
         channels = generator.settings["in_channels"]
         multiple = generator.size_multiple
 
-        def translate(images: tf.Tensor) -> tf.Tensor:
-            height, width = tf.shape(images)[1], tf.shape(images)[2]
+        def translate(batch: tf.Tensor) -> tf.Tensor:
+            height, width = tf.shape(batch)[1], tf.shape(batch)[2]
             for axis in (1, 2):
-                images = mirrored(images, axis, multiple, smallest=SMALLEST)
-            return generator(images, training=False)[:, :height, :width]
+                batch = mirrored(batch, axis, multiple, smallest=SMALLEST)
+            return generator(batch, training=False)[:, :height, :width]
 
-        def translate_bytes(encoded: tf.Tensor) -> tf.Tensor:
-            image = tf.io.decode_image(encoded, channels=channels, expand_animations=False)
-            image.set_shape([None, None, channels])
-            translated = translate(tf.cast(image, tf.float32)[tf.newaxis] / 127.5 - 1)[0]
-            return tf.io.encode_png(tf.cast(tf.clip_by_value(tf.round((translated + 1) * 127.5), 0, 255), tf.uint8))
+        def translate_uint8(batch: tf.Tensor) -> tf.Tensor:
+            return to_uint8(translate(to_float(batch)))
 
-        self.tensor = tf.function(
-            lambda images: {"images": translate(images)},
-            input_signature=[tf.TensorSpec([None, None, None, channels], tf.float32, name="images")],
-            autograph=False,
-        )
-        self.encoded = tf.function(
-            lambda image_bytes: {"image_bytes": tf.map_fn(translate_bytes, image_bytes, fn_output_signature=tf.string)},
-            input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")],
-            autograph=False,
-        )
+        def translate_bytes(image: tf.Tensor) -> tf.Tensor:
+            return tf.io.encode_png(translate_uint8(image[tf.newaxis])[0])
+
+        self.encoded = encoded_function(translate_bytes, channels)
+        self.tensor = _tensor_function(translate, channels, tf.float32)
+        self.tensor_uint8 = _tensor_function(translate_uint8, channels, tf.uint8)
 
 
-def save(generator: Generator, directory: Path) -> None:
-    """Writes the SavedModel into `directory`."""
+def to_float(batch: tf.Tensor) -> tf.Tensor:
+    """uint8 to float32 in [-1, 1], as `images.to_float`."""
+    return tf.cast(batch, tf.float32) / 127.5 - 1
+
+
+def to_uint8(batch: tf.Tensor) -> tf.Tensor:
+    """[-1, 1] to uint8, as `images.to_uint8`."""
+    return tf.cast(tf.clip_by_value(tf.round((batch + 1) * 127.5), 0, 255), tf.uint8)
+
+
+def encoded_function(work: Callable[[tf.Tensor], tf.Tensor], channels: int) -> Function:
+    """The function of `serving_default`: `work` takes uint8 [H, W, channels] and gives a PNG."""
+    return tf.function(
+        lambda image_bytes: {"image_bytes": each_picture(work, image_bytes, channels)},
+        input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")],
+        autograph=False,
+    )
+
+
+def _tensor_function(work: Callable[[tf.Tensor], tf.Tensor], channels: int, dtype: tf.DType) -> Function:
+    return tf.function(
+        lambda images: {"images": work(images)},
+        input_signature=[tf.TensorSpec([None, None, None, channels], dtype, name="images")],
+        autograph=False,
+    )
+
+
+def each_picture(work: Callable[[tf.Tensor], tf.Tensor], image_bytes: tf.Tensor, channels: int) -> tf.Tensor:
+    """Gives each of `image_bytes` [B], decoded to uint8 [H, W, channels], to `work`; the answers are strings [B].
+
+    JPEG, PNG, WebP, GIF (its first frame) and BMP are read. What is none of them, or no whole one, or has more than
+    MAX_PIXELS, ends in InvalidArgumentError with its index, in every loader.
+    """
+
+    def one(indexed: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        index, encoded = indexed
+        image = _decoded_or_empty(encoded, channels)
+        height, width = tf.shape(image)[0], tf.shape(image)[1]
+        whole = tf.debugging.Assert(height > 0, [tf.strings.format("image_bytes[{}]: not a whole JPEG, PNG or WebP", index)])
+        message = tf.strings.format("image_bytes[{}]: {}x{} pixels, more than {} together", (index, height, width, MAX_PIXELS))
+        small = tf.debugging.Assert(tf.cast(height, tf.int64) * tf.cast(width, tf.int64) <= MAX_PIXELS, [message])
+        with tf.control_dependencies([whole, small]):
+            return work(tf.identity(image))
+
+    return tf.map_fn(one, (tf.range(tf.size(image_bytes)), image_bytes), fn_output_signature=tf.string)
+
+
+def _decoded_or_empty(encoded: tf.Tensor, channels: int) -> tf.Tensor:
+    """uint8 [H, W, channels], or [0, 0, channels] for what cannot be decoded.
+
+    A data set can go on after an operation's error; nothing else in a graph can.
+    """
+
+    def webp() -> tf.Tensor:
+        # asked for 3 channels, the decoder refuses a file with transparency; asked for 1, any
+        colours = tf.io.decode_image(encoded, channels=0, expand_animations=False)[..., :3]
+        return colours if channels == 3 else tf.image.rgb_to_grayscale(tf.ensure_shape(colours, [None, None, 3]))
+
+    def decode(_: tf.Tensor) -> tf.Tensor:
+        is_webp = tf.equal(tf.strings.substr(encoded, 8, 4), b"WEBP")
+        image = tf.cond(is_webp, webp, lambda: tf.io.decode_image(encoded, channels=channels, expand_animations=False))
+        return tf.ensure_shape(image, [None, None, channels])
+
+    nothing = tf.zeros([0, 0, channels], tf.uint8)
+    return tf.data.Dataset.from_tensors(encoded).map(decode).ignore_errors().reduce(nothing, lambda _, image: image)
+
+
+def save(generator: Generator, directory: Path, *, size: Size = WARM_UP_SIZE) -> None:
+    """Writes the SavedModel into `directory`, VERSION below the model's name.
+
+    Args:
+        generator: in float32.
+        directory: where to.
+        size: of the pictures in the warm-up requests.
+    """
     served = ServedGenerator(generator)
-    tf.saved_model.save(served, str(directory), signatures={BYTES_SIGNATURE: served.encoded, TENSOR_SIGNATURE: served.tensor})
+    signatures = {BYTES_SIGNATURE: served.encoded, TENSOR_SIGNATURE: served.tensor, UINT8_SIGNATURE: served.tensor_uint8}
+    save_module(served, signatures, directory, gray=np.full((size.height, size.width, generator.settings["in_channels"]), 128, np.uint8))
 
 
-def run_in_session(directory: Path, images: np.ndarray, *, output: str = "images") -> np.ndarray:
-    """Runs the `tensor` signature as the C++ loader does: graph and restore operation alone, no Python objects."""
+def save_module(served: tf.Module, signatures: Mapping[str, Function], directory: Path, *, gray: np.ndarray) -> None:
+    """Writes a SavedModel with warm-up requests: TensorFlow Serving answers these to itself before it says that it is ready.
+
+    Args:
+        served: holds the weights.
+        signatures: by name; each takes one batch of strings (encoded pictures), float32 or uint8.
+        directory: where to.
+        gray: a picture uint8 [H, W, C] for the requests.
+    """
+    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+    tf.saved_model.save(served, str(directory), signatures=dict(signatures))
+    values = {
+        tf.string: np.array([images.encode_png(gray)], object),
+        tf.float32: images.to_float(gray)[np.newaxis],
+        tf.uint8: gray[np.newaxis],
+    }
+    path = directory / WARM_UP
+    path.parent.mkdir()
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for name, function in signatures.items():
+            (spec,) = function.input_signature
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name, request.model_spec.signature_name = directory.parent.name, name
+            request.inputs[spec.name].CopyFrom(tf.make_tensor_proto(values[spec.dtype]))
+            log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
+            writer.write(log.SerializeToString())
+
+
+def run_in_session(directory: Path, batch: np.ndarray, *, signature: str = TENSOR_SIGNATURE, output: str = "images") -> np.ndarray:
+    """Runs a signature as the C++ loader does: graph and restore operation alone, no Python objects."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         graph = tf.compat.v1.saved_model.load(session, ["serve"], str(directory))
-        signature = graph.signature_def[TENSOR_SIGNATURE]
-        return session.run(signature.outputs[output].name, {signature.inputs["images"].name: images})
+        definition = graph.signature_def[signature]
+        (source,) = definition.inputs.values()
+        return session.run(definition.outputs[output].name, {source.name: batch})

@@ -16,7 +16,7 @@ from tfcyclegan.config import Size
 from tfcyclegan.data import images, labels
 from tfcyclegan.errors import UserError
 from tfcyclegan.export import saved_model, tflite
-from tfcyclegan.export.exporter import METADATA, check_parity, newest_version, next_version, show_parity
+from tfcyclegan.export.exporter import METADATA, SAVED_MODEL, check_parity, newest_version, next_version, show_parity
 from tfcyclegan.progress import say
 from tfcyclegan.segmentation.network import MULTIPLE, logits_of, make_network
 from tfcyclegan.segmentation.segmenter import Segmenter, load_segmenter, read_segmenter_run
@@ -28,7 +28,8 @@ class ServedSegmenter(tf.Module):
     """What the SavedModel holds: bare variables, see `saved_model`.
 
     Signatures:
-        serving_default: `image_bytes` [B] encoded pictures of any size -> `image_bytes` [B] PNGs of Cityscapes ids, of the same sizes.
+        serving_default: `image_bytes` [B] encoded pictures of any size -> `image_bytes` [B] PNGs of Cityscapes ids, of the same
+            sizes; see `saved_model.each_picture`.
         tensor: `images` float32 [B, H, W, 3] in [-1, 1] of any size -> `probabilities` float32 [B, H, W, 19] of the train ids.
     """
 
@@ -37,20 +38,14 @@ class ServedSegmenter(tf.Module):
         self._weights = [variable.value for variable in network.variables]
         ids = tf.constant(labels.to_ids(np.arange(labels.COUNT)))
 
-        def label_bytes(encoded: tf.Tensor) -> tf.Tensor:
-            image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-            image.set_shape([None, None, 3])
-            logits = logits_of(network, tf.cast(image, tf.float32)[tf.newaxis] / 127.5 - 1)
+        def label_bytes(image: tf.Tensor) -> tf.Tensor:
+            logits = logits_of(network, saved_model.to_float(image)[tf.newaxis])
             return tf.io.encode_png(tf.gather(ids, tf.argmax(logits[0], -1))[..., tf.newaxis])
 
+        self.encoded = saved_model.encoded_function(label_bytes, 3)
         self.tensor = tf.function(
             lambda images: {"probabilities": tf.nn.softmax(logits_of(network, images))},
             input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32, name="images")],
-            autograph=False,
-        )
-        self.encoded = tf.function(
-            lambda image_bytes: {"image_bytes": tf.map_fn(label_bytes, image_bytes, fn_output_signature=tf.string)},
-            input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")],
             autograph=False,
         )
 
@@ -83,9 +78,9 @@ def export_segmenter(directory: Path, output: Path, tflite_size: Size | None) ->
     with files.atomic_directory(version) as temporary:
         served = ServedSegmenter(segmenter.network)
         signatures = {saved_model.BYTES_SIGNATURE: served.encoded, saved_model.TENSOR_SIGNATURE: served.tensor}
-        tf.saved_model.save(served, str(temporary), signatures=signatures)
-        outputs = {"SavedModel (C++ loader)": saved_model.run_in_session(temporary, pictures, output="probabilities")}
-        for variant in tflite.VARIANTS:
+        saved_model.save_module(served, signatures, temporary, gray=np.full((size.height, size.width, 3), 128, np.uint8))
+        outputs = {SAVED_MODEL: saved_model.run_in_session(temporary, pictures, output="probabilities")}
+        for variant in tflite.FLOAT_VARIANTS:
             content = convert(segmenter, variant, size, run.options.width)
             tflite.check_operators(content, variant)
             files.write_bytes(temporary / f"{variant}.tflite", content)
@@ -104,7 +99,7 @@ def convert(segmenter: Segmenter, variant: str, size: Size, width: int) -> bytes
 
     Args:
         segmenter: what to convert.
-        variant: see `tflite.convert`.
+        variant: of `tflite.FLOAT_VARIANTS`.
         size: of the pictures, multiples of `MULTIPLE`.
         width: of the network.
     """

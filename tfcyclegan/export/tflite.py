@@ -1,4 +1,14 @@
-"""A generator as TFLite: float32 and float16, fixed size, batch 1, built-in operations alone."""
+"""A generator as TFLite: fixed size, batch 1, built-in operations alone, float32 in and out whatever is inside.
+
+float32         the weights as they are
+float16         weights of half the size; computed in float32 on CPUs
+dynamic_int8    weights in 8 bits, what the convolutions read in 8 bits by the range of each picture, the rest in float32
+int8            everything in 8 bits, by ranges that were seen on training pictures
+"""
+
+import collections
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,7 +19,10 @@ from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.networks import Generator
 from tfcyclegan.quiet import silenced
 
-VARIANTS = ("float32", "float16")
+FLOAT_VARIANTS = ("float32", "float16")
+CALIBRATED = "int8"
+VARIANTS = (*FLOAT_VARIANTS, "dynamic_int8", CALIBRATED)
+_STATEFUL = ("READ_VARIABLE", "VAR_HANDLE", "ASSIGN_VARIABLE")
 
 
 def check_size(generator: Generator, size: Size) -> None:
@@ -19,13 +32,14 @@ def check_size(generator: Generator, size: Size) -> None:
         raise UserError(f"--tflite_size={size}: needs sides that are multiples of {multiple} and at least 16")
 
 
-def convert(generator: Generator, variant: str, size: Size) -> bytes:
+def convert(generator: Generator, variant: str, size: Size, training_pictures: Sequence[np.ndarray] = ()) -> bytes:
     """The TFLite file's content.
 
     Args:
         generator: with float32 weights.
-        variant: "float32", or "float16" with weights of half the size.
+        variant: of VARIANTS.
         size: of the pictures; multiples of the generator's `size_multiple`.
+        training_pictures: float32 [H, W, C] in [-1, 1] of that size, by which "int8" chooses its ranges.
 
     Raises:
         UserError: the size does not fit the network.
@@ -35,46 +49,87 @@ def convert(generator: Generator, variant: str, size: Size) -> bytes:
     portable.set_weights(generator.get_weights())
     # Batch 1 and the size are fixed before the conversion: a free batch costs 2 to 10 times the time.
     picture = keras.Input(batch_shape=(1, size.height, size.width, generator.settings["in_channels"]), name="images")
-    return convert_model(keras.Model(picture, portable(picture, training=False)), variant)
+    return convert_model(keras.Model(picture, portable(picture, training=False)), variant, training_pictures)
 
 
-def convert_model(model: keras.Model, variant: str) -> bytes:
-    """The TFLite file of a functional model in float32 whose input has batch 1 and a fixed size."""
+def convert_model(model: keras.Model, variant: str, training_pictures: Sequence[np.ndarray] = ()) -> bytes:
+    """The TFLite file of a functional model in float32 whose input has batch 1 and a fixed size; otherwise as `convert`."""
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    if variant == "float16":
+    if variant != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if variant == "float16":
         converter.target_spec.supported_types = [tf.float16]
+    if variant == CALIBRATED:
+        assert len(training_pictures), "int8 needs pictures to choose its ranges by"
+        converter.representative_dataset = lambda: ([picture[np.newaxis]] for picture in training_pictures)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     with silenced():
         return converter.convert()
 
 
-def run(content: bytes, images: np.ndarray) -> np.ndarray:
-    """Runs [N, H, W, C] picture by picture in the LiteRT interpreter."""
+class Program:
+    """A TFLite file in the LiteRT interpreter, its operations handed to the XNNPACK delegate where that takes them.
+
+    Args:
+        content: of the file.
+        threads: None leaves their number to LiteRT.
+    """
+
+    def __init__(self, content: bytes, *, threads: int | None = None):
+        self._interpreter = _interpreter(content, threads)
+        self._count = len(self._interpreter._get_ops_details())
+        with silenced():
+            self._interpreter.allocate_tensors()
+        self._source = self._interpreter.get_input_details()[0]["index"]
+        self._target = self._interpreter.get_output_details()[0]["index"]
+
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        """Translates float32 [1, H, W, C] in [-1, 1]."""
+        self._interpreter.set_tensor(self._source, batch)
+        self._interpreter.invoke()
+        return self._interpreter.get_tensor(self._target)
+
+    def outside_delegate(self) -> dict[str, int]:
+        """How many operations of which names the delegate does not take.
+
+        The interpreter lists the delegate's nodes behind the file's own. What lies between the inputs and the outputs of
+        such a node is what it took.
+        """
+        nodes = self._interpreter._get_ops_details()
+        own, delegates = nodes[: self._count], nodes[self._count :]
+        maker = {tensor: node for node in own for tensor in node["outputs"]}
+        taken: set[int] = set()
+        for delegate in delegates:
+            known, ahead = set(delegate["inputs"]), list(delegate["outputs"])
+            while ahead:
+                tensor = ahead.pop()
+                if tensor in maker and tensor not in known:
+                    known.add(tensor)
+                    taken.add(maker[tensor]["index"])
+                    ahead += list(maker[tensor]["inputs"])
+        return dict(collections.Counter(node["op_name"] for node in own if node["index"] not in taken))
+
+
+def _interpreter(content: bytes, threads: int | None = None) -> Any:
     from ai_edge_litert.interpreter import Interpreter
 
     with silenced():
-        interpreter = Interpreter(model_content=content)
-        interpreter.allocate_tensors()
-    source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
-    outputs = []
-    for image in images:
-        interpreter.set_tensor(source, image[np.newaxis])
-        interpreter.invoke()
-        outputs.append(interpreter.get_tensor(target)[0])
-    return np.stack(outputs)
+        return Interpreter(model_content=content, num_threads=threads)
+
+
+def run(content: bytes, images: np.ndarray) -> np.ndarray:
+    """Runs [N, H, W, C] picture by picture in the LiteRT interpreter."""
+    program = Program(content)
+    return np.concatenate([program(image[np.newaxis]) for image in images])
 
 
 def check_operators(content: bytes, variant: str) -> None:
     """Raises RunError where a file holds operations that phones do not run."""
-    foreign = [name for name in operators(content) if name.startswith("Flex") or name == "READ_VARIABLE"]
+    foreign = [name for name in operators(content) if name.startswith("Flex") or name in _STATEFUL]
     if foreign:
         raise RunError(f"TFLite {variant}: holds {', '.join(foreign)}, which phones do not run; nothing was written")
 
 
 def operators(content: bytes) -> set[str]:
-    """Names of the operations in a TFLite file, as the interpreter lists them."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    with silenced():
-        interpreter = Interpreter(model_content=content)
-        return {details["op_name"] for details in interpreter._get_ops_details()}
+    """Names of the operations in a TFLite file."""
+    return {node["op_name"] for node in _interpreter(content)._get_ops_details()}

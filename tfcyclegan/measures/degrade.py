@@ -99,13 +99,18 @@ class CycleHonesty:
 
     Attributes:
         clean: cycle error with the fake in float, as in training.
-        unrelated: error between real pictures and what came back from other pictures' fakes; NaN for a single picture.
+        unrelated_errors: error between each real picture but the first and what came back from the fake of the one before it.
         rows: by degradation.
     """
 
     clean: float
-    unrelated: float
+    unrelated_errors: tuple[float, ...]
     rows: tuple[CycleRow, ...]
+
+    @property
+    def unrelated(self) -> float:
+        """Mean of `unrelated_errors`; NaN for a single picture."""
+        return float(np.mean(self.unrelated_errors)) if self.unrelated_errors else float("nan")
 
 
 def cycle_honesty(
@@ -164,4 +169,4 @@ def cycle_honesty(
         CycleRow(name, mean(errors[name]), mean(errors[name]) - total, mean(moved_fake[name]), mean(moved_real[name]))
         for name in degradations
     ]
-    return CycleHonesty(total, mean(unrelated), tuple(rows))
+    return CycleHonesty(total, tuple(unrelated), tuple(rows))

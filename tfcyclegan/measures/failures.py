@@ -164,17 +164,35 @@ def mean_pairwise_distance(pictures: Sequence[np.ndarray]) -> float:
     Raises:
         UserError: fewer than two pictures.
     """
+    return _mean_distance(_small_lab(pictures))
+
+
+def diversity(pictures: Sequence[np.ndarray]) -> float:
+    """`mean_pairwise_distance` over the distance of two pixels at random places of random pictures.
+
+    That the colours are faint or loud makes pictures no more and no less alike. 1 for pictures that share nothing, 0 for equal ones.
+    """
+    small = _small_lab(pictures)
+    pixels = np.concatenate([picture.reshape(-1, 3) for picture in small])
+    order = np.random.default_rng((0, 42)).permutation(len(pixels))
+    return _mean_distance(small) / max(float(np.linalg.norm(pixels - pixels[order], axis=-1).mean()), _TINY)
+
+
+def _small_lab(pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
     if len(pictures) < 2:
         raise UserError("diversity needs at least 2 pictures; give more test pictures")
     chosen = [pictures[index] for index in np.unique(np.linspace(0, len(pictures) - 1, 256).astype(int))]
-    small = [lab(shrunk(picture)) for picture in chosen]
+    return [lab(shrunk(picture)) for picture in chosen]
+
+
+def _mean_distance(small: Sequence[np.ndarray]) -> float:
     distances = [np.linalg.norm(small[i] - small[j], axis=-1).mean() for i in range(len(small)) for j in range(i)]
     return float(np.mean(distances))
 
 
 def diversity_ratio(fakes: Sequence[np.ndarray], reals: Sequence[np.ndarray]) -> float:
-    """Mean pairwise distance of fakes over that of real pictures of their domain; towards 0 in a mode collapse."""
-    return mean_pairwise_distance(fakes) / max(mean_pairwise_distance(reals), _TINY)
+    """`diversity` of fakes over that of real pictures of their domain; towards 0 in a mode collapse."""
+    return diversity(fakes) / max(diversity(reals), _TINY)
 
 
 def _local_deviation(light: np.ndarray) -> np.ndarray:

@@ -1,5 +1,9 @@
-"""Intervals: how far a score would move if other test pictures had been drawn. Percentile bootstrap over pictures (Efron 1979)."""
+"""Intervals: how far a score would move if other test pictures had been drawn.
 
+Percentile bootstrap over pictures (Efron 1979), or, for distances that fewer pictures make larger, random halves.
+"""
+
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -40,6 +44,34 @@ def interval_of_mean(values: np.ndarray, *, seed: int, level: float = 0.95, resa
     return Interval(float(known.mean()), float(low), float(high), len(known))
 
 
+def interval_of_ratio(over: np.ndarray, under: np.ndarray, *, seed: int, level: float = 0.95, resamples: int = 2000) -> Interval:
+    """The ratio of the means of two sets of one value a picture, [N] and [M], each resampled by itself; n is N."""
+    value = float(over.mean() / under.mean())
+    if min(len(over), len(under)) < 2:
+        return Interval(value, float("nan"), float("nan"), len(over))
+    result = stats.bootstrap(
+        (over, under),
+        lambda one, other, axis: one.mean(axis=axis) / other.mean(axis=axis),
+        n_resamples=resamples,
+        vectorized=True,
+        confidence_level=level,
+        method="percentile",
+        rng=np.random.default_rng((seed, 23)),
+    )
+    low, high = result.confidence_interval
+    return Interval(value, float(low), float(high), len(over))
+
+
+def interval_of_halves(value: float, halves: np.ndarray, count: int, *, level: float = 0.95) -> Interval:
+    """A distance of `count` pictures, with the scatter of its values over random halves of them (delete-half jackknife, Shao and Wu 1989).
+
+    The scatter is moved onto the value of all pictures, since the distance of fewer pictures is larger by itself.
+    """
+    tail = (1 - level) / 2
+    low, high = np.quantile(halves - halves.mean(), (tail, 1 - tail))
+    return Interval(value, max(0.0, value + float(low)), value + float(high), count)
+
+
 def interval_of_confusion(
     matrices: np.ndarray,
     score: Callable[[np.ndarray], float],
@@ -48,24 +80,39 @@ def interval_of_confusion(
     level: float = 0.95,
     resamples: int = 1000,
 ) -> Interval:
-    """The score of the summed confusion matrices and its interval over pictures.
+    """The score of the summed confusion matrices and its interval over pictures; see `intervals_of_confusion`."""
+    return intervals_of_confusion(matrices, lambda counts: np.array([score(counts)]), seed=seed, level=level, resamples=resamples)[0]
+
+
+def intervals_of_confusion(
+    matrices: np.ndarray,
+    scores: Callable[[np.ndarray], np.ndarray],
+    *,
+    seed: int,
+    level: float = 0.95,
+    resamples: int = 1000,
+) -> list[Interval]:
+    """Several scores of the summed confusion matrices and their intervals over pictures.
 
     A score such as the mean IoU is not a mean over pictures: each resample adds up the matrices of the pictures drawn, as often
     as they were drawn, which is one product of matrices for all resamples.
 
     Args:
         matrices: of each picture, [N, C, C + 1], `Confusion.pictures`.
-        score: [C, C + 1] to a number, such as `segmentation.class_iou`.
+        scores: [C, C + 1] to numbers [K], such as `segmentation.class_ious`; NaN values, such as of a class that a resample lacks,
+            are left out.
         seed: of the resampling.
         level: coverage.
         resamples: number of them.
     """
     count = len(matrices)
-    value = score(matrices.sum(axis=0))
-    if count < 2:
-        return Interval(value, float("nan"), float("nan"), count)
-    drawn = np.random.default_rng((seed, 22)).multinomial(count, np.full(count, 1 / count), size=resamples)
-    sums = (drawn.astype(np.float64) @ matrices.reshape(count, -1)).reshape(resamples, *matrices.shape[1:])
-    tail = (1 - level) / 2
-    low, high = np.nanquantile([score(matrix) for matrix in sums], (tail, 1 - tail))
-    return Interval(value, float(low), float(high), count)
+    values = scores(matrices.sum(axis=0))
+    low = high = np.full(len(values), np.nan)
+    if count > 1:
+        drawn = np.random.default_rng((seed, 22)).multinomial(count, np.full(count, 1 / count), size=resamples)
+        sums = (drawn.astype(np.float64) @ matrices.reshape(count, -1)).reshape(resamples, *matrices.shape[1:])
+        tail = (1 - level) / 2
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a class that no picture has
+            low, high = np.nanquantile([scores(matrix) for matrix in sums], (tail, 1 - tail), axis=0)
+    return [Interval(float(value), float(a), float(b), count) for value, a, b in zip(values, low, high, strict=True)]

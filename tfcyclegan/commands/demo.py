@@ -1,0 +1,42 @@
+"""`tfcyclegan demo`."""
+
+import signal
+import tempfile
+from pathlib import Path
+
+from tfcyclegan.config import DemoConfig
+from tfcyclegan.progress import say
+
+Config = DemoConfig
+EXAMPLES = """
+    tfcyclegan demo --model=saved_models/satellite2map --open_browser
+    tfcyclegan demo --model=saved_models/satellite2map,saved_models/map2satellite --samples=tiles/satellite,tiles/map
+    tfcyclegan demo --model=saved_models/mine/1/float32.tflite --samples=PICTURES --export=site
+"""
+
+
+def run(config: DemoConfig) -> None:
+    from tfcyclegan.demo import litert_js
+    from tfcyclegan.demo.models import find_model
+    from tfcyclegan.demo.page import export_page, write_page
+    from tfcyclegan.demo.samples import of_folder, of_run
+    from tfcyclegan.demo.server import serve
+
+    models = [find_model(Path(path)) for path in config.models]
+    litert_js.fetch()
+    folders = [Path(folder) for folder in config.sample_folders] * (len(models) if len(config.sample_folders) == 1 else 1)
+    samples = [of_folder(folder) for folder in folders] or [of_run(model) for model in models]
+    if not any(found.pictures for found in samples):
+        say("no samples: the models' runs or data are not here; --samples=FOLDER takes pictures of yours")
+    shown = list(zip(models, samples, strict=True))
+    if config.export:
+        export_page(shown, Path(config.export))
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started with it ignored
+    try:
+        with tempfile.TemporaryDirectory(prefix="tfcyclegan-demo-") as directory:
+            write_page(shown, Path(directory))
+            serve(Path(directory), config.port, open_browser=config.open_browser)
+    except KeyboardInterrupt:
+        say("stopped")

@@ -1,0 +1,106 @@
+"""The TFLite models of a demo: found, checked, and described for the page."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfcyclegan import files
+from tfcyclegan.config import Size
+from tfcyclegan.errors import UserError
+from tfcyclegan.quiet import silenced
+
+METADATA = "metadata.json"
+PREFERRED = ("float16", "float32", "dynamic_int8", "int8")
+"""Variants of an export, the best for a browser first: half the bytes to load, and as exact as the eye can tell."""
+
+
+@dataclass(frozen=True)
+class DemoModel:
+    """A model that the page can run.
+
+    Attributes:
+        path: its .tflite file.
+        title: what it is called on the page, such as "satellite → map".
+        input_size: of the pictures that it takes.
+        output_size: of those that it gives.
+        metadata: of the export that it lies in; empty where there is none.
+    """
+
+    path: Path
+    title: str
+    input_size: Size
+    output_size: Size
+    metadata: dict[str, Any]
+
+    @property
+    def slug(self) -> str:
+        """The title for file names."""
+        return re.sub(r"\W+", "_", self.title.replace("→", "to"), flags=re.ASCII).strip("_") or "translated"
+
+
+def find_model(path: Path) -> DemoModel:
+    """Opens what `--model` names: a .tflite file, an export's folder, or one of its versions.
+
+    Raises:
+        UserError: nothing there, or not a model that the page can run.
+    """
+    if path.is_dir():
+        versions = sorted(int(entry.name) for entry in path.iterdir() if entry.name.isdigit())
+        directory = path / str(versions[-1]) if versions else path
+        file = directory / f"{_best_variant(directory, path)}.tflite"
+    elif path.suffix != ".tflite":
+        raise UserError(
+            f"--model={path}: {'is no .tflite file' if path.exists() else 'no such file or folder'}; tfcyclegan export makes one"
+        )
+    elif not path.is_file():
+        raise UserError(f"--model={path}: no such file; tfcyclegan export makes one")
+    else:
+        file = path
+    metadata = _metadata(file.parent)
+    input_size, output_size = _sizes(file, path)
+    return DemoModel(file, _title(file, metadata), input_size, output_size, metadata)
+
+
+def _metadata(directory: Path) -> dict[str, Any]:
+    return files.read_json(directory / METADATA) if (directory / METADATA).is_file() else {}
+
+
+def _best_variant(directory: Path, given: Path) -> str:
+    known = _metadata(directory).get("variants", {})
+    there = [name for name in PREFERRED if (directory / f"{name}.tflite").is_file()]
+    usable = [name for name in there if known.get(name, {}).get("status", "usable") == "usable"]
+    if not usable:
+        why = f"none of its .tflite files ({', '.join(there)}) passed the export's checks" if there else "no .tflite file there"
+        raise UserError(f"--model={given}: {why}; tfcyclegan export makes one")
+    return usable[0]
+
+
+def _title(file: Path, metadata: dict[str, Any]) -> str:
+    domains = metadata.get("domains", {})
+    if set(domains.values()) not in (set(), {"a", "b"}):  # the export knew their names
+        return f"{domains['from']} → {domains['to']}"
+    in_export = bool(metadata) and file.parent.name.isdigit()
+    return file.parent.parent.name if in_export else file.stem
+
+
+def _sizes(file: Path, given: Path) -> tuple[Size, Size]:
+    """The sizes of the pictures in and out, if it is a model from pictures to pictures."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        with silenced():
+            interpreter = Interpreter(model_content=file.read_bytes())
+            interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"--model={given}: {file.name} is not a TFLite model, or damaged ({str(error).splitlines()[0]})") from error
+    sizes = []
+    for word, tensors in (("takes", interpreter.get_input_details()), ("gives", interpreter.get_output_details())):
+        shape = list(map(int, tensors[0]["shape"]))
+        if len(tensors) != 1 or tensors[0]["dtype"].__name__ != "float32" or len(shape) != 4 or shape[0] != 1 or shape[3] not in (1, 3):
+            described = f"{len(tensors)} tensors" if len(tensors) != 1 else f"{tensors[0]['dtype'].__name__} {shape}"
+            raise UserError(
+                f"--model={given}: {file.name} {word} {described}; the page runs translators of pictures, float32 [1, H, W, 1 or 3]"
+            )
+        sizes.append(Size(shape[1], shape[2]))
+    return sizes[0], sizes[1]

@@ -1,0 +1,65 @@
+"""The pictures that the page offers to try."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfcyclegan import quiet
+from tfcyclegan.data import intake
+from tfcyclegan.demo.models import DemoModel
+from tfcyclegan.errors import UserError
+from tfcyclegan.picture_folders import MAX_PIXELS, pictures_of_path
+
+MOST = 8
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Pictures for one model.
+
+    Attributes:
+        pictures: (JPEG or PNG bytes, file ending).
+        origin: where they come from, for people; empty where it is the user's folder.
+    """
+
+    pictures: list[tuple[bytes, str]]
+    origin: str = ""
+
+
+def of_folder(folder: Path) -> Samples:
+    """The first pictures of a folder, upright, as JPEG or PNG.
+
+    Raises:
+        UserError: no folder or no pictures there, or one that cannot be read.
+    """
+    try:
+        found = pictures_of_path(folder)
+    except UserError as error:
+        raise UserError(str(error).replace("--input=", "--samples=", 1)) from error
+    pictures = []
+    for name, read in list(found.items())[:MOST]:
+        try:
+            picture, _ = intake.take(read(), name, max_pixels=MAX_PIXELS)
+        except intake.BadPicture as error:
+            raise UserError(f"--samples={folder}: {name}: {error}; mend or remove it") from error
+        pictures.append((picture.encoded, picture.format))
+    return Samples(pictures)
+
+
+def of_run(model: DemoModel) -> Samples:
+    """Test pictures of the run that the model was exported from; none where run or data are not here any more."""
+    if not model.metadata.get("run_dir"):
+        return Samples([])
+    quiet.import_tensorflow()
+    from tfcyclegan.data.domains import open_domains
+    from tfcyclegan.training.runs import read_run
+
+    try:
+        run = read_run(Path(model.metadata["run_dir"]))
+        domains = open_domains(run.config.data_dir)
+        split = domains.require("test", model.metadata["direction"][0])
+    except UserError:
+        return Samples([])
+    pictures = [
+        intake.take(encoded, name, max_pixels=MAX_PIXELS)[0] for (name, encoded), _ in zip(split.pictures(), range(MOST), strict=False)
+    ]
+    return Samples([(picture.encoded, picture.format) for picture in pictures], f"{domains.title}, test pictures")

@@ -1,0 +1,71 @@
+"""Serves a folder to browsers on this machine, and to nobody else."""
+
+import webbrowser
+from functools import partial
+from http import HTTPStatus
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from tfcyclegan.errors import UserError
+from tfcyclegan.progress import say
+
+HOST = "127.0.0.1"
+HEADERS = {
+    # These two isolate the page, without which browsers give it no threads.
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # The page carries a stricter one of its own; this one binds its workers too.
+    "Content-Security-Policy": "script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'",
+    "Cache-Control": "no-cache",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Files of the folder alone: no listings, and no answers to pages of other hosts."""
+
+    protocol_version = "HTTP/1.1"
+    extensions_map = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".json": "application/json"} | {
+        ".wasm": "application/wasm", ".png": "image/png", ".jpeg": "image/jpeg", ".txt": "text/plain", "": "application/octet-stream"
+    }  # fmt: skip
+
+    def send_head(self) -> Any:
+        if self.headers.get("Host", "").rsplit(":", 1)[0] not in (HOST, "localhost"):
+            self.send_error(HTTPStatus.FORBIDDEN, "Only for this machine")  # another site's name that was pointed at this address
+            return None
+        return super().send_head()
+
+    def list_directory(self, path: Any) -> None:
+        self.send_error(HTTPStatus.NOT_FOUND, "File not found")
+
+    def end_headers(self) -> None:
+        for name, value in HEADERS.items():
+            self.send_header(name, value)
+        super().end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Says nothing: the terminal is for what the user can act on."""
+
+
+def open_server(directory: Path, port: int) -> ThreadingHTTPServer:
+    """A server of `directory` on loopback; port 0 takes a free one.
+
+    Raises:
+        UserError: the port is taken.
+    """
+    try:
+        return ThreadingHTTPServer((HOST, port), partial(Handler, directory=str(directory)))
+    except OSError as error:
+        raise UserError(f"--port={port}: cannot be used ({error.strerror}); 0 takes a free one") from error
+
+
+def serve(directory: Path, port: int, *, open_browser: bool) -> None:
+    """Serves `directory` until KeyboardInterrupt."""
+    with open_server(directory, port) as server:
+        url = f"http://{HOST}:{server.server_port}/"
+        say(f"the demo is at {url}; Ctrl-C ends it")
+        if open_browser and not webbrowser.open(url):
+            say("no browser could be opened from here; open the address by hand")
+        server.serve_forever()

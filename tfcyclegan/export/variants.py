@@ -1,0 +1,163 @@
+"""What the TFLite files of a trained translator are worth: quality against Keras, speed beside TensorFlow, what the delegate leaves."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from tfcyclegan.data import images
+from tfcyclegan.errors import RunError
+from tfcyclegan.export.pictures import COMPARED, Pictures
+from tfcyclegan.export.tflite import FLOAT_VARIANTS, Program
+from tfcyclegan.measures.similarity import psnr, ssim
+from tfcyclegan.progress import track
+
+USABLE = "usable"
+REJECTED = "rejected"
+UNPROVEN = "unproven"
+_EQUAL_DB = 100.0  # stands for the infinite PSNR of equal pictures, which JSON has no number for
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One TFLite file, measured. Pictures are compared with those of the Keras generator in float32.
+
+    Attributes:
+        file: its path in the version's directory.
+        status: "usable"; "rejected": below the gate; "unproven": above it, on too few test pictures.
+        bytes: its size.
+        milliseconds: median time of a picture.
+        keras_milliseconds: that of the Keras generator's graph in between, with the same threads.
+        largest: largest difference of a value in [-1, 1].
+        mean: mean absolute difference.
+        psnr_mean: PSNR of the 8-bit pictures in dB, mean over pictures; 100 stands for equal ones.
+        psnr_worst: that of the worst picture.
+        ssim_mean: likewise.
+        ssim_worst: likewise.
+        outside_delegate: operations that XNNPACK does not take, and how many of each.
+    """
+
+    file: str
+    status: str
+    bytes: int
+    milliseconds: float
+    keras_milliseconds: float
+    largest: float
+    mean: float
+    psnr_mean: float
+    psnr_worst: float
+    ssim_mean: float
+    ssim_worst: float
+    outside_delegate: dict[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def threads() -> int:
+    """Cores that this process may use, which is also how many TensorFlow takes."""
+    return len(os.sched_getaffinity(0))
+
+
+def measure(
+    contents: Mapping[str, bytes], keras_function: Callable[[np.ndarray], np.ndarray], pictures: Pictures, min_psnr: float
+) -> dict[str, Variant]:
+    """Runs every file on every picture, in turns with Keras, so that a busy moment of the machine slows all of them.
+
+    Args:
+        contents: of the TFLite files, by variant.
+        keras_function: float32 [1, H, W, C] in [-1, 1] to the other domain.
+        pictures: to run on.
+        min_psnr: dB that mean and worst PSNR must reach.
+
+    Raises:
+        RunError: an output that is no number.
+    """
+    programs = {name: Program(content, threads=threads()) for name, content in contents.items()}
+    runners: dict[str, Callable[[np.ndarray], np.ndarray]] = {"Keras": keras_function, **programs}
+    for runner in runners.values():  # graphs are traced and memory is taken at the first run
+        runner(pictures.batch[:1])
+    seconds: dict[str, list[float]] = {name: [] for name in runners}
+    differences: dict[str, list[tuple[float, float, float, float]]] = {name: [] for name in programs}
+    for picture in track(pictures.batch, total=len(pictures.batch), unit="image", label="comparing TFLite with Keras"):
+        outputs = {}
+        for name, runner in runners.items():
+            started = time.perf_counter()
+            outputs[name] = runner(picture[np.newaxis])[0]
+            seconds[name].append(time.perf_counter() - started)
+        expected = outputs.pop("Keras")
+        for name, output in outputs.items():
+            if not np.isfinite(output).all():
+                raise RunError(f"TFLite {name}: gives values that are no numbers; nothing was written")
+            differences[name].append(_compare(output, expected))
+    milliseconds = {name: float(np.median(values) * 1000) for name, values in seconds.items()}
+    found = {}
+    for name, content in contents.items():
+        largest, mean, psnrs, ssims = np.array(differences[name]).T
+        status = status_of(name, pictures, float(psnrs.mean()), float(psnrs.min()), min_psnr)
+        found[name] = Variant(
+            file=f"{REJECTED}/{name}.tflite" if status == REJECTED else f"{name}.tflite",
+            status=status,
+            bytes=len(content),
+            milliseconds=milliseconds[name],
+            keras_milliseconds=milliseconds["Keras"],
+            largest=float(largest.max()),
+            mean=float(mean.mean()),
+            psnr_mean=float(psnrs.mean()),
+            psnr_worst=float(psnrs.min()),
+            ssim_mean=float(ssims.mean()),
+            ssim_worst=float(ssims.min()),
+            outside_delegate=programs[name].outside_delegate(),
+        )
+    return found
+
+
+def _compare(output: np.ndarray, expected: np.ndarray) -> tuple[float, float, float, float]:
+    difference = np.abs(output - expected)
+    ours, theirs = images.to_uint8(output), images.to_uint8(expected)
+    return float(difference.max()), float(difference.mean()), min(psnr(ours, theirs), _EQUAL_DB), ssim(ours, theirs)
+
+
+def status_of(name: str, pictures: Pictures, psnr_mean: float, psnr_worst: float, min_psnr: float) -> str:
+    """Whether a variant may be listed as usable.
+
+    Float variants are held by their bounds on the largest difference already, so that few pictures are enough.
+    """
+    if pictures.real and min(psnr_mean, psnr_worst) < min_psnr:
+        return REJECTED
+    proven = pictures.unseen and len(pictures.batch) >= COMPARED
+    return USABLE if proven or name in FLOAT_VARIANTS else UNPROVEN
+
+
+def show(variants: Mapping[str, Variant], pictures: Pictures) -> None:
+    """Prints what was measured."""
+    title = f"TFLite against Keras in float32, {pictures.told}; ms on {threads()} threads, Keras in between"
+    table = Table(
+        "variant", "status", "KB", "ms", "Keras ms", "largest", "mean", "PSNR", "worst", "SSIM", "worst", "not in XNNPACK", title=title
+    )
+    for name, one in variants.items():
+        table.add_row(
+            name,
+            one.status,
+            f"{one.bytes / 1000:.0f}",
+            f"{one.milliseconds:.1f}",
+            f"{one.keras_milliseconds:.1f}",
+            f"{one.largest:.1e}",
+            f"{one.mean:.1e}",
+            f"{one.psnr_mean:.1f}",
+            f"{one.psnr_worst:.1f}",
+            f"{one.ssim_mean:.4f}",
+            f"{one.ssim_worst:.4f}",
+            told_outside(one.outside_delegate),
+        )
+    Console(width=160).print(table)
+
+
+def told_outside(outside: Mapping[str, int]) -> str:
+    """The operations outside the delegate in words."""
+    return ", ".join(f"{count} {name}" for name, count in sorted(outside.items(), key=lambda item: -item[1])) or "none"

@@ -1,0 +1,125 @@
+"""An exported model as KServe calls it: encoded pictures in, PNGs out."""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import kserve
+import numpy as np
+
+from tfcyclegan.data import images, intake
+from tfcyclegan.errors import UserError
+from tfcyclegan.serving import messages
+from tfcyclegan.serving.batching import Batcher
+from tfcyclegan.serving.refusal import Refused
+from tfcyclegan.translation import SMALLEST, Translator, from_model
+
+_WARM_UP_SIDE = 64
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A version of an exported model.
+
+    Attributes:
+        name: of its folder, under which it is served.
+        version: its number.
+        translator: the SavedModel.
+    """
+
+    name: str
+    version: str
+    translator: Translator
+
+    def __call__(self, pictures: np.ndarray) -> np.ndarray:
+        """Translates uint8 [B, H, W, C] of any size."""
+        return images.to_uint8(self.translator.function(images.to_float(pictures)))
+
+
+def load(model_dir: Path) -> Exported:
+    """Loads the newest version in `model_dir`, or the version that it is, and translates a first picture.
+
+    Raises:
+        UserError: nothing there, or not a whole translator.
+    """
+    versions = sorted((int(path.name), path) for path in model_dir.iterdir() if path.name.isdigit()) if model_dir.is_dir() else []
+    version = versions[-1][1] if versions else model_dir
+    if not (version / "saved_model.pb").is_file():
+        raise UserError(f"--model_dir={model_dir}: no exported model there; make one with tfcyclegan export")
+    try:
+        exported = Exported(version.resolve().parent.name, version.resolve().name, from_model(version))
+        channels = exported.translator.channels
+        answer = exported(np.zeros((1, _WARM_UP_SIDE, _WARM_UP_SIDE, channels), np.uint8))
+        if {channels, answer.shape[-1]} - {1, 3} or answer.shape[:-1] != (1, _WARM_UP_SIDE, _WARM_UP_SIDE):
+            raise UserError(f"answers with the shape {answer.shape}")
+    except Exception as error:  # whatever a damaged or foreign graph makes TensorFlow raise
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"--model_dir={model_dir}: damaged, or not a SavedModel of tfcyclegan export ({reason}); export it again"
+        ) from error
+    return exported
+
+
+class ServedModel(kserve.Model):
+    """Answers the requests of both protocols.
+
+    Args:
+        exported: the model.
+        batcher: through which its pictures go.
+        max_pixels: of a request's pictures together.
+    """
+
+    def __init__(self, exported: Exported, batcher: Batcher, *, max_pixels: int):
+        super().__init__(exported.name)
+        self.ready = True
+        self._exported = exported
+        self._batcher = batcher
+        self._max_pixels = max_pixels
+
+    async def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
+        """Raises Refused: 400 or 413 that names the picture, or 503."""
+        if isinstance(payload, kserve.InferRequest):
+            pngs = await self._translate(messages.pictures_of_v2(payload))
+            return messages.answer_v2(payload, self.name, self._exported.version, pngs)
+        return messages.answer_v1(await self._translate(messages.pictures_of_v1(payload)))
+
+    async def _translate(self, encoded: list[bytes]) -> list[bytes]:
+        if not encoded:
+            raise Refused(400, "the request holds no picture")
+        pictures = await asyncio.to_thread(_decode_all, encoded, self._exported.translator.channels, self._max_pixels)
+        translated = await self._batcher(pictures)
+        return await asyncio.to_thread(lambda: [images.encode_png(picture) for picture in translated])
+
+    def get_input_types(self) -> list[dict[str, Any]]:
+        return [{"name": messages.NAME, "datatype": "BYTES", "shape": [-1]}]
+
+    get_output_types = get_input_types
+
+
+@contextlib.contextmanager
+def _naming(index: int) -> Iterator[None]:
+    try:
+        yield
+    except intake.BadPicture as error:
+        raise Refused(400, f"instances[{index}]: {error}") from error
+
+
+def _decode_all(encoded: list[bytes], channels: int, max_pixels: int) -> list[np.ndarray]:
+    """Decodes to uint8 [H, W, channels] what has been found to be small enough by the headers."""
+    total = 0
+    for index, content in enumerate(encoded):
+        with _naming(index), intake.reading(content):
+            width, height = intake.open_picture(content, sys.maxsize).size
+        total += max(width, SMALLEST) * max(height, SMALLEST)
+        if total > max_pixels:
+            raise Refused(413, f"instances[{index}]: {width}x{height} makes {total} pixels; a request may hold {max_pixels} together")
+    pictures = []
+    for index, content in enumerate(encoded):
+        with _naming(index):
+            image = intake.decode(content, max_pixels=max_pixels).image
+        pictures.append(images.to_array(image.convert("L" if channels == 1 else "RGB")))
+    return pictures
