@@ -244,11 +244,14 @@ def test_the_card_says_what_the_metadata_say(exported):
     assert "synthetic" not in card
 
 
-def test_scores_and_failures_come_into_the_card(exported, run_dir, tiles, tmp_path):
-    """From what `evaluate` wrote; in a copy of the run, so that the other tests see none."""
+def test_scores_and_failures_come_into_the_card_of_an_export_made_before(exported, run_dir, tmp_path):
+    """From what `evaluate` wrote; in copies, so that the other tests see none."""
     shutil.copytree(run_dir, tmp_path / "run")
+    shutil.copytree(exported, tmp_path / "model" / "1")
     assert cli.main(["evaluate", f"--run_dir={tmp_path / 'run'}", "--features=none"]) == 0
-    card = model_card.render(read_run(tmp_path / "run"), open_domains(str(tiles)), exported, read_metadata(exported))
+    assert cli.main(["export", f"--run_dir={tmp_path / 'run'}", f"--output={tmp_path / 'model'}", "--min_psnr=56"]) == 0
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["1"]
+    card = (tmp_path / "model" / "1" / "MODEL_CARD.md").read_text()
     scores = json.loads((tmp_path / "run" / "evaluation" / "metrics.json").read_text())["directions"][0]
     assert scores["verdict"] in card and "| histogram matching |" in card and "Not scored" not in card
     for finding in scores["detectors"]:
@@ -307,6 +310,14 @@ def test_values_that_are_no_numbers_are_refused():
     pictures = Pictures(np.zeros((1, 16, 16, 3), np.float32), "", real=False, unseen=False)
     with pytest.raises(RunError, match="TFLite float32: gives values that are no numbers"):
         variants_of_export.measure({"float32": tflite.convert_model(model, "float32")}, lambda batch: batch, pictures, 30.0)
+
+
+def test_imported_weights_claim_no_training(imported, tmp_path):
+    metadata = {"checkpoint": "step-0", "direction": "ab", "weights": "0" * 64, "tfcyclegan": "1", "parameters": 1, "data": ""}
+    measured = {"interface": {"height": 16, "width": 16, "channels_in": 3, "channels_out": 3}, "domains": {"from": "a", "to": "b"}}
+    table = {"compared": "on noise", "threads": 1, "min_psnr": 30.0, "variants": {}}
+    card = model_card.render(read_run(imported), None, tmp_path / "model" / "1", metadata | measured | table)
+    assert "the weights were imported" in card and "learning rate" not in card and "Trained at" not in card
 
 
 @pytest.mark.parametrize("architecture", ["resnet_2blocks", "unet_128"])

@@ -29,7 +29,8 @@ from tfcyclegan.translation import as_function, weights_hash
 
 METADATA = "metadata.json"
 SAVED_MODEL = "SavedModel (C++ loader)"
-BOUNDS = {SAVED_MODEL: 1e-4, "TFLite float32": 1e-4, "TFLite float16": 1e-2}
+BOUNDS = {SAVED_MODEL: 2e-3, "TFLite float32": 2e-3, "TFLite float16": 2e-2}
+"""A quarter of a step of 8 bits in float32: instance norm of flat areas enlarges the last digits, 7e-4 was seen at 256x256."""
 _SESSION_PICTURES = 4
 
 
@@ -76,6 +77,8 @@ def export(
     }
     newest = newest_version(output, identity)
     if newest is not None:
+        card = model_card.render(run, own, newest, files.read_json(newest / METADATA))
+        files.write_text(newest / model_card.NAME, card)  # the run may have been scored since
         say(f"{newest}: holds this model already")
         return newest
     directory = next_version(output)

@@ -74,7 +74,8 @@ def changed_objects(material: Material, judged: LabelScores | str) -> Finding | 
         return "detector changed objects: needs labelled real photos to know the judge's own error by, and two labelled inputs"
     values = _wrong(own)
     value, of_another = float(np.nanmean(values)), float(np.nanmean(_wrong(other)))
-    low, high = range_of_means(_wrong(real), len(values))
+    own_errors = _wrong(real)
+    low, high = range_of_means(own_errors[~np.isnan(own_errors)], len(values))
     told = ", ".join(f"{one} seen as {another} {share:.1%}" for share, one, another in _changes(own, real))
     return Finding(
         "changed objects",
