@@ -194,6 +194,19 @@ def test_a_damaged_checkpoint_is_passed_over_and_kept(saved_twice, tmp_path, nam
     assert checkpoint_files.manager(tf.train.Checkpoint(value=value), directory, keep=2)[1] == []
 
 
+def test_a_checkpoint_that_a_kill_cut_off_is_no_damage(saved_twice, tmp_path):
+    directory = shutil.copytree(saved_twice, tmp_path / "checkpoints")
+    shutil.copy(directory / "step-4.data-00000-of-00001", directory / "step-6.data-00000-of-00001")
+    (directory / "step-6.index").write_bytes(b"")
+    manager, told = checkpoint_files.manager(tf.train.Checkpoint(value=tf.Variable(tf.zeros([1000]))), directory, keep=2)
+    assert told == [] and manager.latest_checkpoint == str(directory / "step-4")
+    first = tmp_path / "first"
+    first.mkdir()
+    (first / "step-2.index").write_bytes(b"")
+    manager, told = checkpoint_files.manager(tf.train.Checkpoint(value=tf.Variable(0.0)), first, keep=2)
+    assert told == [] and manager.latest_checkpoint is None
+
+
 def test_where_every_checkpoint_is_damaged_training_does_not_begin_anew_by_itself(saved_twice, tmp_path):
     directory = shutil.copytree(saved_twice, tmp_path / "checkpoints")
     for path in directory.glob("*.data*"):

@@ -1,6 +1,7 @@
 """Checkpoints as files: which there are and whether they are whole. What they hold is `checkpoints`'s.
 
-What counts is the files themselves, not TensorFlow's list of them (the file "checkpoint"), so a lost or damaged list loses nothing.
+TensorFlow names those it has finished in a list (the file "checkpoint"); an index that a kill cut off in its writing is not there.
+Where the list is lost or damaged the files themselves count, so that nothing is lost with it.
 """
 
 import os
@@ -18,7 +19,7 @@ _DAMAGED = "damaged-"
 
 
 def steps(directory: Path) -> list[int]:
-    """Of the checkpoints in `directory`; TensorFlow writes a checkpoint's index last, so those that have one were finished."""
+    """Of the checkpoints in `directory`: those that have an index, which TensorFlow writes last."""
     found = (path.stem.rpartition("-")[2] for path in directory.glob(f"{PREFIX}-*.index"))
     return sorted(int(step) for step in found if step.isdigit())
 
@@ -34,8 +35,13 @@ def step_of(path: str) -> int:
 
 def newest(directory: Path) -> str | None:
     """The newest checkpoint's path, or None."""
-    there = steps(directory)
-    return path_of(directory, there[-1]) if there else None
+    there = _paths(directory)
+    return there[-1] if there else None
+
+
+def _paths(directory: Path) -> list[str]:
+    listed = [path for path in _listed(directory) if Path(f"{path}.index").exists()]
+    return listed or [path_of(directory, step) for step in steps(directory)]
 
 
 def manager(checkpoint: tf.train.Checkpoint, directory: Path, *, keep: int) -> tuple[tf.train.CheckpointManager, list[str]]:
@@ -49,13 +55,16 @@ def manager(checkpoint: tf.train.Checkpoint, directory: Path, *, keep: int) -> t
     """
     told = []
     while (path := newest(directory)) is not None and (damage := _damage(path)):
+        finished = path in _listed(directory) or len(steps(directory)) > 1
         for file in directory.glob(f"{Path(path).name}.*"):
             os.replace(file, file.with_name(_DAMAGED + file.name))
         before = newest(directory)
+        if before is None and not finished:
+            break  # killed while it wrote its first one: nothing is lost but what any kill costs
         if before is None:
             raise RunError(f"{path}: damaged ({damage}), and no other checkpoint is there; remove {directory} to begin anew")
         told.append(f"{path}: damaged ({damage}); going on from {Path(before).name}; its files are kept as {_DAMAGED}{Path(path).name}.*")
-    paths = [path_of(directory, step) for step in steps(directory)]
+    paths = _paths(directory)
     if paths and _listed(directory) != paths:
         _write_list(directory, [Path(path).name for path in paths])
     return tf.train.CheckpointManager(checkpoint, str(directory), max_to_keep=keep, checkpoint_name=PREFIX), told
