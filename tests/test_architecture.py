@@ -17,7 +17,7 @@ FLOORS = (
     ("flags", "data", "networks", "losses", "image_pool", "schedules", "adam", "running_mean", "measures", "picture_folders"),
     ("cyclegan",),
     ("training",),
-    ("translation", "data_translation", "segmentation", "interop"),
+    ("tiling", "translation", "data_translation", "segmentation", "interop"),
     ("evaluation", "adaptation", "export", "serving", "demo"),
     ("commands",),
     ("cli",),

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks.layers import Conv2D, ResizeConv2D, UpConv2D, leaky_relu, make_norm, weight_initializers
+from tfcyclegan.networks.operations import Operations
 
 UPSAMPLINGS = ("transposed", "resize")
 
@@ -30,6 +31,13 @@ class Generator(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         return {**self.settings, "name": self.name, "dtype": keras.dtype_policies.serialize(self.dtype_policy)}
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        return self.compute(x, Operations(training))
+
+    def compute(self, x: Any, apply: Operations) -> Any:
+        """The network of x: its layers in their order, each carried out by `apply`."""
+        raise NotImplementedError
 
     def official_layers(self) -> list[tuple[str, keras.layers.Layer | None]]:
         """Pairs of the official program's state-dict prefix and our layer, each convolution followed by its norm or None."""
@@ -124,18 +132,21 @@ class ResnetGenerator(Generator):
         self.head = convolution(width, out_channels, 7, padding=3, padding_mode="reflect")
         self.built = True
 
-    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        x = tf.nn.relu(_normalize(self.stem_norm, self.stem(x), training))
+    def compute(self, x: Any, apply: Operations) -> Any:
+        x = apply.each(tf.nn.relu, apply.norm(self.stem_norm, apply.layer(self.stem, x)))
         for layer, norm in zip(self.down, self.down_norms, strict=True):
-            x = tf.nn.relu(_normalize(norm, layer(x), training))
+            x = apply.each(tf.nn.relu, apply.norm(norm, apply.layer(layer, x)))
         for index in range(len(self.block_first)):
-            y = tf.nn.relu(_normalize(self.block_first_norms[index], self.block_first[index](x), training))
-            if self.dropouts:
-                y = self.dropouts[index](y, training=training)
-            x = x + _normalize(self.block_second_norms[index], self.block_second[index](y), training)
+            x = apply.add(x, self._residual(index, x, apply))
         for layer, norm in zip(self.up, self.up_norms, strict=True):
-            x = tf.nn.relu(_normalize(norm, layer(x), training))
-        return tf.tanh(self.head(x))
+            x = apply.each(tf.nn.relu, apply.norm(norm, apply.layer(layer, x)))
+        return apply.each(tf.tanh, apply.layer(self.head, x))
+
+    def _residual(self, index: int, x: Any, apply: Operations) -> Any:
+        x = apply.each(tf.nn.relu, apply.norm(self.block_first_norms[index], apply.layer(self.block_first[index], x)))
+        if self.dropouts:
+            x = apply.dropout(self.dropouts[index], x)
+        return apply.norm(self.block_second_norms[index], apply.layer(self.block_second[index], x))
 
     def official_layers(self) -> list[tuple[str, keras.layers.Layer | None]]:
         blocks = len(self.block_first)
@@ -243,21 +254,21 @@ class UnetGenerator(Generator):
         self.dropouts = {str(level): _dropout(seed, level, kind) for level in inner} if dropout else {}
         self.built = True
 
-    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+    def compute(self, x: Any, apply: Operations) -> Any:
         skips = []
         for level, (layer, norm) in enumerate(zip(self.down, self.down_norms, strict=True)):
             if level > 0:
                 # The official LeakyReLU works in place, so what the skip carries has passed through it too.
-                x = leaky_relu(x)
+                x = apply.each(leaky_relu, x)
                 skips.append(x)
-            x = _normalize(norm, layer(x), training)
+            x = apply.norm(norm, apply.layer(layer, x))
         for level in range(len(self.up) - 1, -1, -1):
-            x = _normalize(self.up_norms[level], self.up[level](tf.nn.relu(x)), training)
+            x = apply.norm(self.up_norms[level], apply.layer(self.up[level], apply.each(tf.nn.relu, x)))
             if str(level) in self.dropouts:
-                x = self.dropouts[str(level)](x, training=training)
+                x = apply.dropout(self.dropouts[str(level)], x)
             if level > 0:
-                x = tf.concat([skips[level - 1], x], axis=-1)
-        return tf.tanh(x)
+                x = apply.concat(skips.pop(), x)
+        return apply.each(tf.tanh, x)
 
     def official_layers(self) -> list[tuple[str, keras.layers.Layer | None]]:
         depth = len(self.down)
@@ -276,9 +287,3 @@ class UnetGenerator(Generator):
 def _dropout(seed: int | None, index: int, kind: Any) -> keras.layers.Dropout:
     """Each layer has its own seed: with one for all, all blocks of a size would drop the same values."""
     return keras.layers.Dropout(0.5, seed=None if seed is None else seed + index, dtype=kind)
-
-
-def _normalize(norm: keras.layers.Layer | None, x: tf.Tensor, training: bool) -> tf.Tensor:
-    if norm is None:
-        return x
-    return norm(x, training=training) if isinstance(norm, keras.layers.BatchNormalization) else norm(x)

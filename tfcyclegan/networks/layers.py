@@ -9,7 +9,7 @@ plain means, no explicit padding of convolutions), for exports. The weights are 
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -23,6 +23,24 @@ LEAKY_SLOPE = 0.2
 _FEW_CHANNELS = 4
 
 Weights = Iterator[keras.initializers.Initializer]
+
+
+class Reach(NamedTuple):
+    """What a layer sees of its input, along either axis, so that it can be applied to a window of it.
+
+    Outputs a..b of a layer are its outputs for the inputs `down * (a // up) - halo` to `down * ceil(b / up) + halo`, whatever it
+    pads those with, once the outputs that belong to the halo are cut off. At the edges of the image the halo ends, and the layer's
+    own padding is the true one.
+
+    Attributes:
+        halo: inputs at either side that the outputs above the others depend on; a multiple of `down`.
+        down: inputs along a side for each `up` outputs.
+        up: see `down`.
+    """
+
+    halo: int
+    down: int = 1
+    up: int = 1
 
 
 def weight_initializers(name: str, gain: float, seed: int | None) -> Weights:
@@ -130,10 +148,15 @@ class Conv2D(keras.layers.Layer):
         super().__init__(**kwargs)
         if padding_mode not in PADDINGS:
             raise UserError(f"padding_mode {padding_mode!r}: unknown choice; valid are {', '.join(PADDINGS)}")
-        self.stride, self.padding, self.padding_mode, self.portable = stride, padding, padding_mode, portable
+        self.filters, self.stride, self.padding, self.padding_mode, self.portable = filters, stride, padding, padding_mode, portable
         self.kernel = self.add_weight(shape=(kernel_size, kernel_size, in_channels, filters), initializer=kernel_initializer, name="kernel")
         self.bias = self.add_weight(shape=(filters,), initializer="zeros", name="bias") if use_bias else None
         self.built = True
+
+    @property
+    def reach(self) -> Reach:
+        furthest = max(self.padding, self.kernel.shape[0] - self.stride - self.padding)
+        return Reach(-(-furthest // self.stride) * self.stride, down=self.stride)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         if self.padding and self.padding_mode == "reflect":
@@ -180,6 +203,8 @@ class UpConv2D(keras.layers.Layer):
         use_bias: whether to add a bias.
     """
 
+    reach = Reach(1, up=2)
+
     def __init__(
         self,
         in_channels: int,
@@ -215,6 +240,8 @@ class UpConv2D(keras.layers.Layer):
 class ResizeConv2D(keras.layers.Layer):
     """Nearest-neighbour doubling, then a 3x3 convolution with reflection padding: no checkerboards (Odena et al. 2016)."""
 
+    reach = Reach(1, up=2)
+
     def __init__(
         self,
         in_channels: int,
@@ -226,6 +253,7 @@ class ResizeConv2D(keras.layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        self.filters = filters
         self.convolution = Conv2D(
             in_channels,
             filters,
@@ -291,10 +319,14 @@ class InstanceNormalization(keras.layers.Layer):
         centred = wide - tf.reduce_mean(wide, axis=[1, 2], keepdims=True)
         # not tf.nn.moments: XNNPACK does not take its squared difference in 8 bits
         variance = tf.reduce_mean(centred * centred, axis=[1, 2], keepdims=True)
-        normalized = centred * tf.math.rsqrt(variance + tf.constant(self.epsilon, wide.dtype))
+        return tf.cast(self.scaled(centred, variance), x.dtype)
+
+    def scaled(self, centred: tf.Tensor, variance: tf.Tensor) -> tf.Tensor:
+        """What is left to do once the mean is taken off: [..., C] by the variance [..., C], both float32 or wider."""
+        normalized = centred * tf.math.rsqrt(variance + tf.constant(self.epsilon, centred.dtype))
         if self.gamma is not None and self.beta is not None:
             normalized = normalized * tf.convert_to_tensor(self.gamma) + tf.convert_to_tensor(self.beta)
-        return tf.cast(normalized, x.dtype)
+        return normalized
 
 
 def make_norm(kind: str, channels: int, *, gain: float, weights: Weights, portable: bool, dtype: Any) -> keras.layers.Layer | None:

@@ -1,0 +1,309 @@
+"""A generator on pictures that memory does not hold: tile by tile, and equal to the whole.
+
+Instance norm takes the mean and variance of a whole feature map, and these depend on the maps before it. So the network goes over
+the picture layer by layer. Each layer is applied tile by tile to what it sees of its input, its outputs go to a file and their
+moments are summed up; whatever reads them normalizes them on the way, with the moments of the whole. Nothing is estimated or
+blended: the result differs from the untiled one by rounding alone, whatever the tiles. Memory holds the features of a tile.
+
+Feature maps as large as the picture, of the first layer and the last but one, are computed again by their reader and not written:
+they are the largest to store and the cheapest to compute.
+"""
+
+import dataclasses
+import errno
+import functools
+import math
+import os
+import shutil
+import tempfile
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, NamedTuple, TypeVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfcyclegan.data import images
+from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.networks import Generator, GraphGenerator, InstanceNormalization
+from tfcyclegan.networks.layers import Reach
+from tfcyclegan.networks.operations import Operations
+from tfcyclegan.parallel import in_order
+from tfcyclegan.progress import Progress
+
+Result = TypeVar("Result")
+
+TILE = 256
+"""Side of a tile in pixels where none is given. With larger ones the paper's network is slower: the C library asks the system for
+each buffer above 32 MB anew."""
+
+WHOLE_PIXELS = 4_000_000
+"""Where no tile is given, pictures of at most this many pixels are translated at once."""
+
+_SMALLEST_SIDE = 16
+_THREADS = 2  # so that one tile is read and written while another is computed
+_PLANNING_SIDE = 16
+
+
+class Window(NamedTuple):
+    """Rows top..bottom and columns left..right of a map."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+
+@dataclass(frozen=True)
+class Map:
+    """Features of a whole picture, of which any window can be had as a float32 tensor [1, h, w, channels]."""
+
+    height: int
+    width: int
+    channels: int
+    window: Callable[[Window], tf.Tensor]
+
+
+class Tiler:
+    """Translates pictures by a generator, tile by tile.
+
+    Args:
+        generator: of float32.
+        tile: side of a tile in pixels, where the features are as large as the picture; a tile of smaller features has as many values.
+            By default TILE, for pictures of more than WHOLE_PIXELS.
+        device: TensorFlow's name of the device that computes.
+
+    Raises:
+        UserError: the generator is a graph of Keras layers.
+    """
+
+    def __init__(self, generator: Generator, tile: int | None = None, device: str | None = None):
+        if not self.takes(generator):
+            raise UserError("--tile: a network from import_weights --from=tfa is computed whole; leave --tile out")
+        self._generator, self._tile, self._device = generator, tile or TILE, device
+        self._whole_pixels = WHOLE_PIXELS if tile is None else tile**2
+        self._given_up = threading.Event()
+
+    @staticmethod
+    def takes(generator: Generator) -> bool:
+        """Whether the generator can be computed in tiles."""
+        return not isinstance(generator, GraphGenerator)
+
+    def wants(self, height: int, width: int) -> bool:
+        """Whether pictures of that size are translated in tiles."""
+        return height * width > self._whole_pixels
+
+    def give_up(self) -> None:
+        """Makes the pictures in work, by whatever threads, end with an error at their next tile, and all after them."""
+        self._given_up.set()
+
+    @functools.cached_property
+    def _plan(self) -> tuple[list[float], float]:
+        """By a run on a tiny picture: for each pass over a map its height by the picture's; and bytes of disk for each pixel."""
+        side = max(_PLANNING_SIDE, self._generator.size_multiple)
+        picture = np.zeros((side, side, self._generator.settings["in_channels"]), np.uint8)
+        with tempfile.TemporaryDirectory() as place:
+            trial = _TiledOperations(picture, side, Path(place), self._device, lambda: None)
+            collect(self._generator.compute(trial.source, trial), trial)
+        return trial.passes, trial.peak_bytes / side**2
+
+    def disk_bytes(self, height: int, width: int) -> int:
+        """What a picture of that size needs of the disk while it is translated."""
+        return math.ceil(self._plan[1] * height * width)
+
+    def __call__(self, picture: np.ndarray, scratch: Path) -> np.ndarray:
+        """Translates uint8 [H, W, C] whose sides are multiples of the generator's `size_multiple`.
+
+        Features lie in files in `scratch` that have no name, so that nothing is left behind, however the process ends.
+
+        Raises:
+            UserError: the disk has no room for them.
+        """
+        height, width = picture.shape[:2]
+        needed, free = self.disk_bytes(height, width), shutil.disk_usage(scratch).free
+        if needed > free:
+            sizes = f"{needed / 1e9:.1f} GB for the features of a picture of {width}x{height}, {free / 1e9:.1f} GB are free"
+            raise UserError(f"{scratch}: needs {sizes}; make room, or choose a folder on another disk")
+        total = sum(len(list(windows(round(height * scale), round(width * scale), scale, self._tile))) for scale in self._plan[0])
+        label = f"{width}x{height} in tiles ({needed / 1e9:.1f} GB of disk)"
+        with Progress(total, unit="tile", label=label) as progress, tf.device(self._device):
+
+            def advance() -> None:
+                if self._given_up.is_set():
+                    raise RunError("given up")
+                progress.advance()
+
+            operations = _TiledOperations(picture, self._tile, scratch, self._device, advance)
+            return collect(self._generator.compute(operations.source, operations), operations)
+
+
+def windows(height: int, width: int, scale: float, tile: int) -> Iterator[Window]:
+    """The tiles of a map that is `scale` times as high as the picture. Deeper maps have more channels in smaller tiles."""
+    side = max(_SMALLEST_SIDE, int(tile * math.sqrt(scale)) // 2 * 2)
+    for top in range(0, height, side):
+        for left in range(0, width, side):
+            yield Window(top, min(top + side, height), left, min(left + side, width))
+
+
+def collect(translated: Map, operations: "_TiledOperations") -> np.ndarray:
+    """uint8 [H, W, C] of a map in [-1, 1]."""
+    picture = np.empty((translated.height, translated.width, translated.channels), np.uint8)
+    for at, part in operations.walk(translated, lambda _, values: images.to_uint8(values[0])):
+        picture[at.top : at.bottom, at.left : at.right] = part
+    return picture
+
+
+class _TiledOperations(Operations):
+    """`Operations` on maps: nothing is computed until a window is asked for, or a norm needs the moments of all of them."""
+
+    def __init__(self, picture: np.ndarray, tile: int, scratch: Path, device: str | None, advance: Callable[[], None]):
+        super().__init__(training=False)
+        self._tile, self._scratch, self._device, self._advance = tile, scratch, device, advance
+        self._height = picture.shape[0]
+        self.passes: list[float] = []
+        self.bytes = self.peak_bytes = 0
+        height, width, channels = picture.shape
+        self.source = Map(
+            height, width, channels, lambda at: tf.constant(images.to_float(picture[at.top : at.bottom, at.left : at.right])[np.newaxis])
+        )
+
+    def layer(self, layer: keras.layers.Layer, x: Map) -> Map:
+        reach: Reach = layer.reach
+        up, down = reach.up, reach.down
+
+        def window(at: Window) -> tf.Tensor:
+            top, bottom = _seen(reach, at.top, at.bottom, x.height)
+            left, right = _seen(reach, at.left, at.right, x.width)
+            y = layer(x.window(Window(top, bottom, left, right)))
+            above, before = at.top - top * up // down, at.left - left * up // down
+            return y[:, above : above + at.bottom - at.top, before : before + at.right - at.left]
+
+        return Map(x.height * up // down, x.width * up // down, layer.filters, window)
+
+    def norm(self, norm: keras.layers.Layer | None, x: Map) -> Map:
+        if isinstance(norm, InstanceNormalization):
+            x, moments = self._computed(x, _Moments.of)
+            whole = functools.reduce(_Moments.joined, moments)
+            mean, variance = tf.constant(whole.mean, tf.float32), tf.constant(whole.variance, tf.float32)
+            return self.each(lambda values: norm.scaled(values - mean, variance), x)
+        x = self._stored(x)
+        return x if norm is None else self.each(lambda values: norm(values, training=False), x)
+
+    def dropout(self, layer: keras.layers.Dropout, x: Map) -> Map:
+        return x
+
+    def each(self, function: Callable[[tf.Tensor], tf.Tensor], x: Map) -> Map:
+        return dataclasses.replace(x, window=lambda at: function(x.window(at)))
+
+    def add(self, x: Map, y: Map) -> Map:
+        # stored, else each block would compute the sum of all before it
+        return self._stored(dataclasses.replace(x, window=lambda at: x.window(at) + y.window(at)))
+
+    def concat(self, x: Map, y: Map) -> Map:
+        both = x.channels + y.channels
+        return Map(x.height, x.width, both, lambda at: tf.concat([x.window(at), y.window(at)], axis=-1))
+
+    def walk(self, x: Map, use: Callable[[Window, np.ndarray], Result]) -> Iterator[tuple[Window, Result]]:
+        """What `use` makes of each tile of a map, float32 [1, h, w, C], in order."""
+        scale = x.height / self._height
+        self.passes.append(scale)
+
+        def one(at: Window) -> tuple[Window, Result]:
+            with tf.device(self._device):
+                return at, use(at, np.asarray(x.window(at)))
+
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for result in in_order(pool, one, windows(x.height, x.width, scale, self._tile), ahead=_THREADS - 1):
+                yield result
+                self._advance()
+
+    def _stored(self, x: Map) -> Map:
+        return self._computed(x, lambda _: None)[0] if x.height < self._height else x
+
+    def _computed(self, x: Map, measure: Callable[[np.ndarray], Result]) -> tuple[Map, list[Result]]:
+        """The same map, computed once and kept in a file if it is smaller than the picture, and what `measure` makes of each tile."""
+        file = _MapFile(self._scratch, x, self._account) if x.height < self._height else None
+
+        def use(at: Window, values: np.ndarray) -> Result:
+            if file is not None:
+                file.write(at, values[0])
+            return measure(values)
+
+        measured = [result for _, result in self.walk(x, use)]
+        return x if file is None else dataclasses.replace(x, window=file.read), measured
+
+    def _account(self, size: int) -> None:
+        self.bytes += size
+        self.peak_bytes = max(self.peak_bytes, self.bytes)
+
+
+def _seen(reach: Reach, start: int, stop: int, length: int) -> tuple[int, int]:
+    """The inputs, of `length`, that a layer must see for its outputs start..stop; see `Reach`."""
+    first = reach.down * (start // reach.up) - reach.halo
+    last = reach.down * -(-stop // reach.up) + reach.halo
+    return max(first, 0), min(last, length)
+
+
+class _Moments(NamedTuple):
+    """Of each channel over some pixels: how many, their mean, and sum of squared differences from it, float64 [C]."""
+
+    pixels: int
+    mean: np.ndarray
+    squares: np.ndarray
+
+    @property
+    def variance(self) -> np.ndarray:
+        """The biased one."""
+        return self.squares / self.pixels
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> "_Moments":
+        """Of a tile [1, h, w, C]: float32 within a row, float64 over rows."""
+        means, variances = (moment.numpy()[0].astype(np.float64) for moment in tf.nn.moments(values, axes=[2]))
+        rows, width, mean = len(means), values.shape[2], means.mean(axis=0)
+        return cls(rows * width, mean, width * (variances.sum(axis=0) + ((means - mean) ** 2).sum(axis=0)))
+
+    def joined(self, other: "_Moments") -> "_Moments":
+        """Of both sets of pixels (Chan et al. 1983)."""
+        pixels, difference = self.pixels + other.pixels, other.mean - self.mean
+        squares = self.squares + other.squares + difference**2 * (self.pixels * other.pixels / pixels)
+        return _Moments(pixels, self.mean + difference * (other.pixels / pixels), squares)
+
+
+class _MapFile:
+    """A map in a file without a name, float32 [H, W, C], which goes with its last user, however that ends.
+
+    Read and written by calls, not as a memory map, whose pages count as memory used, and which a full disk ends with a bus error.
+    """
+
+    def __init__(self, directory: Path, x: Map, account: Callable[[int], None]):
+        self._directory, self._width, self._channels = directory, x.width, x.channels
+        size = 4 * x.height * x.width * x.channels
+        self._file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - open as long as the map is used
+        account(size)
+        weakref.finalize(self, _release, self._file, account, size)
+
+    def _offset(self, row: int, column: int) -> int:
+        return 4 * self._channels * (row * self._width + column)
+
+    def write(self, at: Window, values: np.ndarray) -> None:
+        """Stores a window, [h, w, C]."""
+        for row, line in zip(range(at.top, at.bottom), values, strict=True):
+            if os.pwrite(self._file.fileno(), line.data, self._offset(row, at.left)) < line.nbytes:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._directory))
+
+    def read(self, at: Window) -> tf.Tensor:
+        values = np.empty((1, at.bottom - at.top, at.right - at.left, self._channels), np.float32)
+        for row, line in zip(range(at.top, at.bottom), values[0], strict=True):
+            os.preadv(self._file.fileno(), [line.data], self._offset(row, at.left))
+        return tf.constant(values)
+
+
+def _release(file: IO[bytes], account: Callable[[int], None], size: int) -> None:
+    file.close()
+    account(-size)
