@@ -61,7 +61,7 @@ def test_label_maps_are_resized_by_nearest_pixels_for_a_translator(street, tmp_p
         return batch
 
     translator = Translator({"model": "keeps"}, 3, 1, keep)
-    translate_split(translator, source, "val", tmp_path / "png", scale=images.Scale("resize_and_crop", Size(24, 40), Size(24, 40)))
+    translate_split([translator], source, "val", tmp_path / "png", scale=images.Scale("resize_and_crop", Size(24, 40), Size(24, 40)))
     stored = [images.to_array(images.decode(encoded, 3)) for _, encoded in source.pictures("val")]
     palette = {tuple(colour) for picture in stored for colour in picture.reshape(-1, 3).tolist()}
     assert len(seen) == 4 and all(colours <= palette for colours in seen)

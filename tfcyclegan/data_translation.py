@@ -2,31 +2,32 @@
 
 The output directory has the form that data_prep writes (`data.shards`, `data.manifest`), so `open_source` reads it like any
 other. Until its manifest is there, `.work/` holds the request and a note for each finished shard, and the same command goes on.
-Pictures are read, translated and written one shard after the other, some pictures ahead on all devices; memory does not grow.
+Pictures are read, translated and written one shard after the other, a few at once on all devices; memory does not grow.
 """
 
 import collections
+import dataclasses
+import functools
 import itertools
-import queue
 import shutil
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from tfcyclegan import files
 from tfcyclegan.config import Size
 from tfcyclegan.data import images, manifest, records, shards
 from tfcyclegan.data.source import MANIFEST, DataSource, Example
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.parallel import in_order
+from tfcyclegan.parallel import Stages
 from tfcyclegan.progress import Progress, say
-from tfcyclegan.translation import Translator, record_of
+from tfcyclegan.translation import Translator, give_up, machines, record_of
 
 SHARD_PICTURES = 500
 """A shard has at most this many, since an interrupted one is translated again."""
-
-_AHEAD = 2  # pictures in decoding or encoding while each device translates one
 
 
 def translate_data(
@@ -105,6 +106,15 @@ def _refuse_other(output: Path, there: dict[str, Any] | None, here: dict[str, An
     raise UserError(f"--output_data={output}: {differs}; choose another directory")
 
 
+@dataclass(frozen=True)
+class _Scaled:
+    """An example whose picture, uint8 [H, W, C], is at the scale asked for, and later translated."""
+
+    example: Example
+    picture: np.ndarray
+    resized: bool
+
+
 def _write_shards(
     translators: Sequence[Translator], source: DataSource, splits: Sequence[str], output: Path, name: str, scale: images.Scale | None
 ) -> dict[str, list[dict[str, Any]]]:
@@ -115,24 +125,19 @@ def _write_shards(
     before = sum(note["records"] for note in done.values())
     if done:
         say(f"{output}: goes on; {len(done)} of {sum(map(len, planned.values()))} shards are finished")
-    translate = _Translation(translators, source, scale)
-    pool = ThreadPoolExecutor(len(translators) + _AHEAD)
-    try:
-        with Progress(total, unit="image", label="translating", done=before) as progress:
-            for split in splits:
-                examples = source.examples(split)
-                for file, part in planned[split]:
-                    mine = itertools.islice(examples, len(part))
-                    if file in done:
-                        collections.deque(mine, maxlen=0)
-                        continue
-                    pictures = in_order(pool, translate, mine, ahead=len(translators) + _AHEAD)
-                    note = shards.write(output / file, _watched(pictures, progress)) | {"bad": [], "notes": {}}
-                    shards.write_note(output, note)
-                    done[file] = note
-                next(examples, None)  # reads to the end, where the counts are checked
-    finally:
-        pool.shutdown(cancel_futures=True)
+    stages = _stages(translators, source, scale, output)
+    with Progress(total, unit="image", label="translating", done=before) as progress:
+        for split in splits:
+            examples = source.examples(split)
+            for file, part in planned[split]:
+                mine = itertools.islice(examples, len(part))
+                if file in done:
+                    collections.deque(mine, maxlen=0)
+                    continue
+                note = shards.write(output / file, _watched(stages.of(mine), progress)) | {"bad": [], "notes": {}}
+                shards.write_note(output, note)
+                done[file] = note
+            next(examples, None)  # reads to the end, where the counts are checked
     return {split: [done[file] for file, _ in planned[split]] for split in splits}
 
 
@@ -146,28 +151,30 @@ def _watched(pictures: Iterator[records.Picture], progress: Progress) -> Iterato
         progress.advance()
 
 
-class _Translation:
-    """One example to the picture to store; called by several threads, of which each takes a device that is free."""
+def _stages(
+    translators: Sequence[Translator], source: DataSource, scale: images.Scale | None, output: Path
+) -> Stages[Example, _Scaled, _Scaled, records.Picture]:
+    """From an example to the picture to store."""
+    channels = translators[0].channels
 
-    def __init__(self, translators: Sequence[Translator], source: DataSource, scale: images.Scale | None):
-        self._source, self._scale, self._channels = source, scale, translators[0].channels
-        self._free: queue.SimpleQueue[Translator] = queue.SimpleQueue()
-        for translator in translators:
-            self._free.put(translator)
-
-    def __call__(self, example: Example) -> records.Picture:
+    def decode(example: Example) -> _Scaled:
         try:
-            image = images.decode(example.encoded, self._channels)
+            image = images.decode(example.encoded, channels)
         except OSError as error:
-            raise RunError(f"{self._source.directory}: {example.filename} cannot be decoded ({error}); prepare the data again") from error
-        scaled = self._scale(image, nearest=self._source.holds_label_maps) if self._scale else image
-        translator = self._free.get()
-        try:
-            translated = translator(images.to_array(scaled))
-        finally:
-            self._free.put(translator)
+            raise RunError(f"{source.directory}: {example.filename} cannot be decoded ({error}); prepare the data again") from error
+        scaled = scale(image, nearest=source.holds_label_maps) if scale else image
+        return _Scaled(example, images.to_array(scaled), scaled.size != image.size)
+
+    def translate(machine: Callable[[np.ndarray], np.ndarray], scaled: _Scaled) -> _Scaled:
+        return dataclasses.replace(scaled, picture=machine(scaled.picture))
+
+    def encode(translated: _Scaled) -> records.Picture:
+        example, (height, width) = translated.example, translated.picture.shape[:2]
         label = example.label
-        if label is not None and scaled.size != image.size:
-            ids = images.resize(images.decode(label.encoded, 1), Size(scaled.height, scaled.width), nearest=True)
+        if label is not None and translated.resized:
+            ids = images.resize(images.decode(label.encoded, 1), Size(height, width), nearest=True)
             label = records.Label(images.encode_png(images.to_array(ids)), label.filename)
-        return records.Picture(images.encode_png(translated), "png", example.filename, scaled.height, scaled.width, label)
+        return records.Picture(images.encode_png(translated.picture), "png", example.filename, height, width, label)
+
+    placed = [functools.partial(translate, machine) for machine in machines(translators, output)]
+    return Stages(decode, placed, encode, lambda: give_up(translators))

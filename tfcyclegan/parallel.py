@@ -1,12 +1,16 @@
 """Work on many things at once, in order and in bounded memory."""
 
 import collections
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
-from typing import TypeVar
+import queue
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 
 def in_order(executor: Executor, function: Callable[[Item], Result], items: Iterable[Item], *, ahead: int) -> Iterator[Result]:
@@ -21,3 +25,46 @@ def in_order(executor: Executor, function: Callable[[Item], Result], items: Iter
             yield pending.popleft().result()
     while pending:
         yield pending.popleft().result()
+
+
+@dataclass(frozen=True)
+class Stages(Generic[Item, Given, Made, Result]):
+    """Work in three stages, so that the machines of the second one never wait for the others.
+
+    Attributes:
+        before: such as decoding; in threads.
+        machines: such as a network, one copy for each device; each is used by one thread at a time.
+        after: such as encoding and writing; in threads.
+        give_up: called when the work ends early, so that a machine in the midst of something long can leave it.
+    """
+
+    before: Callable[[Item], Given]
+    machines: Sequence[Callable[[Given], Made]]
+    after: Callable[[Made], Result]
+    give_up: Callable[[], None] = lambda: None
+
+    def of(self, items: Iterable[Item]) -> Iterator[Result]:
+        """What becomes of each item, in order; of each stage one item more than there are machines is under way or waits."""
+        count = len(self.machines)
+        free: queue.SimpleQueue[Callable[[Given], Made]] = queue.SimpleQueue()
+        for machine in self.machines:
+            free.put(machine)
+
+        def make(given: Given) -> Made:
+            machine = free.get()
+            try:
+                return machine(given)
+            finally:
+                free.put(machine)
+
+        pools = [ThreadPoolExecutor(count) for _ in range(3)]
+        try:
+            given = in_order(pools[0], self.before, items, ahead=count)
+            made = in_order(pools[1], make, given, ahead=count)
+            yield from in_order(pools[2], self.after, made, ahead=count)
+        except BaseException:
+            self.give_up()
+            raise
+        finally:
+            for pool in pools:
+                pool.shutdown(cancel_futures=True)

@@ -1,14 +1,20 @@
 """Folders of pictures in, folders of PNGs out: the loop of all commands that make something of each picture."""
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tfcyclegan import files
 from tfcyclegan.data import folders, intake
 from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import UserError
+from tfcyclegan.parallel import Stages
 from tfcyclegan.progress import Progress, say
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 MAX_PIXELS = 100_000_000
 
@@ -47,24 +53,31 @@ def picture_name(filename: str, split: str) -> str:
     return Path(filename.removeprefix(f"{split}/")).with_suffix("").as_posix()
 
 
+@dataclass(frozen=True)
+class _Skipped:
+    """In place of a picture that is bad, or whose targets are there already."""
+
+    why_bad: str = ""
+
+
 def write_pictures(
     pictures: Iterator[tuple[str, bytes]],
     output: Path,
     targets: Callable[[str], Sequence[Path]],
-    work: Callable[[bytes, str], Sequence[bytes]],
+    stages: Stages[tuple[str, bytes], Given, Made, Sequence[bytes]],
     *,
     total: int,
     record: str,
     identity: dict[str, Any],
     told: tuple[str, str, str],
 ) -> None:
-    """Makes PNGs of each picture; those already there by the same maker are kept.
+    """Makes PNGs of each picture, several at once; those already there by the same maker are kept.
 
     Args:
         pictures: (name, encoded bytes).
         output: folder of all targets.
         targets: the files of a picture's name, in the order in which they are written.
-        work: their content, of a picture's bytes and name; raises `intake.BadPicture`.
+        stages: from a picture's name and bytes to the targets' content; the first one raises `intake.BadPicture`.
         total: how many pictures there are.
         record: name of the file in `output` that tells who made what is there.
         identity: its content.
@@ -80,21 +93,37 @@ def write_pictures(
     elif output.exists() and any(output.iterdir()):
         raise UserError(f"--output={output}: is not empty and was not made by this command; choose another folder")
     files.write_json(output / record, identity)
+
+    def before(picture: tuple[str, bytes]) -> tuple[str, Given] | _Skipped:
+        name, _ = picture
+        if all(target.exists() for target in targets(name)):
+            return _Skipped()
+        try:
+            return name, stages.before(picture)
+        except intake.BadPicture as error:
+            return _Skipped(f"{name}: {error}")
+
+    def make(machine: Callable[[Given], Made], given: tuple[str, Given] | _Skipped) -> tuple[str, Made] | _Skipped:
+        return given if isinstance(given, _Skipped) else (given[0], machine(given[1]))
+
+    def after(made: tuple[str, Made] | _Skipped) -> _Skipped | None:
+        if isinstance(made, _Skipped):
+            return made
+        for target, png in zip(targets(made[0]), stages.after(made[1]), strict=True):
+            files.write_bytes(target, png)
+        return None
+
+    all_stages = Stages(before, [functools.partial(make, machine) for machine in stages.machines], after, stages.give_up)
     bad: list[str] = []
-    made = 0
+    count = 0
     with Progress(total, unit="image", label=doing) as progress:
-        for name, content in pictures:
-            if not all(target.exists() for target in targets(name)):
-                try:
-                    contents = work(content, name)
-                except intake.BadPicture as error:
-                    bad.append(f"{name}: {error}")
-                else:
-                    for target, png in zip(targets(name), contents, strict=True):
-                        files.write_bytes(target, png)
-                    made += 1
+        for skipped in all_stages.of(pictures):
+            if skipped is None:
+                count += 1
+            elif skipped.why_bad:
+                bad.append(skipped.why_bad)
             progress.advance()
     if bad:
         raise UserError(f"{bad[0]}; {len(bad)} of {total} pictures could not be read, the others are in {output}")
-    kept = f", {total - made} were there already" if made < total else ""
-    say(f"{output}: {made} pictures {done}{kept}")
+    kept = f", {total - count} were there already" if count < total else ""
+    say(f"{output}: {count} pictures {done}{kept}")

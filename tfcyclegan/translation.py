@@ -1,6 +1,9 @@
 """Pictures in, translated PNGs out: from a run, a SavedModel or a TFLite file, for pictures of any size."""
 
+import contextlib
 import dataclasses
+import functools
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +17,21 @@ from tfcyclegan.data import images, intake
 from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks import Generator
+from tfcyclegan.parallel import Stages
 from tfcyclegan.picture_folders import MAX_PIXELS, pictures_of_path, pictures_of_split, write_pictures
+from tfcyclegan.tiling import Tiler
 from tfcyclegan.training.checkpoints import find_checkpoint, load_generator
 from tfcyclegan.training.runs import Run
 
 RECORD = "translation.json"
 SMALLEST = 16  # reflection padding inside the networks needs some pixels to mirror
+
+AT_ONCE = 2
+"""Pictures that each device works on at once: one fills the pauses of the other. Batches did not gain more on a CPU, and what a picture
+becomes would depend on its neighbours, by rounding."""
+
+ALONE_PIXELS = 2**18
+"""A picture of more pixels than this is the only such one on its device."""
 
 
 @dataclass(frozen=True)
@@ -31,56 +43,77 @@ class Translator:
         channels: of the pictures it takes.
         size_multiple: to which the sides of a picture are padded.
         function: float32 [1, H, W, C] in [-1, 1] to the same of the other domain.
+        tiler: translates large pictures in bounded memory; None where the model can only be had whole.
     """
 
     identity: dict[str, Any]
     channels: int
     size_multiple: int
     function: Callable[[np.ndarray], np.ndarray]
+    tiler: Tiler | None = None
+    _alone: threading.Lock = dataclasses.field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
-    def __call__(self, picture: np.ndarray) -> np.ndarray:
-        """Translates uint8 [H, W, C] of any size."""
-        return images.to_uint8(self.in_floats(images.to_float(picture)[np.newaxis])[0])
+    def __call__(self, picture: np.ndarray, scratch: Path | None = None) -> np.ndarray:
+        """Translates uint8 [H, W, C] of any size; large ones in tiles, if `scratch` names a directory for their features."""
+        height, width = picture.shape[:2]
+        with self._alone if height * width > ALONE_PIXELS else contextlib.nullcontext():
+            if scratch is None or self.tiler is None or not self.tiler.wants(height, width):
+                return images.to_uint8(self.in_floats(images.to_float(picture)[np.newaxis])[0])
+            return self.tiler(self._padded(picture[np.newaxis])[0], scratch)[:height, :width]
 
     def in_floats(self, batch: np.ndarray) -> np.ndarray:
         """Translates float32 [1, H, W, C] of any size: mirrored to a size that the network takes, and cropped back."""
         height, width = batch.shape[1:3]
+        return np.asarray(self.function(self._padded(batch)), np.float32)[:, :height, :width]
+
+    def _padded(self, batch: np.ndarray) -> np.ndarray:
+        height, width = batch.shape[1:3]
         padded_sides = [max(SMALLEST, -(-side // self.size_multiple) * self.size_multiple) for side in (height, width)]
         padding = [(0, 0), (0, padded_sides[0] - height), (0, padded_sides[1] - width), (0, 0)]
-        return np.asarray(self.function(np.pad(batch, padding, mode="symmetric")), np.float32)[:, :height, :width]
+        return np.pad(batch, padding, mode="symmetric")
 
 
-def from_run(run: Run, checkpoint: str, direction: str) -> Translator:
+def machines(translators: Sequence[Translator], scratch: Path) -> list[Callable[[np.ndarray], np.ndarray]]:
+    """Copies of a translator on several devices, as `Stages` takes them."""
+    return [functools.partial(translator, scratch=scratch) for _ in range(AT_ONCE) for translator in translators]
+
+
+def give_up(translators: Sequence[Translator]) -> None:
+    """Makes pictures end early that are being translated in tiles."""
+    for translator in translators:
+        if translator.tiler is not None:
+            translator.tiler.give_up()
+
+
+def from_run(run: Run, checkpoint: str, direction: str, *, tile: int | None = None, device: str | None = None) -> Translator:
     """The generator of a run's checkpoint.
 
+    Args:
+        run: the run.
+        checkpoint: latest, best or a step.
+        direction: ab or ba.
+        tile: see `Tiler`.
+        device: TensorFlow's name of the device that it computes on.
+
     Raises:
-        UserError: no such checkpoint, or a run without that direction.
+        UserError: no such checkpoint, a run without that direction, or `tile` for a network that cannot be computed in tiles.
         RunError: the checkpoint is damaged.
     """
-    generator = load_generator(run, checkpoint, direction)
+    with tf.device(device):
+        generator = load_generator(run, checkpoint, direction)
     name = find_checkpoint(run.directory, checkpoint)
     identity = {"checkpoint": Path(name).name, "direction": direction, "weights": weights_hash(generator)}
-    return Translator(identity, generator.settings["in_channels"], generator.size_multiple, as_function(generator))
+    tiler = Tiler(generator, tile, device) if tile is not None or Tiler.takes(generator) else None
+    return Translator(identity, generator.settings["in_channels"], generator.size_multiple, as_function(generator, device), tiler)
 
 
-def copies_on_devices(run: Run, checkpoint: str, direction: str, devices: Sequence[str] | None = None) -> list[Translator]:
+def copies_on_devices(
+    run: Run, checkpoint: str, direction: str, devices: Sequence[str] | None = None, *, tile: int | None = None
+) -> list[Translator]:
     """`from_run` for each of `devices`, by default all GPUs or the CPU, so that several pictures can be translated at once."""
     if devices is None:
         devices = [device.name for device in tf.config.list_logical_devices("GPU")] or ["CPU:0"]
-    copies = []
-    for device in devices:
-        with tf.device(device):
-            translator = from_run(run, checkpoint, direction)
-        copies.append(dataclasses.replace(translator, function=_placed(translator.function, device)))
-    return copies
-
-
-def _placed(function: Callable[[np.ndarray], np.ndarray], device: str) -> Callable[[np.ndarray], np.ndarray]:
-    def placed(batch: np.ndarray) -> np.ndarray:
-        with tf.device(device):
-            return function(batch)
-
-    return placed
+    return [from_run(run, checkpoint, direction, tile=tile, device=device) for device in devices]
 
 
 def scale_of(run: Run) -> images.Scale:
@@ -93,10 +126,15 @@ def record_of(translator: Translator, scale: images.Scale | None) -> dict[str, A
     return {**translator.identity, "scale": str(scale or "original")}
 
 
-def as_function(generator: Generator) -> Callable[[np.ndarray], np.ndarray]:
+def as_function(generator: Generator, device: str | None = None) -> Callable[[np.ndarray], np.ndarray]:
     """The generator as a compiled function on NumPy batches; a graph for each size it meets."""
     compiled = tf.function(lambda batch: generator(batch, training=False), autograph=False)
-    return lambda batch: compiled(tf.constant(batch)).numpy()
+
+    def function(batch: np.ndarray) -> np.ndarray:
+        with tf.device(device):
+            return compiled(tf.constant(batch)).numpy()
+
+    return function
 
 
 def weights_hash(generator: Generator) -> str:
@@ -140,19 +178,22 @@ def _from_tflite(path: Path) -> Translator:
     source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     _, height, width, channels = source["shape"]
 
+    alone = threading.Lock()  # an interpreter has one place for its input
+
     def translate(batch: np.ndarray) -> np.ndarray:
         if batch.shape[1:3] != (height, width):
             size = f"{batch.shape[1]}x{batch.shape[2]}"
             raise UserError(f"--model={path}: takes pictures of {height}x{width} alone, not {size}; export with --tflite_size={size}")
-        interpreter.set_tensor(source["index"], batch)
-        interpreter.invoke()
-        return interpreter.get_tensor(target["index"])
+        with alone:
+            interpreter.set_tensor(source["index"], batch)
+            interpreter.invoke()
+            return interpreter.get_tensor(target["index"])
 
     return Translator({"model": files.sha256_of(path)}, int(channels), 1, translate)
 
 
 def _translate_all(
-    translator: Translator,
+    translators: Sequence[Translator],
     pictures: Iterator[tuple[str, bytes]],
     output: Path,
     *,
@@ -163,7 +204,7 @@ def _translate_all(
     """Translates pictures into `output`, one PNG each; see `write_pictures`.
 
     Args:
-        translator: the model.
+        translators: copies of one translator, one for each device.
         pictures: (name, encoded bytes).
         output: folder for the PNGs.
         total: how many pictures there are.
@@ -171,36 +212,39 @@ def _translate_all(
         nearest: resizes by nearest pixels, for label maps.
     """
 
-    def work(content: bytes, name: str) -> tuple[bytes]:
-        picture, _ = intake.take(content, name, max_pixels=MAX_PIXELS)
-        image = images.decode(picture.encoded, translator.channels)
-        array = images.to_array(scale(image, nearest=nearest) if scale else image)
-        return (images.encode_png(translator(array)),)
+    def decode(named: tuple[str, bytes]) -> np.ndarray:
+        image = images.with_channels(intake.decode(named[1], max_pixels=MAX_PIXELS).image, translators[0].channels)
+        return images.to_array(scale(image, nearest=nearest) if scale else image)
+
+    def encode(translated: np.ndarray) -> tuple[bytes]:
+        return (images.encode_png(translated),)
 
     write_pictures(
         pictures,
         output,
         lambda name: (output / f"{name}.png",),
-        work,
+        Stages(decode, machines(translators, output), encode, lambda: give_up(translators)),
         total=total,
         record=RECORD,
-        identity=record_of(translator, scale),
+        identity=record_of(translators[0], scale),
         told=("translating", "translated", "another model's translations, or those at another scale"),
     )
 
 
-def translate_path(translator: Translator, path: Path, output: Path, *, scale: images.Scale | None = None) -> None:
+def translate_path(translators: Sequence[Translator], path: Path, output: Path, *, scale: images.Scale | None = None) -> None:
     """Translates a picture or a folder into PNGs in `output`; those already there from the same model are kept.
 
     Raises:
         UserError: `output` holds another model's work, or pictures that cannot be read (after all others were translated).
     """
     found = pictures_of_path(path)
-    _translate_all(translator, ((name, read()) for name, read in found.items()), output, total=len(found), scale=scale)
+    _translate_all(translators, ((name, read()) for name, read in found.items()), output, total=len(found), scale=scale)
 
 
-def translate_split(translator: Translator, source: DataSource, split: str, output: Path, *, scale: images.Scale | None = None) -> None:
+def translate_split(
+    translators: Sequence[Translator], source: DataSource, split: str, output: Path, *, scale: images.Scale | None = None
+) -> None:
     """Translates a split of a prepared data set; see `translate_path`."""
     source.require(split)
     pictures, total = pictures_of_split(source, split), source.counts[split]
-    _translate_all(translator, pictures, output, total=total, scale=scale, nearest=source.holds_label_maps)
+    _translate_all(translators, pictures, output, total=total, scale=scale, nearest=source.holds_label_maps)

@@ -32,7 +32,7 @@ from tfcyclegan.segmentation.segmenter import Segmenter
 from tfcyclegan.segmentation.trainer import train_segmenter
 from tfcyclegan.training.runs import Run, read_run
 from tfcyclegan.training.trainer import train
-from tfcyclegan.translation import copies_on_devices, from_run, scale_of
+from tfcyclegan.translation import copies_on_devices, scale_of
 
 TITLES = {
     "source_only": "source only",
@@ -177,7 +177,7 @@ class Arms:
         own = run.directory == self.directory / "semantic_translator"
         checkpoint = "latest" if own else self.config.checkpoint
         output = self.directory / ("translated_semantic" if own else "translated")
-        translators = copies_on_devices(run, checkpoint, "ab") or [from_run(run, checkpoint, "ab")]
+        translators = copies_on_devices(run, checkpoint, "ab")
         translate_data(translators, self.source.source, [self.source.name], output, scale=scale_of(run), command="tfcyclegan adapt")
         return open_labelled(open_source(output), self.source.name, self._cache, size=self.config.load_size)
 

@@ -11,6 +11,7 @@ EXAMPLES = """
     tfcyclegan translate --run_dir=runs/satellite2map --input=PICTURES --output=translated
     tfcyclegan translate --run_dir=runs/satellite2map --direction=ba --data_dir=data/satellite2map --split=testB --output=translated/ba
     tfcyclegan translate --model=saved_models/satellite2map --input=tile.png --output=translated
+    tfcyclegan translate --run_dir=runs/satellite2map --scale=original --input=huge.tif --output=translated --tile=256
     tfcyclegan translate --run_dir=runs/gta2city --data_dir=data/gta5 --split=train,val --output_data=data/gta5_as_city
 """
 
@@ -25,8 +26,7 @@ def run(config: TranslateConfig) -> None:
     scale = None
     if config.run_dir:
         trained = read_run(Path(config.run_dir))
-        everywhere = translation.copies_on_devices(trained, config.checkpoint, config.direction) if config.output_data else []
-        translators = everywhere or [translation.from_run(trained, config.checkpoint, config.direction)]
+        translators = translation.copies_on_devices(trained, config.checkpoint, config.direction, tile=config.tile)
         scale = translation.scale_of(trained) if config.scale == "trained" else None
     else:
         translators = [translation.from_model(Path(config.model))]
@@ -35,6 +35,6 @@ def run(config: TranslateConfig) -> None:
         splits = config.split.split(",")
         translate_data(translators, open_source(config.data_dir), splits, Path(config.output_data), scale=scale, command=command)
     elif config.data_dir:
-        translation.translate_split(translators[0], open_source(config.data_dir), config.split, Path(config.output), scale=scale)
+        translation.translate_split(translators, open_source(config.data_dir), config.split, Path(config.output), scale=scale)
     else:
-        translation.translate_path(translators[0], Path(config.input), Path(config.output), scale=scale)
+        translation.translate_path(translators, Path(config.input), Path(config.output), scale=scale)

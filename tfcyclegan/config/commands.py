@@ -23,6 +23,12 @@ class TranslateConfig(Options):
     scale: str = option(
         "trained", "trained resizes pictures as the training of --run_dir did, original keeps their sizes", choices=("trained", "original")
     )
+    tile: int | None = option(
+        None,
+        "side in pixels of the tiles in which larger pictures are computed, in bounded memory and equal to the whole; "
+        "default: 256, for pictures of more than 4 million pixels",
+        minimum=64,
+    )
     output: str = option("", "folder for the translated PNGs")
     output_data: str = option("", "directory of a new data set with the translated pictures of --data_dir, their names and labels")
 
@@ -30,6 +36,8 @@ class TranslateConfig(Options):
         super().__post_init__()
         if bool(self.run_dir) == bool(self.model):
             raise UserError("--run_dir or --model: give one of them")
+        if self.model and self.tile is not None:
+            raise UserError("--tile: goes with --run_dir; an exported model takes pictures whole")
         if bool(self.input) == bool(self.data_dir):
             raise UserError("--input or --data_dir: give one of them")
         if bool(self.output) == bool(self.output_data):

@@ -26,7 +26,12 @@ def decode(encoded: bytes, channels: int) -> Image.Image:
         OSError: not a whole picture.
     """
     with Image.open(io.BytesIO(encoded)) as image:
-        return image.convert(_PILLOW_MODES[channels])
+        return with_channels(image, channels)
+
+
+def with_channels(image: Image.Image, channels: int) -> Image.Image:
+    """The picture in gray or RGB, as `channels` 1 or 3 say."""
+    return image.convert(_PILLOW_MODES[channels])
 
 
 def decode_ids(encoded: bytes) -> np.ndarray:

@@ -17,7 +17,7 @@ from tfcyclegan.errors import UserError
 from tfcyclegan.measures.controls import make_controls
 from tfcyclegan.picture_folders import picture_name, pictures_of_split
 from tfcyclegan.training.runs import Run
-from tfcyclegan.translation import RECORD, Translator, from_run, record_of, scale_of, translate_split
+from tfcyclegan.translation import RECORD, Translator, copies_on_devices, from_run, record_of, scale_of, translate_split
 
 OWN = "CycleGAN"
 FLOOR = "real (floor)"
@@ -96,10 +96,11 @@ def gather(run: Run, domains: Domains, purpose: str, checkpoint: str, direction:
     """
     split = domains.require(purpose, direction[0])
     scale, folder = scale_of(run), output / direction
-    translator = from_run(run, checkpoint, direction)
+    translators = copies_on_devices(run, checkpoint, direction)
+    translator = translators[0]
     if (folder / RECORD).exists() and files.read_json(folder / RECORD) != record_of(translator, scale):
         shutil.rmtree(folder)  # our own translations by an older checkpoint
-    translate_split(translator, split.source, split.name, folder, scale=scale)
+    translate_split(translators, split.source, split.name, folder, scale=scale)
     own = {name: read_png(folder / f"{name}.png") for name, _ in pictures_of_split(split.source, split.name)}
     notes = []
     if run.config.measures and run.config.eval_split == "val" and purpose == "test":

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from tfcyclegan.data import images, intake, labels
 from tfcyclegan.data.domains import Split
 from tfcyclegan.measures.segmentation import Confusion
+from tfcyclegan.parallel import Stages
 from tfcyclegan.picture_folders import MAX_PIXELS, picture_name, pictures_of_path, write_pictures
 from tfcyclegan.segmentation.pictures import require_labels
 from tfcyclegan.segmentation.segmenter import Segmenter
@@ -51,9 +53,14 @@ def label_split(segmenter: Segmenter, split: Split, output: Path, *, overlays: b
 def _label_all(segmenter: Segmenter, pictures: Iterator[tuple[str, bytes]], output: Path, *, total: int, overlays: bool) -> None:
     kinds = (OVERLAYS, IDS) if overlays else (IDS,)
 
-    def work(content: bytes, _: str) -> list[bytes]:
-        picture = intake.decode(content, max_pixels=MAX_PIXELS).image.convert("RGB")
-        ids = labels.to_ids(segmenter.label(picture))
+    def decode(named: tuple[str, bytes]) -> Image.Image:
+        return intake.decode(named[1], max_pixels=MAX_PIXELS).image.convert("RGB")
+
+    def label(picture: Image.Image) -> tuple[Image.Image, np.ndarray]:
+        return picture, labels.to_ids(segmenter.label(picture))
+
+    def draw(labelled: tuple[Image.Image, np.ndarray]) -> list[bytes]:
+        picture, ids = labelled
         drawn = {OVERLAYS: overlay(np.asarray(picture), ids), IDS: ids[..., np.newaxis]}
         return [images.encode_png(drawn[kind]) for kind in kinds]
 
@@ -61,7 +68,7 @@ def _label_all(segmenter: Segmenter, pictures: Iterator[tuple[str, bytes]], outp
         pictures,
         output,
         lambda name: [output / kind / f"{name}.png" for kind in kinds],
-        work,
+        Stages(decode, [label], draw),
         total=total,
         record=RECORD,
         identity={**segmenter.identity, "load_size": str(segmenter.load_size or "original")},
