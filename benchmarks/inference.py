@@ -12,15 +12,10 @@ the median over rounds of the ratio within a round.
 """
 
 import argparse
-import os
-import platform
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -31,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from benchmarks.machine import machine
 from tfcyclegan import files
 from tfcyclegan.config import Size
 from tfcyclegan.export import saved_model, tflite
@@ -139,20 +135,6 @@ def measure(runners: Mapping[str, Runner], image: np.ndarray, rounds: int) -> di
     return {name: np.array(values) for name, values in seconds.items()}
 
 
-def machine() -> dict[str, Any]:
-    """What the times were taken on."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
-    flags = next((line for line in lines if line.startswith("flags")), "").split()
-    return {
-        "cpu": cpu,
-        "instructions": [name for name in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile") if name in flags],
-        "load_average": os.getloadavg(),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {name: metadata.version(name) for name in PACKAGES},
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=256, help="side of the picture")
@@ -164,7 +146,7 @@ def main() -> None:
     given = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(given.threads)
     torch.set_num_threads(given.threads)
-    before = machine()
+    before = machine(PACKAGES)
 
     # a gain at which features neither vanish nor burst in 9 blocks of random weights
     generator = make_generator(f"resnet_{given.blocks}blocks", base_filters=given.filters, init_gain=0.02, seed=0)
@@ -194,7 +176,7 @@ def main() -> None:
         numbers = f"{row['median_ms']:.0f}", f"{row['fastest_ms']:.0f}", f"{row['ratio']:.2f}", goal, f"{row['difference']:.1e}"
         table.add_row(name, *numbers)
     Console(width=130).print(table)
-    after = machine()
+    after = machine(PACKAGES)
     say(f"{after['cpu']} ({', '.join(after['instructions'])}), load {before['load_average'][0]:.1f} to {after['load_average'][0]:.1f}")
     if given.output:
         files.write_json(

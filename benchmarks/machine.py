@@ -1,0 +1,24 @@
+"""What the times were taken on."""
+
+import os
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+
+def machine(packages: Sequence[str]) -> dict[str, Any]:
+    """The processor, its load, the date, and the versions of `packages`."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
+    flags = next((line for line in lines if line.startswith("flags")), "").split()
+    return {
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "instructions": [name for name in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile") if name in flags],
+        "load_average": os.getloadavg(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {name: metadata.version(name) for name in packages},
+    }

@@ -1,0 +1,118 @@
+"""How much of the generator's own speed is left when `tfcyclegan translate` reads, translates and writes a folder of pictures?
+
+    python -m benchmarks.translate --output=translate.json
+
+In a round the same pictures, JPEG tiles of NASA's Blue Marble, go through the generator alone (from arrays in memory, one after the
+other, and two at once as the command does), through a plain loop (read, decode, translate, encode, write) and through the command's
+own function, in an order drawn anew. A ratio is the median over rounds of the pictures a second by those of the generator alone in
+the same round. Weights are random.
+"""
+
+import argparse
+import functools
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.machine import machine
+from benchmarks.tiles import blue_marble
+from tfcyclegan import files
+from tfcyclegan.data import images, intake
+from tfcyclegan.networks import make_generator
+from tfcyclegan.parallel import in_order
+from tfcyclegan.picture_folders import MAX_PIXELS
+from tfcyclegan.progress import say, track
+from tfcyclegan.translation import Translator, as_function, translate_path
+
+PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
+ALONE, AT_ONCE, LOOP, COMMAND = "generator alone", "generator, two at once", "plain loop", "translate"
+CASES = {  # pictures, side, residual blocks, filters
+    "256x256, 9 blocks, 64 filters": (8, 256, 9, 64),
+    "128x128, 3 blocks, 16 filters": (160, 128, 3, 16),
+}
+GOAL = 0.9
+
+
+def cut_tiles(folder: Path, count: int, side: int) -> None:
+    """Writes `count` tiles of that side."""
+    folder.mkdir()
+    marble = blue_marble(5400, 2700)
+    draw = np.random.default_rng(0)
+    for number in range(count):
+        top, left = draw.integers(300, 2400 - side), draw.integers(5400 - side)
+        Image.fromarray(marble[top : top + side, left : left + side]).save(folder / f"{number:04d}.jpg", quality=92)
+
+
+def plain_loop(translator: Translator, folder: Path, output: Path) -> None:
+    for path in sorted(folder.iterdir()):
+        image = intake.decode(path.read_bytes(), max_pixels=MAX_PIXELS).image
+        files.write_bytes(output / f"{path.stem}.png", images.encode_png(translator(images.to_array(image))))
+
+
+def measure(case: tuple[int, int, int, int], rounds: int, place: Path) -> dict[str, Any]:
+    """Pictures a second of each way and round, and their ratios to the generator alone."""
+    count, side, blocks, filters = case
+    folder, output = place / f"in{side}", place / "out"
+    cut_tiles(folder, count, side)
+    generator = make_generator(f"resnet_{blocks}blocks", base_filters=filters, init="kaiming", init_gain=1.0, seed=0)
+    translator = Translator({}, 3, generator.size_multiple, as_function(generator))
+    arrays = [images.to_float(images.to_array(Image.open(path)))[np.newaxis] for path in sorted(folder.iterdir())]
+    translator.function(arrays[0])
+
+    def alone() -> None:
+        for array in arrays:
+            translator.function(array)
+
+    def at_once() -> None:
+        with ThreadPoolExecutor(2) as pool:
+            for _ in in_order(pool, translator.function, arrays, ahead=2):
+                pass
+
+    ways: dict[str, Callable[[], None]] = {
+        ALONE: alone,
+        AT_ONCE: at_once,
+        LOOP: functools.partial(plain_loop, translator, folder, output),
+        COMMAND: functools.partial(translate_path, [translator], folder, output),
+    }
+    speeds: dict[str, list[float]] = {name: [] for name in ways}
+    order = np.random.default_rng(0)
+    for _ in track(range(rounds), total=rounds, unit="round", label=f"{side}x{side}"):
+        for name in order.permutation(list(ways)):
+            shutil.rmtree(output, ignore_errors=True)
+            started = time.perf_counter()
+            ways[name]()
+            speeds[name].append(count / (time.perf_counter() - started))
+    ratios = {name: float(np.median(np.array(values) / np.array(speeds[ALONE]))) for name, values in speeds.items()}
+    return {"pictures_per_second": speeds, "ratios": ratios}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="times that each way runs")
+    parser.add_argument("--output", default="", help="JSON file of the results")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        results = {case: measure(numbers, given.rounds, Path(name)) for case, numbers in CASES.items()}
+    table = Table("pictures and generator", "way", "pictures/s, median", "ratio to the generator alone", "goal")
+    for case, result in results.items():
+        for way, ratio in result["ratios"].items():
+            goal = f"{'reached' if ratio >= GOAL else 'MISSED'}: {GOAL}" if way == COMMAND else ""
+            table.add_row(case, way, f"{np.median(result['pictures_per_second'][way]):.2f}", f"{ratio:.3f}", goal)
+    Console(width=130).print(table)
+    described = machine(PACKAGES)
+    say(f"{described['cpu']} ({', '.join(described['instructions'])}), load {described['load_average'][0]:.1f}")
+    if given.output:
+        files.write_json(Path(given.output), {"arguments": vars(given), "machine": described, "results": results})
+
+
+if __name__ == "__main__":
+    main()
