@@ -26,7 +26,7 @@ class TranslateConfig(Options):
     tile: int | None = option(
         None,
         "side in pixels of the tiles in which larger pictures are computed, in bounded memory and equal to the whole; "
-        "default: 256, for pictures of more than 4 million pixels",
+        "default: 256, for pictures of more than 2048x1024 pixels",
         minimum=64,
     )
     output: str = option("", "folder for the translated PNGs")
