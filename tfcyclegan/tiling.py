@@ -43,8 +43,9 @@ TILE = 256
 each buffer above 32 MB anew."""
 
 WHOLE_PIXELS = 2048 * 1024
-"""Where no tile is given, pictures of at most this many pixels are translated at once. On a CPU TensorFlow's fused norm sums up in
-float32, which at four million pixels was off by 3 levels of 8 bits; tiles are summed up in float64."""
+"""Where no tile is given, pictures of at most this many pixels are translated at once. On a CPU TensorFlow's fused norm seems
+to sum up in float32: at four million pixels whole and tiles differed by up to 3 levels of 8 bits, while at 8192x8192 tiles kept within
+one of PyTorch."""
 
 _SMALLEST_SIDE = 16
 _THREADS = 2  # so that one tile is read and written while another is computed
