@@ -43,9 +43,8 @@ TILE = 256
 each buffer above 32 MB anew."""
 
 WHOLE_PIXELS = 2048 * 1024
-"""Where no tile is given, pictures of at most this many pixels are translated at once. On a CPU TensorFlow's fused norm seems
-to sum up in float32: at four million pixels whole and tiles differed by up to 3 levels of 8 bits, while at 8192x8192 tiles kept within
-one of PyTorch."""
+"""Where no tile is given, pictures of at most this many pixels are translated at once. On a CPU TensorFlow's fused norm loses
+digits in larger ones: at 2048x2048 the whole was 3 levels of 8 bits off PyTorch's, in 10% of the values; tiles were 1 off, in 0.01%."""
 
 _SMALLEST_SIDE = 16
 _THREADS = 2  # so that one tile is read and written while another is computed
