@@ -27,9 +27,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep import prepare
+from data_prep.beam import BeamOptions
 from tfcyclegan import files, flags
 from tfcyclegan.cli import run_command
-from tfcyclegan.config import Options, option
+from tfcyclegan.config import option
 from tfcyclegan.data import folders, manifest
 from tfcyclegan.errors import UserError
 from tfcyclegan.progress import say
@@ -45,7 +46,7 @@ OPTIONAL = ("testA", "testB", "valA", "valB")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Options):
+class Config(BeamOptions):
     input_dir: str = option("", "directory that holds trainA, trainB and the other folders", required=True)
     output_dir: str = option("", "directory to write; a rerun goes on there", required=True)
     name: str = option("pictures", "the data set's name: lower-case letters, digits and _")
@@ -72,7 +73,7 @@ def find_sources(input_dir: Path, split: str) -> tuple[list[prepare.Source], str
             size, changed = 0, 0
         found.append((Path(entry.path).relative_to(input_dir).as_posix(), size, changed))
     found.sort()
-    sources = [prepare.Source(name, size, functools.partial(folders.read, input_dir / name)) for name, size, _ in found]
+    sources = [prepare.Source(name, size, functools.partial(folders.read, input_dir.absolute() / name)) for name, size, _ in found]
     return sources, files.sha256_of_json(found), others
 
 
@@ -106,6 +107,7 @@ def run(config: Config) -> None:
         max_bad=config.max_bad,
         max_pixels=config.max_pixels,
         shards=config.shards,
+        beam_flags=config.beam_flags,
     )
     prepare.run(request, Path(config.output_dir).expanduser())
 

@@ -16,8 +16,9 @@ import numpy as np
 from PIL import Image
 
 from data_prep import prepare, street_labels
+from data_prep.beam import BeamOptions
 from tfcyclegan import files, flags
-from tfcyclegan.config import Options, Size, option
+from tfcyclegan.config import Size, option
 from tfcyclegan.data import folders, intake, labels, manifest, records
 from tfcyclegan.data.source import SYNTHETIC
 from tfcyclegan.errors import UserError
@@ -27,7 +28,7 @@ LABEL_RESIZED = "label resized to its image's size"
 
 
 @dataclass(frozen=True, kw_only=True)
-class FrameOptions(Options):
+class FrameOptions(BeamOptions):
     """The flags that both scripts have."""
 
     input_dir: str = option("", "the data set's directory", required=True)
@@ -215,7 +216,7 @@ def run(script: str, config: FrameOptions, splits: Mapping[str, Sequence[Frame]]
         many = f"{len(missing)} {'image lacks its label' if len(missing) == 1 else 'images lack their labels'}"
         mend = f"--max_bad={len(missing)} goes on without them" + (f", {without} takes all images without labels" if without else "")
         raise UserError(f"{root / missing[0].missing_label}: no such file; {many}; {mend}")
-    not_deciding = ("input_dir", "output_dir", "name", "max_bad", "max_pixels", "shards")
+    not_deciding = ("input_dir", "output_dir", "name", "max_bad", "max_pixels", "shards", "beam_flags")
     settings: dict[str, Any] = {
         field.name: str(value) if isinstance(value := getattr(config, field.name), Size) else value
         for field in dataclasses.fields(config)
@@ -226,13 +227,14 @@ def run(script: str, config: FrameOptions, splits: Mapping[str, Sequence[Frame]]
     request = prepare.Request(
         name=config.name,
         command=shlex.join(["python", "-m", script, *flags.to_flag_file(config).splitlines()]),
-        splits={split: [_source(root, frame, config.size) for frame in frames] for split, frames in splits.items()},
+        splits={split: [_source(root.absolute(), frame, config.size) for frame in frames] for split, frames in splits.items()},
         settings=settings,
         inputs={split: _digest(frames) for split, frames in splits.items()},
         max_bad=config.max_bad,
         max_pixels=config.max_pixels,
         shards=config.shards,
         labels=labelled,
+        beam_flags=config.beam_flags,
     )
     prepare.run(request, Path(config.output_dir).expanduser())
 
