@@ -188,7 +188,8 @@ def test_the_loss_of_a_worker_ends_the_others_and_the_same_command_goes_on(tiles
 @pytest.mark.slow
 def test_a_signal_to_one_worker_stops_all_with_a_checkpoint(tiles, tmp_path):
     run_dir = tmp_path / "run"
-    processes = start(command(tiles, run_dir, batch_size=2, max_steps=100_000, checkpoint_every_steps=100_000))
+    options = {"norm": "batch", "dropout": True, "max_steps": 100_000, "checkpoint_every_steps": 100_000}
+    processes = start(command(tiles, run_dir, batch_size=2, **options))
     deadline = time.monotonic() + 180
     while not (run_dir / "history.jsonl").exists() or len((run_dir / "history.jsonl").read_text().splitlines()) < 3:
         assert time.monotonic() < deadline and all(process.poll() is None for process in processes)
@@ -215,3 +216,24 @@ def test_workers_that_differ_and_a_directory_that_is_not_shared(tiles, straight,
     results = finish([subprocess.Popen(each, env=environment(named, index), **pipes) for index, each in enumerate(commands)])
     assert [code for code, _, _ in results] == [1, 1], results
     assert "must be on a file system that all workers share" in results[1][2]
+
+
+@pytest.mark.slow
+def test_another_number_of_workers_goes_on(tiles, straight, tmp_path):
+    run_dir = shutil.copytree(straight, tmp_path / "run")
+    alone = subprocess.run(command(tiles, run_dir, **OPTIONS | {"max_steps": 15}), cwd=ROOT, capture_output=True, text=True)
+    assert alone.returncode == 0 and "resuming at step 14 of 15" in alone.stdout, alone.stderr
+    results = finish(start(command(tiles, run_dir, **OPTIONS | {"max_steps": 16})))
+    assert [code for code, _, _ in results] == [0, 0], results
+    assert "worker 1 has no image pools of step 15: they start empty" in results[1][1]
+    assert [line["step"] for line in without_timing(run_dir)][-2:] == [15, 16]
+
+
+@pytest.mark.slow
+def test_a_worker_that_does_not_come_is_told():
+    code = "from tfcyclegan.training import workers; workers._COME_WITHIN_SECONDS = 10; workers.join_workers(None)"
+    for index in range(2):
+        result = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, env=environment(addresses(), index), capture_output=True, text=True, timeout=120
+        )
+        assert result.stderr.strip().splitlines()[-1].startswith("tfcyclegan.errors.RunError: TF_CONFIG: not all workers came within 10 s")

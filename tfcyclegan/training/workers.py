@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -195,7 +196,9 @@ def join_workers(devices: int | None) -> Workers:
         )
         others = ", ".join(address for index, (_, _, address) in enumerate(cluster.tasks) if index != cluster.index)
         say(f"worker {cluster.index} of {len(cluster.tasks)}: waiting for {others}")
+        interrupt = signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python could not answer one while TensorFlow waits
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        signal.signal(signal.SIGINT, interrupt)
     except (RuntimeError, ValueError) as error:
         raise UserError(f"{VARIABLE}: set for a process that has already used TensorFlow; only `tfcyclegan train` has workers") from error
     except tf.errors.OpError as error:
