@@ -4,10 +4,9 @@ import importlib.util
 import shlex
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from tfcyclegan.config import Options, option
+from tfcyclegan.config import option
 from tfcyclegan.errors import RunError, UserError
 
 _LOOK_EVERY_SECONDS = 1.0
@@ -15,11 +14,9 @@ _LOOK_EVERY_SECONDS = 1.0
 Item = TypeVar("Item")
 
 
-@dataclass(frozen=True, kw_only=True)
-class BeamOptions(Options):
-    """The option of all scripts that prepare pictures."""
-
-    beam_flags: str = option(
+def flags_option() -> Any:
+    """The option `beam_flags` of the scripts that can do so."""
+    return option(
         "", "write the shards by Apache Beam with these flags of its pipeline, such as --runner=FlinkRunner; empty writes them here"
     )
 

@@ -26,11 +26,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_prep import prepare
-from data_prep.beam import BeamOptions
+from data_prep import beam, prepare
 from tfcyclegan import files, flags
 from tfcyclegan.cli import run_command
-from tfcyclegan.config import option
+from tfcyclegan.config import Options, option
 from tfcyclegan.data import folders, manifest
 from tfcyclegan.errors import UserError
 from tfcyclegan.progress import say
@@ -46,7 +45,7 @@ OPTIONAL = ("testA", "testB", "valA", "valB")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(BeamOptions):
+class Config(Options):
     input_dir: str = option("", "directory that holds trainA, trainB and the other folders", required=True)
     output_dir: str = option("", "directory to write; a rerun goes on there", required=True)
     name: str = option("pictures", "the data set's name: lower-case letters, digits and _")
@@ -55,6 +54,7 @@ class Config(BeamOptions):
     )
     max_pixels: int = option(100_000_000, "a picture of more pixels is a bad one, refused before it is decoded", minimum=1)
     shards: int = option(0, "files a split; 0 makes about 100 MB each", minimum=0, maximum=99_999)
+    beam_flags: str = beam.flags_option()
 
 
 def find_sources(input_dir: Path, split: str) -> tuple[list[prepare.Source], str, Counter[str]]:

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from data_prep import prepare, street_labels
-from data_prep.beam import BeamOptions
+from data_prep import beam, prepare, street_labels
 from tfcyclegan import files, flags
-from tfcyclegan.config import Size, option
+from tfcyclegan.config import Options, Size, option
 from tfcyclegan.data import folders, intake, labels, manifest, records
 from tfcyclegan.data.source import SYNTHETIC
 from tfcyclegan.errors import UserError
@@ -28,7 +27,7 @@ LABEL_RESIZED = "label resized to its image's size"
 
 
 @dataclass(frozen=True, kw_only=True)
-class FrameOptions(BeamOptions):
+class FrameOptions(Options):
     """The flags that both scripts have."""
 
     input_dir: str = option("", "the data set's directory", required=True)
@@ -41,6 +40,7 @@ class FrameOptions(BeamOptions):
     max_bad: int = option(0, "so many bad frames are left out and listed; one more fails the run, none is ever left out unseen", minimum=0)
     max_pixels: int = option(100_000_000, "a picture of more pixels is a bad one, refused before it is decoded", minimum=1)
     shards: int = option(0, "files a split; 0 makes about 100 MB each", minimum=0, maximum=99_999)
+    beam_flags: str = beam.flags_option()
 
     def __post_init__(self) -> None:
         super().__post_init__()
