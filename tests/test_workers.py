@@ -142,8 +142,8 @@ def with_all_pools(run_dir: Path) -> dict[str, np.ndarray]:
 def straight(tiles, tmp_path_factory) -> Path:
     """A run of two workers that nothing disturbed."""
     run_dir = tmp_path_factory.mktemp("workers") / "straight"
-    for code, _, errors in finish(start(command(tiles, run_dir, **OPTIONS))):
-        assert code == 0, errors[-3000:]
+    results = finish(start(command(tiles, run_dir, **OPTIONS)))
+    assert [code for code, _, _ in results] == [0, 0], results
     return run_dir
 
 
