@@ -50,7 +50,7 @@ class Checkpoints:
             self._manager, self._damaged = checkpoint_files.manager(self._checkpoint, directory, keep=keep)
             self._best, _ = checkpoint_files.manager(self._checkpoint, directory / BEST, keep=1)
         else:
-            self._checkpoint = tf.train.Checkpoint(pools_a=model.pools_a, pools_b=model.pools_b)
+            self._checkpoint = tf.train.Checkpoint(pools_a=list(model.pools_a), pools_b=list(model.pools_b))
             # One more than the chief keeps: a step whose checkpoint the chief could not finish any more.
             own = directory / f"worker-{self._workers.index}"
             self._manager, self._damaged = checkpoint_files.manager(self._checkpoint, own, keep=keep + 1)
