@@ -229,13 +229,3 @@ def test_another_number_of_workers_goes_on(tiles, straight, tmp_path):
     assert [code for code, _, _ in results] == [0, 0], results
     assert "worker 1 has no image pools of step 15: they start empty" in results[1][1]
     assert [line["step"] for line in without_timing(run_dir)][-2:] == [15, 16]
-
-
-@pytest.mark.slow
-def test_a_worker_that_does_not_come_is_told():
-    code = "from tfcyclegan.training import workers; workers._COME_WITHIN_SECONDS = 10; workers.join_workers(None)"
-    for index in range(2):
-        result = subprocess.run(
-            [sys.executable, "-c", code], cwd=ROOT, env=environment(addresses(), index), capture_output=True, text=True, timeout=120
-        )
-        assert result.stderr.strip().splitlines()[-1].startswith("tfcyclegan.errors.RunError: TF_CONFIG: not all workers came within 10 s")

@@ -32,7 +32,6 @@ VARIABLE = "TF_CONFIG"
 _EXAMPLE = '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}'
 _JOBS = ("chief", "worker")
 _FOUND_WITHIN_SECONDS = 30.0  # names of hosts that are just being started appear late
-_COME_WITHIN_SECONDS = 300
 _SILENT_SECONDS = 30  # then a worker is lost
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
 
@@ -190,7 +189,6 @@ def join_workers(devices: int | None) -> Workers:
         context.context().configure_coordination_service(
             "standalone",
             f"/job:{cluster.tasks[0][0]}/replica:0/task:0",
-            cluster_register_timeout_in_ms=_COME_WITHIN_SECONDS * 1000,
             heartbeat_timeout_in_ms=_SILENT_SECONDS * 1000,
             coordinated_jobs=jobs,
         )
@@ -203,7 +201,7 @@ def join_workers(devices: int | None) -> Workers:
         raise UserError(f"{VARIABLE}: set for a process that has already used TensorFlow; only `tfcyclegan train` has workers") from error
     except tf.errors.OpError as error:
         raise RunError(
-            f"{VARIABLE}: not all workers came within {_COME_WITHIN_SECONDS} s ({error.message.splitlines()[0]}); "
+            f"{VARIABLE}: the workers did not find each other ({error.message.splitlines()[0]}); "
             "see that each is started and reaches the others' addresses"
         ) from error
     # The length of the data is known, so no worker needs to ask the others at each step whether they have more.
