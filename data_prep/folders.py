@@ -26,7 +26,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_prep import prepare
+from data_prep import beam, prepare
 from tfcyclegan import files, flags
 from tfcyclegan.cli import run_command
 from tfcyclegan.config import Options, option
@@ -54,6 +54,7 @@ class Config(Options):
     )
     max_pixels: int = option(100_000_000, "a picture of more pixels is a bad one, refused before it is decoded", minimum=1)
     shards: int = option(0, "files a split; 0 makes about 100 MB each", minimum=0, maximum=99_999)
+    beam_flags: str = beam.flags_option()
 
 
 def find_sources(input_dir: Path, split: str) -> tuple[list[prepare.Source], str, Counter[str]]:
@@ -72,7 +73,7 @@ def find_sources(input_dir: Path, split: str) -> tuple[list[prepare.Source], str
             size, changed = 0, 0
         found.append((Path(entry.path).relative_to(input_dir).as_posix(), size, changed))
     found.sort()
-    sources = [prepare.Source(name, size, functools.partial(folders.read, input_dir / name)) for name, size, _ in found]
+    sources = [prepare.Source(name, size, functools.partial(folders.read, input_dir.absolute() / name)) for name, size, _ in found]
     return sources, files.sha256_of_json(found), others
 
 
@@ -106,6 +107,7 @@ def run(config: Config) -> None:
         max_bad=config.max_bad,
         max_pixels=config.max_pixels,
         shards=config.shards,
+        beam_flags=config.beam_flags,
     )
     prepare.run(request, Path(config.output_dir).expanduser())
 

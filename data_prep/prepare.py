@@ -10,18 +10,21 @@ What the directory holds when all is done:
 
 Until then `.work/` holds what a rerun needs: the request, and a note for every finished shard. Shards appear by rename, so the
 same command goes on after any end, kill -9 included. Threads share the decoding, since Pillow's decoders run without Python's lock
-(on 2 cores 1.9 times one thread, as processes do), and a killed run leaves no orphans.
+(on 2 cores 1.9 times one thread, as processes do), and a killed run leaves no orphans. With `Request.beam_flags` the shards are
+written by the workers of an Apache Beam pipeline, to the same bytes.
 """
 
 import collections
 import concurrent.futures
 import contextlib
 import dataclasses
+import functools
 import json
 import os
 import re
 import shutil
 import sys
+import uuid
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +33,7 @@ from typing import Any
 
 from PIL import Image
 
+from data_prep import beam
 from tfcyclegan import files
 from tfcyclegan.data import intake, manifest, records, shards
 from tfcyclegan.data.source import MANIFEST
@@ -83,6 +87,7 @@ class Request:
         shards: files a split, or 0 for as many as make about `shards.SHARD_BYTES` each.
         labels: whether every picture brings a label.
         attachments: text files to stand beside the manifest, by name.
+        beam_flags: of the Beam pipeline that writes the shards; empty writes them here.
     """
 
     name: str
@@ -95,6 +100,7 @@ class Request:
     shards: int
     labels: bool = False
     attachments: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    beam_flags: str = ""
 
     def identity(self) -> dict[str, Any]:
         """All that decides the shards' content, as JSON. `max_bad` does not: it may be raised on a rerun."""
@@ -130,6 +136,8 @@ def run(request: Request, output_dir: Path) -> None:
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", request.name):
         raise UserError(f"--name={request.name}: must be lower-case letters, digits and _, a letter first")
+    if request.beam_flags:
+        beam.check(request.beam_flags)
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
@@ -200,9 +208,8 @@ def _prepare(request: Request, output_dir: Path) -> None:
     total = sum(len(shard.sources) for shard in planned)
     progress = Progress(total, unit="image", label=request.name, done=total - sum(len(shard.sources) for shard in todo))
     try:
-        with contextlib.closing(_judge(todo, request.max_pixels)) as verdicts:
-            for shard in todo:
-                done[shard.file] = _write_shard(output_dir, shard, verdicts, progress)
+        for note in (_write_on_beam if request.beam_flags else _write_here)(request, output_dir, todo, progress):
+            done[note["file"]] = note
         _refuse_bad(request, output_dir, planned, done)
     except BaseException:
         if sys.stderr.isatty():  # else closing prints a last line, and a failure is to be one line
@@ -279,8 +286,50 @@ def _take(source: Source, max_pixels: int) -> _Verdict:
     return _Verdict(picture, notes, "")
 
 
-def _write_shard(output_dir: Path, shard: _Shard, verdicts: Iterator[_Verdict], progress: Progress) -> dict[str, Any]:
-    """Writes the next shard and then its note; returns the note."""
+def _write_here(request: Request, output_dir: Path, todo: Sequence[_Shard], progress: Progress) -> Iterator[dict[str, Any]]:
+    """Writes each shard and then its note; gives the notes."""
+    with contextlib.closing(_judge(todo, request.max_pixels)) as verdicts:
+        for shard in todo:
+            note = _write_shard(output_dir, shard, verdicts, progress)
+            shards.write_note(output_dir, note)
+            yield note
+
+
+def _write_on_beam(request: Request, output_dir: Path, todo: Sequence[_Shard], progress: Progress) -> Iterator[dict[str, Any]]:
+    """The same, by the workers of a Beam pipeline, a shard at a time; they must see `output_dir` and the input under the same paths."""
+    write = functools.partial(_write_alone, output_dir=output_dir.resolve(), max_pixels=request.max_pixels)
+    waiting = {shard.file: len(shard.sources) for shard in todo}
+    for shard in todo:
+        shards.forget(output_dir, shard.file)
+
+    def look() -> None:
+        for file in [file for file in waiting if shards.finished(output_dir, file) is not None]:
+            progress.advance(waiting.pop(file), f"{len(waiting)} shards to go")
+
+    beam.for_each(write, todo, request.beam_flags, meanwhile=look)
+    look()
+    for shard in todo:
+        note = shards.finished(output_dir, shard.file)
+        if note is None:
+            raise RunError(
+                f"{output_dir}: the Beam workers did not leave {shard.file} there; it must be a directory that all of them share"
+            )
+        yield note
+
+
+def _write_alone(shard: _Shard, *, output_dir: Path, max_pixels: int) -> None:
+    """Writes one shard and its note, on a Beam worker; another may be doing the same, since runners repeat what seems slow."""
+    import_tensorflow()
+    attempt = output_dir / shards.WORK / uuid.uuid4().hex
+    with contextlib.closing(_judge([shard], max_pixels)) as verdicts:
+        note = _write_shard(attempt, shard, verdicts, None)
+    os.replace(attempt / shard.file, output_dir / shard.file)
+    attempt.rmdir()
+    shards.write_note(output_dir, note)
+
+
+def _write_shard(directory: Path, shard: _Shard, verdicts: Iterator[_Verdict], progress: Progress | None) -> dict[str, Any]:
+    """Writes the next shard; returns the note on it."""
     bad: list[dict[str, str]] = []
     notes: collections.Counter[str] = collections.Counter()
 
@@ -291,11 +340,10 @@ def _write_shard(output_dir: Path, shard: _Shard, verdicts: Iterator[_Verdict], 
             else:
                 yield verdict.picture
             notes.update(verdict.notes)
-            progress.advance(note=f"{shard.split}, {len(bad)} bad" if bad else shard.split)
+            if progress is not None:
+                progress.advance(note=f"{shard.split}, {len(bad)} bad" if bad else shard.split)
 
-    note = shards.write(output_dir / shard.file, good()) | {"bad": bad, "notes": dict(notes)}
-    shards.write_note(output_dir, note)
-    return note
+    return shards.write(directory / shard.file, good()) | {"bad": bad, "notes": dict(notes)}
 
 
 def _refuse_bad(request: Request, output_dir: Path, planned: Sequence[_Shard], done: Mapping[str, dict[str, Any]]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from data_prep import prepare, street_labels
+from data_prep import beam, prepare, street_labels
 from tfcyclegan import files, flags
 from tfcyclegan.config import Options, Size, option
 from tfcyclegan.data import folders, intake, labels, manifest, records
@@ -40,6 +40,7 @@ class FrameOptions(Options):
     max_bad: int = option(0, "so many bad frames are left out and listed; one more fails the run, none is ever left out unseen", minimum=0)
     max_pixels: int = option(100_000_000, "a picture of more pixels is a bad one, refused before it is decoded", minimum=1)
     shards: int = option(0, "files a split; 0 makes about 100 MB each", minimum=0, maximum=99_999)
+    beam_flags: str = beam.flags_option()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -215,7 +216,7 @@ def run(script: str, config: FrameOptions, splits: Mapping[str, Sequence[Frame]]
         many = f"{len(missing)} {'image lacks its label' if len(missing) == 1 else 'images lack their labels'}"
         mend = f"--max_bad={len(missing)} goes on without them" + (f", {without} takes all images without labels" if without else "")
         raise UserError(f"{root / missing[0].missing_label}: no such file; {many}; {mend}")
-    not_deciding = ("input_dir", "output_dir", "name", "max_bad", "max_pixels", "shards")
+    not_deciding = ("input_dir", "output_dir", "name", "max_bad", "max_pixels", "shards", "beam_flags")
     settings: dict[str, Any] = {
         field.name: str(value) if isinstance(value := getattr(config, field.name), Size) else value
         for field in dataclasses.fields(config)
@@ -226,13 +227,14 @@ def run(script: str, config: FrameOptions, splits: Mapping[str, Sequence[Frame]]
     request = prepare.Request(
         name=config.name,
         command=shlex.join(["python", "-m", script, *flags.to_flag_file(config).splitlines()]),
-        splits={split: [_source(root, frame, config.size) for frame in frames] for split, frames in splits.items()},
+        splits={split: [_source(root.absolute(), frame, config.size) for frame in frames] for split, frames in splits.items()},
         settings=settings,
         inputs={split: _digest(frames) for split, frames in splits.items()},
         max_bad=config.max_bad,
         max_pixels=config.max_pixels,
         shards=config.shards,
         labels=labelled,
+        beam_flags=config.beam_flags,
     )
     prepare.run(request, Path(config.output_dir).expanduser())
 

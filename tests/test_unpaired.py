@@ -190,6 +190,18 @@ def test_dataset_gives_the_batches_as_floats_from_any_step_on(opened):
         np.testing.assert_array_equal(one[1], other[1])
 
 
+def test_parts_of_a_batch_make_it_up(opened):
+    """What the replicas of two workers get, two each, is the batch in order."""
+    made = batches(opened("trainA"), opened("trainB"), batch_size=8)
+    whole = list(made.dataset(2, 5).as_numpy_iterator())
+    workers = [list(made.dataset(2, 5, parts=4, own=own).as_numpy_iterator()) for own in (range(2), range(2, 4))]
+    assert [len(shares) for shares in workers] == [6, 6]
+    for step, batch in enumerate(whole):
+        shares = workers[0][2 * step : 2 * step + 2] + workers[1][2 * step : 2 * step + 2]
+        for domain in range(2):
+            np.testing.assert_array_equal(np.concatenate([share[domain] for share in shares]), batch[domain])
+
+
 def test_dataset_scales_every_level_as_images_does(tmp_path):
     ramp = np.arange(256, dtype=np.uint8).reshape(16, 16)
     source = open_source(prepare(tmp_path, {"trainA": [ramp], "trainB": [ramp]}))

@@ -28,7 +28,7 @@ def freeze_discriminators() -> None:
 
 def scale_wrongly() -> None:
     dataset = UnpairedBatches.dataset
-    UnpairedBatches.dataset = lambda self, first, end: dataset(self, first, end).map(lambda a, b: ((a + 1) / 2, (b + 1) / 2))
+    UnpairedBatches.dataset = lambda self, *steps, **parts: dataset(self, *steps, **parts).map(lambda a, b: ((a + 1) / 2, (b + 1) / 2))
 
 
 def take_four() -> None:

@@ -136,7 +136,7 @@ class CycleGAN(keras.Model):
         discriminator_optimizer.build(self.discriminator_variables)
 
     def make_pools(self, shape_a: Sequence[int], shape_b: Sequence[int]) -> None:
-        """Makes the image pools, one a domain and replica, each on its replica's device. Call it outside of any scope.
+        """Makes the image pools, one a domain and replica of this worker, each on its replica's device. Call it outside of any scope.
 
         Args:
             shape_a: (height, width, channels) of the images of domain a.
@@ -262,8 +262,9 @@ class CycleGAN(keras.Model):
         chances, slots = self._pool_draws(self.step.value, domain, replica, fakes.shape[0])
         if len(pools) == 1:
             return pools[0].query(fakes, chances, slots)
-        # Each replica is traced by itself with its id known, so that it holds its own pool's variables alone.
-        return pools[int(tf.get_static_value(replica))].query(fakes, chances, slots)
+        # Each replica is traced by itself with its id known, so that it holds its own pool's variables alone. Ids go through all
+        # workers, each of which has as many replicas.
+        return pools[int(tf.get_static_value(replica)) % len(pools)].query(fakes, chances, slots)
 
     def _stateless_draws(self, step: tf.Tensor, domain: int, replica: tf.Tensor, batch: int) -> tuple[tf.Tensor, tf.Tensor]:
         """Draws that follow from (seed, step, domain, replica) alone, so that a resumed run makes the same ones."""

@@ -16,13 +16,14 @@ EXAMPLES = """
 
 def run(config: TrainConfig) -> None:
     quiet.import_tensorflow()
+    from tfcyclegan.cyclegan import Segment
     from tfcyclegan.training.trainer import train
 
-    segment = None
-    if config.segmenter:
+    def load_segment() -> Segment:
         from tfcyclegan.segmentation.segmenter import load_segmenter
 
-        segment = load_segmenter(Path(config.segmenter)).logits
-    report = train(config, flags.to_flag_file(config), segment)
+        return load_segmenter(Path(config.segmenter)).logits
+
+    report = train(config, flags.to_flag_file(config), load_segment if config.segmenter else None)
     say(f"report: {report}")
     say(f"next: tfcyclegan translate --run_dir={config.run_dir} --input=PICTURES --output=translated")

@@ -59,5 +59,10 @@ def finished(directory: Path, file: str) -> dict[str, Any] | None:
     return note if (directory / file).stat().st_size == note["bytes"] else None
 
 
+def forget(directory: Path, file: str) -> None:
+    """Takes back that a shard is finished."""
+    _note_path(directory, file).unlink(missing_ok=True)
+
+
 def _note_path(directory: Path, file: str) -> Path:
     return directory / WORK / f"{file}.json"

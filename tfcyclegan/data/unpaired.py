@@ -67,30 +67,38 @@ class UnpairedBatches:
         """The first draw of the sample's generator; its crop and flip follow."""
         return int(generator.integers(len(self.pixels_b)))
 
-    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """The uint8 [B, H, W, C] batches of a and b of `step`, counted from 0."""
+    def batch(self, step: int, part: int = 0, parts: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        """The uint8 [B, H, W, C] batches of a and b of `step`, counted from 0, or one of their equal parts."""
         pictures: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
-        for sample in range(step * self.batch_size, (step + 1) * self.batch_size):
+        size = self.batch_size // parts
+        first = step * self.batch_size + part * size
+        for sample in range(first, first + size):
             generator_a, generator_b = self._generator(_DOMAIN_A, sample), self._generator(_DOMAIN_B, sample)
             chosen = self.pixels_a[self._index_a(sample)], self.pixels_b[self._index_b(generator_b)]
             pictures[0].append(images.random_window(chosen[0], self.crop_size, self.flip, generator_a))
             pictures[1].append(images.random_window(chosen[1], self.crop_size, self.flip, generator_b))
         return np.stack(pictures[0]), np.stack(pictures[1])
 
-    def dataset(self, first_step: int, end_step: int) -> tf.data.Dataset:
-        """Float batches (real_a, real_b) in [-1, 1] of the steps from `first_step` up to before `end_step`."""
+    def dataset(self, first_step: int, end_step: int, *, parts: int = 1, own: range = range(1)) -> tf.data.Dataset:
+        """Float batches (real_a, real_b) in [-1, 1] of the steps from `first_step` up to before `end_step`.
 
-        def gather(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            batches = tf.numpy_function(lambda index: self.batch(int(index)), [step], [tf.uint8, tf.uint8])
+        With `parts` each batch is cut into so many equal ones, of which those in `own` are given one after another: one for each of
+        a worker's replicas. No other picture is read.
+        """
+        count = self.batch_size // parts
+
+        def gather(step: tf.Tensor, part: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            batches = tf.numpy_function(lambda step, part: self.batch(int(step), int(part), parts), [step, part], [tf.uint8, tf.uint8])
             shaped = []
             for batch, size, pixels in zip(batches, (self.size_a, self.size_b), (self.pixels_a, self.pixels_b), strict=True):
                 height, width = (size.height, size.width) if size else (None, None)
-                batch.set_shape([self.batch_size, height, width, pixels.channels])
+                batch.set_shape([count, height, width, pixels.channels])
                 shaped.append(tf.cast(batch, tf.float32) / 127.5 - 1)
             return shaped[0], shaped[1]
 
         steps = tf.data.Dataset.range(first_step, end_step)
-        return steps.map(gather, num_parallel_calls=2, deterministic=True).prefetch(4)
+        shares = steps.flat_map(lambda step: tf.data.Dataset.range(own.start, own.stop).map(lambda part: (step, part)))
+        return shares.map(gather, num_parallel_calls=2, deterministic=True).prefetch(4 * len(own))
 
     def _generator(self, stream: int, sample: int) -> np.random.Generator:
         return np.random.default_rng((self.seed, stream, sample))

@@ -13,6 +13,7 @@ from tfcyclegan.training import checkpoint_files
 from tfcyclegan.training.checkpoint_files import BEST, DIRECTORY, newest, path_of, step_of, steps
 from tfcyclegan.training.history import Window
 from tfcyclegan.training.runs import Run
+from tfcyclegan.training.workers import Workers
 
 NETWORKS = ("gen_ab", "gen_ba", "disc_a", "disc_b")
 
@@ -34,13 +35,28 @@ class Checkpoints:
         model: the compiled model with its pools.
         window: the values since the last history line.
         keep: latest checkpoints kept.
+        workers: None for one process by itself. Of several the chief saves and all restore; the pools of each of the others are
+            in a folder of its own, `worker-1` and so on.
+
+    Attributes:
+        latest_step: of the newest whole checkpoint, the same on all workers; None before the first.
     """
 
-    def __init__(self, directory: Path, model: CycleGAN, window: Window, *, keep: int):
-        self._model, self._window = model, window
-        self._checkpoint = self._state(len(model.pools_a))
-        self._manager, self._damaged = checkpoint_files.manager(self._checkpoint, directory, keep=keep)
-        self._best, _ = checkpoint_files.manager(self._checkpoint, directory / BEST, keep=1)
+    def __init__(self, directory: Path, model: CycleGAN, window: Window, *, keep: int, workers: Workers | None = None):
+        self._directory, self._model, self._window = directory, model, window
+        self._workers = workers or Workers(model.distribute_strategy)
+        if self._workers.is_chief:
+            self._checkpoint = self._state(len(model.pools_a))
+            self._manager, self._damaged = checkpoint_files.manager(self._checkpoint, directory, keep=keep)
+            self._best, _ = checkpoint_files.manager(self._checkpoint, directory / BEST, keep=1)
+        else:
+            self._checkpoint = tf.train.Checkpoint(pools_a=list(model.pools_a), pools_b=list(model.pools_b))
+            # One more than the chief keeps: a step whose checkpoint the chief could not finish any more.
+            own = directory / f"worker-{self._workers.index}"
+            self._manager, self._damaged = checkpoint_files.manager(self._checkpoint, own, keep=keep + 1)
+        newest_path = self._manager.latest_checkpoint
+        step = self._workers.from_chief(step_of(newest_path) if newest_path else -1)
+        self.latest_step: int | None = step if step >= 0 else None
 
     def _state(self, pools: int) -> tf.train.Checkpoint:
         model = self._model
@@ -57,17 +73,19 @@ class Checkpoints:
         )
 
     def save(self) -> None:
-        self._window.store()
-        self._manager.save(checkpoint_number=int(self._model.step.numpy()))
+        step = int(self._model.step.numpy())
+        if not self._workers.is_chief:
+            self._manager.save(checkpoint_number=step)
+        self._workers.wait()  # the chief's comes last, so that it is never there without the others' pools
+        if self._workers.is_chief:
+            self._window.store()
+            self._manager.save(checkpoint_number=step)
+        self.latest_step = step
 
     def save_best(self) -> None:
         """Keeps the present state beside the latest ones, in place of the best before."""
         self._window.store()
         self._best.save(checkpoint_number=int(self._model.step.numpy()))
-
-    @property
-    def latest_step(self) -> int | None:
-        return step_of(self._manager.latest_checkpoint) if self._manager.latest_checkpoint else None
 
     def restore_latest(self) -> list[str]:
         """Restores the latest checkpoint, if there is one.
@@ -78,9 +96,11 @@ class Checkpoints:
         Raises:
             RunError: it is not this model's.
         """
-        path = self._manager.latest_checkpoint
-        if path is None:
+        if self.latest_step is None:
             return self._damaged
+        path = path_of(self._directory, self.latest_step)
+        if not self._workers.is_chief:
+            return self._damaged + self._restore_beside_chief(path)
         stored = len({name for name, _ in tf.train.list_variables(path) if name.startswith("pools_a/") and "/count/" in name})
         here = len(self._model.pools_a)
         try:
@@ -93,6 +113,21 @@ class Checkpoints:
         self._window.load()
         changed = [f"{here} devices now, {stored} before: the image pools of new devices start empty"] if stored != here else []
         return self._damaged + changed
+
+    def _restore_beside_chief(self, path: str) -> list[str]:
+        """Takes all but the pools from the chief's checkpoint, and the pools of the same step from this worker's own."""
+        index = self._workers.index
+        if not Path(f"{path}.index").exists():
+            raise RunError(f"{path}: worker {index} does not see it; --run_dir must be on a file system that all workers share")
+        try:
+            self._state(0).restore(path).assert_existing_objects_matched().expect_partial()
+            own = path_of(self._directory / f"worker-{index}", step_of(path))
+            if not Path(f"{own}.index").exists():
+                return [f"worker {index} has no image pools of step {step_of(path)}: they start empty"] if self._model.pools_a else []
+            self._checkpoint.restore(own).assert_existing_objects_matched().expect_partial()
+        except (AssertionError, tf.errors.OpError, ValueError) as error:
+            raise RunError(f"{path}: of another model ({str(error).splitlines()[0]}); choose another --run_dir") from error
+        return []
 
 
 def find_checkpoint(run_dir: Path, which: str) -> str:

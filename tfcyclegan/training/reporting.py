@@ -14,6 +14,7 @@ from tfcyclegan.training.runs import CONFIG, config_to_dict, read_run
 
 METRICS = Path("evaluation") / "metrics.json"
 SAMPLES = "samples"
+REPORT = "report.html"
 _SHOWN_STRIPS = (6, 2)  # of each purpose
 
 
@@ -45,8 +46,8 @@ def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
             if (run_dir / name).exists()
         ],
     )
-    files.write_text(run_dir / "report.html", page)
-    return run_dir / "report.html"
+    files.write_text(run_dir / REPORT, page)
+    return run_dir / REPORT
 
 
 def _strips(run_dir: Path, purpose: str, direction: str, shown: int) -> list[tuple[str, str]]:

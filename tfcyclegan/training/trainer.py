@@ -1,6 +1,9 @@
 """The training loop: opens or resumes a run directory and drives `CycleGAN.train_step` until its length is reached."""
 
+import contextlib
+import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,58 +34,77 @@ from tfcyclegan.training.checkpoints import (
 )
 from tfcyclegan.training.history import HISTORY, History, Window, keep_earlier_history
 from tfcyclegan.training.observer import Observer, cache_dir, chosen_by
-from tfcyclegan.training.reporting import SAMPLES, write_report
-from tfcyclegan.training.runs import CONFIG, Run, check_resumable, read_run, write_run
+from tfcyclegan.training.reporting import REPORT, SAMPLES, write_report
+from tfcyclegan.training.runs import CONFIG, Run, check_resumable, config_to_dict, read_run, write_run
 from tfcyclegan.training.stopping import StopRequest, stop_signals
-from tfcyclegan.training.strategy import choose_precision, make_deterministic, make_strategy
+from tfcyclegan.training.strategy import choose_precision, make_deterministic
+from tfcyclegan.training.workers import Workers, join_workers
 
 _REPORT_EVERY_SECONDS = 60.0
+_MAY_DIFFER = ("data_dir", "run_dir", "cache_dir", "devices")  # from worker to worker, since the data are known by their fingerprint
 _OVERFLOWS_ALLOWED = 30  # successive float16 steps without a finite gradient; the scale has then fallen by 2^30
 
 
-def train(config: TrainConfig, flag_file: str = "", segment: Segment | None = None) -> Path:
-    """Trains, or resumes, the run in `config.run_dir`.
+def train(config: TrainConfig, flag_file: str = "", load_segment: Callable[[], Segment] | None = None) -> Path:
+    """Trains, or resumes, the run in `config.run_dir`; as one of several workers where TF_CONFIG names them.
 
     Args:
         config: all options.
         flag_file: the same as the text of a flag file, kept in the run directory.
-        segment: the segmenter that `config.segmenter` names, for the semantic losses.
+        load_segment: gives the segmenter that `config.segmenter` names, for the semantic losses. Called when the devices are set.
 
     Returns:
         The path of the run's report.
 
     Raises:
         UserError: the request does not fit the data, the run directory or the machine.
-        RunError: a loss became non-finite, or data or a checkpoint is damaged.
-        Stopped: SIGINT or SIGTERM, after a checkpoint.
+        RunError: a loss became non-finite, data or a checkpoint is damaged, or another worker is lost.
+        Stopped: SIGINT or SIGTERM, here or at another worker, after a checkpoint.
     """
-    directory = Path(config.run_dir)
+    if config.deterministic:
+        make_deterministic(config.seed)
+    workers = join_workers(config.devices)
+    with workers.loss_told():
+        return _train(config, flag_file, load_segment() if load_segment else None, workers)
+
+
+def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers: Workers) -> Path:
+    directory, replicas = Path(config.run_dir), workers.strategy.num_replicas_in_sync
     domains = open_domains(config.data_dir, recipe=config.data_recipe)
     for domain in "ab":
         domains.require("train", domain)
     if config.init_from:
         read_run(Path(config.init_from))
-    if config.deterministic:
-        make_deterministic(config.seed)
-    strategy = make_strategy(config.devices)
-    if config.batch_size % strategy.num_replicas_in_sync:
-        raise UserError(f"--batch_size={config.batch_size}: must be a multiple of the {strategy.num_replicas_in_sync} devices")
+    if config.batch_size % replicas:
+        raise UserError(f"--batch_size={config.batch_size}: must be a multiple of the {replicas} devices")
     run = Run(directory, config, choose_precision(config.precision), domains.fingerprint, data_title=domains.title)
+    warnings = _check_directory(run) if workers.is_chief else []
+    batches = _open_batches(config, domains)
+    decides = {name: value for name, value in config_to_dict(config).items() if name not in _MAY_DIFFER}
+    workers.require_same(data=domains.fingerprint, precision=run.precision, flags=decides)
+    with files.exclusive_lock(directory) if workers.is_chief else contextlib.nullcontext():
+        for warning in warnings:
+            say(warning)
+        place = f" on {len(workers.tasks)} workers" if workers.several else ""
+        say(f"precision {run.precision}{' (auto)' if config.precision == 'auto' else ''}, {replicas} device(s){place}")
+        if workers.is_chief:
+            write_run(run)
+        if workers.is_chief and flag_file:
+            files.write_text(directory / "flags.cfg", flag_file)
+        report = _Session(run, workers, batches, domains, segment).run_to_end()
+        workers.wait()  # one that ends before the others is taken for lost
+        return report
+
+
+def _check_directory(run: Run) -> list[str]:
+    """Lines of warning where the directory holds this run already; UserError where it holds something else."""
+    directory = run.directory
     before = read_run(directory) if (directory / CONFIG).exists() else None
     if before is None and directory.exists() and any(path.name != ".lock" for path in directory.iterdir()):
         raise UserError(f"--run_dir={directory}: is not empty and holds no run; choose another directory")
     # Before its first checkpoint a run has nothing that other settings could spoil.
     begun = before is not None and newest(directory / DIRECTORY) is not None
-    warnings = check_resumable(before, run) if before is not None and begun else []
-    batches = _open_batches(config, domains)
-    with files.exclusive_lock(directory):
-        for warning in warnings:
-            say(warning)
-        say(f"precision {run.precision}{' (auto)' if config.precision == 'auto' else ''}, {strategy.num_replicas_in_sync} device(s)")
-        write_run(run)
-        if flag_file:
-            files.write_text(directory / "flags.cfg", flag_file)
-        return _Session(run, strategy, batches, domains, segment).run_to_end()
+    return check_resumable(before, run) if before is not None and begun else []
 
 
 def _open_batches(config: TrainConfig, domains: Domains) -> UnpairedBatches:
@@ -145,29 +167,32 @@ def make_optimizer(config: TrainConfig, length: TrainingLength, epoch_images: in
 
 
 class _Session:
-    """One process's share of a run: from the latest checkpoint to the end or a signal."""
+    """One process's share of a run: from the latest checkpoint to the end or a signal. Of several workers the chief alone writes."""
 
-    def __init__(self, run: Run, strategy: tf.distribute.Strategy, batches: UnpairedBatches, domains: Domains, segment: Segment | None):
-        self.run, self.config, self.strategy, self.batches = run, run.config, strategy, batches
+    def __init__(self, run: Run, workers: Workers, batches: UnpairedBatches, domains: Domains, segment: Segment | None):
+        self.run, self.config, self.workers, self.batches = run, run.config, workers, batches
         self.length = self.config.length(batches.epoch_images)
         half = run.precision == "mixed_float16"
-        with strategy.scope():
+        with workers.strategy.scope():
             self.model = build_model(self.config, run.precision, segment)
             optimizers = [make_optimizer(self.config, self.length, batches.epoch_images, dynamic_scale=half) for _ in range(2)]
             self.model.compile(*optimizers)
         sizes = [(size.height, size.width) if size else (None, None) for size in (batches.size_a, batches.size_b)]
         self.model.make_pools((*sizes[0], self.config.channels_a), (*sizes[1], self.config.channels_b))
         self.window = Window(len(REPORTED))
-        self.checkpoints = Checkpoints(run.directory / DIRECTORY, self.model, self.window, keep=self.config.keep_checkpoints)
+        kept = self.config.keep_checkpoints
+        self.checkpoints = Checkpoints(run.directory / DIRECTORY, self.model, self.window, keep=kept, workers=workers)
         for warning in self.checkpoints.restore_latest():
             say(warning)
         self.first_step = int(self.model.step.numpy())
         if self.first_step == 0 and self.config.init_from:
             self._start_from(Path(self.config.init_from))
-        self.history = History(run.directory / HISTORY, resumed_step=self.first_step)
         self.overflows = 0
-        self.writer = tf.summary.create_file_writer(str(run.directory / "tensorboard"))
-        self.observer = Observer(self.model, self.config, domains, run.directory / SAMPLES, self.writer)
+        self.stop_asked = False  # by a signal, here or at another worker
+        if workers.is_chief:
+            self.history = History(run.directory / HISTORY, resumed_step=self.first_step)
+            self.writer = tf.summary.create_file_writer(str(run.directory / "tensorboard"))
+            self.observer = Observer(self.model, self.config, domains, run.directory / SAMPLES, self.writer)
 
     def _start_from(self, directory: Path) -> None:
         other = read_run(directory)
@@ -179,39 +204,45 @@ class _Session:
             average = getattr(self.model.averages, name, None)
             if average is not None:
                 average.set_weights(network.get_weights())
-        keep_earlier_history(self.run.directory, directory, step_of(find_checkpoint(directory, "latest")))
+        if self.workers.is_chief:
+            keep_earlier_history(self.run.directory, directory, step_of(find_checkpoint(directory, "latest")))
         say(f"weights of {', '.join(other.networks)} from {directory}")
 
     def run_to_end(self) -> Path:
         step, end = self.first_step, self.length.steps
         if step >= end:
             say(f"finished already: step {step} of {end}; raise --epochs or --max_steps to go on")
-            return write_report(self.run.directory)
+            return self._report()
         if step:
             say(f"resuming at step {step} of {end}")
         elif self.checkpoints.latest_step is None:
             self.checkpoints.save()
-            self.observer.draw_samples(0)
-            write_report(self.run.directory)
+            self._draw_samples(0)
+            self._report()
         with stop_signals() as stop, Progress(end, unit="step", label="training", done=step) as progress:
             step = self._loop(step, end, stop, progress)
         self._finish_step(step)
         if step < end:
-            raise Stopped(f"stopped at step {step} of {end}; the same command goes on from there", stop.signal_number)
+            number = stop.signal_number or signal.SIGTERM
+            raise Stopped(f"stopped at step {step} of {end}; the same command goes on from there", number)
         if self.config.sample_every_steps and step % self.config.sample_every_steps:
-            self.observer.draw_samples(step)
-        self.history.close()
+            self._draw_samples(step)
+        if self.workers.is_chief:
+            self.history.close()
         say(f"finished: {end} steps")
-        return write_report(self.run.directory)
+        return self._report()
 
     def _loop(self, step: int, end: int, stop: StopRequest, progress: Progress) -> int:
-        batches = iter(self.strategy.experimental_distribute_dataset(self.batches.dataset(step, end)))
+        strategy, own = self.workers.strategy, self.workers.replicas
+        shares = self.batches.dataset(step, end, parts=strategy.num_replicas_in_sync, own=own)
+        batches = iter(strategy.distribute_datasets_from_function(lambda _: shares))
         train_step = self._step_function()
         reported_at, busy_seconds, busy_steps = time.monotonic(), 0.0, 0
         pending: tuple[int, Any] | None = None  # values are read one step late, so that the device never waits for them
-        while step < end and not stop.signal_number:
+        # Several workers stop at the same step, which each learns from the values of that step.
+        while step < end and not (self.stop_asked if self.workers.several else stop.signal_number):
             started = time.monotonic()
-            values = train_step(next(batches))
+            values = train_step(next(batches), tf.constant(bool(stop.signal_number)))
             step += 1
             self._take(pending)
             pending = step, values
@@ -220,17 +251,17 @@ class _Session:
                 self._take(pending)
                 pending = None
             busy_seconds, busy_steps = busy_seconds + time.monotonic() - started, busy_steps + 1
-            if "log" in due:
+            if "log" in due and self.workers.is_chief:
                 measured = self.observer.measure() if "measure" in due else {}
                 note = self._log(step, busy_steps * self.config.batch_size / busy_seconds, measured)
                 busy_seconds, busy_steps = 0.0, 0
                 progress.advance(0, note)
             if "sample" in due:
-                self.observer.draw_samples(step)
+                self._draw_samples(step)
             if "checkpoint" in due:
                 self._save()
             if due and time.monotonic() - reported_at > _REPORT_EVERY_SECONDS:
-                write_report(self.run.directory, with_figures=False)
+                self._report(with_figures=False)
                 reported_at = time.monotonic()
             progress.advance()
         self._take(pending)
@@ -248,12 +279,16 @@ class _Session:
         return due | {"log"} if "measure" in due else due  # what is measured stands in a line of the history
 
     def _step_function(self) -> Any:
-        strategy, model = self.strategy, self.model
+        strategy, model = self.workers.strategy, self.model
+
+        def replica_step(batch: tuple[tf.Tensor, tf.Tensor], stops: tf.Tensor) -> tf.Tensor:
+            values = model.train_step(batch)
+            kind = values["skipped"].dtype
+            return tf.stack([*(values[name] for name in REPORTED), tf.cast(stops, kind)])
 
         @tf.function(autograph=False, reduce_retracing=True)
-        def train_step(batch: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-            values = strategy.run(model.train_step, args=(batch,))
-            return tf.stack([strategy.reduce(tf.distribute.ReduceOp.MEAN, values[name], axis=None) for name in REPORTED])
+        def train_step(batch: tuple[tf.Tensor, tf.Tensor], stops: tf.Tensor) -> tf.Tensor:
+            return strategy.reduce(tf.distribute.ReduceOp.MEAN, strategy.run(replica_step, args=(batch, stops)), axis=None)
 
         return train_step
 
@@ -262,7 +297,9 @@ class _Session:
         if pending is None:
             return
         step, tensor = pending
-        values = tensor.numpy().astype(np.float64)
+        *reported, stops = tensor.numpy().astype(np.float64)
+        values = np.array(reported)
+        self.stop_asked |= bool(stops)
         if values[REPORTED.index("skipped")]:
             self.overflows += 1
             bad = [name for name, value in zip(REPORTED, values, strict=True) if name in LOSSES and not np.isfinite(value)]
@@ -299,8 +336,16 @@ class _Session:
         self.writer.flush()
         return f"cycle {means['cycle_a'] + means['cycle_b']:.3f} gan {means['gan_ab'] + means['gan_ba']:.3f}"
 
+    def _draw_samples(self, step: int) -> None:
+        if self.workers.is_chief:
+            self.observer.draw_samples(step)
+
+    def _report(self, *, with_figures: bool = True) -> Path:
+        return write_report(self.run.directory, with_figures=with_figures) if self.workers.is_chief else self.run.directory / REPORT
+
     def _save(self) -> None:
-        self.history.sync()
+        if self.workers.is_chief:
+            self.history.sync()
         self.checkpoints.save()
 
     def _finish_step(self, step: int) -> None:
