@@ -16,18 +16,17 @@ Images/s are the median over the lines of a run's history but the first, which h
 import argparse
 import json
 import os
-import platform
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.machine import machine
 from tfcyclegan import files
 from tfcyclegan.progress import track
 
@@ -91,13 +90,6 @@ def run_once(arguments: argparse.Namespace, kind: str, place: Path) -> float:
     return sum(_images_per_second(run_dir) for run_dir in dict.fromkeys(run_dirs))
 
 
-def machine() -> dict[str, Any]:
-    """What the times were taken on."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
-    return {"cpu": cpu, "cores": len(os.sched_getaffinity(0)), "load_average": os.getloadavg()}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data_dir", required=True, help="prepared pictures")
@@ -112,7 +104,7 @@ def main() -> None:
     if len(os.sched_getaffinity(0)) < 2:
         raise SystemExit("benchmarks.workers: needs two cores")
 
-    about, speeds = machine(), {kind: [] for kind in (ONE, APART, TWO)}
+    about, speeds = machine(("tensorflow", "keras")), {kind: [] for kind in (ONE, APART, TWO)}
     jobs = [kind for _ in range(arguments.rounds) for kind in speeds]
     for kind in track(jobs, total=len(jobs), unit="run", label="workers"):
         with tempfile.TemporaryDirectory() as place:

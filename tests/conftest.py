@@ -50,6 +50,20 @@ def street(tmp_path_factory):
     return place
 
 
+@pytest.fixture(scope="module")
+def chromium():
+    """A browser for the tests marked `browser`."""
+    from tests.browser import CHROMIUM, SWITCHES
+
+    playwright = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        yield browser
+        browser.close()
+
+
 # Files that take longest, begun first so that both processes end together.
 LONGEST = ("test_training", "test_distribution", "test_street_chain", "test_segmentation", "test_golden", "test_adaptation")
 

@@ -8,7 +8,6 @@ import functools
 import http.server
 import io
 import json
-import shutil
 import threading
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.browser import canvas, give, upload
 from tests.test_training import config
 from tfcyclegan import cli
 from tfcyclegan.config import Size
@@ -30,11 +30,6 @@ from tfcyclegan.training.trainer import train
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-SWITCHES = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
-]
 SIDE = 32
 
 
@@ -63,17 +58,6 @@ def address(site):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    playwright = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -108,24 +92,8 @@ def png(pixels: np.ndarray) -> dict:
     return upload("picture.png", "image/png", images.encode_png(pixels))
 
 
-def upload(name: str, kind: str, content: bytes) -> dict:
-    return {"name": name, "mimeType": kind, "buffer": content}
-
-
 def noise(height: int = SIDE, width: int = SIDE, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-def give(page, file: dict) -> None:
-    """Chooses a file and waits for its translation."""
-    page.evaluate("document.getElementById('facts').textContent = ''")
-    page.set_input_files("#file", file)
-    page.wait_for_selector("#facts:not(:empty)")
-
-
-def canvas(page, name: str) -> np.ndarray:
-    url = page.evaluate("name => document.getElementById(name).toDataURL()", name)
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).convert("RGB"))
 
 
 def expected(model: Path, pixels: np.ndarray) -> np.ndarray:

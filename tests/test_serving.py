@@ -4,12 +4,10 @@ import base64
 import http.client
 import io
 import json
-import os
 import shutil
 import signal
 import socket
 import struct
-import subprocess
 import sys
 import threading
 import time
@@ -17,7 +15,6 @@ import urllib.error
 import urllib.request
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
@@ -29,6 +26,7 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceSt
 from PIL import Image
 
 from tests.conftest import ROOT
+from tests.servers import Server, serving
 from tfcyclegan import cli
 from tfcyclegan.export import saved_model
 from tfcyclegan.serving import client
@@ -42,17 +40,6 @@ MAX_PIXELS = 1_100_000
 SIZES = ((40, 40), (36, 52), (33, 47), (64, 40))
 
 
-@dataclass(frozen=True)
-class Server:
-    process: subprocess.Popen
-    url: str
-    grpc_address: str
-
-    @property
-    def root(self) -> str:
-        return self.url.split("/v1/")[0]
-
-
 @pytest.fixture(scope="module")
 def model_dir(imported, tmp_path_factory) -> Path:
     """The generator of the official program in tests/golden, exported."""
@@ -64,26 +51,10 @@ def model_dir(imported, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(model_dir):
-    command = [sys.executable, "-m", "tfcyclegan.cli", "serve", f"--model_dir={model_dir}", "--http_port=0", "--grpc_port=0"]
-    command += [
-        f"--queue_size={QUEUE}",
-        f"--timeout_seconds={TIMEOUT_SECONDS}",
-        f"--max_body_bytes={MAX_BODY}",
-        f"--max_pixels={MAX_PIXELS}",
-    ]
-    process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": ""}
-    )
-    lines = {}
-    while len(lines) < 3:
-        line = process.stdout.readline()
-        assert line, process.stderr.read()
-        label, value = line.split(maxsplit=1)
-        lines[label] = value.strip()
-    assert lines["model:"] == "golden, version 3"
-    yield Server(process, lines["REST:"].removesuffix(":predict"), lines["gRPC:"])
-    process.kill()
-    process.wait()
+    limits = f"--queue_size={QUEUE}", f"--timeout_seconds={TIMEOUT_SECONDS}", f"--max_body_bytes={MAX_BODY}", f"--max_pixels={MAX_PIXELS}"
+    with serving(model_dir, *limits) as running:
+        assert running.model == "golden, version 3"
+        yield running
 
 
 @pytest.fixture(scope="module")
