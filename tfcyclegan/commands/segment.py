@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from tfcyclegan import quiet
+from tfcyclegan import files, quiet
 from tfcyclegan.config import SegmentConfig
+from tfcyclegan.errors import UserError
 from tfcyclegan.progress import say
 
 Config = SegmentConfig
@@ -14,10 +15,15 @@ EXAMPLES = """
 
 
 def run(config: SegmentConfig) -> None:
+    from tfcyclegan.data.source import check_places, open_source
+
+    if config.input and not Path(config.input).exists():
+        raise UserError(f"--input={config.input}: no such file or directory")
+    check_places(config.data_dir)
+    files.require_no_file("output", Path(config.output))
     quiet.import_tensorflow()
     from tfcyclegan.data import labels
     from tfcyclegan.data.domains import Split
-    from tfcyclegan.data.source import open_source
     from tfcyclegan.segmentation.labelling import label_path, label_split
     from tfcyclegan.segmentation.segmenter import load_segmenter
 
