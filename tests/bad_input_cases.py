@@ -107,7 +107,6 @@ OWN = {
         Case("flags in conflict", "--data_dir=pictures --run_dir=run --scale_high=0.1", "--scale_high=0.1: must be at least"),
     ),
     "segment": (
-        Case("no such input", "--segmenter_dir=run --input=nowhere --output=out", "--input=nowhere: no such file"),
         Case("output is a file", "--segmenter_dir=run --input=pictures --output=words.txt", "--output=words.txt: is a file"),
         Case("flags in conflict", "--segmenter_dir=run --input=pictures --data_dir=x --output=out", "give one of them"),
     ),

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from tfcyclegan import files, quiet
 from tfcyclegan.config import SegmentConfig
-from tfcyclegan.errors import UserError
 from tfcyclegan.progress import say
 
 Config = SegmentConfig
@@ -15,11 +14,8 @@ EXAMPLES = """
 
 
 def run(config: SegmentConfig) -> None:
-    from tfcyclegan.data.source import check_places, open_source
+    from tfcyclegan.data.source import open_source
 
-    if config.input and not Path(config.input).exists():
-        raise UserError(f"--input={config.input}: no such file or directory")
-    check_places(config.data_dir)
     files.require_no_file("output", Path(config.output))
     quiet.import_tensorflow()
     from tfcyclegan.data import labels
