@@ -77,6 +77,13 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path}: not readable as JSON ({error}); restore it or remove the directory it describes") from error
 
 
+def require_no_file(flag: str, path: Path) -> None:
+    """Raises UserError when `path`, which `flag` names as a directory to write, or one above it, is a file."""
+    for place in (path, *path.parents):
+        if place.is_file():
+            raise UserError(f"--{flag}={path}: {'' if place == path else f'{place} '}is a file; name a directory")
+
+
 def sha256_of(path: Path) -> str:
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

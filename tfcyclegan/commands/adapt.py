@@ -1,7 +1,10 @@
 """`tfcyclegan adapt`."""
 
-from tfcyclegan import quiet
+from pathlib import Path
+
+from tfcyclegan import files, quiet
 from tfcyclegan.config import AdaptConfig
+from tfcyclegan.data.source import check_places
 
 Config = AdaptConfig
 EXAMPLES = """
@@ -12,6 +15,10 @@ EXAMPLES = """
 
 
 def run(config: AdaptConfig) -> None:
+    if not config.data_recipe:
+        check_places(config.source_dir)
+        check_places(config.target_dir)
+    files.require_no_file("output_dir", Path(config.output_dir))
     quiet.import_tensorflow()
     from tfcyclegan.adaptation.adapt import adapt
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tfcyclegan import quiet
 from tfcyclegan.config import CompareConfig
+from tfcyclegan.errors import UserError
 
 Config = CompareConfig
 EXAMPLES = """
@@ -12,7 +13,13 @@ EXAMPLES = """
 
 
 def run(config: CompareConfig) -> None:
+    runs = [Path(name) for name in config.run_dirs.split(",") if name]
+    for directory in runs:
+        if not directory.is_dir():
+            raise UserError(f"--run_dirs={config.run_dirs}: {directory} is no directory; name evaluated runs")
+    if Path(config.output).is_dir():
+        raise UserError(f"--output={config.output}: is a directory; name the page to write, such as compare.html")
     quiet.import_tensorflow()
     from tfcyclegan.evaluation.comparing import compare
 
-    compare([Path(name) for name in config.run_dirs.split(",") if name], Path(config.output), pictures=config.pictures)
+    compare(runs, Path(config.output), pictures=config.pictures)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfcyclegan import quiet
+from tfcyclegan import files, quiet
 from tfcyclegan.config import EvaluateConfig
 from tfcyclegan.errors import UserError
 
@@ -20,15 +20,24 @@ EXAMPLES = """
 
 
 def run(config: EvaluateConfig) -> None:
+    from tfcyclegan.data.source import check_places
+    from tfcyclegan.training.runs import read_run
+
+    trained = read_run(Path(config.run_dir)) if config.run_dir else None
+    if trained is None or not trained.config.data_recipe:
+        check_places(config.data_dir)
+    for name in ("translations", "pairs", "features_weights"):
+        if getattr(config, name) and not Path(getattr(config, name)).exists():
+            raise UserError(f"--{name}={getattr(config, name)}: no such file or directory")
+    if config.output:
+        files.require_no_file("output", Path(config.output))
     quiet.import_tensorflow()
     from tfcyclegan.data.domains import open_domains
     from tfcyclegan.evaluation.material import read_pairs
     from tfcyclegan.evaluation.scoring import evaluate, evaluate_folder, open_tools
-    from tfcyclegan.training.runs import read_run
 
     pairs = read_pairs(Path(config.pairs)) if config.pairs else None
     directions = ("ab", "ba") if config.direction == "both" else (config.direction,)
-    trained = read_run(Path(config.run_dir)) if config.run_dir else None
     if trained is None:
         domains = open_domains(config.data_dir)
     else:

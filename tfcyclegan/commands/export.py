@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tfcyclegan import quiet
+from tfcyclegan import files, quiet
 from tfcyclegan.config import ExportConfig
 
 Config = ExportConfig
@@ -13,12 +13,17 @@ EXAMPLES = """
 
 
 def run(config: ExportConfig) -> None:
-    quiet.import_tensorflow()
-    from tfcyclegan.export.exporter import export
+    from tfcyclegan.data.source import check_places
     from tfcyclegan.training.runs import read_run
 
+    trained = read_run(Path(config.run_dir))
+    check_places(config.data_dir)
+    files.require_no_file("output", Path(config.output))
+    quiet.import_tensorflow()
+    from tfcyclegan.export.exporter import export
+
     export(
-        read_run(Path(config.run_dir)),
+        trained,
         config.checkpoint,
         config.direction,
         Path(config.output),

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from tfcyclegan import quiet
+from tfcyclegan import files, quiet
 from tfcyclegan.config import ExportSegmenterConfig
+from tfcyclegan.errors import UserError
 
 Config = ExportSegmenterConfig
 EXAMPLES = """
@@ -12,6 +13,9 @@ EXAMPLES = """
 
 
 def run(config: ExportSegmenterConfig) -> None:
+    if not Path(config.segmenter_dir).is_dir():
+        raise UserError(f"--segmenter_dir={config.segmenter_dir}: no segmenter there; train one with tfcyclegan train_segmenter")
+    files.require_no_file("output", Path(config.output))
     quiet.import_tensorflow()
     from tfcyclegan.export.segmenter import export_segmenter
 

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from tfcyclegan import quiet
+from tfcyclegan import files, quiet
 from tfcyclegan.config import ImportConfig
+from tfcyclegan.errors import UserError
 
 Config = ImportConfig
 EXAMPLES = """
@@ -14,6 +15,9 @@ EXAMPLES = """
 
 
 def run(config: ImportConfig) -> None:
+    if not Path(config.weights).exists():
+        raise UserError(f"--weights={config.weights}: no such file")
+    files.require_no_file("output", Path(config.output))
     quiet.import_tensorflow()
     from tfcyclegan.interop import importing
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tfcyclegan import quiet
+from tfcyclegan import files, quiet
 from tfcyclegan.config import SegmentConfig
 from tfcyclegan.progress import say
 
@@ -14,10 +14,12 @@ EXAMPLES = """
 
 
 def run(config: SegmentConfig) -> None:
+    from tfcyclegan.data.source import open_source
+
+    files.require_no_file("output", Path(config.output))
     quiet.import_tensorflow()
     from tfcyclegan.data import labels
     from tfcyclegan.data.domains import Split
-    from tfcyclegan.data.source import open_source
     from tfcyclegan.segmentation.labelling import label_path, label_split
     from tfcyclegan.segmentation.segmenter import load_segmenter
 

@@ -1,5 +1,7 @@
 """`tfcyclegan serve`."""
 
+from pathlib import Path
+
 from tfcyclegan import quiet
 from tfcyclegan.config import ServeConfig
 from tfcyclegan.errors import UserError
@@ -13,6 +15,8 @@ EXAMPLES = """
 
 
 def run(config: ServeConfig) -> None:
+    if not Path(config.model_dir).is_dir():
+        raise UserError(f"--model_dir={config.model_dir}: no exported model there; make one with tfcyclegan export")
     quiet.import_tensorflow()
     try:
         from tfcyclegan.serving.server import serve

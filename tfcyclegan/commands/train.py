@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from tfcyclegan import flags, quiet
+from tfcyclegan import files, flags, quiet
 from tfcyclegan.config import TrainConfig
+from tfcyclegan.data.source import check_places
 from tfcyclegan.progress import say
 
 Config = TrainConfig
@@ -15,6 +16,9 @@ EXAMPLES = """
 
 
 def run(config: TrainConfig) -> None:
+    files.require_no_file("run_dir", Path(config.run_dir))
+    if not config.data_recipe:
+        check_places(config.data_dir)
     quiet.import_tensorflow()
     from tfcyclegan.cyclegan import Segment
     from tfcyclegan.training.trainer import train

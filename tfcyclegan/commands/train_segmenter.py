@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tfcyclegan import flags, quiet
+from tfcyclegan import files, flags, quiet
 from tfcyclegan.config import TrainSegmenterConfig
 from tfcyclegan.progress import say
 
@@ -15,8 +15,12 @@ EXAMPLES = """
 
 
 def run(config: TrainSegmenterConfig) -> None:
+    from tfcyclegan.data.source import check_places, open_source
+
+    check_places(config.data_dir)
+    check_places(config.val_dir)
+    files.require_no_file("run_dir", Path(config.run_dir))
     quiet.import_tensorflow()
-    from tfcyclegan.data.source import open_source
     from tfcyclegan.segmentation.pictures import open_labelled
     from tfcyclegan.segmentation.trainer import train_segmenter
 

@@ -3,8 +3,9 @@
 import shlex
 from pathlib import Path
 
-from tfcyclegan import flags, quiet
+from tfcyclegan import files, flags, quiet
 from tfcyclegan.config import TranslateConfig
+from tfcyclegan.errors import UserError
 
 Config = TranslateConfig
 EXAMPLES = """
@@ -17,15 +18,22 @@ EXAMPLES = """
 
 
 def run(config: TranslateConfig) -> None:
-    quiet.import_tensorflow()
-    from tfcyclegan import translation
-    from tfcyclegan.data.source import open_source
-    from tfcyclegan.data_translation import translate_data
+    from tfcyclegan.data.source import check_places, open_source
     from tfcyclegan.training.runs import read_run
 
+    trained = read_run(Path(config.run_dir)) if config.run_dir else None
+    if trained is None and not Path(config.model).exists():
+        raise UserError(f"--model={config.model}: no such file or directory; make one with tfcyclegan export")
+    if config.input and not Path(config.input).exists():
+        raise UserError(f"--input={config.input}: no such file or directory")
+    check_places(config.data_dir)
+    files.require_no_file("output_data" if config.output_data else "output", Path(config.output or config.output_data))
+    quiet.import_tensorflow()
+    from tfcyclegan import translation
+    from tfcyclegan.data_translation import translate_data
+
     scale = None
-    if config.run_dir:
-        trained = read_run(Path(config.run_dir))
+    if trained is not None:
         translators = translation.copies_on_devices(trained, config.checkpoint, config.direction, tile=config.tile)
         scale = translation.scale_of(trained) if config.scale == "trained" else None
     else:

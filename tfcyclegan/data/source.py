@@ -148,7 +148,7 @@ def open_source(place: str | Path) -> DataSource:
     labelled = LABEL_KEY in features and isinstance(features[LABEL_KEY], tfds.features.FeaturesDict)
     counts = {name: split.num_examples for name, split in builder.info.splits.items()}
     directory = Path(builder.data_dir)
-    made = files.read_json(directory / MANIFEST) if (directory / MANIFEST).exists() else {}
+    made = _manifest(directory) or {}
     settings = made.get("request", {}).get("settings", {})
     return DataSource(
         directory,
@@ -164,13 +164,24 @@ def open_source(place: str | Path) -> DataSource:
     )
 
 
-def _from_directory(directory: Path) -> Any:
+def check_places(data_dir: str) -> None:
+    """Raises UserError when a directory that `data_dir` names is no finished data set; needs no TensorFlow."""
+    for place in [data_dir] if Path(data_dir).is_dir() else data_dir.split(","):
+        if place and not place.startswith(CATALOGUE):
+            _check_directory(Path(place))
+
+
+def _check_directory(directory: Path) -> None:
     if not directory.is_dir():
         raise UserError(f"--data_dir={directory}: no such directory; make it with python -m data_prep.folders")
     if not (directory / "dataset_info.json").exists():
         raise UserError(
             f"--data_dir={directory}: no finished data set (dataset_info.json is missing); prepare it with python -m data_prep.folders"
         )
+
+
+def _from_directory(directory: Path) -> Any:
+    _check_directory(directory)
     import tensorflow_datasets as tfds
 
     try:
@@ -202,9 +213,20 @@ def _from_catalogue(place: str) -> Any:
     return builder
 
 
+def _manifest(directory: Path) -> dict[str, Any] | None:
+    """What `data_prep` wrote of the data set; None for a foreign one."""
+    if not (directory / MANIFEST).exists():
+        return None
+    made = files.read_json(directory / MANIFEST)
+    if not isinstance(made, dict) or not isinstance(made.get("fingerprint"), str):
+        raise UserError(f"{directory / MANIFEST}: damaged, it tells no fingerprint; restore it or prepare the data again")
+    return made
+
+
 def _fingerprint(directory: Path) -> str:
     """The manifest's hash; for a foreign data set, a hash over its metadata and the names and sizes of its files."""
-    if (directory / MANIFEST).exists():
-        return files.read_json(directory / MANIFEST)["fingerprint"]
+    made = _manifest(directory)
+    if made is not None:
+        return made["fingerprint"]
     shards = sorted((path.name, path.stat().st_size) for path in directory.iterdir() if ".tfrecord" in path.name)
     return files.sha256_of_json([shards, (directory / "dataset_info.json").read_text()])

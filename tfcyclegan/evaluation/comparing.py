@@ -80,7 +80,7 @@ def _metrics(directory: Path) -> dict[str, Any]:
     if not path.exists():
         raise UserError(f"{directory}: has no scores ({METRICS} is missing); run tfcyclegan evaluate --run_dir={directory}")
     found = files.read_json(path)
-    if "data_dir" not in found:
+    if not isinstance(found, dict) or "data_dir" not in found:
         raise UserError(f"{path}: was written by an older version; run tfcyclegan evaluate --run_dir={directory} again")
     return found
 

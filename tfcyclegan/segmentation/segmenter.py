@@ -67,8 +67,11 @@ def read_segmenter_run(directory: Path) -> SegmenterRun:
             f"--segmenter_dir={directory}: no segmenter there ({SETTINGS} is missing); train one with tfcyclegan train_segmenter"
         )
     stored = files.read_json(directory / SETTINGS)
-    options = config_from_dict(SegmenterOptions, stored["options"])
-    return SegmenterRun(directory, options, stored["precision"], stored["parts"], Size.parse(stored["size"]))
+    try:
+        options = config_from_dict(SegmenterOptions, stored["options"])
+        return SegmenterRun(directory, options, stored["precision"], stored["parts"], Size.parse(stored["size"]))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{directory / SETTINGS}: damaged, not a segmenter's settings ({error}); restore it or train again") from error
 
 
 @dataclass(frozen=True)

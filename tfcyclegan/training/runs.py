@@ -70,9 +70,12 @@ def read_run(directory: Path) -> Run:
     if not (directory / CONFIG).is_file():
         raise UserError(f"--run_dir={directory}: no run there ({CONFIG} is missing)")
     stored = files.read_json(directory / CONFIG)
-    config = config_from_dict(TrainConfig, {**stored["options"], "run_dir": str(directory)})
-    networks, title = tuple(stored["networks"]), stored.get("data_title", "")  # older runs have no title
-    return Run(directory, config, stored["precision"], stored["data_fingerprint"], networks, title)
+    try:
+        config = config_from_dict(TrainConfig, {**stored["options"], "run_dir": str(directory)})
+        networks, title = tuple(stored["networks"]), stored.get("data_title", "")  # older runs have no title
+        return Run(directory, config, stored["precision"], stored["data_fingerprint"], networks, title)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{directory / CONFIG}: damaged, not the settings of a run ({error}); restore it or train again") from error
 
 
 def write_run(run: Run) -> None:
