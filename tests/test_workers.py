@@ -71,6 +71,7 @@ def finish(processes: list[subprocess.Popen], *, timeout: float = 180) -> list[t
             process.kill()
 
 
+@pytest.mark.slow  # CI runs it by itself
 def test_two_workers_equal_two_replicas_of_one_process(tmp_path):
     """Losses, weights, running means and the image pool of each replica, in float64."""
     script, named = [sys.executable, "-c", PRELUDE + TRAJECTORY], addresses()
