@@ -19,6 +19,7 @@ from pathlib import Path
 
 import grpc
 import numpy as np
+import psutil
 import pytest
 import tensorflow as tf
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as messages
@@ -244,6 +245,12 @@ def test_other_places(server):
         ("/metrics", "tfcyclegan_answers_total"),
     ):
         assert word in urllib.request.urlopen(server.root + path).read().decode()
+
+
+def test_it_listens_on_loopback_alone(server):
+    sockets = psutil.Process(server.process.pid).connections("tcp")
+    listening = [each.laddr.ip.removeprefix("::ffff:") for each in sockets if each.status == psutil.CONN_LISTEN]
+    assert len(listening) >= 2 and set(listening) == {"127.0.0.1"}
 
 
 def test_a_body_sent_in_chunks_is_bounded(server):

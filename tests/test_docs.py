@@ -1,0 +1,34 @@
+"""Links between the project's own documents lead somewhere."""
+
+import re
+
+import pytest
+
+from tests.conftest import ROOT
+
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+
+
+def anchor(heading: str) -> str:
+    """As GitHub makes it of a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_to_files_and_headings_exist(document):
+    broken = []
+    for link in _LINK.findall(_CODE.sub("", document.read_text())):
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, wanted = link.partition("#")
+        target = document.parent / name if name else document
+        if not target.exists() or (wanted and wanted not in map(anchor, _HEADING.findall(_CODE.sub("", target.read_text())))):
+            broken.append(link)
+    assert broken == []
+
+
+def test_the_documents_do_link():
+    assert sum(len(_LINK.findall(document.read_text())) for document in DOCUMENTS) > 20
