@@ -1,5 +1,6 @@
 """What the times were taken on."""
 
+import argparse
 import os
 import platform
 from collections.abc import Sequence
@@ -7,6 +8,9 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from tfcyclegan import files
+from tfcyclegan.progress import say
 
 
 def machine(packages: Sequence[str]) -> dict[str, Any]:
@@ -22,3 +26,11 @@ def machine(packages: Sequence[str]) -> dict[str, Any]:
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {name: metadata.version(name) for name in packages},
     }
+
+
+def keep(results: Any, given: argparse.Namespace, packages: Sequence[str]) -> None:
+    """Says on which machine `results` were taken, and writes both as JSON where `given.output` names a file."""
+    described = machine(packages)
+    say(f"{described['cpu']} ({', '.join(described['instructions'])}), load {described['load_average'][0]:.1f}")
+    if given.output:
+        files.write_json(Path(given.output), {"arguments": vars(given), "machine": described, "results": results})

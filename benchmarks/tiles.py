@@ -23,9 +23,8 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.machine import machine
+from benchmarks.machine import keep
 from data_prep.satellite_map import SATELLITE, find_input
-from tfcyclegan import files
 from tfcyclegan.networks import Generator, make_generator
 from tfcyclegan.progress import say, track
 from tfcyclegan.tiling import Tiler
@@ -152,10 +151,7 @@ def main() -> None:
             f"{row['differing_share']:.1e}" if "differing_share" in row else "",
         )
     Console(width=150).print(table)
-    described = machine(PACKAGES)
-    say(f"{described['cpu']} ({', '.join(described['instructions'])}), load {described['load_average'][0]:.1f}")
-    if given.output:
-        files.write_json(Path(given.output), {"arguments": vars(given), "machine": described, "results": results})
+    keep(results, given, PACKAGES)
 
 
 if __name__ == "__main__":

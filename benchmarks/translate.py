@@ -23,14 +23,14 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.machine import machine
+from benchmarks.machine import keep
 from benchmarks.tiles import blue_marble
 from tfcyclegan import files
 from tfcyclegan.data import images, intake
 from tfcyclegan.networks import make_generator
 from tfcyclegan.parallel import in_order
 from tfcyclegan.picture_folders import MAX_PIXELS
-from tfcyclegan.progress import say, track
+from tfcyclegan.progress import track
 from tfcyclegan.translation import Translator, as_function, translate_path
 
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
@@ -108,10 +108,7 @@ def main() -> None:
             goal = f"{'reached' if ratio >= GOAL else 'MISSED'}: {GOAL}" if way == COMMAND else ""
             table.add_row(case, way, f"{np.median(result['pictures_per_second'][way]):.2f}", f"{ratio:.3f}", goal)
     Console(width=130).print(table)
-    described = machine(PACKAGES)
-    say(f"{described['cpu']} ({', '.join(described['instructions'])}), load {described['load_average'][0]:.1f}")
-    if given.output:
-        files.write_json(Path(given.output), {"arguments": vars(given), "machine": described, "results": results})
+    keep(results, given, PACKAGES)
 
 
 if __name__ == "__main__":
