@@ -26,9 +26,9 @@ def run(config: EvaluateConfig) -> None:
     trained = read_run(Path(config.run_dir)) if config.run_dir else None
     if trained is None or not trained.config.data_recipe:
         check_places(config.data_dir)
-    for name in ("translations", "pairs", "features_weights"):
+    for name, kind in (("translations", "folder"), ("pairs", "file"), ("features_weights", "file")):
         if getattr(config, name) and not Path(getattr(config, name)).exists():
-            raise UserError(f"--{name}={getattr(config, name)}: no such file or directory")
+            raise UserError(f"--{name}={getattr(config, name)}: no such {kind}")
     if config.output:
         files.require_no_file("output", Path(config.output))
     quiet.import_tensorflow()
