@@ -34,18 +34,3 @@ def keep(results: Any, given: argparse.Namespace, packages: Sequence[str]) -> No
     say(f"{described['cpu']} ({', '.join(described['instructions'])}), load {described['load_average'][0]:.1f}")
     if given.output:
         files.write_json(Path(given.output), {"arguments": vars(given), "machine": described, "results": results})
-
-
-def memory(name: str) -> int:
-    """Bytes of this process by /proc/self/status: VmRSS is what it holds, VmHWM the most that it ever held.
-
-    Not `ru_maxrss`, which a process inherits from the one that started it.
-    """
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
-
-
-def seconds_since_start() -> float:
-    """How old this process is."""
-    ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
-    return float(Path("/proc/uptime").read_text().split()[0]) - ticks / os.sysconf("SC_CLK_TCK")

@@ -4,9 +4,7 @@
 """
 
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -17,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import memory, seconds_since_start
+from benchmarks.processes import Command, memory, run_apart, seconds_since_start
 
 Step = Callable[[], Any]
 COMMAND, OURS, OURS_FLOAT32 = "tfcyclegan train, as it comes", "ours, as it comes", "ours float32"
@@ -57,16 +55,8 @@ class Job:
 
 
 def run(job: Job, launcher: str = "") -> dict[str, Any]:
-    """`measure(job)` in a fresh process, with the words of `launcher` before its command.
-
-    Raises:
-        RuntimeError: it failed, with the end of what it said.
-    """
-    command = [*launcher.split(), sys.executable, "-m", "benchmarks.training_programs", json.dumps(asdict(job))]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{job.program}: exit code {done.returncode}: {done.stderr[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    """`measure(job)` in a fresh process, with the words of `launcher` before its command."""
+    return run_apart("benchmarks.training_programs", asdict(job), launcher=launcher)
 
 
 def measure(job: Job) -> dict[str, Any]:
@@ -189,8 +179,7 @@ def _measure_command(job: Job) -> dict[str, Any]:
             (place / f"pictures/train{domain}").mkdir(parents=True)
             for index in range(8):
                 Image.fromarray(np.uint8(127.5 * images[0] + 127.5)).save(place / f"pictures/train{domain}/{index}.png")
-        prepare = [sys.executable, "-m", "data_prep.folders", f"--input_dir={place}/pictures", f"--output_dir={place}/data"]
-        subprocess.run(prepare, stdout=subprocess.DEVNULL, check=True)
+        Command([sys.executable, "-m", "data_prep.folders", f"--input_dir={place}/pictures", f"--output_dir={place}/data"]).finish()
         flags = {
             "data_dir": place / "data",
             "run_dir": place / "run",
@@ -206,22 +195,18 @@ def _measure_command(job: Job) -> dict[str, Any]:
             "log_every_steps": 1,
             "eval_every_epochs": 0,
         }
-        command = [sys.executable, "-m", "tfcyclegan.cli", "train", *(f"--{flag}={value}" for flag, value in flags.items())]
-        started, history = time.perf_counter(), place / "run" / "history.jsonl"
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        while not (history.exists() and history.stat().st_size) and process.poll() is None:
+        history = place / "run" / "history.jsonl"
+        command = Command([sys.executable, "-m", "tfcyclegan.cli", "train", *(f"--{flag}={value}" for flag, value in flags.items())])
+        while command.runs() and not (history.exists() and history.stat().st_size):
             time.sleep(0.02)
-        first_done = time.perf_counter() - started
-        said = process.stdout.read() if process.stdout else ""
-        _, status, usage = os.wait4(process.pid, 0)
-        if status:
-            raise SystemExit(said)
+        first_done = command.seconds
+        done = command.finish()
         seconds = [job.batch / json.loads(line)["images_per_second"] for line in history.read_text().splitlines()][2:]
-    note = next((line.split()[1].rstrip(",") for line in said.splitlines() if line.startswith("precision ")), "")
+    note = next((line.split()[1].rstrip(",") for line in done.output.splitlines() if line.startswith("precision ")), "")
     return {
         "seconds": seconds,
         "start_seconds": first_done - statistics.median(seconds),
-        "peak_bytes": usage.ru_maxrss * 1024,
+        "peak_bytes": done.peak_bytes,
         "imported_bytes": None,
         "note": note,
     }
