@@ -106,7 +106,7 @@ def _ours(job: Job, precision: str) -> tuple[Step, int, str]:
 
     from tfcyclegan.config import Size, TrainConfig
     from tfcyclegan.cyclegan import REPORTED
-    from tfcyclegan.training.strategy import choose_precision, make_strategy
+    from tfcyclegan.training.strategy import choose_precision, keep_freed_memory, make_strategy
     from tfcyclegan.training.trainer import build_model, make_optimizer
 
     imported_bytes = memory("VmRSS")
@@ -123,6 +123,7 @@ def _ours(job: Job, precision: str) -> tuple[Step, int, str]:
         pool_size=job.pool,
         max_steps=1000,
     )
+    keep_freed_memory()
     strategy, chosen = make_strategy(job.devices), choose_precision(precision)
     with strategy.scope():
         model = build_model(config, chosen)
