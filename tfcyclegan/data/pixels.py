@@ -41,7 +41,7 @@ class PixelFile:
         self.sizes = np.load(directory / "sizes.npy", mmap_mode="r")
         lengths = self.sizes.prod(axis=1) * self.channels
         self._offsets = np.concatenate([[0], np.cumsum(lengths)])
-        self._pixels = np.memmap(directory / "pixels.bin", np.uint8, "r")
+        self._pixels = np.asarray(np.memmap(directory / "pixels.bin", np.uint8, "r"))  # whose own class takes its time at each slice
 
     def __len__(self) -> int:
         return len(self.sizes)
