@@ -4,7 +4,9 @@ Decoding and resizing happen once. The file is known by a hash of the data and o
 settings make another file and an interrupted build leaves nothing behind.
 """
 
+import json
 import os
+from array import array
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,23 +29,22 @@ _AHEAD = 64
 class PixelFile:
     """Random access to the pictures of one split.
 
+    Holds 8 bytes of memory a picture; the rest is mapped. `names.jsonl` beside it tells which picture is which, for people alone.
+
     Attributes:
-        names: the pictures' file names.
         sizes: [N, 2] heights and widths.
     """
 
     def __init__(self, directory: Path):
         self.directory = directory
-        meta = files.read_json(directory / "meta.json")
-        self.names: list[str] = meta["names"]
-        self.channels: int = meta["channels"]
-        self.sizes = np.load(directory / "sizes.npy")
+        self.channels: int = files.read_json(directory / "meta.json")["channels"]
+        self.sizes = np.load(directory / "sizes.npy", mmap_mode="r")
         lengths = self.sizes.prod(axis=1) * self.channels
         self._offsets = np.concatenate([[0], np.cumsum(lengths)])
-        self._pixels = np.memmap(directory / "pixels.bin", np.uint8, "r")
+        self._pixels = np.asarray(np.memmap(directory / "pixels.bin", np.uint8, "r"))  # whose own class takes its time at each slice
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.sizes)
 
     def __getitem__(self, index: int) -> np.ndarray:
         """uint8 [H, W, C], a read-only view of the file."""
@@ -166,22 +167,22 @@ def _build(
     total: int,
     channels: int,
 ) -> None:
-    names: list[str] = []
-    sizes: list[tuple[int, int]] = []
+    sizes = array("q")
 
     def note(item: tuple[str, bytes]) -> tuple[str, bytes]:
-        names.append(item[0])
+        name_lines.write(f"{json.dumps(item[0])}\n")
         return item
 
     with (
         files.atomic_directory(directory) as temporary,
         ThreadPoolExecutor(os.cpu_count()) as pool,
         open(temporary / "pixels.bin", "wb") as out,
+        open(temporary / "names.jsonl", "w", encoding="utf-8") as name_lines,
     ):
         for pixels in track(in_order(pool, load, map(note, pictures), ahead=_AHEAD), total=total, unit="image", label=f"resizing {name}"):
             out.write(pixels.tobytes())
-            sizes.append(pixels.shape[:2])
+            sizes.extend(pixels.shape[:2])
         out.flush()
         os.fsync(out.fileno())
-        np.save(temporary / "sizes.npy", np.array(sizes, np.int64))
-        files.write_json(temporary / "meta.json", {"names": names, "channels": channels})
+        np.save(temporary / "sizes.npy", np.asarray(sizes, np.int64).reshape(-1, 2))
+        files.write_json(temporary / "meta.json", {"channels": channels})
