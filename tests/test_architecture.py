@@ -13,12 +13,12 @@ PACKAGE = ROOT / "tfcyclegan"
 # A module may import from its own floor and from those below.
 FLOORS = (
     ("errors", "__init__"),
-    ("files", "downloads", "parallel", "progress", "quiet", "config"),
+    ("files", "downloads", "machine", "parallel", "progress", "quiet", "config"),
     ("flags", "data", "networks", "losses", "image_pool", "schedules", "adam", "running_mean", "measures", "picture_folders"),
     ("cyclegan",),
     ("training",),
     ("tiling", "translation", "data_translation", "segmentation", "interop"),
-    ("evaluation", "adaptation", "export", "serving", "demo"),
+    ("evaluation", "adaptation", "export", "serving", "demo", "doctor"),
     ("commands",),
     ("cli",),
 )

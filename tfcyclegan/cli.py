@@ -25,6 +25,7 @@ COMMANDS = {
     "segment": "label pictures with a segmenter: PNGs of class ids and colour overlays",
     "export_segmenter": "write a segmenter as SavedModel and TFLite",
     "import_weights": "make a run of weights from the official PyTorch program or from tensorflow-addons",
+    "doctor": "tell what is installed, what this machine has, and what that means for training",
 }
 
 
