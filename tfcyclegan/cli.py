@@ -61,7 +61,7 @@ def run_command(
     summary: str,
     examples: str,
     config_class: type[Options],
-    run: Callable[[Any], None],
+    run: Callable[[Any], object],
     arguments: Sequence[str] | None = None,
 ) -> int:
     """Parses `arguments` into `config_class`, calls `run` with it and returns the exit code.

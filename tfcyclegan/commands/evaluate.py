@@ -19,7 +19,7 @@ EXAMPLES = """
 """
 
 
-def run(config: EvaluateConfig) -> None:
+def run(config: EvaluateConfig) -> Path:
     from tfcyclegan.data.source import check_places
     from tfcyclegan.training.runs import read_run
 
@@ -45,10 +45,12 @@ def run(config: EvaluateConfig) -> None:
     judges = {direction: _judge(domains, config.split, direction) for direction in directions} if config.judge == "auto" else {}
     tools = open_tools(config.features, config.features_weights, judges)
     if trained is None:
-        evaluate_folder(Path(config.translations), domains, config.split, config.direction, Path(config.output), pairs=pairs, tools=tools)
-        return
+        output = Path(config.output)
+        evaluate_folder(Path(config.translations), domains, config.split, config.direction, output, pairs=pairs, tools=tools)
+        return output
     output = Path(config.output) if config.output else trained.directory / "evaluation"
     evaluate(trained, domains, config.split, config.checkpoint, directions, output, pairs=pairs, tools=tools)
+    return output
 
 
 def _judge(domains: "Domains", purpose: str, direction: str) -> "Judge | str":

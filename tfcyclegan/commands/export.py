@@ -12,7 +12,7 @@ EXAMPLES = """
 """
 
 
-def run(config: ExportConfig) -> None:
+def run(config: ExportConfig) -> Path:
     from tfcyclegan.data.source import check_places
     from tfcyclegan.training.runs import read_run
 
@@ -22,7 +22,7 @@ def run(config: ExportConfig) -> None:
     quiet.import_tensorflow()
     from tfcyclegan.export.exporter import export
 
-    export(
+    return export(
         trained,
         config.checkpoint,
         config.direction,
