@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RUN := runs/satellite2map
 
-.PHONY: demo data/toy_street toy_gta2city toy_city2labels toy_uda ablation test test_browser bench clean
+.PHONY: demo data/toy_street toy_gta2city toy_city2labels toy_uda ablation docs test test_browser bench clean
 
 $(READY): setup.py constraints.txt tfcyclegan/__init__.py
 	$(PYTHON) -m venv $(VENV)
@@ -70,6 +70,10 @@ test_browser: $(READY)
 		{ echo "make test_browser: Chromium is not installed; apt-get install chromium, or your system's like"; exit 1; }
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[browser]'
 	$(BIN)/python -m pytest -n 0 -m browser tests/*_browser.py
+
+## The documents as a site: build/site/index.html.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.fidelity --golden tests/golden

@@ -106,7 +106,7 @@ def examine(*, measure: bool) -> None:
     console.print(_trainings(measure))
     if measure:
         say("times are within a factor of two, for one picture of each domain a step on one device")
-    say("next: tfcyclegan train --help, or make demo for real pictures, a training and its report")
+    say("next: python -m data_prep.folders --help for your own pictures, python -m data_prep.satellite_map --help for real ones to try")
 
 
 def _programs() -> list[Row]:
