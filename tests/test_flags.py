@@ -361,6 +361,12 @@ assert not heavy, heavy
 def test_help_tells_defaults_choices_and_what_is_required():
     page = flags.help_text("tfcyclegan train", "summary", "    one\n    two\n", TrainConfig)
     assert "Examples:\n  one\n  two\n\nFlags:\n" in page
+    headings = [line for line in page.splitlines()[1:] if line.endswith(":") and line[0] != " "]
+    assert headings[:3] == [
+        "Examples:",
+        "Flags:",
+        "Where the pictures are and how they become batches:",
+    ]
     assert "  --[no]flip\n      mirror half of the training images (default: true)\n" in page
     assert "  --channels_a=INT\n      channels of domain A: 1 or 3 (default: 3; one of: 1, 3)\n" in page
     assert "(required)" in page and "(default: 0.0002)" in page and "None" not in page

@@ -29,6 +29,15 @@ COMMANDS = {
 }
 
 
+_FIRST_STEPS = """From two folders of pictures, pictures/trainA and pictures/trainB, to a translator:
+
+  python -m data_prep.folders --input_dir=pictures --output_dir=data/mine
+  tfcyclegan train --data_dir=data/mine --run_dir=runs/mine
+  tfcyclegan translate --run_dir=runs/mine --input=PICTURES --output=translated
+
+Every command, and every script of data_prep, tells its flags by --help. Where one stops, the same command goes on."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the console script; returns the exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
@@ -53,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _overview() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items()]
-    return "\n".join(["usage: tfcyclegan COMMAND [--flags]", "", *lines, "", "tfcyclegan COMMAND --help lists the flags of a command."])
+    return "\n".join(["usage: tfcyclegan COMMAND [--flags]", "", *lines, "", _FIRST_STEPS])
 
 
 def run_command(

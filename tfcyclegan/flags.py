@@ -10,6 +10,7 @@ Differences from plain absl, each because absl misleads there:
 
 import dataclasses
 import difflib
+import inspect
 import re
 import textwrap
 from collections.abc import Sequence
@@ -168,7 +169,12 @@ def help_text(command: str, summary: str, examples: str, config_class: type[Opti
     """The page that `command --help` prints."""
     lines = [f"{command}: {summary}", "", "Examples:", textwrap.indent(textwrap.dedent(examples).strip(), "  "), "", "Flags:"]
     lines.append("  --flagfile=FILE\n      reads flags from a file, one a line; the command line wins over it")
+    group: type = config_class
     for field in dataclasses.fields(config_class):
+        owner = next(kind for kind in reversed(config_class.__mro__) if field.name in inspect.get_annotations(kind))
+        if owner is not group:
+            group = owner
+            lines += ["", f"{(owner.__doc__ or '').splitlines()[0].rstrip('.')}:"]
         kind = option_type(field)
         metadata = field.metadata
         notes = []

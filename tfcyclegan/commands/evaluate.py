@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from tfcyclegan import files, quiet
 from tfcyclegan.config import EvaluateConfig
 from tfcyclegan.errors import UserError
+from tfcyclegan.progress import say
 
 if TYPE_CHECKING:
     from tfcyclegan.data.domains import Domains
@@ -50,6 +51,7 @@ def run(config: EvaluateConfig) -> Path:
         return output
     output = Path(config.output) if config.output else trained.directory / "evaluation"
     evaluate(trained, domains, config.split, config.checkpoint, directions, output, pairs=pairs, tools=tools)
+    say(f"next: tfcyclegan export --run_dir={config.run_dir} --output=saved_models/{trained.directory.resolve().name}")
     return output
 
 
