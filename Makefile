@@ -64,7 +64,7 @@ test: $(READY)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
-## The demo's page in headless Chromium.
+## The demo's page and a run's report in headless Chromium.
 test_browser: $(READY)
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 		{ echo "make test_browser: Chromium is not installed; apt-get install chromium, or your system's like"; exit 1; }
