@@ -55,7 +55,7 @@ def test_a_slider_moves_from_the_real_pictures_to_the_others(opened, report, ind
     # one pixel of the strip a pixel of the screen
     width = int(slider.evaluate("element => getComputedStyle(element).getPropertyValue('--width')"))
     layers = slider.locator(".layers")
-    layers.evaluate(f"element => {{ element.style.width = '{width}px'; element.style.borderRadius = 0 }}")
+    layers.evaluate(f"element => {{ element.style = 'position: fixed; inset: 0 auto auto 0; border-radius: 0; width: {width}px' }}")
     gap = (strip.shape[1] - 4 * width) // 3
     columns = [strip[:, start : start + width] for start in range(0, strip.shape[1], width + gap)]
     for value, expected in ((0, columns[0]), (100, columns[index + 1])):

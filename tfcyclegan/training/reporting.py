@@ -49,7 +49,7 @@ def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
         sliders={
             (purpose, direction): sliders(shown[0].content, columns=4 if run.config.channels_a == run.config.channels_b else 3)
             for (purpose, direction), shown in strips.items()
-            if shown
+            if shown and not (purpose == "train" and strips["test", direction])
         },
         metrics=metrics,
         flagged=_flagged(metrics),
