@@ -19,7 +19,7 @@ from rich.table import Table
 from tfcyclegan import __version__, machine
 from tfcyclegan.networks.layers import Conv2D, InstanceNormalization
 from tfcyclegan.progress import say
-from tfcyclegan.training.strategy import choose_precision, make_strategy
+from tfcyclegan.training.strategy import choose_precision, keep_freed_memory, make_strategy
 
 _GIB = 2**30
 _BF16_CPU = ("avx512_bf16", "amx_bf16")
@@ -97,6 +97,7 @@ Row = tuple[str, str, str]
 
 def examine(*, measure: bool) -> None:
     """Prints what is here, and what trainings it is enough for; `measure` times them roughly."""
+    keep_freed_memory()  # as a training does
     make_strategy(None)  # so that GPUs give memory as it is needed
     found = Table("", "here", "what it means", title="This machine")
     for row in [*_programs(), *_devices(), *_rooms(), *_extras()]:

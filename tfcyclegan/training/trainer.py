@@ -38,7 +38,7 @@ from tfcyclegan.training.observer import Observer, cache_dir, chosen_by
 from tfcyclegan.training.reporting import REPORT, SAMPLES, write_report
 from tfcyclegan.training.runs import CONFIG, Run, check_resumable, config_to_dict, read_run, write_run
 from tfcyclegan.training.stopping import StopRequest, stop_signals
-from tfcyclegan.training.strategy import choose_precision, make_deterministic
+from tfcyclegan.training.strategy import choose_precision, keep_freed_memory, make_deterministic
 from tfcyclegan.training.workers import Workers, join_workers
 
 _REPORT_EVERY_SECONDS = 60.0
@@ -62,6 +62,7 @@ def train(config: TrainConfig, flag_file: str = "", load_segment: Callable[[], S
         RunError: a loss became non-finite, data or a checkpoint is damaged, or another worker is lost.
         Stopped: SIGINT or SIGTERM, here or at another worker, after a checkpoint.
     """
+    keep_freed_memory()
     if config.deterministic:
         make_deterministic(config.seed)
     workers = join_workers(config.devices)
