@@ -24,8 +24,8 @@ from tfcyclegan.training.strategy import choose_precision, keep_freed_memory, ma
 _GIB = 2**30
 _BF16_CPU = ("avx512_bf16", "amx_bf16")
 _REPEATS, _SECONDS = 3, 0.3  # of a piece, each at least
-# A step takes longer than its share of multiplications says: 0.8 to 2.2 times, seen on two cores in float32 and bfloat16.
-_STEP_OVER_PIECE = 1.4
+# A step takes longer than its share of multiplications says: 0.7 to 2.2 times, seen on two busy cores in float32 and bfloat16.
+_STEP_OVER_PIECE = 1.2
 _EXTRAS = {
     "demo": "data_prep.satellite_map",
     "pytorch": "import_weights --from=pytorch",
