@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RUN := runs/satellite2map
 
-.PHONY: demo data/toy_street toy_gta2city toy_city2labels toy_uda ablation test test_browser bench clean
+.PHONY: demo data/toy_street toy_gta2city toy_city2labels toy_uda ablation docs test test_browser bench clean
 
 $(READY): setup.py constraints.txt tfcyclegan/__init__.py
 	$(PYTHON) -m venv $(VENV)
@@ -64,12 +64,16 @@ test: $(READY)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
-## The demo's page in headless Chromium.
+## The demo's page and a run's report in headless Chromium.
 test_browser: $(READY)
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 		{ echo "make test_browser: Chromium is not installed; apt-get install chromium, or your system's like"; exit 1; }
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[browser]'
 	$(BIN)/python -m pytest -n 0 -m browser tests/*_browser.py
+
+## The documents as a site: build/site/index.html.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 ## Every benchmark in a short form, about 8 minutes on 2 idle cores; the flags of the whole ones are in docs/performance.md.
 bench: $(READY)

@@ -25,7 +25,17 @@ COMMANDS = {
     "segment": "label pictures with a segmenter: PNGs of class ids and colour overlays",
     "export_segmenter": "write a segmenter as SavedModel and TFLite",
     "import_weights": "make a run of weights from the official PyTorch program or from tensorflow-addons",
+    "doctor": "tell what is installed, what this machine has, and what that means for training",
 }
+
+
+_FIRST_STEPS = """From two folders of pictures, pictures/trainA and pictures/trainB, to a translator:
+
+  python -m data_prep.folders --input_dir=pictures --output_dir=data/mine
+  tfcyclegan train --data_dir=data/mine --run_dir=runs/mine
+  tfcyclegan translate --run_dir=runs/mine --input=PICTURES --output=translated
+
+Every command, and every script of data_prep, tells its flags by --help. Where one stops, the same command goes on."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _overview() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items()]
-    return "\n".join(["usage: tfcyclegan COMMAND [--flags]", "", *lines, "", "tfcyclegan COMMAND --help lists the flags of a command."])
+    return "\n".join(["usage: tfcyclegan COMMAND [--flags]", "", *lines, "", _FIRST_STEPS])
 
 
 def run_command(
@@ -60,7 +70,7 @@ def run_command(
     summary: str,
     examples: str,
     config_class: type[Options],
-    run: Callable[[Any], None],
+    run: Callable[[Any], object],
     arguments: Sequence[str] | None = None,
 ) -> int:
     """Parses `arguments` into `config_class`, calls `run` with it and returns the exit code.

@@ -4,11 +4,13 @@ Differences from plain absl, each because absl misleads there:
 - flag files are read first wherever they stand, so the command line always wins;
 - words without dashes, byte-order marks, unreadable or circular flag files are errors, not silence;
 - a flag file named in a flag file is looked for beside that file first, then from the working directory;
+- a flag file that is not there is looked for among those that come with this program: configs/satellite2map.cfg works anywhere;
 - `--help` exits with 0 and needs no TensorFlow.
 """
 
 import dataclasses
 import difflib
+import inspect
 import re
 import textwrap
 from collections.abc import Sequence
@@ -22,6 +24,8 @@ from tfcyclegan.errors import UserError
 
 Config = TypeVar("Config", bound=Options)
 
+_PACKAGE = Path(__file__).parent
+_OWN_CONFIGS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")  # where the package is installed; where it runs from its source
 _COMMENT_BEHIND = re.compile(r"\s(#|//)")
 _HELP_WORDS = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
 
@@ -73,10 +77,18 @@ def expand_flag_files(arguments: Sequence[str]) -> list[str]:
             path = value if equals else next(rest, "")
             if not path:
                 raise UserError("--flagfile: needs the path of a file")
-            from_files += _read_flag_file(Path(path), ())
+            from_files += _read_flag_file(_find(Path(path)), ())
         else:
             direct.append(argument)
     return from_files + direct
+
+
+def _find(path: Path) -> Path:
+    """`path`, or where there is no such file the one of that name that comes with this program, `configs/` before it or not."""
+    name = path.relative_to("configs") if path.parts[:1] == ("configs",) else path
+    if path.exists() or path.is_absolute() or ".." in path.parts:
+        return path
+    return next((own / name for own in _OWN_CONFIGS if (own / name).is_file()), path)
 
 
 def _read_flag_file(path: Path, including: tuple[Path, ...]) -> list[str]:
@@ -103,7 +115,7 @@ def _read_flag_file(path: Path, including: tuple[Path, ...]) -> list[str]:
             raise UserError(f"{path}:{number}: a comment must stand on a line of its own, not behind {name}")
         if name in ("--flagfile", "-flagfile"):
             beside = path.parent / value
-            lines += _read_flag_file(beside if beside.exists() else Path(value), (*including, path.resolve()))
+            lines += _read_flag_file(beside if beside.exists() else _find(Path(value)), (*including, path.resolve()))
         else:
             lines.append(line)
     return lines
@@ -157,7 +169,12 @@ def help_text(command: str, summary: str, examples: str, config_class: type[Opti
     """The page that `command --help` prints."""
     lines = [f"{command}: {summary}", "", "Examples:", textwrap.indent(textwrap.dedent(examples).strip(), "  "), "", "Flags:"]
     lines.append("  --flagfile=FILE\n      reads flags from a file, one a line; the command line wins over it")
+    group: type = config_class
     for field in dataclasses.fields(config_class):
+        owner = next(kind for kind in reversed(config_class.__mro__) if field.name in inspect.get_annotations(kind))
+        if owner is not group:
+            group = owner
+            lines += ["", f"{(owner.__doc__ or '').splitlines()[0].rstrip('.')}:"]
         kind = option_type(field)
         metadata = field.metadata
         notes = []

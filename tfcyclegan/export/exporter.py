@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from tfcyclegan import __version__, files
+from tfcyclegan import __version__, files, machine
 from tfcyclegan.config import Size
 from tfcyclegan.data.domains import Domains, open_domains
 from tfcyclegan.errors import RunError, UserError
@@ -110,7 +110,7 @@ def export(
             "domains": _names(title, direction),
             "parity": parity,
             "compared": pictures.told,
-            "threads": variants.threads(),
+            "threads": machine.cores(),
             "variants": {name: one.to_json() for name, one in measured.items()},
         }
         files.write_json(temporary / METADATA, metadata)

@@ -3,11 +3,11 @@
 import ctypes
 import os
 import platform
-from pathlib import Path
 
 import keras
 import tensorflow as tf
 
+from tfcyclegan import machine
 from tfcyclegan.errors import UserError
 
 # glibc's mallopt (malloc.h) and what is asked of it: give nothing back, take 64 MB at a time, map nothing below 1 GB apart.
@@ -62,15 +62,7 @@ def choose_precision(precision: str) -> str:
     if gpus:
         capabilities = [tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in gpus]
         return "mixed_bfloat16" if min(capabilities) >= (8, 0) else "float32"
-    return "mixed_bfloat16" if _cpu_flags() & {"avx512_bf16", "amx_bf16"} else "float32"
-
-
-def _cpu_flags() -> set[str]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return set()
-    return next((set(line.partition(":")[2].split()) for line in lines if line.startswith("flags")), set())
+    return "mixed_bfloat16" if machine.cpu_flags() & {"avx512_bf16", "amx_bf16"} else "float32"
 
 
 def make_deterministic(seed: int) -> None:
