@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,8 +74,16 @@ def read_json(path: Path) -> Any:
     """Reads JSON that this package wrote; raises UserError with the file's name when it is damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not readable as JSON ({error}); restore it or remove the directory it describes") from error
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """Like `read_json`, for a file that holds an object; UserError when it holds anything else."""
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: damaged, it holds no JSON object; restore it or remove the directory it describes")
+    return value
 
 
 def require_no_file(flag: str, path: Path) -> None:
@@ -82,6 +91,12 @@ def require_no_file(flag: str, path: Path) -> None:
     for place in (path, *path.parents):
         if place.is_file():
             raise UserError(f"--{flag}={path}: {'' if place == path else f'{place} '}is a file; name a directory")
+
+
+def numbered(directory: Path) -> list[Path]:
+    """What lies in `directory` under a number as name, by number: the versions of a model. Nothing where there is no directory."""
+    entries = directory.iterdir() if directory.is_dir() else ()
+    return sorted((entry for entry in entries if re.fullmatch("[0-9]+", entry.name)), key=lambda entry: int(entry.name))
 
 
 def sha256_of(path: Path) -> str:

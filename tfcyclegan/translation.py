@@ -7,18 +7,20 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfcyclegan import files
+from tfcyclegan import files, trust
 from tfcyclegan.data import images, intake
 from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks import Generator
 from tfcyclegan.parallel import Stages
 from tfcyclegan.picture_folders import MAX_PIXELS, pictures_of_path, pictures_of_split, write_pictures
+from tfcyclegan.quiet import silenced
 from tfcyclegan.tiling import Tiler
 from tfcyclegan.training.checkpoints import find_checkpoint, load_generator
 from tfcyclegan.training.runs import Run
@@ -142,24 +144,32 @@ def weights_hash(generator: Generator) -> str:
     return files.sha256_of_bytes(b"".join(np.ascontiguousarray(weight).tobytes() for weight in generator.get_weights()))
 
 
-def from_model(path: Path) -> Translator:
+def from_model(path: Path, *, trusted: bool = False) -> Translator:
     """An exported model: a SavedModel directory (or the folder of its versions), or a .tflite file.
 
+    Args:
+        path: where it lies.
+        trusted: loads a SavedModel whatever it may do; a .tflite file can only compute.
+
     Raises:
-        UserError: nothing there, or not such a model.
+        UserError: nothing there, not such a model, or (`trust.Untrusted`) one that may do more than compute.
     """
     if path.suffix == ".tflite":
         return _from_tflite(path)
-    versions = sorted((int(entry.name), entry) for entry in path.iterdir() if entry.name.isdigit()) if path.is_dir() else []
-    path = versions[-1][1] if versions else path
+    path = [path, *files.numbered(path)][-1]
     if not (path / "saved_model.pb").is_file():
         raise UserError(f"--model={path}: no SavedModel and no .tflite file there; make one with tfcyclegan export")
     try:
+        if not trusted:
+            trust.require_computing_alone(path)
         model = tf.saved_model.load(str(path))
         function = model.signatures["tensor"]
-    except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
-        raise UserError(f"--model={path}: not a SavedModel of tfcyclegan export ({str(error).splitlines()[0]})") from error
-    channels = function.structured_input_signature[1]["images"].shape[-1]
+        channels = _channels(function.structured_input_signature[1]["images"], function.structured_outputs["images"])
+    except UserError:
+        raise
+    except Exception as error:  # whatever a damaged or foreign graph makes TensorFlow raise
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"--model={path}: not a SavedModel of tfcyclegan export ({reason})") from error
 
     def translate(batch: np.ndarray, _keeps_weights_alive: Any = model) -> np.ndarray:
         return function(images=tf.constant(batch))["images"].numpy()
@@ -167,15 +177,26 @@ def from_model(path: Path) -> Translator:
     return Translator({"model": files.sha256_of(path / "saved_model.pb")}, channels, 4, translate)
 
 
+def _channels(source: Any, target: Any) -> int:
+    """The channels of the pictures that a model takes, or ValueError where it takes or gives something else than pictures."""
+    for word, spec in (("takes", source), ("gives", target)):
+        shape = list(spec.shape)
+        if spec.dtype != np.float32 or len(shape) != 4 or shape[3] not in (1, 3):
+            raise ValueError(f"it {word} {tf.as_dtype(spec.dtype).name} {shape}, not float32 [B, H, W, 1 or 3]")
+    return int(source.shape[3])
+
+
 def _from_tflite(path: Path) -> Translator:
     from ai_edge_litert.interpreter import Interpreter
 
     try:
-        interpreter = Interpreter(model_path=str(path))
-        interpreter.allocate_tensors()
-    except (ValueError, RuntimeError, OSError) as error:
-        raise UserError(f"--model={path}: not a TFLite model ({str(error).splitlines()[0]})") from error
-    source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+        with silenced():
+            interpreter = Interpreter(model_path=str(path))
+            interpreter.allocate_tensors()
+        source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+        _channels(*(SimpleNamespace(shape=details["shape"].tolist(), dtype=details["dtype"]) for details in (source, target)))
+    except (ValueError, RuntimeError, OSError, IndexError) as error:
+        raise UserError(f"--model={path}: not a TFLite model of tfcyclegan export ({str(error).splitlines()[0]})") from error
     _, height, width, channels = source["shape"]
 
     alone = threading.Lock()  # an interpreter has one place for its input

@@ -46,8 +46,7 @@ def find_model(path: Path) -> DemoModel:
         UserError: nothing there, or not a model that the page can run.
     """
     if path.is_dir():
-        versions = sorted(int(entry.name) for entry in path.iterdir() if entry.name.isdigit())
-        directory = path / str(versions[-1]) if versions else path
+        directory = [path, *files.numbered(path)][-1]
         file = directory / f"{_best_variant(directory, path)}.tflite"
     elif path.suffix != ".tflite":
         raise UserError(
