@@ -145,7 +145,8 @@ def run(request: Request, output_dir: Path) -> None:
     with files.exclusive_lock(output_dir):
         path = output_dir / MANIFEST
         if path.exists():
-            _say_done(request, output_dir, files.read_json(path))
+            with files.understanding(path):
+                _say_done(request, output_dir, files.read_json(path))
         else:
             _prepare(request, output_dir)
 
@@ -239,15 +240,18 @@ def _claim(request: Request, output_dir: Path, planned: Sequence[_Shard]) -> Non
     path = output_dir / shards.WORK / "request.json"
     claim = {"request": request.identity(), "shards": [shard.file for shard in planned], "stopped_by_bad": False}
     if path.exists():
-        earlier = files.read_json(path)
-        if earlier["request"] != claim["request"]:
-            if not earlier["stopped_by_bad"]:
+        earlier = files.read_json_object(path)
+        with files.understanding(path):
+            changed, stopped, left = earlier["request"] != claim["request"], earlier["stopped_by_bad"], set(earlier["shards"])
+            if changed and not stopped:
                 _refuse_other(request, output_dir, earlier["request"])
+        if changed:
             # that run told its user to remove files: what it left describes an input that is no more
             say(f"{output_dir}: starts afresh, since the request has changed after bad pictures stopped it")
-            for name in earlier["shards"]:
-                (output_dir / name).unlink(missing_ok=True)
-                files.temporary_name(output_dir / name).unlink(missing_ok=True)
+            left |= {f".{name}{files.TEMPORARY_SUFFIX}" for name in left}
+            for entry in output_dir.iterdir():  # so that no name leads out of the directory
+                if entry.name in left and not entry.is_dir():
+                    entry.unlink()
             shutil.rmtree(output_dir / shards.WORK)
     else:
         strangers = [entry.name for entry in output_dir.iterdir() if ".tfrecord" in entry.name or entry.name in manifest.TFDS_FILES]

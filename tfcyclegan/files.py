@@ -86,6 +86,16 @@ def read_json_object(path: Path) -> dict[str, Any]:
     return value
 
 
+@contextlib.contextmanager
+def understanding(path: Path) -> Iterator[None]:
+    """Around what takes apart the JSON of `path`: raises UserError with the file's name where it has another structure."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise UserError(f"{path}: damaged, or of another program ({reason}); restore it or remove the directory it describes") from error
+
+
 def require_no_file(flag: str, path: Path) -> None:
     """Raises UserError when `path`, which `flag` names as a directory to write, or one above it, is a file."""
     for place in (path, *path.parents):

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from tfcyclegan import files
@@ -49,8 +49,15 @@ def pictures_of_split(source: DataSource, split: str) -> Iterator[tuple[str, byt
 
 
 def picture_name(filename: str, split: str) -> str:
-    """What a stored picture is called: its file name without its ending and without the split's folder."""
-    return Path(filename.removeprefix(f"{split}/")).with_suffix("").as_posix()
+    """What a stored picture is called: its file name without its ending and without the split's folder.
+
+    Raises:
+        UserError: a name that is no place below a folder: absolute, empty, or with `..`.
+    """
+    path = PurePosixPath(filename.removeprefix(f"{split}/"))
+    if path.is_absolute() or ".." in path.parts or not path.name or "\0" in filename:
+        raise UserError(f"split {split}: a picture is called {filename!r}, which is no name below a folder; prepare the data again")
+    return path.with_suffix("").as_posix()
 
 
 @dataclass(frozen=True)
