@@ -23,6 +23,8 @@ from tfcyclegan.errors import UserError
 Config = TypeVar("Config", bound=Options)
 
 _COMMENT_BEHIND = re.compile(r"\s(#|//)")
+_LARGEST_FLAG_FILE = 2**20
+_MOST_FLAG_FILES = 100
 _HELP_WORDS = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
 
 
@@ -65,6 +67,7 @@ def expand_flag_files(arguments: Sequence[str]) -> list[str]:
         UserError: a file is missing, unreadable, circular, or has a line that is neither a flag nor a comment.
     """
     from_files: list[str] = []
+    read: list[Path] = []
     direct: list[str] = []
     rest = iter(arguments)
     for argument in rest:
@@ -73,20 +76,31 @@ def expand_flag_files(arguments: Sequence[str]) -> list[str]:
             path = value if equals else next(rest, "")
             if not path:
                 raise UserError("--flagfile: needs the path of a file")
-            from_files += _read_flag_file(Path(path), ())
+            from_files += _read_flag_file(Path(path), (), read)
         else:
             direct.append(argument)
     return from_files + direct
 
 
-def _read_flag_file(path: Path, including: tuple[Path, ...]) -> list[str]:
-    if path.resolve() in including:
-        raise UserError(f"{path}: this flag file includes itself; remove one of the --flagfile lines")
+def _read_flag_file(path: Path, including: tuple[Path, ...], read: list[Path]) -> list[str]:
+    """The flags in the file `path`, which the files `including` include; `read` is what was read so far, for all of them."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise UserError(f"--flagfile={path}: cannot be read ({reason})") from error
+        resolved = path.resolve()
+        with open(path, "rb") as stream:
+            content = stream.read(_LARGEST_FLAG_FILE + 1)
+        text = content.decode() if len(content) <= _LARGEST_FLAG_FILE else None
+    except (OSError, ValueError, RuntimeError) as error:  # the last one tells of links in a circle
+        reasons = {UnicodeDecodeError: "not UTF-8 text", ValueError: "a name with NUL", RuntimeError: "links in a circle"}
+        raise UserError(f"--flagfile={path}: cannot be read ({getattr(error, 'strerror', reasons.get(type(error)))})") from error
+    if resolved in including:
+        raise UserError(f"{path}: this flag file includes itself; remove one of the --flagfile lines")
+    if text is None:
+        raise UserError(f"--flagfile={path}: has more than {_LARGEST_FLAG_FILE} bytes; give a text file with a flag on each line")
+    if len(read) == _MOST_FLAG_FILES:
+        raise UserError(f"--flagfile={path}: more than {_MOST_FLAG_FILES} flag files include each other; write fewer")
+    read.append(path)
+    if "\0" in text:
+        raise UserError(f"{path}: has a NUL character; save it as plain text")
     if text.startswith("\ufeff"):
         raise UserError(f"{path}: starts with a byte-order mark; save it as plain UTF-8")
     lines: list[str] = []
@@ -102,11 +116,17 @@ def _read_flag_file(path: Path, including: tuple[Path, ...]) -> list[str]:
         if _COMMENT_BEHIND.search(value):
             raise UserError(f"{path}:{number}: a comment must stand on a line of its own, not behind {name}")
         if name in ("--flagfile", "-flagfile"):
-            beside = path.parent / value
-            lines += _read_flag_file(beside if beside.exists() else Path(value), (*including, path.resolve()))
+            lines += _read_flag_file(_found(path.parent / value) or Path(value), (*including, resolved), read)
         else:
             lines.append(line)
     return lines
+
+
+def _found(path: Path) -> Path | None:
+    try:
+        return path if path.exists() else None
+    except OSError:  # a name that is too long, or links in a circle
+        return None
 
 
 def parse(config_class: type[Config], arguments: Sequence[str]) -> Config:
