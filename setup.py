@@ -36,6 +36,7 @@ BROWSER = ["playwright>=1.60"]  # drives the Chromium that is installed; brings 
 DEVELOPMENT = [
     *DEMO,
     *SERVE,
+    "hypothesis>=6.170",  # tests/test_fuzz.py
     "pytest>=9",
     "pytest-xdist>=3.8",
     "ruff>=0.17",

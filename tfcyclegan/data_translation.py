@@ -162,8 +162,8 @@ def _stages(
     def decode(example: Example) -> _Scaled:
         try:
             image = images.decode(example.encoded, channels)
-        except OSError as error:
-            raise RunError(f"{source.directory}: {example.filename} cannot be decoded ({error}); prepare the data again") from error
+        except RunError as error:
+            raise RunError(f"{source.directory}: {example.filename}: {error}") from error
         scaled = scale(image, nearest=source.holds_label_maps) if scale else image
         return _Scaled(example, images.to_array(scaled), scaled.size != image.size)
 

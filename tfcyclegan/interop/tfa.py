@@ -42,14 +42,14 @@ def read_generator(path: Path) -> GraphGenerator:
 def _graph(config: dict[str, Any]) -> dict[str, Any]:
     """The model's config with Keras 3's words in the place of Keras 2's, for pictures of any size."""
     if config.get("class_name") != "Functional":
-        raise UserError(f"is a {config.get('class_name')} model; only functional ones can be read")
+        raise UserError(f"is a {str(config.get('class_name'))[:40]} model; only functional ones can be read")
     graph = config["config"]
     if len(graph["input_layers"]) != 1 or len(graph["output_layers"]) != 1:
         raise UserError("a generator has one input and one output")
     known = (LAYERS.keys() - {"InstanceNormalization"}) | {_ADDONS}
     unknown = sorted({layer["class_name"] for layer in graph["layers"]} - known)
     if unknown:
-        raise UserError(f"has layers {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        raise UserError(f"has layers {', '.join(unknown)[:200]}; known are {', '.join(sorted(known))}")
     channels = next(layer["config"]["batch_input_shape"][-1] for layer in graph["layers"] if layer["class_name"] == "InputLayer")
     layers = [{**layer, **_layer(layer, channels)} for layer in graph["layers"]]
     return {**graph, "layers": layers}
@@ -62,7 +62,9 @@ def _layer(layer: dict[str, Any], channels: int) -> dict[str, Any]:
         return {"config": {"name": settings["name"], "batch_shape": [None, None, None, channels]}}
     if layer["class_name"] == _ADDONS:
         if settings["axis"] != -1 or settings["center"] != settings["scale"]:
-            raise UserError(f"layer {settings['name']}: instance norm over axis {settings['axis']} or with half of its affine part")
+            raise UserError(
+                f"layer {str(settings['name'])[:40]}: instance norm over axis {str(settings['axis'])[:40]} or with half of its affine part"
+            )
         norm = {"name": settings["name"], "channels": settings["groups"], "epsilon": settings["epsilon"], "affine": settings["scale"]}
         return {"class_name": "InstanceNormalization", "config": norm}
     return {"config": kept}

@@ -88,7 +88,7 @@ def _checked(graph: Any) -> dict[str, Any]:
         if not isinstance(layer, dict) or not isinstance(layer.get("class_name"), str):
             raise UserError("is not a generator's graph: a layer has no class_name")
         if layer["class_name"] not in LAYERS:
-            raise UserError(f"has layers {layer['class_name']}; known are {', '.join(LAYERS)}")
+            raise UserError(f"has layers {layer['class_name'][:200]}; known are {', '.join(LAYERS)}")
         if not isinstance(layer.get("config"), dict):
             raise UserError("is not a generator's graph: a layer has no config")
         config = {name: value for name, value in layer["config"].items() if not name.endswith(("_regularizer", "_constraint"))}
