@@ -227,6 +227,11 @@ def _prepare(request: Request, output_dir: Path) -> None:
         labels=request.labels,
     )
     manifest.write_tfds_metadata(output_dir, work / "metadata", made)
+    twins = _twins(notes)
+    if twins:
+        told = ", ".join(f"{manifest.printable(held_out)} is {manifest.printable(trained)}" for held_out, trained in twins[:3])
+        more = f", and {len(twins) - 3} more" if len(twins) > 3 else ""
+        say(f"{output_dir}: warning: pictures to score on are in training, byte by byte: {told}{more}; scores would be too good")
     for name, text in request.attachments.items():
         files.write_text(output_dir / name, text)
     files.write_json(output_dir / MANIFEST, made)
@@ -290,6 +295,19 @@ def _take(source: Source, max_pixels: int) -> _Verdict:
     return _Verdict(picture, notes, "")
 
 
+def _twins(notes: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[tuple[str, str]]:
+    """(held-out picture, training picture) of the same bytes; shards that an older version finished tell none."""
+
+    def digests(training: bool) -> Iterator[tuple[str, str]]:
+        for split, of_split in notes.items():
+            if split.startswith("train") == training:
+                for note in of_split:
+                    yield from note.get("digests", {}).items()
+
+    trained = {digest: name for name, digest in digests(training=True)}
+    return [(name, trained[digest]) for name, digest in digests(training=False) if digest in trained]
+
+
 def _write_here(request: Request, output_dir: Path, todo: Sequence[_Shard], progress: Progress) -> Iterator[dict[str, Any]]:
     """Writes each shard and then its note; gives the notes."""
     with contextlib.closing(_judge(todo, request.max_pixels)) as verdicts:
@@ -336,18 +354,20 @@ def _write_shard(directory: Path, shard: _Shard, verdicts: Iterator[_Verdict], p
     """Writes the next shard; returns the note on it."""
     bad: list[dict[str, str]] = []
     notes: collections.Counter[str] = collections.Counter()
+    digests: dict[str, str] = {}
 
     def good() -> Iterator[records.Picture]:
         for source, verdict in zip(shard.sources, verdicts, strict=False):
             if verdict.picture is None:
                 bad.append({"file": source.filename, "reason": verdict.reason})
             else:
+                digests[source.filename] = files.sha256_of_bytes(verdict.picture.encoded)[:32]
                 yield verdict.picture
             notes.update(verdict.notes)
             if progress is not None:
                 progress.advance(note=f"{shard.split}, {len(bad)} bad" if bad else shard.split)
 
-    return shards.write(directory / shard.file, good()) | {"bad": bad, "notes": dict(notes)}
+    return shards.write(directory / shard.file, good()) | {"bad": bad, "notes": dict(notes), "digests": digests}
 
 
 def _refuse_bad(request: Request, output_dir: Path, planned: Sequence[_Shard], done: Mapping[str, dict[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import shutil
 import tarfile
 import threading
@@ -22,7 +23,7 @@ from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation.material import read_pairs
 from tfcyclegan.interop import tfa
 from tfcyclegan.picture_folders import picture_name
-from tfcyclegan.translation import Translator, translate_split
+from tfcyclegan.translation import Translator, translate_path, translate_split
 
 NEGATIVE = Translator({"direction": "ab", "weights": "negative"}, 3, 4, lambda batch: -batch)
 LEAVING = (
@@ -220,3 +221,19 @@ def test_foreign_records_end_in_one_line(tmp_path, capfd):
         assert cli.main([*command, f"--output={tmp_path / 'out'}"]) == 1
         lines = capfd.readouterr().err.strip().splitlines()
         assert len(lines) == 1 and f"{data}: split testA is damaged after picture 0" in lines[0]
+
+
+def test_odd_names_and_links_in_a_folder_to_translate(tmp_path, capfd):
+    png = images.encode_png(np.full((32, 32, 3), 9, np.uint8))
+    names = ("a b.png", "new\nline.png", os.fsdecode(b"\xff\xfe.png"), "x" * 251 + ".png", "..png", "ü/ö.png")
+    for name in names:
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(png)
+    (tmp_path / "in" / "again").symlink_to("../in")
+    for name, target in (("loop.png", "loop.png"), ("nothing.png", "nowhere.png")):
+        (tmp_path / "in" / name).symlink_to(target)
+    os.mkfifo(tmp_path / "in" / "pipe.png")
+    with pytest.raises(UserError, match=r"loop: cannot be read \(Too many levels.*; 3 of 8 pictures could not be read"):
+        translate_path([NEGATIVE], tmp_path / "in", tmp_path / "out")
+    made = {os.fsencode(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.png")}
+    assert made == {os.fsencode(name) for name in names if name != "..png"}, "hidden files are passed over"

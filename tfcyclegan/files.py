@@ -14,11 +14,15 @@ from typing import IO, Any
 from tfcyclegan.errors import UserError
 
 TEMPORARY_SUFFIX = ".partial"
+_LONGEST_NAME = 255  # bytes, on all usual file systems
 
 
 def temporary_name(path: Path) -> Path:
     """The name beside `path` under which it is written before it is whole."""
-    return path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
+    name = f".{path.name}{TEMPORARY_SUFFIX}"
+    if len(os.fsencode(name)) > _LONGEST_NAME:  # where that of `path` may still fit
+        name = f".{sha256_of_bytes(os.fsencode(path.name))}{TEMPORARY_SUFFIX}"
+    return path.with_name(name)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks import Generator
 from tfcyclegan.parallel import Stages
-from tfcyclegan.picture_folders import MAX_PIXELS, pictures_of_path, pictures_of_split, write_pictures
+from tfcyclegan.picture_folders import MAX_PIXELS, in_memory, pictures_of_path, pictures_of_split, write_pictures
 from tfcyclegan.quiet import silenced
 from tfcyclegan.tiling import Tiler
 from tfcyclegan.training.checkpoints import find_checkpoint, load_generator
@@ -215,7 +215,7 @@ def _from_tflite(path: Path) -> Translator:
 
 def _translate_all(
     translators: Sequence[Translator],
-    pictures: Iterator[tuple[str, bytes]],
+    pictures: Iterable[tuple[str, Callable[[], bytes]]],
     output: Path,
     *,
     total: int,
@@ -226,15 +226,15 @@ def _translate_all(
 
     Args:
         translators: copies of one translator, one for each device.
-        pictures: (name, encoded bytes).
+        pictures: (name, how to read its bytes).
         output: folder for the PNGs.
         total: how many pictures there are.
         scale: resizes each picture first; None keeps sizes.
         nearest: resizes by nearest pixels, for label maps.
     """
 
-    def decode(named: tuple[str, bytes]) -> np.ndarray:
-        image = images.with_channels(intake.decode(named[1], max_pixels=MAX_PIXELS).image, translators[0].channels)
+    def decode(encoded: bytes) -> np.ndarray:
+        image = images.with_channels(intake.decode(encoded, max_pixels=MAX_PIXELS).image, translators[0].channels)
         return images.to_array(scale(image, nearest=nearest) if scale else image)
 
     def encode(translated: np.ndarray) -> tuple[bytes]:
@@ -259,7 +259,7 @@ def translate_path(translators: Sequence[Translator], path: Path, output: Path, 
         UserError: `output` holds another model's work, or pictures that cannot be read (after all others were translated).
     """
     found = pictures_of_path(path)
-    _translate_all(translators, ((name, read()) for name, read in found.items()), output, total=len(found), scale=scale)
+    _translate_all(translators, found.items(), output, total=len(found), scale=scale)
 
 
 def translate_split(
@@ -268,4 +268,4 @@ def translate_split(
     """Translates a split of a prepared data set; see `translate_path`."""
     source.require(split)
     pictures, total = pictures_of_split(source, split), source.counts[split]
-    _translate_all(translators, pictures, output, total=total, scale=scale, nearest=source.holds_label_maps)
+    _translate_all(translators, in_memory(pictures), output, total=total, scale=scale, nearest=source.holds_label_maps)
