@@ -264,6 +264,26 @@ def call_the_saver_in_a_list(graph):
     node_of_a_called_function(graph).attr["branches"].list.func.add().name = saver(graph)
 
 
+def pass_the_saver_on(graph):
+    """The function called has an attribute for which its caller puts in a function."""
+    node_of_a_called_function(graph).attr["f"].func.attr["F"].func.name = saver(graph)
+
+
+def an_operation_of_the_name_of_a_function(graph):
+    node = node_of_a_called_function(graph)
+    node.op = "WriteFile"
+    graph.graph_def.library.function.add().signature.name = "WriteFile"
+
+
+def two_functions_of_one_name(graph):
+    """The loader may take the other one."""
+    graph.graph_def.library.function.add().CopyFrom(graph.graph_def.library.function[0])
+
+
+def a_constant_passed_on(graph):
+    node_of_a_called_function(graph).attr["f"].func.attr["value"].tensor.dtype = types_pb2.DT_RESOURCE
+
+
 def the_saver_as_an_operation(graph):
     node_of_a_called_function(graph).op = saver(graph)
 
@@ -294,10 +314,14 @@ def without_objects(graph):
 EDITS = {
     call_the_saver: "function __inference__traced_save_.* holds the operation",
     call_the_saver_in_a_list: "function __inference__traced_save_.* holds the operation",
-    the_saver_as_an_operation: "function __inference__traced_save_.* holds the operation",
+    the_saver_as_an_operation: "holds the operation __inference__traced_save_",
+    pass_the_saver_on: "function __inference__traced_save_.* holds the operation",
+    an_operation_of_the_name_of_a_function: "the operation WriteFile",
+    two_functions_of_one_name: "two functions have the same name",
+    a_constant_passed_on: "with a constant variant or resource",
     the_saver_as_a_signature: "function __inference__traced_save_.* holds the operation",
     the_saver_as_a_stand_in: "api_implements",
-    a_constant_of_its_own_kind: "Const of a variant",
+    a_constant_of_its_own_kind: "Const with a constant variant",
     without_objects: "not of TensorFlow 2",
 }
 

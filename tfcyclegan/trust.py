@@ -8,7 +8,7 @@ where that loader does not run them: in functions that no object names and that 
 What is told of operations holds for what they are meant to do. A model can still take all memory and time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +62,8 @@ def require_computing_alone(directory: Path) -> None:
         raise ValueError("saved_model.pb cannot be read") from error
     if len(model.meta_graphs) != 1 or not model.meta_graphs[0].HasField("object_graph_def"):
         raise _untrusted(directory, "it is not of TensorFlow 2, and such models cannot be checked")
-    for name, operation in _strange_operations(model.meta_graphs[0]):
-        raise _untrusted(directory, f"{name} holds the operation {operation}")
+    for strange in _strange_parts(model.meta_graphs[0]):
+        raise _untrusted(directory, strange)
 
 
 def _untrusted(directory: Path, reason: str) -> Untrusted:
@@ -73,16 +73,19 @@ def _untrusted(directory: Path, reason: str) -> Untrusted:
     )
 
 
-def _strange_operations(graph: Any) -> Iterator[tuple[str, str]]:
-    """(where, operation) of all that a MetaGraphDef holds beside what is known."""
-    functions = {function.signature.name: function for function in graph.graph_def.library.function}
+def _strange_parts(graph: Any) -> Iterator[str]:
+    """All that a MetaGraphDef holds beside what is known, in words."""
+    library = graph.graph_def.library.function
+    functions = {function.signature.name: function for function in library}
+    if len(functions) < len(library):
+        yield "two functions have the same name"
     called = _called(functions, _named_by_objects(graph.object_graph_def))
     for name, function in functions.items():
         allowed = COMPUTING if name in called else COMPUTING | SAVING
-        yield from ((f"function {name}", operation) for operation in _strange_nodes(function.node_def, allowed | functions.keys()))
-        if "api_implements" in function.attr:  # TensorFlow may put another function with the same one in its place
-            yield f"function {name}", "api_implements"
-    yield from (("the graph", operation) for operation in _strange_nodes(graph.graph_def.node, COMPUTING | functions.keys()))
+        yield from (f"function {name} holds {strange}" for strange in _strange_nodes(function.node_def, allowed))
+        if "api_implements" in function.attr:
+            yield f"function {name} has api_implements, by which TensorFlow puts another in its place"
+    yield from (f"the graph holds {strange}" for strange in _strange_nodes(graph.graph_def.node, COMPUTING))
 
 
 def _strange_nodes(nodes: Any, allowed: frozenset[str]) -> Iterator[str]:
@@ -90,10 +93,19 @@ def _strange_nodes(nodes: Any, allowed: frozenset[str]) -> Iterator[str]:
 
     for node in nodes:
         if node.op not in allowed:
-            yield node.op
+            yield f"the operation {node.op}"
         # constants of these types are made by their own decoders, of anything
-        if any(attribute.tensor.dtype in (types_pb2.DT_VARIANT, types_pb2.DT_RESOURCE) for attribute in node.attr.values()):
-            yield f"{node.op} of a variant or resource"
+        values = (value for value in _values(node.attr.values()) for value in (value.tensor, *value.list.tensor))
+        if any(value.dtype in (types_pb2.DT_VARIANT, types_pb2.DT_RESOURCE) for value in values):
+            yield f"{node.op} with a constant variant or resource"
+
+
+def _values(attributes: Iterable[Any]) -> Iterator[Any]:
+    """All attributes of a node, with those that it passes on to functions."""
+    for attribute in attributes:
+        yield attribute
+        for function in (attribute.func, *attribute.list.func):
+            yield from _values(function.attr.values())
 
 
 def _named_by_objects(object_graph: Any) -> set[str]:
@@ -116,6 +128,6 @@ def _called(functions: dict[str, Any], roots: set[str]) -> set[str]:
         found.add(name)
         for node in functions[name].node_def:
             waiting.append(node.op)
-            for attribute in node.attr.values():
+            for attribute in _values(node.attr.values()):
                 waiting += [attribute.func.name, *(function.name for function in attribute.list.func)]
     return found
