@@ -11,11 +11,12 @@ import numpy as np
 from PIL import Image
 
 from tfcyclegan.config import Size
-from tfcyclegan.errors import UserError
+from tfcyclegan.errors import RunError, UserError
 
 PREPROCESS_MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
 MODES_WITH_CROP = ("resize_and_crop", "crop", "scale_width_and_crop")
 
+STORED_FORMATS = ("JPEG", "PNG")  # no others: some of Pillow's plugins start other programs
 _PILLOW_MODES = {1: "L", 3: "RGB"}
 
 
@@ -23,10 +24,16 @@ def decode(encoded: bytes, channels: int) -> Image.Image:
     """Decodes a stored picture to `channels` 1 or 3.
 
     Raises:
-        OSError: not a whole picture.
+        RunError: not a whole JPEG or PNG.
     """
-    with Image.open(io.BytesIO(encoded)) as image:
-        return with_channels(image, channels)
+    try:
+        with Image.open(io.BytesIO(encoded), formats=STORED_FORMATS) as image:
+            return with_channels(image, channels)
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's decoders raise nearly every type on damaged input
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise RunError(f"a stored picture is no whole JPEG or PNG ({reason}); prepare the data again") from error
 
 
 def with_channels(image: Image.Image, channels: int) -> Image.Image:
@@ -38,7 +45,7 @@ def decode_ids(encoded: bytes) -> np.ndarray:
     """Decodes a stored map of class ids, uint8 [H, W].
 
     Raises:
-        OSError: not a whole picture.
+        RunError: not a whole JPEG or PNG.
     """
     return np.asarray(decode(encoded, 1))
 

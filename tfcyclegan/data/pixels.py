@@ -81,8 +81,8 @@ def open_pixels(
         name, encoded = item
         try:
             image = images.decode(encoded, channels)
-        except OSError as error:
-            raise RunError(f"{source.directory}: {name} of split {split} cannot be decoded ({error}); prepare the data again") from error
+        except RunError as error:
+            raise RunError(f"{source.directory}: {name} of split {split}: {error}") from error
         size = images.resized_size(Size(image.height, image.width), mode, load_size, crop_size)
         if mode in images.MODES_WITH_CROP and (size.height < crop_size.height or size.width < crop_size.width):
             raise UserError(f"--crop_size={crop_size}: larger than {name} of split {split}, which is {size.height}x{size.width} here")
@@ -108,8 +108,8 @@ def open_labels(source: DataSource, split: str, cache_dir: Path, *, size: Size |
         name, encoded = item
         try:
             image = images.decode(encoded, 1)
-        except OSError as error:
-            raise RunError(f"{source.directory}: label of {name} of split {split} cannot be decoded ({error})") from error
+        except RunError as error:
+            raise RunError(f"{source.directory}: label of {name} of split {split}: {error}") from error
         ids = images.to_array(image if size is None else images.resize(image, size, nearest=True))
         unknown.update(labels.unknown_ids(ids))
         return labels.to_train_ids(ids)

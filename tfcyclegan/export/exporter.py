@@ -151,20 +151,17 @@ def _tell_unusable(measured: Mapping[str, variants.Variant], min_psnr: float) ->
             say(f"{name}: unproven: measured on too few test pictures to be listed as usable")
 
 
-def _versions(output: Path) -> list[int]:
-    return sorted(int(path.name) for path in output.iterdir() if path.name.isdigit()) if output.is_dir() else []
-
-
 def newest_version(output: Path, identity: dict[str, Any]) -> Path | None:
     """The newest version's directory if its metadata hold `identity`."""
-    newest = output / str(max(_versions(output), default=0))
-    known = (newest / METADATA).exists() and identity.items() <= files.read_json(newest / METADATA).items()
-    return newest if known else None
+    for newest in files.numbered(output)[-1:]:
+        if (newest / METADATA).exists() and identity.items() <= files.read_json_object(newest / METADATA).items():
+            return newest
+    return None
 
 
 def next_version(output: Path) -> Path:
     """Where the next version goes."""
-    return output / str(max(_versions(output), default=0) + 1)
+    return output / str(max((int(version.name) for version in files.numbered(output)), default=0) + 1)
 
 
 def check_parity(parity: dict[str, float]) -> None:
