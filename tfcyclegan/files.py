@@ -13,6 +13,8 @@ from typing import IO, Any
 from tfcyclegan.errors import UserError
 
 TEMPORARY_SUFFIX = ".partial"
+MAKE_ROOM = "make room or choose another directory, then give the same command again"
+"""The mend of what a disk does not take."""
 
 
 def temporary_name(path: Path) -> Path:
@@ -33,6 +35,15 @@ def atomic_file(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Brings a file's content, or a directory's names, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
