@@ -55,7 +55,7 @@ Case: TypeAlias = Callable[[random.Random, str], list[Row]]
 
 @dataclass(frozen=True)
 class Straight:
-    """An undisturbed run: seconds from its first file to its end, files, bytes on disk and bytes of address space at most."""
+    """An undisturbed run: seconds from its first file to its end, files, bytes on disk and bytes of memory at most."""
 
     seconds: float
     files: int
@@ -217,13 +217,15 @@ class Campaign:
         return case
 
     def memory(self, job: Job) -> Case:
+        """The kernel kills what has more: no process can say a word then, and the shell says "Killed"."""
+
         def case(generator: random.Random, name: str) -> list[Row]:
-            place, share = self._place(name, job), generator.uniform(0.75, 0.98)
-            limit = int(share * self.results[f"straight/{job.name}"]["memory"])
-            row = Row("memory limit", job.name, note=f"{share:.0%} of its address space")
-            end = inject.run(job, place, under=("prlimit", f"--as={limit}"))
-            row.counted = end.code != 0
-            row.end(end, (1,) if row.counted else (0,))
+            place, share = self._place(name, job), generator.uniform(0.6, 0.95)
+            row = Row("memory limit", job.name, note=f"{share:.0%} of what it takes")
+            with inject.little_memory(int(share * self.results[f"straight/{job.name}"]["memory"])) as limited:
+                end = inject.run(job, place, under=limited)
+            row.code, row.counted = end.code, end.code != 0
+            row.unsaid = [end.complaint((-signal.SIGKILL,))] if end.code not in (0, -signal.SIGKILL) else []
             row.corrupt = jobs.corrupt_files(job, place)
             self._finish(row, job, place, jobs.finished_work(job, place))
             return [row]

@@ -167,8 +167,10 @@ def _read_picture(path: Path) -> None:
 
 
 def _read_lines(path: Path) -> None:
-    for line in path.read_text(encoding="utf-8").splitlines():
-        json.loads(line)
+    """A log's last line may be cut off, which its reader leaves out."""
+    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+        if line.endswith("\n"):
+            json.loads(line)
 
 
 def _read_page(path: Path) -> None:
@@ -267,6 +269,7 @@ def differences(job: Job, one: Path, other: Path) -> list[str]:
     if job is TRAIN and (None in latest or len({step_of(str(path)) for path in latest}) > 1):
         return [f"the newest checkpoints are {latest[0]} and {latest[1]}"]
     found = [f"{name}: only in one" for name in sorted(paths[0] ^ paths[1]) if not ignored.search(name)]
+    found += [f"{path.relative_to(other)}: left over" for name in job.writes for path in (other / name).rglob("*") if is_temporary(path)]
     for name in sorted(paths[0] & paths[1]):
         if not ignored.search(name):
             found += _differences(name, one / name, other / name)

@@ -10,7 +10,8 @@ files byte by byte, JSON but for times. Work that was finished before the fault 
 its exit code and one line.
 
 A SIGKILL counts only if it met a process that was alive and had not finished its work. Cases that are done are kept in results.json
-below --directory, so that the same command goes on. Full and read-only disks need root, for `mount`; the clock needs libfaketime.
+below --directory, so that the same command goes on. Full and read-only disks need root, for `mount`; the clock
+needs libfaketime, little memory a control group (cgroup v1).
 """
 
 import argparse
@@ -49,7 +50,8 @@ def plan(campaign: Campaign, rounds: int) -> dict[str, Case]:
             cases[f"two/{job.name}/{number}"] = campaign.two_at_once(job)
             if inject.FAKETIME:
                 cases[f"clock/{job.name}/{number}"] = campaign.clock(job)
-            cases[f"memory/{job.name}/{number}"] = campaign.memory(job)
+            if inject.can_limit_memory():
+                cases[f"memory/{job.name}/{number}"] = campaign.memory(job)
             if job.needs_run or job is TRAIN:
                 cases[f"moved/{job.name}/{number}"] = campaign.moved(job)
                 for damage in ("truncated", "a bit flipped", "deleted"):

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfcyclegan.errors import RunError
 from tfcyclegan.training import checkpoint_files
 from tfcyclegan.training.checkpoint_files import CheckpointFiles
+from tfcyclegan.training.checkpoints import find_checkpoint
 
 
 def truncate(path: Path) -> None:
@@ -111,3 +112,12 @@ def saved_twice(tmp_path_factory) -> Path:
         value.assign(tf.fill([1000], float(step)))
         saved.save(step)
     return directory
+
+
+def test_a_newest_checkpoint_that_is_gone_is_not_passed_over_in_silence(saved_twice, tmp_path):
+    directory = shutil.copytree(saved_twice, tmp_path / "run" / "checkpoints")
+    assert find_checkpoint(tmp_path / "run", "latest") == str(directory / "step-4")
+    (directory / "step-4.index").unlink()
+    with pytest.raises(RunError, match=r"step-4: gone; restore it, or choose another --checkpoint: 2"):
+        find_checkpoint(tmp_path / "run", "latest")
+    assert find_checkpoint(tmp_path / "run", "2") == str(directory / "step-2")

@@ -46,17 +46,21 @@ def atomic_file(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
 def _opened_alone(path: Path, mode: str) -> IO[Any]:
     """Opens `path` empty for writing, once no other living process has it open so."""
     while True:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
+        stream = open(path, mode, encoding=None if "b" in mode else "utf-8", opener=_without_emptying)  # noqa: SIM115 - given on
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            fcntl.flock(stream, fcntl.LOCK_EX)
             with contextlib.suppress(FileNotFoundError):  # else the one before has renamed or removed what was opened here
-                if os.path.samestat(os.fstat(descriptor), path.stat()):
-                    os.ftruncate(descriptor, 0)
-                    return open(descriptor, mode, encoding=None if "b" in mode else "utf-8")
+                if os.path.samestat(os.fstat(stream.fileno()), path.stat()):
+                    stream.truncate()
+                    return stream
         except BaseException:
-            os.close(descriptor)
+            stream.close()
             raise
-        os.close(descriptor)
+        stream.close()
+
+
+def _without_emptying(path: str, flags: int) -> int:
+    return os.open(path, flags & ~os.O_TRUNC, 0o666)
 
 
 def flush(path: Path) -> None:

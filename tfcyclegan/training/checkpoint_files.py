@@ -40,6 +40,12 @@ def newest(directory: Path) -> str | None:
     return there[-1] if there else None
 
 
+def lost(directory: Path) -> str | None:
+    """The path of the newest checkpoint by the list, if it is not there any more."""
+    listed = _listed(directory)
+    return listed[-1] if listed and not Path(f"{listed[-1]}.index").exists() else None
+
+
 def _paths(directory: Path) -> list[str]:
     listed = [path for path in _listed(directory) if Path(f"{path}.index").exists()]
     return listed or [path_of(directory, step) for step in steps(directory)]
@@ -124,9 +130,8 @@ class CheckpointFiles:
 def _set_damaged_aside(directory: Path) -> list[str]:
     """Renames damaged checkpoints that are newer than the newest whole one; returns lines to tell the user."""
     told = []
-    listed = _listed(directory)
-    if listed and not Path(f"{listed[-1]}.index").exists() and (before := newest(directory)):
-        told.append(f"{listed[-1]}: gone; going on from {Path(before).name}")
+    if (gone := lost(directory)) and (before := newest(directory)):
+        told.append(f"{gone}: gone; going on from {Path(before).name}")
     while (path := newest(directory)) is not None and (damage := _damage(path)):
         finished = path in _listed(directory) or len(steps(directory)) > 1
         for file in directory.glob(f"{Path(path).name}.*"):

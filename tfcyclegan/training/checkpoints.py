@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfcyclegan.cyclegan import CycleGAN
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.networks import Discriminator, Generator, make_generator
-from tfcyclegan.training.checkpoint_files import BEST, DIRECTORY, CheckpointFiles, newest, path_of, step_of, steps
+from tfcyclegan.training.checkpoint_files import BEST, DIRECTORY, CheckpointFiles, lost, newest, path_of, step_of, steps
 from tfcyclegan.training.history import Window
 from tfcyclegan.training.runs import Run
 from tfcyclegan.training.workers import Workers
@@ -138,6 +138,7 @@ def find_checkpoint(run_dir: Path, which: str) -> str:
 
     Raises:
         UserError: there is no such checkpoint; those that exist are named.
+        RunError: the latest one is gone.
     """
     directory = run_dir / DIRECTORY
     if which == "best":
@@ -149,6 +150,8 @@ def find_checkpoint(run_dir: Path, which: str) -> str:
         latest = newest(directory)
         if latest is None:
             raise UserError(f"--run_dir={run_dir}: no checkpoint yet")
+        if (gone := lost(directory)) is not None:
+            raise RunError(f"{gone}: gone; restore it, or choose another --checkpoint: {', '.join(map(str, steps(directory)))}")
         return latest
     there = steps(directory)
     if not which.isdigit() or int(which) not in there:

@@ -43,7 +43,7 @@ from tfcyclegan.training.workers import Workers, join_workers
 _REPORT_EVERY_SECONDS = 60.0
 _MAY_DIFFER = ("data_dir", "run_dir", "cache_dir", "devices")  # from worker to worker, since the data are known by their fingerprint
 _ADVERSARIAL = ("gan_ab", "gan_ba", "disc_a", "disc_b")
-_DIVERGED = 1e3  # an adversarial loss beyond it; balanced ones are of the order of 1
+_DIVERGED = 100.0  # an adversarial loss beyond it; balanced ones are of the order of 1
 _OVERFLOWS_ALLOWED = 30  # successive float16 steps without a finite gradient; the scale has then fallen by 2^30
 
 
