@@ -76,7 +76,7 @@ def test_float16_overflow_without_end_is_told(tiles, tmp_path):
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("norm", ["instance", "batch"])
 def test_a_batch_of_nan_changes_nothing(tiles, precision, norm):
-    """Of weights, optimizers, pools and batch norm's statistics; the next good batch is learnt from."""
+    """Of weights and optimizers, and nothing at all becomes other than finite; the next good batch is learnt from."""
     settings = config(tiles, Path("unused"), norm=norm, pool_size=2, ema_decay=0.9)
     model = build_model(settings, precision)
     model.compile(*[make_optimizer(settings, settings.length(9), 9, dynamic_scale=precision == "mixed_float16") for _ in "ab"])
@@ -84,8 +84,9 @@ def test_a_batch_of_nan_changes_nothing(tiles, precision, norm):
     step = tf.function(model.train_step, autograph=False)
     networks = [model.gen_ab, model.gen_ba, model.disc_a, model.disc_b]
     kept = [variable for network in networks for variable in network.variables]
-    kept += [variable for pool in (*model.pools_a, *model.pools_b) for variable in (pool.images, pool.count)]
     kept += [v for o in (model.generator_optimizer, model.discriminator_optimizer) for v in (*o._momentums, *o._velocities)]
+    pools = range(len(kept), len(kept) + 4)  # a fake may be finite though its source is not
+    kept += [variable for pool in (*model.pools_a, *model.pools_b) for variable in (pool.images, pool.count)]
 
     def values() -> list[np.ndarray]:
         return [np.array(variable) for variable in kept]
@@ -101,7 +102,7 @@ def test_a_batch_of_nan_changes_nothing(tiles, precision, norm):
         assert step(pair)["skipped"] == 1
         changed = [index for index, (one, other) in enumerate(zip(before, values(), strict=True)) if not np.array_equal(one, other)]
         assert all(np.isfinite(value).all() for value in (*values(), *model.averages.gen_ab.get_weights()))
-        assert norm == "batch" or [kept[index].name for index in changed if "images" not in kept[index].name] == []
+        assert norm == "batch" or [index for index in changed if index not in pools] == []
     before = values()
     while step((batch(4), batch(5)))["skipped"]:
         assert precision == "mixed_float16", "nothing is left of the bad batches"

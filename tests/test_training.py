@@ -129,29 +129,6 @@ def test_the_data_may_move(tiles, trained, tmp_path, capsys):
     assert "finished already" in capsys.readouterr().out
 
 
-def test_resuming_after_kill_is_bit_identical(tiles, tmp_path):
-    """Killed between checkpoints, in the middle of an epoch; the history has no hole and no double entry."""
-    options = {"max_steps": 26, "deterministic": True, "checkpoint_every_steps": 5, "log_every_steps": 4, "ema_decay": 0.9}
-    straight = subprocess.run(command(tiles, tmp_path / "straight", **options), cwd=ROOT, capture_output=True, text=True)
-    assert straight.returncode == 0, straight.stderr
-    killed = tmp_path / "killed"
-    process = subprocess.Popen(command(tiles, killed, **options), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not (killed / "checkpoints" / "step-10.index").exists():
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.005)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
-    resumed = subprocess.run(command(tiles, killed, **options), cwd=ROOT, capture_output=True, text=True)
-    assert resumed.returncode == 0, resumed.stderr
-    assert "resuming at step" in resumed.stdout
-    first, second = checkpoint(tmp_path / "straight"), checkpoint(killed)
-    assert first.keys() == second.keys()
-    assert [name for name in first if not np.array_equal(first[name], second[name])] == []
-    assert without_timing(killed) == without_timing(tmp_path / "straight")
-    assert [line["step"] for line in without_timing(killed)] == [4, 8, 12, 16, 20, 24, 26]
-
-
 def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(tiles, trained, tmp_path, capsys):
     run_dir = shutil.copytree(trained, tmp_path / "run")
     steps = checkpoint_files.steps(run_dir / "checkpoints")
