@@ -179,8 +179,8 @@ class Campaign:
             alive, number = process.alive(), inject.SIGNALS[named]
             process.process.send_signal(number)
             end = process.wait()
-            row = Row(named, job.name, alive and not (end.code == 0 and end.finished), note=f"{moment.kind} {moment.share:.2f}")
-            row.end(end, (128 + number,) if row.counted else (0,))
+            row = Row(named, job.name, alive and not end.finished, note=f"{moment.kind} {moment.share:.2f}")
+            row.end(end, (128 + number,) if row.counted else (0, -number))  # Python has put its own handler away as it ends
             row.corrupt = jobs.corrupt_files(job, place)
             self._finish(row, job, place, jobs.finished_work(job, place))
             return [row]

@@ -15,6 +15,7 @@ needs libfaketime, little memory a control group (cgroup v1).
 """
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from rich.table import Table
 
 from benchmarks import fault_injection as inject
 from benchmarks.fault_cases import Campaign, Case, Row
-from benchmarks.fault_jobs import JOBS, TRAIN, TRANSLATE
+from benchmarks.fault_jobs import EVALUATE, EXPORT, JOBS, TRAIN, TRANSLATE
 from benchmarks.machine import machine
 from tfcyclegan.progress import say
 
@@ -43,10 +44,8 @@ def plan(campaign: Campaign, rounds: int) -> dict[str, Case]:
             for named in inject.SIGNALS:
                 cases[f"{named}/{job.name}/{number}"] = campaign.signals(job, named)
             if inject.can_mount():
-                for half in {False, job is TRAIN}:
-                    cases[f"read-only/{job.name}/{number}{half:d}"] = campaign.read_only(job, half=half)
-                for chain in range(2):
-                    cases[f"full disk/{job.name}/{number}{chain}"] = campaign.full_disk(job)
+                cases[f"full disk/{job.name}/{number}"] = campaign.full_disk(job)
+                cases[f"read-only/{job.name}/{number}"] = campaign.read_only(job, half=job is TRAIN)
             cases[f"two/{job.name}/{number}"] = campaign.two_at_once(job)
             if inject.FAKETIME:
                 cases[f"clock/{job.name}/{number}"] = campaign.clock(job)
@@ -54,11 +53,13 @@ def plan(campaign: Campaign, rounds: int) -> dict[str, Case]:
                 cases[f"memory/{job.name}/{number}"] = campaign.memory(job)
             if job.needs_run or job is TRAIN:
                 cases[f"moved/{job.name}/{number}"] = campaign.moved(job)
-                for damage in ("truncated", "a bit flipped", "deleted"):
-                    cases[f"checkpoint/{job.name}/{damage}/{number}"] = campaign.damaged_checkpoint(job, damage)
-        for job in (TRAIN, TRANSLATE):
-            for damage in (*inject.DAMAGES, "another set's"):
-                cases[f"shard/{job.name}/{damage}/{number}"] = campaign.damaged_shard(job, damage)
+        for damage, reader in zip(("truncated", "a bit flipped", "deleted"), (EVALUATE, EXPORT, TRANSLATE), strict=True):
+            for job in (TRAIN, reader):
+                cases[f"checkpoint/{job.name}/{damage}/{number}"] = campaign.damaged_checkpoint(job, damage)
+        for damage in (*inject.DAMAGES, "another set's"):
+            cases[f"shard/train/{damage}/{number}"] = campaign.damaged_shard(TRAIN, damage)
+        for damage in ("truncated", "another set's"):
+            cases[f"shard/translate/{damage}/{number}"] = campaign.damaged_shard(TRANSLATE, damage)
     return cases
 
 
@@ -93,6 +94,7 @@ def main() -> int:
     if given.plan:
         print("\n".join(cases))
         return 0
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started with it ignored, and hand that on
     campaign.run(cases)
     return 0 if show(campaign.results, machine(("tensorflow", "keras"))) else 1
 
