@@ -321,11 +321,36 @@ def spoil(path: Path, how: str) -> None:
         path.write_bytes(content)
 
 
-@pytest.mark.parametrize("how", ["one byte", "cut", "last record lost", "removed"])
-def test_a_damaged_shard_fails_the_run_and_leaves_no_cache(tmp_path, how):
+DAMAGE = {
+    "one byte": "is damaged or another set's, by its sha256",
+    "cut": r"has \d+ bytes, not \d+",
+    "last record lost": r"has \d+ bytes, not \d+",
+    "removed": "is missing",
+    "another set's": "is damaged or another set's, by its sha256",
+}
+
+
+@pytest.mark.parametrize("foreign", [False, True], ids=["ours", "foreign"])
+@pytest.mark.parametrize("how", DAMAGE)
+def test_a_damaged_shard_fails_the_run_and_leaves_no_cache(tmp_path, how, foreign):
+    """Ours are known by the manifest's hashes; of another program's data TFDS notices what its checksums and counts tell."""
     directory = prepare(tmp_path, {"trainA": [picture(1), picture(2)], "trainB": [picture(3)]})
-    spoil(directory / "pictures-trainA.tfrecord-00000-of-00001", how)
-    with pytest.raises(RunError, match=r"split trainA .*; prepare the data again") as caught:
+    shard = directory / "pictures-trainA.tfrecord-00000-of-00001"
+    if how == "another set's":
+        other = prepare(tmp_path / "other", {"trainA": [picture(1), picture(4)], "trainB": [picture(3)]}) / shard.name
+        assert other.stat().st_size == shard.stat().st_size
+        other.replace(shard)
+    else:
+        spoil(shard, how)
+    if foreign:
+        (directory / "manifest.json").unlink()
+        if how == "another set's":
+            assert len(open_trained(directory, tmp_path / "cache")) == 2, "nothing can tell"
+            return
+    message = (
+        r"split trainA .*; prepare the data again" if foreign else f"{shard.name}: {DAMAGE[how]}; restore it or prepare the data again"
+    )
+    with pytest.raises(RunError, match=message) as caught:
         open_trained(directory, tmp_path / "cache")
     assert "\n" not in str(caught.value)
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [".lock"]

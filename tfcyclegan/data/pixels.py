@@ -4,6 +4,7 @@ Decoding and resizing happen once. The file is known by a hash of the data and o
 settings make another file and an interrupted build leaves nothing behind.
 """
 
+import errno
 import json
 import os
 from array import array
@@ -76,6 +77,8 @@ def open_pixels(
         RunError: a picture or shard is damaged.
     """
     source.require(split)
+    plain: set[str] = set()
+    seen: set[int] = set()
 
     def load(item: tuple[str, bytes]) -> np.ndarray:
         name, encoded = item
@@ -86,10 +89,19 @@ def open_pixels(
         size = images.resized_size(Size(image.height, image.width), mode, load_size, crop_size)
         if mode in images.MODES_WITH_CROP and (size.height < crop_size.height or size.width < crop_size.width):
             raise UserError(f"--crop_size={crop_size}: larger than {name} of split {split}, which is {size.height}x{size.width} here")
-        return images.to_array(images.resize(image, size, nearest=source.holds_label_maps))
+        pixels = images.to_array(images.resize(image, size, nearest=source.holds_label_maps))
+        seen.add(hash(pixels.tobytes()))
+        if (pixels == pixels[0, 0]).all():
+            plain.add(name)
+        return pixels
 
     identity = [_FORMAT, source.fingerprint, split, mode, str(load_size), str(crop_size), channels]
-    return _open(cache_dir, split, identity, source.pictures(split), load, total=source.counts[split], count=count, channels=channels)
+    opened = _open(cache_dir, split, identity, source.pictures(split), load, total=source.counts[split], count=count, channels=channels)
+    if plain and count is None:
+        say(f"{source.directory}: split {split}: {len(plain)} of {len(opened)} pictures are of one colour, such as {min(plain)}")
+    elif len(seen) == 1 < len(opened) and count is None:
+        say(f"{source.directory}: split {split}: all {len(opened)} pictures are the same one")
+    return opened
 
 
 def open_labels(source: DataSource, split: str, cache_dir: Path, *, size: Size | None, count: int | None = None) -> PixelFile:
@@ -144,7 +156,9 @@ def _open(
             with files.exclusive_lock(cache_dir, wait=True):
                 if not (directory / "meta.json").exists():  # another process may have made it meanwhile
                     _build(directory, name, pictures, load, total=total, channels=channels)
-        except PermissionError as error:
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
             raise UserError(f"{cache_dir}: cannot be written; give --cache_dir a directory that can") from error
     return PixelFile(directory)
 
@@ -184,5 +198,6 @@ def _build(
             sizes.extend(pixels.shape[:2])
         out.flush()
         os.fsync(out.fileno())
-        np.save(temporary / "sizes.npy", np.asarray(sizes, np.int64).reshape(-1, 2))
+        with files.atomic_file(temporary / "sizes.npy") as stream:
+            np.save(stream, np.asarray(sizes, np.int64).reshape(-1, 2))
         files.write_json(temporary / "meta.json", {"channels": channels})
