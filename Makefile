@@ -75,8 +75,18 @@ test_browser: $(READY)
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
+## Every benchmark in a short form, about 8 minutes on 2 idle cores; the flags of the whole ones are in docs/performance.md.
 bench: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks.fidelity --golden tests/golden
+	$(BIN)/python -m benchmarks.train_step --short
+	$(BIN)/python -m benchmarks.growth --short
+	$(BIN)/python -m benchmarks.input_pipeline --short
+	$(BIN)/python -m benchmarks.data_prep --short
+	$(BIN)/python -m benchmarks.evaluate --short
+	$(BIN)/python -m benchmarks.translate --rounds=1
+	$(BIN)/python -m benchmarks.tiles --plan=short
+	$(BIN)/python -m benchmarks.inference --size=128 --blocks=3 --filters=32 --rounds=5
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -41,6 +41,7 @@ DEVELOPMENT = [
     "build>=1.3",  # tests of the sdist and the wheel
     "nbclient>=0.10",  # runs the notebooks
     "ipykernel>=7.0",
+    "hypothesis>=6.170",  # tests/test_fuzz.py
     "pytest>=9",
     "pytest-xdist>=3.8",
     "ruff>=0.17",

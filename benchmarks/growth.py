@@ -22,12 +22,12 @@ from benchmarks.training_programs import Job
 from tfcyclegan.progress import track
 
 PACKAGES = ("tensorflow", "keras", "torch", "numpy")
-_BASE = Job(programs.OURS, height=128, width=128, batch=1, blocks=6, filters=64, steps=3)
+_BASE = Job(programs.OURS, height=128, width=128, batch=1, blocks=6, filters=64, steps=2)
 # What grows, and its values; replicas are logical CPUs, of the same two cores here, and share a batch of 2.
 SERIES: dict[str, list[dict[str, int]]] = {
-    "pixels": [{"height": side, "width": side} for side in (64, 128, 192, 256, 384)],
-    "batch": [{"batch": batch} for batch in (1, 2, 4, 8)],
-    "width": [{"filters": filters} for filters in (16, 32, 64, 96)],
+    "pixels": [{"height": side, "width": side} for side in (64, 128, 192, 256)],
+    "batch": [{"batch": batch} for batch in (1, 2, 4)],
+    "width": [{"filters": filters} for filters in (16, 32, 64)],
     "replicas": [{"batch": 2, "devices": devices} for devices in (1, 2)],
 }
 SHORT = {"pixels": [{"height": side, "width": side, "filters": 8, "blocks": 1} for side in (64, 128)]}

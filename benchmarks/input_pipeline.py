@@ -5,8 +5,8 @@
 Both give shuffled unpaired batches as the official program does: JPEG of 256x256, resized to 286x286 by bicubic, cropped to 256x256
 at random, mirrored at random, float32 in [-1, 1]. PyTorch's loader reads the files whose bytes are the records of ours; it is the
 better of 0 and 2 worker processes that counts. Each way is a process of its own, once in a round. Ours includes in its first epoch
-that the pixels are resized and kept, and that the batches go through the strategy, as in training. "Own memory" is what grew since
-before the first batch, workers included; pixels that are mapped from a file, and leave memory when others need it, stand apart.
+that the pixels are resized and kept. Neither brings the batches to a device. "Own memory" is what grew since before the first
+batch, workers included; pixels that are mapped from a file, and leave memory when others need it, stand apart.
 """
 
 import argparse
@@ -45,17 +45,17 @@ def ours(place: Path, batch: int, epochs: int) -> Iterator[Any]:
     from tfcyclegan.data.pixels import open_pixels
     from tfcyclegan.data.source import open_source
     from tfcyclegan.data.unpaired import UnpairedBatches
-    from tfcyclegan.training.strategy import make_strategy
+    from tfcyclegan.training.strategy import keep_freed_memory
 
-    strategy, source = make_strategy(None), open_source(place / "data")
+    keep_freed_memory()
+    source = open_source(place / "data")
     yield
     sizes = {"mode": "resize_and_crop", "load_size": Size(_LOADED, _LOADED), "crop_size": Size(_CROP, _CROP)}
     with tempfile.TemporaryDirectory(dir=place) as cache:
         pixels = [open_pixels(source, f"train{domain}", Path(cache), **sizes, channels=3) for domain in "AB"]
         batches = UnpairedBatches(*pixels, Size(_CROP, _CROP), True, batch, 0)
         steps = batches.epoch_images // batch
-        dataset = batches.dataset(0, steps * epochs)
-        stream = iter(strategy.distribute_datasets_from_function(lambda _: dataset))
+        stream = iter(batches.dataset(0, steps * epochs))
         for _ in range(epochs):
             yield (next(stream) for _ in range(steps))
 

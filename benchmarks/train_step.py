@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3, help="steps timed in each run")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each program")
     parser.add_argument("--rows", default="0,1,2,3,4,5", help=f"which rows: {numbered((*ROWS, *OPTIONAL))}")
-    parser.add_argument("--short", action="store_true", help="64x64, 2 blocks, 16 filters, one round")
+    parser.add_argument("--short", action="store_true", help="128x128, 3 blocks, 32 filters, one round")
     parser.add_argument("--launcher", default="", help="words before each program's command, such as taskset or numactl")
     parser.add_argument("--output", default="", help="JSON file of the results")
     parser.add_argument("--check", action="store_true", help="print the largest relative difference to PyTorch's step and end")
@@ -137,7 +137,7 @@ def main() -> None:
         print(check())
         return
     if given.short:
-        given.size, given.blocks, given.filters, given.rounds = Size(64, 64), 2, 16, 1
+        given.size, given.blocks, given.filters, given.rounds = Size(128, 128), 3, 32, 1
     given.rows = [(*ROWS, *OPTIONAL)[int(number)] for number in given.rows.split(",")]
 
     command = [sys.executable, "-m", "benchmarks.train_step", "--check"]

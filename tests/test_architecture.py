@@ -14,7 +14,7 @@ PACKAGE = ROOT / "tfcyclegan"
 FLOORS = (
     ("errors", "__init__"),
     ("files", "downloads", "machine", "parallel", "progress", "quiet", "config"),
-    ("flags", "data", "networks", "losses", "image_pool", "schedules", "adam", "running_mean", "measures", "picture_folders"),
+    ("flags", "trust", "data", "networks", "losses", "image_pool", "schedules", "adam", "running_mean", "measures", "picture_folders"),
     ("cyclegan",),
     ("training",),
     ("tiling", "translation", "data_translation", "segmentation", "interop"),

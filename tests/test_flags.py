@@ -100,6 +100,26 @@ def test_one_flag_file_may_be_included_twice_but_not_by_itself(write):
     assert "first.cfg: this flag file includes itself" in refused(f"--flagfile={first}")
 
 
+def test_flag_files_that_lead_nowhere_or_without_end(write, tmp_path):
+    (tmp_path / "circle.cfg").symlink_to("circle.cfg")
+    assert "circle.cfg: cannot be read (links in a circle)" in refused(f"--flagfile={tmp_path / 'circle.cfg'}")
+    for content, reason in (
+        ("--flagfile=circle.cfg\n", "circle.cfg: cannot be read"),
+        ("--flagfile=a\0b\n", "has a NUL character"),
+        (f"--flagfile={'x' * 5000}\n", "cannot be read (File name too long)"),
+        ("--flagfile=.\n", "cannot be read (Is a directory)"),
+        ("#" * 2**20 + "\n", "has more than 1048576 bytes"),
+    ):
+        assert reason in refused(f"--flagfile={write('a.cfg', content)}")
+    assert "cannot be read (a name with NUL)" in refused("--flagfile=a\0b")
+    for number in range(1200):
+        write(f"nested/{number}.cfg", f"--flagfile={number + 1}.cfg\n")
+        write(f"doubled/{number}.cfg", f"--flagfile={number + 1}.cfg\n" * 2)
+    write("doubled/60.cfg", "--seed=1\n")
+    for kind in ("nested", "doubled"):
+        assert "more than 100 flag files include each other" in refused(f"--flagfile={tmp_path / kind / '0.cfg'}")
+
+
 def test_comments_blank_lines_and_windows_line_ends(write):
     path = write("a.cfg", b"# paper\r\n// more\r\n\r\n   --seed=5  \r\n\t# indented\r\n--init_from=runs/a#1\r\n--noflip\r\n")
     parsed = parse(f"--flagfile={path}")

@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,39 +14,83 @@ from typing import IO, Any
 from tfcyclegan.errors import UserError
 
 TEMPORARY_SUFFIX = ".partial"
+_LONGEST_NAME = 255  # bytes, on all usual file systems
+MAKE_ROOM = "make room or choose another directory, then give the same command again"
+"""The mend of what a disk does not take."""
 
 
 def temporary_name(path: Path) -> Path:
     """The name beside `path` under which it is written before it is whole."""
-    return path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
+    name = f".{path.name}{TEMPORARY_SUFFIX}"
+    if len(os.fsencode(name)) > _LONGEST_NAME:  # where that of `path` may still fit
+        name = f".{sha256_of_bytes(os.fsencode(path.name))}{TEMPORARY_SUFFIX}"
+    return path.with_name(name)
 
 
 @contextlib.contextmanager
 def atomic_file(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
-    """Opens a temporary file that takes the name `path` only if the block ends without an error."""
+    """Opens a temporary file that takes the name `path` only if the block ends without an error.
+
+    Several writers of one file wait for each other.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_name(path)
-    try:
-        with open(temporary, mode, encoding=None if "b" in mode else "utf-8") as stream:
+    with _opened_alone(temporary, mode) as stream:
+        try:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(temporary, path)
+            os.replace(temporary, path)
+        except BaseException as error:
+            temporary.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                error.filename = error.filename or str(path)  # writing to a stream tells none
+            raise
+
+
+def _opened_alone(path: Path, mode: str) -> IO[Any]:
+    """Opens `path` empty for writing, once no other living process has it open so."""
+    while True:
+        stream = open(path, mode, encoding=None if "b" in mode else "utf-8", opener=_without_emptying)  # noqa: SIM115 - given on
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            with contextlib.suppress(FileNotFoundError):  # else the one before has renamed or removed what was opened here
+                if os.path.samestat(os.fstat(stream.fileno()), path.stat()):
+                    stream.truncate()
+                    return stream
+        except BaseException:
+            stream.close()
+            raise
+        stream.close()
+
+
+def _without_emptying(path: str, flags: int) -> int:
+    return os.open(path, flags & ~os.O_TRUNC, 0o666)
+
+
+def flush(path: Path) -> None:
+    """Brings a file's content, or a directory's names, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
 def atomic_directory(path: Path) -> Iterator[Path]:
     """Yields a fresh directory that replaces `path` only if the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_name(path)
+    temporary, retired = temporary_name(path), path.with_name(f".{path.name}.retired")
+    if retired.exists() and not path.exists():
+        os.replace(retired, path)  # a kill between the two renames below
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
         yield temporary
+        for entry in temporary.rglob("*"):
+            flush(entry)
         if path.exists():
-            retired = path.with_name(f".{path.name}.retired")
             shutil.rmtree(retired, ignore_errors=True)
             os.replace(path, retired)
             os.replace(temporary, path)
@@ -73,8 +118,26 @@ def read_json(path: Path) -> Any:
     """Reads JSON that this package wrote; raises UserError with the file's name when it is damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not readable as JSON ({error}); restore it or remove the directory it describes") from error
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """Like `read_json`, for a file that holds an object; UserError when it holds anything else."""
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: damaged, it holds no JSON object; restore it or remove the directory it describes")
+    return value
+
+
+@contextlib.contextmanager
+def understanding(path: Path) -> Iterator[None]:
+    """Around what takes apart the JSON of `path`: raises UserError with the file's name where it has another structure."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise UserError(f"{path}: damaged, or of another program ({reason}); restore it or remove the directory it describes") from error
 
 
 def require_no_file(flag: str, path: Path) -> None:
@@ -82,6 +145,12 @@ def require_no_file(flag: str, path: Path) -> None:
     for place in (path, *path.parents):
         if place.is_file():
             raise UserError(f"--{flag}={path}: {'' if place == path else f'{place} '}is a file; name a directory")
+
+
+def numbered(directory: Path) -> list[Path]:
+    """What lies in `directory` under a number as name, by number: the versions of a model. Nothing where there is no directory."""
+    entries = directory.iterdir() if directory.is_dir() else ()
+    return sorted((entry for entry in entries if re.fullmatch("[0-9]+", entry.name)), key=lambda entry: int(entry.name))
 
 
 def sha256_of(path: Path) -> str:

@@ -5,6 +5,7 @@ knows, such as `tfds:cycle_gan/horse2zebra`: it is downloaded at first use, to ~
 """
 
 import contextlib
+import functools
 import io
 import re
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ from tfcyclegan.progress import say
 
 MANIFEST = "manifest.json"
 CATALOGUE = "tfds:"
+FEATURES = "features.json"
+_CLASS_KEYS = {"pythonClassName", "python_class_name", "type"}
+"""Under which `features.json` names classes, in its newer, its other and its older form."""
 SYNTHETIC = "synthetic"
 """The setting of a data set that says that its pictures were drawn by a program."""
 LABEL_MAPS = "label_maps"
@@ -65,6 +69,7 @@ class DataSource:
     classes: list[dict[str, Any]] | None
     _builder: Any
     _nested: bool
+    _shards: dict[str, list[dict[str, Any]]]  # by split what the manifest tells of them; empty for a foreign data set
 
     def pictures(self, split: str) -> Iterator[tuple[str, bytes]]:
         """(file name, encoded bytes) of every picture of `split`, in stored order, read in bounded memory.
@@ -87,10 +92,10 @@ class DataSource:
 
     def examples(self, split: str) -> Iterator[Example]:
         """Everything that is stored of every picture of `split`; otherwise like `pictures`."""
-        import tensorflow as tf
         import tensorflow_datasets as tfds
 
         self.require(split)
+        self._check_shards(split)
         skip = tfds.decode.SkipDecoding()
         decoders: dict[str, Any] = {IMAGE_KEY: {"encoded": skip} if self._nested else skip}
         if self.labelled:
@@ -106,22 +111,38 @@ class DataSource:
                 else:
                     yield Example(example["tfds_id"].decode(), image, label)
                 read += 1
-        except (
-            tf.errors.DataLossError,
-            tf.errors.NotFoundError,
-            tf.errors.InvalidArgumentError,
-            tf.errors.FailedPreconditionError,  # fewer records than dataset_info.json says
-        ) as error:
-            reason = re.sub(r"{{.*?}} |;? ?\[Op:.*", "", str(error).splitlines()[0])
+        except Exception as error:  # TensorFlow and TFDS raise nearly every type on damaged records and features
+            reason = re.sub(r"{{.*?}} |;? ?\[Op:.*", "", (str(error).splitlines() or [type(error).__name__])[0])[:500]
             raise RunError(f"{self.directory}: split {split} is damaged after picture {read} ({reason}); prepare the data again") from error
         if read != self.counts[split]:
             raise RunError(f"{self.directory}: split {split} has {read} of {self.counts[split]} pictures; prepare the data again")
+
+    def _check_shards(self, split: str) -> None:
+        """Raises RunError where a shard is not the one that was prepared. TFDS itself would read another set's of as many records."""
+        for shard in self._shards.get(split, ()):
+            path = self.directory / Path(shard["file"]).name
+            status = path.stat() if path.is_file() else None
+            if status is None:
+                what = "is missing"
+            elif status.st_size != shard["bytes"]:
+                what = f"has {status.st_size} bytes, not {shard['bytes']}"
+            elif _digest(path, status.st_size, status.st_mtime_ns) != shard["sha256"]:
+                what = "is damaged or another set's, by its sha256"
+            else:
+                continue
+            raise RunError(f"{path}: {what}; restore it or prepare the data again")
 
     def require(self, split: str) -> None:
         """Raises UserError when `split` is missing or empty."""
         if not self.counts.get(split):
             there = ", ".join(f"{name} ({count})" for name, count in self.counts.items()) or "none"
             raise UserError(f"{self.directory}: no pictures in split {split}; it has {there}")
+
+
+@functools.cache
+def _digest(path: Path, size: int, changed: int) -> str:
+    """The hash of a file that had this size and time when it was asked for: a split is read several times, and hashed once."""
+    return files.sha256_of(path)
 
 
 def _label(stored: dict[str, Any]) -> Label:
@@ -144,24 +165,36 @@ def open_source(place: str | Path) -> DataSource:
     features = builder.info.features
     if not isinstance(features, tfds.features.FeaturesDict) or IMAGE_KEY not in features:
         raise UserError(f"--data_dir={place}: its examples have no {IMAGE_KEY!r} feature")
+    _check_names(place, builder.info)
     nested = not isinstance(features[IMAGE_KEY], tfds.features.Image)
     labelled = LABEL_KEY in features and isinstance(features[LABEL_KEY], tfds.features.FeaturesDict)
     counts = {name: split.num_examples for name, split in builder.info.splits.items()}
     directory = Path(builder.data_dir)
     made = _manifest(directory) or {}
-    settings = made.get("request", {}).get("settings", {})
+    with files.understanding(directory / MANIFEST):
+        settings = made.get("request", {}).get("settings", {})
+        content, synthetic = settings.get("content"), bool(settings.get(SYNTHETIC))
     return DataSource(
         directory,
         builder.info.name,
         _fingerprint(directory),
         counts,
         labelled,
-        settings.get("content") == LABEL_MAPS,
-        bool(settings.get(SYNTHETIC)),
+        content == LABEL_MAPS,
+        synthetic,
         made.get("classes"),
         builder,
         nested,
+        {name: split["shards"] for name, split in made.get("splits", {}).items()},
     )
+
+
+def _check_names(place: str | Path, info: Any) -> None:
+    """Raises UserError when a name in the metadata, of which files are named, leaves its directory."""
+    templates = [split.filename_template.template for split in info.splits.values() if split.filename_template]
+    for name in (info.name, *info.splits, *templates):
+        if "/" in name or "\0" in name or name in ("", ".", ".."):
+            raise UserError(f"--data_dir={place}: dataset_info.json has the name {name!r}, of which no file can be named; prepare it again")
 
 
 def check_places(data_dir: str) -> None:
@@ -182,12 +215,25 @@ def _check_directory(directory: Path) -> None:
 
 def _from_directory(directory: Path) -> Any:
     _check_directory(directory)
+    _check_features(directory)
     import tensorflow_datasets as tfds
 
     try:
         return tfds.builder_from_directory(str(directory))
     except Exception as error:  # TFDS raises whatever its parsers raise
         raise UserError(f"--data_dir={directory}: not readable as a TFDS data set ({error})") from error
+
+
+def _check_features(directory: Path) -> None:
+    """Raises UserError when features.json names a class outside TFDS: TFDS would import its module, which runs it."""
+    waiting = [files.read_json(directory / FEATURES)] if (directory / FEATURES).is_file() else []
+    while waiting:
+        value = waiting.pop()
+        waiting += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        for key in _CLASS_KEYS & value.keys() if isinstance(value, dict) else ():
+            name = value[key]
+            if isinstance(name, str) and "." in name and not name.startswith("tensorflow_datasets."):
+                raise UserError(f"--data_dir={directory}: refused, since {FEATURES} names {name}, code that is not of TFDS")
 
 
 def _from_catalogue(place: str) -> Any:

@@ -7,7 +7,8 @@ saved_models/NAME/1/            the SavedModel, a number higher at each export
     MODEL_CARD.md               the same for people, with the run's scores
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +82,10 @@ def export(
         files.write_text(newest / model_card.NAME, card)  # the run may have been scored since
         say(f"{newest}: holds this model already")
         return newest
-    directory = next_version(output)
     channels = generator.settings["in_channels"]
     pictures = comparison_pictures(domains, direction[0], size, channels)
     function = as_function(generator)
-    with files.atomic_directory(directory) as temporary:
+    with new_version(output) as (directory, temporary):
         saved_model.save(generator, temporary, size=size)
         some = pictures.batch[:_SESSION_PICTURES]
         differences = {SAVED_MODEL: float(np.abs(saved_model.run_in_session(temporary, some) - function(some)).max())}
@@ -151,20 +151,21 @@ def _tell_unusable(measured: Mapping[str, variants.Variant], min_psnr: float) ->
             say(f"{name}: unproven: measured on too few test pictures to be listed as usable")
 
 
-def _versions(output: Path) -> list[int]:
-    return sorted(int(path.name) for path in output.iterdir() if path.name.isdigit()) if output.is_dir() else []
-
-
 def newest_version(output: Path, identity: dict[str, Any]) -> Path | None:
     """The newest version's directory if its metadata hold `identity`."""
-    newest = output / str(max(_versions(output), default=0))
-    known = (newest / METADATA).exists() and identity.items() <= files.read_json(newest / METADATA).items()
-    return newest if known else None
+    for newest in files.numbered(output)[-1:]:
+        if (newest / METADATA).exists() and identity.items() <= files.read_json_object(newest / METADATA).items():
+            return newest
+    return None
 
 
-def next_version(output: Path) -> Path:
-    """Where the next version goes."""
-    return output / str(max(_versions(output), default=0) + 1)
+@contextlib.contextmanager
+def new_version(output: Path) -> Iterator[tuple[Path, Path]]:
+    """Yields the directory of the next version, and the one in which to make it; see `files.atomic_directory`."""
+    with files.exclusive_lock(output):
+        directory = output / str(max((int(version.name) for version in files.numbered(output)), default=0) + 1)
+        with files.atomic_directory(directory) as temporary:
+            yield directory, temporary
 
 
 def check_parity(parity: dict[str, float]) -> None:

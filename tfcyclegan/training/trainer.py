@@ -3,7 +3,7 @@
 import contextlib
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,8 @@ from tfcyclegan.training.workers import Workers, join_workers
 
 _REPORT_EVERY_SECONDS = 60.0
 _MAY_DIFFER = ("data_dir", "run_dir", "cache_dir", "devices")  # from worker to worker, since the data are known by their fingerprint
+_ADVERSARIAL = ("gan_ab", "gan_ba", "disc_a", "disc_b")
+_DIVERGED = 100.0  # an adversarial loss beyond it; balanced ones are of the order of 1
 _OVERFLOWS_ALLOWED = 30  # successive float16 steps without a finite gradient; the scale has then fallen by 2^30
 
 
@@ -190,6 +192,7 @@ class _Session:
         if self.first_step == 0 and self.config.init_from:
             self._start_from(Path(self.config.init_from))
         self.overflows = 0
+        self.diverged = False
         self.stop_asked = False  # by a signal, here or at another worker
         if workers.is_chief:
             self.history = History(run.directory / HISTORY, resumed_step=self.first_step)
@@ -325,6 +328,7 @@ class _Session:
         means = dict(zip(REPORTED, map(float, self.window.mean_and_reset()), strict=True))
         if self.run.precision != "mixed_float16":
             del means["skipped"]
+        self._tell_of_divergence(step, means)
         # The rate of the step just done: the optimizer has counted it already.
         applied = max(int(self.model.generator_optimizer.iterations.numpy()) - 1, 0)
         rate = float(self.model.generator_optimizer._learning_rate(applied))
@@ -337,6 +341,14 @@ class _Session:
             self.checkpoints.save_best()
         self.board.scalars(step, line)
         return f"cycle {means['cycle_a'] + means['cycle_b']:.3f} gan {means['gan_ab'] + means['gan_ba']:.3f}"
+
+    def _tell_of_divergence(self, step: int, means: Mapping[str, float]) -> None:
+        """Says once that the losses have left all bounds: the weights are finite, and yet nothing is learnt any more."""
+        worst = max(_ADVERSARIAL, key=lambda name: abs(means[name]))
+        if not self.diverged and abs(means[worst]) > _DIVERGED * max(1.0, self.config.lambda_gan):
+            self.diverged = True
+            mend = "lower --learning_rate and start in another --run_dir"
+            say(f"step {step}: loss {worst} is {means[worst]:.3g}, so the training diverges; {mend}")
 
     def _draw_samples(self, step: int) -> None:
         if self.workers.is_chief:
