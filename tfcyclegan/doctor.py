@@ -13,12 +13,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 from packaging.requirements import Requirement
-from rich.console import Console
 from rich.table import Table
 
 from tfcyclegan import __version__, machine
 from tfcyclegan.networks.layers import Conv2D, InstanceNormalization
-from tfcyclegan.progress import say
+from tfcyclegan.progress import say, say_table
 from tfcyclegan.training.strategy import choose_precision, keep_freed_memory, make_strategy
 
 _GIB = 2**30
@@ -102,9 +101,8 @@ def examine(*, measure: bool) -> None:
     found = Table("", "here", "what it means", title="This machine")
     for row in [*_programs(), *_devices(), *_rooms(), *_extras()]:
         found.add_row(*row)
-    console = Console(markup=False)
-    console.print(found)
-    console.print(_trainings(measure))
+    say_table(found)
+    say_table(_trainings(measure))
     if measure:
         say("times are within a factor of two, for one picture of each domain a step on one device")
     say("next: python -m data_prep.folders --help for your own pictures, python -m data_prep.satellite_map --help for real ones to try")
