@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
+from tfcyclegan import __version__
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -42,6 +43,10 @@ def test_the_site_builds_without_a_warning(tmp_path):
     assert 'href="data.html"' in home and "configs/satellite2map.cfg" in home, "README's links lead to pages, or are names"
     assert 'href="contributing.html"' in python and "../CONTRIBUTING.md" not in python
     assert "tfcyclegan.api.train" in (tmp_path / "api/commands.html").read_text()
+
+
+def test_the_citation_names_this_version():
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text()
 
 
 def test_the_documents_do_link():
