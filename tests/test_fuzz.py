@@ -20,7 +20,8 @@ import tensorflow as tf
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.conftest import GOLDEN
+from data_prep import street_labels
+from tests.conftest import GOLDEN, ROOT
 from tests.fuzzing import changed_json, damaged, fuzz, json_values, with_right_sums, words
 from tests.test_names import make_data
 from tfcyclegan import cli, flags, trust
@@ -81,6 +82,28 @@ def test_pictures():
 
     repaired = damaged(PNGS).map(with_right_sums)
     assert fuzz(st.one_of(damaged(PICTURES), repaired, st.binary(max_size=200)), check) > 20
+
+
+def test_label_maps():
+    ids = np.random.default_rng(0).integers(0, 12, (24, 32), np.uint8)
+
+    def labels(picture: Image.Image) -> bytes:
+        stream = io.BytesIO()
+        picture.save(stream, "PNG")
+        return stream.getvalue()
+
+    palette = Image.fromarray(ids)
+    palette.putpalette(list(range(36)))
+    seeds = (labels(Image.fromarray(ids)), labels(palette), labels(Image.fromarray(ids.astype(np.uint16))), encoded("JPEG"), *PNGS)
+
+    def check(content: bytes) -> None:
+        for train_ids in (False, True):
+            try:
+                assert street_labels.read_ids(content, train_ids=train_ids, max_pixels=MAX_PIXELS)[0].mode == "L"
+            except intake.BadPicture as error:
+                one_line(error)
+
+    assert fuzz(st.one_of(damaged(seeds), damaged(seeds).map(with_right_sums)), check) > 20
 
 
 @pytest.fixture
@@ -344,8 +367,6 @@ def test_the_server(answers):
 
 def test_saved_models_before_they_are_loaded(tmp_path):
     """The look into a SavedModel; what TensorFlow makes of one that passes is not tried: its C++ may end the process."""
-    from tests.conftest import ROOT
-
     whole = (ROOT / "saved_models/satellite2map/1/saved_model.pb").read_bytes()
 
     def check(content: bytes) -> None:
