@@ -34,7 +34,7 @@ from typing import Any
 from PIL import Image
 
 from data_prep import beam
-from tfcyclegan import files
+from tfcyclegan import files, machine
 from tfcyclegan.data import intake, manifest, records, shards
 from tfcyclegan.data.source import MANIFEST
 from tfcyclegan.errors import RunError, UserError
@@ -276,7 +276,7 @@ def _judge(planned: Sequence[_Shard], max_pixels: int) -> Generator[_Verdict, No
     """Takes in all sources in order, some ahead of what is asked for, on all cores; memory does not grow with their number."""
     Image.MAX_IMAGE_PIXELS = None  # --max_pixels is the one limit
     warnings.filterwarnings("ignore", module="PIL")  # odd metadata; what matters is raised
-    workers = len(os.sched_getaffinity(0))
+    workers = machine.cores()
     executor = concurrent.futures.ThreadPoolExecutor(workers)
     sources = (source for shard in planned for source in shard.sources)
     try:

@@ -34,6 +34,7 @@ VALID = {
     "segment": "--segmenter_dir=run --input=pictures --output=out",
     "export_segmenter": "--segmenter_dir=run --output=out",
     "import_weights": "--from=tfa --weights=words.txt --output=out",
+    "doctor": "--nomeasure",
     "data_prep.folders": "--input_dir=pairs --output_dir=out",
     "data_prep.gta5": "--input_dir=pictures --output_dir=out",
     "data_prep.cityscapes": "--input_dir=pictures --output_dir=out",
@@ -132,6 +133,7 @@ OWN = {
         Case("unknown choice", "--from=jax --weights=words.txt --output=out", "valid are pytorch, tfa"),
         Case("output is a file", "--from=tfa --weights=words.txt --output=words.txt", "--output=words.txt: is a file"),
     ),
+    "doctor": (Case("neither yes nor no", "--measure=perhaps", "--measure=perhaps"),),
     "data_prep.folders": (
         Case("no such input", "--input_dir=nowhere --output_dir=out", "nowhere: no such directory"),
         Case("input is a file", "--input_dir=words.txt --output_dir=out", "words.txt"),

@@ -75,6 +75,22 @@ def test_nested_flag_file_is_found_beside_the_including_one_first(write, monkeyp
     assert "base.cfg: cannot be read (No such file" in refused(f"--flagfile={outer}")
 
 
+@pytest.mark.parametrize("name", ["configs/presets/mobile.cfg", "presets/mobile.cfg", "./presets/mobile.cfg"])
+def test_the_programs_own_configs_are_found_from_anywhere(write, monkeypatch, tmp_path, name):
+    monkeypatch.chdir(tmp_path)
+    assert parse(f"--flagfile={name}").residual_blocks == 6
+    outer = write("outer.cfg", f"--seed=1\n--flagfile={name}\n")
+    assert (parse(f"--flagfile={outer}").seed, parse(f"--flagfile={outer}").base_filters) == (1, 16)
+    write(name, "--residual_blocks=5\n")
+    assert parse(f"--flagfile={name}").residual_blocks == 5, "a file of the user's own is taken first"
+
+
+@pytest.mark.parametrize("name", ["presets", "../configs/presets/mobile.cfg", "/configs/presets/mobile.cfg", "configs/presets/moble.cfg"])
+def test_what_is_no_config_of_the_program_is_not_found(monkeypatch, tmp_path, name):
+    monkeypatch.chdir(tmp_path)
+    assert refused(f"--flagfile={name}") == f"--flagfile={name}: cannot be read (No such file or directory)"
+
+
 def test_one_flag_file_may_be_included_twice_but_not_by_itself(write):
     write("base.cfg", "--seed=2\n")
     twice = write("twice.cfg", "--flagfile=base.cfg\n--flagfile=base.cfg\n")
@@ -365,6 +381,12 @@ assert not heavy, heavy
 def test_help_tells_defaults_choices_and_what_is_required():
     page = flags.help_text("tfcyclegan train", "summary", "    one\n    two\n", TrainConfig)
     assert "Examples:\n  one\n  two\n\nFlags:\n" in page
+    headings = [line for line in page.splitlines()[1:] if line.endswith(":") and line[0] != " "]
+    assert headings[:3] == [
+        "Examples:",
+        "Flags:",
+        "Where the pictures are and how they become batches:",
+    ]
     assert "  --[no]flip\n      mirror half of the training images (default: true)\n" in page
     assert "  --channels_a=INT\n      channels of domain A: 1 or 3 (default: 3; one of: 1, 3)\n" in page
     assert "(required)" in page and "(default: 0.0002)" in page and "None" not in page

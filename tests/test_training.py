@@ -14,6 +14,8 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import ROOT
+from tests.test_checkpoint_files import truncate
+from tfcyclegan import flags
 from tfcyclegan.config import Size, TrainConfig
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.training import checkpoint_files
@@ -61,7 +63,8 @@ def without_timing(run_dir: Path) -> list[dict]:
 @pytest.fixture(scope="module")
 def trained(tiles, tmp_path_factory) -> Path:
     run_dir = tmp_path_factory.mktemp("runs") / "run"
-    train(config(tiles, run_dir, **TRAINED))
+    options = config(tiles, run_dir, **TRAINED)
+    train(options, flags.to_flag_file(options))
     return run_dir
 
 
@@ -81,7 +84,29 @@ def test_a_run_directory_has_everything(trained):
     assert page.count("<svg") >= 4 and page.count("data:image/png;base64,") >= 4 and "http" not in page.split("<svg")[0]
     events = [event for path in (trained / "tensorboard").iterdir() for event in tf.compat.v1.train.summary_iterator(str(path))]
     tags = {value.tag for event in events for value in event.summary.value}
-    assert {"losses/cycle_a", "training/learning_rate", "samples_test/ab", "samples_train/ba"} <= tags
+    assert {
+        *("adversarial/gan_ab", "cycle/cycle_a", "discriminators/disc_b", "accuracy/accuracy_disc_a", "appearance/appearance_ba"),
+        *("learning_rate/learning_rate", "run/epoch", "run/images_per_second", "samples_test/ab", "samples_train/ba", "flags"),
+    } <= tags
+    assert not {tag for tag in tags if tag.endswith("/step")}
+    text = next(value.tensor.string_val[0].decode() for event in events for value in event.summary.value if value.tag == "flags")
+    assert "    --crop_size=32\n" in text
+    assert hyper_parameters(events)["crop_size"] == "32" and hyper_parameters(events)["learning_rate"] == pytest.approx(2e-4)
+
+
+def hyper_parameters(events) -> dict[str, object]:
+    """As TensorBoard's own plugin reads them."""
+    from tensorboard.plugins.hparams import metadata
+
+    summaries = (value for event in events for value in event.summary.value if value.tag == metadata.SESSION_START_INFO_TAG)
+    started = metadata.parse_session_start_info_plugin_data(next(summaries).metadata.plugin_data.content)
+    return {name: getattr(value, value.WhichOneof("kind")) for name, value in started.hparams.items()}
+
+
+@pytest.mark.parametrize(("steps", "profiled"), [(16, True), (8, False)])
+def test_a_profile_is_taken_on_request_once_graphs_are_traced(tiles, tmp_path, steps, profiled):
+    train(config(tiles, tmp_path / "run", max_steps=steps, profile_steps=2, checkpoint_every_steps=100, sample_every_steps=100))
+    assert bool(list((tmp_path / "run").rglob("*.xplane.pb"))) == profiled
 
 
 def test_every_weight_is_in_the_checkpoint(trained):
@@ -126,105 +151,6 @@ def test_the_data_may_move(tiles, trained, tmp_path, capsys):
     (tmp_path / "moved").symlink_to(tiles)
     train(config(tmp_path / "moved", trained, ema_decay=0.9, eval_every_steps=4, eval_images=8))
     assert "finished already" in capsys.readouterr().out
-
-
-def test_resuming_after_kill_is_bit_identical(tiles, tmp_path):
-    """Killed between checkpoints, in the middle of an epoch; the history has no hole and no double entry."""
-    options = {"max_steps": 26, "deterministic": True, "checkpoint_every_steps": 5, "log_every_steps": 4, "ema_decay": 0.9}
-    straight = subprocess.run(command(tiles, tmp_path / "straight", **options), cwd=ROOT, capture_output=True, text=True)
-    assert straight.returncode == 0, straight.stderr
-    killed = tmp_path / "killed"
-    process = subprocess.Popen(command(tiles, killed, **options), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not (killed / "checkpoints" / "step-10.index").exists():
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.005)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
-    resumed = subprocess.run(command(tiles, killed, **options), cwd=ROOT, capture_output=True, text=True)
-    assert resumed.returncode == 0, resumed.stderr
-    assert "resuming at step" in resumed.stdout
-    first, second = checkpoint(tmp_path / "straight"), checkpoint(killed)
-    assert first.keys() == second.keys()
-    assert [name for name in first if not np.array_equal(first[name], second[name])] == []
-    assert without_timing(killed) == without_timing(tmp_path / "straight")
-    assert [line["step"] for line in without_timing(killed)] == [4, 8, 12, 16, 20, 24, 26]
-
-
-def truncate(path: Path) -> None:
-    with open(path, "r+b") as stream:
-        stream.truncate(path.stat().st_size // 2)
-
-
-def flip_a_bit(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 0x10
-    path.write_bytes(content)
-
-
-DAMAGE = {
-    "data cut": ("step-4.data-00000-of-00001", truncate),
-    "a bit of the data": ("step-4.data-00000-of-00001", flip_a_bit),
-    "data gone": ("step-4.data-00000-of-00001", Path.unlink),
-    "index cut": ("step-4.index", truncate),
-    "a bit of the index": ("step-4.index", flip_a_bit),
-    "index gone": ("step-4.index", Path.unlink),
-    "list gone": ("checkpoint", Path.unlink),
-    "list cut": ("checkpoint", truncate),
-    "a bit of the list": ("checkpoint", flip_a_bit),
-}
-
-
-@pytest.mark.parametrize(("name", "damage"), DAMAGE.values(), ids=DAMAGE)
-def test_a_damaged_checkpoint_is_passed_over_and_kept(saved_twice, tmp_path, name, damage):
-    directory = shutil.copytree(saved_twice, tmp_path / "checkpoints")
-    damage(directory / name)
-    value = tf.Variable(tf.zeros([1000]))
-    manager, told = checkpoint_files.manager(tf.train.Checkpoint(value=value), directory, keep=2)
-    manager.checkpoint.restore(manager.latest_checkpoint).assert_consumed()
-    if name == "checkpoint" or (name == "step-4.index" and damage == Path.unlink):
-        assert not told, "nothing but a list, or the whole of a checkpoint, was lost"
-    else:
-        assert len(told) == 1 and "going on from step-2" in told[0] and f"kept as damaged-{name[:6]}" in told[0]
-        assert list(directory.glob("damaged-step-4.*"))
-    step = 4 if name == "checkpoint" else 2
-    assert manager.latest_checkpoint == str(directory / f"step-{step}") and value.numpy()[7] == step
-    manager.save(checkpoint_number=6)
-    assert checkpoint_files.steps(directory) == [step, 6], "the manager knows the files, and so keeps two"
-    assert checkpoint_files.manager(tf.train.Checkpoint(value=value), directory, keep=2)[1] == []
-
-
-def test_a_checkpoint_that_a_kill_cut_off_is_no_damage(saved_twice, tmp_path):
-    directory = shutil.copytree(saved_twice, tmp_path / "checkpoints")
-    shutil.copy(directory / "step-4.data-00000-of-00001", directory / "step-6.data-00000-of-00001")
-    (directory / "step-6.index").write_bytes(b"")
-    manager, told = checkpoint_files.manager(tf.train.Checkpoint(value=tf.Variable(tf.zeros([1000]))), directory, keep=2)
-    assert told == [] and manager.latest_checkpoint == str(directory / "step-4")
-    first = tmp_path / "first"
-    first.mkdir()
-    (first / "step-2.index").write_bytes(b"")
-    manager, told = checkpoint_files.manager(tf.train.Checkpoint(value=tf.Variable(0.0)), first, keep=2)
-    assert told == [] and manager.latest_checkpoint is None
-
-
-def test_where_every_checkpoint_is_damaged_training_does_not_begin_anew_by_itself(saved_twice, tmp_path):
-    directory = shutil.copytree(saved_twice, tmp_path / "checkpoints")
-    for path in directory.glob("*.data*"):
-        truncate(path)
-    with pytest.raises(RunError, match=r"step-2: damaged .* no other checkpoint is there"):
-        checkpoint_files.manager(tf.train.Checkpoint(value=tf.Variable(0.0)), directory, keep=2)
-
-
-@pytest.fixture(scope="module")
-def saved_twice(tmp_path_factory) -> Path:
-    """Checkpoints of steps 2 and 4 with a variable that holds the step."""
-    directory = tmp_path_factory.mktemp("checkpoints")
-    value = tf.Variable(tf.zeros([1000]))
-    manager, _ = checkpoint_files.manager(tf.train.Checkpoint(value=value), directory, keep=2)
-    for step in (2, 4):
-        value.assign(tf.fill([1000], float(step)))
-        manager.save(checkpoint_number=step)
-    return directory
 
 
 def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(tiles, trained, tmp_path, capsys):

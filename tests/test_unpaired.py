@@ -231,7 +231,7 @@ def test_one_channel_is_pillow_s_gray(opened):
 
 def test_pixels_are_the_resized_pictures_with_their_names(opened):
     split = opened("trainB", mode="resize_and_crop", load=Size(8, 20))
-    assert len(split) == MANY and split.names == [f"trainB/{index:03d}.png" for index in range(MANY)]
+    assert len(split) == MANY and names_of(split) == [f"trainB/{index:03d}.png" for index in range(MANY)]
     assert split.common_size == Size(8, 20)
     for index in range(MANY):
         expected = Image.fromarray(picture(100 + index)).resize((20, 8), Image.BICUBIC)
@@ -269,6 +269,10 @@ def test_a_missing_split_names_those_there_are(opened):
 # --- the cache -------------------------------------------------------------------------------------------------------
 
 
+def names_of(pixels: PixelFile) -> list[str]:
+    return [json.loads(line) for line in (pixels.directory / "names.jsonl").read_text().splitlines()]
+
+
 def open_trained(data: Path, cache: Path, **changes) -> PixelFile:
     settings = {"mode": "crop", "load_size": Size(20, 20), "crop_size": CROP, "channels": 3, **changes}
     return pixels.open_pixels(open_source(data), "trainA", cache, **settings)
@@ -277,7 +281,7 @@ def open_trained(data: Path, cache: Path, **changes) -> PixelFile:
 def test_cache_is_used_again_for_the_same_settings_alone(data, tmp_path):
     first = open_trained(data, tmp_path)
     stamps = {path.name: path.stat().st_mtime_ns for path in first.directory.iterdir()}
-    assert sorted(stamps) == ["meta.json", "pixels.bin", "sizes.npy"]
+    assert sorted(stamps) == ["meta.json", "names.jsonl", "pixels.bin", "sizes.npy"]
     again = open_trained(data, tmp_path)
     assert again.directory == first.directory
     assert {path.name: path.stat().st_mtime_ns for path in again.directory.iterdir()} == stamps
@@ -317,11 +321,36 @@ def spoil(path: Path, how: str) -> None:
         path.write_bytes(content)
 
 
-@pytest.mark.parametrize("how", ["one byte", "cut", "last record lost", "removed"])
-def test_a_damaged_shard_fails_the_run_and_leaves_no_cache(tmp_path, how):
+DAMAGE = {
+    "one byte": "is damaged or another set's, by its sha256",
+    "cut": r"has \d+ bytes, not \d+",
+    "last record lost": r"has \d+ bytes, not \d+",
+    "removed": "is missing",
+    "another set's": "is damaged or another set's, by its sha256",
+}
+
+
+@pytest.mark.parametrize("foreign", [False, True], ids=["ours", "foreign"])
+@pytest.mark.parametrize("how", DAMAGE)
+def test_a_damaged_shard_fails_the_run_and_leaves_no_cache(tmp_path, how, foreign):
+    """Ours are known by the manifest's hashes; of another program's data TFDS notices what its checksums and counts tell."""
     directory = prepare(tmp_path, {"trainA": [picture(1), picture(2)], "trainB": [picture(3)]})
-    spoil(directory / "pictures-trainA.tfrecord-00000-of-00001", how)
-    with pytest.raises(RunError, match=r"split trainA .*; prepare the data again") as caught:
+    shard = directory / "pictures-trainA.tfrecord-00000-of-00001"
+    if how == "another set's":
+        other = prepare(tmp_path / "other", {"trainA": [picture(1), picture(4)], "trainB": [picture(3)]}) / shard.name
+        assert other.stat().st_size == shard.stat().st_size
+        other.replace(shard)
+    else:
+        spoil(shard, how)
+    if foreign:
+        (directory / "manifest.json").unlink()
+        if how == "another set's":
+            assert len(open_trained(directory, tmp_path / "cache")) == 2, "nothing can tell"
+            return
+    message = (
+        r"split trainA .*; prepare the data again" if foreign else f"{shard.name}: {DAMAGE[how]}; restore it or prepare the data again"
+    )
+    with pytest.raises(RunError, match=message) as caught:
         open_trained(directory, tmp_path / "cache")
     assert "\n" not in str(caught.value)
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [".lock"]
@@ -384,7 +413,7 @@ def test_a_few_pictures_need_no_pixels_of_all_others(data, tmp_path):
     few = open_trained(data, tmp_path / "few", count=3)
     whole = open_trained(data, tmp_path / "whole")
     chosen = pixels.spread(len(whole), 3)
-    assert few.names == [whole.names[index] for index in chosen] and pixels.spread(len(few), 3) == [0, 1, 2]
+    assert names_of(few) == [names_of(whole)[index] for index in chosen] and pixels.spread(len(few), 3) == [0, 1, 2]
     for position, index in enumerate(chosen):
         np.testing.assert_array_equal(few[position], whole[index])
     assert open_trained(data, tmp_path / "whole", count=3).directory == whole.directory, "what is there is used"

@@ -1,14 +1,17 @@
 """The command `tfcyclegan`: finds the command's module, parses its flags, runs it, and turns errors into exit codes."""
 
+import contextlib
 import difflib
 import errno
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from tfcyclegan import flags
+from tfcyclegan import files, flags
 from tfcyclegan.config import Options
 from tfcyclegan.errors import RunError, Stopped, UserError
 
@@ -25,7 +28,21 @@ COMMANDS = {
     "segment": "label pictures with a segmenter: PNGs of class ids and colour overlays",
     "export_segmenter": "write a segmenter as SavedModel and TFLite",
     "import_weights": "make a run of weights from the official PyTorch program or from tensorflow-addons",
+    "doctor": "tell what is installed, what this machine has, and what that means for training",
 }
+
+_GOES_ON = "the same command goes on from what is finished"
+_SMALLER = "take a smaller --batch_size, --crop_size or --base_filters, or end other programs, then give the same command again"
+_REFUSALS = (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT, errno.EFBIG)
+
+
+_FIRST_STEPS = """From two folders of pictures, pictures/trainA and pictures/trainB, to a translator:
+
+  python -m data_prep.folders --input_dir=pictures --output_dir=data/mine
+  tfcyclegan train --data_dir=data/mine --run_dir=runs/mine
+  tfcyclegan translate --run_dir=runs/mine --input=PICTURES --output=translated
+
+Every command, and every script of data_prep, tells its flags by --help. Where one stops, the same command goes on."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _overview() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items()]
-    return "\n".join(["usage: tfcyclegan COMMAND [--flags]", "", *lines, "", "tfcyclegan COMMAND --help lists the flags of a command."])
+    return "\n".join(["usage: tfcyclegan COMMAND [--flags]", "", *lines, "", _FIRST_STEPS])
 
 
 def run_command(
@@ -60,12 +77,12 @@ def run_command(
     summary: str,
     examples: str,
     config_class: type[Options],
-    run: Callable[[Any], None],
+    run: Callable[[Any], object],
     arguments: Sequence[str] | None = None,
 ) -> int:
     """Parses `arguments` into `config_class`, calls `run` with it and returns the exit code.
 
-    Exit codes: 0 done; 1 the run failed; 2 the request was wrong; 130 interrupted. Also used by `data_prep` scripts.
+    Exit codes: 0 done; 1 the run failed; 2 the request was wrong; 130 interrupted; 143 terminated. Also used by `data_prep` scripts.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up chatter is nothing a user can act on
@@ -73,7 +90,8 @@ def run_command(
         if flags.asks_for_help(arguments):
             print(flags.help_text(name, summary, examples, config_class), end="")
             return 0
-        run(flags.parse(config_class, arguments))
+        with _termination_raised():
+            run(flags.parse(config_class, arguments))
     except UserError as error:
         return _fail(name, error, 2)
     except RunError as error:
@@ -81,18 +99,49 @@ def run_command(
     except Stopped as stopped:
         return _fail(name, stopped, stopped.exit_code)
     except KeyboardInterrupt:
-        return _fail(name, "interrupted; the same command goes on from what is finished", 130)
+        return _fail(name, f"interrupted; {_GOES_ON}", 128 + signal.SIGINT)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:
-        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
             return _fail(name, f"{error.filename}: {error.strerror}; give another path", 2)
-        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT, errno.EFBIG):
+        told = _refused_by_machine(error)
+        if told is None:
             raise
-        where = f"{error.filename}: " if error.filename else ""
-        return _fail(name, f"{where}{error.strerror}; make room or choose another directory, then give the same command again", 1)
+        return _fail(name, told, 1)
     return 0
+
+
+@contextlib.contextmanager
+def _termination_raised() -> Iterator[None]:
+    """Makes SIGTERM an exception, so that what is unfinished is cleared away; a second one kills. Commands may set their own handlers."""
+
+    def stop(number: int, _: Any) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise Stopped(f"stopped by SIGTERM; {_GOES_ON}", number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _refused_by_machine(error: Exception) -> str | None:
+    """A line on memory that is used up or a disk that takes no more, which Python and TensorFlow tell otherwise each; else None."""
+    text = str(error)
+    if isinstance(error, MemoryError) or (type(error).__name__ == "ResourceExhaustedError" and "llocat" in text):
+        return f"out of memory ({text.splitlines()[0][:200] if text else 'Python'}); {_SMALLER}"
+    for number in _REFUSALS:
+        if isinstance(error, OSError) and error.errno == number:
+            return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror}; {files.MAKE_ROOM}"
+        if os.strerror(number) in text and type(error).__module__.startswith("tensorflow"):
+            return f"{text.splitlines()[0]}; {files.MAKE_ROOM}"
+    return None
 
 
 def _fail(name: str, message: object, code: int) -> int:

@@ -128,6 +128,12 @@ class CycleGAN(keras.Model):
     def discriminator_variables(self) -> list[keras.Variable]:
         return self.disc_a.trainable_variables + self.disc_b.trainable_variables
 
+    @property
+    def _statistics(self) -> list[keras.Variable]:
+        """Batch norm's running means and variances, which move as a network computes."""
+        networks = self.gen_ab, self.gen_ba, self.disc_a, self.disc_b
+        return [variable for network in networks for variable in network.non_trainable_variables if "float" in variable.dtype]
+
     def compile(self, generator_optimizer: Adam, discriminator_optimizer: Adam, *, jit_compile: bool = False, **kwargs: Any) -> None:
         """Takes one optimizer for both generators and one for both discriminators; call it in the strategy's scope."""
         super().compile(optimizer=None, jit_compile=jit_compile, **kwargs)
@@ -178,6 +184,7 @@ class CycleGAN(keras.Model):
         real_a, real_b = data
         discriminators_first = self.update_order == "discriminators_first"
         values: dict[str, tf.Tensor] = {}
+        statistics = [(variable, tf.identity(variable.value)) for variable in self._statistics]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in self.generator_variables])
             fake_b = self.gen_ab(real_a, training=True)
@@ -193,6 +200,8 @@ class CycleGAN(keras.Model):
         generators_moved = self.generator_optimizer.apply_if_finite(loss, gradients, self.generator_variables)
         if not discriminators_first:
             discriminators_moved = self._update_discriminators(real_a, real_b, fake_a, fake_b, values)
+        for variable, before in statistics:  # the optimizers do not know them, and so cannot leave them as they were
+            variable.assign(tf.where(tf.reduce_all(tf.math.is_finite(variable.value)), variable.value, before))
         values["skipped"] = 1 - tf.cast(generators_moved & discriminators_moved, tf.float32)
         if self.ema_decay:
             self._update_averages()

@@ -15,6 +15,8 @@ from tfcyclegan.errors import UserError
 
 TEMPORARY_SUFFIX = ".partial"
 _LONGEST_NAME = 255  # bytes, on all usual file systems
+MAKE_ROOM = "make room or choose another directory, then give the same command again"
+"""The mend of what a disk does not take."""
 
 
 def temporary_name(path: Path) -> Path:
@@ -27,30 +29,68 @@ def temporary_name(path: Path) -> Path:
 
 @contextlib.contextmanager
 def atomic_file(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
-    """Opens a temporary file that takes the name `path` only if the block ends without an error."""
+    """Opens a temporary file that takes the name `path` only if the block ends without an error.
+
+    Several writers of one file wait for each other.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_name(path)
-    try:
-        with open(temporary, mode, encoding=None if "b" in mode else "utf-8") as stream:
+    with _opened_alone(temporary, mode) as stream:
+        try:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(temporary, path)
+            os.replace(temporary, path)
+        except BaseException as error:
+            temporary.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                error.filename = error.filename or str(path)  # writing to a stream tells none
+            raise
+
+
+def _opened_alone(path: Path, mode: str) -> IO[Any]:
+    """Opens `path` empty for writing, once no other living process has it open so."""
+    while True:
+        stream = open(path, mode, encoding=None if "b" in mode else "utf-8", opener=_without_emptying)  # noqa: SIM115 - given on
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            with contextlib.suppress(FileNotFoundError):  # else the one before has renamed or removed what was opened here
+                if os.path.samestat(os.fstat(stream.fileno()), path.stat()):
+                    stream.truncate()
+                    return stream
+        except BaseException:
+            stream.close()
+            raise
+        stream.close()
+
+
+def _without_emptying(path: str, flags: int) -> int:
+    return os.open(path, flags & ~os.O_TRUNC, 0o666)
+
+
+def flush(path: Path) -> None:
+    """Brings a file's content, or a directory's names, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
 def atomic_directory(path: Path) -> Iterator[Path]:
     """Yields a fresh directory that replaces `path` only if the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_name(path)
+    temporary, retired = temporary_name(path), path.with_name(f".{path.name}.retired")
+    if retired.exists() and not path.exists():
+        os.replace(retired, path)  # a kill between the two renames below
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
         yield temporary
+        for entry in temporary.rglob("*"):
+            flush(entry)
         if path.exists():
-            retired = path.with_name(f".{path.name}.retired")
             shutil.rmtree(retired, ignore_errors=True)
             os.replace(path, retired)
             os.replace(temporary, path)

@@ -4,11 +4,13 @@ Differences from plain absl, each because absl misleads there:
 - flag files are read first wherever they stand, so the command line always wins;
 - words without dashes, byte-order marks, unreadable or circular flag files are errors, not silence;
 - a flag file named in a flag file is looked for beside that file first, then from the working directory;
+- a flag file that is not there is looked for among those that come with this program: configs/satellite2map.cfg works anywhere;
 - `--help` exits with 0 and needs no TensorFlow.
 """
 
 import dataclasses
 import difflib
+import inspect
 import re
 import textwrap
 from collections.abc import Sequence
@@ -22,6 +24,8 @@ from tfcyclegan.errors import UserError
 
 Config = TypeVar("Config", bound=Options)
 
+_PACKAGE = Path(__file__).parent
+_OWN_CONFIGS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")  # where the package is installed; where it runs from its source
 _COMMENT_BEHIND = re.compile(r"\s(#|//)")
 _LARGEST_FLAG_FILE = 2**20
 _MOST_FLAG_FILES = 100
@@ -76,10 +80,25 @@ def expand_flag_files(arguments: Sequence[str]) -> list[str]:
             path = value if equals else next(rest, "")
             if not path:
                 raise UserError("--flagfile: needs the path of a file")
-            from_files += _read_flag_file(Path(path), (), read)
+            from_files += _read_flag_file(_find(Path(path)), (), read)
         else:
             direct.append(argument)
     return from_files + direct
+
+
+def _find(path: Path) -> Path:
+    """`path`, or where there is no such file the one of that name that comes with this program, `configs/` before it or not."""
+    name = path.relative_to("configs") if path.parts[:1] == ("configs",) else path
+    if _is_file(path) or path.is_absolute() or ".." in path.parts:
+        return path
+    return next((own / name for own in _OWN_CONFIGS if _is_file(own / name)), path)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that is too long or has a NUL, or links in a circle
+        return False
 
 
 def _read_flag_file(path: Path, including: tuple[Path, ...], read: list[Path]) -> list[str]:
@@ -116,17 +135,11 @@ def _read_flag_file(path: Path, including: tuple[Path, ...], read: list[Path]) -
         if _COMMENT_BEHIND.search(value):
             raise UserError(f"{path}:{number}: a comment must stand on a line of its own, not behind {name}")
         if name in ("--flagfile", "-flagfile"):
-            lines += _read_flag_file(_found(path.parent / value) or Path(value), (*including, resolved), read)
+            beside = path.parent / value
+            lines += _read_flag_file(beside if _is_file(beside) else _find(Path(value)), (*including, resolved), read)
         else:
             lines.append(line)
     return lines
-
-
-def _found(path: Path) -> Path | None:
-    try:
-        return path if path.exists() else None
-    except OSError:  # a name that is too long, or links in a circle
-        return None
 
 
 def parse(config_class: type[Config], arguments: Sequence[str]) -> Config:
@@ -177,7 +190,12 @@ def help_text(command: str, summary: str, examples: str, config_class: type[Opti
     """The page that `command --help` prints."""
     lines = [f"{command}: {summary}", "", "Examples:", textwrap.indent(textwrap.dedent(examples).strip(), "  "), "", "Flags:"]
     lines.append("  --flagfile=FILE\n      reads flags from a file, one a line; the command line wins over it")
+    group: type = config_class
     for field in dataclasses.fields(config_class):
+        owner = next(kind for kind in reversed(config_class.__mro__) if field.name in inspect.get_annotations(kind))
+        if owner is not group:
+            group = owner
+            lines += ["", f"{(owner.__doc__ or '').splitlines()[0].rstrip('.')}:"]
         kind = option_type(field)
         metadata = field.metadata
         notes = []

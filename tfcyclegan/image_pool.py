@@ -9,7 +9,8 @@ class ImagePool(tf.Module):
     """Keeps `size` images and gives, image by image, either the new one or an older one in its place.
 
     While filling: store and return the image. When full: with probability 1/2 return a stored image and put the new one in
-    its place, else return the new one and store nothing.
+    its place, else return the new one and store nothing. An image that is not finite is returned and never stored: it would spoil
+    each later step that is shown it.
 
     Make it outside of any strategy's scope, one for each replica: a pool is private to its replica.
 
@@ -39,11 +40,11 @@ class ImagePool(tf.Module):
         shown = []
         for index, image in enumerate(tf.unstack(images)):
             filling = self.count < self.size
-            stores = filling | (chances[index] > 0.5)
+            stores = (filling | (chances[index] > 0.5)) & tf.reduce_all(tf.math.is_finite(image))
             slot = tf.where(filling, self.count, slots[index])
             slot = tf.minimum(slot, self.size - 1)
             old = tf.gather(self.images, slot)
             shown.append(tf.where(stores & ~filling, old, image))
             self.images.scatter_nd_update([[slot]], tf.where(stores, image, old)[tf.newaxis])
-            self.count.assign_add(tf.cast(filling, tf.int64))
+            self.count.assign_add(tf.cast(filling & stores, tf.int64))
         return tf.stack(shown)

@@ -98,13 +98,32 @@ def write_pictures(
     Raises:
         UserError: `output` is another's, or pictures that cannot be read (after all others were worked on).
     """
-    doing, done, others = told
+    _refuse_other(output, record, identity, told[2])
+    with files.exclusive_lock(output):
+        _refuse_other(output, record, identity, told[2])
+        files.write_json(output / record, identity)
+        _write(pictures, output, targets, stages, total=total, doing=told[0], done=told[1])
+
+
+def _refuse_other(output: Path, record: str, identity: dict[str, Any], others: str) -> None:
     if (output / record).exists():
         if files.read_json(output / record) != identity:
             raise UserError(f"--output={output}: holds {others}; choose another folder")
-    elif output.exists() and any(output.iterdir()):
+    elif output.exists() and any(path.name != ".lock" for path in output.iterdir()):
         raise UserError(f"--output={output}: is not empty and was not made by this command; choose another folder")
-    files.write_json(output / record, identity)
+
+
+def _write(
+    pictures: Iterable[tuple[str, Callable[[], bytes]]],
+    output: Path,
+    targets: Callable[[str], Sequence[Path]],
+    stages: Stages[bytes, Given, Made, Sequence[bytes]],
+    *,
+    total: int,
+    doing: str,
+    done: str,
+) -> None:
+    """`write_pictures` once the folder is this command's."""
 
     def before(picture: tuple[str, Callable[[], bytes]]) -> tuple[str, Given] | _Skipped:
         name, read = picture

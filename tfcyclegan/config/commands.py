@@ -113,6 +113,13 @@ class ExportConfig(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DoctorConfig(Options):
+    """Options of `tfcyclegan doctor`."""
+
+    measure: bool = option(True, "times pieces of training steps for two seconds, to tell about how long trainings take here")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImportConfig(Options):
     """Options of `tfcyclegan import_weights`. A flag's name is the field's without the underscore behind it."""
 

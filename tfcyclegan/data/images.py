@@ -123,7 +123,7 @@ class Scale:
 
 
 def random_window(image: np.ndarray, crop_size: Size | None, flip: bool, generator: np.random.Generator) -> np.ndarray:
-    """A random crop and a random horizontal flip, as a view of `image`.
+    """A random crop, a view of `image`, or its mirror image, a copy.
 
     Args:
         image: [H, W, C].
@@ -136,4 +136,12 @@ def random_window(image: np.ndarray, crop_size: Size | None, flip: bool, generat
     down, right, mirror = generator.random(3)
     top, left = int(down * (height - crop.height + 1)), int(right * (width - crop.width + 1))
     window = image[top : top + crop.height, left : left + crop.width]
-    return window[:, ::-1] if flip and mirror < 0.5 else window
+    return _mirrored(window) if flip and mirror < 0.5 else window
+
+
+def _mirrored(image: np.ndarray) -> np.ndarray:
+    """Channel by channel, since NumPy copies the pixels of a mirrored view one by one, at four times the time."""
+    mirrored = np.empty_like(image)
+    for channel in range(image.shape[2]):
+        mirrored[..., channel] = image[:, ::-1, channel]
+    return mirrored

@@ -4,7 +4,10 @@ Decoding and resizing happen once. The file is known by a hash of the data and o
 settings make another file and an interrupted build leaves nothing behind.
 """
 
+import errno
+import json
 import os
+from array import array
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,23 +30,22 @@ _AHEAD = 64
 class PixelFile:
     """Random access to the pictures of one split.
 
+    Holds 8 bytes of memory a picture; the rest is mapped. `names.jsonl` beside it tells which picture is which, for people alone.
+
     Attributes:
-        names: the pictures' file names.
         sizes: [N, 2] heights and widths.
     """
 
     def __init__(self, directory: Path):
         self.directory = directory
-        meta = files.read_json(directory / "meta.json")
-        self.names: list[str] = meta["names"]
-        self.channels: int = meta["channels"]
-        self.sizes = np.load(directory / "sizes.npy")
+        self.channels: int = files.read_json(directory / "meta.json")["channels"]
+        self.sizes = np.load(directory / "sizes.npy", mmap_mode="r")
         lengths = self.sizes.prod(axis=1) * self.channels
         self._offsets = np.concatenate([[0], np.cumsum(lengths)])
-        self._pixels = np.memmap(directory / "pixels.bin", np.uint8, "r")
+        self._pixels = np.asarray(np.memmap(directory / "pixels.bin", np.uint8, "r"))  # whose own class takes its time at each slice
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.sizes)
 
     def __getitem__(self, index: int) -> np.ndarray:
         """uint8 [H, W, C], a read-only view of the file."""
@@ -75,6 +77,8 @@ def open_pixels(
         RunError: a picture or shard is damaged.
     """
     source.require(split)
+    plain: set[str] = set()
+    seen: set[int] = set()
 
     def load(item: tuple[str, bytes]) -> np.ndarray:
         name, encoded = item
@@ -85,10 +89,19 @@ def open_pixels(
         size = images.resized_size(Size(image.height, image.width), mode, load_size, crop_size)
         if mode in images.MODES_WITH_CROP and (size.height < crop_size.height or size.width < crop_size.width):
             raise UserError(f"--crop_size={crop_size}: larger than {name} of split {split}, which is {size.height}x{size.width} here")
-        return images.to_array(images.resize(image, size, nearest=source.holds_label_maps))
+        pixels = images.to_array(images.resize(image, size, nearest=source.holds_label_maps))
+        seen.add(hash(pixels.tobytes()))
+        if (pixels == pixels[0, 0]).all():
+            plain.add(name)
+        return pixels
 
     identity = [_FORMAT, source.fingerprint, split, mode, str(load_size), str(crop_size), channels]
-    return _open(cache_dir, split, identity, source.pictures(split), load, total=source.counts[split], count=count, channels=channels)
+    opened = _open(cache_dir, split, identity, source.pictures(split), load, total=source.counts[split], count=count, channels=channels)
+    if plain and count is None:
+        say(f"{source.directory}: split {split}: {len(plain)} of {len(opened)} pictures are of one colour, such as {min(plain)}")
+    elif len(seen) == 1 < len(opened) and count is None:
+        say(f"{source.directory}: split {split}: all {len(opened)} pictures are the same one")
+    return opened
 
 
 def open_labels(source: DataSource, split: str, cache_dir: Path, *, size: Size | None, count: int | None = None) -> PixelFile:
@@ -143,7 +156,9 @@ def _open(
             with files.exclusive_lock(cache_dir, wait=True):
                 if not (directory / "meta.json").exists():  # another process may have made it meanwhile
                     _build(directory, name, pictures, load, total=total, channels=channels)
-        except PermissionError as error:
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
             raise UserError(f"{cache_dir}: cannot be written; give --cache_dir a directory that can") from error
     return PixelFile(directory)
 
@@ -166,22 +181,23 @@ def _build(
     total: int,
     channels: int,
 ) -> None:
-    names: list[str] = []
-    sizes: list[tuple[int, int]] = []
+    sizes = array("q")
 
     def note(item: tuple[str, bytes]) -> tuple[str, bytes]:
-        names.append(item[0])
+        name_lines.write(f"{json.dumps(item[0])}\n")
         return item
 
     with (
         files.atomic_directory(directory) as temporary,
         ThreadPoolExecutor(os.cpu_count()) as pool,
         open(temporary / "pixels.bin", "wb") as out,
+        open(temporary / "names.jsonl", "w", encoding="utf-8") as name_lines,
     ):
         for pixels in track(in_order(pool, load, map(note, pictures), ahead=_AHEAD), total=total, unit="image", label=f"resizing {name}"):
             out.write(pixels.tobytes())
-            sizes.append(pixels.shape[:2])
+            sizes.extend(pixels.shape[:2])
         out.flush()
         os.fsync(out.fileno())
-        np.save(temporary / "sizes.npy", np.array(sizes, np.int64))
-        files.write_json(temporary / "meta.json", {"names": names, "channels": channels})
+        with files.atomic_file(temporary / "sizes.npy") as stream:
+            np.save(stream, np.asarray(sizes, np.int64).reshape(-1, 2))
+        files.write_json(temporary / "meta.json", {"channels": channels})

@@ -5,6 +5,7 @@ knows, such as `tfds:cycle_gan/horse2zebra`: it is downloaded at first use, to ~
 """
 
 import contextlib
+import functools
 import io
 import re
 from collections.abc import Iterator
@@ -68,6 +69,7 @@ class DataSource:
     classes: list[dict[str, Any]] | None
     _builder: Any
     _nested: bool
+    _shards: dict[str, list[dict[str, Any]]]  # by split what the manifest tells of them; empty for a foreign data set
 
     def pictures(self, split: str) -> Iterator[tuple[str, bytes]]:
         """(file name, encoded bytes) of every picture of `split`, in stored order, read in bounded memory.
@@ -93,6 +95,7 @@ class DataSource:
         import tensorflow_datasets as tfds
 
         self.require(split)
+        self._check_shards(split)
         skip = tfds.decode.SkipDecoding()
         decoders: dict[str, Any] = {IMAGE_KEY: {"encoded": skip} if self._nested else skip}
         if self.labelled:
@@ -114,11 +117,32 @@ class DataSource:
         if read != self.counts[split]:
             raise RunError(f"{self.directory}: split {split} has {read} of {self.counts[split]} pictures; prepare the data again")
 
+    def _check_shards(self, split: str) -> None:
+        """Raises RunError where a shard is not the one that was prepared. TFDS itself would read another set's of as many records."""
+        for shard in self._shards.get(split, ()):
+            path = self.directory / Path(shard["file"]).name
+            status = path.stat() if path.is_file() else None
+            if status is None:
+                what = "is missing"
+            elif status.st_size != shard["bytes"]:
+                what = f"has {status.st_size} bytes, not {shard['bytes']}"
+            elif _digest(path, status.st_size, status.st_mtime_ns) != shard["sha256"]:
+                what = "is damaged or another set's, by its sha256"
+            else:
+                continue
+            raise RunError(f"{path}: {what}; restore it or prepare the data again")
+
     def require(self, split: str) -> None:
         """Raises UserError when `split` is missing or empty."""
         if not self.counts.get(split):
             there = ", ".join(f"{name} ({count})" for name, count in self.counts.items()) or "none"
             raise UserError(f"{self.directory}: no pictures in split {split}; it has {there}")
+
+
+@functools.cache
+def _digest(path: Path, size: int, changed: int) -> str:
+    """The hash of a file that had this size and time when it was asked for: a split is read several times, and hashed once."""
+    return files.sha256_of(path)
 
 
 def _label(stored: dict[str, Any]) -> Label:
@@ -161,6 +185,7 @@ def open_source(place: str | Path) -> DataSource:
         made.get("classes"),
         builder,
         nested,
+        {name: split["shards"] for name, split in made.get("splits", {}).items()},
     )
 
 

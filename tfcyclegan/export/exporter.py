@@ -7,7 +7,8 @@ saved_models/NAME/1/            the SavedModel, a number higher at each export
     MODEL_CARD.md               the same for people, with the run's scores
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from tfcyclegan import __version__, files
+from tfcyclegan import __version__, files, machine
 from tfcyclegan.config import Size
 from tfcyclegan.data.domains import Domains, open_domains
 from tfcyclegan.errors import RunError, UserError
@@ -81,11 +82,10 @@ def export(
         files.write_text(newest / model_card.NAME, card)  # the run may have been scored since
         say(f"{newest}: holds this model already")
         return newest
-    directory = next_version(output)
     channels = generator.settings["in_channels"]
     pictures = comparison_pictures(domains, direction[0], size, channels)
     function = as_function(generator)
-    with files.atomic_directory(directory) as temporary:
+    with new_version(output) as (directory, temporary):
         saved_model.save(generator, temporary, size=size)
         some = pictures.batch[:_SESSION_PICTURES]
         differences = {SAVED_MODEL: float(np.abs(saved_model.run_in_session(temporary, some) - function(some)).max())}
@@ -110,7 +110,7 @@ def export(
             "domains": _names(title, direction),
             "parity": parity,
             "compared": pictures.told,
-            "threads": variants.threads(),
+            "threads": machine.cores(),
             "variants": {name: one.to_json() for name, one in measured.items()},
         }
         files.write_json(temporary / METADATA, metadata)
@@ -159,9 +159,13 @@ def newest_version(output: Path, identity: dict[str, Any]) -> Path | None:
     return None
 
 
-def next_version(output: Path) -> Path:
-    """Where the next version goes."""
-    return output / str(max((int(version.name) for version in files.numbered(output)), default=0) + 1)
+@contextlib.contextmanager
+def new_version(output: Path) -> Iterator[tuple[Path, Path]]:
+    """Yields the directory of the next version, and the one in which to make it; see `files.atomic_directory`."""
+    with files.exclusive_lock(output):
+        directory = output / str(max((int(version.name) for version in files.numbered(output)), default=0) + 1)
+        with files.atomic_directory(directory) as temporary:
+            yield directory, temporary
 
 
 def check_parity(parity: dict[str, float]) -> None:

@@ -14,7 +14,7 @@ from tfcyclegan.errors import UserError
 from tfcyclegan.interop import official, pytorch, tfa
 from tfcyclegan.networks import Discriminator, Generator
 from tfcyclegan.progress import say
-from tfcyclegan.training.checkpoint_files import DIRECTORY
+from tfcyclegan.training.checkpoint_files import DIRECTORY, CheckpointFiles
 from tfcyclegan.training.checkpoints import variables
 from tfcyclegan.training.runs import Run, write_run
 
@@ -111,11 +111,7 @@ def _write(networks: Networks, options: dict[str, Any], output: Path, attachment
             files.write_text(temporary / name, text)
         config = TrainConfig(data_dir="imported", run_dir=str(output), lambda_identity=identity, **options)
         write_run(Run(temporary, config, "float32", "imported", tuple(networks)))
-        tf.train.CheckpointManager(
-            tf.train.Checkpoint(**{name: variables(network) for name, network in networks.items()}),
-            str(temporary / DIRECTORY),
-            max_to_keep=1,
-            checkpoint_name="step",
-        ).save(checkpoint_number=0)
+        checkpoint = tf.train.Checkpoint(**{name: variables(network) for name, network in networks.items()})
+        CheckpointFiles(checkpoint, temporary / DIRECTORY, keep=1).save(0)
     say(f"imported to {output}; next: tfcyclegan translate --run_dir={output} --input=PICTURES --output=translated")
     return output

@@ -23,13 +23,12 @@ from tfcyclegan.segmentation.learner import REPORTED, Learner, class_weights
 from tfcyclegan.segmentation.network import logits_of, make_network
 from tfcyclegan.segmentation.pictures import LabelledPictures
 from tfcyclegan.segmentation.segmenter import SETTINGS, Segmenter, SegmenterRun, load_segmenter, read_segmenter_run
-from tfcyclegan.training import checkpoint_files
-from tfcyclegan.training.checkpoint_files import DIRECTORY, newest, step_of
+from tfcyclegan.training.checkpoint_files import DIRECTORY, CheckpointFiles, newest, step_of
 from tfcyclegan.training.checkpoints import variables
 from tfcyclegan.training.history import HISTORY, History, Window
 from tfcyclegan.training.runs import changed_options
 from tfcyclegan.training.stopping import StopRequest, stop_signals
-from tfcyclegan.training.strategy import choose_precision, make_deterministic, make_strategy
+from tfcyclegan.training.strategy import choose_precision, keep_freed_memory, make_deterministic, make_strategy
 
 _KEPT_CHECKPOINTS = 2
 _OVERFLOWS_ALLOWED = 30  # successive float16 steps without a finite gradient
@@ -63,6 +62,7 @@ def train_segmenter(
         Stopped: SIGINT or SIGTERM, after a checkpoint.
     """
     options = SegmenterOptions(**{field.name: getattr(options, field.name) for field in dataclasses.fields(SegmenterOptions)})
+    keep_freed_memory()
     if options.deterministic:
         make_deterministic(options.seed)
     strategy = make_strategy(options.devices)
@@ -126,11 +126,11 @@ class _Session:
             window=self.window,
             **({"average": variables(average)} if average is not None else {}),
         )
-        self.manager, damaged = checkpoint_files.manager(checkpoint, run.directory / DIRECTORY, keep=_KEPT_CHECKPOINTS)
-        for line in damaged:
+        self.checkpoints = CheckpointFiles(checkpoint, run.directory / DIRECTORY, keep=_KEPT_CHECKPOINTS)
+        for line in self.checkpoints.told:
             say(line)
-        if self.manager.latest_checkpoint:
-            checkpoint.restore(self.manager.latest_checkpoint).assert_consumed()
+        if self.checkpoints.latest:
+            checkpoint.restore(self.checkpoints.latest).assert_consumed()
             self.window.load()
         self.first_step = int(self.learner.step.numpy())
         self.history = History(run.directory / HISTORY, resumed_step=self.first_step)
@@ -158,7 +158,7 @@ class _Session:
 
     @property
     def _latest_step(self) -> int | None:
-        return step_of(self.manager.latest_checkpoint) if self.manager.latest_checkpoint else None
+        return step_of(self.checkpoints.latest) if self.checkpoints.latest else None
 
     def _loop(self, step: int, end: int, stop: StopRequest, progress: Progress) -> int:
         options, note = self.options, ""
@@ -239,4 +239,4 @@ class _Session:
     def _save(self) -> None:
         self.history.sync()
         self.window.store()
-        self.manager.save(checkpoint_number=int(self.learner.step.numpy()))
+        self.checkpoints.save(int(self.learner.step.numpy()))

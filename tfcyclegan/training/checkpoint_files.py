@@ -1,10 +1,11 @@
 """Checkpoints as files: which there are and whether they are whole. What they hold is `checkpoints`'s.
 
-TensorFlow names those it has finished in a list (the file "checkpoint"); an index that a kill cut off in its writing is not there.
-Where the list is lost or damaged the files themselves count, so that nothing is lost with it.
+A list (TensorFlow's file "checkpoint") names those that are finished. Where it is lost or damaged the files themselves count, so that
+nothing is lost with it.
 """
 
 import os
+import shutil
 from pathlib import Path
 
 import tensorflow as tf
@@ -19,7 +20,7 @@ _DAMAGED = "damaged-"
 
 
 def steps(directory: Path) -> list[int]:
-    """Of the checkpoints in `directory`: those that have an index, which TensorFlow writes last."""
+    """Of the checkpoints in `directory`: those that have an index, which comes last."""
     found = (path.stem.rpartition("-")[2] for path in directory.glob(f"{PREFIX}-*.index"))
     return sorted(int(step) for step in found if step.isdigit())
 
@@ -39,21 +40,98 @@ def newest(directory: Path) -> str | None:
     return there[-1] if there else None
 
 
+def lost(directory: Path) -> str | None:
+    """The path of the newest checkpoint by the list, if it is not there any more."""
+    listed = _listed(directory)
+    return listed[-1] if listed and not Path(f"{listed[-1]}.index").exists() else None
+
+
 def _paths(directory: Path) -> list[str]:
     listed = [path for path in _listed(directory) if Path(f"{path}.index").exists()]
     return listed or [path_of(directory, step) for step in steps(directory)]
 
 
-def manager(checkpoint: tf.train.Checkpoint, directory: Path, *, keep: int) -> tuple[tf.train.CheckpointManager, list[str]]:
-    """A manager of the checkpoints in `directory` whose newest one is whole; damaged newer ones are set aside.
+class CheckpointFiles:
+    """The latest checkpoints of one object in a directory that one process writes. Opening it sets damaged newest ones aside.
 
-    Returns:
-        The manager, and lines to tell the user of what was set aside.
+    TensorFlow's own manager writes an index under its final name, does not flush what it wrote, leaves behind what a kill cut off,
+    and no longer knows its files after the clock was set back.
+
+    Args:
+        checkpoint: what is saved.
+        directory: where to.
+        keep: so many of the latest are kept.
+
+    Attributes:
+        latest: the path of the newest one, which is whole; None before the first.
+        told: lines to tell the user of what was damaged or is gone.
 
     Raises:
         RunError: there are checkpoints, and all are damaged.
     """
+
+    def __init__(self, checkpoint: tf.train.Checkpoint, directory: Path, *, keep: int):
+        self._checkpoint, self._directory, self._keep = checkpoint, directory, keep
+        self.told = _set_damaged_aside(directory)
+        self._paths = _paths(directory)
+        self._tidy()
+
+    @property
+    def latest(self) -> str | None:
+        return self._paths[-1] if self._paths else None
+
+    def save(self, step: int) -> None:
+        """Saves the checkpoint of a step, whole or not at all, and removes what is not among the latest any more.
+
+        Raises:
+            RunError: the disk does not take it.
+        """
+        name = f"{PREFIX}-{step}"
+        temporary = files.temporary_name(self._directory / name)
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        self._checkpoint.save_counter.assign(step)
+        try:
+            self._checkpoint.write(str(temporary / name))
+            # A checkpoint is known by its index, so that goes first and comes last. One of the same step is there where a run goes on
+            # from before it.
+            written = sorted(temporary.iterdir(), key=lambda file: file.suffix == ".index")
+            for file in written:
+                files.flush(file)
+            (self._directory / f"{name}.index").unlink(missing_ok=True)
+            for file in written:
+                os.replace(file, self._directory / file.name)
+            files.flush(self._directory)
+        except tf.errors.OpError as error:
+            before = f"that of {Path(self.latest).name} is whole" if self.latest else "there is none yet"
+            reason = error.message.splitlines()[0]
+            raise RunError(f"{self._directory / name}: cannot be written ({reason}); {before}; {files.MAKE_ROOM}") from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        path = path_of(self._directory, step)
+        self._paths = [*(other for other in self._paths if other != path), path][-self._keep :]
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Brings TensorFlow's list up to date, then removes checkpoints that it does not name and what a kill cut off."""
+        if not self._paths:
+            return
+        if _listed(self._directory) != self._paths:
+            _write_list(self._directory, [Path(path).name for path in self._paths])
+        known = {Path(path).name for path in self._paths}
+        # An index goes before its data.
+        for file in sorted(self._directory.glob(f"{PREFIX}-*"), key=lambda file: file.suffix != ".index"):
+            if file.is_file() and file.name.partition(".")[0] not in known:
+                file.unlink()
+        for cut_off in (*self._directory.glob(f"{PREFIX}-*_temp"), *self._directory.glob(f".{PREFIX}-*{files.TEMPORARY_SUFFIX}")):
+            shutil.rmtree(cut_off, ignore_errors=True)
+
+
+def _set_damaged_aside(directory: Path) -> list[str]:
+    """Renames damaged checkpoints that are newer than the newest whole one; returns lines to tell the user."""
     told = []
+    if (gone := lost(directory)) and (before := newest(directory)):
+        told.append(f"{gone}: gone; going on from {Path(before).name}")
     while (path := newest(directory)) is not None and (damage := _damage(path)):
         finished = path in _listed(directory) or len(steps(directory)) > 1
         for file in directory.glob(f"{Path(path).name}.*"):
@@ -64,10 +142,7 @@ def manager(checkpoint: tf.train.Checkpoint, directory: Path, *, keep: int) -> t
         if before is None:
             raise RunError(f"{path}: damaged ({damage}), and no other checkpoint is there; remove {directory} to begin anew")
         told.append(f"{path}: damaged ({damage}); going on from {Path(before).name}; its files are kept as {_DAMAGED}{Path(path).name}.*")
-    paths = _paths(directory)
-    if paths and _listed(directory) != paths:
-        _write_list(directory, [Path(path).name for path in paths])
-    return tf.train.CheckpointManager(checkpoint, str(directory), max_to_keep=keep, checkpoint_name=PREFIX), told
+    return told
 
 
 def _listed(directory: Path) -> list[str]:
@@ -80,10 +155,8 @@ def _listed(directory: Path) -> list[str]:
 
 
 def _write_list(directory: Path, names: list[str]) -> None:
-    """Writes TensorFlow's list, a CheckpointState; with times, without which its manager takes no notice of the files."""
-    times = [(directory / f"{name}.index").stat().st_mtime for name in names]
+    """Writes TensorFlow's list, a CheckpointState, for `tf.train.latest_checkpoint` and the like."""
     lines = [f'model_checkpoint_path: "{names[-1]}"', *(f'all_model_checkpoint_paths: "{name}"' for name in names)]
-    lines += [*(f"all_model_checkpoint_timestamps: {time}" for time in times), f"last_preserved_timestamp: {min(times) - 1}"]
     files.write_text(directory / "checkpoint", "\n".join(lines) + "\n")
 
 

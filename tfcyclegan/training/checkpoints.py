@@ -9,8 +9,7 @@ import tensorflow as tf
 from tfcyclegan.cyclegan import CycleGAN
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.networks import Discriminator, Generator, make_generator
-from tfcyclegan.training import checkpoint_files
-from tfcyclegan.training.checkpoint_files import BEST, DIRECTORY, newest, path_of, step_of, steps
+from tfcyclegan.training.checkpoint_files import BEST, DIRECTORY, CheckpointFiles, lost, newest, path_of, step_of, steps
 from tfcyclegan.training.history import Window
 from tfcyclegan.training.runs import Run
 from tfcyclegan.training.workers import Workers
@@ -47,14 +46,14 @@ class Checkpoints:
         self._workers = workers or Workers(model.distribute_strategy)
         if self._workers.is_chief:
             self._checkpoint = self._state(len(model.pools_a))
-            self._manager, self._damaged = checkpoint_files.manager(self._checkpoint, directory, keep=keep)
-            self._best, _ = checkpoint_files.manager(self._checkpoint, directory / BEST, keep=1)
+            self._files = CheckpointFiles(self._checkpoint, directory, keep=keep)
+            self._best = CheckpointFiles(self._checkpoint, directory / BEST, keep=1)
         else:
             self._checkpoint = tf.train.Checkpoint(pools_a=list(model.pools_a), pools_b=list(model.pools_b))
             # One more than the chief keeps: a step whose checkpoint the chief could not finish any more.
             own = directory / f"worker-{self._workers.index}"
-            self._manager, self._damaged = checkpoint_files.manager(self._checkpoint, own, keep=keep + 1)
-        newest_path = self._manager.latest_checkpoint
+            self._files = CheckpointFiles(self._checkpoint, own, keep=keep + 1)
+        newest_path = self._files.latest
         step = self._workers.from_chief(step_of(newest_path) if newest_path else -1)
         self.latest_step: int | None = step if step >= 0 else None
 
@@ -75,17 +74,17 @@ class Checkpoints:
     def save(self) -> None:
         step = int(self._model.step.numpy())
         if not self._workers.is_chief:
-            self._manager.save(checkpoint_number=step)
+            self._files.save(step)
         self._workers.wait()  # the chief's comes last, so that it is never there without the others' pools
         if self._workers.is_chief:
             self._window.store()
-            self._manager.save(checkpoint_number=step)
+            self._files.save(step)
         self.latest_step = step
 
     def save_best(self) -> None:
         """Keeps the present state beside the latest ones, in place of the best before."""
         self._window.store()
-        self._best.save(checkpoint_number=int(self._model.step.numpy()))
+        self._best.save(int(self._model.step.numpy()))
 
     def restore_latest(self) -> list[str]:
         """Restores the latest checkpoint, if there is one.
@@ -97,10 +96,10 @@ class Checkpoints:
             RunError: it is not this model's.
         """
         if self.latest_step is None:
-            return self._damaged
+            return self._files.told
         path = path_of(self._directory, self.latest_step)
         if not self._workers.is_chief:
-            return self._damaged + self._restore_beside_chief(path)
+            return self._files.told + self._restore_beside_chief(path)
         stored = len({name for name, _ in tf.train.list_variables(path) if name.startswith("pools_a/") and "/count/" in name})
         here = len(self._model.pools_a)
         try:
@@ -112,7 +111,7 @@ class Checkpoints:
             raise RunError(f"{path}: of another model ({str(error).splitlines()[0]}); choose another --run_dir") from error
         self._window.load()
         changed = [f"{here} devices now, {stored} before: the image pools of new devices start empty"] if stored != here else []
-        return self._damaged + changed
+        return self._files.told + changed
 
     def _restore_beside_chief(self, path: str) -> list[str]:
         """Takes all but the pools from the chief's checkpoint, and the pools of the same step from this worker's own."""
@@ -139,6 +138,7 @@ def find_checkpoint(run_dir: Path, which: str) -> str:
 
     Raises:
         UserError: there is no such checkpoint; those that exist are named.
+        RunError: the latest one is gone.
     """
     directory = run_dir / DIRECTORY
     if which == "best":
@@ -150,6 +150,8 @@ def find_checkpoint(run_dir: Path, which: str) -> str:
         latest = newest(directory)
         if latest is None:
             raise UserError(f"--run_dir={run_dir}: no checkpoint yet")
+        if (gone := lost(directory)) is not None:
+            raise RunError(f"{gone}: gone; restore it, or choose another --checkpoint: {', '.join(map(str, steps(directory)))}")
         return latest
     there = steps(directory)
     if not which.isdigit() or int(which) not in there:

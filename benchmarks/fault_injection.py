@@ -1,0 +1,247 @@
+"""The ways in which `benchmarks.faults` disturbs a job: kills and signals at a random moment, damaged files, a machine that refuses."""
+
+import contextlib
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.fault_jobs import CHECKPOINTS, ENVIRONMENT, TRAIN, Job
+
+LONGEST_SECONDS = 240
+FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+_GROUPS = Path("/sys/fs/cgroup/memory")
+_PROGRESS = re.compile(r"\d+%|^\s*$")
+
+
+@dataclass(frozen=True)
+class End:
+    """How a process ended.
+
+    Attributes:
+        code: its exit code, or minus the signal's number.
+        printed: stdout.
+        errors: the lines of stderr that are not of the progress.
+        finished: whether its work was done, whatever came then.
+    """
+
+    code: int
+    printed: str
+    errors: tuple[str, ...]
+    finished: bool
+
+    def complaint(self, codes: Sequence[int]) -> str:
+        """In what the end is not one line with one of `codes`; empty where it is."""
+        if self.code not in codes:
+            return f"exit code {self.code}: {self.errors[-1] if self.errors else 'not a word'}"
+        if self.code and len(self.errors) != 1:
+            return f"{len(self.errors)} lines: {self.errors[-1] if self.errors else ''}"
+        return ""
+
+
+class Process:
+    """A job under way in a place, with its output in files there, so that no pipe can hold it up."""
+
+    def __init__(
+        self,
+        job: Job,
+        place: Path,
+        *,
+        under: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        log: str = "log",
+        **changes: object,
+    ):
+        self.job, self.place = job, place
+        logs = [place.with_name(f"{log}.{name}") for name in ("stdout", "stderr")]
+        self._files = [open(path, "w+", encoding="utf-8") for path in logs]  # noqa: SIM115 - open as long as the process
+        self.process = subprocess.Popen(
+            [*under, *job.command(**changes)],
+            cwd=place,
+            env=ENVIRONMENT | dict(environment or {}),
+            stdout=self._files[0],
+            stderr=self._files[1],
+        )
+
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def wait(self) -> End:
+        try:
+            code = self.process.wait(LONGEST_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
+        texts = [Path(stream.name).read_text(encoding="utf-8", errors="replace") for stream in self._files]
+        for stream in self._files:
+            stream.close()
+        errors = tuple(line for line in texts[1].splitlines() if not _PROGRESS.search(line))
+        return End(code, texts[0], errors, self.job.last_words in texts[0])
+
+
+def run(job: Job, place: Path, **options: object) -> End:
+    """Runs the job to its end."""
+    return Process(job, place, **options).wait()  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When to strike: after a share of an undisturbed run's time or of the files it makes, or within the `count`-th checkpoint write."""
+
+    kind: str
+    share: float = 0.0
+    count: int = 0
+
+
+def draw_moment(generator: random.Random, job: Job, kind: str) -> Moment:
+    if kind == "checkpoint write":
+        return Moment(kind, generator.random(), generator.randint(1, 3))
+    return Moment(generator.choice(("time", "files")) if job is not TRAIN else "time", generator.random())
+
+
+def await_moment(process: Process, moment: Moment, seconds: float, files: int) -> None:
+    """Returns when the moment has come, or the process has ended.
+
+    Args:
+        process: the job under way.
+        moment: when to return.
+        seconds: what an undisturbed run takes from its first file to its end.
+        files: how many it makes.
+    """
+    if moment.kind == "checkpoint write":
+        _await_checkpoint_write(process, moment)
+        return
+    before = count_files(process)
+    while process.alive() and count_files(process) == before:
+        time.sleep(0.001)
+    if moment.kind == "time":
+        _sleep(process, moment.share * seconds)
+        return
+    wanted = before + moment.share * (files - before)
+    while process.alive() and count_files(process) < wanted:
+        time.sleep(0.001)
+    _sleep(process, moment.share * 0.01)
+
+
+def _sleep(process: Process, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while process.alive() and time.monotonic() < until:
+        time.sleep(0.001)
+
+
+def count_files(process: Process) -> int:
+    """Files and folders that are there of what the job writes."""
+    return sum(path.name not in (".lock", "flags.cfg") for name in process.job.writes for path in (process.place / name).rglob("*"))
+
+
+def _await_checkpoint_write(process: Process, moment: Moment) -> None:
+    directory, seen = process.place / CHECKPOINTS, 0
+    while process.alive():
+        if unfinished_checkpoint(directory):
+            seen += 1
+            if seen == moment.count:
+                _sleep(process, moment.share * 0.004)
+                return
+            while process.alive() and unfinished_checkpoint(directory):
+                pass
+
+
+def unfinished_checkpoint(directory: Path) -> bool:
+    """Whether something of a checkpoint is there that is not finished."""
+    with contextlib.suppress(FileNotFoundError):
+        return any(entry.name.endswith(("_temp", ".partial")) for entry in os.scandir(directory))
+    return False
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    path.write_bytes(content)
+
+
+def delete(path: Path) -> None:
+    path.unlink()
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+DAMAGES: dict[str, Callable[[Path], None]] = {"truncated": truncate, "a bit flipped": flip_a_bit, "deleted": delete, "emptied": empty}
+
+
+def can_mount() -> bool:
+    return os.geteuid() == 0 and shutil.which("mount") is not None
+
+
+@contextlib.contextmanager
+def small_disk(place: Path) -> Iterator[Callable[[int], None]]:
+    """Makes `place` a file system in memory; yields what sets its size in bytes."""
+    place.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1g", "tmpfs", place], check=True)
+
+    def resize(size: int) -> None:
+        subprocess.run(["mount", "-o", f"remount,size={size}", place], check=True)
+
+    try:
+        yield resize
+    finally:
+        subprocess.run(["umount", "--lazy", place], check=True)
+
+
+@contextlib.contextmanager
+def read_only(place: Path) -> Iterator[None]:
+    """Nothing in `place` can be written, by root neither."""
+    subprocess.run(["mount", "--bind", place, place], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", place], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def size_of(place: Path) -> int:
+    """Bytes that the files of `place` take on a file system of pages."""
+    return sum(-(-path.stat().st_size // 4096) * 4096 for path in place.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def peak_memory(process: Process) -> int:
+    """The most memory that the process has had so far, in bytes."""
+    with contextlib.suppress(OSError):
+        status = Path(f"/proc/{process.process.pid}/status").read_text(encoding="utf-8")
+        return max((int(size) * 1024 for size in re.findall(r"VmHWM:\s+(\d+) kB", status)), default=0)
+    return 0
+
+
+def can_limit_memory() -> bool:
+    return os.access(_GROUPS, os.W_OK) and not (_GROUPS / "cgroup.controllers").exists()
+
+
+@contextlib.contextmanager
+def little_memory(size: int) -> Iterator[tuple[str, ...]]:
+    """Yields what to put before a command so that it has `size` bytes of memory, by a control group, as containers have it."""
+    group = _GROUPS / f"tfcyclegan-faults-{os.getpid()}"
+    group.mkdir()
+    try:
+        (group / "memory.limit_in_bytes").write_text(str(size))
+        yield "sh", "-c", f'echo $$ > {group}/cgroup.procs && exec "$@"', "sh"
+    finally:
+        group.rmdir()
+
+
+def clock_set_back(days: int) -> dict[str, str]:
+    """The environment of a process whose clock is `days` behind; the clock that only counts on is left alone."""
+    return {"LD_PRELOAD": str(FAKETIME[0]), "FAKETIME": f"-{days}d", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
+SIGNALS = {"SIGTERM": signal.SIGTERM, "SIGINT": signal.SIGINT}

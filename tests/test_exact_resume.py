@@ -1,0 +1,154 @@
+"""A training that was killed and goes on ends as one that nothing disturbed: bit for bit, with no picture seen twice or never."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.conftest import ROOT
+from tests.test_training import command, without_timing
+from tfcyclegan.training import checkpoint_files
+
+# Whatever draws random numbers or keeps a state of its own takes part. Checkpoints come in mid-epoch and between two history lines.
+OPTIONS = {
+    "max_steps": 26,
+    "deterministic": True,
+    "batch_size": 2,
+    "checkpoint_every_steps": 5,
+    "log_every_steps": 2,
+    "sample_every_steps": 10,
+    "eval_every_steps": 8,
+    "eval_images": 8,
+    "ema_decay": 0.9,
+    "dropout": True,
+    "cycle_noise": 0.05,
+}
+COMBINATIONS = [(2, "mixed_bfloat16"), (1, "float32"), (2, "float32"), (1, "mixed_bfloat16")]  # devices and precision
+KILLS = 10
+
+
+def run_to_end(arguments: list[str]) -> str:
+    ended = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def kill_during(arguments: list[str], run_dir: Path, step: int, delay_seconds: float) -> None:
+    """Kills a training some time after the line of `step` is in its history."""
+    process = subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline, history = time.monotonic() + 240, run_dir / "history.jsonl"
+    while not (history.exists() and f'"step": {step},' in history.read_text()):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.002)
+    time.sleep(delay_seconds)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+
+
+def tensors(directory: Path) -> dict[str, np.ndarray]:
+    """All that the checkpoints in a directory hold, by step and name."""
+    found = {}
+    for step in checkpoint_files.steps(directory):
+        reader = tf.train.load_checkpoint(checkpoint_files.path_of(directory, step))
+        names = [name for name in reader.get_variable_to_shape_map() if name != "_CHECKPOINTABLE_OBJECT_GRAPH"]
+        found |= {f"{step}: {name}": reader.get_tensor(name) for name in names}
+    return found
+
+
+@pytest.fixture(scope="module")
+def straight(tiles, tmp_path_factory):
+    """(devices, precision) -> a run that nothing disturbed, trained when it is first asked for."""
+    made: dict[tuple[int, str], Path] = {}
+
+    def get(devices: int, precision: str) -> Path:
+        if (devices, precision) not in made:
+            run_dir = tmp_path_factory.mktemp("straight") / "run"
+            run_to_end(command(tiles, run_dir, **OPTIONS, devices=devices, precision=precision))
+            made[devices, precision] = run_dir
+        return made[devices, precision]
+
+    return get
+
+
+@pytest.mark.parametrize("number", [pytest.param(number, marks=pytest.mark.slow if number else ()) for number in range(KILLS)])
+def test_a_killed_run_ends_as_an_undisturbed_one(tiles, straight, tmp_path, number):
+    devices, precision = COMBINATIONS[number % len(COMBINATIONS)]
+    generator = random.Random(number)
+    step, delay = generator.randrange(2, 26, 2), generator.uniform(0, 0.1)
+    run_dir = tmp_path / "run"
+    arguments = command(tiles, run_dir, **OPTIONS, devices=devices, precision=precision)
+    kill_during(arguments, run_dir, step, delay)
+    latest = checkpoint_files.newest(run_dir / "checkpoints")
+    printed = run_to_end(arguments)
+    print(f"{devices} replicas, {precision}: killed {delay:.3f} s after step {step}, on from {latest}")
+    if latest and not latest.endswith("-0"):
+        assert f"resuming at step {checkpoint_files.step_of(latest)} of 26" in printed
+    undisturbed = straight(devices, precision)
+    for part in (".", "best"):
+        expected, found = (tensors(directory / "checkpoints" / part) for directory in (undisturbed, run_dir))
+        assert expected and expected.keys() == found.keys()
+        assert [name for name in expected if not np.array_equal(expected[name], found[name])] == []
+    pools = {name for name in tensors(run_dir / "checkpoints") if name.startswith("26: pools_") and "/images/" in name}
+    assert len(pools) == 2 * devices
+    assert without_timing(run_dir) == without_timing(undisturbed)
+    for strip in (undisturbed / "samples").iterdir():
+        assert strip.read_bytes() == (run_dir / "samples" / strip.name).read_bytes(), strip.name
+
+
+# Writes a line for each step that is trained: its number, and hashes of both batches.
+WATCHED = """
+import hashlib, os, sys
+import tensorflow as tf
+from tfcyclegan import cli
+from tfcyclegan.cyclegan import CycleGAN
+
+train_step = CycleGAN.train_step
+
+def note(step, *batches):
+    with open(os.environ["SEEN"], "a") as stream:
+        print(int(step), *(hashlib.sha256(batch.tobytes()).hexdigest()[:16] for batch in batches), file=stream)
+    return step
+
+def watched(self, data):
+    step = tf.numpy_function(note, [self.step.value, *data], tf.int64)
+    with tf.control_dependencies([step]):
+        return train_step(self, data)
+
+CycleGAN.train_step = watched
+sys.exit(cli.main(["train", *sys.argv[1:]]))
+"""
+
+
+def test_no_picture_is_repeated_or_skipped(tiles, tmp_path):
+    """Not deterministic: the steps after the checkpoint see what they would have seen, and none is left out."""
+    options = OPTIONS | {"deterministic": False, "eval_every_steps": 1000, "sample_every_steps": 1000}
+
+    def arguments(run_dir: Path) -> list[str]:
+        return [sys.executable, "-c", WATCHED, *command(tiles, run_dir, **options)[4:]]
+
+    def seen(log: Path) -> list[tuple[int, str]]:
+        return [(int(step), hashes) for step, _, hashes in (line.partition(" ") for line in log.read_text().splitlines())]
+
+    os.environ["SEEN"] = str(tmp_path / "straight.log")
+    try:
+        run_to_end(arguments(tmp_path / "straight"))
+        os.environ["SEEN"] = str(tmp_path / "killed.log")
+        kill_during(arguments(tmp_path / "killed"), tmp_path / "killed", 14, 0.05)
+        latest = checkpoint_files.newest(tmp_path / "killed" / "checkpoints")
+        os.environ["SEEN"] = str(tmp_path / "resumed.log")
+        run_to_end(arguments(tmp_path / "killed"))
+    finally:
+        del os.environ["SEEN"]
+    straight, killed, resumed = (seen(tmp_path / f"{name}.log") for name in ("straight", "killed", "resumed"))
+    first = checkpoint_files.step_of(latest)
+    assert first in (10, 15)
+    assert [step for step, _ in straight] == list(range(26)) and len({hashes for _, hashes in straight}) == 26
+    assert [step for step, _ in resumed] == list(range(first, 26))
+    assert killed[:first] + resumed == straight
