@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image, UnidentifiedImageError
 
 from tests.conftest import GOLDEN
 from tfcyclegan import cli, files
@@ -20,7 +21,7 @@ from tfcyclegan.data.source import open_source
 from tfcyclegan.data_translation import translate_data
 from tfcyclegan.demo import server
 from tfcyclegan.errors import UserError
-from tfcyclegan.evaluation.material import read_pairs
+from tfcyclegan.evaluation.material import read_pairs, read_png
 from tfcyclegan.interop import tfa
 from tfcyclegan.picture_folders import picture_name
 from tfcyclegan.translation import Translator, translate_path, translate_split
@@ -237,3 +238,10 @@ def test_odd_names_and_links_in_a_folder_to_translate(tmp_path, capfd):
         translate_path([NEGATIVE], tmp_path / "in", tmp_path / "out")
     made = {os.fsencode(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.png")}
     assert made == {os.fsencode(name) for name in names if name != "..png"}, "hidden files are passed over"
+
+
+def test_translations_of_others_are_read_as_png_alone(tmp_path):
+    """Pillow would start another program for PostScript, whatever the file is called."""
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "a.png", "EPS")
+    with pytest.raises(UnidentifiedImageError):
+        read_png(tmp_path / "a.png")
