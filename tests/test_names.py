@@ -95,6 +95,9 @@ def edit_json(path: Path, edit) -> None:
 METADATA = {
     "name of the data set": lambda info: info.update(name="../../escaped"),
     "name of a split": lambda info: info["splits"][0].update(name="../../escaped"),
+    "width in a template": lambda info: info["splits"][0].update(filepathTemplate="escaped{DATASET:>100000000000}"),
+    "attribute in a template": lambda info: info["splits"][0].update(filepathTemplate="escaped{DATASET.__class__}"),
+    "long name": lambda info: info.update(name="escaped" * 1000),
     "template of the shards": lambda info: info["splits"][0].update(filepathTemplate="../escaped-{SHARD_X_OF_Y}"),
 }
 

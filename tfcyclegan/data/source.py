@@ -21,6 +21,7 @@ from tfcyclegan.progress import say
 MANIFEST = "manifest.json"
 CATALOGUE = "tfds:"
 FEATURES = "features.json"
+_LONGEST_NAME = 255
 _CLASS_KEYS = {"pythonClassName", "python_class_name", "type"}
 """Under which `features.json` names classes, in its newer, its other and its older form."""
 SYNTHETIC = "synthetic"
@@ -198,8 +199,11 @@ def _check_names(place: str | Path, info: Any) -> None:
     """Raises UserError when a name in the metadata, of which files are named, leaves its directory."""
     templates = [split.filename_template.template for split in info.splits.values() if split.filename_template]
     for name in (info.name, *info.splits, *templates):
-        if "/" in name or "\0" in name or name in ("", ".", ".."):
-            raise UserError(f"--data_dir={place}: dataset_info.json has the name {name!r}, of which no file can be named; prepare it again")
+        # what is left of a template may ask for attributes, or for a width that fills the memory
+        plain = re.sub(r"\{[A-Z_]+\}", "", name) if name in templates else name
+        if set("/\0{}") & set(plain) or name in ("", ".", "..") or len(name) > _LONGEST_NAME:
+            shown = repr(name[:100])
+            raise UserError(f"--data_dir={place}: dataset_info.json has the name {shown}, of which no file can be named; prepare it again")
 
 
 def check_places(data_dir: str) -> None:
