@@ -239,7 +239,7 @@ def test_state_dicts_of_pytorch(tmp_path):
                 sides = draw(st.lists(st.sampled_from((0, 1, 2, 3, 7, 100)), max_size=5))
                 changed[key] = torch.zeros(()).expand(sides) if draw(st.booleans()) else torch.zeros([min(side, 7) for side in sides])
             elif kind == "type":
-                changed[key] = value.to(
+                changed[key] = whole[key].to(
                     draw(st.sampled_from((torch.float16, torch.bfloat16, torch.int8, torch.complex64, torch.bool, torch.float64)))
                 )
             elif kind == "other":
