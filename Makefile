@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RUN := runs/satellite2map
 
-.PHONY: demo data/toy_street toy_gta2city toy_city2labels toy_uda ablation test test_browser bench clean
+.PHONY: demo data/toy_street toy_gta2city toy_city2labels toy_uda ablation docs test test_browser bench clean
 
 $(READY): setup.py constraints.txt tfcyclegan/__init__.py
 	$(PYTHON) -m venv $(VENV)
@@ -64,15 +64,29 @@ test: $(READY)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
-## The demo's page in headless Chromium.
+## The demo's page and a run's report in headless Chromium.
 test_browser: $(READY)
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 		{ echo "make test_browser: Chromium is not installed; apt-get install chromium, or your system's like"; exit 1; }
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[browser]'
 	$(BIN)/python -m pytest -n 0 -m browser tests/*_browser.py
 
+## The documents as a site: build/site/index.html.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+## Every benchmark in a short form, about 8 minutes on 2 idle cores; the flags of the whole ones are in docs/performance.md.
 bench: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks.fidelity --golden tests/golden
+	$(BIN)/python -m benchmarks.train_step --short
+	$(BIN)/python -m benchmarks.growth --short
+	$(BIN)/python -m benchmarks.input_pipeline --short
+	$(BIN)/python -m benchmarks.data_prep --short
+	$(BIN)/python -m benchmarks.evaluate --short
+	$(BIN)/python -m benchmarks.translate --rounds=1
+	$(BIN)/python -m benchmarks.tiles --plan=short
+	$(BIN)/python -m benchmarks.inference --size=128 --blocks=3 --filters=32 --rounds=5
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -33,9 +33,15 @@ BENCH = [*PYTORCH, "onnx>=1.19", "onnxruntime>=1.23", "openvino>=2026.0"]  # wha
 # Holds cryptography below 49, pillow below 13 and pyarrow below 26: fits neither SERVE nor constraints.txt.
 BEAM = ["apache-beam>=2.76,<3"]  # data_prep --beam_flags
 BROWSER = ["playwright>=1.60"]  # drives the Chromium that is installed; brings none of its own
+DOCUMENTATION = ["mkdocs-material>=9.7", "mkdocstrings[python]>=1.0"]  # make docs
 DEVELOPMENT = [
     *DEMO,
     *SERVE,
+    *DOCUMENTATION,
+    "build>=1.3",  # tests of the sdist and the wheel
+    "nbclient>=0.10",  # runs the notebooks
+    "ipykernel>=7.0",
+    "hypothesis>=6.170",  # tests/test_fuzz.py
     "pytest>=9",
     "pytest-xdist>=3.8",
     "ruff>=0.17",
@@ -51,9 +57,11 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.11",
-    packages=find_packages(include=["tfcyclegan*", "data_prep*"]),
+    packages=[*find_packages(include=["tfcyclegan*", "data_prep*"]), "tfcyclegan.configs"],
+    package_dir={"tfcyclegan.configs": "configs"},  # so that --flagfile=configs/satellite2map.cfg works anywhere
     package_data={
-        "tfcyclegan": ["training/*.html", "evaluation/*.html", "adaptation/*.html", "export/*.md", "demo/site/*.*", "demo/site/litert/*"]
+        "tfcyclegan.configs": ["*.cfg", "*/*.cfg", "*/*.config"],
+        "tfcyclegan": ["training/*.html", "evaluation/*.html", "adaptation/*.html", "export/*.md", "demo/site/*.*", "demo/site/litert/*"],
     },
     install_requires=INSTALL,
     extras_require={
@@ -63,6 +71,7 @@ setup(
         "browser": BROWSER,
         "bench": BENCH,
         "beam": BEAM,
+        "docs": DOCUMENTATION,
         "dev": DEVELOPMENT,
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
     },

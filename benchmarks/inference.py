@@ -24,9 +24,9 @@ import tensorflow as tf
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import nn
 
 from benchmarks.machine import machine
+from benchmarks.torch_reference import Resnet
 from tfcyclegan import files
 from tfcyclegan.config import Size
 from tfcyclegan.export import saved_model, tflite
@@ -44,44 +44,14 @@ _PAUSE_SECONDS = 0.1  # in which the threads of the program before stop spinning
 _EXACT = 1e-3  # float32 programs; quantized ones are told, not held
 
 
-class TorchResnet(nn.Module):
-    """The official ResNet generator (Zhu et al. 2017, section 7.2) under the official names, as PyTorch users run it."""
-
-    def __init__(self, blocks: int, width: int):
-        super().__init__()
-        layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(3, width, 7), nn.InstanceNorm2d(width), nn.ReLU(True)]
-        for filters in (width, width * 2):
-            down = nn.Conv2d(filters, filters * 2, 3, stride=2, padding=1)
-            layers += [down, nn.InstanceNorm2d(filters * 2), nn.ReLU(True)]
-        layers += [_Residual(width * 4) for _ in range(blocks)]
-        for filters in (width * 4, width * 2):
-            up = nn.ConvTranspose2d(filters, filters // 2, 3, stride=2, padding=1, output_padding=1)
-            layers += [up, nn.InstanceNorm2d(filters // 2), nn.ReLU(True)]
-        layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, 3, 7), nn.Tanh()]
-        self.model = nn.Sequential(*layers)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.model(x)
-
-
-class _Residual(nn.Module):
-    def __init__(self, width: int):
-        super().__init__()
-        halves = [[nn.ReflectionPad2d(1), nn.Conv2d(width, width, 3), nn.InstanceNorm2d(width)] for _ in range(2)]
-        self.conv_block = nn.Sequential(*halves[0], nn.ReLU(True), *halves[1])
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.conv_block(x)
-
-
-def torch_twin(generator: Generator, blocks: int, width: int) -> TorchResnet:
+def torch_twin(generator: Generator, blocks: int, width: int) -> Resnet:
     """The PyTorch network with the weights of `generator`."""
-    twin = TorchResnet(blocks, width).eval()
+    twin = Resnet(blocks, width).eval()
     twin.load_state_dict({key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in save_state_dict(generator).items()})
     return twin
 
 
-def make_runners(generator: Generator, twin: TorchResnet, size: int, threads: int, place: Path) -> dict[str, Runner]:
+def make_runners(generator: Generator, twin: Resnet, size: int, threads: int, place: Path) -> dict[str, Runner]:
     """Every way to run the generator: float32 [1, H, W, 3] in [-1, 1] to the same."""
     runners: dict[str, Runner] = {REFERENCE: lambda x: _by_torch(twin, x), "TensorFlow graph": as_function(generator)}
     saved_model.save(generator, place / "model" / "1")
@@ -112,7 +82,7 @@ def _channels_last(x: np.ndarray) -> np.ndarray:
     return x.transpose(0, 2, 3, 1)
 
 
-def _by_torch(twin: TorchResnet, x: np.ndarray) -> np.ndarray:
+def _by_torch(twin: Resnet, x: np.ndarray) -> np.ndarray:
     with torch.inference_mode():
         return _channels_last(twin(torch.from_numpy(_channels_first(x))).numpy())
 

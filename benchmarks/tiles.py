@@ -19,12 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.machine import keep
-from data_prep.satellite_map import SATELLITE, find_input
+from benchmarks.pictures import blue_marble
 from tfcyclegan.networks import Generator, make_generator
 from tfcyclegan.progress import say, track
 from tfcyclegan.tiling import Tiler
@@ -42,13 +41,6 @@ PLANS = {
     "huge_tiled": [(SMALL, 8192, 8192, tile) for tile in (256, 512)],
     "growth": [(SMALL, side, side, tile) for side in (1024, 2048, 4096) for tile in (WHOLE, 256)],
 }
-
-
-def blue_marble(width: int, height: int) -> np.ndarray:
-    """The picture in that size, uint8 [H, W, 3]."""
-    Image.MAX_IMAGE_PIXELS = None
-    with Image.open(find_input("") / SATELLITE) as image:
-        return np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.BICUBIC))
 
 
 def by_pytorch(generator: Generator, blocks: int, filters: int) -> Callable[[np.ndarray], np.ndarray]:

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.machine import keep
-from benchmarks.tiles import blue_marble
+from benchmarks.pictures import cut_tiles
 from tfcyclegan import files
 from tfcyclegan.data import images, intake
 from tfcyclegan.networks import make_generator
@@ -42,16 +42,6 @@ CASES = {  # pictures, side, residual blocks, filters
 GOAL = 0.9
 
 
-def cut_tiles(folder: Path, count: int, side: int) -> None:
-    """Writes `count` tiles of that side."""
-    folder.mkdir()
-    marble = blue_marble(5400, 2700)
-    draw = np.random.default_rng(0)
-    for number in range(count):
-        top, left = draw.integers(300, 2400 - side), draw.integers(5400 - side)
-        Image.fromarray(marble[top : top + side, left : left + side]).save(folder / f"{number:04d}.jpg", quality=92)
-
-
 def plain_loop(translator: Translator, folder: Path, output: Path) -> None:
     for path in sorted(folder.iterdir()):
         image = intake.decode(path.read_bytes(), max_pixels=MAX_PIXELS).image
@@ -62,7 +52,7 @@ def measure(case: tuple[int, int, int, int], rounds: int, place: Path) -> dict[s
     """Pictures a second of each way and round, and their ratios to the generator alone."""
     count, side, blocks, filters = case
     folder, output = place / f"in{side}", place / "out"
-    cut_tiles(folder, count, side)
+    cut_tiles(folder, count, side, side)
     generator = make_generator(f"resnet_{blocks}blocks", base_filters=filters, init="kaiming", init_gain=1.0, seed=0)
     translator = Translator({}, 3, generator.size_multiple, as_function(generator))
     arrays = [images.to_float(images.to_array(Image.open(path)))[np.newaxis] for path in sorted(folder.iterdir())]

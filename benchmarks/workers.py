@@ -48,7 +48,7 @@ def _start(arguments: argparse.Namespace, run_dir: Path, core: int, addresses: l
         "discriminator_filters": arguments.width,
         "precision": arguments.precision,
         "checkpoint_every_steps": 10**6,
-        "sample_every_steps": 0,
+        "sample_every_steps": 10**6,
         "eval_every_epochs": 0,
     }
     command = [sys.executable, "-m", "tfcyclegan.cli", "train", *(f"--{name}={value}" for name, value in flags.items())]

@@ -34,7 +34,7 @@ from typing import Any
 from PIL import Image
 
 from data_prep import beam
-from tfcyclegan import files
+from tfcyclegan import files, machine
 from tfcyclegan.data import intake, manifest, records, shards
 from tfcyclegan.data.source import MANIFEST
 from tfcyclegan.errors import RunError, UserError
@@ -145,7 +145,8 @@ def run(request: Request, output_dir: Path) -> None:
     with files.exclusive_lock(output_dir):
         path = output_dir / MANIFEST
         if path.exists():
-            _say_done(request, output_dir, files.read_json(path))
+            with files.understanding(path):
+                _say_done(request, output_dir, files.read_json(path))
         else:
             _prepare(request, output_dir)
 
@@ -226,6 +227,11 @@ def _prepare(request: Request, output_dir: Path) -> None:
         labels=request.labels,
     )
     manifest.write_tfds_metadata(output_dir, work / "metadata", made)
+    twins = _twins(notes)
+    if twins:
+        told = ", ".join(f"{manifest.printable(held_out)} is {manifest.printable(trained)}" for held_out, trained in twins[:3])
+        more = f", and {len(twins) - 3} more" if len(twins) > 3 else ""
+        say(f"{output_dir}: warning: pictures to score on are in training, byte by byte: {told}{more}; scores would be too good")
     for name, text in request.attachments.items():
         files.write_text(output_dir / name, text)
     files.write_json(output_dir / MANIFEST, made)
@@ -239,15 +245,18 @@ def _claim(request: Request, output_dir: Path, planned: Sequence[_Shard]) -> Non
     path = output_dir / shards.WORK / "request.json"
     claim = {"request": request.identity(), "shards": [shard.file for shard in planned], "stopped_by_bad": False}
     if path.exists():
-        earlier = files.read_json(path)
-        if earlier["request"] != claim["request"]:
-            if not earlier["stopped_by_bad"]:
+        earlier = files.read_json_object(path)
+        with files.understanding(path):
+            changed, stopped, left = earlier["request"] != claim["request"], earlier["stopped_by_bad"], set(earlier["shards"])
+            if changed and not stopped:
                 _refuse_other(request, output_dir, earlier["request"])
+        if changed:
             # that run told its user to remove files: what it left describes an input that is no more
             say(f"{output_dir}: starts afresh, since the request has changed after bad pictures stopped it")
-            for name in earlier["shards"]:
-                (output_dir / name).unlink(missing_ok=True)
-                files.temporary_name(output_dir / name).unlink(missing_ok=True)
+            left |= {f".{name}{files.TEMPORARY_SUFFIX}" for name in left}
+            for entry in output_dir.iterdir():  # so that no name leads out of the directory
+                if entry.name in left and not entry.is_dir():
+                    entry.unlink()
             shutil.rmtree(output_dir / shards.WORK)
     else:
         strangers = [entry.name for entry in output_dir.iterdir() if ".tfrecord" in entry.name or entry.name in manifest.TFDS_FILES]
@@ -267,7 +276,7 @@ def _judge(planned: Sequence[_Shard], max_pixels: int) -> Generator[_Verdict, No
     """Takes in all sources in order, some ahead of what is asked for, on all cores; memory does not grow with their number."""
     Image.MAX_IMAGE_PIXELS = None  # --max_pixels is the one limit
     warnings.filterwarnings("ignore", module="PIL")  # odd metadata; what matters is raised
-    workers = len(os.sched_getaffinity(0))
+    workers = machine.cores()
     executor = concurrent.futures.ThreadPoolExecutor(workers)
     sources = (source for shard in planned for source in shard.sources)
     try:
@@ -284,6 +293,19 @@ def _take(source: Source, max_pixels: int) -> _Verdict:
     except intake.BadPicture as error:
         return _Verdict(None, frozenset(), str(error))
     return _Verdict(picture, notes, "")
+
+
+def _twins(notes: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[tuple[str, str]]:
+    """(held-out picture, training picture) of the same bytes; shards that an older version finished tell none."""
+
+    def digests(training: bool) -> Iterator[tuple[str, str]]:
+        for split, of_split in notes.items():
+            if split.startswith("train") == training:
+                for note in of_split:
+                    yield from note.get("digests", {}).items()
+
+    trained = {digest: name for name, digest in digests(training=True)}
+    return [(name, trained[digest]) for name, digest in digests(training=False) if digest in trained]
 
 
 def _write_here(request: Request, output_dir: Path, todo: Sequence[_Shard], progress: Progress) -> Iterator[dict[str, Any]]:
@@ -332,18 +354,20 @@ def _write_shard(directory: Path, shard: _Shard, verdicts: Iterator[_Verdict], p
     """Writes the next shard; returns the note on it."""
     bad: list[dict[str, str]] = []
     notes: collections.Counter[str] = collections.Counter()
+    digests: dict[str, str] = {}
 
     def good() -> Iterator[records.Picture]:
         for source, verdict in zip(shard.sources, verdicts, strict=False):
             if verdict.picture is None:
                 bad.append({"file": source.filename, "reason": verdict.reason})
             else:
+                digests[source.filename] = files.sha256_of_bytes(verdict.picture.encoded)[:32]
                 yield verdict.picture
             notes.update(verdict.notes)
             if progress is not None:
                 progress.advance(note=f"{shard.split}, {len(bad)} bad" if bad else shard.split)
 
-    return shards.write(directory / shard.file, good()) | {"bad": bad, "notes": dict(notes)}
+    return shards.write(directory / shard.file, good()) | {"bad": bad, "notes": dict(notes), "digests": digests}
 
 
 def _refuse_bad(request: Request, output_dir: Path, planned: Sequence[_Shard], done: Mapping[str, dict[str, Any]]) -> None:

@@ -50,6 +50,7 @@ from tfcyclegan import files, flags
 from tfcyclegan.cli import run_command
 from tfcyclegan.config import Options, option
 from tfcyclegan.errors import UserError
+from tfcyclegan.progress import say
 
 SUMMARY = "cut satellite and map tiles of the Earth for unpaired training"
 EXAMPLES = """
@@ -215,6 +216,7 @@ def run(config: Config) -> None:
         attachments={"places.csv": "\n".join(places) + "\n"},
     )
     prepare.run(request, Path(config.output_dir))
+    say(f"next: tfcyclegan train --flagfile=configs/satellite2map.cfg --data_dir={config.output_dir}")
 
 
 if __name__ == "__main__":

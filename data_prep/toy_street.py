@@ -49,7 +49,7 @@ import scipy.io
 
 from data_prep.street import frames, render
 from data_prep.street.scene import DAY
-from tfcyclegan import files
+from tfcyclegan import files, machine
 from tfcyclegan.cli import run_command
 from tfcyclegan.config import Options, Size, option
 from tfcyclegan.data import labels
@@ -225,7 +225,7 @@ def run(config: Config) -> None:
     with files.exclusive_lock(output_dir):
         _claim(output_dir, settings)
         wanted = frames.plan(settings)
-        workers = config.workers or len(os.sched_getaffinity(0))
+        workers = config.workers or machine.cores()
         done = []
         with Progress(len(wanted), unit="scene", label="toy_street") as progress:
             for each in _write_all(wanted, settings, output_dir, min(workers, len(wanted))):

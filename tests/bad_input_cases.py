@@ -34,6 +34,7 @@ VALID = {
     "segment": "--segmenter_dir=run --input=pictures --output=out",
     "export_segmenter": "--segmenter_dir=run --output=out",
     "import_weights": "--from=tfa --weights=words.txt --output=out",
+    "doctor": "--nomeasure",
     "data_prep.folders": "--input_dir=pairs --output_dir=out",
     "data_prep.gta5": "--input_dir=pictures --output_dir=out",
     "data_prep.cityscapes": "--input_dir=pictures --output_dir=out",
@@ -54,6 +55,9 @@ OWN = {
         Case("flags in conflict", "--run_dir=run --data_dir=pictures --crop_size=64 --load_size=36", "larger than --load_size=36"),
     ),
     "translate": (
+        Case("flag file that is a link to itself", "--flagfile=loop.cfg", "loop.cfg: cannot be read (links in a circle)"),
+        Case("a model that is a link to itself", "--model=loop --input=pictures --output=out", "--model=loop: no such file"),
+        Case("a name that no file system takes", f"--run_dir={'x' * 300} --input=pictures --output=out", "File name too long"),
         Case("no such run", "--run_dir=nowhere --input=pictures --output=out", "--run_dir=nowhere: no run there"),
         Case("damaged config.json", "--run_dir=damaged --input=pictures --output=out", "damaged/config.json: not readable as JSON"),
         Case("config.json of something else", "--run_dir=other --input=pictures --output=out", "other/config.json: damaged"),
@@ -83,6 +87,11 @@ OWN = {
     "serve": (
         Case("no such model", "--model_dir=nowhere", "--model_dir=nowhere: no exported model there"),
         Case("out of range", "--model_dir=pictures --http_port=70000", "--http_port=70000: must be at most 65535"),
+        Case("model is a file", "--model_dir=words.txt", "--model_dir=words.txt: no exported model there"),
+        Case("no model named", "", "--model_dir: required"),
+        Case("not a number", "--model_dir=pictures --batch_size=many", "--batch_size=many"),
+        Case("NaN", "--model_dir=pictures --timeout_seconds=nan", "--timeout_seconds=nan: must be a finite number"),
+        Case("a broken SavedModel", "--model_dir=broken", "--model_dir=broken: damaged, or not a SavedModel"),
     ),
     "demo": (
         Case("no such model", "--model=nowhere", "--model=nowhere"),
@@ -109,6 +118,10 @@ OWN = {
     "segment": (
         Case("output is a file", "--segmenter_dir=run --input=pictures --output=words.txt", "--output=words.txt: is a file"),
         Case("flags in conflict", "--segmenter_dir=run --input=pictures --data_dir=x --output=out", "give one of them"),
+        Case("no such segmenter", "--segmenter_dir=nowhere --input=pictures --output=out", "--segmenter_dir=nowhere: no segmenter there"),
+        Case("damaged settings", "--segmenter_dir=damaged --input=pictures --output=out", "damaged/segmenter.json: not readable as JSON"),
+        Case("nothing to label", "--segmenter_dir=run --output=out", "--input or --data_dir: give one of them"),
+        Case("no output named", "--segmenter_dir=run --input=pictures", "--output: required"),
     ),
     "export_segmenter": (
         Case("no such segmenter", "--segmenter_dir=nowhere --output=out", "--segmenter_dir=nowhere: no segmenter there"),
@@ -120,6 +133,7 @@ OWN = {
         Case("unknown choice", "--from=jax --weights=words.txt --output=out", "valid are pytorch, tfa"),
         Case("output is a file", "--from=tfa --weights=words.txt --output=words.txt", "--output=words.txt: is a file"),
     ),
+    "doctor": (Case("neither yes nor no", "--measure=perhaps", "--measure=perhaps"),),
     "data_prep.folders": (
         Case("no such input", "--input_dir=nowhere --output_dir=out", "nowhere: no such directory"),
         Case("input is a file", "--input_dir=words.txt --output_dir=out", "words.txt"),
@@ -134,6 +148,10 @@ OWN = {
     "data_prep.gta5": (
         Case("no such input", "--input_dir=nowhere --output_dir=out", "nowhere"),
         Case("another layout", "--input_dir=pictures --output_dir=out", "pictures"),
+        Case("input is a file", "--input_dir=words.txt --output_dir=out", "--input_dir=words.txt: no such directory"),
+        Case("no output named", "--input_dir=pictures", "--output_dir: required"),
+        Case("out of range", "--input_dir=pictures --output_dir=out --max_bad=-1", "--max_bad=-1: must be at least 0"),
+        Case("not a number", "--input_dir=pictures --output_dir=out --max_bad=some", "--max_bad=some"),
     ),
     "data_prep.cityscapes": (
         Case("no such input", "--input_dir=nowhere --output_dir=out", "nowhere"),
@@ -143,6 +161,10 @@ OWN = {
     "data_prep.satellite_map": (
         Case("no such input", "--input_dir=nowhere --output_dir=out", "nowhere"),
         Case("out of range", "--output_dir=out --min_water=2", "--min_water=2.0: must be at most 1"),
+        Case("no output named", "", "--output_dir: required"),
+        Case("output is a file", "--output_dir=words.txt", "--output_dir=words.txt: a file stands where a directory is needed"),
+        Case("not a number", "--output_dir=out --output_size=big", "--output_size=big"),
+        Case("no pictures in the input", "--output_dir=out --input_dir=pictures", "pictures/bmng.jpg: no such file"),
     ),
     "data_prep.toy_street": (
         Case("output is a file", "--output_dir=words.txt", "--output_dir=words.txt: is a file"),
@@ -157,6 +179,8 @@ SLOW_CAUSES = {"HTML named .jpg", "a truncated picture", "zero bytes", "a pixel 
 
 
 def is_slow(command: str, cause: str) -> bool:
+    if cause == "a broken SavedModel":
+        return True
     return command.startswith("data_prep.") and (cause in SLOW_CAUSES or cause in {case.cause for case in COMMON})
 
 

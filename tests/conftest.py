@@ -65,7 +65,15 @@ def chromium():
 
 
 # Files that take longest, begun first so that both processes end together.
-LONGEST = ("test_training", "test_distribution", "test_street_chain", "test_segmentation", "test_golden", "test_adaptation")
+LONGEST = (
+    "test_notebooks",
+    "test_training",
+    "test_distribution",
+    "test_street_chain",
+    "test_segmentation",
+    "test_golden",
+    "test_adaptation",
+)
 
 
 def pytest_collection_modifyitems(items):

@@ -1,17 +1,22 @@
 """Wrong requests that show only once TensorFlow runs or files are read, in this process; test_bad_input_catalogue.py has the others."""
 
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from tests.conftest import GOLDEN, ROOT
 from tests.test_training import SMALL
-from tfcyclegan import cli
+from tfcyclegan import cli, files
+from tfcyclegan.errors import UserError
+
+FLOAT32 = ROOT / "saved_models/satellite2map/1/float32.tflite"
 
 
 def write_picture(path: Path, side: int = 40) -> None:
@@ -145,4 +150,87 @@ def test_checkpoints_that_are_not_there(place, capfd, imported):
     assert code == 2 and "has no weights of gen_ba" in errors
     code, errors = run(capfd, "export", f"--run_dir={imported}", "--output=out", "--tflite_size=30")
     assert code == 2 and "--tflite_size=30" in errors
+    assert not (place / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, "[]", "3", "", '{"options": 3}', '{"options": {}, "precision": "float99", "networks": []}', "9" * 5000]
+)
+def test_settings_of_another_structure(place, capfd, content):
+    for file, command in (
+        ("run/config.json", ("translate", "--run_dir=run", "--input=pictures", "--output=out")),
+        ("run/segmenter.json", ("segment", "--segmenter_dir=run", "--input=pictures", "--output=out")),
+    ):
+        (place / file).parent.mkdir(exist_ok=True)
+        (place / file).write_text(content)
+        code, errors = run(capfd, *command)
+        assert code == 2 and len(errors.strip().splitlines()) == 1 and file in errors, errors
+    assert not (place / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", '{"variants": []}', '{"variants": {"float32": 3}}', '{"domains": [1]}', '{"domains": {"x": "y"}}', "[" * 100_000]
+)
+def test_metadata_of_another_structure(place, capfd, content):
+    (place / "model" / "1").mkdir(parents=True)
+    shutil.copy(FLOAT32, place / "model" / "1")
+    (place / "model" / "1" / "metadata.json").write_text(content)
+    code, errors = run(capfd, "demo", "--model=model", "--export=page")
+    assert code == 2 and len(errors.strip().splitlines()) == 1 and "metadata.json" in errors, errors
+    assert not (place / "page").exists()
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"fingerprint": "a", "request": []}', '{"fingerprint": "a", "request": {"settings": 3}}'])
+def test_manifests_of_another_structure(place, capfd, tiles, content):
+    shutil.copytree(tiles, place / "data")
+    (place / "data" / "manifest.json").write_text(content)
+    code, errors = run(capfd, "translate", f"--model={FLOAT32}", "--data_dir=data", "--output=out")
+    assert code == 2 and len(errors.strip().splitlines()) == 1 and "data/manifest.json" in errors, errors
+
+
+def test_a_claim_of_another_structure_removes_nothing_elsewhere(place, capfd):
+    """A directory that a stranger began to prepare: names in its notes are no paths."""
+    from data_prep import folders
+
+    (place / "precious").write_text("precious")
+    (place / "out" / ".work").mkdir(parents=True)
+    request = {"request": {"name": "a"}, "stopped_by_bad": True, "shards": ["../precious", str(place / "precious"), "..", ""]}
+    for content in (
+        request,
+        {**request, "shards": [[1]]},
+        {**request, "shards": 3},
+        [],
+        {"request": 3, "stopped_by_bad": False, "shards": []},
+    ):
+        files.write_json(place / "out" / ".work" / "request.json", content)
+        try:
+            folders.run(folders.Config(input_dir="small", output_dir="out"))
+        except UserError as error:
+            assert "out/.work/request.json: damaged" in str(error) and content is not request
+        else:
+            assert content is request
+            shutil.rmtree(place / "out")
+    assert (place / "precious").read_text() == "precious"
+
+
+class OfAnotherRank(tf.Module):
+    """A SavedModel from and to vectors."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="images")])
+    def tensor(self, images):
+        return {"images": images * 2.0}
+
+
+def test_models_of_something_else_than_pictures(place, capfd):
+    module = OfAnotherRank()
+    tf.saved_model.save(module, str(place / "rank1" / "1"), signatures={"tensor": module.tensor})
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [module.tensor.get_concrete_function(tf.TensorSpec([3], tf.float32))], module
+    )
+    (place / "rank1.tflite").write_bytes(converter.convert())
+    capfd.readouterr()
+    for model in ("rank1", "rank1.tflite"):
+        code, errors = run(capfd, "translate", f"--model={model}", "--input=pictures", "--output=out")
+        assert code == 2 and len(errors.strip().splitlines()) == 1, errors
+        assert f"--model={model}" in errors and "not float32 [B, H, W, 1 or 3]" in errors
     assert not (place / "out").exists()

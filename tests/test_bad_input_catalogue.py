@@ -28,6 +28,11 @@ def place(tmp_path_factory) -> Path:
     for folder in ("empty", "damaged", "other", "pretend"):
         (root / folder).mkdir()
     (root / "damaged/config.json").write_text('{"options": {"run')
+    (root / "damaged/segmenter.json").write_text('{"options": {"run')
+    (root / "broken").mkdir()
+    (root / "broken/saved_model.pb").write_text("words")
+    for name in ("loop", "loop.cfg"):
+        (root / name).symlink_to(name)
     (root / "other/config.json").write_text('["of", "something", "else"]')
     (root / "pretend/dataset_info.json").write_text("{}")
     (root / "words.txt").write_text("words")
@@ -61,7 +66,7 @@ def test_one_line_and_nothing_written(place, command, case):
     assert result.returncode == 2, result.stderr
     assert len(lines) == 1 and case.expected in lines[0], result.stderr
     # finished shards and the lock stay for the next try, but nothing that makes a data set, a run or a model of them
-    assert not list(place.rglob("manifest.json")) and not list(place.rglob("saved_model.pb"))
+    assert not list(place.rglob("manifest.json")) and not [path for path in place.rglob("saved_model.pb") if path.parent.name != "broken"]
     made = {path for path in set(place.rglob("*")) - before if path.name != ".lock"}
     assert all((place / "out") in (path, *path.parents) for path in made), made
 

@@ -1,6 +1,9 @@
 """Links between the project's own documents lead somewhere."""
 
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -28,6 +31,17 @@ def test_links_to_files_and_headings_exist(document):
         if not target.exists() or (wanted and wanted not in map(anchor, _HEADING.findall(_CODE.sub("", target.read_text())))):
             broken.append(link)
     assert broken == []
+
+
+def test_the_site_builds_without_a_warning(tmp_path):
+    pytest.importorskip("mkdocs")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    result = subprocess.run(command, cwd=ROOT, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    home, python = ((tmp_path / name).read_text() for name in ("index.html", "python.html"))
+    assert 'href="data.html"' in home and "configs/satellite2map.cfg" in home, "README's links lead to pages, or are names"
+    assert 'href="contributing.html"' in python and "../CONTRIBUTING.md" not in python
+    assert "tfcyclegan.api.train" in (tmp_path / "api/commands.html").read_text()
 
 
 def test_the_documents_do_link():

@@ -75,6 +75,22 @@ def test_nested_flag_file_is_found_beside_the_including_one_first(write, monkeyp
     assert "base.cfg: cannot be read (No such file" in refused(f"--flagfile={outer}")
 
 
+@pytest.mark.parametrize("name", ["configs/presets/mobile.cfg", "presets/mobile.cfg", "./presets/mobile.cfg"])
+def test_the_programs_own_configs_are_found_from_anywhere(write, monkeypatch, tmp_path, name):
+    monkeypatch.chdir(tmp_path)
+    assert parse(f"--flagfile={name}").residual_blocks == 6
+    outer = write("outer.cfg", f"--seed=1\n--flagfile={name}\n")
+    assert (parse(f"--flagfile={outer}").seed, parse(f"--flagfile={outer}").base_filters) == (1, 16)
+    write(name, "--residual_blocks=5\n")
+    assert parse(f"--flagfile={name}").residual_blocks == 5, "a file of the user's own is taken first"
+
+
+@pytest.mark.parametrize("name", ["presets", "../configs/presets/mobile.cfg", "/configs/presets/mobile.cfg", "configs/presets/moble.cfg"])
+def test_what_is_no_config_of_the_program_is_not_found(monkeypatch, tmp_path, name):
+    monkeypatch.chdir(tmp_path)
+    assert refused(f"--flagfile={name}") == f"--flagfile={name}: cannot be read (No such file or directory)"
+
+
 def test_one_flag_file_may_be_included_twice_but_not_by_itself(write):
     write("base.cfg", "--seed=2\n")
     twice = write("twice.cfg", "--flagfile=base.cfg\n--flagfile=base.cfg\n")
@@ -82,6 +98,26 @@ def test_one_flag_file_may_be_included_twice_but_not_by_itself(write):
     first = write("first.cfg", "--flagfile=second.cfg\n")
     write("second.cfg", "--seed=1\n--flagfile=first.cfg\n")
     assert "first.cfg: this flag file includes itself" in refused(f"--flagfile={first}")
+
+
+def test_flag_files_that_lead_nowhere_or_without_end(write, tmp_path):
+    (tmp_path / "circle.cfg").symlink_to("circle.cfg")
+    assert "circle.cfg: cannot be read (links in a circle)" in refused(f"--flagfile={tmp_path / 'circle.cfg'}")
+    for content, reason in (
+        ("--flagfile=circle.cfg\n", "circle.cfg: cannot be read"),
+        ("--flagfile=a\0b\n", "has a NUL character"),
+        (f"--flagfile={'x' * 5000}\n", "cannot be read (File name too long)"),
+        ("--flagfile=.\n", "cannot be read (Is a directory)"),
+        ("#" * 2**20 + "\n", "has more than 1048576 bytes"),
+    ):
+        assert reason in refused(f"--flagfile={write('a.cfg', content)}")
+    assert "cannot be read (a name with NUL)" in refused("--flagfile=a\0b")
+    for number in range(1200):
+        write(f"nested/{number}.cfg", f"--flagfile={number + 1}.cfg\n")
+        write(f"doubled/{number}.cfg", f"--flagfile={number + 1}.cfg\n" * 2)
+    write("doubled/60.cfg", "--seed=1\n")
+    for kind in ("nested", "doubled"):
+        assert "more than 100 flag files include each other" in refused(f"--flagfile={tmp_path / kind / '0.cfg'}")
 
 
 def test_comments_blank_lines_and_windows_line_ends(write):
@@ -345,6 +381,12 @@ assert not heavy, heavy
 def test_help_tells_defaults_choices_and_what_is_required():
     page = flags.help_text("tfcyclegan train", "summary", "    one\n    two\n", TrainConfig)
     assert "Examples:\n  one\n  two\n\nFlags:\n" in page
+    headings = [line for line in page.splitlines()[1:] if line.endswith(":") and line[0] != " "]
+    assert headings[:3] == [
+        "Examples:",
+        "Flags:",
+        "Where the pictures are and how they become batches:",
+    ]
     assert "  --[no]flip\n      mirror half of the training images (default: true)\n" in page
     assert "  --channels_a=INT\n      channels of domain A: 1 or 3 (default: 3; one of: 1, 3)\n" in page
     assert "(required)" in page and "(default: 0.0002)" in page and "None" not in page

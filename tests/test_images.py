@@ -8,7 +8,7 @@ from PIL import Image
 
 from tfcyclegan.config import PREPROCESS_CHOICES, Size
 from tfcyclegan.data import images
-from tfcyclegan.errors import UserError
+from tfcyclegan.errors import RunError, UserError
 
 
 def noise(height: int, width: int, channels: int = 3) -> np.ndarray:
@@ -57,9 +57,15 @@ def test_decoding_to_another_channel_count():
     np.testing.assert_array_equal(images.to_array(images.decode(images.encode_png(colour), 1))[..., 0], luma)
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture", images.encode_png(noise(30, 30))[:-200]])
-def test_what_is_no_whole_picture_raises_oserror(content):
-    with pytest.raises(OSError):
+def as_kind(kind: str) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(noise(8, 8, 3)).save(stream, kind)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", images.encode_png(noise(30, 30))[:-200], as_kind("EPS"), as_kind("TIFF")])
+def test_what_is_no_whole_png_or_jpeg_is_refused(content):
+    with pytest.raises(RunError, match="no whole JPEG or PNG"):
         images.decode(content, 3)
 
 

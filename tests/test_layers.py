@@ -99,6 +99,29 @@ def test_portable_reflection_is_tf_pad(amount):
     np.testing.assert_array_equal(reflect_pad(tf.constant(x), amount, portable=True), expected)
 
 
+@pytest.mark.parametrize("amount", [1, 2, 3])
+@pytest.mark.parametrize("sides", [(8, 9), (12, 8), (4, 5)])  # the last is too small for slices of its own but for amount 1
+def test_the_gradient_of_reflection_is_that_of_tf_pad(amount, sides):
+    random = np.random.default_rng(0)
+    x = tf.constant(random.normal(size=(2, *sides, 3)))
+    upstream = tf.constant(random.normal(size=(2, sides[0] + 2 * amount, sides[1] + 2 * amount, 3)))
+    around = [[0, 0], [amount, amount], [amount, amount], [0, 0]]
+    ways = lambda x: reflect_pad(x, amount), lambda x: tf.pad(x, around, mode="REFLECT")
+
+    def gradients(way):
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                value = tf.reduce_sum(way(x) ** 2 * upstream)
+            first = tape.gradient(value, x)
+            squared = tf.reduce_sum(first**2)
+        return first, outer.gradient(squared, x)
+
+    for own, tensorflow in zip(*map(gradients, ways), strict=True):
+        np.testing.assert_allclose(own, tensorflow, rtol=1e-12, atol=1e-12)
+
+
 def test_reflection_by_hand():
     x = tf.reshape(tf.constant([[1, 2, 3], [4, 5, 6]]), [1, 2, 3, 1])
     expected = [[5, 4, 5, 6, 5], [2, 1, 2, 3, 2], [5, 4, 5, 6, 5], [2, 1, 2, 3, 2]]

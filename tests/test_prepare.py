@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from PIL import Image
 
 from data_prep import folders, prepare
 from tfcyclegan import files
+from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import RunError, UserError
 
 ROOT = Path(__file__).parents[1]
@@ -317,3 +319,30 @@ def test_decoding_ahead_is_bounded():
     assert len(begun) <= len(os.sched_getaffinity(0)) * prepare.QUEUED_PER_WORKER + 1
     names += [verdict.picture.filename for verdict in verdicts]
     assert names == [f"{index:04d}.png" for index in range(1000)]
+
+
+def test_pictures_of_training_among_the_held_out_are_told(root, capsys):
+    save(root / "testA/twin.png", picture(3))
+    save(root / "valB/twin.png", picture(3))
+    save(root / "trainB/twice.png", picture(10))  # in the other domain, and twice in training: neither is told
+    folders.run(config(root))
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "warning" in line]
+    assert "in training, byte by byte: testA/twin.png is trainA/3.png, valB/twin.png is trainA/3.png; scores" in line
+
+
+def test_odd_names_and_links(root, capsys):
+    """Blanks, line breaks, bytes that are no text, the longest names; links in circles and to nothing are named."""
+    names = ("a b.png", "new\nline.png", os.fsdecode(b"\xff\xfe.png"), "x" * 251 + ".png", "-.png", "#.png", "ü/ö.png")
+    for number, name in enumerate(names):
+        (root / "trainA" / name).parent.mkdir(exist_ok=True)
+        (root / "trainA" / name).write_bytes((root / f"trainA/{number % 5}.png").read_bytes())
+    (root / "trainA" / "again").symlink_to("../trainA")  # a folder in a circle: each file once
+    folders.run(config(root))
+    found = {name.encode("utf-8", "surrogateescape") for name, _ in open_source(root.parent / "out").pictures("trainA")}
+    assert found == {os.fsencode(f"trainA/{name}") for name in (*names, *(f"{number}.png" for number in range(5)))}
+    shutil.rmtree(root.parent / "out")
+    for name, target in (("loop.png", "loop.png"), ("nothing.png", "nowhere.png")):
+        (root / "trainA" / name).symlink_to(target)
+        with pytest.raises(UserError, match=f"trainA/{name}: cannot be read"):
+            folders.run(config(root))
+        (root / "trainA" / name).unlink()

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from tests.conftest import ROOT
 from tests.test_checkpoint_files import truncate
+from tfcyclegan import flags
 from tfcyclegan.config import Size, TrainConfig
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.training import checkpoint_files
@@ -62,7 +63,8 @@ def without_timing(run_dir: Path) -> list[dict]:
 @pytest.fixture(scope="module")
 def trained(tiles, tmp_path_factory) -> Path:
     run_dir = tmp_path_factory.mktemp("runs") / "run"
-    train(config(tiles, run_dir, **TRAINED))
+    options = config(tiles, run_dir, **TRAINED)
+    train(options, flags.to_flag_file(options))
     return run_dir
 
 
@@ -82,7 +84,29 @@ def test_a_run_directory_has_everything(trained):
     assert page.count("<svg") >= 4 and page.count("data:image/png;base64,") >= 4 and "http" not in page.split("<svg")[0]
     events = [event for path in (trained / "tensorboard").iterdir() for event in tf.compat.v1.train.summary_iterator(str(path))]
     tags = {value.tag for event in events for value in event.summary.value}
-    assert {"losses/cycle_a", "training/learning_rate", "samples_test/ab", "samples_train/ba"} <= tags
+    assert {
+        *("adversarial/gan_ab", "cycle/cycle_a", "discriminators/disc_b", "accuracy/accuracy_disc_a", "appearance/appearance_ba"),
+        *("learning_rate/learning_rate", "run/epoch", "run/images_per_second", "samples_test/ab", "samples_train/ba", "flags"),
+    } <= tags
+    assert not {tag for tag in tags if tag.endswith("/step")}
+    text = next(value.tensor.string_val[0].decode() for event in events for value in event.summary.value if value.tag == "flags")
+    assert "    --crop_size=32\n" in text
+    assert hyper_parameters(events)["crop_size"] == "32" and hyper_parameters(events)["learning_rate"] == pytest.approx(2e-4)
+
+
+def hyper_parameters(events) -> dict[str, object]:
+    """As TensorBoard's own plugin reads them."""
+    from tensorboard.plugins.hparams import metadata
+
+    summaries = (value for event in events for value in event.summary.value if value.tag == metadata.SESSION_START_INFO_TAG)
+    started = metadata.parse_session_start_info_plugin_data(next(summaries).metadata.plugin_data.content)
+    return {name: getattr(value, value.WhichOneof("kind")) for name, value in started.hparams.items()}
+
+
+@pytest.mark.parametrize(("steps", "profiled"), [(16, True), (8, False)])
+def test_a_profile_is_taken_on_request_once_graphs_are_traced(tiles, tmp_path, steps, profiled):
+    train(config(tiles, tmp_path / "run", max_steps=steps, profile_steps=2, checkpoint_every_steps=100, sample_every_steps=100))
+    assert bool(list((tmp_path / "run").rglob("*.xplane.pb"))) == profiled
 
 
 def test_every_weight_is_in_the_checkpoint(trained):

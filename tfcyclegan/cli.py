@@ -28,11 +28,21 @@ COMMANDS = {
     "segment": "label pictures with a segmenter: PNGs of class ids and colour overlays",
     "export_segmenter": "write a segmenter as SavedModel and TFLite",
     "import_weights": "make a run of weights from the official PyTorch program or from tensorflow-addons",
+    "doctor": "tell what is installed, what this machine has, and what that means for training",
 }
 
 _GOES_ON = "the same command goes on from what is finished"
 _SMALLER = "take a smaller --batch_size, --crop_size or --base_filters, or end other programs, then give the same command again"
 _REFUSALS = (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT, errno.EFBIG)
+
+
+_FIRST_STEPS = """From two folders of pictures, pictures/trainA and pictures/trainB, to a translator:
+
+  python -m data_prep.folders --input_dir=pictures --output_dir=data/mine
+  tfcyclegan train --data_dir=data/mine --run_dir=runs/mine
+  tfcyclegan translate --run_dir=runs/mine --input=PICTURES --output=translated
+
+Every command, and every script of data_prep, tells its flags by --help. Where one stops, the same command goes on."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _overview() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items()]
-    return "\n".join(["usage: tfcyclegan COMMAND [--flags]", "", *lines, "", "tfcyclegan COMMAND --help lists the flags of a command."])
+    return "\n".join(["usage: tfcyclegan COMMAND [--flags]", "", *lines, "", _FIRST_STEPS])
 
 
 def run_command(
@@ -67,7 +77,7 @@ def run_command(
     summary: str,
     examples: str,
     config_class: type[Options],
-    run: Callable[[Any], None],
+    run: Callable[[Any], object],
     arguments: Sequence[str] | None = None,
 ) -> int:
     """Parses `arguments` into `config_class`, calls `run` with it and returns the exit code.
@@ -94,6 +104,8 @@ def run_command(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            return _fail(name, f"{error.filename}: {error.strerror}; give another path", 2)
         told = _refused_by_machine(error)
         if told is None:
             raise

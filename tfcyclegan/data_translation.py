@@ -70,7 +70,8 @@ def translate_data(
     with files.exclusive_lock(output):
         if (output / MANIFEST).exists():
             made = files.read_json(output / MANIFEST)
-            _refuse_other(output, made.get("request"), request)
+            with files.understanding(output / MANIFEST):
+                _refuse_other(output, made.get("request"), request)
             shutil.rmtree(output / shards.WORK, ignore_errors=True)
             say(f"{output}: all is done: {manifest.counts(made)}")
             return
@@ -88,7 +89,8 @@ def _claim(output: Path, request: dict[str, Any]) -> None:
     """Makes the directory this request's, or raises UserError when it is another's."""
     path = output / shards.WORK / "request.json"
     if path.exists():
-        _refuse_other(output, files.read_json(path), request)
+        with files.understanding(path):
+            _refuse_other(output, files.read_json(path), request)
     elif any(entry.name not in (".lock", shards.WORK) for entry in output.iterdir()):
         raise UserError(f"--output_data={output}: is not empty and holds no translated data; choose another directory")
     files.write_json(path, request)
@@ -160,8 +162,8 @@ def _stages(
     def decode(example: Example) -> _Scaled:
         try:
             image = images.decode(example.encoded, channels)
-        except OSError as error:
-            raise RunError(f"{source.directory}: {example.filename} cannot be decoded ({error}); prepare the data again") from error
+        except RunError as error:
+            raise RunError(f"{source.directory}: {example.filename}: {error}") from error
         scaled = scale(image, nearest=source.holds_label_maps) if scale else image
         return _Scaled(example, images.to_array(scaled), scaled.size != image.size)
 

@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,13 +14,17 @@ from typing import IO, Any
 from tfcyclegan.errors import UserError
 
 TEMPORARY_SUFFIX = ".partial"
+_LONGEST_NAME = 255  # bytes, on all usual file systems
 MAKE_ROOM = "make room or choose another directory, then give the same command again"
 """The mend of what a disk does not take."""
 
 
 def temporary_name(path: Path) -> Path:
     """The name beside `path` under which it is written before it is whole."""
-    return path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
+    name = f".{path.name}{TEMPORARY_SUFFIX}"
+    if len(os.fsencode(name)) > _LONGEST_NAME:  # where that of `path` may still fit
+        name = f".{sha256_of_bytes(os.fsencode(path.name))}{TEMPORARY_SUFFIX}"
+    return path.with_name(name)
 
 
 @contextlib.contextmanager
@@ -115,8 +120,26 @@ def read_json(path: Path) -> Any:
     """Reads JSON that this package wrote; raises UserError with the file's name when it is damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not readable as JSON ({error}); restore it or remove the directory it describes") from error
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """Like `read_json`, for a file that holds an object; UserError when it holds anything else."""
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: damaged, it holds no JSON object; restore it or remove the directory it describes")
+    return value
+
+
+@contextlib.contextmanager
+def understanding(path: Path) -> Iterator[None]:
+    """Around what takes apart the JSON of `path`: raises UserError with the file's name where it has another structure."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise UserError(f"{path}: damaged, or of another program ({reason}); restore it or remove the directory it describes") from error
 
 
 def require_no_file(flag: str, path: Path) -> None:
@@ -124,6 +147,12 @@ def require_no_file(flag: str, path: Path) -> None:
     for place in (path, *path.parents):
         if place.is_file():
             raise UserError(f"--{flag}={path}: {'' if place == path else f'{place} '}is a file; name a directory")
+
+
+def numbered(directory: Path) -> list[Path]:
+    """What lies in `directory` under a number as name, by number: the versions of a model. Nothing where there is no directory."""
+    entries = directory.iterdir() if directory.is_dir() else ()
+    return sorted((entry for entry in entries if re.fullmatch("[0-9]+", entry.name)), key=lambda entry: int(entry.name))
 
 
 def sha256_of(path: Path) -> str:

@@ -4,11 +4,13 @@ Differences from plain absl, each because absl misleads there:
 - flag files are read first wherever they stand, so the command line always wins;
 - words without dashes, byte-order marks, unreadable or circular flag files are errors, not silence;
 - a flag file named in a flag file is looked for beside that file first, then from the working directory;
+- a flag file that is not there is looked for among those that come with this program: configs/satellite2map.cfg works anywhere;
 - `--help` exits with 0 and needs no TensorFlow.
 """
 
 import dataclasses
 import difflib
+import inspect
 import re
 import textwrap
 from collections.abc import Sequence
@@ -22,7 +24,11 @@ from tfcyclegan.errors import UserError
 
 Config = TypeVar("Config", bound=Options)
 
+_PACKAGE = Path(__file__).parent
+_OWN_CONFIGS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")  # where the package is installed; where it runs from its source
 _COMMENT_BEHIND = re.compile(r"\s(#|//)")
+_LARGEST_FLAG_FILE = 2**20
+_MOST_FLAG_FILES = 100
 _HELP_WORDS = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
 
 
@@ -65,6 +71,7 @@ def expand_flag_files(arguments: Sequence[str]) -> list[str]:
         UserError: a file is missing, unreadable, circular, or has a line that is neither a flag nor a comment.
     """
     from_files: list[str] = []
+    read: list[Path] = []
     direct: list[str] = []
     rest = iter(arguments)
     for argument in rest:
@@ -73,20 +80,46 @@ def expand_flag_files(arguments: Sequence[str]) -> list[str]:
             path = value if equals else next(rest, "")
             if not path:
                 raise UserError("--flagfile: needs the path of a file")
-            from_files += _read_flag_file(Path(path), ())
+            from_files += _read_flag_file(_find(Path(path)), (), read)
         else:
             direct.append(argument)
     return from_files + direct
 
 
-def _read_flag_file(path: Path, including: tuple[Path, ...]) -> list[str]:
-    if path.resolve() in including:
-        raise UserError(f"{path}: this flag file includes itself; remove one of the --flagfile lines")
+def _find(path: Path) -> Path:
+    """`path`, or where there is no such file the one of that name that comes with this program, `configs/` before it or not."""
+    name = path.relative_to("configs") if path.parts[:1] == ("configs",) else path
+    if _is_file(path) or path.is_absolute() or ".." in path.parts:
+        return path
+    return next((own / name for own in _OWN_CONFIGS if _is_file(own / name)), path)
+
+
+def _is_file(path: Path) -> bool:
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise UserError(f"--flagfile={path}: cannot be read ({reason})") from error
+        return path.is_file()
+    except (OSError, ValueError):  # a name that is too long or has a NUL, or links in a circle
+        return False
+
+
+def _read_flag_file(path: Path, including: tuple[Path, ...], read: list[Path]) -> list[str]:
+    """The flags in the file `path`, which the files `including` include; `read` is what was read so far, for all of them."""
+    try:
+        resolved = path.resolve()
+        with open(path, "rb") as stream:
+            content = stream.read(_LARGEST_FLAG_FILE + 1)
+        text = content.decode() if len(content) <= _LARGEST_FLAG_FILE else None
+    except (OSError, ValueError, RuntimeError) as error:  # the last one tells of links in a circle
+        reasons = {UnicodeDecodeError: "not UTF-8 text", ValueError: "a name with NUL", RuntimeError: "links in a circle"}
+        raise UserError(f"--flagfile={path}: cannot be read ({getattr(error, 'strerror', reasons.get(type(error)))})") from error
+    if resolved in including:
+        raise UserError(f"{path}: this flag file includes itself; remove one of the --flagfile lines")
+    if text is None:
+        raise UserError(f"--flagfile={path}: has more than {_LARGEST_FLAG_FILE} bytes; give a text file with a flag on each line")
+    if len(read) == _MOST_FLAG_FILES:
+        raise UserError(f"--flagfile={path}: more than {_MOST_FLAG_FILES} flag files include each other; write fewer")
+    read.append(path)
+    if "\0" in text:
+        raise UserError(f"{path}: has a NUL character; save it as plain text")
     if text.startswith("\ufeff"):
         raise UserError(f"{path}: starts with a byte-order mark; save it as plain UTF-8")
     lines: list[str] = []
@@ -103,7 +136,7 @@ def _read_flag_file(path: Path, including: tuple[Path, ...]) -> list[str]:
             raise UserError(f"{path}:{number}: a comment must stand on a line of its own, not behind {name}")
         if name in ("--flagfile", "-flagfile"):
             beside = path.parent / value
-            lines += _read_flag_file(beside if beside.exists() else Path(value), (*including, path.resolve()))
+            lines += _read_flag_file(beside if _is_file(beside) else _find(Path(value)), (*including, resolved), read)
         else:
             lines.append(line)
     return lines
@@ -157,7 +190,12 @@ def help_text(command: str, summary: str, examples: str, config_class: type[Opti
     """The page that `command --help` prints."""
     lines = [f"{command}: {summary}", "", "Examples:", textwrap.indent(textwrap.dedent(examples).strip(), "  "), "", "Flags:"]
     lines.append("  --flagfile=FILE\n      reads flags from a file, one a line; the command line wins over it")
+    group: type = config_class
     for field in dataclasses.fields(config_class):
+        owner = next(kind for kind in reversed(config_class.__mro__) if field.name in inspect.get_annotations(kind))
+        if owner is not group:
+            group = owner
+            lines += ["", f"{(owner.__doc__ or '').splitlines()[0].rstrip('.')}:"]
         kind = option_type(field)
         metadata = field.metadata
         notes = []

@@ -1,9 +1,9 @@
 """Folders of pictures in, folders of PNGs out: the loop of all commands that make something of each picture."""
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from tfcyclegan import files
@@ -49,8 +49,20 @@ def pictures_of_split(source: DataSource, split: str) -> Iterator[tuple[str, byt
 
 
 def picture_name(filename: str, split: str) -> str:
-    """What a stored picture is called: its file name without its ending and without the split's folder."""
-    return Path(filename.removeprefix(f"{split}/")).with_suffix("").as_posix()
+    """What a stored picture is called: its file name without its ending and without the split's folder.
+
+    Raises:
+        UserError: a name that is no place below a folder: absolute, empty, or with `..`.
+    """
+    path = PurePosixPath(filename.removeprefix(f"{split}/"))
+    if path.is_absolute() or ".." in path.parts or not path.name or "\0" in filename:
+        raise UserError(f"split {split}: a picture is called {filename!r}, which is no name below a folder; prepare the data again")
+    return path.with_suffix("").as_posix()
+
+
+def in_memory(pictures: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Pictures whose bytes are at hand, in the form of `write_pictures`."""
+    return ((name, lambda encoded=encoded: encoded) for name, encoded in pictures)  # type: ignore[misc]
 
 
 @dataclass(frozen=True)
@@ -61,10 +73,10 @@ class _Skipped:
 
 
 def write_pictures(
-    pictures: Iterator[tuple[str, bytes]],
+    pictures: Iterable[tuple[str, Callable[[], bytes]]],
     output: Path,
     targets: Callable[[str], Sequence[Path]],
-    stages: Stages[tuple[str, bytes], Given, Made, Sequence[bytes]],
+    stages: Stages[bytes, Given, Made, Sequence[bytes]],
     *,
     total: int,
     record: str,
@@ -74,10 +86,10 @@ def write_pictures(
     """Makes PNGs of each picture, several at once; those already there by the same maker are kept.
 
     Args:
-        pictures: (name, encoded bytes).
+        pictures: (name, how to read its bytes).
         output: folder of all targets.
         targets: the files of a picture's name, in the order in which they are written.
-        stages: from a picture's name and bytes to the targets' content; the first one raises `intake.BadPicture`.
+        stages: from a picture's bytes to the targets' content; the first one raises `intake.BadPicture`.
         total: how many pictures there are.
         record: name of the file in `output` that tells who made what is there.
         identity: its content.
@@ -102,10 +114,10 @@ def _refuse_other(output: Path, record: str, identity: dict[str, Any], others: s
 
 
 def _write(
-    pictures: Iterator[tuple[str, bytes]],
+    pictures: Iterable[tuple[str, Callable[[], bytes]]],
     output: Path,
     targets: Callable[[str], Sequence[Path]],
-    stages: Stages[tuple[str, bytes], Given, Made, Sequence[bytes]],
+    stages: Stages[bytes, Given, Made, Sequence[bytes]],
     *,
     total: int,
     doing: str,
@@ -113,12 +125,16 @@ def _write(
 ) -> None:
     """`write_pictures` once the folder is this command's."""
 
-    def before(picture: tuple[str, bytes]) -> tuple[str, Given] | _Skipped:
-        name, _ = picture
+    def before(picture: tuple[str, Callable[[], bytes]]) -> tuple[str, Given] | _Skipped:
+        name, read = picture
         if all(target.exists() for target in targets(name)):
             return _Skipped()
         try:
-            return name, stages.before(picture)
+            encoded = read()
+        except OSError as error:
+            return _Skipped(f"{name}: cannot be read ({error.strerror or error})")
+        try:
+            return name, stages.before(encoded)
         except intake.BadPicture as error:
             return _Skipped(f"{name}: {error}")
 

@@ -5,6 +5,7 @@ import importlib
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 
 
@@ -17,7 +18,8 @@ def silenced() -> Iterator[None]:
     try:
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
-        yield
+        with warnings.catch_warnings(action="ignore"):  # notebooks show warnings by another way
+            yield
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

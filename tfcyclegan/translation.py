@@ -4,21 +4,23 @@ import contextlib
 import dataclasses
 import functools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfcyclegan import files
+from tfcyclegan import files, trust
 from tfcyclegan.data import images, intake
 from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks import Generator
 from tfcyclegan.parallel import Stages
-from tfcyclegan.picture_folders import MAX_PIXELS, pictures_of_path, pictures_of_split, write_pictures
+from tfcyclegan.picture_folders import MAX_PIXELS, in_memory, pictures_of_path, pictures_of_split, write_pictures
+from tfcyclegan.quiet import silenced
 from tfcyclegan.tiling import Tiler
 from tfcyclegan.training.checkpoints import find_checkpoint, load_generator
 from tfcyclegan.training.runs import Run
@@ -142,24 +144,32 @@ def weights_hash(generator: Generator) -> str:
     return files.sha256_of_bytes(b"".join(np.ascontiguousarray(weight).tobytes() for weight in generator.get_weights()))
 
 
-def from_model(path: Path) -> Translator:
+def from_model(path: Path, *, trusted: bool = False) -> Translator:
     """An exported model: a SavedModel directory (or the folder of its versions), or a .tflite file.
 
+    Args:
+        path: where it lies.
+        trusted: loads a SavedModel whatever it may do; a .tflite file can only compute.
+
     Raises:
-        UserError: nothing there, or not such a model.
+        UserError: nothing there, not such a model, or (`trust.Untrusted`) one that may do more than compute.
     """
     if path.suffix == ".tflite":
         return _from_tflite(path)
-    versions = sorted((int(entry.name), entry) for entry in path.iterdir() if entry.name.isdigit()) if path.is_dir() else []
-    path = versions[-1][1] if versions else path
+    path = [path, *files.numbered(path)][-1]
     if not (path / "saved_model.pb").is_file():
         raise UserError(f"--model={path}: no SavedModel and no .tflite file there; make one with tfcyclegan export")
     try:
+        if not trusted:
+            trust.require_computing_alone(path)
         model = tf.saved_model.load(str(path))
         function = model.signatures["tensor"]
-    except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
-        raise UserError(f"--model={path}: not a SavedModel of tfcyclegan export ({str(error).splitlines()[0]})") from error
-    channels = function.structured_input_signature[1]["images"].shape[-1]
+        channels = _channels(function.structured_input_signature[1]["images"], function.structured_outputs["images"])
+    except UserError:
+        raise
+    except Exception as error:  # whatever a damaged or foreign graph makes TensorFlow raise
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"--model={path}: not a SavedModel of tfcyclegan export ({reason})") from error
 
     def translate(batch: np.ndarray, _keeps_weights_alive: Any = model) -> np.ndarray:
         return function(images=tf.constant(batch))["images"].numpy()
@@ -167,15 +177,26 @@ def from_model(path: Path) -> Translator:
     return Translator({"model": files.sha256_of(path / "saved_model.pb")}, channels, 4, translate)
 
 
+def _channels(source: Any, target: Any) -> int:
+    """The channels of the pictures that a model takes, or ValueError where it takes or gives something else than pictures."""
+    for word, spec in (("takes", source), ("gives", target)):
+        shape = list(spec.shape)
+        if spec.dtype != np.float32 or len(shape) != 4 or shape[3] not in (1, 3):
+            raise ValueError(f"it {word} {tf.as_dtype(spec.dtype).name} {shape}, not float32 [B, H, W, 1 or 3]")
+    return int(source.shape[3])
+
+
 def _from_tflite(path: Path) -> Translator:
     from ai_edge_litert.interpreter import Interpreter
 
     try:
-        interpreter = Interpreter(model_path=str(path))
-        interpreter.allocate_tensors()
-    except (ValueError, RuntimeError, OSError) as error:
-        raise UserError(f"--model={path}: not a TFLite model ({str(error).splitlines()[0]})") from error
-    source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+        with silenced():
+            interpreter = Interpreter(model_path=str(path))
+            interpreter.allocate_tensors()
+        source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+        _channels(*(SimpleNamespace(shape=details["shape"].tolist(), dtype=details["dtype"]) for details in (source, target)))
+    except (ValueError, RuntimeError, OSError, IndexError) as error:
+        raise UserError(f"--model={path}: not a TFLite model of tfcyclegan export ({str(error).splitlines()[0]})") from error
     _, height, width, channels = source["shape"]
 
     alone = threading.Lock()  # an interpreter has one place for its input
@@ -194,7 +215,7 @@ def _from_tflite(path: Path) -> Translator:
 
 def _translate_all(
     translators: Sequence[Translator],
-    pictures: Iterator[tuple[str, bytes]],
+    pictures: Iterable[tuple[str, Callable[[], bytes]]],
     output: Path,
     *,
     total: int,
@@ -205,15 +226,15 @@ def _translate_all(
 
     Args:
         translators: copies of one translator, one for each device.
-        pictures: (name, encoded bytes).
+        pictures: (name, how to read its bytes).
         output: folder for the PNGs.
         total: how many pictures there are.
         scale: resizes each picture first; None keeps sizes.
         nearest: resizes by nearest pixels, for label maps.
     """
 
-    def decode(named: tuple[str, bytes]) -> np.ndarray:
-        image = images.with_channels(intake.decode(named[1], max_pixels=MAX_PIXELS).image, translators[0].channels)
+    def decode(encoded: bytes) -> np.ndarray:
+        image = images.with_channels(intake.decode(encoded, max_pixels=MAX_PIXELS).image, translators[0].channels)
         return images.to_array(scale(image, nearest=nearest) if scale else image)
 
     def encode(translated: np.ndarray) -> tuple[bytes]:
@@ -238,7 +259,7 @@ def translate_path(translators: Sequence[Translator], path: Path, output: Path, 
         UserError: `output` holds another model's work, or pictures that cannot be read (after all others were translated).
     """
     found = pictures_of_path(path)
-    _translate_all(translators, ((name, read()) for name, read in found.items()), output, total=len(found), scale=scale)
+    _translate_all(translators, found.items(), output, total=len(found), scale=scale)
 
 
 def translate_split(
@@ -247,4 +268,4 @@ def translate_split(
     """Translates a split of a prepared data set; see `translate_path`."""
     source.require(split)
     pictures, total = pictures_of_split(source, split), source.counts[split]
-    _translate_all(translators, pictures, output, total=total, scale=scale, nearest=source.holds_label_maps)
+    _translate_all(translators, in_memory(pictures), output, total=total, scale=scale, nearest=source.holds_label_maps)

@@ -93,12 +93,13 @@ def _claim(config: AdaptConfig, directory: Path, source: DataSource, target: Dat
     path = directory / REQUEST
     if path.exists():
         there = files.read_json(path)
-        changed = [
-            f"--{name} was {there['options'].get(name)}, now {value}"
-            for name, value in options.items()
-            if there["options"].get(name) != value
-        ]
-        changed += [f"the {name} data have changed" for name in ("source", "target") if there[name] != request[name]]
+        with files.understanding(path):
+            changed = [
+                f"--{name} was {there['options'].get(name)}, now {value}"
+                for name, value in options.items()
+                if there["options"].get(name) != value
+            ]
+            changed += [f"the {name} data have changed" for name in ("source", "target") if there[name] != request[name]]
         if changed:
             raise UserError(f"--output_dir={directory}: holds arms of other settings: {'; '.join(changed)}; choose another")
     elif directory.exists() and any(directory.iterdir()):

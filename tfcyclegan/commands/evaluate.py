@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from tfcyclegan import files, quiet
 from tfcyclegan.config import EvaluateConfig
 from tfcyclegan.errors import UserError
+from tfcyclegan.progress import say
 
 if TYPE_CHECKING:
     from tfcyclegan.data.domains import Domains
@@ -19,7 +20,7 @@ EXAMPLES = """
 """
 
 
-def run(config: EvaluateConfig) -> None:
+def run(config: EvaluateConfig) -> Path:
     from tfcyclegan.data.source import check_places
     from tfcyclegan.training.runs import read_run
 
@@ -45,10 +46,13 @@ def run(config: EvaluateConfig) -> None:
     judges = {direction: _judge(domains, config.split, direction) for direction in directions} if config.judge == "auto" else {}
     tools = open_tools(config.features, config.features_weights, judges)
     if trained is None:
-        evaluate_folder(Path(config.translations), domains, config.split, config.direction, Path(config.output), pairs=pairs, tools=tools)
-        return
+        output = Path(config.output)
+        evaluate_folder(Path(config.translations), domains, config.split, config.direction, output, pairs=pairs, tools=tools)
+        return output
     output = Path(config.output) if config.output else trained.directory / "evaluation"
     evaluate(trained, domains, config.split, config.checkpoint, directions, output, pairs=pairs, tools=tools)
+    say(f"next: tfcyclegan export --run_dir={config.run_dir} --output=saved_models/{trained.directory.resolve().name}")
+    return output
 
 
 def _judge(domains: "Domains", purpose: str, direction: str) -> "Judge | str":

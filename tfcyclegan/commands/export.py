@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tfcyclegan import files, quiet
 from tfcyclegan.config import ExportConfig
+from tfcyclegan.progress import say
 
 Config = ExportConfig
 EXAMPLES = """
@@ -12,7 +13,7 @@ EXAMPLES = """
 """
 
 
-def run(config: ExportConfig) -> None:
+def run(config: ExportConfig) -> Path:
     from tfcyclegan.data.source import check_places
     from tfcyclegan.training.runs import read_run
 
@@ -22,7 +23,7 @@ def run(config: ExportConfig) -> None:
     quiet.import_tensorflow()
     from tfcyclegan.export.exporter import export
 
-    export(
+    directory = export(
         trained,
         config.checkpoint,
         config.direction,
@@ -31,3 +32,5 @@ def run(config: ExportConfig) -> None:
         min_psnr=config.min_psnr,
         data_dir=config.data_dir,
     )
+    say(f"next: tfcyclegan demo --model={config.output} in a browser, or tfcyclegan serve --model_dir={config.output}")
+    return directory

@@ -12,11 +12,11 @@ EXAMPLES = """
 """
 
 
-def run(config: ExportSegmenterConfig) -> None:
+def run(config: ExportSegmenterConfig) -> Path:
     if not Path(config.segmenter_dir).is_dir():
         raise UserError(f"--segmenter_dir={config.segmenter_dir}: no segmenter there; train one with tfcyclegan train_segmenter")
     files.require_no_file("output", Path(config.output))
     quiet.import_tensorflow()
     from tfcyclegan.export.segmenter import export_segmenter
 
-    export_segmenter(Path(config.segmenter_dir), Path(config.output), config.tflite_size)
+    return export_segmenter(Path(config.segmenter_dir), Path(config.output), config.tflite_size)

@@ -15,7 +15,7 @@ EXAMPLES = """
 """
 
 
-def run(config: TrainConfig) -> None:
+def run(config: TrainConfig) -> Path:
     files.require_no_file("run_dir", Path(config.run_dir))
     if not config.data_recipe:
         check_places(config.data_dir)
@@ -31,3 +31,4 @@ def run(config: TrainConfig) -> None:
     report = train(config, flags.to_flag_file(config), load_segment if config.segmenter else None)
     say(f"report: {report}")
     say(f"next: tfcyclegan translate --run_dir={config.run_dir} --input=PICTURES --output=translated")
+    return report

@@ -2,7 +2,7 @@
 
 from tfcyclegan.config.adaptation import AdaptConfig
 from tfcyclegan.config.base import Options, Size, flag_name, option, option_type
-from tfcyclegan.config.commands import CompareConfig, EvaluateConfig, ExportConfig, ImportConfig, TranslateConfig
+from tfcyclegan.config.commands import CompareConfig, DoctorConfig, EvaluateConfig, ExportConfig, ImportConfig, TranslateConfig
 from tfcyclegan.config.demo import DemoConfig
 from tfcyclegan.config.segmentation import ExportSegmenterConfig, SegmentConfig, SegmenterOptions, TrainSegmenterConfig
 from tfcyclegan.config.serving import ServeConfig
@@ -13,6 +13,7 @@ __all__ = [
     "AdaptConfig",
     "CompareConfig",
     "DemoConfig",
+    "DoctorConfig",
     "EvaluateConfig",
     "ExportConfig",
     "ExportSegmenterConfig",

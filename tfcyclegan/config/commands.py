@@ -15,6 +15,7 @@ class TranslateConfig(Options):
 
     run_dir: str = option("", "run directory to translate with")
     model: str = option("", "exported model to translate with, instead of --run_dir: a SavedModel directory or a .tflite file")
+    trust_model: bool = option(False, "load a SavedModel that may do more than compute, such as write files; it may do all that you may")
     checkpoint: str = option("latest", CHECKPOINT_HELP)
     direction: str = option("ab", "ab or ba", choices=DIRECTIONS)
     input: str = option("", "picture or folder of pictures; or use --data_dir and --split")
@@ -38,6 +39,8 @@ class TranslateConfig(Options):
             raise UserError("--run_dir or --model: give one of them")
         if self.model and self.tile is not None:
             raise UserError("--tile: goes with --run_dir; an exported model takes pictures whole")
+        if self.trust_model and not self.model:
+            raise UserError("--trust_model: goes with --model; a run holds weights alone")
         if bool(self.input) == bool(self.data_dir):
             raise UserError("--input or --data_dir: give one of them")
         if bool(self.output) == bool(self.output_data):
@@ -107,6 +110,13 @@ class ExportConfig(Options):
         30.0, "dB of PSNR against Keras that a TFLite model's mean and worst test picture must reach to be listed as usable", minimum=0
     )
     data_dir: str = option("", "prepared data set to measure and to calibrate on; default: the run's own")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorConfig(Options):
+    """Options of `tfcyclegan doctor`."""
+
+    measure: bool = option(True, "times pieces of training steps for two seconds, to tell about how long trainings take here")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -119,6 +119,9 @@ class RunOptions(Options):
     checkpoint_every_steps: int = option(1000, "steps between checkpoints", minimum=1, on_resume="free")
     keep_checkpoints: int = option(3, "latest checkpoints kept", minimum=1, on_resume="free")
     log_every_steps: int = option(50, "steps between lines of history.jsonl, each the mean since the last", minimum=1, on_resume="free")
+    profile_steps: int = option(
+        0, "steps of a profile for TensorBoard, taken after the first 10 of this process; 0 takes none", minimum=0, on_resume="free"
+    )
     sample_every_steps: int = option(500, "steps between sample strips", minimum=1, on_resume="free")
     sample_images: int = option(4, "pictures in a sample strip", minimum=1, maximum=64, on_resume="free")
     eval_every_epochs: int = option(

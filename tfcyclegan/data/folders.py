@@ -27,10 +27,17 @@ def walk(directory: Path) -> Iterator[os.DirEntry[str]]:
             for entry in entries:
                 if entry.name.startswith(".") or entry.name.lower() in SYSTEM_FILES:
                     continue
-                if entry.is_dir():
+                if _is_directory(entry):
                     pending.append(Path(entry.path))
                 else:
                     yield entry
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself: reading it will say so
+        return False
 
 
 def is_picture(name: str) -> bool:

@@ -5,7 +5,9 @@ settings make another file and an interrupted build leaves nothing behind.
 """
 
 import errno
+import json
 import os
+from array import array
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,23 +30,22 @@ _AHEAD = 64
 class PixelFile:
     """Random access to the pictures of one split.
 
+    Holds 8 bytes of memory a picture; the rest is mapped. `names.jsonl` beside it tells which picture is which, for people alone.
+
     Attributes:
-        names: the pictures' file names.
         sizes: [N, 2] heights and widths.
     """
 
     def __init__(self, directory: Path):
         self.directory = directory
-        meta = files.read_json(directory / "meta.json")
-        self.names: list[str] = meta["names"]
-        self.channels: int = meta["channels"]
-        self.sizes = np.load(directory / "sizes.npy")
+        self.channels: int = files.read_json(directory / "meta.json")["channels"]
+        self.sizes = np.load(directory / "sizes.npy", mmap_mode="r")
         lengths = self.sizes.prod(axis=1) * self.channels
         self._offsets = np.concatenate([[0], np.cumsum(lengths)])
-        self._pixels = np.memmap(directory / "pixels.bin", np.uint8, "r")
+        self._pixels = np.asarray(np.memmap(directory / "pixels.bin", np.uint8, "r"))  # whose own class takes its time at each slice
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.sizes)
 
     def __getitem__(self, index: int) -> np.ndarray:
         """uint8 [H, W, C], a read-only view of the file."""
@@ -83,8 +84,8 @@ def open_pixels(
         name, encoded = item
         try:
             image = images.decode(encoded, channels)
-        except OSError as error:
-            raise RunError(f"{source.directory}: {name} of split {split} cannot be decoded ({error}); prepare the data again") from error
+        except RunError as error:
+            raise RunError(f"{source.directory}: {name} of split {split}: {error}") from error
         size = images.resized_size(Size(image.height, image.width), mode, load_size, crop_size)
         if mode in images.MODES_WITH_CROP and (size.height < crop_size.height or size.width < crop_size.width):
             raise UserError(f"--crop_size={crop_size}: larger than {name} of split {split}, which is {size.height}x{size.width} here")
@@ -119,8 +120,8 @@ def open_labels(source: DataSource, split: str, cache_dir: Path, *, size: Size |
         name, encoded = item
         try:
             image = images.decode(encoded, 1)
-        except OSError as error:
-            raise RunError(f"{source.directory}: label of {name} of split {split} cannot be decoded ({error})") from error
+        except RunError as error:
+            raise RunError(f"{source.directory}: label of {name} of split {split}: {error}") from error
         ids = images.to_array(image if size is None else images.resize(image, size, nearest=True))
         unknown.update(labels.unknown_ids(ids))
         return labels.to_train_ids(ids)
@@ -180,23 +181,23 @@ def _build(
     total: int,
     channels: int,
 ) -> None:
-    names: list[str] = []
-    sizes: list[tuple[int, int]] = []
+    sizes = array("q")
 
     def note(item: tuple[str, bytes]) -> tuple[str, bytes]:
-        names.append(item[0])
+        name_lines.write(f"{json.dumps(item[0])}\n")
         return item
 
     with (
         files.atomic_directory(directory) as temporary,
         ThreadPoolExecutor(os.cpu_count()) as pool,
         open(temporary / "pixels.bin", "wb") as out,
+        open(temporary / "names.jsonl", "w", encoding="utf-8") as name_lines,
     ):
         for pixels in track(in_order(pool, load, map(note, pictures), ahead=_AHEAD), total=total, unit="image", label=f"resizing {name}"):
             out.write(pixels.tobytes())
-            sizes.append(pixels.shape[:2])
+            sizes.extend(pixels.shape[:2])
         out.flush()
         os.fsync(out.fileno())
         with files.atomic_file(temporary / "sizes.npy") as stream:
-            np.save(stream, np.array(sizes, np.int64))
-        files.write_json(temporary / "meta.json", {"names": names, "channels": channels})
+            np.save(stream, np.asarray(sizes, np.int64).reshape(-1, 2))
+        files.write_json(temporary / "meta.json", {"channels": channels})

@@ -55,8 +55,8 @@ def finished(directory: Path, file: str) -> dict[str, Any] | None:
     path = _note_path(directory, file)
     if not path.exists() or not (directory / file).exists():
         return None
-    note: dict[str, Any] = files.read_json(path)
-    return note if (directory / file).stat().st_size == note["bytes"] else None
+    note = files.read_json_object(path)
+    return note if note.get("file") == file and (directory / file).stat().st_size == note.get("bytes") else None
 
 
 def forget(directory: Path, file: str) -> None:

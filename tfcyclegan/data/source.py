@@ -20,6 +20,9 @@ from tfcyclegan.progress import say
 
 MANIFEST = "manifest.json"
 CATALOGUE = "tfds:"
+FEATURES = "features.json"
+_CLASS_KEYS = {"pythonClassName", "python_class_name", "type"}
+"""Under which `features.json` names classes, in its newer, its other and its older form."""
 SYNTHETIC = "synthetic"
 """The setting of a data set that says that its pictures were drawn by a program."""
 LABEL_MAPS = "label_maps"
@@ -89,7 +92,6 @@ class DataSource:
 
     def examples(self, split: str) -> Iterator[Example]:
         """Everything that is stored of every picture of `split`; otherwise like `pictures`."""
-        import tensorflow as tf
         import tensorflow_datasets as tfds
 
         self.require(split)
@@ -109,13 +111,8 @@ class DataSource:
                 else:
                     yield Example(example["tfds_id"].decode(), image, label)
                 read += 1
-        except (
-            tf.errors.DataLossError,
-            tf.errors.NotFoundError,
-            tf.errors.InvalidArgumentError,
-            tf.errors.FailedPreconditionError,  # fewer records than dataset_info.json says
-        ) as error:
-            reason = re.sub(r"{{.*?}} |;? ?\[Op:.*", "", str(error).splitlines()[0])
+        except Exception as error:  # TensorFlow and TFDS raise nearly every type on damaged records and features
+            reason = re.sub(r"{{.*?}} |;? ?\[Op:.*", "", (str(error).splitlines() or [type(error).__name__])[0])[:500]
             raise RunError(f"{self.directory}: split {split} is damaged after picture {read} ({reason}); prepare the data again") from error
         if read != self.counts[split]:
             raise RunError(f"{self.directory}: split {split} has {read} of {self.counts[split]} pictures; prepare the data again")
@@ -168,25 +165,36 @@ def open_source(place: str | Path) -> DataSource:
     features = builder.info.features
     if not isinstance(features, tfds.features.FeaturesDict) or IMAGE_KEY not in features:
         raise UserError(f"--data_dir={place}: its examples have no {IMAGE_KEY!r} feature")
+    _check_names(place, builder.info)
     nested = not isinstance(features[IMAGE_KEY], tfds.features.Image)
     labelled = LABEL_KEY in features and isinstance(features[LABEL_KEY], tfds.features.FeaturesDict)
     counts = {name: split.num_examples for name, split in builder.info.splits.items()}
     directory = Path(builder.data_dir)
     made = _manifest(directory) or {}
-    settings = made.get("request", {}).get("settings", {})
+    with files.understanding(directory / MANIFEST):
+        settings = made.get("request", {}).get("settings", {})
+        content, synthetic = settings.get("content"), bool(settings.get(SYNTHETIC))
     return DataSource(
         directory,
         builder.info.name,
         _fingerprint(directory),
         counts,
         labelled,
-        settings.get("content") == LABEL_MAPS,
-        bool(settings.get(SYNTHETIC)),
+        content == LABEL_MAPS,
+        synthetic,
         made.get("classes"),
         builder,
         nested,
         {name: split["shards"] for name, split in made.get("splits", {}).items()},
     )
+
+
+def _check_names(place: str | Path, info: Any) -> None:
+    """Raises UserError when a name in the metadata, of which files are named, leaves its directory."""
+    templates = [split.filename_template.template for split in info.splits.values() if split.filename_template]
+    for name in (info.name, *info.splits, *templates):
+        if "/" in name or "\0" in name or name in ("", ".", ".."):
+            raise UserError(f"--data_dir={place}: dataset_info.json has the name {name!r}, of which no file can be named; prepare it again")
 
 
 def check_places(data_dir: str) -> None:
@@ -207,12 +215,25 @@ def _check_directory(directory: Path) -> None:
 
 def _from_directory(directory: Path) -> Any:
     _check_directory(directory)
+    _check_features(directory)
     import tensorflow_datasets as tfds
 
     try:
         return tfds.builder_from_directory(str(directory))
     except Exception as error:  # TFDS raises whatever its parsers raise
         raise UserError(f"--data_dir={directory}: not readable as a TFDS data set ({error})") from error
+
+
+def _check_features(directory: Path) -> None:
+    """Raises UserError when features.json names a class outside TFDS: TFDS would import its module, which runs it."""
+    waiting = [files.read_json(directory / FEATURES)] if (directory / FEATURES).is_file() else []
+    while waiting:
+        value = waiting.pop()
+        waiting += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        for key in _CLASS_KEYS & value.keys() if isinstance(value, dict) else ():
+            name = value[key]
+            if isinstance(name, str) and "." in name and not name.startswith("tensorflow_datasets."):
+                raise UserError(f"--data_dir={directory}: refused, since {FEATURES} names {name}, code that is not of TFDS")
 
 
 def _from_catalogue(place: str) -> Any:

@@ -46,8 +46,7 @@ def find_model(path: Path) -> DemoModel:
         UserError: nothing there, or not a model that the page can run.
     """
     if path.is_dir():
-        versions = sorted(int(entry.name) for entry in path.iterdir() if entry.name.isdigit())
-        directory = path / str(versions[-1]) if versions else path
+        directory = [path, *files.numbered(path)][-1]
         file = directory / f"{_best_variant(directory, path)}.tflite"
     elif path.suffix != ".tflite":
         raise UserError(
@@ -63,13 +62,14 @@ def find_model(path: Path) -> DemoModel:
 
 
 def _metadata(directory: Path) -> dict[str, Any]:
-    return files.read_json(directory / METADATA) if (directory / METADATA).is_file() else {}
+    return files.read_json_object(directory / METADATA) if (directory / METADATA).is_file() else {}
 
 
 def _best_variant(directory: Path, given: Path) -> str:
-    known = _metadata(directory).get("variants", {})
     there = [name for name in PREFERRED if (directory / f"{name}.tflite").is_file()]
-    usable = [name for name in there if known.get(name, {}).get("status", "usable") == "usable"]
+    with files.understanding(directory / METADATA):
+        known = _metadata(directory).get("variants", {})
+        usable = [name for name in there if known.get(name, {}).get("status", "usable") == "usable"]
     if not usable:
         why = f"none of its .tflite files ({', '.join(there)}) passed the export's checks" if there else "no .tflite file there"
         raise UserError(f"--model={given}: {why}; tfcyclegan export makes one")
@@ -77,9 +77,10 @@ def _best_variant(directory: Path, given: Path) -> str:
 
 
 def _title(file: Path, metadata: dict[str, Any]) -> str:
-    domains = metadata.get("domains", {})
-    if set(domains.values()) not in (set(), {"a", "b"}):  # the export knew their names
-        return f"{domains['from']} → {domains['to']}"
+    with files.understanding(file.parent / METADATA):
+        domains = metadata.get("domains", {})
+        if set(domains.values()) not in (set(), {"a", "b"}):  # the export knew their names
+            return f"{domains['from']} → {domains['to']}"
     in_export = bool(metadata) and file.parent.name.isdigit()
     return file.parent.parent.name if in_export else file.stem
 

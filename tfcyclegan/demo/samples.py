@@ -39,7 +39,7 @@ def of_folder(folder: Path) -> Samples:
     for name, read in list(found.items())[:MOST]:
         try:
             picture, _ = intake.take(read(), name, max_pixels=MAX_PIXELS)
-        except intake.BadPicture as error:
+        except (intake.BadPicture, OSError) as error:
             raise UserError(f"--samples={folder}: {name}: {error}; mend or remove it") from error
         pictures.append((picture.encoded, picture.format))
     return Samples(pictures)

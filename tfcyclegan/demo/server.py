@@ -35,6 +35,9 @@ class Handler(SimpleHTTPRequestHandler):
         if self.headers.get("Host", "").rsplit(":", 1)[0] not in (HOST, "localhost"):
             self.send_error(HTTPStatus.FORBIDDEN, "Only for this machine")  # another site's name that was pointed at this address
             return None
+        if "\0" in self.translate_path(self.path):
+            self.send_error(HTTPStatus.NOT_FOUND, "File not found")
+            return None
         return super().send_head()
 
     def list_directory(self, path: Any) -> None:

@@ -60,7 +60,10 @@ def compare(run_dirs: Sequence[Path], output: Path, *, pictures: int) -> list[Co
     runs = dict(zip(short if len(set(short)) == len(short) else map(str, run_dirs), run_dirs, strict=True))
     metrics = {name: _metrics(directory) for name, directory in runs.items()}
     _check_same_pictures(metrics)
-    results = {name: {result["direction"]: result for result in of_run["directions"]} for name, of_run in metrics.items()}
+    results = {}
+    for name, of_run in metrics.items():
+        with files.understanding(runs[name] / METRICS):
+            results[name] = {result["direction"]: result for result in of_run["directions"]}
     directions = [direction for direction in ("ab", "ba") if all(direction in of_run for of_run in results.values())]
     if not directions:
         raise UserError("--run_dirs: the runs have no direction in common; evaluate them with --direction=both")
@@ -80,7 +83,7 @@ def _metrics(directory: Path) -> dict[str, Any]:
     if not path.exists():
         raise UserError(f"{directory}: has no scores ({METRICS} is missing); run tfcyclegan evaluate --run_dir={directory}")
     found = files.read_json(path)
-    if not isinstance(found, dict) or "data_dir" not in found:
+    if not isinstance(found, dict) or not {"data_dir", "data", "fingerprint", "split", "directions"} <= found.keys():
         raise UserError(f"{path}: was written by an older version; run tfcyclegan evaluate --run_dir={directory} again")
     return found
 

@@ -81,9 +81,9 @@ def read_pairs(path: Path) -> dict[str, str]:
     try:
         with open(path, newline="", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise UserError(f"--pairs={path}: cannot be read ({error})") from error
-    if not rows or not {"a", "b"} <= rows[0].keys():
+    if not rows or not {"a", "b"} <= rows[0].keys() or any(row["a"] is None or row["b"] is None for row in rows):
         raise UserError(f"--pairs={path}: needs a head line a,b and a line for each pair")
     return {row["a"]: row["b"] for row in rows}
 

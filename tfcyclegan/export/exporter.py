@@ -16,7 +16,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from tfcyclegan import __version__, files
+from tfcyclegan import __version__, files, machine
 from tfcyclegan.config import Size
 from tfcyclegan.data.domains import Domains, open_domains
 from tfcyclegan.errors import RunError, UserError
@@ -110,7 +110,7 @@ def export(
             "domains": _names(title, direction),
             "parity": parity,
             "compared": pictures.told,
-            "threads": variants.threads(),
+            "threads": machine.cores(),
             "variants": {name: one.to_json() for name, one in measured.items()},
         }
         files.write_json(temporary / METADATA, metadata)
@@ -151,22 +151,19 @@ def _tell_unusable(measured: Mapping[str, variants.Variant], min_psnr: float) ->
             say(f"{name}: unproven: measured on too few test pictures to be listed as usable")
 
 
-def _versions(output: Path) -> list[int]:
-    return sorted(int(path.name) for path in output.iterdir() if path.name.isdigit()) if output.is_dir() else []
-
-
 def newest_version(output: Path, identity: dict[str, Any]) -> Path | None:
     """The newest version's directory if its metadata hold `identity`."""
-    newest = output / str(max(_versions(output), default=0))
-    known = (newest / METADATA).exists() and identity.items() <= files.read_json(newest / METADATA).items()
-    return newest if known else None
+    for newest in files.numbered(output)[-1:]:
+        if (newest / METADATA).exists() and identity.items() <= files.read_json_object(newest / METADATA).items():
+            return newest
+    return None
 
 
 @contextlib.contextmanager
 def new_version(output: Path) -> Iterator[tuple[Path, Path]]:
     """Yields the directory of the next version, and the one in which to make it; see `files.atomic_directory`."""
     with files.exclusive_lock(output):
-        directory = output / str(max(_versions(output), default=0) + 1)
+        directory = output / str(max((int(version.name) for version in files.numbered(output)), default=0) + 1)
         with files.atomic_directory(directory) as temporary:
             yield directory, temporary
 

@@ -56,7 +56,8 @@ def render(run: Run, domains: Domains | None, directory: Path, metadata: Mapping
 
 def _data(source: DataSource) -> dict[str, Any]:
     manifest = source.directory / MANIFEST
-    script = re.search(r"data_prep\.(\w+)", files.read_json(manifest)["command"]) if manifest.exists() else None
+    command = files.read_json_object(manifest).get("command") if manifest.exists() else None
+    script = re.search(r"data_prep\.(\w+)", str(command))
     licence = _DRAWN if source.synthetic else _LICENCES.get(script[1] if script else "", _UNKNOWN)
     return {"name": source.name, "synthetic": source.synthetic, "counts": source.counts, "licence": licence}
 
@@ -73,8 +74,9 @@ def _scores(run: Run, direction: str) -> dict[str, Any] | None:
     if not (run.directory / _SCORES).exists():
         return None
     metrics = files.read_json(run.directory / _SCORES)
-    result = next((result for result in metrics["directions"] if result["direction"] == direction), None)
-    if result is None:
-        return None
-    deciding = [table for table in result["tables"] if any(column["decides"] for column in table["columns"])]
-    return {**result, "tables": deciding, "data": metrics["data"], "split": metrics["split"], "note": metrics["note"]}
+    with files.understanding(run.directory / _SCORES):
+        result = next((result for result in metrics["directions"] if result["direction"] == direction), None)
+        if result is None:
+            return None
+        deciding = [table for table in result["tables"] if any(column["decides"] for column in table["columns"])]
+        return {**result, "tables": deciding, "data": metrics["data"], "split": metrics["split"], "note": metrics["note"]}

@@ -1,6 +1,5 @@
 """What the TFLite files of a trained translator are worth: quality against Keras, speed beside TensorFlow, what the delegate leaves."""
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -10,6 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from tfcyclegan import machine
 from tfcyclegan.data import images
 from tfcyclegan.errors import RunError
 from tfcyclegan.export.pictures import COMPARED, Pictures
@@ -59,11 +59,6 @@ class Variant:
         return asdict(self)
 
 
-def threads() -> int:
-    """Cores that this process may use, which is also how many TensorFlow takes."""
-    return len(os.sched_getaffinity(0))
-
-
 def measure(
     contents: Mapping[str, bytes], keras_function: Callable[[np.ndarray], np.ndarray], pictures: Pictures, min_psnr: float
 ) -> dict[str, Variant]:
@@ -78,7 +73,7 @@ def measure(
     Raises:
         RunError: an output that is no number.
     """
-    programs = {name: Program(content, threads=threads()) for name, content in contents.items()}
+    programs = {name: Program(content, threads=machine.cores()) for name, content in contents.items()}
     runners: dict[str, Callable[[np.ndarray], np.ndarray]] = {"Keras": keras_function, **programs}
     for runner in runners.values():  # graphs are traced and memory is taken at the first run
         runner(pictures.batch[:1])
@@ -136,7 +131,7 @@ def status_of(name: str, pictures: Pictures, psnr_mean: float, psnr_worst: float
 
 def show(variants: Mapping[str, Variant], pictures: Pictures) -> None:
     """Prints what was measured."""
-    title = f"TFLite against Keras in float32, {pictures.told}; ms on {threads()} threads, Keras in between"
+    title = f"TFLite against Keras in float32, {pictures.told}; ms on {machine.cores()} threads, Keras in between"
     table = Table(
         "variant", "status", "KB", "ms", "Keras ms", "largest", "mean", "PSNR", "worst", "SSIM", "worst", "not in XNNPACK", title=title
     )

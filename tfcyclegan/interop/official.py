@@ -64,7 +64,9 @@ def load_state_dict(network: Generator | Discriminator, state: StateDict) -> Non
         axes = _axes(layer, name)
         value = np.asarray(given[key])
         value = value if axes is None or value.ndim != len(axes) else np.transpose(value, axes)
-        if value.shape != tuple(getattr(layer, name).shape):
+        if value.dtype.kind != "f":
+            problems.append(f"{key} holds no floats")
+        elif value.shape != tuple(getattr(layer, name).shape):
             problems.append(f"{key} has the wrong shape {tuple(given[key].shape)}")
         values[key] = value
     if problems:
@@ -101,9 +103,11 @@ def read_settings(state: StateDict) -> dict[str, Any]:
         return _resnet_settings(state)
     prefix = "net" if any(key.startswith("net.") for key in keys) else "model"
     kernels = sorted((int(m[1]), key) for key in keys if (m := re.fullmatch(rf"{prefix}\.(\d+)\.weight", key)) and state[key].ndim == 4)
-    if kernels and kernels[0][0] == 0 and state[kernels[-1][1]].shape[0] == 1:
+    if len(kernels) > 2 and kernels[0][0] == 0 and state[kernels[-1][1]].shape[0] == 1:
         norm = "batch" if f"{prefix}.3.running_mean" in keys else "instance" if f"{prefix}.2.bias" in keys else "none"
         first = state[kernels[0][1]].shape
+        for level, (_, key) in enumerate(kernels[1:-1], start=1):
+            _require_kernels(state, 1, first[0] * min(2**level, 8), first[0] * min(2 ** (level - 1), 8), *state[key].shape[2:])
         return {
             "kind": "discriminator",
             "architecture": "pixel" if prefix == "net" else "patch",
@@ -123,14 +127,15 @@ def _resnet_settings(state: StateDict) -> dict[str, Any]:
     head = f"model.{10 + len(blocks) + 7}.weight"
     if "model.1.weight" not in state or head not in state:
         raise UserError(f"not the weights of an official ResNet generator: model.1.weight or {head} is missing")
-    stem = state["model.1.weight"].shape
+    stem = _kernel_shape(state, "model.1.weight")
+    _require_kernels(state, len(blocks), 4 * stem[0], 4 * stem[0], 3, 3)
     norm = "batch" if "model.2.running_mean" in state else "instance" if "model.1.bias" in state else "none"
     return {
         "kind": "generator",
         "architecture": f"resnet_{len(blocks)}blocks",
         "base_filters": stem[0],
         "in_channels": stem[1],
-        "out_channels": state[head].shape[0],
+        "out_channels": _kernel_shape(state, head)[0],
         "norm": norm,
         "dropout": any(re.match(r"model\.\d+\.conv_block\.6\.weight", key) and state[key].ndim == 4 for key in state),
     }
@@ -140,16 +145,30 @@ def _unet_settings(state: StateDict) -> dict[str, Any]:
     depth = sum(value.ndim == 4 for value in state.values()) // 2  # one convolution down and one up a level
     if depth not in (7, 8) or "model.model.0.weight" not in state or "model.model.3.weight" not in state:
         raise UserError(f"not the weights of unet_128 or unet_256: found {depth} levels")
-    outer = state["model.model.0.weight"].shape
+    outer = _kernel_shape(state, "model.model.0.weight")
+    _require_kernels(state, depth - 4, 8 * outer[0], 8 * outer[0], 4, 4)
     norm = "batch" if any(key.endswith("running_mean") for key in state) else "instance" if "model.model.0.bias" in state else "none"
     return {
         "kind": "generator",
         "architecture": {7: "unet_128", 8: "unet_256"}[depth],
         "base_filters": outer[0],
         "in_channels": outer[1],
-        "out_channels": state["model.model.3.weight"].shape[1],
+        "out_channels": _kernel_shape(state, "model.model.3.weight")[1],
         "norm": norm,
     }
+
+
+def _kernel_shape(state: StateDict, key: str) -> tuple[int, ...]:
+    if state[key].ndim != 4:
+        raise UserError(f"{key} has the wrong shape {state[key].shape}")
+    return state[key].shape
+
+
+def _require_kernels(state: StateDict, count: int, *shape: int) -> None:
+    """Raises UserError when `state` has fewer kernels of a shape: before a network of its width is made, which could fill all memory."""
+    found = sum(value.shape == shape for value in state.values())
+    if found < count:
+        raise UserError(f"the weights do not fit an official network: {found} of {count} kernels have the shape {shape}")
 
 
 def make_network(state: StateDict, *, dtype: Any = None) -> Generator | Discriminator:

@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,14 +30,32 @@ def read_state_dict(path: Path) -> dict[str, np.ndarray]:
     except ModuleNotFoundError as error:
         raise UserError("reading .pth files needs PyTorch: pip install 'tfcyclegan[pytorch]'") from error
     try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+                    raise UserError(f"--weights={path}: compressed, which PyTorch does not do; save it anew with torch.save")
         with warnings.catch_warnings(action="ignore"):  # PyTorch comments on what it refuses anyway
             loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except UserError:
+        raise
     except pickle.UnpicklingError as error:
         raise UserError(f"--weights={path}: refused, since it holds more than weights or is no .pth file; nothing of it was run") from error
-    except (RuntimeError, EOFError, ValueError, OSError, KeyError) as error:
+    except Exception as error:  # whatever the reader of a damaged pickle raises
         raise UserError(f"--weights={path}: damaged or no .pth file ({str(error).splitlines()[0] if str(error) else 'cut off'})") from error
-    if not isinstance(loaded, Mapping) or not loaded or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
+    if (
+        not isinstance(loaded, Mapping)
+        or not loaded
+        or not all(isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in loaded.items())
+    ):
         raise UserError(f"--weights={path}: holds no state dict; give the official program's *_net_G_A.pth or the like")
-    state = {key.removeprefix("module."): value.numpy() for key, value in loaded.items()}
+    state = {}
+    for key, value in loaded.items():
+        try:
+            whole = value.detach()
+            state[key.removeprefix("module.")] = (whole.float() if whole.dtype == torch.bfloat16 else whole).numpy()
+        except (TypeError, RuntimeError) as error:  # sparse, quantized, without values, of a type that NumPy has not
+            raise UserError(f"--weights={path}: {key} cannot be read as an array ({str(error).splitlines()[0]})") from error
+    if sum(value.nbytes for value in state.values()) > 2 * path.stat().st_size:  # twice, for bfloat16
+        raise UserError(f"--weights={path}: its tensors claim more values than the file holds; save it anew with torch.save")
     stale = {key for key in state if key.endswith(("running_mean", "running_var")) and f"{key.rpartition('.')[0]}.weight" not in state}
     return {key: value for key, value in state.items() if key not in stale}

@@ -28,26 +28,28 @@ def read_generator(path: Path) -> GraphGenerator:
     try:
         with h5py.File(path, "r") as file:
             if "model_config" not in file.attrs or "model_weights" not in file:
-                raise UserError(f"--weights={path}: holds no whole Keras model; save it with model.save('generator.h5')")
-            config = json.loads(file.attrs["model_config"])
-            generator = GraphGenerator(graph=_graph(config, path))
-            _set_weights(generator, file["model_weights"], path)
-    except (OSError, KeyError, json.JSONDecodeError) as error:
-        raise UserError(f"--weights={path}: damaged or no HDF5 file ({str(error).splitlines()[0]})") from error
+                raise UserError("holds no whole Keras model; save it with model.save('generator.h5')")
+            generator = GraphGenerator(graph=_graph(json.loads(file.attrs["model_config"])))
+            _set_weights(generator, file["model_weights"])
+    except UserError as error:
+        raise UserError(f"--weights={path}: {error}") from error
+    except Exception as error:  # whatever HDF5, or a config of another structure, raises
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"--weights={path}: damaged or no HDF5 file ({reason})") from error
     return generator
 
 
-def _graph(config: dict[str, Any], path: Path) -> dict[str, Any]:
+def _graph(config: dict[str, Any]) -> dict[str, Any]:
     """The model's config with Keras 3's words in the place of Keras 2's, for pictures of any size."""
     if config.get("class_name") != "Functional":
-        raise UserError(f"--weights={path}: is a {config.get('class_name')} model; only functional ones can be read")
+        raise UserError(f"is a {str(config.get('class_name'))[:40]} model; only functional ones can be read")
     graph = config["config"]
     if len(graph["input_layers"]) != 1 or len(graph["output_layers"]) != 1:
-        raise UserError(f"--weights={path}: a generator has one input and one output")
+        raise UserError("a generator has one input and one output")
     known = (LAYERS.keys() - {"InstanceNormalization"}) | {_ADDONS}
     unknown = sorted({layer["class_name"] for layer in graph["layers"]} - known)
     if unknown:
-        raise UserError(f"--weights={path}: has layers {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        raise UserError(f"has layers {', '.join(unknown)[:200]}; known are {', '.join(sorted(known))}")
     channels = next(layer["config"]["batch_input_shape"][-1] for layer in graph["layers"] if layer["class_name"] == "InputLayer")
     layers = [{**layer, **_layer(layer, channels)} for layer in graph["layers"]]
     return {**graph, "layers": layers}
@@ -60,17 +62,22 @@ def _layer(layer: dict[str, Any], channels: int) -> dict[str, Any]:
         return {"config": {"name": settings["name"], "batch_shape": [None, None, None, channels]}}
     if layer["class_name"] == _ADDONS:
         if settings["axis"] != -1 or settings["center"] != settings["scale"]:
-            raise UserError(f"layer {settings['name']}: instance norm over axis {settings['axis']} or with half of its affine part")
+            raise UserError(
+                f"layer {str(settings['name'])[:40]}: instance norm over axis {str(settings['axis'])[:40]} or with half of its affine part"
+            )
         norm = {"name": settings["name"], "channels": settings["groups"], "epsilon": settings["epsilon"], "affine": settings["scale"]}
         return {"class_name": "InstanceNormalization", "config": norm}
     return {"config": kept}
 
 
-def _set_weights(generator: GraphGenerator, stored: h5py.Group, path: Path) -> None:
+def _set_weights(generator: GraphGenerator, stored: h5py.Group) -> None:
     for layer in generator.graph.layers:
         if layer.weights:
             group = stored[layer.name]
-            values = [np.asarray(group[name]) for name in group.attrs["weight_names"]]
+            values = [group[name] for name in group.attrs["weight_names"]]
             if [value.shape for value in values] != [tuple(weight.shape) for weight in layer.weights]:
-                raise UserError(f"--weights={path}: the stored weights of {layer.name} do not fit it")
-            layer.set_weights(values)
+                raise UserError(f"the stored weights of {layer.name} do not fit it")
+            for value in values:
+                if value.dtype.kind != "f" or value.external or value.is_virtual or value.file.filename != stored.file.filename:
+                    raise UserError(f"the weights of {layer.name} are no floats in this file itself")
+            layer.set_weights([np.asarray(value) for value in values])

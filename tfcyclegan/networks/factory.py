@@ -27,5 +27,9 @@ def make_generator(architecture: str, **settings: Any) -> Generator:
     if match := re.fullmatch(r"unet_(128|256)", architecture):
         return UnetGenerator(depth={"128": 7, "256": 8}[match[1]], **settings)
     if architecture.endswith(".json"):
-        return GraphGenerator(graph=read_graph(Path(architecture)), **settings)
+        try:
+            return GraphGenerator(graph=read_graph(Path(architecture)), **settings)
+        except UserError as error:
+            message = str(error)
+            raise UserError(message if message.startswith("--") else f"--generator={architecture}: {message}") from error
     raise UserError(f"generator {architecture!r}: unknown choice; valid are {GENERATORS}")

@@ -22,6 +22,14 @@ LAYERS: dict[str, type[keras.layers.Layer]] = {
 } | {"InstanceNormalization": InstanceNormalization}
 
 
+_LAYER_KEYS = {"class_name", "name", "inbound_nodes"}
+_IN_NODES = ("__keras_tensor__", "__tuple__")  # how Keras writes the inputs of a layer
+_INITIALIZERS = (
+    *("Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "LecunNormal", "LecunUniform", "Ones", "Orthogonal"),
+    *("RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling", "Zeros"),
+)
+
+
 @keras.saving.register_keras_serializable("tfcyclegan")
 class GraphGenerator(Generator):
     """Runs a Keras functional graph as a generator.
@@ -37,17 +45,21 @@ class GraphGenerator(Generator):
     size_multiple = 4
 
     def __init__(self, *, graph: dict[str, Any], portable: bool = False, name: str | None = None, dtype: Any = None):
-        unknown = sorted({layer["class_name"] for layer in graph["layers"]} - LAYERS.keys())
-        if unknown:
-            raise UserError(f"the generator's graph has layers {', '.join(unknown)}; known are {', '.join(LAYERS)}")
-        adapted = copy.deepcopy(graph)
+        adapted = _checked(graph)
         policy = keras.dtype_policies.get(dtype) if dtype is not None else keras.config.dtype_policy()
         for layer in adapted["layers"]:
             layer["config"]["dtype"] = policy.name if layer["class_name"] != "InputLayer" else "float32"
             if layer["class_name"] == "InstanceNormalization":
                 layer["config"]["portable"] = portable
-        model = keras.Model.from_config(adapted, custom_objects=LAYERS)
-        settings = {"graph": graph, "portable": portable, "in_channels": model.input_shape[-1], "out_channels": model.output_shape[-1]}
+        try:
+            model = keras.Model.from_config(adapted, custom_objects=LAYERS)
+            shapes = [tuple(tensor.shape) for tensor in (*model.inputs, *model.outputs)]
+            if len(shapes) != 2 or not all(len(shape) == 4 and shape[-1] for shape in shapes):
+                raise ValueError(f"it goes from and to {shapes}, not from pictures [B, H, W, C] to pictures")
+        except Exception as error:  # whatever a layer raises that is given another's settings
+            reason = " ".join(str(error).split())[:300] or type(error).__name__
+            raise UserError(f"no generator can be made of the graph ({reason})") from error
+        settings = {"graph": graph, "portable": portable, "in_channels": shapes[0][-1], "out_channels": shapes[1][-1]}
         super().__init__(settings, name, dtype)
         self.graph = model
         self.built = True
@@ -61,16 +73,63 @@ class GraphGenerator(Generator):
         return self.graph(x, training=training)
 
 
-def read_graph(path: Path) -> dict[str, Any]:
-    """Reads a generator's graph from the JSON file that `import_weights` wrote.
+def _checked(graph: Any) -> dict[str, Any]:
+    """A copy of `graph` of which Keras makes layers of `LAYERS` and nothing else, whatever a file says.
+
+    Regularizers and constraints belong to the training that is over, and are left out.
 
     Raises:
-        UserError: no such file, or not a graph.
+        UserError: it is no graph, or asks for anything else.
+    """
+    if not isinstance(graph, dict) or not isinstance(graph.get("layers"), list) or not graph["layers"]:
+        raise UserError("is not a generator's graph; import_weights --from=tfa makes one")
+    layers = []
+    for layer in graph["layers"]:
+        if not isinstance(layer, dict) or not isinstance(layer.get("class_name"), str):
+            raise UserError("is not a generator's graph: a layer has no class_name")
+        if layer["class_name"] not in LAYERS:
+            raise UserError(f"has layers {layer['class_name'][:200]}; known are {', '.join(LAYERS)}")
+        if not isinstance(layer.get("config"), dict):
+            raise UserError("is not a generator's graph: a layer has no config")
+        config = {name: value for name, value in layer["config"].items() if not name.endswith(("_regularizer", "_constraint"))}
+        initializers = {name: _initializer(name, config.pop(name)) for name in tuple(config) if name.endswith("_initializer")}
+        config.pop("dtype", None)  # ours is set for all layers
+        config.pop("quantization_config", None)
+        _require_plain(config, ())
+        _require_plain(layer.get("inbound_nodes", []), _IN_NODES)
+        # without "module", by which Keras would look for the class elsewhere
+        layers.append({"inbound_nodes": [], **{key: layer[key] for key in _LAYER_KEYS & layer.keys()}, "config": config | initializers})
+    ends = {key: graph[key] for key in ("name", "input_layers", "output_layers") if key in graph}
+    _require_plain(ends, ())
+    return copy.deepcopy({**ends, "layers": layers})
+
+
+def _initializer(name: str, value: Any) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict) or value.get("class_name") not in _INITIALIZERS or not isinstance(value.get("config"), dict):
+        raise UserError(f"has a {name} that is not known; known are {', '.join(_INITIALIZERS)}")
+    _require_plain(value["config"], ())
+    return {"module": "keras.initializers", "class_name": value["class_name"], "config": value["config"], "registered_name": None}
+
+
+def _require_plain(value: Any, allowed: tuple[str, ...]) -> None:
+    """Raises UserError when something in `value` would be made into an object of a class that is not `allowed`."""
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        waiting += value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+        if isinstance(value, dict) and value.get("class_name") not in (None, *allowed):
+            raise UserError(f"asks for {str(value['class_name'])[:100]!r}, which is not known")
+
+
+def read_graph(path: Path) -> Any:
+    """Reads the JSON file of a generator's graph, that `import_weights` wrote; whether it is one, GraphGenerator finds out.
+
+    Raises:
+        UserError: no such file, or no JSON.
     """
     try:
-        graph = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"--generator={path}: cannot be read as a generator's graph ({error})") from error
-    if not isinstance(graph, dict) or not isinstance(graph.get("layers"), list):
-        raise UserError(f"--generator={path}: is not a generator's graph; import_weights --from=tfa makes one")
-    return graph

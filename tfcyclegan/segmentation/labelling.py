@@ -5,7 +5,7 @@ OUTPUT/overlays/NAME.png    the colours of the classes over the picture
 OUTPUT/segmentation.json    by which segmenter; written first
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from tfcyclegan.data import images, intake, labels
 from tfcyclegan.data.domains import Split
 from tfcyclegan.measures.segmentation import Confusion
 from tfcyclegan.parallel import Stages
-from tfcyclegan.picture_folders import MAX_PIXELS, picture_name, pictures_of_path, write_pictures
+from tfcyclegan.picture_folders import MAX_PIXELS, in_memory, picture_name, pictures_of_path, write_pictures
 from tfcyclegan.segmentation.pictures import require_labels
 from tfcyclegan.segmentation.segmenter import Segmenter
 
@@ -31,7 +31,7 @@ def label_path(segmenter: Segmenter, path: Path, output: Path, *, overlays: bool
         UserError: `output` holds another segmenter's work, or pictures that cannot be read (after all others were labelled).
     """
     found = pictures_of_path(path)
-    _label_all(segmenter, ((name, read()) for name, read in found.items()), output, total=len(found), overlays=overlays)
+    _label_all(segmenter, found.items(), output, total=len(found), overlays=overlays)
 
 
 def label_split(segmenter: Segmenter, split: Split, output: Path, *, overlays: bool = True) -> Confusion | None:
@@ -40,7 +40,7 @@ def label_split(segmenter: Segmenter, split: Split, output: Path, *, overlays: b
     if split.source.labelled:
         require_labels(split.source)
     pictures = ((picture_name(name, split.name), encoded) for name, encoded in split.pictures())
-    _label_all(segmenter, pictures, output, total=split.count, overlays=overlays)
+    _label_all(segmenter, in_memory(pictures), output, total=split.count, overlays=overlays)
     if not split.source.labelled:
         return None
     confusion = Confusion()
@@ -50,11 +50,13 @@ def label_split(segmenter: Segmenter, split: Split, output: Path, *, overlays: b
     return confusion
 
 
-def _label_all(segmenter: Segmenter, pictures: Iterator[tuple[str, bytes]], output: Path, *, total: int, overlays: bool) -> None:
+def _label_all(
+    segmenter: Segmenter, pictures: Iterable[tuple[str, Callable[[], bytes]]], output: Path, *, total: int, overlays: bool
+) -> None:
     kinds = (OVERLAYS, IDS) if overlays else (IDS,)
 
-    def decode(named: tuple[str, bytes]) -> Image.Image:
-        return intake.decode(named[1], max_pixels=MAX_PIXELS).image.convert("RGB")
+    def decode(encoded: bytes) -> Image.Image:
+        return intake.decode(encoded, max_pixels=MAX_PIXELS).image.convert("RGB")
 
     def label(picture: Image.Image) -> tuple[Image.Image, np.ndarray]:
         return picture, labels.to_ids(segmenter.label(picture))

@@ -70,7 +70,7 @@ def read_segmenter_run(directory: Path) -> SegmenterRun:
     try:
         options = config_from_dict(SegmenterOptions, stored["options"])
         return SegmenterRun(directory, options, stored["precision"], stored["parts"], Size.parse(stored["size"]))
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, UserError) as error:
         raise UserError(f"{directory / SETTINGS}: damaged, not a segmenter's settings ({error}); restore it or train again") from error
 
 

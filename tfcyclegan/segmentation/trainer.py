@@ -28,7 +28,7 @@ from tfcyclegan.training.checkpoints import variables
 from tfcyclegan.training.history import HISTORY, History, Window
 from tfcyclegan.training.runs import changed_options
 from tfcyclegan.training.stopping import StopRequest, stop_signals
-from tfcyclegan.training.strategy import choose_precision, make_deterministic, make_strategy
+from tfcyclegan.training.strategy import choose_precision, keep_freed_memory, make_deterministic, make_strategy
 
 _KEPT_CHECKPOINTS = 2
 _OVERFLOWS_ALLOWED = 30  # successive float16 steps without a finite gradient
@@ -62,6 +62,7 @@ def train_segmenter(
         Stopped: SIGINT or SIGTERM, after a checkpoint.
     """
     options = SegmenterOptions(**{field.name: getattr(options, field.name) for field in dataclasses.fields(SegmenterOptions)})
+    keep_freed_memory()
     if options.deterministic:
         make_deterministic(options.seed)
     strategy = make_strategy(options.devices)

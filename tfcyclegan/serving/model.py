@@ -11,12 +11,14 @@ from typing import Any
 import kserve
 import numpy as np
 
+from tfcyclegan import files
 from tfcyclegan.data import images, intake
 from tfcyclegan.errors import UserError
 from tfcyclegan.serving import messages
 from tfcyclegan.serving.batching import Batcher
 from tfcyclegan.serving.refusal import Refused
 from tfcyclegan.translation import SMALLEST, Translator, from_model
+from tfcyclegan.trust import Untrusted
 
 _WARM_UP_SIDE = 64
 
@@ -40,22 +42,27 @@ class Exported:
         return images.to_uint8(self.translator.function(images.to_float(pictures)))
 
 
-def load(model_dir: Path) -> Exported:
+def load(model_dir: Path, *, trusted: bool = False) -> Exported:
     """Loads the newest version in `model_dir`, or the version that it is, and translates a first picture.
 
+    Args:
+        model_dir: where it lies.
+        trusted: loads it whatever it may do, see `trust`.
+
     Raises:
-        UserError: nothing there, or not a whole translator.
+        UserError: nothing there, not a whole translator, or one that may do more than compute.
     """
-    versions = sorted((int(path.name), path) for path in model_dir.iterdir() if path.name.isdigit()) if model_dir.is_dir() else []
-    version = versions[-1][1] if versions else model_dir
+    version = [model_dir, *files.numbered(model_dir)][-1]
     if not (version / "saved_model.pb").is_file():
         raise UserError(f"--model_dir={model_dir}: no exported model there; make one with tfcyclegan export")
     try:
-        exported = Exported(version.resolve().parent.name, version.resolve().name, from_model(version))
+        exported = Exported(version.resolve().parent.name, version.resolve().name, from_model(version, trusted=trusted))
         channels = exported.translator.channels
         answer = exported(np.zeros((1, _WARM_UP_SIDE, _WARM_UP_SIDE, channels), np.uint8))
         if {channels, answer.shape[-1]} - {1, 3} or answer.shape[:-1] != (1, _WARM_UP_SIDE, _WARM_UP_SIDE):
             raise UserError(f"answers with the shape {answer.shape}")
+    except Untrusted:
+        raise
     except Exception as error:  # whatever a damaged or foreign graph makes TensorFlow raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(

@@ -115,7 +115,7 @@ def serve(config: ServeConfig) -> None:
     warnings.simplefilter("ignore", FastAPIDeprecationWarning)  # KServe's own calls
     logging.getLogger("kserve").setLevel(logging.CRITICAL + 1)  # it logs a traceback for each mistake of a client
     rest_socket = _listen(config.host, config.http_port)
-    exported = model.load(Path(config.model_dir))
+    exported = model.load(Path(config.model_dir), trusted=config.trust_model)
     number = asyncio.run(_serve(config, exported, rest_socket))
     raise Stopped(f"stopped by {signal.Signals(number).name}", number)
 

@@ -18,6 +18,7 @@ from tfcyclegan.measures.distribution import mmd
 from tfcyclegan.measures.features import NAMES as feature_names
 from tfcyclegan.measures.features import FeatureNetwork, feature_network
 from tfcyclegan.training import samples
+from tfcyclegan.training.board import Board
 
 PURPOSES = ("test", "train")
 """What pictures the strips show; "test" only where the data have such a split."""
@@ -41,11 +42,11 @@ class Observer:
         config: all options.
         domains: where the pictures come from.
         directory: for the strips.
-        writer: of TensorBoard.
+        board: shows the strips, too.
     """
 
-    def __init__(self, model: CycleGAN, config: TrainConfig, domains: Domains, directory: Path, writer: tf.summary.SummaryWriter):
-        self.model, self.config, self.domains, self.directory, self.writer = model, config, domains, directory, writer
+    def __init__(self, model: CycleGAN, config: TrainConfig, domains: Domains, directory: Path, board: Board):
+        self.model, self.config, self.domains, self.directory, self.board = model, config, domains, directory, board
         self._pictures = {
             (purpose, domain): list(map(to_float, self._fixed_pictures(split, domain, config.sample_images)))
             for purpose in PURPOSES
@@ -71,9 +72,7 @@ class Observer:
                 strip = samples.strip(pictures, forward, backward, identity=identity)
                 path = self.directory / strip_name(purpose, step, direction)
                 files.write_bytes(path, samples.png_bytes(strip, enlarge_below=600))
-                with self.writer.as_default(step=step):
-                    tf.summary.image(f"samples_{purpose}/{direction}", strip[np.newaxis])
-        self.writer.flush()
+                self.board.picture(step, f"samples_{purpose}/{direction}", strip)
 
     def measure(self) -> dict[str, float]:
         """What the best checkpoint is chosen by, and what is known besides; never on test data.

@@ -1,21 +1,27 @@
 """report.html: settings, curves and pictures of a run on one page that opens from disk, made again as training goes."""
 
 import base64
+import dataclasses
+import io
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import numpy as np
+from PIL import Image
 
 from tfcyclegan import __version__, files
 from tfcyclegan.training import figures
 from tfcyclegan.training.history import EARLIER_HISTORY, HISTORY, read_history
-from tfcyclegan.training.observer import PURPOSES
-from tfcyclegan.training.runs import CONFIG, config_to_dict, read_run
+from tfcyclegan.training.observer import PURPOSES, chosen_by
+from tfcyclegan.training.runs import CONFIG, Run, config_to_dict, read_run
+from tfcyclegan.training.samples import GAP
 
 METRICS = Path("evaluation") / "metrics.json"
 SAMPLES = "samples"
 REPORT = "report.html"
 _SHOWN_STRIPS = (6, 2)  # of each purpose
+_COMPARED = ((1, "translated"), (2, "cycled"))  # columns of a strip that are laid over its first one, the real pictures
 
 
 def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
@@ -25,6 +31,11 @@ def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
     if with_figures:
         figures.write_figures(run_dir / figures.FIGURES, history, start)
     metrics = files.read_json(run_dir / METRICS) if (run_dir / METRICS).exists() else None
+    strips = {
+        (purpose, direction): _strips(run_dir, purpose, direction, shown)
+        for direction in ("ab", "ba")
+        for purpose, shown in zip(PURPOSES, _SHOWN_STRIPS, strict=True)
+    }
     environment = jinja2.Environment(loader=jinja2.PackageLoader("tfcyclegan.training", "."), autoescape=True, trim_blocks=True)
     page = environment.get_template("report.html").render(
         name=run_dir.resolve().name,
@@ -34,12 +45,16 @@ def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
         precision=run.precision,
         options=config_to_dict(run.config),
         curves=figures.svg_curves(history, start),
-        strips={
-            (purpose, direction): _strips(run_dir, purpose, direction, shown)
-            for direction in ("ab", "ba")
-            for purpose, shown in zip(PURPOSES, _SHOWN_STRIPS, strict=True)
+        strips=strips,
+        sliders={
+            (purpose, direction): sliders(shown[0].content, columns=4 if run.config.channels_a == run.config.channels_b else 3)
+            for (purpose, direction), shown in strips.items()
+            if shown and not (purpose == "train" and strips["test", direction])
         },
         metrics=metrics,
+        flagged=_flagged(metrics),
+        card=_card(run, history),
+        run_dir=run_dir,
         names=[
             name
             for name in (CONFIG, "flags.cfg", HISTORY, figures.FIGURES, "checkpoints", SAMPLES, "tensorboard", "evaluation")
@@ -50,12 +65,100 @@ def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
     return run_dir / REPORT
 
 
-def _strips(run_dir: Path, purpose: str, direction: str, shown: int) -> list[tuple[str, str]]:
-    """(step, data URL) of a few strips, evenly spread, the last one first."""
+@dataclasses.dataclass(frozen=True)
+class Strip:
+    """A strip of samples: the step it was drawn at, and its PNG."""
+
+    step: int
+    content: bytes
+
+    @property
+    def url(self) -> str:
+        return data_url(self.content)
+
+
+@dataclasses.dataclass(frozen=True)
+class Slider:
+    """A column of a strip over its column of real pictures.
+
+    Attributes:
+        name: of the column.
+        width: of a column, in pixels of the strip.
+        height: of the strip.
+        size: percent; of the strip's width over a column's, as CSS sizes backgrounds.
+        position: percent; of the column, as CSS places backgrounds.
+    """
+
+    name: str
+    width: int
+    height: int
+    size: float
+    position: float
+
+
+def sliders(png: bytes, *, columns: int) -> list[Slider]:
+    """How to lay columns of a strip over each other; none where its pictures are of several widths and so stand in no columns."""
+    with Image.open(io.BytesIO(png)) as image:
+        pixels = np.asarray(image.convert("RGB"))
+    height, total = pixels.shape[:2]
+    # the strip may have been enlarged by a whole factor, its gaps with it
+    for factor in range(total // (columns * 8), 0, -1):
+        gap = GAP * factor
+        width, rest = divmod(total - (columns - 1) * gap, columns)
+        if rest or total % factor or height % factor:
+            continue
+        gaps = [pixels[:, index * (width + gap) - gap : index * (width + gap)] for index in range(1, columns)]
+        if all(part.min() == 255 for part in gaps):
+            return [
+                Slider(name, width, height, 100 * total / width, 100 * index * (width + gap) / (total - width)) for index, name in _COMPARED
+            ]
+    return []
+
+
+def _flagged(metrics: dict[str, Any] | None) -> list[tuple[str, dict[str, Any]]]:
+    """(direction, finding) of every failure that the evaluation suspects, the sure ones first."""
+    found = [
+        (result["title"], finding)
+        for result in (metrics or {}).get("directions", [])
+        for finding in result.get("detectors", [])
+        if finding["verdict"] != "ok"
+    ]
+    return sorted(found, key=lambda flag: flag[1]["verdict"] != "bad")
+
+
+def _card(run: Run, history: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """What a person must know before using the run's translators."""
+    config = run.config
+    measured = [line for line in history if chosen_by(line) < np.inf]
+    best = min(measured, key=chosen_by, default=None)
+    chosen = "KID" if best and "kid_ab" in best else "appearance"
+    weights = "with a running mean of its weights" if config.ema_decay else "with its weights as they are"
+    rows = [
+        (
+            "what",
+            f"two translators, A to B and B to A, each {config.architecture} of {config.base_filters} filters; it translates {weights}",
+        ),
+        ("data", run.data_title or config.data_dir),
+        (
+            "pictures",
+            f"{config.preprocess}, {config.load_size} to {config.crop_size}; others are resized alike, or kept by --scale=original",
+        ),
+        (
+            "training",
+            f"{history[-1]['step']} steps, {history[-1]['epoch']:.1f} epochs, seed {config.seed}, {run.precision}" if history else "",
+        ),
+        ("best", f"step {best['step']}, by {chosen} over both directions (--checkpoint=best)" if best else ""),
+        ("limits", "it learned from these pictures alone, may change or invent what is in a picture, and gives one answer for each"),
+    ]
+    return [(name, text) for name, text in rows if text]
+
+
+def _strips(run_dir: Path, purpose: str, direction: str, shown: int) -> list[Strip]:
+    """A few strips, evenly spread, the last one first."""
     paths = sorted((run_dir / SAMPLES).glob(f"{purpose}-*-{direction}.png"))
     if len(paths) > shown:
         paths = [paths[round(index)] for index in np.linspace(0, len(paths) - 1, shown)]
-    return [(str(int(path.stem.split("-")[1])), data_url(path.read_bytes())) for path in reversed(paths)]
+    return [Strip(int(path.stem.split("-")[1]), path.read_bytes()) for path in reversed(paths)]
 
 
 def data_url(png: bytes) -> str:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from tfcyclegan import files
 from tfcyclegan.config import Options, Size, TrainConfig, option_type
+from tfcyclegan.config.training import PRECISIONS
 from tfcyclegan.errors import UserError
 
 CONFIG = "config.json"
@@ -72,9 +73,11 @@ def read_run(directory: Path) -> Run:
     stored = files.read_json(directory / CONFIG)
     try:
         config = config_from_dict(TrainConfig, {**stored["options"], "run_dir": str(directory)})
+        if stored["precision"] not in PRECISIONS:
+            raise TypeError(f"precision {stored['precision']!r}")
         networks, title = tuple(stored["networks"]), stored.get("data_title", "")  # older runs have no title
         return Run(directory, config, stored["precision"], stored["data_fingerprint"], networks, title)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, UserError) as error:
         raise UserError(f"{directory / CONFIG}: damaged, not the settings of a run ({error}); restore it or train again") from error
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from tfcyclegan.data.images import to_uint8
 
-_GAP = 2
+GAP = 2
 
 Translate = Callable[[np.ndarray], np.ndarray]
 
@@ -41,7 +41,7 @@ def _rgb(image: np.ndarray) -> np.ndarray:
 
 def _join(images: Sequence[np.ndarray], *, axis: int) -> np.ndarray:
     gap_shape = list(images[0].shape)
-    gap_shape[axis] = _GAP
+    gap_shape[axis] = GAP
     gap = np.full(gap_shape, 255, np.uint8)
     return np.concatenate([part for image in images for part in (image, gap)][:-1], axis=axis)
 

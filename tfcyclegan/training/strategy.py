@@ -1,11 +1,31 @@
-"""Devices and arithmetic: which replicas train, and in which precision."""
+"""Devices, memory and arithmetic: which replicas train, where their tensors come from, and in which precision."""
 
-from pathlib import Path
+import ctypes
+import os
+import platform
 
 import keras
 import tensorflow as tf
 
+from tfcyclegan import machine
 from tfcyclegan.errors import UserError
+
+# glibc's mallopt (malloc.h) and what is asked of it: give nothing back, take 64 MB at a time, map nothing below 1 GB apart.
+_MALLOC_OPTIONS = {"M_TRIM_THRESHOLD": (-1, -1), "M_TOP_PAD": (-2, 64 * 2**20), "M_MMAP_THRESHOLD": (-3, 2**30)}
+_MALLOC_VARIABLES = ("MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD")
+
+
+def keep_freed_memory() -> bool:
+    """Has this process keep the memory that a step's tensors leave, for the next step; returns whether it does.
+
+    Left alone, glibc gives large tensors back to the kernel and has them anew, zeroed page by page, hundreds of thousands of times a
+    second: 12 % of the time of a training step on one machine, half of it on another, for the same peak memory
+    (docs/performance.md). Not where the user has chosen an allocator or its settings, nor outside of glibc.
+    """
+    if platform.libc_ver()[0] != "glibc" or any(name.startswith(_MALLOC_VARIABLES) for name in os.environ):
+        return False
+    libc = ctypes.CDLL(None)
+    return all(libc.mallopt(option, value) for option, value in _MALLOC_OPTIONS.values())
 
 
 def make_strategy(devices: int | None) -> tf.distribute.MirroredStrategy:
@@ -42,15 +62,7 @@ def choose_precision(precision: str) -> str:
     if gpus:
         capabilities = [tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in gpus]
         return "mixed_bfloat16" if min(capabilities) >= (8, 0) else "float32"
-    return "mixed_bfloat16" if _cpu_flags() & {"avx512_bf16", "amx_bf16"} else "float32"
-
-
-def _cpu_flags() -> set[str]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return set()
-    return next((set(line.partition(":")[2].split()) for line in lines if line.startswith("flags")), set())
+    return "mixed_bfloat16" if machine.cpu_flags() & {"avx512_bf16", "amx_bf16"} else "float32"
 
 
 def make_deterministic(seed: int) -> None:

@@ -23,6 +23,7 @@ from tfcyclegan.errors import RunError, Stopped, UserError
 from tfcyclegan.networks import Discriminator, make_generator
 from tfcyclegan.progress import Progress, say
 from tfcyclegan.schedules import EpochRates, rate_factor
+from tfcyclegan.training.board import Board
 from tfcyclegan.training.checkpoint_files import DIRECTORY, newest, step_of
 from tfcyclegan.training.checkpoints import (
     NETWORKS,
@@ -37,7 +38,7 @@ from tfcyclegan.training.observer import Observer, cache_dir, chosen_by
 from tfcyclegan.training.reporting import REPORT, SAMPLES, write_report
 from tfcyclegan.training.runs import CONFIG, Run, check_resumable, config_to_dict, read_run, write_run
 from tfcyclegan.training.stopping import StopRequest, stop_signals
-from tfcyclegan.training.strategy import choose_precision, make_deterministic
+from tfcyclegan.training.strategy import choose_precision, keep_freed_memory, make_deterministic
 from tfcyclegan.training.workers import Workers, join_workers
 
 _REPORT_EVERY_SECONDS = 60.0
@@ -63,6 +64,7 @@ def train(config: TrainConfig, flag_file: str = "", load_segment: Callable[[], S
         RunError: a loss became non-finite, data or a checkpoint is damaged, or another worker is lost.
         Stopped: SIGINT or SIGTERM, here or at another worker, after a checkpoint.
     """
+    keep_freed_memory()
     if config.deterministic:
         make_deterministic(config.seed)
     workers = join_workers(config.devices)
@@ -93,7 +95,7 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
             write_run(run)
         if workers.is_chief and flag_file:
             files.write_text(directory / "flags.cfg", flag_file)
-        report = _Session(run, workers, batches, domains, segment).run_to_end()
+        report = _Session(run, workers, batches, domains, segment, flag_file).run_to_end()
         workers.wait()  # one that ends before the others is taken for lost
         return report
 
@@ -171,7 +173,7 @@ def make_optimizer(config: TrainConfig, length: TrainingLength, epoch_images: in
 class _Session:
     """One process's share of a run: from the latest checkpoint to the end or a signal. Of several workers the chief alone writes."""
 
-    def __init__(self, run: Run, workers: Workers, batches: UnpairedBatches, domains: Domains, segment: Segment | None):
+    def __init__(self, run: Run, workers: Workers, batches: UnpairedBatches, domains: Domains, segment: Segment | None, flag_file: str):
         self.run, self.config, self.workers, self.batches = run, run.config, workers, batches
         self.length = self.config.length(batches.epoch_images)
         half = run.precision == "mixed_float16"
@@ -194,8 +196,8 @@ class _Session:
         self.stop_asked = False  # by a signal, here or at another worker
         if workers.is_chief:
             self.history = History(run.directory / HISTORY, resumed_step=self.first_step)
-            self.writer = tf.summary.create_file_writer(str(run.directory / "tensorboard"))
-            self.observer = Observer(self.model, self.config, domains, run.directory / SAMPLES, self.writer)
+            self.board = Board(run.directory / "tensorboard", self.config, flag_file, self.first_step)
+            self.observer = Observer(self.model, self.config, domains, run.directory / SAMPLES, self.board)
 
     def _start_from(self, directory: Path) -> None:
         other = read_run(directory)
@@ -244,6 +246,8 @@ class _Session:
         pending: tuple[int, Any] | None = None  # values are read one step late, so that the device never waits for them
         # Several workers stop at the same step, which each learns from the values of that step.
         while step < end and not (self.stop_asked if self.workers.several else stop.signal_number):
+            if self.workers.is_chief:
+                self.board.before_step(step)
             started = time.monotonic()
             values = train_step(next(batches), tf.constant(bool(stop.signal_number)))
             step += 1
@@ -268,6 +272,8 @@ class _Session:
                 reported_at = time.monotonic()
             progress.advance()
         self._take(pending)
+        if self.workers.is_chief:
+            self.board.close()
         return step
 
     def _due(self, step: int, end: int) -> set[str]:
@@ -333,11 +339,7 @@ class _Session:
         if is_best:
             self.history.sync()
             self.checkpoints.save_best()
-        with self.writer.as_default(step=step):
-            for name, value in line.items():
-                if name != "step":
-                    tf.summary.scalar(f"{'losses' if name in LOSSES else 'training'}/{name}", value)
-        self.writer.flush()
+        self.board.scalars(step, line)
         return f"cycle {means['cycle_a'] + means['cycle_b']:.3f} gan {means['gan_ab'] + means['gan_ba']:.3f}"
 
     def _tell_of_divergence(self, step: int, means: Mapping[str, float]) -> None:

@@ -1,0 +1,228 @@
+"""The commands as Python functions, for notebooks and programs: `from tfcyclegan import api`.
+
+A function has its command's name and takes its command's flags as keyword arguments of the same names; values are checked by the same
+rules, in the same words. What a flag file says is taken by `flagfile=PATH`, and other arguments win over it. What a command prints is
+printed here too. Nothing is loaded before it is needed, so that importing is quick.
+
+    size     a number, a text such as "180x360", or a pair (height, width)
+    lists    of texts or paths, where a flag takes several with commas between
+    paths    texts or pathlib.Path
+    None     the flag is not given
+
+Every function raises `errors.UserError` where a request cannot be carried out as given, `errors.RunError` where a run fails, and
+`errors.Stopped` where it was interrupted after its state was saved; each says what to do in one line.
+"""
+
+import dataclasses
+import importlib
+import inspect
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from tfcyclegan import files, flags
+from tfcyclegan.config import Options, Size, flag_name, option_type
+from tfcyclegan.errors import UserError
+
+__all__ = [
+    "Evaluated",
+    "Exported",
+    "Prepared",
+    "Trained",
+    "Translated",
+    "adapt",
+    "compare",
+    "doctor",
+    "evaluate",
+    "export",
+    "export_segmenter",
+    "import_weights",
+    "prepare",
+    "segment",
+    "train",
+    "train_segmenter",
+    "translate",
+]
+
+PREPARATIONS = ("folders", "gta5", "cityscapes", "satellite_map", "toy_street")
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A data set on the disk, for `data_dir=`; `counts` are its pictures by split (empty for the raw toy street)."""
+
+    data_dir: Path
+    counts: dict[str, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A run, for `run_dir=`, and its page."""
+
+    run_dir: Path
+    report: Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Translated:
+    """A folder of PNGs and their paths in order; or the directory of a translated data set, without paths."""
+
+    output: Path
+    pictures: list[Path]
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluated:
+    """Where scores and pictures lie, their page, and what is in metrics.json."""
+
+    output: Path
+    page: Path
+    metrics: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Exported:
+    """A version's directory (a SavedModel with the TFLite files beside it) and what is in its metadata.json."""
+
+    directory: Path
+    metadata: dict[str, Any]
+
+
+def _module(command: str) -> Any:
+    return importlib.import_module(f"tfcyclegan.commands.{command}")
+
+
+def _run(command: str, options: dict[str, Any]) -> tuple[Any, Any]:
+    """Runs a command; returns its options and what it returned."""
+    module = _module(command)
+    config = _parse(module.Config, options)
+    return config, module.run(config)
+
+
+def _parse(config_class: type[Options], options: dict[str, Any]) -> Any:
+    """The options as the command line would make them."""
+    kinds = {field.name: option_type(field) for field in dataclasses.fields(config_class)}
+    names = {field.name: flag_name(field) for field in dataclasses.fields(config_class)}
+    words = [f"--{names.get(name, name)}={_word(value, kinds.get(name))}" for name, value in options.items() if value is not None]
+    return flags.parse(config_class, words)
+
+
+def _word(value: Any, kind: type | None) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str | os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Iterable):
+        return ("x" if kind is Size else ",").join(_word(part, None) for part in value)
+    return str(value)
+
+
+def prepare(script: str = "folders", **options: Any) -> Prepared:
+    """Prepares pictures for training, as `python -m data_prep.SCRIPT` does.
+
+    Args:
+        script: "folders" (your own, with trainA and trainB in `input_dir`), "satellite_map", "gta5", "cityscapes" or "toy_street".
+        options: the script's flags, above all `input_dir` and `output_dir`.
+    """
+    if script not in PREPARATIONS:
+        raise UserError(f"script {script!r}: unknown choice; valid are {', '.join(PREPARATIONS)}")
+    module = importlib.import_module(f"data_prep.{script}")
+    config = _parse(module.Config, options)
+    module.run(config)
+    directory = Path(config.output_dir).expanduser()
+    manifest = directory / "manifest.json"
+    splits = files.read_json(manifest).get("splits", {}) if manifest.is_file() else {}
+    return Prepared(directory, {name: split["records"] for name, split in splits.items()})
+
+
+def _command(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives `function` its command's flags as its signature, for `help()` and for notebooks."""
+    config_class = _module(function.__name__).Config
+    parameters = [inspect.Parameter("flagfile", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Path)]
+    lines = [function.__doc__, "", "Keyword arguments:"]
+    for field in dataclasses.fields(config_class):
+        name, kind = field.name, option_type(field)
+        parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=kind))
+        lines.append(f"    {name}: {field.metadata['help']}")
+    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    function.__doc__ = "\n".join(map(str, lines))
+    return function
+
+
+@_command
+def train(**options: Any) -> Trained:
+    """Trains two translators between two sets of pictures; the same call resumes."""
+    config, report = _run("train", options)
+    return Trained(Path(config.run_dir), report)
+
+
+@_command
+def translate(**options: Any) -> Translated:
+    """Translates a picture, a folder or a data set."""
+    config, _ = _run("translate", options)
+    if config.output_data:
+        return Translated(Path(config.output_data), [])
+    return Translated(Path(config.output), sorted(Path(config.output).rglob("*.png")))
+
+
+@_command
+def evaluate(**options: Any) -> Evaluated:
+    """Scores translated test pictures, beside controls."""
+    _, output = _run("evaluate", options)
+    return Evaluated(output, output / "index.html", files.read_json(output / "metrics.json"))
+
+
+@_command
+def compare(**options: Any) -> Path:
+    """Puts evaluated runs side by side on one page; returns its path."""
+    config, _ = _run("compare", options)
+    return Path(config.output)
+
+
+@_command
+def export(**options: Any) -> Exported:
+    """Writes a run's generator as SavedModel and TFLite."""
+    _, directory = _run("export", options)
+    return Exported(directory, files.read_json(directory / "metadata.json"))
+
+
+@_command
+def adapt(**options: Any) -> Path:
+    """Trains segmenters for a target domain without labels; returns the directory with the report and scores.json."""
+    config, _ = _run("adapt", options)
+    return Path(config.output_dir)
+
+
+@_command
+def train_segmenter(**options: Any) -> Path:
+    """Trains a segmenter of street scenes; returns its directory, for `segmenter_dir=`. The same call resumes."""
+    config, _ = _run("train_segmenter", options)
+    return Path(config.run_dir)
+
+
+@_command
+def segment(**options: Any) -> Path:
+    """Labels pictures with a segmenter; returns the folder with labelIds and overlays."""
+    config, _ = _run("segment", options)
+    return Path(config.output)
+
+
+@_command
+def export_segmenter(**options: Any) -> Exported:
+    """Writes a segmenter as SavedModel and TFLite."""
+    _, directory = _run("export_segmenter", options)
+    return Exported(directory, files.read_json(directory / "metadata.json"))
+
+
+@_command
+def import_weights(**options: Any) -> Path:
+    """Makes a run of other programs' weights (`from_="pytorch"` or "tfa"); returns its directory, for `run_dir=`."""
+    config, _ = _run("import_weights", options)
+    return Path(config.output)
+
+
+@_command
+def doctor(**options: Any) -> None:
+    """Prints what is installed, what this machine has, and what that means for training."""
+    _run("doctor", options)

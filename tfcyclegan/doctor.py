@@ -1,0 +1,230 @@
+"""What is installed, what the machine has, and what that means for a training."""
+
+import os
+import platform
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from packaging.requirements import Requirement
+from rich.console import Console
+from rich.table import Table
+
+from tfcyclegan import __version__, machine
+from tfcyclegan.networks.layers import Conv2D, InstanceNormalization
+from tfcyclegan.progress import say
+from tfcyclegan.training.strategy import choose_precision, keep_freed_memory, make_strategy
+
+_GIB = 2**30
+_BF16_CPU = ("avx512_bf16", "amx_bf16")
+_REPEATS, _SECONDS = 3, 0.3  # of a piece, each at least
+# A step takes longer than its share of multiplications says: 0.7 to 2.2 times, seen on two busy cores in float32 and bfloat16.
+_STEP_OVER_PIECE = 1.2
+_EXTRAS = {
+    "demo": "data_prep.satellite_map",
+    "pytorch": "import_weights --from=pytorch",
+    "serve": "tfcyclegan serve",
+    "beam": "data_prep --beam_flags",
+    "bench": "python -m benchmarks.inference",
+}
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training whose needs are known.
+
+    Attributes:
+        told: what it is.
+        flags: that ask for it.
+        side: of the crop in pixels.
+        blocks: residual blocks of each generator.
+        filters: of the generators' first convolution.
+        discriminator_filters: of the discriminators' first convolution.
+        memory_gib: largest resident memory seen with batches of 1 on a CPU; docs/performance.md.
+    """
+
+    told: str
+    flags: str
+    side: int
+    blocks: int
+    filters: int
+    discriminator_filters: int
+    memory_gib: float
+
+    @property
+    def block_multiplications(self) -> float:
+        """Of one residual block's forward pass: two 3x3 convolutions between 4 * filters channels at a quarter of the side."""
+        return 2 * 9 * (4 * self.filters) ** 2 * (self.side / 4) ** 2
+
+    @property
+    def generator_multiplications(self) -> float:
+        """Of the convolutions of a generator's forward pass."""
+        ends = 2 * 7 * 7 * 3 * self.filters * self.side**2
+        scalings = 4 * 9 * self.filters * 2 * self.filters * (self.side / 2) ** 2  # two down, two up, all of the same cost
+        return ends + scalings + self.blocks * self.block_multiplications
+
+    @property
+    def discriminator_multiplications(self) -> float:
+        """Of the convolutions of a 70x70 PatchGAN's forward pass."""
+        width, side, total, channels = self.discriminator_filters, self.side, 0.0, 3
+        for filters, stride in ((width, 2), (width * 2, 2), (width * 4, 2), (width * 8, 1), (1, 1)):
+            side = side // 2 if stride == 2 else side - 1
+            total += 16 * channels * filters * side**2
+            channels = filters
+        return total
+
+    @property
+    def step_multiplications(self) -> float:
+        """Of a step: 6 generator passes forward and back are worth 18; 6 of the discriminators, 4 of them back to their weights, 16."""
+        return 18 * self.generator_multiplications + 16 * self.discriminator_multiplications
+
+
+TRAININGS = (
+    Training("64x64, 4 blocks of 16 filters", "--flagfile=configs/satellite2map.cfg", 64, 4, 16, 32, 0.9),
+    Training("128x128, 6 blocks of 64", "--load_size=143 --crop_size=128 --residual_blocks=6", 128, 6, 64, 64, 1.7),
+    Training("256x256, 6 blocks of 16", "--flagfile=configs/presets/mobile.cfg", 256, 6, 16, 64, 1.5),
+    Training("256x256, 9 blocks of 64 (the paper's)", "--flagfile=configs/presets/official.cfg", 256, 9, 64, 64, 3.2),
+)
+
+Row = tuple[str, str, str]
+
+
+def examine(*, measure: bool) -> None:
+    """Prints what is here, and what trainings it is enough for; `measure` times them roughly."""
+    keep_freed_memory()  # as a training does
+    make_strategy(None)  # so that GPUs give memory as it is needed
+    found = Table("", "here", "what it means", title="This machine")
+    for row in [*_programs(), *_devices(), *_rooms(), *_extras()]:
+        found.add_row(*row)
+    console = Console(markup=False)
+    console.print(found)
+    console.print(_trainings(measure))
+    if measure:
+        say("times are within a factor of two, for one picture of each domain a step on one device")
+    say("next: python -m data_prep.folders --help for your own pictures, python -m data_prep.satellite_map --help for real ones to try")
+
+
+def _programs() -> list[Row]:
+    python = platform.python_version()
+    frameworks = f"{tf.__version__}, Keras {keras.__version__}, NumPy {np.__version__}"
+    return [
+        ("tfcyclegan", __version__, ""),
+        ("Python", python, ""),
+        ("TensorFlow", frameworks, "" if tf.__version__.startswith("2.21.") else "tfcyclegan was tested with TensorFlow 2.21"),
+    ]
+
+
+def _devices() -> list[Row]:
+    gpus = tf.config.list_physical_devices("GPU")
+    rows = []
+    for number, gpu in enumerate(gpus):
+        details = tf.config.experimental.get_device_details(gpu)
+        capability = ".".join(map(str, details.get("compute_capability", ("unknown",))))
+        rows.append((f"GPU {number}", f"{details.get('device_name', gpu.name)}, compute capability {capability}", "training takes it"))
+    if not gpus:
+        driver = shutil.which("nvidia-smi") or Path("/proc/driver/nvidia").exists()
+        mend = "its driver is here, but TensorFlow finds none: pip install 'tfcyclegan[gpu]'" if driver else "training takes the CPU"
+        rows.append(("GPU", "none", mend))
+    count, load = machine.cores(), os.getloadavg()[0]
+    busy = f"load {load:.1f}: other work slows trainings and the times below" if load > count / 2 else ""
+    rows.append(("CPU", f"{machine.processor()}, {count} {'core' if count == 1 else 'cores'}", busy))
+    precision = choose_precision("auto")
+    there = [name for name in _BF16_CPU if name in machine.cpu_flags()]
+    half = "from compute capability 8.0 on" if gpus else ", ".join(there) or f"no {' or '.join(_BF16_CPU)}"
+    mixed = precision == "mixed_bfloat16"
+    told = "faster and smaller than float32" if mixed else "mixed_bfloat16 works, but gains nothing"
+    rows.append(("bfloat16", half, f"--precision=auto takes {precision}: {told}"))
+    rows.append(("XLA", "yes" if tf.test.is_built_with_xla() else "no", "no training needs it"))
+    return rows
+
+
+def _rooms() -> list[Row]:
+    rows = []
+    memory = machine.memory()
+    if memory is not None:
+        fit = [training for training in TRAININGS if training.memory_gib * _GIB < memory.free]
+        told = f"up to {fit[-1].told} in batches of 1" if fit else "too little for any training below"
+        rows.append(("memory", f"{memory.free / _GIB:.1f} GiB free of {memory.total / _GIB:.1f}", told))
+    disk = machine.disk(Path())
+    needs = "a run of the paper's size keeps about 2 GiB of checkpoints"
+    rows.append(("disk here", f"{disk.free / _GIB:.1f} GiB free of {disk.total / _GIB:.1f}", needs))
+    return rows
+
+
+def _extras() -> list[Row]:
+    try:
+        requirements = [Requirement(text) for text in metadata.requires("tfcyclegan") or ()]
+    except metadata.PackageNotFoundError:
+        return [("extras", "unknown", "tfcyclegan runs from its source, not installed; pip install --editable .")]
+    complete, rows = [], []
+    for extra, told in _EXTRAS.items():
+        wanted = [r.name for r in requirements if r.marker and r.marker.evaluate({"extra": extra}) and not r.marker.evaluate({"extra": ""})]
+        missing = [name for name in wanted if not _is_installed(name)]
+        if missing:
+            rows.append((f"extra {extra}", "no", f"for {told}: pip install 'tfcyclegan[{extra}]' brings {', '.join(missing)}"))
+        else:
+            complete.append(extra)
+    return [("extras", ", ".join(complete) or "none", ""), *rows]
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _trainings(measure: bool) -> Table:
+    on_cpu = not tf.config.list_physical_devices("GPU")
+    precision, memory = choose_precision("auto"), machine.memory()
+    table = Table("training", title=f"Trainings in batches of 1, {precision}")
+    table.add_column("flags", overflow="fold")
+    table.add_column("memory")
+    if measure:
+        table.add_column("a step", justify="right")
+        table.add_column("10,000 steps", justify="right")
+    for training in TRAININGS:
+        fits = "" if memory is None or training.memory_gib * _GIB < memory.free else ", too much"
+        needs = f"{training.memory_gib} GiB{fits}" if on_cpu else "not known on GPUs"
+        times = _told_times(step_seconds(training, precision)) if measure else ()
+        table.add_row(training.told, training.flags, needs, *times)
+    return table
+
+
+def _told_times(step: float) -> Sequence[str]:
+    minutes = step * 10_000 / 60
+    return f"about {step:.2g} s", f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.0f} h"
+
+
+def step_seconds(training: Training, precision: str) -> float:
+    """A rough guess of a training step's time on the first device: a residual block forward and back, times what a step is worth of it."""
+    channels, side, policy = 4 * training.filters, training.side // 4, keras.DTypePolicy(precision)
+    initializer = keras.initializers.RandomNormal(0.0, 0.02, seed=0)
+    convolutions = [Conv2D(channels, channels, 3, initializer, padding=1, padding_mode="reflect", dtype=policy) for _ in range(2)]
+    norm = InstanceNormalization(channels, dtype=policy)
+    weights = [weight.value for layer in convolutions for weight in layer.trainable_weights]
+    images = tf.cast(tf.random.stateless_uniform([1, side, side, channels], [0, 0], -1.0, 1.0), policy.compute_dtype)
+
+    @tf.function(autograph=False)
+    def piece() -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            made = images + norm(convolutions[1](tf.nn.relu(norm(convolutions[0](images)))))
+            loss = tf.reduce_mean(tf.abs(tf.cast(made, tf.float32)))
+        return tf.add_n([tf.reduce_sum(tf.cast(gradient, tf.float32)) for gradient in tape.gradient(loss, [images, *weights])])
+
+    piece().numpy()  # traced, and memory taken
+    seconds: list[float] = []
+    while len(seconds) < _REPEATS or sum(seconds) < _SECONDS:
+        started = time.perf_counter()
+        piece().numpy()
+        seconds.append(time.perf_counter() - started)
+    share = training.step_multiplications / (3 * training.block_multiplications)
+    return float(np.median(seconds)) * share * _STEP_OVER_PIECE
