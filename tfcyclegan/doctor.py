@@ -138,7 +138,9 @@ def _devices() -> list[Row]:
     mixed = precision == "mixed_bfloat16"
     told = "faster and smaller than float32" if mixed else "mixed_bfloat16 works, but gains nothing"
     rows.append(("bfloat16", half, f"--precision=auto takes {precision}: {told}"))
-    rows.append(("XLA", "yes" if tf.test.is_built_with_xla() else "no", "no training needs it"))
+    xla = tf.test.is_built_with_xla()
+    advice = "--xla asks for it; not measured on GPUs" if gpus else "no use for it: --xla is slower on CPUs"
+    rows.append(("XLA", "yes" if xla else "no", advice if xla else ""))
     return rows
 
 
@@ -147,7 +149,7 @@ def _rooms() -> list[Row]:
     memory = machine.memory()
     if memory is not None:
         fit = [training for training in TRAININGS if training.memory_gib * _GIB < memory.free]
-        told = f"up to {fit[-1].told} in batches of 1" if fit else "too little for any training below"
+        told = f"up to {fit[-1].told} in batches of 1" if fit else "too little for any training below; --remat needs less"
         rows.append(("memory", f"{memory.free / _GIB:.1f} GiB free of {memory.total / _GIB:.1f}", told))
     disk = machine.disk(Path())
     needs = "a run of the paper's size keeps about 2 GiB of checkpoints"
