@@ -163,9 +163,11 @@ class Campaign:
                 row.note = "inside a checkpoint write" if inside else f"{moment.kind} {moment.share:.2f}"
                 row.corrupt, row.lost = jobs.corrupt_files(job, place), jobs.lost_work(job, place, kept, end.printed)
                 rows.append(row)
-                kept = jobs.finished_work(job, place)
-                if not row.counted:
-                    break
+                if row.counted:
+                    kept = jobs.finished_work(job, place)
+                else:  # too late: begins anew
+                    shutil.rmtree(place)
+                    kept = jobs.finished_work(job, self._place(name, job))
             self._finish(rows[-1], job, place, kept)
             return rows
 

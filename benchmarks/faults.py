@@ -86,11 +86,12 @@ def main() -> int:
     parser.add_argument("--directory", required=True, help="for the material, the places and results.json")
     parser.add_argument("--seed", type=int, default=0, help="draws the moments")
     parser.add_argument("--rounds", type=int, default=1, help="how often each case is drawn anew")
-    parser.add_argument("--only", default="", help="cases whose name begins so")
+    parser.add_argument("--only", default="", help="cases whose name begins so; several with commas, in the order to run them")
     parser.add_argument("--plan", action="store_true", help="names the cases and does nothing")
     given = parser.parse_args()
     campaign = Campaign(Path(given.directory), given.seed)
-    cases = {name: case for name, case in plan(campaign, given.rounds).items() if name.startswith(given.only)}
+    planned = plan(campaign, given.rounds)
+    cases = {name: case for beginning in given.only.split(",") for name, case in planned.items() if name.startswith(beginning)}
     if given.plan:
         print("\n".join(cases))
         return 0

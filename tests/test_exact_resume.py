@@ -43,7 +43,7 @@ def run_to_end(arguments: list[str]) -> str:
 def kill_during(arguments: list[str], run_dir: Path, step: int, delay_seconds: float) -> None:
     """Kills a training some time after the line of `step` is in its history."""
     process = subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline, history = time.monotonic() + 240, run_dir / "history.jsonl"
+    deadline, history = time.monotonic() + 1200, run_dir / "history.jsonl"
     while not (history.exists() and f'"step": {step},' in history.read_text()):
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.002)

@@ -49,10 +49,11 @@ def test_what_a_kill_left_is_overwritten_and_a_failure_leaves_nothing(tmp_path):
     assert path.read_bytes() == b"short" and len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_full_disk_names_the_file(tmp_path):
+@pytest.mark.parametrize("size", [10, 100_000], ids=["when it is flushed", "when it is written"])
+def test_a_full_disk_names_the_file(tmp_path, size):
     with pytest.raises(OSError, match="No space left") as caught, files.atomic_file(tmp_path / "x") as stream:
         os.dup2(os.open("/dev/full", os.O_WRONLY), stream.fileno())
-        stream.write(b"1" * 100_000)
+        stream.write(b"1" * size)
     assert caught.value.filename == str(tmp_path / "x") and list(tmp_path.iterdir()) == []
 
 

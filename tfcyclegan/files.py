@@ -35,17 +35,19 @@ def atomic_file(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_name(path)
-    with _opened_alone(temporary, mode) as stream:
-        try:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-            os.replace(temporary, path)
-        except BaseException as error:
-            temporary.unlink(missing_ok=True)
-            if isinstance(error, OSError):
-                error.filename = error.filename or str(path)  # writing to a stream tells none
-            raise
+    try:
+        with _opened_alone(temporary, mode) as stream:
+            try:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+                os.replace(temporary, path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a stream that cannot be written or closed tells none
+        raise
 
 
 def _opened_alone(path: Path, mode: str) -> IO[Any]:

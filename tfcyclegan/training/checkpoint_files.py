@@ -5,6 +5,7 @@ nothing is lost with it.
 """
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -104,7 +105,7 @@ class CheckpointFiles:
             files.flush(self._directory)
         except tf.errors.OpError as error:
             before = f"that of {Path(self.latest).name} is whole" if self.latest else "there is none yet"
-            reason = error.message.splitlines()[0]
+            reason = re.sub(r"{{.*?}} ", "", error.message.splitlines()[0])  # without the place in a graph
             raise RunError(f"{self._directory / name}: cannot be written ({reason}); {before}; {files.MAKE_ROOM}") from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
