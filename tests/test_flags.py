@@ -101,6 +101,11 @@ def test_one_flag_file_may_be_included_twice_but_not_by_itself(write):
     assert "first.cfg: this flag file includes itself" in refused(f"--flagfile={first}")
 
 
+def test_no_takes_no_value():
+    for value in ("", "1", "true"):
+        assert "--noflip" in refused(f"--noflip={value}")
+
+
 def test_a_long_name_is_told_at_once():
     began = time.monotonic()
     assert "...: no such flag; --help lists the flags" in refused(f"--{'cro-' * 2000}=1")

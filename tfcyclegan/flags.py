@@ -164,7 +164,7 @@ def parse(config_class: type[Config], arguments: Sequence[str]) -> Config:
         close = difflib.get_close_matches(error.flagname, names, n=1)
         mend = f"did you mean --{close[0]}?" if close else "--help lists the flags"
         raise UserError(f"--{error.flagname}: no such flag; {mend}") from error
-    except absl_flags.Error as error:
+    except (absl_flags.Error, ValueError) as error:  # the second of --noNAME=
         raise UserError(" ".join(str(error).split())) from error
     if leftovers:
         raise UserError(f"{leftovers[0]!r}: not a flag; write --name=value")
