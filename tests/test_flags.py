@@ -5,6 +5,7 @@ import importlib
 import re
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -98,6 +99,17 @@ def test_one_flag_file_may_be_included_twice_but_not_by_itself(write):
     first = write("first.cfg", "--flagfile=second.cfg\n")
     write("second.cfg", "--seed=1\n--flagfile=first.cfg\n")
     assert "first.cfg: this flag file includes itself" in refused(f"--flagfile={first}")
+
+
+def test_no_takes_no_value():
+    for value in ("", "1", "true"):
+        assert "--noflip" in refused(f"--noflip={value}")
+
+
+def test_a_long_name_is_told_at_once():
+    began = time.monotonic()
+    assert "...: no such flag; --help lists the flags" in refused(f"--{'cro-' * 2000}=1")
+    assert time.monotonic() - began < 5
 
 
 def test_flag_files_that_lead_nowhere_or_without_end(write, tmp_path):

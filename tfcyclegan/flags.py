@@ -29,6 +29,7 @@ _OWN_CONFIGS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")  # where the 
 _COMMENT_BEHIND = re.compile(r"\s(#|//)")
 _LARGEST_FLAG_FILE = 2**20
 _MOST_FLAG_FILES = 100
+_LONGEST_NAME = 80
 _HELP_WORDS = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
 
 
@@ -152,6 +153,10 @@ def parse(config_class: type[Config], arguments: Sequence[str]) -> Config:
     expanded = expand_flag_files(arguments)
     if "--" in expanded:
         raise UserError("'--': only flags are taken; write --name=value")
+    for word in expanded:
+        name = word.partition("=")[0]
+        if len(name) > _LONGEST_NAME and name.startswith("-"):  # absl would look for similar names, for minutes
+            raise UserError(f"{name[:_LONGEST_NAME]}...: no such flag; --help lists the flags")
     try:
         leftovers = values(["tfcyclegan", *expanded])[1:]
     except absl_flags.UnrecognizedFlagError as error:
@@ -159,7 +164,7 @@ def parse(config_class: type[Config], arguments: Sequence[str]) -> Config:
         close = difflib.get_close_matches(error.flagname, names, n=1)
         mend = f"did you mean --{close[0]}?" if close else "--help lists the flags"
         raise UserError(f"--{error.flagname}: no such flag; {mend}") from error
-    except absl_flags.Error as error:
+    except (absl_flags.Error, ValueError) as error:  # the second of --noNAME=
         raise UserError(" ".join(str(error).split())) from error
     if leftovers:
         raise UserError(f"{leftovers[0]!r}: not a flag; write --name=value")
