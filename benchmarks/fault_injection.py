@@ -211,6 +211,13 @@ def read_only(place: Path) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", place], check=True)
 
 
+def clear(place: Path) -> None:
+    """Removes a place, also one that a campaign left mounted that was killed itself."""
+    if can_mount():
+        subprocess.run(["umount", "--lazy", place], stderr=subprocess.DEVNULL, check=False)
+    shutil.rmtree(place, ignore_errors=True)
+
+
 def size_of(place: Path) -> int:
     """Bytes that the files of `place` take on a file system of pages."""
     return sum(-(-path.stat().st_size // 4096) * 4096 for path in place.rglob("*") if path.is_file() and not path.is_symlink())
