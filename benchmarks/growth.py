@@ -8,6 +8,7 @@ everything else held; the dotted one is proportional to the operations counted, 
 
 import argparse
 import dataclasses
+import functools
 import statistics
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ SERIES: dict[str, list[dict[str, int]]] = {
     "replicas": [{"batch": 2, "devices": devices} for devices in (1, 2)],
 }
 SHORT = {"pixels": [{"height": side, "width": side, "filters": 8, "blocks": 1} for side in (64, 128)]}
+_BESIDE_PYTORCH = ("pixels", "batch")
 _NAMES = {"pixels": "pixels of a picture", "batch": "batch", "width": "filters of the first convolution", "replicas": "replicas"}
 
 
@@ -40,22 +42,28 @@ def value(series: str, job: Job) -> int:
 
 
 def draw(series: str, rows: list[dict[str, Any]], path: Path) -> None:
-    """A plot of the series: seconds and peak of memory, both axes logarithmic."""
+    """A plot of the series: seconds on logarithmic axes, and the peak of memory."""
     import matplotlib
 
     matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = "tfcyclegan"
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     for axis, key, name, scale in zip(axes, ("seconds", "peak_bytes"), ("seconds a step", "peak memory, GB"), (1, 1e9), strict=True):
         for program in dict.fromkeys(row["program"] for row in rows):
             own = [row for row in rows if row["program"] == program]
-            axis.loglog([row["value"] for row in own], [row[key] / scale for row in own], "o-", label=program)
+            axis.plot([row["value"] for row in own], [row[key] / scale for row in own], "o-", label=program)
         if key == "seconds":
             own = [row for row in rows if row["program"] == programs.OURS]
             factor = own[-1]["seconds"] / own[-1]["operations"]
-            axis.loglog([row["value"] for row in own], [row["operations"] * factor for row in own], ":", color="grey", label="operations")
+            axis.plot([row["value"] for row in own], [row["operations"] * factor for row in own], ":", color="grey", label="operations")
+            axis.set_yscale("log")
+            axis.yaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+            axis.yaxis.set_major_formatter("{x:g}")
+        else:
+            axis.set_ylim(bottom=0)
+        axis.set_xscale("log")
         ticks = sorted({row["value"] for row in rows})
         axis.set_xticks(ticks, [f"{tick:,}" if series != "pixels" else f"{round(tick**0.5)}²" for tick in ticks])
         axis.minorticks_off()
@@ -80,14 +88,15 @@ def main() -> None:
         (series, dataclasses.replace(_BASE, program=program, **changes))
         for series, values in (SHORT if given.short else {name: SERIES[name] for name in given.series.split(",")}).items()
         for changes in values
-        for program in ((programs.OURS, programs.TORCH_BF16) if series != "replicas" else (programs.OURS,))
+        for program in ((programs.OURS, programs.TORCH_BF16) if series in _BESIDE_PYTORCH else (programs.OURS,))
     ]
     results: dict[str, list[dict[str, Any]]] = {}
+    measured = functools.cache(lambda job: programs.run(job, given.launcher))  # series meet in the same job
     for series, job in track(plan, total=len(plan), unit="row", label="measuring"):
-        measured = programs.run(job, given.launcher)
-        row = {"program": job.program, "value": value(series, job), "seconds": statistics.median(measured["seconds"])}
+        found = measured(job)
+        row = {"program": job.program, "value": value(series, job), "seconds": statistics.median(found["seconds"])}
         row["operations"] = step_operations(job.height, job.width, job.batch, job.blocks, job.filters)
-        results.setdefault(series, []).append(row | {"peak_bytes": measured["peak_bytes"], "job": dataclasses.asdict(job)})
+        results.setdefault(series, []).append(row | {"peak_bytes": found["peak_bytes"], "job": dataclasses.asdict(job)})
     table = Table(
         "what grows", "", "program", "s a step", "TFLOP", "GFLOP/s", "peak GB", title="6 blocks, 64 filters, 128x128, batch 1, but for"
     )

@@ -76,6 +76,8 @@ def theirs(place: Path, batch: int, epochs: int, workers: int) -> Iterator[Any]:
         pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
         return pixels.to(torch.float32).div_(127.5).sub_(1)
 
+    torch.set_num_threads(1)  # as in a loader's workers; two threads for so little wait for each other on a busy machine
+
     class Unpaired(Dataset):
         def __init__(self) -> None:
             self.paths = [sorted((place / "pictures" / f"train{domain}").iterdir()) for domain in "AB"]

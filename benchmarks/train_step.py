@@ -30,7 +30,7 @@ from tfcyclegan.config import Size
 from tfcyclegan.progress import say, track
 
 PACKAGES = ("tensorflow", "keras", "torch", "numpy")
-OPTIONAL = (programs.TORCH_LAST, programs.TORCH_BF16_LAST)
+OPTIONAL = (programs.TORCH_LAST, programs.TORCH_BF16_LAST, programs.OURS_REMAT, programs.OURS_XLA)
 ROWS = (programs.COMMAND, programs.OURS, programs.OURS_FLOAT32, programs.TORCH, programs.TORCH_BF16, programs.KERAS)
 _KINDS = {"float32": "float32", "mixed_bfloat16": "bfloat16", "bf16": "bfloat16"}  # as noted -> of the peak
 

@@ -19,6 +19,7 @@ from benchmarks.processes import Command, memory, run_apart, seconds_since_start
 
 Step = Callable[[], Any]
 COMMAND, OURS, OURS_FLOAT32 = "tfcyclegan train, as it comes", "ours, as it comes", "ours float32"
+OURS_REMAT, OURS_XLA = "ours, as it comes, --remat", "ours, as it comes, --xla"
 TORCH, TORCH_BF16 = "PyTorch float32", "PyTorch bf16 autocast"
 TORCH_LAST, TORCH_BF16_LAST = "PyTorch float32, channels last", "PyTorch bf16 autocast, channels last"
 KERAS = "Keras tutorials' step, float32"
@@ -68,6 +69,8 @@ def measure(job: Job) -> dict[str, Any]:
     makers = {
         OURS: lambda: _ours(job, "auto"),
         OURS_FLOAT32: lambda: _ours(job, "float32"),
+        OURS_REMAT: lambda: _ours(job, "auto", remat=True),
+        OURS_XLA: lambda: _ours(job, "auto", xla=True),
         TORCH: lambda: _torch(job, False, False),
         TORCH_BF16: lambda: _torch(job, True, False),
         TORCH_LAST: lambda: _torch(job, False, True),
@@ -98,7 +101,7 @@ def pictures(job: Job) -> list[np.ndarray]:
     return [random.uniform(-1, 1, (job.batch, job.height, job.width, 3)).astype(np.float32) for _ in range(2)]
 
 
-def _ours(job: Job, precision: str) -> tuple[Step, int, str]:
+def _ours(job: Job, precision: str, *, remat: bool = False, xla: bool = False) -> tuple[Step, int, str]:
     from tfcyclegan import quiet
 
     quiet.import_tensorflow()
@@ -122,12 +125,14 @@ def _ours(job: Job, precision: str) -> tuple[Step, int, str]:
         batch_size=job.batch,
         pool_size=job.pool,
         max_steps=1000,
+        remat=remat,
+        xla=xla,
     )
     keep_freed_memory()
     strategy, chosen = make_strategy(job.devices), choose_precision(precision)
     with strategy.scope():
         model = build_model(config, chosen)
-        model.compile(*(make_optimizer(config, config.length(1000), 1000, dynamic_scale=False) for _ in range(2)))
+        model.compile(*(make_optimizer(config, config.length(1000), 1000, dynamic_scale=False) for _ in range(2)), jit_compile=xla)
     model.make_pools((job.height, job.width, 3), (job.height, job.width, 3))
 
     def replica_step(batch: tuple[Any, Any]) -> Any:

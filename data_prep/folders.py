@@ -110,7 +110,8 @@ def run(config: Config) -> None:
         beam_flags=config.beam_flags,
     )
     prepare.run(request, Path(config.output_dir).expanduser())
-    say(f"next: tfcyclegan train --data_dir={config.output_dir} --run_dir=runs/{config.name}; tfcyclegan doctor tells about how long")
+    name = Path(config.output_dir).name
+    say(f"next: tfcyclegan train --data_dir={config.output_dir} --run_dir=runs/{name}; tfcyclegan doctor tells about how long")
 
 
 if __name__ == "__main__":

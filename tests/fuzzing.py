@@ -2,10 +2,10 @@
 
 import contextlib
 import copy
+import math
 import os
 import signal
 import struct
-import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -22,54 +22,75 @@ MEMORY_BYTES = 512 * 2**20
 """Beyond what the process had before, that no input may make a target take."""
 
 _EXAMPLES = 50
+_TICK_SECONDS = 0.25
 
 
 class Hang(BaseException):
     """An input took more than HANG_SECONDS."""
 
 
+class Clock:
+    """Seconds that this process lived, so that one that was stopped, or a machine that stood still, tells of no hang.
+
+    Also raises Hang in what takes longer than it may; what does not come back to Python cannot be ended so.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.latest = math.inf
+
+    def _tick(self, *_: Any) -> None:
+        self.seconds += _TICK_SECONDS  # ticks that came while the process was stopped are one
+        if self.seconds > self.latest:
+            self.latest = math.inf
+            raise Hang(f"no end within {HANG_SECONDS} s")
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        before = signal.signal(signal.SIGALRM, self._tick)
+        signal.setitimer(signal.ITIMER_REAL, _TICK_SECONDS, _TICK_SECONDS)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+    @contextlib.contextmanager
+    def bounded(self) -> Iterator[None]:
+        self.latest = self.seconds + HANG_SECONDS
+        try:
+            yield
+        finally:
+            self.latest = math.inf
+
+
 def fuzz(strategy: st.SearchStrategy[Any], check: Callable[[Any], None]) -> int:
     """Calls `check` with inputs until the time is up; returns how many. Raises what `check` raised for the smallest such input."""
-    ends, tried = time.monotonic() + SECONDS, 0
+    clock, tried, failed = Clock(), 0, False
 
     def one(value: Any) -> None:
-        nonlocal tried
-        if time.monotonic() < ends or tried == 0:
+        nonlocal tried, failed
+        if clock.seconds < SECONDS or failed:  # a failure is made smaller after the time, too
             tried += 1
-            for again in (True, False):
-                try:
-                    with within(HANG_SECONDS):
-                        check(value)
-                    break
-                except Hang as hang:
-                    if not again:  # twice is no busy machine
-                        raise AssertionError(f"{hang}: {value!r:.4000}") from hang
+            try:
+                with clock.bounded():
+                    check(value)
+            except Hang as hang:
+                failed = True
+                raise AssertionError(f"{hang}: {value!r:.4000}") from hang
+            except BaseException:
+                failed = True
+                raise
 
     phases = (Phase.generate, Phase.shrink)
-    with bounded_memory():
+    with bounded_memory(), clock.running():
         number = 0
-        while time.monotonic() < ends:
+        while clock.seconds < SECONDS:
             run = settings(max_examples=_EXAMPLES, database=None, deadline=None, phases=phases, suppress_health_check=list(HealthCheck))
             seed(number)(run(given(strategy)(one)))()
             number += 1
     print(f"{check.__qualname__.removesuffix('.<locals>.check')}: {tried} inputs in {SECONDS:g} s")
     return tried
-
-
-@contextlib.contextmanager
-def within(seconds: int) -> Iterator[None]:
-    """Raises Hang in the block when it takes longer; only what runs in Python can be stopped so."""
-
-    def late(*_: Any) -> None:
-        raise Hang(f"no end within {seconds} s")
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,7 @@
 """Links between the project's own documents lead somewhere."""
 
+import dataclasses
+import importlib
 import os
 import re
 import subprocess
@@ -8,6 +10,9 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
+from tests.test_bad_flags import MODULES
+from tfcyclegan import __version__
+from tfcyclegan.config import flag_name
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -42,6 +47,38 @@ def test_the_site_builds_without_a_warning(tmp_path):
     assert 'href="data.html"' in home and "configs/satellite2map.cfg" in home, "README's links lead to pages, or are names"
     assert 'href="contributing.html"' in python and "../CONTRIBUTING.md" not in python
     assert "tfcyclegan.api.train" in (tmp_path / "api/commands.html").read_text()
+
+
+_COMMAND = re.compile(r"(?:\btfcyclegan ([a-z_]+)|\bdata_prep\.([a-z_]+))\b([^#`|]*)")
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")  # flags of others, such as Beam's
+_FLAG = re.compile(r"(?<![\w-])--(no)?([a-z][a-z0-9_]*)")
+
+
+def commands_in(text: str) -> list[tuple[str, set[str]]]:
+    """(module, flags) of each command of ours in code blocks and in code inside of lines."""
+    code = "\n".join([*_CODE.findall(text), *re.findall(r"`([^`\n]+)`", _CODE.sub("", text))]).replace("\\\n", " ")
+    found = []
+    for command, script, rest in (match.groups() for line in code.splitlines() for match in _COMMAND.finditer(line)):
+        module = f"tfcyclegan.commands.{command}" if command else f"data_prep.{script}"
+        if module in MODULES:
+            found.append((module, {no + name for no, name in _FLAG.findall(_QUOTED.sub("", rest))}))
+    return found
+
+
+def test_commands_in_the_documents_have_flags_that_exist():
+    wrong, count = [], 0
+    for document in DOCUMENTS:
+        for module, named in commands_in(document.read_text()):
+            fields = dataclasses.fields(importlib.import_module(module).Config)
+            known = {flag_name(field) for field in fields} | {field.metadata["alias"] for field in fields} | {"flagfile", "help"}
+            known |= {f"no{name}" for name in known}
+            wrong += [f"{document.name}: {module} --{name}" for name in named - known]
+            count += len(named)
+    assert wrong == [] and count > 100
+
+
+def test_the_citation_names_this_version():
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text()
 
 
 def test_the_documents_do_link():

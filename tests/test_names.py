@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image, UnidentifiedImageError
 
 from tests.conftest import GOLDEN
 from tfcyclegan import cli, files
@@ -20,7 +21,7 @@ from tfcyclegan.data.source import open_source
 from tfcyclegan.data_translation import translate_data
 from tfcyclegan.demo import server
 from tfcyclegan.errors import UserError
-from tfcyclegan.evaluation.material import read_pairs
+from tfcyclegan.evaluation.material import read_pairs, read_png
 from tfcyclegan.interop import tfa
 from tfcyclegan.picture_folders import picture_name
 from tfcyclegan.translation import Translator, translate_path, translate_split
@@ -94,6 +95,9 @@ def edit_json(path: Path, edit) -> None:
 METADATA = {
     "name of the data set": lambda info: info.update(name="../../escaped"),
     "name of a split": lambda info: info["splits"][0].update(name="../../escaped"),
+    "width in a template": lambda info: info["splits"][0].update(filepathTemplate="escaped{DATASET:>100000000000}"),
+    "attribute in a template": lambda info: info["splits"][0].update(filepathTemplate="escaped{DATASET.__class__}"),
+    "long name": lambda info: info.update(name="escaped" * 1000),
     "template of the shards": lambda info: info["splits"][0].update(filepathTemplate="../escaped-{SHARD_X_OF_Y}"),
 }
 
@@ -212,6 +216,7 @@ def test_long_names_and_links_in_a_circle_end_in_one_line(tmp_path, capfd, monke
 def test_foreign_records_end_in_one_line(tmp_path, capfd):
     """A shard whose records are not of the schema, and one of words."""
     data = make_data(tmp_path / "data", "a.png")
+    (data / "manifest.json").unlink()  # which would tell of another shard before any is read
     (shard,) = data.glob("*.tfrecord*")
     example = tf.train.Example(features=tf.train.Features(feature={"x": tf.train.Feature(int64_list=tf.train.Int64List(value=[1]))}))
     for content in (example.SerializeToString(), b"words"):
@@ -237,3 +242,10 @@ def test_odd_names_and_links_in_a_folder_to_translate(tmp_path, capfd):
         translate_path([NEGATIVE], tmp_path / "in", tmp_path / "out")
     made = {os.fsencode(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.png")}
     assert made == {os.fsencode(name) for name in names if name != "..png"}, "hidden files are passed over"
+
+
+def test_translations_of_others_are_read_as_png_alone(tmp_path):
+    """Pillow would start another program for PostScript, whatever the file is called."""
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "a.png", "EPS")
+    with pytest.raises(UnidentifiedImageError):
+        read_png(tmp_path / "a.png")

@@ -128,7 +128,7 @@ def test_rerun_says_done_and_other_requests_are_refused(root, capsys):
     before = {path.name: path.stat().st_mtime_ns for path in output_dir.iterdir() if path.name != ".lock"}
     capsys.readouterr()
     folders.run(config(root, max_bad=7))
-    assert capsys.readouterr().out.splitlines()[-1] == f"{output_dir}: all is done: trainA 5, trainB 5, testA 1, testB 1 pictures"
+    assert capsys.readouterr().out.splitlines()[-2] == f"{output_dir}: all is done: trainA 5, trainB 5, testA 1, testB 1 pictures"
     with pytest.raises(UserError, match="--name: pictures there, other here"):
         folders.run(config(root, name="other"))
     with pytest.raises(UserError, match="--max_pixels: 100000000 there, 5000 here; --shards: 0 there, 3 here"):

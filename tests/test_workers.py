@@ -114,6 +114,11 @@ def test_a_wrong_cluster_is_refused(monkeypatch, text, message):
         workers.join_workers(None)
 
 
+def test_an_empty_cluster_is_none(monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", "")
+    assert not workers.join_workers(None).several
+
+
 def test_a_taken_port_is_refused(monkeypatch):
     with socket.create_server(("", 0)) as taken:
         tasks = [f"127.0.0.1:{taken.getsockname()[1]}", "127.0.0.1:1"]

@@ -135,7 +135,21 @@ class CycleGAN(keras.Model):
         return [variable for network in networks for variable in network.non_trainable_variables if "float" in variable.dtype]
 
     def compile(self, generator_optimizer: Adam, discriminator_optimizer: Adam, *, jit_compile: bool = False, **kwargs: Any) -> None:
-        """Takes one optimizer for both generators and one for both discriminators; call it in the strategy's scope."""
+        """Takes one optimizer for both generators and one for both discriminators; call it in the strategy's scope.
+
+        `jit_compile` has XLA compile the networks' passes and their gradients; pools and updates stay outside, so that replicas can
+        meet between them.
+
+        Raises:
+            UserError: XLA with "discriminators_first", whose update stands in the middle of the generators' pass.
+        """
+        if jit_compile and self.update_order == "discriminators_first":
+            raise UserError("update_order discriminators_first: does not go with XLA")
+        self._run_generator_pass: Callable[..., Any] = self._generator_pass
+        self._run_discriminator_pass: Callable[..., Any] = self._discriminator_pass
+        if jit_compile:
+            self._run_generator_pass = tf.function(self._generator_pass, autograph=False, jit_compile=True)
+            self._run_discriminator_pass = tf.function(self._discriminator_pass, autograph=False, jit_compile=True)
         super().compile(optimizer=None, jit_compile=jit_compile, **kwargs)
         self.generator_optimizer, self.discriminator_optimizer = generator_optimizer, discriminator_optimizer
         generator_optimizer.build(self.generator_variables)
@@ -182,32 +196,43 @@ class CycleGAN(keras.Model):
             left out because a loss or gradient was not finite.
         """
         real_a, real_b = data
-        discriminators_first = self.update_order == "discriminators_first"
         values: dict[str, tf.Tensor] = {}
         statistics = [(variable, tf.identity(variable.value)) for variable in self._statistics]
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([variable.value for variable in self.generator_variables])
-            fake_b = self.gen_ab(real_a, training=True)
-            fake_a = self.gen_ba(real_b, training=True)
-            if discriminators_first:
-                with tape.stop_recording():
-                    discriminators_moved = self._update_discriminators(real_a, real_b, fake_a, fake_b, values)
-            losses = self._generator_losses(real_a, real_b, fake_a, fake_b)
-            loss = tf.add_n(list(losses.values()))
-            objective = self.generator_optimizer.scale_loss(loss / self._replicas())
+        moved: list[tf.Tensor] = []
+
+        def update_discriminators(fake_a: tf.Tensor, fake_b: tf.Tensor) -> None:
+            moved.append(self._update_discriminators(real_a, real_b, fake_a, fake_b, values))
+
+        between = [update_discriminators] if self.update_order == "discriminators_first" else []
+        fake_a, fake_b, losses, loss, gradients = self._run_generator_pass(real_a, real_b, *between)
         values |= losses
-        gradients = tape.gradient(objective, [variable.value for variable in self.generator_variables])
-        generators_moved = self.generator_optimizer.apply_if_finite(loss, gradients, self.generator_variables)
-        if not discriminators_first:
-            discriminators_moved = self._update_discriminators(real_a, real_b, fake_a, fake_b, values)
+        moved.append(self.generator_optimizer.apply_if_finite(loss, gradients, self.generator_variables))
+        if self.update_order == "generators_first":
+            update_discriminators(fake_a, fake_b)
         for variable, before in statistics:  # the optimizers do not know them, and so cannot leave them as they were
             variable.assign(tf.where(tf.reduce_all(tf.math.is_finite(variable.value)), variable.value, before))
-        values["skipped"] = 1 - tf.cast(generators_moved & discriminators_moved, tf.float32)
+        values["skipped"] = 1 - tf.cast(moved[0] & moved[1], tf.float32)
         if self.ema_decay:
             self._update_averages()
         self.step.assign_add(1)
         zero = tf.zeros([])
         return {name: tf.cast(values.get(name, zero), tf.float64 if loss.dtype == tf.float64 else tf.float32) for name in REPORTED}
+
+    def _generator_pass(
+        self, real_a: tf.Tensor, real_b: tf.Tensor, between: Callable[[tf.Tensor, tf.Tensor], None] | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor], tf.Tensor, list[tf.Tensor]]:
+        """fake_a, fake_b, the generators' losses, their sum and its gradients; `between` is called with the fakes before the losses."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([variable.value for variable in self.generator_variables])
+            fake_b = self.gen_ab(real_a, training=True)
+            fake_a = self.gen_ba(real_b, training=True)
+            if between is not None:
+                with tape.stop_recording():
+                    between(fake_a, fake_b)
+            losses = self._generator_losses(real_a, real_b, fake_a, fake_b)
+            loss = tf.add_n(list(losses.values()))
+            objective = self.generator_optimizer.scale_loss(loss / self._replicas())
+        return fake_a, fake_b, losses, loss, tape.gradient(objective, [variable.value for variable in self.generator_variables])
 
     def _generator_losses(self, real_a: tf.Tensor, real_b: tf.Tensor, fake_a: tf.Tensor, fake_b: tf.Tensor) -> dict[str, tf.Tensor]:
         # Both cycles reach both generators: no gradient is stopped on the way (Eq. 2).
@@ -243,6 +268,15 @@ class CycleGAN(keras.Model):
         """Updates both discriminators on fakes from before the generators' update; returns whether it did."""
         fake_a = self._pooled(self.pools_a, 0, tf.stop_gradient(at_least_float32(fake_a)))
         fake_b = self._pooled(self.pools_b, 1, tf.stop_gradient(at_least_float32(fake_b)))
+        judged, loss, gradients = self._run_discriminator_pass(real_a, real_b, fake_a, fake_b)
+        values |= judged
+        return self.discriminator_optimizer.apply_if_finite(loss, gradients, self.discriminator_variables)
+
+    def _discriminator_pass(
+        self, real_a: tf.Tensor, real_b: tf.Tensor, fake_a: tf.Tensor, fake_b: tf.Tensor
+    ) -> tuple[dict[str, tf.Tensor], tf.Tensor, list[tf.Tensor]]:
+        """The discriminators' losses and accuracies by name, the sum of the losses and its gradients."""
+        values = {}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in self.discriminator_variables])
             for domain, network, real, fake in (("a", self.disc_a, real_a, fake_a), ("b", self.disc_b, real_b, fake_b)):
@@ -251,8 +285,7 @@ class CycleGAN(keras.Model):
                 values[f"accuracy_disc_{domain}"] = discriminator_accuracy(self.gan_mode, *scores)
             loss = values["disc_a"] + values["disc_b"]
             objective = self.discriminator_optimizer.scale_loss(loss / self._replicas())
-        gradients = tape.gradient(objective, [variable.value for variable in self.discriminator_variables])
-        return self.discriminator_optimizer.apply_if_finite(loss, gradients, self.discriminator_variables)
+        return values, loss, tape.gradient(objective, [variable.value for variable in self.discriminator_variables])
 
     def _update_averages(self) -> None:
         means = [*self.averages.gen_ab.weights, *self.averages.gen_ba.weights]

@@ -13,19 +13,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 from packaging.requirements import Requirement
-from rich.console import Console
 from rich.table import Table
 
 from tfcyclegan import __version__, machine
 from tfcyclegan.networks.layers import Conv2D, InstanceNormalization
-from tfcyclegan.progress import say
+from tfcyclegan.progress import say, say_table
 from tfcyclegan.training.strategy import choose_precision, keep_freed_memory, make_strategy
 
 _GIB = 2**30
 _BF16_CPU = ("avx512_bf16", "amx_bf16")
 _REPEATS, _SECONDS = 3, 0.3  # of a piece, each at least
-# A step takes longer than its share of multiplications says: 0.7 to 2.2 times, seen on two busy cores in float32 and bfloat16.
-_STEP_OVER_PIECE = 1.2
+# A step takes longer than its share of multiplications says: 0.9 to 2.2 times, seen on two cores in float32 and bfloat16.
+_STEP_OVER_PIECE = 1.6
 _EXTRAS = {
     "demo": "data_prep.satellite_map",
     "pytorch": "import_weights --from=pytorch",
@@ -46,7 +45,7 @@ class Training:
         blocks: residual blocks of each generator.
         filters: of the generators' first convolution.
         discriminator_filters: of the discriminators' first convolution.
-        memory_gib: largest resident memory seen with batches of 1 on a CPU; docs/performance.md.
+        memory_gib: largest resident memory seen with batches of 1 on a CPU; docs/training.md.
     """
 
     told: str
@@ -102,9 +101,8 @@ def examine(*, measure: bool) -> None:
     found = Table("", "here", "what it means", title="This machine")
     for row in [*_programs(), *_devices(), *_rooms(), *_extras()]:
         found.add_row(*row)
-    console = Console(markup=False)
-    console.print(found)
-    console.print(_trainings(measure))
+    say_table(found)
+    say_table(_trainings(measure))
     if measure:
         say("times are within a factor of two, for one picture of each domain a step on one device")
     say("next: python -m data_prep.folders --help for your own pictures, python -m data_prep.satellite_map --help for real ones to try")
@@ -227,4 +225,4 @@ def step_seconds(training: Training, precision: str) -> float:
         piece().numpy()
         seconds.append(time.perf_counter() - started)
     share = training.step_multiplications / (3 * training.block_multiplications)
-    return float(np.median(seconds)) * share * _STEP_OVER_PIECE
+    return min(seconds) * share * _STEP_OVER_PIECE

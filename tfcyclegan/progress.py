@@ -1,11 +1,15 @@
 """One progress line for every job: a live bar on a terminal, a plain line now and then in a log."""
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 Item = TypeVar("Item")
 
@@ -73,6 +77,13 @@ def track(items: Iterable[Item], *, total: int, unit: str, label: str) -> Iterat
         for item in items:
             yield item
             progress.advance()
+
+
+def say_table(table: "Table") -> None:
+    """Prints a table as wide as the terminal; in a log, where lines may be long, as wide as it likes. Brackets in it are brackets."""
+    from rich.console import Console  # takes longer than a command's help
+
+    Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160, markup=False).print(table)
 
 
 def say(message: str) -> None:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from tfcyclegan import files
@@ -28,7 +27,7 @@ from tfcyclegan.data.domains import Split
 from tfcyclegan.data.source import DataSource, open_source
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures import segmentation
-from tfcyclegan.progress import say
+from tfcyclegan.progress import say, say_table
 from tfcyclegan.segmentation.pictures import require_labels
 from tfcyclegan.training.runs import config_to_dict
 
@@ -154,7 +153,7 @@ def _write(config: AdaptConfig, directory: Path, table: list[ArmResult], done: d
     )
     for row in table:
         printed.add_row(row.name, *report.shown(row))
-    Console(width=110).print(printed)
+    say_table(printed)
     say(f"report: {directory / 'report.html'}, numbers: {directory / 'results.csv'}")
 
 

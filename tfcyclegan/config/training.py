@@ -104,6 +104,10 @@ class OptimizationOptions(Options):
     )
     seed: int = option(0, "of weights, order, crops and pools", minimum=0, maximum=2**32 - 1)
     precision: str = option("auto", "auto takes mixed_bfloat16 where the hardware has it", choices=PRECISIONS, on_resume="warn")
+    remat: bool = option(
+        False, "keep less for the gradients and compute it again: less memory, a third more work; for large crops", on_resume="warn"
+    )
+    xla: bool = option(False, "compile the networks' passes by XLA; slower on CPUs, not measured on GPUs", on_resume="warn")
     deterministic: bool = option(False, "the same numbers at each run, at some cost in speed")
     devices: int | None = option(
         None, "how many GPUs, or CPU shares where there is no GPU; default all GPUs, or one CPU", minimum=1, on_resume="free"
@@ -170,6 +174,10 @@ class TrainConfig(RunOptions, OptimizationOptions, ObjectiveOptions, NetworkOpti
             raise UserError("--decay_epochs: needs --epochs, the epochs before the rate falls")
         if self.schedule == "cosine_official" and self.epochs == 0:
             raise UserError("--schedule=cosine_official: needs --epochs of at least 1")
+        if self.remat and (not self.architecture.endswith("blocks") or self.norm == "batch" or self.dropout):
+            raise UserError("--remat: goes with ResNet generators without dropout and batch norm, which would not compute the same twice")
+        if self.xla and self.update_order == "discriminators_first":
+            raise UserError("--xla: does not go with --update_order=discriminators_first")
         self._check_sizes()
 
     def _check_sizes(self) -> None:

@@ -21,6 +21,7 @@ from tfcyclegan.progress import say
 MANIFEST = "manifest.json"
 CATALOGUE = "tfds:"
 FEATURES = "features.json"
+_LONGEST_NAME = 255
 _CLASS_KEYS = {"pythonClassName", "python_class_name", "type"}
 """Under which `features.json` names classes, in its newer, its other and its older form."""
 SYNTHETIC = "synthetic"
@@ -69,7 +70,7 @@ class DataSource:
     classes: list[dict[str, Any]] | None
     _builder: Any
     _nested: bool
-    _shards: dict[str, list[dict[str, Any]]]  # by split what the manifest tells of them; empty for a foreign data set
+    _shards: dict[str, list[tuple[str, int, str]]]  # by split name, bytes and sha256 in the manifest; empty for a foreign data set
 
     def pictures(self, split: str) -> Iterator[tuple[str, bytes]]:
         """(file name, encoded bytes) of every picture of `split`, in stored order, read in bounded memory.
@@ -119,14 +120,15 @@ class DataSource:
 
     def _check_shards(self, split: str) -> None:
         """Raises RunError where a shard is not the one that was prepared. TFDS itself would read another set's of as many records."""
-        for shard in self._shards.get(split, ()):
-            path = self.directory / Path(shard["file"]).name
-            status = path.stat() if path.is_file() else None
+        there = {path.name for path in self.directory.iterdir()}
+        for file, size, digest in self._shards.get(split, ()):
+            path = self.directory / file
+            status = path.stat() if file in there and path.is_file() else None
             if status is None:
                 what = "is missing"
-            elif status.st_size != shard["bytes"]:
-                what = f"has {status.st_size} bytes, not {shard['bytes']}"
-            elif _digest(path, status.st_size, status.st_mtime_ns) != shard["sha256"]:
+            elif status.st_size != size:
+                what = f"has {status.st_size} bytes, not {size}"
+            elif _digest(path, status.st_size, status.st_mtime_ns) != digest:
                 what = "is damaged or another set's, by its sha256"
             else:
                 continue
@@ -174,6 +176,10 @@ def open_source(place: str | Path) -> DataSource:
     with files.understanding(directory / MANIFEST):
         settings = made.get("request", {}).get("settings", {})
         content, synthetic = settings.get("content"), bool(settings.get(SYNTHETIC))
+        shards = {
+            name: [(Path(shard["file"]).name, shard["bytes"], shard["sha256"]) for shard in split["shards"]]
+            for name, split in made.get("splits", {}).items()
+        }
     return DataSource(
         directory,
         builder.info.name,
@@ -185,7 +191,7 @@ def open_source(place: str | Path) -> DataSource:
         made.get("classes"),
         builder,
         nested,
-        {name: split["shards"] for name, split in made.get("splits", {}).items()},
+        shards,
     )
 
 
@@ -193,8 +199,11 @@ def _check_names(place: str | Path, info: Any) -> None:
     """Raises UserError when a name in the metadata, of which files are named, leaves its directory."""
     templates = [split.filename_template.template for split in info.splits.values() if split.filename_template]
     for name in (info.name, *info.splits, *templates):
-        if "/" in name or "\0" in name or name in ("", ".", ".."):
-            raise UserError(f"--data_dir={place}: dataset_info.json has the name {name!r}, of which no file can be named; prepare it again")
+        # what is left of a template may ask for attributes, or for a width that fills the memory
+        plain = re.sub(r"\{[A-Z_]+\}", "", name) if name in templates else name
+        if set("/\0{}") & set(plain) or name in ("", ".", "..") or len(name) > _LONGEST_NAME:
+            shown = repr(name[:100])
+            raise UserError(f"--data_dir={place}: dataset_info.json has the name {shown}, of which no file can be named; prepare it again")
 
 
 def check_places(data_dir: str) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import jinja2
 import numpy as np
-from rich.console import Console
 from rich.table import Table as PrintedTable
 
 from tfcyclegan import __version__, files
@@ -17,7 +16,7 @@ from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation import cycles, distances, examples, judge
 from tfcyclegan.evaluation.material import FLOOR, OWN, read_png
 from tfcyclegan.picture_folders import pictures_of_split
-from tfcyclegan.progress import say
+from tfcyclegan.progress import say, say_table
 from tfcyclegan.training.reporting import METRICS, data_url
 
 IDENTITY = "identity"
@@ -176,7 +175,7 @@ def _print(found: Comparison, names: Sequence[str]) -> None:
         printed.add_row(name, arrow, *values)
     for name, words in found.words:
         printed.add_row(name, "", *(f"{word} ({value})" if word else "" for word, value in words), *("" for _ in _BESIDE))
-    Console(width=200).print(printed)
+    say_table(printed)
     for note in found.notes:
         say(f"{found.title}: {note}")
 

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from PIL import UnidentifiedImageError
-
 from tfcyclegan.config import Size
 from tfcyclegan.data import folders
 from tfcyclegan.data.domains import Domains
@@ -66,7 +64,7 @@ def _read(folder: Path, names: list[str]) -> Pictures:
     for name in names:
         try:
             picture = read_png(found[name])
-        except (OSError, UnidentifiedImageError) as error:
+        except Exception as error:  # Pillow's decoders raise nearly every type on damaged input
             raise UserError(f"{found[name]}: not a whole picture ({error})") from error
         if picture.dtype != "uint8" or picture.shape[-1] not in (1, 3):
             raise UserError(f"{found[name]}: neither RGB nor grey in 8 bits; save it as such")

@@ -216,5 +216,5 @@ def _ids(split: Split) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def read_png(path: Path) -> np.ndarray:
-    with Image.open(path) as image:
+    with Image.open(path, formats=("PNG",)) as image:
         return images.to_array(image)

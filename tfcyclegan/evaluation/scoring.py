@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table as PrintedTable
 
 from tfcyclegan import files
@@ -29,7 +28,7 @@ from tfcyclegan.evaluation.page import Section
 from tfcyclegan.evaluation.tables import Table, to_csv
 from tfcyclegan.measures.appearance import Appearance
 from tfcyclegan.measures.features import Lpips
-from tfcyclegan.progress import say
+from tfcyclegan.progress import say, say_table
 from tfcyclegan.training.history import HISTORY, read_history
 from tfcyclegan.training.reporting import write_report
 from tfcyclegan.training.runs import Run
@@ -240,17 +239,17 @@ class _Scoring:
         }
 
     def _print(self, found: Sequence[Finding], verdict: str) -> None:
-        console, title = Console(width=160), self.material.title
+        title = self.material.title
         for table in self.tables:
             printed = PrintedTable("", *[c.name for c in table.columns], title=f"{title}: {table.title} (n = {len(self.material.inputs)})")
             for row in table.rows:
                 printed.add_row(row, *table.shown(row), style="bold" if row == OWN else None)
-            console.print(printed)
+            say_table(printed)
         printed = PrintedTable("failure", "value", "real pictures", "", "what it measures", title=f"{title}: failures looked for")
         for finding in found:
             bounds = f"{finding.low:.3g} to {finding.high:.3g}" if np.isfinite(finding.low) else ""
             printed.add_row(finding.name, f"{finding.value:.3g}", bounds, finding.verdict, finding.measures)
-        console.print(printed)
+        say_table(printed)
         for finding in found:
             if finding.verdict != OK:
                 say(f"{title}: {finding.verdict}: {finding.name}; what usually helps: {finding.helps}")

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from tfcyclegan import __version__, files, machine
@@ -23,7 +22,7 @@ from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.export import model_card, saved_model, tflite, variants
 from tfcyclegan.export.pictures import calibration_pictures, comparison_pictures
 from tfcyclegan.networks import Generator
-from tfcyclegan.progress import say, track
+from tfcyclegan.progress import say, say_table, track
 from tfcyclegan.training.checkpoints import find_checkpoint, load_generator
 from tfcyclegan.training.runs import Run
 from tfcyclegan.translation import as_function, weights_hash
@@ -205,4 +204,4 @@ def show_parity(parity: dict[str, float], directory: Path, meaning: str) -> None
     for name, difference in parity.items():
         kilobytes = sum(path.stat().st_size for path in sizes[name]) / 1000
         table.add_row(name, f"{difference:.1e}", f"{BOUNDS[name]:.0e}", f"{kilobytes:.0f}")
-    Console(width=100).print(table)
+    say_table(table)

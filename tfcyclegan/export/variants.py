@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from tfcyclegan import machine
@@ -15,7 +14,7 @@ from tfcyclegan.errors import RunError
 from tfcyclegan.export.pictures import COMPARED, Pictures
 from tfcyclegan.export.tflite import FLOAT_VARIANTS, Program
 from tfcyclegan.measures.similarity import psnr, ssim
-from tfcyclegan.progress import track
+from tfcyclegan.progress import say_table, track
 
 USABLE = "usable"
 REJECTED = "rejected"
@@ -150,7 +149,7 @@ def show(variants: Mapping[str, Variant], pictures: Pictures) -> None:
             f"{one.ssim_worst:.4f}",
             told_outside(one.outside_delegate),
         )
-    Console(width=160).print(table)
+    say_table(table)
 
 
 def told_outside(outside: Mapping[str, int]) -> str:

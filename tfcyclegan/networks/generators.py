@@ -4,6 +4,7 @@ Architectures and padding are the official program's (Zhu et al. 2017, section 7
 `tests/test_golden.py` proves the outputs equal. Layer comments name the paper's blocks.
 """
 
+import functools
 from typing import Any
 
 import keras
@@ -11,7 +12,7 @@ import tensorflow as tf
 
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks.layers import Conv2D, ResizeConv2D, UpConv2D, leaky_relu, make_norm, weight_initializers
-from tfcyclegan.networks.operations import Operations
+from tfcyclegan.networks.operations import Operations, RecomputingOperations
 
 UPSAMPLINGS = ("transposed", "resize")
 
@@ -21,9 +22,12 @@ class Generator(keras.Model):
 
     Attributes:
         size_multiple: the sides of an image must be multiples of this.
+        recompute: whether training keeps the input of each stage alone, see `RecomputingOperations`. No setting of the network, since
+            its weights and pictures are the same.
     """
 
     size_multiple: int
+    recompute = False
 
     def __init__(self, settings: dict[str, Any], name: str | None, dtype: Any):
         super().__init__(name=name, dtype=dtype)
@@ -33,7 +37,7 @@ class Generator(keras.Model):
         return {**self.settings, "name": self.name, "dtype": keras.dtype_policies.serialize(self.dtype_policy)}
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        return self.compute(x, Operations(training))
+        return self.compute(x, RecomputingOperations(training) if training and self.recompute else Operations(training))
 
     def compute(self, x: Any, apply: Operations) -> Any:
         """The network of x: its layers in their order, each carried out by `apply`."""
@@ -133,14 +137,27 @@ class ResnetGenerator(Generator):
         self.built = True
 
     def compute(self, x: Any, apply: Operations) -> Any:
+        x = apply.stage(functools.partial(self._encoded, apply), [self.stem, self.stem_norm, *self.down, *self.down_norms], x)
+        blocks = zip(self.block_first, self.block_first_norms, self.block_second, self.block_second_norms, strict=True)
+        for index, layers in enumerate(blocks):
+            x = apply.stage(functools.partial(self._block, apply, index), layers, x)
+        x = apply.stage(functools.partial(self._doubled, apply, 0), [self.up[0], self.up_norms[0]], x)
+        return apply.stage(functools.partial(self._finished, apply), [self.up[1], self.up_norms[1], self.head], x)
+
+    def _encoded(self, apply: Operations, x: Any) -> Any:
         x = apply.each(tf.nn.relu, apply.norm(self.stem_norm, apply.layer(self.stem, x)))
         for layer, norm in zip(self.down, self.down_norms, strict=True):
             x = apply.each(tf.nn.relu, apply.norm(norm, apply.layer(layer, x)))
-        for index in range(len(self.block_first)):
-            x = apply.add(x, self._residual(index, x, apply))
-        for layer, norm in zip(self.up, self.up_norms, strict=True):
-            x = apply.each(tf.nn.relu, apply.norm(norm, apply.layer(layer, x)))
-        return apply.each(tf.tanh, apply.layer(self.head, x))
+        return x
+
+    def _block(self, apply: Operations, index: int, x: Any) -> Any:
+        return apply.add(x, self._residual(index, x, apply))
+
+    def _doubled(self, apply: Operations, index: int, x: Any) -> Any:
+        return apply.each(tf.nn.relu, apply.norm(self.up_norms[index], apply.layer(self.up[index], x)))
+
+    def _finished(self, apply: Operations, x: Any) -> Any:
+        return apply.each(tf.tanh, apply.layer(self.head, self._doubled(apply, 1, x)))
 
     def _residual(self, index: int, x: Any, apply: Operations) -> Any:
         x = apply.each(tf.nn.relu, apply.norm(self.block_first_norms[index], apply.layer(self.block_first[index], x)))

@@ -1,6 +1,7 @@
 """How a generator's layers are carried out: at once on whole tensors here; `tiling` has a way for images that memory does not hold."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -32,8 +33,41 @@ class Operations:
         """A function of each value by itself."""
         return function(x)
 
+    def stage(self, function: Callable[[Any], Any], layers: Sequence[keras.layers.Layer | None], x: Any) -> Any:
+        """A part of a network, of these layers, that has one input and one output."""
+        return function(x)
+
     def add(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         return x + y
 
     def concat(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         return tf.concat([x, y], axis=-1)
+
+
+class RecomputingOperations(Operations):
+    """Keeps nothing inside of a stage for the gradient, which computes the stage anew: less memory for a third more work.
+
+    Only for stages that compute the same twice: neither dropout nor batch norm.
+    """
+
+    def stage(self, function: Callable[[Any], Any], layers: Sequence[keras.layers.Layer | None], x: Any) -> Any:
+        variables = [variable for layer in layers if layer is not None for variable in layer.trainable_variables]
+
+        def compute(x: tf.Tensor, weights: Sequence[tf.Tensor]) -> tf.Tensor:
+            with keras.StatelessScope(state_mapping=list(zip(variables, weights, strict=True))):
+                return function(x)
+
+        # Not tf.recompute_grad: with weights that are read under a stateless scope each is an input, whatever tape watches it.
+        @tf.custom_gradient
+        def run(x: tf.Tensor, *weights: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], list[tf.Tensor]]]:
+            def gradients(upstream: tf.Tensor) -> list[tf.Tensor]:
+                with tf.control_dependencies([upstream]):  # else it would be computed early, and kept
+                    again = tf.identity(x)
+                with tf.GradientTape(watch_accessed_variables=False) as tape:
+                    tape.watch([again, *weights])
+                    y = compute(again, weights)
+                return tape.gradient(y, [again, *weights], output_gradients=upstream)
+
+            return compute(x, weights), gradients
+
+        return run(x, *(tf.convert_to_tensor(variable) for variable in variables))

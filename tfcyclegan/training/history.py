@@ -40,11 +40,14 @@ def read_history(path: Path) -> list[dict[str, Any]]:
     """The lines of a history; a last line cut off by a crash is left out. Empty if there is no file."""
     lines = []
     if path.exists():
-        for text in path.read_text(encoding="utf-8").splitlines():
+        for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                lines.append(json.loads(text))
-            except json.JSONDecodeError:
+                line = json.loads(text)
+            except (ValueError, RecursionError):
                 break
+            if not isinstance(line, dict):
+                break
+            lines.append(line)
     return lines
 
 

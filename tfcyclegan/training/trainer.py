@@ -141,6 +141,7 @@ def build_model(config: TrainConfig, dtype: str | keras.DTypePolicy, segment: Se
             settings = generator_settings(config, name.partition("_")[2])
             settings |= {"seed": seed} if settings else {}
             networks[name] = make_generator(config.architecture, **settings, dtype=dtype, name=name)
+            networks[name].recompute = config.remat
     return CycleGAN(
         **networks,
         gan_mode=config.gan_mode,
@@ -180,7 +181,7 @@ class _Session:
         with workers.strategy.scope():
             self.model = build_model(self.config, run.precision, segment)
             optimizers = [make_optimizer(self.config, self.length, batches.epoch_images, dynamic_scale=half) for _ in range(2)]
-            self.model.compile(*optimizers)
+            self.model.compile(*optimizers, jit_compile=self.config.xla)
         sizes = [(size.height, size.width) if size else (None, None) for size in (batches.size_a, batches.size_b)]
         self.model.make_pools((*sizes[0], self.config.channels_a), (*sizes[1], self.config.channels_b))
         self.window = Window(len(REPORTED))

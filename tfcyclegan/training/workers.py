@@ -170,7 +170,9 @@ def join_workers(devices: int | None) -> Workers:
         UserError: TF_CONFIG is wrong, or does not fit this machine.
         RunError: another worker did not come.
     """
-    cluster = read_cluster(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None
+    if not os.environ.get(VARIABLE):
+        os.environ.pop(VARIABLE, None)  # TensorFlow, which reads it too, stumbles over an empty one
+    cluster = read_cluster(os.environ[VARIABLE]) if VARIABLE in os.environ else None
     if cluster is None or len(cluster.tasks) == 1:
         return Workers(make_strategy(devices))
     gpus = tf.config.list_physical_devices("GPU")

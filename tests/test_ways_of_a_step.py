@@ -1,0 +1,65 @@
+"""A training step by other ways, which must be the same step: with stages computed again for the gradients, and compiled by XLA."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfcyclegan.adam import Adam
+from tfcyclegan.cyclegan import LOSSES, CycleGAN
+from tfcyclegan.errors import UserError
+from tfcyclegan.networks import Discriminator, make_generator
+from tfcyclegan.schedules import EpochRates
+
+
+def two_steps(*, recompute=False, jit_compile=False):
+    """The losses of two steps in float64 [2, L], the kernels after them (a bias before a norm has no gradient but noise), the graph."""
+    size = {"base_filters": 4, "dtype": "float64"}
+    generators = [make_generator("resnet_2blocks", **size, seed=seed) for seed in (1, 2)]
+    for generator in generators:
+        generator.recompute = recompute
+    model = CycleGAN(*generators, *(Discriminator(**size, layers=1, seed=seed) for seed in (3, 4)), pool_size=2)
+    model.compile(*(Adam(EpochRates([1e-3], epoch_images=1, batch_size=1)) for _ in range(2)), jit_compile=jit_compile)
+    model.make_pools((16, 16, 3), (16, 16, 3))
+    random = np.random.default_rng(0)
+    step = tf.function(model.train_step, autograph=False)
+    losses = []
+    for _ in range(2):
+        values = step(tuple(tf.constant(random.uniform(-1, 1, (1, 16, 16, 3))) for _ in range(2)))
+        losses.append([float(values[name]) for name in LOSSES])
+    kernels = [w.numpy().ravel() for w in model.generator_variables + model.discriminator_variables if w.name == "kernel"]
+    graph = step.get_concrete_function(tuple(tf.TensorSpec([1, 16, 16, 3], tf.float64) for _ in range(2))).graph
+    return np.array(losses), np.concatenate(kernels), graph.as_graph_def()
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return two_steps()
+
+
+def convolutions(graph):
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    return sum(node.op == "Conv2D" for node in nodes)
+
+
+def test_recomputing_is_the_same_step_with_more_work(plain):
+    losses, kernels, graph = two_steps(recompute=True)
+    np.testing.assert_allclose(losses, plain[0], rtol=1e-12)
+    np.testing.assert_allclose(kernels, plain[1], rtol=1e-9, atol=1e-12)
+    # 6 passes of a generator, in whose 8 stages are 10 convolutions; 2 of them transposed, which are no Conv2D
+    assert convolutions(graph) == convolutions(plain[2]) + 6 * 8
+
+
+def test_xla_is_the_same_step(plain):
+    losses, kernels, _ = two_steps(jit_compile=True)
+    np.testing.assert_allclose(losses, plain[0], rtol=1e-10)
+    np.testing.assert_allclose(kernels, plain[1], rtol=1e-7, atol=1e-10)
+
+
+def test_xla_does_not_go_with_discriminators_first():
+    model = CycleGAN(
+        *(make_generator("resnet_1blocks", base_filters=4) for _ in range(2)),
+        *(Discriminator(base_filters=4, layers=1) for _ in range(2)),
+        update_order="discriminators_first",
+    )
+    with pytest.raises(UserError, match="does not go with XLA"):
+        model.compile(Adam(), Adam(), jit_compile=True)
