@@ -178,11 +178,12 @@ class Campaign:
             place, straight = self._place(name, job), Straight(**self.results[f"straight/{job.name}"])
             process, moment = inject.Process(job, place), inject.draw_moment(generator, job, "moment")
             inject.await_moment(process, moment, straight.seconds, straight.files)
-            alive, number = process.alive(), inject.SIGNALS[named]
+            # Asked before the signal: one that is swallowed must not pass for one that came too late.
+            in_time, number = process.alive() and not process.finished(), inject.SIGNALS[named]
             process.process.send_signal(number)
             end = process.wait()
-            row = Row(named, job.name, alive and not end.finished, note=f"{moment.kind} {moment.share:.2f}")
-            row.end(end, (128 + number,) if row.counted else (0, -number))  # Python has put its own handler away as it ends
+            row = Row(named, job.name, in_time, note=f"{moment.kind} {moment.share:.2f}")
+            row.end(end, (128 + number,) if in_time else (0, -number))  # Python has put its own handler away as it ends
             row.corrupt = jobs.corrupt_files(job, place)
             self._finish(row, job, place, jobs.finished_work(job, place))
             return [row]

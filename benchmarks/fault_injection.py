@@ -72,6 +72,10 @@ class Process:
     def alive(self) -> bool:
         return self.process.poll() is None
 
+    def finished(self) -> bool:
+        """Whether it has said its last words."""
+        return self.job.last_words in Path(self._files[0].name).read_text(encoding="utf-8")
+
     def wait(self) -> End:
         try:
             code = self.process.wait(LONGEST_SECONDS)
