@@ -72,6 +72,10 @@ class Process:
     def alive(self) -> bool:
         return self.process.poll() is None
 
+    def finished(self) -> bool:
+        """Whether it has said its last words."""
+        return self.job.last_words in Path(self._files[0].name).read_text(encoding="utf-8")
+
     def wait(self) -> End:
         try:
             code = self.process.wait(LONGEST_SECONDS)
@@ -209,6 +213,13 @@ def read_only(place: Path) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def clear(place: Path) -> None:
+    """Removes a place, also one that a campaign left mounted that was killed itself."""
+    if can_mount():
+        subprocess.run(["umount", "--lazy", place], stderr=subprocess.DEVNULL, check=False)
+    shutil.rmtree(place, ignore_errors=True)
 
 
 def size_of(place: Path) -> int:
