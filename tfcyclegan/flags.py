@@ -155,7 +155,7 @@ def parse(config_class: type[Config], arguments: Sequence[str]) -> Config:
         raise UserError("'--': only flags are taken; write --name=value")
     for word in expanded:
         name = word.partition("=")[0]
-        if len(name) > _LONGEST_NAME and name.startswith("-"):  # absl would look for similar names, for minutes
+        if len(name) > _LONGEST_NAME and name.startswith("-"):  # absl would look for similar names, for long
             raise UserError(f"{name[:_LONGEST_NAME]}...: no such flag; --help lists the flags")
     try:
         leftovers = values(["tfcyclegan", *expanded])[1:]
