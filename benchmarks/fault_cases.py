@@ -183,7 +183,10 @@ class Campaign:
             process.process.send_signal(number)
             end = process.wait()
             row = Row(named, job.name, in_time, note=f"{moment.kind} {moment.share:.2f}")
-            row.end(end, (128 + number,) if in_time else (0, -number))  # Python has put its own handler away as it ends
+            if in_time:
+                row.end(end, (128 + number,))
+            else:
+                row.code = end.code
             row.corrupt = jobs.corrupt_files(job, place)
             self._finish(row, job, place, jobs.finished_work(job, place))
             return [row]
