@@ -72,6 +72,8 @@ def test_signals_clear_away_what_is_unfinished(capsys, number, code):
         finally:
             cleared.append(True)
 
+    # a shell has its background jobs ignore SIGINT, and these tests with them
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     before = signal.getsignal(signal.SIGTERM)
     assert end(run) == code and cleared == [True]
     assert capsys.readouterr().err.endswith("the same command goes on from what is finished\n")

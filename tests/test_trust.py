@@ -314,7 +314,7 @@ def without_objects(graph):
 EDITS = {
     call_the_saver: "function __inference__traced_save_.* holds the operation",
     call_the_saver_in_a_list: "function __inference__traced_save_.* holds the operation",
-    the_saver_as_an_operation: "holds the operation __inference__traced_save_",
+    the_saver_as_an_operation: "__inference__traced_save_",
     pass_the_saver_on: "function __inference__traced_save_.* holds the operation",
     an_operation_of_the_name_of_a_function: "the operation WriteFile",
     two_functions_of_one_name: "two functions have the same name",

@@ -150,7 +150,7 @@ class CycleGAN(keras.Model):
         if jit_compile:
             self._run_generator_pass = tf.function(self._generator_pass, autograph=False, jit_compile=True)
             self._run_discriminator_pass = tf.function(self._discriminator_pass, autograph=False, jit_compile=True)
-        super().compile(optimizer=None, jit_compile=jit_compile, **kwargs)
+        super().compile(optimizer=None, jit_compile=False, **kwargs)  # Keras would compile the whole step
         self.generator_optimizer, self.discriminator_optimizer = generator_optimizer, discriminator_optimizer
         generator_optimizer.build(self.generator_variables)
         discriminator_optimizer.build(self.discriminator_variables)

@@ -19,7 +19,8 @@ def keep_freed_memory() -> bool:
     """Has this process keep the memory that a step's tensors leave, for the next step; returns whether it does.
 
     Left alone, glibc gives large tensors back to the kernel and has them anew, zeroed page by page, hundreds of thousands of times a
-    second: a tenth of the time of a training step on one machine, half of it on another (docs/performance.md). Not where the user has chosen an allocator or its settings, nor outside of glibc.
+    second: a tenth of the time of a training step on one machine, half of it on another (docs/performance.md). Not where the user
+    has chosen an allocator or its settings, nor outside of glibc.
     """
     if platform.libc_ver()[0] != "glibc" or any(name.startswith(_MALLOC_VARIABLES) for name in os.environ):
         return False
