@@ -63,7 +63,7 @@ def test_pictures_without_variance(tmp_path, capsys, precision, a, b, told):
 def test_float16_overflow_lowers_the_scale_and_goes_on(tiles, tmp_path, norm):
     train(config(tiles, tmp_path / "run", precision="mixed_float16", norm=norm, lambda_a=1000, max_steps=40, log_every_steps=20))
     lines = read_history(tmp_path / "run/history.jsonl")
-    assert 0 < lines[0]["skipped"] < 1 and lines[-1]["skipped"] == 0
+    assert 0.1 < lines[0]["skipped"] < 1 and lines[-1]["skipped"] <= 0.1  # one that the weights have grown into may follow
     assert not_finite(tmp_path / "run") == []
 
 
