@@ -66,13 +66,21 @@ def chromium():
 
 # Files that take longest, begun first so that both processes end together.
 LONGEST = (
-    "test_notebooks",
+    "test_bad_input_catalogue",
     "test_training",
+    "test_numerical_guards",
     "test_distribution",
+    "test_exact_resume",
+    "test_notebooks",
     "test_street_chain",
+    "test_interop",
+    "test_evaluation_outputs",
+    "test_fuzz",
     "test_segmentation",
     "test_golden",
     "test_adaptation",
+    "test_api",
+    "test_prepare",
 )
 
 
