@@ -142,7 +142,9 @@ def _sleep(process: Process, seconds: float) -> None:
 
 def count_files(process: Process) -> int:
     """Files and folders that are there of what the job writes."""
-    return sum(path.name not in (".lock", "flags.cfg") for name in process.job.writes for path in (process.place / name).rglob("*"))
+    # Not Path.rglob, which raises where a folder goes away meanwhile.
+    found = (entry for name in process.job.writes for _, *entries in os.walk(process.place / name) for part in entries for entry in part)
+    return sum(entry not in (".lock", "flags.cfg") for entry in found)
 
 
 def _await_checkpoint_write(process: Process, moment: Moment) -> None:
