@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -406,3 +407,12 @@ def test_translating_again_keeps_what_is_there(run_dir, tiles, tmp_path, capsys)
     assert f"1 pictures translated, {len(names) - 1} were there already" in capsys.readouterr().out
     assert all((tmp_path / "out" / name).stat().st_mtime_ns == before for name, before in times.items())
     assert cli.main([*arguments[:2], "--direction=ab", *arguments[3:]]) == 2
+
+
+def test_a_checkpoint_that_ends_early_is_named(run_dir, tmp_path):
+    shutil.copytree(run_dir, tmp_path / "run")
+    [data] = list((tmp_path / "run/checkpoints").glob("step-*.data-00000-of-00001"))[-1:]
+    os.truncate(data, data.stat().st_size // 2)
+    step = data.name.partition(".")[0].removeprefix("step-")
+    with pytest.raises(RunError, match=f"step-{step}: damaged .*; choose another --checkpoint"):
+        load_generator(read_run(tmp_path / "run"), step, "ba")

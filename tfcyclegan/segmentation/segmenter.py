@@ -169,7 +169,7 @@ def load_segmenter(directory: Path) -> Segmenter:
     path = find_checkpoint(directory, "latest")
     try:
         holder.restore(path).assert_existing_objects_matched().expect_partial()
-    except (AssertionError, tf.errors.OpError, ValueError) as error:
+    except (AssertionError, IndexError, tf.errors.OpError, ValueError) as error:  # an IndexError: a short file
         raise RunError(f"{path}: damaged ({str(error).splitlines()[0]}); train the segmenter again") from error
     digest = files.sha256_of_bytes(b"".join(np.ascontiguousarray(weight).tobytes() for weight in network.get_weights()))
     return Segmenter(network, options.load_size, run.size, {"step": options.steps, "weights": digest})

@@ -107,7 +107,7 @@ class Checkpoints:
                 self._checkpoint.restore(path).assert_consumed()
             else:
                 self._state(min(stored, here)).restore(path).assert_existing_objects_matched().expect_partial()
-        except (AssertionError, tf.errors.OpError, ValueError) as error:
+        except (AssertionError, IndexError, tf.errors.OpError, ValueError) as error:  # an IndexError: a short file
             raise RunError(f"{path}: of another model ({str(error).splitlines()[0]}); choose another --run_dir") from error
         self._window.load()
         changed = [f"{here} devices now, {stored} before: the image pools of new devices start empty"] if stored != here else []
@@ -124,7 +124,7 @@ class Checkpoints:
             if not Path(f"{own}.index").exists():
                 return [f"worker {index} has no image pools of step {step_of(path)}: they start empty"] if self._model.pools_a else []
             self._checkpoint.restore(own).assert_existing_objects_matched().expect_partial()
-        except (AssertionError, tf.errors.OpError, ValueError) as error:
+        except (AssertionError, IndexError, tf.errors.OpError, ValueError) as error:  # an IndexError: a short file
             raise RunError(f"{path}: of another model ({str(error).splitlines()[0]}); choose another --run_dir") from error
         return []
 
@@ -214,7 +214,7 @@ def load_networks(run: Run, which: str, names: tuple[str, ...]) -> dict[str, Gen
     holder = tf.train.Checkpoint(**{key: variables(network) for key, network in stored.items()})
     try:
         holder.restore(path).assert_existing_objects_matched().expect_partial()
-    except (AssertionError, tf.errors.OpError, ValueError) as error:
+    except (AssertionError, IndexError, tf.errors.OpError, ValueError) as error:  # an IndexError: a short file
         others = ", ".join(str(step) for step in steps(run.directory / DIRECTORY) if path != path_of(run.directory / DIRECTORY, step))
         raise RunError(
             f"{path}: damaged ({str(error).splitlines()[0]}); choose another --checkpoint: {others or 'none is left'}"
