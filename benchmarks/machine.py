@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
@@ -10,16 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from tfcyclegan import files
+from tfcyclegan.machine import cpu_flags, processor
 from tfcyclegan.progress import say
 
 
 def machine(packages: Sequence[str]) -> dict[str, Any]:
     """The processor, its load, the date, and the versions of `packages`."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
-    flags = next((line for line in lines if line.startswith("flags")), "").split()
+    flags = cpu_flags()
     return {
-        "cpu": cpu,
+        "cpu": processor(),
         "cores": os.cpu_count(),
         "instructions": [name for name in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile") if name in flags],
         "load_average": os.getloadavg(),

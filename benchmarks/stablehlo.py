@@ -59,22 +59,10 @@ def export(settings: Settings, path: Path) -> None:
     quiet.import_tensorflow()
     import tensorflow as tf
 
-    from tfcyclegan.config import Size, TrainConfig
+    from benchmarks.training_programs import train_config
     from tfcyclegan.training.trainer import build_model, make_optimizer
 
-    size = Size(settings.height, settings.width)
-    config = TrainConfig(
-        data_dir="none",
-        run_dir="none",
-        crop_size=size,
-        load_size=size,
-        residual_blocks=settings.blocks,
-        base_filters=settings.filters,
-        discriminator_filters=settings.filters,
-        batch_size=settings.batch,
-        pool_size=0,  # its scatter would take the time of the step
-        max_steps=1000,
-    )
+    config = train_config(settings, pool_size=0)  # a pool's scatter would take the time of the step
     model = build_model(config, settings.precision)
     model.compile(*(make_optimizer(config, config.length(1000), 1000, dynamic_scale=False) for _ in range(2)))
     step = tf.function(lambda a, b: model.train_step((a, b)), jit_compile=True, autograph=False)

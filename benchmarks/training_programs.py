@@ -101,33 +101,37 @@ def pictures(job: Job) -> list[np.ndarray]:
     return [random.uniform(-1, 1, (job.batch, job.height, job.width, 3)).astype(np.float32) for _ in range(2)]
 
 
+def train_config(sized: Any, **changes: Any) -> Any:
+    """A `TrainConfig` of what has height, width, batch, blocks and filters as `Job` has them; no data are behind it."""
+    from tfcyclegan.config import Size, TrainConfig
+
+    size = Size(sized.height, sized.width)
+    return TrainConfig(
+        data_dir="none",
+        run_dir="none",
+        crop_size=size,
+        load_size=size,
+        residual_blocks=sized.blocks,
+        base_filters=sized.filters,
+        discriminator_filters=sized.filters,
+        batch_size=sized.batch,
+        max_steps=1000,
+        **changes,
+    )
+
+
 def _ours(job: Job, precision: str, *, remat: bool = False, xla: bool = False) -> tuple[Step, int, str]:
     from tfcyclegan import quiet
 
     quiet.import_tensorflow()
     import tensorflow as tf
 
-    from tfcyclegan.config import Size, TrainConfig
     from tfcyclegan.cyclegan import REPORTED
     from tfcyclegan.training.strategy import choose_precision, keep_freed_memory, make_strategy
     from tfcyclegan.training.trainer import build_model, make_optimizer
 
     imported_bytes = memory("VmRSS")
-    size = Size(job.height, job.width)
-    config = TrainConfig(
-        data_dir="none",
-        run_dir="none",
-        crop_size=size,
-        load_size=size,
-        residual_blocks=job.blocks,
-        base_filters=job.filters,
-        discriminator_filters=job.filters,
-        batch_size=job.batch,
-        pool_size=job.pool,
-        max_steps=1000,
-        remat=remat,
-        xla=xla,
-    )
+    config = train_config(job, pool_size=job.pool, remat=remat, xla=xla)
     keep_freed_memory()
     strategy, chosen = make_strategy(job.devices), choose_precision(precision)
     with strategy.scope():
