@@ -189,7 +189,7 @@ def export(**options: Any) -> Exported:
 
 @_command
 def adapt(**options: Any) -> Path:
-    """Trains segmenters for a target domain without labels; returns the directory with the report and scores.json."""
+    """Trains segmenters for a target domain without labels; returns the directory with report.html and results.json."""
     config, _ = _run("adapt", options)
     return Path(config.output_dir)
 
