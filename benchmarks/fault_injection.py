@@ -153,7 +153,7 @@ def _await_checkpoint_write(process: Process, moment: Moment) -> None:
         if unfinished_checkpoint(directory):
             seen += 1
             if seen == moment.count:
-                _sleep(process, moment.share * 0.004)
+                _sleep(process, moment.share * 0.002)
                 return
             while process.alive() and unfinished_checkpoint(directory):
                 pass
@@ -229,11 +229,11 @@ def size_of(place: Path) -> int:
     return sum(-(-path.stat().st_size // 4096) * 4096 for path in place.rglob("*") if path.is_file() and not path.is_symlink())
 
 
-def peak_memory(process: Process) -> int:
-    """The most memory that the process has had so far, in bytes."""
+def own_memory(process: Process) -> int:
+    """The bytes that the process has in memory now, without the files that it has mapped, which need not stay there."""
     with contextlib.suppress(OSError):
         status = Path(f"/proc/{process.process.pid}/status").read_text(encoding="utf-8")
-        return max((int(size) * 1024 for size in re.findall(r"VmHWM:\s+(\d+) kB", status)), default=0)
+        return sum(int(size) * 1024 for size in re.findall(r"RssAnon:\s+(\d+) kB", status))
     return 0
 
 

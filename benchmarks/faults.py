@@ -39,8 +39,8 @@ def plan(campaign: Campaign, rounds: int) -> dict[str, Case]:
     for number in range(rounds):
         for job in JOBS.values():
             for chain in range(4 if job is TRAIN else 2):
-                kinds = ["checkpoint write", "moment"] * KILLED if job is TRAIN else ["moment"] * KILLED
-                cases[f"SIGKILL/{job.name}/{number}{chain}"] = campaign.kills(job, kinds[:KILLED])
+                kinds = ["checkpoint write", "moment"] * 3 if job is TRAIN else ["moment"] * KILLED
+                cases[f"SIGKILL/{job.name}/{number}{chain}"] = campaign.kills(job, kinds)
             for named in inject.SIGNALS:
                 cases[f"{named}/{job.name}/{number}"] = campaign.signals(job, named)
             if inject.can_mount():
@@ -77,7 +77,8 @@ def show(results: dict[str, Any], about: dict[str, Any]) -> bool:
     inside = sum(row.note == "inside a checkpoint write" for row in kills)
     bad = sum(any(getattr(row, what) for what in _FAILURES) for row in rows)
     counted = sum(row.counted for row in rows)
-    say(f"{counted} faults, {len(kills)} of them SIGKILLs, {inside} inside a checkpoint write; {bad} not as promised")
+    minutes = sum(result.get("seconds", 0) for name, result in results.items() if not name.startswith("straight/")) / 60
+    say(f"{counted} faults in {minutes:.0f} min, {len(kills)} of them SIGKILLs, {inside} inside a checkpoint write; {bad} not as promised")
     return bad == 0 and len(kills) >= 50 and inside >= 10
 
 
