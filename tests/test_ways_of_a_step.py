@@ -49,6 +49,22 @@ def test_recomputing_is_the_same_step_with_more_work(plain):
     assert convolutions(graph) == convolutions(plain[2]) + 6 * 8
 
 
+@pytest.mark.parametrize("order, waiting", [("generators_first", 2), ("discriminators_first", 1)])
+def test_a_part_of_the_losses_waits_for_the_gradients_of_the_one_before(order, waiting):
+    """So that memory holds two of the six passes; the golden tests hold that the sum of the parts is the official gradient."""
+    size = {"base_filters": 4}
+    networks = [*(make_generator("resnet_1blocks", **size) for _ in range(2)), *(Discriminator(**size, layers=1) for _ in range(2))]
+    model = CycleGAN(*networks, pool_size=0, update_order=order)
+    model.compile(*(Adam(EpochRates([1e-3], epoch_images=1, batch_size=1)) for _ in range(2)))
+    step = tf.function(model.train_step, autograph=False)
+    graph = step.get_concrete_function(tuple(tf.TensorSpec([1, 16, 16, 3]) for _ in range(2))).graph
+    names = {image.name for image in graph.inputs}
+    images = [operation for operation in graph.get_operations() if operation.type == "Identity" and operation.inputs[0].name in names]
+    waits = [len(operation.control_inputs) for operation in images if operation.control_inputs]
+    assert len(waits) == 2 * waiting
+    assert min(waits) == len(model.generator_variables)
+
+
 def test_xla_is_the_same_step(plain):
     losses, kernels, _ = two_steps(jit_compile=True)
     np.testing.assert_allclose(losses, plain[0], rtol=1e-10)

@@ -221,38 +221,72 @@ class CycleGAN(keras.Model):
     def _generator_pass(
         self, real_a: tf.Tensor, real_b: tf.Tensor, between: Callable[[tf.Tensor, tf.Tensor], None] | None = None
     ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor], tf.Tensor, list[tf.Tensor]]:
-        """fake_a, fake_b, the generators' losses, their sum and its gradients; `between` is called with the fakes before the losses."""
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([variable.value for variable in self.generator_variables])
-            fake_b = self.gen_ab(real_a, training=True)
-            fake_a = self.gen_ba(real_b, training=True)
-            if between is not None:
-                with tape.stop_recording():
-                    between(fake_a, fake_b)
-            losses = self._generator_losses(real_a, real_b, fake_a, fake_b)
-            loss = tf.add_n(list(losses.values()))
-            objective = self.generator_optimizer.scale_loss(loss / self._replicas())
-        return fake_a, fake_b, losses, loss, tape.gradient(objective, [variable.value for variable in self.generator_variables])
+        """fake_a, fake_b, the generators' losses, their sum and its gradients; `between` is called with the fakes before the losses.
 
-    def _generator_losses(self, real_a: tf.Tensor, real_b: tf.Tensor, fake_a: tf.Tensor, fake_b: tf.Tensor) -> dict[str, tf.Tensor]:
-        # Both cycles reach both generators: no gradient is stopped on the way (Eq. 2).
+        The losses come in parts that share no activations, each with its own gradients, which are added up. A part waits for the
+        gradients of the one before, so that memory holds the activations of two of the six passes at a time.
+        """
+        fakes: dict[str, tf.Tensor] = {}
+
+        def cycle_a(real_a: tf.Tensor, _: tf.Tensor) -> dict[str, tf.Tensor]:
+            fakes["b"] = self.gen_ab(real_a, training=True)
+            return self._losses_of_cycle_a(real_a, fakes["b"])
+
+        def cycle_b(_: tf.Tensor, real_b: tf.Tensor) -> dict[str, tf.Tensor]:
+            fakes["a"] = self.gen_ba(real_b, training=True)
+            return self._losses_of_cycle_b(real_b, fakes["a"])
+
+        def both_cycles(real_a: tf.Tensor, real_b: tf.Tensor) -> dict[str, tf.Tensor]:
+            fakes["b"], fakes["a"] = self.gen_ab(real_a, training=True), self.gen_ba(real_b, training=True)
+            assert between is not None
+            between(fakes["a"], fakes["b"])
+            return self._losses_of_cycle_a(real_a, fakes["b"]) | self._losses_of_cycle_b(real_b, fakes["a"])
+
+        variables = [variable.value for variable in self.generator_variables]
+        losses: dict[str, tf.Tensor] = {}
+        gradients: list[tf.Tensor | None] = [None] * len(variables)
+        for part in (*((both_cycles,) if between else (cycle_a, cycle_b)), self._identity_losses):
+            with tf.control_dependencies([gradient for gradient in gradients if gradient is not None]):
+                images = tf.identity(real_a), tf.identity(real_b)
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(variables)
+                part_losses = part(*images)
+                if not part_losses:
+                    continue
+                objective = self.generator_optimizer.scale_loss(tf.add_n(list(part_losses.values())) / self._replicas())
+            losses |= part_losses
+            gradients = [_sum(*both) for both in zip(gradients, tape.gradient(objective, variables), strict=True)]
+        return fakes["a"], fakes["b"], losses, tf.add_n(list(losses.values())), gradients
+
+    # Both cycles reach both generators: no gradient is stopped on the way (Eq. 2).
+    def _losses_of_cycle_a(self, real_a: tf.Tensor, fake_b: tf.Tensor) -> dict[str, tf.Tensor]:
         losses = {}
         if self.lambda_gan:
             losses["gan_ab"] = self.lambda_gan * generator_loss(self.gan_mode, self.disc_b(fake_b, training=True))
-            losses["gan_ba"] = self.lambda_gan * generator_loss(self.gan_mode, self.disc_a(fake_a, training=True))
         if self.lambda_a:
             losses["cycle_a"] = self.lambda_a * absolute_error(self.gen_ba(self._noisy(fake_b, 0), training=True), real_a)
-        if self.lambda_b:
-            losses["cycle_b"] = self.lambda_b * absolute_error(self.gen_ab(self._noisy(fake_a, 1), training=True), real_b)
-        if self.lambda_identity:
-            # A generator given an image of its target domain should leave it as it is; weighted by that domain's cycle.
-            identity_a, identity_b = self.gen_ba(real_a, training=True), self.gen_ab(real_b, training=True)
-            losses["identity_a"] = self.lambda_a * self.lambda_identity * absolute_error(identity_a, real_a)
-            losses["identity_b"] = self.lambda_b * self.lambda_identity * absolute_error(identity_b, real_b)
         if self.segment is not None and self.lambda_semantic:
             losses["semantic_a"] = self.lambda_semantic * semantic_loss(self.segment(fake_b), self.segment(real_a))
+        return losses
+
+    def _losses_of_cycle_b(self, real_b: tf.Tensor, fake_a: tf.Tensor) -> dict[str, tf.Tensor]:
+        losses = {}
+        if self.lambda_gan:
+            losses["gan_ba"] = self.lambda_gan * generator_loss(self.gan_mode, self.disc_a(fake_a, training=True))
+        if self.lambda_b:
+            losses["cycle_b"] = self.lambda_b * absolute_error(self.gen_ab(self._noisy(fake_a, 1), training=True), real_b)
+        if self.segment is not None and self.lambda_semantic:
             losses["semantic_b"] = self.lambda_semantic * semantic_loss(self.segment(fake_a), self.segment(real_b))
         return losses
+
+    def _identity_losses(self, real_a: tf.Tensor, real_b: tf.Tensor) -> dict[str, tf.Tensor]:
+        """A generator given an image of its target domain should leave it as it is; weighted by that domain's cycle."""
+        if not self.lambda_identity:
+            return {}
+        return {
+            "identity_a": self.lambda_a * self.lambda_identity * absolute_error(self.gen_ba(real_a, training=True), real_a),
+            "identity_b": self.lambda_b * self.lambda_identity * absolute_error(self.gen_ab(real_b, training=True), real_b),
+        }
 
     def _noisy(self, fake: tf.Tensor, cycle: int) -> tf.Tensor:
         if not self.cycle_noise:
@@ -314,3 +348,7 @@ class CycleGAN(keras.Model):
         seed = tf.random.experimental.stateless_fold_in(stream, step)
         chances, positions = tf.unstack(tf.random.stateless_uniform([2, batch], seed))
         return chances, tf.cast(positions * self.pool_size, tf.int64)
+
+
+def _sum(one: tf.Tensor | None, other: tf.Tensor | None) -> tf.Tensor | None:
+    return other if one is None else one if other is None else one + other
