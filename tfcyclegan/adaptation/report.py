@@ -14,6 +14,7 @@ from tfcyclegan.adaptation.results import SOURCE_ONLY, ArmResult
 from tfcyclegan.config import AdaptConfig, Size
 from tfcyclegan.data import images, labels
 from tfcyclegan.data.domains import Split
+from tfcyclegan.data.pixels import spread
 from tfcyclegan.segmentation.segmenter import load_segmenter
 from tfcyclegan.training.figures import svg
 from tfcyclegan.training.history import HISTORY, read_history
@@ -85,7 +86,7 @@ def _curves(config: AdaptConfig, directory: Path) -> Figure:
 
 def _examples(config: AdaptConfig, directory: Path, scored: Split) -> list[list[str]]:
     """Rows of data URLs: picture, truth, and each arm's labels of the first seed, on pictures evenly spread over the scored split."""
-    wanted = set(np.linspace(0, scored.count - 1, min(_EXAMPLES, scored.count)).round().astype(int).tolist())
+    wanted = set(spread(scored.count, _EXAMPLES))
     segmenters = [load_segmenter(directory / "arms" / arm / f"seed-{config.seed_numbers[0]}") for arm in config.arm_names]
     rows = []
     for index, (_, encoded, label) in enumerate(scored.source.labelled_pictures(scored.name)):

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from tfcyclegan.config.base import Options, Size, option
 from tfcyclegan.errors import UserError
 
-PREPROCESS_CHOICES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
+PREPROCESS_MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
+MODES_WITH_CROP = ("resize_and_crop", "crop", "scale_width_and_crop")
 EVAL_STEPS = 1000  # a measurement costs a few seconds, so that its share of so many steps is small
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 
@@ -26,7 +27,7 @@ class DataOptions(Options):
     )
     data_recipe: str = option("", "how --data_dir is made, told where it is missing", on_resume="free")
     cache_dir: str = option("", "where resized pixels are kept; default: the directory .cache in the data set", on_resume="free")
-    preprocess: str = option("resize_and_crop", "how a picture becomes a training image", choices=PREPROCESS_CHOICES)
+    preprocess: str = option("resize_and_crop", "how a picture becomes a training image", choices=PREPROCESS_MODES)
     load_size: Size = option(Size(286, 286), "size to which pictures are resized (scale_width uses its width)")
     crop_size: Size = option(Size(256, 256), "size of the random crop that the networks see")
     flip: bool = option(True, "mirror half of the training images")
@@ -181,7 +182,7 @@ class TrainConfig(RunOptions, OptimizationOptions, ObjectiveOptions, NetworkOpti
         self._check_sizes()
 
     def _check_sizes(self) -> None:
-        crops = self.preprocess in ("resize_and_crop", "crop", "scale_width_and_crop")
+        crops = self.preprocess in MODES_WITH_CROP
         crop, load, multiple = self.crop_size, self.load_size, self.size_multiple
         smallest = 2 ** (self.discriminator_layers + 1) + 2**self.discriminator_layers if self.discriminator == "patch" else 12
         if crops and min(crop.height, crop.width) < max(12, smallest):

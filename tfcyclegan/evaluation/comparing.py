@@ -12,6 +12,7 @@ from rich.table import Table as PrintedTable
 from tfcyclegan import __version__, files
 from tfcyclegan.data import images
 from tfcyclegan.data.domains import open_domains
+from tfcyclegan.data.pixels import spread
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation import cycles, distances, examples, judge
 from tfcyclegan.evaluation.material import FLOOR, OWN, read_png
@@ -148,7 +149,7 @@ def _strips(runs: Mapping[str, Path], metrics: Mapping[str, Any], direction: str
     if not names:
         notes.append("no strips: the runs' translated pictures are not there any more")
         return []
-    chosen = [names[index] for index in np.unique(np.linspace(0, len(names) - 1, pictures).round().astype(int))]
+    chosen = [names[index] for index in spread(len(names), pictures)]
     inputs = _inputs(metrics, direction, set(chosen), notes)
     strips = []
     for name in chosen:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from tfcyclegan import __version__, files
+from tfcyclegan.data.pixels import spread
 from tfcyclegan.training import figures
 from tfcyclegan.training.history import EARLIER_HISTORY, HISTORY, read_history
 from tfcyclegan.training.observer import PURPOSES, chosen_by
@@ -156,9 +157,8 @@ def _card(run: Run, history: list[dict[str, Any]]) -> list[tuple[str, str]]:
 def _strips(run_dir: Path, purpose: str, direction: str, shown: int) -> list[Strip]:
     """A few strips, evenly spread, the last one first."""
     paths = sorted((run_dir / SAMPLES).glob(f"{purpose}-*-{direction}.png"))
-    if len(paths) > shown:
-        paths = [paths[round(index)] for index in np.linspace(0, len(paths) - 1, shown)]
-    return [Strip(int(path.stem.split("-")[1]), path.read_bytes()) for path in reversed(paths)]
+    chosen = [paths[index] for index in spread(len(paths), shown)]
+    return [Strip(int(path.stem.split("-")[1]), path.read_bytes()) for path in reversed(chosen)]
 
 
 def data_url(png: bytes) -> str:
