@@ -10,6 +10,7 @@ import time
 import pytest
 
 from tests.conftest import ROOT
+from tests.test_bad_flags import MODULES
 from tests.test_config import config
 from tfcyclegan import cli, flags
 from tfcyclegan.config import ImportConfig, Size, TrainConfig
@@ -275,7 +276,8 @@ assert not heavy, heavy
 
 def test_help_tells_defaults_choices_and_what_is_required():
     page = flags.help_text("tfcyclegan train", "summary", "    one\n    two\n", TrainConfig)
-    assert "Examples:\n  one\n  two\n\nFlags:\n" in page
+    assert "Examples:\n  one\n  two\n\nRequired, here or in a flag file: --data_dir, --run_dir\n\nFlags:\n" in page
+    assert "(required; also --data)" in page
     headings = [line for line in page.splitlines()[1:] if line.endswith(":") and line[0] != " "]
     assert headings[:3] == [
         "Examples:",
@@ -283,8 +285,15 @@ def test_help_tells_defaults_choices_and_what_is_required():
         "Where the pictures are and how they become batches:",
     ]
     assert "  --[no]flip\n      mirror half of the training images (default: true)\n" in page
-    assert "  --channels_a=INT\n      channels of domain A: 1 or 3 (default: 3; one of: 1, 3)\n" in page
+    assert "  --channels_a=INT\n      channels of domain A's pictures; 1 is gray (default: 3; one of: 1, 3)\n" in page
     assert "(required)" in page and "(default: 0.0002)" in page and "None" not in page
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_help_has_headings_for_people(module):
+    """Python makes a docstring of the arguments for a dataclass that has none."""
+    page = flags.help_text("command", "summary", "example", importlib.import_module(module).Config)
+    assert "Config(" not in page and ": ," not in page
 
 
 def test_unknown_commands_get_a_suggestion(capsys):

@@ -25,14 +25,14 @@ class DataOptions(Options):
         alias="data",
         on_resume="free",
     )
-    data_recipe: str = option("", "how --data_dir is made, told where it is missing", on_resume="free")
+    data_recipe: str = option("", "how --data_dir is made, in words: told where it is missing", on_resume="free")
     cache_dir: str = option("", "where resized pixels are kept; default: the directory .cache in the data set", on_resume="free")
     preprocess: str = option("resize_and_crop", "how a picture becomes a training image", choices=PREPROCESS_MODES)
     load_size: Size = option(Size(286, 286), "size to which pictures are resized (scale_width uses its width)")
     crop_size: Size = option(Size(256, 256), "size of the random crop that the networks see")
     flip: bool = option(True, "mirror half of the training images")
-    channels_a: int = option(3, "channels of domain A: 1 or 3", choices=(1, 3))
-    channels_b: int = option(3, "channels of domain B: 1 or 3", choices=(1, 3))
+    channels_a: int = option(3, "channels of domain A's pictures; 1 is gray", choices=(1, 3))
+    channels_b: int = option(3, "channels of domain B's pictures; 1 is gray", choices=(1, 3))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +70,10 @@ class ObjectiveOptions(Options):
 
     gan_mode: str = option(
         "lsgan",
-        "adversarial loss; hinge is not the paper's, lsgan_sigmoid is seed report 2's",
+        "adversarial loss; hinge is not the paper's, lsgan_sigmoid is that of Rao et al. 2023, see docs/reproducing.md",
         choices=("lsgan", "vanilla", "hinge", "lsgan_sigmoid"),
     )
-    lambda_gan: float = option(1.0, "weight of the adversarial losses; 0 leaves the cycle alone", minimum=0)
+    lambda_gan: float = option(1.0, "weight of the adversarial losses; 0 trains by the cycle losses alone", minimum=0)
     lambda_a: float = option(10.0, "weight of the cycle A -> B -> A", minimum=0)
     lambda_b: float = option(10.0, "weight of the cycle B -> A -> B", minimum=0)
     lambda_identity: float = option(0.5, "weight of the identity losses relative to lambda_a and lambda_b; 0 leaves them out", minimum=0)
