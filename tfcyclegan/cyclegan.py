@@ -84,7 +84,7 @@ class CycleGAN(keras.Model):
         pool_size: images a pool keeps; 0 shows the discriminators each fresh fake.
         ema_decay: if above 0, `averages.gen_ab` and `averages.gen_ba` follow the generators by a running mean with this decay
             (at most (1 + step) / (10 + step), so that the first weights are soon forgotten). Not in the paper.
-        update_order: "generators_first" (official) or "discriminators_first" (seed report 2).
+        update_order: "generators_first" (official) or "discriminators_first" (Rao et al. 2023).
         seed: of the pools' draws.
         pool_draws: replaces the draws, for replaying another program's.
 
