@@ -46,8 +46,8 @@ DEVELOPMENT = [
     "pytest-xdist>=3.8",
     "ruff>=0.17",
     "mypy>=2.4",
-    "cityscapesscripts>=2.3",
-]  # the last one's class table is compared with ours
+    "cityscapesscripts>=2.3",  # its class table is compared with ours
+]
 
 setup(
     name="tfcyclegan",
