@@ -61,7 +61,7 @@ setup(
     package_dir={"tfcyclegan.configs": "configs"},  # so that --flagfile=configs/satellite2map.cfg works anywhere
     package_data={
         "tfcyclegan.configs": ["*.cfg", "*/*.cfg", "*/*.config"],
-        "tfcyclegan": ["training/*.html", "evaluation/*.html", "adaptation/*.html", "export/*.md", "demo/site/*.*", "demo/site/litert/*"],
+        "tfcyclegan": ["pages/*.html", "export/*.md", "demo/site/*.*", "demo/site/litert/*"],
     },
     install_requires=INSTALL,
     extras_require={

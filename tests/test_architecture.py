@@ -13,7 +13,7 @@ PACKAGE = ROOT / "tfcyclegan"
 # A module may import from its own floor and from those below.
 FLOORS = (
     ("errors", "__init__"),
-    ("files", "downloads", "machine", "parallel", "progress", "quiet", "config"),
+    ("files", "downloads", "machine", "parallel", "progress", "quiet", "config", "pages"),
     ("flags", "trust", "data", "networks", "losses", "image_pool", "schedules", "adam", "running_mean", "measures", "picture_folders"),
     ("cyclegan",),
     ("training",),

@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tfcyclegan import __version__, files
+from tfcyclegan import files, pages
 from tfcyclegan.adaptation.arms import TITLES
 from tfcyclegan.adaptation.results import SOURCE_ONLY, ArmResult
 from tfcyclegan.config import AdaptConfig, Size
@@ -18,7 +17,6 @@ from tfcyclegan.data.pixels import spread
 from tfcyclegan.segmentation.segmenter import load_segmenter
 from tfcyclegan.training.figures import svg
 from tfcyclegan.training.history import HISTORY, read_history
-from tfcyclegan.training.reporting import data_url
 
 _EXAMPLES = 4
 _SHOWN_WIDTH = 256
@@ -43,9 +41,8 @@ def _number(value: float, form: str, unit: str = "") -> str:
 
 def write_report(config: AdaptConfig, directory: Path, results: dict[str, Any], table: list[ArmResult], scored: Split) -> None:
     """Makes `report.html`, one file that opens from disk."""
-    environment = jinja2.Environment(loader=jinja2.PackageLoader("tfcyclegan.adaptation", "."), autoescape=True, trim_blocks=True)
-    page = environment.get_template("report.html").render(
-        version=__version__,
+    page = pages.render(
+        "adaptation.html",
         results=results,
         rows=[(row, shown(row)) for row in table],
         classes=labels.NAMES,
@@ -107,4 +104,4 @@ def _examples(config: AdaptConfig, directory: Path, scored: Split) -> list[list[
 def _url(picture: np.ndarray) -> str:
     image = Image.fromarray(picture)
     height = max(1, round(image.height * _SHOWN_WIDTH / image.width))
-    return data_url(images.encode_png(images.to_array(images.resize(image, Size(height, _SHOWN_WIDTH), nearest=True))))
+    return pages.data_url(images.encode_png(images.to_array(images.resize(image, Size(height, _SHOWN_WIDTH), nearest=True))))
