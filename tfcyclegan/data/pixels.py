@@ -195,7 +195,7 @@ def _build(
         open(temporary / "names.jsonl", "w", encoding="utf-8") as name_lines,
     ):
         for pixels in track(in_order(pool, load, map(note, pictures), ahead=_AHEAD), total=total, unit="image", label=f"resizing {name}"):
-            out.write(np.ascontiguousarray(pixels))
+            out.write(np.ascontiguousarray(pixels).data)
             sizes.extend(pixels.shape[:2])
         out.flush()
         os.fsync(out.fileno())
