@@ -90,6 +90,13 @@ def test_absolute_error():
     assert float(losses.absolute_error(image, target)) == (0.5 + 2 + 0.25 + 0) / 4
 
 
+def test_the_semantic_loss_by_hand():
+    """Two pixels whose picture is of class 0 and 1; the translation gives both classes alike, so each costs ln 2."""
+    reference = tf.constant([[[[5.0, 1.0], [0.0, 2.0]]]])
+    assert float(losses.semantic_loss(tf.zeros([1, 1, 2, 2]), reference)) == pytest.approx(math.log(2))
+    assert float(losses.semantic_loss(10 * reference, reference)) == pytest.approx(0, abs=1e-6)
+
+
 @pytest.mark.parametrize("kind", [tf.bfloat16, tf.float16])
 def test_half_precision_is_averaged_in_float32(kind):
     """2^14 scores of 0.9: a half-precision sum would be far off. float32 of the rounded score gives the exact mean."""

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tests.conftest import GOLDEN
 from tfcyclegan.errors import UserError
-from tfcyclegan.schedules import SCHEDULES, EpochRates, rate_factor
+from tfcyclegan.schedules import SCHEDULES, EpochRates, rate_factor, step_factor
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,15 @@ def test_unknown_kinds_name_the_valid_ones():
         rate_factor("plateau", 0, epochs=1, decay_epochs=1)
     for kind in SCHEDULES:
         assert rate_factor(kind, 0, epochs=1, decay_epochs=1) == 1.0
+
+
+def test_step_factors_by_hand():
+    assert step_factor("poly", 50, steps=100) == pytest.approx(0.5**0.9)
+    assert step_factor("cosine", 50, steps=100) == pytest.approx(0.5)
+    assert step_factor("constant", 99, steps=100) == 1
+    assert step_factor("constant", 1, steps=100, warmup_steps=3) == pytest.approx(2 / 4)
+    with pytest.raises(UserError, match="'exp': unknown choice"):
+        step_factor("exp", 0, steps=1)
 
 
 RATES = [0.1, 2e-4, 1 / 3, 1e-300]

@@ -25,7 +25,6 @@ from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.export import tflite
 from tfcyclegan.export.segmenter import export_segmenter
 from tfcyclegan.measures.segmentation import Confusion
-from tfcyclegan.schedules import step_factor
 from tfcyclegan.segmentation.batches import Augmentation, LabelledBatches, class_chances, jittered
 from tfcyclegan.segmentation.judge import judge
 from tfcyclegan.segmentation.learner import class_weights, cross_entropy
@@ -164,15 +163,6 @@ def test_class_weights_of_enet():
         class_weights("enet", np.array([3, 1, 0])), [1 / np.log(1.77), 1 / np.log(1.27), 1 / np.log(1.02)], rtol=1e-6
     )
     assert class_weights("none", np.array([3, 1])).tolist() == [1, 1]
-
-
-def test_step_factors_by_hand():
-    assert step_factor("poly", 50, steps=100) == pytest.approx(0.5**0.9)
-    assert step_factor("cosine", 50, steps=100) == pytest.approx(0.5)
-    assert step_factor("constant", 99, steps=100) == 1
-    assert step_factor("constant", 1, steps=100, warmup_steps=3) == pytest.approx(2 / 4)
-    with pytest.raises(UserError, match="'exp': unknown choice"):
-        step_factor("exp", 0, steps=1)
 
 
 # --- what is drawn ---------------------------------------------------------------------------------------------------
