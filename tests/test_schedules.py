@@ -31,6 +31,7 @@ HALF = math.sqrt(0.5)
         ("linear", 0, 1, [1 / 2, 0]),
         ("linear", 3, 0, [1, 1, 1]),
         ("cosine", 2, 4, [1, 1, 1, (1 + HALF) / 2, 1 / 2, (1 - HALF) / 2, 0]),
+        ("cosine", 2, 1, [1, 1, 1, 0]),
         ("cosine", 2, 0, [1, 1, 1]),
         ("constant", 1, 1, [1, 1, 1, 1]),
         ("step", 1, 1, [1, 1, 0.1, 0.1, 0.01]),
@@ -64,12 +65,25 @@ def test_unknown_kinds_name_the_valid_ones():
         assert rate_factor(kind, 0, epochs=1, decay_epochs=1) == 1.0
 
 
-def test_step_factors_by_hand():
-    assert step_factor("poly", 50, steps=100) == pytest.approx(0.5**0.9)
-    assert step_factor("cosine", 50, steps=100) == pytest.approx(0.5)
-    assert step_factor("constant", 99, steps=100) == 1
-    assert step_factor("constant", 1, steps=100, warmup_steps=3) == pytest.approx(2 / 4)
-    with pytest.raises(UserError, match="'exp': unknown choice"):
+@pytest.mark.parametrize(
+    ("kind", "steps", "warmup", "expected"),
+    [
+        ("poly", 4, {}, [1, 0.75**0.9, 0.5**0.9, 0.25**0.9, 0, 0]),
+        ("cosine", 4, {}, [1, (1 + HALF) / 2, 1 / 2, (1 - HALF) / 2, 0, 0]),
+        ("constant", 2, {}, [1, 1, 1, 1]),
+        ("constant", 9, {"warmup_steps": 3}, [1 / 4, 2 / 4, 3 / 4, 1, 1]),
+        ("poly", 4, {"warmup_steps": 2}, [1 / 3, 2 / 3 * 0.75**0.9, 0.5**0.9]),
+        ("cosine", 4, {"warmup_steps": 2}, [1 / 3, 2 / 3 * (1 + HALF) / 2, 1 / 2]),
+    ],
+)
+def test_step_factors_by_hand(kind, steps, warmup, expected):
+    found = [step_factor(kind, step, steps=steps, **warmup) for step in range(len(expected))]
+    assert found == pytest.approx(expected, rel=1e-14, abs=1e-15)
+    assert all(type(factor) is float for factor in found)
+
+
+def test_unknown_kinds_of_steps_name_the_valid_ones():
+    with pytest.raises(UserError, match="schedule 'exp': unknown choice; valid are poly, cosine, constant"):
         step_factor("exp", 0, steps=1)
 
 
