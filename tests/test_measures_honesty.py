@@ -30,6 +30,8 @@ def test_degradations_by_hand():
         noisy = degrade.FOR_PICTURES[name](grey, 5)
         assert noisy.std() == pytest.approx(math.sqrt(levels**2 + 1 / 12), rel=0.02), "the noise and the rounding of it"
         assert (noisy == degrade.FOR_PICTURES[name](grey, 5)).all() and (noisy != degrade.FOR_PICTURES[name](grey, 6)).any()
+    black, white = (degrade.FOR_PICTURES["noise 8/255"](np.full_like(grey, level), 5) for level in (0, 255))
+    assert (black.min(), white.max()) == (0, 255) and black.max() < 60 and white.min() > 195, "nothing wraps around"
     point = np.zeros((9, 9, 1), np.uint8)
     point[4, 4] = 255
     assert degrade.blur(point, 0)[4, 4:7, 0].tolist() == [41, 25, 5]  # 255 exp(-(x^2 + y^2) / 2) / (2 pi)
@@ -47,9 +49,13 @@ def test_an_honest_cycle():
     by_name = rows(honesty)
     assert by_name["8-bit rounding"].cycle_error == pytest.approx(0, abs=1e-6)
     assert by_name["noise 4/255"].cycle_error == pytest.approx(4 * math.sqrt(2 / math.pi) / 127.5, rel=0.02)
+    assert math.isnan(by_name["8-bit rounding"].ratio), "no real picture is moved by it"
     for row in honesty.rows[1:]:
         assert row.added == row.cycle_error == row.moved_fake
         assert row.ratio == pytest.approx(1, abs=0.05)
+    off = cycle_honesty(REAL, np.negative, lambda batch: 0.25 - batch, seed=0)
+    assert off.clean == pytest.approx(0.25)
+    assert rows(off)["8-bit rounding"].added == pytest.approx(0, abs=1e-6), "what the cycle costs anyhow is not added"
     unrelated = np.mean([np.abs(REAL[i].astype(float) - REAL[i - 1]).mean() for i in range(1, 4)]) / 127.5
     assert honesty.unrelated == pytest.approx(unrelated, rel=1e-5)
 
