@@ -1,9 +1,11 @@
 """A translator that hides its source in noise is told from an honest one; degradations and paired scores by hand."""
 
+import io
 import math
 
 import numpy as np
 import pytest
+from PIL import Image
 from skimage import metrics
 
 from tfcyclegan.data import labels
@@ -36,7 +38,9 @@ def test_degradations_by_hand():
     point[4, 4] = 255
     assert degrade.blur(point, 0)[4, 4:7, 0].tolist() == [41, 25, 5]  # 255 exp(-(x^2 + y^2) / 2) / (2 pi)
     assert (degrade.jpeg(grey, 0) == 100).all() and degrade.jpeg(point, 0).shape == (9, 9, 1)
-    assert 1 < np.abs(degrade.jpeg(REAL[0], 0).astype(int) - REAL[0]).mean() < 40
+    stream = io.BytesIO()
+    Image.fromarray(REAL[0]).save(stream, "JPEG")  # whose quality is 75 where none is named
+    np.testing.assert_array_equal(degrade.jpeg(REAL[0], 0), np.asarray(Image.open(stream)))
     assert degrade.palette_snap(np.array([[[130, 60, 125]]], np.uint8), 0).tolist() == [[[128, 64, 128]]]
     assert degrade.rounding(grey, 0) is grey
     assert list(degrade.FOR_LABEL_MAPS)[-1] == "palette snap" and "palette snap" not in degrade.FOR_PICTURES
@@ -58,6 +62,13 @@ def test_an_honest_cycle():
     assert rows(off)["8-bit rounding"].added == pytest.approx(0, abs=1e-6), "what the cycle costs anyhow is not added"
     unrelated = np.mean([np.abs(REAL[i].astype(float) - REAL[i - 1]).mean() for i in range(1, 4)]) / 127.5
     assert honesty.unrelated == pytest.approx(unrelated, rel=1e-5)
+
+
+def test_each_picture_has_noise_of_its_own():
+    one, two = (rows(cycle_honesty(REAL[:1] * n, np.negative, np.negative, other_real=OTHER[:1] * n, seed=0)) for n in (1, 2))
+    assert one["blur"] == two["blur"]
+    assert one["noise 4/255"].moved_fake != two["noise 4/255"].moved_fake
+    assert one["noise 4/255"].moved_real != two["noise 4/255"].moved_real
 
 
 def hiding(levels: float):
