@@ -115,8 +115,9 @@ def test_paired_errors():
     assert np.isnan(paired.lab_error(half, black, np.zeros((2, 2), bool)))
     assert paired.overlap(mask, mask) == 1 and paired.overlap(mask, ~mask) == 0
     assert paired.overlap(mask, np.ones((2, 2), bool)) == 0.5
-    sea = np.array([[[10, 20, 35], [10, 20, 34]]], np.uint8)
-    assert paired.water(sea).tolist() == [[True, False]]
+    assert paired.overlap(mask & ~mask, mask & ~mask) == 1
+    sea = np.array([[[10, 20, 35], [10, 20, 34], [10, 20, 200], [200, 20, 10]]], np.uint8)
+    assert paired.water(sea).tolist() == [[True, False, True, False]]
 
 
 def test_controls():
