@@ -107,6 +107,7 @@ def test_paired_errors():
     black, white = np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 255, np.uint8)
     assert paired.absolute_error(black, white) == pytest.approx(2.0)
     assert paired.lab_error(black, white) == pytest.approx(100.0, abs=1e-3)
+    assert paired.absolute_error(white, white) == paired.lab_error(white, white) == 0
     half = black.copy()
     half[0] = 255
     mask = np.array([[True, True], [False, False]])
@@ -129,6 +130,8 @@ def test_controls():
     pixels = np.concatenate(target).reshape(-1, 3).astype(float)
     np.testing.assert_allclose(matched.mean(axis=(0, 1)), pixels.mean(axis=0), atol=1)
     np.testing.assert_allclose(matched.std(axis=(0, 1)), pixels.std(axis=0), atol=1)
+    stark = make_controls(flat(0, 255))["colour matching"](noise(9))
+    assert (stark[noise(9) > 240] == 255).all() and (stark[noise(9) < 15] == 0).all(), "beyond black and white nothing wraps around"
     quantiles = np.quantile(controls["histogram matching"](picture).reshape(-1, 3), [0.1, 0.5, 0.9], axis=0)
     np.testing.assert_allclose(quantiles, np.quantile(pixels, [0.1, 0.5, 0.9], axis=0), atol=3)
     assert len(np.unique(controls["constant colour"](picture).reshape(-1, 3), axis=0)) == 1
