@@ -46,8 +46,8 @@ DEVELOPMENT = [
     "pytest-xdist>=3.8",
     "ruff>=0.17",
     "mypy>=2.4",
-    "cityscapesscripts>=2.3",
-]  # the last one's class table is compared with ours
+    "cityscapesscripts>=2.3",  # its class table is compared with ours
+]
 
 setup(
     name="tfcyclegan",
@@ -61,7 +61,7 @@ setup(
     package_dir={"tfcyclegan.configs": "configs"},  # so that --flagfile=configs/satellite2map.cfg works anywhere
     package_data={
         "tfcyclegan.configs": ["*.cfg", "*/*.cfg", "*/*.config"],
-        "tfcyclegan": ["training/*.html", "evaluation/*.html", "adaptation/*.html", "export/*.md", "demo/site/*.*", "demo/site/litert/*"],
+        "tfcyclegan": ["pages/*.html", "export/*.md", "demo/site/*.*", "demo/site/litert/*"],
     },
     install_requires=INSTALL,
     extras_require={

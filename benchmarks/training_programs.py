@@ -126,9 +126,8 @@ def _ours(job: Job, precision: str, *, remat: bool = False, xla: bool = False) -
     quiet.import_tensorflow()
     import tensorflow as tf
 
-    from tfcyclegan.cyclegan import REPORTED
     from tfcyclegan.training.strategy import choose_precision, keep_freed_memory, make_strategy
-    from tfcyclegan.training.trainer import build_model, make_optimizer
+    from tfcyclegan.training.trainer import build_model, make_optimizer, step_function
 
     imported_bytes = memory("VmRSS")
     config = train_config(job, pool_size=job.pool, remat=remat, xla=xla)
@@ -139,19 +138,12 @@ def _ours(job: Job, precision: str, *, remat: bool = False, xla: bool = False) -
         model.compile(*(make_optimizer(config, config.length(1000), 1000, dynamic_scale=False) for _ in range(2)), jit_compile=xla)
     model.make_pools((job.height, job.width, 3), (job.height, job.width, 3))
 
-    def replica_step(batch: tuple[Any, Any]) -> Any:
-        values = model.train_step(batch)
-        return tf.stack([values[name] for name in REPORTED])
-
-    @tf.function(autograph=False)
-    def step(batch: Any) -> Any:
-        return strategy.reduce(tf.distribute.ReduceOp.MEAN, strategy.run(replica_step, args=(batch,)), axis=None)
-
     own = [np.split(images, job.devices) for images in pictures(job)]
     batch = strategy.experimental_distribute_values_from_function(
         lambda context: tuple(tf.constant(shares[context.replica_id_in_sync_group]) for shares in own)
     )
-    return lambda: step(batch).numpy(), imported_bytes, chosen
+    step, stops = step_function(model, strategy), tf.constant(False)
+    return lambda: step(batch, stops).numpy(), imported_bytes, chosen
 
 
 def _torch(job: Job, autocast: bool, channels_last: bool) -> tuple[Step, int, str]:

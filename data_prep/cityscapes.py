@@ -20,8 +20,8 @@ The labels of the official test split are withheld: its files are dummies and ar
     label_maps          the label map in its colours, and its class ids (gtFine alone is read); train and val
 
 Splits: the official ones that are there; with --sample "train" and, with --test_sample, "test", drawn from the official splits of
---pool. Adaptation to Cityscapes should draw from train alone, since it is scored on val; seed report 2's 3000 frames are more than
-train has and need --pool=train,val,test.
+--pool. Adaptation to Cityscapes should draw from train alone, since it is scored on val; the 3000 frames of Rao et al. 2023 are more
+than train has and need --pool=train,val,test.
 
 Makes:
 
@@ -64,6 +64,8 @@ _LABEL = re.compile(rf"(.+)_gtFine_({'|'.join(KINDS)})\.png")
 
 @dataclass(frozen=True, kw_only=True)
 class Config(frames.FrameOptions):
+    """What Cityscapes has besides."""
+
     input_dir: str = option("", "directory that holds leftImg8bit/ and gtFine/", required=True)
     name: str = option("cityscapes", "the data set's name: lower-case letters, digits and _")
     content: str = option("photos", "what a record is", choices=("photos", "photos_and_labels", "label_maps"))

@@ -46,6 +46,8 @@ OPTIONAL = ("testA", "testB", "valA", "valB")
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Options):
+    """Options of `python -m data_prep.folders`."""
+
     input_dir: str = option("", "directory that holds trainA, trainB and the other folders", required=True)
     output_dir: str = option("", "directory to write; a rerun goes on there", required=True)
     name: str = option("pictures", "the data set's name: lower-case letters, digits and _")

@@ -51,6 +51,8 @@ SPLIT_FILE = "split.mat"
 
 @dataclass(frozen=True, kw_only=True)
 class Config(frames.FrameOptions):
+    """What GTA5 has besides."""
+
     input_dir: str = option("", "directory that holds images/, labels/ and perhaps split.mat", required=True)
     name: str = option("gta5", "the data set's name: lower-case letters, digits and _")
     labels: bool = option(True, "store the class ids beside each image; without, labels/ is not needed")

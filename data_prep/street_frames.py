@@ -28,7 +28,7 @@ LABEL_RESIZED = "label resized to its image's size"
 
 @dataclass(frozen=True, kw_only=True)
 class FrameOptions(Options):
-    """The flags that both scripts have."""
+    """What is read and written, and how much of it."""
 
     input_dir: str = option("", "the data set's directory", required=True)
     output_dir: str = option("", "directory to write; a rerun goes on there", required=True)
@@ -117,6 +117,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def say_passed_over(root: Path, paths: Sequence[str], why: str) -> None:
+    """Tells of files below `root` that were not taken, if there are any."""
     if paths:
         say(f"{root}: passed over, {why}: {manifest.printable(listed(paths))}")
 
@@ -237,6 +238,7 @@ def run(script: str, config: FrameOptions, splits: Mapping[str, Sequence[Frame]]
         beam_flags=config.beam_flags,
     )
     prepare.run(request, Path(config.output_dir).expanduser())
+    say(f"next: tfcyclegan train --data_dir={config.output_dir},OTHER --run_dir=runs/mine, where OTHER is the data set of the other domain")
 
 
 def _is_drawn(root: Path) -> bool:

@@ -77,6 +77,8 @@ about.json tells the settings; pairs.csv names the test scenes that were drawn i
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Options):
+    """Options of `python -m data_prep.toy_street`."""
+
     output_dir: str = option("", "directory to write; a rerun goes on there", required=True)
     train_scenes: int = option(800, "training scenes of each domain", minimum=len(frames.QUIRKS), maximum=1_000_000)
     val_scenes: int = option(8, "validation scenes of A", minimum=0, maximum=100_000)
@@ -239,6 +241,7 @@ def run(config: Config) -> None:
     kept = sum(each.was_there for each in done)
     counts = ", ".join(f"{name} {count}" for name, count in about["pictures"].items())
     say(f"{output_dir}: synthetic; {counts} pictures of {config.size}" + (f"; {kept} scenes were there already" if kept else ""))
+    say(f"next: python -m data_prep.gta5 --input_dir={output_dir}/gta5 --output_dir=data/toy_gta5, and data_prep.cityscapes likewise")
 
 
 if __name__ == "__main__":

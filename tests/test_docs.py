@@ -77,6 +77,45 @@ def test_commands_in_the_documents_have_flags_that_exist():
     assert wrong == [] and count > 100
 
 
+_OF_OTHERS = {
+    *("dataroot", "continue_train", "epoch_count", "constraint", "gpus", "lerning_rate"),  # the official program's, pip's, Docker's, a typo
+    *("runner", "direct_num_workers", "direct_running_mode", "flink_master", "environment_type", "spark_master_url"),  # Beam's
+    *("project", "region", "temp_location", "sdk_container_image"),
+}
+
+
+def test_flags_named_by_themselves_exist():
+    known = set()
+    for module in MODULES:
+        fields = dataclasses.fields(importlib.import_module(module).Config)
+        known |= {name for field in fields for name in (flag_name(field), field.metadata["alias"])} | {"flagfile", "help"}
+    known |= {f"no{name}" for name in known}
+    for program in (*(ROOT / "benchmarks").glob("*.py"), ROOT / "tfcyclegan/serving/client.py"):
+        known |= set(re.findall(r"\"--([a-z_]+)\"", program.read_text()))
+    named = {
+        (document.name, flag)
+        for document in DOCUMENTS
+        for span in re.findall(r"`(--[^`\n]+)`", _CODE.sub("", document.read_text()))
+        for flag in map("".join, _FLAG.findall(span))
+    }
+    assert {(name, flag) for name, flag in named if flag not in known | _OF_OTHERS} == set() and len(named) > 150
+
+
+def test_what_the_documents_and_configs_name_is_there():
+    targets = re.findall(r"^([a-z_0-9]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    missing, count = [], 0
+    for document in (*DOCUMENTS, *(ROOT / "configs").rglob("*.cfg")):
+        text = document.read_text()
+        names = re.findall(r"(?<![\w/.])(?:configs|tests|tfcyclegan|benchmarks|docker|docs|notebooks|data_prep)/[\w./*-]*\w", text)
+        names += [f"tests/{name}" for name in re.findall(r"`(test_\w+\.py)`", text)]
+        names += [f"{name.replace('.', '/')}.py" for name in re.findall(r"python -m ((?:benchmarks|data_prep)\.[a-z_0-9]+)", text)]
+        missing += [f"{document.name}: {name}" for name in names if not any(ROOT.glob(name))]
+        made = re.findall(r"^make (\w+)|`make (\w+)`", text, re.MULTILINE)
+        missing += [f"{document.name}: make {name}" for pair in made for name in pair if name and name not in targets]
+        count += len(names) + len(made)
+    assert missing == [] and count > 150
+
+
 def test_the_citation_names_this_version():
     assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text()
 

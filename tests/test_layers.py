@@ -1,14 +1,12 @@
 """Layers against naive NumPy loops and PyTorch's definitions; networks by their published counts and shapes."""
 
-import json
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tfcyclegan.errors import UserError
-from tfcyclegan.networks import Discriminator, GraphGenerator, InstanceNormalization, ResnetGenerator, UnetGenerator, make_generator
+from tfcyclegan.networks import InstanceNormalization
 from tfcyclegan.networks.layers import Conv2D, ResizeConv2D, UpConv2D, leaky_relu, make_norm, reflect_pad, weight_initializers
 
 NORMAL = keras.initializers.RandomNormal(0.0, 1.0, seed=0)
@@ -257,179 +255,6 @@ def test_orthogonal(shape):
     np.testing.assert_allclose(product, 0.25 * np.eye(len(product)), atol=1e-6)
 
 
-SMALL = {"base_filters": 4, "seed": 5}
-
-
-def make_small(name: str, **settings) -> keras.Model:
-    makers = {
-        "resnet": lambda **options: ResnetGenerator(blocks=2, **options),
-        "unet": lambda **options: UnetGenerator(**{"depth": 5, **options}),
-        "patch": lambda **options: Discriminator(layers=2, **options),
-        "pixel": lambda **options: Discriminator(architecture="pixel", **options),
-    }
-    return makers[name](**{**SMALL, **settings})
-
-
-@pytest.mark.parametrize("init", ["normal", "xavier", "kaiming", "orthogonal"])
-@pytest.mark.parametrize("name", ["resnet", "unet", "patch", "pixel"])
-def test_seeds(name, init):
-    one, same, other = (make_small(name, init=init, seed=seed).get_weights() for seed in (5, 5, 6))
-    kernels = [index for index, value in enumerate(one) if value.ndim == 4]
-    for index, value in enumerate(one):
-        np.testing.assert_array_equal(value, same[index])
-        if index in kernels:
-            assert not np.array_equal(value, other[index])
-        else:
-            assert not value.any(), "biases start at 0"
-    starts = {tuple(np.sort(one[index].ravel())[:3]) for index in kernels}
-    assert len(starts) == len(kernels), "no two layers have the same draws"
-
-
 def test_great_seeds_differ_too():
     kernels = [next(weight_initializers("normal", 1.0, seed))((4,)) for seed in (2**23, 2**23 + 1, 2**24 - 1)]
     assert len({tuple(np.array(kernel)) for kernel in kernels}) == 3
-
-
-# --- networks --------------------------------------------------------------------------------------------------------
-
-
-def test_published_parameter_counts():
-    nine, six = make_generator("resnet_9blocks"), make_generator("resnet_6blocks")
-    discriminator = Discriminator()
-    assert (nine.count_params(), six.count_params(), discriminator.count_params()) == (11_378_179, 7_837_699, 2_764_737)
-    assert 2 * (nine.count_params() + discriminator.count_params()) == 28_285_832
-
-
-def test_discriminator_gives_30_x_30_scores_for_256_x_256():
-    patch, pixel = Discriminator(base_filters=1), Discriminator(architecture="pixel", base_filters=1)
-    assert patch(tf.zeros([1, 256, 256, 3])).shape == (1, 30, 30, 1)
-    assert pixel(tf.zeros([1, 32, 20, 3])).shape == (1, 32, 20, 1)
-
-
-def test_a_patch_is_70_pixels_wide():
-    """The score in the middle depends on 70 x 70 pixels and no more."""
-    network = Discriminator(base_filters=2, norm="none", init_gain=0.5, seed=0)
-    x = tf.Variable(noise(1, 128, 128, 3).astype(np.float32))
-    with tf.GradientTape() as tape:
-        score = network(x)[0, 7, 7, 0]
-    touched = np.abs(tape.gradient(score, x).numpy()).sum(axis=(0, 3)) > 0
-    rows, columns = np.flatnonzero(touched.any(axis=1)), np.flatnonzero(touched.any(axis=0))
-    assert (rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1) == (70, 70)
-
-
-@pytest.mark.parametrize(("name", "side"), [("resnet", 12), ("unet", 32)])
-def test_generators_keep_the_size_and_stay_in_range(name, side):
-    network = make_small(name, in_channels=1, out_channels=3, init_gain=1.0)
-    output = network(tf.constant(noise(2, side, 2 * side, 1), tf.float32)).numpy()
-    assert output.shape == (2, side, 2 * side, 3)
-    assert np.abs(output).max() <= 1 and output.std() > 0.1
-
-
-def test_residual_blocks_add_to_their_input():
-    """A block whose second convolution is 0 changes nothing."""
-    network, bare = (ResnetGenerator(blocks=blocks, norm="none", init="kaiming", **SMALL) for blocks in (1, 0))
-    for ours, theirs in zip([*network.down, *network.up, network.head], [*bare.down, *bare.up, bare.head], strict=True):
-        theirs.set_weights(ours.get_weights())
-    network.block_second[0].kernel.assign(tf.zeros_like(network.block_second[0].kernel))
-    x = tf.constant(noise(1, 12, 12, 3), tf.float32)
-    np.testing.assert_array_equal(network(x), bare(x))
-
-
-@pytest.mark.parametrize(("name", "upsampling"), [("resnet", "transposed"), ("resnet", "resize"), ("unet", None)])
-def test_portable_networks_give_the_same(name, upsampling):
-    settings = {"init_gain": 0.3} | ({"upsampling": upsampling} if upsampling else {})
-    plain, portable = make_small(name, **settings), make_small(name, **settings, portable=True)
-    x = tf.constant(noise(1, 32, 32, 3), tf.float32)
-    np.testing.assert_allclose(plain(x), portable(x), atol=2e-5)
-
-
-@pytest.mark.parametrize("name", ["resnet", "unet"])
-def test_dropout_works_in_training_alone_and_differs_between_calls(name):
-    depth = {"depth": 6} if name == "unet" else {}  # a U-Net of depth 5 has no inner block of full width
-    network, plain = make_small(name, dropout=True, init_gain=0.3, **depth), make_small(name, init_gain=0.3, **depth)
-    x = tf.constant(noise(1, 64, 64, 3), tf.float32)
-    np.testing.assert_array_equal(network(x), plain(x))
-    first, second = network(x, training=True).numpy(), network(x, training=True).numpy()
-    assert np.abs(first - plain(x)).max() > 1e-3 and np.abs(first - second).max() > 1e-3
-
-
-def test_residual_blocks_drop_different_values():
-    network = ResnetGenerator(blocks=3, dropout=True, **SMALL)
-    masks = {tuple((layer(tf.ones([1, 64]), training=True).numpy() > 0).ravel()) for layer in network.dropouts}
-    assert len(masks) == 3
-
-
-# --- .keras files ----------------------------------------------------------------------------------------------------
-
-
-def small_graph() -> dict:
-    """As `import_weights` has it from a JSON file."""
-    inputs = keras.Input((None, None, 3))
-    x = keras.layers.Conv2D(4, 3, padding="same")(inputs)
-    x = keras.layers.ReLU()(InstanceNormalization(4, epsilon=1e-3, affine=True)(x))
-    x = keras.layers.Conv2DTranspose(3, 3, padding="same", activation="tanh")(x)
-    return json.loads(json.dumps(keras.Model(inputs, x).get_config()))
-
-
-NETWORKS = {
-    "resnet": lambda: make_small("resnet", norm="batch", dropout=True, upsampling="resize", out_channels=1),
-    "resnet_portable": lambda: make_small("resnet", portable=True, init="kaiming"),
-    "unet": lambda: make_small("unet", dropout=True, in_channels=1),
-    "patch": lambda: make_small("patch", padding_mode="reflect", norm="none"),
-    "pixel": lambda: make_small("pixel", in_channels=1),
-    "graph": lambda: GraphGenerator(graph=small_graph()),
-    "float64": lambda: make_small("resnet", dtype="float64"),
-    "bfloat16": lambda: make_small("patch", dtype="mixed_bfloat16"),
-}
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_saved_networks_come_back_equal(name, tmp_path):
-    network = filled(NETWORKS[name]())
-    settings = network.settings
-    path = tmp_path / "network.keras"
-    network.save(path)
-    again = keras.models.load_model(path)
-    assert type(again) is type(network)
-    assert again.settings == settings and again.dtype_policy.name == network.dtype_policy.name
-    x = tf.constant(noise(1, 32, 32, settings.get("in_channels", 3)), network.compute_dtype)
-    np.testing.assert_array_equal(tf.cast(again(x), tf.float64), tf.cast(network(x), tf.float64))
-    assert tf.math.reduce_std(tf.cast(network(x), tf.float32)) > 0
-
-
-def test_portable_copies_of_a_graph_have_portable_norms():
-    plain = GraphGenerator(graph=small_graph())
-    portable = GraphGenerator(graph=plain.settings["graph"], portable=True)
-    norms = [[layer.portable for layer in model.graph.layers if isinstance(layer, InstanceNormalization)] for model in (plain, portable)]
-    assert norms == [[False], [True]]
-    portable.set_weights(filled(plain).get_weights())
-    x = tf.constant(noise(1, 8, 8, 3), tf.float32)
-    np.testing.assert_allclose(plain(x), portable(x), atol=1e-5)
-
-
-# --- unknown choices -------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (
-            lambda: make_norm("layer", 3, gain=1, weights=weight_initializers("normal", 0.02, 0), portable=False, dtype=None),
-            "norm 'layer': unknown choice; valid are instance, batch, none",
-        ),
-        (lambda: ResnetGenerator(norm="layer"), "norm 'layer': unknown choice; valid are instance, batch, none"),
-        (lambda: Discriminator(init="he"), "init 'he': unknown choice; valid are normal, xavier, kaiming, orthogonal"),
-        (lambda: ResnetGenerator(upsampling="bilinear"), "upsampling 'bilinear': unknown choice; valid are transposed, resize"),
-        (lambda: Discriminator(architecture="patchy"), "discriminator 'patchy': unknown choice; valid are patch, pixel"),
-        (lambda: Discriminator(padding_mode="same"), "padding_mode 'same': unknown choice; valid are zeros, reflect"),
-        (lambda: make_generator("resnet"), "generator 'resnet': unknown choice; valid are resnet_Nblocks .*, unet_128, unet_256"),
-        (lambda: make_generator("unet_512"), "generator 'unet_512': unknown choice; valid are resnet_Nblocks .*, unet_128, unet_256"),
-        (lambda: make_generator("nowhere.json"), "--generator=nowhere.json: cannot be read as a generator's graph"),
-        (lambda: UpConv2D(1, 1, 5, NORMAL), "kernel_size 5: must be 3 or 4"),
-        (lambda: UnetGenerator(depth=4), "depth 4: must be at least 5"),
-        (lambda: GraphGenerator(graph={"layers": [{"class_name": "Lambda"}]}), "has layers Lambda; known are InputLayer, Conv2D"),
-    ],
-)
-def test_unknown_choices_name_the_valid_ones(make, message):
-    with pytest.raises(UserError, match=message):
-        make()

@@ -16,7 +16,7 @@ from tfcyclegan.config import Options
 from tfcyclegan.errors import RunError, Stopped, UserError
 
 COMMANDS = {
-    "train": "train two translators between two folders of pictures",
+    "train": "train two translators between two sets of pictures",
     "translate": "translate pictures with a trained run or an exported model",
     "evaluate": "score translated test pictures, beside controls",
     "compare": "put evaluated runs side by side on one page",
@@ -34,7 +34,6 @@ COMMANDS = {
 _GOES_ON = "the same command goes on from what is finished"
 _SMALLER = "take a smaller --batch_size, --crop_size or --base_filters, or end other programs, then give the same command again"
 _REFUSALS = (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT, errno.EFBIG)
-
 
 _FIRST_STEPS = """From two folders of pictures, pictures/trainA and pictures/trainB, to a translator:
 

@@ -10,7 +10,7 @@
 
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -43,6 +43,26 @@ PoolDraws = Callable[[tf.Tensor, int, tf.Tensor, int], tuple[tf.Tensor, tf.Tenso
 Segment = Callable[[tf.Tensor], tf.Tensor]
 
 
+class _Cycle(NamedTuple):
+    """The way from a domain to the other one and back.
+
+    Attributes:
+        domain: where it starts: "a" or "b".
+        direction: of the way there: "ab" or "ba".
+        there: the generator of the fakes.
+        back: the other generator.
+        judge: the discriminator that sees the fakes.
+        weight: of the cycle loss.
+    """
+
+    domain: str
+    direction: str
+    there: Generator
+    back: Generator
+    judge: Discriminator
+    weight: float
+
+
 class CycleGAN(keras.Model):
     """Two translators trained against two discriminators with cycle consistency (Zhu et al. 2017).
 
@@ -64,7 +84,7 @@ class CycleGAN(keras.Model):
         pool_size: images a pool keeps; 0 shows the discriminators each fresh fake.
         ema_decay: if above 0, `averages.gen_ab` and `averages.gen_ba` follow the generators by a running mean with this decay
             (at most (1 + step) / (10 + step), so that the first weights are soon forgotten). Not in the paper.
-        update_order: "generators_first" (official) or "discriminators_first" (seed report 2).
+        update_order: "generators_first" (official) or "discriminators_first" (Rao et al. 2023).
         seed: of the pools' draws.
         pool_draws: replaces the draws, for replaying another program's.
 
@@ -226,57 +246,44 @@ class CycleGAN(keras.Model):
         The losses come in parts that share no activations, each with its own gradients, which are added up. A part waits for the
         gradients of the one before, so that memory holds the activations of two of the six passes at a time.
         """
-        fakes: dict[str, tf.Tensor] = {}
-
-        def cycle_a(real_a: tf.Tensor, _: tf.Tensor) -> dict[str, tf.Tensor]:
-            fakes["b"] = self.gen_ab(real_a, training=True)
-            return self._losses_of_cycle_a(real_a, fakes["b"])
-
-        def cycle_b(_: tf.Tensor, real_b: tf.Tensor) -> dict[str, tf.Tensor]:
-            fakes["a"] = self.gen_ba(real_b, training=True)
-            return self._losses_of_cycle_b(real_b, fakes["a"])
-
-        def both_cycles(real_a: tf.Tensor, real_b: tf.Tensor) -> dict[str, tf.Tensor]:
-            fakes["b"], fakes["a"] = self.gen_ab(real_a, training=True), self.gen_ba(real_b, training=True)
-            assert between is not None
-            between(fakes["a"], fakes["b"])
-            return self._losses_of_cycle_a(real_a, fakes["b"]) | self._losses_of_cycle_b(real_b, fakes["a"])
-
+        cycle_a = _Cycle("a", "ab", self.gen_ab, self.gen_ba, self.disc_b, self.lambda_a)
+        cycle_b = _Cycle("b", "ba", self.gen_ba, self.gen_ab, self.disc_a, self.lambda_b)
+        # `between` needs the fakes of both cycles before the losses of either. The last part has no cycle: the identity losses.
+        parts: list[tuple[_Cycle, ...]] = [(cycle_a, cycle_b), ()] if between else [(cycle_a,), (cycle_b,), ()]
         variables = [variable.value for variable in self.generator_variables]
-        losses: dict[str, tf.Tensor] = {}
         gradients: list[tf.Tensor | None] = [None] * len(variables)
-        for part in (*((both_cycles,) if between else (cycle_a, cycle_b)), self._identity_losses):
+        fakes: dict[str, tf.Tensor] = {}
+        losses: dict[str, tf.Tensor] = {}
+        for cycles in parts:
             with tf.control_dependencies([gradient for gradient in gradients if gradient is not None]):
-                images = tf.identity(real_a), tf.identity(real_b)
+                reals = {"a": tf.identity(real_a), "b": tf.identity(real_b)}
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(variables)
-                part_losses = part(*images)
-                if not part_losses:
+                for cycle in cycles:
+                    fakes[cycle.direction] = cycle.there(reals[cycle.domain], training=True)
+                if between and cycles:
+                    with tape.stop_recording():
+                        between(fakes["ba"], fakes["ab"])
+                part = {} if cycles else self._identity_losses(reals["a"], reals["b"])
+                for cycle in cycles:
+                    part |= self._cycle_losses(cycle, reals[cycle.domain], fakes[cycle.direction])
+                if not part:
                     continue
-                objective = self.generator_optimizer.scale_loss(tf.add_n(list(part_losses.values())) / self._replicas())
-            losses |= part_losses
+                objective = self.generator_optimizer.scale_loss(tf.add_n(list(part.values())) / self._replicas())
+            losses |= part
             gradients = [_sum(*both) for both in zip(gradients, tape.gradient(objective, variables), strict=True)]
-        return fakes["a"], fakes["b"], losses, tf.add_n(list(losses.values())), gradients
+        return fakes["ba"], fakes["ab"], losses, tf.add_n(list(losses.values())), gradients
 
-    # Both cycles reach both generators: no gradient is stopped on the way (Eq. 2).
-    def _losses_of_cycle_a(self, real_a: tf.Tensor, fake_b: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _cycle_losses(self, cycle: _Cycle, real: tf.Tensor, fake: tf.Tensor) -> dict[str, tf.Tensor]:
+        """What a cycle's fakes are judged by. Both generators are reached: no gradient is stopped on the way (Eq. 2)."""
         losses = {}
         if self.lambda_gan:
-            losses["gan_ab"] = self.lambda_gan * generator_loss(self.gan_mode, self.disc_b(fake_b, training=True))
-        if self.lambda_a:
-            losses["cycle_a"] = self.lambda_a * absolute_error(self.gen_ba(self._noisy(fake_b, 0), training=True), real_a)
+            losses[f"gan_{cycle.direction}"] = self.lambda_gan * generator_loss(self.gan_mode, cycle.judge(fake, training=True))
+        if cycle.weight:
+            cycled = cycle.back(self._noisy(fake, "ab".index(cycle.domain)), training=True)
+            losses[f"cycle_{cycle.domain}"] = cycle.weight * absolute_error(cycled, real)
         if self.segment is not None and self.lambda_semantic:
-            losses["semantic_a"] = self.lambda_semantic * semantic_loss(self.segment(fake_b), self.segment(real_a))
-        return losses
-
-    def _losses_of_cycle_b(self, real_b: tf.Tensor, fake_a: tf.Tensor) -> dict[str, tf.Tensor]:
-        losses = {}
-        if self.lambda_gan:
-            losses["gan_ba"] = self.lambda_gan * generator_loss(self.gan_mode, self.disc_a(fake_a, training=True))
-        if self.lambda_b:
-            losses["cycle_b"] = self.lambda_b * absolute_error(self.gen_ab(self._noisy(fake_a, 1), training=True), real_b)
-        if self.segment is not None and self.lambda_semantic:
-            losses["semantic_b"] = self.lambda_semantic * semantic_loss(self.segment(fake_a), self.segment(real_b))
+            losses[f"semantic_{cycle.domain}"] = self.lambda_semantic * semantic_loss(self.segment(fake), self.segment(real))
         return losses
 
     def _identity_losses(self, real_a: tf.Tensor, real_b: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -104,15 +104,18 @@ def atomic_directory(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all; see `atomic_file`."""
     with atomic_file(path) as stream:
         stream.write(content)
 
 
 def write_text(path: Path, text: str) -> None:
+    """Likewise, in UTF-8."""
     write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:
+    """Likewise, as indented JSON."""
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
@@ -156,11 +159,13 @@ def numbered(directory: Path) -> list[Path]:
 
 
 def sha256_of(path: Path) -> str:
+    """Of a file's content, in hexadecimal."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def sha256_of_bytes(content: bytes) -> str:
+    """In hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 

@@ -172,6 +172,7 @@ def parse(config_class: type[Config], arguments: Sequence[str]) -> Config:
 
 
 def asks_for_help(arguments: Sequence[str]) -> bool:
+    """Whether one of them is --help, in any of absl's forms."""
     return any(argument in _HELP_WORDS for argument in arguments)
 
 
@@ -193,8 +194,11 @@ def to_flag_file(config: Options) -> str:
 
 def help_text(command: str, summary: str, examples: str, config_class: type[Options]) -> str:
     """The page that `command --help` prints."""
-    lines = [f"{command}: {summary}", "", "Examples:", textwrap.indent(textwrap.dedent(examples).strip(), "  "), "", "Flags:"]
-    lines.append("  --flagfile=FILE\n      reads flags from a file, one a line; the command line wins over it")
+    required = [f"--{flag_name(field)}" for field in dataclasses.fields(config_class) if field.metadata["required"]]
+    lines = [f"{command}: {summary}", "", "Examples:", textwrap.indent(textwrap.dedent(examples).strip(), "  "), ""]
+    lines += [f"Required, here or in a flag file: {', '.join(required)}", ""] if required else []
+    lines += ["Flags:", "  --flagfile=FILE", "      reads flags from a file, one a line; the command line wins over it"]
+    lines.append("      (configs/... of this program are found from anywhere)")
     group: type = config_class
     for field in dataclasses.fields(config_class):
         owner = next(kind for kind in reversed(config_class.__mro__) if field.name in inspect.get_annotations(kind))
@@ -209,7 +213,9 @@ def help_text(command: str, summary: str, examples: str, config_class: type[Opti
         elif field.default not in (None, ""):
             notes.append(f"default: {str(field.default).lower() if kind is bool else field.default}")
         if metadata["choices"]:
-            notes.append(f"one of: {', '.join(map(str, metadata['choices']))}")
+            notes.append(f"one of: {', '.join(str(choice) for choice in metadata['choices'] if choice != '')}")
+        if metadata["alias"]:
+            notes.append(f"also --{metadata['alias']}")
         shown = f"--[no]{flag_name(field)}" if kind is bool else f"--{flag_name(field)}={kind.__name__.upper()}"
         text = metadata["help"] + (f" ({'; '.join(notes)})" if notes else "")
         lines += [f"  {shown}", *textwrap.wrap(text, width=100, initial_indent="      ", subsequent_indent="      ")]

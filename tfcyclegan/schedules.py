@@ -16,7 +16,7 @@ def rate_factor(kind: str, epoch: int, *, epochs: int, decay_epochs: int, step_e
 
     Args:
         kind: "linear": constant for `epochs`, then down to 0 over `decay_epochs`, by the official formula; "cosine": constant
-            for `epochs`, then half a cosine down over `decay_epochs` (seed report 2); "step": times 0.1 every
+            for `epochs`, then half a cosine down over `decay_epochs` (Rao et al. 2023); "step": times 0.1 every
             `step_epochs`; "constant"; "cosine_official": PyTorch's CosineAnnealingLR with T_max = `epochs` as the official
             program sets it, which rises again afterwards.
         epoch: at least 0.

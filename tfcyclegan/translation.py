@@ -22,7 +22,7 @@ from tfcyclegan.parallel import Stages
 from tfcyclegan.picture_folders import MAX_PIXELS, in_memory, pictures_of_path, pictures_of_split, write_pictures
 from tfcyclegan.quiet import silenced
 from tfcyclegan.tiling import Tiler
-from tfcyclegan.training.checkpoints import find_checkpoint, load_generator
+from tfcyclegan.training.checkpoints import find_checkpoint, load_generator, weights_hash
 from tfcyclegan.training.runs import Run
 
 RECORD = "translation.json"
@@ -137,11 +137,6 @@ def as_function(generator: Generator, device: str | None = None) -> Callable[[np
             return compiled(tf.constant(batch)).numpy()
 
     return function
-
-
-def weights_hash(generator: Generator) -> str:
-    """A hash of the weights' values."""
-    return files.sha256_of_bytes(b"".join(np.ascontiguousarray(weight).tobytes() for weight in generator.get_weights()))
 
 
 def from_model(path: Path, *, trusted: bool = False) -> Translator:

@@ -72,6 +72,7 @@ def _wheels(b: Builder, x: float, half: float, z: float, length: float, radius: 
 
 
 def person(b: Builder, x: float, z: float) -> None:
+    """A person at X = `x`, `z` metres ahead."""
     height = b.draw.uniform(1.6, 1.9) if b.draw.random() < 0.85 else b.draw.uniform(1.1, 1.4)
     skin = b.variant("skin")
     half, stride = b.at_least(0.25, z, 0.014), b.draw.uniform(0.03, 0.22)
@@ -161,6 +162,7 @@ def tree(b: Builder, x: float, z: float, *, layer: int = OBJECTS) -> None:
 
 
 def bush(b: Builder, x: float, z: float, radius: float, *, layer: int = OBJECTS) -> None:
+    """A bush of two layers of leaves."""
     leaf = b.draw.randrange(3)
     for brightness, share in ((0.8, 1.0), (1.05, 0.75)):
         _crown(b, x, radius * 0.55 * (2 - share), z, radius * share, leaf, brightness, layer)
@@ -176,6 +178,7 @@ def _crown(b: Builder, x: float, y: float, z: float, radius: float, leaf: int, b
 
 
 def pole(b: Builder, x: float, z: float, height: float, *, variant: int, width: float = 0.16) -> None:
+    """An upright, as wide as is still seen at `z`."""
     half = b.at_least(width, z) / 2
     b.front(x - half, x + half, 0, height, z, "pole", "pole", variant)
 
@@ -193,6 +196,7 @@ def street_lamp(b: Builder, x: float, z: float, variant: int) -> None:
 
 
 def traffic_light(b: Builder, x: float, z: float, variant: int) -> None:
+    """A signal of three lights on a pole, red or green."""
     width = b.at_least(0.46, z, 0.034) / 2
     low, tall = 2.35, width * 5.2
     pole(b, x, z, low + tall, variant=variant, width=0.14)
@@ -204,6 +208,7 @@ def traffic_light(b: Builder, x: float, z: float, variant: int) -> None:
 
 
 def traffic_sign(b: Builder, x: float, z: float, variant: int) -> None:
+    """A round, triangular or square sign, or a board, on a pole."""
     radius = b.at_least(0.42, z, 0.026)
     middle, color = 2.3 + radius, b.variant("sign")
     pole(b, x, z, 2.4, variant=variant, width=0.1)

@@ -21,7 +21,7 @@ from tfcyclegan.adaptation.fourier import fourier_transform
 from tfcyclegan.adaptation.pseudo_labels import class_thresholds, pseudo_label
 from tfcyclegan.config import AdaptConfig, SegmenterOptions
 from tfcyclegan.data.domains import Split
-from tfcyclegan.data.pixels import PixelFile
+from tfcyclegan.data.pixels import PixelFile, spread
 from tfcyclegan.data.source import open_source
 from tfcyclegan.data_translation import translate_data
 from tfcyclegan.errors import UserError
@@ -114,14 +114,12 @@ class Arms:
         return train_segmenter(self._options(seed), self.parts(arm, seed), self.run_directory(arm, seed))
 
     def _options(self, seed: int) -> SegmenterOptions:
-        fields = dataclasses.fields(SegmenterOptions)
-        return SegmenterOptions(**{field.name: getattr(self.config, field.name) for field in fields} | {"seed": seed})
+        return dataclasses.replace(self.config, seed=seed)
 
     @functools.cached_property
     def _colour_matched(self) -> LabelledPictures:
         pictures = self.target_pictures
-        chosen = np.linspace(0, len(pictures) - 1, min(_COLOUR_PICTURES, len(pictures))).round().astype(int)
-        match = make_controls([pictures[index] for index in chosen])["colour matching"]
+        match = make_controls([pictures[index] for index in spread(len(pictures), _COLOUR_PICTURES)])["colour matching"]
         return self.source_pictures.transformed(lambda picture, _: match(picture), f"colours of {self._target_identity}")
 
     @property

@@ -3,21 +3,20 @@
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tfcyclegan import __version__, files
+from tfcyclegan import files, pages
 from tfcyclegan.adaptation.arms import TITLES
 from tfcyclegan.adaptation.results import SOURCE_ONLY, ArmResult
 from tfcyclegan.config import AdaptConfig, Size
 from tfcyclegan.data import images, labels
 from tfcyclegan.data.domains import Split
+from tfcyclegan.data.pixels import spread
 from tfcyclegan.segmentation.segmenter import load_segmenter
 from tfcyclegan.training.figures import svg
 from tfcyclegan.training.history import HISTORY, read_history
-from tfcyclegan.training.reporting import data_url
 
 _EXAMPLES = 4
 _SHOWN_WIDTH = 256
@@ -42,9 +41,8 @@ def _number(value: float, form: str, unit: str = "") -> str:
 
 def write_report(config: AdaptConfig, directory: Path, results: dict[str, Any], table: list[ArmResult], scored: Split) -> None:
     """Makes `report.html`, one file that opens from disk."""
-    environment = jinja2.Environment(loader=jinja2.PackageLoader("tfcyclegan.adaptation", "."), autoescape=True, trim_blocks=True)
-    page = environment.get_template("report.html").render(
-        version=__version__,
+    page = pages.render(
+        "adaptation.html",
         results=results,
         rows=[(row, shown(row)) for row in table],
         classes=labels.NAMES,
@@ -85,7 +83,7 @@ def _curves(config: AdaptConfig, directory: Path) -> Figure:
 
 def _examples(config: AdaptConfig, directory: Path, scored: Split) -> list[list[str]]:
     """Rows of data URLs: picture, truth, and each arm's labels of the first seed, on pictures evenly spread over the scored split."""
-    wanted = set(np.linspace(0, scored.count - 1, min(_EXAMPLES, scored.count)).round().astype(int).tolist())
+    wanted = set(spread(scored.count, _EXAMPLES))
     segmenters = [load_segmenter(directory / "arms" / arm / f"seed-{config.seed_numbers[0]}") for arm in config.arm_names]
     rows = []
     for index, (_, encoded, label) in enumerate(scored.source.labelled_pictures(scored.name)):
@@ -106,4 +104,4 @@ def _examples(config: AdaptConfig, directory: Path, scored: Split) -> list[list[
 def _url(picture: np.ndarray) -> str:
     image = Image.fromarray(picture)
     height = max(1, round(image.height * _SHOWN_WIDTH / image.width))
-    return data_url(images.encode_png(images.to_array(images.resize(image, Size(height, _SHOWN_WIDTH), nearest=True))))
+    return pages.data_url(images.encode_png(images.to_array(images.resize(image, Size(height, _SHOWN_WIDTH), nearest=True))))

@@ -6,6 +6,7 @@ from pathlib import Path
 from tfcyclegan import files, flags, quiet
 from tfcyclegan.config import TranslateConfig
 from tfcyclegan.errors import UserError
+from tfcyclegan.progress import say
 
 Config = TranslateConfig
 EXAMPLES = """
@@ -46,3 +47,5 @@ def run(config: TranslateConfig) -> None:
         translation.translate_split(translators, open_source(config.data_dir), config.split, Path(config.output), scale=scale)
     else:
         translation.translate_path(translators, Path(config.input), Path(config.output), scale=scale)
+    if trained is not None and config.output:
+        say(f"next: tfcyclegan evaluate --run_dir={config.run_dir} scores the run on its test pictures, beside controls")

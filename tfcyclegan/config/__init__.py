@@ -6,10 +6,11 @@ from tfcyclegan.config.commands import CompareConfig, DoctorConfig, EvaluateConf
 from tfcyclegan.config.demo import DemoConfig
 from tfcyclegan.config.segmentation import ExportSegmenterConfig, SegmentConfig, SegmenterOptions, TrainSegmenterConfig
 from tfcyclegan.config.serving import ServeConfig
-from tfcyclegan.config.training import PREPROCESS_CHOICES, TrainConfig, TrainingLength
+from tfcyclegan.config.training import MODES_WITH_CROP, PREPROCESS_MODES, TrainConfig, TrainingLength
 
 __all__ = [
-    "PREPROCESS_CHOICES",
+    "MODES_WITH_CROP",
+    "PREPROCESS_MODES",
     "AdaptConfig",
     "CompareConfig",
     "DemoConfig",

@@ -11,7 +11,7 @@ ARMS = ("source_only", "colour_matching", "fda", "translated", "translated_seman
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptConfig(SegmenterOptions):
-    """Options of `tfcyclegan adapt`; those of the segmenter are the same for every arm."""
+    """Domains, arms and where the results lie; what stands above is the same for every arm's segmenter."""
 
     source_dir: str = option("", "labelled data set of the source domain", required=True, on_resume="free")
     source_split: str = option("train", "its split to learn from")
@@ -22,7 +22,7 @@ class AdaptConfig(SegmenterOptions):
     target_score_split: str = option("val", "its split with labels that all arms are scored on")
     translator: str = option("", "run directory of a translator from source (A) to target (B)", on_resume="free")
     checkpoint: str = option("latest", "of the translator: latest, best or a step")
-    data_recipe: str = option("", "how the data and the translator are made, told where they are missing", on_resume="free")
+    data_recipe: str = option("", "how the data and the translator are made, in words: told where they are missing", on_resume="free")
     output_dir: str = option("", "directory of all arms and of the report; the same command goes on there", required=True, on_resume="free")
     arms: str = option(",".join(ARMS), f"which arms, with commas between, of {', '.join(ARMS)}", on_resume="free")
     seeds: str = option("0,1,2", "seeds of the segmenter, with commas between; every arm is trained with each", on_resume="free")

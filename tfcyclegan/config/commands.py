@@ -7,6 +7,8 @@ from tfcyclegan.errors import UserError
 
 DIRECTIONS = ("ab", "ba")
 CHECKPOINT_HELP = "latest, best or a step"
+DIRECTION_HELP = "ab translates domain A to B, ba B to A"
+TRUST_HELP = "load a SavedModel that may do more than compute, such as write files; it may do all that you may"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,9 +17,9 @@ class TranslateConfig(Options):
 
     run_dir: str = option("", "run directory to translate with")
     model: str = option("", "exported model to translate with, instead of --run_dir: a SavedModel directory or a .tflite file")
-    trust_model: bool = option(False, "load a SavedModel that may do more than compute, such as write files; it may do all that you may")
+    trust_model: bool = option(False, TRUST_HELP)
     checkpoint: str = option("latest", CHECKPOINT_HELP)
-    direction: str = option("ab", "ab or ba", choices=DIRECTIONS)
+    direction: str = option("ab", DIRECTION_HELP, choices=DIRECTIONS)
     input: str = option("", "picture or folder of pictures; or use --data_dir and --split")
     data_dir: str = option("", "prepared data set to take pictures from, instead of --input")
     split: str = option("testA", "split of --data_dir; with --output_data several are taken, with commas between")
@@ -59,7 +61,7 @@ class EvaluateConfig(Options):
     pairs: str = option("", "CSV file with the columns a,b: names of pictures of a and b that show the same, where names differ")
     checkpoint: str = option("latest", CHECKPOINT_HELP)
     split: str = option("test", "test, or val for choosing settings without looking at the test pictures", choices=("test", "val"))
-    direction: str = option("ab", "ab, ba or both", choices=(*DIRECTIONS, "both"))
+    direction: str = option("ab", f"{DIRECTION_HELP}; or both", choices=(*DIRECTIONS, "both"))
     features: str = option(
         "alexnet", "network of KID and FID; none leaves them out, and LPIPS", choices=("alexnet", "vgg16", "inception", "none")
     )
@@ -104,7 +106,7 @@ class ExportConfig(Options):
     run_dir: str = option("", "run to export", required=True)
     output: str = option("", "folder of the model, such as saved_models/satellite2map", required=True)
     checkpoint: str = option("latest", CHECKPOINT_HELP)
-    direction: str = option("ab", "ab or ba", choices=DIRECTIONS)
+    direction: str = option("ab", DIRECTION_HELP, choices=DIRECTIONS)
     tflite_size: Size | None = option(None, "size of the TFLite models' pictures; default: the run's crop size")
     min_psnr: float = option(
         30.0, "dB of PSNR against Keras that a TFLite model's mean and worst test picture must reach to be listed as usable", minimum=0

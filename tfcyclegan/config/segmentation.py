@@ -49,7 +49,7 @@ class SegmenterOptions(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSegmenterConfig(SegmenterOptions):
-    """Options of `tfcyclegan train_segmenter`."""
+    """The pictures to learn from, and where the run lies."""
 
     data_dir: str = option("", "data set with labels to train on", required=True, alias="data", on_resume="free")
     split: str = option("train", "its split to train on")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tfcyclegan.config.base import Options, option
+from tfcyclegan.config.commands import TRUST_HELP
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,7 +13,7 @@ class ServeConfig(Options):
     model_dir: str = option(
         "", "exported model, such as saved_models/satellite2map (its newest version) or saved_models/satellite2map/1", required=True
     )
-    trust_model: bool = option(False, "load a SavedModel that may do more than compute, such as write files; it may do all that you may")
+    trust_model: bool = option(False, TRUST_HELP)
     host: str = option("127.0.0.1", "address to listen at; 0.0.0.0 is every one of this machine")
     http_port: int = option(8501, "port of REST, metrics and health; 0 takes a free one", minimum=0, maximum=65535)
     grpc_port: int = option(8500, "port of gRPC; 0 takes a free one", minimum=0, maximum=65535)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from tfcyclegan.config.base import Options, Size, option
 from tfcyclegan.errors import UserError
 
-PREPROCESS_CHOICES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
+PREPROCESS_MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
+MODES_WITH_CROP = ("resize_and_crop", "crop", "scale_width_and_crop")
 EVAL_STEPS = 1000  # a measurement costs a few seconds, so that its share of so many steps is small
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 
@@ -24,14 +25,14 @@ class DataOptions(Options):
         alias="data",
         on_resume="free",
     )
-    data_recipe: str = option("", "how --data_dir is made, told where it is missing", on_resume="free")
+    data_recipe: str = option("", "how --data_dir is made, in words: told where it is missing", on_resume="free")
     cache_dir: str = option("", "where resized pixels are kept; default: the directory .cache in the data set", on_resume="free")
-    preprocess: str = option("resize_and_crop", "how a picture becomes a training image", choices=PREPROCESS_CHOICES)
+    preprocess: str = option("resize_and_crop", "how a picture becomes a training image", choices=PREPROCESS_MODES)
     load_size: Size = option(Size(286, 286), "size to which pictures are resized (scale_width uses its width)")
     crop_size: Size = option(Size(256, 256), "size of the random crop that the networks see")
     flip: bool = option(True, "mirror half of the training images")
-    channels_a: int = option(3, "channels of domain A: 1 or 3", choices=(1, 3))
-    channels_b: int = option(3, "channels of domain B: 1 or 3", choices=(1, 3))
+    channels_a: int = option(3, "channels of domain A's pictures; 1 is gray", choices=(1, 3))
+    channels_b: int = option(3, "channels of domain B's pictures; 1 is gray", choices=(1, 3))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +70,10 @@ class ObjectiveOptions(Options):
 
     gan_mode: str = option(
         "lsgan",
-        "adversarial loss; hinge is not the paper's, lsgan_sigmoid is seed report 2's",
+        "adversarial loss; hinge is not the paper's, lsgan_sigmoid is that of Rao et al. 2023, see docs/reproducing.md",
         choices=("lsgan", "vanilla", "hinge", "lsgan_sigmoid"),
     )
-    lambda_gan: float = option(1.0, "weight of the adversarial losses; 0 leaves the cycle alone", minimum=0)
+    lambda_gan: float = option(1.0, "weight of the adversarial losses; 0 trains by the cycle losses alone", minimum=0)
     lambda_a: float = option(10.0, "weight of the cycle A -> B -> A", minimum=0)
     lambda_b: float = option(10.0, "weight of the cycle B -> A -> B", minimum=0)
     lambda_identity: float = option(0.5, "weight of the identity losses relative to lambda_a and lambda_b; 0 leaves them out", minimum=0)
@@ -181,7 +182,7 @@ class TrainConfig(RunOptions, OptimizationOptions, ObjectiveOptions, NetworkOpti
         self._check_sizes()
 
     def _check_sizes(self) -> None:
-        crops = self.preprocess in ("resize_and_crop", "crop", "scale_width_and_crop")
+        crops = self.preprocess in MODES_WITH_CROP
         crop, load, multiple = self.crop_size, self.load_size, self.size_multiple
         smallest = 2 ** (self.discriminator_layers + 1) + 2**self.discriminator_layers if self.discriminator == "patch" else 12
         if crops and min(crop.height, crop.width) < max(12, smallest):

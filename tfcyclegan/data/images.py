@@ -10,11 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from tfcyclegan.config import Size
+from tfcyclegan.config import MODES_WITH_CROP, PREPROCESS_MODES, Size
 from tfcyclegan.errors import RunError, UserError
-
-PREPROCESS_MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
-MODES_WITH_CROP = ("resize_and_crop", "crop", "scale_width_and_crop")
 
 STORED_FORMATS = ("JPEG", "PNG")  # no others: some of Pillow's plugins start other programs
 _PILLOW_MODES = {1: "L", 3: "RGB"}

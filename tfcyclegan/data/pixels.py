@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tfcyclegan import files
-from tfcyclegan.config import Size
+from tfcyclegan.config import MODES_WITH_CROP, Size
 from tfcyclegan.data import images, labels
 from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import RunError, UserError
@@ -87,7 +87,7 @@ def open_pixels(
         except RunError as error:
             raise RunError(f"{source.directory}: {name} of split {split}: {error}") from error
         size = images.resized_size(Size(image.height, image.width), mode, load_size, crop_size)
-        if mode in images.MODES_WITH_CROP and (size.height < crop_size.height or size.width < crop_size.width):
+        if mode in MODES_WITH_CROP and (size.height < crop_size.height or size.width < crop_size.width):
             raise UserError(f"--crop_size={crop_size}: larger than {name} of split {split}, which is {size.height}x{size.width} here")
         pixels = images.to_array(images.resize(image, size, nearest=source.holds_label_maps))
         if len(seen) < 2:  # two that differ are enough

@@ -87,8 +87,7 @@ class DataSource:
         Raises:
             UserError: the data set has no labels.
         """
-        if not self.labelled:
-            raise UserError(f"{self.directory}: has no labels; prepare it again with them (data_prep.gta5, data_prep.cityscapes)")
+        self.require_labels()
         return ((example.filename, example.encoded, example.label.encoded) for example in self.examples(split) if example.label)
 
     def examples(self, split: str) -> Iterator[Example]:
@@ -133,6 +132,11 @@ class DataSource:
             else:
                 continue
             raise RunError(f"{path}: {what}; restore it or prepare the data again")
+
+    def require_labels(self) -> None:
+        """Raises UserError where pictures have no maps of class ids."""
+        if not self.labelled:
+            raise UserError(f"{self.directory}: has no labels; prepare it again with them (data_prep.gta5, data_prep.cityscapes)")
 
     def require(self, split: str) -> None:
         """Raises UserError when `split` is missing or empty."""

@@ -5,19 +5,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from rich.table import Table as PrintedTable
 
-from tfcyclegan import __version__, files
+from tfcyclegan import files, pages
 from tfcyclegan.data import images
 from tfcyclegan.data.domains import open_domains
+from tfcyclegan.data.pixels import spread
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation import cycles, distances, examples, judge
 from tfcyclegan.evaluation.material import FLOOR, OWN, read_png
 from tfcyclegan.picture_folders import pictures_of_split
 from tfcyclegan.progress import say, say_table
-from tfcyclegan.training.reporting import METRICS, data_url
+from tfcyclegan.training.reporting import METRICS
 
 IDENTITY = "identity"
 _BESIDE = (IDENTITY, FLOOR)
@@ -148,13 +148,13 @@ def _strips(runs: Mapping[str, Path], metrics: Mapping[str, Any], direction: str
     if not names:
         notes.append("no strips: the runs' translated pictures are not there any more")
         return []
-    chosen = [names[index] for index in np.unique(np.linspace(0, len(names) - 1, pictures).round().astype(int))]
+    chosen = [names[index] for index in spread(len(names), pictures)]
     inputs = _inputs(metrics, direction, set(chosen), notes)
     strips = []
     for name in chosen:
         translated = [read_png(folder / f"{name}.png") for folder in folders]
         cells = ([inputs[name]] if name in inputs else []) + translated
-        strips.append((name, data_url(examples.png_of(cells))))
+        strips.append((name, pages.data_url(examples.png_of(cells))))
     return strips
 
 
@@ -181,8 +181,5 @@ def _print(found: Comparison, names: Sequence[str]) -> None:
 
 
 def _write(output: Path, names: Sequence[str], comparisons: Sequence[Comparison], metrics: Mapping[str, Any]) -> None:
-    environment = jinja2.Environment(loader=jinja2.PackageLoader("tfcyclegan.evaluation", "."), autoescape=True, trim_blocks=True)
-    page = environment.get_template("compare.html").render(
-        names=names, beside=_BESIDE, comparisons=comparisons, metrics=metrics, version=__version__
-    )
+    page = pages.render("compare.html", names=names, beside=_BESIDE, comparisons=comparisons, metrics=metrics)
     files.write_text(output, page)

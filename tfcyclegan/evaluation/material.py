@@ -216,5 +216,6 @@ def _ids(split: Split) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def read_png(path: Path) -> np.ndarray:
+    """The pixels as they were saved, uint8 [H, W, C] of our own PNGs; whatever Pillow raises for a damaged file."""
     with Image.open(path, formats=("PNG",)) as image:
         return images.to_array(image)

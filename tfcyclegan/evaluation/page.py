@@ -4,9 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
-from tfcyclegan import __version__, files
+from tfcyclegan import files, pages
 from tfcyclegan.evaluation import cycles, drawings, examples, judge, label_scores
 from tfcyclegan.evaluation.cycles import ERROR
 from tfcyclegan.evaluation.detectors import Finding
@@ -15,7 +13,6 @@ from tfcyclegan.evaluation.limits import OK, SET_ON
 from tfcyclegan.evaluation.material import OWN, Material
 from tfcyclegan.evaluation.strata import TITLE as BY_LUMINANCE
 from tfcyclegan.evaluation.tables import Table
-from tfcyclegan.training.reporting import data_url
 
 PAGE = "index.html"
 
@@ -47,7 +44,7 @@ def section(
 
     def url(name: str) -> str:
         if name not in drawn:
-            drawn[name] = data_url(examples.strip(material, name))
+            drawn[name] = pages.data_url(examples.strip(material, name))
         return drawn[name]
 
     strips = {kind: [(name, chosen.values[name], url(name)) for name in names] for kind, names in chosen.names.items()}
@@ -72,9 +69,6 @@ def _plots(tables: list[Table], confusions: dict[str, Any]) -> list[tuple[str, s
 
 def write(output: Path, metrics: dict[str, Any], sections: list[Section], name: str) -> Path:
     """Writes the page into `output`; returns its path."""
-    environment = jinja2.Environment(loader=jinja2.PackageLoader("tfcyclegan.evaluation", "."), autoescape=True, trim_blocks=True)
-    page = environment.get_template("evaluation.html").render(
-        name=name, version=__version__, metrics=metrics, sections=sections, own=OWN, set_on=SET_ON
-    )
+    page = pages.render("evaluation.html", name=name, metrics=metrics, sections=sections, own=OWN, set_on=SET_ON)
     files.write_text(output / PAGE, page)
     return output / PAGE

@@ -23,9 +23,9 @@ from tfcyclegan.export import model_card, saved_model, tflite, variants
 from tfcyclegan.export.pictures import calibration_pictures, comparison_pictures
 from tfcyclegan.networks import Generator
 from tfcyclegan.progress import say, say_table, track
-from tfcyclegan.training.checkpoints import find_checkpoint, load_generator
+from tfcyclegan.training.checkpoints import find_checkpoint, load_generator, weights_hash
 from tfcyclegan.training.runs import Run
-from tfcyclegan.translation import as_function, weights_hash
+from tfcyclegan.translation import as_function
 
 METADATA = "metadata.json"
 SAVED_MODEL = "SavedModel (C++ loader)"

@@ -14,10 +14,10 @@ from tfcyclegan.data.source import MANIFEST, DataSource
 from tfcyclegan.export.variants import told_outside
 from tfcyclegan.training.checkpoints import step_of
 from tfcyclegan.training.history import HISTORY, read_history
+from tfcyclegan.training.reporting import METRICS
 from tfcyclegan.training.runs import Run
 
 NAME = "MODEL_CARD.md"
-_SCORES = Path("evaluation") / "metrics.json"
 _LICENCES = {
     "gta5": "for research and teaching; Grand Theft Auto V is Rockstar Games'",
     "cityscapes": "for non-commercial use after registration; neither the pictures nor what is made of them may be redistributed",
@@ -71,10 +71,10 @@ def _training(run: Run, checkpoint: str) -> dict[str, Any]:
 
 def _scores(run: Run, direction: str) -> dict[str, Any] | None:
     """This direction's part of the evaluation, with the tables that decide alone; None without one."""
-    if not (run.directory / _SCORES).exists():
+    if not (run.directory / METRICS).exists():
         return None
-    metrics = files.read_json(run.directory / _SCORES)
-    with files.understanding(run.directory / _SCORES):
+    metrics = files.read_json(run.directory / METRICS)
+    with files.understanding(run.directory / METRICS):
         result = next((result for result in metrics["directions"] if result["direction"] == direction), None)
         if result is None:
             return None

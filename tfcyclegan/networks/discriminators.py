@@ -26,7 +26,7 @@ class Discriminator(keras.Model):
         base_filters: width of the first convolution; 64 in the paper.
         in_channels: channels of the input.
         norm: "instance", "batch" or "none"; none on the first and last convolution.
-        padding_mode: "zeros" (official) or "reflect" (seed report 2).
+        padding_mode: "zeros" (official) or "reflect" (Rao et al. 2023).
         init: kernel initializer, see `layers.weight_initializers`.
         init_gain: its scale; 0.02 in the paper.
         seed: makes the initial weights reproducible.

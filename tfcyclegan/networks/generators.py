@@ -59,7 +59,7 @@ class ResnetGenerator(Generator):
         out_channels: channels of the output.
         norm: "instance", "batch" or "none".
         dropout: whether residual blocks drop half of the values between their convolutions in training.
-        padding_mode: of the strided convolutions: "zeros" (official) or "reflect" (seed report 2).
+        padding_mode: of the strided convolutions: "zeros" (official) or "reflect" (Rao et al. 2023).
         upsampling: "transposed" (official) or "resize" (nearest + convolution; no checkerboards).
         init: kernel initializer, see `layers.weight_initializers`.
         init_gain: its scale; 0.02 in the paper.

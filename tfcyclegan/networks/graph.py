@@ -21,7 +21,6 @@ LAYERS: dict[str, type[keras.layers.Layer]] = {
     )
 } | {"InstanceNormalization": InstanceNormalization}
 
-
 _LAYER_KEYS = {"class_name", "name", "inbound_nodes"}
 _IN_NODES = ("__keras_tensor__", "__tuple__")  # how Keras writes the inputs of a layer
 _INITIALIZERS = (

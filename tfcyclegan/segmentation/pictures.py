@@ -134,8 +134,7 @@ def open_labelled(source: DataSource, split: str, cache_dir: Path | None = None,
 
 def require_labels(source: DataSource) -> None:
     """Raises UserError where a data set has no labels, or its ids mean other classes than here."""
-    if not source.labelled:
-        raise UserError(f"{source.directory}: has no labels; prepare it again with them (data_prep.gta5, data_prep.cityscapes)")
+    source.require_labels()
     if source.classes is None:
         return  # another program's: its ids are taken for those of Cityscapes
     theirs, ours = _by_id(source.classes), _by_id(labels.table())

@@ -26,8 +26,8 @@ from tfcyclegan.measures.segmentation import Confusion
 from tfcyclegan.progress import track
 from tfcyclegan.segmentation.network import logits_of, make_network
 from tfcyclegan.segmentation.pictures import require_labels
-from tfcyclegan.training.checkpoint_files import DIRECTORY, newest, step_of
-from tfcyclegan.training.checkpoints import find_checkpoint, variables
+from tfcyclegan.training.checkpoint_files import DIRECTORY, NOT_RESTORED, newest, step_of
+from tfcyclegan.training.checkpoints import find_checkpoint, variables, weights_hash
 from tfcyclegan.training.runs import config_from_dict, config_to_dict
 
 SETTINGS = "segmenter.json"
@@ -169,7 +169,6 @@ def load_segmenter(directory: Path) -> Segmenter:
     path = find_checkpoint(directory, "latest")
     try:
         holder.restore(path).assert_existing_objects_matched().expect_partial()
-    except (AssertionError, IndexError, tf.errors.OpError, ValueError) as error:  # an IndexError: a short file
+    except NOT_RESTORED as error:
         raise RunError(f"{path}: damaged ({str(error).splitlines()[0]}); train the segmenter again") from error
-    digest = files.sha256_of_bytes(b"".join(np.ascontiguousarray(weight).tobytes() for weight in network.get_weights()))
-    return Segmenter(network, options.load_size, run.size, {"step": options.steps, "weights": digest})
+    return Segmenter(network, options.load_size, run.size, {"step": options.steps, "weights": weights_hash(network)})

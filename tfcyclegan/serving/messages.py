@@ -45,6 +45,7 @@ def _decoded(text: str, place: str) -> bytes:
 
 
 def answer_v1(pngs: list[bytes]) -> dict[str, Any]:
+    """PNGs as base64, as TensorFlow Serving answers."""
     return {"predictions": [{"b64": base64.b64encode(png).decode()} for png in pngs]}
 
 

@@ -17,6 +17,8 @@ from tfcyclegan.errors import RunError
 DIRECTORY = "checkpoints"
 BEST = "best"
 PREFIX = "step"
+NOT_RESTORED = (AssertionError, IndexError, tf.errors.OpError, ValueError)
+"""What TensorFlow raises at a checkpoint that is damaged or another model's; an IndexError where a file is short."""
 _DAMAGED = "damaged-"
 
 
@@ -32,6 +34,7 @@ def path_of(directory: Path, step: int) -> str:
 
 
 def step_of(path: str) -> int:
+    """The step of a checkpoint by its path; the inverse of `path_of`."""
     return int(path.rpartition("-")[2])
 
 

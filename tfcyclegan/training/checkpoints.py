@@ -4,12 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from tfcyclegan import files
 from tfcyclegan.cyclegan import CycleGAN
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.networks import Discriminator, Generator, make_generator
-from tfcyclegan.training.checkpoint_files import BEST, DIRECTORY, CheckpointFiles, lost, newest, path_of, step_of, steps
+from tfcyclegan.training.checkpoint_files import BEST, DIRECTORY, NOT_RESTORED, CheckpointFiles, lost, newest, path_of, step_of, steps
 from tfcyclegan.training.history import Window
 from tfcyclegan.training.runs import Run
 from tfcyclegan.training.workers import Workers
@@ -24,6 +26,11 @@ def variables(owner: keras.Model | keras.optimizers.Optimizer) -> list[tf.Variab
     a network by halves without a word.
     """
     return [variable.value for variable in owner.variables]
+
+
+def weights_hash(network: keras.Model) -> str:
+    """A hash of the weights' values, SHA-256 in hexadecimal."""
+    return files.sha256_of_bytes(b"".join(np.ascontiguousarray(weight).tobytes() for weight in network.get_weights()))
 
 
 class Checkpoints:
@@ -107,7 +114,7 @@ class Checkpoints:
                 self._checkpoint.restore(path).assert_consumed()
             else:
                 self._state(min(stored, here)).restore(path).assert_existing_objects_matched().expect_partial()
-        except (AssertionError, IndexError, tf.errors.OpError, ValueError) as error:  # an IndexError: a short file
+        except NOT_RESTORED as error:
             raise RunError(f"{path}: of another model ({str(error).splitlines()[0]}); choose another --run_dir") from error
         self._window.load()
         changed = [f"{here} devices now, {stored} before: the image pools of new devices start empty"] if stored != here else []
@@ -124,7 +131,7 @@ class Checkpoints:
             if not Path(f"{own}.index").exists():
                 return [f"worker {index} has no image pools of step {step_of(path)}: they start empty"] if self._model.pools_a else []
             self._checkpoint.restore(own).assert_existing_objects_matched().expect_partial()
-        except (AssertionError, IndexError, tf.errors.OpError, ValueError) as error:  # an IndexError: a short file
+        except NOT_RESTORED as error:
             raise RunError(f"{path}: of another model ({str(error).splitlines()[0]}); choose another --run_dir") from error
         return []
 
@@ -214,7 +221,7 @@ def load_networks(run: Run, which: str, names: tuple[str, ...]) -> dict[str, Gen
     holder = tf.train.Checkpoint(**{key: variables(network) for key, network in stored.items()})
     try:
         holder.restore(path).assert_existing_objects_matched().expect_partial()
-    except (AssertionError, IndexError, tf.errors.OpError, ValueError) as error:  # an IndexError: a short file
+    except NOT_RESTORED as error:
         others = ", ".join(str(step) for step in steps(run.directory / DIRECTORY) if path != path_of(run.directory / DIRECTORY, step))
         raise RunError(
             f"{path}: damaged ({str(error).splitlines()[0]}); choose another --checkpoint: {others or 'none is left'}"

@@ -7,10 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfcyclegan import files
-from tfcyclegan.config import Size, TrainConfig
+from tfcyclegan.config import MODES_WITH_CROP, Size, TrainConfig
 from tfcyclegan.cyclegan import CycleGAN
 from tfcyclegan.data.domains import Domains, Split
-from tfcyclegan.data.images import MODES_WITH_CROP, to_float, to_uint8
+from tfcyclegan.data.images import to_float, to_uint8
 from tfcyclegan.data.labels import IGNORED, nearest_class
 from tfcyclegan.data.pixels import open_labels, open_pixels, spread
 from tfcyclegan.measures.appearance import Appearance

@@ -1,16 +1,15 @@
 """report.html: settings, curves and pictures of a run on one page that opens from disk, made again as training goes."""
 
-import base64
 import dataclasses
 import io
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from PIL import Image
 
-from tfcyclegan import __version__, files
+from tfcyclegan import files, pages
+from tfcyclegan.data.pixels import spread
 from tfcyclegan.training import figures
 from tfcyclegan.training.history import EARLIER_HISTORY, HISTORY, read_history
 from tfcyclegan.training.observer import PURPOSES, chosen_by
@@ -36,10 +35,9 @@ def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
         for direction in ("ab", "ba")
         for purpose, shown in zip(PURPOSES, _SHOWN_STRIPS, strict=True)
     }
-    environment = jinja2.Environment(loader=jinja2.PackageLoader("tfcyclegan.training", "."), autoescape=True, trim_blocks=True)
-    page = environment.get_template("report.html").render(
+    page = pages.render(
+        "report.html",
         name=run_dir.resolve().name,
-        version=__version__,
         last=history[-1] if history else None,
         data=run.data_title,
         precision=run.precision,
@@ -74,7 +72,7 @@ class Strip:
 
     @property
     def url(self) -> str:
-        return data_url(self.content)
+        return pages.data_url(self.content)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,11 +154,5 @@ def _card(run: Run, history: list[dict[str, Any]]) -> list[tuple[str, str]]:
 def _strips(run_dir: Path, purpose: str, direction: str, shown: int) -> list[Strip]:
     """A few strips, evenly spread, the last one first."""
     paths = sorted((run_dir / SAMPLES).glob(f"{purpose}-*-{direction}.png"))
-    if len(paths) > shown:
-        paths = [paths[round(index)] for index in np.linspace(0, len(paths) - 1, shown)]
-    return [Strip(int(path.stem.split("-")[1]), path.read_bytes()) for path in reversed(paths)]
-
-
-def data_url(png: bytes) -> str:
-    """A PNG as the `src` of an <img>, so that the page is one file."""
-    return "data:image/png;base64," + base64.b64encode(png).decode()
+    chosen = [paths[index] for index in spread(len(paths), shown)]
+    return [Strip(int(path.stem.split("-")[1]), path.read_bytes()) for path in reversed(chosen)]

@@ -82,6 +82,7 @@ def read_run(directory: Path) -> Run:
 
 
 def write_run(run: Run) -> None:
+    """Writes a run's settings into its directory, for `read_run`."""
     content = {
         "options": config_to_dict(run.config),
         "precision": run.precision,

@@ -13,10 +13,9 @@ import tensorflow as tf
 
 from tfcyclegan import files
 from tfcyclegan.adam import Adam
-from tfcyclegan.config import TrainConfig, TrainingLength
+from tfcyclegan.config import MODES_WITH_CROP, TrainConfig, TrainingLength
 from tfcyclegan.cyclegan import LOSSES, REPORTED, CycleGAN, Segment
 from tfcyclegan.data.domains import Domains, open_domains
-from tfcyclegan.data.images import MODES_WITH_CROP
 from tfcyclegan.data.pixels import open_pixels
 from tfcyclegan.data.unpaired import UnpairedBatches
 from tfcyclegan.errors import RunError, Stopped, UserError
@@ -171,6 +170,26 @@ def make_optimizer(config: TrainConfig, length: TrainingLength, epoch_images: in
     return Adam(schedule, config.beta_1, dynamic_scale=dynamic_scale)
 
 
+def step_function(model: CycleGAN, strategy: tf.distribute.Strategy) -> Callable[[Any, tf.Tensor], tf.Tensor]:
+    """The compiled step of a training over all replicas.
+
+    Returns:
+        (a batch as `strategy` distributes it, whether this process was asked to stop) to the means over replicas of the values named
+        by `REPORTED` and then of the wish to stop, [values + 1].
+    """
+
+    def replica_step(batch: tuple[tf.Tensor, tf.Tensor], stops: tf.Tensor) -> tf.Tensor:
+        values = model.train_step(batch)
+        kind = values["skipped"].dtype
+        return tf.stack([*(values[name] for name in REPORTED), tf.cast(stops, kind)])
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def train_step(batch: tuple[tf.Tensor, tf.Tensor], stops: tf.Tensor) -> tf.Tensor:
+        return strategy.reduce(tf.distribute.ReduceOp.MEAN, strategy.run(replica_step, args=(batch, stops)), axis=None)
+
+    return train_step
+
+
 class _Session:
     """One process's share of a run: from the latest checkpoint to the end or a signal. Of several workers the chief alone writes."""
 
@@ -227,7 +246,7 @@ class _Session:
             self._report()
         with stop_signals() as stop, Progress(end, unit="step", label="training", done=step) as progress:
             step = self._loop(step, end, stop, progress)
-        if step == end and self.config.sample_every_steps and step % self.config.sample_every_steps:
+        if step == end and step % self.config.sample_every_steps:
             self._draw_samples(step)
         self._finish_step(step)
         if step < end:
@@ -242,7 +261,7 @@ class _Session:
         strategy, own = self.workers.strategy, self.workers.replicas
         shares = self.batches.dataset(step, end, parts=strategy.num_replicas_in_sync, own=own)
         batches = iter(strategy.distribute_datasets_from_function(lambda _: shares))
-        train_step = self._step_function()
+        train_step = step_function(self.model, strategy)
         reported_at, busy_seconds, busy_steps = time.monotonic(), 0.0, 0
         pending: tuple[int, Any] | None = None  # values are read one step late, so that the device never waits for them
         # Several workers stop at the same step, which each learns from the values of that step.
@@ -287,20 +306,6 @@ class _Session:
         }
         due = {action for action, steps in every.items() if steps and (step % steps == 0 or (action == "log" and step == end))}
         return due | {"log"} if "measure" in due else due  # what is measured stands in a line of the history
-
-    def _step_function(self) -> Any:
-        strategy, model = self.workers.strategy, self.model
-
-        def replica_step(batch: tuple[tf.Tensor, tf.Tensor], stops: tf.Tensor) -> tf.Tensor:
-            values = model.train_step(batch)
-            kind = values["skipped"].dtype
-            return tf.stack([*(values[name] for name in REPORTED), tf.cast(stops, kind)])
-
-        @tf.function(autograph=False, reduce_retracing=True)
-        def train_step(batch: tuple[tf.Tensor, tf.Tensor], stops: tf.Tensor) -> tf.Tensor:
-            return strategy.reduce(tf.distribute.ReduceOp.MEAN, strategy.run(replica_step, args=(batch, stops)), axis=None)
-
-        return train_step
 
     def _take(self, pending: tuple[int, Any] | None) -> None:
         """Reads a step's values; stops the run if its update was skipped since something was not finite."""

@@ -41,6 +41,7 @@ def flat_areas(material: Material) -> Finding | str:
 
 
 def inversion(material: Material) -> Finding | str:
+    """Whether what is light in the input came out dark."""
     if material.target_is_label_maps or material.source_is_label_maps:
         return ""  # the lightness of a class's colour says nothing of the photo's
     own = material.sets[OWN]

@@ -1,0 +1,54 @@
+"""TFLite files without a run: what converts, what is refused, and which are called usable."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfcyclegan.config import Size
+from tfcyclegan.errors import RunError
+from tfcyclegan.export import tflite
+from tfcyclegan.export import variants as variants_of_export
+from tfcyclegan.export.pictures import Pictures
+from tfcyclegan.networks import make_generator
+
+
+@pytest.mark.parametrize(
+    ("psnrs", "count", "unseen", "status"),
+    [
+        ((40, 30), 32, True, "usable"),
+        ((40, 29.9), 32, True, "rejected"),
+        ((40, 30), 31, True, "unproven"),
+        ((40, 30), 32, False, "unproven"),
+    ],
+)
+def test_mean_and_worst_must_pass_on_enough_unseen_pictures(psnrs, count, unseen, status):
+    pictures = Pictures(np.zeros((count, 16, 16, 3), np.float32), "", real=True, unseen=unseen)
+    assert variants_of_export.status_of("int8", pictures, *psnrs, 30.0) == status
+
+
+def test_a_file_that_phones_cannot_run_is_refused():
+    inputs = keras.Input(batch_shape=(1, 8, 8, 3))
+    model = keras.Model(inputs, keras.layers.Lambda(tf.image.rgb_to_hsv)(inputs))
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+    with pytest.raises(RunError, match="FlexRGBToHSV, which phones do not run"):
+        tflite.check_operators(converter.convert(), "float32")
+
+
+def test_values_that_are_no_numbers_are_refused():
+    inputs = keras.Input(batch_shape=(1, 16, 16, 3))
+    model = keras.Model(inputs, keras.layers.Lambda(lambda x: tf.sqrt(x - 2))(inputs))
+    pictures = Pictures(np.zeros((1, 16, 16, 3), np.float32), "", real=False, unseen=False)
+    with pytest.raises(RunError, match="TFLite float32: gives values that are no numbers"):
+        variants_of_export.measure({"float32": tflite.convert_model(model, "float32")}, lambda batch: batch, pictures, 30.0)
+
+
+@pytest.mark.parametrize("architecture", ["resnet_2blocks", "unet_128"])
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+def test_every_generator_converts(architecture, norm):
+    generator = make_generator(architecture, base_filters=4, norm=norm, in_channels=1, init_gain=0.05, seed=1)
+    size = Size(128, 128) if architecture == "unet_128" else Size(32, 48)
+    batch = np.random.default_rng(0).uniform(-1, 1, (1, size.height, size.width, 1)).astype(np.float32)
+    content = tflite.convert(generator, "float32", size)
+    np.testing.assert_allclose(tflite.run(content, batch), generator(batch).numpy(), atol=1e-4)
