@@ -130,6 +130,9 @@ def test_controls():
     pixels = np.concatenate(target).reshape(-1, 3).astype(float)
     np.testing.assert_allclose(matched.mean(axis=(0, 1)), pixels.mean(axis=0), atol=1)
     np.testing.assert_allclose(matched.std(axis=(0, 1)), pixels.std(axis=0), atol=1)
+    faint = controls["colour matching"](noise(9, 100, 102)).astype(float)
+    np.testing.assert_allclose(faint.std(axis=(0, 1)), pixels.std(axis=0), atol=1)
+    assert (controls["colour matching"](flat(7)[0]) == np.rint(pixels.mean(axis=0))).all()
     stark = make_controls(flat(0, 255))["colour matching"](noise(9))
     assert (stark[noise(9) > 240] == 255).all() and (stark[noise(9) < 15] == 0).all(), "beyond black and white nothing wraps around"
     quantiles = np.quantile(controls["histogram matching"](picture).reshape(-1, 3), [0.1, 0.5, 0.9], axis=0)
