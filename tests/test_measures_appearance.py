@@ -32,6 +32,7 @@ def test_sliced_distance_on_a_line():
     points, others = np.array([[0.0], [4.0], [1.0]]), np.array([[2.0], [3.0]])
     assert sliced_distance(points, others) == pytest.approx(7 / 8 + 9 / 40 + 1 / 10, abs=1e-4)
     assert sliced_distance(others, points) == sliced_distance(points, others)
+    assert sliced_distance(points[:1], others[:1]) == 2
 
 
 def test_sliced_distances_of_halves():
@@ -58,16 +59,18 @@ def test_colour_distance_by_hand():
     assert look.colour_distance(flat(0, 0, 0)) == 0
 
 
-def board(side: int) -> list[np.ndarray]:
-    return [(np.indices((side, side)).sum(axis=0) % 2 * 255).astype(np.uint8)[..., np.newaxis]]
+def stripes(side: int, axis: int) -> list[np.ndarray]:
+    return [(np.indices((side, side))[axis] % 2 * 255).astype(np.uint8)[..., np.newaxis]]
 
 
-def test_texture_distance_by_hand():
-    """A checkerboard of 50 above and below its mean is patches of norm 7 x 50, of which a random direction in 49-D sees N(0, 50^2)."""
+@pytest.mark.parametrize("axis", [0, 1], ids=["horizontal", "vertical"])
+def test_texture_distance_by_hand(axis):
+    """Stripes of 50 above and below their mean are patches of norm 7 x 50, of which a random direction in 49-D sees N(0, 50^2)."""
     expected = 50 * math.sqrt(2 / math.pi)
-    assert Appearance(flat(9)).texture_distance(board(14)) == pytest.approx(expected, rel=0.15)
-    assert Appearance(board(14)).texture_distance(flat(9)) == pytest.approx(expected, rel=0.15)
-    assert Appearance(flat(9, side=28)).texture_distance(board(28)) == pytest.approx(expected / 2, rel=0.15), "the next octave is flat"
+    assert Appearance(flat(9)).texture_distance(stripes(14, axis)) == pytest.approx(expected, rel=0.15)
+    assert Appearance(stripes(14, axis)).texture_distance(flat(9)) == pytest.approx(expected, rel=0.15)
+    half = Appearance(flat(9, side=28)).texture_distance(stripes(28, axis))
+    assert half == pytest.approx(expected / 2, rel=0.15), "the next octave is flat"
 
 
 def test_pixels_and_patches_are_drawn_anew(monkeypatch):
@@ -130,6 +133,9 @@ def test_controls():
     pixels = np.concatenate(target).reshape(-1, 3).astype(float)
     np.testing.assert_allclose(matched.mean(axis=(0, 1)), pixels.mean(axis=0), atol=1)
     np.testing.assert_allclose(matched.std(axis=(0, 1)), pixels.std(axis=0), atol=1)
+    faint = controls["colour matching"](noise(9, 100, 102)).astype(float)
+    np.testing.assert_allclose(faint.std(axis=(0, 1)), pixels.std(axis=0), atol=1)
+    assert (controls["colour matching"](flat(7)[0]) == np.rint(pixels.mean(axis=0))).all()
     stark = make_controls(flat(0, 255))["colour matching"](noise(9))
     assert (stark[noise(9) > 240] == 255).all() and (stark[noise(9) < 15] == 0).all(), "beyond black and white nothing wraps around"
     quantiles = np.quantile(controls["histogram matching"](picture).reshape(-1, 3), [0.1, 0.5, 0.9], axis=0)

@@ -206,7 +206,8 @@ def test_resume_by_the_same_command(gta, capsys):
     assert first.stat().st_ino == inode and len(read(out_of(gta))["train"]) == 11
     capsys.readouterr()
     gta5.run(gta_config(gta, shards=3, max_bad=1))
-    assert capsys.readouterr().out.splitlines()[-1] == f"{out_of(gta)}: all is done: train 11 pictures"
+    done, following = capsys.readouterr().out.splitlines()[-2:]
+    assert done == f"{out_of(gta)}: all is done: train 11 pictures" and f"train --data_dir={out_of(gta)},OTHER" in following
     with pytest.raises(UserError, match=r"--labels: True there, False here; --size: None there, 16x32 here"):
         gta5.run(gta_config(gta, shards=3, max_bad=1, size=Size(16, 32), labels=False))
 
