@@ -187,6 +187,8 @@ class Campaign:
                 inject.await_moment(process, moment, straight.seconds, straight.files)
                 # Asked before the signal: one that is swallowed must not pass for one that came too late.
                 in_time = process.alive() and not process.finished()
+                # A training looks before each step whether to stop; asked in its last one it finishes.
+                in_time &= job is not TRAIN or jobs.steps_begun(place) < jobs.MAX_STEPS - 1
                 process.process.send_signal(number)
                 end = process.wait()
             row = Row(named, job.name, in_time, note=f"{moment.kind} {moment.share:.2f}")
@@ -318,10 +320,12 @@ class Campaign:
             place, straight = self._place(name, job), Straight(**self.results[f"straight/{job.name}"])
             first, row = inject.Process(job, place), Row("two in one directory", job.name)
             inject.await_moment(first, inject.Moment("time", generator.uniform(0, 0.7)), straight.seconds, straight.files)
-            row.counted = first.alive()
+            row.counted = first.alive() and not first.finished()
             first.process.send_signal(signal.SIGSTOP)
             # A second evaluate that finds all pictures translated only computes, and both write the same.
-            row.end(inject.run(job, place, log="second"), (0, 2) if job is EVALUATE else (2,))
+            end = inject.run(job, place, log="second")
+            if row.counted:
+                row.end(end, (0, 2) if job is EVALUATE else (2,))
             first.process.send_signal(signal.SIGCONT)
             end = first.wait()
             row.lost += [f"the first: {told}"] if (told := end.complaint((0,))) else []

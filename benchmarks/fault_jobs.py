@@ -237,6 +237,13 @@ def finished_work(job: Job, place: Path) -> dict[str, int]:
     return {str(path.relative_to(place)): path.stat().st_ino for path in kept if path.exists()}
 
 
+def steps_begun(place: Path) -> int:
+    """How many steps a training has surely begun, by its history."""
+    path = place / "run/history.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return max((json.loads(line)["step"] for line in lines if line.endswith("}")), default=0)
+
+
 def lost_work(job: Job, place: Path, before: Mapping[str, int], printed: str) -> list[str]:
     """Which of `finished_work` a run that went on has done again or has not found, by what it printed and left."""
     if job is TRAIN:
@@ -262,7 +269,7 @@ def records_of_another(shard: Path) -> bytes:
 
 
 def differences(job: Job, one: Path, other: Path) -> list[str]:
-    """In what the finished work of two places differs but for times; names of files, and of tensors for checkpoints."""
+    """In what the finished work of two places differs but for times and places; names of files, and of tensors."""
     paths = [{str(path.relative_to(place)) for path in files_of(job, place)} for place in (one, other)]
     ignored = re.compile(r"tfevents|\.lock$|\.data-\d|/checkpoint$")
     latest = [newest(place / CHECKPOINTS) for place in (one, other)]
@@ -307,5 +314,5 @@ def _without_times(path: Path) -> str:
 
 def _no_times(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _no_times(each) for key, each in value.items() if not re.search(r"second|_ms|milliseconds|threads", key)}
+        return {key: _no_times(each) for key, each in value.items() if not re.search(r"second|_ms|milliseconds|threads|run_dir", key)}
     return [_no_times(each) for each in value] if isinstance(value, list) else value

@@ -6,8 +6,8 @@
 
 Each case injects a fault, looks for files that lie corrupt under a final name, gives the same command again without the fault until
 it ends, and compares what it made with what the undisturbed command makes: checkpoints tensor by tensor, TFRecords, PNGs and TFLite
-files byte by byte, JSON but for times. Work that was finished before the fault must not be done again. A job that fails must end with
-its exit code and one line.
+files byte by byte, JSON but for times and places. Work that was finished before the fault must not be done again. A job that fails must
+end with its exit code and one line.
 
 A SIGKILL counts only if it met a process that was alive and had not finished its work. Cases that are done are kept in results.json
 below --directory, so that the same command goes on. Full and read-only disks need root, for `mount`; the clock

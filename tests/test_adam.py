@@ -70,6 +70,16 @@ def test_first_step_by_hand():
     np.testing.assert_allclose(np.array(weight), [1 - 0.25 * 3 / 4, 1 + 0.25 / 2], rtol=1e-14)
 
 
+def test_the_defaults_are_the_papers():
+    """A rate of 0.0002 and a first moment that halves (Zhu et al. 2017, section 4); the rest as in PyTorch."""
+    weights, gradients = variables(), random_gradients(3)
+    optimizer = Adam()
+    for gradient, expected in zip(gradients, reference(START, gradients, [2e-4] * 3, 0.5, 0.999, 1e-8), strict=True):
+        optimizer.apply([tf.constant(g) for g in gradient], weights)
+        for ours, theirs in zip(weights, expected, strict=True):
+            np.testing.assert_allclose(np.array(ours), theirs, rtol=1e-9, atol=1e-9)
+
+
 def test_moments_are_zero_and_as_many_as_weights():
     weights = variables()
     optimizer = Adam()
@@ -155,9 +165,9 @@ def test_scale_halves_on_overflow_and_doubles_after_2000_good_steps():
     assert after(bad) == (2.0**11, 0), "an overflow at the limit does not grow the scale"
 
 
-def test_config_makes_an_equal_optimizer():
+def test_a_saved_optimizer_is_equal():
     optimizer = Adam(EpochRates([0.1, 0.2], epoch_images=3, batch_size=2), 0.4, 0.99, 1e-7, dynamic_scale=True)
-    again = Adam.from_config(optimizer.get_config())
+    again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
     assert again.get_config() == optimizer.get_config()
     assert (again.beta_1, again.beta_2, again.epsilon, again.dynamic_scale) == (0.4, 0.99, 1e-7, True)
 

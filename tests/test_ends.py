@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfcyclegan.cli import run_command
 from tfcyclegan.config import Options
+from tfcyclegan.errors import RunError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,3 +79,17 @@ def test_signals_clear_away_what_is_unfinished(capsys, number, code):
     assert end(run) == code and cleared == [True]
     assert capsys.readouterr().err.endswith("the same command goes on from what is finished\n")
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_signals_are_not_taken_for_faults_of_what_is_done(capsys, number, code):
+    def run(_: Nothing) -> None:
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+        except Exception:
+            raise RunError("a stored picture is damaged") from None
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    assert end(run) == code
+    assert "the same command goes on" in capsys.readouterr().err

@@ -74,6 +74,21 @@ def test_batch_larger_than_the_pool():
     assert stored(pool) == [5, 2]
 
 
+def test_what_is_not_finite_is_shown_and_never_stored():
+    pool = ImagePool(2, SHAPE)
+    bad = images(9).numpy()
+    bad[0, 1, 2, 0] = np.nan
+    query(pool, [1], [0.9], [0])
+    for kept in ([1], [1, 2]):  # while it fills, and when it is full
+        np.testing.assert_array_equal(pool.query(tf.constant(bad), tf.constant([0.9]), tf.constant([0], tf.int64)), bad)
+        assert stored(pool) == kept
+        query(pool, [2], [0.1], [0])
+
+
+def test_a_pool_is_not_learned():
+    assert ImagePool(2, SHAPE).trainable_variables == ()
+
+
 @pytest.mark.parametrize("graph", [False, True], ids=["eager", "tf.function"])
 @pytest.mark.parametrize(("size", "batch"), [(1, 1), (3, 2), (7, 1), (2, 5)])
 def test_equals_the_reference_over_many_steps(size, batch, graph):

@@ -17,13 +17,13 @@ def scores(*values: float) -> tf.Tensor:
 
 
 GENERATOR_CASES = [
-    ("lsgan", (0.0, 3.0), (1 + 4) / 2),
+    ("lsgan", (0.0, 4.0), (1 + 9) / 2),
     ("lsgan_sigmoid", (LN3, -LN3), (1 / 16 + 9 / 16) / 2),
     ("vanilla", (LN3, -LN3), (math.log(4 / 3) + math.log(4)) / 2),
     ("hinge", (0.5, -2.0), 0.75),
 ]
 DISCRIMINATOR_CASES = [
-    ("lsgan", (0.0, 3.0), (1.0, 2.0), ((1 + 4) / 2 + (1 + 4) / 2) / 2),
+    ("lsgan", (0.0, 4.0), (1.0, 2.0), ((1 + 9) / 2 + (1 + 4) / 2) / 2),
     ("lsgan", (1.0, 1.0), (0.0, 0.0), 0.0),
     ("lsgan_sigmoid", (LN3, LN3), (0.0, LN3), (1 / 16 + (1 / 4 + 9 / 16) / 2) / 2),
     ("vanilla", (LN3,), (0.0,), (math.log(4 / 3) + math.log(2)) / 2),
@@ -90,6 +90,14 @@ def test_absolute_error():
     assert float(losses.absolute_error(image, target)) == (0.5 + 2 + 0.25 + 0) / 4
 
 
+def test_the_semantic_loss_by_hand():
+    """Two pixels whose picture is of class 1, which the translation gives 1/2 and 1/2, then 1/4 and 3/4."""
+    reference = tf.constant([[[[1.0, 5.0], [2.0, 3.0]]]])
+    assert float(losses.semantic_loss(tf.zeros([1, 1, 2, 2]), reference)) == pytest.approx(math.log(2))
+    logits = tf.constant([[[[LN3, 0.0], [0.0, LN3]]]], tf.float64)
+    assert float(losses.semantic_loss(logits, reference)) == pytest.approx((math.log(4) + math.log(4 / 3)) / 2, rel=1e-14)
+
+
 @pytest.mark.parametrize("kind", [tf.bfloat16, tf.float16])
 def test_half_precision_is_averaged_in_float32(kind):
     """2^14 scores of 0.9: a half-precision sum would be far off. float32 of the rounded score gives the exact mean."""
@@ -109,9 +117,10 @@ def test_half_precision_is_averaged_in_float32(kind):
     np.testing.assert_allclose(mixed, value - 0.4, rtol=1e-5)
 
 
-def test_unknown_modes_name_the_valid_ones():
-    message = "gan_mode 'wgan': unknown choice; valid are lsgan, vanilla, hinge, lsgan_sigmoid"
+@pytest.mark.parametrize("mode", ["dcgan", "wgan"])
+def test_unknown_modes_name_the_valid_ones(mode):
+    message = f"gan_mode '{mode}': unknown choice; valid are lsgan, vanilla, hinge, lsgan_sigmoid"
     with pytest.raises(UserError, match=message):
-        losses.generator_loss("wgan", scores(1.0))
+        losses.generator_loss(mode, scores(1.0))
     with pytest.raises(UserError, match=message):
-        losses.discriminator_loss("wgan", scores(1.0), scores(1.0))
+        losses.discriminator_loss(mode, scores(1.0), scores(1.0))

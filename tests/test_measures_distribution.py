@@ -25,6 +25,10 @@ def test_fid_of_known_gaussians():
     one, two = turn @ np.diag([4.0, 9, 0]) @ turn.T, turn @ np.diag([1.0, 1, 0]) @ turn.T
     assert fid_gaussians(np.zeros(3), one, np.array([3.0, 4, 0]), two) == pytest.approx(25 + 1 + 4, rel=1e-12)
     assert fid_gaussians(np.ones(3), one, np.ones(3), one) == pytest.approx(0, abs=1e-12)
+    for seed in range(6):
+        turn = linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))[0]
+        flat, full = turn @ np.diag([4.0, 9, 0]) @ turn.T, turn @ np.diag([1.0, 1, 4]) @ turn.T
+        assert fid_gaussians(np.zeros(3), flat, np.zeros(3), full) == pytest.approx(1 + 4 + 4, rel=1e-12), "rounding is no variance"
     one_dimensional = fid_gaussians(np.array([1.0]), np.array([[4.0]]), np.array([0.0]), np.array([[9.0]]))
     assert one_dimensional == pytest.approx(1 + 1)
 
@@ -79,6 +83,8 @@ def test_kid_of_one_set_split_in_two_is_nothing():
     shifted = kid(cloud(1, 60, 16), cloud(2, 60, 16) + 0.3, seed=0)
     assert shifted.low > 0
     assert shifted == kid(cloud(1, 60, 16), cloud(2, 60, 16) + 0.3, seed=0)
+    half, median = (kid(cloud(1, 60, 16), cloud(2, 60, 16) + 0.3, seed=0, level=level) for level in (0.5, 0))
+    assert shifted.low < half.low < median.low == median.high < half.high < shifted.high
 
 
 @pytest.mark.parametrize(("count", "dimension"), [(60, 12), (20, 40)])
@@ -100,11 +106,20 @@ def test_split_floor():
     assert floors == split_floor(features, fid, seed=4, repeats=3) and len(set(floors)) == 3
     assert 0 < max(floors) < fid(features, features + 1)
     assert abs(np.mean(split_floor(features, mmd, seed=0, repeats=50))) < 0.01 * mmd(features, features + 1)
+    halves = []
+    split_floor(np.arange(9)[:, np.newaxis], lambda one, other: halves.append((one, other)) or 0.0, seed=0)
+    assert len(halves) == 5
+    for one, other in halves:
+        assert len(one) == len(other) == 4 and not set(one.ravel()) & set(other.ravel())
 
 
 def test_foreign_features_are_refused():
-    with pytest.raises(UserError, match="of one network"):
-        fid(np.zeros((5, 3)), np.zeros((5, 4)))
+    for one, other in [((5, 3), (5, 4)), ((5,), (5, 3)), ((5, 3), (5,)), ((5, 3, 2), (5, 3)), ((5, 3), (5, 3, 2))]:
+        with pytest.raises(UserError, match="of one network"):
+            fid(np.zeros(one), np.zeros(other))
+    with pytest.raises(UserError, match="1 pictures: the distance needs at least 2"):
+        fid(np.zeros((9, 3)), np.zeros((1, 3)))
+    assert fid(np.zeros((2, 3)), np.ones((2, 3))) == 3
     with pytest.raises(UserError, match="2 pictures: the distance needs at least 4"):
         kid(np.zeros((2, 3)), np.zeros((9, 3)), seed=0)
 

@@ -56,6 +56,20 @@ def test_checkerboard(period, domain, satellite, maps):
         assert after["stride 4"] == pytest.approx(before["stride 4"], abs=1)
 
 
+def test_stride_power_by_hand():
+    """One peak of 60 dB over neighbours of 10 dB: off the axes, of the 3 that are stride 2's, and on one, of the 12 that are stride 4's."""
+    off, on = np.ones((32, 32)), np.ones((32, 32))
+    for beside in (12, 13, 19, 20):
+        off[beside, 15:18] = off[15:18, beside] = 10
+        on[[31, 0, 1], beside - 8] = 10
+    off[15:18, 15:18] = on[[31, 0, 1], 7:10] = 1e6
+    assert failures._stride_decibels(off, 2) == pytest.approx(50 / 3)
+    assert failures._stride_decibels(on, 4) == pytest.approx(50 / 12)
+    off[12:21, 12:21] = 1
+    off[15:18, 15:18] = 1e6
+    assert failures._stride_decibels(off, 4) == pytest.approx(0), "what is stride 2's is not stride 4's"
+
+
 def test_spectrum_of_waves():
     """A wave of 8 pixels lies in the ring of 1/8 and nowhere else; white noise has no frequency of its own."""
     wave = np.broadcast_to((128 + 40 * np.cos(2 * np.pi * np.arange(64) / 8))[:, np.newaxis], (64, 64))
@@ -122,6 +136,8 @@ def test_mode_collapse(satellite):
     assert failures.diversity_ratio(collapsed, satellite) < 0.2
     faint = [picture // 4 + 96 for picture in satellite]
     assert failures.diversity(faint) == pytest.approx(failures.diversity(satellite), rel=0.1), "faint colours are no collapse"
+    noise = list(np.random.default_rng(1).integers(0, 256, (20, 16, 16, 3), dtype=np.uint8))
+    assert failures.diversity(noise) == pytest.approx(1, rel=0.02), "pictures that share nothing"
     black, white = np.zeros((20, 20, 1), np.uint8), np.full((20, 20, 1), 255, np.uint8)
     assert failures.diversity([black, black]) == 0
     assert failures.mean_pairwise_distance([black, white, black]) == pytest.approx(200 / 3, abs=1e-2)

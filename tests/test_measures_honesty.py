@@ -1,9 +1,12 @@
 """A translator that hides its source in noise is told from an honest one; degradations and paired scores by hand."""
 
+import io
 import math
 
 import numpy as np
 import pytest
+from PIL import Image
+from scipy import signal
 from skimage import metrics
 
 from tfcyclegan.data import labels
@@ -30,11 +33,15 @@ def test_degradations_by_hand():
         noisy = degrade.FOR_PICTURES[name](grey, 5)
         assert noisy.std() == pytest.approx(math.sqrt(levels**2 + 1 / 12), rel=0.02), "the noise and the rounding of it"
         assert (noisy == degrade.FOR_PICTURES[name](grey, 5)).all() and (noisy != degrade.FOR_PICTURES[name](grey, 6)).any()
+    black, white = (degrade.FOR_PICTURES["noise 8/255"](np.full_like(grey, level), 5) for level in (0, 255))
+    assert (black.min(), white.max()) == (0, 255) and black.max() < 60 and white.min() > 195, "nothing wraps around"
     point = np.zeros((9, 9, 1), np.uint8)
     point[4, 4] = 255
     assert degrade.blur(point, 0)[4, 4:7, 0].tolist() == [41, 25, 5]  # 255 exp(-(x^2 + y^2) / 2) / (2 pi)
     assert (degrade.jpeg(grey, 0) == 100).all() and degrade.jpeg(point, 0).shape == (9, 9, 1)
-    assert 1 < np.abs(degrade.jpeg(REAL[0], 0).astype(int) - REAL[0]).mean() < 40
+    stream = io.BytesIO()
+    Image.fromarray(REAL[0]).save(stream, "JPEG")  # whose quality is 75 where none is named
+    np.testing.assert_array_equal(degrade.jpeg(REAL[0], 0), np.asarray(Image.open(stream)))
     assert degrade.palette_snap(np.array([[[130, 60, 125]]], np.uint8), 0).tolist() == [[[128, 64, 128]]]
     assert degrade.rounding(grey, 0) is grey
     assert list(degrade.FOR_LABEL_MAPS)[-1] == "palette snap" and "palette snap" not in degrade.FOR_PICTURES
@@ -47,11 +54,22 @@ def test_an_honest_cycle():
     by_name = rows(honesty)
     assert by_name["8-bit rounding"].cycle_error == pytest.approx(0, abs=1e-6)
     assert by_name["noise 4/255"].cycle_error == pytest.approx(4 * math.sqrt(2 / math.pi) / 127.5, rel=0.02)
+    assert math.isnan(by_name["8-bit rounding"].ratio), "no real picture is moved by it"
     for row in honesty.rows[1:]:
         assert row.added == row.cycle_error == row.moved_fake
         assert row.ratio == pytest.approx(1, abs=0.05)
+    off = cycle_honesty(REAL, np.negative, lambda batch: 0.25 - batch, seed=0)
+    assert off.clean == pytest.approx(0.25)
+    assert rows(off)["8-bit rounding"].added == pytest.approx(0, abs=1e-6), "what the cycle costs anyhow is not added"
     unrelated = np.mean([np.abs(REAL[i].astype(float) - REAL[i - 1]).mean() for i in range(1, 4)]) / 127.5
     assert honesty.unrelated == pytest.approx(unrelated, rel=1e-5)
+
+
+def test_each_picture_has_noise_of_its_own():
+    one, two = (rows(cycle_honesty(REAL[:1] * n, np.negative, np.negative, other_real=OTHER[:1] * n, seed=0)) for n in (1, 2))
+    assert one["blur"] == two["blur"]
+    assert one["noise 4/255"].moved_fake != two["noise 4/255"].moved_fake
+    assert one["noise 4/255"].moved_real != two["noise 4/255"].moved_real
 
 
 def hiding(levels: float):
@@ -86,6 +104,22 @@ def test_palette_snap_of_a_label_map():
     assert (degrade.palette_snap(marked, 0) == classes).all()
 
 
+def ssim_of_wang(one: np.ndarray, other: np.ndarray) -> float:
+    """Wang et al. 2004, Eq. 13 to 17, of one channel [H, W]: where the whole window lies inside the picture."""
+    line = np.exp(-np.square(np.arange(-5, 6)) / (2 * 1.5**2))
+    window = np.outer(line, line) / line.sum() ** 2
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return signal.convolve2d(values, window, "valid")
+
+    x, y = one.astype(float), other.astype(float)
+    x_mean, y_mean = mean(x), mean(y)
+    x_variance, y_variance, covariance = mean(x * x) - x_mean**2, mean(y * y) - y_mean**2, mean(x * y) - x_mean * y_mean
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    numerator = (2 * x_mean * y_mean + c1) * (2 * covariance + c2)
+    return float((numerator / ((x_mean**2 + y_mean**2 + c1) * (x_variance + y_variance + c2))).mean())
+
+
 def test_psnr_and_ssim():
     """A difference of 5 levels is 10 log10(255^2 / 25) dB; SSIM of a constant shift is its luminance term alone."""
     base = np.full((16, 16, 3), 100, np.uint8)
@@ -93,7 +127,9 @@ def test_psnr_and_ssim():
     assert similarity.psnr(base, base) == math.inf
     constant = (0.01 * 255) ** 2
     assert similarity.ssim(base + 50, base) == pytest.approx((2 * 150 * 100 + constant) / (150**2 + 100**2 + constant), rel=1e-6)
-    assert similarity.ssim(REAL[0], REAL[0]) == pytest.approx(1)
+    assert similarity.ssim(REAL[0][:11, :11], REAL[0][:11, :11]) == pytest.approx(1)
+    by_channel = [ssim_of_wang(one, other) for one, other in zip(REAL[0].T, REAL[1].T, strict=True)]
+    assert similarity.ssim(REAL[0], REAL[1]) == pytest.approx(np.mean(by_channel))
     assert similarity.psnr(REAL[0], REAL[1]) == pytest.approx(metrics.peak_signal_noise_ratio(REAL[1], REAL[0]))
     with pytest.raises(UserError, match="picture of 10 x 16: SSIM needs at least 11"):
         similarity.ssim(base[:, :10], base[:, :10])

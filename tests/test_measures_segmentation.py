@@ -182,6 +182,9 @@ def test_interval_of_confusion_is_that_of_the_mean_for_pixel_accuracy():
     by_class = statistics.intervals_of_confusion(confusion.pictures, segmentation.class_ious, seed=0)
     np.testing.assert_allclose([one.value for one in by_class], confusion.class_ious)
     assert all(one.low < one.value < one.high and one.pictures == 60 for one in by_class)
+    for few in (0, 1):
+        alone = statistics.interval_of_confusion(confusion.pictures[:few], class_iou, seed=0)
+        assert math.isnan(alone.low) and math.isnan(alone.high) and alone.pictures == few
     rare = confusion.pictures.copy()
     rare[1:, 1] = 0
     rare[:, :, 1] = 0  # one picture alone shows class 1, and misses it
@@ -197,3 +200,10 @@ def test_interval_of_ratio():
     assert interval.value == pytest.approx(over.mean() / under.mean()) and interval.pictures == 300
     assert (interval.high - interval.low) / 2 == pytest.approx(1.96 * deviation, rel=0.1)
     assert math.isnan(statistics.interval_of_ratio(over[:1], under, seed=0).low)
+
+
+def test_interval_of_halves_by_hand():
+    """The halves' quantiles about their mean of 20, moved onto the value; a distance is never below 0."""
+    halves = np.array([10.0, 30, 20, 15, 25])
+    assert statistics.interval_of_halves(8, halves, 7, level=0.5) == statistics.Interval(8, 3, 13, 7)
+    assert statistics.interval_of_halves(8, halves, 7, level=1) == statistics.Interval(8, 0, 18, 7)

@@ -2,13 +2,14 @@
 
 import math
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.conftest import GOLDEN
 from tfcyclegan.errors import UserError
-from tfcyclegan.schedules import SCHEDULES, EpochRates, rate_factor
+from tfcyclegan.schedules import SCHEDULES, EpochRates, rate_factor, step_factor
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,7 @@ HALF = math.sqrt(0.5)
         ("linear", 0, 1, [1 / 2, 0]),
         ("linear", 3, 0, [1, 1, 1]),
         ("cosine", 2, 4, [1, 1, 1, (1 + HALF) / 2, 1 / 2, (1 - HALF) / 2, 0]),
+        ("cosine", 2, 1, [1, 1, 1, 0]),
         ("cosine", 2, 0, [1, 1, 1]),
         ("constant", 1, 1, [1, 1, 1, 1]),
         ("step", 1, 1, [1, 1, 0.1, 0.1, 0.01]),
@@ -64,6 +66,28 @@ def test_unknown_kinds_name_the_valid_ones():
         assert rate_factor(kind, 0, epochs=1, decay_epochs=1) == 1.0
 
 
+@pytest.mark.parametrize(
+    ("kind", "steps", "warmup", "expected"),
+    [
+        ("poly", 4, {}, [1, 0.75**0.9, 0.5**0.9, 0.25**0.9, 0, 0]),
+        ("cosine", 4, {}, [1, (1 + HALF) / 2, 1 / 2, (1 - HALF) / 2, 0, 0]),
+        ("constant", 2, {}, [1, 1, 1, 1]),
+        ("constant", 9, {"warmup_steps": 3}, [1 / 4, 2 / 4, 3 / 4, 1, 1]),
+        ("poly", 4, {"warmup_steps": 2}, [1 / 3, 2 / 3 * 0.75**0.9, 0.5**0.9]),
+        ("cosine", 4, {"warmup_steps": 2}, [1 / 3, 2 / 3 * (1 + HALF) / 2, 1 / 2]),
+    ],
+)
+def test_step_factors_by_hand(kind, steps, warmup, expected):
+    found = [step_factor(kind, step, steps=steps, **warmup) for step in range(len(expected))]
+    assert found == pytest.approx(expected, rel=1e-14, abs=1e-15)
+    assert all(type(factor) is float for factor in found)
+
+
+def test_unknown_kinds_of_steps_name_the_valid_ones():
+    with pytest.raises(UserError, match="schedule 'exp': unknown choice; valid are poly, cosine, constant"):
+        step_factor("exp", 0, steps=1)
+
+
 RATES = [0.1, 2e-4, 1 / 3, 1e-300]
 
 
@@ -94,7 +118,7 @@ def test_the_last_rate_holds_and_steps_do_not_overflow():
     assert float(EpochRates([1.0, 0.5], epoch_images=2**33, batch_size=4)(tf.constant(2**30, tf.int32))) == 1.0
 
 
-def test_config_makes_an_equal_schedule():
+def test_a_saved_schedule_is_equal():
     schedule = EpochRates(RATES, epoch_images=5, batch_size=2)
-    again = EpochRates.from_config(schedule.get_config())
+    again = keras.optimizers.schedules.deserialize(keras.optimizers.schedules.serialize(schedule))
     assert [float(again(step)) for step in range(11)] == [float(schedule(step)) for step in range(11)]

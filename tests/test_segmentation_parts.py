@@ -6,8 +6,6 @@ import tensorflow as tf
 
 from tests.test_segmentation import arrays, options
 from tfcyclegan.config import Size
-from tfcyclegan.errors import UserError
-from tfcyclegan.schedules import step_factor
 from tfcyclegan.segmentation.batches import Augmentation, LabelledBatches, class_chances, jittered
 from tfcyclegan.segmentation.learner import class_weights, cross_entropy
 from tfcyclegan.segmentation.network import logits_of, make_network
@@ -49,15 +47,6 @@ def test_class_weights_of_enet():
         class_weights("enet", np.array([3, 1, 0])), [1 / np.log(1.77), 1 / np.log(1.27), 1 / np.log(1.02)], rtol=1e-6
     )
     assert class_weights("none", np.array([3, 1])).tolist() == [1, 1]
-
-
-def test_step_factors_by_hand():
-    assert step_factor("poly", 50, steps=100) == pytest.approx(0.5**0.9)
-    assert step_factor("cosine", 50, steps=100) == pytest.approx(0.5)
-    assert step_factor("constant", 99, steps=100) == 1
-    assert step_factor("constant", 1, steps=100, warmup_steps=3) == pytest.approx(2 / 4)
-    with pytest.raises(UserError, match="'exp': unknown choice"):
-        step_factor("exp", 0, steps=1)
 
 
 def test_rare_classes_by_hand():

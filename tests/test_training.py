@@ -21,6 +21,7 @@ from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.training import checkpoint_files
 from tfcyclegan.training.checkpoints import load_generator
 from tfcyclegan.training.history import read_history
+from tfcyclegan.training.observer import Observer
 from tfcyclegan.training.runs import read_run
 from tfcyclegan.training.trainer import train
 
@@ -165,6 +166,23 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(tiles, trained, 
     first, second = checkpoint(trained), checkpoint(run_dir)
     assert first.keys() == second.keys() and second["step/.ATTRIBUTES/VARIABLE_VALUE"] == steps[-1]
     assert [line["step"] for line in without_timing(run_dir)] == [line["step"] for line in without_timing(trained)]
+
+
+@pytest.mark.parametrize("step", [0, 6])
+def test_a_run_that_dies_as_it_draws_has_all_strips_in_the_end(tiles, trained, tmp_path, monkeypatch, step):
+    draw = Observer.draw_samples
+
+    def draw_or_die(observer, drawn):
+        if drawn == step:
+            raise ZeroDivisionError
+        draw(observer, drawn)
+
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr(Observer, "draw_samples", draw_or_die)
+        train(config(tiles, tmp_path / "run"))
+    train(config(tiles, tmp_path / "run"))
+    undisturbed, disturbed = ({path.name for path in (run_dir / "samples").iterdir()} for run_dir in (trained, tmp_path / "run"))
+    assert disturbed == undisturbed
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

@@ -42,7 +42,6 @@ class ImagePool(tf.Module):
             filling = self.count < self.size
             stores = (filling | (chances[index] > 0.5)) & tf.reduce_all(tf.math.is_finite(image))
             slot = tf.where(filling, self.count, slots[index])
-            slot = tf.minimum(slot, self.size - 1)
             old = tf.gather(self.images, slot)
             shown.append(tf.where(stores & ~filling, old, image))
             self.images.scatter_nd_update([[slot]], tf.where(stores, image, old)[tf.newaxis])

@@ -49,7 +49,7 @@ def jpeg(picture: np.ndarray, seed: int) -> np.ndarray:
 def blur(picture: np.ndarray, seed: int) -> np.ndarray:
     """Gaussian blur of sigma 1 pixel."""
     smooth = ndimage.gaussian_filter(picture.astype(np.float32), (BLUR_SIGMA_PIXELS, BLUR_SIGMA_PIXELS, 0))
-    return np.clip(np.rint(smooth), 0, 255).astype(np.uint8)
+    return np.rint(smooth).astype(np.uint8)
 
 
 def palette_snap(picture: np.ndarray, seed: int) -> np.ndarray:

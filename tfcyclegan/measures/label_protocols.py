@@ -14,8 +14,6 @@ from tfcyclegan.data import labels
 
 
 def _resized(array: np.ndarray, size: Size, filter_: Image.Resampling) -> np.ndarray:
-    if array.shape[:2] == (size.height, size.width):
-        return array
     return np.asarray(Image.fromarray(array).resize((size.width, size.height), filter_))
 
 

@@ -61,7 +61,7 @@ class Observer:
         self._translators: dict[str, samples.Translate] = {}
 
     def draw_samples(self, step: int) -> None:
-        """Writes the strips of both directions."""
+        """Writes the strips of both directions; of one picture before the first step, which waits for them."""
         identity = self.config.channels_a == self.config.channels_b
         for direction in ("ab", "ba"):
             forward, backward = self._translator(direction), self._translator(direction[::-1])
@@ -69,7 +69,7 @@ class Observer:
                 pictures = self._pictures.get((purpose, direction[0]))
                 if pictures is None:
                     continue
-                strip = samples.strip(pictures, forward, backward, identity=identity)
+                strip = samples.strip(pictures[: 1 if step == 0 else None], forward, backward, identity=identity)
                 path = self.directory / strip_name(purpose, step, direction)
                 files.write_bytes(path, samples.png_bytes(strip, enlarge_below=600))
                 self.board.picture(step, f"samples_{purpose}/{direction}", strip)

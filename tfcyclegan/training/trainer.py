@@ -241,17 +241,17 @@ class _Session:
         if step:
             say(f"resuming at step {step} of {end}")
         elif self.checkpoints.latest_step is None:
+            self._draw_samples(0)  # here as elsewhere before the checkpoint, from which a run that is killed in between goes on
             self.checkpoints.save()
-            self._draw_samples(0)
             self._report()
         with stop_signals() as stop, Progress(end, unit="step", label="training", done=step) as progress:
             step = self._loop(step, end, stop, progress)
+        if step == end and step % self.config.sample_every_steps:
+            self._draw_samples(step)
         self._finish_step(step)
         if step < end:
             number = stop.signal_number or signal.SIGTERM
             raise Stopped(f"stopped at step {step} of {end}; the same command goes on from there", number)
-        if step % self.config.sample_every_steps:
-            self._draw_samples(step)
         if self.workers.is_chief:
             self.history.close()
         say(f"finished: {end} steps")
