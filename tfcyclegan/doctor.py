@@ -104,7 +104,7 @@ def examine(*, measure: bool) -> None:
     say_table(found)
     say_table(_trainings(measure))
     if measure:
-        say("times are within a factor of two, for one picture of each domain a step on one device")
+        say("on an idle machine times are within a factor of two, for one picture of each domain a step on one device")
     say("next: python -m data_prep.folders --help for your own pictures, python -m data_prep.satellite_map --help for real ones to try")
 
 
