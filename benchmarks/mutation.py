@@ -29,7 +29,6 @@ TESTS = {
     "measures/degrade": "tests/test_measures_honesty.py",
     "measures/distribution": "tests/test_measures_distribution.py",
     "measures/failures": "tests/test_measures_failures.py",
-    "measures/label_protocols": "tests/test_measures_segmentation.py",
     "measures/paired": "tests/test_measures_appearance.py",
     "measures/segmentation": "tests/test_measures_segmentation.py",
     "measures/similarity": "tests/test_measures_honesty.py",
