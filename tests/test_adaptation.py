@@ -135,6 +135,7 @@ BAD = {
     "none named": (("--translator=",), "--translator: the arms translated, translated_semantic, self_training need one"),
     "an arm that is none": (("--arms=source_only,magic",), "--arms=source_only,magic: unknown magic; valid are"),
     "seeds that are none": (("--seeds=0,x",), "--seeds=0,x: write numbers"),
+    "one seed for all": (("--seed=3",), "--seed=3: segmenters are trained with several here; give --seeds"),
     "no such split": (("--target_score_split=test",), "no pictures in split test"),
     "not empty": (("--output_dir=configs",), "--output_dir=configs: is not empty"),
 }

@@ -47,6 +47,7 @@ def test_csv_and_page(evaluated):
     for word in ("best", "median", "worst", "Cycle honesty", "By luminance of the input", "prefers-color-scheme: dark", "viewport"):
         assert word in page
     assert "published" not in page and "KID x 1000" not in page
+    assert ">pictures </th>" in page and ">colour ↓</th>" in page, "a count is neither better low nor high"
 
 
 def test_compare_puts_runs_side_by_side(evaluated, capsys):

@@ -81,22 +81,14 @@ def test_spectrum_of_waves():
         abs(value) < 1
         for value in failures.checkerboard(np.random.default_rng(1).integers(0, 256, (8, 128, 128, 1), dtype=np.uint8)).values()
     )
-    # of white noise the frequencies beyond 1/4 are all but the disc of area pi / 16
-    assert failures.high_band_share(noise) == pytest.approx(1 - np.pi / 16, abs=0.01)
     with pytest.raises(UserError, match="picture of 40 x 20: spectra need at least 32"):
         failures.radial_spectrum(np.zeros((20, 40, 3), np.uint8))
 
 
-def test_blur_and_spectrum_distance(satellite):
+def test_blur(satellite):
     blurred = changed(satellite, lambda picture: ndimage.gaussian_filter(picture, (1, 1, 0)))
     for clean, soft in zip(satellite, blurred, strict=True):
         assert failures.laplacian_variance(soft) < failures.laplacian_variance(clean)
-        assert failures.high_band_share(soft) < failures.high_band_share(clean)
-    floor = failures.spectrum_distance(satellite[::2], satellite[1::2])
-    assert failures.spectrum_distance(satellite, satellite) == 0
-    assert failures.spectrum_distance(blurred, satellite) > 2 * floor
-    assert failures.spectrum_distance(changed(satellite, pattern(2, 30)), satellite) > 0
-    assert failures.high_band_share(np.full((32, 32, 1), 9, np.uint8)) == 0
 
 
 def test_night_and_luminance(satellite):
@@ -107,17 +99,6 @@ def test_night_and_luminance(satellite):
     assert sum(bool(failures.outside(picture, known)) for picture in satellite) <= 2, "2 % of the training itself"
     assert failures.luminance_shift(satellite[0], satellite[0]) == 0
     assert failures.luminance_shift(np.zeros((8, 8, 3), np.uint8), np.full((8, 8, 3), 255, np.uint8)) == pytest.approx(100, abs=1e-3)
-
-
-def test_colour_shift(satellite):
-    """Two halves of real pictures are nearer than a half with its colours turned; grey levels 0 and 100 by hand."""
-    floor = failures.colour_shift(satellite[::2], satellite[1::2])
-    turned = failures.colour_shift([picture[..., ::-1] for picture in satellite[::2]], satellite[1::2])
-    assert turned["mean"] > 2 * floor["mean"]
-    black, both = np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4, 3), np.uint8)
-    both[:2] = 255
-    shift = failures.colour_shift([both], [black])
-    assert (shift["mean"], shift["deviation"]) == pytest.approx((50, 50), abs=1e-2)
 
 
 def test_inversion(satellite, maps):
@@ -138,11 +119,10 @@ def test_mode_collapse(satellite):
     assert failures.diversity(faint) == pytest.approx(failures.diversity(satellite), rel=0.1), "faint colours are no collapse"
     noise = list(np.random.default_rng(1).integers(0, 256, (20, 16, 16, 3), dtype=np.uint8))
     assert failures.diversity(noise) == pytest.approx(1, rel=0.02), "pictures that share nothing"
-    black, white = np.zeros((20, 20, 1), np.uint8), np.full((20, 20, 1), 255, np.uint8)
+    black = np.zeros((20, 20, 1), np.uint8)
     assert failures.diversity([black, black]) == 0
-    assert failures.mean_pairwise_distance([black, white, black]) == pytest.approx(200 / 3, abs=1e-2)
     with pytest.raises(UserError, match="at least 2 pictures"):
-        failures.mean_pairwise_distance([black])
+        failures.diversity([black])
 
 
 def test_artefacts_in_flat_areas(maps):

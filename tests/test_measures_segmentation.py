@@ -139,13 +139,10 @@ def test_ceiling():
 
 
 def test_shuffled_labels():
-    """A cycle has no fixed point; predictions that are perfect do as badly as chance against other frames."""
+    """A permutation that leaves no frame its own."""
     for count in (2, 3, 10):
         order = segmentation.other_frames(count, seed=3)
         assert sorted(order) == list(range(count)) and (order != np.arange(count)).all()
-    truths = [np.random.default_rng(seed).integers(0, 4, (32, 32)) for seed in range(8)]
-    shuffled = segmentation.shuffled_confusion(truths, truths, seed=0)
-    assert shuffled.pixel_accuracy == pytest.approx(1 / 4, abs=0.03)
     with pytest.raises(UserError, match="at least 2 frames"):
         segmentation.other_frames(1, seed=0)
 

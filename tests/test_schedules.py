@@ -46,7 +46,7 @@ def test_factors_by_hand(kind, epochs, decay_epochs, expected):
 
 
 def test_cosine_of_the_seed_report_is_constant_then_falls_to_nearly_nothing():
-    """100 constant epochs, then half a cosine over 100 (seed report 2)."""
+    """100 constant epochs, then half a cosine over 100 (Rao, Jin and Huang 2023)."""
     factors = [rate_factor("cosine", epoch, epochs=100, decay_epochs=100) for epoch in range(200)]
     assert factors[:101] == [1.0] * 101
     assert (np.diff(factors[100:]) < 0).all()

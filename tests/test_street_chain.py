@@ -68,7 +68,7 @@ def test_label_maps_are_resized_by_nearest_pixels_for_a_translator(street, tmp_p
 
 
 def test_city2labels_run_1_then_run_2_with_identity(street, monkeypatch):
-    """Seed report 1: the second run starts from the first one's weights, and both are one curve."""
+    """Fadaeinejad 2022: the second run starts from the first one's weights, and both are one curve."""
     monkeypatch.chdir(street)
     first = ("--data_dir=data/toy_cityscapes,data/toy_label_maps", *FEW, "--generator=resnet")
     do("train", "--flagfile=configs/city2labels_report.cfg", *first)

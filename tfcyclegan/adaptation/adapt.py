@@ -55,6 +55,8 @@ def adapt(config: AdaptConfig) -> list[ArmResult]:
         RunError: a training failed.
         Stopped: SIGINT or SIGTERM, after a checkpoint.
     """
+    if config.seed:
+        raise UserError(f"--seed={config.seed}: segmenters are trained with several here; give --seeds")
     source, target = _open(config.source_dir, config), _open(config.target_dir, config)
     require_labels(source)
     require_labels(target)

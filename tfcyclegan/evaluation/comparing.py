@@ -136,7 +136,7 @@ def _lines(title: str, tables: Sequence[Mapping[str, Any]]) -> list[tuple[str, s
             ]
             if any(shown):
                 name = f"{title}: {row}: {column['name']}" if row != OWN else f"{title}: {column['name']}"
-                lines.append((name, "↓" if column["better"] == "lower" else "↑", shown))
+                lines.append((name, pages.ARROWS[column["better"]], shown))
     return lines
 
 

@@ -10,6 +10,7 @@ from tfcyclegan.data import labels
 from tfcyclegan.evaluation.material import OWN
 from tfcyclegan.evaluation.tables import Table
 from tfcyclegan.measures.statistics import Interval
+from tfcyclegan.pages import ARROWS
 from tfcyclegan.training.figures import svg
 
 _OWN, _OTHER, _REAL = "#2f6fde", "#9aa3b2", "#3c9a5f"
@@ -33,7 +34,7 @@ def bars(table: Table) -> str:
             if value is not None and np.isfinite(value.value):
                 axes.barh(place, value.value, color=_OWN if row == OWN else _REAL if _is_real(row) else _OTHER, height=0.7)
                 _interval(axes, place, value)
-        axes.set_title(f"{column.name} {'↓' if column.better == 'lower' else '↑'}", fontsize=9)
+        axes.set_title(f"{column.name} {ARROWS[column.better]}", fontsize=9)
         axes.set_yticks(places, [row if len(row) < 40 else row[:38] + "…" for row in rows], fontsize=8)
         _plain(axes)
     return svg(figure)

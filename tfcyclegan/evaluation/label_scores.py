@@ -141,7 +141,7 @@ def by_class(title: str, confusions: Mapping[str, Confusion]) -> Table:
     table = Table(
         title,
         "IoU of each class that the truth has; share: of all scored pixels, in the truth; n: the pictures that show the class.",
-        [Column("share", "higher"), *(Column(name, "higher") for name in confusions)],
+        [Column("share", ""), *(Column(name, "higher") for name in confusions)],
     )
     first = next(iter(confusions.values())).pictures
     truth = first.sum(axis=-1)  # [N, C]

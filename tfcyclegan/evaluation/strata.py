@@ -71,7 +71,7 @@ def table(material: Material, light: Luminance, look: Appearance, features: Feat
 _COLUMNS = {
     column.name: column
     for column in (
-        Column("pictures", "higher", digits=0),
+        Column("pictures", "", digits=0),
         Column("colour"),
         Column("texture"),
         Column("KID x 1000"),

@@ -17,7 +17,7 @@ class Column:
 
     Attributes:
         name: as printed.
-        better: "lower" or "higher".
+        better: "lower" or "higher"; "" for what is no score, such as a count.
         decides: whether a translation must beat the controls in it.
         digits: behind the point.
     """

@@ -88,23 +88,9 @@ def radial_spectrum(picture: np.ndarray) -> np.ndarray:
     return np.interp(np.arange(_RADIAL_BINS), np.flatnonzero(known), decibels)
 
 
-def spectrum_distance(pictures: Sequence[np.ndarray], reals: Sequence[np.ndarray]) -> float:
-    """Mean absolute difference of the two sets' mean radial spectra, in dB (after Durall et al. 2020)."""
-    means = [np.mean([radial_spectrum(picture) for picture in side], axis=0) for side in (pictures, reals)]
-    return float(np.abs(means[0] - means[1]).mean())
-
-
 def laplacian_variance(picture: np.ndarray) -> float:
     """Variance of the lightness's Laplacian; low in blurred pictures (Pech-Pacheco et al. 2000)."""
     return float(ndimage.laplace(lightness(picture)).var())
-
-
-def high_band_share(picture: np.ndarray) -> float:
-    """Share of the lightness's energy at frequencies above 1/4, in [0, 1]; low in blurred pictures. 0 for a constant one."""
-    power = _power(picture)
-    radius = np.hypot(*np.meshgrid(*(np.fft.fftfreq(size) for size in power.shape), indexing="ij"))
-    total = power[radius > 0].sum()
-    return float(power[radius > 0.25].sum() / total) if total > _TINY else 0.0
 
 
 def luminance(picture: np.ndarray) -> float:
@@ -129,22 +115,6 @@ def luminance_shift(real: np.ndarray, fake: np.ndarray) -> float:
     return float(np.abs(lightness(real) - lightness(fake)).mean())
 
 
-def colour_shift(pictures: Sequence[np.ndarray], reals: Sequence[np.ndarray]) -> dict[str, float]:
-    """Distance in Lab between the two sets' "mean" colours, and between the "deviation"s by channel of all their pixels."""
-    (mean, deviation), (real_mean, real_deviation) = _lab_moments(pictures), _lab_moments(reals)
-    return {"mean": float(np.linalg.norm(mean - real_mean)), "deviation": float(np.linalg.norm(deviation - real_deviation))}
-
-
-def _lab_moments(pictures: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation by channel over all pixels, [3] each, picture by picture since the whole may not fit."""
-    pixels, sums, squares = 0, np.zeros(3), np.zeros(3)
-    for picture in pictures:
-        values = lab(picture).reshape(-1, 3)
-        pixels, sums, squares = pixels + len(values), sums + values.sum(axis=0), squares + np.square(values).sum(axis=0)
-    mean = sums / pixels
-    return mean, np.sqrt(np.maximum(squares / pixels - mean**2, 0))
-
-
 def lightness_correlation(real: np.ndarray, fake: np.ndarray) -> float:
     """Pearson's correlation of an input's lightness with its translation's, in [-1, 1]; below 0 is an inversion. 0 if one is constant."""
     one, other = (light - light.mean() for light in (lightness(real), lightness(fake)))
@@ -158,19 +128,14 @@ def shrunk(picture: np.ndarray) -> np.ndarray:
     return np.stack([np.asarray(channel) for channel in channels], axis=-1)
 
 
-def mean_pairwise_distance(pictures: Sequence[np.ndarray]) -> float:
-    """Mean distance in Lab between the pixels of any two of the pictures, each shrunk to 16x16; at most 256, evenly chosen.
+def diversity(pictures: Sequence[np.ndarray]) -> float:
+    """How unlike pictures are: 1 for pictures that share nothing, 0 for equal ones.
+
+    The mean distance in Lab between the pixels of any two of them, each shrunk to 16x16 (at most 256, evenly chosen), over that of two
+    pixels at random places of random pictures, so that faint or loud colours make pictures no more and no less alike.
 
     Raises:
         UserError: fewer than two pictures.
-    """
-    return _mean_distance(_small_lab(pictures))
-
-
-def diversity(pictures: Sequence[np.ndarray]) -> float:
-    """`mean_pairwise_distance` over the distance of two pixels at random places of random pictures.
-
-    That the colours are faint or loud makes pictures no more and no less alike. 1 for pictures that share nothing, 0 for equal ones.
     """
     small = _small_lab(pictures)
     pixels = np.concatenate([picture.reshape(-1, 3) for picture in small])

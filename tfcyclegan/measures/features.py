@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tfcyclegan import files
 from tfcyclegan.config import Size
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures import inception, weights
@@ -115,7 +116,7 @@ def feature_network(name: str, *, weights_file: Path | None = None) -> FeatureNe
         if weights_file is None:
             raise UserError(f"feature network {name!r} needs the file of its weights, {inception.FILE}, which no package ships")
         network = inception.Inception(inception.read_weights(weights_file))
-        return FeatureNetwork(name, network.dimension, inception.sha256(weights_file), 299, network.embed)
+        return FeatureNetwork(name, network.dimension, files.sha256_of(weights_file), 299, network.embed)
     trunk_name = name.partition("-")[0]
     trunk = Trunk(trunk_name, weights.published(trunk_name))
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from tfcyclegan import files
 from tfcyclegan.errors import UserError
 
 NAME = "inception2015-pool3-2048"
@@ -17,10 +16,6 @@ FILE = "pt_inception-2015-12-05-6726825d.pth"
 
 _NORM_EPSILON = 1e-3
 _LAST = "Mixed_7c.branch_pool"
-
-
-def sha256(path: Path) -> str:
-    return files.sha256_of(path)
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:

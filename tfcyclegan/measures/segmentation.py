@@ -9,7 +9,6 @@ A class that does not occur is treated in one of two ways, and a printed score n
 the official `get_scores` does, which adds 1e-12 to each denominator. The published CycleGAN tables are of the second kind.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -198,16 +197,3 @@ def other_frames(count: int, *, seed: int) -> np.ndarray:
         other = generator.integers(last)
         order[last], order[other] = order[other], order[last]
     return order
-
-
-def shuffled_confusion(
-    predictions: Sequence[np.ndarray], truths: Sequence[np.ndarray], *, seed: int, absent: str = "cityscapes"
-) -> Confusion:
-    """The control that must fail: each prediction against the truth of another frame. All of one size, train ids [H, W].
-
-    What it scores is owed to where classes usually lie in a frame, not to the picture that was translated.
-    """
-    confusion = Confusion(absent=absent)
-    for prediction, index in zip(predictions, other_frames(len(truths), seed=seed), strict=True):
-        confusion.add(prediction, truths[index])
-    return confusion

@@ -7,11 +7,14 @@ import jinja2
 
 from tfcyclegan import __version__
 
+ARROWS = {"lower": "↓", "higher": "↑", "": ""}
+"""Which way a score is better, as tables and drawings show it; counts and shares have none."""
+
 
 def render(template: str, **values: Any) -> str:
-    """The page that a template of this folder makes of `values`, which are escaped; templates know `version` besides."""
+    """The page that a template of this folder makes of `values`, which are escaped; templates know `version` and `arrows` besides."""
     environment = jinja2.Environment(loader=jinja2.PackageLoader(__name__, "."), autoescape=True, trim_blocks=True)
-    return environment.get_template(template).render(version=__version__, **values)
+    return environment.get_template(template).render(version=__version__, arrows=ARROWS, **values)
 
 
 def data_url(png: bytes) -> str:
