@@ -86,9 +86,9 @@ class Training:
 
 TRAININGS = (
     Training("64x64, 4 blocks of 16 filters", "--flagfile=configs/satellite2map.cfg", 64, 4, 16, 32, 0.9),
-    Training("128x128, 6 blocks of 64", "--load_size=143 --crop_size=128 --residual_blocks=6", 128, 6, 64, 64, 1.7),
-    Training("256x256, 6 blocks of 16", "--flagfile=configs/presets/mobile.cfg", 256, 6, 16, 64, 1.5),
-    Training("256x256, 9 blocks of 64 (the paper's)", "--flagfile=configs/presets/official.cfg", 256, 9, 64, 64, 3.2),
+    Training("128x128, 6 blocks of 64", "--load_size=143 --crop_size=128 --residual_blocks=6", 128, 6, 64, 64, 1.6),
+    Training("256x256, 6 blocks of 16", "--flagfile=configs/presets/mobile.cfg", 256, 6, 16, 64, 1.2),
+    Training("256x256, 9 blocks of 64 (the paper's)", "--flagfile=configs/presets/official.cfg", 256, 9, 64, 64, 2.5),
 )
 
 Row = tuple[str, str, str]
