@@ -75,7 +75,7 @@ test_browser: $(READY)
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-## Every benchmark in a short form, about 8 minutes on 2 idle cores; the flags of the whole ones are in docs/performance.md.
+## Every benchmark in a short form, about 5 minutes on 2 idle cores; the flags of the whole ones are in docs/performance.md.
 bench: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks.fidelity --golden tests/golden
