@@ -21,6 +21,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tfcyclegan.training.checkpoint_files import newest, step_of
+from tfcyclegan.training.history import HISTORY, read_history
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -239,9 +240,7 @@ def finished_work(job: Job, place: Path) -> dict[str, int]:
 
 def steps_begun(place: Path) -> int:
     """How many steps a training has surely begun, by its history."""
-    path = place / "run/history.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return max((json.loads(line)["step"] for line in lines if line.endswith("}")), default=0)
+    return max((line["step"] for line in read_history(place / "run" / HISTORY)), default=0)
 
 
 def lost_work(job: Job, place: Path, before: Mapping[str, int], printed: str) -> list[str]:

@@ -246,8 +246,6 @@ class _Session:
             self._report()
         with stop_signals() as stop, Progress(end, unit="step", label="training", done=step) as progress:
             step = self._loop(step, end, stop, progress)
-        if step == end and step % self.config.sample_every_steps:
-            self._draw_samples(step)
         self._finish_step(step)
         if step < end:
             number = stop.signal_number or signal.SIGTERM
@@ -304,7 +302,7 @@ class _Session:
             "checkpoint": config.checkpoint_every_steps,
             "measure": config.measured_every(self.batches.epoch_images),
         }
-        due = {action for action, steps in every.items() if steps and (step % steps == 0 or (action == "log" and step == end))}
+        due = {action for action, steps in every.items() if steps and (step % steps == 0 or (action in ("log", "sample") and step == end))}
         return due | {"log"} if "measure" in due else due  # what is measured stands in a line of the history
 
     def _take(self, pending: tuple[int, Any] | None) -> None:
