@@ -86,6 +86,7 @@ class Request:
         max_pixels: a larger picture is a bad one.
         shards: files a split, or 0 for as many as make about `shards.SHARD_BYTES` each.
         labels: whether every picture brings a label.
+        remarks: what else the manifest tells, by its key there.
         attachments: text files to stand beside the manifest, by name.
         beam_flags: of the Beam pipeline that writes the shards; empty writes them here.
     """
@@ -99,6 +100,7 @@ class Request:
     max_pixels: int
     shards: int
     labels: bool = False
+    remarks: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     attachments: Mapping[str, str] = dataclasses.field(default_factory=dict)
     beam_flags: str = ""
 
@@ -234,7 +236,7 @@ def _prepare(request: Request, output_dir: Path) -> None:
         say(f"{output_dir}: warning: pictures to score on are in training, byte by byte: {told}{more}; scores would be too good")
     for name, text in request.attachments.items():
         files.write_text(output_dir / name, text)
-    files.write_json(output_dir / MANIFEST, made)
+    files.write_json(output_dir / MANIFEST, {**made, **request.remarks})
     shutil.rmtree(work)
     for line in manifest.summary(made):
         say(f"{output_dir}: {line}")
