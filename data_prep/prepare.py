@@ -36,6 +36,7 @@ from PIL import Image
 from data_prep import beam
 from tfcyclegan import files, machine
 from tfcyclegan.data import intake, manifest, records, shards
+from tfcyclegan.data.notes import conversions, left_out
 from tfcyclegan.data.source import MANIFEST
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.parallel import in_order
@@ -63,7 +64,9 @@ class Source:
     read: Callable[[], bytes]
 
     def take(self, max_pixels: int) -> tuple[records.Picture, frozenset[str]]:
-        """The picture to store, and notes on what was done to it. Sources that store more than a file's picture override it.
+        """The picture to store, and notes on what was done to it and what of it was left out (`LeftOut`).
+
+        Sources that store more than a file's picture override it.
 
         Raises:
             OSError: a file cannot be read; it may be mended, so that a rerun looks again.
@@ -87,6 +90,7 @@ class Request:
         shards: files a split, or 0 for as many as make about `shards.SHARD_BYTES` each.
         labels: whether every picture brings a label.
         remarks: what else the manifest tells, by its key there.
+        left_out: what of the input is not among the sources, such as files of other kinds: {what: count}.
         attachments: text files to stand beside the manifest, by name.
         beam_flags: of the Beam pipeline that writes the shards; empty writes them here.
     """
@@ -101,6 +105,7 @@ class Request:
     shards: int
     labels: bool = False
     remarks: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    left_out: Mapping[str, int] = dataclasses.field(default_factory=dict)
     attachments: Mapping[str, str] = dataclasses.field(default_factory=dict)
     beam_flags: str = ""
 
@@ -227,6 +232,7 @@ def _prepare(request: Request, output_dir: Path) -> None:
         max_bad=request.max_bad,
         notes=notes,
         labels=request.labels,
+        left_out=request.left_out,
     )
     manifest.write_tfds_metadata(output_dir, work / "metadata", made)
     twins = _twins(notes)
@@ -355,7 +361,7 @@ def _write_alone(shard: _Shard, *, output_dir: Path, max_pixels: int) -> None:
 def _write_shard(directory: Path, shard: _Shard, verdicts: Iterator[_Verdict], progress: Progress | None) -> dict[str, Any]:
     """Writes the next shard; returns the note on it."""
     bad: list[dict[str, str]] = []
-    notes: collections.Counter[str] = collections.Counter()
+    notes: collections.Counter[str] = collections.Counter()  # conversions, and what was left out
     digests: dict[str, str] = {}
 
     def good() -> Iterator[records.Picture]:
@@ -369,7 +375,9 @@ def _write_shard(directory: Path, shard: _Shard, verdicts: Iterator[_Verdict], p
             if progress is not None:
                 progress.advance(note=f"{shard.split}, {len(bad)} bad" if bad else shard.split)
 
-    return shards.write(directory / shard.file, good()) | {"bad": bad, "notes": dict(notes), "digests": digests}
+    written = shards.write(directory / shard.file, good())
+    counts = {"notes": conversions(notes), "left_out": left_out(notes)}
+    return written | {"bad": bad, "digests": digests} | {key: {note: notes[note] for note in told} for key, told in counts.items()}
 
 
 def _refuse_bad(request: Request, output_dir: Path, planned: Sequence[_Shard], done: Mapping[str, dict[str, Any]]) -> None:

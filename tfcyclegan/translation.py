@@ -19,7 +19,7 @@ from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks import Generator
 from tfcyclegan.parallel import Stages
-from tfcyclegan.picture_folders import MAX_PIXELS, in_memory, pictures_of_path, pictures_of_split, write_pictures
+from tfcyclegan.picture_folders import in_memory, pictures_of_path, pictures_of_split, write_pictures
 from tfcyclegan.quiet import silenced
 from tfcyclegan.tiling import Tiler
 from tfcyclegan.training.checkpoints import find_checkpoint, load_generator, weights_hash
@@ -210,7 +210,7 @@ def _from_tflite(path: Path) -> Translator:
 
 def _translate_all(
     translators: Sequence[Translator],
-    pictures: Iterable[tuple[str, Callable[[], bytes]]],
+    pictures: Iterable[tuple[str, Callable[[], intake.Decoded]]],
     output: Path,
     *,
     total: int,
@@ -221,15 +221,15 @@ def _translate_all(
 
     Args:
         translators: copies of one translator, one for each device.
-        pictures: (name, how to read its bytes).
+        pictures: (name, how to read it).
         output: folder for the PNGs.
         total: how many pictures there are.
         scale: resizes each picture first; None keeps sizes.
         nearest: resizes by nearest pixels, for label maps.
     """
 
-    def decode(encoded: bytes) -> np.ndarray:
-        image = images.with_channels(intake.decode(encoded, max_pixels=MAX_PIXELS).image, translators[0].channels)
+    def scaled(decoded: intake.Decoded) -> np.ndarray:
+        image = images.with_channels(decoded.image, translators[0].channels)
         return images.to_array(scale(image, nearest=nearest) if scale else image)
 
     def encode(translated: np.ndarray) -> tuple[bytes]:
@@ -239,7 +239,7 @@ def _translate_all(
         pictures,
         output,
         lambda name: (output / f"{name}.png",),
-        Stages(decode, machines(translators, output), encode, lambda: give_up(translators)),
+        Stages(scaled, machines(translators, output), encode, lambda: give_up(translators)),
         total=total,
         record=RECORD,
         identity=record_of(translators[0], scale),

@@ -38,7 +38,7 @@ def of_folder(folder: Path) -> Samples:
     pictures = []
     for name, read in list(found.items())[:MOST]:
         try:
-            picture, _ = intake.take(read(), name, max_pixels=MAX_PIXELS)
+            picture = read().picture(name)
         except (intake.BadPicture, OSError) as error:
             raise UserError(f"--samples={folder}: {name}: {error}; mend or remove it") from error
         pictures.append((picture.encoded, picture.format))

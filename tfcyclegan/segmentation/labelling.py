@@ -15,7 +15,7 @@ from tfcyclegan.data import images, intake, labels
 from tfcyclegan.data.domains import Split
 from tfcyclegan.measures.segmentation import Confusion
 from tfcyclegan.parallel import Stages
-from tfcyclegan.picture_folders import MAX_PIXELS, in_memory, picture_name, pictures_of_path, write_pictures
+from tfcyclegan.picture_folders import in_memory, picture_name, pictures_of_path, write_pictures
 from tfcyclegan.segmentation.pictures import require_labels
 from tfcyclegan.segmentation.segmenter import Segmenter
 
@@ -51,12 +51,12 @@ def label_split(segmenter: Segmenter, split: Split, output: Path, *, overlays: b
 
 
 def _label_all(
-    segmenter: Segmenter, pictures: Iterable[tuple[str, Callable[[], bytes]]], output: Path, *, total: int, overlays: bool
+    segmenter: Segmenter, pictures: Iterable[tuple[str, Callable[[], intake.Decoded]]], output: Path, *, total: int, overlays: bool
 ) -> None:
     kinds = (OVERLAYS, IDS) if overlays else (IDS,)
 
-    def decode(encoded: bytes) -> Image.Image:
-        return intake.decode(encoded, max_pixels=MAX_PIXELS).image.convert("RGB")
+    def in_colour(decoded: intake.Decoded) -> Image.Image:
+        return decoded.image.convert("RGB")
 
     def label(picture: Image.Image) -> tuple[Image.Image, np.ndarray]:
         return picture, labels.to_ids(segmenter.label(picture))
@@ -70,7 +70,7 @@ def _label_all(
         pictures,
         output,
         lambda name: [output / kind / f"{name}.png" for kind in kinds],
-        Stages(decode, [label], draw),
+        Stages(in_colour, [label], draw),
         total=total,
         record=RECORD,
         identity={**segmenter.identity, "load_size": str(segmenter.load_size or "original")},
