@@ -34,7 +34,7 @@ from pathlib import Path
 
 from data_prep import street_frames as frames
 from data_prep.street_frames import File, Frame, PassedOver
-from data_prep.street_labels import AUTO
+from data_prep.street_labels import AUTO, SYNTHIA
 from tfcyclegan.cli import run_command
 from tfcyclegan.config import option
 from tfcyclegan.data import folders
@@ -134,7 +134,13 @@ def by_split_file(root: Path, found: list[Frame], numbers: Mapping[str, list[int
 def run(config: Config) -> None:
     root = Path(config.input_dir).expanduser()
     cityscapes = "that is Cityscapes, use data_prep.cityscapes"
-    hints = {"leftImg8bit": cityscapes, "gtFine": cityscapes, "images": "--labels=false takes the images alone", "gta5": "name gta5/ in it"}
+    hints = {
+        "leftImg8bit": cityscapes,
+        "gtFine": cityscapes,
+        "images": "--labels=false takes the images alone",
+        "gta5": "name gta5/ in it",
+        "GT": "that looks like SYNTHIA, link RGB as images/ and GT/LABELS as labels/, and give --label_format=synthia",
+    }
     frames.require_folders(root, ["images", "labels"] if config.labels else ["images"], hints)
     passed = PassedOver(root)
     taken = {"images", *(["labels"] if config.labels else []), *([] if config.sample else [SPLIT_FILE])}
@@ -148,7 +154,8 @@ def run(config: Config) -> None:
         counts |= {split: len(some) for split, some in splits.items()}
     else:
         splits = {"train": found}
-    frames.say_counts(root, "GTA5", counts, PUBLISHED)
+    if config.label_format != SYNTHIA:
+        frames.say_counts(root, "GTA5", counts, PUBLISHED)
     frames.run("data_prep.gta5", config, splits, passed, labelled=config.labels, without="--labels=false")
 
 

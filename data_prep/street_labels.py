@@ -15,7 +15,7 @@ nothing is used then, and a note says so.
 AUTO reads what can be read in one way: colours of the table as colours, also in a palette that contradicts its own indices, and else
 ids. It takes no single channel of a colour picture, and no numbers that look like train ids: those need a format of one's choice.
 
-What fits none of these is refused with its values: a wrong id is seen by nobody later.
+What fits none of these is refused with its values: a wrong id is seen by nobody later. Imports no TensorFlow.
 """
 
 import functools
@@ -123,7 +123,7 @@ def open_label(content: bytes, *, max_pixels: int) -> LabelFile:
         transparent = image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255
         notes = frozenset({OPACITY} if transparent else ())
         if image.mode in ("RGB", "RGBA"):
-            colors = (_sixteen_bits(content) if bits == 16 else np.asarray(image))[..., :3]
+            colors = (_sixteen_bits(content, image, max_pixels) if bits == 16 else np.asarray(image))[..., :3]
             return LabelFile(colors[..., 0], notes, colors=colors)
         if image.mode == "P":
             palette = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
@@ -133,11 +133,12 @@ def open_label(content: bytes, *, max_pixels: int) -> LabelFile:
         return LabelFile(np.asarray(image).astype(np.uint8 if bits == 8 else np.uint16), notes)
 
 
-def _sixteen_bits(content: bytes) -> np.ndarray:
-    """The samples of a 16-bit colour PNG, of which Pillow keeps the high bytes alone."""
-    import tensorflow as tf
-
-    return tf.io.decode_png(content, dtype=tf.uint16).numpy()
+def _sixteen_bits(content: bytes, high: Image.Image, max_pixels: int) -> np.ndarray:
+    """The samples of a 16-bit colour PNG, of which Pillow keeps the `high` byte, and the low one if it is told the other order of bytes."""
+    low = intake.open_picture(content, max_pixels)
+    low.tile = [tile._replace(args=str(tile.args).replace(";16B", ";16L")) for tile in low.tile]
+    low.load()
+    return np.asarray(high).astype(np.uint16) << 8 | np.asarray(low)
 
 
 def read_ids(content: bytes, *, label_format: str, max_pixels: int) -> tuple[Image.Image, frozenset[str]]:
@@ -194,8 +195,8 @@ def _find_format(label: LabelFile) -> str:
         raise BadPicture("values 0..18 and 255 look like train ids; --label_format=train_ids reads them so, --label_format=ids as ids")
     if label.has_numbers:
         return IDS
-    red = sorted(_fitting(label))
-    hint = f"; where its red channel alone is the class, --label_format={' or '.join(red)} reads that" if red else ""
+    red = " or ".join(f"--label_format={name}" for name in FORMATS if name in _fitting(label))
+    hint = f"; where its red channel alone is the class, {red} reads that" if red else ""
     raise BadPicture(_strange(label) + hint)
 
 
@@ -260,7 +261,8 @@ def _strange(label: LabelFile) -> str:
     colors = label.colors[where] if label.colors is not None else label.palette[label.numbers[where]]  # type: ignore[index]
     packed = np.unique(colors.astype(np.int64) @ (1 << 32, 1 << 16, 1)).tolist()
     found = [f"({number >> 32}, {number >> 16 & 65535}, {number & 65535})" for number in packed]
-    return f"colours outside the Cityscapes table, in {where.mean():.1%} of the pixels: {_listed(found)}"
+    kind = "16-bit colours" if colors.dtype == np.uint16 else "colours"
+    return f"{kind} outside the Cityscapes table, in {where.mean():.1%} of the pixels: {_listed(found)}"
 
 
 def _listed(values: list[int] | list[str]) -> str:

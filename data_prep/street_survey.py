@@ -17,6 +17,7 @@ from data_prep import street_labels
 from data_prep.street_labels import AUTO, IDS
 from tfcyclegan.data import folders, labels
 from tfcyclegan.data.intake import BadPicture
+from tfcyclegan.data.pixels import spread
 from tfcyclegan.errors import UserError
 from tfcyclegan.progress import say
 
@@ -49,7 +50,7 @@ def survey(root: Path, asked: Sequence[Asked], *, max_pixels: int) -> dict[str, 
     Raises:
         UserError: none can be read, they can be read in several ways, or no pixel has a class that counts.
     """
-    chosen = [asked[index] for index in np.unique(np.linspace(0, len(asked) - 1, min(LOOKED_AT, len(asked))).astype(int))]
+    chosen = [asked[index] for index in spread(len(asked), LOOKED_AT)]
     reasons, unsure, sure = [], [], False
     read_as: collections.Counter[str] = collections.Counter()
     counts = np.zeros(256, np.int64)
