@@ -4,6 +4,7 @@ A place is a directory that holds `dataset_info.json`, or `tfds:NAME` or `tfds:N
 knows, such as `tfds:cycle_gan/horse2zebra`: it is downloaded at first use, to ~/tensorflow_datasets or $TFDS_DATA_DIR.
 """
 
+import collections
 import contextlib
 import functools
 import io
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tfcyclegan import files
+from tfcyclegan.data import intake
 from tfcyclegan.data.records import IMAGE_KEY, LABEL_KEY, Label
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.progress import say
@@ -21,6 +23,8 @@ from tfcyclegan.progress import say
 MANIFEST = "manifest.json"
 CATALOGUE = "tfds:"
 FEATURES = "features.json"
+MAX_PIXELS = 100_000_000
+"""A foreign picture of more pixels is refused before it is decoded."""
 _LONGEST_NAME = 255
 _CLASS_KEYS = {"pythonClassName", "python_class_name", "type"}
 """Under which `features.json` names classes, in its newer, its other and its older form."""
@@ -58,6 +62,7 @@ class DataSource:
         holds_label_maps: whether the pictures are label maps in the colours of their classes, which only nearest pixels resize.
         synthetic: whether the pictures were drawn by a program (data_prep.toy_street), which every result on them says.
         classes: the table of its label ids, as its manifest tells it; None where it tells none.
+        left_out: what its examples hold that is never read: {feature: examples}.
     """
 
     directory: Path
@@ -68,8 +73,10 @@ class DataSource:
     holds_label_maps: bool
     synthetic: bool
     classes: list[dict[str, Any]] | None
+    left_out: dict[str, int]
     _builder: Any
     _nested: bool
+    _foreign: bool  # whether its pictures did not go through `intake` when it was made
     _shards: dict[str, list[tuple[str, int, str]]]  # by split name, bytes and sha256 in the manifest; empty for a foreign data set
 
     def pictures(self, split: str) -> Iterator[tuple[str, bytes]]:
@@ -102,20 +109,25 @@ class DataSource:
             decoders[LABEL_KEY] = {"encoded": skip}
         config = tfds.ReadConfig(interleave_cycle_length=1, add_tfds_id=True, try_autocache=False)
         read = 0
+        notes: collections.Counter[str] = collections.Counter()
         try:
             for example in self._builder.as_dataset(split=split, decoders=decoders, read_config=config).as_numpy_iterator():
                 image = example[IMAGE_KEY]
                 label = _label(example[LABEL_KEY]) if self.labelled else None
-                if self._nested:
-                    yield Example(_text(image["filename"]), image["encoded"], label)
-                else:
-                    yield Example(example["tfds_id"].decode(), image, label)
+                filename, encoded = (_text(image["filename"]), image["encoded"]) if self._nested else (example["tfds_id"].decode(), image)
+                if self._foreign:
+                    picture, done = intake.take(encoded, filename, max_pixels=MAX_PIXELS)
+                    encoded = picture.encoded
+                    notes.update(done)
+                yield Example(filename, encoded, label)
                 read += 1
         except Exception as error:  # TensorFlow and TFDS raise nearly every type on damaged records and features
             reason = re.sub(r"{{.*?}} |;? ?\[Op:.*", "", (str(error).splitlines() or [type(error).__name__])[0])[:500]
             raise RunError(f"{self.directory}: split {split} is damaged after picture {read} ({reason}); prepare the data again") from error
         if read != self.counts[split]:
             raise RunError(f"{self.directory}: split {split} has {read} of {self.counts[split]} pictures; prepare the data again")
+        for note, count in sorted(notes.items()):
+            say_once(f"{self.directory}: split {split}: {note}: {count} {'picture' if count == 1 else 'pictures'}")
 
     def _check_shards(self, split: str) -> None:
         """Raises RunError where a shard is not the one that was prepared. TFDS itself would read another set's of as many records."""
@@ -146,6 +158,12 @@ class DataSource:
 
 
 @functools.cache
+def say_once(line: str) -> None:
+    """Tells what is so whenever a data set is opened: a command may open one several times."""
+    say(line)
+
+
+@functools.cache
 def _digest(path: Path, size: int, changed: int) -> str:
     """The hash of a file that had this size and time when it was asked for: a split is read several times, and hashed once."""
     return files.sha256_of(path)
@@ -170,9 +188,11 @@ def open_source(place: str | Path) -> DataSource:
 
     features = builder.info.features
     if not isinstance(features, tfds.features.FeaturesDict) or IMAGE_KEY not in features:
-        raise UserError(f"--data_dir={place}: its examples have no {IMAGE_KEY!r} feature")
+        there = f"; they have {', '.join(sorted(features))}" if isinstance(features, tfds.features.FeaturesDict) else ""
+        raise UserError(f"--data_dir={place}: its examples have no {IMAGE_KEY!r} feature{there}")
     _check_names(place, builder.info)
-    nested = not isinstance(features[IMAGE_KEY], tfds.features.Image)
+    nested = isinstance(features[IMAGE_KEY], tfds.features.FeaturesDict)
+    _check_image(place, features[IMAGE_KEY], nested)
     labelled = LABEL_KEY in features and isinstance(features[LABEL_KEY], tfds.features.FeaturesDict)
     counts = {name: split.num_examples for name, split in builder.info.splits.items()}
     directory = Path(builder.data_dir)
@@ -184,6 +204,11 @@ def open_source(place: str | Path) -> DataSource:
             name: [(Path(shard["file"]).name, shard["bytes"], shard["sha256"]) for shard in split["shards"]]
             for name, split in made.get("splits", {}).items()
         }
+    left_out = {
+        f"feature {name!r}": sum(counts.values()) for name in features if name != IMAGE_KEY and not (name == LABEL_KEY and labelled)
+    }
+    if left_out:
+        say_once(f"{place}: not used: {', '.join(left_out)}; its pictures are the feature {IMAGE_KEY!r}")
     return DataSource(
         directory,
         builder.info.name,
@@ -193,10 +218,29 @@ def open_source(place: str | Path) -> DataSource:
         content == LABEL_MAPS,
         synthetic,
         made.get("classes"),
+        left_out,
         builder,
         nested,
+        not made,
         shards,
     )
+
+
+def _check_image(place: str | Path, feature: Any, nested: bool) -> None:
+    """Raises UserError where the feature holds no pictures, or such whose values have no known range."""
+    import numpy as np
+    import tensorflow_datasets as tfds
+
+    image = feature.get("encoded") if nested else feature
+    if not isinstance(image, tfds.features.Image) or (nested and "filename" not in feature):
+        kind = type(image if image is not None else feature).__name__
+        raise UserError(
+            f"--data_dir={place}: its feature {IMAGE_KEY!r} is a {kind}, not an Image; make one of pictures by data_prep.folders"
+        )
+    if image.np_dtype not in (np.uint8, np.uint16):
+        raise UserError(
+            f"--data_dir={place}: its pictures are of {np.dtype(image.np_dtype).name}, which has no known range; 8 or 16 bit are needed"
+        )
 
 
 def _check_names(place: str | Path, info: Any) -> None:
@@ -257,6 +301,10 @@ def _from_catalogue(place: str) -> Any:
         builder = tfds.builder(name)
     except Exception as error:  # not found, no such config, ...: the first line says which
         raise UserError(f"--data_dir={place}: not in the TFDS catalogue ({str(error).splitlines()[0]})") from error
+    configs = [config.name for config in builder.BUILDER_CONFIGS]
+    if len(configs) > 1 and builder.builder_config and "/" not in name:
+        some = ", ".join(configs[:5]) + (f" and {len(configs) - 5} more" if len(configs) > 5 else "")
+        say_once(f"{place}: read as {place}/{builder.builder_config.name}, its first configuration; it has {some}")
     if not builder.info.splits:
         say(f"downloading {place} to {builder.data_dir} (without a network this gives up after some minutes)")
         try:
