@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfcyclegan import files
-from tfcyclegan.data.source import CATALOGUE, DataSource, open_source
+from tfcyclegan.data.source import CATALOGUE, DataSource, open_source, say_once
 from tfcyclegan.errors import UserError
-
 
 PURPOSES = ("train", "val", "test")
 _NAMING = "with A or B behind them where one data set holds both domains"

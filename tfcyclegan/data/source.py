@@ -231,9 +231,10 @@ def _check_image(place: str | Path, feature: Any, nested: bool) -> None:
     import numpy as np
     import tensorflow_datasets as tfds
 
-    image = feature.get("encoded") if nested else feature
-    if not isinstance(image, tfds.features.Image) or (nested and "filename" not in feature):
-        kind = type(image if image is not None else feature).__name__
+    whole = nested and "encoded" in feature and "filename" in feature
+    image = feature["encoded"] if whole else feature
+    if not isinstance(image, tfds.features.Image):
+        kind = type(image).__name__
         raise UserError(
             f"--data_dir={place}: its feature {IMAGE_KEY!r} is a {kind}, not an Image; make one of pictures by data_prep.folders"
         )
