@@ -117,9 +117,12 @@ def test_what_is_no_picture_of_8_or_16_bit_is_refused(tmp_path):
 
 
 def test_a_data_set_without_an_image_says_what_it_has(tmp_path):
-    place = make_foreign(tmp_path / "theirs", {"train": [png(noise(1))]})
-    text = (place / "features.json").read_text()
-    (place / "features.json").write_text(text.replace('"image"', '"picture"'))
+    import tensorflow_datasets as tfds
+
+    place = make_foreign(tmp_path / "theirs", {"train": [png(noise(1))]}, picture=(tfds.features.Image(), png(noise(1))))
+    features = json.loads((place / "features.json").read_text())
+    del features["featuresDict"]["features"]["image"]
+    (place / "features.json").write_text(json.dumps(features))
     with pytest.raises(UserError, match="its examples have no 'image' feature; they have picture"):
         open_source(place)
 

@@ -205,7 +205,7 @@ def open_source(place: str | Path) -> DataSource:
             for name, split in made.get("splits", {}).items()
         }
     left_out = {
-        f"feature {name!r}": sum(counts.values()) for name in features if name != IMAGE_KEY and not (name == LABEL_KEY and labelled)
+        f"feature {name!r}": sum(counts.values()) for name in sorted(features) if name != IMAGE_KEY and not (name == LABEL_KEY and labelled)
     }
     if left_out:
         say_once(f"{place}: not used: {', '.join(left_out)}; its pictures are the feature {IMAGE_KEY!r}")
@@ -279,7 +279,7 @@ def _from_directory(directory: Path) -> Any:
     try:
         return tfds.builder_from_directory(str(directory))
     except Exception as error:  # TFDS raises whatever its parsers raise
-        raise UserError(f"--data_dir={directory}: not readable as a TFDS data set ({error})") from error
+        raise UserError(f"--data_dir={directory}: not readable as a TFDS data set ({' '.join(str(error).split())})") from error
 
 
 def _check_features(directory: Path) -> None:
