@@ -15,6 +15,7 @@ What was done and what was left out is noted for each picture (`notes`).
 """
 
 import contextlib
+import dataclasses
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -78,6 +79,15 @@ class Rules:
     by_flags: bool = False
 
 
+USUAL = Rules()
+
+
+def settings(rules: Rules) -> dict[str, Any]:
+    """What of them differs from the usual: part of the identity of what is made of the pictures."""
+    usual = dataclasses.asdict(USUAL)
+    return {name: value for name, value in dataclasses.asdict(rules).items() if name != "by_flags" and value != usual[name]}
+
+
 @dataclass(frozen=True)
 class Decoded:
     """A picture as it is seen.
@@ -106,13 +116,13 @@ class Decoded:
         return Picture(encode_png(resized), "png", filename, resized.height, resized.width)
 
 
-def take(content: bytes, filename: str, *, max_pixels: int, rules: Rules = Rules()) -> tuple[Picture, frozenset[str]]:
+def take(content: bytes, filename: str, *, max_pixels: int, rules: Rules = USUAL) -> tuple[Picture, frozenset[str]]:
     """The picture to store under `filename`, and what was done to it; the arguments and errors are those of `decode`."""
     decoded = decode(content, max_pixels=max_pixels, rules=rules)
     return decoded.picture(filename), decoded.notes
 
 
-def decode(content: bytes, *, max_pixels: int, rules: Rules = Rules(), page: int | None = None) -> Decoded:
+def decode(content: bytes, *, max_pixels: int, rules: Rules = USUAL, page: int | None = None) -> Decoded:
     """Decodes `content` fully.
 
     Args:
@@ -290,7 +300,7 @@ def _loaded(image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile]
         image.load()
         shallow = image
     orientation = image.getexif().get(_ORIENTATION, 1)  # after loading: TIFF is turned and loses its tag by then
-    return _Shallow(shallow, notes, orientation, dict(image.info), kind, largest)
+    return _Shallow(shallow, notes, orientation, {str(name): value for name, value in image.info.items()}, kind, largest)
 
 
 def _range(samples: np.ndarray, declared: int, rules: Rules) -> tuple[int, int]:

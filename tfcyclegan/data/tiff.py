@@ -10,7 +10,7 @@ import io
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -68,22 +68,23 @@ def is_tiff(content: bytes) -> bool:
 
 
 @contextlib.contextmanager
-def _opened(content: bytes) -> Iterator[Any]:
+def _opened(content: bytes | BinaryIO) -> Iterator[Any]:
     import tifffile  # takes its time, and most folders hold no TIFF
 
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong with a file is raised here
-    with tifffile.TiffFile(io.BytesIO(content)) as file:
+    with tifffile.TiffFile(io.BytesIO(content) if isinstance(content, bytes) else content) as file:
         yield file
 
 
-def list_pages(content: bytes) -> tuple[list[int], int]:
+def list_pages(content: bytes | BinaryIO) -> tuple[list[int], int]:
     """The places of the pictures in the file, and the number of smaller copies and masks, which are none.
 
     Raises:
         Refused: an ImageJ stack whose pictures but the first have no header.
     """
     with _opened(content) as file:
-        indices, beside = [], 0
+        indices: list[int] = []
+        beside = 0
         for index, page in enumerate(file.pages):
             page = page.aspage()
             copy = bool(_tag(page, _SUBFILE, 0) & 5) or _tag(page, _OLD_SUBFILE, 1) == 2
