@@ -169,6 +169,7 @@ def run(config: Config) -> None:
         max_pixels=config.max_pixels,
         shards=config.shards,
         left_out=left_out,
+        hints=intake.HINTS,
         beam_flags=config.beam_flags,
     )
     prepare.run(request, Path(config.output_dir).expanduser())

@@ -174,7 +174,7 @@ def _prepare(request: Request, output_dir: Path) -> None:
         files.write_text(output_dir / name, text)
     files.write_json(output_dir / MANIFEST, made)
     shutil.rmtree(work)
-    for line in manifest.summary(made):
+    for line in manifest.summary(made, request.hints):
         say(f"{output_dir}: {line}")
 
 

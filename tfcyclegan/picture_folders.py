@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from tfcyclegan import files
 from tfcyclegan.data import folders, intake, notes, pages
+from tfcyclegan.data.manifest import printable
 from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import UserError
 from tfcyclegan.parallel import Stages
@@ -84,12 +85,15 @@ def pictures_of_path(path: Path, reading: Reading = USUAL) -> Found:
     else:
         raise UserError(f"--input={path}: no such file or directory")
     pictures: dict[str, Callable[[], intake.Decoded]] = {}
+    origins: dict[str, Path] = {}
     for file in paths:
         stem, count = file.relative_to(root).with_suffix("").as_posix(), _pages_of(file) if reading.pages == "all" else 1
         for page in range(count):
             name = stem if count == 1 else pages.name(stem, page)
             if name in pictures:
-                raise UserError(f"--input={path}: two pictures are called {name}; rename one, since both become {name}.png")
+                told = f"{printable(origins[name].name)} and {printable(file.name)}"
+                raise UserError(f"--input={path}: two pictures are called {name} ({told}); rename one, since both become {name}.png")
+            origins[name] = file
             pictures[name] = functools.partial(_decode, file, reading.rules, None if count == 1 else page)
     if not pictures:
         raise UserError(f"--input={path}: no pictures there{f'; {found.told()}' if found.left_out else ''}")
@@ -158,6 +162,7 @@ def write_pictures(
     identity: dict[str, Any],
     told: tuple[str, str, str],
     left_out: Mapping[str, int] | None = None,
+    hints: Mapping[str, str] | None = None,
 ) -> None:
     """Makes PNGs of each picture, several at once; those already there by the same maker are kept.
 
@@ -171,6 +176,7 @@ def write_pictures(
         identity: who made it.
         told: what is going on, what was done, and what `output` holds if it is another's, for people.
         left_out: what of the input is not among `pictures`: {what: count}.
+        hints: flags that decide otherwise, by note, where the command has them.
 
     Raises:
         UserError: `output` is another's, or pictures that cannot be read (after all others were worked on).
@@ -183,9 +189,11 @@ def write_pictures(
         made, bad = _write(pictures, output, targets, stages, journal, total=total, label=told[0])
         counts = journal.counted(left_out or {})
         files.write_json(output / record, {**identity, **counts})
-    for line in (*notes.lines(journal.counted({})), notes.dim(counts.get(notes.LARGEST, 0))):
+    for line in (*notes.lines(journal.counted({}), hints), notes.dim(counts.get(notes.LARGEST, 0))):
         if line:
             say(f"{output}: {line}")
+    if bad and total == 1:
+        raise UserError(bad[0])
     if bad:
         raise UserError(f"{bad[0]}; {len(bad)} of {total} pictures could not be read, the others are in {output}")
     kept = f", {total - made} were there already" if made < total else ""

@@ -227,6 +227,7 @@ def _translate_all(
     settings: Mapping[str, Any],
     nearest: bool = False,
     left_out: Mapping[str, int] | None = None,
+    hints: Mapping[str, str] | None = None,
 ) -> None:
     """Translates pictures into `output`, one PNG each; see `write_pictures`.
 
@@ -239,6 +240,7 @@ def _translate_all(
         settings: how the pictures are read, where that is not the usual way.
         nearest: resizes by nearest pixels, for label maps.
         left_out: what of the input is not among `pictures`.
+        hints: flags that decide otherwise, by note.
     """
 
     def scaled(decoded: intake.Decoded) -> _Picture:
@@ -264,6 +266,7 @@ def _translate_all(
         identity={**record_of(translators[0], scale), **settings},
         told=("translating", "translated", "another model's translations, or those at another scale or of other settings"),
         left_out=left_out,
+        hints=hints,
     )
 
 
@@ -278,7 +281,16 @@ def translate_path(
     found = pictures_of_path(path, reading)
     found.say()
     pictures, settings = found.pictures, reading.settings()
-    _translate_all(translators, pictures.items(), output, total=len(pictures), scale=scale, settings=settings, left_out=found.left_out)
+    _translate_all(
+        translators,
+        pictures.items(),
+        output,
+        total=len(pictures),
+        scale=scale,
+        settings=settings,
+        left_out=found.left_out,
+        hints=intake.HINTS,
+    )
 
 
 def translate_split(

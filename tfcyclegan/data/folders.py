@@ -86,7 +86,7 @@ def told(left_out: Counter[str], examples: list[str]) -> str:
     """On one line what is not used, an example first."""
     if not left_out:
         return ""
-    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items()))
+    kinds = ", ".join(f"{count} {kind.removesuffix(' files')}" for kind, count in sorted(left_out.items()))
     if not examples:
         return f"not used: {kinds}"
     more = f" and {len(examples) - 1} more" if len(examples) > 1 else ""

@@ -26,7 +26,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.Image import Transpose
 
 from tfcyclegan.config import Size
-from tfcyclegan.data import colour, depth, images, tiff
+from tfcyclegan.data import colour, depth, foreign, images, tiff
 from tfcyclegan.data.notes import LeftOut
 from tfcyclegan.data.records import Picture
 
@@ -39,10 +39,20 @@ KEPT = "transparent, laid on white for the network; the result has its transpare
 OPAQUE = LeftOut("transparency")
 CMYK = "CMYK, made RGB by plain formulas"
 UPPER_BITS = "JPEG 2000 of more than 8 bit, the upper 8 taken"
+PAGE = "one of several pages or frames of its file"
 FIRST_FRAME = LeftOut("frames or pages behind the first")
 OTHER_VIEWS = LeftOut("previews, gain maps or other views behind the picture (MPO)")
 COPIES = LeftOut("smaller copies and masks beside a TIFF's pictures")
 BANDS = LeftOut("bands that are neither colours nor transparency")
+
+HINTS = {
+    ON_WHITE: "--alpha=drop takes the colours below it",
+    OPAQUE: "--alpha=white lays it on white",
+    PAGE: "--pages=first takes the first alone",
+    FIRST_FRAME: "--pages=all takes them all",
+    SCALED: "--max_value=VALUE says which is white",
+}
+"""The flags that decide otherwise, where a command has them."""
 
 _ORIENTATION = 0x0112
 _TURNS = {  # value of the tag -> what sets the picture upright; 1 is upright, other numbers mean nothing
@@ -158,6 +168,9 @@ def reading(content: bytes) -> Iterator[None]:
     except tiff.Refused as error:
         raise BadPicture(str(error)) from error
     except UnidentifiedImageError as error:
+        named = foreign.name_of(content)
+        if named:
+            raise BadPicture(f"{named}, which is not read here; save it as PNG or TIFF of 8 or 16 bit") from error
         raise BadPicture("text, not a picture" if _is_text(content) else "not a picture, or damaged at its start") from error
     except Exception as error:  # Pillow's decoders raise nearly every type on damaged input; each means the same here
         raise BadPicture(f"damaged: {' '.join(str(error).split()) or type(error).__name__}") from error
@@ -225,12 +238,15 @@ def _decode(content: bytes, max_pixels: int, rules: Rules, page: int | None) -> 
     turn = _TURNS.get(shallow.orientation)
     keeps_bytes = (
         not notes
+        and page is None
         and turn is None
         and shallow.kind in ("JPEG", "PNG")
         and shallow.image.mode in ("L", "RGB")
         and not shallow.image.has_transparency_data
         and (shallow.kind != "PNG" or png_bits(content) == 8)
     )
+    if page is not None:
+        notes.add(PAGE)
     notes |= colour.unapplied(shallow.kind, shallow.info, content)
     if keeps_bytes:
         return Decoded(flat, frozenset(notes), content, shallow.kind.lower())

@@ -86,11 +86,11 @@ def counts(made: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {split['records']}" for name, split in made["splits"].items()) + " pictures"
 
 
-def summary(made: Mapping[str, Any]) -> list[str]:
-    """What to tell at the end of a run, a line each."""
+def summary(made: Mapping[str, Any], hints: Mapping[str, str] | None = None) -> list[str]:
+    """What to tell at the end of a run, a line each; `hints` as for `notes.lines`."""
     shards = [shard for split in made["splits"].values() for shard in split["shards"]]
     lines = [f"{counts(made)} in {len(shards)} shards, {sum(shard['bytes'] for shard in shards) / 1e6:.1f} MB"]
-    lines += picture_notes.lines(made)
+    lines += picture_notes.lines(made, hints)
     largest = made.get(picture_notes.LARGEST, {})
     for domain in ("A", "B", ""):  # of trainA and testA together, since a small split may be dark by chance
         line = picture_notes.dim(

@@ -34,10 +34,20 @@ def left_out(notes: Iterable[str]) -> list[str]:
     return [str(note) for note in notes if isinstance(note, LeftOut)]
 
 
-def lines(counted: Mapping[str, Any]) -> list[str]:
-    """What to tell people of `{"conversions": ..., "left_out": ...}`, a line each."""
-    told = [f"{what}: {count} {'picture' if count == 1 else 'pictures'}" for what, count in counted[CONVERSIONS].items()]
-    return told + [f"not used, {what}: {count}" for what, count in counted[LEFT_OUT].items()]
+def counted(notes: Iterable[str]) -> dict[str, dict[str, int]]:
+    """The counts of notes on any number of pictures."""
+    every = list(notes)
+    return count(Counter(conversions(every)), Counter(left_out(every)))
+
+
+def lines(counted: Mapping[str, Any], hints: Mapping[str, str] | None = None) -> list[str]:
+    """What to tell people of `{"conversions": ..., "left_out": ...}`, a line each; `hints` are flags that decide otherwise, by note."""
+
+    def line(what: str, told: str) -> str:
+        return f"{told}; {hints[what]}" if hints and what in hints else told
+
+    converted = [line(what, f"{what}: {count} {'picture' if count == 1 else 'pictures'}") for what, count in counted[CONVERSIONS].items()]
+    return converted + [line(what, f"not used, {what}: {count}") for what, count in counted[LEFT_OUT].items()]
 
 
 def dim(largest: int, flag: str = "--max_value") -> str:

@@ -74,6 +74,11 @@ class DataSource:
     _nested: bool
     _shards: dict[str, list[tuple[str, int, str]]]  # by split name, bytes and sha256 in the manifest; empty for a foreign data set
 
+    @property
+    def foreign(self) -> bool:
+        """Whether it was not data_prep that stored the pictures, so that they may be of any depth and transparent."""
+        return not self._shards
+
     def pictures(self, split: str) -> Iterator[tuple[str, bytes]]:
         """(file name, encoded bytes) of every picture of `split`, in stored order, read in bounded memory.
 

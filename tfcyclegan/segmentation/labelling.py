@@ -34,7 +34,16 @@ def label_path(segmenter: Segmenter, path: Path, output: Path, *, overlays: bool
     found = pictures_of_path(path, reading)
     found.say()
     pictures, settings = found.pictures, reading.settings()
-    _label_all(segmenter, pictures.items(), output, total=len(pictures), overlays=overlays, settings=settings, left_out=found.left_out)
+    _label_all(
+        segmenter,
+        pictures.items(),
+        output,
+        total=len(pictures),
+        overlays=overlays,
+        settings=settings,
+        left_out=found.left_out,
+        hints=intake.HINTS,
+    )
 
 
 def label_split(segmenter: Segmenter, split: Split, output: Path, *, overlays: bool = True, reading: Reading = USUAL) -> Confusion | None:
@@ -62,6 +71,7 @@ def _label_all(
     overlays: bool,
     settings: Mapping[str, Any],
     left_out: Mapping[str, int] | None = None,
+    hints: Mapping[str, str] | None = None,
 ) -> None:
     kinds = (OVERLAYS, IDS) if overlays else (IDS,)
 
@@ -86,6 +96,7 @@ def _label_all(
         identity={**segmenter.identity, "load_size": str(segmenter.load_size or "original"), **settings},
         told=("labelling", "labelled", "the work of another segmenter or of other settings"),
         left_out=left_out,
+        hints=hints,
     )
 
 
