@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.test_street_labels import deep_png
-from tfcyclegan.data import images
+from tfcyclegan.data import stored
 from tfcyclegan.data.domains import open_domains
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import RunError, UserError
@@ -59,7 +59,8 @@ def make_foreign(directory: Path, splits: dict[str, list[bytes]], image: Any = N
 
 
 def read(place: Path, split: str) -> list[np.ndarray]:
-    return [np.asarray(images.decode(encoded, 3)) for _, encoded in open_source(place).pictures(split)]
+    source = open_source(place)
+    return [np.asarray(stored.decode(source, encoded, 3)[0]) for _, encoded in source.pictures(split)]
 
 
 def test_other_features_and_splits_are_named(tmp_path, capsys):
@@ -81,7 +82,7 @@ def test_other_features_and_splits_are_named(tmp_path, capsys):
     np.testing.assert_array_equal(read(place, "trainA")[1], noise(1))
 
 
-def test_pictures_that_are_not_plain_are_taken_as_from_a_folder(tmp_path, capsys):
+def test_pictures_that_are_not_plain_are_taken_as_from_a_folder(tmp_path):
     """16 bit is scaled, transparency laid on white, a picture to be turned is turned: Pillow alone would clip, uncover and leave it."""
     import tensorflow_datasets as tfds
 
@@ -92,9 +93,6 @@ def test_pictures_that_are_not_plain_are_taken_as_from_a_folder(tmp_path, capsys
     clear[..., 3] = 0
     place = make_foreign(tmp_path / "clear", {"train": [png(clear)] * 2}, tfds.features.Image(shape=(None, None, 4)))
     assert (read(place, "train")[0] == 255).all()
-    said = capsys.readouterr().out
-    assert "deep: split train: 16 bit, scaled to 8: 1 picture" in said
-    assert "clear: split train: transparent, laid on white: 2 pictures" in said
     turned = Image.Exif()
     turned[0x0112] = 3
     place = make_foreign(tmp_path / "turned", {"train": [png(noise(3), exif=turned)]})
@@ -129,7 +127,7 @@ def test_a_data_set_without_an_image_says_what_it_has(tmp_path):
 
 def test_a_damaged_foreign_picture_is_named_in_one_line(tmp_path):
     place = make_foreign(tmp_path / "theirs", {"train": [png(noise(1)), png(noise(2))[:-30]]})
-    with pytest.raises(RunError, match=r"split train is damaged after picture 1 \(damaged: ") as caught:
+    with pytest.raises(RunError, match="^damaged: ") as caught:
         read(place, "train")
     assert "\n" not in str(caught.value)
 

@@ -4,7 +4,6 @@ A place is a directory that holds `dataset_info.json`, or `tfds:NAME` or `tfds:N
 knows, such as `tfds:cycle_gan/horse2zebra`: it is downloaded at first use, to ~/tensorflow_datasets or $TFDS_DATA_DIR.
 """
 
-import collections
 import contextlib
 import functools
 import io
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from tfcyclegan import files
-from tfcyclegan.data import intake
 from tfcyclegan.data.records import IMAGE_KEY, LABEL_KEY, Label
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.progress import say
@@ -23,8 +21,6 @@ from tfcyclegan.progress import say
 MANIFEST = "manifest.json"
 CATALOGUE = "tfds:"
 FEATURES = "features.json"
-MAX_PIXELS = 100_000_000
-"""A foreign picture of more pixels is refused before it is decoded."""
 _LONGEST_NAME = 255
 _CLASS_KEYS = {"pythonClassName", "python_class_name", "type"}
 """Under which `features.json` names classes, in its newer, its other and its older form."""
@@ -62,6 +58,7 @@ class DataSource:
         holds_label_maps: whether the pictures are label maps in the colours of their classes, which only nearest pixels resize.
         synthetic: whether the pictures were drawn by a program (data_prep.toy_street), which every result on them says.
         classes: the table of its label ids, as its manifest tells it; None where it tells none.
+        settings: how it was prepared, as its manifest tells it.
         left_out: what its examples hold that is never read: {feature: examples}.
     """
 
@@ -73,11 +70,16 @@ class DataSource:
     holds_label_maps: bool
     synthetic: bool
     classes: list[dict[str, Any]] | None
+    settings: dict[str, Any]
     left_out: dict[str, int]
     _builder: Any
     _nested: bool
-    _foreign: bool  # whether its pictures did not go through `intake` when it was made
     _shards: dict[str, list[tuple[str, int, str]]]  # by split name, bytes and sha256 in the manifest; empty for a foreign data set
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it was not data_prep that stored the pictures, so that they may be of any depth and transparent."""
+        return not self._shards
 
     def pictures(self, split: str) -> Iterator[tuple[str, bytes]]:
         """(file name, encoded bytes) of every picture of `split`, in stored order, read in bounded memory.
@@ -109,25 +111,20 @@ class DataSource:
             decoders[LABEL_KEY] = {"encoded": skip}
         config = tfds.ReadConfig(interleave_cycle_length=1, add_tfds_id=True, try_autocache=False)
         read = 0
-        notes: collections.Counter[str] = collections.Counter()
         try:
             for example in self._builder.as_dataset(split=split, decoders=decoders, read_config=config).as_numpy_iterator():
                 image = example[IMAGE_KEY]
                 label = _label(example[LABEL_KEY]) if self.labelled else None
-                filename, encoded = (_text(image["filename"]), image["encoded"]) if self._nested else (example["tfds_id"].decode(), image)
-                if self._foreign:
-                    picture, done = intake.take(encoded, filename, max_pixels=MAX_PIXELS)
-                    encoded = picture.encoded
-                    notes.update(done)
-                yield Example(filename, encoded, label)
+                if self._nested:
+                    yield Example(_text(image["filename"]), image["encoded"], label)
+                else:
+                    yield Example(example["tfds_id"].decode(), image, label)
                 read += 1
         except Exception as error:  # TensorFlow and TFDS raise nearly every type on damaged records and features
             reason = re.sub(r"{{.*?}} |;? ?\[Op:.*", "", (str(error).splitlines() or [type(error).__name__])[0])[:500]
             raise RunError(f"{self.directory}: split {split} is damaged after picture {read} ({reason}); prepare the data again") from error
         if read != self.counts[split]:
             raise RunError(f"{self.directory}: split {split} has {read} of {self.counts[split]} pictures; prepare the data again")
-        for note, count in sorted(notes.items()):
-            say_once(f"{self.directory}: split {split}: {note}: {count} {'picture' if count == 1 else 'pictures'}")
 
     def _check_shards(self, split: str) -> None:
         """Raises RunError where a shard is not the one that was prepared. TFDS itself would read another set's of as many records."""
@@ -218,10 +215,10 @@ def open_source(place: str | Path) -> DataSource:
         content == LABEL_MAPS,
         synthetic,
         made.get("classes"),
+        settings,
         left_out,
         builder,
         nested,
-        not made,
         shards,
     )
 
