@@ -305,4 +305,5 @@ def translate_split(
     """Translates a split of a prepared data set; see `translate_path`."""
     source.require(split)
     pictures, total, nearest = in_memory(pictures_of_split(source, split), reading.rules), source.counts[split], source.holds_label_maps
-    _translate_all(translators, pictures, output, total=total, scale=scale, settings=reading.settings(), nearest=nearest)
+    settings, unread = reading.settings(), source.left_out
+    _translate_all(translators, pictures, output, total=total, scale=scale, settings=settings, nearest=nearest, left_out=unread)
