@@ -35,7 +35,8 @@ def opencv_bilinear(image: np.ndarray, size: Size) -> np.ndarray:
     rows, down = _taps(height, size.height)  # not so at the upper and lower edge, where both weights meet the same row
     trailing = (1,) * (image.ndim - 2)
     weighted = [
-        _row_sums(image[(rows + step).clip(0, height - 1)], columns, across.reshape(2, -1, *trailing)) * down[step].reshape(-1, 1, *trailing)
+        _row_sums(image[(rows + step).clip(0, height - 1)], columns, across.reshape(2, -1, *trailing))
+        * down[step].reshape(-1, 1, *trailing)
         for step in (0, 1)
     ]
     return (((weighted[0] >> 16) + (weighted[1] >> 16) + 2) >> 2).astype(np.uint8)
