@@ -1,7 +1,7 @@
 """Frames of street scenes with label maps: what data_prep.gta5 and data_prep.cityscapes share.
 
 A frame is a photo, or a label map that stands for one, and beside it perhaps the class ids of its pixels. Photos are resized by
-antialiased bicubic, ids to the same size by the nearest pixel.
+--interpolation, ids to the same size by the nearest pixel.
 """
 
 import collections
@@ -18,7 +18,7 @@ from PIL import Image
 
 from data_prep import beam, prepare, street_labels, street_survey
 from tfcyclegan import files, flags
-from tfcyclegan.config import Options, Size, option
+from tfcyclegan.config import INTERPOLATION_HELP, INTERPOLATIONS, Options, Size, option
 from tfcyclegan.data import folders, intake, labels, manifest, records
 from tfcyclegan.data.source import SYNTHETIC
 from tfcyclegan.errors import UserError
@@ -37,6 +37,7 @@ class FrameOptions(Options):
     output_dir: str = option("", "directory to write; a rerun goes on there", required=True)
     name: str = option("", "the data set's name: lower-case letters, digits and _")
     size: Size | None = option(None, "size to store, height x width; default: each frame's own")
+    interpolation: str = option("bicubic", f"for --size, {INTERPOLATION_HELP}", choices=INTERPOLATIONS)
     sample: int = option(0, "so many frames are drawn for the split train; 0 takes all frames, in their own splits", minimum=0)
     test_sample: int = option(0, "so many of the frames that --sample has left are drawn for the split test", minimum=0)
     seed: int = option(0, "draws the samples", minimum=0)
@@ -52,6 +53,8 @@ class FrameOptions(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.interpolation != "bicubic" and self.size is None:
+            raise UserError(f"--interpolation={self.interpolation}: nothing is resized without --size; give both, or neither")
         if self.test_sample and not self.sample:
             raise UserError(f"--test_sample={self.test_sample}: draws from what --sample leaves; give --sample too")
 
@@ -181,6 +184,7 @@ class _Source(prepare.Source):
     frame: Frame
     root: Path
     stored_size: Size | None
+    interpolation: str
 
     def take(self, max_pixels: int) -> tuple[records.Picture, frozenset[str]]:
         frame = self.frame
@@ -193,7 +197,7 @@ class _Source(prepare.Source):
             picture = records.Picture(encoded, "png", frame.name, ids.height, ids.width)
             return self._with_label(picture, ids), notes
         decoded = intake.decode(self.read(), max_pixels=max_pixels)
-        picture = decoded.picture(frame.name, self.stored_size)
+        picture = decoded.picture(frame.name, self.stored_size, self.interpolation)
         if frame.label is None:
             return picture, decoded.notes
         ids, notes = self._ids(max_pixels)
@@ -229,11 +233,12 @@ class _Source(prepare.Source):
         return dataclasses.replace(picture, label=records.Label(intake.encode_png(ids), self.frame.label.path))
 
 
-def _source(root: Path, frame: Frame, size: Size | None) -> _Source:
+def _source(root: Path, frame: Frame, config: FrameOptions) -> _Source:
     file = frame.image or frame.label
     assert file is not None
+    size = config.size
     stored_bytes = min(file.size, 2 * size.height * size.width) if size else file.size  # a photo as PNG has about 2 bytes a pixel
-    return _Source(frame.name, stored_bytes, functools.partial(folders.read, root / file.path), frame, root, size)
+    return _Source(frame.name, stored_bytes, functools.partial(folders.read, root / file.path), frame, root, size, config.interpolation)
 
 
 def run(
@@ -279,7 +284,7 @@ def run(
     request = prepare.Request(
         name=config.name,
         command=shlex.join(["python", "-m", script, *flags.to_flag_file(config).splitlines()]),
-        splits={split: [_source(root.absolute(), frame, config.size) for frame in frames] for split, frames in splits.items()},
+        splits={split: [_source(root.absolute(), frame, config) for frame in frames] for split, frames in splits.items()},
         settings=settings,
         inputs={split: _digest(frames) for split, frames in splits.items()},
         max_bad=config.max_bad,

@@ -250,7 +250,7 @@ def test_state_dicts_of_pytorch(tmp_path):
     def check(content: bytes) -> None:
         path.write_bytes(content)
         try:
-            official.make_network(pytorch.read_state_dict(path))
+            official.make_network(pytorch.read_state_dict(path).state)
         except UserError as error:
             one_line(error)
 

@@ -121,7 +121,8 @@ def copies_on_devices(
 
 def scale_of(run: Run) -> images.Scale:
     """The scale that the run's networks were trained at."""
-    return images.Scale(run.config.preprocess, run.config.load_size, run.config.crop_size)
+    config = run.config
+    return images.Scale(config.preprocess, config.load_size, config.crop_size, config.interpolation)
 
 
 def record_of(translator: Translator, scale: images.Scale | None) -> dict[str, Any]:
