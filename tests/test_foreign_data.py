@@ -127,7 +127,7 @@ def test_a_data_set_without_an_image_says_what_it_has(tmp_path):
 
 def test_a_damaged_foreign_picture_is_named_in_one_line(tmp_path):
     place = make_foreign(tmp_path / "theirs", {"train": [png(noise(1)), png(noise(2))[:-30]]})
-    with pytest.raises(RunError, match="^damaged: ") as caught:
+    with pytest.raises(RunError, match=r"^damaged: ") as caught:
         read(place, "train")
     assert "\n" not in str(caught.value)
 
