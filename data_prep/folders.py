@@ -86,16 +86,18 @@ class _Source(prepare.Source):
 
     def take_all(self, max_pixels: int) -> list[prepare.Taken]:
         content = self.read()
-        count = pages.count_in(content) if self.every_page else 1
+        held = pages.of_bytes(content) if self.every_page else pages.ONE
         path = PurePosixPath(self.filename)
+        notes = frozenset([intake.COPIES] if held.copies else [])
         taken = []
-        for page in range(count):
+        for number, place in enumerate(held.places):
             try:
-                decoded = intake.decode(content, max_pixels=max_pixels, rules=self.rules, page=None if count == 1 else page)
+                decoded = intake.decode(content, max_pixels=max_pixels, rules=self.rules, page=place)
             except intake.BadPicture as error:
-                raise error if count == 1 else intake.BadPicture(f"picture {page + 1} of {count}: {error}") from error
-            name = self.filename if count == 1 else path.with_name(pages.name(path.stem, page) + path.suffix).as_posix()
-            taken.append(prepare.Taken(decoded.picture(name), decoded.notes, decoded.largest))
+                raise error if place is None else intake.BadPicture(f"picture {number + 1} of {len(held.places)}: {error}") from error
+            name = path.with_name(held.name(path.stem, number) + path.suffix).as_posix()
+            taken.append(prepare.Taken(decoded.picture(name), decoded.notes | notes, decoded.largest))
+            notes = frozenset()
         return taken
 
 

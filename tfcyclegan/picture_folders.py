@@ -87,25 +87,26 @@ def pictures_of_path(path: Path, reading: Reading = USUAL) -> Found:
     pictures: dict[str, Callable[[], intake.Decoded]] = {}
     origins: dict[str, Path] = {}
     for file in paths:
-        stem, count = file.relative_to(root).with_suffix("").as_posix(), _pages_of(file) if reading.pages == "all" else 1
-        for page in range(count):
-            name = stem if count == 1 else pages.name(stem, page)
+        held = _pages_of(file) if reading.pages == "all" else pages.ONE
+        found.left_out.update([intake.COPIES] if held.copies else [])
+        for number, place in enumerate(held.places):
+            name = held.name(file.relative_to(root).with_suffix("").as_posix(), number)
             if name in pictures:
                 told = f"{printable(origins[name].name)} and {printable(file.name)}"
                 raise UserError(f"--input={path}: two pictures are called {name} ({told}); rename one, since both become {name}.png")
             origins[name] = file
-            pictures[name] = functools.partial(_decode, file, reading.rules, None if count == 1 else page)
+            pictures[name] = functools.partial(_decode, file, reading.rules, place)
     if not pictures:
         raise UserError(f"--input={path}: no pictures there{f'; {found.told()}' if found.left_out else ''}")
     return Found(pictures, found.left_out, f"{path}: {found.told()}" if found.left_out else "")
 
 
-def _pages_of(path: Path) -> int:
+def _pages_of(path: Path) -> pages.Pages:
     try:
         with folders.opened(path) as stream:
-            return pages.count(stream)
+            return pages.of(stream)
     except OSError:  # reading it will say so
-        return 1
+        return pages.ONE
 
 
 def _decode(path: Path, rules: intake.Rules, page: int | None) -> intake.Decoded:

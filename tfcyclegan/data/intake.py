@@ -139,7 +139,7 @@ def decode(content: bytes, *, max_pixels: int, rules: Rules = USUAL, page: int |
         content: the file's bytes.
         max_pixels: a picture of more pixels is refused before it is decoded.
         rules: what decides where it could be read in more than one way.
-        page: which of its pictures, of as many as `pages.count` tells; None takes the first and notes that others are left out.
+        page: the place of one of its pictures by `pages.Pages`; None takes the first and notes that others are left out.
 
     Raises:
         BadPicture: with the reason.
@@ -279,12 +279,13 @@ def _read(content: bytes, max_pixels: int, rules: Rules, page: int | None) -> _S
 
 def _read_tiff(content: bytes, max_pixels: int, rules: Rules, page: int | None) -> _Shallow:
     """A picture of a TIFF."""
-    indices, copies = tiff.list_pages(content)
-    described = tiff.describe(content, indices[page or 0])
+    notes: set[str] = set()
+    if page is None:
+        indices, copies = tiff.list_pages(content)
+        page = indices[0]
+        notes |= ({COPIES} if copies else set()) | ({FIRST_FRAME} if len(indices) > 1 else set())
+    described = tiff.describe(content, page)
     _require_size(described.width, described.height, max_pixels)
-    notes: set[str] = {COPIES} if copies and not page else set()
-    if page is None and len(indices) > 1:
-        notes.add(FIRST_FRAME)
     if not described.by_pillow:
         return _from_samples(content, described, rules, notes)
 

@@ -22,6 +22,7 @@ _SUBFILE, _OLD_SUBFILE, _PHOTOMETRIC, _PLANES, _INK, _EXTRA, _FORMATS, _COEFFICI
 _BITS, _COMPRESSION, _FILL_ORDER, _ORIENTATION, _PROFILE = 258, 259, 266, 274, 34675
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
 _COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _CMYK: 4, _YCBCR: 3}
+_TIFFFILE_READS = (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _CMYK)
 _OTHER_COLOURS = {4: "a mask", 8: "CIELab", 9: "ICCLab", 10: "ITULab", 32803: "raw sensor data", 34892: "raw sensor data"}
 _JPEG = (6, 7)
 _WITHOUT_CODECS = (1, 8, 32946)  # none, deflate
@@ -147,7 +148,8 @@ def _describe(page: Any, index: int) -> Page:
         raise Refused(f"{count} bands; save those that make a gray or RGB picture")
     planar = int(_tag(page, _PLANES, 1)) == 2 and count > 1
     pillows_12 = int(_tag(page, _FILL_ORDER, 1)) == 1 and page.parent.byteorder == "<" and photometric == _BLACK_IS_ZERO
-    by_pillow = (
+    known_twice = bits in (8, 16) and photometric in _TIFFFILE_READS and _readable(compression)
+    by_pillow = not (known_twice and index > 0) and (  # Pillow reads all pages before the one that is asked for
         (bits == 8 and not extra and (not planar or photometric in (_RGB, _CMYK)))
         or (bits == 8 and extra == (STRAIGHT,) and not planar and photometric in (_BLACK_IS_ZERO, _RGB))
         or (bits in (1, 2, 4) and count == 1)
@@ -176,7 +178,7 @@ def _readable(compression: int) -> bool:
 
 
 def _require_readable(bits: int, photometric: int, compression: int) -> None:
-    if bits not in (8, 16) or photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _CMYK):
+    if bits not in (8, 16) or photometric not in _TIFFFILE_READS:
         kind = {_PALETTE: "palette", _YCBCR: "YCbCr"}.get(photometric, "samples")
         raise Refused(f"{kind} of {bits} bit in this layout; save it as gray or RGB of 8 or 16 bit")
     if not _readable(compression):
