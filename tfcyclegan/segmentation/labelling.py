@@ -52,7 +52,8 @@ def label_split(segmenter: Segmenter, split: Split, output: Path, *, overlays: b
     if split.source.labelled:
         require_labels(split.source)
     pictures = ((picture_name(name, split.name), encoded) for name, encoded in split.pictures())
-    _label_all(segmenter, in_memory(pictures, reading.rules), output, total=split.count, overlays=overlays, settings=reading.settings())
+    decoded, settings, unread = in_memory(pictures, reading.rules), reading.settings(), split.source.left_out
+    _label_all(segmenter, decoded, output, total=split.count, overlays=overlays, settings=settings, left_out=unread)
     if not split.source.labelled:
         return None
     confusion = Confusion()
