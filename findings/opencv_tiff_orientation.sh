@@ -18,17 +18,21 @@ from PIL import Image
 upside_down = Image.Exif()
 upside_down[0x0112] = 3
 ramp = Image.fromarray(np.tile(np.arange(0, 256, 8, dtype=np.uint8)[None, :, None], (16, 1, 3)))
+FLAGS = {
+    "COLOR": cv2.IMREAD_COLOR,
+    "UNCHANGED": cv2.IMREAD_UNCHANGED,
+    "IGNORE": cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION,
+}
 turned = {}
 for ending in ("png", "jpg", "webp", "tif", "avif"):
     name = f"ramp.{ending}"
     ramp.save(name, exif=upside_down)
-    for flag in ("COLOR", "UNCHANGED", "IGNORE"):
-        flags = {"COLOR": cv2.IMREAD_COLOR, "UNCHANGED": cv2.IMREAD_UNCHANGED, "IGNORE": cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION}[flag]
-        row = cv2.imread(name, flags)[0, :, 0]
+    for flag, value in FLAGS.items():
+        row = cv2.imread(name, value)[0, :, 0]
         turned[ending, flag] = bool(row[0] > row[-1])
-    print(ending, {flag: turned[ending, flag] for flag in ("COLOR", "UNCHANGED", "IGNORE")})
+    print(ending, {flag: turned[ending, flag] for flag in FLAGS})
 for ending in ("png", "jpg", "webp"):
-    assert [turned[ending, flag] for flag in ("COLOR", "UNCHANGED", "IGNORE")] == [True, False, False]
-assert [turned["tif", flag] for flag in ("COLOR", "UNCHANGED", "IGNORE")] == [True, True, True]
-assert [turned["avif", flag] for flag in ("COLOR", "UNCHANGED", "IGNORE")] == [False, False, False]
+    assert [turned[ending, flag] for flag in FLAGS] == [True, False, False]
+assert [turned["tif", flag] for flag in FLAGS] == [True, True, True]
+assert [turned["avif", flag] for flag in FLAGS] == [False, False, False]
 END
