@@ -75,7 +75,7 @@ def _draw(lines: Sequence[Line], names: Sequence[str], start: float | None) -> F
         return None
     figure = Figure(figsize=(5.2, 2.6))  # a layout engine would draw each figure twice
     axes = figure.add_subplot()
-    figure.subplots_adjust(left=0.12, right=0.98, bottom=0.18, top=0.9)
+    figure.subplots_adjust(left=0.15, right=0.98, bottom=0.18, top=0.9)
     for (name, points), colour in zip(series.items(), _COLOURS, strict=False):
         epochs, values = np.array(points).T
         axes.plot(epochs, values, color=colour, alpha=0.25, linewidth=0.8)
