@@ -129,8 +129,9 @@ def record_of(translator: Translator, scale: images.Scale | None) -> dict[str, A
 
 
 def as_function(generator: Generator, device: str | None = None) -> Callable[[np.ndarray], np.ndarray]:
-    """The generator as a compiled function on NumPy batches; a graph for each size it meets."""
-    compiled = tf.function(lambda batch: generator(batch, training=False), autograph=False)
+    """The generator as a compiled function on NumPy batches, float32 [B, H, W, C]: one graph, however many sizes it meets."""
+    sizes = tf.TensorSpec([None, None, None, generator.settings["in_channels"]], tf.float32)
+    compiled = tf.function(lambda batch: generator(batch, training=False), input_signature=[sizes], autograph=False)
 
     def function(batch: np.ndarray) -> np.ndarray:
         with tf.device(device):
