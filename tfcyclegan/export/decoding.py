@@ -4,6 +4,8 @@
 it takes the high byte, it drops transparency, turns no picture upright and takes the first of several frames.
 """
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from tfcyclegan.export import headers
@@ -22,27 +24,27 @@ _XMP_TURNED = r"(?s)\C*tiff:Orientation(=\"|>)[2-8]\C*"
 
 
 def decode(encoded: tf.Tensor, channels: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """An upright picture, uint8 [H, W, channels], and an empty string; or nothing, [0, 0, channels], and why.
+    """An upright picture, uint8 [H, W, channels], and an empty string; or nothing, [0, 0, channels], and why."""
+    kind = _format_of(encoded)
+    header = tf.switch_case(kind, [lambda read=read: read(encoded) for read in (*(one[2] for one in _FORMATS), headers.of_others)])
+    refusal = _refusal_by(header, encoded)
+    nothing = tf.zeros([0, 0, 3], tf.uint8)
+    decoders = [_jpeg, lambda content: _png(content, header.alpha), _webp, _gif, _bmp]
+    readable = [lambda decoder=decoder: decoder(encoded) for decoder in decoders]
+    image = tf.cond(refusal == "", lambda: tf.switch_case(kind, [*readable, lambda: nothing]), lambda: nothing)
+    image = _turned(image, header.orientation)
+    damaged = (refusal == "") & (tf.size(image) == 0)
+    return image if channels == 3 else _gray(image), tf.where(damaged, headers.NOT_WHOLE, refusal)
 
-    A data set can go on after an operation's error; nothing else in a graph can.
+
+def _or_nothing(decoder: Callable[[tf.Tensor], tf.Tensor], content: tf.Tensor, channels: int, dtype: tf.DType = tf.uint8) -> tf.Tensor:
+    """What `decoder` makes of `content`, [H, W, channels], or [0, 0, channels].
+
+    A data set can go on after an operation's error; nothing else in a graph can. What it maps by is made ready anew at each call,
+    so that it had better be small.
     """
-    nothing = tf.zeros([0, 0, channels], tf.uint8)
-
-    def decoded(content: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        kind = _format_of(content)
-        header = tf.switch_case(kind, [lambda read=read: read(content) for read in (*(one[2] for one in _FORMATS), headers.of_others)])
-        refusal = _first_refusal(content, header)
-        decoders = [lambda: _jpeg(content), lambda: _png(content, header.alpha), lambda: _webp(content), lambda: _gif(content)]
-        decoders.append(lambda: _bmp(content))
-
-        def picture() -> tf.Tensor:
-            image = _turned(tf.switch_case(kind, decoders), header.orientation)
-            return image if channels == 3 else _gray(image)
-
-        return tf.ensure_shape(tf.cond(refusal == "", picture, lambda: nothing), [None, None, channels]), refusal
-
-    damaged = (nothing, tf.constant(headers.NOT_WHOLE))
-    return tf.data.Dataset.from_tensors(encoded).map(decoded).ignore_errors().reduce(damaged, lambda _, found: found)
+    mapped = tf.data.Dataset.from_tensors(content).map(lambda one: tf.ensure_shape(decoder(one), [None, None, channels]))
+    return mapped.ignore_errors().reduce(tf.zeros([0, 0, channels], dtype), lambda _, image: image)
 
 
 def _format_of(content: tf.Tensor) -> tf.Tensor:
@@ -51,7 +53,7 @@ def _format_of(content: tf.Tensor) -> tf.Tensor:
     return tf.reduce_min(tf.where(tf.stack(found), tf.range(len(found)), len(found)))
 
 
-def _first_refusal(content: tf.Tensor, header: headers.Header) -> tf.Tensor:
+def _refusal_by(header: headers.Header, content: tf.Tensor) -> tf.Tensor:
     size = tf.strings.format("{}x{} pixels, more than {}", (header.height, header.width, MAX_PIXELS))
     large = tf.where(header.height * header.width > MAX_PIXELS, size, "")
     by_xmp = (header.orientation == 0) & tf.strings.regex_full_match(content, _XMP_TURNED)
@@ -60,33 +62,44 @@ def _first_refusal(content: tf.Tensor, header: headers.Header) -> tf.Tensor:
 
 
 def _jpeg(content: tf.Tensor) -> tf.Tensor:
-    return tf.io.decode_jpeg(content, 3, dct_method="INTEGER_ACCURATE")
+    return _or_nothing(lambda one: tf.io.decode_jpeg(one, 3, dct_method="INTEGER_ACCURATE"), content, 3)
 
 
 def _png(content: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
     """Four channels are asked for where there are as many: the alpha that the decoder adds to 1, 2 and 4 bits is no 255."""
 
     def of_channels(channels: int) -> tf.Tensor:
-        shallow = lambda: tf.io.decode_png(content, channels)  # noqa: E731
-        deep = lambda: _scaled(tf.io.decode_png(content, channels, tf.uint16))  # noqa: E731
-        return tf.cond(tf.strings.substr(content, 24, 1) == b"\x10", deep, shallow)
+        def decoded(dtype: tf.DType) -> tf.Tensor:
+            return _or_nothing(lambda one: tf.io.decode_png(one, channels, dtype), content, channels, dtype)
+
+        deep = tf.strings.substr(content, 24, 1) == b"\x10"
+        return tf.cond(deep, lambda: _scaled(decoded(tf.uint16)), lambda: decoded(tf.uint8))
 
     return tf.cond(alpha, lambda: _on_white(of_channels(4)), lambda: of_channels(3))
 
 
 def _webp(content: tf.Tensor) -> tf.Tensor:
-    # asked for 3 channels, the decoder refuses a file with transparency
-    image = tf.io.decode_image(content, channels=0, expand_animations=False)
-    return tf.cond(tf.shape(image)[-1] == 4, lambda: _on_white(image), lambda: tf.ensure_shape(image, [None, None, 3]))
+    def with_alpha(one: tf.Tensor) -> tf.Tensor:
+        # asked for 3 channels, the decoder refuses a file with transparency; asked for 4, one without
+        image = tf.io.decode_image(one, channels=0, expand_animations=False)
+        opaque = tf.fill(tf.concat([tf.shape(image)[:2], [4 - tf.shape(image)[2]]], 0), tf.constant(255, tf.uint8))
+        return tf.concat([image, opaque], 2)
+
+    return _on_white(_or_nothing(with_alpha, content, 4))
 
 
 def _gif(content: tf.Tensor) -> tf.Tensor:
-    return tf.io.decode_gif(content)[0]
+    return _or_nothing(lambda one: tf.io.decode_gif(one)[0], content, 3)
 
 
 def _bmp(content: tf.Tensor) -> tf.Tensor:
-    image = tf.io.decode_bmp(content)
-    return tf.cond(tf.shape(image)[-1] == 1, lambda: tf.tile(image, [1, 1, 3]), lambda: image[..., :3])
+    """Of one channel, which is gray, or of three or four, whose last one means nothing."""
+
+    def colours(one: tf.Tensor) -> tf.Tensor:
+        image = tf.io.decode_bmp(one)
+        return tf.gather(image, tf.minimum([0, 1, 2], tf.shape(image)[2] - 1), axis=2)
+
+    return _or_nothing(colours, content, 3)
 
 
 def _scaled(deep: tf.Tensor) -> tf.Tensor:

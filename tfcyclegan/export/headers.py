@@ -1,6 +1,6 @@
 """What stands in the header of an encoded picture, read in a graph: TensorFlow's decoders tell no turn, no frames, no transparency.
 
-All functions take the file's bytes and raise InvalidArgumentError, when they run, where these end too early.
+All functions take the file's bytes, in which any bytes may stand: behind the end they read zeros, and their loops go forward alone.
 """
 
 from typing import NamedTuple
@@ -11,6 +11,7 @@ NOT_WHOLE = "not a whole JPEG, PNG, WebP, GIF or BMP"
 _SEVERAL = "several frames; send one picture"
 _ORIENTATION = 0x0112  # the tag of EXIF
 _LONG = 4  # a type of its values
+_LONGEST = 1024  # bytes read at one place
 _GRAYS = bytes(value for level in range(256) for value in (level, level, level, 0))
 
 
@@ -36,27 +37,30 @@ class _File:
     """The bytes of a picture by their places."""
 
     def __init__(self, encoded: tf.Tensor):
-        self._encoded = encoded
-        self._bytes = tf.io.decode_raw(encoded, tf.uint8)
-        self.size = tf.size(self._bytes, tf.int64)
+        self.size = tf.cast(tf.strings.length(encoded), tf.int64)
+        self._bytes = tf.io.decode_raw(tf.strings.join([encoded, bytes(_LONGEST)]), tf.uint8)
+
+    def _at(self, start: tf.Tensor | int, count: int) -> tf.Tensor:
+        start = tf.clip_by_value(tf.cast(start, tf.int64), 0, self.size)
+        return tf.ensure_shape(self._bytes[start : start + count], [count])
 
     def number(self, start: tf.Tensor | int, count: int = 1, *, little: bool = False) -> tf.Tensor:
         """The unsigned number in `count` bytes at `start`, int64."""
         powers = [256**power for power in range(count)]
-        taken = tf.cast(self._bytes[start : start + count], tf.int64)
-        return tf.reduce_sum(taken * tf.constant(powers if little else powers[::-1], tf.int64))
+        return tf.reduce_sum(tf.cast(self._at(start, count), tf.int64) * tf.constant(powers if little else powers[::-1], tf.int64))
 
     def is_at(self, start: tf.Tensor | int, text: bytes) -> tf.Tensor:
         """Whether `text` stands at `start`."""
-        return tf.equal(tf.strings.substr(self._encoded, start, len(text)), text)
+        return tf.reduce_all(self._at(start, len(text)) == list(text))
 
     def orientation(self, exif: tf.Tensor) -> tf.Tensor:
         """The value of the tag in the EXIF data at `exif`; 0 without the tag, or where `exif` is 0."""
 
         def by_order(little: bool) -> tf.Tensor:
             directory = exif + self.number(exif + 4, 4, little=little)
-            there = tf.minimum(self.number(directory, 2, little=little), (self.size - directory - 2) // 12)
-            entries = tf.cast(tf.gather(self._bytes, directory + 2 + tf.range(12 * there)), tf.int64)
+            whole = tf.maximum((self.size - directory - 2) // 12, 0)
+            there = tf.minimum(self.number(directory, 2, little=little), whole)
+            entries = tf.cast(self._bytes[directory + 2 : directory + 2 + 12 * there], tf.int64)
             low, high = (0, 1) if little else (1, 0)
             tags, kinds, shorts, longs = (
                 (row := tf.reshape(entries, [-1, 12]))[:, start + low] + 256 * row[:, start + high] for start in (0, 2, 8, 8 if little else 10)
@@ -81,18 +85,20 @@ def of_jpeg(encoded: tf.Tensor) -> Header:
     """CMYK is refused: TensorFlow makes RGB of it by other roundings than Pillow, and its negative without Adobe's marker."""
     file = _File(encoded)
 
-    def goes_on(at: tf.Tensor, exif: tf.Tensor) -> tf.Tensor:
-        return (at + 4 <= file.size) & (exif == 0) & ~file.is_at(at, b"\xff\xda") & ~file.is_at(at, b"\xff\xd9")
+    def goes_on(at: tf.Tensor, *_: tf.Tensor) -> tf.Tensor:
+        return (at + 4 <= file.size) & (file.number(at) == 0xFF) & ~file.is_at(at, b"\xff\xda")
 
-    def step(at: tf.Tensor, exif: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        found = file.is_at(at, b"\xff\xe1") & file.is_at(at + 4, b"Exif\0\0")
-        fills_up = file.is_at(at, b"\xff\xff")
-        return tf.where(fills_up, at + 1, at + 2 + file.number(at + 2, 2)), tf.where(found, at + 10, exif)
+    def step(at: tf.Tensor, exif: tf.Tensor, frame: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        marker = file.number(at + 1)
+        of_exif = (marker == 0xE1) & file.is_at(at + 4, b"Exif\0\0") & (exif == 0)
+        of_frame = (marker >= 0xC0) & (marker <= 0xCF) & (marker % 4 != 0) | (marker == 0xC0)
+        behind = tf.where(marker == 0xFF, at + 1, at + 2 + file.number(at + 2, 2))  # more of 0xFF fill up
+        return behind, tf.where(of_exif, at + 10, exif), tf.where(of_frame, at, frame)
 
-    _, exif = tf.while_loop(goes_on, step, (tf.constant(2, tf.int64), tf.constant(0, tf.int64)))
-    height, width, channels = tf.unstack(tf.cast(tf.image.extract_jpeg_shape(encoded), tf.int64))
-    refusal = _refusal((channels == 4, "a JPEG in CMYK; save it in RGB"))
-    return Header(height, width, file.orientation(exif), tf.constant(False), refusal)
+    none = tf.constant(0, tf.int64)
+    _, exif, frame = tf.while_loop(goes_on, step, (tf.constant(2, tf.int64), none, none))
+    refusal = _refusal((file.number(frame + 9) == 4, "a JPEG in CMYK; save it in RGB"))
+    return Header(file.number(frame + 5, 2), file.number(frame + 7, 2), file.orientation(exif), tf.constant(False), refusal)
 
 
 def of_png(encoded: tf.Tensor) -> Header:
