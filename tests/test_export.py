@@ -199,7 +199,7 @@ def test_a_bad_picture_is_named_by_its_place(loader, bad):
         "half a JPEG": encode(picture(20, 24), "JPEG")[:400],
         "half a WebP": encode(picture(20, 24), "WEBP")[:-60],
     }[bad]
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"image_bytes\[2\]: not a whole JPEG, PNG or WebP"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"image_bytes\[2\]: not a whole JPEG, PNG, WebP, GIF or BMP"):
         loader([good, good, content, good])
     assert len(loader([good, good])) == 2, "the next request is answered"
 

@@ -27,12 +27,13 @@ def decode(encoded: tf.Tensor, channels: int) -> tuple[tf.Tensor, tf.Tensor]:
     """An upright picture, uint8 [H, W, channels], and an empty string; or nothing, [0, 0, channels], and why."""
     kind = _format_of(encoded)
     header = tf.switch_case(kind, [lambda read=read: read(encoded) for read in (*(one[2] for one in _FORMATS), headers.of_others)])
-    refusal = _refusal_by(header, encoded)
+    orientation = headers.orientation(encoded, header.exif)
+    refusal = _refusal_by(header, orientation, encoded)
     nothing = tf.zeros([0, 0, 3], tf.uint8)
-    decoders = [_jpeg, lambda content: _png(content, header.alpha), _webp, _gif, _bmp]
+    decoders = [_jpeg, lambda content: _png(content, header), _webp, _gif, _bmp]
     readable = [lambda decoder=decoder: decoder(encoded) for decoder in decoders]
     image = tf.cond(refusal == "", lambda: tf.switch_case(kind, [*readable, lambda: nothing]), lambda: nothing)
-    image = _turned(image, header.orientation)
+    image = _turned(image, orientation)
     damaged = (refusal == "") & (tf.size(image) == 0)
     return image if channels == 3 else _gray(image), tf.where(damaged, headers.NOT_WHOLE, refusal)
 
@@ -49,14 +50,15 @@ def _or_nothing(decoder: Callable[[tf.Tensor], tf.Tensor], content: tf.Tensor, c
 
 def _format_of(content: tf.Tensor) -> tf.Tensor:
     """The index in _FORMATS, or their number for none of them."""
-    found = [tf.equal(tf.strings.substr(content, start, len(magic)), magic) for start, magic, _ in _FORMATS]
+    start = tf.strings.join([tf.strings.substr(content, 0, 12), bytes(12)])
+    found = [tf.equal(tf.strings.substr(start, place, len(magic)), magic) for place, magic, _ in _FORMATS]
     return tf.reduce_min(tf.where(tf.stack(found), tf.range(len(found)), len(found)))
 
 
-def _refusal_by(header: headers.Header, content: tf.Tensor) -> tf.Tensor:
+def _refusal_by(header: headers.Header, orientation: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
     size = tf.strings.format("{}x{} pixels, more than {}", (header.height, header.width, MAX_PIXELS))
     large = tf.where(header.height * header.width > MAX_PIXELS, size, "")
-    by_xmp = (header.orientation == 0) & tf.strings.regex_full_match(content, _XMP_TURNED)
+    by_xmp = (orientation == 0) & tf.strings.regex_full_match(content, _XMP_TURNED)
     turned = tf.where(by_xmp, "its orientation stands in XMP alone, which is not read here; turn it upright", "")
     return tf.where(header.refusal != "", header.refusal, tf.where(large != "", large, turned))
 
@@ -65,17 +67,16 @@ def _jpeg(content: tf.Tensor) -> tf.Tensor:
     return _or_nothing(lambda one: tf.io.decode_jpeg(one, 3, dct_method="INTEGER_ACCURATE"), content, 3)
 
 
-def _png(content: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
+def _png(content: tf.Tensor, header: headers.Header) -> tf.Tensor:
     """Four channels are asked for where there are as many: the alpha that the decoder adds to 1, 2 and 4 bits is no 255."""
 
     def of_channels(channels: int) -> tf.Tensor:
         def decoded(dtype: tf.DType) -> tf.Tensor:
             return _or_nothing(lambda one: tf.io.decode_png(one, channels, dtype), content, channels, dtype)
 
-        deep = tf.strings.substr(content, 24, 1) == b"\x10"
-        return tf.cond(deep, lambda: _scaled(decoded(tf.uint16)), lambda: decoded(tf.uint8))
+        return tf.cond(header.deep, lambda: _scaled(decoded(tf.uint16)), lambda: decoded(tf.uint8))
 
-    return tf.cond(alpha, lambda: _on_white(of_channels(4)), lambda: of_channels(3))
+    return tf.cond(header.alpha, lambda: _on_white(of_channels(4)), lambda: of_channels(3))
 
 
 def _webp(content: tf.Tensor) -> tf.Tensor:

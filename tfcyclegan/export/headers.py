@@ -21,16 +21,18 @@ class Header(NamedTuple):
     Attributes:
         height: in pixels, int64, before the picture is turned upright.
         width: likewise.
-        orientation: the value in EXIF, int64; 0 where there is none.
-        alpha: whether a PNG has any means of transparency.
+        exif: where its EXIF data begin, int64; 0 where there are none.
         refusal: why the picture is not taken; empty for one that is.
+        alpha: whether a PNG has any means of transparency.
+        deep: whether its samples have 16 bits.
     """
 
     height: tf.Tensor
     width: tf.Tensor
-    orientation: tf.Tensor
-    alpha: tf.Tensor
+    exif: tf.Tensor
     refusal: tf.Tensor
+    alpha: tf.Tensor | bool = False
+    deep: tf.Tensor | bool = False
 
 
 class _File:
@@ -53,24 +55,29 @@ class _File:
         """Whether `text` stands at `start`."""
         return tf.reduce_all(self._at(start, len(text)) == list(text))
 
-    def orientation(self, exif: tf.Tensor) -> tf.Tensor:
-        """The value of the tag in the EXIF data at `exif`; 0 without the tag, or where `exif` is 0."""
+    def entries(self, exif: tf.Tensor, *, little: bool) -> tf.Tensor:
+        """The first directory of EXIF data, in which the orientation stands: int64 [N, 12]."""
+        start = exif + self.number(exif + 4, 4, little=little)
+        whole = tf.maximum((self.size - start - 2) // 12, 0)
+        there = tf.minimum(self.number(start, 2, little=little), whole)
+        return tf.reshape(tf.cast(self._bytes[start + 2 : start + 2 + 12 * there], tf.int64), [-1, 12])
 
-        def by_order(little: bool) -> tf.Tensor:
-            directory = exif + self.number(exif + 4, 4, little=little)
-            whole = tf.maximum((self.size - directory - 2) // 12, 0)
-            there = tf.minimum(self.number(directory, 2, little=little), whole)
-            entries = tf.cast(self._bytes[directory + 2 : directory + 2 + 12 * there], tf.int64)
-            low, high = (0, 1) if little else (1, 0)
-            tags, kinds, shorts, longs = (
-                (row := tf.reshape(entries, [-1, 12]))[:, start + low] + 256 * row[:, start + high] for start in (0, 2, 8, 8 if little else 10)
-            )
-            values = tf.where(kinds == _LONG, longs, shorts)
-            return tf.reduce_max(tf.concat([[0], tf.where(tags == _ORIENTATION, values, 0)], 0))
 
-        none = tf.constant(0, tf.int64)
-        by_the_file = lambda: tf.cond(self.is_at(exif, b"II"), lambda: by_order(True), lambda: by_order(False))  # noqa: E731
-        return tf.cond(exif > 0, by_the_file, lambda: none)
+def orientation(encoded: tf.Tensor, exif: tf.Tensor) -> tf.Tensor:
+    """The value of the tag in the EXIF data at `exif`, int64; 0 without the tag, or where `exif` is 0."""
+    file = _File(encoded)
+
+    def by_order(little: bool) -> tf.Tensor:
+        entries = file.entries(exif, little=little)
+        low, high = (0, 1) if little else (1, 0)
+        tags, kinds, shorts, longs = (entries[:, at + low] + 256 * entries[:, at + high] for at in (0, 2, 8, 8 if little else 10))
+        values = tf.where(tags == _ORIENTATION, tf.where(kinds == _LONG, longs, shorts), 0)
+        return tf.reduce_max(tf.concat([[0], values], 0))
+
+    def by_the_file() -> tf.Tensor:
+        return tf.cond(file.is_at(exif, b"II"), lambda: by_order(True), lambda: by_order(False))
+
+    return tf.cond(exif > 0, by_the_file, lambda: tf.constant(0, tf.int64))
 
 
 def _refusal(*reasons: tuple[tf.Tensor, str]) -> tf.Tensor:
@@ -98,7 +105,7 @@ def of_jpeg(encoded: tf.Tensor) -> Header:
     none = tf.constant(0, tf.int64)
     _, exif, frame = tf.while_loop(goes_on, step, (tf.constant(2, tf.int64), none, none))
     refusal = _refusal((file.number(frame + 9) == 4, "a JPEG in CMYK; save it in RGB"))
-    return Header(file.number(frame + 5, 2), file.number(frame + 7, 2), file.orientation(exif), tf.constant(False), refusal)
+    return Header(file.number(frame + 5, 2), file.number(frame + 7, 2), exif, refusal)
 
 
 def of_png(encoded: tf.Tensor) -> Header:
@@ -117,10 +124,15 @@ def of_png(encoded: tf.Tensor) -> Header:
 
     start, no = tf.constant(8, tf.int64), tf.constant(False)
     _, exif, transparent, several, hidden = tf.while_loop(goes_on, step, (start, tf.constant(0, tf.int64), no, no, no))
-    colour_type = file.number(25)
-    refusal = _refusal((several, f"a PNG of {_SEVERAL}"), (hidden, "a PNG whose orientation cannot be read here; save it again"))
+    bits, colour_type = file.number(24), file.number(25)
+    refusal = _refusal(
+        (several, f"a PNG of {_SEVERAL}"),
+        (hidden, "a PNG whose orientation cannot be read here; save it again"),
+        # Pillow compares its enlarged values with the key as it stands in the file
+        (transparent & (colour_type == 0) & (bits < 8) & (bits > 1), "a PNG of 2 or 4 bits with a transparent gray; save it in 8 bits"),
+    )
     alpha = transparent | (colour_type == 4) | (colour_type == 6)
-    return Header(file.number(20, 4), file.number(16, 4), file.orientation(exif), alpha, refusal)
+    return Header(file.number(20, 4), file.number(16, 4), exif, refusal, alpha, bits == 16)
 
 
 def of_webp(encoded: tf.Tensor) -> Header:
@@ -149,7 +161,7 @@ def of_webp(encoded: tf.Tensor) -> Header:
     )
     height = tf.add_n([tf.where(file.is_at(12, form), size, 0) for form, size, _ in forms])
     width = tf.add_n([tf.where(file.is_at(12, form), size, 0) for form, _, size in forms])
-    return Header(height, width, file.orientation(exif), tf.constant(False), _refusal((frames > 1, f"a WebP of {_SEVERAL}")))
+    return Header(height, width, exif, _refusal((frames > 1, f"a WebP of {_SEVERAL}")))
 
 
 def of_gif(encoded: tf.Tensor) -> Header:
@@ -183,7 +195,7 @@ def of_gif(encoded: tf.Tensor) -> Header:
     _, _, frames, apart = tf.while_loop(goes_on, step, (start, no, tf.constant(0, tf.int64), no))
     refusal = _refusal((frames > 1, f"a GIF of {_SEVERAL}"), (apart, "a GIF with transparency; save it as PNG"))
     height, width = file.number(8, 2, little=True), file.number(6, 2, little=True)
-    return Header(height, width, tf.constant(0, tf.int64), tf.constant(False), refusal)
+    return Header(height, width, tf.constant(0, tf.int64), refusal)
 
 
 def of_bmp(encoded: tf.Tensor) -> Header:
@@ -195,10 +207,10 @@ def of_bmp(encoded: tf.Tensor) -> Header:
     refusal = _refusal((~plain | ~(gray | (bits == 24) | (bits == 32)), "a BMP with a palette, masks or compression; save it as PNG"))
     signed = file.number(22, 4, little=True)
     height = tf.minimum(signed, 2**32 - signed)  # negative for pictures whose first row is the uppermost
-    return Header(height, file.number(18, 4, little=True), tf.constant(0, tf.int64), tf.constant(False), refusal)
+    return Header(height, file.number(18, 4, little=True), tf.constant(0, tf.int64), refusal)
 
 
 def of_others(_: tf.Tensor) -> Header:
     """Of what is none of these."""
     none = tf.constant(0, tf.int64)
-    return Header(none, none, none, tf.constant(False), tf.constant(NOT_WHOLE))
+    return Header(none, none, none, tf.constant(NOT_WHOLE))
