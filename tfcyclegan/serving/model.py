@@ -17,7 +17,7 @@ from tfcyclegan.errors import UserError
 from tfcyclegan.serving import messages
 from tfcyclegan.serving.batching import Batcher
 from tfcyclegan.serving.refusal import Refused
-from tfcyclegan.translation import SMALLEST, Translator, from_model
+from tfcyclegan.translation import SMALLEST, Translator, open_model
 from tfcyclegan.trust import Untrusted
 
 _WARM_UP_SIDE = 64
@@ -56,7 +56,7 @@ def load(model_dir: Path, *, trusted: bool = False) -> Exported:
     if not (version / "saved_model.pb").is_file():
         raise UserError(f"--model_dir={model_dir}: no exported model there; make one with tfcyclegan export")
     try:
-        exported = Exported(version.resolve().parent.name, version.resolve().name, from_model(version, trusted=trusted))
+        exported = Exported(version.resolve().parent.name, version.resolve().name, open_model(version, trusted=trusted))
         channels = exported.translator.channels
         answer = exported(np.zeros((1, _WARM_UP_SIDE, _WARM_UP_SIDE, channels), np.uint8))
         if {channels, answer.shape[-1]} - {1, 3} or answer.shape[:-1] != (1, _WARM_UP_SIDE, _WARM_UP_SIDE):
