@@ -65,7 +65,22 @@ def purpose(metadata: Mapping[str, Any]) -> dict[str, str]:
         "direction": direction_of(metadata),
         "domains": f"{source} to {target}" if source and target else "",
         "channels": " to ".join(channels) if all(channels) else "",
-        "classes": str(len(metadata["classes"])) if segments else "",
+        "classes": f"{len(metadata['classes'])} ({files.sha256_of_json(metadata['classes'])[:8]})" if segments else "",
         "TFLite size": str(metadata.get("tflite_size", "")),
+    }
+    return {name: value for name, value in known.items() if value}
+
+
+def properties(metadata: Mapping[str, Any], channels_in: int) -> dict[str, str]:
+    """What the clients of a server should know of a translator."""
+    source, target = domains_of(metadata)
+    known = {
+        "translates": translates(metadata),
+        "from": source,
+        "to": target,
+        "direction": direction_of(metadata),
+        "channels_in": str(channels_in),
+        "data": str(metadata.get("data") or ""),
+        "trained_at": str(metadata.get("trained_at") or ""),
     }
     return {name: value for name, value in known.items() if value}

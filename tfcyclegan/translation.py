@@ -253,7 +253,7 @@ def _from_tflite(path: Path) -> Translator:
         if batch.shape[1:3] != (height, width):
             size = f"{batch.shape[1]}x{batch.shape[2]}"
             raise UserError(
-                f"--model={path}: takes pictures of {height}x{width} alone, not {size}; export with --tflite_size={size}, or give --scale=fit"
+                f"--model={path}: takes pictures of {height}x{width} alone, not {size}; give --scale=fit, or export --tflite_size={size}"
             )
         with alone:
             interpreter.set_tensor(source["index"], batch)
