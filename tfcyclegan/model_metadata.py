@@ -53,6 +53,12 @@ def translates(metadata: Mapping[str, Any]) -> str:
     return f"{source} to {target}" + (f" (direction {direction}{of_data})" if direction else "")
 
 
+def status_of(metadata: Mapping[str, Any], file: Path) -> str:
+    """What the export found a .tflite file to be, in words of `export.variants`; "usable" for files that it does not know."""
+    with files.understanding(file.parent / METADATA):
+        return str(metadata.get("variants", {}).get(file.stem, {}).get("status", "usable"))
+
+
 def purpose(metadata: Mapping[str, Any]) -> dict[str, str]:
     """What the clients of an export rely on, in words, as far as it is known: that is to be the same in all versions."""
     interface = metadata.get("interface")
@@ -63,7 +69,7 @@ def purpose(metadata: Mapping[str, Any]) -> dict[str, str]:
     known = {
         "kind": "segmenter" if segments else "translator" if direction_of(metadata) else "",
         "direction": direction_of(metadata),
-        "domains": f"{source} to {target}" if source and target else "",
+        "domains": f"{source} to {target}" if "domains" in metadata else "",
         "channels": " to ".join(channels) if all(channels) else "",
         "classes": f"{len(metadata['classes'])} ({files.sha256_of_json(metadata['classes'])[:8]})" if segments else "",
         "TFLite size": str(metadata.get("tflite_size", "")),

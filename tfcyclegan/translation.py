@@ -261,15 +261,10 @@ def _from_tflite(path: Path) -> Translator:
             return interpreter.get_tensor(target["index"])
 
     size = Size(height, width)
-    described = _described(metadata, int(target["shape"][3]), channels, f"of {size} alone", _status(path, metadata))
+    status = model_metadata.status_of(metadata, path)
+    doubt = "" if status == "usable" else f"{status} by the export"
+    described = _described(metadata, int(target["shape"][3]), channels, f"of {size} alone", doubt)
     return Translator(_identity(path, metadata), channels, 1, translate, fit=size, described=described)
-
-
-def _status(path: Path, metadata: Mapping[str, Any]) -> str:
-    """What the export thought of a .tflite file that it did not list as usable."""
-    with files.understanding(path.parent / model_metadata.METADATA):
-        status = metadata.get("variants", {}).get(path.stem, {}).get("status", "usable")
-    return "" if status == "usable" else f"{status} by the export"
 
 
 def _translate_all(

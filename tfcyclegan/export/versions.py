@@ -19,7 +19,7 @@ def newest_version(output: Path, identity: dict[str, Any]) -> Path | None:
 
 
 def require_same_purpose(output: Path, metadata: Mapping[str, Any]) -> None:
-    """Sees to it that the next version does what the newest one does, since servers answer the same clients by it.
+    """Sees to it that the next version does what the newest one does, as far as that is known: servers answer the same clients by it.
 
     Args:
         output: folder of the versions.
@@ -28,18 +28,23 @@ def require_same_purpose(output: Path, metadata: Mapping[str, Any]) -> None:
     Raises:
         UserError: it would translate another way, or take pictures of another kind.
     """
-    for newest in files.numbered(output)[-1:]:
-        there, here = model_metadata.purpose(model_metadata.read(newest)), model_metadata.purpose(metadata)
-        if not there:
-            say(f"{newest}: {model_metadata.UNKNOWN}, so it is not compared with the version that follows it")
-        if there.get("kind", here["kind"]) != here["kind"]:
-            there, here = {"kind": there["kind"]}, {"kind": here["kind"]}
-        differing = [f"{name} {there[name]} there, {here[name]} here" for name in there if there[name] != here.get(name, there[name])]
-        if differing:
-            raise UserError(
-                f"--output={output}: its version {newest.name} is another model ({'; '.join(differing)}); servers answer by the newest "
-                "version, so that the same clients would get something else: name another --output"
-            )
+    here = model_metadata.purpose(metadata)
+    for version in reversed(files.numbered(output)):
+        there = model_metadata.purpose(model_metadata.read(version))
+        if there:
+            _compare(output, version.name, there, here)
+            return
+        say(f"{version}: {model_metadata.UNKNOWN}, so it is not compared with the next version")
+
+
+def _compare(output: Path, version: str, there: dict[str, str], here: dict[str, str]) -> None:
+    names = ("kind",) if there.get("kind", here["kind"]) != here["kind"] else tuple(there)
+    differing = [f"{name} {there[name]} there, {here[name]} here" for name in names if there[name] != here.get(name, there[name])]
+    if differing:
+        raise UserError(
+            f"--output={output}: its version {version} is another model ({'; '.join(differing)}); servers answer by the newest "
+            "version, so that the same clients would get something else: name another --output"
+        )
 
 
 @contextlib.contextmanager
