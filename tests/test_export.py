@@ -348,7 +348,7 @@ def test_a_tflite_file_takes_other_sizes_by_fit(exported, tmp_path, capsys):
     assert "takes pictures of 32x32 alone, not 20x50; give --scale=fit" in capsys.readouterr().err
     assert cli.main([*arguments[:-1], "--scale=fit", f"--output={tmp_path / 'fitted'}"]) == 0
     told = capsys.readouterr().out
-    assert "satellite to map (direction ab of satellite_map); 3 channels to 3; of 32 alone; pictures keep their sizes" in told
+    assert "satellite to map (direction ab of satellite2map); 3 channels to 3; of 32 alone; trained at resize_and_crop" in told
     assert "--scale=fit: pictures of other sizes are resized to 32 and their translations back" in told
     fitted = np.asarray(Image.fromarray(source).resize((32, 32), Image.Resampling.BICUBIC))
     translated = images.to_uint8(tflite.run(model.read_bytes(), images.to_float(fitted)[np.newaxis])[0])

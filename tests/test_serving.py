@@ -198,7 +198,7 @@ def test_what_the_server_says_of_the_model(server):
     from google.protobuf import json_format
     from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
-    assert server.gives == "satellite to map (direction ab of satellite2map); 3 channels to 3"
+    assert server.gives == "satellite to map (direction ab of satellite2map); 3 channels to 3; pictures keep their sizes"
     status = get(server.url)[1]
     assert (status.pop("name"), status.pop("ready")) == ("golden", True)
     (version,) = json_format.ParseDict(status, get_model_status_pb2.GetModelStatusResponse()).model_version_status

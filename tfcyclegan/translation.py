@@ -208,7 +208,7 @@ def open_model(path: Path, *, trusted: bool = False) -> Translator:
 
     identity = _identity(path / "saved_model.pb", metadata)
     newest = f"version {path.name}, the newest of {len(versions)}" if len(versions) > 1 else ""
-    described = _described(metadata, function.structured_outputs["images"].shape[3], channels, newest)
+    described = _described(metadata, function.structured_outputs["images"].shape[3], channels, newest, "pictures keep their sizes")
     return Translator(identity, channels, 4, translate, described=described)
 
 
@@ -219,8 +219,8 @@ def _identity(file: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 def _described(metadata: Mapping[str, Any], channels_out: int, channels_in: int, *more: str) -> str:
     trained_at = metadata.get("trained_at")
-    scale = f"pictures keep their sizes, the training resized them ({trained_at})" if trained_at else ""
-    parts = (model_metadata.translates(metadata), f"{channels_in} channels to {channels_out}", *more, scale)
+    training = f"trained at {trained_at}" if trained_at else ""
+    parts = (model_metadata.translates(metadata), f"{channels_in} channels to {channels_out}", *more, training)
     return "; ".join(part for part in parts if part)
 
 
