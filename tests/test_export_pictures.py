@@ -74,6 +74,7 @@ SAME = {
     "JPEG, big-endian EXIF": big_endian_exif(8),
     "JPEG, EXIF that ends early": turned("JPEG", 6).replace(b"\x12\x01\x03\0", b"\x12\x02\x03\0"),
     "JPEG, XMP of an upright picture": encoded(COLOURS, "JPEG", xmp=b'<x tiff:Orientation="1"/>'),
+    "JPEG with another view behind it": encoded(COLOURS, "MPO", save_all=True, append_images=[COLOURS.rotate(90)]),
     **{f"PNG, gray of {bits} bit": png(bits, 0) for bits in (1, 2, 4, 8, 16)},
     **{f"PNG, gray of {bits} bit with a transparent one": png(bits, 0, GRAY_KEY) for bits in (1, 8, 16)},
     **{f"PNG, type {kind} of {bits} bit": png(bits, kind) for kind in (2, 4, 6) for bits in (8, 16)},
