@@ -298,9 +298,9 @@ class Answers:
         repository = server.kserve.ModelRepository()
         repository.update(model.ServedModel(exported, self._batcher, max_pixels=MAX_PIXELS))
         plane, fixed = server._DataPlane(repository), server._FixedRepository(repository)
-        app = server._rest_server(self._config, plane, fixed, gate).config.app
+        app = server._rest_server(self._config, plane, fixed, gate, exported).config.app
         self._client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://server")
-        self._grpc = server._Servicer(plane, fixed, gate)
+        self._grpc = server._Servicer(plane, fixed, gate, exported)
         self._runner = asyncio.Runner()
 
     def post(self, path: str, body: bytes, headers: dict[str, str]) -> httpx.Response:

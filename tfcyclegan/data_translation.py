@@ -178,5 +178,5 @@ def _stages(
             label = records.Label(images.encode_png(images.to_array(ids)), label.filename)
         return records.Picture(images.encode_png(translated.picture), "png", example.filename, height, width, label)
 
-    placed = [functools.partial(translate, machine) for machine in machines(translators, output)]
+    placed = [functools.partial(translate, machine) for machine in machines(translators, output, nearest=source.holds_label_maps)]
     return Stages(decode, placed, encode, lambda: give_up(translators))

@@ -38,7 +38,7 @@ def run(config: TranslateConfig) -> None:
         translators = translation.copies_on_devices(trained, config.checkpoint, config.direction, tile=config.tile)
         scale = translation.scale_of(trained) if config.scale == "trained" else None
     else:
-        translators = [translation.from_model(Path(config.model), trusted=config.trust_model)]
+        translators = [translation.from_model(Path(config.model), trusted=config.trust_model, fit=config.scale == "fit")]
     if config.output_data:
         command = f"tfcyclegan translate {shlex.join(flags.to_flag_file(config).splitlines())}"
         splits = config.split.split(",")

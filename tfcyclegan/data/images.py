@@ -50,8 +50,13 @@ def decode_ids(encoded: bytes) -> np.ndarray:
 def encode_png(image: np.ndarray) -> bytes:
     """Encodes uint8 [H, W, 1 or 3] as PNG."""
     stream = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(stream, "PNG")
+    to_image(image).save(stream, "PNG")
     return stream.getvalue()
+
+
+def to_image(array: np.ndarray) -> Image.Image:
+    """The picture in uint8 [H, W, 1 or 3]."""
+    return Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
 
 
 def to_array(image: Image.Image) -> np.ndarray:
