@@ -19,7 +19,7 @@ import numpy as np
 
 from tfcyclegan import files
 from tfcyclegan.config import Size
-from tfcyclegan.data import images, manifest, records, shards
+from tfcyclegan.data import images, manifest, notes, records, shards, stored
 from tfcyclegan.data.source import MANIFEST, DataSource, Example
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.parallel import Stages
@@ -76,8 +76,8 @@ def translate_data(
             say(f"{output}: all is done: {manifest.counts(made)}")
             return
         _claim(output, request)
-        notes = _write_shards(translators, source, splits, output, name, scale)
-        made = manifest.make(name=name, command=command, request=request, max_bad=0, notes=notes, labels=source.labelled)
+        written = _write_shards(translators, source, splits, output, name, scale)
+        made = manifest.make(name=name, command=command, request=request, max_bad=0, notes=written, labels=source.labelled)
         manifest.write_tfds_metadata(output, output / shards.WORK / "metadata", made)
         files.write_json(output / MANIFEST, made)
         shutil.rmtree(output / shards.WORK)
@@ -127,7 +127,8 @@ def _write_shards(
     before = sum(note["records"] for note in done.values())
     if done:
         say(f"{output}: goes on; {len(done)} of {sum(map(len, planned.values()))} shards are finished")
-    stages = _stages(translators, source, scale, output)
+    noted: list[str] = []
+    stages = _stages(translators, source, scale, output, noted)
     with Progress(total, unit="image", label="translating", done=before) as progress:
         for split in splits:
             examples = source.examples(split)
@@ -136,7 +137,10 @@ def _write_shards(
                 if file in done:
                     collections.deque(mine, maxlen=0)
                     continue
-                note = shards.write(output / file, _watched(stages.of(mine), progress)) | {"bad": [], "notes": {}}
+                noted.clear()
+                written = shards.write(output / file, _watched(stages.of(mine), progress))
+                counts = notes.counted(noted)
+                note = written | {"bad": [], "notes": counts[notes.CONVERSIONS], "left_out": counts[notes.LEFT_OUT]}
                 shards.write_note(output, note)
                 done[file] = note
             next(examples, None)  # reads to the end, where the counts are checked
@@ -154,16 +158,18 @@ def _watched(pictures: Iterator[records.Picture], progress: Progress) -> Iterato
 
 
 def _stages(
-    translators: Sequence[Translator], source: DataSource, scale: images.Scale | None, output: Path
+    translators: Sequence[Translator], source: DataSource, scale: images.Scale | None, output: Path, noted: list[str]
 ) -> Stages[Example, _Scaled, _Scaled, records.Picture]:
-    """From an example to the picture to store."""
+    """From an example to the picture to store; `noted` gets the notes on it."""
     channels = translators[0].channels
 
     def decode(example: Example) -> _Scaled:
         try:
-            image = images.decode(example.encoded, channels)
+            image, decoded = stored.decode(source, example.encoded, channels)
         except RunError as error:
             raise RunError(f"{source.directory}: {example.filename}: {error}") from error
+        if decoded is not None:
+            noted.extend(decoded.notes)
         scaled = scale(image, nearest=source.holds_label_maps) if scale else image
         return _Scaled(example, images.to_array(scaled), scaled.size != image.size)
 

@@ -58,6 +58,7 @@ class DataSource:
         holds_label_maps: whether the pictures are label maps in the colours of their classes, which only nearest pixels resize.
         synthetic: whether the pictures were drawn by a program (data_prep.toy_street), which every result on them says.
         classes: the table of its label ids, as its manifest tells it; None where it tells none.
+        settings: how it was prepared, as its manifest tells it.
     """
 
     directory: Path
@@ -68,9 +69,15 @@ class DataSource:
     holds_label_maps: bool
     synthetic: bool
     classes: list[dict[str, Any]] | None
+    settings: dict[str, Any]
     _builder: Any
     _nested: bool
     _shards: dict[str, list[tuple[str, int, str]]]  # by split name, bytes and sha256 in the manifest; empty for a foreign data set
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it was not data_prep that stored the pictures, so that they may be of any depth and transparent."""
+        return not self._shards
 
     def pictures(self, split: str) -> Iterator[tuple[str, bytes]]:
         """(file name, encoded bytes) of every picture of `split`, in stored order, read in bounded memory.
@@ -193,6 +200,7 @@ def open_source(place: str | Path) -> DataSource:
         content == LABEL_MAPS,
         synthetic,
         made.get("classes"),
+        settings,
         builder,
         nested,
         shards,
