@@ -98,9 +98,9 @@ def test_label_maps():
     seeds = (labels(Image.fromarray(ids)), labels(palette), labels(Image.fromarray(ids.astype(np.uint16))), encoded("JPEG"), *PNGS)
 
     def check(content: bytes) -> None:
-        for train_ids in (False, True):
+        for label_format in street_labels.FORMATS:
             try:
-                assert street_labels.read_ids(content, train_ids=train_ids, max_pixels=MAX_PIXELS)[0].mode == "L"
+                assert street_labels.read_ids(content, label_format=label_format, max_pixels=MAX_PIXELS)[0].mode == "L"
             except intake.BadPicture as error:
                 one_line(error)
 
@@ -250,7 +250,7 @@ def test_state_dicts_of_pytorch(tmp_path):
     def check(content: bytes) -> None:
         path.write_bytes(content)
         try:
-            official.make_network(pytorch.read_state_dict(path))
+            official.make_network(pytorch.read_state_dict(path).state)
         except UserError as error:
             one_line(error)
 

@@ -77,7 +77,9 @@ def translate_data(
             return
         _claim(output, request)
         written = _write_shards(translators, source, splits, output, name, scale)
-        made = manifest.make(name=name, command=command, request=request, max_bad=0, notes=written, labels=source.labelled)
+        made = manifest.make(
+            name=name, command=command, request=request, max_bad=0, notes=written, labels=source.labelled, left_out=source.left_out
+        )
         manifest.write_tfds_metadata(output, output / shards.WORK / "metadata", made)
         files.write_json(output / MANIFEST, made)
         shutil.rmtree(output / shards.WORK)

@@ -133,7 +133,8 @@ def copies_on_devices(
 
 def scale_of(run: Run) -> images.Scale:
     """The scale that the run's networks were trained at."""
-    return images.Scale(run.config.preprocess, run.config.load_size, run.config.crop_size)
+    config = run.config
+    return images.Scale(config.preprocess, config.load_size, config.crop_size, config.interpolation)
 
 
 def record_of(translator: Translator, scale: images.Scale | None) -> dict[str, Any]:
@@ -364,4 +365,5 @@ def translate_split(
     """Translates a split of a prepared data set; see `translate_path`."""
     source.require(split)
     pictures, total, nearest = in_memory(pictures_of_split(source, split), reading.rules), source.counts[split], source.holds_label_maps
-    _translate_all(translators, pictures, output, total=total, scale=scale, settings=reading.settings(), nearest=nearest)
+    settings, unread = reading.settings(), source.left_out
+    _translate_all(translators, pictures, output, total=total, scale=scale, settings=settings, nearest=nearest, left_out=unread)

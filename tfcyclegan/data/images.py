@@ -1,7 +1,7 @@
 """Pure operations on single images: decoding, the resizing of the five preprocess modes, random windows.
 
 On disk and in caches images are uint8 [H, W, C] with C 1 or 3; networks see float32 in [-1, 1]. This module alone converts.
-Resizing is Pillow's antialiased bicubic, as in the official program.
+Resizing is Pillow's antialiased bicubic, as in the official program, unless another `interpolation` is asked for.
 """
 
 import io
@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from tfcyclegan.config import MODES_WITH_CROP, PREPROCESS_MODES, Size
+from tfcyclegan.data.interpolation import interpolate
 from tfcyclegan.errors import RunError, UserError
 
 STORED_FORMATS = ("JPEG", "PNG")  # no others: some of Pillow's plugins start other programs
@@ -99,20 +100,23 @@ def resized_size(size: Size, mode: str, load_size: Size, crop_size: Size) -> Siz
     return Size(max(4, round(size.height / 4) * 4), max(4, round(size.width / 4) * 4))
 
 
-def resize(image: Image.Image, size: Size, *, nearest: bool = False) -> Image.Image:
-    """Antialiased bicubic, or the nearest pixel for label maps; the same object when the size is right already."""
+def resize(image: Image.Image, size: Size, interpolation: str = "bicubic", *, nearest: bool = False) -> Image.Image:
+    """By one of INTERPOLATIONS, or the nearest pixel for label maps; the same object when the size is right already."""
     if image.size == (size.width, size.height):
         return image
-    return image.resize((size.width, size.height), Image.Resampling.NEAREST if nearest else Image.Resampling.BICUBIC)
+    if nearest:
+        return image.resize((size.width, size.height), Image.Resampling.NEAREST)
+    return interpolate(image, size, interpolation)
 
 
 @dataclass(frozen=True)
 class Scale:
-    """The size at which networks meet whole pictures: that to which training resizes them before it crops."""
+    """The size at which networks meet whole pictures: that to which training resizes them before it crops, and how it does that."""
 
     mode: str
     load_size: Size
     crop_size: Size
+    interpolation: str = "bicubic"
 
     def size_of(self, size: Size) -> Size:
         """What a picture of `size` is resized to."""
@@ -121,10 +125,10 @@ class Scale:
 
     def __call__(self, image: Image.Image, *, nearest: bool = False) -> Image.Image:
         """The picture in that size."""
-        return resize(image, self.size_of(Size(image.height, image.width)), nearest=nearest)
+        return resize(image, self.size_of(Size(image.height, image.width)), self.interpolation, nearest=nearest)
 
     def __str__(self) -> str:
-        return f"{self.mode} {self.load_size}"
+        return f"{self.mode} {self.load_size}" + ("" if self.interpolation == "bicubic" else f" {self.interpolation}")
 
 
 def random_window(image: np.ndarray, crop_size: Size | None, flip: bool, generator: np.random.Generator) -> np.ndarray:

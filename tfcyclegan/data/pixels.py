@@ -68,6 +68,7 @@ def open_pixels(
     load_size: Size,
     crop_size: Size,
     channels: int,
+    interpolation: str = "bicubic",
     count: int | None = None,
 ) -> PixelFile:
     """The pixels of `split` after the resizing of `mode`, made now if `cache_dir` lacks them.
@@ -96,14 +97,14 @@ def open_pixels(
         size = images.resized_size(Size(image.height, image.width), mode, load_size, crop_size)
         if mode in MODES_WITH_CROP and (size.height < crop_size.height or size.width < crop_size.width):
             raise UserError(f"--crop_size={crop_size}: larger than {name} of split {split}, which is {size.height}x{size.width} here")
-        pixels = images.to_array(images.resize(image, size, nearest=source.holds_label_maps))
+        pixels = images.to_array(images.resize(image, size, interpolation, nearest=source.holds_label_maps))
         if len(seen) < 2:  # two that differ are enough
             seen.add(hash(pixels.tobytes()))
         if (pixels[::16, ::16] == pixels[0, 0]).all() and (pixels == pixels[0, 0]).all():  # few need the second, longer look
             plain.add(name)
         return pixels
 
-    identity = [_FORMAT, source.fingerprint, split, mode, str(load_size), str(crop_size), channels]
+    identity = [_FORMAT, source.fingerprint, split, mode, str(load_size), str(crop_size), channels, interpolation]
     opened = _open(cache_dir, split, identity, source.pictures(split), load, total=source.counts[split], count=count, channels=channels)
     for line in (*notes.lines(notes.counted(told)), notes.dim(max(largest), "data_prep.folders --max_value")):
         if line:

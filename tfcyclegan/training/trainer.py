@@ -122,6 +122,7 @@ def _open_batches(config: TrainConfig, domains: Domains) -> UnpairedBatches:
             load_size=config.load_size,
             crop_size=config.crop_size,
             channels=channels,
+            interpolation=config.interpolation,
         )
         pixels.append(opened)
     crop = config.crop_size if config.preprocess in MODES_WITH_CROP else None
