@@ -128,7 +128,9 @@ def open_pixels(
         return pixels
 
     identity = [_FORMAT, source.fingerprint, split, mode, str(load_size), str(crop_size), channels, interpolation]
-    opened = _open(cache_dir, split, identity, source.pictures(split), load, total=source.counts[split], count=count, channels=channels, done=done)
+    opened = _open(
+        cache_dir, split, identity, source.pictures(split), load, total=source.counts[split], count=count, channels=channels, done=done
+    )
     if plain and count is None:
         say(f"{source.directory}: split {split}: {len(plain)} of {len(opened)} pictures are of one colour, such as {min(plain)}")
     elif len(seen) == 1 < len(opened) and count is None:

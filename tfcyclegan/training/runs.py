@@ -140,7 +140,9 @@ def _way_on(before: Run, now: Run) -> str:
     changed = {field.name: getattr(now.config, field.name) for field in dataclasses.fields(now.config)}
     kept = ("run_dir", "init_from")
     differing = {name: value for name, value in changed.items() if name not in kept and value != getattr(before.config, name)}
-    texts = [f"--{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in differing.items() if value is not None]
+    texts = [
+        f"--{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in differing.items() if value is not None
+    ]
     flag_file = before.directory / FLAG_FILE
     given = [f"--flagfile={flag_file}"] if flag_file.exists() else []  # a run from Python has none
     places = [f"--run_dir={before.directory}-2", f"--init_from={before.directory}"]

@@ -67,7 +67,9 @@ def of_data(config: TrainConfig, domains: Domains, batches: UnpairedBatches, rep
             f"the {sizes[smaller]} of domain {smaller} are seen {batches.epoch_images / sizes[smaller]:.3g} times as often"
         )
     if config.batch_size > sizes[smaller]:
-        lines.append(f"--batch_size={config.batch_size}: domain {smaller} has {sizes[smaller]} pictures, so a batch holds some several times")
+        lines.append(
+            f"--batch_size={config.batch_size}: domain {smaller} has {sizes[smaller]} pictures, so a batch holds some several times"
+        )
     if replicas > 1 and config.pool_size:
         lines.append(f"--pool_size={config.pool_size}: each of the {replicas} devices has a pool of so many by itself")
     return lines + _of_measuring(config, domains)

@@ -233,7 +233,9 @@ class _Session:
             own = getattr(self.model, name)
             if [w.shape for w in own.weights] != [w.shape for w in network.weights]:
                 changes = "; ".join(network_changes(other.config, self.config)) or "its graph is another"
-                raise UserError(f"--init_from={directory}: its {name} is another network: {changes}; give the same network flags as that run")
+                raise UserError(
+                    f"--init_from={directory}: its {name} is another network: {changes}; give the same network flags as that run"
+                )
             own.set_weights(network.get_weights())
             average = getattr(self.model.averages, name, None)
             if average is not None:
