@@ -16,16 +16,20 @@ from tfcyclegan.errors import RunError, UserError
 
 STORED_FORMATS = ("JPEG", "PNG")  # no others: some of Pillow's plugins start other programs
 _PILLOW_MODES = {1: "L", 3: "RGB"}
+GRAY_IN_COLOUR = "gray pictures shown in colour"
+COLOUR_MADE_GRAY = "colour pictures made gray"
 
 
-def decode(encoded: bytes, channels: int) -> Image.Image:
-    """Decodes a stored picture to `channels` 1 or 3.
+def decode(encoded: bytes, channels: int, notes: set[str] | None = None) -> Image.Image:
+    """Decodes a stored picture to `channels` 1 or 3; adds to `notes` what that does to its colours.
 
     Raises:
         RunError: not a whole JPEG or PNG.
     """
     try:
         with Image.open(io.BytesIO(encoded), formats=STORED_FORMATS) as image:
+            if notes is not None:
+                notes |= colour_notes(image.mode, channels)
             return with_channels(image, channels)
     except MemoryError:
         raise
@@ -37,6 +41,12 @@ def decode(encoded: bytes, channels: int) -> Image.Image:
 def with_channels(image: Image.Image, channels: int) -> Image.Image:
     """The picture in gray or RGB, as `channels` 1 or 3 say."""
     return image.convert(_PILLOW_MODES[channels])
+
+
+def colour_notes(mode: str, channels: int) -> set[str]:
+    """What `with_channels` does to the colours of a picture of Pillow's `mode`: GRAY_IN_COLOUR, COLOUR_MADE_GRAY or nothing."""
+    gray = mode in ("1", "L", "LA") or mode.startswith("I")
+    return {GRAY_IN_COLOUR} if gray and channels == 3 else {COLOUR_MADE_GRAY} if not gray and channels == 1 else set()
 
 
 def decode_ids(encoded: bytes) -> np.ndarray:
