@@ -117,7 +117,8 @@ def open_pixels(
     def load(item: tuple[str, bytes]) -> np.ndarray:
         name, encoded = item
         try:
-            image, decoded = stored.decode(source, encoded, channels, recoloured := set())
+            recoloured: set[str] = set()
+            image, decoded = stored.decode(source, encoded, channels, recoloured)
         except RunError as error:
             raise RunError(f"{source.directory}: {name} of split {split}: {error}") from error
         if decoded is not None:
