@@ -263,4 +263,4 @@ def translate_split(
     """Translates a split of a prepared data set; see `translate_path`."""
     source.require(split)
     pictures, total = pictures_of_split(source, split), source.counts[split]
-    _translate_all(translators, in_memory(pictures), output, total=total, scale=scale, nearest=source.holds_label_maps)
+    _translate_all(translators, in_memory(pictures), output, total=total, scale=scale, nearest=split in source.label_maps)

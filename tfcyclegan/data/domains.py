@@ -24,6 +24,16 @@ class Split:
     def count(self) -> int:
         return self.source.counts[self.name]
 
+    @property
+    def labelled(self) -> bool:
+        """Whether its pictures have maps of class ids."""
+        return self.name in self.source.labelled
+
+    @property
+    def holds_label_maps(self) -> bool:
+        """Whether its pictures are label maps, which only nearest pixels resize."""
+        return self.name in self.source.label_maps
+
     def pictures(self) -> Iterator[tuple[str, bytes]]:
         """See `DataSource.pictures`."""
         return self.source.pictures(self.name)

@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image
 
 from tfcyclegan.config import Size
-from tfcyclegan.data import images, labels
+from tfcyclegan.data import images
+from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.evaluation.material import OWN, Material
 from tfcyclegan.measures import label_protocols, paired, segmentation
 from tfcyclegan.measures.appearance import Appearance
@@ -38,7 +39,7 @@ def choose(material: Material, look: Appearance) -> Examples:
     own = material.sets[OWN]
     if material.target_is_label_maps and material.ids:
         score, sign = "pixel accuracy", -1
-        values = {name: _pixel_accuracy(own[name], ids) for name, ids in material.ids.items()}
+        values = {name: _pixel_accuracy(own[name], ids, material.table) for name, ids in material.ids.items()}
     elif material.truths:
         score, sign = "Lab error to the truth", 1
         values = {name: paired.lab_error(own[name], true) for name, true in material.truths.items()}
@@ -52,9 +53,9 @@ def choose(material: Material, look: Appearance) -> Examples:
     return Examples(score, picked, {name: values[name] for names in picked.values() for name in names})
 
 
-def _pixel_accuracy(picture: np.ndarray, ids: np.ndarray) -> float:
-    seen = label_protocols.classify_then_resize(picture, Size(*ids.shape))
-    return segmentation.pixel_accuracy(segmentation.confusion_matrix(seen, labels.to_train_ids(ids)))
+def _pixel_accuracy(picture: np.ndarray, ids: np.ndarray, classes: ClassTable) -> float:
+    seen = label_protocols.classify_then_resize(picture, Size(*ids.shape), classes)
+    return segmentation.pixel_accuracy(segmentation.confusion_matrix(seen, classes.to_train_ids(ids), classes=classes.count))
 
 
 def heads(material: Material) -> list[str]:
