@@ -68,6 +68,12 @@ class Domains:
         """Identity of the content of both."""
         return self.a.fingerprint if self.a is self.b else files.sha256_of_json([self.a.fingerprint, self.b.fingerprint])
 
+    @property
+    def label_maps(self) -> str:
+        """Those of the domains "a" and "b" whose training pictures are label maps, such as "b"."""
+        found = {domain: self.find("train", domain) for domain in "ab"}
+        return "".join(domain for domain, split in found.items() if split is not None and split.holds_label_maps)
+
     def find(self, purpose: str, domain: str) -> Split | None:
         """The split of `purpose` ("train", "val" or "test") of `domain` ("a" or "b"), or None.
 
