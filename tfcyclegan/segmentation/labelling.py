@@ -1,8 +1,9 @@
-"""Pictures in, PNGs of class ids and colour overlays out, as `cityscapesscripts` and people read them.
+"""Pictures in, PNGs of class ids and colour overlays out, as `cityscapesscripts` and other programs and people read them.
 
-OUTPUT/labelIds/NAME.png    8-bit grayscale, the ids of the Cityscapes table, in the input's own size
+OUTPUT/labelIds/NAME.png    8-bit grayscale, the ids of the segmenter's classes, in the input's own size
 OUTPUT/overlays/NAME.png    the colours of the classes over the picture
 OUTPUT/segmentation.json    by which segmenter; written first
+OUTPUT/classes.csv          what the ids mean, as `data_prep.folders --classes` reads it
 """
 
 from collections.abc import Callable, Iterable
@@ -12,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from tfcyclegan.data import images, intake
+from tfcyclegan.data.class_files import write_classes
 from tfcyclegan.data.domains import Split
 from tfcyclegan.measures.segmentation import Confusion
 from tfcyclegan.parallel import Stages
@@ -20,6 +22,7 @@ from tfcyclegan.segmentation.segmenter import Segmenter
 
 RECORD = "segmentation.json"
 IDS, OVERLAYS = "labelIds", "overlays"
+CLASSES = "classes.csv"
 _OPACITY = 0.5
 
 
@@ -77,6 +80,7 @@ def _label_all(
         identity={**segmenter.identity, "load_size": str(segmenter.load_size or "original")},
         told=("labelling", "labelled", "the work of another segmenter"),
     )
+    write_classes(output / CLASSES, classes)
 
 
 def overlay(picture: np.ndarray, colors: np.ndarray) -> np.ndarray:
