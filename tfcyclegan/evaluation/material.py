@@ -14,6 +14,7 @@ from tfcyclegan.data import images
 from tfcyclegan.data.domains import Domains, Split
 from tfcyclegan.data.images import Scale
 from tfcyclegan.data.labels import ClassTable
+from tfcyclegan.data.notes import without_counts
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures.controls import make_controls
 from tfcyclegan.picture_folders import picture_name, pictures_of_split
@@ -107,7 +108,7 @@ def gather(run: Run, domains: Domains, purpose: str, checkpoint: str, direction:
     scale, folder = scale_of(run), output / direction
     translators = copies_on_devices(run, checkpoint, direction)
     translator = translators[0]
-    if (folder / RECORD).exists() and files.read_json(folder / RECORD) != record_of(translator, scale):
+    if (folder / RECORD).exists() and without_counts(files.read_json(folder / RECORD)) != record_of(translator, scale):
         shutil.rmtree(folder)  # our own translations by an older checkpoint
     translate_split(translators, split.source, split.name, folder, scale=scale)
     own = {name: read_png(folder / f"{name}.png") for name, _ in pictures_of_split(split.source, split.name)}
