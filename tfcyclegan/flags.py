@@ -184,7 +184,7 @@ def parse(config_class: type[Config], arguments: Sequence[str]) -> Config:
 
 def _tell_repeated(config_class: type[Options], placed: Sequence[tuple[str, str]]) -> None:
     """Tells of flags that one place gives several times; a file may differ from one that it includes, and the command line from both."""
-    names = {}
+    names: dict[str, str] = {}
     for field in dataclasses.fields(config_class):
         name = flag_name(field)
         names |= dict.fromkeys((name, f"no{name}", field.metadata["alias"] or name), name)

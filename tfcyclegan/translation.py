@@ -331,15 +331,25 @@ def _translate_all(
 
 
 def translate_path(
-    translators: Sequence[Translator], path: Path, output: Path, *, scale: images.Scale | None = None, reading: Reading = USUAL
+    translators: Sequence[Translator],
+    path: Path,
+    output: Path,
+    *,
+    scale: images.Scale | None = None,
+    nearest: bool = False,
+    reading: Reading = USUAL,
 ) -> None:
     """Translates a picture or a folder into PNGs in `output`; those already there from the same model are kept.
+
+    With `nearest`, as label maps need it, only nearest pixels resize them.
 
     Raises:
         UserError: `output` holds another model's work, or pictures that cannot be read (after all others were translated).
     """
     found = pictures_of_path(path, reading)
     found.say()
+    if nearest and scale:
+        say(f"{path}: taken for label maps, as in training: only nearest pixels resize them")
     pictures, settings = found.pictures, reading.settings()
     _translate_all(
         translators,
@@ -347,6 +357,7 @@ def translate_path(
         output,
         total=len(pictures),
         scale=scale,
+        nearest=nearest,
         settings=settings,
         left_out=found.left_out,
         hints=intake.HINTS,
@@ -364,6 +375,6 @@ def translate_split(
 ) -> None:
     """Translates a split of a prepared data set; see `translate_path`."""
     source.require(split)
-    pictures, total, nearest = in_memory(pictures_of_split(source, split), reading.rules), source.counts[split], source.holds_label_maps
+    pictures, total, nearest = in_memory(pictures_of_split(source, split), reading.rules), source.counts[split], split in source.label_maps
     settings, unread = reading.settings(), source.left_out
     _translate_all(translators, pictures, output, total=total, scale=scale, settings=settings, nearest=nearest, left_out=unread)

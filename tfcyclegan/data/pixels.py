@@ -19,7 +19,7 @@ import numpy as np
 
 from tfcyclegan import files
 from tfcyclegan.config import MODES_WITH_CROP, Size
-from tfcyclegan.data import images, labels, notes, stored
+from tfcyclegan.data import images, notes, stored
 from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.parallel import in_order
@@ -108,6 +108,7 @@ def open_pixels(
         RunError: a picture or shard is damaged.
     """
     source.require(split)
+    nearest = split in source.label_maps
     plain: set[str] = set()
     seen: set[int] = set()
     told: list[str] = []
@@ -128,21 +129,22 @@ def open_pixels(
         if mode in MODES_WITH_CROP and (size.height < crop_size.height or size.width < crop_size.width):
             raise UserError(f"--crop_size={crop_size}: larger than {name} of split {split}, which is {size.height}x{size.width} here")
         done.note(recoloured, Size(image.height, image.width), size)
-        pixels = images.to_array(images.resize(image, size, interpolation, nearest=source.holds_label_maps))
+        pixels = images.to_array(images.resize(image, size, interpolation, nearest=nearest))
         if len(seen) < 2:  # two that differ are enough
             seen.add(hash(pixels.tobytes()))
         if (pixels[::16, ::16] == pixels[0, 0]).all() and (pixels == pixels[0, 0]).all():  # few need the second, longer look
             plain.add(name)
         return pixels
 
-    identity = [_FORMAT, source.fingerprint, split, mode, str(load_size), str(crop_size), channels, interpolation]
+    resampled = "nearest" if nearest else interpolation
+    identity = [_FORMAT, source.fingerprint, split, mode, str(load_size), str(crop_size), channels, resampled]
     opened = _open(
         cache_dir, split, identity, source.pictures(split), load, total=source.counts[split], count=count, channels=channels, done=done
     )
     for line in (*notes.lines(notes.counted(told)), notes.dim(max(largest), "data_prep.folders --max_value")):
         if line:
             say(f"{source.directory}: split {split}: {line}")
-    if count is None and not source.holds_label_maps and (line := _nearly_constant(opened)):
+    if count is None and not nearest and (line := _nearly_constant(opened)):
         say(f"{source.directory}: split {split}: {line}")
     if plain and count is None:
         say(f"{source.directory}: split {split}: {len(plain)} of {len(opened)} pictures are of one colour, such as {min(plain)}")
@@ -161,6 +163,7 @@ def open_labels(source: DataSource, split: str, cache_dir: Path, *, size: Size |
         RunError: a label or shard is damaged.
     """
     source.require(split)
+    classes = source.require_labels(split)
     unknown: set[int] = set()
 
     def load(item: tuple[str, bytes]) -> np.ndarray:
@@ -170,11 +173,11 @@ def open_labels(source: DataSource, split: str, cache_dir: Path, *, size: Size |
         except RunError as error:
             raise RunError(f"{source.directory}: label of {name} of split {split}: {error}") from error
         ids = images.to_array(image if size is None else images.resize(image, size, nearest=True))
-        unknown.update(labels.unknown_ids(ids))
-        return labels.to_train_ids(ids)
+        unknown.update(classes.unknown_ids(ids))
+        return classes.to_train_ids(ids)
 
     encoded = ((name, label) for name, _, label in source.labelled_pictures(split))
-    identity = [_FORMAT, source.fingerprint, split, "labels", str(size)]
+    identity = [_FORMAT, source.fingerprint, split, "labels", str(size), classes.digest]
     opened = _open(cache_dir, f"{split}-labels", identity, encoded, load, total=source.counts[split], count=count, channels=1, done=_Done())
     if unknown:
         say(f"{source.directory}: split {split} has label ids outside the class table ({', '.join(map(str, sorted(unknown)))}): ignored")

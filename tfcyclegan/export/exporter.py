@@ -94,6 +94,7 @@ def export(
             "range": [-1, 1],
         },
         "domains": _names(title, direction),
+        "label_maps": _label_maps(run, own, direction),
         "trained_at": _trained_at(run, checkpoint),
     }
     pictures = comparison_pictures(domains, direction[0], size, channels)
@@ -123,6 +124,13 @@ def export(
     if described["trained_at"]:
         say(f"pictures keep their sizes in it; the training resized them ({described['trained_at']})")
     return directory
+
+
+def _label_maps(run: Run, own: Domains | None, direction: str) -> dict[str, Any]:
+    """Which sides are label maps, and the table of their classes where the run's data tell one."""
+    sides = {side: domain in run.label_maps for side, domain in zip(("source", "target"), direction, strict=True)}
+    tables = [source.classes for source in (own.a, own.b) if source.classes and source.label_maps] if own else []
+    return {**sides, **({"classes": tables[-1].to_json()} if tables else {})}
 
 
 def _domains(run: Run, data_dir: str) -> Domains | None:
