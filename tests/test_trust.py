@@ -14,6 +14,7 @@ from tensorflow.python.trackable import autotrackable, resource
 
 from tests.conftest import GOLDEN, ROOT
 from tfcyclegan import cli, trust
+from tfcyclegan.data.labels import CITYSCAPES
 from tfcyclegan.export import saved_model
 from tfcyclegan.export.segmenter import ServedSegmenter
 from tfcyclegan.interop import tfa
@@ -26,7 +27,7 @@ PICTURES = tf.TensorSpec([None, None, None, 3], tf.float32, name="images")
 
 
 def save_segmenter(directory: Path) -> None:
-    served = ServedSegmenter(make_network(width=8))
+    served = ServedSegmenter(make_network(width=8, classes=19), CITYSCAPES)
     signatures = {saved_model.BYTES_SIGNATURE: served.encoded, saved_model.TENSOR_SIGNATURE: served.tensor}
     saved_model.save_module(served, signatures, directory, gray=np.full((64, 64, 3), 128, np.uint8))
 
@@ -65,7 +66,7 @@ EXPORTS = {
     "resize, colours to gray": generator("resnet_1blocks", upsampling="resize", out_channels=1),
     "unet_128": generator("unet_128"),
     "unet_256": generator("unet_256", norm="batch", dropout=True),
-    "of tensorflow-addons": lambda directory: saved_model.save(tfa.read_generator(GOLDEN / "tfa_generator.h5"), directory),
+    "of tensorflow-addons": lambda directory: saved_model.save(tfa.read_generator(GOLDEN / "tfa_generator.h5")[0], directory),
     "all layers of graphs": lambda directory: saved_model.save(graph_of_all_layers(), directory),
     "segmenter": save_segmenter,
 }

@@ -47,13 +47,12 @@ def run(config: TranslateConfig) -> None:
         translators = translation.copies_on_devices(trained, config.checkpoint, direction, tile=config.tile)
         scale = translation.scale_of(trained) if config.scale == "trained" else None
     else:
-        translators = [translation.from_model(Path(config.model), trusted=config.trust_model)]
+        translators = [translation.from_model(Path(config.model), trusted=config.trust_model, fit=config.scale == "fit")]
         direction = _direction_of_model(translators[0].identity.get("direction", ""), config)
     if config.input:
         _tell_contradiction(Path(config.input), direction)
-        translation.translate_path(
-            translators, Path(config.input), Path(config.output), scale=scale, reading=_reading(config, trained, direction)
-        )
+        nearest, reading = trained is not None and direction[0] in trained.label_maps, _reading(config, trained, direction)
+        translation.translate_path(translators, Path(config.input), Path(config.output), scale=scale, nearest=nearest, reading=reading)
     else:
         domains = open_domains(config.data_dir)
         source, splits = domains.choose(direction, [name for name in config.split.split(",") if name], cross_domain=config.cross_domain)
