@@ -18,6 +18,7 @@ from tfcyclegan import cli, files
 from tfcyclegan.config import Size
 from tfcyclegan.data import images, intake, notes
 from tfcyclegan.data.domains import open_domains
+from tfcyclegan.data.labels import CITYSCAPES
 from tfcyclegan.data.notes import LeftOut
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import UserError
@@ -158,7 +159,10 @@ def test_names_that_would_meet_are_refused_with_both_files(tmp_path):
 
 
 def test_segmenting_says_the_same(mixed, tmp_path, capsys):
-    segmenter = SimpleNamespace(identity={"weights": "none"}, load_size=None, label=lambda picture: np.zeros(picture.size[::-1], np.uint8))
+    def all_road(picture: Image.Image) -> np.ndarray:
+        return np.zeros(picture.size[::-1], np.uint8)
+
+    segmenter = SimpleNamespace(identity={"weights": "none"}, load_size=None, label=all_road, classes=CITYSCAPES)
     label_path(segmenter, mixed, tmp_path / "out", reading=Reading(pages="first"))
     written = json.loads((tmp_path / "out" / "segmentation.json").read_text())
     assert written["left_out"] == {**LEFT_OUT, "frames or pages behind the first": 1} and written["pages"] == "first"
