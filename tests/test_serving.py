@@ -412,6 +412,17 @@ def test_the_client(server, pictures, expected, tmp_path, capsys):
     assert client.main([f"--url={server.url}", str(tmp_path / "nothing"), str(tmp_path / "out")]) == 2
     assert client.main(["--url=http://127.0.0.1:1/v1/models/golden", str(tmp_path / "in" / "a b.png"), str(tmp_path / "new")]) == 1
     assert not (tmp_path / "new").exists()
+    capsys.readouterr()
+    for name in ("c.heic", "d.npy"):
+        (tmp_path / "in" / name).write_bytes(b"other")
+    (tmp_path / "in" / "bad.png").unlink()
+    assert client.main([f"--url={server.url}", str(tmp_path / "in"), str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == f"{tmp_path / 'in' / 'c.heic'} and 1 more: not sent, since its ending is none of a picture"
+    assert told[1] == f"{tmp_path / 'out' / 'a b.png'} and 1 more: kept, since it is there already"
+    (tmp_path / "in" / "a b.jpg").write_bytes(pictures[1])
+    assert client.main([f"--url={server.url}", str(tmp_path / "in"), str(tmp_path / "out")]) == 2
+    assert "both would become" in capsys.readouterr().err
 
 
 def test_sigterm_answers_what_is_in_work_and_ends(server):

@@ -123,6 +123,7 @@ def export(
         files.write_text(temporary / model_card.NAME, model_card.render(run, own, directory, metadata))
     _tell_unusable(measured, min_psnr)
     say(f"exported to {directory}: {translates(metadata)}, {channels} channels to {generator.settings['out_channels']}")
+    say(f"weights of {described['checkpoint']}; the TFLite files take pictures of {size} alone")
     if reading:
         say(f"serving_default reads pictures as those of the training were read: {told_reading(reading)}")
     if described["trained_at"]:
