@@ -108,6 +108,7 @@ REFUSED = {
     "not a whole JPEG, PNG, WebP, GIF or BMP (a byte)": b"\xff",
     "6000x6000 pixels, more than 16777216 (PNG)": png(8, 0, size=(6000, 6000)),
     "5000x4000 pixels, more than 16777216 (JPEG)": encoded(Image.new("L", (4000, 5000)), "JPEG"),
+    "not a whole JPEG, PNG, WebP, GIF or BMP (of too many parts)": b"\xff\xd8" + b"\xff" * 100_000,
     "transparent everywhere": encoded(Image.new("RGBA", (9, 8)), "PNG"),
     "5000x4000 pixels, more than 16777216 (WebP)": encoded(Image.new("L", (4000, 5000)), "WEBP", lossless=True),
 }

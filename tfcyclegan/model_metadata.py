@@ -76,15 +76,15 @@ def purpose(metadata: Mapping[str, Any]) -> dict[str, str]:
     """What the clients of an export rely on, in words, as far as it is known: that is to be the same in all versions."""
     interface = metadata.get("interface")
     interface = interface if isinstance(interface, dict) else {}
-    segments = "classes" in metadata
+    classes = metadata.get("classes")
     source, target = domains_of(metadata)
     channels = [str(interface.get(name, "")) for name in ("channels_in", "channels_out")]
     known = {
-        "kind": "segmenter" if segments else "translator" if direction_of(metadata) else "",
+        "kind": "segmenter" if classes else "translator" if direction_of(metadata) else "",
         "direction": direction_of(metadata),
         "domains": f"{source} to {target}" if "domains" in metadata else "",
         "channels": " to ".join(channels) if all(channels) else "",
-        "classes": f"{len(metadata['classes'])} ({files.sha256_of_json(metadata['classes'])[:8]})" if segments else "",
+        "classes": f"{len(classes)} ({files.sha256_of_json(classes)[:8]})" if isinstance(classes, list) else "",
         "TFLite size": str(metadata.get("tflite_size", "")),
     }
     return {name: value for name, value in known.items() if value}
