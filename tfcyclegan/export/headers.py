@@ -48,8 +48,7 @@ class _File:
         self._bytes = tf.io.decode_raw(tf.strings.join([encoded, bytes(_LONGEST)]), tf.uint8)
 
     def _at(self, start: tf.Tensor | int, count: int) -> tf.Tensor:
-        start = tf.clip_by_value(tf.cast(start, tf.int64), 0, self.size)
-        return tf.ensure_shape(self._bytes[start : start + count], [count])
+        return tf.slice(self._bytes, tf.reshape(tf.minimum(tf.cast(start, tf.int64), self.size), [1]), [count])
 
     def number(self, start: tf.Tensor | int, count: int = 1, *, little: bool = False) -> tf.Tensor:
         """The unsigned number in `count` bytes at `start`, int64."""
