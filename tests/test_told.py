@@ -43,10 +43,10 @@ def test_what_is_done_to_pictures_is_counted_each_time(mixed, tmp_path):
     """By hand: 10x14 to 12x12 enlarges all three of a (by height) and changes 1.4 to 1; 6x48 changes 8 to 1."""
     expected = [
         "domain a: enlarged pictures: 3 of 3 (--load_size decides)",
-        "domain a: pictures whose shape changes: 3 of 3 (the ratio of sides by up to x1.40; --preprocess=scale_width_and_crop keeps shapes)",
+        "domain a: pictures whose shape changes: 3 of 3 (the ratio of sides up to x1.40; --preprocess=scale_width_and_crop keeps shapes)",
         "domain a: gray pictures shown in colour: 2 of 3 (--channels_a=1 keeps them gray)",
         "domain b: enlarged pictures: 2 of 6 (--load_size decides)",
-        "domain b: pictures whose shape changes: 2 of 6 (the ratio of sides by up to x8.00; --preprocess=scale_width_and_crop keeps shapes)",
+        "domain b: pictures whose shape changes: 2 of 6 (the ratio of sides up to x8.00; --preprocess=scale_width_and_crop keeps shapes)",
         "an epoch is 6 images, as many as domain b has: the 3 of domain a are seen 2 times as often",
         "domain a: no val pictures, so the best checkpoint is chosen on training pictures; a split val decides otherwise",
     ]

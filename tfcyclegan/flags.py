@@ -112,7 +112,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _read_flag_file(path: Path, including: tuple[Path, ...], read: list[Path]) -> list[tuple[str, str]]:
-    """The flags in the file `path`, each with the file that it stands in, which the files `including` include; `read` is what was read so far, for all of them."""
+    """The flags in `path`, each with the file that it stands in; the files `including` include it, `read` is what was read so far."""
     try:
         resolved = path.resolve()
         with open(path, "rb") as stream:
@@ -184,7 +184,7 @@ def parse(config_class: type[Config], arguments: Sequence[str]) -> Config:
 
 def _tell_repeated(config_class: type[Options], placed: Sequence[tuple[str, str]]) -> None:
     """Tells of flags that one place gives several times; a file may differ from one that it includes, and the command line from both."""
-    names = {}
+    names: dict[str, str] = {}
     for field in dataclasses.fields(config_class):
         name = flag_name(field)
         names |= dict.fromkeys((name, f"no{name}", field.metadata["alias"] or name), name)

@@ -112,8 +112,9 @@ def open_pixels(
 
     def load(item: tuple[str, bytes]) -> np.ndarray:
         name, encoded = item
+        notes: set[str] = set()
         try:
-            image = images.decode(encoded, channels, notes := set())
+            image = images.decode(encoded, channels, notes)
         except RunError as error:
             raise RunError(f"{source.directory}: {name} of split {split}: {error}") from error
         size = images.resized_size(Size(image.height, image.width), mode, load_size, crop_size)

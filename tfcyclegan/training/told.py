@@ -79,7 +79,7 @@ def _of_pixels(pixels: PixelFile, flag: str, channels: int) -> list[str]:
     total, notes = len(pixels), pixels.notes
     mends = {
         ENLARGED: "--load_size decides",
-        RESHAPED: f"the ratio of sides by up to x{pixels.stretch:.2f}; --preprocess=scale_width_and_crop keeps shapes",
+        RESHAPED: f"the ratio of sides up to x{pixels.stretch:.2f}; --preprocess=scale_width_and_crop keeps shapes",
         GRAY_IN_COLOUR: f"{flag}=1 keeps them gray",
         COLOUR_MADE_GRAY: f"by {flag}={channels}",
     }
