@@ -15,6 +15,7 @@ from tests.conftest import ROOT
 class Server:
     process: subprocess.Popen
     model: str
+    gives: str
     url: str
     grpc_address: str
 
@@ -32,12 +33,12 @@ def serving(model_dir: Path, *flags: str) -> Iterator[Server]:
     )
     try:
         lines = {}
-        while len(lines) < 3:
+        while len(lines) < 4:
             line = process.stdout.readline()
             assert line, process.stderr.read()
             label, value = line.split(maxsplit=1)
             lines[label] = value.strip()
-        yield Server(process, lines["model:"], lines["REST:"].removesuffix(":predict"), lines["gRPC:"])
+        yield Server(process, lines["model:"], lines["gives:"], lines["REST:"].removesuffix(":predict"), lines["gRPC:"])
     finally:
         process.kill()
         process.wait()

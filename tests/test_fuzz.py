@@ -98,9 +98,9 @@ def test_label_maps():
     seeds = (labels(Image.fromarray(ids)), labels(palette), labels(Image.fromarray(ids.astype(np.uint16))), encoded("JPEG"), *PNGS)
 
     def check(content: bytes) -> None:
-        for train_ids in (False, True):
+        for label_format in street_labels.FORMATS:
             try:
-                assert street_labels.read_ids(content, train_ids=train_ids, max_pixels=MAX_PIXELS)[0].mode == "L"
+                assert street_labels.read_ids(content, label_format=label_format, max_pixels=MAX_PIXELS)[0].mode == "L"
             except intake.BadPicture as error:
                 one_line(error)
 
@@ -298,9 +298,9 @@ class Answers:
         repository = server.kserve.ModelRepository()
         repository.update(model.ServedModel(exported, self._batcher, max_pixels=MAX_PIXELS))
         plane, fixed = server._DataPlane(repository), server._FixedRepository(repository)
-        app = server._rest_server(self._config, plane, fixed, gate).config.app
+        app = server._rest_server(self._config, plane, fixed, gate, exported).config.app
         self._client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://server")
-        self._grpc = server._Servicer(plane, fixed, gate)
+        self._grpc = server._Servicer(plane, fixed, gate, exported)
         self._runner = asyncio.Runner()
 
     def post(self, path: str, body: bytes, headers: dict[str, str]) -> httpx.Response:

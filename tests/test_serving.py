@@ -44,6 +44,8 @@ def model_dir(imported, tmp_path_factory) -> Path:
     directory = tmp_path_factory.mktemp("served") / "golden"
     saved_model.save(load_generator(read_run(imported), "latest", "ab"), directory / "3")
     shutil.copytree(directory / "3", directory / "0003_unfinished")
+    said = {"direction": "ab", "domains": {"from": "satellite", "to": "map"}, "data": "satellite2map"}
+    (directory / "3" / "metadata.json").write_text(json.dumps(said))
     return directory
 
 
@@ -136,6 +138,83 @@ def test_v1_gives_what_the_saved_model_gives(server, pictures, expected):
             assert_same(base64.b64decode(prediction["b64"]), reference)
 
 
+def test_v1_by_columns(server, pictures, expected):
+    """As TensorFlow Serving reads them: with the input's name before all pictures, or none since there is one input."""
+    pair = [b64(content) for content in pictures[:2]]
+    for inputs in (pair, {"image_bytes": pair}):
+        status, answer = post(f"{server.url}:predict", {"inputs": inputs})
+        assert status == 200 and answer.keys() == {"outputs"}
+        for output, reference in zip(answer["outputs"], expected[:2], strict=True):
+            assert_same(base64.b64decode(output["b64"]), reference)
+
+
+def get(url: str) -> tuple[int, dict]:
+    try:
+        with urllib.request.urlopen(url) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def test_the_version_in_the_path(server, pictures, expected):
+    """The one that is served, over both protocols; any other is 404 in one line, and nothing is translated by the wrong one."""
+    bodies = {
+        "/v1/models/golden/versions/{}:predict": {"instances": [b64(pictures[0])]},
+        "/v2/models/golden/versions/{}/infer": {
+            "inputs": [{"name": "image_bytes", "datatype": "BYTES", "shape": [1], "data": [b64(pictures[0])["b64"]]}]
+        },
+    }
+    for path, body in bodies.items():
+        status, answer = post(server.root + path.format(3), body)
+        assert status == 200
+        png = answer["predictions"][0]["b64"] if "v1" in path else answer["outputs"][0]["data"][0]
+        assert_same(base64.b64decode(png), expected[0])
+        for other in ("2", "newest", "-3"):
+            refusal = f"golden: version '{other}' is not served, version 3 alone is"
+            assert post(server.root + path.format(other), body) == (404, {"error": refusal})
+    for path in ("/v1/models/golden/versions/{}", "/v1/models/golden/versions/{}/metadata", "/v2/models/golden/versions/{}"):
+        assert get(server.root + path.format(3))[0] == 200 and get(server.root + path.format(4))[0] == 404
+    assert get(f"{server.root}/v2/models/golden/versions/3/ready") == (200, {"name": "golden", "ready": True})
+    assert get(f"{server.root}/v1/models/nobody/versions/3")[0] == 404
+    with grpc.insecure_channel(server.grpc_address) as channel:
+        service = GRPCInferenceServiceStub(channel)
+        request = infer_request(pictures[:1])
+        for version in ("3", ""):
+            request.model_version = version
+            assert service.ModelInfer(request).model_version == "3"
+        request.model_version = "2"
+        for ask in (
+            lambda: service.ModelInfer(request),
+            lambda: service.ModelReady(messages.ModelReadyRequest(name="golden", version="2")),
+            lambda: service.ModelMetadata(messages.ModelMetadataRequest(name="golden", version="2")),
+        ):
+            with pytest.raises(grpc.RpcError, match="version '2' is not served") as caught:
+                ask()
+            assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+def test_what_the_server_says_of_the_model(server):
+    """The banner, and metadata in both protocols: TensorFlow Serving's messages can be made of the first."""
+    from google.protobuf import json_format
+    from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
+
+    assert server.gives == "satellite to map (direction ab of satellite2map); 3 channels to 3; pictures keep their sizes"
+    status = get(server.url)[1]
+    assert (status.pop("name"), status.pop("ready")) == ("golden", True)
+    (version,) = json_format.ParseDict(status, get_model_status_pb2.GetModelStatusResponse()).model_version_status
+    assert (version.version, version.state) == (3, get_model_status_pb2.ModelVersionStatus.AVAILABLE)
+    answer = get(f"{server.url}/metadata")[1]
+    said = {"translates": "satellite to map (direction ab of satellite2map)", "from": "satellite", "to": "map", "direction": "ab"}
+    said |= {"channels_in": "3", "data": "satellite2map"}
+    assert answer["metadata"].pop("properties") == said
+    spec = json_format.ParseDict(answer["model_spec"], get_model_metadata_pb2.GetModelMetadataResponse().model_spec)
+    assert (spec.name, spec.version.value) == ("golden", 3)
+    signatures = json_format.ParseDict(answer["metadata"]["signature_def"], get_model_metadata_pb2.SignatureDefMap()).signature_def
+    assert signatures["serving_default"].inputs["image_bytes"].dtype == tf.string.as_datatype_enum
+    answer = get(f"{server.root}/v2/models/golden")[1]
+    assert answer["versions"] == ["3"] and answer["properties"] == said and answer["inputs"][0]["name"] == "image_bytes"
+
+
 def test_v2_over_rest(server, pictures, expected):
     tensor = {"name": "image_bytes", "datatype": "BYTES", "shape": [2], "data": [b64(content)["b64"] for content in pictures[:2]]}
     status, answer = post(f"{server.root}/v2/models/golden/infer", {"id": "seven", "inputs": [tensor]})
@@ -196,6 +275,12 @@ BAD = {
     "no base64": ({"instances": [1]}, 400, "instances[0]: is not a picture; send"),
     "wrong input": ({"instances": [{"picture": b64(GOOD)}]}, 400, "instances[0]: is not a picture; send"),
     "wrong signature": ({"instances": [b64(GOOD)], "signature_name": "tensor"}, 400, "signature_name: 'tensor' is not served here"),
+    "both forms": ({"instances": [b64(GOOD)], "inputs": [b64(GOOD)]}, 400, "instances and inputs: give one of them"),
+    "unknown key": ({"instances": [b64(GOOD)], "signature": "tensor"}, 400, "signature: is not known"),
+    "no list": ({"inputs": b64(GOOD)}, 400, "inputs: is not a list; send"),
+    "another column": ({"inputs": {"images": [b64(GOOD)]}}, 400, "inputs: is not a list; send"),
+    "a row among columns": ({"inputs": [{"image_bytes": b64(GOOD)}]}, 400, "inputs[0]: is not a picture; send"),
+    "bad column": ({"inputs": [b64(GOOD), b64(b"words")]}, 400, "inputs[1]: text, not a picture"),
     "no picture": ({"instances": []}, 400, "the request holds no picture"),
     "empty object": ({}, 400, "instances: missing"),
     "empty body": (b"", 400, "cannot be read"),

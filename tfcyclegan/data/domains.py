@@ -4,13 +4,19 @@
 with the splits train, test, ...: `data/gta5,data/cityscapes`.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tfcyclegan import files
-from tfcyclegan.data.source import CATALOGUE, DataSource, open_source
+from tfcyclegan.data.source import CATALOGUE, DataSource, open_source, say_once
 from tfcyclegan.errors import UserError
+
+PURPOSES = ("train", "val", "test")
+_NAMING = "with A or B behind them where one data set holds both domains"
+_DOMAIN_SPLIT = re.compile("(train|test|val)([AB])")
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,16 @@ class Split:
     @property
     def count(self) -> int:
         return self.source.counts[self.name]
+
+    @property
+    def labelled(self) -> bool:
+        """Whether its pictures have maps of class ids."""
+        return self.name in self.source.labelled
+
+    @property
+    def holds_label_maps(self) -> bool:
+        """Whether its pictures are label maps, which only nearest pixels resize."""
+        return self.name in self.source.label_maps
 
     def pictures(self) -> Iterator[tuple[str, bytes]]:
         """See `DataSource.pictures`."""
@@ -58,6 +74,12 @@ class Domains:
         """Identity of the content of both."""
         return self.a.fingerprint if self.a is self.b else files.sha256_of_json([self.a.fingerprint, self.b.fingerprint])
 
+    @property
+    def label_maps(self) -> str:
+        """Those of the domains "a" and "b" whose training pictures are label maps, such as "b"."""
+        found = {domain: self.find("train", domain) for domain in "ab"}
+        return "".join(domain for domain, split in found.items() if split is not None and split.holds_label_maps)
+
     def find(self, purpose: str, domain: str) -> Split | None:
         """The split of `purpose` ("train", "val" or "test") of `domain` ("a" or "b"), or None.
 
@@ -78,6 +100,44 @@ class Domains:
             source.require(found.name)
         return found
 
+    def choose(self, direction: str, splits: Sequence[str], *, cross_domain: bool = False) -> tuple[DataSource, list[str]]:
+        """The data set and the splits whose pictures a translator of `direction` takes.
+
+        Args:
+            direction: "ab" or "ba".
+            splits: names; none takes the test pictures of the domain that the direction starts from, or the val pictures.
+            cross_domain: whether splits of the other domain are allowed.
+
+        Raises:
+            UserError: no such split, or one of the other domain.
+        """
+        domain = direction[0]
+        source = self.a if domain == "a" else self.b
+        default = self.find("test", domain)
+        if default is None and not any(_DOMAIN_SPLIT.fullmatch(name) for name in source.counts):  # one domain by itself
+            default = next((Split(source, name) for name in ("test", "val") if source.counts.get(name)), None)
+        if not splits:
+            return source, [default.name if default else self.require("test", domain).name]
+        for name in splits:
+            found = _DOMAIN_SPLIT.fullmatch(name)
+            if found and found[2].lower() != domain and source.counts.get(name) and not cross_domain:
+                mend = f"leave --split out for {default.name}, or " if default else ""
+                raise UserError(
+                    f"--split={name}: is of domain {found[2]}, and --direction={direction} starts from domain {domain.upper()}; "
+                    f"{mend}--cross_domain translates it all the same"
+                )
+        return source, list(splits)
+
+    def settings(self, domain: str) -> dict[str, Any]:
+        """How the pictures of `domain` were read when they were prepared, where that was not the usual way: `intake.Rules`' fields."""
+        source = self.a if domain == "a" else self.b
+        stored = source.settings
+        found: dict[str, Any] = {name: stored[name] for name in ("alpha", "extra_bands") if name in stored}
+        if stored.get("max_value"):
+            values = str(stored["max_value"]).split(",")
+            found["max_value"] = int(values[0] if domain == "a" else values[-1])
+        return found
+
 
 def open_domains(data_dir: str, *, recipe: str = "") -> Domains:
     """Opens what `--data_dir` names.
@@ -96,4 +156,25 @@ def open_domains(data_dir: str, *, recipe: str = "") -> Domains:
     if missing and recipe:
         raise UserError(f"--data_dir={data_dir}: {' and '.join(missing)} not there yet; {recipe}")
     sources = [open_source(place) for place in places]
-    return Domains(sources[0], sources[-1])
+    domains = Domains(sources[0], sources[-1])
+    train = [domains.find("train", domain) for domain in "ab"]
+    if train[0] and train[1] and (train[0].source.fingerprint, train[0].name) == (train[1].source.fingerprint, train[1].name):
+        raise UserError(f"--data_dir={data_dir}: both domains are the same pictures, {train[0]}; give each domain its own")
+    _tell_splits(domains)
+    return domains
+
+
+def _tell_splits(domains: Domains) -> None:
+    """What stands in for a test split, what has no partner, and what no purpose takes."""
+    found = {(purpose, domain): domains.find(purpose, domain) for purpose in PURPOSES for domain in "ab"}
+    tests = {domain: found["test", domain] for domain in "ab"}
+    for domain, split in tests.items():
+        if split and split == found["val", domain]:
+            say_once(f"{split}: serves as the test split of domain {domain}, which has none")
+        elif split is None and tests["b" if domain == "a" else "a"]:
+            say_once(f"domain {domain} has no test split, the other has; scores and pictures that need one are left out")
+    for source in (domains.a,) if domains.a is domains.b else (domains.a, domains.b):
+        taken = {split.name for split in found.values() if split and split.source is source}
+        others = [f"{name} ({count})" for name, count in source.counts.items() if name not in taken]
+        if others:
+            say_once(f"{source.directory}: splits that are not read: {', '.join(others)}; train, val and test are, {_NAMING}")

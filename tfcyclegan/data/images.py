@@ -58,11 +58,19 @@ def decode_ids(encoded: bytes) -> np.ndarray:
     return np.asarray(decode(encoded, 1))
 
 
-def encode_png(image: np.ndarray) -> bytes:
-    """Encodes uint8 [H, W, 1 or 3] as PNG."""
+def encode_png(image: np.ndarray, *, alpha: np.ndarray | None = None) -> bytes:
+    """Encodes uint8 [H, W, 1 or 3] as PNG, with `alpha` [H, W] as its transparency."""
     stream = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(stream, "PNG")
+    picture = to_image(image)
+    if alpha is not None:
+        picture.putalpha(Image.fromarray(alpha))
+    picture.save(stream, "PNG")
     return stream.getvalue()
+
+
+def to_image(array: np.ndarray) -> Image.Image:
+    """The picture in uint8 [H, W, 1 or 3]."""
+    return Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
 
 
 def to_array(image: Image.Image) -> np.ndarray:

@@ -1,7 +1,8 @@
 """How pictures are resized, by the names of `--interpolation`.
 
-bicubic, bilinear and area are Pillow's filters, which are antialiased: when shrinking, every pixel of the source counts. bilinear_opencv
-is what `cv2.resize` does by default, and with it albumentations: the mean of four source pixels wherever the target lies, so that
+bicubic and bilinear are Pillow's filters, which are antialiased: when shrinking, every pixel of the source counts. area is the mean of
+what lies in the new pixel, parts of pixels included, as OpenCV's INTER_AREA has it; Pillow's BOX takes whole pixels. bilinear_opencv is
+what `cv2.resize` does by default, and with it albumentations: the mean of four source pixels wherever the target lies, so that
 most of a picture that shrinks by more than two is skipped.
 """
 
@@ -11,7 +12,7 @@ from PIL.Image import Resampling
 
 from tfcyclegan.config import Size
 
-_PILLOW = {"bicubic": Resampling.BICUBIC, "bilinear": Resampling.BILINEAR, "area": Resampling.BOX}
+_PILLOW = {"bicubic": Resampling.BICUBIC, "bilinear": Resampling.BILINEAR}
 _COEFFICIENT_BITS = 11  # of OpenCV's fixed-point weights; 4 bits of a row's sum are dropped before the columns are weighted
 _DROPPED_BITS = 4
 
@@ -20,7 +21,25 @@ def interpolate(image: Image.Image, size: Size, interpolation: str) -> Image.Ima
     """A picture of mode L or RGB in another size."""
     if interpolation in _PILLOW:
         return image.resize((size.width, size.height), _PILLOW[interpolation])
-    return Image.fromarray(opencv_bilinear(np.asarray(image), size))
+    return Image.fromarray((area_mean if interpolation == "area" else opencv_bilinear)(np.asarray(image), size))
+
+
+def area_mean(image: np.ndarray, size: Size) -> np.ndarray:
+    """uint8 [H, W] or [H, W, C] to uint8 [h, w] or [h, w, C]: each new pixel is the mean over its area, rounded."""
+    if image.ndim == 3:
+        return np.stack([area_mean(image[..., channel], size) for channel in range(image.shape[2])], axis=-1)
+    rows = _means(image.astype(np.float64), size.height)
+    return np.floor(_means(rows.T, size.width).T + 0.5).astype(np.uint8)
+
+
+def _means(lines: np.ndarray, target: int) -> np.ndarray:
+    """The means of `target` equal parts of the first axis, [n, m] to [target, m]: differences of the sums up to their edges."""
+    edges = np.arange(target + 1) * (len(lines) / target)
+    whole = np.minimum(edges.astype(np.int64), len(lines) - 1)
+    sums = np.cumsum(lines, axis=0) - lines
+    up_to = sums[whole] + (edges - whole)[:, np.newaxis] * lines[whole]
+    means: np.ndarray = np.diff(up_to, axis=0) * (target / len(lines))
+    return means
 
 
 def opencv_bilinear(image: np.ndarray, size: Size) -> np.ndarray:

@@ -13,8 +13,10 @@ from typing import Any
 import PIL
 
 from tfcyclegan import __version__, files
-from tfcyclegan.data import labels as label_classes
+from tfcyclegan.data import notes as picture_notes
 from tfcyclegan.data import records
+from tfcyclegan.data.labels import CITYSCAPES, Labelling
+from tfcyclegan.data.source import LABEL_MAPS, UNLABELLED
 from tfcyclegan.errors import RunError
 
 TFDS_FILES = ("features.json", "dataset_info.json")
@@ -27,7 +29,8 @@ def make(
     request: Mapping[str, Any],
     max_bad: int,
     notes: Mapping[str, Sequence[Mapping[str, Any]]],
-    labels: bool,
+    labelling: Labelling,
+    left_out: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """The manifest's content.
 
@@ -36,8 +39,9 @@ def make(
         command: what made it.
         request: all that decided its content.
         max_bad: how many bad pictures were allowed.
-        notes: by split, what was noted of each shard: file, records, bytes, sha256, bad, notes.
-        labels: whether its pictures have labels; then the table of classes is part of it.
+        notes: by split, what was noted of each shard: file, records, bytes, sha256, bad, notes, left_out, largest.
+        labelling: what its labels are.
+        left_out: what was not used beside what the shards' notes tell, such as files of other kinds.
     """
     import tensorflow as tf
     import tensorflow_datasets as tfds
@@ -52,18 +56,26 @@ def make(
         for split, shards in notes.items()
     }
     conversions: collections.Counter[str] = collections.Counter()
+    not_used = collections.Counter(left_out or {})
     for shards in notes.values():
         for shard in shards:
             conversions.update(shard["notes"])
+            not_used.update(shard.get("left_out", {}))  # shards that an older version finished tell none
+    largest = {split: max((shard.get("largest", 0) for shard in shards), default=0) for split, shards in notes.items()}
+    meaning = _meaning(labelling)
+    content: Any = {split: [shard["sha256"] for shard in shards] for split, shards in notes.items()}
+    # the same bytes are other data where they mean something else
+    identity = content if labelling.classes in (None, CITYSCAPES) and not labelling.label_maps else [content, meaning]
     return {
         "name": name,
-        "fingerprint": files.sha256_of_json({split: [shard["sha256"] for shard in shards] for split, shards in notes.items()}),
+        "fingerprint": files.sha256_of_json(identity),
         "command": command,
         "request": request,
         "max_bad": max_bad,
         "splits": splits,
-        "conversions": dict(sorted(conversions.items())),
-        **({"classes": label_classes.table()} if labels else {}),
+        **picture_notes.count(conversions, not_used),
+        **({picture_notes.LARGEST: largest} if any(largest.values()) else {}),
+        **meaning,
         "versions": {
             "tfcyclegan": __version__,
             "python": platform.python_version(),
@@ -74,16 +86,31 @@ def make(
     }
 
 
+def _meaning(labelling: Labelling) -> dict[str, Any]:
+    parts = {
+        "classes": labelling.classes.to_json() if labelling.classes else None,
+        UNLABELLED: list(labelling.unlabelled),
+        LABEL_MAPS: list(labelling.label_maps),
+    }
+    return {key: value for key, value in parts.items() if value}
+
+
 def counts(made: Mapping[str, Any]) -> str:
     """One line with the number of pictures of each split."""
     return ", ".join(f"{name} {split['records']}" for name, split in made["splits"].items()) + " pictures"
 
 
-def summary(made: Mapping[str, Any]) -> list[str]:
-    """What to tell at the end of a run, a line each."""
+def summary(made: Mapping[str, Any], hints: Mapping[str, str] | None = None) -> list[str]:
+    """What to tell at the end of a run, a line each; `hints` as for `notes.lines`."""
     shards = [shard for split in made["splits"].values() for shard in split["shards"]]
     lines = [f"{counts(made)} in {len(shards)} shards, {sum(shard['bytes'] for shard in shards) / 1e6:.1f} MB"]
-    lines += [f"{what}: {count} {'picture' if count == 1 else 'pictures'}" for what, count in made["conversions"].items()]
+    lines += picture_notes.lines(made, hints)
+    largest = made.get(picture_notes.LARGEST, {})
+    for domain in ("A", "B", ""):  # of trainA and testA together, since a small split may be dark by chance
+        line = picture_notes.dim(
+            max((value for split, value in largest.items() if (split[-1] if split[-1] in "AB" else "") == domain), default=0)
+        )
+        lines += [f"warning: {f'domain {domain}: ' if domain else ''}{line}"] if line else []
     quarantined = sum(split["quarantined"] for split in made["splits"].values())
     if quarantined:
         lines.append(f"{quarantined} bad {'picture' if quarantined == 1 else 'pictures'} left out, listed in quarantine.jsonl")

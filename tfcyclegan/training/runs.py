@@ -58,6 +58,7 @@ class Run:
         data_fingerprint: identity of its data.
         networks: the networks that it has weights of; a training run has all four.
         data_title: what its data are called on pages; empty where they are not known.
+        label_maps: which of the domains "a" and "b" were label maps, which only nearest pixels resize.
         told: what training did to its pictures and took by default, a line each, as it was said when the run was last started.
     """
 
@@ -67,6 +68,7 @@ class Run:
     data_fingerprint: str
     networks: tuple[str, ...] = ("gen_ab", "gen_ba", "disc_a", "disc_b")
     data_title: str = ""
+    label_maps: str = ""
     told: tuple[str, ...] = ()
 
 
@@ -83,8 +85,9 @@ def read_run(directory: Path) -> Run:
         config = config_from_dict(TrainConfig, {**stored["options"], "run_dir": str(directory)})
         if stored["precision"] not in PRECISIONS:
             raise TypeError(f"precision {stored['precision']!r}")
-        networks, title, told = tuple(stored["networks"]), stored.get("data_title", ""), stored.get("told", ())  # older runs lack both
-        return Run(directory, config, stored["precision"], stored["data_fingerprint"], networks, title, tuple(told))
+        networks, title = tuple(stored["networks"]), stored.get("data_title", "")  # older runs lack what has a default
+        label_maps, told = str(stored.get("label_maps", "")), tuple(stored.get("told", ()))
+        return Run(directory, config, stored["precision"], stored["data_fingerprint"], networks, title, label_maps, told)
     except (KeyError, TypeError, AttributeError, UserError) as error:
         raise UserError(f"{directory / CONFIG}: damaged, not the settings of a run ({error}); restore it or train again") from error
 
@@ -97,6 +100,7 @@ def write_run(run: Run) -> None:
         "data_fingerprint": run.data_fingerprint,
         "networks": list(run.networks),
         "data_title": run.data_title,
+        "label_maps": run.label_maps,
         "told": list(run.told),
     }
     files.write_json(run.directory / CONFIG, content)
