@@ -104,9 +104,13 @@ def test_the_configs_that_come_along_give_no_option_without_effect():
 )
 def test_lengths_that_a_default_decides(lengths, line):
     """Of 10 images an epoch, in batches of 1."""
-    (only,) = told.of_length(config(Path("d"), Path("r"), **lengths), 10)
+    (only,) = told.of_length(config(Path("d"), Path("r"), eval_every_epochs=0, **lengths), 10)
     assert only.startswith(line)
-    assert told.of_length(config(Path("d"), Path("r"), max_steps=None, epochs=1, decay_epochs=1), 10) == []
+    falling = {"max_steps": None, "epochs": 1, "decay_epochs": 1}
+    assert told.of_length(config(Path("d"), Path("r"), eval_every_steps=20, **falling), 10) == []
+    assert told.of_length(config(Path("d"), Path("r"), **falling), 10) == [
+        "no best checkpoint: its measurements are 1000 steps apart, and there are 20; --eval_every_steps decides"
+    ]
 
 
 def run_of(directory: Path, fingerprint: str = "x", **changes) -> Run:
