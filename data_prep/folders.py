@@ -6,6 +6,10 @@ Reads, with folders inside folders, in the order of their names:
         trainA/  trainB/   required: the two domains; they need no common places, names or counts
         testA/   testB/    optional: pictures to translate and score; with equal base names they count as pairs
         valA/    valB/     optional: likewise, for choosing a checkpoint
+        trainA_labels/ ... optional: label files of the pictures in trainA, ..., of equal names, by the table --classes=FILE.csv
+
+A domain may be label maps in the colours of their classes: `--label_maps_a`, `--label_maps_b`; without these flags it is guessed, and told.
+Label maps are resized by nearest pixels alone, in whatever is made of the data set.
 
 JPEG, PNG, WebP, TIFF, BMP, GIF, PNM, JPEG 2000, AVIF and TGA by their endings in either case; what is done to each is told in
 `tfcyclegan.data.intake`. A file of several pages or frames makes several pictures: stack.tif becomes stack_0001.tif, stack_0002.tif, ...
@@ -24,14 +28,15 @@ import functools
 import shlex
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from data_prep import beam, prepare
+from data_prep import beam, own_labels, prepare
 from tfcyclegan import files, flags
 from tfcyclegan.cli import run_command
-from tfcyclegan.config import Options, option
+from tfcyclegan.config import option
 from tfcyclegan.config.pictures import LARGEST_VALUE, alpha_option, extra_bands_option, pages_option
 from tfcyclegan.data import folders, intake, manifest, pages
 from tfcyclegan.errors import UserError
@@ -41,6 +46,7 @@ SUMMARY = "prepare your own folders trainA, trainB, testA, testB, valA, valB for
 EXAMPLES = """
     python -m data_prep.folders --input_dir=~/pictures/horse2zebra --output_dir=data/horse2zebra
     python -m data_prep.folders --input_dir=ROOT --output_dir=data/mine --name=mine --max_bad=10
+    python -m data_prep.folders --input_dir=ROOT --output_dir=data/maps --label_maps_b --classes=classes.csv
 """
 
 REQUIRED = ("trainA", "trainB")
@@ -49,7 +55,7 @@ SPLITS = (*REQUIRED, *OPTIONAL)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Options):
+class Config(own_labels.LabelOptions):
     """Options of `python -m data_prep.folders`."""
 
     input_dir: str = option("", "directory that holds trainA, trainB and the other folders", required=True)
@@ -130,8 +136,9 @@ def find_beside(input_dir: Path) -> folders.Found:
     """What lies in the input directory beside the folders of the splits."""
     left_out: Counter[str] = Counter()
     examples = []
+    used = {name for split in SPLITS if (input_dir / split).is_dir() for name in (split, own_labels.FOLDER.format(split=split))}
     for entry in sorted(input_dir.iterdir()):
-        if entry.name.startswith(".") or entry.name.lower() in folders.SYSTEM_FILES or (entry.is_dir() and entry.name in SPLITS):
+        if entry.name.startswith(".") or entry.name.lower() in folders.SYSTEM_FILES or (entry.is_dir() and entry.name in used):
             continue
         count = sum(1 for _ in folders.walk(entry)) if entry.is_dir() else 1
         if count:
@@ -154,29 +161,43 @@ def run(config: Config) -> None:
             continue
         splits[split], inputs[split], there = find_sources(input_dir, split, config)
         passed_over.append(there)
+        _tell_one_name(directory, splits[split])
         if not splits[split]:
             mend = "put pictures there" + ("" if split in REQUIRED else " or remove it")
             seen = f" ({there.told()})" if there.left_out else ""
             raise UserError(f"{directory}: holds no picture{seen}; {mend} ({', '.join(sorted(folders.ENDINGS))})")
+    planned = own_labels.plan(config, input_dir, splits, max_bad=config.max_bad, max_pixels=config.max_pixels)
     left_out = sum((there.left_out for there in passed_over), Counter())
     if left_out:
         say(f"{input_dir}: {folders.told(left_out, [example for there in passed_over for example in there.examples])}")
     request = prepare.Request(
         name=config.name,
         command=shlex.join(["python", "-m", "data_prep.folders", *flags.to_flag_file(config).splitlines()]),
-        splits=splits,
-        settings=_settings(config),
-        inputs=inputs,
+        splits=planned.splits,
+        settings=_settings(config) | planned.settings,
+        inputs=inputs | {own_labels.FOLDER.format(split=split): digest for split, digest in planned.inputs.items()},
+        labelling=planned.labelling,
         max_bad=config.max_bad,
         max_pixels=config.max_pixels,
         shards=config.shards,
-        left_out=left_out,
+        left_out=left_out + planned.left_out,
         hints=intake.HINTS,
         beam_flags=config.beam_flags,
     )
     prepare.run(request, Path(config.output_dir).expanduser())
     name = Path(config.output_dir).name
     say(f"next: tfcyclegan train --data_dir={config.output_dir} --run_dir=runs/{name}; tfcyclegan doctor tells about how long")
+
+
+def _tell_one_name(directory: Path, sources: Sequence[prepare.Source]) -> None:
+    """Says so where pictures differ by their endings alone: translations and scores know them without."""
+    by_name: dict[str, list[str]] = {}
+    for source in sources:
+        by_name.setdefault(str(PurePosixPath(source.filename).with_suffix("")), []).append(source.filename)
+    alike = [names for names in by_name.values() if len(names) > 1]
+    if alike:
+        first, second = (manifest.printable(PurePosixPath(name).name) for name in alike[0][:2])
+        say(f"{directory}: {first} and {second} have one name ({len(alike)} such names); translate and evaluate refuse them until renamed")
 
 
 def _settings(config: Config) -> dict[str, Any]:

@@ -161,7 +161,7 @@ def _prepare(request: Request, output_dir: Path) -> None:
         request=request.identity(),
         max_bad=request.max_bad,
         notes=notes,
-        labels=request.labels,
+        labelling=request.labelling,
         left_out=request.left_out,
     )
     manifest.write_tfds_metadata(output_dir, work / "metadata", made)

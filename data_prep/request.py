@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tfcyclegan.data import intake, records
+from tfcyclegan.data.labels import Labelling
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Request:
         max_bad: more bad pictures than this fail the run.
         max_pixels: a larger picture is a bad one.
         shards: files a split, or 0 for as many as make about `shards.SHARD_BYTES` each.
-        labels: whether every picture brings a label.
+        labelling: what the labels are that pictures bring.
         left_out: what of the input is not among the sources, such as files of other kinds: {what: count}.
         remarks: what else the manifest tells, by its key there.
         hints: flags that decide otherwise, by note, where the script has them.
@@ -76,7 +77,7 @@ class Request:
     max_bad: int
     max_pixels: int
     shards: int
-    labels: bool = False
+    labelling: Labelling = Labelling()
     left_out: Mapping[str, int] = dataclasses.field(default_factory=dict)
     remarks: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     hints: Mapping[str, str] = dataclasses.field(default_factory=dict)

@@ -20,6 +20,7 @@ from data_prep import beam, prepare, street_labels, street_survey
 from tfcyclegan import files, flags
 from tfcyclegan.config import INTERPOLATION_HELP, INTERPOLATIONS, Options, Size, option
 from tfcyclegan.data import folders, intake, labels, manifest, records
+from tfcyclegan.data.labels import CITYSCAPES, Labelling
 from tfcyclegan.data.source import SYNTHETIC
 from tfcyclegan.errors import UserError
 from tfcyclegan.progress import say
@@ -290,7 +291,7 @@ def run(
         max_bad=config.max_bad,
         max_pixels=config.max_pixels,
         shards=config.shards,
-        labels=labelled,
+        labelling=Labelling(CITYSCAPES) if labelled else Labelling(),
         remarks=remarks,
         left_out=passed.counts,
         beam_flags=config.beam_flags,

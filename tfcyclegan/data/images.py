@@ -16,18 +16,24 @@ from tfcyclegan.errors import RunError, UserError
 
 STORED_FORMATS = ("JPEG", "PNG")  # no others: some of Pillow's plugins start other programs
 _PILLOW_MODES = {1: "L", 3: "RGB"}
+GRAY_IN_COLOUR = "gray pictures shown in colour"
+COLOUR_MADE_GRAY = "colour pictures made gray"
 
 
-def decode(encoded: bytes, channels: int) -> Image.Image:
-    """Decodes a stored picture to `channels` 1 or 3.
+def decode(encoded: bytes, channels: int, notes: set[str] | None = None) -> Image.Image:
+    """Decodes a stored picture to `channels` 1 or 3; adds to `notes` what that does to its colours.
 
     Raises:
         RunError: not a whole JPEG or PNG.
     """
     try:
         with Image.open(io.BytesIO(encoded), formats=STORED_FORMATS) as image:
+            if image.mode.startswith("I"):  # which Pillow would clip at 255
+                raise RunError("a stored picture has more than 8 bit a sample; prepare the data by data_prep")
+            if notes is not None:
+                notes |= colour_notes(image.mode, channels)
             return with_channels(image, channels)
-    except MemoryError:
+    except (MemoryError, RunError):
         raise
     except Exception as error:  # Pillow's decoders raise nearly every type on damaged input
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -37,6 +43,12 @@ def decode(encoded: bytes, channels: int) -> Image.Image:
 def with_channels(image: Image.Image, channels: int) -> Image.Image:
     """The picture in gray or RGB, as `channels` 1 or 3 say."""
     return image.convert(_PILLOW_MODES[channels])
+
+
+def colour_notes(mode: str, channels: int) -> set[str]:
+    """What `with_channels` does to the colours of a picture of Pillow's `mode`: GRAY_IN_COLOUR, COLOUR_MADE_GRAY or nothing."""
+    gray = mode in ("1", "L", "LA") or mode.startswith("I")
+    return {GRAY_IN_COLOUR} if gray and channels == 3 else {COLOUR_MADE_GRAY} if not gray and channels == 1 else set()
 
 
 def decode_ids(encoded: bytes) -> np.ndarray:
@@ -51,11 +63,16 @@ def decode_ids(encoded: bytes) -> np.ndarray:
 def encode_png(image: np.ndarray, *, alpha: np.ndarray | None = None) -> bytes:
     """Encodes uint8 [H, W, 1 or 3] as PNG, with `alpha` [H, W] as its transparency."""
     stream = io.BytesIO()
-    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    picture = to_image(image)
     if alpha is not None:
         picture.putalpha(Image.fromarray(alpha))
     picture.save(stream, "PNG")
     return stream.getvalue()
+
+
+def to_image(array: np.ndarray) -> Image.Image:
+    """The picture in uint8 [H, W, 1 or 3]."""
+    return Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
 
 
 def to_array(image: Image.Image) -> np.ndarray:

@@ -13,9 +13,10 @@ from typing import Any
 import PIL
 
 from tfcyclegan import __version__, files
-from tfcyclegan.data import labels as label_classes
 from tfcyclegan.data import notes as picture_notes
 from tfcyclegan.data import records
+from tfcyclegan.data.labels import CITYSCAPES, Labelling
+from tfcyclegan.data.source import LABEL_MAPS, UNLABELLED
 from tfcyclegan.errors import RunError
 
 TFDS_FILES = ("features.json", "dataset_info.json")
@@ -28,7 +29,7 @@ def make(
     request: Mapping[str, Any],
     max_bad: int,
     notes: Mapping[str, Sequence[Mapping[str, Any]]],
-    labels: bool,
+    labelling: Labelling,
     left_out: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """The manifest's content.
@@ -39,7 +40,7 @@ def make(
         request: all that decided its content.
         max_bad: how many bad pictures were allowed.
         notes: by split, what was noted of each shard: file, records, bytes, sha256, bad, notes, left_out, largest.
-        labels: whether its pictures have labels; then the table of classes is part of it.
+        labelling: what its labels are.
         left_out: what was not used beside what the shards' notes tell, such as files of other kinds.
     """
     import tensorflow as tf
@@ -61,16 +62,20 @@ def make(
             conversions.update(shard["notes"])
             not_used.update(shard.get("left_out", {}))  # shards that an older version finished tell none
     largest = {split: max((shard.get("largest", 0) for shard in shards), default=0) for split, shards in notes.items()}
+    meaning = _meaning(labelling)
+    content: Any = {split: [shard["sha256"] for shard in shards] for split, shards in notes.items()}
+    # the same bytes are other data where they mean something else
+    identity = content if labelling.classes in (None, CITYSCAPES) and not labelling.label_maps else [content, meaning]
     return {
         "name": name,
-        "fingerprint": files.sha256_of_json({split: [shard["sha256"] for shard in shards] for split, shards in notes.items()}),
+        "fingerprint": files.sha256_of_json(identity),
         "command": command,
         "request": request,
         "max_bad": max_bad,
         "splits": splits,
         **picture_notes.count(conversions, not_used),
         **({picture_notes.LARGEST: largest} if any(largest.values()) else {}),
-        **({"classes": label_classes.table()} if labels else {}),
+        **meaning,
         "versions": {
             "tfcyclegan": __version__,
             "python": platform.python_version(),
@@ -79,6 +84,15 @@ def make(
             "tensorflow_datasets": tfds.__version__,
         },
     }
+
+
+def _meaning(labelling: Labelling) -> dict[str, Any]:
+    parts = {
+        "classes": labelling.classes.to_json() if labelling.classes else None,
+        UNLABELLED: list(labelling.unlabelled),
+        LABEL_MAPS: list(labelling.label_maps),
+    }
+    return {key: value for key, value in parts.items() if value}
 
 
 def counts(made: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from tfcyclegan import files
 from tfcyclegan.data import images
 from tfcyclegan.data.domains import Domains, Split
 from tfcyclegan.data.images import Scale
+from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.data.notes import without_counts
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures.controls import make_controls
@@ -50,6 +51,7 @@ class Material:
         cycle: the generators there and back; or why they cannot be had.
         data: the data set's name.
         left_out: what could not be had, and why.
+        classes: the table of the ids and of label maps; None where neither is known.
     """
 
     direction: str
@@ -67,6 +69,13 @@ class Material:
     cycle: tuple[Function, Function] | str
     data: str
     left_out: list[str]
+    classes: ClassTable | None = None
+
+    @property
+    def table(self) -> ClassTable:
+        """`classes`, for what has ids or label maps of known classes."""
+        assert self.classes is not None
+        return self.classes
 
     @property
     def title(self) -> str:
@@ -152,8 +161,9 @@ def assemble(
     held_out = _load(target_split, channels[target], scale) if target_split else {}
     target_train = _some(domains.require("train", target), channels[target], scale)
     partner, reason = _partners(inputs, held_out, pairs, direction, purpose)
-    held_out_ids = dict(_ids(target_split)) if target_split and target_split.source.labelled else {}
-    ids = dict(_ids(split)) if split.source.labelled else {}
+    classes, why_not = _common_classes(split, target_split or domains.require("train", target))
+    held_out_ids = dict(_ids(target_split)) if target_split and target_split.labelled and not why_not else {}
+    ids = dict(_ids(split)) if split.labelled and not why_not else {}
     if not ids and held_out_ids:
         ids = {name: held_out_ids[other] for name, other in partner.items()}
     controls = make_controls(target_train)
@@ -169,12 +179,25 @@ def assemble(
         {name: held_out[other] for name, other in partner.items()},
         ids,
         held_out_ids,
-        split.source.holds_label_maps,
-        (domains.b if target == "b" else domains.a).holds_label_maps,
+        split.holds_label_maps,
+        domains.require("train", target).holds_label_maps,
         cycle,
         domains.name,
-        notes + ([reason] if reason else []),
+        notes + [told for told in (reason, why_not) if told],
+        classes,
     )
+
+
+def _common_classes(split: Split, target: Split) -> tuple[ClassTable | None, str]:
+    """The table of both domains' ids and label maps, that of the target where they differ; and why then no labels are compared."""
+    tables = [
+        one.source.require_labels(one.name) if one.labelled else one.source.classes if one.holds_label_maps else None
+        for one in (target, split)
+    ]
+    ours, theirs = tables
+    if ours is not None and theirs is not None and (difference := ours.difference(theirs)):
+        return ours, f"labels: the classes of {split} are not those of {target}: {difference}; no scores by class"
+    return ours or theirs, ""
 
 
 def _partners(inputs: Pictures, held_out: Pictures, pairs: Pairs | None, direction: str, purpose: str) -> tuple[dict[str, str], str]:
@@ -193,7 +216,7 @@ def _partners(inputs: Pictures, held_out: Pictures, pairs: Pairs | None, directi
 
 
 def _load(split: Split, channels: int, scale: Scale) -> Pictures:
-    nearest = split.source.holds_label_maps
+    nearest = split.holds_label_maps
     return {
         name: images.to_array(scale(images.decode(encoded, channels), nearest=nearest))
         for name, encoded in pictures_of_split(split.source, split.name)
@@ -203,7 +226,7 @@ def _load(split: Split, channels: int, scale: Scale) -> Pictures:
 def _some(split: Split, channels: int, scale: Scale) -> list[np.ndarray]:
     """At most REFERENCE_PICTURES pictures, evenly spread."""
     step = max(1, -(-split.count // REFERENCE_PICTURES))
-    nearest = split.source.holds_label_maps
+    nearest = split.holds_label_maps
     return [
         images.to_array(scale(images.decode(encoded, channels), nearest=nearest))
         for index, (_, encoded) in enumerate(split.pictures())
