@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from tfcyclegan import files, quiet
 from tfcyclegan.config import EvaluateConfig
+from tfcyclegan.config.commands import PAIRS
 from tfcyclegan.errors import UserError
 from tfcyclegan.progress import say
 
@@ -28,16 +29,16 @@ def run(config: EvaluateConfig) -> Path:
     if trained is None or not trained.config.data_recipe:
         check_places(config.data_dir)
     for name, kind in (("translations", "folder"), ("pairs", "file"), ("features_weights", "file")):
-        if getattr(config, name) and not Path(getattr(config, name)).exists():
+        if getattr(config, name) not in ("", *PAIRS) and not Path(getattr(config, name)).exists():
             raise UserError(f"--{name}={getattr(config, name)}: no such {kind}")
     if config.output:
         files.require_no_file("output", Path(config.output))
     quiet.import_tensorflow()
     from tfcyclegan.data.domains import open_domains
-    from tfcyclegan.evaluation.material import read_pairs
+    from tfcyclegan.evaluation.pairs import read_pairs
     from tfcyclegan.evaluation.scoring import evaluate, evaluate_folder, open_tools
 
-    pairs = read_pairs(Path(config.pairs)) if config.pairs else None
+    pairs = config.pairs if config.pairs in PAIRS else read_pairs(Path(config.pairs))
     directions = ("ab", "ba") if config.direction == "both" else (config.direction,)
     if trained is None:
         domains = open_domains(config.data_dir)
