@@ -48,7 +48,17 @@ def run(config: EvaluateConfig) -> Path:
     tools = open_tools(config.features, config.features_weights, judges)
     if trained is None:
         output = Path(config.output)
-        evaluate_folder(Path(config.translations), domains, config.split, config.direction, output, pairs=pairs, tools=tools)
+        evaluate_folder(
+            Path(config.translations),
+            domains,
+            config.split,
+            config.direction,
+            output,
+            pairs=pairs,
+            suffix=config.translations_suffix,
+            channels=config.translations_channels,
+            tools=tools,
+        )
         return output
     output = Path(config.output) if config.output else trained.directory / "evaluation"
     evaluate(trained, domains, config.split, config.checkpoint, directions, output, pairs=pairs, tools=tools)

@@ -17,6 +17,7 @@ from tfcyclegan.data.images import Scale
 from tfcyclegan.evaluation.pairs import Pairs, Partners, find_partners
 from tfcyclegan.measures.controls import make_controls
 from tfcyclegan.picture_folders import picture_name, pictures_of_split
+from tfcyclegan.progress import say
 from tfcyclegan.training.checkpoint_files import BEST, DIRECTORY, newest
 from tfcyclegan.training.checkpoints import find_checkpoint
 from tfcyclegan.training.runs import Run
@@ -110,7 +111,8 @@ def gather(run: Run, domains: Domains, purpose: str, checkpoint: str, direction:
     translators = copies_on_devices(run, checkpoint, direction)
     translator = translators[0]
     if (folder / RECORD).exists() and files.read_json(folder / RECORD) != record_of(translator, scale):
-        shutil.rmtree(folder)  # our own translations by an older checkpoint
+        say(f"{folder}: holds translations by another checkpoint or at another scale; they are made anew")
+        shutil.rmtree(folder)
     translate_split(translators, split.source, split.name, folder, scale=scale)
     own = {name: read_png(folder / f"{name}.png") for name, _ in pictures_of_split(split.source, split.name)}
     notes = []

@@ -107,7 +107,7 @@ def _judged(names: dict[str, str], basis: str, inputs: Pictures, held_out: Pictu
     test = pairing.permutation_test([inputs[one] for one, _ in chosen], [held_out[other] for _, other in chosen])
     numbers = (
         f"n = {test.count}, {pairing.PERMUTATIONS} permutations, p = {test.p:.4f}, seed {pairing.SEED}; "
-        f"a picture's partner is liker than {test.nearer:.0%} of the others"
+        f"a picture is more like its partner than like {test.nearer:.0%} of the others"
     )
     if test.holds:
         otherwise = "; --pairs=none if they do not show the same" if basis == "guess" else ""

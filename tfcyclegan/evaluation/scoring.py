@@ -45,6 +45,7 @@ _NOTE = (
     "All rows are scored from 8-bit pictures; [low, high] is the 95% interval over pictures, by bootstrap where a table's note does "
     "not say otherwise."
 )
+_LOSSY_NOTE = " The translations were saved with loss (JPEG or the like), which no control's row has: these are scores of both."
 
 
 @dataclass(frozen=True)
@@ -113,14 +114,23 @@ def evaluate(
 
 
 def evaluate_folder(
-    folder: Path, domains: Domains, purpose: str, direction: str, output: Path, *, pairs: Pairs = AUTO, tools: Tools | None = None
+    folder: Path,
+    domains: Domains,
+    purpose: str,
+    direction: str,
+    output: Path,
+    *,
+    pairs: Pairs = AUTO,
+    suffix: str = "",
+    channels: int | None = None,
+    tools: Tools | None = None,
 ) -> dict[str, Any]:
-    """Scores the PNGs of `folder` as translations of the split of `purpose`; otherwise like `evaluate`.
+    """Scores the pictures of `folder` as translations of the split of `purpose`; see `gather_folder`, otherwise like `evaluate`.
 
     Raises:
-        UserError: an empty folder, or names that are not the split's.
+        UserError: an empty folder, damaged pictures, or names that are not the split's.
     """
-    materials = (gather_folder(folder, domains, purpose, direction, pairs) for _ in range(1))
+    materials = (gather_folder(folder, domains, purpose, direction, pairs, suffix=suffix, channels=channels) for _ in range(1))
     metrics = _score_all(materials, domains, purpose, output, tools, [], folder.resolve().name, None)
     say(f"scores: {output / METRICS}, page: {output / page.PAGE}")
     return metrics
@@ -140,8 +150,9 @@ def _score_all(
     real_cityscapes = published.are_cityscapes(domains)
     sections = [_Scoring(material, tools, history, real_cityscapes).section() for material in materials]
     results = [section.result for section in sections]
+    lossy = any(result.get("translations", {}).get("lossy") for result in results)
     metrics = {
-        "note": _NOTE,
+        "note": _NOTE + (_LOSSY_NOTE if lossy else ""),
         "data": domains.title,
         "data_dir": list(dict.fromkeys(str(source.directory) for source in (domains.a, domains.b))),
         "split": purpose,
