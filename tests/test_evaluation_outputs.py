@@ -127,10 +127,10 @@ def test_bad_folders_are_refused_in_one_line(translations, tiles, tmp_path, caps
     Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(first)
     first.with_name("stranger.png").unlink()
     assert scored(translations, tiles, tmp_path) == 2
-    assert "several shapes" in capsys.readouterr().err
+    assert "several sizes" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     assert scored(tmp_path / "empty", tiles, tmp_path) == 2
-    assert "no PNGs there" in capsys.readouterr().err
+    assert "no pictures there" in capsys.readouterr().err
     assert scored(tmp_path / "nowhere", tiles, tmp_path) == 2
     assert "no such folder" in capsys.readouterr().err
     assert scored(translations, tiles, tmp_path, "--direction=both") == 2
