@@ -6,6 +6,10 @@ Reads, with folders inside folders, in the order of their names:
         trainA/  trainB/   required: the two domains; they need no common places, names or counts
         testA/   testB/    optional: pictures to translate and score; with equal base names they count as pairs
         valA/    valB/     optional: likewise, for choosing a checkpoint
+        trainA_labels/ ... optional: label files of the pictures in trainA, ..., of equal names, by the table --classes=FILE.csv
+
+A domain may be label maps in the colours of their classes: `--label_maps_a`, `--label_maps_b`; without these flags it is guessed, and told.
+Label maps are resized by nearest pixels alone, in whatever is made of the data set.
 
 JPEG, PNG, WebP, TIFF, BMP, GIF, PNM, JPEG 2000, AVIF and TGA by their endings in either case; what is done to each is told in
 `tfcyclegan.data.intake`. Hidden files, Thumbs.db and the like are passed over; files of other endings are counted and said.
@@ -26,10 +30,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_prep import beam, prepare
+from data_prep import beam, own_labels, prepare
 from tfcyclegan import files, flags
 from tfcyclegan.cli import run_command
-from tfcyclegan.config import Options, option
+from tfcyclegan.config import option
 from tfcyclegan.data import folders, manifest
 from tfcyclegan.errors import UserError
 from tfcyclegan.progress import say
@@ -38,6 +42,7 @@ SUMMARY = "prepare your own folders trainA, trainB, testA, testB, valA, valB for
 EXAMPLES = """
     python -m data_prep.folders --input_dir=~/pictures/horse2zebra --output_dir=data/horse2zebra
     python -m data_prep.folders --input_dir=ROOT --output_dir=data/mine --name=mine --max_bad=10
+    python -m data_prep.folders --input_dir=ROOT --output_dir=data/maps --label_maps_b --classes=classes.csv
 """
 
 REQUIRED = ("trainA", "trainB")
@@ -45,7 +50,7 @@ OPTIONAL = ("testA", "testB", "valA", "valB")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Options):
+class Config(own_labels.LabelOptions):
     """Options of `python -m data_prep.folders`."""
 
     input_dir: str = option("", "directory that holds trainA, trainB and the other folders", required=True)
@@ -100,12 +105,14 @@ def run(config: Config) -> None:
     if others:
         kinds = ", ".join(f"{count} {manifest.printable(ending)}" for ending, count in sorted(others.items()))
         say(f"{input_dir}: passed over, not pictures by their ending: {kinds}")
+    planned = own_labels.plan(config, input_dir, splits, max_bad=config.max_bad, max_pixels=config.max_pixels)
     request = prepare.Request(
         name=config.name,
         command=shlex.join(["python", "-m", "data_prep.folders", *flags.to_flag_file(config).splitlines()]),
-        splits=splits,
-        settings={},
-        inputs=inputs,
+        splits=planned.splits,
+        settings=planned.settings,
+        inputs=inputs | {own_labels.FOLDER.format(split=split): digest for split, digest in planned.inputs.items()},
+        labelling=planned.labelling,
         max_bad=config.max_bad,
         max_pixels=config.max_pixels,
         shards=config.shards,

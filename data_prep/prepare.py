@@ -36,6 +36,7 @@ from PIL import Image
 from data_prep import beam
 from tfcyclegan import files, machine
 from tfcyclegan.data import intake, manifest, records, shards
+from tfcyclegan.data.labels import Labelling
 from tfcyclegan.data.source import MANIFEST
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.parallel import in_order
@@ -85,7 +86,7 @@ class Request:
         max_bad: more bad pictures than this fail the run.
         max_pixels: a larger picture is a bad one.
         shards: files a split, or 0 for as many as make about `shards.SHARD_BYTES` each.
-        labels: whether every picture brings a label.
+        labelling: what the labels are that pictures bring.
         attachments: text files to stand beside the manifest, by name.
         beam_flags: of the Beam pipeline that writes the shards; empty writes them here.
     """
@@ -98,7 +99,7 @@ class Request:
     max_bad: int
     max_pixels: int
     shards: int
-    labels: bool = False
+    labelling: Labelling = Labelling()
     attachments: Mapping[str, str] = dataclasses.field(default_factory=dict)
     beam_flags: str = ""
 
@@ -224,7 +225,7 @@ def _prepare(request: Request, output_dir: Path) -> None:
         request=request.identity(),
         max_bad=request.max_bad,
         notes=notes,
-        labels=request.labels,
+        labelling=request.labelling,
     )
     manifest.write_tfds_metadata(output_dir, work / "metadata", made)
     twins = _twins(notes)

@@ -19,6 +19,7 @@ from data_prep import beam, prepare, street_labels
 from tfcyclegan import files, flags
 from tfcyclegan.config import Options, Size, option
 from tfcyclegan.data import folders, intake, labels, manifest, records
+from tfcyclegan.data.labels import CITYSCAPES, Labelling
 from tfcyclegan.data.source import SYNTHETIC
 from tfcyclegan.errors import UserError
 from tfcyclegan.progress import say
@@ -234,7 +235,7 @@ def run(script: str, config: FrameOptions, splits: Mapping[str, Sequence[Frame]]
         max_bad=config.max_bad,
         max_pixels=config.max_pixels,
         shards=config.shards,
-        labels=labelled,
+        labelling=Labelling(CITYSCAPES) if labelled else Labelling(),
         beam_flags=config.beam_flags,
     )
     prepare.run(request, Path(config.output_dir).expanduser())

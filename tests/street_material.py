@@ -59,4 +59,5 @@ def street_material(
         (np.negative, np.negative),
         "toy",
         [],
+        labels.CITYSCAPES,
     )

@@ -77,6 +77,7 @@ def material(source: str, target: str, translations: list[np.ndarray], direction
         "cycle": "the run's networks are not at hand",
         "data": "toy street (synthetic)",
         "left_out": [],
+        "classes": labels.CITYSCAPES,
     }
     return Material(**made | more)
 

@@ -47,20 +47,20 @@ def test_a_class_that_is_never_sure_keeps_its_surest_share():
     """Class 0 is .99 sure everywhere, class 1 has .10, .11 ... .99 of a hundred steps: with half kept it is sure from .55 on."""
     ids = np.array([[0] * 90, [1] * 90])
     probability = np.array([[0.99] * 90, [0.10 + 0.01 * index for index in range(90)]])
-    thresholds = class_thresholds([(ids, probability)], threshold=0.9, kept=0.5)
+    thresholds = class_thresholds([(ids, probability)], classes=19, threshold=0.9, kept=0.5)
     assert thresholds[0] == 0.9 and thresholds[1] == pytest.approx(0.55, abs=0.002)
     assert thresholds[2] == 0.9, "a class that is never predicted keeps the common threshold"
     labelled = pseudo_label(ids, probability, thresholds)
     assert (labelled[0] == 0).all() and (labelled[1] == 1).sum() in (45, 46) and set(np.unique(labelled)) == {0, 1, IGNORED}
-    strict = class_thresholds([(ids, probability)], threshold=0.9, kept=0.0)
+    strict = class_thresholds([(ids, probability)], classes=19, threshold=0.9, kept=0.0)
     assert (pseudo_label(ids, probability, strict)[1] == 1).sum() == 10
 
 
 def test_thresholds_do_not_depend_on_how_pixels_lie_in_pictures():
     generator = np.random.default_rng(0)
     ids, probability = generator.integers(0, 19, (10, 8, 8)), generator.random((10, 8, 8))
-    together = class_thresholds([(ids, probability)], threshold=0.95, kept=0.3)
-    one_by_one = class_thresholds(zip(ids, probability, strict=True), threshold=0.95, kept=0.3)
+    together = class_thresholds([(ids, probability)], classes=19, threshold=0.95, kept=0.3)
+    one_by_one = class_thresholds(zip(ids, probability, strict=True), classes=19, threshold=0.95, kept=0.3)
     np.testing.assert_array_equal(together, one_by_one)
 
 

@@ -42,9 +42,9 @@ def test_degradations_by_hand():
     stream = io.BytesIO()
     Image.fromarray(REAL[0]).save(stream, "JPEG")  # whose quality is 75 where none is named
     np.testing.assert_array_equal(degrade.jpeg(REAL[0], 0), np.asarray(Image.open(stream)))
-    assert degrade.palette_snap(np.array([[[130, 60, 125]]], np.uint8), 0).tolist() == [[[128, 64, 128]]]
+    assert degrade.palette_snap(labels.CITYSCAPES)(np.array([[[130, 60, 125]]], np.uint8), 0).tolist() == [[[128, 64, 128]]]
     assert degrade.rounding(grey, 0) is grey
-    assert list(degrade.FOR_LABEL_MAPS)[-1] == "palette snap" and "palette snap" not in degrade.FOR_PICTURES
+    assert list(degrade.for_label_maps(labels.CITYSCAPES))[-1] == "palette snap" and "palette snap" not in degrade.FOR_PICTURES
 
 
 def test_an_honest_cycle():
@@ -101,7 +101,7 @@ def test_palette_snap_of_a_label_map():
     """Labels with the source in their last levels: the snap takes those away and leaves the labels."""
     classes = labels.PALETTE[np.random.default_rng(0).integers(0, 19, (32, 32))]
     marked = np.clip(classes.astype(int) + np.random.default_rng(1).integers(-3, 4, classes.shape), 0, 255).astype(np.uint8)
-    assert (degrade.palette_snap(marked, 0) == classes).all()
+    assert (degrade.palette_snap(labels.CITYSCAPES)(marked, 0) == classes).all()
 
 
 def ssim_of_wang(one: np.ndarray, other: np.ndarray) -> float:
@@ -142,14 +142,14 @@ def test_errors_by_class():
     fake = truth.copy()
     fake[1, 0, 2] = 151
     fake[1, 1] = 0
-    errors = similarity.class_absolute_errors(fake, truth, ids)
+    errors = similarity.class_absolute_errors(fake, truth, ids, labels.CITYSCAPES)
     assert errors[0] == 0 and errors[10] == pytest.approx(51 / 127.5 / 3)
     assert np.isnan(np.delete(errors, [0, 10])).all()
-    colours = similarity.class_colour_differences(fake, truth, ids)
+    colours = similarity.class_colour_differences(fake, truth, ids, labels.CITYSCAPES)
     step = np.linalg.norm(lab(fake[1:, :1]) - lab(truth[1:, :1]))
     assert colours[0] == 0 and colours[10] == pytest.approx(step) and np.isnan(np.delete(colours, [0, 10])).all()
-    assert similarity.class_colour_difference(fake, truth, ids) == pytest.approx(step / 2)
-    assert math.isnan(similarity.class_colour_difference(fake, truth, np.zeros_like(ids)))
+    assert similarity.class_colour_difference(fake, truth, ids, labels.CITYSCAPES) == pytest.approx(step / 2)
+    assert math.isnan(similarity.class_colour_difference(fake, truth, np.zeros_like(ids), labels.CITYSCAPES))
     swapped = np.array([[[0] * 3, [200] * 3], [[100] * 3, [100] * 3]], np.uint8)
     mirrored = swapped[:, ::-1]
-    assert similarity.class_colour_differences(swapped, mirrored, ids)[0] == 0, "texture within a class does not count"
+    assert similarity.class_colour_differences(swapped, mirrored, ids, labels.CITYSCAPES)[0] == 0, "texture within a class does not count"

@@ -17,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from tests.conftest import GOLDEN
 from tfcyclegan import cli, files
 from tfcyclegan.data import images, manifest, records, shards
+from tfcyclegan.data.labels import Labelling
 from tfcyclegan.data.source import open_source
 from tfcyclegan.data_translation import translate_data
 from tfcyclegan.demo import server
@@ -50,7 +51,7 @@ def make_data(directory: Path, *filenames: str) -> Path:
     directory.mkdir(parents=True)
     ((file, _),) = shards.plan("strange", "testA", len(pictures), 1)
     note = shards.write(directory / file, pictures) | {"bad": [], "notes": {}}
-    made = manifest.make(name="strange", command="", request={}, max_bad=0, notes={"testA": [note]}, labels=False)
+    made = manifest.make(name="strange", command="", request={}, max_bad=0, notes={"testA": [note]}, labelling=Labelling())
     manifest.write_tfds_metadata(directory, directory / ".work", made)
     files.write_json(directory / "manifest.json", made)
     return directory

@@ -91,7 +91,9 @@ def data(city) -> Path:
 
 def arrays(count: int = 8) -> LabelledPictures:
     frames = [frame(seed) for seed in range(count)]
-    return LabelledPictures([picture for picture, _ in frames], [labels.to_train_ids(ids) for _, ids in frames], f"frames {count}")
+    return LabelledPictures(
+        [picture for picture, _ in frames], [labels.to_train_ids(ids) for _, ids in frames], f"frames {count}", labels.CITYSCAPES
+    )
 
 
 def options(**changes) -> SegmenterOptions:
@@ -129,7 +131,7 @@ def test_it_learns_far_beyond_a_constant_answer(trained, data):
     segmenter = load_segmenter(trained)
     split = Split(open_source(data), "val")
     score = segmenter.score_split(split)
-    constant = Confusion()
+    constant = Confusion(classes=19)
     for _, _, truth in split.source.labelled_pictures("val"):
         ids = labels.to_train_ids(np.array(Image.open(io.BytesIO(truth))))
         constant.add(np.zeros_like(ids), ids)
@@ -212,7 +214,7 @@ def test_labels_are_read_only_where_they_are_asked_for(data, tmp_path, monkeypat
     source = open_source(data)
     monkeypatch.setattr(type(source), "labelled_pictures", lambda *_: pytest.fail("labels were read"))
     pictures = open_pictures(source, "train", tmp_path)
-    part = LabelledPictures(pictures, np.full((len(pictures), HEIGHT, WIDTH), 255, np.uint8), "unsure")
+    part = LabelledPictures(pictures, np.full((len(pictures), HEIGHT, WIDTH), 255, np.uint8), "unsure", labels.CITYSCAPES)
     assert part.class_counts.sum() == 0 and len(part) == 24
 
 
@@ -299,7 +301,7 @@ def test_wrong_requests_end_in_one_line(trained, city, data, tmp_path, capsys):
     cases = {
         "has no labels": [*train, f"--data_dir={city.parent / 'photos'}"],
         "no pictures in split nowhere": [*train, f"--data_dir={data}", "--split=nowhere"],
-        "id 7 is ('street', 0) there, ('road', 0) here": [*train, f"--data_dir={other}"],
+        "its classes are not the segmenter's: id 7 is street, not road": [*segment, f"--segmenter_dir={trained}", f"--data_dir={other}"],
         "is not empty and holds no segmenter": ["train_segmenter", f"--data_dir={data}", f"--run_dir={city}"],
         "--scale_high=0.5: must be at least --scale_low=0.75": [*train, f"--data_dir={data}", "--scale_high=0.5"],
         "no segmenter there (segmenter.json is missing)": [*segment, f"--segmenter_dir={city}", "--input=x"],

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tests.test_segmentation import arrays, options
 from tfcyclegan.config import Size
+from tfcyclegan.data.labels import CITYSCAPES
 from tfcyclegan.segmentation.batches import Augmentation, LabelledBatches, class_chances, jittered
 from tfcyclegan.segmentation.learner import class_weights, cross_entropy
 from tfcyclegan.segmentation.network import logits_of, make_network
@@ -14,7 +15,7 @@ from tfcyclegan.segmentation.pictures import LabelledPictures
 
 @pytest.mark.parametrize("size", [(32, 64), (17, 45), (5, 7)])
 def test_logits_have_the_pictures_size(size):
-    network = make_network(width=4, seed=3)
+    network = make_network(width=4, classes=19, seed=3)
     assert network.built and all(np.isfinite(weight).all() for weight in network.get_weights())
     pictures = np.random.default_rng(0).uniform(-1, 1, (2, *size, 3)).astype(np.float32)
     assert logits_of(network, tf.constant(pictures)).shape == (2, *size, 19)
@@ -22,7 +23,7 @@ def test_logits_have_the_pictures_size(size):
 
 def test_the_seed_says_all_of_the_weights():
     network, same, other = (
-        make_network(width=4, seed=seed, dtype=kind) for seed, kind in ((3, "float32"), (3, "mixed_bfloat16"), (4, "float32"))
+        make_network(width=4, classes=19, seed=seed, dtype=kind) for seed, kind in ((3, "float32"), (3, "mixed_bfloat16"), (4, "float32"))
     )
     equal = [np.array_equal(a, b) for a, b in zip(network.get_weights(), same.get_weights(), strict=True)]
     assert all(equal) and not np.array_equal(network.get_weights()[0], other.get_weights()[0])
@@ -55,7 +56,7 @@ def test_rare_classes_by_hand():
     counts[0, 0], counts[1, :2] = 70, (5, 25)
     expected = np.exp([0.5, 1.5]) / np.exp([0.5, 1.5]).sum()
     np.testing.assert_allclose(class_chances(counts, 0.5)[:3], [*expected, 0])
-    parts = [LabelledPictures(np.zeros((2, 10, 10, 3), np.uint8), np.zeros((2, 10, 10), np.uint8), "x")]
+    parts = [LabelledPictures(np.zeros((2, 10, 10, 3), np.uint8), np.zeros((2, 10, 10), np.uint8), "x", CITYSCAPES)]
     object.__setattr__(parts[0], "class_counts", counts)
     batches = LabelledBatches(parts, options(rare_class_temperature=0.5))
     drawn = [batches.drawn(np.random.default_rng(seed))[1:] for seed in range(2000)]
@@ -77,7 +78,7 @@ def test_parts_are_drawn_by_their_shares_and_transforms_leave_the_crops_alone():
     for number in range(4):
         np.testing.assert_array_equal(plain.sample(number)[1], dark.sample(number)[1])
     assert plain.batch(0)[0].mean() > 1.8 * dark.batch(0)[0].mean()
-    two = [part, LabelledPictures(part.pictures, part.labels, "more", share=3.0)]
+    two = [part, LabelledPictures(part.pictures, part.labels, "more", CITYSCAPES, share=3.0)]
     batches = LabelledBatches(two, options(rare_class_temperature=0.0))
     chosen = [batches.drawn(np.random.default_rng(seed))[0] for seed in range(1000)]
     assert abs(np.mean(chosen) - 0.75) < 0.05

@@ -14,6 +14,7 @@ from tensorflow.python.trackable import autotrackable, resource
 
 from tests.conftest import GOLDEN, ROOT
 from tfcyclegan import cli, trust
+from tfcyclegan.data.labels import CITYSCAPES
 from tfcyclegan.export import saved_model
 from tfcyclegan.export.segmenter import ServedSegmenter
 from tfcyclegan.interop import tfa
@@ -26,7 +27,7 @@ PICTURES = tf.TensorSpec([None, None, None, 3], tf.float32, name="images")
 
 
 def save_segmenter(directory: Path) -> None:
-    served = ServedSegmenter(make_network(width=8))
+    served = ServedSegmenter(make_network(width=8, classes=19), CITYSCAPES)
     signatures = {saved_model.BYTES_SIGNATURE: served.encoded, saved_model.TENSOR_SIGNATURE: served.tensor}
     saved_model.save_module(served, signatures, directory, gray=np.full((64, 64, 3), 128, np.uint8))
 

@@ -20,6 +20,8 @@ import numpy as np
 from tfcyclegan import files
 from tfcyclegan.config import Size
 from tfcyclegan.data import images, manifest, records, shards
+from tfcyclegan.data.domains import Split
+from tfcyclegan.data.labels import Labelling
 from tfcyclegan.data.source import MANIFEST, DataSource, Example
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.parallel import Stages
@@ -55,6 +57,9 @@ def translate_data(
     """
     for split in splits:
         source.require(split)
+    labelled = [split for split in splits if split in source.labelled]
+    unlabelled = tuple(split for split in splits if split not in labelled)
+    labelling = Labelling(source.require_labels(labelled[0]), unlabelled) if labelled else Labelling()
     if len(set(splits)) < len(splits):
         raise UserError(f"--split={','.join(splits)}: names a split twice")
     name = f"{source.name}_translated"
@@ -76,8 +81,8 @@ def translate_data(
             say(f"{output}: all is done: {manifest.counts(made)}")
             return
         _claim(output, request)
-        notes = _write_shards(translators, source, splits, output, name, scale)
-        made = manifest.make(name=name, command=command, request=request, max_bad=0, notes=notes, labels=source.labelled)
+        notes = _write_shards(translators, source, splits, output, name, scale, no_label=records.NO_LABEL if labelled else None)
+        made = manifest.make(name=name, command=command, request=request, max_bad=0, notes=notes, labelling=labelling)
         manifest.write_tfds_metadata(output, output / shards.WORK / "metadata", made)
         files.write_json(output / MANIFEST, made)
         shutil.rmtree(output / shards.WORK)
@@ -118,7 +123,14 @@ class _Scaled:
 
 
 def _write_shards(
-    translators: Sequence[Translator], source: DataSource, splits: Sequence[str], output: Path, name: str, scale: images.Scale | None
+    translators: Sequence[Translator],
+    source: DataSource,
+    splits: Sequence[str],
+    output: Path,
+    name: str,
+    scale: images.Scale | None,
+    *,
+    no_label: records.Label | None,
 ) -> dict[str, list[dict[str, Any]]]:
     """Writes what is not there yet; returns the notes of all shards."""
     planned = {split: shards.plan(name, split, source.counts[split], _wanted(source, split)) for split in splits}
@@ -127,10 +139,10 @@ def _write_shards(
     before = sum(note["records"] for note in done.values())
     if done:
         say(f"{output}: goes on; {len(done)} of {sum(map(len, planned.values()))} shards are finished")
-    stages = _stages(translators, source, scale, output)
     with Progress(total, unit="image", label="translating", done=before) as progress:
         for split in splits:
             examples = source.examples(split)
+            stages = _stages(translators, Split(source, split), scale, output, no_label)
             for file, part in planned[split]:
                 mine = itertools.islice(examples, len(part))
                 if file in done:
@@ -154,7 +166,7 @@ def _watched(pictures: Iterator[records.Picture], progress: Progress) -> Iterato
 
 
 def _stages(
-    translators: Sequence[Translator], source: DataSource, scale: images.Scale | None, output: Path
+    translators: Sequence[Translator], split: Split, scale: images.Scale | None, output: Path, no_label: records.Label | None
 ) -> Stages[Example, _Scaled, _Scaled, records.Picture]:
     """From an example to the picture to store."""
     channels = translators[0].channels
@@ -163,8 +175,8 @@ def _stages(
         try:
             image = images.decode(example.encoded, channels)
         except RunError as error:
-            raise RunError(f"{source.directory}: {example.filename}: {error}") from error
-        scaled = scale(image, nearest=source.holds_label_maps) if scale else image
+            raise RunError(f"{split.source.directory}: {example.filename}: {error}") from error
+        scaled = scale(image, nearest=split.holds_label_maps) if scale else image
         return _Scaled(example, images.to_array(scaled), scaled.size != image.size)
 
     def translate(machine: Callable[[np.ndarray], np.ndarray], scaled: _Scaled) -> _Scaled:
@@ -176,7 +188,7 @@ def _stages(
         if label is not None and translated.resized:
             ids = images.resize(images.decode(label.encoded, 1), Size(height, width), nearest=True)
             label = records.Label(images.encode_png(images.to_array(ids)), label.filename)
-        return records.Picture(images.encode_png(translated.picture), "png", example.filename, height, width, label)
+        return records.Picture(images.encode_png(translated.picture), "png", example.filename, height, width, label or no_label)
 
     placed = [functools.partial(translate, machine) for machine in machines(translators, output)]
     return Stages(decode, placed, encode, lambda: give_up(translators))

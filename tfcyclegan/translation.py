@@ -20,6 +20,7 @@ from tfcyclegan.errors import UserError
 from tfcyclegan.networks import Generator
 from tfcyclegan.parallel import Stages
 from tfcyclegan.picture_folders import MAX_PIXELS, in_memory, pictures_of_path, pictures_of_split, write_pictures
+from tfcyclegan.progress import say
 from tfcyclegan.quiet import silenced
 from tfcyclegan.tiling import Tiler
 from tfcyclegan.training.checkpoints import find_checkpoint, load_generator, weights_hash
@@ -247,14 +248,20 @@ def _translate_all(
     )
 
 
-def translate_path(translators: Sequence[Translator], path: Path, output: Path, *, scale: images.Scale | None = None) -> None:
+def translate_path(
+    translators: Sequence[Translator], path: Path, output: Path, *, scale: images.Scale | None = None, nearest: bool = False
+) -> None:
     """Translates a picture or a folder into PNGs in `output`; those already there from the same model are kept.
+
+    With `nearest`, as label maps need it, only nearest pixels resize them.
 
     Raises:
         UserError: `output` holds another model's work, or pictures that cannot be read (after all others were translated).
     """
     found = pictures_of_path(path)
-    _translate_all(translators, found.items(), output, total=len(found), scale=scale)
+    if nearest and scale:
+        say(f"{path}: taken for label maps, as in training: only nearest pixels resize them")
+    _translate_all(translators, found.items(), output, total=len(found), scale=scale, nearest=nearest)
 
 
 def translate_split(
@@ -263,4 +270,4 @@ def translate_split(
     """Translates a split of a prepared data set; see `translate_path`."""
     source.require(split)
     pictures, total = pictures_of_split(source, split), source.counts[split]
-    _translate_all(translators, in_memory(pictures), output, total=total, scale=scale, nearest=source.holds_label_maps)
+    _translate_all(translators, in_memory(pictures), output, total=total, scale=scale, nearest=split in source.label_maps)

@@ -11,6 +11,7 @@ OUTPUT/
 import csv
 import dataclasses
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,11 @@ from tfcyclegan.adaptation import report
 from tfcyclegan.adaptation.arms import TITLES, Arms
 from tfcyclegan.adaptation.results import ArmResult, summarize
 from tfcyclegan.config import AdaptConfig
-from tfcyclegan.data import labels
 from tfcyclegan.data.domains import Split
 from tfcyclegan.data.source import DataSource, open_source
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures import segmentation
 from tfcyclegan.progress import say, say_table
-from tfcyclegan.segmentation.pictures import require_labels
 from tfcyclegan.training.runs import config_to_dict
 
 REQUEST = "request.json"
@@ -37,7 +36,7 @@ SCORES = "scores.json"
 _FREE = [field.name for field in dataclasses.fields(AdaptConfig) if field.metadata["on_resume"] == "free"]
 
 _NOTE = (
-    "mIoU in percent over the 19 classes, those in neither truth nor prediction left out. Every arm has the same segmenter, seeds and "
+    "mIoU in percent over the {count} classes, those in neither truth nor prediction left out. Every arm has the same segmenter, seeds and "
     "steps, and is scored with the weights of its last step: no label of the target chooses anything. Translators are trained once and "
     "shared by all seeds, so the spread is that of the segmenter. Gain: mean difference from 'source only' with the same seed; gap "
     "recovered: that gain over the oracle's."
@@ -58,15 +57,15 @@ def adapt(config: AdaptConfig) -> list[ArmResult]:
     if config.seed:
         raise UserError(f"--seed={config.seed}: segmenters are trained with several here; give --seeds")
     source, target = _open(config.source_dir, config), _open(config.target_dir, config)
-    require_labels(source)
-    require_labels(target)
     for data, split in ((source, config.source_split), (target, config.target_split), (target, config.target_score_split)):
         data.require(split)
+    _require_one_table(config, source, target)
     directory = Path(config.output_dir)
     arms = Arms(config, Split(source, config.source_split), Split(target, config.target_split))
     arms.check()
     _claim(config, directory, source, target)
     scored = Split(target, config.target_score_split)
+    classes = target.require_labels(scored.name)
     done = {}
     for arm in config.arm_names:
         for seed in config.seed_numbers:
@@ -74,7 +73,7 @@ def adapt(config: AdaptConfig) -> list[ArmResult]:
             if not path.exists():
                 say(f"{TITLES[arm]}, seed {seed}")
                 confusion = arms.segmenter(arm, seed).score_split(scored, note=f"scoring {arm} seed {seed}")
-                files.write_json(path, _scores(confusion))
+                files.write_json(path, _scores(confusion, classes.names))
             done[arm, seed] = files.read_json(path)
     table = summarize({TITLES[arm]: {s: 100 * done[arm, s]["mean_iou"] for s in config.seed_numbers} for arm in config.arm_names})
     _write(config, directory, table, done, target, scored)
@@ -85,6 +84,20 @@ def _open(data_dir: str, config: AdaptConfig) -> DataSource:
     if config.data_recipe and not (Path(data_dir) / "dataset_info.json").exists():
         raise UserError(f"{data_dir}: not there yet; {config.data_recipe}")
     return open_source(data_dir)
+
+
+def _require_one_table(config: AdaptConfig, source: DataSource, target: DataSource) -> None:
+    """UserError where labels are missing that are learned or scored, or both domains' ids mean different classes."""
+    classes, theirs = source.require_labels(config.source_split), target.require_labels(config.target_score_split)
+    if "oracle" in config.arm_names and config.target_split not in target.labelled:
+        raise UserError(
+            f"--arms: the oracle learns from {target.directory}, split {config.target_split}, which has no labels; leave it out"
+        )
+    if difference := classes.difference(theirs):
+        raise UserError(
+            f"--target_dir={config.target_dir}: its classes are not those of --source_dir={config.source_dir}: {difference}; "
+            "prepare both with one table"
+        )
 
 
 def _claim(config: AdaptConfig, directory: Path, source: DataSource, target: DataSource) -> None:
@@ -108,23 +121,24 @@ def _claim(config: AdaptConfig, directory: Path, source: DataSource, target: Dat
     files.write_json(path, request)
 
 
-def _scores(confusion: segmentation.Confusion) -> dict[str, Any]:
+def _scores(confusion: segmentation.Confusion, names: Sequence[str]) -> dict[str, Any]:
     ious = [None if np.isnan(iou) else float(iou) for iou in confusion.class_ious]
     return {
         "mean_iou": confusion.class_iou,
         "pixel_accuracy": confusion.pixel_accuracy,
-        "class_ious": dict(zip(labels.NAMES, ious, strict=True)),
+        "class_ious": dict(zip(names, ious, strict=True)),
         "pictures": len(confusion.pictures),
     }
 
 
 def _write(config: AdaptConfig, directory: Path, table: list[ArmResult], done: dict[Any, Any], target: DataSource, scored: Split) -> None:
+    names = scored.source.require_labels(scored.name).names
     classes = {
-        TITLES[arm]: {name: _mean([done[arm, seed]["class_ious"][name] for seed in config.seed_numbers]) for name in labels.NAMES}
+        TITLES[arm]: {name: _mean([done[arm, seed]["class_ious"][name] for seed in config.seed_numbers]) for name in names}
         for arm in config.arm_names
     }
     results = {
-        "note": _NOTE,
+        "note": _NOTE.format(count=len(names)),
         "synthetic": target.synthetic,
         "source": f"{config.source_dir}, split {config.source_split}",
         "target": f"{config.target_dir}, split {config.target_split}; scored on {config.target_score_split} (n = {scored.count})",
@@ -137,9 +151,9 @@ def _write(config: AdaptConfig, directory: Path, table: list[ArmResult], done: d
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     seeds = [f"seed {seed}" for seed in config.seed_numbers]
-    writer.writerow(["arm", "mean_iou", "spread", "gain", "gain_spread", "gap_recovered", *seeds, *labels.NAMES])
+    writer.writerow(["arm", "mean_iou", "spread", "gain", "gain_spread", "gap_recovered", *seeds, *names])
     for row in table:
-        ious = [classes[row.name][name] for name in labels.NAMES]
+        ious = [classes[row.name][name] for name in names]
         scores = [row.scores[seed] for seed in config.seed_numbers]
         writer.writerow([row.name, row.mean, row.spread, row.gain, row.gain_spread, row.gap_recovered, *scores, *ious])
     files.write_text(directory / "results.csv", text.getvalue())

@@ -58,7 +58,7 @@ class Arms:
     def __init__(self, config: AdaptConfig, source: Split, target: Split):
         self.config, self.source, self._labelled_target = config, source, target
         # what all other arms see: asked for labels it raises
-        self.target = Split(dataclasses.replace(target.source, labelled=False), target.name)
+        self.target = Split(dataclasses.replace(target.source, labelled=frozenset()), target.name)
         self.directory = Path(config.output_dir)
         self._cache = Path(config.cache_dir) if config.cache_dir else None
         self.source_pictures = open_labelled(source.source, source.name, self._cache, size=config.load_size)
@@ -186,7 +186,9 @@ class Arms:
         for number in range(1, self.config.pseudo_rounds + 1):
             directory = self.run_directory("self_training", seed).parent / f"seed-{seed}-round-{number}"
             label_maps = self._pseudo_labels(segmenter, directory / "labels.npy")
-            target = LabelledPictures(self.target_pictures, label_maps, f"{self._target_identity} labelled {_hash(label_maps)}")
+            target = LabelledPictures(
+                self.target_pictures, label_maps, f"{self._target_identity} labelled {_hash(label_maps)}", segmenter.classes
+            )
             if number < self.config.pseudo_rounds:
                 segmenter = train_segmenter(self._options(seed), [translated, target], directory / "segmenter")
         return [translated, target]
@@ -200,7 +202,7 @@ class Arms:
         for index in track(range(len(pictures)), total=len(pictures), unit="image", label="pseudo-labels"):
             chances = segmenter.probabilities(pictures[index][np.newaxis])[0]
             seen.append((chances.argmax(axis=-1).astype(np.uint8), chances.max(axis=-1).astype(np.float16)))
-        thresholds = class_thresholds(seen, threshold=config.pseudo_threshold, kept=config.pseudo_kept)
+        thresholds = class_thresholds(seen, classes=segmenter.classes.count, threshold=config.pseudo_threshold, kept=config.pseudo_kept)
         label_maps = np.stack([pseudo_label(ids, confidence, thresholds) for ids, confidence in seen])
         with files.atomic_file(path) as stream:
             np.save(stream, label_maps)

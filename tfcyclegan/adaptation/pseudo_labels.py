@@ -4,27 +4,28 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tfcyclegan.data.labels import COUNT, IGNORED
+from tfcyclegan.data.labels import IGNORED
 
 _BINS = 1000
 
 
-def class_thresholds(confidences: Iterable[tuple[np.ndarray, np.ndarray]], *, threshold: float, kept: float) -> np.ndarray:
-    """The confidence above which a pixel keeps its predicted class, by class, float [19].
+def class_thresholds(confidences: Iterable[tuple[np.ndarray, np.ndarray]], *, classes: int, threshold: float, kept: float) -> np.ndarray:
+    """The confidence above which a pixel keeps its predicted class, by class, float [C].
 
     One threshold for all leaves rare classes without a pixel, since a segmenter is seldom sure of them. So each class keeps at
     least its surest share `kept` (class-balanced self-training, Zou et al. 2018), and all above `threshold`.
 
     Args:
         confidences: for each picture (train ids [H, W], their probabilities [H, W]).
+        classes: how many there are, C.
         threshold: sure enough for any class.
         kept: share of a class's predicted pixels that is kept in any case.
     """
-    histogram = np.zeros((COUNT, _BINS), np.int64)
+    histogram = np.zeros((classes, _BINS), np.int64)
     for train_ids, probability in confidences:
         level = np.minimum((probability.reshape(-1) * _BINS).astype(np.int64), _BINS - 1)
         cells = train_ids.reshape(-1).astype(np.int64) * _BINS + level
-        histogram += np.bincount(cells, minlength=COUNT * _BINS).reshape(COUNT, _BINS)
+        histogram += np.bincount(cells, minlength=classes * _BINS).reshape(classes, _BINS)
     surer = histogram[:, ::-1].cumsum(axis=1)[:, ::-1]  # pixels of each class in this bin or above
     wanted = kept * histogram.sum(axis=1, keepdims=True)
     reached = (surer >= wanted) & (surer > 0)

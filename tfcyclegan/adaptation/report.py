@@ -11,8 +11,9 @@ from tfcyclegan import files, pages
 from tfcyclegan.adaptation.arms import TITLES
 from tfcyclegan.adaptation.results import SOURCE_ONLY, ArmResult
 from tfcyclegan.config import AdaptConfig, Size
-from tfcyclegan.data import images, labels
+from tfcyclegan.data import images
 from tfcyclegan.data.domains import Split
+from tfcyclegan.data.labels import IGNORED
 from tfcyclegan.data.pixels import spread
 from tfcyclegan.segmentation.segmenter import load_segmenter
 from tfcyclegan.training.figures import svg
@@ -45,7 +46,7 @@ def write_report(config: AdaptConfig, directory: Path, results: dict[str, Any], 
         "adaptation.html",
         results=results,
         rows=[(row, shown(row)) for row in table],
-        classes=labels.NAMES,
+        classes=scored.source.require_labels(scored.name).names,
         bars=svg(_bars(table)),
         curves=svg(_curves(config, directory)),
         arms=[TITLES[arm] for arm in config.arm_names],
@@ -85,6 +86,7 @@ def _examples(config: AdaptConfig, directory: Path, scored: Split) -> list[list[
     """Rows of data URLs: picture, truth, and each arm's labels of the first seed, on pictures evenly spread over the scored split."""
     wanted = set(spread(scored.count, _EXAMPLES))
     segmenters = [load_segmenter(directory / "arms" / arm / f"seed-{config.seed_numbers[0]}") for arm in config.arm_names]
+    classes = scored.source.require_labels(scored.name)
     rows = []
     for index, (_, encoded, label) in enumerate(scored.source.labelled_pictures(scored.name)):
         if index not in wanted:
@@ -92,10 +94,10 @@ def _examples(config: AdaptConfig, directory: Path, scored: Split) -> list[list[
         picture = images.decode(encoded, 3)
         ids = images.decode_ids(label)
         predictions = [segmenter.label(picture, Size(*ids.shape)) for segmenter in segmenters]
-        scored_pixels = labels.to_train_ids(ids) != labels.IGNORED
+        scored_pixels = classes.to_train_ids(ids) != IGNORED
         drawn = [
-            labels.colorize(ids),
-            *(labels.colorize(np.where(scored_pixels, labels.to_ids(p), 0).astype(np.uint8)) for p in predictions),
+            classes.colorize(ids),
+            *(classes.colorize(np.where(scored_pixels, classes.to_ids(p), classes.void_id).astype(np.uint8)) for p in predictions),
         ]
         rows.append([_url(np.asarray(picture)), *map(_url, drawn)])
     return rows

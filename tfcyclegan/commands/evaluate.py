@@ -71,10 +71,10 @@ def _judge(domains: "Domains", purpose: str, direction: str) -> "Judge | str":
     from tfcyclegan.segmentation.judge import judge
 
     target = direction[1]
-    if (domains.b if target == "b" else domains.a).holds_label_maps:
+    train = domains.require("train", target)
+    if train.holds_label_maps:
         return ""  # label maps need no judge
     try:
-        train = domains.require("train", target)
         return judge(train, domains.require(purpose, target), train.source.directory / ".cache")
     except UserError as error:
         return f"judge: {error}"

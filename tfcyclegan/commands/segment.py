@@ -18,7 +18,6 @@ def run(config: SegmentConfig) -> None:
 
     files.require_no_file("output", Path(config.output))
     quiet.import_tensorflow()
-    from tfcyclegan.data import labels
     from tfcyclegan.data.domains import Split
     from tfcyclegan.segmentation.labelling import label_path, label_split
     from tfcyclegan.segmentation.segmenter import load_segmenter
@@ -30,7 +29,7 @@ def run(config: SegmentConfig) -> None:
         return
     confusion = label_split(segmenter, Split(open_source(config.data_dir), config.split), output, overlays=config.overlays)
     if confusion is not None:
-        for name, iou in zip(labels.NAMES, confusion.class_ious, strict=True):
+        for name, iou in zip(segmenter.classes.names, confusion.class_ious, strict=True):
             say(f"  {name:<14} {'absent' if iou != iou else f'{iou:.3f}'}")
         accuracy = f"pixel accuracy {confusion.pixel_accuracy:.4f}"
         say(f"mIoU {confusion.class_iou:.4f} (classes in neither truth nor prediction left out), {accuracy}")

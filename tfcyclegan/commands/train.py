@@ -24,9 +24,14 @@ def run(config: TrainConfig) -> Path:
     from tfcyclegan.training.trainer import train
 
     def load_segment() -> Segment:
+        from tfcyclegan.data.domains import open_domains
         from tfcyclegan.segmentation.segmenter import load_segmenter
 
-        return load_segmenter(Path(config.segmenter)).logits
+        segmenter = load_segmenter(Path(config.segmenter))
+        split = open_domains(config.data_dir).require("train", "a")
+        if split.labelled:
+            segmenter.require_classes(split)
+        return segmenter.logits
 
     report = train(config, flags.to_flag_file(config), load_segment if config.segmenter else None)
     say(f"report: {report}")

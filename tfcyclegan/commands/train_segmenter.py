@@ -29,7 +29,7 @@ def run(config: TrainSegmenterConfig) -> None:
     part = open_labelled(source, config.split, cache, size=config.load_size)
     scored = open_source(config.val_dir) if config.val_dir else source
     val = None
-    if config.val_every_steps and scored.labelled and scored.counts.get(config.val_split):
+    if config.val_every_steps and config.val_split in scored.labelled and scored.counts.get(config.val_split):
         val = open_labelled(scored, config.val_split, cache, size=config.load_size)
     train_segmenter(config, [part], Path(config.run_dir), val=val, flag_file=flags.to_flag_file(config))
     say(f"finished: {config.steps} steps, {config.run_dir}; the last step's weights are the segmenter, whatever the curve of val says")

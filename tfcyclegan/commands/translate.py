@@ -46,6 +46,7 @@ def run(config: TranslateConfig) -> None:
     elif config.data_dir:
         translation.translate_split(translators, open_source(config.data_dir), config.split, Path(config.output), scale=scale)
     else:
-        translation.translate_path(translators, Path(config.input), Path(config.output), scale=scale)
+        nearest = trained is not None and config.direction[0] in trained.label_maps
+        translation.translate_path(translators, Path(config.input), Path(config.output), scale=scale, nearest=nearest)
     if trained is not None and config.output:
         say(f"next: tfcyclegan evaluate --run_dir={config.run_dir} scores the run on its test pictures, beside controls")

@@ -24,6 +24,16 @@ class Split:
     def count(self) -> int:
         return self.source.counts[self.name]
 
+    @property
+    def labelled(self) -> bool:
+        """Whether its pictures have maps of class ids."""
+        return self.name in self.source.labelled
+
+    @property
+    def holds_label_maps(self) -> bool:
+        """Whether its pictures are label maps, which only nearest pixels resize."""
+        return self.name in self.source.label_maps
+
     def pictures(self) -> Iterator[tuple[str, bytes]]:
         """See `DataSource.pictures`."""
         return self.source.pictures(self.name)
@@ -57,6 +67,12 @@ class Domains:
     def fingerprint(self) -> str:
         """Identity of the content of both."""
         return self.a.fingerprint if self.a is self.b else files.sha256_of_json([self.a.fingerprint, self.b.fingerprint])
+
+    @property
+    def label_maps(self) -> str:
+        """Those of the domains "a" and "b" whose training pictures are label maps, such as "b"."""
+        found = {domain: self.find("train", domain) for domain in "ab"}
+        return "".join(domain for domain, split in found.items() if split is not None and split.holds_label_maps)
 
     def find(self, purpose: str, domain: str) -> Split | None:
         """The split of `purpose` ("train", "val" or "test") of `domain` ("a" or "b"), or None.

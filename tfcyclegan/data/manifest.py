@@ -13,8 +13,9 @@ from typing import Any
 import PIL
 
 from tfcyclegan import __version__, files
-from tfcyclegan.data import labels as label_classes
 from tfcyclegan.data import records
+from tfcyclegan.data.labels import CITYSCAPES, Labelling
+from tfcyclegan.data.source import LABEL_MAPS, UNLABELLED
 from tfcyclegan.errors import RunError
 
 TFDS_FILES = ("features.json", "dataset_info.json")
@@ -27,7 +28,7 @@ def make(
     request: Mapping[str, Any],
     max_bad: int,
     notes: Mapping[str, Sequence[Mapping[str, Any]]],
-    labels: bool,
+    labelling: Labelling,
 ) -> dict[str, Any]:
     """The manifest's content.
 
@@ -37,7 +38,7 @@ def make(
         request: all that decided its content.
         max_bad: how many bad pictures were allowed.
         notes: by split, what was noted of each shard: file, records, bytes, sha256, bad, notes.
-        labels: whether its pictures have labels; then the table of classes is part of it.
+        labelling: what its labels are.
     """
     import tensorflow as tf
     import tensorflow_datasets as tfds
@@ -55,15 +56,19 @@ def make(
     for shards in notes.values():
         for shard in shards:
             conversions.update(shard["notes"])
+    meaning = _meaning(labelling)
+    content: Any = {split: [shard["sha256"] for shard in shards] for split, shards in notes.items()}
+    # the same bytes are other data where they mean something else
+    identity = content if labelling.classes in (None, CITYSCAPES) and not labelling.label_maps else [content, meaning]
     return {
         "name": name,
-        "fingerprint": files.sha256_of_json({split: [shard["sha256"] for shard in shards] for split, shards in notes.items()}),
+        "fingerprint": files.sha256_of_json(identity),
         "command": command,
         "request": request,
         "max_bad": max_bad,
         "splits": splits,
         "conversions": dict(sorted(conversions.items())),
-        **({"classes": label_classes.table()} if labels else {}),
+        **meaning,
         "versions": {
             "tfcyclegan": __version__,
             "python": platform.python_version(),
@@ -72,6 +77,15 @@ def make(
             "tensorflow_datasets": tfds.__version__,
         },
     }
+
+
+def _meaning(labelling: Labelling) -> dict[str, Any]:
+    parts = {
+        "classes": labelling.classes.to_json() if labelling.classes else None,
+        UNLABELLED: list(labelling.unlabelled),
+        LABEL_MAPS: list(labelling.label_maps),
+    }
+    return {key: value for key, value in parts.items() if value}
 
 
 def counts(made: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 
 from tfcyclegan import files
 from tfcyclegan.config import MODES_WITH_CROP, Size
-from tfcyclegan.data import images, labels
+from tfcyclegan.data import images
 from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.parallel import in_order
@@ -77,6 +77,7 @@ def open_pixels(
         RunError: a picture or shard is damaged.
     """
     source.require(split)
+    nearest = split in source.label_maps
     plain: set[str] = set()
     seen: set[int] = set()
 
@@ -89,14 +90,14 @@ def open_pixels(
         size = images.resized_size(Size(image.height, image.width), mode, load_size, crop_size)
         if mode in MODES_WITH_CROP and (size.height < crop_size.height or size.width < crop_size.width):
             raise UserError(f"--crop_size={crop_size}: larger than {name} of split {split}, which is {size.height}x{size.width} here")
-        pixels = images.to_array(images.resize(image, size, nearest=source.holds_label_maps))
+        pixels = images.to_array(images.resize(image, size, nearest=nearest))
         if len(seen) < 2:  # two that differ are enough
             seen.add(hash(pixels.tobytes()))
         if (pixels[::16, ::16] == pixels[0, 0]).all() and (pixels == pixels[0, 0]).all():  # few need the second, longer look
             plain.add(name)
         return pixels
 
-    identity = [_FORMAT, source.fingerprint, split, mode, str(load_size), str(crop_size), channels]
+    identity = [_FORMAT, source.fingerprint, split, mode, str(load_size), str(crop_size), channels, *(["nearest"] if nearest else [])]
     opened = _open(cache_dir, split, identity, source.pictures(split), load, total=source.counts[split], count=count, channels=channels)
     if plain and count is None:
         say(f"{source.directory}: split {split}: {len(plain)} of {len(opened)} pictures are of one colour, such as {min(plain)}")
@@ -115,6 +116,7 @@ def open_labels(source: DataSource, split: str, cache_dir: Path, *, size: Size |
         RunError: a label or shard is damaged.
     """
     source.require(split)
+    classes = source.require_labels(split)
     unknown: set[int] = set()
 
     def load(item: tuple[str, bytes]) -> np.ndarray:
@@ -124,11 +126,11 @@ def open_labels(source: DataSource, split: str, cache_dir: Path, *, size: Size |
         except RunError as error:
             raise RunError(f"{source.directory}: label of {name} of split {split}: {error}") from error
         ids = images.to_array(image if size is None else images.resize(image, size, nearest=True))
-        unknown.update(labels.unknown_ids(ids))
-        return labels.to_train_ids(ids)
+        unknown.update(classes.unknown_ids(ids))
+        return classes.to_train_ids(ids)
 
     encoded = ((name, label) for name, _, label in source.labelled_pictures(split))
-    identity = [_FORMAT, source.fingerprint, split, "labels", str(size)]
+    identity = [_FORMAT, source.fingerprint, split, "labels", str(size), classes.digest]
     opened = _open(cache_dir, f"{split}-labels", identity, encoded, load, total=source.counts[split], count=count, channels=1)
     if unknown:
         say(f"{source.directory}: split {split} has label ids outside the class table ({', '.join(map(str, sorted(unknown)))}): ignored")

@@ -13,10 +13,15 @@ and, in a data set with labels:
 
     label/encoded   bytes   PNG, 8 bit, grayscale: the class id of each pixel (tfcyclegan.data.labels), in the image's size
     label/filename  bytes   the label file's path below the input directory
+
+All splits of a data set have the same keys: those that the manifest calls unlabelled have NO_LABEL.
 """
 
+import io
 from dataclasses import dataclass
 from typing import Any
+
+from PIL import Image
 
 IMAGE_KEY = "image"
 LABEL_KEY = "label"
@@ -28,6 +33,16 @@ class Label:
 
     encoded: bytes
     filename: str
+
+
+def _no_label() -> Label:
+    stream = io.BytesIO()
+    Image.new("L", (1, 1)).save(stream, "PNG")
+    return Label(stream.getvalue(), "")
+
+
+NO_LABEL = _no_label()
+"""What stands where a picture has no label and others of its data set have one: a single pixel, which nothing reads."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tfcyclegan import files
+from tfcyclegan.data.labels import CITYSCAPES, ClassTable
 from tfcyclegan.data.records import IMAGE_KEY, LABEL_KEY, Label
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.progress import say
@@ -27,7 +28,9 @@ _CLASS_KEYS = {"pythonClassName", "python_class_name", "type"}
 SYNTHETIC = "synthetic"
 """The setting of a data set that says that its pictures were drawn by a program."""
 LABEL_MAPS = "label_maps"
-"""The setting `content` of a data set whose pictures are label maps."""
+"""The setting `content` of a data set whose pictures are all label maps; of others, what their manifest calls the splits that are."""
+UNLABELLED = "unlabelled"
+"""What the manifest of a data set with labels calls the splits that have none."""
 
 
 @dataclass(frozen=True)
@@ -54,20 +57,20 @@ class DataSource:
         name: what it is called.
         fingerprint: identity of its content, whatever the path.
         counts: pictures in each split.
-        labelled: whether each picture has a map of class ids.
-        holds_label_maps: whether the pictures are label maps in the colours of their classes, which only nearest pixels resize.
+        labelled: the splits whose pictures have maps of class ids.
+        label_maps: the splits whose pictures are label maps in the colours of their classes, which only nearest pixels resize.
         synthetic: whether the pictures were drawn by a program (data_prep.toy_street), which every result on them says.
-        classes: the table of its label ids, as its manifest tells it; None where it tells none.
+        classes: the table of its label ids and label maps, as its manifest tells it; None where it tells none.
     """
 
     directory: Path
     name: str
     fingerprint: str
     counts: dict[str, int]
-    labelled: bool
-    holds_label_maps: bool
+    labelled: frozenset[str]
+    label_maps: frozenset[str]
     synthetic: bool
-    classes: list[dict[str, Any]] | None
+    classes: ClassTable | None
     _builder: Any
     _nested: bool
     _shards: dict[str, list[tuple[str, int, str]]]  # by split name, bytes and sha256 in the manifest; empty for a foreign data set
@@ -85,9 +88,9 @@ class DataSource:
         """Like `pictures`, with the encoded map of class ids third.
 
         Raises:
-            UserError: the data set has no labels.
+            UserError: the split has no labels.
         """
-        self.require_labels()
+        self.require_labels(split)
         return ((example.filename, example.encoded, example.label.encoded) for example in self.examples(split) if example.label)
 
     def examples(self, split: str) -> Iterator[Example]:
@@ -105,7 +108,7 @@ class DataSource:
         try:
             for example in self._builder.as_dataset(split=split, decoders=decoders, read_config=config).as_numpy_iterator():
                 image = example[IMAGE_KEY]
-                label = _label(example[LABEL_KEY]) if self.labelled else None
+                label = _label(example[LABEL_KEY]) if split in self.labelled else None
                 if self._nested:
                     yield Example(_text(image["filename"]), image["encoded"], label)
                 else:
@@ -133,16 +136,30 @@ class DataSource:
                 continue
             raise RunError(f"{path}: {what}; restore it or prepare the data again")
 
-    def require_labels(self) -> None:
-        """Raises UserError where pictures have no maps of class ids."""
-        if not self.labelled:
-            raise UserError(f"{self.directory}: has no labels; prepare it again with them (data_prep.gta5, data_prep.cityscapes)")
+    def require_labels(self, split: str) -> ClassTable:
+        """The table of a split's label ids; another program's, which has none in its metadata, are taken for those of Cityscapes.
+
+        Raises:
+            UserError: its pictures have no maps of class ids.
+        """
+        if split not in self.labelled:
+            where = f" in split {split}, only in {', '.join(sorted(self.labelled))}" if self.labelled else ""
+            mend = "folders such as trainA_labels of data_prep.folders, data_prep.gta5, data_prep.cityscapes"
+            raise UserError(f"{self.directory}: has no labels{where}; prepare it again with them ({mend})")
+        if self.classes is None:
+            _say_once(f"{self.directory}: tells no table of classes: its label ids are taken for those of Cityscapes")
+        return self.classes or CITYSCAPES
 
     def require(self, split: str) -> None:
         """Raises UserError when `split` is missing or empty."""
         if not self.counts.get(split):
             there = ", ".join(f"{name} ({count})" for name, count in self.counts.items()) or "none"
             raise UserError(f"{self.directory}: no pictures in split {split}; it has {there}")
+
+
+@functools.cache
+def _say_once(line: str) -> None:
+    say(line)
 
 
 @functools.cache
@@ -173,13 +190,15 @@ def open_source(place: str | Path) -> DataSource:
         raise UserError(f"--data_dir={place}: its examples have no {IMAGE_KEY!r} feature")
     _check_names(place, builder.info)
     nested = not isinstance(features[IMAGE_KEY], tfds.features.Image)
-    labelled = LABEL_KEY in features and isinstance(features[LABEL_KEY], tfds.features.FeaturesDict)
+    has_labels = LABEL_KEY in features and isinstance(features[LABEL_KEY], tfds.features.FeaturesDict)
     counts = {name: split.num_examples for name, split in builder.info.splits.items()}
     directory = Path(builder.data_dir)
     made = _manifest(directory) or {}
     with files.understanding(directory / MANIFEST):
         settings = made.get("request", {}).get("settings", {})
-        content, synthetic = settings.get("content"), bool(settings.get(SYNTHETIC))
+        label_maps = counts if settings.get("content") == LABEL_MAPS else made.get(LABEL_MAPS, ())
+        labelled = counts.keys() - made.get(UNLABELLED, ()) if has_labels else ()
+        classes, synthetic = _classes(made, directory), bool(settings.get(SYNTHETIC))
         shards = {
             name: [(Path(shard["file"]).name, shard["bytes"], shard["sha256"]) for shard in split["shards"]]
             for name, split in made.get("splits", {}).items()
@@ -189,10 +208,10 @@ def open_source(place: str | Path) -> DataSource:
         builder.info.name,
         _fingerprint(directory),
         counts,
-        labelled,
-        content == LABEL_MAPS,
+        frozenset(labelled),
+        frozenset(label_maps),
         synthetic,
-        made.get("classes"),
+        classes,
         builder,
         nested,
         shards,
@@ -270,6 +289,10 @@ def _from_catalogue(place: str) -> Any:
                 f"{builder.data_dir} here, then give that directory"
             ) from error
     return builder
+
+
+def _classes(made: dict[str, Any], directory: Path) -> ClassTable | None:
+    return ClassTable.from_json(made["classes"], directory / MANIFEST) if "classes" in made else None
 
 
 def _manifest(directory: Path) -> dict[str, Any] | None:

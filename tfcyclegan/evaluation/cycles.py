@@ -7,7 +7,7 @@ import numpy as np
 from tfcyclegan.data.pixels import spread
 from tfcyclegan.evaluation.material import Function, Material
 from tfcyclegan.evaluation.tables import Column, Table
-from tfcyclegan.measures.degrade import FOR_LABEL_MAPS, FOR_PICTURES, Degradation, cycle_honesty
+from tfcyclegan.measures.degrade import FOR_PICTURES, Degradation, cycle_honesty, for_label_maps
 from tfcyclegan.measures.statistics import interval_of_mean, interval_of_ratio
 
 TITLE = "Cycle honesty"
@@ -25,7 +25,7 @@ def table(material: Material) -> Table | str:
     forward, backward = material.cycle
     real = _some(list(material.inputs.values()))
     other = _some(list(material.held_out.values()) or material.target_train)[: len(real)]
-    degradations = FOR_LABEL_MAPS if material.tells_classes else FOR_PICTURES
+    degradations = for_label_maps(material.table) if material.tells_classes else FOR_PICTURES
     found = Table(
         TITLE,
         f"{ERROR}: of the input and what comes back from its fake once that was saved, disturbed or cleaned; mean absolute difference on "

@@ -6,7 +6,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tfcyclegan.data import labels
 from tfcyclegan.evaluation.material import OWN
 from tfcyclegan.evaluation.tables import Table
 from tfcyclegan.measures.statistics import Interval
@@ -66,12 +65,12 @@ def class_bars(table: Table, columns: Sequence[str]) -> str:
     return svg(figure)
 
 
-def confusion(counts: np.ndarray) -> str:
+def confusion(counts: np.ndarray, classes: Sequence[str]) -> str:
     """Shares of each true class's pixels by what they became, of the classes that occur on either side."""
     square = counts[:, : len(counts)]
     kept = np.flatnonzero((counts.sum(axis=1) > 0) | (square.sum(axis=0) > 0))
     shares = square[np.ix_(kept, kept)] / np.maximum(counts[kept].sum(axis=1, keepdims=True), 1)
-    names = [labels.NAMES[index] for index in kept]
+    names = [classes[index] for index in kept.tolist()]
     side = 0.33 * len(kept) + 1.8
     figure = Figure(figsize=(side, side), layout="constrained")
     axes = figure.add_subplot(xlabel="became", ylabel="is")

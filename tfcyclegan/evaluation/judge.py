@@ -9,7 +9,6 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from tfcyclegan.data import labels
 from tfcyclegan.evaluation import label_scores
 from tfcyclegan.evaluation.label_scores import COLUMNS, CONVENTIONS, SHUFFLED, LabelScores, Published
 from tfcyclegan.evaluation.material import OWN, Material, Pictures
@@ -43,16 +42,17 @@ def scores(material: Material, judge: Judge, published: Published) -> LabelScore
     if material.target_is_label_maps:
         return ""
     if not material.ids:
-        return "judge: neither domain's test pictures have labels; prepare them with --content=photos_and_labels or label_maps"
-    truths = {name: labels.to_train_ids(ids) for name, ids in material.ids.items()}
+        return f"judge: {label_scores.no_labels(material)}"
+    classes = material.table
+    truths = {name: classes.to_train_ids(ids) for name, ids in material.ids.items()}
     seen = {name: predictions(judge, pictures, truths) for name, pictures in material.sets.items()}
-    confusions = {name: label_scores.confusion_of(predicted, truths) for name, predicted in seen.items()}
+    confusions = {name: label_scores.confusion_of(predicted, truths, classes.count) for name, predicted in seen.items()}
     shuffled = label_scores.of_other_pictures(seen[OWN], truths)
     if shuffled:
-        confusions[SHUFFLED] = label_scores.confusion_of(shuffled, truths)
-    real_truths = {name: labels.to_train_ids(ids) for name, ids in material.held_out_ids.items()}
+        confusions[SHUFFLED] = label_scores.confusion_of(shuffled, truths, classes.count)
+    real_truths = {name: classes.to_train_ids(ids) for name, ids in material.held_out_ids.items()}
     if real_truths:
-        confusions[CEILING] = label_scores.confusion_of(predictions(judge, material.held_out, real_truths), real_truths)
+        confusions[CEILING] = label_scores.confusion_of(predictions(judge, material.held_out, real_truths), real_truths, classes.count)
     table = Table(
         f"{PREFIX}: {judge.name}",
         "Classes that the judge sees in each row's pictures, against the labels of what the input shows, at the labels' own size; "
@@ -63,7 +63,7 @@ def scores(material: Material, judge: Judge, published: Published) -> LabelScore
     table.rows |= {name: label_scores.row(confusion) for name, confusion in confusions.items()}
     label_scores.add_published(table, {f"{name}, judged by FCN-8s": values for name, values in published.items()})
     shown = {name: confusions[name] for name in (OWN, "identity", CEILING) if name in confusions}
-    return LabelScores([table, label_scores.by_class(f"{PREFIX}, by class", shown)], confusions)
+    return LabelScores([table, label_scores.by_class(f"{PREFIX}, by class", shown, classes.names)], confusions)
 
 
 def predictions(judge: Judge, pictures: Pictures, truths: Pictures) -> Pictures:

@@ -4,13 +4,12 @@ The scores of confusion matrices here serve the judge's family too.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from tfcyclegan.config import Size
-from tfcyclegan.data import labels
 from tfcyclegan.evaluation.material import OWN, Material, Pictures
 from tfcyclegan.evaluation.tables import Column, Table
 from tfcyclegan.measures import label_protocols, segmentation
@@ -60,8 +59,10 @@ def scores(material: Material, published: Published) -> LabelScores | str:
     if not material.target_is_label_maps:
         return ""
     if not material.ids:
-        return "label scores: neither domain's test pictures have labels; prepare them with --content=photos_and_labels or label_maps"
-    truths = {name: labels.to_train_ids(ids) for name, ids in material.ids.items()}
+        return f"label scores: {no_labels(material)}"
+    if reason := _looks_alike(material):
+        return f"label scores: {reason}"
+    truths = {name: material.table.to_train_ids(ids) for name, ids in material.ids.items()}
     tables, confusions = [], {}
     for protocol in label_protocols.PROTOCOLS:
         found, confusions[protocol] = _by_protocol(material, protocol, truths)
@@ -69,8 +70,26 @@ def scores(material: Material, published: Published) -> LabelScores | str:
         tables.append(found)
     first = next(iter(label_protocols.PROTOCOLS))
     shown = {name: confusions[first][name] for name in (OWN, "identity", SHUFFLED, CEILING) if name in confusions[first]}
-    tables.append(by_class(f"{PREFIX} by class: {first}", shown))
+    tables.append(by_class(f"{PREFIX} by class: {first}", shown, material.table.names))
     return LabelScores(tables, confusions[first])
+
+
+def no_labels(material: Material) -> str:
+    """Why there are no scores by class: `material` has no ids."""
+    if material.target_is_label_maps and material.classes is None:
+        return "the label maps have no table of classes; prepare them again with data_prep.folders --classes=FILE.csv"
+    return (
+        "neither domain's test pictures have labels; prepare them with --content=photos_and_labels or label_maps, or as folders such "
+        "as testA_labels"
+    )
+
+
+def _looks_alike(material: Material) -> str:
+    """Why gray translations cannot tell the classes apart; empty where they can."""
+    palette = material.table.palette
+    if next(iter(material.sets[OWN].values())).shape[-1] == 3 or (palette == palette[:, :1]).all():
+        return ""
+    return "the translations are gray, the classes' colours are not; train with --channels_a=3 or --channels_b=3"
 
 
 def add_published(table: Table, published: Published) -> None:
@@ -85,17 +104,18 @@ def _by_protocol(material: Material, protocol: str, truths: Pictures) -> tuple[T
     table = Table(
         f"{PREFIX}: {protocol}", f"Nearest palette colour gives the class, brought to the labels' own size. {CONVENTIONS}", COLUMNS
     )
-    classify = label_protocols.PROTOCOLS[protocol]
+    classify, classes = label_protocols.PROTOCOLS[protocol], material.table
     classified = {
-        name: {key: classify(pictures[key], Size(*truths[key].shape)) for key in truths} for name, pictures in material.sets.items()
+        name: {key: classify(pictures[key], Size(*truths[key].shape), classes) for key in truths}
+        for name, pictures in material.sets.items()
     }
     own = material.sets[OWN]
-    perfect = {name: label_protocols.ceiling(ids, Size(*own[name].shape[:2]))[protocol] for name, ids in material.ids.items()}
+    perfect = {name: label_protocols.ceiling(ids, Size(*own[name].shape[:2]), classes)[protocol] for name, ids in material.ids.items()}
     shuffled = of_other_pictures(classified[OWN], truths)
-    confusions = {name: confusion_of(predictions, truths) for name, predictions in classified.items()}
+    confusions = {name: confusion_of(predictions, truths, classes.count) for name, predictions in classified.items()}
     if shuffled:
-        confusions[SHUFFLED] = confusion_of(shuffled, truths)
-    confusions[CEILING] = confusion_of(perfect, truths)
+        confusions[SHUFFLED] = confusion_of(shuffled, truths, classes.count)
+    confusions[CEILING] = confusion_of(perfect, truths, classes.count)
     table.rows |= {name: row(confusion) for name, confusion in confusions.items()}
     return table, confusions
 
@@ -110,9 +130,9 @@ def of_other_pictures(predictions: Pictures, truths: Pictures) -> Pictures:
     return moved if all(moved[name].shape == truths[name].shape for name in names) else {}
 
 
-def confusion_of(predictions: Pictures, truths: Pictures) -> Confusion:
-    """Of all pictures that have a truth, both in train ids [H, W]."""
-    confusion = Confusion(absent="pix2pix")
+def confusion_of(predictions: Pictures, truths: Pictures, classes: int) -> Confusion:
+    """Of all pictures that have a truth, both in train ids [H, W] of so many classes."""
+    confusion = Confusion(classes=classes, absent="pix2pix")
     for name, truth in truths.items():
         confusion.add(predictions[name], truth)
     return confusion
@@ -136,7 +156,7 @@ def row(confusion: Confusion) -> dict[str, Interval]:
     }
 
 
-def by_class(title: str, confusions: Mapping[str, Confusion]) -> Table:
+def by_class(title: str, confusions: Mapping[str, Confusion], classes: Sequence[str]) -> Table:
     """IoU of each class, in sets of `confusions` as columns; classes that no truth has are left out."""
     table = Table(
         title,
@@ -148,7 +168,7 @@ def by_class(title: str, confusions: Mapping[str, Confusion]) -> Table:
     columns = {"share": intervals_of_confusion(first, _shares, seed=0)} | {
         name: intervals_of_confusion(confusion.pictures, segmentation.class_ious, seed=0) for name, confusion in confusions.items()
     }
-    for index, class_name in enumerate(labels.NAMES):
+    for index, class_name in enumerate(classes):
         if truth[:, index].any():
             showing = int((truth[:, index] > 0).sum())
             table.rows[class_name] = {name: dataclasses.replace(of[index], pictures=showing) for name, of in columns.items()}

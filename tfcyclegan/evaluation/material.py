@@ -14,6 +14,7 @@ from tfcyclegan.config import TrainConfig
 from tfcyclegan.data import images
 from tfcyclegan.data.domains import Domains, Split
 from tfcyclegan.data.images import Scale
+from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.evaluation.pairs import Pairs, Partners, find_partners
 from tfcyclegan.measures.controls import make_controls
 from tfcyclegan.picture_folders import picture_name, pictures_of_split
@@ -52,6 +53,7 @@ class Material:
         cycle: the generators there and back; or why they cannot be had.
         data: the data set's name.
         left_out: what could not be had, and why.
+        classes: the table of the ids and of label maps; None where neither is known.
         assumed: what was taken for granted, chosen by default or done to the pictures, a line each, with the flag that decides.
         facts: the same for programs: scale, channels, splits, pairs, and of a folder of translations how it was read.
         partners: what the truths rest on.
@@ -73,10 +75,17 @@ class Material:
     cycle: tuple[Function, Function] | str
     data: str
     left_out: list[str]
+    classes: ClassTable | None = None
     assumed: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     partners: Partners = Partners({}, "file", True, "")
     config: TrainConfig | None = None
+
+    @property
+    def table(self) -> ClassTable:
+        """`classes`, for what has ids or label maps of known classes."""
+        assert self.classes is not None
+        return self.classes
 
     @property
     def title(self) -> str:
@@ -94,8 +103,11 @@ class Material:
 
     @property
     def tells_classes(self) -> bool:
-        """Whether translations are label maps in colours, by which classes are told."""
-        return self.target_is_label_maps and next(iter(self.sets[OWN].values())).shape[-1] == 3
+        """Whether translations are label maps by whose colours classes are told, which gray ones of colours do not."""
+        if not self.target_is_label_maps or self.classes is None:
+            return False
+        palette = self.classes.palette
+        return next(iter(self.sets[OWN].values())).shape[-1] == 3 or bool((palette == palette[:, :1]).all())
 
 
 def gather(run: Run, domains: Domains, purpose: str, checkpoint: str, direction: str, output: Path, pairs: Pairs, alone: bool) -> Material:
@@ -190,8 +202,9 @@ def assemble(
     held_out = _load(target_split, channels[target], scale) if target_split else {}
     target_train = _some(train, channels[target], scale)
     partners = find_partners(inputs, held_out, pairs, direction, purpose)
-    held_out_ids = dict(_ids(target_split)) if target_split and target_split.source.labelled else {}
-    ids = dict(_ids(split)) if split.source.labelled else {}
+    classes, why_not = _common_classes(split, target_split or train)
+    held_out_ids = dict(_ids(target_split)) if target_split and target_split.labelled and not why_not else {}
+    ids = dict(_ids(split)) if split.labelled and not why_not else {}
     of_partners = not ids and bool(held_out_ids)
     if of_partners:
         ids = {name: held_out_ids[other] for name, other in partners.names.items()}
@@ -220,11 +233,12 @@ def assemble(
         {name: held_out[other] for name, other in partners.names.items()},
         ids,
         held_out_ids,
-        split.source.holds_label_maps,
-        (domains.b if target == "b" else domains.a).holds_label_maps,
+        split.holds_label_maps,
+        domains.require("train", target).holds_label_maps,
         cycle,
         domains.name,
-        [*notes, *([] if partners.names else [partners.told])],
+        [*notes, *([] if partners.names else [partners.told]), *([why_not] if why_not else [])],
+        classes,
         told,
         {
             "scale": str(scale),
@@ -251,8 +265,20 @@ def _told_channels(channels: Mapping[str, int], source: str, target: str) -> lis
     return [f"channels: {gray} is gray here, stored colours of it are taken by their luminance; controls start from {way}"]
 
 
+def _common_classes(split: Split, target: Split) -> tuple[ClassTable | None, str]:
+    """The table of both domains' ids and label maps, that of the target where they differ; and why then no labels are compared."""
+    tables = [
+        one.source.require_labels(one.name) if one.labelled else one.source.classes if one.holds_label_maps else None
+        for one in (target, split)
+    ]
+    ours, theirs = tables
+    if ours is not None and theirs is not None and (difference := ours.difference(theirs)):
+        return ours, f"labels: the classes of {split} are not those of {target}: {difference}; no scores by class"
+    return ours or theirs, ""
+
+
 def _load(split: Split, channels: int, scale: Scale) -> Pictures:
-    nearest = split.source.holds_label_maps
+    nearest = split.holds_label_maps
     return {
         name: images.to_array(scale(images.decode(encoded, channels), nearest=nearest))
         for name, encoded in pictures_of_split(split.source, split.name)
@@ -261,7 +287,7 @@ def _load(split: Split, channels: int, scale: Scale) -> Pictures:
 
 def _some(split: Split, channels: int, scale: Scale) -> list[np.ndarray]:
     """At most REFERENCE_PICTURES pictures, evenly spread."""
-    step, nearest = _step(split), split.source.holds_label_maps
+    step, nearest = _step(split), split.holds_label_maps
     return [
         images.to_array(scale(images.decode(encoded, channels), nearest=nearest))
         for index, (_, encoded) in enumerate(split.pictures())

@@ -49,10 +49,10 @@ def section(
 
     strips = {kind: [(name, chosen.values[name], url(name)) for name in names] for kind, names in chosen.names.items()}
     worst = {one.name: [(name, url(name)) for name in one.worst] for one in findings if one.verdict != OK}
-    return Section(result, _plots(tables, confusions), examples.heads(material), strips, worst)
+    return Section(result, _plots(tables, confusions, material), examples.heads(material), strips, worst)
 
 
-def _plots(tables: list[Table], confusions: dict[str, Any]) -> list[tuple[str, str]]:
+def _plots(tables: list[Table], confusions: dict[str, Any], material: Material) -> list[tuple[str, str]]:
     plots = []
     for table in tables:
         if table.title == cycles.TITLE:
@@ -64,7 +64,9 @@ def _plots(tables: list[Table], confusions: dict[str, Any]) -> list[tuple[str, s
             plots.append((table.title, drawings.class_bars(table, shown)))
         elif table.title != BY_LUMINANCE:
             plots.append((table.title, drawings.bars(table)))
-    return plots + [(f"{title}: what each class became, in %", drawings.confusion(counts)) for title, counts in confusions.items()]
+    return plots + [
+        (f"{title}: what each class became, in %", drawings.confusion(counts, material.table.names)) for title, counts in confusions.items()
+    ]
 
 
 def write(output: Path, metrics: dict[str, Any], sections: list[Section], name: str) -> Path:

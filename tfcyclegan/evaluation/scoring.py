@@ -197,10 +197,7 @@ class _Scoring:
             self._take(tools.lpips if isinstance(tools.lpips, str) and material.truths else "")
             self._take(truths.by_class(material))
         with self._timed("labels"):
-            if material.target_is_label_maps and not material.tells_classes:
-                self._take("label scores: the label maps are gray here, and classes are told by colours; train with 3 channels")
-            else:
-                self._take_labels(label_scores.scores(material, published.PHOTO_TO_LABELS if self.real_cityscapes else {}))
+            self._take_labels(label_scores.scores(material, published.PHOTO_TO_LABELS if self.real_cityscapes else {}))
         with self._timed("judge"):
             rows = published.LABELS_TO_PHOTO if self.real_cityscapes else {}
             found_judge = tools.judges.get(material.direction, "")

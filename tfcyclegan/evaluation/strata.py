@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfcyclegan.config import Size
-from tfcyclegan.data import labels
 from tfcyclegan.evaluation import distances, label_scores, looks
 from tfcyclegan.evaluation.distances import Features
 from tfcyclegan.evaluation.material import OWN, Material
@@ -95,10 +94,10 @@ def _row(material: Material, names: Sequence[str], look: Appearance, features: F
         row["Lab error"] = interval_of_mean(np.array([paired.lab_error(own[name], picture) for name, picture in true.items()]), seed=0)
         if min(pictures[0].shape[:2]) >= similarity.SSIM_WINDOW:
             row["SSIM"] = interval_of_mean(np.array([similarity.ssim(own[name], picture) for name, picture in true.items()]), seed=0)
-    ids = {name: labels.to_train_ids(material.ids[name]) for name in names if name in material.ids}
+    ids = {name: material.table.to_train_ids(material.ids[name]) for name in names if name in material.ids}
     if material.tells_classes and ids:
-        seen = {name: label_protocols.classify_then_resize(own[name], Size(*truth.shape)) for name, truth in ids.items()}
-        scored = label_scores.row(label_scores.confusion_of(seen, ids))
+        seen = {name: label_protocols.classify_then_resize(own[name], Size(*truth.shape), material.table) for name, truth in ids.items()}
+        scored = label_scores.row(label_scores.confusion_of(seen, ids, material.table.count))
         row |= {name: scored[name] for name in ("pixel accuracy", "class IoU")}
     row["lightness change"] = interval_of_mean(
         np.array([failures.luminance_shift(material.inputs[name], own[name]) for name in names]), seed=0

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from tfcyclegan.config import Size
-from tfcyclegan.data import images, labels
+from tfcyclegan.data import images
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation.material import OWN, Material, Pictures
 from tfcyclegan.evaluation.tables import Column, Table, undecided
@@ -73,7 +73,9 @@ def _measures(material: Material, lpips: Lpips | None) -> tuple[list[Column], di
     if material.ids:
         columns.append(Column("class colour", decides=True, digits=2))
         regions = {name: _fitted(material.ids[name], true) for name, true in truths.items()}
-        scores["class colour"] = lambda name, picture, true: similarity.class_colour_difference(picture, true, regions[name])
+        scores["class colour"] = lambda name, picture, true: similarity.class_colour_difference(
+            picture, true, regions[name], material.table
+        )
     return columns, scores
 
 
@@ -108,9 +110,9 @@ def by_class(material: Material) -> Table | str:
         for name, beside in ((OWN, ""), (_BESIDE, f", {_BESIDE}")):
             pictures = material.sets[name]
             values[f"{measure}{beside}"] = np.array(
-                [score(pictures[key], true, _fitted(material.ids[key], true)) for key, true in material.truths.items()]
+                [score(pictures[key], true, _fitted(material.ids[key], true), material.table) for key, true in material.truths.items()]
             )
-    for index, class_name in enumerate(labels.NAMES):
+    for index, class_name in enumerate(material.table.names):
         if not np.isnan(values["L1"][:, index]).all():
             found.rows[class_name] = {column: interval_of_mean(of_all[:, index], seed=0) for column, of_all in values.items()}
     return found

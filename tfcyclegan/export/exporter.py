@@ -107,6 +107,7 @@ def export(
                 "range": [-1, 1],
             },
             "domains": _names(title, direction),
+            "label_maps": _label_maps(run, own, direction),
             "parity": parity,
             "compared": pictures.told,
             "threads": machine.cores(),
@@ -117,6 +118,13 @@ def export(
     _tell_unusable(measured, min_psnr)
     say(f"exported to {directory}")
     return directory
+
+
+def _label_maps(run: Run, own: Domains | None, direction: str) -> dict[str, Any]:
+    """Which sides are label maps, and the table of their classes where the run's data tell one."""
+    sides = {side: domain in run.label_maps for side, domain in zip(("source", "target"), direction, strict=True)}
+    tables = [source.classes for source in (own.a, own.b) if source.classes and source.label_maps] if own else []
+    return {**sides, **({"classes": tables[-1].to_json()} if tables else {})}
 
 
 def _domains(run: Run, data_dir: str) -> Domains | None:

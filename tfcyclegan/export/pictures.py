@@ -52,5 +52,5 @@ def calibration_pictures(domains: Domains | None, domain: str, size: Size, chann
 def _load(split: Split, count: int, size: Size, channels: int) -> list[np.ndarray]:
     chosen = set(spread(split.count, count))
     encoded = [content for index, (_, content) in enumerate(split.pictures()) if index in chosen]
-    nearest = split.source.holds_label_maps
+    nearest = split.holds_label_maps
     return [images.to_float(images.to_array(images.resize(images.decode(one, channels), size, nearest=nearest))) for one in encoded]

@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from tfcyclegan import __version__, files
 from tfcyclegan.config import Size
-from tfcyclegan.data import images, labels
+from tfcyclegan.data import images
+from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.errors import UserError
 from tfcyclegan.export import saved_model, tflite
 from tfcyclegan.export.exporter import METADATA, SAVED_MODEL, check_parity, new_version, newest_version, show_parity
@@ -28,15 +29,15 @@ class ServedSegmenter(tf.Module):
     """What the SavedModel holds: bare variables, see `saved_model`.
 
     Signatures:
-        serving_default: `image_bytes` [B] encoded pictures of any size -> `image_bytes` [B] PNGs of Cityscapes ids, of the same
-            sizes; see `saved_model.each_picture`.
-        tensor: `images` float32 [B, H, W, 3] in [-1, 1] of any size -> `probabilities` float32 [B, H, W, 19] of the train ids.
+        serving_default: `image_bytes` [B] encoded pictures of any size -> `image_bytes` [B] PNGs of class ids, of the same sizes;
+            see `saved_model.each_picture`.
+        tensor: `images` float32 [B, H, W, 3] in [-1, 1] of any size -> `probabilities` float32 [B, H, W, C] of the train ids.
     """
 
-    def __init__(self, network: keras.Model):
+    def __init__(self, network: keras.Model, classes: ClassTable):
         super().__init__()
         self._weights = [variable.value for variable in network.variables]
-        ids = tf.constant(labels.to_ids(np.arange(labels.COUNT)))
+        ids = tf.constant(classes.to_ids(np.arange(classes.count)))
 
         def label_bytes(image: tf.Tensor) -> tf.Tensor:
             logits = logits_of(network, saved_model.to_float(image)[tf.newaxis])
@@ -75,7 +76,7 @@ def export_segmenter(directory: Path, output: Path, tflite_size: Size | None) ->
     expected = segmenter.probabilities(images.to_uint8(pictures))
     pictures = images.to_float(images.to_uint8(pictures))
     with new_version(output) as (version, temporary):
-        served = ServedSegmenter(segmenter.network)
+        served = ServedSegmenter(segmenter.network, segmenter.classes)
         signatures = {saved_model.BYTES_SIGNATURE: served.encoded, saved_model.TENSOR_SIGNATURE: served.tensor}
         saved_model.save_module(served, signatures, temporary, gray=np.full((size.height, size.width, 3), 128, np.uint8))
         outputs = {SAVED_MODEL: saved_model.run_in_session(temporary, pictures, output="probabilities")}
@@ -87,14 +88,19 @@ def export_segmenter(directory: Path, output: Path, tflite_size: Size | None) ->
         parity = {name: float(np.abs(result - expected).max()) for name, result in outputs.items()}
         show_parity(parity, temporary, "largest difference from Keras, range [0, 1]")
         check_parity(parity)
-        details = {"run_dir": str(directory), "parameters": segmenter.network.count_params(), "classes": labels.table(), "parity": parity}
+        details = {
+            "run_dir": str(directory),
+            "parameters": segmenter.network.count_params(),
+            "classes": segmenter.classes.to_json(),
+            "parity": parity,
+        }
         files.write_json(temporary / METADATA, identity | details)
     say(f"exported to {version}")
     return version
 
 
 def convert(segmenter: Segmenter, variant: str, size: Size, width: int) -> bytes:
-    """The TFLite file's content: float32 [1, H, W, 3] in [-1, 1] to chances of the train ids, float32 [1, H, W, 19].
+    """The TFLite file's content: float32 [1, H, W, 3] in [-1, 1] to chances of the train ids, float32 [1, H, W, C].
 
     Args:
         segmenter: what to convert.
@@ -102,7 +108,7 @@ def convert(segmenter: Segmenter, variant: str, size: Size, width: int) -> bytes
         size: of the pictures, multiples of `MULTIPLE`.
         width: of the network.
     """
-    fixed = make_network(width=width, input_size=(size.height, size.width))
+    fixed = make_network(width=width, classes=segmenter.classes.count, input_size=(size.height, size.width))
     fixed.set_weights(segmenter.network.get_weights())
     return tflite.convert_model(keras.Model(fixed.input, keras.layers.Softmax()(fixed.output)), variant)
 

@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from tfcyclegan.data import images, labels
+from tfcyclegan.data import images
+from tfcyclegan.data.labels import ClassTable
 
 Degradation = Callable[[np.ndarray, int], np.ndarray]
 """uint8 [H, W, C] and a seed to uint8 [H, W, C]."""
@@ -52,9 +53,14 @@ def blur(picture: np.ndarray, seed: int) -> np.ndarray:
     return np.rint(smooth).astype(np.uint8)
 
 
-def palette_snap(picture: np.ndarray, seed: int) -> np.ndarray:
-    """Each pixel to the nearest colour of the label palette. For fakes that are label maps, and of them all that should count."""
-    return labels.PALETTE[labels.nearest_class(picture)]
+def palette_snap(classes: ClassTable) -> Degradation:
+    """Each pixel to the nearest colour of the classes. For fakes that are label maps, and of them all that should count."""
+
+    def degrade(picture: np.ndarray, seed: int) -> np.ndarray:
+        snapped = classes.palette[classes.nearest_class(picture)]
+        return snapped[..., : picture.shape[-1]]  # of gray label maps all channels are equal
+
+    return degrade
 
 
 FOR_PICTURES: dict[str, Degradation] = {
@@ -66,7 +72,11 @@ FOR_PICTURES: dict[str, Degradation] = {
     "JPEG 75": jpeg,
     "blur": blur,
 }
-FOR_LABEL_MAPS: dict[str, Degradation] = {**FOR_PICTURES, "palette snap": palette_snap}
+
+
+def for_label_maps(classes: ClassTable) -> dict[str, Degradation]:
+    """`FOR_PICTURES`, and the one for label maps of these classes."""
+    return {**FOR_PICTURES, "palette snap": palette_snap(classes)}
 
 
 @dataclass(frozen=True)
@@ -130,7 +140,7 @@ def cycle_honesty(
         backward: the way back, such as `gen_ba`.
         other_real: real pictures of the domain into which `forward` translates.
         seed: of the noise; picture i has noise of its own.
-        degradations: by name, `FOR_PICTURES` or `FOR_LABEL_MAPS`.
+        degradations: by name, `FOR_PICTURES` or `for_label_maps`.
     """
 
     def back(fake: np.ndarray) -> np.ndarray:

@@ -14,18 +14,18 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from tfcyclegan.data import labels
 from tfcyclegan.errors import UserError
 
 ABSENT = ("cityscapes", "pix2pix")
 
 
-def confusion_matrix(prediction: np.ndarray, truth: np.ndarray, *, classes: int = labels.COUNT) -> np.ndarray:
+def confusion_matrix(prediction: np.ndarray, truth: np.ndarray, *, classes: int) -> np.ndarray:
     """Pixels by truth and prediction, int64 [C, C + 1].
 
     Args:
         prediction: integer ids [H, W]; those outside 0..C-1 are misses.
         truth: integer ids [H, W]; those outside 0..C-1, IGNORED among them, are left out.
+        classes: number of train ids, C.
 
     Raises:
         UserError: the two differ in size.
@@ -98,7 +98,7 @@ class Confusion:
         absent: "cityscapes" or "pix2pix", see above.
     """
 
-    def __init__(self, *, classes: int = labels.COUNT, absent: str = "cityscapes"):
+    def __init__(self, *, classes: int, absent: str = "cityscapes"):
         _check(absent)
         self.classes = classes
         self.absent = absent

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from skimage import metrics
 
-from tfcyclegan.data import labels
+from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures.appearance import lab
 
@@ -35,33 +35,34 @@ def ssim(picture: np.ndarray, truth: np.ndarray) -> float:
     )
 
 
-def _means_by_class(values: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Mean of `values` [H, W, D] over each train id's pixels, [19, D]; NaN where `ids` [H, W] have none."""
-    train_ids = labels.to_train_ids(ids).ravel()
-    pixels = np.bincount(train_ids, minlength=256)[: labels.COUNT]
+def _means_by_class(values: np.ndarray, ids: np.ndarray, classes: ClassTable) -> np.ndarray:
+    """Mean of `values` [H, W, D] over each train id's pixels, [C, D]; NaN where `ids` [H, W] have none."""
+    train_ids = classes.to_train_ids(ids).ravel()
+    pixels = np.bincount(train_ids, minlength=256)[: classes.count]
     flat = values.reshape(len(train_ids), -1)
-    sums = np.stack([np.bincount(train_ids, flat[:, index], minlength=256)[: labels.COUNT] for index in range(flat.shape[1])], axis=-1)
+    sums = np.stack([np.bincount(train_ids, flat[:, index], minlength=256)[: classes.count] for index in range(flat.shape[1])], axis=-1)
     return np.divide(sums, pixels[:, np.newaxis], out=np.full(sums.shape, np.nan), where=pixels[:, np.newaxis] > 0)
 
 
-def class_absolute_errors(picture: np.ndarray, truth: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Mean absolute difference within each class on the scale [-1, 1] of the training, [19] in [0, 2].
+def class_absolute_errors(picture: np.ndarray, truth: np.ndarray, ids: np.ndarray, classes: ClassTable) -> np.ndarray:
+    """Mean absolute difference within each class on the scale [-1, 1] of the training, [C] in [0, 2].
 
     Args:
         picture: uint8 [H, W, C].
         truth: uint8 [H, W, C].
         ids: the truth's ids (not train ids), uint8 [H, W]; a class without pixels gives NaN.
+        classes: the table of the ids.
     """
-    return _means_by_class(np.abs(picture.astype(np.float64) - truth) / 127.5, ids).mean(axis=-1)
+    return _means_by_class(np.abs(picture.astype(np.float64) - truth) / 127.5, ids, classes).mean(axis=-1)
 
 
-def class_colour_differences(picture: np.ndarray, truth: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """CIE76 distance of each class's mean Lab colours, [19]: is the road road-coloured, whatever its texture? As above."""
-    return np.linalg.norm(_means_by_class(lab(picture), ids) - _means_by_class(lab(truth), ids), axis=-1)
+def class_colour_differences(picture: np.ndarray, truth: np.ndarray, ids: np.ndarray, classes: ClassTable) -> np.ndarray:
+    """CIE76 distance of each class's mean Lab colours, [C]: is the road road-coloured, whatever its texture? As above."""
+    return np.linalg.norm(_means_by_class(lab(picture), ids, classes) - _means_by_class(lab(truth), ids, classes), axis=-1)
 
 
-def class_colour_difference(picture: np.ndarray, truth: np.ndarray, ids: np.ndarray) -> float:
+def class_colour_difference(picture: np.ndarray, truth: np.ndarray, ids: np.ndarray, classes: ClassTable) -> float:
     """Mean of `class_colour_differences` over the classes in the picture; NaN if it has none."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # the mean of nothing
-        return float(np.nanmean(class_colour_differences(picture, truth, ids)))
+        return float(np.nanmean(class_colour_differences(picture, truth, ids, classes)))

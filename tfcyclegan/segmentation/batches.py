@@ -8,7 +8,6 @@ import tensorflow as tf
 from PIL import Image
 
 from tfcyclegan.config import SegmenterOptions, Size
-from tfcyclegan.data import labels
 from tfcyclegan.errors import UserError
 from tfcyclegan.segmentation.pictures import LabelledPictures
 
@@ -70,10 +69,10 @@ def jittered(picture: np.ndarray, brightness: float, contrast: float, saturation
 
 
 def class_chances(counts: np.ndarray, temperature: float) -> np.ndarray:
-    """How often each class is the one for which a picture is drawn, [19] of sum 1 (Hoyer et al. 2022, Eq. 12): softmax of (1 - f) / T.
+    """How often each class is the one for which a picture is drawn, [C] of sum 1 (Hoyer et al. 2022, Eq. 12): softmax of (1 - f) / T.
 
     Args:
-        counts: pixels of each class in each picture, [N, 19].
+        counts: pixels of each class in each picture, [N, C].
         temperature: T; the smaller, the more the rare classes are favoured. f is the class's share of all pixels.
     """
     total = counts.sum(axis=0)
@@ -104,7 +103,7 @@ class LabelledBatches:
             for part in parts:
                 counts = part.class_counts
                 self._chances.append(np.cumsum(class_chances(counts, options.rare_class_temperature)))
-                self._holders.append([np.flatnonzero(counts[:, train_id]) for train_id in range(labels.COUNT)])
+                self._holders.append([np.flatnonzero(counts[:, train_id]) for train_id in range(part.classes.count)])
 
     def drawn(self, generator: np.random.Generator) -> tuple[int, int, int | None]:
         """(part, picture, class for whose sake it was drawn), uniformly or by rare classes."""

@@ -1,8 +1,9 @@
-"""Pictures in, PNGs of class ids and colour overlays out, as `cityscapesscripts` and people read them.
+"""Pictures in, PNGs of class ids and colour overlays out, as `cityscapesscripts` and other programs and people read them.
 
-OUTPUT/labelIds/NAME.png    8-bit grayscale, the ids of the Cityscapes table, in the input's own size
+OUTPUT/labelIds/NAME.png    8-bit grayscale, the ids of the segmenter's classes, in the input's own size
 OUTPUT/overlays/NAME.png    the colours of the classes over the picture
 OUTPUT/segmentation.json    by which segmenter; written first
+OUTPUT/classes.csv          what the ids mean, as `data_prep.folders --classes` reads it
 """
 
 from collections.abc import Callable, Iterable
@@ -11,16 +12,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tfcyclegan.data import images, intake, labels
+from tfcyclegan.data import images, intake
+from tfcyclegan.data.class_files import write_classes
 from tfcyclegan.data.domains import Split
 from tfcyclegan.measures.segmentation import Confusion
 from tfcyclegan.parallel import Stages
 from tfcyclegan.picture_folders import MAX_PIXELS, in_memory, picture_name, pictures_of_path, write_pictures
-from tfcyclegan.segmentation.pictures import require_labels
 from tfcyclegan.segmentation.segmenter import Segmenter
 
 RECORD = "segmentation.json"
 IDS, OVERLAYS = "labelIds", "overlays"
+CLASSES = "classes.csv"
 _OPACITY = 0.5
 
 
@@ -37,16 +39,17 @@ def label_path(segmenter: Segmenter, path: Path, output: Path, *, overlays: bool
 def label_split(segmenter: Segmenter, split: Split, output: Path, *, overlays: bool = True) -> Confusion | None:
     """Labels a split of a data set as `label_path` does; where it has labels, scores the PNGs against them."""
     split.source.require(split.name)
-    if split.source.labelled:
-        require_labels(split.source)
+    if split.labelled:
+        segmenter.require_classes(split)
     pictures = ((picture_name(name, split.name), encoded) for name, encoded in split.pictures())
     _label_all(segmenter, in_memory(pictures), output, total=split.count, overlays=overlays)
-    if not split.source.labelled:
+    if not split.labelled:
         return None
-    confusion = Confusion()
+    classes = segmenter.classes
+    confusion = Confusion(classes=classes.count)
     for name, _, truth in split.source.labelled_pictures(split.name):
         drawn = images.decode_ids((output / IDS / f"{picture_name(name, split.name)}.png").read_bytes())
-        confusion.add(labels.to_train_ids(drawn), labels.to_train_ids(images.decode_ids(truth)))
+        confusion.add(classes.to_train_ids(drawn), classes.to_train_ids(images.decode_ids(truth)))
     return confusion
 
 
@@ -54,16 +57,17 @@ def _label_all(
     segmenter: Segmenter, pictures: Iterable[tuple[str, Callable[[], bytes]]], output: Path, *, total: int, overlays: bool
 ) -> None:
     kinds = (OVERLAYS, IDS) if overlays else (IDS,)
+    classes = segmenter.classes
 
     def decode(encoded: bytes) -> Image.Image:
         return intake.decode(encoded, max_pixels=MAX_PIXELS).image.convert("RGB")
 
     def label(picture: Image.Image) -> tuple[Image.Image, np.ndarray]:
-        return picture, labels.to_ids(segmenter.label(picture))
+        return picture, classes.to_ids(segmenter.label(picture))
 
     def draw(labelled: tuple[Image.Image, np.ndarray]) -> list[bytes]:
         picture, ids = labelled
-        drawn = {OVERLAYS: overlay(np.asarray(picture), ids), IDS: ids[..., np.newaxis]}
+        drawn = {OVERLAYS: overlay(np.asarray(picture), classes.colorize(ids)), IDS: ids[..., np.newaxis]}
         return [images.encode_png(drawn[kind]) for kind in kinds]
 
     write_pictures(
@@ -76,8 +80,9 @@ def _label_all(
         identity={**segmenter.identity, "load_size": str(segmenter.load_size or "original")},
         told=("labelling", "labelled", "the work of another segmenter"),
     )
+    write_classes(output / CLASSES, classes)
 
 
-def overlay(picture: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """The classes' colours over a picture, uint8 [H, W, 3]."""
-    return np.rint((1 - _OPACITY) * picture + _OPACITY * labels.colorize(ids)).astype(np.uint8)
+def overlay(picture: np.ndarray, colors: np.ndarray) -> np.ndarray:
+    """The classes' colours over a picture, both uint8 [H, W, 3]."""
+    return np.rint((1 - _OPACITY) * picture + _OPACITY * colors).astype(np.uint8)

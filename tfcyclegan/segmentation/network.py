@@ -1,6 +1,6 @@
 """The segmenter's network: a small U-Net (Ronneberger et al. 2015) that works at half of the picture's resolution.
 
-[B, H, W, 3] in [-1, 1] to logits [B, H, W, 19]. A strided first convolution, four halvings with two 3x3 convolutions each,
+[B, H, W, 3] in [-1, 1] to logits [B, H, W, C] of the C classes. A strided first convolution, four halvings with two 3x3 convolutions each,
 and the way back over skip connections; batch normalisation; logits at half resolution, enlarged bilinearly.
 docs/adaptation.md tells what it was measured against.
 """
@@ -11,7 +11,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfcyclegan.data import labels
 from tfcyclegan.networks.layers import mirrored
 
 MULTIPLE = 32
@@ -33,11 +32,14 @@ class Doubled(keras.layers.Layer):
         return batch, height and 2 * height, width and 2 * width, channels
 
 
-def make_network(*, width: int, seed: int = 0, dtype: Any = "float32", input_size: tuple[int, int] | None = None) -> keras.Model:
+def make_network(
+    *, width: int, classes: int, seed: int = 0, dtype: Any = "float32", input_size: tuple[int, int] | None = None
+) -> keras.Model:
     """The network, with all weights from the start.
 
     Args:
         width: filters of the first convolution.
+        classes: how many classes it tells apart.
         seed: of the initial weights.
         dtype: Keras policy; the logits are float32 in any.
         input_size: fixes batch 1 and the picture's size, multiples of `MULTIPLE`, as exports want it.
@@ -61,13 +63,13 @@ def make_network(*, width: int, seed: int = 0, dtype: Any = "float32", input_siz
         x = layers.UpSampling2D(2, interpolation="nearest", dtype=dtype)(convolution(x, filters, 1))
         x = convolution(layers.Concatenate(dtype=dtype)([x, skip]), filters, 3)
     classifier = keras.initializers.HeNormal(seed=next(seeds))
-    x = layers.Conv2D(labels.COUNT, 1, kernel_initializer=classifier, dtype="float32")(x)
+    x = layers.Conv2D(classes, 1, kernel_initializer=classifier, dtype="float32")(x)
     x = Doubled(dtype="float32")(x)
     return keras.Model(pictures, x, name="segmenter")
 
 
 def logits_of(network: keras.Model, pictures: tf.Tensor, *, training: bool = False) -> tf.Tensor:
-    """Logits float32 [B, H, W, 19] of pictures [B, H, W, 3] in [-1, 1] of any size, mirrored at the lower right where need be."""
+    """Logits float32 [B, H, W, C] of pictures [B, H, W, 3] in [-1, 1] of any size, mirrored at the lower right where need be."""
     height, width = (tf.shape(pictures)[axis] if pictures.shape[axis] is None else pictures.shape[axis] for axis in (1, 2))
     padded = pictures
     for axis, side in ((1, pictures.shape[1]), (2, pictures.shape[2])):

@@ -3,16 +3,16 @@
 import dataclasses
 import functools
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from tfcyclegan import files
 from tfcyclegan.config import Size
-from tfcyclegan.data import labels
+from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.data.pixels import PixelFile, open_labels, open_pixels
 from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import UserError
@@ -39,6 +39,7 @@ class LabelledPictures:
         pictures: uint8 [H, W, 3] each.
         labels: train ids, uint8 [H, W] or [H, W, 1] each, in the pictures' sizes; IGNORED (255) is not learned.
         identity: says which content it is; a run resumes only with equal ones.
+        classes: the table of the labels.
         transform: changes a picture each time it is drawn, before the augmentation.
         share: of the samples, relative to the other parts of a training.
     """
@@ -46,6 +47,7 @@ class LabelledPictures:
     pictures: Arrays
     labels: Arrays
     identity: str
+    classes: ClassTable
     transform: Transform | None = None
     share: float = 1.0
 
@@ -80,11 +82,11 @@ class LabelledPictures:
 
     @functools.cached_property
     def class_counts(self) -> np.ndarray:
-        """Pixels of each class in each label map, int64 [N, 19]; kept beside the labels where these are a `PixelFile`."""
+        """Pixels of each class in each label map, int64 [N, C]; kept beside the labels where these are a `PixelFile`."""
         path = self.labels.directory / _COUNTS if isinstance(self.labels, PixelFile) else None
         if path is not None and path.exists():
             return np.load(path)
-        counts = np.stack([np.bincount(self.label(index).reshape(-1), minlength=256)[: labels.COUNT] for index in range(len(self))])
+        counts = np.stack([np.bincount(self.label(index).reshape(-1), minlength=256)[: self.classes.count] for index in range(len(self))])
         if path is not None:
             stream = io.BytesIO()
             np.save(stream, counts)
@@ -118,36 +120,21 @@ def open_labelled(source: DataSource, split: str, cache_dir: Path | None = None,
     """A split of a data set with labels; arguments as of `open_pictures`.
 
     Raises:
-        UserError: the data set has no labels, labels of another class table, or none of a class that counts.
+        UserError: the split has no labels, or none of a class that counts.
     """
-    require_labels(source)
     source.require(split)
+    classes = source.require_labels(split)
     opened = LabelledPictures(
         open_pictures(source, split, cache_dir, size=size),
         open_labels(source, split, _cache(source, cache_dir), size=size),
         f"{source.fingerprint} {split} {size or 'own size'}",
+        classes,
     )
     if not opened.class_counts.any():
-        raise UserError(f"{source.directory}: the labels of split {split} have no pixel of the {labels.COUNT} classes; are they label ids?")
-    return opened
-
-
-def require_labels(source: DataSource) -> None:
-    """Raises UserError where a data set has no labels, or its ids mean other classes than here."""
-    source.require_labels()
-    if source.classes is None:
-        return  # another program's: its ids are taken for those of Cityscapes
-    theirs, ours = _by_id(source.classes), _by_id(labels.table())
-    if theirs != ours:
-        odd = min(theirs.items() ^ ours.items(), key=lambda entry: (entry[0] < 0, entry[0]))[0]
         raise UserError(
-            f"{source.directory}: its class table is not that of Cityscapes: id {odd} is {theirs.get(odd, 'nothing')} there, "
-            f"{ours.get(odd, 'nothing')} here; prepare it again with this version"
+            f"{source.directory}: the labels of split {split} have no pixel of the {classes.count} classes; are they label ids?"
         )
-
-
-def _by_id(table: Sequence[dict[str, Any]]) -> dict[int, tuple[str, int]]:
-    return {entry["id"]: (entry["name"], entry["train_id"]) for entry in table}
+    return opened
 
 
 def _cache(source: DataSource, cache_dir: Path | None) -> Path:

@@ -1,6 +1,6 @@
 """A trained segmenter: pictures in, classes out; and its run directory.
 
-segmenter.json  every option, the precision taken, what it was trained on
+segmenter.json  every option, the precision taken, what it was trained on, the table of its classes
 flags.cfg       the same as a flag file, where a command was given
 checkpoints/    step-N; the last step's is the segmenter
 history.jsonl   one line every --log_every_steps
@@ -19,13 +19,13 @@ from PIL import Image
 
 from tfcyclegan import files
 from tfcyclegan.config import SegmenterOptions, Size
-from tfcyclegan.data import images, labels
+from tfcyclegan.data import images
 from tfcyclegan.data.domains import Split
+from tfcyclegan.data.labels import CITYSCAPES, ClassTable
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.measures.segmentation import Confusion
 from tfcyclegan.progress import track
 from tfcyclegan.segmentation.network import logits_of, make_network
-from tfcyclegan.segmentation.pictures import require_labels
 from tfcyclegan.training.checkpoint_files import DIRECTORY, NOT_RESTORED, newest, step_of
 from tfcyclegan.training.checkpoints import find_checkpoint, variables, weights_hash
 from tfcyclegan.training.runs import config_from_dict, config_to_dict
@@ -43,6 +43,7 @@ class SegmenterRun:
         precision: the precision in force, never "auto".
         parts: identities and shares of what it was trained on.
         size: of the pictures that the network was trained on.
+        classes: what it tells apart.
     """
 
     directory: Path
@@ -50,9 +51,16 @@ class SegmenterRun:
     precision: str
     parts: list[list[Any]]
     size: Size
+    classes: ClassTable
 
     def write(self) -> None:
-        content = {"options": config_to_dict(self.options), "precision": self.precision, "parts": self.parts, "size": str(self.size)}
+        content = {
+            "options": config_to_dict(self.options),
+            "precision": self.precision,
+            "parts": self.parts,
+            "size": str(self.size),
+            "classes": self.classes.to_json(),
+        }
         files.write_json(self.directory / SETTINGS, content)
 
 
@@ -69,7 +77,9 @@ def read_segmenter_run(directory: Path) -> SegmenterRun:
     stored = files.read_json(directory / SETTINGS)
     try:
         options = config_from_dict(SegmenterOptions, stored["options"])
-        return SegmenterRun(directory, options, stored["precision"], stored["parts"], Size.parse(stored["size"]))
+        # runs that tell none were trained on Cityscapes' alone
+        classes = ClassTable.from_json(stored["classes"], directory / SETTINGS) if "classes" in stored else CITYSCAPES
+        return SegmenterRun(directory, options, stored["precision"], stored["parts"], Size.parse(stored["size"]), classes)
     except (KeyError, TypeError, AttributeError, UserError) as error:
         raise UserError(f"{directory / SETTINGS}: damaged, not a segmenter's settings ({error}); restore it or train again") from error
 
@@ -82,12 +92,14 @@ class Segmenter:
         network: float32 weights, [B, H, W, 3] in [-1, 1] to logits.
         load_size: to which pictures are resized before, as in training; None keeps theirs.
         size: of the pictures that it was trained on.
+        classes: what it tells apart.
         identity: says which segmenter it is; equal for equal weights.
     """
 
     network: keras.Model
     load_size: Size | None
     size: Size
+    classes: ClassTable
     identity: dict[str, Any]
     _function: Callable[[tf.Tensor], tf.Tensor] = dataclasses.field(init=False, repr=False)
 
@@ -101,11 +113,11 @@ class Segmenter:
         object.__setattr__(self, "_function", probabilities)
 
     def logits(self, pictures: tf.Tensor) -> tf.Tensor:
-        """Logits, float32 [B, H, W, 19], of pictures in [-1, 1], [B, H, W, 3]; differentiable, for losses of other networks."""
+        """Logits, float32 [B, H, W, C], of pictures in [-1, 1], [B, H, W, 3]; differentiable, for losses of other networks."""
         return logits_of(self.network, tf.cast(pictures, tf.float32))
 
     def probabilities(self, pictures: np.ndarray) -> np.ndarray:
-        """Chances of the classes, float32 [B, H, W, 19], of pictures uint8 [B, H, W, 3], which are not resized."""
+        """Chances of the classes, float32 [B, H, W, C], of pictures uint8 [B, H, W, 3], which are not resized."""
         return self._function(tf.constant(pictures)).numpy()
 
     def predict(self, pictures: np.ndarray) -> np.ndarray:
@@ -131,22 +143,28 @@ class Segmenter:
 
     def score(self, pictures: Iterable[tuple[bytes, bytes]], *, total: int, note: str = "scoring", absent: str = "cityscapes") -> Confusion:
         """The confusion matrix over (encoded picture, encoded ids); predictions come in the truth's size, which is never resized."""
-        confusion = Confusion(absent=absent)
+        confusion = Confusion(classes=self.classes.count, absent=absent)
         for picture, truth in track(pictures, total=total, unit="image", label=note):
             ids = images.decode_ids(truth)
-            confusion.add(self.label(images.decode(picture, 3), Size(*ids.shape)), labels.to_train_ids(ids))
+            confusion.add(self.label(images.decode(picture, 3), Size(*ids.shape)), self.classes.to_train_ids(ids))
         return confusion
 
     def score_split(self, split: Split, *, note: str = "scoring", absent: str = "cityscapes") -> Confusion:
         """`score` of a split of a data set with labels.
 
         Raises:
-            UserError: the data set has no labels, or labels of another class table.
+            UserError: the split has no labels, or labels of other classes.
         """
-        require_labels(split.source)
         split.source.require(split.name)
+        self.require_classes(split)
         examples = ((picture, truth) for _, picture, truth in split.source.labelled_pictures(split.name))
         return self.score(examples, total=split.count, note=note, absent=absent)
+
+    def require_classes(self, split: Split) -> None:
+        """Raises UserError where a split has no labels, or its ids mean other classes than this segmenter's."""
+        difference = self.classes.difference(split.source.require_labels(split.name))
+        if difference:
+            raise UserError(f"{split}: its classes are not the segmenter's: {difference}; give a segmenter trained on these classes")
 
 
 def load_segmenter(directory: Path) -> Segmenter:
@@ -164,11 +182,11 @@ def load_segmenter(directory: Path) -> Segmenter:
     if latest is None or step_of(latest) < options.steps:
         step = 0 if latest is None else step_of(latest)
         raise UserError(f"--segmenter_dir={directory}: its training is at step {step} of {options.steps}; give its command again")
-    network = make_network(width=options.width)
+    network = make_network(width=options.width, classes=run.classes.count)
     holder = tf.train.Checkpoint(**{"average" if options.ema_decay else "network": variables(network)})
     path = find_checkpoint(directory, "latest")
     try:
         holder.restore(path).assert_existing_objects_matched().expect_partial()
     except NOT_RESTORED as error:
         raise RunError(f"{path}: damaged ({str(error).splitlines()[0]}); train the segmenter again") from error
-    return Segmenter(network, options.load_size, run.size, {"step": options.steps, "weights": weights_hash(network)})
+    return Segmenter(network, options.load_size, run.size, run.classes, {"step": options.steps, "weights": weights_hash(network)})

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfcyclegan import files
 from tfcyclegan.adam import Adam
 from tfcyclegan.config import SegmenterOptions
-from tfcyclegan.data.labels import COUNT
+from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.errors import RunError, Stopped, UserError
 from tfcyclegan.measures.segmentation import Confusion
 from tfcyclegan.progress import Progress, say
@@ -68,9 +68,10 @@ def train_segmenter(
     strategy = make_strategy(options.devices)
     if options.batch_size % strategy.num_replicas_in_sync:
         raise UserError(f"--batch_size={options.batch_size}: must be a multiple of the {strategy.num_replicas_in_sync} devices")
+    classes = _common_classes([*parts, *([val] if val is not None else [])])
     batches = LabelledBatches(parts, options)
     identities = [[part.identity, part.share] for part in parts]
-    run = SegmenterRun(run_dir, options, choose_precision(options.precision), identities, batches.augmentation.crop_size)
+    run = SegmenterRun(run_dir, options, choose_precision(options.precision), identities, batches.augmentation.crop_size, classes)
     _check_directory(run)
     with files.exclusive_lock(run_dir):
         run.write()
@@ -78,6 +79,17 @@ def train_segmenter(
             files.write_text(run_dir / "flags.cfg", flag_file)
         _Session(run, strategy, batches, val).run_to_end()
     return load_segmenter(run_dir)
+
+
+def _common_classes(parts: Sequence[LabelledPictures]) -> ClassTable:
+    """The table of all parts' labels; UserError where they have several."""
+    first = parts[0]
+    for part in parts:
+        if difference := first.classes.difference(part.classes):
+            raise UserError(
+                f"{part.identity}: its classes are not those of {first.identity}: {difference}; prepare both with one --classes"
+            )
+    return first.classes
 
 
 def _check_directory(run: SegmenterRun) -> None:
@@ -107,14 +119,17 @@ class _Session:
     def __init__(self, run: SegmenterRun, strategy: tf.distribute.Strategy, batches: LabelledBatches, val: LabelledPictures | None):
         self.run, self.options, self.strategy, self.batches, self.val = run, run.options, strategy, batches, val
         options = self.options
-        counts = sum((part.class_counts.sum(axis=0) for part in batches.parts), np.zeros(COUNT, np.int64))
+        classes = run.classes.count
+        counts = sum((part.class_counts.sum(axis=0) for part in batches.parts), np.zeros(classes, np.int64))
         rates = [
             options.learning_rate * step_factor(options.schedule, step, steps=options.steps, warmup_steps=options.warmup_steps)
             for step in range(options.steps)
         ]
         with strategy.scope():
-            network = make_network(width=options.width, seed=options.seed, dtype=run.precision)
-            average = make_network(width=options.width, seed=options.seed, dtype=run.precision) if options.ema_decay else None
+            network = make_network(width=options.width, classes=classes, seed=options.seed, dtype=run.precision)
+            average = (
+                make_network(width=options.width, classes=classes, seed=options.seed, dtype=run.precision) if options.ema_decay else None
+            )
             rate = EpochRates(rates, epoch_images=1, batch_size=1)  # the rate of each step
             optimizer = Adam(rate, 0.9, dynamic_scale=run.precision == "mixed_float16")
             self.learner = Learner(network, average, optimizer, class_weights(options.class_weights, counts), options.ema_decay)
@@ -231,7 +246,7 @@ class _Session:
         return f"loss {means['loss']:.3f}" + (f", val mIoU {latest:.3f} (for information)" if latest is not None else "")
 
     def _score(self, val: LabelledPictures) -> Confusion:
-        confusion = Confusion()
+        confusion = Confusion(classes=self.run.classes.count)
         for index in range(len(val)):
             confusion.add(self._predict(val.pictures[index][np.newaxis]).numpy()[0], val.label(index))
         return confusion

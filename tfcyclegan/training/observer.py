@@ -11,7 +11,7 @@ from tfcyclegan.config import MODES_WITH_CROP, Size, TrainConfig
 from tfcyclegan.cyclegan import CycleGAN
 from tfcyclegan.data.domains import Domains, Split
 from tfcyclegan.data.images import to_float, to_uint8
-from tfcyclegan.data.labels import IGNORED, nearest_class
+from tfcyclegan.data.labels import IGNORED, ClassTable
 from tfcyclegan.data.pixels import open_labels, open_pixels, spread
 from tfcyclegan.measures.appearance import Appearance
 from tfcyclegan.measures.distribution import mmd
@@ -92,20 +92,29 @@ class Observer:
             values[f"appearance_{direction}"] = (colour + texture) / 2
             if self._network is not None:
                 values[f"kid_{direction}"] = mmd(self._network.features(fakes), self._features[direction[1]])
-            truths = self._truths.get(direction[0])
-            if truths is not None and self._measured[direction[1]].source.holds_label_maps:
+            truths, classes = self._truths.get(direction[0]), self._classes(direction)
+            if truths is not None and classes is not None:
                 right = [
-                    nearest_class(fake)[truth != IGNORED] == truth[truth != IGNORED] for fake, truth in zip(fakes, truths, strict=True)
+                    classes.nearest_class(fake)[truth != IGNORED] == truth[truth != IGNORED]
+                    for fake, truth in zip(fakes, truths, strict=True)
                 ]
                 values[f"label_accuracy_{direction}"] = float(np.concatenate(right).mean())
         return values
+
+    def _classes(self, direction: str) -> ClassTable | None:
+        """The table of the target's label maps, if it has one and labels of the source mean the same."""
+        source, target = self._measured[direction[0]], self._measured[direction[1]]
+        if not target.holds_label_maps or target.source.classes is None or not source.labelled:
+            return None
+        theirs = source.source.require_labels(source.name)
+        return None if target.source.classes.difference(theirs) else target.source.classes
 
     def _open_measured(self) -> None:
         for domain in "ab":
             split = self.domains.find(self.config.eval_split, domain) or self.domains.require("train", domain)
             self._measured[domain] = split
             self._looks[domain] = Appearance(self._fixed_pictures(split, domain, self.config.eval_images))
-            if split.source.labelled:
+            if split.labelled:
                 size = Size(*self._looks[domain].pictures[0].shape[:2])
                 count = self.config.eval_images
                 ids = open_labels(split.source, split.name, cache_dir(self.config, split), size=size, count=count)

@@ -52,6 +52,7 @@ class Run:
         data_fingerprint: identity of its data.
         networks: the networks that it has weights of; a training run has all four.
         data_title: what its data are called on pages; empty where they are not known.
+        label_maps: which of the domains "a" and "b" were label maps, which only nearest pixels resize.
     """
 
     directory: Path
@@ -60,6 +61,7 @@ class Run:
     data_fingerprint: str
     networks: tuple[str, ...] = ("gen_ab", "gen_ba", "disc_a", "disc_b")
     data_title: str = ""
+    label_maps: str = ""
 
 
 def read_run(directory: Path) -> Run:
@@ -75,8 +77,9 @@ def read_run(directory: Path) -> Run:
         config = config_from_dict(TrainConfig, {**stored["options"], "run_dir": str(directory)})
         if stored["precision"] not in PRECISIONS:
             raise TypeError(f"precision {stored['precision']!r}")
-        networks, title = tuple(stored["networks"]), stored.get("data_title", "")  # older runs have no title
-        return Run(directory, config, stored["precision"], stored["data_fingerprint"], networks, title)
+        networks = tuple(stored["networks"])
+        title, label_maps = stored.get("data_title", ""), str(stored.get("label_maps", ""))  # older runs have neither
+        return Run(directory, config, stored["precision"], stored["data_fingerprint"], networks, title, label_maps)
     except (KeyError, TypeError, AttributeError, UserError) as error:
         raise UserError(f"{directory / CONFIG}: damaged, not the settings of a run ({error}); restore it or train again") from error
 
@@ -89,6 +92,7 @@ def write_run(run: Run) -> None:
         "data_fingerprint": run.data_fingerprint,
         "networks": list(run.networks),
         "data_title": run.data_title,
+        "label_maps": run.label_maps,
     }
     files.write_json(run.directory / CONFIG, content)
 

@@ -80,7 +80,9 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
         read_run(Path(config.init_from))
     if config.batch_size % replicas:
         raise UserError(f"--batch_size={config.batch_size}: must be a multiple of the {replicas} devices")
-    run = Run(directory, config, choose_precision(config.precision), domains.fingerprint, data_title=domains.title)
+    run = Run(
+        directory, config, choose_precision(config.precision), domains.fingerprint, data_title=domains.title, label_maps=domains.label_maps
+    )
     warnings = _check_directory(run) if workers.is_chief else []
     batches = _open_batches(config, domains)
     decides = {name: value for name, value in config_to_dict(config).items() if name not in _MAY_DIFFER}

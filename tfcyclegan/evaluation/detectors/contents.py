@@ -1,9 +1,10 @@
 """Failures that show beside the picture that was translated: what was added to it, changed in it, or lost."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tfcyclegan.config import TrainConfig
-from tfcyclegan.data import labels
 from tfcyclegan.evaluation import advice, cycles, judge, limits
 from tfcyclegan.evaluation.advice import advise
 from tfcyclegan.evaluation.detectors.finding import Finding, range_of_means, reals_of, worst_of
@@ -79,7 +80,7 @@ def changed_objects(material: Material, judged: LabelScores | str) -> Finding | 
     value, of_another = float(np.nanmean(values)), float(np.nanmean(_wrong(other)))
     own_errors = _wrong(real)
     low, high = range_of_means(own_errors[~np.isnan(own_errors)], len(values))
-    told = ", ".join(f"{one} seen as {another} {share:.1%}" for share, one, another in _changes(own, real))
+    told = ", ".join(f"{one} seen as {another} {share:.1%}" for share, one, another in _changes(own, real, material.table.names))
     return Finding(
         "changed objects",
         value,
@@ -98,14 +99,14 @@ def _wrong(confusion: Confusion) -> np.ndarray:
     return np.array([1 - segmentation.pixel_accuracy(matrix) for matrix in confusion.pictures])
 
 
-def _changes(own: Confusion, real: Confusion) -> list[tuple[float, str, str]]:
+def _changes(own: Confusion, real: Confusion, names: Sequence[str]) -> list[tuple[float, str, str]]:
     """(share of all pixels, class, seen as) of what happens most in translations beyond what happens on real photos."""
     excess = own.counts / max(own.counts.sum(), 1) - real.counts / max(real.counts.sum(), 1)
-    excess = excess[:, : labels.COUNT]
+    excess = excess[:, : len(names)]
     np.fill_diagonal(excess, 0)
     most = np.argsort(-excess, axis=None)[:_CHANGES_TOLD]
     places = [np.unravel_index(index, excess.shape) for index in most]
-    return [(float(excess[i, j]), labels.NAMES[i], labels.NAMES[j]) for i, j in places if excess[i, j] > 0]
+    return [(float(excess[i, j]), names[i], names[j]) for i, j in places if excess[i, j] > 0]
 
 
 def lost_content(honesty: Table | str, config: TrainConfig | None = None) -> Finding | str:

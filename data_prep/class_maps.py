@@ -1,0 +1,193 @@
+"""A label file by a table of one's own -> the class id of each pixel.
+
+- RGB, with or without opacity: by exact colour.
+- Gray and palette files may hold ids (a palette's indices) or colours. What is not decided by --label_format is read in the one way in
+  which all of it is in the table; where it could be read in both ways, and they differ, it is refused.
+- Values outside the table are refused, or by --unknown_labels not counted, or taken for the class of the nearest colour.
+
+Imports no TensorFlow.
+"""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from tfcyclegan.data import intake
+from tfcyclegan.data.intake import BadPicture
+from tfcyclegan.data.labels import IGNORED, ClassTable
+
+FORMATS = ("auto", "ids", "colors")
+UNKNOWN = ("refused", "ignored", "nearest")
+
+BY_IDS, BY_COLORS = "label read by its ids", "label read by its colours"
+NOT_COUNTED = "label with values outside the table, not counted"
+SNAPPED = "label with colours outside the table, taken for the nearest ones"
+
+MOST_COLORS = 256
+"""A label map has no more, table or not."""
+_SHOWN = 5
+_LOSSY = ("JPEG",)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How label files are read.
+
+    Attributes:
+        classes: the table.
+        format: of `FORMATS`.
+        unknown: of `UNKNOWN`.
+    """
+
+    classes: ClassTable
+    format: str
+    unknown: str
+
+    def read(self, content: bytes, max_pixels: int) -> tuple[np.ndarray, frozenset[str]]:
+        """Decodes a label file fully.
+
+        Args:
+            content: the file's bytes.
+            max_pixels: a label of more pixels is refused before it is decoded.
+
+        Returns:
+            The ids, uint8 [H, W], and notes: BY_IDS or BY_COLORS, NOT_COUNTED, SNAPPED.
+
+        Raises:
+            BadPicture: with the reason.
+        """
+        with intake.reading(content):
+            image = _open(content, max_pixels)
+            if image.format in _LOSSY and self.unknown != "nearest":
+                mend = "save it as PNG from its source, or --unknown_labels=nearest takes the nearest colours of the table"
+                raise BadPicture(f"a {image.format}, whose colours are not exact; {mend}")
+            return self._read(image, content)
+
+    def _read(self, image: Image.Image, content: bytes) -> tuple[np.ndarray, frozenset[str]]:
+        upright = ImageOps.exif_transpose(image)
+        ids = _values(upright, content) if self.format != "colors" else None
+        if self.format == "ids" and ids is None:
+            raise BadPicture(f"--label_format=ids: a picture of mode {image.mode} holds no ids of 8 bit; save it as 8-bit gray")
+        colors = _colors(upright, content) if self.format != "ids" else None
+        readings = {}
+        if ids is not None:
+            readings[BY_IDS] = ids.astype(np.uint8), self._known_ids[np.minimum(ids, 256)]
+        if colors is not None:
+            found, known = self._of_colors(colors)
+            readings[BY_COLORS] = found, known
+        whole = {way: found for way, (found, known) in readings.items() if known.all()}
+        if len(whole) == 2 and (whole[BY_IDS] != whole[BY_COLORS]).any():
+            raise BadPicture("can be read as ids and as colours of the table, which differ; --label_format=ids or colors decides")
+        if whole:
+            way = next(iter(whole))
+            return whole[way], frozenset({way})
+        return self._with_unknown(readings, ids, colors)
+
+    def _with_unknown(
+        self, readings: dict[str, tuple[np.ndarray, np.ndarray]], ids: np.ndarray | None, colors: np.ndarray | None
+    ) -> tuple[np.ndarray, frozenset[str]]:
+        """Of a file that has values outside the table whichever way it is read."""
+        if self.unknown == "nearest" and colors is not None:
+            return self._nearest(colors), frozenset({BY_COLORS, SNAPPED})
+        if self.unknown == "ignored":
+            some = [way for way, (_, known) in readings.items() if known.any()] if len(readings) > 1 else list(readings)
+            if len(some) != 1:
+                raise BadPicture("neither as ids nor as colours is all of it in the table; --label_format=ids or colors decides")
+            found, known = readings[some[0]]
+            return np.where(known, found, self.classes.void_id).astype(np.uint8), frozenset({some[0], NOT_COUNTED})
+        told = []
+        if ids is not None and BY_IDS in readings:
+            told.append(f"ids outside the table: {_listed([str(value) for value in np.unique(ids[~readings[BY_IDS][1]]).tolist()])}")
+        if colors is not None:
+            told.append(f"colours outside the table: {_listed(_hex(colors[~readings[BY_COLORS][1]]))}")
+        ways = "ignored" if colors is None else "ignored or nearest"
+        raise BadPicture(f"{'; as colours: '.join(told)}; --unknown_labels={ways} goes on")
+
+    @functools.cached_property
+    def _known_ids(self) -> np.ndarray:
+        """By value 0..256 whether it is an id; 256 stands for all that are larger."""
+        known = np.zeros(257, bool)
+        known[[entry.id % 256 for entry in self.classes.classes]] = True
+        return known
+
+    @functools.cached_property
+    def _by_color(self) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers of the colours in rising order, and the id of each; of classes that share one that which counts."""
+        ids: dict[int, int] = {}
+        for entry in sorted(self.classes.classes, key=lambda entry: (entry.train_id == IGNORED, entry.id)):
+            ids.setdefault(int(_numbers(np.array(entry.color, np.uint8))), entry.id % 256)
+        numbers = np.array(sorted(ids))
+        return numbers, np.array([ids[number] for number in numbers.tolist()], np.uint8)
+
+    def _of_colors(self, colors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The ids of colours uint8 [H, W, 3], and which of them are in the table."""
+        numbers, ids = self._by_color
+        wanted = _numbers(colors)
+        places = np.minimum(np.searchsorted(numbers, wanted), len(numbers) - 1)
+        return ids[places], numbers[places] == wanted
+
+    def _nearest(self, colors: np.ndarray) -> np.ndarray:
+        """The ids of the nearest colours (L2 in RGB) of the table, of classes that do not count, too."""
+        numbers, ids = self._by_color
+        table = np.stack([numbers >> 16, numbers >> 8 & 255, numbers & 255], axis=-1)
+        distinct, back = np.unique(_numbers(colors), return_inverse=True)
+        seen = np.stack([distinct >> 16, distinct >> 8 & 255, distinct & 255], axis=-1)
+        best = np.concatenate(
+            [((part[:, np.newaxis] - table) ** 2).sum(axis=-1).argmin(axis=1) for part in np.array_split(seen, -(-len(seen) // 4096))]
+        )
+        return ids[best][back].reshape(colors.shape[:2])
+
+
+def colors_of(content: bytes, max_pixels: int) -> set[str] | None:
+    """The colours of a file, as #rrggbb, that might be a label map; None where it is lossy or has more than `MOST_COLORS`.
+
+    Raises:
+        BadPicture: it cannot be decoded.
+    """
+    with intake.reading(content):
+        image = _open(content, max_pixels)
+        if image.format in _LOSSY:
+            return None
+        counted = intake.decode(content, max_pixels=max_pixels).image.convert("RGB").getcolors(MOST_COLORS)
+        return None if counted is None else {"#{:02x}{:02x}{:02x}".format(*color) for _, color in counted}  # type: ignore[misc]
+
+
+def _open(content: bytes, max_pixels: int) -> Image.Image:
+    image = intake.open_picture(content, max_pixels)
+    if getattr(image, "n_frames", 1) > 1:
+        raise BadPicture("several pages or frames; a label map has one")
+    if image.mode in ("RGB", "RGBA") and image.format == "PNG" and intake.png_bits(content) == 16:
+        raise BadPicture("16 bit a channel in colour is no label map that is known here; save it as 8-bit gray of ids or as colours")
+    image.load()
+    return image
+
+
+def _values(image: Image.Image, content: bytes) -> np.ndarray | None:
+    """What a file holds if it holds ids, integers [H, W]; None where it cannot."""
+    if image.mode in ("1", "L") and content.startswith(b"\x89PNG") and intake.png_bits(content) < 8:
+        return None if image.mode == "L" else np.asarray(image).astype(np.int64)  # Pillow spreads 2 and 4 bits over 0..255
+    if image.mode in ("1", "L", "P") or image.mode.startswith("I"):
+        values = np.asarray(image).astype(np.int64)
+        return np.where(values < 0, 256, values)
+    return None
+
+
+def _colors(image: Image.Image, content: bytes) -> np.ndarray | None:
+    """The colours that are seen, uint8 [H, W, 3], whatever their opacity; None for values of more than 8 bits, which hold ids."""
+    return None if image.mode.startswith(("I", "F")) else np.asarray(image.convert("RGB"))
+
+
+def _numbers(colors: np.ndarray) -> np.ndarray:
+    wide = colors.astype(np.int64)
+    return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
+
+
+def _hex(colors: np.ndarray) -> list[str]:
+    return [f"#{number:06x}" for number in np.unique(_numbers(colors)).tolist()]
+
+
+def _listed(values: list[str]) -> str:
+    more = f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""
+    return ", ".join(values[:_SHOWN]) + more

@@ -1,0 +1,266 @@
+"""Labels of one's own for data_prep.folders: folders of label files beside those of pictures, and domains that are label maps.
+
+    ROOT/
+        trainA_labels/  testB_labels/ ...   label files of the pictures in trainA, testB, ...: equal names, whatever the ending
+
+A domain of label maps needs none: the classes follow from its colours. Its pictures are stored in the exact colours of the table.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from data_prep import class_maps, prepare
+from data_prep.class_maps import Reader
+from tfcyclegan import files
+from tfcyclegan.config import Options, option
+from tfcyclegan.data import class_files, folders, intake, manifest, records
+from tfcyclegan.data.labels import Labelling
+from tfcyclegan.data.pixels import spread
+from tfcyclegan.errors import UserError
+from tfcyclegan.progress import say
+
+FOLDER = "{split}_labels"
+LABEL_MAP = "label map, resized by nearest pixels alone"
+_LOOKED_AT = 100  # pictures of a domain, for the guess
+_FEW_COLORS, _FEW_IN_ALL, _PIXELS_A_COLOR = 32, 64, 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelOptions(Options):
+    """What label files and label maps mean."""
+
+    label_maps_a: bool | None = option(None, "domain A is label maps: only nearest pixels resize them; default: guessed, and told")
+    label_maps_b: bool | None = option(None, "domain B is label maps; default: guessed, and told")
+    classes: str = option("", "CSV file of the labels' classes, with the columns name,color and perhaps id,ignored; or: cityscapes")
+    label_format: str = option("auto", "what gray and palette label files hold", choices=class_maps.FORMATS)
+    unknown_labels: str = option(
+        "refused",
+        "what labels outside the table are: bad pictures, pixels that do not count, or the class of the nearest colour",
+        choices=class_maps.UNKNOWN,
+    )
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What is asked of `prepare`.
+
+    Attributes:
+        splits: the sources, which bring labels now.
+        settings: what decides them.
+        inputs: digests of the label files, by split.
+        labelling: what the labels are.
+    """
+
+    splits: dict[str, Sequence[prepare.Source]]
+    settings: dict[str, Any]
+    inputs: dict[str, str]
+    labelling: Labelling
+
+
+def plan(
+    config: LabelOptions, input_dir: Path, splits: Mapping[str, Sequence[prepare.Source]], *, max_bad: int, max_pixels: int
+) -> Planned:
+    """Finds the label files of `splits`, which are named by purpose and domain ("trainA"), and which domains are label maps.
+
+    Raises:
+        UserError: labels without a table or a table without labels, or more pictures than `max_bad` lack their labels.
+    """
+    classes = class_files.read_classes(config.classes) if config.classes else None
+    reader = Reader(classes, config.label_format, config.unknown_labels) if classes else None
+    labelled = {split: directory for split in splits if (directory := input_dir / FOLDER.format(split=split)).is_dir()}
+    maps = [domain for domain in "AB" if _are_label_maps(config, domain, input_dir, splits, labelled, max_pixels)]
+    map_splits = [split for split in splits if split[-1] in maps]
+    for split, directory in labelled.items():
+        if split in map_splits:
+            raise UserError(
+                f"{directory}: {split} is label maps, whose colours are their labels; remove one, or --label_maps_{split[-1].lower()}=false"
+            )
+        if reader is None:
+            mend = "--classes=FILE.csv with the columns name,color and perhaps id,ignored, or --classes=cityscapes"
+            raise UserError(f"{directory}: labels need the table of their classes: {mend}")
+    if reader is None and (config.label_format, config.unknown_labels) != ("auto", "refused"):
+        raise UserError(f"--label_format={config.label_format} --unknown_labels={config.unknown_labels}: need --classes=FILE.csv, too")
+    if reader is not None and not labelled and not map_splits:
+        place = input_dir / FOLDER.format(split="trainA")
+        raise UserError(f"--classes={config.classes}: no labels there; put label files into {place}, or give --label_maps_b")
+    made: dict[str, Sequence[prepare.Source]] = {}
+    inputs: dict[str, str] = {}
+    for split, sources in splits.items():
+        if split in map_splits:
+            made[split] = [_LabelMap(source.filename, source.size, source.read, source, reader, split[-1].lower()) for source in sources]
+        elif split in labelled:
+            assert reader is not None
+            made[split], inputs[split] = _with_labels(sources, split, labelled[split], reader, max_bad)
+        else:
+            made[split] = [_Unlabelled(source.filename, source.size, source.read, source) for source in sources] if reader else sources
+    settings: dict[str, Any] = {f"label_maps_{domain.lower()}": True for domain in maps}
+    if classes:
+        settings |= {"classes": classes.digest, "label_format": config.label_format, "unknown_labels": config.unknown_labels}
+    unlabelled = tuple(split for split in splits if split not in labelled and split not in map_splits) if classes else ()
+    return Planned(made, settings, inputs, Labelling(classes, unlabelled, tuple(map_splits)))
+
+
+def _are_label_maps(
+    config: LabelOptions,
+    domain: str,
+    input_dir: Path,
+    splits: Mapping[str, Sequence[prepare.Source]],
+    labelled: Mapping[str, Path],
+    max_pixels: int,
+) -> bool:
+    """What the domain's flag says; without one a guess by its pictures, which is told."""
+    flag = f"label_maps_{domain.lower()}"
+    if getattr(config, flag) is not None:
+        return bool(getattr(config, flag))
+    mine = [split for split in splits if split.endswith(domain)]
+    if any(split in labelled for split in mine):
+        return False
+    colors = _few_colors([source for split in mine for source in splits[split]], max_pixels)
+    if not colors:
+        return False
+    shown = ", ".join(sorted(colors)[:6]) + (", ..." if len(colors) > 6 else "")
+    scores = "" if config.classes else "; --classes=FILE.csv gives them names and scores by class"
+    say(
+        f"{input_dir}: domain {domain} is taken for label maps, a guess by its {len(colors)} colours ({shown}): only nearest pixels "
+        f"resize them; --{flag}=false takes them for pictures{scores}"
+    )
+    if not config.classes and max(int(level, 16) for color in colors for level in (color[1:3], color[3:5], color[5:])) < 64:
+        say(f"{input_dir}: domain {domain} is nearly black: are its values ids? --classes=FILE.csv draws them in the colours of its table")
+    return True
+
+
+def _few_colors(sources: Sequence[prepare.Source], max_pixels: int) -> set[str]:
+    """The colours of evenly spread pictures, if each has few large areas of few colours, as label maps have; else none."""
+    in_all: set[str] = set()
+    several = seen = 0
+    for index in spread(len(sources), _LOOKED_AT):
+        try:
+            content = sources[index].read()
+            colors = class_maps.colors_of(content, max_pixels)
+            width, height = intake.open_picture(content, max_pixels).size
+        except (OSError, intake.BadPicture):
+            continue  # told when it is taken in
+        if colors is None or len(colors) > min(_FEW_COLORS, width * height / _PIXELS_A_COLOR):
+            return set()
+        in_all |= colors
+        if len(in_all) > _FEW_IN_ALL:
+            return set()
+        seen, several = seen + 1, several + (len(colors) > 1)
+    return in_all if 2 * several >= seen > 0 else set()
+
+
+def _with_labels(
+    sources: Sequence[prepare.Source], split: str, directory: Path, reader: Reader, max_bad: int
+) -> tuple[list[prepare.Source], str]:
+    """The sources with the label files of equal names, and a digest of these files."""
+    found: dict[str, str] = {}
+    stated = []
+    for entry in sorted(folders.walk(directory), key=lambda entry: entry.path):
+        if not folders.is_picture(entry.name):
+            continue
+        name = Path(entry.path).relative_to(directory).as_posix()
+        status = entry.stat()
+        stated.append((name, status.st_size, status.st_mtime_ns))
+        if _key(name) in found:
+            raise UserError(f"{directory}: {found[_key(name)]} and {name} are labels of one picture; remove one")
+        found[_key(name)] = name
+    keys = [_key(source.filename.removeprefix(f"{split}/")) for source in sources]
+    twice = sorted(key for key, count in Counter(keys).items() if count > 1 and key in found)
+    if twice:
+        raise UserError(f"{directory.with_name(split)}: several pictures are called {twice[0]}, and one label; rename them")
+    missing = [key for key in keys if key not in found]
+    alone = sorted(set(found) - set(keys))
+    if len(missing) > max_bad:
+        many = (
+            f"{len(missing)} of {len(keys)} pictures of {split} have no label of their name there, such as {manifest.printable(missing[0])}"
+        )
+        more = f" ({len(alone)} labels have no picture, such as {manifest.printable(found[alone[0]])})" if alone else ""
+        raise UserError(f"{directory}: {many}{more}; --max_bad={len(missing)} goes on without them")
+    more = f"; {len(alone)} labels without a picture are left out, such as {manifest.printable(found[alone[0]])}" if alone else ""
+    say(f"{directory}: labels of {len(keys) - len(missing)} of {len(keys)} pictures of {split}, by equal names{more}")
+    made: list[prepare.Source] = [
+        _Labelled(source.filename, source.size, source.read, source, reader, directory.absolute(), found.get(key, ""))
+        for source, key in zip(sources, keys, strict=True)
+    ]
+    return made, files.sha256_of_json(stated)
+
+
+def _key(name: str) -> str:
+    return PurePosixPath(name).with_suffix("").as_posix()
+
+
+@dataclass(frozen=True)
+class _Unlabelled(prepare.Source):
+    """A picture without a label, in a data set where others have one."""
+
+    inner: prepare.Source
+
+    def take(self, max_pixels: int) -> tuple[records.Picture, frozenset[str]]:
+        picture, notes = self.inner.take(max_pixels)
+        return dataclasses.replace(picture, label=records.NO_LABEL), notes
+
+
+@dataclass(frozen=True)
+class _Labelled(prepare.Source):
+    """A picture and its label file."""
+
+    inner: prepare.Source
+    reader: Reader
+    directory: Path
+    label: str
+
+    def take(self, max_pixels: int) -> tuple[records.Picture, frozenset[str]]:
+        name = f"{self.directory.name}/{self.label}"
+        if not self.label:
+            raise intake.BadPicture(f"no label of its name in {self.directory.name}")
+        picture, notes = self.inner.take(max_pixels)
+        try:
+            ids, label_notes = self.reader.read(folders.read(self.directory / self.label), max_pixels)
+        except OSError as error:
+            raise OSError(f"label {name}: {error.strerror or error}") from error
+        except intake.BadPicture as error:
+            raise intake.BadPicture(f"label {name}: {error}") from error
+        if ids.shape != (picture.height, picture.width):
+            sizes = f"{ids.shape[1]}x{ids.shape[0]}, its picture {picture.width}x{picture.height}"
+            raise intake.BadPicture(f"label {name}: is {sizes} (width x height); they must be of one size")
+        return dataclasses.replace(picture, label=_label(ids, name)), notes | label_notes
+
+
+@dataclass(frozen=True)
+class _LabelMap(prepare.Source):
+    """A label map that is a domain's picture; without a table it is stored as it is."""
+
+    inner: prepare.Source
+    reader: Reader | None
+    domain: str
+
+    def take(self, max_pixels: int) -> tuple[records.Picture, frozenset[str]]:
+        otherwise = f"--label_maps_{self.domain}=false takes it for a picture"
+        content = self.read()
+        if self.reader is None:
+            if class_maps.colors_of(content, max_pixels) is None:
+                reason = f"no label map: it is a JPEG or has more than {class_maps.MOST_COLORS} colours"
+                raise intake.BadPicture(f"{reason}; save it as PNG from its source, or {otherwise}")
+            picture, notes = self.inner.take(max_pixels)
+            if intake.SCALED in notes:
+                raise intake.BadPicture(f"16 bit: are its values ids? --classes=FILE.csv reads them; {otherwise}")
+            return picture, notes | {LABEL_MAP}
+        try:
+            ids, notes = self.reader.read(content, max_pixels)
+        except intake.BadPicture as error:
+            raise intake.BadPicture(f"{error}; {otherwise}") from error
+        classes = self.reader.classes
+        encoded = intake.encode_png(Image.fromarray(classes.colorize(ids)))
+        height, width = ids.shape
+        return records.Picture(encoded, "png", self.filename, height, width, _label(ids, self.filename)), notes | {LABEL_MAP}
+
+
+def _label(ids: np.ndarray, filename: str) -> records.Label:
+    return records.Label(intake.encode_png(Image.fromarray(ids)), filename)
