@@ -137,6 +137,24 @@ def test_sizes_twins_and_damage(data, maps, tmp_path):
         gathered(data, folder)
 
 
+def test_a_split_that_stands_in_is_told(street, tmp_path):
+    places = ",".join(str(street / "data" / name) for name in ("toy_gta5", "toy_cityscapes"))
+    domains = open_domains(places)
+    names = [picture_name(filename, "test") for filename, _ in domains.require("test", "a").pictures()]
+    folder = saved(tmp_path / "street", dict.fromkeys(names, Image.new("RGB", (64, 32), "gray")), png)
+    material = gather_folder(folder, domains, "test", "ab", "auto")
+    assert f"split: {domains.b.directory} has no test split, so val is scored" in material.assumed
+    assert material.facts["splits"] == {"a": "test", "b": "val"} and material.facts["pairs"]["basis"] == "none"
+
+
+def test_a_part_of_the_real_pictures_is_told(data, maps, tmp_path, monkeypatch):
+    monkeypatch.setattr("tfcyclegan.evaluation.material.REFERENCE_PICTURES", 20)
+    material, _, told = gathered(data, saved(tmp_path / "maps", maps, png))
+    count = data[0].require("train", "b").count
+    assert f"references: {len(material.target_train)} of the {count} pictures of trainB, evenly spread" in told
+    assert material.facts["references"] == {"a": len(material.source_train), "b": len(material.target_train)}
+
+
 def test_jpegs_are_scored_and_marked(data, maps, tiles, tmp_path, capsys):
     folder = saved(tmp_path / "jpegs", {f"{name}_fake_B": picture for name, picture in maps.items()}, lambda p, path: p.save(f"{path}.jpg"))
     output = tmp_path / "scores"

@@ -73,7 +73,7 @@ def _judge(domains: "Domains", purpose: str, direction: str) -> "Judge | str":
     target = direction[1]
     train = domains.require("train", target)
     if train.holds_label_maps:
-        return ""  # label maps need no judge
+        return "judge: translations are label maps, which the label scores read; --judge=auto is for photos"
     try:
         return judge(train, domains.require(purpose, target), train.source.directory / ".cache")
     except UserError as error:

@@ -216,7 +216,7 @@ def assemble(
         *(f"split: {one.source.directory} has no {purpose} split, so {one.name} is scored" for one in tested if purpose not in one.name),
         *_told_channels(channels, source, target),
         *(
-            f"references: {REFERENCE_PICTURES} of the {one.count} pictures of {one.name}, evenly spread"
+            f"references: {len(range(0, one.count, _step(one)))} of the {one.count} pictures of {one.name}, evenly spread"
             for one in (source_train, train)
             if one.count > REFERENCE_PICTURES
         ),
