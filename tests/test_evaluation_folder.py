@@ -163,6 +163,7 @@ def test_jpegs_are_scored_and_marked(data, maps, tiles, tmp_path, capsys):
     result = metrics["directions"][0]
     assert result["translations"]["formats"] == {"JPEG": len(maps)} and result["translations"]["lossy"] == len(maps)
     told = f"{len(maps)} of {len(maps)} are JPEG, whose losses are in every score"
+    assert result["verdict"].endswith("saved with loss, which alone may have decided this.")
     assert any(told in line for line in result["assumed"]) and "saved with loss" in metrics["note"]
     page = (output / "index.html").read_text()
     assert told in page and "saved with loss" in page and told in capsys.readouterr().out

@@ -217,6 +217,8 @@ class _Scoring:
         with self._timed("page"):
             chosen = examples.choose(material, look)
             reached, verdict = _verdict(material.title, self.tables)
+            if material.facts.get("translations", {}).get("lossy"):
+                verdict += " The translations were saved with loss, which alone may have decided this."
             result = self._result(found, chosen, reached, verdict)
             section = page.section(material, result, self.tables, self.confusions, chosen, found)
         self._print(found, verdict)
