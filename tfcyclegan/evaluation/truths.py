@@ -85,6 +85,8 @@ def _note(material: Material, lpips: Lpips | None) -> str:
     )
     if lpips is not None:
         note += f"; LPIPS: {lpips.name}, weights {lpips.sha256[:12]}"
+    if material.data == _SATELLITE and not _land(material):
+        note += "; land and water are left out, since gray maps do not tell them apart"
     if material.ids:
         note += "; class colour: Lab distance of a class's mean colours, mean over the classes in the picture"
     return note + "."
