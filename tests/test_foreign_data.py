@@ -80,7 +80,7 @@ def test_other_features_and_splits_are_named(tmp_path, capsys):
     said = capsys.readouterr().out.splitlines()
     assert f"{place}: not used: feature 'depth', feature 'label'; its pictures are the feature 'image'" in said
     assert f"{place}, split valA: serves as the test split of domain a, which has none" in said
-    assert "domain b has no test split, the other has; scores and pictures that need one are left out" in said
+    assert f"{place}: domain b has no test split, the other has; scores and pictures that need one are left out" in said
     assert any(f"{place}: splits that are not read: validation (2); train, val and test are" in line for line in said)
     np.testing.assert_array_equal(read(place, "trainA")[1], noise(1))
 

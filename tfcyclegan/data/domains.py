@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from tfcyclegan import files
-from tfcyclegan.data.source import CATALOGUE, DataSource, open_source, say_once
+from tfcyclegan.data.source import CATALOGUE, DataSource, open_source
 from tfcyclegan.errors import UserError
+from tfcyclegan.progress import say
 
 PURPOSES = ("train", "val", "test")
 _NAMING = "with A or B behind them where one data set holds both domains"
@@ -169,12 +170,13 @@ def _tell_splits(domains: Domains) -> None:
     found = {(purpose, domain): domains.find(purpose, domain) for purpose in PURPOSES for domain in "ab"}
     tests = {domain: found["test", domain] for domain in "ab"}
     for domain, split in tests.items():
+        place = (domains.a if domain == "a" else domains.b).directory
         if split and split == found["val", domain]:
-            say_once(f"{split}: serves as the test split of domain {domain}, which has none")
+            say(f"{split}: serves as the test split of domain {domain}, which has none")
         elif split is None and tests["b" if domain == "a" else "a"]:
-            say_once(f"domain {domain} has no test split, the other has; scores and pictures that need one are left out")
+            say(f"{place}: domain {domain} has no test split, the other has; scores and pictures that need one are left out")
     for source in (domains.a,) if domains.a is domains.b else (domains.a, domains.b):
         taken = {split.name for split in found.values() if split and split.source is source}
         others = [f"{name} ({count})" for name, count in source.counts.items() if name not in taken]
         if others:
-            say_once(f"{source.directory}: splits that are not read: {', '.join(others)}; train, val and test are, {_NAMING}")
+            say(f"{source.directory}: splits that are not read: {', '.join(others)}; train, val and test are, {_NAMING}")

@@ -219,7 +219,7 @@ def open_source(place: str | Path) -> DataSource:
         f"feature {name!r}": sum(counts.values()) for name in sorted(features) if name != IMAGE_KEY and not (name == LABEL_KEY and labelled)
     }
     if left_out:
-        say_once(f"{place}: not used: {', '.join(left_out)}; its pictures are the feature {IMAGE_KEY!r}")
+        say(f"{place}: not used: {', '.join(left_out)}; its pictures are the feature {IMAGE_KEY!r}")
     return DataSource(
         directory,
         builder.info.name,
@@ -316,7 +316,7 @@ def _from_catalogue(place: str) -> Any:
     configs = [config.name for config in builder.BUILDER_CONFIGS]
     if len(configs) > 1 and builder.builder_config and "/" not in name:
         some = ", ".join(configs[:5]) + (f" and {len(configs) - 5} more" if len(configs) > 5 else "")
-        say_once(f"{place}: read as {place}/{builder.builder_config.name}, its first configuration; it has {some}")
+        say(f"{place}: read as {place}/{builder.builder_config.name}, its first configuration; it has {some}")
     if not builder.info.splits:
         say(f"downloading {place} to {builder.data_dir} (without a network this gives up after some minutes)")
         try:
