@@ -85,6 +85,7 @@ def export(
     channels = generator.settings["in_channels"]
     reading = own.settings(direction[0]) if own else {}
     described = {
+        "format": files.FORMAT,
         **identity,
         **_provenance(run, checkpoint, generator.count_params()),
         "data": title,
