@@ -18,7 +18,7 @@ from tfcyclegan.data import intake
 from tfcyclegan.data.intake import BadPicture
 from tfcyclegan.data.labels import IGNORED, ClassTable
 
-FORMATS = ("auto", "ids", "colors")
+FORMATS = ("auto", "ids", "colours")
 UNKNOWN = ("refused", "ignored", "nearest")
 
 BY_IDS, BY_COLORS = "label read by its ids", "label read by its colours"
@@ -67,7 +67,7 @@ class Reader:
 
     def _read(self, image: Image.Image, content: bytes) -> tuple[np.ndarray, frozenset[str]]:
         upright = ImageOps.exif_transpose(image)
-        ids = _values(upright, content) if self.format != "colors" else None
+        ids = _values(upright, content) if self.format != "colours" else None
         if self.format == "ids" and ids is None:
             raise BadPicture(f"--label_format=ids: a picture of mode {image.mode} holds no ids of 8 bit; save it as 8-bit gray")
         colors = _colors(upright, content) if self.format != "ids" else None
@@ -79,7 +79,7 @@ class Reader:
             readings[BY_COLORS] = found, known
         whole = {way: found for way, (found, known) in readings.items() if known.all()}
         if len(whole) == 2 and (whole[BY_IDS] != whole[BY_COLORS]).any():
-            raise BadPicture("can be read as ids and as colours of the table, which differ; --label_format=ids or colors decides")
+            raise BadPicture("can be read as ids and as colours of the table, which differ; --label_format=ids or colours decides")
         if whole:
             way = next(iter(whole))
             return whole[way], frozenset({way})
@@ -94,7 +94,7 @@ class Reader:
         if self.unknown == "ignored":
             some = [way for way, (_, known) in readings.items() if known.any()] if len(readings) > 1 else list(readings)
             if len(some) != 1:
-                raise BadPicture("neither as ids nor as colours is all of it in the table; --label_format=ids or colors decides")
+                raise BadPicture("neither as ids nor as colours is all of it in the table; --label_format=ids or colours decides")
             found, known = readings[some[0]]
             return np.where(known, found, self.classes.void_id).astype(np.uint8), frozenset({some[0], NOT_COUNTED})
         told = []

@@ -81,10 +81,10 @@ def test_every_way_in_which_labels_lie_on_disk(content, notes):
 
 def test_what_can_be_read_in_two_ways_is_refused_unless_told():
     content = palette(IDS, SWAPPED)
-    with pytest.raises(BadPicture, match="can be read as ids and as colours of the table, which differ; --label_format=ids or colors"):
+    with pytest.raises(BadPicture, match="can be read as ids and as colours of the table, which differ; --label_format=ids or colours"):
         read(content)
     assert read(content, "ids")[0] == IDS.tolist()
-    assert read(content, "colors")[0] == [[20, 10, 30], [0, 20, 30]]
+    assert read(content, "colours")[0] == [[20, 10, 30], [0, 20, 30]]
 
 
 @pytest.mark.parametrize(
