@@ -168,10 +168,8 @@ def reading(content: bytes) -> Iterator[None]:
     except tiff.Refused as error:
         raise BadPicture(str(error)) from error
     except UnidentifiedImageError as error:
-        named = foreign.name_of(content)
-        if named:
-            raise BadPicture(f"{named}, which is not read here; save it as PNG or TIFF of 8 or 16 bit") from error
-        raise BadPicture("text, not a picture" if _is_text(content) else "not a picture, or damaged at its start") from error
+        unknown = "text, not a picture" if _is_text(content) else "not a picture, or damaged at its start"
+        raise BadPicture(foreign.told(content) or unknown) from error
     except Exception as error:  # Pillow's decoders raise nearly every type on damaged input; each means the same here
         raise BadPicture(f"damaged: {' '.join(str(error).split()) or type(error).__name__}") from error
 
