@@ -10,6 +10,7 @@ from PIL import Image, ImageCms
 from tests.test_intake import DEEP, GRADIENT, encoded, png_16
 from tfcyclegan.data import intake, notes, pages
 from tfcyclegan.data.notes import LeftOut
+from tfcyclegan.data.rules import settings
 
 LIMIT = 10_000
 COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
@@ -190,7 +191,7 @@ def test_foreign_files_are_named(content, told):
 
 
 def test_flags_are_named_where_there_are_some():
-    assert intake.settings(intake.Rules(by_flags=True)) == {}
-    assert intake.settings(intake.Rules(alpha="drop", max_value=4095)) == {"alpha": "drop", "max_value": 4095}
+    assert settings(intake.Rules(by_flags=True)) == {}
+    assert settings(intake.Rules(alpha="drop", max_value=4095)) == {"alpha": "drop", "max_value": 4095}
     with pytest.raises(intake.BadPicture, match=r"^has transparency; save it without$"):
         intake.decode(RGBA, max_pixels=LIMIT, rules=intake.Rules(alpha="refuse"))
