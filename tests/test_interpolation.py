@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data_prep import gta5
 from tests.conftest import GOLDEN
+from tests.street_folders import gta_config, id_map, made, make_gta, out_of, photo, read
 from tests.test_training import config
 from tests.test_unpaired import data, open_trained, picture, prepare  # noqa: F401 - a fixture
 from tfcyclegan.config import INTERPOLATIONS, Size
@@ -103,3 +105,15 @@ def test_area_is_the_mean_over_the_area_also_of_parts_of_pixels():
     colour = picture(3, 33, 21)
     common = colour.repeat(20, axis=0).repeat(16, axis=1).reshape(20, 33, 16, 21, 3).mean(axis=(1, 3))  # whole parts of whole pixels
     assert np.abs(np.asarray(images.resize(Image.fromarray(colour), Size(20, 16), "area")) - common).max() <= 0.5 + 1e-9
+
+
+def test_data_prep_resizes_as_asked_and_the_manifest_says_how(tmp_path):
+    root = make_gta(tmp_path / "GTA5")
+    gta5.run(gta_config(root, size=Size(16, 24), interpolation="bilinear_opencv"))
+    for number, record in enumerate(read(out_of(root))["train"], start=1):
+        np.testing.assert_array_equal(record["image"]["encoded"], opencv_bilinear(np.asarray(photo(number)), Size(16, 24)))
+        nearest = Image.fromarray(id_map(number)).resize((24, 16), Image.NEAREST)
+        np.testing.assert_array_equal(record["label"]["encoded"][..., 0], np.asarray(nearest))
+    assert made(out_of(root))["request"]["settings"]["interpolation"] == "bilinear_opencv"
+    with pytest.raises(UserError, match="--interpolation=area: nothing is resized without --size"):
+        gta_config(root, interpolation="area")

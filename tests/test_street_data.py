@@ -32,7 +32,6 @@ from tests.street_folders import (
 from tests.test_street_labels import gta5_label
 from tfcyclegan.config import Size
 from tfcyclegan.data import labels
-from tfcyclegan.data.interpolation import opencv_bilinear
 from tfcyclegan.errors import UserError
 
 
@@ -77,15 +76,6 @@ def test_sizes_are_bicubic_for_photos_and_nearest_for_ids(gta):
         before, after = (id_map(number)[1::2][:, np.floor(centres + shift).astype(int)] for shift in (-1e-6, 0))
         ids = record["label"]["encoded"][..., 0]
         assert ((ids == before) | (ids == after)).all(), "a centre may lie between two pixels; nothing else may be stored"
-
-
-def test_frames_are_resized_as_asked_and_the_manifest_says_how(gta):
-    gta5.run(gta_config(gta, size=Size(16, 24), interpolation="bilinear_opencv"))
-    for number, record in enumerate(read(out_of(gta))["train"], start=1):
-        np.testing.assert_array_equal(record["image"]["encoded"], opencv_bilinear(np.asarray(photo(number)), Size(16, 24)))
-    assert made(out_of(gta))["request"]["settings"]["interpolation"] == "bilinear_opencv"
-    with pytest.raises(UserError, match="--interpolation=area: nothing is resized without --size"):
-        gta_config(gta, interpolation="area")
 
 
 def test_gta5_images_alone_need_no_labels(gta):

@@ -43,10 +43,10 @@ def test_what_is_done_to_pictures_is_counted_each_time(mixed, tmp_path):
     """By hand: 10x14 to 12x12 enlarges all three of a (by height) and changes 1.4 to 1; 6x48 changes 8 to 1."""
     expected = [
         "domain a: enlarged pictures: 3 of 3 (--load_size decides)",
-        "domain a: pictures whose shape changes: 3 of 3 (the ratio of sides by up to x1.40; --preprocess=scale_width_and_crop keeps shapes)",
+        "domain a: pictures whose shape changes: 3 of 3 (the ratio of sides up to x1.40; --preprocess=scale_width_and_crop keeps shapes)",
         "domain a: gray pictures shown in colour: 2 of 3 (--channels_a=1 keeps them gray)",
         "domain b: enlarged pictures: 2 of 6 (--load_size decides)",
-        "domain b: pictures whose shape changes: 2 of 6 (the ratio of sides by up to x8.00; --preprocess=scale_width_and_crop keeps shapes)",
+        "domain b: pictures whose shape changes: 2 of 6 (the ratio of sides up to x8.00; --preprocess=scale_width_and_crop keeps shapes)",
         "an epoch is 6 images, as many as domain b has: the 3 of domain a are seen 2 times as often",
         "domain a: no val pictures, so the best checkpoint is chosen on training pictures; a split val decides otherwise",
     ]
@@ -104,9 +104,13 @@ def test_the_configs_that_come_along_give_no_option_without_effect():
 )
 def test_lengths_that_a_default_decides(lengths, line):
     """Of 10 images an epoch, in batches of 1."""
-    (only,) = told.of_length(config(Path("d"), Path("r"), **lengths), 10)
+    (only,) = told.of_length(config(Path("d"), Path("r"), eval_every_epochs=0, **lengths), 10)
     assert only.startswith(line)
-    assert told.of_length(config(Path("d"), Path("r"), max_steps=None, epochs=1, decay_epochs=1), 10) == []
+    falling = {"max_steps": None, "epochs": 1, "decay_epochs": 1}
+    assert told.of_length(config(Path("d"), Path("r"), eval_every_steps=20, **falling), 10) == []
+    assert told.of_length(config(Path("d"), Path("r"), **falling), 10) == [
+        "no best checkpoint: it is measured every 1000 steps, and there are 20; --eval_every_steps decides"
+    ]
 
 
 def run_of(directory: Path, fingerprint: str = "x", **changes) -> Run:

@@ -112,7 +112,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _read_flag_file(path: Path, including: tuple[Path, ...], read: list[Path]) -> list[tuple[str, str]]:
-    """The flags in the file `path`, each with the file that it stands in, which the files `including` include; `read` is what was read so far, for all of them."""
+    """The flags in `path`, each with the file that it stands in; the files `including` include it, `read` is what was read so far."""
     try:
         resolved = path.resolve()
         with open(path, "rb") as stream:

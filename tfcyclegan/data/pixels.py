@@ -117,8 +117,8 @@ def open_pixels(
 
     def load(item: tuple[str, bytes]) -> np.ndarray:
         name, encoded = item
+        recoloured: set[str] = set()
         try:
-            recoloured: set[str] = set()
             image, decoded = stored.decode(source, encoded, channels, recoloured)
         except RunError as error:
             raise RunError(f"{source.directory}: {name} of split {split}: {error}") from error

@@ -72,9 +72,8 @@ def import_pytorch(weights: Path, network: str, output: Path) -> Path:
             raise UserError(f"--weights={path}: {error}") from error
         say(f"{name}: " + ", ".join(f"{key} {value}" for key, value in settings.items() if key != "kind"))
         if settings["norm"] == "batch" and settings["kind"] == "generator":
-            say(
-                f"{name}: batch norm translates by its running statistics, as the official program does with --eval, not by each picture's own, and drops nothing"
-            )
+            told = "translates by its running statistics, as the official program does with --eval, not by each picture's own"
+            say(f"{name}: batch norm {told}, and without dropout")
         conversions |= {f"{name}: {what}": count for what, count in read.conversions.items()}
         left_out |= {f"{name}: {what}": count for what, count in read.left_out.items()}
         _merge(options, _options(name, settings), path)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tfcyclegan.config import TrainConfig
+from tfcyclegan.config import TrainConfig, TrainingLength
 from tfcyclegan.data.domains import Domains
 from tfcyclegan.data.images import COLOUR_MADE_GRAY, GRAY_IN_COLOUR
 from tfcyclegan.data.pixels import ENLARGED, RESHAPED, PixelFile
@@ -41,8 +41,16 @@ def of_options(config: TrainConfig) -> list[str]:
 
 
 def of_length(config: TrainConfig, epoch_images: int) -> list[str]:
-    """How long the training will be, where a default or a second limit decides it."""
+    """How long the training will be, where a default or a second limit decides it; and whether it is too short to be measured."""
     length = config.length(epoch_images)
+    lines = _of_rates(config, length)
+    if 0 < length.steps < config.measured_every(epoch_images):
+        every = config.measured_every(epoch_images)
+        lines.append(f"no best checkpoint: it is measured every {every} steps, and there are {length.steps}; --eval_every_steps decides")
+    return lines
+
+
+def _of_rates(config: TrainConfig, length: TrainingLength) -> list[str]:
     if config.epochs is None and config.max_steps is None:
         return [f"{length.steps} steps: 100 epochs and 100 of falling rate, since neither --epochs nor --max_steps is given"]
     if length.epochs is None:
@@ -79,7 +87,7 @@ def _of_pixels(pixels: PixelFile, flag: str, channels: int) -> list[str]:
     total, notes = len(pixels), pixels.notes
     mends = {
         ENLARGED: "--load_size decides",
-        RESHAPED: f"the ratio of sides by up to x{pixels.stretch:.2f}; --preprocess=scale_width_and_crop keeps shapes",
+        RESHAPED: f"the ratio of sides up to x{pixels.stretch:.2f}; --preprocess=scale_width_and_crop keeps shapes",
         GRAY_IN_COLOUR: f"{flag}=1 keeps them gray",
         COLOUR_MADE_GRAY: f"by {flag}={channels}",
     }
