@@ -10,6 +10,7 @@ from PIL import Image, ImageCms
 from tests.test_intake import DEEP, GRADIENT, encoded, png_16
 from tfcyclegan.data import intake, notes, pages
 from tfcyclegan.data.notes import LeftOut
+from tfcyclegan.data.rules import settings
 
 LIMIT = 10_000
 COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
@@ -100,7 +101,7 @@ def test_the_largest_value_is_told_and_decides_where_it_is_given():
 
 
 def test_what_is_told_of_a_dark_set():
-    assert notes.dim(4000) == "16-bit values end at 4000 of 65535, so all pictures are dark; --max_value=4095 makes 4095 white"
+    assert notes.dim(4000) == "16-bit values end at 4000 of 65535, so they come out dark; --max_value=4095 makes 4095 white"
     assert "--max_value=1023 makes" in notes.dim(1023) and "--max_value=16383" in notes.dim(9000)
     assert notes.dim(0) == notes.dim(40_000) == ""
 
@@ -172,25 +173,25 @@ def test_jpeg_2000_of_more_than_8_bit_is_told_and_signed_is_refused():
 
 
 @pytest.mark.parametrize(
-    "content, name",
+    "content, told",
     [
-        (b"\0" * 128 + b"DICM" + b"\0" * 100, "a DICOM file"),
+        (b"\0" * 128 + b"DICM" + b"\0" * 100, "a DICOM file, which is not read here; save it as PNG or TIFF of 8 or 16 bit"),
         (b"\x5c\x01\0\0" + b"\0" * 340 + b"n+1\0", "a NIfTI file"),
         (b"\x93NUMPY\1\0", "a NumPy array"),
         (b"\0\0\0\x18ftypheic" + b"\0" * 20, "a HEIC picture"),
-        (b"\0\0\0\x18ftypisom" + b"\0" * 20, "a video"),
-        (b"PK\3\4" + b"\0" * 20, "a ZIP archive"),
+        (b"\0\0\0\x18ftypisom" + b"\0" * 20, "a video, which is not read here; save its frames as PNG"),
+        (b"PK\3\4" + b"\0" * 20, "a ZIP archive, which is not read here; unpack it"),
         (b"%PDF-1.7\n", "a PDF file"),
         (b"\x76\x2f\x31\x01" + b"\0" * 20, "an OpenEXR picture"),
     ],
 )
-def test_foreign_files_are_named(content, name):
-    with pytest.raises(intake.BadPicture, match=f"{name}, which is not read here; save it as PNG or TIFF of 8 or 16 bit"):
+def test_foreign_files_are_named(content, told):
+    with pytest.raises(intake.BadPicture, match=told):
         decoded(content)
 
 
 def test_flags_are_named_where_there_are_some():
-    assert intake.settings(intake.Rules(by_flags=True)) == {}
-    assert intake.settings(intake.Rules(alpha="drop", max_value=4095)) == {"alpha": "drop", "max_value": 4095}
+    assert settings(intake.Rules(by_flags=True)) == {}
+    assert settings(intake.Rules(alpha="drop", max_value=4095)) == {"alpha": "drop", "max_value": 4095}
     with pytest.raises(intake.BadPicture, match=r"^has transparency; save it without$"):
         intake.decode(RGBA, max_pixels=LIMIT, rules=intake.Rules(alpha="refuse"))

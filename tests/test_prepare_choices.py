@@ -71,7 +71,7 @@ def test_values_that_end_early_are_told_by_domain_and_mended_by_a_flag(root, cap
         deep(root, split, most)
     folders.run(config(root))
     warnings = [line for line in capsys.readouterr().out.splitlines() if "16-bit values end" in line]
-    told = "domain A: 16-bit values end at 4000 of 65535, so all pictures are dark; --max_value=4095 makes 4095 white"
+    told = "domain A: 16-bit values end at 4000 of 65535, so they come out dark; --max_value=4095 makes 4095 white"
     assert warnings == [f"{root.parent / 'out'}: warning: {told}"], "B is bright, though its test pictures are not"
     made = json.loads((root.parent / "out/manifest.json").read_text())
     assert made["largest_value"] == {"testA": 900, "testB": 300, "trainA": 4000, "trainB": 60_000}

@@ -41,7 +41,7 @@ def test_deep_and_transparent_pictures_of_foreign_sets_are_read_as_files_are(tmp
     np.testing.assert_array_equal(opened[1][0], [[10, 20, 30], [255, 255, 255], [255, 127, 127]])
     said = capsys.readouterr().out
     assert "split trainA: 16 bit, scaled to 8: 1 picture" in said and "split trainA: transparent, laid on white: 1 picture" in said
-    assert "16-bit values end at 4095 of 65535, so all pictures are dark; data_prep.folders --max_value=4095 makes 4095 white" in said
+    assert "16-bit values end at 4095 of 65535, so they come out dark; data_prep.folders --max_value=4095 makes 4095 white" in said
     translate_data([NEGATIVE], open_source(tmp_path / "data"), ["trainA"], tmp_path / "out", scale=None)
     made = files.read_json(tmp_path / "out" / "manifest.json")
     assert made["conversions"] == {"16 bit, scaled to 8": 1, "transparent, laid on white": 1} and made["left_out"] == {}

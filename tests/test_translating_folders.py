@@ -15,6 +15,7 @@ from data_prep import prepare
 from tests.test_intake import encoded, png_16
 from tests.test_intake_choices import FRAMES, RGBA
 from tfcyclegan import cli, files
+from tfcyclegan.commands import translate
 from tfcyclegan.config import Size
 from tfcyclegan.data import images, intake, notes
 from tfcyclegan.data.domains import open_domains
@@ -73,7 +74,7 @@ def test_every_file_becomes_pictures_or_is_named(mixed, tmp_path, capsys):
     for line in (
         "one of several pages or frames of its file: 3 pictures; --pages=first takes the first alone",
         "transparent, laid on white: 1 picture; --alpha=drop takes the colours below it",
-        "16-bit values end at 4000 of 65535, so all pictures are dark; --max_value=4095 makes 4095 white",
+        "16-bit values end at 4000 of 65535, so they come out dark; --max_value=4095 makes 4095 white",
     ):
         assert f"{out}: {line}\n" in said
     expected = {**NEGATIVE.identity, "scale": "original", "conversions": CONVERSIONS, "left_out": LEFT_OUT, "largest_value": 4000}
@@ -289,3 +290,17 @@ def test_two_stored_pictures_of_one_name_are_refused(tmp_path):
     preparing.run(preparing.Config(input_dir=str(root), output_dir=str(tmp_path / "data")))
     with pytest.raises(UserError, match=r"two pictures are called a, since both become a\.png"):
         translate_split([NEGATIVE], open_source(tmp_path / "data"), "testA", tmp_path / "out")
+
+
+def test_the_direction_of_a_run_that_has_one(capsys):
+    run_of = lambda *networks: SimpleNamespace(directory="run", networks=networks)  # noqa: E731
+    assert [translate._only_direction(each) for each in (None, run_of("gen_ab"), run_of("gen_ab", "gen_ba"), run_of())] == ["ab"] * 4
+    assert translate._only_direction(run_of("gen_ba")) == "ba"
+    assert capsys.readouterr().out == "run: translates ba, the one direction that it has\n"
+
+
+def test_the_direction_of_an_exported_model():
+    config = SimpleNamespace(direction="ba", model="m")
+    assert translate._direction_of_model("", config) == translate._direction_of_model("ba", config) == "ba"
+    with pytest.raises(UserError, match="--direction=ba: m translates ab alone; leave --direction out, or export the other"):
+        translate._direction_of_model("ab", config)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from tfcyclegan import files
 from tfcyclegan.data import folders, intake, notes, pages
 from tfcyclegan.data.manifest import printable
+from tfcyclegan.data.rules import settings
 from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import UserError
 from tfcyclegan.parallel import Stages
@@ -35,7 +36,7 @@ class Reading:
 
     def settings(self) -> dict[str, Any]:
         """What differs from the usual: part of the identity of what is made of the pictures."""
-        return intake.settings(self.rules) | ({} if self.pages == "all" else {"pages": self.pages})
+        return settings(self.rules) | ({} if self.pages == "all" else {"pages": self.pages})
 
 
 USUAL = Reading()

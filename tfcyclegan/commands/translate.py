@@ -43,7 +43,7 @@ def run(config: TranslateConfig) -> None:
     from tfcyclegan.data_translation import translate_data
 
     scale = None
-    direction = config.direction or "ab"
+    direction = config.direction or _only_direction(trained)
     if trained is not None:
         translators = translation.copies_on_devices(trained, config.checkpoint, direction, tile=config.tile)
         scale = translation.scale_of(trained) if config.scale == "trained" else None
@@ -70,6 +70,14 @@ def run(config: TranslateConfig) -> None:
             translation.translate_split(translators, source, ",".join(splits), Path(config.output), scale=scale)
     if trained is not None and config.output:
         say(f"next: tfcyclegan evaluate --run_dir={config.run_dir} scores the run on its test pictures, beside controls")
+
+
+def _only_direction(trained: "Run | None") -> str:
+    """The direction that is taken where none is given: ab, or ba of a run that has no other."""
+    if trained is None or "gen_ab" in trained.networks or "gen_ba" not in trained.networks:
+        return "ab"
+    say(f"{trained.directory}: translates ba, the one direction that it has")
+    return "ba"
 
 
 def _direction_of_model(own: str, config: TranslateConfig) -> str:

@@ -22,7 +22,9 @@ class TranslateConfig(Options):
     model: str = option("", "exported model to translate with, instead of --run_dir: a SavedModel directory or a .tflite file")
     trust_model: bool = option(False, TRUST_HELP)
     checkpoint: str = option("latest", CHECKPOINT_HELP)
-    direction: str = option("", f"{DIRECTION_HELP}; default: ab, and an exported model has its own", choices=("", *DIRECTIONS))
+    direction: str = option(
+        "", f"{DIRECTION_HELP}; default: ab, or the only one of the run or of the exported model", choices=("", *DIRECTIONS)
+    )
     input: str = option("", "picture or folder of pictures; or use --data_dir and --split")
     data_dir: str = option("", "prepared data set to take pictures from, instead of --input; or two, as for training")
     split: str = option(

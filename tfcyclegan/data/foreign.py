@@ -23,14 +23,17 @@ _MARKS = (
     (4, b"JXL ", "a JPEG XL picture"),
     (0, b"NRRD", "an NRRD file"),
 )
+_MENDS = {"archive": "unpack it", "video": "save its frames as PNG, as by ffmpeg -i VIDEO %06d.png"}
 _BRANDS = {b"heic": "a HEIC picture", b"heix": "a HEIC picture", b"mif1": "a HEIF picture", b"msf1": "a HEIF picture"}
 
 
-def name_of(content: bytes) -> str:
-    """What a file is that is not read here; empty where it is not known."""
+def told(content: bytes) -> str:
+    """What a file is that is not read here, and the mend; empty where it is not known."""
     if content[4:8] == b"ftyp":
-        return _BRANDS.get(content[8:12], "a video")
-    return next((name for place, mark, name in _MARKS if _matches(content[place : place + len(mark)], mark)), "")
+        name = _BRANDS.get(content[8:12], "a video")
+    else:
+        name = next((name for place, mark, name in _MARKS if _matches(content[place : place + len(mark)], mark)), "")
+    return name and f"{name}, which is not read here; {_MENDS.get(name.rpartition(' ')[2], 'save it as PNG or TIFF of 8 or 16 bit')}"
 
 
 def _matches(found: bytes, mark: bytes) -> bool:

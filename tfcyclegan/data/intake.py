@@ -15,7 +15,6 @@ What was done and what was left out is noted for each picture (`notes`).
 """
 
 import contextlib
-import dataclasses
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from tfcyclegan.config import Size
 from tfcyclegan.data import colour, depth, foreign, images, tiff
 from tfcyclegan.data.notes import LeftOut
 from tfcyclegan.data.records import Picture
+from tfcyclegan.data.rules import USUAL, Rules
 
 # A list, not whatever Pillow opens: some of its plugins start other programs (EPS) or look at files beside this one.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "JPEG2000", "AVIF", "TGA")
@@ -43,7 +43,6 @@ PAGE = "one of several pages or frames of its file"
 FIRST_FRAME = LeftOut("frames or pages behind the first")
 OTHER_VIEWS = LeftOut("previews, gain maps or other views behind the picture (MPO)")
 COPIES = LeftOut("smaller copies and masks beside a TIFF's pictures")
-BANDS = LeftOut("bands that are neither colours nor transparency")
 
 HINTS = {
     ON_WHITE: "--alpha=drop takes the colours below it",
@@ -69,33 +68,6 @@ _DEEPEST, _OPAQUE = 65535, 255
 
 class BadPicture(ValueError):
     """The file holds no picture that can be used; the message is the reason, on one line."""
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What decides where a file can be read in more than one way.
-
-    Attributes:
-        alpha: what becomes of transparency: "white" lays it on white, "drop" takes the colours below it, "refuse" makes the picture a bad
-            one, "keep" is "white" with the alpha channel beside.
-        extra_bands: of bands that are neither colours nor alpha: "refuse", or "drop".
-        max_value: which value of pictures of more than 8 bit is white; None takes the largest of their type.
-        by_flags: whether the person has flags of these names, for refusals to name.
-    """
-
-    alpha: str = "white"
-    extra_bands: str = "refuse"
-    max_value: int | None = None
-    by_flags: bool = False
-
-
-USUAL = Rules()
-
-
-def settings(rules: Rules) -> dict[str, Any]:
-    """What of them differs from the usual: part of the identity of what is made of the pictures."""
-    usual = dataclasses.asdict(USUAL)
-    return {name: value for name, value in dataclasses.asdict(rules).items() if name != "by_flags" and value != usual[name]}
 
 
 @dataclass(frozen=True)
@@ -168,10 +140,8 @@ def reading(content: bytes) -> Iterator[None]:
     except tiff.Refused as error:
         raise BadPicture(str(error)) from error
     except UnidentifiedImageError as error:
-        named = foreign.name_of(content)
-        if named:
-            raise BadPicture(f"{named}, which is not read here; save it as PNG or TIFF of 8 or 16 bit") from error
-        raise BadPicture("text, not a picture" if _is_text(content) else "not a picture, or damaged at its start") from error
+        unknown = "text, not a picture" if _is_text(content) else "not a picture, or damaged at its start"
+        raise BadPicture(foreign.told(content) or unknown) from error
     except Exception as error:  # Pillow's decoders raise nearly every type on damaged input; each means the same here
         raise BadPicture(f"damaged: {' '.join(str(error).split()) or type(error).__name__}") from error
 
@@ -355,9 +325,14 @@ def _from_samples(content: bytes, described: tiff.Page, rules: Rules, notes: set
             shallow = depth.to_8_bit(straight, maximum)
         shallow, mode = np.concatenate([shallow, depth.to_8_bit(alpha, type_maximum)], axis=-1), {"L": "LA", "RGB": "RGBA"}[mode]
     if others:
-        notes.add(BANDS)
+        notes.add(bands_left_out(others, colours + len(described.extra)))
     image = Image.frombytes(mode, (described.width, described.height), np.ascontiguousarray(shallow).tobytes())
     return _Shallow(image, notes, described.orientation, {"icc_profile": described.profile}, "TIFF", largest)
+
+
+def bands_left_out(count: int, of: int) -> LeftOut:
+    """The note on bands that are neither colours nor transparency."""
+    return LeftOut(f"{count} of {of} bands, neither colour nor transparency")
 
 
 def _mend(rules: Rules, by_flag: str, otherwise: str) -> str:

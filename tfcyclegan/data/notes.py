@@ -55,7 +55,7 @@ def dim(largest: int, flag: str = "--max_value") -> str:
     if not 0 < 2 * largest < _DEEPEST:
         return ""
     likely = (1 << largest.bit_length()) - 1
-    return f"16-bit values end at {largest} of {_DEEPEST}, so all pictures are dark; {flag}={likely} makes {likely} white"
+    return f"16-bit values end at {largest} of {_DEEPEST}, so they come out dark; {flag}={likely} makes {likely} white"
 
 
 class Journal:
