@@ -22,6 +22,7 @@ FLOORS = (
         "networks",
         "losses",
         "image_pool",
+        "arrays",
         "schedules",
         "adam",
         "running_mean",

@@ -12,6 +12,7 @@ from tests.conftest import ROOT
 from tests.servers import serving
 from tfcyclegan import api, files
 from tfcyclegan.data.source import open_source
+from tfcyclegan.errors import UserError
 from tfcyclegan.serving import client
 from tfcyclegan.training.history import read_history
 
@@ -82,6 +83,21 @@ def test_a_tflite_file_translates(place):
     api.translate(model="export/1/float32.tflite", input="small", output="by_file")
     api.translate(model="export/1", input="small", output="by_saved_model")
     assert_as_expected(place / "by_file", place / "by_saved_model")
+
+
+@pytest.mark.parametrize(
+    ("file", "use"),
+    [
+        ("run/config.json", lambda: api.translate(run_dir="run", data_dir="data", output="translated")),
+        ("data/manifest.json", lambda: api.translate(run_dir="run", data_dir="data", output="translated")),
+        ("export/1/metadata.json", lambda: api.translate(model="export", data_dir="data", output="translated")),
+    ],
+)
+def test_a_later_format_is_refused(place, file, use):
+    files.write_json(place / file, files.read_json(place / file) | {"format": files.FORMAT + 1})
+    with pytest.raises(UserError, match=rf"{file}: is of format {files.FORMAT + 1}, made by a later tfcyclegan"):
+        use()
+    assert not (place / "translated").exists()
 
 
 @pytest.mark.slow  # the server takes 15 s to start

@@ -84,7 +84,10 @@ def test_weights_that_cannot_be_had_are_a_reason(monkeypatch):
     monkeypatch.setattr(distances, "feature_network", refuse)
     monkeypatch.setattr(feature_networks.weights, "published", refuse)
     tools = open_tools("alexnet", "", {})
-    assert tools.features == "KID and FID: weights of x: cannot be downloaded (no route); go online" and tools.lpips is None
+    assert (
+        tools.features == "KID and FID: weights of x: cannot be downloaded (no route); go online"
+        and tools.lpips == "LPIPS: left out with KID and FID"
+    )
     assert open_tools("none", "", {}).features == ""
     with pytest.raises(UserError):
         open_tools("inception", "missing.pth", {})

@@ -81,6 +81,32 @@ def test_compare_refuses_other_pictures(evaluated, tmp_path, capsys):
     assert "has no scores" in capsys.readouterr().err
 
 
+def test_compare_tells_in_what_runs_differ(evaluated, tmp_path, capsys):
+    def otherwise(metrics):
+        result = metrics["directions"][0]
+        truth = next(table for table in result["tables"] if table["title"] == "Truth")
+        truth["columns"] = truth["columns"][2:]
+        truth["shown"] = {row: values[2:] for row, values in truth["shown"].items()}
+        result.update(scale="none 286", chosen="best", pairs=result["pairs"] | {"basis": "names"})
+        result["detectors"] = [result["detectors"][0] | {"name": "of its own", "value": None}]
+
+    page = tmp_path / "page.html"
+    assert cli.main(["compare", altered(evaluated, tmp_path, otherwise), f"--output={page}"]) == 0
+    told, shown = capsys.readouterr().out, page.read_text()
+    for line in (
+        "Truth: CycleGAN: L1: only of run0",
+        "scales differ, and the numbers with them: run0 resize_and_crop 36, other none 286",
+        "choices of checkpoints differ, and the numbers with them: run0 latest, other best",
+        "pairs differ, and the numbers with them: run0 basis: guess in verdicts: True, other basis: names in verdicts: True",
+    ):
+        assert line in told and line in shown, line
+    psnr = json.loads((evaluated / "run1" / "evaluation" / "metrics.json").read_text())["directions"][0]["tables"][1]["shown"]["CycleGAN"][
+        2
+    ]
+    row = next(part for part in shown.split("<tr>") if "Truth: PSNR" in part)
+    assert psnr in row and "of its own" in shown, "columns by their names"
+
+
 def test_compare_keeps_feature_networks_apart(evaluated, tmp_path, capsys):
     def with_kid(metrics):
         table = json.loads(json.dumps(metrics["directions"][0]["tables"][0])) | {"title": "Distribution: x-256"}
@@ -127,10 +153,10 @@ def test_bad_folders_are_refused_in_one_line(translations, tiles, tmp_path, caps
     Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(first)
     first.with_name("stranger.png").unlink()
     assert scored(translations, tiles, tmp_path) == 2
-    assert "several shapes" in capsys.readouterr().err
+    assert "several sizes" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     assert scored(tmp_path / "empty", tiles, tmp_path) == 2
-    assert "no PNGs there" in capsys.readouterr().err
+    assert "no pictures there" in capsys.readouterr().err
     assert scored(tmp_path / "nowhere", tiles, tmp_path) == 2
     assert "no such folder" in capsys.readouterr().err
     assert scored(translations, tiles, tmp_path, "--direction=both") == 2

@@ -148,7 +148,10 @@ def test_what_the_table_says_is_what_the_files_do(exported, run_dir, tiles):
         found = tflite.run((exported / one["file"]).read_bytes(), batch)
         eight_bit = [np.clip(np.rint((x.astype(np.float64) + 1) * 127.5), 0, 255) for x in (found, expected)]
         errors = np.square(eight_bit[0] - eight_bit[1]).mean(axis=(1, 2, 3))
-        assert one["psnr_worst"] == pytest.approx(min(100, 10 * np.log10(255**2 / max(errors.max(), 1e-9))), abs=0.5), name
+        psnr = min(100, 10 * np.log10(255**2 / max(errors.max(), 1e-9)))
+        # Above 70 dB less than 20 of 3072 values are a level apart: those whose last digits fall at the edge of a level, as processors
+        # and graphs round them.
+        assert min(psnr, one["psnr_worst"]) > 70 or one["psnr_worst"] == pytest.approx(psnr, abs=0.5), name
         assert one["largest"] == pytest.approx(np.abs(found - expected).max(), rel=0.05, abs=1e-5), name
 
 

@@ -108,8 +108,13 @@ REFUSED = {
     "not a whole JPEG, PNG, WebP, GIF or BMP (a byte)": b"\xff",
     "6000x6000 pixels, more than 16777216 (PNG)": png(8, 0, size=(6000, 6000)),
     "5000x4000 pixels, more than 16777216 (JPEG)": encoded(Image.new("L", (4000, 5000)), "JPEG"),
+    "not a whole JPEG, PNG, WebP, GIF or BMP (of too many parts)": b"\xff\xd8" + b"\xff" * 100_000,
+    "transparent everywhere": encoded(Image.new("RGBA", (9, 8)), "PNG"),
     "5000x4000 pixels, more than 16777216 (WebP)": encoded(Image.new("L", (4000, 5000)), "WEBP", lossless=True),
 }
+
+
+TWELVE_BITS = intake.Rules(alpha="drop", max_value=4095)
 
 
 class Repeats(tf.Module):
@@ -118,18 +123,19 @@ class Repeats(tf.Module):
     def __init__(self) -> None:
         super().__init__()
         self.colours, self.gray = (saved_model.encoded_function(tf.io.encode_png, channels) for channels in (3, 1))
+        self.twelve_bits = saved_model.encoded_function(tf.io.encode_png, 3, TWELVE_BITS)
 
 
 @pytest.fixture(scope="module")
 def read(tmp_path_factory):
-    """Reads encoded pictures by a SavedModel's graph, to `channels`."""
+    """Reads encoded pictures by a SavedModel's graph, to channels or by rules."""
     directory, module = str(tmp_path_factory.mktemp("repeats")), Repeats()
-    tf.saved_model.save(module, directory, signatures={"3": module.colours, "1": module.gray})
+    tf.saved_model.save(module, directory, signatures={"3": module.colours, "1": module.gray, "rules": module.twelve_bits})
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         signatures = tf.compat.v1.saved_model.load(session, ["serve"], directory).signature_def
 
-        def run(pictures: list[bytes], channels: int) -> list[np.ndarray]:
-            signature = signatures[str(channels)]
+        def run(pictures: list[bytes], how: int | str) -> list[np.ndarray]:
+            signature = signatures[str(how)]
             places = {signature.inputs["image_bytes"].name: np.array(pictures, object)}
             answers = session.run(signature.outputs["image_bytes"].name, places)
             return [np.asarray(Image.open(io.BytesIO(answer))) for answer in answers]
@@ -154,3 +160,18 @@ def test_what_cannot_be_read_alike_is_refused(read, reason):
     with pytest.raises(tf.errors.InvalidArgumentError) as caught:
         read([good, REFUSED[reason], good], 3)
     assert f"image_bytes[1]: {reason.split(' (')[0]}" in caught.value.message
+
+
+def test_the_rules_by_which_the_training_read(read):
+    """Data prepared by `--max_value` and `--alpha`: an export reads by them."""
+    gray = _RANDOM.integers(0, 4096, (6, 16), dtype=np.uint16)
+    deep, clear = encoded(Image.fromarray(gray), "PNG"), encoded(SEEN_THROUGH, "PNG")
+    found = read([deep, clear, SAME["WebP, transparent"]], "rules")
+    np.testing.assert_array_equal(found[0][..., 1], np.floor(gray * (255 / 4095) + 0.5))
+    np.testing.assert_array_equal(found[1], np.asarray(SEEN_THROUGH)[..., :3])
+    for one, content in zip(found, (deep, clear, SAME["WebP, transparent"]), strict=True):
+        expected = intake.decode(content, max_pixels=10**6, rules=TWELVE_BITS).image.convert("RGB")
+        np.testing.assert_array_equal(one, expected)
+    gray[2, 3] = 5000
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"image_bytes\[0\]: the value 5000, above --max_value=4095"):
+        read([encoded(Image.fromarray(gray), "PNG")], "rules")

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.test_names import NEGATIVE
 from tests.test_street_labels import deep_png
 from tfcyclegan.data import stored
 from tfcyclegan.data.domains import open_domains
 from tfcyclegan.data.source import open_source
+from tfcyclegan.data_translation import translate_data
 from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.translation import translate_split
 
 
 def png(picture: Any, **options) -> bytes:
@@ -80,6 +83,16 @@ def test_other_features_and_splits_are_named(tmp_path, capsys):
     assert "domain b has no test split, the other has; scores and pictures that need one are left out" in said
     assert any(f"{place}: splits that are not read: validation (2); train, val and test are" in line for line in said)
     np.testing.assert_array_equal(read(place, "trainA")[1], noise(1))
+
+
+def test_translations_tell_the_features_that_were_not_read(tmp_path):
+    import tensorflow_datasets as tfds
+
+    place = make_foreign(tmp_path / "theirs", {"testA": [png(noise(1)), png(noise(2))]}, label=(tfds.features.ClassLabel(num_classes=3), 1))
+    translate_split([NEGATIVE], open_source(place), "testA", tmp_path / "pictures")
+    translate_data([NEGATIVE], open_source(place), ["testA"], tmp_path / "data", scale=None)
+    for told in ("pictures/translation.json", "data/manifest.json"):
+        assert json.loads((tmp_path / told).read_text())["left_out"] == {"feature 'label'": 2}
 
 
 def test_pictures_that_are_not_plain_are_taken_as_from_a_folder(tmp_path):

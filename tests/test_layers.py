@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks import InstanceNormalization
-from tfcyclegan.networks.layers import FUSED_PIXELS, Conv2D, ResizeConv2D, UpConv2D, leaky_relu, make_norm, reflect_pad, weight_initializers
+from tfcyclegan.networks.layers import Conv2D, ResizeConv2D, UpConv2D, leaky_relu, reflect_pad, weight_initializers
+from tfcyclegan.networks.norms import FUSED_PIXELS, make_norm
 
 NORMAL = keras.initializers.RandomNormal(0.0, 1.0, seed=0)
 

@@ -85,3 +85,10 @@ def test_what_an_earlier_version_does_not_say_is_not_compared(tmp_path, capsys):
         make(tmp_path, TRANSLATOR | {"direction": "ba"})
     assert make(tmp_path, TRANSLATOR | {"weights": "1"}) == "4"
     assert f"{tmp_path / '3'}: from what to what is not known: no metadata.json" in capsys.readouterr().out
+
+
+def test_how_the_training_read():
+    stored = {"reading": {"alpha": "drop", "max_value": 4095, "pages": "first"}}
+    assert model_metadata.reading_of(stored) == {"alpha": "drop", "max_value": 4095}
+    assert model_metadata.told_reading(model_metadata.reading_of(stored)) == "--alpha=drop --max_value=4095"
+    assert model_metadata.reading_of({}) == model_metadata.reading_of({"reading": {"max_value": "4095"}}) == {}

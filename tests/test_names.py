@@ -22,7 +22,8 @@ from tfcyclegan.data.source import open_source
 from tfcyclegan.data_translation import translate_data
 from tfcyclegan.demo import server
 from tfcyclegan.errors import UserError
-from tfcyclegan.evaluation.material import read_pairs, read_png
+from tfcyclegan.evaluation.material import read_png
+from tfcyclegan.evaluation.pairs import read_pairs
 from tfcyclegan.interop import tfa
 from tfcyclegan.picture_folders import picture_name
 from tfcyclegan.translation import Translator, translate_path, translate_split

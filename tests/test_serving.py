@@ -12,7 +12,6 @@ import threading
 import time
 import urllib.error
 import urllib.request
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as messages
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 from PIL import Image
 
-from tests.servers import Server, serving
+from tests.servers import assert_same, b64, bomb, figures, get, png, post, serving
 from tfcyclegan.export import saved_model
 from tfcyclegan.serving import client
 from tfcyclegan.training.checkpoints import load_generator
@@ -83,51 +82,6 @@ def expected(model_dir, pictures) -> list[np.ndarray]:
     return found
 
 
-def png(width: int, height: int) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)).save(stream, "PNG")
-    return stream.getvalue()
-
-
-def bomb(side: int) -> bytes:
-    """A gray PNG of side x side in a few kilobytes."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    rows = zlib.compress(bytes(side * (side + 1)), 9)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-
-
-def b64(content: bytes) -> dict[str, str]:
-    return {"b64": base64.b64encode(content).decode()}
-
-
-def post(url: str, body: object, content_type: str = "application/json") -> tuple[int, dict]:
-    """Status and JSON of the answer; every answer must be JSON."""
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, content, {"Content-Type": content_type}), timeout=60) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
-
-
-def figures(server: Server) -> dict[str, float]:
-    """The server's metrics."""
-    lines = urllib.request.urlopen(f"{server.root}/metrics").read().decode().splitlines()
-    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
-
-
-def assert_same(png_content: bytes, reference: np.ndarray) -> None:
-    picture = Image.open(io.BytesIO(png_content))
-    assert picture.format == "PNG"
-    pixels = np.asarray(picture)
-    assert pixels.shape == reference.shape
-    assert np.abs(pixels - reference).max() <= 1
-
-
 def test_v1_gives_what_the_saved_model_gives(server, pictures, expected):
     rows = [b64(pictures[0]), {"image_bytes": b64(pictures[1])}, b64(pictures[2])]
     for content_type in ("application/json", "application/x-www-form-urlencoded"):  # the second is what curl says by itself
@@ -146,14 +100,6 @@ def test_v1_by_columns(server, pictures, expected):
         assert status == 200 and answer.keys() == {"outputs"}
         for output, reference in zip(answer["outputs"], expected[:2], strict=True):
             assert_same(base64.b64decode(output["b64"]), reference)
-
-
-def get(url: str) -> tuple[int, dict]:
-    try:
-        with urllib.request.urlopen(url) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
 
 
 def test_the_version_in_the_path(server, pictures, expected):
@@ -412,6 +358,17 @@ def test_the_client(server, pictures, expected, tmp_path, capsys):
     assert client.main([f"--url={server.url}", str(tmp_path / "nothing"), str(tmp_path / "out")]) == 2
     assert client.main(["--url=http://127.0.0.1:1/v1/models/golden", str(tmp_path / "in" / "a b.png"), str(tmp_path / "new")]) == 1
     assert not (tmp_path / "new").exists()
+    capsys.readouterr()
+    for name in ("c.heic", "d.npy"):
+        (tmp_path / "in" / name).write_bytes(b"other")
+    (tmp_path / "in" / "bad.png").unlink()
+    assert client.main([f"--url={server.url}", str(tmp_path / "in"), str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == f"{tmp_path / 'in' / 'c.heic'} and 1 more: not sent, since its ending is none of a picture"
+    assert told[1] == f"{tmp_path / 'out' / 'a b.png'} and 1 more: kept, since it is there already"
+    (tmp_path / "in" / "a b.jpg").write_bytes(pictures[1])
+    assert client.main([f"--url={server.url}", str(tmp_path / "in"), str(tmp_path / "out")]) == 2
+    assert "both would become" in capsys.readouterr().err
 
 
 def test_sigterm_answers_what_is_in_work_and_ends(server):

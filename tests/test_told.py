@@ -113,7 +113,7 @@ def test_lengths_that_a_default_decides(lengths, line):
     falling = {"max_steps": None, "epochs": 1, "decay_epochs": 1}
     assert told.of_length(config(Path("d"), Path("r"), eval_every_steps=20, **falling), 10) == []
     assert told.of_length(config(Path("d"), Path("r"), **falling), 10) == [
-        "no best checkpoint: its measurements are 1000 steps apart, and there are 20; --eval_every_steps decides"
+        "no best checkpoint: it is measured every 1000 steps, and there are 20; --eval_every_steps decides"
     ]
 
 

@@ -53,6 +53,19 @@ def translates(metadata: Mapping[str, Any]) -> str:
     return f"{source} to {target}" + (f" (direction {direction}{of_data})" if direction else "")
 
 
+def reading_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """How the pictures of the training were read where that was not the usual way: fields of `data.intake.Rules`."""
+    kinds = {"alpha": str, "extra_bands": str, "max_value": int}
+    stored = metadata.get("reading")
+    stored = stored if isinstance(stored, dict) else {}
+    return {name: stored[name] for name, kind in kinds.items() if isinstance(stored.get(name), kind)}
+
+
+def told_reading(reading: Mapping[str, Any]) -> str:
+    """`reading_of` as flags."""
+    return " ".join(f"--{name}={value}" for name, value in reading.items())
+
+
 def status_of(metadata: Mapping[str, Any], file: Path) -> str:
     """What the export found a .tflite file to be, in words of `export.variants`; "usable" for files that it does not know."""
     with files.understanding(file.parent / METADATA):
@@ -63,15 +76,15 @@ def purpose(metadata: Mapping[str, Any]) -> dict[str, str]:
     """What the clients of an export rely on, in words, as far as it is known: that is to be the same in all versions."""
     interface = metadata.get("interface")
     interface = interface if isinstance(interface, dict) else {}
-    segments = "classes" in metadata
+    classes = metadata.get("classes")
     source, target = domains_of(metadata)
     channels = [str(interface.get(name, "")) for name in ("channels_in", "channels_out")]
     known = {
-        "kind": "segmenter" if segments else "translator" if direction_of(metadata) else "",
+        "kind": "segmenter" if classes else "translator" if direction_of(metadata) else "",
         "direction": direction_of(metadata),
         "domains": f"{source} to {target}" if "domains" in metadata else "",
         "channels": " to ".join(channels) if all(channels) else "",
-        "classes": f"{len(metadata['classes'])} ({files.sha256_of_json(metadata['classes'])[:8]})" if segments else "",
+        "classes": f"{len(classes)} ({files.sha256_of_json(classes)[:8]})" if isinstance(classes, list) else "",
         "TFLite size": str(metadata.get("tflite_size", "")),
     }
     return {name: value for name, value in known.items() if value}
@@ -88,5 +101,6 @@ def properties(metadata: Mapping[str, Any], channels_in: int) -> dict[str, str]:
         "channels_in": str(channels_in),
         "data": str(metadata.get("data") or ""),
         "trained_at": str(metadata.get("trained_at") or ""),
+        "reading": told_reading(reading_of(metadata)),
     }
     return {name: value for name, value in known.items() if value}

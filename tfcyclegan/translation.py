@@ -49,6 +49,7 @@ class Translator:
         function: float32 [1, H, W, C] in [-1, 1] to the same of the other domain.
         tiler: translates large pictures in bounded memory; None where the model can only be had whole.
         fit: the size to which every picture is resized, and its translation back from there; None keeps sizes.
+        reading: how the pictures of its training were read, see `model_metadata.reading_of`; of an exported model.
         described: from what to what it translates, as far as its metadata tell; empty for a run.
     """
 
@@ -58,6 +59,7 @@ class Translator:
     function: Callable[[np.ndarray], np.ndarray]
     tiler: Tiler | None = None
     fit: Size | None = None
+    reading: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     described: str = ""
     _alone: threading.Lock = dataclasses.field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
@@ -211,7 +213,7 @@ def open_model(path: Path, *, trusted: bool = False) -> Translator:
     identity = _identity(path / "saved_model.pb", metadata)
     newest = f"version {path.name}, the newest of {len(versions)}" if len(versions) > 1 else ""
     described = _described(metadata, function.structured_outputs["images"].shape[3], channels, newest, "pictures keep their sizes")
-    return Translator(identity, channels, 4, translate, described=described)
+    return Translator(identity, channels, 4, translate, reading=model_metadata.reading_of(metadata), described=described)
 
 
 def _identity(file: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -266,7 +268,8 @@ def _from_tflite(path: Path) -> Translator:
     status = model_metadata.status_of(metadata, path)
     doubt = "" if status == "usable" else f"{status} by the export"
     described = _described(metadata, int(target["shape"][3]), channels, f"of {size} alone", doubt)
-    return Translator(_identity(path, metadata), channels, 1, translate, fit=size, described=described)
+    reading = model_metadata.reading_of(metadata)
+    return Translator(_identity(path, metadata), channels, 1, translate, fit=size, reading=reading, described=described)
 
 
 @dataclass(frozen=True)

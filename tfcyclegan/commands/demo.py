@@ -31,6 +31,8 @@ def run(config: DemoConfig) -> None:
     for model, found in zip(models, samples, strict=True):
         if not found.pictures:
             say(f"{model.title}: no samples: its run or data are not here; --samples=FOLDER takes pictures of yours")
+        elif found.origin:
+            say(f"{model.title}: samples: {found.origin}")
     shown = list(zip(models, samples, strict=True))
     if config.export:
         export_page(shown, Path(config.export))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from tfcyclegan import files, quiet
 from tfcyclegan.config import EvaluateConfig
+from tfcyclegan.config.commands import PAIRS
 from tfcyclegan.errors import UserError
 from tfcyclegan.progress import say
 
@@ -28,16 +29,16 @@ def run(config: EvaluateConfig) -> Path:
     if trained is None or not trained.config.data_recipe:
         check_places(config.data_dir)
     for name, kind in (("translations", "folder"), ("pairs", "file"), ("features_weights", "file")):
-        if getattr(config, name) and not Path(getattr(config, name)).exists():
+        if getattr(config, name) not in ("", *PAIRS) and not Path(getattr(config, name)).exists():
             raise UserError(f"--{name}={getattr(config, name)}: no such {kind}")
     if config.output:
         files.require_no_file("output", Path(config.output))
     quiet.import_tensorflow()
     from tfcyclegan.data.domains import open_domains
-    from tfcyclegan.evaluation.material import read_pairs
+    from tfcyclegan.evaluation.pairs import read_pairs
     from tfcyclegan.evaluation.scoring import evaluate, evaluate_folder, open_tools
 
-    pairs = read_pairs(Path(config.pairs)) if config.pairs else None
+    pairs = config.pairs if config.pairs in PAIRS else read_pairs(Path(config.pairs))
     directions = ("ab", "ba") if config.direction == "both" else (config.direction,)
     if trained is None:
         domains = open_domains(config.data_dir)
@@ -47,7 +48,17 @@ def run(config: EvaluateConfig) -> Path:
     tools = open_tools(config.features, config.features_weights, judges)
     if trained is None:
         output = Path(config.output)
-        evaluate_folder(Path(config.translations), domains, config.split, config.direction, output, pairs=pairs, tools=tools)
+        evaluate_folder(
+            Path(config.translations),
+            domains,
+            config.split,
+            config.direction,
+            output,
+            pairs=pairs,
+            suffix=config.translations_suffix,
+            channels=config.translations_channels,
+            tools=tools,
+        )
         return output
     output = Path(config.output) if config.output else trained.directory / "evaluation"
     evaluate(trained, domains, config.split, config.checkpoint, directions, output, pairs=pairs, tools=tools)
@@ -62,7 +73,7 @@ def _judge(domains: "Domains", purpose: str, direction: str) -> "Judge | str":
     target = direction[1]
     train = domains.require("train", target)
     if train.holds_label_maps:
-        return ""  # label maps need no judge
+        return "judge: translations are label maps, which the label scores read; --judge=auto is for photos"
     try:
         return judge(train, domains.require(purpose, target), train.source.directory / ".cache")
     except UserError as error:

@@ -7,6 +7,8 @@ from tfcyclegan.config.pictures import pages_option, translate_alpha_option, tra
 from tfcyclegan.errors import UserError
 
 DIRECTIONS = ("ab", "ba")
+PAIRS = ("auto", "names", "none")
+"""What --pairs takes beside a file."""
 CHECKPOINT_HELP = "latest, best or a step"
 DIRECTION_HELP = "ab translates domain A to B, ba B to A"
 TRUST_HELP = "load a SavedModel that may do more than compute, such as write files; it may do all that you may"
@@ -80,9 +82,20 @@ class EvaluateConfig(Options):
     """Options of `tfcyclegan evaluate`."""
 
     run_dir: str = option("", "run to score")
-    translations: str = option("", "folder of translated PNGs to score, named as in the split, instead of --run_dir")
+    translations: str = option("", "folder of translated pictures to score, named as in the split, instead of --run_dir")
+    translations_suffix: str = option(
+        "",
+        "what follows a picture's name in --translations, such as _fake_B; files without it are passed over; default: nothing, or guessed",
+    )
+    translations_channels: int | None = option(
+        None, "channels that --translations are scored in; default: 1 where all are gray, else 3", choices=(1, 3)
+    )
     data_dir: str = option("", "prepared data set, or two with a comma between; default: the run's own")
-    pairs: str = option("", "CSV file with the columns a,b: names of pictures of a and b that show the same, where names differ")
+    pairs: str = option(
+        PAIRS[0],
+        "which test pictures show the same: auto takes equal names for pairs if the pictures bear it out, names says that they are pairs, "
+        "none that there are none; or a CSV file with the columns a,b",
+    )
     checkpoint: str = option("latest", CHECKPOINT_HELP)
     split: str = option("test", "test, or val for choosing settings without looking at the test pictures", choices=("test", "val"))
     direction: str = option("ab", f"{DIRECTION_HELP}; or both", choices=(*DIRECTIONS, "both"))
@@ -103,6 +116,11 @@ class EvaluateConfig(Options):
             raise UserError("--run_dir or --translations: give one of them")
         if self.translations and not (self.data_dir and self.output):
             raise UserError("--translations: needs --data_dir, whose split it is a translation of, and --output")
+        for name in ("translations_suffix", "translations_channels"):
+            if getattr(self, name) and not self.translations:
+                raise UserError(f"--{name}={getattr(self, name)}: goes with --translations")
+        if self.translations and self.checkpoint != "latest":
+            raise UserError(f"--checkpoint={self.checkpoint}: goes with --run_dir; --translations have none")
         if self.translations and self.direction == "both":
             raise UserError("--direction=both: --translations is of one direction; give ab or ba")
         if (self.features == "inception") != bool(self.features_weights):

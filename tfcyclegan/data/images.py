@@ -28,10 +28,12 @@ def decode(encoded: bytes, channels: int, notes: set[str] | None = None) -> Imag
     """
     try:
         with Image.open(io.BytesIO(encoded), formats=STORED_FORMATS) as image:
+            if image.mode.startswith("I"):  # which Pillow would clip at 255
+                raise RunError("a stored picture has more than 8 bit a sample; prepare the data by data_prep")
             if notes is not None:
                 notes |= colour_notes(image.mode, channels)
             return with_channels(image, channels)
-    except MemoryError:
+    except (MemoryError, RunError):
         raise
     except Exception as error:  # Pillow's decoders raise nearly every type on damaged input
         reason = " ".join(str(error).split()) or type(error).__name__

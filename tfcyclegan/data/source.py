@@ -208,8 +208,8 @@ def open_source(place: str | Path) -> DataSource:
     made = _manifest(directory) or {}
     with files.understanding(directory / MANIFEST):
         settings = made.get("request", {}).get("settings", {})
-        label_maps = counts if settings.get("content") == LABEL_MAPS else made.get(LABEL_MAPS, ())
-        labelled = counts.keys() - made.get(UNLABELLED, ()) if has_labels else ()
+        label_maps = frozenset(counts if settings.get("content") == LABEL_MAPS else made.get(LABEL_MAPS, ()))
+        labelled = frozenset(counts.keys() - made.get(UNLABELLED, ()) if has_labels else ())
         classes, synthetic = _classes(made, directory), bool(settings.get(SYNTHETIC))
         shards = {
             name: [(Path(shard["file"]).name, shard["bytes"], shard["sha256"]) for shard in split["shards"]]
@@ -225,8 +225,8 @@ def open_source(place: str | Path) -> DataSource:
         builder.info.name,
         _fingerprint(directory),
         counts,
-        frozenset(labelled),
-        frozenset(label_maps),
+        labelled,
+        label_maps,
         synthetic,
         classes,
         settings,

@@ -43,7 +43,9 @@ class DemoModel:
         """Which file is run and what it does, for the terminal."""
         status = model_metadata.status_of(self.metadata, self.path)
         doubt = "" if status == "usable" else f", {status} by the export"
-        return f"{self.path}: {model_metadata.translates(self.metadata)}, pictures of {self.input_size}{doubt}"
+        reading = model_metadata.told_reading(model_metadata.reading_of(self.metadata))
+        otherwise = f"; the page does not read pictures by {reading}, as the training did" if reading else ""
+        return f"{self.path}: {model_metadata.translates(self.metadata)}, pictures of {self.input_size}{doubt}{otherwise}"
 
 
 def find_model(path: Path) -> DemoModel:

@@ -1,5 +1,6 @@
 """Several evaluated runs side by side: one table of all their scores, and strips of the same test pictures."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,18 @@ from tfcyclegan.progress import say, say_table
 from tfcyclegan.training.reporting import METRICS
 
 IDENTITY = "identity"
+_SAME = {
+    "count": "numbers of pictures",
+    "splits": "splits",
+    "scale": "scales",
+    "channels": "channels",
+    "pairs": "pairs",
+    "labels": "labels",
+    "references": "numbers of real pictures",
+    "chosen": "choices of checkpoints",
+    "translations": "ways of saving",
+}
+"""What runs should have in common that are put side by side, by its key in metrics.json."""
 _BESIDE = (IDENTITY, FLOOR)
 _WITH_A_TOOL = (distances.PREFIX, judge.PREFIX)
 """Tables whose numbers depend on a network of their own, which their titles name."""
@@ -66,9 +79,11 @@ def compare(run_dirs: Sequence[Path], output: Path, *, pictures: int) -> list[Co
     directions = [direction for direction in ("ab", "ba") if all(direction in of_run for of_run in results.values())]
     if not directions:
         raise UserError("--run_dirs: the runs have no direction in common; evaluate them with --direction=both")
+    dropped = {name: [direction for direction in of_run if direction not in directions] for name, of_run in results.items()}
     comparisons = []
     for direction in directions:
         found = _compare_direction({name: of_run[direction] for name, of_run in results.items()}, metrics)
+        found.notes += [f"{name}: its other direction is not shown, since not all runs have it" for name, some in dropped.items() if some]
         found.strips = _strips(runs, next(iter(metrics.values())), direction, pictures, found.notes)
         comparisons.append(found)
         _print(found, list(runs))
@@ -108,32 +123,68 @@ def _compare_direction(results: Mapping[str, Mapping[str, Any]], metrics: Mappin
         shared = all(title in of_run for of_run in tables.values())
         same = len(networks) == 1 or not title.startswith(distances.PREFIX)
         if shared and same:
-            found.lines += _lines(title, [of_run[title] for of_run in tables.values()])
+            found.lines += _lines(title, {name: of_run[title] for name, of_run in tables.items()}, found.notes)
         elif title.startswith(_WITH_A_TOOL):
             having = [name for name, of_run in tables.items() if title in of_run]
             found.notes.append(f"{title}: only of {', '.join(having)}; numbers of different networks are not put side by side")
         else:
             found.notes.append(f"{title}: not of all runs")
-    for finding in first["detectors"]:
-        of_runs = [next((one for one in result["detectors"] if one["name"] == finding["name"]), None) for result in results.values()]
-        found.words.append((finding["name"], [(one["verdict"], f"{one['value']:.3g}") if one else ("", "") for one in of_runs]))
+    names = dict.fromkeys(finding["name"] for result in results.values() for finding in result["detectors"])
+    for name in names:
+        of_runs = [next((one for one in result["detectors"] if one["name"] == name), None) for result in results.values()]
+        found.words.append((name, [(one["verdict"], _number(one["value"])) if one else ("", "") for one in of_runs]))
+    found.notes += _differences(results)
     return found
 
 
-def _lines(title: str, tables: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, list[str]]]:
-    """The runs' own rows, and beside them those of the first run's controls, which are the same for all."""
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
+
+
+def _differences(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """In what else than their weights the runs' scores differ: then their numbers differ by that as well."""
+    notes = []
+    for key, what in _SAME.items():
+        values = {name: result.get(key) for name, result in results.items()}
+        if key == "pairs":
+            values = {name: value and {"basis": value["basis"], "in verdicts": value["in_verdicts"]} for name, value in values.items()}
+        if key == "translations":
+            values = {name: value and {"saved with loss": value["lossy"]} for name, value in values.items()}
+        if len({json.dumps(value, sort_keys=True) for value in values.values()}) > 1:
+            told = ", ".join(f"{name} {_plain(value)}" for name, value in values.items())
+            notes.append(f"{what} differ, and the numbers with them: {told}")
+    return notes
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{key}: {one}" for key, one in value.items())
+    return "not told" if value is None else str(value)
+
+
+def _lines(title: str, tables: Mapping[str, Mapping[str, Any]], notes: list[str]) -> list[tuple[str, str, list[str]]]:
+    """The runs' own rows, and beside them those of the first run's controls, which are the same for all scored alike."""
+    first = next(iter(tables.values()))
     if title == cycles.TITLE:
         rows, beside = ["8-bit rounding", "noise 8/255", "JPEG 75"], []
     else:
-        rows, beside = [OWN], [name for name in _BESIDE if name in tables[0]["rows"]]
+        rows, beside = [OWN], [name for name in _BESIDE if name in first["rows"]]
+    columns = {column["name"]: column for table in tables.values() for column in table["columns"]}
+
+    def shown_in(table: Mapping[str, Any], row: str, column: str) -> str:
+        places = [place for place, one in enumerate(table["columns"]) if one["name"] == column]
+        return table["shown"][row][places[0]] if places and row in table["shown"] else ""
+
     lines = []
     for row in rows:
-        if not all(row in table["rows"] for table in tables):
+        if not any(row in table["rows"] for table in tables.values()):
             continue
-        for index, column in enumerate(tables[0]["columns"]):
-            shown = [table["shown"][row][index] for table in tables] + [
-                tables[0]["shown"][name][index] if name in beside else "" for name in _BESIDE
-            ]
+        for column in columns.values():
+            own = [shown_in(table, row, column["name"]) for table in tables.values()]
+            shown = own + [shown_in(first, name, column["name"]) if name in beside else "" for name in _BESIDE]
+            having = [name for name, value in zip(tables, own, strict=True) if value]
+            if having and len(having) < len(own):
+                notes.append(f"{title}: {row}: {column['name']}: only of {', '.join(having)}")
             if any(shown):
                 name = f"{title}: {row}: {column['name']}" if row != OWN else f"{title}: {column['name']}"
                 lines.append((name, pages.ARROWS[column["better"]], shown))
@@ -166,7 +217,7 @@ def _inputs(metrics: Mapping[str, Any], direction: str, names: set[str], notes: 
         return {}
     return {
         name: images.to_array(images.decode(encoded, 3)) for name, encoded in pictures_of_split(split.source, split.name) if name in names
-    }
+    }  # as they are stored, though a run may see them in gray
 
 
 def _print(found: Comparison, names: Sequence[str]) -> None:

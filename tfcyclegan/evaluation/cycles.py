@@ -25,7 +25,7 @@ def table(material: Material) -> Table | str:
     forward, backward = material.cycle
     real = _some(list(material.inputs.values()))
     other = _some(list(material.held_out.values()) or material.target_train)[: len(real)]
-    degradations = for_label_maps(material.table) if material.target_is_label_maps and material.classes else FOR_PICTURES
+    degradations = for_label_maps(material.table) if material.tells_classes else FOR_PICTURES
     found = Table(
         TITLE,
         f"{ERROR}: of the input and what comes back from its fake once that was saved, disturbed or cleaned; mean absolute difference on "

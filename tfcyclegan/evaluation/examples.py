@@ -37,10 +37,10 @@ class Examples:
 def choose(material: Material, look: Appearance) -> Examples:
     """Sorts by the truth where it is known, else by the labels, else by the look."""
     own = material.sets[OWN]
-    if material.target_is_label_maps and material.ids:
+    if material.tells_classes and material.ids:
         score, sign = "pixel accuracy", -1
         values = {name: _pixel_accuracy(own[name], ids, material.table) for name, ids in material.ids.items()}
-    elif material.truths:
+    elif material.sure_truths:
         score, sign = "Lab error to the truth", 1
         values = {name: paired.lab_error(own[name], true) for name, true in material.truths.items()}
     else:

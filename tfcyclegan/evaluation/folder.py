@@ -1,72 +1,199 @@
-"""Translations that some other program made: a folder of PNGs, named as the pictures of the split that they are translations of."""
+"""Translations that some other program made: a folder of pictures, named as those of the split that they are translations of."""
 
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from PIL import Image
 
 from tfcyclegan.config import Size
-from tfcyclegan.data import folders
-from tfcyclegan.data.domains import Domains
+from tfcyclegan.data import folders, images, intake
+from tfcyclegan.data.domains import Domains, Split
 from tfcyclegan.data.images import Scale
 from tfcyclegan.errors import UserError
-from tfcyclegan.evaluation.material import Material, Pairs, Pictures, assemble, read_png
-from tfcyclegan.picture_folders import pictures_of_split
+from tfcyclegan.evaluation.material import Material, Pictures, assemble
+from tfcyclegan.evaluation.pairs import Pairs
+from tfcyclegan.measures.controls import in_channels
+from tfcyclegan.picture_folders import MAX_PIXELS, pictures_of_split
 
 _LISTED = 5
+_OFFICIAL = ("_real_A", "_fake_B", "_rec_A", "_idt_A", "_real_B", "_fake_A", "_rec_B", "_idt_B", "_real", "_fake")
+"""What the official program puts behind the name of a test picture, for what it made of it."""
+_LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF", "WEBP")
+PALETTE = "a palette of at most 256 colours, read as the colours that it stands for"
 
 
-def gather_folder(folder: Path, domains: Domains, purpose: str, direction: str, pairs: Pairs | None) -> Material:
+def gather_folder(
+    folder: Path, domains: Domains, purpose: str, direction: str, pairs: Pairs, *, suffix: str = "", channels: int | None = None
+) -> Material:
     """Loads the folder, and in its pictures' size what they are scored against.
 
+    Args:
+        folder: of the translations, in any format that `intake` reads.
+        domains: the data that they are translations of.
+        purpose: of their split: "test" or "val".
+        direction: "ab" or "ba".
+        pairs: see `find_partners`.
+        suffix: what follows a picture's name; empty for nothing, or what the official program writes where all names have that.
+        channels: to score in; None takes 1 where all translations are gray, else 3.
+
     Raises:
-        UserError: no folder, no PNGs in it, names that are not the split's, or pictures of several sizes.
+        UserError: no folder, no pictures in it, damaged ones, names that are not the split's, or pictures of several sizes.
     """
     split = domains.require(purpose, direction[0])
     names = [name for name, _ in pictures_of_split(split.source, split.name)]
-    own = _read(folder, names)
-    shapes = {picture.shape: name for name, picture in own.items()}
-    if len(shapes) > 1:
-        told = ", ".join(f"{name} {shape[1]}x{shape[0]}x{shape[2]}" for shape, name in list(shapes.items())[:_LISTED])
-        raise UserError(f"--translations={folder}: pictures of several shapes ({told}); bring them to one")
-    height, width, channels = next(iter(shapes))
-    size = Size(height, width)
+    chosen = _choose(folder, names, direction, suffix)
+    own, how, told = _read(folder, chosen.files, names)
+    sizes = {picture.shape[:2]: name for name, picture in own.items()}
+    if len(sizes) > 1:
+        some = ", ".join(f"{name} {size[1]}x{size[0]}" for size, name in list(sizes.items())[:_LISTED])
+        raise UserError(f"--translations={folder}: pictures of several sizes ({some}); bring them to one")
+    gray = sum(picture.shape[-1] == 1 for picture in own.values())
+    own_channels = channels or (1 if gray == len(own) else 3)
+    if channels is None and own_channels == 1:
+        told.append("translations: all are gray, so real pictures are taken by luminance; --translations_channels=3 scores in colours")
+    elif gray and own_channels == 3:
+        told.append(f"translations: {gray} of {len(own)} are gray, taken as R=G=B")
+    size = Size(*next(iter(sizes)))
     return assemble(
         domains,
         purpose,
         direction,
         Scale("resize_and_crop", size, size),
-        own,
+        {name: in_channels(picture, own_channels) for name, picture in own.items()},
         pairs,
-        channels={"a": channels, "b": channels},
+        channels={direction[0]: 3, direction[1]: own_channels},
         checkpoint="",
         cycle="cycle honesty: needs both generators of a run; a folder of translations has none",
-        notes=[],
+        assumed=[*chosen.told, *told, *_told_sizes(split, size)],
+        facts={"translations": {"folder": str(folder), **chosen.facts, **how}},
     )
 
 
-def _read(folder: Path, names: list[str]) -> Pictures:
+@dataclass(frozen=True)
+class _Chosen:
+    """Which files of the folder are the translations.
+
+    Attributes:
+        files: by the name of the picture that each is a translation of.
+        told: what was guessed and passed over, a line each.
+        facts: the same for programs.
+    """
+
+    files: Mapping[str, Path]
+    told: list[str]
+    facts: dict[str, Any]
+
+
+def _choose(folder: Path, names: Sequence[str], direction: str, suffix: str) -> _Chosen:
     if not folder.is_dir():
         raise UserError(f"--translations={folder}: no such folder")
-    found = {
-        Path(entry.path).relative_to(folder).with_suffix("").as_posix(): Path(entry.path)
-        for entry in sorted(folders.walk(folder), key=lambda entry: entry.path)
-        if entry.name.lower().endswith(".png")
-    }
-    if not found:
-        raise UserError(f"--translations={folder}: no PNGs there; scores are of saved 8-bit PNGs")
-    missing, unknown = [name for name in names if name not in found], [name for name in found if name not in set(names)]
+    there = sorted((Path(entry.path) for entry in folders.walk(folder)), key=str)
+    pictures = [path for path in there if folders.is_picture(path.name)]
+    if not pictures:
+        raise UserError(f"--translations={folder}: no pictures there")
+    told = []
+    guessed = "" if suffix else _guessed(pictures, folder, names, direction)
+    suffix = suffix or guessed
+    if guessed:
+        told.append(
+            f"translations: those whose names end in {guessed}, a guess by the official program's names; --translations_suffix decides"
+        )
+    translations = [path for path in pictures if path.stem.endswith(suffix)]
+    if not translations:
+        raise UserError(f"--translations_suffix={suffix}: no picture in {folder} has it, such as {pictures[0].name}")
+    passed = Counter(_kind(path, pictures) for path in there if path not in set(translations))
+    if passed:
+        first = next(path for path in there if path not in set(translations))
+        kinds = ", ".join(f"{count} {kind}" for kind, count in passed.items())
+        told.append(f"translations: {sum(passed.values())} files passed over ({kinds}), such as {first.relative_to(folder)}")
+    root = _root(folder, translations, names)
+    if root != folder:
+        told.append(f"translations: taken from its folder {root.relative_to(folder)}, where all pictures lie")
+    files: dict[str, Path] = {}
+    for path in translations:
+        name = path.relative_to(root).with_suffix("").as_posix().removesuffix(suffix)
+        if name in files:
+            raise UserError(f"--translations={folder}: two files for {name}: {files[name].name} and {path.name}; leave one")
+        files[name] = path
+    facts = {"suffix": suffix, "suffix_guessed": bool(guessed), "passed_over": dict(passed)}
+    return _Chosen(files, told, facts)
+
+
+def _guessed(pictures: Sequence[Path], folder: Path, names: Sequence[str], direction: str) -> str:
+    """The suffix of the translations where all names are the official program's; else nothing."""
+    stems = {path.relative_to(folder).with_suffix("").as_posix() for path in pictures}
+    if stems & set(names) or not all(path.stem.endswith(_OFFICIAL) for path in pictures):
+        return ""
+    wanted = (f"_fake_{direction[1].upper()}", "_fake")
+    return next((suffix for suffix in wanted if any(path.stem.endswith(suffix) for path in pictures)), "")
+
+
+def _kind(path: Path, pictures: Sequence[Path]) -> str:
+    if not folders.is_picture(path.name):
+        return "that are no pictures by their endings"
+    return next((suffix for suffix in _OFFICIAL if path.stem.endswith(suffix)), "other pictures")
+
+
+def _root(folder: Path, translations: Sequence[Path], names: Sequence[str]) -> Path:
+    """The folder itself, or the one in it that all translations lie in if the names of the split are not below a folder of that name."""
+    below = {path.relative_to(folder).parts[0] for path in translations if path.parent != folder}
+    alone = len(below) == 1 and all(path.parent != folder for path in translations)
+    first = next(iter(below), "")
+    return folder / first if alone and not any(name.startswith(f"{first}/") for name in names) else folder
+
+
+def _read(folder: Path, files: Mapping[str, Path], names: Sequence[str]) -> tuple[Pictures, dict[str, Any], list[str]]:
+    """The pictures of `names`, uint8 [H, W, 1 or 3], how they were read, and that in lines."""
+    known = set(names)
+    missing, unknown = [name for name in names if name not in files], [name for name in files if name not in known]
     if missing or unknown:
         told = [
             f"{len(some)} {what}: {', '.join(some[:_LISTED])}{', ...' if len(some) > _LISTED else ''}"
             for some, what in ((missing, "of the split are missing"), (unknown, "are not in the split"))
             if some
         ]
-        raise UserError(f"--translations={folder}: names do not fit; {'; '.join(told)}")
-    pictures = {}
+        hint = "; --translations_suffix takes names with something behind them" if missing and unknown else ""
+        raise UserError(f"--translations={folder}: names do not fit; {'; '.join(told)}{hint}")
+    pictures, formats, conversions = {}, Counter[str](), Counter[str]()
+    lossy = 0
     for name in names:
         try:
-            picture = read_png(found[name])
-        except Exception as error:  # Pillow's decoders raise nearly every type on damaged input
-            raise UserError(f"{found[name]}: not a whole picture ({error})") from error
-        if picture.dtype != "uint8" or picture.shape[-1] not in (1, 3):
-            raise UserError(f"{found[name]}: neither RGB nor grey in 8 bits; save it as such")
-        pictures[name] = picture
-    return pictures
+            content = folders.read(files[name])
+            decoded = intake.decode(content, max_pixels=MAX_PIXELS)
+        except OSError as error:
+            raise UserError(f"{files[name]}: cannot be read ({error.strerror or error})") from error
+        except intake.BadPicture as error:
+            raise UserError(f"{files[name]}: {error}") from error
+        with Image.open(io.BytesIO(content), formats=intake.FORMATS) as header:
+            kind, has_palette = header.format or "", header.mode == "P"
+        formats[kind] += 1
+        lossy += kind in _LOSSY and b"VP8L" not in content[:32]
+        conversions.update([*map(str, decoded.notes), *([PALETTE] if has_palette else [])])
+        pictures[name] = images.to_array(decoded.image)
+    told = [f"translations: {what}: {count} of {len(names)}" for what, count in sorted(conversions.items())]
+    if lossy:
+        kinds = ", ".join(kind for kind in formats if kind in _LOSSY)
+        told.append(
+            f"translations: {lossy} of {len(names)} are {kinds}, whose losses are in every score, texture, checkerboards and KID most, "
+            "and in no control's; save PNGs for scores to compare"
+        )
+    return pictures, {"formats": dict(formats), "lossy": lossy, "conversions": dict(sorted(conversions.items()))}, told
+
+
+def _told_sizes(split: Split, size: Size) -> list[str]:
+    """Whether what the translations are scored against is resized."""
+    others = []
+    for name, encoded in pictures_of_split(split.source, split.name):
+        with Image.open(io.BytesIO(encoded), formats=images.STORED_FORMATS) as header:
+            if header.size != (size.width, size.height):
+                others.append(f"{name} {header.width}x{header.height}")
+    if not others:
+        return []
+    return [
+        f"sizes: translations are {size.width}x{size.height}, and real pictures are resized to that; {len(others)} of {split.count} inputs "
+        f"are of another size, such as {others[0]}"
+    ]

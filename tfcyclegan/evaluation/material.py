@@ -1,23 +1,27 @@
 """What one direction is scored on: the test pictures, their translations, the controls', and the truths that are known."""
 
-import csv
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from tfcyclegan import files
+from tfcyclegan.config import TrainConfig
 from tfcyclegan.data import images
 from tfcyclegan.data.domains import Domains, Split
 from tfcyclegan.data.images import Scale
 from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.data.notes import without_counts
-from tfcyclegan.errors import UserError
+from tfcyclegan.evaluation.pairs import Pairs, Partners, find_partners
 from tfcyclegan.measures.controls import make_controls
 from tfcyclegan.picture_folders import picture_name, pictures_of_split
+from tfcyclegan.progress import say
+from tfcyclegan.training.checkpoint_files import BEST, DIRECTORY, newest
+from tfcyclegan.training.checkpoints import find_checkpoint
 from tfcyclegan.training.runs import Run
 from tfcyclegan.translation import RECORD, Translator, copies_on_devices, from_run, record_of, scale_of, translate_split
 
@@ -26,7 +30,6 @@ FLOOR = "real (floor)"
 REFERENCE_PICTURES = 1000
 
 Pictures = dict[str, np.ndarray]
-Pairs = Mapping[str, str]
 Function = Callable[[np.ndarray], np.ndarray]
 """float32 [1, H, W, C] in [-1, 1] to the same of the other domain, of any size."""
 
@@ -52,6 +55,10 @@ class Material:
         data: the data set's name.
         left_out: what could not be had, and why.
         classes: the table of the ids and of label maps; None where neither is known.
+        assumed: what was taken for granted, chosen by default or done to the pictures, a line each, with the flag that decides.
+        facts: the same for programs: scale, channels, splits, pairs, and of a folder of translations how it was read.
+        partners: what the truths rest on.
+        config: the run's options; None for translations of unknown origin.
     """
 
     direction: str
@@ -70,6 +77,10 @@ class Material:
     data: str
     left_out: list[str]
     classes: ClassTable | None = None
+    assumed: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    partners: Partners = Partners({}, "file", True, "")
+    config: TrainConfig | None = None
 
     @property
     def table(self) -> ClassTable:
@@ -81,25 +92,29 @@ class Material:
     def title(self) -> str:
         return f"{self.direction[0].upper()} to {self.direction[1].upper()}"
 
+    @property
+    def sure_truths(self) -> Pictures:
+        """The truths, unless their pairs are a guess that the pictures cannot bear out: then none."""
+        return self.truths if self.partners.sure else {}
 
-def read_pairs(path: Path) -> dict[str, str]:
-    """A CSV file with the columns a and b: {name of a picture of a: name of the picture of b that shows the same}.
+    @property
+    def sure_labels(self) -> bool:
+        """Whether the class ids are the inputs' own, or those of pairs that a verdict may count."""
+        return self.partners.sure or self.facts.get("labels") != "of the partners"
 
-    Raises:
-        UserError: no such file, or no such columns.
-    """
-    try:
-        with open(path, newline="", encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream))
-    except (OSError, ValueError, csv.Error) as error:
-        raise UserError(f"--pairs={path}: cannot be read ({error})") from error
-    if not rows or not {"a", "b"} <= rows[0].keys() or any(row["a"] is None or row["b"] is None for row in rows):
-        raise UserError(f"--pairs={path}: needs a head line a,b and a line for each pair")
-    return {row["a"]: row["b"] for row in rows}
+    @property
+    def tells_classes(self) -> bool:
+        """Whether translations are label maps by whose colours classes are told, which gray ones of colours do not."""
+        if not self.target_is_label_maps or self.classes is None:
+            return False
+        palette = self.classes.palette
+        return next(iter(self.sets[OWN].values())).shape[-1] == 3 or bool((palette == palette[:, :1]).all())
 
 
-def gather(run: Run, domains: Domains, purpose: str, checkpoint: str, direction: str, output: Path, pairs: Pairs | None) -> Material:
+def gather(run: Run, domains: Domains, purpose: str, checkpoint: str, direction: str, output: Path, pairs: Pairs, alone: bool) -> Material:
     """Translates what `output` lacks of the split of `purpose`, and loads what it is scored against.
+
+    `alone` says that the other direction is not scored.
 
     Raises:
         UserError: no such checkpoint or split, or pairs that name pictures which are not there.
@@ -109,7 +124,8 @@ def gather(run: Run, domains: Domains, purpose: str, checkpoint: str, direction:
     translators = copies_on_devices(run, checkpoint, direction)
     translator = translators[0]
     if (folder / RECORD).exists() and without_counts(files.read_json(folder / RECORD)) != record_of(translator, scale):
-        shutil.rmtree(folder)  # our own translations by an older checkpoint
+        say(f"{folder}: holds translations by another checkpoint or at another scale; they are made anew")
+        shutil.rmtree(folder)
     translate_split(translators, split.source, split.name, folder, scale=scale)
     own = {name: read_png(folder / f"{name}.png") for name, _ in pictures_of_split(split.source, split.name)}
     notes = []
@@ -127,7 +143,22 @@ def gather(run: Run, domains: Domains, purpose: str, checkpoint: str, direction:
         checkpoint=translator.identity["checkpoint"],
         cycle=_cycle(run, checkpoint, direction, translator),
         notes=notes,
+        assumed=_of_the_run(run, domains, checkpoint) + _of_the_other_direction(run, direction) * alone,
+        facts={"chosen": checkpoint},
+        config=run.config,
     )
+
+
+def _of_the_run(run: Run, domains: Domains, checkpoint: str) -> list[str]:
+    """What the choice of checkpoint and data rests on."""
+    told = []
+    if checkpoint == "latest" and newest(run.directory / DIRECTORY / BEST):
+        steps = {which: Path(find_checkpoint(run.directory, which)).name for which in ("latest", "best")}
+        if steps["latest"] != steps["best"]:
+            told.append(f"checkpoint: {steps['latest']}, the latest; {steps['best']} measured best, and --checkpoint=best scores it")
+    if run.data_fingerprint and domains.fingerprint != run.data_fingerprint:
+        told.append(f"data: {domains.title} ({domains.fingerprint[:8]}), not what the run was trained on ({run.data_fingerprint[:8]})")
+    return told
 
 
 def _cycle(run: Run, checkpoint: str, direction: str, forward: Translator) -> tuple[Function, Function] | str:
@@ -137,55 +168,102 @@ def _cycle(run: Run, checkpoint: str, direction: str, forward: Translator) -> tu
     return forward.in_floats, from_run(run, checkpoint, back).in_floats
 
 
+def _of_the_other_direction(run: Run, direction: str) -> list[str]:
+    there = f"gen_{direction[::-1]}" in run.networks
+    return ["direction: this one alone is scored; --direction=both scores the way back as well"] if there else []
+
+
 def assemble(
     domains: Domains,
     purpose: str,
     direction: str,
     scale: Scale,
     own: Pictures,
-    pairs: Pairs | None,
+    pairs: Pairs,
     *,
     channels: Mapping[str, int],
     checkpoint: str,
     cycle: tuple[Function, Function] | str,
-    notes: list[str],
+    notes: Sequence[str] = (),
+    assumed: Sequence[str] = (),
+    facts: Mapping[str, Any] | None = None,
+    config: TrainConfig | None = None,
 ) -> Material:
     """Loads what the translations `own` are scored against, all at `scale`.
+
+    `notes`, `assumed` and `facts` are what is known already of the attributes `left_out`, `assumed` and `facts` of `Material`.
 
     Raises:
         UserError: no such split, or pairs that name pictures which are not there.
     """
     source, target = direction[0], direction[1]
     split, target_split = domains.require(purpose, source), domains.find(purpose, target)
+    train, source_train = domains.require("train", target), domains.require("train", source)
     inputs = _load(split, channels[source], scale)
     held_out = _load(target_split, channels[target], scale) if target_split else {}
-    target_train = _some(domains.require("train", target), channels[target], scale)
-    partner, reason = _partners(inputs, held_out, pairs, direction, purpose)
-    classes, why_not = _common_classes(split, target_split or domains.require("train", target))
+    target_train = _some(train, channels[target], scale)
+    partners = find_partners(inputs, held_out, pairs, direction, purpose)
+    classes, why_not = _common_classes(split, target_split or train)
     held_out_ids = dict(_ids(target_split)) if target_split and target_split.labelled and not why_not else {}
     ids = dict(_ids(split)) if split.labelled and not why_not else {}
-    if not ids and held_out_ids:
-        ids = {name: held_out_ids[other] for name, other in partner.items()}
+    of_partners = not ids and bool(held_out_ids)
+    if of_partners:
+        ids = {name: held_out_ids[other] for name, other in partners.names.items()}
     controls = make_controls(target_train)
     sets = {OWN: own} | {name: {key: control(picture) for key, picture in inputs.items()} for name, control in controls.items()}
+    tested = [one for one in (split, target_split) if one]
+    told = [
+        *assumed,
+        *(f"split: {one.source.directory} has no {purpose} split, so {one.name} is scored" for one in tested if purpose not in one.name),
+        *_told_channels(channels, source, target),
+        *(
+            f"references: {len(range(0, one.count, _step(one)))} of the {one.count} pictures of {one.name}, evenly spread"
+            for one in (source_train, train)
+            if one.count > REFERENCE_PICTURES
+        ),
+        *([partners.told] if partners.names else []),
+    ]
     return Material(
         direction,
         checkpoint,
         inputs,
         sets,
         held_out,
-        _some(domains.require("train", source), channels[source], scale),
+        _some(source_train, channels[source], scale),
         target_train,
-        {name: held_out[other] for name, other in partner.items()},
+        {name: held_out[other] for name, other in partners.names.items()},
         ids,
         held_out_ids,
         split.holds_label_maps,
         domains.require("train", target).holds_label_maps,
         cycle,
         domains.name,
-        notes + [told for told in (reason, why_not) if told],
+        [*notes, *([] if partners.names else [partners.told]), *([why_not] if why_not else [])],
         classes,
+        told,
+        {
+            "scale": str(scale),
+            "channels": dict(channels),
+            "splits": {domain: found.name for domain, found in ((source, split), (target, target_split)) if found},
+            "references": {source: len(range(0, source_train.count, _step(source_train))), target: len(target_train)},
+            "pairs": partners.to_json(),
+            "labels": "of the partners" if of_partners else "of the inputs" if ids else None,
+            **(facts or {}),
+        },
+        partners,
+        config,
     )
+
+
+def _told_channels(channels: Mapping[str, int], source: str, target: str) -> list[str]:
+    """How gray pictures and colours stand beside each other."""
+    if set(channels.values()) == {3}:
+        return []
+    if channels[source] == channels[target]:
+        return ["channels: both domains are gray here; stored colours are taken by their luminance"]
+    way = "inputs as R=G=B" if channels[source] == 1 else "the luminance of the inputs"
+    gray = (source if channels[source] == 1 else target).upper()
+    return [f"channels: {gray} is gray here, stored colours of it are taken by their luminance; controls start from {way}"]
 
 
 def _common_classes(split: Split, target: Split) -> tuple[ClassTable | None, str]:
@@ -200,21 +278,6 @@ def _common_classes(split: Split, target: Split) -> tuple[ClassTable | None, str
     return ours or theirs, ""
 
 
-def _partners(inputs: Pictures, held_out: Pictures, pairs: Pairs | None, direction: str, purpose: str) -> tuple[dict[str, str], str]:
-    """By an input's name that of its truth; and why there is none."""
-    if not held_out:
-        return {}, f"no true pictures: the target domain has no split for {purpose}"
-    if pairs is None:
-        if held_out.keys() == inputs.keys():
-            return {name: name for name in inputs}, ""
-        return {}, "no true pictures: the names of the two domains' test pictures differ; give --pairs where they show the same"
-    ordered = pairs if direction == "ab" else {b: a for a, b in pairs.items()}
-    unknown = [name for name in ordered if name not in inputs] + [name for name in ordered.values() if name not in held_out]
-    if unknown:
-        raise UserError(f"--pairs: {len(unknown)} names are not in the data: {', '.join(unknown[:5])}{', ...' if len(unknown) > 5 else ''}")
-    return dict(ordered), ""
-
-
 def _load(split: Split, channels: int, scale: Scale) -> Pictures:
     nearest = split.holds_label_maps
     return {
@@ -225,13 +288,16 @@ def _load(split: Split, channels: int, scale: Scale) -> Pictures:
 
 def _some(split: Split, channels: int, scale: Scale) -> list[np.ndarray]:
     """At most REFERENCE_PICTURES pictures, evenly spread."""
-    step = max(1, -(-split.count // REFERENCE_PICTURES))
-    nearest = split.holds_label_maps
+    step, nearest = _step(split), split.holds_label_maps
     return [
         images.to_array(scale(images.decode(encoded, channels), nearest=nearest))
         for index, (_, encoded) in enumerate(split.pictures())
         if index % step == 0
     ]
+
+
+def _step(split: Split) -> int:
+    return max(1, -(-split.count // REFERENCE_PICTURES))
 
 
 def _ids(split: Split) -> Iterator[tuple[str, np.ndarray]]:

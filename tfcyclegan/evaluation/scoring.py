@@ -18,14 +18,16 @@ from tfcyclegan.data.domains import Domains
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation import cycles, detectors, distances, examples, judge, label_scores, looks, page, published, strata, truths
 from tfcyclegan.evaluation.detectors import Finding
+from tfcyclegan.evaluation.detectors.finding import REALS
 from tfcyclegan.evaluation.distances import Features
 from tfcyclegan.evaluation.folder import gather_folder
 from tfcyclegan.evaluation.judge import Judge
 from tfcyclegan.evaluation.label_scores import SHUFFLED, LabelScores
 from tfcyclegan.evaluation.limits import OK
-from tfcyclegan.evaluation.material import OWN, Material, Pairs, gather
+from tfcyclegan.evaluation.material import OWN, Material, gather
 from tfcyclegan.evaluation.page import Section
-from tfcyclegan.evaluation.tables import Table, to_csv
+from tfcyclegan.evaluation.pairs import AUTO, Pairs
+from tfcyclegan.evaluation.tables import Table, to_csv, undecided
 from tfcyclegan.measures.appearance import Appearance
 from tfcyclegan.measures.features import Lpips
 from tfcyclegan.progress import say, say_table
@@ -43,6 +45,7 @@ _NOTE = (
     "All rows are scored from 8-bit pictures; [low, high] is the 95% interval over pictures, by bootstrap where a table's note does "
     "not say otherwise."
 )
+_LOSSY_NOTE = " The translations were saved with loss (JPEG or the like), which no control's row has: these are scores of both."
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,12 @@ class Tools:
 
     Attributes:
         features: of KID and FID; or why there are none.
-        lpips: of the truth family, if its weights can be had.
+        lpips: of the truth family; or why there is none.
         judges: of the FCN-score, by direction; or why there is none.
     """
 
     features: Features | str
-    lpips: Lpips | None
+    lpips: Lpips | str
     judges: Mapping[str, Judge | str] = field(default_factory=dict)
 
 
@@ -67,12 +70,13 @@ def open_tools(features: str, features_weights: str, judges: Mapping[str, Judge 
         UserError: a weights file that was given cannot be read.
     """
     found = distances.open_features(features, features_weights)
-    lpips = None
     # Without a network, the archive that AlexNet could not be taken from would only be asked for a second time.
-    if features == "inception" or isinstance(found, Features):
-        with contextlib.suppress(UserError):
-            lpips = Lpips("alexnet")
-    return Tools(found, lpips, judges)
+    if features != "inception" and isinstance(found, str):
+        return Tools(found, found and "LPIPS: left out with KID and FID", judges)
+    try:
+        return Tools(found, Lpips("alexnet"), judges)
+    except UserError as error:
+        return Tools(found, f"LPIPS: {error}", judges)
 
 
 def evaluate(
@@ -83,7 +87,7 @@ def evaluate(
     directions: Sequence[str],
     output: Path,
     *,
-    pairs: Pairs | None = None,
+    pairs: Pairs = AUTO,
     tools: Tools | None = None,
 ) -> dict[str, Any]:
     """Translates a split ("test" or "val"), scores it, prints tables, writes them into `output` and the run's report.
@@ -95,13 +99,13 @@ def evaluate(
         checkpoint: which one translates.
         directions: of "ab" and "ba".
         output: folder for the translations and the scores.
-        pairs: {name of a picture of a: name of its truth in b}, where the names differ.
+        pairs: {name of a picture of a: name of its truth in b}; or "auto", "names" or "none", see `find_partners`.
         tools: feature networks and the judge; None leaves their families out.
 
     Raises:
         UserError: no such checkpoint, the data lack the split, or pairs that are not there.
     """
-    materials = (gather(run, domains, purpose, checkpoint, direction, output, pairs) for direction in directions)
+    materials = (gather(run, domains, purpose, checkpoint, direction, output, pairs, len(directions) == 1) for direction in directions)
     metrics = _score_all(
         materials, domains, purpose, output, tools, read_history(run.directory / HISTORY), run.directory.resolve().name, run.config.seed
     )
@@ -110,14 +114,23 @@ def evaluate(
 
 
 def evaluate_folder(
-    folder: Path, domains: Domains, purpose: str, direction: str, output: Path, *, pairs: Pairs | None = None, tools: Tools | None = None
+    folder: Path,
+    domains: Domains,
+    purpose: str,
+    direction: str,
+    output: Path,
+    *,
+    pairs: Pairs = AUTO,
+    suffix: str = "",
+    channels: int | None = None,
+    tools: Tools | None = None,
 ) -> dict[str, Any]:
-    """Scores the PNGs of `folder` as translations of the split of `purpose`; otherwise like `evaluate`.
+    """Scores the pictures of `folder` as translations of the split of `purpose`; see `gather_folder`, otherwise like `evaluate`.
 
     Raises:
-        UserError: an empty folder, or names that are not the split's.
+        UserError: an empty folder, damaged pictures, or names that are not the split's.
     """
-    materials = (gather_folder(folder, domains, purpose, direction, pairs) for _ in range(1))
+    materials = (gather_folder(folder, domains, purpose, direction, pairs, suffix=suffix, channels=channels) for _ in range(1))
     metrics = _score_all(materials, domains, purpose, output, tools, [], folder.resolve().name, None)
     say(f"scores: {output / METRICS}, page: {output / page.PAGE}")
     return metrics
@@ -133,12 +146,13 @@ def _score_all(
     name: str,
     seed: int | None,
 ) -> dict[str, Any]:
-    tools = tools or Tools("", None)
+    tools = tools or Tools("", "")
     real_cityscapes = published.are_cityscapes(domains)
     sections = [_Scoring(material, tools, history, real_cityscapes).section() for material in materials]
     results = [section.result for section in sections]
+    lossy = any(result.get("translations", {}).get("lossy") for result in results)
     metrics = {
-        "note": _NOTE,
+        "note": _NOTE + (_LOSSY_NOTE if lossy else ""),
         "data": domains.title,
         "data_dir": list(dict.fromkeys(str(source.directory) for source in (domains.a, domains.b))),
         "split": purpose,
@@ -163,6 +177,7 @@ class _Scoring:
     real_cityscapes: bool
     tables: list[Table] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    assumed: list[str] = field(default_factory=list)
     confusions: dict[str, np.ndarray] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -170,6 +185,7 @@ class _Scoring:
         """Scores, prints, and gives the direction's part of the page, with its part of metrics.json."""
         material, tools = self.material, self.tools
         self.left_out += material.left_out
+        self.assumed += [*material.assumed, *_told_references(material)]
         with self._timed("look"):
             look = Appearance(material.target_train)
             self._take(looks.table(material, look))
@@ -177,7 +193,8 @@ class _Scoring:
         with self._timed("distribution"):
             self._take(tools.features if isinstance(tools.features, str) else distances.table(material, tools.features))
         with self._timed("truth"):
-            self._take(truths.table(material, tools.lpips))
+            self._take(truths.table(material, None if isinstance(tools.lpips, str) else tools.lpips))
+            self._take(tools.lpips if isinstance(tools.lpips, str) and material.truths else "")
             self._take(truths.by_class(material))
         with self._timed("labels"):
             self._take_labels(label_scores.scores(material, published.PHOTO_TO_LABELS if self.real_cityscapes else {}))
@@ -186,6 +203,8 @@ class _Scoring:
             found_judge = tools.judges.get(material.direction, "")
             judged = found_judge if isinstance(found_judge, str) else judge.scores(material, found_judge, rows)
             self._take_labels(judged)
+            if not isinstance(judged, str) and material.target_train[0].shape[-1] == 1:
+                self.assumed.append("judge: it learned on photos in colour and sees gray ones as R=G=B, the real ones of its ceiling too")
         with self._timed("cycle honesty"):
             honesty = cycles.table(material)
             self._take(honesty)
@@ -198,6 +217,8 @@ class _Scoring:
         with self._timed("page"):
             chosen = examples.choose(material, look)
             reached, verdict = _verdict(material.title, self.tables)
+            if material.facts.get("translations", {}).get("lossy"):
+                verdict += " The translations were saved with loss, which alone may have decided this."
             result = self._result(found, chosen, reached, verdict)
             section = page.section(material, result, self.tables, self.confusions, chosen, found)
         self._print(found, verdict)
@@ -219,7 +240,7 @@ class _Scoring:
         if isinstance(found, str):
             self._take(found)
             return
-        self.tables += found.tables
+        self.tables += found.tables if self.material.sure_labels else map(undecided, found.tables)
         self.confusions[found.tables[0].title] = found.confusions[OWN].counts
 
     def _result(self, found: Sequence[Finding], chosen: examples.Examples, reached: bool, verdict: str) -> dict[str, Any]:
@@ -232,6 +253,8 @@ class _Scoring:
             "tables": [table.to_json() | {"shown": shown[table.title]} for table in self.tables],
             "detectors": [finding.to_json() for finding in found],
             "examples": {"score": chosen.score, "names": chosen.names},
+            "assumed": self.assumed,
+            **self.material.facts,
             "left_out": self.left_out,
             "reached": reached,
             "verdict": verdict,
@@ -240,6 +263,8 @@ class _Scoring:
 
     def _print(self, found: Sequence[Finding], verdict: str) -> None:
         title = self.material.title
+        for line in self.assumed:
+            say(f"{title}: {line}")
         for table in self.tables:
             printed = PrintedTable("", *[c.name for c in table.columns], title=f"{title}: {table.title} (n = {len(self.material.inputs)})")
             for row in table.rows:
@@ -257,6 +282,13 @@ class _Scoring:
         for reason in self.left_out:
             say(f"{title}: {reason}")
         say(f"{title}: took {', '.join(f'{family} {seconds:.1f} s' for family, seconds in self.seconds.items() if seconds >= 0.1)}")
+
+
+def _told_references(material: Material) -> list[str]:
+    """Where measures take fewer real pictures than there are."""
+    count = len(material.target_train)
+    parts = [f"{name} {most}" for name, most in (("KID and FID", distances.REFERENCES), ("the detectors", REALS)) if count > most]
+    return [f"references: of {count} real training pictures take {' and '.join(parts)}, evenly spread"] if parts else []
 
 
 def _verdict(title: str, tables: Sequence[Table]) -> tuple[bool, str]:

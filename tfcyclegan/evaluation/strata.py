@@ -95,7 +95,7 @@ def _row(material: Material, names: Sequence[str], look: Appearance, features: F
         if min(pictures[0].shape[:2]) >= similarity.SSIM_WINDOW:
             row["SSIM"] = interval_of_mean(np.array([similarity.ssim(own[name], picture) for name, picture in true.items()]), seed=0)
     ids = {name: material.table.to_train_ids(material.ids[name]) for name in names if name in material.ids}
-    if material.target_is_label_maps and ids:
+    if material.tells_classes and ids:
         seen = {name: label_protocols.classify_then_resize(own[name], Size(*truth.shape), material.table) for name, truth in ids.items()}
         scored = label_scores.row(label_scores.confusion_of(seen, ids, material.table.count))
         row |= {name: scored[name] for name in ("pixel accuracy", "class IoU")}

@@ -1,6 +1,7 @@
 """A table of scores: sets of pictures as rows, measures as columns, each value with its interval over pictures."""
 
 import csv
+import dataclasses
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -71,6 +72,11 @@ class Table:
             for name, values in self.rows.items()
         }
         return {"title": self.title, "note": self.note, "columns": columns, "rows": rows}
+
+
+def undecided(table: Table) -> Table:
+    """The same table, of which no column decides."""
+    return dataclasses.replace(table, columns=[dataclasses.replace(column, decides=False) for column in table.columns])
 
 
 def to_csv(directions: Sequence[Mapping[str, Any]]) -> str:

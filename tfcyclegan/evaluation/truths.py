@@ -9,7 +9,7 @@ from tfcyclegan.config import Size
 from tfcyclegan.data import images
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation.material import OWN, Material, Pictures
-from tfcyclegan.evaluation.tables import Column, Table
+from tfcyclegan.evaluation.tables import Column, Table, undecided
 from tfcyclegan.measures import paired, similarity
 from tfcyclegan.measures.features import Lpips
 from tfcyclegan.measures.statistics import interval_of_mean
@@ -43,7 +43,7 @@ def table(material: Material, lpips: Lpips | None) -> Table | str:
             }
     except UserError as error:  # pictures too small for a window
         return f"truth: {error}"
-    return found
+    return found if material.partners.sure else undecided(found)
 
 
 def _measures(material: Material, lpips: Lpips | None) -> tuple[list[Column], dict[str, Score]]:
@@ -80,9 +80,13 @@ def _measures(material: Material, lpips: Lpips | None) -> tuple[list[Column], di
 
 
 def _note(material: Material, lpips: Lpips | None) -> str:
-    note = "Against the true picture of the same scene. L1 on the scale [-1, 1]; PSNR in dB"
+    note = (
+        f"Against the true picture of the same scene ({material.partners.told or 'pairs are known'}). L1 on the scale [-1, 1]; PSNR in dB"
+    )
     if lpips is not None:
         note += f"; LPIPS: {lpips.name}, weights {lpips.sha256[:12]}"
+    if material.data == _SATELLITE and not _land(material):
+        note += "; land and water are left out, since gray maps do not tell them apart"
     if material.ids:
         note += "; class colour: Lab distance of a class's mean colours, mean over the classes in the picture"
     return note + "."
@@ -123,7 +127,7 @@ def _fitted(ids: np.ndarray, picture: np.ndarray) -> np.ndarray:
 
 def _land(material: Material) -> Pictures:
     """By name where the map of satellite2map shows land: scored by itself, since nearly anything gets the sea right."""
-    if material.data != _SATELLITE:
-        return {}
     maps = material.truths if material.direction == "ab" else material.inputs
+    if material.data != _SATELLITE or next(iter(maps.values())).shape[-1] == 1:  # gray tells no water
+        return {}
     return {name: ~paired.water(picture) for name, picture in maps.items()}

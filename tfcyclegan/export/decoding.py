@@ -5,9 +5,11 @@ it takes the high byte, it drops transparency, turns no picture upright and take
 """
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import tensorflow as tf
 
+from tfcyclegan.data.intake import USUAL, Rules
 from tfcyclegan.export import headers
 
 MAX_PIXELS = 2**24
@@ -20,22 +22,42 @@ _FORMATS = (  # where which bytes stand
     (0, b"GIF8", headers.of_gif),
     (0, b"BM", headers.of_bmp),
 )
+_DEEPEST = 65535
 _XMP_TURNED = r"(?s)\C*tiff:Orientation(=\"|>)[2-8]\C*"
 
 
-def decode(encoded: tf.Tensor, channels: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """An upright picture, uint8 [H, W, channels], and an empty string; or nothing, [0, 0, channels], and why."""
+Read: TypeAlias = tuple[tf.Tensor, tf.Tensor]
+"""A picture uint8 [H, W, 3], [0, 0, 3] where it cannot be decoded; and why it is refused, or an empty string."""
+
+
+def decode(encoded: tf.Tensor, channels: int, rules: Rules = USUAL) -> tuple[tf.Tensor, tf.Tensor]:
+    """An upright picture, uint8 [H, W, channels], and an empty string; or whatever, and why it is refused.
+
+    Args:
+        encoded: the file's bytes.
+        channels: 1 or 3.
+        rules: those by which the pictures of the training were read.
+    """
     kind = _format_of(encoded)
     header = tf.switch_case(kind, [lambda read=read: read(encoded) for read in (*(one[2] for one in _FORMATS), headers.of_others)])
     orientation = headers.orientation(encoded, header.exif)
     refusal = _refusal_by(header, orientation, encoded)
     nothing = tf.zeros([0, 0, 3], tf.uint8)
-    decoders = [_jpeg, lambda content: _png(content, header), _webp, _gif, _bmp]
+    decoders = (_jpeg, lambda content: _png(content, header, rules), lambda content: _webp(content, rules), _gif, _bmp)
     readable = [lambda decoder=decoder: decoder(encoded) for decoder in decoders]
-    image = tf.cond(refusal == "", lambda: tf.switch_case(kind, [*readable, lambda: nothing]), lambda: nothing)
+    unread = (nothing, tf.constant(""))
+    image, later = tf.cond(refusal == "", lambda: tf.switch_case(kind, [*readable, lambda: unread]), lambda: unread)
     image = _turned(image, orientation)
-    damaged = (refusal == "") & (tf.size(image) == 0)
-    return image if channels == 3 else _gray(image), tf.where(damaged, headers.NOT_WHOLE, refusal)
+    damaged = tf.where(tf.size(image) == 0, headers.NOT_WHOLE, "")
+    return image if channels == 3 else _gray(image), _first(refusal, later, damaged)
+
+
+def _first(*refusals: tf.Tensor) -> tf.Tensor:
+    """The first that is not empty."""
+    found = refusals[-1]
+    for refusal in refusals[-2::-1]:
+        found = tf.where(refusal != "", refusal, found)
+    return found
 
 
 def _or_nothing(decoder: Callable[[tf.Tensor], tf.Tensor], content: tf.Tensor, channels: int, dtype: tf.DType = tf.uint8) -> tf.Tensor:
@@ -60,52 +82,74 @@ def _refusal_by(header: headers.Header, orientation: tf.Tensor, content: tf.Tens
     large = tf.where(header.height * header.width > MAX_PIXELS, size, "")
     by_xmp = (orientation == 0) & tf.strings.regex_full_match(content, _XMP_TURNED)
     turned = tf.where(by_xmp, "its orientation stands in XMP alone, which is not read here; turn it upright", "")
-    return tf.where(header.refusal != "", header.refusal, tf.where(large != "", large, turned))
+    return _first(header.refusal, large, turned)
 
 
-def _jpeg(content: tf.Tensor) -> tf.Tensor:
-    return _or_nothing(lambda one: tf.io.decode_jpeg(one, 3, dct_method="INTEGER_ACCURATE"), content, 3)
+def _jpeg(content: tf.Tensor) -> Read:
+    return _or_nothing(lambda one: tf.io.decode_jpeg(one, 3, dct_method="INTEGER_ACCURATE"), content, 3), tf.constant("")
 
 
-def _png(content: tf.Tensor, header: headers.Header) -> tf.Tensor:
+def _png(content: tf.Tensor, header: headers.Header, rules: Rules) -> Read:
     """Four channels are asked for where there are as many: the alpha that the decoder adds to 1, 2 and 4 bits is no 255."""
 
-    def of_channels(channels: int) -> tf.Tensor:
+    def of_channels(channels: int) -> Read:
         def decoded(dtype: tf.DType) -> tf.Tensor:
             return _or_nothing(lambda one: tf.io.decode_png(one, channels, dtype), content, channels, dtype)
 
-        return tf.cond(header.deep, lambda: _scaled(decoded(tf.uint16)), lambda: decoded(tf.uint8))
+        return tf.cond(header.deep, lambda: _scaled(decoded(tf.uint16), rules.max_value), lambda: (decoded(tf.uint8), tf.constant("")))
 
-    return tf.cond(header.alpha, lambda: _on_white(of_channels(4)), lambda: of_channels(3))
+    def with_alpha() -> Read:
+        image, above = of_channels(4)
+        flat, transparent = _flat(image, rules)
+        return flat, _first(above, transparent)
+
+    return tf.cond(header.alpha, with_alpha, lambda: of_channels(3))
 
 
-def _webp(content: tf.Tensor) -> tf.Tensor:
+def _webp(content: tf.Tensor, rules: Rules) -> Read:
     def with_alpha(one: tf.Tensor) -> tf.Tensor:
         # asked for 3 channels, the decoder refuses a file with transparency; asked for 4, one without
         image = tf.io.decode_image(one, channels=0, expand_animations=False)
         opaque = tf.fill(tf.concat([tf.shape(image)[:2], [4 - tf.shape(image)[2]]], 0), tf.constant(255, tf.uint8))
         return tf.concat([image, opaque], 2)
 
-    return _on_white(_or_nothing(with_alpha, content, 4))
+    return _flat(_or_nothing(with_alpha, content, 4), rules)
 
 
-def _gif(content: tf.Tensor) -> tf.Tensor:
-    return _or_nothing(lambda one: tf.io.decode_gif(one)[0], content, 3)
+def _gif(content: tf.Tensor) -> Read:
+    return _or_nothing(lambda one: tf.io.decode_gif(one)[0], content, 3), tf.constant("")
 
 
-def _bmp(content: tf.Tensor) -> tf.Tensor:
+def _bmp(content: tf.Tensor) -> Read:
     """Of one channel, which is gray, or of three or four, whose last one means nothing."""
 
     def colours(one: tf.Tensor) -> tf.Tensor:
         image = tf.io.decode_bmp(one)
         return tf.gather(image, tf.minimum([0, 1, 2], tf.shape(image)[2] - 1), axis=2)
 
-    return _or_nothing(colours, content, 3)
+    return _or_nothing(colours, content, 3), tf.constant("")
 
 
-def _scaled(deep: tf.Tensor) -> tf.Tensor:
-    """uint16 to uint8, rounded to the nearest level."""
-    return tf.cast((tf.cast(deep, tf.int32) * 255 + 32767) // 65535, tf.uint8)
+def _scaled(deep: tf.Tensor, max_value: int | None) -> Read:
+    """uint16 [H, W, 3 or 4] to uint8, rounded to the nearest level; `max_value` is white, and alpha of the type's own range."""
+    samples, white = tf.cast(deep, tf.int32), max_value or _DEEPEST
+    scaled = (samples * 255 + white // 2) // white
+    if deep.shape[2] == 4 and max_value:
+        scaled = tf.concat([scaled[..., :3], (samples[..., 3:] * 255 + _DEEPEST // 2) // _DEEPEST], 2)
+    largest = tf.reduce_max(tf.concat([[0], tf.reshape(samples[..., :3], [-1])], 0))
+    above = tf.strings.format("the value {}, above --max_value={}, by which the training's were read", (largest, white))
+    return tf.cast(scaled, tf.uint8), tf.where(largest > white, above, "")
+
+
+def _flat(image: tf.Tensor, rules: Rules) -> Read:
+    """uint8 [H, W, 4] to [H, W, 3]."""
+    if rules.alpha == "drop":
+        return image[..., :3], tf.constant("")
+    if rules.alpha == "refuse":
+        transparent = tf.reduce_any(image[..., 3] < 255)
+        return image[..., :3], tf.where(transparent, "transparency, without which the training's pictures were", "")
+    unseen = tf.reduce_all(image[..., 3] == 0) & (tf.size(image) > 0)
+    return _on_white(image), tf.where(unseen, "transparent everywhere, so that all would be white", "")
 
 
 def _on_white(image: tf.Tensor) -> tf.Tensor:

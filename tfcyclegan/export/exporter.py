@@ -17,11 +17,12 @@ from rich.table import Table
 from tfcyclegan import __version__, files, machine
 from tfcyclegan.config import Size
 from tfcyclegan.data.domains import Domains, open_domains
+from tfcyclegan.data.intake import Rules
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.export import model_card, saved_model, tflite, variants
 from tfcyclegan.export.pictures import calibration_pictures, comparison_pictures
 from tfcyclegan.export.versions import new_version, newest_version
-from tfcyclegan.model_metadata import METADATA, translates
+from tfcyclegan.model_metadata import METADATA, told_reading, translates
 from tfcyclegan.networks import Generator
 from tfcyclegan.progress import say, say_table, track
 from tfcyclegan.training.checkpoints import find_checkpoint, load_generator, step_of, weights_hash
@@ -82,7 +83,9 @@ def export(
         say(f"{newest}: holds this model already")
         return newest
     channels = generator.settings["in_channels"]
+    reading = own.settings(direction[0]) if own else {}
     described = {
+        "format": files.FORMAT,
         **identity,
         **_provenance(run, checkpoint, generator.count_params()),
         "data": title,
@@ -96,11 +99,12 @@ def export(
         "domains": _names(title, direction),
         "label_maps": _label_maps(run, own, direction),
         "trained_at": _trained_at(run, checkpoint),
+        "reading": reading,
     }
     pictures = comparison_pictures(domains, direction[0], size, channels)
     function = as_function(generator)
     with new_version(output, described) as (directory, temporary):
-        saved_model.save(generator, temporary, size=size)
+        saved_model.save(generator, temporary, size=size, rules=Rules(**reading))
         some = pictures.batch[:_SESSION_PICTURES]
         differences = {SAVED_MODEL: float(np.abs(saved_model.run_in_session(temporary, some) - function(some)).max())}
         contents = _convert(generator, size, calibration_pictures(domains, direction[0], size, channels))
@@ -121,6 +125,9 @@ def export(
         files.write_text(temporary / model_card.NAME, model_card.render(run, own, directory, metadata))
     _tell_unusable(measured, min_psnr)
     say(f"exported to {directory}: {translates(metadata)}, {channels} channels to {generator.settings['out_channels']}")
+    say(f"weights of {described['checkpoint']}; the TFLite files take pictures of {size} alone")
+    if reading:
+        say(f"serving_default reads pictures as those of the training were read: {told_reading(reading)}")
     if described["trained_at"]:
         say(f"pictures keep their sizes in it; the training resized them ({described['trained_at']})")
     return directory

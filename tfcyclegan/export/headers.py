@@ -3,7 +3,8 @@
 All functions take the file's bytes, in which any bytes may stand: behind the end they read zeros, and their loops go forward alone.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
 
@@ -12,6 +13,10 @@ _SEVERAL = "several frames; send one picture"
 _ORIENTATION = 0x0112  # the tag of EXIF
 _LONG = 4  # a type of its values
 _LONGEST = 1024  # bytes read at one place
+_MOST_PARTS = 2**15
+"""A file of more segments, chunks or blocks is refused: each takes a hundredth of a millisecond, and a byte can be one."""
+
+Values: TypeAlias = tuple[tf.Tensor, ...]
 _GRAYS = bytes(value for level in range(256) for value in (level, level, level, 0))
 
 
@@ -43,8 +48,7 @@ class _File:
         self._bytes = tf.io.decode_raw(tf.strings.join([encoded, bytes(_LONGEST)]), tf.uint8)
 
     def _at(self, start: tf.Tensor | int, count: int) -> tf.Tensor:
-        start = tf.clip_by_value(tf.cast(start, tf.int64), 0, self.size)
-        return tf.ensure_shape(self._bytes[start : start + count], [count])
+        return tf.slice(self._bytes, tf.reshape(tf.minimum(tf.cast(start, tf.int64), self.size), [1]), [count])
 
     def number(self, start: tf.Tensor | int, count: int = 1, *, little: bool = False) -> tf.Tensor:
         """The unsigned number in `count` bytes at `start`, int64."""
@@ -88,6 +92,14 @@ def _refusal(*reasons: tuple[tf.Tensor, str]) -> tf.Tensor:
     return found
 
 
+def _walk(goes_on: Callable[..., tf.Tensor], step: Callable[..., Values], start: Values) -> Values:
+    """Goes from part to part of a file; what is found behind the first value, and as the last whether there were too many parts."""
+    parts, _, *found = tf.while_loop(
+        lambda parts, *values: (parts < _MOST_PARTS) & goes_on(*values), lambda parts, *values: (parts + 1, *step(*values)), (0, *start)
+    )
+    return (*found, parts >= _MOST_PARTS)
+
+
 def of_jpeg(encoded: tf.Tensor) -> Header:
     """CMYK is refused: TensorFlow makes RGB of it by other roundings than Pillow, and its negative without Adobe's marker."""
     file = _File(encoded)
@@ -95,7 +107,7 @@ def of_jpeg(encoded: tf.Tensor) -> Header:
     def goes_on(at: tf.Tensor, *_: tf.Tensor) -> tf.Tensor:
         return (at + 4 <= file.size) & (file.number(at) == 0xFF) & ~file.is_at(at, b"\xff\xda")
 
-    def step(at: tf.Tensor, exif: tf.Tensor, frame: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def step(at: tf.Tensor, exif: tf.Tensor, frame: tf.Tensor) -> Values:
         marker = file.number(at + 1)
         of_exif = (marker == 0xE1) & file.is_at(at + 4, b"Exif\0\0") & (exif == 0)
         of_frame = (marker >= 0xC0) & (marker <= 0xCF) & (marker % 4 != 0) | (marker == 0xC0)
@@ -103,8 +115,8 @@ def of_jpeg(encoded: tf.Tensor) -> Header:
         return behind, tf.where(of_exif, at + 10, exif), tf.where(of_frame, at, frame)
 
     none = tf.constant(0, tf.int64)
-    _, exif, frame = tf.while_loop(goes_on, step, (tf.constant(2, tf.int64), none, none))
-    refusal = _refusal((file.number(frame + 9) == 4, "a JPEG in CMYK; save it in RGB"))
+    exif, frame, many = _walk(goes_on, step, (tf.constant(2, tf.int64), none, none))
+    refusal = _refusal((many, NOT_WHOLE), (file.number(frame + 9) == 4, "a JPEG in CMYK; save it in RGB"))
     return Header(file.number(frame + 5, 2), file.number(frame + 7, 2), exif, refusal)
 
 
@@ -115,7 +127,7 @@ def of_png(encoded: tf.Tensor) -> Header:
     def goes_on(at: tf.Tensor, *_: tf.Tensor) -> tf.Tensor:
         return (at + 12 <= file.size) & ~file.is_at(at + 4, b"IEND")
 
-    def step(at: tf.Tensor, exif: tf.Tensor, alpha: tf.Tensor, several: tf.Tensor, hidden: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def step(at: tf.Tensor, exif: tf.Tensor, alpha: tf.Tensor, several: tf.Tensor, hidden: tf.Tensor) -> Values:
         kind, content = at + 4, at + 8
         exif = tf.where(file.is_at(kind, b"eXIf"), content, exif)
         several |= file.is_at(kind, b"acTL") & (file.number(content, 4) > 1)
@@ -123,9 +135,10 @@ def of_png(encoded: tf.Tensor) -> Header:
         return content + file.number(at, 4) + 4, exif, alpha | file.is_at(kind, b"tRNS"), several, hidden
 
     start, no = tf.constant(8, tf.int64), tf.constant(False)
-    _, exif, transparent, several, hidden = tf.while_loop(goes_on, step, (start, tf.constant(0, tf.int64), no, no, no))
+    exif, transparent, several, hidden, many = _walk(goes_on, step, (start, tf.constant(0, tf.int64), no, no, no))
     bits, colour_type = file.number(24), file.number(25)
     refusal = _refusal(
+        (many, NOT_WHOLE),
         (several, f"a PNG of {_SEVERAL}"),
         (hidden, "a PNG whose orientation cannot be read here; save it again"),
         # Pillow compares its enlarged values with the key as it stands in the file
@@ -142,7 +155,7 @@ def of_webp(encoded: tf.Tensor) -> Header:
     def goes_on(at: tf.Tensor, *_: tf.Tensor) -> tf.Tensor:
         return at + 8 <= file.size
 
-    def step(at: tf.Tensor, exif: tf.Tensor, frames: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def step(at: tf.Tensor, exif: tf.Tensor, frames: tf.Tensor) -> Values:
         content, length = at + 8, file.number(at + 4, 4, little=True)
         start = tf.where(file.is_at(content, b"Exif\0\0"), content + 6, content)
         return (
@@ -152,7 +165,7 @@ def of_webp(encoded: tf.Tensor) -> Header:
         )
 
     start, none = tf.constant(12, tf.int64), tf.constant(0, tf.int64)
-    _, exif, frames = tf.while_loop(goes_on, step, (start, none, none))
+    exif, frames, many = _walk(goes_on, step, (start, none, none))
     lossless = file.number(21, 4, little=True)  # 14 bits of width less one, then of height
     forms = (
         (b"VP8X", 1 + file.number(27, 3, little=True), 1 + file.number(24, 3, little=True)),
@@ -161,7 +174,7 @@ def of_webp(encoded: tf.Tensor) -> Header:
     )
     height = tf.add_n([tf.where(file.is_at(12, form), size, 0) for form, size, _ in forms])
     width = tf.add_n([tf.where(file.is_at(12, form), size, 0) for form, _, size in forms])
-    return Header(height, width, exif, _refusal((frames > 1, f"a WebP of {_SEVERAL}")))
+    return Header(height, width, exif, _refusal((many, NOT_WHOLE), (frames > 1, f"a WebP of {_SEVERAL}")))
 
 
 def of_gif(encoded: tf.Tensor) -> Header:
@@ -172,28 +185,28 @@ def of_gif(encoded: tf.Tensor) -> Header:
     def goes_on(at: tf.Tensor, _: tf.Tensor, frames: tf.Tensor, *__: tf.Tensor) -> tf.Tensor:
         return (at < file.size) & (frames < 2) & (file.number(at) != ord(";"))
 
-    def in_blocks(at: tf.Tensor, frames: tf.Tensor, apart: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def in_blocks(at: tf.Tensor, frames: tf.Tensor, apart: tf.Tensor) -> Values:
         length = file.number(at)
         return at + 1 + length, length > 0, frames, apart
 
-    def at_block(at: tf.Tensor, frames: tf.Tensor, apart: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        def frame() -> tuple[tf.Tensor, ...]:
+    def at_block(at: tf.Tensor, frames: tf.Tensor, apart: tf.Tensor) -> Values:
+        def frame() -> Values:
             partial = (file.number(at + 1, 4) != 0) | (file.number(at + 5, 4) != file.number(6, 4))
             return at + 11 + table(file.number(at + 9)), frames + 1, apart | ((frames == 0) & partial)
 
-        def extension() -> tuple[tf.Tensor, ...]:
+        def extension() -> Values:
             transparent = file.is_at(at, b"!\xf9") & (file.number(at + 3) % 2 == 1) & (frames == 0)
             return at + 2, frames, apart | transparent
 
         at, frames, apart = tf.cond(file.is_at(at, b","), frame, extension)
         return at, tf.constant(True), frames, apart
 
-    def step(at: tf.Tensor, inside: tf.Tensor, frames: tf.Tensor, apart: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def step(at: tf.Tensor, inside: tf.Tensor, frames: tf.Tensor, apart: tf.Tensor) -> Values:
         return tf.cond(inside, lambda: in_blocks(at, frames, apart), lambda: at_block(at, frames, apart))
 
     start, no = 13 + table(file.number(10)), tf.constant(False)
-    _, _, frames, apart = tf.while_loop(goes_on, step, (start, no, tf.constant(0, tf.int64), no))
-    refusal = _refusal((frames > 1, f"a GIF of {_SEVERAL}"), (apart, "a GIF with transparency; save it as PNG"))
+    _, frames, apart, many = _walk(goes_on, step, (start, no, tf.constant(0, tf.int64), no))
+    refusal = _refusal((many, NOT_WHOLE), (frames > 1, f"a GIF of {_SEVERAL}"), (apart, "a GIF with transparency; save it as PNG"))
     height, width = file.number(8, 2, little=True), file.number(6, 2, little=True)
     return Header(height, width, tf.constant(0, tf.int64), refusal)
 

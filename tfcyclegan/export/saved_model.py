@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tfcyclegan.config import Size
 from tfcyclegan.data import images
+from tfcyclegan.data.intake import USUAL, Rules
 from tfcyclegan.export import decoding
 from tfcyclegan.networks import Generator
 from tfcyclegan.networks.layers import mirrored
@@ -37,7 +38,7 @@ class ServedGenerator(tf.Module):
         tensor_uint8: the same in uint8.
     """
 
-    def __init__(self, generator: Generator):
+    def __init__(self, generator: Generator, rules: Rules = USUAL):
         super().__init__()
         self._weights = [variable.value for variable in generator.variables]
         channels = generator.settings["in_channels"]
@@ -55,7 +56,7 @@ class ServedGenerator(tf.Module):
         def translate_bytes(image: tf.Tensor) -> tf.Tensor:
             return tf.io.encode_png(translate_uint8(image[tf.newaxis])[0])
 
-        self.encoded = encoded_function(translate_bytes, channels)
+        self.encoded = encoded_function(translate_bytes, channels, rules)
         self.tensor = _tensor_function(translate, channels, tf.float32)
         self.tensor_uint8 = _tensor_function(translate_uint8, channels, tf.uint8)
 
@@ -70,10 +71,10 @@ def to_uint8(batch: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.clip_by_value(tf.round((batch + 1) * 127.5), 0, 255), tf.uint8)
 
 
-def encoded_function(work: Callable[[tf.Tensor], tf.Tensor], channels: int) -> Function:
+def encoded_function(work: Callable[[tf.Tensor], tf.Tensor], channels: int, rules: Rules = USUAL) -> Function:
     """The function of `serving_default`: `work` takes uint8 [H, W, channels] and gives a PNG."""
     return tf.function(
-        lambda image_bytes: {"image_bytes": each_picture(work, image_bytes, channels)},
+        lambda image_bytes: {"image_bytes": each_picture(work, image_bytes, channels, rules)},
         input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")],
         autograph=False,
     )
@@ -87,7 +88,7 @@ def _tensor_function(work: Callable[[tf.Tensor], tf.Tensor], channels: int, dtyp
     )
 
 
-def each_picture(work: Callable[[tf.Tensor], tf.Tensor], image_bytes: tf.Tensor, channels: int) -> tf.Tensor:
+def each_picture(work: Callable[[tf.Tensor], tf.Tensor], image_bytes: tf.Tensor, channels: int, rules: Rules = USUAL) -> tf.Tensor:
     """Gives each of `image_bytes` [B], decoded to uint8 [H, W, channels], to `work`; the answers are strings [B].
 
     What `decoding` refuses ends in InvalidArgumentError with its index, in every loader.
@@ -95,7 +96,7 @@ def each_picture(work: Callable[[tf.Tensor], tf.Tensor], image_bytes: tf.Tensor,
 
     def one(indexed: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         index, encoded = indexed
-        image, refusal = decoding.decode(encoded, channels)
+        image, refusal = decoding.decode(encoded, channels, rules)
         message = tf.strings.join(["image_bytes[", tf.strings.as_string(index), "]: ", refusal])
         with tf.control_dependencies([tf.debugging.Assert(refusal == "", [message])]):
             return work(tf.identity(image))
@@ -103,15 +104,16 @@ def each_picture(work: Callable[[tf.Tensor], tf.Tensor], image_bytes: tf.Tensor,
     return tf.map_fn(one, (tf.range(tf.size(image_bytes)), image_bytes), fn_output_signature=tf.string)
 
 
-def save(generator: Generator, directory: Path, *, size: Size = WARM_UP_SIZE) -> None:
+def save(generator: Generator, directory: Path, *, size: Size = WARM_UP_SIZE, rules: Rules = USUAL) -> None:
     """Writes the SavedModel into `directory`, VERSION below the model's name.
 
     Args:
         generator: in float32.
         directory: where to.
         size: of the pictures in the warm-up requests.
+        rules: by which the pictures of the training were read.
     """
-    served = ServedGenerator(generator)
+    served = ServedGenerator(generator, rules)
     signatures = {BYTES_SIGNATURE: served.encoded, TENSOR_SIGNATURE: served.tensor, UINT8_SIGNATURE: served.tensor_uint8}
     save_module(served, signatures, directory, gray=np.full((size.height, size.width, generator.settings["in_channels"]), 128, np.uint8))
 

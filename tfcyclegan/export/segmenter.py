@@ -72,6 +72,7 @@ def export_segmenter(directory: Path, output: Path, tflite_size: Size | None) ->
         say(f"{newest}: holds this segmenter already")
         return newest
     described = {
+        "format": files.FORMAT,
         **identity,
         "run_dir": str(directory),
         "parameters": segmenter.network.count_params(),

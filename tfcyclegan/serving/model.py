@@ -117,7 +117,7 @@ class ServedModel(kserve.Model):
     async def _translate(self, encoded: list[bytes], key: str = "instances") -> list[bytes]:
         if not encoded:
             raise Refused(400, "the request holds no picture")
-        pictures = await asyncio.to_thread(_decode_all, encoded, self._exported.translator.channels, self._max_pixels, key)
+        pictures = await asyncio.to_thread(_decode_all, encoded, self._exported.translator, self._max_pixels, key)
         translated = await self._batcher(pictures)
         return await asyncio.to_thread(lambda: [images.encode_png(picture) for picture in translated])
 
@@ -135,8 +135,8 @@ def _naming(place: str) -> Iterator[None]:
         raise Refused(400, f"{place}: {error}") from error
 
 
-def _decode_all(encoded: list[bytes], channels: int, max_pixels: int, key: str) -> list[np.ndarray]:
-    """Decodes to uint8 [H, W, channels] what has been found to be small enough by the headers."""
+def _decode_all(encoded: list[bytes], translator: Translator, max_pixels: int, key: str) -> list[np.ndarray]:
+    """Decodes to uint8 [H, W, C], as the training did, what has been found to be small enough by the headers."""
     total = 0
     for index, content in enumerate(encoded):
         with _naming(f"{key}[{index}]"), intake.reading(content):
@@ -144,11 +144,11 @@ def _decode_all(encoded: list[bytes], channels: int, max_pixels: int, key: str) 
         total += max(width, SMALLEST) * max(height, SMALLEST)
         if total > max_pixels:
             raise Refused(413, f"{key}[{index}]: {width}x{height} makes {total} pixels; a request may hold {max_pixels} together")
-    pictures = []
+    pictures, rules = [], intake.Rules(**translator.reading)
     for index, content in enumerate(encoded):
         with _naming(f"{key}[{index}]"):
-            decoded = intake.decode(content, max_pixels=max_pixels)
+            decoded = intake.decode(content, max_pixels=max_pixels, rules=rules)
             if intake.FIRST_FRAME in decoded.notes:
                 raise intake.BadPicture("several pages or frames; send each as a picture")
-        pictures.append(images.to_array(decoded.image.convert("L" if channels == 1 else "RGB")))
+        pictures.append(images.to_array(images.with_channels(decoded.image, translator.channels)))
     return pictures

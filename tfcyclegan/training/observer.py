@@ -17,6 +17,7 @@ from tfcyclegan.measures.appearance import Appearance
 from tfcyclegan.measures.distribution import mmd
 from tfcyclegan.measures.features import NAMES as feature_names
 from tfcyclegan.measures.features import FeatureNetwork, feature_network
+from tfcyclegan.progress import say
 from tfcyclegan.training import samples
 from tfcyclegan.training.board import Board
 
@@ -112,6 +113,9 @@ class Observer:
     def _open_measured(self) -> None:
         for domain in "ab":
             split = self.domains.find(self.config.eval_split, domain) or self.domains.require("train", domain)
+            if self.config.eval_split not in split.name:
+                what = f"no {self.config.eval_split} split of {domain.upper()}"
+                say(f"{split.source.directory}: {what}, so {split.name} chooses the best checkpoint")
             self._measured[domain] = split
             self._looks[domain] = Appearance(self._fixed_pictures(split, domain, self.config.eval_images))
             if split.labelled:

@@ -100,6 +100,7 @@ def read_run(directory: Path) -> Run:
 def write_run(run: Run) -> None:
     """Writes a run's settings into its directory, for `read_run`."""
     content = {
+        "format": files.FORMAT,
         "options": config_to_dict(run.config),
         "precision": run.precision,
         "data_fingerprint": run.data_fingerprint,

@@ -46,9 +46,7 @@ def of_length(config: TrainConfig, epoch_images: int) -> list[str]:
     lines = _of_rates(config, length)
     if 0 < length.steps < config.measured_every(epoch_images):
         every = config.measured_every(epoch_images)
-        lines.append(
-            f"no best checkpoint: its measurements are {every} steps apart, and there are {length.steps}; --eval_every_steps decides"
-        )
+        lines.append(f"no best checkpoint: it is measured every {every} steps, and there are {length.steps}; --eval_every_steps decides")
     return lines
 
 

@@ -34,7 +34,7 @@ def findings(
         contents.flat_areas(material),
         contents.inversion(material),
         contents.changed_objects(material, judged),
-        contents.lost_content(honesty),
+        contents.lost_content(honesty, material.config),
         surroundings.unseen_blur(material),
         surroundings.discriminator(material, history),
         surroundings.outside(material, light),

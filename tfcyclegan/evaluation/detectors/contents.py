@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfcyclegan.evaluation import cycles, judge, limits
+from tfcyclegan.config import TrainConfig
+from tfcyclegan.evaluation import advice, cycles, judge, limits
+from tfcyclegan.evaluation.advice import advise
 from tfcyclegan.evaluation.detectors.finding import Finding, range_of_means, reals_of, worst_of
 from tfcyclegan.evaluation.label_scores import SHUFFLED, LabelScores
 from tfcyclegan.evaluation.limits import OK, SUSPICIOUS
@@ -18,12 +20,12 @@ _CHANGES_TOLD = 3
 
 def flat_areas(material: Material) -> Finding | str:
     """What is drawn onto nothing, such as dark patches in the sky."""
-    if material.source_is_label_maps and not material.truths:
+    if material.source_is_label_maps and not material.sure_truths:
         return "detector patches in flat areas: of label maps all areas are flat, and no true pictures are known"
     own = material.sets[OWN]
     values = np.array([failures.flat_area_deviation(material.inputs[name], picture) for name, picture in own.items()])
-    if material.truths:
-        real = np.array([failures.flat_area_deviation(material.inputs[name], true) for name, true in material.truths.items()])
+    if material.sure_truths:
+        real = np.array([failures.flat_area_deviation(material.inputs[name], true) for name, true in material.sure_truths.items()])
     else:
         real = np.array([failures.flat_area_deviation(picture, picture) for picture in reals_of(material)])
     low, high = range_of_means(real, len(values))
@@ -35,9 +37,9 @@ def flat_areas(material: Material) -> Finding | str:
         high,
         limits.FLAT.verdict(value - high),
         "deviation of lightness where the input is flattest, L*",
-        "a semantic loss; identity losses; crops whose layouts match in both domains; longer training",
+        advise(material.config, advice.SEMANTIC, advice.IDENTITY, advice.ALIKE_LAYOUTS, advice.LONGER),
         worst_of(own, values),
-        "range: of the true pictures in the same places" if material.truths else "range: of real pictures where they are flattest",
+        "range: of the true pictures in the same places" if material.sure_truths else "range: of real pictures where they are flattest",
     )
 
 
@@ -48,10 +50,10 @@ def inversion(material: Material) -> Finding | str:
     own = material.sets[OWN]
     values = np.array([failures.lightness_correlation(material.inputs[name], picture) for name, picture in own.items()])
     value = float(values.mean())
-    helps = "identity losses; a smaller --init_gain; another --seed"
+    helps = advise(material.config, advice.IDENTITY, advice.SMALLER_GAIN, advice.SEED)
     measures = "correlation of the input's lightness with its translation's, mean over pictures"
-    if material.truths:
-        real = np.array([failures.lightness_correlation(material.inputs[name], true) for name, true in material.truths.items()])
+    if material.sure_truths:
+        real = np.array([failures.lightness_correlation(material.inputs[name], true) for name, true in material.sure_truths.items()])
         low, high = range_of_means(real, len(values))
         verdict = limits.CORRELATION.verdict(low - value)
         note = "range: of the true pictures"
@@ -86,7 +88,7 @@ def changed_objects(material: Material, judged: LabelScores | str) -> Finding | 
         high,
         limits.CHANGED.verdict((value - high) / max(of_another - high, 1e-9)),
         "share of pixels in which the judge sees another class in the translation than the input shows",
-        "a semantic loss (--segmenter); identity losses; crops whose layouts match in both domains; longer training",
+        advise(material.config, advice.SEMANTIC, advice.IDENTITY, advice.ALIKE_LAYOUTS, advice.LONGER),
         worst_of(material.ids, values),
         f"range: the judge's own error on real photos; with the labels of another picture {of_another:.3f}" + (f"; {told}" if told else ""),
     )
@@ -107,7 +109,7 @@ def _changes(own: Confusion, real: Confusion, names: Sequence[str]) -> list[tupl
     return [(float(excess[i, j]), names[i], names[j]) for i, j in places if excess[i, j] > 0]
 
 
-def lost_content(honesty: Table | str) -> Finding | str:
+def lost_content(honesty: Table | str, config: TrainConfig | None = None) -> Finding | str:
     """Whether the translation still tells what it is a translation of."""
     if isinstance(honesty, str) or cycles.UNRELATED not in honesty.rows:
         return ""
@@ -120,5 +122,5 @@ def lost_content(honesty: Table | str) -> Finding | str:
         np.nan,
         limits.CYCLE.verdict(value),
         "cycle error of the saved fakes over that of another picture's fake; 1: the fake tells nothing of its input",
-        "both cycle losses (--lambda_a, --lambda_b); longer training; see the table of cycle honesty",
+        advise(config, advice.BOTH_CYCLES, advice.CYCLE_NOISE, advice.LONGER) + "; see the table of cycle honesty",
     )

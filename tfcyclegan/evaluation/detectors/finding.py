@@ -11,7 +11,7 @@ from tfcyclegan.evaluation.material import Material
 TAILS = (0.025, 0.975)
 DRAWS = 200
 WORST = 3
-_REALS = 200
+REALS = 200
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Finding:
 
 
 def reals_of(material: Material) -> Sequence[np.ndarray]:
-    """Real training pictures of the target domain, at most _REALS, evenly spread."""
-    return material.target_train[:: max(1, -(-len(material.target_train) // _REALS))]
+    """Real training pictures of the target domain, at most REALS, evenly spread."""
+    return material.target_train[:: max(1, -(-len(material.target_train) // REALS))]
 
 
 def range_of_means(values: np.ndarray, size: int) -> tuple[float, float]:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from tfcyclegan.errors import UserError
-from tfcyclegan.evaluation import limits
+from tfcyclegan.evaluation import advice, limits
+from tfcyclegan.evaluation.advice import Advice, advise
 from tfcyclegan.evaluation.detectors.finding import DRAWS, TAILS, Finding, reals_of, worst_of
 from tfcyclegan.evaluation.material import OWN, Material
 from tfcyclegan.measures import failures
@@ -25,6 +26,7 @@ class _OfSets:
     """A detector that compares the translations as a set with real pictures of the target.
 
     Attributes:
+        helps: what usually does.
         rows: of one picture.
         distance: of two sets' rows.
         one: how bad a single picture's row is, beside the real ones'.
@@ -34,7 +36,7 @@ class _OfSets:
 
     name: str
     measures: str
-    helps: str
+    helps: tuple[Advice, ...]
     limits: limits.Limits
     rows: Callable[[np.ndarray], Any]
     distance: Callable[[Rows, Rows], float]
@@ -69,7 +71,7 @@ def _checkerboard(period: int) -> _OfSets:
     return _OfSets(
         f"checkerboard, stride {period}",
         f"power at the frequencies of stride {period} above their neighbours', dB",
-        "--upsampling=resize; longer training; a pool (--pool_size=50)",
+        (advice.RESIZE, advice.LONGER, advice.POOL),
         limits.CHECKERBOARD,
         lambda picture: failures.checkerboard([picture])[f"stride {period}"],
         lambda rows, _: float(rows.mean()),
@@ -84,7 +86,7 @@ _SETS = (
     _OfSets(
         "artefacts",
         "mean difference of the radial spectra from real ones', dB",
-        "--upsampling=resize; a pool; longer training",
+        (advice.RESIZE, advice.POOL, advice.LONGER),
         limits.SPECTRUM,
         failures.radial_spectrum,
         lambda rows, reals: float(np.abs(rows.mean(axis=0) - reals.mean(axis=0)).mean()),
@@ -94,7 +96,7 @@ _SETS = (
     _OfSets(
         "blur",
         "sharpness (deviation of the lightness's Laplacian) over real pictures'",
-        "more epochs; larger crops; more data; a lower --lambda_a and --lambda_b",
+        (advice.LONGER, advice.LARGER_CROPS, advice.MORE_DATA, advice.WEAKER_CYCLES),
         limits.BLUR,
         lambda picture: np.sqrt(failures.laplacian_variance(picture)),
         _ratio,
@@ -104,7 +106,7 @@ _SETS = (
     _OfSets(
         "colour shift",
         "distance of the mean colours from real ones', Lab",
-        "identity losses (--lambda_identity=0.5); a smaller --init_gain; more epochs",
+        (advice.IDENTITY, advice.SMALLER_GAIN, advice.LONGER),
         limits.COLOUR,
         _moments,
         lambda rows, reals: float(np.linalg.norm(rows.mean(axis=0)[:3] - reals.mean(axis=0)[:3])),
@@ -114,7 +116,7 @@ _SETS = (
     _OfSets(
         "contrast shift",
         "distance of the colours' deviations from real ones', Lab",
-        "identity losses; more epochs; check that both domains are scaled alike",
+        (advice.IDENTITY, advice.LONGER, advice.ALIKE_SCALES),
         limits.COLOUR,
         _moments,
         lambda rows, reals: float(np.linalg.norm(_deviation(rows) - _deviation(reals))),
@@ -124,7 +126,7 @@ _SETS = (
     _OfSets(
         "mode collapse",
         "how far any two translations are apart, for the strength of their colours, over that of real pictures",
-        "both cycle losses; a pool; a lower learning rate",
+        (advice.BOTH_CYCLES, advice.POOL, advice.LOWER_RATE),
         limits.DIVERSITY,
         failures.shrunk,
         lambda rows, reals: failures.diversity_ratio(list(rows[:_PAIRED_AT_MOST]), list(reals[:_PAIRED_AT_MOST])),
@@ -164,4 +166,5 @@ def _finding(detector: _OfSets, material: Material) -> Finding:
         low, high = min(low, other), max(high, other)
     worst = worst_of(own, detector.one(rows, real_rows))
     verdict = detector.limits.verdict(detector.excess(value, low, high))
-    return Finding(detector.name, value, float(low), float(high), verdict, detector.measures, detector.helps, worst)
+    helps = advise(material.config, *detector.helps)
+    return Finding(detector.name, value, float(low), float(high), verdict, detector.measures, helps, worst)

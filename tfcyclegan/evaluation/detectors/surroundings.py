@@ -7,7 +7,8 @@ import numpy as np
 
 from tfcyclegan.data import images
 from tfcyclegan.data.pixels import spread
-from tfcyclegan.evaluation import limits
+from tfcyclegan.evaluation import advice, limits
+from tfcyclegan.evaluation.advice import advise
 from tfcyclegan.evaluation.detectors.finding import DRAWS, TAILS, WORST, Finding, worst_of
 from tfcyclegan.evaluation.limits import BAD, SUSPICIOUS
 from tfcyclegan.evaluation.material import OWN, Material
@@ -16,6 +17,8 @@ from tfcyclegan.measures import failures
 
 _TRANSLATED = 32
 """Training pictures, evenly spread."""
+_NEAR_ONE = (advice.LEAST_SQUARES, advice.POOL, advice.SMALLER_DISCRIMINATOR)
+_AT_ONE_HALF = (advice.IS_IT_TRAINING, advice.LARGER_DISCRIMINATOR, advice.LOWER_RATE)
 
 
 def unseen_blur(material: Material) -> Finding | str:
@@ -37,6 +40,7 @@ def unseen_blur(material: Material) -> Finding | str:
         for _ in range(DRAWS)
     ]
     low, high = np.quantile(drawn, TAILS)
+    earlier = [] if material.facts.get("chosen") == "best" else [advice.BEST_CHECKPOINT]
     return Finding(
         "blur of unseen pictures",
         value,
@@ -44,7 +48,7 @@ def unseen_blur(material: Material) -> Finding | str:
         float(high),
         limits.UNSEEN.verdict(float(low) / max(value, 1e-9)),
         f"sharpness of the translations over that of {len(seen)} training pictures' translations",
-        "more training pictures; fewer epochs (--checkpoint=best); fewer filters",
+        advise(material.config, advice.MORE_DATA, *earlier, advice.FEWER_FILTERS),
         worst_of(own, -sharp_unseen),
         "range: of the inputs themselves, over those training pictures",
     )
@@ -64,7 +68,7 @@ def outside(material: Material, light: Luminance) -> Finding:
         float(high),
         limits.OUTSIDE.verdict(share - high),
         f"share of inputs whose mean lightness is outside the training's {light.known[0]:.0f} to {light.known[1]:.0f}",
-        "balance the training pictures by luminance, or leave such inputs out; read the scores by luminance",
+        advise(material.config, advice.BALANCE),
         tuple(list(light.outside)[:WORST]),
         ", ".join(listed) + (", ..." if len(light.outside) > len(listed) else ""),
     )
@@ -93,7 +97,7 @@ def discriminator(material: Material, history: Sequence[Mapping[str, Any]]) -> F
         limits.CERTAIN.suspicious,
         verdict,
         f"accuracy of disc_{domain} over the last quarter of training; the range is of healthy runs",
-        "near 1: halve the discriminator's loss, --gan_mode=lsgan, a pool; at one half: is it training at all? a larger one, a lower rate",
+        advise(material.config, *(_AT_ONE_HALF if guesses else _NEAR_ONE)),
         note=note,
     )
 
