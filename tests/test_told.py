@@ -34,7 +34,7 @@ def mixed(tmp_path_factory) -> Path:
 
 
 def lines_of(mixed: Path, cache: Path, replicas: int = 1, **changes) -> list[str]:
-    options = config(mixed, cache / "run", cache_dir=str(cache), **{**CROP, **changes})
+    options = config(mixed, cache / "run", cache_dir=str(cache), **{**CROP, "eval_every_steps": 3, **changes})
     domains = open_domains(options.data_dir)
     return told.of_data(options, domains, _open_batches(options, domains), replicas)
 
@@ -52,6 +52,10 @@ def test_what_is_done_to_pictures_is_counted_each_time(mixed, tmp_path):
     ]
     assert lines_of(mixed, tmp_path) == expected
     assert lines_of(mixed, tmp_path) == expected, "the same from the cache"
+
+
+def test_pictures_that_choose_nothing_are_not_named(mixed, tmp_path):
+    assert not any("best checkpoint" in line for line in lines_of(mixed, tmp_path, eval_every_steps=7))
 
 
 def test_colour_made_gray_large_batches_and_pools(mixed, tmp_path):
@@ -156,6 +160,10 @@ def test_what_was_told_stands_in_the_run(tmp_path):
     del stored["told"]
     (tmp_path / "config.json").write_text(json.dumps(stored))
     assert read_run(tmp_path).told == ()
+    stored["options"] |= {"method": "another", "zoom": 2}
+    (tmp_path / "config.json").write_text(json.dumps(stored))
+    with pytest.raises(UserError, match=r"has options that this version does not know \(method, zoom\); install a newer one"):
+        read_run(tmp_path)
 
 
 def test_gray_is_what_pillow_calls_so():

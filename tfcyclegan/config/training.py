@@ -10,8 +10,8 @@ from tfcyclegan.errors import UserError
 PREPROCESS_MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
 INTERPOLATIONS = ("bicubic", "bilinear", "area", "bilinear_opencv")
 INTERPOLATION_HELP = (
-    "how pictures are resized: Pillow's antialiased bicubic (the official program's), bilinear or area (its box filter), "
-    "or OpenCV's bilinear, which is not antialiased (what albumentations does by default); label maps always by the nearest pixel"
+    "how pictures are resized: by Pillow's antialiased bicubic (the official program's) or bilinear, by the mean of each area, "
+    "or by OpenCV's bilinear, which is not antialiased (what albumentations does by default); label maps always by the nearest pixel"
 )
 MODES_WITH_CROP = ("resize_and_crop", "crop", "scale_width_and_crop")
 EVAL_STEPS = 1000  # a measurement costs a few seconds, so that its share of so many steps is small

@@ -50,13 +50,13 @@ def import_pytorch(weights: Path, network: str, output: Path) -> Path:
         UserError: nothing there, not the official program's, or networks that do not go together.
     """
     left_out: dict[str, int] = {}
+    guessed = False
     if weights.is_dir():
         paths = _paths(weights, left_out)
     else:
         match = re.search(r"_(G_A|G_B|D_A|D_B)\.pth$", weights.name)
         paths = {network or (_OFFICIAL_NAMES[match[1]] if match else "gen_ab"): weights}
-        if not network and not match:
-            say(f"{weights}: taken as gen_ab, a guess, since its name does not end as latest_net_G_A.pth does; --network decides")
+        guessed = not network and match is None
     networks: dict[str, Generator | Discriminator] = {}
     options: dict[str, Any] = {}
     conversions: dict[str, int] = {}
@@ -71,6 +71,8 @@ def import_pytorch(weights: Path, network: str, output: Path) -> Path:
         except UserError as error:
             raise UserError(f"--weights={path}: {error}") from error
         say(f"{name}: " + ", ".join(f"{key} {value}" for key, value in settings.items() if key != "kind"))
+        if guessed:
+            say(f"{path}: taken as {name}, a guess, since its name does not end as latest_net_G_A.pth does; --network decides")
         if settings["norm"] == "batch" and settings["kind"] == "generator":
             told = "translates by its running statistics, as the official program does with --eval, not by each picture's own"
             say(f"{name}: batch norm {told}, and without dropout")

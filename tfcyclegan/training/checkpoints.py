@@ -117,7 +117,8 @@ class Checkpoints:
         except NOT_RESTORED as error:
             raise RunError(f"{path}: of another model ({str(error).splitlines()[0]}); choose another --run_dir") from error
         self._window.load()
-        changed = [f"{here} devices now, {stored} before: the image pools of new devices start empty"] if stored != here else []
+        what = "new devices start empty" if here > stored else "devices that are gone are left out"
+        changed = [f"{here} devices now, {stored} before: the image pools of {what}"] if stored != here else []
         return self._files.told + changed
 
     def _restore_beside_chief(self, path: str) -> list[str]:

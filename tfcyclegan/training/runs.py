@@ -76,7 +76,7 @@ def read_run(directory: Path) -> Run:
     """Opens a run directory.
 
     Raises:
-        UserError: there is none, or its settings are damaged.
+        UserError: there is none, its settings are damaged, or a newer version made it.
     """
     if not (directory / CONFIG).is_file():
         raise UserError(f"--run_dir={directory}: no run there ({CONFIG} is missing)")
@@ -87,9 +87,14 @@ def read_run(directory: Path) -> Run:
             raise TypeError(f"precision {stored['precision']!r}")
         networks, title = tuple(stored["networks"]), stored.get("data_title", "")  # older runs lack what has a default
         label_maps, told = str(stored.get("label_maps", "")), tuple(stored.get("told", ()))
-        return Run(directory, config, stored["precision"], stored["data_fingerprint"], networks, title, label_maps, told)
+        run = Run(directory, config, stored["precision"], stored["data_fingerprint"], networks, title, label_maps, told)
     except (KeyError, TypeError, AttributeError, UserError) as error:
         raise UserError(f"{directory / CONFIG}: damaged, not the settings of a run ({error}); restore it or train again") from error
+    if unknown := sorted(stored["options"].keys() - config_to_dict(config).keys()):
+        raise UserError(
+            f"{directory / CONFIG}: has options that this version does not know ({', '.join(unknown)[:200]}); install a newer one"
+        )
+    return run
 
 
 def write_run(run: Run) -> None:

@@ -80,7 +80,9 @@ def of_data(config: TrainConfig, domains: Domains, batches: UnpairedBatches, rep
         )
     if replicas > 1 and config.pool_size:
         lines.append(f"--pool_size={config.pool_size}: each of the {replicas} devices has a pool of so many by itself")
-    return lines + _of_measuring(config, domains)
+    measured = config.measured_every(batches.epoch_images)
+    chooses = measured and config.length(batches.epoch_images).steps >= measured
+    return lines + (_of_measuring(config, domains) if chooses else [])
 
 
 def _of_pixels(pixels: PixelFile, flag: str, channels: int) -> list[str]:
@@ -95,7 +97,8 @@ def _of_pixels(pixels: PixelFile, flag: str, channels: int) -> list[str]:
 
 
 def _of_measuring(config: TrainConfig, domains: Domains) -> list[str]:
-    if not config.measures or config.eval_split == "train":
+    """Where the pictures come from that choose the best checkpoint."""
+    if config.eval_split == "train":
         return []
     without = [domain for domain in "ab" if domains.find("val", domain) is None]
     if not without:
