@@ -6,14 +6,24 @@ In a round the same pictures, JPEG tiles of NASA's Blue Marble, go through the g
 other, and two at once as the command does), through a plain loop (read, decode, translate, encode, write) and through the command's
 own function, in an order drawn anew. A ratio is the median over rounds of the pictures a second by those of the generator alone in
 the same round. Weights are random.
+
+    python -m benchmarks.translate --sizes
+
+instead asks what pictures of many sizes cost: in a process each, in turns, a folder of 120 sizes and one of as many pixels in pictures of
+one size; goals are 1.3 of its time and 1.15 of its peak of memory.
 """
 
 import argparse
+import contextlib
 import functools
+import json
+import resource
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -40,6 +50,8 @@ CASES = {  # pictures, side, residual blocks, filters
     "128x128, 3 blocks, 16 filters": (160, 128, 3, 16),
 }
 GOAL = 0.9
+SIZES = [(128 + index, 307 - index) for index in range(120)]  # height, width
+MANY, ONE = "120 sizes", "one size"
 
 
 def plain_loop(translator: Translator, folder: Path, output: Path) -> None:
@@ -85,11 +97,53 @@ def measure(case: tuple[int, int, int, int], rounds: int, place: Path) -> dict[s
     return {"pictures_per_second": speeds, "ratios": ratios}
 
 
+def write_noise(folder: Path, sizes: Sequence[tuple[int, int]]) -> None:
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for index, (height, width) in enumerate(sizes):
+        files.write_bytes(folder / f"{index:03}.png", images.encode_png(random.integers(0, 256, (height, width, 3)).astype(np.uint8)))
+
+
+def translate_folder(folder: Path) -> None:
+    """In a process of its own: translates into a folder beside, and prints the seconds and the peak of memory in MB."""
+    generator = make_generator("resnet_3blocks", base_filters=16, init="kaiming", init_gain=1.0, seed=0)
+    started = time.perf_counter()
+    with contextlib.redirect_stdout(sys.stderr):
+        translate_path([Translator({}, 3, generator.size_multiple, as_function(generator))], folder, folder.with_name("out"))
+    print(json.dumps([time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+
+
+def measure_sizes(rounds: int) -> dict[str, list[list[float]]]:
+    """[seconds, MB] of each round, for both folders."""
+    side = round(np.sqrt(np.mean([height * width for height, width in SIZES])) / 4) * 4
+    found: dict[str, list[list[float]]] = {ONE: [], MANY: []}
+    with tempfile.TemporaryDirectory() as name:
+        for case, sizes in ((ONE, [(side, side)] * len(SIZES)), (MANY, SIZES)):
+            write_noise(Path(name) / case, sizes)
+        for _ in track(range(rounds), total=rounds, unit="round", label="sizes"):
+            for case, values in found.items():
+                command = [sys.executable, "-m", "benchmarks.translate", f"--folder={Path(name) / case}"]
+                values.append(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
+                shutil.rmtree(Path(name) / "out")
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="times that each way runs")
     parser.add_argument("--output", default="", help="JSON file of the results")
+    parser.add_argument("--sizes", action="store_true", help="measures what many sizes cost")
+    parser.add_argument("--folder", type=Path, help="translates a folder and prints what it took; for --sizes")
     given = parser.parse_args()
+    if given.folder:
+        translate_folder(given.folder)
+        return
+    if given.sizes:
+        results = measure_sizes(given.rounds)
+        one, many = (np.median(results[case], axis=0) for case in (ONE, MANY))
+        print(f"{MANY}: {many[0]:.1f} s and {many[1]:.0f} MB, {ONE}: {one[0]:.1f} s and {one[1]:.0f} MB; ratios {many / one}")
+        keep(results, given, PACKAGES)
+        return
     with tempfile.TemporaryDirectory() as name:
         results = {case: measure(numbers, given.rounds, Path(name)) for case, numbers in CASES.items()}
     table = Table("pictures and generator", "way", "pictures/s, median", "ratio to the generator alone", "goal")

@@ -60,6 +60,24 @@ def test_the_command_is_quiet_and_tells_what_is_here():
     assert "a step" not in result.stdout and result.stdout.strip().splitlines()[-1].startswith("next: ")
 
 
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (
+            {"fpu", "avx2"},
+            "takes float32: mixed_bfloat16 costs: without AVX-512 gradients of convolutions take 7 to 16 times as long as in float32",
+        ),
+        ({"avx2", "avx512f"}, "takes float32: mixed_bfloat16 works, but gains nothing"),
+        ({"avx2", "avx512f", "avx512_bf16"}, "takes mixed_bfloat16: faster and smaller than float32"),
+        (set(), "takes float32: mixed_bfloat16 works, but gains nothing"),  # a system that does not tell
+    ],
+)
+def test_what_bfloat16_costs_is_told(flags, told, monkeypatch):
+    monkeypatch.setattr(machine, "cpu_flags", lambda: flags)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: [])
+    assert any(told in row[2] for row in doctor._devices() if row[0] == "bfloat16")
+
+
 def test_missing_extras_are_told_with_the_command_that_installs_them(monkeypatch):
     monkeypatch.setattr(doctor, "_is_installed", lambda name: name != "kserve")
     rows = {name: (here, told) for name, here, told in doctor._extras()}

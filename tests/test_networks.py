@@ -10,6 +10,7 @@ import tensorflow as tf
 from tests.test_layers import NORMAL, filled, noise
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks import Discriminator, GraphGenerator, InstanceNormalization, ResnetGenerator, UnetGenerator, make_generator
+from tfcyclegan.networks.graph import LAYERS
 from tfcyclegan.networks.layers import UpConv2D, weight_initializers
 from tfcyclegan.networks.norms import make_norm
 
@@ -140,6 +141,26 @@ def test_saved_networks_come_back_equal(name, tmp_path):
     x = tf.constant(noise(1, 32, 32, settings.get("in_channels", 3)), network.compute_dtype)
     np.testing.assert_array_equal(tf.cast(again(x), tf.float64), tf.cast(network(x), tf.float64))
     assert tf.math.reduce_std(tf.cast(network(x), tf.float32)) > 0
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic"])
+def test_every_layer_of_a_graph_takes_pictures_of_free_sizes(interpolation):
+    """As `translate` and the SavedModel of `export` give them; Keras enlarges by other ways than "nearest" where sides are known alone."""
+    inputs = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(4, 3, strides=2, padding="same")(keras.layers.ZeroPadding2D(2)(inputs))
+    x = keras.layers.Add()([keras.layers.ReLU()(x), keras.layers.LeakyReLU()(InstanceNormalization(4)(x))])
+    small = keras.layers.BatchNormalization()(keras.layers.AveragePooling2D(2)(keras.layers.Dropout(0.5)(x)))
+    small = keras.layers.Concatenate()([small, keras.layers.MaxPooling2D(2)(x)])
+    x = keras.layers.Activation("tanh")(keras.layers.UpSampling2D((4, 4), interpolation=interpolation)(small))
+    x = keras.layers.Conv2DTranspose(3, 3, padding="same")(keras.layers.Cropping2D(2)(x))
+    graph = json.loads(json.dumps(keras.Model(inputs, x).get_config()))
+    assert {layer["class_name"] for layer in graph["layers"]} == LAYERS.keys()
+    network = filled(GraphGenerator(graph=graph))
+    free = tf.function(network.__call__, input_signature=[tf.TensorSpec([None, None, None, 3])], autograph=False)
+    for sides in ((16, 24), (20, 16)):
+        images = tf.constant(noise(2, *sides, 3), tf.float32)
+        assert network(images).shape == (2, *sides, 3)
+        np.testing.assert_allclose(free(images), network(images), atol=1e-4)
 
 
 def test_portable_copies_of_a_graph_have_portable_norms():

@@ -27,7 +27,7 @@ def _domain(name: str, given: Any) -> np.ndarray:
 
 
 def batches(x: np.ndarray, y: np.ndarray, size: int, *, seed: int | None) -> tf.data.Dataset:
-    """Batches of `size` pictures of each domain, the smaller one gone through more than once; what is left over for no batch is left out.
+    """Batches of `size` pictures of each domain, the smaller one gone through more than once.
 
     Args:
         x: pictures of one domain.
@@ -39,4 +39,4 @@ def batches(x: np.ndarray, y: np.ndarray, size: int, *, seed: int | None) -> tf.
     for domain, values in enumerate((x, y)):
         side = tf.data.Dataset.from_tensor_slices(values)
         sides.append((side if seed is None else side.shuffle(len(values), seed=seed * 2 + domain)).repeat())
-    return tf.data.Dataset.zip(*sides).take(max(len(x), len(y))).batch(size, drop_remainder=True)
+    return tf.data.Dataset.zip(*sides).take(max(len(x), len(y))).batch(size)

@@ -37,7 +37,7 @@ REPORTED = (*LOSSES, "accuracy_disc_a", "accuracy_disc_b", "skipped")
 _NOISE = 1 << 20  # keeps the streams of the noise apart from those of the pools
 
 # (step, domain 0 = a or 1 = b, replica, batch size) -> uniform draws [B] and slots [B] of `ImagePool.query`.
-PoolDraws = Callable[[tf.Tensor, int, tf.Tensor, int], tuple[tf.Tensor, tf.Tensor]]
+PoolDraws = Callable[[tf.Tensor, int, tf.Tensor, int | tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 # Images [B, H, W, C] in [-1, 1] -> logits [B, H, W, classes] of a frozen segmenter.
 Segment = Callable[[tf.Tensor], tf.Tensor]
@@ -199,7 +199,7 @@ class CycleGAN(keras.Model):
         """`keras.Model.fit`; makes the pools first.
 
         Args:
-            x: a `tf.data.Dataset` of (real_a, real_b) batches of one size, or pictures of domain a, floats [N, H, W, C] in [-1, 1].
+            x: a `tf.data.Dataset` of (real_a, real_b) batches, or pictures of domain a, floats [N, H, W, C] in [-1, 1].
             y: pictures of domain b in the second case; the smaller domain is gone through more than once in an epoch.
             batch_size: of pictures of each domain; by default 1. A data set brings its own.
             args: further ones of `keras.Model.fit`.
@@ -216,7 +216,7 @@ class CycleGAN(keras.Model):
             y = None
         spec_a, spec_b = batches.element_spec
         self.make_pools(spec_a.shape[1:], spec_b.shape[1:])
-        return super().fit(batches, y, sizes, *args, shuffle=shuffle, **kwargs)
+        return super().fit(batches, y, sizes, *args, shuffle=False, **kwargs)
 
     def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """`keras.Model.train_on_batch` of pictures of domain a and of domain b, floats [B, H, W, C] in [-1, 1]; makes the pools first.
@@ -370,17 +370,16 @@ class CycleGAN(keras.Model):
             return fakes
         if not pools:
             raise UserError("the image pools do not exist yet: call make_pools before the first step")
-        if fakes.shape[0] is None:
-            raise UserError("the image pool needs batches of one size; batch with drop_remainder=True, or set pool_size=0")
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        chances, slots = self._pool_draws(self.step.value, domain, replica, fakes.shape[0])
+        batch = tf.shape(fakes)[0] if fakes.shape[0] is None else fakes.shape[0]
+        chances, slots = self._pool_draws(self.step.value, domain, replica, batch)
         if len(pools) == 1:
             return pools[0].query(fakes, chances, slots)
         # Each replica is traced by itself with its id known, so that it holds its own pool's variables alone. Ids go through all
         # workers, each of which has as many replicas.
         return pools[int(tf.get_static_value(replica)) % len(pools)].query(fakes, chances, slots)
 
-    def _stateless_draws(self, step: tf.Tensor, domain: int, replica: tf.Tensor, batch: int) -> tuple[tf.Tensor, tf.Tensor]:
+    def _stateless_draws(self, step: tf.Tensor, domain: int, replica: tf.Tensor, batch: int | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Draws that follow from (seed, step, domain, replica) alone, so that a resumed run makes the same ones."""
         stream = tf.stack([tf.constant(self.seed, tf.int64) * 2 + domain, tf.cast(replica, tf.int64)])
         seed = tf.random.experimental.stateless_fold_in(stream, step)

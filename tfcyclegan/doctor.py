@@ -19,7 +19,7 @@ from tfcyclegan import __version__, machine
 from tfcyclegan.networks import InstanceNormalization
 from tfcyclegan.networks.layers import Conv2D
 from tfcyclegan.progress import say, say_table
-from tfcyclegan.training.strategy import choose_precision, keep_freed_memory, make_strategy
+from tfcyclegan.training.strategy import choose_precision, cost_of, keep_freed_memory, make_strategy
 
 _GIB = 2**30
 _BF16_CPU = ("avx512_bf16", "amx_bf16")
@@ -136,8 +136,8 @@ def _devices() -> list[Row]:
     precision = choose_precision("auto")
     there = [name for name in _BF16_CPU if name in machine.cpu_flags()]
     half = "from compute capability 8.0 on" if gpus else ", ".join(there) or f"no {' or '.join(_BF16_CPU)}"
-    mixed = precision == "mixed_bfloat16"
-    told = "faster and smaller than float32" if mixed else "mixed_bfloat16 works, but gains nothing"
+    mixed, cost = precision == "mixed_bfloat16", cost_of("mixed_bfloat16")
+    told = "faster and smaller than float32" if mixed else f"mixed_bfloat16 {f'costs: {cost}' if cost else 'works, but gains nothing'}"
     rows.append(("bfloat16", half, f"--precision=auto takes {precision}: {told}"))
     xla = tf.test.is_built_with_xla()
     advice = "--xla asks for it; not measured on GPUs" if gpus else "no use for it: --xla is slower on CPUs"

@@ -30,20 +30,24 @@ class ImagePool(tf.Module):
         """Passes a batch through the pool.
 
         Args:
-            images: [B, H, W, C], B static.
+            images: [B, H, W, C].
             chances: [B] uniform draws in [0, 1); swapped if above 1/2.
             slots: [B] int64 in [0, size): which stored image would be swapped.
 
         Returns:
             [B, H, W, C]: what the discriminator is to see.
         """
-        shown = []
-        for index, image in enumerate(tf.unstack(images)):
-            filling = self.count < self.size
-            stores = (filling | (chances[index] > 0.5)) & tf.reduce_all(tf.math.is_finite(image))
-            slot = tf.where(filling, self.count, slots[index])
-            old = tf.gather(self.images, slot)
-            shown.append(tf.where(stores & ~filling, old, image))
-            self.images.scatter_nd_update([[slot]], tf.where(stores, image, old)[tf.newaxis])
-            self.count.assign_add(tf.cast(filling & stores, tf.int64))
-        return tf.stack(shown)
+        if images.shape[0] is None:
+            given = images, chances, slots
+            return tf.map_fn(lambda one: self._query(*one), given, parallel_iterations=1, fn_output_signature=images.dtype)
+        return tf.stack([self._query(image, chances[index], slots[index]) for index, image in enumerate(tf.unstack(images))])
+
+    def _query(self, image: tf.Tensor, chance: tf.Tensor, given_slot: tf.Tensor) -> tf.Tensor:
+        filling = self.count < self.size
+        stores = (filling | (chance > 0.5)) & tf.reduce_all(tf.math.is_finite(image))
+        slot = tf.where(filling, self.count, given_slot)
+        old = tf.gather(self.images, slot)
+        shown = tf.where(stores & ~filling, old, image)
+        self.images.scatter_nd_update([[slot]], tf.where(stores, image, old)[tf.newaxis])
+        self.count.assign_add(tf.cast(filling & stores, tf.int64))
+        return shown

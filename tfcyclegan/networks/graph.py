@@ -13,14 +13,25 @@ from tfcyclegan.networks.generators import Generator
 from tfcyclegan.networks.layers import Dropout
 from tfcyclegan.networks.norms import InstanceNormalization
 
+
+class UpSampling2D(keras.layers.UpSampling2D):
+    """Keras', which between the pixels of pictures of a free size cannot be had: it asks for sides that are known."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        if self.interpolation == "nearest" or None not in inputs.shape[1:3]:
+            return super().call(inputs)
+        sides = tf.shape(inputs)[1:3] * self.size
+        return tf.cast(tf.image.resize(inputs, sides, self.interpolation), inputs.dtype)
+
+
 # What a graph may be made of. Nothing here runs code that came with the file, as a Lambda layer would.
 LAYERS: dict[str, type[keras.layers.Layer]] = {
     name: getattr(keras.layers, name)
     for name in (
-        *("InputLayer", "Conv2D", "Conv2DTranspose", "ZeroPadding2D", "Cropping2D", "UpSampling2D", "AveragePooling2D", "MaxPooling2D"),
+        *("InputLayer", "Conv2D", "Conv2DTranspose", "ZeroPadding2D", "Cropping2D", "AveragePooling2D", "MaxPooling2D"),
         *("BatchNormalization", "Activation", "ReLU", "LeakyReLU", "Add", "Concatenate"),
     )
-} | {"Dropout": Dropout, "InstanceNormalization": InstanceNormalization}
+} | {layer.__name__: layer for layer in (Dropout, InstanceNormalization, UpSampling2D)}
 
 _LAYER_KEYS = {"class_name", "name", "inbound_nodes"}
 _IN_NODES = ("__keras_tensor__", "__tuple__")  # how Keras writes the inputs of a layer

@@ -28,7 +28,7 @@ from tfcyclegan.training.checkpoints import variables
 from tfcyclegan.training.history import HISTORY, History, Window
 from tfcyclegan.training.runs import changed_options
 from tfcyclegan.training.stopping import StopRequest, stop_signals
-from tfcyclegan.training.strategy import choose_precision, keep_freed_memory, make_deterministic, make_strategy
+from tfcyclegan.training.strategy import choose_precision, cost_of, keep_freed_memory, make_deterministic, make_strategy
 
 _KEPT_CHECKPOINTS = 2
 _OVERFLOWS_ALLOWED = 30  # successive float16 steps without a finite gradient
@@ -74,6 +74,8 @@ def train_segmenter(
     run = SegmenterRun(run_dir, options, choose_precision(options.precision), identities, batches.augmentation.crop_size, classes)
     _check_directory(run)
     with files.exclusive_lock(run_dir):
+        if cost := cost_of(run.precision):
+            say(f"--precision={run.precision}: {cost}; leave it out, or give --precision=float32")
         run.write()
         if flag_file:
             files.write_text(run_dir / "flags.cfg", flag_file)

@@ -39,7 +39,7 @@ from tfcyclegan.training.observer import Observer, cache_dir, chosen_by
 from tfcyclegan.training.reporting import REPORT, SAMPLES, write_report
 from tfcyclegan.training.runs import CONFIG, Run, check_resumable, config_to_dict, network_changes, read_run, write_run
 from tfcyclegan.training.stopping import StopRequest, stop_signals
-from tfcyclegan.training.strategy import choose_precision, keep_freed_memory, make_deterministic
+from tfcyclegan.training.strategy import choose_precision, cost_of, keep_freed_memory, make_deterministic
 from tfcyclegan.training.workers import Workers, join_workers
 
 _REPORT_EVERY_SECONDS = 60.0
@@ -96,6 +96,8 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
             say(line)
         place = f" on {len(workers.tasks)} workers" if workers.several else ""
         say(f"precision {run.precision}{' (auto)' if config.precision == 'auto' else ''}, {replicas} device(s){place}")
+        if cost := cost_of(run.precision):
+            say(f"--precision={run.precision}: {cost}; leave it out, or give --precision=float32")
         if workers.is_chief:
             write_run(run)
         if workers.is_chief and flag_file:
