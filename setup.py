@@ -23,6 +23,7 @@ INSTALL = [
     "matplotlib>=3.9",
     "rich>=13",
     "scikit-image>=0.25",  # Lab colours, histogram matching, SSIM
+    "tifffile>=2025.1",  # TIFF layouts that Pillow takes for others; scikit-image brings it too
     "scipy>=1.15",  # bootstrap, assignments, split.mat
     "tqdm>=4.66",
 ]

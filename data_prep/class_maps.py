@@ -166,8 +166,10 @@ def _open(content: bytes, max_pixels: int) -> Image.Image:
 
 def _values(image: Image.Image, content: bytes) -> np.ndarray | None:
     """What a file holds if it holds ids, integers [H, W]; None where it cannot."""
-    if image.mode in ("1", "L") and content.startswith(b"\x89PNG") and intake.png_bits(content) < 8:
-        return None if image.mode == "L" else np.asarray(image).astype(np.int64)  # Pillow spreads 2 and 4 bits over 0..255
+    if image.mode == "LA":
+        image = image.getchannel("L")
+    if image.mode == "L" and content.startswith(b"\x89PNG") and intake.png_bits(content) < 8:
+        return np.asarray(image).astype(np.int64) // (255 // ((1 << intake.png_bits(content)) - 1))  # Pillow spreads them over 0..255
     if image.mode in ("1", "L", "P") or image.mode.startswith("I"):
         values = np.asarray(image).astype(np.int64)
         return np.where(values < 0, 256, values)

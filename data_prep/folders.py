@@ -12,7 +12,8 @@ A domain may be label maps in the colours of their classes: `--label_maps_a`, `-
 Label maps are resized by nearest pixels alone, in whatever is made of the data set.
 
 JPEG, PNG, WebP, TIFF, BMP, GIF, PNM, JPEG 2000, AVIF and TGA by their endings in either case; what is done to each is told in
-`tfcyclegan.data.intake`. Hidden files, Thumbs.db and the like are passed over; files of other endings are counted and said.
+`tfcyclegan.data.intake`. A file of several pages or frames makes several pictures: stack.tif becomes stack_0001.tif, stack_0002.tif, ...
+Files of other endings, hidden ones and what lies beside the folders are counted, said, and stand in the manifest.
 
 Makes:
 
@@ -28,13 +29,15 @@ import shlex
 import sys
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from data_prep import beam, own_labels, prepare
 from tfcyclegan import files, flags
 from tfcyclegan.cli import run_command
 from tfcyclegan.config import option
-from tfcyclegan.data import folders, manifest
+from tfcyclegan.config.pictures import LARGEST_VALUE, alpha_option, extra_bands_option, pages_option
+from tfcyclegan.data import folders, intake, manifest, pages
 from tfcyclegan.errors import UserError
 from tfcyclegan.progress import say
 
@@ -47,6 +50,7 @@ EXAMPLES = """
 
 REQUIRED = ("trainA", "trainB")
 OPTIONAL = ("testA", "testB", "valA", "valB")
+SPLITS = (*REQUIRED, *OPTIONAL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,19 +64,59 @@ class Config(own_labels.LabelOptions):
         0, "so many bad pictures are left out and listed; one more fails the run, none is ever left out unseen", minimum=0
     )
     max_pixels: int = option(100_000_000, "a picture of more pixels is a bad one, refused before it is decoded", minimum=1)
+    pages: str = pages_option()
+    alpha: str = alpha_option()
+    extra_bands: str = extra_bands_option()
+    max_value: str = option(
+        "",
+        "value of pictures of more than 8 bit that is white, such as 4095, or one for each domain: 4095,65535; default: the largest of "
+        "their type",
+    )
     shards: int = option(0, "files a split; 0 makes about 100 MB each", minimum=0, maximum=99_999)
     beam_flags: str = beam.flags_option()
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        values = self.max_value.split(",") if self.max_value else []
+        if len(values) > 2 or not all(value.isascii() and value.isdigit() and 0 < int(value) <= LARGEST_VALUE for value in values):
+            raise UserError(f"--max_value={self.max_value}: give a number from 1 to {LARGEST_VALUE}, or two with a comma between")
 
-def find_sources(input_dir: Path, split: str) -> tuple[list[prepare.Source], str, Counter[str]]:
-    """The pictures of `split` by name, a digest of their names, sizes and times, and a count of the endings passed over."""
+
+@dataclass(frozen=True)
+class _Source(prepare.Source):
+    """A file of a domain, by the rules of that domain."""
+
+    rules: intake.Rules
+    every_page: bool
+
+    def take_all(self, max_pixels: int) -> list[prepare.Taken]:
+        content = self.read()
+        held = pages.of_bytes(content) if self.every_page else pages.ONE
+        path = PurePosixPath(self.filename)
+        notes = frozenset([intake.COPIES] if held.copies else [])
+        taken = []
+        for number, place in enumerate(held.places):
+            try:
+                decoded = intake.decode(content, max_pixels=max_pixels, rules=self.rules, page=place)
+            except intake.BadPicture as error:
+                raise error if place is None else intake.BadPicture(f"picture {number + 1} of {len(held.places)}: {error}") from error
+            name = path.with_name(held.name(path.stem, number) + path.suffix).as_posix()
+            taken.append(prepare.Taken(decoded.picture(name), decoded.notes | notes, decoded.largest))
+            notes = frozenset()
+        return taken
+
+
+def _rules(config: Config, split: str) -> intake.Rules:
+    """Those of the domain that `split` is of."""
+    values = [int(value) for value in config.max_value.split(",") if value]
+    return intake.Rules(config.alpha, config.extra_bands, values[0 if split[-1] == "A" else -1] if values else None, by_flags=True)
+
+
+def find_sources(input_dir: Path, split: str, config: Config) -> tuple[list[prepare.Source], str, folders.Found]:
+    """The pictures of `split` by name, a digest of their names, sizes and times, and what else lies there."""
+    there = folders.find(input_dir / split)
     found: list[tuple[str, int, int]] = []
-    others: Counter[str] = Counter()
-    for entry in folders.walk(input_dir / split):
-        ending = Path(entry.name).suffix.lower()
-        if not folders.is_picture(entry.name):
-            others[ending or "no ending"] += 1
-            continue
+    for entry in there.pictures:
         try:
             status = entry.stat()
             size, changed = status.st_size, status.st_mtime_ns
@@ -80,8 +124,26 @@ def find_sources(input_dir: Path, split: str) -> tuple[list[prepare.Source], str
             size, changed = 0, 0
         found.append((Path(entry.path).relative_to(input_dir).as_posix(), size, changed))
     found.sort()
-    sources = [prepare.Source(name, size, functools.partial(folders.read, input_dir.absolute() / name)) for name, size, _ in found]
-    return sources, files.sha256_of_json(found), others
+    rules, every_page = _rules(config, split), config.pages == "all"
+    sources: list[prepare.Source] = [
+        _Source(name, size, functools.partial(folders.read, input_dir.absolute() / name), rules, every_page) for name, size, _ in found
+    ]
+    return sources, files.sha256_of_json(found), there
+
+
+def find_beside(input_dir: Path) -> folders.Found:
+    """What lies in the input directory beside the folders of the splits."""
+    left_out: Counter[str] = Counter()
+    examples = []
+    used = {name for split in SPLITS if (input_dir / split).is_dir() for name in (split, own_labels.FOLDER.format(split=split))}
+    for entry in sorted(input_dir.iterdir()):
+        if entry.name.startswith(".") or entry.name.lower() in folders.SYSTEM_FILES or (entry.is_dir() and entry.name in used):
+            continue
+        count = sum(1 for _ in folders.walk(entry)) if entry.is_dir() else 1
+        if count:
+            left_out[f"files in {manifest.printable(entry.name)}/" if entry.is_dir() else folders.kind_of(entry.name)] += count
+            examples.append(entry.name + "/" * entry.is_dir())
+    return folders.Found([], left_out, examples)
 
 
 def run(config: Config) -> None:
@@ -89,38 +151,46 @@ def run(config: Config) -> None:
     if not input_dir.is_dir():
         raise UserError(f"--input_dir={config.input_dir}: no such directory")
     splits, inputs = {}, {}
-    others: Counter[str] = Counter()
-    for split in (*REQUIRED, *OPTIONAL):
+    passed_over = [find_beside(input_dir)]
+    for split in SPLITS:
         directory = input_dir / split
         if not directory.is_dir():
             if split in REQUIRED:
                 raise UserError(f"{directory}: no such directory; put the pictures of domain {split[-1]} there")
             continue
-        splits[split], inputs[split], passed_over = find_sources(input_dir, split)
-        others += passed_over
+        splits[split], inputs[split], there = find_sources(input_dir, split, config)
+        passed_over.append(there)
         if not splits[split]:
             mend = "put pictures there" + ("" if split in REQUIRED else " or remove it")
-            seen = f" ({sum(passed_over.values())} files of other kinds)" if passed_over else ""
+            seen = f" ({there.told()})" if there.left_out else ""
             raise UserError(f"{directory}: holds no picture{seen}; {mend} ({', '.join(sorted(folders.ENDINGS))})")
-    if others:
-        kinds = ", ".join(f"{count} {manifest.printable(ending)}" for ending, count in sorted(others.items()))
-        say(f"{input_dir}: passed over, not pictures by their ending: {kinds}")
     planned = own_labels.plan(config, input_dir, splits, max_bad=config.max_bad, max_pixels=config.max_pixels)
+    left_out = sum((there.left_out for there in passed_over), Counter())
+    if left_out:
+        say(f"{input_dir}: {folders.told(left_out, [example for there in passed_over for example in there.examples])}")
     request = prepare.Request(
         name=config.name,
         command=shlex.join(["python", "-m", "data_prep.folders", *flags.to_flag_file(config).splitlines()]),
         splits=planned.splits,
-        settings=planned.settings,
+        settings=_settings(config) | planned.settings,
         inputs=inputs | {own_labels.FOLDER.format(split=split): digest for split, digest in planned.inputs.items()},
         labelling=planned.labelling,
         max_bad=config.max_bad,
         max_pixels=config.max_pixels,
         shards=config.shards,
+        left_out=left_out + planned.left_out,
+        hints=intake.HINTS,
         beam_flags=config.beam_flags,
     )
     prepare.run(request, Path(config.output_dir).expanduser())
     name = Path(config.output_dir).name
     say(f"next: tfcyclegan train --data_dir={config.output_dir} --run_dir=runs/{name}; tfcyclegan doctor tells about how long")
+
+
+def _settings(config: Config) -> dict[str, Any]:
+    """The flags that decide how pictures are read, where they are not the usual ones."""
+    usual = {"pages": "all", "alpha": "white", "extra_bands": "refuse", "max_value": ""}
+    return {name: value for name in usual if (value := getattr(config, name)) != usual[name]}
 
 
 if __name__ == "__main__":

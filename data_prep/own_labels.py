@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from data_prep import class_maps, prepare
+from data_prep import class_maps
 from data_prep.class_maps import Reader
+from data_prep.request import Source, Taken
 from tfcyclegan import files
 from tfcyclegan.config import Options, option
 from tfcyclegan.data import class_files, folders, intake, manifest, records
@@ -49,24 +50,24 @@ class LabelOptions(Options):
 
 @dataclass(frozen=True)
 class Planned:
-    """What is asked of `prepare`.
+    """What is asked of `data_prep.prepare`.
 
     Attributes:
         splits: the sources, which bring labels now.
         settings: what decides them.
         inputs: digests of the label files, by split.
         labelling: what the labels are.
+        left_out: what of the label files is not used: {kind: count}.
     """
 
-    splits: dict[str, Sequence[prepare.Source]]
+    splits: dict[str, Sequence[Source]]
     settings: dict[str, Any]
     inputs: dict[str, str]
     labelling: Labelling
+    left_out: Counter[str]
 
 
-def plan(
-    config: LabelOptions, input_dir: Path, splits: Mapping[str, Sequence[prepare.Source]], *, max_bad: int, max_pixels: int
-) -> Planned:
+def plan(config: LabelOptions, input_dir: Path, splits: Mapping[str, Sequence[Source]], *, max_bad: int, max_pixels: int) -> Planned:
     """Finds the label files of `splits`, which are named by purpose and domain ("trainA"), and which domains are label maps.
 
     Raises:
@@ -90,28 +91,29 @@ def plan(
     if reader is not None and not labelled and not map_splits:
         place = input_dir / FOLDER.format(split="trainA")
         raise UserError(f"--classes={config.classes}: no labels there; put label files into {place}, or give --label_maps_b")
-    made: dict[str, Sequence[prepare.Source]] = {}
+    made: dict[str, Sequence[Source]] = {}
     inputs: dict[str, str] = {}
+    left_out: Counter[str] = Counter()
     for split, sources in splits.items():
         if split in map_splits:
             made[split] = [_LabelMap(source.filename, source.size, source.read, source, reader, split[-1].lower()) for source in sources]
         elif split in labelled:
             assert reader is not None
-            made[split], inputs[split] = _with_labels(sources, split, labelled[split], reader, max_bad)
+            made[split], inputs[split] = _with_labels(sources, split, labelled[split], reader, max_bad, left_out)
         else:
             made[split] = [_Unlabelled(source.filename, source.size, source.read, source) for source in sources] if reader else sources
     settings: dict[str, Any] = {f"label_maps_{domain.lower()}": True for domain in maps}
     if classes:
         settings |= {"classes": classes.digest, "label_format": config.label_format, "unknown_labels": config.unknown_labels}
     unlabelled = tuple(split for split in splits if split not in labelled and split not in map_splits) if classes else ()
-    return Planned(made, settings, inputs, Labelling(classes, unlabelled, tuple(map_splits)))
+    return Planned(made, settings, inputs, Labelling(classes, unlabelled, tuple(map_splits)), left_out)
 
 
 def _are_label_maps(
     config: LabelOptions,
     domain: str,
     input_dir: Path,
-    splits: Mapping[str, Sequence[prepare.Source]],
+    splits: Mapping[str, Sequence[Source]],
     labelled: Mapping[str, Path],
     max_pixels: int,
 ) -> bool:
@@ -136,7 +138,7 @@ def _are_label_maps(
     return True
 
 
-def _few_colors(sources: Sequence[prepare.Source], max_pixels: int) -> set[str]:
+def _few_colors(sources: Sequence[Source], max_pixels: int) -> set[str]:
     """The colours of evenly spread pictures, if each has few large areas of few colours, as label maps have; else none."""
     in_all: set[str] = set()
     several = seen = 0
@@ -157,14 +159,16 @@ def _few_colors(sources: Sequence[prepare.Source], max_pixels: int) -> set[str]:
 
 
 def _with_labels(
-    sources: Sequence[prepare.Source], split: str, directory: Path, reader: Reader, max_bad: int
-) -> tuple[list[prepare.Source], str]:
-    """The sources with the label files of equal names, and a digest of these files."""
+    sources: Sequence[Source], split: str, directory: Path, reader: Reader, max_bad: int, left_out: Counter[str]
+) -> tuple[list[Source], str]:
+    """The sources with the label files of equal names, and a digest of these files; counts in `left_out` what is not used."""
     found: dict[str, str] = {}
     stated = []
-    for entry in sorted(folders.walk(directory), key=lambda entry: entry.path):
-        if not folders.is_picture(entry.name):
-            continue
+    there = folders.find(directory)
+    left_out += there.left_out
+    if there.left_out:
+        say(f"{directory}: {there.told()}")
+    for entry in there.pictures:
         name = Path(entry.path).relative_to(directory).as_posix()
         status = entry.stat()
         stated.append((name, status.st_size, status.st_mtime_ns))
@@ -183,9 +187,11 @@ def _with_labels(
         )
         more = f" ({len(alone)} labels have no picture, such as {manifest.printable(found[alone[0]])})" if alone else ""
         raise UserError(f"{directory}: {many}{more}; --max_bad={len(missing)} goes on without them")
+    if alone:
+        left_out["labels without a picture"] += len(alone)
     more = f"; {len(alone)} labels without a picture are left out, such as {manifest.printable(found[alone[0]])}" if alone else ""
     say(f"{directory}: labels of {len(keys) - len(missing)} of {len(keys)} pictures of {split}, by equal names{more}")
-    made: list[prepare.Source] = [
+    made: list[Source] = [
         _Labelled(source.filename, source.size, source.read, source, reader, directory.absolute(), found.get(key, ""))
         for source, key in zip(sources, keys, strict=True)
     ]
@@ -197,61 +203,63 @@ def _key(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Unlabelled(prepare.Source):
+class _Unlabelled(Source):
     """A picture without a label, in a data set where others have one."""
 
-    inner: prepare.Source
+    inner: Source
 
-    def take(self, max_pixels: int) -> tuple[records.Picture, frozenset[str]]:
-        picture, notes = self.inner.take(max_pixels)
-        return dataclasses.replace(picture, label=records.NO_LABEL), notes
+    def take_all(self, max_pixels: int) -> list[Taken]:
+        return [_labelled(taken, records.NO_LABEL) for taken in self.inner.take_all(max_pixels)]
 
 
 @dataclass(frozen=True)
-class _Labelled(prepare.Source):
+class _Labelled(Source):
     """A picture and its label file."""
 
-    inner: prepare.Source
+    inner: Source
     reader: Reader
     directory: Path
     label: str
 
-    def take(self, max_pixels: int) -> tuple[records.Picture, frozenset[str]]:
+    def take_all(self, max_pixels: int) -> list[Taken]:
         name = f"{self.directory.name}/{self.label}"
         if not self.label:
             raise intake.BadPicture(f"no label of its name in {self.directory.name}")
-        picture, notes = self.inner.take(max_pixels)
+        all_taken = self.inner.take_all(max_pixels)
+        if len(all_taken) > 1:
+            raise intake.BadPicture(f"{len(all_taken)} pages or frames and one label; --pages=first takes the first")
         try:
-            ids, label_notes = self.reader.read(folders.read(self.directory / self.label), max_pixels)
+            ids, notes = self.reader.read(folders.read(self.directory / self.label), max_pixels)
         except OSError as error:
             raise OSError(f"label {name}: {error.strerror or error}") from error
         except intake.BadPicture as error:
             raise intake.BadPicture(f"label {name}: {error}") from error
+        picture = all_taken[0].picture
         if ids.shape != (picture.height, picture.width):
             sizes = f"{ids.shape[1]}x{ids.shape[0]}, its picture {picture.width}x{picture.height}"
             raise intake.BadPicture(f"label {name}: is {sizes} (width x height); they must be of one size")
-        return dataclasses.replace(picture, label=_label(ids, name)), notes | label_notes
+        return [_labelled(all_taken[0], _label(ids, name), notes)]
 
 
 @dataclass(frozen=True)
-class _LabelMap(prepare.Source):
+class _LabelMap(Source):
     """A label map that is a domain's picture; without a table it is stored as it is."""
 
-    inner: prepare.Source
+    inner: Source
     reader: Reader | None
     domain: str
 
-    def take(self, max_pixels: int) -> tuple[records.Picture, frozenset[str]]:
+    def take_all(self, max_pixels: int) -> list[Taken]:
         otherwise = f"--label_maps_{self.domain}=false takes it for a picture"
         content = self.read()
         if self.reader is None:
             if class_maps.colors_of(content, max_pixels) is None:
                 reason = f"no label map: it is a JPEG or has more than {class_maps.MOST_COLORS} colours"
                 raise intake.BadPicture(f"{reason}; save it as PNG from its source, or {otherwise}")
-            picture, notes = self.inner.take(max_pixels)
-            if intake.SCALED in notes:
+            all_taken = self.inner.take_all(max_pixels)
+            if any(intake.SCALED in taken.notes for taken in all_taken):
                 raise intake.BadPicture(f"16 bit: are its values ids? --classes=FILE.csv reads them; {otherwise}")
-            return picture, notes | {LABEL_MAP}
+            return [dataclasses.replace(taken, notes=taken.notes | {LABEL_MAP}) for taken in all_taken]
         try:
             ids, notes = self.reader.read(content, max_pixels)
         except intake.BadPicture as error:
@@ -259,7 +267,12 @@ class _LabelMap(prepare.Source):
         classes = self.reader.classes
         encoded = intake.encode_png(Image.fromarray(classes.colorize(ids)))
         height, width = ids.shape
-        return records.Picture(encoded, "png", self.filename, height, width, _label(ids, self.filename)), notes | {LABEL_MAP}
+        picture = records.Picture(encoded, "png", self.filename, height, width, _label(ids, self.filename))
+        return [Taken(picture, notes | {LABEL_MAP})]
+
+
+def _labelled(taken: Taken, label: records.Label, notes: frozenset[str] = frozenset()) -> Taken:
+    return dataclasses.replace(taken, picture=dataclasses.replace(taken.picture, label=label), notes=taken.notes | notes)
 
 
 def _label(ids: np.ndarray, filename: str) -> records.Label:

@@ -17,7 +17,6 @@ written by the workers of an Apache Beam pipeline, to the same bytes.
 import collections
 import concurrent.futures
 import contextlib
-import dataclasses
 import functools
 import json
 import os
@@ -26,7 +25,7 @@ import shutil
 import sys
 import uuid
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,9 +33,10 @@ from typing import Any
 from PIL import Image
 
 from data_prep import beam
+from data_prep.request import Request, Source, Taken
 from tfcyclegan import files, machine
 from tfcyclegan.data import intake, manifest, records, shards
-from tfcyclegan.data.labels import Labelling
+from tfcyclegan.data.notes import conversions, left_out
 from tfcyclegan.data.source import MANIFEST
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.parallel import in_order
@@ -50,69 +50,6 @@ _UNREADABLE = "cannot be read"
 
 
 @dataclass(frozen=True)
-class Source:
-    """One picture to be taken in.
-
-    Attributes:
-        filename: under which it is stored and named in messages.
-        size: bytes, to plan the shards by.
-        read: gives the file's bytes; called once, in a thread. An OSError makes the picture a bad one.
-    """
-
-    filename: str
-    size: int
-    read: Callable[[], bytes]
-
-    def take(self, max_pixels: int) -> tuple[records.Picture, frozenset[str]]:
-        """The picture to store, and notes on what was done to it. Sources that store more than a file's picture override it.
-
-        Raises:
-            OSError: a file cannot be read; it may be mended, so that a rerun looks again.
-            intake.BadPicture: with the reason.
-        """
-        return intake.take(self.read(), self.filename, max_pixels=max_pixels)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What is to be prepared.
-
-    Attributes:
-        name: the data set's name for TFDS, and the first part of the shards' names.
-        command: what a person would type to ask for it, for the manifest.
-        splits: sources by split, in the order in which they are stored.
-        settings: whatever else decides the result; compared on a rerun.
-        inputs: a digest of each split's input, such as names, sizes and times of its files; compared on a rerun.
-        max_bad: more bad pictures than this fail the run.
-        max_pixels: a larger picture is a bad one.
-        shards: files a split, or 0 for as many as make about `shards.SHARD_BYTES` each.
-        labelling: what the labels are that pictures bring.
-        attachments: text files to stand beside the manifest, by name.
-        beam_flags: of the Beam pipeline that writes the shards; empty writes them here.
-    """
-
-    name: str
-    command: str
-    splits: Mapping[str, Sequence[Source]]
-    settings: Mapping[str, Any]
-    inputs: Mapping[str, Any]
-    max_bad: int
-    max_pixels: int
-    shards: int
-    labelling: Labelling = Labelling()
-    attachments: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    beam_flags: str = ""
-
-    def identity(self) -> dict[str, Any]:
-        """All that decides the shards' content, as JSON. `max_bad` does not: it may be raised on a rerun."""
-        return {
-            "name": self.name,
-            "settings": {**self.settings, "max_pixels": self.max_pixels, "shards": self.shards},
-            "inputs": dict(self.inputs),
-        }
-
-
-@dataclass(frozen=True)
 class _Shard:
     split: str
     file: str
@@ -121,10 +58,9 @@ class _Shard:
 
 @dataclass(frozen=True)
 class _Verdict:
-    """What became of one source: a picture with notes on what was done to it, or the reason why it is bad."""
+    """What became of one source: its pictures, or the reason why it is bad."""
 
-    picture: records.Picture | None
-    notes: frozenset[str]
+    pictures: list[Taken]
     reason: str
 
 
@@ -226,6 +162,7 @@ def _prepare(request: Request, output_dir: Path) -> None:
         max_bad=request.max_bad,
         notes=notes,
         labelling=request.labelling,
+        left_out=request.left_out,
     )
     manifest.write_tfds_metadata(output_dir, work / "metadata", made)
     twins = _twins(notes)
@@ -237,7 +174,7 @@ def _prepare(request: Request, output_dir: Path) -> None:
         files.write_text(output_dir / name, text)
     files.write_json(output_dir / MANIFEST, made)
     shutil.rmtree(work)
-    for line in manifest.summary(made):
+    for line in manifest.summary(made, request.hints):
         say(f"{output_dir}: {line}")
 
 
@@ -288,12 +225,11 @@ def _judge(planned: Sequence[_Shard], max_pixels: int) -> Generator[_Verdict, No
 
 def _take(source: Source, max_pixels: int) -> _Verdict:
     try:
-        picture, notes = source.take(max_pixels)
+        return _Verdict(source.take_all(max_pixels), "")
     except OSError as error:
-        return _Verdict(None, frozenset(), f"{_UNREADABLE}: {error.strerror or error}")
+        return _Verdict([], f"{_UNREADABLE}: {error.strerror or error}")
     except intake.BadPicture as error:
-        return _Verdict(None, frozenset(), str(error))
-    return _Verdict(picture, notes, "")
+        return _Verdict([], str(error))
 
 
 def _twins(notes: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[tuple[str, str]]:
@@ -354,21 +290,30 @@ def _write_alone(shard: _Shard, *, output_dir: Path, max_pixels: int) -> None:
 def _write_shard(directory: Path, shard: _Shard, verdicts: Iterator[_Verdict], progress: Progress | None) -> dict[str, Any]:
     """Writes the next shard; returns the note on it."""
     bad: list[dict[str, str]] = []
-    notes: collections.Counter[str] = collections.Counter()
+    notes: collections.Counter[str] = collections.Counter()  # conversions, and what was left out
     digests: dict[str, str] = {}
+    largest = 0
 
     def good() -> Iterator[records.Picture]:
+        nonlocal largest
         for source, verdict in zip(shard.sources, verdicts, strict=False):
-            if verdict.picture is None:
+            if verdict.reason:
                 bad.append({"file": source.filename, "reason": verdict.reason})
-            else:
-                digests[source.filename] = files.sha256_of_bytes(verdict.picture.encoded)[:32]
-                yield verdict.picture
-            notes.update(verdict.notes)
+            for taken in verdict.pictures:
+                digests[taken.picture.filename] = files.sha256_of_bytes(taken.picture.encoded)[:32]
+                notes.update(taken.notes)
+                largest = max(largest, taken.largest)
+                yield taken.picture
             if progress is not None:
                 progress.advance(note=f"{shard.split}, {len(bad)} bad" if bad else shard.split)
 
-    return shards.write(directory / shard.file, good()) | {"bad": bad, "notes": dict(notes), "digests": digests}
+    written = shards.write(directory / shard.file, good())
+    counts = {"notes": conversions(notes), "left_out": left_out(notes)}
+    return (
+        written
+        | {"bad": bad, "digests": digests, "largest": largest}
+        | {key: {note: notes[note] for note in told} for key, told in counts.items()}
+    )
 
 
 def _refuse_bad(request: Request, output_dir: Path, planned: Sequence[_Shard], done: Mapping[str, dict[str, Any]]) -> None:

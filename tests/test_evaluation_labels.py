@@ -60,6 +60,14 @@ def test_no_labels_is_a_reason(perfect):
     reason = label_scores.scores(dataclasses.replace(perfect, ids={}), {})
     assert "neither domain's test pictures have labels" in reason and "\n" not in reason
     assert label_scores.scores(dataclasses.replace(perfect, target_is_label_maps=False), {}) == ""
+    reason = label_scores.scores(dataclasses.replace(perfect, ids={}, classes=None), {})
+    assert reason == ("label scores: the label maps have no table of classes; prepare them again with data_prep.folders --classes=FILE.csv")
+
+
+def test_gray_translations_cannot_tell_colours_apart(perfect):
+    gray = {name: {key: picture[..., :1] for key, picture in of_set.items()} for name, of_set in perfect.sets.items()}
+    reason = label_scores.scores(dataclasses.replace(perfect, sets=gray), {})
+    assert reason == ("label scores: the translations are gray, the classes' colours are not; train with --channels_a=3 or --channels_b=3")
 
 
 class PaletteJudge:

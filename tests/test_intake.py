@@ -237,7 +237,7 @@ NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), d
         (b"just words\n", "text"),
         (b"<!DOCTYPE html><html><body>Not found</body></html>", "text"),
         (b"\x00\x01\x02\x03" * 50, "not a picture"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "text"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "a PostScript file, which is not read here"),
         (encoded(NOISE, "JPEG")[:-1], "truncated"),
         (encoded(NOISE, "JPEG")[:2000], "truncated"),
         (encoded(NOISE, "PNG")[:5000], "damaged"),

@@ -314,10 +314,10 @@ def test_decoding_ahead_is_bounded():
 
     shard = prepare._Shard("trainA", "f", [source(index) for index in range(1000)])
     verdicts = prepare._judge([shard], 1000)
-    names = [next(verdicts).picture.filename]
+    names = [next(verdicts).pictures[0].picture.filename]
     time.sleep(0.2)
     assert len(begun) <= len(os.sched_getaffinity(0)) * prepare.QUEUED_PER_WORKER + 1
-    names += [verdict.picture.filename for verdict in verdicts]
+    names += [verdict.pictures[0].picture.filename for verdict in verdicts]
     assert names == [f"{index:04d}.png" for index in range(1000)]
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from tfcyclegan import files
 from tfcyclegan.config import Size
-from tfcyclegan.data import images, manifest, records, shards
+from tfcyclegan.data import images, manifest, notes, records, shards, stored
 from tfcyclegan.data.domains import Split
 from tfcyclegan.data.labels import Labelling
 from tfcyclegan.data.source import MANIFEST, DataSource, Example
@@ -81,8 +81,8 @@ def translate_data(
             say(f"{output}: all is done: {manifest.counts(made)}")
             return
         _claim(output, request)
-        notes = _write_shards(translators, source, splits, output, name, scale, no_label=records.NO_LABEL if labelled else None)
-        made = manifest.make(name=name, command=command, request=request, max_bad=0, notes=notes, labelling=labelling)
+        written = _write_shards(translators, source, splits, output, name, scale, no_label=records.NO_LABEL if labelled else None)
+        made = manifest.make(name=name, command=command, request=request, max_bad=0, notes=written, labelling=labelling)
         manifest.write_tfds_metadata(output, output / shards.WORK / "metadata", made)
         files.write_json(output / MANIFEST, made)
         shutil.rmtree(output / shards.WORK)
@@ -139,16 +139,20 @@ def _write_shards(
     before = sum(note["records"] for note in done.values())
     if done:
         say(f"{output}: goes on; {len(done)} of {sum(map(len, planned.values()))} shards are finished")
+    noted: list[str] = []
     with Progress(total, unit="image", label="translating", done=before) as progress:
         for split in splits:
             examples = source.examples(split)
-            stages = _stages(translators, Split(source, split), scale, output, no_label)
+            stages = _stages(translators, Split(source, split), scale, output, no_label, noted)
             for file, part in planned[split]:
                 mine = itertools.islice(examples, len(part))
                 if file in done:
                     collections.deque(mine, maxlen=0)
                     continue
-                note = shards.write(output / file, _watched(stages.of(mine), progress)) | {"bad": [], "notes": {}}
+                noted.clear()
+                written = shards.write(output / file, _watched(stages.of(mine), progress))
+                counts = notes.counted(noted)
+                note = written | {"bad": [], "notes": counts[notes.CONVERSIONS], "left_out": counts[notes.LEFT_OUT]}
                 shards.write_note(output, note)
                 done[file] = note
             next(examples, None)  # reads to the end, where the counts are checked
@@ -166,16 +170,23 @@ def _watched(pictures: Iterator[records.Picture], progress: Progress) -> Iterato
 
 
 def _stages(
-    translators: Sequence[Translator], split: Split, scale: images.Scale | None, output: Path, no_label: records.Label | None
+    translators: Sequence[Translator],
+    split: Split,
+    scale: images.Scale | None,
+    output: Path,
+    no_label: records.Label | None,
+    noted: list[str],
 ) -> Stages[Example, _Scaled, _Scaled, records.Picture]:
-    """From an example to the picture to store."""
+    """From an example to the picture to store; `noted` gets the notes on it."""
     channels = translators[0].channels
 
     def decode(example: Example) -> _Scaled:
         try:
-            image = images.decode(example.encoded, channels)
+            image, decoded = stored.decode(split.source, example.encoded, channels)
         except RunError as error:
             raise RunError(f"{split.source.directory}: {example.filename}: {error}") from error
+        if decoded is not None:
+            noted.extend(decoded.notes)
         scaled = scale(image, nearest=split.holds_label_maps) if scale else image
         return _Scaled(example, images.to_array(scaled), scaled.size != image.size)
 

@@ -1,13 +1,15 @@
 """Folders of pictures in, folders of PNGs out: the loop of all commands that make something of each picture."""
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from tfcyclegan import files
-from tfcyclegan.data import folders, intake
+from tfcyclegan.data import folders, intake, notes, pages
+from tfcyclegan.data.manifest import printable
 from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import UserError
 from tfcyclegan.parallel import Stages
@@ -19,27 +21,103 @@ Made = TypeVar("Made")
 MAX_PIXELS = 100_000_000
 
 
-def pictures_of_path(path: Path) -> dict[str, Callable[[], bytes]]:
-    """{name without ending, below the folder: how to read it} of a picture, or of all pictures in a folder tree.
+@dataclass(frozen=True)
+class Reading:
+    """How picture files are read.
+
+    Attributes:
+        rules: for each picture.
+        pages: "all" pictures of a file with several, or the "first".
+    """
+
+    rules: intake.Rules = intake.USUAL
+    pages: str = "all"
+
+    def settings(self) -> dict[str, Any]:
+        """What differs from the usual: part of the identity of what is made of the pictures."""
+        return intake.settings(self.rules) | ({} if self.pages == "all" else {"pages": self.pages})
+
+
+USUAL = Reading()
+
+
+def reading_of(options: Any) -> Reading:
+    """What the flags of `config.pictures` ask for."""
+    return Reading(intake.Rules(options.alpha, options.extra_bands, options.max_value, by_flags=True), options.pages)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Pictures to make something of.
+
+    Attributes:
+        pictures: {name without ending, below the folder: how to read it}.
+        left_out: what lies there and is not used: {what: count}.
+        told: the same on one line; empty where all is used.
+    """
+
+    pictures: dict[str, Callable[[], intake.Decoded]]
+    left_out: Counter[str]
+    told: str = ""
+
+    def say(self) -> None:
+        """Tells what is not used."""
+        if self.told:
+            say(self.told)
+
+
+def pictures_of_path(path: Path, reading: Reading = USUAL) -> Found:
+    """A picture, or all pictures in a folder tree; a file of several makes NAME_0001, NAME_0002, ...
+
+    Args:
+        path: a file, of any ending, or a folder.
+        reading: how they are read.
 
     Raises:
         UserError: nothing there, or two pictures that would get the same name.
     """
     if path.is_file():
-        return {path.stem: lambda: folders.read(path)}
-    if not path.is_dir():
+        found = folders.Found([], Counter(), [])
+        paths, root = [path], path.parent
+    elif path.is_dir():
+        found = folders.find(path)
+        paths, root = [Path(entry.path) for entry in found.pictures], path
+    else:
         raise UserError(f"--input={path}: no such file or directory")
-    found: dict[str, Callable[[], bytes]] = {}
-    for entry in sorted(folders.walk(path), key=lambda entry: entry.path):
-        if not folders.is_picture(entry.name):
-            continue
-        name = Path(entry.path).relative_to(path).with_suffix("").as_posix()
-        if name in found:
-            raise UserError(f"--input={path}: two pictures are called {name}; rename one, since both become {name}.png")
-        found[name] = lambda file=Path(entry.path): folders.read(file)  # type: ignore[misc]
-    if not found:
-        raise UserError(f"--input={path}: no pictures there")
-    return found
+    pictures: dict[str, Callable[[], intake.Decoded]] = {}
+    origins: dict[str, Path] = {}
+    for file in paths:
+        held = _pages_of(file) if reading.pages == "all" else pages.ONE
+        found.left_out.update([intake.COPIES] if held.copies else [])
+        for number, place in enumerate(held.places):
+            name = held.name(file.relative_to(root).with_suffix("").as_posix(), number)
+            if name in pictures:
+                told = f"{printable(origins[name].name)} and {printable(file.name)}"
+                raise UserError(f"--input={path}: two pictures are called {name} ({told}); rename one, since both become {name}.png")
+            origins[name] = file
+            pictures[name] = functools.partial(_decode, file, reading.rules, place)
+    if not pictures:
+        raise UserError(f"--input={path}: no pictures there{f'; {found.told()}' if found.left_out else ''}")
+    return Found(pictures, found.left_out, f"{path}: {found.told()}" if found.left_out else "")
+
+
+def _pages_of(path: Path) -> pages.Pages:
+    try:
+        with folders.opened(path) as stream:
+            return pages.of(stream)
+    except OSError:  # reading it will say so
+        return pages.ONE
+
+
+def _decode(path: Path, rules: intake.Rules, page: int | None) -> intake.Decoded:
+    content = folders.read(path) if page is None else _last_read(path, path.stat().st_mtime_ns)
+    return intake.decode(content, max_pixels=MAX_PIXELS, rules=rules, page=page)
+
+
+@functools.lru_cache(maxsize=1)
+def _last_read(path: Path, changed: int) -> bytes:
+    """A file whose pages are read one after the other; `changed` is its time."""
+    return folders.read(path)
 
 
 def pictures_of_split(source: DataSource, split: str) -> Iterator[tuple[str, bytes]]:
@@ -60,9 +138,11 @@ def picture_name(filename: str, split: str) -> str:
     return path.with_suffix("").as_posix()
 
 
-def in_memory(pictures: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, Callable[[], bytes]]]:
+def in_memory(
+    pictures: Iterable[tuple[str, bytes]], rules: intake.Rules = intake.USUAL
+) -> Iterator[tuple[str, Callable[[], intake.Decoded]]]:
     """Pictures whose bytes are at hand, in the form of `write_pictures`."""
-    return ((name, lambda encoded=encoded: encoded) for name, encoded in pictures)  # type: ignore[misc]
+    return ((name, functools.partial(intake.decode, encoded, max_pixels=MAX_PIXELS, rules=rules)) for name, encoded in pictures)
 
 
 @dataclass(frozen=True)
@@ -73,27 +153,31 @@ class _Skipped:
 
 
 def write_pictures(
-    pictures: Iterable[tuple[str, Callable[[], bytes]]],
+    pictures: Iterable[tuple[str, Callable[[], intake.Decoded]]],
     output: Path,
     targets: Callable[[str], Sequence[Path]],
-    stages: Stages[bytes, Given, Made, Sequence[bytes]],
+    stages: Stages[intake.Decoded, Given, Made, Sequence[bytes]],
     *,
     total: int,
     record: str,
     identity: dict[str, Any],
     told: tuple[str, str, str],
+    left_out: Mapping[str, int] | None = None,
+    hints: Mapping[str, str] | None = None,
 ) -> None:
     """Makes PNGs of each picture, several at once; those already there by the same maker are kept.
 
     Args:
-        pictures: (name, how to read its bytes).
+        pictures: (name, how to read it, which raises OSError or `intake.BadPicture`).
         output: folder of all targets.
         targets: the files of a picture's name, in the order in which they are written.
-        stages: from a picture's bytes to the targets' content; the first one raises `intake.BadPicture`.
+        stages: from a decoded picture to the targets' content.
         total: how many pictures there are.
-        record: name of the file in `output` that tells who made what is there.
-        identity: its content.
+        record: name of the file in `output` that tells who made what is there, and what was done to pictures and left out.
+        identity: who made it.
         told: what is going on, what was done, and what `output` holds if it is another's, for people.
+        left_out: what of the input is not among `pictures`: {what: count}.
+        hints: flags that decide otherwise, by note, where the command has them.
 
     Raises:
         UserError: `output` is another's, or pictures that cannot be read (after all others were worked on).
@@ -101,42 +185,63 @@ def write_pictures(
     _refuse_other(output, record, identity, told[2])
     with files.exclusive_lock(output):
         _refuse_other(output, record, identity, told[2])
-        files.write_json(output / record, identity)
-        _write(pictures, output, targets, stages, total=total, doing=told[0], done=told[1])
+        journal = notes.Journal(output)
+        files.write_json(output / record, {**identity, **journal.counted(left_out or {})})
+        made, bad = _write(pictures, output, targets, stages, journal, total=total, label=told[0])
+        counts = journal.counted(left_out or {})
+        files.write_json(output / record, {**identity, **counts})
+    for line in (*notes.lines(journal.counted({}), hints), notes.dim(counts.get(notes.LARGEST, 0))):
+        if line:
+            say(f"{output}: {line}")
+    if bad and total == 1:
+        raise UserError(bad[0])
+    if bad:
+        raise UserError(f"{bad[0]}; {len(bad)} of {total} pictures could not be read, the others are in {output}")
+    kept = f", {total - made} were there already" if made < total else ""
+    say(f"{output}: {made} pictures {told[1]}{kept}")
 
 
 def _refuse_other(output: Path, record: str, identity: dict[str, Any], others: str) -> None:
     if (output / record).exists():
-        if files.read_json(output / record) != identity:
+        if notes.without_counts(files.read_json(output / record)) != identity:
             raise UserError(f"--output={output}: holds {others}; choose another folder")
     elif output.exists() and any(path.name != ".lock" for path in output.iterdir()):
         raise UserError(f"--output={output}: is not empty and was not made by this command; choose another folder")
 
 
 def _write(
-    pictures: Iterable[tuple[str, Callable[[], bytes]]],
+    pictures: Iterable[tuple[str, Callable[[], intake.Decoded]]],
     output: Path,
     targets: Callable[[str], Sequence[Path]],
-    stages: Stages[bytes, Given, Made, Sequence[bytes]],
+    stages: Stages[intake.Decoded, Given, Made, Sequence[bytes]],
+    journal: notes.Journal,
     *,
     total: int,
-    doing: str,
-    done: str,
-) -> None:
-    """`write_pictures` once the folder is this command's."""
+    label: str,
+) -> tuple[int, list[str]]:
+    """`write_pictures` once the folder is this command's; how many pictures were made, and why others are bad."""
 
-    def before(picture: tuple[str, Callable[[], bytes]]) -> tuple[str, Given] | _Skipped:
+    names: set[str] = set()
+
+    def named_once() -> Iterator[tuple[str, Callable[[], intake.Decoded]]]:
+        for name, read in pictures:
+            if name in names:
+                raise UserError(f"two pictures are called {name}, since both become {name}.png; rename one and prepare the data again")
+            names.add(name)
+            yield name, read
+
+    def before(picture: tuple[str, Callable[[], intake.Decoded]]) -> tuple[str, Given] | _Skipped:
         name, read = picture
         if all(target.exists() for target in targets(name)):
             return _Skipped()
         try:
-            encoded = read()
+            decoded = read()
         except OSError as error:
             return _Skipped(f"{name}: cannot be read ({error.strerror or error})")
-        try:
-            return name, stages.before(encoded)
         except intake.BadPicture as error:
             return _Skipped(f"{name}: {error}")
+        journal.add(name, decoded.notes, decoded.largest)
+        return name, stages.before(decoded)
 
     def make(machine: Callable[[Given], Made], given: tuple[str, Given] | _Skipped) -> tuple[str, Made] | _Skipped:
         return given if isinstance(given, _Skipped) else (given[0], machine(given[1]))
@@ -151,14 +256,11 @@ def _write(
     all_stages = Stages(before, [functools.partial(make, machine) for machine in stages.machines], after, stages.give_up)
     bad: list[str] = []
     count = 0
-    with Progress(total, unit="image", label=doing) as progress:
-        for skipped in all_stages.of(pictures):
+    with Progress(total, unit="image", label=label) as progress:
+        for skipped in all_stages.of(named_once()):
             if skipped is None:
                 count += 1
             elif skipped.why_bad:
                 bad.append(skipped.why_bad)
             progress.advance()
-    if bad:
-        raise UserError(f"{bad[0]}; {len(bad)} of {total} pictures could not be read, the others are in {output}")
-    kept = f", {total - count} were there already" if count < total else ""
-    say(f"{output}: {count} pictures {done}{kept}")
+    return count, bad

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,12 +14,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfcyclegan import files, trust
+from tfcyclegan.config import Size
 from tfcyclegan.data import images, intake
 from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks import Generator
 from tfcyclegan.parallel import Stages
-from tfcyclegan.picture_folders import MAX_PIXELS, in_memory, pictures_of_path, pictures_of_split, write_pictures
+from tfcyclegan.picture_folders import USUAL, Reading, in_memory, pictures_of_path, pictures_of_split, write_pictures
 from tfcyclegan.progress import say
 from tfcyclegan.quiet import silenced
 from tfcyclegan.tiling import Tiler
@@ -209,47 +210,75 @@ def _from_tflite(path: Path) -> Translator:
     return Translator({"model": files.sha256_of(path)}, int(channels), 1, translate)
 
 
+@dataclass(frozen=True)
+class _Picture:
+    """A picture on its way: uint8 [H, W, C], and its alpha channel, uint8 [H, W], where it is to be kept."""
+
+    pixels: np.ndarray
+    alpha: np.ndarray | None
+
+
 def _translate_all(
     translators: Sequence[Translator],
-    pictures: Iterable[tuple[str, Callable[[], bytes]]],
+    pictures: Iterable[tuple[str, Callable[[], intake.Decoded]]],
     output: Path,
     *,
     total: int,
     scale: images.Scale | None,
+    settings: Mapping[str, Any],
     nearest: bool = False,
+    left_out: Mapping[str, int] | None = None,
+    hints: Mapping[str, str] | None = None,
 ) -> None:
     """Translates pictures into `output`, one PNG each; see `write_pictures`.
 
     Args:
         translators: copies of one translator, one for each device.
-        pictures: (name, how to read its bytes).
+        pictures: (name, how to read it).
         output: folder for the PNGs.
         total: how many pictures there are.
         scale: resizes each picture first; None keeps sizes.
+        settings: how the pictures are read, where that is not the usual way.
         nearest: resizes by nearest pixels, for label maps.
+        left_out: what of the input is not among `pictures`.
+        hints: flags that decide otherwise, by note.
     """
 
-    def decode(encoded: bytes) -> np.ndarray:
-        image = images.with_channels(intake.decode(encoded, max_pixels=MAX_PIXELS).image, translators[0].channels)
-        return images.to_array(scale(image, nearest=nearest) if scale else image)
+    def scaled(decoded: intake.Decoded) -> _Picture:
+        image = images.with_channels(decoded.image, translators[0].channels)
+        pixels = images.to_array(scale(image, nearest=nearest) if scale else image)
+        height, width = pixels.shape[:2]
+        return _Picture(pixels, None if decoded.alpha is None else np.asarray(images.resize(decoded.alpha, Size(height, width))))
 
-    def encode(translated: np.ndarray) -> tuple[bytes]:
-        return (images.encode_png(translated),)
+    def translate(machine: Callable[[np.ndarray], np.ndarray], picture: _Picture) -> _Picture:
+        return dataclasses.replace(picture, pixels=machine(picture.pixels))
 
+    def encode(translated: _Picture) -> tuple[bytes]:
+        return (images.encode_png(translated.pixels, alpha=translated.alpha),)
+
+    placed = [functools.partial(translate, machine) for machine in machines(translators, output)]
     write_pictures(
         pictures,
         output,
         lambda name: (output / f"{name}.png",),
-        Stages(decode, machines(translators, output), encode, lambda: give_up(translators)),
+        Stages(scaled, placed, encode, lambda: give_up(translators)),
         total=total,
         record=RECORD,
-        identity=record_of(translators[0], scale),
-        told=("translating", "translated", "another model's translations, or those at another scale"),
+        identity={**record_of(translators[0], scale), **settings},
+        told=("translating", "translated", "another model's translations, or those at another scale or of other settings"),
+        left_out=left_out,
+        hints=hints,
     )
 
 
 def translate_path(
-    translators: Sequence[Translator], path: Path, output: Path, *, scale: images.Scale | None = None, nearest: bool = False
+    translators: Sequence[Translator],
+    path: Path,
+    output: Path,
+    *,
+    scale: images.Scale | None = None,
+    nearest: bool = False,
+    reading: Reading = USUAL,
 ) -> None:
     """Translates a picture or a folder into PNGs in `output`; those already there from the same model are kept.
 
@@ -258,16 +287,34 @@ def translate_path(
     Raises:
         UserError: `output` holds another model's work, or pictures that cannot be read (after all others were translated).
     """
-    found = pictures_of_path(path)
+    found = pictures_of_path(path, reading)
+    found.say()
     if nearest and scale:
         say(f"{path}: taken for label maps, as in training: only nearest pixels resize them")
-    _translate_all(translators, found.items(), output, total=len(found), scale=scale, nearest=nearest)
+    pictures, settings = found.pictures, reading.settings()
+    _translate_all(
+        translators,
+        pictures.items(),
+        output,
+        total=len(pictures),
+        scale=scale,
+        nearest=nearest,
+        settings=settings,
+        left_out=found.left_out,
+        hints=intake.HINTS,
+    )
 
 
 def translate_split(
-    translators: Sequence[Translator], source: DataSource, split: str, output: Path, *, scale: images.Scale | None = None
+    translators: Sequence[Translator],
+    source: DataSource,
+    split: str,
+    output: Path,
+    *,
+    scale: images.Scale | None = None,
+    reading: Reading = USUAL,
 ) -> None:
     """Translates a split of a prepared data set; see `translate_path`."""
     source.require(split)
-    pictures, total = pictures_of_split(source, split), source.counts[split]
-    _translate_all(translators, in_memory(pictures), output, total=total, scale=scale, nearest=split in source.label_maps)
+    pictures, total, nearest = in_memory(pictures_of_split(source, split), reading.rules), source.counts[split], split in source.label_maps
+    _translate_all(translators, pictures, output, total=total, scale=scale, settings=reading.settings(), nearest=nearest)

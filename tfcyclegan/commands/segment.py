@@ -19,15 +19,17 @@ def run(config: SegmentConfig) -> None:
     files.require_no_file("output", Path(config.output))
     quiet.import_tensorflow()
     from tfcyclegan.data.domains import Split
+    from tfcyclegan.picture_folders import reading_of
     from tfcyclegan.segmentation.labelling import label_path, label_split
     from tfcyclegan.segmentation.segmenter import load_segmenter
 
     segmenter = load_segmenter(Path(config.segmenter_dir))
-    output = Path(config.output)
+    output, reading = Path(config.output), reading_of(config)
     if config.input:
-        label_path(segmenter, Path(config.input), output, overlays=config.overlays)
+        label_path(segmenter, Path(config.input), output, overlays=config.overlays, reading=reading)
         return
-    confusion = label_split(segmenter, Split(open_source(config.data_dir), config.split), output, overlays=config.overlays)
+    split = Split(open_source(config.data_dir), config.split)
+    confusion = label_split(segmenter, split, output, overlays=config.overlays, reading=reading)
     if confusion is not None:
         for name, iou in zip(segmenter.classes.names, confusion.class_ious, strict=True):
             say(f"  {name:<14} {'absent' if iou != iou else f'{iou:.3f}'}")

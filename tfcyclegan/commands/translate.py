@@ -1,17 +1,24 @@
 """`tfcyclegan translate`."""
 
+import re
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tfcyclegan import files, flags, quiet
 from tfcyclegan.config import TranslateConfig
 from tfcyclegan.errors import UserError
 from tfcyclegan.progress import say
 
+if TYPE_CHECKING:
+    from tfcyclegan.data.domains import Domains
+    from tfcyclegan.picture_folders import Reading
+    from tfcyclegan.training.runs import Run
+
 Config = TranslateConfig
 EXAMPLES = """
     tfcyclegan translate --run_dir=runs/satellite2map --input=PICTURES --output=translated
-    tfcyclegan translate --run_dir=runs/satellite2map --direction=ba --data_dir=data/satellite2map --split=testB --output=translated/ba
+    tfcyclegan translate --run_dir=runs/satellite2map --direction=ba --data_dir=data/satellite2map --output=translated/ba
     tfcyclegan translate --model=saved_models/satellite2map --input=tile.png --output=translated
     tfcyclegan translate --run_dir=runs/satellite2map --scale=original --input=huge.tif --output=translated --tile=256
     tfcyclegan translate --run_dir=runs/gta2city --data_dir=data/gta5 --split=train,val --output_data=data/gta5_as_city
@@ -19,7 +26,7 @@ EXAMPLES = """
 
 
 def run(config: TranslateConfig) -> None:
-    from tfcyclegan.data.source import check_places, open_source
+    from tfcyclegan.data.source import check_places
     from tfcyclegan.training.runs import read_run
 
     trained = read_run(Path(config.run_dir)) if config.run_dir else None
@@ -31,22 +38,89 @@ def run(config: TranslateConfig) -> None:
     files.require_no_file("output_data" if config.output_data else "output", Path(config.output or config.output_data))
     quiet.import_tensorflow()
     from tfcyclegan import translation
+    from tfcyclegan.data.domains import open_domains
     from tfcyclegan.data_translation import translate_data
 
     scale = None
+    direction = config.direction or "ab"
     if trained is not None:
-        translators = translation.copies_on_devices(trained, config.checkpoint, config.direction, tile=config.tile)
+        translators = translation.copies_on_devices(trained, config.checkpoint, direction, tile=config.tile)
         scale = translation.scale_of(trained) if config.scale == "trained" else None
     else:
         translators = [translation.from_model(Path(config.model), trusted=config.trust_model)]
-    if config.output_data:
-        command = f"tfcyclegan translate {shlex.join(flags.to_flag_file(config).splitlines())}"
-        splits = config.split.split(",")
-        translate_data(translators, open_source(config.data_dir), splits, Path(config.output_data), scale=scale, command=command)
-    elif config.data_dir:
-        translation.translate_split(translators, open_source(config.data_dir), config.split, Path(config.output), scale=scale)
+        direction = _direction_of_model(translators[0].identity.get("direction", ""), config)
+    if config.input:
+        _tell_contradiction(Path(config.input), direction)
+        nearest, reading = trained is not None and direction[0] in trained.label_maps, _reading(config, trained, direction)
+        translation.translate_path(translators, Path(config.input), Path(config.output), scale=scale, nearest=nearest, reading=reading)
     else:
-        nearest = trained is not None and config.direction[0] in trained.label_maps
-        translation.translate_path(translators, Path(config.input), Path(config.output), scale=scale, nearest=nearest)
+        domains = open_domains(config.data_dir)
+        source, splits = domains.choose(direction, [name for name in config.split.split(",") if name], cross_domain=config.cross_domain)
+        _refuse_other_domain(config, trained, source.fingerprint, direction)
+        if not config.split:
+            say(
+                f"{source.directory}: translates split {splits[0]}, since --direction={direction} starts from domain {direction[0].upper()}"
+            )
+        if config.output_data:
+            command = f"tfcyclegan translate {shlex.join(flags.to_flag_file(config).splitlines())}"
+            translate_data(translators, source, splits, Path(config.output_data), scale=scale, command=command)
+        else:
+            translation.translate_split(translators, source, ",".join(splits), Path(config.output), scale=scale)
     if trained is not None and config.output:
         say(f"next: tfcyclegan evaluate --run_dir={config.run_dir} scores the run on its test pictures, beside controls")
+
+
+def _direction_of_model(own: str, config: TranslateConfig) -> str:
+    """The direction of an exported model, which may tell its own."""
+    if own and config.direction and own != config.direction:
+        raise UserError(
+            f"--direction={config.direction}: {config.model} translates {own} alone; leave --direction out, or export the other"
+        )
+    return own or config.direction or "ab"
+
+
+def _domains_of(trained: "Run | None") -> "Domains | None":
+    """The data that a run was trained on, where they are still here."""
+    from tfcyclegan.data.domains import open_domains
+
+    if trained is None or not trained.config.data_dir:
+        return None
+    try:
+        return open_domains(trained.config.data_dir)
+    except UserError:
+        return None
+
+
+def _reading(config: TranslateConfig, trained: "Run | None", direction: str) -> "Reading":
+    """How pictures are read: as the flags say, else as those were that the run was trained on."""
+    from tfcyclegan.data.intake import Rules
+    from tfcyclegan.picture_folders import Reading
+
+    domains = _domains_of(trained)
+    theirs = domains.settings(direction[0]) if domains else {}
+    given = {name: value for name in ("alpha", "extra_bands", "max_value") if (value := getattr(config, name))}
+    taken = {name: value for name, value in theirs.items() if name not in given}
+    if domains and taken:
+        told = " ".join(f"--{name}={value}" for name, value in taken.items())
+        say(f"{config.input}: read with {told}, as the data of {config.run_dir} were prepared")
+    return Reading(Rules(**theirs | given, by_flags=True), config.pages)
+
+
+def _refuse_other_domain(config: TranslateConfig, trained: "Run | None", fingerprint: str, direction: str) -> None:
+    """Raises UserError where the data set is the one that the run knows as its other domain."""
+    domains = _domains_of(trained)
+    if domains is None or domains.a is domains.b or config.cross_domain:
+        return
+    own, other = (domains.a, domains.b) if direction == "ab" else (domains.b, domains.a)
+    if fingerprint == other.fingerprint != own.fingerprint:
+        raise UserError(
+            f"--data_dir={config.data_dir}: is domain {direction[1].upper()} of {config.run_dir}, and --direction={direction} starts from "
+            f"domain {direction[0].upper()}; give --direction={direction[::-1]}, or --cross_domain translates it all the same"
+        )
+
+
+def _tell_contradiction(path: Path, direction: str) -> None:
+    """Says so where a folder is named like one of the other domain."""
+    own, other = direction[0].upper(), direction[1].upper()
+    if re.fullmatch(f"(train|test|val){other}", path.resolve().name):
+        say(f"{path}: named like domain {other}, while --direction={direction} starts from domain {own}; is that meant?")

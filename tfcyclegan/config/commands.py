@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tfcyclegan.config.base import Options, Size, option
+from tfcyclegan.config.pictures import pages_option, translate_alpha_option, translate_extra_bands_option, translate_max_value_option
 from tfcyclegan.errors import UserError
 
 DIRECTIONS = ("ab", "ba")
@@ -21,10 +22,19 @@ class TranslateConfig(Options):
     model: str = option("", "exported model to translate with, instead of --run_dir: a SavedModel directory or a .tflite file")
     trust_model: bool = option(False, TRUST_HELP)
     checkpoint: str = option("latest", CHECKPOINT_HELP)
-    direction: str = option("ab", DIRECTION_HELP, choices=DIRECTIONS)
+    direction: str = option("", f"{DIRECTION_HELP}; default: ab, and an exported model has its own", choices=("", *DIRECTIONS))
     input: str = option("", "picture or folder of pictures; or use --data_dir and --split")
-    data_dir: str = option("", "prepared data set to take pictures from, instead of --input")
-    split: str = option("testA", "split of --data_dir; with --output_data several are taken, with commas between")
+    data_dir: str = option("", "prepared data set to take pictures from, instead of --input; or two, as for training")
+    split: str = option(
+        "",
+        "split of --data_dir; with --output_data several are taken, with commas between; default: the test pictures of the domain that "
+        "--direction starts from, or its val pictures where it has no others",
+    )
+    cross_domain: bool = option(False, "translate also pictures of the domain that --direction does not start from")
+    pages: str = pages_option()
+    alpha: str = translate_alpha_option()
+    extra_bands: str = translate_extra_bands_option()
+    max_value: int | None = translate_max_value_option()
     scale: str = option(
         "trained", "trained resizes pictures as the training of --run_dir did, original keeps their sizes", choices=("trained", "original")
     )
@@ -49,6 +59,15 @@ class TranslateConfig(Options):
             raise UserError("--input or --data_dir: give one of them")
         if bool(self.output) == bool(self.output_data):
             raise UserError("--output or --output_data: give one of them, a folder for PNGs or a directory for a data set")
+        for name in ("alpha", "extra_bands", "max_value"):
+            if self.data_dir and getattr(self, name):
+                raise UserError(
+                    f"--{name}={getattr(self, name)}: goes with --input; pictures of a prepared data set were read by data_prep"
+                )
+        if self.data_dir and self.pages != "all":
+            raise UserError(f"--pages={self.pages}: goes with --input; pictures of a prepared data set were read by data_prep")
+        if self.input and (self.split or self.cross_domain):
+            raise UserError(f"{'--split' if self.split else '--cross_domain'}: goes with --data_dir; --input takes pictures as they are")
         if self.output_data and not self.data_dir:
             raise UserError("--output_data: translates a prepared data set, so it goes with --data_dir, not --input")
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tfcyclegan.config.base import Options, Size, option
+from tfcyclegan.config.pictures import alpha_option, extra_bands_option, max_value_option, pages_option
 from tfcyclegan.config.training import PRECISIONS
 from tfcyclegan.errors import UserError
 
@@ -66,6 +67,10 @@ class SegmentConfig(Options):
     input: str = option("", "picture or folder of pictures; or use --data_dir and --split")
     data_dir: str = option("", "prepared data set to take pictures from, instead of --input; scored where it has labels")
     split: str = option("val", "split of --data_dir")
+    pages: str = pages_option()
+    alpha: str = alpha_option()
+    extra_bands: str = extra_bands_option()
+    max_value: int | None = max_value_option()
     output: str = option("", "folder for labelIds/ (PNGs of class ids) and overlays/ (colours over the pictures)", required=True)
     overlays: bool = option(True, "draw the overlays")
 
@@ -73,6 +78,8 @@ class SegmentConfig(Options):
         super().__post_init__()
         if bool(self.input) == bool(self.data_dir):
             raise UserError("--input or --data_dir: give one of them")
+        if self.data_dir and (self.pages != "all" or self.extra_bands != "refuse" or self.max_value is not None):
+            raise UserError("--pages, --extra_bands, --max_value: go with --input; a prepared data set was read by data_prep")
 
 
 @dataclass(frozen=True, kw_only=True)

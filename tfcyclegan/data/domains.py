@@ -4,13 +4,17 @@
 with the splits train, test, ...: `data/gta5,data/cityscapes`.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tfcyclegan import files
 from tfcyclegan.data.source import CATALOGUE, DataSource, open_source
 from tfcyclegan.errors import UserError
+
+_DOMAIN_SPLIT = re.compile("(train|test|val)([AB])")
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,44 @@ class Domains:
             source = self.a if domain == "a" else self.b
             found = Split(source, f"{purpose}{domain.upper()}" if self.a is self.b else purpose)
             source.require(found.name)
+        return found
+
+    def choose(self, direction: str, splits: Sequence[str], *, cross_domain: bool = False) -> tuple[DataSource, list[str]]:
+        """The data set and the splits whose pictures a translator of `direction` takes.
+
+        Args:
+            direction: "ab" or "ba".
+            splits: names; none takes the test pictures of the domain that the direction starts from, or the val pictures.
+            cross_domain: whether splits of the other domain are allowed.
+
+        Raises:
+            UserError: no such split, or one of the other domain.
+        """
+        domain = direction[0]
+        source = self.a if domain == "a" else self.b
+        default = self.find("test", domain)
+        if default is None and not any(_DOMAIN_SPLIT.fullmatch(name) for name in source.counts):  # one domain by itself
+            default = next((Split(source, name) for name in ("test", "val") if source.counts.get(name)), None)
+        if not splits:
+            return source, [default.name if default else self.require("test", domain).name]
+        for name in splits:
+            found = _DOMAIN_SPLIT.fullmatch(name)
+            if found and found[2].lower() != domain and source.counts.get(name) and not cross_domain:
+                mend = f"leave --split out for {default.name}, or " if default else ""
+                raise UserError(
+                    f"--split={name}: is of domain {found[2]}, and --direction={direction} starts from domain {domain.upper()}; "
+                    f"{mend}--cross_domain translates it all the same"
+                )
+        return source, list(splits)
+
+    def settings(self, domain: str) -> dict[str, Any]:
+        """How the pictures of `domain` were read when they were prepared, where that was not the usual way: `intake.Rules`' fields."""
+        source = self.a if domain == "a" else self.b
+        stored = source.settings
+        found: dict[str, Any] = {name: stored[name] for name in ("alpha", "extra_bands") if name in stored}
+        if stored.get("max_value"):
+            values = str(stored["max_value"]).split(",")
+            found["max_value"] = int(values[0] if domain == "a" else values[-1])
         return found
 
 

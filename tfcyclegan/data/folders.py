@@ -2,8 +2,13 @@
 
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
+
+from tfcyclegan.data.manifest import printable
 
 ENDINGS = frozenset(
     f".{ending}"
@@ -12,25 +17,80 @@ ENDINGS = frozenset(
         *("ppm", "pgm", "pbm", "pnm", "jp2", "j2k", "jpx", "avif", "avifs"),
     )
 )
-SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db"})
+SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db", ".ds_store"})
+HIDDEN = "hidden files and folders"
+AGAIN = "folders met again by a link"
 
 
-def walk(directory: Path) -> Iterator[os.DirEntry[str]]:
-    """All files below `directory` that are not hidden, links followed, in no order."""
+def walk(directory: Path, passed_over: Counter[str] | None = None) -> Iterator[os.DirEntry[str]]:
+    """All files below `directory` that are not hidden, links followed, in no order; what is passed over is counted by its kind."""
+    counts = Counter() if passed_over is None else passed_over
     pending, visited = [directory], set()
     while pending:
         place = pending.pop()
         if place.resolve() in visited:  # links in a circle
+            counts[AGAIN] += 1
             continue
         visited.add(place.resolve())
         with os.scandir(place) as entries:
             for entry in entries:
-                if entry.name.startswith(".") or entry.name.lower() in SYSTEM_FILES:
+                if entry.name.lower() in SYSTEM_FILES:
                     continue
-                if _is_directory(entry):
+                if entry.name.startswith("."):
+                    counts[HIDDEN] += 1
+                elif _is_directory(entry):
                     pending.append(Path(entry.path))
                 else:
                     yield entry
+
+
+@dataclass(frozen=True)
+class Found:
+    """The pictures below a folder, and what else lies there.
+
+    Attributes:
+        pictures: by their endings, in the order of their paths.
+        left_out: what is not used: {kind: count}.
+        examples: paths of some of it.
+    """
+
+    pictures: list[os.DirEntry[str]]
+    left_out: Counter[str]
+    examples: list[str]
+
+    def told(self) -> str:
+        """What is not used, on one line; empty where all is."""
+        return told(self.left_out, self.examples)
+
+
+def find(directory: Path) -> Found:
+    """Looks for pictures in a folder tree."""
+    left_out: Counter[str] = Counter()
+    pictures, examples = [], []
+    for entry in walk(directory, left_out):
+        if is_picture(entry.name):
+            pictures.append(entry)
+        else:
+            left_out[kind_of(entry.name)] += 1
+            examples.append(Path(entry.path).relative_to(directory).as_posix())
+    return Found(sorted(pictures, key=lambda entry: entry.path), left_out, sorted(examples))
+
+
+def kind_of(name: str) -> str:
+    """What a file that is no picture is counted as."""
+    ending = Path(name).suffix.lower()
+    return f"{printable(ending)} files" if ending else "files without an ending"
+
+
+def told(left_out: Counter[str], examples: list[str]) -> str:
+    """On one line what is not used, an example first."""
+    if not left_out:
+        return ""
+    kinds = ", ".join(f"{count} {kind.removesuffix(' files')}" for kind, count in sorted(left_out.items()))
+    if not examples:
+        return f"not used: {kinds}"
+    more = f" and {len(examples) - 1} more" if len(examples) > 1 else ""
+    return f"not used, no pictures by their ending: {printable(examples[0])}{more} ({kinds})"
 
 
 def _is_directory(entry: os.DirEntry[str]) -> bool:
@@ -47,6 +107,12 @@ def is_picture(name: str) -> bool:
 
 def read(path: Path) -> bytes:
     """The bytes of a regular file; OSError for anything else, since a pipe would keep us waiting for ever."""
+    with opened(path) as stream:
+        return stream.read()
+
+
+def opened(path: Path) -> BinaryIO:
+    """A regular file for reading; OSError for anything else."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError("not a regular file")
-    return path.read_bytes()
+    return open(path, "rb")

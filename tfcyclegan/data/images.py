@@ -47,10 +47,13 @@ def decode_ids(encoded: bytes) -> np.ndarray:
     return np.asarray(decode(encoded, 1))
 
 
-def encode_png(image: np.ndarray) -> bytes:
-    """Encodes uint8 [H, W, 1 or 3] as PNG."""
+def encode_png(image: np.ndarray, *, alpha: np.ndarray | None = None) -> bytes:
+    """Encodes uint8 [H, W, 1 or 3] as PNG, with `alpha` [H, W] as its transparency."""
     stream = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(stream, "PNG")
+    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    if alpha is not None:
+        picture.putalpha(Image.fromarray(alpha))
+    picture.save(stream, "PNG")
     return stream.getvalue()
 
 

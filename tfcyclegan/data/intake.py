@@ -2,27 +2,32 @@
 
 Every file is decoded to its last pixel, so that what is damaged shows here, where the file has a name, and not in training.
 
-- 16 bit a channel is scaled to 8 by round(value / 257), colour as well as gray; a TIFF of 12 bit by its own maximum.
-- Transparency (alpha, a transparent palette entry or colour) is laid on white.
+- 16 bit a channel is scaled to 8 by round(value / 257), colour as well as gray; a TIFF of 12 bit by its own maximum, and any of more
+  than 8 bit by the maximum that the caller names.
+- Transparency (alpha, a transparent palette entry or colour) is laid on white, or what else the caller asks for.
 - The orientation of EXIF or XMP is applied. CMYK, palette, YCbCr become RGB by Pillow's plain formulas; ICC profiles are not applied.
-- Of a file with several frames or pages the first is taken.
+- Of a file with several frames or pages one is taken, the first unless the caller names another; frames are composed.
+- Bands that are neither colours nor alpha are refused, or left out where the caller says so.
 - 32-bit, floating-point and signed values have no known range: refused.
 - An upright 8-bit grayscale or RGB JPEG or PNG keeps its bytes; all else becomes PNG, which loses nothing.
+
+What was done and what was left out is noted for each picture (`notes`).
 """
 
 import contextlib
+import dataclasses
 import io
-import re
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.Image import Transpose
 
 from tfcyclegan.config import Size
-from tfcyclegan.data import images
+from tfcyclegan.data import colour, depth, foreign, images, tiff
+from tfcyclegan.data.notes import LeftOut
 from tfcyclegan.data.records import Picture
 
 # A list, not whatever Pillow opens: some of its plugins start other programs (EPS) or look at files beside this one.
@@ -30,7 +35,24 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "JPEG2000"
 
 SCALED = "16 bit, scaled to 8"
 ON_WHITE = "transparent, laid on white"
-FIRST_FRAME = "several frames or pages, the first one taken"
+KEPT = "transparent, laid on white for the network; the result has its transparency"
+OPAQUE = LeftOut("transparency")
+CMYK = "CMYK, made RGB by plain formulas"
+UPPER_BITS = "JPEG 2000 of more than 8 bit, the upper 8 taken"
+PAGE = "one of several pages or frames of its file"
+FIRST_FRAME = LeftOut("frames or pages behind the first")
+OTHER_VIEWS = LeftOut("previews, gain maps or other views behind the picture (MPO)")
+COPIES = LeftOut("smaller copies and masks beside a TIFF's pictures")
+BANDS = LeftOut("bands that are neither colours nor transparency")
+
+HINTS = {
+    ON_WHITE: "--alpha=drop takes the colours below it",
+    OPAQUE: "--alpha=white lays it on white",
+    PAGE: "--pages=first takes the first alone",
+    FIRST_FRAME: "--pages=all takes them all",
+    SCALED: "--max_value=VALUE says which is white",
+}
+"""The flags that decide otherwise, where a command has them."""
 
 _ORIENTATION = 0x0112
 _TURNS = {  # value of the tag -> what sets the picture upright; 1 is upright, other numbers mean nothing
@@ -42,12 +64,38 @@ _TURNS = {  # value of the tag -> what sets the picture upright; 1 is upright, o
     7: Transpose.TRANSVERSE,
     8: Transpose.ROTATE_90,
 }
-_TIFF_BITS, _TIFF_PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
-_OTHER_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
+_DEEPEST, _OPAQUE = 65535, 255
 
 
 class BadPicture(ValueError):
     """The file holds no picture that can be used; the message is the reason, on one line."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What decides where a file can be read in more than one way.
+
+    Attributes:
+        alpha: what becomes of transparency: "white" lays it on white, "drop" takes the colours below it, "refuse" makes the picture a bad
+            one, "keep" is "white" with the alpha channel beside.
+        extra_bands: of bands that are neither colours nor alpha: "refuse", or "drop".
+        max_value: which value of pictures of more than 8 bit is white; None takes the largest of their type.
+        by_flags: whether the person has flags of these names, for refusals to name.
+    """
+
+    alpha: str = "white"
+    extra_bands: str = "refuse"
+    max_value: int | None = None
+    by_flags: bool = False
+
+
+USUAL = Rules()
+
+
+def settings(rules: Rules) -> dict[str, Any]:
+    """What of them differs from the usual: part of the identity of what is made of the pictures."""
+    usual = dataclasses.asdict(USUAL)
+    return {name: value for name, value in dataclasses.asdict(rules).items() if name != "by_flags" and value != usual[name]}
 
 
 @dataclass(frozen=True)
@@ -56,15 +104,19 @@ class Decoded:
 
     Attributes:
         image: upright, of mode L or RGB.
-        notes: what was done to it that its owner should know: SCALED, ON_WHITE, FIRST_FRAME.
+        notes: what was done to it that its owner should know, and what of it was left out (`LeftOut`).
         kept: the file's own bytes where they are stored as they are, else empty.
         kept_format: "jpeg" or "png" then.
+        alpha: its transparency, of mode L, where it has any and `Rules.alpha` is "keep".
+        largest: the largest value of a picture of 16 bit whose range is told by nothing but its type; else 0.
     """
 
     image: Image.Image
     notes: frozenset[str]
     kept: bytes = b""
     kept_format: str = ""
+    alpha: Image.Image | None = None
+    largest: int = 0
 
     def picture(self, filename: str, size: Size | None = None) -> Picture:
         """The picture to store under `filename`, resized to `size`; resized ones and those whose bytes are not kept become PNG."""
@@ -74,24 +126,26 @@ class Decoded:
         return Picture(encode_png(resized), "png", filename, resized.height, resized.width)
 
 
-def take(content: bytes, filename: str, *, max_pixels: int) -> tuple[Picture, frozenset[str]]:
+def take(content: bytes, filename: str, *, max_pixels: int, rules: Rules = USUAL) -> tuple[Picture, frozenset[str]]:
     """The picture to store under `filename`, and what was done to it; the arguments and errors are those of `decode`."""
-    decoded = decode(content, max_pixels=max_pixels)
+    decoded = decode(content, max_pixels=max_pixels, rules=rules)
     return decoded.picture(filename), decoded.notes
 
 
-def decode(content: bytes, *, max_pixels: int) -> Decoded:
+def decode(content: bytes, *, max_pixels: int, rules: Rules = USUAL, page: int | None = None) -> Decoded:
     """Decodes `content` fully.
 
     Args:
         content: the file's bytes.
         max_pixels: a picture of more pixels is refused before it is decoded.
+        rules: what decides where it could be read in more than one way.
+        page: the place of one of its pictures by `pages.Pages`; None takes the first and notes that others are left out.
 
     Raises:
         BadPicture: with the reason.
     """
     with reading(content):
-        return _decode(content, max_pixels)
+        return _decode(content, max_pixels, rules, page)
 
 
 def encode_png(image: Image.Image) -> bytes:
@@ -111,7 +165,12 @@ def reading(content: bytes) -> Iterator[None]:
         yield
     except (BadPicture, MemoryError):
         raise
+    except tiff.Refused as error:
+        raise BadPicture(str(error)) from error
     except UnidentifiedImageError as error:
+        named = foreign.name_of(content)
+        if named:
+            raise BadPicture(f"{named}, which is not read here; save it as PNG or TIFF of 8 or 16 bit") from error
         raise BadPicture("text, not a picture" if _is_text(content) else "not a picture, or damaged at its start") from error
     except Exception as error:  # Pillow's decoders raise nearly every type on damaged input; each means the same here
         raise BadPicture(f"damaged: {' '.join(str(error).split()) or type(error).__name__}") from error
@@ -125,12 +184,23 @@ def _is_text(content: bytes) -> bool:
 def open_picture(content: bytes, max_pixels: int) -> ImageFile.ImageFile:
     """The picture with its header read and its checksums verified, which decoding skips and TensorFlow insists on."""
     image = _open(content)
-    width, height = image.size
-    if width * height > max_pixels:
-        raise BadPicture(f"{width}x{height} is {width * height} pixels, more than --max_pixels={max_pixels}")
+    _require_size(*image.size, max_pixels)
     if image.format == "PNG":
         _open(content).verify()
     return image
+
+
+def size_of(content: bytes) -> tuple[int, int]:
+    """Width and height of the first picture, from its header; see `reading` for errors."""
+    if tiff.is_tiff(content):
+        described = tiff.describe(content, tiff.list_pages(content)[0][0])
+        return described.width, described.height
+    return _open(content).size
+
+
+def _require_size(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise BadPicture(f"{width}x{height} is {width * height} pixels, more than --max_pixels={max_pixels}")
 
 
 def _open(content: bytes) -> ImageFile.ImageFile:
@@ -140,27 +210,158 @@ def _open(content: bytes) -> ImageFile.ImageFile:
     return image
 
 
-def _decode(content: bytes, max_pixels: int) -> Decoded:
+@dataclass(frozen=True)
+class _Shallow:
+    """A picture with 8 bits a sample, as it lies in the file.
+
+    Attributes:
+        image: of any mode of Pillow's.
+        notes: on it.
+        orientation: the value of EXIF's tag.
+        info: what Pillow tells of the file.
+        kind: its format.
+        largest: see `Decoded`.
+    """
+
+    image: Image.Image
+    notes: set[str]
+    orientation: int
+    info: dict[str, Any]
+    kind: str
+    largest: int = 0
+
+
+def _decode(content: bytes, max_pixels: int, rules: Rules, page: int | None) -> Decoded:
+    shallow = _read_tiff(content, max_pixels, rules, page) if tiff.is_tiff(content) else _read(content, max_pixels, rules, page)
+    flat, alpha, notes = _flatten(shallow.image, rules, alone=page is None)
+    notes |= shallow.notes
+    turn = _TURNS.get(shallow.orientation)
+    keeps_bytes = (
+        not notes
+        and page is None
+        and turn is None
+        and shallow.kind in ("JPEG", "PNG")
+        and shallow.image.mode in ("L", "RGB")
+        and not shallow.image.has_transparency_data
+        and (shallow.kind != "PNG" or png_bits(content) == 8)
+    )
+    if page is not None:
+        notes.add(PAGE)
+    notes |= colour.unapplied(shallow.kind, shallow.info, content)
+    if keeps_bytes:
+        return Decoded(flat, frozenset(notes), content, shallow.kind.lower())
+    if turn is not None:
+        flat, alpha = flat.transpose(turn), alpha and alpha.transpose(turn)
+    return Decoded(flat, frozenset(notes), alpha=alpha, largest=shallow.largest)
+
+
+def _read(content: bytes, max_pixels: int, rules: Rules, page: int | None) -> _Shallow:
+    """A picture of a file that is no TIFF."""
     image = open_picture(content, max_pixels)
-    stored_format = image.format
-    several = getattr(image, "n_frames", 1) > 1
-    deep = _is_deep(image)
-    if not deep and image.mode in ("I", "F"):
+    kind, several = image.format or "", getattr(image, "n_frames", 1) > 1
+    notes: set[str] = set()
+    if several and (page is None or kind == "MPO"):
+        notes.add(OTHER_VIEWS if kind == "MPO" else FIRST_FRAME)
+    elif page:
+        if kind == "PNG" and png_bits(content) == 16:
+            raise BadPicture("an animation of 16 bit; save its frames as files")
+        image.seek(page)
+    if kind in ("JPEG", "MPO") and image.mode == "CMYK" and "adobe" not in image.info:
+        raise BadPicture("a CMYK JPEG without Adobe's mark: whether 0 is no ink or all ink is not told; save it as RGB")
+    if kind == "JPEG2000":
+        bits, signed = depth.jpeg2000_bits(content)
+        if signed:
+            raise BadPicture("signed values have no known range; save it as 8 or 16 bit")
+        if bits > 8 and not image.mode.startswith("I"):
+            notes.add(UPPER_BITS)
+    return _loaded(image, lambda: _open(content), rules, notes)
+
+
+def _read_tiff(content: bytes, max_pixels: int, rules: Rules, page: int | None) -> _Shallow:
+    """A picture of a TIFF."""
+    notes: set[str] = set()
+    if page is None:
+        indices, copies = tiff.list_pages(content)
+        page = indices[0]
+        notes |= ({COPIES} if copies else set()) | ({FIRST_FRAME} if len(indices) > 1 else set())
+    described = tiff.describe(content, page)
+    _require_size(described.width, described.height, max_pixels)
+    if not described.by_pillow:
+        return _from_samples(content, described, rules, notes)
+
+    def opened() -> ImageFile.ImageFile:
+        image = _open(content)
+        if described.index:
+            image.seek(described.index)
+        return image
+
+    return _loaded(opened(), opened, rules, notes)
+
+
+def _loaded(image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile], rules: Rules, notes: set[str]) -> _Shallow:
+    """The picture that Pillow gives; a transparent colour of a deep one becomes an alpha channel."""
+    kind, largest = image.format or "", 0
+    if depth.is_deep(image):
+        declared, alpha_key = depth.declared_maximum(image), image.info.get("transparency") if kind == "PNG" else None
+        samples = depth.values(image, again())
+        mode = {0: "L", 2: "LA"}.get(0 if samples.ndim == 2 else samples.shape[2], image.mode)
+        maximum, largest = _range(samples if mode in ("L", "RGB", "CMYK") else samples[..., :-1], declared, rules)
+        shallow = depth.picture(samples, maximum, mode)
+        if alpha_key is not None:
+            hidden = (samples == np.asarray(alpha_key)).reshape(image.height, image.width, -1).all(axis=2)
+            shallow.putalpha(Image.fromarray(np.where(hidden, 0, 255).astype(np.uint8)))
+        notes.add(SCALED)
+    elif image.mode in ("I", "F"):
         raise BadPicture(f"values of 32 bit, signed or floating-point (mode {image.mode}) have no known range; save it as 8 or 16 bit")
-    bits = png_bits(content) if stored_format == "PNG" else 8
-    if deep:
-        shallow = _scale(image, content)
     else:
         image.load()
         shallow = image
-    flat, transparent = _flatten(shallow)
-    turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))  # after loading: TIFF is turned and loses its tag by then
-    notes = {note for note, holds in ((SCALED, deep), (ON_WHITE, transparent), (FIRST_FRAME, several)) if holds}
+    orientation = image.getexif().get(_ORIENTATION, 1)  # after loading: TIFF is turned and loses its tag by then
+    return _Shallow(shallow, notes, orientation, {str(name): value for name, value in image.info.items()}, kind, largest)
 
-    keeps_bytes = not notes and turn is None and bits == 8 and image.mode in ("L", "RGB")
-    if keeps_bytes and stored_format in ("JPEG", "PNG"):
-        return Decoded(flat, frozenset(), content, stored_format.lower())
-    return Decoded(flat if turn is None else flat.transpose(turn), frozenset(notes))
+
+def _range(samples: np.ndarray, declared: int, rules: Rules) -> tuple[int, int]:
+    """The value of deep samples that is white, and `Decoded.largest`."""
+    largest = int(samples.max())
+    if declared == _DEEPEST or rules.max_value is None:
+        return declared or _DEEPEST, 0 if declared else largest
+    if largest > rules.max_value:
+        raise BadPicture(f"has the value {largest}, above --max_value={rules.max_value}")
+    return rules.max_value, 0
+
+
+def _from_samples(content: bytes, described: tiff.Page, rules: Rules, notes: set[str]) -> _Shallow:
+    """The picture of a TIFF whose samples are not for Pillow."""
+    colours = {"L": 1, "RGB": 3, "CMYK": 4}[described.colours]
+    alphas = [place for place, what in enumerate(described.extra) if what in (tiff.STRAIGHT, tiff.PREMULTIPLIED)][:1]
+    others = len(described.extra) - len(alphas)
+    if others and rules.extra_bands == "refuse":
+        many = f"{colours + len(described.extra)} bands, of which {others} {'is' if others == 1 else 'are'} neither colour nor transparency"
+        raise BadPicture(f"{many}; {_mend(rules, '--extra_bands=drop leaves that out', 'save it as gray or RGB')}")
+    if alphas and colours == 4:
+        raise BadPicture("CMYK with transparency; save it as RGB")
+    samples = tiff.read_samples(content, described)
+    colour_samples, type_maximum, largest = samples[..., :colours], (1 << described.bits) - 1, 0
+    maximum = type_maximum
+    if described.bits > 8:
+        maximum, largest = _range(colour_samples, 0, rules)
+        notes.add(SCALED)
+    shallow = depth.to_8_bit(maximum - colour_samples if described.inverted else colour_samples, maximum)
+    mode = described.colours
+    if alphas:
+        alpha = samples[..., colours + alphas[0], np.newaxis].astype(np.uint32)
+        if described.extra[alphas[0]] == tiff.PREMULTIPLIED:
+            straight = np.minimum((colour_samples * np.uint64(type_maximum) + alpha // 2) // np.maximum(alpha, 1), maximum)
+            shallow = depth.to_8_bit(straight, maximum)
+        shallow, mode = np.concatenate([shallow, depth.to_8_bit(alpha, type_maximum)], axis=-1), {"L": "LA", "RGB": "RGBA"}[mode]
+    if others:
+        notes.add(BANDS)
+    image = Image.frombytes(mode, (described.width, described.height), np.ascontiguousarray(shallow).tobytes())
+    return _Shallow(image, notes, described.orientation, {"icc_profile": described.profile}, "TIFF", largest)
+
+
+def _mend(rules: Rules, by_flag: str, otherwise: str) -> str:
+    return f"{by_flag}, or {otherwise}" if rules.by_flags else otherwise
 
 
 def png_bits(content: bytes) -> int:
@@ -168,62 +369,28 @@ def png_bits(content: bytes) -> int:
     return content[24]
 
 
-def _raw_mode(image: ImageFile.ImageFile) -> str:
-    """How the samples lie in the file, in Pillow's words, such as "RGB;16B"."""
-    if not image.tile:
-        return ""
-    arguments = image.tile[0].args
-    first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
-    return first if isinstance(first, str) else ""
+def _flatten(image: Image.Image, rules: Rules, *, alone: bool) -> tuple[Image.Image, Image.Image | None, set[str]]:
+    """The picture as L or RGB, its alpha channel where it is to be kept, and notes.
 
-
-def _is_deep(image: ImageFile.ImageFile) -> bool:
-    """Whether the file has unsigned samples of 9 to 16 bit."""
-    pgm_16 = image.format == "PPM" and image.mode == "I"
-    return image.mode.startswith("I;16") or pgm_16 or re.search(r";16[BLN]$", _raw_mode(image)) is not None
-
-
-def _scale(image: ImageFile.ImageFile, content: bytes) -> Image.Image:
-    """The picture with 8 bit a sample, rounded to the nearest; a transparent colour becomes an alpha channel.
-
-    Pillow keeps 16 bit for gray only: of a colour sample it takes the high byte. The same file read with the other order of
-    bytes gives the low one.
+    `alone` says that it is no frame of several, one of which may show nothing.
     """
-    raw_mode, alpha_key, maximum = _raw_mode(image), image.info.get("transparency"), 65535
-    if raw_mode == "LA;16B":
-        # two samples of two bytes lie as four of one
-        image._mode, image.tile = "RGBA", [tile._replace(args="RGBA") for tile in image.tile]
-        image.load()
-        four = np.asarray(image).astype(np.uint32)
-        deep = four[..., (0, 2)] << 8 | four[..., (1, 3)]
-    elif image.mode.startswith("I"):
-        image.load()
-        deep = np.asarray(image).astype(np.uint32)
-        if image.format == "TIFF":
-            tags = image.tag_v2  # type: ignore[attr-defined]
-            maximum = (1 << tags.get(_TIFF_BITS, (16,))[0]) - 1
-            if tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:
-                deep = maximum - deep
-    else:
-        low = _open(content)
-        for tile_index, tile in enumerate(low.tile):
-            other = raw_mode[:-1] + _OTHER_BYTE[raw_mode[-1]]
-            low.tile[tile_index] = tile._replace(args=(other, *tile.args[1:]) if isinstance(tile.args, tuple) else other)
-        low.load()
-        image.load()
-        deep = np.asarray(image).astype(np.uint32) << 8 | np.asarray(low)
-    mode = {0: "L", 2: "LA"}.get(0 if deep.ndim == 2 else deep.shape[2], image.mode)
-    scaled = Image.frombytes(mode, image.size, ((deep * 255 + maximum // 2) // maximum).astype(np.uint8).tobytes())
-    if alpha_key is not None and image.format == "PNG":
-        hidden = (deep == np.asarray(alpha_key)).reshape(image.height, image.width, -1).all(axis=2)
-        scaled.putalpha(Image.fromarray(np.where(hidden, 0, 255).astype(np.uint8)))
-    return scaled
-
-
-def _flatten(image: Image.Image) -> tuple[Image.Image, bool]:
-    """The picture as L or RGB on white, and whether it had any means of transparency."""
     flat_mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
+    notes = {CMYK} if image.mode == "CMYK" else set()
     if not image.has_transparency_data:
-        return image.convert(flat_mode), False
+        return image.convert(flat_mode), None, notes
     colours = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), colours).convert(flat_mode), True
+    alpha = colours.getchannel("A")
+    least, most = alpha.getextrema()
+    kept = alpha if rules.alpha == "keep" else None
+    if least == _OPAQUE:
+        return colours.convert(flat_mode), kept, notes
+    if rules.alpha == "refuse":
+        raise BadPicture(f"has transparency; {_mend(rules, '--alpha=white lays it on white', 'save it without')}")
+    if rules.alpha == "drop":
+        return colours.convert("RGB").convert(flat_mode), None, notes | {OPAQUE}
+    if most == 0 and alone:
+        raise BadPicture(
+            f"transparent everywhere, so all would be white; {_mend(rules, '--alpha=drop takes its colours', 'save it without')}"
+        )
+    on_white = Image.alpha_composite(Image.new("RGBA", image.size, "white"), colours).convert(flat_mode)
+    return on_white, kept, notes | {ON_WHITE if kept is None else KEPT}

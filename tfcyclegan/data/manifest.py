@@ -13,6 +13,7 @@ from typing import Any
 import PIL
 
 from tfcyclegan import __version__, files
+from tfcyclegan.data import notes as picture_notes
 from tfcyclegan.data import records
 from tfcyclegan.data.labels import CITYSCAPES, Labelling
 from tfcyclegan.data.source import LABEL_MAPS, UNLABELLED
@@ -29,6 +30,7 @@ def make(
     max_bad: int,
     notes: Mapping[str, Sequence[Mapping[str, Any]]],
     labelling: Labelling,
+    left_out: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """The manifest's content.
 
@@ -37,8 +39,9 @@ def make(
         command: what made it.
         request: all that decided its content.
         max_bad: how many bad pictures were allowed.
-        notes: by split, what was noted of each shard: file, records, bytes, sha256, bad, notes.
+        notes: by split, what was noted of each shard: file, records, bytes, sha256, bad, notes, left_out, largest.
         labelling: what its labels are.
+        left_out: what was not used beside what the shards' notes tell, such as files of other kinds.
     """
     import tensorflow as tf
     import tensorflow_datasets as tfds
@@ -53,9 +56,12 @@ def make(
         for split, shards in notes.items()
     }
     conversions: collections.Counter[str] = collections.Counter()
+    not_used = collections.Counter(left_out or {})
     for shards in notes.values():
         for shard in shards:
             conversions.update(shard["notes"])
+            not_used.update(shard.get("left_out", {}))  # shards that an older version finished tell none
+    largest = {split: max((shard.get("largest", 0) for shard in shards), default=0) for split, shards in notes.items()}
     meaning = _meaning(labelling)
     content: Any = {split: [shard["sha256"] for shard in shards] for split, shards in notes.items()}
     # the same bytes are other data where they mean something else
@@ -67,7 +73,8 @@ def make(
         "request": request,
         "max_bad": max_bad,
         "splits": splits,
-        "conversions": dict(sorted(conversions.items())),
+        **picture_notes.count(conversions, not_used),
+        **({picture_notes.LARGEST: largest} if any(largest.values()) else {}),
         **meaning,
         "versions": {
             "tfcyclegan": __version__,
@@ -93,11 +100,17 @@ def counts(made: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {split['records']}" for name, split in made["splits"].items()) + " pictures"
 
 
-def summary(made: Mapping[str, Any]) -> list[str]:
-    """What to tell at the end of a run, a line each."""
+def summary(made: Mapping[str, Any], hints: Mapping[str, str] | None = None) -> list[str]:
+    """What to tell at the end of a run, a line each; `hints` as for `notes.lines`."""
     shards = [shard for split in made["splits"].values() for shard in split["shards"]]
     lines = [f"{counts(made)} in {len(shards)} shards, {sum(shard['bytes'] for shard in shards) / 1e6:.1f} MB"]
-    lines += [f"{what}: {count} {'picture' if count == 1 else 'pictures'}" for what, count in made["conversions"].items()]
+    lines += picture_notes.lines(made, hints)
+    largest = made.get(picture_notes.LARGEST, {})
+    for domain in ("A", "B", ""):  # of trainA and testA together, since a small split may be dark by chance
+        line = picture_notes.dim(
+            max((value for split, value in largest.items() if (split[-1] if split[-1] in "AB" else "") == domain), default=0)
+        )
+        lines += [f"warning: {f'domain {domain}: ' if domain else ''}{line}"] if line else []
     quarantined = sum(split["quarantined"] for split in made["splits"].values())
     if quarantined:
         lines.append(f"{quarantined} bad {'picture' if quarantined == 1 else 'pictures'} left out, listed in quarantine.jsonl")

@@ -17,7 +17,7 @@ import numpy as np
 
 from tfcyclegan import files
 from tfcyclegan.config import MODES_WITH_CROP, Size
-from tfcyclegan.data import images
+from tfcyclegan.data import images, notes, stored
 from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.parallel import in_order
@@ -25,6 +25,8 @@ from tfcyclegan.progress import say, track
 
 _FORMAT = 1  # raise when the pixels of the same settings would differ
 _AHEAD = 64
+_SAMPLED, _SAMPLED_EVERY = 64, 4
+_NEAR_LEVELS, _NEARLY_ALL = 17, 0.99
 
 
 class PixelFile:
@@ -80,13 +82,18 @@ def open_pixels(
     nearest = split in source.label_maps
     plain: set[str] = set()
     seen: set[int] = set()
+    told: list[str] = []
+    largest = [0]
 
     def load(item: tuple[str, bytes]) -> np.ndarray:
         name, encoded = item
         try:
-            image = images.decode(encoded, channels)
+            image, decoded = stored.decode(source, encoded, channels)
         except RunError as error:
             raise RunError(f"{source.directory}: {name} of split {split}: {error}") from error
+        if decoded is not None:
+            told.extend(decoded.notes)
+            largest.append(decoded.largest)
         size = images.resized_size(Size(image.height, image.width), mode, load_size, crop_size)
         if mode in MODES_WITH_CROP and (size.height < crop_size.height or size.width < crop_size.width):
             raise UserError(f"--crop_size={crop_size}: larger than {name} of split {split}, which is {size.height}x{size.width} here")
@@ -99,6 +106,11 @@ def open_pixels(
 
     identity = [_FORMAT, source.fingerprint, split, mode, str(load_size), str(crop_size), channels, *(["nearest"] if nearest else [])]
     opened = _open(cache_dir, split, identity, source.pictures(split), load, total=source.counts[split], count=count, channels=channels)
+    for line in (*notes.lines(notes.counted(told)), notes.dim(max(largest), "data_prep.folders --max_value")):
+        if line:
+            say(f"{source.directory}: split {split}: {line}")
+    if count is None and not nearest and (line := _nearly_constant(opened)):
+        say(f"{source.directory}: split {split}: {line}")
     if plain and count is None:
         say(f"{source.directory}: split {split}: {len(plain)} of {len(opened)} pictures are of one colour, such as {min(plain)}")
     elif len(seen) == 1 < len(opened) and count is None:
@@ -164,6 +176,22 @@ def _open(
                 raise
             raise UserError(f"{cache_dir}: cannot be written; give --cache_dir a directory that can") from error
     return PixelFile(directory)
+
+
+def _nearly_constant(pixels: PixelFile) -> str:
+    """What to tell of pictures of which almost all values are almost the same; empty where they are not."""
+    sampled = np.concatenate([pixels[index][::_SAMPLED_EVERY, ::_SAMPLED_EVERY].ravel() for index in spread(len(pixels), _SAMPLED)])
+    shares = np.bincount(sampled, minlength=256) / len(sampled)
+    near = np.convolve(shares, np.ones(_NEAR_LEVELS))[_NEAR_LEVELS - 1 :]  # of this level and those above it
+    low = int(near[: 257 - _NEAR_LEVELS].argmax())
+    if near[low] < _NEARLY_ALL:
+        return ""
+    used = low + np.flatnonzero(shares[low : low + _NEAR_LEVELS])
+    levels = f"{used[0]} to {used[-1]}" if used[0] != used[-1] else f"{used[0]}"
+    return (
+        f"warning: {100 * near[low]:.1f} % of its values are {levels} of 255, so there is next to nothing to learn; "
+        "pictures of 10 or 12 bit in 16-bit files need data_prep.folders --max_value"
+    )
 
 
 def spread(length: int, count: int) -> list[int]:

@@ -61,6 +61,7 @@ class DataSource:
         label_maps: the splits whose pictures are label maps in the colours of their classes, which only nearest pixels resize.
         synthetic: whether the pictures were drawn by a program (data_prep.toy_street), which every result on them says.
         classes: the table of its label ids and label maps, as its manifest tells it; None where it tells none.
+        settings: how it was prepared, as its manifest tells it.
     """
 
     directory: Path
@@ -71,9 +72,15 @@ class DataSource:
     label_maps: frozenset[str]
     synthetic: bool
     classes: ClassTable | None
+    settings: dict[str, Any]
     _builder: Any
     _nested: bool
     _shards: dict[str, list[tuple[str, int, str]]]  # by split name, bytes and sha256 in the manifest; empty for a foreign data set
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it was not data_prep that stored the pictures, so that they may be of any depth and transparent."""
+        return not self._shards
 
     def pictures(self, split: str) -> Iterator[tuple[str, bytes]]:
         """(file name, encoded bytes) of every picture of `split`, in stored order, read in bounded memory.
@@ -212,6 +219,7 @@ def open_source(place: str | Path) -> DataSource:
         frozenset(label_maps),
         synthetic,
         classes,
+        settings,
         builder,
         nested,
         shards,

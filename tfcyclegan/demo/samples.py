@@ -8,6 +8,7 @@ from tfcyclegan.data import intake
 from tfcyclegan.demo.models import DemoModel
 from tfcyclegan.errors import UserError
 from tfcyclegan.picture_folders import MAX_PIXELS, pictures_of_path
+from tfcyclegan.progress import say
 
 MOST = 8
 
@@ -35,10 +36,16 @@ def of_folder(folder: Path) -> Samples:
         found = pictures_of_path(folder)
     except UserError as error:
         raise UserError(str(error).replace("--input=", "--samples=", 1)) from error
+    found.say()
+    if len(found.pictures) > MOST:
+        say(f"{folder}: the first {MOST} of {len(found.pictures)} pictures are shown")
     pictures = []
-    for name, read in list(found.items())[:MOST]:
+    for name, read in list(found.pictures.items())[:MOST]:
         try:
-            picture, _ = intake.take(read(), name, max_pixels=MAX_PIXELS)
+            decoded = read()
+            picture = decoded.picture(name)
+            if decoded.notes:
+                say(f"{folder}: {name}: {'; '.join(sorted(decoded.notes))}")
         except (intake.BadPicture, OSError) as error:
             raise UserError(f"--samples={folder}: {name}: {error}; mend or remove it") from error
         pictures.append((picture.encoded, picture.format))

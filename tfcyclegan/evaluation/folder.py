@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from tfcyclegan.config import Size
-from tfcyclegan.data import folders, images, intake
+from tfcyclegan.data import folders, images, intake, notes
 from tfcyclegan.data.domains import Domains, Split
 from tfcyclegan.data.images import Scale
 from tfcyclegan.errors import UserError
@@ -158,7 +158,7 @@ def _read(folder: Path, files: Mapping[str, Path], names: Sequence[str]) -> tupl
         ]
         hint = "; --translations_suffix takes names with something behind them" if missing and unknown else ""
         raise UserError(f"--translations={folder}: names do not fit; {'; '.join(told)}{hint}")
-    pictures, formats, conversions = {}, Counter[str](), Counter[str]()
+    pictures, formats, conversions, left_out = {}, Counter[str](), Counter[str](), Counter[str]()
     lossy = 0
     for name in names:
         try:
@@ -172,25 +172,27 @@ def _read(folder: Path, files: Mapping[str, Path], names: Sequence[str]) -> tupl
             kind, has_palette = header.format or "", header.mode == "P"
         formats[kind] += 1
         lossy += kind in _LOSSY and b"VP8L" not in content[:32]
-        conversions.update([*map(str, decoded.notes), *([PALETTE] if has_palette else [])])
+        conversions.update([*notes.conversions(decoded.notes), *([PALETTE] if has_palette else [])])
+        left_out.update(notes.left_out(decoded.notes))
         pictures[name] = images.to_array(decoded.image)
-    told = [f"translations: {what}: {count} of {len(names)}" for what, count in sorted(conversions.items())]
+    counted = notes.count(conversions, left_out)
+    told = [f"translations: {line}" for line in notes.lines(counted)]
     if lossy:
         kinds = ", ".join(kind for kind in formats if kind in _LOSSY)
         told.append(
             f"translations: {lossy} of {len(names)} are {kinds}, whose losses are in every score, texture, checkerboards and KID most, "
             "and in no control's; save PNGs for scores to compare"
         )
-    return pictures, {"formats": dict(formats), "lossy": lossy, "conversions": dict(sorted(conversions.items()))}, told
+    return pictures, {"formats": dict(formats), "lossy": lossy, **counted}, told
 
 
 def _told_sizes(split: Split, size: Size) -> list[str]:
     """Whether what the translations are scored against is resized."""
     others = []
     for name, encoded in pictures_of_split(split.source, split.name):
-        with Image.open(io.BytesIO(encoded), formats=images.STORED_FORMATS) as header:
-            if header.size != (size.width, size.height):
-                others.append(f"{name} {header.width}x{header.height}")
+        width, height = intake.size_of(encoded)
+        if (width, height) != (size.width, size.height):
+            others.append(f"{name} {width}x{height}")
     if not others:
         return []
     return [

@@ -6,8 +6,9 @@ OUTPUT/segmentation.json    by which segmenter; written first
 OUTPUT/classes.csv          what the ids mean, as `data_prep.folders --classes` reads it
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -17,7 +18,7 @@ from tfcyclegan.data.class_files import write_classes
 from tfcyclegan.data.domains import Split
 from tfcyclegan.measures.segmentation import Confusion
 from tfcyclegan.parallel import Stages
-from tfcyclegan.picture_folders import MAX_PIXELS, in_memory, picture_name, pictures_of_path, write_pictures
+from tfcyclegan.picture_folders import USUAL, Reading, in_memory, picture_name, pictures_of_path, write_pictures
 from tfcyclegan.segmentation.segmenter import Segmenter
 
 RECORD = "segmentation.json"
@@ -26,23 +27,34 @@ CLASSES = "classes.csv"
 _OPACITY = 0.5
 
 
-def label_path(segmenter: Segmenter, path: Path, output: Path, *, overlays: bool = True) -> None:
+def label_path(segmenter: Segmenter, path: Path, output: Path, *, overlays: bool = True, reading: Reading = USUAL) -> None:
     """Labels a picture or all pictures in a folder tree; those already there by the same segmenter are kept.
 
     Raises:
         UserError: `output` holds another segmenter's work, or pictures that cannot be read (after all others were labelled).
     """
-    found = pictures_of_path(path)
-    _label_all(segmenter, found.items(), output, total=len(found), overlays=overlays)
+    found = pictures_of_path(path, reading)
+    found.say()
+    pictures, settings = found.pictures, reading.settings()
+    _label_all(
+        segmenter,
+        pictures.items(),
+        output,
+        total=len(pictures),
+        overlays=overlays,
+        settings=settings,
+        left_out=found.left_out,
+        hints=intake.HINTS,
+    )
 
 
-def label_split(segmenter: Segmenter, split: Split, output: Path, *, overlays: bool = True) -> Confusion | None:
+def label_split(segmenter: Segmenter, split: Split, output: Path, *, overlays: bool = True, reading: Reading = USUAL) -> Confusion | None:
     """Labels a split of a data set as `label_path` does; where it has labels, scores the PNGs against them."""
     split.source.require(split.name)
     if split.labelled:
         segmenter.require_classes(split)
     pictures = ((picture_name(name, split.name), encoded) for name, encoded in split.pictures())
-    _label_all(segmenter, in_memory(pictures), output, total=split.count, overlays=overlays)
+    _label_all(segmenter, in_memory(pictures, reading.rules), output, total=split.count, overlays=overlays, settings=reading.settings())
     if not split.labelled:
         return None
     classes = segmenter.classes
@@ -54,13 +66,21 @@ def label_split(segmenter: Segmenter, split: Split, output: Path, *, overlays: b
 
 
 def _label_all(
-    segmenter: Segmenter, pictures: Iterable[tuple[str, Callable[[], bytes]]], output: Path, *, total: int, overlays: bool
+    segmenter: Segmenter,
+    pictures: Iterable[tuple[str, Callable[[], intake.Decoded]]],
+    output: Path,
+    *,
+    total: int,
+    overlays: bool,
+    settings: Mapping[str, Any],
+    left_out: Mapping[str, int] | None = None,
+    hints: Mapping[str, str] | None = None,
 ) -> None:
     kinds = (OVERLAYS, IDS) if overlays else (IDS,)
     classes = segmenter.classes
 
-    def decode(encoded: bytes) -> Image.Image:
-        return intake.decode(encoded, max_pixels=MAX_PIXELS).image.convert("RGB")
+    def in_colour(decoded: intake.Decoded) -> Image.Image:
+        return decoded.image.convert("RGB")
 
     def label(picture: Image.Image) -> tuple[Image.Image, np.ndarray]:
         return picture, classes.to_ids(segmenter.label(picture))
@@ -74,11 +94,13 @@ def _label_all(
         pictures,
         output,
         lambda name: [output / kind / f"{name}.png" for kind in kinds],
-        Stages(decode, [label], draw),
+        Stages(in_colour, [label], draw),
         total=total,
         record=RECORD,
-        identity={**segmenter.identity, "load_size": str(segmenter.load_size or "original")},
-        told=("labelling", "labelled", "the work of another segmenter"),
+        identity={**segmenter.identity, "load_size": str(segmenter.load_size or "original"), **settings},
+        told=("labelling", "labelled", "the work of another segmenter or of other settings"),
+        left_out=left_out,
+        hints=hints,
     )
     write_classes(output / CLASSES, classes)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,13 +119,15 @@ def _decode_all(encoded: list[bytes], channels: int, max_pixels: int) -> list[np
     total = 0
     for index, content in enumerate(encoded):
         with _naming(index), intake.reading(content):
-            width, height = intake.open_picture(content, sys.maxsize).size
+            width, height = intake.size_of(content)
         total += max(width, SMALLEST) * max(height, SMALLEST)
         if total > max_pixels:
             raise Refused(413, f"instances[{index}]: {width}x{height} makes {total} pixels; a request may hold {max_pixels} together")
     pictures = []
     for index, content in enumerate(encoded):
         with _naming(index):
-            image = intake.decode(content, max_pixels=max_pixels).image
-        pictures.append(images.to_array(image.convert("L" if channels == 1 else "RGB")))
+            decoded = intake.decode(content, max_pixels=max_pixels)
+            if intake.FIRST_FRAME in decoded.notes:
+                raise intake.BadPicture("several pages or frames; send each as a picture")
+        pictures.append(images.to_array(decoded.image.convert("L" if channels == 1 else "RGB")))
     return pictures

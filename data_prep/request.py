@@ -1,0 +1,91 @@
+"""What a script asks `prepare` for: files to take in, by splits, and all that decides the result."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tfcyclegan.data import intake, records
+from tfcyclegan.data.labels import Labelling
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A picture to store, notes on it (see `data.notes`), and its largest value as `intake.Decoded` tells it."""
+
+    picture: records.Picture
+    notes: frozenset[str]
+    largest: int = 0
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file to be taken in.
+
+    Attributes:
+        filename: under which it is stored and named in messages.
+        size: bytes, to plan the shards by.
+        read: gives the file's bytes; called once, in a thread. An OSError makes the picture a bad one.
+    """
+
+    filename: str
+    size: int
+    read: Callable[[], bytes]
+
+    def take(self, max_pixels: int) -> tuple[records.Picture, frozenset[str]]:
+        """The picture to store, and notes on what was done to it and what of it was left out (`LeftOut`).
+
+        Sources that store more than a file's picture override it.
+
+        Raises:
+            OSError: a file cannot be read; it may be mended, so that a rerun looks again.
+            intake.BadPicture: with the reason.
+        """
+        return intake.take(self.read(), self.filename, max_pixels=max_pixels)
+
+    def take_all(self, max_pixels: int) -> list[Taken]:
+        """All pictures to store of the file. Sources whose files hold several override it; errors are those of `take`."""
+        return [Taken(*self.take(max_pixels))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is to be prepared.
+
+    Attributes:
+        name: the data set's name for TFDS, and the first part of the shards' names.
+        command: what a person would type to ask for it, for the manifest.
+        splits: sources by split, in the order in which they are stored.
+        settings: whatever else decides the result; compared on a rerun.
+        inputs: a digest of each split's input, such as names, sizes and times of its files; compared on a rerun.
+        max_bad: more bad pictures than this fail the run.
+        max_pixels: a larger picture is a bad one.
+        shards: files a split, or 0 for as many as make about `shards.SHARD_BYTES` each.
+        labelling: what the labels are that pictures bring.
+        left_out: what of the input is not among the sources, such as files of other kinds: {what: count}.
+        hints: flags that decide otherwise, by note, where the script has them.
+        attachments: text files to stand beside the manifest, by name.
+        beam_flags: of the Beam pipeline that writes the shards; empty writes them here.
+    """
+
+    name: str
+    command: str
+    splits: Mapping[str, Sequence[Source]]
+    settings: Mapping[str, Any]
+    inputs: Mapping[str, Any]
+    max_bad: int
+    max_pixels: int
+    shards: int
+    labelling: Labelling = Labelling()
+    left_out: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    hints: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    attachments: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    beam_flags: str = ""
+
+    def identity(self) -> dict[str, Any]:
+        """All that decides the shards' content, as JSON. `max_bad` does not: it may be raised on a rerun."""
+        return {
+            "name": self.name,
+            "settings": {**self.settings, "max_pixels": self.max_pixels, "shards": self.shards},
+            "inputs": dict(self.inputs),
+        }

@@ -1,0 +1,276 @@
+"""`translate` and its kin on whatever lies in a folder: what becomes of each file, what is told, and what a rerun says."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_prep import folders as preparing
+from data_prep import prepare
+from tests.test_intake import encoded, png_16
+from tests.test_intake_choices import FRAMES, RGBA
+from tfcyclegan import cli, files
+from tfcyclegan.config import Size
+from tfcyclegan.data import images, intake, notes
+from tfcyclegan.data.domains import open_domains
+from tfcyclegan.data.notes import LeftOut
+from tfcyclegan.data.source import open_source
+from tfcyclegan.errors import UserError
+from tfcyclegan.picture_folders import Reading, pictures_of_path
+from tfcyclegan.translation import Translator, translate_path, translate_split
+
+NEGATIVE = Translator({"direction": "ab", "weights": "negative"}, 3, 4, lambda batch: -batch)
+GRAY = Image.fromarray(np.full((8, 8, 3), 100, np.uint8))
+DARK = encoded(Image.fromarray(np.full((8, 8), 4000, np.uint16)), "PNG")
+
+
+@pytest.fixture
+def mixed(tmp_path) -> Path:
+    """A folder with everything in it."""
+    folder = tmp_path / "in"
+    (folder / "deep").mkdir(parents=True)
+    (folder / ".git").mkdir()
+    contents = {
+        "plain.png": encoded(GRAY, "PNG"),
+        "deep/stack.tif": encoded(FRAMES[0], "TIFF", save_all=True, append_images=FRAMES[1:]),
+        "clear.png": RGBA,
+        "dark.png": DARK,
+        **dict.fromkeys(("a.heic", "b.HEIC", "c.dcm", "no_ending", "all.zip", ".hidden.png", "Thumbs.db", ".DS_Store"), b"x"),
+    }
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+LEFT_OUT = {".dcm files": 1, ".heic files": 2, ".zip files": 1, "files without an ending": 1, "hidden files and folders": 2}
+CONVERSIONS = {"16 bit, scaled to 8": 1, "one of several pages or frames of its file": 3, "transparent, laid on white": 1}
+
+
+def record(output: Path) -> dict:
+    return json.loads((output / "translation.json").read_text())
+
+
+def pngs(output: Path) -> list[str]:
+    return sorted(path.relative_to(output).as_posix() for path in output.rglob("*.png"))
+
+
+def test_every_file_becomes_pictures_or_is_named(mixed, tmp_path, capsys):
+    out = tmp_path / "out"
+    translate_path([NEGATIVE], mixed, out)
+    assert pngs(out) == ["clear.png", "dark.png", *(f"deep/stack_000{page}.png" for page in (1, 2, 3)), "plain.png"]
+    for page, colour in enumerate(((0, 255, 255), (255, 0, 255), (255, 255, 0)), start=1):  # the negative of red, green, blue
+        np.testing.assert_array_equal(np.asarray(Image.open(out / f"deep/stack_000{page}.png"))[0, 0], colour)
+    said = capsys.readouterr().out
+    kinds = "1 .dcm, 2 .heic, 1 .zip, 1 files without an ending, 2 hidden files and folders"
+    assert f"{mixed}: not used, no pictures by their ending: a.heic and 4 more ({kinds})" in said
+    for line in (
+        "one of several pages or frames of its file: 3 pictures; --pages=first takes the first alone",
+        "transparent, laid on white: 1 picture; --alpha=drop takes the colours below it",
+        "16-bit values end at 4000 of 65535, so all pictures are dark; --max_value=4095 makes 4095 white",
+    ):
+        assert f"{out}: {line}\n" in said
+    expected = {**NEGATIVE.identity, "scale": "original", "conversions": CONVERSIONS, "left_out": LEFT_OUT, "largest_value": 4000}
+    assert record(out) == expected
+
+    times = {name: (out / name).stat().st_mtime_ns for name in pngs(out)}
+    translate_path([NEGATIVE], mixed, out)
+    assert "0 pictures translated, 6 were there already" in capsys.readouterr().out
+    assert record(out) == expected and {name: (out / name).stat().st_mtime_ns for name in pngs(out)} == times
+    (out / "clear.png").unlink()
+    translate_path([NEGATIVE], mixed, out)
+    assert record(out) == expected, "what is read again is not counted twice"
+
+
+def test_an_interrupted_run_has_told_of_what_is_there(mixed, tmp_path):
+    def failing(batch: np.ndarray) -> np.ndarray:
+        if batch.mean() < -0.8:  # the dark one, after the transparent one
+            raise KeyboardInterrupt
+        return -batch
+
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        translate_path([Translator(NEGATIVE.identity, 3, 4, failing)], mixed, out)
+    with open(out / notes.Journal.NAME, "a") as stream:
+        stream.write('["cut')  # as a kill leaves it
+    translate_path([NEGATIVE], mixed, out)
+    assert (record(out)["conversions"], record(out)["left_out"]) == (CONVERSIONS, LEFT_OUT)
+
+
+def test_the_first_page_alone_where_asked_for(mixed, tmp_path, capsys):
+    translate_path([NEGATIVE], mixed, tmp_path / "out", reading=Reading(pages="first"))
+    assert "deep/stack.png" in pngs(tmp_path / "out") and len(pngs(tmp_path / "out")) == 4
+    assert "not used, frames or pages behind the first: 1; --pages=all takes them all" in capsys.readouterr().out
+    written = record(tmp_path / "out")
+    assert written["left_out"] == {**LEFT_OUT, "frames or pages behind the first": 1} and written["pages"] == "first"
+    with pytest.raises(UserError, match="or of other settings; choose another folder"):
+        translate_path([NEGATIVE], mixed, tmp_path / "out")
+
+
+def test_alpha_is_kept_in_the_size_of_the_result(tmp_path):
+    pixels = np.zeros((8, 8, 4), np.uint8)
+    pixels[:4, :, 3] = 255
+    (tmp_path / "a.png").write_bytes(encoded(Image.fromarray(pixels), "PNG"))
+    half = images.Scale("resize_and_crop", Size(4, 4), Size(4, 4))
+    keep = Reading(intake.Rules(alpha="keep"))
+    translate_path([NEGATIVE], tmp_path / "a.png", tmp_path / "whole", reading=keep)
+    translate_path([NEGATIVE], tmp_path / "a.png", tmp_path / "half", reading=keep, scale=half)
+    whole, small = (np.asarray(Image.open(tmp_path / name / "a.png")) for name in ("whole", "half"))
+    np.testing.assert_array_equal(whole[..., 3], pixels[..., 3])
+    np.testing.assert_array_equal(whole[..., 0], np.repeat([255, 0], 4)[:, np.newaxis] * np.ones((1, 8)))  # of black, and of white
+    assert small.shape == (4, 4, 4) and small[0, 0, 3] == 255 and small[3, 0, 3] == 0
+    assert record(tmp_path / "whole")["alpha"] == "keep" and record(tmp_path / "whole")["conversions"] == {intake.KEPT: 1}
+
+
+@pytest.mark.parametrize(
+    "name, content, reason",
+    [
+        ("x.dcm", b"\0" * 128 + b"DICM", "^x: a DICOM file, which is not read here; save it as PNG or TIFF of 8 or 16 bit$"),
+        ("x", b"\0\1\2\3" * 9, "^x: not a picture, or damaged at its start$"),
+        ("x.heic", b"\0\0\0\x18ftypheic" + b"\0" * 40, "^x: a HEIC picture"),
+    ],
+)
+def test_a_single_file_of_another_kind_ends_in_one_line(tmp_path, name, content, reason):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=reason):
+        translate_path([NEGATIVE], tmp_path / name, tmp_path / "out")
+
+
+def test_a_folder_without_pictures_says_what_is_there(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a.dcm", "b.dcm"):
+        (tmp_path / "in" / name).write_bytes(b"x")
+    with pytest.raises(UserError, match=r"no pictures there; not used, no pictures by their ending: a.dcm and 1 more \(2 .dcm\)$"):
+        pictures_of_path(tmp_path / "in")
+
+
+def test_names_that_would_meet_are_refused_with_both_files(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "s.tif").write_bytes(encoded(FRAMES[0], "TIFF", save_all=True, append_images=FRAMES[1:]))
+    (tmp_path / "in" / "s_0002.png").write_bytes(encoded(GRAY, "PNG"))
+    with pytest.raises(UserError, match=r"two pictures are called s_0002 \(s.tif and s_0002.png\); rename one"):
+        pictures_of_path(tmp_path / "in")
+
+
+def test_notes_are_counted_by_kind():
+    counted = notes.counted(["a", LeftOut("b"), "a"])
+    assert counted == {"conversions": {"a": 2}, "left_out": {"b": 1}}
+    assert notes.lines(counted, {"b": "--c does"}) == ["a: 2 pictures", "not used, b: 1; --c does"]
+    assert notes.without_counts({"model": "x", **counted, "largest_value": 3}) == {"model": "x"}
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory) -> Path:
+    """A data set of two domains from 12-bit pictures in 16-bit files, whose pictures of A are dark and of B are bright."""
+    place = tmp_path_factory.mktemp("prepared")
+    for split, value in (("trainA", 100), ("trainB", 4095), ("testA", 100), ("testB", 4095), ("valB", 4095)):
+        (place / "root" / split).mkdir(parents=True)
+        for number in range(2):
+            samples = np.full((8, 8, 3), value, np.uint16) + np.arange(8, dtype=np.uint16)[:, np.newaxis] % (4096 - value)
+            (place / "root" / split / f"{number}.png").write_bytes(png_16(samples, 2))
+    preparing.run(preparing.Config(input_dir=str(place / "root"), output_dir=str(place / "data"), max_value="4095"))
+    return place
+
+
+def split_of(prepared: Path, direction: str, splits: tuple[str, ...] = (), **more) -> list[str]:
+    return open_domains(str(prepared / "data")).choose(direction, splits, **more)[1]
+
+
+def test_the_split_follows_the_direction(prepared):
+    assert split_of(prepared, "ab") == ["testA"] and split_of(prepared, "ba") == ["testB"]
+    assert split_of(prepared, "ba", ("trainB", "valB")) == ["trainB", "valB"]
+    message = "--split=testA: is of domain A, and --direction=ba starts from domain B; leave --split out for testB, or --cross_domain"
+    with pytest.raises(UserError, match=message):
+        split_of(prepared, "ba", ("testA",))
+    assert split_of(prepared, "ba", ("testA",), cross_domain=True) == ["testA"]
+
+
+@pytest.fixture(scope="module")
+def two_sets(tmp_path_factory) -> tuple[Path, Path]:
+    """A data set for each domain: one with the splits train and test, one with train and val."""
+    place = tmp_path_factory.mktemp("two")
+    for name, splits, value in (("game", ("train", "test"), 10), ("city", ("train", "val"), 200)):
+        png = encoded(Image.fromarray(np.full((8, 8, 3), value, np.uint8)), "PNG")
+        sources = {split: [prepare.Source(f"{split}/0.png", len(png), io.BytesIO(png).getvalue)] for split in splits}
+        request = prepare.Request(name=name, command="", splits=sources, settings={}, inputs={}, max_bad=0, max_pixels=10_000, shards=0)
+        prepare.run(request, place / name)
+    return place / "game", place / "city"
+
+
+def test_the_split_of_data_sets_of_one_domain(two_sets):
+    game, city = two_sets
+    both = open_domains(f"{game},{city}")
+    assert both.choose("ab", []) == (both.a, ["test"]) and both.choose("ba", []) == (both.b, ["val"])
+    alone = open_domains(str(city))
+    assert alone.choose("ba", [])[1] == ["val"] and alone.choose("ab", ["train"])[1] == ["train"]
+
+
+def run(capfd, *arguments: str) -> tuple[int, str, str]:
+    code = cli.main(["translate", *arguments])
+    captured = capfd.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_the_command(prepared, imported, tmp_path, capfd, monkeypatch):
+    """On an imported run, whose generator is replaced: which split it takes, what it refuses, and how it reads pictures."""
+    monkeypatch.setattr("tfcyclegan.translation.copies_on_devices", lambda *_, **__: [NEGATIVE])
+    shutil.copytree(imported, tmp_path / "run")
+    stored = files.read_json(tmp_path / "run" / "config.json")
+    stored["options"]["data_dir"] = str(prepared / "data")
+    files.write_json(tmp_path / "run" / "config.json", stored)
+    common = (f"--run_dir={tmp_path / 'run'}", "--scale=original")
+    data = f"--data_dir={prepared / 'data'}"
+
+    code, out, _ = run(capfd, *common, data, "--direction=ba", f"--output={tmp_path / 'ba'}")
+    assert code == 0 and "translates split testB, since --direction=ba starts from domain B" in out
+    assert np.asarray(Image.open(tmp_path / "ba" / "0.png")).max() == 0, "the negative of white"
+    for output in (f"--output={tmp_path / 'no'}", f"--output_data={tmp_path / 'no'}"):
+        code, _, err = run(capfd, *common, data, "--direction=ba", "--split=testA", output)
+        assert code == 2 and "--split=testA: is of domain A" in err and len(err.splitlines()) == 1 and not (tmp_path / "no").exists()
+        code, _, err = run(capfd, *common, data, "--direction=ba", "--split=testA", "--cross_domain", output.replace("no", "yes"))
+        assert code == 0 or "is not empty" in err
+
+    source = prepared / "root" / "trainB"
+    code, out, _ = run(capfd, *common, f"--input={source}", f"--output={tmp_path / 'pictures'}")
+    assert code == 0 and "read with --max_value=4095, as the data of" in out
+    assert "trainB: named like domain B, while --direction=ab starts from domain A; is that meant?" in out
+    assert np.asarray(Image.open(tmp_path / "pictures" / "0.png")).max() == 0
+    assert record(tmp_path / "pictures")["max_value"] == 4095
+    code, out, _ = run(capfd, *common, f"--input={source}", "--max_value=65535", f"--output={tmp_path / 'dark'}")
+    assert code == 0 and np.asarray(Image.open(tmp_path / "dark" / "0.png")).min() == 255 - 16
+
+    for arguments, message in (
+        (("--input=x", "--split=testA", "--output=o"), "--split: goes with --data_dir"),
+        ((data, "--pages=first", "--output=o"), "--pages=first: goes with --input"),
+        ((data, "--alpha=keep", "--output=o"), "--alpha=keep: goes with --input"),
+        ((data, "--max_value=9", "--output=o"), "--max_value=9: goes with --input"),
+    ):
+        code, _, err = run(capfd, *common, *arguments)
+        assert code == 2 and message in err
+
+
+def test_a_run_knows_its_other_domain(two_sets, imported, tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr("tfcyclegan.translation.copies_on_devices", lambda *_, **__: [NEGATIVE])
+    shutil.copytree(imported, tmp_path / "run")
+    stored = files.read_json(tmp_path / "run" / "config.json")
+    game, city = two_sets
+    stored["options"]["data_dir"] = f"{game},{city}"
+    files.write_json(tmp_path / "run" / "config.json", stored)
+    common = (f"--run_dir={tmp_path / 'run'}", "--scale=original", f"--data_dir={city}")
+    code, _, err = run(capfd, *common, f"--output={tmp_path / 'out'}")
+    assert code == 2 and "is domain B of" in err and "give --direction=ba, or --cross_domain" in err
+    assert run(capfd, *common, "--direction=ba", f"--output={tmp_path / 'out'}")[0] == 0
+
+
+def test_two_stored_pictures_of_one_name_are_refused(tmp_path):
+    root = tmp_path / "root"
+    for split, names in (("trainA", ("x.png",)), ("trainB", ("x.png",)), ("testA", ("a.png", "a.bmp"))):
+        (root / split).mkdir(parents=True)
+        for name in names:
+            GRAY.save(root / split / name)
+    preparing.run(preparing.Config(input_dir=str(root), output_dir=str(tmp_path / "data")))
+    with pytest.raises(UserError, match=r"two pictures are called a, since both become a\.png"):
+        translate_split([NEGATIVE], open_source(tmp_path / "data"), "testA", tmp_path / "out")

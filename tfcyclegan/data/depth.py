@@ -1,0 +1,91 @@
+"""Pictures of more than 8 bits a sample: which those are, their values, and how they become 8 bits. Imports no TensorFlow."""
+
+import re
+import sys
+
+import numpy as np
+from PIL import Image, ImageFile
+
+_TIFF_BITS = 258
+_DEEPEST = 65535
+_OTHER_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
+_SIZE_MARK = b"\xff\x4f\xff\x51"
+
+
+def raw_mode(image: ImageFile.ImageFile) -> str:
+    """How the samples lie in the file, in Pillow's words, such as "RGB;16B"."""
+    if not image.tile:
+        return ""
+    arguments = image.tile[0].args
+    first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
+    return first if isinstance(first, str) else ""
+
+
+def is_deep(image: ImageFile.ImageFile) -> bool:
+    """Whether the file has unsigned samples of 9 to 16 bit, and Pillow gives them or can be made to."""
+    pgm_16 = image.format == "PPM" and image.mode == "I"
+    return image.mode.startswith("I;16") or pgm_16 or re.search(r";16[BLN]$", raw_mode(image)) is not None
+
+
+def declared_maximum(image: ImageFile.ImageFile) -> int:
+    """The value that the file itself calls white: of a TIFF by its bits, of a PGM that Pillow has brought to its own 16; else 0."""
+    if image.format == "TIFF":
+        bits = int(image.tag_v2.get(_TIFF_BITS, (16,))[0])  # type: ignore[attr-defined]
+        return (1 << bits) - 1 if bits < 16 else 0
+    scaled = image.format == "PPM" and bool(image.tile) and image.tile[0].codec_name != "raw"
+    return _DEEPEST if scaled else 0
+
+
+def values(image: ImageFile.ImageFile, again: ImageFile.ImageFile) -> np.ndarray:
+    """The samples of a deep picture, uint32 [H, W] or [H, W, C].
+
+    Pillow keeps 16 bit for gray only: of a colour sample it takes the high byte. The same file read with the other order of
+    bytes gives the low one.
+
+    Args:
+        image: opened, not loaded.
+        again: the same, opened a second time.
+    """
+    kind = raw_mode(image)
+    if kind == "LA;16B":
+        # two samples of two bytes lie as four of one
+        image._mode, image.tile = "RGBA", [tile._replace(args="RGBA") for tile in image.tile]
+        image.load()
+        four = np.asarray(image).astype(np.uint32)
+        return four[..., (0, 2)] << 8 | four[..., (1, 3)]
+    if image.mode.startswith("I"):
+        image.load()
+        return np.asarray(image).astype(np.uint32)
+    other = kind[:-1] + _OTHER_BYTE[kind[-1]]
+    again.tile = [tile._replace(args=(other, *tile.args[1:]) if isinstance(tile.args, tuple) else other) for tile in again.tile]
+    again.load()
+    image.load()
+    return np.asarray(image).astype(np.uint32) << 8 | np.asarray(again)
+
+
+def to_8_bit(samples: np.ndarray, maximum: int) -> np.ndarray:
+    """Values 0..maximum to uint8, rounded to the nearest."""
+    return ((samples.astype(np.uint32) * 255 + maximum // 2) // maximum).astype(np.uint8)
+
+
+def picture(samples: np.ndarray, maximum: int, mode: str) -> Image.Image:
+    """The picture of samples [H, W] or [H, W, C] in 8 bits; of two samples or four the last is alpha, of the type's own range."""
+    if samples.ndim == 2:
+        return Image.fromarray(to_8_bit(samples, maximum))
+    alpha = mode in ("LA", "RGBA")
+    shallow = (
+        to_8_bit(samples, maximum)
+        if not alpha
+        else np.concatenate([to_8_bit(samples[..., :-1], maximum), to_8_bit(samples[..., -1:], _DEEPEST)], axis=-1)
+    )
+    return Image.frombytes(mode, (samples.shape[1], samples.shape[0]), shallow.tobytes())
+
+
+def jpeg2000_bits(content: bytes) -> tuple[int, bool]:
+    """Bits of a sample of a JPEG 2000 file, the most of its components', and whether any is signed."""
+    place = content.find(_SIZE_MARK)
+    if place < 0:
+        return 8, False
+    count = int.from_bytes(content[place + 40 : place + 42], "big")
+    sizes = content[place + 42 : place + 42 + 3 * count : 3]
+    return max(((size & 127) + 1 for size in sizes), default=8), any(size & 128 for size in sizes)

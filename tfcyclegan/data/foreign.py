@@ -1,0 +1,38 @@
+"""Kinds of files that are met in picture folders and are not read here, told by their first bytes so that refusals can name them."""
+
+_MARKS = (
+    (128, b"DICM", "a DICOM file"),
+    (344, b"n+1\0", "a NIfTI file"),
+    (0, b"\x93NUMPY", "a NumPy array"),
+    (0, b"\x89HDF\r\n", "an HDF5 file"),
+    (0, b"SIMPLE  =", "a FITS file"),
+    (0, b"v/1\x01", "an OpenEXR picture"),
+    (0, b"#?RADIANCE", "a Radiance picture"),
+    (0, b"8BPS", "a Photoshop file"),
+    (0, b"%PDF", "a PDF file"),
+    (0, b"%!PS", "a PostScript file"),
+    (0, b"PK\x03\x04", "a ZIP archive"),
+    (0, b"PK\x05\x06", "a ZIP archive"),
+    (257, b"ustar", "a tar archive"),
+    (0, b"\x1f\x8b", "a gzip archive"),
+    (0, b"7z\xbc\xaf", "a 7z archive"),
+    (0, b"Rar!", "a RAR archive"),
+    (0, b"\x1aE\xdf\xa3", "a Matroska video"),
+    (0, b"RIFF....AVI ", "an AVI video"),
+    (0, b"\xff\x0a", "a JPEG XL picture"),
+    (4, b"JXL ", "a JPEG XL picture"),
+    (0, b"NRRD", "an NRRD file"),
+)
+_BRANDS = {b"heic": "a HEIC picture", b"heix": "a HEIC picture", b"mif1": "a HEIF picture", b"msf1": "a HEIF picture"}
+
+
+def name_of(content: bytes) -> str:
+    """What a file is that is not read here; empty where it is not known."""
+    if content[4:8] == b"ftyp":
+        return _BRANDS.get(content[8:12], "a video")
+    return next((name for place, mark, name in _MARKS if _matches(content[place : place + len(mark)], mark)), "")
+
+
+def _matches(found: bytes, mark: bytes) -> bool:
+    """Whether they are equal; a dot in the mark stands for any byte."""
+    return len(found) == len(mark) and all(wanted in (ord("."), byte) for byte, wanted in zip(found, mark, strict=True))

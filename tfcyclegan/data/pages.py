@@ -1,0 +1,55 @@
+"""Which pictures a file holds: the pages of a TIFF, the frames of an animation. Imports no TensorFlow."""
+
+import io
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from PIL import Image
+
+from tfcyclegan.data import intake, tiff
+
+_SINGLE = (b"\xff\xd8\xff", b"BM")  # JPEG, whose further pictures are previews and gain maps, and BMP
+_HEAD = 16
+
+
+@dataclass(frozen=True)
+class Pages:
+    """The pictures of a file.
+
+    Attributes:
+        places: of each, as `intake.decode` takes it; [None] of a file with one picture.
+        copies: whether smaller copies or masks lie beside them, which are none.
+    """
+
+    places: list[int] | list[None]
+    copies: bool = False
+
+    def name(self, stem: str, number: int) -> str:
+        """What picture `number`, from 0, of the file `stem` is called: STEM_0001, STEM_0002, ..., or STEM where it is the only one."""
+        return stem if len(self.places) == 1 else f"{stem}_{number + 1:04d}"
+
+
+ONE = Pages([None])
+
+
+def of(stream: BinaryIO) -> Pages:
+    """By headers as far as they tell it; ONE for what is not readable, which decoding it explains."""
+    head = stream.read(_HEAD)
+    stream.seek(0)
+    if head.startswith(_SINGLE):
+        return ONE
+    try:
+        if tiff.is_tiff(head):
+            indices, copies = tiff.list_pages(stream)
+            return Pages(indices, copies > 0) if len(indices) > 1 else ONE
+        Image.init()
+        with Image.open(stream, formats=intake.FORMATS) as image:
+            count = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+            return Pages(list(range(count))) if count > 1 else ONE
+    except Exception:  # whatever a damaged file makes the libraries raise
+        return ONE
+
+
+def of_bytes(content: bytes) -> Pages:
+    """Likewise."""
+    return of(io.BytesIO(content))
