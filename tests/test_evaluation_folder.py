@@ -1,5 +1,6 @@
 """Folders of translations by other programs: read as their pictures look, whatever the file; what was passed over is counted."""
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -8,14 +9,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.test_training import config
 from tfcyclegan import cli
 from tfcyclegan.data import images
 from tfcyclegan.data.domains import open_domains
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import UserError
+from tfcyclegan.evaluation import material as gathering
 from tfcyclegan.evaluation.folder import PALETTE, gather_folder
 from tfcyclegan.evaluation.material import OWN
 from tfcyclegan.picture_folders import picture_name
+from tfcyclegan.training.runs import Run
 
 
 @pytest.fixture(scope="module")
@@ -146,11 +150,27 @@ def test_sizes_twins_and_damage(data, maps, tmp_path):
 def test_a_split_that_stands_in_is_told(street, tmp_path):
     places = ",".join(str(street / "data" / name) for name in ("toy_gta5", "toy_cityscapes"))
     domains = open_domains(places)
+    gray = Image.new("RGB", (64, 32), "gray")
     names = [picture_name(filename, "test") for filename, _ in domains.require("test", "a").pictures()]
-    folder = saved(tmp_path / "street", dict.fromkeys(names, Image.new("RGB", (64, 32), "gray")), png)
+    folder = saved(tmp_path / "street", dict.fromkeys(names, gray), png)
     material = gather_folder(folder, domains, "test", "ab", "auto")
     assert f"split: {domains.b.directory} has no test split, so val is scored" in material.assumed
     assert material.facts["splits"] == {"a": "test", "b": "val"} and material.facts["pairs"]["basis"] == "none"
+    nested = [picture_name(filename, "val") for filename, _ in domains.require("test", "b").pictures()]
+    flat = saved(tmp_path / "flat", {f"{name.rpartition('/')[2]}_fake_A": gray for name in nested}, png)
+    back = gather_folder(flat, domains, "test", "ba", "auto")
+    assert back.sets[OWN].keys() == set(nested) and any("matched by file names alone" in line for line in back.assumed)
+
+
+def test_other_data_and_checkpoints_than_the_best_are_told(data, tiles, tmp_path, monkeypatch):
+    run = Run(tmp_path, config(tiles, tmp_path), "float32", "0123456789")
+    assert gathering._of_the_run(dataclasses.replace(run, data_fingerprint=data[0].fingerprint), data[0], "latest") == []
+    monkeypatch.setattr(gathering, "newest", lambda _: "step-4")
+    monkeypatch.setattr(gathering, "find_checkpoint", lambda _, which: f"checkpoints/step-{4 if which == 'best' else 8}")
+    checkpoint, other = gathering._of_the_run(run, data[0], "latest")
+    assert checkpoint == "checkpoint: step-8, the latest; step-4 measured best, and --checkpoint=best scores it"
+    assert other.startswith("data: satellite2map (") and other.endswith("not what the run was trained on (01234567)")
+    assert len(gathering._of_the_run(run, data[0], "best")) == 1
 
 
 def test_a_part_of_the_real_pictures_is_told(data, maps, tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from PIL import Image
@@ -94,7 +94,8 @@ def _choose(folder: Path, names: Sequence[str], direction: str, suffix: str) -> 
     there = sorted((Path(entry.path) for entry in folders.walk(folder)), key=str)
     pictures = [path for path in there if folders.is_picture(path.name)]
     if not pictures:
-        raise UserError(f"--translations={folder}: no pictures there")
+        others = f"; {len(there)} files by other endings, such as {there[0].relative_to(folder)}" if there else ""
+        raise UserError(f"--translations={folder}: no pictures there{others}")
     told = []
     guessed = "" if suffix else _guessed(pictures, folder, names, direction)
     suffix = suffix or guessed
@@ -119,6 +120,10 @@ def _choose(folder: Path, names: Sequence[str], direction: str, suffix: str) -> 
         if name in files:
             raise UserError(f"--translations={folder}: two files for {name}: {files[name].name} and {path.name}; leave one")
         files[name] = path
+    without_folders = {PurePosixPath(name).name: name for name in names}
+    if not files.keys() & set(names) and files.keys() <= without_folders.keys() and len(without_folders) == len(names):
+        files = {without_folders[name]: path for name, path in files.items()}
+        told.append("translations: matched by file names alone, since they lie in no folders and the split's do")
     facts = {"suffix": suffix, "suffix_guessed": bool(guessed), "passed_over": dict(passed)}
     return _Chosen(files, told, facts)
 
