@@ -144,7 +144,11 @@ def gather(run: Run, domains: Domains, purpose: str, checkpoint: str, direction:
         checkpoint=translator.identity["checkpoint"],
         cycle=_cycle(run, checkpoint, direction, translator),
         notes=notes,
-        assumed=_of_the_run(run, domains, checkpoint) + _of_the_other_direction(run, direction) * alone,
+        assumed=[
+            f"scale: {scale}, as the training resized whole pictures; translations and real pictures are scored so",
+            *_of_the_run(run, domains, checkpoint),
+            *(_of_the_other_direction(run, direction) if alone else []),
+        ],
         facts={"chosen": checkpoint},
         config=run.config,
     )
