@@ -74,6 +74,16 @@ def test_results_of_the_official_program(data, tmp_path, direction, suffix):
     assert facts["passed_over"]["that are no pictures by their endings"] == 1 and "taken from its folder images" in told
 
 
+def test_official_results_of_the_other_direction(data, maps, tmp_path):
+    folder = saved(tmp_path / "single", {f"{name}_{kind}": picture for name, picture in maps.items() for kind in ("real_B", "fake_A")}, png)
+    with pytest.raises(UserError, match=r"--direction=ab: .*_fake_A, so give --direction=ba"):
+        gathered(data, folder)
+    for path in folder.glob("*_fake_A.png"):
+        path.rename(f"{path}".replace("_fake_A", "_fake"))
+    _, facts, _ = gathered(data, folder)
+    assert facts["suffix"] == "_fake" and facts["passed_over"] == {"_real_B": len(maps)}
+
+
 def test_a_suffix_of_ones_own(data, maps, tmp_path):
     folder = saved(tmp_path / "own", {f"{name}-out": picture for name, picture in maps.items()}, png)
     shutil.copy(folder / "0001-out.png", folder / "grid.png")

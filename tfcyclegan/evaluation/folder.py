@@ -129,12 +129,15 @@ def _choose(folder: Path, names: Sequence[str], direction: str, suffix: str) -> 
 
 
 def _guessed(pictures: Sequence[Path], folder: Path, names: Sequence[str], direction: str) -> str:
-    """The suffix of the translations where all names are the official program's; else nothing."""
+    """The suffix of the translations where all names are the official program's; else nothing. UserError where they are the way back's."""
     stems = {path.relative_to(folder).with_suffix("").as_posix() for path in pictures}
     if stems & set(names) or not all(path.stem.endswith(_OFFICIAL) for path in pictures):
         return ""
-    wanted = (f"_fake_{direction[1].upper()}", "_fake")
-    return next((suffix for suffix in wanted if any(path.stem.endswith(suffix) for path in pictures)), "")
+    wanted, other = (f"_fake_{direction[1].upper()}", "_fake"), f"_fake_{direction[0].upper()}"
+    found = next((suffix for suffix in wanted if any(path.stem.endswith(suffix) for path in pictures)), "")
+    if not found and any(path.stem.endswith(other) for path in pictures):
+        raise UserError(f"--direction={direction}: {folder} has pictures whose names end in {other}, so give --direction={direction[::-1]}")
+    return found
 
 
 def _kind(path: Path, pictures: Sequence[Path]) -> str:
