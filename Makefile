@@ -2,18 +2,25 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+# What the demo needs; and, in the same environment, what tests and documents need besides.
+DEMO_READY := $(VENV)/.ready_demo
 READY := $(VENV)/.ready
 RUN := runs/satellite2map
 
 .PHONY: demo data/toy_street toy_gta2city toy_city2labels toy_uda ablation docs test test_browser bench clean
 
-$(READY): setup.py constraints.txt tfcyclegan/__init__.py
+$(DEMO_READY): setup.py constraints.txt tfcyclegan/__init__.py
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,pytorch]'
+	$(INSTALL) '.[demo]'
+	touch $@
+
+$(READY): $(DEMO_READY)
+	$(INSTALL) '.[dev,pytorch]'
 	touch $@
 
 ## Prepares real pictures, trains, translates, scores and exports. Later runs skip what is done.
-demo: $(READY)
+demo: $(DEMO_READY)
 	$(BIN)/python -m data_prep.satellite_map --output_dir=data/satellite2map
 	$(BIN)/tfcyclegan train --flagfile=configs/satellite2map.cfg
 	$(BIN)/tfcyclegan translate --run_dir=$(RUN) --data_dir=data/satellite2map --split=testA --output=translated/satellite2map/ab
@@ -26,7 +33,7 @@ demo: $(READY)
 	@echo "models:               saved_models/satellite2map"
 
 ## The street experiments on synthetic data, in the layouts of the real ones: draw, prepare, train, translate, score.
-data/toy_street: $(READY)
+data/toy_street: $(DEMO_READY)
 	$(BIN)/python -m data_prep.toy_street --output_dir=data/toy_street
 	$(BIN)/python -m data_prep.gta5 --input_dir=data/toy_street/gta5 --output_dir=data/toy_gta5 --name=toy_gta5
 	$(BIN)/python -m data_prep.cityscapes --input_dir=data/toy_street/cityscapes --content=photos_and_labels --output_dir=data/toy_cityscapes --name=toy_cityscapes
@@ -68,7 +75,7 @@ test: $(READY)
 test_browser: $(READY)
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 		{ echo "make test_browser: Chromium is not installed; apt-get install chromium, or your system's like"; exit 1; }
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[browser]'
+	$(INSTALL) '.[browser]'
 	$(BIN)/python -m pytest -n 0 -m browser tests/*_browser.py
 
 ## The documents as a site: build/site/index.html.
@@ -77,7 +84,7 @@ docs: $(READY)
 
 ## Every benchmark in a short form, about 5 minutes on 2 idle cores; the flags of the whole ones are in docs/performance.md.
 bench: $(READY)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
+	$(INSTALL) '.[bench]'
 	$(BIN)/python -m benchmarks.fidelity --golden tests/golden
 	$(BIN)/python -m benchmarks.train_step --short
 	$(BIN)/python -m benchmarks.growth --short

@@ -47,6 +47,7 @@ DEVELOPMENT = [
     "pytest-xdist>=3.8",
     "ruff>=0.17",
     "mypy>=2.4",
+    "opencv-python-headless>=4.14",  # tfcyclegan/data/interpolation.py is compared with it
     "cityscapesscripts>=2.3",  # its class table is compared with ours
 ]
 

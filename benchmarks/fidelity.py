@@ -226,7 +226,7 @@ def pth_rows(path: Path) -> Iterator[Row]:
     from tfcyclegan.interop.pytorch import read_state_dict
 
     io = np.load(path.with_name(f"{path.stem}_io.npz"))
-    network = make_network(read_state_dict(path))
+    network = make_network(read_state_dict(path).state)
     yield Row(path.name, relative_difference(network(nhwc(io["input_nchw"])), nhwc(io["output_nchw"])), BARS["network float32"])
 
 

@@ -40,7 +40,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep import street_frames as frames
-from data_prep.street_frames import File, Frame
+from data_prep.street_frames import File, Frame, PassedOver
+from data_prep.street_labels import AUTO, COLOURS, IDS, TRAIN_IDS
 from tfcyclegan.cli import run_command
 from tfcyclegan.config import option
 from tfcyclegan.errors import UserError
@@ -56,7 +57,10 @@ EXAMPLES = """
 PHOTOS, GROUND_TRUTH = "leftImg8bit", "gtFine"
 PUBLISHED = {"train": 2975, "val": 500, "test": 1525}
 WITH_LABELS = ("train", "val")
-KINDS = ("labelIds", "color", "labelTrainIds")  # the first one that is there is read
+KINDS = {"labelIds": AUTO, "color": COLOURS, "labelTrainIds": TRAIN_IDS}
+"""What a label file's name says it holds, and how it is read; the first one that is there is."""
+PREFERRED = {IDS: "labelIds", COLOURS: "color", TRAIN_IDS: "labelTrainIds"}
+"""The name that goes first with --label_format."""
 
 _PHOTO = re.compile(r"(.+)_leftImg8bit\.(png|jpg|jpeg)", re.IGNORECASE)
 _LABEL = re.compile(rf"(.+)_gtFine_({'|'.join(KINDS)})\.png")
@@ -80,33 +84,45 @@ class Config(frames.FrameOptions):
             raise UserError(f"--pool={self.pool}: names a split twice")
         if self.pool != "train" and not self.sample:
             raise UserError(f"--pool={self.pool}: is what --sample draws from; give --sample too")
+        if self.content == "photos" and self.label_format != AUTO:
+            raise UserError(f"--label_format={self.label_format}: no label is read with --content=photos; choose another --content")
         if self.sample and self.content != "photos" and "test" in self.pool.split(","):
             raise UserError(f"--pool={self.pool}: the labels of test are withheld; take it out, or choose --content=photos")
 
 
-def find_photos(root: Path, split: str) -> dict[str, File]:
+def find_photos(root: Path, split: str, passed: PassedOver) -> dict[str, File]:
     """The photos of an official split by CITY/FRAME, in the order of their names."""
-    found, others = {}, []
+    found: dict[str, File] = {}
+    others = []
     for file in frames.find_files(root, PHOTOS, split):
         match = _PHOTO.fullmatch(file.name)
-        if match:
-            found[_key(file, match[1])] = file
-        else:
+        if not match:
             others.append(file.path)
-    frames.say_passed_over(root, others, "not named ..._leftImg8bit.png")
+            continue
+        key = _key(file, match[1])
+        if key in found:
+            raise UserError(f"{root / file.path}: is the frame of {found[key].path}; keep one of them")
+        found[key] = file
+    passed.add(others, "not named ..._leftImg8bit.png")
     return dict(sorted(found.items()))
 
 
-def find_labels(root: Path, split: str) -> dict[str, tuple[File, str]]:
+def find_labels(root: Path, split: str, label_format: str, passed: PassedOver) -> dict[str, tuple[File, str]]:
     """The label map of each frame of an official split, with its kind, by CITY/FRAME, in the order of their names."""
+    kinds = sorted(KINDS, key=lambda kind: kind != PREFERRED.get(label_format))
     found: dict[str, tuple[File, str]] = {}
+    others = []
     for file in frames.find_files(root, GROUND_TRUTH, split):
         match = _LABEL.fullmatch(file.name)
         if not match:
-            continue  # polygons and instance ids stand beside them
+            others.append(file.path)  # polygons and instance ids
+            continue
         key, kind = _key(file, match[1]), match[2]
-        if key not in found or KINDS.index(kind) < KINDS.index(found[key][1]):
+        there = found.get(key)
+        if there is None or kinds.index(kind) < kinds.index(there[1]):
             found[key] = file, kind
+        others += [] if there is None else [(there[0] if found[key][1] == kind else file).path]
+    passed.add(sorted(others), "files beside the label that is read")
     return dict(sorted(found.items()))
 
 
@@ -114,21 +130,26 @@ def _key(file: File, frame: str) -> str:
     return "/".join([*file.path.split("/")[2:-1], frame])
 
 
-def find_frames(root: Path, split: str, content: str) -> list[Frame]:
+def find_frames(root: Path, split: str, config: Config, passed: PassedOver) -> list[Frame]:
     """The frames of an official split, named CITY/FRAME.png."""
-    photos = find_photos(root, split) if content != "label_maps" else {}
-    if content == "photos":
+    photos = find_photos(root, split, passed) if config.content != "label_maps" else {}
+    if config.content == "photos":
         return [Frame(f"{key}.png", photo) for key, photo in photos.items()]
-    label_maps = find_labels(root, split)
-    if content == "label_maps":
-        return [Frame(f"{key}.png", None, file, train_ids=kind == "labelTrainIds") for key, (file, kind) in label_maps.items()]
-    alone = [file.path for key, (file, _) in label_maps.items() if key not in photos]
-    frames.say_passed_over(root, alone, "labels without a photo")
+    label_maps = find_labels(root, split, config.label_format, passed)
+
+    def read_as(kind: str) -> str:
+        return KINDS[kind] if config.label_format == AUTO else config.label_format
+
+    if config.content == "label_maps":
+        return [Frame(f"{key}.png", None, file, "", read_as(kind), named=True) for key, (file, kind) in label_maps.items()]
+    passed.add([file.path for key, (file, _) in label_maps.items() if key not in photos], frames.WITHOUT_IMAGE)
     found = []
     for key, photo in photos.items():
-        label, kind = label_maps.get(key, (None, ""))
-        missing = "" if label else f"{GROUND_TRUTH}/{split}/{key}_gtFine_labelIds.png"
-        found.append(Frame(f"{key}.png", photo, label, missing, train_ids=kind == "labelTrainIds"))
+        if key in label_maps:
+            label, kind = label_maps[key]
+            found.append(Frame(f"{key}.png", photo, label, "", read_as(kind), named=True))
+        else:
+            found.append(Frame(f"{key}.png", photo, None, f"{GROUND_TRUTH}/{split}/{key}_gtFine_labelIds.png"))
     return found
 
 
@@ -147,12 +168,16 @@ def run(config: Config) -> None:
     frames.require_folders(root, needed, hints)
     usable = tuple(PUBLISHED) if config.content == "photos" else WITH_LABELS
     pool = config.pool.split(",")
+    passed = PassedOver(root)
+    passed.add_others("", needed, "not read by this command")
+    for folder in needed:
+        passed.add_others(folder, pool if config.sample else usable, "splits that are not read")
     official = {
         split: found
         for split in usable
         if (not config.sample or split in pool)
         and (root / needed[0] / split).is_dir()
-        and (found := find_frames(root, split, config.content))
+        and (found := find_frames(root, split, config, passed))
     }
     if not official:
         ending = "_leftImg8bit.png" if needed[0] == PHOTOS else "_gtFine_labelIds.png"
@@ -167,9 +192,9 @@ def run(config: Config) -> None:
         more = ",".join(usable)
         wider = f"; --pool={more} draws from more (for adaptation, which is scored on val, draw from train alone)"
         frame_pool = [frame for found in official.values() for frame in found]
-        splits = frames.draw(frame_pool, config, short=f" in {config.pool}{wider if set(pool) < set(usable) else '; lower it'}")
+        splits = frames.draw(frame_pool, config, passed, short=f" in {config.pool}{wider if set(pool) < set(usable) else '; lower it'}")
     splits = {split: [dataclasses.replace(frame, name=f"{split}/{frame.name}") for frame in found] for split, found in splits.items()}
-    frames.run("data_prep.cityscapes", config, splits, labelled=config.content != "photos", without="--content=photos")
+    frames.run("data_prep.cityscapes", config, splits, passed, labelled=config.content != "photos", without="--content=photos")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ import functools
 import shlex
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -160,6 +161,7 @@ def run(config: Config) -> None:
             continue
         splits[split], inputs[split], there = find_sources(input_dir, split, config)
         passed_over.append(there)
+        _tell_one_name(directory, splits[split])
         if not splits[split]:
             mend = "put pictures there" + ("" if split in REQUIRED else " or remove it")
             seen = f" ({there.told()})" if there.left_out else ""
@@ -185,6 +187,17 @@ def run(config: Config) -> None:
     prepare.run(request, Path(config.output_dir).expanduser())
     name = Path(config.output_dir).name
     say(f"next: tfcyclegan train --data_dir={config.output_dir} --run_dir=runs/{name}; tfcyclegan doctor tells about how long")
+
+
+def _tell_one_name(directory: Path, sources: Sequence[prepare.Source]) -> None:
+    """Says so where pictures differ by their endings alone: translations and scores know them without."""
+    by_name: dict[str, list[str]] = {}
+    for source in sources:
+        by_name.setdefault(str(PurePosixPath(source.filename).with_suffix("")), []).append(source.filename)
+    alike = [names for names in by_name.values() if len(names) > 1]
+    if alike:
+        first, second = (manifest.printable(PurePosixPath(name).name) for name in alike[0][:2])
+        say(f"{directory}: {first} and {second} have one name ({len(alike)} such names); translate and evaluate refuse them until renamed")
 
 
 def _settings(config: Config) -> dict[str, Any]:

@@ -11,8 +11,10 @@ Reads:
         labels/00001.png  ...   palette PNGs whose indices are Cityscapes ids; not read with --labels=false
         split.mat               optional: trainIds, valIds, testIds; 12,403, 6,382 and 6,181 frames
 
-Labels of other kinds are understood where they are certain (data_prep.street_labels). A label of another size than its image, of
-which GTA5 has some, is resized to it and counted. Images without labels (some copies lack 25) count as bad frames.
+Labels of other kinds are understood where they are certain, and else as --label_format says (data_prep.street_labels): SYNTHIA's
+RAND_CITYSCAPES, with GT/LABELS as labels/ and RGB as images/, by --label_format=synthia. A label of another size than its image, of
+which GTA5 has some, is resized to it and counted; of another shape it is refused. Images without labels (some copies lack 25) count
+as bad frames.
 
 Splits: those of split.mat, or all in "train" without it; with --sample "train" and, with --test_sample, "test", drawn from all.
 
@@ -26,12 +28,13 @@ A picture is stored under its base name, such as 00001.png. The same command goe
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep import street_frames as frames
-from data_prep.street_frames import Frame
+from data_prep.street_frames import File, Frame, PassedOver
+from data_prep.street_labels import AUTO, SYNTHIA
 from tfcyclegan.cli import run_command
 from tfcyclegan.config import option
 from tfcyclegan.data import folders
@@ -42,6 +45,7 @@ SUMMARY = "prepare GTA5 (images and class ids) for training and domain adaptatio
 EXAMPLES = """
     python -m data_prep.gta5 --input_dir=~/GTA5 --output_dir=data/gta5 --size=256x512
     python -m data_prep.gta5 --input_dir=~/GTA5 --output_dir=data/gta5_report --size=180x360 --sample=3000 --test_sample=1000
+    python -m data_prep.gta5 --input_dir=~/synthia --output_dir=data/synthia --name=synthia --label_format=synthia --size=256x512
 """
 
 SPLITS = {"train": "trainIds", "val": "valIds", "test": "testIds"}
@@ -57,30 +61,41 @@ class Config(frames.FrameOptions):
     name: str = option("gta5", "the data set's name: lower-case letters, digits and _")
     labels: bool = option(True, "store the class ids beside each image; without, labels/ is not needed")
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.labels and self.label_format != AUTO:
+            raise UserError(f"--label_format={self.label_format}: no label is read with --labels=false; give one of the two")
 
-def find_frames(root: Path, labelled: bool) -> list[Frame]:
+
+def find_frames(root: Path, config: Config, passed: PassedOver) -> list[Frame]:
     """All frames in the order of their names."""
-    images: dict[str, frames.File] = {}
-    others = []
-    for file in frames.find_files(root, "images"):
-        stem = Path(file.name).stem
-        if not folders.is_picture(file.name):
-            others.append(file.path)
-        elif stem in images:
-            raise UserError(f"{root / file.path}: has the same base name as {images[stem].path}; keep one of them")
-        else:
-            images[stem] = file
-    frames.say_passed_over(root, others, "not pictures by their ending")
+    images = _by_stem(root, "images", folders.is_picture, "not pictures by their ending", passed)
     if not images:
         raise UserError(f"{root / 'images'}: holds no picture; put GTA5's images there, such as 00001.png")
-    if not labelled:
+    if not config.labels:
         return [Frame(file.name, file) for _, file in sorted(images.items())]
-    label_files = {Path(file.name).stem: file for file in frames.find_files(root, "labels") if file.name.lower().endswith(".png")}
-    frames.say_passed_over(root, [file.path for stem, file in label_files.items() if stem not in images], "labels without an image")
+    label_files = _by_stem(root, "labels", lambda name: name.lower().endswith(".png"), "label files that are no PNG", passed)
+    passed.add([file.path for stem, file in label_files.items() if stem not in images], frames.WITHOUT_IMAGE)
     found = []
     for stem, file in sorted(images.items()):
         label = label_files.get(stem)
-        found.append(Frame(file.name, file, label, "" if label else f"labels/{stem}.png"))
+        found.append(Frame(file.name, file, label, "" if label else f"labels/{stem}.png", config.label_format))
+    return found
+
+
+def _by_stem(root: Path, folder: str, is_taken: Callable[[str], bool], others: str, passed: PassedOver) -> dict[str, File]:
+    """The files below a folder whose name is taken, by their name without ending."""
+    found: dict[str, File] = {}
+    not_taken = []
+    for file in frames.find_files(root, folder):
+        stem = Path(file.name).stem
+        if not is_taken(file.name):
+            not_taken.append(file.path)
+        elif stem in found:
+            raise UserError(f"{root / file.path}: has the same base name as {found[stem].path}; keep one of them")
+        else:
+            found[stem] = file
+    passed.add(not_taken, others)
     return found
 
 
@@ -101,7 +116,7 @@ def read_split_file(path: Path) -> dict[str, list[int]]:
     return {split: some for split, some in numbers.items() if some}
 
 
-def by_split_file(root: Path, found: list[Frame], numbers: Mapping[str, list[int]]) -> dict[str, list[Frame]]:
+def by_split_file(root: Path, found: list[Frame], numbers: Mapping[str, list[int]], passed: PassedOver) -> dict[str, list[Frame]]:
     """The frames of each split of split.mat, as far as they are there."""
     by_number = {int(stem): frame for frame in found if (stem := Path(frame.name).stem).isdecimal()}
     splits = {split: [by_number[number] for number in sorted(set(some)) if number in by_number] for split, some in numbers.items()}
@@ -109,7 +124,7 @@ def by_split_file(root: Path, found: list[Frame], numbers: Mapping[str, list[int
     if absent:
         say(f"{root}: {absent} frames of {SPLIT_FILE} are not in images/")
     named = {frame.name for some in splits.values() for frame in some}
-    frames.say_passed_over(root, [f"images/{frame.name}" for frame in found if frame.name not in named], f"not in {SPLIT_FILE}")
+    passed.add([f"images/{frame.name}" for frame in found if frame.name not in named], f"not in {SPLIT_FILE}")
     splits = {split: some for split, some in splits.items() if some}
     if not splits:
         raise UserError(f"{root / SPLIT_FILE}: names none of the frames in images/; remove it to take all of them")
@@ -119,19 +134,29 @@ def by_split_file(root: Path, found: list[Frame], numbers: Mapping[str, list[int
 def run(config: Config) -> None:
     root = Path(config.input_dir).expanduser()
     cityscapes = "that is Cityscapes, use data_prep.cityscapes"
-    hints = {"leftImg8bit": cityscapes, "gtFine": cityscapes, "images": "--labels=false takes the images alone", "gta5": "name gta5/ in it"}
+    hints = {
+        "leftImg8bit": cityscapes,
+        "gtFine": cityscapes,
+        "images": "--labels=false takes the images alone",
+        "gta5": "name gta5/ in it",
+        "GT": "that looks like SYNTHIA, link RGB as images/ and GT/LABELS as labels/, and give --label_format=synthia",
+    }
     frames.require_folders(root, ["images", "labels"] if config.labels else ["images"], hints)
-    found = find_frames(root, config.labels)
+    passed = PassedOver(root)
+    taken = {"images", *(["labels"] if config.labels else []), *([] if config.sample else [SPLIT_FILE])}
+    passed.add_others("", taken, "not read by this command")
+    found = find_frames(root, config, passed)
     counts = {"frames": len(found)}
     if config.sample:
-        splits = frames.draw(found, config, short=f" in {root / 'images'}; lower it")
+        splits = frames.draw(found, config, passed, short=f" in {root / 'images'}; lower it")
     elif (root / SPLIT_FILE).exists():
-        splits = by_split_file(root, found, read_split_file(root / SPLIT_FILE))
+        splits = by_split_file(root, found, read_split_file(root / SPLIT_FILE), passed)
         counts |= {split: len(some) for split, some in splits.items()}
     else:
         splits = {"train": found}
-    frames.say_counts(root, "GTA5", counts, PUBLISHED)
-    frames.run("data_prep.gta5", config, splits, labelled=config.labels, without="--labels=false")
+    if config.label_format != SYNTHIA:
+        frames.say_counts(root, "GTA5", counts, PUBLISHED)
+    frames.run("data_prep.gta5", config, splits, passed, labelled=config.labels, without="--labels=false")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,8 @@ from tfcyclegan.progress import say
 
 FOLDER = "{split}_labels"
 LABEL_MAP = "label map, resized by nearest pixels alone"
-_LOOKED_AT = 100  # pictures of a domain, for the guess
+_LOOKED_AT, _LOSSY_LOOKED_AT = 100, 10  # pictures of a domain, for the guesses
+_LEAST_SIDE = 16
 _FEW_COLORS, _FEW_IN_ALL, _PIXELS_A_COLOR = 32, 64, 16
 
 
@@ -37,6 +38,7 @@ _FEW_COLORS, _FEW_IN_ALL, _PIXELS_A_COLOR = 32, 64, 16
 class LabelOptions(Options):
     """What label files and label maps mean."""
 
+    input_dir: str = option("", "directory that holds the folders of pictures and those of their labels", required=True)
     label_maps_a: bool | None = option(None, "domain A is label maps: only nearest pixels resize them; default: guessed, and told")
     label_maps_b: bool | None = option(None, "domain B is label maps; default: guessed, and told")
     classes: str = option("", "CSV file of the labels' classes, with the columns name,color and perhaps id,ignored; or: cityscapes")
@@ -124,8 +126,12 @@ def _are_label_maps(
     mine = [split for split in splits if split.endswith(domain)]
     if any(split in labelled for split in mine):
         return False
-    colors = _few_colors([source for split in mine for source in splits[split]], max_pixels)
+    sources = [source for split in mine for source in splits[split]]
+    colors = _few_colors(sources, max_pixels)
     if not colors:
+        if _like_lossy_maps(sources, max_pixels):
+            mend = f"--{flag} --classes=FILE.csv --unknown_labels=nearest gives them the exact colours of a table"
+            say(f"{input_dir}: domain {domain} looks like label maps saved as JPEG; it is taken for pictures; if it is: {mend}")
         return False
     shown = ", ".join(sorted(colors)[:6]) + (", ..." if len(colors) > 6 else "")
     scores = "" if config.classes else "; --classes=FILE.csv gives them names and scores by class"
@@ -156,6 +162,28 @@ def _few_colors(sources: Sequence[Source], max_pixels: int) -> set[str]:
             return set()
         seen, several = seen + 1, several + (len(colors) > 1)
     return in_all if 2 * several >= seen > 0 else set()
+
+
+def _like_lossy_maps(sources: Sequence[Source], max_pixels: int) -> bool:
+    """Whether evenly spread JPEGs are nearly all flat, in few colours that are far apart, as label maps are with blurred edges."""
+    alike = seen = 0
+    for index in spread(len(sources), _LOSSY_LOOKED_AT):
+        try:
+            content = sources[index].read()
+            if not content.startswith(b"\xff\xd8"):
+                return False
+            pixels = np.asarray(intake.decode(content, max_pixels=max_pixels).image.convert("RGB")).astype(np.int16)
+        except (OSError, intake.BadPicture):
+            continue
+        if min(pixels.shape[:2]) < _LEAST_SIDE:
+            continue
+        steps = np.abs(np.diff(pixels, axis=1)).max(axis=-1)
+        _, counts = np.unique((pixels >> 4).reshape(-1, 3), axis=0, return_counts=True)
+        held = np.cumsum(np.sort(counts)[::-1]) / counts.sum()
+        strong = (steps > 32).mean()  # edges between classes
+        alike += bool((steps <= 4).mean() > 0.8 and strong > 0.002 and np.searchsorted(held, 0.8) < _FEW_COLORS)
+        seen += 1
+    return seen > 0 and alike > 0.8 * seen
 
 
 def _with_labels(

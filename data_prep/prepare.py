@@ -172,7 +172,7 @@ def _prepare(request: Request, output_dir: Path) -> None:
         say(f"{output_dir}: warning: pictures to score on are in training, byte by byte: {told}{more}; scores would be too good")
     for name, text in request.attachments.items():
         files.write_text(output_dir / name, text)
-    files.write_json(output_dir / MANIFEST, made)
+    files.write_json(output_dir / MANIFEST, {**made, **request.remarks})
     shutil.rmtree(work)
     for line in manifest.summary(made, request.hints):
         say(f"{output_dir}: {line}")

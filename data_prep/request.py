@@ -63,6 +63,7 @@ class Request:
         shards: files a split, or 0 for as many as make about `shards.SHARD_BYTES` each.
         labelling: what the labels are that pictures bring.
         left_out: what of the input is not among the sources, such as files of other kinds: {what: count}.
+        remarks: what else the manifest tells, by its key there.
         hints: flags that decide otherwise, by note, where the script has them.
         attachments: text files to stand beside the manifest, by name.
         beam_flags: of the Beam pipeline that writes the shards; empty writes them here.
@@ -78,6 +79,7 @@ class Request:
     shards: int
     labelling: Labelling = Labelling()
     left_out: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    remarks: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     hints: Mapping[str, str] = dataclasses.field(default_factory=dict)
     attachments: Mapping[str, str] = dataclasses.field(default_factory=dict)
     beam_flags: str = ""

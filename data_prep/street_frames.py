@@ -1,13 +1,14 @@
 """Frames of street scenes with label maps: what data_prep.gta5 and data_prep.cityscapes share.
 
 A frame is a photo, or a label map that stands for one, and beside it perhaps the class ids of its pixels. Photos are resized by
-antialiased bicubic, ids to the same size by the nearest pixel.
+--interpolation, ids to the same size by the nearest pixel.
 """
 
+import collections
 import dataclasses
 import functools
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,18 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from data_prep import beam, prepare, street_labels
+from data_prep import beam, prepare, street_labels, street_survey
 from tfcyclegan import files, flags
-from tfcyclegan.config import Options, Size, option
+from tfcyclegan.config import INTERPOLATION_HELP, INTERPOLATIONS, Options, Size, option
 from tfcyclegan.data import folders, intake, labels, manifest, records
 from tfcyclegan.data.labels import CITYSCAPES, Labelling
 from tfcyclegan.data.source import SYNTHETIC
 from tfcyclegan.errors import UserError
 from tfcyclegan.progress import say
 
+WITHOUT_IMAGE = "labels without an image"
 LABEL_RESIZED = "label resized to its image's size"
+SHAPES_DIFFER = 1.05  # GTA5 has labels whose height is a few pixels off their image's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,7 @@ class FrameOptions(Options):
     output_dir: str = option("", "directory to write; a rerun goes on there", required=True)
     name: str = option("", "the data set's name: lower-case letters, digits and _")
     size: Size | None = option(None, "size to store, height x width; default: each frame's own")
+    interpolation: str = option("bicubic", f"for --size, {INTERPOLATION_HELP}", choices=INTERPOLATIONS)
     sample: int = option(0, "so many frames are drawn for the split train; 0 takes all frames, in their own splits", minimum=0)
     test_sample: int = option(0, "so many of the frames that --sample has left are drawn for the split test", minimum=0)
     seed: int = option(0, "draws the samples", minimum=0)
@@ -42,9 +46,16 @@ class FrameOptions(Options):
     max_pixels: int = option(100_000_000, "a picture of more pixels is a bad one, refused before it is decoded", minimum=1)
     shards: int = option(0, "files a split; 0 makes about 100 MB each", minimum=0, maximum=99_999)
     beam_flags: str = beam.flags_option()
+    label_format: str = option(
+        street_labels.AUTO,
+        "what the label files' pixels say; auto takes class ids and the table's colours where only one of them fits",
+        choices=street_labels.FORMATS,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.interpolation != "bicubic" and self.size is None:
+            raise UserError(f"--interpolation={self.interpolation}: nothing is resized without --size; give both, or neither")
         if self.test_sample and not self.sample:
             raise UserError(f"--test_sample={self.test_sample}: draws from what --sample leaves; give --sample too")
 
@@ -71,14 +82,16 @@ class Frame:
         image: the photo; None makes the label map in the table's colours the picture.
         label: the label map, if it is to be stored and is there.
         missing_label: the path of one that should be there and is not.
-        train_ids: whether the label map holds train ids.
+        label_format: how the label map is read, one of street_labels.FORMATS.
+        named: whether the label map's name tells what its numbers are.
     """
 
     name: str
     image: File | None
     label: File | None = None
     missing_label: str = ""
-    train_ids: bool = False
+    label_format: str = street_labels.AUTO
+    named: bool = False
 
 
 def find_files(root: Path, *parts: str) -> list[File]:
@@ -117,10 +130,23 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-def say_passed_over(root: Path, paths: Sequence[str], why: str) -> None:
-    """Tells of files below `root` that were not taken, if there are any."""
-    if paths:
-        say(f"{root}: passed over, {why}: {manifest.printable(listed(paths))}")
+class PassedOver:
+    """What of the input directory is not taken: told where it is found, and counted for the manifest in `counts`."""
+
+    def __init__(self, root: Path):
+        self._root = root
+        self.counts: collections.Counter[str] = collections.Counter()
+
+    def add(self, paths: Sequence[str], why: str) -> None:
+        """Files or folders below the directory, if there are any."""
+        if paths:
+            say(f"{self._root}: passed over, {why}: {manifest.printable(listed(paths))}")
+            self.counts[why] += len(paths)
+
+    def add_others(self, folder: str, taken: Collection[str], why: str) -> None:
+        """What lies in a folder beside the entries that are taken."""
+        names = sorted(entry.name for entry in (self._root / folder).iterdir() if not entry.name.startswith("."))
+        self.add([f"{folder}/{name}" if folder else name for name in names if name not in taken], why)
 
 
 def say_counts(root: Path, name: str, found: Mapping[str, int], published: Mapping[str, int]) -> None:
@@ -131,7 +157,7 @@ def say_counts(root: Path, name: str, found: Mapping[str, int], published: Mappi
         say(f"{root}: {here}; the published {name} has {whole}")
 
 
-def draw(frames: Sequence[Frame], config: FrameOptions, *, short: str) -> dict[str, list[Frame]]:
+def draw(frames: Sequence[Frame], config: FrameOptions, passed: PassedOver, *, short: str) -> dict[str, list[Frame]]:
     """Draws `config.sample` frames for "train" and `config.test_sample` others for "test", each in the order of `frames`.
 
     The training sample does not depend on the size of the test sample.
@@ -139,6 +165,7 @@ def draw(frames: Sequence[Frame], config: FrameOptions, *, short: str) -> dict[s
     Args:
         frames: what is drawn from.
         config: the sizes and the seed.
+        passed: takes those that are not drawn.
         short: what to say behind the number of frames when they are too few.
     """
     wanted = config.sample + config.test_sample
@@ -146,6 +173,7 @@ def draw(frames: Sequence[Frame], config: FrameOptions, *, short: str) -> dict[s
         asked = f"--sample={config.sample}" + (f" --test_sample={config.test_sample}" if config.test_sample else "")
         raise UserError(f"{asked}: needs {wanted} frames, {len(frames)} are there{short}")
     order = np.random.default_rng(config.seed).permutation(len(frames))
+    passed.add([frames[index].name for index in np.sort(order[wanted:]).tolist()], "not drawn by --sample")
     parts = {"train": order[: config.sample], "test": order[config.sample : wanted]}
     return {split: [frames[index] for index in np.sort(part).tolist()] for split, part in parts.items() if part.size}
 
@@ -157,6 +185,7 @@ class _Source(prepare.Source):
     frame: Frame
     root: Path
     stored_size: Size | None
+    interpolation: str
 
     def take(self, max_pixels: int) -> tuple[records.Picture, frozenset[str]]:
         frame = self.frame
@@ -169,11 +198,12 @@ class _Source(prepare.Source):
             picture = records.Picture(encoded, "png", frame.name, ids.height, ids.width)
             return self._with_label(picture, ids), notes
         decoded = intake.decode(self.read(), max_pixels=max_pixels)
-        picture = decoded.picture(frame.name, self.stored_size)
+        picture = decoded.picture(frame.name, self.stored_size, self.interpolation)
         if frame.label is None:
             return picture, decoded.notes
         ids, notes = self._ids(max_pixels)
         if ids.size != decoded.image.size:
+            self._refuse_other_shape(ids.size, decoded.image.size)
             notes |= {LABEL_RESIZED}
         return self._with_label(picture, self._resize(ids, Size(picture.height, picture.width))), notes | decoded.notes
 
@@ -181,11 +211,20 @@ class _Source(prepare.Source):
         assert self.frame.label is not None
         path = self.frame.label.path
         try:
-            return street_labels.read_ids(folders.read(self.root / path), train_ids=self.frame.train_ids, max_pixels=max_pixels)
+            return street_labels.read_ids(folders.read(self.root / path), label_format=self.frame.label_format, max_pixels=max_pixels)
         except OSError as error:
             raise OSError(f"label {path}: {error.strerror or error}") from error
         except intake.BadPicture as error:
             raise intake.BadPicture(f"label {path}: {error}") from error
+
+    def _refuse_other_shape(self, label: tuple[int, int], image: tuple[int, int]) -> None:
+        """BadPicture where a label is another frame's, by its proportions."""
+        assert self.frame.label is not None
+        ratio = label[0] * image[1] / (label[1] * image[0])
+        if not 1 / SHAPES_DIFFER <= ratio <= SHAPES_DIFFER:
+            raise intake.BadPicture(
+                f"label {self.frame.label.path}: {label[0]}x{label[1]} pixels, of another shape than the image, {image[0]}x{image[1]}"
+            )
 
     def _resize(self, ids: Image.Image, size: Size) -> Image.Image:
         return ids.resize((size.width, size.height), Image.Resampling.NEAREST)
@@ -195,20 +234,24 @@ class _Source(prepare.Source):
         return dataclasses.replace(picture, label=records.Label(intake.encode_png(ids), self.frame.label.path))
 
 
-def _source(root: Path, frame: Frame, size: Size | None) -> _Source:
+def _source(root: Path, frame: Frame, config: FrameOptions) -> _Source:
     file = frame.image or frame.label
     assert file is not None
+    size = config.size
     stored_bytes = min(file.size, 2 * size.height * size.width) if size else file.size  # a photo as PNG has about 2 bytes a pixel
-    return _Source(frame.name, stored_bytes, functools.partial(folders.read, root / file.path), frame, root, size)
+    return _Source(frame.name, stored_bytes, functools.partial(folders.read, root / file.path), frame, root, size, config.interpolation)
 
 
-def run(script: str, config: FrameOptions, splits: Mapping[str, Sequence[Frame]], *, labelled: bool, without: str = "") -> None:
+def run(
+    script: str, config: FrameOptions, splits: Mapping[str, Sequence[Frame]], passed: PassedOver, *, labelled: bool, without: str = ""
+) -> None:
     """Prepares `splits` as `config` asks.
 
     Args:
         script: the script's name, for the manifest.
         config: its flags.
         splits: frames by split.
+        passed: what of the input is not among them.
         labelled: whether every frame is to have a label.
         without: the flag that does without labels, to be named when some are missing.
     """
@@ -216,6 +259,12 @@ def run(script: str, config: FrameOptions, splits: Mapping[str, Sequence[Frame]]
     missing = [frame for frames in splits.values() for frame in frames if frame.missing_label]
     if len(missing) > config.max_bad:
         many = f"{len(missing)} {'image lacks its label' if len(missing) == 1 else 'images lack their labels'}"
+        orphans = passed.counts[WITHOUT_IMAGE]
+        many += (
+            f", and {orphans} {'label lacks its image' if orphans == 1 else 'labels lack their images'}: are they named alike?"
+            if orphans
+            else ""
+        )
         mend = f"--max_bad={len(missing)} goes on without them" + (f", {without} takes all images without labels" if without else "")
         raise UserError(f"{root / missing[0].missing_label}: no such file; {many}; {mend}")
     not_deciding = ("input_dir", "output_dir", "name", "max_bad", "max_pixels", "shards", "beam_flags")
@@ -226,16 +275,25 @@ def run(script: str, config: FrameOptions, splits: Mapping[str, Sequence[Frame]]
     }
     if _is_drawn(root):
         settings[SYNTHETIC] = True
+    asked = [
+        street_survey.Asked(frame.label.path, frame.label_format, frame.named)
+        for frames in splits.values()
+        for frame in frames
+        if frame.label
+    ]
+    remarks = {"labels": street_survey.survey(root, asked, max_pixels=config.max_pixels)} if asked else {}
     request = prepare.Request(
         name=config.name,
         command=shlex.join(["python", "-m", script, *flags.to_flag_file(config).splitlines()]),
-        splits={split: [_source(root.absolute(), frame, config.size) for frame in frames] for split, frames in splits.items()},
+        splits={split: [_source(root.absolute(), frame, config) for frame in frames] for split, frames in splits.items()},
         settings=settings,
         inputs={split: _digest(frames) for split, frames in splits.items()},
         max_bad=config.max_bad,
         max_pixels=config.max_pixels,
         shards=config.shards,
         labelling=Labelling(CITYSCAPES) if labelled else Labelling(),
+        remarks=remarks,
+        left_out=passed.counts,
         beam_flags=config.beam_flags,
     )
     prepare.run(request, Path(config.output_dir).expanduser())

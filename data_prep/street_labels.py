@@ -1,128 +1,268 @@
-"""A label file of Cityscapes or GTA5, in whatever way it was saved -> the class id of each pixel.
+"""A label file of a street data set, in whatever way it was saved -> the Cityscapes id of each pixel.
 
-- 8-bit gray: the values are ids (Cityscapes' labelIds).
-- Palette: the indices are ids (GTA5), never their colours; unless the indices contradict a palette of the table's own colours,
-  which is a colour map that some program has saved with fewer colours.
-- RGB or RGBA (Cityscapes' color, colour-coded copies of GTA5): by exact colour. Two classes share a colour now and then; the one
-  that is scored counts (pole, not polegroup; car, not license plate), and black is "unlabeled".
-- Train ids, where the file's name says so: to the ids of their classes.
-- 34 and 255 (-1) are void, as in GTA5: "unlabeled".
+What the pixels say is one of FORMATS:
+
+- ids: Cityscapes ids (labelIds; GTA5). 34 and 255 (-1) are void, as in GTA5: "unlabeled".
+- colours: the colours of the Cityscapes table, exactly. Two classes share a colour now and then; the one that is scored counts
+  (pole, not polegroup; car, not license plate), and black is "unlabeled".
+- train_ids: 0..18, and 255 for what does not count.
+- synthia: the classes of SYNTHIA-RAND-CITYSCAPES (Ros et al., CVPR 2016), whose files have the class in the red channel of 16-bit
+  colour and the instance in the green one.
+
+Numbers are gray values of 8 or 16 bit, the indices of a palette, or the red channel of a colour picture; of the other channels
+nothing is used then, and a note says so.
+
+AUTO reads what can be read in one way: colours of the table as colours, also in a palette that contradicts its own indices, and else
+ids. It takes no single channel of a colour picture, and no numbers that look like train ids: those need a format of one's choice.
 
 What fits none of these is refused with its values: a wrong id is seen by nobody later. Imports no TensorFlow.
 """
 
 import functools
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
 from tfcyclegan.data import intake, labels
 from tfcyclegan.data.intake import BadPicture
+from tfcyclegan.data.notes import LeftOut
 
-BY_COLOR = "label decoded by its colours"
-FROM_TRAIN_IDS = "label made from train ids"
+AUTO, IDS, COLOURS, TRAIN_IDS, SYNTHIA = FORMATS = ("auto", "ids", "colours", "train_ids", "synthia")
+"""What `--label_format` takes."""
+
+READ_AS = {
+    IDS: "label read as class ids",
+    COLOURS: "label decoded by its colours",
+    TRAIN_IDS: "label made from train ids",
+    SYNTHIA: "label made from SYNTHIA's classes",
+}
+"""The note of each format."""
+MOSTLY_VOID = "label of which more than half is of no class that counts"
+WITHOUT_CLASS = "label with SYNTHIA's road works or lane markings, which Cityscapes has no class for, made unlabeled"
+OTHER_CHANNELS = LeftOut("label's channels beside the red one")
+OPACITY = LeftOut("label's opacity")
 
 VOID = (34, 255)
-_KNOWN = frozenset(entry.id for entry in labels.CLASSES if entry.id >= 0)
-_TRAIN_IDS = frozenset(range(labels.COUNT)) | {labels.IGNORED}
-_STRANGE = 255  # in the table of colours; no class has it there
+_SYNTHIA_CLASSES = (  # by number; None where Cityscapes has no such class
+    *("unlabeled", "sky", "building", "road", "sidewalk", "fence", "vegetation", "pole", "car", "traffic sign", "person", "bicycle"),
+    *("motorcycle", "parking", None, "traffic light", "terrain", "rider", "truck", "bus", "train", "wall", None),
+)
+_ID_OF = {entry.name: entry.id for entry in labels.CLASSES}
+_ID_OF_NUMBER: dict[str, dict[int, int]] = {
+    IDS: {entry.id: entry.id for entry in labels.CLASSES if entry.id >= 0} | dict.fromkeys(VOID, 0),
+    TRAIN_IDS: {entry.train_id: entry.id for entry in labels.TRAIN_CLASSES} | {labels.IGNORED: 0},
+    SYNTHIA: {number: _ID_OF[name] if name else 0 for number, name in enumerate(_SYNTHIA_CLASSES)},
+}
+_WHAT = {IDS: "ids outside the Cityscapes table", TRAIN_IDS: "values that are no train ids (0..18 and 255)"}
+_WHAT[SYNTHIA] = "values that are no classes of SYNTHIA (0..22)"
+_ORIENTATION, _UPRIGHT = 0x0112, 1
+STRANGE = 255  # in the table of colours; no class has it there
 _SHOWN = 5
 
-_VOID_TO_UNLABELED = [0 if value in VOID else value for value in range(256)]
-_TRAIN_IDS_TO_IDS = labels.to_ids(np.arange(256, dtype=np.uint8)).tolist()
+
+@dataclass(frozen=True)
+class LabelFile:
+    """A decoded label file.
+
+    Attributes:
+        numbers: gray values, palette indices or the red channel, uint8 or uint16 `[H, W]`.
+        colors: of a colour picture, uint8 or uint16 `[H, W, 3]`.
+        palette: the colours of the indices, uint8 `[N, 3]`.
+        notes: on what of it is not used in any format.
+    """
+
+    numbers: np.ndarray
+    notes: frozenset[str]
+    colors: np.ndarray | None = None
+    palette: np.ndarray | None = None
+
+    @functools.cached_property
+    def used(self) -> frozenset[int]:
+        """The numbers that occur."""
+        return frozenset(np.flatnonzero(np.bincount(self.numbers.reshape(-1))).tolist())
+
+    @functools.cached_property
+    def has_numbers(self) -> bool:
+        """Whether the numbers are all that the file tells: no channel differs from the red one."""
+        return self.colors is None or bool((self.colors == self.numbers[..., None]).all())
+
+    @functools.cached_property
+    def ids_by_color(self) -> np.ndarray | None:
+        """The id of each pixel's colour, uint8 `[H, W]`, STRANGE where the table has no such colour; None of a gray file."""
+        if self.palette is not None:
+            return _ids_of_colors(self.palette)[self.numbers]
+        return None if self.colors is None else _ids_of_colors(self.colors)
+
+    @property
+    def has_known_colors(self) -> bool:
+        """Whether all colours are those of the table."""
+        if self.palette is not None:
+            return bool((_ids_of_colors(self.palette[sorted(self.used)]) != STRANGE).all())
+        return self.ids_by_color is not None and not (self.ids_by_color == STRANGE).any()
 
 
-def read_ids(content: bytes, *, train_ids: bool, max_pixels: int) -> tuple[Image.Image, frozenset[str]]:
+def open_label(content: bytes, *, max_pixels: int) -> LabelFile:
     """Decodes a label file fully.
 
-    Args:
-        content: the file's bytes.
-        train_ids: whether they are train ids.
-        max_pixels: a label of more pixels is refused before it is decoded.
-
-    Returns:
-        The ids as a picture of mode L, and notes: BY_COLOR, FROM_TRAIN_IDS.
-
     Raises:
-        BadPicture: with the reason.
+        BadPicture: no PNG that could be a label map, damaged, or of more pixels than `max_pixels`.
     """
     with intake.reading(content):
         image = intake.open_picture(content, max_pixels)
         if image.format != "PNG":
             raise BadPicture(f"a {image.format} file; label maps must be PNG, which keeps every pixel as it is")
-        if image.mode in ("1", "L") and intake.png_bits(content) < 8:
-            raise BadPicture(f"gray of {intake.png_bits(content)} bit a pixel has no room for ids; save it as 8-bit gray")
+        bits = intake.png_bits(content)
+        if image.mode in ("1", "L") and bits < 8:
+            raise BadPicture(f"gray of {bits} bit a pixel has no room for ids; save it as 8-bit gray")
+        if getattr(image, "n_frames", 1) > 1:
+            raise BadPicture("an animation of several frames; a label map has one")
         image.load()
+        if image.getexif().get(_ORIENTATION, _UPRIGHT) != _UPRIGHT:
+            raise BadPicture("its EXIF data say that it is to be turned; save it upright")
+        transparent = image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255
+        notes = frozenset({OPACITY} if transparent else ())
         if image.mode in ("RGB", "RGBA"):
-            return _from_colors(np.asarray(image)), frozenset({BY_COLOR})
-        return _from_values(image, train_ids)
+            colors = (_sixteen_bits(content, image, max_pixels) if bits == 16 else np.asarray(image))[..., :3]
+            return LabelFile(colors[..., 0], notes, colors=colors)
+        if image.mode == "P":
+            palette = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+            return LabelFile(np.asarray(image), notes, palette=np.pad(palette, ((0, 256 - len(palette)), (0, 0))))
+        if image.mode != "L" and not image.mode.startswith("I"):
+            raise BadPicture(f"a picture of mode {image.mode} is no label map; save it as 8-bit gray")
+        return LabelFile(np.asarray(image).astype(np.uint8 if bits == 8 else np.uint16), notes)
 
 
-def _from_values(image: Image.Image, train_ids: bool) -> tuple[Image.Image, frozenset[str]]:
-    if image.mode.startswith("I"):
-        deep = np.asarray(image)
-        if deep.max() > 255:
-            mend = "; are they instance ids? labelIds are needed" if deep.max() >= 1000 else ""
-            raise BadPicture(f"16-bit values up to {deep.max()} are no class ids{mend}")
-        values = Image.fromarray(deep.astype(np.uint8))
-    elif image.mode in ("L", "P"):
-        values = Image.fromarray(np.asarray(image))
-    else:
-        raise BadPicture(f"a picture of mode {image.mode} is no label map; save it as 8-bit gray")
-    used = {value for value, count in enumerate(values.histogram()) if count}
-    if train_ids:
-        if used - _TRAIN_IDS:
-            raise BadPicture(f"values that are no train ids (0..18 and 255): {_listed(sorted(used - _TRAIN_IDS))}")
-        return values.point(_TRAIN_IDS_TO_IDS), frozenset({FROM_TRAIN_IDS})
-    if image.mode == "P" and _contradicts(image, used):
-        return _from_colors(np.asarray(image.convert("RGB"))), frozenset({BY_COLOR})
-    if strange := used - _KNOWN - set(VOID):
-        raise BadPicture(f"ids outside the Cityscapes table: {_listed(sorted(strange))}")
+def _sixteen_bits(content: bytes, high: Image.Image, max_pixels: int) -> np.ndarray:
+    """The samples of a 16-bit colour PNG, of which Pillow keeps the `high` byte, and the low one if it is told the other order of bytes."""
+    low = intake.open_picture(content, max_pixels)
+    low.tile = [tile._replace(args=str(tile.args).replace(";16B", ";16L")) for tile in low.tile]
+    low.load()
+    return np.asarray(high).astype(np.uint16) << 8 | np.asarray(low)
+
+
+def read_ids(content: bytes, *, label_format: str, max_pixels: int) -> tuple[Image.Image, frozenset[str]]:
+    """Decodes a label file fully.
+
+    Args:
+        content: the file's bytes.
+        label_format: one of FORMATS.
+        max_pixels: a label of more pixels is refused before it is decoded.
+
+    Returns:
+        The ids as a picture of mode L, and notes: one of READ_AS, and MOSTLY_VOID, WITHOUT_CLASS, OTHER_CHANNELS, OPACITY.
+
+    Raises:
+        BadPicture: with the reason.
+    """
+    ids, notes = decode(open_label(content, max_pixels=max_pixels), label_format)
+    return Image.fromarray(ids), notes
+
+
+def decode(label: LabelFile, label_format: str) -> tuple[np.ndarray, frozenset[str]]:
+    """The ids, uint8 `[H, W]`, and the notes of `read_ids`; BadPicture where it is not of that format."""
+    certain = _find_format(label) if label_format == AUTO else label_format
+    ids = _from_colors(label) if certain == COLOURS else _from_numbers(label, certain)
+    notes = {READ_AS[certain]}
+    if certain != COLOURS and not label.has_numbers:
+        notes.add(OTHER_CHANNELS)
+    if certain == SYNTHIA and any(_SYNTHIA_CLASSES[number] is None for number in label.used):
+        notes.add(WITHOUT_CLASS)
+    if (labels.to_train_ids(ids) == labels.IGNORED).mean() > 0.5:
+        notes.add(MOSTLY_VOID)
+    return ids, label.notes | notes
+
+
+def could_be(label: LabelFile) -> frozenset[str]:
+    """The formats by which the file alone can be read, as far as AUTO may choose: no single channel of a colour picture."""
+    if meant := _by_palette(label):
+        return frozenset({meant})
+    found = _fitting(label) if label.has_numbers else set()
+    return frozenset(found | {COLOURS}) if label.colors is not None and label.has_known_colors else frozenset(found)
+
+
+def _fitting(label: LabelFile) -> set[str]:
+    return {name for name, known in _ID_OF_NUMBER.items() if label.used <= known.keys()}
+
+
+def _find_format(label: LabelFile) -> str:
+    """What AUTO reads the file as: IDS or COLOURS."""
+    found = could_be(label)
+    if COLOURS in found:
+        return COLOURS
     # as train ids: road, building and ignored; as ids: unlabeled, rectification border and license plate, which no frame has alone
-    if {0, 2, 255} <= used <= _TRAIN_IDS:
-        raise BadPicture("values 0..18 and 255 look like train ids; ids are needed (labelIds)")
-    return (values.point(_VOID_TO_UNLABELED) if used & set(VOID) else values), frozenset()
+    if TRAIN_IDS in found and {0, 2, 255} <= label.used:
+        raise BadPicture("values 0..18 and 255 look like train ids; --label_format=train_ids reads them so, --label_format=ids as ids")
+    if label.has_numbers:
+        return IDS
+    red = " or ".join(f"--label_format={name}" for name in FORMATS if name in _fitting(label))
+    hint = f"; where its red channel alone is the class, {red} reads that" if red else ""
+    raise BadPicture(_strange(label) + hint)
 
 
-def _contradicts(image: Image.Image, used: set[int]) -> bool:
-    """Whether the palette has colours of the table alone, and some of scored classes at other indices than theirs."""
-    flat = image.getpalette("RGB") or []
-    colors = {index: tuple(flat[3 * index : 3 * index + 3]) for index in used}
-    if any(color not in _ids_by_color() for color in colors.values()):
-        return False
-    own = {entry.id: entry.color for entry in labels.CLASSES}
+def _by_palette(label: LabelFile) -> str:
+    """COLOURS where a palette of the table's colours contradicts the indices, IDS where it agrees with them, and else "".
+
+    It contradicts where it has some of the scored classes' colours at other indices than theirs.
+    """
+    if label.palette is None or not label.has_known_colors:
+        return ""
+    shown = {index: tuple(label.palette[index].tolist()) for index in label.used}
+    own = {entry.id: entry.color for entry in labels.CLASSES if entry.id in shown}
     scored = {entry.color for entry in labels.TRAIN_CLASSES}
-    return any(color != own[index] and scored & {color, own[index]} for index, color in colors.items() if index in _KNOWN)
+    if any(color != shown[index] and scored & {color, shown[index]} for index, color in own.items()):
+        return COLOURS
+    return IDS if scored & set(shown.values()) else ""
+
+
+def _from_numbers(label: LabelFile, label_format: str) -> np.ndarray:
+    known = _ID_OF_NUMBER[label_format]
+    if strange := sorted(label.used - known.keys()):
+        if strange[-1] > labels.IGNORED:
+            mend = "; are they instance ids? labelIds are needed" if strange[-1] >= 1000 else ""
+            raise BadPicture(f"16-bit values up to {strange[-1]} are no class ids{mend}")
+        raise BadPicture(f"{_WHAT[label_format]}: {_listed(strange)}")
+    table = np.zeros(256, np.uint8)
+    table[list(known)] = list(known.values())
+    return table[label.numbers]
 
 
 @functools.cache
-def _ids_by_color() -> dict[tuple[int, ...], int]:
-    """The id of each colour of the table; of classes that share one, that which is scored, else the first."""
-    ids: dict[tuple[int, ...], int] = {}
-    for entry in sorted(labels.CLASSES, key=lambda entry: (entry.train_id == labels.IGNORED, entry.id)):
-        ids.setdefault(entry.color, entry.id)
+def _ids_by_color() -> np.ndarray:
+    """The id of each of the 2^24 colours, uint8, or STRANGE; of classes that share one, that which is scored, else the first."""
+    ids = np.full(1 << 24, STRANGE, np.uint8)
+    for entry in sorted(labels.CLASSES, key=lambda entry: (entry.train_id == labels.IGNORED, entry.id), reverse=True):
+        red, green, blue = entry.color
+        ids[red << 16 | green << 8 | blue] = max(entry.id, 0)
     return ids
 
 
-@functools.cache
-def _ids_by_number() -> np.ndarray:
-    """The id of each of the 2^24 colours, uint8; _STRANGE for those outside the table."""
-    ids = np.full(1 << 24, _STRANGE, np.uint8)
-    for (red, green, blue), value in _ids_by_color().items():
-        ids[red << 16 | green << 8 | blue] = value
-    return ids
-
-
-def _from_colors(colors: np.ndarray) -> Image.Image:
-    """Colours `[H, W, 3 or 4]` uint8 to ids; opacity does not matter."""
+def _ids_of_colors(colors: np.ndarray) -> np.ndarray:
+    """Colours `[..., 3]` to ids; 16-bit samples count where they are 8-bit ones times 257, which is how 8 bits are saved as 16."""
+    if colors.dtype == np.uint16:
+        ids = _ids_of_colors((colors // 257).astype(np.uint8))
+        return np.where((colors % 257).any(axis=-1), np.uint8(STRANGE), ids)
     wide = colors.astype(np.int32)
-    numbers = wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
-    ids = _ids_by_number()[numbers]
-    strange = ids == _STRANGE
-    if strange.any():
-        found = [f"({number >> 16}, {number >> 8 & 255}, {number & 255})" for number in np.unique(numbers[strange]).tolist()]
-        raise BadPicture(f"colours outside the Cityscapes table: {_listed(found)}")
-    return Image.fromarray(ids)
+    return _ids_by_color()[wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]]
+
+
+def _from_colors(label: LabelFile) -> np.ndarray:
+    if label.ids_by_color is None:
+        raise BadPicture("a gray picture has no colours of classes")
+    if not label.has_known_colors:
+        raise BadPicture(_strange(label))
+    return label.ids_by_color
+
+
+def _strange(label: LabelFile) -> str:
+    """Which colours of the file the table does not have."""
+    assert label.ids_by_color is not None
+    where = label.ids_by_color == STRANGE
+    colors = label.colors[where] if label.colors is not None else label.palette[label.numbers[where]]  # type: ignore[index]
+    packed = np.unique(colors.astype(np.int64) @ (1 << 32, 1 << 16, 1)).tolist()
+    found = [f"({number >> 32}, {number >> 16 & 65535}, {number & 65535})" for number in packed]
+    kind = "16-bit colours" if colors.dtype == np.uint16 else "colours"
+    return f"{kind} outside the Cityscapes table, in {where.mean():.1%} of the pixels: {_listed(found)}"
 
 
 def _listed(values: list[int] | list[str]) -> str:

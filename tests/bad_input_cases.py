@@ -65,6 +65,7 @@ OWN = {
         Case("no such input", "--model=words.txt --input=nowhere --output=out", "--input=nowhere: no such file"),
         Case("output is a file", "--model=words.txt --input=pictures --output=words.txt", "--output=words.txt: is a file"),
         Case("flags in conflict", "--model=words.txt --run_dir=run --input=pictures --output=out", "give one of them"),
+        Case("a run has no size to fit", "--run_dir=run --scale=fit --input=pictures --output=out", "--scale=fit: resizes to the size"),
     ),
     "evaluate": (
         Case("no such run", "--run_dir=nowhere", "--run_dir=nowhere: no run there"),

@@ -68,6 +68,17 @@ def test_what_is_wrong_ends_in_one_line(tmp_path, text, message):
     assert message in str(caught.value) and str(caught.value).startswith("--classes=") and "\n" not in str(caught.value)
 
 
+def test_as_many_classes_as_there_is_room_for(tmp_path):
+    """The train id 255 says that a pixel does not count."""
+    lines = [f"{number},#0000{number:02x}" for number in range(256)]
+    (tmp_path / "most.csv").write_text("\n".join(["name,color", *lines[:255]]))
+    table = class_files.read_classes(str(tmp_path / "most.csv"))
+    assert table.count == 255 and table.to_train_ids(np.array([254], np.uint8)) == [254] and table.void_id == 255
+    (tmp_path / "more.csv").write_text("\n".join(["name,color", *lines]))
+    with pytest.raises(UserError, match=r"line 257 is the 256th that counts; a table has at most 255"):
+        class_files.read_classes(str(tmp_path / "more.csv"))
+
+
 def test_no_text_and_no_file(tmp_path):
     (tmp_path / "c.csv").write_bytes(b"\x89PNG\xff\xfe\x00")
     for place in (tmp_path / "c.csv", tmp_path / "none.csv", tmp_path):

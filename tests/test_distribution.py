@@ -107,6 +107,23 @@ def test_each_replica_has_its_own_pool_and_the_checkpoint_all(tmp_path):
     assert len(set(result["devices"])) == 2
 
 
+DROPOUT = """
+from tfcyclegan.networks.layers import Dropout
+strategy = make_strategy(2)
+with strategy.scope():
+    layer = Dropout(0.5, seed=int(sys.argv[1]))
+draw = tf.function(lambda: strategy.experimental_local_results(strategy.run(lambda: layer(tf.ones([1, 64]), training=True))))
+print(json.dumps([[replica[0].numpy().tolist() for replica in draw()] for step in range(2)]))
+"""
+
+
+def test_each_replica_drops_other_values():
+    steps = python(DROPOUT, "3")
+    assert len({tuple(values) for replicas in steps for values in replicas}) == 4  # by replica and step
+    assert all(set(values) == {0.0, 2.0} and 16 < values.count(0.0) < 48 for replicas in steps for values in replicas)
+    assert python(DROPOUT, "3") == steps
+
+
 OVERFLOW = """
 strategy, model = make(2, sys.argv[1], half=sys.argv[1] == "mixed_float16", pool_size=0)
 optimizers = model.generator_optimizer, model.discriminator_optimizer

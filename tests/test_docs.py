@@ -79,6 +79,7 @@ def test_commands_in_the_documents_have_flags_that_exist():
 
 _OF_OTHERS = {
     *("dataroot", "continue_train", "epoch_count", "constraint", "gpus", "lerning_rate"),  # the official program's, pip's, Docker's, a typo
+    *("no_antialias", "no_antialias_up", "eval"),  # CUT's and the official program's
     *("runner", "direct_num_workers", "direct_running_mode", "flink_master", "environment_type", "spark_master_url"),  # Beam's
     *("project", "region", "temp_location", "sdk_container_image"),
 }

@@ -312,3 +312,20 @@ def test_wrong_flags_end_in_one_line_and_exit_code_2():
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == "tfcyclegan train: --lerning_rate: no such flag; did you mean --learning_rate?\n"
+
+
+def test_a_flag_given_twice_in_one_place_is_told(tmp_path, capsys):
+    """A file may change what it includes and the command line what files say: that is their use. Twice in one place is a slip."""
+    (tmp_path / "base.cfg").write_text("--seed=1\n--noflip\n")
+    (tmp_path / "mine.cfg").write_text("--flagfile=base.cfg\n--seed=2\n--flip\n")
+    (tmp_path / "twice.cfg").write_text("--seed=1\n--noflip\n--data=x\n--seed=2\n--data_dir=y\n--flip=true\n")
+    required = ["--data_dir=d", "--run_dir=r"]
+    assert flags.parse(TrainConfig, [f"--flagfile={tmp_path / 'mine.cfg'}", "--seed=3", *required]).seed == 3
+    assert capsys.readouterr().out == ""
+    config = flags.parse(TrainConfig, [f"--flagfile={tmp_path / 'twice.cfg'}", "--run_dir=r"])
+    assert (config.seed, config.flip, config.data_dir) == (2, True, "y")
+    told = capsys.readouterr().out
+    for name in ("seed", "flip", "data_dir"):
+        assert f"{tmp_path / 'twice.cfg'}: --{name} is given 2 times; the last one counts" in told
+    flags.parse(TrainConfig, [*required, "--epochs", "1", "--epochs=2"])
+    assert capsys.readouterr().out == "command line: --epochs is given 2 times; the last one counts\n"

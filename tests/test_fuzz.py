@@ -17,6 +17,7 @@ import httpx
 import numpy as np
 import pytest
 import tensorflow as tf
+import tifffile
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -27,7 +28,7 @@ from tests.test_names import make_data
 from tests.test_trust import Translator
 from tfcyclegan import cli, flags, trust
 from tfcyclegan.config import ServeConfig, TrainConfig, flag_name
-from tfcyclegan.data import images, intake, records
+from tfcyclegan.data import images, intake, pages, records
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.networks import make_generator
@@ -51,6 +52,13 @@ def encoded(kind: str, mode: str = "RGB", **options: Any) -> bytes:
     return stream.getvalue()
 
 
+def planes() -> bytes:
+    """A TIFF that is not for Pillow."""
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, np.arange(3 * 24 * 32, dtype=np.uint16).reshape(3, 24, 32), photometric="rgb", planarconfig="separate")
+    return stream.getvalue()
+
+
 EXIF = Image.Exif()
 EXIF[0x0112] = 6
 PNGS = (
@@ -68,12 +76,16 @@ PICTURES = (
     encoded("GIF", "P", save_all=True, append_images=[Image.new("P", (32, 24))]),
     *(encoded("WEBP", mode) for mode in ("RGB", "RGBA")),
     *(encoded(kind) for kind in ("BMP", "TGA", "PPM", "JPEG2000", "AVIF")),
+    *(encoded(kind, save_all=True, append_images=[Image.new("RGB", (32, 24))]) for kind in ("TIFF", "PNG", "WEBP")),
+    planes(),
 )
 
 
 def test_pictures():
     def check(content: bytes) -> None:
         try:
+            for place in pages.of_bytes(content).places[:2]:
+                intake.decode(content, max_pixels=MAX_PIXELS, page=place)
             picture, _ = intake.take(content, "a", max_pixels=MAX_PIXELS)
         except intake.BadPicture as error:
             one_line(error)
@@ -98,9 +110,9 @@ def test_label_maps():
     seeds = (labels(Image.fromarray(ids)), labels(palette), labels(Image.fromarray(ids.astype(np.uint16))), encoded("JPEG"), *PNGS)
 
     def check(content: bytes) -> None:
-        for train_ids in (False, True):
+        for label_format in street_labels.FORMATS:
             try:
-                assert street_labels.read_ids(content, train_ids=train_ids, max_pixels=MAX_PIXELS)[0].mode == "L"
+                assert street_labels.read_ids(content, label_format=label_format, max_pixels=MAX_PIXELS)[0].mode == "L"
             except intake.BadPicture as error:
                 one_line(error)
 
@@ -250,7 +262,7 @@ def test_state_dicts_of_pytorch(tmp_path):
     def check(content: bytes) -> None:
         path.write_bytes(content)
         try:
-            official.make_network(pytorch.read_state_dict(path))
+            official.make_network(pytorch.read_state_dict(path).state)
         except UserError as error:
             one_line(error)
 
@@ -298,9 +310,9 @@ class Answers:
         repository = server.kserve.ModelRepository()
         repository.update(model.ServedModel(exported, self._batcher, max_pixels=MAX_PIXELS))
         plane, fixed = server._DataPlane(repository), server._FixedRepository(repository)
-        app = server._rest_server(self._config, plane, fixed, gate).config.app
+        app = server._rest_server(self._config, plane, fixed, gate, exported).config.app
         self._client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://server")
-        self._grpc = server._Servicer(plane, fixed, gate)
+        self._grpc = server._Servicer(plane, fixed, gate, exported)
         self._runner = asyncio.Runner()
 
     def post(self, path: str, body: bytes, headers: dict[str, str]) -> httpx.Response:

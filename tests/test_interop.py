@@ -115,7 +115,7 @@ def test_a_layer_that_could_hold_code_is_refused(tmp_path):
     shutil.copy(GOLDEN / "tfa_generator.h5", path)
     with h5py.File(path, "r+") as file:
         file.attrs["model_config"] = file.attrs["model_config"].replace('"Activation"', '"Lambda"')
-    with pytest.raises(UserError, match=r"lambda\.h5: has layers Lambda; known are"):
+    with pytest.raises(UserError, match=r"lambda\.h5: has \d+ layers Lambda; known are"):
         importing.import_tfa(path, "", tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -173,7 +173,7 @@ def test_regularizers_and_modules_of_a_file_are_not_asked_for(tmp_path):
         layer(config, "Conv2D")["kernel_initializer"]["module"] = "no_such_module"
 
     io = np.load(GOLDEN / "tfa_generator_io.npz")
-    generator = tfa.read_generator(edited_config(tmp_path / "modules.h5", edit))
+    generator, _ = tfa.read_generator(edited_config(tmp_path / "modules.h5", edit))
     np.testing.assert_allclose(generator(io["input"]).numpy(), io["output"], atol=1e-5)
 
 
@@ -228,7 +228,7 @@ def test_half_precision_is_read_and_compression_refused(tmp_path):
     for dtype in (torch.bfloat16, torch.float16, torch.float64):
         path = tmp_path / "half_net_G_A.pth"
         torch.save({key: torch.nn.Parameter(value.to(dtype)) for key, value in whole.items()}, path)
-        state = pytorch.read_state_dict(path)
+        state = pytorch.read_state_dict(path).state
         for key, value in whole.items():
             np.testing.assert_allclose(state[key], value, atol=0.01)
     squeezed = tmp_path / "squeezed_net_G_A.pth"

@@ -10,7 +10,8 @@ import tensorflow as tf
 from tests.test_layers import NORMAL, filled, noise
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks import Discriminator, GraphGenerator, InstanceNormalization, ResnetGenerator, UnetGenerator, make_generator
-from tfcyclegan.networks.layers import UpConv2D, make_norm, weight_initializers
+from tfcyclegan.networks.layers import UpConv2D, weight_initializers
+from tfcyclegan.networks.norms import make_norm
 
 SMALL = {"base_filters": 4, "seed": 5}
 

@@ -18,7 +18,7 @@ from tfcyclegan.data.labels import CITYSCAPES
 from tfcyclegan.data.pixels import PixelFile
 from tfcyclegan.data.source import open_source
 from tfcyclegan.data_translation import translate_data
-from tfcyclegan.evaluation import published
+from tfcyclegan.evaluation import material, published
 from tfcyclegan.evaluation.page import PAGE
 from tfcyclegan.segmentation.segmenter import SETTINGS, load_segmenter, read_segmenter_run
 from tfcyclegan.training.runs import read_run
@@ -149,6 +149,14 @@ def other_data(home: Path, tmp_path: Path) -> Path:
     (tmp_path / "other.csv").write_text(CSV.replace("roof", "tree"))
     folders.run(folders.Config(input_dir=str(home / "photos"), output_dir=str(tmp_path / "other"), classes=str(tmp_path / "other.csv")))
     return tmp_path / "other"
+
+
+def test_two_tables_are_not_compared(home, tmp_path):
+    photos, other = open_source(home / "data/photos"), open_source(other_data(home, tmp_path))
+    classes, reason = material._common_classes(Split(photos, "testA"), Split(other, "testB"))
+    assert classes == other.classes and reason.endswith("id 30 is roof, not tree; no scores by class"), reason
+    assert material._common_classes(Split(photos, "testA"), Split(photos, "trainB")) == (TABLE, "")
+    assert material._common_classes(Split(photos, "trainB"), Split(photos, "trainB")) == (None, "")
 
 
 def test_other_classes_are_refused_in_one_line(segmenter, home, tmp_path, capsys):

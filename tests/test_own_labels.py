@@ -202,6 +202,28 @@ def test_ids_as_label_maps_without_a_table_are_told(root, capsys):
     assert "domain B is nearly black: are its values ids? --classes=FILE.csv" in capsys.readouterr().out
 
 
+def test_label_maps_saved_as_jpeg_are_told(root, capsys):
+    for path in root.glob("*B/*.png"):
+        large = np.kron(drawn(int(path.stem)), np.ones((4, 4), np.uint8))
+        path.with_suffix(".jpg").write_bytes(file(TABLE.colorize(large), form="JPEG", quality=90))
+        path.unlink()
+    assert not open_source(prepare(root, "pictures")).label_maps
+    assert "domain B looks like label maps saved as JPEG; it is taken for pictures; if it is: --label_maps_b" in capsys.readouterr().out
+    with pytest.raises(UserError, match=r"a JPEG, whose colours are not exact; .* --unknown_labels=nearest"):
+        prepare(root, label_maps_b=True, classes=str(root.parent / "c.csv"))
+    out = prepare(root, "snapped", label_maps_b=True, classes=str(root.parent / "c.csv"), unknown_labels="nearest")
+    assert colors_in(open_source(out), "trainB") <= {entry.color for entry in TABLE.classes}
+    assert json.loads((out / "manifest.json").read_text())["conversions"][SNAPPED] == 5
+
+
+def test_photos_saved_as_jpeg_are_not(root, capsys):
+    for path in root.glob("*B/*.png"):
+        path.with_suffix(".jpg").write_bytes(file(np.kron(photo(int(path.stem)), np.ones((2, 2, 1), np.uint8)), form="JPEG"))
+        path.unlink()
+    prepare(root)
+    assert "label maps" not in capsys.readouterr().out
+
+
 def test_photos_and_single_colours_are_no_label_maps(root, capsys):
     for index, path in enumerate(sorted(root.glob("*B/*.png"))):
         save(path, np.full((SIDE, SIDE, 3), 40 * index, np.uint8) if index % 2 else photo(index))
@@ -213,6 +235,7 @@ def test_labels_beside_pictures(root, capsys):
         ids = drawn(int(path.stem))
         save(root / f"{path.parent.name}_labels/{path.name}", ids if path.parent.name == "trainA" else TABLE.colorize(ids))
     save(root / "trainA_labels/extra.png", drawn(1))
+    (root / "testA_labels/readme.txt").write_text("words")
     out = prepare(root, classes=str(root.parent / "c.csv"), label_maps_b=False)
     told = capsys.readouterr().out
     assert (
@@ -224,8 +247,8 @@ def test_labels_beside_pictures(root, capsys):
     for split in ("trainA", "testA"):
         for name, _, label in source.labelled_pictures(split):
             assert (images.decode_ids(label) == drawn(int(Path(name).stem))).all(), (split, name)
-    conversions = json.loads((out / "manifest.json").read_text())["conversions"]
-    assert conversions == {BY_COLORS: 2, BY_IDS: 3}
+    made = json.loads((out / "manifest.json").read_text())
+    assert made["conversions"] == {BY_COLORS: 2, BY_IDS: 3} and made["left_out"] == {"labels without a picture": 1, ".txt files": 1}
 
 
 def test_what_is_refused_in_one_line(root, capsys):

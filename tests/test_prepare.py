@@ -112,7 +112,8 @@ def test_manifest_describes_the_shards(root):
         for shard in entry["shards"]:
             path = output_dir / shard["file"]
             assert (shard["bytes"], shard["sha256"]) == (path.stat().st_size, files.sha256_of(path))
-    assert manifest["command"].startswith("python -m data_prep.folders --input_dir=")
+    assert manifest["command"].startswith("python -m data_prep.folders --")
+    assert f" --input_dir={root} " in manifest["command"]
 
     elsewhere = root.parent / "elsewhere"
     folders.run(config(root, output_dir=str(elsewhere), max_bad=3))

@@ -12,7 +12,6 @@ import threading
 import time
 import urllib.error
 import urllib.request
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as messages
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 from PIL import Image
 
-from tests.servers import Server, serving
+from tests.servers import assert_same, b64, bomb, figures, get, png, post, serving
 from tfcyclegan.export import saved_model
 from tfcyclegan.serving import client
 from tfcyclegan.training.checkpoints import load_generator
@@ -44,6 +43,8 @@ def model_dir(imported, tmp_path_factory) -> Path:
     directory = tmp_path_factory.mktemp("served") / "golden"
     saved_model.save(load_generator(read_run(imported), "latest", "ab"), directory / "3")
     shutil.copytree(directory / "3", directory / "0003_unfinished")
+    said = {"direction": "ab", "domains": {"from": "satellite", "to": "map"}, "data": "satellite2map"}
+    (directory / "3" / "metadata.json").write_text(json.dumps(said))
     return directory
 
 
@@ -81,51 +82,6 @@ def expected(model_dir, pictures) -> list[np.ndarray]:
     return found
 
 
-def png(width: int, height: int) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)).save(stream, "PNG")
-    return stream.getvalue()
-
-
-def bomb(side: int) -> bytes:
-    """A gray PNG of side x side in a few kilobytes."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    rows = zlib.compress(bytes(side * (side + 1)), 9)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-
-
-def b64(content: bytes) -> dict[str, str]:
-    return {"b64": base64.b64encode(content).decode()}
-
-
-def post(url: str, body: object, content_type: str = "application/json") -> tuple[int, dict]:
-    """Status and JSON of the answer; every answer must be JSON."""
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, content, {"Content-Type": content_type}), timeout=60) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
-
-
-def figures(server: Server) -> dict[str, float]:
-    """The server's metrics."""
-    lines = urllib.request.urlopen(f"{server.root}/metrics").read().decode().splitlines()
-    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
-
-
-def assert_same(png_content: bytes, reference: np.ndarray) -> None:
-    picture = Image.open(io.BytesIO(png_content))
-    assert picture.format == "PNG"
-    pixels = np.asarray(picture)
-    assert pixels.shape == reference.shape
-    assert np.abs(pixels - reference).max() <= 1
-
-
 def test_v1_gives_what_the_saved_model_gives(server, pictures, expected):
     rows = [b64(pictures[0]), {"image_bytes": b64(pictures[1])}, b64(pictures[2])]
     for content_type in ("application/json", "application/x-www-form-urlencoded"):  # the second is what curl says by itself
@@ -134,6 +90,75 @@ def test_v1_gives_what_the_saved_model_gives(server, pictures, expected):
         for prediction, reference in zip(answer["predictions"], expected[:3], strict=True):
             assert prediction.keys() == {"b64"}
             assert_same(base64.b64decode(prediction["b64"]), reference)
+
+
+def test_v1_by_columns(server, pictures, expected):
+    """As TensorFlow Serving reads them: with the input's name before all pictures, or none since there is one input."""
+    pair = [b64(content) for content in pictures[:2]]
+    for inputs in (pair, {"image_bytes": pair}):
+        status, answer = post(f"{server.url}:predict", {"inputs": inputs})
+        assert status == 200 and answer.keys() == {"outputs"}
+        for output, reference in zip(answer["outputs"], expected[:2], strict=True):
+            assert_same(base64.b64decode(output["b64"]), reference)
+
+
+def test_the_version_in_the_path(server, pictures, expected):
+    """The one that is served, over both protocols; any other is 404 in one line, and nothing is translated by the wrong one."""
+    bodies = {
+        "/v1/models/golden/versions/{}:predict": {"instances": [b64(pictures[0])]},
+        "/v2/models/golden/versions/{}/infer": {
+            "inputs": [{"name": "image_bytes", "datatype": "BYTES", "shape": [1], "data": [b64(pictures[0])["b64"]]}]
+        },
+    }
+    for path, body in bodies.items():
+        status, answer = post(server.root + path.format(3), body)
+        assert status == 200
+        png = answer["predictions"][0]["b64"] if "v1" in path else answer["outputs"][0]["data"][0]
+        assert_same(base64.b64decode(png), expected[0])
+        for other in ("2", "newest", "-3"):
+            refusal = f"golden: version '{other}' is not served, version 3 alone is"
+            assert post(server.root + path.format(other), body) == (404, {"error": refusal})
+    for path in ("/v1/models/golden/versions/{}", "/v1/models/golden/versions/{}/metadata", "/v2/models/golden/versions/{}"):
+        assert get(server.root + path.format(3))[0] == 200 and get(server.root + path.format(4))[0] == 404
+    assert get(f"{server.root}/v2/models/golden/versions/3/ready") == (200, {"name": "golden", "ready": True})
+    assert get(f"{server.root}/v1/models/nobody/versions/3")[0] == 404
+    with grpc.insecure_channel(server.grpc_address) as channel:
+        service = GRPCInferenceServiceStub(channel)
+        request = infer_request(pictures[:1])
+        for version in ("3", ""):
+            request.model_version = version
+            assert service.ModelInfer(request).model_version == "3"
+        request.model_version = "2"
+        for ask in (
+            lambda: service.ModelInfer(request),
+            lambda: service.ModelReady(messages.ModelReadyRequest(name="golden", version="2")),
+            lambda: service.ModelMetadata(messages.ModelMetadataRequest(name="golden", version="2")),
+        ):
+            with pytest.raises(grpc.RpcError, match="version '2' is not served") as caught:
+                ask()
+            assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+def test_what_the_server_says_of_the_model(server):
+    """The banner, and metadata in both protocols: TensorFlow Serving's messages can be made of the first."""
+    from google.protobuf import json_format
+    from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
+
+    assert server.gives == "satellite to map (direction ab of satellite2map); 3 channels to 3; pictures keep their sizes"
+    status = get(server.url)[1]
+    assert (status.pop("name"), status.pop("ready")) == ("golden", True)
+    (version,) = json_format.ParseDict(status, get_model_status_pb2.GetModelStatusResponse()).model_version_status
+    assert (version.version, version.state) == (3, get_model_status_pb2.ModelVersionStatus.AVAILABLE)
+    answer = get(f"{server.url}/metadata")[1]
+    said = {"translates": "satellite to map (direction ab of satellite2map)", "from": "satellite", "to": "map", "direction": "ab"}
+    said |= {"channels_in": "3", "data": "satellite2map"}
+    assert answer["metadata"].pop("properties") == said
+    spec = json_format.ParseDict(answer["model_spec"], get_model_metadata_pb2.GetModelMetadataResponse().model_spec)
+    assert (spec.name, spec.version.value) == ("golden", 3)
+    signatures = json_format.ParseDict(answer["metadata"]["signature_def"], get_model_metadata_pb2.SignatureDefMap()).signature_def
+    assert signatures["serving_default"].inputs["image_bytes"].dtype == tf.string.as_datatype_enum
+    answer = get(f"{server.root}/v2/models/golden")[1]
+    assert answer["versions"] == ["3"] and answer["properties"] == said and answer["inputs"][0]["name"] == "image_bytes"
 
 
 def test_v2_over_rest(server, pictures, expected):
@@ -196,6 +221,12 @@ BAD = {
     "no base64": ({"instances": [1]}, 400, "instances[0]: is not a picture; send"),
     "wrong input": ({"instances": [{"picture": b64(GOOD)}]}, 400, "instances[0]: is not a picture; send"),
     "wrong signature": ({"instances": [b64(GOOD)], "signature_name": "tensor"}, 400, "signature_name: 'tensor' is not served here"),
+    "both forms": ({"instances": [b64(GOOD)], "inputs": [b64(GOOD)]}, 400, "instances and inputs: give one of them"),
+    "unknown key": ({"instances": [b64(GOOD)], "signature": "tensor"}, 400, "signature: is not known"),
+    "no list": ({"inputs": b64(GOOD)}, 400, "inputs: is not a list; send"),
+    "another column": ({"inputs": {"images": [b64(GOOD)]}}, 400, "inputs: is not a list; send"),
+    "a row among columns": ({"inputs": [{"image_bytes": b64(GOOD)}]}, 400, "inputs[0]: is not a picture; send"),
+    "bad column": ({"inputs": [b64(GOOD), b64(b"words")]}, 400, "inputs[1]: text, not a picture"),
     "no picture": ({"instances": []}, 400, "the request holds no picture"),
     "empty object": ({}, 400, "instances: missing"),
     "empty body": (b"", 400, "cannot be read"),
@@ -327,6 +358,17 @@ def test_the_client(server, pictures, expected, tmp_path, capsys):
     assert client.main([f"--url={server.url}", str(tmp_path / "nothing"), str(tmp_path / "out")]) == 2
     assert client.main(["--url=http://127.0.0.1:1/v1/models/golden", str(tmp_path / "in" / "a b.png"), str(tmp_path / "new")]) == 1
     assert not (tmp_path / "new").exists()
+    capsys.readouterr()
+    for name in ("c.heic", "d.npy"):
+        (tmp_path / "in" / name).write_bytes(b"other")
+    (tmp_path / "in" / "bad.png").unlink()
+    assert client.main([f"--url={server.url}", str(tmp_path / "in"), str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == f"{tmp_path / 'in' / 'c.heic'} and 1 more: not sent, since its ending is none of a picture"
+    assert told[1] == f"{tmp_path / 'out' / 'a b.png'} and 1 more: kept, since it is there already"
+    (tmp_path / "in" / "a b.jpg").write_bytes(pictures[1])
+    assert client.main([f"--url={server.url}", str(tmp_path / "in"), str(tmp_path / "out")]) == 2
+    assert "both would become" in capsys.readouterr().err
 
 
 def test_sigterm_answers_what_is_in_work_and_ends(server):

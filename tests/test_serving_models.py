@@ -1,12 +1,16 @@
 """What keeps a server from starting: models that are none, ports that are taken, an extra that is missing."""
 
+import dataclasses
+import io
 import shutil
 import socket
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from tests.conftest import ROOT
 from tests.test_serving import model_dir  # noqa: F401 - fixtures
@@ -75,3 +79,15 @@ def test_the_model_list_for_tensorflow_serving():
     text = (ROOT / "configs" / "serving" / "models.config").read_text()
     (served,) = text_format.Parse(text, model_server_config_pb2.ModelServerConfig()).model_config_list.config
     assert served.base_path == f"/models/{served.name}" and served.model_version_policy.latest.num_versions == 1
+
+
+def test_requests_are_read_as_the_training_read():
+    from tests.test_names import NEGATIVE
+    from tfcyclegan.serving import model, server  # noqa: F401 - the second keeps KServe from reading the command line
+
+    stream = io.BytesIO()
+    Image.fromarray(np.full((20, 16), 4095, np.uint16)).save(stream, "PNG")
+    for reading, level in (({}, 16), ({"max_value": 4095}, 255)):
+        translator = dataclasses.replace(NEGATIVE, reading=reading)
+        (picture,) = model._decode_all([stream.getvalue()], translator, 10**6, "instances")
+        assert (picture == level).all(), reading

@@ -13,6 +13,7 @@ from tests.test_unpaired import open_trained, prepare
 from tfcyclegan import files
 from tfcyclegan.config import Size
 from tfcyclegan.data import manifest, records, shards
+from tfcyclegan.data.labels import Labelling
 from tfcyclegan.data.source import open_source
 from tfcyclegan.data_translation import translate_data
 from tfcyclegan.errors import RunError
@@ -27,7 +28,7 @@ def foreign(directory: Path, *pngs: bytes) -> Path:
     pictures = [records.Picture(png, "png", f"{number}.png", *Image.open(io.BytesIO(png)).size[::-1]) for number, png in enumerate(pngs)]
     ((file, _),) = shards.plan("strange", "trainA", len(pictures), 1)
     note = shards.write(directory / file, pictures) | {"bad": [], "notes": {}}
-    made = manifest.make(name="strange", command="", request={}, max_bad=0, notes={"trainA": [note]}, labels=False)
+    made = manifest.make(name="strange", command="", request={}, max_bad=0, notes={"trainA": [note]}, labelling=Labelling())
     manifest.write_tfds_metadata(directory, directory / ".work", made)
     return directory
 

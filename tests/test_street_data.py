@@ -12,85 +12,41 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from data_prep import cityscapes, gta5, street_labels
+from data_prep import cityscapes, gta5
+from data_prep.street_labels import READ_AS
 from tests.conftest import ROOT
+from tests.street_folders import (
+    HEIGHT,
+    WIDTH,
+    city_config,
+    gta_config,
+    id_map,
+    made,
+    make_city,
+    make_gta,
+    out_of,
+    photo,
+    read,
+    save,
+)
 from tests.test_street_labels import gta5_label
 from tfcyclegan.config import Size
 from tfcyclegan.data import labels
 from tfcyclegan.errors import UserError
 
-HEIGHT, WIDTH = 32, 64
-USED = (0, 7, 8, 11, 17, 21, 23, 26, 33)
-CITIES = {"train": ("aachen", "bochum"), "val": ("lindau",), "test": ("berlin",)}
-
-
-def photo(seed: int) -> Image.Image:
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8))
-
-
-def id_map(seed: int) -> np.ndarray:
-    """Blocks of 4x4 pixels of ids."""
-    blocks = np.random.default_rng(seed).choice(np.array(USED, np.uint8), (HEIGHT // 4, WIDTH // 4))
-    return blocks.repeat(4, axis=0).repeat(4, axis=1)
-
-
-def save(path: Path, image: Image.Image) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(path)
-
 
 @pytest.fixture
 def gta(tmp_path) -> Path:
-    """Twelve frames; frame n has the photo and the ids of seed n."""
-    root = tmp_path / "gta"
-    for number in range(1, 13):
-        save(root / f"images/{number:05d}.png", photo(number))
-        save(root / f"labels/{number:05d}.png", gta5_label(id_map(number)))
-    return root
+    return make_gta(tmp_path / "gta")
 
 
 @pytest.fixture
 def city(tmp_path) -> Path:
-    """Three frames a city; the frame CITY/CITY_00000n_000019 has the photo and the ids of seed n."""
-    root = tmp_path / "city"
-    for split, cities in CITIES.items():
-        for name in cities:
-            for number in range(3):
-                frame = f"{split}/{name}/{name}_{number:06d}_000019"
-                ids = id_map(number) if split != "test" else np.full((HEIGHT, WIDTH), 3, np.uint8)
-                save(root / f"leftImg8bit/{frame}_leftImg8bit.png", photo(number))
-                save(root / f"gtFine/{frame}_gtFine_labelIds.png", Image.fromarray(ids))
-                save(root / f"gtFine/{frame}_gtFine_color.png", Image.fromarray(labels.colorize(ids)).convert("RGBA"))
-                (root / f"gtFine/{frame}_gtFine_polygons.json").write_text("{}")
-    return root
-
-
-def out_of(root: Path, name: str = "out") -> Path:
-    return root.parent / name
-
-
-def gta_config(root: Path, **changes) -> gta5.Config:
-    return gta5.Config(**{"input_dir": str(root), "output_dir": str(out_of(root)), **changes})
-
-
-def city_config(root: Path, **changes) -> cityscapes.Config:
-    return cityscapes.Config(**{"input_dir": str(root), "output_dir": str(out_of(root)), **changes})
-
-
-def read(output_dir: Path) -> dict[str, list[dict]]:
-    """What TFDS reads, by split: the records, with pictures as arrays."""
-    import tensorflow_datasets as tfds
-
-    builder = tfds.builder_from_directory(output_dir)
-    return {split: list(builder.as_dataset(split=split).as_numpy_iterator()) for split in sorted(builder.info.splits)}
+    return make_city(tmp_path / "city")
 
 
 def names(output_dir: Path) -> dict[str, list[str]]:
     return {split: [record["image"]["filename"].decode() for record in found] for split, found in read(output_dir).items()}
-
-
-def made(output_dir: Path) -> dict:
-    return json.loads((output_dir / "manifest.json").read_text())
 
 
 # --- GTA5 ------------------------------------------------------------------------------------------------------------
@@ -173,7 +129,8 @@ def test_missing_pairs_in_gta5(gta, capsys):
     (gta / "images/00009.png").unlink()
     with pytest.raises(
         UserError,
-        match=r"labels/00003.png: no such file; 2 images lack their labels; --max_bad=2 goes on without them, --labels=false takes all",
+        match=r"labels/00003.png: no such file; 2 images lack their labels, and 1 label lacks its image: .*; --max_bad=2 goes on without "
+        "them, --labels=false takes all",
     ):
         gta5.run(gta_config(gta))
     assert not out_of(gta).exists()
@@ -189,7 +146,7 @@ def test_a_label_of_another_size_is_resized_and_counted(gta, capsys):
     save(gta / "labels/00002.png", gta5_label(small))
     gta5.run(gta_config(gta))
     np.testing.assert_array_equal(read(out_of(gta))["train"][1]["label"]["encoded"][..., 0], id_map(2))
-    assert made(out_of(gta))["conversions"] == {"label resized to its image's size": 1}
+    assert made(out_of(gta))["conversions"] == {READ_AS["ids"]: 12, "label resized to its image's size": 1}
     assert "label resized to its image's size: 1 picture" in capsys.readouterr().out
 
 
@@ -250,7 +207,7 @@ def test_label_maps_need_no_photos_and_keep_their_size(city):
     assert record["label"]["filename"] == b"gtFine/val/lindau/lindau_000001_000019_gtFine_labelIds.png"
 
 
-@pytest.mark.parametrize("kind, note", [("color", street_labels.BY_COLOR), ("labelTrainIds", street_labels.FROM_TRAIN_IDS)])
+@pytest.mark.parametrize("kind, note", [("color", READ_AS["colours"]), ("labelTrainIds", READ_AS["train_ids"])])
 def test_where_label_ids_are_missing_the_next_best_file_is_read(city, kind, note):
     for path in (city / "gtFine").rglob("*_labelIds.png"):
         if kind == "labelTrainIds":

@@ -205,6 +205,15 @@ def test_pages_are_counted_without_their_smaller_copies_and_masks():
     assert intake.decode(content, max_pixels=LIMIT).notes == {intake.FIRST_FRAME, intake.COPIES}
 
 
+def test_pages_in_a_circle_are_damage():
+    content = bytearray(by_hand(plain_tags(8, 1, 1), [b"\1" * 8]))
+    (header,) = struct.unpack_from("<I", content, 4)
+    struct.pack_into("<I", content, header + 2 + 12 * struct.unpack_from("<H", content, header)[0], header)
+    with pytest.raises(intake.BadPicture, match="damaged: its pages run in a circle"):
+        pixels(bytes(content))
+    assert pages.of_bytes(bytes(content)) == pages.ONE
+
+
 def test_an_imagej_stack_under_one_header_is_refused():
     description = "ImageJ=1.54f\nimages=7\nslices=7\n"
     content = written(np.zeros((4, 4), np.uint8), photometric="minisblack", description=description, metadata=None)
@@ -228,3 +237,32 @@ def test_one_bit_scans_and_palettes_are_read():
     indices = np.arange(16, dtype=np.uint8).reshape(4, 4)
     found, _ = pixels(written(indices, photometric="palette", colormap=palette))
     np.testing.assert_array_equal(found, (palette // 257).T[indices])
+
+
+@pytest.mark.parametrize("photometric, count", [("minisblack", 1), ("rgb", 3), ("rgb", 4)])
+def test_pillow_reads_16_bit_where_tifffile_lacks_the_codec(photometric, count, monkeypatch):
+    """As with LZW, here with deflate, which both have."""
+    monkeypatch.setattr(tiff, "_readable", lambda compression: False)
+    samples = np.random.default_rng(0).integers(0, 65536, (HEIGHT, WIDTH, count), np.uint16)
+    extra = "unassalpha" if count == 4 else ""
+    for tile, order, predictor in itertools.product((None, (16, 16)), "<>", (None, True)):
+        options = {"extrasamples": [extra]} if extra else {}
+        stored = samples if count > 1 else samples[..., 0]
+        content = written(stored, photometric=photometric, compression="zlib", tile=tile, byteorder=order, predictor=predictor, **options)
+        assert tiff.describe(content, 0).by_pillow
+        assert np.abs(pixels(content)[0] - expected(samples, photometric, extra)).max() <= (1.6 if extra else 0.5 + 1e-9)
+
+
+def test_bits_that_lie_the_other_way_round():
+    values = np.random.default_rng(0).integers(0, 256, (2, 4, 3), np.uint8)
+    reversed_bits = np.packbits(np.unpackbits(values, axis=-1).reshape(2, 4, 3, 8)[..., ::-1], axis=-1)
+    found, _ = pixels(by_hand({**plain_tags(8, 3, 2), 266: (2,)}, [reversed_bits.tobytes()]))
+    np.testing.assert_array_equal(found, values)
+
+
+def test_jpeg_inside_a_tiff_is_its_picture():
+    ramp = np.add.outer(np.arange(16), np.arange(16)).astype(np.uint8)[..., np.newaxis] * np.array([4, 5, 6], np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(ramp).save(stream, "TIFF", compression="jpeg", quality=95)
+    found, notes = pixels(stream.getvalue())
+    assert np.abs(found - ramp).max() <= 6 and not notes

@@ -7,6 +7,7 @@ from PIL import Image
 from tfcyclegan import cli, tiling
 from tfcyclegan.data import images
 from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.export import saved_model
 from tfcyclegan.networks import Generator, make_generator
 from tfcyclegan.tiling import Tiler
 from tfcyclegan.translation import Translator, as_function
@@ -78,6 +79,37 @@ def test_moments_of_tiles_are_those_of_the_whole():
     wide = values[0].reshape(-1, 3).astype(np.float64)
     np.testing.assert_allclose(joined.mean, wide.mean(axis=0), rtol=1e-6)
     np.testing.assert_allclose(joined.variance, wide.var(axis=0), rtol=1e-3)
+
+
+def test_every_way_keeps_the_digits_of_large_pictures(tmp_path):
+    """Nearly flat and far from mid-gray: as hard at this size as an ordinary picture of 2048x2048. Float64 knows what is right."""
+    given = np.clip(np.rint(np.random.default_rng(0).normal(200, 0.8, (640, 720, 1))), 0, 255).astype(np.uint8)
+    network, wide = (generator("resnet_1blocks", in_channels=1, out_channels=1, dtype=kind) for kind in ("float32", "float64"))
+    wide.set_weights(network.get_weights())
+    function, batch = as_function(network), images.to_float(given)[np.newaxis]
+    expected = images.to_uint8(wide(batch.astype(np.float64)).numpy()[0])
+    saved_model.save(network, tmp_path / "model")
+    found = {
+        "translate": images.to_uint8(function(batch)[0]),
+        "fixed size": images.to_uint8(network(batch).numpy()[0]),
+        "C++ loader": saved_model.run_in_session(tmp_path / "model", given[np.newaxis], signature=saved_model.UINT8_SIGNATURE)[0],
+        "tiles": Translator({}, 1, 4, function, Tiler(network, 400))(given, tmp_path),
+    }
+    assert expected.std() > 5
+    assert {way: np.abs(picture.astype(int) - expected).max() for way, picture in found.items()} == dict.fromkeys(found, 1)
+
+
+def test_one_graph_takes_all_sizes():
+    """A graph for each size of a folder was what it kept, and made, for each picture."""
+    network, traced = generator("resnet_1blocks"), []
+    compute = network.call
+    network.call = lambda x, training=False: traced.append(x.shape) or compute(x, training=training)
+    function = as_function(network)
+    for height, width in [(16, 16), (20, 16), (16, 20), (64, 32), (16, 16)]:
+        batch = images.to_float(picture(height, width))[np.newaxis]
+        np.testing.assert_allclose(function(batch), compute(batch), atol=1e-4)
+        np.testing.assert_array_equal(function(batch), function(batch))
+    assert len(traced) == 1
 
 
 def test_the_disk_that_is_asked_for_is_the_disk_that_is_used(tmp_path, monkeypatch):

@@ -309,16 +309,9 @@ def test_report_of_precision_auto(tiles, tmp_path, capsys):
         assert (stored == "mixed_bfloat16") == has_bfloat16
 
 
-def test_bfloat16_follows_float32(tiles, tmp_path):
-    """The same start, a few hundred steps: the curves stay together within a few percent of their mean."""
-    curves = {}
-    for precision in ("float32", "mixed_bfloat16"):
-        options = {"max_steps": 200, "log_every_steps": 40, "checkpoint_every_steps": 1000, "sample_every_steps": 1000}
-        train(config(tiles, tmp_path / precision, precision=precision, **options))
-        lines = read_history(tmp_path / precision / "history.jsonl")
-        curves[precision] = {name: np.array([line[name] for line in lines]) for name in ("cycle_a", "cycle_b", "gan_ab", "disc_b")}
-    for name, reference in curves["float32"].items():
-        drift = np.abs(curves["mixed_bfloat16"][name] - reference).max() / reference.mean()
-        print(f"{name}: largest difference {drift:.1%} of the mean")
-        assert drift < 0.1
-    assert curves["float32"]["cycle_a"][-1] < 0.8 * curves["float32"]["cycle_a"][0], "it learns something in that time"
+def test_training_in_bfloat16_learns(tiles, tmp_path):
+    """How near a step is to float32's is test_bfloat16.py's."""
+    options = {"max_steps": 60, "log_every_steps": 20, "checkpoint_every_steps": 1000, "sample_every_steps": 1000}
+    train(config(tiles, tmp_path / "run", precision="mixed_bfloat16", **options))
+    cycle_a = [line["cycle_a"] for line in read_history(tmp_path / "run" / "history.jsonl")]
+    assert cycle_a[-1] < 0.8 * cycle_a[0]

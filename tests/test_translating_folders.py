@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,10 +18,12 @@ from tfcyclegan import cli, files
 from tfcyclegan.config import Size
 from tfcyclegan.data import images, intake, notes
 from tfcyclegan.data.domains import open_domains
+from tfcyclegan.data.labels import CITYSCAPES
 from tfcyclegan.data.notes import LeftOut
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import UserError
 from tfcyclegan.picture_folders import Reading, pictures_of_path
+from tfcyclegan.segmentation.labelling import label_path
 from tfcyclegan.translation import Translator, translate_path, translate_split
 
 NEGATIVE = Translator({"direction": "ab", "weights": "negative"}, 3, 4, lambda batch: -batch)
@@ -153,6 +156,18 @@ def test_names_that_would_meet_are_refused_with_both_files(tmp_path):
     (tmp_path / "in" / "s_0002.png").write_bytes(encoded(GRAY, "PNG"))
     with pytest.raises(UserError, match=r"two pictures are called s_0002 \(s.tif and s_0002.png\); rename one"):
         pictures_of_path(tmp_path / "in")
+
+
+def test_segmenting_says_the_same(mixed, tmp_path, capsys):
+    def all_road(picture: Image.Image) -> np.ndarray:
+        return np.zeros(picture.size[::-1], np.uint8)
+
+    segmenter = SimpleNamespace(identity={"weights": "none"}, load_size=None, label=all_road, classes=CITYSCAPES)
+    label_path(segmenter, mixed, tmp_path / "out", reading=Reading(pages="first"))
+    written = json.loads((tmp_path / "out" / "segmentation.json").read_text())
+    assert written["left_out"] == {**LEFT_OUT, "frames or pages behind the first": 1} and written["pages"] == "first"
+    assert len(pngs(tmp_path / "out" / "labelIds")) == 4
+    assert "not used, frames or pages behind the first: 1; --pages=all takes them all" in capsys.readouterr().out
 
 
 def test_notes_are_counted_by_kind():

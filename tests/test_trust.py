@@ -66,7 +66,7 @@ EXPORTS = {
     "resize, colours to gray": generator("resnet_1blocks", upsampling="resize", out_channels=1),
     "unet_128": generator("unet_128"),
     "unet_256": generator("unet_256", norm="batch", dropout=True),
-    "of tensorflow-addons": lambda directory: saved_model.save(tfa.read_generator(GOLDEN / "tfa_generator.h5"), directory),
+    "of tensorflow-addons": lambda directory: saved_model.save(tfa.read_generator(GOLDEN / "tfa_generator.h5")[0], directory),
     "all layers of graphs": lambda directory: saved_model.save(graph_of_all_layers(), directory),
     "segmenter": save_segmenter,
 }

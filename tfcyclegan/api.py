@@ -196,7 +196,7 @@ def adapt(**options: Any) -> Path:
 
 @_command
 def train_segmenter(**options: Any) -> Path:
-    """Trains a segmenter of street scenes; returns its directory, for `segmenter_dir=`. The same call resumes."""
+    """Trains a segmenter on labelled pictures; returns its directory, for `segmenter_dir=`. The same call resumes."""
     config, _ = _run("train_segmenter", options)
     return Path(config.run_dir)
 

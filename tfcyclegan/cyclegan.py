@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from tfcyclegan import running_mean
+from tfcyclegan import arrays, running_mean
 from tfcyclegan.adam import Adam
 from tfcyclegan.errors import UserError
 from tfcyclegan.image_pool import ImagePool
@@ -195,27 +195,56 @@ class CycleGAN(keras.Model):
                 self.pools_a = [*self.pools_a, ImagePool(self.pool_size, shape_a, kind)]
                 self.pools_b = [*self.pools_b, ImagePool(self.pool_size, shape_b, kind)]
 
-    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """`keras.Model.fit` over a `tf.data.Dataset` of (real_a, real_b) batches; makes the pools first."""
-        spec_a, spec_b = x.element_spec
+    def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, *args: Any, shuffle: bool = True, **kwargs: Any) -> Any:
+        """`keras.Model.fit`; makes the pools first.
+
+        Args:
+            x: a `tf.data.Dataset` of (real_a, real_b) batches of one size, or pictures of domain a, floats [N, H, W, C] in [-1, 1].
+            y: pictures of domain b in the second case; the smaller domain is gone through more than once in an epoch.
+            batch_size: of pictures of each domain; by default 1. A data set brings its own.
+            args: further ones of `keras.Model.fit`.
+            shuffle: whether pictures come in another order in each epoch, each domain by itself.
+            kwargs: further ones of `keras.Model.fit`.
+
+        Raises:
+            UserError: anything else than these.
+        """
+        if isinstance(x, tf.data.Dataset):
+            batches, sizes = x, batch_size
+        else:
+            batches, sizes = arrays.batches(*arrays.pictures(x, y), batch_size or 1, seed=self.seed if shuffle else None), None
+            y = None
+        spec_a, spec_b = batches.element_spec
         self.make_pools(spec_a.shape[1:], spec_b.shape[1:])
-        return super().fit(x, *args, **kwargs)
+        return super().fit(batches, y, sizes, *args, shuffle=shuffle, **kwargs)
+
+    def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """`keras.Model.train_on_batch` of pictures of domain a and of domain b, floats [B, H, W, C] in [-1, 1]; makes the pools first.
+
+        Raises:
+            UserError: anything else than these.
+        """
+        real_a, real_b = arrays.pictures(x, y)
+        self.make_pools(real_a.shape[1:], real_b.shape[1:])
+        return super().train_on_batch(real_a, real_b, *args, **kwargs)
 
     def call(self, real_a: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Translates domain a to b."""
         return self.gen_ab(real_a, training=training)
 
-    def train_step(self, data: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def train_step(self, data: Sequence[tf.Tensor]) -> dict[str, tf.Tensor]:
         """One update of all four networks from this replica's share of a batch.
 
         Args:
-            data: real_a [B, H, W, C] and real_b, in [-1, 1].
+            data: real_a [B, H, W, C] and real_b, in [-1, 1]; and None, where Keras has a place for weights of samples.
 
         Returns:
             The values named by `REPORTED`: this replica's weighted losses, accuracies, and 1 in "skipped" if an update was
             left out because a loss or gradient was not finite.
         """
-        real_a, real_b = data
+        real_a, real_b, *weights = data
+        if any(weight is not None for weight in weights):
+            raise UserError("sample_weight, class_weight: a CycleGAN's losses have none; leave them out")
         values: dict[str, tf.Tensor] = {}
         statistics = [(variable, tf.identity(variable.value)) for variable in self._statistics]
         moved: list[tf.Tensor] = []
@@ -341,6 +370,8 @@ class CycleGAN(keras.Model):
             return fakes
         if not pools:
             raise UserError("the image pools do not exist yet: call make_pools before the first step")
+        if fakes.shape[0] is None:
+            raise UserError("the image pool needs batches of one size; batch with drop_remainder=True, or set pool_size=0")
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         chances, slots = self._pool_draws(self.step.value, domain, replica, fakes.shape[0])
         if len(pools) == 1:

@@ -82,7 +82,9 @@ def translate_data(
             return
         _claim(output, request)
         written = _write_shards(translators, source, splits, output, name, scale, no_label=records.NO_LABEL if labelled else None)
-        made = manifest.make(name=name, command=command, request=request, max_bad=0, notes=written, labelling=labelling)
+        made = manifest.make(
+            name=name, command=command, request=request, max_bad=0, notes=written, labelling=labelling, left_out=source.left_out
+        )
         manifest.write_tfds_metadata(output, output / shards.WORK / "metadata", made)
         files.write_json(output / MANIFEST, made)
         shutil.rmtree(output / shards.WORK)
@@ -201,5 +203,5 @@ def _stages(
             label = records.Label(images.encode_png(images.to_array(ids)), label.filename)
         return records.Picture(images.encode_png(translated.picture), "png", example.filename, height, width, label or no_label)
 
-    placed = [functools.partial(translate, machine) for machine in machines(translators, output)]
+    placed = [functools.partial(translate, machine) for machine in machines(translators, output, nearest=split.holds_label_maps)]
     return Stages(decode, placed, encode, lambda: give_up(translators))

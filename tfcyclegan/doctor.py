@@ -16,7 +16,8 @@ from packaging.requirements import Requirement
 from rich.table import Table
 
 from tfcyclegan import __version__, machine
-from tfcyclegan.networks.layers import Conv2D, InstanceNormalization
+from tfcyclegan.networks import InstanceNormalization
+from tfcyclegan.networks.layers import Conv2D
 from tfcyclegan.progress import say, say_table
 from tfcyclegan.training.strategy import choose_precision, keep_freed_memory, make_strategy
 

@@ -13,6 +13,9 @@ from typing import IO, Any
 
 from tfcyclegan.errors import UserError
 
+FORMAT = 2
+"""Of the JSON that says what a run, a data set, an export or a segmenter is (docs/compatibility.md). 0.1.0 wrote none, which is 1."""
+
 TEMPORARY_SUFFIX = ".partial"
 _LONGEST_NAME = 255  # bytes, on all usual file systems
 MAKE_ROOM = "make room or choose another directory, then give the same command again"
@@ -120,11 +123,15 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Reads JSON that this package wrote; raises UserError with the file's name when it is damaged."""
+    """Reads JSON that this package wrote; raises UserError with the file's name when it is damaged or of a later format."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not readable as JSON ({error}); restore it or remove the directory it describes") from error
+    made = value.get("format", 0) if isinstance(value, dict) else 0
+    if isinstance(made, int) and made > FORMAT:
+        raise UserError(f"{path}: is of format {made}, made by a later tfcyclegan; this one reads up to {FORMAT}: update it")
+    return value
 
 
 def read_json_object(path: Path) -> dict[str, Any]:

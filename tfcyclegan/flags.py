@@ -2,12 +2,14 @@
 
 Differences from plain absl, each because absl misleads there:
 - flag files are read first wherever they stand, so the command line always wins;
+- a flag that a file or the command line gives twice is told, since only the last one counts;
 - words without dashes, byte-order marks, unreadable or circular flag files are errors, not silence;
 - a flag file named in a flag file is looked for beside that file first, then from the working directory;
 - a flag file that is not there is looked for among those that come with this program: configs/satellite2map.cfg works anywhere;
 - `--help` exits with 0 and needs no TensorFlow.
 """
 
+import collections
 import dataclasses
 import difflib
 import inspect
@@ -21,6 +23,7 @@ from absl import flags as absl_flags
 
 from tfcyclegan.config import Options, Size, flag_name, option_type
 from tfcyclegan.errors import UserError
+from tfcyclegan.progress import say
 
 Config = TypeVar("Config", bound=Options)
 
@@ -29,6 +32,7 @@ _OWN_CONFIGS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")  # where the 
 _COMMENT_BEHIND = re.compile(r"\s(#|//)")
 _LARGEST_FLAG_FILE = 2**20
 _MOST_FLAG_FILES = 100
+_COMMAND_LINE = "command line"
 _LONGEST_NAME = 80
 _HELP_WORDS = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
 
@@ -71,9 +75,14 @@ def expand_flag_files(arguments: Sequence[str]) -> list[str]:
     Raises:
         UserError: a file is missing, unreadable, circular, or has a line that is neither a flag nor a comment.
     """
-    from_files: list[str] = []
+    return [argument for _, argument in _placed_arguments(arguments)]
+
+
+def _placed_arguments(arguments: Sequence[str]) -> list[tuple[str, str]]:
+    """What `expand_flag_files` gives, each with the file that it stands in or _COMMAND_LINE."""
+    from_files: list[tuple[str, str]] = []
     read: list[Path] = []
-    direct: list[str] = []
+    direct: list[tuple[str, str]] = []
     rest = iter(arguments)
     for argument in rest:
         name, equals, value = argument.partition("=")
@@ -83,7 +92,7 @@ def expand_flag_files(arguments: Sequence[str]) -> list[str]:
                 raise UserError("--flagfile: needs the path of a file")
             from_files += _read_flag_file(_find(Path(path)), (), read)
         else:
-            direct.append(argument)
+            direct.append((_COMMAND_LINE, argument))
     return from_files + direct
 
 
@@ -102,8 +111,8 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _read_flag_file(path: Path, including: tuple[Path, ...], read: list[Path]) -> list[str]:
-    """The flags in the file `path`, which the files `including` include; `read` is what was read so far, for all of them."""
+def _read_flag_file(path: Path, including: tuple[Path, ...], read: list[Path]) -> list[tuple[str, str]]:
+    """The flags in `path`, each with the file that it stands in; the files `including` include it, `read` is what was read so far."""
     try:
         resolved = path.resolve()
         with open(path, "rb") as stream:
@@ -123,7 +132,7 @@ def _read_flag_file(path: Path, including: tuple[Path, ...], read: list[Path]) -
         raise UserError(f"{path}: has a NUL character; save it as plain text")
     if text.startswith("\ufeff"):
         raise UserError(f"{path}: starts with a byte-order mark; save it as plain UTF-8")
-    lines: list[str] = []
+    lines: list[tuple[str, str]] = []
     for number, line in enumerate(text.splitlines(), start=1):
         line = line.strip()
         if not line or line.startswith(("#", "//")):
@@ -139,7 +148,7 @@ def _read_flag_file(path: Path, including: tuple[Path, ...], read: list[Path]) -
             beside = path.parent / value
             lines += _read_flag_file(beside if _is_file(beside) else _find(Path(value)), (*including, resolved), read)
         else:
-            lines.append(line)
+            lines.append((str(path), line))
     return lines
 
 
@@ -150,7 +159,8 @@ def parse(config_class: type[Config], arguments: Sequence[str]) -> Config:
         UserError: an unknown flag, a bad value, or a word that is no flag.
     """
     values = _define(config_class)
-    expanded = expand_flag_files(arguments)
+    placed = _placed_arguments(arguments)
+    expanded = [argument for _, argument in placed]
     if "--" in expanded:
         raise UserError("'--': only flags are taken; write --name=value")
     for word in expanded:
@@ -168,7 +178,20 @@ def parse(config_class: type[Config], arguments: Sequence[str]) -> Config:
         raise UserError(" ".join(str(error).split())) from error
     if leftovers:
         raise UserError(f"{leftovers[0]!r}: not a flag; write --name=value")
+    _tell_repeated(config_class, placed)
     return config_class(**{field.name: values[flag_name(field)].value for field in dataclasses.fields(config_class)})
+
+
+def _tell_repeated(config_class: type[Options], placed: Sequence[tuple[str, str]]) -> None:
+    """Tells of flags that one place gives several times; a file may differ from one that it includes, and the command line from both."""
+    names: dict[str, str] = {}
+    for field in dataclasses.fields(config_class):
+        name = flag_name(field)
+        names |= dict.fromkeys((name, f"no{name}", field.metadata["alias"] or name), name)
+    given = collections.Counter((place, names.get(word.partition("=")[0].lstrip("-"))) for place, word in placed if word.startswith("-"))
+    for (place, repeated), count in given.items():
+        if repeated and count > 1:
+            say(f"{place}: --{repeated} is given {count} times; the last one counts")
 
 
 def asks_for_help(arguments: Sequence[str]) -> bool:

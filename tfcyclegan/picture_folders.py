@@ -127,7 +127,9 @@ def pictures_of_split(source: DataSource, split: str) -> Iterator[tuple[str, byt
 
 
 def picture_name(filename: str, split: str) -> str:
-    """What a stored picture is called: its file name without its ending and without the split's folder.
+    """What a stored picture is called: its file name without the split's folder and without its ending, if that is a picture's.
+
+    Pictures of foreign data sets are named by their places, which hold dots: `NAME-SPLIT.tfrecord-00000-of-00001__7`.
 
     Raises:
         UserError: a name that is no place below a folder: absolute, empty, or with `..`.
@@ -135,7 +137,7 @@ def picture_name(filename: str, split: str) -> str:
     path = PurePosixPath(filename.removeprefix(f"{split}/"))
     if path.is_absolute() or ".." in path.parts or not path.name or "\0" in filename:
         raise UserError(f"split {split}: a picture is called {filename!r}, which is no name below a folder; prepare the data again")
-    return path.with_suffix("").as_posix()
+    return (path.with_suffix("") if folders.is_picture(path.name) else path).as_posix()
 
 
 def in_memory(

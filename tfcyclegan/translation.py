@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfcyclegan import files, trust
+from tfcyclegan import files, model_metadata, trust
 from tfcyclegan.config import Size
 from tfcyclegan.data import images, intake
 from tfcyclegan.data.source import DataSource
@@ -48,6 +48,9 @@ class Translator:
         size_multiple: to which the sides of a picture are padded.
         function: float32 [1, H, W, C] in [-1, 1] to the same of the other domain.
         tiler: translates large pictures in bounded memory; None where the model can only be had whole.
+        fit: the size to which every picture is resized, and its translation back from there; None keeps sizes.
+        reading: how the pictures of its training were read, see `model_metadata.reading_of`; of an exported model.
+        described: from what to what it translates, as far as its metadata tell; empty for a run.
     """
 
     identity: dict[str, Any]
@@ -55,11 +58,21 @@ class Translator:
     size_multiple: int
     function: Callable[[np.ndarray], np.ndarray]
     tiler: Tiler | None = None
+    fit: Size | None = None
+    reading: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    described: str = ""
     _alone: threading.Lock = dataclasses.field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
-    def __call__(self, picture: np.ndarray, scratch: Path | None = None) -> np.ndarray:
-        """Translates uint8 [H, W, C] of any size; large ones in tiles, if `scratch` names a directory for their features."""
+    def __call__(self, picture: np.ndarray, scratch: Path | None = None, *, nearest: bool = False) -> np.ndarray:
+        """Translates uint8 [H, W, C] of any size; large ones in tiles, if `scratch` names a directory for their features.
+
+        With `fit` the picture is resized by bicubic, or by `nearest` pixels, and the translation back by bicubic.
+        """
         height, width = picture.shape[:2]
+        if self.fit not in (None, Size(height, width)):
+            fitted = images.resize(images.to_image(picture), self.fit, nearest=nearest)
+            translated = images.to_image(self(images.to_array(fitted), scratch))
+            return images.to_array(images.resize(translated, Size(height, width)))
         with self._alone if height * width > ALONE_PIXELS else contextlib.nullcontext():
             if scratch is None or self.tiler is None or not self.tiler.wants(height, width):
                 return images.to_uint8(self.in_floats(images.to_float(picture)[np.newaxis])[0])
@@ -77,9 +90,9 @@ class Translator:
         return np.pad(batch, padding, mode="symmetric")
 
 
-def machines(translators: Sequence[Translator], scratch: Path) -> list[Callable[[np.ndarray], np.ndarray]]:
-    """Copies of a translator on several devices, as `Stages` takes them."""
-    return [functools.partial(translator, scratch=scratch) for _ in range(AT_ONCE) for translator in translators]
+def machines(translators: Sequence[Translator], scratch: Path, *, nearest: bool = False) -> list[Callable[[np.ndarray], np.ndarray]]:
+    """Copies of a translator on several devices, as `Stages` takes them; `nearest` as they take it."""
+    return [functools.partial(translator, scratch=scratch, nearest=nearest) for _ in range(AT_ONCE) for translator in translators]
 
 
 def give_up(translators: Sequence[Translator]) -> None:
@@ -122,17 +135,20 @@ def copies_on_devices(
 
 def scale_of(run: Run) -> images.Scale:
     """The scale that the run's networks were trained at."""
-    return images.Scale(run.config.preprocess, run.config.load_size, run.config.crop_size)
+    config = run.config
+    return images.Scale(config.preprocess, config.load_size, config.crop_size, config.interpolation)
 
 
 def record_of(translator: Translator, scale: images.Scale | None) -> dict[str, Any]:
     """What RECORD says of translated pictures: by which model, and at which scale."""
-    return {**translator.identity, "scale": str(scale or "original")}
+    fitted = f"fit {translator.fit}" if translator.fit else "original"
+    return {**translator.identity, "scale": str(scale or fitted)}
 
 
 def as_function(generator: Generator, device: str | None = None) -> Callable[[np.ndarray], np.ndarray]:
-    """The generator as a compiled function on NumPy batches; a graph for each size it meets."""
-    compiled = tf.function(lambda batch: generator(batch, training=False), autograph=False)
+    """The generator as a compiled function on NumPy batches, float32 [B, H, W, C]: one graph, however many sizes it meets."""
+    sizes = tf.TensorSpec([None, None, None, generator.settings["in_channels"]], tf.float32)
+    compiled = tf.function(lambda batch: generator(batch, training=False), input_signature=[sizes], autograph=False)
 
     def function(batch: np.ndarray) -> np.ndarray:
         with tf.device(device):
@@ -141,8 +157,29 @@ def as_function(generator: Generator, device: str | None = None) -> Callable[[np
     return function
 
 
-def from_model(path: Path, *, trusted: bool = False) -> Translator:
-    """An exported model: a SavedModel directory (or the folder of its versions), or a .tflite file.
+def from_model(path: Path, *, trusted: bool = False, fit: bool = False) -> Translator:
+    """`open_model` for pictures of files; says what was taken.
+
+    Args:
+        path: where it lies.
+        trusted: see there.
+        fit: resizes pictures to the size of a .tflite file, and translations back.
+
+    Raises:
+        UserError: see there; or `fit` for a model of any size.
+    """
+    translator = open_model(path, trusted=trusted)
+    say(f"--model={path}: {translator.described}")
+    if not fit:
+        return dataclasses.replace(translator, fit=None)
+    if translator.fit is None:
+        raise UserError(f"--scale=fit: resizes to the size of a .tflite file; {path} takes pictures of any size, so leave it out")
+    say(f"--scale=fit: pictures of other sizes are resized to {translator.fit} and their translations back")
+    return translator
+
+
+def open_model(path: Path, *, trusted: bool = False) -> Translator:
+    """An exported model: a SavedModel directory (or the folder of its versions), or a .tflite file, whose size is in `fit`.
 
     Args:
         path: where it lies.
@@ -153,9 +190,11 @@ def from_model(path: Path, *, trusted: bool = False) -> Translator:
     """
     if path.suffix == ".tflite":
         return _from_tflite(path)
-    path = [path, *files.numbered(path)][-1]
+    versions = files.numbered(path)
+    path = [path, *versions][-1]
     if not (path / "saved_model.pb").is_file():
         raise UserError(f"--model={path}: no SavedModel and no .tflite file there; make one with tfcyclegan export")
+    metadata = model_metadata.read(path)
     try:
         if not trusted:
             trust.require_computing_alone(path)
@@ -171,7 +210,22 @@ def from_model(path: Path, *, trusted: bool = False) -> Translator:
     def translate(batch: np.ndarray, _keeps_weights_alive: Any = model) -> np.ndarray:
         return function(images=tf.constant(batch))["images"].numpy()
 
-    return Translator({"model": files.sha256_of(path / "saved_model.pb")}, channels, 4, translate)
+    identity = _identity(path / "saved_model.pb", metadata)
+    newest = f"version {path.name}, the newest of {len(versions)}" if len(versions) > 1 else ""
+    described = _described(metadata, function.structured_outputs["images"].shape[3], channels, newest, "pictures keep their sizes")
+    return Translator(identity, channels, 4, translate, reading=model_metadata.reading_of(metadata), described=described)
+
+
+def _identity(file: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    direction = model_metadata.direction_of(metadata)
+    return {"model": files.sha256_of(file)} | ({"direction": direction} if direction else {})
+
+
+def _described(metadata: Mapping[str, Any], channels_out: int, channels_in: int, *more: str) -> str:
+    trained_at = metadata.get("trained_at")
+    training = f"trained at {trained_at}" if trained_at else ""
+    parts = (model_metadata.translates(metadata), f"{channels_in} channels to {channels_out}", *more, training)
+    return "; ".join(part for part in parts if part)
 
 
 def _channels(source: Any, target: Any) -> int:
@@ -194,20 +248,28 @@ def _from_tflite(path: Path) -> Translator:
         _channels(*(SimpleNamespace(shape=details["shape"].tolist(), dtype=details["dtype"]) for details in (source, target)))
     except (ValueError, RuntimeError, OSError, IndexError) as error:
         raise UserError(f"--model={path}: not a TFLite model of tfcyclegan export ({str(error).splitlines()[0]})") from error
-    _, height, width, channels = source["shape"]
+    _, height, width, channels = map(int, source["shape"])
+    metadata = model_metadata.read(path)
 
     alone = threading.Lock()  # an interpreter has one place for its input
 
     def translate(batch: np.ndarray) -> np.ndarray:
         if batch.shape[1:3] != (height, width):
             size = f"{batch.shape[1]}x{batch.shape[2]}"
-            raise UserError(f"--model={path}: takes pictures of {height}x{width} alone, not {size}; export with --tflite_size={size}")
+            raise UserError(
+                f"--model={path}: takes pictures of {height}x{width} alone, not {size}; give --scale=fit, or export --tflite_size={size}"
+            )
         with alone:
             interpreter.set_tensor(source["index"], batch)
             interpreter.invoke()
             return interpreter.get_tensor(target["index"])
 
-    return Translator({"model": files.sha256_of(path)}, int(channels), 1, translate)
+    size = Size(height, width)
+    status = model_metadata.status_of(metadata, path)
+    doubt = "" if status == "usable" else f"{status} by the export"
+    described = _described(metadata, int(target["shape"][3]), channels, f"of {size} alone", doubt)
+    reading = model_metadata.reading_of(metadata)
+    return Translator(_identity(path, metadata), channels, 1, translate, fit=size, reading=reading, described=described)
 
 
 @dataclass(frozen=True)
@@ -256,7 +318,7 @@ def _translate_all(
     def encode(translated: _Picture) -> tuple[bytes]:
         return (images.encode_png(translated.pixels, alpha=translated.alpha),)
 
-    placed = [functools.partial(translate, machine) for machine in machines(translators, output)]
+    placed = [functools.partial(translate, machine) for machine in machines(translators, output, nearest=nearest)]
     write_pictures(
         pictures,
         output,
@@ -317,4 +379,5 @@ def translate_split(
     """Translates a split of a prepared data set; see `translate_path`."""
     source.require(split)
     pictures, total, nearest = in_memory(pictures_of_split(source, split), reading.rules), source.counts[split], split in source.label_maps
-    _translate_all(translators, pictures, output, total=total, scale=scale, settings=reading.settings(), nearest=nearest)
+    settings, unread = reading.settings(), source.left_out
+    _translate_all(translators, pictures, output, total=total, scale=scale, settings=settings, nearest=nearest, left_out=unread)

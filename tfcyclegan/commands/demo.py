@@ -23,11 +23,16 @@ def run(config: DemoConfig) -> None:
     from tfcyclegan.demo.server import serve
 
     models = [find_model(Path(path)) for path in config.models]
+    for model in models:
+        say(model.told)
     litert_js.fetch()
     folders = [Path(folder) for folder in config.sample_folders] * (len(models) if len(config.sample_folders) == 1 else 1)
     samples = [of_folder(folder) for folder in folders] or [of_run(model) for model in models]
-    if not any(found.pictures for found in samples):
-        say("no samples: the models' runs or data are not here; --samples=FOLDER takes pictures of yours")
+    for model, found in zip(models, samples, strict=True):
+        if not found.pictures:
+            say(f"{model.title}: no samples: its run or data are not here; --samples=FOLDER takes pictures of yours")
+        elif found.origin:
+            say(f"{model.title}: samples: {found.origin}")
     shown = list(zip(models, samples, strict=True))
     if config.export:
         export_page(shown, Path(config.export))

@@ -2,10 +2,11 @@
 
 import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tfcyclegan import files, flags, quiet
+from tfcyclegan import files, flags, model_metadata, quiet
 from tfcyclegan.config import TranslateConfig
 from tfcyclegan.errors import UserError
 from tfcyclegan.progress import say
@@ -47,11 +48,12 @@ def run(config: TranslateConfig) -> None:
         translators = translation.copies_on_devices(trained, config.checkpoint, direction, tile=config.tile)
         scale = translation.scale_of(trained) if config.scale == "trained" else None
     else:
-        translators = [translation.from_model(Path(config.model), trusted=config.trust_model)]
+        translators = [translation.from_model(Path(config.model), trusted=config.trust_model, fit=config.scale == "fit")]
         direction = _direction_of_model(translators[0].identity.get("direction", ""), config)
     if config.input:
         _tell_contradiction(Path(config.input), direction)
-        nearest, reading = trained is not None and direction[0] in trained.label_maps, _reading(config, trained, direction)
+        nearest = trained is not None and direction[0] in trained.label_maps
+        reading = _reading(config, trained, translators[0].reading, direction)
         translation.translate_path(translators, Path(config.input), Path(config.output), scale=scale, nearest=nearest, reading=reading)
     else:
         domains = open_domains(config.data_dir)
@@ -91,18 +93,18 @@ def _domains_of(trained: "Run | None") -> "Domains | None":
         return None
 
 
-def _reading(config: TranslateConfig, trained: "Run | None", direction: str) -> "Reading":
-    """How pictures are read: as the flags say, else as those were that the run was trained on."""
+def _reading(config: TranslateConfig, trained: "Run | None", of_model: Mapping[str, Any], direction: str) -> "Reading":
+    """How pictures are read: as the flags say, else as those were that the run or the exported model was trained on."""
     from tfcyclegan.data.intake import Rules
     from tfcyclegan.picture_folders import Reading
 
     domains = _domains_of(trained)
-    theirs = domains.settings(direction[0]) if domains else {}
+    theirs = domains.settings(direction[0]) if domains else dict(of_model)
     given = {name: value for name in ("alpha", "extra_bands", "max_value") if (value := getattr(config, name))}
     taken = {name: value for name, value in theirs.items() if name not in given}
-    if domains and taken:
-        told = " ".join(f"--{name}={value}" for name, value in taken.items())
-        say(f"{config.input}: read with {told}, as the data of {config.run_dir} were prepared")
+    if taken:
+        told = model_metadata.told_reading(taken)
+        say(f"{config.input}: read with {told}, as the data of {config.run_dir or config.model} were prepared")
     return Reading(Rules(**theirs | given, by_flags=True), config.pages)
 
 

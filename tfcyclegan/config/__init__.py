@@ -6,9 +6,18 @@ from tfcyclegan.config.commands import CompareConfig, DoctorConfig, EvaluateConf
 from tfcyclegan.config.demo import DemoConfig
 from tfcyclegan.config.segmentation import ExportSegmenterConfig, SegmentConfig, SegmenterOptions, TrainSegmenterConfig
 from tfcyclegan.config.serving import ServeConfig
-from tfcyclegan.config.training import MODES_WITH_CROP, PREPROCESS_MODES, TrainConfig, TrainingLength
+from tfcyclegan.config.training import (
+    INTERPOLATION_HELP,
+    INTERPOLATIONS,
+    MODES_WITH_CROP,
+    PREPROCESS_MODES,
+    TrainConfig,
+    TrainingLength,
+)
 
 __all__ = [
+    "INTERPOLATIONS",
+    "INTERPOLATION_HELP",
     "MODES_WITH_CROP",
     "PREPROCESS_MODES",
     "AdaptConfig",

@@ -36,7 +36,10 @@ class TranslateConfig(Options):
     extra_bands: str = translate_extra_bands_option()
     max_value: int | None = translate_max_value_option()
     scale: str = option(
-        "trained", "trained resizes pictures as the training of --run_dir did, original keeps their sizes", choices=("trained", "original")
+        "trained",
+        "trained resizes pictures as the training of --run_dir did, original keeps their sizes, as --model does of itself; "
+        "fit resizes them to the size of a .tflite file and back",
+        choices=("trained", "original", "fit"),
     )
     tile: int | None = option(
         None,
@@ -53,6 +56,8 @@ class TranslateConfig(Options):
             raise UserError("--run_dir or --model: give one of them")
         if self.model and self.tile is not None:
             raise UserError("--tile: goes with --run_dir; an exported model takes pictures whole")
+        if self.scale == "fit" and not self.model.endswith(".tflite"):
+            raise UserError("--scale=fit: resizes to the size of a .tflite file, so it goes with --model=NAME.tflite")
         if self.trust_model and not self.model:
             raise UserError("--trust_model: goes with --model; a run holds weights alone")
         if bool(self.input) == bool(self.data_dir):

@@ -8,6 +8,11 @@ from tfcyclegan.config.base import Options, Size, option
 from tfcyclegan.errors import UserError
 
 PREPROCESS_MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
+INTERPOLATIONS = ("bicubic", "bilinear", "area", "bilinear_opencv")
+INTERPOLATION_HELP = (
+    "how pictures are resized: Pillow's antialiased bicubic (the official program's), bilinear or area (its box filter), "
+    "or OpenCV's bilinear, which is not antialiased (what albumentations does by default); label maps always by the nearest pixel"
+)
 MODES_WITH_CROP = ("resize_and_crop", "crop", "scale_width_and_crop")
 EVAL_STEPS = 1000  # a measurement costs a few seconds, so that its share of so many steps is small
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
@@ -30,6 +35,7 @@ class DataOptions(Options):
     preprocess: str = option("resize_and_crop", "how a picture becomes a training image", choices=PREPROCESS_MODES)
     load_size: Size = option(Size(286, 286), "size to which pictures are resized (scale_width uses its width)")
     crop_size: Size = option(Size(256, 256), "size of the random crop that the networks see")
+    interpolation: str = option("bicubic", INTERPOLATION_HELP, choices=INTERPOLATIONS)
     flip: bool = option(True, "mirror half of the training images")
     channels_a: int = option(3, "channels of domain A's pictures; 1 is gray", choices=(1, 3))
     channels_b: int = option(3, "channels of domain B's pictures; 1 is gray", choices=(1, 3))

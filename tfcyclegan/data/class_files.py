@@ -85,6 +85,8 @@ def _class(row: dict[str, str], before: list[LabelClass]) -> LabelClass:
             if mine == theirs:
                 raise ValueError(f"({row['name']}) has the {what} of {other.name}; each class needs its own")
     train_id = IGNORED if ignored in _YES else sum(entry.train_id != IGNORED for entry in before)
+    if ignored not in _YES and train_id == IGNORED:
+        raise ValueError(f"is the {IGNORED + 1}th that counts; a table has at most {IGNORED}")
     return LabelClass(row["name"], int(given), train_id, color)
 
 

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from tfcyclegan import files
-from tfcyclegan.data.source import CATALOGUE, DataSource, open_source
+from tfcyclegan.data.source import CATALOGUE, DataSource, open_source, say_once
 from tfcyclegan.errors import UserError
 
+PURPOSES = ("train", "val", "test")
+_NAMING = "with A or B behind them where one data set holds both domains"
 _DOMAIN_SPLIT = re.compile("(train|test|val)([AB])")
 
 
@@ -154,4 +156,25 @@ def open_domains(data_dir: str, *, recipe: str = "") -> Domains:
     if missing and recipe:
         raise UserError(f"--data_dir={data_dir}: {' and '.join(missing)} not there yet; {recipe}")
     sources = [open_source(place) for place in places]
-    return Domains(sources[0], sources[-1])
+    domains = Domains(sources[0], sources[-1])
+    train = [domains.find("train", domain) for domain in "ab"]
+    if train[0] and train[1] and (train[0].source.fingerprint, train[0].name) == (train[1].source.fingerprint, train[1].name):
+        raise UserError(f"--data_dir={data_dir}: both domains are the same pictures, {train[0]}; give each domain its own")
+    _tell_splits(domains)
+    return domains
+
+
+def _tell_splits(domains: Domains) -> None:
+    """What stands in for a test split, what has no partner, and what no purpose takes."""
+    found = {(purpose, domain): domains.find(purpose, domain) for purpose in PURPOSES for domain in "ab"}
+    tests = {domain: found["test", domain] for domain in "ab"}
+    for domain, split in tests.items():
+        if split and split == found["val", domain]:
+            say_once(f"{split}: serves as the test split of domain {domain}, which has none")
+        elif split is None and tests["b" if domain == "a" else "a"]:
+            say_once(f"domain {domain} has no test split, the other has; scores and pictures that need one are left out")
+    for source in (domains.a,) if domains.a is domains.b else (domains.a, domains.b):
+        taken = {split.name for split in found.values() if split and split.source is source}
+        others = [f"{name} ({count})" for name, count in source.counts.items() if name not in taken]
+        if others:
+            say_once(f"{source.directory}: splits that are not read: {', '.join(others)}; train, val and test are, {_NAMING}")

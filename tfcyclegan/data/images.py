@@ -1,7 +1,7 @@
 """Pure operations on single images: decoding, the resizing of the five preprocess modes, random windows.
 
 On disk and in caches images are uint8 [H, W, C] with C 1 or 3; networks see float32 in [-1, 1]. This module alone converts.
-Resizing is Pillow's antialiased bicubic, as in the official program.
+Resizing is Pillow's antialiased bicubic, as in the official program, unless another `interpolation` is asked for.
 """
 
 import io
@@ -11,22 +11,29 @@ import numpy as np
 from PIL import Image
 
 from tfcyclegan.config import MODES_WITH_CROP, PREPROCESS_MODES, Size
+from tfcyclegan.data.interpolation import interpolate
 from tfcyclegan.errors import RunError, UserError
 
 STORED_FORMATS = ("JPEG", "PNG")  # no others: some of Pillow's plugins start other programs
 _PILLOW_MODES = {1: "L", 3: "RGB"}
+GRAY_IN_COLOUR = "gray pictures shown in colour"
+COLOUR_MADE_GRAY = "colour pictures made gray"
 
 
-def decode(encoded: bytes, channels: int) -> Image.Image:
-    """Decodes a stored picture to `channels` 1 or 3.
+def decode(encoded: bytes, channels: int, notes: set[str] | None = None) -> Image.Image:
+    """Decodes a stored picture to `channels` 1 or 3; adds to `notes` what that does to its colours.
 
     Raises:
         RunError: not a whole JPEG or PNG.
     """
     try:
         with Image.open(io.BytesIO(encoded), formats=STORED_FORMATS) as image:
+            if image.mode.startswith("I"):  # which Pillow would clip at 255
+                raise RunError("a stored picture has more than 8 bit a sample; prepare the data by data_prep")
+            if notes is not None:
+                notes |= colour_notes(image.mode, channels)
             return with_channels(image, channels)
-    except MemoryError:
+    except (MemoryError, RunError):
         raise
     except Exception as error:  # Pillow's decoders raise nearly every type on damaged input
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -36,6 +43,12 @@ def decode(encoded: bytes, channels: int) -> Image.Image:
 def with_channels(image: Image.Image, channels: int) -> Image.Image:
     """The picture in gray or RGB, as `channels` 1 or 3 say."""
     return image.convert(_PILLOW_MODES[channels])
+
+
+def colour_notes(mode: str, channels: int) -> set[str]:
+    """What `with_channels` does to the colours of a picture of Pillow's `mode`: GRAY_IN_COLOUR, COLOUR_MADE_GRAY or nothing."""
+    gray = mode in ("1", "L", "LA") or mode.startswith("I")
+    return {GRAY_IN_COLOUR} if gray and channels == 3 else {COLOUR_MADE_GRAY} if not gray and channels == 1 else set()
 
 
 def decode_ids(encoded: bytes) -> np.ndarray:
@@ -50,11 +63,16 @@ def decode_ids(encoded: bytes) -> np.ndarray:
 def encode_png(image: np.ndarray, *, alpha: np.ndarray | None = None) -> bytes:
     """Encodes uint8 [H, W, 1 or 3] as PNG, with `alpha` [H, W] as its transparency."""
     stream = io.BytesIO()
-    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    picture = to_image(image)
     if alpha is not None:
         picture.putalpha(Image.fromarray(alpha))
     picture.save(stream, "PNG")
     return stream.getvalue()
+
+
+def to_image(array: np.ndarray) -> Image.Image:
+    """The picture in uint8 [H, W, 1 or 3]."""
+    return Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
 
 
 def to_array(image: Image.Image) -> np.ndarray:
@@ -94,20 +112,23 @@ def resized_size(size: Size, mode: str, load_size: Size, crop_size: Size) -> Siz
     return Size(max(4, round(size.height / 4) * 4), max(4, round(size.width / 4) * 4))
 
 
-def resize(image: Image.Image, size: Size, *, nearest: bool = False) -> Image.Image:
-    """Antialiased bicubic, or the nearest pixel for label maps; the same object when the size is right already."""
+def resize(image: Image.Image, size: Size, interpolation: str = "bicubic", *, nearest: bool = False) -> Image.Image:
+    """By one of INTERPOLATIONS, or the nearest pixel for label maps; the same object when the size is right already."""
     if image.size == (size.width, size.height):
         return image
-    return image.resize((size.width, size.height), Image.Resampling.NEAREST if nearest else Image.Resampling.BICUBIC)
+    if nearest:
+        return image.resize((size.width, size.height), Image.Resampling.NEAREST)
+    return interpolate(image, size, interpolation)
 
 
 @dataclass(frozen=True)
 class Scale:
-    """The size at which networks meet whole pictures: that to which training resizes them before it crops."""
+    """The size at which networks meet whole pictures: that to which training resizes them before it crops, and how it does that."""
 
     mode: str
     load_size: Size
     crop_size: Size
+    interpolation: str = "bicubic"
 
     def size_of(self, size: Size) -> Size:
         """What a picture of `size` is resized to."""
@@ -116,10 +137,10 @@ class Scale:
 
     def __call__(self, image: Image.Image, *, nearest: bool = False) -> Image.Image:
         """The picture in that size."""
-        return resize(image, self.size_of(Size(image.height, image.width)), nearest=nearest)
+        return resize(image, self.size_of(Size(image.height, image.width)), self.interpolation, nearest=nearest)
 
     def __str__(self) -> str:
-        return f"{self.mode} {self.load_size}"
+        return f"{self.mode} {self.load_size}" + ("" if self.interpolation == "bicubic" else f" {self.interpolation}")
 
 
 def random_window(image: np.ndarray, crop_size: Size | None, flip: bool, generator: np.random.Generator) -> np.ndarray:

@@ -118,9 +118,9 @@ class Decoded:
     alpha: Image.Image | None = None
     largest: int = 0
 
-    def picture(self, filename: str, size: Size | None = None) -> Picture:
+    def picture(self, filename: str, size: Size | None = None, interpolation: str = "bicubic") -> Picture:
         """The picture to store under `filename`, resized to `size`; resized ones and those whose bytes are not kept become PNG."""
-        resized = self.image if size is None else images.resize(self.image, size)
+        resized = self.image if size is None else images.resize(self.image, size, interpolation)
         if self.kept and resized is self.image:
             return Picture(self.kept, self.kept_format, filename, resized.height, resized.width)
         return Picture(encode_png(resized), "png", filename, resized.height, resized.width)

@@ -67,6 +67,7 @@ def make(
     # the same bytes are other data where they mean something else
     identity = content if labelling.classes in (None, CITYSCAPES) and not labelling.label_maps else [content, meaning]
     return {
+        "format": files.FORMAT,
         "name": name,
         "fingerprint": files.sha256_of_json(identity),
         "command": command,

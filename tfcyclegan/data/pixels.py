@@ -4,9 +4,11 @@ Decoding and resizing happen once. The file is known by a hash of the data and o
 settings make another file and an interrupted build leaves nothing behind.
 """
 
+import collections
 import errno
 import json
 import os
+import threading
 from array import array
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +29,27 @@ _FORMAT = 1  # raise when the pixels of the same settings would differ
 _AHEAD = 64
 _SAMPLED, _SAMPLED_EVERY = 64, 4
 _NEAR_LEVELS, _NEARLY_ALL = 17, 0.99
+ENLARGED = "enlarged pictures"
+RESHAPED = "pictures whose shape changes"
+_SEEN_STRETCH = 1.05  # sides are rounded to pixels, or to multiples of 4: less than that is no change of shape
+
+
+class _Done:
+    """Counts what is done to pictures, by several threads."""
+
+    def __init__(self) -> None:
+        self.counts: collections.Counter[str] = collections.Counter()
+        self.stretch = 1.0
+        self._lock = threading.Lock()
+
+    def note(self, notes: set[str], before: Size, after: Size) -> None:
+        """Counts `notes` of one picture, and what resizing from `before` to `after` does to it."""
+        ratio = (after.width * before.height) / (after.height * before.width)
+        stretch = max(ratio, 1 / ratio)
+        enlarged = after.height > before.height or after.width > before.width
+        with self._lock:
+            self.counts.update(notes | ({ENLARGED} if enlarged else set()) | ({RESHAPED} if stretch > _SEEN_STRETCH else set()))
+            self.stretch = max(self.stretch, stretch)
 
 
 class PixelFile:
@@ -36,11 +59,16 @@ class PixelFile:
 
     Attributes:
         sizes: [N, 2] heights and widths.
+        notes: what was done to pictures that changes how they look, and to how many.
+        stretch: by how much the ratio of their sides changes at most; 1 where all keep their shapes.
     """
 
     def __init__(self, directory: Path):
         self.directory = directory
-        self.channels: int = files.read_json(directory / "meta.json")["channels"]
+        meta = files.read_json(directory / "meta.json")
+        self.channels: int = meta["channels"]
+        self.notes: dict[str, int] = meta.get("notes", {})
+        self.stretch: float = meta.get("stretch", 1.0)
         self.sizes = np.load(directory / "sizes.npy", mmap_mode="r")
         lengths = self.sizes.prod(axis=1) * self.channels
         self._offsets = np.concatenate([[0], np.cumsum(lengths)])
@@ -68,6 +96,7 @@ def open_pixels(
     load_size: Size,
     crop_size: Size,
     channels: int,
+    interpolation: str = "bicubic",
     count: int | None = None,
 ) -> PixelFile:
     """The pixels of `split` after the resizing of `mode`, made now if `cache_dir` lacks them.
@@ -84,11 +113,13 @@ def open_pixels(
     seen: set[int] = set()
     told: list[str] = []
     largest = [0]
+    done = _Done()
 
     def load(item: tuple[str, bytes]) -> np.ndarray:
         name, encoded = item
+        recoloured: set[str] = set()
         try:
-            image, decoded = stored.decode(source, encoded, channels)
+            image, decoded = stored.decode(source, encoded, channels, recoloured)
         except RunError as error:
             raise RunError(f"{source.directory}: {name} of split {split}: {error}") from error
         if decoded is not None:
@@ -97,15 +128,19 @@ def open_pixels(
         size = images.resized_size(Size(image.height, image.width), mode, load_size, crop_size)
         if mode in MODES_WITH_CROP and (size.height < crop_size.height or size.width < crop_size.width):
             raise UserError(f"--crop_size={crop_size}: larger than {name} of split {split}, which is {size.height}x{size.width} here")
-        pixels = images.to_array(images.resize(image, size, nearest=nearest))
+        done.note(recoloured, Size(image.height, image.width), size)
+        pixels = images.to_array(images.resize(image, size, interpolation, nearest=nearest))
         if len(seen) < 2:  # two that differ are enough
             seen.add(hash(pixels.tobytes()))
         if (pixels[::16, ::16] == pixels[0, 0]).all() and (pixels == pixels[0, 0]).all():  # few need the second, longer look
             plain.add(name)
         return pixels
 
-    identity = [_FORMAT, source.fingerprint, split, mode, str(load_size), str(crop_size), channels, *(["nearest"] if nearest else [])]
-    opened = _open(cache_dir, split, identity, source.pictures(split), load, total=source.counts[split], count=count, channels=channels)
+    resampled = "nearest" if nearest else interpolation
+    identity = [_FORMAT, source.fingerprint, split, mode, str(load_size), str(crop_size), channels, resampled]
+    opened = _open(
+        cache_dir, split, identity, source.pictures(split), load, total=source.counts[split], count=count, channels=channels, done=done
+    )
     for line in (*notes.lines(notes.counted(told)), notes.dim(max(largest), "data_prep.folders --max_value")):
         if line:
             say(f"{source.directory}: split {split}: {line}")
@@ -143,7 +178,7 @@ def open_labels(source: DataSource, split: str, cache_dir: Path, *, size: Size |
 
     encoded = ((name, label) for name, _, label in source.labelled_pictures(split))
     identity = [_FORMAT, source.fingerprint, split, "labels", str(size), classes.digest]
-    opened = _open(cache_dir, f"{split}-labels", identity, encoded, load, total=source.counts[split], count=count, channels=1)
+    opened = _open(cache_dir, f"{split}-labels", identity, encoded, load, total=source.counts[split], count=count, channels=1, done=_Done())
     if unknown:
         say(f"{source.directory}: split {split} has label ids outside the class table ({', '.join(map(str, sorted(unknown)))}): ignored")
     return opened
@@ -159,6 +194,7 @@ def _open(
     total: int,
     count: int | None,
     channels: int,
+    done: "_Done",
 ) -> PixelFile:
     """The file in `cache_dir` that is known by `identity`, made of what `load` gives for `pictures` if it is not there."""
     directory = _directory(cache_dir, name, identity)
@@ -170,7 +206,7 @@ def _open(
         try:
             with files.exclusive_lock(cache_dir, wait=True):
                 if not (directory / "meta.json").exists():  # another process may have made it meanwhile
-                    _build(directory, name, pictures, load, total=total, channels=channels)
+                    _build(directory, name, pictures, load, total=total, channels=channels, done=done)
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise
@@ -211,6 +247,7 @@ def _build(
     *,
     total: int,
     channels: int,
+    done: "_Done",
 ) -> None:
     sizes = array("q")
 
@@ -231,4 +268,4 @@ def _build(
         os.fsync(out.fileno())
         with files.atomic_file(temporary / "sizes.npy") as stream:
             np.save(stream, np.asarray(sizes, np.int64).reshape(-1, 2))
-        files.write_json(temporary / "meta.json", {"channels": channels})
+        files.write_json(temporary / "meta.json", {"channels": channels, "notes": dict(done.counts), "stretch": done.stretch})

@@ -62,6 +62,7 @@ class DataSource:
         synthetic: whether the pictures were drawn by a program (data_prep.toy_street), which every result on them says.
         classes: the table of its label ids and label maps, as its manifest tells it; None where it tells none.
         settings: how it was prepared, as its manifest tells it.
+        left_out: what its examples hold that is never read: {feature: examples}.
     """
 
     directory: Path
@@ -73,6 +74,7 @@ class DataSource:
     synthetic: bool
     classes: ClassTable | None
     settings: dict[str, Any]
+    left_out: dict[str, int]
     _builder: Any
     _nested: bool
     _shards: dict[str, list[tuple[str, int, str]]]  # by split name, bytes and sha256 in the manifest; empty for a foreign data set
@@ -154,7 +156,7 @@ class DataSource:
             mend = "folders such as trainA_labels of data_prep.folders, data_prep.gta5, data_prep.cityscapes"
             raise UserError(f"{self.directory}: has no labels{where}; prepare it again with them ({mend})")
         if self.classes is None:
-            _say_once(f"{self.directory}: tells no table of classes: its label ids are taken for those of Cityscapes")
+            say_once(f"{self.directory}: tells no table of classes: its label ids are taken for those of Cityscapes")
         return self.classes or CITYSCAPES
 
     def require(self, split: str) -> None:
@@ -165,7 +167,8 @@ class DataSource:
 
 
 @functools.cache
-def _say_once(line: str) -> None:
+def say_once(line: str) -> None:
+    """Tells what is so whenever a data set is opened: a command may open one several times."""
     say(line)
 
 
@@ -194,36 +197,62 @@ def open_source(place: str | Path) -> DataSource:
 
     features = builder.info.features
     if not isinstance(features, tfds.features.FeaturesDict) or IMAGE_KEY not in features:
-        raise UserError(f"--data_dir={place}: its examples have no {IMAGE_KEY!r} feature")
+        there = f"; they have {', '.join(sorted(features))}" if isinstance(features, tfds.features.FeaturesDict) else ""
+        raise UserError(f"--data_dir={place}: its examples have no {IMAGE_KEY!r} feature{there}")
     _check_names(place, builder.info)
-    nested = not isinstance(features[IMAGE_KEY], tfds.features.Image)
+    nested = isinstance(features[IMAGE_KEY], tfds.features.FeaturesDict)
+    _check_image(place, features[IMAGE_KEY], nested)
     has_labels = LABEL_KEY in features and isinstance(features[LABEL_KEY], tfds.features.FeaturesDict)
     counts = {name: split.num_examples for name, split in builder.info.splits.items()}
     directory = Path(builder.data_dir)
     made = _manifest(directory) or {}
     with files.understanding(directory / MANIFEST):
         settings = made.get("request", {}).get("settings", {})
-        label_maps = counts if settings.get("content") == LABEL_MAPS else made.get(LABEL_MAPS, ())
-        labelled = counts.keys() - made.get(UNLABELLED, ()) if has_labels else ()
+        label_maps = frozenset(counts if settings.get("content") == LABEL_MAPS else made.get(LABEL_MAPS, ()))
+        labelled = frozenset(counts.keys() - made.get(UNLABELLED, ()) if has_labels else ())
         classes, synthetic = _classes(made, directory), bool(settings.get(SYNTHETIC))
         shards = {
             name: [(Path(shard["file"]).name, shard["bytes"], shard["sha256"]) for shard in split["shards"]]
             for name, split in made.get("splits", {}).items()
         }
+    left_out = {
+        f"feature {name!r}": sum(counts.values()) for name in sorted(features) if name != IMAGE_KEY and not (name == LABEL_KEY and labelled)
+    }
+    if left_out:
+        say_once(f"{place}: not used: {', '.join(left_out)}; its pictures are the feature {IMAGE_KEY!r}")
     return DataSource(
         directory,
         builder.info.name,
         _fingerprint(directory),
         counts,
-        frozenset(labelled),
-        frozenset(label_maps),
+        labelled,
+        label_maps,
         synthetic,
         classes,
         settings,
+        left_out,
         builder,
         nested,
         shards,
     )
+
+
+def _check_image(place: str | Path, feature: Any, nested: bool) -> None:
+    """Raises UserError where the feature holds no pictures, or such whose values have no known range."""
+    import numpy as np
+    import tensorflow_datasets as tfds
+
+    whole = nested and "encoded" in feature and "filename" in feature
+    image = feature["encoded"] if whole else feature
+    if not isinstance(image, tfds.features.Image):
+        kind = type(image).__name__
+        raise UserError(
+            f"--data_dir={place}: its feature {IMAGE_KEY!r} is a {kind}, not an Image; make one of pictures by data_prep.folders"
+        )
+    if image.np_dtype not in (np.uint8, np.uint16):
+        raise UserError(
+            f"--data_dir={place}: its pictures are of {np.dtype(image.np_dtype).name}, which has no known range; 8 or 16 bit are needed"
+        )
 
 
 def _check_names(place: str | Path, info: Any) -> None:
@@ -261,7 +290,7 @@ def _from_directory(directory: Path) -> Any:
     try:
         return tfds.builder_from_directory(str(directory))
     except Exception as error:  # TFDS raises whatever its parsers raise
-        raise UserError(f"--data_dir={directory}: not readable as a TFDS data set ({error})") from error
+        raise UserError(f"--data_dir={directory}: not readable as a TFDS data set ({' '.join(str(error).split())})") from error
 
 
 def _check_features(directory: Path) -> None:
@@ -284,6 +313,10 @@ def _from_catalogue(place: str) -> Any:
         builder = tfds.builder(name)
     except Exception as error:  # not found, no such config, ...: the first line says which
         raise UserError(f"--data_dir={place}: not in the TFDS catalogue ({str(error).splitlines()[0]})") from error
+    configs = [config.name for config in builder.BUILDER_CONFIGS]
+    if len(configs) > 1 and builder.builder_config and "/" not in name:
+        some = ", ".join(configs[:5]) + (f" and {len(configs) - 5} more" if len(configs) > 5 else "")
+        say_once(f"{place}: read as {place}/{builder.builder_config.name}, its first configuration; it has {some}")
     if not builder.info.splits:
         say(f"downloading {place} to {builder.data_dir} (without a network this gives up after some minutes)")
         try:

@@ -7,6 +7,7 @@ them), so it is given only those that it reads right. tifffile reads the rest; w
 import contextlib
 import importlib.util
 import io
+import itertools
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -86,8 +87,7 @@ def list_pages(content: bytes | BinaryIO) -> tuple[list[int], int]:
     with _opened(content) as file:
         indices: list[int] = []
         beside = 0
-        for index, page in enumerate(file.pages):
-            page = page.aspage()
+        for index, page in enumerate(_chain(file)):
             copy = bool(_tag(page, _SUBFILE, 0) & 5) or _tag(page, _OLD_SUBFILE, 1) == 2
             if copy and indices:
                 beside += 1
@@ -97,6 +97,20 @@ def list_pages(content: bytes | BinaryIO) -> tuple[list[int], int]:
     if declared > len(indices) and len(indices) == 1:
         raise Refused(f"an ImageJ stack of {declared} pictures under one header; save it with a header for each")
     return indices, beside
+
+
+def _chain(file: Any) -> Iterator[Any]:
+    """The headers one after the other; ValueError where they run in a circle, which tifffile would follow for long."""
+    seen: set[int] = set()
+    for index in itertools.count():
+        try:
+            page = file.pages[index].aspage()
+        except IndexError:
+            return
+        if page.offset in seen:
+            raise ValueError("its pages run in a circle")
+        seen.add(page.offset)
+        yield page
 
 
 def _tag(page: Any, code: int, default: Any) -> Any:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfcyclegan import files
+from tfcyclegan import files, model_metadata
 from tfcyclegan.config import Size
 from tfcyclegan.errors import UserError
+from tfcyclegan.model_metadata import METADATA
 from tfcyclegan.quiet import silenced
 
-METADATA = "metadata.json"
 PREFERRED = ("float16", "float32", "dynamic_int8", "int8")
 """Variants of an export, the best for a browser first: half the bytes to load, and as exact as the eye can tell."""
 
@@ -38,6 +38,15 @@ class DemoModel:
         """The title for file names."""
         return re.sub(r"\W+", "_", self.title.replace("→", "to"), flags=re.ASCII).strip("_") or "translated"
 
+    @property
+    def told(self) -> str:
+        """Which file is run and what it does, for the terminal."""
+        status = model_metadata.status_of(self.metadata, self.path)
+        doubt = "" if status == "usable" else f", {status} by the export"
+        reading = model_metadata.told_reading(model_metadata.reading_of(self.metadata))
+        otherwise = f"; the page does not read pictures by {reading}, as the training did" if reading else ""
+        return f"{self.path}: {model_metadata.translates(self.metadata)}, pictures of {self.input_size}{doubt}{otherwise}"
+
 
 def find_model(path: Path) -> DemoModel:
     """Opens what `--model` names: a .tflite file, an export's folder, or one of its versions.
@@ -56,19 +65,15 @@ def find_model(path: Path) -> DemoModel:
         raise UserError(f"--model={path}: no such file; tfcyclegan export makes one")
     else:
         file = path
-    metadata = _metadata(file.parent)
+    metadata = model_metadata.read(file)
     input_size, output_size = _sizes(file, path)
     return DemoModel(file, _title(file, metadata), input_size, output_size, metadata)
-
-
-def _metadata(directory: Path) -> dict[str, Any]:
-    return files.read_json_object(directory / METADATA) if (directory / METADATA).is_file() else {}
 
 
 def _best_variant(directory: Path, given: Path) -> str:
     there = [name for name in PREFERRED if (directory / f"{name}.tflite").is_file()]
     with files.understanding(directory / METADATA):
-        known = _metadata(directory).get("variants", {})
+        known = model_metadata.read(directory).get("variants", {})
         usable = [name for name in there if known.get(name, {}).get("status", "usable") == "usable"]
     if not usable:
         why = f"none of its .tflite files ({', '.join(there)}) passed the export's checks" if there else "no .tflite file there"

@@ -176,8 +176,7 @@ def _read(folder: Path, files: Mapping[str, Path], names: Sequence[str]) -> tupl
             raise UserError(f"{files[name]}: cannot be read ({error.strerror or error})") from error
         except intake.BadPicture as error:
             raise UserError(f"{files[name]}: {error}") from error
-        with Image.open(io.BytesIO(content), formats=intake.FORMATS) as header:
-            kind, has_palette = header.format or "", header.mode == "P"
+        kind, has_palette = _kind_of(content)
         formats[kind] += 1
         lossy += kind in _LOSSY and b"VP8L" not in content[:32]
         conversions.update([*notes.conversions(decoded.notes), *([PALETTE] if has_palette else [])])
@@ -192,6 +191,15 @@ def _read(folder: Path, files: Mapping[str, Path], names: Sequence[str]) -> tupl
             "and in no control's; save PNGs for scores to compare"
         )
     return pictures, {"formats": dict(formats), "lossy": lossy, **counted}, told
+
+
+def _kind_of(content: bytes) -> tuple[str, bool]:
+    """The format of a picture that `intake` has decoded, and whether its pixels are places in a palette."""
+    try:
+        with Image.open(io.BytesIO(content), formats=intake.FORMATS) as header:
+            return header.format or "", header.mode == "P"
+    except Exception:  # Pillow knows fewer kinds of TIFF than intake
+        return "TIFF", False
 
 
 def _told_sizes(split: Split, size: Size) -> list[str]:

@@ -7,8 +7,7 @@ saved_models/NAME/1/            the SavedModel, a number higher at each export
     MODEL_CARD.md               the same for people, with the run's scores
 """
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,18 @@ from rich.table import Table
 from tfcyclegan import __version__, files, machine
 from tfcyclegan.config import Size
 from tfcyclegan.data.domains import Domains, open_domains
+from tfcyclegan.data.intake import Rules
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.export import model_card, saved_model, tflite, variants
 from tfcyclegan.export.pictures import calibration_pictures, comparison_pictures
+from tfcyclegan.export.versions import new_version, newest_version
+from tfcyclegan.model_metadata import METADATA, told_reading, translates
 from tfcyclegan.networks import Generator
 from tfcyclegan.progress import say, say_table, track
-from tfcyclegan.training.checkpoints import find_checkpoint, load_generator, weights_hash
+from tfcyclegan.training.checkpoints import find_checkpoint, load_generator, step_of, weights_hash
 from tfcyclegan.training.runs import Run
-from tfcyclegan.translation import as_function
+from tfcyclegan.translation import as_function, scale_of
 
-METADATA = "metadata.json"
 SAVED_MODEL = "SavedModel (C++ loader)"
 BOUNDS = {SAVED_MODEL: 2e-3, "TFLite float32": 2e-3, "TFLite float16": 2e-2}
 """A quarter of a step of 8 bits in float32: instance norm of flat areas enlarges the last digits, 7e-4 was seen at 256x256."""
@@ -56,7 +57,7 @@ def export(
         data_dir: data to measure and to calibrate on; empty for the run's own.
 
     Raises:
-        UserError: no such checkpoint or direction, or a size that does not fit.
+        UserError: no such checkpoint or direction, a size that does not fit, or versions of another purpose in `output`.
         RunError: an exported model differs from Keras by more than its bound; nothing is left behind.
     """
     if output.suffix == ".tflite":
@@ -82,10 +83,28 @@ def export(
         say(f"{newest}: holds this model already")
         return newest
     channels = generator.settings["in_channels"]
+    reading = own.settings(direction[0]) if own else {}
+    described = {
+        "format": files.FORMAT,
+        **identity,
+        **_provenance(run, checkpoint, generator.count_params()),
+        "data": title,
+        "interface": {
+            "height": size.height,
+            "width": size.width,
+            "channels_in": channels,
+            "channels_out": generator.settings["out_channels"],
+            "range": [-1, 1],
+        },
+        "domains": _names(title, direction),
+        "label_maps": _label_maps(run, own, direction),
+        "trained_at": _trained_at(run, checkpoint),
+        "reading": reading,
+    }
     pictures = comparison_pictures(domains, direction[0], size, channels)
     function = as_function(generator)
-    with new_version(output) as (directory, temporary):
-        saved_model.save(generator, temporary, size=size)
+    with new_version(output, described) as (directory, temporary):
+        saved_model.save(generator, temporary, size=size, rules=Rules(**reading))
         some = pictures.batch[:_SESSION_PICTURES]
         differences = {SAVED_MODEL: float(np.abs(saved_model.run_in_session(temporary, some) - function(some)).max())}
         contents = _convert(generator, size, calibration_pictures(domains, direction[0], size, channels))
@@ -96,18 +115,7 @@ def export(
         for name, one in measured.items():
             files.write_bytes(temporary / one.file, contents[name])
         metadata = {
-            **identity,
-            **_provenance(run, checkpoint, generator.count_params()),
-            "data": title,
-            "interface": {
-                "height": size.height,
-                "width": size.width,
-                "channels_in": channels,
-                "channels_out": generator.settings["out_channels"],
-                "range": [-1, 1],
-            },
-            "domains": _names(title, direction),
-            "label_maps": _label_maps(run, own, direction),
+            **described,
             "parity": parity,
             "compared": pictures.told,
             "threads": machine.cores(),
@@ -116,7 +124,12 @@ def export(
         files.write_json(temporary / METADATA, metadata)
         files.write_text(temporary / model_card.NAME, model_card.render(run, own, directory, metadata))
     _tell_unusable(measured, min_psnr)
-    say(f"exported to {directory}")
+    say(f"exported to {directory}: {translates(metadata)}, {channels} channels to {generator.settings['out_channels']}")
+    say(f"weights of {described['checkpoint']}; the TFLite files take pictures of {size} alone")
+    if reading:
+        say(f"serving_default reads pictures as those of the training were read: {told_reading(reading)}")
+    if described["trained_at"]:
+        say(f"pictures keep their sizes in it; the training resized them ({described['trained_at']})")
     return directory
 
 
@@ -158,23 +171,6 @@ def _tell_unusable(measured: Mapping[str, variants.Variant], min_psnr: float) ->
             say(f"{name}: unproven: measured on too few test pictures to be listed as usable")
 
 
-def newest_version(output: Path, identity: dict[str, Any]) -> Path | None:
-    """The newest version's directory if its metadata hold `identity`."""
-    for newest in files.numbered(output)[-1:]:
-        if (newest / METADATA).exists() and identity.items() <= files.read_json_object(newest / METADATA).items():
-            return newest
-    return None
-
-
-@contextlib.contextmanager
-def new_version(output: Path) -> Iterator[tuple[Path, Path]]:
-    """Yields the directory of the next version, and the one in which to make it; see `files.atomic_directory`."""
-    with files.exclusive_lock(output):
-        directory = output / str(max((int(version.name) for version in files.numbered(output)), default=0) + 1)
-        with files.atomic_directory(directory) as temporary:
-            yield directory, temporary
-
-
 def check_parity(parity: dict[str, float]) -> None:
     """Raises RunError where a model differs from Keras by more than its bound."""
     failed = [name for name, difference in parity.items() if not difference <= BOUNDS[name]]
@@ -191,6 +187,11 @@ def _provenance(run: Run, checkpoint: str, parameters: int) -> dict[str, Any]:
         "parameters": parameters,
         "data_fingerprint": run.data_fingerprint,
     }
+
+
+def _trained_at(run: Run, checkpoint: str) -> str:
+    """The scale of the training; empty where weights were imported, whose training is not known here."""
+    return str(scale_of(run)) if step_of(find_checkpoint(run.directory, checkpoint)) else ""
 
 
 def _names(title: str, direction: str) -> dict[str, str]:

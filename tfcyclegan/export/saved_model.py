@@ -13,6 +13,8 @@ import tensorflow as tf
 
 from tfcyclegan.config import Size
 from tfcyclegan.data import images
+from tfcyclegan.data.intake import USUAL, Rules
+from tfcyclegan.export import decoding
 from tfcyclegan.networks import Generator
 from tfcyclegan.networks.layers import mirrored
 from tfcyclegan.translation import SMALLEST
@@ -21,9 +23,6 @@ BYTES_SIGNATURE = "serving_default"
 TENSOR_SIGNATURE = "tensor"
 UINT8_SIGNATURE = "tensor_uint8"
 WARM_UP = "assets.extra/tf_serving_warmup_requests"  # where TensorFlow Serving looks for them
-MAX_PIXELS = 2**24
-"""A picture of more is refused by `serving_default`: a small file can hold more pixels than any memory holds features of."""
-
 WARM_UP_SIZE = Size(64, 64)
 
 Function: TypeAlias = tf.types.experimental.PolymorphicFunction
@@ -39,7 +38,7 @@ class ServedGenerator(tf.Module):
         tensor_uint8: the same in uint8.
     """
 
-    def __init__(self, generator: Generator):
+    def __init__(self, generator: Generator, rules: Rules = USUAL):
         super().__init__()
         self._weights = [variable.value for variable in generator.variables]
         channels = generator.settings["in_channels"]
@@ -57,7 +56,7 @@ class ServedGenerator(tf.Module):
         def translate_bytes(image: tf.Tensor) -> tf.Tensor:
             return tf.io.encode_png(translate_uint8(image[tf.newaxis])[0])
 
-        self.encoded = encoded_function(translate_bytes, channels)
+        self.encoded = encoded_function(translate_bytes, channels, rules)
         self.tensor = _tensor_function(translate, channels, tf.float32)
         self.tensor_uint8 = _tensor_function(translate_uint8, channels, tf.uint8)
 
@@ -72,10 +71,10 @@ def to_uint8(batch: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.clip_by_value(tf.round((batch + 1) * 127.5), 0, 255), tf.uint8)
 
 
-def encoded_function(work: Callable[[tf.Tensor], tf.Tensor], channels: int) -> Function:
+def encoded_function(work: Callable[[tf.Tensor], tf.Tensor], channels: int, rules: Rules = USUAL) -> Function:
     """The function of `serving_default`: `work` takes uint8 [H, W, channels] and gives a PNG."""
     return tf.function(
-        lambda image_bytes: {"image_bytes": each_picture(work, image_bytes, channels)},
+        lambda image_bytes: {"image_bytes": each_picture(work, image_bytes, channels, rules)},
         input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")],
         autograph=False,
     )
@@ -89,55 +88,32 @@ def _tensor_function(work: Callable[[tf.Tensor], tf.Tensor], channels: int, dtyp
     )
 
 
-def each_picture(work: Callable[[tf.Tensor], tf.Tensor], image_bytes: tf.Tensor, channels: int) -> tf.Tensor:
+def each_picture(work: Callable[[tf.Tensor], tf.Tensor], image_bytes: tf.Tensor, channels: int, rules: Rules = USUAL) -> tf.Tensor:
     """Gives each of `image_bytes` [B], decoded to uint8 [H, W, channels], to `work`; the answers are strings [B].
 
-    JPEG, PNG, WebP, GIF (its first frame) and BMP are read. What is none of them, or no whole one, or has more than
-    MAX_PIXELS, ends in InvalidArgumentError with its index, in every loader.
+    What `decoding` refuses ends in InvalidArgumentError with its index, in every loader.
     """
 
     def one(indexed: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         index, encoded = indexed
-        image = _decoded_or_empty(encoded, channels)
-        height, width = tf.shape(image)[0], tf.shape(image)[1]
-        whole = tf.debugging.Assert(height > 0, [tf.strings.format("image_bytes[{}]: not a whole JPEG, PNG or WebP", index)])
-        message = tf.strings.format("image_bytes[{}]: {}x{} pixels, more than {} together", (index, height, width, MAX_PIXELS))
-        small = tf.debugging.Assert(tf.cast(height, tf.int64) * tf.cast(width, tf.int64) <= MAX_PIXELS, [message])
-        with tf.control_dependencies([whole, small]):
+        image, refusal = decoding.decode(encoded, channels, rules)
+        message = tf.strings.join(["image_bytes[", tf.strings.as_string(index), "]: ", refusal])
+        with tf.control_dependencies([tf.debugging.Assert(refusal == "", [message])]):
             return work(tf.identity(image))
 
     return tf.map_fn(one, (tf.range(tf.size(image_bytes)), image_bytes), fn_output_signature=tf.string)
 
 
-def _decoded_or_empty(encoded: tf.Tensor, channels: int) -> tf.Tensor:
-    """uint8 [H, W, channels], or [0, 0, channels] for what cannot be decoded.
-
-    A data set can go on after an operation's error; nothing else in a graph can.
-    """
-
-    def webp() -> tf.Tensor:
-        # asked for 3 channels, the decoder refuses a file with transparency; asked for 1, any
-        colours = tf.io.decode_image(encoded, channels=0, expand_animations=False)[..., :3]
-        return colours if channels == 3 else tf.image.rgb_to_grayscale(tf.ensure_shape(colours, [None, None, 3]))
-
-    def decode(_: tf.Tensor) -> tf.Tensor:
-        is_webp = tf.equal(tf.strings.substr(encoded, 8, 4), b"WEBP")
-        image = tf.cond(is_webp, webp, lambda: tf.io.decode_image(encoded, channels=channels, expand_animations=False))
-        return tf.ensure_shape(image, [None, None, channels])
-
-    nothing = tf.zeros([0, 0, channels], tf.uint8)
-    return tf.data.Dataset.from_tensors(encoded).map(decode).ignore_errors().reduce(nothing, lambda _, image: image)
-
-
-def save(generator: Generator, directory: Path, *, size: Size = WARM_UP_SIZE) -> None:
+def save(generator: Generator, directory: Path, *, size: Size = WARM_UP_SIZE, rules: Rules = USUAL) -> None:
     """Writes the SavedModel into `directory`, VERSION below the model's name.
 
     Args:
         generator: in float32.
         directory: where to.
         size: of the pictures in the warm-up requests.
+        rules: by which the pictures of the training were read.
     """
-    served = ServedGenerator(generator)
+    served = ServedGenerator(generator, rules)
     signatures = {BYTES_SIGNATURE: served.encoded, TENSOR_SIGNATURE: served.tensor, UINT8_SIGNATURE: served.tensor_uint8}
     save_module(served, signatures, directory, gray=np.full((size.height, size.width, generator.settings["in_channels"]), 128, np.uint8))
 

@@ -17,7 +17,9 @@ from tfcyclegan.data import images
 from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.errors import UserError
 from tfcyclegan.export import saved_model, tflite
-from tfcyclegan.export.exporter import METADATA, SAVED_MODEL, check_parity, new_version, newest_version, show_parity
+from tfcyclegan.export.exporter import SAVED_MODEL, check_parity, show_parity
+from tfcyclegan.export.versions import new_version, newest_version
+from tfcyclegan.model_metadata import METADATA, translates
 from tfcyclegan.progress import say
 from tfcyclegan.segmentation.network import MULTIPLE, logits_of, make_network
 from tfcyclegan.segmentation.segmenter import Segmenter, load_segmenter, read_segmenter_run
@@ -69,13 +71,21 @@ def export_segmenter(directory: Path, output: Path, tflite_size: Size | None) ->
     if newest is not None:
         say(f"{newest}: holds this segmenter already")
         return newest
+    described = {
+        "format": files.FORMAT,
+        **identity,
+        "run_dir": str(directory),
+        "parameters": segmenter.network.count_params(),
+        "classes": segmenter.classes.to_json(),
+        "trained_at": str(segmenter.load_size or "original"),
+    }
     # smooth noise: real pictures are not needed to compare two programs of the same weights
     generator = np.random.default_rng(0)
     coarse = generator.uniform(-1, 1, (_PICTURES, size.height // 8, size.width // 8, 3)).astype(np.float32)
     pictures = np.array(tf.image.resize(coarse, (size.height, size.width), "bicubic")).clip(-1, 1)
     expected = segmenter.probabilities(images.to_uint8(pictures))
     pictures = images.to_float(images.to_uint8(pictures))
-    with new_version(output) as (version, temporary):
+    with new_version(output, described) as (version, temporary):
         served = ServedSegmenter(segmenter.network, segmenter.classes)
         signatures = {saved_model.BYTES_SIGNATURE: served.encoded, saved_model.TENSOR_SIGNATURE: served.tensor}
         saved_model.save_module(served, signatures, temporary, gray=np.full((size.height, size.width, 3), 128, np.uint8))
@@ -88,14 +98,10 @@ def export_segmenter(directory: Path, output: Path, tflite_size: Size | None) ->
         parity = {name: float(np.abs(result - expected).max()) for name, result in outputs.items()}
         show_parity(parity, temporary, "largest difference from Keras, range [0, 1]")
         check_parity(parity)
-        details = {
-            "run_dir": str(directory),
-            "parameters": segmenter.network.count_params(),
-            "classes": segmenter.classes.to_json(),
-            "parity": parity,
-        }
-        files.write_json(temporary / METADATA, identity | details)
-    say(f"exported to {version}")
+        files.write_json(temporary / METADATA, described | {"parity": parity})
+    say(f"exported to {version}: {translates(described)}")
+    if segmenter.load_size:
+        say(f"pictures keep their sizes in it; training and tfcyclegan segment resize them to {segmenter.load_size}")
     return version
 
 

@@ -5,7 +5,7 @@ A state dict is read as {official key: array}. The architecture is read off its 
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
@@ -17,7 +17,9 @@ from tfcyclegan.networks.layers import Conv2D, UpConv2D
 
 StateDict = Mapping[str, np.ndarray]
 
-_BOOKKEEPING = "num_batches_tracked"
+BOOKKEEPING = "num_batches_tracked"
+"""The end of the keys of numbers that no network computes with."""
+_NAMED = 3
 # Where PyTorch keeps a layer's values, and the attribute of ours that holds the same.
 _CONVOLUTION = {"weight": "kernel", "bias": "bias"}
 _BATCH_NORM = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
@@ -53,11 +55,11 @@ def load_state_dict(network: Generator | Discriminator, state: StateDict) -> Non
     """Sets every weight of `network` from `state`; nothing is changed when anything does not fit.
 
     Raises:
-        UserError: missing, unexpected or differently shaped entries, all of them listed.
+        UserError: missing, unexpected or differently shaped entries, the first few of each named and all counted.
     """
     entries = _entries(network)
-    given = {key: value for key, value in state.items() if not key.endswith(_BOOKKEEPING)}
-    problems = [f"missing {key}" for key in entries if key not in given] + [f"unexpected {key}" for key in given if key not in entries]
+    given = {key: value for key, value in state.items() if not key.endswith(BOOKKEEPING)}
+    no_floats, misshapen = [], []
     values = {}
     for key in entries.keys() & given.keys():
         layer, name = entries[key]
@@ -65,15 +67,28 @@ def load_state_dict(network: Generator | Discriminator, state: StateDict) -> Non
         value = np.asarray(given[key])
         value = value if axes is None or value.ndim != len(axes) else np.transpose(value, axes)
         if value.dtype.kind != "f":
-            problems.append(f"{key} holds no floats")
+            no_floats.append(key)
         elif value.shape != tuple(getattr(layer, name).shape):
-            problems.append(f"{key} has the wrong shape {tuple(given[key].shape)}")
+            misshapen.append(f"{key} {'x'.join(map(str, given[key].shape)) or 'a number'}")
         values[key] = value
-    if problems:
-        raise UserError(f"the weights do not fit the network: {'; '.join(sorted(problems))}")
+    problems = {
+        "missing": [key for key in entries if key not in given],
+        "in the file but not in the network": [key for key in given if key not in entries],
+        "of another shape": misshapen,
+        "no floats": no_floats,
+    }
+    if any(problems.values()):
+        told = "; ".join(f"{what}: {listed(sorted(keys))}" for what, keys in problems.items() if keys)
+        raise UserError(f"the weights do not fit the network: {told}")
     for key, value in values.items():
         layer, name = entries[key]
         getattr(layer, name).assign(value)
+
+
+def listed(keys: Iterable[str]) -> str:
+    """The first few of `keys`, and how many more there are."""
+    names = list(keys)
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def save_state_dict(network: Generator | Discriminator) -> dict[str, np.ndarray]:
@@ -116,10 +131,8 @@ def read_settings(state: StateDict) -> dict[str, Any]:
             "in_channels": first[1],
             "norm": norm,
         }
-    shown = ", ".join(sorted(keys)[:4]) or "nothing"
-    raise UserError(
-        f"not the weights of an official CycleGAN network (keys: {shown}, ...); expected a state dict such as latest_net_G_A.pth"
-    )
+    shown = listed(sorted(keys)) or "nothing"
+    raise UserError(f"not the weights of an official CycleGAN network (keys: {shown}); expected a state dict such as latest_net_G_A.pth")
 
 
 def _resnet_settings(state: StateDict) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Keras 3 refuses them: it does not know that layer, and its Conv2DTranspose takes
 """
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,32 +12,39 @@ import h5py
 import numpy as np
 
 from tfcyclegan.errors import UserError
+from tfcyclegan.interop.official import listed
 from tfcyclegan.networks.graph import LAYERS, GraphGenerator
 
 _ADDONS = "Addons>InstanceNormalization"
 _DROPPED = ("groups", "batch_input_shape", "ragged", "sparse", "data_format", "trainable", "dtype")
 
 
-def read_generator(path: Path) -> GraphGenerator:
-    """The generator in a Keras 2 .h5 file, with its weights.
+def read_generator(path: Path) -> tuple[GraphGenerator, dict[str, int]]:
+    """The generator in a Keras 2 .h5 file, with its weights; and what of the file's weights it has not, with the count of each.
 
     Raises:
         UserError: no such file, not a whole Keras model, layers that are not known, or a graph with several inputs.
     """
     if not path.is_file():
         raise UserError(f"--weights={path}: no such file")
+    if zipfile.is_zipfile(path):
+        raise UserError(f"--weights={path}: a .keras file of Keras 3, or another archive; keras.models.load_model reads the former")
     try:
         with h5py.File(path, "r") as file:
             if "model_config" not in file.attrs or "model_weights" not in file:
                 raise UserError("holds no whole Keras model; save it with model.save('generator.h5')")
+            if str(file.attrs.get("keras_version", "2")).startswith("3"):
+                raise UserError("is of Keras 3, which reads it itself: keras.models.load_model")
             generator = GraphGenerator(graph=_graph(json.loads(file.attrs["model_config"])))
-            _set_weights(generator, file["model_weights"])
+            left_out = _set_weights(generator, file["model_weights"])
+            if "optimizer_weights" in file:
+                left_out["the optimizer's weights"] = 1
     except UserError as error:
         raise UserError(f"--weights={path}: {error}") from error
     except Exception as error:  # whatever HDF5, or a config of another structure, raises
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"--weights={path}: damaged or no HDF5 file ({reason})") from error
-    return generator
+    return generator, left_out
 
 
 def _graph(config: dict[str, Any]) -> dict[str, Any]:
@@ -49,7 +57,8 @@ def _graph(config: dict[str, Any]) -> dict[str, Any]:
     known = (LAYERS.keys() - {"InstanceNormalization"}) | {_ADDONS}
     unknown = sorted({layer["class_name"] for layer in graph["layers"]} - known)
     if unknown:
-        raise UserError(f"has layers {', '.join(unknown)[:200]}; known are {', '.join(sorted(known))}")
+        count = sum(layer["class_name"] in unknown for layer in graph["layers"])
+        raise UserError(f"has {count} layers {', '.join(unknown)[:200]}; known are {', '.join(sorted(known))}")
     channels = next(layer["config"]["batch_input_shape"][-1] for layer in graph["layers"] if layer["class_name"] == "InputLayer")
     layers = [{**layer, **_layer(layer, channels)} for layer in graph["layers"]]
     return {**graph, "layers": layers}
@@ -70,14 +79,21 @@ def _layer(layer: dict[str, Any], channels: int) -> dict[str, Any]:
     return {"config": kept}
 
 
-def _set_weights(generator: GraphGenerator, stored: h5py.Group) -> None:
-    for layer in generator.graph.layers:
-        if layer.weights:
-            group = stored[layer.name]
-            values = [group[name] for name in group.attrs["weight_names"]]
-            if [value.shape for value in values] != [tuple(weight.shape) for weight in layer.weights]:
-                raise UserError(f"the stored weights of {layer.name} do not fit it")
-            for value in values:
-                if value.dtype.kind != "f" or value.external or value.is_virtual or value.file.filename != stored.file.filename:
-                    raise UserError(f"the weights of {layer.name} are no floats in this file itself")
-            layer.set_weights([np.asarray(value) for value in values])
+def _set_weights(generator: GraphGenerator, stored: h5py.Group) -> dict[str, int]:
+    """Sets every weight; returns what is stored of layers that the graph has not, or has without weights."""
+    weighted = [layer for layer in generator.graph.layers if layer.weights]
+    if missing := [layer.name for layer in weighted if layer.name not in stored or not len(stored[layer.name].attrs["weight_names"])]:
+        raise UserError(f"has no weights of {len(missing)} of {len(weighted)} layers: {listed(missing)}")
+    names = {layer.name for layer in weighted}
+    others = {name: len(stored[name].attrs.get("weight_names", ())) for name in stored if name not in names}
+    unused = {name: count for name, count in others.items() if count}
+    for layer in weighted:
+        group = stored[layer.name]
+        values = [group[name] for name in group.attrs["weight_names"]]
+        if [value.shape for value in values] != [tuple(weight.shape) for weight in layer.weights]:
+            raise UserError(f"the stored weights of {layer.name} do not fit it")
+        for value in values:
+            if value.dtype.kind != "f" or value.external or value.is_virtual or value.file.filename != stored.file.filename:
+                raise UserError(f"the weights of {layer.name} are no floats in this file itself")
+        layer.set_weights([np.asarray(value) for value in values])
+    return {f"weights of layers that the graph has not ({listed(unused)[:200]})": sum(unused.values())} if unused else {}

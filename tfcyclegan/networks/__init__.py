@@ -4,7 +4,8 @@ from tfcyclegan.networks.discriminators import DISCRIMINATORS, Discriminator
 from tfcyclegan.networks.factory import GENERATORS, make_generator
 from tfcyclegan.networks.generators import UPSAMPLINGS, Generator, ResnetGenerator, UnetGenerator
 from tfcyclegan.networks.graph import GraphGenerator
-from tfcyclegan.networks.layers import INITIALIZERS, NORMS, InstanceNormalization
+from tfcyclegan.networks.layers import INITIALIZERS
+from tfcyclegan.networks.norms import NORMS, InstanceNormalization
 
 __all__ = [
     "DISCRIMINATORS",

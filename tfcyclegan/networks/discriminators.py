@@ -9,7 +9,8 @@ import keras
 import tensorflow as tf
 
 from tfcyclegan.errors import UserError
-from tfcyclegan.networks.layers import Conv2D, leaky_relu, make_norm, weight_initializers
+from tfcyclegan.networks.layers import Conv2D, leaky_relu, weight_initializers
+from tfcyclegan.networks.norms import make_norm
 
 DISCRIMINATORS = ("patch", "pixel")
 

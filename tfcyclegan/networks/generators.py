@@ -11,7 +11,8 @@ import keras
 import tensorflow as tf
 
 from tfcyclegan.errors import UserError
-from tfcyclegan.networks.layers import Conv2D, ResizeConv2D, UpConv2D, leaky_relu, make_norm, weight_initializers
+from tfcyclegan.networks.layers import Conv2D, Dropout, ResizeConv2D, UpConv2D, leaky_relu, weight_initializers
+from tfcyclegan.networks.norms import make_norm
 from tfcyclegan.networks.operations import Operations, RecomputingOperations
 
 UPSAMPLINGS = ("transposed", "resize")
@@ -301,6 +302,6 @@ class UnetGenerator(Generator):
         return pairs
 
 
-def _dropout(seed: int | None, index: int, kind: Any) -> keras.layers.Dropout:
+def _dropout(seed: int | None, index: int, kind: Any) -> Dropout:
     """Each layer has its own seed: with one for all, all blocks of a size would drop the same values."""
-    return keras.layers.Dropout(0.5, seed=None if seed is None else seed + index, dtype=kind)
+    return Dropout(0.5, seed=None if seed is None else seed + index, dtype=kind)

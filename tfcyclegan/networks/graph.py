@@ -10,16 +10,17 @@ import tensorflow as tf
 
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks.generators import Generator
-from tfcyclegan.networks.layers import InstanceNormalization
+from tfcyclegan.networks.layers import Dropout
+from tfcyclegan.networks.norms import InstanceNormalization
 
 # What a graph may be made of. Nothing here runs code that came with the file, as a Lambda layer would.
 LAYERS: dict[str, type[keras.layers.Layer]] = {
     name: getattr(keras.layers, name)
     for name in (
         *("InputLayer", "Conv2D", "Conv2DTranspose", "ZeroPadding2D", "Cropping2D", "UpSampling2D", "AveragePooling2D", "MaxPooling2D"),
-        *("BatchNormalization", "Activation", "ReLU", "LeakyReLU", "Dropout", "Add", "Concatenate"),
+        *("BatchNormalization", "Activation", "ReLU", "LeakyReLU", "Add", "Concatenate"),
     )
-} | {"InstanceNormalization": InstanceNormalization}
+} | {"Dropout": Dropout, "InstanceNormalization": InstanceNormalization}
 
 _LAYER_KEYS = {"class_name", "name", "inbound_nodes"}
 _IN_NODES = ("__keras_tensor__", "__tuple__")  # how Keras writes the inputs of a layer

@@ -16,7 +16,6 @@ import tensorflow as tf
 
 from tfcyclegan.errors import UserError
 
-NORMS = ("instance", "batch", "none")
 INITIALIZERS = ("normal", "xavier", "kaiming", "orthogonal")
 PADDINGS = ("zeros", "reflect")
 LEAKY_SLOPE = 0.2
@@ -259,14 +258,19 @@ class UpConv2D(keras.layers.Layer):
     def call(self, x: tf.Tensor) -> tf.Tensor:
         shape = tf.shape(x)
         batch = shape[0] if x.shape[0] is None else x.shape[0]
-        height = 2 * (shape[1] if x.shape[1] is None else x.shape[1])
-        width = 2 * (shape[2] if x.shape[2] is None else x.shape[2])
         kernel = tf.convert_to_tensor(self.kernel)
-        # Not by explicit padding, which leaves oneDNN: in bfloat16 that doubled the time of the whole training step.
         excess = self.kernel_size - 2
-        x = tf.nn.conv2d_transpose(x, kernel, [batch, height + excess, width + excess, self.filters], 2, "VALID")
-        # Not by brackets: the gradient of a strided slice runs on one thread.
-        x = tf.slice(x, [0, 1, 1, 0], [batch, height, width, self.filters])
+        if None in x.shape[1:3]:
+            # Of free sizes by explicit padding: without it oneDNN takes and keeps a megabyte for each size that it meets.
+            sides = [[1, excess - 1]] * 2
+            target = [batch, 2 * shape[1], 2 * shape[2], self.filters]
+            x = tf.nn.conv2d_transpose(x, kernel, target, 2, [[0, 0], *sides, [0, 0]])
+        else:
+            # Of fixed sizes, as in training, without: in bfloat16 explicit padding doubled the time of the whole step.
+            height, width = 2 * x.shape[1], 2 * x.shape[2]
+            x = tf.nn.conv2d_transpose(x, kernel, [batch, height + excess, width + excess, self.filters], 2, "VALID")
+            # Not by brackets: the gradient of a strided slice runs on one thread.
+            x = tf.slice(x, [0, 1, 1, 0], [batch, height, width, self.filters])
         return x if self.bias is None else tf.nn.bias_add(x, tf.convert_to_tensor(self.bias))
 
 
@@ -306,80 +310,12 @@ class ResizeConv2D(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("tfcyclegan")
-class InstanceNormalization(keras.layers.Layer):
-    """Normalises each channel of each sample to mean 0 and variance 1 (Ulyanov et al. 2016), with biased variance.
+class Dropout(keras.layers.Dropout):
+    """Keras' dropout, but each replica drops values of its own. Keras mirrors the state of the seed, so that all would drop the same."""
 
-    Statistics are float32 under mixed precision. With a static batch in float32 or lower precision it runs TensorFlow's
-    fused batch norm sample by sample, which took a third of the time of `tf.nn.moments`; otherwise, and in float64,
-    plain means.
-
-    Args:
-        channels: channels of the input.
-        epsilon: added to the variance. The official program has 1e-5, tensorflow-addons 1e-3.
-        affine: whether to scale and shift by trained `gamma` and `beta`; CycleGAN does not.
-        portable: see the module.
-    """
-
-    def __init__(self, channels: int, *, epsilon: float = 1e-5, affine: bool = False, portable: bool = False, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.channels, self.epsilon, self.affine, self.portable = channels, epsilon, affine, portable
-        self.gamma = self.add_weight(shape=(channels,), initializer="ones", name="gamma", autocast=False) if affine else None
-        self.beta = self.add_weight(shape=(channels,), initializer="zeros", name="beta", autocast=False) if affine else None
-        self.built = True
-
-    def get_config(self) -> dict[str, Any]:
-        settings = {"channels": self.channels, "epsilon": self.epsilon, "affine": self.affine, "portable": self.portable}
-        return {**super().get_config(), **settings}
-
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        if self.portable or x.shape[0] is None or x.dtype == tf.float64:
-            return self._by_means(x)
-        return self._fused(x)
-
-    def _fused(self, x: tf.Tensor) -> tf.Tensor:
-        scale = tf.ones([self.channels]) if self.gamma is None else tf.convert_to_tensor(self.gamma)
-        offset = tf.zeros([self.channels]) if self.beta is None else tf.convert_to_tensor(self.beta)
-        nothing = tf.zeros([0])
-        samples = [
-            tf.raw_ops.FusedBatchNormV3(
-                x=sample, scale=scale, offset=offset, mean=nothing, variance=nothing, epsilon=self.epsilon, is_training=True
-            ).y
-            for sample in tf.split(x, x.shape[0])
-        ]
-        return samples[0] if len(samples) == 1 else tf.concat(samples, axis=0)
-
-    def _by_means(self, x: tf.Tensor) -> tf.Tensor:
-        wide = tf.cast(x, tf.float32) if x.dtype in (tf.float16, tf.bfloat16) else x
-        centred = wide - tf.reduce_mean(wide, axis=[1, 2], keepdims=True)
-        # not tf.nn.moments: XNNPACK does not take its squared difference in 8 bits
-        variance = tf.reduce_mean(centred * centred, axis=[1, 2], keepdims=True)
-        return tf.cast(self.scaled(centred, variance), x.dtype)
-
-    def scaled(self, centred: tf.Tensor, variance: tf.Tensor) -> tf.Tensor:
-        """What is left to do once the mean is taken off: [..., C] by the variance [..., C], both float32 or wider."""
-        normalized = centred * tf.math.rsqrt(variance + tf.constant(self.epsilon, centred.dtype))
-        if self.gamma is not None and self.beta is not None:
-            normalized = normalized * tf.convert_to_tensor(self.gamma) + tf.convert_to_tensor(self.beta)
-        return normalized
-
-
-def make_norm(kind: str, channels: int, *, gain: float, weights: Weights, portable: bool, dtype: Any) -> keras.layers.Layer | None:
-    """The normalisation layer `kind` for `channels`, or None for "none".
-
-    Batch norm has PyTorch's momentum (0.1 there is 0.9 here) and epsilon; its gamma starts at N(1, gain), with a seed from
-    `weights`, as in the official program.
-
-    Raises:
-        UserError: unknown `kind`.
-    """
-    match kind:
-        case "instance":
-            return InstanceNormalization(channels, portable=portable, dtype=dtype)
-        case "batch":
-            gamma = keras.initializers.RandomNormal(1.0, gain, seed=next(weights).seed)
-            layer = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, dtype=dtype)
-            layer.build((None, None, None, channels))
-            return layer
-        case "none":
-            return None
-    raise UserError(f"norm {kind!r}: unknown choice; valid are {', '.join(NORMS)}")
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        replica = tf.distribute.get_replica_context()
+        if not training or not self.rate or replica.num_replicas_in_sync == 1:
+            return super().call(inputs, training=training)
+        seed = tf.random.experimental.stateless_fold_in(tf.cast(self.seed_generator.next(), tf.int64), replica.replica_id_in_sync_group)
+        return tf.nn.experimental.stateless_dropout(inputs, self.rate, seed, noise_shape=self.noise_shape)

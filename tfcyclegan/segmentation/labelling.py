@@ -54,7 +54,8 @@ def label_split(segmenter: Segmenter, split: Split, output: Path, *, overlays: b
     if split.labelled:
         segmenter.require_classes(split)
     pictures = ((picture_name(name, split.name), encoded) for name, encoded in split.pictures())
-    _label_all(segmenter, in_memory(pictures, reading.rules), output, total=split.count, overlays=overlays, settings=reading.settings())
+    decoded, settings, unread = in_memory(pictures, reading.rules), reading.settings(), split.source.left_out
+    _label_all(segmenter, decoded, output, total=split.count, overlays=overlays, settings=settings, left_out=unread)
     if not split.labelled:
         return None
     classes = segmenter.classes

@@ -55,6 +55,7 @@ class SegmenterRun:
 
     def write(self) -> None:
         content = {
+            "format": files.FORMAT,
             "options": config_to_dict(self.options),
             "precision": self.precision,
             "parts": self.parts,

@@ -92,14 +92,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("output", metavar="OUT", type=Path, help="folder for the PNGs; those there already are kept")
     options = parser.parse_args(arguments)
     folder = options.input if options.input.is_dir() else options.input.parent
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS) if options.input.is_dir() else [options.input]
+    found = [options.input]
+    if options.input.is_dir():
+        there = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+        found = [path for path in there if path.suffix.lower() in ENDINGS]
+        _tell("not sent, since its ending is none of a picture", [path for path in there if path.suffix.lower() not in ENDINGS])
     if not found or not found[0].is_file():
         return _fail(f"{options.input}: no picture there", 2)
     if urllib.parse.urlsplit(options.url).scheme not in ("http", "https"):
         return _fail(f"--url={options.url}: write http://HOST:PORT/v1/models/NAME", 2)
+    targets = {path: (options.output / path.relative_to(folder)).with_suffix(".png") for path in found}
+    makers: dict[Path, Path] = {}
+    for path, target in targets.items():
+        if makers.setdefault(target, path) != path:
+            return _fail(f"{makers[target]} and {path}: both would become {target}; rename one", 2)
+    _tell("kept, since it is there already", [target for target in targets.values() if target.exists()])
     refused = 0
-    for path in found:
-        target = (options.output / path.relative_to(folder)).with_suffix(".png")
+    for path, target in targets.items():
         if target.exists():
             continue
         try:
@@ -118,6 +127,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.replace(temporary, target)
         print(target, flush=True)
     return _fail(f"{refused} of {len(found)} pictures were refused", 1) if refused else 0
+
+
+def _tell(what: str, paths: Sequence[Path]) -> None:
+    """Names the first of what is passed over, and counts the others."""
+    if paths:
+        more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+        print(f"{paths[0]}{more}: {what}", file=sys.stderr)
 
 
 def _fail(message: str, code: int) -> int:

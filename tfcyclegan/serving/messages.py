@@ -1,12 +1,14 @@
 """Requests to encoded pictures, translated PNGs to answers, in the two protocols.
 
-V1 is TensorFlow Serving's REST: `{"instances": [{"b64": ...}]}` or `{"instances": [{"image_bytes": {"b64": ...}}]}`, answered
-`{"predictions": [{"b64": ...}]}`. V2 is the Open Inference Protocol: one input `image_bytes` of BYTES, over gRPC the files' bytes,
+V1 is TensorFlow Serving's REST: by rows `{"instances": [{"b64": ...}]}` or `{"instances": [{"image_bytes": {"b64": ...}}]}`,
+answered `{"predictions": [{"b64": ...}]}`; by columns `{"inputs": [{"b64": ...}]}` or `{"inputs": {"image_bytes": [{"b64": ...}]}}`,
+answered `{"outputs": [{"b64": ...}]}`. V2 is the Open Inference Protocol: one input `image_bytes` of BYTES, over gRPC the files' bytes,
 over REST their base64, since JSON holds no bytes.
 """
 
 import base64
 import binascii
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,25 +18,51 @@ from tfcyclegan.serving.refusal import Refused
 
 NAME = "image_bytes"
 SIGNATURE = "serving_default"
+_ANSWERS = {"instances": "predictions", "inputs": "outputs"}
 
 
-def pictures_of_v1(body: Any) -> list[bytes]:
+@dataclass(frozen=True)
+class RequestV1:
+    """Encoded pictures of a request.
+
+    Attributes:
+        pictures: their bytes.
+        key: "instances" of the form by rows, or "inputs" of that by columns.
+    """
+
+    pictures: list[bytes]
+    key: str
+
+
+def pictures_of_v1(body: Any) -> RequestV1:
     """Raises Refused 400 with the place of the mistake."""
-    if not isinstance(body, dict) or not isinstance(body.get("instances"), list):
+    given = [key for key in _ANSWERS if key in body] if isinstance(body, dict) else []
+    if not given:
         raise Refused(400, 'instances: missing; send {"instances": [{"b64": "..."}]}')
+    if len(given) > 1:
+        raise Refused(400, "instances and inputs: give one of them")
+    strange = [str(key) for key in body if key not in (*given, "signature_name")]
+    if strange:
+        raise Refused(400, f"{strange[0][:40]}: is not known; beside {given[0]} there is signature_name alone")
     if body.get("signature_name", SIGNATURE) != SIGNATURE:
         raise Refused(400, f"signature_name: {str(body['signature_name'])[:40]!r} is not served here; leave it out or give {SIGNATURE!r}")
-    return [
-        _decoded(_base64_of(instance, f"instances[{index}]"), f"instances[{index}]") for index, instance in enumerate(body["instances"])
-    ]
+    key, values = given[0], body[given[0]]
+    if key == "inputs" and isinstance(values, dict) and values.keys() == {NAME}:
+        values = values[NAME]
+    if not isinstance(values, list):
+        raise Refused(400, f'{key}: is not a list; send {{"{key}": [{{"b64": "..."}}]}}')
+    places = [f"{key}[{index}]" for index in range(len(values))]
+    return RequestV1([_decoded(_base64_of(value, place), place) for value, place in zip(values, places, strict=True)], key)
 
 
-def _base64_of(instance: Any, place: str) -> str:
-    if isinstance(instance, dict) and instance.keys() == {NAME}:
-        instance = instance[NAME]
-    if not isinstance(instance, dict) or instance.keys() != {"b64"} or not isinstance(instance["b64"], str):
-        raise Refused(400, f'{place}: is not a picture; send {{"b64": "..."}} or {{"{NAME}": {{"b64": "..."}}}}')
-    return instance["b64"]
+def _base64_of(value: Any, place: str) -> str:
+    named = place.startswith("instances")  # by columns the name stands before all of them
+    if named and isinstance(value, dict) and value.keys() == {NAME}:
+        value = value[NAME]
+    if not isinstance(value, dict) or value.keys() != {"b64"} or not isinstance(value["b64"], str):
+        or_named = f' or {{"{NAME}": {{"b64": "..."}}}}' if named else ""
+        raise Refused(400, f'{place}: is not a picture; send {{"b64": "..."}}{or_named}')
+    return value["b64"]
 
 
 def _decoded(text: str, place: str) -> bytes:
@@ -44,9 +72,9 @@ def _decoded(text: str, place: str) -> bytes:
         raise Refused(400, f"{place}: not base64 ({error})") from error
 
 
-def answer_v1(pngs: list[bytes]) -> dict[str, Any]:
+def answer_v1(request: RequestV1, pngs: list[bytes]) -> dict[str, Any]:
     """PNGs as base64, as TensorFlow Serving answers."""
-    return {"predictions": [{"b64": base64.b64encode(png).decode()} for png in pngs]}
+    return {_ANSWERS[request.key]: [{"b64": base64.b64encode(png).decode()} for png in pngs]}
 
 
 def pictures_of_v2(request: InferRequest) -> list[bytes]:

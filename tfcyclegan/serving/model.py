@@ -3,20 +3,20 @@
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import kserve
 import numpy as np
 
-from tfcyclegan import files
+from tfcyclegan import files, model_metadata
 from tfcyclegan.data import images, intake
 from tfcyclegan.errors import UserError
 from tfcyclegan.serving import messages
 from tfcyclegan.serving.batching import Batcher
 from tfcyclegan.serving.refusal import Refused
-from tfcyclegan.translation import SMALLEST, Translator, from_model
+from tfcyclegan.translation import SMALLEST, Translator, open_model
 from tfcyclegan.trust import Untrusted
 
 _WARM_UP_SIDE = 64
@@ -30,15 +30,31 @@ class Exported:
         name: of its folder, under which it is served.
         version: its number.
         translator: the SavedModel.
+        properties: what its metadata say of it, for clients.
+        beside: how many other versions lie in the folder.
     """
 
     name: str
     version: str
     translator: Translator
+    properties: dict[str, str] = field(default_factory=dict)
+    beside: int = 0
 
     def __call__(self, pictures: np.ndarray) -> np.ndarray:
         """Translates uint8 [B, H, W, C] of any size."""
         return images.to_uint8(self.translator.function(images.to_float(pictures)))
+
+    def require_version(self, asked: str) -> None:
+        """Raises Refused 404 where another version is asked for."""
+        if not asked.isascii() or not asked.isdigit() or int(asked) != int(self.version):
+            raise Refused(404, f"{self.name}: version {asked[:40]!r} is not served, version {self.version} alone is")
+
+    def signatures(self) -> dict[str, Any]:
+        """The signature that is served, as TensorFlow Serving's metadata tell it."""
+        shape = {"dim": [{"size": "-1", "name": ""}], "unknown_rank": False}
+        tensor = {"dtype": "DT_STRING", "tensor_shape": shape, "name": messages.NAME}
+        signature = {"inputs": {messages.NAME: tensor}, "outputs": {messages.NAME: tensor}, "method_name": "tensorflow/serving/predict"}
+        return {"signature_def": {messages.SIGNATURE: signature}}
 
 
 def load(model_dir: Path, *, trusted: bool = False) -> Exported:
@@ -51,11 +67,15 @@ def load(model_dir: Path, *, trusted: bool = False) -> Exported:
     Raises:
         UserError: nothing there, not a whole translator, or one that may do more than compute.
     """
-    version = [model_dir, *files.numbered(model_dir)][-1]
+    versions = files.numbered(model_dir)
+    version = [model_dir, *versions][-1]
     if not (version / "saved_model.pb").is_file():
         raise UserError(f"--model_dir={model_dir}: no exported model there; make one with tfcyclegan export")
     try:
-        exported = Exported(version.resolve().parent.name, version.resolve().name, from_model(version, trusted=trusted))
+        translator = open_model(version, trusted=trusted)
+        properties = model_metadata.properties(model_metadata.read(version), translator.channels)
+        place = version.resolve()
+        exported = Exported(place.parent.name, place.name, translator, properties, beside=max(len(versions) - 1, 0))
         channels = exported.translator.channels
         answer = exported(np.zeros((1, _WARM_UP_SIDE, _WARM_UP_SIDE, channels), np.uint8))
         if {channels, answer.shape[-1]} - {1, 3} or answer.shape[:-1] != (1, _WARM_UP_SIDE, _WARM_UP_SIDE):
@@ -91,12 +111,13 @@ class ServedModel(kserve.Model):
         if isinstance(payload, kserve.InferRequest):
             pngs = await self._translate(messages.pictures_of_v2(payload))
             return messages.answer_v2(payload, self.name, self._exported.version, pngs)
-        return messages.answer_v1(await self._translate(messages.pictures_of_v1(payload)))
+        request = messages.pictures_of_v1(payload)
+        return messages.answer_v1(request, await self._translate(request.pictures, request.key))
 
-    async def _translate(self, encoded: list[bytes]) -> list[bytes]:
+    async def _translate(self, encoded: list[bytes], key: str = "instances") -> list[bytes]:
         if not encoded:
             raise Refused(400, "the request holds no picture")
-        pictures = await asyncio.to_thread(_decode_all, encoded, self._exported.translator.channels, self._max_pixels)
+        pictures = await asyncio.to_thread(_decode_all, encoded, self._exported.translator, self._max_pixels, key)
         translated = await self._batcher(pictures)
         return await asyncio.to_thread(lambda: [images.encode_png(picture) for picture in translated])
 
@@ -107,27 +128,27 @@ class ServedModel(kserve.Model):
 
 
 @contextlib.contextmanager
-def _naming(index: int) -> Iterator[None]:
+def _naming(place: str) -> Iterator[None]:
     try:
         yield
     except intake.BadPicture as error:
-        raise Refused(400, f"instances[{index}]: {error}") from error
+        raise Refused(400, f"{place}: {error}") from error
 
 
-def _decode_all(encoded: list[bytes], channels: int, max_pixels: int) -> list[np.ndarray]:
-    """Decodes to uint8 [H, W, channels] what has been found to be small enough by the headers."""
+def _decode_all(encoded: list[bytes], translator: Translator, max_pixels: int, key: str) -> list[np.ndarray]:
+    """Decodes to uint8 [H, W, C], as the training did, what has been found to be small enough by the headers."""
     total = 0
     for index, content in enumerate(encoded):
-        with _naming(index), intake.reading(content):
+        with _naming(f"{key}[{index}]"), intake.reading(content):
             width, height = intake.size_of(content)
         total += max(width, SMALLEST) * max(height, SMALLEST)
         if total > max_pixels:
-            raise Refused(413, f"instances[{index}]: {width}x{height} makes {total} pixels; a request may hold {max_pixels} together")
-    pictures = []
+            raise Refused(413, f"{key}[{index}]: {width}x{height} makes {total} pixels; a request may hold {max_pixels} together")
+    pictures, rules = [], intake.Rules(**translator.reading)
     for index, content in enumerate(encoded):
-        with _naming(index):
-            decoded = intake.decode(content, max_pixels=max_pixels)
+        with _naming(f"{key}[{index}]"):
+            decoded = intake.decode(content, max_pixels=max_pixels, rules=rules)
             if intake.FIRST_FRAME in decoded.notes:
                 raise intake.BadPicture("several pages or frames; send each as a picture")
-        pictures.append(images.to_array(decoded.image.convert("L" if channels == 1 else "RGB")))
+        pictures.append(images.to_array(images.with_channels(decoded.image, translator.channels)))
     return pictures

@@ -52,9 +52,14 @@ with _no_arguments():
     from kserve.protocol.model_repository_extension import ModelRepositoryExtension
     from kserve.protocol.rest.server import RESTServer
 
-from tfcyclegan.serving import model  # noqa: E402 - imports KServe
+from tfcyclegan.serving import model, paths  # noqa: E402 - imports KServe
 
-_GRPC_ERRORS = {400: grpc_errors.InvalidArgument, 413: grpc_errors.ResourceExhausted, 503: grpc_errors.Unavailable}
+_GRPC_ERRORS = {
+    400: grpc_errors.InvalidArgument,
+    404: grpc_errors.NotFound,
+    413: grpc_errors.ResourceExhausted,
+    503: grpc_errors.Unavailable,
+}
 
 
 class _DataPlane(DataPlane):
@@ -82,18 +87,41 @@ class _FixedRepository(ModelRepositoryExtension):
 
 
 class _Servicer(InferenceServicer):
-    """KServe's gRPC service behind the gate."""
+    """KServe's gRPC service behind the gate; it knows which version is served."""
 
-    def __init__(self, data_plane: DataPlane, repository: ModelRepositoryExtension, gate: Gate):
+    def __init__(self, data_plane: DataPlane, repository: ModelRepositoryExtension, gate: Gate, exported: "model.Exported"):
         super().__init__(data_plane, repository)
         self._gate = gate
+        self._exported = exported
+
+    def _require(self, version: str) -> None:
+        if version:
+            with _as_grpc_error():
+                self._exported.require_version(version)
+
+    async def ModelReady(self, request: Any, context: Any) -> Any:
+        self._require(request.version)
+        return await super().ModelReady(request, context)
+
+    async def ModelMetadata(self, request: Any, context: Any) -> Any:
+        self._require(request.version)
+        answer = await super().ModelMetadata(request, context)
+        answer.versions.append(self._exported.version)
+        return answer
 
     async def ModelInfer(self, request: Any, context: Any) -> Any:
-        try:
+        self._require(request.model_version)
+        with _as_grpc_error():
             async with self._gate.admitted():
                 return await super().ModelInfer(request, context)
-        except Refused as refused:
-            raise _GRPC_ERRORS[refused.status](refused.message) from refused
+
+
+@contextlib.contextmanager
+def _as_grpc_error() -> Iterator[None]:
+    try:
+        yield
+    except Refused as refused:
+        raise _GRPC_ERRORS[refused.status](refused.message) from refused
 
 
 class _RestServer(uvicorn.Server):
@@ -144,12 +172,12 @@ async def _serve(config: ServeConfig, exported: "model.Exported", rest_socket: s
         options=[("grpc.max_receive_message_length", config.max_body_bytes), ("grpc.max_send_message_length", -1)],
         maximum_concurrent_rpcs=2 * config.queue_size,  # their messages are in memory before the gate sees them
     )
-    add_GRPCInferenceServiceServicer_to_server(_Servicer(plane, fixed, gate), remote)
+    add_GRPCInferenceServiceServicer_to_server(_Servicer(plane, fixed, gate, exported), remote)
     try:
         grpc_port = remote.add_insecure_port(f"{_in_url(config.host)}:{config.grpc_port}")
     except RuntimeError as error:
         raise UserError(f"--host={config.host} --grpc_port={config.grpc_port}: cannot be listened at; give another") from error
-    rest = _rest_server(config, plane, fixed, gate)
+    rest = _rest_server(config, plane, fixed, gate, exported)
 
     stopped_by = signal.SIGTERM
     loop = asyncio.get_running_loop()
@@ -167,7 +195,9 @@ async def _serve(config: ServeConfig, exported: "model.Exported", rest_socket: s
         loop.add_signal_handler(number, stop, number)
     async with batcher.running():
         await remote.start()
-        say(f"model:   {exported.name}, version {exported.version}")
+        newest = f", the newest of {exported.beside + 1}" if exported.beside else ""
+        say(f"model:   {exported.name}, version {exported.version}{newest}")
+        say(f"gives:   {exported.translator.described}")
         say(f"REST:    http://{_in_url(config.host)}:{rest_socket.getsockname()[1]}/v1/models/{exported.name}:predict")
         say(f"gRPC:    {_in_url(config.host)}:{grpc_port}")
         await rest.serve([rest_socket])
@@ -179,7 +209,10 @@ def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _rest_server(config: ServeConfig, plane: DataPlane, repository: ModelRepositoryExtension, gate: Gate) -> uvicorn.Server:
+def _rest_server(
+    config: ServeConfig, plane: DataPlane, repository: ModelRepositoryExtension, gate: Gate, exported: "model.Exported"
+) -> uvicorn.Server:
+    app.include_router(paths.router(exported, plane))  # before KServe's, which are asked in turn
     RESTServer("kserve.model_server:app", plane, repository, config.http_port).create_application()
     app.add_middleware(Admission, gate=gate, max_body_bytes=config.max_body_bytes)
 

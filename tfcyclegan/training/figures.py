@@ -45,19 +45,20 @@ def joined(earlier: Sequence[Line], own: Sequence[Line]) -> tuple[list[Line], fl
     return lines, epochs if earlier else None
 
 
-def svg_curves(lines: Sequence[Line], start: float | None) -> list[tuple[str, str]]:
-    """(title, SVG) of every figure that `lines` have values for."""
-    return [(title, svg(figure)) for title, names in CURVES.values() if (figure := _draw(lines, names, start))]
+def curves(lines: Sequence[Line], start: float | None) -> dict[str, tuple[str, Figure]]:
+    """(title, figure without it) by name, of every figure that `lines` have values for."""
+    drawn = {name: (title, _draw(lines, names, start)) for name, (title, names) in CURVES.items()}
+    return {name: (title, figure) for name, (title, figure) in drawn.items() if figure is not None}
 
 
-def write_figures(directory: Path, lines: Sequence[Line], start: float | None) -> None:
+def write_figures(directory: Path, drawn: Mapping[str, tuple[str, Figure]], lines: Sequence[Line]) -> None:
     """Writes NAME.png of every figure and `history.csv`, a row a line of the history, into `directory`."""
-    for name, (title, names) in CURVES.items():
-        figure = _draw(lines, names, start, title)
-        if figure is not None:
-            stream = io.BytesIO()
-            figure.savefig(stream, format="png", dpi=150)
-            files.write_bytes(directory / f"{name}.png", stream.getvalue())
+    for name, (title, figure) in drawn.items():
+        stream = io.BytesIO()
+        heading = figure.suptitle(title, fontsize=11)
+        figure.savefig(stream, format="png", dpi=150)
+        heading.remove()
+        files.write_bytes(directory / f"{name}.png", stream.getvalue())
     columns = list(dict.fromkeys(column for line in lines for column in line))
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, columns, lineterminator="\n")
@@ -66,14 +67,15 @@ def write_figures(directory: Path, lines: Sequence[Line], start: float | None) -
     files.write_text(directory / "history.csv", table.getvalue())
 
 
-def _draw(lines: Sequence[Line], names: Sequence[str], start: float | None, title: str = "") -> Figure | None:
+def _draw(lines: Sequence[Line], names: Sequence[str], start: float | None) -> Figure | None:
     """Some values over epochs; None if the history has none of them."""
     series = {name: [(line["epoch"], line[name]) for line in lines if line.get(name) is not None] for name in names}
     series = {name: points for name, points in series.items() if len(points) > 1 and any(value for _, value in points)}
     if not series:
         return None
-    figure = Figure(figsize=(5.2, 2.6), layout="constrained")
-    axes = figure.add_subplot(title=title)
+    figure = Figure(figsize=(5.2, 2.6))  # a layout engine would draw each figure twice
+    axes = figure.add_subplot()
+    figure.subplots_adjust(left=0.15, right=0.98, bottom=0.18, top=0.9)
     for (name, points), colour in zip(series.items(), _COLOURS, strict=False):
         epochs, values = np.array(points).T
         axes.plot(epochs, values, color=colour, alpha=0.25, linewidth=0.8)

@@ -154,6 +154,7 @@ class Observer:
             load_size=config.crop_size if crops else config.load_size,
             crop_size=config.crop_size,
             channels=config.channels_a if domain == "a" else config.channels_b,
+            interpolation=config.interpolation,
             count=count,
         )
         return [pixels[index] for index in spread(len(pixels), count)]

@@ -27,8 +27,9 @@ def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
     """Makes `report.html` from what lies in the run directory, and its figures as files; returns its path."""
     run = read_run(run_dir)
     history, start = figures.joined(read_history(run_dir / EARLIER_HISTORY), read_history(run_dir / HISTORY))
+    curves = figures.curves(history, start)
     if with_figures:
-        figures.write_figures(run_dir / figures.FIGURES, history, start)
+        figures.write_figures(run_dir / figures.FIGURES, curves, history)
     metrics = files.read_json(run_dir / METRICS) if (run_dir / METRICS).exists() else None
     strips = {
         (purpose, direction): _strips(run_dir, purpose, direction, shown)
@@ -42,7 +43,7 @@ def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
         data=run.data_title,
         precision=run.precision,
         options=config_to_dict(run.config),
-        curves=figures.svg_curves(history, start),
+        curves=[(title, figures.svg(figure)) for title, figure in curves.values()],
         strips=strips,
         sliders={
             (purpose, direction): sliders(shown[0].content, columns=4 if run.config.channels_a == run.config.channels_b else 3)

@@ -11,16 +11,22 @@ report.html     curves and pictures
 """
 
 import dataclasses
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from tfcyclegan import files
 from tfcyclegan.config import Options, Size, TrainConfig, option_type
-from tfcyclegan.config.training import PRECISIONS
+from tfcyclegan.config.training import PRECISIONS, NetworkOptions
 from tfcyclegan.errors import UserError
 
 CONFIG = "config.json"
+FLAG_FILE = "flags.cfg"
+_PLACES = ("run_dir", "init_from")
+"""Options that say where a run is and where it came from, not how it goes on."""
+_NOT_SHAPES = {"generator_padding", "discriminator_padding", "dropout", "init", "init_gain"}
+"""Options of networks that leave the shapes of their weights as they are."""
 Config = TypeVar("Config", bound=Options)
 
 
@@ -53,6 +59,7 @@ class Run:
         networks: the networks that it has weights of; a training run has all four.
         data_title: what its data are called on pages; empty where they are not known.
         label_maps: which of the domains "a" and "b" were label maps, which only nearest pixels resize.
+        told: what training did to its pictures and took by default, a line each, as it was said when the run was last started.
     """
 
     directory: Path
@@ -62,6 +69,7 @@ class Run:
     networks: tuple[str, ...] = ("gen_ab", "gen_ba", "disc_a", "disc_b")
     data_title: str = ""
     label_maps: str = ""
+    told: tuple[str, ...] = ()
 
 
 def read_run(directory: Path) -> Run:
@@ -77,9 +85,9 @@ def read_run(directory: Path) -> Run:
         config = config_from_dict(TrainConfig, {**stored["options"], "run_dir": str(directory)})
         if stored["precision"] not in PRECISIONS:
             raise TypeError(f"precision {stored['precision']!r}")
-        networks = tuple(stored["networks"])
-        title, label_maps = stored.get("data_title", ""), str(stored.get("label_maps", ""))  # older runs have neither
-        return Run(directory, config, stored["precision"], stored["data_fingerprint"], networks, title, label_maps)
+        networks, title = tuple(stored["networks"]), stored.get("data_title", "")  # older runs lack what has a default
+        label_maps, told = str(stored.get("label_maps", "")), tuple(stored.get("told", ()))
+        return Run(directory, config, stored["precision"], stored["data_fingerprint"], networks, title, label_maps, told)
     except (KeyError, TypeError, AttributeError, UserError) as error:
         raise UserError(f"{directory / CONFIG}: damaged, not the settings of a run ({error}); restore it or train again") from error
 
@@ -87,12 +95,14 @@ def read_run(directory: Path) -> Run:
 def write_run(run: Run) -> None:
     """Writes a run's settings into its directory, for `read_run`."""
     content = {
+        "format": files.FORMAT,
         "options": config_to_dict(run.config),
         "precision": run.precision,
         "data_fingerprint": run.data_fingerprint,
         "networks": list(run.networks),
         "data_title": run.data_title,
         "label_maps": run.label_maps,
+        "told": list(run.told),
     }
     files.write_json(run.directory / CONFIG, content)
 
@@ -104,29 +114,64 @@ def check_resumable(before: Run, now: Run) -> list[str]:
         Lines of warning.
 
     Raises:
-        UserError: a setting changed that a resumed run must keep; all such differences are listed.
+        UserError: a setting changed that a resumed run must keep; all such differences are listed, with the way to go on.
     """
     refused, warnings = changed_options(before.config, now.config)
     if before.data_fingerprint != now.data_fingerprint:
         refused.append(f"the data in {now.config.data_dir} is not what the run was started with")
     if refused:
-        raise UserError(f"--run_dir={before.directory}: holds a run with other settings: {'; '.join(refused)}; choose another --run_dir")
+        mend = _way_on(before, now)
+        raise UserError(f"--run_dir={before.directory}: holds a run with other settings: {'; '.join(refused)}; {mend}")
     if before.precision != now.precision:
         warnings.append(f"precision changes from {before.precision} to {now.precision}: losses may jump a little")
+    if now.config.init_from not in ("", before.config.init_from):
+        warnings.append(f"--init_from={now.config.init_from}: not read, since the run goes on from its own checkpoint")
     return warnings
+
+
+def network_changes(before: Options, now: Options) -> list[str]:
+    """The options by which the networks of `now` cannot take the weights of those of `before`; a line each."""
+    shapes = {field.name for field in dataclasses.fields(NetworkOptions)} - _NOT_SHAPES | {"channels_a", "channels_b"}
+    old, new = config_to_dict(before), config_to_dict(now)
+    old["generator"], new["generator"] = getattr(before, "architecture", ""), getattr(now, "architecture", "")
+    same = ("residual_blocks",)  # the architecture's name says it
+    return [f"--{name} was {old[name]}, now {new[name]}" for name in sorted(shapes) if name not in same and old[name] != new[name]]
+
+
+def _way_on(before: Run, now: Run) -> str:
+    """What leads on where a run may not be resumed with other settings, as a command."""
+    if network_changes(before.config, now.config):
+        return "its weights do not fit these networks: to train them from the start choose another --run_dir"
+    changed = {field.name: getattr(now.config, field.name) for field in dataclasses.fields(now.config)}
+    kept = ("run_dir", "init_from")
+    differing = {name: value for name, value in changed.items() if name not in kept and value != getattr(before.config, name)}
+    texts = [
+        f"--{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in differing.items() if value is not None
+    ]
+    flag_file = before.directory / FLAG_FILE
+    given = [f"--flagfile={flag_file}"] if flag_file.exists() else []  # a run from Python has none
+    places = [f"--run_dir={before.directory}-2", f"--init_from={before.directory}"]
+    return f"a new run starts from its weights by --init_from: {shlex.join(['tfcyclegan', 'train', *given, *texts, *places])}"
 
 
 def changed_options(before: Options, now: Options) -> tuple[list[str], list[str]]:
     """What a resumed run may not do to its options, and what it may but should be told of; a line each."""
-    refused, warnings = [], []
+    refused, warnings, taken = [], [], []
     old, new = config_to_dict(before), config_to_dict(now)
     for field in dataclasses.fields(now):
         name, rule = field.name, field.metadata["on_resume"]
-        if old[name] == new[name] or rule in ("free", "warn"):
+        if old[name] == new[name] or name in _PLACES:
             continue
-        if rule == "grow" and None not in (old[name], new[name]) and new[name] > old[name]:
-            warnings.append(f"--{name} grows from {old[name]} to {new[name]}")
+        if rule in ("free", "warn"):
+            taken.append(f"--{name} was {_shown(old[name])}, now {_shown(new[name])}")
+        elif rule == "grow" and None not in (old[name], new[name]) and new[name] > old[name]:
+            rates = ", and the rate of the steps ahead follows it" if name == "epochs" else ""
+            warnings.append(f"--{name} grows from {old[name]} to {new[name]}{rates}")
         else:
             shrinks = " (may only grow)" if rule == "grow" else ""
             refused.append(f"--{name} was {old[name]}, now {new[name]}{shrinks}")
-    return refused, warnings
+    return refused, warnings + ([f"goes on with other options: {'; '.join(taken)}"] if taken else [])
+
+
+def _shown(value: Any) -> str:
+    return "not given" if value in (None, "") else str(value)

@@ -1,6 +1,7 @@
 """The training loop: opens or resumes a run directory and drives `CycleGAN.train_step` until its length is reached."""
 
 import contextlib
+import dataclasses
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +23,7 @@ from tfcyclegan.errors import RunError, Stopped, UserError
 from tfcyclegan.networks import Discriminator, make_generator
 from tfcyclegan.progress import Progress, say
 from tfcyclegan.schedules import EpochRates, rate_factor
+from tfcyclegan.training import told
 from tfcyclegan.training.board import Board
 from tfcyclegan.training.checkpoint_files import DIRECTORY, newest, step_of
 from tfcyclegan.training.checkpoints import (
@@ -35,7 +37,7 @@ from tfcyclegan.training.checkpoints import (
 from tfcyclegan.training.history import HISTORY, History, Window, keep_earlier_history
 from tfcyclegan.training.observer import Observer, cache_dir, chosen_by
 from tfcyclegan.training.reporting import REPORT, SAMPLES, write_report
-from tfcyclegan.training.runs import CONFIG, Run, check_resumable, config_to_dict, read_run, write_run
+from tfcyclegan.training.runs import CONFIG, Run, check_resumable, config_to_dict, network_changes, read_run, write_run
 from tfcyclegan.training.stopping import StopRequest, stop_signals
 from tfcyclegan.training.strategy import choose_precision, keep_freed_memory, make_deterministic
 from tfcyclegan.training.workers import Workers, join_workers
@@ -85,11 +87,13 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
     )
     warnings = _check_directory(run) if workers.is_chief else []
     batches = _open_batches(config, domains)
+    lines = told.of_options(config) + told.of_length(config, batches.epoch_images) + told.of_data(config, domains, batches, replicas)
+    run = dataclasses.replace(run, told=tuple(lines))
     decides = {name: value for name, value in config_to_dict(config).items() if name not in _MAY_DIFFER}
     workers.require_same(data=domains.fingerprint, precision=run.precision, flags=decides)
     with files.exclusive_lock(directory) if workers.is_chief else contextlib.nullcontext():
-        for warning in warnings:
-            say(warning)
+        for line in (*lines, *warnings) if workers.is_chief else ():
+            say(line)
         place = f" on {len(workers.tasks)} workers" if workers.several else ""
         say(f"precision {run.precision}{' (auto)' if config.precision == 'auto' else ''}, {replicas} device(s){place}")
         if workers.is_chief:
@@ -108,8 +112,11 @@ def _check_directory(run: Run) -> list[str]:
     if before is None and directory.exists() and any(path.name != ".lock" for path in directory.iterdir()):
         raise UserError(f"--run_dir={directory}: is not empty and holds no run; choose another directory")
     # Before its first checkpoint a run has nothing that other settings could spoil.
-    begun = before is not None and newest(directory / DIRECTORY) is not None
-    return check_resumable(before, run) if before is not None and begun else []
+    if before is None:
+        return []
+    if newest(directory / DIRECTORY) is None:
+        return [f"{directory}: holds a run without a checkpoint, which begins anew"]
+    return check_resumable(before, run)
 
 
 def _open_batches(config: TrainConfig, domains: Domains) -> UnpairedBatches:
@@ -124,6 +131,7 @@ def _open_batches(config: TrainConfig, domains: Domains) -> UnpairedBatches:
             load_size=config.load_size,
             crop_size=config.crop_size,
             channels=channels,
+            interpolation=config.interpolation,
         )
         pixels.append(opened)
     crop = config.crop_size if config.preprocess in MODES_WITH_CROP else None
@@ -226,14 +234,19 @@ class _Session:
         for name, network in load_networks(other, "latest", other.networks).items():
             own = getattr(self.model, name)
             if [w.shape for w in own.weights] != [w.shape for w in network.weights]:
-                raise UserError(f"--init_from={directory}: its {name} is another network; give the same network flags as that run")
+                changes = "; ".join(network_changes(other.config, self.config)) or "its graph is another"
+                raise UserError(
+                    f"--init_from={directory}: its {name} is another network: {changes}; give the same network flags as that run"
+                )
             own.set_weights(network.get_weights())
             average = getattr(self.model.averages, name, None)
             if average is not None:
                 average.set_weights(network.get_weights())
         if self.workers.is_chief:
             keep_earlier_history(self.run.directory, directory, step_of(find_checkpoint(directory, "latest")))
-        say(f"weights of {', '.join(other.networks)} from {directory}")
+        say(f"weights of {', '.join(other.networks)} from {directory}, its latest checkpoint; optimizers, pools and steps begin anew")
+        if lacking := [name for name in NETWORKS if name not in other.networks]:
+            say(f"--init_from={directory}: has no {', '.join(lacking)}: they begin anew")
 
     def run_to_end(self) -> Path:
         step, end = self.first_step, self.length.steps

@@ -1,0 +1,76 @@
+"""How pictures are resized, by the names of `--interpolation`.
+
+bicubic and bilinear are Pillow's filters, which are antialiased: when shrinking, every pixel of the source counts. area is the mean of
+what lies in the new pixel, parts of pixels included, as OpenCV's INTER_AREA has it; Pillow's BOX takes whole pixels. bilinear_opencv is
+what `cv2.resize` does by default, and with it albumentations: the mean of four source pixels wherever the target lies, so that
+most of a picture that shrinks by more than two is skipped.
+"""
+
+import numpy as np
+from PIL import Image
+from PIL.Image import Resampling
+
+from tfcyclegan.config import Size
+
+_PILLOW = {"bicubic": Resampling.BICUBIC, "bilinear": Resampling.BILINEAR}
+_COEFFICIENT_BITS = 11  # of OpenCV's fixed-point weights; 4 bits of a row's sum are dropped before the columns are weighted
+_DROPPED_BITS = 4
+
+
+def interpolate(image: Image.Image, size: Size, interpolation: str) -> Image.Image:
+    """A picture of mode L or RGB in another size."""
+    if interpolation in _PILLOW:
+        return image.resize((size.width, size.height), _PILLOW[interpolation])
+    return Image.fromarray((area_mean if interpolation == "area" else opencv_bilinear)(np.asarray(image), size))
+
+
+def area_mean(image: np.ndarray, size: Size) -> np.ndarray:
+    """uint8 [H, W] or [H, W, C] to uint8 [h, w] or [h, w, C]: each new pixel is the mean over its area, rounded."""
+    if image.ndim == 3:
+        return np.stack([area_mean(image[..., channel], size) for channel in range(image.shape[2])], axis=-1)
+    rows = _means(image.astype(np.float64), size.height)
+    return np.floor(_means(rows.T, size.width).T + 0.5).astype(np.uint8)
+
+
+def _means(lines: np.ndarray, target: int) -> np.ndarray:
+    """The means of `target` equal parts of the first axis, [n, m] to [target, m]: differences of the sums up to their edges."""
+    edges = np.arange(target + 1) * (len(lines) / target)
+    whole = np.minimum(edges.astype(np.int64), len(lines) - 1)
+    sums = np.cumsum(lines, axis=0) - lines
+    up_to = sums[whole] + (edges - whole)[:, np.newaxis] * lines[whole]
+    means: np.ndarray = np.diff(up_to, axis=0) * (target / len(lines))
+    return means
+
+
+def opencv_bilinear(image: np.ndarray, size: Size) -> np.ndarray:
+    """uint8 [H, W] or [H, W, C] to uint8 [h, w] or [h, w, C]: `cv2.resize(image, (w, h))` to the bit, by its fixed-point arithmetic."""
+    height, width = image.shape[:2]
+    if (height, width) == (2 * size.height, 2 * size.width):  # OpenCV then takes the mean of each 2x2
+        blocks = image.reshape(size.height, 2, size.width, 2, *image.shape[2:]).astype(np.uint16)
+        return ((blocks.sum(axis=(1, 3), dtype=np.uint16) + 2) >> 2).astype(np.uint8)
+    columns, across = _taps(width, size.width)
+    at_edge = (columns < 0) | (columns >= width - 1)
+    across[:, at_edge] = np.array([[1 << _COEFFICIENT_BITS], [0]])
+    rows, down = _taps(height, size.height)  # not so at the upper and lower edge, where both weights meet the same row
+    trailing = (1,) * (image.ndim - 2)
+    weighted = [
+        _row_sums(image[(rows + step).clip(0, height - 1)], columns, across.reshape(2, -1, *trailing))
+        * down[step].reshape(-1, 1, *trailing)
+        for step in (0, 1)
+    ]
+    return (((weighted[0] >> 16) + (weighted[1] >> 16) + 2) >> 2).astype(np.uint8)
+
+
+def _taps(source: int, target: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first of the two source pixels of each target pixel, and the weights of both, int32 [2, target]."""
+    places = ((np.arange(target) + 0.5) * (1 / (target / source)) - 0.5).astype(np.float32)
+    first = np.floor(places).astype(np.int64)
+    share = places - first.astype(np.float32)
+    return first, np.rint(np.stack([1 - share, share]) * np.float32(1 << _COEFFICIENT_BITS)).astype(np.int32)
+
+
+def _row_sums(rows: np.ndarray, columns: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    last = rows.shape[1] - 1
+    left, right = rows[:, columns.clip(0, last)], rows[:, (columns + 1).clip(0, last)]
+    sums: np.ndarray = (left * weights[0] + right * weights[1]) >> _DROPPED_BITS
+    return sums

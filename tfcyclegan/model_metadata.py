@@ -1,0 +1,106 @@
+"""What an exported model's metadata.json says of it: from what to what, of which channels and size, how it was trained.
+
+Exports of earlier versions lack some of it, and a model may lie beside no metadata.json at all: what is not known is said not to be.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tfcyclegan import files
+
+METADATA = "metadata.json"
+UNKNOWN = f"from what to what is not known: no {METADATA} beside it says so"
+
+
+def read(model: Path) -> dict[str, Any]:
+    """The metadata of a version's directory, or of a .tflite file in it; empty where there are none.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    directory = model.parent if model.suffix == ".tflite" else model
+    if model.suffix == ".tflite" and directory.name == "rejected":
+        directory = directory.parent
+    path = directory / METADATA
+    return files.read_json_object(path) if path.is_file() else {}
+
+
+def direction_of(metadata: Mapping[str, Any]) -> str:
+    """ "ab" or "ba"; empty where it is not known."""
+    direction = metadata.get("direction")
+    return direction if direction in ("ab", "ba") else ""
+
+
+def domains_of(metadata: Mapping[str, Any]) -> tuple[str, str]:
+    """What the model translates from and to: the domains' names, else a and b of its data; empty where that is not known."""
+    domains, direction, data = metadata.get("domains"), direction_of(metadata), metadata.get("data")
+    source, target = (domains.get("from"), domains.get("to")) if isinstance(domains, dict) else tuple(direction) or ("", "")
+    if {source, target} == {"a", "b"}:
+        return (f"{source} of {data}", f"{target} of {data}") if data else (str(source), str(target))
+    return str(source or ""), str(target or "")
+
+
+def translates(metadata: Mapping[str, Any]) -> str:
+    """From what to what, in words."""
+    if "classes" in metadata:
+        return "pictures to class ids"
+    source, target = domains_of(metadata)
+    if not (source and target):
+        return UNKNOWN
+    direction, data = direction_of(metadata), metadata.get("data")
+    of_data = f" of {data}" if data and not source.endswith(f" of {data}") else ""
+    return f"{source} to {target}" + (f" (direction {direction}{of_data})" if direction else "")
+
+
+def reading_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """How the pictures of the training were read where that was not the usual way: fields of `data.intake.Rules`."""
+    kinds = {"alpha": str, "extra_bands": str, "max_value": int}
+    stored = metadata.get("reading")
+    stored = stored if isinstance(stored, dict) else {}
+    return {name: stored[name] for name, kind in kinds.items() if isinstance(stored.get(name), kind)}
+
+
+def told_reading(reading: Mapping[str, Any]) -> str:
+    """`reading_of` as flags."""
+    return " ".join(f"--{name}={value}" for name, value in reading.items())
+
+
+def status_of(metadata: Mapping[str, Any], file: Path) -> str:
+    """What the export found a .tflite file to be, in words of `export.variants`; "usable" for files that it does not know."""
+    with files.understanding(file.parent / METADATA):
+        return str(metadata.get("variants", {}).get(file.stem, {}).get("status", "usable"))
+
+
+def purpose(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """What the clients of an export rely on, in words, as far as it is known: that is to be the same in all versions."""
+    interface = metadata.get("interface")
+    interface = interface if isinstance(interface, dict) else {}
+    classes = metadata.get("classes")
+    source, target = domains_of(metadata)
+    channels = [str(interface.get(name, "")) for name in ("channels_in", "channels_out")]
+    known = {
+        "kind": "segmenter" if classes else "translator" if direction_of(metadata) else "",
+        "direction": direction_of(metadata),
+        "domains": f"{source} to {target}" if "domains" in metadata else "",
+        "channels": " to ".join(channels) if all(channels) else "",
+        "classes": f"{len(classes)} ({files.sha256_of_json(classes)[:8]})" if isinstance(classes, list) else "",
+        "TFLite size": str(metadata.get("tflite_size", "")),
+    }
+    return {name: value for name, value in known.items() if value}
+
+
+def properties(metadata: Mapping[str, Any], channels_in: int) -> dict[str, str]:
+    """What the clients of a server should know of a translator."""
+    source, target = domains_of(metadata)
+    known = {
+        "translates": translates(metadata),
+        "from": source,
+        "to": target,
+        "direction": direction_of(metadata),
+        "channels_in": str(channels_in),
+        "data": str(metadata.get("data") or ""),
+        "trained_at": str(metadata.get("trained_at") or ""),
+        "reading": told_reading(reading_of(metadata)),
+    }
+    return {name: value for name, value in known.items() if value}
