@@ -1,5 +1,6 @@
 """Folders of translations by other programs: read as their pictures look, whatever the file; what was passed over is counted."""
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -8,14 +9,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.test_training import config
 from tfcyclegan import cli
 from tfcyclegan.data import images
 from tfcyclegan.data.domains import open_domains
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import UserError
+from tfcyclegan.evaluation import material as gathering
 from tfcyclegan.evaluation.folder import PALETTE, gather_folder
 from tfcyclegan.evaluation.material import OWN
 from tfcyclegan.picture_folders import picture_name
+from tfcyclegan.training.runs import Run
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +74,16 @@ def test_results_of_the_official_program(data, tmp_path, direction, suffix):
     assert facts["passed_over"]["that are no pictures by their endings"] == 1 and "taken from its folder images" in told
 
 
+def test_official_results_of_the_other_direction(data, maps, tmp_path):
+    folder = saved(tmp_path / "single", {f"{name}_{kind}": picture for name, picture in maps.items() for kind in ("real_B", "fake_A")}, png)
+    with pytest.raises(UserError, match=r"--direction=ab: .*_fake_A, so give --direction=ba"):
+        gathered(data, folder)
+    for path in folder.glob("*_fake_A.png"):
+        path.rename(f"{path}".replace("_fake_A", "_fake"))
+    _, facts, _ = gathered(data, folder)
+    assert facts["suffix"] == "_fake" and facts["passed_over"] == {"_real_B": len(maps)}
+
+
 def test_a_suffix_of_ones_own(data, maps, tmp_path):
     folder = saved(tmp_path / "own", {f"{name}-out": picture for name, picture in maps.items()}, png)
     shutil.copy(folder / "0001-out.png", folder / "grid.png")
@@ -89,6 +103,12 @@ def in_16_bit(picture: Image.Image, path: str) -> None:
     Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257 + 120).save(f"{path}.png")  # rounds to the same level
 
 
+def nearly_opaque(picture: Image.Image, path: str) -> None:
+    picture = picture.copy()
+    picture.putalpha(254)
+    picture.save(f"{path}.png")
+
+
 @pytest.mark.parametrize(
     ("save", "note", "error"),
     [
@@ -96,7 +116,7 @@ def in_16_bit(picture: Image.Image, path: str) -> None:
         (in_16_bit, "16 bit, scaled to 8", 0),
         (lambda picture, path: picture.save(f"{path}.tif"), "", 0),
         (lambda picture, path: picture.save(f"{path}.webp", lossless=True), "", 0),
-        (lambda picture, path: picture.convert("RGBA").save(f"{path}.png"), "transparent, laid on white", 0),
+        (nearly_opaque, "transparent, laid on white", 1),
     ],
     ids=["palette", "16bit", "tif", "webp", "alpha"],
 )
@@ -104,7 +124,7 @@ def test_pictures_are_read_as_they_look(data, maps, tmp_path, save, note, error)
     material, facts, told = gathered(data, saved(tmp_path / "pictures", maps, save))
     own, count = material.sets[OWN], len(maps)
     assert facts["conversions"] == ({note: count} if note else {}) and facts["lossy"] == 0
-    assert (f"{note}: {count} of {count}" in told) == bool(note)
+    assert (f"translations: {note}: {count} pictures" in told) == bool(note)
     for name, picture in maps.items():
         expected = np.asarray(picture.convert("L") if own[name].shape[-1] == 1 else picture).reshape(own[name].shape)
         assert np.abs(own[name].astype(int) - expected).mean() <= error
@@ -140,11 +160,27 @@ def test_sizes_twins_and_damage(data, maps, tmp_path):
 def test_a_split_that_stands_in_is_told(street, tmp_path):
     places = ",".join(str(street / "data" / name) for name in ("toy_gta5", "toy_cityscapes"))
     domains = open_domains(places)
+    gray = Image.new("RGB", (64, 32), "gray")
     names = [picture_name(filename, "test") for filename, _ in domains.require("test", "a").pictures()]
-    folder = saved(tmp_path / "street", dict.fromkeys(names, Image.new("RGB", (64, 32), "gray")), png)
+    folder = saved(tmp_path / "street", dict.fromkeys(names, gray), png)
     material = gather_folder(folder, domains, "test", "ab", "auto")
     assert f"split: {domains.b.directory} has no test split, so val is scored" in material.assumed
     assert material.facts["splits"] == {"a": "test", "b": "val"} and material.facts["pairs"]["basis"] == "none"
+    nested = [picture_name(filename, "val") for filename, _ in domains.require("test", "b").pictures()]
+    flat = saved(tmp_path / "flat", {f"{name.rpartition('/')[2]}_fake_A": gray for name in nested}, png)
+    back = gather_folder(flat, domains, "test", "ba", "auto")
+    assert back.sets[OWN].keys() == set(nested) and any("matched by file names alone" in line for line in back.assumed)
+
+
+def test_other_data_and_checkpoints_than_the_best_are_told(data, tiles, tmp_path, monkeypatch):
+    run = Run(tmp_path, config(tiles, tmp_path), "float32", "0123456789")
+    assert gathering._of_the_run(dataclasses.replace(run, data_fingerprint=data[0].fingerprint), data[0], "latest") == []
+    monkeypatch.setattr(gathering, "newest", lambda _: "step-4")
+    monkeypatch.setattr(gathering, "find_checkpoint", lambda _, which: f"checkpoints/step-{4 if which == 'best' else 8}")
+    checkpoint, other = gathering._of_the_run(run, data[0], "latest")
+    assert checkpoint == "checkpoint: step-8, the latest; step-4 measured best, and --checkpoint=best scores it"
+    assert other.startswith("data: satellite2map (") and other.endswith("not what the run was trained on (01234567)")
+    assert len(gathering._of_the_run(run, data[0], "best")) == 1
 
 
 def test_a_part_of_the_real_pictures_is_told(data, maps, tmp_path, monkeypatch):

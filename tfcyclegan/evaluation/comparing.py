@@ -10,7 +10,7 @@ import numpy as np
 from rich.table import Table as PrintedTable
 
 from tfcyclegan import files, pages
-from tfcyclegan.data import images
+from tfcyclegan.data import images, stored
 from tfcyclegan.data.domains import open_domains
 from tfcyclegan.data.pixels import spread
 from tfcyclegan.errors import UserError
@@ -216,7 +216,9 @@ def _inputs(metrics: Mapping[str, Any], direction: str, names: set[str], notes: 
         notes.append(f"strips without inputs: {error}")
         return {}
     return {
-        name: images.to_array(images.decode(encoded, 3)) for name, encoded in pictures_of_split(split.source, split.name) if name in names
+        name: images.to_array(stored.decode(split.source, encoded, 3)[0])
+        for name, encoded in pictures_of_split(split.source, split.name)
+        if name in names
     }  # as they are stored, though a run may see them in gray
 
 

@@ -4,13 +4,13 @@ import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from PIL import Image
 
 from tfcyclegan.config import Size
-from tfcyclegan.data import folders, images, intake
+from tfcyclegan.data import folders, images, intake, notes
 from tfcyclegan.data.domains import Domains, Split
 from tfcyclegan.data.images import Scale
 from tfcyclegan.errors import UserError
@@ -94,7 +94,8 @@ def _choose(folder: Path, names: Sequence[str], direction: str, suffix: str) -> 
     there = sorted((Path(entry.path) for entry in folders.walk(folder)), key=str)
     pictures = [path for path in there if folders.is_picture(path.name)]
     if not pictures:
-        raise UserError(f"--translations={folder}: no pictures there")
+        others = f"; {len(there)} files by other endings, such as {there[0].relative_to(folder)}" if there else ""
+        raise UserError(f"--translations={folder}: no pictures there{others}")
     told = []
     guessed = "" if suffix else _guessed(pictures, folder, names, direction)
     suffix = suffix or guessed
@@ -119,17 +120,24 @@ def _choose(folder: Path, names: Sequence[str], direction: str, suffix: str) -> 
         if name in files:
             raise UserError(f"--translations={folder}: two files for {name}: {files[name].name} and {path.name}; leave one")
         files[name] = path
+    without_folders = {PurePosixPath(name).name: name for name in names}
+    if not files.keys() & set(names) and files.keys() <= without_folders.keys() and len(without_folders) == len(names):
+        files = {without_folders[name]: path for name, path in files.items()}
+        told.append("translations: matched by file names alone, since they lie in no folders and the split's do")
     facts = {"suffix": suffix, "suffix_guessed": bool(guessed), "passed_over": dict(passed)}
     return _Chosen(files, told, facts)
 
 
 def _guessed(pictures: Sequence[Path], folder: Path, names: Sequence[str], direction: str) -> str:
-    """The suffix of the translations where all names are the official program's; else nothing."""
+    """The suffix of the translations where all names are the official program's; else nothing. UserError where they are the way back's."""
     stems = {path.relative_to(folder).with_suffix("").as_posix() for path in pictures}
     if stems & set(names) or not all(path.stem.endswith(_OFFICIAL) for path in pictures):
         return ""
-    wanted = (f"_fake_{direction[1].upper()}", "_fake")
-    return next((suffix for suffix in wanted if any(path.stem.endswith(suffix) for path in pictures)), "")
+    wanted, other = (f"_fake_{direction[1].upper()}", "_fake"), f"_fake_{direction[0].upper()}"
+    found = next((suffix for suffix in wanted if any(path.stem.endswith(suffix) for path in pictures)), "")
+    if not found and any(path.stem.endswith(other) for path in pictures):
+        raise UserError(f"--direction={direction}: {folder} has pictures whose names end in {other}, so give --direction={direction[::-1]}")
+    return found
 
 
 def _kind(path: Path, pictures: Sequence[Path]) -> str:
@@ -158,7 +166,7 @@ def _read(folder: Path, files: Mapping[str, Path], names: Sequence[str]) -> tupl
         ]
         hint = "; --translations_suffix takes names with something behind them" if missing and unknown else ""
         raise UserError(f"--translations={folder}: names do not fit; {'; '.join(told)}{hint}")
-    pictures, formats, conversions = {}, Counter[str](), Counter[str]()
+    pictures, formats, conversions, left_out = {}, Counter[str](), Counter[str](), Counter[str]()
     lossy = 0
     for name in names:
         try:
@@ -168,29 +176,39 @@ def _read(folder: Path, files: Mapping[str, Path], names: Sequence[str]) -> tupl
             raise UserError(f"{files[name]}: cannot be read ({error.strerror or error})") from error
         except intake.BadPicture as error:
             raise UserError(f"{files[name]}: {error}") from error
-        with Image.open(io.BytesIO(content), formats=intake.FORMATS) as header:
-            kind, has_palette = header.format or "", header.mode == "P"
+        kind, has_palette = _kind_of(content)
         formats[kind] += 1
         lossy += kind in _LOSSY and b"VP8L" not in content[:32]
-        conversions.update([*map(str, decoded.notes), *([PALETTE] if has_palette else [])])
+        conversions.update([*notes.conversions(decoded.notes), *([PALETTE] if has_palette else [])])
+        left_out.update(notes.left_out(decoded.notes))
         pictures[name] = images.to_array(decoded.image)
-    told = [f"translations: {what}: {count} of {len(names)}" for what, count in sorted(conversions.items())]
+    counted = notes.count(conversions, left_out)
+    told = [f"translations: {line}" for line in notes.lines(counted)]
     if lossy:
         kinds = ", ".join(kind for kind in formats if kind in _LOSSY)
         told.append(
             f"translations: {lossy} of {len(names)} are {kinds}, whose losses are in every score, texture, checkerboards and KID most, "
             "and in no control's; save PNGs for scores to compare"
         )
-    return pictures, {"formats": dict(formats), "lossy": lossy, "conversions": dict(sorted(conversions.items()))}, told
+    return pictures, {"formats": dict(formats), "lossy": lossy, **counted}, told
+
+
+def _kind_of(content: bytes) -> tuple[str, bool]:
+    """The format of a picture that `intake` has decoded, and whether its pixels are places in a palette."""
+    try:
+        with Image.open(io.BytesIO(content), formats=intake.FORMATS) as header:
+            return header.format or "", header.mode == "P"
+    except Exception:  # Pillow knows fewer kinds of TIFF than intake
+        return "TIFF", False
 
 
 def _told_sizes(split: Split, size: Size) -> list[str]:
     """Whether what the translations are scored against is resized."""
     others = []
     for name, encoded in pictures_of_split(split.source, split.name):
-        with Image.open(io.BytesIO(encoded), formats=images.STORED_FORMATS) as header:
-            if header.size != (size.width, size.height):
-                others.append(f"{name} {header.width}x{header.height}")
+        width, height = intake.size_of(encoded)
+        if (width, height) != (size.width, size.height):
+            others.append(f"{name} {width}x{height}")
     if not others:
         return []
     return [

@@ -1,6 +1,7 @@
 """What one direction is scored on: the test pictures, their translations, the controls', and the truths that are known."""
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +12,11 @@ from PIL import Image
 
 from tfcyclegan import files
 from tfcyclegan.config import TrainConfig
-from tfcyclegan.data import images
+from tfcyclegan.data import images, stored
 from tfcyclegan.data.domains import Domains, Split
 from tfcyclegan.data.images import Scale
 from tfcyclegan.data.labels import ClassTable
-from tfcyclegan.data.notes import without_counts
+from tfcyclegan.data.notes import LeftOut, without_counts
 from tfcyclegan.evaluation.pairs import Pairs, Partners, find_partners
 from tfcyclegan.measures.controls import make_controls
 from tfcyclegan.picture_folders import picture_name, pictures_of_split
@@ -143,7 +144,11 @@ def gather(run: Run, domains: Domains, purpose: str, checkpoint: str, direction:
         checkpoint=translator.identity["checkpoint"],
         cycle=_cycle(run, checkpoint, direction, translator),
         notes=notes,
-        assumed=_of_the_run(run, domains, checkpoint) + _of_the_other_direction(run, direction) * alone,
+        assumed=[
+            f"scale: {scale}, as the training resized whole pictures; translations and real pictures are scored so",
+            *_of_the_run(run, domains, checkpoint),
+            *(_of_the_other_direction(run, direction) if alone else []),
+        ],
         facts={"chosen": checkpoint},
         config=run.config,
     )
@@ -199,9 +204,11 @@ def assemble(
     source, target = direction[0], direction[1]
     split, target_split = domains.require(purpose, source), domains.find(purpose, target)
     train, source_train = domains.require("train", target), domains.require("train", source)
-    inputs = _load(split, channels[source], scale)
-    held_out = _load(target_split, channels[target], scale) if target_split else {}
-    target_train = _some(train, channels[target], scale)
+    noted: Counter[str] = Counter()
+    inputs = _load(split, channels[source], scale, noted)
+    held_out = _load(target_split, channels[target], scale, noted) if target_split else {}
+    target_train = _some(train, channels[target], scale, noted)
+    of_source_train = _some(source_train, channels[source], scale, noted)
     partners = find_partners(inputs, held_out, pairs, direction, purpose)
     classes, why_not = _common_classes(split, target_split or train)
     held_out_ids = dict(_ids(target_split)) if target_split and target_split.labelled and not why_not else {}
@@ -222,6 +229,7 @@ def assemble(
             if one.count > REFERENCE_PICTURES
         ),
         *([partners.told] if partners.names else []),
+        *(f"stored pictures: {'not used, ' * isinstance(note, LeftOut)}{note}: {count}" for note, count in noted.items()),
     ]
     return Material(
         direction,
@@ -229,7 +237,7 @@ def assemble(
         inputs,
         sets,
         held_out,
-        _some(source_train, channels[source], scale),
+        of_source_train,
         target_train,
         {name: held_out[other] for name, other in partners.names.items()},
         ids,
@@ -278,22 +286,21 @@ def _common_classes(split: Split, target: Split) -> tuple[ClassTable | None, str
     return ours or theirs, ""
 
 
-def _load(split: Split, channels: int, scale: Scale) -> Pictures:
-    nearest = split.holds_label_maps
-    return {
-        name: images.to_array(scale(images.decode(encoded, channels), nearest=nearest))
-        for name, encoded in pictures_of_split(split.source, split.name)
-    }
+def _load(split: Split, channels: int, scale: Scale, noted: Counter[str]) -> Pictures:
+    """All pictures; what `intake` notes on those that data_prep did not store is counted in `noted`."""
+    return {name: _decode(split, encoded, channels, scale, noted) for name, encoded in pictures_of_split(split.source, split.name)}
 
 
-def _some(split: Split, channels: int, scale: Scale) -> list[np.ndarray]:
+def _some(split: Split, channels: int, scale: Scale, noted: Counter[str]) -> list[np.ndarray]:
     """At most REFERENCE_PICTURES pictures, evenly spread."""
-    step, nearest = _step(split), split.holds_label_maps
-    return [
-        images.to_array(scale(images.decode(encoded, channels), nearest=nearest))
-        for index, (_, encoded) in enumerate(split.pictures())
-        if index % step == 0
-    ]
+    step = _step(split)
+    return [_decode(split, encoded, channels, scale, noted) for index, (_, encoded) in enumerate(split.pictures()) if index % step == 0]
+
+
+def _decode(split: Split, encoded: bytes, channels: int, scale: Scale, noted: Counter[str]) -> np.ndarray:
+    image, decoded = stored.decode(split.source, encoded, channels)
+    noted.update(decoded.notes if decoded else ())
+    return images.to_array(scale(image, nearest=split.holds_label_maps))
 
 
 def _step(split: Split) -> int:

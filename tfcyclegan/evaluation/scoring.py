@@ -287,8 +287,8 @@ class _Scoring:
 def _told_references(material: Material) -> list[str]:
     """Where measures take fewer real pictures than there are."""
     count = len(material.target_train)
-    parts = [f"{name} {most}" for name, most in (("KID and FID", distances.REFERENCES), ("the detectors", REALS)) if count > most]
-    return [f"references: of {count} real training pictures take {' and '.join(parts)}, evenly spread"] if parts else []
+    parts = [f"{name} at most {most}" for name, most in (("KID and FID", distances.REFERENCES), ("the detectors", REALS)) if count > most]
+    return [f"references: {' and '.join(parts)} of {count} real training pictures, evenly spread"] if parts else []
 
 
 def _verdict(title: str, tables: Sequence[Table]) -> tuple[bool, str]:
