@@ -194,7 +194,7 @@ class Conv2D(keras.layers.Layer):
         if self.padding and self.padding_mode == "reflect":
             x = reflect_pad(x, self.padding, portable=self.portable)
         elif self.padding:
-            # Not the convolution's own explicit padding, with which TensorFlow may leave oneDNN: slower with AVX-512 and bfloat16; with AVX2
+            # Not the convolution's own explicit padding, with which TensorFlow may leave oneDNN: slower with AVX-512 and bfloat16; on AVX2
             # it took 0.83 to 1.18 of the time.
             x = tf.pad(x, [[0, 0], [self.padding, self.padding], [self.padding, self.padding], [0, 0]])
         kernel = tf.convert_to_tensor(self.kernel)
