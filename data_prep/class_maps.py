@@ -143,12 +143,16 @@ class Reader:
 def colors_of(content: bytes, max_pixels: int) -> set[str] | None:
     """The colours of a file, as #rrggbb, that might be a label map; None where it is lossy or has more than `MOST_COLORS`.
 
+    Of gray with 16 bit the values count: dark pictures of 10 or 12 bit have few colours of 8 bit, and many values.
+
     Raises:
         BadPicture: it cannot be decoded.
     """
     with intake.reading(content):
         image = _open(content, max_pixels)
         if image.format in _LOSSY:
+            return None
+        if image.mode.startswith("I") and len(np.unique(np.asarray(image))) > MOST_COLORS:
             return None
         counted = intake.decode(content, max_pixels=max_pixels).image.convert("RGB").getcolors(MOST_COLORS)
         return None if counted is None else {"#{:02x}{:02x}{:02x}".format(*color) for _, color in counted}  # type: ignore[misc]

@@ -183,12 +183,12 @@ def _stages(
     channels = translators[0].channels
 
     def decode(example: Example) -> _Scaled:
+        recoloured: set[str] = set()
         try:
-            image, decoded = stored.decode(split.source, example.encoded, channels)
+            image, decoded = stored.decode(split.source, example.encoded, channels, recoloured)
         except RunError as error:
             raise RunError(f"{split.source.directory}: {example.filename}: {error}") from error
-        if decoded is not None:
-            noted.extend(decoded.notes)
+        noted.extend((decoded.notes if decoded else set()) | recoloured | images.notes_of(image, channels, scale))
         scaled = scale(image, nearest=split.holds_label_maps) if scale else image
         return _Scaled(example, images.to_array(scaled), scaled.size != image.size)
 

@@ -20,6 +20,7 @@ Given = TypeVar("Given")
 Made = TypeVar("Made")
 
 MAX_PIXELS = 100_000_000
+UNREAD = "pictures that could not be read"
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ def write_pictures(
         journal = notes.Journal(output)
         files.write_json(output / record, {**identity, **journal.counted(left_out or {})})
         made, bad = _write(pictures, output, targets, stages, journal, total=total, label=told[0])
-        counts = journal.counted(left_out or {})
+        counts = journal.counted({**(left_out or {}), **({UNREAD: len(bad)} if bad else {})})
         files.write_json(output / record, {**identity, **counts})
     for line in (*notes.lines(journal.counted({}), hints), notes.dim(counts.get(notes.LARGEST, 0))):
         if line:

@@ -24,10 +24,11 @@ from tfcyclegan.picture_folders import USUAL, Reading, in_memory, pictures_of_pa
 from tfcyclegan.progress import say
 from tfcyclegan.quiet import silenced
 from tfcyclegan.tiling import Tiler
-from tfcyclegan.training.checkpoints import find_checkpoint, load_generator, weights_hash
+from tfcyclegan.training.checkpoints import find_checkpoint, load_generator, tell_untrained, weights_hash
 from tfcyclegan.training.runs import Run
 
 RECORD = "translation.json"
+HINTS = intake.HINTS | {images.RESIZED: "--scale=original keeps sizes"}
 SMALLEST = 16  # reflection padding inside the networks needs some pixels to mirror
 
 AT_ONCE = 2
@@ -128,6 +129,7 @@ def copies_on_devices(
     run: Run, checkpoint: str, direction: str, devices: Sequence[str] | None = None, *, tile: int | None = None
 ) -> list[Translator]:
     """`from_run` for each of `devices`, by default all GPUs or the CPU, so that several pictures can be translated at once."""
+    tell_untrained(run, checkpoint)
     if devices is None:
         devices = [device.name for device in tf.config.list_logical_devices("GPU")] or ["CPU:0"]
     return [from_run(run, checkpoint, direction, tile=tile, device=device) for device in devices]
@@ -306,6 +308,12 @@ def _translate_all(
         hints: flags that decide otherwise, by note.
     """
 
+    def noted(read: Callable[[], intake.Decoded]) -> intake.Decoded:
+        decoded = read()
+        return dataclasses.replace(
+            decoded, notes=decoded.notes | images.notes_of(decoded.image, translators[0].channels, scale, translators[0].fit)
+        )
+
     def scaled(decoded: intake.Decoded) -> _Picture:
         image = images.with_channels(decoded.image, translators[0].channels)
         pixels = images.to_array(scale(image, nearest=nearest) if scale else image)
@@ -320,7 +328,7 @@ def _translate_all(
 
     placed = [functools.partial(translate, machine) for machine in machines(translators, output, nearest=nearest)]
     write_pictures(
-        pictures,
+        ((name, functools.partial(noted, read)) for name, read in pictures),
         output,
         lambda name: (output / f"{name}.png",),
         Stages(scaled, placed, encode, lambda: give_up(translators)),
@@ -363,7 +371,7 @@ def translate_path(
         nearest=nearest,
         settings=settings,
         left_out=found.left_out,
-        hints=intake.HINTS,
+        hints=HINTS,
     )
 
 
@@ -380,4 +388,7 @@ def translate_split(
     source.require(split)
     pictures, total, nearest = in_memory(pictures_of_split(source, split), reading.rules), source.counts[split], split in source.label_maps
     settings, unread = reading.settings(), source.left_out
-    _translate_all(translators, pictures, output, total=total, scale=scale, settings=settings, nearest=nearest, left_out=unread)
+    hints = {images.RESIZED: HINTS[images.RESIZED]}
+    _translate_all(
+        translators, pictures, output, total=total, scale=scale, settings=settings, nearest=nearest, left_out=unread, hints=hints
+    )

@@ -190,9 +190,10 @@ class TrainConfig(RunOptions, OptimizationOptions, ObjectiveOptions, NetworkOpti
     def _check_sizes(self) -> None:
         crops = self.preprocess in MODES_WITH_CROP
         crop, load, multiple = self.crop_size, self.load_size, self.size_multiple
-        smallest = 2 ** (self.discriminator_layers + 1) + 2**self.discriminator_layers if self.discriminator == "patch" else 12
-        if crops and min(crop.height, crop.width) < max(12, smallest):
-            raise UserError(f"--crop_size={crop}: the networks need sides of at least {max(12, smallest)}; or lower --discriminator_layers")
+        if crops and min(crop.height, crop.width) < self.smallest_side:
+            raise UserError(
+                f"--crop_size={crop}: the networks need sides of at least {self.smallest_side}; or lower --discriminator_layers"
+            )
         if crops and (crop.height % multiple or crop.width % multiple):
             raise UserError(f"--crop_size={crop}: {self.architecture} needs sides that are multiples of {multiple}")
         if not crops and multiple > 4:
@@ -201,6 +202,11 @@ class TrainConfig(RunOptions, OptimizationOptions, ObjectiveOptions, NetworkOpti
             raise UserError(f"--crop_size={crop}: larger than --load_size={load}")
         if self.preprocess == "scale_width_and_crop" and crop.width > load.width:
             raise UserError(f"--crop_size={crop}: wider than --load_size={load}")
+
+    @property
+    def smallest_side(self) -> int:
+        """The least height and width of pictures that the networks can be trained on."""
+        return max(12, 3 * 2**self.discriminator_layers if self.discriminator == "patch" else 0)
 
     @property
     def measures(self) -> bool:

@@ -18,6 +18,11 @@ STORED_FORMATS = ("JPEG", "PNG")  # no others: some of Pillow's plugins start ot
 _PILLOW_MODES = {1: "L", 3: "RGB"}
 GRAY_IN_COLOUR = "gray pictures shown in colour"
 COLOUR_MADE_GRAY = "colour pictures made gray"
+ENLARGED = "enlarged pictures"
+RESHAPED = "pictures whose shape changes"
+RESIZED = "resized as the training resized its pictures"
+FITTED = "resized to the model's size, and the translation back"
+_SEEN_STRETCH = 1.05  # sides are rounded to pixels, or to multiples of 4: less than that is no change of shape
 
 
 def decode(encoded: bytes, channels: int, notes: set[str] | None = None) -> Image.Image:
@@ -49,6 +54,18 @@ def colour_notes(mode: str, channels: int) -> set[str]:
     """What `with_channels` does to the colours of a picture of Pillow's `mode`: GRAY_IN_COLOUR, COLOUR_MADE_GRAY or nothing."""
     gray = mode in ("1", "L", "LA") or mode.startswith("I")
     return {GRAY_IN_COLOUR} if gray and channels == 3 else {COLOUR_MADE_GRAY} if not gray and channels == 1 else set()
+
+
+def stretch(before: Size, after: Size) -> float:
+    """By how much the ratio of a picture's sides changes: 1 where it keeps its shape, else more."""
+    ratio = (after.width * before.height) / (after.height * before.width)
+    return max(ratio, 1 / ratio)
+
+
+def size_notes(before: Size, after: Size) -> set[str]:
+    """What resizing does to a picture that is seen afterwards: ENLARGED, RESHAPED, both or nothing."""
+    enlarged = after.height > before.height or after.width > before.width
+    return ({ENLARGED} if enlarged else set()) | ({RESHAPED} if stretch(before, after) > _SEEN_STRETCH else set())
 
 
 def decode_ids(encoded: bytes) -> np.ndarray:
@@ -141,6 +158,21 @@ class Scale:
 
     def __str__(self) -> str:
         return f"{self.mode} {self.load_size}" + ("" if self.interpolation == "bicubic" else f" {self.interpolation}")
+
+
+def notes_of(image: Image.Image, channels: int, scale: Scale | None, fit: Size | None = None) -> set[str]:
+    """What is done to a picture before a translator takes it, and is seen in its translation.
+
+    Args:
+        image: as it was decoded.
+        channels: that the translator takes.
+        scale: to which it is resized, or None.
+        fit: else the one size that the translator takes, or None.
+    """
+    size = Size(image.height, image.width)
+    taken = scale.size_of(size) if scale else fit or size
+    resized = {RESIZED if scale else FITTED} if taken != size else set()
+    return colour_notes(image.mode, channels) | resized | (size_notes(size, taken) - {ENLARGED})
 
 
 def random_window(image: np.ndarray, crop_size: Size | None, flip: bool, generator: np.random.Generator) -> np.ndarray:

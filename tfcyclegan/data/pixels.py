@@ -6,6 +6,7 @@ settings make another file and an interrupted build leaves nothing behind.
 
 import collections
 import errno
+import itertools
 import json
 import os
 import threading
@@ -29,9 +30,6 @@ _FORMAT = 1  # raise when the pixels of the same settings would differ
 _AHEAD = 64
 _SAMPLED, _SAMPLED_EVERY = 64, 4
 _NEAR_LEVELS, _NEARLY_ALL = 17, 0.99
-ENLARGED = "enlarged pictures"
-RESHAPED = "pictures whose shape changes"
-_SEEN_STRETCH = 1.05  # sides are rounded to pixels, or to multiples of 4: less than that is no change of shape
 
 
 class _Done:
@@ -44,12 +42,9 @@ class _Done:
 
     def note(self, notes: set[str], before: Size, after: Size) -> None:
         """Counts `notes` of one picture, and what resizing from `before` to `after` does to it."""
-        ratio = (after.width * before.height) / (after.height * before.width)
-        stretch = max(ratio, 1 / ratio)
-        enlarged = after.height > before.height or after.width > before.width
         with self._lock:
-            self.counts.update(notes | ({ENLARGED} if enlarged else set()) | ({RESHAPED} if stretch > _SEEN_STRETCH else set()))
-            self.stretch = max(self.stretch, stretch)
+            self.counts.update(notes | images.size_notes(before, after))
+            self.stretch = max(self.stretch, images.stretch(before, after))
 
 
 class PixelFile:
@@ -76,6 +71,20 @@ class PixelFile:
 
     def __len__(self) -> int:
         return len(self.sizes)
+
+    def require_sides(self, smallest: int, mode: str) -> None:
+        """Raises UserError where a picture that `mode` leaves whole has a side below what the networks can be trained on."""
+        shorter = self.sizes.min(axis=1)
+        worst = int(shorter.argmin())
+        if shorter[worst] >= smallest:
+            return
+        with open(self.directory / "names.jsonl", encoding="utf-8") as names:
+            name = json.loads(next(itertools.islice(names, worst, None)))
+        height, width = map(int, self.sizes[worst])
+        raise UserError(
+            f"--preprocess={mode}: {name} is {height}x{width} here, and the networks need sides of at least {smallest}; "
+            "leave it out, or lower --discriminator_layers"
+        )
 
     def __getitem__(self, index: int) -> np.ndarray:
         """uint8 [H, W, C], a read-only view of the file."""

@@ -25,7 +25,7 @@ from tfcyclegan.export.versions import new_version, newest_version
 from tfcyclegan.model_metadata import METADATA, told_reading, translates
 from tfcyclegan.networks import Generator
 from tfcyclegan.progress import say, say_table, track
-from tfcyclegan.training.checkpoints import find_checkpoint, load_generator, step_of, weights_hash
+from tfcyclegan.training.checkpoints import find_checkpoint, load_generator, step_of, tell_untrained, weights_hash
 from tfcyclegan.training.runs import Run
 from tfcyclegan.translation import as_function, scale_of
 
@@ -62,6 +62,7 @@ def export(
     """
     if output.suffix == ".tflite":
         raise UserError(f"--output={output}: is a folder, such as saved_models/mine; the .tflite files lie inside")
+    tell_untrained(run, checkpoint)
     generator = load_generator(run, checkpoint, direction)
     size = tflite_size or run.config.crop_size
     tflite.check_size(generator, size)

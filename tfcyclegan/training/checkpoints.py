@@ -11,6 +11,7 @@ from tfcyclegan import files
 from tfcyclegan.cyclegan import CycleGAN
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.networks import Discriminator, Generator, make_generator
+from tfcyclegan.progress import say
 from tfcyclegan.training.checkpoint_files import BEST, DIRECTORY, NOT_RESTORED, CheckpointFiles, lost, newest, path_of, step_of, steps
 from tfcyclegan.training.history import Window
 from tfcyclegan.training.runs import Run
@@ -165,6 +166,12 @@ def find_checkpoint(run_dir: Path, which: str) -> str:
     if not which.isdigit() or int(which) not in there:
         raise UserError(f"--checkpoint={which}: not there; valid are latest, best and the steps {', '.join(map(str, there)) or '(none)'}")
     return path_of(directory, int(which))
+
+
+def tell_untrained(run: Run, checkpoint: str) -> None:
+    """Says so where the checkpoint is from before the first step of a training that began with random weights."""
+    if run.config.data_dir and not run.config.init_from and not step_of(find_checkpoint(run.directory, checkpoint)):
+        say(f"{run.directory}: its checkpoint is of step 0: these are random weights, which were not trained; train goes on with the run")
 
 
 def generator_settings(config: Any, direction: str) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from tfcyclegan.config import TrainConfig, TrainingLength
 from tfcyclegan.data.domains import Domains
-from tfcyclegan.data.images import COLOUR_MADE_GRAY, GRAY_IN_COLOUR
-from tfcyclegan.data.pixels import ENLARGED, RESHAPED, PixelFile
+from tfcyclegan.data.images import COLOUR_MADE_GRAY, ENLARGED, GRAY_IN_COLOUR, RESHAPED
+from tfcyclegan.data.pixels import PixelFile
 from tfcyclegan.data.unpaired import UnpairedBatches
 
 # Options that have no effect where another one says so: (whether that holds, in words).
@@ -66,7 +66,7 @@ def of_data(config: TrainConfig, domains: Domains, batches: UnpairedBatches, rep
     """What is done to the pictures and how batches are made of them."""
     lines = []
     for domain, pixels, channels in (("a", batches.pixels_a, config.channels_a), ("b", batches.pixels_b, config.channels_b)):
-        lines += [f"domain {domain}: {line}" for line in _of_pixels(pixels, f"--channels_{domain}", channels)]
+        lines += [f"domain {domain}: {line}" for line in _of_pixels(pixels, f"--channels_{domain}", channels, config.preprocess)]
     sizes = {"a": len(batches.pixels_a), "b": len(batches.pixels_b)}
     smaller, larger = sorted(sizes, key=lambda domain: sizes[domain])
     if sizes["a"] != sizes["b"]:
@@ -85,11 +85,15 @@ def of_data(config: TrainConfig, domains: Domains, batches: UnpairedBatches, rep
     return lines + (_of_measuring(config, domains) if chooses else [])
 
 
-def _of_pixels(pixels: PixelFile, flag: str, channels: int) -> list[str]:
+def _of_pixels(pixels: PixelFile, flag: str, channels: int, preprocess: str) -> list[str]:
     total, notes = len(pixels), pixels.notes
+    rounded = "sides become multiples of 4" if preprocess in ("none", "scale_width") else ""
+    crops = (
+        "--preprocess=crop takes parts of them as they are" if preprocess == "none" else "--preprocess=scale_width_and_crop keeps shapes"
+    )
     mends = {
-        ENLARGED: "--load_size decides",
-        RESHAPED: f"the ratio of sides up to x{pixels.stretch:.2f}; --preprocess=scale_width_and_crop keeps shapes",
+        ENLARGED: rounded if preprocess == "none" else "--load_size decides",
+        RESHAPED: f"the ratio of sides up to x{pixels.stretch:.2f}; {f'{rounded}; ' if rounded else ''}{crops}",
         GRAY_IN_COLOUR: f"{flag}=1 keeps them gray",
         COLOUR_MADE_GRAY: f"by {flag}={channels}",
     }

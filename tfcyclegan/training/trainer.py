@@ -135,6 +135,8 @@ def _open_batches(config: TrainConfig, domains: Domains) -> UnpairedBatches:
             channels=channels,
             interpolation=config.interpolation,
         )
+        if config.preprocess not in MODES_WITH_CROP:
+            opened.require_sides(config.smallest_side, config.preprocess)
         pixels.append(opened)
     crop = config.crop_size if config.preprocess in MODES_WITH_CROP else None
     return UnpairedBatches(pixels[0], pixels[1], crop, config.flip, config.batch_size, config.seed)
