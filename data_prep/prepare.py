@@ -37,7 +37,7 @@ from data_prep.request import Request, Source, Taken
 from tfcyclegan import files, machine
 from tfcyclegan.data import intake, manifest, records, shards
 from tfcyclegan.data.notes import conversions, left_out
-from tfcyclegan.data.source import MANIFEST
+from tfcyclegan.data.source import MANIFEST, TWINS
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.parallel import in_order
 from tfcyclegan.progress import Progress, say
@@ -166,13 +166,11 @@ def _prepare(request: Request, output_dir: Path) -> None:
     )
     manifest.write_tfds_metadata(output_dir, work / "metadata", made)
     twins = _twins(notes)
-    if twins:
-        told = ", ".join(f"{manifest.printable(held_out)} is {manifest.printable(trained)}" for held_out, trained in twins[:3])
-        more = f", and {len(twins) - 3} more" if len(twins) > 3 else ""
-        say(f"{output_dir}: warning: pictures to score on are in training, byte by byte: {told}{more}; scores would be too good")
+    _say_twins(output_dir, twins)
     for name, text in request.attachments.items():
         files.write_text(output_dir / name, text)
-    files.write_json(output_dir / MANIFEST, {**made, **request.remarks})
+    counted = {f"{split} in {trained}": len(pictures) for (split, trained), pictures in twins.items()}
+    files.write_json(output_dir / MANIFEST, {**made, **({TWINS: counted} if counted else {}), **request.remarks})
     shutil.rmtree(work)
     for line in manifest.summary(made, request.hints):
         say(f"{output_dir}: {line}")
@@ -232,17 +230,32 @@ def _take(source: Source, max_pixels: int) -> _Verdict:
         return _Verdict([], str(error))
 
 
-def _twins(notes: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[tuple[str, str]]:
-    """(held-out picture, training picture) of the same bytes; shards that an older version finished tell none."""
+def _twins(notes: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[tuple[str, str], list[tuple[str, str]]]:
+    """Pictures of the same bytes in a training split and in another split: {(other, training): [(picture, training picture)]}.
 
-    def digests(training: bool) -> Iterator[tuple[str, str]]:
-        for split, of_split in notes.items():
-            if split.startswith("train") == training:
-                for note in of_split:
-                    yield from note.get("digests", {}).items()
+    Shards that an older version finished tell none.
+    """
+    digests = {split: [item for note in of_split for item in note.get("digests", {}).items()] for split, of_split in notes.items()}
+    training = sorted(split for split in notes if split.startswith("train"))
+    found = {}
+    for one in training:
+        names = {digest: name for name, digest in digests[one]}
+        for split in digests.keys() - {other for other in training if other <= one}:
+            found[split, one] = [(name, names[digest]) for name, digest in digests[split] if digest in names]
+    return {splits: pictures for splits, pictures in sorted(found.items()) if pictures}
 
-    trained = {digest: name for name, digest in digests(training=True)}
-    return [(name, trained[digest]) for name, digest in digests(training=False) if digest in trained]
+
+def _say_twins(output_dir: Path, twins: Mapping[tuple[str, str], Sequence[tuple[str, str]]]) -> None:
+    def shown(pictures: Sequence[tuple[str, str]]) -> str:
+        told = ", ".join(f"{manifest.printable(one)} is {manifest.printable(other)}" for one, other in pictures[:3])
+        return told + (f", and {len(pictures) - 3} more" if len(pictures) > 3 else "")
+
+    held_out = [picture for (split, _), pictures in twins.items() if not split.startswith("train") for picture in pictures]
+    of_both = [picture for (split, _), pictures in twins.items() if split.startswith("train") for picture in pictures]
+    if held_out:
+        say(f"{output_dir}: warning: pictures to score on are in training, byte by byte: {shown(held_out)}; scores would be too good")
+    if of_both:
+        say(f"{output_dir}: warning: pictures are in both domains, byte by byte: {shown(of_both)}; is one of them a copy of the other?")
 
 
 def _write_here(request: Request, output_dir: Path, todo: Sequence[_Shard], progress: Progress) -> Iterator[dict[str, Any]]:

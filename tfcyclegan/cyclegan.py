@@ -210,6 +210,7 @@ class CycleGAN(keras.Model):
             UserError: anything else than these.
         """
         if isinstance(x, tf.data.Dataset):
+            arrays.check_batches(x)
             batches, sizes = x, batch_size
         else:
             batches, sizes = arrays.batches(*arrays.pictures(x, y), batch_size or 1, seed=self.seed if shuffle else None), None

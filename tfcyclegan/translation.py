@@ -28,7 +28,8 @@ from tfcyclegan.training.checkpoints import find_checkpoint, load_generator, tel
 from tfcyclegan.training.runs import Run
 
 RECORD = "translation.json"
-HINTS = intake.HINTS | {images.RESIZED: "--scale=original keeps sizes"}
+RESIZING = {images.RESIZED: "--scale=original keeps sizes"}
+"""The flag of `translate` that decides otherwise, by note; `intake.HINTS` has those for files."""
 SMALLEST = 16  # reflection padding inside the networks needs some pixels to mirror
 
 AT_ONCE = 2
@@ -371,7 +372,7 @@ def translate_path(
         nearest=nearest,
         settings=settings,
         left_out=found.left_out,
-        hints=HINTS,
+        hints=intake.HINTS | RESIZING,
     )
 
 
@@ -383,12 +384,12 @@ def translate_split(
     *,
     scale: images.Scale | None = None,
     reading: Reading = USUAL,
+    hints: Mapping[str, str] | None = None,
 ) -> None:
-    """Translates a split of a prepared data set; see `translate_path`."""
+    """Translates a split of a prepared data set; see `translate_path`. `hints` are flags that decide otherwise, by note."""
     source.require(split)
     pictures, total, nearest = in_memory(pictures_of_split(source, split), reading.rules), source.counts[split], split in source.label_maps
     settings, unread = reading.settings(), source.left_out
-    hints = {images.RESIZED: HINTS[images.RESIZED]}
     _translate_all(
         translators, pictures, output, total=total, scale=scale, settings=settings, nearest=nearest, left_out=unread, hints=hints
     )

@@ -67,7 +67,7 @@ def run(config: TranslateConfig) -> None:
             command = f"tfcyclegan translate {shlex.join(flags.to_flag_file(config).splitlines())}"
             translate_data(translators, source, splits, Path(config.output_data), scale=scale, command=command)
         else:
-            translation.translate_split(translators, source, ",".join(splits), Path(config.output), scale=scale)
+            translation.translate_split(translators, source, ",".join(splits), Path(config.output), scale=scale, hints=translation.RESIZING)
     if trained is not None and config.output:
         say(f"next: tfcyclegan evaluate --run_dir={config.run_dir} scores the run on its test pictures, beside controls")
 

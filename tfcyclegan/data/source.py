@@ -31,6 +31,8 @@ LABEL_MAPS = "label_maps"
 """The setting `content` of a data set whose pictures are all label maps; of others, what their manifest calls the splits that are."""
 UNLABELLED = "unlabelled"
 """What the manifest of a data set with labels calls the splits that have none."""
+TWINS = "twins"
+"""What the manifest calls the pictures that a training split shares with another split: {"testA in trainA": pictures}."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class DataSource:
         classes: the table of its label ids and label maps, as its manifest tells it; None where it tells none.
         settings: how it was prepared, as its manifest tells it.
         left_out: what its examples hold that is never read: {feature: examples}.
+        twins: pictures that a training split shares with another split, as its manifest tells it: {"testA in trainA": pictures}.
     """
 
     directory: Path
@@ -75,6 +78,7 @@ class DataSource:
     classes: ClassTable | None
     settings: dict[str, Any]
     left_out: dict[str, int]
+    twins: dict[str, int]
     _builder: Any
     _nested: bool
     _shards: dict[str, list[tuple[str, int, str]]]  # by split name, bytes and sha256 in the manifest; empty for a foreign data set
@@ -210,6 +214,7 @@ def open_source(place: str | Path) -> DataSource:
         settings = made.get("request", {}).get("settings", {})
         label_maps = frozenset(counts if settings.get("content") == LABEL_MAPS else made.get(LABEL_MAPS, ()))
         labelled = frozenset(counts.keys() - made.get(UNLABELLED, ()) if has_labels else ())
+        twins = {str(where): int(count) for where, count in made.get(TWINS, {}).items()}
         classes, synthetic = _classes(made, directory), bool(settings.get(SYNTHETIC))
         shards = {
             name: [(Path(shard["file"]).name, shard["bytes"], shard["sha256"]) for shard in split["shards"]]
@@ -220,6 +225,9 @@ def open_source(place: str | Path) -> DataSource:
     }
     if left_out:
         say(f"{place}: not used: {', '.join(left_out)}; its pictures are the feature {IMAGE_KEY!r}")
+    if twins:
+        shared = ", ".join(f"{where}: {count}" for where, count in twins.items())
+        say(f"{place}: warning: the same pictures are in two splits, byte by byte: {shared}")
     return DataSource(
         directory,
         builder.info.name,
@@ -231,6 +239,7 @@ def open_source(place: str | Path) -> DataSource:
         classes,
         settings,
         left_out,
+        twins,
         builder,
         nested,
         shards,

@@ -222,6 +222,12 @@ def assemble(
     told = [
         *assumed,
         *(f"split: {one.source.directory} has no {purpose} split, so {one.name} is scored" for one in tested if purpose not in one.name),
+        *(
+            f"held out: {count} of the {one.count} pictures of {one.name} are in training ({where}), so scores on them are too good"
+            for one in tested
+            for where, count in one.source.twins.items()
+            if where.startswith(f"{one.name} in ")
+        ),
         *_told_channels(channels, source, target),
         *(
             f"references: {len(range(0, one.count, _step(one)))} of the {one.count} pictures of {one.name}, evenly spread"
