@@ -181,7 +181,7 @@ def run(config: Config) -> None:
         max_pixels=config.max_pixels,
         shards=config.shards,
         left_out=left_out + planned.left_out,
-        hints=intake.HINTS,
+        hints=intake.hints(config.max_value),
         beam_flags=config.beam_flags,
     )
     prepare.run(request, Path(config.output_dir).expanduser())

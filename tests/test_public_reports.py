@@ -300,6 +300,7 @@ def test_dark_pictures_of_12_bit_are_not_taken_for_label_maps(tmp_path, capsys, 
     preparing.run(preparing.Config(input_dir=str(tmp_path / "raw"), output_dir=str(tmp_path / "data"), **settings))
     said = capsys.readouterr().out
     assert "label maps" not in said and ("--max_value=4095 makes 4095 white" in said) == (not settings)
+    assert ("16 bit, scaled to 8: 2 pictures; --max_value=VALUE says which is white" in said) == (not settings)
     with Image.open(io.BytesIO(next(iter(open_source(tmp_path / "data").pictures("trainA")))[1])) as stored:
         expected = deep[0] / (4095 if settings else 65535) * 255
         np.testing.assert_allclose(np.asarray(stored), expected, atol=0.51)

@@ -372,7 +372,7 @@ def translate_path(
         nearest=nearest,
         settings=settings,
         left_out=found.left_out,
-        hints=intake.HINTS | RESIZING,
+        hints=intake.hints(reading.rules.max_value) | RESIZING,
     )
 
 

@@ -53,6 +53,12 @@ HINTS = {
 }
 """The flags that decide otherwise, where a command has them."""
 
+
+def hints(max_value: object) -> dict[str, str]:
+    """HINTS, without the flag for the largest value where it was given."""
+    return {note: flag for note, flag in HINTS.items() if note != SCALED or not max_value}
+
+
 _ORIENTATION = 0x0112
 _TURNS = {  # value of the tag -> what sets the picture upright; 1 is upright, other numbers mean nothing
     2: Transpose.FLIP_LEFT_RIGHT,

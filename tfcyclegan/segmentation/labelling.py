@@ -44,7 +44,7 @@ def label_path(segmenter: Segmenter, path: Path, output: Path, *, overlays: bool
         overlays=overlays,
         settings=settings,
         left_out=found.left_out,
-        hints=intake.HINTS,
+        hints=intake.hints(reading.rules.max_value),
     )
 
 
