@@ -53,7 +53,10 @@ def torch_twin(generator: Generator, blocks: int, width: int) -> Resnet:
 
 def make_runners(generator: Generator, twin: Resnet, size: int, threads: int, place: Path) -> dict[str, Runner]:
     """Every way to run the generator: float32 [1, H, W, 3] in [-1, 1] to the same."""
-    runners: dict[str, Runner] = {REFERENCE: lambda x: _by_torch(twin, x), "TensorFlow graph": as_function(generator)}
+    runners: dict[str, Runner] = {
+        REFERENCE: lambda x: _by_torch(twin, x),
+        "TensorFlow graph": as_function(generator, size=Size(size, size)),
+    }
     saved_model.save(generator, place / "model" / "1")
     loaded = tf.saved_model.load(str(place / "model" / "1"))
     runners["SavedModel"] = lambda x: loaded.signatures[saved_model.TENSOR_SIGNATURE](images=tf.constant(x))["images"].numpy()

@@ -36,6 +36,7 @@ from rich.table import Table
 from benchmarks.machine import keep
 from benchmarks.pictures import cut_tiles
 from tfcyclegan import files
+from tfcyclegan.config import Size
 from tfcyclegan.data import images, intake
 from tfcyclegan.networks import make_generator
 from tfcyclegan.parallel import in_order
@@ -66,7 +67,7 @@ def measure(case: tuple[int, int, int, int], rounds: int, place: Path) -> dict[s
     folder, output = place / f"in{side}", place / "out"
     cut_tiles(folder, count, side, side)
     generator = make_generator(f"resnet_{blocks}blocks", base_filters=filters, init="kaiming", init_gain=1.0, seed=0)
-    translator = Translator({}, 3, generator.size_multiple, as_function(generator))
+    translator = Translator({}, 3, generator.size_multiple, as_function(generator, size=Size(side, side)))
     arrays = [images.to_float(images.to_array(Image.open(path)))[np.newaxis] for path in sorted(folder.iterdir())]
     translator.function(arrays[0])
 

@@ -77,6 +77,8 @@ class Reader:
         if colors is not None:
             found, known = self._of_colors(colors)
             readings[BY_COLORS] = found, known
+        if not readings:
+            raise BadPicture(f"a picture of mode {image.mode} holds no colours of 8 bit; save it as RGB or as 8-bit gray of ids")
         whole = {way: found for way, (found, known) in readings.items() if known.all()}
         if len(whole) == 2 and (whole[BY_IDS] != whole[BY_COLORS]).any():
             raise BadPicture("can be read as ids and as colours of the table, which differ; --label_format=ids or colours decides")

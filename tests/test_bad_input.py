@@ -116,7 +116,7 @@ def test_a_foreign_state_dict_lists_what_does_not_fit(place, capfd):
     foreign["model.99.weight"] = foreign.pop("model.4.weight")
     torch.save(foreign, place / "foreign_net_G_A.pth")
     code, errors = run(capfd, "import_weights", "--from=pytorch", "--weights=foreign_net_G_A.pth", "--output=out")
-    assert code == 2 and "missing model.4.weight; unexpected model.99.weight" in errors
+    assert code == 2 and "missing: model.4.weight; in the file but not in the network: model.99.weight" in errors
     torch.save({"fc.weight": torch.zeros(3, 3)}, place / "classifier.pth")
     code, errors = run(capfd, "import_weights", "--from=pytorch", "--weights=classifier.pth", "--output=out")
     assert code == 2 and "not the weights of an official CycleGAN network" in errors

@@ -2,6 +2,8 @@
 
 import io
 import json
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -99,16 +101,33 @@ def test_what_can_be_read_in_two_ways_is_refused_unless_told():
             "a JPEG, whose colours are not exact; save it as PNG from its source, or --unknown_labels=nearest",
         ),
         (file(COLORS), "ids", "--label_format=ids: a picture of mode RGB holds no ids"),
+        (file(IDS.astype(np.float32), form="TIFF"), "auto", "a picture of mode F holds no colours of 8 bit"),
+        (file(IDS.astype(np.uint16)), "colours", "a picture of mode I;16 holds no colours of 8 bit"),
         (b"", "auto", "the file is empty"),
         (file(COLORS)[:60], "auto", "damaged"),
     ],
-    ids=range(7),
+    ids=range(9),
 )
 def test_what_is_outside_the_table_is_named(content, form, message):
     with pytest.raises(BadPicture) as caught:
         read(content, form)
     for part in message.split(", "):
         assert part in str(caught.value), str(caught.value)
+
+
+def test_shallow_gray_and_gray_with_opacity_hold_ids():
+    """Four bits a pixel, which Pillow spreads over 0..255; opacity tells no class."""
+    table = ClassTable((LabelClass("a", 3, 0, (1, 2, 3)), LabelClass("b", 9, 1, (4, 5, 6))))
+    ids = np.array([[3, 9], [9, 3]], np.uint8)
+    rows = b"".join(b"\0" + bytes([row[0] << 4 | row[1]]) for row in ids.tolist())
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 2, 2, 4, 0, 0, 0, 0)
+    shallow = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    for content in (shallow, file(ids, "LA")):
+        assert Reader(table, "auto", "refused").read(content, 100)[0].tolist() == ids.tolist()
 
 
 def test_unknown_values_by_the_flag():

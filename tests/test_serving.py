@@ -222,7 +222,7 @@ BAD = {
     "wrong input": ({"instances": [{"picture": b64(GOOD)}]}, 400, "instances[0]: is not a picture; send"),
     "wrong signature": ({"instances": [b64(GOOD)], "signature_name": "tensor"}, 400, "signature_name: 'tensor' is not served here"),
     "both forms": ({"instances": [b64(GOOD)], "inputs": [b64(GOOD)]}, 400, "instances and inputs: give one of them"),
-    "unknown key": ({"instances": [b64(GOOD)], "signature": "tensor"}, 400, "signature: is not known"),
+    "unknown key": ({"instances": [b64(GOOD)], "signature": "tensor"}, 400, "'signature': is not known"),
     "no list": ({"inputs": b64(GOOD)}, 400, "inputs: is not a list; send"),
     "another column": ({"inputs": {"images": [b64(GOOD)]}}, 400, "inputs: is not a list; send"),
     "a row among columns": ({"inputs": [{"image_bytes": b64(GOOD)}]}, 400, "inputs[0]: is not a picture; send"),

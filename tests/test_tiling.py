@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from tfcyclegan import cli, tiling
+from tfcyclegan.config import Size
 from tfcyclegan.data import images
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.export import saved_model
@@ -99,17 +100,19 @@ def test_every_way_keeps_the_digits_of_large_pictures(tmp_path):
     assert {way: np.abs(picture.astype(int) - expected).max() for way, picture in found.items()} == dict.fromkeys(found, 1)
 
 
-def test_one_graph_takes_all_sizes():
+@pytest.mark.parametrize(("usual", "graphs"), [(None, 1), (Size(19, 16), 2)])
+def test_one_graph_takes_all_sizes_but_the_usual_one(usual, graphs):
     """A graph for each size of a folder was what it kept, and made, for each picture."""
     network, traced = generator("resnet_1blocks"), []
     compute = network.call
     network.call = lambda x, training=False: traced.append(x.shape) or compute(x, training=training)
-    function = as_function(network)
+    function = as_function(network, size=usual)
     for height, width in [(16, 16), (20, 16), (16, 20), (64, 32), (16, 16)]:
         batch = images.to_float(picture(height, width))[np.newaxis]
         np.testing.assert_allclose(function(batch), compute(batch), atol=1e-4)
         np.testing.assert_array_equal(function(batch), function(batch))
-    assert len(traced) == 1
+    assert len(traced) == graphs
+    assert usual is None or [1, 20, 16, 3] in [shape.as_list() for shape in traced]
 
 
 def test_the_disk_that_is_asked_for_is_the_disk_that_is_used(tmp_path, monkeypatch):

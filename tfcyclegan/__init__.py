@@ -1,3 +1,3 @@
 """Unpaired image-to-image translation with CycleGAN for TensorFlow and Keras."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"

@@ -87,7 +87,7 @@ class Translator:
 
     def _padded(self, batch: np.ndarray) -> np.ndarray:
         height, width = batch.shape[1:3]
-        padded_sides = [max(SMALLEST, -(-side // self.size_multiple) * self.size_multiple) for side in (height, width)]
+        padded_sides = [padded_side(side, self.size_multiple) for side in (height, width)]
         padding = [(0, 0), (0, padded_sides[0] - height), (0, padded_sides[1] - width), (0, 0)]
         return np.pad(batch, padding, mode="symmetric")
 
@@ -123,7 +123,9 @@ def from_run(run: Run, checkpoint: str, direction: str, *, tile: int | None = No
     name = find_checkpoint(run.directory, checkpoint)
     identity = {"checkpoint": Path(name).name, "direction": direction, "weights": weights_hash(generator)}
     tiler = Tiler(generator, tile, device) if tile is not None or Tiler.takes(generator) else None
-    return Translator(identity, generator.settings["in_channels"], generator.size_multiple, as_function(generator, device), tiler)
+    usual = run.config.load_size if run.config.preprocess == "resize_and_crop" else None
+    function = as_function(generator, device, size=usual)
+    return Translator(identity, generator.settings["in_channels"], generator.size_multiple, function, tiler)
 
 
 def copies_on_devices(
@@ -148,16 +150,29 @@ def record_of(translator: Translator, scale: images.Scale | None) -> dict[str, A
     return {**translator.identity, "scale": str(scale or fitted)}
 
 
-def as_function(generator: Generator, device: str | None = None) -> Callable[[np.ndarray], np.ndarray]:
-    """The generator as a compiled function on NumPy batches, float32 [B, H, W, C]: one graph, however many sizes it meets."""
-    sizes = tf.TensorSpec([None, None, None, generator.settings["in_channels"]], tf.float32)
-    compiled = tf.function(lambda batch: generator(batch, training=False), input_signature=[sizes], autograph=False)
+def as_function(generator: Generator, device: str | None = None, *, size: Size | None = None) -> Callable[[np.ndarray], np.ndarray]:
+    """The generator as a compiled function on NumPy batches, float32 [B, H, W, C]: one graph, however many sizes it meets.
+
+    Single pictures of `size`, padded as `Translator` pads them, have a graph of their own, which is the quicker one.
+    """
+
+    def compiled(*shape: int | None) -> Callable[[tf.Tensor], tf.Tensor]:
+        batches = tf.TensorSpec([*shape, generator.settings["in_channels"]], tf.float32)
+        return tf.function(lambda batch: generator(batch, training=False), input_signature=[batches], autograph=False)
+
+    usual = (1, *(padded_side(side, generator.size_multiple) for side in (size.height, size.width))) if size else None
+    of_usual, of_any = compiled(*usual) if usual else None, compiled(None, None, None)
 
     def function(batch: np.ndarray) -> np.ndarray:
         with tf.device(device):
-            return compiled(tf.constant(batch)).numpy()
+            return (of_usual if of_usual and batch.shape[:3] == usual else of_any)(tf.constant(batch)).numpy()
 
     return function
+
+
+def padded_side(side: int, multiple: int) -> int:
+    """The side that a network takes a picture's for: mirrored up to a multiple, and to what reflection padding needs."""
+    return max(SMALLEST, -(-side // multiple) * multiple)
 
 
 def from_model(path: Path, *, trusted: bool = False, fit: bool = False) -> Translator:

@@ -103,7 +103,7 @@ def export(
         "reading": reading,
     }
     pictures = comparison_pictures(domains, direction[0], size, channels)
-    function = as_function(generator)
+    function = as_function(generator, size=size)
     with new_version(output, described) as (directory, temporary):
         saved_model.save(generator, temporary, size=size, rules=Rules(**reading))
         some = pictures.batch[:_SESSION_PICTURES]

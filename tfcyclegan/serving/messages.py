@@ -43,7 +43,7 @@ def pictures_of_v1(body: Any) -> RequestV1:
         raise Refused(400, "instances and inputs: give one of them")
     strange = [str(key) for key in body if key not in (*given, "signature_name")]
     if strange:
-        raise Refused(400, f"{strange[0][:40]}: is not known; beside {given[0]} there is signature_name alone")
+        raise Refused(400, f"{strange[0][:40]!r}: is not known; beside {given[0]} there is signature_name alone")
     if body.get("signature_name", SIGNATURE) != SIGNATURE:
         raise Refused(400, f"signature_name: {str(body['signature_name'])[:40]!r} is not served here; leave it out or give {SIGNATURE!r}")
     key, values = given[0], body[given[0]]
