@@ -28,8 +28,6 @@ from tfcyclegan.training.checkpoints import find_checkpoint, load_generator, tel
 from tfcyclegan.training.runs import Run
 
 RECORD = "translation.json"
-RESIZING = {images.RESIZED: "--scale=original keeps sizes"}
-"""The flag of `translate` that decides otherwise, by note; `intake.HINTS` has those for files."""
 SMALLEST = 16  # reflection padding inside the networks needs some pixels to mirror
 
 AT_ONCE = 2
@@ -240,8 +238,7 @@ def _identity(file: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _described(metadata: Mapping[str, Any], channels_out: int, channels_in: int, *more: str) -> str:
-    trained_at = metadata.get("trained_at")
-    training = f"trained at {trained_at}" if trained_at else ""
+    training = f"trained at {at}" if (at := metadata.get("trained_at")) else ""
     parts = (model_metadata.translates(metadata), f"{channels_in} channels to {channels_out}", *more, training)
     return "; ".join(part for part in parts if part)
 
@@ -325,10 +322,8 @@ def _translate_all(
     """
 
     def noted(read: Callable[[], intake.Decoded]) -> intake.Decoded:
-        decoded = read()
-        return dataclasses.replace(
-            decoded, notes=decoded.notes | images.notes_of(decoded.image, translators[0].channels, scale, translators[0].fit)
-        )
+        decoded, model = read(), translators[0]
+        return dataclasses.replace(decoded, notes=decoded.notes | images.notes_of(decoded.image, model.channels, scale, model.fit))
 
     def scaled(decoded: intake.Decoded) -> _Picture:
         image = images.with_channels(decoded.image, translators[0].channels)
@@ -377,17 +372,16 @@ def translate_path(
     found.say()
     if nearest and scale:
         say(f"{path}: taken for label maps, as in training: only nearest pixels resize them")
-    pictures, settings = found.pictures, reading.settings()
     _translate_all(
         translators,
-        pictures.items(),
+        found.pictures.items(),
         output,
-        total=len(pictures),
+        total=len(found.pictures),
         scale=scale,
         nearest=nearest,
-        settings=settings,
+        settings=reading.settings(),
         left_out=found.left_out,
-        hints=intake.hints(reading.rules.max_value) | RESIZING,
+        hints=intake.hints(reading.rules.max_value),
     )
 
 
@@ -404,7 +398,5 @@ def translate_split(
     """Translates a split of a prepared data set; see `translate_path`. `hints` are flags that decide otherwise, by note."""
     source.require(split)
     pictures, total, nearest = in_memory(pictures_of_split(source, split), reading.rules), source.counts[split], split in source.label_maps
-    settings, unread = reading.settings(), source.left_out
-    _translate_all(
-        translators, pictures, output, total=total, scale=scale, settings=settings, nearest=nearest, left_out=unread, hints=hints
-    )
+    read, unread = reading.settings(), source.left_out
+    _translate_all(translators, pictures, output, total=total, scale=scale, settings=read, nearest=nearest, left_out=unread, hints=hints)

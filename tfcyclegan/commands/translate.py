@@ -40,6 +40,8 @@ def run(config: TranslateConfig) -> None:
     quiet.import_tensorflow()
     from tfcyclegan import translation
     from tfcyclegan.data.domains import open_domains
+    from tfcyclegan.data.images import RESIZED
+    from tfcyclegan.data.intake import HINTS
     from tfcyclegan.data_translation import translate_data
 
     scale = None
@@ -67,7 +69,9 @@ def run(config: TranslateConfig) -> None:
             command = f"tfcyclegan translate {shlex.join(flags.to_flag_file(config).splitlines())}"
             translate_data(translators, source, splits, Path(config.output_data), scale=scale, command=command)
         else:
-            translation.translate_split(translators, source, ",".join(splits), Path(config.output), scale=scale, hints=translation.RESIZING)
+            translation.translate_split(
+                translators, source, ",".join(splits), Path(config.output), scale=scale, hints={RESIZED: HINTS[RESIZED]}
+            )
     if trained is not None and config.output:
         say(f"next: tfcyclegan evaluate --run_dir={config.run_dir} scores the run on its test pictures, beside controls")
 

@@ -50,6 +50,7 @@ HINTS = {
     PAGE: "--pages=first takes the first alone",
     FIRST_FRAME: "--pages=all takes them all",
     SCALED: "--max_value=VALUE says which is white",
+    images.RESIZED: "--scale=original keeps sizes",
 }
 """The flags that decide otherwise, where a command has them."""
 
