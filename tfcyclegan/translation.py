@@ -233,8 +233,7 @@ def open_model(path: Path, *, trusted: bool = False) -> Translator:
 
 
 def _identity(file: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
-    direction = model_metadata.direction_of(metadata)
-    return {"model": files.sha256_of(file)} | ({"direction": direction} if direction else {})
+    return {"model": files.sha256_of(file)} | ({"direction": direction} if (direction := model_metadata.direction_of(metadata)) else {})
 
 
 def _described(metadata: Mapping[str, Any], channels_out: int, channels_in: int, *more: str) -> str:
@@ -280,8 +279,7 @@ def _from_tflite(path: Path) -> Translator:
             return interpreter.get_tensor(target["index"])
 
     size = Size(height, width)
-    status = model_metadata.status_of(metadata, path)
-    doubt = "" if status == "usable" else f"{status} by the export"
+    doubt = "" if (status := model_metadata.status_of(metadata, path)) == "usable" else f"{status} by the export"
     described = _described(metadata, int(target["shape"][3]), channels, f"of {size} alone", doubt)
     reading = model_metadata.reading_of(metadata)
     return Translator(_identity(path, metadata), channels, 1, translate, fit=size, reading=reading, described=described)
