@@ -23,7 +23,7 @@ from tfcyclegan.data import images, intake
 from tfcyclegan.data.domains import open_domains
 from tfcyclegan.data.source import open_source
 from tfcyclegan.data.unpaired import UnpairedBatches
-from tfcyclegan.errors import UserError
+from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.networks import make_generator
 from tfcyclegan.schedules import rate_factor
 from tfcyclegan.training import told
@@ -148,6 +148,14 @@ def test_red_stays_red(folder, tmp_path):
 def test_both_ends_of_the_range_are_stored():
     """simontomaskarlsson/GAN-MRI#13: negative values were lost. SystemErrorWang/White-box-Cartoonization#24: those outside wrapped."""
     assert images.to_uint8(np.array([-3, -1, -0.5, 0, 0.5, 1, 3])).tolist() == [0, 0, 64, 128, 191, 255, 255]
+
+
+def test_a_model_that_gives_no_numbers_makes_no_black_pictures(folder, tmp_path):
+    """GaParmar/img2img-turbo#78: all results were black without an error, since the network gave NaN."""
+    Image.fromarray(picture(1)).save(folder / "one.png")
+    with pytest.raises(RunError, match=r"^the model gives values that are no numbers \(NaN\)"):
+        translate_path([Translator(SAME.identity, 3, 4, lambda batch: batch * np.nan)], folder, tmp_path / "out")
+    assert not (tmp_path / "out/one.png").exists()
 
 
 def test_pictures_of_another_range_are_refused_or_told(capsys):

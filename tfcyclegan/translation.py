@@ -75,7 +75,7 @@ class Translator:
             return images.to_array(images.resize(translated, Size(height, width)))
         with self._alone if height * width > ALONE_PIXELS else contextlib.nullcontext():
             if scratch is None or self.tiler is None or not self.tiler.wants(height, width):
-                return images.to_uint8(self.in_floats(images.to_float(picture)[np.newaxis])[0])
+                return images.numbers_to_uint8(self.in_floats(images.to_float(picture)[np.newaxis])[0])
             return self.tiler(self._padded(picture[np.newaxis])[0], scratch)[:height, :width]
 
     def in_floats(self, batch: np.ndarray) -> np.ndarray:

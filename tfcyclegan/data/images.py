@@ -108,6 +108,13 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
     return np.clip(np.rint((np.asarray(image, np.float32) + 1) * 127.5), 0, 255).astype(np.uint8)
 
 
+def numbers_to_uint8(image: np.ndarray) -> np.ndarray:
+    """`to_uint8` of what a model gave; RunError where it gave no numbers, which would be black."""
+    if np.isnan(image).any():
+        raise RunError("the model gives values that are no numbers (NaN): its weights are damaged, or too large for its type")
+    return to_uint8(image)
+
+
 def resized_size(size: Size, mode: str, load_size: Size, crop_size: Size) -> Size:
     """The size to which `mode` resizes a picture of `size` before any crop.
 
