@@ -326,5 +326,5 @@ def test_ids_outside_the_table_are_ignored_and_told(tmp_path, capsys):
     made = {"name": "foreign", "classes": [], "splits": {"train": {"shards": [note]}}}
     manifest.write_tfds_metadata(tmp_path, tmp_path / ".work", made)
     part = open_labelled(open_source(tmp_path), "train")
-    assert "has label ids outside the class table (77): ignored" in capsys.readouterr().out
+    assert "label ids outside the class table (77): ignored" in capsys.readouterr().out
     assert (part.label(0)[:4] == labels.IGNORED).all() and part.class_counts.sum() == 2 * (HEIGHT - 4) * (WIDTH - 2)

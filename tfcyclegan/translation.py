@@ -28,6 +28,7 @@ from tfcyclegan.training.checkpoints import find_checkpoint, load_generator, wei
 from tfcyclegan.training.runs import Run
 
 RECORD = "translation.json"
+NEAREST_ALONE = "only nearest pixels resize them"
 SMALLEST = 16  # reflection padding inside the networks needs some pixels to mirror
 
 AT_ONCE = 2
@@ -306,8 +307,14 @@ def _translate_all(
         hints: flags that decide otherwise, by note.
     """
 
+    channels = translators[0].channels
+
+    def noted(read: Callable[[], intake.Decoded]) -> intake.Decoded:
+        decoded = read()
+        return dataclasses.replace(decoded, notes=decoded.notes | images.colour_notes(decoded.image.mode, channels))
+
     def scaled(decoded: intake.Decoded) -> _Picture:
-        image = images.with_channels(decoded.image, translators[0].channels)
+        image = images.with_channels(decoded.image, channels)
         pixels = images.to_array(scale(image, nearest=nearest) if scale else image)
         height, width = pixels.shape[:2]
         return _Picture(pixels, None if decoded.alpha is None else np.asarray(images.resize(decoded.alpha, Size(height, width))))
@@ -320,7 +327,7 @@ def _translate_all(
 
     placed = [functools.partial(translate, machine) for machine in machines(translators, output, nearest=nearest)]
     write_pictures(
-        pictures,
+        ((name, functools.partial(noted, read)) for name, read in pictures),
         output,
         lambda name: (output / f"{name}.png",),
         Stages(scaled, placed, encode, lambda: give_up(translators)),
@@ -352,7 +359,7 @@ def translate_path(
     found = pictures_of_path(path, reading)
     found.say()
     if nearest and scale:
-        say(f"{path}: taken for label maps, as in training: only nearest pixels resize them")
+        say(f"{path}: taken for label maps, as in training: {NEAREST_ALONE}")
     pictures, settings = found.pictures, reading.settings()
     _translate_all(
         translators,
@@ -380,4 +387,6 @@ def translate_split(
     source.require(split)
     pictures, total, nearest = in_memory(pictures_of_split(source, split), reading.rules), source.counts[split], split in source.label_maps
     settings, unread = reading.settings(), source.left_out
+    if nearest and scale:
+        say(f"{source.directory}: split {split} is label maps: {NEAREST_ALONE}")
     _translate_all(translators, pictures, output, total=total, scale=scale, settings=settings, nearest=nearest, left_out=unread)
