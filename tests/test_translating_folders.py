@@ -51,7 +51,12 @@ def mixed(tmp_path) -> Path:
 
 
 LEFT_OUT = {".dcm files": 1, ".heic files": 2, ".zip files": 1, "files without an ending": 1, "hidden files and folders": 2}
-CONVERSIONS = {"16 bit, scaled to 8": 1, "gray pictures shown in colour": 1, "one of several pages or frames of its file": 3, "transparent, laid on white": 1}
+CONVERSIONS = {
+    "16 bit, scaled to 8": 1,
+    "gray pictures shown in colour": 1,
+    "one of several pages or frames of its file": 3,
+    "transparent, laid on white": 1,
+}
 
 
 def record(output: Path) -> dict:
