@@ -37,6 +37,7 @@ SCALED = "16 bit, scaled to 8"
 ON_WHITE = "transparent, laid on white"
 KEPT = "transparent, laid on white for the network; the result has its transparency"
 OPAQUE = LeftOut("transparency")
+TURNED = "turned upright, as its orientation tag says"
 CMYK = "CMYK, made RGB by plain formulas"
 UPPER_BITS = "JPEG 2000 of more than 8 bit, the upper 8 taken"
 PAGE = "one of several pages or frames of its file"
@@ -221,6 +222,7 @@ def _decode(content: bytes, max_pixels: int, rules: Rules, page: int | None) -> 
     if keeps_bytes:
         return Decoded(flat, frozenset(notes), content, shallow.kind.lower())
     if turn is not None:
+        notes.add(TURNED)
         flat, alpha = flat.transpose(turn), alpha and alpha.transpose(turn)
     return Decoded(flat, frozenset(notes), alpha=alpha, largest=shallow.largest)
 
@@ -255,6 +257,7 @@ def _read_tiff(content: bytes, max_pixels: int, rules: Rules, page: int | None) 
         page = indices[0]
         notes |= ({COPIES} if copies else set()) | ({FIRST_FRAME} if len(indices) > 1 else set())
     described = tiff.describe(content, page)
+    notes |= {TURNED} if described.orientation in _TURNS else set()  # Pillow turns a TIFF itself
     _require_size(described.width, described.height, max_pixels)
     if not described.by_pillow:
         return _from_samples(content, described, rules, notes)
