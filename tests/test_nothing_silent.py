@@ -88,6 +88,16 @@ def unused(about: str, what: str, count: int, hint: str = "") -> Line:
     return Line(about, f"not used, {what}: {count}{hint}", "left_out", f'"{what}": {count}')
 
 
+def tells(about: str, maker: Maker, command: str, said: str) -> Case:
+    """A command that tells one thing."""
+    return Case(maker, command, "", [Line(about, said)])
+
+
+def refused(about: str, maker: Maker, command: str, said: str) -> Case:
+    """A command that is refused."""
+    return Case(maker, command, "", [Line(about, said)], code=2)
+
+
 def bad(name: str, reason: str) -> Line:
     """A picture that is refused, as quarantine.jsonl lists it."""
     return Line(f"bad {name}", "11 bad pictures left out, listed in quarantine.jsonl", "", reason)
@@ -95,17 +105,20 @@ def bad(name: str, reason: str) -> Line:
 
 # TFDS's first configuration is in tests/test_foreign_data.py, since it takes a catalogue.
 # fmt: off
+PICTURES = [  # of data_prep and translate alike
+    done("16 bit", "16 bit, scaled to 8", 2),
+    done("CMYK", "CMYK, made RGB by plain formulas", 1),
+    done("pages and frames", "one of several pages or frames of its file", 6),
+    done("alpha", "transparent, laid on white", 1),
+    done("EXIF turn", "turned upright, as its orientation tag says", 1),
+    unused("MPO", "previews, gain maps or other views behind the picture (MPO)", 1),
+    unused("ICC profile", "a colour profile other than sRGB, its values taken as they are", 1),
+    unused("gamma", "a gamma other than that of sRGB, its values taken as they are", 1),
+    unused("HDR", "high dynamic range (PQ or HLG), its values taken as they are", 1),
+]
 CASES = [
     Case(given.pictures, FOLDERS, MANIFEST, [
-        done("16 bit", "16 bit, scaled to 8", 2),
-        done("CMYK", "CMYK, made RGB by plain formulas", 1),
-        done("pages and frames", "one of several pages or frames of its file", 6),
-        done("alpha", "transparent, laid on white", 1),
-        done("EXIF turn", "turned upright, as its orientation tag says", 1),
-        unused("MPO", "previews, gain maps or other views behind the picture (MPO)", 1),
-        unused("ICC profile", "a colour profile other than sRGB, its values taken as they are", 1),
-        unused("gamma", "a gamma other than that of sRGB, its values taken as they are", 1),
-        unused("HDR", "high dynamic range (PQ or HLG), its values taken as they are", 1),
+        *PICTURES,
         Line("dim values", "16-bit values end at 4000 of 65535, so they come out dark; --max_value", "largest_value", '"trainA": 4000'),
         unused("other endings", ".heic files", 1),
         unused("archives", ".zip files", 1),
@@ -115,15 +128,7 @@ CASES = [
         Line("equal names", "0.jpg and 0.png have one name (1 such names); translate and evaluate refuse them"),
     ]),
     Case(given.pictures, f"{BY_RUN} --input={{i}}/trainA", TRANSLATION, [
-        done("16 bit", "16 bit, scaled to 8", 2),
-        done("CMYK", "CMYK, made RGB by plain formulas", 1),
-        done("pages and frames", "one of several pages or frames of its file", 6),
-        done("alpha", "transparent, laid on white", 1),
-        done("EXIF turn", "turned upright, as its orientation tag says", 1),
-        unused("MPO", "previews, gain maps or other views behind the picture (MPO)", 1),
-        unused("ICC profile", "a colour profile other than sRGB, its values taken as they are", 1),
-        unused("gamma", "a gamma other than that of sRGB, its values taken as they are", 1),
-        unused("HDR", "high dynamic range (PQ or HLG), its values taken as they are", 1),
+        *PICTURES,
         Line("dim values", "16-bit values end at 4000", "largest_value", "4000"),
         Line("other endings", "a.heic and 4 more (1 .dcm, 1 .heic, 1 .npy, 1 .zip, 1 files without", "left_out", '".npy files": 1'),
         done("colours", "gray pictures shown in colour", 2),
@@ -141,23 +146,21 @@ CASES = [
         bad("phone.jpg", "a HEIC picture"),
         bad("cut.png", "damaged"),
     ]),
-    Case(given.refused, f"{BY_RUN} --input={{i}}/trainA", "", [
-        Line("bad pictures", "11 of 14 pictures could not be read, the others are in"),
-    ], code=2),
-    Case(given.pictures, f"{BY_RUN} --input={{i}}/trainB", "", [
-        Line("equal names", "two pictures are called 0 (0.jpg and 0.png); rename one"),
-    ], code=2),
+    refused("bad pictures", given.refused, f"{BY_RUN} --input={{i}}/trainA", "11 of 14 pictures could not be read, the others are in"),
+    refused("equal names", given.pictures, f"{BY_RUN} --input={{i}}/trainB", "two pictures are called 0 (0.jpg and 0.png); rename one"),
     Case(given.by_flags, BY_FLAGS, MANIFEST, [
         unused("--pages=first", "frames or pages behind the first", 1, "; --pages=all takes them all"),
         unused("--alpha=drop", "transparency", 1, "; --alpha=white lays it on white"),
         unused("--extra_bands=drop", "1 of 4 bands, neither colour nor transparency", 1),
     ]),
-    Case(given.by_flags, f"{FOLDERS} --alpha=refuse --extra_bands=drop", "", [
-        Line("--alpha=refuse", "trainA/clear.png: has transparency; --alpha=white lays it on white"),
-    ], code=2),
-    Case(given.by_flags, f"{FOLDERS} --max_value=1023 --extra_bands=drop", "", [
-        Line("--max_value", "trainA/deep.png: has the value 4095, above --max_value=1023"),
-    ], code=2),
+    refused(
+        "--alpha=refuse", given.by_flags, f"{FOLDERS} --alpha=refuse --extra_bands=drop",
+        "trainA/clear.png: has transparency; --alpha=white lays it on white",
+    ),
+    refused(
+        "--max_value", given.by_flags, f"{FOLDERS} --max_value=1023 --extra_bands=drop",
+        "trainA/deep.png: has the value 4095, above --max_value=1023",
+    ),
     Case(given.by_flags, f"{BY_RUN} --input={{i}}/trainA/clear.png --alpha=keep", TRANSLATION, [
         Line("--alpha=keep", "transparent, laid on white for the network; the result has its transparency: 1", "alpha", "keep"),
     ]),
@@ -166,12 +169,11 @@ CASES = [
         done("label maps", "label map, resized by nearest pixels alone", 3),
         Line("label maps", "--label_maps_b=false takes them for pictures; --classes=FILE.csv gives them names"),
     ]),
-    Case(given.id_maps, FOLDERS, "", [
-        Line("ids as label maps", "domain B is nearly black: are its values ids? --classes=FILE.csv draws them"),
-    ]),
-    Case(given.lossy_maps, FOLDERS, "", [
-        Line("JPEG label maps", "domain B looks like label maps saved as JPEG; it is taken for pictures; if it is: --label_maps_b"),
-    ]),
+    tells("ids as label maps", given.id_maps, FOLDERS, "domain B is nearly black: are its values ids? --classes=FILE.csv draws them"),
+    tells(
+        "JPEG label maps", given.lossy_maps, FOLDERS,
+        "domain B looks like label maps saved as JPEG; it is taken for pictures; if it is: --label_maps_b",
+    ),
     Case(given.own_labels, OWN_LABELS, MANIFEST, [
         Line("own labels", "labels of 3 of 3 pictures of trainA, by equal names"),
         Line("own labels", "1 labels without a picture are left out, such as 7.png", "left_out", '"labels without a picture": 1'),
@@ -179,12 +181,11 @@ CASES = [
         unused("opacity of labels", "label's opacity", 1),
         Line("label endings", "trainA_labels: not used, no pictures by their ending: notes.txt (1 .txt)", "left_out", '".txt files": 1'),
     ]),
-    Case(given.strange_labels, OWN_LABELS, "", [
-        Line("unknown labels", "as colours: colours outside the table: #191919, #232323; --unknown_labels=ignored or nearest goes on"),
-    ], code=2),
-    Case(given.own_labels, FOLDERS, "", [
-        Line("labels without a table", "labels need the table of their classes: --classes=FILE.csv"),
-    ], code=2),
+    refused(
+        "unknown labels", given.strange_labels, OWN_LABELS,
+        "as colours: colours outside the table: #191919, #232323; --unknown_labels=ignored or nearest goes on",
+    ),
+    refused("labels without a table", given.own_labels, FOLDERS, "labels need the table of their classes: --classes=FILE.csv"),
     Case(given.street, GTA5, MANIFEST, [
         Line("street, hidden", "images: passed over, hidden files and folders: 1", "left_out", '"hidden files and folders": 2'),
         Line("street, label endings", "label files that are no PNG: labels/note.txt", "left_out", '"label files that are no PNG": 1'),
@@ -194,10 +195,8 @@ CASES = [
         Line("split.mat", "passed over, not in split.mat: images/00012.png", "left_out", '"not in split.mat": 1'),
         Line("label format", "11 of 11 labels looked at: label read as class ids: 11", "labels", '"label read as class ids": 11'),
     ]),
-    Case(given.deep_street, GTA5, "", [Line("16-bit colour labels", "16-bit colours outside the Cityscapes table")], code=2),
-    Case(given.trained_ids, GTA5, "", [
-        Line("train ids", "look like train ids; --label_format=train_ids reads them so, --label_format=ids as ids"),
-    ], code=2),
+    refused("16-bit colour labels", given.deep_street, GTA5, "16-bit colours outside the Cityscapes table"),
+    refused("train ids", given.trained_ids, GTA5, "look like train ids; --label_format=train_ids reads them so, --label_format=ids as ids"),
     Case(given.city, CITY, MANIFEST, [
         Line("Cityscapes", "files beside the label that is read: gtFine", "left_out", '"files beside the label that is read": 18'),
         Line("Cityscapes", "passed over, splits that are not read: leftImg8bit/test", "left_out", '"splits that are not read": 2'),
@@ -207,7 +206,7 @@ CASES = [
         Line("TFDS splits", "data: splits that are not read: validation (1); train, val and test are"),
         done("TFDS alpha", "transparent, laid on white", 1),
     ]),
-    Case(given.foreign, 'translate --run_dir={s}/run --output_data={o} --data_dir={i}/data', MANIFEST, [
+    Case(given.foreign, "translate --run_dir={s}/run --output_data={o} --data_dir={i}/data", MANIFEST, [
         done("TFDS alpha", "transparent, laid on white", 1),
     ]),
     Case(given.foreign, f"{TRAIN} --data_dir={{i}}/data --run_dir={{o}}", CONFIG, [
@@ -215,15 +214,18 @@ CASES = [
         Line("TFDS in training", "not used: feature 'label'", "told", "domain a: not used, feature 'label': 6"),
         Line("constant sets", "split trainB: warning: 100.0 % of its values are 3", "told", "domain b: warning: 100.0 % of its values"),
     ]),
-    Case(given.later, f"{BY_RUN} --data_dir={{i}}/data", "", [
-        Line("a later format", "manifest.json: is of format 99, made by a later tfcyclegan; this one reads up to"),
-    ], code=2),
-    Case(given.later, 'translate --run_dir={i}/run --data_dir={s}/data --output={o}', "", [
-        Line("a later format", "config.json: is of format 99, made by a later tfcyclegan"),
-    ], code=2),
-    Case(given.later, 'translate --run_dir={i}/odd --data_dir={s}/data --output={o}', "", [
-        Line("unknown options", "has options that this version does not know (zoom); install a newer one"),
-    ], code=2),
+    refused(
+        "a later format", given.later, f"{BY_RUN} --data_dir={{i}}/data",
+        "manifest.json: is of format 99, made by a later tfcyclegan; this one reads up to",
+    ),
+    refused(
+        "a later format", given.later, "translate --run_dir={i}/run --data_dir={s}/data --output={o}",
+        "config.json: is of format 99, made by a later tfcyclegan",
+    ),
+    refused(
+        "unknown options", given.later, "translate --run_dir={i}/odd --data_dir={s}/data --output={o}",
+        "has options that this version does not know (zoom); install a newer one",
+    ),
     Case(given.nothing, SHARED_RUN, "{s}/run/config.json", [
         Line("flags without effect", "--step_epochs=3: has no effect; needs --schedule=step", "told"),
         Line("flags given twice", "command line: --lambda_identity is given 2 times; the last one counts"),
@@ -234,50 +236,59 @@ CASES = [
         Line("unequal counts", "an epoch is 6 images, as many as domain b has", "told"),
         Line("constant pictures", "split trainA: 1 of 3 pictures are of one colour", "told", "domain a: 1 of 3 pictures are of one colour"),
     ]),
-    Case(given.flag_file, f"{BY_RUN} --data_dir={{s}}/data --flagfile={{i}}/a.cfg", "", [
-        Line("flags given twice", "a.cfg: --scale is given 2 times; the last one counts"),
-    ]),
-    Case(given.flag_file, f"{BY_RUN} --data_dir={{s}}/data --flagfile={{i}}/b.cfg", "", [
-        Line("unknown flags", "--zoom: no such flag"),
-    ], code=2),
-    Case(given.grown, f"{TRAIN} --data_dir={{i}}/data --run_dir={{s}}/run", "", [
-        Line("more pictures", "is not what the run was started with; a new run starts from its weights by --init_from"),
-    ], code=2),
+    tells(
+        "flags given twice", given.flag_file, f"{BY_RUN} --data_dir={{s}}/data --flagfile={{i}}/a.cfg",
+        "a.cfg: --scale is given 2 times; the last one counts",
+    ),
+    refused("unknown flags", given.flag_file, f"{BY_RUN} --data_dir={{s}}/data --flagfile={{i}}/b.cfg", "--zoom: no such flag"),
+    refused(
+        "more pictures", given.grown, f"{TRAIN} --data_dir={{i}}/data --run_dir={{s}}/run",
+        "is not what the run was started with; a new run starts from its weights by --init_from",
+    ),
     Case(given.nothing, f"{BY_RUN} --data_dir={{s}}/data", TRANSLATION, [
         Line("direction", "run: translates ab by checkpoint step-2, the latest; --direction=ba is the way back", "direction", "ab"),
         Line("scale", "taken at resize_and_crop 16, as in its training; --scale=original keeps their sizes", "scale", "resize_and_crop 16"),
         Line("split", "data: translates split testA, since --direction=ab starts from domain A"),
     ]),
-    Case(given.nothing, f"{BY_RUN} --data_dir={{s}}/data --direction=ba", "", [
-        Line("split", "data: translates split testB, since --direction=ba starts from domain B"),
-    ]),
-    Case(given.nothing, f"{BY_RUN} --data_dir={{s}}/data --split=testB", "", [
-        Line("split", "--split=testB: is of domain B, and --direction=ab starts from domain A"),
-    ], code=2),
+    tells(
+        "split", given.nothing, f"{BY_RUN} --data_dir={{s}}/data --direction=ba",
+        "data: translates split testB, since --direction=ba starts from domain B",
+    ),
+    refused(
+        "split", given.nothing, f"{BY_RUN} --data_dir={{s}}/data --split=testB",
+        "--split=testB: is of domain B, and --direction=ab starts from domain A",
+    ),
     Case(given.best_apart, "translate --run_dir={i}/run --data_dir={s}/data --output={o}", TRANSLATION, [
         Line("checkpoint", "step-2, the latest; step-0 measured best, --checkpoint=best takes it", "checkpoint", "step-2"),
     ]),
-    Case(given.val_alone, f"{BY_RUN} --data_dir={{i}}/data", "", [
-        Line("val as test", "split valA: serves as the test split of domain a, which has none"),
-    ]),
-    Case(given.large, f"{BY_RUN} --input={{i}}/testB", "", [
-        Line("input of the other domain", "named like domain B, while --direction=ab starts from domain A; is that meant?"),
-    ]),
-    Case(given.large, f"{BY_MODEL} --input={{i}}", "", [
-        Line("model", "a of pictures to b of pictures (direction ab); 3 channels to 3; pictures keep their sizes; trained at"),
-    ]),
-    Case(given.unnamed_model, 'translate --model={i}/model --input={i}/testB --output={o}', "", [
-        Line("unknown model", "from what to what is not known: no metadata.json beside it says so"),
-    ]),
-    Case(given.large, f"{BY_MODEL} --input={{i}} --direction=ba", "", [
-        Line("direction of a model", "translates ab alone; leave --direction out, or export the other"),
-    ], code=2),
-    Case(given.large, f"{BY_MODEL} --input={{i}} --checkpoint=best", "", [
-        Line("checkpoint of a model", "--checkpoint=best: goes with --run_dir; an exported model has the weights of one checkpoint"),
-    ], code=2),
-    Case(given.large, f"{BY_TFLITE} --input={{i}}", "", [
-        Line("size of a .tflite", "takes pictures of 32x32 alone, not 24x40; give --scale=fit, or export --tflite_size=24x40"),
-    ], code=2),
+    tells(
+        "val as test", given.val_alone, f"{BY_RUN} --data_dir={{i}}/data",
+        "split valA: serves as the test split of domain a, which has none",
+    ),
+    tells(
+        "input of the other domain", given.large, f"{BY_RUN} --input={{i}}/testB",
+        "named like domain B, while --direction=ab starts from domain A; is that meant?",
+    ),
+    tells(
+        "model", given.large, f"{BY_MODEL} --input={{i}}",
+        "a of pictures to b of pictures (direction ab); 3 channels to 3; pictures keep their sizes; trained at",
+    ),
+    tells(
+        "unknown model", given.unnamed_model, "translate --model={i}/model --input={i}/testB --output={o}",
+        "from what to what is not known: no metadata.json beside it says so",
+    ),
+    refused(
+        "direction of a model", given.large, f"{BY_MODEL} --input={{i}} --direction=ba",
+        "translates ab alone; leave --direction out, or export the other",
+    ),
+    refused(
+        "checkpoint of a model", given.large, f"{BY_MODEL} --input={{i}} --checkpoint=best",
+        "--checkpoint=best: goes with --run_dir; an exported model has the weights of one checkpoint",
+    ),
+    refused(
+        "size of a .tflite", given.large, f"{BY_TFLITE} --input={{i}}",
+        "takes pictures of 32x32 alone, not 24x40; give --scale=fit, or export --tflite_size=24x40",
+    ),
     Case(given.large, f"{BY_TFLITE} --input={{i}} --scale=fit", TRANSLATION, [
         Line("--scale=fit", "pictures of other sizes are resized to 32 and their translations back", "scale", "fit 32"),
     ]),
@@ -285,9 +296,10 @@ CASES = [
         Line("checkpoint of an export", "weights of step-2, the latest; the TFLite files take pictures of 32", "checkpoint", "step-2"),
         Line("scale of an export", "in it; the training resized them (resize_and_crop 16)", "trained_at", "resize_and_crop 16"),
     ]),
-    Case(given.model_ahead, f"{EXPORT} --output={{i}}/model", "", [
-        Line("direction of an export", "its version 1 is another model (direction ba there, ab here); servers answer by the newest"),
-    ], code=2),
+    refused(
+        "direction of an export", given.model_ahead, f"{EXPORT} --output={{i}}/model",
+        "its version 1 is another model (direction ba there, ab here); servers answer by the newest",
+    ),
     Case(given.nothing, f"{SCORE} --run_dir={{s}}/run --split=val --pairs=none", METRICS, [
         Line("pairs", "no true pictures: --pairs=none says that no two pictures show the same", "directions", '"basis": "none"'),
         Line("one direction", "direction: this one alone is scored; --direction=both scores the way back", "directions"),
@@ -313,16 +325,16 @@ CASES = [
         Line("other files", "not used: other files and folders (train_opt.txt): 1", "left_out", '(train_opt.txt)": 1'),
         Line("other weights", "not used: other .pth files (5_net_G_A.pth): 1", "left_out", '"other .pth files (5_net_G_A.pth)": 1'),
     ]),
-    Case(given.weights, f"{IMPORT} --weights={{i}}/folder --network=gen_ba", "", [
-        Line("network of a folder", "--network=gen_ba: goes with a single file"),
-    ], code=2),
-    Case(given.weights, f"{IMPORT} --weights={{i}}/cut.pth", "", [
-        Line("CUT", "is a generator of CUT or FastCUT with anti-aliasing"),
-    ], code=2),
-    Case(given.weights, f"{IMPORT} --weights={{i}}/whole.pth", "", [
-        Line("a whole model", "a whole pickled model or other objects (tests.test_foreign_weights.Whole); nothing of it was run"),
-    ], code=2),
-    Case(given.keras_weights, 'import_weights --from=tfa --weights={i}/a.h5 --output={o}', "{o}/imported.json", [
+    refused(
+        "network of a folder", given.weights, f"{IMPORT} --weights={{i}}/folder --network=gen_ba",
+        "--network=gen_ba: goes with a single file",
+    ),
+    refused("CUT", given.weights, f"{IMPORT} --weights={{i}}/cut.pth", "is a generator of CUT or FastCUT with anti-aliasing"),
+    refused(
+        "a whole model", given.weights, f"{IMPORT} --weights={{i}}/whole.pth",
+        "a whole pickled model or other objects (tests.test_foreign_weights.Whole); nothing of it was run",
+    ),
+    Case(given.keras_weights, "import_weights --from=tfa --weights={i}/a.h5 --output={o}", "{o}/imported.json", [
         Line("Keras 2", "not used: the optimizer's weights: 1", "left_out", "\"the optimizer's weights\": 1"),
         Line("network of Keras 2", "a.h5: taken as gen_ab, a guess; --network decides"),
     ]),
