@@ -110,6 +110,8 @@ def pictures(folder: Path, _: Path) -> None:
         "hdr.png": PLAIN[:33] + chunk(b"cICP", bytes((9, 16, 0, 1))) + PLAIN[33:],
         "turned.jpg": turned(plain),
         "planar.tif": tiff(noise(6, 3, SIDE, SIDE).astype(np.uint16) * 15, photometric="rgb", planarconfig="separate"),
+        "fourth.bmp": encoded(Image.fromarray(noise(8, SIDE, SIDE, 4)), "BMP"),
+        "deep.ppm": b"P6 1 1 65535\n" + np.array([9, 65535, 0], ">u2").tobytes(),
         "gray.png": encoded(Image.fromarray(noise(7, SIDE, SIDE)), "PNG"),
     }
     others = dict.fromkeys(("a.heic", "b.dcm", "c.npy", "all.zip", "no_ending", ".hidden.png", ".git/x.png", "Thumbs.db"), b"x")
@@ -149,6 +151,7 @@ def refused(folder: Path, _: Path) -> None:
         "scan.png": b"\0" * 128 + b"DICM" + b"\0" * 100,
         "phone.jpg": b"\0\0\0\x18ftypheic" + b"\0" * 20,
         "cut.png": PLAIN[:200],
+        "several.pgm": 2 * b"P5 2 1 65535\n\1\0P\0",
     }
     write(folder / "trainA", kinds)
 

@@ -44,12 +44,13 @@ MANIFEST, TRANSLATION, METRICS, CONFIG = (f"{{o}}/{name}.json" for name in ("man
 # TFDS's first configuration is in tests/test_foreign_data.py, since it takes a catalogue.
 # fmt: off
 PICTURES = [  # of data_prep and translate alike
-    done("16 bit", "16 bit, scaled to 8", 2),
+    done("16 bit", "16 bit, scaled to 8", 3),
     done("CMYK", "CMYK, made RGB by plain formulas", 1),
     done("pages and frames", "one of several pages or frames of its file", 6),
     done("alpha", "transparent, laid on white", 1),
     done("EXIF turn", "turned upright, as its orientation tag says", 1),
     unused("MPO", "previews, gain maps or other views behind the picture (MPO)", 1),
+    unused("BMP", "the fourth byte of each pixel of a BMP, which the format calls unused", 1),
     unused("ICC profile", "a colour profile other than sRGB, its values taken as they are", 1),
     unused("gamma", "a gamma other than that of sRGB, its values taken as they are", 1),
     unused("HDR", "high dynamic range (PQ or HLG), its values taken as they are", 1),
@@ -83,8 +84,9 @@ CASES = [
         bad("scan.png", "a DICOM file, which is not read here"),
         bad("phone.jpg", "a HEIC picture"),
         bad("cut.png", "damaged"),
+        bad("several.pgm", "several pictures in one file; save each as a file"),
     ]),
-    refused("bad pictures", given.refused, f"{BY_RUN} --input={{i}}/trainA", "11 of 14 pictures could not be read, the others are in"),
+    refused("bad pictures", given.refused, f"{BY_RUN} --input={{i}}/trainA", "12 of 15 pictures could not be read, the others are in"),
     refused("equal names", given.pictures, f"{BY_RUN} --input={{i}}/trainB", "two pictures are called 0 (0.jpg and 0.png); rename one"),
     Case(given.by_flags, BY_FLAGS, MANIFEST, [
         unused("--pages=first", "frames or pages behind the first", 1, "; --pages=all takes them all"),

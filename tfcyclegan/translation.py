@@ -20,7 +20,7 @@ from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks import Generator
 from tfcyclegan.parallel import Stages
-from tfcyclegan.picture_folders import USUAL, Reading, in_memory, pictures_of_path, pictures_of_split, write_pictures
+from tfcyclegan.picture_folders import USUAL, Reading, in_channels, in_memory, pictures_of_path, pictures_of_split, write_pictures
 from tfcyclegan.progress import say
 from tfcyclegan.quiet import silenced
 from tfcyclegan.tiling import Tiler
@@ -309,10 +309,6 @@ def _translate_all(
 
     channels = translators[0].channels
 
-    def noted(read: Callable[[], intake.Decoded]) -> intake.Decoded:
-        decoded = read()
-        return dataclasses.replace(decoded, notes=decoded.notes | images.colour_notes(decoded.image.mode, channels))
-
     def scaled(decoded: intake.Decoded) -> _Picture:
         image = images.with_channels(decoded.image, channels)
         pixels = images.to_array(scale(image, nearest=nearest) if scale else image)
@@ -327,7 +323,7 @@ def _translate_all(
 
     placed = [functools.partial(translate, machine) for machine in machines(translators, output, nearest=nearest)]
     write_pictures(
-        ((name, functools.partial(noted, read)) for name, read in pictures),
+        in_channels(pictures, channels),
         output,
         lambda name: (output / f"{name}.png",),
         Stages(scaled, placed, encode, lambda: give_up(translators)),
