@@ -279,6 +279,8 @@ def run(
         )
         mend = f"--max_bad={len(missing)} goes on without them" + (f", {without} takes all images without labels" if without else "")
         raise UserError(f"{root / missing[0].missing_label}: no such file; {many}; {mend}")
+    if config.seed and not config.sample:
+        say(f"--seed={config.seed}: has no effect; needs --sample")
     not_deciding = ("input_dir", "output_dir", "name", "max_bad", "max_pixels", "shards", "beam_flags")
     settings: dict[str, Any] = {
         field.name: str(value) if isinstance(value := getattr(config, field.name), Size) else value
