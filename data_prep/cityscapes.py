@@ -94,7 +94,7 @@ def find_photos(root: Path, split: str, passed: PassedOver) -> dict[str, File]:
     """The photos of an official split by CITY/FRAME, in the order of their names."""
     found: dict[str, File] = {}
     others = []
-    for file in frames.find_files(root, PHOTOS, split):
+    for file in frames.find_files(root, f"{PHOTOS}/{split}", passed):
         match = _PHOTO.fullmatch(file.name)
         if not match:
             others.append(file.path)
@@ -112,7 +112,7 @@ def find_labels(root: Path, split: str, label_format: str, passed: PassedOver) -
     kinds = sorted(KINDS, key=lambda kind: kind != PREFERRED.get(label_format))
     found: dict[str, tuple[File, str]] = {}
     others = []
-    for file in frames.find_files(root, GROUND_TRUTH, split):
+    for file in frames.find_files(root, f"{GROUND_TRUTH}/{split}", passed):
         match = _LABEL.fullmatch(file.name)
         if not match:
             others.append(file.path)  # polygons and instance ids

@@ -17,12 +17,14 @@ from PIL import Image, ImageOps
 from tfcyclegan.data import intake
 from tfcyclegan.data.intake import BadPicture
 from tfcyclegan.data.labels import IGNORED, ClassTable
+from tfcyclegan.data.notes import LeftOut
 
 FORMATS = ("auto", "ids", "colours")
 UNKNOWN = ("refused", "ignored", "nearest")
 
 BY_IDS, BY_COLORS = "label read by its ids", "label read by its colours"
 NOT_COUNTED = "label with values outside the table, not counted"
+OPACITY = LeftOut("label's opacity")
 SNAPPED = "label with colours outside the table, taken for the nearest ones"
 
 MOST_COLORS = 256
@@ -53,7 +55,7 @@ class Reader:
             max_pixels: a label of more pixels is refused before it is decoded.
 
         Returns:
-            The ids, uint8 [H, W], and notes: BY_IDS or BY_COLORS, NOT_COUNTED, SNAPPED.
+            The ids, uint8 [H, W], and notes: BY_IDS or BY_COLORS, NOT_COUNTED, SNAPPED, OPACITY.
 
         Raises:
             BadPicture: with the reason.
@@ -63,7 +65,9 @@ class Reader:
             if image.format in _LOSSY and self.unknown != "nearest":
                 mend = "save it as PNG from its source, or --unknown_labels=nearest takes the nearest colours of the table"
                 raise BadPicture(f"a {image.format}, whose colours are not exact; {mend}")
-            return self._read(image, content)
+            ids, notes = self._read(image, content)
+            transparent = image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255
+            return ids, notes | ({OPACITY} if transparent else set())
 
     def _read(self, image: Image.Image, content: bytes) -> tuple[np.ndarray, frozenset[str]]:
         upright = ImageOps.exif_transpose(image)

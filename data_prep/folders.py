@@ -138,9 +138,12 @@ def find_beside(input_dir: Path) -> folders.Found:
     examples = []
     used = {name for split in SPLITS if (input_dir / split).is_dir() for name in (split, own_labels.FOLDER.format(split=split))}
     for entry in sorted(input_dir.iterdir()):
-        if entry.name.startswith(".") or entry.name.lower() in folders.SYSTEM_FILES or (entry.is_dir() and entry.name in used):
+        if entry.name.lower() in folders.SYSTEM_FILES or (entry.is_dir() and entry.name in used):
             continue
-        count = sum(1 for _ in folders.walk(entry)) if entry.is_dir() else 1
+        if entry.name.startswith("."):
+            left_out[folders.HIDDEN] += 1
+            continue
+        count = sum(1 for _ in folders.walk(entry, left_out)) if entry.is_dir() else 1
         if count:
             left_out[f"files in {manifest.printable(entry.name)}/" if entry.is_dir() else folders.kind_of(entry.name)] += count
             examples.append(entry.name + "/" * entry.is_dir())

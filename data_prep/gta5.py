@@ -87,7 +87,7 @@ def _by_stem(root: Path, folder: str, is_taken: Callable[[str], bool], others: s
     """The files below a folder whose name is taken, by their name without ending."""
     found: dict[str, File] = {}
     not_taken = []
-    for file in frames.find_files(root, folder):
+    for file in frames.find_files(root, folder, passed):
         stem = Path(file.name).stem
         if not is_taken(file.name):
             not_taken.append(file.path)
@@ -123,6 +123,7 @@ def by_split_file(root: Path, found: list[Frame], numbers: Mapping[str, list[int
     absent = sum(number not in by_number for some in numbers.values() for number in some)
     if absent:
         say(f"{root}: {absent} frames of {SPLIT_FILE} are not in images/")
+        passed.counts[f"frames of {SPLIT_FILE} that are not in images/"] += absent
     named = {frame.name for some in splits.values() for frame in some}
     passed.add([f"images/{frame.name}" for frame in found if frame.name not in named], f"not in {SPLIT_FILE}")
     splits = {split: some for split, some in splits.items() if some}

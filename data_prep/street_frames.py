@@ -27,6 +27,8 @@ from tfcyclegan.progress import say
 
 WITHOUT_IMAGE = "labels without an image"
 LABEL_RESIZED = "label resized to its image's size"
+_USUAL = {"interpolation": "bicubic", "label_format": street_labels.AUTO}
+"""Options that decide the result, but not where they have these values: data sets that were made before there was a choice have them."""
 SHAPES_DIFFER = 1.05  # GTA5 has labels whose height is a few pixels off their image's
 
 
@@ -38,7 +40,7 @@ class FrameOptions(Options):
     output_dir: str = option("", "directory to write; a rerun goes on there", required=True)
     name: str = option("", "the data set's name: lower-case letters, digits and _")
     size: Size | None = option(None, "size to store, height x width; default: each frame's own")
-    interpolation: str = option("bicubic", f"for --size, {INTERPOLATION_HELP}", choices=INTERPOLATIONS)
+    interpolation: str = option(_USUAL["interpolation"], f"for --size, {INTERPOLATION_HELP}", choices=INTERPOLATIONS)
     sample: int = option(0, "so many frames are drawn for the split train; 0 takes all frames, in their own splits", minimum=0)
     test_sample: int = option(0, "so many of the frames that --sample has left are drawn for the split test", minimum=0)
     seed: int = option(0, "draws the samples", minimum=0)
@@ -47,14 +49,14 @@ class FrameOptions(Options):
     shards: int = option(0, "files a split; 0 makes about 100 MB each", minimum=0, maximum=99_999)
     beam_flags: str = beam.flags_option()
     label_format: str = option(
-        street_labels.AUTO,
+        _USUAL["label_format"],
         "what the label files' pixels say; auto takes class ids and the table's colours where only one of them fits",
         choices=street_labels.FORMATS,
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.interpolation != "bicubic" and self.size is None:
+        if self.interpolation != _USUAL["interpolation"] and self.size is None:
             raise UserError(f"--interpolation={self.interpolation}: nothing is resized without --size; give both, or neither")
         if self.test_sample and not self.sample:
             raise UserError(f"--test_sample={self.test_sample}: draws from what --sample leaves; give --sample too")
@@ -94,16 +96,18 @@ class Frame:
     named: bool = False
 
 
-def find_files(root: Path, *parts: str) -> list[File]:
-    """All files below `root/parts`, in the order of their paths."""
+def find_files(root: Path, folder: str, passed: "PassedOver") -> list[File]:
+    """All files below a folder of `root`, in the order of their paths; `passed` takes those that are hidden."""
     found = []
-    for entry in folders.walk(root.joinpath(*parts)):
+    hidden: collections.Counter[str] = collections.Counter()
+    for entry in folders.walk(root / folder, hidden):
         try:
             status = entry.stat()
             size, changed = status.st_size, status.st_mtime_ns
         except OSError:  # a link to nothing: reading it will say so
             size, changed = 0, 0
         found.append(File(Path(entry.path).relative_to(root).as_posix(), size, changed))
+    passed.add_kinds(folder, hidden)
     return sorted(found, key=lambda file: file.path)
 
 
@@ -143,9 +147,17 @@ class PassedOver:
             say(f"{self._root}: passed over, {why}: {manifest.printable(listed(paths))}")
             self.counts[why] += len(paths)
 
+    def add_kinds(self, folder: str, kinds: Mapping[str, int]) -> None:
+        """What of a folder has no names to tell: {what: count}."""
+        for what, count in kinds.items():
+            say(f"{self._root / folder}: passed over, {what}: {count}")
+            self.counts[what] += count
+
     def add_others(self, folder: str, taken: Collection[str], why: str) -> None:
         """What lies in a folder beside the entries that are taken."""
-        names = sorted(entry.name for entry in (self._root / folder).iterdir() if not entry.name.startswith("."))
+        there = sorted(entry.name for entry in (self._root / folder).iterdir() if entry.name.lower() not in folders.SYSTEM_FILES)
+        names = [name for name in there if not name.startswith(".")]
+        self.add_kinds(folder, {folders.HIDDEN: len(there) - len(names)} if len(names) < len(there) else {})
         self.add([f"{folder}/{name}" if folder else name for name in names if name not in taken], why)
 
 
@@ -267,11 +279,13 @@ def run(
         )
         mend = f"--max_bad={len(missing)} goes on without them" + (f", {without} takes all images without labels" if without else "")
         raise UserError(f"{root / missing[0].missing_label}: no such file; {many}; {mend}")
+    if config.seed and not config.sample:
+        say(f"--seed={config.seed}: has no effect; needs --sample")
     not_deciding = ("input_dir", "output_dir", "name", "max_bad", "max_pixels", "shards", "beam_flags")
     settings: dict[str, Any] = {
         field.name: str(value) if isinstance(value := getattr(config, field.name), Size) else value
         for field in dataclasses.fields(config)
-        if field.name not in not_deciding
+        if field.name not in not_deciding and not (field.name in _USUAL and getattr(config, field.name) == _USUAL[field.name])
     }
     if _is_drawn(root):
         settings[SYNTHETIC] = True

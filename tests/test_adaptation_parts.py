@@ -5,9 +5,11 @@ import math
 import numpy as np
 import pytest
 
+from tfcyclegan.adaptation import adapt
 from tfcyclegan.adaptation.fourier import fourier_transform, swap_low_frequencies
 from tfcyclegan.adaptation.pseudo_labels import class_thresholds, pseudo_label
 from tfcyclegan.adaptation.results import ORACLE, SOURCE_ONLY, summarize
+from tfcyclegan.config import AdaptConfig
 from tfcyclegan.data.labels import IGNORED
 
 
@@ -75,3 +77,12 @@ def test_the_table_by_hand():
     assert (half.mean, half.gain) == (40.0, 10.0) and math.isnan(half.spread) and math.isnan(half.gain_spread)
     alone = summarize({"translated": {0: 35.0}})[0]
     assert alone.mean == 35 and math.isnan(alone.gain) and math.isnan(alone.gap_recovered)
+
+
+def test_options_that_no_arm_takes_are_named():
+    places = {"source_dir": "s", "target_dir": "t", "output_dir": "o", "arms": "source_only,fda"}
+    assert adapt._without_effect(AdaptConfig(**places, fda_beta=0.1)) == []
+    assert adapt._without_effect(AdaptConfig(**places, pseudo_kept=0.1, translator="runs/t")) == [
+        "--translator=runs/t: has no effect; needs translated or translated_semantic or self_training in --arms",
+        "--pseudo_kept=0.1: has no effect; needs self_training in --arms",
+    ]

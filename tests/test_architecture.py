@@ -31,7 +31,7 @@ FLOORS = (
     ),
     ("cyclegan",),
     ("training",),
-    ("tiling", "translation", "data_translation", "segmentation", "interop"),
+    ("tiling", "translation", "exported_models", "data_translation", "segmentation", "interop"),
     ("evaluation", "adaptation", "export", "serving", "demo", "doctor"),
     ("commands",),
     ("cli", "api"),

@@ -22,10 +22,11 @@ from tfcyclegan.data.domains import open_domains
 from tfcyclegan.errors import RunError
 from tfcyclegan.export import model_card, saved_model, tflite
 from tfcyclegan.export.exporter import export
+from tfcyclegan.exported_models import from_model, open_model
 from tfcyclegan.training.checkpoints import load_generator
 from tfcyclegan.training.runs import read_run
 from tfcyclegan.training.trainer import train
-from tfcyclegan.translation import from_model, from_run, open_model
+from tfcyclegan.translation import from_run
 
 
 @pytest.fixture(scope="module")

@@ -247,7 +247,10 @@ def test_segment_writes_what_cityscapesscripts_scores_alike(trained, city, data,
     (tmp_path / "in").mkdir()
     picture = Image.open(next((city / "leftImg8bit" / "val").rglob("*.png")))
     picture.resize((70, 37), Image.Resampling.NEAREST).save(tmp_path / "in" / "odd.png")
+    picture.convert("L").save(tmp_path / "in" / "gray.png")
     assert cli.main(["segment", f"--segmenter_dir={trained}", f"--input={tmp_path / 'in'}", f"--output={tmp_path / 'folder'}"]) == 0
+    assert "gray pictures shown in colour: 1 picture\n" in capsys.readouterr().out
+    assert files.read_json(tmp_path / "folder" / "segmentation.json")["conversions"] == {"gray pictures shown in colour": 1}
     ids = Image.open(tmp_path / "folder" / "labelIds" / "odd.png")
     assert (ids.size, ids.mode) == ((70, 37), "L") and set(np.unique(ids)) <= {entry.id for entry in labels.TRAIN_CLASSES}
     assert cli.main(["segment", f"--segmenter_dir={trained}", f"--input={tmp_path / 'in'}", f"--output={tmp_path / 'in'}"]) == 2
@@ -306,6 +309,7 @@ def test_wrong_requests_end_in_one_line(trained, city, data, tmp_path, capsys):
         "--scale_high=0.5: must be at least --scale_low=0.75": [*train, f"--data_dir={data}", "--scale_high=0.5"],
         "no segmenter there (segmenter.json is missing)": [*segment, f"--segmenter_dir={city}", "--input=x"],
         "--input or --data_dir: give one of them": [*segment, f"--segmenter_dir={trained}"],
+        "--split=test: goes with --data_dir": [*segment, f"--segmenter_dir={trained}", "--input=x", "--split=test"],
         "x: no such file or directory": [*segment, f"--segmenter_dir={trained}", "--input=x"],
     }
     for message, command in cases.items():
@@ -326,5 +330,5 @@ def test_ids_outside_the_table_are_ignored_and_told(tmp_path, capsys):
     made = {"name": "foreign", "classes": [], "splits": {"train": {"shards": [note]}}}
     manifest.write_tfds_metadata(tmp_path, tmp_path / ".work", made)
     part = open_labelled(open_source(tmp_path), "train")
-    assert "has label ids outside the class table (77): ignored" in capsys.readouterr().out
+    assert "label ids outside the class table (77): ignored" in capsys.readouterr().out
     assert (part.label(0)[:4] == labels.IGNORED).all() and part.class_counts.sum() == 2 * (HEIGHT - 4) * (WIDTH - 2)

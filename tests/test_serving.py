@@ -25,6 +25,7 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceSt
 from PIL import Image
 
 from tests.servers import assert_same, b64, bomb, figures, get, png, post, serving
+from tests.test_intake import encoded
 from tfcyclegan.export import saved_model
 from tfcyclegan.serving import client
 from tfcyclegan.training.checkpoints import load_generator
@@ -137,6 +138,17 @@ def test_the_version_in_the_path(server, pictures, expected):
             with pytest.raises(grpc.RpcError, match="version '2' is not served") as caught:
                 ask()
             assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+def test_what_is_done_to_pictures_is_told_in_the_answer(server, pictures):
+    clear = encoded(Image.new("RGBA", (20, 20), (10, 20, 30, 128)), "PNG")
+    told = "transparent, laid on white: 1 picture"
+    body = {"instances": [b64(clear), b64(pictures[0])]}
+    for data, wanted in ((body, told), ({"instances": [b64(pictures[0])]}, None)):
+        asked = urllib.request.Request(f"{server.url}:predict", json.dumps(data).encode(), {"Content-Type": "application/json"})
+        assert urllib.request.urlopen(asked).headers["x-notes"] == wanted
+    with grpc.insecure_channel(server.grpc_address) as channel:
+        assert GRPCInferenceServiceStub(channel).ModelInfer(infer_request([clear])).parameters["notes"].string_param == told
 
 
 def test_what_the_server_says_of_the_model(server):

@@ -89,5 +89,5 @@ def test_requests_are_read_as_the_training_read():
     Image.fromarray(np.full((20, 16), 4095, np.uint16)).save(stream, "PNG")
     for reading, level in (({}, 16), ({"max_value": 4095}, 255)):
         translator = dataclasses.replace(NEGATIVE, reading=reading)
-        (picture,) = model._decode_all([stream.getvalue()], translator, 10**6, "instances")
-        assert (picture == level).all(), reading
+        (picture,), told = model._decode_all([stream.getvalue()], translator, 10**6, "instances")
+        assert (picture == level).all() and ("so they come out dark" in told) == (not reading), reading

@@ -44,7 +44,8 @@ def test_deep_and_transparent_pictures_of_foreign_sets_are_read_as_files_are(tmp
     assert "16-bit values end at 4095 of 65535, so they come out dark; data_prep.folders --max_value=4095 makes 4095 white" in said
     translate_data([NEGATIVE], open_source(tmp_path / "data"), ["trainA"], tmp_path / "out", scale=None)
     made = files.read_json(tmp_path / "out" / "manifest.json")
-    assert made["conversions"] == {"16 bit, scaled to 8": 1, "transparent, laid on white": 1} and made["left_out"] == {}
+    done = {"16 bit, scaled to 8": 1, "gray pictures shown in colour": 1, "transparent, laid on white": 1}
+    assert made["conversions"] == done and made["left_out"] == {}
 
 
 def test_a_foreign_picture_that_cannot_be_used_is_named(tmp_path):

@@ -169,6 +169,20 @@ def test_resume_by_the_same_command(gta, capsys):
         gta5.run(gta_config(gta, shards=3, max_bad=1, size=Size(16, 32), labels=False))
 
 
+def test_data_made_before_there_was_a_choice_are_of_the_same_request(gta, city, capsys):
+    """Manifests of 0.1.0 lack the label format and the interpolation: the usual ones are no part of a request."""
+    for script, options in ((gta5, gta_config), (cityscapes, city_config)):
+        root = {gta5: gta, cityscapes: city}[script]
+        script.run(options(root, output_dir=str(root) + "_out"))
+        settings = json.loads(Path(str(root) + "_out", "manifest.json").read_text())["request"]["settings"]
+        assert not {"label_format", "interpolation"} & settings.keys() and settings["size"] is None
+        capsys.readouterr()
+        script.run(options(root, output_dir=str(root) + "_out"))
+        assert "all is done" in capsys.readouterr().out
+    with pytest.raises(UserError, match="--label_format: None there, ids here"):
+        gta5.run(gta_config(gta, output_dir=f"{gta}_out", label_format="ids"))
+
+
 # --- Cityscapes ------------------------------------------------------------------------------------------------------
 
 

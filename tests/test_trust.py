@@ -17,11 +17,11 @@ from tfcyclegan import cli, trust
 from tfcyclegan.data.labels import CITYSCAPES
 from tfcyclegan.export import saved_model
 from tfcyclegan.export.segmenter import ServedSegmenter
+from tfcyclegan.exported_models import from_model
 from tfcyclegan.interop import tfa
 from tfcyclegan.networks import make_generator
 from tfcyclegan.networks.graph import LAYERS, GraphGenerator
 from tfcyclegan.segmentation.network import make_network
-from tfcyclegan.translation import from_model
 
 PICTURES = tf.TensorSpec([None, None, None, 3], tf.float32, name="images")
 

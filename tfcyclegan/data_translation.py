@@ -26,10 +26,11 @@ from tfcyclegan.data.source import MANIFEST, DataSource, Example
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.parallel import Stages
 from tfcyclegan.progress import Progress, say
-from tfcyclegan.translation import Translator, give_up, machines, record_of
+from tfcyclegan.translation import NEAREST_ALONE, Translator, give_up, machines, record_of
 
 SHARD_PICTURES = 500
 """A shard has at most this many, since an interrupted one is translated again."""
+LABEL_RESIZED = "label resized with its picture, by nearest pixels"
 
 
 def translate_data(
@@ -181,6 +182,8 @@ def _stages(
 ) -> Stages[Example, _Scaled, _Scaled, records.Picture]:
     """From an example to the picture to store; `noted` gets the notes on it."""
     channels = translators[0].channels
+    if scale and split.holds_label_maps:
+        say(f"{split} is label maps: {NEAREST_ALONE}")
 
     def decode(example: Example) -> _Scaled:
         recoloured: set[str] = set()
@@ -199,6 +202,7 @@ def _stages(
         example, (height, width) = translated.example, translated.picture.shape[:2]
         label = example.label
         if label is not None and translated.resized:
+            noted.append(LABEL_RESIZED)
             ids = images.resize(images.decode(label.encoded, 1), Size(height, width), nearest=True)
             label = records.Label(images.encode_png(images.to_array(ids)), label.filename)
         return records.Picture(images.encode_png(translated.picture), "png", example.filename, height, width, label or no_label)

@@ -1,5 +1,6 @@
 """Folders of pictures in, folders of PNGs out: the loop of all commands that make something of each picture."""
 
+import dataclasses
 import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -8,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from tfcyclegan import files
-from tfcyclegan.data import folders, intake, notes, pages
+from tfcyclegan.data import folders, images, intake, notes, pages
 from tfcyclegan.data.manifest import printable
 from tfcyclegan.data.rules import settings
 from tfcyclegan.data.source import DataSource
@@ -147,6 +148,18 @@ def in_memory(
 ) -> Iterator[tuple[str, Callable[[], intake.Decoded]]]:
     """Pictures whose bytes are at hand, in the form of `write_pictures`."""
     return ((name, functools.partial(intake.decode, encoded, max_pixels=MAX_PIXELS, rules=rules)) for name, encoded in pictures)
+
+
+def in_channels(
+    pictures: Iterable[tuple[str, Callable[[], intake.Decoded]]], channels: int
+) -> Iterator[tuple[str, Callable[[], intake.Decoded]]]:
+    """The same pictures, with notes on what `images.with_channels` will do to their colours."""
+
+    def noted(read: Callable[[], intake.Decoded]) -> intake.Decoded:
+        decoded = read()
+        return dataclasses.replace(decoded, notes=decoded.notes | images.colour_notes(decoded.image.mode, channels))
+
+    return ((name, functools.partial(noted, read)) for name, read in pictures)
 
 
 @dataclass(frozen=True)

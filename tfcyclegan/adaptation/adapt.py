@@ -35,6 +35,17 @@ SCORES = "scores.json"
 # what may differ between two calls in one directory: paths, and which arms and seeds are asked for
 _FREE = [field.name for field in dataclasses.fields(AdaptConfig) if field.metadata["on_resume"] == "free"]
 
+_BY_TRANSLATION = ("translated", "translated_semantic", "self_training")
+_TAKEN_BY = {
+    "translator": _BY_TRANSLATION,
+    "checkpoint": _BY_TRANSLATION,
+    "fda_beta": ("fda",),
+    "lambda_semantic": ("translated_semantic",),
+    "semantic_steps": ("translated_semantic",),
+    **dict.fromkeys(("pseudo_threshold", "pseudo_kept", "pseudo_rounds"), ("self_training",)),
+}
+"""The arms that an option is for."""
+
 _NOTE = (
     "mIoU in percent over the {count} classes, those in neither truth nor prediction left out. Every arm has the same segmenter, seeds and "
     "steps, and is scored with the weights of its last step: no label of the target chooses anything. Translators are trained once and "
@@ -60,6 +71,8 @@ def adapt(config: AdaptConfig) -> list[ArmResult]:
     for data, split in ((source, config.source_split), (target, config.target_split), (target, config.target_score_split)):
         data.require(split)
     _require_one_table(config, source, target)
+    for line in _without_effect(config):
+        say(line)
     directory = Path(config.output_dir)
     arms = Arms(config, Split(source, config.source_split), Split(target, config.target_split))
     arms.check()
@@ -78,6 +91,16 @@ def adapt(config: AdaptConfig) -> list[ArmResult]:
     table = summarize({TITLES[arm]: {s: 100 * done[arm, s]["mean_iou"] for s in config.seed_numbers} for arm in config.arm_names})
     _write(config, directory, table, done, target, scored)
     return table
+
+
+def _without_effect(config: AdaptConfig) -> list[str]:
+    """Options that were given and that no arm takes."""
+    lines = []
+    for name, arms in _TAKEN_BY.items():
+        value = getattr(config, name)
+        if value != AdaptConfig.__dataclass_fields__[name].default and not set(arms) & set(config.arm_names):
+            lines.append(f"--{name}={value}: has no effect; needs {' or '.join(arms)} in --arms")
+    return lines
 
 
 def _open(data_dir: str, config: AdaptConfig) -> DataSource:

@@ -26,10 +26,11 @@ from tfcyclegan.data.source import open_source
 from tfcyclegan.data_translation import translate_data
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures.controls import make_controls
-from tfcyclegan.progress import track
+from tfcyclegan.progress import say, track
 from tfcyclegan.segmentation.pictures import LabelledPictures, open_labelled, open_pictures
 from tfcyclegan.segmentation.segmenter import Segmenter
 from tfcyclegan.segmentation.trainer import train_segmenter
+from tfcyclegan.training.checkpoints import told_choice
 from tfcyclegan.training.runs import Run, read_run
 from tfcyclegan.training.trainer import train
 from tfcyclegan.translation import copies_on_devices, scale_of
@@ -175,6 +176,7 @@ class Arms:
         own = run.directory == self.directory / "semantic_translator"
         checkpoint = "latest" if own else self.config.checkpoint
         output = self.directory / ("translated_semantic" if own else "translated")
+        say(f"{run.directory}: translates ab by checkpoint {told_choice(run.directory, checkpoint)}")
         translators = copies_on_devices(run, checkpoint, "ab")
         translate_data(translators, self.source.source, [self.source.name], output, scale=scale_of(run), command="tfcyclegan adapt")
         return open_labelled(open_source(output), self.source.name, self._cache, size=self.config.load_size)

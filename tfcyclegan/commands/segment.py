@@ -24,13 +24,17 @@ def run(config: SegmentConfig) -> None:
     from tfcyclegan.segmentation.segmenter import load_segmenter
 
     segmenter = load_segmenter(Path(config.segmenter_dir))
+    if segmenter.load_size:
+        say(f"{config.segmenter_dir}: pictures are labelled at {segmenter.load_size}, as in its training; labels have their own sizes")
     output, reading = Path(config.output), reading_of(config)
     if config.input:
         label_path(segmenter, Path(config.input), output, overlays=config.overlays, reading=reading)
         return
     split = Split(open_source(config.data_dir), config.split)
     confusion = label_split(segmenter, split, output, overlays=config.overlays, reading=reading)
-    if confusion is not None:
+    if confusion is None:
+        say(f"{split}: has no labels, so there are no scores")
+    else:
         for name, iou in zip(segmenter.classes.names, confusion.class_ious, strict=True):
             say(f"  {name:<14} {'absent' if iou != iou else f'{iou:.3f}'}")
         accuracy = f"pixel accuracy {confusion.pixel_accuracy:.4f}"

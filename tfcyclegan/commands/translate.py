@@ -13,6 +13,7 @@ from tfcyclegan.progress import say
 
 if TYPE_CHECKING:
     from tfcyclegan.data.domains import Domains
+    from tfcyclegan.data.images import Scale
     from tfcyclegan.picture_folders import Reading
     from tfcyclegan.training.runs import Run
 
@@ -38,7 +39,7 @@ def run(config: TranslateConfig) -> None:
     check_places(config.data_dir)
     files.require_no_file("output_data" if config.output_data else "output", Path(config.output or config.output_data))
     quiet.import_tensorflow()
-    from tfcyclegan import translation
+    from tfcyclegan import exported_models, translation
     from tfcyclegan.data.domains import open_domains
     from tfcyclegan.data.images import RESIZED
     from tfcyclegan.data.intake import HINTS
@@ -49,8 +50,9 @@ def run(config: TranslateConfig) -> None:
     if trained is not None:
         translators = translation.copies_on_devices(trained, config.checkpoint, direction, tile=config.tile)
         scale = translation.scale_of(trained) if config.scale == "trained" else None
+        _tell_choices(trained, config, direction, scale)
     else:
-        translators = [translation.from_model(Path(config.model), trusted=config.trust_model, fit=config.scale == "fit")]
+        translators = [exported_models.from_model(Path(config.model), trusted=config.trust_model, fit=config.scale == "fit")]
         direction = _direction_of_model(translators[0].identity.get("direction", ""), config)
     if config.input:
         _tell_contradiction(Path(config.input), direction)
@@ -82,6 +84,17 @@ def _only_direction(trained: "Run | None") -> str:
         return "ab"
     say(f"{trained.directory}: translates ba, the one direction that it has")
     return "ba"
+
+
+def _tell_choices(trained: "Run", config: TranslateConfig, direction: str, scale: "Scale | None") -> None:
+    """What decides the translations beside the run: which way, by which checkpoint, at which scale."""
+    from tfcyclegan.training.checkpoints import told_choice
+
+    back = direction[::-1]
+    other = f"; --direction={back} is the way back" if not config.direction and f"gen_{back}" in trained.networks else ""
+    say(f"{trained.directory}: translates {direction} by checkpoint {told_choice(trained.directory, config.checkpoint)}{other}")
+    if scale is not None:
+        say(f"{trained.directory}: pictures are taken at {scale}, as in its training; --scale=original keeps their sizes")
 
 
 def _direction_of_model(own: str, config: TranslateConfig) -> str:

@@ -56,6 +56,8 @@ class TranslateConfig(Options):
         super().__post_init__()
         if bool(self.run_dir) == bool(self.model):
             raise UserError("--run_dir or --model: give one of them")
+        if self.model and self.checkpoint != "latest":
+            raise UserError(f"--checkpoint={self.checkpoint}: goes with --run_dir; an exported model has the weights of one checkpoint")
         if self.model and self.tile is not None:
             raise UserError("--tile: goes with --run_dir; an exported model takes pictures whole")
         if self.scale == "fit" and not self.model.endswith(".tflite"):

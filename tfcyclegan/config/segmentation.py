@@ -78,6 +78,8 @@ class SegmentConfig(Options):
         super().__post_init__()
         if bool(self.input) == bool(self.data_dir):
             raise UserError("--input or --data_dir: give one of them")
+        if self.input and self.split != "val":
+            raise UserError(f"--split={self.split}: goes with --data_dir; --input takes pictures as they are")
         if self.data_dir and (self.pages != "all" or self.extra_bands != "refuse" or self.max_value is not None):
             raise UserError("--pages, --extra_bands, --max_value: go with --input; a prepared data set was read by data_prep")
 

@@ -37,11 +37,13 @@ SCALED = "16 bit, scaled to 8"
 ON_WHITE = "transparent, laid on white"
 KEPT = "transparent, laid on white for the network; the result has its transparency"
 OPAQUE = LeftOut("transparency")
+TURNED = "turned upright, as its orientation tag says"
 CMYK = "CMYK, made RGB by plain formulas"
 UPPER_BITS = "JPEG 2000 of more than 8 bit, the upper 8 taken"
 PAGE = "one of several pages or frames of its file"
 FIRST_FRAME = LeftOut("frames or pages behind the first")
 OTHER_VIEWS = LeftOut("previews, gain maps or other views behind the picture (MPO)")
+FOURTH_BYTE = LeftOut("the fourth byte of each pixel of a BMP, which the format calls unused")
 COPIES = LeftOut("smaller copies and masks beside a TIFF's pictures")
 
 HINTS = {
@@ -228,6 +230,7 @@ def _decode(content: bytes, max_pixels: int, rules: Rules, page: int | None) -> 
     if keeps_bytes:
         return Decoded(flat, frozenset(notes), content, shallow.kind.lower())
     if turn is not None:
+        notes.add(TURNED)
         flat, alpha = flat.transpose(turn), alpha and alpha.transpose(turn)
     return Decoded(flat, frozenset(notes), alpha=alpha, largest=shallow.largest)
 
@@ -251,7 +254,31 @@ def _read(content: bytes, max_pixels: int, rules: Rules, page: int | None) -> _S
             raise BadPicture("signed values have no known range; save it as 8 or 16 bit")
         if bits > 8 and not image.mode.startswith("I"):
             notes.add(UPPER_BITS)
+    if kind == "PPM":
+        args = image.tile[0].args
+        deep = image.mode == "I" or (isinstance(args, tuple) and args[1] > 255)
+        if _goes_on_behind(image, content, 2 if deep else 1):
+            raise BadPicture("several pictures in one file; save each as a file")
+        notes |= {SCALED} if deep else set()
+    if kind == "BMP" and image.mode == "RGB" and _has_fourth_bytes(image, content):
+        notes.add(FOURTH_BYTE)
     return _loaded(image, lambda: _open(content), rules, notes)
+
+
+def _goes_on_behind(image: ImageFile.ImageFile, content: bytes, sample_bytes: int) -> bool:
+    """Whether another picture lies behind the first in a binary PNM file, as the format allows."""
+    row = {"1": -(-image.width // 8), "RGB": 3 * image.width}.get(image.mode, image.width)
+    behind = content[image.tile[0].offset + sample_bytes * row * image.height :]
+    return content[:2] in (b"P4", b"P5", b"P6") and behind.lstrip()[:1] == b"P"
+
+
+def _has_fourth_bytes(image: ImageFile.ImageFile, content: bytes) -> bool:
+    """Whether a BMP of 32 bit a pixel without masks has values in the byte that is no colour: by other programs' use, transparency."""
+    start, bits, packing = (int.from_bytes(content[at : at + size], "little") for at, size in ((10, 4), (28, 2), (30, 4)))
+    if bits != 32 or packing:
+        return False
+    fourth = np.frombuffer(content[start : start + 4 * image.width * image.height], np.uint8)[3::4]
+    return bool(fourth.size and fourth.min() != fourth.max())
 
 
 def _read_tiff(content: bytes, max_pixels: int, rules: Rules, page: int | None) -> _Shallow:
@@ -262,6 +289,7 @@ def _read_tiff(content: bytes, max_pixels: int, rules: Rules, page: int | None) 
         page = indices[0]
         notes |= ({COPIES} if copies else set()) | ({FIRST_FRAME} if len(indices) > 1 else set())
     described = tiff.describe(content, page)
+    notes |= {TURNED} if described.orientation in _TURNS else set()  # Pillow turns a TIFF itself
     _require_size(described.width, described.height, max_pixels)
     if not described.by_pillow:
         return _from_samples(content, described, rules, notes)

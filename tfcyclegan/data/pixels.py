@@ -33,12 +33,40 @@ _NEAR_LEVELS, _NEARLY_ALL = 17, 0.99
 
 
 class _Done:
-    """Counts what is done to pictures, by several threads."""
+    """What is done to pictures and seen in them, noted by several threads.
+
+    Attributes:
+        counts: notes on what changes how they look, and of how many.
+        stretch: see `PixelFile`.
+        told: all that `intake` notes on pictures that data_prep did not store.
+        largest: the largest values of those of 16 bit.
+        plain: the names of those of one colour.
+        looks: hashes of two that differ, or of one if none do.
+        unknown: label ids outside the table.
+        built: whether a file was made of them.
+    """
 
     def __init__(self) -> None:
         self.counts: collections.Counter[str] = collections.Counter()
         self.stretch = 1.0
+        self.told: list[str] = []
+        self.largest = [0]
+        self.plain: set[str] = set()
+        self.looks: set[int] = set()
+        self.unknown: set[int] = set()
+        self.built = False
         self._lock = threading.Lock()
+
+    def lines(self, total: int) -> list[str]:
+        """What to tell of all `total` pictures."""
+        told = [*notes.lines(notes.counted(self.told)), notes.dim(max(self.largest), "data_prep.folders --max_value")]
+        if self.plain:
+            told.append(f"{len(self.plain)} of {total} pictures are of one colour, such as {min(self.plain)}")
+        elif len(self.looks) == 1 < total:
+            told.append(f"all {total} pictures are the same one")
+        if self.unknown:
+            told.append(f"label ids outside the class table ({', '.join(map(str, sorted(self.unknown)))}): ignored")
+        return [line for line in told if line]
 
     def note(self, notes: set[str], before: Size, after: Size) -> None:
         """Counts `notes` of one picture, and what resizing from `before` to `after` does to it."""
@@ -56,6 +84,7 @@ class PixelFile:
         sizes: [N, 2] heights and widths.
         notes: what was done to pictures that changes how they look, and to how many.
         stretch: by how much the ratio of their sides changes at most; 1 where all keep their shapes.
+        told: what else is to be told of them, a line each, whenever they are opened.
     """
 
     def __init__(self, directory: Path):
@@ -64,6 +93,7 @@ class PixelFile:
         self.channels: int = meta["channels"]
         self.notes: dict[str, int] = meta.get("notes", {})
         self.stretch: float = meta.get("stretch", 1.0)
+        self.told: list[str] = meta.get("told", [])
         self.sizes = np.load(directory / "sizes.npy", mmap_mode="r")
         lengths = self.sizes.prod(axis=1) * self.channels
         self._offsets = np.concatenate([[0], np.cumsum(lengths)])
@@ -118,10 +148,6 @@ def open_pixels(
     """
     source.require(split)
     nearest = split in source.label_maps
-    plain: set[str] = set()
-    seen: set[int] = set()
-    told: list[str] = []
-    largest = [0]
     done = _Done()
 
     def load(item: tuple[str, bytes]) -> np.ndarray:
@@ -132,17 +158,17 @@ def open_pixels(
         except RunError as error:
             raise RunError(f"{source.directory}: {name} of split {split}: {error}") from error
         if decoded is not None:
-            told.extend(decoded.notes)
-            largest.append(decoded.largest)
+            done.told.extend(decoded.notes)
+            done.largest.append(decoded.largest)
         size = images.resized_size(Size(image.height, image.width), mode, load_size, crop_size)
         if mode in MODES_WITH_CROP and (size.height < crop_size.height or size.width < crop_size.width):
             raise UserError(f"--crop_size={crop_size}: larger than {name} of split {split}, which is {size.height}x{size.width} here")
         done.note(recoloured, Size(image.height, image.width), size)
         pixels = images.to_array(images.resize(image, size, interpolation, nearest=nearest))
-        if len(seen) < 2:  # two that differ are enough
-            seen.add(hash(pixels.tobytes()))
+        if len(done.looks) < 2:  # two that differ are enough
+            done.looks.add(hash(pixels.tobytes()))
         if (pixels[::16, ::16] == pixels[0, 0]).all() and (pixels == pixels[0, 0]).all():  # few need the second, longer look
-            plain.add(name)
+            done.plain.add(name)
         return pixels
 
     resampled = "nearest" if nearest else interpolation
@@ -150,22 +176,16 @@ def open_pixels(
     opened = _open(
         cache_dir, split, identity, source.pictures(split), load, total=source.counts[split], count=count, channels=channels, done=done
     )
-    for line in (*notes.lines(notes.counted(told)), notes.dim(max(largest), "data_prep.folders --max_value")):
-        if line:
-            say(f"{source.directory}: split {split}: {line}")
     if count is None and not nearest and (line := _nearly_constant(opened)):
-        say(f"{source.directory}: split {split}: {line}")
-    if plain and count is None:
-        say(f"{source.directory}: split {split}: {len(plain)} of {len(opened)} pictures are of one colour, such as {min(plain)}")
-    elif len(seen) == 1 < len(opened) and count is None:
-        say(f"{source.directory}: split {split}: all {len(opened)} pictures are the same one")
+        opened.told.append(line)
+    _tell(source, split, opened, whole=count is None, built=done.built)
     return opened
 
 
 def open_labels(source: DataSource, split: str, cache_dir: Path, *, size: Size | None, count: int | None = None) -> PixelFile:
     """The labels of `split` as train ids, uint8 [H, W, 1], resized to `size` by the nearest pixel; made now if `cache_dir` lacks them.
 
-    Ids outside the class table become IGNORED, which is told when they are first met. `count` is that of `open_pixels`.
+    Ids outside the class table become IGNORED, which is told. `count` is that of `open_pixels`.
 
     Raises:
         UserError: an empty split, or a data set without labels.
@@ -173,7 +193,7 @@ def open_labels(source: DataSource, split: str, cache_dir: Path, *, size: Size |
     """
     source.require(split)
     classes = source.require_labels(split)
-    unknown: set[int] = set()
+    done = _Done()
 
     def load(item: tuple[str, bytes]) -> np.ndarray:
         name, encoded = item
@@ -182,14 +202,13 @@ def open_labels(source: DataSource, split: str, cache_dir: Path, *, size: Size |
         except RunError as error:
             raise RunError(f"{source.directory}: label of {name} of split {split}: {error}") from error
         ids = images.to_array(image if size is None else images.resize(image, size, nearest=True))
-        unknown.update(classes.unknown_ids(ids))
+        done.unknown.update(classes.unknown_ids(ids))
         return classes.to_train_ids(ids)
 
     encoded = ((name, label) for name, _, label in source.labelled_pictures(split))
     identity = [_FORMAT, source.fingerprint, split, "labels", str(size), classes.digest]
-    opened = _open(cache_dir, f"{split}-labels", identity, encoded, load, total=source.counts[split], count=count, channels=1, done=_Done())
-    if unknown:
-        say(f"{source.directory}: split {split} has label ids outside the class table ({', '.join(map(str, sorted(unknown)))}): ignored")
+    opened = _open(cache_dir, f"{split}-labels", identity, encoded, load, total=source.counts[split], count=count, channels=1, done=done)
+    _tell(source, split, opened, whole=count is None, built=done.built)
     return opened
 
 
@@ -221,6 +240,12 @@ def _open(
                 raise
             raise UserError(f"{cache_dir}: cannot be written; give --cache_dir a directory that can") from error
     return PixelFile(directory)
+
+
+def _tell(source: DataSource, split: str, opened: PixelFile, *, whole: bool, built: bool) -> None:
+    """Says what is to be told of the pictures; of a part of them once, since the whole may be open as well."""
+    for line in opened.told if whole or built else ():
+        say(f"{source.directory}: split {split}: {line}")
 
 
 def _nearly_constant(pixels: PixelFile) -> str:
@@ -277,4 +302,6 @@ def _build(
         os.fsync(out.fileno())
         with files.atomic_file(temporary / "sizes.npy") as stream:
             np.save(stream, np.asarray(sizes, np.int64).reshape(-1, 2))
-        files.write_json(temporary / "meta.json", {"channels": channels, "notes": dict(done.counts), "stretch": done.stretch})
+        meta = {"channels": channels, "notes": dict(done.counts), "stretch": done.stretch, "told": done.lines(total)}
+        files.write_json(temporary / "meta.json", meta)
+    done.built = True

@@ -91,7 +91,8 @@ class _Chosen:
 def _choose(folder: Path, names: Sequence[str], direction: str, suffix: str) -> _Chosen:
     if not folder.is_dir():
         raise UserError(f"--translations={folder}: no such folder")
-    there = sorted((Path(entry.path) for entry in folders.walk(folder)), key=str)
+    hidden: Counter[str] = Counter()
+    there = sorted((Path(entry.path) for entry in folders.walk(folder, hidden)), key=str)
     pictures = [path for path in there if folders.is_picture(path.name)]
     if not pictures:
         others = f"; {len(there)} files by other endings, such as {there[0].relative_to(folder)}" if there else ""
@@ -106,11 +107,13 @@ def _choose(folder: Path, names: Sequence[str], direction: str, suffix: str) -> 
     translations = [path for path in pictures if path.stem.endswith(suffix)]
     if not translations:
         raise UserError(f"--translations_suffix={suffix}: no picture in {folder} has it, such as {pictures[0].name}")
-    passed = Counter(_kind(path, pictures) for path in there if path not in set(translations))
+    taken = set(translations)
+    unused = [path for path in there if path not in taken]
+    passed = Counter(_kind(path, pictures) for path in unused) + hidden
     if passed:
-        first = next(path for path in there if path not in set(translations))
         kinds = ", ".join(f"{count} {kind}" for kind, count in passed.items())
-        told.append(f"translations: {sum(passed.values())} files passed over ({kinds}), such as {first.relative_to(folder)}")
+        example = f", such as {unused[0].relative_to(folder)}" if unused else ""
+        told.append(f"translations: {sum(passed.values())} files passed over ({kinds}){example}")
     root = _root(folder, translations, names)
     if root != folder:
         told.append(f"translations: taken from its folder {root.relative_to(folder)}, where all pictures lie")

@@ -25,7 +25,7 @@ from tfcyclegan.export.versions import new_version, newest_version
 from tfcyclegan.model_metadata import METADATA, told_reading, translates
 from tfcyclegan.networks import Generator
 from tfcyclegan.progress import say, say_table, track
-from tfcyclegan.training.checkpoints import find_checkpoint, load_generator, step_of, tell_untrained, weights_hash
+from tfcyclegan.training.checkpoints import find_checkpoint, load_generator, step_of, tell_untrained, told_choice, weights_hash
 from tfcyclegan.training.runs import Run
 from tfcyclegan.translation import as_function, scale_of
 
@@ -126,7 +126,7 @@ def export(
         files.write_text(temporary / model_card.NAME, model_card.render(run, own, directory, metadata))
     _tell_unusable(measured, min_psnr)
     say(f"exported to {directory}: {translates(metadata)}, {channels} channels to {generator.settings['out_channels']}")
-    say(f"weights of {described['checkpoint']}; the TFLite files take pictures of {size} alone")
+    say(f"weights of {told_choice(run.directory, checkpoint)}; the TFLite files take pictures of {size} alone")
     if reading:
         say(f"serving_default reads pictures as those of the training were read: {told_reading(reading)}")
     if described["trained_at"]:

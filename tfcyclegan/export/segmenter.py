@@ -99,7 +99,7 @@ def export_segmenter(directory: Path, output: Path, tflite_size: Size | None) ->
         show_parity(parity, temporary, "largest difference from Keras, range [0, 1]")
         check_parity(parity)
         files.write_json(temporary / METADATA, described | {"parity": parity})
-    say(f"exported to {version}: {translates(described)}")
+    say(f"exported to {version}: {translates(described)}; the TFLite files take pictures of {size} alone")
     if segmenter.load_size:
         say(f"pictures keep their sizes in it; training and tfcyclegan segment resize them to {segmenter.load_size}")
     return version

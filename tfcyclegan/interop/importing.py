@@ -52,6 +52,8 @@ def import_pytorch(weights: Path, network: str, output: Path) -> Path:
     left_out: dict[str, int] = {}
     guessed = False
     if weights.is_dir():
+        if network:
+            raise UserError(f"--network={network}: goes with a single file; the files of a folder are known by their names")
         paths = _paths(weights, left_out)
     else:
         match = re.search(r"_(G_A|G_B|D_A|D_B)\.pth$", weights.name)
@@ -91,6 +93,8 @@ def _paths(folder: Path, left_out: dict[str, int]) -> dict[str, Path]:
         raise UserError(f"--weights={folder}: holds none of {', '.join(pytorch.FILES.values())}{there}")
     if lacking := [file for name, file in pytorch.FILES.items() if name not in paths]:
         say(f"{folder}: has no {', '.join(lacking)}; the run has {', '.join(paths)} alone")
+    if beside := [path.name for path in folder.iterdir() if path.suffix != ".pth" and not path.name.startswith(".")]:
+        left_out[f"other files and folders ({official.listed(sorted(beside))})"] = len(beside)
     if others:
         left_out[f"other .pth files ({official.listed(others)})"] = len(others)
     return paths
@@ -114,6 +118,8 @@ def import_tfa(weights: Path, network: str, output: Path) -> Path:
     if name.startswith("disc"):
         raise UserError(f"--network={name}: only generators are read from Keras 2 files")
     generator, left_out = tfa.read_generator(weights)
+    if not network:
+        say(f"{weights}: taken as {name}, a guess; --network decides")
     say(f"{name}: a graph of {len(generator.settings['graph']['layers'])} layers, {generator.count_params()} weights")
     channels = generator.settings["in_channels"], generator.settings["out_channels"]
     sides = dict(zip(("channels_a", "channels_b") if name == "gen_ab" else ("channels_b", "channels_a"), channels, strict=True))
@@ -165,9 +171,11 @@ def _write(
         record = {"weights": str(source.weights), "conversions": dict(source.conversions), "left_out": dict(source.left_out)}
         files.write_json(temporary / RECORD, record)
         config = TrainConfig(data_dir="imported", run_dir=str(output), lambda_identity=identity, **options)
-        write_run(Run(temporary, config, "float32", "imported", tuple(networks)))
+        sizes = f"pictures are translated at {side}x{side}, a guess, since weights tell no size; translate --scale=original keeps theirs"
+        write_run(Run(temporary, config, "float32", "imported", tuple(networks), told=(sizes,)))
         checkpoint = tf.train.Checkpoint(**{name: variables(network) for name, network in networks.items()})
         CheckpointFiles(checkpoint, temporary / DIRECTORY, keep=1).save(0)
+    say(f"{source.weights}: {sizes}")
     for word, counts in (("done", source.conversions), ("not used", source.left_out)):
         for what, count in counts.items():
             say(f"{source.weights}: {word}: {what}: {count}")

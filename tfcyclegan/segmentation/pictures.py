@@ -12,9 +12,10 @@ import numpy as np
 
 from tfcyclegan import files
 from tfcyclegan.config import Size
+from tfcyclegan.data.images import ENLARGED, GRAY_IN_COLOUR, RESHAPED
 from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.data.pixels import PixelFile, open_labels, open_pixels
-from tfcyclegan.data.source import DataSource
+from tfcyclegan.data.source import DataSource, say_once
 from tfcyclegan.errors import UserError
 
 Transform = Callable[[np.ndarray, np.random.Generator], np.ndarray]
@@ -113,7 +114,11 @@ def open_pictures(source: DataSource, split: str, cache_dir: Path | None, *, siz
     """
     kept = size or Size(1, 1)
     mode = "crop" if size is None else "resize_and_crop"  # "crop" keeps sizes, and a crop of 1x1 is never too large
-    return open_pixels(source, split, _cache(source, cache_dir), mode=mode, load_size=kept, crop_size=kept, channels=3)
+    opened = open_pixels(source, split, _cache(source, cache_dir), mode=mode, load_size=kept, crop_size=kept, channels=3)
+    for what in (ENLARGED, RESHAPED, GRAY_IN_COLOUR):
+        if count := opened.notes.get(what):
+            say_once(f"{source.directory}: split {split}: {what}: {count} of {len(opened)}")
+    return opened
 
 
 def open_labelled(source: DataSource, split: str, cache_dir: Path | None = None, *, size: Size | None = None) -> LabelledPictures:

@@ -18,6 +18,10 @@ from tfcyclegan.serving.refusal import Refused
 
 NAME = "image_bytes"
 SIGNATURE = "serving_default"
+NOTES = "notes"
+"""The parameter of an answer of the second protocol that says what was done to the pictures and not used of them, if anything was."""
+NOTES_HEADER = "x-notes"
+"""The header of an answer over REST that says the same."""
 _ANSWERS = {"instances": "predictions", "inputs": "outputs"}
 
 
@@ -99,7 +103,7 @@ def _bytes_of(element: Any, place: str) -> bytes:
     return _decoded(element, place)
 
 
-def answer_v2(request: InferRequest, model_name: str, version: str, pngs: list[bytes]) -> InferResponse:
+def answer_v2(request: InferRequest, model_name: str, version: str, pngs: list[bytes], told: str = "") -> InferResponse:
     """Bytes over gRPC, and over REST where `binary_data_output` asks for them; else base64."""
     output = InferOutput(NAME, [len(pngs)], "BYTES")
     binary = request.use_binary_outputs
@@ -107,4 +111,5 @@ def answer_v2(request: InferRequest, model_name: str, version: str, pngs: list[b
         output.set_data_from_numpy(np.array(pngs, np.object_), binary_data=True)
     else:
         output.data = pngs if request.from_grpc else [base64.b64encode(png).decode() for png in pngs]
-    return InferResponse(request.id or "", model_name, [output], model_version=version, use_binary_outputs=binary)
+    parameters = {NOTES: told} if told else None
+    return InferResponse(request.id or "", model_name, [output], model_version=version, parameters=parameters, use_binary_outputs=binary)

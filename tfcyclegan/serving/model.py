@@ -11,12 +11,13 @@ import kserve
 import numpy as np
 
 from tfcyclegan import files, model_metadata
-from tfcyclegan.data import images, intake
+from tfcyclegan.data import images, intake, notes
 from tfcyclegan.errors import UserError
+from tfcyclegan.exported_models import open_model
 from tfcyclegan.serving import messages
 from tfcyclegan.serving.batching import Batcher
 from tfcyclegan.serving.refusal import Refused
-from tfcyclegan.translation import SMALLEST, Translator, open_model
+from tfcyclegan.translation import SMALLEST, Translator
 from tfcyclegan.trust import Untrusted
 
 _WARM_UP_SIDE = 64
@@ -100,7 +101,7 @@ class ServedModel(kserve.Model):
     """
 
     def __init__(self, exported: Exported, batcher: Batcher, *, max_pixels: int):
-        super().__init__(exported.name)
+        super().__init__(exported.name, return_response_headers=True)
         self.ready = True
         self._exported = exported
         self._batcher = batcher
@@ -109,17 +110,27 @@ class ServedModel(kserve.Model):
     async def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
         """Raises Refused: 400 or 413 that names the picture, or 503."""
         if isinstance(payload, kserve.InferRequest):
-            pngs = await self._translate(messages.pictures_of_v2(payload))
-            return messages.answer_v2(payload, self.name, self._exported.version, pngs)
-        request = messages.pictures_of_v1(payload)
-        return messages.answer_v1(request, await self._translate(request.pictures, request.key))
+            pngs, told = await self._translate(messages.pictures_of_v2(payload))
+            answer: Any = messages.answer_v2(payload, self.name, self._exported.version, pngs, told)
+        else:
+            request = messages.pictures_of_v1(payload)
+            pngs, told = await self._translate(request.pictures, request.key)
+            answer = messages.answer_v1(request, pngs)
+        if told and response_headers is not None:
+            response_headers[messages.NOTES_HEADER] = told
+        return answer
 
-    async def _translate(self, encoded: list[bytes], key: str = "instances") -> list[bytes]:
+    async def postprocess(self, result: Any, headers: Any = None, response_headers: Any = None) -> Any:
+        """The answer as it is."""
+        return result
+
+    async def _translate(self, encoded: list[bytes], key: str = "instances") -> tuple[list[bytes], str]:
+        """The translations as PNGs, and what was done to the pictures and not used of them, on one line."""
         if not encoded:
             raise Refused(400, "the request holds no picture")
-        pictures = await asyncio.to_thread(_decode_all, encoded, self._exported.translator, self._max_pixels, key)
+        pictures, told = await asyncio.to_thread(_decode_all, encoded, self._exported.translator, self._max_pixels, key)
         translated = await self._batcher(pictures)
-        return await asyncio.to_thread(lambda: [images.encode_png(picture) for picture in translated])
+        return await asyncio.to_thread(lambda: [images.encode_png(picture) for picture in translated]), told
 
     def get_input_types(self) -> list[dict[str, Any]]:
         return [{"name": messages.NAME, "datatype": "BYTES", "shape": [-1]}]
@@ -135,8 +146,8 @@ def _naming(place: str) -> Iterator[None]:
         raise Refused(400, f"{place}: {error}") from error
 
 
-def _decode_all(encoded: list[bytes], translator: Translator, max_pixels: int, key: str) -> list[np.ndarray]:
-    """Decodes to uint8 [H, W, C], as the training did, what has been found to be small enough by the headers."""
+def _decode_all(encoded: list[bytes], translator: Translator, max_pixels: int, key: str) -> tuple[list[np.ndarray], str]:
+    """Decodes to uint8 [H, W, C], as the training did, what has been found to be small enough by the headers; with the notes on it."""
     total = 0
     for index, content in enumerate(encoded):
         with _naming(f"{key}[{index}]"), intake.reading(content):
@@ -145,10 +156,15 @@ def _decode_all(encoded: list[bytes], translator: Translator, max_pixels: int, k
         if total > max_pixels:
             raise Refused(413, f"{key}[{index}]: {width}x{height} makes {total} pixels; a request may hold {max_pixels} together")
     pictures, rules = [], intake.Rules(**translator.reading)
+    noted: list[str] = []
+    largest = 0
     for index, content in enumerate(encoded):
         with _naming(f"{key}[{index}]"):
             decoded = intake.decode(content, max_pixels=max_pixels, rules=rules)
             if intake.FIRST_FRAME in decoded.notes:
                 raise intake.BadPicture("several pages or frames; send each as a picture")
+        noted += decoded.notes | images.colour_notes(decoded.image.mode, translator.channels)
+        largest = max(largest, decoded.largest)
         pictures.append(images.to_array(images.with_channels(decoded.image, translator.channels)))
-    return pictures
+    lines = (*notes.lines(notes.counted(noted)), notes.dim(largest, "export of data prepared with --max_value"))
+    return pictures, "; ".join(line for line in lines if line)

@@ -174,6 +174,20 @@ def tell_untrained(run: Run, checkpoint: str) -> None:
         say(f"{run.directory}: its checkpoint is of step 0: these are random weights, which were not trained; train goes on with the run")
 
 
+def told_choice(run_dir: Path, which: str) -> str:
+    """Which checkpoint "latest", "best" or a step is, in words; with the one that measured best where the latest is another.
+
+    Raises:
+        UserError, RunError: see `find_checkpoint`.
+    """
+    name = Path(find_checkpoint(run_dir, which)).name
+    if which != "latest":
+        return name
+    best = newest(run_dir / DIRECTORY / BEST)
+    other = f"; {Path(best).name} measured best, --checkpoint=best takes it" if best and Path(best).name != name else ""
+    return f"{name}, the latest{other}"
+
+
 def generator_settings(config: Any, direction: str) -> dict[str, Any]:
     """Arguments of `make_generator` for one direction of a run."""
     if config.generator.endswith(".json"):

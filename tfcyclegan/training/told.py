@@ -85,6 +85,15 @@ def of_data(config: TrainConfig, domains: Domains, batches: UnpairedBatches, rep
     return lines + (_of_measuring(config, domains) if chooses else [])
 
 
+def of_files(domains: Domains, batches: UnpairedBatches) -> list[str]:
+    """What was told of the pictures and the data sets when they were opened."""
+    lines = []
+    for domain, source, pixels in (("a", domains.a, batches.pixels_a), ("b", domains.b, batches.pixels_b)):
+        lines += [f"domain {domain}: not used, {what}: {count}" for what, count in source.left_out.items()]
+        lines += [f"domain {domain}: {line}" for line in pixels.told]
+    return lines
+
+
 def _of_pixels(pixels: PixelFile, flag: str, channels: int, preprocess: str) -> list[str]:
     total, notes = len(pixels), pixels.notes
     rounded = "sides become multiples of 4" if preprocess in ("none", "scale_width") else ""

@@ -88,7 +88,7 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
     warnings = _check_directory(run) if workers.is_chief else []
     batches = _open_batches(config, domains)
     lines = told.of_options(config) + told.of_length(config, batches.epoch_images) + told.of_data(config, domains, batches, replicas)
-    run = dataclasses.replace(run, told=tuple(lines))
+    run = dataclasses.replace(run, told=(*lines, *told.of_files(domains, batches)))
     decides = {name: value for name, value in config_to_dict(config).items() if name not in _MAY_DIFFER}
     workers.require_same(data=domains.fingerprint, precision=run.precision, flags=decides)
     with files.exclusive_lock(directory) if workers.is_chief else contextlib.nullcontext():
