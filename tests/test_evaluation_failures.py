@@ -82,7 +82,7 @@ def test_a_judge_finds_changed_objects():
 
     def finding(name: str) -> Finding | str:
         predictions = {OWN: seen(name), judge.CEILING: seen("real"), SHUFFLED: label_scores.of_other_pictures(seen(name), truths)}
-        confusions = {row: label_scores.confusion_of(predicted, truths) for row, predicted in predictions.items()}
+        confusions = {row: label_scores.confusion_of(predicted, truths, labels.COUNT) for row, predicted in predictions.items()}
         return detectors.contents.changed_objects(made, LabelScores([], confusions))
 
     healthy, lost = finding("healthy"), finding("no_cycle_photos")

@@ -21,6 +21,11 @@ def raw_mode(image: ImageFile.ImageFile) -> str:
     return first if isinstance(first, str) else ""
 
 
+def png_bits(content: bytes) -> int:
+    """Bits a sample of a PNG file, from its header: the first chunk by the format's rule."""
+    return content[24]
+
+
 def is_deep(image: ImageFile.ImageFile) -> bool:
     """Whether the file has unsigned samples of 9 to 16 bit, and Pillow gives them or can be made to."""
     pgm_16 = image.format == "PPM" and image.mode == "I"

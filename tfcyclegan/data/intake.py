@@ -222,7 +222,7 @@ def _decode(content: bytes, max_pixels: int, rules: Rules, page: int | None) -> 
         and shallow.kind in ("JPEG", "PNG")
         and shallow.image.mode in ("L", "RGB")
         and not shallow.image.has_transparency_data
-        and (shallow.kind != "PNG" or png_bits(content) == 8)
+        and (shallow.kind != "PNG" or depth.png_bits(content) == 8)
     )
     if page is not None:
         notes.add(PAGE)
@@ -243,7 +243,7 @@ def _read(content: bytes, max_pixels: int, rules: Rules, page: int | None) -> _S
     if several and (page is None or kind == "MPO"):
         notes.add(OTHER_VIEWS if kind == "MPO" else FIRST_FRAME)
     elif page:
-        if kind == "PNG" and png_bits(content) == 16:
+        if kind == "PNG" and depth.png_bits(content) == 16:
             raise BadPicture("an animation of 16 bit; save its frames as files")
         image.seek(page)
     if kind in ("JPEG", "MPO") and image.mode == "CMYK" and "adobe" not in image.info:
@@ -374,11 +374,6 @@ def _mend(rules: Rules, by_flag: str, otherwise: str) -> str:
     return f"{by_flag}, or {otherwise}" if rules.by_flags else otherwise
 
 
-def png_bits(content: bytes) -> int:
-    """Bits a sample, from the header: the first chunk by the format's rule."""
-    return content[24]
-
-
 def _flatten(image: Image.Image, rules: Rules, *, alone: bool) -> tuple[Image.Image, Image.Image | None, set[str]]:
     """The picture as L or RGB, its alpha channel where it is to be kept, and notes.
 
@@ -399,8 +394,7 @@ def _flatten(image: Image.Image, rules: Rules, *, alone: bool) -> tuple[Image.Im
     if rules.alpha == "drop":
         return colours.convert("RGB").convert(flat_mode), None, notes | {OPAQUE}
     if most == 0 and alone:
-        raise BadPicture(
-            f"transparent everywhere, so all would be white; {_mend(rules, '--alpha=drop takes its colours', 'save it without')}"
-        )
+        mend = _mend(rules, "--alpha=drop takes its colours", "save it without")
+        raise BadPicture(f"transparent everywhere, so all would be white; {mend}")
     on_white = Image.alpha_composite(Image.new("RGBA", image.size, "white"), colours).convert(flat_mode)
     return on_white, kept, notes | {ON_WHITE if kept is None else KEPT}

@@ -17,11 +17,8 @@ and, in a data set with labels:
 All splits of a data set have the same keys: those that the manifest calls unlabelled have NO_LABEL.
 """
 
-import io
 from dataclasses import dataclass
 from typing import Any
-
-from PIL import Image
 
 IMAGE_KEY = "image"
 LABEL_KEY = "label"
@@ -35,13 +32,10 @@ class Label:
     filename: str
 
 
-def _no_label() -> Label:
-    stream = io.BytesIO()
-    Image.new("L", (1, 1)).save(stream, "PNG")
-    return Label(stream.getvalue(), "")
-
-
-NO_LABEL = _no_label()
+_ONE_PIXEL = bytes.fromhex(  # a PNG of one black pixel
+    "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49444154789c636000000002000148afa4710000000049454e44ae426082"
+)
+NO_LABEL = Label(_ONE_PIXEL, "")
 """What stands where a picture has no label and others of its data set have one: a single pixel, which nothing reads."""
 
 
