@@ -81,6 +81,16 @@ LONGEST = (
     "test_adaptation",
     "test_api",
     "test_prepare",
+    "test_export",
+    "test_evaluation_folder",
+    "test_evaluation_channels",
+    "test_nothing_silent",
+    "test_ways_of_a_step",
+    "test_compatibility",
+    "test_own_classes",
+    "test_serving",
+    "test_trust",
+    "test_keras_model",
 )
 
 
