@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
+from PIL import Image
+
 from tfcyclegan import files
-from tfcyclegan.data import folders, images, intake, notes, pages
+from tfcyclegan.data import folders, intake, notes, pages
 from tfcyclegan.data.manifest import printable
 from tfcyclegan.data.rules import settings
 from tfcyclegan.data.source import DataSource
@@ -150,14 +152,14 @@ def in_memory(
     return ((name, functools.partial(intake.decode, encoded, max_pixels=MAX_PIXELS, rules=rules)) for name, encoded in pictures)
 
 
-def in_channels(
-    pictures: Iterable[tuple[str, Callable[[], intake.Decoded]]], channels: int
+def with_notes(
+    pictures: Iterable[tuple[str, Callable[[], intake.Decoded]]], notes_of: Callable[[Image.Image], set[str]]
 ) -> Iterator[tuple[str, Callable[[], intake.Decoded]]]:
-    """The same pictures, with notes on what `images.with_channels` will do to their colours."""
+    """The same pictures, with notes on what will be done to them."""
 
     def noted(read: Callable[[], intake.Decoded]) -> intake.Decoded:
         decoded = read()
-        return dataclasses.replace(decoded, notes=decoded.notes | images.colour_notes(decoded.image.mode, channels))
+        return dataclasses.replace(decoded, notes=decoded.notes | notes_of(decoded.image))
 
     return ((name, functools.partial(noted, read)) for name, read in pictures)
 

@@ -17,7 +17,7 @@ from tfcyclegan.data import images, intake
 from tfcyclegan.data.source import DataSource
 from tfcyclegan.networks import Generator
 from tfcyclegan.parallel import Stages
-from tfcyclegan.picture_folders import USUAL, Reading, in_memory, pictures_of_path, pictures_of_split, write_pictures
+from tfcyclegan.picture_folders import USUAL, Reading, in_memory, pictures_of_path, pictures_of_split, with_notes, write_pictures
 from tfcyclegan.progress import say
 from tfcyclegan.tiling import Tiler
 from tfcyclegan.training.checkpoints import find_checkpoint, load_generator, tell_untrained, weights_hash
@@ -204,9 +204,7 @@ def _translate_all(
         hints: flags that decide otherwise, by note.
     """
 
-    def noted(read: Callable[[], intake.Decoded]) -> intake.Decoded:
-        decoded, model = read(), translators[0]
-        return dataclasses.replace(decoded, notes=decoded.notes | images.notes_of(decoded.image, model.channels, scale, model.fit))
+    model = translators[0]
 
     def scaled(decoded: intake.Decoded) -> _Picture:
         image = images.with_channels(decoded.image, translators[0].channels)
@@ -222,7 +220,7 @@ def _translate_all(
 
     placed = [functools.partial(translate, machine) for machine in machines(translators, output, nearest=nearest)]
     write_pictures(
-        ((name, functools.partial(noted, read)) for name, read in pictures),
+        with_notes(pictures, lambda image: images.notes_of(image, model.channels, scale, model.fit)),
         output,
         lambda name: (output / f"{name}.png",),
         Stages(scaled, placed, encode, lambda: give_up(translators)),

@@ -18,7 +18,7 @@ from tfcyclegan.data.class_files import write_classes
 from tfcyclegan.data.domains import Split
 from tfcyclegan.measures.segmentation import Confusion
 from tfcyclegan.parallel import Stages
-from tfcyclegan.picture_folders import USUAL, Reading, in_channels, in_memory, picture_name, pictures_of_path, write_pictures
+from tfcyclegan.picture_folders import USUAL, Reading, in_memory, picture_name, pictures_of_path, with_notes, write_pictures
 from tfcyclegan.segmentation.segmenter import Segmenter
 
 RECORD = "segmentation.json"
@@ -92,7 +92,7 @@ def _label_all(
         return [images.encode_png(drawn[kind]) for kind in kinds]
 
     write_pictures(
-        in_channels(pictures, 3),
+        with_notes(pictures, lambda image: images.colour_notes(image.mode, 3)),
         output,
         lambda name: [output / kind / f"{name}.png" for kind in kinds],
         Stages(in_colour, [label], draw),
