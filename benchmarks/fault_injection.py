@@ -1,4 +1,6 @@
-"""The ways in which `benchmarks.faults` disturbs a job: kills and signals at a random moment, damaged files, a machine that refuses."""
+"""The ways in which `benchmarks.faults` disturbs a job: kills and signals at a random moment,
+damaged files, a machine that refuses.
+"""
 
 import contextlib
 import os
@@ -46,7 +48,9 @@ class End:
 
 
 class Process:
-    """A job under way in a place, with its output in files there, so that no pipe can hold it up."""
+    """A job under way in a place, with its output in files there, so that no pipe can hold it
+    up.
+    """
 
     def __init__(
         self,
@@ -82,7 +86,10 @@ class Process:
         except subprocess.TimeoutExpired:
             self.process.kill()
             code = self.process.wait()
-        texts = [Path(stream.name).read_text(encoding="utf-8", errors="replace") for stream in self._files]
+        texts = [
+            Path(stream.name).read_text(encoding="utf-8", errors="replace")
+            for stream in self._files
+        ]
         for stream in self._files:
             stream.close()
         errors = tuple(line for line in texts[1].splitlines() if not _PROGRESS.search(line))
@@ -96,7 +103,9 @@ def run(job: Job, place: Path, **options: object) -> End:
 
 @dataclass(frozen=True)
 class Moment:
-    """When to strike: after a share of an undisturbed run's time or of the files it makes, or within the `count`-th checkpoint write."""
+    """When to strike: after a share of an undisturbed run's time or of the files it makes, or
+    within the `count`-th checkpoint write.
+    """
 
     kind: str
     share: float = 0.0
@@ -106,8 +115,12 @@ class Moment:
 def draw_moment(generator: random.Random, job: Job, kind: str) -> Moment:
     if kind == "checkpoint write":
         return Moment(kind, generator.random(), generator.randint(1, 3))
-    # A job's time varies with what else the machine does, so that a moment near its end may come too late.
-    return Moment("time" if job is TRAIN else generator.choice(("time", "files", "files")), generator.uniform(0, 0.9))
+    # A job's time varies with what else the machine does, so that a moment near its end may come
+    # too late.
+    return Moment(
+        "time" if job is TRAIN else generator.choice(("time", "files", "files")),
+        generator.uniform(0, 0.9),
+    )
 
 
 def await_moment(process: Process, moment: Moment, seconds: float, files: int) -> None:
@@ -143,7 +156,13 @@ def _sleep(process: Process, seconds: float) -> None:
 def count_files(process: Process) -> int:
     """Files and folders that are there of what the job writes."""
     # Not Path.rglob, which raises where a folder goes away meanwhile.
-    found = (entry for name in process.job.writes for _, *entries in os.walk(process.place / name) for part in entries for entry in part)
+    found = (
+        entry
+        for name in process.job.writes
+        for _, *entries in os.walk(process.place / name)
+        for part in entries
+        for entry in part
+    )
     return sum(entry not in (".lock", "flags.cfg") for entry in found)
 
 
@@ -184,7 +203,12 @@ def empty(path: Path) -> None:
     path.write_bytes(b"")
 
 
-DAMAGES: dict[str, Callable[[Path], None]] = {"truncated": truncate, "a bit flipped": flip_a_bit, "deleted": delete, "emptied": empty}
+DAMAGES: dict[str, Callable[[Path], None]] = {
+    "truncated": truncate,
+    "a bit flipped": flip_a_bit,
+    "deleted": delete,
+    "emptied": empty,
+}
 
 
 def can_mount() -> bool:
@@ -226,11 +250,17 @@ def clear(place: Path) -> None:
 
 def size_of(place: Path) -> int:
     """Bytes that the files of `place` take on a file system of pages."""
-    return sum(-(-path.stat().st_size // 4096) * 4096 for path in place.rglob("*") if path.is_file() and not path.is_symlink())
+    return sum(
+        -(-path.stat().st_size // 4096) * 4096
+        for path in place.rglob("*")
+        if path.is_file() and not path.is_symlink()
+    )
 
 
 def own_memory(process: Process) -> int:
-    """The bytes that the process has in memory now, without the files that it has mapped, which need not stay there."""
+    """The bytes that the process has in memory now, without the files that it has mapped, which
+    need not stay there.
+    """
     with contextlib.suppress(OSError):
         status = Path(f"/proc/{process.process.pid}/status").read_text(encoding="utf-8")
         return sum(int(size) * 1024 for size in re.findall(r"RssAnon:\s+(\d+) kB", status))
@@ -243,7 +273,9 @@ def can_limit_memory() -> bool:
 
 @contextlib.contextmanager
 def little_memory(size: int) -> Iterator[tuple[str, ...]]:
-    """Yields what to put before a command so that it has `size` bytes of memory, by a control group, as containers have it."""
+    """Yields what to put before a command so that it has `size` bytes of memory, by a control
+    group, as containers have it.
+    """
     group = _GROUPS / f"tfcyclegan-faults-{os.getpid()}"
     group.mkdir()
     try:
@@ -254,8 +286,14 @@ def little_memory(size: int) -> Iterator[tuple[str, ...]]:
 
 
 def clock_set_back(days: int) -> dict[str, str]:
-    """The environment of a process whose clock is `days` behind; the clock that only counts on is left alone."""
-    return {"LD_PRELOAD": str(FAKETIME[0]), "FAKETIME": f"-{days}d", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    """The environment of a process whose clock is `days` behind; the clock that only counts on is
+    left alone.
+    """
+    return {
+        "LD_PRELOAD": str(FAKETIME[0]),
+        "FAKETIME": f"-{days}d",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
 
 
 SIGNALS = {"SIGTERM": signal.SIGTERM, "SIGINT": signal.SIGINT}

@@ -1,6 +1,7 @@
 """The five jobs that `benchmarks.faults` disturbs, and how it sees what became of them.
 
-A job runs in a place of its own: a folder that holds `tiles` (a link to prepared pictures), what the job reads, and what it writes,
+A job runs in a place of its own: a folder that holds `tiles` (a link to prepared pictures), what
+the job reads, and what it writes,
 all under the same names, so that what two places hold can be compared byte for byte.
 """
 
@@ -89,17 +90,37 @@ PREPARE = Job(
     "pictures in",
     needs_run=False,
 )
-TRAIN = Job("train", (_CLI, "train"), _TRAIN | _NETWORK, ("run", "cache"), "next: ", needs_run=False)
-EVALUATE = Job("evaluate", (_CLI, "evaluate"), {"run_dir": "run", "features": "none"}, ("run",), "scores: ")
-EXPORT = Job("export", (_CLI, "export"), {"run_dir": "run", "output": "exported"}, ("exported",), "exported to ")
-TRANSLATE = Job("translate", (_CLI, "translate"), _TRANSLATE, ("translated",), "pictures translated")
+TRAIN = Job(
+    "train", (_CLI, "train"), _TRAIN | _NETWORK, ("run", "cache"), "next: ", needs_run=False
+)
+EVALUATE = Job(
+    "evaluate", (_CLI, "evaluate"), {"run_dir": "run", "features": "none"}, ("run",), "scores: "
+)
+EXPORT = Job(
+    "export",
+    (_CLI, "export"),
+    {"run_dir": "run", "output": "exported"},
+    ("exported",),
+    "exported to ",
+)
+TRANSLATE = Job(
+    "translate", (_CLI, "translate"), _TRANSLATE, ("translated",), "pictures translated"
+)
 JOBS = {job.name: job for job in (PREPARE, TRAIN, EVALUATE, EXPORT, TRANSLATE)}
 
 
 def prepare_material(directory: Path) -> None:
     """Pictures and a trained run, for all places."""
     subprocess.run(
-        [sys.executable, "-m", "data_prep.satellite_map", f"--output_dir={directory / 'tiles'}", "--stride=96"], cwd=ROOT, check=True
+        [
+            sys.executable,
+            "-m",
+            "data_prep.satellite_map",
+            f"--output_dir={directory / 'tiles'}",
+            "--stride=96",
+        ],
+        cwd=ROOT,
+        check=True,
     )
     new_place(directory, directory / "trained", TRAIN)
     subprocess.run(TRAIN.command(), cwd=directory / "trained", env=ENVIRONMENT, check=True)
@@ -123,15 +144,22 @@ def files_of(job: Job, place: Path) -> Iterator[Path]:
 
 
 def is_temporary(path: Path) -> bool:
-    """Whether the name says that the file is not finished: ours, TFDS's beside the shards, and those of TensorFlow's checkpoints."""
+    """Whether the name says that the file is not finished: ours, TFDS's beside the shards, and
+    those of TensorFlow's checkpoints.
+    """
     return ".work/metadata" in path.as_posix() or any(
-        part.endswith((".partial", ".retired", "_temp")) or ".tempstate" in part or ".tmp" in part for part in path.parts
+        part.endswith((".partial", ".retired", "_temp")) or ".tempstate" in part or ".tmp" in part
+        for part in path.parts
     )
 
 
 def corrupt_files(job: Job, place: Path) -> list[str]:
     """What lies under a final name and is not whole."""
-    return [f"{path.relative_to(place)}: {told}" for path in files_of(job, place) if (told := _damage(path))]
+    return [
+        f"{path.relative_to(place)}: {told}"
+        for path in files_of(job, place)
+        if (told := _damage(path))
+    ]
 
 
 def _damage(path: Path) -> str:
@@ -153,7 +181,9 @@ def _read_checkpoint(index: Path) -> None:
 
 def _read_list(path: Path) -> None:
     state = tf.train.get_checkpoint_state(str(path.parent))
-    if state is None or not all(Path(f"{name}.index").exists() for name in state.all_model_checkpoint_paths):
+    if state is None or not all(
+        Path(f"{name}.index").exists() for name in state.all_model_checkpoint_paths
+    ):
         raise ValueError("names a checkpoint that is not there")
 
 
@@ -202,7 +232,9 @@ def _read_saved_model(path: Path) -> None:
 
 
 def _read_nothing(path: Path) -> None:
-    """Logs that grow, locks, and what another reader covers: a checkpoint's data are read by its index."""
+    """Logs that grow, locks, and what another reader covers: a checkpoint's data are read by its
+    index.
+    """
 
 
 _READERS: dict[str, Callable[[Path], object]] = {
@@ -224,7 +256,9 @@ _READERS: dict[str, Callable[[Path], object]] = {
 
 
 def finished_work(job: Job, place: Path) -> dict[str, int]:
-    """What a next run must find finished: {file: inode}, and for a training {"step": the newest checkpoint's}."""
+    """What a next run must find finished: {file: inode}, and for a training {"step": the newest
+    checkpoint's}.
+    """
     if job is TRAIN:
         latest = newest(place / CHECKPOINTS)
         return {"step": step_of(latest)} if latest else {}
@@ -244,19 +278,29 @@ def steps_begun(place: Path) -> int:
 
 
 def lost_work(job: Job, place: Path, before: Mapping[str, int], printed: str) -> list[str]:
-    """Which of `finished_work` a run that went on has done again or has not found, by what it printed and left."""
+    """Which of `finished_work` a run that went on has done again or has not found, by what it
+    printed and left.
+    """
     if job is TRAIN:
         told = re.search(r"resuming at step (\d+)|finished already: step (\d+)", printed)
         if not before or told is None:
             return []
         step = int(told.group(1) or told.group(2))
         return [] if step >= before["step"] else [f"steps {step} to {before['step']}"]
-    return [name for name, inode in before.items() if not (place / name).exists() or (place / name).stat().st_ino != inode]
+    return [
+        name
+        for name, inode in before.items()
+        if not (place / name).exists() or (place / name).stat().st_ino != inode
+    ]
 
 
 def records_of_another(shard: Path) -> bytes:
-    """The content of a shard of as many records as `shard` has, taken from the other domain's pictures."""
-    other = next(shard.parent.glob(f"*-{'trainB' if 'trainA' in shard.name else 'trainA'}.tfrecord-*"))
+    """The content of a shard of as many records as `shard` has, taken from the other domain's
+    pictures.
+    """
+    other = next(
+        shard.parent.glob(f"*-{'trainB' if 'trainA' in shard.name else 'trainA'}.tfrecord-*")
+    )
     wanted = sum(1 for _ in tf.data.TFRecordDataset(str(shard)))
     made = shard.with_name(".another")
     with tf.io.TFRecordWriter(str(made)) as writer:
@@ -268,14 +312,25 @@ def records_of_another(shard: Path) -> bytes:
 
 
 def differences(job: Job, one: Path, other: Path) -> list[str]:
-    """In what the finished work of two places differs but for times and places; names of files, and of tensors."""
-    paths = [{str(path.relative_to(place)) for path in files_of(job, place)} for place in (one, other)]
+    """In what the finished work of two places differs but for times and places; names of files, and
+    of tensors.
+    """
+    paths = [
+        {str(path.relative_to(place)) for path in files_of(job, place)} for place in (one, other)
+    ]
     ignored = re.compile(r"tfevents|\.lock$|\.data-\d|/checkpoint$")
     latest = [newest(place / CHECKPOINTS) for place in (one, other)]
     if job is TRAIN and (None in latest or len({step_of(str(path)) for path in latest}) > 1):
         return [f"the newest checkpoints are {latest[0]} and {latest[1]}"]
-    found = [f"{name}: only in one" for name in sorted(paths[0] ^ paths[1]) if not ignored.search(name)]
-    found += [f"{path.relative_to(other)}: left over" for name in job.writes for path in (other / name).rglob("*") if is_temporary(path)]
+    found = [
+        f"{name}: only in one" for name in sorted(paths[0] ^ paths[1]) if not ignored.search(name)
+    ]
+    found += [
+        f"{path.relative_to(other)}: left over"
+        for name in job.writes
+        for path in (other / name).rglob("*")
+        if is_temporary(path)
+    ]
     for name in sorted(paths[0] & paths[1]):
         if not ignored.search(name):
             found += _differences(name, one / name, other / name)
@@ -287,9 +342,15 @@ def _differences(name: str, one: Path, other: Path) -> list[str]:
         tensors = [_tensors(path) for path in (one, other)]
         if tensors[0].keys() != tensors[1].keys():
             return [f"{name}: other tensors"]
-        return [f"{name}: {key}" for key, value in tensors[0].items() if not np.array_equal(value, tensors[1][key])]
+        return [
+            f"{name}: {key}"
+            for key, value in tensors[0].items()
+            if not np.array_equal(value, tensors[1][key])
+        ]
     if one.suffix == ".pb":
-        return []  # TensorFlow numbers its functions anew; what the model computes is compared by its tensors and TFLite files
+        # TensorFlow numbers its functions anew; what the model computes is compared by its tensors
+        # and TFLite files
+        return []
     if one.suffix in (".png", ".bin", ".npy", ".tflite") or ".tfrecord" in one.name:
         return [] if one.read_bytes() == other.read_bytes() else [f"{name}: other bytes"]
     return [] if _without_times(one) == _without_times(other) else [f"{name}: other content"]
@@ -297,7 +358,11 @@ def _differences(name: str, one: Path, other: Path) -> list[str]:
 
 def _tensors(index: Path) -> dict[str, np.ndarray]:
     reader = tf.train.load_checkpoint(str(index.with_suffix("")))
-    names = [name for name in reader.get_variable_to_shape_map() if name != "_CHECKPOINTABLE_OBJECT_GRAPH"]
+    names = [
+        name
+        for name in reader.get_variable_to_shape_map()
+        if name != "_CHECKPOINTABLE_OBJECT_GRAPH"
+    ]
     return {name: reader.get_tensor(name) for name in names}
 
 
@@ -313,5 +378,9 @@ def _without_times(path: Path) -> str:
 
 def _no_times(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _no_times(each) for key, each in value.items() if not re.search(r"second|_ms|milliseconds|threads|run_dir", key)}
+        return {
+            key: _no_times(each)
+            for key, each in value.items()
+            if not re.search(r"second|_ms|milliseconds|threads|run_dir", key)
+        }
     return [_no_times(each) for each in value] if isinstance(value, list) else value

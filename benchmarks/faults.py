@@ -1,17 +1,20 @@
-"""What do kills, signals, damaged files and a failing machine cost? Disturbs the real commands and compares with undisturbed ones.
+"""What do kills, signals, damaged files and a failing machine cost? Disturbs the real commands and
+compares with undisturbed ones.
 
     python -m benchmarks.faults --directory=/tmp/faults
     python -m benchmarks.faults --directory=/tmp/faults --plan
     python -m benchmarks.faults --directory=/tmp/faults --only=SIGKILL/train --rounds=4 --seed=1
 
-Each case injects a fault, looks for files that lie corrupt under a final name, gives the same command again without the fault until
-it ends, and compares what it made with what the undisturbed command makes: checkpoints tensor by tensor, TFRecords, PNGs and TFLite
-files byte by byte, JSON but for times and places. Work that was finished before the fault must not be done again. A job that fails must
-end with its exit code and one line.
+Each case injects a fault, looks for files that lie corrupt under a final name, gives the same
+command again without the fault until it ends, and compares what it made with what the undisturbed
+command makes: checkpoints tensor by tensor, TFRecords, PNGs and TFLite files byte by byte, JSON but
+for times and places. Work that was finished before the fault must not be done again. A job that
+fails must end with its exit code and one line.
 
-A SIGKILL counts only if it met a process that was alive and had not finished its work. Cases that are done are kept in results.json
-below --directory, so that the same command goes on. Full and read-only disks need root, for `mount`; the clock
-needs libfaketime, little memory a control group (cgroup v1).
+A SIGKILL counts only if it met a process that was alive and had not finished its work. Cases that
+are done are kept in results.json below --directory, so that the same command goes on. Full and
+read-only disks need root, for `mount`; the clock needs libfaketime, little memory a control group
+(cgroup v1).
 """
 
 import argparse
@@ -53,9 +56,13 @@ def plan(campaign: Campaign, rounds: int) -> dict[str, Case]:
                 cases[f"memory/{job.name}/{number}"] = campaign.memory(job)
             if job.needs_run or job is TRAIN:
                 cases[f"moved/{job.name}/{number}"] = campaign.moved(job)
-        for damage, reader in zip(("truncated", "a bit flipped", "deleted"), (EVALUATE, EXPORT, TRANSLATE), strict=True):
+        for damage, reader in zip(
+            ("truncated", "a bit flipped", "deleted"), (EVALUATE, EXPORT, TRANSLATE), strict=True
+        ):
             for job in (TRAIN, reader):
-                cases[f"checkpoint/{job.name}/{damage}/{number}"] = campaign.damaged_checkpoint(job, damage)
+                cases[f"checkpoint/{job.name}/{damage}/{number}"] = campaign.damaged_checkpoint(
+                    job, damage
+                )
         for damage in (*inject.DAMAGES, "another set's"):
             cases[f"shard/train/{damage}/{number}"] = campaign.damaged_shard(TRAIN, damage)
         for damage in ("truncated", "another set's"):
@@ -64,39 +71,75 @@ def plan(campaign: Campaign, rounds: int) -> dict[str, Case]:
 
 
 def show(results: dict[str, Any], about: dict[str, Any]) -> bool:
-    """Prints the table; returns whether nothing was lost, every end was told, and enough kills counted."""
-    rows = [Row(**row) for name, result in results.items() if not name.startswith("straight/") for row in result["rows"]]
+    """Prints the table; returns whether nothing was lost, every end was told, and enough kills
+    counted.
+    """
+    rows = [
+        Row(**row)
+        for name, result in results.items()
+        if not name.startswith("straight/")
+        for row in result["rows"]
+    ]
     table = Table(title=f"{about['cpu']}, {about['date']}")
     for heading in ("fault", "job", "injected", "corrupt", "lost", "not told"):
         table.add_column(heading, justify="left" if heading in ("fault", "job") else "right")
     for fault, job in dict.fromkeys((row.fault, row.job) for row in rows):
         those = [row for row in rows if (row.fault, row.job) == (fault, job) and row.counted]
-        table.add_row(fault, job, str(len(those)), *(str(sum(bool(getattr(row, what)) for row in those)) for what in _FAILURES))
+        table.add_row(
+            fault,
+            job,
+            str(len(those)),
+            *(str(sum(bool(getattr(row, what)) for row in those)) for what in _FAILURES),
+        )
     Console(width=120).print(table)
     kills = [row for row in rows if row.fault == "SIGKILL" and row.counted]
     inside = sum(row.note == "inside a checkpoint write" for row in kills)
     bad = sum(any(getattr(row, what) for what in _FAILURES) for row in rows)
     counted = sum(row.counted for row in rows)
-    minutes = sum(result.get("seconds", 0) for name, result in results.items() if not name.startswith("straight/")) / 60
-    say(f"{counted} faults in {minutes:.0f} min, {len(kills)} of them SIGKILLs, {inside} inside a checkpoint write; {bad} not as promised")
+    minutes = (
+        sum(
+            result.get("seconds", 0)
+            for name, result in results.items()
+            if not name.startswith("straight/")
+        )
+        / 60
+    )
+    say(
+        f"{counted} faults in {minutes:.0f} min, {len(kills)} of them SIGKILLs, {inside} inside a "
+        f"checkpoint write; {bad} not as promised"
+    )
     return bad == 0 and len(kills) >= 50 and inside >= 10
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--directory", required=True, help="for the material, the places and results.json")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--directory", required=True, help="for the material, the places and results.json"
+    )
     parser.add_argument("--seed", type=int, default=0, help="draws the moments")
     parser.add_argument("--rounds", type=int, default=1, help="how often each case is drawn anew")
-    parser.add_argument("--only", default="", help="cases whose name begins so; several with commas, in the order to run them")
+    parser.add_argument(
+        "--only",
+        default="",
+        help="cases whose name begins so; several with commas, in the order to run them",
+    )
     parser.add_argument("--plan", action="store_true", help="names the cases and does nothing")
     given = parser.parse_args()
     campaign = Campaign(Path(given.directory), given.seed)
     planned = plan(campaign, given.rounds)
-    cases = {name: case for beginning in given.only.split(",") for name, case in planned.items() if name.startswith(beginning)}
+    cases = {
+        name: case
+        for beginning in given.only.split(",")
+        for name, case in planned.items()
+        if name.startswith(beginning)
+    }
     if given.plan:
         print("\n".join(cases))
         return 0
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started with it ignored, and hand that on
+    # a shell's background jobs are started with it ignored, and hand that on
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     campaign.run(cases)
     return 0 if show(campaign.results, machine(("tensorflow", "keras"))) else 1
 

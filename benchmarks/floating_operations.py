@@ -1,16 +1,21 @@
-"""Multiplications and additions of a training step, counted from the shapes of its convolutions; all else is left out."""
+"""Multiplications and additions of a training step, counted from the shapes of its convolutions;
+all else is left out.
+"""
 
 from collections.abc import Iterator
 
 
 def generator_convolutions(height: int, width: int, blocks: int, filters: int) -> Iterator[int]:
-    """Multiply-adds of each convolution of the ResNet generator for one picture, the first of them first."""
+    """Multiply-adds of each convolution of the ResNet generator for one picture, the first of them
+    first.
+    """
     pixels = height * width
     yield pixels * 7 * 7 * 3 * filters
     yield pixels // 4 * 9 * filters * 2 * filters
     yield pixels // 16 * 9 * 2 * filters * 4 * filters
     yield from [pixels // 16 * 9 * (4 * filters) ** 2] * (2 * blocks)
-    yield pixels // 16 * 9 * 4 * filters * 2 * filters  # transposed: each pixel that comes in meets the whole kernel
+    # transposed: each pixel that comes in meets the whole kernel
+    yield pixels // 16 * 9 * 4 * filters * 2 * filters
     yield pixels // 4 * 9 * 2 * filters * filters
     yield pixels * 7 * 7 * filters * 3
 
@@ -23,12 +28,16 @@ def discriminator_convolutions(height: int, width: int, filters: int) -> Iterato
         yield height * width * 16 * source * target
 
 
-def step_operations(height: int, width: int, batch: int, blocks: int, filters: int, *, identity: bool = True) -> int:
-    """Floating-point operations (two a multiply-add) of a whole step over `batch` pictures of each domain.
+def step_operations(
+    height: int, width: int, batch: int, blocks: int, filters: int, *, identity: bool = True
+) -> int:
+    """Floating-point operations (two a multiply-add) of a whole step over `batch` pictures of each
+    domain.
 
-    A convolution's gradients cost as much as itself for the weights and again for its input; a network's first one needs the
-    latter only where its input is a fake. Generators run twice on pictures, twice on fakes, twice for the identity losses;
-    discriminators twice for the generators, which needs no gradients of their weights, and four times for themselves.
+    A convolution's gradients cost as much as itself for the weights and again for its input; a
+    network's first one needs the latter only where its input is a fake. Generators run twice on
+    pictures, twice on fakes, twice for the identity losses; discriminators twice for the
+    generators, which needs no gradients of their weights, and four times for themselves.
     """
     generator = list(generator_convolutions(height, width, blocks, filters))
     discriminator = list(discriminator_convolutions(height, width, filters))

@@ -2,8 +2,9 @@
 
     python -m benchmarks.growth --output=growth.json --plots=docs/images
 
-Ours as it comes, and PyTorch under bfloat16 autocast, each row in a process of its own. A line of a plot is what grew with
-everything else held; the dotted one is proportional to the operations counted, through the largest of ours.
+Ours as it comes, and PyTorch under bfloat16 autocast, each row in a process of its own. A line of a
+plot is what grew with everything else held; the dotted one is proportional to the operations
+counted, through the largest of ours.
 """
 
 import argparse
@@ -24,21 +25,34 @@ from tfcyclegan.progress import track
 
 PACKAGES = ("tensorflow", "keras", "torch", "numpy")
 _BASE = Job(programs.OURS, height=128, width=128, batch=1, blocks=6, filters=64, steps=2)
-# What grows, and its values; replicas are logical CPUs, of the same two cores here, and share a batch of 2.
+# What grows, and its values; replicas are logical CPUs, of the same two cores here, and share a
+# batch of 2.
 SERIES: dict[str, list[dict[str, int]]] = {
     "pixels": [{"height": side, "width": side} for side in (64, 128, 192, 256)],
     "batch": [{"batch": batch} for batch in (1, 2, 4)],
     "width": [{"filters": filters} for filters in (16, 32, 64)],
     "replicas": [{"batch": 2, "devices": devices} for devices in (1, 2)],
 }
-SHORT = {"pixels": [{"height": side, "width": side, "filters": 8, "blocks": 1} for side in (64, 128)]}
+SHORT = {
+    "pixels": [{"height": side, "width": side, "filters": 8, "blocks": 1} for side in (64, 128)]
+}
 _BESIDE_PYTORCH = ("pixels", "batch")
-_NAMES = {"pixels": "pixels of a picture", "batch": "batch", "width": "filters of the first convolution", "replicas": "replicas"}
+_NAMES = {
+    "pixels": "pixels of a picture",
+    "batch": "batch",
+    "width": "filters of the first convolution",
+    "replicas": "replicas",
+}
 
 
 def value(series: str, job: Job) -> int:
     """Where `job` stands on the axis of `series`."""
-    return {"pixels": job.height * job.width, "batch": job.batch, "width": job.filters, "replicas": job.devices}[series]
+    return {
+        "pixels": job.height * job.width,
+        "batch": job.batch,
+        "width": job.filters,
+        "replicas": job.devices,
+    }[series]
 
 
 def draw(series: str, rows: list[dict[str, Any]], path: Path) -> None:
@@ -50,14 +64,31 @@ def draw(series: str, rows: list[dict[str, Any]], path: Path) -> None:
     from matplotlib import pyplot, ticker
 
     figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-    for axis, key, name, scale in zip(axes, ("seconds", "peak_bytes"), ("seconds a step", "peak memory, GB"), (1, 1e9), strict=True):
+    for axis, key, name, scale in zip(
+        axes,
+        ("seconds", "peak_bytes"),
+        ("seconds a step", "peak memory, GB"),
+        (1, 1e9),
+        strict=True,
+    ):
         for program in dict.fromkeys(row["program"] for row in rows):
             own = [row for row in rows if row["program"] == program]
-            axis.plot([row["value"] for row in own], [row[key] / scale for row in own], "o-", label=program)
+            axis.plot(
+                [row["value"] for row in own],
+                [row[key] / scale for row in own],
+                "o-",
+                label=program,
+            )
         if key == "seconds":
             own = [row for row in rows if row["program"] == programs.OURS]
             factor = own[-1]["seconds"] / own[-1]["operations"]
-            axis.plot([row["value"] for row in own], [row["operations"] * factor for row in own], ":", color="grey", label="operations")
+            axis.plot(
+                [row["value"] for row in own],
+                [row["operations"] * factor for row in own],
+                ":",
+                color="grey",
+                label="operations",
+            )
             axis.set_yscale("log")
             axis.yaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
             axis.yaxis.set_major_formatter("{x:g}")
@@ -65,7 +96,9 @@ def draw(series: str, rows: list[dict[str, Any]], path: Path) -> None:
             axis.set_ylim(bottom=0)
         axis.set_xscale("log")
         ticks = sorted({row["value"] for row in rows})
-        axis.set_xticks(ticks, [f"{tick:,}" if series != "pixels" else f"{round(tick**0.5)}²" for tick in ticks])
+        axis.set_xticks(
+            ticks, [f"{tick:,}" if series != "pixels" else f"{round(tick**0.5)}²" for tick in ticks]
+        )
         axis.minorticks_off()
         axis.set_xlabel(_NAMES[series])
         axis.set_title(name)
@@ -77,33 +110,64 @@ def draw(series: str, rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--series", default=",".join(SERIES), help="which, with commas between")
-    parser.add_argument("--launcher", default="", help="words before each program's command, such as taskset or numactl")
+    parser.add_argument(
+        "--launcher",
+        default="",
+        help="words before each program's command, such as taskset or numactl",
+    )
     parser.add_argument("--short", action="store_true", help="two small sizes alone")
     parser.add_argument("--plots", default="", help="folder for an SVG of each series")
     parser.add_argument("--output", default="", help="JSON file of the results")
     given = parser.parse_args()
     plan = [
         (series, dataclasses.replace(_BASE, program=program, **changes))
-        for series, values in (SHORT if given.short else {name: SERIES[name] for name in given.series.split(",")}).items()
+        for series, values in (
+            SHORT if given.short else {name: SERIES[name] for name in given.series.split(",")}
+        ).items()
         for changes in values
-        for program in ((programs.OURS, programs.TORCH_BF16) if series in _BESIDE_PYTORCH else (programs.OURS,))
+        for program in (
+            (programs.OURS, programs.TORCH_BF16) if series in _BESIDE_PYTORCH else (programs.OURS,)
+        )
     ]
     results: dict[str, list[dict[str, Any]]] = {}
-    measured = functools.cache(lambda job: programs.run(job, given.launcher))  # series meet in the same job
+    # series meet in the same job
+    measured = functools.cache(lambda job: programs.run(job, given.launcher))
     for series, job in track(plan, total=len(plan), unit="row", label="measuring"):
         found = measured(job)
-        row = {"program": job.program, "value": value(series, job), "seconds": statistics.median(found["seconds"])}
-        row["operations"] = step_operations(job.height, job.width, job.batch, job.blocks, job.filters)
-        results.setdefault(series, []).append(row | {"peak_bytes": found["peak_bytes"], "job": dataclasses.asdict(job)})
+        row = {
+            "program": job.program,
+            "value": value(series, job),
+            "seconds": statistics.median(found["seconds"]),
+        }
+        row["operations"] = step_operations(
+            job.height, job.width, job.batch, job.blocks, job.filters
+        )
+        results.setdefault(series, []).append(
+            row | {"peak_bytes": found["peak_bytes"], "job": dataclasses.asdict(job)}
+        )
     table = Table(
-        "what grows", "", "program", "s a step", "TFLOP", "GFLOP/s", "peak GB", title="6 blocks, 64 filters, 128x128, batch 1, but for"
+        "what grows",
+        "",
+        "program",
+        "s a step",
+        "TFLOP",
+        "GFLOP/s",
+        "peak GB",
+        title="6 blocks, 64 filters, 128x128, batch 1, but for",
     )
     for series, rows in results.items():
         for row in rows:
             rate = row["operations"] / row["seconds"] / 1e9
-            numbers = f"{row['seconds']:.2f}", f"{row['operations'] / 1e12:.3f}", f"{rate:.0f}", f"{row['peak_bytes'] / 1e9:.2f}"
+            numbers = (
+                f"{row['seconds']:.2f}",
+                f"{row['operations'] / 1e12:.3f}",
+                f"{rate:.0f}",
+                f"{row['peak_bytes'] / 1e9:.2f}",
+            )
             table.add_row(_NAMES[series], str(row["value"]), row["program"], *numbers)
         if given.plots:
             draw(series, rows, Path(given.plots) / f"growth_{series}.svg")

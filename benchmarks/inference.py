@@ -1,14 +1,17 @@
-"""How fast is one picture through the paper's generator, by every way to run it? All in one process, in turns.
+"""How fast is one picture through the paper's generator, by every way to run it? All in one
+process, in turns.
 
     pip install 'tfcyclegan[bench]'
     OMP_WAIT_POLICY=passive python -m benchmarks.inference --output=inference.json
 
-(Passive: on a busy machine PyTorch's threads lose several times the work in waiting for each other otherwise.)
+(Passive: on a busy machine PyTorch's threads lose several times the work in waiting for each other
+otherwise.)
 
-The weights are random and the same everywhere: speed does not depend on them, quality does (`tfcyclegan export` measures that
-on trained ones). Before anything is timed, each program's output is held against the Keras generator's. In a round each runs
-once, in an order drawn anew, so that a busy moment of the machine hits all alike; the ratio to PyTorch is
-the median over rounds of the ratio within a round.
+The weights are random and the same everywhere: speed does not depend on them, quality does
+(`tfcyclegan export` measures that on trained ones). Before anything is timed, each program's output
+is held against the Keras generator's. In a round each runs once, in an order drawn anew, so that a
+busy moment of the machine hits all alike; the ratio to PyTorch is the median over rounds of the
+ratio within a round.
 """
 
 import argparse
@@ -47,11 +50,18 @@ _EXACT = 1e-3  # float32 programs; quantized ones are told, not held
 def torch_twin(generator: Generator, blocks: int, width: int) -> Resnet:
     """The PyTorch network with the weights of `generator`."""
     twin = Resnet(blocks, width).eval()
-    twin.load_state_dict({key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in save_state_dict(generator).items()})
+    twin.load_state_dict(
+        {
+            key: torch.from_numpy(np.ascontiguousarray(value))
+            for key, value in save_state_dict(generator).items()
+        }
+    )
     return twin
 
 
-def make_runners(generator: Generator, twin: Resnet, size: int, threads: int, place: Path) -> dict[str, Runner]:
+def make_runners(
+    generator: Generator, twin: Resnet, size: int, threads: int, place: Path
+) -> dict[str, Runner]:
     """Every way to run the generator: float32 [1, H, W, 3] in [-1, 1] to the same."""
     runners: dict[str, Runner] = {
         REFERENCE: lambda x: _by_torch(twin, x),
@@ -59,19 +69,33 @@ def make_runners(generator: Generator, twin: Resnet, size: int, threads: int, pl
     }
     saved_model.save(generator, place / "model" / "1")
     loaded = tf.saved_model.load(str(place / "model" / "1"))
-    runners["SavedModel"] = lambda x: loaded.signatures[saved_model.TENSOR_SIGNATURE](images=tf.constant(x))["images"].numpy()
+    runners["SavedModel"] = lambda x: loaded.signatures[saved_model.TENSOR_SIGNATURE](
+        images=tf.constant(x)
+    )["images"].numpy()
     onnx = place / "generator.onnx"
     with silenced():
-        torch.onnx.export(twin, (torch.zeros(1, 3, size, size),), str(onnx), input_names=["images"], dynamo=False)
+        torch.onnx.export(
+            twin, (torch.zeros(1, 3, size, size),), str(onnx), input_names=["images"], dynamo=False
+        )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(str(onnx), options, providers=["CPUExecutionProvider"])
-    runners["ONNX Runtime"] = lambda x: _channels_last(session.run(None, {"images": _channels_first(x)})[0])
+    runners["ONNX Runtime"] = lambda x: _channels_last(
+        session.run(None, {"images": _channels_first(x)})[0]
+    )
     for precision in ("f32", "bf16"):
-        hints = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
-        runners[f"OpenVINO {precision}"] = _by_openvino(openvino.Core().compile_model(str(onnx), "CPU", hints))
+        hints = {
+            "INFERENCE_NUM_THREADS": threads,
+            "INFERENCE_PRECISION_HINT": precision,
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        runners[f"OpenVINO {precision}"] = _by_openvino(
+            openvino.Core().compile_model(str(onnx), "CPU", hints)
+        )
     calibration = np.random.default_rng(1).uniform(-1, 1, (2, size, size, 3)).astype(np.float32)
-    for variant in track(tflite.VARIANTS, total=len(tflite.VARIANTS), unit="file", label="converting to TFLite"):
+    for variant in track(
+        tflite.VARIANTS, total=len(tflite.VARIANTS), unit="file", label="converting to TFLite"
+    ):
         content = tflite.convert(generator, variant, Size(size, size), list(calibration))
         runners[f"TFLite {variant}"] = tflite.Program(content, threads=threads)
     return runners
@@ -109,7 +133,9 @@ def measure(runners: Mapping[str, Runner], image: np.ndarray, rounds: int) -> di
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--size", type=int, default=256, help="side of the picture")
     parser.add_argument("--blocks", type=int, default=9, help="residual blocks")
     parser.add_argument("--filters", type=int, default=64, help="filters of the first convolution")
@@ -122,15 +148,28 @@ def main() -> None:
     before = machine(PACKAGES)
 
     # a gain at which features neither vanish nor burst in 9 blocks of random weights
-    generator = make_generator(f"resnet_{given.blocks}blocks", base_filters=given.filters, init_gain=0.02, seed=0)
+    generator = make_generator(
+        f"resnet_{given.blocks}blocks", base_filters=given.filters, init_gain=0.02, seed=0
+    )
     twin = torch_twin(generator, given.blocks, given.filters)
-    image = np.random.default_rng(0).uniform(-1, 1, (1, given.size, given.size, 3)).astype(np.float32)
+    image = (
+        np.random.default_rng(0).uniform(-1, 1, (1, given.size, given.size, 3)).astype(np.float32)
+    )
     with tempfile.TemporaryDirectory() as place:
         runners = make_runners(generator, twin, given.size, given.threads, Path(place))
         expected = runners["TensorFlow graph"](image)
-        differences = {name: float(np.abs(runner(image) - expected).max()) for name, runner in runners.items()}
-        apart = [name for name in (REFERENCE, "SavedModel", "ONNX Runtime", "OpenVINO f32", "TFLite float32") if differences[name] > _EXACT]
-        assert not apart, f"not the same mathematics: {', '.join(f'{name} differs by {differences[name]:.2g}' for name in apart)}"
+        differences = {
+            name: float(np.abs(runner(image) - expected).max()) for name, runner in runners.items()
+        }
+        apart = [
+            name
+            for name in (REFERENCE, "SavedModel", "ONNX Runtime", "OpenVINO f32", "TFLite float32")
+            if differences[name] > _EXACT
+        ]
+        assert not apart, (
+            "not the same mathematics: "
+            f"{', '.join(f'{name} differs by {differences[name]:.2g}' for name in apart)}"
+        )
         seconds = measure(runners, image, given.rounds)
 
     results = {
@@ -142,18 +181,48 @@ def main() -> None:
         }
         for name, times in seconds.items()
     }
-    title = f"resnet_{given.blocks}blocks, {given.filters} filters, {given.size}x{given.size}, batch 1, {given.threads} threads"
-    table = Table("program", "median ms", "fastest ms", f"ratio to {REFERENCE}", "goal", "largest difference", title=title)
+    title = (
+        f"resnet_{given.blocks}blocks, {given.filters} filters, {given.size}x{given.size}, "
+        f"batch 1, {given.threads} threads"
+    )
+    table = Table(
+        "program",
+        "median ms",
+        "fastest ms",
+        f"ratio to {REFERENCE}",
+        "goal",
+        "largest difference",
+        title=title,
+    )
     for name, row in results.items():
-        goal = f"{'reached' if row['ratio'] <= GOALS[name] else 'MISSED'}: {GOALS[name]}" if name in GOALS else ""
-        numbers = f"{row['median_ms']:.0f}", f"{row['fastest_ms']:.0f}", f"{row['ratio']:.2f}", goal, f"{row['difference']:.1e}"
+        goal = (
+            f"{'reached' if row['ratio'] <= GOALS[name] else 'MISSED'}: {GOALS[name]}"
+            if name in GOALS
+            else ""
+        )
+        numbers = (
+            f"{row['median_ms']:.0f}",
+            f"{row['fastest_ms']:.0f}",
+            f"{row['ratio']:.2f}",
+            goal,
+            f"{row['difference']:.1e}",
+        )
         table.add_row(name, *numbers)
     Console(width=130).print(table)
     after = machine(PACKAGES)
-    say(f"{after['cpu']} ({', '.join(after['instructions'])}), load {before['load_average'][0]:.1f} to {after['load_average'][0]:.1f}")
+    say(
+        f"{after['cpu']} ({', '.join(after['instructions'])}), load "
+        f"{before['load_average'][0]:.1f} to {after['load_average'][0]:.1f}"
+    )
     if given.output:
         files.write_json(
-            Path(given.output), {"arguments": vars(given), "machine": after, "load_before": before["load_average"], "results": results}
+            Path(given.output),
+            {
+                "arguments": vars(given),
+                "machine": after,
+                "load_before": before["load_average"],
+                "results": results,
+            },
         )
 
 

@@ -1,12 +1,15 @@
-"""How many pictures a second come ready for training: ours, and by PyTorch's DataLoader with Pillow, from the same files?
+"""How many pictures a second come ready for training: ours, and by PyTorch's DataLoader with
+Pillow, from the same files?
 
     python -m benchmarks.input_pipeline --output=input_pipeline.json
 
-Both give shuffled unpaired batches as the official program does: JPEG of 256x256, resized to 286x286 by bicubic, cropped to 256x256
-at random, mirrored at random, float32 in [-1, 1]. PyTorch's loader reads the files whose bytes are the records of ours; it is the
-better of 0 and 2 worker processes that counts. Each way is a process of its own, once in a round. Ours includes in its first epoch
-that the pixels are resized and kept. Neither brings the batches to a device. "Own memory" is what grew since before the first
-batch, workers included; pixels that are mapped from a file, and leave memory when others need it, stand apart.
+Both give shuffled unpaired batches as the official program does: JPEG of 256x256, resized to
+286x286 by bicubic, cropped to 256x256 at random, mirrored at random, float32 in [-1, 1]. PyTorch's
+loader reads the files whose bytes are the records of ours; it is the better of 0 and 2 worker
+processes that counts. Each way is a process of its own, once in a round. Ours includes in its first
+epoch that the pixels are resized and kept. Neither brings the batches to a device. "Own memory" is
+what grew since before the first batch, workers included; pixels that are mapped from a file, and
+leave memory when others need it, stand apart.
 """
 
 import argparse
@@ -50,9 +53,16 @@ def ours(place: Path, batch: int, epochs: int) -> Iterator[Any]:
     keep_freed_memory()
     source = open_source(place / "data")
     yield
-    sizes = {"mode": "resize_and_crop", "load_size": Size(_LOADED, _LOADED), "crop_size": Size(_CROP, _CROP)}
+    sizes = {
+        "mode": "resize_and_crop",
+        "load_size": Size(_LOADED, _LOADED),
+        "crop_size": Size(_CROP, _CROP),
+    }
     with tempfile.TemporaryDirectory(dir=place) as cache:
-        pixels = [open_pixels(source, f"train{domain}", Path(cache), **sizes, channels=3) for domain in "AB"]
+        pixels = [
+            open_pixels(source, f"train{domain}", Path(cache), **sizes, channels=3)
+            for domain in "AB"
+        ]
         batches = UnpairedBatches(*pixels, Size(_CROP, _CROP), True, batch, 0)
         steps = batches.epoch_images // batch
         stream = iter(batches.dataset(0, steps * epochs))
@@ -76,11 +86,14 @@ def theirs(place: Path, batch: int, epochs: int, workers: int) -> Iterator[Any]:
         pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
         return pixels.to(torch.float32).div_(127.5).sub_(1)
 
-    torch.set_num_threads(1)  # as in a loader's workers; two threads for so little wait for each other on a busy machine
+    # as in a loader's workers; two threads for so little wait for each other on a busy machine
+    torch.set_num_threads(1)
 
     class Unpaired(Dataset):
         def __init__(self) -> None:
-            self.paths = [sorted((place / "pictures" / f"train{domain}").iterdir()) for domain in "AB"]
+            self.paths = [
+                sorted((place / "pictures" / f"train{domain}").iterdir()) for domain in "AB"
+            ]
 
         def __len__(self) -> int:
             return len(self.paths[0])
@@ -88,7 +101,14 @@ def theirs(place: Path, batch: int, epochs: int, workers: int) -> Iterator[Any]:
         def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
             return load(self.paths[0][index]), load(random.choice(self.paths[1]))
 
-    loader = DataLoader(Unpaired(), batch, shuffle=True, drop_last=True, num_workers=workers, persistent_workers=workers > 0)
+    loader = DataLoader(
+        Unpaired(),
+        batch,
+        shuffle=True,
+        drop_last=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+    )
     yield
     for _ in range(epochs):
         yield loader
@@ -114,8 +134,13 @@ def measure(way: str, place: Path, batch: int, epochs: int) -> dict[str, Any]:
 
 
 def _of_children() -> int:
-    children = [Path(f"/proc/{number}/status") for number in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
-    lines = [line for child in children if child.exists() for line in child.read_text().splitlines()]
+    children = [
+        Path(f"/proc/{number}/status")
+        for number in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    ]
+    lines = [
+        line for child in children if child.exists() for line in child.read_text().splitlines()
+    ]
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:"))
 
 
@@ -129,17 +154,30 @@ def compare(rounds: list[dict[str, dict[str, Any]]]) -> dict[str, Any]:
     result: dict[str, Any] = {"rows": {}, "ratios": {}}
     for way in (OURS, ALONE, WORKERS):
         rows = [each[way] for each in rounds]
-        result["rows"][way] = {part: statistics.median(rate(row, part) for row in rows) for part in GOALS}
-        result["rows"][way] |= {name: max(row[name] for row in rows) for name in ("own_bytes", "file_bytes")}
+        result["rows"][way] = {
+            part: statistics.median(rate(row, part) for row in rows) for part in GOALS
+        }
+        result["rows"][way] |= {
+            name: max(row[name] for row in rows) for name in ("own_bytes", "file_bytes")
+        }
     for part in GOALS:
-        ratios = [rate(each[OURS], part) / max(rate(each[way], part) for way in (ALONE, WORKERS)) for each in rounds]
+        ratios = [
+            rate(each[OURS], part) / max(rate(each[way], part) for way in (ALONE, WORKERS))
+            for each in rounds
+        ]
         result["ratios"][part] = statistics.median(ratios)
     return result
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--counts", default="200,800", help="pictures of each domain; memory should not grow with them")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--counts",
+        default="200,800",
+        help="pictures of each domain; memory should not grow with them",
+    )
     parser.add_argument("--batch", type=int, default=1, help="pictures of each domain in a batch")
     parser.add_argument("--epochs", type=int, default=4, help="epochs of each run")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each way")
@@ -154,21 +192,44 @@ def main() -> None:
     if given.short:
         given.counts, given.rounds, given.epochs = "200", 1, 3
     results = {}
-    table = Table("pictures a domain", "way", "first epoch", "later ones", "own memory MB", "mapped MB", title="pictures/s")
+    table = Table(
+        "pictures a domain",
+        "way",
+        "first epoch",
+        "later ones",
+        "own memory MB",
+        "mapped MB",
+        title="pictures/s",
+    )
     for count in map(int, given.counts.split(",")):
         with tempfile.TemporaryDirectory() as name:
             for seed, domain in enumerate("AB"):
-                cut_tiles(Path(name) / "pictures" / f"train{domain}", count, _STORED, _STORED, seed=seed)
-            words = ["-m", "data_prep.folders", f"--input_dir={name}/pictures", f"--output_dir={name}/data"]
+                cut_tiles(
+                    Path(name) / "pictures" / f"train{domain}", count, _STORED, _STORED, seed=seed
+                )
+            words = [
+                "-m",
+                "data_prep.folders",
+                f"--input_dir={name}/pictures",
+                f"--output_dir={name}/data",
+            ]
             Command([sys.executable, *words]).finish()
             rounds: list[dict[str, Any]] = [{} for _ in range(given.rounds)]
             plan = [(each, way) for each in rounds for way in (OURS, ALONE, WORKERS)]
             for each, way in track(plan, total=len(plan), unit="run", label=f"{count} pictures"):
-                each[way] = run_apart("benchmarks.input_pipeline", [way, name, given.batch, given.epochs])
+                each[way] = run_apart(
+                    "benchmarks.input_pipeline", [way, name, given.batch, given.epochs]
+                )
         results[count] = compare(rounds) | {"rounds": rounds}
         for way, row in results[count]["rows"].items():
             speeds = f"{row['first']:.0f}", f"{row['later']:.0f}"
-            table.add_row(str(count), way, *speeds, f"{row['own_bytes'] / 1e6:.0f}", f"{row['file_bytes'] / 1e6:.0f}")
+            table.add_row(
+                str(count),
+                way,
+                *speeds,
+                f"{row['own_bytes'] / 1e6:.0f}",
+                f"{row['file_bytes'] / 1e6:.0f}",
+            )
         marks = [
             f"{ratio:.1f} x ({'reached' if ratio >= GOALS[part] else 'MISSED'}: {GOALS[part]:.0f})"
             for part, ratio in results[count]["ratios"].items()

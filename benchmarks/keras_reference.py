@@ -1,8 +1,11 @@
-"""CycleGAN as Keras tutorials commonly have it: stock layers, one `train_step` with one persistent tape, an optimizer a network.
+"""CycleGAN as Keras tutorials commonly have it: stock layers, one `train_step` with one persistent
+tape, an optimizer a network.
 
-What it leaves out of the paper: the image pool (discriminators see fresh fakes), biases before norms, one optimizer for both of a
-kind, the 70x70 receptive field at the borders ("same" pads unevenly), the falling rate, mixed precision. Norms have trained scales.
-The generators have the paper's 9 blocks, so that the work is the same.
+What it leaves out of the paper: the image pool (discriminators see fresh fakes), biases before
+norms, one optimizer for both of a
+kind, the 70x70 receptive field at the borders ("same" pads unevenly), the falling rate, mixed
+precision. Norms have trained scales. The generators have the paper's 9 blocks, so that the work is
+the same.
 """
 
 import keras
@@ -35,7 +38,9 @@ def _normalized(x: tf.Tensor, layer: layers.Layer, activation: str | None = "rel
 
 
 def _convolution(filters: int, kernel: int, **options: object) -> layers.Layer:
-    return layers.Conv2D(filters, kernel, kernel_initializer=_initializer(), use_bias=False, **options)
+    return layers.Conv2D(
+        filters, kernel, kernel_initializer=_initializer(), use_bias=False, **options
+    )
 
 
 def make_generator(height: int, width: int, blocks: int, filters: int) -> keras.Model:
@@ -45,27 +50,48 @@ def make_generator(height: int, width: int, blocks: int, filters: int) -> keras.
         x = _normalized(x, _convolution(filters * factor, 3, strides=2, padding="same"))
     for _ in range(blocks):
         inner = _normalized(_ReflectionPadding(1)(x), _convolution(filters * 4, 3))
-        x = layers.add([x, _normalized(_ReflectionPadding(1)(inner), _convolution(filters * 4, 3), None)])
+        x = layers.add(
+            [x, _normalized(_ReflectionPadding(1)(inner), _convolution(filters * 4, 3), None)]
+        )
     for factor in (2, 1):
-        up = layers.Conv2DTranspose(filters * factor, 3, strides=2, padding="same", kernel_initializer=_initializer(), use_bias=False)
+        up = layers.Conv2DTranspose(
+            filters * factor,
+            3,
+            strides=2,
+            padding="same",
+            kernel_initializer=_initializer(),
+            use_bias=False,
+        )
         x = _normalized(x, up)
     return keras.Model(inputs, layers.Conv2D(3, 7, activation="tanh")(_ReflectionPadding(3)(x)))
 
 
 def make_discriminator(height: int, width: int, filters: int) -> keras.Model:
     inputs = keras.Input((height, width, 3))
-    x = layers.LeakyReLU(0.2)(layers.Conv2D(filters, 4, strides=2, padding="same", kernel_initializer=_initializer())(inputs))
+    x = layers.LeakyReLU(0.2)(
+        layers.Conv2D(filters, 4, strides=2, padding="same", kernel_initializer=_initializer())(
+            inputs
+        )
+    )
     for factor, stride in ((2, 2), (4, 2), (8, 1)):
-        x = layers.LeakyReLU(0.2)(_normalized(x, _convolution(filters * factor, 4, strides=stride, padding="same"), None))
-    return keras.Model(inputs, layers.Conv2D(1, 4, padding="same", kernel_initializer=_initializer())(x))
+        x = layers.LeakyReLU(0.2)(
+            _normalized(x, _convolution(filters * factor, 4, strides=stride, padding="same"), None)
+        )
+    return keras.Model(
+        inputs, layers.Conv2D(1, 4, padding="same", kernel_initializer=_initializer())(x)
+    )
 
 
 class KerasCycleGAN(keras.Model):
     """The four networks and their step, for batches (real_a, real_b) of [B, H, W, 3] in [-1, 1]."""
 
-    def __init__(self, height: int, width: int, blocks: int, filters: int, *, identity: bool = True):
+    def __init__(
+        self, height: int, width: int, blocks: int, filters: int, *, identity: bool = True
+    ):
         super().__init__()
-        self.gen_ab, self.gen_ba = (make_generator(height, width, blocks, filters) for _ in range(2))
+        self.gen_ab, self.gen_ba = (
+            make_generator(height, width, blocks, filters) for _ in range(2)
+        )
         self.disc_a, self.disc_b = (make_discriminator(height, width, filters) for _ in range(2))
         self.identity = identity
         self.mean_squared = keras.losses.MeanSquaredError()
@@ -85,7 +111,10 @@ class KerasCycleGAN(keras.Model):
         real_a, real_b = batch
         with tf.GradientTape(persistent=True) as tape:
             fake_b, fake_a = self.gen_ab(real_a, training=True), self.gen_ba(real_b, training=True)
-            cycled_a, cycled_b = self.gen_ba(fake_b, training=True), self.gen_ab(fake_a, training=True)
+            cycled_a, cycled_b = (
+                self.gen_ba(fake_b, training=True),
+                self.gen_ab(fake_a, training=True),
+            )
             scores = {
                 "real_a": self.disc_a(real_a, training=True),
                 "fake_a": self.disc_a(fake_a, training=True),
@@ -100,8 +129,13 @@ class KerasCycleGAN(keras.Model):
             loss_a = (self._is(scores["real_a"], 1) + self._is(scores["fake_a"], 0)) / 2
             loss_b = (self._is(scores["real_b"], 1) + self._is(scores["fake_b"], 0)) / 2
         losses = [loss_ab, loss_ba, loss_a, loss_b]
-        gradients = [tape.gradient(loss, network.trainable_variables) for loss, network in zip(losses, self.networks, strict=True)]
-        for optimizer, network, gradient in zip(self.optimizers, self.networks, gradients, strict=True):
+        gradients = [
+            tape.gradient(loss, network.trainable_variables)
+            for loss, network in zip(losses, self.networks, strict=True)
+        ]
+        for optimizer, network, gradient in zip(
+            self.optimizers, self.networks, gradients, strict=True
+        ):
             optimizer.apply(gradient, network.trainable_variables)
         return dict(zip(("gen_ab", "gen_ba", "disc_a", "disc_b"), losses, strict=True))
 

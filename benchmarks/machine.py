@@ -19,7 +19,11 @@ def machine(packages: Sequence[str]) -> dict[str, Any]:
     return {
         "cpu": processor(),
         "cores": os.cpu_count(),
-        "instructions": [name for name in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile") if name in flags],
+        "instructions": [
+            name
+            for name in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile")
+            if name in flags
+        ],
         "load_average": os.getloadavg(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {name: metadata.version(name) for name in packages},
@@ -27,8 +31,15 @@ def machine(packages: Sequence[str]) -> dict[str, Any]:
 
 
 def keep(results: Any, given: argparse.Namespace, packages: Sequence[str]) -> None:
-    """Says on which machine `results` were taken, and writes both as JSON where `given.output` names a file."""
+    """Says on which machine `results` were taken, and writes both as JSON where `given.output`
+    names a file.
+    """
     described = machine(packages)
-    say(f"{described['cpu']} ({', '.join(described['instructions'])}), load {described['load_average'][0]:.1f}")
+    say(
+        f"{described['cpu']} ({', '.join(described['instructions'])}), load "
+        f"{described['load_average'][0]:.1f}"
+    )
     if given.output:
-        files.write_json(Path(given.output), {"arguments": vars(given), "machine": described, "results": results})
+        files.write_json(
+            Path(given.output), {"arguments": vars(given), "machine": described, "results": results}
+        )

@@ -3,8 +3,9 @@
     python -m venv /tmp/mutation && /tmp/mutation/bin/pip install cosmic-ray==8.7.0
     python -m benchmarks.mutation --bin=/tmp/mutation/bin --output=/tmp/mutants losses image_pool
 
-Cosmic Ray changes one place at a time in a clone of the last commit, and runs the tests that hold the module; a change that they
-pass is a survivor, shown as a diff. Of a module's changes `--most` are drawn, the same ones for the same seed.
+Cosmic Ray changes one place at a time in a clone of the last commit, and runs the tests that hold
+the module; a change that they pass is a survivor, shown as a diff. Of a module's changes `--most`
+are drawn, the same ones for the same seed.
 """
 
 import argparse
@@ -23,7 +24,10 @@ TESTS = {
     "losses": "tests/test_losses.py",
     "image_pool": "tests/test_image_pool.py",
     "schedules": "tests/test_schedules.py",
-    "adam": "tests/test_adam.py tests/test_distribution.py::test_an_infinity_on_the_second_replica_skips_the_step_everywhere",
+    "adam": (
+        "tests/test_adam.py "
+        "tests/test_distribution.py::test_an_infinity_on_the_second_replica_skips_the_step_everywhere"
+    ),
     "measures/appearance": "tests/test_measures_appearance.py",
     "measures/controls": "tests/test_measures_appearance.py",
     "measures/degrade": "tests/test_measures_honesty.py",
@@ -32,9 +36,12 @@ TESTS = {
     "measures/paired": "tests/test_measures_appearance.py",
     "measures/segmentation": "tests/test_measures_segmentation.py",
     "measures/similarity": "tests/test_measures_honesty.py",
-    "measures/statistics": "tests/test_measures_segmentation.py tests/test_measures_distribution.py",
+    "measures/statistics": (
+        "tests/test_measures_segmentation.py tests/test_measures_distribution.py"
+    ),
 }
-# What can hardly live: arithmetic by bits, and bits of types ("int | None") by arithmetic. Identity of numbers is Python's affair.
+# What can hardly live: arithmetic by bits, and bits of types ("int | None") by arithmetic. Identity
+# of numbers is Python's affair.
 _HOPELESS = re.compile(
     r"core/ReplaceBinaryOperator_((?!Bit)\w+?_(RShift|LShift|Bit\w+|FloorDiv|Mod|Pow)|BitOr_(?!BitAnd)\w+)"
     r"|core/ReplaceComparisonOperator_(?!Is)\w+_Is(Not)?"
@@ -44,7 +51,9 @@ _HOPELESS = re.compile(
 def keep_a_sample(session: Path, most: int, seed: int) -> None:
     """Leaves `most` of the changes in Cosmic Ray's database, or all that there are."""
     with closing(sqlite3.connect(session)) as database:
-        rows = database.execute("SELECT operator_name, occurrence, job_id FROM mutation_specs ORDER BY 1, 2").fetchall()
+        rows = database.execute(
+            "SELECT operator_name, occurrence, job_id FROM mutation_specs ORDER BY 1, 2"
+        ).fetchall()
         hopeful = [job for operator, _, job in rows if not _HOPELESS.fullmatch(operator)]
         kept = set(random.Random(seed).sample(hopeful, min(most, len(hopeful))))
         dropped = [(job,) for *_, job in rows if job not in kept]
@@ -56,14 +65,20 @@ def keep_a_sample(session: Path, most: int, seed: int) -> None:
 def survivors(session: Path) -> tuple[int, list[str]]:
     """How many changes were tried, and the diffs of those that the tests passed."""
     with closing(sqlite3.connect(session)) as database:
-        rows = database.execute("SELECT test_outcome, diff FROM work_results ORDER BY diff").fetchall()
+        rows = database.execute(
+            "SELECT test_outcome, diff FROM work_results ORDER BY diff"
+        ).fetchall()
     return len(rows), [diff for outcome, diff in rows if outcome != "KILLED"]
 
 
 def mutate(module: str, given: argparse.Namespace) -> tuple[int, list[str]]:
     """Tries the changes of one module; goes on where an earlier call was stopped."""
     name = module.replace("/", "_")
-    settings, session, clone = given.output / f"{name}.toml", given.output / f"{name}.sqlite", given.output / "clone"
+    settings, session, clone = (
+        given.output / f"{name}.toml",
+        given.output / f"{name}.sqlite",
+        given.output / "clone",
+    )
     command = f"{given.pytest} -x -n 0 -p no:cacheprovider {TESTS[module]}"
     settings.write_text(
         f'[cosmic-ray]\nmodule-path = "tfcyclegan/{module}.py"\ntimeout = {given.timeout_seconds}\nexcluded-modules = []\n'
@@ -78,14 +93,35 @@ def mutate(module: str, given: argparse.Namespace) -> tuple[int, list[str]]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.mutation", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("modules", nargs="*", metavar="module", help=f"some of: {', '.join(TESTS)}; all if none is named")
-    parser.add_argument("--bin", type=Path, required=True, help="directory with the command cosmic-ray")
-    parser.add_argument("--output", type=Path, required=True, help="directory for the clone and the results; those that are there are kept")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.mutation", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument(
+        "modules",
+        nargs="*",
+        metavar="module",
+        help=f"some of: {', '.join(TESTS)}; all if none is named",
+    )
+    parser.add_argument(
+        "--bin", type=Path, required=True, help="directory with the command cosmic-ray"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        help="directory for the clone and the results; those that are there are kept",
+    )
     parser.add_argument("--most", type=int, default=60, help="changes of a module")
     parser.add_argument("--seed", type=int, default=0, help="of the draw")
-    parser.add_argument("--timeout_seconds", type=int, default=300, help="after which a change that never ends counts as noticed")
-    parser.add_argument("--pytest", default=f"{sys.executable} -m pytest", help="how pytest is called")
+    parser.add_argument(
+        "--timeout_seconds",
+        type=int,
+        default=300,
+        help="after which a change that never ends counts as noticed",
+    )
+    parser.add_argument(
+        "--pytest", default=f"{sys.executable} -m pytest", help="how pytest is called"
+    )
     given = parser.parse_args()
     if unknown := set(given.modules) - TESTS.keys():
         parser.error(f"{', '.join(sorted(unknown))}: unknown module; valid are {', '.join(TESTS)}")

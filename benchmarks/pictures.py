@@ -15,11 +15,15 @@ def blue_marble(width: int, height: int) -> np.ndarray:
         return np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.BICUBIC))
 
 
-def cut_tiles(folder: Path, count: int, height: int, width: int, *, ending: str = ".jpg", seed: int = 0) -> None:
+def cut_tiles(
+    folder: Path, count: int, height: int, width: int, *, ending: str = ".jpg", seed: int = 0
+) -> None:
     """Writes `count` tiles of that size, drawn by `seed`, into a new folder."""
     folder.mkdir(parents=True)
     marble = blue_marble(5400, 2700)
     draw = np.random.default_rng(seed)
     for number in range(count):
         top, left = draw.integers(300, 2400 - height), draw.integers(5400 - width)
-        Image.fromarray(marble[top : top + height, left : left + width]).save(folder / f"{number:05d}{ending}", quality=92)
+        Image.fromarray(marble[top : top + height, left : left + width]).save(
+            folder / f"{number:05d}{ending}", quality=92
+        )

@@ -1,4 +1,6 @@
-"""Programs measured in processes of their own, so that the peak of memory and the start are theirs alone."""
+"""Programs measured in processes of their own, so that the peak of memory and the start are theirs
+alone.
+"""
 
 import json
 import os
@@ -12,7 +14,8 @@ from typing import Any
 
 
 def run_apart(module: str, argument: Any, *, launcher: str = "", flags: Sequence[str] = ()) -> Any:
-    """What `python -m module ARGUMENT FLAGS` prints last, both as JSON, with the words of `launcher` before the command.
+    """What `python -m module ARGUMENT FLAGS` prints last, both as JSON, with the words of
+    `launcher` before the command.
 
     Raises:
         SystemExit: it failed, with the end of what it said.
@@ -26,7 +29,9 @@ def run_apart(module: str, argument: Any, *, launcher: str = "", flags: Sequence
 
 @dataclass(frozen=True)
 class Finished:
-    """A command that has ended well: its output, how long it took and the most memory that it held."""
+    """A command that has ended well: its output, how long it took and the most memory that it
+    held.
+    """
 
     output: str
     seconds: float
@@ -38,7 +43,9 @@ class Command:
 
     def __init__(self, words: Sequence[str]):
         self._words, self._started = words, time.perf_counter()
-        self._process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self._process = subprocess.Popen(
+            words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
 
     @property
     def seconds(self) -> float:
@@ -57,12 +64,15 @@ class Command:
         seconds = self.seconds
         self._process.returncode = os.waitstatus_to_exitcode(status)
         if self._process.returncode:
-            raise SystemExit(f"{' '.join(self._words)}: exit code {self._process.returncode}: {output[-2000:]}")
+            raise SystemExit(
+                f"{' '.join(self._words)}: exit code {self._process.returncode}: {output[-2000:]}"
+            )
         return Finished(output, seconds, usage.ru_maxrss * 1024)
 
 
 def memory(name: str) -> int:
-    """Bytes of this process by /proc/self/status: VmRSS is what it holds, VmHWM the most that it ever held, RssAnon without files.
+    """Bytes of this process by /proc/self/status: VmRSS is what it holds, VmHWM the most that it
+    ever held, RssAnon without files.
 
     Not `ru_maxrss`, which a process inherits from the one that started it.
     """

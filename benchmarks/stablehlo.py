@@ -1,17 +1,20 @@
-"""How long is our training step on a GPU, compiled by XLA, beside PyTorch's? For machines that have JAX and PyTorch, but no TensorFlow.
+"""How long is our training step on a GPU, compiled by XLA, beside PyTorch's? For machines that have
+JAX and PyTorch, but no TensorFlow.
 
 On a machine with TensorFlow, which needs no GPU:
 
     python -m benchmarks.stablehlo export --size=256 --batch=16 --output=step.stablehlo
 
-and on the GPU machine, in a folder that holds `benchmarks/` (JAX with CUDA, PyTorch, NumPy and ml_dtypes are enough):
+and on the GPU machine, in a folder that holds `benchmarks/` (JAX with CUDA, PyTorch, NumPy and
+ml_dtypes are enough):
 
     python -m benchmarks.stablehlo run step.stablehlo --output=step.json
 
-The exported step has no image pool, and runs from random state: good for time, not for values. PyTorch runs the same step (also without
-pool) eagerly, under bfloat16 autocast, and compiled, in a process each, since JAX and PyTorch would share the memory otherwise. The
-share of the peak is the convolutions' operations (floating_operations.py) over the time, over the best rate of bfloat16 matrix
-products that PyTorch reached in this run; memory is as JAX and PyTorch tell it.
+The exported step has no image pool, and runs from random state: good for time, not for values.
+PyTorch runs the same step (also without pool) eagerly, under bfloat16 autocast, and compiled, in a
+process each, since JAX and PyTorch would share the memory otherwise. The share of the peak is the
+convolutions' operations (floating_operations.py) over the time, over the best rate of bfloat16
+matrix products that PyTorch reached in this run; memory is as JAX and PyTorch tell it.
 """
 
 import argparse
@@ -30,7 +33,11 @@ from typing import Any
 from benchmarks.floating_operations import step_operations
 
 OURS, PEAK = "ours, XLA", "peak"
-TORCH = {"PyTorch float32": (False, False), "PyTorch bf16 autocast": (True, False), "PyTorch bf16, torch.compile": (True, True)}
+TORCH = {
+    "PyTorch float32": (False, False),
+    "PyTorch bf16 autocast": (True, False),
+    "PyTorch bf16, torch.compile": (True, True),
+}
 _SETTINGS = "// tfcyclegan step: "
 _WARM_UP = 3
 _MATRIX_SIDE = 8192
@@ -64,7 +71,9 @@ def export(settings: Settings, path: Path) -> None:
 
     config = train_config(settings, pool_size=0)  # a pool's scatter would take the time of the step
     model = build_model(config, settings.precision)
-    model.compile(*(make_optimizer(config, config.length(1000), 1000, dynamic_scale=False) for _ in range(2)))
+    model.compile(
+        *(make_optimizer(config, config.length(1000), 1000, dynamic_scale=False) for _ in range(2))
+    )
     step = tf.function(lambda a, b: model.train_step((a, b)), jit_compile=True, autograph=False)
     images = tf.zeros([settings.batch, settings.height, settings.width, 3])
     text = step.experimental_get_compiler_ir(images, images)(stage="stablehlo")
@@ -77,7 +86,9 @@ def read_settings(text: str) -> Settings:
 
 
 def run_exported(path: Path, steps: int) -> dict[str, Any]:
-    """Compiles the text for JAX's first device and runs it over its own outputs: state that it aliases is donated."""
+    """Compiles the text for JAX's first device and runs it over its own outputs: state that it
+    aliases is donated.
+    """
     os.environ["JAX_ENABLE_X64"] = "1"  # TensorFlow counts in int64
     import jax
     import ml_dtypes
@@ -85,34 +96,60 @@ def run_exported(path: Path, steps: int) -> dict[str, Any]:
     from jax._src import xla_bridge
     from jax._src.lib import xla_client
 
-    kinds = {"f32": np.float32, "f64": np.float64, "f16": np.float16, "bf16": ml_dtypes.bfloat16, "i1": np.bool_}
-    kinds |= {f"{sign}{bits}": np.dtype(f"{name}{bits}").type for sign, name in (("i", "int"), ("ui", "uint")) for bits in (8, 16, 32, 64)}
+    kinds = {
+        "f32": np.float32,
+        "f64": np.float64,
+        "f16": np.float16,
+        "bf16": ml_dtypes.bfloat16,
+        "i1": np.bool_,
+    }
+    kinds |= {
+        f"{sign}{bits}": np.dtype(f"{name}{bits}").type
+        for sign, name in (("i", "int"), ("ui", "uint"))
+        for bits in (8, 16, 32, 64)
+    }
     text = path.read_text()
     backend = xla_bridge.get_backend()
     device = backend.local_devices()[0]
     started = time.perf_counter()
-    executable = backend.compile_and_load(text.encode(), xla_client.DeviceList((device,)), xla_client.CompileOptions())
+    executable = backend.compile_and_load(
+        text.encode(), xla_client.DeviceList((device,)), xla_client.CompileOptions()
+    )
     compiled_seconds = time.perf_counter() - started
     entry = next(line for line in text.splitlines() if "func.func" in line and "@main" in line)
     module = next(line for line in text.splitlines() if line.startswith("module "))
-    aliases = re.findall(r"parameter_number = (\d+) : i64\}, output_index = array<i64: (\d+)>", module)
+    aliases = re.findall(
+        r"parameter_number = (\d+) : i64\}, output_index = array<i64: (\d+)>", module
+    )
     random, values = np.random.default_rng(0), []
     for described in re.findall(r"%arg\d+: tensor<([^>]*)>", entry.split(" -> ")[0]):
         *sides, kind = described.split("x")
         shape = tuple(map(int, sides))
         floating = kind in ("f32", "f64", "f16", "bf16")
-        array = np.asarray(random.normal(0, 0.02, shape), kinds[kind]) if floating else np.zeros(shape, kinds[kind])
+        array = (
+            np.asarray(random.normal(0, 0.02, shape), kinds[kind])
+            if floating
+            else np.zeros(shape, kinds[kind])
+        )
         values.append(jax.device_put(array, device))
 
     def step() -> None:
-        outputs = [parts[0] for parts in executable.execute_sharded(values).disassemble_into_single_device_arrays()]
+        outputs = [
+            parts[0]
+            for parts in executable.execute_sharded(values).disassemble_into_single_device_arrays()
+        ]
         jax.block_until_ready(outputs)
         for parameter, output in aliases:
             values[int(parameter)] = outputs[int(output)]
 
     seconds = timed(step, steps)
     peak = (device.memory_stats() or {}).get("peak_bytes_in_use", 0)
-    return {"device": device.device_kind, "compiled_seconds": compiled_seconds, "seconds": seconds, "peak_bytes": peak}
+    return {
+        "device": device.device_kind,
+        "compiled_seconds": compiled_seconds,
+        "seconds": seconds,
+        "peak_bytes": peak,
+    }
 
 
 def run_torch(settings: Settings, steps: int, *, autocast: bool, compiled: bool) -> dict[str, Any]:
@@ -146,7 +183,12 @@ def run_torch(settings: Settings, steps: int, *, autocast: bool, compiled: bool)
     seconds = timed(step, steps)
     peak = torch.cuda.max_memory_allocated() if on_gpu else 0
     name = torch.cuda.get_device_name() if on_gpu else "cpu"
-    return {"device": name, "compiled_seconds": compiled_seconds, "seconds": seconds, "peak_bytes": peak}
+    return {
+        "device": name,
+        "compiled_seconds": compiled_seconds,
+        "seconds": seconds,
+        "peak_bytes": peak,
+    }
 
 
 def run_peak(steps: int) -> dict[str, Any]:
@@ -179,35 +221,59 @@ def run_all(path: Path, steps: int, rounds: int, output: str) -> None:
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in (PEAK, OURS, *TORCH)}
     for _ in range(rounds):
         for name, made in results.items():
-            command = [sys.executable, "-m", "benchmarks.stablehlo", "run", str(path), f"--steps={steps}", f"--row={name}"]
+            command = [
+                sys.executable,
+                "-m",
+                "benchmarks.stablehlo",
+                "run",
+                str(path),
+                f"--steps={steps}",
+                f"--row={name}",
+            ]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
             if done.returncode:
                 print(f"{name}: failed with {done.returncode}", file=sys.stderr)
                 continue
             made.append(json.loads(done.stdout.splitlines()[-1]))
     peak = max(row["operations_per_second"] for row in results.pop(PEAK)) / 1e12
-    print(f"{settings}; step without pool, random state; {settings.operations / 1e12:.2f} TFLOP; matrix products {peak:.1f} TFLOP/s")
+    print(
+        f"{settings}; step without pool, random state; {settings.operations / 1e12:.2f} TFLOP; "
+        f"matrix products {peak:.1f} TFLOP/s"
+    )
     for name, made in results.items():
         if made:
             seconds = statistics.median(second for row in made for second in row["seconds"])
             rate = settings.operations / seconds / 1e12
             memory = max(row["peak_bytes"] for row in made) / 1e9
             first = statistics.median(row["compiled_seconds"] for row in made)
-            told = f"{seconds * 1e3:9.2f} ms {rate:8.2f} TFLOP/s, {rate / peak:.0%} of the peak, {memory:.2f} GB, first {first:.1f} s"
+            told = (
+                f"{seconds * 1e3:9.2f} ms {rate:8.2f} TFLOP/s, {rate / peak:.0%} of the peak, "
+                f"{memory:.2f} GB, first {first:.1f} s"
+            )
             print(f"{name:30} {told}, {made[0]['device']}")
     if output:
-        Path(output).write_text(json.dumps({"settings": asdict(settings), "peak_tflops": peak, "results": results}, indent=1))
+        Path(output).write_text(
+            json.dumps(
+                {"settings": asdict(settings), "peak_tflops": peak, "results": results}, indent=1
+            )
+        )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     modes = parser.add_subparsers(dest="mode", required=True)
     exporting = modes.add_parser("export", help="write the step as StableHLO; needs TensorFlow")
     exporting.add_argument("--size", default="256", help="side, or HEIGHTxWIDTH")
     exporting.add_argument("--batch", type=int, default=1)
     exporting.add_argument("--blocks", type=int, default=9)
     exporting.add_argument("--filters", type=int, default=64)
-    exporting.add_argument("--precision", default="mixed_bfloat16", choices=("float32", "mixed_bfloat16", "mixed_float16"))
+    exporting.add_argument(
+        "--precision",
+        default="mixed_bfloat16",
+        choices=("float32", "mixed_bfloat16", "mixed_float16"),
+    )
     exporting.add_argument("--output", type=Path, required=True)
     running = modes.add_parser("run", help="time it beside PyTorch; needs JAX and PyTorch")
     running.add_argument("step", type=Path, help="the file that export wrote")
@@ -218,14 +284,28 @@ def main() -> None:
     given = parser.parse_args()
     if given.mode == "export":
         sides = [int(side) for side in given.size.split("x")]
-        export(Settings(sides[0], sides[-1], given.batch, given.blocks, given.filters, given.precision), given.output)
+        export(
+            Settings(
+                sides[0], sides[-1], given.batch, given.blocks, given.filters, given.precision
+            ),
+            given.output,
+        )
     elif given.row == OURS:
         print(json.dumps(run_exported(given.step, given.steps)))
     elif given.row == PEAK:
         print(json.dumps(run_peak(given.steps)))
     elif given.row:
         autocast, compiled = TORCH[given.row]
-        print(json.dumps(run_torch(read_settings(given.step.read_text()), given.steps, autocast=autocast, compiled=compiled)))
+        print(
+            json.dumps(
+                run_torch(
+                    read_settings(given.step.read_text()),
+                    given.steps,
+                    autocast=autocast,
+                    compiled=compiled,
+                )
+            )
+        )
     else:
         run_all(given.step, given.steps, given.rounds, given.output)
 

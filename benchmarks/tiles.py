@@ -1,10 +1,12 @@
-"""What does `translate --tile` cost, in memory and time, and does it give the picture that the whole network gives?
+"""What does `translate --tile` cost, in memory and time, and does it give the picture that the
+whole network gives?
 
     python -m benchmarks.tiles --output=tiles.json
 
-Each row is a process of its own, so that its peak of memory is its own. Rows of one generator and one size are compared with the
-first of them, pixel by pixel; seams are the rows and columns of pixels on either side of a border between tiles. Weights are random
-(He's, so that the outputs fill the range), the picture is a real one, NASA's Blue Marble, enlarged to the size.
+Each row is a process of its own, so that its peak of memory is its own. Rows of one generator and
+one size are compared with the first of them, pixel by pixel; seams are the rows and columns of
+pixels on either side of a border between tiles. Weights are random (He's, so that the outputs fill
+the range), the picture is a real one, NASA's Blue Marble, enlarged to the size.
 """
 
 import argparse
@@ -31,7 +33,8 @@ from tfcyclegan.translation import Translator, as_function
 
 PACKAGES = ("tensorflow", "keras", "numpy")
 WHOLE, WHOLE_BY_PYTORCH = 0, -1  # in place of a tile's side
-PAPER, SMALL, TINY = (9, 64), (3, 16), (1, 4)  # residual blocks and filters of the first convolution
+# residual blocks and filters of the first convolution
+PAPER, SMALL, TINY = (9, 64), (3, 16), (1, 4)
 PLANS = {
     "short": [(PAPER, 768, 768, tile) for tile in (WHOLE, 128, 256)],
     "wide": [(PAPER, 2048, 1024, tile) for tile in (WHOLE, 256, 512)],
@@ -43,7 +46,9 @@ PLANS = {
 }
 
 
-def by_pytorch(generator: Generator, blocks: int, filters: int) -> Callable[[np.ndarray], np.ndarray]:
+def by_pytorch(
+    generator: Generator, blocks: int, filters: int
+) -> Callable[[np.ndarray], np.ndarray]:
     """The official network with the same weights, as a function on NumPy batches."""
     import torch
 
@@ -53,17 +58,29 @@ def by_pytorch(generator: Generator, blocks: int, filters: int) -> Callable[[np.
 
     def function(batch: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            return twin(torch.from_numpy(batch.transpose(0, 3, 1, 2)).contiguous()).numpy().transpose(0, 2, 3, 1)
+            return (
+                twin(torch.from_numpy(batch.transpose(0, 3, 1, 2)).contiguous())
+                .numpy()
+                .transpose(0, 2, 3, 1)
+            )
 
     return function
 
 
-def measure(network: tuple[int, int], width: int, height: int, tile: int, place: Path) -> dict[str, Any]:
+def measure(
+    network: tuple[int, int], width: int, height: int, tile: int, place: Path
+) -> dict[str, Any]:
     """One row; the picture made goes to a file in `place`."""
     blocks, filters = network
-    generator = make_generator(f"resnet_{blocks}blocks", base_filters=filters, init="kaiming", init_gain=1.0, seed=0)
+    generator = make_generator(
+        f"resnet_{blocks}blocks", base_filters=filters, init="kaiming", init_gain=1.0, seed=0
+    )
     tiler = Tiler(generator, tile) if tile > 0 else None
-    function = by_pytorch(generator, blocks, filters) if tile == WHOLE_BY_PYTORCH else as_function(generator)
+    function = (
+        by_pytorch(generator, blocks, filters)
+        if tile == WHOLE_BY_PYTORCH
+        else as_function(generator)
+    )
     translate = Translator({}, 3, generator.size_multiple, function, tiler)
     small = blue_marble(64, 64)
     translate(small, place)  # TensorFlow's own start
@@ -91,18 +108,33 @@ def measure(network: tuple[int, int], width: int, height: int, tile: int, place:
 def compare(row: dict[str, Any], first: dict[str, Any], place: Path) -> None:
     """Adds to `row` how its picture differs from that of `first`, in levels of 8 bits."""
     ours, theirs = (
-        np.load(place / "{blocks}-{filters}-{width}-{height}-{tile}.npy".format(**which), mmap_mode="r") for which in (row, first)
+        np.load(
+            place / "{blocks}-{filters}-{width}-{height}-{tile}.npy".format(**which), mmap_mode="r"
+        )
+        for which in (row, first)
     )
     difference = np.maximum(ours, theirs) - np.minimum(ours, theirs)
-    row["largest_difference"], row["differing_share"] = int(difference.max()), float((difference > 0).mean())
-    borders = [range(row["tile"], row[side], row["tile"]) if row["tile"] > 0 else () for side in ("height", "width")]
-    strips = [difference[at - 1 : at + 1] for at in borders[0]] + [difference[:, at - 1 : at + 1] for at in borders[1]]
+    row["largest_difference"], row["differing_share"] = (
+        int(difference.max()),
+        float((difference > 0).mean()),
+    )
+    borders = [
+        range(row["tile"], row[side], row["tile"]) if row["tile"] > 0 else ()
+        for side in ("height", "width")
+    ]
+    strips = [difference[at - 1 : at + 1] for at in borders[0]] + [
+        difference[:, at - 1 : at + 1] for at in borders[1]
+    ]
     row["largest_difference_on_seams"] = max((int(strip.max()) for strip in strips), default=0)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--plan", default="wide", help=f"rows, with commas between: {', '.join(PLANS)}")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--plan", default="wide", help=f"rows, with commas between: {', '.join(PLANS)}"
+    )
     parser.add_argument("--output", default="", help="JSON file of the results")
     parser.add_argument("--row", default="", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -115,19 +147,46 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         for row in track(plan, total=len(plan), unit="row", label="measuring"):
-            command = [sys.executable, "-m", "benchmarks.tiles", f"--row={json.dumps([*row, name])}"]
+            command = [
+                sys.executable,
+                "-m",
+                "benchmarks.tiles",
+                f"--row={json.dumps([*row, name])}",
+            ]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
             if done.returncode:
                 say(f"{row}: failed with {done.returncode} (memory?)")
                 continue
             results.append(json.loads(done.stdout.splitlines()[-1]))
-            alike = [other for other in results if all(other[key] == results[-1][key] for key in ("blocks", "filters", "width", "height"))]
+            alike = [
+                other
+                for other in results
+                if all(
+                    other[key] == results[-1][key]
+                    for key in ("blocks", "filters", "width", "height")
+                )
+            ]
             results[-1]["time_ratio"] = results[-1]["seconds"] / alike[0]["seconds"]
             if len(alike) > 1:
                 compare(results[-1], alike[0], place)
 
-    columns = "generator", "picture", "tile", "s", "ratio", "cores", "peak GB", "disk GB", "largest difference", "on seams", "differing"
-    table = Table(*columns, title="differences in levels of 8 bits, to the first row of the same generator and picture")
+    columns = (
+        "generator",
+        "picture",
+        "tile",
+        "s",
+        "ratio",
+        "cores",
+        "peak GB",
+        "disk GB",
+        "largest difference",
+        "on seams",
+        "differing",
+    )
+    table = Table(
+        *columns,
+        title="differences in levels of 8 bits, to the first row of the same generator and picture",
+    )
     for row in results:
         table.add_row(
             f"{row['blocks']} blocks, {row['filters']} filters",

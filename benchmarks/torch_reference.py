@@ -1,7 +1,8 @@
 """CycleGAN in PyTorch, of the official program's mathematics, to measure ours against.
 
-Written anew from the papers (Zhu et al. 2017; Isola et al. 2017; Shrivastava et al. 2017) under the official program's names of
-weights; `tests/test_torch_reference.py` replays numbers that the official program itself computed.
+Written anew from the papers (Zhu et al. 2017; Isola et al. 2017; Shrivastava et al. 2017) under the
+official program's names of weights; `tests/test_torch_reference.py` replays numbers that the
+official program itself computed.
 """
 
 import random
@@ -19,7 +20,12 @@ class Resnet(nn.Module):
 
     def __init__(self, blocks: int, width: int):
         super().__init__()
-        layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(3, width, 7), nn.InstanceNorm2d(width), nn.ReLU(True)]
+        layers: list[nn.Module] = [
+            nn.ReflectionPad2d(3),
+            nn.Conv2d(3, width, 7),
+            nn.InstanceNorm2d(width),
+            nn.ReLU(True),
+        ]
         for filters in (width, width * 2):
             down = nn.Conv2d(filters, filters * 2, 3, stride=2, padding=1)
             layers += [down, nn.InstanceNorm2d(filters * 2), nn.ReLU(True)]
@@ -37,7 +43,10 @@ class Resnet(nn.Module):
 class _Residual(nn.Module):
     def __init__(self, width: int):
         super().__init__()
-        halves = [[nn.ReflectionPad2d(1), nn.Conv2d(width, width, 3), nn.InstanceNorm2d(width)] for _ in range(2)]
+        halves = [
+            [nn.ReflectionPad2d(1), nn.Conv2d(width, width, 3), nn.InstanceNorm2d(width)]
+            for _ in range(2)
+        ]
         self.conv_block = nn.Sequential(*halves[0], nn.ReLU(True), *halves[1])
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -50,7 +59,10 @@ class PatchGAN(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         widths = [width, width * 2, width * 4, width * 8]
-        layers: list[nn.Module] = [nn.Conv2d(3, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2, True)]
+        layers: list[nn.Module] = [
+            nn.Conv2d(3, width, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2, True),
+        ]
         for source, target, stride in zip(widths, widths[1:], (2, 2, 1), strict=False):
             convolution = nn.Conv2d(source, target, 4, stride=stride, padding=1)
             layers += [convolution, nn.InstanceNorm2d(target), nn.LeakyReLU(0.2, True)]
@@ -82,7 +94,8 @@ class ImagePool:
 
 
 class TorchCycleGAN:
-    """Four networks, two Adams and the step: least squares, cycles by L1, identity losses, generators first.
+    """Four networks, two Adams and the step: least squares, cycles by L1, identity losses,
+    generators first.
 
     Args:
         blocks: residual blocks of the generators.
@@ -90,7 +103,8 @@ class TorchCycleGAN:
         lambda_cycle: weight of both cycles.
         lambda_identity: weight of the identity losses, relative to it.
         pool_size: fakes kept for the discriminators.
-        autocast: whether the networks and losses run in bfloat16 where PyTorch's autocast finds it right.
+        autocast: whether the networks and losses run in bfloat16 where PyTorch's autocast finds it
+            right.
         channels_last: the memory format of weights and pictures.
         device: of PyTorch.
     """
@@ -109,28 +123,50 @@ class TorchCycleGAN:
         channels_last: bool = False,
         device: str = "cpu",
     ):
-        self.lambda_cycle, self.lambda_identity, self.autocast, self.device = lambda_cycle, lambda_identity, autocast, device
+        self.lambda_cycle, self.lambda_identity, self.autocast, self.device = (
+            lambda_cycle,
+            lambda_identity,
+            autocast,
+            device,
+        )
         self.memory = torch.channels_last if channels_last else torch.contiguous_format
         made = [Resnet(blocks, width), Resnet(blocks, width), PatchGAN(width), PatchGAN(width)]
         for network in made:
             network.apply(_initialize)
-        self.networks = {name: network.to(device, memory_format=self.memory) for name, network in zip(NETWORKS, made, strict=True)}
+        self.networks = {
+            name: network.to(device, memory_format=self.memory)
+            for name, network in zip(NETWORKS, made, strict=True)
+        }
         self.gen_ab, self.gen_ba, self.disc_a, self.disc_b = self.networks.values()
-        generators, discriminators = nn.ModuleList([self.gen_ab, self.gen_ba]), nn.ModuleList([self.disc_a, self.disc_b])
+        generators, discriminators = (
+            nn.ModuleList([self.gen_ab, self.gen_ba]),
+            nn.ModuleList([self.disc_a, self.disc_b]),
+        )
         self.generators = torch.optim.Adam(generators.parameters(), learning_rate, (beta_1, 0.999))
-        self.discriminators = torch.optim.Adam(discriminators.parameters(), learning_rate, (beta_1, 0.999))
+        self.discriminators = torch.optim.Adam(
+            discriminators.parameters(), learning_rate, (beta_1, 0.999)
+        )
         self.judges = list(discriminators.parameters())
         self.pool_a, self.pool_b = ImagePool(pool_size), ImagePool(pool_size)
 
     def load(self, states: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-        """Takes weights by our names of networks and the official names within them, in their type."""
+        """Takes weights by our names of networks and the official names within them, in their
+        type.
+        """
         for name, state in states.items():
-            tensors = {key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in state.items()}
+            tensors = {
+                key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in state.items()
+            }
             self.networks[name].to(next(iter(tensors.values())).dtype).load_state_dict(tensors)
 
     def batch(self, images: np.ndarray) -> torch.Tensor:
         """[B, H, W, 3] as what `step` takes."""
-        return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=self.memory).to(self.device)
+        return (
+            torch.from_numpy(images)
+            .permute(0, 3, 1, 2)
+            .contiguous(memory_format=self.memory)
+            .to(self.device)
+        )
 
     def step(self, real_a: torch.Tensor, real_b: torch.Tensor) -> dict[str, torch.Tensor]:
         """One update of all four networks from [B, 3, H, W] in [-1, 1]; the weighted losses."""
@@ -141,8 +177,12 @@ class TorchCycleGAN:
         with cast:
             fake_b, fake_a = self.gen_ab(real_a), self.gen_ba(real_b)
             losses = {"gan_ab": _to(self.disc_b(fake_b), 1), "gan_ba": _to(self.disc_a(fake_a), 1)}
-            losses["cycle_a"] = self.lambda_cycle * nn.functional.l1_loss(self.gen_ba(fake_b), real_a)
-            losses["cycle_b"] = self.lambda_cycle * nn.functional.l1_loss(self.gen_ab(fake_a), real_b)
+            losses["cycle_a"] = self.lambda_cycle * nn.functional.l1_loss(
+                self.gen_ba(fake_b), real_a
+            )
+            losses["cycle_b"] = self.lambda_cycle * nn.functional.l1_loss(
+                self.gen_ab(fake_a), real_b
+            )
             if self.lambda_identity:
                 weight = self.lambda_cycle * self.lambda_identity
                 losses["identity_a"] = weight * nn.functional.l1_loss(self.gen_ba(real_a), real_a)

@@ -1,14 +1,17 @@
-"""How long is a training step, and how much memory does it take: ours, PyTorch's of the same mathematics, and Keras tutorials'?
+"""How long is a training step, and how much memory does it take: ours, PyTorch's of the same
+mathematics, and Keras tutorials'?
 
     pip install 'tfcyclegan[bench]'
     python -m benchmarks.train_step --output=train_step.json
     python -m benchmarks.train_step --size=180x360 --batch=2
 
-Each row is a process of its own, so that its peak of memory and its start are its own; in a round each runs once, and the ratios are
-medians over rounds of ratios within a round. "As it comes" is with the precision that `tfcyclegan train` chooses on this
-machine. The floor is the time that the step's convolutions (counted, see floating_operations.py) would take at the best rate of
-matrix products that TensorFlow or PyTorch reached in this run, in the row's own precision. The start is the time from the command
-to the first step's end less the time of a step. Before all that, PyTorch's step and ours are held against each other.
+Each row is a process of its own, so that its peak of memory and its start are its own; in a round
+each runs once, and the ratios are medians over rounds of ratios within a round. "As it comes" is
+with the precision that `tfcyclegan train` chooses on this machine. The floor is the time that the
+step's convolutions (counted, see floating_operations.py) would take at the best rate of matrix
+products that TensorFlow or PyTorch reached in this run, in the row's own precision. The start is
+the time from the command to the first step's end less the time of a step. Before all that,
+PyTorch's step and ours are held against each other.
 """
 
 import argparse
@@ -31,12 +34,22 @@ from tfcyclegan.progress import say, track
 
 PACKAGES = ("tensorflow", "keras", "torch", "numpy")
 OPTIONAL = (programs.TORCH_LAST, programs.TORCH_BF16_LAST, programs.OURS_REMAT, programs.OURS_XLA)
-ROWS = (programs.COMMAND, programs.OURS, programs.OURS_FLOAT32, programs.TORCH, programs.TORCH_BF16, programs.KERAS)
-_KINDS = {"float32": "float32", "mixed_bfloat16": "bfloat16", "bf16": "bfloat16"}  # as noted -> of the peak
+ROWS = (
+    programs.COMMAND,
+    programs.OURS,
+    programs.OURS_FLOAT32,
+    programs.TORCH,
+    programs.TORCH_BF16,
+    programs.KERAS,
+)
+# as noted -> of the peak
+_KINDS = {"float32": "float32", "mixed_bfloat16": "bfloat16", "bf16": "bfloat16"}
 
 
 def check() -> float:
-    """The largest relative difference of losses between PyTorch's step and ours in float64, over 3 steps from the same weights."""
+    """The largest relative difference of losses between PyTorch's step and ours in float64, over 3
+    steps from the same weights.
+    """
     quiet.import_tensorflow()
     import numpy as np
     import tensorflow as tf
@@ -48,15 +61,23 @@ def check() -> float:
     from tfcyclegan.networks import Discriminator, make_generator
     from tfcyclegan.schedules import EpochRates
 
-    made = [make_generator("resnet_2blocks", base_filters=8, seed=seed, dtype="float64") for seed in range(2)]
+    made = [
+        make_generator("resnet_2blocks", base_filters=8, seed=seed, dtype="float64")
+        for seed in range(2)
+    ]
     made += [Discriminator(base_filters=8, seed=seed, dtype="float64") for seed in range(2)]
     networks = dict(zip(NETWORKS, made, strict=True))
     theirs = TorchCycleGAN(2, 8)
     theirs.load({name: save_state_dict(network) for name, network in networks.items()})
     ours = CycleGAN(**networks)
-    ours.compile(*(Adam(EpochRates([2e-4], epoch_images=1, batch_size=1)) for _ in range(2)))  # a plain number becomes a float32
+    # a plain number becomes a float32
+    ours.compile(*(Adam(EpochRates([2e-4], epoch_images=1, batch_size=1)) for _ in range(2)))
     ours.make_pools((64, 64, 3), (64, 64, 3))
-    step, random, worst = tf.function(ours.train_step, autograph=False), np.random.default_rng(0), 0.0
+    step, random, worst = (
+        tf.function(ours.train_step, autograph=False),
+        np.random.default_rng(0),
+        0.0,
+    )
     for _ in range(3):
         batch = [random.uniform(-1, 1, (1, 64, 64, 3)) for _ in range(2)]
         values = step(tuple(tf.constant(images) for images in batch))
@@ -68,10 +89,17 @@ def check() -> float:
 def compare(rounds: list[dict[str, dict[str, Any]]], given: argparse.Namespace) -> dict[str, Any]:
     """Medians over `rounds`, each {program: what `training_programs.measure` gave}."""
     peaks = {
-        kind: max(row["operations_per_second"][kind] for each in rounds for name, row in each.items() if name in programs.PEAKS)
+        kind: max(
+            row["operations_per_second"][kind]
+            for each in rounds
+            for name, row in each.items()
+            if name in programs.PEAKS
+        )
         for kind in ("float32", "bfloat16")
     }
-    operations = step_operations(given.size.height, given.size.width, given.batch, given.blocks, given.filters)
+    operations = step_operations(
+        given.size.height, given.size.width, given.batch, given.blocks, given.filters
+    )
     rows = {}
     for name in given.rows:
         runs = [each[name] for each in rounds if name in each]
@@ -88,50 +116,103 @@ def compare(rounds: list[dict[str, dict[str, Any]]], given: argparse.Namespace) 
             "imported_bytes": runs[0]["imported_bytes"],
         }
         for label, reference in (("float32", programs.TORCH), ("bf16", programs.TORCH_BF16)):
-            pairs = [(each[name], each[reference]) for each in rounds if name in each and reference in each]
+            pairs = [
+                (each[name], each[reference])
+                for each in rounds
+                if name in each and reference in each
+            ]
             if pairs:
-                times = [statistics.median(a["seconds"]) / statistics.median(b["seconds"]) for a, b in pairs]
+                times = [
+                    statistics.median(a["seconds"]) / statistics.median(b["seconds"])
+                    for a, b in pairs
+                ]
                 row[f"time_to_pytorch_{label}"] = statistics.median(times)
-                row[f"peak_to_pytorch_{label}"] = statistics.median(a["peak_bytes"] / b["peak_bytes"] for a, b in pairs)
+                row[f"peak_to_pytorch_{label}"] = statistics.median(
+                    a["peak_bytes"] / b["peak_bytes"] for a, b in pairs
+                )
         rows[name] = row
     return {"operations": operations, "peak_operations_per_second": peaks, "rows": rows}
 
 
 def show(results: dict[str, Any], given: argparse.Namespace) -> None:
-    columns = "program", "precision", "s", "to PyTorch fp32", "bf16", "x floor", "peak GB", "less imports", "to fp32", "to bf16", "start s"
-    title = f"{given.size.height}x{given.size.width}, batch {given.batch}, {given.blocks} blocks, {given.filters} filters"
+    columns = (
+        "program",
+        "precision",
+        "s",
+        "to PyTorch fp32",
+        "bf16",
+        "x floor",
+        "peak GB",
+        "less imports",
+        "to fp32",
+        "to bf16",
+        "start s",
+    )
+    title = (
+        f"{given.size.height}x{given.size.width}, batch {given.batch}, {given.blocks} blocks, "
+        f"{given.filters} filters"
+    )
     table = Table(*columns, title=title)
     for name, row in results["rows"].items():
-        own = f"{(row['peak_bytes'] - row['imported_bytes']) / 1e9:.2f}" if row["imported_bytes"] else ""
+        own = (
+            f"{(row['peak_bytes'] - row['imported_bytes']) / 1e9:.2f}"
+            if row["imported_bytes"]
+            else ""
+        )
         table.add_row(
             name,
             row["precision"],
             f"{row['seconds']:.2f}",
-            *(f"{row[key]:.2f}" if key in row else "" for key in ("time_to_pytorch_float32", "time_to_pytorch_bf16")),
+            *(
+                f"{row[key]:.2f}" if key in row else ""
+                for key in ("time_to_pytorch_float32", "time_to_pytorch_bf16")
+            ),
             f"{row['times_floor']:.2f}",
             f"{row['peak_bytes'] / 1e9:.2f}",
             own,
-            *(f"{row[key]:.2f}" if key in row else "" for key in ("peak_to_pytorch_float32", "peak_to_pytorch_bf16")),
+            *(
+                f"{row[key]:.2f}" if key in row else ""
+                for key in ("peak_to_pytorch_float32", "peak_to_pytorch_bf16")
+            ),
             f"{row['start_seconds']:.1f}",
         )
     Console(width=150).print(table)
-    peaks = ", ".join(f"{rate / 1e9:.0f} GFLOP/s in {kind}" for kind, rate in results["peak_operations_per_second"].items())
+    peaks = ", ".join(
+        f"{rate / 1e9:.0f} GFLOP/s in {kind}"
+        for kind, rate in results["peak_operations_per_second"].items()
+    )
     say(f"{results['operations'] / 1e12:.3f} TFLOP a step; matrix products at best {peaks}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=Size.parse, default=Size(256, 256), help="of the pictures, HEIGHTxWIDTH")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--size", type=Size.parse, default=Size(256, 256), help="of the pictures, HEIGHTxWIDTH"
+    )
     parser.add_argument("--batch", type=int, default=1, help="pictures of each domain in a step")
     parser.add_argument("--blocks", type=int, default=9, help="residual blocks")
     parser.add_argument("--filters", type=int, default=64, help="filters of all first convolutions")
     parser.add_argument("--steps", type=int, default=3, help="steps timed in each run")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each program")
-    parser.add_argument("--rows", default="0,1,2,3,4,5", help=f"which rows: {numbered((*ROWS, *OPTIONAL))}")
-    parser.add_argument("--short", action="store_true", help="128x128, 3 blocks, 32 filters, one round")
-    parser.add_argument("--launcher", default="", help="words before each program's command, such as taskset or numactl")
+    parser.add_argument(
+        "--rows", default="0,1,2,3,4,5", help=f"which rows: {numbered((*ROWS, *OPTIONAL))}"
+    )
+    parser.add_argument(
+        "--short", action="store_true", help="128x128, 3 blocks, 32 filters, one round"
+    )
+    parser.add_argument(
+        "--launcher",
+        default="",
+        help="words before each program's command, such as taskset or numactl",
+    )
     parser.add_argument("--output", default="", help="JSON file of the results")
-    parser.add_argument("--check", action="store_true", help="print the largest relative difference to PyTorch's step and end")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="print the largest relative difference to PyTorch's step and end",
+    )
     given = parser.parse_args()
     if given.check:
         print(check())
@@ -141,11 +222,18 @@ def main() -> None:
     given.rows = [(*ROWS, *OPTIONAL)[int(number)] for number in given.rows.split(",")]
 
     command = [sys.executable, "-m", "benchmarks.train_step", "--check"]
-    checked = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+    checked = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
+    )
     difference = float(checked.stdout.splitlines()[-1])
     assert difference < 1e-9, f"not the same mathematics: losses differ by {difference:.2g}"
     say(f"PyTorch's losses and ours differ by {difference:.1e} in float64")
-    settings = {"height": given.size.height, "width": given.size.width, "batch": given.batch, "blocks": given.blocks}
+    settings = {
+        "height": given.size.height,
+        "width": given.size.width,
+        "batch": given.batch,
+        "blocks": given.blocks,
+    }
     base = Job("", **settings, filters=given.filters, steps=given.steps)
     names = [*programs.PEAKS, *given.rows]
     rounds: list[dict[str, dict[str, Any]]] = [{} for _ in range(given.rounds)]

@@ -1,6 +1,7 @@
 """The programs that `train_step` and `growth` time, each run in a process of its own.
 
-`measure` imports what its program needs and nothing else, so that the peak of memory and the start are the program's own.
+`measure` imports what its program needs and nothing else, so that the peak of memory and the start
+are the program's own.
 """
 
 import json
@@ -21,7 +22,10 @@ Step = Callable[[], Any]
 COMMAND, OURS, OURS_FLOAT32 = "tfcyclegan train, as it comes", "ours, as it comes", "ours float32"
 OURS_REMAT, OURS_XLA = "ours, as it comes, --remat", "ours, as it comes, --xla"
 TORCH, TORCH_BF16 = "PyTorch float32", "PyTorch bf16 autocast"
-TORCH_LAST, TORCH_BF16_LAST = "PyTorch float32, channels last", "PyTorch bf16 autocast, channels last"
+TORCH_LAST, TORCH_BF16_LAST = (
+    "PyTorch float32, channels last",
+    "PyTorch bf16 autocast, channels last",
+)
 KERAS = "Keras tutorials' step, float32"
 TF_PEAK, TORCH_PEAK = "peak, TensorFlow", "peak, PyTorch"
 PEAKS = (TF_PEAK, TORCH_PEAK)
@@ -61,9 +65,13 @@ def run(job: Job, launcher: str = "") -> dict[str, Any]:
 
 
 def measure(job: Job) -> dict[str, Any]:
-    """Seconds of each step, peak of memory and start of `job` in this process; of a "peak" program, operations/s of matrices."""
+    """Seconds of each step, peak of memory and start of `job` in this process; of a "peak" program,
+    operations/s of matrices.
+    """
     if job.program in PEAKS:
-        return {"operations_per_second": (_tensorflow_peak if job.program == TF_PEAK else _torch_peak)()}
+        return {
+            "operations_per_second": (_tensorflow_peak if job.program == TF_PEAK else _torch_peak)()
+        }
     if job.program == COMMAND:
         return _measure_command(job)
     makers = {
@@ -98,11 +106,16 @@ def measure(job: Job) -> dict[str, Any]:
 def pictures(job: Job) -> list[np.ndarray]:
     """A batch of each domain, float32 [B, H, W, 3] in [-1, 1]."""
     random = np.random.default_rng(0)
-    return [random.uniform(-1, 1, (job.batch, job.height, job.width, 3)).astype(np.float32) for _ in range(2)]
+    return [
+        random.uniform(-1, 1, (job.batch, job.height, job.width, 3)).astype(np.float32)
+        for _ in range(2)
+    ]
 
 
 def train_config(sized: Any, **changes: Any) -> Any:
-    """A `TrainConfig` of what has height, width, batch, blocks and filters as `Job` has them; no data are behind it."""
+    """A `TrainConfig` of what has height, width, batch, blocks and filters as `Job` has them; no
+    data are behind it.
+    """
     from tfcyclegan.config import Size, TrainConfig
 
     size = Size(sized.height, sized.width)
@@ -120,7 +133,9 @@ def train_config(sized: Any, **changes: Any) -> Any:
     )
 
 
-def _ours(job: Job, precision: str, *, remat: bool = False, xla: bool = False) -> tuple[Step, int, str]:
+def _ours(
+    job: Job, precision: str, *, remat: bool = False, xla: bool = False
+) -> tuple[Step, int, str]:
     from tfcyclegan import quiet
 
     quiet.import_tensorflow()
@@ -135,12 +150,20 @@ def _ours(job: Job, precision: str, *, remat: bool = False, xla: bool = False) -
     strategy, chosen = make_strategy(job.devices), choose_precision(precision)
     with strategy.scope():
         model = build_model(config, chosen)
-        model.compile(*(make_optimizer(config, config.length(1000), 1000, dynamic_scale=False) for _ in range(2)), jit_compile=xla)
+        model.compile(
+            *(
+                make_optimizer(config, config.length(1000), 1000, dynamic_scale=False)
+                for _ in range(2)
+            ),
+            jit_compile=xla,
+        )
     model.make_pools((job.height, job.width, 3), (job.height, job.width, 3))
 
     own = [np.split(images, job.devices) for images in pictures(job)]
     batch = strategy.experimental_distribute_values_from_function(
-        lambda context: tuple(tf.constant(shares[context.replica_id_in_sync_group]) for shares in own)
+        lambda context: tuple(
+            tf.constant(shares[context.replica_id_in_sync_group]) for shares in own
+        )
     )
     step, stops = step_function(model, strategy), tf.constant(False)
     return lambda: step(batch, stops).numpy(), imported_bytes, chosen
@@ -150,7 +173,9 @@ def _torch(job: Job, autocast: bool, channels_last: bool) -> tuple[Step, int, st
     from benchmarks.torch_reference import TorchCycleGAN
 
     imported_bytes = memory("VmRSS")
-    model = TorchCycleGAN(job.blocks, job.filters, pool_size=job.pool, autocast=autocast, channels_last=channels_last)
+    model = TorchCycleGAN(
+        job.blocks, job.filters, pool_size=job.pool, autocast=autocast, channels_last=channels_last
+    )
     batch = [model.batch(images) for images in pictures(job)]
     return lambda: model.step(*batch), imported_bytes, "bf16" if autocast else "float32"
 
@@ -172,7 +197,9 @@ def _keras(job: Job) -> tuple[Step, int, str]:
 
 
 def _measure_command(job: Job) -> dict[str, Any]:
-    """`tfcyclegan train` as a user types it, on a few pictures: steps by its own history, all that it does around them included."""
+    """`tfcyclegan train` as a user types it, on a few pictures: steps by its own history, all that
+    it does around them included.
+    """
     from PIL import Image
 
     with tempfile.TemporaryDirectory() as name:
@@ -180,8 +207,18 @@ def _measure_command(job: Job) -> dict[str, Any]:
         for domain, images in zip("AB", pictures(job), strict=True):
             (place / f"pictures/train{domain}").mkdir(parents=True)
             for index in range(8):
-                Image.fromarray(np.uint8(127.5 * images[0] + 127.5)).save(place / f"pictures/train{domain}/{index}.png")
-        Command([sys.executable, "-m", "data_prep.folders", f"--input_dir={place}/pictures", f"--output_dir={place}/data"]).finish()
+                Image.fromarray(np.uint8(127.5 * images[0] + 127.5)).save(
+                    place / f"pictures/train{domain}/{index}.png"
+                )
+        Command(
+            [
+                sys.executable,
+                "-m",
+                "data_prep.folders",
+                f"--input_dir={place}/pictures",
+                f"--output_dir={place}/data",
+            ]
+        ).finish()
         flags = {
             "data_dir": place / "data",
             "run_dir": place / "run",
@@ -198,13 +235,31 @@ def _measure_command(job: Job) -> dict[str, Any]:
             "eval_every_epochs": 0,
         }
         history = place / "run" / "history.jsonl"
-        command = Command([sys.executable, "-m", "tfcyclegan.cli", "train", *(f"--{flag}={value}" for flag, value in flags.items())])
+        command = Command(
+            [
+                sys.executable,
+                "-m",
+                "tfcyclegan.cli",
+                "train",
+                *(f"--{flag}={value}" for flag, value in flags.items()),
+            ]
+        )
         while command.runs() and not (history.exists() and history.stat().st_size):
             time.sleep(0.02)
         first_done = command.seconds
         done = command.finish()
-        seconds = [job.batch / json.loads(line)["images_per_second"] for line in history.read_text().splitlines()][2:]
-    note = next((line.split()[1].rstrip(",") for line in done.output.splitlines() if line.startswith("precision ")), "")
+        seconds = [
+            job.batch / json.loads(line)["images_per_second"]
+            for line in history.read_text().splitlines()
+        ][2:]
+    note = next(
+        (
+            line.split()[1].rstrip(",")
+            for line in done.output.splitlines()
+            if line.startswith("precision ")
+        ),
+        "",
+    )
     return {
         "seconds": seconds,
         "start_seconds": first_done - statistics.median(seconds),
@@ -221,15 +276,27 @@ def _tensorflow_peak() -> dict[str, float]:
     import tensorflow as tf
 
     product = tf.function(lambda a, b: tf.matmul(a, b), autograph=False)
-    made = {kind: [tf.cast(tf.random.normal([side, side]), kind) for side in _SIDES] for kind in (tf.float32, tf.bfloat16)}
-    return {kind.name: _best_rate(lambda a: product(a, a)[0, 0].numpy(), matrices) for kind, matrices in made.items()}
+    made = {
+        kind: [tf.cast(tf.random.normal([side, side]), kind) for side in _SIDES]
+        for kind in (tf.float32, tf.bfloat16)
+    }
+    return {
+        kind.name: _best_rate(lambda a: product(a, a)[0, 0].numpy(), matrices)
+        for kind, matrices in made.items()
+    }
 
 
 def _torch_peak() -> dict[str, float]:
     import torch
 
-    made = {kind: [torch.randn(side, side).to(kind) for side in _SIDES] for kind in (torch.float32, torch.bfloat16)}
-    return {str(kind).removeprefix("torch."): _best_rate(lambda a: a @ a, matrices) for kind, matrices in made.items()}
+    made = {
+        kind: [torch.randn(side, side).to(kind) for side in _SIDES]
+        for kind in (torch.float32, torch.bfloat16)
+    }
+    return {
+        str(kind).removeprefix("torch."): _best_rate(lambda a: a @ a, matrices)
+        for kind, matrices in made.items()
+    }
 
 
 def _best_rate(product: Callable[[Any], Any], matrices: list[Any]) -> float:

@@ -1,16 +1,20 @@
-"""How much faster do two workers with a core each train than one worker with one core? By the command that a user types.
+"""How much faster do two workers with a core each train than one worker with one core? By the
+command that a user types.
 
-    python -m data_prep.satellite_map --output_dir=data/satellite2map --tile_size=192 --output_size=144
+    python -m data_prep.satellite_map --output_dir=data/satellite2map --tile_size=192 \
+        --output_size=144
     python -m benchmarks.workers --data_dir=data/satellite2map --output=workers.json
 
-Weak scaling: each worker has one picture of each domain a step, so that two workers see twice as many. In a round each of these runs:
+Weak scaling: each worker has one picture of each domain a step, so that two workers see twice as
+many. In a round each of these runs:
 
     one worker     on one core, the other core idle
     apart          two such trainings at once, a core each, that know nothing of each other: what the machine gives at best
     two workers    a core each, over loopback
 
-Efficiency is the images/s of two workers over twice those of one; the share of "apart" is what the exchange of gradients leaves.
-Images/s are the median over the lines of a run's history but the first, which holds the tracing of the step.
+Efficiency is the images/s of two workers over twice those of one; the share of "apart" is what the
+exchange of gradients leaves. Images/s are the median over the lines of a run's history but the
+first, which holds the tracing of the step.
 """
 
 import argparse
@@ -34,7 +38,9 @@ ONE, APART, TWO = "one worker", "apart", "two workers"
 _SECONDS = 600
 
 
-def _start(arguments: argparse.Namespace, run_dir: Path, core: int, addresses: list[str], index: int) -> subprocess.Popen[str]:
+def _start(
+    arguments: argparse.Namespace, run_dir: Path, core: int, addresses: list[str], index: int
+) -> subprocess.Popen[str]:
     flags = {
         "data_dir": arguments.data_dir,
         "run_dir": run_dir,
@@ -51,11 +57,19 @@ def _start(arguments: argparse.Namespace, run_dir: Path, core: int, addresses: l
         "sample_every_steps": 10**6,
         "eval_every_epochs": 0,
     }
-    command = [sys.executable, "-m", "tfcyclegan.cli", "train", *(f"--{name}={value}" for name, value in flags.items())]
+    command = [
+        sys.executable,
+        "-m",
+        "tfcyclegan.cli",
+        "train",
+        *(f"--{name}={value}" for name, value in flags.items()),
+    ]
     cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
     environment = {**os.environ, "TF_CONFIG": json.dumps(cluster) if addresses else ""}
     pinned = ["taskset", "--cpu-list", str(core), *command]
-    return subprocess.Popen(pinned, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        pinned, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
 
 
 def _free_addresses(count: int) -> list[str]:
@@ -75,9 +89,14 @@ def run_once(arguments: argparse.Namespace, kind: str, place: Path) -> float:
     """Images/s of all that `kind` runs together."""
     cores = sorted(os.sched_getaffinity(0))[:2]
     addresses = _free_addresses(2) if kind == TWO else []
-    run_dirs = {ONE: [place / "a"], APART: [place / "a", place / "b"], TWO: [place / "a", place / "a"]}[kind]
+    run_dirs = {
+        ONE: [place / "a"],
+        APART: [place / "a", place / "b"],
+        TWO: [place / "a", place / "a"],
+    }[kind]
     started = [
-        _start(arguments, run_dir, core, addresses, index) for index, (run_dir, core) in enumerate(zip(run_dirs, cores, strict=False))
+        _start(arguments, run_dir, core, addresses, index)
+        for index, (run_dir, core) in enumerate(zip(run_dirs, cores, strict=False))
     ]
     try:
         for process in started:
@@ -91,12 +110,19 @@ def run_once(arguments: argparse.Namespace, kind: str, place: Path) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data_dir", required=True, help="prepared pictures")
     parser.add_argument("--size", type=int, default=128, help="side of the crops in pixels")
     parser.add_argument("--width", type=int, default=32, help="filters of the first convolutions")
     parser.add_argument("--blocks", type=int, default=3, help="residual blocks")
-    parser.add_argument("--steps", type=int, default=30, help="steps of a run; a line of its history is a sixth of them")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=30,
+        help="steps of a run; a line of its history is a sixth of them",
+    )
     parser.add_argument("--precision", default="float32", help="of the networks")
     parser.add_argument("--rounds", type=int, default=3, help="how often each kind runs")
     parser.add_argument("--output", default="", help="JSON file of all figures")
@@ -109,18 +135,35 @@ def main() -> None:
     for kind in track(jobs, total=len(jobs), unit="run", label="workers"):
         with tempfile.TemporaryDirectory() as place:
             speeds[kind].append(run_once(arguments, kind, Path(place)))
-    ratios = {kind: [b / a for a, b in zip(speeds[ONE], speeds[kind], strict=True)] for kind in speeds}
+    ratios = {
+        kind: [b / a for a, b in zip(speeds[ONE], speeds[kind], strict=True)] for kind in speeds
+    }
     efficiency = statistics.median(ratio / 2 for ratio in ratios[TWO])
-    of_apart = statistics.median(two / apart for two, apart in zip(speeds[TWO], speeds[APART], strict=True))
+    of_apart = statistics.median(
+        two / apart for two, apart in zip(speeds[TWO], speeds[APART], strict=True)
+    )
 
-    table = Table(title=f"{arguments.size} px, width {arguments.width}, {arguments.blocks} blocks, {arguments.precision}; {about['cpu']}")
+    table = Table(
+        title=(
+            f"{arguments.size} px, width {arguments.width}, {arguments.blocks} blocks, "
+            f"{arguments.precision}; {about['cpu']}"
+        )
+    )
     for heading in ("", "images/s", "times one worker", "range over rounds"):
         table.add_column(heading, justify="right" if heading else "left")
     for kind, values in speeds.items():
         spread = f"{min(ratios[kind]):.2f} to {max(ratios[kind]):.2f}"
-        table.add_row(kind, f"{statistics.median(values):.2f}", f"{statistics.median(ratios[kind]):.2f}", spread)
+        table.add_row(
+            kind,
+            f"{statistics.median(values):.2f}",
+            f"{statistics.median(ratios[kind]):.2f}",
+            spread,
+        )
     Console().print(table)
-    print(f"efficiency of two workers {efficiency:.2f}; of what the machine gives two trainings apart {of_apart:.2f}")
+    print(
+        f"efficiency of two workers {efficiency:.2f}; of what the machine gives two trainings "
+        f"apart {of_apart:.2f}"
+    )
     if arguments.output:
         figures = {
             "machine": about,

@@ -1,4 +1,6 @@
-"""Apache Beam (`pip install 'tfcyclegan[beam]'`): one function called with many things, on as many machines as its runner has."""
+"""Apache Beam (`pip install 'tfcyclegan[beam]'`): one function called with many things, on as many
+machines as its runner has.
+"""
 
 import importlib.util
 import shlex
@@ -17,14 +19,19 @@ Item = TypeVar("Item")
 def flags_option() -> Any:
     """The option `beam_flags` of the scripts that can do so."""
     return option(
-        "", "write the shards by Apache Beam with these flags of its pipeline, such as --runner=FlinkRunner; empty writes them here"
+        "",
+        "write the shards by Apache Beam with these flags of its pipeline, such as "
+        "--runner=FlinkRunner; empty writes them here",
     )
 
 
 def check(flags: str) -> None:
     """Raises UserError where Beam is not installed or does not take `flags`."""
     if importlib.util.find_spec("apache_beam") is None:
-        raise UserError(f"--beam_flags={flags}: Apache Beam is not installed; pip install 'tfcyclegan[beam]', see docs/distributed.md")
+        raise UserError(
+            f"--beam_flags={flags}: Apache Beam is not installed; pip install 'tfcyclegan[beam]', "
+            "see docs/distributed.md"
+        )
     from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
     try:
@@ -34,10 +41,18 @@ def check(flags: str) -> None:
     except (ValueError, SystemExit) as error:  # its parser exits
         raise UserError(f"--beam_flags={flags}: Beam does not take them ({error})") from error
     if strange:
-        raise UserError(f"--beam_flags={flags}: {strange[0]!r} is no flag; write each as --name=value")
+        raise UserError(
+            f"--beam_flags={flags}: {strange[0]!r} is no flag; write each as --name=value"
+        )
 
 
-def for_each(function: Callable[[Item], None], items: Sequence[Item], flags: str, *, meanwhile: Callable[[], None]) -> None:
+def for_each(
+    function: Callable[[Item], None],
+    items: Sequence[Item],
+    flags: str,
+    *,
+    meanwhile: Callable[[], None],
+) -> None:
     """Calls `function` with each of `items` on the workers of a pipeline; it and they are pickled.
 
     Args:
@@ -62,11 +77,17 @@ def for_each(function: Callable[[Item], None], items: Sequence[Item], flags: str
     watcher.start()
     try:
         with apache_beam.Pipeline(options=PipelineOptions(shlex.split(flags))) as pipeline:
-            _ = pipeline | apache_beam.Create(items) | apache_beam.Reshuffle() | apache_beam.Map(function)
+            _ = (
+                pipeline
+                | apache_beam.Create(items)
+                | apache_beam.Reshuffle()
+                | apache_beam.Map(function)
+            )
     except Exception as error:  # whatever its runner makes of a failure
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise RunError(
-            f"Apache Beam: {lines[-1] if lines else type(error).__name__}; the same command goes on from what is done"
+            f"Apache Beam: {lines[-1] if lines else type(error).__name__}; the same command goes "
+            "on from what is done"
         ) from error
     finally:
         ended.set()

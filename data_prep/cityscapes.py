@@ -1,8 +1,11 @@
-"""Cityscapes -> TFRecords of photos, of photos and their class ids, or of label maps as a domain of their own.
+"""Cityscapes -> TFRecords of photos, of photos and their class ids, or of label maps as a domain of
+their own.
 
-Source: Cordts et al., "The Cityscapes Dataset for Semantic Urban Scene Understanding", CVPR 2016; leftImg8bit_trainvaltest.zip and
-gtFine_trainvaltest.zip of https://www.cityscapes-dataset.com. Nothing is downloaded here.
-Licence: after registration, for non-commercial use; the data must not be redistributed, and what is made of them here neither.
+Source: Cordts et al., "The Cityscapes Dataset for Semantic Urban Scene Understanding", CVPR 2016;
+leftImg8bit_trainvaltest.zip and
+gtFine_trainvaltest.zip of https://www.cityscapes-dataset.com. Nothing is downloaded here. Licence:
+after registration, for non-commercial use; the data must not be redistributed, and what is made of
+them here neither.
 
 Reads:
 
@@ -11,7 +14,8 @@ Reads:
         gtFine/{train,val}/CITY/CITY_000000_000019_gtFine_labelIds.png           or, where that is missing, _color.png,
                                                                                  or _labelTrainIds.png
 
-The labels of the official test split are withheld: its files are dummies and are never taken for labels.
+The labels of the official test split are withheld: its files are dummies and are never taken for
+labels.
 
 --content says what a record is:
 
@@ -19,9 +23,10 @@ The labels of the official test split are withheld: its files are dummies and ar
     photos_and_labels   a photo and its class ids; train and val
     label_maps          the label map in its colours, and its class ids (gtFine alone is read); train and val
 
-Splits: the official ones that are there; with --sample "train" and, with --test_sample, "test", drawn from the official splits of
---pool. Adaptation to Cityscapes should draw from train alone, since it is scored on val; the 3000 frames of Rao et al. 2023 are more
-than train has and need --pool=train,val,test.
+Splits: the official ones that are there; with --sample "train" and, with --test_sample, "test",
+drawn from the official splits of
+--pool. Adaptation to Cityscapes should draw from train alone, since it is scored on val; the 3000
+frames of Rao et al. 2023 are more than train has and need --pool=train,val,test.
 
 Makes:
 
@@ -29,8 +34,8 @@ Makes:
         cityscapes-SPLIT.tfrecord-00000-of-00004  features.json  dataset_info.json  manifest.json
         quarantine.jsonl    only if bad frames were left out
 
-A photo and its label map are stored under the same name SPLIT/CITY/CITY_000000_000019.png, where SPLIT is the one they are stored
-in. The same command goes on after an end of any kind.
+A photo and its label map are stored under the same name SPLIT/CITY/CITY_000000_000019.png, where
+SPLIT is the one they are stored in. The same command goes on after an end of any kind.
 """
 
 import dataclasses
@@ -48,10 +53,14 @@ from tfcyclegan.errors import UserError
 
 SUMMARY = "prepare Cityscapes (photos, class ids, label maps) for training and domain adaptation"
 EXAMPLES = """
-    python -m data_prep.cityscapes --input_dir=~/cityscapes --output_dir=data/photos --content=photos --size=128
-    python -m data_prep.cityscapes --input_dir=~/cityscapes --output_dir=data/label_maps --content=label_maps --size=128
-    python -m data_prep.cityscapes --input_dir=~/cityscapes --output_dir=data/labelled --content=photos_and_labels --size=256x512
-    python -m data_prep.cityscapes --input_dir=~/cityscapes --output_dir=data/report --size=180x360 --sample=3000 --pool=train,val,test
+    python -m data_prep.cityscapes --input_dir=~/cityscapes --output_dir=data/photos \
+        --content=photos --size=128
+    python -m data_prep.cityscapes --input_dir=~/cityscapes --output_dir=data/label_maps \
+        --content=label_maps --size=128
+    python -m data_prep.cityscapes --input_dir=~/cityscapes --output_dir=data/labelled \
+        --content=photos_and_labels --size=256x512
+    python -m data_prep.cityscapes --input_dir=~/cityscapes --output_dir=data/report \
+        --size=180x360 --sample=3000 --pool=train,val,test
 """
 
 PHOTOS, GROUND_TRUTH = "leftImg8bit", "gtFine"
@@ -72,22 +81,35 @@ class Config(frames.FrameOptions):
 
     input_dir: str = option("", "directory that holds leftImg8bit/ and gtFine/", required=True)
     name: str = option("cityscapes", "the data set's name: lower-case letters, digits and _")
-    content: str = option("photos", "what a record is", choices=("photos", "photos_and_labels", "label_maps"))
-    pool: str = option("train", "official splits that --sample draws from, with commas between them")
+    content: str = option(
+        "photos", "what a record is", choices=("photos", "photos_and_labels", "label_maps")
+    )
+    pool: str = option(
+        "train", "official splits that --sample draws from, with commas between them"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         unknown = [split for split in self.pool.split(",") if split not in PUBLISHED]
         if unknown:
-            raise UserError(f"--pool={self.pool}: {unknown[0]!r} is no split; valid are {', '.join(PUBLISHED)}, with commas between them")
+            raise UserError(
+                f"--pool={self.pool}: {unknown[0]!r} is no split; valid are "
+                f"{', '.join(PUBLISHED)}, with commas between them"
+            )
         if len(set(self.pool.split(","))) < len(self.pool.split(",")):
             raise UserError(f"--pool={self.pool}: names a split twice")
         if self.pool != "train" and not self.sample:
             raise UserError(f"--pool={self.pool}: is what --sample draws from; give --sample too")
         if self.content == "photos" and self.label_format != AUTO:
-            raise UserError(f"--label_format={self.label_format}: no label is read with --content=photos; choose another --content")
+            raise UserError(
+                f"--label_format={self.label_format}: no label is read with --content=photos; "
+                "choose another --content"
+            )
         if self.sample and self.content != "photos" and "test" in self.pool.split(","):
-            raise UserError(f"--pool={self.pool}: the labels of test are withheld; take it out, or choose --content=photos")
+            raise UserError(
+                f"--pool={self.pool}: the labels of test are withheld; take it out, or choose "
+                "--content=photos"
+            )
 
 
 def find_photos(root: Path, split: str, passed: PassedOver) -> dict[str, File]:
@@ -101,14 +123,20 @@ def find_photos(root: Path, split: str, passed: PassedOver) -> dict[str, File]:
             continue
         key = _key(file, match[1])
         if key in found:
-            raise UserError(f"{root / file.path}: is the frame of {found[key].path}; keep one of them")
+            raise UserError(
+                f"{root / file.path}: is the frame of {found[key].path}; keep one of them"
+            )
         found[key] = file
     passed.add(others, "not named ..._leftImg8bit.png")
     return dict(sorted(found.items()))
 
 
-def find_labels(root: Path, split: str, label_format: str, passed: PassedOver) -> dict[str, tuple[File, str]]:
-    """The label map of each frame of an official split, with its kind, by CITY/FRAME, in the order of their names."""
+def find_labels(
+    root: Path, split: str, label_format: str, passed: PassedOver
+) -> dict[str, tuple[File, str]]:
+    """The label map of each frame of an official split, with its kind, by CITY/FRAME, in the order
+    of their names.
+    """
     kinds = sorted(KINDS, key=lambda kind: kind != PREFERRED.get(label_format))
     found: dict[str, tuple[File, str]] = {}
     others = []
@@ -141,21 +169,35 @@ def find_frames(root: Path, split: str, config: Config, passed: PassedOver) -> l
         return KINDS[kind] if config.label_format == AUTO else config.label_format
 
     if config.content == "label_maps":
-        return [Frame(f"{key}.png", None, file, "", read_as(kind), named=True) for key, (file, kind) in label_maps.items()]
-    passed.add([file.path for key, (file, _) in label_maps.items() if key not in photos], frames.WITHOUT_IMAGE)
+        return [
+            Frame(f"{key}.png", None, file, "", read_as(kind), named=True)
+            for key, (file, kind) in label_maps.items()
+        ]
+    passed.add(
+        [file.path for key, (file, _) in label_maps.items() if key not in photos],
+        frames.WITHOUT_IMAGE,
+    )
     found = []
     for key, photo in photos.items():
         if key in label_maps:
             label, kind = label_maps[key]
             found.append(Frame(f"{key}.png", photo, label, "", read_as(kind), named=True))
         else:
-            found.append(Frame(f"{key}.png", photo, None, f"{GROUND_TRUTH}/{split}/{key}_gtFine_labelIds.png"))
+            found.append(
+                Frame(
+                    f"{key}.png", photo, None, f"{GROUND_TRUTH}/{split}/{key}_gtFine_labelIds.png"
+                )
+            )
     return found
 
 
 def run(config: Config) -> None:
     root = Path(config.input_dir).expanduser()
-    needed = {"photos": [PHOTOS], "photos_and_labels": [PHOTOS, GROUND_TRUTH], "label_maps": [GROUND_TRUTH]}[config.content]
+    needed = {
+        "photos": [PHOTOS],
+        "photos_and_labels": [PHOTOS, GROUND_TRUTH],
+        "label_maps": [GROUND_TRUTH],
+    }[config.content]
     above = "that is one level too deep, name the directory above"
     hints = {
         "images": "that looks like GTA5, use data_prep.gta5",
@@ -182,19 +224,45 @@ def run(config: Config) -> None:
     if not official:
         ending = "_leftImg8bit.png" if needed[0] == PHOTOS else "_gtFine_labelIds.png"
         wanted = pool if config.sample else usable
-        raise UserError(f"{root / needed[0]}: no frame such as {wanted[0]}/CITY/CITY_000000_000019{ending} in {', '.join(wanted)}")
+        raise UserError(
+            f"{root / needed[0]}: no frame such as {wanted[0]}/CITY/CITY_000000_000019{ending} in "
+            f"{', '.join(wanted)}"
+        )
     absent = [split for split in pool if split not in official]
     if config.sample and absent:
-        raise UserError(f"--pool={config.pool}: no frame in {root / needed[0] / absent[0]}; take {absent[0]} out")
-    frames.say_counts(root, "Cityscapes", {split: len(found) for split, found in official.items()}, PUBLISHED)
+        raise UserError(
+            f"--pool={config.pool}: no frame in {root / needed[0] / absent[0]}; take {absent[0]} "
+            "out"
+        )
+    frames.say_counts(
+        root, "Cityscapes", {split: len(found) for split, found in official.items()}, PUBLISHED
+    )
     splits = official
     if config.sample:
         more = ",".join(usable)
-        wider = f"; --pool={more} draws from more (for adaptation, which is scored on val, draw from train alone)"
+        wider = (
+            f"; --pool={more} draws from more (for adaptation, which is scored on val, draw "
+            "from train alone)"
+        )
         frame_pool = [frame for found in official.values() for frame in found]
-        splits = frames.draw(frame_pool, config, passed, short=f" in {config.pool}{wider if set(pool) < set(usable) else '; lower it'}")
-    splits = {split: [dataclasses.replace(frame, name=f"{split}/{frame.name}") for frame in found] for split, found in splits.items()}
-    frames.run("data_prep.cityscapes", config, splits, passed, labelled=config.content != "photos", without="--content=photos")
+        splits = frames.draw(
+            frame_pool,
+            config,
+            passed,
+            short=f" in {config.pool}{wider if set(pool) < set(usable) else '; lower it'}",
+        )
+    splits = {
+        split: [dataclasses.replace(frame, name=f"{split}/{frame.name}") for frame in found]
+        for split, found in splits.items()
+    }
+    frames.run(
+        "data_prep.cityscapes",
+        config,
+        splits,
+        passed,
+        labelled=config.content != "photos",
+        without="--content=photos",
+    )
 
 
 if __name__ == "__main__":

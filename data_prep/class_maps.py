@@ -1,9 +1,11 @@
 """A label file by a table of one's own -> the class id of each pixel.
 
 - RGB, with or without opacity: by exact colour.
-- Gray and palette files may hold ids (a palette's indices) or colours. What is not decided by --label_format is read in the one way in
-  which all of it is in the table; where it could be read in both ways, and they differ, it is refused.
-- Values outside the table are refused, or by --unknown_labels not counted, or taken for the class of the nearest colour.
+- Gray and palette files may hold ids (a palette's indices) or colours. What is not decided by
+  --label_format is read in the one way in which all of it is in the table; where it could be read
+  in both ways, and they differ, it is refused.
+- Values outside the table are refused, or by --unknown_labels not counted, or taken for the class
+  of the nearest colour.
 
 Imports no TensorFlow.
 """
@@ -63,17 +65,26 @@ class Reader:
         with intake.reading(content):
             image = _open(content, max_pixels)
             if image.format in _LOSSY and self.unknown != "nearest":
-                mend = "save it as PNG from its source, or --unknown_labels=nearest takes the nearest colours of the table"
+                mend = (
+                    "save it as PNG from its source, or --unknown_labels=nearest takes the "
+                    "nearest colours of the table"
+                )
                 raise BadPicture(f"a {image.format}, whose colours are not exact; {mend}")
             ids, notes = self._read(image, content)
-            transparent = image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255
+            transparent = (
+                image.has_transparency_data
+                and np.asarray(image.convert("RGBA"))[..., 3].min() < 255
+            )
             return ids, notes | ({OPACITY} if transparent else set())
 
     def _read(self, image: Image.Image, content: bytes) -> tuple[np.ndarray, frozenset[str]]:
         upright = ImageOps.exif_transpose(image)
         ids = _values(upright, content) if self.format != "colours" else None
         if self.format == "ids" and ids is None:
-            raise BadPicture(f"--label_format=ids: a picture of mode {image.mode} holds no ids of 8 bit; save it as 8-bit gray")
+            raise BadPicture(
+                f"--label_format=ids: a picture of mode {image.mode} holds no ids of 8 bit; save "
+                "it as 8-bit gray"
+            )
         colors = _colors(upright, content) if self.format != "ids" else None
         readings = {}
         if ids is not None:
@@ -82,32 +93,55 @@ class Reader:
             found, known = self._of_colors(colors)
             readings[BY_COLORS] = found, known
         if not readings:
-            raise BadPicture(f"a picture of mode {image.mode} holds no colours of 8 bit; save it as RGB or as 8-bit gray of ids")
+            raise BadPicture(
+                f"a picture of mode {image.mode} holds no colours of 8 bit; save it as RGB or as "
+                "8-bit gray of ids"
+            )
         whole = {way: found for way, (found, known) in readings.items() if known.all()}
         if len(whole) == 2 and (whole[BY_IDS] != whole[BY_COLORS]).any():
-            raise BadPicture("can be read as ids and as colours of the table, which differ; --label_format=ids or colours decides")
+            raise BadPicture(
+                "can be read as ids and as colours of the table, which differ; --label_format=ids "
+                "or colours decides"
+            )
         if whole:
             way = next(iter(whole))
             return whole[way], frozenset({way})
         return self._with_unknown(readings, ids, colors)
 
     def _with_unknown(
-        self, readings: dict[str, tuple[np.ndarray, np.ndarray]], ids: np.ndarray | None, colors: np.ndarray | None
+        self,
+        readings: dict[str, tuple[np.ndarray, np.ndarray]],
+        ids: np.ndarray | None,
+        colors: np.ndarray | None,
     ) -> tuple[np.ndarray, frozenset[str]]:
         """Of a file that has values outside the table whichever way it is read."""
         if self.unknown == "nearest" and colors is not None:
             return self._nearest(colors), frozenset({BY_COLORS, SNAPPED})
         if self.unknown == "ignored":
-            some = [way for way, (_, known) in readings.items() if known.any()] if len(readings) > 1 else list(readings)
+            some = (
+                [way for way, (_, known) in readings.items() if known.any()]
+                if len(readings) > 1
+                else list(readings)
+            )
             if len(some) != 1:
-                raise BadPicture("neither as ids nor as colours is all of it in the table; --label_format=ids or colours decides")
+                raise BadPicture(
+                    "neither as ids nor as colours is all of it in the table; --label_format=ids "
+                    "or colours decides"
+                )
             found, known = readings[some[0]]
-            return np.where(known, found, self.classes.void_id).astype(np.uint8), frozenset({some[0], NOT_COUNTED})
+            return np.where(known, found, self.classes.void_id).astype(np.uint8), frozenset(
+                {some[0], NOT_COUNTED}
+            )
         told = []
         if ids is not None and BY_IDS in readings:
-            told.append(f"ids outside the table: {_listed([str(value) for value in np.unique(ids[~readings[BY_IDS][1]]).tolist()])}")
+            told.append(
+                "ids outside the table: "
+                f"{_listed([str(value) for value in np.unique(ids[~readings[BY_IDS][1]]).tolist()])}"
+            )
         if colors is not None:
-            told.append(f"colours outside the table: {_listed(_hex(colors[~readings[BY_COLORS][1]]))}")
+            told.append(
+                f"colours outside the table: {_listed(_hex(colors[~readings[BY_COLORS][1]]))}"
+            )
         ways = "ignored" if colors is None else "ignored or nearest"
         raise BadPicture(f"{'; as colours: '.join(told)}; --unknown_labels={ways} goes on")
 
@@ -120,9 +154,13 @@ class Reader:
 
     @functools.cached_property
     def _by_color(self) -> tuple[np.ndarray, np.ndarray]:
-        """Numbers of the colours in rising order, and the id of each; of classes that share one that which counts."""
+        """Numbers of the colours in rising order, and the id of each; of classes that share one
+        that which counts.
+        """
         ids: dict[int, int] = {}
-        for entry in sorted(self.classes.classes, key=lambda entry: (entry.train_id == IGNORED, entry.id)):
+        for entry in sorted(
+            self.classes.classes, key=lambda entry: (entry.train_id == IGNORED, entry.id)
+        ):
             ids.setdefault(int(_numbers(np.array(entry.color, np.uint8))), entry.id % 256)
         numbers = np.array(sorted(ids))
         return numbers, np.array([ids[number] for number in numbers.tolist()], np.uint8)
@@ -135,21 +173,28 @@ class Reader:
         return ids[places], numbers[places] == wanted
 
     def _nearest(self, colors: np.ndarray) -> np.ndarray:
-        """The ids of the nearest colours (L2 in RGB) of the table, of classes that do not count, too."""
+        """The ids of the nearest colours (L2 in RGB) of the table, of classes that do not count,
+        too.
+        """
         numbers, ids = self._by_color
         table = np.stack([numbers >> 16, numbers >> 8 & 255, numbers & 255], axis=-1)
         distinct, back = np.unique(_numbers(colors), return_inverse=True)
         seen = np.stack([distinct >> 16, distinct >> 8 & 255, distinct & 255], axis=-1)
         best = np.concatenate(
-            [((part[:, np.newaxis] - table) ** 2).sum(axis=-1).argmin(axis=1) for part in np.array_split(seen, -(-len(seen) // 4096))]
+            [
+                ((part[:, np.newaxis] - table) ** 2).sum(axis=-1).argmin(axis=1)
+                for part in np.array_split(seen, -(-len(seen) // 4096))
+            ]
         )
         return ids[best][back].reshape(colors.shape[:2])
 
 
 def colors_of(content: bytes, max_pixels: int) -> set[str] | None:
-    """The colours of a file, as #rrggbb, that might be a label map; None where it is lossy or has more than `MOST_COLORS`.
+    """The colours of a file, as #rrggbb, that might be a label map; None where it is lossy or has
+    more than `MOST_COLORS`.
 
-    Of gray with 16 bit the values count: dark pictures of 10 or 12 bit have few colours of 8 bit, and many values.
+    Of gray with 16 bit the values count: dark pictures of 10 or 12 bit have few colours of 8 bit,
+    and many values.
 
     Raises:
         BadPicture: it cannot be decoded.
@@ -160,8 +205,14 @@ def colors_of(content: bytes, max_pixels: int) -> set[str] | None:
             return None
         if image.mode.startswith("I") and len(np.unique(np.asarray(image))) > MOST_COLORS:
             return None
-        counted = intake.decode(content, max_pixels=max_pixels).image.convert("RGB").getcolors(MOST_COLORS)
-        return None if counted is None else {"#{:02x}{:02x}{:02x}".format(*color) for _, color in counted}  # type: ignore[misc]
+        counted = (
+            intake.decode(content, max_pixels=max_pixels)
+            .image.convert("RGB")
+            .getcolors(MOST_COLORS)
+        )
+        if counted is None:
+            return None
+        return {"#{:02x}{:02x}{:02x}".format(*color) for _, color in counted}  # type: ignore[misc]
 
 
 def _open(content: bytes, max_pixels: int) -> Image.Image:
@@ -169,7 +220,10 @@ def _open(content: bytes, max_pixels: int) -> Image.Image:
     if getattr(image, "n_frames", 1) > 1:
         raise BadPicture("several pages or frames; a label map has one")
     if image.mode in ("RGB", "RGBA") and image.format == "PNG" and depth.png_bits(content) == 16:
-        raise BadPicture("16 bit a channel in colour is no label map that is known here; save it as 8-bit gray of ids or as colours")
+        raise BadPicture(
+            "16 bit a channel in colour is no label map that is known here; save it as 8-bit gray "
+            "of ids or as colours"
+        )
     image.load()
     return image
 
@@ -179,7 +233,8 @@ def _values(image: Image.Image, content: bytes) -> np.ndarray | None:
     if image.mode == "LA":
         image = image.getchannel("L")
     if image.mode == "L" and content.startswith(b"\x89PNG") and depth.png_bits(content) < 8:
-        return np.asarray(image).astype(np.int64) // (255 // ((1 << depth.png_bits(content)) - 1))  # Pillow spreads them over 0..255
+        # Pillow spreads them over 0..255
+        return np.asarray(image).astype(np.int64) // (255 // ((1 << depth.png_bits(content)) - 1))
     if image.mode in ("1", "L", "P") or image.mode.startswith("I"):
         values = np.asarray(image).astype(np.int64)
         return np.where(values < 0, 256, values)
@@ -187,7 +242,9 @@ def _values(image: Image.Image, content: bytes) -> np.ndarray | None:
 
 
 def _colors(image: Image.Image, content: bytes) -> np.ndarray | None:
-    """The colours that are seen, uint8 [H, W, 3], whatever their opacity; None for values of more than 8 bits, which hold ids."""
+    """The colours that are seen, uint8 [H, W, 3], whatever their opacity; None for values of more
+    than 8 bits, which hold ids.
+    """
     return None if image.mode.startswith(("I", "F")) else np.asarray(image.convert("RGB"))
 
 

@@ -8,12 +8,14 @@ Reads, with folders inside folders, in the order of their names:
         valA/    valB/     optional: likewise, for choosing a checkpoint
         trainA_labels/ ... optional: label files of the pictures in trainA, ..., of equal names, by the table --classes=FILE.csv
 
-A domain may be label maps in the colours of their classes: `--label_maps_a`, `--label_maps_b`; without these flags it is guessed, and told.
-Label maps are resized by nearest pixels alone, in whatever is made of the data set.
+A domain may be label maps in the colours of their classes: `--label_maps_a`, `--label_maps_b`;
+without these flags it is guessed, and told. Label maps are resized by nearest pixels alone, in
+whatever is made of the data set.
 
-JPEG, PNG, WebP, TIFF, BMP, GIF, PNM, JPEG 2000, AVIF and TGA by their endings in either case; what is done to each is told in
-`tfcyclegan.data.intake`. A file of several pages or frames makes several pictures: stack.tif becomes stack_0001.tif, stack_0002.tif, ...
-Files of other endings, hidden ones and what lies beside the folders are counted, said, and stand in the manifest.
+JPEG, PNG, WebP, TIFF, BMP, GIF, PNM, JPEG 2000, AVIF and TGA by their endings in either case; what
+is done to each is told in `tfcyclegan.data.intake`. A file of several pages or frames makes several
+pictures: stack.tif becomes stack_0001.tif, stack_0002.tif, ... Files of other endings, hidden ones
+and what lies beside the folders are counted, said, and stand in the manifest.
 
 Makes:
 
@@ -21,7 +23,8 @@ Makes:
         NAME-SPLIT.tfrecord-00000-of-00004  features.json  dataset_info.json  manifest.json
         quarantine.jsonl    only if bad pictures were left out
 
-The same command goes on after an end of any kind; when names, sizes or times of the pictures or the flags have changed, it refuses.
+The same command goes on after an end of any kind; when names, sizes or times of the pictures or the
+flags have changed, it refuses.
 """
 
 import functools
@@ -46,7 +49,8 @@ SUMMARY = "prepare your own folders trainA, trainB, testA, testB, valA, valB for
 EXAMPLES = """
     python -m data_prep.folders --input_dir=~/pictures/horse2zebra --output_dir=data/horse2zebra
     python -m data_prep.folders --input_dir=ROOT --output_dir=data/mine --name=mine --max_bad=10
-    python -m data_prep.folders --input_dir=ROOT --output_dir=data/maps --label_maps_b --classes=classes.csv
+    python -m data_prep.folders --input_dir=ROOT --output_dir=data/maps --label_maps_b \
+        --classes=classes.csv
 """
 
 REQUIRED = ("trainA", "trainB")
@@ -58,19 +62,29 @@ SPLITS = (*REQUIRED, *OPTIONAL)
 class Config(own_labels.LabelOptions):
     """Options of `python -m data_prep.folders`."""
 
-    input_dir: str = option("", "directory that holds trainA, trainB and the other folders", required=True)
+    input_dir: str = option(
+        "", "directory that holds trainA, trainB and the other folders", required=True
+    )
     output_dir: str = option("", "directory to write; a rerun goes on there", required=True)
     name: str = option("pictures", "the data set's name: lower-case letters, digits and _")
     max_bad: int = option(
-        0, "so many bad pictures are left out and listed; one more fails the run, none is ever left out unseen", minimum=0
+        0,
+        "so many bad pictures are left out and listed; one more fails the run, none is ever left "
+        "out unseen",
+        minimum=0,
     )
-    max_pixels: int = option(100_000_000, "a picture of more pixels is a bad one, refused before it is decoded", minimum=1)
+    max_pixels: int = option(
+        100_000_000,
+        "a picture of more pixels is a bad one, refused before it is decoded",
+        minimum=1,
+    )
     pages: str = pages_option()
     alpha: str = alpha_option()
     extra_bands: str = extra_bands_option()
     max_value: str = option(
         "",
-        "value of pictures of more than 8 bit that is white, such as 4095, or one for each domain: 4095,65535; default: the largest of "
+        "value of pictures of more than 8 bit that is white, such as 4095, or one for each "
+        "domain: 4095,65535; default: the largest of "
         "their type",
     )
     shards: int = option(0, "files a split; 0 makes about 100 MB each", minimum=0, maximum=99_999)
@@ -79,8 +93,14 @@ class Config(own_labels.LabelOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         values = self.max_value.split(",") if self.max_value else []
-        if len(values) > 2 or not all(value.isascii() and value.isdigit() and 0 < int(value) <= LARGEST_VALUE for value in values):
-            raise UserError(f"--max_value={self.max_value}: give a number from 1 to {LARGEST_VALUE}, or two with a comma between")
+        if len(values) > 2 or not all(
+            value.isascii() and value.isdigit() and 0 < int(value) <= LARGEST_VALUE
+            for value in values
+        ):
+            raise UserError(
+                f"--max_value={self.max_value}: give a number from 1 to {LARGEST_VALUE}, or two "
+                "with a comma between"
+            )
 
 
 @dataclass(frozen=True)
@@ -98,11 +118,19 @@ class _Source(prepare.Source):
         taken = []
         for number, place in enumerate(held.places):
             try:
-                decoded = intake.decode(content, max_pixels=max_pixels, rules=self.rules, page=place)
+                decoded = intake.decode(
+                    content, max_pixels=max_pixels, rules=self.rules, page=place
+                )
             except intake.BadPicture as error:
-                raise error if place is None else intake.BadPicture(f"picture {number + 1} of {len(held.places)}: {error}") from error
+                raise (
+                    error
+                    if place is None
+                    else intake.BadPicture(f"picture {number + 1} of {len(held.places)}: {error}")
+                ) from error
             name = path.with_name(held.name(path.stem, number) + path.suffix).as_posix()
-            taken.append(prepare.Taken(decoded.picture(name), decoded.notes | notes, decoded.largest))
+            taken.append(
+                prepare.Taken(decoded.picture(name), decoded.notes | notes, decoded.largest)
+            )
             notes = frozenset()
         return taken
 
@@ -110,11 +138,20 @@ class _Source(prepare.Source):
 def _rules(config: Config, split: str) -> intake.Rules:
     """Those of the domain that `split` is of."""
     values = [int(value) for value in config.max_value.split(",") if value]
-    return intake.Rules(config.alpha, config.extra_bands, values[0 if split[-1] == "A" else -1] if values else None, by_flags=True)
+    return intake.Rules(
+        config.alpha,
+        config.extra_bands,
+        values[0 if split[-1] == "A" else -1] if values else None,
+        by_flags=True,
+    )
 
 
-def find_sources(input_dir: Path, split: str, config: Config) -> tuple[list[prepare.Source], str, folders.Found]:
-    """The pictures of `split` by name, a digest of their names, sizes and times, and what else lies there."""
+def find_sources(
+    input_dir: Path, split: str, config: Config
+) -> tuple[list[prepare.Source], str, folders.Found]:
+    """The pictures of `split` by name, a digest of their names, sizes and times, and what else lies
+    there.
+    """
     there = folders.find(input_dir / split)
     found: list[tuple[str, int, int]] = []
     for entry in there.pictures:
@@ -127,7 +164,14 @@ def find_sources(input_dir: Path, split: str, config: Config) -> tuple[list[prep
     found.sort()
     rules, every_page = _rules(config, split), config.pages == "all"
     sources: list[prepare.Source] = [
-        _Source(name, size, functools.partial(folders.read, input_dir.absolute() / name), rules, every_page) for name, size, _ in found
+        _Source(
+            name,
+            size,
+            functools.partial(folders.read, input_dir.absolute() / name),
+            rules,
+            every_page,
+        )
+        for name, size, _ in found
     ]
     return sources, files.sha256_of_json(found), there
 
@@ -136,7 +180,12 @@ def find_beside(input_dir: Path) -> folders.Found:
     """What lies in the input directory beside the folders of the splits."""
     left_out: Counter[str] = Counter()
     examples = []
-    used = {name for split in SPLITS if (input_dir / split).is_dir() for name in (split, own_labels.FOLDER.format(split=split))}
+    used = {
+        name
+        for split in SPLITS
+        if (input_dir / split).is_dir()
+        for name in (split, own_labels.FOLDER.format(split=split))
+    }
     for entry in sorted(input_dir.iterdir()):
         if entry.name.lower() in folders.SYSTEM_FILES or (entry.is_dir() and entry.name in used):
             continue
@@ -145,7 +194,11 @@ def find_beside(input_dir: Path) -> folders.Found:
             continue
         count = sum(1 for _ in folders.walk(entry, left_out)) if entry.is_dir() else 1
         if count:
-            left_out[f"files in {manifest.printable(entry.name)}/" if entry.is_dir() else folders.kind_of(entry.name)] += count
+            left_out[
+                f"files in {manifest.printable(entry.name)}/"
+                if entry.is_dir()
+                else folders.kind_of(entry.name)
+            ] += count
             examples.append(entry.name + "/" * entry.is_dir())
     return folders.Found([], left_out, examples)
 
@@ -160,7 +213,9 @@ def run(config: Config) -> None:
         directory = input_dir / split
         if not directory.is_dir():
             if split in REQUIRED:
-                raise UserError(f"{directory}: no such directory; put the pictures of domain {split[-1]} there")
+                raise UserError(
+                    f"{directory}: no such directory; put the pictures of domain {split[-1]} there"
+                )
             continue
         splits[split], inputs[split], there = find_sources(input_dir, split, config)
         passed_over.append(there)
@@ -168,17 +223,31 @@ def run(config: Config) -> None:
         if not splits[split]:
             mend = "put pictures there" + ("" if split in REQUIRED else " or remove it")
             seen = f" ({there.told()})" if there.left_out else ""
-            raise UserError(f"{directory}: holds no picture{seen}; {mend} ({', '.join(sorted(folders.ENDINGS))})")
-    planned = own_labels.plan(config, input_dir, splits, max_bad=config.max_bad, max_pixels=config.max_pixels)
+            raise UserError(
+                f"{directory}: holds no picture{seen}; {mend} "
+                f"({', '.join(sorted(folders.ENDINGS))})"
+            )
+    planned = own_labels.plan(
+        config, input_dir, splits, max_bad=config.max_bad, max_pixels=config.max_pixels
+    )
     left_out = sum((there.left_out for there in passed_over), Counter())
     if left_out:
-        say(f"{input_dir}: {folders.told(left_out, [example for there in passed_over for example in there.examples])}")
+        say(
+            f"{input_dir}: "
+            f"{folders.told(left_out, [example for there in passed_over for example in there.examples])}"
+        )
     request = prepare.Request(
         name=config.name,
-        command=shlex.join(["python", "-m", "data_prep.folders", *flags.to_flag_file(config).splitlines()]),
+        command=shlex.join(
+            ["python", "-m", "data_prep.folders", *flags.to_flag_file(config).splitlines()]
+        ),
         splits=planned.splits,
         settings=_settings(config) | planned.settings,
-        inputs=inputs | {own_labels.FOLDER.format(split=split): digest for split, digest in planned.inputs.items()},
+        inputs=inputs
+        | {
+            own_labels.FOLDER.format(split=split): digest
+            for split, digest in planned.inputs.items()
+        },
         labelling=planned.labelling,
         max_bad=config.max_bad,
         max_pixels=config.max_pixels,
@@ -189,18 +258,28 @@ def run(config: Config) -> None:
     )
     prepare.run(request, Path(config.output_dir).expanduser())
     name = Path(config.output_dir).name
-    say(f"next: tfcyclegan train --data_dir={config.output_dir} --run_dir=runs/{name}; tfcyclegan doctor tells about how long")
+    say(
+        f"next: tfcyclegan train --data_dir={config.output_dir} --run_dir=runs/{name}; tfcyclegan "
+        "doctor tells about how long"
+    )
 
 
 def _tell_one_name(directory: Path, sources: Sequence[prepare.Source]) -> None:
-    """Says so where pictures differ by their endings alone: translations and scores know them without."""
+    """Says so where pictures differ by their endings alone: translations and scores know them
+    without.
+    """
     by_name: dict[str, list[str]] = {}
     for source in sources:
-        by_name.setdefault(str(PurePosixPath(source.filename).with_suffix("")), []).append(source.filename)
+        by_name.setdefault(str(PurePosixPath(source.filename).with_suffix("")), []).append(
+            source.filename
+        )
     alike = [names for names in by_name.values() if len(names) > 1]
     if alike:
         first, second = (manifest.printable(PurePosixPath(name).name) for name in alike[0][:2])
-        say(f"{directory}: {first} and {second} have one name ({len(alike)} such names); translate and evaluate refuse them until renamed")
+        say(
+            f"{directory}: {first} and {second} have one name ({len(alike)} such names); "
+            "translate and evaluate refuse them until renamed"
+        )
 
 
 def _settings(config: Config) -> dict[str, Any]:

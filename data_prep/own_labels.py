@@ -1,9 +1,11 @@
-"""Labels of one's own for data_prep.folders: folders of label files beside those of pictures, and domains that are label maps.
+"""Labels of one's own for data_prep.folders: folders of label files beside those of pictures, and
+domains that are label maps.
 
     ROOT/
         trainA_labels/  testB_labels/ ...   label files of the pictures in trainA, testB, ...: equal names, whatever the ending
 
-A domain of label maps needs none: the classes follow from its colours. Its pictures are stored in the exact colours of the table.
+A domain of label maps needs none: the classes follow from its colours. Its pictures are stored in
+the exact colours of the table.
 """
 
 import dataclasses
@@ -38,14 +40,25 @@ _FEW_COLORS, _FEW_IN_ALL, _PIXELS_A_COLOR = 32, 64, 16
 class LabelOptions(Options):
     """What label files and label maps mean."""
 
-    input_dir: str = option("", "directory that holds the folders of pictures and those of their labels", required=True)
-    label_maps_a: bool | None = option(None, "domain A is label maps: only nearest pixels resize them; default: guessed, and told")
+    input_dir: str = option(
+        "", "directory that holds the folders of pictures and those of their labels", required=True
+    )
+    label_maps_a: bool | None = option(
+        None, "domain A is label maps: only nearest pixels resize them; default: guessed, and told"
+    )
     label_maps_b: bool | None = option(None, "domain B is label maps; default: guessed, and told")
-    classes: str = option("", "CSV file of the labels' classes, with the columns name,color and perhaps id,ignored; or: cityscapes")
-    label_format: str = option("auto", "what gray and palette label files hold", choices=class_maps.FORMATS)
+    classes: str = option(
+        "",
+        "CSV file of the labels' classes, with the columns name,color and perhaps id,ignored; or: "
+        "cityscapes",
+    )
+    label_format: str = option(
+        "auto", "what gray and palette label files hold", choices=class_maps.FORMATS
+    )
     unknown_labels: str = option(
         "refused",
-        "what labels outside the table are: bad pictures, pixels that do not count, or the class of the nearest colour",
+        "what labels outside the table are: bad pictures, pixels that do not count, or the class "
+        "of the nearest colour",
         choices=class_maps.UNKNOWN,
     )
 
@@ -69,46 +82,97 @@ class Planned:
     left_out: Counter[str]
 
 
-def plan(config: LabelOptions, input_dir: Path, splits: Mapping[str, Sequence[Source]], *, max_bad: int, max_pixels: int) -> Planned:
-    """Finds the label files of `splits`, which are named by purpose and domain ("trainA"), and which domains are label maps.
+def plan(
+    config: LabelOptions,
+    input_dir: Path,
+    splits: Mapping[str, Sequence[Source]],
+    *,
+    max_bad: int,
+    max_pixels: int,
+) -> Planned:
+    """Finds the label files of `splits`, which are named by purpose and domain ("trainA"), and
+    which domains are label maps.
 
     Raises:
-        UserError: labels without a table or a table without labels, or more pictures than `max_bad` lack their labels.
+        UserError: labels without a table or a table without labels, or more pictures than `max_bad`
+            lack their labels.
     """
     classes = class_files.read_classes(config.classes) if config.classes else None
     reader = Reader(classes, config.label_format, config.unknown_labels) if classes else None
-    labelled = {split: directory for split in splits if (directory := input_dir / FOLDER.format(split=split)).is_dir()}
-    maps = [domain for domain in "AB" if _are_label_maps(config, domain, input_dir, splits, labelled, max_pixels)]
+    labelled = {
+        split: directory
+        for split in splits
+        if (directory := input_dir / FOLDER.format(split=split)).is_dir()
+    }
+    maps = [
+        domain
+        for domain in "AB"
+        if _are_label_maps(config, domain, input_dir, splits, labelled, max_pixels)
+    ]
     map_splits = [split for split in splits if split[-1] in maps]
     for split, directory in labelled.items():
         if split in map_splits:
             raise UserError(
-                f"{directory}: {split} is label maps, whose colours are their labels; remove one, or --label_maps_{split[-1].lower()}=false"
+                f"{directory}: {split} is label maps, whose colours are their labels; remove one, "
+                f"or --label_maps_{split[-1].lower()}=false"
             )
         if reader is None:
-            mend = "--classes=FILE.csv with the columns name,color and perhaps id,ignored, or --classes=cityscapes"
+            mend = (
+                "--classes=FILE.csv with the columns name,color and perhaps id,ignored, or "
+                "--classes=cityscapes"
+            )
             raise UserError(f"{directory}: labels need the table of their classes: {mend}")
     if reader is None and (config.label_format, config.unknown_labels) != ("auto", "refused"):
-        raise UserError(f"--label_format={config.label_format} --unknown_labels={config.unknown_labels}: need --classes=FILE.csv, too")
+        raise UserError(
+            f"--label_format={config.label_format} --unknown_labels={config.unknown_labels}: need "
+            "--classes=FILE.csv, too"
+        )
     if reader is not None and not labelled and not map_splits:
         place = input_dir / FOLDER.format(split="trainA")
-        raise UserError(f"--classes={config.classes}: no labels there; put label files into {place}, or give --label_maps_b")
+        raise UserError(
+            f"--classes={config.classes}: no labels there; put label files into {place}, or give "
+            "--label_maps_b"
+        )
     made: dict[str, Sequence[Source]] = {}
     inputs: dict[str, str] = {}
     left_out: Counter[str] = Counter()
     for split, sources in splits.items():
         if split in map_splits:
-            made[split] = [_LabelMap(source.filename, source.size, source.read, source, reader, split[-1].lower()) for source in sources]
+            made[split] = [
+                _LabelMap(
+                    source.filename, source.size, source.read, source, reader, split[-1].lower()
+                )
+                for source in sources
+            ]
         elif split in labelled:
             assert reader is not None
-            made[split], inputs[split] = _with_labels(sources, split, labelled[split], reader, max_bad, left_out)
+            made[split], inputs[split] = _with_labels(
+                sources, split, labelled[split], reader, max_bad, left_out
+            )
         else:
-            made[split] = [_Unlabelled(source.filename, source.size, source.read, source) for source in sources] if reader else sources
+            made[split] = (
+                [
+                    _Unlabelled(source.filename, source.size, source.read, source)
+                    for source in sources
+                ]
+                if reader
+                else sources
+            )
     settings: dict[str, Any] = {f"label_maps_{domain.lower()}": True for domain in maps}
     if classes:
-        settings |= {"classes": classes.digest, "label_format": config.label_format, "unknown_labels": config.unknown_labels}
-    unlabelled = tuple(split for split in splits if split not in labelled and split not in map_splits) if classes else ()
-    return Planned(made, settings, inputs, Labelling(classes, unlabelled, tuple(map_splits)), left_out)
+        settings |= {
+            "classes": classes.digest,
+            "label_format": config.label_format,
+            "unknown_labels": config.unknown_labels,
+        }
+    unlabelled = (
+        tuple(split for split in splits if split not in labelled and split not in map_splits)
+        if classes
+        else ()
+    )
+    return Planned(
+        made, settings, inputs, Labelling(classes, unlabelled, tuple(map_splits)), left_out
+    )
 
 
 def _are_label_maps(
@@ -130,22 +194,38 @@ def _are_label_maps(
     colors = _few_colors(sources, max_pixels)
     if not colors:
         if _like_lossy_maps(sources, max_pixels):
-            mend = f"--{flag} --classes=FILE.csv --unknown_labels=nearest gives them the exact colours of a table"
-            say(f"{input_dir}: domain {domain} looks like label maps saved as JPEG; it is taken for pictures; if it is: {mend}")
+            mend = (
+                f"--{flag} --classes=FILE.csv --unknown_labels=nearest gives them the exact "
+                "colours of a table"
+            )
+            say(
+                f"{input_dir}: domain {domain} looks like label maps saved as JPEG; it is taken "
+                f"for pictures; if it is: {mend}"
+            )
         return False
     shown = ", ".join(sorted(colors)[:6]) + (", ..." if len(colors) > 6 else "")
     scores = "" if config.classes else "; --classes=FILE.csv gives them names and scores by class"
     say(
-        f"{input_dir}: domain {domain} is taken for label maps, a guess by its {len(colors)} colours ({shown}): only nearest pixels "
+        f"{input_dir}: domain {domain} is taken for label maps, a guess by its {len(colors)} "
+        f"colours ({shown}): only nearest pixels "
         f"resize them; --{flag}=false takes them for pictures{scores}"
     )
-    if not config.classes and max(int(level, 16) for color in colors for level in (color[1:3], color[3:5], color[5:])) < 64:
-        say(f"{input_dir}: domain {domain} is nearly black: are its values ids? --classes=FILE.csv draws them in the colours of its table")
+    if (
+        not config.classes
+        and max(int(level, 16) for color in colors for level in (color[1:3], color[3:5], color[5:]))
+        < 64
+    ):
+        say(
+            f"{input_dir}: domain {domain} is nearly black: are its values ids? "
+            "--classes=FILE.csv draws them in the colours of its table"
+        )
     return True
 
 
 def _few_colors(sources: Sequence[Source], max_pixels: int) -> set[str]:
-    """The colours of evenly spread pictures, if each has few large areas of few colours, as label maps have; else none."""
+    """The colours of evenly spread pictures, if each has few large areas of few colours, as label
+    maps have; else none.
+    """
     in_all: set[str] = set()
     several = seen = 0
     for index in spread(len(sources), _LOOKED_AT):
@@ -165,14 +245,18 @@ def _few_colors(sources: Sequence[Source], max_pixels: int) -> set[str]:
 
 
 def _like_lossy_maps(sources: Sequence[Source], max_pixels: int) -> bool:
-    """Whether evenly spread JPEGs are nearly all flat, in few colours that are far apart, as label maps are with blurred edges."""
+    """Whether evenly spread JPEGs are nearly all flat, in few colours that are far apart, as label
+    maps are with blurred edges.
+    """
     alike = seen = 0
     for index in spread(len(sources), _LOSSY_LOOKED_AT):
         try:
             content = sources[index].read()
             if not content.startswith(b"\xff\xd8"):
                 return False
-            pixels = np.asarray(intake.decode(content, max_pixels=max_pixels).image.convert("RGB")).astype(np.int16)
+            pixels = np.asarray(
+                intake.decode(content, max_pixels=max_pixels).image.convert("RGB")
+            ).astype(np.int16)
         except (OSError, intake.BadPicture):
             continue
         if min(pixels.shape[:2]) < _LEAST_SIDE:
@@ -181,15 +265,26 @@ def _like_lossy_maps(sources: Sequence[Source], max_pixels: int) -> bool:
         _, counts = np.unique((pixels >> 4).reshape(-1, 3), axis=0, return_counts=True)
         held = np.cumsum(np.sort(counts)[::-1]) / counts.sum()
         strong = (steps > 32).mean()  # edges between classes
-        alike += bool((steps <= 4).mean() > 0.8 and strong > 0.002 and np.searchsorted(held, 0.8) < _FEW_COLORS)
+        alike += bool(
+            (steps <= 4).mean() > 0.8
+            and strong > 0.002
+            and np.searchsorted(held, 0.8) < _FEW_COLORS
+        )
         seen += 1
     return seen > 0 and alike > 0.8 * seen
 
 
 def _with_labels(
-    sources: Sequence[Source], split: str, directory: Path, reader: Reader, max_bad: int, left_out: Counter[str]
+    sources: Sequence[Source],
+    split: str,
+    directory: Path,
+    reader: Reader,
+    max_bad: int,
+    left_out: Counter[str],
 ) -> tuple[list[Source], str]:
-    """The sources with the label files of equal names, and a digest of these files; counts in `left_out` what is not used."""
+    """The sources with the label files of equal names, and a digest of these files; counts in
+    `left_out` what is not used.
+    """
     found: dict[str, str] = {}
     stated = []
     there = folders.find(directory)
@@ -201,26 +296,52 @@ def _with_labels(
         status = entry.stat()
         stated.append((name, status.st_size, status.st_mtime_ns))
         if _key(name) in found:
-            raise UserError(f"{directory}: {found[_key(name)]} and {name} are labels of one picture; remove one")
+            raise UserError(
+                f"{directory}: {found[_key(name)]} and {name} are labels of one picture; remove one"
+            )
         found[_key(name)] = name
     keys = [_key(source.filename.removeprefix(f"{split}/")) for source in sources]
     twice = sorted(key for key, count in Counter(keys).items() if count > 1 and key in found)
     if twice:
-        raise UserError(f"{directory.with_name(split)}: several pictures are called {twice[0]}, and one label; rename them")
+        raise UserError(
+            f"{directory.with_name(split)}: several pictures are called {twice[0]}, and one "
+            "label; rename them"
+        )
     missing = [key for key in keys if key not in found]
     alone = sorted(set(found) - set(keys))
     if len(missing) > max_bad:
         many = (
-            f"{len(missing)} of {len(keys)} pictures of {split} have no label of their name there, such as {manifest.printable(missing[0])}"
+            f"{len(missing)} of {len(keys)} pictures of {split} have no label of their name "
+            f"there, such as {manifest.printable(missing[0])}"
         )
-        more = f" ({len(alone)} labels have no picture, such as {manifest.printable(found[alone[0]])})" if alone else ""
+        more = (
+            f" ({len(alone)} labels have no picture, such as {manifest.printable(found[alone[0]])})"
+            if alone
+            else ""
+        )
         raise UserError(f"{directory}: {many}{more}; --max_bad={len(missing)} goes on without them")
     if alone:
         left_out["labels without a picture"] += len(alone)
-    more = f"; {len(alone)} labels without a picture are left out, such as {manifest.printable(found[alone[0]])}" if alone else ""
-    say(f"{directory}: labels of {len(keys) - len(missing)} of {len(keys)} pictures of {split}, by equal names{more}")
+    more = (
+        f"; {len(alone)} labels without a picture are left out, such as "
+        f"{manifest.printable(found[alone[0]])}"
+        if alone
+        else ""
+    )
+    say(
+        f"{directory}: labels of {len(keys) - len(missing)} of {len(keys)} pictures of {split}, "
+        f"by equal names{more}"
+    )
     made: list[Source] = [
-        _Labelled(source.filename, source.size, source.read, source, reader, directory.absolute(), found.get(key, ""))
+        _Labelled(
+            source.filename,
+            source.size,
+            source.read,
+            source,
+            reader,
+            directory.absolute(),
+            found.get(key, ""),
+        )
         for source, key in zip(sources, keys, strict=True)
     ]
     return made, files.sha256_of_json(stated)
@@ -255,7 +376,9 @@ class _Labelled(Source):
             raise intake.BadPicture(f"no label of its name in {self.directory.name}")
         all_taken = self.inner.take_all(max_pixels)
         if len(all_taken) > 1:
-            raise intake.BadPicture(f"{len(all_taken)} pages or frames and one label; --pages=first takes the first")
+            raise intake.BadPicture(
+                f"{len(all_taken)} pages or frames and one label; --pages=first takes the first"
+            )
         try:
             ids, notes = self.reader.read(folders.read(self.directory / self.label), max_pixels)
         except OSError as error:
@@ -265,7 +388,9 @@ class _Labelled(Source):
         picture = all_taken[0].picture
         if ids.shape != (picture.height, picture.width):
             sizes = f"{ids.shape[1]}x{ids.shape[0]}, its picture {picture.width}x{picture.height}"
-            raise intake.BadPicture(f"label {name}: is {sizes} (width x height); they must be of one size")
+            raise intake.BadPicture(
+                f"label {name}: is {sizes} (width x height); they must be of one size"
+            )
         return [_labelled(all_taken[0], _label(ids, name), notes)]
 
 
@@ -282,12 +407,18 @@ class _LabelMap(Source):
         content = self.read()
         if self.reader is None:
             if class_maps.colors_of(content, max_pixels) is None:
-                reason = f"no label map: it is a JPEG or has more than {class_maps.MOST_COLORS} colours"
+                reason = (
+                    f"no label map: it is a JPEG or has more than {class_maps.MOST_COLORS} colours"
+                )
                 raise intake.BadPicture(f"{reason}; save it as PNG from its source, or {otherwise}")
             all_taken = self.inner.take_all(max_pixels)
             if any(intake.SCALED in taken.notes for taken in all_taken):
-                raise intake.BadPicture(f"16 bit: are its values ids? --classes=FILE.csv reads them; {otherwise}")
-            return [dataclasses.replace(taken, notes=taken.notes | {LABEL_MAP}) for taken in all_taken]
+                raise intake.BadPicture(
+                    f"16 bit: are its values ids? --classes=FILE.csv reads them; {otherwise}"
+                )
+            return [
+                dataclasses.replace(taken, notes=taken.notes | {LABEL_MAP}) for taken in all_taken
+            ]
         try:
             ids, notes = self.reader.read(content, max_pixels)
         except intake.BadPicture as error:
@@ -295,12 +426,16 @@ class _LabelMap(Source):
         classes = self.reader.classes
         encoded = intake.encode_png(Image.fromarray(classes.colorize(ids)))
         height, width = ids.shape
-        picture = records.Picture(encoded, "png", self.filename, height, width, _label(ids, self.filename))
+        picture = records.Picture(
+            encoded, "png", self.filename, height, width, _label(ids, self.filename)
+        )
         return [Taken(picture, notes | {LABEL_MAP})]
 
 
 def _labelled(taken: Taken, label: records.Label, notes: frozenset[str] = frozenset()) -> Taken:
-    return dataclasses.replace(taken, picture=dataclasses.replace(taken.picture, label=label), notes=taken.notes | notes)
+    return dataclasses.replace(
+        taken, picture=dataclasses.replace(taken.picture, label=label), notes=taken.notes | notes
+    )
 
 
 def _label(ids: np.ndarray, filename: str) -> records.Label:

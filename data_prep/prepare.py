@@ -1,4 +1,5 @@
-"""Sources of pictures -> a directory of sharded TFRecords that `tfds.builder_from_directory` reads. Every script's engine.
+"""Sources of pictures -> a directory of sharded TFRecords that `tfds.builder_from_directory` reads.
+Every script's engine.
 
 What the directory holds when all is done:
 
@@ -8,10 +9,11 @@ What the directory holds when all is done:
     manifest.json                        written last: counts, sizes, sha256, settings, command, versions, fingerprint;
                                          of pictures with labels also the table of classes
 
-Until then `.work/` holds what a rerun needs: the request, and a note for every finished shard. Shards appear by rename, so the
-same command goes on after any end, kill -9 included. Threads share the decoding, since Pillow's decoders run without Python's lock
-(on 2 cores 1.9 times one thread, as processes do), and a killed run leaves no orphans. With `Request.beam_flags` the shards are
-written by the workers of an Apache Beam pipeline, to the same bytes.
+Until then `.work/` holds what a rerun needs: the request, and a note for every finished shard.
+Shards appear by rename, so the same command goes on after any end, kill -9 included. Threads share
+the decoding, since Pillow's decoders run without Python's lock (on 2 cores 1.9 times one thread, as
+processes do), and a killed run leaves no orphans. With `Request.beam_flags` the shards are written
+by the workers of an Apache Beam pipeline, to the same bytes.
 """
 
 import collections
@@ -72,13 +74,17 @@ def run(request: Request, output_dir: Path) -> None:
         RunError: the directory is damaged.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", request.name):
-        raise UserError(f"--name={request.name}: must be lower-case letters, digits and _, a letter first")
+        raise UserError(
+            f"--name={request.name}: must be lower-case letters, digits and _, a letter first"
+        )
     if request.beam_flags:
         beam.check(request.beam_flags)
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
-        raise UserError(f"--output_dir={output_dir}: a file stands where a directory is needed; name another") from error
+        raise UserError(
+            f"--output_dir={output_dir}: a file stands where a directory is needed; name another"
+        ) from error
     with files.exclusive_lock(output_dir):
         path = output_dir / MANIFEST
         if path.exists():
@@ -90,14 +96,20 @@ def run(request: Request, output_dir: Path) -> None:
 
 def _say_done(request: Request, output_dir: Path, made: dict[str, Any]) -> None:
     if "request" not in made:
-        raise UserError(f"{output_dir}: its {MANIFEST} is another program's; choose another --output_dir")
+        raise UserError(
+            f"{output_dir}: its {MANIFEST} is another program's; choose another --output_dir"
+        )
     _refuse_other(request, output_dir, made["request"])
     for split in made["splits"].values():
         for shard in split["shards"]:
             path = output_dir / shard["file"]
             if not path.is_file() or path.stat().st_size != shard["bytes"]:
-                raise RunError(f"{path}: missing or not of the size in {MANIFEST}; remove {output_dir} and give the same command again")
-    shutil.rmtree(output_dir / shards.WORK, ignore_errors=True)  # left by a run killed right after its manifest
+                raise RunError(
+                    f"{path}: missing or not of the size in {MANIFEST}; remove {output_dir} and "
+                    "give the same command again"
+                )
+    # left by a run killed right after its manifest
+    shutil.rmtree(output_dir / shards.WORK, ignore_errors=True)
     say(f"{output_dir}: all is done: {manifest.counts(made)}")
 
 
@@ -105,12 +117,17 @@ def _refuse_other(request: Request, output_dir: Path, there: Mapping[str, Any]) 
     differences = _differences(there, request.identity())
     if differences:
         raise UserError(
-            f"{output_dir}: holds the data of another request ({'; '.join(differences)}); choose another --output_dir or remove it"
+            f"{output_dir}: holds the data of another request ({'; '.join(differences)}); choose "
+            "another --output_dir or remove it"
         )
 
 
 def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
-    found = [] if there["name"] == here["name"] else [f"--name: {there['name']} there, {here['name']} here"]
+    found = (
+        []
+        if there["name"] == here["name"]
+        else [f"--name: {there['name']} there, {here['name']} here"]
+    )
     for part in ("settings", "inputs"):
         for key in sorted({*there[part], *here[part]}):
             old, new = there[part].get(key), here[part].get(key)
@@ -138,15 +155,24 @@ def _plan(request: Request) -> list[_Shard]:
 def _prepare(request: Request, output_dir: Path) -> None:
     work, planned = output_dir / shards.WORK, _plan(request)
     _claim(request, output_dir, planned)
-    done = {shard.file: note for shard in planned if (note := _finished(output_dir, shard)) is not None}
+    done = {
+        shard.file: note for shard in planned if (note := _finished(output_dir, shard)) is not None
+    }
     if done:
         say(f"{output_dir}: goes on; {len(done)} of {len(planned)} shards are finished")
     import_tensorflow()
     todo = [shard for shard in planned if shard.file not in done]
     total = sum(len(shard.sources) for shard in planned)
-    progress = Progress(total, unit="image", label=request.name, done=total - sum(len(shard.sources) for shard in todo))
+    progress = Progress(
+        total,
+        unit="image",
+        label=request.name,
+        done=total - sum(len(shard.sources) for shard in todo),
+    )
     try:
-        for note in (_write_on_beam if request.beam_flags else _write_here)(request, output_dir, todo, progress):
+        for note in (_write_on_beam if request.beam_flags else _write_here)(
+            request, output_dir, todo, progress
+        ):
             done[note["file"]] = note
         _refuse_bad(request, output_dir, planned, done)
     except BaseException:
@@ -154,7 +180,10 @@ def _prepare(request: Request, output_dir: Path) -> None:
             progress.close()
         raise
     progress.close()
-    notes = {split: [done[shard.file] for shard in planned if shard.split == split] for split in request.splits}
+    notes = {
+        split: [done[shard.file] for shard in planned if shard.split == split]
+        for split in request.splits
+    }
     made = manifest.make(
         name=request.name,
         command=request.command,
@@ -169,8 +198,12 @@ def _prepare(request: Request, output_dir: Path) -> None:
     _say_twins(output_dir, twins)
     for name, text in request.attachments.items():
         files.write_text(output_dir / name, text)
-    counted = {f"{split} in {trained}": len(pictures) for (split, trained), pictures in twins.items()}
-    files.write_json(output_dir / MANIFEST, {**made, **({TWINS: counted} if counted else {}), **request.remarks})
+    counted = {
+        f"{split} in {trained}": len(pictures) for (split, trained), pictures in twins.items()
+    }
+    files.write_json(
+        output_dir / MANIFEST, {**made, **({TWINS: counted} if counted else {}), **request.remarks}
+    )
     shutil.rmtree(work)
     for line in manifest.summary(made, request.hints):
         say(f"{output_dir}: {line}")
@@ -179,44 +212,76 @@ def _prepare(request: Request, output_dir: Path) -> None:
 def _claim(request: Request, output_dir: Path, planned: Sequence[_Shard]) -> None:
     """Makes the directory this request's, or raises UserError when it is another's."""
     path = output_dir / shards.WORK / "request.json"
-    claim = {"request": request.identity(), "shards": [shard.file for shard in planned], "stopped_by_bad": False}
+    claim = {
+        "request": request.identity(),
+        "shards": [shard.file for shard in planned],
+        "stopped_by_bad": False,
+    }
     if path.exists():
         earlier = files.read_json_object(path)
         with files.understanding(path):
-            changed, stopped, left = earlier["request"] != claim["request"], earlier["stopped_by_bad"], set(earlier["shards"])
+            changed, stopped, left = (
+                earlier["request"] != claim["request"],
+                earlier["stopped_by_bad"],
+                set(earlier["shards"]),
+            )
             if changed and not stopped:
                 _refuse_other(request, output_dir, earlier["request"])
         if changed:
-            # that run told its user to remove files: what it left describes an input that is no more
-            say(f"{output_dir}: starts afresh, since the request has changed after bad pictures stopped it")
+            # that run told its user to remove files: what it left describes an input that is no
+            #     more
+            say(
+                f"{output_dir}: starts afresh, since the request has changed after bad pictures "
+                "stopped it"
+            )
             left |= {f".{name}{files.TEMPORARY_SUFFIX}" for name in left}
             for entry in output_dir.iterdir():  # so that no name leads out of the directory
                 if entry.name in left and not entry.is_dir():
                     entry.unlink()
             shutil.rmtree(output_dir / shards.WORK)
     else:
-        strangers = [entry.name for entry in output_dir.iterdir() if ".tfrecord" in entry.name or entry.name in manifest.TFDS_FILES]
+        strangers = [
+            entry.name
+            for entry in output_dir.iterdir()
+            if ".tfrecord" in entry.name or entry.name in manifest.TFDS_FILES
+        ]
         if strangers:
-            raise UserError(f"{output_dir}: holds another data set ({manifest.printable(min(strangers))}); choose another --output_dir")
+            raise UserError(
+                f"{output_dir}: holds another data set ({manifest.printable(min(strangers))}); "
+                "choose another --output_dir"
+            )
     files.write_json(path, claim)
     (output_dir / QUARANTINE).unlink(missing_ok=True)
 
 
 def _finished(output_dir: Path, shard: _Shard) -> dict[str, Any] | None:
-    """The note of a shard that an earlier run has finished, unless a file was unreadable: that may have been mended."""
+    """The note of a shard that an earlier run has finished, unless a file was unreadable: that may
+    have been mended.
+    """
     note = shards.finished(output_dir, shard.file)
-    return None if note is None or any(entry["reason"].startswith(_UNREADABLE) for entry in note["bad"]) else note
+    return (
+        None
+        if note is None or any(entry["reason"].startswith(_UNREADABLE) for entry in note["bad"])
+        else note
+    )
 
 
 def _judge(planned: Sequence[_Shard], max_pixels: int) -> Generator[_Verdict, None, None]:
-    """Takes in all sources in order, some ahead of what is asked for, on all cores; memory does not grow with their number."""
+    """Takes in all sources in order, some ahead of what is asked for, on all cores; memory does not
+    grow with their number.
+    """
     Image.MAX_IMAGE_PIXELS = None  # --max_pixels is the one limit
     warnings.filterwarnings("ignore", module="PIL")  # odd metadata; what matters is raised
     workers = machine.cores()
     executor = concurrent.futures.ThreadPoolExecutor(workers)
     sources = (source for shard in planned for source in shard.sources)
     try:
-        yield from in_order(executor, lambda source: _take(source, max_pixels), sources, ahead=workers * QUEUED_PER_WORKER)
+        yield from in_order(
+            executor,
+            lambda source: _take(source, max_pixels),
+            sources,
+            ahead=workers * QUEUED_PER_WORKER,
+        )
     finally:
         executor.shutdown(cancel_futures=True)
 
@@ -230,35 +295,66 @@ def _take(source: Source, max_pixels: int) -> _Verdict:
         return _Verdict([], str(error))
 
 
-def _twins(notes: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[tuple[str, str], list[tuple[str, str]]]:
-    """Pictures of the same bytes in a training split and in another split: {(other, training): [(picture, training picture)]}.
+def _twins(
+    notes: Mapping[str, Sequence[Mapping[str, Any]]],
+) -> dict[tuple[str, str], list[tuple[str, str]]]:
+    """Pictures of the same bytes in a training split and in another split: {(other, training):
+    [(picture, training picture)]}.
 
     Shards that an older version finished tell none.
     """
-    digests = {split: [item for note in of_split for item in note.get("digests", {}).items()] for split, of_split in notes.items()}
+    digests = {
+        split: [item for note in of_split for item in note.get("digests", {}).items()]
+        for split, of_split in notes.items()
+    }
     training = sorted(split for split in notes if split.startswith("train"))
     found = {}
     for one in training:
         names = {digest: name for name, digest in digests[one]}
         for split in digests.keys() - {other for other in training if other <= one}:
-            found[split, one] = [(name, names[digest]) for name, digest in digests[split] if digest in names]
+            found[split, one] = [
+                (name, names[digest]) for name, digest in digests[split] if digest in names
+            ]
     return {splits: pictures for splits, pictures in sorted(found.items()) if pictures}
 
 
-def _say_twins(output_dir: Path, twins: Mapping[tuple[str, str], Sequence[tuple[str, str]]]) -> None:
+def _say_twins(
+    output_dir: Path, twins: Mapping[tuple[str, str], Sequence[tuple[str, str]]]
+) -> None:
     def shown(pictures: Sequence[tuple[str, str]]) -> str:
-        told = ", ".join(f"{manifest.printable(one)} is {manifest.printable(other)}" for one, other in pictures[:3])
+        told = ", ".join(
+            f"{manifest.printable(one)} is {manifest.printable(other)}"
+            for one, other in pictures[:3]
+        )
         return told + (f", and {len(pictures) - 3} more" if len(pictures) > 3 else "")
 
-    held_out = [picture for (split, _), pictures in twins.items() if not split.startswith("train") for picture in pictures]
-    of_both = [picture for (split, _), pictures in twins.items() if split.startswith("train") for picture in pictures]
+    held_out = [
+        picture
+        for (split, _), pictures in twins.items()
+        if not split.startswith("train")
+        for picture in pictures
+    ]
+    of_both = [
+        picture
+        for (split, _), pictures in twins.items()
+        if split.startswith("train")
+        for picture in pictures
+    ]
     if held_out:
-        say(f"{output_dir}: warning: pictures to score on are in training, byte by byte: {shown(held_out)}; scores would be too good")
+        say(
+            f"{output_dir}: warning: pictures to score on are in training, byte by byte: "
+            f"{shown(held_out)}; scores would be too good"
+        )
     if of_both:
-        say(f"{output_dir}: warning: pictures are in both domains, byte by byte: {shown(of_both)}; is one of them a copy of the other?")
+        say(
+            f"{output_dir}: warning: pictures are in both domains, byte by byte: "
+            f"{shown(of_both)}; is one of them a copy of the other?"
+        )
 
 
-def _write_here(request: Request, output_dir: Path, todo: Sequence[_Shard], progress: Progress) -> Iterator[dict[str, Any]]:
+def _write_here(
+    request: Request, output_dir: Path, todo: Sequence[_Shard], progress: Progress
+) -> Iterator[dict[str, Any]]:
     """Writes each shard and then its note; gives the notes."""
     with contextlib.closing(_judge(todo, request.max_pixels)) as verdicts:
         for shard in todo:
@@ -267,9 +363,15 @@ def _write_here(request: Request, output_dir: Path, todo: Sequence[_Shard], prog
             yield note
 
 
-def _write_on_beam(request: Request, output_dir: Path, todo: Sequence[_Shard], progress: Progress) -> Iterator[dict[str, Any]]:
-    """The same, by the workers of a Beam pipeline, a shard at a time; they must see `output_dir` and the input under the same paths."""
-    write = functools.partial(_write_alone, output_dir=output_dir.resolve(), max_pixels=request.max_pixels)
+def _write_on_beam(
+    request: Request, output_dir: Path, todo: Sequence[_Shard], progress: Progress
+) -> Iterator[dict[str, Any]]:
+    """The same, by the workers of a Beam pipeline, a shard at a time; they must see `output_dir`
+    and the input under the same paths.
+    """
+    write = functools.partial(
+        _write_alone, output_dir=output_dir.resolve(), max_pixels=request.max_pixels
+    )
     waiting = {shard.file: len(shard.sources) for shard in todo}
     for shard in todo:
         shards.forget(output_dir, shard.file)
@@ -284,13 +386,16 @@ def _write_on_beam(request: Request, output_dir: Path, todo: Sequence[_Shard], p
         note = shards.finished(output_dir, shard.file)
         if note is None:
             raise RunError(
-                f"{output_dir}: the Beam workers did not leave {shard.file} there; it must be a directory that all of them share"
+                f"{output_dir}: the Beam workers did not leave {shard.file} there; it must be a "
+                "directory that all of them share"
             )
         yield note
 
 
 def _write_alone(shard: _Shard, *, output_dir: Path, max_pixels: int) -> None:
-    """Writes one shard and its note, on a Beam worker; another may be doing the same, since runners repeat what seems slow."""
+    """Writes one shard and its note, on a Beam worker; another may be doing the same, since runners
+    repeat what seems slow.
+    """
     import_tensorflow()
     attempt = output_dir / shards.WORK / uuid.uuid4().hex
     with contextlib.closing(_judge([shard], max_pixels)) as verdicts:
@@ -300,7 +405,9 @@ def _write_alone(shard: _Shard, *, output_dir: Path, max_pixels: int) -> None:
     shards.write_note(output_dir, note)
 
 
-def _write_shard(directory: Path, shard: _Shard, verdicts: Iterator[_Verdict], progress: Progress | None) -> dict[str, Any]:
+def _write_shard(
+    directory: Path, shard: _Shard, verdicts: Iterator[_Verdict], progress: Progress | None
+) -> dict[str, Any]:
     """Writes the next shard; returns the note on it."""
     bad: list[dict[str, str]] = []
     notes: collections.Counter[str] = collections.Counter()  # conversions, and what was left out
@@ -329,14 +436,23 @@ def _write_shard(directory: Path, shard: _Shard, verdicts: Iterator[_Verdict], p
     )
 
 
-def _refuse_bad(request: Request, output_dir: Path, planned: Sequence[_Shard], done: Mapping[str, dict[str, Any]]) -> None:
+def _refuse_bad(
+    request: Request,
+    output_dir: Path,
+    planned: Sequence[_Shard],
+    done: Mapping[str, dict[str, Any]],
+) -> None:
     """Lists the bad pictures; UserError when they are more than allowed or leave a split empty."""
     bad = [entry for shard in planned for entry in done[shard.file]["bad"]]
     if not bad:
         return
     path = output_dir / QUARANTINE
     files.write_text(path, "".join(json.dumps(entry) + "\n" for entry in bad))
-    empty = [split for split in request.splits if not any(done[shard.file]["records"] for shard in planned if shard.split == split)]
+    empty = [
+        split
+        for split in request.splits
+        if not any(done[shard.file]["records"] for shard in planned if shard.split == split)
+    ]
     if len(bad) <= request.max_bad and not empty:
         return
     claim_path = output_dir / shards.WORK / "request.json"
@@ -345,4 +461,7 @@ def _refuse_bad(request: Request, output_dir: Path, planned: Sequence[_Shard], d
     many = f"; {len(bad)} bad {'picture' if len(bad) == 1 else 'pictures'} in all, listed in {path}"
     if empty:
         raise UserError(f"{first}{many}; {empty[0]} has no good picture at all")
-    raise UserError(f"{first}{many}, allowed are {request.max_bad}; remove them, or raise --max_bad to go on without them")
+    raise UserError(
+        f"{first}{many}, allowed are {request.max_bad}; remove them, or raise --max_bad to go on "
+        "without them"
+    )

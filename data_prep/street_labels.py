@@ -1,21 +1,26 @@
-"""A label file of a street data set, in whatever way it was saved -> the Cityscapes id of each pixel.
+"""A label file of a street data set, in whatever way it was saved -> the Cityscapes id of each
+pixel.
 
 What the pixels say is one of FORMATS:
 
 - ids: Cityscapes ids (labelIds; GTA5). 34 and 255 (-1) are void, as in GTA5: "unlabeled".
-- colours: the colours of the Cityscapes table, exactly. Two classes share a colour now and then; the one that is scored counts
-  (pole, not polegroup; car, not license plate), and black is "unlabeled".
+- colours: the colours of the Cityscapes table, exactly. Two classes share a colour now and then;
+  the one that is scored counts (pole, not polegroup; car, not license plate), and black is
+  "unlabeled".
 - train_ids: 0..18, and 255 for what does not count.
-- synthia: the classes of SYNTHIA-RAND-CITYSCAPES (Ros et al., CVPR 2016), whose files have the class in the red channel of 16-bit
-  colour and the instance in the green one.
+- synthia: the classes of SYNTHIA-RAND-CITYSCAPES (Ros et al., CVPR 2016), whose files have the
+  class in the red channel of 16-bit colour and the instance in the green one.
 
-Numbers are gray values of 8 or 16 bit, the indices of a palette, or the red channel of a colour picture; of the other channels
-nothing is used then, and a note says so.
+Numbers are gray values of 8 or 16 bit, the indices of a palette, or the red channel of a colour
+picture; of the other channels nothing is used then, and a note says so.
 
-AUTO reads what can be read in one way: colours of the table as colours, also in a palette that contradicts its own indices, and else
-ids. It takes no single channel of a colour picture, and no numbers that look like train ids: those need a format of one's choice.
+AUTO reads what can be read in one way: colours of the table as colours, also in a palette that
+contradicts its own indices, and else
+ids. It takes no single channel of a colour picture, and no numbers that look like train ids: those
+need a format of one's choice.
 
-What fits none of these is refused with its values: a wrong id is seen by nobody later. Imports no TensorFlow.
+What fits none of these is refused with its values: a wrong id is seen by nobody later. Imports no
+TensorFlow.
 """
 
 import functools
@@ -28,7 +33,13 @@ from tfcyclegan.data import depth, intake, labels
 from tfcyclegan.data.intake import BadPicture
 from tfcyclegan.data.notes import LeftOut
 
-AUTO, IDS, COLOURS, TRAIN_IDS, SYNTHIA = FORMATS = ("auto", "ids", "colours", "train_ids", "synthia")
+AUTO, IDS, COLOURS, TRAIN_IDS, SYNTHIA = FORMATS = (
+    "auto",
+    "ids",
+    "colours",
+    "train_ids",
+    "synthia",
+)
 """What `--label_format` takes."""
 
 READ_AS = {
@@ -39,14 +50,42 @@ READ_AS = {
 }
 """The note of each format."""
 MOSTLY_VOID = "label of which more than half is of no class that counts"
-WITHOUT_CLASS = "label with SYNTHIA's road works or lane markings, which Cityscapes has no class for, made unlabeled"
+WITHOUT_CLASS = (
+    "label with SYNTHIA's road works or lane markings, which Cityscapes has no class "
+    "for, made unlabeled"
+)
 OTHER_CHANNELS = LeftOut("label's channels beside the red one")
 OPACITY = LeftOut("label's opacity")
 
 VOID = (34, 255)
 _SYNTHIA_CLASSES = (  # by number; None where Cityscapes has no such class
-    *("unlabeled", "sky", "building", "road", "sidewalk", "fence", "vegetation", "pole", "car", "traffic sign", "person", "bicycle"),
-    *("motorcycle", "parking", None, "traffic light", "terrain", "rider", "truck", "bus", "train", "wall", None),
+    *(
+        "unlabeled",
+        "sky",
+        "building",
+        "road",
+        "sidewalk",
+        "fence",
+        "vegetation",
+        "pole",
+        "car",
+        "traffic sign",
+        "person",
+        "bicycle",
+    ),
+    *(
+        "motorcycle",
+        "parking",
+        None,
+        "traffic light",
+        "terrain",
+        "rider",
+        "truck",
+        "bus",
+        "train",
+        "wall",
+        None,
+    ),
 )
 _ID_OF = {entry.name: entry.id for entry in labels.CLASSES}
 _ID_OF_NUMBER: dict[str, dict[int, int]] = {
@@ -54,7 +93,10 @@ _ID_OF_NUMBER: dict[str, dict[int, int]] = {
     TRAIN_IDS: {entry.train_id: entry.id for entry in labels.TRAIN_CLASSES} | {labels.IGNORED: 0},
     SYNTHIA: {number: _ID_OF[name] if name else 0 for number, name in enumerate(_SYNTHIA_CLASSES)},
 }
-_WHAT = {IDS: "ids outside the Cityscapes table", TRAIN_IDS: "values that are no train ids (0..18 and 255)"}
+_WHAT = {
+    IDS: "ids outside the Cityscapes table",
+    TRAIN_IDS: "values that are no train ids (0..18 and 255)",
+}
 _WHAT[SYNTHIA] = "values that are no classes of SYNTHIA (0..22)"
 _ORIENTATION, _UPRIGHT = 0x0112, 1
 STRANGE = 255  # in the table of colours; no class has it there
@@ -89,7 +131,9 @@ class LabelFile:
 
     @functools.cached_property
     def ids_by_color(self) -> np.ndarray | None:
-        """The id of each pixel's colour, uint8 `[H, W]`, STRANGE where the table has no such colour; None of a gray file."""
+        """The id of each pixel's colour, uint8 `[H, W]`, STRANGE where the table has no such
+        colour; None of a gray file.
+        """
         if self.palette is not None:
             return _ids_of_colors(self.palette)[self.numbers]
         return None if self.colors is None else _ids_of_colors(self.colors)
@@ -111,37 +155,53 @@ def open_label(content: bytes, *, max_pixels: int) -> LabelFile:
     with intake.reading(content):
         image = intake.open_picture(content, max_pixels)
         if image.format != "PNG":
-            raise BadPicture(f"a {image.format} file; label maps must be PNG, which keeps every pixel as it is")
+            raise BadPicture(
+                f"a {image.format} file; label maps must be PNG, which keeps every pixel as it is"
+            )
         bits = depth.png_bits(content)
         if image.mode in ("1", "L") and bits < 8:
-            raise BadPicture(f"gray of {bits} bit a pixel has no room for ids; save it as 8-bit gray")
+            raise BadPicture(
+                f"gray of {bits} bit a pixel has no room for ids; save it as 8-bit gray"
+            )
         if getattr(image, "n_frames", 1) > 1:
             raise BadPicture("an animation of several frames; a label map has one")
         image.load()
         if image.getexif().get(_ORIENTATION, _UPRIGHT) != _UPRIGHT:
             raise BadPicture("its EXIF data say that it is to be turned; save it upright")
-        transparent = image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255
+        transparent = (
+            image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255
+        )
         notes = frozenset({OPACITY} if transparent else ())
         if image.mode in ("RGB", "RGBA"):
-            colors = (_sixteen_bits(content, image, max_pixels) if bits == 16 else np.asarray(image))[..., :3]
+            colors = (
+                _sixteen_bits(content, image, max_pixels) if bits == 16 else np.asarray(image)
+            )[..., :3]
             return LabelFile(colors[..., 0], notes, colors=colors)
         if image.mode == "P":
             palette = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
-            return LabelFile(np.asarray(image), notes, palette=np.pad(palette, ((0, 256 - len(palette)), (0, 0))))
+            return LabelFile(
+                np.asarray(image), notes, palette=np.pad(palette, ((0, 256 - len(palette)), (0, 0)))
+            )
         if image.mode != "L" and not image.mode.startswith("I"):
-            raise BadPicture(f"a picture of mode {image.mode} is no label map; save it as 8-bit gray")
+            raise BadPicture(
+                f"a picture of mode {image.mode} is no label map; save it as 8-bit gray"
+            )
         return LabelFile(np.asarray(image).astype(np.uint8 if bits == 8 else np.uint16), notes)
 
 
 def _sixteen_bits(content: bytes, high: Image.Image, max_pixels: int) -> np.ndarray:
-    """The samples of a 16-bit colour PNG, of which Pillow keeps the `high` byte, and the low one if it is told the other order of bytes."""
+    """The samples of a 16-bit colour PNG, of which Pillow keeps the `high` byte, and the low one if
+    it is told the other order of bytes.
+    """
     low = intake.open_picture(content, max_pixels)
     low.tile = [tile._replace(args=str(tile.args).replace(";16B", ";16L")) for tile in low.tile]
     low.load()
     return np.asarray(high).astype(np.uint16) << 8 | np.asarray(low)
 
 
-def read_ids(content: bytes, *, label_format: str, max_pixels: int) -> tuple[Image.Image, frozenset[str]]:
+def read_ids(
+    content: bytes, *, label_format: str, max_pixels: int
+) -> tuple[Image.Image, frozenset[str]]:
     """Decodes a label file fully.
 
     Args:
@@ -150,7 +210,8 @@ def read_ids(content: bytes, *, label_format: str, max_pixels: int) -> tuple[Ima
         max_pixels: a label of more pixels is refused before it is decoded.
 
     Returns:
-        The ids as a picture of mode L, and notes: one of READ_AS, and MOSTLY_VOID, WITHOUT_CLASS, OTHER_CHANNELS, OPACITY.
+        The ids as a picture of mode L, and notes: one of READ_AS, and MOSTLY_VOID, WITHOUT_CLASS,
+        OTHER_CHANNELS, OPACITY.
 
     Raises:
         BadPicture: with the reason.
@@ -160,7 +221,9 @@ def read_ids(content: bytes, *, label_format: str, max_pixels: int) -> tuple[Ima
 
 
 def decode(label: LabelFile, label_format: str) -> tuple[np.ndarray, frozenset[str]]:
-    """The ids, uint8 `[H, W]`, and the notes of `read_ids`; BadPicture where it is not of that format."""
+    """The ids, uint8 `[H, W]`, and the notes of `read_ids`; BadPicture where it is not of that
+    format.
+    """
     certain = _find_format(label) if label_format == AUTO else label_format
     ids = _from_colors(label) if certain == COLOURS else _from_numbers(label, certain)
     notes = {READ_AS[certain]}
@@ -174,11 +237,17 @@ def decode(label: LabelFile, label_format: str) -> tuple[np.ndarray, frozenset[s
 
 
 def could_be(label: LabelFile) -> frozenset[str]:
-    """The formats by which the file alone can be read, as far as AUTO may choose: no single channel of a colour picture."""
+    """The formats by which the file alone can be read, as far as AUTO may choose: no single channel
+    of a colour picture.
+    """
     if meant := _by_palette(label):
         return frozenset({meant})
     found = _fitting(label) if label.has_numbers else set()
-    return frozenset(found | {COLOURS}) if label.colors is not None and label.has_known_colors else frozenset(found)
+    return (
+        frozenset(found | {COLOURS})
+        if label.colors is not None and label.has_known_colors
+        else frozenset(found)
+    )
 
 
 def _fitting(label: LabelFile) -> set[str]:
@@ -190,9 +259,13 @@ def _find_format(label: LabelFile) -> str:
     found = could_be(label)
     if COLOURS in found:
         return COLOURS
-    # as train ids: road, building and ignored; as ids: unlabeled, rectification border and license plate, which no frame has alone
+    # as train ids: road, building and ignored; as ids: unlabeled, rectification border and license
+    # plate, which no frame has alone
     if TRAIN_IDS in found and {0, 2, 255} <= label.used:
-        raise BadPicture("values 0..18 and 255 look like train ids; --label_format=train_ids reads them so, --label_format=ids as ids")
+        raise BadPicture(
+            "values 0..18 and 255 look like train ids; --label_format=train_ids reads them so, "
+            "--label_format=ids as ids"
+        )
     if label.has_numbers:
         return IDS
     red = " or ".join(f"--label_format={name}" for name in FORMATS if name in _fitting(label))
@@ -201,7 +274,8 @@ def _find_format(label: LabelFile) -> str:
 
 
 def _by_palette(label: LabelFile) -> str:
-    """COLOURS where a palette of the table's colours contradicts the indices, IDS where it agrees with them, and else "".
+    """COLOURS where a palette of the table's colours contradicts the indices, IDS where it agrees
+    with them, and else "".
 
     It contradicts where it has some of the scored classes' colours at other indices than theirs.
     """
@@ -210,7 +284,9 @@ def _by_palette(label: LabelFile) -> str:
     shown = {index: tuple(label.palette[index].tolist()) for index in label.used}
     own = {entry.id: entry.color for entry in labels.CLASSES if entry.id in shown}
     scored = {entry.color for entry in labels.TRAIN_CLASSES}
-    if any(color != shown[index] and scored & {color, shown[index]} for index, color in own.items()):
+    if any(
+        color != shown[index] and scored & {color, shown[index]} for index, color in own.items()
+    ):
         return COLOURS
     return IDS if scored & set(shown.values()) else ""
 
@@ -229,16 +305,22 @@ def _from_numbers(label: LabelFile, label_format: str) -> np.ndarray:
 
 @functools.cache
 def _ids_by_color() -> np.ndarray:
-    """The id of each of the 2^24 colours, uint8, or STRANGE; of classes that share one, that which is scored, else the first."""
+    """The id of each of the 2^24 colours, uint8, or STRANGE; of classes that share one, that which
+    is scored, else the first.
+    """
     ids = np.full(1 << 24, STRANGE, np.uint8)
-    for entry in sorted(labels.CLASSES, key=lambda entry: (entry.train_id == labels.IGNORED, entry.id), reverse=True):
+    for entry in sorted(
+        labels.CLASSES, key=lambda entry: (entry.train_id == labels.IGNORED, entry.id), reverse=True
+    ):
         red, green, blue = entry.color
         ids[red << 16 | green << 8 | blue] = max(entry.id, 0)
     return ids
 
 
 def _ids_of_colors(colors: np.ndarray) -> np.ndarray:
-    """Colours `[..., 3]` to ids; 16-bit samples count where they are 8-bit ones times 257, which is how 8 bits are saved as 16."""
+    """Colours `[..., 3]` to ids; 16-bit samples count where they are 8-bit ones times 257, which is
+    how 8 bits are saved as 16.
+    """
     if colors.dtype == np.uint16:
         ids = _ids_of_colors((colors // 257).astype(np.uint8))
         return np.where((colors % 257).any(axis=-1), np.uint8(STRANGE), ids)
@@ -258,11 +340,17 @@ def _strange(label: LabelFile) -> str:
     """Which colours of the file the table does not have."""
     assert label.ids_by_color is not None
     where = label.ids_by_color == STRANGE
-    colors = label.colors[where] if label.colors is not None else label.palette[label.numbers[where]]  # type: ignore[index]
+    if label.colors is not None:
+        colors = label.colors[where]
+    else:
+        colors = label.palette[label.numbers[where]]  # type: ignore[index]
     packed = np.unique(colors.astype(np.int64) @ (1 << 32, 1 << 16, 1)).tolist()
     found = [f"({number >> 32}, {number >> 16 & 65535}, {number & 65535})" for number in packed]
     kind = "16-bit colours" if colors.dtype == np.uint16 else "colours"
-    return f"{kind} outside the Cityscapes table, in {where.mean():.1%} of the pixels: {_listed(found)}"
+    return (
+        f"{kind} outside the Cityscapes table, in {where.mean():.1%} of the pixels: "
+        f"{_listed(found)}"
+    )
 
 
 def _listed(values: list[int] | list[str]) -> str:

@@ -1,8 +1,10 @@
-"""A look at some labels of a set before all of them are read: whether they can be read in one way, and what they then show.
+"""A look at some labels of a set before all of them are read: whether they can be read in one way,
+and what they then show.
 
-A file alone seldom tells whether its numbers are ids, train ids or another data set's classes; many files together do, since real
-streets have sky, people and cars, whose ids (23 and more) nothing else uses. A wrong choice gives labels that look whole and are not,
-so what is not certain is asked for, and what is certain is told with the classes that it finds.
+A file alone seldom tells whether its numbers are ids, train ids or another data set's classes; many
+files together do, since real streets have sky, people and cars, whose ids (23 and more) nothing
+else uses. A wrong choice gives labels that look whole and are not, so what is not certain is asked
+for, and what is certain is told with the classes that it finds.
 """
 
 import collections
@@ -44,11 +46,13 @@ def survey(root: Path, asked: Sequence[Asked], *, max_pixels: int) -> dict[str, 
     """Reads up to LOOKED_AT of the labels, spread evenly, and tells what they show.
 
     Returns:
-        For the manifest: how many were looked at and of how many, the counts by the way they were read, the share of the pixels of each
+        For the manifest: how many were looked at and of how many, the counts by the way they were
+            read, the share of the pixels of each
         class that counts, and of all others.
 
     Raises:
-        UserError: none can be read, they can be read in several ways, or no pixel has a class that counts.
+        UserError: none can be read, they can be read in several ways, or no pixel has a class that
+            counts.
     """
     chosen = [asked[index] for index in spread(len(asked), LOOKED_AT)]
     reasons, unsure, sure = [], [], False
@@ -71,23 +75,31 @@ def survey(root: Path, asked: Sequence[Asked], *, max_pixels: int) -> dict[str, 
             sure |= found == {IDS}
             unsure += [(each.path, found)] if IDS in found and len(found) > 1 else []
     if len(reasons) == len(chosen):
-        more = f"; none of the {len(chosen)} labels looked at can be read" if len(chosen) > 1 else ""
+        more = (
+            f"; none of the {len(chosen)} labels looked at can be read" if len(chosen) > 1 else ""
+        )
         raise UserError(reasons[0] + more)
     total, void = int(counts.sum()), int(counts[labels.IGNORED])
     way = ", ".join(f"{what}: {count}" for what, count in sorted(read_as.items()))
     if void == total:
         raise UserError(
-            f"{root / chosen[0].path}: all of its pixels, and of {len(chosen)} labels looked at, are of no class that counts ({way}); "
+            f"{root / chosen[0].path}: all of its pixels, and of {len(chosen)} labels looked at, "
+            f"are of no class that counts ({way}); "
             "--label_format says how labels are read"
         )
     if unsure and not sure:
         path, found = unsure[0]
         choices = [name for name in street_labels.FORMATS if name in found]
         raise UserError(
-            f"{root / path}: its values, and those of all {len(chosen)} labels looked at, can be read as {', '.join(choices)}; "
+            f"{root / path}: its values, and those of all {len(chosen)} labels looked at, can be "
+            f"read as {', '.join(choices)}; "
             f"say which by --label_format={choices[0]} or {' or '.join(choices[1:])}"
         )
-    shares = {name: round(count / total, 4) for name, count in zip(labels.NAMES, counts.tolist(), strict=False) if count}
+    shares = {
+        name: round(count / total, 4)
+        for name, count in zip(labels.NAMES, counts.tolist(), strict=False)
+        if count
+    }
     _tell(root, f"{len(chosen)} of {len(asked)} labels looked at: {way}", shares, void / total)
     return {
         "looked_at": len(chosen),
@@ -102,6 +114,12 @@ def _tell(root: Path, way: str, shares: dict[str, float], void: float) -> None:
     largest = sorted(shares.items(), key=lambda item: -item[1])
     shown = ", ".join(f"{name} {share:.1%}" for name, share in largest[:_SHOWN])
     more = f" and {len(largest) - _SHOWN} more classes" if len(largest) > _SHOWN else ""
-    say(f"{root}: {way}; {shown}{more}, of no class that counts {void:.1%}; --label_format reads them otherwise")
+    say(
+        f"{root}: {way}; {shown}{more}, of no class that counts {void:.1%}; --label_format reads "
+        "them otherwise"
+    )
     if void > 0.5:
-        say(f"{root}: warning: most of the labels' pixels are of no class that counts; are they read as what they are?")
+        say(
+            f"{root}: warning: most of the labels' pixels are of no class that counts; are they "
+            "read as what they are?"
+        )

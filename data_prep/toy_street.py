@@ -1,9 +1,11 @@
-"""A synthetic street in the layouts of GTA5 and Cityscapes, for machines without them and for tests that need the truth.
+"""A synthetic street in the layouts of GTA5 and Cityscapes, for machines without them and for tests
+that need the truth.
 
-Everything is drawn (`data_prep.street`); nothing comes from a photograph or a game. A looks like a game: flat, saturated and crisp.
-B looks like a photograph of the same world: textured, hazy, noisy, under clouds. A material's colour in A does not give its colour
-in B (road, brick and one car share a blue grey in A and are brown, red and olive in B), so no colour map of the picture undoes it;
-what the thing is, together with its colour, does. Labels are exact and have the ids of Cityscapes.
+Everything is drawn (`data_prep.street`); nothing comes from a photograph or a game. A looks like a
+game: flat, saturated and crisp. B looks like a photograph of the same world: textured, hazy, noisy,
+under clouds. A material's colour in A does not give its colour in B (road, brick and one car share
+a blue grey in A and are brown, red and olive in B), so no colour map of the picture undoes it; what
+the thing is, together with its colour, does. Labels are exact and have the ids of Cityscapes.
 
 Makes:
 
@@ -16,15 +18,19 @@ Makes:
         about.json     settings, version of the rendering, class frequencies, quirks, and which frames of A are dark
         README.txt
 
-Scenes: the training scenes of A and of B differ; GTA5's test scenes and Cityscapes's val scenes are the same ones in both looks, and no
-training scene. A scene follows from --seed and its number alone, at every --size and with any number of --workers.
+Scenes: the training scenes of A and of B differ; GTA5's test scenes and Cityscapes's val scenes are
+the same ones in both looks, and no
+training scene. A scene follows from --seed and its number alone, at every --size and with any
+number of --workers.
 
---layout_gap moves the scenes on which A is trained and validated from a city towards a suburb: more road, trees, grass, walls and
-trucks, fewer houses, people and bicycles. Training scenes of B and all test scenes are the city. Night and dusk are A's alone, its test
-scenes included; B shows those by day. With --quirks four training pairs of A have the faults of the real data, listed in about.json.
+--layout_gap moves the scenes on which A is trained and validated from a city towards a suburb: more
+road, trees, grass, walls and trucks, fewer houses, people and bicycles. Training scenes of B and
+all test scenes are the city. Night and dusk are A's alone, its test scenes included; B shows those
+by day. With --quirks four training pairs of A have the faults of the real data, listed in
+about.json.
 
-With the default flags it takes 40 seconds of processor time, so about 25 on 2 idle cores, and 41 MB of disk.
-The same command goes on after an end of any kind.
+With the default flags it takes 40 seconds of processor time, so about 25 on 2 idle cores, and 41 MB
+of disk. The same command goes on after an end of any kind.
 """
 
 import collections
@@ -59,8 +65,10 @@ from tfcyclegan.progress import Progress, say
 SUMMARY = "draw a synthetic street in the layouts of GTA5 and Cityscapes"
 EXAMPLES = """
     python -m data_prep.toy_street --output_dir=data/toy_street
-    python -m data_prep.toy_street --output_dir=data/toy_quirks --train_scenes=20 --test_scenes=10 --quirks
-    python -m data_prep.toy_street --output_dir=data/toy_large --train_scenes=50 --test_scenes=20 --size=1052x1914
+    python -m data_prep.toy_street --output_dir=data/toy_quirks --train_scenes=20 \
+        --test_scenes=10 --quirks
+    python -m data_prep.toy_street --output_dir=data/toy_large --train_scenes=50 --test_scenes=20 \
+        --size=1052x1914
 """
 
 ABOUT = "about.json"
@@ -80,13 +88,21 @@ class Config(Options):
     """Options of `python -m data_prep.toy_street`."""
 
     output_dir: str = option("", "directory to write; a rerun goes on there", required=True)
-    train_scenes: int = option(800, "training scenes of each domain", minimum=len(frames.QUIRKS), maximum=1_000_000)
+    train_scenes: int = option(
+        800, "training scenes of each domain", minimum=len(frames.QUIRKS), maximum=1_000_000
+    )
     val_scenes: int = option(8, "validation scenes of A", minimum=0, maximum=100_000)
     test_scenes: int = option(100, "test scenes, shown in both domains", minimum=1, maximum=100_000)
-    size: Size = option(Size(64, 128), "size of the pictures, HEIGHTxWIDTH; GTA5's own is 1052x1914")
+    size: Size = option(
+        Size(64, 128), "size of the pictures, HEIGHTxWIDTH; GTA5's own is 1052x1914"
+    )
     seed: int = option(0, "of the scenes", minimum=0, maximum=2**32 - 1)
-    style_gap: float = option(1.0, "how far the look of A is from that of B; at 0 they are alike", minimum=0, maximum=1)
-    layout_gap: float = option(0.3, "how far A's training scenes are from a city to a suburb", minimum=0, maximum=1)
+    style_gap: float = option(
+        1.0, "how far the look of A is from that of B; at 0 they are alike", minimum=0, maximum=1
+    )
+    layout_gap: float = option(
+        0.3, "how far A's training scenes are from a city to a suburb", minimum=0, maximum=1
+    )
     night_share: float = option(0.05, "share of A's frames by night", minimum=0, maximum=1)
     dusk_share: float = option(0.05, "share of A's frames at dusk", minimum=0, maximum=1)
     quirks: bool = option(False, "give four training pairs of A the faults of the real data")
@@ -94,10 +110,18 @@ class Config(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(self.size.height * 2, self.size.width) < 64 or self.size.height * self.size.width > MOST_PIXELS:
-            raise UserError(f"--size={self.size}: must be at least 32x64 and have at most {MOST_PIXELS} pixels")
+        if (
+            min(self.size.height * 2, self.size.width) < 64
+            or self.size.height * self.size.width > MOST_PIXELS
+        ):
+            raise UserError(
+                f"--size={self.size}: must be at least 32x64 and have at most {MOST_PIXELS} pixels"
+            )
         if self.night_share + self.dusk_share > 1:
-            raise UserError(f"--night_share={self.night_share}: must not exceed 1 together with --dusk_share={self.dusk_share}")
+            raise UserError(
+                f"--night_share={self.night_share}: must not exceed 1 together with "
+                f"--dusk_share={self.dusk_share}"
+            )
 
     @property
     def settings(self) -> frames.Settings:
@@ -124,15 +148,25 @@ def _claim(output_dir: Path, settings: frames.Settings) -> None:
     if there.exists():
         earlier = files.read_json(there)
         old = earlier.get("settings", {}) if isinstance(earlier, dict) else {}
-        differences = [f"{key}: {old.get(key)} there, {value} here" for key, value in own.items() if old.get(key) != value]
+        differences = [
+            f"{key}: {old.get(key)} there, {value} here"
+            for key, value in own.items()
+            if old.get(key) != value
+        ]
         if differences:
             raise UserError(
-                f"{output_dir}: holds the street of another request ({'; '.join(differences)}); choose another --output_dir or remove it"
+                f"{output_dir}: holds the street of another request ({'; '.join(differences)}); "
+                "choose another --output_dir or remove it"
             )
         return
-    strangers = sorted(entry.name for entry in output_dir.iterdir() if not entry.name.startswith("."))
+    strangers = sorted(
+        entry.name for entry in output_dir.iterdir() if not entry.name.startswith(".")
+    )
     if strangers:
-        raise UserError(f"{output_dir}: is not empty ({strangers[0]}) and no street of this script; choose another --output_dir")
+        raise UserError(
+            f"{output_dir}: is not empty ({strangers[0]}) and no street of this script; choose "
+            "another --output_dir"
+        )
     files.write_json(there, {"synthetic": True, "complete": False, "settings": own})
 
 
@@ -149,7 +183,9 @@ def _start_worker() -> None:
     threading.Thread(target=end_with_parent, daemon=True).start()
 
 
-def _write_all(wanted: Sequence[frames.Frame], settings: frames.Settings, output_dir: Path, workers: int) -> Iterator[frames.Written]:
+def _write_all(
+    wanted: Sequence[frames.Frame], settings: frames.Settings, output_dir: Path, workers: int
+) -> Iterator[frames.Written]:
     """Writes all frames, on `workers` processes, and gives what is known of each in order."""
     task = functools.partial(frames.write, settings=settings, output_dir=output_dir)
     together = max(1, min(8, 100_000 // (settings.height * settings.width)))
@@ -160,13 +196,16 @@ def _write_all(wanted: Sequence[frames.Frame], settings: frames.Settings, output
         return
     # spawned, since a process that runs TensorFlow's threads must not be forked
     context = multiprocessing.get_context("spawn")
-    executor = concurrent.futures.ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+    executor = concurrent.futures.ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_start_worker
+    )
     try:
         for written in executor.map(task, chunks):
             yield from written
     except concurrent.futures.process.BrokenProcessPool as error:
         raise RunError(
-            f"{output_dir}: a worker process was killed; lower --workers if memory is short, then give the same command again"
+            f"{output_dir}: a worker process was killed; lower --workers if memory is short, then "
+            "give the same command again"
         ) from error
     finally:
         executor.shutdown(cancel_futures=True)
@@ -193,8 +232,15 @@ def _about(settings: frames.Settings, done: Sequence[frames.Written]) -> dict[st
         "settings": {**dataclasses.asdict(settings), "rendering": render.VERSION},
         "pictures": dict(pictures),
         "class_frequencies": {name: _shares(each) for name, each in counts.items()},
-        "dark_frames": {light: [each.frame.gta5_name for each in dark if each.light == light] for light in ("dusk", "night")},
-        "quirks": [{"name": each.frame.gta5_name, "what": each.frame.quirk} for each in done if each.frame.quirk],
+        "dark_frames": {
+            light: [each.frame.gta5_name for each in dark if each.light == light]
+            for light in ("dusk", "night")
+        },
+        "quirks": [
+            {"name": each.frame.gta5_name, "what": each.frame.quirk}
+            for each in done
+            if each.frame.quirk
+        ],
     }
 
 
@@ -202,20 +248,28 @@ def _split_mat(wanted: Sequence[frames.Frame]) -> bytes:
     """The official file's variables: columns of image numbers."""
     stream = io.BytesIO()
     columns = {
-        split: np.array([[frame.number] for frame in wanted if frame.split == split and frames.GTA5 in frame.domains], np.float64).reshape(
-            -1, 1
-        )
+        split: np.array(
+            [
+                [frame.number]
+                for frame in wanted
+                if frame.split == split and frames.GTA5 in frame.domains
+            ],
+            np.float64,
+        ).reshape(-1, 1)
         for split in (frames.TRAIN, frames.VAL, frames.TEST)
     }
     scipy.io.savemat(stream, {f"{split}Ids": column for split, column in columns.items()})
-    return MAT_HEADER.ljust(MAT_HEADER_BYTES) + stream.getvalue()[MAT_HEADER_BYTES:]  # its own header tells the time
+    # its own header tells the time
+    return MAT_HEADER.ljust(MAT_HEADER_BYTES) + stream.getvalue()[MAT_HEADER_BYTES:]
 
 
 def _pairs(wanted: Sequence[frames.Frame]) -> str:
     stream = io.StringIO()
     table = csv.writer(stream, lineterminator="\n")
     table.writerow(("a", "b"))
-    table.writerows((frame.gta5_name, frame.cityscapes_key) for frame in wanted if frame.split == frames.TEST)
+    table.writerows(
+        (frame.gta5_name, frame.cityscapes_key) for frame in wanted if frame.split == frames.TEST
+    )
     return stream.getvalue()
 
 
@@ -235,13 +289,21 @@ def run(config: Config) -> None:
                 progress.advance(note=each.frame.split)
         files.write_bytes(output_dir / frames.GTA5 / "split.mat", _split_mat(wanted))
         files.write_text(output_dir / "pairs.csv", _pairs(wanted))
-        files.write_text(output_dir / "README.txt", README.format(seed=settings.seed, version=render.VERSION))
+        files.write_text(
+            output_dir / "README.txt", README.format(seed=settings.seed, version=render.VERSION)
+        )
         about = _about(settings, done)
         files.write_json(output_dir / ABOUT, about)
     kept = sum(each.was_there for each in done)
     counts = ", ".join(f"{name} {count}" for name, count in about["pictures"].items())
-    say(f"{output_dir}: synthetic; {counts} pictures of {config.size}" + (f"; {kept} scenes were there already" if kept else ""))
-    say(f"next: python -m data_prep.gta5 --input_dir={output_dir}/gta5 --output_dir=data/toy_gta5, and data_prep.cityscapes likewise")
+    say(
+        f"{output_dir}: synthetic; {counts} pictures of {config.size}"
+        + (f"; {kept} scenes were there already" if kept else "")
+    )
+    say(
+        f"next: python -m data_prep.gta5 --input_dir={output_dir}/gta5 "
+        "--output_dir=data/toy_gta5, and data_prep.cityscapes likewise"
+    )
 
 
 if __name__ == "__main__":

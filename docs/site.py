@@ -1,4 +1,6 @@
-"""Hooks of mkdocs.yml: documents outside of docs/ become pages, and links to other files of the repository become their names."""
+"""Hooks of mkdocs.yml: documents outside of docs/ become pages, and links to other files of the
+repository become their names.
+"""
 
 import posixpath
 import re
@@ -8,10 +10,15 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+PAGES = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+}
 """Page of the site by document of the repository."""
 
-_LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s:]+)\)")  # those with a colon lead to other servers
+# those with a colon lead to other servers
+_LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s:]+)\)")
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
@@ -24,7 +31,10 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
     where = page.file.src_uri
-    source = next((document for document, made in PAGES.items() if made == where), posixpath.join("docs", where))
+    source = next(
+        (document for document, made in PAGES.items() if made == where),
+        posixpath.join("docs", where),
+    )
     return _LINK.sub(lambda link: _of_site(link, source, where), markdown)
 
 
@@ -38,4 +48,6 @@ def _of_site(link: re.Match[str], source: str, where: str) -> str:
     if wanted not in PAGES and not re.match(r"docs/.+\.\w+$", wanted):
         return text  # not on the site
     page = PAGES.get(wanted, wanted.removeprefix("docs/"))
-    return f"{mark}[{text}]({posixpath.relpath(page, posixpath.dirname(where) or '.')}{hash_}{anchor})"
+    return (
+        f"{mark}[{text}]({posixpath.relpath(page, posixpath.dirname(where) or '.')}{hash_}{anchor})"
+    )

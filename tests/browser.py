@@ -1,4 +1,6 @@
-"""Headless Chromium (the fixture is in conftest.py), and the demo's page in it, for the tests marked `browser`."""
+"""Headless Chromium (the fixture is in conftest.py), and the demo's page in it, for the tests
+marked `browser`.
+"""
 
 import base64
 import io
@@ -7,10 +9,23 @@ import shutil
 import numpy as np
 from PIL import Image
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 SWITCHES = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
+    *(
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+    ),
+    *(
+        "--disable-component-update",
+        "--disable-sync",
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
+    ),
 ]
 
 

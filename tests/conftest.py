@@ -34,19 +34,42 @@ def imported(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def street(tmp_path_factory):
-    """A directory with the toy street and the data sets that the toy experiments name, prepared by the scripts for the real data."""
+    """A directory with the toy street and the data sets that the toy experiments name, prepared by
+    the scripts for the real data.
+    """
     from data_prep import cityscapes, gta5, toy_street
 
     place = tmp_path_factory.mktemp("street")
     shutil.copytree(ROOT / "configs", place / "configs")
     raw = str(place / "data" / "toy_street")
     toy_street.run(
-        toy_street.Config(output_dir=raw, train_scenes=10, val_scenes=2, test_scenes=4, size=toy_street.Size(32, 64), quirks=True)
+        toy_street.Config(
+            output_dir=raw,
+            train_scenes=10,
+            val_scenes=2,
+            test_scenes=4,
+            size=toy_street.Size(32, 64),
+            quirks=True,
+        )
     )
-    gta5.run(gta5.Config(input_dir=f"{raw}/gta5", output_dir=str(place / "data" / "toy_gta5"), name="toy_gta5", max_bad=1))
-    for content, name in (("photos_and_labels", "toy_cityscapes"), ("label_maps", "toy_label_maps")):
+    gta5.run(
+        gta5.Config(
+            input_dir=f"{raw}/gta5",
+            output_dir=str(place / "data" / "toy_gta5"),
+            name="toy_gta5",
+            max_bad=1,
+        )
+    )
+    for content, name in (
+        ("photos_and_labels", "toy_cityscapes"),
+        ("label_maps", "toy_label_maps"),
+    ):
         output = str(place / "data" / name)
-        cityscapes.run(cityscapes.Config(input_dir=f"{raw}/cityscapes", output_dir=output, name=name, content=content))
+        cityscapes.run(
+            cityscapes.Config(
+                input_dir=f"{raw}/cityscapes", output_dir=output, name=name, content=content
+            )
+        )
     return place
 
 

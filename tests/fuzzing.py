@@ -1,4 +1,6 @@
-"""Inputs for test_fuzz.py: bytes and JSON that are nearly right, and the loop that tries them until its time is up."""
+"""Inputs for test_fuzz.py: bytes and JSON that are nearly right, and the loop that tries them until
+its time is up.
+"""
 
 import contextlib
 import copy
@@ -15,7 +17,9 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 SECONDS = float(os.environ.get("TFCYCLEGAN_FUZZ_SECONDS", 4))
-"""How long each target is tried. The inputs are the same ones each time, in the same order: a longer run begins with a shorter one's."""
+"""How long each target is tried. The inputs are the same ones each time, in the same order: a
+longer run begins with a shorter one's.
+"""
 
 HANG_SECONDS = 10
 MEMORY_BYTES = 512 * 2**20
@@ -30,9 +34,11 @@ class Hang(BaseException):
 
 
 class Clock:
-    """Seconds that this process lived, so that one that was stopped, or a machine that stood still, tells of no hang.
+    """Seconds that this process lived, so that one that was stopped, or a machine that stood still,
+    tells of no hang.
 
-    Also raises Hang in what takes longer than it may; what does not come back to Python cannot be ended so.
+    Also raises Hang in what takes longer than it may; what does not come back to Python cannot be
+    ended so.
     """
 
     def __init__(self) -> None:
@@ -65,7 +71,9 @@ class Clock:
 
 
 def fuzz(strategy: st.SearchStrategy[Any], check: Callable[[Any], None]) -> int:
-    """Calls `check` with inputs until the time is up; returns how many. Raises what `check` raised for the smallest such input."""
+    """Calls `check` with inputs until the time is up; returns how many. Raises what `check` raised
+    for the smallest such input.
+    """
     clock, tried, failed = Clock(), 0, False
 
     def one(value: Any) -> None:
@@ -86,7 +94,13 @@ def fuzz(strategy: st.SearchStrategy[Any], check: Callable[[Any], None]) -> int:
     with bounded_memory(), clock.running():
         number = 0
         while clock.seconds < SECONDS:
-            run = settings(max_examples=_EXAMPLES, database=None, deadline=None, phases=phases, suppress_health_check=list(HealthCheck))
+            run = settings(
+                max_examples=_EXAMPLES,
+                database=None,
+                deadline=None,
+                phases=phases,
+                suppress_health_check=list(HealthCheck),
+            )
             seed(number)(run(given(strategy)(one)))()
             number += 1
     print(f"{check.__qualname__.removesuffix('.<locals>.check')}: {tried} inputs in {SECONDS:g} s")
@@ -104,7 +118,11 @@ def bounded_memory() -> Iterator[None]:
 
 
 def _status(name: str) -> int:
-    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(f"{name}:")]
+    (line,) = [
+        line
+        for line in Path("/proc/self/status").read_text().splitlines()
+        if line.startswith(f"{name}:")
+    ]
     return int(line.split()[1]) * 1024
 
 
@@ -118,14 +136,20 @@ def damaged(draw: Any, seeds: Sequence[bytes]) -> bytes:
     for _ in range(draw(st.integers(1, 4))):
         # the beginning holds what the rest is read by
         place = draw(st.one_of(st.integers(0, min(len(content), 64)), st.integers(0, len(content))))
-        kind = draw(st.sampled_from(("byte", "number", "cut", "leave out", "put in", "repeat", "of another")))
+        kind = draw(
+            st.sampled_from(
+                ("byte", "number", "cut", "leave out", "put in", "repeat", "of another")
+            )
+        )
         length = draw(st.integers(1, 40))
         if kind == "byte":
             content[place : place + 1] = bytes([draw(st.integers(0, 255))])
         elif kind == "number":
             form = draw(st.sampled_from(("<I", ">I", "<H", ">H", "<Q", ">Q")))
             size = struct.calcsize(form)
-            content[place : place + size] = struct.pack(form, draw(st.sampled_from(_NUMBERS)) % 2 ** (8 * size))
+            content[place : place + size] = struct.pack(
+                form, draw(st.sampled_from(_NUMBERS)) % 2 ** (8 * size)
+            )
         elif kind == "cut":
             del content[place:]
         elif kind == "leave out":
@@ -162,13 +186,21 @@ scalars = st.one_of(
     st.sampled_from(("..", "/", "\0", "")),
 )
 json_values = st.recursive(
-    scalars, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(words, inner, max_size=3)), max_leaves=6
+    scalars,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(words, inner, max_size=3)),
+    max_leaves=6,
 )
 
 
 def _places(value: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     yield above
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    items = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, inner in items:
         yield from _places(inner, (*above, key))
 
@@ -179,7 +211,9 @@ def changed_json(draw: Any, seeds: Sequence[Any]) -> Any:
     value = copy.deepcopy(draw(st.sampled_from(seeds)))
     for _ in range(draw(st.integers(1, 3))):
         *above, last = (
-            draw(st.sampled_from([place for place in _places(value) if place])) if value and isinstance(value, dict | list) else (None,)
+            draw(st.sampled_from([place for place in _places(value) if place]))
+            if value and isinstance(value, dict | list)
+            else (None,)
         )
         if last is None:
             return draw(json_values)

@@ -27,17 +27,30 @@ LOOKS = {"toy_gta5": "game", "toy_cityscapes": "photo", "toy_label_maps": "label
 
 def add_run(run_dir: str, direction: str, name: str, told: str) -> None:
     run = read_run(Path(run_dir))
-    looks = dict(zip("ab", (LOOKS[Path(place).name] for place in run.config.data_dir.split(",")), strict=True))
+    looks = dict(
+        zip(
+            "ab", (LOOKS[Path(place).name] for place in run.config.data_dir.split(",")), strict=True
+        )
+    )
     source, target = looks[direction[0]], looks[direction[1]]
     forward, backward = (from_run(run, "latest", way) for way in (direction, direction[::-1]))
     inputs = [street_runs.drawn(number, source) for number in street_runs.TEST]
     street_runs.write_sheet(name, [forward(picture) for picture in inputs])
     if name == "four":
-        street_runs.write_sheet("four_known", [forward(street_runs.drawn(number, source)) for number in street_runs.KNOWN])
-    made = street_runs.material(source, target, inputs, direction, cycle=(forward.in_floats, backward.in_floats))
+        street_runs.write_sheet(
+            "four_known",
+            [forward(street_runs.drawn(number, source)) for number in street_runs.KNOWN],
+        )
+    made = street_runs.material(
+        source, target, inputs, direction, cycle=(forward.in_floats, backward.in_floats)
+    )
     rows = cycles.table(made).rows
     history = [
-        {key: round(value, 4) for key, value in line.items() if key == "step" or key.startswith(("accuracy_disc", "appearance"))}
+        {
+            key: round(value, 4)
+            for key, value in line.items()
+            if key == "step" or key.startswith(("accuracy_disc", "appearance"))
+        }
         for line in read_history(run.directory / HISTORY)
     ]
     known = {
@@ -61,7 +74,13 @@ def let_judge(data_dir: str, *names: str) -> None:
     pictures = {name: street_runs.read_sheet(name) for name in names}
     pictures["real"] = [street_runs.drawn(number, "photo") for number in street_runs.TEST]
     for name, shown in pictures.items():
-        street_runs.write_sheet(f"{name}_seen", [seen.astype(np.uint8) for seen in found.predict([np.ascontiguousarray(p) for p in shown])])
+        street_runs.write_sheet(
+            f"{name}_seen",
+            [
+                seen.astype(np.uint8)
+                for seen in found.predict([np.ascontiguousarray(p) for p in shown])
+            ],
+        )
 
 
 if __name__ == "__main__":

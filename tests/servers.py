@@ -37,9 +37,23 @@ class Server:
 @contextlib.contextmanager
 def serving(model_dir: Path, *flags: str) -> Iterator[Server]:
     """Serves an export on free ports of loopback while the block lasts."""
-    command = [sys.executable, "-m", "tfcyclegan.cli", "serve", f"--model_dir={model_dir}", "--http_port=0", "--grpc_port=0", *flags]
+    command = [
+        sys.executable,
+        "-m",
+        "tfcyclegan.cli",
+        "serve",
+        f"--model_dir={model_dir}",
+        "--http_port=0",
+        "--grpc_port=0",
+        *flags,
+    ]
     process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": ""}
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": ""},
     )
     try:
         lines = {}
@@ -48,7 +62,13 @@ def serving(model_dir: Path, *flags: str) -> Iterator[Server]:
             assert line, process.stderr.read()
             label, value = line.split(maxsplit=1)
             lines[label] = value.strip()
-        yield Server(process, lines["model:"], lines["gives:"], lines["REST:"].removesuffix(":predict"), lines["gRPC:"])
+        yield Server(
+            process,
+            lines["model:"],
+            lines["gives:"],
+            lines["REST:"].removesuffix(":predict"),
+            lines["gRPC:"],
+        )
     finally:
         process.kill()
         process.wait()
@@ -56,7 +76,9 @@ def serving(model_dir: Path, *flags: str) -> Iterator[Server]:
 
 def png(width: int, height: int) -> bytes:
     stream = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)).save(stream, "PNG")
+    Image.fromarray(
+        np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    ).save(stream, "PNG")
     return stream.getvalue()
 
 
@@ -64,11 +86,15 @@ def bomb(side: int) -> bytes:
     """A gray PNG of side x side in a few kilobytes."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
     rows = zlib.compress(bytes(side * (side + 1)), 9)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    )
 
 
 def b64(content: bytes) -> dict[str, str]:
@@ -79,7 +105,9 @@ def post(url: str, body: object, content_type: str = "application/json") -> tupl
     """Status and JSON of the answer; every answer must be JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, content, {"Content-Type": content_type}), timeout=60) as answer:
+        with urllib.request.urlopen(
+            urllib.request.Request(url, content, {"Content-Type": content_type}), timeout=60
+        ) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
@@ -88,7 +116,10 @@ def post(url: str, body: object, content_type: str = "application/json") -> tupl
 def figures(server: Server) -> dict[str, float]:
     """The server's metrics."""
     lines = urllib.request.urlopen(f"{server.root}/metrics").read().decode().splitlines()
-    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
+    return {
+        name: float(value)
+        for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    }
 
 
 def assert_same(png_content: bytes, reference: np.ndarray) -> None:

@@ -12,7 +12,8 @@ class Line:
     Attributes:
         about: the reader or the default.
         said: what stands on the terminal.
-        key: of the JSON in the case's file, where it stands afterwards; empty where it need not, or for a file of lines.
+        key: of the JSON in the case's file, where it stands afterwards; empty where it need not, or
+            for a file of lines.
         stands: what is found there; by default what is said.
     """
 

@@ -1,4 +1,6 @@
-"""Inputs of tests/test_nothing_silent.py: each maker fills a folder with something of which a part is not used, or is read by a guess."""
+"""Inputs of tests/test_nothing_silent.py: each maker fills a folder with something of which a part
+is not used, or is read by a guess.
+"""
 
 import importlib
 import io
@@ -32,7 +34,9 @@ def noise(number: int, *shape: int) -> np.ndarray:
 
 STACK = encoded(FRAMES[0], "TIFF", save_all=True, append_images=FRAMES[1:])
 MOVING = encoded(FRAMES[0], "GIF", save_all=True, append_images=FRAMES[1:])
-VIEWS = encoded(Image.fromarray(noise(5)), "MPO", save_all=True, append_images=[Image.fromarray(noise(6))])
+VIEWS = encoded(
+    Image.fromarray(noise(5)), "MPO", save_all=True, append_images=[Image.fromarray(noise(6))]
+)
 DEEP = encoded(Image.fromarray(np.full((8, 8), 4000, np.uint16)), "PNG")
 PLAIN = encoded(Image.fromarray(noise(0)), "PNG")
 
@@ -48,34 +52,56 @@ def run(name: str, *arguments: str) -> int:
     if not name.startswith("data_prep."):
         return cli.main([name, *arguments])
     script = importlib.import_module(name)
-    return cli.run_command(name, script.SUMMARY, script.EXAMPLES, script.Config, script.run, list(arguments))
+    return cli.run_command(
+        name, script.SUMMARY, script.EXAMPLES, script.Config, script.run, list(arguments)
+    )
 
 
 def sets(folder: Path, numbers: dict[str, int] | None = None) -> None:
-    """Folders of noise, 16x16, for `data_prep.folders`; pictures of testA and testB have equal names."""
+    """Folders of noise, 16x16, for `data_prep.folders`; pictures of testA and testB have equal
+    names.
+    """
     for place, (split, count) in enumerate((numbers or {"trainA": 3, "trainB": 3}).items()):
-        write(folder, {f"{split}/{n}.png": encoded(Image.fromarray(noise(100 * place + n)), "PNG") for n in range(count)})
+        write(
+            folder,
+            {
+                f"{split}/{n}.png": encoded(Image.fromarray(noise(100 * place + n)), "PNG")
+                for n in range(count)
+            },
+        )
 
 
 def prepared(folder: Path, **numbers: int) -> Path:
     sets(folder / "raw", numbers)
-    assert run("data_prep.folders", f"--input_dir={folder / 'raw'}", f"--output_dir={folder / 'data'}") == 0
+    assert (
+        run("data_prep.folders", f"--input_dir={folder / 'raw'}", f"--output_dir={folder / 'data'}")
+        == 0
+    )
     return folder / "data"
 
 
-# --- what all rows share -------------------------------------------------------------------------------------------------------------
+# --- what all rows share
+# --------------------------------------------------------------------------------------------------
 
 
 def training(folder: Path, _: Path) -> None:
     """trainA: gray, small, of one colour; trainB: twice as many, of other shapes."""
     sets(folder / "raw", {"trainA": 3, "trainB": 6, "testA": 6, "testB": 6, "valA": 2, "valB": 2})
-    gray, flat, wide = noise(1, 8, 8), np.full((SIDE, SIDE, 3), 7, np.uint8), noise(2, SIDE, 2 * SIDE, 3)
+    gray, flat, wide = (
+        noise(1, 8, 8),
+        np.full((SIDE, SIDE, 3), 7, np.uint8),
+        noise(2, SIDE, 2 * SIDE, 3),
+    )
     for name, picture in {"trainA/0": gray, "trainA/1": flat, "trainB/0": wide}.items():
         write(folder / "raw", {f"{name}.png": encoded(Image.fromarray(picture), "PNG")})
-    assert run("data_prep.folders", f"--input_dir={folder / 'raw'}", f"--output_dir={folder / 'data'}") == 0
+    assert (
+        run("data_prep.folders", f"--input_dir={folder / 'raw'}", f"--output_dir={folder / 'data'}")
+        == 0
+    )
 
 
-# --- pictures ------------------------------------------------------------------------------------------------------------------------
+# --- pictures
+# --------------------------------------------------------------------------------------------------
 
 
 def turned(picture: Image.Image) -> bytes:
@@ -109,14 +135,38 @@ def pictures(folder: Path, _: Path) -> None:
         "linear.png": PLAIN[:33] + chunk(b"gAMA", struct.pack(">I", 100_000)) + PLAIN[33:],
         "hdr.png": PLAIN[:33] + chunk(b"cICP", bytes((9, 16, 0, 1))) + PLAIN[33:],
         "turned.jpg": turned(plain),
-        "planar.tif": tiff(noise(6, 3, SIDE, SIDE).astype(np.uint16) * 15, photometric="rgb", planarconfig="separate"),
+        "planar.tif": tiff(
+            noise(6, 3, SIDE, SIDE).astype(np.uint16) * 15,
+            photometric="rgb",
+            planarconfig="separate",
+        ),
         "fourth.bmp": encoded(Image.fromarray(noise(8, SIDE, SIDE, 4)), "BMP"),
         "deep.ppm": b"P6 1 1 65535\n" + np.array([9, 65535, 0], ">u2").tobytes(),
         "gray.png": encoded(Image.fromarray(noise(7, SIDE, SIDE)), "PNG"),
     }
-    others = dict.fromkeys(("a.heic", "b.dcm", "c.npy", "all.zip", "no_ending", ".hidden.png", ".git/x.png", "Thumbs.db"), b"x")
+    others = dict.fromkeys(
+        (
+            "a.heic",
+            "b.dcm",
+            "c.npy",
+            "all.zip",
+            "no_ending",
+            ".hidden.png",
+            ".git/x.png",
+            "Thumbs.db",
+        ),
+        b"x",
+    )
     write(folder / "trainA", kinds | others)
-    write(folder, {"trainB/0.jpg": encoded(plain, "JPEG"), "trainC/0.png": PLAIN, "readme.txt": b"x", ".cache/x": b"x"})
+    write(
+        folder,
+        {
+            "trainB/0.jpg": encoded(plain, "JPEG"),
+            "trainC/0.png": PLAIN,
+            "readme.txt": b"x",
+            ".cache/x": b"x",
+        },
+    )
 
 
 def by_flags(folder: Path, _: Path) -> None:
@@ -156,18 +206,30 @@ def refused(folder: Path, _: Path) -> None:
     write(folder / "trainA", kinds)
 
 
-# --- labels --------------------------------------------------------------------------------------------------------------------------
+# --- labels
+# --------------------------------------------------------------------------------------------------
 
 
 def drawn(seed: int, squares: int = 2) -> np.ndarray:
     """Ids of the table of tests/test_own_labels.py in squares of 8x8 pixels."""
-    return np.random.default_rng(seed).choice(np.array([10, 20, 30], np.uint8), (squares, squares)).repeat(8, axis=0).repeat(8, axis=1)
+    return (
+        np.random.default_rng(seed)
+        .choice(np.array([10, 20, 30], np.uint8), (squares, squares))
+        .repeat(8, axis=0)
+        .repeat(8, axis=1)
+    )
 
 
 def label_maps(folder: Path, _: Path) -> None:
     """Domain B is label maps, and nobody says so."""
     sets(folder, {"trainA": 3})
-    write(folder, {f"trainB/{n}.png": encoded(Image.fromarray(TABLE.colorize(drawn(n))), "PNG") for n in range(3)})
+    write(
+        folder,
+        {
+            f"trainB/{n}.png": encoded(Image.fromarray(TABLE.colorize(drawn(n))), "PNG")
+            for n in range(3)
+        },
+    )
 
 
 def id_maps(folder: Path, _: Path) -> None:
@@ -180,7 +242,13 @@ def lossy_maps(folder: Path, _: Path) -> None:
     """Label maps that were saved as JPEG."""
     sets(folder, {"trainA": 3})
     maps = [TABLE.colorize(drawn(n, 4).repeat(4, axis=0).repeat(4, axis=1)) for n in range(3)]
-    write(folder, {f"trainB/{n}.jpg": encoded(Image.fromarray(picture), "JPEG", quality=90) for n, picture in enumerate(maps)})
+    write(
+        folder,
+        {
+            f"trainB/{n}.jpg": encoded(Image.fromarray(picture), "JPEG", quality=90)
+            for n, picture in enumerate(maps)
+        },
+    )
 
 
 def own_labels(folder: Path, _: Path) -> None:
@@ -188,7 +256,14 @@ def own_labels(folder: Path, _: Path) -> None:
     sets(folder, {"trainA": 3, "trainB": 3})
     ids = {f"trainA_labels/{n}.png": encoded(Image.fromarray(drawn(n)), "PNG") for n in (1, 2, 7)}
     clear = np.dstack([TABLE.colorize(drawn(0)), np.full((SIDE, SIDE), 99, np.uint8)])
-    write(folder, {**ids, "trainA_labels/0.png": encoded(Image.fromarray(clear), "PNG"), "trainA_labels/notes.txt": b"x"})
+    write(
+        folder,
+        {
+            **ids,
+            "trainA_labels/0.png": encoded(Image.fromarray(clear), "PNG"),
+            "trainA_labels/notes.txt": b"x",
+        },
+    )
     (folder.parent / "classes.csv").write_text(CSV)
 
 
@@ -198,17 +273,33 @@ def strange_labels(folder: Path, shared: Path) -> None:
 
 
 def street(folder: Path, _: Path) -> None:
-    """GTA5 with hidden files, labels of another kind, one label more, folders that are not read and frames that are not there."""
+    """GTA5 with hidden files, labels of another kind, one label more, folders that are not read and
+    frames that are not there.
+    """
     make_gta(folder)
-    write(folder, {"images/._00001.png": b"x", "labels/note.txt": b"x", "labels/99.png": PLAIN, "depth/1.png": PLAIN, ".cache/x": b"x"})
-    scipy.io.savemat(folder / "split.mat", {"trainIds": np.arange(1, 12), "valIds": [40], "testIds": []})
+    write(
+        folder,
+        {
+            "images/._00001.png": b"x",
+            "labels/note.txt": b"x",
+            "labels/99.png": PLAIN,
+            "depth/1.png": PLAIN,
+            ".cache/x": b"x",
+        },
+    )
+    scipy.io.savemat(
+        folder / "split.mat", {"trainIds": np.arange(1, 12), "valIds": [40], "testIds": []}
+    )
 
 
 def deep_street(folder: Path, _: Path) -> None:
     for number in range(2):
         save(folder / f"images/{number}.png", photo(number))
         classes = np.random.default_rng(number).integers(0, 23, (32, 64)).astype(np.uint16)
-        write(folder, {f"labels/{number}.png": deep_png(np.dstack([classes, classes * 40, 0 * classes]))})
+        write(
+            folder,
+            {f"labels/{number}.png": deep_png(np.dstack([classes, classes * 40, 0 * classes]))},
+        )
 
 
 def trained_ids(folder: Path, _: Path) -> None:
@@ -222,17 +313,26 @@ def city(folder: Path, _: Path) -> None:
     make_city(folder)
 
 
-# --- data sets -----------------------------------------------------------------------------------------------------------------------
+# --- data sets
+# --------------------------------------------------------------------------------------------------
 
 
 DARK = encoded(Image.fromarray(np.full((SIDE, SIDE, 3), 3, np.uint8)), "PNG")
 
 
 def foreign(folder: Path, _: Path) -> None:
-    """A TFDS data set of another program's: further features and splits, transparency, a domain that is nearly black."""
+    """A TFDS data set of another program's: further features and splits, transparency, a domain
+    that is nearly black.
+    """
     import tensorflow_datasets as tfds
 
-    splits = {"trainA": [RGBA], "trainB": [DARK], "testA": [RGBA, PLAIN], "testB": [PLAIN], "validation": [PLAIN]}
+    splits = {
+        "trainA": [RGBA],
+        "trainB": [DARK],
+        "testA": [RGBA, PLAIN],
+        "testB": [PLAIN],
+        "validation": [PLAIN],
+    }
     label = tfds.features.ClassLabel(num_classes=3), 1
     make_foreign(folder / "data", splits, tfds.features.Image(shape=(None, None, 4)), label=label)
 
@@ -268,11 +368,14 @@ def later(folder: Path, shared: Path) -> None:
         (folder / name).write_text(json.dumps(made))
 
 
-# --- translations, models, weights ---------------------------------------------------------------------------------------------------
+# --- translations, models, weights
+# --------------------------------------------------------------------------------------------------
 
 
 def translations(folder: Path, shared: Path) -> None:
-    """Results of the official program: PNG with a palette, 16 bit, JPEG, other kinds of pictures, a page and hidden files."""
+    """Results of the official program: PNG with a palette, 16 bit, JPEG, other kinds of pictures, a
+    page and hidden files.
+    """
     picture = Image.fromarray(noise(1))
     write(
         folder,
@@ -306,14 +409,19 @@ def large(folder: Path, _: Path) -> None:
 
 
 def weights(folder: Path, _: Path) -> None:
-    """Files of PyTorch: a network in a checkpoint beside others, CUT's, a whole model; and a folder of the official program's."""
+    """Files of PyTorch: a network in a checkpoint beside others, CUT's, a whole model; and a folder
+    of the official program's.
+    """
     import torch
 
     from tests.test_foreign_weights import Whole, cut_generator, plain
 
     own = plain()
     kinds = {
-        "checkpoint.pth": {"state_dict": {f"module.{key}": value for key, value in own.items()}, "epoch": 3},
+        "checkpoint.pth": {
+            "state_dict": {f"module.{key}": value for key, value in own.items()},
+            "epoch": 3,
+        },
         "cut.pth": cut_generator(down=True, up=True),
         "whole.pth": Whole(),
         "folder/latest_net_G_A.pth": own,

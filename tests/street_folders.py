@@ -16,7 +16,9 @@ CITIES = {"train": ("aachen", "bochum"), "val": ("lindau",), "test": ("berlin",)
 
 
 def photo(seed: int) -> Image.Image:
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8))
+    return Image.fromarray(
+        np.random.default_rng(seed).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    )
 
 
 def id_map(seed: int) -> np.ndarray:
@@ -39,7 +41,9 @@ def make_gta(root: Path) -> Path:
 
 
 def make_city(root: Path) -> Path:
-    """Three frames a city; the frame CITY/CITY_00000n_000019 has the photo and the ids of seed n."""
+    """Three frames a city; the frame CITY/CITY_00000n_000019 has the photo and the ids of seed
+    n.
+    """
     for split, cities in CITIES.items():
         for name in cities:
             for number in range(3):
@@ -47,7 +51,10 @@ def make_city(root: Path) -> Path:
                 ids = id_map(number) if split != "test" else np.full((HEIGHT, WIDTH), 3, np.uint8)
                 save(root / f"leftImg8bit/{frame}_leftImg8bit.png", photo(number))
                 save(root / f"gtFine/{frame}_gtFine_labelIds.png", Image.fromarray(ids))
-                save(root / f"gtFine/{frame}_gtFine_color.png", Image.fromarray(labels.colorize(ids)).convert("RGBA"))
+                save(
+                    root / f"gtFine/{frame}_gtFine_color.png",
+                    Image.fromarray(labels.colorize(ids)).convert("RGBA"),
+                )
                 (root / f"gtFine/{frame}_gtFine_polygons.json").write_text("{}")
     return root
 
@@ -69,7 +76,10 @@ def read(output_dir: Path) -> dict[str, list[dict]]:
     import tensorflow_datasets as tfds
 
     builder = tfds.builder_from_directory(output_dir)
-    return {split: list(builder.as_dataset(split=split).as_numpy_iterator()) for split in sorted(builder.info.splits)}
+    return {
+        split: list(builder.as_dataset(split=split).as_numpy_iterator())
+        for split in sorted(builder.info.splits)
+    }
 
 
 def made(output_dir: Path) -> dict:

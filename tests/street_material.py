@@ -1,4 +1,6 @@
-"""Material of a direction made of the synthetic street, with translations of one's choice: what the families of measures take."""
+"""Material of a direction made of the synthetic street, with translations of one's choice: what the
+families of measures take.
+"""
 
 import functools
 from collections.abc import Callable
@@ -20,11 +22,17 @@ def rendered(number: int, domain: str) -> np.ndarray:
     shown = render.Rendering(make_scene(3, number), 64, 128)
     if domain == "ids":
         return shown.labels()
-    return shown.picture(render.a_look(1.0) if domain == "a" else render.B_LOOK, (7, "ab".index(domain)))
+    return shown.picture(
+        render.a_look(1.0) if domain == "a" else render.B_LOOK, (7, "ab".index(domain))
+    )
 
 
 def street_material(
-    translate: Callable[[str, np.ndarray, np.ndarray], np.ndarray], *, to_label_maps: bool = False, labelled: bool = True, count: int = 24
+    translate: Callable[[str, np.ndarray, np.ndarray], np.ndarray],
+    *,
+    to_label_maps: bool = False,
+    labelled: bool = True,
+    count: int = 24,
 ) -> Material:
     """The game-like look into the photo-like one, or that one into label maps.
 
@@ -36,10 +44,17 @@ def street_material(
     """
 
     def view(number: int, domain: str) -> np.ndarray:
-        return labels.colorize(rendered(number, "ids")) if domain == "b" and to_label_maps else rendered(number, domain)
+        return (
+            labels.colorize(rendered(number, "ids"))
+            if domain == "b" and to_label_maps
+            else rendered(number, domain)
+        )
 
     test = [f"street/{number:03d}" for number in TEST[:count]]
-    inputs, truths, ids = ({name: view(number, domain) for name, number in zip(test, TEST, strict=False)} for domain in ("a", "b", "ids"))
+    inputs, truths, ids = (
+        {name: view(number, domain) for name, number in zip(test, TEST, strict=False)}
+        for domain in ("a", "b", "ids")
+    )
     target_train = [view(number, "b") for number in TRAIN]
     controls = make_controls(target_train)
     return Material(
@@ -47,7 +62,10 @@ def street_material(
         "step-1",
         inputs,
         {OWN: {name: translate(name, picture, truths[name]) for name, picture in inputs.items()}}
-        | {name: {key: control(picture) for key, picture in inputs.items()} for name, control in controls.items()},
+        | {
+            name: {key: control(picture) for key, picture in inputs.items()}
+            for name, control in controls.items()
+        },
         truths,
         [view(number, "a") for number in TRAIN],
         target_train,

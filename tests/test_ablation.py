@@ -1,4 +1,6 @@
-"""Parts of the objective left out (the paper's Tables 4 and 5), and noise between the generators."""
+"""Parts of the objective left out (the paper's Tables 4 and 5), and noise between the
+generators.
+"""
 
 from pathlib import Path
 
@@ -10,18 +12,32 @@ from tests.test_training import config
 from tfcyclegan.errors import UserError
 from tfcyclegan.training.trainer import build_model, make_optimizer
 
-BATCH = tuple(tf.constant(np.random.default_rng(domain).uniform(-1, 1, (1, 32, 32, 3)), tf.float32) for domain in range(2))
+BATCH = tuple(
+    tf.constant(np.random.default_rng(domain).uniform(-1, 1, (1, 32, 32, 3)), tf.float32)
+    for domain in range(2)
+)
 
 
-def step(discriminator_shift: float = 0.0, segment=None, **changes) -> tuple[dict[str, float], list[np.ndarray]]:
+def step(
+    discriminator_shift: float = 0.0, segment=None, **changes
+) -> tuple[dict[str, float], list[np.ndarray]]:
     """What one eager step reports, and the generators' weights after it."""
-    settings = config(Path("unused"), Path("unused"), max_steps=1, **{"lambda_identity": 0.0, "pool_size": 0, **changes})
+    settings = config(
+        Path("unused"),
+        Path("unused"),
+        max_steps=1,
+        **{"lambda_identity": 0.0, "pool_size": 0, **changes},
+    )
     model = build_model(settings, "float32", segment)
-    model.compile(*[make_optimizer(settings, settings.length(1), 1, dynamic_scale=False) for _ in "gd"])
+    model.compile(
+        *[make_optimizer(settings, settings.length(1), 1, dynamic_scale=False) for _ in "gd"]
+    )
     for variable in model.discriminator_variables:
         variable.assign_add(tf.fill(variable.shape, discriminator_shift))
     values = {name: float(value) for name, value in model.train_step(BATCH).items()}
-    return values, [weight for network in (model.gen_ab, model.gen_ba) for weight in network.get_weights()]
+    return values, [
+        weight for network in (model.gen_ab, model.gen_ba) for weight in network.get_weights()
+    ]
 
 
 def equal(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
@@ -44,7 +60,9 @@ def test_what_is_left_out_is_not_there_and_the_rest_is_as_before(left_out, losse
     generators = ("gan_ab", "gan_ba", "cycle_a", "cycle_b")
     assert {name for name in generators if values[name]} == losses
     assert all(values[name] == pytest.approx(full[name], rel=1e-6) for name in losses)
-    assert values["disc_a"] == pytest.approx(full["disc_a"], rel=1e-6), "the discriminators go on learning"
+    assert values["disc_a"] == pytest.approx(full["disc_a"], rel=1e-6), (
+        "the discriminators go on learning"
+    )
 
 
 def test_without_the_adversarial_loss_the_discriminators_have_no_say():
@@ -58,7 +76,9 @@ def test_noise_reaches_the_cycle_alone_and_follows_from_the_seed():
     again, same_weights = step(cycle_noise=0.5)
     other, _ = step(cycle_noise=0.5, seed=1)
     assert abs(noisy["cycle_a"] - plain["cycle_a"]) > 1e-4 * plain["cycle_a"]
-    assert noisy["disc_b"] == pytest.approx(plain["disc_b"], rel=1e-6) and noisy["gan_ab"] == pytest.approx(plain["gan_ab"], rel=1e-6)
+    assert noisy["disc_b"] == pytest.approx(plain["disc_b"], rel=1e-6) and noisy[
+        "gan_ab"
+    ] == pytest.approx(plain["gan_ab"], rel=1e-6)
     assert noisy == again and equal(weights, same_weights) and noisy["cycle_a"] != other["cycle_a"]
 
 
@@ -68,7 +88,9 @@ def test_nothing_left_is_refused():
 
 
 def test_the_semantic_loss_keeps_what_a_segmenter_sees():
-    """With a segmenter that tells light from dark and no other loss to speak of, a few steps make translations keep them."""
+    """With a segmenter that tells light from dark and no other loss to speak of, a few steps make
+    translations keep them.
+    """
 
     def light_or_dark(images: tf.Tensor) -> tf.Tensor:
         lightness = tf.reduce_mean(images, axis=-1, keepdims=True)
@@ -76,11 +98,25 @@ def test_the_semantic_loss_keeps_what_a_segmenter_sees():
 
     values, weights = step(segment=light_or_dark)
     plain, plain_weights = step()
-    assert values["semantic_a"] > 0.1 and plain["semantic_a"] == 0 and not equal(weights, plain_weights)
+    assert (
+        values["semantic_a"] > 0.1
+        and plain["semantic_a"] == 0
+        and not equal(weights, plain_weights)
+    )
     assert values["cycle_a"] == pytest.approx(plain["cycle_a"], rel=1e-6)
-    settings = config(Path("unused"), Path("unused"), max_steps=1, lambda_identity=0.0, lambda_gan=0.001, lambda_a=0.001, lambda_b=0.001)
+    settings = config(
+        Path("unused"),
+        Path("unused"),
+        max_steps=1,
+        lambda_identity=0.0,
+        lambda_gan=0.001,
+        lambda_a=0.001,
+        lambda_b=0.001,
+    )
     model = build_model(settings, "float32", light_or_dark)
-    model.compile(*[make_optimizer(settings, settings.length(1), 1, dynamic_scale=False) for _ in "gd"])
+    model.compile(
+        *[make_optimizer(settings, settings.length(1), 1, dynamic_scale=False) for _ in "gd"]
+    )
     model.make_pools((32, 32, 3), (32, 32, 3))
     train_step = tf.function(model.train_step, autograph=False)
     losses = [float(train_step(BATCH)["semantic_a"]) for _ in range(60)]

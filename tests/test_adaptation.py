@@ -22,7 +22,14 @@ from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import UserError
 
 SMALL = ("--load_size=32x64", "--width=4", "--batch_size=2")
-QUICK = (*SMALL, "--steps=2", "--warmup_steps=1", "--semantic_steps=2", "--log_every_steps=1", "--deterministic")
+QUICK = (
+    *SMALL,
+    "--steps=2",
+    "--warmup_steps=1",
+    "--semantic_steps=2",
+    "--log_every_steps=1",
+    "--deterministic",
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +37,18 @@ def place(street):
     """The street's directory with a translator in it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(street)
-        assert cli.main(["train", "--flagfile=configs/toy_gta2city.cfg", *FEW, "--run_dir=runs/translator", "--max_steps=2"]) == 0
+        assert (
+            cli.main(
+                [
+                    "train",
+                    "--flagfile=configs/toy_gta2city.cfg",
+                    *FEW,
+                    "--run_dir=runs/translator",
+                    "--max_steps=2",
+                ]
+            )
+            == 0
+        )
     return street
 
 
@@ -41,13 +59,24 @@ def in_place(place, monkeypatch):
 
 def adapt(output: str, *arguments: str) -> int:
     return cli.main(
-        ["adapt", "--flagfile=configs/toy_uda.cfg", "--translator=runs/translator", f"--output_dir={output}", *QUICK, *arguments]
+        [
+            "adapt",
+            "--flagfile=configs/toy_uda.cfg",
+            "--translator=runs/translator",
+            f"--output_dir={output}",
+            *QUICK,
+            *arguments,
+        ]
     )
 
 
 def weights(output, arm: str, seed: int = 0) -> dict[str, np.ndarray]:
     reader = tf.train.load_checkpoint(str(output / "arms" / arm / f"seed-{seed}" / "checkpoints"))
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if name != "_CHECKPOINTABLE_OBJECT_GRAPH"}
+    return {
+        name: reader.get_tensor(name)
+        for name in reader.get_variable_to_shape_map()
+        if name != "_CHECKPOINTABLE_OBJECT_GRAPH"
+    }
 
 
 def test_arms_seeds_and_the_report(place, capsys):
@@ -59,22 +88,33 @@ def test_arms_seeds_and_the_report(place, capsys):
     assert results["arms"][1]["gain"] == pytest.approx(oracle - source)
     assert 0 < oracle < 100 and results["class_ious"]["target oracle"].keys() >= {"road", "sky"}
     with open(output / "results.csv", newline="") as stream:
-        assert [float(row["mean_iou"]) for row in csv.DictReader(stream)] == pytest.approx([source, oracle])
+        assert [float(row["mean_iou"]) for row in csv.DictReader(stream)] == pytest.approx(
+            [source, oracle]
+        )
     page = (output / "report.html").read_text()
     assert page.count("<img") == 4 * 4 and "gap recovered" in page and "Synthetic data." in page
     times = {path: path.stat().st_mtime_ns for path in output.glob("arms/*/*/checkpoints/*")}
     capsys.readouterr()
-    assert adapt("uda", "--arms=source_only,fda,oracle", "--seeds=0") == 0, "another subset goes on in the same directory"
+    assert adapt("uda", "--arms=source_only,fda,oracle", "--seeds=0") == 0, (
+        "another subset goes on in the same directory"
+    )
     printed = capsys.readouterr().out
     assert "source + FDA, seed 0" in printed and "source only, seed 0" not in printed
-    assert all(path.stat().st_mtime_ns == time for path, time in times.items()), "finished arms are not trained again"
+    assert all(path.stat().st_mtime_ns == time for path, time in times.items()), (
+        "finished arms are not trained again"
+    )
     assert adapt("uda", "--steps=5") == 2
     assert "--steps was 2, now 5" in capsys.readouterr().err
 
 
 def test_every_arm_but_the_oracle_is_kept_from_the_targets_labels(place):
     source, target = open_source("data/toy_gta5"), open_source("data/toy_cityscapes")
-    config = AdaptConfig(source_dir="a", target_dir="b", output_dir=str(place / "unused"), translator="runs/translator")
+    config = AdaptConfig(
+        source_dir="a",
+        target_dir="b",
+        output_dir=str(place / "unused"),
+        translator="runs/translator",
+    )
     arms = Arms(config, Split(source, "train"), Split(target, "train"))
     assert target.labelled and not arms.target.source.labelled
     with pytest.raises(UserError, match="has no labels"):
@@ -95,9 +135,27 @@ def test_other_labels_of_the_target_change_the_oracle_alone(place):
         generator = np.random.default_rng(0)
         for path in raw.glob("gtFine/train/*/*_labelIds.png"):
             Image.fromarray(generator.integers(7, 34, (32, 64)).astype(np.uint8)).save(path)
-        cityscapes.run(cityscapes.Config(input_dir=str(raw), output_dir="data/noise", name="toy_cityscapes", content="photos_and_labels"))
-    assert adapt("uda_true", "--seeds=0") == 0 and adapt("uda_noise", "--seeds=0", "--target_dir=data/noise") == 0
-    for arm in ("source_only", "colour_matching", "fda", "translated", "translated_semantic", "self_training", "oracle"):
+        cityscapes.run(
+            cityscapes.Config(
+                input_dir=str(raw),
+                output_dir="data/noise",
+                name="toy_cityscapes",
+                content="photos_and_labels",
+            )
+        )
+    assert (
+        adapt("uda_true", "--seeds=0") == 0
+        and adapt("uda_noise", "--seeds=0", "--target_dir=data/noise") == 0
+    )
+    for arm in (
+        "source_only",
+        "colour_matching",
+        "fda",
+        "translated",
+        "translated_semantic",
+        "self_training",
+        "oracle",
+    ):
         first, second = (weights(place / output, arm) for output in ("uda_true", "uda_noise"))
         equal = all(np.array_equal(first[name], second[name]) for name in first)
         assert equal == (arm != "oracle"), arm
@@ -108,14 +166,30 @@ def test_killed_in_every_part_it_goes_on_to_the_same_scores_and_weights(place):
     arms = ("source_only", "translated", "self_training")
     options = (f"--arms={','.join(arms)}", "--seeds=0", "--steps=12", "--checkpoint_every_steps=4")
     assert adapt("uda_whole", *options) == 0
-    command = [sys.executable, "-m", "tfcyclegan.cli", "adapt", "--flagfile=configs/toy_uda.cfg", "--translator=runs/translator"]
+    command = [
+        sys.executable,
+        "-m",
+        "tfcyclegan.cli",
+        "adapt",
+        "--flagfile=configs/toy_uda.cfg",
+        "--translator=runs/translator",
+    ]
     command += ["--output_dir=uda_killed", *QUICK, *options]
     whole, killed = place / "uda_whole", place / "uda_killed"
     # what is there once a part has begun, or just ended: its process is killed when that appears
-    for part in ("request.json", *(f"arms/{arm}/seed-0/{what}" for arm in arms for what in ("checkpoints/*.index", "scores.json"))):
+    for part in (
+        "request.json",
+        *(
+            f"arms/{arm}/seed-0/{what}"
+            for arm in arms
+            for what in ("checkpoints/*.index", "scores.json")
+        ),
+    ):
         if part == f"arms/{arms[-1]}/seed-0/scores.json":
             break  # nothing would be left to do
-        process = subprocess.Popen(command, cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command, cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         while not list(killed.glob(part)):
             assert process.poll() is None, f"ended before {part} was there"
             time.sleep(0.002)
@@ -125,17 +199,31 @@ def test_killed_in_every_part_it_goes_on_to_the_same_scores_and_weights(place):
     for arm in arms:
         first, second = weights(whole, arm), weights(killed, arm)
         assert all(np.array_equal(first[name], second[name]) for name in first), arm
-    scores = [json.loads((output / "results.json").read_text())["arms"] for output in (whole, killed)]
+    scores = [
+        json.loads((output / "results.json").read_text())["arms"] for output in (whole, killed)
+    ]
     assert scores[0] == scores[1]
 
 
 BAD = {
     "no source": (("--source_dir=data/nowhere",), "data/nowhere: not there yet; make toy_uda"),
-    "no translator": (("--translator=runs/nowhere",), "--translator=runs/nowhere: no run there; make toy_uda"),
-    "none named": (("--translator=",), "--translator: the arms translated, translated_semantic, self_training need one"),
-    "an arm that is none": (("--arms=source_only,magic",), "--arms=source_only,magic: unknown magic; valid are"),
+    "no translator": (
+        ("--translator=runs/nowhere",),
+        "--translator=runs/nowhere: no run there; make toy_uda",
+    ),
+    "none named": (
+        ("--translator=",),
+        "--translator: the arms translated, translated_semantic, self_training need one",
+    ),
+    "an arm that is none": (
+        ("--arms=source_only,magic",),
+        "--arms=source_only,magic: unknown magic; valid are",
+    ),
     "seeds that are none": (("--seeds=0,x",), "--seeds=0,x: write numbers"),
-    "one seed for all": (("--seed=3",), "--seed=3: segmenters are trained with several here; give --seeds"),
+    "one seed for all": (
+        ("--seed=3",),
+        "--seed=3: segmenters are trained with several here; give --seeds",
+    ),
     "no such split": (("--target_score_split=test",), "no pictures in split test"),
     "not empty": (("--output_dir=configs",), "--output_dir=configs: is not empty"),
 }
@@ -151,18 +239,29 @@ def test_bad_requests(arguments, message, capfd):
 def test_a_source_without_labels_and_a_translator_that_does_not_fit(place, capfd):
     from data_prep import gta5
 
-    gta5.run(gta5.Config(input_dir="data/toy_street/gta5", output_dir="data/unlabelled", name="toy_gta5", labels=False))
+    gta5.run(
+        gta5.Config(
+            input_dir="data/toy_street/gta5",
+            output_dir="data/unlabelled",
+            name="toy_gta5",
+            labels=False,
+        )
+    )
     assert adapt("bad", "--source_dir=data/unlabelled") == 2
     assert "has no labels" in capfd.readouterr().err
     run = json.loads((place / "runs" / "translator" / "config.json").read_text())
     shutil.copytree(place / "runs" / "translator", place / "runs" / "gray")
     changes = {"channels_a": 1, "lambda_identity": 0}
-    (place / "runs" / "gray" / "config.json").write_text(json.dumps(run | {"options": run["options"] | changes}))
+    (place / "runs" / "gray" / "config.json").write_text(
+        json.dumps(run | {"options": run["options"] | changes})
+    )
     assert adapt("bad_gray", "--arms=translated", "--translator=runs/gray") == 2
     assert "--translator=runs/gray: it has 1 and 3 channels, not 3" in capfd.readouterr().err
 
 
 def test_config_keeps_the_order_in_which_arms_build_on_each_other():
-    config = AdaptConfig(source_dir="a", target_dir="b", output_dir="c", arms="oracle, source_only", seeds="2,0,2")
+    config = AdaptConfig(
+        source_dir="a", target_dir="b", output_dir="c", arms="oracle, source_only", seeds="2,0,2"
+    )
     assert config.arm_names == ("source_only", "oracle") and config.seed_numbers == (2, 0)
     assert dataclasses.replace(config, arms="fda").needs_translator == []

@@ -57,20 +57,41 @@ def test_what_a_run_has_is_not_advised(name):
 
 def test_every_flag_in_advice_is_an_option_and_can_be_taken():
     options = {
-        field.name for kind in (NetworkOptions, ObjectiveOptions, OptimizationOptions, TrainConfig) for field in dataclasses.fields(kind)
+        field.name
+        for kind in (NetworkOptions, ObjectiveOptions, OptimizationOptions, TrainConfig)
+        for field in dataclasses.fields(kind)
     }
-    always = {"LONGER", "SEED", "MORE_DATA", "ALIKE_LAYOUTS", "ALIKE_SCALES", "IS_IT_TRAINING", "BALANCE"}
+    always = {
+        "LONGER",
+        "SEED",
+        "MORE_DATA",
+        "ALIKE_LAYOUTS",
+        "ALIKE_SCALES",
+        "IS_IT_TRAINING",
+        "BALANCE",
+    }
     assert ALL.keys() == TAKEN.keys() | always
     for one in ALL.values():
-        flags = {word.strip("-();,").partition("=")[0] for word in one.text.split() if word.lstrip("(").startswith("--")}
+        flags = {
+            word.strip("-();,").partition("=")[0]
+            for word in one.text.split()
+            if word.lstrip("(").startswith("--")
+        }
         assert flags <= options | {"checkpoint"}, flags
 
 
 def test_findings_look_at_the_run(monkeypatch):
-    """All failures at once, of a run that has set whatever a flag can set: nothing of it is advised."""
-    monkeypatch.setattr(sets, "_SETS", tuple(dataclasses.replace(detector, draws=2) for detector in sets._SETS))  # no ranges are asked for
+    """All failures at once, of a run that has set whatever a flag can set: nothing of it is
+    advised.
+    """
+    # no ranges are asked for
+    monkeypatch.setattr(
+        sets, "_SETS", tuple(dataclasses.replace(detector, draws=2) for detector in sets._SETS)
+    )
     odd = (np.indices((64, 128)).sum(axis=0) % 2)[..., np.newaxis]
-    material = street_material(lambda _, picture, true: np.where(odd, 255 - true, 0).astype(np.uint8), count=8)
+    material = street_material(
+        lambda _, picture, true: np.where(odd, 255 - true, 0).astype(np.uint8), count=8
+    )
     settled = config(
         upsampling="resize",
         lambda_identity=0.5,
@@ -106,5 +127,14 @@ def test_detectors_have_no_advice_of_their_own_words():
     for module in (contents, sets, surroundings):
         text = Path(module.__file__).read_text(encoding="utf-8")
         assert not [
-            flag for flag in ("--upsampling", "--lambda", "--init_gain", "--pool_size", "--gan_mode", "--checkpoint=") if flag in text
+            flag
+            for flag in (
+                "--upsampling",
+                "--lambda",
+                "--init_gain",
+                "--pool_size",
+                "--gan_mode",
+                "--checkpoint=",
+            )
+            if flag in text
         ]

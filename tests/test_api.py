@@ -1,4 +1,6 @@
-"""The Python functions: the command line's options, checks and results, from a folder of pictures to an export."""
+"""The Python functions: the command line's options, checks and results, from a folder of pictures
+to an export.
+"""
 
 import inspect
 import subprocess
@@ -27,31 +29,52 @@ def test_help_tells_every_option_with_its_default(name):
     parameters = inspect.signature(function).parameters
     assert list(parameters) == ["flagfile", *fields]
     assert all(parameters[key].default == field.default for key, field in fields.items())
-    assert all(f"    {key}: {field.metadata['help']}" in function.__doc__ for key, field in fields.items())
+    assert all(
+        f"    {key}: {field.metadata['help']}" in function.__doc__ for key, field in fields.items()
+    )
 
 
 def test_options_become_what_the_command_line_makes_of_them(tmp_path):
     (tmp_path / "a.cfg").write_text("--seed=3\n--epochs=7\n--noflip\n")
-    given = {"data_dir": [tmp_path / "a", "b"], "run_dir": tmp_path / "run", "load_size": (180, 360), "crop_size": 128, "dropout": True}
-    parsed = api._parse(TrainConfig, {**given, "flagfile": tmp_path / "a.cfg", "epochs": 8, "devices": None})
+    given = {
+        "data_dir": [tmp_path / "a", "b"],
+        "run_dir": tmp_path / "run",
+        "load_size": (180, 360),
+        "crop_size": 128,
+        "dropout": True,
+    }
+    parsed = api._parse(
+        TrainConfig, {**given, "flagfile": tmp_path / "a.cfg", "epochs": 8, "devices": None}
+    )
     sizes = {"load_size": Size(180, 360), "crop_size": Size(128, 128)}
     paths = {"data_dir": f"{tmp_path}/a,b", "run_dir": f"{tmp_path}/run"}
     assert parsed == TrainConfig(**paths, **sizes, dropout=True, seed=3, epochs=8, flip=False)
-    assert api._parse(TrainConfig, {"data": "d", "run_dir": "r", "learning_rate": 1e-4}).learning_rate == 1e-4
+    assert (
+        api._parse(TrainConfig, {"data": "d", "run_dir": "r", "learning_rate": 1e-4}).learning_rate
+        == 1e-4
+    )
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"lerning_rate": 1}, "--lerning_rate: no such flag; did you mean --learning_rate?"),
-        ({"gan_mode": "wgan"}, "--gan_mode=wgan: unknown choice; valid are lsgan, vanilla, hinge, lsgan_sigmoid"),
-        ({"batch_size": 1.5}, "flag --batch_size=1.5: invalid literal for int() with base 10: '1.5'"),
+        (
+            {"gan_mode": "wgan"},
+            "--gan_mode=wgan: unknown choice; valid are lsgan, vanilla, hinge, lsgan_sigmoid",
+        ),
+        (
+            {"batch_size": 1.5},
+            "flag --batch_size=1.5: invalid literal for int() with base 10: '1.5'",
+        ),
         ({"batch_size": 0}, "--batch_size=0: must be at least 1"),
         ({"run_dir": ""}, "--run_dir: required; directory of the run; the same command resumes it"),
         ({}, "--data_dir=d: no such directory; prepare data with data_prep, or give tfds:NAME"),
     ],
 )
-def test_wrong_options_are_refused_in_the_command_lines_words(options, message, tmp_path, monkeypatch):
+def test_wrong_options_are_refused_in_the_command_lines_words(
+    options, message, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError) as caught:
         api.train(**{"data_dir": "d", "run_dir": "r", **options})
@@ -70,11 +93,15 @@ def test_other_wrong_requests():
         api.train("data")
     with pytest.raises(UserError, match="--run_dir or --model: give one of them"):
         api.translate(input="i", output="o")
-    assert api._parse(TranslateConfig, {"model": "m", "input": "i", "output": "o"}).direction == ""  # that of the model
+    # that of the model
+    assert api._parse(TranslateConfig, {"model": "m", "input": "i", "output": "o"}).direction == ""
 
 
 def test_importing_loads_nothing_heavy():
-    code = "import sys; from tfcyclegan import api; print(sorted({'tensorflow', 'keras', 'PIL', 'data_prep'} & sys.modules.keys()))"
+    code = (
+        "import sys; from tfcyclegan import api; print(sorted({'tensorflow', 'keras', 'PIL', "
+        "'data_prep'} & sys.modules.keys()))"
+    )
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (result.stdout.strip(), result.stderr) == ("[]", "")
 
@@ -85,7 +112,9 @@ def test_ten_lines_from_two_folders_to_an_export(tmp_path, monkeypatch):
     for folder, count in (("trainA", 3), ("trainB", 4), ("testA", 2)):
         (tmp_path / "pictures" / folder).mkdir(parents=True)
         for number in range(count):
-            Image.fromarray(random.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(tmp_path / "pictures" / folder / f"{number}.png")
+            Image.fromarray(random.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(
+                tmp_path / "pictures" / folder / f"{number}.png"
+            )
     data = api.prepare(input_dir=tmp_path / "pictures", output_dir="data")
     assert data.counts == {"trainA": 3, "trainB": 4, "testA": 2}
     run = api.train(data_dir=data.data_dir, run_dir="run", max_steps=2, **SMALL)
@@ -94,8 +123,14 @@ def test_ten_lines_from_two_folders_to_an_export(tmp_path, monkeypatch):
     assert [path.name for path in made.pictures] == ["0.png", "1.png"]
     assert Image.open(made.pictures[0]).size == (36, 36)
     scores = api.evaluate(run_dir=run.run_dir, features="none")
-    assert scores.page.is_file() and [result["count"] for result in scores.metrics["directions"]] == [2]
+    assert scores.page.is_file() and [
+        result["count"] for result in scores.metrics["directions"]
+    ] == [2]
     exported = api.export(run_dir=run.run_dir, output="model", min_psnr=0)
-    assert (exported.directory / "saved_model.pb").is_file() and exported.metadata["direction"] == "ab"
-    again = api.translate(model=exported.directory, input="pictures/testA", output="again", scale="original")
+    assert (exported.directory / "saved_model.pb").is_file() and exported.metadata[
+        "direction"
+    ] == "ab"
+    again = api.translate(
+        model=exported.directory, input="pictures/testA", output="again", scale="original"
+    )
     assert len(again.pictures) == 2

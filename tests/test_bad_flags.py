@@ -1,4 +1,6 @@
-"""Every flag of every command and data_prep script with values that it must refuse, made from the tables in `config`. In this process."""
+"""Every flag of every command and data_prep script with values that it must refuse, made from the
+tables in `config`. In this process.
+"""
 
 import dataclasses
 import importlib
@@ -10,7 +12,10 @@ from tfcyclegan.config import Size, flag_name, option_type
 from tfcyclegan.errors import UserError
 
 SCRIPTS = ("cityscapes", "folders", "gta5", "satellite_map", "toy_street")
-MODULES = (*(f"tfcyclegan.commands.{name}" for name in cli.COMMANDS), *(f"data_prep.{name}" for name in SCRIPTS))
+MODULES = (
+    *(f"tfcyclegan.commands.{name}" for name in cli.COMMANDS),
+    *(f"data_prep.{name}" for name in SCRIPTS),
+)
 
 
 def refused_values(field: dataclasses.Field) -> set[str]:

@@ -1,4 +1,6 @@
-"""Every command, asked wrongly as a user does: a process, exit code 2, one line that names file or flag, and nothing finished written."""
+"""Every command, asked wrongly as a user does: a process, exit code 2, one line that names file or
+flag, and nothing finished written.
+"""
 
 import os
 import subprocess
@@ -18,8 +20,13 @@ from tfcyclegan import cli
 def place(tmp_path_factory) -> Path:
     """A working directory with all that the cases name."""
     root = tmp_path_factory.mktemp("bad_input")
-    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8))
-    for folder in ("pictures", *(f"{name}/train{domain}" for name in ("pairs", "html", "cut", "zero") for domain in "AB")):
+    picture = Image.fromarray(
+        np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    )
+    for folder in (
+        "pictures",
+        *(f"{name}/train{domain}" for name in ("pairs", "html", "cut", "zero") for domain in "AB"),
+    ):
         (root / folder).mkdir(parents=True)
         picture.save(root / folder / "b.jpg")
     (root / "html/trainA/a.jpg").write_text("<!DOCTYPE html><html><body>404</body></html>")
@@ -47,7 +54,9 @@ def place(tmp_path_factory) -> Path:
 @pytest.mark.parametrize(
     ("command", "case"),
     [
-        pytest.param(command, case, id=name, marks=[pytest.mark.slow] if is_slow(command, case.cause) else [])
+        pytest.param(
+            command, case, id=name, marks=[pytest.mark.slow] if is_slow(command, case.cause) else []
+        )
         for name, (command, case) in CASES.items()
     ],
 )
@@ -65,8 +74,11 @@ def test_one_line_and_nothing_written(place, command, case):
     lines = result.stderr.strip().splitlines()
     assert result.returncode == 2, result.stderr
     assert len(lines) == 1 and case.expected in lines[0], result.stderr
-    # finished shards and the lock stay for the next try, but nothing that makes a data set, a run or a model of them
-    assert not list(place.rglob("manifest.json")) and not [path for path in place.rglob("saved_model.pb") if path.parent.name != "broken"]
+    # finished shards and the lock stay for the next try, but nothing that makes a data set, a run
+    # or a model of them
+    assert not list(place.rglob("manifest.json")) and not [
+        path for path in place.rglob("saved_model.pb") if path.parent.name != "broken"
+    ]
     made = {path for path in set(place.rglob("*")) - before if path.name != ".lock"}
     assert all((place / "out") in (path, *path.parents) for path in made), made
 

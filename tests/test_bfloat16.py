@@ -1,8 +1,10 @@
-"""What training in bfloat16 may differ by from float32: as much as rounding does, on every processor.
+"""What training in bfloat16 may differ by from float32: as much as rounding does, on every
+processor.
 
-The curve of an adversarial loss is chaotic, so curves are not compared. One step's losses and gradients are, with those of a control in
-float32 whose layers round what they take and give, and the gradients of these, to bfloat16. The control is computed in float32 alone,
-which every processor has; bfloat16 itself is oneDNN's here and Eigen's there.
+The curve of an adversarial loss is chaotic, so curves are not compared. One step's losses and
+gradients are, with those of a control in float32 whose layers round what they take and give, and
+the gradients of these, to bfloat16. The control is computed in float32 alone, which every processor
+has; bfloat16 itself is oneDNN's here and Eigen's there.
 """
 
 import numpy as np
@@ -36,13 +38,21 @@ def round_layers(monkeypatch):
     """Has the layers of networks in float32 round as bfloat16 does."""
     for kind in (Conv2D, UpConv2D, InstanceNormalization):
         exact = kind.call
-        monkeypatch.setattr(kind, "call", lambda self, x, exact=exact: rounded(exact(self, rounded(x))))
+        monkeypatch.setattr(
+            kind, "call", lambda self, x, exact=exact: rounded(exact(self, rounded(x)))
+        )
 
 
-def one_step(seed: int, precision: str, *, rounded_weights: bool = False) -> tuple[dict[str, float], np.ndarray, np.ndarray]:
-    """Losses by name, and the gradients of all kernels of the generators and of the discriminators, each as one vector."""
+def one_step(
+    seed: int, precision: str, *, rounded_weights: bool = False
+) -> tuple[dict[str, float], np.ndarray, np.ndarray]:
+    """Losses by name, and the gradients of all kernels of the generators and of the discriminators,
+    each as one vector.
+    """
     size = {"base_filters": 4, "dtype": precision}
-    generators = [make_generator("resnet_1blocks", **size, seed=10 * seed + place) for place in (1, 2)]
+    generators = [
+        make_generator("resnet_1blocks", **size, seed=10 * seed + place) for place in (1, 2)
+    ]
     discriminators = [Discriminator(**size, layers=2, seed=10 * seed + place) for place in (3, 4)]
     model = CycleGAN(*generators, *discriminators, pool_size=0)
     model.compile(*(Adam(EpochRates([1e-3], epoch_images=1, batch_size=1)) for _ in range(2)))
@@ -51,30 +61,52 @@ def one_step(seed: int, precision: str, *, rounded_weights: bool = False) -> tup
             variable.assign(rounded(tf.convert_to_tensor(variable)))
     random = np.random.default_rng(seed)
     coarse = [Image.fromarray(random.integers(0, 256, (8, 8, 3), np.uint8)) for _ in range(2)]
-    reals = [tf.constant(images.to_float(np.asarray(one.resize((SIDE, SIDE))))[np.newaxis]) for one in coarse]
+    reals = [
+        tf.constant(images.to_float(np.asarray(one.resize((SIDE, SIDE))))[np.newaxis])
+        for one in coarse
+    ]
     fake_a, fake_b, losses, _, of_generators = model._generator_pass(*reals)
-    judged, _, of_discriminators = model._discriminator_pass(*reals, tf.cast(fake_a, tf.float32), tf.cast(fake_b, tf.float32))
+    judged, _, of_discriminators = model._discriminator_pass(
+        *reals, tf.cast(fake_a, tf.float32), tf.cast(fake_b, tf.float32)
+    )
 
     def vector(variables, gradients):
         pairs = zip(variables, gradients, strict=True)
-        return np.concatenate([np.float64(gradient).ravel() for variable, gradient in pairs if variable.name == "kernel"])
+        return np.concatenate(
+            [
+                np.float64(gradient).ravel()
+                for variable, gradient in pairs
+                if variable.name == "kernel"
+            ]
+        )
 
     named = {name: float(value) for name, value in (losses | judged).items() if name in LOSSES}
-    return named, vector(model.generator_variables, of_generators), vector(model.discriminator_variables, of_discriminators)
+    return (
+        named,
+        vector(model.generator_variables, of_generators),
+        vector(model.discriminator_variables, of_discriminators),
+    )
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_step_in_bfloat16_is_off_by_its_rounding_alone(seed, monkeypatch):
-    """A loss is a mean over pixels, whose roundings cancel: less than one rounding is left. Gradients are off by about as much as the
-    control's, each by its own draw of the same roundings; twice as much is four times the variance."""
+    """A loss is a mean over pixels, whose roundings cancel: less than one rounding is left.
+    Gradients are off by about as much as the control's, each by its own draw of the same roundings;
+    twice as much is four times the variance.
+    """
     exact, *exact_gradients = one_step(seed, "float32")
     half, *half_gradients = one_step(seed, "mixed_bfloat16")
     round_layers(monkeypatch)
     _, *control_gradients = one_step(seed, "float32", rounded_weights=True)
     for name, value in exact.items():
         assert abs(half[name] - value) < UNIT_ROUNDOFF * value, name
-    for exact_one, half_one, control_one in zip(exact_gradients, half_gradients, control_gradients, strict=True):
-        off, expected = (np.linalg.norm(one - exact_one) / np.linalg.norm(exact_one) for one in (half_one, control_one))
+    for exact_one, half_one, control_one in zip(
+        exact_gradients, half_gradients, control_gradients, strict=True
+    ):
+        off, expected = (
+            np.linalg.norm(one - exact_one) / np.linalg.norm(exact_one)
+            for one in (half_one, control_one)
+        )
         print(f"gradients are off by {off:.3f} of their length, the control's by {expected:.3f}")
         assert 0 < off < 2 * expected
         assert 0 < expected < 0.5

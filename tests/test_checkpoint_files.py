@@ -1,4 +1,6 @@
-"""Checkpoints as files: damaged ones are passed over, what a kill or a full disk cut off costs nothing."""
+"""Checkpoints as files: damaged ones are passed over, what a kill or a full disk cut off costs
+nothing.
+"""
 
 import resource
 import shutil
@@ -50,7 +52,11 @@ def test_a_damaged_checkpoint_is_passed_over_and_kept(saved_twice, tmp_path, nam
     elif name == "step-4.index" and damage == Path.unlink:
         assert opened.told == [f"{directory}/step-4: gone; going on from step-2"]
     else:
-        assert len(opened.told) == 1 and "going on from step-2" in opened.told[0] and f"kept as damaged-{name[:6]}" in opened.told[0]
+        assert (
+            len(opened.told) == 1
+            and "going on from step-2" in opened.told[0]
+            and f"kept as damaged-{name[:6]}" in opened.told[0]
+        )
         assert list(directory.glob("damaged-step-4.*"))
     step = 4 if name == "checkpoint" else 2
     assert opened.latest == str(directory / f"step-{step}") and value.numpy()[7] == step
@@ -68,7 +74,9 @@ def test_what_a_kill_cut_off_is_no_damage_and_is_removed(saved_twice, tmp_path):
     shutil.copy(directory / "step-4.data-00000-of-00001", directory / "step-6.data-00000-of-00001")
     (directory / "step-6.index").write_bytes(b"")
     before = {path.name: path.read_bytes() for path in saved_twice.iterdir()}
-    opened = CheckpointFiles(tf.train.Checkpoint(value=tf.Variable(tf.zeros([1000]))), directory, keep=2)
+    opened = CheckpointFiles(
+        tf.train.Checkpoint(value=tf.Variable(tf.zeros([1000]))), directory, keep=2
+    )
     assert opened.told == [] and opened.latest == str(directory / "step-4")
     assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
     first = tmp_path / "first"
@@ -81,11 +89,15 @@ def test_what_a_kill_cut_off_is_no_damage_and_is_removed(saved_twice, tmp_path):
 def test_a_disk_that_does_not_take_a_checkpoint_costs_none(saved_twice, tmp_path):
     directory = shutil.copytree(saved_twice, tmp_path / "checkpoints")
     before = {path.name: path.read_bytes() for path in directory.iterdir()}
-    opened = CheckpointFiles(tf.train.Checkpoint(value=tf.Variable(tf.zeros([1000]))), directory, keep=2)
+    opened = CheckpointFiles(
+        tf.train.Checkpoint(value=tf.Variable(tf.zeros([1000]))), directory, keep=2
+    )
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
     try:
-        with pytest.raises(RunError, match=r"step-6: cannot be written \(.*\); that of step-4 is whole; make room"):
+        with pytest.raises(
+            RunError, match=r"step-6: cannot be written \(.*\); that of step-4 is whole; make room"
+        ):
             opened.save(6)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -94,7 +106,9 @@ def test_a_disk_that_does_not_take_a_checkpoint_costs_none(saved_twice, tmp_path
     assert checkpoint_files.steps(directory) == [4, 6]
 
 
-def test_where_every_checkpoint_is_damaged_training_does_not_begin_anew_by_itself(saved_twice, tmp_path):
+def test_where_every_checkpoint_is_damaged_training_does_not_begin_anew_by_itself(
+    saved_twice, tmp_path
+):
     directory = shutil.copytree(saved_twice, tmp_path / "checkpoints")
     for path in directory.glob("*.data*"):
         truncate(path)
@@ -118,6 +132,8 @@ def test_a_newest_checkpoint_that_is_gone_is_not_passed_over_in_silence(saved_tw
     directory = shutil.copytree(saved_twice, tmp_path / "run" / "checkpoints")
     assert find_checkpoint(tmp_path / "run", "latest") == str(directory / "step-4")
     (directory / "step-4.index").unlink()
-    with pytest.raises(RunError, match=r"step-4: gone; restore it, or choose another --checkpoint: 2"):
+    with pytest.raises(
+        RunError, match=r"step-4: gone; restore it, or choose another --checkpoint: 2"
+    ):
         find_checkpoint(tmp_path / "run", "latest")
     assert find_checkpoint(tmp_path / "run", "2") == str(directory / "step-2")

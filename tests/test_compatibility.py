@@ -1,4 +1,6 @@
-"""Runs, data sets and exports of earlier versions are read for ever. What they are: tests/compatibility/README.md."""
+"""Runs, data sets and exports of earlier versions are read for ever. What they are:
+tests/compatibility/README.md.
+"""
 
 import io
 import shutil
@@ -48,18 +50,24 @@ def test_a_run_goes_on(place):
     assert len(lines) > before
     for line, other in zip(lines, expected, strict=True):
         for name in ("learning_rate", "gan_ab", "cycle_a", "cycle_b", "identity_a", "disc_b"):
-            assert line[name] == pytest.approx(other[name], rel=1e-3), (line["step"], name)  # two steps in float32, on any processor
+            # two steps in float32, on any processor
+            assert line[name] == pytest.approx(other[name], rel=1e-3), (line["step"], name)
 
 
 @pytest.mark.parametrize(("direction", "split"), [("ab", "testA"), ("ba", "testB")])
 def test_a_run_translates_its_data(place, direction, split):
-    api.translate(run_dir="run", data_dir="data", direction=direction, split=split, output="translated")
+    api.translate(
+        run_dir="run", data_dir="data", direction=direction, split=split, output="translated"
+    )
     assert_as_expected(place / "translated", place / "expected" / direction)
 
 
 def test_a_run_is_evaluated(place):
     found = api.evaluate(run_dir="run", features="none")
-    assert found.metrics["data"] == "tiles" and found.metrics["directions"][0]["checkpoint"] == "step-8"
+    assert (
+        found.metrics["data"] == "tiles"
+        and found.metrics["directions"][0]["checkpoint"] == "step-8"
+    )
 
 
 def test_a_run_is_exported(place):
@@ -88,14 +96,25 @@ def test_a_tflite_file_translates(place):
 @pytest.mark.parametrize(
     ("file", "use"),
     [
-        ("run/config.json", lambda: api.translate(run_dir="run", data_dir="data", output="translated")),
-        ("data/manifest.json", lambda: api.translate(run_dir="run", data_dir="data", output="translated")),
-        ("export/1/metadata.json", lambda: api.translate(model="export", data_dir="data", output="translated")),
+        (
+            "run/config.json",
+            lambda: api.translate(run_dir="run", data_dir="data", output="translated"),
+        ),
+        (
+            "data/manifest.json",
+            lambda: api.translate(run_dir="run", data_dir="data", output="translated"),
+        ),
+        (
+            "export/1/metadata.json",
+            lambda: api.translate(model="export", data_dir="data", output="translated"),
+        ),
     ],
 )
 def test_a_later_format_is_refused(place, file, use):
     files.write_json(place / file, files.read_json(place / file) | {"format": files.FORMAT + 1})
-    with pytest.raises(UserError, match=rf"{file}: is of format {files.FORMAT + 1}, made by a later tfcyclegan"):
+    with pytest.raises(
+        UserError, match=rf"{file}: is of format {files.FORMAT + 1}, made by a later tfcyclegan"
+    ):
         use()
     assert not (place / "translated").exists()
 

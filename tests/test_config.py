@@ -1,4 +1,6 @@
-"""Options as checked dataclasses: sizes, what does not go together, and the length of a training."""
+"""Options as checked dataclasses: sizes, what does not go together, and the length of a
+training.
+"""
 
 import re
 
@@ -12,14 +14,19 @@ def config(**changes) -> TrainConfig:
     return TrainConfig(**{"data_dir": "d", "run_dir": "r", **changes})
 
 
-@pytest.mark.parametrize(("text", "size"), [("64", Size(64, 64)), ("180x360", Size(180, 360)), ("3X4", Size(3, 4)), ("007", Size(7, 7))])
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("64", Size(64, 64)), ("180x360", Size(180, 360)), ("3X4", Size(3, 4)), ("007", Size(7, 7))],
+)
 def test_sizes(text, size):
     assert Size.parse(text) == size
     assert Size.parse(str(size)) == size
     assert str(Size(5, 5)) == "5" and str(Size(5, 6)) == "5x6"
 
 
-@pytest.mark.parametrize("text", ["", "0", "-4", "4x0", "3x", "x3", "axb", "3x4x5", "3.5", "٣", "²", "4 x 5", "1_0"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "-4", "4x0", "3x", "x3", "axb", "3x4x5", "3.5", "٣", "²", "4 x 5", "1_0"]
+)
 def test_no_sizes(text):
     with pytest.raises(UserError, match=re.escape(f"{text!r} is not a size")):
         Size.parse(text)
@@ -28,26 +35,55 @@ def test_no_sizes(text):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"crop_size": Size(126, 128)}, "--crop_size=126x128: resnet_9blocks needs sides that are multiples of 4"),
-        ({"crop_size": Size(128, 126)}, "--crop_size=128x126: resnet_9blocks needs sides that are multiples of 4"),
-        ({"generator": "unet_256", "crop_size": Size(128, 128)}, "--crop_size=128: unet_256 needs sides that are multiples of 256"),
-        ({"generator": "unet_128", "preprocess": "none"}, "--preprocess=none: unet_128 needs crops whose sides are multiples of 128"),
+        (
+            {"crop_size": Size(126, 128)},
+            "--crop_size=126x128: resnet_9blocks needs sides that are multiples of 4",
+        ),
+        (
+            {"crop_size": Size(128, 126)},
+            "--crop_size=128x126: resnet_9blocks needs sides that are multiples of 4",
+        ),
+        (
+            {"generator": "unet_256", "crop_size": Size(128, 128)},
+            "--crop_size=128: unet_256 needs sides that are multiples of 256",
+        ),
+        (
+            {"generator": "unet_128", "preprocess": "none"},
+            "--preprocess=none: unet_128 needs crops whose sides are multiples of 128",
+        ),
         ({"crop_size": Size(256, 288)}, "--crop_size=256x288: larger than --load_size=286"),
         ({"crop_size": Size(288, 256)}, "--crop_size=288x256: larger than --load_size=286"),
-        ({"preprocess": "scale_width_and_crop", "crop_size": Size(512, 288)}, "--crop_size=512x288: wider than --load_size=286"),
-        ({"crop_size": Size(20, 20)}, "--crop_size=20: the networks need sides of at least 24; or lower --discriminator_layers"),
-        ({"generator": "unet_256", "residual_blocks": 6}, "--residual_blocks=6: goes with --generator=resnet alone, not unet_256"),
+        (
+            {"preprocess": "scale_width_and_crop", "crop_size": Size(512, 288)},
+            "--crop_size=512x288: wider than --load_size=286",
+        ),
+        (
+            {"crop_size": Size(20, 20)},
+            "--crop_size=20: the networks need sides of at least 24; or lower "
+            "--discriminator_layers",
+        ),
+        (
+            {"generator": "unet_256", "residual_blocks": 6},
+            "--residual_blocks=6: goes with --generator=resnet alone, not unet_256",
+        ),
         (
             {"generator": "resnet_6blocks", "residual_blocks": 9},
             "--residual_blocks=9: goes with --generator=resnet alone, not resnet_6blocks",
         ),
-        ({"generator": "unet_256", "upsampling": "resize"}, "--upsampling=resize: goes with ResNet generators alone"),
+        (
+            {"generator": "unet_256", "upsampling": "resize"},
+            "--upsampling=resize: goes with ResNet generators alone",
+        ),
         (
             {"channels_b": 1},
-            "--lambda_identity=0.5: identity losses need domains of the same channel count, not 3 and 1; set --lambda_identity=0",
+            "--lambda_identity=0.5: identity losses need domains of the same channel count, not 3 "
+            "and 1; set --lambda_identity=0",
         ),
         ({"decay_epochs": 3}, "--decay_epochs: needs --epochs, the epochs before the rate falls"),
-        ({"schedule": "cosine_official", "epochs": 0}, "--schedule=cosine_official: needs --epochs of at least 1"),
+        (
+            {"schedule": "cosine_official", "epochs": 0},
+            "--schedule=cosine_official: needs --epochs of at least 1",
+        ),
     ],
 )
 def test_options_that_do_not_go_together(settings, message):
@@ -77,7 +113,9 @@ def test_options_that_go_together(settings):
 
 
 def test_the_smallest_crops_are_those_that_leave_the_discriminator_a_score():
-    """Each 4x4 convolution with padding 1 makes n into n // 2 at stride 2 and into n - 1 at stride 1."""
+    """Each 4x4 convolution with padding 1 makes n into n // 2 at stride 2 and into n - 1 at stride
+    1.
+    """
     for layers in (1, 2, 3, 4):
         accepted = []
         for side in range(12, 100, 4):
@@ -120,4 +158,6 @@ def test_translate_takes_one_model_and_one_input(settings):
     with pytest.raises(UserError, match="--run_dir or --model: give one of them"):
         TranslateConfig(output="o", input="i", **settings)
     with pytest.raises(UserError, match="--input or --data_dir: give one of them"):
-        TranslateConfig(output="o", run_dir="r", **({"input": "i", "data_dir": "d"} if settings else {}))
+        TranslateConfig(
+            output="o", run_dir="r", **({"input": "i", "data_dir": "d"} if settings else {})
+        )

@@ -1,4 +1,6 @@
-"""A data set translated into a data set: what stays, what changes, how it goes on, and what is refused."""
+"""A data set translated into a data set: what stays, what changes, how it goes on, and what is
+refused.
+"""
 
 import io
 from pathlib import Path
@@ -21,7 +23,9 @@ HALF = images.Scale("resize_and_crop", Size(8, 16), Size(8, 16))
 
 
 def contents(directory: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in directory.iterdir() if ".tfrecord" in path.name}
+    return {
+        path.name: path.read_bytes() for path in directory.iterdir() if ".tfrecord" in path.name
+    }
 
 
 def pixels(encoded: bytes) -> np.ndarray:
@@ -29,30 +33,51 @@ def pixels(encoded: bytes) -> np.ndarray:
 
 
 def test_names_and_labels_stay_and_pictures_change(data, tmp_path):  # noqa: F811
-    translate_data([NEGATIVE], open_source(data), ["train", "val"], tmp_path / "out", scale=None, command="typed")
+    translate_data(
+        [NEGATIVE],
+        open_source(data),
+        ["train", "val"],
+        tmp_path / "out",
+        scale=None,
+        command="typed",
+    )
     before, after = open_source(data), open_source(tmp_path / "out")
     assert after.labelled and after.counts == before.counts and after.classes == before.classes
     assert after.name == "data_translated" and after.fingerprint != before.fingerprint
     for split in before.counts:
         pairs = list(zip(before.examples(split), after.examples(split), strict=True))
-        assert all(old.filename == new.filename and old.label == new.label for old, new in pairs), "byte by byte"
+        assert all(old.filename == new.filename and old.label == new.label for old, new in pairs), (
+            "byte by byte"
+        )
         for old, new in pairs[:3]:
             np.testing.assert_array_equal(pixels(new.encoded), 255 - pixels(old.encoded))
     made = files.read_json(tmp_path / "out" / "manifest.json")
-    assert made["command"] == "typed" and made["request"]["settings"] == {**NEGATIVE.identity, "scale": "original"}
+    assert made["command"] == "typed" and made["request"]["settings"] == {
+        **NEGATIVE.identity,
+        "scale": "original",
+    }
     assert not (tmp_path / "out" / ".work").exists()
 
 
 def test_labels_follow_the_size_of_their_pictures(data, tmp_path):  # noqa: F811
     translate_data([NEGATIVE], open_source(data), ["val"], tmp_path / "out", scale=HALF)
-    for old, new in zip(open_source(data).examples("val"), open_source(tmp_path / "out").examples("val"), strict=True):
+    for old, new in zip(
+        open_source(data).examples("val"),
+        open_source(tmp_path / "out").examples("val"),
+        strict=True,
+    ):
         assert pixels(new.encoded).shape == (8, 16, 3)
         small = Image.open(io.BytesIO(old.label.encoded)).resize((16, 8), Image.Resampling.NEAREST)
         np.testing.assert_array_equal(pixels(new.label.encoded), np.asarray(small))
         assert new.label.filename == old.label.filename
 
 
-def test_an_interrupted_translation_goes_on_and_two_devices_do_the_same(data, tmp_path, monkeypatch, capsys):  # noqa: F811
+def test_an_interrupted_translation_goes_on_and_two_devices_do_the_same(
+    data,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+    capsys,
+):
     monkeypatch.setattr(data_translation, "SHARD_PICTURES", 5)
     source = open_source(data)
     translate_data([NEGATIVE, NEGATIVE], source, ["train", "val"], tmp_path / "whole", scale=None)
@@ -64,7 +89,13 @@ def test_an_interrupted_translation_goes_on_and_two_devices_do_the_same(data, tm
         return -batch
 
     with pytest.raises(KeyboardInterrupt):
-        translate_data([Translator(NEGATIVE.identity, 3, 4, failing)], source, ["train", "val"], tmp_path / "cut", scale=None)
+        translate_data(
+            [Translator(NEGATIVE.identity, 3, 4, failing)],
+            source,
+            ["train", "val"],
+            tmp_path / "cut",
+            scale=None,
+        )
     there = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cut").glob("*.tfrecord*")}
     assert 1 <= len(there) <= 3 and not (tmp_path / "cut" / "manifest.json").exists()
     with pytest.raises(UserError, match=r"--data_dir=.*: no finished data set"):
@@ -73,7 +104,10 @@ def test_an_interrupted_translation_goes_on_and_two_devices_do_the_same(data, tm
     translate_data([NEGATIVE], source, ["train", "val"], tmp_path / "cut", scale=None)
     assert f"goes on; {len(there)} of 7 shards are finished" in capsys.readouterr().out
     assert all((tmp_path / "cut" / name).stat().st_mtime_ns == when for name, when in there.items())
-    assert contents(tmp_path / "cut") == contents(tmp_path / "whole") and len(contents(tmp_path / "whole")) == 7
+    assert (
+        contents(tmp_path / "cut") == contents(tmp_path / "whole")
+        and len(contents(tmp_path / "whole")) == 7
+    )
     translate_data([NEGATIVE], source, ["train", "val"], tmp_path / "cut", scale=None)
     assert "all is done: train 24, val 8 pictures" in capsys.readouterr().out
 
@@ -82,7 +116,9 @@ def test_another_translators_directory_is_refused(data, tmp_path):  # noqa: F811
     source = open_source(data)
     translate_data([NEGATIVE], source, ["val"], tmp_path / "out", scale=None)
     other = Translator({"direction": "ab", "weights": "other"}, 3, 4, lambda batch: batch)
-    with pytest.raises(UserError, match="by or of another model or scale; choose another directory"):
+    with pytest.raises(
+        UserError, match="by or of another model or scale; choose another directory"
+    ):
         translate_data([other], source, ["val"], tmp_path / "out", scale=None)
     with pytest.raises(UserError, match="another model or scale"):
         translate_data([NEGATIVE], source, ["val"], tmp_path / "out", scale=HALF)
@@ -100,7 +136,13 @@ def test_another_translators_directory_is_refused(data, tmp_path):  # noqa: F811
 
 def test_the_command(imported, data, tmp_path, capsys):  # noqa: F811
     """An imported generator, as a user would; the data set's pictures are the folder's pictures."""
-    common = ["translate", f"--run_dir={imported}", f"--data_dir={data}", "--split=val", "--scale=original"]
+    common = [
+        "translate",
+        f"--run_dir={imported}",
+        f"--data_dir={data}",
+        "--split=val",
+        "--scale=original",
+    ]
     assert cli.main([*common, f"--output_data={tmp_path / 'out'}"]) == 0
     assert cli.main([*common, f"--output={tmp_path / 'folder'}"]) == 0
     translated = open_source(tmp_path / "out")
@@ -112,8 +154,14 @@ def test_the_command(imported, data, tmp_path, capsys):  # noqa: F811
     for arguments, message in (
         ([*common, "--output=a", "--output_data=b"], "--output or --output_data: give one of them"),
         (common, "--output or --output_data: give one of them"),
-        (["translate", f"--run_dir={imported}", "--input=x", "--output_data=b"], "goes with --data_dir, not --input"),
-        ([*common, "--split=nowhere", "--output_data=b"], "no pictures in split nowhere; it has train (24), val (8)"),
+        (
+            ["translate", f"--run_dir={imported}", "--input=x", "--output_data=b"],
+            "goes with --data_dir, not --input",
+        ),
+        (
+            [*common, "--split=nowhere", "--output_data=b"],
+            "no pictures in split nowhere; it has train (24), val (8)",
+        ),
     ):
         assert cli.main(arguments) == 2
         assert message in capsys.readouterr().err

@@ -1,4 +1,6 @@
-"""The command `tfcyclegan demo` without a browser: models, samples, the exported site, the server."""
+"""The command `tfcyclegan demo` without a browser: models, samples, the exported site, the
+server.
+"""
 
 import http.client
 import json
@@ -28,7 +30,10 @@ from tfcyclegan.export import tflite
 
 def tflite_model(height: int, width: int, channels_out: int = 3) -> bytes:
     picture = keras.Input(batch_shape=(1, height, width, 3))
-    return tflite.convert_model(keras.Model(picture, keras.layers.Conv2D(channels_out, 1, activation="tanh")(picture)), "float32")
+    return tflite.convert_model(
+        keras.Model(picture, keras.layers.Conv2D(channels_out, 1, activation="tanh")(picture)),
+        "float32",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -55,17 +60,29 @@ def export_folder(directory: Path, model: Path, variants: dict[str, dict], **met
 
 
 def test_a_folder_gives_its_newest_versions_best_usable_variant(model, tmp_path):
-    variants = {"float32": {"status": "usable"}, "float16": {"status": "usable"}, "int8": {"status": "usable"}}
-    folder = export_folder(tmp_path / "mine", model, variants, domains={"from": "satellite", "to": "map"})
+    variants = {
+        "float32": {"status": "usable"},
+        "float16": {"status": "usable"},
+        "int8": {"status": "usable"},
+    }
+    folder = export_folder(
+        tmp_path / "mine", model, variants, domains={"from": "satellite", "to": "map"}
+    )
     found = find_model(folder)
-    assert (found.path.name, found.title, found.slug) == ("float16.tflite", "satellite → map", "satellite_to_map")
+    assert (found.path.name, found.title, found.slug) == (
+        "float16.tflite",
+        "satellite → map",
+        "satellite_to_map",
+    )
     assert found.input_size == found.output_size == Size(16, 24)
     variants["float16"]["status"] = "unproven"
     (folder / "1").rename(folder / "9")
     export_folder(folder, model, {}).joinpath("1").rename(folder / "10")
     export_folder(tmp_path / "other", model, variants).joinpath("1").rename(folder / "11")
     found = find_model(folder)
-    assert (found.path, found.title) == (folder / "11" / "float32.tflite", "mine"), "11 is newer than 9, and its float16 is not usable"
+    assert (found.path, found.title) == (folder / "11" / "float32.tflite", "mine"), (
+        "11 is newer than 9, and its float16 is not usable"
+    )
     assert find_model(folder / "9").path == folder / "9" / "float16.tflite"
 
 
@@ -74,8 +91,14 @@ def test_a_folder_gives_its_newest_versions_best_usable_variant(model, tmp_path)
     [
         (lambda path: None, "no such file; tfcyclegan export makes one"),
         (lambda path: path.write_bytes(b""), "broken.tflite is not a TFLite model, or damaged"),
-        (lambda path: path.write_bytes(b"no model" * 100), "broken.tflite is not a TFLite model, or damaged"),
-        (lambda path: path.write_bytes(tflite_model(16, 16)[:-50]), "broken.tflite is not a TFLite model, or damaged"),
+        (
+            lambda path: path.write_bytes(b"no model" * 100),
+            "broken.tflite is not a TFLite model, or damaged",
+        ),
+        (
+            lambda path: path.write_bytes(tflite_model(16, 16)[:-50]),
+            "broken.tflite is not a TFLite model, or damaged",
+        ),
         (
             lambda path: path.write_bytes(tflite_model(16, 16, 19)),
             r"gives float32 \[1, 16, 16, 19\]; the page runs translators of pictures",
@@ -101,12 +124,27 @@ def test_other_wrong_requests(model, tmp_path, capsys):
         for arguments, message in (
             ([f"--model={tmp_path / 'model.onnx'}"], "is no .tflite file"),
             ([f"--model={tmp_path / 'nowhere'}"], "no such file or folder"),
-            ([f"--model={model}", "--samples=a,b"], "--samples=a,b: give one folder, or one for each of the 1 models"),
-            ([f"--model={model}", "--export=site", "--port=80"], "--export: writes the page and serves nothing"),
-            ([f"--model={model}", f"--samples={tmp_path / 'empty'}"], f"--samples={tmp_path / 'empty'}: no pictures there"),
+            (
+                [f"--model={model}", "--samples=a,b"],
+                "--samples=a,b: give one folder, or one for each of the 1 models",
+            ),
+            (
+                [f"--model={model}", "--export=site", "--port=80"],
+                "--export: writes the page and serves nothing",
+            ),
+            (
+                [f"--model={model}", f"--samples={tmp_path / 'empty'}"],
+                f"--samples={tmp_path / 'empty'}: no pictures there",
+            ),
             ([f"--model={model}", f"--samples={tmp_path / 'bad'}"], "note: text, not a picture"),
-            ([f"--model={model}", f"--export={tmp_path}"], f"--export={tmp_path}: holds other files"),
-            ([f"--model={model}", f"--port={taken.server_port}"], f"--port={taken.server_port}: cannot be used"),
+            (
+                [f"--model={model}", f"--export={tmp_path}"],
+                f"--export={tmp_path}: holds other files",
+            ),
+            (
+                [f"--model={model}", f"--port={taken.server_port}"],
+                f"--port={taken.server_port}: cannot be used",
+            ),
         ):
             assert cli.main(["demo", *arguments]) == 2, arguments
             error = capsys.readouterr().err
@@ -121,11 +159,18 @@ def test_without_a_network_one_line_says_what_to_do(model, tmp_path, monkeypatch
     arguments = ["demo", f"--model={model}", f"--export={tmp_path / 'site'}"]
     assert cli.main(arguments) == 2
     error = capsys.readouterr().err
-    assert "files of @litertjs/core@2.5.3: cannot be downloaded (npm error code ECONNREFUSED); go online, or put litertjs-core" in error
-    assert error.count("\n") == 1 and [path.name for path in (tmp_path / "cache").iterdir()] == [".lock"]
+    assert (
+        "files of @litertjs/core@2.5.3: cannot be downloaded (npm error code ECONNREFUSED); go "
+        "online, or put litertjs-core" in error
+    )
+    assert error.count("\n") == 1 and [path.name for path in (tmp_path / "cache").iterdir()] == [
+        ".lock"
+    ]
     monkeypatch.setenv("PATH", "")
     assert cli.main(arguments) == 2
-    assert "npm fetches them and is not installed; install it, or go online" in capsys.readouterr().err
+    assert (
+        "npm fetches them and is not installed; install it, or go online" in capsys.readouterr().err
+    )
     (tmp_path / "cache" / litert_js.CORE.filename).write_bytes(b"something else")
     assert cli.main(arguments) == 2
     assert "wrong SHA-256" in capsys.readouterr().err
@@ -136,7 +181,9 @@ def test_the_exported_site_is_whole_and_relative(litert, model, tmp_path, capsys
     samples = tmp_path / "samples"
     samples.mkdir()
     for number in range(3):
-        Image.new("RGB", (30, 20), (number, 0, 0)).save(samples / f"{number}.{('png', 'jpg', 'webp')[number]}", lossless=True)
+        Image.new("RGB", (30, 20), (number, 0, 0)).save(
+            samples / f"{number}.{('png', 'jpg', 'webp')[number]}", lossless=True
+        )
     site = tmp_path / "site"
     arguments = ["demo", f"--model={model},{model}", f"--samples={samples}", f"--export={site}"]
     assert cli.main(arguments) == 0
@@ -144,24 +191,41 @@ def test_the_exported_site_is_whole_and_relative(litert, model, tmp_path, capsys
     described = json.loads((site / "demo.json").read_text())
     first, second = described["models"]
     assert (first["file"], first["width"], first["height"]) == ("models/1-tiny.tflite", 24, 16)
-    assert (site / second["file"]).read_bytes() == model.read_bytes() and first["bytes"] == model.stat().st_size
+    assert (site / second["file"]).read_bytes() == model.read_bytes() and first[
+        "bytes"
+    ] == model.stat().st_size
     assert first["samples"] == ["samples/1/1.png", "samples/1/2.jpeg", "samples/1/3.png"]
     with Image.open(site / "samples/2/3.png") as third:
         assert third.size == (30, 20) and third.getpixel((0, 0)) == (2, 0, 0)
-    for page in ("index.html", "app.js", "engine.js", "pictures.js", "worker.js", "style.css", "litert/index.js", "litert/LICENSE.txt"):
+    for page in (
+        "index.html",
+        "app.js",
+        "engine.js",
+        "pictures.js",
+        "worker.js",
+        "style.css",
+        "litert/index.js",
+        "litert/LICENSE.txt",
+    ):
         assert (site / page).stat().st_size > 1000, page
     wasm = {path.name for path in (site / "litert").glob("*.wasm")}
-    assert wasm == {f"litert_wasm_{kind}internal.wasm" for kind in ("", "compat_", "jspi_", "threaded_")}
-    imports = re.findall(r'^import .* from "(.+)";', (site / "litert/index.js").read_text(), re.MULTILINE)
+    assert wasm == {
+        f"litert_wasm_{kind}internal.wasm" for kind in ("", "compat_", "jspi_", "threaded_")
+    }
+    imports = re.findall(
+        r'^import .* from "(.+)";', (site / "litert/index.js").read_text(), re.MULTILINE
+    )
     assert imports == ["./wasm-utils.js"]
     for path in site.glob("*.*"):
-        assert not re.search(r"""(src|href|from|url\()\s*[=(]?\s*["']?(https?:)?//?\w""", path.read_text()), (
-            f"{path} names an absolute place"
-        )
+        assert not re.search(
+            r"""(src|href|from|url\()\s*[=(]?\s*["']?(https?:)?//?\w""", path.read_text()
+        ), f"{path} names an absolute place"
     (site / "demo.json").write_text("{}")
     assert cli.main(arguments) == 0, "an older export is replaced"
     assert json.loads((site / "demo.json").read_text()) == described
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["samples", "site"], "nothing half-written stays"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["samples", "site"], (
+        "nothing half-written stays"
+    )
 
 
 def test_an_export_that_fails_leaves_the_old_one(litert, model, tmp_path, monkeypatch):
@@ -196,9 +260,18 @@ def test_the_server_gives_the_folders_files_with_headers_and_nothing_else(tmp_pa
         threading.Thread(target=server.serve_forever, daemon=True).start()
         status, headers, content = ask("/worker.js")
         assert (status, content, headers["Content-Type"]) == (200, b"1", "text/javascript")
-        assert headers["Cross-Origin-Opener-Policy"] == "same-origin" and headers["Cross-Origin-Embedder-Policy"] == "require-corp"
+        assert (
+            headers["Cross-Origin-Opener-Policy"] == "same-origin"
+            and headers["Cross-Origin-Embedder-Policy"] == "require-corp"
+        )
         assert "connect-src 'self'" in headers["Content-Security-Policy"]
-        for path in ("/../secret.txt", "/%2e%2e/secret.txt", "/folder/../../secret.txt", "/..%2fsecret.txt", f"/{tmp_path}/secret.txt"):
+        for path in (
+            "/../secret.txt",
+            "/%2e%2e/secret.txt",
+            "/folder/../../secret.txt",
+            "/..%2fsecret.txt",
+            f"/{tmp_path}/secret.txt",
+        ):
             status, _, content = ask(path)
             assert status == 404 and b"secret" not in content, path
         assert ask("/folder/")[0] == ask("/")[0] == ask("/nothing")[0] == 404, "no listings"
@@ -212,7 +285,14 @@ def test_the_server_gives_the_folders_files_with_headers_and_nothing_else(tmp_pa
 def test_a_signal_ends_the_demo_cleanly(litert, model, number, tmp_path):
     command = [sys.executable, "-m", "tfcyclegan.cli", "demo", f"--model={model}"]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         said = ""
         while "the demo is at http://127.0.0.1:" not in said:
             said = process.stdout.readline()
@@ -229,7 +309,10 @@ def test_gray_pictures_are_read_as_pillow_reads_them():
     weights = tuple(
         map(
             int,
-            re.search(r"(\d+) \* red \+ (\d+) \* green \+ (\d+) \* blue", (ROOT / "tfcyclegan/demo/site/worker.js").read_text()).groups(),
+            re.search(
+                r"(\d+) \* red \+ (\d+) \* green \+ (\d+) \* blue",
+                (ROOT / "tfcyclegan/demo/site/worker.js").read_text(),
+            ).groups(),
         )
     )
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)

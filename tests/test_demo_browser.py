@@ -1,6 +1,8 @@
-"""The demo's page in headless Chromium: what it shows is what LiteRT computes in Python, and nothing leaves this machine.
+"""The demo's page in headless Chromium: what it shows is what LiteRT computes in Python, and
+nothing leaves this machine.
 
-`make test_browser`, or `pytest -n 0 -m browser`; needs Chromium and pip install tfcyclegan[browser].
+`make test_browser`, or `pytest -n 0 -m browser`; needs Chromium and pip install
+tfcyclegan[browser].
 """
 
 import base64
@@ -41,14 +43,19 @@ def models(tiles, tmp_path_factory) -> list[Path]:
     run = read_run(place / "run")
     version = export(run, "latest", "ab", place / "exported", None)
     bare = place / "back.tflite"
-    bare.write_bytes(tflite.convert(load_generator(run, "latest", "ba"), "float32", Size(SIDE, SIDE)))
+    bare.write_bytes(
+        tflite.convert(load_generator(run, "latest", "ba"), "float32", Size(SIDE, SIDE))
+    )
     return [version / "float16.tflite", bare]
 
 
 @pytest.fixture(scope="module")
 def site(models, tmp_path_factory) -> Path:
     directory = tmp_path_factory.mktemp("demo") / "site"
-    assert cli.main(["demo", f"--model={models[0].parents[1]},{models[1]}", f"--export={directory}"]) == 0
+    assert (
+        cli.main(["demo", f"--model={models[0].parents[1]},{models[1]}", f"--export={directory}"])
+        == 0
+    )
     return directory
 
 
@@ -62,13 +69,22 @@ def address(site):
 
 @pytest.fixture
 def open_page(chromium, address):
-    """Opens the demo; at the end of the test, no request may have gone anywhere else, and no script have failed."""
+    """Opens the demo; at the end of the test, no request may have gone anywhere else, and no script
+    have failed.
+    """
     contexts, hosts, failures = [], set(), []
 
     def open_it(url: str = "", *, ready: bool = True, script: str = "", routes=(), **options):
-        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 800}, "permissions": ["camera"], **options})
+        context = chromium.new_context(
+            **{"viewport": {"width": 1280, "height": 800}, "permissions": ["camera"], **options}
+        )
         contexts.append(context)
-        context.on("request", lambda request: hosts.add(urlsplit(request.url).hostname or urlsplit(request.url).scheme))
+        context.on(
+            "request",
+            lambda request: hosts.add(
+                urlsplit(request.url).hostname or urlsplit(request.url).scheme
+            ),
+        )
         page = context.new_page()
         page.set_default_timeout(20_000)
         page.on("pageerror", lambda error: failures.append(str(error)))
@@ -106,14 +122,20 @@ def assert_translated(page, model: Path, pixels: np.ndarray) -> None:
     assert wanted.std() > 1 and np.abs(output.astype(int) - wanted).max() <= 2
 
 
-@pytest.mark.parametrize(("backends", "told"), [("", "WebAssembly, "), ("?backends=wasm", "WebAssembly \N{MIDDLE DOT} ")])
+@pytest.mark.parametrize(
+    ("backends", "told"), [("", "WebAssembly, "), ("?backends=wasm", "WebAssembly \N{MIDDLE DOT} ")]
+)
 def test_the_canvas_shows_what_litert_computes_in_python(open_page, models, backends, told):
     page = open_page(backends)
     pixels = noise()
     give(page, png(pixels))
     assert_translated(page, models[0], pixels)
     facts = page.inner_text("#facts")
-    assert told in facts and "ms a picture" in facts and facts.endswith(f"{SIDE}\N{MULTIPLICATION SIGN}{SIDE}")
+    assert (
+        told in facts
+        and "ms a picture" in facts
+        and facts.endswith(f"{SIDE}\N{MULTIPLICATION SIGN}{SIDE}")
+    )
     assert float(page.get_attribute("#facts", "data-milliseconds")) > 0
 
 
@@ -122,7 +144,9 @@ def test_a_static_host_without_headers_serves_it_too(open_page, site, models):
         def log_message(self, *_):
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Plain, directory=str(site.parent))) as server:
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Plain, directory=str(site.parent))
+    ) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         page = open_page(f"http://127.0.0.1:{server.server_port}/{site.name}/")
         assert not page.evaluate("crossOriginIsolated")
@@ -136,10 +160,15 @@ def test_a_static_host_without_headers_serves_it_too(open_page, site, models):
 def test_the_direction_can_be_switched(open_page, models, site):
     page = open_page()
     first, second = json.loads((site / "demo.json").read_text())["models"]
-    assert (first["title"], second["title"]) == ("satellite → map", "back") and "satellite → map" in page.title()
+    assert (first["title"], second["title"]) == (
+        "satellite → map",
+        "back",
+    ) and "satellite → map" in page.title()
     assert page.locator("#samples button").count() == len(first["samples"]) > 1
     assert "satellite2map, test pictures" in page.inner_text("#about")
-    assert page.get_attribute("#samples button >> nth=0", "aria-pressed") == "true", "the first sample is shown at once"
+    assert page.get_attribute("#samples button >> nth=0", "aria-pressed") == "true", (
+        "the first sample is shown at once"
+    )
     page.evaluate("document.getElementById('facts').textContent = ''")
     page.click("#samples button >> nth=1")
     page.wait_for_selector("#facts:not(:empty)")
@@ -204,8 +233,14 @@ def test_what_is_no_picture_is_named_and_the_last_one_stays(open_page):
     for file, words in (
         (upload("notes.txt", "text/plain", b"words"), "notes.txt is not a picture"),
         (upload("empty.png", "image/png", b""), "empty.png is damaged"),
-        (upload("half.jpg", "image/jpeg", whole.getvalue()[: len(whole.getvalue()) // 2]), "half.jpg is damaged"),
-        (upload("half.png", "image/png", images.encode_png(noise(64, 64))[:-400]), "half.png is damaged"),
+        (
+            upload("half.jpg", "image/jpeg", whole.getvalue()[: len(whole.getvalue()) // 2]),
+            "half.jpg is damaged",
+        ),
+        (
+            upload("half.png", "image/png", images.encode_png(noise(64, 64))[:-400]),
+            "half.png is damaged",
+        ),
     ):
         page.set_input_files("#file", file)
         page.wait_for_selector(f"#message.bad:has-text('{words}')")
@@ -223,7 +258,9 @@ def test_the_camera_runs_live_until_it_is_stopped(open_page):
     for _ in range(3):
         page.wait_for_timeout(400)
         frames.append(canvas(page, "output"))
-    assert any(not np.array_equal(frames[0], later) for later in frames[1:]), "Chromium's fake camera moves"
+    assert any(not np.array_equal(frames[0], later) for later in frames[1:]), (
+        "Chromium's fake camera moves"
+    )
     page.click("#camera")
     assert page.inner_text("#camera") == "Camera"
     assert page.evaluate("document.getElementById('video').srcObject") is None
@@ -232,7 +269,10 @@ def test_the_camera_runs_live_until_it_is_stopped(open_page):
 
 
 def test_a_camera_that_is_not_there_is_told(open_page):
-    refuse = "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', 'NotAllowedError'))"
+    refuse = (
+        "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', "
+        "'NotAllowedError'))"
+    )
     page = open_page(script=refuse)
     page.click("#camera")
     page.wait_for_selector("#message.bad:has-text('The camera cannot be used: it was not allowed')")
@@ -254,7 +294,11 @@ def half(route) -> None:
         ("**/models/*", broken, "cannot be run in this browser"),
         ("**/models/*", half, "did not arrive whole"),
         ("**/models/*", lambda route: route.fulfill(status=404), "cannot be loaded (HTTP 404)"),
-        ("**/models/*", lambda route: route.abort(), "cannot be loaded; is the server still running?"),
+        (
+            "**/models/*",
+            lambda route: route.abort(),
+            "cannot be loaded; is the server still running?",
+        ),
         ("**/demo.json", lambda route: route.abort(), "demo.json cannot be loaded"),
         ("**/litert/*.wasm", lambda route: route.abort(), "cannot be run in this browser"),
         ("**/litert/index.js", lambda route: route.abort(), "cannot be run in this browser"),
@@ -276,7 +320,9 @@ def test_a_broken_second_model_leaves_the_first_usable(open_page, models):
     page.wait_for_selector("#facts:not(:empty)")
     give(page, png(noise()))
     assert_translated(page, models[0], noise())
-    assert "threads" in page.inner_text("#facts"), "the backend is not given up for a model that none can run"
+    assert "threads" in page.inner_text("#facts"), (
+        "the backend is not given up for a model that none can run"
+    )
 
 
 def test_a_backend_that_fails_gives_way_to_the_next(open_page, models):
@@ -312,18 +358,30 @@ def test_the_slider_and_the_views(open_page):
 
 def test_a_phones_screen(open_page):
     page = open_page(viewport={"width": 320, "height": 740}, has_touch=True, is_mobile=True)
-    for width, view in ((320, "Side by side"), (360, "Slider"), (400, "Side by side"), (320, "Slider")):
+    for width, view in (
+        (320, "Side by side"),
+        (360, "Slider"),
+        (400, "Side by side"),
+        (320, "Slider"),
+    ):
         page.set_viewport_size({"width": width, "height": 740})
         page.click(f"#view >> text={view}")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         for element in ("#choose", "#camera", "#download", "#output", "#samples button >> nth=0"):
             box = page.locator(element).bounding_box()
-            assert box["x"] >= 0 and box["x"] + box["width"] <= width and box["height"] >= 40, element
+            assert box["x"] >= 0 and box["x"] + box["width"] <= width and box["height"] >= 40, (
+                element
+            )
 
 
 def luminance(colour: str) -> float:
-    channels = [int(part) / 255 for part in colour.removeprefix("rgb(").removesuffix(")").split(", ")]
-    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
+    channels = [
+        int(part) / 255 for part in colour.removeprefix("rgb(").removesuffix(")").split(", ")
+    ]
+    linear = [
+        value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+        for value in channels
+    ]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
@@ -334,8 +392,14 @@ def test_light_and_dark_text_can_be_read(open_page):
         paper = luminance(page.evaluate("getComputedStyle(document.body).backgroundColor"))
         assert (paper < 0.1) == (scheme == "dark")
         for element in ("h1", "#facts", "#about", "#camera", "footer"):
-            ink = luminance(page.evaluate("name => getComputedStyle(document.querySelector(name)).color", element))
-            assert (max(ink, paper) + 0.05) / (min(ink, paper) + 0.05) >= 4.5, f"{element}: contrast of WCAG AA"
+            ink = luminance(
+                page.evaluate(
+                    "name => getComputedStyle(document.querySelector(name)).color", element
+                )
+            )
+            assert (max(ink, paper) + 0.05) / (min(ink, paper) + 0.05) >= 4.5, (
+                f"{element}: contrast of WCAG AA"
+            )
 
 
 def test_the_download_is_the_canvas(open_page):
@@ -343,17 +407,24 @@ def test_the_download_is_the_canvas(open_page):
     give(page, png(noise()))
     with page.expect_download() as caught:
         page.click("#download")
-    assert caught.value.suggested_filename.startswith("picture-") and caught.value.suggested_filename.endswith(".png")
+    assert caught.value.suggested_filename.startswith(
+        "picture-"
+    ) and caught.value.suggested_filename.endswith(".png")
     with Image.open(caught.value.path()) as picture:
-        assert picture.format == "PNG" and np.array_equal(np.asarray(picture.convert("RGB")), canvas(page, "output"))
+        assert picture.format == "PNG" and np.array_equal(
+            np.asarray(picture.convert("RGB")), canvas(page, "output")
+        )
 
 
 def test_the_browser_refuses_requests_to_other_hosts(open_page, address):
-    """The page's own policy, beside what the other tests see of its requests: from the page and from its worker."""
+    """The page's own policy, beside what the other tests see of its requests: from the page and
+    from its worker.
+    """
     page = open_page()
     elsewhere = address.replace("127.0.0.1", "localhost")
     attempt = "url => fetch(url).then(() => 'sent', (error) => error.name)"
     assert page.evaluate(attempt, elsewhere) == "TypeError"
     assert page.evaluate(attempt, f"{address}demo.json") == "sent"
-    worker = next(worker for worker in page.workers if worker.url.endswith("/worker.js"))  # its threads are busy waiting
+    # its threads are busy waiting
+    worker = next(worker for worker in page.workers if worker.url.endswith("/worker.js"))
     assert worker.evaluate(attempt, elsewhere) == "TypeError"

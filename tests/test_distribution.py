@@ -1,4 +1,6 @@
-"""Two replicas compute what one computes on the whole batch. Each check is a process, since devices are fixed at start."""
+"""Two replicas compute what one computes on the whole batch. Each check is a process, since devices
+are fixed at start.
+"""
 
 import json
 import subprocess
@@ -41,7 +43,9 @@ batches = [(random.uniform(-1, 1, (2, 32, 32, 3)), random.uniform(-1, 1, (2, 32,
 
 
 def python(body: str, *arguments: str) -> dict:
-    result = subprocess.run([sys.executable, "-c", PRELUDE + body, *arguments], cwd=ROOT, capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, "-c", PRELUDE + body, *arguments], cwd=ROOT, capture_output=True, text=True
+    )
     assert result.returncode == 0, result.stderr[-3000:]
     return json.loads(result.stdout.splitlines()[-1])
 
@@ -58,13 +62,17 @@ print(json.dumps(losses))
 """
 
 
-@pytest.mark.parametrize(("dtype", "bar"), [("float64", 1e-9), pytest.param("float32", None, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("dtype", "bar"), [("float64", 1e-9), pytest.param("float32", None, marks=pytest.mark.slow)]
+)
 def test_two_replicas_equal_one_with_the_whole_batch(tmp_path, dtype, bar):
     import numpy as np
 
     one = python(TRAJECTORY, "1", dtype, str(tmp_path / "one.npz"))
     two = python(TRAJECTORY, "2", dtype, str(tmp_path / "two.npz"))
-    loss_difference = max(abs(a[k] - b[k]) / max(1e-12, abs(a[k])) for a, b in zip(one, two, strict=True) for k in a)
+    loss_difference = max(
+        abs(a[k] - b[k]) / max(1e-12, abs(a[k])) for a, b in zip(one, two, strict=True) for k in a
+    )
     weights = [dict(np.load(tmp_path / f"{name}.npz")) for name in ("one", "two")]
     differences = {
         key: np.abs(weights[0][key] - weights[1][key]).max() / np.abs(weights[0][key]).max()
@@ -119,8 +127,13 @@ print(json.dumps([[replica[0].numpy().tolist() for replica in draw()] for step i
 
 def test_each_replica_drops_other_values():
     steps = python(DROPOUT, "3")
-    assert len({tuple(values) for replicas in steps for values in replicas}) == 4  # by replica and step
-    assert all(set(values) == {0.0, 2.0} and 16 < values.count(0.0) < 48 for replicas in steps for values in replicas)
+    # by replica and step
+    assert len({tuple(values) for replicas in steps for values in replicas}) == 4
+    assert all(
+        set(values) == {0.0, 2.0} and 16 < values.count(0.0) < 48
+        for replicas in steps
+        for values in replicas
+    )
     assert python(DROPOUT, "3") == steps
 
 

@@ -14,7 +14,12 @@ from tests.test_bad_flags import MODULES
 from tfcyclegan import __version__
 from tfcyclegan.config import flag_name
 
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
@@ -33,7 +38,10 @@ def test_links_to_files_and_headings_exist(document):
             continue
         name, _, wanted = link.partition("#")
         target = document.parent / name if name else document
-        if not target.exists() or (wanted and wanted not in map(anchor, _HEADING.findall(_CODE.sub("", target.read_text())))):
+        if not target.exists() or (
+            wanted
+            and wanted not in map(anchor, _HEADING.findall(_CODE.sub("", target.read_text())))
+        ):
             broken.append(link)
     assert broken == []
 
@@ -41,10 +49,18 @@ def test_links_to_files_and_headings_exist(document):
 def test_the_site_builds_without_a_warning(tmp_path):
     pytest.importorskip("mkdocs")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
-    result = subprocess.run(command, cwd=ROOT, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True)
+    result = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+    )
     assert result.returncode == 0, result.stderr
     home, python = ((tmp_path / name).read_text() for name in ("index.html", "python.html"))
-    assert 'href="data.html"' in home and "configs/satellite2map.cfg" in home, "README's links lead to pages, or are names"
+    assert 'href="data.html"' in home and "configs/satellite2map.cfg" in home, (
+        "README's links lead to pages, or are names"
+    )
     assert 'href="contributing.html"' in python and "../CONTRIBUTING.md" not in python
     assert "tfcyclegan.api.train" in (tmp_path / "api/commands.html").read_text()
 
@@ -56,9 +72,13 @@ _FLAG = re.compile(r"(?<![\w-])--(no)?([a-z][a-z0-9_]*)")
 
 def commands_in(text: str) -> list[tuple[str, set[str]]]:
     """(module, flags) of each command of ours in code blocks and in code inside of lines."""
-    code = "\n".join([*_CODE.findall(text), *re.findall(r"`([^`\n]+)`", _CODE.sub("", text))]).replace("\\\n", " ")
+    code = "\n".join(
+        [*_CODE.findall(text), *re.findall(r"`([^`\n]+)`", _CODE.sub("", text))]
+    ).replace("\\\n", " ")
     found = []
-    for command, script, rest in (match.groups() for line in code.splitlines() for match in _COMMAND.finditer(line)):
+    for command, script, rest in (
+        match.groups() for line in code.splitlines() for match in _COMMAND.finditer(line)
+    ):
         module = f"tfcyclegan.commands.{command}" if command else f"data_prep.{script}"
         if module in MODULES:
             found.append((module, {no + name for no, name in _FLAG.findall(_QUOTED.sub("", rest))}))
@@ -70,7 +90,11 @@ def test_commands_in_the_documents_have_flags_that_exist():
     for document in DOCUMENTS:
         for module, named in commands_in(document.read_text()):
             fields = dataclasses.fields(importlib.import_module(module).Config)
-            known = {flag_name(field) for field in fields} | {field.metadata["alias"] for field in fields} | {"flagfile", "help"}
+            known = (
+                {flag_name(field) for field in fields}
+                | {field.metadata["alias"] for field in fields}
+                | {"flagfile", "help"}
+            )
             known |= {f"no{name}" for name in known}
             wrong += [f"{document.name}: {module} --{name}" for name in named - known]
             count += len(named)
@@ -78,9 +102,18 @@ def test_commands_in_the_documents_have_flags_that_exist():
 
 
 _OF_OTHERS = {
-    *("dataroot", "continue_train", "epoch_count", "constraint", "gpus", "lerning_rate"),  # the official program's, pip's, Docker's, a typo
+    # the official program's, pip's, Docker's, a typo
+    *("dataroot", "continue_train", "epoch_count", "constraint", "gpus", "lerning_rate"),
     *("no_antialias", "no_antialias_up", "eval"),  # CUT's and the official program's
-    *("runner", "direct_num_workers", "direct_running_mode", "flink_master", "environment_type", "spark_master_url"),  # Beam's
+    # Beam's
+    *(
+        "runner",
+        "direct_num_workers",
+        "direct_running_mode",
+        "flink_master",
+        "environment_type",
+        "spark_master_url",
+    ),
     *("project", "region", "temp_location", "sdk_container_image"),
 }
 
@@ -89,7 +122,9 @@ def test_flags_named_by_themselves_exist():
     known = set()
     for module in MODULES:
         fields = dataclasses.fields(importlib.import_module(module).Config)
-        known |= {name for field in fields for name in (flag_name(field), field.metadata["alias"])} | {"flagfile", "help"}
+        known |= {
+            name for field in fields for name in (flag_name(field), field.metadata["alias"])
+        } | {"flagfile", "help"}
     known |= {f"no{name}" for name in known}
     for program in (*(ROOT / "benchmarks").glob("*.py"), ROOT / "tfcyclegan/serving/client.py"):
         known |= set(re.findall(r"\"--([a-z_]+)\"", program.read_text()))
@@ -99,7 +134,9 @@ def test_flags_named_by_themselves_exist():
         for span in re.findall(r"`(--[^`\n]+)`", _CODE.sub("", document.read_text()))
         for flag in map("".join, _FLAG.findall(span))
     }
-    assert {(name, flag) for name, flag in named if flag not in known | _OF_OTHERS} == set() and len(named) > 150
+    assert {
+        (name, flag) for name, flag in named if flag not in known | _OF_OTHERS
+    } == set() and len(named) > 150
 
 
 def test_what_the_documents_and_configs_name_is_there():
@@ -107,12 +144,23 @@ def test_what_the_documents_and_configs_name_is_there():
     missing, count = [], 0
     for document in (*DOCUMENTS, *(ROOT / "configs").rglob("*.cfg")):
         text = document.read_text()
-        names = re.findall(r"(?<![\w/.])(?:configs|tests|tfcyclegan|benchmarks|docker|docs|notebooks|data_prep)/[\w./*-]*\w", text)
+        names = re.findall(
+            r"(?<![\w/.])(?:configs|tests|tfcyclegan|benchmarks|docker|docs|notebooks|data_prep)/[\w./*-]*\w",
+            text,
+        )
         names += [f"tests/{name}" for name in re.findall(r"`(test_\w+\.py)`", text)]
-        names += [f"{name.replace('.', '/')}.py" for name in re.findall(r"python -m ((?:benchmarks|data_prep)\.[a-z_0-9]+)", text)]
+        names += [
+            f"{name.replace('.', '/')}.py"
+            for name in re.findall(r"python -m ((?:benchmarks|data_prep)\.[a-z_0-9]+)", text)
+        ]
         missing += [f"{document.name}: {name}" for name in names if not any(ROOT.glob(name))]
         made = re.findall(r"^make (\w+)|`make (\w+)`", text, re.MULTILINE)
-        missing += [f"{document.name}: make {name}" for pair in made for name in pair if name and name not in targets]
+        missing += [
+            f"{document.name}: make {name}"
+            for pair in made
+            for name in pair
+            if name and name not in targets
+        ]
         count += len(names) + len(made)
     assert missing == [] and count > 150
 

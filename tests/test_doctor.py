@@ -21,10 +21,19 @@ from tfcyclegan.networks import Discriminator, make_generator  # noqa: E402
 
 def multiplications(network, side: int) -> float:
     """Of one pass, as TensorFlow's own profiler counts its convolutions."""
-    function = tf.function(lambda images: network(images, training=False)).get_concrete_function(tf.TensorSpec([1, side, side, 3]))
-    options = option_builder.ProfileOptionBuilder(option_builder.ProfileOptionBuilder.float_operation())
-    profile = model_analyzer.profile(function.graph, cmd="op", options=options.with_empty_output().build())
-    counted = {node.name: node.total_float_ops - sum(child.total_float_ops for child in node.children) for node in _nodes(profile)}
+    function = tf.function(lambda images: network(images, training=False)).get_concrete_function(
+        tf.TensorSpec([1, side, side, 3])
+    )
+    options = option_builder.ProfileOptionBuilder(
+        option_builder.ProfileOptionBuilder.float_operation()
+    )
+    profile = model_analyzer.profile(
+        function.graph, cmd="op", options=options.with_empty_output().build()
+    )
+    counted = {
+        node.name: node.total_float_ops - sum(child.total_float_ops for child in node.children)
+        for node in _nodes(profile)
+    }
     return sum(count for name, count in counted.items() if name.startswith("Conv2D")) / 2
 
 
@@ -37,8 +46,12 @@ def test_multiplications_are_those_that_tensorflow_counts(training):
     generator = make_generator(f"resnet_{training.blocks}blocks", base_filters=training.filters)
     discriminator = Discriminator(base_filters=training.discriminator_filters)
     # the layers compute edges, too, that they cut off
-    assert training.generator_multiplications == pytest.approx(multiplications(generator, training.side), rel=0.01)
-    assert training.discriminator_multiplications == pytest.approx(multiplications(discriminator, training.side), rel=0.01)
+    assert training.generator_multiplications == pytest.approx(
+        multiplications(generator, training.side), rel=0.01
+    )
+    assert training.discriminator_multiplications == pytest.approx(
+        multiplications(discriminator, training.side), rel=0.01
+    )
 
 
 def test_the_papers_step_is_the_known_number():
@@ -47,7 +60,9 @@ def test_the_papers_step_is_the_known_number():
 
 def test_a_larger_training_is_told_to_take_longer():
     small, *_, large = doctor.TRAININGS
-    assert 0 < 5 * doctor.step_seconds(small, "float32") < doctor.step_seconds(large, "float32") < 600
+    assert (
+        0 < 5 * doctor.step_seconds(small, "float32") < doctor.step_seconds(large, "float32") < 600
+    )
 
 
 def test_the_command_is_quiet_and_tells_what_is_here():
@@ -57,7 +72,9 @@ def test_the_command_is_quiet_and_tells_what_is_here():
     assert (result.returncode, result.stderr) == (0, "")
     assert tf.__version__ in result.stdout and f"{machine.cores()} core" in result.stdout
     assert re.search(r"--precision=auto takes (mixed_bfloat16|float32)", result.stdout)
-    assert "a step" not in result.stdout and result.stdout.strip().splitlines()[-1].startswith("next: ")
+    assert "a step" not in result.stdout and result.stdout.strip().splitlines()[-1].startswith(
+        "next: "
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,11 +82,16 @@ def test_the_command_is_quiet_and_tells_what_is_here():
     [
         (
             {"fpu", "avx2"},
-            "takes float32: mixed_bfloat16 costs: without AVX-512 gradients of convolutions take 7 to 16 times as long as in float32",
+            "takes float32: mixed_bfloat16 costs: without AVX-512 gradients of convolutions take "
+            "7 to 16 times as long as in float32",
         ),
         ({"avx2", "avx512f"}, "takes float32: mixed_bfloat16 works, but gains nothing"),
-        ({"avx2", "avx512f", "avx512_bf16"}, "takes mixed_bfloat16: faster and smaller than float32"),
-        (set(), "takes float32: mixed_bfloat16 works, but gains nothing"),  # a system that does not tell
+        (
+            {"avx2", "avx512f", "avx512_bf16"},
+            "takes mixed_bfloat16: faster and smaller than float32",
+        ),
+        # a system that does not tell
+        (set(), "takes float32: mixed_bfloat16 works, but gains nothing"),
     ],
 )
 def test_what_bfloat16_costs_is_told(flags, told, monkeypatch):
@@ -81,12 +103,18 @@ def test_what_bfloat16_costs_is_told(flags, told, monkeypatch):
 def test_missing_extras_are_told_with_the_command_that_installs_them(monkeypatch):
     monkeypatch.setattr(doctor, "_is_installed", lambda name: name != "kserve")
     rows = {name: (here, told) for name, here, told in doctor._extras()}
-    assert rows["extra serve"] == ("no", "for tfcyclegan serve: pip install 'tfcyclegan[serve]' brings kserve")
+    assert rows["extra serve"] == (
+        "no",
+        "for tfcyclegan serve: pip install 'tfcyclegan[serve]' brings kserve",
+    )
     assert rows["extras"][0] == "demo, pytorch, beam, bench"
 
 
 def test_memory_is_told_within_a_containers_limits(tmp_path, monkeypatch):
-    (tmp_path / "meminfo").write_text("MemTotal:       1000 kB\nMemFree:  10 kB\nMemAvailable:   600 kB\nHugePages_Total:       0\n")
+    (tmp_path / "meminfo").write_text(
+        "MemTotal:       1000 kB\nMemFree:  10 kB\nMemAvailable:   600 kB\nHugePages_Total:       "
+        "0\n"
+    )
     monkeypatch.setattr(machine, "_MEMINFO", tmp_path / "meminfo")
     monkeypatch.setattr(machine, "_CGROUP", tmp_path)
     assert machine.memory() == (600 * 1024, 1000 * 1024)
@@ -101,10 +129,14 @@ def test_memory_is_told_within_a_containers_limits(tmp_path, monkeypatch):
 
 def test_a_processor_is_read_from_the_system(tmp_path, monkeypatch):
     (tmp_path / "cpuinfo").write_text(
-        "processor\t: 0\nmodel name\t: Some CPU @ 2\nflags\t\t: fpu avx2 amx_bf16\nprocessor\t: 1\nmodel name\t: x\n"
+        "processor\t: 0\nmodel name\t: Some CPU @ 2\nflags\t\t: fpu avx2 amx_bf16\nprocessor\t: "
+        "1\nmodel name\t: x\n"
     )
     monkeypatch.setattr(machine, "_CPUINFO", tmp_path / "cpuinfo")
-    assert (machine.processor(), machine.cpu_flags()) == ("Some CPU @ 2", {"fpu", "avx2", "amx_bf16"})
+    assert (machine.processor(), machine.cpu_flags()) == (
+        "Some CPU @ 2",
+        {"fpu", "avx2", "amx_bf16"},
+    )
     monkeypatch.setattr(machine, "_CPUINFO", tmp_path / "no such file")
     assert machine.processor() != "Some CPU @ 2" and machine.cpu_flags() == set()
 

@@ -1,4 +1,6 @@
-"""What `--data_dir` may name: one data set, one for each domain, and data sets of the TFDS catalogue."""
+"""What `--data_dir` may name: one data set, one for each domain, and data sets of the TFDS
+catalogue.
+"""
 
 import json
 from pathlib import Path
@@ -24,17 +26,33 @@ def catalogue(tmp_path):
     count = 8
     metadata = tmp_path / "metadata" / "cycle_gan" / "horse2zebra" / "3.0.0"
     metadata.mkdir(parents=True)
-    splits = [{"name": name, "shardLengths": [str(count)], "numBytes": "1"} for name in ("trainA", "trainB", "testA", "testB")]
-    (metadata / "dataset_info.json").write_text(json.dumps({"name": "cycle_gan", "version": "3.0.0", "splits": splits}))
+    splits = [
+        {"name": name, "shardLengths": [str(count)], "numBytes": "1"}
+        for name in ("trainA", "trainB", "testA", "testB")
+    ]
+    (metadata / "dataset_info.json").write_text(
+        json.dumps({"name": "cycle_gan", "version": "3.0.0", "splits": splits})
+    )
     with tfds.testing.mock_data(num_examples=count, data_dir=str(tmp_path / "metadata")):
         yield tmp_path
 
 
 def test_a_set_of_the_tfds_catalogue_trains_without_a_conversion(catalogue, tiles):
     source = open_source(HORSES)
-    assert source.counts == {"trainA": 8, "trainB": 8, "testA": 8, "testB": 8} and not source.labelled
+    assert (
+        source.counts == {"trainA": 8, "trainB": 8, "testA": 8, "testB": 8} and not source.labelled
+    )
     run_dir = catalogue / "run"
-    train(config(tiles, run_dir, data_dir=HORSES, cache_dir=str(catalogue / "cache"), max_steps=2, sample_images=1))
+    train(
+        config(
+            tiles,
+            run_dir,
+            data_dir=HORSES,
+            cache_dir=str(catalogue / "cache"),
+            max_steps=2,
+            sample_images=1,
+        )
+    )
     assert (run_dir / "samples" / "test-0000000-ab.png").exists()
 
 
@@ -49,7 +67,10 @@ def test_without_a_network_one_line_says_what_to_do(monkeypatch, tmp_path, capfd
     monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tmp_path))
     assert cli.main(["train", f"--data={HORSES}", f"--run_dir={tmp_path / 'run'}"]) == 2
     captured = capfd.readouterr()
-    assert len(captured.err.splitlines()) == 1 and f"--data_dir={HORSES}: cannot be downloaded" in captured.err
+    assert (
+        len(captured.err.splitlines()) == 1
+        and f"--data_dir={HORSES}: cannot be downloaded" in captured.err
+    )
     assert "copy" in captured.err and not (tmp_path / "run").exists()
 
 
@@ -66,13 +87,23 @@ def test_a_set_for_each_domain(tiles, tmp_path):
     for split in ("trainA", "trainB", "valA"):
         for number in range(3):
             write_picture(tmp_path / "pictures" / split / f"{number}.png", 48)
-    folders.run(folders.Config(input_dir=str(tmp_path / "pictures"), output_dir=str(tmp_path / "mine")))
+    folders.run(
+        folders.Config(input_dir=str(tmp_path / "pictures"), output_dir=str(tmp_path / "mine"))
+    )
     both = f"{tmp_path / 'mine'},{tiles}"
     domains = open_domains(both)
     assert domains.name == "pictures, satellite2map"
-    assert (domains.require("train", "a").count, domains.require("train", "b").source.name) == (3, "satellite2map")
-    assert domains.require("test", "a").name == "valA", "val stands in for a test split that is not there"
-    assert domains.find("val", "a").name == "valA" and domains.fingerprint not in (domains.a.fingerprint, domains.b.fingerprint)
+    assert (domains.require("train", "a").count, domains.require("train", "b").source.name) == (
+        3,
+        "satellite2map",
+    )
+    assert domains.require("test", "a").name == "valA", (
+        "val stands in for a test split that is not there"
+    )
+    assert domains.find("val", "a").name == "valA" and domains.fingerprint not in (
+        domains.a.fingerprint,
+        domains.b.fingerprint,
+    )
     with pytest.raises(UserError, match="no pictures in split testB"):
         open_domains(str(tmp_path / "mine")).require("test", "b")
     run_dir = tmp_path / "run"
@@ -93,7 +124,12 @@ def test_the_recipe_is_told_where_data_are_missing(tmp_path, monkeypatch, capfd)
     assert cli.main(["train", f"--flagfile={root}/configs/gta2city.cfg"]) == 2
     error = capfd.readouterr().err
     assert len(error.splitlines()) == 1
-    for part in ("data/gta5 and data/cityscapes not there yet", "data_prep.gta5", "data_prep.cityscapes", "make toy_gta2city"):
+    for part in (
+        "data/gta5 and data/cityscapes not there yet",
+        "data_prep.gta5",
+        "data_prep.cityscapes",
+        "make toy_gta2city",
+    ):
         assert part in error
 
 

@@ -26,18 +26,25 @@ def end(run) -> int:
 ERRORS = {
     "Python's memory": (MemoryError(), "out of memory (Python); take a smaller --batch_size"),
     "TensorFlow's memory": (
-        tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[9,9] on GPU:0\nHint: ..."),
+        tf.errors.ResourceExhaustedError(
+            None, None, "OOM when allocating tensor with shape[9,9] on GPU:0\nHint: ..."
+        ),
         "out of memory (OOM when allocating tensor with shape[9,9] on GPU:0); take a smaller",
     ),
     "TensorFlow's disk": (
-        tf.errors.ResourceExhaustedError(None, None, "run/tensorboard/events.v2; No space left on device"),
+        tf.errors.ResourceExhaustedError(
+            None, None, "run/tensorboard/events.v2; No space left on device"
+        ),
         "run/tensorboard/events.v2; No space left on device; make room or choose another directory",
     ),
     "a full disk": (
         OSError(errno.ENOSPC, "No space left on device", "run/report.html"),
         "run/report.html: No space left on device; make room",
     ),
-    "a read-only disk": (OSError(errno.EROFS, "Read-only file system", "run/.lock"), "run/.lock: Read-only file system; make room"),
+    "a read-only disk": (
+        OSError(errno.EROFS, "Read-only file system", "run/.lock"),
+        "run/.lock: Read-only file system; make room",
+    ),
 }
 
 
@@ -52,7 +59,12 @@ def test_what_the_machine_refuses(capsys, error, line):
 
 
 @pytest.mark.parametrize(
-    "error", [OSError(errno.EIO, "Input/output error"), tf.errors.InternalError(None, None, "a bug"), ValueError("a bug")]
+    "error",
+    [
+        OSError(errno.EIO, "Input/output error"),
+        tf.errors.InternalError(None, None, "a bug"),
+        ValueError("a bug"),
+    ],
 )
 def test_other_errors_keep_their_traceback(error):
     def run(_: Nothing) -> None:

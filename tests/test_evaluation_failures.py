@@ -1,4 +1,5 @@
-"""Detectors on failures that came from training, and on runs that went well: what real runs on the synthetic street saved.
+"""Detectors on failures that came from training, and on runs that went well: what real runs on the
+synthetic street saved.
 
 tests/golden/failures/README.md says how each was trained. The limits were set on satellite tiles.
 """
@@ -32,12 +33,16 @@ HEALTHY = ("healthy", "healthy_labels")
 @functools.cache
 def found(name: str) -> dict[str, Finding]:
     known, made = street_runs.runs()[name], run_material(name)
-    findings, _ = detectors.findings(made, strata.luminance(made), honesty_of(known), known["history"])
+    findings, _ = detectors.findings(
+        made, strata.luminance(made), honesty_of(known), known["history"]
+    )
     return {finding.name: finding for finding in findings}
 
 
 def test_sheets_fit_the_drawing():
-    assert VERSION == 1, "the street is drawn otherwise since; make the sheets of tests/golden/failures anew"
+    assert VERSION == 1, (
+        "the street is drawn otherwise since; make the sheets of tests/golden/failures anew"
+    )
 
 
 @pytest.mark.parametrize("name", HEALTHY)
@@ -50,10 +55,22 @@ def test_a_healthy_run_passes(name):
     ("name", "failures"),
     [
         ("early", {"blur": BAD, "artefacts": BAD, "content lost": SUSPICIOUS}),
-        ("no_cycle_labels", {"content lost": BAD, "mode collapse": SUSPICIOUS, "patches in flat areas": SUSPICIOUS}),
+        (
+            "no_cycle_labels",
+            {"content lost": BAD, "mode collapse": SUSPICIOUS, "patches in flat areas": SUSPICIOUS},
+        ),
         ("no_cycle_photos", {"content lost": BAD, "mode collapse": SUSPICIOUS}),
         ("transposed", {"checkerboard, stride 2": BAD, "checkerboard, stride 4": BAD}),
-        ("diverged", {"mode collapse": SUSPICIOUS, "inversion": BAD, "colour shift": BAD, "contrast shift": BAD, "discriminator": BAD}),
+        (
+            "diverged",
+            {
+                "mode collapse": SUSPICIOUS,
+                "inversion": BAD,
+                "colour shift": BAD,
+                "contrast shift": BAD,
+                "discriminator": BAD,
+            },
+        ),
         ("scaled", {"colour shift": BAD, "contrast shift": SUSPICIOUS, "blur": BAD}),
     ],
 )
@@ -63,17 +80,22 @@ def test_a_failure_of_training_is_found(name, failures):
 
 
 @pytest.mark.parametrize(
-    ("name", "direction", "verdict"), [("frozen", "ab", BAD), ("no_discriminator", "ba", BAD), ("healthy_labels", "ab", OK)]
+    ("name", "direction", "verdict"),
+    [("frozen", "ab", BAD), ("no_discriminator", "ba", BAD), ("healthy_labels", "ab", OK)],
 )
 def test_discriminators_of_real_histories(name, direction, verdict):
-    """Frozen ones are fooled more often than not; those that the generators do not answer are certain."""
+    """Frozen ones are fooled more often than not; those that the generators do not answer are
+    certain.
+    """
     made = dataclasses.replace(run_material("healthy_labels"), direction=direction)
     finding = detectors.surroundings.discriminator(made, street_runs.runs()[name]["history"])
     assert isinstance(finding, Finding) and finding.verdict == verdict, finding
 
 
 def test_a_judge_finds_changed_objects():
-    """Sheets *_seen: the classes that the judge of --judge=auto, trained on the street's photos, sees in each picture."""
+    """Sheets *_seen: the classes that the judge of --judge=auto, trained on the street's photos,
+    sees in each picture.
+    """
     made = run_material("healthy")
     truths = {name: labels.to_train_ids(ids) for name, ids in made.ids.items()}
 
@@ -81,13 +103,25 @@ def test_a_judge_finds_changed_objects():
         return dict(zip(truths, read_sheet(f"{name}_seen"), strict=True))
 
     def finding(name: str) -> Finding | str:
-        predictions = {OWN: seen(name), judge.CEILING: seen("real"), SHUFFLED: label_scores.of_other_pictures(seen(name), truths)}
-        confusions = {row: label_scores.confusion_of(predicted, truths, labels.COUNT) for row, predicted in predictions.items()}
+        predictions = {
+            OWN: seen(name),
+            judge.CEILING: seen("real"),
+            SHUFFLED: label_scores.of_other_pictures(seen(name), truths),
+        }
+        confusions = {
+            row: label_scores.confusion_of(predicted, truths, labels.COUNT)
+            for row, predicted in predictions.items()
+        }
         return detectors.contents.changed_objects(made, LabelScores([], confusions))
 
     healthy, lost = finding("healthy"), finding("no_cycle_photos")
     assert healthy.high < healthy.value < lost.value
-    assert healthy.verdict == OK and lost.verdict == BAD and " seen as " in lost.note and len(lost.worst) == 3
+    assert (
+        healthy.verdict == OK
+        and lost.verdict == BAD
+        and " seen as " in lost.note
+        and len(lost.worst) == 3
+    )
     assert "needs a judge" in detectors.contents.changed_objects(made, "")
     assert detectors.contents.changed_objects(run_material("healthy_labels"), "") == ""
 
@@ -95,12 +129,19 @@ def test_a_judge_finds_changed_objects():
 def test_blur_of_unseen_pictures_is_found():
     """A run that learned four pictures by heart; the same sheet beside itself has no gap."""
     made = run_material("four")
-    known = {drawn(number, "game").tobytes(): made for number, made in zip(street_runs.KNOWN, read_sheet("four_known"), strict=True)}
+    known = {
+        drawn(number, "game").tobytes(): made
+        for number, made in zip(street_runs.KNOWN, read_sheet("four_known"), strict=True)
+    }
 
     def forward(batch: np.ndarray) -> np.ndarray:
         return images.to_float(known[images.to_uint8(batch[0]).tobytes()])[np.newaxis]
 
-    overfitted = dataclasses.replace(made, source_train=[drawn(number, "game") for number in street_runs.KNOWN], cycle=(forward, forward))
+    overfitted = dataclasses.replace(
+        made,
+        source_train=[drawn(number, "game") for number in street_runs.KNOWN],
+        cycle=(forward, forward),
+    )
     finding = detectors.surroundings.unseen_blur(overfitted)
     assert finding.verdict == SUSPICIOUS and finding.value < 0.8, finding
     known = {made.inputs[name].tobytes(): picture for name, picture in made.sets[OWN].items()}
@@ -109,12 +150,16 @@ def test_blur_of_unseen_pictures_is_found():
 
 
 def test_night_that_training_never_saw_is_flagged():
-    """Of test scenes drawn by night after a training by day alone; by what trained is no matter, since the inputs are at fault."""
+    """Of test scenes drawn by night after a training by day alone; by what trained is no matter,
+    since the inputs are at fault.
+    """
     made = run_material("early")
     by_night = dict(list(made.inputs.items())[:4])
     for name in by_night:
         scene = make_scene(0, int(name), night_share=1.0)
-        by_night[name] = Rendering(scene, street_runs.HEIGHT, street_runs.WIDTH).picture(a_look(1.0, scene.light), (0, int(name), 0))
+        by_night[name] = Rendering(scene, street_runs.HEIGHT, street_runs.WIDTH).picture(
+            a_look(1.0, scene.light), (0, int(name), 0)
+        )
     by_day = [picture for picture in made.source_train if measure.luminance(picture) > 40]
     unprepared = dataclasses.replace(made, inputs=made.inputs | by_night, source_train=by_day)
     finding = detectors.surroundings.outside(unprepared, strata.luminance(unprepared))
@@ -123,25 +168,41 @@ def test_night_that_training_never_saw_is_flagged():
 
 @pytest.mark.slow
 def test_verdicts_on_fresh_trainings(tmp_path):
-    """The first two rows of the ablation by their real commands, some twenty minutes: one run passes, the other lost its content."""
+    """The first two rows of the ablation by their real commands, some twenty minutes: one run
+    passes, the other lost its content.
+    """
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     commands = [
         "python -m data_prep.toy_street --output_dir=data/toy_street",
-        "python -m data_prep.cityscapes --input_dir=data/toy_street/cityscapes --content=photos_and_labels --output_dir=data/toy_cityscapes"
+        "python -m data_prep.cityscapes --input_dir=data/toy_street/cityscapes "
+        "--content=photos_and_labels --output_dir=data/toy_cityscapes"
         " --name=toy_cityscapes",
-        "python -m data_prep.cityscapes --input_dir=data/toy_street/cityscapes --content=label_maps --output_dir=data/toy_label_maps"
+        "python -m data_prep.cityscapes --input_dir=data/toy_street/cityscapes "
+        "--content=label_maps --output_dir=data/toy_label_maps"
         " --name=toy_label_maps",
     ]
     for name in ("full", "gan_alone"):
         commands.append(f"python -m tfcyclegan.cli train --flagfile=configs/ablation/{name}.cfg")
-        commands.append(f"python -m tfcyclegan.cli evaluate --run_dir=runs/ablation/{name} --direction=both --features=none")
+        commands.append(
+            f"python -m tfcyclegan.cli evaluate --run_dir=runs/ablation/{name} --direction=both "
+            "--features=none"
+        )
     for command in commands:
-        subprocess.run([sys.executable, *command.split()[1:]], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True)
+        subprocess.run(
+            [sys.executable, *command.split()[1:]],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            check=True,
+        )
     verdicts = {}
     for name in ("full", "gan_alone"):
-        metrics = json.loads((tmp_path / "runs" / "ablation" / name / "evaluation" / "metrics.json").read_text())
+        metrics = json.loads(
+            (tmp_path / "runs" / "ablation" / name / "evaluation" / "metrics.json").read_text()
+        )
         for result in metrics["directions"]:
-            verdicts[name, result["direction"]] = {finding["name"]: finding["verdict"] for finding in result["detectors"]}
+            verdicts[name, result["direction"]] = {
+                finding["name"]: finding["verdict"] for finding in result["detectors"]
+            }
     for direction in ("ab", "ba"):
         assert set(verdicts["full", direction].values()) == {OK}
         assert verdicts["gan_alone", direction]["content lost"] == BAD

@@ -1,4 +1,6 @@
-"""The families on the synthetic street: intervals, distances of a stub network, cycle honesty, luminance, reasons for what is left out."""
+"""The families on the synthetic street: intervals, distances of a stub network, cycle honesty,
+luminance, reasons for what is left out.
+"""
 
 import dataclasses
 
@@ -18,7 +20,9 @@ from tfcyclegan.measures.features import FeatureNetwork
 
 @pytest.fixture(scope="module")
 def truthful():
-    """Translations that are other renderings of the truth would be perfect; these are the truths themselves, a little darker."""
+    """Translations that are other renderings of the truth would be perfect; these are the truths
+    themselves, a little darker.
+    """
     return street_material(lambda _, picture, true: (true * 0.9).astype(np.uint8))
 
 
@@ -29,7 +33,9 @@ def stub() -> Features:
 
     def embed(batch: np.ndarray) -> np.ndarray:
         seen.extend(batch)
-        return batch.reshape(len(batch), 4, 4, 4, 4, 3).mean(axis=(2, 4)).reshape(len(batch), -1) / 255
+        return (
+            batch.reshape(len(batch), 4, 4, 4, 4, 3).mean(axis=(2, 4)).reshape(len(batch), -1) / 255
+        )
 
     features = Features(FeatureNetwork("stub-48", 48, "0" * 64, 16, embed))
     features.seen = seen
@@ -53,27 +59,45 @@ def test_spread_of_the_look_is_that_of_new_draws(truthful):
     look = Appearance(truthful.target_train[:16])
     inputs = list(truthful.inputs.values()) + truthful.source_train
     drawn = [look.colour_distance(inputs[start : start + 11]) for start in range(0, 55, 11)]
-    width = [(value := looks.row(look, inputs[start : start + 11])["colour"]).high - value.low for start in range(0, 55, 11)]
+    width = [
+        (value := looks.row(look, inputs[start : start + 11])["colour"]).high - value.low
+        for start in range(0, 55, 11)
+    ]
     assert 0.4 < np.mean(width) / (3.92 * np.std(drawn, ddof=1)) < 2.5
 
 
 def test_distances(truthful, stub):
     table = distances.table(truthful, stub)
-    assert table.title == "Distribution: stub-48" and "d = 48" in table.note and "n = 24" in table.note and "published" in table.note
-    assert [column.name for column in table.columns] == ["KID x 1000"], "24 pictures are too few for FID"
+    assert (
+        table.title == "Distribution: stub-48"
+        and "d = 48" in table.note
+        and "n = 24" in table.note
+        and "published" in table.note
+    )
+    assert [column.name for column in table.columns] == ["KID x 1000"], (
+        "24 pictures are too few for FID"
+    )
     kid = {row: values["KID x 1000"] for row, values in table.rows.items()}
     for floor in (FLOOR, HALVES):
         assert kid[floor].low < 0 < kid[floor].high
     assert kid["identity"].low > kid[FLOOR].high
-    assert len(stub.seen) == len({picture.tobytes() for picture in stub.seen}), "each picture is looked at once"
+    assert len(stub.seen) == len({picture.tobytes() for picture in stub.seen}), (
+        "each picture is looked at once"
+    )
     few = dataclasses.replace(truthful, inputs=dict(list(truthful.inputs.items())[:5]))
-    assert distances.table(few, stub) == "KID and FID: 5 translations and 40 real pictures; they need 16 on each side"
+    assert (
+        distances.table(few, stub)
+        == "KID and FID: 5 translations and 40 real pictures; they need 16 on each side"
+    )
 
 
 def test_fid_needs_more(truthful, stub, monkeypatch):
     monkeypatch.setattr(distances, "LEAST_FOR_FID", 20)
     rows = distances.table(truthful, stub).rows
-    assert rows[FLOOR]["FID"].value < rows["identity"]["FID"].value and rows[HALVES]["FID"].pictures == 20
+    assert (
+        rows[FLOOR]["FID"].value < rows["identity"]["FID"].value
+        and rows[HALVES]["FID"].pictures == 20
+    )
     assert all(row["FID"].low <= row["FID"].value <= row["FID"].high for row in rows.values())
 
 
@@ -102,21 +126,30 @@ def test_truth_by_class(truthful):
     columns = {column.name for column in truths.table(truthful, None).columns}
     assert "class colour" in columns and truths.LPIPS not in columns
     small = {name: picture[:8, :8] for name, picture in truthful.truths.items()}
-    tiny = dataclasses.replace(truthful, truths=small, ids={}, sets=dict.fromkeys(truthful.sets, small))
+    tiny = dataclasses.replace(
+        truthful, truths=small, ids={}, sets=dict.fromkeys(truthful.sets, small)
+    )
     assert truths.table(tiny, None).startswith("truth: picture of 8 x 8: SSIM needs")
 
 
 def test_cycle_honesty(truthful):
-    """Negation closes whatever is done to the fake; a way back that amplifies faint levels does not."""
+    """Negation closes whatever is done to the fake; a way back that amplifies faint levels does
+    not.
+    """
     honest = cycles.table(truthful).rows
     assert honest[cycles.CLEAN][cycles.ERROR].value == 0
     ratio = honest["noise 8/255"][cycles.RATIO]
     assert ratio.value == pytest.approx(1, abs=0.1) and ratio.low < ratio.value < ratio.high
     assert honest[cycles.UNRELATED][cycles.ERROR].low < honest[cycles.UNRELATED][cycles.ERROR].value
-    hidden = (lambda batch: batch * np.float32(2 / 127.5), lambda batch: np.clip(batch * np.float32(127.5 / 2), -1, 1))
+    hidden = (
+        lambda batch: batch * np.float32(2 / 127.5),
+        lambda batch: np.clip(batch * np.float32(127.5 / 2), -1, 1),
+    )
     rows = cycles.table(dataclasses.replace(truthful, cycle=hidden)).rows
     assert rows["noise 4/255"][cycles.ERROR].low > 5 * rows[cycles.CLEAN][cycles.ERROR].high
-    assert rows["noise 4/255"][cycles.ERROR].value > 0.5 * rows[cycles.UNRELATED][cycles.ERROR].value
+    assert (
+        rows["noise 4/255"][cycles.ERROR].value > 0.5 * rows[cycles.UNRELATED][cycles.ERROR].value
+    )
     assert cycles.table(dataclasses.replace(truthful, cycle="no generator")) == "no generator"
 
 
@@ -129,7 +162,9 @@ def test_luminance_strata_and_outliers(truthful, stub):
     assert sorted(name for some in light.strata.values() for name in some) == sorted(names)
     table = strata.table(material, light, Appearance(material.target_train), stub)
     assert sum(row["pictures"].value for row in table.rows.values()) == len(names)
-    assert {"colour", "Lab error", "SSIM", "lightness change"} <= {column.name for column in table.columns}
+    assert {"colour", "Lab error", "SSIM", "lightness change"} <= {
+        column.name for column in table.columns
+    }
 
 
 def test_examples_are_sorted_by_the_truth(truthful):
@@ -137,7 +172,14 @@ def test_examples_are_sorted_by_the_truth(truthful):
     own = truthful.sets[OWN] | {worst: np.zeros_like(truthful.truths[worst])}
     material = dataclasses.replace(truthful, sets=truthful.sets | {OWN: own})
     chosen = examples.choose(material, Appearance(material.target_train))
-    assert chosen.names["worst"][0] == worst and {len(names) for names in chosen.names.values()} == {3}
+    assert chosen.names["worst"][0] == worst and {
+        len(names) for names in chosen.names.values()
+    } == {3}
     values = [chosen.values[chosen.names[kind][0]] for kind in examples.KINDS]
-    assert values == sorted(values) and examples.heads(material) == ["input", "translation", "truth", "cycled"]
+    assert values == sorted(values) and examples.heads(material) == [
+        "input",
+        "translation",
+        "truth",
+        "cycled",
+    ]
     assert examples.strip(material, worst).startswith(b"\x89PNG")

@@ -1,4 +1,6 @@
-"""Folders of translations by other programs: read as their pictures look, whatever the file; what was passed over is counted."""
+"""Folders of translations by other programs: read as their pictures look, whatever the file; what
+was passed over is counted.
+"""
 
 import dataclasses
 import json
@@ -67,15 +69,39 @@ def official(folder, data):
 def test_results_of_the_official_program(data, tmp_path, direction, suffix):
     material, facts, told = gathered(data, official(tmp_path / "results", data), direction)
     count = len(material.inputs)
-    assert material.sets[OWN].keys() == material.inputs.keys() and facts["suffix"] == suffix and facts["suffix_guessed"]
-    assert all((material.truths[name] == picture).all() for name, picture in material.sets[OWN].items())
-    assert f"end in {suffix}, a guess by the official program's names; --translations_suffix decides" in told
-    assert f"{5 * count + 1} files passed over" in told and f"{count} _rec_A" in told and facts["passed_over"]["_real_A"] == count
-    assert facts["passed_over"]["that are no pictures by their endings"] == 1 and "taken from its folder images" in told
+    assert (
+        material.sets[OWN].keys() == material.inputs.keys()
+        and facts["suffix"] == suffix
+        and facts["suffix_guessed"]
+    )
+    assert all(
+        (material.truths[name] == picture).all() for name, picture in material.sets[OWN].items()
+    )
+    assert (
+        f"end in {suffix}, a guess by the official program's names; --translations_suffix decides"
+        in told
+    )
+    assert (
+        f"{5 * count + 1} files passed over" in told
+        and f"{count} _rec_A" in told
+        and facts["passed_over"]["_real_A"] == count
+    )
+    assert (
+        facts["passed_over"]["that are no pictures by their endings"] == 1
+        and "taken from its folder images" in told
+    )
 
 
 def test_official_results_of_the_other_direction(data, maps, tmp_path):
-    folder = saved(tmp_path / "single", {f"{name}_{kind}": picture for name, picture in maps.items() for kind in ("real_B", "fake_A")}, png)
+    folder = saved(
+        tmp_path / "single",
+        {
+            f"{name}_{kind}": picture
+            for name, picture in maps.items()
+            for kind in ("real_B", "fake_A")
+        },
+        png,
+    )
     with pytest.raises(UserError, match=r"--direction=ab: .*_fake_A, so give --direction=ba"):
         gathered(data, folder)
     for path in folder.glob("*_fake_A.png"):
@@ -85,22 +111,33 @@ def test_official_results_of_the_other_direction(data, maps, tmp_path):
 
 
 def test_a_suffix_of_ones_own(data, maps, tmp_path):
-    folder = saved(tmp_path / "own", {f"{name}-out": picture for name, picture in maps.items()}, png)
+    folder = saved(
+        tmp_path / "own", {f"{name}-out": picture for name, picture in maps.items()}, png
+    )
     shutil.copy(folder / "0001-out.png", folder / "grid.png")
     with pytest.raises(UserError, match=r"names do not fit.*--translations_suffix"):
         gathered(data, folder)
     _, facts, told = gathered(data, folder, suffix="-out")
-    assert facts["passed_over"] == {"other pictures": 1} and "such as grid.png" in told and "guess" not in told.replace("pairs: guess", "")
+    assert (
+        facts["passed_over"] == {"other pictures": 1}
+        and "such as grid.png" in told
+        and "guess" not in told.replace("pairs: guess", "")
+    )
     with pytest.raises(UserError, match="--translations_suffix=_fake: no picture in"):
         gathered(data, folder, suffix="_fake")
 
 
 def in_palette(picture: Image.Image, path: str) -> None:
-    picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(f"{path}.png")
+    picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
+        f"{path}.png"
+    )
 
 
 def in_16_bit(picture: Image.Image, path: str) -> None:
-    Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257 + 120).save(f"{path}.png")  # rounds to the same level
+    # rounds to the same level
+    Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257 + 120).save(
+        f"{path}.png"
+    )
 
 
 def nearly_opaque(picture: Image.Image, path: str) -> None:
@@ -126,26 +163,41 @@ def test_pictures_are_read_as_they_look(data, maps, tmp_path, save, note, error)
     assert facts["conversions"] == ({note: count} if note else {}) and facts["lossy"] == 0
     assert (f"translations: {note}: {count} pictures" in told) == bool(note)
     for name, picture in maps.items():
-        expected = np.asarray(picture.convert("L") if own[name].shape[-1] == 1 else picture).reshape(own[name].shape)
+        expected = np.asarray(
+            picture.convert("L") if own[name].shape[-1] == 1 else picture
+        ).reshape(own[name].shape)
         assert np.abs(own[name].astype(int) - expected).mean() <= error
 
 
 def test_gray_translations(data, maps, tmp_path):
     gray = {name: picture.convert("L") for name, picture in maps.items()}
     material, _, told = gathered(data, saved(tmp_path / "gray", gray, png))
-    assert "all are gray, so real pictures are taken by luminance; --translations_channels=3" in told
-    assert {picture.shape[-1] for pictures in (*material.sets.values(), material.truths) for picture in pictures.values()} == {1}
+    assert (
+        "all are gray, so real pictures are taken by luminance; --translations_channels=3" in told
+    )
+    assert {
+        picture.shape[-1]
+        for pictures in (*material.sets.values(), material.truths)
+        for picture in pictures.values()
+    } == {1}
     material, _, told = gathered(data, tmp_path / "gray", channels=3)
-    assert {picture.shape[-1] for picture in material.sets[OWN].values()} == {3} and f"{len(gray)} of {len(gray)} are gray" in told
+    assert {picture.shape[-1] for picture in material.sets[OWN].values()} == {
+        3
+    } and f"{len(gray)} of {len(gray)} are gray" in told
     png(maps["0001"], f"{tmp_path / 'gray'}/0001")  # an optimiser makes gray what has no colours
     material, _, told = gathered(data, tmp_path / "gray")
-    assert {picture.shape[-1] for picture in material.sets[OWN].values()} == {3} and f"{len(gray) - 1} of {len(gray)} are gray" in told
+    assert {picture.shape[-1] for picture in material.sets[OWN].values()} == {
+        3
+    } and f"{len(gray) - 1} of {len(gray)} are gray" in told
 
 
 def test_sizes_twins_and_damage(data, maps, tmp_path):
     small = {name: picture.resize((32, 24)) for name, picture in maps.items()}
     _, _, told = gathered(data, saved(tmp_path / "small", small, png))
-    assert f"translations are 32x24, and real pictures are resized to that; {len(maps)} of {len(maps)} inputs are of another size" in told
+    assert (
+        f"translations are 32x24, and real pictures are resized to that; {len(maps)} of "
+        f"{len(maps)} inputs are of another size" in told
+    )
     folder = saved(tmp_path / "maps", maps, png)
     maps["0001"].save(folder / "0001.jpg")
     with pytest.raises(UserError, match=r"two files for 0001: 0001.jpg and 0001.png"):
@@ -161,25 +213,50 @@ def test_a_split_that_stands_in_is_told(street, tmp_path):
     places = ",".join(str(street / "data" / name) for name in ("toy_gta5", "toy_cityscapes"))
     domains = open_domains(places)
     gray = Image.new("RGB", (64, 32), "gray")
-    names = [picture_name(filename, "test") for filename, _ in domains.require("test", "a").pictures()]
+    names = [
+        picture_name(filename, "test") for filename, _ in domains.require("test", "a").pictures()
+    ]
     folder = saved(tmp_path / "street", dict.fromkeys(names, gray), png)
     material = gather_folder(folder, domains, "test", "ab", "auto")
     assert f"split: {domains.b.directory} has no test split, so val is scored" in material.assumed
-    assert material.facts["splits"] == {"a": "test", "b": "val"} and material.facts["pairs"]["basis"] == "none"
-    nested = [picture_name(filename, "val") for filename, _ in domains.require("test", "b").pictures()]
-    flat = saved(tmp_path / "flat", {f"{name.rpartition('/')[2]}_fake_A": gray for name in nested}, png)
+    assert (
+        material.facts["splits"] == {"a": "test", "b": "val"}
+        and material.facts["pairs"]["basis"] == "none"
+    )
+    nested = [
+        picture_name(filename, "val") for filename, _ in domains.require("test", "b").pictures()
+    ]
+    flat = saved(
+        tmp_path / "flat", {f"{name.rpartition('/')[2]}_fake_A": gray for name in nested}, png
+    )
     back = gather_folder(flat, domains, "test", "ba", "auto")
-    assert back.sets[OWN].keys() == set(nested) and any("matched by file names alone" in line for line in back.assumed)
+    assert back.sets[OWN].keys() == set(nested) and any(
+        "matched by file names alone" in line for line in back.assumed
+    )
 
 
 def test_other_data_and_checkpoints_than_the_best_are_told(data, tiles, tmp_path, monkeypatch):
     run = Run(tmp_path, config(tiles, tmp_path), "float32", "0123456789")
-    assert gathering._of_the_run(dataclasses.replace(run, data_fingerprint=data[0].fingerprint), data[0], "latest") == []
+    assert (
+        gathering._of_the_run(
+            dataclasses.replace(run, data_fingerprint=data[0].fingerprint), data[0], "latest"
+        )
+        == []
+    )
     monkeypatch.setattr(gathering, "newest", lambda _: "step-4")
-    monkeypatch.setattr(gathering, "find_checkpoint", lambda _, which: f"checkpoints/step-{4 if which == 'best' else 8}")
+    monkeypatch.setattr(
+        gathering,
+        "find_checkpoint",
+        lambda _, which: f"checkpoints/step-{4 if which == 'best' else 8}",
+    )
     checkpoint, other = gathering._of_the_run(run, data[0], "latest")
-    assert checkpoint == "checkpoint: step-8, the latest; step-4 measured best, and --checkpoint=best scores it"
-    assert other.startswith("data: satellite2map (") and other.endswith("not what the run was trained on (01234567)")
+    assert (
+        checkpoint
+        == "checkpoint: step-8, the latest; step-4 measured best, and --checkpoint=best scores it"
+    )
+    assert other.startswith("data: satellite2map (") and other.endswith(
+        "not what the run was trained on (01234567)"
+    )
     assert len(gathering._of_the_run(run, data[0], "best")) == 1
 
 
@@ -187,17 +264,40 @@ def test_a_part_of_the_real_pictures_is_told(data, maps, tmp_path, monkeypatch):
     monkeypatch.setattr("tfcyclegan.evaluation.material.REFERENCE_PICTURES", 20)
     material, _, told = gathered(data, saved(tmp_path / "maps", maps, png))
     count = data[0].require("train", "b").count
-    assert f"references: {len(material.target_train)} of the {count} pictures of trainB, evenly spread" in told
-    assert material.facts["references"] == {"a": len(material.source_train), "b": len(material.target_train)}
+    assert (
+        f"references: {len(material.target_train)} of the {count} pictures of trainB, evenly spread"
+        in told
+    )
+    assert material.facts["references"] == {
+        "a": len(material.source_train),
+        "b": len(material.target_train),
+    }
 
 
 def test_jpegs_are_scored_and_marked(data, maps, tiles, tmp_path, capsys):
-    folder = saved(tmp_path / "jpegs", {f"{name}_fake_B": picture for name, picture in maps.items()}, lambda p, path: p.save(f"{path}.jpg"))
+    folder = saved(
+        tmp_path / "jpegs",
+        {f"{name}_fake_B": picture for name, picture in maps.items()},
+        lambda p, path: p.save(f"{path}.jpg"),
+    )
     output = tmp_path / "scores"
-    assert cli.main(["evaluate", f"--translations={folder}", f"--data_dir={tiles}", f"--output={output}", "--features=none"]) == 0
+    assert (
+        cli.main(
+            [
+                "evaluate",
+                f"--translations={folder}",
+                f"--data_dir={tiles}",
+                f"--output={output}",
+                "--features=none",
+            ]
+        )
+        == 0
+    )
     metrics = json.loads((output / "metrics.json").read_text())
     result = metrics["directions"][0]
-    assert result["translations"]["formats"] == {"JPEG": len(maps)} and result["translations"]["lossy"] == len(maps)
+    assert result["translations"]["formats"] == {"JPEG": len(maps)} and result["translations"][
+        "lossy"
+    ] == len(maps)
     told = f"{len(maps)} of {len(maps)} are JPEG, whose losses are in every score"
     assert result["verdict"].endswith("saved with loss, which alone may have decided this.")
     assert any(told in line for line in result["assumed"]) and "saved with loss" in metrics["note"]

@@ -1,4 +1,6 @@
-"""What evaluate and compare write: the page, the CSV, a folder of translations; bad requests in one line."""
+"""What evaluate and compare write: the page, the CSV, a folder of translations; bad requests in one
+line.
+"""
 
 import csv
 import json
@@ -31,31 +33,62 @@ def test_csv_and_page(evaluated):
     output = evaluated / "run0" / "evaluation"
     metrics = json.loads((output / "metrics.json").read_text())
     with open(output / "metrics.csv", newline="") as stream:
-        rows = {(row["direction"], row["table"], row["row"], row["column"]): row for row in csv.DictReader(stream)}
+        rows = {
+            (row["direction"], row["table"], row["row"], row["column"]): row
+            for row in csv.DictReader(stream)
+        }
     for result in metrics["directions"]:
         for table in result["tables"]:
             for name, values in table["rows"].items():
                 for column, one in values.items():
                     row = rows.pop((result["direction"], table["title"], name, column))
-                    assert row["value"] == ("" if one["value"] is None else str(one["value"])) and row["n"] == str(one["n"])
+                    assert row["value"] == (
+                        "" if one["value"] is None else str(one["value"])
+                    ) and row["n"] == str(one["n"])
         assert {"look", "truth", "detectors", "page"} <= result["seconds"].keys()
     assert {key[1] for key in rows} == {"Detectors"}
     page = (output / "index.html").read_text()
-    outside = page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace("http://creativecommons.org", "")
+    outside = (
+        page.replace("http://www.w3.org", "")
+        .replace("http://purl.org", "")
+        .replace("http://creativecommons.org", "")
+    )
     assert 'src="http' not in outside and "<script" not in outside, "one file, opens from disk"
     assert page.count("data:image/png;base64,") >= 9 and page.count("<svg") >= 3
-    for word in ("best", "median", "worst", "Cycle honesty", "By luminance of the input", "prefers-color-scheme: dark", "viewport"):
+    for word in (
+        "best",
+        "median",
+        "worst",
+        "Cycle honesty",
+        "By luminance of the input",
+        "prefers-color-scheme: dark",
+        "viewport",
+    ):
         assert word in page
     assert "published" not in page and "KID x 1000" not in page
-    assert ">pictures </th>" in page and ">colour ↓</th>" in page, "a count is neither better low nor high"
+    assert ">pictures </th>" in page and ">colour ↓</th>" in page, (
+        "a count is neither better low nor high"
+    )
 
 
 def test_compare_puts_runs_side_by_side(evaluated, capsys):
     page = evaluated / "compare.html"
-    assert cli.main(["compare", f"--run_dirs={evaluated / 'run0'},{evaluated / 'run1'}", f"--output={page}", "--pictures=3"]) == 0
+    assert (
+        cli.main(
+            [
+                "compare",
+                f"--run_dirs={evaluated / 'run0'},{evaluated / 'run1'}",
+                f"--output={page}",
+                "--pictures=3",
+            ]
+        )
+        == 0
+    )
     text = page.read_text()
     assert text.count("data:image/png;base64,") == 3 and "run0" in text and "Look: colour" in text
-    shown = json.loads((evaluated / "run1" / "evaluation" / "metrics.json").read_text())["directions"][0]["tables"][0]["shown"]["CycleGAN"]
+    shown = json.loads((evaluated / "run1" / "evaluation" / "metrics.json").read_text())[
+        "directions"
+    ][0]["tables"][0]["shown"]["CycleGAN"]
     assert shown[0] in text
     capsys.readouterr()
 
@@ -97,24 +130,39 @@ def test_compare_tells_in_what_runs_differ(evaluated, tmp_path, capsys):
         "Truth: CycleGAN: L1: only of run0",
         "scales differ, and the numbers with them: run0 resize_and_crop 36, other none 286",
         "choices of checkpoints differ, and the numbers with them: run0 latest, other best",
-        "pairs differ, and the numbers with them: run0 basis: guess in verdicts: True, other basis: names in verdicts: True",
+        "pairs differ, and the numbers with them: run0 basis: guess in verdicts: True, other "
+        "basis: names in verdicts: True",
     ):
         assert line in told and line in shown, line
-    psnr = json.loads((evaluated / "run1" / "evaluation" / "metrics.json").read_text())["directions"][0]["tables"][1]["shown"]["CycleGAN"][
-        2
-    ]
+    psnr = json.loads((evaluated / "run1" / "evaluation" / "metrics.json").read_text())[
+        "directions"
+    ][0]["tables"][1]["shown"]["CycleGAN"][2]
     row = next(part for part in shown.split("<tr>") if "Truth: PSNR" in part)
     assert psnr in row and "of its own" in shown, "columns by their names"
 
 
 def test_compare_keeps_feature_networks_apart(evaluated, tmp_path, capsys):
     def with_kid(metrics):
-        table = json.loads(json.dumps(metrics["directions"][0]["tables"][0])) | {"title": "Distribution: x-256"}
+        table = json.loads(json.dumps(metrics["directions"][0]["tables"][0])) | {
+            "title": "Distribution: x-256"
+        }
         metrics["directions"][0]["tables"].append(table)
         metrics["features"] = {"name": "x-256", "dimension": 256, "sha256": "0"}
 
-    assert cli.main(["compare", altered(evaluated, tmp_path, with_kid), f"--output={tmp_path / 'page.html'}"]) == 0
-    assert "Distribution: x-256: only of other; numbers of different networks are not put side by side" in capsys.readouterr().out
+    assert (
+        cli.main(
+            [
+                "compare",
+                altered(evaluated, tmp_path, with_kid),
+                f"--output={tmp_path / 'page.html'}",
+            ]
+        )
+        == 0
+    )
+    assert (
+        "Distribution: x-256: only of other; numbers of different networks are not put side by side"
+        in capsys.readouterr().out
+    )
     assert "Distribution: x-256: colour" not in (tmp_path / "page.html").read_text()
 
 
@@ -131,15 +179,28 @@ def translations(tiles, tmp_path):
 
 def scored(folder, tiles, tmp_path, *more: str) -> int:
     return cli.main(
-        ["evaluate", f"--translations={folder}", f"--data_dir={tiles}", f"--output={tmp_path / 'scores'}", "--features=none", *more]
+        [
+            "evaluate",
+            f"--translations={folder}",
+            f"--data_dir={tiles}",
+            f"--output={tmp_path / 'scores'}",
+            "--features=none",
+            *more,
+        ]
     )
 
 
 def test_a_folder_of_translations(translations, tiles, tmp_path):
     assert scored(translations, tiles, tmp_path) == 0
     result = json.loads((tmp_path / "scores" / "metrics.json").read_text())["directions"][0]
-    truth = next(table for table in result["tables"] if table["title"] == "Truth")["rows"]["CycleGAN"]
-    assert truth["L1"]["value"] == 0 and truth["SSIM"]["value"] == pytest.approx(1) and truth["PSNR"]["value"] is None
+    truth = next(table for table in result["tables"] if table["title"] == "Truth")["rows"][
+        "CycleGAN"
+    ]
+    assert (
+        truth["L1"]["value"] == 0
+        and truth["SSIM"]["value"] == pytest.approx(1)
+        and truth["PSNR"]["value"] is None
+    )
     assert any("cycle honesty: needs both generators" in reason for reason in result["left_out"])
     assert (tmp_path / "scores" / "index.html").exists()
 
@@ -149,7 +210,12 @@ def test_bad_folders_are_refused_in_one_line(translations, tiles, tmp_path, caps
     first.rename(first.with_name("stranger.png"))
     assert scored(translations, tiles, tmp_path) == 2
     error = capsys.readouterr().err
-    assert error.count("\n") == 1 and "1 of the split are missing" in error and "stranger" in error and first.stem in error
+    assert (
+        error.count("\n") == 1
+        and "1 of the split are missing" in error
+        and "stranger" in error
+        and first.stem in error
+    )
     Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(first)
     first.with_name("stranger.png").unlink()
     assert scored(translations, tiles, tmp_path) == 2
@@ -160,4 +226,7 @@ def test_bad_folders_are_refused_in_one_line(translations, tiles, tmp_path, caps
     assert scored(tmp_path / "nowhere", tiles, tmp_path) == 2
     assert "no such folder" in capsys.readouterr().err
     assert scored(translations, tiles, tmp_path, "--direction=both") == 2
-    assert cli.main(["evaluate"]) == 2 and cli.main(["evaluate", "--run_dir=x", "--features=inception"]) == 2
+    assert (
+        cli.main(["evaluate"]) == 2
+        and cli.main(["evaluate", "--run_dir=x", "--features=inception"]) == 2
+    )

@@ -1,4 +1,6 @@
-"""A training that was killed and goes on ends as one that nothing disturbed: bit for bit, with no picture seen twice or never."""
+"""A training that was killed and goes on ends as one that nothing disturbed: bit for bit, with no
+picture seen twice or never.
+"""
 
 import os
 import random
@@ -16,7 +18,8 @@ from tests.conftest import ROOT
 from tests.test_training import command, without_timing
 from tfcyclegan.training import checkpoint_files
 
-# Whatever draws random numbers or keeps a state of its own takes part. Checkpoints come in mid-epoch and between two history lines.
+# Whatever draws random numbers or keeps a state of its own takes part. Checkpoints come in
+# mid-epoch and between two history lines.
 OPTIONS = {
     "max_steps": 26,
     "deterministic": True,
@@ -30,7 +33,8 @@ OPTIONS = {
     "dropout": True,
     "cycle_noise": 0.05,
 }
-COMBINATIONS = [(2, "mixed_bfloat16"), (1, "float32"), (2, "float32"), (1, "mixed_bfloat16")]  # devices and precision
+# devices and precision
+COMBINATIONS = [(2, "mixed_bfloat16"), (1, "float32"), (2, "float32"), (1, "mixed_bfloat16")]
 KILLS = 10
 
 
@@ -42,7 +46,9 @@ def run_to_end(arguments: list[str]) -> str:
 
 def kill_during(arguments: list[str], run_dir: Path, step: int, delay_seconds: float) -> None:
     """Kills a training some time after the line of `step` is in its history."""
-    process = subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        arguments, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     deadline, history = time.monotonic() + 1200, run_dir / "history.jsonl"
     while not (history.exists() and f'"step": {step},' in history.read_text()):
         assert time.monotonic() < deadline and process.poll() is None
@@ -57,7 +63,11 @@ def tensors(directory: Path) -> dict[str, np.ndarray]:
     found = {}
     for step in checkpoint_files.steps(directory):
         reader = tf.train.load_checkpoint(checkpoint_files.path_of(directory, step))
-        names = [name for name in reader.get_variable_to_shape_map() if name != "_CHECKPOINTABLE_OBJECT_GRAPH"]
+        names = [
+            name
+            for name in reader.get_variable_to_shape_map()
+            if name != "_CHECKPOINTABLE_OBJECT_GRAPH"
+        ]
         found |= {f"{step}: {name}": reader.get_tensor(name) for name in names}
     return found
 
@@ -78,7 +88,13 @@ def straight(tiles, tmp_path_factory):
 
 
 # By default two devices in float32: bfloat16 takes minutes where the processor lacks it.
-@pytest.mark.parametrize("number", [pytest.param(number, marks=() if number == 2 else pytest.mark.slow) for number in range(KILLS)])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(number, marks=() if number == 2 else pytest.mark.slow)
+        for number in range(KILLS)
+    ],
+)
 def test_a_killed_run_ends_as_an_undisturbed_one(tiles, straight, tmp_path, number):
     devices, precision = COMBINATIONS[number % len(COMBINATIONS)]
     generator = random.Random(number)
@@ -88,15 +104,23 @@ def test_a_killed_run_ends_as_an_undisturbed_one(tiles, straight, tmp_path, numb
     kill_during(arguments, run_dir, step, delay)
     latest = checkpoint_files.newest(run_dir / "checkpoints")
     printed = run_to_end(arguments)
-    print(f"{devices} replicas, {precision}: killed {delay:.3f} s after step {step}, on from {latest}")
+    print(
+        f"{devices} replicas, {precision}: killed {delay:.3f} s after step {step}, on from {latest}"
+    )
     if latest and not latest.endswith("-0"):
         assert f"resuming at step {checkpoint_files.step_of(latest)} of 26" in printed
     undisturbed = straight(devices, precision)
     for part in (".", "best"):
-        expected, found = (tensors(directory / "checkpoints" / part) for directory in (undisturbed, run_dir))
+        expected, found = (
+            tensors(directory / "checkpoints" / part) for directory in (undisturbed, run_dir)
+        )
         assert expected and expected.keys() == found.keys()
         assert [name for name in expected if not np.array_equal(expected[name], found[name])] == []
-    pools = {name for name in tensors(run_dir / "checkpoints") if name.startswith("26: pools_") and "/images/" in name}
+    pools = {
+        name
+        for name in tensors(run_dir / "checkpoints")
+        if name.startswith("26: pools_") and "/images/" in name
+    }
     assert len(pools) == 2 * devices
     assert without_timing(run_dir) == without_timing(undisturbed)
     for strip in (undisturbed / "samples").iterdir():
@@ -128,14 +152,23 @@ sys.exit(cli.main(["train", *sys.argv[1:]]))
 
 
 def test_no_picture_is_repeated_or_skipped(tiles, tmp_path):
-    """Not deterministic: the steps after the checkpoint see what they would have seen, and none is left out."""
-    options = OPTIONS | {"deterministic": False, "eval_every_steps": 1000, "sample_every_steps": 1000}
+    """Not deterministic: the steps after the checkpoint see what they would have seen, and none is
+    left out.
+    """
+    options = OPTIONS | {
+        "deterministic": False,
+        "eval_every_steps": 1000,
+        "sample_every_steps": 1000,
+    }
 
     def arguments(run_dir: Path) -> list[str]:
         return [sys.executable, "-c", WATCHED, *command(tiles, run_dir, **options)[4:]]
 
     def seen(log: Path) -> list[tuple[int, str]]:
-        return [(int(step), hashes) for step, _, hashes in (line.partition(" ") for line in log.read_text().splitlines())]
+        return [
+            (int(step), hashes)
+            for step, _, hashes in (line.partition(" ") for line in log.read_text().splitlines())
+        ]
 
     os.environ["SEEN"] = str(tmp_path / "straight.log")
     try:
@@ -147,9 +180,13 @@ def test_no_picture_is_repeated_or_skipped(tiles, tmp_path):
         run_to_end(arguments(tmp_path / "killed"))
     finally:
         del os.environ["SEEN"]
-    straight, killed, resumed = (seen(tmp_path / f"{name}.log") for name in ("straight", "killed", "resumed"))
+    straight, killed, resumed = (
+        seen(tmp_path / f"{name}.log") for name in ("straight", "killed", "resumed")
+    )
     first = checkpoint_files.step_of(latest)
     assert first in (10, 15)
-    assert [step for step, _ in straight] == list(range(26)) and len({hashes for _, hashes in straight}) == 26
+    assert [step for step, _ in straight] == list(range(26)) and len(
+        {hashes for _, hashes in straight}
+    ) == 26
     assert [step for step, _ in resumed] == list(range(first, 26))
     assert killed[:first] + resumed == straight

@@ -46,7 +46,9 @@ def exported(run_dir, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def loader(exported):
-    """Runs a signature of the export as TensorFlow Serving does: from graph and restore operation alone."""
+    """Runs a signature of the export as TensorFlow Serving does: from graph and restore operation
+    alone.
+    """
     graph = tf.Graph()
     with graph.as_default():
         session = tf.compat.v1.Session()
@@ -55,7 +57,10 @@ def loader(exported):
     def run(batch: np.ndarray | list[bytes], signature: str = "serving_default") -> np.ndarray:
         # an array of NumPy's own byte strings would drop the zeros at a file's end
         batch = np.array(batch, object) if isinstance(batch, list) else batch
-        ((_, source),), ((_, target),) = signatures[signature].inputs.items(), signatures[signature].outputs.items()
+        ((_, source),), ((_, target),) = (
+            signatures[signature].inputs.items(),
+            signatures[signature].outputs.items(),
+        )
         return session.run(target.name, {source.name: batch})
 
     yield run
@@ -79,21 +84,52 @@ def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
 def test_the_exported_directory(exported):
     assert exported.name == "1"
     names = {path.name for path in exported.iterdir()}
-    assert {"saved_model.pb", "variables", "float32.tflite", "float16.tflite", "metadata.json", "MODEL_CARD.md"} <= names
+    assert {
+        "saved_model.pb",
+        "variables",
+        "float32.tflite",
+        "float16.tflite",
+        "metadata.json",
+        "MODEL_CARD.md",
+    } <= names
     metadata = read_metadata(exported)
-    assert metadata["parity"]["TFLite float32"] < 1e-4 and metadata["parity"]["TFLite float16"] < 1e-2
-    stored = [shape for name, shape in tf.train.list_variables(str(exported / "variables" / "variables")) if "_weights" in name]
-    assert sum(int(np.prod(shape)) for shape in stored) == metadata["parameters"], "each weight is stored, and once"
+    assert (
+        metadata["parity"]["TFLite float32"] < 1e-4 and metadata["parity"]["TFLite float16"] < 1e-2
+    )
+    stored = [
+        shape
+        for name, shape in tf.train.list_variables(str(exported / "variables" / "variables"))
+        if "_weights" in name
+    ]
+    assert sum(int(np.prod(shape)) for shape in stored) == metadata["parameters"], (
+        "each weight is stored, and once"
+    )
     sizes = [(exported / f"{variant}.tflite").stat().st_size for variant in ("float32", "float16")]
-    assert sizes[0] - sizes[1] > 1.4 * metadata["parameters"], "nearly two bytes a weight are saved; the casts take some back"
+    assert sizes[0] - sizes[1] > 1.4 * metadata["parameters"], (
+        "nearly two bytes a weight are saved; the casts take some back"
+    )
 
 
 def test_saved_model_cli_runs_it(exported, run_dir, tmp_path):
     """TensorFlow's own command, which loads as TensorFlow Serving does."""
     batch = np.random.default_rng(1).uniform(-1, 1, (2, 36, 44, 3)).astype(np.float32)
     np.save(tmp_path / "images.npy", batch)
-    command = [str(Path(sys.executable).parent / "saved_model_cli"), "run", "--dir", str(exported), "--tag_set", "serve"]
-    command += ["--signature_def", "tensor", "--inputs", f"images={tmp_path / 'images.npy'}", "--outdir", str(tmp_path / "out")]
+    command = [
+        str(Path(sys.executable).parent / "saved_model_cli"),
+        "run",
+        "--dir",
+        str(exported),
+        "--tag_set",
+        "serve",
+    ]
+    command += [
+        "--signature_def",
+        "tensor",
+        "--inputs",
+        f"images={tmp_path / 'images.npy'}",
+        "--outdir",
+        str(tmp_path / "out"),
+    ]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-2000:]
     expected = load_generator(read_run(run_dir), "latest", "ab")(batch).numpy()
@@ -128,67 +164,109 @@ def test_the_interpreter_gives_what_keras_gives(exported, run_dir):
 
 def test_what_a_client_needs_stands_in_the_metadata(exported):
     metadata = read_metadata(exported)
-    assert metadata["interface"] == {"height": 32, "width": 32, "channels_in": 3, "channels_out": 3, "range": [-1, 1]}
+    assert metadata["interface"] == {
+        "height": 32,
+        "width": 32,
+        "channels_in": 3,
+        "channels_out": 3,
+        "range": [-1, 1],
+    }
     assert metadata["domains"] == {"from": "satellite", "to": "map"}
     assert list(metadata["variants"]) == ["float32", "float16", "dynamic_int8", "int8"]
     for name, one in metadata["variants"].items():
         assert (exported / one["file"]).stat().st_size == one["bytes"], name
-        assert one["psnr_worst"] <= one["psnr_mean"] <= 100 and one["ssim_worst"] <= one["ssim_mean"] <= 1
+        assert (
+            one["psnr_worst"] <= one["psnr_mean"] <= 100
+            and one["ssim_worst"] <= one["ssim_mean"] <= 1
+        )
         assert one["milliseconds"] > 0 and one["keras_milliseconds"] > 0
 
 
 def test_what_the_table_says_is_what_the_files_do(exported, run_dir, tiles):
     """PSNR and largest difference once more, by another road."""
     encoded = dict(open_domains(str(tiles)).require("test", "a").pictures())
-    batch = np.stack([np.asarray(Image.open(io.BytesIO(one)).convert("RGB").resize((32, 32), Image.BICUBIC)) for one in encoded.values()])
+    batch = np.stack(
+        [
+            np.asarray(Image.open(io.BytesIO(one)).convert("RGB").resize((32, 32), Image.BICUBIC))
+            for one in encoded.values()
+        ]
+    )
     batch = (batch / 127.5 - 1).astype(np.float32)
     metadata = read_metadata(exported)
-    assert metadata["compared"].startswith(f"on {len(batch)} of {len(batch)} pictures of") and len(batch) < 32
+    assert (
+        metadata["compared"].startswith(f"on {len(batch)} of {len(batch)} pictures of")
+        and len(batch) < 32
+    )
     expected = load_generator(read_run(run_dir), "latest", "ab")(batch).numpy()
     for name, one in metadata["variants"].items():
         found = tflite.run((exported / one["file"]).read_bytes(), batch)
-        eight_bit = [np.clip(np.rint((x.astype(np.float64) + 1) * 127.5), 0, 255) for x in (found, expected)]
+        eight_bit = [
+            np.clip(np.rint((x.astype(np.float64) + 1) * 127.5), 0, 255) for x in (found, expected)
+        ]
         errors = np.square(eight_bit[0] - eight_bit[1]).mean(axis=(1, 2, 3))
         psnr = min(100, 10 * np.log10(255**2 / max(errors.max(), 1e-9)))
-        # Above 70 dB less than 20 of 3072 values are a level apart: those whose last digits fall at the edge of a level, as processors
-        # and graphs round them.
-        assert min(psnr, one["psnr_worst"]) > 70 or one["psnr_worst"] == pytest.approx(psnr, abs=0.5), name
-        assert one["largest"] == pytest.approx(np.abs(found - expected).max(), rel=0.05, abs=1e-5), name
+        # Above 70 dB less than 20 of 3072 values are a level apart: those whose last digits fall at
+        # the edge of a level, as processors and graphs round them.
+        assert min(psnr, one["psnr_worst"]) > 70 or one["psnr_worst"] == pytest.approx(
+            psnr, abs=0.5
+        ), name
+        assert one["largest"] == pytest.approx(
+            np.abs(found - expected).max(), rel=0.05, abs=1e-5
+        ), name
 
 
 def sampled(run_dir: Path, step: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first test picture of a run's strip and its translation as training drew it, uint8 [H, W, 3]."""
+    """The first test picture of a run's strip and its translation as training drew it, uint8 [H, W,
+    3].
+    """
     size = read_run(run_dir).config.crop_size
-    sheet = np.asarray(Image.open(run_dir / "samples" / f"test-{step:07}-ab.png"))[::4, ::4]  # small ones are enlarged
-    return sheet[: size.height, : size.width], sheet[: size.height, size.width + 2 : 2 * size.width + 2]
+    # small ones are enlarged
+    sheet = np.asarray(Image.open(run_dir / "samples" / f"test-{step:07}-ab.png"))[::4, ::4]
+    return sheet[: size.height, : size.width], sheet[
+        : size.height, size.width + 2 : 2 * size.width + 2
+    ]
 
 
 def shown_by_each(exported: Path, run_dir: Path, source: np.ndarray) -> dict[str, np.ndarray]:
     """A picture through every way to run the weights in Python, uint8 [H, W, 3] each."""
     signatures = tf.saved_model.load(str(exported)).signatures
-    by_bytes = signatures["serving_default"](image_bytes=tf.constant([encode(source)]))["image_bytes"].numpy()[0]
+    by_bytes = signatures["serving_default"](image_bytes=tf.constant([encode(source)]))[
+        "image_bytes"
+    ].numpy()[0]
     batch = images.to_float(source)[np.newaxis]
     return {
         "restored checkpoint": from_run(read_run(run_dir), "latest", "ab")(source),
-        "SavedModel, tensor_uint8": signatures["tensor_uint8"](images=tf.constant(source[np.newaxis]))["images"].numpy()[0],
+        "SavedModel, tensor_uint8": signatures["tensor_uint8"](
+            images=tf.constant(source[np.newaxis])
+        )["images"].numpy()[0],
         "SavedModel, serving_default": np.asarray(Image.open(io.BytesIO(by_bytes))),
         "C++ loader": images.to_uint8(saved_model.run_in_session(exported, batch)[0]),
-        "TFLite float32": images.to_uint8(tflite.run((exported / "float32.tflite").read_bytes(), batch)[0]),
-        "TFLite float16": images.to_uint8(tflite.run((exported / "float16.tflite").read_bytes(), batch)[0]),
+        "TFLite float32": images.to_uint8(
+            tflite.run((exported / "float32.tflite").read_bytes(), batch)[0]
+        ),
+        "TFLite float16": images.to_uint8(
+            tflite.run((exported / "float16.tflite").read_bytes(), batch)[0]
+        ),
     }
 
 
 def assert_same_picture(shown: dict[str, np.ndarray], drawn: np.ndarray) -> None:
     """Every way against the restored checkpoint, each within its own levels of 8 bits."""
-    bounds = {"training sample": 3, "TFLite float16": 2, "browser": 3}  # training ran in bfloat16; the browser runs float16, 2 off LiteRT
+    # training ran in bfloat16; the browser runs float16, 2 off LiteRT
+    bounds = {"training sample": 3, "TFLite float16": 2, "browser": 3}
     restored = shown["restored checkpoint"].astype(int)
     assert np.ptp(restored) > 20, "a picture, not one colour"
-    apart = {name: int(np.abs(picture - restored).max()) for name, picture in (shown | {"training sample": drawn}).items()}
+    apart = {
+        name: int(np.abs(picture - restored).max())
+        for name, picture in (shown | {"training sample": drawn}).items()
+    }
     assert {name: levels for name, levels in apart.items() if levels > bounds.get(name, 1)} == {}
 
 
 def test_training_sample_checkpoint_saved_model_and_tflite_show_the_same(exported, run_dir):
-    """The picture that training drew, and every way to run the weights again; REST and the browser: test_parity_browser.py."""
+    """The picture that training drew, and every way to run the weights again; REST and the browser:
+    test_parity_browser.py.
+    """
     source, drawn = sampled(run_dir, 4)
     assert_same_picture(shown_by_each(exported, run_dir, source), drawn)
 
@@ -203,7 +281,10 @@ def test_a_bad_picture_is_named_by_its_place(loader, bad):
         "half a JPEG": encode(picture(20, 24), "JPEG")[:400],
         "half a WebP": encode(picture(20, 24), "WEBP")[:-60],
     }[bad]
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"image_bytes\[2\]: not a whole JPEG, PNG, WebP, GIF or BMP"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError,
+        match=r"image_bytes\[2\]: not a whole JPEG, PNG, WebP, GIF or BMP",
+    ):
         loader([good, good, content, good])
     assert len(loader([good, good])) == 2, "the next request is answered"
 
@@ -211,7 +292,10 @@ def test_a_bad_picture_is_named_by_its_place(loader, bad):
 def test_a_bomb_is_refused_before_the_network_sees_it(loader):
     bomb = encode(np.zeros((5000, 5000), np.uint8))
     assert len(bomb) < 100_000
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"image_bytes\[1\]: 5000x5000 pixels, more than 16777216"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError,
+        match=r"image_bytes\[1\]: 5000x5000 pixels, more than 16777216",
+    ):
         loader([encode(picture(20, 24)), bomb])
 
 
@@ -232,23 +316,47 @@ def test_warm_up_requests_are_what_tensorflow_serving_reads(exported, loader):
 def test_the_card_says_what_the_metadata_say(exported):
     card = (exported / "MODEL_CARD.md").read_text()
     metadata = read_metadata(exported)
-    for part in ("satellite", "trainA", "NASA Earth Observatory", "resnet_1blocks", "step 4", "Not scored", "mixed_bfloat16"):
+    for part in (
+        "satellite",
+        "trainA",
+        "NASA Earth Observatory",
+        "resnet_1blocks",
+        "step 4",
+        "Not scored",
+        "mixed_bfloat16",
+    ):
         assert part in card, part
     for one in metadata["variants"].values():
         assert f"| {one['file']} | {one['status']} |" in card
     assert "synthetic" not in card
 
 
-def test_scores_and_failures_come_into_the_card_of_an_export_made_before(exported, run_dir, tmp_path):
+def test_scores_and_failures_come_into_the_card_of_an_export_made_before(
+    exported, run_dir, tmp_path
+):
     """From what `evaluate` wrote; in copies, so that the other tests see none."""
     shutil.copytree(run_dir, tmp_path / "run")
     shutil.copytree(exported, tmp_path / "model" / "1")
     assert cli.main(["evaluate", f"--run_dir={tmp_path / 'run'}", "--features=none"]) == 0
-    assert cli.main(["export", f"--run_dir={tmp_path / 'run'}", f"--output={tmp_path / 'model'}", "--min_psnr=56"]) == 0
+    assert (
+        cli.main(
+            [
+                "export",
+                f"--run_dir={tmp_path / 'run'}",
+                f"--output={tmp_path / 'model'}",
+                "--min_psnr=56",
+            ]
+        )
+        == 0
+    )
     assert [path.name for path in (tmp_path / "model").iterdir()] == ["1"]
     card = (tmp_path / "model" / "1" / "MODEL_CARD.md").read_text()
-    scores = json.loads((tmp_path / "run" / "evaluation" / "metrics.json").read_text())["directions"][0]
-    assert scores["verdict"] in card and "| histogram matching |" in card and "Not scored" not in card
+    scores = json.loads((tmp_path / "run" / "evaluation" / "metrics.json").read_text())[
+        "directions"
+    ][0]
+    assert (
+        scores["verdict"] in card and "| histogram matching |" in card and "Not scored" not in card
+    )
     for finding in scores["detectors"]:
         assert f"| {finding['name']} | {finding['verdict']} |" in card
 
@@ -262,7 +370,10 @@ def test_what_is_below_the_gate_is_put_aside(exported):
         "int8": "rejected",
     }
     assert {path.name for path in exported.glob("*.tflite")} == {"float32.tflite", "float16.tflite"}
-    assert variants["int8"]["file"] == "rejected/int8.tflite" and (exported / "rejected" / "int8.tflite").is_file()
+    assert (
+        variants["int8"]["file"] == "rejected/int8.tflite"
+        and (exported / "rejected" / "int8.tflite").is_file()
+    )
 
 
 def test_operators_outside_the_delegate(exported):
@@ -272,26 +383,51 @@ def test_operators_outside_the_delegate(exported):
         outside = tflite.Program(content).outside_delegate()
         assert "CONV_2D" not in outside and "TANH" not in outside
     tanh_of_tile = keras.Input(batch_shape=(1, 8, 8, 3))
-    model = keras.Model(tanh_of_tile, keras.layers.Lambda(lambda x: tf.tanh(tf.cumsum(tf.tanh(x), axis=1)))(tanh_of_tile))
-    assert tflite.Program(tflite.convert_model(model, "float32")).outside_delegate() == {"CUMSUM": 1}
+    model = keras.Model(
+        tanh_of_tile,
+        keras.layers.Lambda(lambda x: tf.tanh(tf.cumsum(tf.tanh(x), axis=1)))(tanh_of_tile),
+    )
+    assert tflite.Program(tflite.convert_model(model, "float32")).outside_delegate() == {
+        "CUMSUM": 1
+    }
 
 
 def test_imported_weights_claim_no_training(imported, tmp_path):
-    metadata = {"checkpoint": "step-0", "direction": "ab", "weights": "0" * 64, "tfcyclegan": "1", "parameters": 1, "data": ""}
-    measured = {"interface": {"height": 16, "width": 16, "channels_in": 3, "channels_out": 3}, "domains": {"from": "a", "to": "b"}}
+    metadata = {
+        "checkpoint": "step-0",
+        "direction": "ab",
+        "weights": "0" * 64,
+        "tfcyclegan": "1",
+        "parameters": 1,
+        "data": "",
+    }
+    measured = {
+        "interface": {"height": 16, "width": 16, "channels_in": 3, "channels_out": 3},
+        "domains": {"from": "a", "to": "b"},
+    }
     table = {"compared": "on noise", "threads": 1, "min_psnr": 30.0, "variants": {}}
-    card = model_card.render(read_run(imported), None, tmp_path / "model" / "1", metadata | measured | table)
-    assert "the weights were imported" in card and "learning rate" not in card and "Trained at" not in card
+    card = model_card.render(
+        read_run(imported), None, tmp_path / "model" / "1", metadata | measured | table
+    )
+    assert (
+        "the weights were imported" in card
+        and "learning rate" not in card
+        and "Trained at" not in card
+    )
 
 
 def test_the_same_weights_are_exported_once(exported, run_dir, capsys):
-    assert export(read_run(run_dir), "latest", "ab", exported.parent, None, min_psnr=56.0) == exported
+    assert (
+        export(read_run(run_dir), "latest", "ab", exported.parent, None, min_psnr=56.0) == exported
+    )
     assert "holds this model already" in capsys.readouterr().out
 
 
 def test_without_the_data_the_next_version_proves_nothing(exported, run_dir, tmp_path, capsys):
     run = read_run(run_dir)
-    run = dataclasses.replace(run, config=dataclasses.replace(run.config, data_dir=str(tmp_path / "gone")))
+    run = dataclasses.replace(
+        run, config=dataclasses.replace(run.config, data_dir=str(tmp_path / "gone"))
+    )
     version = export(run, "latest", "ab", exported.parent, None)
     assert version.name == "2"
     variants = read_metadata(version)["variants"]
@@ -303,43 +439,92 @@ def test_without_the_data_the_next_version_proves_nothing(exported, run_dir, tmp
 
 def test_translate_by_run_by_saved_model_and_by_tflite(exported, run_dir, tmp_path):
     """Any size, nested folders, names kept; all three ways agree to a level of 8 bit."""
-    for name, (height, width) in {"a b.jpg": (32, 32), "deep/über.tiff": (37, 61), "tiny.png": (5, 7)}.items():
+    for name, (height, width) in {
+        "a b.jpg": (32, 32),
+        "deep/über.tiff": (37, 61),
+        "tiny.png": (5, 7),
+    }.items():
         path = tmp_path / "in" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture(height, width)).save(path, quality=95)
     common = [f"--input={tmp_path / 'in'}"]
-    assert cli.main(["translate", f"--run_dir={run_dir}", "--scale=original", *common, f"--output={tmp_path / 'by_run'}"]) == 0
-    assert cli.main(["translate", f"--run_dir={run_dir}", *common, f"--output={tmp_path / 'as_trained'}"]) == 0
+    assert (
+        cli.main(
+            [
+                "translate",
+                f"--run_dir={run_dir}",
+                "--scale=original",
+                *common,
+                f"--output={tmp_path / 'by_run'}",
+            ]
+        )
+        == 0
+    )
+    assert (
+        cli.main(
+            ["translate", f"--run_dir={run_dir}", *common, f"--output={tmp_path / 'as_trained'}"]
+        )
+        == 0
+    )
     sizes = {Image.open(path).size for path in (tmp_path / "as_trained").rglob("*.png")}
     load_size = read_run(run_dir).config.load_size
     assert sizes == {(load_size.width, load_size.height)}
-    assert cli.main(["translate", f"--model={exported.parent / '1'}", *common, f"--output={tmp_path / 'by_model'}"]) == 0
-    assert sorted(p.relative_to(tmp_path / "by_run").as_posix() for p in (tmp_path / "by_run").rglob("*.png")) == [
+    assert (
+        cli.main(
+            [
+                "translate",
+                f"--model={exported.parent / '1'}",
+                *common,
+                f"--output={tmp_path / 'by_model'}",
+            ]
+        )
+        == 0
+    )
+    assert sorted(
+        p.relative_to(tmp_path / "by_run").as_posix() for p in (tmp_path / "by_run").rglob("*.png")
+    ) == [
         "a b.png",
         "deep/über.png",
         "tiny.png",
     ]
     for path in (tmp_path / "by_run").rglob("*.png"):
         ours = np.asarray(Image.open(path)).astype(int)
-        other = np.asarray(Image.open(tmp_path / "by_model" / path.relative_to(tmp_path / "by_run"))).astype(int)
+        other = np.asarray(
+            Image.open(tmp_path / "by_model" / path.relative_to(tmp_path / "by_run"))
+        ).astype(int)
         source = next((tmp_path / "in").rglob(f"{path.stem}.*"))
         assert ours.shape[:2] == Image.open(source).size[::-1]
         assert np.abs(ours - other).max() <= 1
     by_tflite = from_model(exported / "float32.tflite")
     pixels = picture(32, 32)
-    assert np.abs(by_tflite(pixels).astype(int) - from_run(read_run(run_dir), "latest", "ab")(pixels)).max() <= 1
+    assert (
+        np.abs(
+            by_tflite(pixels).astype(int) - from_run(read_run(run_dir), "latest", "ab")(pixels)
+        ).max()
+        <= 1
+    )
 
 
 def test_one_folder_has_one_purpose(exported, run_dir, capsys):
-    """Servers answer by the newest version: the other direction or another size would answer the same clients."""
+    """Servers answer by the newest version: the other direction or another size would answer the
+    same clients.
+    """
     before = sorted(path.name for path in exported.parent.iterdir())
     for flag, differs in (
-        ("--direction=ba", "direction ab there, ba here; domains satellite to map there, map to satellite here"),
+        (
+            "--direction=ba",
+            "direction ab there, ba here; domains satellite to map there, map to satellite here",
+        ),
         ("--tflite_size=48", "TFLite size 32 there, 48 here"),
     ):
-        assert cli.main(["export", f"--run_dir={run_dir}", f"--output={exported.parent}", flag]) == 2
+        assert (
+            cli.main(["export", f"--run_dir={run_dir}", f"--output={exported.parent}", flag]) == 2
+        )
         error = capsys.readouterr().err
-        assert f"is another model ({differs}); servers answer by the newest version" in error and "name another --output\n" in error
+        assert (
+            f"is another model ({differs}); servers answer by the newest version" in error
+            and "name another --output\n" in error
+        )
     assert sorted(path.name for path in exported.parent.iterdir()) == before
 
 
@@ -347,15 +532,27 @@ def test_a_tflite_file_takes_other_sizes_by_fit(exported, tmp_path, capsys):
     """Resized to its size by Pillow's bicubic, and back; told, and in the record."""
     source, model = picture(20, 50), exported / "float32.tflite"
     (tmp_path / "in.png").write_bytes(encode(source))
-    arguments = ["translate", f"--model={model}", f"--input={tmp_path / 'in.png'}", f"--output={tmp_path / 'out'}"]
+    arguments = [
+        "translate",
+        f"--model={model}",
+        f"--input={tmp_path / 'in.png'}",
+        f"--output={tmp_path / 'out'}",
+    ]
     assert cli.main(arguments) == 2
     assert "takes pictures of 32x32 alone, not 20x50; give --scale=fit" in capsys.readouterr().err
     assert cli.main([*arguments[:-1], "--scale=fit", f"--output={tmp_path / 'fitted'}"]) == 0
     told = capsys.readouterr().out
-    assert "satellite to map (direction ab of satellite2map); 3 channels to 3; of 32 alone; trained at resize_and_crop" in told
-    assert "--scale=fit: pictures of other sizes are resized to 32 and their translations back" in told
+    assert (
+        "satellite to map (direction ab of satellite2map); 3 channels to 3; of 32 alone; trained "
+        "at resize_and_crop" in told
+    )
+    assert (
+        "--scale=fit: pictures of other sizes are resized to 32 and their translations back" in told
+    )
     fitted = np.asarray(Image.fromarray(source).resize((32, 32), Image.Resampling.BICUBIC))
-    translated = images.to_uint8(tflite.run(model.read_bytes(), images.to_float(fitted)[np.newaxis])[0])
+    translated = images.to_uint8(
+        tflite.run(model.read_bytes(), images.to_float(fitted)[np.newaxis])[0]
+    )
     expected = np.asarray(Image.fromarray(translated).resize((50, 20), Image.Resampling.BICUBIC))
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "fitted" / "in.png")), expected)
     record = json.loads((tmp_path / "fitted" / "translation.json").read_text())
@@ -382,7 +579,9 @@ def test_translating_again_keeps_what_is_there(run_dir, tiles, tmp_path, capsys)
     capsys.readouterr()
     assert cli.main(arguments) == 0
     assert f"1 pictures translated, {len(names) - 1} were there already" in capsys.readouterr().out
-    assert all((tmp_path / "out" / name).stat().st_mtime_ns == before for name, before in times.items())
+    assert all(
+        (tmp_path / "out" / name).stat().st_mtime_ns == before for name, before in times.items()
+    )
     assert cli.main([*arguments[:2], "--direction=ab", *arguments[3:]]) == 2
 
 

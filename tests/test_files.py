@@ -1,4 +1,6 @@
-"""Files that are whole or not there, also with several writers and after a kill between two renames."""
+"""Files that are whole or not there, also with several writers and after a kill between two
+renames.
+"""
 
 import os
 import threading
@@ -9,7 +11,9 @@ from tfcyclegan import files
 
 
 def test_writers_of_one_file_wait_for_each_other(tmp_path):
-    """Each writes its own content in two parts; without a lock the second would empty the file that the first renames."""
+    """Each writes its own content in two parts; without a lock the second would empty the file that
+    the first renames.
+    """
     path, order = tmp_path / "metrics.json", []
     first_is_in, second_waits = threading.Event(), threading.Event()
 
@@ -35,7 +39,9 @@ def test_writers_of_one_file_wait_for_each_other(tmp_path):
     for writer in writers:
         writer.join(10)
     assert order == [False, "first first"]
-    assert path.read_text() == "second" and [each.name for each in tmp_path.iterdir()] == [path.name]
+    assert path.read_text() == "second" and [each.name for each in tmp_path.iterdir()] == [
+        path.name
+    ]
 
 
 def test_what_a_kill_left_is_overwritten_and_a_failure_leaves_nothing(tmp_path):
@@ -51,7 +57,10 @@ def test_what_a_kill_left_is_overwritten_and_a_failure_leaves_nothing(tmp_path):
 
 @pytest.mark.parametrize("size", [10, 100_000], ids=["when it is flushed", "when it is written"])
 def test_a_full_disk_names_the_file(tmp_path, size):
-    with pytest.raises(OSError, match="No space left") as caught, files.atomic_file(tmp_path / "x") as stream:
+    with (
+        pytest.raises(OSError, match="No space left") as caught,
+        files.atomic_file(tmp_path / "x") as stream,
+    ):
         os.dup2(os.open("/dev/full", os.O_WRONLY), stream.fileno())
         stream.write(b"1" * size)
     assert caught.value.filename == str(tmp_path / "x") and list(tmp_path.iterdir()) == []
@@ -66,4 +75,6 @@ def test_a_directory_comes_back_that_a_kill_left_without_its_name(tmp_path):
     assert (path / "index.html").read_text() == "old"
     with files.atomic_directory(path) as temporary:
         (temporary / "index.html").write_text("new")
-    assert (path / "index.html").read_text() == "new" and [each.name for each in tmp_path.iterdir()] == ["site"]
+    assert (path / "index.html").read_text() == "new" and [
+        each.name for each in tmp_path.iterdir()
+    ] == ["site"]

@@ -41,7 +41,8 @@ def write(tmp_path):
     return write_file
 
 
-# --- flag files ------------------------------------------------------------------------------------------------------
+# --- flag files
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dashes", ["--", "-"])
@@ -50,14 +51,18 @@ def write(tmp_path):
 def test_command_line_wins_wherever_the_flag_file_stands(write, place, form, dashes):
     path = write("a.cfg", "--epochs=7\n--pool_size=9\n--seed=3\n")
     arguments = ["--epochs=8", "--seed=4"]
-    arguments[place:place] = [f"{dashes}flagfile={path}"] if form == "one word" else [f"{dashes}flagfile", path]
+    arguments[place:place] = (
+        [f"{dashes}flagfile={path}"] if form == "one word" else [f"{dashes}flagfile", path]
+    )
     parsed = parse(*arguments)
     assert (parsed.epochs, parsed.seed, parsed.pool_size) == (8, 4, 9)
 
 
 def test_of_two_flag_files_the_later_wins(write):
     first, second = write("a.cfg", "--epochs=1\n--seed=1\n"), write("b.cfg", "--seed=2\n")
-    assert dataclasses.asdict(parse(f"--flagfile={first}", f"--flagfile={second}")) == dataclasses.asdict(config(epochs=1, seed=2))
+    assert dataclasses.asdict(
+        parse(f"--flagfile={first}", f"--flagfile={second}")
+    ) == dataclasses.asdict(config(epochs=1, seed=2))
     assert parse(f"--flagfile={second}", f"--flagfile={first}").seed == 1
 
 
@@ -67,27 +72,44 @@ def test_nested_flag_file_is_found_beside_the_including_one_first(write, monkeyp
     write("elsewhere/base.cfg", "--seed=99\n")
     monkeypatch.chdir(tmp_path / "elsewhere")
     parsed = parse(f"--flagfile={outer}")
-    assert (parsed.seed, parsed.epochs, parsed.pool_size) == (2, 5, 3), "lines hold in the order in which they stand"
+    assert (parsed.seed, parsed.epochs, parsed.pool_size) == (2, 5, 3), (
+        "lines hold in the order in which they stand"
+    )
     (tmp_path / "inner/base.cfg").unlink()
     assert parse(f"--flagfile={outer}").seed == 99, "then from the working directory"
     (tmp_path / "elsewhere/base.cfg").unlink()
     assert "base.cfg: cannot be read (No such file" in refused(f"--flagfile={outer}")
 
 
-@pytest.mark.parametrize("name", ["configs/presets/mobile.cfg", "presets/mobile.cfg", "./presets/mobile.cfg"])
+@pytest.mark.parametrize(
+    "name", ["configs/presets/mobile.cfg", "presets/mobile.cfg", "./presets/mobile.cfg"]
+)
 def test_the_programs_own_configs_are_found_from_anywhere(write, monkeypatch, tmp_path, name):
     monkeypatch.chdir(tmp_path)
     assert parse(f"--flagfile={name}").residual_blocks == 6
     outer = write("outer.cfg", f"--seed=1\n--flagfile={name}\n")
     assert (parse(f"--flagfile={outer}").seed, parse(f"--flagfile={outer}").base_filters) == (1, 16)
     write(name, "--residual_blocks=5\n")
-    assert parse(f"--flagfile={name}").residual_blocks == 5, "a file of the user's own is taken first"
+    assert parse(f"--flagfile={name}").residual_blocks == 5, (
+        "a file of the user's own is taken first"
+    )
 
 
-@pytest.mark.parametrize("name", ["presets", "../configs/presets/mobile.cfg", "/configs/presets/mobile.cfg", "configs/presets/moble.cfg"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "presets",
+        "../configs/presets/mobile.cfg",
+        "/configs/presets/mobile.cfg",
+        "configs/presets/moble.cfg",
+    ],
+)
 def test_what_is_no_config_of_the_program_is_not_found(monkeypatch, tmp_path, name):
     monkeypatch.chdir(tmp_path)
-    assert refused(f"--flagfile={name}") == f"--flagfile={name}: cannot be read (No such file or directory)"
+    assert (
+        refused(f"--flagfile={name}")
+        == f"--flagfile={name}: cannot be read (No such file or directory)"
+    )
 
 
 def test_one_flag_file_may_be_included_twice_but_not_by_itself(write):
@@ -112,7 +134,9 @@ def test_a_long_name_is_told_at_once():
 
 def test_flag_files_that_lead_nowhere_or_without_end(write, tmp_path):
     (tmp_path / "circle.cfg").symlink_to("circle.cfg")
-    assert "circle.cfg: cannot be read (links in a circle)" in refused(f"--flagfile={tmp_path / 'circle.cfg'}")
+    assert "circle.cfg: cannot be read (links in a circle)" in refused(
+        f"--flagfile={tmp_path / 'circle.cfg'}"
+    )
     for content, reason in (
         ("--flagfile=circle.cfg\n", "circle.cfg: cannot be read"),
         ("--flagfile=a\0b\n", "has a NUL character"),
@@ -127,11 +151,16 @@ def test_flag_files_that_lead_nowhere_or_without_end(write, tmp_path):
         write(f"doubled/{number}.cfg", f"--flagfile={number + 1}.cfg\n" * 2)
     write("doubled/60.cfg", "--seed=1\n")
     for kind in ("nested", "doubled"):
-        assert "more than 100 flag files include each other" in refused(f"--flagfile={tmp_path / kind / '0.cfg'}")
+        assert "more than 100 flag files include each other" in refused(
+            f"--flagfile={tmp_path / kind / '0.cfg'}"
+        )
 
 
 def test_comments_blank_lines_and_windows_line_ends(write):
-    path = write("a.cfg", b"# paper\r\n// more\r\n\r\n   --seed=5  \r\n\t# indented\r\n--init_from=runs/a#1\r\n--noflip\r\n")
+    path = write(
+        "a.cfg",
+        b"# paper\r\n// more\r\n\r\n   --seed=5  \r\n\t# indented\r\n--init_from=runs/a#1\r\n--noflip\r\n",
+    )
     parsed = parse(f"--flagfile={path}")
     assert (parsed.seed, parsed.init_from, parsed.flip) == (5, "runs/a#1", False)
 
@@ -143,7 +172,10 @@ def test_comments_blank_lines_and_windows_line_ends(write):
         ("--seed=1\n".encode("utf-16"), "cannot be read (not UTF-8 text)"),
         (b"--init_from=caf\xe9\n", "cannot be read (not UTF-8 text)"),
         (b"--seed=1\nseed=2\n", "a.cfg:2: 'seed=2' is not a flag"),
-        (b"\n--seed=1  # lucky\n", "a.cfg:2: a comment must stand on a line of its own, not behind --seed"),
+        (
+            b"\n--seed=1  # lucky\n",
+            "a.cfg:2: a comment must stand on a line of its own, not behind --seed",
+        ),
         (b"--seed=1 // lucky\n", "--seed"),
     ],
 )
@@ -152,7 +184,9 @@ def test_bad_flag_files_are_refused(write, content, words):
 
 
 def test_missing_flag_files_are_refused(tmp_path):
-    assert "nowhere.cfg: cannot be read (No such file" in refused(f"--flagfile={tmp_path}/nowhere.cfg")
+    assert "nowhere.cfg: cannot be read (No such file" in refused(
+        f"--flagfile={tmp_path}/nowhere.cfg"
+    )
     assert "cannot be read (Is a directory)" in refused(f"--flagfile={tmp_path}")
     assert refused("--flagfile") == refused("--flagfile=") == "--flagfile: needs the path of a file"
 
@@ -190,7 +224,8 @@ def test_a_written_flag_file_parses_to_the_same_options(write, settings):
     assert flags.to_flag_file(flags.parse(TrainConfig, text.splitlines())) == text
 
 
-# --- words on the command line ---------------------------------------------------------------------------------------
+# --- words on the command line
+# ---------------------------------------------------------------------------------------
 
 
 def test_flags_without_a_file():
@@ -211,7 +246,10 @@ def test_flags_without_a_file():
         (["--", "--seed=1"], "'--': only flags are taken; write --name=value"),
         (["--seed=two"], "flag --seed=two: invalid literal for int() with base 10: 'two'"),
         (["--epochs=1.5"], "flag --epochs=1.5: invalid literal for int() with base 10: '1.5'"),
-        (["--learning_rate=fast"], "flag --learning_rate=fast: could not convert string to float: 'fast'"),
+        (
+            ["--learning_rate=fast"],
+            "flag --learning_rate=fast: could not convert string to float: 'fast'",
+        ),
         (["--learning_rate=nan"], "--learning_rate=nan: must be a finite number"),
         (["--lambda_a=inf"], "--lambda_a=inf: must be a finite number"),
         (["--lambda_a=-inf"], "--lambda_a=-inf: must be a finite number"),
@@ -221,14 +259,24 @@ def test_flags_without_a_file():
         (["--batch_size=0"], "--batch_size=0: must be at least 1"),
         (["--lambda_b=-1e-9"], "--lambda_b=-1e-09: must be at least 0"),
         (["--channels_a=2"], "--channels_a=2: unknown choice; valid are 1, 3"),
-        (["--gan_mode=wgan"], "--gan_mode=wgan: unknown choice; valid are lsgan, vanilla, hinge, lsgan_sigmoid"),
-        (["--generator=vit"], "--generator=vit: unknown choice; valid are resnet, resnet_Nblocks, unet_128, unet_256"),
+        (
+            ["--gan_mode=wgan"],
+            "--gan_mode=wgan: unknown choice; valid are lsgan, vanilla, hinge, lsgan_sigmoid",
+        ),
+        (
+            ["--generator=vit"],
+            "--generator=vit: unknown choice; valid are resnet, resnet_Nblocks, unet_128, unet_256",
+        ),
         (
             ["--generator=resnet_0blocks"],
-            "--generator=resnet_0blocks: unknown choice; valid are resnet, resnet_Nblocks, unet_128, unet_256",
+            "--generator=resnet_0blocks: unknown choice; valid are resnet, resnet_Nblocks, "
+            "unet_128, unet_256",
         ),
         (["--run_dir="], "--run_dir: required; directory of the run; the same command resumes it"),
-        (["--load_size=3x"], "flag --load_size=3x: '3x' is not a size; write one number or HEIGHTxWIDTH"),
+        (
+            ["--load_size=3x"],
+            "flag --load_size=3x: '3x' is not a size; write one number or HEIGHTxWIDTH",
+        ),
     ],
 )
 def test_bad_words_are_refused(arguments, message):
@@ -245,17 +293,26 @@ def test_import_weights_has_the_flag_from():
         flags.parse(ImportConfig, ["--weights=w", "--output=o"])
 
 
-# --- the command -----------------------------------------------------------------------------------------------------
+# --- the command
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("command", cli.COMMANDS)
 def test_help_goes_to_stdout(command):
-    result = subprocess.run([sys.executable, "-m", "tfcyclegan.cli", command, "--help"], cwd=ROOT, capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, "-m", "tfcyclegan.cli", command, "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.startswith(f"tfcyclegan {command}: {cli.COMMANDS[command]}\n")
     config_class = importlib.import_module(f"tfcyclegan.commands.{command}").Config
     listed = re.findall(r"^  --(?:\[no\])?(\w+)", result.stdout, re.MULTILINE)
-    assert listed == ["flagfile", *(field.name.rstrip("_") for field in dataclasses.fields(config_class))]
+    assert listed == [
+        "flagfile",
+        *(field.name.rstrip("_") for field in dataclasses.fields(config_class)),
+    ]
 
 
 def test_help_needs_no_tensorflow():
@@ -276,7 +333,10 @@ assert not heavy, heavy
 
 def test_help_tells_defaults_choices_and_what_is_required():
     page = flags.help_text("tfcyclegan train", "summary", "    one\n    two\n", TrainConfig)
-    assert "Examples:\n  one\n  two\n\nRequired, here or in a flag file: --data_dir, --run_dir\n\nFlags:\n" in page
+    assert (
+        "Examples:\n  one\n  two\n\nRequired, here or in a flag file: --data_dir, "
+        "--run_dir\n\nFlags:\n" in page
+    )
     assert "(required; also --data)" in page
     headings = [line for line in page.splitlines()[1:] if line.endswith(":") and line[0] != " "]
     assert headings[:3] == [
@@ -285,7 +345,10 @@ def test_help_tells_defaults_choices_and_what_is_required():
         "Where the pictures are and how they become batches:",
     ]
     assert "  --[no]flip\n      mirror half of the training images (default: true)\n" in page
-    assert "  --channels_a=INT\n      channels of domain A's pictures; 1 is gray (default: 3; one of: 1, 3)\n" in page
+    assert (
+        "  --channels_a=INT\n      channels of domain A's pictures; 1 is gray (default: 3; one "
+        "of: 1, 3)\n" in page
+    )
     assert "(required)" in page and "(default: 0.0002)" in page and "None" not in page
 
 
@@ -311,16 +374,28 @@ def test_wrong_flags_end_in_one_line_and_exit_code_2():
     command = [sys.executable, "-m", "tfcyclegan.cli", "train", "--lerning_rate=1"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr == "tfcyclegan train: --lerning_rate: no such flag; did you mean --learning_rate?\n"
+    assert (
+        result.stderr
+        == "tfcyclegan train: --lerning_rate: no such flag; did you mean --learning_rate?\n"
+    )
 
 
 def test_a_flag_given_twice_in_one_place_is_told(tmp_path, capsys):
-    """A file may change what it includes and the command line what files say: that is their use. Twice in one place is a slip."""
+    """A file may change what it includes and the command line what files say: that is their use.
+    Twice in one place is a slip.
+    """
     (tmp_path / "base.cfg").write_text("--seed=1\n--noflip\n")
     (tmp_path / "mine.cfg").write_text("--flagfile=base.cfg\n--seed=2\n--flip\n")
-    (tmp_path / "twice.cfg").write_text("--seed=1\n--noflip\n--data=x\n--seed=2\n--data_dir=y\n--flip=true\n")
+    (tmp_path / "twice.cfg").write_text(
+        "--seed=1\n--noflip\n--data=x\n--seed=2\n--data_dir=y\n--flip=true\n"
+    )
     required = ["--data_dir=d", "--run_dir=r"]
-    assert flags.parse(TrainConfig, [f"--flagfile={tmp_path / 'mine.cfg'}", "--seed=3", *required]).seed == 3
+    assert (
+        flags.parse(
+            TrainConfig, [f"--flagfile={tmp_path / 'mine.cfg'}", "--seed=3", *required]
+        ).seed
+        == 3
+    )
     assert capsys.readouterr().out == ""
     config = flags.parse(TrainConfig, [f"--flagfile={tmp_path / 'twice.cfg'}", "--run_dir=r"])
     assert (config.seed, config.flip, config.data_dir) == (2, True, "y")
@@ -328,4 +403,6 @@ def test_a_flag_given_twice_in_one_place_is_told(tmp_path, capsys):
     for name in ("seed", "flip", "data_dir"):
         assert f"{tmp_path / 'twice.cfg'}: --{name} is given 2 times; the last one counts" in told
     flags.parse(TrainConfig, [*required, "--epochs", "1", "--epochs=2"])
-    assert capsys.readouterr().out == "command line: --epochs is given 2 times; the last one counts\n"
+    assert (
+        capsys.readouterr().out == "command line: --epochs is given 2 times; the last one counts\n"
+    )

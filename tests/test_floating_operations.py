@@ -1,4 +1,6 @@
-"""The benchmarks' count of operations is that of the convolutions in the graph that training runs."""
+"""The benchmarks' count of operations is that of the convolutions in the graph that training
+runs.
+"""
 
 import math
 
@@ -12,8 +14,12 @@ from tfcyclegan.networks import Discriminator, make_generator
 
 
 def reached(graph: tf.Graph, outputs: list[tf.Tensor]) -> set[tf.Operation]:
-    """What is run for `outputs` and the updates of variables: gradients that nobody asked for are not."""
-    waiting = [tensor.op for tensor in outputs] + [op for op in graph.get_operations() if op.type.startswith("ResourceApply")]
+    """What is run for `outputs` and the updates of variables: gradients that nobody asked for are
+    not.
+    """
+    waiting = [tensor.op for tensor in outputs] + [
+        op for op in graph.get_operations() if op.type.startswith("ResourceApply")
+    ]
     found: set[tf.Operation] = set()
     while waiting:
         op = waiting.pop()
@@ -34,12 +40,19 @@ def multiply_adds(op: tf.Operation) -> int:
     return 0
 
 
-@pytest.mark.parametrize(("height", "width", "batch", "identity"), [(64, 64, 1, True), (48, 96, 2, True), (64, 64, 1, False)])
+@pytest.mark.parametrize(
+    ("height", "width", "batch", "identity"),
+    [(64, 64, 1, True), (48, 96, 2, True), (64, 64, 1, False)],
+)
 def test_the_step_s_operations(height, width, batch, identity):
-    networks = [make_generator("resnet_2blocks", base_filters=4) for _ in range(2)] + [Discriminator(base_filters=4) for _ in range(2)]
+    networks = [make_generator("resnet_2blocks", base_filters=4) for _ in range(2)] + [
+        Discriminator(base_filters=4) for _ in range(2)
+    ]
     model = CycleGAN(*networks, pool_size=0, lambda_identity=0.5 if identity else 0.0)
     model.compile(Adam(), Adam())
     spec = tf.TensorSpec([batch, height, width, 3])
     traced = tf.function(model.train_step, autograph=False).get_concrete_function((spec, spec))
     ops = reached(traced.graph, list(tf.nest.flatten(traced.structured_outputs)))
-    assert 2 * sum(map(multiply_adds, ops)) == step_operations(height, width, batch, 2, 4, identity=identity)
+    assert 2 * sum(map(multiply_adds, ops)) == step_operations(
+        height, width, batch, 2, 4, identity=identity
+    )

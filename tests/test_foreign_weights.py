@@ -1,4 +1,6 @@
-"""Weights of other programs and other ways of saving them: each is said to be what it is, in one line, and what is not used is counted."""
+"""Weights of other programs and other ways of saving them: each is said to be what it is, in one
+line, and what is not used is counted.
+"""
 
 import json
 import shutil
@@ -25,7 +27,9 @@ def layer(key: str, outgoing: int, incoming: int, side: int) -> dict[str, tuple[
 
 
 def cut_generator(*, down: bool, up: bool) -> dict:
-    """The keys and shapes of CUT's resnet_6blocks with 4 filters, with blurs on the way down, up, or both."""
+    """The keys and shapes of CUT's resnet_6blocks with 4 filters, with blurs on the way down, up,
+    or both.
+    """
     shapes, at = layer("model.1", 4, 3, 7), 4
     for width in (8, 16):
         shapes |= layer(f"model.{at}", width, width // 2, 3)
@@ -33,11 +37,15 @@ def cut_generator(*, down: bool, up: bool) -> dict:
             shapes[f"model.{at + 3}.filt"] = (width, 1, 3, 3)
         at += 4 if down else 3
     for _ in range(6):
-        shapes |= layer(f"model.{at}.conv_block.1", 16, 16, 3) | layer(f"model.{at}.conv_block.5", 16, 16, 3)
+        shapes |= layer(f"model.{at}.conv_block.1", 16, 16, 3) | layer(
+            f"model.{at}.conv_block.5", 16, 16, 3
+        )
         at += 1
     for width in (8, 4):
         if up:
-            shapes |= {f"model.{at}.filt": (2 * width, 1, 4, 4)} | layer(f"model.{at + 1}", width, 2 * width, 3)
+            shapes |= {f"model.{at}.filt": (2 * width, 1, 4, 4)} | layer(
+                f"model.{at + 1}", width, 2 * width, 3
+            )
         else:
             shapes |= {f"model.{at}.weight": (2 * width, width, 3, 3), f"model.{at}.bias": (width,)}
         at += 4 if up else 3
@@ -47,7 +55,12 @@ def cut_generator(*, down: bool, up: bool) -> dict:
 def cut_discriminator() -> dict:
     """CUT's PatchGAN of 2 layers with 4 filters."""
     shapes = {"model.2.filt": (4, 1, 3, 3), "model.6.filt": (8, 1, 3, 3)}
-    for key, outgoing, incoming in (("model.0", 4, 3), ("model.3", 8, 4), ("model.7", 16, 8), ("model.10", 1, 16)):
+    for key, outgoing, incoming in (
+        ("model.0", 4, 3),
+        ("model.3", 8, 4),
+        ("model.7", 16, 8),
+        ("model.10", 1, 16),
+    ):
         shapes |= layer(key, outgoing, incoming, 4)
     return tensors(shapes)
 
@@ -55,7 +68,10 @@ def cut_discriminator() -> dict:
 def plain(network=None) -> dict:
     """A network of ours under the official keys; one residual block of 4 filters by default."""
     network = network or make_generator("resnet_1blocks", base_filters=4)
-    return {key: torch.from_numpy(value.copy()) for key, value in official.save_state_dict(network).items()}
+    return {
+        key: torch.from_numpy(value.copy())
+        for key, value in official.save_state_dict(network).items()
+    }
 
 
 class Whole(torch.nn.Module):
@@ -89,8 +105,9 @@ def test_a_generator_of_cut_without_anti_aliasing_is_taken(tmp_path):
 
 
 def test_other_networks_of_cut(tmp_path):
-    assert "is a discriminator of CUT or FastCUT with anti-aliasing (model.2.filt, model.6.filt" in refused(
-        tmp_path / "latest_net_D.pth", cut_discriminator(), "disc_b"
+    assert (
+        "is a discriminator of CUT or FastCUT with anti-aliasing (model.2.filt, model.6.filt"
+        in refused(tmp_path / "latest_net_D.pth", cut_discriminator(), "disc_b")
     )
     mlp = {
         f"mlp_{index}.{at}.{name}": (4, 4) if name == "weight" else (4,)
@@ -99,20 +116,33 @@ def test_other_networks_of_cut(tmp_path):
         for name in ("weight", "bias")
     }
     message = refused(tmp_path / "latest_net_F.pth", tensors(mlp))
-    assert "is the feature network F of CUT or FastCUT (mlp_0.0.weight, mlp_0.0.bias, mlp_0.2.weight and 17 more)" in message
+    assert (
+        "is the feature network F of CUT or FastCUT (mlp_0.0.weight, mlp_0.0.bias, mlp_0.2.weight "
+        "and 17 more)" in message
+    )
 
 
 def test_networks_that_are_none_of_ours(tmp_path):
-    spectral = {f"model.{index}.weight_{kind}": (4, 3, 4, 4) for index in (0, 2, 5, 8) for kind in ("orig", "u")}
+    spectral = {
+        f"model.{index}.weight_{kind}": (4, 3, 4, 4)
+        for index in (0, 2, 5, 8)
+        for kind in ("orig", "u")
+    }
     assert "is a network with spectral or weight norm (model.0.weight_orig" in refused(
         tmp_path / "a_net_D_A.pth", tensors(spectral), "disc_b"
     )
     parametrized = tensors({"model.0.parametrizations.weight.original": (4, 3, 4, 4)})
-    assert "is a network with spectral or weight norm" in refused(tmp_path / "b_net_D_A.pth", parametrized, "disc_b")
+    assert "is a network with spectral or weight norm" in refused(
+        tmp_path / "b_net_D_A.pth", parametrized, "disc_b"
+    )
     style = tensors({"mapping.net.0.weight": (8, 8), "synthesis.input.w": (8, 8)})
-    assert "is a StyleGAN network (mapping.net.0.weight, synthesis.input.w)" in refused(tmp_path / "c_net_G_A.pth", style)
+    assert "is a StyleGAN network (mapping.net.0.weight, synthesis.input.w)" in refused(
+        tmp_path / "c_net_G_A.pth", style
+    )
     scaled = plain() | tensors({"model.2.weight": (4,), "model.2.bias": (4,)})
-    assert "is a network whose instance norms have learned scales (model.2.weight)" in refused(tmp_path / "d_net_G_A.pth", scaled)
+    assert "is a network whose instance norms have learned scales (model.2.weight)" in refused(
+        tmp_path / "d_net_G_A.pth", scaled
+    )
     other = tensors({f"features.{index}.weight": (3, 3, 3, 3) for index in range(9)})
     message = refused(tmp_path / "e_net_G_A.pth", other)
     assert "(keys: features.0.weight, features.1.weight, features.2.weight and 6 more)" in message
@@ -120,27 +150,45 @@ def test_networks_that_are_none_of_ours(tmp_path):
 
 def test_a_network_given_for_another_or_of_other_channels(tmp_path):
     judge = plain(Discriminator(layers=2, base_filters=4))
-    assert "holds a discriminator, not gen_ab; say which with --network=disc_a or disc_b" in refused(tmp_path / "x.pth", judge)
-    assert "holds a generator, not disc_a; say which with --network=gen_ab or gen_ba" in refused(tmp_path / "x.pth", plain(), "disc_a")
+    assert (
+        "holds a discriminator, not gen_ab; say which with --network=disc_a or disc_b"
+        in refused(tmp_path / "x.pth", judge)
+    )
+    assert "holds a generator, not disc_a; say which with --network=gen_ab or gen_ba" in refused(
+        tmp_path / "x.pth", plain(), "disc_a"
+    )
     pairs = plain(Discriminator(layers=2, base_filters=4, in_channels=6))
-    assert "its discriminator takes 6 channels as those of pix2pix do" in refused(tmp_path / "x.pth", pairs, "disc_b")
+    assert "its discriminator takes 6 channels as those of pix2pix do" in refused(
+        tmp_path / "x.pth", pairs, "disc_b"
+    )
     bands = plain(make_generator("resnet_1blocks", base_filters=4, in_channels=4))
-    assert "its generator takes 4 channels; pictures have 1 or 3 here" in refused(tmp_path / "x.pth", bands)
+    assert "its generator takes 4 channels; pictures have 1 or 3 here" in refused(
+        tmp_path / "x.pth", bands
+    )
 
 
 def test_missing_and_foreign_tensors_are_counted_in_one_line(tmp_path):
     whole = plain(make_generator("resnet_6blocks", base_filters=4))
-    without_biases = {key: value for key, value in whole.items() if not (key.endswith("bias") and ".conv_block." in key)}
-    message = refused(tmp_path / "x.pth", without_biases | tensors({"extra.weight": (1,), "model.1.other": (1,)}))
-    assert "missing: model.10.conv_block.1.bias, model.10.conv_block.5.bias, model.11.conv_block.1.bias and 9 more" in message
+    without_biases = {
+        key: value
+        for key, value in whole.items()
+        if not (key.endswith("bias") and ".conv_block." in key)
+    }
+    message = refused(
+        tmp_path / "x.pth", without_biases | tensors({"extra.weight": (1,), "model.1.other": (1,)})
+    )
+    assert (
+        "missing: model.10.conv_block.1.bias, model.10.conv_block.5.bias, "
+        "model.11.conv_block.1.bias and 9 more" in message
+    )
     assert "in the file but not in the network: extra.weight, model.1.other" in message
 
 
 def test_whole_models_and_programs_name_what_they_hold(tmp_path):
     message = refused(tmp_path / "x.pth", Whole())
     assert (
-        "refused, since it holds a whole pickled model or other objects (tests.test_foreign_weights.Whole); nothing of it was run"
-        in message
+        "refused, since it holds a whole pickled model or other objects "
+        "(tests.test_foreign_weights.Whole); nothing of it was run" in message
     )
     assert "torch.save(network.state_dict(), 'latest_net_G_A.pth')" in message
     torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), str(tmp_path / "y.pth"))
@@ -162,29 +210,47 @@ def test_state_dicts_inside_of_others_are_taken_and_the_rest_is_counted(tmp_path
     checkpoint = {"state_dict": state, "epoch": 3, "optimizer": {"state": {}, "param_groups": []}}
     record, told = imported(tmp_path / "a.pth", checkpoint, capsys)
     assert record["conversions"] == {"gen_ab: taken from the checkpoint's 'state_dict'": len(state)}
-    assert record["left_out"] == {"gen_ab: the checkpoint's 'epoch'": 1, "gen_ab: the checkpoint's 'optimizer'": 1}
+    assert record["left_out"] == {
+        "gen_ab: the checkpoint's 'epoch'": 1,
+        "gen_ab: the checkpoint's 'optimizer'": 1,
+    }
     assert f"{tmp_path / 'a.pth'}: not used: gen_ab: the checkpoint's 'optimizer': 1" in told
-    lightning = {"state_dict": {f"gen.{key}": value for key, value in state.items()} | tensors({"vgg.0.weight": (2,)}), "hparams_name": "x"}
+    lightning = {
+        "state_dict": {f"gen.{key}": value for key, value in state.items()}
+        | tensors({"vgg.0.weight": (2,)}),
+        "hparams_name": "x",
+    }
     record, _ = imported(tmp_path / "b.pth", lightning, capsys)
     assert record["conversions"]["gen_ab: prefix gen. taken off"] == len(state)
     assert record["left_out"]["gen_ab: tensors beside gen. (vgg.0.weight)"] == 1
     for prefix in ("module.", "_orig_mod.", "module._orig_mod."):
-        record, _ = imported(tmp_path / f"{prefix}pth", {f"{prefix}{key}": value for key, value in state.items()}, capsys)
+        record, _ = imported(
+            tmp_path / f"{prefix}pth",
+            {f"{prefix}{key}": value for key, value in state.items()},
+            capsys,
+        )
         assert sum(record["conversions"].values()) % len(state) == 0 and record["left_out"] == {}
 
 
 def test_several_networks_in_a_file_are_told_how_to_part(tmp_path):
     state = plain()
-    message = refused(tmp_path / "x.pth", {"netG_A2B": state, "netG_B2A": state, "optimizer_G": {"state": {}}})
+    message = refused(
+        tmp_path / "x.pth", {"netG_A2B": state, "netG_B2A": state, "optimizer_G": {"state": {}}}
+    )
     assert (
-        "holds several networks (netG_A2B, netG_B2A); save each in a file, in PyTorch: torch.save(torch.load(FILE)['netG_A2B']" in message
+        "holds several networks (netG_A2B, netG_B2A); save each in a file, in PyTorch: "
+        "torch.save(torch.load(FILE)['netG_A2B']" in message
     )
     both = {f"{name}.{key}": value for name in ("gen_ab", "gen_ba") for key, value in state.items()}
-    assert "holds several networks (their keys begin with gen_ab., gen_ba.)" in refused(tmp_path / "x.pth", {"state_dict": both})
+    assert "holds several networks (their keys begin with gen_ab., gen_ba.)" in refused(
+        tmp_path / "x.pth", {"state_dict": both}
+    )
 
 
 def test_u_nets_hold_themselves_and_are_one_network(tmp_path, capsys):
-    record, told = imported(tmp_path / "x.pth", plain(make_generator("unet_128", base_filters=4, norm="batch")), capsys)
+    record, told = imported(
+        tmp_path / "x.pth", plain(make_generator("unet_128", base_filters=4, norm="batch")), capsys
+    )
     assert record["conversions"] == {} and "batch norm translates by its running statistics" in told
 
 
@@ -193,7 +259,9 @@ def test_what_is_not_computed_with_is_counted(tmp_path, capsys):
     stale = tensors({f"model.2.{name}": (4,) for name in ("running_mean", "running_var")}) | {
         "model.2.num_batches_tracked": torch.tensor(7)
     }
-    record, told = imported(tmp_path / "old.pth", {key: value.half() for key, value in state.items()} | stale, capsys)
+    record, told = imported(
+        tmp_path / "old.pth", {key: value.half() for key, value in state.items()} | stale, capsys
+    )
     assert record["left_out"] == {
         "gen_ab: counters num_batches_tracked": 1,
         "gen_ab: statistics of instance norms, which the official program drops too": 2,
@@ -206,14 +274,23 @@ def test_folders_say_what_they_lack_and_what_else_they_hold(tmp_path, capsys):
     (tmp_path / "cut").mkdir()
     for name in ("G", "D", "F"):
         torch.save(plain(), tmp_path / "cut" / f"latest_net_{name}.pth")
-    with pytest.raises(UserError, match=r"it has latest_net_D\.pth, latest_net_F\.pth, latest_net_G\.pth: give one of them with --network"):
+    with pytest.raises(
+        UserError,
+        match=(
+            r"it has latest_net_D\.pth, latest_net_F\.pth, latest_net_G\.pth: give one of them "
+            r"with --network"
+        ),
+    ):
         importing.import_pytorch(tmp_path / "cut", "", tmp_path / "run")
     (tmp_path / "mine").mkdir()
     for name in ("latest_net_G_A", "5_net_G_A", "10_net_G_A"):
         torch.save(plain(), tmp_path / "mine" / f"{name}.pth")
     directory = importing.import_pytorch(tmp_path / "mine", "", tmp_path / "run")
     told = capsys.readouterr().out
-    assert "has no latest_net_G_B.pth, latest_net_D_A.pth, latest_net_D_B.pth; the run has gen_ab alone" in told
+    assert (
+        "has no latest_net_G_B.pth, latest_net_D_A.pth, latest_net_D_B.pth; the run has gen_ab "
+        "alone" in told
+    )
     record = json.loads((directory / importing.RECORD).read_text())
     assert record["left_out"] == {"other .pth files (10_net_G_A.pth, 5_net_G_A.pth)": 2}
 
@@ -240,11 +317,18 @@ def test_files_of_keras_2_say_what_they_lack_and_what_is_not_used(tmp_path, caps
     changed_h5(tmp_path / "more.h5", add)
     directory = importing.import_tfa(tmp_path / "more.h5", "", tmp_path / "run")
     record = json.loads((directory / importing.RECORD).read_text())
-    assert record["left_out"] == {"weights of layers that the graph has not (head)": 1, "the optimizer's weights": 1}
+    assert record["left_out"] == {
+        "weights of layers that the graph has not (head)": 1,
+        "the optimizer's weights": 1,
+    }
     assert "not used: weights of layers that the graph has not (head): 1" in capsys.readouterr().out
 
     def remove(file):
-        name = next(name for name in file["model_weights"] if len(file["model_weights"][name].attrs["weight_names"]))
+        name = next(
+            name
+            for name in file["model_weights"]
+            if len(file["model_weights"][name].attrs["weight_names"])
+        )
         del file["model_weights"][name]
 
     changed_h5(tmp_path / "less.h5", remove)

@@ -1,6 +1,8 @@
-"""What reads foreign bytes, tried with damaged ones: an answer or one line, within 10 s and bounded memory, whatever comes.
+"""What reads foreign bytes, tried with damaged ones: an answer or one line, within 10 s and bounded
+memory, whatever comes.
 
-Each target has a few seconds here. By hand, 300 s each: TFCYCLEGAN_FUZZ_SECONDS=300 python -m pytest -n 0 -s tests/test_fuzz.py
+Each target has a few seconds here. By hand, 300 s each: TFCYCLEGAN_FUZZ_SECONDS=300 python -m
+pytest -n 0 -s tests/test_fuzz.py
 """
 
 import asyncio
@@ -45,8 +47,16 @@ def one_line(error: Exception) -> None:
 
 def encoded(kind: str, mode: str = "RGB", **options: Any) -> bytes:
     pixels = np.random.default_rng(0).integers(0, 256, (24, 32, 4), np.uint8)
-    picture = Image.fromarray(pixels).convert("RGB" if mode == "P" else "L" if mode == "I;16" else mode)
-    picture = picture.quantize(16) if mode == "P" else picture.convert("I").convert("I;16") if mode == "I;16" else picture
+    picture = Image.fromarray(pixels).convert(
+        "RGB" if mode == "P" else "L" if mode == "I;16" else mode
+    )
+    picture = (
+        picture.quantize(16)
+        if mode == "P"
+        else picture.convert("I").convert("I;16")
+        if mode == "I;16"
+        else picture
+    )
     stream = io.BytesIO()
     picture.save(stream, kind, **options)
     return stream.getvalue()
@@ -55,7 +65,12 @@ def encoded(kind: str, mode: str = "RGB", **options: Any) -> bytes:
 def planes() -> bytes:
     """A TIFF that is not for Pillow."""
     stream = io.BytesIO()
-    tifffile.imwrite(stream, np.arange(3 * 24 * 32, dtype=np.uint16).reshape(3, 24, 32), photometric="rgb", planarconfig="separate")
+    tifffile.imwrite(
+        stream,
+        np.arange(3 * 24 * 32, dtype=np.uint16).reshape(3, 24, 32),
+        photometric="rgb",
+        planarconfig="separate",
+    )
     return stream.getvalue()
 
 
@@ -71,12 +86,18 @@ PICTURES = (
     *(encoded("JPEG", mode) for mode in ("RGB", "L", "CMYK")),
     encoded("JPEG", exif=EXIF),
     encoded("JPEG", progressive=True),
-    *(encoded("TIFF", compression=compression) for compression in ("raw", "tiff_lzw", "tiff_deflate", "jpeg", "packbits")),
+    *(
+        encoded("TIFF", compression=compression)
+        for compression in ("raw", "tiff_lzw", "tiff_deflate", "jpeg", "packbits")
+    ),
     *(encoded("TIFF", mode) for mode in ("I;16", "CMYK", "P", "RGBA")),
     encoded("GIF", "P", save_all=True, append_images=[Image.new("P", (32, 24))]),
     *(encoded("WEBP", mode) for mode in ("RGB", "RGBA")),
     *(encoded(kind) for kind in ("BMP", "TGA", "PPM", "JPEG2000", "AVIF")),
-    *(encoded(kind, save_all=True, append_images=[Image.new("RGB", (32, 24))]) for kind in ("TIFF", "PNG", "WEBP")),
+    *(
+        encoded(kind, save_all=True, append_images=[Image.new("RGB", (32, 24))])
+        for kind in ("TIFF", "PNG", "WEBP")
+    ),
     planes(),
 )
 
@@ -91,7 +112,11 @@ def test_pictures():
             one_line(error)
         else:
             assert 0 < picture.height * picture.width <= MAX_PIXELS
-            assert images.to_array(images.decode(picture.encoded, 3)).shape == (picture.height, picture.width, 3)
+            assert images.to_array(images.decode(picture.encoded, 3)).shape == (
+                picture.height,
+                picture.width,
+                3,
+            )
 
     repaired = damaged(PNGS).map(with_right_sums)
     assert fuzz(st.one_of(damaged(PICTURES), repaired, st.binary(max_size=200)), check) > 20
@@ -107,12 +132,23 @@ def test_label_maps():
 
     palette = Image.fromarray(ids)
     palette.putpalette(list(range(36)))
-    seeds = (labels(Image.fromarray(ids)), labels(palette), labels(Image.fromarray(ids.astype(np.uint16))), encoded("JPEG"), *PNGS)
+    seeds = (
+        labels(Image.fromarray(ids)),
+        labels(palette),
+        labels(Image.fromarray(ids.astype(np.uint16))),
+        encoded("JPEG"),
+        *PNGS,
+    )
 
     def check(content: bytes) -> None:
         for label_format in street_labels.FORMATS:
             try:
-                assert street_labels.read_ids(content, label_format=label_format, max_pixels=MAX_PIXELS)[0].mode == "L"
+                assert (
+                    street_labels.read_ids(
+                        content, label_format=label_format, max_pixels=MAX_PIXELS
+                    )[0].mode
+                    == "L"
+                )
             except intake.BadPicture as error:
                 one_line(error)
 
@@ -125,7 +161,9 @@ def data(tmp_path) -> Path:
 
 
 def read_all(place: Path) -> None:
-    """What every command does with a data set: open it, go over its pictures, name and decode them."""
+    """What every command does with a data set: open it, go over its pictures, name and decode
+    them.
+    """
     try:
         source = open_source(place)
         for split in source.counts:
@@ -154,23 +192,35 @@ def test_shards(data):
         read_all(data)
 
     strategy = st.one_of(
-        damaged([whole]).map(lambda changed: ("shard", changed)), damaged([content]).map(lambda changed: ("record", changed))
+        damaged([whole]).map(lambda changed: ("shard", changed)),
+        damaged([content]).map(lambda changed: ("record", changed)),
     )
     assert fuzz(strategy, check) > 3
 
 
 def test_metadata_of_data_sets(data):
-    seeds = {name: json.loads((data / name).read_text()) for name in ("dataset_info.json", "features.json", "manifest.json")}
+    seeds = {
+        name: json.loads((data / name).read_text())
+        for name in ("dataset_info.json", "features.json", "manifest.json")
+    }
     whole = {name: (data / name).read_bytes() for name in seeds}
 
     def check(what: tuple[str, Any]) -> None:
         name, changed = what
-        (data / name).write_bytes(changed if isinstance(changed, bytes) else json.dumps(changed).encode())
+        (data / name).write_bytes(
+            changed if isinstance(changed, bytes) else json.dumps(changed).encode()
+        )
         read_all(data)
         (data / name).write_bytes(whole[name])
 
-    strategies = [changed_json([seed]).map(lambda value, name=name: (name, value)) for name, seed in seeds.items()]
-    strategies += [damaged([content]).map(lambda value, name=name: (name, value)) for name, content in whole.items()]
+    strategies = [
+        changed_json([seed]).map(lambda value, name=name: (name, value))
+        for name, seed in seeds.items()
+    ]
+    strategies += [
+        damaged([content]).map(lambda value, name=name: (name, value))
+        for name, content in whole.items()
+    ]
     assert fuzz(st.one_of(strategies), check) > 3
 
 
@@ -179,11 +229,17 @@ def test_flag_files(tmp_path):
     path = tmp_path / "a.cfg"
     (tmp_path / "b.cfg").write_text("--flagfile=a.cfg\n")
     values = st.one_of(
-        words, st.integers().map(str), st.floats().map(str), st.sampled_from(("", "nan", "1e999", "true", "3x4", "-1", "a.cfg", "b.cfg"))
+        words,
+        st.integers().map(str),
+        st.floats().map(str),
+        st.sampled_from(("", "nan", "1e999", "true", "3x4", "-1", "a.cfg", "b.cfg")),
     )
     flag = st.builds(
         lambda dashes, name, equals, value: f"{dashes}{name}{equals}{value}",
-        *(st.sampled_from(("--", "-", "", "---", "--no")), st.sampled_from([*names, "flagfile", "help", "undefok", ""]) | words),
+        *(
+            st.sampled_from(("--", "-", "", "---", "--no")),
+            st.sampled_from([*names, "flagfile", "help", "undefok", ""]) | words,
+        ),
         *(st.sampled_from(("=", "=", "=", " ", "", "==")), values),
     )
     text = (
@@ -200,7 +256,17 @@ def test_flag_files(tmp_path):
         except UserError as error:
             one_line(error)
 
-    assert fuzz(st.one_of(text, damaged([b"# a lab record\n--seed=3\n--crop_size=36\n--noflip\n"]), st.binary(max_size=80)), check) > 20
+    assert (
+        fuzz(
+            st.one_of(
+                text,
+                damaged([b"# a lab record\n--seed=3\n--crop_size=36\n--noflip\n"]),
+                st.binary(max_size=80),
+            ),
+            check,
+        )
+        > 20
+    )
 
 
 def test_words_of_the_command_line(capsys):
@@ -216,7 +282,9 @@ def test_words_of_the_command_line(capsys):
             one_line(error)
 
     word = st.one_of(
-        words.filter(lambda text: "\0" not in text), st.sampled_from(names), st.builds("{}={}".format, st.sampled_from(names), words)
+        words.filter(lambda text: "\0" not in text),
+        st.sampled_from(names),
+        st.builds("{}={}".format, st.sampled_from(names), words),
     )
     assert fuzz(st.lists(word, max_size=5), check) > 20
 
@@ -242,22 +310,53 @@ def test_state_dicts_of_pytorch(tmp_path):
     def changed_state(draw: Any) -> bytes:
         changed: dict[Any, Any] = dict(whole)
         for _ in range(draw(st.integers(1, 3))):
-            key, kind = draw(st.sampled_from(keys)), draw(st.sampled_from(("rename", "leave out", "shape", "type", "other")))
+            key, kind = (
+                draw(st.sampled_from(keys)),
+                draw(st.sampled_from(("rename", "leave out", "shape", "type", "other"))),
+            )
             value = changed.pop(key, whole[key])
             if kind == "rename":
                 changed[
-                    draw(st.one_of(words, st.sampled_from(keys), st.integers(), st.sampled_from(("model.model.0.weight", "net.0.weight"))))
+                    draw(
+                        st.one_of(
+                            words,
+                            st.sampled_from(keys),
+                            st.integers(),
+                            st.sampled_from(("model.model.0.weight", "net.0.weight")),
+                        )
+                    )
                 ] = value
             elif kind == "shape":
                 sides = draw(st.lists(st.sampled_from((0, 1, 2, 3, 7, 100)), max_size=5))
-                changed[key] = torch.zeros(()).expand(sides) if draw(st.booleans()) else torch.zeros([min(side, 7) for side in sides])
+                changed[key] = (
+                    torch.zeros(()).expand(sides)
+                    if draw(st.booleans())
+                    else torch.zeros([min(side, 7) for side in sides])
+                )
             elif kind == "type":
                 changed[key] = whole[key].to(
-                    draw(st.sampled_from((torch.float16, torch.bfloat16, torch.int8, torch.complex64, torch.bool, torch.float64)))
+                    draw(
+                        st.sampled_from(
+                            (
+                                torch.float16,
+                                torch.bfloat16,
+                                torch.int8,
+                                torch.complex64,
+                                torch.bool,
+                                torch.float64,
+                            )
+                        )
+                    )
                 )
             elif kind == "other":
                 changed[key] = draw(json_values)
-        return save_state(draw(st.sampled_from((changed, changed, changed, list(changed.values()), {"state_dict": changed}))))
+        return save_state(
+            draw(
+                st.sampled_from(
+                    (changed, changed, changed, list(changed.values()), {"state_dict": changed})
+                )
+            )
+        )
 
     def check(content: bytes) -> None:
         path.write_bytes(content)
@@ -294,7 +393,9 @@ def test_models_of_keras(tmp_path):
 
 
 class Answers:
-    """The server's endpoints in this process, behind their admission; pictures are answered as they came."""
+    """The server's endpoints in this process, behind their admission; pictures are answered as they
+    came.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch):
         from tests.test_names import NEGATIVE
@@ -303,7 +404,9 @@ class Answers:
         from tfcyclegan.serving.batching import Batcher
 
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
-        self._config = ServeConfig(model_dir="none", max_pixels=MAX_PIXELS, max_body_bytes=200_000, timeout_seconds=5)
+        self._config = ServeConfig(
+            model_dir="none", max_pixels=MAX_PIXELS, max_body_bytes=200_000, timeout_seconds=5
+        )
         exported = model.Exported("negative", "1", NEGATIVE)
         self._batcher = Batcher(exported, batch_size=4, max_pixels=MAX_PIXELS, max_wait_seconds=5)
         gate = Gate(4, 5, self._batcher.wait_seconds)
@@ -311,7 +414,9 @@ class Answers:
         repository.update(model.ServedModel(exported, self._batcher, max_pixels=MAX_PIXELS))
         plane, fixed = server._DataPlane(repository), server._FixedRepository(repository)
         app = server._rest_server(self._config, plane, fixed, gate, exported).config.app
-        self._client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://server")
+        self._client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://server"
+        )
         self._grpc = server._Servicer(plane, fixed, gate, exported)
         self._runner = asyncio.Runner()
 
@@ -334,7 +439,10 @@ def answers(monkeypatch):
 
 
 B64 = base64.b64encode(PNGS[0]).decode()
-V1 = [{"instances": [{"b64": B64}]}, {"instances": [{"image_bytes": {"b64": B64}}], "signature_name": "serving_default"}]
+V1 = [
+    {"instances": [{"b64": B64}]},
+    {"instances": [{"image_bytes": {"b64": B64}}], "signature_name": "serving_default"},
+]
 V2 = [
     {"inputs": [{"name": "image_bytes", "datatype": "BYTES", "shape": [1], "data": [B64]}]},
     {
@@ -343,45 +451,94 @@ V2 = [
         "outputs": [{"name": "image_bytes"}],
     },
 ]
-PATHS = ("/v1/models/negative:predict", "/v2/models/negative/infer", "/v1/models/other:predict", "/v2/models/negative/versions/1/infer")
+PATHS = (
+    "/v1/models/negative:predict",
+    "/v2/models/negative/infer",
+    "/v1/models/other:predict",
+    "/v2/models/negative/versions/1/infer",
+)
 
 
 def test_the_server(answers):
     for path, whole in zip(PATHS[:2], (V1[0], V2[0]), strict=True):
-        assert answers.post(path, json.dumps(whole).encode(), {"content-type": "application/json"}).status_code == 200
-    pictures = damaged(PICTURES).map(lambda content: json.dumps({"instances": [{"b64": base64.b64encode(content).decode()}]}).encode())
-    as_json = st.one_of(changed_json(V1), changed_json(V2)).map(lambda value: json.dumps(value).encode())
+        assert (
+            answers.post(
+                path, json.dumps(whole).encode(), {"content-type": "application/json"}
+            ).status_code
+            == 200
+        )
+    pictures = damaged(PICTURES).map(
+        lambda content: json.dumps(
+            {"instances": [{"b64": base64.b64encode(content).decode()}]}
+        ).encode()
+    )
+    as_json = st.one_of(changed_json(V1), changed_json(V2)).map(
+        lambda value: json.dumps(value).encode()
+    )
     binary = json.dumps(
-        {"inputs": [{"name": "image_bytes", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": 4 + len(PNGS[0])}}]}
+        {
+            "inputs": [
+                {
+                    "name": "image_bytes",
+                    "datatype": "BYTES",
+                    "shape": [1],
+                    "parameters": {"binary_data_size": 4 + len(PNGS[0])},
+                }
+            ]
+        }
     )
     raw = damaged([binary.encode() + struct.pack("<I", len(PNGS[0])) + PNGS[0]])
     headers = st.fixed_dictionaries(
         {},
         optional={
             "content-type": st.sampled_from(
-                ("application/json", "application/octet-stream", "application/cloudevents+json", "text/plain; charset=utf-16")
+                (
+                    "application/json",
+                    "application/octet-stream",
+                    "application/cloudevents+json",
+                    "text/plain; charset=utf-16",
+                )
             ),
-            "inference-header-content-length": st.sampled_from((str(len(binary)), "0", "-1", "99999999", "words", "")),
+            "inference-header-content-length": st.sampled_from(
+                (str(len(binary)), "0", "-1", "99999999", "words", "")
+            ),
             "ce-id": st.just("1"),
             "content-length": st.sampled_from(("0", "-5", "999999999", "words")),
         },
     )
-    body = st.one_of(pictures, as_json, raw, damaged([json.dumps(value).encode() for value in (*V1, *V2)]), st.binary(max_size=60))
+    body = st.one_of(
+        pictures,
+        as_json,
+        raw,
+        damaged([json.dumps(value).encode() for value in (*V1, *V2)]),
+        st.binary(max_size=60),
+    )
 
     def check(request: tuple[str, bytes, dict[str, str]]) -> None:
         path, content, given = request
         answer = answers.post(path, content, given)
-        assert answer.status_code in (200, 400, 404, 413, 422, 501), (answer.status_code, answer.text[:300])
+        assert answer.status_code in (200, 400, 404, 413, 422, 501), (
+            answer.status_code,
+            answer.text[:300],
+        )
         told = answer.json()
         if answer.status_code != 200:
-            assert told.keys() == {"error"} and "\n" not in told["error"] and "Traceback" not in told["error"]
+            assert (
+                told.keys() == {"error"}
+                and "\n" not in told["error"]
+                and "Traceback" not in told["error"]
+            )
 
     assert fuzz(st.tuples(st.sampled_from(PATHS), body, headers), check) > 20
 
 
 def test_saved_models_before_they_are_loaded(tmp_path):
-    """The look into a SavedModel; what TensorFlow makes of one that passes is not tried: its C++ may end the process."""
-    small = Translator(lambda images: tf.cond(tf.size(images) > 9, lambda: images * 2, lambda: tf.nn.relu(images)))
+    """The look into a SavedModel; what TensorFlow makes of one that passes is not tried: its C++
+    may end the process.
+    """
+    small = Translator(
+        lambda images: tf.cond(tf.size(images) > 9, lambda: images * 2, lambda: tf.nn.relu(images))
+    )
     tf.saved_model.save(small, str(tmp_path / "model"), signatures={"tensor": small.tensor})
     whole = (tmp_path / "model" / "saved_model.pb").read_bytes()
 

@@ -49,6 +49,8 @@ def test_an_empty_directory_is_refused(tmp_path):
 def test_the_wrong_pool_draws_would_show(tmp_path):
     """The replay depends on the recorded draws: with others the losses part."""
     arrays = dict(np.load(GOLDEN / "trajectory_pool3.npz"))
-    arrays["pool_decisions"] = np.array(str(arrays["pool_decisions"]).replace("['i', 2]", "['i', 1]"))
+    arrays["pool_decisions"] = np.array(
+        str(arrays["pool_decisions"]).replace("['i', 2]", "['i', 1]")
+    )
     worst = {part: difference for part, difference, _ in fidelity.replay(arrays)}
     assert worst["losses of 16 steps"] > 1e-4

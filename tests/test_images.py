@@ -12,10 +12,13 @@ from tfcyclegan.errors import RunError, UserError
 
 
 def noise(height: int, width: int, channels: int = 3) -> np.ndarray:
-    return np.random.default_rng(height * width).integers(0, 256, (height, width, channels), np.uint8)
+    return np.random.default_rng(height * width).integers(
+        0, 256, (height, width, channels), np.uint8
+    )
 
 
-# --- conversion ------------------------------------------------------------------------------------------------------
+# --- conversion
+# --------------------------------------------------------------------------------------------------
 
 
 def test_all_levels_survive_the_way_there_and_back():
@@ -33,8 +36,23 @@ def test_all_levels_survive_the_way_there_and_back():
     ("value", "level"),
     # level L lies at L / 127.5 - 1 and is taken from half a level below to half a level above
     [
-        *[(-1.0, 0), (-1.5, 0), (-np.inf, 0), (1.0, 255), (1.1, 255), (1e9, 255), (0.51 / 127.5 - 1, 1), (0.49 / 127.5 - 1, 0)],
-        *[(200.49 / 127.5 - 1, 200), (200.51 / 127.5 - 1, 201), (0.5, 191), (-0.5, 64), (254.51 / 127.5 - 1, 255)],
+        *[
+            (-1.0, 0),
+            (-1.5, 0),
+            (-np.inf, 0),
+            (1.0, 255),
+            (1.1, 255),
+            (1e9, 255),
+            (0.51 / 127.5 - 1, 1),
+            (0.49 / 127.5 - 1, 0),
+        ],
+        *[
+            (200.49 / 127.5 - 1, 200),
+            (200.51 / 127.5 - 1, 201),
+            (0.5, 191),
+            (-0.5, 64),
+            (254.51 / 127.5 - 1, 255),
+        ],
     ],
 )
 def test_rounds_to_the_nearest_level_and_clips(value, level):
@@ -50,11 +68,17 @@ def test_png_there_and_back(channels):
 
 
 def test_decoding_to_another_channel_count():
-    """Gray to RGB repeats; RGB to gray is Pillow's luma (19595 R + 38470 G + 7471 B + 32768) >> 16."""
+    """Gray to RGB repeats; RGB to gray is Pillow's luma (19595 R + 38470 G + 7471 B + 32768) >>
+    16.
+    """
     gray, colour = noise(3, 4, 1), noise(3, 4, 3)
-    np.testing.assert_array_equal(images.to_array(images.decode(images.encode_png(gray), 3)), np.repeat(gray, 3, axis=2))
+    np.testing.assert_array_equal(
+        images.to_array(images.decode(images.encode_png(gray), 3)), np.repeat(gray, 3, axis=2)
+    )
     luma = (colour.astype(np.int64) @ [19595, 38470, 7471] + 32768) >> 16
-    np.testing.assert_array_equal(images.to_array(images.decode(images.encode_png(colour), 1))[..., 0], luma)
+    np.testing.assert_array_equal(
+        images.to_array(images.decode(images.encode_png(colour), 1))[..., 0], luma
+    )
 
 
 def as_kind(kind: str) -> bytes:
@@ -63,13 +87,17 @@ def as_kind(kind: str) -> bytes:
     return stream.getvalue()
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture", images.encode_png(noise(30, 30))[:-200], as_kind("EPS"), as_kind("TIFF")])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no picture", images.encode_png(noise(30, 30))[:-200], as_kind("EPS"), as_kind("TIFF")],
+)
 def test_what_is_no_whole_png_or_jpeg_is_refused(content):
     with pytest.raises(RunError, match="no whole JPEG or PNG"):
         images.decode(content, 3)
 
 
-# --- sizes -----------------------------------------------------------------------------------------------------------
+# --- sizes
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -78,7 +106,8 @@ def test_what_is_no_whole_png_or_jpeg_is_refused(content):
         ("resize_and_crop", (100, 50), (286, 286), (256, 256), (286, 286)),
         ("resize_and_crop", (100, 50), (180, 360), (64, 64), (180, 360)),
         ("crop", (101, 53), (286, 286), (48, 48), (101, 53)),
-        # sides rounded to multiples of 4, by Python's round: 250 / 4 = 62.5 -> 62, 254 / 4 = 63.5 -> 64
+        # sides rounded to multiples of 4, by Python's round: 250 / 4 = 62.5 -> 62, 254 / 4 = 63.5
+        # -> 64
         ("none", (250, 254), (286, 286), (256, 256), (248, 256)),
         ("none", (101, 103), (286, 286), (256, 256), (100, 104)),
         ("none", (1, 2), (286, 286), (256, 256), (4, 4)),
@@ -103,7 +132,10 @@ def test_resized_sizes(mode, size, load, crop, expected):
 
 
 def test_unknown_modes_name_the_valid_ones():
-    with pytest.raises(UserError, match=f"preprocess 'zoom': unknown choice; valid are {', '.join(PREPROCESS_MODES)}"):
+    with pytest.raises(
+        UserError,
+        match=f"preprocess 'zoom': unknown choice; valid are {', '.join(PREPROCESS_MODES)}",
+    ):
         images.resized_size(Size(1, 1), "zoom", Size(1, 1), Size(1, 1))
 
 
@@ -123,12 +155,15 @@ def test_resizing_is_antialiased_and_leaves_a_right_size_alone():
     assert images.resize(board, Size(64, 64)) is board
 
 
-# --- crops and flips -------------------------------------------------------------------------------------------------
+# --- crops and flips
+# -------------------------------------------------------------------------------------------------
 
 
 def places(height: int, width: int) -> np.ndarray:
     """[H, W, 2] whose pixels say where they are."""
-    return np.stack(np.meshgrid(np.arange(height), np.arange(width), indexing="ij"), axis=-1).astype(np.uint8)
+    return np.stack(
+        np.meshgrid(np.arange(height), np.arange(width), indexing="ij"), axis=-1
+    ).astype(np.uint8)
 
 
 def test_windows_cover_all_places_evenly_and_half_are_mirrored():
@@ -142,7 +177,8 @@ def test_windows_cover_all_places_evenly_and_half_are_mirrored():
         np.testing.assert_array_equal(upright, places(6, 7)[top : top + 4, left : left + 5])
         key = int(top), int(left), bool(mirrored)
         counts[key] = counts.get(key, 0) + 1
-    # 3 tops x 3 lefts x 2 ways: 333 each; chi-square with 17 degrees of freedom is below 41 in 99.9 % of cases
+    # 3 tops x 3 lefts x 2 ways: 333 each; chi-square with 17 degrees of freedom is below 41 in 99.9
+    # % of cases
     assert len(counts) == 18
     assert sum((count - draws / 18) ** 2 / (draws / 18) for count in counts.values()) < 41
 
@@ -154,7 +190,10 @@ def test_options_choose_what_is_done():
         np.testing.assert_array_equal(whole, image)
         exact = images.random_window(image, Size(4, 6), False, np.random.default_rng(seed))
         np.testing.assert_array_equal(exact, image)
-    flipped = [images.random_window(image, None, True, np.random.default_rng(seed))[0, 0, 1] == 5 for seed in range(200)]
+    flipped = [
+        images.random_window(image, None, True, np.random.default_rng(seed))[0, 0, 1] == 5
+        for seed in range(200)
+    ]
     assert 70 < sum(flipped) < 130
 
 

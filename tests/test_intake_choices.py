@@ -18,21 +18,33 @@ FRAMES = [Image.new("RGB", (8, 8), colour) for colour in COLOURS]
 
 
 def decoded(content: bytes, page: int | None = None, **rules) -> intake.Decoded:
-    return intake.decode(content, max_pixels=LIMIT, rules=intake.Rules(**rules, by_flags=True), page=page)
+    return intake.decode(
+        content, max_pixels=LIMIT, rules=intake.Rules(**rules, by_flags=True), page=page
+    )
 
 
 def values(content: bytes, page: int | None = None, **rules) -> list:
     return np.asarray(decoded(content, page, **rules).image).tolist()
 
 
-RGBA = encoded(Image.fromarray(np.array([[[10, 20, 30, 255], [10, 20, 30, 0], [255, 0, 0, 128]]], dtype=np.uint8)), "PNG")
+RGBA = encoded(
+    Image.fromarray(
+        np.array([[[10, 20, 30, 255], [10, 20, 30, 0], [255, 0, 0, 128]]], dtype=np.uint8)
+    ),
+    "PNG",
+)
 
 
 def test_transparency_is_laid_on_white_dropped_refused_or_kept():
     assert values(RGBA) == [[[10, 20, 30], [255, 255, 255], [255, 127, 127]]]
     assert values(RGBA, alpha="drop") == [[[10, 20, 30], [10, 20, 30], [255, 0, 0]]]
-    assert decoded(RGBA, alpha="drop").notes == {intake.OPAQUE} and isinstance(intake.OPAQUE, LeftOut)
-    with pytest.raises(intake.BadPicture, match="has transparency; --alpha=white lays it on white, or save it without"):
+    assert decoded(RGBA, alpha="drop").notes == {intake.OPAQUE} and isinstance(
+        intake.OPAQUE, LeftOut
+    )
+    with pytest.raises(
+        intake.BadPicture,
+        match="has transparency; --alpha=white lays it on white, or save it without",
+    ):
         decoded(RGBA, alpha="refuse")
     kept = decoded(RGBA, alpha="keep")
     assert np.asarray(kept.alpha).tolist() == [[255, 0, 128]] and kept.notes == {intake.KEPT}
@@ -42,26 +54,38 @@ def test_transparency_is_laid_on_white_dropped_refused_or_kept():
 def test_alpha_that_hides_nothing_is_no_transparency():
     content = encoded(Image.fromarray(GRADIENT).convert("RGBA"), "PNG")
     for alpha in ("white", "drop", "refuse"):
-        assert values(content, alpha=alpha) == GRADIENT.tolist() and not decoded(content, alpha=alpha).notes
+        assert (
+            values(content, alpha=alpha) == GRADIENT.tolist()
+            and not decoded(content, alpha=alpha).notes
+        )
     assert np.asarray(decoded(content, alpha="keep").alpha).min() == 255
 
 
 def test_a_picture_of_which_nothing_would_be_seen_is_refused():
     content = encoded(Image.new("RGBA", (4, 4), (1, 2, 3, 0)), "TGA")
-    with pytest.raises(intake.BadPicture, match="transparent everywhere, so all would be white; --alpha=drop takes its colours"):
+    with pytest.raises(
+        intake.BadPicture,
+        match="transparent everywhere, so all would be white; --alpha=drop takes its colours",
+    ):
         decoded(content)
     assert values(content, alpha="drop") == np.full((4, 4, 3), (1, 2, 3)).tolist()
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF", "AVIF"])
 def test_every_frame_is_a_picture(kind):
-    options = {"WEBP": {"lossless": True}, "AVIF": {"quality": 100, "subsampling": "4:4:4"}}.get(kind, {})
+    options = {"WEBP": {"lossless": True}, "AVIF": {"quality": 100, "subsampling": "4:4:4"}}.get(
+        kind, {}
+    )
     content = encoded(FRAMES[0], kind, save_all=True, append_images=FRAMES[1:], **options)
     assert pages.of_bytes(content).places == [0, 1, 2]
     for page, colour in enumerate(COLOURS):
-        assert np.abs(np.asarray(values(content, page)) - colour).max() <= (2 if kind == "AVIF" else 0)
+        assert np.abs(np.asarray(values(content, page)) - colour).max() <= (
+            2 if kind == "AVIF" else 0
+        )
         assert decoded(content, page).notes == {intake.PAGE}
-    assert intake.FIRST_FRAME in decoded(content).notes and values(content)[0][0] == pytest.approx(COLOURS[0], abs=2)
+    assert intake.FIRST_FRAME in decoded(content).notes and values(content)[0][0] == pytest.approx(
+        COLOURS[0], abs=2
+    )
 
 
 def test_frames_of_an_animation_are_composed():
@@ -74,8 +98,11 @@ def test_frames_of_an_animation_are_composed():
 
 
 def test_further_views_of_a_jpeg_are_told_and_are_no_pages():
-    # a copy, since Pillow leaves the settings of an MPO on the pictures that it appends, which no TIFF can then be made of
-    content = encoded(FRAMES[0].resize((16, 16)), "MPO", save_all=True, append_images=[FRAMES[1].copy()])
+    # a copy, since Pillow leaves the settings of an MPO on the pictures that it appends, which no
+    # TIFF can then be made of
+    content = encoded(
+        FRAMES[0].resize((16, 16)), "MPO", save_all=True, append_images=[FRAMES[1].copy()]
+    )
     assert pages.of_bytes(content) == pages.ONE
     assert decoded(content).notes == {intake.OTHER_VIEWS}
     assert np.abs(np.asarray(values(content)) - COLOURS[0]).max() <= 2
@@ -87,37 +114,57 @@ def test_damaged_and_foreign_files_count_as_one():
 
 
 def test_the_largest_value_is_told_and_decides_where_it_is_given():
-    """1000 / 4095 * 255 = 62.3; 16-bit values are divided by 257 where nothing is said: 4095 / 257 = 15.93."""
+    """1000 / 4095 * 255 = 62.3; 16-bit values are divided by 257 where nothing is said: 4095 / 257
+    = 15.93.
+    """
     twelve = encoded(Image.fromarray(np.array([[0, 1000, 4095]], dtype=np.uint16)), "PNG")
     assert (values(twelve), decoded(twelve).largest) == ([[0, 4, 16]], 4095)
-    assert (values(twelve, max_value=4095), decoded(twelve, max_value=4095).largest) == ([[0, 62, 255]], 0)
+    assert (values(twelve, max_value=4095), decoded(twelve, max_value=4095).largest) == (
+        [[0, 62, 255]],
+        0,
+    )
     with pytest.raises(intake.BadPicture, match="has the value 4095, above --max_value=1023"):
         decoded(twelve, max_value=1023)
     colour = png_16(np.array([[[0, 1000, 4095]]], dtype=np.uint16), 2)
     assert values(colour, max_value=4095) == [[[0, 62, 255]]] and decoded(colour).largest == 4095
-    assert decoded(encoded(Image.fromarray(GRADIENT), "PNG"), max_value=4095).kept, "pictures of 8 bit are what they are"
-    assert values(b"P5 3 1 4095\n" + np.array([0, 1000, 4095], ">u2").tobytes(), max_value=1023) == [[0, 62, 255]], "it tells its own"
+    assert decoded(encoded(Image.fromarray(GRADIENT), "PNG"), max_value=4095).kept, (
+        "pictures of 8 bit are what they are"
+    )
+    assert values(
+        b"P5 3 1 4095\n" + np.array([0, 1000, 4095], ">u2").tobytes(), max_value=1023
+    ) == [[0, 62, 255]], "it tells its own"
     rgba = png_16(np.array([[[0, 1000, 4095, 65535]]], dtype=np.uint16), 6)
     assert values(rgba, max_value=4095) == [[[0, 62, 255]]], "alpha keeps the range of its type"
 
 
 def test_what_is_told_of_a_dark_set():
-    assert notes.dim(4000) == "16-bit values end at 4000 of 65535, so they come out dark; --max_value=4095 makes 4095 white"
+    assert (
+        notes.dim(4000)
+        == "16-bit values end at 4000 of 65535, so they come out dark; --max_value=4095 makes 4095 white"
+    )
     assert "--max_value=1023 makes" in notes.dim(1023) and "--max_value=16383" in notes.dim(9000)
     assert notes.dim(0) == notes.dim(40_000) == ""
 
 
 def profile(space: str, primaries: tuple[tuple[float, float, float], ...] = ()) -> bytes:
     """An ICC profile with nothing but primaries in D50."""
-    data = b"".join(b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(value * 65536) for value in row)) for row in primaries)
+    data = b"".join(
+        b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(value * 65536) for value in row))
+        for row in primaries
+    )
     names = (b"rXYZ", b"gXYZ", b"bXYZ")[: len(primaries)]
-    table = b"".join(struct.pack(">4sII", name, 132 + 12 * len(names) + 20 * place, 20) for place, name in enumerate(names))
+    table = b"".join(
+        struct.pack(">4sII", name, 132 + 12 * len(names) + 20 * place, 20)
+        for place, name in enumerate(names)
+    )
     body = struct.pack(">I", len(names)) + table + data
     head = struct.pack(">I4s4s4s4s", 128 + len(body), b"test", b"\4\0\0\0", b"mntr", space.encode())
     return head.ljust(36, b"\0") + b"acsp" + b"\0" * 88 + body
 
 
-DISPLAY_P3 = profile("RGB ", ((0.5151, 0.2412, -0.0011), (0.2920, 0.6922, 0.0419), (0.1571, 0.0666, 0.7841)))
+DISPLAY_P3 = profile(
+    "RGB ", ((0.5151, 0.2412, -0.0011), (0.2920, 0.6922, 0.0419), (0.1571, 0.0666, 0.7841))
+)
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
@@ -126,13 +173,19 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 def test_profiles_other_than_srgb_are_told_and_bytes_are_kept(kind, icc, told):
     content = encoded(Image.fromarray(GRADIENT), kind, icc_profile=icc)
     found = decoded(content)
-    assert found.notes == ({LeftOut("a colour profile other than sRGB, its values taken as they are")} if told else set())
+    assert found.notes == (
+        {LeftOut("a colour profile other than sRGB, its values taken as they are")}
+        if told
+        else set()
+    )
     assert bool(found.kept) == (kind in ("JPEG", "PNG"))
 
 
 def test_gray_profiles_are_told_unless_they_are_those_of_screens():
     gray = Image.fromarray(GRADIENT).convert("L")
-    assert len(decoded(encoded(gray, "PNG", icc_profile=profile("GRAY") + b"Dot Gain 20%")).notes) == 1
+    assert (
+        len(decoded(encoded(gray, "PNG", icc_profile=profile("GRAY") + b"Dot Gain 20%")).notes) == 1
+    )
     assert not decoded(encoded(gray, "PNG", icc_profile=profile("GRAY") + b"Gray Gamma 2.2")).notes
 
 
@@ -176,11 +229,17 @@ def test_jpeg_2000_of_more_than_8_bit_is_told_and_signed_is_refused():
 @pytest.mark.parametrize(
     "content, told",
     [
-        (b"\0" * 128 + b"DICM" + b"\0" * 100, "a DICOM file, which is not read here; save it as PNG or TIFF of 8 or 16 bit"),
+        (
+            b"\0" * 128 + b"DICM" + b"\0" * 100,
+            "a DICOM file, which is not read here; save it as PNG or TIFF of 8 or 16 bit",
+        ),
         (b"\x5c\x01\0\0" + b"\0" * 340 + b"n+1\0", "a NIfTI file"),
         (b"\x93NUMPY\1\0", "a NumPy array"),
         (b"\0\0\0\x18ftypheic" + b"\0" * 20, "a HEIC picture"),
-        (b"\0\0\0\x18ftypisom" + b"\0" * 20, "a video, which is not read here; save its frames as PNG"),
+        (
+            b"\0\0\0\x18ftypisom" + b"\0" * 20,
+            "a video, which is not read here; save its frames as PNG",
+        ),
         (b"PK\3\4" + b"\0" * 20, "a ZIP archive, which is not read here; unpack it"),
         (b"%PDF-1.7\n", "a PDF file"),
         (b"\x76\x2f\x31\x01" + b"\0" * 20, "an OpenEXR picture"),
@@ -193,6 +252,9 @@ def test_foreign_files_are_named(content, told):
 
 def test_flags_are_named_where_there_are_some():
     assert settings(intake.Rules(by_flags=True)) == {}
-    assert settings(intake.Rules(alpha="drop", max_value=4095)) == {"alpha": "drop", "max_value": 4095}
+    assert settings(intake.Rules(alpha="drop", max_value=4095)) == {
+        "alpha": "drop",
+        "max_value": 4095,
+    }
     with pytest.raises(intake.BadPicture, match=r"^has transparency; save it without$"):
         intake.decode(RGBA, max_pixels=LIMIT, rules=intake.Rules(alpha="refuse"))

@@ -21,16 +21,24 @@ def arrays() -> tuple[np.ndarray, np.ndarray]:
 
 
 def compiled_model() -> CycleGAN:
-    settings = config(Path("unused"), Path("unused"), load_size=Size(16, 16), crop_size=Size(16, 16), max_steps=3)
+    settings = config(
+        Path("unused"), Path("unused"), load_size=Size(16, 16), crop_size=Size(16, 16), max_steps=3
+    )
     model = build_model(settings, "float32")
-    model.compile(*[make_optimizer(settings, settings.length(9), 9, dynamic_scale=False) for _ in "ab"])
+    model.compile(
+        *[make_optimizer(settings, settings.length(9), 9, dynamic_scale=False) for _ in "ab"]
+    )
     return model
 
 
 def test_a_model_is_fitted_to_arrays(arrays):
     model = compiled_model()
     history = model.fit(*arrays, epochs=2, verbose=0).history
-    assert int(model.step.value) == 2 * 3 and np.isfinite(history["cycle_a"]).all() and history["skipped"] == [0, 0]
+    assert (
+        int(model.step.value) == 2 * 3
+        and np.isfinite(history["cycle_a"]).all()
+        and history["skipped"] == [0, 0]
+    )
     model.fit(*arrays, batch_size=2, verbose=0)  # the last batch is of one picture
     assert int(model.step.value) == 2 * 3 + 2
 
@@ -41,7 +49,9 @@ def test_training_on_a_batch_is_the_step(arrays):
     by_step.make_pools((16, 16, 3), (16, 16, 3))
     found = by_keras.train_on_batch(*given, return_dict=True)
     expected = tf.function(by_step.train_step, autograph=False)(tuple(map(tf.constant, given)))
-    assert found == pytest.approx({name: float(value) for name, value in expected.items()}, abs=1e-5)
+    assert found == pytest.approx(
+        {name: float(value) for name, value in expected.items()}, abs=1e-5
+    )
 
 
 def test_what_keras_cannot_be_given_is_named(arrays):

@@ -11,7 +11,12 @@ def test_the_table_is_that_of_cityscapesscripts():
     assert len(labels.CLASSES) == len(theirs) == 35
     for ours, other in zip(labels.CLASSES, theirs, strict=True):
         # the license plate's train id is -1 there, which is 255 as 8 bit
-        assert (ours.name, ours.id, ours.train_id, ours.color) == (other.name, other.id, other.trainId % 256, other.color)
+        assert (ours.name, ours.id, ours.train_id, ours.color) == (
+            other.name,
+            other.id,
+            other.trainId % 256,
+            other.color,
+        )
 
 
 def test_train_ids_are_in_the_published_order():
@@ -34,13 +39,17 @@ def test_train_ids_and_back():
 
 def test_colorize_by_hand():
     ids = np.array([[7, 26], [labels.LICENSE_PLATE, 200]], np.uint8)
-    np.testing.assert_array_equal(labels.colorize(ids), [[[128, 64, 128], [0, 0, 142]], [[0, 0, 142], [0, 0, 0]]])
+    np.testing.assert_array_equal(
+        labels.colorize(ids), [[[128, 64, 128], [0, 0, 142]], [[0, 0, 142], [0, 0, 0]]]
+    )
 
 
 def test_the_palette_finds_itself():
     np.testing.assert_array_equal(labels.nearest_class(labels.PALETTE), np.arange(19))
     ids = np.array([entry.id for entry in labels.TRAIN_CLASSES], np.uint8)
-    np.testing.assert_array_equal(labels.nearest_class(labels.colorize(ids)), labels.to_train_ids(ids))
+    np.testing.assert_array_equal(
+        labels.nearest_class(labels.colorize(ids)), labels.to_train_ids(ids)
+    )
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,11 @@ def test_discriminator_loss(mode, real, fake, expected):
 
 
 def test_every_mode_has_a_case():
-    assert {mode for mode, *_ in GENERATOR_CASES} == {mode for mode, *_ in DISCRIMINATOR_CASES} == set(losses.GAN_MODES)
+    assert (
+        {mode for mode, *_ in GENERATOR_CASES}
+        == {mode for mode, *_ in DISCRIMINATOR_CASES}
+        == set(losses.GAN_MODES)
+    )
 
 
 def test_vanilla_survives_great_scores():
@@ -64,7 +68,11 @@ def test_vanilla_and_its_kin_pull_fakes_towards_real(mode):
         generator = losses.generator_loss(mode, fake)
         # one beyond the least-squares target of fakes, so that every mode wants it lower
         discriminator = losses.discriminator_loss(mode, scores(0.0), fake + 1)
-    assert float(tf.squeeze(tape.gradient(generator, fake))) < 0 < float(tf.squeeze(tape.gradient(discriminator, fake)))
+    assert (
+        float(tf.squeeze(tape.gradient(generator, fake)))
+        < 0
+        < float(tf.squeeze(tape.gradient(discriminator, fake)))
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,23 +99,34 @@ def test_absolute_error():
 
 
 def test_the_semantic_loss_by_hand():
-    """Two pixels whose picture is of class 1, which the translation gives 1/2 and 1/2, then 1/4 and 3/4."""
+    """Two pixels whose picture is of class 1, which the translation gives 1/2 and 1/2, then 1/4 and
+    3/4.
+    """
     reference = tf.constant([[[[1.0, 5.0], [2.0, 3.0]]]])
-    assert float(losses.semantic_loss(tf.zeros([1, 1, 2, 2]), reference)) == pytest.approx(math.log(2))
+    assert float(losses.semantic_loss(tf.zeros([1, 1, 2, 2]), reference)) == pytest.approx(
+        math.log(2)
+    )
     logits = tf.constant([[[[LN3, 0.0], [0.0, LN3]]]], tf.float64)
-    assert float(losses.semantic_loss(logits, reference)) == pytest.approx((math.log(4) + math.log(4 / 3)) / 2, rel=1e-14)
+    assert float(losses.semantic_loss(logits, reference)) == pytest.approx(
+        (math.log(4) + math.log(4 / 3)) / 2, rel=1e-14
+    )
 
 
 @pytest.mark.parametrize("kind", [tf.bfloat16, tf.float16])
 def test_half_precision_is_averaged_in_float32(kind):
-    """2^14 scores of 0.9: a half-precision sum would be far off. float32 of the rounded score gives the exact mean."""
+    """2^14 scores of 0.9: a half-precision sum would be far off. float32 of the rounded score gives
+    the exact mean.
+    """
     half = tf.fill([1, 128, 128, 1], tf.cast(0.9, kind))
     value = float(half[0, 0, 0, 0])
     wide = tf.fill([1, 128, 128, 1], tf.constant(value, tf.float64))
     for mode in losses.GAN_MODES:
         for found, expected in [
             (losses.generator_loss(mode, half), losses.generator_loss(mode, wide)),
-            (losses.discriminator_loss(mode, half, half), losses.discriminator_loss(mode, wide, wide)),
+            (
+                losses.discriminator_loss(mode, half, half),
+                losses.discriminator_loss(mode, wide, wide),
+            ),
         ]:
             assert found.dtype == tf.float32
             assert float(found) == pytest.approx(float(expected), rel=1e-5)

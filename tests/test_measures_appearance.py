@@ -1,4 +1,6 @@
-"""Measures that need no network, against hand-computed numbers and known answers: appearance, paired pictures, controls."""
+"""Measures that need no network, against hand-computed numbers and known answers: appearance,
+paired pictures, controls.
+"""
 
 import math
 
@@ -7,7 +9,12 @@ import pytest
 from skimage.exposure import match_histograms
 
 from tfcyclegan.measures import appearance, paired
-from tfcyclegan.measures.appearance import Appearance, lab, sliced_distance, sliced_distances_of_halves
+from tfcyclegan.measures.appearance import (
+    Appearance,
+    lab,
+    sliced_distance,
+    sliced_distances_of_halves,
+)
 from tfcyclegan.measures.controls import make_controls
 
 
@@ -18,18 +25,24 @@ def noise(seed: int, low: int = 0, high: int = 256, side: int = 32) -> np.ndarra
 def test_lab_of_known_colours():
     """White, black and pure red in D65, from the CIE tables."""
     image = np.array([[[255, 255, 255], [0, 0, 0], [255, 0, 0]]], np.uint8)
-    np.testing.assert_allclose(lab(image)[0], [[100, 0, 0], [0, 0, 0], [53.24, 80.09, 67.20]], atol=0.02)
+    np.testing.assert_allclose(
+        lab(image)[0], [[100, 0, 0], [0, 0, 0], [53.24, 80.09, 67.20]], atol=0.02
+    )
 
 
 def test_sliced_distance_of_a_shift():
-    """Shifting a cloud by s along a random unit direction moves its projections by s |cos|; the mean of |cos| in 3-D is 1/2."""
+    """Shifting a cloud by s along a random unit direction moves its projections by s |cos|; the
+    mean of |cos| in 3-D is 1/2.
+    """
     cloud = np.random.default_rng(0).normal(size=(5000, 3))
     assert sliced_distance(cloud, cloud) == 0
     assert sliced_distance(cloud, cloud + np.array([4, 0, 0])) == pytest.approx(2.0, rel=0.1)
 
 
 def test_sliced_distance_on_a_line():
-    """On a line it is the area between the quantile functions: 2u up to 1/2 and 6u - 2 after it, and 2 + u."""
+    """On a line it is the area between the quantile functions: 2u up to 1/2 and 6u - 2 after it,
+    and 2 + u.
+    """
     points, others = np.array([[0.0], [4.0], [1.0]]), np.array([[2.0], [3.0]])
     assert sliced_distance(points, others) == pytest.approx(7 / 8 + 9 / 40 + 1 / 10, abs=1e-4)
     assert sliced_distance(others, points) == sliced_distance(points, others)
@@ -37,15 +50,28 @@ def test_sliced_distance_on_a_line():
 
 
 def test_sliced_distances_of_halves():
-    """Of pictures of one value each the distance from 0 is the mean of two; else it is `sliced_distance` of the half drawn."""
+    """Of pictures of one value each the distance from 0 is the mean of two; else it is
+    `sliced_distance` of the half drawn.
+    """
     values = np.arange(4.0)[:, np.newaxis, np.newaxis] * np.ones((4, 300, 1))
-    assert set(sliced_distances_of_halves(values, np.zeros((9, 1)), subsets=60)) == {0.5, 1, 1.5, 2, 2.5}
+    assert set(sliced_distances_of_halves(values, np.zeros((9, 1)), subsets=60)) == {
+        0.5,
+        1,
+        1.5,
+        2,
+        2.5,
+    }
     generator = np.random.default_rng(1)
-    clouds, others = generator.normal(size=(6, 500, 3)) + 3 * generator.normal(size=(6, 1, 3)), generator.normal(size=(800, 3))
+    clouds, others = (
+        generator.normal(size=(6, 500, 3)) + 3 * generator.normal(size=(6, 1, 3)),
+        generator.normal(size=(800, 3)),
+    )
     half = np.random.default_rng((0, 8)).choice(6, 3, replace=False)
     distances = sliced_distances_of_halves(clouds, others, subsets=5)
     assert distances.shape == (5,)
-    assert distances[0] == pytest.approx(sliced_distance(clouds[half].reshape(-1, 3), others), rel=0.01)
+    assert distances[0] == pytest.approx(
+        sliced_distance(clouds[half].reshape(-1, 3), others), rel=0.01
+    )
 
 
 def flat(*levels: int, side: int = 14) -> list[np.ndarray]:
@@ -53,10 +79,14 @@ def flat(*levels: int, side: int = 14) -> list[np.ndarray]:
 
 
 def test_colour_distance_by_hand():
-    """Black and white are 100 apart, of which a random direction in 3-D sees half; of a set that is half white, half of that."""
+    """Black and white are 100 apart, of which a random direction in 3-D sees half; of a set that is
+    half white, half of that.
+    """
     look = Appearance(flat(0))
     assert look.colour_distance(flat(255)) == pytest.approx(50, rel=0.1)
-    assert look.colour_distance(flat(0, 255)) == pytest.approx(look.colour_distance(flat(255)) / 2, rel=1e-3)
+    assert look.colour_distance(flat(0, 255)) == pytest.approx(
+        look.colour_distance(flat(255)) / 2, rel=1e-3
+    )
     assert look.colour_distance(flat(0, 0, 0)) == 0
 
 
@@ -66,16 +96,24 @@ def stripes(side: int, axis: int) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("axis", [0, 1], ids=["horizontal", "vertical"])
 def test_texture_distance_by_hand(axis):
-    """Stripes of 50 above and below their mean are patches of norm 7 x 50, of which a random direction in 49-D sees N(0, 50^2)."""
+    """Stripes of 50 above and below their mean are patches of norm 7 x 50, of which a random
+    direction in 49-D sees N(0, 50^2).
+    """
     expected = 50 * math.sqrt(2 / math.pi)
-    assert Appearance(flat(9)).texture_distance(stripes(14, axis)) == pytest.approx(expected, rel=0.15)
-    assert Appearance(stripes(14, axis)).texture_distance(flat(9)) == pytest.approx(expected, rel=0.15)
+    assert Appearance(flat(9)).texture_distance(stripes(14, axis)) == pytest.approx(
+        expected, rel=0.15
+    )
+    assert Appearance(stripes(14, axis)).texture_distance(flat(9)) == pytest.approx(
+        expected, rel=0.15
+    )
     half = Appearance(flat(9, side=28)).texture_distance(stripes(28, axis))
     assert half == pytest.approx(expected / 2, rel=0.15), "the next octave is flat"
 
 
 def test_pixels_and_patches_are_drawn_anew(monkeypatch):
-    """So that a set against itself is as far as two draws of it; one of each picture is drawn however many there are."""
+    """So that a set against itself is as far as two draws of it; one of each picture is drawn
+    however many there are.
+    """
     real = [noise(index) for index in range(3)]
     look = Appearance(real)
     assert look.colour_distance(real) > 0 and look.texture_distance(real) > 0
@@ -84,13 +122,19 @@ def test_pixels_and_patches_are_drawn_anew(monkeypatch):
     assert [len(few._colours), *(len(patches) for patches in few._textures)] == [3, 3, 3]
 
 
-@pytest.mark.parametrize(("side", "octaves"), [(14, 1), (27, 1), (28, 2), (55, 2), (56, 3), (112, 3)])
+@pytest.mark.parametrize(
+    ("side", "octaves"), [(14, 1), (27, 1), (28, 2), (55, 2), (56, 3), (112, 3)]
+)
 def test_octaves_have_patches_of_7_pixels(side, octaves):
-    assert [patches.shape[1] for patches in Appearance([noise(0, side=side)])._textures] == [49] * octaves
+    assert [patches.shape[1] for patches in Appearance([noise(0, side=side)])._textures] == [
+        49
+    ] * octaves
 
 
 def test_spreads_are_of_colours_and_of_textures():
-    """Of flat pictures the colours scatter about half of the whole range, the textures not at all."""
+    """Of flat pictures the colours scatter about half of the whole range, the textures not at
+    all.
+    """
     colours, textures = Appearance(flat(9)).spreads(flat(0, 255, 0, 255))
     assert colours.shape == textures.shape == (40,)
     assert colours.min() < 2 and colours.max() > 40
@@ -138,16 +182,24 @@ def test_controls():
     np.testing.assert_allclose(faint.std(axis=(0, 1)), pixels.std(axis=0), atol=1)
     assert (controls["colour matching"](flat(7)[0]) == np.rint(pixels.mean(axis=0))).all()
     stark = make_controls(flat(0, 255))["colour matching"](noise(9))
-    assert (stark[noise(9) > 240] == 255).all() and (stark[noise(9) < 15] == 0).all(), "beyond black and white nothing wraps around"
-    quantiles = np.quantile(controls["histogram matching"](picture).reshape(-1, 3), [0.1, 0.5, 0.9], axis=0)
+    assert (stark[noise(9) > 240] == 255).all() and (stark[noise(9) < 15] == 0).all(), (
+        "beyond black and white nothing wraps around"
+    )
+    quantiles = np.quantile(
+        controls["histogram matching"](picture).reshape(-1, 3), [0.1, 0.5, 0.9], axis=0
+    )
     np.testing.assert_allclose(quantiles, np.quantile(pixels, [0.1, 0.5, 0.9], axis=0), atol=3)
     assert len(np.unique(controls["constant colour"](picture).reshape(-1, 3), axis=0)) == 1
 
 
 def test_histogram_matching_rounds():
-    """Against scikit-image on floats: of uint8 it cuts off what is behind the point, half a level on average."""
+    """Against scikit-image on floats: of uint8 it cuts off what is behind the point, half a level
+    on average.
+    """
     target, picture = [noise(index, 100, 201) for index in range(3)], noise(9, 0, 50)
-    expected = match_histograms(picture.astype(float), np.concatenate(target).astype(float), channel_axis=-1)
+    expected = match_histograms(
+        picture.astype(float), np.concatenate(target).astype(float), channel_axis=-1
+    )
     matched = make_controls(target)["histogram matching"](picture)
     assert (matched == np.rint(expected)).all() and abs((matched - expected).mean()) < 0.05
 
@@ -161,5 +213,7 @@ def test_controls_between_gray_and_colours():
     for control in into_colours.values():
         assert control(gray[0]).shape == colours[0].shape and control(gray[0]).dtype == np.uint8
     for name in ("colour matching", "histogram matching"):
-        np.testing.assert_allclose(into_colours[name](gray[0]).mean(axis=(0, 1)), np.mean(colours, axis=(0, 1, 2)), atol=2)
+        np.testing.assert_allclose(
+            into_colours[name](gray[0]).mean(axis=(0, 1)), np.mean(colours, axis=(0, 1, 2)), atol=2
+        )
         np.testing.assert_allclose(into_gray[name](colours[0]).mean(), np.mean(gray), atol=2)

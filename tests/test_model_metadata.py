@@ -1,4 +1,6 @@
-"""What is said of exported models: also of those whose metadata.json is of an earlier version, or missing."""
+"""What is said of exported models: also of those whose metadata.json is of an earlier version, or
+missing.
+"""
 
 import json
 
@@ -22,7 +24,10 @@ SEGMENTER = {"tflite_size": "64", "classes": [{"name": "road", "id": 7}, {"name"
     ("metadata", "said"),
     [
         (TRANSLATOR, "satellite to map (direction ab of satellite2map)"),
-        (TRANSLATOR | {"domains": {"from": "b", "to": "a"}, "direction": "ba", "data": "mine"}, "b of mine to a of mine (direction ba)"),
+        (
+            TRANSLATOR | {"domains": {"from": "b", "to": "a"}, "direction": "ba", "data": "mine"},
+            "b of mine to a of mine (direction ba)",
+        ),
         (TRANSLATOR | {"domains": {"from": "a", "to": "b"}, "data": ""}, "a to b (direction ab)"),
         ({"direction": "ba", "weights": "0"}, "b to a (direction ba)"),
         ({"weights": "0"}, model_metadata.UNKNOWN),
@@ -37,7 +42,9 @@ def test_from_what_to_what(metadata, said):
 
 def test_the_metadata_of_a_file(tmp_path):
     (tmp_path / "1" / "rejected").mkdir(parents=True)
-    assert model_metadata.read(tmp_path / "1") == model_metadata.read(tmp_path / "alone.tflite") == {}
+    assert (
+        model_metadata.read(tmp_path / "1") == model_metadata.read(tmp_path / "alone.tflite") == {}
+    )
     (tmp_path / "1" / "metadata.json").write_text(json.dumps(TRANSLATOR))
     for place in ("", "int8.tflite", "rejected/int8.tflite"):
         assert model_metadata.read(tmp_path / "1" / place) == TRANSLATOR
@@ -56,39 +63,69 @@ def make(output, metadata) -> str:
     ("there", "here", "differs"),
     [
         (TRANSLATOR, TRANSLATOR | {"direction": "ba"}, "direction ab there, ba here"),
-        (TRANSLATOR, TRANSLATOR | {"domains": {"from": "horse", "to": "zebra"}}, "domains satellite to map there, horse to zebra here"),
+        (
+            TRANSLATOR,
+            TRANSLATOR | {"domains": {"from": "horse", "to": "zebra"}},
+            "domains satellite to map there, horse to zebra here",
+        ),
         (
             TRANSLATOR | {"domains": {"from": "a", "to": "b"}, "data": "one"},
             TRANSLATOR | {"domains": {"from": "a", "to": "b"}, "data": "other"},
             "domains a of one to b of one there, a of other to b of other here",
         ),
-        (TRANSLATOR, TRANSLATOR | {"interface": {"channels_in": 1, "channels_out": 1}}, "channels 3 to 1 there, 1 to 1 here"),
+        (
+            TRANSLATOR,
+            TRANSLATOR | {"interface": {"channels_in": 1, "channels_out": 1}},
+            "channels 3 to 1 there, 1 to 1 here",
+        ),
         (TRANSLATOR, TRANSLATOR | {"tflite_size": "32x64"}, "TFLite size 64 there, 32x64 here"),
         (TRANSLATOR, SEGMENTER, "kind translator there, segmenter here"),
         (SEGMENTER, TRANSLATOR, "kind segmenter there, translator here"),
-        (SEGMENTER, SEGMENTER | {"classes": SEGMENTER["classes"][:1]}, r"classes 2 \(\w+\) there, 1 \(\w+\) here"),
+        (
+            SEGMENTER,
+            SEGMENTER | {"classes": SEGMENTER["classes"][:1]},
+            r"classes 2 \(\w+\) there, 1 \(\w+\) here",
+        ),
     ],
 )
 def test_a_version_of_another_purpose_is_refused(tmp_path, there, here, differs):
     assert make(tmp_path / "mine", there) == "1"
     assert make(tmp_path / "mine", there | {"weights": "others"}) == "2"
-    with pytest.raises(UserError, match=rf"--output={tmp_path}/mine: its version 2 is another model \({differs}\).*name another --output"):
+    with pytest.raises(
+        UserError,
+        match=(
+            rf"--output={tmp_path}/mine: its version 2 is another model \({differs}\).*name "
+            rf"another --output"
+        ),
+    ):
         make(tmp_path / "mine", here)
     assert {path.name for path in (tmp_path / "mine").iterdir()} == {"1", "2", ".lock"}
 
 
 def test_what_an_earlier_version_does_not_say_is_not_compared(tmp_path, capsys):
-    assert make(tmp_path, {"direction": "ab", "weights": "0"}) == "1", "before exports had an interface and domains"
+    assert make(tmp_path, {"direction": "ab", "weights": "0"}) == "1", (
+        "before exports had an interface and domains"
+    )
     assert make(tmp_path, TRANSLATOR) == "2"
     (tmp_path / "3").mkdir()
     with pytest.raises(UserError, match="its version 2 is another model"):
         make(tmp_path, TRANSLATOR | {"direction": "ba"})
     assert make(tmp_path, TRANSLATOR | {"weights": "1"}) == "4"
-    assert f"{tmp_path / '3'}: from what to what is not known: no metadata.json" in capsys.readouterr().out
+    assert (
+        f"{tmp_path / '3'}: from what to what is not known: no metadata.json"
+        in capsys.readouterr().out
+    )
 
 
 def test_how_the_training_read():
     stored = {"reading": {"alpha": "drop", "max_value": 4095, "pages": "first"}}
     assert model_metadata.reading_of(stored) == {"alpha": "drop", "max_value": 4095}
-    assert model_metadata.told_reading(model_metadata.reading_of(stored)) == "--alpha=drop --max_value=4095"
-    assert model_metadata.reading_of({}) == model_metadata.reading_of({"reading": {"max_value": "4095"}}) == {}
+    assert (
+        model_metadata.told_reading(model_metadata.reading_of(stored))
+        == "--alpha=drop --max_value=4095"
+    )
+    assert (
+        model_metadata.reading_of({})
+        == model_metadata.reading_of({"reading": {"max_value": "4095"}})
+        == {}
+    )

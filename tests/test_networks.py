@@ -9,7 +9,14 @@ import tensorflow as tf
 
 from tests.test_layers import NORMAL, filled, noise
 from tfcyclegan.errors import UserError
-from tfcyclegan.networks import Discriminator, GraphGenerator, InstanceNormalization, ResnetGenerator, UnetGenerator, make_generator
+from tfcyclegan.networks import (
+    Discriminator,
+    GraphGenerator,
+    InstanceNormalization,
+    ResnetGenerator,
+    UnetGenerator,
+    make_generator,
+)
 from tfcyclegan.networks.graph import LAYERS
 from tfcyclegan.networks.layers import UpConv2D, weight_initializers
 from tfcyclegan.networks.norms import make_norm
@@ -45,12 +52,19 @@ def test_seeds(name, init):
 def test_published_parameter_counts():
     nine, six = make_generator("resnet_9blocks"), make_generator("resnet_6blocks")
     discriminator = Discriminator()
-    assert (nine.count_params(), six.count_params(), discriminator.count_params()) == (11_378_179, 7_837_699, 2_764_737)
+    assert (nine.count_params(), six.count_params(), discriminator.count_params()) == (
+        11_378_179,
+        7_837_699,
+        2_764_737,
+    )
     assert 2 * (nine.count_params() + discriminator.count_params()) == 28_285_832
 
 
 def test_discriminator_gives_30_x_30_scores_for_256_x_256():
-    patch, pixel = Discriminator(base_filters=1), Discriminator(architecture="pixel", base_filters=1)
+    patch, pixel = (
+        Discriminator(base_filters=1),
+        Discriminator(architecture="pixel", base_filters=1),
+    )
     assert patch(tf.zeros([1, 256, 256, 3])).shape == (1, 30, 30, 1)
     assert pixel(tf.zeros([1, 32, 20, 3])).shape == (1, 32, 20, 1)
 
@@ -76,15 +90,21 @@ def test_generators_keep_the_size_and_stay_in_range(name, side):
 
 def test_residual_blocks_add_to_their_input():
     """A block whose second convolution is 0 changes nothing."""
-    network, bare = (ResnetGenerator(blocks=blocks, norm="none", init="kaiming", **SMALL) for blocks in (1, 0))
-    for ours, theirs in zip([*network.down, *network.up, network.head], [*bare.down, *bare.up, bare.head], strict=True):
+    network, bare = (
+        ResnetGenerator(blocks=blocks, norm="none", init="kaiming", **SMALL) for blocks in (1, 0)
+    )
+    for ours, theirs in zip(
+        [*network.down, *network.up, network.head], [*bare.down, *bare.up, bare.head], strict=True
+    ):
         theirs.set_weights(ours.get_weights())
     network.block_second[0].kernel.assign(tf.zeros_like(network.block_second[0].kernel))
     x = tf.constant(noise(1, 12, 12, 3), tf.float32)
     np.testing.assert_array_equal(network(x), bare(x))
 
 
-@pytest.mark.parametrize(("name", "upsampling"), [("resnet", "transposed"), ("resnet", "resize"), ("unet", None)])
+@pytest.mark.parametrize(
+    ("name", "upsampling"), [("resnet", "transposed"), ("resnet", "resize"), ("unet", None)]
+)
 def test_portable_networks_give_the_same(name, upsampling):
     settings = {"init_gain": 0.3} | ({"upsampling": upsampling} if upsampling else {})
     plain, portable = make_small(name, **settings), make_small(name, **settings, portable=True)
@@ -94,8 +114,12 @@ def test_portable_networks_give_the_same(name, upsampling):
 
 @pytest.mark.parametrize("name", ["resnet", "unet"])
 def test_dropout_works_in_training_alone_and_differs_between_calls(name):
-    depth = {"depth": 6} if name == "unet" else {}  # a U-Net of depth 5 has no inner block of full width
-    network, plain = make_small(name, dropout=True, init_gain=0.3, **depth), make_small(name, init_gain=0.3, **depth)
+    # a U-Net of depth 5 has no inner block of full width
+    depth = {"depth": 6} if name == "unet" else {}
+    network, plain = (
+        make_small(name, dropout=True, init_gain=0.3, **depth),
+        make_small(name, init_gain=0.3, **depth),
+    )
     x = tf.constant(noise(1, 64, 64, 3), tf.float32)
     np.testing.assert_array_equal(network(x), plain(x))
     first, second = network(x, training=True).numpy(), network(x, training=True).numpy()
@@ -104,7 +128,10 @@ def test_dropout_works_in_training_alone_and_differs_between_calls(name):
 
 def test_residual_blocks_drop_different_values():
     network = ResnetGenerator(blocks=3, dropout=True, **SMALL)
-    masks = {tuple((layer(tf.ones([1, 64]), training=True).numpy() > 0).ravel()) for layer in network.dropouts}
+    masks = {
+        tuple((layer(tf.ones([1, 64]), training=True).numpy() > 0).ravel())
+        for layer in network.dropouts
+    }
     assert len(masks) == 3
 
 
@@ -118,7 +145,9 @@ def small_graph() -> dict:
 
 
 NETWORKS = {
-    "resnet": lambda: make_small("resnet", norm="batch", dropout=True, upsampling="resize", out_channels=1),
+    "resnet": lambda: make_small(
+        "resnet", norm="batch", dropout=True, upsampling="resize", out_channels=1
+    ),
     "resnet_portable": lambda: make_small("resnet", portable=True, init="kaiming"),
     "unet": lambda: make_small("unet", dropout=True, in_channels=1),
     "patch": lambda: make_small("patch", padding_mode="reflect", norm="none"),
@@ -145,18 +174,28 @@ def test_saved_networks_come_back_equal(name, tmp_path):
 
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic"])
 def test_every_layer_of_a_graph_takes_pictures_of_free_sizes(interpolation):
-    """As `translate` and the SavedModel of `export` give them; Keras enlarges by other ways than "nearest" where sides are known alone."""
+    """As `translate` and the SavedModel of `export` give them; Keras enlarges by other ways than
+    "nearest" where sides are known alone.
+    """
     inputs = keras.Input((None, None, 3))
     x = keras.layers.Conv2D(4, 3, strides=2, padding="same")(keras.layers.ZeroPadding2D(2)(inputs))
-    x = keras.layers.Add()([keras.layers.ReLU()(x), keras.layers.LeakyReLU()(InstanceNormalization(4)(x))])
-    small = keras.layers.BatchNormalization()(keras.layers.AveragePooling2D(2)(keras.layers.Dropout(0.5)(x)))
+    x = keras.layers.Add()(
+        [keras.layers.ReLU()(x), keras.layers.LeakyReLU()(InstanceNormalization(4)(x))]
+    )
+    small = keras.layers.BatchNormalization()(
+        keras.layers.AveragePooling2D(2)(keras.layers.Dropout(0.5)(x))
+    )
     small = keras.layers.Concatenate()([small, keras.layers.MaxPooling2D(2)(x)])
-    x = keras.layers.Activation("tanh")(keras.layers.UpSampling2D((4, 4), interpolation=interpolation)(small))
+    x = keras.layers.Activation("tanh")(
+        keras.layers.UpSampling2D((4, 4), interpolation=interpolation)(small)
+    )
     x = keras.layers.Conv2DTranspose(3, 3, padding="same")(keras.layers.Cropping2D(2)(x))
     graph = json.loads(json.dumps(keras.Model(inputs, x).get_config()))
     assert {layer["class_name"] for layer in graph["layers"]} == LAYERS.keys()
     network = filled(GraphGenerator(graph=graph))
-    free = tf.function(network.__call__, input_signature=[tf.TensorSpec([None, None, None, 3])], autograph=False)
+    free = tf.function(
+        network.__call__, input_signature=[tf.TensorSpec([None, None, None, 3])], autograph=False
+    )
     for sides in ((16, 24), (20, 16)):
         images = tf.constant(noise(2, *sides, 3), tf.float32)
         assert network(images).shape == (2, *sides, 3)
@@ -166,7 +205,10 @@ def test_every_layer_of_a_graph_takes_pictures_of_free_sizes(interpolation):
 def test_portable_copies_of_a_graph_have_portable_norms():
     plain = GraphGenerator(graph=small_graph())
     portable = GraphGenerator(graph=plain.settings["graph"], portable=True)
-    norms = [[layer.portable for layer in model.graph.layers if isinstance(layer, InstanceNormalization)] for model in (plain, portable)]
+    norms = [
+        [layer.portable for layer in model.graph.layers if isinstance(layer, InstanceNormalization)]
+        for model in (plain, portable)
+    ]
     assert norms == [[False], [True]]
     portable.set_weights(filled(plain).get_weights())
     x = tf.constant(noise(1, 8, 8, 3), tf.float32)
@@ -177,20 +219,54 @@ def test_portable_copies_of_a_graph_have_portable_norms():
     ("make", "message"),
     [
         (
-            lambda: make_norm("layer", 3, gain=1, weights=weight_initializers("normal", 0.02, 0), portable=False, dtype=None),
+            lambda: make_norm(
+                "layer",
+                3,
+                gain=1,
+                weights=weight_initializers("normal", 0.02, 0),
+                portable=False,
+                dtype=None,
+            ),
             "norm 'layer': unknown choice; valid are instance, batch, none",
         ),
-        (lambda: ResnetGenerator(norm="layer"), "norm 'layer': unknown choice; valid are instance, batch, none"),
-        (lambda: Discriminator(init="he"), "init 'he': unknown choice; valid are normal, xavier, kaiming, orthogonal"),
-        (lambda: ResnetGenerator(upsampling="bilinear"), "upsampling 'bilinear': unknown choice; valid are transposed, resize"),
-        (lambda: Discriminator(architecture="patchy"), "discriminator 'patchy': unknown choice; valid are patch, pixel"),
-        (lambda: Discriminator(padding_mode="same"), "padding_mode 'same': unknown choice; valid are zeros, reflect"),
-        (lambda: make_generator("resnet"), "generator 'resnet': unknown choice; valid are resnet_Nblocks .*, unet_128, unet_256"),
-        (lambda: make_generator("unet_512"), "generator 'unet_512': unknown choice; valid are resnet_Nblocks .*, unet_128, unet_256"),
-        (lambda: make_generator("nowhere.json"), "--generator=nowhere.json: cannot be read as a generator's graph"),
+        (
+            lambda: ResnetGenerator(norm="layer"),
+            "norm 'layer': unknown choice; valid are instance, batch, none",
+        ),
+        (
+            lambda: Discriminator(init="he"),
+            "init 'he': unknown choice; valid are normal, xavier, kaiming, orthogonal",
+        ),
+        (
+            lambda: ResnetGenerator(upsampling="bilinear"),
+            "upsampling 'bilinear': unknown choice; valid are transposed, resize",
+        ),
+        (
+            lambda: Discriminator(architecture="patchy"),
+            "discriminator 'patchy': unknown choice; valid are patch, pixel",
+        ),
+        (
+            lambda: Discriminator(padding_mode="same"),
+            "padding_mode 'same': unknown choice; valid are zeros, reflect",
+        ),
+        (
+            lambda: make_generator("resnet"),
+            "generator 'resnet': unknown choice; valid are resnet_Nblocks .*, unet_128, unet_256",
+        ),
+        (
+            lambda: make_generator("unet_512"),
+            "generator 'unet_512': unknown choice; valid are resnet_Nblocks .*, unet_128, unet_256",
+        ),
+        (
+            lambda: make_generator("nowhere.json"),
+            "--generator=nowhere.json: cannot be read as a generator's graph",
+        ),
         (lambda: UpConv2D(1, 1, 5, NORMAL), "kernel_size 5: must be 3 or 4"),
         (lambda: UnetGenerator(depth=4), "depth 4: must be at least 5"),
-        (lambda: GraphGenerator(graph={"layers": [{"class_name": "Lambda"}]}), "has layers Lambda; known are InputLayer, Conv2D"),
+        (
+            lambda: GraphGenerator(graph={"layers": [{"class_name": "Lambda"}]}),
+            "has layers Lambda; known are InputLayer, Conv2D",
+        ),
     ],
 )
 def test_unknown_choices_name_the_valid_ones(make, message):

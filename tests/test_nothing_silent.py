@@ -1,7 +1,9 @@
-"""What every reader leaves out and what every default assumes, as one table: inputs, and what must be said of them and where it stands.
+"""What every reader leaves out and what every default assumes, as one table: inputs, and what must
+be said of them and where it stands.
 
-Whatever is not used of what was given is named and counted where it happens, and stands in a file; what would change the meaning of a
-picture is refused; what is guessed is told, with the flag that decides. A command runs once for all of its lines.
+Whatever is not used of what was given is named and counted where it happens, and stands in a file;
+what would change the meaning of a picture is refused; what is guessed is told, with the flag that
+decides. A command runs once for all of its lines.
 """
 
 import asyncio
@@ -28,10 +30,14 @@ BAD = f"{FOLDERS} --max_bad=99"
 GTA5 = "data_prep.gta5 --input_dir={i} --output_dir={o}"
 CITY = "data_prep.cityscapes --input_dir={i} --output_dir={o} --content=photos_and_labels"
 TRAIN = (
-    "train --base_filters=4 --residual_blocks=1 --discriminator_filters=4 --discriminator_layers=1 --load_size=16 --crop_size=16 "
+    "train --base_filters=4 --residual_blocks=1 --discriminator_filters=4 "
+    "--discriminator_layers=1 --load_size=16 --crop_size=16 "
     "--max_steps=2 --precision=float32 --sample_images=1 --eval_every_epochs=0"
 )
-SHARED_RUN = f"{TRAIN} --data_dir={{s}}/data --run_dir={{s}}/run --step_epochs=3 --lambda_identity=0.5 --lambda_identity=0.1"
+SHARED_RUN = (
+    f"{TRAIN} --data_dir={{s}}/data --run_dir={{s}}/run --step_epochs=3 "
+    "--lambda_identity=0.5 --lambda_identity=0.1"
+)
 EXPORT = "export --run_dir={s}/run --tflite_size=32"
 SHARED_MODEL = f"{EXPORT} --output={{s}}/model"
 BY_RUN = "translate --run_dir={s}/run --output={o}"
@@ -39,7 +45,9 @@ BY_MODEL = "translate --model={s}/model --output={o}"
 BY_TFLITE = "translate --model={s}/model/1/float32.tflite --output={o}"
 IMPORT = "import_weights --from=pytorch --output={o}"
 SCORE = "evaluate --features=none --output={o}"
-MANIFEST, TRANSLATION, METRICS, CONFIG = (f"{{o}}/{name}.json" for name in ("manifest", "translation", "metrics", "config"))
+MANIFEST, TRANSLATION, METRICS, CONFIG = (
+    f"{{o}}/{name}.json" for name in ("manifest", "translation", "metrics", "config")
+)
 
 # TFDS's first configuration is in tests/test_foreign_data.py, since it takes a catalogue.
 # fmt: off
@@ -112,7 +120,8 @@ CASES = [
     tells("ids as label maps", given.id_maps, FOLDERS, "domain B is nearly black: are its values ids? --classes=FILE.csv draws them"),
     tells(
         "JPEG label maps", given.lossy_maps, FOLDERS,
-        "domain B looks like label maps saved as JPEG; it is taken for pictures; if it is: --label_maps_b",
+        "domain B looks like label maps saved as JPEG; it is taken for pictures; if it is: "
+        "--label_maps_b",
     ),
     Case(given.own_labels, OWN_LABELS, MANIFEST, [
         Line("own labels", "labels of 3 of 3 pictures of trainA, by equal names"),
@@ -123,7 +132,8 @@ CASES = [
     ]),
     refused(
         "unknown labels", given.strange_labels, OWN_LABELS,
-        "as colours: colours outside the table: #191919, #232323; --unknown_labels=ignored or nearest goes on",
+        "as colours: colours outside the table: #191919, #232323; --unknown_labels=ignored or "
+        "nearest goes on",
     ),
     refused("labels without a table", given.own_labels, FOLDERS, "labels need the table of their classes: --classes=FILE.csv"),
     Case(given.street, GTA5, MANIFEST, [
@@ -211,7 +221,8 @@ CASES = [
     ),
     tells(
         "model", given.large, f"{BY_MODEL} --input={{i}}",
-        "a of pictures to b of pictures (direction ab); 3 channels to 3; pictures keep their sizes; trained at",
+        "a of pictures to b of pictures (direction ab); 3 channels to 3; pictures keep their "
+        "sizes; trained at",
     ),
     tells(
         "unknown model", given.unnamed_model, "translate --model={i}/model --input={i}/testB --output={o}",
@@ -223,7 +234,8 @@ CASES = [
     ),
     refused(
         "checkpoint of a model", given.large, f"{BY_MODEL} --input={{i}} --checkpoint=best",
-        "--checkpoint=best: goes with --run_dir; an exported model has the weights of one checkpoint",
+        "--checkpoint=best: goes with --run_dir; an exported model has the weights of one "
+        "checkpoint",
     ),
     refused(
         "size of a .tflite", given.large, f"{BY_TFLITE} --input={{i}}",
@@ -238,7 +250,8 @@ CASES = [
     ]),
     refused(
         "direction of an export", given.model_ahead, f"{EXPORT} --output={{i}}/model",
-        "its version 1 is another model (direction ba there, ab here); servers answer by the newest",
+        "its version 1 is another model (direction ba there, ab here); servers answer by the "
+        "newest",
     ),
     Case(given.nothing, f"{SCORE} --run_dir={{s}}/run --split=val --pairs=none", METRICS, [
         Line("pairs", "no true pictures: --pairs=none says that no two pictures show the same", "directions", '"basis": "none"'),
@@ -272,7 +285,8 @@ CASES = [
     refused("CUT", given.weights, f"{IMPORT} --weights={{i}}/cut.pth", "is a generator of CUT or FastCUT with anti-aliasing"),
     refused(
         "a whole model", given.weights, f"{IMPORT} --weights={{i}}/whole.pth",
-        "a whole pickled model or other objects (tests.test_foreign_weights.Whole); nothing of it was run",
+        "a whole pickled model or other objects (tests.test_foreign_weights.Whole); nothing of it "
+        "was run",
     ),
     Case(given.keras_weights, "import_weights --from=tfa --weights={i}/a.h5 --output={o}", "{o}/imported.json", [
         Line("Keras 2", "not used: the optimizer's weights: 1", "left_out", "\"the optimizer's weights\": 1"),
@@ -284,7 +298,9 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory) -> Callable[[Case], tuple[int, str, str, str]]:
-    """What a case gives: its exit code, all that it said, its standard error, and the text of its file. Cases run once."""
+    """What a case gives: its exit code, all that it said, its standard error, and the text of its
+    file. Cases run once.
+    """
     root = tmp_path_factory.mktemp("silent")
     shared = root / "shared"
     given.training(shared, shared)
@@ -318,7 +334,12 @@ def told(tmp_path_factory) -> Callable[[Case], tuple[int, str, str, str]]:
 
 
 @pytest.mark.parametrize(
-    "case, line", [pytest.param(case, line, id=f"{case.command.split()[0]}-{line.about}") for case in CASES for line in case.lines]
+    "case, line",
+    [
+        pytest.param(case, line, id=f"{case.command.split()[0]}-{line.about}")
+        for case in CASES
+        for line in case.lines
+    ],
 )
 def test_it_is_told(told, case, line):
     code, said, errors, text = told(case)
@@ -338,9 +359,21 @@ def test_it_is_told(told, case, line):
         ("alpha", given.RGBA, "transparent, laid on white: 1 picture"),
         ("16 bit", given.DEEP, "16-bit values end at 4000 of 65535, so they come out dark"),
         ("gray", given.DEEP, "gray pictures shown in colour: 1 picture"),
-        ("MPO", given.VIEWS, "not used, previews, gain maps or other views behind the picture (MPO): 1"),
-        ("pages", given.STACK, "400: instances[0]: several pages or frames; send each as a picture"),
-        ("bands", given.FOUR_BANDS, "400: instances[0]: 4 bands, of which 1 is neither colour nor transparency"),
+        (
+            "MPO",
+            given.VIEWS,
+            "not used, previews, gain maps or other views behind the picture (MPO): 1",
+        ),
+        (
+            "pages",
+            given.STACK,
+            "400: instances[0]: several pages or frames; send each as a picture",
+        ),
+        (
+            "bands",
+            given.FOUR_BANDS,
+            "400: instances[0]: 4 bands, of which 1 is neither colour nor transparency",
+        ),
         ("nothing to tell", given.PLAIN, ""),
     ],
 )
@@ -366,5 +399,8 @@ def test_requests_tell_it(about, content, said):
         return
     asyncio.run(served.predict(body, {}, headers))
     answer = asyncio.run(served.predict(InferRequest("mine", [tensor]), {}, {}))
-    for told in (headers.get(messages.NOTES_HEADER, ""), (answer.parameters or {}).get(messages.NOTES, "")):
+    for told in (
+        headers.get(messages.NOTES_HEADER, ""),
+        (answer.parameters or {}).get(messages.NOTES, ""),
+    ):
         assert said in told and bool(said) == bool(told)

@@ -1,4 +1,6 @@
-"""What breaks arithmetic ends in finite weights and a message: flat and equal pictures, overflow, NaN, far too large rates."""
+"""What breaks arithmetic ends in finite weights and a message: flat and equal pictures, overflow,
+NaN, far too large rates.
+"""
 
 from pathlib import Path
 
@@ -15,7 +17,10 @@ from tfcyclegan.training.history import read_history
 from tfcyclegan.training.trainer import build_model, make_optimizer, train
 
 # float16 breaks first, so that the other two are not in the default suite.
-PRECISIONS = ("mixed_float16", *(pytest.param(name, marks=pytest.mark.slow) for name in ("float32", "mixed_bfloat16")))
+PRECISIONS = (
+    "mixed_float16",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("float32", "mixed_bfloat16")),
+)
 
 
 def prepared(place: Path, a: np.ndarray, b: np.ndarray) -> Path:
@@ -37,15 +42,25 @@ def flat(*colours: int) -> np.ndarray:
 
 
 def not_finite(run_dir: Path) -> list[str]:
-    """All of the newest checkpoint counts: weights, optimizer slots, pools, running means and batch norm's statistics."""
-    return [name for name, value in checkpoint(run_dir).items() if value.dtype.kind == "f" and not np.isfinite(value).all()]
+    """All of the newest checkpoint counts: weights, optimizer slots, pools, running means and batch
+    norm's statistics.
+    """
+    return [
+        name
+        for name, value in checkpoint(run_dir).items()
+        if value.dtype.kind == "f" and not np.isfinite(value).all()
+    ]
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize(
     ("a", "b", "told"),
     [
-        (flat(0, 0, 0), noise(3), "split trainA: 3 of 3 pictures are of one colour, such as trainA/0.png"),
+        (
+            flat(0, 0, 0),
+            noise(3),
+            "split trainA: 3 of 3 pictures are of one colour, such as trainA/0.png",
+        ),
         (flat(255, 0, 128), flat(0, 0, 0), "split trainB: 3 of 3 pictures are of one colour"),
         (noise(3), np.repeat(noise(1), 3, axis=0), "split trainB: all 3 pictures are the same one"),
     ],
@@ -53,40 +68,90 @@ def not_finite(run_dir: Path) -> list[str]:
 )
 def test_pictures_without_variance(tmp_path, capsys, precision, a, b, told):
     data = prepared(tmp_path, a, b)
-    train(config(data, tmp_path / "run", precision=precision, batch_size=2, ema_decay=0.9, max_steps=12, flip=False))
+    train(
+        config(
+            data,
+            tmp_path / "run",
+            precision=precision,
+            batch_size=2,
+            ema_decay=0.9,
+            max_steps=12,
+            flip=False,
+        )
+    )
     assert told in capsys.readouterr().out
     assert not_finite(tmp_path / "run") == []
-    assert all(np.isfinite(value) for line in read_history(tmp_path / "run/history.jsonl") for value in line.values())
+    assert all(
+        np.isfinite(value)
+        for line in read_history(tmp_path / "run/history.jsonl")
+        for value in line.values()
+    )
 
 
 @pytest.mark.parametrize("norm", ["instance", "batch"])
 def test_float16_overflow_lowers_the_scale_and_goes_on(tiles, tmp_path, norm):
-    train(config(tiles, tmp_path / "run", precision="mixed_float16", norm=norm, lambda_a=1000, max_steps=40, log_every_steps=20))
+    train(
+        config(
+            tiles,
+            tmp_path / "run",
+            precision="mixed_float16",
+            norm=norm,
+            lambda_a=1000,
+            max_steps=40,
+            log_every_steps=20,
+        )
+    )
     lines = read_history(tmp_path / "run/history.jsonl")
-    assert 0.1 < lines[0]["skipped"] < 1 and lines[-1]["skipped"] <= 0.1  # one that the weights have grown into may follow
+    # one that the weights have grown into may follow
+    assert 0.1 < lines[0]["skipped"] < 1 and lines[-1]["skipped"] <= 0.1
     assert not_finite(tmp_path / "run") == []
 
 
 def test_float16_overflow_without_end_is_told(tiles, tmp_path):
-    with pytest.raises(RunError, match=r"step 31: .*; the weights were left as they were and the checkpoint of step .* is good"):
-        train(config(tiles, tmp_path / "run", precision="mixed_float16", lambda_a=1e38, max_steps=60))
+    with pytest.raises(
+        RunError,
+        match=(
+            r"step 31: .*; the weights were left as they were and the checkpoint of step .* is "
+            r"good"
+        ),
+    ):
+        train(
+            config(tiles, tmp_path / "run", precision="mixed_float16", lambda_a=1e38, max_steps=60)
+        )
     assert not_finite(tmp_path / "run") == []
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("norm", ["instance", "batch"])
 def test_a_batch_of_nan_changes_nothing(tiles, precision, norm):
-    """Of weights and optimizers, and nothing at all becomes other than finite; the next good batch is learnt from."""
+    """Of weights and optimizers, and nothing at all becomes other than finite; the next good batch
+    is learnt from.
+    """
     settings = config(tiles, Path("unused"), norm=norm, pool_size=2, ema_decay=0.9)
     model = build_model(settings, precision)
-    model.compile(*[make_optimizer(settings, settings.length(9), 9, dynamic_scale=precision == "mixed_float16") for _ in "ab"])
+    model.compile(
+        *[
+            make_optimizer(
+                settings, settings.length(9), 9, dynamic_scale=precision == "mixed_float16"
+            )
+            for _ in "ab"
+        ]
+    )
     model.make_pools((32, 32, 3), (32, 32, 3))
     step = tf.function(model.train_step, autograph=False)
     networks = [model.gen_ab, model.gen_ba, model.disc_a, model.disc_b]
     kept = [variable for network in networks for variable in network.variables]
-    kept += [v for o in (model.generator_optimizer, model.discriminator_optimizer) for v in (*o._momentums, *o._velocities)]
+    kept += [
+        v
+        for o in (model.generator_optimizer, model.discriminator_optimizer)
+        for v in (*o._momentums, *o._velocities)
+    ]
     pools = range(len(kept), len(kept) + 4)  # a fake may be finite though its source is not
-    kept += [variable for pool in (*model.pools_a, *model.pools_b) for variable in (pool.images, pool.count)]
+    kept += [
+        variable
+        for pool in (*model.pools_a, *model.pools_b)
+        for variable in (pool.images, pool.count)
+    ]
 
     def values() -> list[np.ndarray]:
         return [np.array(variable) for variable in kept]
@@ -100,8 +165,14 @@ def test_a_batch_of_nan_changes_nothing(tiles, precision, norm):
     for pair in ((bad, batch(3)), (batch(3), bad), (np.full_like(bad, np.inf), bad)):
         before = values()
         assert step(pair)["skipped"] == 1
-        changed = [index for index, (one, other) in enumerate(zip(before, values(), strict=True)) if not np.array_equal(one, other)]
-        assert all(np.isfinite(value).all() for value in (*values(), *model.averages.gen_ab.get_weights()))
+        changed = [
+            index
+            for index, (one, other) in enumerate(zip(before, values(), strict=True))
+            if not np.array_equal(one, other)
+        ]
+        assert all(
+            np.isfinite(value).all() for value in (*values(), *model.averages.gen_ab.get_weights())
+        )
         assert norm == "batch" or [index for index in changed if index not in pools] == []
     before = values()
     while step((batch(4), batch(5)))["skipped"]:
@@ -114,10 +185,18 @@ def test_nan_among_the_pictures_is_told(tiles, tmp_path, monkeypatch):
 
     def with_nan(self, first_step, *arguments, **options):
         batches = whole(self, first_step, *arguments, **options).enumerate(first_step)
-        return batches.map(lambda step, pair: (tf.where(step == 5, np.float32(np.nan), pair[0]), pair[1]))
+        return batches.map(
+            lambda step, pair: (tf.where(step == 5, np.float32(np.nan), pair[0]), pair[1])
+        )
 
     monkeypatch.setattr(UnpairedBatches, "dataset", with_nan)
-    with pytest.raises(RunError, match=r"step 6: loss \w+ is nan; the weights were left as they were and the checkpoint of step 4 is"):
+    with pytest.raises(
+        RunError,
+        match=(
+            r"step 6: loss \w+ is nan; the weights were left as they were and the checkpoint of "
+            r"step 4 is"
+        ),
+    ):
         train(config(tiles, tmp_path / "run", max_steps=12))
     assert not_finite(tmp_path / "run") == []
     monkeypatch.undo()
@@ -127,10 +206,21 @@ def test_nan_among_the_pictures_is_told(tiles, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_learning_rate_far_too_large(tiles, tmp_path, capsys, precision):
-    """The largest that the flag takes, five thousand times the default. It is told whether the losses grow or overflow."""
+    """The largest that the flag takes, five thousand times the default. It is told whether the
+    losses grow or overflow.
+    """
     told = ""
     try:
-        train(config(tiles, tmp_path / "run", precision=precision, learning_rate=1.0, max_steps=60, log_every_steps=5))
+        train(
+            config(
+                tiles,
+                tmp_path / "run",
+                precision=precision,
+                learning_rate=1.0,
+                max_steps=60,
+                log_every_steps=5,
+            )
+        )
     except RunError as error:
         told = str(error)
     assert "lower --learning_rate" in capsys.readouterr().out + told

@@ -1,4 +1,6 @@
-"""Classes of one's own from the folders to the scores, as a user goes: label maps as a domain, and labels for segmenters."""
+"""Classes of one's own from the folders to the scores, as a user goes: label maps as a domain, and
+labels for segmenters.
+"""
 
 import dataclasses
 import json
@@ -24,7 +26,14 @@ from tfcyclegan.segmentation.segmenter import SETTINGS, load_segmenter, read_seg
 from tfcyclegan.training.runs import read_run
 from tfcyclegan.translation import Translator, translate_path
 
-TINY = ["--base_filters=4", "--residual_blocks=1", "--discriminator_filters=4", "--load_size=36", "--crop_size=32", "--max_steps=2"]
+TINY = [
+    "--base_filters=4",
+    "--residual_blocks=1",
+    "--discriminator_filters=4",
+    "--load_size=36",
+    "--crop_size=32",
+    "--max_steps=2",
+]
 SEGMENTER = ["--width=2", "--steps=2", "--batch_size=2", "--crop_size=32", "--precision=float32"]
 SAME = Translator({"weights": "none", "direction": "ba"}, 3, 1, lambda batch: batch)
 COLORS = {entry.color for entry in TABLE.classes}
@@ -32,7 +41,9 @@ COLORS = {entry.color for entry in TABLE.classes}
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
-    """Folders with photos in A and label maps in B, and such with photos and label files in both, prepared."""
+    """Folders with photos in A and label maps in B, and such with photos and label files in both,
+    prepared.
+    """
     home = tmp_path_factory.mktemp("home")
     (home / "c.csv").write_text(CSV)
     for split, seeds in (("train", range(3)), ("test", range(5, 7))):
@@ -44,7 +55,13 @@ def home(tmp_path_factory) -> Path:
                 if (split, domain) != ("train", "B"):
                     save(home / f"photos/{split}{domain}_labels/{seed}.png", drawn(seed))
     for name in ("maps", "photos"):
-        folders.run(folders.Config(input_dir=str(home / name), output_dir=str(home / f"data/{name}"), classes=str(home / "c.csv")))
+        folders.run(
+            folders.Config(
+                input_dir=str(home / name),
+                output_dir=str(home / f"data/{name}"),
+                classes=str(home / "c.csv"),
+            )
+        )
     return home
 
 
@@ -56,7 +73,13 @@ def run(home) -> Path:
 
 @pytest.fixture(scope="module")
 def segmenter(home) -> Path:
-    command = ["train_segmenter", f"--data_dir={home}/data/photos", "--split=trainA", "--val_split=testA", f"--run_dir={home}/segmenter"]
+    command = [
+        "train_segmenter",
+        f"--data_dir={home}/data/photos",
+        "--split=trainA",
+        "--val_split=testA",
+        f"--run_dir={home}/segmenter",
+    ]
     assert cli.main([*command, *SEGMENTER]) == 0
     return home / "segmenter"
 
@@ -65,14 +88,21 @@ def colors(pixels: np.ndarray) -> set[tuple[int, ...]]:
     return set(map(tuple, pixels.reshape(-1, 3).tolist()))
 
 
-# --- label maps as a domain -------------------------------------------------------------------------------------------
+# --- label maps as a domain
+# -------------------------------------------------------------------------------------------
 
 
 def test_training_meets_the_colours_of_the_table_alone(run, home):
-    caches = {path.name.split("-")[0]: PixelFile(path) for path in (home / "data/maps/.cache").iterdir() if (path / "sizes.npy").exists()}
+    caches = {
+        path.name.split("-")[0]: PixelFile(path)
+        for path in (home / "data/maps/.cache").iterdir()
+        if (path / "sizes.npy").exists()
+    }
     for split in ("trainB", "testB"):
         seen = set().union(*(colors(caches[split][index]) for index in range(len(caches[split]))))
-        assert caches[split].common_size != Size(40, 40) and seen <= COLORS and len(seen) == 3, split
+        assert caches[split].common_size != Size(40, 40) and seen <= COLORS and len(seen) == 3, (
+            split
+        )
     assert len(colors(caches["trainA"][0])) > 100
     assert read_run(run).label_maps == "b"
 
@@ -80,8 +110,13 @@ def test_training_meets_the_colours_of_the_table_alone(run, home):
 def test_translating_resizes_by_nearest_pixels(home, tmp_path, capsys):
     scale = images.Scale("resize_and_crop", Size(36, 36), Size(32, 32))
     translate_path([SAME], home / "maps/testB", tmp_path / "out", scale=scale, nearest=True)
-    assert "taken for label maps, as in training: only nearest pixels resize them" in capsys.readouterr().out
-    translate_data([SAME], open_source(home / "data/maps"), ["testB", "testA"], tmp_path / "data", scale=scale)
+    assert (
+        "taken for label maps, as in training: only nearest pixels resize them"
+        in capsys.readouterr().out
+    )
+    translate_data(
+        [SAME], open_source(home / "data/maps"), ["testB", "testA"], tmp_path / "data", scale=scale
+    )
     made = open_source(tmp_path / "data")
     assert made.classes == TABLE and made.labelled == {"testB"}
     for pixels in (
@@ -92,17 +127,38 @@ def test_translating_resizes_by_nearest_pixels(home, tmp_path, capsys):
 
 
 def test_the_command_knows_from_the_run(run, home, tmp_path, capsys):
-    command = ["translate", f"--run_dir={run}", "--direction=ba", f"--input={home}/maps/testB", f"--output={tmp_path}/ba"]
+    command = [
+        "translate",
+        f"--run_dir={run}",
+        "--direction=ba",
+        f"--input={home}/maps/testB",
+        f"--output={tmp_path}/ba",
+    ]
     assert cli.main(command) == 0
     assert "taken for label maps, as in training" in capsys.readouterr().out
-    assert cli.main(["translate", f"--run_dir={run}", f"--input={home}/maps/testA", f"--output={tmp_path}/ab"]) == 0
+    assert (
+        cli.main(
+            [
+                "translate",
+                f"--run_dir={run}",
+                f"--input={home}/maps/testA",
+                f"--output={tmp_path}/ab",
+            ]
+        )
+        == 0
+    )
     assert "label maps" not in capsys.readouterr().out
 
 
 def test_scores_have_ones_own_classes(run, home):
-    assert cli.main(["evaluate", f"--run_dir={run}", "--features=none", f"--output={home}/scores"]) == 0
+    assert (
+        cli.main(["evaluate", f"--run_dir={run}", "--features=none", f"--output={home}/scores"])
+        == 0
+    )
     metrics = json.loads((home / "scores/metrics.json").read_text())
-    tables = {table["title"]: table for result in metrics["directions"] for table in result["tables"]}
+    tables = {
+        table["title"]: table for result in metrics["directions"] for table in result["tables"]
+    }
     by_class = tables["Labels by class: classify, then resize"]["rows"]
     assert set(by_class) == {"water", "land", "roof"} == set(tables["Truth by class"]["rows"])
     rows = tables["Labels: classify, then resize"]["rows"]
@@ -115,19 +171,31 @@ def test_scores_have_ones_own_classes(run, home):
 
 def test_published_rows_need_cityscapes_itself(home, tmp_path):
     folders.run(
-        folders.Config(input_dir=str(home / "maps"), output_dir=str(tmp_path / "d"), name="cityscapes", classes="", label_maps_b=True)
+        folders.Config(
+            input_dir=str(home / "maps"),
+            output_dir=str(tmp_path / "d"),
+            name="cityscapes",
+            classes="",
+            label_maps_b=True,
+        )
     )
     source = open_source(tmp_path / "d")
     assert source.name == "cityscapes" and not published._is_cityscapes(source)
 
 
-# --- labels of one's own ----------------------------------------------------------------------------------------------
+# --- labels of one's own
+# ----------------------------------------------------------------------------------------------
 
 
 def test_a_segmenter_has_the_classes_of_its_labels(segmenter, home, tmp_path, capsys):
     found = load_segmenter(segmenter)
     assert found.classes == TABLE and found.network.output_shape[-1] == 3
-    command = ["segment", f"--segmenter_dir={segmenter}", f"--data_dir={home}/data/photos", f"--output={tmp_path}/out"]
+    command = [
+        "segment",
+        f"--segmenter_dir={segmenter}",
+        f"--data_dir={home}/data/photos",
+        f"--output={tmp_path}/out",
+    ]
     assert cli.main([*command, "--split=testA"]) == 0
     told = capsys.readouterr().out
     assert "  water " in told and "  roof " in told and "void" not in told and "mIoU" in told
@@ -139,7 +207,13 @@ def test_a_segmenter_has_the_classes_of_its_labels(segmenter, home, tmp_path, ca
 
 
 def test_a_split_without_labels_is_refused(segmenter, home, tmp_path, capsys):
-    command = ["train_segmenter", f"--data_dir={home}/data/photos", "--split=trainB", f"--run_dir={tmp_path}/run", *SEGMENTER]
+    command = [
+        "train_segmenter",
+        f"--data_dir={home}/data/photos",
+        "--split=trainB",
+        f"--run_dir={tmp_path}/run",
+        *SEGMENTER,
+    ]
     assert cli.main(command) == 2
     assert "has no labels in split trainB, only in testA, testB, trainA" in capsys.readouterr().err
 
@@ -147,45 +221,98 @@ def test_a_split_without_labels_is_refused(segmenter, home, tmp_path, capsys):
 def other_data(home: Path, tmp_path: Path) -> Path:
     """The same photos whose table calls the roofs trees."""
     (tmp_path / "other.csv").write_text(CSV.replace("roof", "tree"))
-    folders.run(folders.Config(input_dir=str(home / "photos"), output_dir=str(tmp_path / "other"), classes=str(tmp_path / "other.csv")))
+    folders.run(
+        folders.Config(
+            input_dir=str(home / "photos"),
+            output_dir=str(tmp_path / "other"),
+            classes=str(tmp_path / "other.csv"),
+        )
+    )
     return tmp_path / "other"
 
 
 def test_two_tables_are_not_compared(home, tmp_path):
     photos, other = open_source(home / "data/photos"), open_source(other_data(home, tmp_path))
     classes, reason = material._common_classes(Split(photos, "testA"), Split(other, "testB"))
-    assert classes == other.classes and reason.endswith("id 30 is roof, not tree; no scores by class"), reason
+    assert classes == other.classes and reason.endswith(
+        "id 30 is roof, not tree; no scores by class"
+    ), reason
     assert material._common_classes(Split(photos, "testA"), Split(photos, "trainB")) == (TABLE, "")
     assert material._common_classes(Split(photos, "trainB"), Split(photos, "trainB")) == (None, "")
 
 
 def test_other_classes_are_refused_in_one_line(segmenter, home, tmp_path, capsys):
     other = other_data(home, tmp_path)
-    adapt = ["adapt", f"--source_dir={home}/data/photos", "--source_split=trainA", "--target_split=trainB", "--target_score_split=testB"]
+    adapt = [
+        "adapt",
+        f"--source_dir={home}/data/photos",
+        "--source_split=trainA",
+        "--target_split=trainB",
+        "--target_score_split=testB",
+    ]
     cases = {
         "split testA: its classes are not the segmenter's: id 30 is tree, not roof": [
-            *("segment", f"--segmenter_dir={segmenter}", f"--data_dir={other}", "--split=testA", f"--output={tmp_path}/out"),
+            *(
+                "segment",
+                f"--segmenter_dir={segmenter}",
+                f"--data_dir={other}",
+                "--split=testA",
+                f"--output={tmp_path}/out",
+            ),
         ],
         "split trainA: its classes are not the segmenter's: id 30 is tree, not roof": [
-            *("train", f"--data_dir={other}", f"--run_dir={tmp_path}/run", f"--segmenter={segmenter}", *TINY),
+            *(
+                "train",
+                f"--data_dir={other}",
+                f"--run_dir={tmp_path}/run",
+                f"--segmenter={segmenter}",
+                *TINY,
+            ),
         ],
         "its classes are not those of --source_dir": [
-            *(*adapt, f"--target_dir={other}", f"--output_dir={tmp_path}/adapt", "--arms=source_only", *SEGMENTER),
+            *(
+                *adapt,
+                f"--target_dir={other}",
+                f"--output_dir={tmp_path}/adapt",
+                "--arms=source_only",
+                *SEGMENTER,
+            ),
         ],
         "--arms: the oracle learns from": [
-            *(*adapt, f"--target_dir={home}/data/photos", f"--output_dir={tmp_path}/adapt", "--arms=source_only,oracle", *SEGMENTER),
+            *(
+                *adapt,
+                f"--target_dir={home}/data/photos",
+                f"--output_dir={tmp_path}/adapt",
+                "--arms=source_only,oracle",
+                *SEGMENTER,
+            ),
         ],
     }
     for message, command in cases.items():
         assert cli.main(command) == 2, message
         error = capsys.readouterr().err
-        assert message in error and len([line for line in error.splitlines() if line.startswith("tfcyclegan")]) == 1, error
+        assert (
+            message in error
+            and len([line for line in error.splitlines() if line.startswith("tfcyclegan")]) == 1
+        ), error
 
 
 def test_adaptation_with_ones_own_classes(home):
     data = f"{home}/data/photos"
-    command = ["adapt", f"--source_dir={data}", "--source_split=trainA", f"--target_dir={data}", "--target_split=trainB"]
-    command += ["--target_score_split=testB", f"--output_dir={home}/adapt", "--arms=source_only", "--seeds=0", *SEGMENTER]
+    command = [
+        "adapt",
+        f"--source_dir={data}",
+        "--source_split=trainA",
+        f"--target_dir={data}",
+        "--target_split=trainB",
+    ]
+    command += [
+        "--target_score_split=testB",
+        f"--output_dir={home}/adapt",
+        "--arms=source_only",
+        "--seeds=0",
+        *SEGMENTER,
+    ]
     assert cli.main(command) == 0
     head, row = (line.split(",") for line in (home / "adapt/results.csv").read_text().splitlines())
     assert head[-3:] == ["water", "land", "roof"] and len(row) == len(head)
@@ -196,12 +323,19 @@ def test_adaptation_with_ones_own_classes(home):
 
 def test_older_segmenters_are_of_cityscapes(segmenter, tmp_path):
     settings = json.loads((segmenter / SETTINGS).read_text())
-    assert [entry["name"] for entry in settings.pop("classes")] == [entry.name for entry in TABLE.classes]
+    assert [entry["name"] for entry in settings.pop("classes")] == [
+        entry.name for entry in TABLE.classes
+    ]
     (tmp_path / SETTINGS).write_text(json.dumps(settings))
     assert read_segmenter_run(tmp_path).classes == CITYSCAPES
 
 
 def test_data_of_another_program_are_taken_for_cityscapes_and_told(home, capsys):
-    source = dataclasses.replace(open_source(home / "data/photos"), classes=None, directory=home / "foreign")
+    source = dataclasses.replace(
+        open_source(home / "data/photos"), classes=None, directory=home / "foreign"
+    )
     assert Split(source, "trainA").labelled and source.require_labels("trainA") is CITYSCAPES
-    assert "tells no table of classes: its label ids are taken for those of Cityscapes" in capsys.readouterr().out
+    assert (
+        "tells no table of classes: its label ids are taken for those of Cityscapes"
+        in capsys.readouterr().out
+    )

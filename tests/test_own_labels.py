@@ -1,4 +1,6 @@
-"""Label files by a table of one's own, in all ways in which they lie on disk; domains of label maps; what is guessed and refused."""
+"""Label files by a table of one's own, in all ways in which they lie on disk; domains of label
+maps; what is guessed and refused.
+"""
 
 import io
 import json
@@ -52,7 +54,9 @@ def palette(indices: np.ndarray, colors: dict[int, tuple[int, int, int]]) -> byt
     return stream.getvalue()
 
 
-def read(content: bytes, form: str = "auto", unknown: str = "refused") -> tuple[list[list[int]], frozenset[str]]:
+def read(
+    content: bytes, form: str = "auto", unknown: str = "refused"
+) -> tuple[list[list[int]], frozenset[str]]:
     ids, notes = Reader(TABLE, form, unknown).read(content, 10**6)
     assert ids.dtype == np.uint8
     return ids.tolist(), notes
@@ -73,7 +77,13 @@ SWAPPED = OWN_COLORS | {10: (0, 128, 0), 20: (0, 0, 255)}
         (file(COLORS, form="BMP"), {BY_COLORS}),
         (palette(IDS, OWN_COLORS), {BY_IDS}),
         (palette(IDS, {10: (9, 9, 9)}), {BY_IDS}),
-        (palette(np.array([[1, 2, 3], [4, 1, 3]], np.uint8), {1: (0, 0, 255), 2: (0, 128, 0), 3: (200, 50, 50)}), {BY_COLORS}),
+        (
+            palette(
+                np.array([[1, 2, 3], [4, 1, 3]], np.uint8),
+                {1: (0, 0, 255), 2: (0, 128, 0), 3: (200, 50, 50)},
+            ),
+            {BY_COLORS},
+        ),
     ],
     ids=range(9),
 )
@@ -83,7 +93,13 @@ def test_every_way_in_which_labels_lie_on_disk(content, notes):
 
 def test_what_can_be_read_in_two_ways_is_refused_unless_told():
     content = palette(IDS, SWAPPED)
-    with pytest.raises(BadPicture, match="can be read as ids and as colours of the table, which differ; --label_format=ids or colours"):
+    with pytest.raises(
+        BadPicture,
+        match=(
+            "can be read as ids and as colours of the table, which differ; --label_format=ids "
+            "or colours"
+        ),
+    ):
         read(content)
     assert read(content, "ids")[0] == IDS.tolist()
     assert read(content, "colours")[0] == [[20, 10, 30], [0, 20, 30]]
@@ -92,17 +108,31 @@ def test_what_can_be_read_in_two_ways_is_refused_unless_told():
 @pytest.mark.parametrize(
     ("content", "form", "message"),
     [
-        (file(IDS + 1), "auto", "ids outside the table: 1, 11, 21, 31; as colours: colours outside the table: #010101, #0b0b0b"),
+        (
+            file(IDS + 1),
+            "auto",
+            "ids outside the table: 1, 11, 21, 31; as colours: colours outside the table: "
+            "#010101, #0b0b0b",
+        ),
         (file(IDS.astype(np.uint16) * 100), "auto", "ids outside the table: 1000, 2000, 3000"),
         (file(COLORS + 1), "auto", "colours outside the table: #010100, #010101, #018101"),
         (
             file(COLORS, form="JPEG"),
             "auto",
-            "a JPEG, whose colours are not exact; save it as PNG from its source, or --unknown_labels=nearest",
+            "a JPEG, whose colours are not exact; save it as PNG from its source, or "
+            "--unknown_labels=nearest",
         ),
         (file(COLORS), "ids", "--label_format=ids: a picture of mode RGB holds no ids"),
-        (file(IDS.astype(np.float32), form="TIFF"), "auto", "a picture of mode F holds no colours of 8 bit"),
-        (file(IDS.astype(np.uint16)), "colours", "a picture of mode I;16 holds no colours of 8 bit"),
+        (
+            file(IDS.astype(np.float32), form="TIFF"),
+            "auto",
+            "a picture of mode F holds no colours of 8 bit",
+        ),
+        (
+            file(IDS.astype(np.uint16)),
+            "colours",
+            "a picture of mode I;16 holds no colours of 8 bit",
+        ),
         (b"", "auto", "the file is empty"),
         (file(COLORS)[:60], "auto", "damaged"),
     ],
@@ -122,10 +152,20 @@ def test_shallow_gray_and_gray_with_opacity_hold_ids():
     rows = b"".join(b"\0" + bytes([row[0] << 4 | row[1]]) for row in ids.tolist())
 
     def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        return (
+            struct.pack(">I", len(content))
+            + kind
+            + content
+            + struct.pack(">I", zlib.crc32(kind + content))
+        )
 
     header = struct.pack(">IIBBBBB", 2, 2, 4, 0, 0, 0, 0)
-    shallow = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    shallow = (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
     for content in (shallow, file(ids, "LA")):
         assert Reader(table, "auto", "refused").read(content, 100)[0].tolist() == ids.tolist()
 
@@ -134,14 +174,23 @@ def test_unknown_values_by_the_flag():
     strange = COLORS.copy()
     strange[0, 0] = (0, 10, 250)
     assert read(file(strange), unknown="nearest") == (IDS.tolist(), frozenset({BY_COLORS, SNAPPED}))
-    assert read(file(strange), unknown="ignored") == ([[0, 20, 30], [0, 10, 30]], frozenset({BY_COLORS, NOT_COUNTED}))
-    assert read(file(np.where(IDS == 20, 77, IDS).astype(np.uint8)), "ids", "ignored")[0] == [[10, 0, 30], [0, 10, 30]]
+    assert read(file(strange), unknown="ignored") == (
+        [[0, 20, 30], [0, 10, 30]],
+        frozenset({BY_COLORS, NOT_COUNTED}),
+    )
+    assert read(file(np.where(IDS == 20, 77, IDS).astype(np.uint8)), "ids", "ignored")[0] == [
+        [10, 0, 30],
+        [0, 10, 30],
+    ]
     large = np.kron(IDS, np.ones((16, 16), np.uint8))
-    ids, notes = Reader(TABLE, "auto", "nearest").read(file(TABLE.colorize(large), form="JPEG", quality=95, subsampling=0), 10**6)
+    ids, notes = Reader(TABLE, "auto", "nearest").read(
+        file(TABLE.colorize(large), form="JPEG", quality=95, subsampling=0), 10**6
+    )
     assert (ids == large).mean() > 0.99 and SNAPPED in notes
 
 
-# --- folders ----------------------------------------------------------------------------------------------------------
+# --- folders
+# --------------------------------------------------------------------------------------------------
 
 
 def drawn(seed: int) -> np.ndarray:
@@ -166,7 +215,10 @@ def root(tmp_path) -> Path:
     for split, seeds in (("train", range(3)), ("test", range(5, 7))):
         for seed in seeds:
             save(tmp_path / f"root/{split}A/{seed}.png", photo(seed))
-            save(tmp_path / f"root/{split}B/{seed}.png", TABLE.colorize(drawn(seed + (0 if split == "test" else 10))))
+            save(
+                tmp_path / f"root/{split}B/{seed}.png",
+                TABLE.colorize(drawn(seed + (0 if split == "test" else 10))),
+            )
     (tmp_path / "c.csv").write_text(CSV)
     return tmp_path / "root"
 
@@ -177,31 +229,53 @@ def prepare(root: Path, name: str = "out", **more) -> Path:
 
 
 def colors_in(source, split: str) -> set[tuple[int, ...]]:
-    return {tuple(color) for _, encoded in source.pictures(split) for color in np.array(images.decode(encoded, 3)).reshape(-1, 3).tolist()}
+    return {
+        tuple(color)
+        for _, encoded in source.pictures(split)
+        for color in np.array(images.decode(encoded, 3)).reshape(-1, 3).tolist()
+    }
 
 
 def test_label_maps_are_guessed_told_and_kept(root, capsys):
     out = prepare(root)
     told = capsys.readouterr().out
-    assert "domain B is taken for label maps, a guess by its 3 colours (#0000ff, #008000, #c83232)" in told
-    assert "--label_maps_b=false takes them for pictures; --classes=FILE.csv gives them names" in told and "domain A" not in told
+    assert (
+        "domain B is taken for label maps, a guess by its 3 colours (#0000ff, #008000, #c83232)"
+        in told
+    )
+    assert (
+        "--label_maps_b=false takes them for pictures; --classes=FILE.csv gives them names" in told
+        and "domain A" not in told
+    )
     source = open_source(out)
-    assert source.label_maps == {"trainB", "testB"} and not source.labelled and source.classes is None
+    assert (
+        source.label_maps == {"trainB", "testB"} and not source.labelled and source.classes is None
+    )
     made = json.loads((out / "manifest.json").read_text())
-    assert made["conversions"] == {"label map, resized by nearest pixels alone": 5} and made["label_maps"] == ["trainB", "testB"]
+    assert made["conversions"] == {"label map, resized by nearest pixels alone": 5} and made[
+        "label_maps"
+    ] == ["trainB", "testB"]
     other = prepare(root, "pictures", label_maps_b=False)
     assert not open_source(other).label_maps and "a guess by" not in capsys.readouterr().out
-    assert open_source(other).fingerprint != source.fingerprint, "the same bytes mean something else"
+    assert open_source(other).fingerprint != source.fingerprint, (
+        "the same bytes mean something else"
+    )
     with pytest.raises(UserError, match="--label_maps_b"):
         prepare(root, "pictures")
 
 
 def test_label_maps_with_a_table_have_labels(root, capsys):
     source = open_source(prepare(root, classes=str(root.parent / "c.csv"), label_maps_b=True))
-    assert source.classes == TABLE and source.labelled == {"trainB", "testB"} and source.label_maps == source.labelled
+    assert (
+        source.classes == TABLE
+        and source.labelled == {"trainB", "testB"}
+        and source.label_maps == source.labelled
+    )
     assert colors_in(source, "testB") <= {entry.color for entry in TABLE.classes}
     for _, encoded, label in source.labelled_pictures("testB"):
-        assert (TABLE.colorize(images.decode_ids(label)) == np.array(images.decode(encoded, 3))).all()
+        assert (
+            TABLE.colorize(images.decode_ids(label)) == np.array(images.decode(encoded, 3))
+        ).all()
     assert len(list(source.pictures("trainA"))) == 3
     with pytest.raises(UserError, match="has no labels in split trainA, only in testB, trainB"):
         next(source.labelled_pictures("trainA"))
@@ -218,7 +292,10 @@ def test_ids_as_label_maps_without_a_table_are_told(root, capsys):
     for path in root.glob("*B/*.png"):
         save(path, drawn(int(path.stem)))
     prepare(root)
-    assert "domain B is nearly black: are its values ids? --classes=FILE.csv" in capsys.readouterr().out
+    assert (
+        "domain B is nearly black: are its values ids? --classes=FILE.csv"
+        in capsys.readouterr().out
+    )
 
 
 def test_label_maps_saved_as_jpeg_are_told(root, capsys):
@@ -227,17 +304,30 @@ def test_label_maps_saved_as_jpeg_are_told(root, capsys):
         path.with_suffix(".jpg").write_bytes(file(TABLE.colorize(large), form="JPEG", quality=90))
         path.unlink()
     assert not open_source(prepare(root, "pictures")).label_maps
-    assert "domain B looks like label maps saved as JPEG; it is taken for pictures; if it is: --label_maps_b" in capsys.readouterr().out
-    with pytest.raises(UserError, match=r"a JPEG, whose colours are not exact; .* --unknown_labels=nearest"):
+    assert (
+        "domain B looks like label maps saved as JPEG; it is taken for pictures; if it is: "
+        "--label_maps_b" in capsys.readouterr().out
+    )
+    with pytest.raises(
+        UserError, match=r"a JPEG, whose colours are not exact; .* --unknown_labels=nearest"
+    ):
         prepare(root, label_maps_b=True, classes=str(root.parent / "c.csv"))
-    out = prepare(root, "snapped", label_maps_b=True, classes=str(root.parent / "c.csv"), unknown_labels="nearest")
+    out = prepare(
+        root,
+        "snapped",
+        label_maps_b=True,
+        classes=str(root.parent / "c.csv"),
+        unknown_labels="nearest",
+    )
     assert colors_in(open_source(out), "trainB") <= {entry.color for entry in TABLE.classes}
     assert json.loads((out / "manifest.json").read_text())["conversions"][SNAPPED] == 5
 
 
 def test_photos_saved_as_jpeg_are_not(root, capsys):
     for path in root.glob("*B/*.png"):
-        path.with_suffix(".jpg").write_bytes(file(np.kron(photo(int(path.stem)), np.ones((2, 2, 1), np.uint8)), form="JPEG"))
+        path.with_suffix(".jpg").write_bytes(
+            file(np.kron(photo(int(path.stem)), np.ones((2, 2, 1), np.uint8)), form="JPEG")
+        )
         path.unlink()
     prepare(root)
     assert "label maps" not in capsys.readouterr().out
@@ -252,14 +342,17 @@ def test_photos_and_single_colours_are_no_label_maps(root, capsys):
 def test_labels_beside_pictures(root, capsys):
     for path in root.glob("*A/*.png"):
         ids = drawn(int(path.stem))
-        save(root / f"{path.parent.name}_labels/{path.name}", ids if path.parent.name == "trainA" else TABLE.colorize(ids))
+        save(
+            root / f"{path.parent.name}_labels/{path.name}",
+            ids if path.parent.name == "trainA" else TABLE.colorize(ids),
+        )
     save(root / "trainA_labels/extra.png", drawn(1))
     (root / "testA_labels/readme.txt").write_text("words")
     out = prepare(root, classes=str(root.parent / "c.csv"), label_maps_b=False)
     told = capsys.readouterr().out
     assert (
-        "trainA_labels: labels of 3 of 3 pictures of trainA, by equal names; 1 labels without a picture are left out, such as extra.png"
-        in told
+        "trainA_labels: labels of 3 of 3 pictures of trainA, by equal names; 1 labels without a "
+        "picture are left out, such as extra.png" in told
     )
     source = open_source(out)
     assert source.labelled == {"trainA", "testA"} and source.classes == TABLE
@@ -267,7 +360,10 @@ def test_labels_beside_pictures(root, capsys):
         for name, _, label in source.labelled_pictures(split):
             assert (images.decode_ids(label) == drawn(int(Path(name).stem))).all(), (split, name)
     made = json.loads((out / "manifest.json").read_text())
-    assert made["conversions"] == {BY_COLORS: 2, BY_IDS: 3} and made["left_out"] == {"labels without a picture": 1, ".txt files": 1}
+    assert made["conversions"] == {BY_COLORS: 2, BY_IDS: 3} and made["left_out"] == {
+        "labels without a picture": 1,
+        ".txt files": 1,
+    }
 
 
 def test_what_is_refused_in_one_line(root, capsys):
@@ -283,18 +379,28 @@ def test_what_is_refused_in_one_line(root, capsys):
     refused("no label map: it is a JPEG or has more than 256 colours", label_maps_a=True)
     (root.parent / "two.csv").write_text("name,color\nwater,#0000ff\nland,#008000\n")
     refused(
-        "trainB/0.png: colours outside the table: #c83232; --unknown_labels=ignored or nearest goes on",
+        "trainB/0.png: colours outside the table: #c83232; --unknown_labels=ignored or nearest "
+        "goes on",
         classes=str(root.parent / "two.csv"),
     )
     save(root / "trainA_labels/0.png", drawn(0))
     refused("labels need the table of their classes: --classes=FILE.csv")
-    refused("2 of 3 pictures of trainA have no label of their name there, such as 1; --max_bad=2 goes on without them", classes=table)
+    refused(
+        "2 of 3 pictures of trainA have no label of their name there, such as 1; --max_bad=2 goes "
+        "on without them",
+        classes=table,
+    )
     for seed in (1, 2):
         save(root / f"trainA_labels/{seed}.png", drawn(seed))
     save(root / "trainA_labels/2.png", drawn(2)[:20])
-    refused("trainA/2.png: label trainA_labels/2.png: is 40x20, its picture 40x40 (width x height)", classes=table)
+    refused(
+        "trainA/2.png: label trainA_labels/2.png: is 40x20, its picture 40x40 (width x height)",
+        classes=table,
+    )
     save(root / "trainB_labels/0.png", drawn(0))
-    refused("trainB is label maps, whose colours are their labels", classes=table, label_maps_b=True)
+    refused(
+        "trainB is label maps, whose colours are their labels", classes=table, label_maps_b=True
+    )
 
 
 def test_the_flags_of_the_command(root, capsys):
@@ -307,15 +413,28 @@ def test_the_flags_of_the_command(root, capsys):
         "--nolabel_maps_a",
         f"--classes={root.parent / 'c.csv'}",
     ]
-    assert cli.run_command("data_prep.folders", "", "", folders.Config, folders.run, arguments[1:]) == 0
+    assert (
+        cli.run_command("data_prep.folders", "", "", folders.Config, folders.run, arguments[1:])
+        == 0
+    )
     assert open_source(out).label_maps == {"trainB", "testB"}
-    assert cli.run_command("data_prep.folders", "", "", folders.Config, folders.run, [*arguments[1:-1], "--classes=no.csv"]) == 2
+    assert (
+        cli.run_command(
+            "data_prep.folders",
+            "",
+            "",
+            folders.Config,
+            folders.run,
+            [*arguments[1:-1], "--classes=no.csv"],
+        )
+        == 2
+    )
     assert "--classes=no.csv: cannot be read (No such file or directory)" in capsys.readouterr().err
 
 
 def test_guess_needs_few_colours():
     assert class_maps.colors_of(file(COLORS), 100) == {"#0000ff", "#008000", "#c83232", "#000000"}
     assert class_maps.colors_of(file(COLORS, form="JPEG"), 100) is None
-    assert class_maps.colors_of(file(np.arange(768, dtype=np.uint16).astype(np.uint8).reshape(16, 16, 3)), 300) == {
-        f"#{3 * i % 256:02x}{(3 * i + 1) % 256:02x}{(3 * i + 2) % 256:02x}" for i in range(256)
-    }
+    assert class_maps.colors_of(
+        file(np.arange(768, dtype=np.uint16).astype(np.uint8).reshape(16, 16, 3)), 300
+    ) == {f"#{3 * i % 256:02x}{(3 * i + 1) % 256:02x}{(3 * i + 2) % 256:02x}" for i in range(256)}

@@ -17,10 +17,20 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> Path:
-    """The two files; the wheel is made out of the sdist, so that neither can lack what the other needs."""
+    """The two files; the wheel is made out of the sdist, so that neither can lack what the other
+    needs.
+    """
     pytest.importorskip("build")
     directory = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(directory), str(ROOT)]
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        "--no-isolation",
+        "--outdir",
+        str(directory),
+        str(ROOT),
+    ]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
     return directory
@@ -31,20 +41,35 @@ def installed(built, tmp_path_factory) -> Path:
     """The wheel alone, unpacked where only PYTHONPATH finds it."""
     target = tmp_path_factory.mktemp("site")
     wheel = built / f"tfcyclegan-{__version__}-py3-none-any.whl"
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(target), str(wheel)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+        "--target",
+        str(target),
+        str(wheel),
+    ]
     subprocess.run(command, check=True, capture_output=True)
     return target
 
 
 def tracked(*places: str) -> set[str]:
-    listed = subprocess.run(["git", "ls-files", *places], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["git", "ls-files", *places], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     return set(listed.splitlines())
 
 
 def test_the_wheel_holds_every_file_of_the_packages_and_the_configs(built):
     with zipfile.ZipFile(built / f"tfcyclegan-{__version__}-py3-none-any.whl") as wheel:
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    expected = tracked("tfcyclegan", "data_prep") | {f"tfcyclegan/{name}" for name in tracked("configs")}
+    expected = tracked("tfcyclegan", "data_prep") | {
+        f"tfcyclegan/{name}" for name in tracked("configs")
+    }
     assert names == expected
 
 
@@ -57,22 +82,42 @@ def test_the_sdist_holds_the_repository_without_its_saved_models(built):
 
 def run(installed: Path, place: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(installed)}
-    return subprocess.run([sys.executable, "-m", *words], cwd=place, env=environment, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "-m", *words], cwd=place, env=environment, capture_output=True, text=True
+    )
 
 
 def test_the_wheel_works_from_an_empty_directory(installed, tmp_path):
     where = run(installed, tmp_path, "tfcyclegan.cli", "--version")
     assert (where.returncode, where.stdout) == (0, f"tfcyclegan {__version__}\n")
     assert run(installed, tmp_path, "tfcyclegan.cli", "train", "--help").returncode == 0
-    missing = run(installed, tmp_path, "tfcyclegan.cli", "train", "--flagfile=configs/satellite2map.cfg")
-    assert missing.returncode == 2 and "--data_dir=data/satellite2map: no such directory" in missing.stderr
-    prepared = run(installed, tmp_path, "data_prep.satellite_map", "--output_dir=data/satellite2map")
-    assert (prepared.returncode, (tmp_path / "data/satellite2map/manifest.json").is_file()) == (0, True), prepared.stderr
+    missing = run(
+        installed, tmp_path, "tfcyclegan.cli", "train", "--flagfile=configs/satellite2map.cfg"
+    )
+    assert (
+        missing.returncode == 2
+        and "--data_dir=data/satellite2map: no such directory" in missing.stderr
+    )
+    prepared = run(
+        installed, tmp_path, "data_prep.satellite_map", "--output_dir=data/satellite2map"
+    )
+    assert (prepared.returncode, (tmp_path / "data/satellite2map/manifest.json").is_file()) == (
+        0,
+        True,
+    ), prepared.stderr
     steps = ["--max_steps=2", "--sample_images=1", "--eval_every_steps=0", "--eval_every_epochs=0"]
-    trained = run(installed, tmp_path, "tfcyclegan.cli", "train", "--flagfile=satellite2map.cfg", *steps)
-    assert trained.returncode == 0 and (tmp_path / "runs/satellite2map/report.html").is_file(), trained.stderr
+    trained = run(
+        installed, tmp_path, "tfcyclegan.cli", "train", "--flagfile=satellite2map.cfg", *steps
+    )
+    assert trained.returncode == 0 and (tmp_path / "runs/satellite2map/report.html").is_file(), (
+        trained.stderr
+    )
     shown = subprocess.run(
-        [sys.executable, "-c", "import tfcyclegan, data_prep; print(tfcyclegan.__file__, data_prep.__file__)"],
+        [
+            sys.executable,
+            "-c",
+            "import tfcyclegan, data_prep; print(tfcyclegan.__file__, data_prep.__file__)",
+        ],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(installed)},
         capture_output=True,

@@ -1,4 +1,6 @@
-"""Work in order on many things at once: nothing piles up, machines are used by one thread at a time, errors come through."""
+"""Work in order on many things at once: nothing piles up, machines are used by one thread at a
+time, errors come through.
+"""
 
 import threading
 import time
@@ -68,7 +70,12 @@ def test_errors_end_the_work(machines, stage):
         return work
 
     told = []
-    work = Stages(fail_at("before"), [fail_at("machine")] * machines, fail_at("after"), lambda: told.append("given up"))
+    work = Stages(
+        fail_at("before"),
+        [fail_at("machine")] * machines,
+        fail_at("after"),
+        lambda: told.append("given up"),
+    )
     with pytest.raises(OSError, match="full"):
         list(work.of(range(1000)))
     assert told == ["given up"]

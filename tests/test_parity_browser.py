@@ -24,7 +24,16 @@ STEPS = 200
 def run_dir(tiles, tmp_path_factory):
     directory = tmp_path_factory.mktemp("trained") / "run"
     rarely = {"sample_every_steps": STEPS, "checkpoint_every_steps": STEPS, "log_every_steps": 50}
-    train(config(tiles, directory, max_steps=STEPS, precision="mixed_bfloat16", upsampling="resize", **rarely))
+    train(
+        config(
+            tiles,
+            directory,
+            max_steps=STEPS,
+            precision="mixed_bfloat16",
+            upsampling="resize",
+            **rarely,
+        )
+    )
     return directory
 
 
@@ -34,7 +43,9 @@ def test_training_sample_to_browser_canvas(run_dir, tmp_path, chromium):
     source, drawn = sampled(run_dir, STEPS)
     shown = shown_by_each(model_dir / "1", run_dir, source)
     with serving(model_dir) as server:
-        shown["REST"] = np.asarray(Image.open(io.BytesIO(client.translate(server.url, [encode(source)])[0])))
+        shown["REST"] = np.asarray(
+            Image.open(io.BytesIO(client.translate(server.url, [encode(source)])[0]))
+        )
     assert cli.main(["demo", f"--model={model_dir}", f"--export={tmp_path / 'site'}"]) == 0
     with open_server(tmp_path / "site", 0) as site:
         threading.Thread(target=site.serve_forever, daemon=True).start()

@@ -1,4 +1,6 @@
-"""Folders -> TFRecords where files hold several pictures, other kinds, or values far below what their type can hold."""
+"""Folders -> TFRecords where files hold several pictures, other kinds, or values far below what
+their type can hold.
+"""
 
 import json
 from pathlib import Path
@@ -28,9 +30,19 @@ def test_every_page_is_a_picture_and_what_is_not_used_stands_in_the_manifest(roo
     (root / "README").write_text("words")
     folders.run(config(root))
     found = read(root.parent / "out")
-    assert [name for name in found["trainA"] if "stack" in name] == [f"trainA/stack_000{page}.tif" for page in (1, 2, 3)]
-    assert [found["trainA"][f"trainA/stack_000{page}.tif"][0, 0, 0] for page in (1, 2, 3)] == [10, 20, 30]
-    assert list(found["testA"]) == ["testA/x.tiff", "testA/x_and_y_0001.gif", "testA/x_and_y_0002.gif"]
+    assert [name for name in found["trainA"] if "stack" in name] == [
+        f"trainA/stack_000{page}.tif" for page in (1, 2, 3)
+    ]
+    assert [found["trainA"][f"trainA/stack_000{page}.tif"][0, 0, 0] for page in (1, 2, 3)] == [
+        10,
+        20,
+        30,
+    ]
+    assert list(found["testA"]) == [
+        "testA/x.tiff",
+        "testA/x_and_y_0001.gif",
+        "testA/x_and_y_0002.gif",
+    ]
     made = json.loads((root.parent / "out/manifest.json").read_text())
     assert made["conversions"] == {"one of several pages or frames of its file": 5}
     assert made["left_out"] == {
@@ -41,9 +53,15 @@ def test_every_page_is_a_picture_and_what_is_not_used_stands_in_the_manifest(roo
         "hidden files and folders": 1,
     }
     said = capsys.readouterr().out
-    kinds = "1 .dcm, 1 .txt, 1 files in validation/, 1 files without an ending, 1 hidden files and folders"
+    kinds = (
+        "1 .dcm, 1 .txt, 1 files in validation/, 1 files without an ending, 1 hidden files "
+        "and folders"
+    )
     assert f"{root}: not used, no pictures by their ending: README and 3 more ({kinds})" in said
-    assert "one of several pages or frames of its file: 5 pictures; --pages=first takes the first alone" in said
+    assert (
+        "one of several pages or frames of its file: 5 pictures; --pages=first takes the first "
+        "alone" in said
+    )
     folders.run(config(root))
     with pytest.raises(UserError, match="--pages: None there, first here"):
         folders.run(config(root, pages="first"))
@@ -51,7 +69,10 @@ def test_every_page_is_a_picture_and_what_is_not_used_stands_in_the_manifest(roo
     folders.run(config(root, pages="first", output_dir=str(root.parent / "first")))
     assert list(read(root.parent / "first")["testA"]) == ["testA/x.tiff", "testA/x_and_y.gif"]
     made = json.loads((root.parent / "first/manifest.json").read_text())
-    assert made["left_out"]["frames or pages behind the first"] == 2 and made["request"]["settings"]["pages"] == "first"
+    assert (
+        made["left_out"]["frames or pages behind the first"] == 2
+        and made["request"]["settings"]["pages"] == "first"
+    )
 
 
 def test_a_bad_page_is_named(root):  # noqa: F811
@@ -70,9 +91,16 @@ def test_values_that_end_early_are_told_by_domain_and_mended_by_a_flag(root, cap
     for split, most in (("trainA", 4000), ("testA", 900), ("trainB", 60_000), ("testB", 300)):
         deep(root, split, most)
     folders.run(config(root))
-    warnings = [line for line in capsys.readouterr().out.splitlines() if "16-bit values end" in line]
-    told = "domain A: 16-bit values end at 4000 of 65535, so they come out dark; --max_value=4095 makes 4095 white"
-    assert warnings == [f"{root.parent / 'out'}: warning: {told}"], "B is bright, though its test pictures are not"
+    warnings = [
+        line for line in capsys.readouterr().out.splitlines() if "16-bit values end" in line
+    ]
+    told = (
+        "domain A: 16-bit values end at 4000 of 65535, so they come out dark; --max_value=4095 "
+        "makes 4095 white"
+    )
+    assert warnings == [f"{root.parent / 'out'}: warning: {told}"], (
+        "B is bright, though its test pictures are not"
+    )
     made = json.loads((root.parent / "out/manifest.json").read_text())
     assert made["largest_value"] == {"testA": 900, "testB": 300, "trainA": 4000, "trainB": 60_000}
 
@@ -83,22 +111,37 @@ def test_values_that_end_early_are_told_by_domain_and_mended_by_a_flag(root, cap
     made = json.loads((root.parent / "second/manifest.json").read_text())
     assert made["request"]["settings"]["max_value"] == "4095,65535" and "largest_value" not in made
     assert "16-bit values end" not in capsys.readouterr().out
-    with pytest.raises(UserError, match=r"trainB/deep\.png: has the value 60000, above --max_value=4095"):
+    with pytest.raises(
+        UserError, match=r"trainB/deep\.png: has the value 60000, above --max_value=4095"
+    ):
         folders.run(config(root, max_value="4095", output_dir=str(root.parent / "third")))
 
 
 @pytest.mark.parametrize("value", ["0", "x", "4095,", "1,2,3", "65536", "-1", "4.5"])
 def test_largest_values_that_are_none(root, value):  # noqa: F811
-    with pytest.raises(UserError, match=f"--max_value={value}: give a number from 1 to 65535, or two with a comma between"):
+    with pytest.raises(
+        UserError,
+        match=f"--max_value={value}: give a number from 1 to 65535, or two with a comma between",
+    ):
         config(root, max_value=value)
 
 
 def test_smaller_copies_and_masks_are_no_pictures_and_told(root):  # noqa: F811
     with tifffile.TiffWriter(root / "trainA/pyramid.tif") as writer:
         for level, kind in ((10, 0), (20, 0), (30, 1)):
-            writer.write(np.full((8, 8), level, np.uint8), subfiletype=kind, photometric="minisblack", metadata=None)
+            writer.write(
+                np.full((8, 8), level, np.uint8),
+                subfiletype=kind,
+                photometric="minisblack",
+                metadata=None,
+            )
     folders.run(config(root))
-    assert json.loads((root.parent / "out/manifest.json").read_text())["left_out"]["smaller copies and masks beside a TIFF's pictures"] == 1
+    assert (
+        json.loads((root.parent / "out/manifest.json").read_text())["left_out"][
+            "smaller copies and masks beside a TIFF's pictures"
+        ]
+        == 1
+    )
     assert [name for name in read(root.parent / "out")["trainA"] if "pyramid" in name] == [
         "trainA/pyramid_0001.tif",
         "trainA/pyramid_0002.tif",

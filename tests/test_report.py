@@ -11,10 +11,14 @@ from tfcyclegan.training.trainer import train
 
 
 def strip(side: int, columns: int, rows: int = 2, seed: int = 0) -> tuple[np.ndarray, bytes]:
-    """A strip of noise as it is and as a PNG, made as the samples of a run are; pictures are `side` high and wide."""
+    """A strip of noise as it is and as a PNG, made as the samples of a run are; pictures are `side`
+    high and wide.
+    """
     random = np.random.default_rng(seed)
     noise = [random.uniform(-1, 1, (side, side, 3)) for _ in range(rows)]
-    drawn = samples.strip(noise, lambda images: -images, lambda images: images * 0.5, identity=columns == 4)
+    drawn = samples.strip(
+        noise, lambda images: -images, lambda images: images * 0.5, identity=columns == 4
+    )
     return drawn, samples.png_bytes(drawn, enlarge_below=600)
 
 
@@ -27,10 +31,13 @@ def test_sliders_lie_on_the_columns_whatever_the_enlargement(side, columns):
     assert [slider.name for slider in found] == ["translated", "cycled"]
     for index, slider in enumerate(found, start=1):
         assert (slider.width, slider.height) == (side * factor, drawn.shape[0] * factor)
-        # CSS: a background `size` % as wide as its box, moved left by `position` % of what does not fit
+        # CSS: a background `size` % as wide as its box, moved left by `position` % of what does not
+        #     fit
         shown = slider.size / 100 * slider.width
         assert shown == pytest.approx(drawn.shape[1] * factor)
-        assert slider.position / 100 * (shown - slider.width) == pytest.approx(index * (side + samples.GAP) * factor)
+        assert slider.position / 100 * (shown - slider.width) == pytest.approx(
+            index * (side + samples.GAP) * factor
+        )
 
 
 def test_pictures_of_several_widths_have_no_sliders():
@@ -51,23 +58,50 @@ def test_the_page_tells_what_the_run_is_and_how_to_go_on(run_dir):
     page = (run_dir / "report.html").read_text()
     assert page.count('class="card slider"') == 4, "two for each direction, of test pictures"
     assert "Not scored yet" in page and f"tfcyclegan evaluate --run_dir={run_dir}" in page
-    for words in ("Model card", "4 steps", "resnet_1blocks of 4 filters", "by appearance over both directions", "--crop_size"):
+    for words in (
+        "Model card",
+        "4 steps",
+        "resnet_1blocks of 4 filters",
+        "by appearance over both directions",
+        "--crop_size",
+    ):
         assert words in page
-    assert "http://www.w3.org" not in page.split("<svg")[0] and "<script src" not in page and "<link" not in page
+    assert (
+        "http://www.w3.org" not in page.split("<svg")[0]
+        and "<script src" not in page
+        and "<link" not in page
+    )
 
 
 def test_failures_that_the_evaluation_suspects_stand_at_the_top(run_dir):
     def finding(name: str, verdict: str) -> dict[str, str]:
         return {"name": name, "verdict": verdict, "helps": f"mend of {name}"}
 
-    detectors = [finding("blur", "suspicious"), finding("colour shift", "ok"), finding("mode collapse", "bad")]
-    result = {"direction": "ab", "title": "A to B", "reached": True, "verdict": "fine", "tables": [], "left_out": [], "count": 1}
+    detectors = [
+        finding("blur", "suspicious"),
+        finding("colour shift", "ok"),
+        finding("mode collapse", "bad"),
+    ]
+    result = {
+        "direction": "ab",
+        "title": "A to B",
+        "reached": True,
+        "verdict": "fine",
+        "tables": [],
+        "left_out": [],
+        "count": 1,
+    }
     metrics = {"split": "test", "note": "", "directions": [{**result, "detectors": detectors}]}
     path = run_dir / reporting.METRICS
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(metrics))
     page = reporting.write_report(run_dir).read_text()
-    assert page.index("bad: mode collapse") < page.index("suspicious: blur") < page.index("mend of blur") < page.index("Model card")
+    assert (
+        page.index("bad: mode collapse")
+        < page.index("suspicious: blur")
+        < page.index("mend of blur")
+        < page.index("Model card")
+    )
     assert "colour shift" not in page and "Not scored yet" not in page
     metrics["directions"][0]["detectors"] = detectors[1:2]
     path.write_text(json.dumps(metrics))

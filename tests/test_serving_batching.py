@@ -12,7 +12,9 @@ from tfcyclegan.serving.refusal import Refused
 
 
 def test_batches_are_of_one_size_and_in_order():
-    """Pictures of several sizes that wait for the first; a caller that gives up leaves its place, a failure hits its own batch."""
+    """Pictures of several sizes that wait for the first; a caller that gives up leaves its place, a
+    failure hits its own batch.
+    """
     batches = []
 
     def translate(pictures: np.ndarray) -> np.ndarray:
@@ -26,8 +28,21 @@ def test_batches_are_of_one_size_and_in_order():
         batcher = Batcher(translate, batch_size=3, max_pixels=100, max_wait_seconds=60)
         async with batcher.running():
             tasks = []
-            for value, side in ((0, 4), (1, 4), (2, 5), (3, 4), (4, 4), (5, 4), (6, 5), (7, 20), (8, 20), (99, 6)):
-                tasks.append(asyncio.create_task(batcher([np.full((side, side, 1), value, np.uint8)])))
+            for value, side in (
+                (0, 4),
+                (1, 4),
+                (2, 5),
+                (3, 4),
+                (4, 4),
+                (5, 4),
+                (6, 5),
+                (7, 20),
+                (8, 20),
+                (99, 6),
+            ):
+                tasks.append(
+                    asyncio.create_task(batcher([np.full((side, side, 1), value, np.uint8)]))
+                )
                 await asyncio.sleep(0.01 if value == 0 else 0)
             tasks[3].cancel()
             return await asyncio.gather(*tasks, return_exceptions=True)
@@ -40,7 +55,9 @@ def test_batches_are_of_one_size_and_in_order():
 
 
 def test_whose_turn_comes_too_late_costs_no_work():
-    """While the first picture takes 0.3 s, those behind it wait longer than they may; a request falls as a whole."""
+    """While the first picture takes 0.3 s, those behind it wait longer than they may; a request
+    falls as a whole.
+    """
     batches = []
 
     def translate(pictures: np.ndarray) -> np.ndarray:
@@ -52,12 +69,16 @@ def test_whose_turn_comes_too_late_costs_no_work():
         batcher = Batcher(translate, batch_size=8, max_pixels=10_000, max_wait_seconds=0.2)
         picture = np.zeros((8, 8, 3), np.uint8)
         async with batcher.running():
-            outcomes = await asyncio.gather(*(batcher([picture] * count) for count in (1, 1, 3)), return_exceptions=True)
+            outcomes = await asyncio.gather(
+                *(batcher([picture] * count) for count in (1, 1, 3)), return_exceptions=True
+            )
             return [*outcomes, *await asyncio.gather(batcher([picture]))]
 
     first, *late, last = asyncio.run(scenario())
     assert batches == [1, 1] and len(first) == len(last) == 1
-    assert [outcome.message for outcome in late] == ["busy: no turn within 0.2 seconds; try again later"] * 2
+    assert [outcome.message for outcome in late] == [
+        "busy: no turn within 0.2 seconds; try again later"
+    ] * 2
 
 
 def test_a_slow_generator_gets_small_batches_and_tells_the_wait():

@@ -1,4 +1,6 @@
-"""What keeps a server from starting: models that are none, ports that are taken, an extra that is missing."""
+"""What keeps a server from starting: models that are none, ports that are taken, an extra that is
+missing.
+"""
 
 import dataclasses
 import io
@@ -40,16 +42,26 @@ def spoil(directory: Path, how: str) -> None:
     elif how in ("foreign", "no signature"):
         shutil.rmtree(directory / "1")
         module = Foreign()
-        tf.saved_model.save(module, str(directory / "1"), signatures={"tensor" if how == "foreign" else "other": module.__call__})
+        tf.saved_model.save(
+            module,
+            str(directory / "1"),
+            signatures={"tensor" if how == "foreign" else "other": module.__call__},
+        )
     elif how == "empty":
         shutil.rmtree(directory / "1")
 
 
-@pytest.mark.parametrize("how", ["cut variables", "no variables", "cut graph", "words", "foreign", "no signature", "empty"])
+@pytest.mark.parametrize(
+    "how",
+    ["cut variables", "no variables", "cut graph", "words", "foreign", "no signature", "empty"],
+)
 def test_models_that_cannot_be_served(model_dir, tmp_path, capfd, how):  # noqa: F811
     shutil.copytree(model_dir / "3", tmp_path / "mine" / "1")
     spoil(tmp_path / "mine", how)
-    assert cli.main(["serve", f"--model_dir={tmp_path / 'mine'}", "--http_port=0", "--grpc_port=0"]) == 2
+    assert (
+        cli.main(["serve", f"--model_dir={tmp_path / 'mine'}", "--http_port=0", "--grpc_port=0"])
+        == 2
+    )
     lines = capfd.readouterr().err.strip().splitlines()
     assert len(lines) == 1 and f"--model_dir={tmp_path / 'mine'}: " in lines[0]
     assert ("no exported model there" in lines[0]) == (how == "empty")
@@ -58,9 +70,15 @@ def test_models_that_cannot_be_served(model_dir, tmp_path, capfd, how):  # noqa:
 def test_a_port_in_use(model_dir, capfd):  # noqa: F811
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        assert cli.main(["serve", f"--model_dir={model_dir}", f"--http_port={port}", "--grpc_port=0"]) == 2
+        assert (
+            cli.main(["serve", f"--model_dir={model_dir}", f"--http_port={port}", "--grpc_port=0"])
+            == 2
+        )
         assert f"--http_port={port}: cannot be listened at" in capfd.readouterr().err
-        assert cli.main(["serve", f"--model_dir={model_dir}", "--http_port=0", f"--grpc_port={port}"]) == 2
+        assert (
+            cli.main(["serve", f"--model_dir={model_dir}", "--http_port=0", f"--grpc_port={port}"])
+            == 2
+        )
         assert f"--grpc_port={port}: cannot be listened at" in capfd.readouterr().err
 
 
@@ -77,8 +95,13 @@ def test_the_model_list_for_tensorflow_serving():
     from tensorflow_serving.config import model_server_config_pb2
 
     text = (ROOT / "configs" / "serving" / "models.config").read_text()
-    (served,) = text_format.Parse(text, model_server_config_pb2.ModelServerConfig()).model_config_list.config
-    assert served.base_path == f"/models/{served.name}" and served.model_version_policy.latest.num_versions == 1
+    (served,) = text_format.Parse(
+        text, model_server_config_pb2.ModelServerConfig()
+    ).model_config_list.config
+    assert (
+        served.base_path == f"/models/{served.name}"
+        and served.model_version_policy.latest.num_versions == 1
+    )
 
 
 def test_requests_are_read_as_the_training_read():
@@ -90,4 +113,6 @@ def test_requests_are_read_as_the_training_read():
     for reading, level in (({}, 16), ({"max_value": 4095}, 255)):
         translator = dataclasses.replace(NEGATIVE, reading=reading)
         (picture,), told = model._decode_all([stream.getvalue()], translator, 10**6, "instances")
-        assert (picture == level).all() and ("so they come out dark" in told) == (not reading), reading
+        assert (picture == level).all() and ("so they come out dark" in told) == (not reading), (
+            reading
+        )

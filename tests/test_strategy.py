@@ -1,4 +1,6 @@
-"""What a process does with its memory. Each case is a process of its own, since an allocator's settings cannot be taken back."""
+"""What a process does with its memory. Each case is a process of its own, since an allocator's
+settings cannot be taken back.
+"""
 
 import os
 import platform
@@ -27,8 +29,18 @@ _ROUND = (40 << 20) // os.sysconf("SC_PAGE_SIZE")
 
 
 def _count(**environment: str) -> tuple[bool, int]:
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD"))}
-    done = subprocess.run([sys.executable, "-c", _COUNT], env={**own, **environment}, capture_output=True, text=True, check=True)
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD"))
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", _COUNT],
+        env={**own, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     kept, faults = done.stdout.split()
     return kept == "True", int(faults)
 

@@ -31,7 +31,10 @@ def test_a_file_that_phones_cannot_run_is_refused():
     inputs = keras.Input(batch_shape=(1, 8, 8, 3))
     model = keras.Model(inputs, keras.layers.Lambda(tf.image.rgb_to_hsv)(inputs))
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+    converter.target_spec.supported_ops = [
+        tf.lite.OpsSet.TFLITE_BUILTINS,
+        tf.lite.OpsSet.SELECT_TF_OPS,
+    ]
     with pytest.raises(RunError, match="FlexRGBToHSV, which phones do not run"):
         tflite.check_operators(converter.convert(), "float32")
 
@@ -41,23 +44,39 @@ def test_values_that_are_no_numbers_are_refused():
     model = keras.Model(inputs, keras.layers.Lambda(lambda x: tf.sqrt(x - 2))(inputs))
     pictures = Pictures(np.zeros((1, 16, 16, 3), np.float32), "", real=False, unseen=False)
     with pytest.raises(RunError, match="TFLite float32: gives values that are no numbers"):
-        variants_of_export.measure({"float32": tflite.convert_model(model, "float32")}, lambda batch: batch, pictures, 30.0)
+        variants_of_export.measure(
+            {"float32": tflite.convert_model(model, "float32")}, lambda batch: batch, pictures, 30.0
+        )
 
 
 @pytest.mark.parametrize("architecture", ["resnet_2blocks", "unet_128"])
 @pytest.mark.parametrize("norm", ["instance", "batch"])
 def test_every_generator_converts(architecture, norm):
-    generator = make_generator(architecture, base_filters=4, norm=norm, in_channels=1, init_gain=0.05, seed=1)
+    generator = make_generator(
+        architecture, base_filters=4, norm=norm, in_channels=1, init_gain=0.05, seed=1
+    )
     size = Size(128, 128) if architecture == "unet_128" else Size(32, 48)
-    batch = np.random.default_rng(0).uniform(-1, 1, (1, size.height, size.width, 1)).astype(np.float32)
+    batch = (
+        np.random.default_rng(0).uniform(-1, 1, (1, size.height, size.width, 1)).astype(np.float32)
+    )
     content = tflite.convert(generator, "float32", size)
     np.testing.assert_allclose(tflite.run(content, batch), generator(batch).numpy(), atol=1e-4)
 
 
 def test_the_norm_of_a_large_map_keeps_its_digits_and_is_the_delegate_s():
-    """A mean over both sides at once is 4e-3 off here: LiteRT sums up a million values one after the other."""
+    """A mean over both sides at once is 4e-3 off here: LiteRT sums up a million values one after
+    the other.
+    """
     values = np.random.default_rng(0).normal(0.5, 0.05, (1, 1024, 1024, 1))
     inputs = keras.Input(batch_shape=values.shape)
-    program = tflite.Program(tflite.convert_model(keras.Model(inputs, InstanceNormalization(1, portable=True)(inputs)), "float32"))
-    np.testing.assert_allclose(program(values.astype(np.float32)), (values - values.mean()) / np.sqrt(values.var() + 1e-5), atol=1e-4)
+    program = tflite.Program(
+        tflite.convert_model(
+            keras.Model(inputs, InstanceNormalization(1, portable=True)(inputs)), "float32"
+        )
+    )
+    np.testing.assert_allclose(
+        program(values.astype(np.float32)),
+        (values - values.mean()) / np.sqrt(values.var() + 1e-5),
+        atol=1e-4,
+    )
     assert program.outside_delegate() == {}

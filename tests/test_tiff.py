@@ -29,7 +29,9 @@ def pixels(content: bytes, rules: intake.Rules = intake.USUAL) -> tuple[np.ndarr
 
 
 def expected(samples: np.ndarray, photometric: str, extra: str) -> np.ndarray:
-    """By TIFF 6.0, in float64: samples [H, W, C] of an unsigned type, of which what is behind the colours and alpha is left out."""
+    """By TIFF 6.0, in float64: samples [H, W, C] of an unsigned type, of which what is behind the
+    colours and alpha is left out.
+    """
     count, full = COLOURS[photometric], np.iinfo(samples.dtype).max
     values = samples / full
     colours = 1 - values[..., :1] if photometric == "miniswhite" else values[..., :count]
@@ -59,26 +61,54 @@ LAYOUTS = [
 @pytest.mark.parametrize("photometric, count, planar, dtype", LAYOUTS)
 def test_every_layout_gives_the_values_that_were_written(photometric, count, planar, dtype):
     plain = count == COLOURS[photometric]
-    samples = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (HEIGHT, WIDTH, count), dtype, endpoint=True)
-    stored = samples[..., 0] if count == 1 else samples if planar == "contig" else np.moveaxis(samples, -1, 0)
+    samples = np.random.default_rng(0).integers(
+        0, np.iinfo(dtype).max, (HEIGHT, WIDTH, count), dtype, endpoint=True
+    )
+    stored = (
+        samples[..., 0]
+        if count == 1
+        else samples
+        if planar == "contig"
+        else np.moveaxis(samples, -1, 0)
+    )
     options = {"photometric": photometric, **({"planarconfig": planar} if count > 1 else {})}
-    for extra, tile, order in itertools.product(("",) if plain else ("unspecified", "assocalpha", "unassalpha"), (None, (16, 16)), "<>"):
+    for extra, tile, order in itertools.product(
+        ("",) if plain else ("unspecified", "assocalpha", "unassalpha"), (None, (16, 16)), "<>"
+    ):
         more = {} if plain else {"extrasamples": [extra] * (count - COLOURS[photometric])}
         for compression, predictor in ((None, None), ("zlib", None), ("zlib", True)):
-            content = written(stored, tile=tile, byteorder=order, compression=compression, predictor=predictor, **options, **more)
+            content = written(
+                stored,
+                tile=tile,
+                byteorder=order,
+                compression=compression,
+                predictor=predictor,
+                **options,
+                **more,
+            )
             found, notes = pixels(content, DROP)
             wanted = expected(samples, photometric, extra)
             assert found.shape == wanted.shape
             # alpha and ink are laid on in 8 bits
             bound = 0.5 if (plain and photometric != "separated") or extra == "unspecified" else 1.6
-            assert np.abs(found - wanted).max() <= bound + 1e-9, (extra, tile, order, compression, predictor)
+            assert np.abs(found - wanted).max() <= bound + 1e-9, (
+                extra,
+                tile,
+                order,
+                compression,
+                predictor,
+            )
             assert (intake.SCALED in notes) == (dtype == np.uint16)
             assert (intake.ON_WHITE in notes) == (extra in ("assocalpha", "unassalpha"))
             left = count - COLOURS[photometric] - (extra in ("assocalpha", "unassalpha"))
             assert (intake.bands_left_out(left, count) in notes) == (left > 0)
             if left > 0:
                 with pytest.raises(
-                    intake.BadPicture, match=rf"{count} bands, of which {left} (is|are) neither colour nor transparency; save"
+                    intake.BadPicture,
+                    match=(
+                        rf"{count} bands, of which {left} (is|are) neither colour nor "
+                        rf"transparency; save"
+                    ),
                 ):
                     pixels(content)
 
@@ -116,16 +146,32 @@ def by_hand(entries: dict[int, tuple[int, ...]], strips: list[bytes], order: str
     return head + b"".join(strips) + directory + struct.pack(order + "I", 0) + beyond
 
 
-def plain_tags(bits: int, samples: int, photometric: int, compression: int = 1, planar: int = 1) -> dict[int, tuple[int, ...]]:
-    return {256: (4,), 257: (2,), 258: (bits,) * samples, 259: (compression,), 262: (photometric,), 277: (samples,), 284: (planar,)}
+def plain_tags(
+    bits: int, samples: int, photometric: int, compression: int = 1, planar: int = 1
+) -> dict[int, tuple[int, ...]]:
+    return {
+        256: (4,),
+        257: (2,),
+        258: (bits,) * samples,
+        259: (compression,),
+        262: (photometric,),
+        277: (samples,),
+        284: (planar,),
+    }
 
 
 def test_16_bit_planes_with_lzw_need_imagecodecs_and_say_so(monkeypatch):
     planes = np.arange(24, dtype="<u2").reshape(3, 2, 4) * 2731
-    content = by_hand(plain_tags(16, 3, 2, compression=5, planar=2), [lzw(plane.tobytes()) for plane in planes])
+    content = by_hand(
+        plain_tags(16, 3, 2, compression=5, planar=2), [lzw(plane.tobytes()) for plane in planes]
+    )
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(
-        intake.BadPicture, match="compression 5 needs imagecodecs, which is not installed; pip install imagecodecs, or save"
+        intake.BadPicture,
+        match=(
+            "compression 5 needs imagecodecs, which is not installed; pip install imagecodecs, "
+            "or save"
+        ),
     ):
         pixels(content)
     chunky = np.ascontiguousarray(np.moveaxis(planes, 0, -1))
@@ -135,7 +181,9 @@ def test_16_bit_planes_with_lzw_need_imagecodecs_and_say_so(monkeypatch):
 
 def test_12_bit_packed_is_read_in_the_order_of_bytes_that_is_known_and_refused_in_the_other():
     values = np.array([[0, 1, 2048, 4095], [100, 200, 300, 4000]])
-    rows = b"".join(int("".join(f"{value:012b}" for value in row), 2).to_bytes(6, "big") for row in values)
+    rows = b"".join(
+        int("".join(f"{value:012b}" for value in row), 2).to_bytes(6, "big") for row in values
+    )
     found, notes = pixels(by_hand(plain_tags(12, 1, 1), [rows]))
     np.testing.assert_array_equal(found, (values * 255 + 2047) // 4095)
     assert notes == {intake.SCALED}
@@ -147,7 +195,9 @@ def test_samples_without_a_word_on_what_they_are_are_no_transparency():
     """Pillow takes a fourth sample without ExtraSamples for alpha."""
     rgb_and_infrared = np.full((2, 4, 4), 100, np.uint8)
     content = by_hand(plain_tags(8, 4, 2), [rgb_and_infrared.tobytes()])
-    with pytest.raises(intake.BadPicture, match="4 bands, of which 1 is neither colour nor transparency"):
+    with pytest.raises(
+        intake.BadPicture, match="4 bands, of which 1 is neither colour nor transparency"
+    ):
         pixels(content)
     np.testing.assert_array_equal(pixels(content, DROP)[0], np.full((2, 4, 3), 100))
 
@@ -161,12 +211,32 @@ def test_samples_without_a_word_on_what_they_are_are_no_transparency():
         (np.ones((4, 4), np.int16), {}, "signed values of 16 bit"),
         (np.ones((4, 4), np.uint32), {}, "values of 32 bit have no known range"),
         (np.ones((4, 4), np.complex64), {}, "complex values"),
-        (np.ones((4, 4, 3), np.uint8), {"photometric": "cielab"}, "its colours are CIELab; save it as gray or RGB"),
+        (
+            np.ones((4, 4, 3), np.uint8),
+            {"photometric": "cielab"},
+            "its colours are CIELab; save it as gray or RGB",
+        ),
         (np.ones((4, 4), np.uint8), {"photometric": "cfa"}, "raw sensor data"),
-        (np.ones((4, 4, 3), np.uint8), {"photometric": "ycbcr"}, "YCbCr with colours for several pixels"),
-        (np.ones((4, 4), np.uint16), {"photometric": "palette", "colormap": np.zeros((3, 65536), np.uint16)}, "palette of 16 bit"),
-        (np.ones((4, 16, 16), np.uint8), {"volumetric": True, "photometric": "minisblack", "tile": (16, 16, 16)}, "a volume of 4 layers"),
-        (np.ones((4, 4, 30), np.uint8), {"photometric": "minisblack", "planarconfig": "contig"}, "30 bands"),
+        (
+            np.ones((4, 4, 3), np.uint8),
+            {"photometric": "ycbcr"},
+            "YCbCr with colours for several pixels",
+        ),
+        (
+            np.ones((4, 4), np.uint16),
+            {"photometric": "palette", "colormap": np.zeros((3, 65536), np.uint16)},
+            "palette of 16 bit",
+        ),
+        (
+            np.ones((4, 16, 16), np.uint8),
+            {"volumetric": True, "photometric": "minisblack", "tile": (16, 16, 16)},
+            "a volume of 4 layers",
+        ),
+        (
+            np.ones((4, 4, 30), np.uint8),
+            {"photometric": "minisblack", "planarconfig": "contig"},
+            "30 bands",
+        ),
     ],
 )
 def test_what_is_not_certain_is_refused_in_one_line(samples, options, reason):
@@ -176,7 +246,9 @@ def test_what_is_not_certain_is_refused_in_one_line(samples, options, reason):
 
 
 def test_a_file_that_ends_early_is_not_filled_with_zeros():
-    content = written(np.full((3, HEIGHT, WIDTH), 999, np.uint16), photometric="rgb", planarconfig="separate")
+    content = written(
+        np.full((3, HEIGHT, WIDTH), 999, np.uint16), photometric="rgb", planarconfig="separate"
+    )
     with pytest.raises(intake.BadPicture, match="damaged"):
         pixels(content[:-10])
     with pytest.raises(intake.BadPicture, match=r"lacks parts of its picture|damaged"):
@@ -185,7 +257,9 @@ def test_a_file_that_ends_early_is_not_filled_with_zeros():
 
 def test_orientation_is_applied_to_planes_too():
     planes = np.random.default_rng(0).integers(0, 65536, (3, 4, 6), np.uint16)
-    content = written(planes, photometric="rgb", planarconfig="separate", extratags=[(274, 3, 1, 6, True)])
+    content = written(
+        planes, photometric="rgb", planarconfig="separate", extratags=[(274, 3, 1, 6, True)]
+    )
     upright = np.rot90(np.moveaxis(planes, 0, -1), -1).astype(int)
     np.testing.assert_array_equal(pixels(content)[0], (upright * 255 + 32767) // 65535)
 
@@ -193,11 +267,14 @@ def test_orientation_is_applied_to_planes_too():
 def test_pages_are_counted_without_their_smaller_copies_and_masks():
     stream = io.BytesIO()
     with tifffile.TiffWriter(stream) as writer:
-        for level, kind in ((10, 0), (20, 0), (30, 1), (40, 4)):  # two pictures, a smaller copy, a mask
+        # two pictures, a smaller copy, a mask
+        for level, kind in ((10, 0), (20, 0), (30, 1), (40, 4)):
             values = np.full((4, 4), level, np.uint8) if kind < 4 else np.ones((4, 4), bool)
             writer.write(values, subfiletype=kind, photometric="minisblack", metadata=None)
     content = stream.getvalue()
-    assert tiff.list_pages(content) == ([0, 1], 2) and pages.of_bytes(content) == pages.Pages([0, 1], copies=True)
+    assert tiff.list_pages(content) == ([0, 1], 2) and pages.of_bytes(content) == pages.Pages(
+        [0, 1], copies=True
+    )
     for page, level in enumerate((10, 20)):
         decoded = intake.decode(content, max_pixels=LIMIT, page=page)
         assert np.asarray(decoded.image).tolist() == np.full((4, 4), level).tolist()
@@ -208,7 +285,9 @@ def test_pages_are_counted_without_their_smaller_copies_and_masks():
 def test_pages_in_a_circle_are_damage():
     content = bytearray(by_hand(plain_tags(8, 1, 1), [b"\1" * 8]))
     (header,) = struct.unpack_from("<I", content, 4)
-    struct.pack_into("<I", content, header + 2 + 12 * struct.unpack_from("<H", content, header)[0], header)
+    struct.pack_into(
+        "<I", content, header + 2 + 12 * struct.unpack_from("<H", content, header)[0], header
+    )
     with pytest.raises(intake.BadPicture, match="damaged: its pages run in a circle"):
         pixels(bytes(content))
     assert pages.of_bytes(bytes(content)) == pages.ONE
@@ -216,14 +295,20 @@ def test_pages_in_a_circle_are_damage():
 
 def test_an_imagej_stack_under_one_header_is_refused():
     description = "ImageJ=1.54f\nimages=7\nslices=7\n"
-    content = written(np.zeros((4, 4), np.uint8), photometric="minisblack", description=description, metadata=None)
+    content = written(
+        np.zeros((4, 4), np.uint8), photometric="minisblack", description=description, metadata=None
+    )
     with pytest.raises(intake.BadPicture, match="an ImageJ stack of 7 pictures under one header"):
         pixels(content)
 
 
 def test_pictures_inside_the_limit_alone_are_read():
-    content = written(np.zeros((3, 200, 200), np.uint16), photometric="rgb", planarconfig="separate")
-    with pytest.raises(intake.BadPicture, match="200x200 is 40000 pixels, more than --max_pixels=10000"):
+    content = written(
+        np.zeros((3, 200, 200), np.uint16), photometric="rgb", planarconfig="separate"
+    )
+    with pytest.raises(
+        intake.BadPicture, match="200x200 is 40000 pixels, more than --max_pixels=10000"
+    ):
         pixels(content)
 
 
@@ -231,7 +316,9 @@ def test_one_bit_scans_and_palettes_are_read():
     bits = np.array([[True, False] * 4])
     for compression in (None, "group4"):
         stream = io.BytesIO()
-        Image.fromarray(bits).save(stream, "TIFF", **({"compression": compression} if compression else {}))
+        Image.fromarray(bits).save(
+            stream, "TIFF", **({"compression": compression} if compression else {})
+        )
         np.testing.assert_array_equal(pixels(stream.getvalue())[0], bits * 255)
     palette = np.random.default_rng(0).integers(0, 256, (3, 256)).astype(np.uint16) * 257
     indices = np.arange(16, dtype=np.uint8).reshape(4, 4)
@@ -248,20 +335,34 @@ def test_pillow_reads_16_bit_where_tifffile_lacks_the_codec(photometric, count, 
     for tile, order, predictor in itertools.product((None, (16, 16)), "<>", (None, True)):
         options = {"extrasamples": [extra]} if extra else {}
         stored = samples if count > 1 else samples[..., 0]
-        content = written(stored, photometric=photometric, compression="zlib", tile=tile, byteorder=order, predictor=predictor, **options)
+        content = written(
+            stored,
+            photometric=photometric,
+            compression="zlib",
+            tile=tile,
+            byteorder=order,
+            predictor=predictor,
+            **options,
+        )
         assert tiff.describe(content, 0).by_pillow
-        assert np.abs(pixels(content)[0] - expected(samples, photometric, extra)).max() <= (1.6 if extra else 0.5 + 1e-9)
+        assert np.abs(pixels(content)[0] - expected(samples, photometric, extra)).max() <= (
+            1.6 if extra else 0.5 + 1e-9
+        )
 
 
 def test_bits_that_lie_the_other_way_round():
     values = np.random.default_rng(0).integers(0, 256, (2, 4, 3), np.uint8)
-    reversed_bits = np.packbits(np.unpackbits(values, axis=-1).reshape(2, 4, 3, 8)[..., ::-1], axis=-1)
+    reversed_bits = np.packbits(
+        np.unpackbits(values, axis=-1).reshape(2, 4, 3, 8)[..., ::-1], axis=-1
+    )
     found, _ = pixels(by_hand({**plain_tags(8, 3, 2), 266: (2,)}, [reversed_bits.tobytes()]))
     np.testing.assert_array_equal(found, values)
 
 
 def test_jpeg_inside_a_tiff_is_its_picture():
-    ramp = np.add.outer(np.arange(16), np.arange(16)).astype(np.uint8)[..., np.newaxis] * np.array([4, 5, 6], np.uint8)
+    ramp = np.add.outer(np.arange(16), np.arange(16)).astype(np.uint8)[..., np.newaxis] * np.array(
+        [4, 5, 6], np.uint8
+    )
     stream = io.BytesIO()
     Image.fromarray(ramp).save(stream, "TIFF", compression="jpeg", quality=95)
     found, notes = pixels(stream.getvalue())

@@ -1,4 +1,6 @@
-"""Tiles give the picture that the whole network gives: any tile, any size, every norm, every generator."""
+"""Tiles give the picture that the whole network gives: any tile, any size, every norm, every
+generator.
+"""
 
 import numpy as np
 import pytest
@@ -19,19 +21,27 @@ RESIZE = {"upsampling": "resize", "padding_mode": "reflect"}
 def picture(height: int, width: int) -> np.ndarray:
     """Unlike itself from place to place, so that a tile's own statistics would show."""
     noise = np.random.default_rng(0).integers(0, 256, (height, width, 3))
-    slope = np.linspace(0, 1, width)[np.newaxis, :, np.newaxis] * np.linspace(0.2, 1, height)[:, np.newaxis, np.newaxis]
+    slope = (
+        np.linspace(0, 1, width)[np.newaxis, :, np.newaxis]
+        * np.linspace(0.2, 1, height)[:, np.newaxis, np.newaxis]
+    )
     return (noise * slope).astype(np.uint8)
 
 
 def generator(architecture: str, **settings) -> Generator:
     # He's initial weights, with which the outputs fill the range
-    return make_generator(architecture, base_filters=4, init="kaiming", init_gain=1.0, seed=0, **settings)
+    return make_generator(
+        architecture, base_filters=4, init="kaiming", init_gain=1.0, seed=0, **settings
+    )
 
 
 def translators(network: Generator, tile: int) -> tuple[Translator, Translator]:
     """Whole, and in tiles."""
     function = as_function(network)
-    return tuple(Translator({}, 3, network.size_multiple, function, tiler) for tiler in (None, Tiler(network, tile)))  # type: ignore[return-value]
+    return tuple(
+        Translator({}, 3, network.size_multiple, function, tiler)
+        for tiler in (None, Tiler(network, tile))
+    )  # type: ignore[return-value]
 
 
 def assert_equal(tiled: np.ndarray, whole: np.ndarray) -> None:
@@ -75,7 +85,11 @@ def test_batch_norm_takes_its_running_statistics(tmp_path):
 def test_moments_of_tiles_are_those_of_the_whole():
     """Far from zero, where float32 sums of squares would have lost the variance."""
     values = 3000 + np.random.default_rng(0).normal(size=(1, 60, 50, 3)).astype(np.float32)
-    parts = [tiling._Moments.of(values[:, :17]), tiling._Moments.of(values[:, 17:, :9]), tiling._Moments.of(values[:, 17:, 9:])]
+    parts = [
+        tiling._Moments.of(values[:, :17]),
+        tiling._Moments.of(values[:, 17:, :9]),
+        tiling._Moments.of(values[:, 17:, 9:]),
+    ]
     joined = parts[0].joined(parts[1]).joined(parts[2])
     wide = values[0].reshape(-1, 3).astype(np.float64)
     np.testing.assert_allclose(joined.mean, wide.mean(axis=0), rtol=1e-6)
@@ -83,9 +97,16 @@ def test_moments_of_tiles_are_those_of_the_whole():
 
 
 def test_every_way_keeps_the_digits_of_large_pictures(tmp_path):
-    """Nearly flat and far from mid-gray: as hard at this size as an ordinary picture of 2048x2048. Float64 knows what is right."""
-    given = np.clip(np.rint(np.random.default_rng(0).normal(200, 0.8, (640, 720, 1))), 0, 255).astype(np.uint8)
-    network, wide = (generator("resnet_1blocks", in_channels=1, out_channels=1, dtype=kind) for kind in ("float32", "float64"))
+    """Nearly flat and far from mid-gray: as hard at this size as an ordinary picture of 2048x2048.
+    Float64 knows what is right.
+    """
+    given = np.clip(
+        np.rint(np.random.default_rng(0).normal(200, 0.8, (640, 720, 1))), 0, 255
+    ).astype(np.uint8)
+    network, wide = (
+        generator("resnet_1blocks", in_channels=1, out_channels=1, dtype=kind)
+        for kind in ("float32", "float64")
+    )
     wide.set_weights(network.get_weights())
     function, batch = as_function(network), images.to_float(given)[np.newaxis]
     expected = images.to_uint8(wide(batch.astype(np.float64)).numpy()[0])
@@ -93,11 +114,15 @@ def test_every_way_keeps_the_digits_of_large_pictures(tmp_path):
     found = {
         "translate": images.to_uint8(function(batch)[0]),
         "fixed size": images.to_uint8(network(batch).numpy()[0]),
-        "C++ loader": saved_model.run_in_session(tmp_path / "model", given[np.newaxis], signature=saved_model.UINT8_SIGNATURE)[0],
+        "C++ loader": saved_model.run_in_session(
+            tmp_path / "model", given[np.newaxis], signature=saved_model.UINT8_SIGNATURE
+        )[0],
         "tiles": Translator({}, 1, 4, function, Tiler(network, 400))(given, tmp_path),
     }
     assert expected.std() > 5
-    assert {way: np.abs(picture.astype(int) - expected).max() for way, picture in found.items()} == dict.fromkeys(found, 1)
+    assert {
+        way: np.abs(picture.astype(int) - expected).max() for way, picture in found.items()
+    } == dict.fromkeys(found, 1)
 
 
 @pytest.mark.parametrize(("usual", "graphs"), [(None, 1), (Size(19, 16), 2)])
@@ -127,8 +152,13 @@ def test_the_disk_that_is_asked_for_is_the_disk_that_is_used(tmp_path, monkeypat
     monkeypatch.setattr(tiling._MapFile, "__init__", note)
     tiler(picture(64, 96), tmp_path)
     assert max(used) == tiler.disk_bytes(64, 96) == 3 * 4 * 64 * 96
-    monkeypatch.setattr(tiling.shutil, "disk_usage", lambda _: tiling.shutil._ntuple_diskusage(10**6, 10**6, 1000))
-    with pytest.raises(UserError, match=r"needs 0\.0 GB for the features of a picture of 96x64, 0\.0 GB are free; make room"):
+    monkeypatch.setattr(
+        tiling.shutil, "disk_usage", lambda _: tiling.shutil._ntuple_diskusage(10**6, 10**6, 1000)
+    )
+    with pytest.raises(
+        UserError,
+        match=r"needs 0\.0 GB for the features of a picture of 96x64, 0\.0 GB are free; make room",
+    ):
         tiler(picture(64, 96), tmp_path)
 
 
@@ -147,20 +177,37 @@ def test_which_pictures_are_tiled():
 
 def test_the_command(imported, tmp_path, capsys, monkeypatch):
     Image.fromarray(picture(90, 110)).save(tmp_path / "large.png")
-    common = ["translate", f"--run_dir={imported}", "--scale=original", f"--input={tmp_path / 'large.png'}"]
+    common = [
+        "translate",
+        f"--run_dir={imported}",
+        "--scale=original",
+        f"--input={tmp_path / 'large.png'}",
+    ]
     assert cli.main([*common, f"--output={tmp_path / 'whole'}"]) == 0
     assert "tiles" not in capsys.readouterr().err
     assert cli.main([*common, "--tile=64", f"--output={tmp_path / 'tiled'}"]) == 0
     assert "112x92 in tiles (0.0 GB of disk): 100%" in capsys.readouterr().err
-    assert sorted(path.name for path in (tmp_path / "tiled").iterdir() if path.name != ".lock") == ["large.png", "translation.json"]
-    whole, tiled = (images.to_array(Image.open(tmp_path / way / "large.png")) for way in ("whole", "tiled"))
+    assert sorted(path.name for path in (tmp_path / "tiled").iterdir() if path.name != ".lock") == [
+        "large.png",
+        "translation.json",
+    ]
+    whole, tiled = (
+        images.to_array(Image.open(tmp_path / way / "large.png")) for way in ("whole", "tiled")
+    )
     assert np.abs(tiled.astype(int) - whole).max() <= 1
     assert cli.main(["translate", "--model=m", "--input=i", "--output=o", "--tile=64"]) == 2
     assert "--tile: goes with --run_dir" in capsys.readouterr().err
     assert cli.main([*common, "--tile=8", f"--output={tmp_path / 'o'}"]) == 2
     assert "--tile=8: must be at least 64" in capsys.readouterr().err
-    monkeypatch.setattr(tiling.os, "pwrite", lambda _, line, offset: line.nbytes if offset < 20_000 else 0)
+    monkeypatch.setattr(
+        tiling.os, "pwrite", lambda _, line, offset: line.nbytes if offset < 20_000 else 0
+    )
     assert cli.main([*common, "--tile=64", f"--output={tmp_path / 'full'}"]) == 1
-    expected = "full: No space left on device; make room or choose another directory, then give the same command again"
+    expected = (
+        "full: No space left on device; make room or choose another directory, then give "
+        "the same command again"
+    )
     assert capsys.readouterr().err.splitlines()[-1].endswith(expected)
-    assert [path.name for path in (tmp_path / "full").iterdir() if path.name != ".lock"] == ["translation.json"]
+    assert [path.name for path in (tmp_path / "full").iterdir() if path.name != ".lock"] == [
+        "translation.json"
+    ]

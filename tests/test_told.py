@@ -1,4 +1,6 @@
-"""What training says before it begins: defaults that depend on other choices, options without effect, what becomes of the pictures."""
+"""What training says before it begins: defaults that depend on other choices, options without
+effect, what becomes of the pictures.
+"""
 
 import dataclasses
 import json
@@ -24,42 +26,57 @@ CROP = {"load_size": Size(12, 12), "crop_size": Size(12, 12), "discriminator_lay
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory) -> Path:
-    """trainA: two gray pictures and one in colour, of 10x14; trainB: six of 24x24, two of them 6x48; val pictures of b alone."""
+    """trainA: two gray pictures and one in colour, of 10x14; trainB: six of 24x24, two of them
+    6x48; val pictures of b alone.
+    """
     splits = {
         "trainA": [picture(1)[..., 0], picture(2)[..., 0], picture(3)],
-        "trainB": [picture(10 + index, 24, 24) for index in range(4)] + [picture(20 + index, 6, 48) for index in range(2)],
+        "trainB": [picture(10 + index, 24, 24) for index in range(4)]
+        + [picture(20 + index, 6, 48) for index in range(2)],
         "valB": [picture(30, 24, 24)],
     }
     return prepare(tmp_path_factory.mktemp("mixed"), splits)
 
 
 def lines_of(mixed: Path, cache: Path, replicas: int = 1, **changes) -> list[str]:
-    options = config(mixed, cache / "run", cache_dir=str(cache), **{**CROP, "eval_every_steps": 3, **changes})
+    options = config(
+        mixed, cache / "run", cache_dir=str(cache), **{**CROP, "eval_every_steps": 3, **changes}
+    )
     domains = open_domains(options.data_dir)
     return told.of_data(options, domains, _open_batches(options, domains), replicas)
 
 
 def test_what_is_done_to_pictures_is_counted_each_time(mixed, tmp_path):
-    """By hand: 10x14 to 12x12 enlarges all three of a (by height) and changes 1.4 to 1; 6x48 changes 8 to 1."""
+    """By hand: 10x14 to 12x12 enlarges all three of a (by height) and changes 1.4 to 1; 6x48
+    changes 8 to 1.
+    """
     expected = [
         "domain a: enlarged pictures: 3 of 3 (--load_size decides)",
-        "domain a: pictures whose shape changes: 3 of 3 (the ratio of sides up to x1.40; --preprocess=scale_width_and_crop keeps shapes)",
+        "domain a: pictures whose shape changes: 3 of 3 (the ratio of sides up to x1.40; "
+        "--preprocess=scale_width_and_crop keeps shapes)",
         "domain a: gray pictures shown in colour: 2 of 3 (--channels_a=1 keeps them gray)",
         "domain b: enlarged pictures: 2 of 6 (--load_size decides)",
-        "domain b: pictures whose shape changes: 2 of 6 (the ratio of sides up to x8.00; --preprocess=scale_width_and_crop keeps shapes)",
-        "an epoch is 6 images, as many as domain b has: the 3 of domain a are seen 2 times as often",
-        "domain a: no val pictures, so the best checkpoint is chosen on training pictures; a split val decides otherwise",
+        "domain b: pictures whose shape changes: 2 of 6 (the ratio of sides up to x8.00; "
+        "--preprocess=scale_width_and_crop keeps shapes)",
+        "an epoch is 6 images, as many as domain b has: the 3 of domain a are seen 2 times as "
+        "often",
+        "domain a: no val pictures, so the best checkpoint is chosen on training pictures; a "
+        "split val decides otherwise",
     ]
     assert lines_of(mixed, tmp_path) == expected
     assert lines_of(mixed, tmp_path) == expected, "the same from the cache"
 
 
 def test_pictures_that_choose_nothing_are_not_named(mixed, tmp_path):
-    assert not any("best checkpoint" in line for line in lines_of(mixed, tmp_path, eval_every_steps=7))
+    assert not any(
+        "best checkpoint" in line for line in lines_of(mixed, tmp_path, eval_every_steps=7)
+    )
 
 
 def test_colour_made_gray_large_batches_and_pools(mixed, tmp_path):
-    lines = lines_of(mixed, tmp_path, channels_a=1, channels_b=1, batch_size=4, replicas=2, eval_split="train")
+    lines = lines_of(
+        mixed, tmp_path, channels_a=1, channels_b=1, batch_size=4, replicas=2, eval_split="train"
+    )
     assert "domain a: colour pictures made gray: 1 of 3 (by --channels_a=1)" in lines
     assert "domain b: colour pictures made gray: 6 of 6 (by --channels_b=1)" in lines
     assert "--batch_size=4: domain a has 3 pictures, so a batch holds some several times" in lines
@@ -70,15 +87,34 @@ def test_colour_made_gray_large_batches_and_pools(mixed, tmp_path):
 @pytest.mark.parametrize(
     "changes, line",
     [
-        ({"schedule": "cosine"}, "--schedule=cosine: has no effect; needs --epochs: with --max_steps alone the rate is constant"),
+        (
+            {"schedule": "cosine"},
+            "--schedule=cosine: has no effect; needs --epochs: with --max_steps alone the rate is "
+            "constant",
+        ),
         ({"step_epochs": 3}, "--step_epochs=3: has no effect; needs --schedule=step"),
-        ({"preprocess": "crop", "load_size": Size(40, 40)}, "--load_size=40: has no effect; needs a --preprocess that resizes"),
-        ({"preprocess": "crop", "interpolation": "area"}, "--interpolation=area: has no effect; needs a --preprocess that resizes"),
+        (
+            {"preprocess": "crop", "load_size": Size(40, 40)},
+            "--load_size=40: has no effect; needs a --preprocess that resizes",
+        ),
+        (
+            {"preprocess": "crop", "interpolation": "area"},
+            "--interpolation=area: has no effect; needs a --preprocess that resizes",
+        ),
         ({"preprocess": "none"}, "--crop_size=32: has no effect; needs a --preprocess that crops"),
         ({"lambda_semantic": 2.0}, "--lambda_semantic=2.0: has no effect; needs --segmenter"),
-        ({"discriminator": "pixel", "discriminator_layers": 2}, "--discriminator_layers=2: has no effect; needs --discriminator=patch"),
-        ({"eval_every_epochs": 0, "eval_images": 9}, "--eval_images=9: has no effect; needs measurements (--eval_every_epochs)"),
-        ({"eval_every_epochs": 2, "eval_every_steps": 9}, "--eval_every_epochs=2: has no effect; needs no --eval_every_steps"),
+        (
+            {"discriminator": "pixel", "discriminator_layers": 2},
+            "--discriminator_layers=2: has no effect; needs --discriminator=patch",
+        ),
+        (
+            {"eval_every_epochs": 0, "eval_images": 9},
+            "--eval_images=9: has no effect; needs measurements (--eval_every_epochs)",
+        ),
+        (
+            {"eval_every_epochs": 2, "eval_every_steps": 9},
+            "--eval_every_epochs=2: has no effect; needs no --eval_every_steps",
+        ),
     ],
     ids=str,
 )
@@ -90,15 +126,25 @@ def test_the_configs_that_come_along_give_no_option_without_effect():
     for path in sorted(ROOT.glob("configs/**/*.cfg")):
         if not path.stem.endswith("_uda"):
             places = ["--data_dir=d", "--run_dir=r"] if path.parent.name == "presets" else []
-            assert told.of_options(flags.parse(TrainConfig, [f"--flagfile={path}", *places])) == [], path
+            assert (
+                told.of_options(flags.parse(TrainConfig, [f"--flagfile={path}", *places])) == []
+            ), path
 
 
 @pytest.mark.parametrize(
     "lengths, line",
     [
-        ({"max_steps": None}, "2000 steps: 100 epochs and 100 of falling rate, since neither --epochs nor --max_steps is given"),
+        (
+            {"max_steps": None},
+            "2000 steps: 100 epochs and 100 of falling rate, since neither --epochs nor "
+            "--max_steps is given",
+        ),
         ({"max_steps": 9}, "9 steps at a constant rate: only --max_steps is given"),
-        ({"max_steps": None, "epochs": 2}, "20 steps at a constant rate: --schedule=linear falls in --decay_epochs, which is not given"),
+        (
+            {"max_steps": None, "epochs": 2},
+            "20 steps at a constant rate: --schedule=linear falls in --decay_epochs, which is not "
+            "given",
+        ),
         (
             {"max_steps": 15, "epochs": 1, "decay_epochs": 1},
             "ends at step 15 by --max_steps, before its --epochs and --decay_epochs are over",
@@ -113,7 +159,8 @@ def test_lengths_that_a_default_decides(lengths, line):
     falling = {"max_steps": None, "epochs": 1, "decay_epochs": 1}
     assert told.of_length(config(Path("d"), Path("r"), eval_every_steps=20, **falling), 10) == []
     assert told.of_length(config(Path("d"), Path("r"), **falling), 10) == [
-        "no best checkpoint: it is measured every 1000 steps, and there are 20; --eval_every_steps decides"
+        "no best checkpoint: it is measured every 1000 steps, and there are 20; "
+        "--eval_every_steps decides"
     ]
 
 
@@ -129,25 +176,48 @@ def test_more_pictures_lead_to_a_new_run_from_these_weights(tmp_path):
     with pytest.raises(UserError) as caught:
         check_resumable(run_of(directory), run_of(directory, "y"))
     assert str(caught.value) == (
-        f"--run_dir={directory}: holds a run with other settings: the data in data is not what the run was started with; "
+        f"--run_dir={directory}: holds a run with other settings: the data in data is not what "
+        "the run was started with; "
         "a new run starts from its weights by --init_from: "
-        f"tfcyclegan train '--flagfile={directory}/flags.cfg' '--run_dir={directory}-2' '--init_from={directory}'"
+        f"tfcyclegan train '--flagfile={directory}/flags.cfg' '--run_dir={directory}-2' "
+        f"'--init_from={directory}'"
     )
-    with pytest.raises(UserError, match=rf"--flip=false --learning_rate=0.001 '--run_dir={directory}-2' '--init_from={directory}'"):
+    with pytest.raises(
+        UserError,
+        match=(
+            rf"--flip=false --learning_rate=0.001 '--run_dir={directory}-2' "
+            rf"'--init_from={directory}'"
+        ),
+    ):
         check_resumable(run_of(directory), run_of(directory, learning_rate=1e-3, flip=False))
 
 
 def test_other_networks_have_no_use_for_these_weights(tmp_path):
-    with pytest.raises(UserError, match=r"--base_filters was 4, now 8; its weights do not fit these networks: .* choose another --run_dir"):
+    with pytest.raises(
+        UserError,
+        match=(
+            r"--base_filters was 4, now 8; its weights do not fit these networks: .* choose "
+            r"another --run_dir"
+        ),
+    ):
         check_resumable(run_of(tmp_path), run_of(tmp_path, base_filters=8))
 
 
 def test_what_a_resumed_run_may_change_is_told(tmp_path):
     before = run_of(tmp_path, epochs=1, decay_epochs=1)
-    now = run_of(tmp_path, epochs=2, decay_epochs=1, log_every_steps=7, keep_checkpoints=9, xla=True, init_from="other")
+    now = run_of(
+        tmp_path,
+        epochs=2,
+        decay_epochs=1,
+        log_every_steps=7,
+        keep_checkpoints=9,
+        xla=True,
+        init_from="other",
+    )
     assert check_resumable(before, now) == [
         "--epochs grows from 1 to 2, and the rate of the steps ahead follows it",
-        "goes on with other options: --xla was False, now True; --keep_checkpoints was 3, now 9; --log_every_steps was 2, now 7",
+        "goes on with other options: --xla was False, now True; --keep_checkpoints was 3, now 9; "
+        "--log_every_steps was 2, now 7",
         "--init_from=other: not read, since the run goes on from its own checkpoint",
     ]
     assert check_resumable(before, before) == []
@@ -162,14 +232,27 @@ def test_what_was_told_stands_in_the_run(tmp_path):
     assert read_run(tmp_path).told == ()
     stored["options"] |= {"method": "another", "zoom": 2}
     (tmp_path / "config.json").write_text(json.dumps(stored))
-    with pytest.raises(UserError, match=r"has options that this version does not know \(method, zoom\); install a newer one"):
+    with pytest.raises(
+        UserError,
+        match=r"has options that this version does not know \(method, zoom\); install a newer one",
+    ):
         read_run(tmp_path)
 
 
 def test_gray_is_what_pillow_calls_so():
     from tfcyclegan.data import images
 
-    for mode, channels, expected in (("L", 3, {images.GRAY_IN_COLOUR}), ("L", 1, set()), ("RGB", 1, {images.COLOUR_MADE_GRAY})):
+    for mode, channels, expected in (
+        ("L", 3, {images.GRAY_IN_COLOUR}),
+        ("L", 1, set()),
+        ("RGB", 1, {images.COLOUR_MADE_GRAY}),
+    ):
         notes: set[str] = set()
-        images.decode(images.encode_png(images.to_array(Image.fromarray(np.zeros((4, 4, 3), np.uint8)).convert(mode))), channels, notes)
+        images.decode(
+            images.encode_png(
+                images.to_array(Image.fromarray(np.zeros((4, 4, 3), np.uint8)).convert(mode))
+            ),
+            channels,
+            notes,
+        )
         assert notes == expected

@@ -28,19 +28,33 @@ def test_replays_the_official_program(name):
     )
     start = {
         ours: {
-            key.removeprefix(f"start/{theirs}/"): np.float64(value) for key, value in arrays.items() if key.startswith(f"start/{theirs}/")
+            key.removeprefix(f"start/{theirs}/"): np.float64(value)
+            for key, value in arrays.items()
+            if key.startswith(f"start/{theirs}/")
         }
         for theirs, ours in NETWORKS.items()
     }
     model.load(start)
     for step, reference in enumerate(arrays["losses"]):
-        losses = model.step(*(model.batch(np.float64(nhwc(arrays[f"step{step}/real_{domain}_nchw"]))) for domain in "AB"))
+        losses = model.step(
+            *(
+                model.batch(np.float64(nhwc(arrays[f"step{step}/real_{domain}_nchw"])))
+                for domain in "AB"
+            )
+        )
         ours = [float(losses.get(LOSS_NAMES[str(name)], 0.0)) for name in arrays["loss_names"]]
         assert relative_difference(ours, reference) < 1e-10
     for theirs, ours in NETWORKS.items():
         state = model.networks[ours].state_dict()
         # biases before a norm drift on rounding alone, so kernels are compared
-        assert max(relative_difference(value, arrays[f"end/{theirs}/{key}"]) for key, value in state.items() if value.ndim == 4) < 1e-9
+        assert (
+            max(
+                relative_difference(value, arrays[f"end/{theirs}/{key}"])
+                for key, value in state.items()
+                if value.ndim == 4
+            )
+            < 1e-9
+        )
 
 
 def test_a_full_pool_swaps_half():

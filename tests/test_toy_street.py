@@ -1,4 +1,6 @@
-"""The synthetic street: the layouts of GTA5 and Cityscapes, the same pixels from the same seed, and a gap that no colour map closes."""
+"""The synthetic street: the layouts of GTA5 and Cityscapes, the same pixels from the same seed, and
+a gap that no colour map closes.
+"""
 
 import csv
 import json
@@ -41,7 +43,10 @@ def street(tmp_path_factory) -> Path:
 def views() -> list[list[np.ndarray]]:
     """20 scenes as A, as B, and as B with other noise."""
     looks = (render.a_look(1.0), render.B_LOOK, render.B_LOOK)
-    return [[shown.picture(look, (7, noise)) for noise, look in enumerate(looks)] for shown in map(rendering, range(20))]
+    return [
+        [shown.picture(look, (7, noise)) for noise, look in enumerate(looks)]
+        for shown in map(rendering, range(20))
+    ]
 
 
 def rendering(number: int, height: int = 64, width: int = 128, **knobs: float) -> render.Rendering:
@@ -57,36 +62,54 @@ def b_files(directory: Path, number: int) -> dict[str, Path]:
     split, stem = "val" if number in TEST else "train", f"toytown/toytown_000000_{number:06d}"
     found = {"b": directory / f"cityscapes/leftImg8bit/{split}/{stem}_leftImg8bit.png"}
     kinds = ("labelIds", "labelTrainIds", "color")
-    return found | {kind: directory / f"cityscapes/gtFine/{split}/{stem}_gtFine_{kind}.png" for kind in kinds}
+    return found | {
+        kind: directory / f"cityscapes/gtFine/{split}/{stem}_gtFine_{kind}.png" for kind in kinds
+    }
 
 
 def test_files_lie_as_in_gta5_and_cityscapes(street):
-    missing = {entry["name"] for entry in json.loads((street / "about.json").read_text())["quirks"] if entry["what"] == frames.NO_LABEL}
+    missing = {
+        entry["name"]
+        for entry in json.loads((street / "about.json").read_text())["quirks"]
+        if entry["what"] == frames.NO_LABEL
+    }
     expected = {"pairs.csv", "about.json", "README.txt", "gta5/split.mat"}
     for number in (*A_TRAIN, *A_VAL, *TEST):
         expected.add(f"gta5/images/{number:05d}.png")
         if f"{number:05d}" not in missing:
             expected.add(f"gta5/labels/{number:05d}.png")
     for number in (*TEST, *B_TRAIN):
-        expected |= {path.relative_to(street).as_posix() for path in b_files(street, number).values()}
+        expected |= {
+            path.relative_to(street).as_posix() for path in b_files(street, number).values()
+        }
     assert set(contents(street)) == expected
 
     split = scipy.io.loadmat(street / "gta5/split.mat")
     for name, numbers in (("trainIds", A_TRAIN), ("valIds", A_VAL), ("testIds", TEST)):
-        assert split[name].shape == (len(numbers), 1) and split[name].ravel().tolist() == list(numbers)
+        assert split[name].shape == (len(numbers), 1) and split[name].ravel().tolist() == list(
+            numbers
+        )
     with open(street / "pairs.csv", encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert rows == [{"a": f"{number:05d}", "b": f"toytown/toytown_000000_{number:06d}"} for number in TEST]
+    assert rows == [
+        {"a": f"{number:05d}", "b": f"toytown/toytown_000000_{number:06d}"} for number in TEST
+    ]
 
 
 def test_pictures_have_the_modes_of_the_real_ones(street):
     for number in TEST:
-        with Image.open(street / f"gta5/labels/{number:05d}.png") as label, Image.open(b_files(street, number)["labelIds"]) as other:
+        with (
+            Image.open(street / f"gta5/labels/{number:05d}.png") as label,
+            Image.open(b_files(street, number)["labelIds"]) as other,
+        ):
             assert (label.mode, other.mode) == ("P", "L")
             ids = np.asarray(label)
             np.testing.assert_array_equal(ids, np.asarray(other), "a test scene has one label map")
             np.testing.assert_array_equal(np.asarray(label.convert("RGB")), labels.colorize(ids))
-        with Image.open(b_files(street, number)["labelTrainIds"]) as train_ids, Image.open(b_files(street, number)["color"]) as color:
+        with (
+            Image.open(b_files(street, number)["labelTrainIds"]) as train_ids,
+            Image.open(b_files(street, number)["color"]) as color,
+        ):
             assert (train_ids.mode, color.mode) == ("L", "RGBA")
             np.testing.assert_array_equal(np.asarray(train_ids), labels.to_train_ids(ids))
             np.testing.assert_array_equal(np.asarray(color)[..., :3], labels.colorize(ids))
@@ -97,12 +120,19 @@ def test_pictures_have_the_modes_of_the_real_ones(street):
 
 def test_domains_are_trained_on_different_scenes(street):
     settings = toy_street.Config(output_dir="x", **QUICK).settings
-    numbers = {(domain, frame.split): set() for frame in frames.plan(settings) for domain in frame.domains}
+    numbers = {
+        (domain, frame.split): set() for frame in frames.plan(settings) for domain in frame.domains
+    }
     for frame in frames.plan(settings):
         for domain in frame.domains:
             numbers[domain, frame.split].add(frame.number)
     assert numbers["gta5", "test"] == numbers["cityscapes", "test"] == set(TEST)
-    sets = [numbers["gta5", "train"], numbers["gta5", "val"], numbers["gta5", "test"], numbers["cityscapes", "train"]]
+    sets = [
+        numbers["gta5", "train"],
+        numbers["gta5", "val"],
+        numbers["gta5", "test"],
+        numbers["cityscapes", "train"],
+    ]
     assert sum(map(len, sets)) == len(set.union(*sets))
 
 
@@ -112,7 +142,9 @@ def test_quirks_are_there_and_listed(street):
     assert set(names) == set(frames.QUIRKS) and about["synthetic"] and about["complete"]
 
     def pair(what: str) -> tuple[Image.Image, Image.Image]:
-        return Image.open(street / f"gta5/images/{names[what]}.png"), Image.open(street / f"gta5/labels/{names[what]}.png")
+        return Image.open(street / f"gta5/images/{names[what]}.png"), Image.open(
+            street / f"gta5/labels/{names[what]}.png"
+        )
 
     image, label = pair(frames.SMALL_LABEL)
     assert image.height > label.height
@@ -150,18 +182,30 @@ def test_other_settings_are_refused_in_one_line(street, tmp_path):
 def test_another_size_shows_the_same_scene(height, width):
     for number in range(4):
         small, large = rendering(number).labels(), rendering(number, height, width).labels()
-        rows, columns = ((np.arange(side) + 0.5) * large.shape[axis] / side for axis, side in enumerate(small.shape))
+        rows, columns = (
+            (np.arange(side) + 0.5) * large.shape[axis] / side
+            for axis, side in enumerate(small.shape)
+        )
         assert (small == large[rows.astype(int)[:, None], columns.astype(int)]).mean() > 0.95
 
 
 def test_classes_are_met_within_60_scenes():
-    seen = {train_id for number in range(60) for train_id in np.unique(labels.to_train_ids(rendering(number).labels())).tolist()}
+    seen = {
+        train_id
+        for number in range(60)
+        for train_id in np.unique(labels.to_train_ids(rendering(number).labels())).tolist()
+    }
     assert len(seen - {labels.IGNORED}) >= 15 and labels.IGNORED in seen
 
 
 def test_no_colour_map_brings_a_near_b(views):
-    """The best affine map of colours there is, fitted on these very pairs; a channel-wise map is one of those."""
-    a, b = (np.concatenate([each[side].reshape(-1, 3) for each in views]).astype(float) for side in (0, 1))
+    """The best affine map of colours there is, fitted on these very pairs; a channel-wise map is
+    one of those.
+    """
+    a, b = (
+        np.concatenate([each[side].reshape(-1, 3) for each in views]).astype(float)
+        for side in (0, 1)
+    )
     with_one = np.column_stack([a, np.ones(len(a))])
     mapped = with_one @ np.linalg.lstsq(with_one, b, rcond=None)[0]
     noise = np.mean([difference(each[1], each[2]) for each in views])
@@ -173,7 +217,15 @@ def test_style_gap_closes():
     def gap(style_gap: float) -> float:
         shown = [rendering(number) for number in range(4)]
         return float(
-            np.mean([difference(each.picture(render.a_look(style_gap), (0,)), each.picture(render.B_LOOK, (1,))) for each in shown])
+            np.mean(
+                [
+                    difference(
+                        each.picture(render.a_look(style_gap), (0,)),
+                        each.picture(render.B_LOOK, (1,)),
+                    )
+                    for each in shown
+                ]
+            )
         )
 
     noise, half, full = gap(0.0), gap(0.5), gap(1.0)
@@ -183,7 +235,14 @@ def test_style_gap_closes():
 def test_layout_gap_moves_the_classes_and_nothing_else_does():
     def share(name: str, **knobs: float) -> float:
         ids = labels.NAMES.index(name)
-        return float(np.mean([labels.to_train_ids(rendering(number, **knobs).labels()) == ids for number in range(40)]))
+        return float(
+            np.mean(
+                [
+                    labels.to_train_ids(rendering(number, **knobs).labels()) == ids
+                    for number in range(40)
+                ]
+            )
+        )
 
     assert share("building", layout_gap=1.0) < 0.7 * share("building")
     assert share("vegetation", layout_gap=1.0) > 1.3 * share("vegetation")
@@ -193,7 +252,11 @@ def test_layout_gap_moves_the_classes_and_nothing_else_does():
 def test_night_and_dusk_darken_a():
     def brightness(**knobs: float) -> float:
         shown = [rendering(number, **knobs) for number in range(4)]
-        return float(np.mean([each.picture(render.a_look(1.0, each.scene.light), (0,)).mean() for each in shown]))
+        return float(
+            np.mean(
+                [each.picture(render.a_look(1.0, each.scene.light), (0,)).mean() for each in shown]
+            )
+        )
 
     day, dusk, night = brightness(), brightness(dusk_share=1.0), brightness(night_share=1.0)
     assert night < 0.5 * day and night < dusk < 0.9 * day

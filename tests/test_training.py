@@ -43,22 +43,34 @@ TRAINED = {"ema_decay": 0.9, "eval_every_steps": 4, "eval_images": 8}
 
 
 def config(tiles: Path, run_dir: Path, **changes) -> TrainConfig:
-    return TrainConfig(**{"data_dir": str(tiles), "run_dir": str(run_dir), "max_steps": 6, **SMALL, **changes})
+    return TrainConfig(
+        **{"data_dir": str(tiles), "run_dir": str(run_dir), "max_steps": 6, **SMALL, **changes}
+    )
 
 
 def command(tiles: Path, run_dir: Path, **changes) -> list[str]:
     options = {"data_dir": tiles, "run_dir": run_dir, "max_steps": 6, **SMALL, **changes}
-    flags = [f"--{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in options.items()]
+    flags = [
+        f"--{name}={str(value).lower() if isinstance(value, bool) else value}"
+        for name, value in options.items()
+    ]
     return [sys.executable, "-m", "tfcyclegan.cli", "train", *flags]
 
 
 def checkpoint(run_dir: Path) -> dict[str, np.ndarray]:
     reader = tf.train.load_checkpoint(str(run_dir / "checkpoints"))
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if name != "_CHECKPOINTABLE_OBJECT_GRAPH"}
+    return {
+        name: reader.get_tensor(name)
+        for name in reader.get_variable_to_shape_map()
+        if name != "_CHECKPOINTABLE_OBJECT_GRAPH"
+    }
 
 
 def without_timing(run_dir: Path) -> list[dict]:
-    return [{key: value for key, value in line.items() if key != "images_per_second"} for line in read_history(run_dir / "history.jsonl")]
+    return [
+        {key: value for key, value in line.items() if key != "images_per_second"}
+        for line in read_history(run_dir / "history.jsonl")
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +85,13 @@ def test_a_run_directory_has_everything(trained):
     lines = read_history(trained / "history.jsonl")
     assert [line["step"] for line in lines] == [2, 4, 6]
     for line in lines:
-        assert {"epoch", "learning_rate", "images_per_second", "cycle_a", "accuracy_disc_b"} <= line.keys()
+        assert {
+            "epoch",
+            "learning_rate",
+            "images_per_second",
+            "cycle_a",
+            "accuracy_disc_b",
+        } <= line.keys()
         assert all(np.isfinite(value) for value in line.values())
         assert 0 <= line["accuracy_disc_a"] <= 1
     assert "appearance_ab" in lines[1] and "appearance_ab" not in lines[0]
@@ -82,31 +100,77 @@ def test_a_run_directory_has_everything(trained):
     }
     assert list((trained / "checkpoints" / "best").glob("step-4.index"))
     page = (trained / "report.html").read_text()
-    assert page.count("<svg") >= 4 and page.count("data:image/png;base64,") >= 4 and "http" not in page.split("<svg")[0]
-    events = [event for path in (trained / "tensorboard").iterdir() for event in tf.compat.v1.train.summary_iterator(str(path))]
+    assert (
+        page.count("<svg") >= 4
+        and page.count("data:image/png;base64,") >= 4
+        and "http" not in page.split("<svg")[0]
+    )
+    events = [
+        event
+        for path in (trained / "tensorboard").iterdir()
+        for event in tf.compat.v1.train.summary_iterator(str(path))
+    ]
     tags = {value.tag for event in events for value in event.summary.value}
     assert {
-        *("adversarial/gan_ab", "cycle/cycle_a", "discriminators/disc_b", "accuracy/accuracy_disc_a", "appearance/appearance_ba"),
-        *("learning_rate/learning_rate", "run/epoch", "run/images_per_second", "samples_test/ab", "samples_train/ba", "flags"),
+        *(
+            "adversarial/gan_ab",
+            "cycle/cycle_a",
+            "discriminators/disc_b",
+            "accuracy/accuracy_disc_a",
+            "appearance/appearance_ba",
+        ),
+        *(
+            "learning_rate/learning_rate",
+            "run/epoch",
+            "run/images_per_second",
+            "samples_test/ab",
+            "samples_train/ba",
+            "flags",
+        ),
     } <= tags
     assert not {tag for tag in tags if tag.endswith("/step")}
-    text = next(value.tensor.string_val[0].decode() for event in events for value in event.summary.value if value.tag == "flags")
+    text = next(
+        value.tensor.string_val[0].decode()
+        for event in events
+        for value in event.summary.value
+        if value.tag == "flags"
+    )
     assert "    --crop_size=32\n" in text
-    assert hyper_parameters(events)["crop_size"] == "32" and hyper_parameters(events)["learning_rate"] == pytest.approx(2e-4)
+    assert hyper_parameters(events)["crop_size"] == "32" and hyper_parameters(events)[
+        "learning_rate"
+    ] == pytest.approx(2e-4)
 
 
 def hyper_parameters(events) -> dict[str, object]:
     """As TensorBoard's own plugin reads them."""
     from tensorboard.plugins.hparams import metadata
 
-    summaries = (value for event in events for value in event.summary.value if value.tag == metadata.SESSION_START_INFO_TAG)
-    started = metadata.parse_session_start_info_plugin_data(next(summaries).metadata.plugin_data.content)
-    return {name: getattr(value, value.WhichOneof("kind")) for name, value in started.hparams.items()}
+    summaries = (
+        value
+        for event in events
+        for value in event.summary.value
+        if value.tag == metadata.SESSION_START_INFO_TAG
+    )
+    started = metadata.parse_session_start_info_plugin_data(
+        next(summaries).metadata.plugin_data.content
+    )
+    return {
+        name: getattr(value, value.WhichOneof("kind")) for name, value in started.hparams.items()
+    }
 
 
 @pytest.mark.parametrize(("steps", "profiled"), [(16, True), (8, False)])
 def test_a_profile_is_taken_on_request_once_graphs_are_traced(tiles, tmp_path, steps, profiled):
-    train(config(tiles, tmp_path / "run", max_steps=steps, profile_steps=2, checkpoint_every_steps=100, sample_every_steps=100))
+    train(
+        config(
+            tiles,
+            tmp_path / "run",
+            max_steps=steps,
+            profile_steps=2,
+            checkpoint_every_steps=100,
+            sample_every_steps=100,
+        )
+    )
     assert bool(list((tmp_path / "run").rglob("*.xplane.pb"))) == profiled
 
 
@@ -121,8 +185,12 @@ def test_every_weight_is_in_the_checkpoint(trained):
         network = load_networks(run, "latest", (name,))[name]
         prefix = f"average_{name}" if name.startswith("gen") else name
         for index, weight in enumerate(network.get_weights()):
-            np.testing.assert_array_equal(weight, arrays[f"{prefix}/{index}/.ATTRIBUTES/VARIABLE_VALUE"])
-    assert sum(name.startswith("generator_optimizer/") for name in arrays) > 2 * len(network.weights)
+            np.testing.assert_array_equal(
+                weight, arrays[f"{prefix}/{index}/.ATTRIBUTES/VARIABLE_VALUE"]
+            )
+    assert sum(name.startswith("generator_optimizer/") for name in arrays) > 2 * len(
+        network.weights
+    )
 
 
 def test_a_finished_run_says_so_and_grows(tiles, trained, capsys):
@@ -133,8 +201,12 @@ def test_a_finished_run_says_so_and_grows(tiles, trained, capsys):
 
 
 def test_other_settings_are_refused_with_the_difference(tiles, trained):
-    changed = config(tiles, trained, ema_decay=0.9, eval_every_steps=4, eval_images=8, learning_rate=1e-3, seed=5)
-    with pytest.raises(UserError, match=r"--learning_rate was 0.0002, now 0.001; --seed was 0, now 5"):
+    changed = config(
+        tiles, trained, ema_decay=0.9, eval_every_steps=4, eval_images=8, learning_rate=1e-3, seed=5
+    )
+    with pytest.raises(
+        UserError, match=r"--learning_rate was 0.0002, now 0.001; --seed was 0, now 5"
+    ):
         train(changed)
     with pytest.raises(UserError, match="--max_steps was 6, now 5"):
         train(config(tiles, trained, ema_decay=0.9, eval_every_steps=4, eval_images=8, max_steps=5))
@@ -143,7 +215,9 @@ def test_other_settings_are_refused_with_the_difference(tiles, trained):
 def test_other_data_are_refused(tiles, trained, tmp_path):
     from data_prep import satellite_map
 
-    satellite_map.run(satellite_map.Config(output_dir=str(tmp_path / "data"), output_size=40, stride=96, seed=3))
+    satellite_map.run(
+        satellite_map.Config(output_dir=str(tmp_path / "data"), output_size=40, stride=96, seed=3)
+    )
     with pytest.raises(UserError, match="is not what the run was started with"):
         train(config(tmp_path / "data", trained, ema_decay=0.9, eval_every_steps=4, eval_images=8))
 
@@ -158,18 +232,27 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(tiles, trained, 
     run_dir = shutil.copytree(trained, tmp_path / "run")
     steps = checkpoint_files.steps(run_dir / "checkpoints")
     truncate(run_dir / "checkpoints" / f"step-{steps[-1]}.index")
-    with pytest.raises(RunError, match=rf"step-{steps[-1]}: damaged .*; choose another --checkpoint: .*{steps[-2]}"):
+    with pytest.raises(
+        RunError, match=rf"step-{steps[-1]}: damaged .*; choose another --checkpoint: .*{steps[-2]}"
+    ):
         load_generator(read_run(run_dir), "latest", "ab")
     train(config(tiles, run_dir, **TRAINED))
     printed = capsys.readouterr().out
-    assert f"going on from step-{steps[-2]}" in printed and f"resuming at step {steps[-2]} of {steps[-1]}" in printed
+    assert (
+        f"going on from step-{steps[-2]}" in printed
+        and f"resuming at step {steps[-2]} of {steps[-1]}" in printed
+    )
     first, second = checkpoint(trained), checkpoint(run_dir)
     assert first.keys() == second.keys() and second["step/.ATTRIBUTES/VARIABLE_VALUE"] == steps[-1]
-    assert [line["step"] for line in without_timing(run_dir)] == [line["step"] for line in without_timing(trained)]
+    assert [line["step"] for line in without_timing(run_dir)] == [
+        line["step"] for line in without_timing(trained)
+    ]
 
 
 @pytest.mark.parametrize("step", [0, 6])
-def test_a_run_that_dies_as_it_draws_has_all_strips_in_the_end(tiles, trained, tmp_path, monkeypatch, step):
+def test_a_run_that_dies_as_it_draws_has_all_strips_in_the_end(
+    tiles, trained, tmp_path, monkeypatch, step
+):
     draw = Observer.draw_samples
 
     def draw_or_die(observer, drawn):
@@ -181,7 +264,10 @@ def test_a_run_that_dies_as_it_draws_has_all_strips_in_the_end(tiles, trained, t
         patch.setattr(Observer, "draw_samples", draw_or_die)
         train(config(tiles, tmp_path / "run"))
     train(config(tiles, tmp_path / "run"))
-    undisturbed, disturbed = ({path.name for path in (run_dir / "samples").iterdir()} for run_dir in (trained, tmp_path / "run"))
+    undisturbed, disturbed = (
+        {path.name for path in (run_dir / "samples").iterdir()}
+        for run_dir in (trained, tmp_path / "run")
+    )
     assert disturbed == undisturbed
 
 
@@ -189,9 +275,14 @@ def test_a_run_that_dies_as_it_draws_has_all_strips_in_the_end(tiles, trained, t
 def test_signals_save_and_stop(tiles, tmp_path, number, code):
     run_dir = tmp_path / "run"
     arguments = command(tiles, run_dir, max_steps=100_000, checkpoint_every_steps=100_000)
-    process = subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     deadline = time.monotonic() + 120
-    while not (run_dir / "history.jsonl").exists() or len((run_dir / "history.jsonl").read_text().splitlines()) < 3:
+    while (
+        not (run_dir / "history.jsonl").exists()
+        or len((run_dir / "history.jsonl").read_text().splitlines()) < 3
+    ):
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.02)
     process.send_signal(number)
@@ -204,7 +295,9 @@ def test_signals_save_and_stop(tiles, tmp_path, number, code):
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_weights(tiles, tmp_path):
-    with pytest.raises(RunError, match=r"step 1: loss cycle_a is inf.*checkpoint of step 0 is good"):
+    with pytest.raises(
+        RunError, match=r"step 1: loss cycle_a is inf.*checkpoint of step 0 is good"
+    ):
         train(config(tiles, tmp_path / "run", lambda_a=1e39))
     values = checkpoint(tmp_path / "run")
     assert all(np.isfinite(value).all() for value in values.values() if value.dtype == np.float32)
@@ -214,7 +307,10 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights(tiles, tmp_path):
 def test_two_processes_in_one_run_directory(tiles, trained):
     from tfcyclegan import files
 
-    with files.exclusive_lock(trained), pytest.raises(UserError, match="another process is writing there"):
+    with (
+        files.exclusive_lock(trained),
+        pytest.raises(UserError, match="another process is writing there"),
+    ):
         train(config(tiles, trained, ema_decay=0.9, eval_every_steps=4, eval_images=8))
 
 
@@ -238,18 +334,39 @@ def test_starting_from_the_weights_of_another_run(tiles, trained, tmp_path, caps
 
 
 def test_two_devices_and_a_change_of_their_number(tiles, tmp_path):
-    """Two replicas, then one: only the pools of the second are gone. A process of its own, since it splits the CPU."""
+    """Two replicas, then one: only the pools of the second are gone. A process of its own, since it
+    splits the CPU.
+    """
     options = {"batch_size": 2, "devices": 2, "max_steps": 4}
-    two = subprocess.run(command(tiles, tmp_path / "run", **options), cwd=ROOT, capture_output=True, text=True)
+    two = subprocess.run(
+        command(tiles, tmp_path / "run", **options), cwd=ROOT, capture_output=True, text=True
+    )
     assert two.returncode == 0 and "2 device(s)" in two.stdout, two.stderr
-    assert sum(name.startswith("pools_") and "/count/" in name for name in checkpoint(tmp_path / "run")) == 4
+    assert (
+        sum(
+            name.startswith("pools_") and "/count/" in name for name in checkpoint(tmp_path / "run")
+        )
+        == 4
+    )
     one = subprocess.run(
-        command(tiles, tmp_path / "run", **options | {"devices": 1, "max_steps": 6}), cwd=ROOT, capture_output=True, text=True
+        command(tiles, tmp_path / "run", **options | {"devices": 1, "max_steps": 6}),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
     assert one.returncode == 0, one.stderr
     assert "1 devices now, 2 before" in one.stdout
-    odd = subprocess.run(command(tiles, tmp_path / "odd", **options | {"batch_size": 3}), cwd=ROOT, capture_output=True, text=True)
-    assert odd.returncode == 2 and "--batch_size=3" in odd.stderr and len(odd.stderr.strip().splitlines()) == 1
+    odd = subprocess.run(
+        command(tiles, tmp_path / "odd", **options | {"batch_size": 3}),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert (
+        odd.returncode == 2
+        and "--batch_size=3" in odd.stderr
+        and len(odd.stderr.strip().splitlines()) == 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -258,10 +375,26 @@ def test_two_devices_and_a_change_of_their_number(tiles, tmp_path):
         {"preprocess": "none"},
         {"preprocess": "crop"},
         {"preprocess": "scale_width", "load_size": Size(48, 48)},
-        {"preprocess": "scale_width_and_crop", "load_size": Size(48, 48), "crop_size": Size(32, 40)},
+        {
+            "preprocess": "scale_width_and_crop",
+            "load_size": Size(48, 48),
+            "crop_size": Size(32, 40),
+        },
         {"channels_a": 1, "lambda_identity": 0.0},
-        {"update_order": "discriminators_first", "gan_mode": "lsgan_sigmoid", "schedule": "cosine", "epochs": 1, "decay_epochs": 1},
-        {"norm": "batch", "batch_size": 2, "gan_mode": "hinge", "upsampling": "resize", "discriminator": "pixel"},
+        {
+            "update_order": "discriminators_first",
+            "gan_mode": "lsgan_sigmoid",
+            "schedule": "cosine",
+            "epochs": 1,
+            "decay_epochs": 1,
+        },
+        {
+            "norm": "batch",
+            "batch_size": 2,
+            "gan_mode": "hinge",
+            "upsampling": "resize",
+            "discriminator": "pixel",
+        },
         {"norm": "none", "gan_mode": "vanilla", "dropout": True, "init": "xavier"},
         {"precision": "mixed_bfloat16"},
         {"precision": "mixed_float16"},
@@ -285,7 +418,9 @@ def test_keras_fit_drives_the_same_step(tiles):
     weights = []
     for by_fit in (True, False):
         model = build_model(settings, "float32")
-        model.compile(*[make_optimizer(settings, settings.length(9), 9, dynamic_scale=False) for _ in "ab"])
+        model.compile(
+            *[make_optimizer(settings, settings.length(9), 9, dynamic_scale=False) for _ in "ab"]
+        )
         if by_fit:
             history = model.fit(batches.dataset(0, 3), epochs=1, verbose=0)
             assert {"cycle_a", "disc_b", "accuracy_disc_a"} <= history.history.keys()
@@ -294,7 +429,13 @@ def test_keras_fit_drives_the_same_step(tiles):
             step = tf.function(model.train_step)
             for batch in batches.dataset(0, 3):
                 step(batch)
-        weights.append([weight for name in ("gen_ab", "disc_b") for weight in getattr(model, name).get_weights()])
+        weights.append(
+            [
+                weight
+                for name in ("gen_ab", "disc_b")
+                for weight in getattr(model, name).get_weights()
+            ]
+        )
     for fitted, looped in zip(*weights, strict=True):
         np.testing.assert_allclose(fitted, looped, atol=1e-6)
 
@@ -304,13 +445,18 @@ def test_report_of_precision_auto(tiles, tmp_path, capsys):
     stored = json.loads((tmp_path / "run" / "config.json").read_text())["precision"]
     assert stored in ("mixed_bfloat16", "float32")
     assert f"precision {stored} (auto)" in capsys.readouterr().out
-    has_bfloat16 = "avx512_bf16" in Path("/proc/cpuinfo").read_text() or "amx_bf16" in Path("/proc/cpuinfo").read_text()
+    has_bfloat16 = (
+        "avx512_bf16" in Path("/proc/cpuinfo").read_text()
+        or "amx_bf16" in Path("/proc/cpuinfo").read_text()
+    )
     if not tf.config.list_physical_devices("GPU") and os.uname().sysname == "Linux":
         assert (stored == "mixed_bfloat16") == has_bfloat16
 
 
 @pytest.mark.parametrize(("precision", "told"), [("mixed_bfloat16", True), ("auto", False)])
-def test_what_a_precision_costs_is_told_before_the_training(precision, told, tiles, tmp_path, capsys, monkeypatch):
+def test_what_a_precision_costs_is_told_before_the_training(
+    precision, told, tiles, tmp_path, capsys, monkeypatch
+):
     def end_at_once(*_):
         raise RunError("not trained here")
 
@@ -318,12 +464,20 @@ def test_what_a_precision_costs_is_told_before_the_training(precision, told, til
     monkeypatch.setattr(trainer, "_Session", end_at_once)
     with pytest.raises(RunError, match="not trained here"):
         train(config(tiles, tmp_path / "run", precision=precision))
-    assert ("--precision=mixed_bfloat16: without AVX-512 gradients of convolutions take 7 to 16 times" in capsys.readouterr().out) == told
+    assert (
+        "--precision=mixed_bfloat16: without AVX-512 gradients of convolutions take 7 to 16 times"
+        in capsys.readouterr().out
+    ) == told
 
 
 def test_training_in_bfloat16_learns(tiles, tmp_path):
     """How near a step is to float32's is test_bfloat16.py's."""
-    options = {"max_steps": 60, "log_every_steps": 20, "checkpoint_every_steps": 1000, "sample_every_steps": 1000}
+    options = {
+        "max_steps": 60,
+        "log_every_steps": 20,
+        "checkpoint_every_steps": 1000,
+        "sample_every_steps": 1000,
+    }
     train(config(tiles, tmp_path / "run", precision="mixed_bfloat16", **options))
     cycle_a = [line["cycle_a"] for line in read_history(tmp_path / "run" / "history.jsonl")]
     assert cycle_a[-1] < 0.8 * cycle_a[0]

@@ -1,4 +1,6 @@
-"""`translate` and its kin on whatever lies in a folder: what becomes of each file, what is told, and what a rerun says."""
+"""`translate` and its kin on whatever lies in a folder: what becomes of each file, what is told,
+and what a rerun says.
+"""
 
 import io
 import json
@@ -43,14 +45,32 @@ def mixed(tmp_path) -> Path:
         "deep/stack.tif": encoded(FRAMES[0], "TIFF", save_all=True, append_images=FRAMES[1:]),
         "clear.png": RGBA,
         "dark.png": DARK,
-        **dict.fromkeys(("a.heic", "b.HEIC", "c.dcm", "no_ending", "all.zip", ".hidden.png", "Thumbs.db", ".DS_Store"), b"x"),
+        **dict.fromkeys(
+            (
+                "a.heic",
+                "b.HEIC",
+                "c.dcm",
+                "no_ending",
+                "all.zip",
+                ".hidden.png",
+                "Thumbs.db",
+                ".DS_Store",
+            ),
+            b"x",
+        ),
     }
     for name, content in contents.items():
         (folder / name).write_bytes(content)
     return folder
 
 
-LEFT_OUT = {".dcm files": 1, ".heic files": 2, ".zip files": 1, "files without an ending": 1, "hidden files and folders": 2}
+LEFT_OUT = {
+    ".dcm files": 1,
+    ".heic files": 2,
+    ".zip files": 1,
+    "files without an ending": 1,
+    "hidden files and folders": 2,
+}
 CONVERSIONS = {
     "16 bit, scaled to 8": 1,
     "gray pictures shown in colour": 1,
@@ -70,25 +90,44 @@ def pngs(output: Path) -> list[str]:
 def test_every_file_becomes_pictures_or_is_named(mixed, tmp_path, capsys):
     out = tmp_path / "out"
     translate_path([NEGATIVE], mixed, out)
-    assert pngs(out) == ["clear.png", "dark.png", *(f"deep/stack_000{page}.png" for page in (1, 2, 3)), "plain.png"]
-    for page, colour in enumerate(((0, 255, 255), (255, 0, 255), (255, 255, 0)), start=1):  # the negative of red, green, blue
-        np.testing.assert_array_equal(np.asarray(Image.open(out / f"deep/stack_000{page}.png"))[0, 0], colour)
+    assert pngs(out) == [
+        "clear.png",
+        "dark.png",
+        *(f"deep/stack_000{page}.png" for page in (1, 2, 3)),
+        "plain.png",
+    ]
+    # the negative of red, green, blue
+    for page, colour in enumerate(((0, 255, 255), (255, 0, 255), (255, 255, 0)), start=1):
+        np.testing.assert_array_equal(
+            np.asarray(Image.open(out / f"deep/stack_000{page}.png"))[0, 0], colour
+        )
     said = capsys.readouterr().out
     kinds = "1 .dcm, 2 .heic, 1 .zip, 1 files without an ending, 2 hidden files and folders"
     assert f"{mixed}: not used, no pictures by their ending: a.heic and 4 more ({kinds})" in said
     for line in (
-        "one of several pages or frames of its file: 3 pictures; --pages=first takes the first alone",
+        "one of several pages or frames of its file: 3 pictures; --pages=first takes the first "
+        "alone",
         "transparent, laid on white: 1 picture; --alpha=drop takes the colours below it",
-        "16-bit values end at 4000 of 65535, so they come out dark; --max_value=4095 makes 4095 white",
+        "16-bit values end at 4000 of 65535, so they come out dark; --max_value=4095 makes 4095 "
+        "white",
     ):
         assert f"{out}: {line}\n" in said
-    expected = {**NEGATIVE.identity, "scale": "original", "conversions": CONVERSIONS, "left_out": LEFT_OUT, "largest_value": 4000}
+    expected = {
+        **NEGATIVE.identity,
+        "scale": "original",
+        "conversions": CONVERSIONS,
+        "left_out": LEFT_OUT,
+        "largest_value": 4000,
+    }
     assert record(out) == expected
 
     times = {name: (out / name).stat().st_mtime_ns for name in pngs(out)}
     translate_path([NEGATIVE], mixed, out)
     assert "0 pictures translated, 6 were there already" in capsys.readouterr().out
-    assert record(out) == expected and {name: (out / name).stat().st_mtime_ns for name in pngs(out)} == times
+    assert (
+        record(out) == expected
+        and {name: (out / name).stat().st_mtime_ns for name in pngs(out)} == times
+    )
     (out / "clear.png").unlink()
     translate_path([NEGATIVE], mixed, out)
     assert record(out) == expected, "what is read again is not counted twice"
@@ -112,9 +151,15 @@ def test_an_interrupted_run_has_told_of_what_is_there(mixed, tmp_path):
 def test_the_first_page_alone_where_asked_for(mixed, tmp_path, capsys):
     translate_path([NEGATIVE], mixed, tmp_path / "out", reading=Reading(pages="first"))
     assert "deep/stack.png" in pngs(tmp_path / "out") and len(pngs(tmp_path / "out")) == 4
-    assert "not used, frames or pages behind the first: 1; --pages=all takes them all" in capsys.readouterr().out
+    assert (
+        "not used, frames or pages behind the first: 1; --pages=all takes them all"
+        in capsys.readouterr().out
+    )
     written = record(tmp_path / "out")
-    assert written["left_out"] == {**LEFT_OUT, "frames or pages behind the first": 1} and written["pages"] == "first"
+    assert (
+        written["left_out"] == {**LEFT_OUT, "frames or pages behind the first": 1}
+        and written["pages"] == "first"
+    )
     with pytest.raises(UserError, match="or of other settings; choose another folder"):
         translate_path([NEGATIVE], mixed, tmp_path / "out")
 
@@ -129,15 +174,24 @@ def test_alpha_is_kept_in_the_size_of_the_result(tmp_path):
     translate_path([NEGATIVE], tmp_path / "a.png", tmp_path / "half", reading=keep, scale=half)
     whole, small = (np.asarray(Image.open(tmp_path / name / "a.png")) for name in ("whole", "half"))
     np.testing.assert_array_equal(whole[..., 3], pixels[..., 3])
-    np.testing.assert_array_equal(whole[..., 0], np.repeat([255, 0], 4)[:, np.newaxis] * np.ones((1, 8)))  # of black, and of white
+    # of black, and of white
+    np.testing.assert_array_equal(
+        whole[..., 0], np.repeat([255, 0], 4)[:, np.newaxis] * np.ones((1, 8))
+    )
     assert small.shape == (4, 4, 4) and small[0, 0, 3] == 255 and small[3, 0, 3] == 0
-    assert record(tmp_path / "whole")["alpha"] == "keep" and record(tmp_path / "whole")["conversions"] == {intake.KEPT: 1}
+    assert record(tmp_path / "whole")["alpha"] == "keep" and record(tmp_path / "whole")[
+        "conversions"
+    ] == {intake.KEPT: 1}
 
 
 @pytest.mark.parametrize(
     "name, content, reason",
     [
-        ("x.dcm", b"\0" * 128 + b"DICM", "^x: a DICOM file, which is not read here; save it as PNG or TIFF of 8 or 16 bit$"),
+        (
+            "x.dcm",
+            b"\0" * 128 + b"DICM",
+            "^x: a DICOM file, which is not read here; save it as PNG or TIFF of 8 or 16 bit$",
+        ),
         ("x", b"\0\1\2\3" * 9, "^x: not a picture, or damaged at its start$"),
         ("x.heic", b"\0\0\0\x18ftypheic" + b"\0" * 40, "^x: a HEIC picture"),
     ],
@@ -152,15 +206,25 @@ def test_a_folder_without_pictures_says_what_is_there(tmp_path):
     (tmp_path / "in").mkdir()
     for name in ("a.dcm", "b.dcm"):
         (tmp_path / "in" / name).write_bytes(b"x")
-    with pytest.raises(UserError, match=r"no pictures there; not used, no pictures by their ending: a.dcm and 1 more \(2 .dcm\)$"):
+    with pytest.raises(
+        UserError,
+        match=(
+            r"no pictures there; not used, no pictures by their ending: a.dcm and 1 more \(2 "
+            r".dcm\)$"
+        ),
+    ):
         pictures_of_path(tmp_path / "in")
 
 
 def test_names_that_would_meet_are_refused_with_both_files(tmp_path):
     (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "s.tif").write_bytes(encoded(FRAMES[0], "TIFF", save_all=True, append_images=FRAMES[1:]))
+    (tmp_path / "in" / "s.tif").write_bytes(
+        encoded(FRAMES[0], "TIFF", save_all=True, append_images=FRAMES[1:])
+    )
     (tmp_path / "in" / "s_0002.png").write_bytes(encoded(GRAY, "PNG"))
-    with pytest.raises(UserError, match=r"two pictures are called s_0002 \(s.tif and s_0002.png\); rename one"):
+    with pytest.raises(
+        UserError, match=r"two pictures are called s_0002 \(s.tif and s_0002.png\); rename one"
+    ):
         pictures_of_path(tmp_path / "in")
 
 
@@ -168,12 +232,20 @@ def test_segmenting_says_the_same(mixed, tmp_path, capsys):
     def all_road(picture: Image.Image) -> np.ndarray:
         return np.zeros(picture.size[::-1], np.uint8)
 
-    segmenter = SimpleNamespace(identity={"weights": "none"}, load_size=None, label=all_road, classes=CITYSCAPES)
+    segmenter = SimpleNamespace(
+        identity={"weights": "none"}, load_size=None, label=all_road, classes=CITYSCAPES
+    )
     label_path(segmenter, mixed, tmp_path / "out", reading=Reading(pages="first"))
     written = json.loads((tmp_path / "out" / "segmentation.json").read_text())
-    assert written["left_out"] == {**LEFT_OUT, "frames or pages behind the first": 1} and written["pages"] == "first"
+    assert (
+        written["left_out"] == {**LEFT_OUT, "frames or pages behind the first": 1}
+        and written["pages"] == "first"
+    )
     assert len(pngs(tmp_path / "out" / "labelIds")) == 4
-    assert "not used, frames or pages behind the first: 1; --pages=all takes them all" in capsys.readouterr().out
+    assert (
+        "not used, frames or pages behind the first: 1; --pages=all takes them all"
+        in capsys.readouterr().out
+    )
 
 
 def test_notes_are_counted_by_kind():
@@ -185,14 +257,28 @@ def test_notes_are_counted_by_kind():
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory) -> Path:
-    """A data set of two domains from 12-bit pictures in 16-bit files, whose pictures of A are dark and of B are bright."""
+    """A data set of two domains from 12-bit pictures in 16-bit files, whose pictures of A are dark
+    and of B are bright.
+    """
     place = tmp_path_factory.mktemp("prepared")
-    for split, value in (("trainA", 100), ("trainB", 4095), ("testA", 100), ("testB", 4095), ("valB", 4095)):
+    for split, value in (
+        ("trainA", 100),
+        ("trainB", 4095),
+        ("testA", 100),
+        ("testB", 4095),
+        ("valB", 4095),
+    ):
         (place / "root" / split).mkdir(parents=True)
         for number in range(2):
-            samples = np.full((8, 8, 3), value, np.uint16) + np.arange(8, dtype=np.uint16)[:, np.newaxis] % (4096 - value)
+            samples = np.full((8, 8, 3), value, np.uint16) + np.arange(8, dtype=np.uint16)[
+                :, np.newaxis
+            ] % (4096 - value)
             (place / "root" / split / f"{number}.png").write_bytes(png_16(samples, 2))
-    preparing.run(preparing.Config(input_dir=str(place / "root"), output_dir=str(place / "data"), max_value="4095"))
+    preparing.run(
+        preparing.Config(
+            input_dir=str(place / "root"), output_dir=str(place / "data"), max_value="4095"
+        )
+    )
     return place
 
 
@@ -203,7 +289,10 @@ def split_of(prepared: Path, direction: str, splits: tuple[str, ...] = (), **mor
 def test_the_split_follows_the_direction(prepared):
     assert split_of(prepared, "ab") == ["testA"] and split_of(prepared, "ba") == ["testB"]
     assert split_of(prepared, "ba", ("trainB", "valB")) == ["trainB", "valB"]
-    message = "--split=testA: is of domain A, and --direction=ba starts from domain B; leave --split out for testB, or --cross_domain"
+    message = (
+        "--split=testA: is of domain A, and --direction=ba starts from domain B; leave "
+        "--split out for testB, or --cross_domain"
+    )
     with pytest.raises(UserError, match=message):
         split_of(prepared, "ba", ("testA",))
     assert split_of(prepared, "ba", ("testA",), cross_domain=True) == ["testA"]
@@ -215,8 +304,20 @@ def two_sets(tmp_path_factory) -> tuple[Path, Path]:
     place = tmp_path_factory.mktemp("two")
     for name, splits, value in (("game", ("train", "test"), 10), ("city", ("train", "val"), 200)):
         png = encoded(Image.fromarray(np.full((8, 8, 3), value, np.uint8)), "PNG")
-        sources = {split: [prepare.Source(f"{split}/0.png", len(png), io.BytesIO(png).getvalue)] for split in splits}
-        request = prepare.Request(name=name, command="", splits=sources, settings={}, inputs={}, max_bad=0, max_pixels=10_000, shards=0)
+        sources = {
+            split: [prepare.Source(f"{split}/0.png", len(png), io.BytesIO(png).getvalue)]
+            for split in splits
+        }
+        request = prepare.Request(
+            name=name,
+            command="",
+            splits=sources,
+            settings={},
+            inputs={},
+            max_bad=0,
+            max_pixels=10_000,
+            shards=0,
+        )
         prepare.run(request, place / name)
     return place / "game", place / "city"
 
@@ -224,7 +325,10 @@ def two_sets(tmp_path_factory) -> tuple[Path, Path]:
 def test_the_split_of_data_sets_of_one_domain(two_sets):
     game, city = two_sets
     both = open_domains(f"{game},{city}")
-    assert both.choose("ab", []) == (both.a, ["test"]) and both.choose("ba", []) == (both.b, ["val"])
+    assert both.choose("ab", []) == (both.a, ["test"]) and both.choose("ba", []) == (
+        both.b,
+        ["val"],
+    )
     alone = open_domains(str(city))
     assert alone.choose("ba", [])[1] == ["val"] and alone.choose("ab", ["train"])[1] == ["train"]
 
@@ -236,7 +340,9 @@ def run(capfd, *arguments: str) -> tuple[int, str, str]:
 
 
 def test_the_command(prepared, imported, tmp_path, capfd, monkeypatch):
-    """On an imported run, whose generator is replaced: which split it takes, what it refuses, and how it reads pictures."""
+    """On an imported run, whose generator is replaced: which split it takes, what it refuses, and
+    how it reads pictures.
+    """
     monkeypatch.setattr("tfcyclegan.translation.copies_on_devices", lambda *_, **__: [NEGATIVE])
     shutil.copytree(imported, tmp_path / "run")
     stored = files.read_json(tmp_path / "run" / "config.json")
@@ -250,17 +356,35 @@ def test_the_command(prepared, imported, tmp_path, capfd, monkeypatch):
     assert np.asarray(Image.open(tmp_path / "ba" / "0.png")).max() == 0, "the negative of white"
     for output in (f"--output={tmp_path / 'no'}", f"--output_data={tmp_path / 'no'}"):
         code, _, err = run(capfd, *common, data, "--direction=ba", "--split=testA", output)
-        assert code == 2 and "--split=testA: is of domain A" in err and len(err.splitlines()) == 1 and not (tmp_path / "no").exists()
-        code, _, err = run(capfd, *common, data, "--direction=ba", "--split=testA", "--cross_domain", output.replace("no", "yes"))
+        assert (
+            code == 2
+            and "--split=testA: is of domain A" in err
+            and len(err.splitlines()) == 1
+            and not (tmp_path / "no").exists()
+        )
+        code, _, err = run(
+            capfd,
+            *common,
+            data,
+            "--direction=ba",
+            "--split=testA",
+            "--cross_domain",
+            output.replace("no", "yes"),
+        )
         assert code == 0 or "is not empty" in err
 
     source = prepared / "root" / "trainB"
     code, out, _ = run(capfd, *common, f"--input={source}", f"--output={tmp_path / 'pictures'}")
     assert code == 0 and "read with --max_value=4095, as the data of" in out
-    assert "trainB: named like domain B, while --direction=ab starts from domain A; is that meant?" in out
+    assert (
+        "trainB: named like domain B, while --direction=ab starts from domain A; is that meant?"
+        in out
+    )
     assert np.asarray(Image.open(tmp_path / "pictures" / "0.png")).max() == 0
     assert record(tmp_path / "pictures")["max_value"] == 4095
-    code, out, _ = run(capfd, *common, f"--input={source}", "--max_value=65535", f"--output={tmp_path / 'dark'}")
+    code, out, _ = run(
+        capfd, *common, f"--input={source}", "--max_value=65535", f"--output={tmp_path / 'dark'}"
+    )
     assert code == 0 and np.asarray(Image.open(tmp_path / "dark" / "0.png")).min() == 255 - 16
 
     for arguments, message in (
@@ -288,7 +412,11 @@ def test_a_run_knows_its_other_domain(two_sets, imported, tmp_path, capfd, monke
 
 def test_two_stored_pictures_of_one_name_are_refused(tmp_path):
     root = tmp_path / "root"
-    for split, names in (("trainA", ("x.png",)), ("trainB", ("x.png",)), ("testA", ("a.png", "a.bmp"))):
+    for split, names in (
+        ("trainA", ("x.png",)),
+        ("trainB", ("x.png",)),
+        ("testA", ("a.png", "a.bmp")),
+    ):
         (root / split).mkdir(parents=True)
         for name in names:
             GRAY.save(root / split / name)
@@ -299,13 +427,23 @@ def test_two_stored_pictures_of_one_name_are_refused(tmp_path):
 
 def test_the_direction_of_a_run_that_has_one(capsys):
     run_of = lambda *networks: SimpleNamespace(directory="run", networks=networks)  # noqa: E731
-    assert [translate._only_direction(each) for each in (None, run_of("gen_ab"), run_of("gen_ab", "gen_ba"), run_of())] == ["ab"] * 4
+    assert [
+        translate._only_direction(each)
+        for each in (None, run_of("gen_ab"), run_of("gen_ab", "gen_ba"), run_of())
+    ] == ["ab"] * 4
     assert translate._only_direction(run_of("gen_ba")) == "ba"
     assert capsys.readouterr().out == "run: translates ba, the one direction that it has\n"
 
 
 def test_the_direction_of_an_exported_model():
     config = SimpleNamespace(direction="ba", model="m")
-    assert translate._direction_of_model("", config) == translate._direction_of_model("ba", config) == "ba"
-    with pytest.raises(UserError, match="--direction=ba: m translates ab alone; leave --direction out, or export the other"):
+    assert (
+        translate._direction_of_model("", config)
+        == translate._direction_of_model("ba", config)
+        == "ba"
+    )
+    with pytest.raises(
+        UserError,
+        match="--direction=ba: m translates ab alone; leave --direction out, or export the other",
+    ):
         translate._direction_of_model("ab", config)

@@ -1,4 +1,6 @@
-"""SavedModels of strangers: those that only compute are taken, all others are refused before anything of them runs."""
+"""SavedModels of strangers: those that only compute are taken, all others are refused before
+anything of them runs.
+"""
 
 import shutil
 from collections.abc import Callable
@@ -28,24 +30,54 @@ PICTURES = tf.TensorSpec([None, None, None, 3], tf.float32, name="images")
 
 def save_segmenter(directory: Path) -> None:
     served = ServedSegmenter(make_network(width=8, classes=19), CITYSCAPES)
-    signatures = {saved_model.BYTES_SIGNATURE: served.encoded, saved_model.TENSOR_SIGNATURE: served.tensor}
+    signatures = {
+        saved_model.BYTES_SIGNATURE: served.encoded,
+        saved_model.TENSOR_SIGNATURE: served.tensor,
+    }
     saved_model.save_module(served, signatures, directory, gray=np.full((64, 64, 3), 128, np.uint8))
 
 
 def graph_of_all_layers() -> GraphGenerator:
-    """A generator with every layer that a graph may have, and every activation of Keras that has no settings."""
+    """A generator with every layer that a graph may have, and every activation of Keras that has no
+    settings.
+    """
     layers = keras.layers
     given = x = keras.Input((None, None, 3))
     x = layers.Conv2D(4, 3, padding="same")(x)
     x = LAYERS["InstanceNormalization"](channels=4)(x)
-    for name in ("celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_tanh", "leaky_relu", "linear"):
+    for name in (
+        "celu",
+        "elu",
+        "exponential",
+        "gelu",
+        "hard_shrink",
+        "hard_sigmoid",
+        "hard_silu",
+        "hard_tanh",
+        "leaky_relu",
+        "linear",
+    ):
         x = layers.Activation(name)(x)
-    for name in ("log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "soft_shrink", "softplus", "softmax"):
+    for name in (
+        "log_sigmoid",
+        "log_softmax",
+        "mish",
+        "relu",
+        "relu6",
+        "selu",
+        "sigmoid",
+        "silu",
+        "soft_shrink",
+        "softplus",
+        "softmax",
+    ):
         x = layers.Activation(name)(x)
     for name in ("softsign", "sparse_sigmoid", "squareplus", "tanh", "tanh_shrink"):
         x = layers.Activation(name)(x)
     x = layers.Cropping2D(1)(layers.ZeroPadding2D(2)(x))
-    x = layers.MaxPooling2D(2)(layers.UpSampling2D(2)(layers.AveragePooling2D(2)(layers.UpSampling2D(2)(x))))
+    x = layers.MaxPooling2D(2)(
+        layers.UpSampling2D(2)(layers.AveragePooling2D(2)(layers.UpSampling2D(2)(x)))
+    )
     x = layers.ReLU(max_value=6, negative_slope=0.1, threshold=0.2)(layers.BatchNormalization()(x))
     x = layers.Dropout(0.1)(layers.LeakyReLU()(x))
     beside = layers.Conv2DTranspose(4, 3, padding="same")(x)
@@ -56,17 +88,23 @@ def graph_of_all_layers() -> GraphGenerator:
 
 
 def generator(architecture: str, **settings: object) -> Callable[[Path], None]:
-    return lambda directory: saved_model.save(make_generator(architecture, base_filters=4, **settings), directory)
+    return lambda directory: saved_model.save(
+        make_generator(architecture, base_filters=4, **settings), directory
+    )
 
 
 EXPORTS = {
-    "committed": lambda directory: shutil.copytree(ROOT / "saved_models/satellite2map/1", directory),
+    "committed": lambda directory: shutil.copytree(
+        ROOT / "saved_models/satellite2map/1", directory
+    ),
     "resnet": generator("resnet_1blocks"),
     "batch norm, gray to colours": generator("resnet_1blocks", norm="batch", in_channels=1),
     "resize, colours to gray": generator("resnet_1blocks", upsampling="resize", out_channels=1),
     "unet_128": generator("unet_128"),
     "unet_256": generator("unet_256", norm="batch", dropout=True),
-    "of tensorflow-addons": lambda directory: saved_model.save(tfa.read_generator(GOLDEN / "tfa_generator.h5")[0], directory),
+    "of tensorflow-addons": lambda directory: saved_model.save(
+        tfa.read_generator(GOLDEN / "tfa_generator.h5")[0], directory
+    ),
     "all layers of graphs": lambda directory: saved_model.save(graph_of_all_layers(), directory),
     "segmenter": save_segmenter,
 }
@@ -78,7 +116,9 @@ def test_our_exports_are_taken(tmp_path, name):
     trust.require_computing_alone(tmp_path / "1")
     if name != "segmenter":
         translator = from_model(tmp_path)
-        assert np.isfinite(translator.in_floats(np.zeros((1, 32, 32, translator.channels), np.float32))).all()
+        assert np.isfinite(
+            translator.in_floats(np.zeros((1, 32, 32, translator.channels), np.float32))
+        ).all()
 
 
 class Harm:
@@ -113,7 +153,9 @@ def in_its_function(harm: Harm) -> tf.Module:
 
 
 def reading(harm: Harm) -> tf.Module:
-    return Translator(lambda images: images + tf.cast(tf.strings.length(tf.io.read_file(__file__)), tf.float32))
+    return Translator(
+        lambda images: images + tf.cast(tf.strings.length(tf.io.read_file(__file__)), tf.float32)
+    )
 
 
 def python(harm: Harm) -> tf.Module:
@@ -130,11 +172,15 @@ def in_a_loop(harm: Harm) -> tf.Module:
         with tf.control_dependencies([harm.write()]):
             return count + 1, images
 
-    return Translator(lambda images: tf.while_loop(lambda count, _: count < 1, body, (0, images))[1])
+    return Translator(
+        lambda images: tf.while_loop(lambda count, _: count < 1, body, (0, images))[1]
+    )
 
 
 def in_a_branch(harm: Harm) -> tf.Module:
-    return Translator(lambda images: tf.cond(tf.size(images) > 0, lambda: harm(images), lambda: images))
+    return Translator(
+        lambda images: tf.cond(tf.size(images) > 0, lambda: harm(images), lambda: images)
+    )
 
 
 def in_a_data_set(harm: Harm) -> tf.Module:
@@ -225,14 +271,23 @@ def test_what_does_more_than_compute_is_refused_and_not_run(tmp_path, capfd, mak
     witness.unlink(missing_ok=True)  # saving may have run it
     (tmp_path / "in.png").write_bytes(tf.io.encode_png(np.full((32, 32, 3), 9, np.uint8)).numpy())
     capfd.readouterr()
-    translate = ["translate", f"--model={tmp_path / 'model'}", f"--input={tmp_path / 'in.png'}", f"--output={tmp_path / 'out'}"]
-    for command in (translate, ["serve", f"--model_dir={tmp_path / 'model'}", "--http_port=0", "--grpc_port=0"]):
+    translate = [
+        "translate",
+        f"--model={tmp_path / 'model'}",
+        f"--input={tmp_path / 'in.png'}",
+        f"--output={tmp_path / 'out'}",
+    ]
+    for command in (
+        translate,
+        ["serve", f"--model_dir={tmp_path / 'model'}", "--http_port=0", "--grpc_port=0"],
+    ):
         assert cli.main(command) == 2
         lines = capfd.readouterr().err.strip().splitlines()
         assert len(lines) == 1 and f"{tmp_path / 'model' / '1'}: refused" in lines[0], lines
         assert f"the operation {HARMFUL[make]};" in lines[0] and "--trust_model" in lines[0]
     assert not witness.exists() and not (tmp_path / "out").exists()
-    # the user's own word: now it runs, which shows too that all but those whose part nobody asks for were harmful
+    # the user's own word: now it runs, which shows too that all but those whose part nobody asks
+    # for were harmful
     assert cli.main([*translate, "--trust_model"]) == 0
     assert (tmp_path / "out" / "in.png").exists()
     if HARMFUL[make] == "WriteFile" and make not in (in_another_function, as_a_resource_is_made):
@@ -248,7 +303,11 @@ def edited(directory: Path, edit: Callable[[object], None]) -> None:
 
 
 def saver(graph) -> str:
-    return next(each.signature.name for each in graph.graph_def.library.function if "_traced_save" in each.signature.name)
+    return next(
+        each.signature.name
+        for each in graph.graph_def.library.function
+        if "_traced_save" in each.signature.name
+    )
 
 
 def node_of_a_called_function(graph):
@@ -282,7 +341,9 @@ def two_functions_of_one_name(graph):
 
 
 def a_constant_passed_on(graph):
-    node_of_a_called_function(graph).attr["f"].func.attr["value"].tensor.dtype = types_pb2.DT_RESOURCE
+    node_of_a_called_function(graph).attr["f"].func.attr[
+        "value"
+    ].tensor.dtype = types_pb2.DT_RESOURCE
 
 
 def the_saver_as_an_operation(graph):
@@ -291,9 +352,9 @@ def the_saver_as_an_operation(graph):
 
 def the_saver_as_a_signature(graph):
     """The loader gives functions to callers that `concrete_functions` does not list."""
-    next(node for node in graph.object_graph_def.nodes if node.WhichOneof("kind") == "function").function.concrete_functions.append(
-        saver(graph)
-    )
+    next(
+        node for node in graph.object_graph_def.nodes if node.WhichOneof("kind") == "function"
+    ).function.concrete_functions.append(saver(graph))
 
 
 def the_saver_as_a_stand_in(graph):
@@ -305,7 +366,9 @@ def a_constant_of_its_own_kind(graph):
     for function in graph.graph_def.library.function:
         for node in function.node_def:
             if node.op == "Const":
-                node.attr["value"].CopyFrom(attr_value_pb2.AttrValue(tensor={"dtype": types_pb2.DT_VARIANT}))
+                node.attr["value"].CopyFrom(
+                    attr_value_pb2.AttrValue(tensor={"dtype": types_pb2.DT_VARIANT})
+                )
 
 
 def without_objects(graph):
@@ -358,7 +421,9 @@ def test_parts_that_cannot_be_read(harmless, tmp_path):
 def test_tflite_files_can_only_compute(tmp_path, capfd, how):
     """TensorFlow's interpreter would carry such an operation out; ours has none but its own."""
     module = Translator(Harm(tmp_path / "witness"))
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([module.tensor.get_concrete_function()], module)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [module.tensor.get_concrete_function()], module
+    )
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if how == "custom":
         converter.allow_custom_ops = True
@@ -374,5 +439,9 @@ def test_tflite_files_can_only_compute(tmp_path, capfd, how):
     ):
         assert cli.main([*command, f"--model={tmp_path / 'model.tflite'}"]) == 2
         lines = capfd.readouterr().err.strip().splitlines()
-        assert len(lines) == 1 and f"--model={tmp_path / 'model.tflite'}" in lines[0] and "WriteFile" in lines[0]
+        assert (
+            len(lines) == 1
+            and f"--model={tmp_path / 'model.tflite'}" in lines[0]
+            and "WriteFile" in lines[0]
+        )
     assert not (tmp_path / "witness").exists()

@@ -1,6 +1,8 @@
-"""From a prepared directory to batches: what is drawn, in which order, and that any step can be had by itself.
+"""From a prepared directory to batches: what is drawn, in which order, and that any step can be had
+by itself.
 
-Every picture says which one it is: channel 0 is its number, channels 1 and 2 are row and column, so that a crop tells
+Every picture says which one it is: channel 0 is its number, channels 1 and 2 are row and column, so
+that a crop tells
 its picture, its place and whether it is mirrored.
 """
 
@@ -38,13 +40,17 @@ def prepare(root: Path, splits: dict[str, list[np.ndarray]], **settings) -> Path
         (root / "raw" / split).mkdir(parents=True)
         for index, image in enumerate(pictures):
             Image.fromarray(image).save(root / "raw" / split / f"{index:03d}.png")
-    folders.run(folders.Config(input_dir=str(root / "raw"), output_dir=str(root / "data"), **settings))
+    folders.run(
+        folders.Config(input_dir=str(root / "raw"), output_dir=str(root / "data"), **settings)
+    )
     return root / "data"
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    """trainA: 5 pictures of one size; trainB: 9; testA: two sizes; testB: one small gray picture."""
+    """trainA: 5 pictures of one size; trainB: 9; testA: two sizes; testB: one small gray
+    picture.
+    """
     splits = {
         "trainA": [picture(index) for index in range(FEW)],
         "trainB": [picture(100 + index) for index in range(MANY)],
@@ -60,14 +66,32 @@ def opened(data):
     source = open_source(data)
 
     @functools.cache
-    def open_split(split: str, mode: str = "crop", channels: int = 3, load: Size = Size(20, 20), crop: Size = CROP) -> PixelFile:  # noqa: B008
-        return pixels.open_pixels(source, split, data / ".cache", mode=mode, load_size=load, crop_size=crop, channels=channels)
+    def open_split(
+        split: str,
+        mode: str = "crop",
+        channels: int = 3,
+        load: Size = Size(20, 20),  # noqa: B008
+        crop: Size = CROP,
+    ) -> PixelFile:
+        return pixels.open_pixels(
+            source,
+            split,
+            data / ".cache",
+            mode=mode,
+            load_size=load,
+            crop_size=crop,
+            channels=channels,
+        )
 
     return open_split
 
 
 def batches(pixels_a: PixelFile, pixels_b: PixelFile, **settings) -> UnpairedBatches:
-    return UnpairedBatches(pixels_a, pixels_b, **{"crop_size": CROP, "flip": True, "batch_size": 1, "seed": 3, **settings})
+    return UnpairedBatches(
+        pixels_a,
+        pixels_b,
+        **{"crop_size": CROP, "flip": True, "batch_size": 1, "seed": 3, **settings},
+    )
 
 
 def describe(crop: np.ndarray) -> tuple[int, int, int, bool]:
@@ -75,11 +99,14 @@ def describe(crop: np.ndarray) -> tuple[int, int, int, bool]:
     mirrored = crop[0, 0, 2] > crop[0, -1, 2]
     upright = crop[:, ::-1] if mirrored else crop
     number, top, left = map(int, upright[0, 0])
-    np.testing.assert_array_equal(upright, picture(number)[top : top + CROP.height, left : left + CROP.width])
+    np.testing.assert_array_equal(
+        upright, picture(number)[top : top + CROP.height, left : left + CROP.width]
+    )
     return number, top, left, bool(mirrored)
 
 
-# --- order and draws -------------------------------------------------------------------------------------------------
+# --- order and draws
+# -------------------------------------------------------------------------------------------------
 
 
 def test_every_picture_of_a_once_an_epoch_when_a_is_larger(opened):
@@ -100,7 +127,9 @@ def test_pictures_of_a_come_round_again_when_a_is_smaller(opened):
     made = batches(opened("trainA"), opened("trainB"))
     assert made.epoch_images == MANY
     for epoch in range(4):
-        numbers = [describe(made.batch(epoch * MANY + position)[0][0])[0] for position in range(MANY)]
+        numbers = [
+            describe(made.batch(epoch * MANY + position)[0][0])[0] for position in range(MANY)
+        ]
         assert np.bincount(numbers, minlength=FEW).tolist() == [2, 2, 2, 2, 1]
 
 
@@ -112,16 +141,23 @@ def test_pictures_of_b_are_drawn_evenly_and_independently(opened):
     joint = np.zeros((FEW, MANY))
     np.add.at(joint, (pairs[:, 0], pairs[:, 1]), 1)
     expected = joint.sum(axis=1, keepdims=True) / MANY
-    assert ((joint - expected) ** 2 / expected).sum() < 80, "40 degrees of freedom: b does not follow a"
+    assert ((joint - expected) ** 2 / expected).sum() < 80, (
+        "40 degrees of freedom: b does not follow a"
+    )
     epoch = pairs[:MANY, 1]
     assert len(set(epoch.tolist())) < MANY, "with replacement"
 
 
 def test_no_draw_for_a_tells_of_one_for_b(opened):
-    """Chi-square for each draw of a (picture, top, left, mirrored) beside each of b, against independence."""
+    """Chi-square for each draw of a (picture, top, left, mirrored) beside each of b, against
+    independence.
+    """
     made = batches(opened("trainA"), opened("trainB"))
     draws_a, draws_b = (
-        np.array(draws) for draws in zip(*([describe(x[0]) for x in made.batch(step)] for step in range(1500)), strict=True)
+        np.array(draws)
+        for draws in zip(
+            *([describe(x[0]) for x in made.batch(step)] for step in range(1500)), strict=True
+        )
     )
     for a, b in itertools.product(draws_a.T, draws_b.T):
         _, places_a = np.unique(a, return_inverse=True)
@@ -136,14 +172,18 @@ def test_no_draw_for_a_tells_of_one_for_b(opened):
 def test_indices_are_those_of_the_batches(opened):
     made = batches(opened("trainA"), opened("trainB"), batch_size=2)
     for step in range(10):
-        found = [(describe(a)[0], describe(b)[0] - 100) for a, b in zip(*made.batch(step), strict=True)]
+        found = [
+            (describe(a)[0], describe(b)[0] - 100) for a, b in zip(*made.batch(step), strict=True)
+        ]
         assert found == [made.indices(2 * step), made.indices(2 * step + 1)]
 
 
 def test_crops_are_everywhere_and_half_are_mirrored(opened):
     made = batches(opened("trainA"), opened("trainB"))
     for domain in range(2):
-        tops, lefts, flips = np.array([describe(made.batch(step)[domain][0])[1:] for step in range(1000)]).T
+        tops, lefts, flips = np.array(
+            [describe(made.batch(step)[domain][0])[1:] for step in range(1000)]
+        ).T
         assert np.unique(tops).tolist() == list(range(HEIGHT - CROP.height + 1))
         assert np.unique(lefts).tolist() == list(range(WIDTH - CROP.width + 1))
         assert 420 < flips.sum() < 580
@@ -151,7 +191,8 @@ def test_crops_are_everywhere_and_half_are_mirrored(opened):
     assert not any(describe(image[0])[3] for step in range(50) for image in plain.batch(step))
 
 
-# --- steps -----------------------------------------------------------------------------------------------------------
+# --- steps
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_batch_depends_on_seed_and_step_alone(opened):
@@ -166,12 +207,16 @@ def test_a_batch_depends_on_seed_and_step_alone(opened):
 
 
 def test_a_pair_does_not_depend_on_the_batch_size(opened):
-    """The last batch of an epoch runs into the next: samples 8 and 9 stand together though an epoch has 9."""
+    """The last batch of an epoch runs into the next: samples 8 and 9 stand together though an epoch
+    has 9.
+    """
     single = batches(opened("trainA"), opened("trainB"))
     double = batches(opened("trainA"), opened("trainB"), batch_size=2)
     for step in range(10):
         for domain in range(2):
-            expected = np.concatenate([single.batch(2 * step)[domain], single.batch(2 * step + 1)[domain]])
+            expected = np.concatenate(
+                [single.batch(2 * step)[domain], single.batch(2 * step + 1)[domain]]
+            )
             np.testing.assert_array_equal(double.batch(step)[domain], expected)
 
 
@@ -194,18 +239,25 @@ def test_parts_of_a_batch_make_it_up(opened):
     """What the replicas of two workers get, two each, is the batch in order."""
     made = batches(opened("trainA"), opened("trainB"), batch_size=8)
     whole = list(made.dataset(2, 5).as_numpy_iterator())
-    workers = [list(made.dataset(2, 5, parts=4, own=own).as_numpy_iterator()) for own in (range(2), range(2, 4))]
+    workers = [
+        list(made.dataset(2, 5, parts=4, own=own).as_numpy_iterator())
+        for own in (range(2), range(2, 4))
+    ]
     assert [len(shares) for shares in workers] == [6, 6]
     for step, batch in enumerate(whole):
         shares = workers[0][2 * step : 2 * step + 2] + workers[1][2 * step : 2 * step + 2]
         for domain in range(2):
-            np.testing.assert_array_equal(np.concatenate([share[domain] for share in shares]), batch[domain])
+            np.testing.assert_array_equal(
+                np.concatenate([share[domain] for share in shares]), batch[domain]
+            )
 
 
 def test_dataset_scales_every_level_as_images_does(tmp_path):
     ramp = np.arange(256, dtype=np.uint8).reshape(16, 16)
     source = open_source(prepare(tmp_path, {"trainA": [ramp], "trainB": [ramp]}))
-    split = pixels.open_pixels(source, "trainA", tmp_path, mode="none", load_size=CROP, crop_size=CROP, channels=1)
+    split = pixels.open_pixels(
+        source, "trainA", tmp_path, mode="none", load_size=CROP, crop_size=CROP, channels=1
+    )
     made = batches(split, split, crop_size=None, flip=False)
     (real_a, real_b), *_ = made.dataset(0, 1).as_numpy_iterator()
     np.testing.assert_array_equal(real_a[0, ..., 0], images.to_float(ramp))
@@ -215,21 +267,30 @@ def test_dataset_scales_every_level_as_images_does(tmp_path):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_dataset_shapes_are_static(opened, channels):
     made = batches(opened("trainA", channels=channels), opened("trainB"), batch_size=2)
-    assert [spec.shape.as_list() for spec in made.dataset(0, 1).element_spec] == [[2, 6, 8, channels], [2, 6, 8, 3]]
+    assert [spec.shape.as_list() for spec in made.dataset(0, 1).element_spec] == [
+        [2, 6, 8, channels],
+        [2, 6, 8, 3],
+    ]
 
 
-# --- sizes and channels ----------------------------------------------------------------------------------------------
+# --- sizes and channels
+# ----------------------------------------------------------------------------------------------
 
 
 def test_pictures_of_different_sizes(opened):
     """Whole ones go alone, in steps of their own size; crops go together."""
-    various = opened("testA", mode="none")  # 10x14 -> round(2.5) * 4 = 8 and round(3.5) * 4 = 16; 12x16 stays
+    # 10x14 -> round(2.5) * 4 = 8 and round(3.5) * 4 = 16; 12x16 stays
+    various = opened("testA", mode="none")
     assert various.sizes.tolist() == [[8, 16], [12, 16]] and various.common_size is None
-    with pytest.raises(UserError, match="--batch_size: pictures of different sizes go in batches of 1"):
+    with pytest.raises(
+        UserError, match="--batch_size: pictures of different sizes go in batches of 1"
+    ):
         batches(various, various, crop_size=None, batch_size=2)
     made = batches(various, various, crop_size=None, flip=False)
     assert (made.size_a, made.size_b) == (None, None)
-    assert [spec.shape.as_list() for spec in made.dataset(0, 1).element_spec] == [[1, None, None, 3]] * 2
+    assert [spec.shape.as_list() for spec in made.dataset(0, 1).element_spec] == [
+        [1, None, None, 3]
+    ] * 2
     shapes = {batch.shape for pair in made.dataset(0, 8).as_numpy_iterator() for batch in pair}
     assert shapes == {(1, 8, 16, 3), (1, 12, 16, 3)}
     cropped = batches(opened("testA"), opened("trainB"), batch_size=2)
@@ -237,16 +298,25 @@ def test_pictures_of_different_sizes(opened):
 
 
 def test_a_missing_split_names_those_there_are(opened):
-    with pytest.raises(UserError, match=r"no pictures in split valA; it has .*trainA \(5\).*trainB \(9\)"):
+    with pytest.raises(
+        UserError, match=r"no pictures in split valA; it has .*trainA \(5\).*trainB \(9\)"
+    ):
         opened("valA")
 
 
 def open_trained(data: Path, cache: Path, **changes) -> PixelFile:
-    settings = {"mode": "crop", "load_size": Size(20, 20), "crop_size": CROP, "channels": 3, **changes}
+    settings = {
+        "mode": "crop",
+        "load_size": Size(20, 20),
+        "crop_size": CROP,
+        "channels": 3,
+        **changes,
+    }
     return pixels.open_pixels(open_source(data), "trainA", cache, **settings)
 
 
-# --- sources ---------------------------------------------------------------------------------------------------------
+# --- sources
+# --------------------------------------------------------------------------------------------------
 
 
 def spoil(path: Path, how: str) -> None:
@@ -275,11 +345,18 @@ DAMAGE = {
 @pytest.mark.parametrize("foreign", [False, True], ids=["ours", "foreign"])
 @pytest.mark.parametrize("how", DAMAGE)
 def test_a_damaged_shard_fails_the_run_and_leaves_no_cache(tmp_path, how, foreign):
-    """Ours are known by the manifest's hashes; of another program's data TFDS notices what its checksums and counts tell."""
+    """Ours are known by the manifest's hashes; of another program's data TFDS notices what its
+    checksums and counts tell.
+    """
     directory = prepare(tmp_path, {"trainA": [picture(1), picture(2)], "trainB": [picture(3)]})
     shard = directory / "pictures-trainA.tfrecord-00000-of-00001"
     if how == "another set's":
-        other = prepare(tmp_path / "other", {"trainA": [picture(1), picture(4)], "trainB": [picture(3)]}) / shard.name
+        other = (
+            prepare(
+                tmp_path / "other", {"trainA": [picture(1), picture(4)], "trainB": [picture(3)]}
+            )
+            / shard.name
+        )
         assert other.stat().st_size == shard.stat().st_size
         other.replace(shard)
     else:
@@ -290,7 +367,9 @@ def test_a_damaged_shard_fails_the_run_and_leaves_no_cache(tmp_path, how, foreig
             assert len(open_trained(directory, tmp_path / "cache")) == 2, "nothing can tell"
             return
     message = (
-        r"split trainA .*; prepare the data again" if foreign else f"{shard.name}: {DAMAGE[how]}; restore it or prepare the data again"
+        r"split trainA .*; prepare the data again"
+        if foreign
+        else f"{shard.name}: {DAMAGE[how]}; restore it or prepare the data again"
     )
     with pytest.raises(RunError, match=message) as caught:
         open_trained(directory, tmp_path / "cache")
@@ -298,7 +377,9 @@ def test_a_damaged_shard_fails_the_run_and_leaves_no_cache(tmp_path, how, foreig
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [".lock"]
 
 
-def write_foreign(directory: Path, feature: tfds.features.FeatureConnector, name: str = "image") -> list[np.ndarray]:
+def write_foreign(
+    directory: Path, feature: tfds.features.FeatureConnector, name: str = "image"
+) -> list[np.ndarray]:
     """A data set as other programs make it: one top-level image feature, no manifest."""
     features = tfds.features.FeaturesDict({name: feature, "label": tfds.features.Scalar(np.int64)})
     channels = feature.shape[-1]
@@ -306,18 +387,26 @@ def write_foreign(directory: Path, feature: tfds.features.FeatureConnector, name
     directory.mkdir()
     with tf.io.TFRecordWriter(str(directory / "foreign-trainA.tfrecord-00000-of-00001")) as writer:
         for index, image in enumerate(pictures):
-            writer.write(features.serialize_example(features.encode_example({name: image, "label": index})))
+            writer.write(
+                features.serialize_example(features.encode_example({name: image, "label": index}))
+            )
     infos = [tfds.core.SplitInfo(name="trainA", shard_lengths=[3], num_bytes=0)]
-    template = tfds.core.ShardedFileTemplate(data_dir=directory, dataset_name="foreign", filetype_suffix="tfrecord")
+    template = tfds.core.ShardedFileTemplate(
+        data_dir=directory, dataset_name="foreign", filetype_suffix="tfrecord"
+    )
     infos = [info.replace(filename_template=template) for info in infos]
-    tfds.folder_dataset.write_metadata(data_dir=str(directory), features=features, split_infos=infos)
+    tfds.folder_dataset.write_metadata(
+        data_dir=str(directory), features=features, split_infos=infos
+    )
     return pictures
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_plain_tfds_directory_is_taken(tmp_path, channels):
     directory = tmp_path / "foreign"
-    pictures = write_foreign(directory, tfds.features.Image(shape=(None, None, channels), encoding_format="png"))
+    pictures = write_foreign(
+        directory, tfds.features.Image(shape=(None, None, channels), encoding_format="png")
+    )
     source = open_source(directory)
     assert (source.name, source.counts) == ("foreign", {"trainA": 3})
     names = [name for name, _ in source.pictures("trainA")]
@@ -328,7 +417,10 @@ def test_a_plain_tfds_directory_is_taken(tmp_path, channels):
 
 
 def test_what_is_no_data_set_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"--data_dir=.*nowhere: no such directory; make it with python -m data_prep.folders"):
+    with pytest.raises(
+        UserError,
+        match=r"--data_dir=.*nowhere: no such directory; make it with python -m data_prep.folders",
+    ):
         open_source(tmp_path / "nowhere")
     with pytest.raises(UserError, match=r"no finished data set \(dataset_info.json is missing\)"):
         open_source(tmp_path)
@@ -343,7 +435,9 @@ def test_what_is_no_data_set_is_refused(tmp_path):
 def test_fingerprint_tells_contents_apart(data, tmp_path):
     manifest = json.loads((data / "manifest.json").read_text())
     assert open_source(data).fingerprint == manifest["fingerprint"]
-    write_foreign(tmp_path / "foreign", tfds.features.Image(shape=(None, None, 3), encoding_format="png"))
+    write_foreign(
+        tmp_path / "foreign", tfds.features.Image(shape=(None, None, 3), encoding_format="png")
+    )
     before = open_source(tmp_path / "foreign").fingerprint
     assert open_source(tmp_path / "foreign").fingerprint == before
     with open(next((tmp_path / "foreign").glob("*.tfrecord*")), "ab") as stream:

@@ -1,6 +1,8 @@
-"""A training with one fault that no flag gives: `python -m tests.train_faulty FAULT FLAGS OF tfcyclegan train`.
+"""A training with one fault that no flag gives: `python -m tests.train_faulty FAULT FLAGS OF
+tfcyclegan train`.
 
-Faults: `frozen` leaves out the discriminators' updates; `scaled` feeds pictures in [0, 1] instead of [-1, 1]; `four` trains on the
+Faults: `frozen` leaves out the discriminators' updates; `scaled` feeds pictures in [0, 1] instead
+of [-1, 1]; `four` trains on the
 first four pictures of each domain alone.
 """
 
@@ -17,7 +19,9 @@ def freeze_discriminators() -> None:
     update = CycleGAN._update_discriminators
 
     def without_applying(self, *arguments):
-        self.discriminator_optimizer.apply_if_finite = lambda loss, gradients, variables: tf.constant(True)
+        self.discriminator_optimizer.apply_if_finite = lambda loss, gradients, variables: (
+            tf.constant(True)
+        )
         try:
             return update(self, *arguments)
         finally:
@@ -28,7 +32,9 @@ def freeze_discriminators() -> None:
 
 def scale_wrongly() -> None:
     dataset = UnpairedBatches.dataset
-    UnpairedBatches.dataset = lambda self, *steps, **parts: dataset(self, *steps, **parts).map(lambda a, b: ((a + 1) / 2, (b + 1) / 2))
+    UnpairedBatches.dataset = lambda self, *steps, **parts: dataset(self, *steps, **parts).map(
+        lambda a, b: ((a + 1) / 2, (b + 1) / 2)
+    )
 
 
 def take_four() -> None:

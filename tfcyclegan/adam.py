@@ -17,17 +17,20 @@ _REFUSED = {"clipnorm", "clipvalue", "global_clipnorm", "gradient_accumulation_s
 class Adam(keras.optimizers.Optimizer):
     """Adam (Kingma and Ba 2015) with PyTorch's epsilon, and exact betas in float64.
 
-    Keras' own takes 0.999 through float32 (0.99900001287) and adds epsilon before the bias correction.
+    Keras' own takes 0.999 through float32 (0.99900001287) and adds epsilon before the bias
+    correction.
 
     Args:
         learning_rate: a number or a schedule.
         beta_1: decay of the first moment; CycleGAN has 0.5.
         beta_2: decay of the second moment.
         epsilon: added to the root of the corrected second moment.
-        dynamic_scale: scale the loss for float16: halved when gradients overflow, doubled after 2000 good steps.
+        dynamic_scale: scale the loss for float16: halved when gradients overflow, doubled after
+            2000 good steps.
 
     Raises:
-        UserError: gradient clipping or accumulation asked for, which would not be those of the whole batch's gradient.
+        UserError: gradient clipping or accumulation asked for, which would not be those of the
+            whole batch's gradient.
     """
 
     def __init__(
@@ -41,11 +44,21 @@ class Adam(keras.optimizers.Optimizer):
         name: str = "adam",
         **kwargs: Any,
     ):
-        refused = sorted(_REFUSED & {option for option, value in kwargs.items() if value is not None})
+        refused = sorted(
+            _REFUSED & {option for option, value in kwargs.items() if value is not None}
+        )
         if refused:
-            raise UserError(f"{', '.join(refused)}: Keras applies it to each replica's share of a gradient, so it is refused here")
+            raise UserError(
+                f"{', '.join(refused)}: Keras applies it to each replica's share of a gradient, "
+                "so it is refused here"
+            )
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
-        self.beta_1, self.beta_2, self.epsilon, self.dynamic_scale = beta_1, beta_2, epsilon, dynamic_scale
+        self.beta_1, self.beta_2, self.epsilon, self.dynamic_scale = (
+            beta_1,
+            beta_2,
+            epsilon,
+            dynamic_scale,
+        )
         self._finite: tf.Tensor | None = None
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
@@ -56,22 +69,37 @@ class Adam(keras.optimizers.Optimizer):
         self._velocities = [self.add_variable_from_reference(v, name="velocity") for v in variables]
         if self.dynamic_scale:
             self.scale = self.add_variable(
-                (), initializer=keras.initializers.Constant(_INITIAL_SCALE), dtype="float32", aggregation="only_first_replica", name="scale"
+                (),
+                initializer=keras.initializers.Constant(_INITIAL_SCALE),
+                dtype="float32",
+                aggregation="only_first_replica",
+                name="scale",
             )
-            self.good_steps = self.add_variable((), initializer="zeros", dtype="int64", aggregation="only_first_replica", name="good_steps")
+            self.good_steps = self.add_variable(
+                (),
+                initializer="zeros",
+                dtype="int64",
+                aggregation="only_first_replica",
+                name="good_steps",
+            )
 
     def scale_loss(self, loss: tf.Tensor) -> tf.Tensor:
         """The loss to differentiate; `apply_if_finite` takes the scale off again."""
         return loss * tf.cast(self.scale.value, loss.dtype) if self.dynamic_scale else loss
 
-    def apply_if_finite(self, loss: tf.Tensor, gradients: Sequence[tf.Tensor], variables: Sequence[keras.Variable]) -> tf.Tensor:
-        """Updates `variables` unless the loss or a gradient of **any** replica is not finite; then nothing changes.
+    def apply_if_finite(
+        self, loss: tf.Tensor, gradients: Sequence[tf.Tensor], variables: Sequence[keras.Variable]
+    ) -> tf.Tensor:
+        """Updates `variables` unless the loss or a gradient of **any** replica is not finite; then
+        nothing changes.
 
-        Keras' LossScaleOptimizer looks at replica 0 alone, so that an infinity elsewhere reaches all weights.
+        Keras' LossScaleOptimizer looks at replica 0 alone, so that an infinity elsewhere reaches
+        all weights.
 
         Args:
             loss: this replica's scalar.
-            gradients: this replica's gradients of the loss from `scale_loss`; they are summed over replicas.
+            gradients: this replica's gradients of the loss from `scale_loss`; they are summed over
+                replicas.
             variables: what to update.
 
         Returns:
@@ -80,11 +108,15 @@ class Adam(keras.optimizers.Optimizer):
         if self.dynamic_scale:
             inverse = 1 / self.scale.value
             gradients = [gradient * tf.cast(inverse, gradient.dtype) for gradient in gradients]
-        magnitude = tf.add_n([tf.cast(tf.nn.l2_loss(gradient), loss.dtype) for gradient in gradients])
+        magnitude = tf.add_n(
+            [tf.cast(tf.nn.l2_loss(gradient), loss.dtype) for gradient in gradients]
+        )
         finite = tf.math.is_finite(loss) & tf.math.is_finite(magnitude)
         replica = tf.distribute.get_replica_context()
         if replica is not None and replica.num_replicas_in_sync > 1:
-            finite = replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(~finite, tf.float32)) < 0.5
+            finite = (
+                replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(~finite, tf.float32)) < 0.5
+            )
         self._finite = finite  # read while `apply` traces `update_step`
         self.apply(gradients, variables)
         self._finite = None
@@ -92,15 +124,22 @@ class Adam(keras.optimizers.Optimizer):
         if self.dynamic_scale:
             good_steps = tf.where(finite, self.good_steps.value + 1, 0)
             grown = good_steps >= _STEPS_BEFORE_GROWTH
-            self.scale.assign(tf.where(finite, tf.where(grown, self.scale.value * 2, self.scale.value), self.scale.value / 2))
+            self.scale.assign(
+                tf.where(
+                    finite,
+                    tf.where(grown, self.scale.value * 2, self.scale.value),
+                    self.scale.value / 2,
+                )
+            )
             self.good_steps.assign(tf.where(grown, tf.zeros_like(good_steps), good_steps))
         return finite
 
     def update_step(self, gradient: tf.Tensor, variable: Any, learning_rate: tf.Tensor) -> None:
         """One update by TensorFlow's fused kernel.
 
-        The kernel divides by sqrt(v) + e with the rate already corrected; e = epsilon * sqrt(1 - beta_2^t) makes that equal
-        to PyTorch's division by sqrt(v) / sqrt(1 - beta_2^t) + epsilon. A skipped step keeps its moments by betas of 1.
+        The kernel divides by sqrt(v) + e with the rate already corrected; e = epsilon * sqrt(1 -
+        beta_2^t) makes that equal to PyTorch's division by sqrt(v) / sqrt(1 - beta_2^t) + epsilon.
+        A skipped step keeps its moments by betas of 1.
         """
         kind = gradient.dtype
         one = tf.ones([], kind)
@@ -110,7 +149,10 @@ class Adam(keras.optimizers.Optimizer):
         rate = tf.cast(learning_rate, kind)
         if self._finite is not None:
             gradient = tf.where(self._finite, gradient, tf.zeros_like(gradient))
-            beta_1, beta_2 = tf.where(self._finite, beta_1, one), tf.where(self._finite, beta_2, one)
+            beta_1, beta_2 = (
+                tf.where(self._finite, beta_1, one),
+                tf.where(self._finite, beta_2, one),
+            )
             rate = tf.where(self._finite, rate, tf.zeros_like(rate))
         index = self._get_variable_index(variable)
         tf.raw_ops.ResourceApplyAdam(
@@ -127,5 +169,10 @@ class Adam(keras.optimizers.Optimizer):
         )
 
     def get_config(self) -> dict[str, Any]:
-        settings = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon, "dynamic_scale": self.dynamic_scale}
+        settings = {
+            "beta_1": self.beta_1,
+            "beta_2": self.beta_2,
+            "epsilon": self.epsilon,
+            "dynamic_scale": self.dynamic_scale,
+        }
         return {**super().get_config(), **settings}

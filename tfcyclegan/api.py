@@ -1,16 +1,18 @@
 """The commands as Python functions, for notebooks and programs: `from tfcyclegan import api`.
 
-A function has its command's name and takes its command's flags as keyword arguments of the same names; values are checked by the same
-rules, in the same words. What a flag file says is taken by `flagfile=PATH`, and other arguments win over it. What a command prints is
-printed here too. Nothing is loaded before it is needed, so that importing is quick.
+A function has its command's name and takes its command's flags as keyword arguments of the same
+names; values are checked by the same rules, in the same words. What a flag file says is taken by
+`flagfile=PATH`, and other arguments win over it. What a command prints is printed here too. Nothing
+is loaded before it is needed, so that importing is quick.
 
     size     a number, a text such as "180x360", or a pair (height, width)
     lists    of texts or paths, where a flag takes several with commas between
     paths    texts or pathlib.Path
     None     the flag is not given
 
-Every function raises `errors.UserError` where a request cannot be carried out as given, `errors.RunError` where a run fails, and
-`errors.Stopped` where it was interrupted after its state was saved; each says what to do in one line.
+Every function raises `errors.UserError` where a request cannot be carried out as given,
+`errors.RunError` where a run fails, and `errors.Stopped` where it was interrupted after its state
+was saved; each says what to do in one line.
 """
 
 import dataclasses
@@ -50,7 +52,9 @@ PREPARATIONS = ("folders", "gta5", "cityscapes", "satellite_map", "toy_street")
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """A data set on the disk, for `data_dir=`; `counts` are its pictures by split (empty for the raw toy street)."""
+    """A data set on the disk, for `data_dir=`; `counts` are its pictures by split (empty for the
+    raw toy street).
+    """
 
     data_dir: Path
     counts: dict[str, int]
@@ -66,7 +70,9 @@ class Trained:
 
 @dataclasses.dataclass(frozen=True)
 class Translated:
-    """A folder of PNGs and their paths in order; or the directory of a translated data set, without paths."""
+    """A folder of PNGs and their paths in order; or the directory of a translated data set, without
+    paths.
+    """
 
     output: Path
     pictures: list[Path]
@@ -83,7 +89,9 @@ class Evaluated:
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """A version's directory (a SavedModel with the TFLite files beside it) and what is in its metadata.json."""
+    """A version's directory (a SavedModel with the TFLite files beside it) and what is in its
+    metadata.json.
+    """
 
     directory: Path
     metadata: dict[str, Any]
@@ -104,7 +112,11 @@ def _parse(config_class: type[Options], options: dict[str, Any]) -> Any:
     """The options as the command line would make them."""
     kinds = {field.name: option_type(field) for field in dataclasses.fields(config_class)}
     names = {field.name: flag_name(field) for field in dataclasses.fields(config_class)}
-    words = [f"--{names.get(name, name)}={_word(value, kinds.get(name))}" for name, value in options.items() if value is not None]
+    words = [
+        f"--{names.get(name, name)}={_word(value, kinds.get(name))}"
+        for name, value in options.items()
+        if value is not None
+    ]
     return flags.parse(config_class, words)
 
 
@@ -122,7 +134,8 @@ def prepare(script: str = "folders", **options: Any) -> Prepared:
     """Prepares pictures for training, as `python -m data_prep.SCRIPT` does.
 
     Args:
-        script: "folders" (your own, with trainA and trainB in `input_dir`), "satellite_map", "gta5", "cityscapes" or "toy_street".
+        script: "folders" (your own, with trainA and trainB in `input_dir`), "satellite_map",
+            "gta5", "cityscapes" or "toy_street".
         options: the script's flags, above all `input_dir` and `output_dir`.
     """
     if script not in PREPARATIONS:
@@ -139,11 +152,17 @@ def prepare(script: str = "folders", **options: Any) -> Prepared:
 def _command(function: Callable[..., Any]) -> Callable[..., Any]:
     """Gives `function` its command's flags as its signature, for `help()` and for notebooks."""
     config_class = _module(function.__name__).Config
-    parameters = [inspect.Parameter("flagfile", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Path)]
+    parameters = [
+        inspect.Parameter("flagfile", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Path)
+    ]
     lines = [function.__doc__, "", "Keyword arguments:"]
     for field in dataclasses.fields(config_class):
         name, kind = field.name, option_type(field)
-        parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=kind))
+        parameters.append(
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=kind
+            )
+        )
         lines.append(f"    {name}: {field.metadata['help']}")
     function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     function.__doc__ = "\n".join(map(str, lines))
@@ -189,14 +208,18 @@ def export(**options: Any) -> Exported:
 
 @_command
 def adapt(**options: Any) -> Path:
-    """Trains segmenters for a target domain without labels; returns the directory with report.html and results.json."""
+    """Trains segmenters for a target domain without labels; returns the directory with report.html
+    and results.json.
+    """
     config, _ = _run("adapt", options)
     return Path(config.output_dir)
 
 
 @_command
 def train_segmenter(**options: Any) -> Path:
-    """Trains a segmenter on labelled pictures; returns its directory, for `segmenter_dir=`. The same call resumes."""
+    """Trains a segmenter on labelled pictures; returns its directory, for `segmenter_dir=`. The
+    same call resumes.
+    """
     config, _ = _run("train_segmenter", options)
     return Path(config.run_dir)
 
@@ -217,7 +240,9 @@ def export_segmenter(**options: Any) -> Exported:
 
 @_command
 def import_weights(**options: Any) -> Path:
-    """Makes a run of other programs' weights (`from_="pytorch"` or "tfa"); returns its directory, for `run_dir=`."""
+    """Makes a run of other programs' weights (`from_="pytorch"` or "tfa"); returns its directory,
+    for `run_dir=`.
+    """
     config, _ = _run("import_weights", options)
     return Path(config.output)
 

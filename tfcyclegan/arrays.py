@@ -21,13 +21,18 @@ def pictures(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
 def _domain(name: str, given: Any) -> np.ndarray:
     values = np.asarray(given)
     if values.ndim != 4 or not len(values):
-        raise UserError(f"{name}: must be pictures [N, H, W, C] of its domain, or x a tf.data.Dataset of batches (real_a, real_b)")
+        raise UserError(
+            f"{name}: must be pictures [N, H, W, C] of its domain, or x a tf.data.Dataset of "
+            "batches (real_a, real_b)"
+        )
     _check_range(name, values)
     return values.astype(np.float32, copy=False)
 
 
 def check_batches(given: tf.data.Dataset) -> None:
-    """Raises UserError where batches are no pairs of pictures in [-1, 1], as far as the first one tells."""
+    """Raises UserError where batches are no pairs of pictures in [-1, 1], as far as the first one
+    tells.
+    """
     first = next(iter(given), None)
     if not isinstance(first, tuple) or len(first) != 2:
         raise UserError("x: a tf.data.Dataset must have batches (real_a, real_b), and at least one")
@@ -37,9 +42,15 @@ def check_batches(given: tf.data.Dataset) -> None:
 
 def _check_range(name: str, values: np.ndarray) -> None:
     if not tf.as_dtype(values.dtype).is_floating or not np.abs(values).max() <= 1:
-        raise UserError(f"{name}: pictures must be floats in [-1, 1]; values of 0..255 become these by pixels / 127.5 - 1")
+        raise UserError(
+            f"{name}: pictures must be floats in [-1, 1]; values of 0..255 become these by pixels "
+            "/ 127.5 - 1"
+        )
     if values.min() >= 0:
-        say(f"{name}: no value is below 0, where black is -1; pictures in [0, 1] become these by 2 * pixels - 1")
+        say(
+            f"{name}: no value is below 0, where black is -1; pictures in [0, 1] become these by "
+            "2 * pixels - 1"
+        )
 
 
 def batches(x: np.ndarray, y: np.ndarray, size: int, *, seed: int | None) -> tf.data.Dataset:
@@ -54,5 +65,7 @@ def batches(x: np.ndarray, y: np.ndarray, size: int, *, seed: int | None) -> tf.
     sides = []
     for domain, values in enumerate((x, y)):
         side = tf.data.Dataset.from_tensor_slices(values)
-        sides.append((side if seed is None else side.shuffle(len(values), seed=seed * 2 + domain)).repeat())
+        sides.append(
+            (side if seed is None else side.shuffle(len(values), seed=seed * 2 + domain)).repeat()
+        )
     return tf.data.Dataset.zip(*sides).take(max(len(x), len(y))).batch(size)

@@ -1,4 +1,6 @@
-"""The command `tfcyclegan`: finds the command's module, parses its flags, runs it, and turns errors into exit codes."""
+"""The command `tfcyclegan`: finds the command's module, parses its flags, runs it, and turns errors
+into exit codes.
+"""
 
 import contextlib
 import difflib
@@ -27,12 +29,17 @@ COMMANDS = {
     "train_segmenter": "train a segmenter of street scenes on pictures with labels",
     "segment": "label pictures with a segmenter: PNGs of class ids and colour overlays",
     "export_segmenter": "write a segmenter as SavedModel and TFLite",
-    "import_weights": "make a run of weights from the official PyTorch program or from tensorflow-addons",
+    "import_weights": (
+        "make a run of weights from the official PyTorch program or from tensorflow-addons"
+    ),
     "doctor": "tell what is installed, what this machine has, and what that means for training",
 }
 
 _GOES_ON = "the same command goes on from what is finished"
-_SMALLER = "take a smaller --batch_size, --crop_size or --base_filters, or end other programs, then give the same command again"
+_SMALLER = (
+    "take a smaller --batch_size, --crop_size or --base_filters, or end other programs, "
+    "then give the same command again"
+)
 _REFUSALS = (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT, errno.EFBIG)
 
 _FIRST_STEPS = """From two folders of pictures, pictures/trainA and pictures/trainB, to a translator:
@@ -62,7 +69,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"tfcyclegan: {name!r}: no such command; {mend}", file=sys.stderr)
         return 2
     module = importlib.import_module(f"tfcyclegan.commands.{name}")
-    return run_command(f"tfcyclegan {name}", COMMANDS[name], module.EXAMPLES, module.Config, module.run, arguments[1:])
+    return run_command(
+        f"tfcyclegan {name}",
+        COMMANDS[name],
+        module.EXAMPLES,
+        module.Config,
+        module.run,
+        arguments[1:],
+    )
 
 
 def _overview() -> str:
@@ -81,10 +95,12 @@ def run_command(
 ) -> int:
     """Parses `arguments` into `config_class`, calls `run` with it and returns the exit code.
 
-    Exit codes: 0 done; 1 the run failed; 2 the request was wrong; 130 interrupted; 143 terminated. Also used by `data_prep` scripts.
+    Exit codes: 0 done; 1 the run failed; 2 the request was wrong; 130 interrupted; 143 terminated.
+    Also used by `data_prep` scripts.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up chatter is nothing a user can act on
+    # TensorFlow's start-up chatter is nothing a user can act on
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         if flags.asks_for_help(arguments):
             print(flags.help_text(name, summary, examples, config_class), end="")
@@ -114,7 +130,9 @@ def run_command(
 
 @contextlib.contextmanager
 def _termination_raised() -> Iterator[None]:
-    """Makes SIGTERM an exception, so that what is unfinished is cleared away; a second one kills. Commands may set their own handlers."""
+    """Makes SIGTERM an exception, so that what is unfinished is cleared away; a second one kills.
+    Commands may set their own handlers.
+    """
 
     def stop(number: int, _: Any) -> None:
         signal.signal(number, signal.SIG_DFL)
@@ -131,13 +149,20 @@ def _termination_raised() -> Iterator[None]:
 
 
 def _refused_by_machine(error: Exception) -> str | None:
-    """A line on memory that is used up or a disk that takes no more, which Python and TensorFlow tell otherwise each; else None."""
+    """A line on memory that is used up or a disk that takes no more, which Python and TensorFlow
+    tell otherwise each; else None.
+    """
     text = str(error)
-    if isinstance(error, MemoryError) or (type(error).__name__ == "ResourceExhaustedError" and "llocat" in text):
+    if isinstance(error, MemoryError) or (
+        type(error).__name__ == "ResourceExhaustedError" and "llocat" in text
+    ):
         return f"out of memory ({text.splitlines()[0][:200] if text else 'Python'}); {_SMALLER}"
     for number in _REFUSALS:
         if isinstance(error, OSError) and error.errno == number:
-            return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror}; {files.MAKE_ROOM}"
+            return (
+                f"{f'{error.filename}: ' if error.filename else ''}{error.strerror}; "
+                f"{files.MAKE_ROOM}"
+            )
         if os.strerror(number) in text and type(error).__module__.startswith("tensorflow"):
             return f"{text.splitlines()[0]}; {files.MAKE_ROOM}"
     return None

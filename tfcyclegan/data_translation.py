@@ -1,8 +1,10 @@
-"""A prepared data set -> the same data set with translated pictures: names and labels stay, so that a segmenter can learn from it.
+"""A prepared data set -> the same data set with translated pictures: names and labels stay, so that
+a segmenter can learn from it.
 
-The output directory has the form that data_prep writes (`data.shards`, `data.manifest`), so `open_source` reads it like any
-other. Until its manifest is there, `.work/` holds the request and a note for each finished shard, and the same command goes on.
-Pictures are read, translated and written one shard after the other, a few at once on all devices; memory does not grow.
+The output directory has the form that data_prep writes (`data.shards`, `data.manifest`), so
+`open_source` reads it like any other. Until its manifest is there, `.work/` holds the request and a
+note for each finished shard, and the same command goes on. Pictures are read, translated and
+written one shard after the other, a few at once on all devices; memory does not grow.
 """
 
 import collections
@@ -49,7 +51,8 @@ def translate_data(
         source: the data set.
         splits: its splits to translate; they keep their names.
         output: directory of the new data set.
-        scale: resizes pictures first, and their labels by the nearest pixel; None keeps sizes, and labels byte by byte.
+        scale: resizes pictures first, and their labels by the nearest pixel; None keeps sizes, and
+            labels byte by byte.
         command: what was typed, for the manifest.
 
     Raises:
@@ -60,7 +63,9 @@ def translate_data(
         source.require(split)
     labelled = [split for split in splits if split in source.labelled]
     unlabelled = tuple(split for split in splits if split not in labelled)
-    labelling = Labelling(source.require_labels(labelled[0]), unlabelled) if labelled else Labelling()
+    labelling = (
+        Labelling(source.require_labels(labelled[0]), unlabelled) if labelled else Labelling()
+    )
     if len(set(splits)) < len(splits):
         raise UserError(f"--split={','.join(splits)}: names a split twice")
     name = f"{source.name}_translated"
@@ -72,7 +77,9 @@ def translate_data(
     try:
         output.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
-        raise UserError(f"--output_data={output}: a file stands where a directory is needed; name another") from error
+        raise UserError(
+            f"--output_data={output}: a file stands where a directory is needed; name another"
+        ) from error
     with files.exclusive_lock(output):
         if (output / MANIFEST).exists():
             made = files.read_json(output / MANIFEST)
@@ -82,9 +89,23 @@ def translate_data(
             say(f"{output}: all is done: {manifest.counts(made)}")
             return
         _claim(output, request)
-        written = _write_shards(translators, source, splits, output, name, scale, no_label=records.NO_LABEL if labelled else None)
+        written = _write_shards(
+            translators,
+            source,
+            splits,
+            output,
+            name,
+            scale,
+            no_label=records.NO_LABEL if labelled else None,
+        )
         made = manifest.make(
-            name=name, command=command, request=request, max_bad=0, notes=written, labelling=labelling, left_out=source.left_out
+            name=name,
+            command=command,
+            request=request,
+            max_bad=0,
+            notes=written,
+            labelling=labelling,
+            left_out=source.left_out,
         )
         manifest.write_tfds_metadata(output, output / shards.WORK / "metadata", made)
         files.write_json(output / MANIFEST, made)
@@ -100,7 +121,10 @@ def _claim(output: Path, request: dict[str, Any]) -> None:
         with files.understanding(path):
             _refuse_other(output, files.read_json(path), request)
     elif any(entry.name not in (".lock", shards.WORK) for entry in output.iterdir()):
-        raise UserError(f"--output_data={output}: is not empty and holds no translated data; choose another directory")
+        raise UserError(
+            f"--output_data={output}: is not empty and holds no translated data; choose another "
+            "directory"
+        )
     files.write_json(path, request)
 
 
@@ -108,17 +132,30 @@ def _refuse_other(output: Path, there: dict[str, Any] | None, here: dict[str, An
     if there == here:
         return
     differs = "is another program's"
-    if there is not None and "direction" not in there["settings"] and "model" not in there["settings"]:
+    if (
+        there is not None
+        and "direction" not in there["settings"]
+        and "model" not in there["settings"]
+    ):
         differs = "holds data that were not translated"
     elif there is not None:
-        parts = {"settings": "another model or scale", "inputs": "other data or splits", "name": "other data or splits"}
-        differs = f"holds a translation by or of {next(what for key, what in parts.items() if there[key] != here[key])}"
+        parts = {
+            "settings": "another model or scale",
+            "inputs": "other data or splits",
+            "name": "other data or splits",
+        }
+        differs = (
+            "holds a translation by or of "
+            f"{next(what for key, what in parts.items() if there[key] != here[key])}"
+        )
     raise UserError(f"--output_data={output}: {differs}; choose another directory")
 
 
 @dataclass(frozen=True)
 class _Scaled:
-    """An example whose picture, uint8 [H, W, C], is at the scale asked for, and later translated."""
+    """An example whose picture, uint8 [H, W, C], is at the scale asked for, and later
+    translated.
+    """
 
     example: Example
     picture: np.ndarray
@@ -136,12 +173,23 @@ def _write_shards(
     no_label: records.Label | None,
 ) -> dict[str, list[dict[str, Any]]]:
     """Writes what is not there yet; returns the notes of all shards."""
-    planned = {split: shards.plan(name, split, source.counts[split], _wanted(source, split)) for split in splits}
-    done = {file: note for split in splits for file, _ in planned[split] if (note := shards.finished(output, file)) is not None}
+    planned = {
+        split: shards.plan(name, split, source.counts[split], _wanted(source, split))
+        for split in splits
+    }
+    done = {
+        file: note
+        for split in splits
+        for file, _ in planned[split]
+        if (note := shards.finished(output, file)) is not None
+    }
     total = sum(source.counts[split] for split in splits)
     before = sum(note["records"] for note in done.values())
     if done:
-        say(f"{output}: goes on; {len(done)} of {sum(map(len, planned.values()))} shards are finished")
+        say(
+            f"{output}: goes on; {len(done)} of {sum(map(len, planned.values()))} shards are "
+            "finished"
+        )
     noted: list[str] = []
     with Progress(total, unit="image", label="translating", done=before) as progress:
         for split in splits:
@@ -155,7 +203,11 @@ def _write_shards(
                 noted.clear()
                 written = shards.write(output / file, _watched(stages.of(mine), progress))
                 counts = notes.counted(noted)
-                note = written | {"bad": [], "notes": counts[notes.CONVERSIONS], "left_out": counts[notes.LEFT_OUT]}
+                note = written | {
+                    "bad": [],
+                    "notes": counts[notes.CONVERSIONS],
+                    "left_out": counts[notes.LEFT_OUT],
+                }
                 shards.write_note(output, note)
                 done[file] = note
             next(examples, None)  # reads to the end, where the counts are checked
@@ -191,7 +243,11 @@ def _stages(
             image, decoded = stored.decode(split.source, example.encoded, channels, recoloured)
         except RunError as error:
             raise RunError(f"{split.source.directory}: {example.filename}: {error}") from error
-        noted.extend((decoded.notes if decoded else set()) | recoloured | images.notes_of(image, channels, scale))
+        noted.extend(
+            (decoded.notes if decoded else set())
+            | recoloured
+            | images.notes_of(image, channels, scale)
+        )
         scaled = scale(image, nearest=split.holds_label_maps) if scale else image
         return _Scaled(example, images.to_array(scaled), scaled.size != image.size)
 
@@ -205,7 +261,17 @@ def _stages(
             noted.append(LABEL_RESIZED)
             ids = images.resize(images.decode(label.encoded, 1), Size(height, width), nearest=True)
             label = records.Label(images.encode_png(images.to_array(ids)), label.filename)
-        return records.Picture(images.encode_png(translated.picture), "png", example.filename, height, width, label or no_label)
+        return records.Picture(
+            images.encode_png(translated.picture),
+            "png",
+            example.filename,
+            height,
+            width,
+            label or no_label,
+        )
 
-    placed = [functools.partial(translate, machine) for machine in machines(translators, output, nearest=split.holds_label_maps)]
+    placed = [
+        functools.partial(translate, machine)
+        for machine in machines(translators, output, nearest=split.holds_label_maps)
+    ]
     return Stages(decode, placed, encode, lambda: give_up(translators))

@@ -24,7 +24,8 @@ from tfcyclegan.training.strategy import choose_precision, cost_of, keep_freed_m
 _GIB = 2**30
 _BF16_CPU = ("avx512_bf16", "amx_bf16")
 _REPEATS, _SECONDS = 3, 0.3  # of a piece, each at least
-# A step takes longer than its share of multiplications says: 0.9 to 2.2 times, seen on two cores in float32 and bfloat16.
+# A step takes longer than its share of multiplications says: 0.9 to 2.2 times, seen on two cores in
+# float32 and bfloat16.
 _STEP_OVER_PIECE = 1.6
 _EXTRAS = {
     "demo": "data_prep.satellite_map",
@@ -59,14 +60,17 @@ class Training:
 
     @property
     def block_multiplications(self) -> float:
-        """Of one residual block's forward pass: two 3x3 convolutions between 4 * filters channels at a quarter of the side."""
+        """Of one residual block's forward pass: two 3x3 convolutions between 4 * filters channels
+        at a quarter of the side.
+        """
         return 2 * 9 * (4 * self.filters) ** 2 * (self.side / 4) ** 2
 
     @property
     def generator_multiplications(self) -> float:
         """Of the convolutions of a generator's forward pass."""
         ends = 2 * 7 * 7 * 3 * self.filters * self.side**2
-        scalings = 4 * 9 * self.filters * 2 * self.filters * (self.side / 2) ** 2  # two down, two up, all of the same cost
+        # two down, two up, all of the same cost
+        scalings = 4 * 9 * self.filters * 2 * self.filters * (self.side / 2) ** 2
         return ends + scalings + self.blocks * self.block_multiplications
 
     @property
@@ -81,15 +85,37 @@ class Training:
 
     @property
     def step_multiplications(self) -> float:
-        """Of a step: 6 generator passes forward and back are worth 18; 6 of the discriminators, 4 of them back to their weights, 16."""
+        """Of a step: 6 generator passes forward and back are worth 18; 6 of the discriminators, 4
+        of them back to their weights, 16.
+        """
         return 18 * self.generator_multiplications + 16 * self.discriminator_multiplications
 
 
 TRAININGS = (
-    Training("64x64, 4 blocks of 16 filters", "--flagfile=configs/satellite2map.cfg", 64, 4, 16, 32, 0.9),
-    Training("128x128, 6 blocks of 64", "--load_size=143 --crop_size=128 --residual_blocks=6", 128, 6, 64, 64, 1.6),
-    Training("256x256, 6 blocks of 16", "--flagfile=configs/presets/mobile.cfg", 256, 6, 16, 64, 1.2),
-    Training("256x256, 9 blocks of 64 (the paper's)", "--flagfile=configs/presets/official.cfg", 256, 9, 64, 64, 2.5),
+    Training(
+        "64x64, 4 blocks of 16 filters", "--flagfile=configs/satellite2map.cfg", 64, 4, 16, 32, 0.9
+    ),
+    Training(
+        "128x128, 6 blocks of 64",
+        "--load_size=143 --crop_size=128 --residual_blocks=6",
+        128,
+        6,
+        64,
+        64,
+        1.6,
+    ),
+    Training(
+        "256x256, 6 blocks of 16", "--flagfile=configs/presets/mobile.cfg", 256, 6, 16, 64, 1.2
+    ),
+    Training(
+        "256x256, 9 blocks of 64 (the paper's)",
+        "--flagfile=configs/presets/official.cfg",
+        256,
+        9,
+        64,
+        64,
+        2.5,
+    ),
 )
 
 Row = tuple[str, str, str]
@@ -105,8 +131,14 @@ def examine(*, measure: bool) -> None:
     say_table(found)
     say_table(_trainings(measure))
     if measure:
-        say("on an idle machine times are within a factor of two, for one picture of each domain a step on one device")
-    say("next: python -m data_prep.folders --help for your own pictures, python -m data_prep.satellite_map --help for real ones to try")
+        say(
+            "on an idle machine times are within a factor of two, for one picture of each domain "
+            "a step on one device"
+        )
+    say(
+        "next: python -m data_prep.folders --help for your own pictures, python -m "
+        "data_prep.satellite_map --help for real ones to try"
+    )
 
 
 def _programs() -> list[Row]:
@@ -115,7 +147,13 @@ def _programs() -> list[Row]:
     return [
         ("tfcyclegan", __version__, ""),
         ("Python", python, ""),
-        ("TensorFlow", frameworks, "" if tf.__version__.startswith("2.21.") else "tfcyclegan was tested with TensorFlow 2.21"),
+        (
+            "TensorFlow",
+            frameworks,
+            ""
+            if tf.__version__.startswith("2.21.")
+            else "tfcyclegan was tested with TensorFlow 2.21",
+        ),
     ]
 
 
@@ -125,22 +163,50 @@ def _devices() -> list[Row]:
     for number, gpu in enumerate(gpus):
         details = tf.config.experimental.get_device_details(gpu)
         capability = ".".join(map(str, details.get("compute_capability", ("unknown",))))
-        rows.append((f"GPU {number}", f"{details.get('device_name', gpu.name)}, compute capability {capability}", "training takes it"))
+        rows.append(
+            (
+                f"GPU {number}",
+                f"{details.get('device_name', gpu.name)}, compute capability {capability}",
+                "training takes it",
+            )
+        )
     if not gpus:
         driver = shutil.which("nvidia-smi") or Path("/proc/driver/nvidia").exists()
-        mend = "its driver is here, but TensorFlow finds none: pip install 'tfcyclegan[gpu]'" if driver else "training takes the CPU"
+        mend = (
+            "its driver is here, but TensorFlow finds none: pip install 'tfcyclegan[gpu]'"
+            if driver
+            else "training takes the CPU"
+        )
         rows.append(("GPU", "none", mend))
     count, load = machine.cores(), os.getloadavg()[0]
-    busy = f"load {load:.1f}: other work slows trainings and the times below" if load > count / 2 else ""
-    rows.append(("CPU", f"{machine.processor()}, {count} {'core' if count == 1 else 'cores'}", busy))
+    busy = (
+        f"load {load:.1f}: other work slows trainings and the times below"
+        if load > count / 2
+        else ""
+    )
+    rows.append(
+        ("CPU", f"{machine.processor()}, {count} {'core' if count == 1 else 'cores'}", busy)
+    )
     precision = choose_precision("auto")
     there = [name for name in _BF16_CPU if name in machine.cpu_flags()]
-    half = "from compute capability 8.0 on" if gpus else ", ".join(there) or f"no {' or '.join(_BF16_CPU)}"
+    half = (
+        "from compute capability 8.0 on"
+        if gpus
+        else ", ".join(there) or f"no {' or '.join(_BF16_CPU)}"
+    )
     mixed, cost = precision == "mixed_bfloat16", cost_of("mixed_bfloat16")
-    told = "faster and smaller than float32" if mixed else f"mixed_bfloat16 {f'costs: {cost}' if cost else 'works, but gains nothing'}"
+    told = (
+        "faster and smaller than float32"
+        if mixed
+        else f"mixed_bfloat16 {f'costs: {cost}' if cost else 'works, but gains nothing'}"
+    )
     rows.append(("bfloat16", half, f"--precision=auto takes {precision}: {told}"))
     xla = tf.test.is_built_with_xla()
-    advice = "--xla asks for it; not measured on GPUs" if gpus else "no use for it: --xla is slower on CPUs"
+    advice = (
+        "--xla asks for it; not measured on GPUs"
+        if gpus
+        else "no use for it: --xla is slower on CPUs"
+    )
     rows.append(("XLA", "yes" if xla else "no", advice if xla else ""))
     return rows
 
@@ -150,8 +216,14 @@ def _rooms() -> list[Row]:
     memory = machine.memory()
     if memory is not None:
         fit = [training for training in TRAININGS if training.memory_gib * _GIB < memory.free]
-        told = f"up to {fit[-1].told} in batches of 1" if fit else "too little for any training below; --remat needs less"
-        rows.append(("memory", f"{memory.free / _GIB:.1f} GiB free of {memory.total / _GIB:.1f}", told))
+        told = (
+            f"up to {fit[-1].told} in batches of 1"
+            if fit
+            else "too little for any training below; --remat needs less"
+        )
+        rows.append(
+            ("memory", f"{memory.free / _GIB:.1f} GiB free of {memory.total / _GIB:.1f}", told)
+        )
     disk = machine.disk(Path())
     needs = "a run of the paper's size keeps about 2 GiB of checkpoints"
     rows.append(("disk here", f"{disk.free / _GIB:.1f} GiB free of {disk.total / _GIB:.1f}", needs))
@@ -162,13 +234,31 @@ def _extras() -> list[Row]:
     try:
         requirements = [Requirement(text) for text in metadata.requires("tfcyclegan") or ()]
     except metadata.PackageNotFoundError:
-        return [("extras", "unknown", "tfcyclegan runs from its source, not installed; pip install --editable .")]
+        return [
+            (
+                "extras",
+                "unknown",
+                "tfcyclegan runs from its source, not installed; pip install --editable .",
+            )
+        ]
     complete, rows = [], []
     for extra, told in _EXTRAS.items():
-        wanted = [r.name for r in requirements if r.marker and r.marker.evaluate({"extra": extra}) and not r.marker.evaluate({"extra": ""})]
+        wanted = [
+            r.name
+            for r in requirements
+            if r.marker
+            and r.marker.evaluate({"extra": extra})
+            and not r.marker.evaluate({"extra": ""})
+        ]
         missing = [name for name in wanted if not _is_installed(name)]
         if missing:
-            rows.append((f"extra {extra}", "no", f"for {told}: pip install 'tfcyclegan[{extra}]' brings {', '.join(missing)}"))
+            rows.append(
+                (
+                    f"extra {extra}",
+                    "no",
+                    f"for {told}: pip install 'tfcyclegan[{extra}]' brings {', '.join(missing)}",
+                )
+            )
         else:
             complete.append(extra)
     return [("extras", ", ".join(complete) or "none", ""), *rows]
@@ -205,13 +295,21 @@ def _told_times(step: float) -> Sequence[str]:
 
 
 def step_seconds(training: Training, precision: str) -> float:
-    """A rough guess of a training step's time on the first device: a residual block forward and back, times what a step is worth of it."""
+    """A rough guess of a training step's time on the first device: a residual block forward and
+    back, times what a step is worth of it.
+    """
     channels, side, policy = 4 * training.filters, training.side // 4, keras.DTypePolicy(precision)
     initializer = keras.initializers.RandomNormal(0.0, 0.02, seed=0)
-    convolutions = [Conv2D(channels, channels, 3, initializer, padding=1, padding_mode="reflect", dtype=policy) for _ in range(2)]
+    convolutions = [
+        Conv2D(channels, channels, 3, initializer, padding=1, padding_mode="reflect", dtype=policy)
+        for _ in range(2)
+    ]
     norm = InstanceNormalization(channels, dtype=policy)
     weights = [weight.value for layer in convolutions for weight in layer.trainable_weights]
-    images = tf.cast(tf.random.stateless_uniform([1, side, side, channels], [0, 0], -1.0, 1.0), policy.compute_dtype)
+    images = tf.cast(
+        tf.random.stateless_uniform([1, side, side, channels], [0, 0], -1.0, 1.0),
+        policy.compute_dtype,
+    )
 
     @tf.function(autograph=False)
     def piece() -> tf.Tensor:
@@ -219,7 +317,12 @@ def step_seconds(training: Training, precision: str) -> float:
             tape.watch(images)
             made = images + norm(convolutions[1](tf.nn.relu(norm(convolutions[0](images)))))
             loss = tf.reduce_mean(tf.abs(tf.cast(made, tf.float32)))
-        return tf.add_n([tf.reduce_sum(tf.cast(gradient, tf.float32)) for gradient in tape.gradient(loss, [images, *weights])])
+        return tf.add_n(
+            [
+                tf.reduce_sum(tf.cast(gradient, tf.float32))
+                for gradient in tape.gradient(loss, [images, *weights])
+            ]
+        )
 
     piece().numpy()  # traced, and memory taken
     seconds: list[float] = []

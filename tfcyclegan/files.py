@@ -1,4 +1,6 @@
-"""Files that are either whole or not there: writes go to a temporary name, are flushed to the disk, then renamed."""
+"""Files that are either whole or not there: writes go to a temporary name, are flushed to the disk,
+then renamed.
+"""
 
 import contextlib
 import fcntl
@@ -14,7 +16,9 @@ from typing import IO, Any
 from tfcyclegan.errors import UserError
 
 FORMAT = 2
-"""Of the JSON that says what a run, a data set, an export or a segmenter is (docs/compatibility.md). 0.1.0 wrote none, which is 1."""
+"""Of the JSON that says what a run, a data set, an export or a segmenter is
+(docs/compatibility.md). 0.1.0 wrote none, which is 1.
+"""
 
 TEMPORARY_SUFFIX = ".partial"
 _LONGEST_NAME = 255  # bytes, on all usual file systems
@@ -49,17 +53,21 @@ def atomic_file(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
                 temporary.unlink(missing_ok=True)
                 raise
     except OSError as error:
-        error.filename = error.filename or str(path)  # a stream that cannot be written or closed tells none
+        # a stream that cannot be written or closed tells none
+        error.filename = error.filename or str(path)
         raise
 
 
 def _opened_alone(path: Path, mode: str) -> IO[Any]:
     """Opens `path` empty for writing, once no other living process has it open so."""
     while True:
-        stream = open(path, mode, encoding=None if "b" in mode else "utf-8", opener=_without_emptying)  # noqa: SIM115 - given on
+        encoding = None if "b" in mode else "utf-8"
+        # The stream is given on, so no context manager here.
+        stream = open(path, mode, encoding=encoding, opener=_without_emptying)  # noqa: SIM115
         try:
             fcntl.flock(stream, fcntl.LOCK_EX)
-            with contextlib.suppress(FileNotFoundError):  # else the one before has renamed or removed what was opened here
+            # else the one before has renamed or removed what was opened here
+            with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(stream.fileno()), path.stat()):
                     stream.truncate()
                     return stream
@@ -123,14 +131,22 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Reads JSON that this package wrote; raises UserError with the file's name when it is damaged or of a later format."""
+    """Reads JSON that this package wrote; raises UserError with the file's name when it is damaged
+    or of a later format.
+    """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not readable as JSON ({error}); restore it or remove the directory it describes") from error
+        raise UserError(
+            f"{path}: not readable as JSON ({error}); restore it or remove the directory it "
+            "describes"
+        ) from error
     made = value.get("format", 0) if isinstance(value, dict) else 0
     if isinstance(made, int) and made > FORMAT:
-        raise UserError(f"{path}: is of format {made}, made by a later tfcyclegan; this one reads up to {FORMAT}: update it")
+        raise UserError(
+            f"{path}: is of format {made}, made by a later tfcyclegan; this one reads up to "
+            f"{FORMAT}: update it"
+        )
     return value
 
 
@@ -138,31 +154,49 @@ def read_json_object(path: Path) -> dict[str, Any]:
     """Like `read_json`, for a file that holds an object; UserError when it holds anything else."""
     value = read_json(path)
     if not isinstance(value, dict):
-        raise UserError(f"{path}: damaged, it holds no JSON object; restore it or remove the directory it describes")
+        raise UserError(
+            f"{path}: damaged, it holds no JSON object; restore it or remove the directory it "
+            "describes"
+        )
     return value
 
 
 @contextlib.contextmanager
 def understanding(path: Path) -> Iterator[None]:
-    """Around what takes apart the JSON of `path`: raises UserError with the file's name where it has another structure."""
+    """Around what takes apart the JSON of `path`: raises UserError with the file's name where it
+    has another structure.
+    """
     try:
         yield
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
-        raise UserError(f"{path}: damaged, or of another program ({reason}); restore it or remove the directory it describes") from error
+        raise UserError(
+            f"{path}: damaged, or of another program ({reason}); restore it or remove the "
+            "directory it describes"
+        ) from error
 
 
 def require_no_file(flag: str, path: Path) -> None:
-    """Raises UserError when `path`, which `flag` names as a directory to write, or one above it, is a file."""
+    """Raises UserError when `path`, which `flag` names as a directory to write, or one above it, is
+    a file.
+    """
     for place in (path, *path.parents):
         if place.is_file():
-            raise UserError(f"--{flag}={path}: {'' if place == path else f'{place} '}is a file; name a directory")
+            raise UserError(
+                f"--{flag}={path}: {'' if place == path else f'{place} '}is a file; name a "
+                "directory"
+            )
 
 
 def numbered(directory: Path) -> list[Path]:
-    """What lies in `directory` under a number as name, by number: the versions of a model. Nothing where there is no directory."""
+    """What lies in `directory` under a number as name, by number: the versions of a model. Nothing
+    where there is no directory.
+    """
     entries = directory.iterdir() if directory.is_dir() else ()
-    return sorted((entry for entry in entries if re.fullmatch("[0-9]+", entry.name)), key=lambda entry: int(entry.name))
+    return sorted(
+        (entry for entry in entries if re.fullmatch("[0-9]+", entry.name)),
+        key=lambda entry: int(entry.name),
+    )
 
 
 def sha256_of(path: Path) -> str:
@@ -183,7 +217,8 @@ def sha256_of_json(value: Any) -> str:
 
 @contextlib.contextmanager
 def exclusive_lock(directory: Path, *, wait: bool = False) -> Iterator[None]:
-    """Holds `directory` for this process; while another living process does, waits or raises UserError.
+    """Holds `directory` for this process; while another living process does, waits or raises
+    UserError.
 
     The lock is the kernel's, so it falls with the process however that ends.
     """
@@ -192,5 +227,8 @@ def exclusive_lock(directory: Path, *, wait: bool = False) -> Iterator[None]:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise UserError(f"{directory}: another process is writing there; wait for it or choose another directory") from error
+            raise UserError(
+                f"{directory}: another process is writing there; wait for it or choose another "
+                "directory"
+            ) from error
         yield

@@ -4,8 +4,10 @@ Differences from plain absl, each because absl misleads there:
 - flag files are read first wherever they stand, so the command line always wins;
 - a flag that a file or the command line gives twice is told, since only the last one counts;
 - words without dashes, byte-order marks, unreadable or circular flag files are errors, not silence;
-- a flag file named in a flag file is looked for beside that file first, then from the working directory;
-- a flag file that is not there is looked for among those that come with this program: configs/satellite2map.cfg works anywhere;
+- a flag file named in a flag file is looked for beside that file first, then from the working
+  directory;
+- a flag file that is not there is looked for among those that come with this program:
+  configs/satellite2map.cfg works anywhere;
 - `--help` exits with 0 and needs no TensorFlow.
 """
 
@@ -28,7 +30,8 @@ from tfcyclegan.progress import say
 Config = TypeVar("Config", bound=Options)
 
 _PACKAGE = Path(__file__).parent
-_OWN_CONFIGS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")  # where the package is installed; where it runs from its source
+# where the package is installed; where it runs from its source
+_OWN_CONFIGS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
 _COMMENT_BEHIND = re.compile(r"\s(#|//)")
 _LARGEST_FLAG_FILE = 2**20
 _MOST_FLAG_FILES = 100
@@ -73,7 +76,8 @@ def expand_flag_files(arguments: Sequence[str]) -> list[str]:
     """Replaces `--flagfile`s by their lines and puts those first, in the order of the files.
 
     Raises:
-        UserError: a file is missing, unreadable, circular, or has a line that is neither a flag nor a comment.
+        UserError: a file is missing, unreadable, circular, or has a line that is neither a flag nor
+            a comment.
     """
     return [argument for _, argument in _placed_arguments(arguments)]
 
@@ -97,7 +101,9 @@ def _placed_arguments(arguments: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _find(path: Path) -> Path:
-    """`path`, or where there is no such file the one of that name that comes with this program, `configs/` before it or not."""
+    """`path`, or where there is no such file the one of that name that comes with this program,
+    `configs/` before it or not.
+    """
     name = path.relative_to("configs") if path.parts[:1] == ("configs",) else path
     if _is_file(path) or path.is_absolute() or ".." in path.parts:
         return path
@@ -111,22 +117,41 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _read_flag_file(path: Path, including: tuple[Path, ...], read: list[Path]) -> list[tuple[str, str]]:
-    """The flags in `path`, each with the file that it stands in; the files `including` include it, `read` is what was read so far."""
+def _read_flag_file(
+    path: Path, including: tuple[Path, ...], read: list[Path]
+) -> list[tuple[str, str]]:
+    """The flags in `path`, each with the file that it stands in; the files `including` include it,
+    `read` is what was read so far.
+    """
     try:
         resolved = path.resolve()
         with open(path, "rb") as stream:
             content = stream.read(_LARGEST_FLAG_FILE + 1)
         text = content.decode() if len(content) <= _LARGEST_FLAG_FILE else None
     except (OSError, ValueError, RuntimeError) as error:  # the last one tells of links in a circle
-        reasons = {UnicodeDecodeError: "not UTF-8 text", ValueError: "a name with NUL", RuntimeError: "links in a circle"}
-        raise UserError(f"--flagfile={path}: cannot be read ({getattr(error, 'strerror', reasons.get(type(error)))})") from error
+        reasons = {
+            UnicodeDecodeError: "not UTF-8 text",
+            ValueError: "a name with NUL",
+            RuntimeError: "links in a circle",
+        }
+        raise UserError(
+            f"--flagfile={path}: cannot be read "
+            f"({getattr(error, 'strerror', reasons.get(type(error)))})"
+        ) from error
     if resolved in including:
-        raise UserError(f"{path}: this flag file includes itself; remove one of the --flagfile lines")
+        raise UserError(
+            f"{path}: this flag file includes itself; remove one of the --flagfile lines"
+        )
     if text is None:
-        raise UserError(f"--flagfile={path}: has more than {_LARGEST_FLAG_FILE} bytes; give a text file with a flag on each line")
+        raise UserError(
+            f"--flagfile={path}: has more than {_LARGEST_FLAG_FILE} bytes; give a text file with "
+            "a flag on each line"
+        )
     if len(read) == _MOST_FLAG_FILES:
-        raise UserError(f"--flagfile={path}: more than {_MOST_FLAG_FILES} flag files include each other; write fewer")
+        raise UserError(
+            f"--flagfile={path}: more than {_MOST_FLAG_FILES} flag files include each other; "
+            "write fewer"
+        )
     read.append(path)
     if "\0" in text:
         raise UserError(f"{path}: has a NUL character; save it as plain text")
@@ -138,15 +163,22 @@ def _read_flag_file(path: Path, including: tuple[Path, ...], read: list[Path]) -
         if not line or line.startswith(("#", "//")):
             continue
         if not line.startswith("-"):
-            raise UserError(f"{path}:{number}: {line!r} is not a flag; write --name=value, or # before a comment")
+            raise UserError(
+                f"{path}:{number}: {line!r} is not a flag; write --name=value, or # before a "
+                "comment"
+            )
         name, _, value = line.partition("=")
         if " " in name:
             raise UserError(f"{path}:{number}: write {name.split()[0]}=VALUE, with = and no space")
         if _COMMENT_BEHIND.search(value):
-            raise UserError(f"{path}:{number}: a comment must stand on a line of its own, not behind {name}")
+            raise UserError(
+                f"{path}:{number}: a comment must stand on a line of its own, not behind {name}"
+            )
         if name in ("--flagfile", "-flagfile"):
             beside = path.parent / value
-            lines += _read_flag_file(beside if _is_file(beside) else _find(Path(value)), (*including, resolved), read)
+            lines += _read_flag_file(
+                beside if _is_file(beside) else _find(Path(value)), (*including, resolved), read
+            )
         else:
             lines.append((str(path), line))
     return lines
@@ -165,7 +197,8 @@ def parse(config_class: type[Config], arguments: Sequence[str]) -> Config:
         raise UserError("'--': only flags are taken; write --name=value")
     for word in expanded:
         name = word.partition("=")[0]
-        if len(name) > _LONGEST_NAME and name.startswith("-"):  # absl would look for similar names, for long
+        # absl would look for similar names, for long
+        if len(name) > _LONGEST_NAME and name.startswith("-"):
             raise UserError(f"{name[:_LONGEST_NAME]}...: no such flag; --help lists the flags")
     try:
         leftovers = values(["tfcyclegan", *expanded])[1:]
@@ -179,16 +212,24 @@ def parse(config_class: type[Config], arguments: Sequence[str]) -> Config:
     if leftovers:
         raise UserError(f"{leftovers[0]!r}: not a flag; write --name=value")
     _tell_repeated(config_class, placed)
-    return config_class(**{field.name: values[flag_name(field)].value for field in dataclasses.fields(config_class)})
+    return config_class(
+        **{field.name: values[flag_name(field)].value for field in dataclasses.fields(config_class)}
+    )
 
 
 def _tell_repeated(config_class: type[Options], placed: Sequence[tuple[str, str]]) -> None:
-    """Tells of flags that one place gives several times; a file may differ from one that it includes, and the command line from both."""
+    """Tells of flags that one place gives several times; a file may differ from one that it
+    includes, and the command line from both.
+    """
     names: dict[str, str] = {}
     for field in dataclasses.fields(config_class):
         name = flag_name(field)
         names |= dict.fromkeys((name, f"no{name}", field.metadata["alias"] or name), name)
-    given = collections.Counter((place, names.get(word.partition("=")[0].lstrip("-"))) for place, word in placed if word.startswith("-"))
+    given = collections.Counter(
+        (place, names.get(word.partition("=")[0].lstrip("-")))
+        for place, word in placed
+        if word.startswith("-")
+    )
     for (place, repeated), count in given.items():
         if repeated and count > 1:
             say(f"{place}: --{repeated} is given {count} times; the last one counts")
@@ -203,28 +244,54 @@ def to_flag_file(config: Options) -> str:
     """The text of a flag file that parses to an equal `config`.
 
     Raises:
-        UserError: a value that no flag file can hold: with a line break, blanks at its ends, or what looks like a comment.
+        UserError: a value that no flag file can hold: with a line break, blanks at its ends, or
+            what looks like a comment.
     """
     lines = []
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if isinstance(value, str) and (value != value.strip() or len(value.splitlines()) > 1 or _COMMENT_BEHIND.search(value)):
-            raise UserError(f"--{flag_name(field)}={value!r}: blanks at the ends, line breaks and ' #' are not taken; choose another")
+        if isinstance(value, str) and (
+            value != value.strip() or len(value.splitlines()) > 1 or _COMMENT_BEHIND.search(value)
+        ):
+            raise UserError(
+                f"--{flag_name(field)}={value!r}: blanks at the ends, line breaks and ' #' are "
+                "not taken; choose another"
+            )
         if value is not None:
-            lines.append(f"--{flag_name(field)}={str(value).lower() if isinstance(value, bool) else value}")
+            lines.append(
+                f"--{flag_name(field)}={str(value).lower() if isinstance(value, bool) else value}"
+            )
     return "\n".join(lines) + "\n"
 
 
 def help_text(command: str, summary: str, examples: str, config_class: type[Options]) -> str:
     """The page that `command --help` prints."""
-    required = [f"--{flag_name(field)}" for field in dataclasses.fields(config_class) if field.metadata["required"]]
-    lines = [f"{command}: {summary}", "", "Examples:", textwrap.indent(textwrap.dedent(examples).strip(), "  "), ""]
+    required = [
+        f"--{flag_name(field)}"
+        for field in dataclasses.fields(config_class)
+        if field.metadata["required"]
+    ]
+    lines = [
+        f"{command}: {summary}",
+        "",
+        "Examples:",
+        textwrap.indent(textwrap.dedent(examples).strip(), "  "),
+        "",
+    ]
     lines += [f"Required, here or in a flag file: {', '.join(required)}", ""] if required else []
-    lines += ["Flags:", "  --flagfile=FILE", "      reads flags from a file, one a line; the command line wins over it"]
+    lines += [
+        "Flags:",
+        "  --flagfile=FILE",
+        "      reads flags from a file, one a line; the command line wins over it",
+    ]
     lines.append("      (configs/... of this program are found from anywhere)")
     group: type = config_class
     for field in dataclasses.fields(config_class):
-        owner = next(kind for kind in reversed(config_class.__mro__) if field.name in inspect.get_annotations(kind))
+        owner = next(
+            kind
+            for kind in reversed(config_class.__mro__)
+            if field.name in inspect.get_annotations(kind)
+        )
         if owner is not group:
             group = owner
             lines += ["", f"{(owner.__doc__ or '').splitlines()[0].rstrip('.')}:"]
@@ -234,12 +301,24 @@ def help_text(command: str, summary: str, examples: str, config_class: type[Opti
         if metadata["required"]:
             notes.append("required")
         elif field.default not in (None, ""):
-            notes.append(f"default: {str(field.default).lower() if kind is bool else field.default}")
+            notes.append(
+                f"default: {str(field.default).lower() if kind is bool else field.default}"
+            )
         if metadata["choices"]:
-            notes.append(f"one of: {', '.join(str(choice) for choice in metadata['choices'] if choice != '')}")
+            notes.append(
+                "one of: "
+                f"{', '.join(str(choice) for choice in metadata['choices'] if choice != '')}"
+            )
         if metadata["alias"]:
             notes.append(f"also --{metadata['alias']}")
-        shown = f"--[no]{flag_name(field)}" if kind is bool else f"--{flag_name(field)}={kind.__name__.upper()}"
+        shown = (
+            f"--[no]{flag_name(field)}"
+            if kind is bool
+            else f"--{flag_name(field)}={kind.__name__.upper()}"
+        )
         text = metadata["help"] + (f" ({'; '.join(notes)})" if notes else "")
-        lines += [f"  {shown}", *textwrap.wrap(text, width=100, initial_indent="      ", subsequent_indent="      ")]
+        lines += [
+            f"  {shown}",
+            *textwrap.wrap(text, width=100, initial_indent="      ", subsequent_indent="      "),
+        ]
     return "\n".join(lines) + "\n"

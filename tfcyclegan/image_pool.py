@@ -1,4 +1,6 @@
-"""The history of fakes that a discriminator is shown (Shrivastava et al. 2017; Zhu et al. 2017, section 4)."""
+"""The history of fakes that a discriminator is shown (Shrivastava et al. 2017; Zhu et al. 2017,
+section 4).
+"""
 
 from collections.abc import Sequence
 
@@ -6,11 +8,13 @@ import tensorflow as tf
 
 
 class ImagePool(tf.Module):
-    """Keeps `size` images and gives, image by image, either the new one or an older one in its place.
+    """Keeps `size` images and gives, image by image, either the new one or an older one in its
+    place.
 
-    While filling: store and return the image. When full: with probability 1/2 return a stored image and put the new one in
-    its place, else return the new one and store nothing. An image that is not finite is returned and never stored: it would spoil
-    each later step that is shown it.
+    While filling: store and return the image. When full: with probability 1/2 return a stored image
+    and put the new one in
+    its place, else return the new one and store nothing. An image that is not finite is returned
+    and never stored: it would spoil each later step that is shown it.
 
     Make it outside of any strategy's scope, one for each replica: a pool is private to its replica.
 
@@ -23,7 +27,9 @@ class ImagePool(tf.Module):
     def __init__(self, size: int, image_shape: Sequence[int], dtype: tf.DType = tf.float32):
         super().__init__()
         self.size = size
-        self.images = tf.Variable(tf.zeros([size, *image_shape], dtype), trainable=False, name="images")
+        self.images = tf.Variable(
+            tf.zeros([size, *image_shape], dtype), trainable=False, name="images"
+        )
         self.count = tf.Variable(tf.zeros([], tf.int64), trainable=False, name="count")
 
     def query(self, images: tf.Tensor, chances: tf.Tensor, slots: tf.Tensor) -> tf.Tensor:
@@ -39,8 +45,18 @@ class ImagePool(tf.Module):
         """
         if images.shape[0] is None:
             given = images, chances, slots
-            return tf.map_fn(lambda one: self._query(*one), given, parallel_iterations=1, fn_output_signature=images.dtype)
-        return tf.stack([self._query(image, chances[index], slots[index]) for index, image in enumerate(tf.unstack(images))])
+            return tf.map_fn(
+                lambda one: self._query(*one),
+                given,
+                parallel_iterations=1,
+                fn_output_signature=images.dtype,
+            )
+        return tf.stack(
+            [
+                self._query(image, chances[index], slots[index])
+                for index, image in enumerate(tf.unstack(images))
+            ]
+        )
 
     def _query(self, image: tf.Tensor, chance: tf.Tensor, given_slot: tf.Tensor) -> tf.Tensor:
         filling = self.count < self.size

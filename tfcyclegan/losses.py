@@ -1,6 +1,8 @@
-"""Loss functions: pure, from tensors to one scalar a replica. Weights are applied in `cyclegan.py` alone.
+"""Loss functions: pure, from tensors to one scalar a replica. Weights are applied in `cyclegan.py`
+alone.
 
-Scores are what a discriminator gives, [B, h, w, 1], before any sigmoid. Half-precision input is taken to float32 first.
+Scores are what a discriminator gives, [B, h, w, 1], before any sigmoid. Half-precision input is
+taken to float32 first.
 """
 
 import tensorflow as tf
@@ -17,15 +19,19 @@ def at_least_float32(x: tf.Tensor) -> tf.Tensor:
 
 def _cross_entropy(scores: tf.Tensor, target: float) -> tf.Tensor:
     return tf.reduce_mean(
-        tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.fill(tf.shape(scores), tf.cast(target, scores.dtype)), logits=scores)
+        tf.nn.sigmoid_cross_entropy_with_logits(
+            labels=tf.fill(tf.shape(scores), tf.cast(target, scores.dtype)), logits=scores
+        )
     )
 
 
 def generator_loss(mode: str, fake_scores: tf.Tensor) -> tf.Tensor:
     """What a generator minimises to be taken for real (Zhu et al. 2017, Eq. 1 and section 4).
 
-    Modes: "lsgan" mean (D - 1)^2; "vanilla" cross-entropy on logits, non-saturating; "hinge" mean -D, which is ours, not
-    the official program's; "lsgan_sigmoid" LSGAN on sigmoid outputs as of Rao et al. 2023, a deviation from the paper.
+    Modes: "lsgan" mean (D - 1)^2; "vanilla" cross-entropy on logits, non-saturating; "hinge" mean
+    -D, which is ours, not
+    the official program's; "lsgan_sigmoid" LSGAN on sigmoid outputs as of Rao et al. 2023, a
+    deviation from the paper.
 
     Raises:
         UserError: unknown mode.
@@ -43,7 +49,8 @@ def generator_loss(mode: str, fake_scores: tf.Tensor) -> tf.Tensor:
 
 
 def discriminator_loss(mode: str, real_scores: tf.Tensor, fake_scores: tf.Tensor) -> tf.Tensor:
-    """What a discriminator minimises: the mean of its losses on real and on fake images, as in the official program.
+    """What a discriminator minimises: the mean of its losses on real and on fake images, as in the
+    official program.
 
     Raises:
         UserError: unknown mode.
@@ -52,7 +59,10 @@ def discriminator_loss(mode: str, real_scores: tf.Tensor, fake_scores: tf.Tensor
     if mode == "lsgan":
         return (tf.reduce_mean(tf.square(real - 1)) + tf.reduce_mean(tf.square(fake))) / 2
     if mode == "lsgan_sigmoid":
-        return (tf.reduce_mean(tf.square(tf.sigmoid(real) - 1)) + tf.reduce_mean(tf.square(tf.sigmoid(fake)))) / 2
+        return (
+            tf.reduce_mean(tf.square(tf.sigmoid(real) - 1))
+            + tf.reduce_mean(tf.square(tf.sigmoid(fake)))
+        ) / 2
     if mode == "vanilla":
         return (_cross_entropy(real, 1.0) + _cross_entropy(fake, 0.0)) / 2
     if mode == "hinge":
@@ -61,23 +71,34 @@ def discriminator_loss(mode: str, real_scores: tf.Tensor, fake_scores: tf.Tensor
 
 
 def discriminator_accuracy(mode: str, real_scores: tf.Tensor, fake_scores: tf.Tensor) -> tf.Tensor:
-    """Share of patches judged right, in [0, 1]: a score above the middle of the mode's targets counts as "real"."""
+    """Share of patches judged right, in [0, 1]: a score above the middle of the mode's targets
+    counts as "real".
+    """
     middle = 0.5 if mode == "lsgan" else 0.0
-    right = [tf.reduce_mean(tf.cast(judged, tf.float32)) for judged in (real_scores > middle, fake_scores <= middle)]
+    right = [
+        tf.reduce_mean(tf.cast(judged, tf.float32))
+        for judged in (real_scores > middle, fake_scores <= middle)
+    ]
     return (right[0] + right[1]) / 2
 
 
 def absolute_error(image: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """Mean absolute difference, the L1 of the cycle and identity losses (Zhu et al. 2017, Eq. 2)."""
+    """Mean absolute difference, the L1 of the cycle and identity losses (Zhu et al. 2017, Eq.
+    2).
+    """
     return tf.reduce_mean(tf.abs(at_least_float32(image) - at_least_float32(target)))
 
 
 def semantic_loss(logits: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
-    """Cross-entropy of a translation's classes with those of the picture it was made from (Hoffman et al. 2018, Eq. 5).
+    """Cross-entropy of a translation's classes with those of the picture it was made from (Hoffman
+    et al. 2018, Eq. 5).
 
     Args:
         logits: of a segmenter for the translation, [B, H, W, classes].
-        reference: of the same segmenter for the picture; its most probable classes count, without a gradient.
+        reference: of the same segmenter for the picture; its most probable classes count, without a
+            gradient.
     """
     classes = tf.argmax(tf.stop_gradient(reference), axis=-1)
-    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(classes, at_least_float32(logits)))
+    return tf.reduce_mean(
+        tf.nn.sparse_softmax_cross_entropy_with_logits(classes, at_least_float32(logits))
+    )

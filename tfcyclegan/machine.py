@@ -1,4 +1,6 @@
-"""What this machine has, read from the system; imports no TensorFlow. Where a system does not tell, the answer is empty or None."""
+"""What this machine has, read from the system; imports no TensorFlow. Where a system does not tell,
+the answer is empty or None.
+"""
 
 import os
 import platform
@@ -35,7 +37,10 @@ def cores() -> int:
 
 def memory() -> Room | None:
     """Memory to be had without swapping, and all there is; within the limits of a container."""
-    sizes = {name: int(value.split()[0]) * 1024 for name, _, value in (line.partition(":") for line in _lines(_MEMINFO))}
+    sizes = {
+        name: int(value.split()[0]) * 1024
+        for name, _, value in (line.partition(":") for line in _lines(_MEMINFO))
+    }
     if "MemAvailable" not in sizes:
         return None
     free, total = sizes["MemAvailable"], sizes["MemTotal"]
@@ -53,7 +58,9 @@ def disk(path: Path) -> Room:
 
 
 def _of_cpuinfo(name: str) -> str:
-    return next((line.partition(":")[2].strip() for line in _lines(_CPUINFO) if line.startswith(name)), "")
+    return next(
+        (line.partition(":")[2].strip() for line in _lines(_CPUINFO) if line.startswith(name)), ""
+    )
 
 
 def _lines(path: Path) -> list[str]:

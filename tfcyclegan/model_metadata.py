@@ -1,6 +1,8 @@
-"""What an exported model's metadata.json says of it: from what to what, of which channels and size, how it was trained.
+"""What an exported model's metadata.json says of it: from what to what, of which channels and size,
+how it was trained.
 
-Exports of earlier versions lack some of it, and a model may lie beside no metadata.json at all: what is not known is said not to be.
+Exports of earlier versions lack some of it, and a model may lie beside no metadata.json at all:
+what is not known is said not to be.
 """
 
 from collections.abc import Mapping
@@ -14,7 +16,8 @@ UNKNOWN = f"from what to what is not known: no {METADATA} beside it says so"
 
 
 def read(model: Path) -> dict[str, Any]:
-    """The metadata of a version's directory, or of a .tflite file in it; empty where there are none.
+    """The metadata of a version's directory, or of a .tflite file in it; empty where there are
+    none.
 
     Raises:
         UserError: the file is damaged.
@@ -33,11 +36,19 @@ def direction_of(metadata: Mapping[str, Any]) -> str:
 
 
 def domains_of(metadata: Mapping[str, Any]) -> tuple[str, str]:
-    """What the model translates from and to: the domains' names, else a and b of its data; empty where that is not known."""
+    """What the model translates from and to: the domains' names, else a and b of its data; empty
+    where that is not known.
+    """
     domains, direction, data = metadata.get("domains"), direction_of(metadata), metadata.get("data")
-    source, target = (domains.get("from"), domains.get("to")) if isinstance(domains, dict) else tuple(direction) or ("", "")
+    source, target = (
+        (domains.get("from"), domains.get("to"))
+        if isinstance(domains, dict)
+        else tuple(direction) or ("", "")
+    )
     if {source, target} == {"a", "b"}:
-        return (f"{source} of {data}", f"{target} of {data}") if data else (str(source), str(target))
+        return (
+            (f"{source} of {data}", f"{target} of {data}") if data else (str(source), str(target))
+        )
     return str(source or ""), str(target or "")
 
 
@@ -54,11 +65,15 @@ def translates(metadata: Mapping[str, Any]) -> str:
 
 
 def reading_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """How the pictures of the training were read where that was not the usual way: fields of `data.intake.Rules`."""
+    """How the pictures of the training were read where that was not the usual way: fields of
+    `data.intake.Rules`.
+    """
     kinds = {"alpha": str, "extra_bands": str, "max_value": int}
     stored = metadata.get("reading")
     stored = stored if isinstance(stored, dict) else {}
-    return {name: stored[name] for name, kind in kinds.items() if isinstance(stored.get(name), kind)}
+    return {
+        name: stored[name] for name, kind in kinds.items() if isinstance(stored.get(name), kind)
+    }
 
 
 def told_reading(reading: Mapping[str, Any]) -> str:
@@ -67,13 +82,17 @@ def told_reading(reading: Mapping[str, Any]) -> str:
 
 
 def status_of(metadata: Mapping[str, Any], file: Path) -> str:
-    """What the export found a .tflite file to be, in words of `export.variants`; "usable" for files that it does not know."""
+    """What the export found a .tflite file to be, in words of `export.variants`; "usable" for files
+    that it does not know.
+    """
     with files.understanding(file.parent / METADATA):
         return str(metadata.get("variants", {}).get(file.stem, {}).get("status", "usable"))
 
 
 def purpose(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """What the clients of an export rely on, in words, as far as it is known: that is to be the same in all versions."""
+    """What the clients of an export rely on, in words, as far as it is known: that is to be the
+    same in all versions.
+    """
     interface = metadata.get("interface")
     interface = interface if isinstance(interface, dict) else {}
     classes = metadata.get("classes")
@@ -84,7 +103,9 @@ def purpose(metadata: Mapping[str, Any]) -> dict[str, str]:
         "direction": direction_of(metadata),
         "domains": f"{source} to {target}" if "domains" in metadata else "",
         "channels": " to ".join(channels) if all(channels) else "",
-        "classes": f"{len(classes)} ({files.sha256_of_json(classes)[:8]})" if isinstance(classes, list) else "",
+        "classes": f"{len(classes)} ({files.sha256_of_json(classes)[:8]})"
+        if isinstance(classes, list)
+        else "",
         "TFLite size": str(metadata.get("tflite_size", "")),
     }
     return {name: value for name, value in known.items() if value}

@@ -13,7 +13,9 @@ Given = TypeVar("Given")
 Made = TypeVar("Made")
 
 
-def in_order(executor: Executor, function: Callable[[Item], Result], items: Iterable[Item], *, ahead: int) -> Iterator[Result]:
+def in_order(
+    executor: Executor, function: Callable[[Item], Result], items: Iterable[Item], *, ahead: int
+) -> Iterator[Result]:
     """What `function` makes of each item, at most `ahead` of them ahead of what is asked for.
 
     `Executor.map` would take all items at once, and their results would pile up in memory.
@@ -35,7 +37,8 @@ class Stages(Generic[Item, Given, Made, Result]):
         before: such as decoding; in threads.
         machines: such as a network, one copy for each device; each is used by one thread at a time.
         after: such as encoding and writing; in threads.
-        give_up: called when the work ends early, so that a machine in the midst of something long can leave it.
+        give_up: called when the work ends early, so that a machine in the midst of something long
+            can leave it.
     """
 
     before: Callable[[Item], Given]
@@ -44,7 +47,9 @@ class Stages(Generic[Item, Given, Made, Result]):
     give_up: Callable[[], None] = lambda: None
 
     def of(self, items: Iterable[Item]) -> Iterator[Result]:
-        """What becomes of each item, in order; of each stage one item more than there are machines is under way or waits."""
+        """What becomes of each item, in order; of each stage one item more than there are machines
+        is under way or waits.
+        """
         count = len(self.machines)
         free: queue.SimpleQueue[Callable[[Given], Made]] = queue.SimpleQueue()
         for machine in self.machines:

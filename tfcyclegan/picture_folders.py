@@ -1,4 +1,6 @@
-"""Folders of pictures in, folders of PNGs out: the loop of all commands that make something of each picture."""
+"""Folders of pictures in, folders of PNGs out: the loop of all commands that make something of each
+picture.
+"""
 
 import dataclasses
 import functools
@@ -48,7 +50,10 @@ USUAL = Reading()
 
 def reading_of(options: Any) -> Reading:
     """What the flags of `config.pictures` ask for."""
-    return Reading(intake.Rules(options.alpha, options.extra_bands, options.max_value, by_flags=True), options.pages)
+    return Reading(
+        intake.Rules(options.alpha, options.extra_bands, options.max_value, by_flags=True),
+        options.pages,
+    )
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,8 @@ class Found:
 
 
 def pictures_of_path(path: Path, reading: Reading = USUAL) -> Found:
-    """A picture, or all pictures in a folder tree; a file of several makes NAME_0001, NAME_0002, ...
+    """A picture, or all pictures in a folder tree; a file of several makes NAME_0001, NAME_0002,
+    ...
 
     Args:
         path: a file, of any ending, or a folder.
@@ -98,11 +104,16 @@ def pictures_of_path(path: Path, reading: Reading = USUAL) -> Found:
             name = held.name(file.relative_to(root).with_suffix("").as_posix(), number)
             if name in pictures:
                 told = f"{printable(origins[name].name)} and {printable(file.name)}"
-                raise UserError(f"--input={path}: two pictures are called {name} ({told}); rename one, since both become {name}.png")
+                raise UserError(
+                    f"--input={path}: two pictures are called {name} ({told}); rename one, since "
+                    f"both become {name}.png"
+                )
             origins[name] = file
             pictures[name] = functools.partial(_decode, file, reading.rules, place)
     if not pictures:
-        raise UserError(f"--input={path}: no pictures there{f'; {found.told()}' if found.left_out else ''}")
+        raise UserError(
+            f"--input={path}: no pictures there{f'; {found.told()}' if found.left_out else ''}"
+        )
     return Found(pictures, found.left_out, f"{path}: {found.told()}" if found.left_out else "")
 
 
@@ -126,22 +137,29 @@ def _last_read(path: Path, changed: int) -> bytes:
 
 
 def pictures_of_split(source: DataSource, split: str) -> Iterator[tuple[str, bytes]]:
-    """(name without ending, below the split's folder; bytes) of every picture of a prepared split."""
+    """(name without ending, below the split's folder; bytes) of every picture of a prepared
+    split.
+    """
     for filename, encoded in source.pictures(split):
         yield picture_name(filename, split), encoded
 
 
 def picture_name(filename: str, split: str) -> str:
-    """What a stored picture is called: its file name without the split's folder and without its ending, if that is a picture's.
+    """What a stored picture is called: its file name without the split's folder and without its
+    ending, if that is a picture's.
 
-    Pictures of foreign data sets are named by their places, which hold dots: `NAME-SPLIT.tfrecord-00000-of-00001__7`.
+    Pictures of foreign data sets are named by their places, which hold dots:
+    `NAME-SPLIT.tfrecord-00000-of-00001__7`.
 
     Raises:
         UserError: a name that is no place below a folder: absolute, empty, or with `..`.
     """
     path = PurePosixPath(filename.removeprefix(f"{split}/"))
     if path.is_absolute() or ".." in path.parts or not path.name or "\0" in filename:
-        raise UserError(f"split {split}: a picture is called {filename!r}, which is no name below a folder; prepare the data again")
+        raise UserError(
+            f"split {split}: a picture is called {filename!r}, which is no name below a folder; "
+            "prepare the data again"
+        )
     return (path.with_suffix("") if folders.is_picture(path.name) else path).as_posix()
 
 
@@ -149,11 +167,15 @@ def in_memory(
     pictures: Iterable[tuple[str, bytes]], rules: intake.Rules = intake.USUAL
 ) -> Iterator[tuple[str, Callable[[], intake.Decoded]]]:
     """Pictures whose bytes are at hand, in the form of `write_pictures`."""
-    return ((name, functools.partial(intake.decode, encoded, max_pixels=MAX_PIXELS, rules=rules)) for name, encoded in pictures)
+    return (
+        (name, functools.partial(intake.decode, encoded, max_pixels=MAX_PIXELS, rules=rules))
+        for name, encoded in pictures
+    )
 
 
 def with_notes(
-    pictures: Iterable[tuple[str, Callable[[], intake.Decoded]]], notes_of: Callable[[Image.Image], set[str]]
+    pictures: Iterable[tuple[str, Callable[[], intake.Decoded]]],
+    notes_of: Callable[[Image.Image], set[str]],
 ) -> Iterator[tuple[str, Callable[[], intake.Decoded]]]:
     """The same pictures, with notes on what will be done to them."""
 
@@ -192,14 +214,17 @@ def write_pictures(
         targets: the files of a picture's name, in the order in which they are written.
         stages: from a decoded picture to the targets' content.
         total: how many pictures there are.
-        record: name of the file in `output` that tells who made what is there, and what was done to pictures and left out.
+        record: name of the file in `output` that tells who made what is there, and what was done to
+            pictures and left out.
         identity: who made it.
-        told: what is going on, what was done, and what `output` holds if it is another's, for people.
+        told: what is going on, what was done, and what `output` holds if it is another's, for
+            people.
         left_out: what of the input is not among `pictures`: {what: count}.
         hints: flags that decide otherwise, by note, where the command has them.
 
     Raises:
-        UserError: `output` is another's, or pictures that cannot be read (after all others were worked on).
+        UserError: `output` is another's, or pictures that cannot be read (after all others were
+            worked on).
     """
     _refuse_other(output, record, identity, told[2])
     with files.exclusive_lock(output):
@@ -215,7 +240,10 @@ def write_pictures(
     if bad and total == 1:
         raise UserError(bad[0])
     if bad:
-        raise UserError(f"{bad[0]}; {len(bad)} of {total} pictures could not be read, the others are in {output}")
+        raise UserError(
+            f"{bad[0]}; {len(bad)} of {total} pictures could not be read, the others are in "
+            f"{output}"
+        )
     kept = f", {total - made} were there already" if made < total else ""
     say(f"{output}: {made} pictures {told[1]}{kept}")
 
@@ -225,7 +253,10 @@ def _refuse_other(output: Path, record: str, identity: dict[str, Any], others: s
         if notes.without_counts(files.read_json(output / record)) != identity:
             raise UserError(f"--output={output}: holds {others}; choose another folder")
     elif output.exists() and any(path.name != ".lock" for path in output.iterdir()):
-        raise UserError(f"--output={output}: is not empty and was not made by this command; choose another folder")
+        raise UserError(
+            f"--output={output}: is not empty and was not made by this command; choose another "
+            "folder"
+        )
 
 
 def _write(
@@ -238,14 +269,19 @@ def _write(
     total: int,
     label: str,
 ) -> tuple[int, list[str]]:
-    """`write_pictures` once the folder is this command's; how many pictures were made, and why others are bad."""
+    """`write_pictures` once the folder is this command's; how many pictures were made, and why
+    others are bad.
+    """
 
     names: set[str] = set()
 
     def named_once() -> Iterator[tuple[str, Callable[[], intake.Decoded]]]:
         for name, read in pictures:
             if name in names:
-                raise UserError(f"two pictures are called {name}, since both become {name}.png; rename one and prepare the data again")
+                raise UserError(
+                    f"two pictures are called {name}, since both become {name}.png; rename one "
+                    "and prepare the data again"
+                )
             names.add(name)
             yield name, read
 
@@ -262,7 +298,9 @@ def _write(
         journal.add(name, decoded.notes, decoded.largest)
         return name, stages.before(decoded)
 
-    def make(machine: Callable[[Given], Made], given: tuple[str, Given] | _Skipped) -> tuple[str, Made] | _Skipped:
+    def make(
+        machine: Callable[[Given], Made], given: tuple[str, Given] | _Skipped
+    ) -> tuple[str, Made] | _Skipped:
         return given if isinstance(given, _Skipped) else (given[0], machine(given[1]))
 
     def after(made: tuple[str, Made] | _Skipped) -> _Skipped | None:
@@ -272,7 +310,12 @@ def _write(
             files.write_bytes(target, png)
         return None
 
-    all_stages = Stages(before, [functools.partial(make, machine) for machine in stages.machines], after, stages.give_up)
+    all_stages = Stages(
+        before,
+        [functools.partial(make, machine) for machine in stages.machines],
+        after,
+        stages.give_up,
+    )
     bad: list[str] = []
     count = 0
     with Progress(total, unit="image", label=label) as progress:

@@ -32,7 +32,11 @@ class Progress:
         self._done, self._initial = done, done
         self._note = ""
         self._started = self._logged = time.monotonic()
-        self._bar = tqdm(total=total, initial=done, unit=f" {unit}", desc=label, dynamic_ncols=True) if self._live else None
+        self._bar = (
+            tqdm(total=total, initial=done, unit=f" {unit}", desc=label, dynamic_ncols=True)
+            if self._live
+            else None
+        )
 
     def advance(self, count: int = 1, note: str = "") -> None:
         """Adds `count`; `note` is shown behind the line until the next one."""
@@ -80,10 +84,14 @@ def track(items: Iterable[Item], *, total: int, unit: str, label: str) -> Iterat
 
 
 def say_table(table: "Table") -> None:
-    """Prints a table as wide as the terminal; in a log, where lines may be long, as wide as it likes. Brackets in it are brackets."""
+    """Prints a table as wide as the terminal; in a log, where lines may be long, as wide as it
+    likes. Brackets in it are brackets.
+    """
     from rich.console import Console  # takes longer than a command's help
 
-    Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160, markup=False).print(table)
+    Console(
+        width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160, markup=False
+    ).print(table)
 
 
 def say(message: str) -> None:

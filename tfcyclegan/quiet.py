@@ -1,4 +1,6 @@
-"""Keeps TensorFlow from talking about what no user can mend. 2.21 writes to stderr on import whatever TF_CPP_MIN_LOG_LEVEL says."""
+"""Keeps TensorFlow from talking about what no user can mend. 2.21 writes to stderr on import
+whatever TF_CPP_MIN_LOG_LEVEL says.
+"""
 
 import contextlib
 import importlib

@@ -6,13 +6,19 @@ import keras
 import tensorflow as tf
 
 
-def update(means: Sequence[keras.Variable], weights: Sequence[keras.Variable], step: tf.Tensor, decay: float) -> None:
+def update(
+    means: Sequence[keras.Variable],
+    weights: Sequence[keras.Variable],
+    step: tf.Tensor,
+    decay: float,
+) -> None:
     """Moves each running mean towards its weight, from inside a replica.
 
     Args:
         means: float32, mirrored as the weights are.
         weights: in the same order.
-        step: updates done before; while they are few the mean forgets faster, so that the first weights leave no trace.
+        step: updates done before; while they are few the mean forgets faster, so that the first
+            weights leave no trace.
         decay: what is kept of the mean at each update, in the long run.
     """
     age = tf.cast(step, tf.float32)
@@ -21,6 +27,11 @@ def update(means: Sequence[keras.Variable], weights: Sequence[keras.Variable], s
 
     def move(strategy: tf.distribute.Strategy, rate: tf.Tensor) -> None:
         for mean, weight in pairs:
-            strategy.extended.update(mean, lambda m, w, r: m.assign_add(tf.cast(r, m.dtype) * (w - m)), args=(weight, rate), group=False)
+            strategy.extended.update(
+                mean,
+                lambda m, w, r: m.assign_add(tf.cast(r, m.dtype) * (w - m)),
+                args=(weight, rate),
+                group=False,
+            )
 
     tf.distribute.get_replica_context().merge_call(move, args=(rate,))

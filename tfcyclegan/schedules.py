@@ -1,4 +1,6 @@
-"""Learning rates: one number an epoch, a pure function of the epoch. The rate of a step is that of its epoch."""
+"""Learning rates: one number an epoch, a pure function of the epoch. The rate of a step is that of
+its epoch.
+"""
 
 from typing import Any
 
@@ -11,14 +13,17 @@ from tfcyclegan.errors import UserError
 SCHEDULES = ("linear", "cosine", "step", "constant", "cosine_official")
 
 
-def rate_factor(kind: str, epoch: int, *, epochs: int, decay_epochs: int, step_epochs: int = 50) -> float:
+def rate_factor(
+    kind: str, epoch: int, *, epochs: int, decay_epochs: int, step_epochs: int = 50
+) -> float:
     """The factor on the base rate in `epoch`, counted from 0.
 
     Args:
-        kind: "linear": constant for `epochs`, then down to 0 over `decay_epochs`, by the official formula; "cosine": constant
-            for `epochs`, then half a cosine down over `decay_epochs` (Rao et al. 2023); "step": times 0.1 every
-            `step_epochs`; "constant"; "cosine_official": PyTorch's CosineAnnealingLR with T_max = `epochs` as the official
-            program sets it, which rises again afterwards.
+        kind: "linear": constant for `epochs`, then down to 0 over `decay_epochs`, by the official
+            formula; "cosine": constant for `epochs`, then half a cosine down over `decay_epochs`
+            (Rao et al. 2023); "step": times 0.1 every `step_epochs`; "constant"; "cosine_official":
+            PyTorch's CosineAnnealingLR with T_max = `epochs` as the official program sets it, which
+            rises again afterwards.
         epoch: at least 0.
         epochs: epochs at the full rate.
         decay_epochs: epochs of decay after them.
@@ -45,10 +50,12 @@ STEP_SCHEDULES = ("poly", "cosine", "constant")
 
 
 def step_factor(kind: str, step: int, *, steps: int, warmup_steps: int = 0) -> float:
-    """The factor on the base rate in `step`, counted from 0, of a training of `steps`: a linear rise, then `kind`.
+    """The factor on the base rate in `step`, counted from 0, of a training of `steps`: a linear
+    rise, then `kind`.
 
     Args:
-        kind: "poly": (1 - progress)^0.9 (Chen et al. 2017); "cosine": half a cosine down; "constant".
+        kind: "poly": (1 - progress)^0.9 (Chen et al. 2017); "cosine": half a cosine down;
+            "constant".
         step: at least 0.
         steps: length of the training.
         warmup_steps: steps of the rise, which multiplies the rest.
@@ -70,7 +77,8 @@ def step_factor(kind: str, step: int, *, steps: int, warmup_steps: int = 0) -> f
 
 @keras.saving.register_keras_serializable("tfcyclegan")
 class EpochRates(keras.optimizers.schedules.LearningRateSchedule):
-    """The rate as a function of the optimizer's step, looked up in a table of one rate an epoch, in float64.
+    """The rate as a function of the optimizer's step, looked up in a table of one rate an epoch, in
+    float64.
 
     Args:
         rates: the rate of each epoch; the last one holds for ever.
@@ -84,7 +92,13 @@ class EpochRates(keras.optimizers.schedules.LearningRateSchedule):
 
     def __call__(self, step: Any) -> tf.Tensor:
         epoch = tf.cast(step, tf.int64) * self.batch_size // self.epoch_images
-        return tf.gather(tf.constant(self.rates, tf.float64), tf.minimum(epoch, len(self.rates) - 1))
+        return tf.gather(
+            tf.constant(self.rates, tf.float64), tf.minimum(epoch, len(self.rates) - 1)
+        )
 
     def get_config(self) -> dict[str, Any]:
-        return {"rates": self.rates, "epoch_images": self.epoch_images, "batch_size": self.batch_size}
+        return {
+            "rates": self.rates,
+            "epoch_images": self.epoch_images,
+            "batch_size": self.batch_size,
+        }

@@ -1,12 +1,14 @@
 """A generator on pictures that memory does not hold: tile by tile, and equal to the whole.
 
-Instance norm takes the mean and variance of a whole feature map, and these depend on the maps before it. So the network goes over
-the picture layer by layer. Each layer is applied tile by tile to what it sees of its input, its outputs go to a file and their
-moments are summed up; whatever reads them normalizes them on the way, with the moments of the whole. Nothing is estimated or
-blended: the result differs from the untiled one by rounding alone, whatever the tiles. Memory holds the features of a tile.
+Instance norm takes the mean and variance of a whole feature map, and these depend on the maps
+before it. So the network goes over the picture layer by layer. Each layer is applied tile by tile
+to what it sees of its input, its outputs go to a file and their moments are summed up; whatever
+reads them normalizes them on the way, with the moments of the whole. Nothing is estimated or
+blended: the result differs from the untiled one by rounding alone, whatever the tiles. Memory holds
+the features of a tile.
 
-Feature maps as large as the picture, of the first layer and the last but one, are computed again by their reader and not written:
-they are the largest to store and the cheapest to compute.
+Feature maps as large as the picture, of the first layer and the last but one, are computed again by
+their reader and not written: they are the largest to store and the cheapest to compute.
 """
 
 import dataclasses
@@ -39,12 +41,14 @@ from tfcyclegan.progress import Progress
 Result = TypeVar("Result")
 
 TILE = 256
-"""Side of a tile in pixels where none is given. With larger ones the paper's network is slower: the C library asks the system for
-each buffer above 32 MB anew."""
+"""Side of a tile in pixels where none is given. With larger ones the paper's network is slower: the
+C library asks the system for each buffer above 32 MB anew.
+"""
 
 WHOLE_PIXELS = 2048 * 1024
-"""Where no tile is given, pictures of at most this many pixels are translated at once, for which the paper's network takes 2.9 GB.
-Larger ones would come out the same, to one level of 8 bits."""
+"""Where no tile is given, pictures of at most this many pixels are translated at once, for which
+the paper's network takes 2.9 GB. Larger ones would come out the same, to one level of 8 bits.
+"""
 
 _SMALLEST_SIDE = 16
 _THREADS = 2  # so that one tile is read and written while another is computed
@@ -62,7 +66,9 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True)
 class Map:
-    """Features of a whole picture, of which any window can be had as a float32 tensor [1, h, w, channels]."""
+    """Features of a whole picture, of which any window can be had as a float32 tensor [1, h, w,
+    channels].
+    """
 
     height: int
     width: int
@@ -75,8 +81,9 @@ class Tiler:
 
     Args:
         generator: of float32.
-        tile: side of a tile in pixels, where the features are as large as the picture; a tile of smaller features has as many values.
-            By default TILE, for pictures of more than WHOLE_PIXELS.
+        tile: side of a tile in pixels, where the features are as large as the picture; a tile of
+            smaller features has as many values. By default TILE, for pictures of more than
+            WHOLE_PIXELS.
         device: TensorFlow's name of the device that computes.
 
     Raises:
@@ -85,7 +92,10 @@ class Tiler:
 
     def __init__(self, generator: Generator, tile: int | None = None, device: str | None = None):
         if not self.takes(generator):
-            raise UserError("--tile: a network from import_weights --from=tfa is computed whole; leave --tile out")
+            raise UserError(
+                "--tile: a network from import_weights --from=tfa is computed whole; leave --tile "
+                "out"
+            )
         self._generator, self._tile, self._device = generator, tile or TILE, device
         self._whole_pixels = WHOLE_PIXELS if tile is None else tile**2
         self._given_up = threading.Event()
@@ -100,12 +110,16 @@ class Tiler:
         return height * width > self._whole_pixels
 
     def give_up(self) -> None:
-        """Makes the pictures in work, by whatever threads, end with an error at their next tile, and all after them."""
+        """Makes the pictures in work, by whatever threads, end with an error at their next tile,
+        and all after them.
+        """
         self._given_up.set()
 
     @functools.cached_property
     def _plan(self) -> tuple[list[float], float]:
-        """By a run on a tiny picture: for each pass over a map its height by the picture's; and bytes of disk for each pixel."""
+        """By a run on a tiny picture: for each pass over a map its height by the picture's; and
+        bytes of disk for each pixel.
+        """
         side = max(_PLANNING_SIDE, self._generator.size_multiple)
         picture = np.zeros((side, side, self._generator.settings["in_channels"]), np.uint8)
         with tempfile.TemporaryDirectory() as place:
@@ -120,7 +134,8 @@ class Tiler:
     def __call__(self, picture: np.ndarray, scratch: Path) -> np.ndarray:
         """Translates uint8 [H, W, C] whose sides are multiples of the generator's `size_multiple`.
 
-        Features lie in files in `scratch` that have no name, so that nothing is left behind, however the process ends.
+        Features lie in files in `scratch` that have no name, so that nothing is left behind,
+        however the process ends.
 
         Raises:
             UserError: the disk has no room for them.
@@ -128,9 +143,17 @@ class Tiler:
         height, width = picture.shape[:2]
         needed, free = self.disk_bytes(height, width), shutil.disk_usage(scratch).free
         if needed > free:
-            sizes = f"{needed / 1e9:.1f} GB for the features of a picture of {width}x{height}, {free / 1e9:.1f} GB are free"
-            raise UserError(f"{scratch}: needs {sizes}; make room, or choose a folder on another disk")
-        total = sum(len(list(windows(round(height * scale), round(width * scale), scale, self._tile))) for scale in self._plan[0])
+            sizes = (
+                f"{needed / 1e9:.1f} GB for the features of a picture of {width}x{height}, "
+                f"{free / 1e9:.1f} GB are free"
+            )
+            raise UserError(
+                f"{scratch}: needs {sizes}; make room, or choose a folder on another disk"
+            )
+        total = sum(
+            len(list(windows(round(height * scale), round(width * scale), scale, self._tile)))
+            for scale in self._plan[0]
+        )
         label = f"{width}x{height} in tiles ({needed / 1e9:.1f} GB of disk)"
         with Progress(total, unit="tile", label=label) as progress, tf.device(self._device):
 
@@ -144,7 +167,9 @@ class Tiler:
 
 
 def windows(height: int, width: int, scale: float, tile: int) -> Iterator[Window]:
-    """The tiles of a map that is `scale` times as high as the picture. Deeper maps have more channels in smaller tiles."""
+    """The tiles of a map that is `scale` times as high as the picture. Deeper maps have more
+    channels in smaller tiles.
+    """
     side = max(_SMALLEST_SIDE, int(tile * math.sqrt(scale)) // 2 * 2)
     for top in range(0, height, side):
         for left in range(0, width, side):
@@ -160,9 +185,18 @@ def collect(translated: Map, operations: "_TiledOperations") -> np.ndarray:
 
 
 class _TiledOperations(Operations):
-    """`Operations` on maps: nothing is computed until a window is asked for, or a norm needs the moments of all of them."""
+    """`Operations` on maps: nothing is computed until a window is asked for, or a norm needs the
+    moments of all of them.
+    """
 
-    def __init__(self, picture: np.ndarray, tile: int, scratch: Path, device: str | None, advance: Callable[[], None]):
+    def __init__(
+        self,
+        picture: np.ndarray,
+        tile: int,
+        scratch: Path,
+        device: str | None,
+        advance: Callable[[], None],
+    ):
         super().__init__(training=False)
         self._tile, self._scratch, self._device, self._advance = tile, scratch, device, advance
         self._height = picture.shape[0]
@@ -170,7 +204,12 @@ class _TiledOperations(Operations):
         self.bytes = self.peak_bytes = 0
         height, width, channels = picture.shape
         self.source = Map(
-            height, width, channels, lambda at: tf.constant(images.to_float(picture[at.top : at.bottom, at.left : at.right])[np.newaxis])
+            height,
+            width,
+            channels,
+            lambda at: tf.constant(
+                images.to_float(picture[at.top : at.bottom, at.left : at.right])[np.newaxis]
+            ),
         )
 
     def layer(self, layer: keras.layers.Layer, x: Map) -> Map:
@@ -190,7 +229,10 @@ class _TiledOperations(Operations):
         if isinstance(norm, InstanceNormalization):
             x, moments = self._computed(x, _Moments.of)
             whole = functools.reduce(_Moments.joined, moments)
-            mean, variance = tf.constant(whole.mean, tf.float32), tf.constant(whole.variance, tf.float32)
+            mean, variance = (
+                tf.constant(whole.mean, tf.float32),
+                tf.constant(whole.variance, tf.float32),
+            )
             return self.each(lambda values: norm.scaled(values - mean, variance), x)
         x = self._stored(x)
         return x if norm is None else self.each(lambda values: norm(values, training=False), x)
@@ -207,9 +249,13 @@ class _TiledOperations(Operations):
 
     def concat(self, x: Map, y: Map) -> Map:
         both = x.channels + y.channels
-        return Map(x.height, x.width, both, lambda at: tf.concat([x.window(at), y.window(at)], axis=-1))
+        return Map(
+            x.height, x.width, both, lambda at: tf.concat([x.window(at), y.window(at)], axis=-1)
+        )
 
-    def walk(self, x: Map, use: Callable[[Window, np.ndarray], Result]) -> Iterator[tuple[Window, Result]]:
+    def walk(
+        self, x: Map, use: Callable[[Window, np.ndarray], Result]
+    ) -> Iterator[tuple[Window, Result]]:
         """What `use` makes of each tile of a map, float32 [1, h, w, C], in order."""
         scale = x.height / self._height
         self.passes.append(scale)
@@ -219,15 +265,21 @@ class _TiledOperations(Operations):
                 return at, use(at, np.asarray(x.window(at)))
 
         with ThreadPoolExecutor(_THREADS) as pool:
-            for result in in_order(pool, one, windows(x.height, x.width, scale, self._tile), ahead=_THREADS - 1):
+            for result in in_order(
+                pool, one, windows(x.height, x.width, scale, self._tile), ahead=_THREADS - 1
+            ):
                 yield result
                 self._advance()
 
     def _stored(self, x: Map) -> Map:
         return self._computed(x, lambda _: None)[0] if x.height < self._height else x
 
-    def _computed(self, x: Map, measure: Callable[[np.ndarray], Result]) -> tuple[Map, list[Result]]:
-        """The same map, computed once and kept in a file if it is smaller than the picture, and what `measure` makes of each tile."""
+    def _computed(
+        self, x: Map, measure: Callable[[np.ndarray], Result]
+    ) -> tuple[Map, list[Result]]:
+        """The same map, computed once and kept in a file if it is smaller than the picture, and
+        what `measure` makes of each tile.
+        """
         file = _MapFile(self._scratch, x, self._account) if x.height < self._height else None
 
         def use(at: Window, values: np.ndarray) -> Result:
@@ -251,7 +303,9 @@ def _seen(reach: Reach, start: int, stop: int, length: int) -> tuple[int, int]:
 
 
 class _Moments(NamedTuple):
-    """Of each channel over some pixels: how many, their mean, and sum of squared differences from it, float64 [C]."""
+    """Of each channel over some pixels: how many, their mean, and sum of squared differences from
+    it, float64 [C].
+    """
 
     pixels: int
     mean: np.ndarray
@@ -265,21 +319,29 @@ class _Moments(NamedTuple):
     @classmethod
     def of(cls, values: np.ndarray) -> "_Moments":
         """Of a tile [1, h, w, C]: float32 within a row, float64 over rows."""
-        means, variances = (moment.numpy()[0].astype(np.float64) for moment in tf.nn.moments(values, axes=[2]))
+        means, variances = (
+            moment.numpy()[0].astype(np.float64) for moment in tf.nn.moments(values, axes=[2])
+        )
         rows, width, mean = len(means), values.shape[2], means.mean(axis=0)
-        return cls(rows * width, mean, width * (variances.sum(axis=0) + ((means - mean) ** 2).sum(axis=0)))
+        return cls(
+            rows * width, mean, width * (variances.sum(axis=0) + ((means - mean) ** 2).sum(axis=0))
+        )
 
     def joined(self, other: "_Moments") -> "_Moments":
         """Of both sets of pixels (Chan et al. 1983)."""
         pixels, difference = self.pixels + other.pixels, other.mean - self.mean
-        squares = self.squares + other.squares + difference**2 * (self.pixels * other.pixels / pixels)
+        squares = (
+            self.squares + other.squares + difference**2 * (self.pixels * other.pixels / pixels)
+        )
         return _Moments(pixels, self.mean + difference * (other.pixels / pixels), squares)
 
 
 class _MapFile:
-    """A map in a file without a name, float32 [H, W, C], which goes with its last user, however that ends.
+    """A map in a file without a name, float32 [H, W, C], which goes with its last user, however
+    that ends.
 
-    Read and written by calls, not as a memory map, whose pages count as memory used, and which a full disk ends with a bus error.
+    Read and written by calls, not as a memory map, whose pages count as memory used, and which a
+    full disk ends with a bus error.
     """
 
     def __init__(self, directory: Path, x: Map, account: Callable[[int], None]):

@@ -1,4 +1,6 @@
-"""Pictures in, translated PNGs out: from a run, a SavedModel or a TFLite file, for pictures of any size."""
+"""Pictures in, translated PNGs out: from a run, a SavedModel or a TFLite file, for pictures of any
+size.
+"""
 
 import contextlib
 import dataclasses
@@ -17,10 +19,23 @@ from tfcyclegan.data import images, intake
 from tfcyclegan.data.source import DataSource
 from tfcyclegan.networks import Generator
 from tfcyclegan.parallel import Stages
-from tfcyclegan.picture_folders import USUAL, Reading, in_memory, pictures_of_path, pictures_of_split, with_notes, write_pictures
+from tfcyclegan.picture_folders import (
+    USUAL,
+    Reading,
+    in_memory,
+    pictures_of_path,
+    pictures_of_split,
+    with_notes,
+    write_pictures,
+)
 from tfcyclegan.progress import say
 from tfcyclegan.tiling import Tiler
-from tfcyclegan.training.checkpoints import find_checkpoint, load_generator, tell_untrained, weights_hash
+from tfcyclegan.training.checkpoints import (
+    find_checkpoint,
+    load_generator,
+    tell_untrained,
+    weights_hash,
+)
 from tfcyclegan.training.runs import Run
 
 RECORD = "translation.json"
@@ -28,8 +43,9 @@ NEAREST_ALONE = "only nearest pixels resize them"
 SMALLEST = 16  # reflection padding inside the networks needs some pixels to mirror
 
 AT_ONCE = 2
-"""Pictures that each device works on at once: one fills the pauses of the other. Batches did not gain more on a CPU, and what a picture
-becomes would depend on its neighbours, by rounding."""
+"""Pictures that each device works on at once: one fills the pauses of the other. Batches did not
+gain more on a CPU, and what a picture becomes would depend on its neighbours, by rounding.
+"""
 
 ALONE_PIXELS = 2**18
 """A picture of more pixels than this is the only such one on its device."""
@@ -44,9 +60,12 @@ class Translator:
         channels: of the pictures it takes.
         size_multiple: to which the sides of a picture are padded.
         function: float32 [1, H, W, C] in [-1, 1] to the same of the other domain.
-        tiler: translates large pictures in bounded memory; None where the model can only be had whole.
-        fit: the size to which every picture is resized, and its translation back from there; None keeps sizes.
-        reading: how the pictures of its training were read, see `model_metadata.reading_of`; of an exported model.
+        tiler: translates large pictures in bounded memory; None where the model can only be had
+            whole.
+        fit: the size to which every picture is resized, and its translation back from there; None
+            keeps sizes.
+        reading: how the pictures of its training were read, see `model_metadata.reading_of`; of an
+            exported model.
         described: from what to what it translates, as far as its metadata tell; empty for a run.
     """
 
@@ -58,12 +77,18 @@ class Translator:
     fit: Size | None = None
     reading: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     described: str = ""
-    _alone: threading.Lock = dataclasses.field(default_factory=threading.Lock, init=False, repr=False, compare=False)
+    _alone: threading.Lock = dataclasses.field(
+        default_factory=threading.Lock, init=False, repr=False, compare=False
+    )
 
-    def __call__(self, picture: np.ndarray, scratch: Path | None = None, *, nearest: bool = False) -> np.ndarray:
-        """Translates uint8 [H, W, C] of any size; large ones in tiles, if `scratch` names a directory for their features.
+    def __call__(
+        self, picture: np.ndarray, scratch: Path | None = None, *, nearest: bool = False
+    ) -> np.ndarray:
+        """Translates uint8 [H, W, C] of any size; large ones in tiles, if `scratch` names a
+        directory for their features.
 
-        With `fit` the picture is resized by bicubic, or by `nearest` pixels, and the translation back by bicubic.
+        With `fit` the picture is resized by bicubic, or by `nearest` pixels, and the translation
+        back by bicubic.
         """
         height, width = picture.shape[:2]
         if self.fit not in (None, Size(height, width)):
@@ -72,11 +97,15 @@ class Translator:
             return images.to_array(images.resize(translated, Size(height, width)))
         with self._alone if height * width > ALONE_PIXELS else contextlib.nullcontext():
             if scratch is None or self.tiler is None or not self.tiler.wants(height, width):
-                return images.numbers_to_uint8(self.in_floats(images.to_float(picture)[np.newaxis])[0])
+                return images.numbers_to_uint8(
+                    self.in_floats(images.to_float(picture)[np.newaxis])[0]
+                )
             return self.tiler(self._padded(picture[np.newaxis])[0], scratch)[:height, :width]
 
     def in_floats(self, batch: np.ndarray) -> np.ndarray:
-        """Translates float32 [1, H, W, C] of any size: mirrored to a size that the network takes, and cropped back."""
+        """Translates float32 [1, H, W, C] of any size: mirrored to a size that the network takes,
+        and cropped back.
+        """
         height, width = batch.shape[1:3]
         return np.asarray(self.function(self._padded(batch)), np.float32)[:, :height, :width]
 
@@ -87,9 +116,17 @@ class Translator:
         return np.pad(batch, padding, mode="symmetric")
 
 
-def machines(translators: Sequence[Translator], scratch: Path, *, nearest: bool = False) -> list[Callable[[np.ndarray], np.ndarray]]:
-    """Copies of a translator on several devices, as `Stages` takes them; `nearest` as they take it."""
-    return [functools.partial(translator, scratch=scratch, nearest=nearest) for _ in range(AT_ONCE) for translator in translators]
+def machines(
+    translators: Sequence[Translator], scratch: Path, *, nearest: bool = False
+) -> list[Callable[[np.ndarray], np.ndarray]]:
+    """Copies of a translator on several devices, as `Stages` takes them; `nearest` as they take
+    it.
+    """
+    return [
+        functools.partial(translator, scratch=scratch, nearest=nearest)
+        for _ in range(AT_ONCE)
+        for translator in translators
+    ]
 
 
 def give_up(translators: Sequence[Translator]) -> None:
@@ -99,7 +136,9 @@ def give_up(translators: Sequence[Translator]) -> None:
             translator.tiler.give_up()
 
 
-def from_run(run: Run, checkpoint: str, direction: str, *, tile: int | None = None, device: str | None = None) -> Translator:
+def from_run(
+    run: Run, checkpoint: str, direction: str, *, tile: int | None = None, device: str | None = None
+) -> Translator:
     """The generator of a run's checkpoint.
 
     Args:
@@ -110,23 +149,37 @@ def from_run(run: Run, checkpoint: str, direction: str, *, tile: int | None = No
         device: TensorFlow's name of the device that it computes on.
 
     Raises:
-        UserError: no such checkpoint, a run without that direction, or `tile` for a network that cannot be computed in tiles.
+        UserError: no such checkpoint, a run without that direction, or `tile` for a network that
+            cannot be computed in tiles.
         RunError: the checkpoint is damaged.
     """
     with tf.device(device):
         generator = load_generator(run, checkpoint, direction)
     name = find_checkpoint(run.directory, checkpoint)
-    identity = {"checkpoint": Path(name).name, "direction": direction, "weights": weights_hash(generator)}
+    identity = {
+        "checkpoint": Path(name).name,
+        "direction": direction,
+        "weights": weights_hash(generator),
+    }
     tiler = Tiler(generator, tile, device) if tile is not None or Tiler.takes(generator) else None
     usual = run.config.load_size if run.config.preprocess == "resize_and_crop" else None
     function = as_function(generator, device, size=usual)
-    return Translator(identity, generator.settings["in_channels"], generator.size_multiple, function, tiler)
+    return Translator(
+        identity, generator.settings["in_channels"], generator.size_multiple, function, tiler
+    )
 
 
 def copies_on_devices(
-    run: Run, checkpoint: str, direction: str, devices: Sequence[str] | None = None, *, tile: int | None = None
+    run: Run,
+    checkpoint: str,
+    direction: str,
+    devices: Sequence[str] | None = None,
+    *,
+    tile: int | None = None,
 ) -> list[Translator]:
-    """`from_run` for each of `devices`, by default all GPUs or the CPU, so that several pictures can be translated at once."""
+    """`from_run` for each of `devices`, by default all GPUs or the CPU, so that several pictures
+    can be translated at once.
+    """
     tell_untrained(run, checkpoint)
     if devices is None:
         devices = [device.name for device in tf.config.list_logical_devices("GPU")] or ["CPU:0"]
@@ -145,34 +198,52 @@ def record_of(translator: Translator, scale: images.Scale | None) -> dict[str, A
     return {**translator.identity, "scale": str(scale or fitted)}
 
 
-def as_function(generator: Generator, device: str | None = None, *, size: Size | None = None) -> Callable[[np.ndarray], np.ndarray]:
-    """The generator as a compiled function on NumPy batches, float32 [B, H, W, C]: one graph, however many sizes it meets.
+def as_function(
+    generator: Generator, device: str | None = None, *, size: Size | None = None
+) -> Callable[[np.ndarray], np.ndarray]:
+    """The generator as a compiled function on NumPy batches, float32 [B, H, W, C]: one graph,
+    however many sizes it meets.
 
-    Single pictures of `size`, padded as `Translator` pads them, have a graph of their own, which is the quicker one.
+    Single pictures of `size`, padded as `Translator` pads them, have a graph of their own, which is
+    the quicker one.
     """
 
     def compiled(*shape: int | None) -> Callable[[tf.Tensor], tf.Tensor]:
         batches = tf.TensorSpec([*shape, generator.settings["in_channels"]], tf.float32)
-        return tf.function(lambda batch: generator(batch, training=False), input_signature=[batches], autograph=False)
+        return tf.function(
+            lambda batch: generator(batch, training=False),
+            input_signature=[batches],
+            autograph=False,
+        )
 
-    usual = (1, *(padded_side(side, generator.size_multiple) for side in (size.height, size.width))) if size else None
+    usual = (
+        (1, *(padded_side(side, generator.size_multiple) for side in (size.height, size.width)))
+        if size
+        else None
+    )
     of_usual, of_any = compiled(*usual) if usual else None, compiled(None, None, None)
 
     def function(batch: np.ndarray) -> np.ndarray:
         with tf.device(device):
-            return (of_usual if of_usual and batch.shape[:3] == usual else of_any)(tf.constant(batch)).numpy()
+            return (of_usual if of_usual and batch.shape[:3] == usual else of_any)(
+                tf.constant(batch)
+            ).numpy()
 
     return function
 
 
 def padded_side(side: int, multiple: int) -> int:
-    """The side that a network takes a picture's for: mirrored up to a multiple, and to what reflection padding needs."""
+    """The side that a network takes a picture's for: mirrored up to a multiple, and to what
+    reflection padding needs.
+    """
     return max(SMALLEST, -(-side // multiple) * multiple)
 
 
 @dataclass(frozen=True)
 class _Picture:
-    """A picture on its way: uint8 [H, W, C], and its alpha channel, uint8 [H, W], where it is to be kept."""
+    """A picture on its way: uint8 [H, W, C], and its alpha channel, uint8 [H, W], where it is to be
+    kept.
+    """
 
     pixels: np.ndarray
     alpha: np.ndarray | None
@@ -210,7 +281,12 @@ def _translate_all(
         image = images.with_channels(decoded.image, translators[0].channels)
         pixels = images.to_array(scale(image, nearest=nearest) if scale else image)
         height, width = pixels.shape[:2]
-        return _Picture(pixels, None if decoded.alpha is None else np.asarray(images.resize(decoded.alpha, Size(height, width))))
+        return _Picture(
+            pixels,
+            None
+            if decoded.alpha is None
+            else np.asarray(images.resize(decoded.alpha, Size(height, width))),
+        )
 
     def translate(machine: Callable[[np.ndarray], np.ndarray], picture: _Picture) -> _Picture:
         return dataclasses.replace(picture, pixels=machine(picture.pixels))
@@ -218,16 +294,25 @@ def _translate_all(
     def encode(translated: _Picture) -> tuple[bytes]:
         return (images.encode_png(translated.pixels, alpha=translated.alpha),)
 
-    placed = [functools.partial(translate, machine) for machine in machines(translators, output, nearest=nearest)]
+    placed = [
+        functools.partial(translate, machine)
+        for machine in machines(translators, output, nearest=nearest)
+    ]
     write_pictures(
-        with_notes(pictures, lambda image: images.notes_of(image, model.channels, scale, model.fit)),
+        with_notes(
+            pictures, lambda image: images.notes_of(image, model.channels, scale, model.fit)
+        ),
         output,
         lambda name: (output / f"{name}.png",),
         Stages(scaled, placed, encode, lambda: give_up(translators)),
         total=total,
         record=RECORD,
         identity={**record_of(translators[0], scale), **settings},
-        told=("translating", "translated", "another model's translations, or those at another scale or of other settings"),
+        told=(
+            "translating",
+            "translated",
+            "another model's translations, or those at another scale or of other settings",
+        ),
         left_out=left_out,
         hints=hints,
     )
@@ -242,12 +327,14 @@ def translate_path(
     nearest: bool = False,
     reading: Reading = USUAL,
 ) -> None:
-    """Translates a picture or a folder into PNGs in `output`; those already there from the same model are kept.
+    """Translates a picture or a folder into PNGs in `output`; those already there from the same
+    model are kept.
 
     With `nearest`, as label maps need it, only nearest pixels resize them.
 
     Raises:
-        UserError: `output` holds another model's work, or pictures that cannot be read (after all others were translated).
+        UserError: `output` holds another model's work, or pictures that cannot be read (after all
+            others were translated).
     """
     found = pictures_of_path(path, reading)
     found.say()
@@ -276,10 +363,26 @@ def translate_split(
     reading: Reading = USUAL,
     hints: Mapping[str, str] | None = None,
 ) -> None:
-    """Translates a split of a prepared data set; see `translate_path`. `hints` are flags that decide otherwise, by note."""
+    """Translates a split of a prepared data set; see `translate_path`. `hints` are flags that
+    decide otherwise, by note.
+    """
     source.require(split)
-    pictures, total, nearest = in_memory(pictures_of_split(source, split), reading.rules), source.counts[split], split in source.label_maps
+    pictures, total, nearest = (
+        in_memory(pictures_of_split(source, split), reading.rules),
+        source.counts[split],
+        split in source.label_maps,
+    )
     read, unread = reading.settings(), source.left_out
     if nearest and scale:
         say(f"{source.directory}: split {split} is label maps: {NEAREST_ALONE}")
-    _translate_all(translators, pictures, output, total=total, scale=scale, settings=read, nearest=nearest, left_out=unread, hints=hints)
+    _translate_all(
+        translators,
+        pictures,
+        output,
+        total=total,
+        scale=scale,
+        settings=read,
+        nearest=nearest,
+        left_out=unread,
+        hints=hints,
+    )

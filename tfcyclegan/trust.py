@@ -1,11 +1,14 @@
 """Whether a SavedModel of a stranger does nothing but compute; asked before TensorFlow loads it.
 
-A SavedModel is a program: its operations can read and write any file. `tf.saved_model.load` runs, while it loads, what the
-object graph names to make and to restore resources, and afterwards whatever a caller calls. So all functions in the file must be
-made of the operations below. Those that write and read checkpoints, which TensorFlow puts into every SavedModel, are allowed
-where that loader does not run them: in functions that no object names and that no such function calls.
+A SavedModel is a program: its operations can read and write any file. `tf.saved_model.load` runs,
+while it loads, what the
+object graph names to make and to restore resources, and afterwards whatever a caller calls. So all
+functions in the file must be made of the operations below. Those that write and read checkpoints,
+which TensorFlow puts into every SavedModel, are allowed where that loader does not run them: in
+functions that no object names and that no such function calls.
 
-What is told of operations holds for what they are meant to do. A model can still take all memory and time.
+What is told of operations holds for what they are meant to do. A model can still take all memory
+and time.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,7 +17,8 @@ from typing import Any
 
 from tfcyclegan.errors import UserError
 
-# What tfcyclegan export makes: seen in exports of every generator, norm, number of channels and of the segmenter.
+# What tfcyclegan export makes: seen in exports of every generator, norm, number of channels and of
+# the segmenter.
 _EXPORTED = """
     AddV2 ArgMax AsString Assert BiasAdd Case Cast ConcatV2 Const Conv2D Conv2DBackpropInput DecodeBmp DecodeGif DecodeImage
     DecodeJpeg DecodePng DecodeRaw EncodePng EnsureShape Equal ExpandDims FloorDiv FloorMod FusedBatchNormV3 GatherV2 Greater
@@ -24,7 +28,8 @@ _EXPORTED = """
     StridedSlice StringFormat StringJoin StringLength Sub Substr Tanh TensorDataset TensorListFromTensor TensorListGetItem
     TensorListReserve TensorListSetItem TensorListStack Tile Transpose While
 """
-# What other generators are made of: from tensors to tensors, or to another function of the file, and nothing else.
+# What other generators are made of: from tensors to tensors, or to another function of the file,
+# and nothing else.
 _PURE = """
     Abs Add AddN All Any AvgPool BatchMatMulV2 BatchToSpaceND BroadcastArgs BroadcastTo Ceil ClipByValue Cos DepthToSpace
     DepthwiseConv2dNative Einsum Elu Erf Erfc Exp Expm1 Fill Floor FusedBatchNorm FusedBatchNormV2 GatherNd GreaterEqual
@@ -46,7 +51,8 @@ class Untrusted(UserError):
 
 
 def require_computing_alone(directory: Path) -> None:
-    """Raises Untrusted unless the SavedModel in `directory` does nothing but compute, whatever is loaded and called of it.
+    """Raises Untrusted unless the SavedModel in `directory` does nothing but compute, whatever is
+    loaded and called of it.
 
     Raises:
         ValueError: saved_model.pb cannot be read as a SavedModel.
@@ -69,7 +75,8 @@ def require_computing_alone(directory: Path) -> None:
 
 def _untrusted(directory: Path, reason: str) -> Untrusted:
     return Untrusted(
-        f"{directory}: refused, since it may do more than compute: {reason}; if you trust who made it, give --trust_model, and it may "
+        f"{directory}: refused, since it may do more than compute: {reason}; if you trust who "
+        "made it, give --trust_model, and it may "
         "do all that you may"
     )
 
@@ -83,10 +90,15 @@ def _strange_parts(graph: Any) -> Iterator[str]:
     called = _called(functions, _named_by_objects(graph.object_graph_def))
     for name, function in functions.items():
         allowed = COMPUTING if name in called else COMPUTING | SAVING
-        yield from (f"function {name} holds {strange}" for strange in _strange_nodes(function.node_def, allowed))
+        yield from (
+            f"function {name} holds {strange}"
+            for strange in _strange_nodes(function.node_def, allowed)
+        )
         if "api_implements" in function.attr:
             yield f"function {name} has api_implements, by which TensorFlow puts another in its place"
-    yield from (f"the graph holds {strange}" for strange in _strange_nodes(graph.graph_def.node, COMPUTING))
+    yield from (
+        f"the graph holds {strange}" for strange in _strange_nodes(graph.graph_def.node, COMPUTING)
+    )
 
 
 def _strange_nodes(nodes: Any, allowed: frozenset[str]) -> Iterator[str]:
@@ -96,7 +108,11 @@ def _strange_nodes(nodes: Any, allowed: frozenset[str]) -> Iterator[str]:
         if node.op not in allowed:
             yield f"the operation {node.op}"
         # constants of these types are made by their own decoders, of anything
-        values = (value for value in _values(node.attr.values()) for value in (value.tensor, *value.list.tensor))
+        values = (
+            value
+            for value in _values(node.attr.values())
+            for value in (value.tensor, *value.list.tensor)
+        )
         if any(value.dtype in (types_pb2.DT_VARIANT, types_pb2.DT_RESOURCE) for value in values):
             yield f"{node.op} with a constant variant or resource"
 
@@ -114,12 +130,19 @@ def _named_by_objects(object_graph: Any) -> set[str]:
     named = set(object_graph.concrete_functions)
     for node in object_graph.nodes:
         named.update(node.function.concrete_functions)
-        named.update((node.bare_concrete_function.concrete_function_name, node.captured_tensor.concrete_function))
+        named.update(
+            (
+                node.bare_concrete_function.concrete_function_name,
+                node.captured_tensor.concrete_function,
+            )
+        )
     return named
 
 
 def _called(functions: dict[str, Any], roots: set[str]) -> set[str]:
-    """`roots` and the functions that they call, directly or not: by an attribute, or as an operation of their name."""
+    """`roots` and the functions that they call, directly or not: by an attribute, or as an
+    operation of their name.
+    """
     found: set[str] = set()
     waiting = list(roots)
     while waiting:
@@ -130,5 +153,8 @@ def _called(functions: dict[str, Any], roots: set[str]) -> set[str]:
         for node in functions[name].node_def:
             waiting.append(node.op)
             for attribute in _values(node.attr.values()):
-                waiting += [attribute.func.name, *(function.name for function in attribute.list.func)]
+                waiting += [
+                    attribute.func.name,
+                    *(function.name for function in attribute.list.func),
+                ]
     return found

@@ -1,7 +1,9 @@
 """The pieces of a scene: flat polygons in a world seen through a pinhole camera.
 
-World: metres, X to the right, Y up, Z ahead; the camera stands at (0, height, 0) and looks along Z. Screen: x to the right and
-y down in units of the picture's height, so that a picture is 1 high and ASPECT wide whatever its pixels.
+World: metres, X to the right, Y up, Z ahead; the camera stands at (0, height, 0) and looks along Z.
+Screen: x to the right and
+y down in units of the picture's height, so that a picture is 1 high and ASPECT wide whatever its
+pixels.
 """
 
 import math
@@ -14,10 +16,14 @@ from tfcyclegan.data import labels
 
 ASPECT = 2.0
 THINNEST = 0.018
-"""The least width on the screen of what must stay visible: a bit over a pixel at 64 pixels of height."""
+"""The least width on the screen of what must stay visible: a bit over a pixel at 64 pixels of
+height.
+"""
 
 BACKDROP, GROUND, STRUCTURES, OBJECTS, COCKPIT = range(5)
-"""Layers, painted in this order; within one, the far comes before the near. On the ground the first drawn comes first."""
+"""Layers, painted in this order; within one, the far comes before the near. On the ground the first
+drawn comes first.
+"""
 
 ID = {entry.name: entry.id for entry in labels.CLASSES}
 
@@ -27,7 +33,9 @@ NO_EXTRA: Extra = (0.0, 0.0, 0.0, 0.0)
 
 
 class Camera(NamedTuple):
-    """Where the camera stands (height, metres), its focal length and the vanishing point, both on the screen."""
+    """Where the camera stands (height, metres), its focal length and the vanishing point, both on
+    the screen.
+    """
 
     height: float
     focal: float
@@ -47,10 +55,12 @@ class Item(NamedTuple):
         label: its Cityscapes id.
         material: its number in `materials.NAMES`.
         variant: which of the material's colours.
-        plane: (a, b, c) of its plane: 1 / Z = a Dx + b Dy + c along the ray (Dx, Dy, 1) from the camera.
+        plane: (a, b, c) of its plane: 1 / Z = a Dx + b Dy + c along the ray (Dx, Dy, 1) from the
+            camera.
         brightness: factor on its colour in both looks.
         sun: factor where the sun shines, in A.
-        extra: what its pattern needs: width and height of a cell in metres, share of it that is window, height of the shop.
+        extra: what its pattern needs: width and height of a cell in metres, share of it that is
+            window, height of the shop.
     """
 
     order: tuple[int, float]
@@ -103,9 +113,30 @@ class Builder:
         extra: Extra = NO_EXTRA,
     ) -> None:
         order = (layer, 0.0 if layer == GROUND else -z)
-        self.items.append(Item(order, points, ID[label], NUMBER_OF[material], variant, plane, brightness, sun, extra))
+        self.items.append(
+            Item(
+                order,
+                points,
+                ID[label],
+                NUMBER_OF[material],
+                variant,
+                plane,
+                brightness,
+                sun,
+                extra,
+            )
+        )
 
-    def ground(self, x0: float, x1: float, z0: float, z1: float, label: str, material: str, variant: int = 0) -> None:
+    def ground(
+        self,
+        x0: float,
+        x1: float,
+        z0: float,
+        z1: float,
+        label: str,
+        material: str,
+        variant: int = 0,
+    ) -> None:
         self.top(x0, x1, 0.0, z0, z1, label, material, variant, layer=GROUND, z=z0)
 
     def top(
@@ -129,7 +160,16 @@ class Builder:
             return
         project = self.camera.project
         points = (project(x0, y, z0), project(x1, y, z0), project(x1, y, z1), project(x0, y, z1))
-        self.add(layer, z, points, label, material, variant, (0.0, -1 / below, 0.0), brightness=brightness)
+        self.add(
+            layer,
+            z,
+            points,
+            label,
+            material,
+            variant,
+            (0.0, -1 / below, 0.0),
+            brightness=brightness,
+        )
 
     def side(
         self,
@@ -152,7 +192,18 @@ class Builder:
         points = (project(x, y0, z0), project(x, y1, z0), project(x, y1, z1), project(x, y0, z1))
         facing = -1 if x > 0 else 1
         sun = (0.95, 1.1, 0.72)[self.sun * facing]
-        self.add(layer, z, points, label, material, variant, (1 / x, 0.0, 0.0), brightness=brightness, sun=sun, extra=extra)
+        self.add(
+            layer,
+            z,
+            points,
+            label,
+            material,
+            variant,
+            (1 / x, 0.0, 0.0),
+            brightness=brightness,
+            sun=sun,
+            extra=extra,
+        )
 
     def front(
         self,
@@ -174,7 +225,18 @@ class Builder:
         (left, low), (right, high) = self.camera.project(x0, y0, z), self.camera.project(x1, y1, z)
         points = ((left, low), (left, high), (right, high), (right, low))
         depth = z if order is None else order
-        self.add(layer, depth, points, label, material, variant, (0.0, 0.0, 1 / z), brightness=brightness, sun=0.88, extra=extra)
+        self.add(
+            layer,
+            depth,
+            points,
+            label,
+            material,
+            variant,
+            (0.0, 0.0, 1 / z),
+            brightness=brightness,
+            sun=0.88,
+            extra=extra,
+        )
 
     def shape(
         self,
@@ -191,10 +253,21 @@ class Builder:
         """Any polygon across the street, its corners (X, Y) in metres."""
         points = [self.camera.project(x, y, z) for x, y in corners]
         depth = z if order is None else order
-        self.add(layer, depth, points, label, material, variant, (0.0, 0.0, 1 / z), brightness=brightness)
+        self.add(
+            layer, depth, points, label, material, variant, (0.0, 0.0, 1 / z), brightness=brightness
+        )
 
     def disc(
-        self, x: float, y: float, z: float, radius: float, label: str, material: str, variant: int = 0, *, order: float | None = None
+        self,
+        x: float,
+        y: float,
+        z: float,
+        radius: float,
+        label: str,
+        material: str,
+        variant: int = 0,
+        *,
+        order: float | None = None,
     ) -> None:
         """A disc across the street."""
         corners = [(x + radius * math.cos(turn), y + radius * math.sin(turn)) for turn in _TURNS]
@@ -202,7 +275,10 @@ class Builder:
 
     def wheel(self, x: float, z: float, radius: float, label: str, order: float) -> None:
         """A disc along the street, standing on the ground."""
-        points = [self.camera.project(x, radius + radius * math.sin(turn), z + radius * math.cos(turn)) for turn in _TURNS]
+        points = [
+            self.camera.project(x, radius + radius * math.sin(turn), z + radius * math.cos(turn))
+            for turn in _TURNS
+        ]
         self.add(OBJECTS, order, points, label, "tyre", 0, (1 / x, 0.0, 0.0))
 
     def box(
@@ -222,10 +298,14 @@ class Builder:
     ) -> None:
         """The visible faces of a box."""
         depth = z0 if order is None else order
-        self.top(x0, x1, y1, z0, z1, label, material, variant, z=depth, brightness=brightness * 1.08)
+        self.top(
+            x0, x1, y1, z0, z1, label, material, variant, z=depth, brightness=brightness * 1.08
+        )
         if x1 < -0.05 or x0 > 0.05:
             x = x1 if x1 < 0 else x0
-            self.side(x, y0, y1, z0, z1, label, material, variant, z=depth, brightness=brightness * 0.9)
+            self.side(
+                x, y0, y1, z0, z1, label, material, variant, z=depth, brightness=brightness * 0.9
+            )
         self.front(x0, x1, y0, y1, z0, label, material, variant, order=depth, brightness=brightness)
 
     def at_least(self, metres: float, z: float, width: float = THINNEST) -> float:

@@ -1,4 +1,6 @@
-"""Scenes as files: which scene goes where, and one frame's pictures written in the layouts of GTA5 and Cityscapes."""
+"""Scenes as files: which scene goes where, and one frame's pictures written in the layouts of GTA5
+and Cityscapes.
+"""
 
 import concurrent.futures
 import io
@@ -62,7 +64,10 @@ class Frame:
     @property
     def splits(self) -> tuple[str, ...]:
         """Where it lies, such as "gta5 test"; Cityscapes shows the test scenes in its val split."""
-        return tuple(f"{domain} {VAL if domain == CITYSCAPES and self.split == TEST else self.split}" for domain in self.domains)
+        return tuple(
+            f"{domain} {VAL if domain == CITYSCAPES and self.split == TEST else self.split}"
+            for domain in self.domains
+        )
 
     @property
     def gta5_name(self) -> str:
@@ -74,7 +79,9 @@ class Frame:
 
 
 def plan(settings: Settings) -> list[Frame]:
-    """GTA5's training, validation and test scenes, numbered from 1 on, then Cityscapes's training scenes."""
+    """GTA5's training, validation and test scenes, numbered from 1 on, then Cityscapes's training
+    scenes.
+    """
     first_val = 1 + settings.train_scenes
     first_test = first_val + settings.val_scenes
     first_b = first_test + settings.test_scenes
@@ -86,13 +93,18 @@ def plan(settings: Settings) -> list[Frame]:
         *(Frame(number, TRAIN, (GTA5,), quirks.get(number, "")) for number in range(1, first_val)),
         *(Frame(number, VAL, (GTA5,)) for number in range(first_val, first_test)),
         *(Frame(number, TEST, (GTA5, CITYSCAPES)) for number in range(first_test, first_b)),
-        *(Frame(number, TRAIN, (CITYSCAPES,)) for number in range(first_b, first_b + settings.train_scenes)),
+        *(
+            Frame(number, TRAIN, (CITYSCAPES,))
+            for number in range(first_b, first_b + settings.train_scenes)
+        ),
     ]
 
 
 @dataclass(frozen=True)
 class Written:
-    """What is known of a finished frame: pixels by id `[256]`, the light of A, and whether it was there before."""
+    """What is known of a finished frame: pixels by id `[256]`, the light of A, and whether it was
+    there before.
+    """
 
     frame: Frame
     counts: np.ndarray
@@ -117,13 +129,18 @@ def paths(frame: Frame, output_dir: Path) -> dict[str, Path]:
 
 
 def write(chunk: Sequence[Frame], settings: Settings, output_dir: Path) -> list[Written]:
-    """Writes those of the frames' files that are not there; threads wait for the disk while the next frame is drawn."""
+    """Writes those of the frames' files that are not there; threads wait for the disk while the
+    next frame is drawn.
+    """
     with concurrent.futures.ThreadPoolExecutor(8) as threads:
         done, pending = [], []
         for frame in chunk:
             written, contents = _draw(frame, settings, output_dir)
             done.append(written)
-            pending += [threads.submit(files.write_bytes, path, content) for path, content in contents.items()]
+            pending += [
+                threads.submit(files.write_bytes, path, content)
+                for path, content in contents.items()
+            ]
         for each in pending:
             each.result()
     return done
@@ -132,7 +149,8 @@ def write(chunk: Sequence[Frame], settings: Settings, output_dir: Path) -> list[
 def _draw(frame: Frame, settings: Settings, output_dir: Path) -> tuple[Written, dict[Path, bytes]]:
     """What is known of a frame, and its missing files."""
     wanted = paths(frame, output_dir)
-    # a city in both: only what A is trained on has another layout, so that the truth of a test scene is of B's distribution
+    # a city in both: only what A is trained on has another layout, so that the truth of a test
+    # scene is of B's distribution
     suburban = frame.split != TEST and GTA5 in frame.domains
     scene = make_scene(
         settings.seed,
@@ -148,7 +166,13 @@ def _draw(frame: Frame, settings: Settings, output_dir: Path) -> tuple[Written, 
 
     def shown(faulty: str) -> render.Rendering:
         """The scene at its size, or a little short where the frame has that fault, as in GTA5."""
-        return full if frame.quirk != faulty else render.Rendering(scene, settings.height - max(1, settings.height // 32), settings.width)
+        return (
+            full
+            if frame.quirk != faulty
+            else render.Rendering(
+                scene, settings.height - max(1, settings.height // 32), settings.width
+            )
+        )
 
     def content(kind: str) -> bytes:
         match kind:
@@ -165,7 +189,8 @@ def _draw(frame: Frame, settings: Settings, output_dir: Path) -> tuple[Written, 
                 return _png(ids)
             case "labelTrainIds":
                 return _png(labels.to_train_ids(ids))
-        return _png(np.dstack([labels.colorize(ids), np.full_like(ids, 255)]))  # Cityscapes's colours are RGBA
+        # Cityscapes's colours are RGBA
+        return _png(np.dstack([labels.colorize(ids), np.full_like(ids, 255)]))
 
     return written, {path: content(kind) for kind, path in missing.items()}
 

@@ -1,4 +1,6 @@
-"""What stands in the street, built of flat polygons; everything visible at 64 pixels of height is a few pixels wide."""
+"""What stands in the street, built of flat polygons; everything visible at 64 pixels of height is a
+few pixels wide.
+"""
 
 import math
 
@@ -13,14 +15,34 @@ def car(b: Builder, x: float, z: float, *, leaving: bool) -> None:
     _wheels(b, x, half, z, length, 0.34, "car")
     b.box(x - half, x + half, 0.26, 0.88, z, z + length, "car", "paint", paint, order=z)
     near = z + (0.25 if leaving else 1.1)
-    b.box(x - half + 0.12, x + half - 0.12, 0.88, roof, near, z + length - (1.1 if leaving else 0.25), "car", "paint", paint, order=z)
+    b.box(
+        x - half + 0.12,
+        x + half - 0.12,
+        0.88,
+        roof,
+        near,
+        z + length - (1.1 if leaving else 0.25),
+        "car",
+        "paint",
+        paint,
+        order=z,
+    )
     b.front(x - half + 0.24, x + half - 0.24, 0.93, roof - 0.1, near, "car", "glass", order=z)
     side = _side(x, half - 0.12)
     if side:
         b.side(side, 0.93, roof - 0.1, near + 0.2, z + length - 1.3, "car", "glass", z=z)
     light, low = ("taillight", 0.62) if leaving else ("headlight", 0.58)
     for end in (-1, 1):
-        b.front(x + end * 0.86 - 0.17 * (end > 0) * 2, x + end * 0.86 + 0.17 * (end < 0) * 2, low, low + 0.2, z, "car", light, order=z)
+        b.front(
+            x + end * 0.86 - 0.17 * (end > 0) * 2,
+            x + end * 0.86 + 0.17 * (end < 0) * 2,
+            low,
+            low + 0.2,
+            z,
+            "car",
+            light,
+            order=z,
+        )
     b.front(x - 0.25, x + 0.25, 0.36, 0.5, z, "license plate", "plate", order=z)
 
 
@@ -40,20 +62,49 @@ def long_vehicle(b: Builder, x: float, z: float, kind: str, *, leaving: bool) ->
             b.front(x - half, x + half, 0.45, 0.8, z, kind, "truck", color, order=z)
             b.front(x - 0.05, x + 0.05, 0.8, height, z, kind, "tyre", order=z)
         else:
-            b.box(x - half + 0.05, x + half - 0.05, 0.45, 2.6, z, cab, kind, "truck", color, order=z)
+            b.box(
+                x - half + 0.05, x + half - 0.05, 0.45, 2.6, z, cab, kind, "truck", color, order=z
+            )
             b.front(x - half + 0.2, x + half - 0.2, 1.55, 2.35, z, kind, "glass", order=z)
             if side:
                 b.side(side, 1.55, 2.3, z + 0.3, z + 1.5, kind, "glass", z=z)
     else:
         b.box(x - half, x + half, 0.4, height, z, z + length, kind, kind, color, order=z)
-        b.front(x - half + 0.18, x + half - 0.18, 1.3 if kind == "bus" else 1.6, height - 0.5, z, kind, "glass", order=z)
+        b.front(
+            x - half + 0.18,
+            x + half - 0.18,
+            1.3 if kind == "bus" else 1.6,
+            height - 0.5,
+            z,
+            kind,
+            "glass",
+            order=z,
+        )
         if side:
             step = 1.5 if kind == "bus" else 3.5
             for window in range(int(length / step)):
-                b.side(side, 1.45, 2.5, z + 0.3 + window * step, z + 0.3 + (window + 0.84) * step, kind, "glass", z=z)
+                b.side(
+                    side,
+                    1.45,
+                    2.5,
+                    z + 0.3 + window * step,
+                    z + 0.3 + (window + 0.84) * step,
+                    kind,
+                    "glass",
+                    z=z,
+                )
     light = "taillight" if leaving else "headlight"
     for end in (-1, 1):
-        b.front(x + end * (half - 0.28) - 0.18, x + end * (half - 0.28) + 0.18, 0.6, 0.9, z, kind, light, order=z)
+        b.front(
+            x + end * (half - 0.28) - 0.18,
+            x + end * (half - 0.28) + 0.18,
+            0.6,
+            0.9,
+            z,
+            kind,
+            light,
+            order=z,
+        )
 
 
 def _side(x: float, half: float) -> float:
@@ -61,10 +112,23 @@ def _side(x: float, half: float) -> float:
     return x + half if x + half < -0.05 else x - half if x - half > 0.05 else 0.0
 
 
-def _wheels(b: Builder, x: float, half: float, z: float, length: float, radius: float, label: str) -> None:
-    b.front(x - half + 0.04, x + half - 0.04, 0.12, 0.5, z + 0.1, label, "tyre", order=z, brightness=0.8)
+def _wheels(
+    b: Builder, x: float, half: float, z: float, length: float, radius: float, label: str
+) -> None:
+    b.front(
+        x - half + 0.04, x + half - 0.04, 0.12, 0.5, z + 0.1, label, "tyre", order=z, brightness=0.8
+    )
     for end in (-1, 1):
-        b.front(x + end * (half - 0.14) - 0.13, x + end * (half - 0.14) + 0.13, 0, radius, z + 0.05, label, "tyre", order=z)
+        b.front(
+            x + end * (half - 0.14) - 0.13,
+            x + end * (half - 0.14) + 0.13,
+            0,
+            radius,
+            z + 0.05,
+            label,
+            "tyre",
+            order=z,
+        )
     side = _side(x, half)
     if side:
         for along in (0.19, 0.8):
@@ -80,17 +144,37 @@ def person(b: Builder, x: float, z: float) -> None:
     bottom, top = b.variant("bottom"), b.variant("top")
     for end in (-1, 1):
         foot = x + end * stride
-        b.shape([(x - 0.16, hips), (x + 0.16, hips), (foot + 0.1, 0), (foot - 0.1, 0)], z, "person", "bottom", bottom)
-    corners = [(x - half * 0.75, hips - 0.05), (x - half, shoulders), (x + half, shoulders), (x + half * 0.75, hips - 0.05)]
+        b.shape(
+            [(x - 0.16, hips), (x + 0.16, hips), (foot + 0.1, 0), (foot - 0.1, 0)],
+            z,
+            "person",
+            "bottom",
+            bottom,
+        )
+    corners = [
+        (x - half * 0.75, hips - 0.05),
+        (x - half, shoulders),
+        (x + half, shoulders),
+        (x + half * 0.75, hips - 0.05),
+    ]
     b.shape(corners, z, "person", "top", top)
     for end in (-1, 1):
-        b.shape(_bar((x + end * half, shoulders), (x + end * (half + 0.1), hips), 0.07), z, "person", "top", top, brightness=0.9)
+        b.shape(
+            _bar((x + end * half, shoulders), (x + end * (half + 0.1), hips), 0.07),
+            z,
+            "person",
+            "top",
+            top,
+            brightness=0.9,
+        )
     b.disc(x, 0.91 * height, z, 0.13, "person", "hair", b.variant("hair"))
     b.disc(x, 0.895 * height, z, 0.11, "person", "skin", skin)
 
 
 def two_wheeler(b: Builder, x: float, z: float, kind: str, *, across: bool, ridden: bool) -> None:
-    """A bicycle or motorcycle, seen from its end or, `across`, from its side; with somebody on it if `ridden`."""
+    """A bicycle or motorcycle, seen from its end or, `across`, from its side; with somebody on it
+    if `ridden`.
+    """
     color, heavy = b.variant(kind), kind == "motorcycle"
     radius = 0.33 if heavy else 0.36
     facing = b.draw.choice((-1, 1))
@@ -103,13 +187,25 @@ def two_wheeler(b: Builder, x: float, z: float, kind: str, *, across: bool, ridd
         middle, head, saddle = (x, radius), (x + facing * 0.4, 0.9), (x - facing * 0.2, seat)
         if heavy:
             b.shape(
-                [(x - facing * 0.6, 0.45), (x - facing * 0.65, 0.85), (x + facing * 0.35, 0.98), (x + facing * 0.45, 0.5)],
+                [
+                    (x - facing * 0.6, 0.45),
+                    (x - facing * 0.65, 0.85),
+                    (x + facing * 0.35, 0.98),
+                    (x + facing * 0.45, 0.5),
+                ],
                 z,
                 kind,
                 kind,
                 color,
             )
-        for start, end in ((front, head), (back, saddle), (back, middle), (saddle, head), (middle, head), (middle, saddle)):
+        for start, end in (
+            (front, head),
+            (back, saddle),
+            (back, middle),
+            (saddle, head),
+            (middle, head),
+            (middle, saddle),
+        ):
             b.shape(_bar(start, end, 0.08), z, kind, kind, color)
         b.shape(_bar(head, (head[0], bar + 0.05), 0.09), z, kind, "tyre")
     else:
@@ -158,7 +254,16 @@ def tree(b: Builder, x: float, z: float, *, layer: int = OBJECTS) -> None:
     crown, radius = height * 0.66, height * b.draw.uniform(0.26, 0.36)
     b.front(x - trunk, x + trunk, 0, crown, z, "vegetation", "trunk", layer=layer)
     for brightness, share, drop in ((0.78, 1.0, -0.12), (1.0, 0.86, 0.04), (1.16, 0.5, 0.34)):
-        _crown(b, x + radius * b.draw.uniform(-0.15, 0.15), crown + drop * radius, z, radius * share, leaf, brightness, layer)
+        _crown(
+            b,
+            x + radius * b.draw.uniform(-0.15, 0.15),
+            crown + drop * radius,
+            z,
+            radius * share,
+            leaf,
+            brightness,
+            layer,
+        )
 
 
 def bush(b: Builder, x: float, z: float, radius: float, *, layer: int = OBJECTS) -> None:
@@ -168,7 +273,16 @@ def bush(b: Builder, x: float, z: float, radius: float, *, layer: int = OBJECTS)
         _crown(b, x, radius * 0.55 * (2 - share), z, radius * share, leaf, brightness, layer)
 
 
-def _crown(b: Builder, x: float, y: float, z: float, radius: float, leaf: int, brightness: float, layer: int) -> None:
+def _crown(
+    b: Builder,
+    x: float,
+    y: float,
+    z: float,
+    radius: float,
+    leaf: int,
+    brightness: float,
+    layer: int,
+) -> None:
     count = 15
     corners = []
     for step in range(count):
@@ -177,7 +291,9 @@ def _crown(b: Builder, x: float, y: float, z: float, radius: float, leaf: int, b
     b.shape(corners, z, "vegetation", "leaf", leaf, layer=layer, brightness=brightness)
 
 
-def pole(b: Builder, x: float, z: float, height: float, *, variant: int, width: float = 0.16) -> None:
+def pole(
+    b: Builder, x: float, z: float, height: float, *, variant: int, width: float = 0.16
+) -> None:
     """An upright, as wide as is still seen at `z`."""
     half = b.at_least(width, z) / 2
     b.front(x - half, x + half, 0, height, z, "pole", "pole", variant)
@@ -188,7 +304,16 @@ def street_lamp(b: Builder, x: float, z: float, variant: int) -> None:
     inward, height = (-1 if x > 0 else 1), 6.2
     pole(b, x, z, height, variant=variant)
     half = b.at_least(0.12, z) / 2
-    b.front(min(x, x + inward * 1.8), max(x, x + inward * 1.8), height - half, height + half, z, "pole", "pole", variant)
+    b.front(
+        min(x, x + inward * 1.8),
+        max(x, x + inward * 1.8),
+        height - half,
+        height + half,
+        z,
+        "pole",
+        "pole",
+        variant,
+    )
     lamp = x + inward * 1.8
     b.front(lamp - 0.35, lamp + 0.35, height - 0.2 - half, height - half, z, "pole", "lamp")
     where = b.camera.project(lamp, height - 0.3, z)
@@ -202,7 +327,9 @@ def traffic_light(b: Builder, x: float, z: float, variant: int) -> None:
     pole(b, x, z, low + tall, variant=variant, width=0.14)
     b.front(x - width, x + width, low, low + tall, z, "traffic light", "signal")
     lit = b.draw.choice((0, 2))
-    for place, (material, dim) in enumerate((("green", "shadow"), ("amber", "amber"), ("red", "shadow"))):
+    for place, (material, dim) in enumerate(
+        (("green", "shadow"), ("amber", "amber"), ("red", "shadow"))
+    ):
         middle = low + tall * (place + 0.5) / 3
         b.disc(x, middle, z, width * 0.72, "traffic light", material if place == lit else dim)
 
@@ -219,14 +346,52 @@ def traffic_sign(b: Builder, x: float, z: float, variant: int) -> None:
         b.disc(x, middle, z, inner, "traffic sign", "sign_face")
     elif kind == 1:
         for material, reach in (("sign", radius * 1.15), ("sign_face", inner)):
-            corners = [(x - reach, middle - reach * 0.7), (x, middle + reach), (x + reach, middle - reach * 0.7)]
+            corners = [
+                (x - reach, middle - reach * 0.7),
+                (x, middle + reach),
+                (x + reach, middle - reach * 0.7),
+            ]
             b.shape(corners, z, "traffic sign", material, color if material == "sign" else 0)
     elif kind == 2:
-        b.front(x - radius, x + radius, middle - radius, middle + radius, z, "traffic sign", "sign", color)
-        b.front(x - inner, x + inner, middle - inner * 0.3, middle + inner * 0.3, z, "traffic sign", "sign_face")
+        b.front(
+            x - radius,
+            x + radius,
+            middle - radius,
+            middle + radius,
+            z,
+            "traffic sign",
+            "sign",
+            color,
+        )
+        b.front(
+            x - inner,
+            x + inner,
+            middle - inner * 0.3,
+            middle + inner * 0.3,
+            z,
+            "traffic sign",
+            "sign_face",
+        )
     else:
-        b.front(x - radius * 1.8, x + radius * 1.8, middle - radius, middle + radius * 0.6, z, "traffic sign", "sign", color)
-        b.front(x - radius * 1.4, x + radius * 1.4, middle - radius * 0.45, middle + radius * 0.1, z, "traffic sign", "sign_face")
+        b.front(
+            x - radius * 1.8,
+            x + radius * 1.8,
+            middle - radius,
+            middle + radius * 0.6,
+            z,
+            "traffic sign",
+            "sign",
+            color,
+        )
+        b.front(
+            x - radius * 1.4,
+            x + radius * 1.4,
+            middle - radius * 0.45,
+            middle + radius * 0.1,
+            z,
+            "traffic sign",
+            "sign_face",
+        )
 
 
 def bin_(b: Builder, x: float, z: float) -> None:
@@ -247,16 +412,66 @@ def building(b: Builder, x: float, side: int, z0: float, z1: float) -> None:
     if ridge:
         project = b.camera.project
         back = x + side * 5.5
-        slope = [project(x, height, z0), project(back, height + ridge, z0), project(back, height + ridge, z1), project(x, height, z1)]
+        slope = [
+            project(x, height, z0),
+            project(back, height + ridge, z0),
+            project(back, height + ridge, z1),
+            project(x, height, z1),
+        ]
         b.add(STRUCTURES, z1, slope, "building", "roof", roof, (1 / x, 0.0, 0.0))
-        b.shape([(x, height), (back, height + ridge), (far, height)], z0, "building", material, color, layer=STRUCTURES, order=z1 - 0.01)
+        b.shape(
+            [(x, height), (back, height + ridge), (far, height)],
+            z0,
+            "building",
+            material,
+            color,
+            layer=STRUCTURES,
+            order=z1 - 0.01,
+        )
     b.front(
-        min(x, far), max(x, far), 0, height, z0, "building", material, color, layer=STRUCTURES, order=z1, brightness=bright, extra=extra
+        min(x, far),
+        max(x, far),
+        0,
+        height,
+        z0,
+        "building",
+        material,
+        color,
+        layer=STRUCTURES,
+        order=z1,
+        brightness=bright,
+        extra=extra,
     )
-    b.side(x, 0, height, z0, z1, "building", material, color, layer=STRUCTURES, z=z1, brightness=bright, extra=extra)
+    b.side(
+        x,
+        0,
+        height,
+        z0,
+        z1,
+        "building",
+        material,
+        color,
+        layer=STRUCTURES,
+        z=z1,
+        brightness=bright,
+        extra=extra,
+    )
     if not ridge:
-        b.side(x, height - 0.5, height, z0, z1, "building", "roof", roof, layer=STRUCTURES, z=z1 - 0.01)
-        b.front(min(x, far), max(x, far), height - 0.5, height, z0, "building", "roof", roof, layer=STRUCTURES, order=z1 - 0.01)
+        b.side(
+            x, height - 0.5, height, z0, z1, "building", "roof", roof, layer=STRUCTURES, z=z1 - 0.01
+        )
+        b.front(
+            min(x, far),
+            max(x, far),
+            height - 0.5,
+            height,
+            z0,
+            "building",
+            "roof",
+            roof,
+            layer=STRUCTURES,
+            order=z1 - 0.01,
+        )
 
 
 def barrier(b: Builder, kind: str, x: float, side: int, z0: float, z1: float) -> None:
@@ -266,4 +481,16 @@ def barrier(b: Builder, kind: str, x: float, side: int, z0: float, z1: float) ->
     extra = (b.draw.uniform(0.8, 1.3), height, 0.5, 0.0)
     far = x + side * 0.4
     b.side(x, 0, height, z0, z1, kind, kind, color, layer=STRUCTURES, z=z1 - 0.02, extra=extra)
-    b.front(min(x, far), max(x, far), 0, height, z0, kind, kind, color, layer=STRUCTURES, order=z1 - 0.02, extra=extra)
+    b.front(
+        min(x, far),
+        max(x, far),
+        0,
+        height,
+        z0,
+        kind,
+        kind,
+        color,
+        layer=STRUCTURES,
+        order=z1 - 0.02,
+        extra=extra,
+    )

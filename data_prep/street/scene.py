@@ -1,4 +1,6 @@
-"""One street, drawn from a seed: which things stand where, and what light A has. What it looks like is `render`'s matter."""
+"""One street, drawn from a seed: which things stand where, and what light A has. What it looks like
+is `render`'s matter.
+"""
 
 import random
 from dataclasses import dataclass
@@ -48,7 +50,9 @@ SUBURB = Layout(
 
 def layout_between(gap: float) -> Layout:
     """From the city (0) to the suburb (1)."""
-    return Layout(*(city + gap * (suburb - city) for city, suburb in zip(CITY, SUBURB, strict=True)))
+    return Layout(
+        *(city + gap * (suburb - city) for city, suburb in zip(CITY, SUBURB, strict=True))
+    )
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,14 @@ class Scene:
     look_seed: int
 
 
-def make_scene(seed: int, number: int, *, layout_gap: float = 0.0, night_share: float = 0.0, dusk_share: float = 0.0) -> Scene:
+def make_scene(
+    seed: int,
+    number: int,
+    *,
+    layout_gap: float = 0.0,
+    night_share: float = 0.0,
+    dusk_share: float = 0.0,
+) -> Scene:
     """Scene `number` of `seed`: the same whenever and wherever it is asked for.
 
     Args:
@@ -81,10 +92,16 @@ def make_scene(seed: int, number: int, *, layout_gap: float = 0.0, night_share: 
         dusk_share: chance that A shows it at dusk.
     """
     draw = random.Random(f"toy street {seed} {number}")
-    lot = random.Random(f"light {seed} {number}").random()  # apart, so that the shares do not move the geometry
+    # apart, so that the shares do not move the geometry
+    lot = random.Random(f"light {seed} {number}").random()
     light = NIGHT if lot < night_share else DUSK if lot < night_share + dusk_share else DAY
     horizon = draw.uniform(0.4, 0.47)
-    camera = Camera(draw.uniform(1.35, 1.7), draw.uniform(1.05, 1.25), ASPECT / 2 + draw.uniform(-0.18, 0.18), horizon)
+    camera = Camera(
+        draw.uniform(1.35, 1.7),
+        draw.uniform(1.05, 1.25),
+        ASPECT / 2 + draw.uniform(-0.18, 0.18),
+        horizon,
+    )
     builder = Builder(camera, draw, draw.choice((-1, 0, 1)))
     _Street(builder, layout_between(layout_gap)).build()
     builder.items.sort(key=lambda item: item.order)
@@ -92,13 +109,18 @@ def make_scene(seed: int, number: int, *, layout_gap: float = 0.0, night_share: 
 
 
 class _Street:
-    """Lays a street out: ground, houses along both sides, traffic, and what stands on the sidewalks."""
+    """Lays a street out: ground, houses along both sides, traffic, and what stands on the
+    sidewalks.
+    """
 
     def __init__(self, builder: Builder, layout: Layout):
         self.b, self.draw, self.layout = builder, builder.draw, layout
         self.tram = self.draw.random() < layout.trains
         widened = layout.wide * 2.0
-        self.edges = {1: self.draw.uniform(3.2, 6.4) + widened, -1: self.draw.uniform(4.4, 7.2) + widened + 3.4 * self.tram}
+        self.edges = {
+            1: self.draw.uniform(3.2, 6.4) + widened,
+            -1: self.draw.uniform(4.4, 7.2) + widened + 3.4 * self.tram,
+        }
         self.crossing: tuple[float, float] | None = None
         if self.draw.random() < layout.crossing:
             start = self.draw.uniform(15, 40)
@@ -120,22 +142,41 @@ class _Street:
             self._hood()
 
     def _in_crossing(self, z: float, margin: float = 1.0) -> bool:
-        return self.crossing is not None and self.crossing[0] - margin < z < self.crossing[1] + margin
+        return (
+            self.crossing is not None and self.crossing[0] - margin < z < self.crossing[1] + margin
+        )
 
     def _backdrop(self) -> None:
         b, far = self.b, 400.0
         horizon = b.camera.horizon
-        sky = ((-0.1, -0.1), (ASPECT + 0.1, -0.1), (ASPECT + 0.1, horizon + 0.02), (-0.1, horizon + 0.02))
+        sky = (
+            (-0.1, -0.1),
+            (ASPECT + 0.1, -0.1),
+            (ASPECT + 0.1, horizon + 0.02),
+            (-0.1, horizon + 0.02),
+        )
         b.add(BACKDROP, 1e6, sky, "sky", "sky", 0, (0.0, 0.0, 1e-4))
         reach = far * ASPECT / b.camera.focal
         x = -reach
-        while x < reach:  # a skyline of trees and houses, so that the street does not end at nothing
+        # a skyline of trees and houses, so that the street does not end at nothing
+        while x < reach:
             width = self.draw.uniform(20, 70)
             if self.draw.random() < 0.35 + 0.5 * self.layout.building:
                 material = self.draw.choice(("brick", "plaster"))
                 extra = (7.0, 7.0, 0.5, 0.0)
                 height = self.draw.uniform(14, 42)
-                b.front(x, x + width, 0, height, far, "building", material, b.variant(material), layer=BACKDROP, extra=extra)
+                b.front(
+                    x,
+                    x + width,
+                    0,
+                    height,
+                    far,
+                    "building",
+                    material,
+                    b.variant(material),
+                    layer=BACKDROP,
+                    extra=extra,
+                )
             else:
                 height, leaf = self.draw.uniform(12, 26), self.draw.randrange(3)
                 corners = [
@@ -157,20 +198,36 @@ class _Street:
             walk = draw.uniform(2.2, 4.2)
             inner, outer = edge + side * verge, edge + side * (verge + walk)
             self.verge[side], self.walk[side] = (edge, inner), (inner, outer)
-            self.house_line[side] = outer + side * (draw.uniform(0.1, 0.5) if draw.random() < layout.building else draw.uniform(2.5, 6))
+            self.house_line[side] = outer + side * (
+                draw.uniform(0.1, 0.5) if draw.random() < layout.building else draw.uniform(2.5, 6)
+            )
             grass = b.variant("terrain")
             b.ground(*_ordered(edge, side * 900), NEAR, 1000, "terrain", "terrain", grass)
             b.ground(*_ordered(inner, outer), NEAR, 1000, "sidewalk", "sidewalk", paving)
             b.ground(*_ordered(edge, edge + side * 0.3), NEAR, 1000, "sidewalk", "kerb")
             if not verge and draw.random() < 0.25:  # a lay-by, which Cityscapes calls parking
                 start = draw.uniform(6, 18)
-                b.ground(*_ordered(edge, edge + side * 1.1), start, start + draw.uniform(8, 20), "parking", "road", 1 - self.road)
+                b.ground(
+                    *_ordered(edge, edge + side * 1.1),
+                    start,
+                    start + draw.uniform(8, 20),
+                    "parking",
+                    "road",
+                    1 - self.road,
+                )
         left, right = -self.edges[-1], self.edges[1]
         b.ground(left, right, NEAR, 1000, "road", "road", self.road)
         if self.tram:
             self.tram_x = left + 1.9
             for rail in (-0.72, 0.72):
-                b.ground(self.tram_x + rail - 0.12, self.tram_x + rail + 0.12, NEAR, 300, "rail track", "rail")
+                b.ground(
+                    self.tram_x + rail - 0.12,
+                    self.tram_x + rail + 0.12,
+                    NEAR,
+                    300,
+                    "rail track",
+                    "rail",
+                )
         self._markings(left, right)
 
     def _markings(self, left: float, right: float) -> None:
@@ -183,7 +240,14 @@ class _Street:
         for line in lines:
             for dash in range(14):
                 start = max(NEAR, offset - 4 + dash * 7)
-                b.ground(line - 0.1, line + 0.1, start, max(start, offset + dash * 7 - 0.5), "road", "marking")
+                b.ground(
+                    line - 0.1,
+                    line + 0.1,
+                    start,
+                    max(start, offset + dash * 7 - 0.5),
+                    "road",
+                    "marking",
+                )
         for line in (left + 0.35, right - 0.35):
             b.ground(line - 0.08, line + 0.08, NEAR, 200, "road", "marking")
         if self.crossing:
@@ -216,9 +280,20 @@ class _Street:
                 objects.barrier(b, "fence" if draw.random() < 0.6 else "wall", line, side, z0, z1)
             return
         for _ in range(draw.randrange(2, 5)):
-            objects.tree(b, line + side * draw.uniform(2.5, 9), draw.uniform(max(z0, 5), max(z1, 7)), layer=STRUCTURES)
+            objects.tree(
+                b,
+                line + side * draw.uniform(2.5, 9),
+                draw.uniform(max(z0, 5), max(z1, 7)),
+                layer=STRUCTURES,
+            )
         if draw.random() < 0.5:
-            objects.bush(b, line + side * draw.uniform(1.5, 4), draw.uniform(max(z0, 5), max(z1, 7)), 1.6, layer=STRUCTURES)
+            objects.bush(
+                b,
+                line + side * draw.uniform(1.5, 4),
+                draw.uniform(max(z0, 5), max(z1, 7)),
+                1.6,
+                layer=STRUCTURES,
+            )
         chance = draw.random()
         if chance < layout.wall:
             objects.barrier(b, "wall", line, side, z0, z1)
@@ -239,9 +314,15 @@ class _Street:
                 objects.street_lamp(b, edge, z, metal)
             z += spacing
         for _ in range(b.poisson(layout.signs / 2)):
-            objects.traffic_sign(b, edge + side * draw.uniform(0, 0.5), draw.uniform(4.5, 22), metal)
+            objects.traffic_sign(
+                b, edge + side * draw.uniform(0, 0.5), draw.uniform(4.5, 22), metal
+            )
         for _ in range(b.poisson(layout.trees / 2)):
-            inner, outer = self.verge[side] if self.verge[side][0] != self.verge[side][1] else (edge, edge + side * 0.6)
+            inner, outer = (
+                self.verge[side]
+                if self.verge[side][0] != self.verge[side][1]
+                else (edge, edge + side * 0.6)
+            )
             z = draw.uniform(6, 60)
             if not self._in_crossing(z):
                 objects.tree(b, (inner + outer) / 2, z)
@@ -257,10 +338,19 @@ class _Street:
         b, draw, layout = self.b, self.draw, self.layout
         left, right = -self.edges[-1], self.edges[1]
         if self.tram:
-            objects.long_vehicle(b, self.tram_x, draw.uniform(8, 26), "train", leaving=draw.random() < 0.5)
-        lanes = {"own": 0.0 if right < 5 else min(right - 1.9, 3.2), "oncoming": max(left + 2.0 + 3.4 * self.tram, -3.4)}
+            objects.long_vehicle(
+                b, self.tram_x, draw.uniform(8, 26), "train", leaving=draw.random() < 0.5
+            )
+        lanes = {
+            "own": 0.0 if right < 5 else min(right - 1.9, 3.2),
+            "oncoming": max(left + 2.0 + 3.4 * self.tram, -3.4),
+        }
         free = {"own": 9.0, "oncoming": 6.0}
-        kinds = ["car"] * b.poisson(layout.cars) + ["truck"] * b.poisson(layout.trucks) + ["bus"] * b.poisson(layout.buses)
+        kinds = (
+            ["car"] * b.poisson(layout.cars)
+            + ["truck"] * b.poisson(layout.trucks)
+            + ["bus"] * b.poisson(layout.buses)
+        )
         draw.shuffle(kinds)
         for kind in kinds:
             lane = draw.choice(("own", "oncoming"))
@@ -286,7 +376,11 @@ class _Street:
             objects.person(b, self._on_walk(side), 4 + 24 * draw.random() ** 1.3)
         if self.crossing:
             for _ in range(b.poisson(layout.persons / 4)):
-                objects.person(b, draw.uniform(-self.edges[-1], self.edges[1]), self.crossing[0] - draw.uniform(1.2, 4))
+                objects.person(
+                    b,
+                    draw.uniform(-self.edges[-1], self.edges[1]),
+                    self.crossing[0] - draw.uniform(1.2, 4),
+                )
         for kind, mean, chance_ridden in (
             ("bicycle", layout.bicycles, 0.0),
             ("bicycle", layout.riders * 0.7, 1.0),
@@ -295,8 +389,14 @@ class _Street:
         ):
             for _ in range(b.poisson(mean)):
                 side, ridden = draw.choice((-1, 1)), draw.random() < chance_ridden
-                x = side * (self.edges[side] - draw.uniform(0.5, 1.4)) if ridden else self._on_walk(side, 0.1, 0.6)
-                objects.two_wheeler(b, x, draw.uniform(4.5, 15), kind, across=draw.random() < 0.6, ridden=ridden)
+                x = (
+                    side * (self.edges[side] - draw.uniform(0.5, 1.4))
+                    if ridden
+                    else self._on_walk(side, 0.1, 0.6)
+                )
+                objects.two_wheeler(
+                    b, x, draw.uniform(4.5, 15), kind, across=draw.random() < 0.6, ridden=ridden
+                )
 
     def _hood(self) -> None:
         b, draw = self.b, self.draw

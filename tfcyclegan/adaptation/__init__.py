@@ -1,1 +1,3 @@
-"""Domain adaptation: segmenters for a target domain without labels, out of a labelled source domain."""
+"""Domain adaptation: segmenters for a target domain without labels, out of a labelled source
+domain.
+"""

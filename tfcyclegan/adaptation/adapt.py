@@ -33,7 +33,9 @@ from tfcyclegan.training.runs import config_to_dict
 REQUEST = "request.json"
 SCORES = "scores.json"
 # what may differ between two calls in one directory: paths, and which arms and seeds are asked for
-_FREE = [field.name for field in dataclasses.fields(AdaptConfig) if field.metadata["on_resume"] == "free"]
+_FREE = [
+    field.name for field in dataclasses.fields(AdaptConfig) if field.metadata["on_resume"] == "free"
+]
 
 _BY_TRANSLATION = ("translated", "translated_semantic", "self_training")
 _TAKEN_BY = {
@@ -47,9 +49,12 @@ _TAKEN_BY = {
 """The arms that an option is for."""
 
 _NOTE = (
-    "mIoU in percent over the {count} classes, those in neither truth nor prediction left out. Every arm has the same segmenter, seeds and "
-    "steps, and is scored with the weights of its last step: no label of the target chooses anything. Translators are trained once and "
-    "shared by all seeds, so the spread is that of the segmenter. Gain: mean difference from 'source only' with the same seed; gap "
+    "mIoU in percent over the {count} classes, those in neither truth nor prediction left out. "
+    "Every arm has the same segmenter, seeds and "
+    "steps, and is scored with the weights of its last step: no label of the target chooses "
+    "anything. Translators are trained once and "
+    "shared by all seeds, so the spread is that of the segmenter. Gain: mean difference from "
+    "'source only' with the same seed; gap "
     "recovered: that gain over the oracle's."
 )
 
@@ -61,14 +66,21 @@ def adapt(config: AdaptConfig) -> list[ArmResult]:
         A row for each arm.
 
     Raises:
-        UserError: data, labels or translator are missing or do not fit, or the directory holds another request.
+        UserError: data, labels or translator are missing or do not fit, or the directory holds
+            another request.
         RunError: a training failed.
         Stopped: SIGINT or SIGTERM, after a checkpoint.
     """
     if config.seed:
-        raise UserError(f"--seed={config.seed}: segmenters are trained with several here; give --seeds")
+        raise UserError(
+            f"--seed={config.seed}: segmenters are trained with several here; give --seeds"
+        )
     source, target = _open(config.source_dir, config), _open(config.target_dir, config)
-    for data, split in ((source, config.source_split), (target, config.target_split), (target, config.target_score_split)):
+    for data, split in (
+        (source, config.source_split),
+        (target, config.target_split),
+        (target, config.target_score_split),
+    ):
         data.require(split)
     _require_one_table(config, source, target)
     for line in _without_effect(config):
@@ -85,10 +97,17 @@ def adapt(config: AdaptConfig) -> list[ArmResult]:
             path = arms.run_directory(arm, seed) / SCORES
             if not path.exists():
                 say(f"{TITLES[arm]}, seed {seed}")
-                confusion = arms.segmenter(arm, seed).score_split(scored, note=f"scoring {arm} seed {seed}")
+                confusion = arms.segmenter(arm, seed).score_split(
+                    scored, note=f"scoring {arm} seed {seed}"
+                )
                 files.write_json(path, _scores(confusion, classes.names))
             done[arm, seed] = files.read_json(path)
-    table = summarize({TITLES[arm]: {s: 100 * done[arm, s]["mean_iou"] for s in config.seed_numbers} for arm in config.arm_names})
+    table = summarize(
+        {
+            TITLES[arm]: {s: 100 * done[arm, s]["mean_iou"] for s in config.seed_numbers}
+            for arm in config.arm_names
+        }
+    )
     _write(config, directory, table, done, target, scored)
     return table
 
@@ -98,7 +117,9 @@ def _without_effect(config: AdaptConfig) -> list[str]:
     lines = []
     for name, arms in _TAKEN_BY.items():
         value = getattr(config, name)
-        if value != AdaptConfig.__dataclass_fields__[name].default and not set(arms) & set(config.arm_names):
+        if value != AdaptConfig.__dataclass_fields__[name].default and not set(arms) & set(
+            config.arm_names
+        ):
             lines.append(f"--{name}={value}: has no effect; needs {' or '.join(arms)} in --arms")
     return lines
 
@@ -110,15 +131,22 @@ def _open(data_dir: str, config: AdaptConfig) -> DataSource:
 
 
 def _require_one_table(config: AdaptConfig, source: DataSource, target: DataSource) -> None:
-    """UserError where labels are missing that are learned or scored, or both domains' ids mean different classes."""
-    classes, theirs = source.require_labels(config.source_split), target.require_labels(config.target_score_split)
+    """UserError where labels are missing that are learned or scored, or both domains' ids mean
+    different classes.
+    """
+    classes, theirs = (
+        source.require_labels(config.source_split),
+        target.require_labels(config.target_score_split),
+    )
     if "oracle" in config.arm_names and config.target_split not in target.labelled:
         raise UserError(
-            f"--arms: the oracle learns from {target.directory}, split {config.target_split}, which has no labels; leave it out"
+            f"--arms: the oracle learns from {target.directory}, split {config.target_split}, "
+            "which has no labels; leave it out"
         )
     if difference := classes.difference(theirs):
         raise UserError(
-            f"--target_dir={config.target_dir}: its classes are not those of --source_dir={config.source_dir}: {difference}; "
+            f"--target_dir={config.target_dir}: its classes are not those of "
+            f"--source_dir={config.source_dir}: {difference}; "
             "prepare both with one table"
         )
 
@@ -136,11 +164,20 @@ def _claim(config: AdaptConfig, directory: Path, source: DataSource, target: Dat
                 for name, value in options.items()
                 if there["options"].get(name) != value
             ]
-            changed += [f"the {name} data have changed" for name in ("source", "target") if there[name] != request[name]]
+            changed += [
+                f"the {name} data have changed"
+                for name in ("source", "target")
+                if there[name] != request[name]
+            ]
         if changed:
-            raise UserError(f"--output_dir={directory}: holds arms of other settings: {'; '.join(changed)}; choose another")
+            raise UserError(
+                f"--output_dir={directory}: holds arms of other settings: {'; '.join(changed)}; "
+                "choose another"
+            )
     elif directory.exists() and any(directory.iterdir()):
-        raise UserError(f"--output_dir={directory}: is not empty and holds no adaptation; choose another")
+        raise UserError(
+            f"--output_dir={directory}: is not empty and holds no adaptation; choose another"
+        )
     files.write_json(path, request)
 
 
@@ -154,17 +191,30 @@ def _scores(confusion: segmentation.Confusion, names: Sequence[str]) -> dict[str
     }
 
 
-def _write(config: AdaptConfig, directory: Path, table: list[ArmResult], done: dict[Any, Any], target: DataSource, scored: Split) -> None:
+def _write(
+    config: AdaptConfig,
+    directory: Path,
+    table: list[ArmResult],
+    done: dict[Any, Any],
+    target: DataSource,
+    scored: Split,
+) -> None:
     names = scored.source.require_labels(scored.name).names
     classes = {
-        TITLES[arm]: {name: _mean([done[arm, seed]["class_ious"][name] for seed in config.seed_numbers]) for name in names}
+        TITLES[arm]: {
+            name: _mean([done[arm, seed]["class_ious"][name] for seed in config.seed_numbers])
+            for name in names
+        }
         for arm in config.arm_names
     }
     results = {
         "note": _NOTE.format(count=len(names)),
         "synthetic": target.synthetic,
         "source": f"{config.source_dir}, split {config.source_split}",
-        "target": f"{config.target_dir}, split {config.target_split}; scored on {config.target_score_split} (n = {scored.count})",
+        "target": (
+            f"{config.target_dir}, split {config.target_split}; scored on "
+            f"{config.target_score_split} (n = {scored.count})"
+        ),
         "segmenter": f"U-Net of width {config.width}, {config.steps} steps of {config.batch_size}",
         "seeds": list(config.seed_numbers),
         "arms": [dataclasses.asdict(row) for row in table],
@@ -174,11 +224,24 @@ def _write(config: AdaptConfig, directory: Path, table: list[ArmResult], done: d
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     seeds = [f"seed {seed}" for seed in config.seed_numbers]
-    writer.writerow(["arm", "mean_iou", "spread", "gain", "gain_spread", "gap_recovered", *seeds, *names])
+    writer.writerow(
+        ["arm", "mean_iou", "spread", "gain", "gain_spread", "gap_recovered", *seeds, *names]
+    )
     for row in table:
         ious = [classes[row.name][name] for name in names]
         scores = [row.scores[seed] for seed in config.seed_numbers]
-        writer.writerow([row.name, row.mean, row.spread, row.gain, row.gain_spread, row.gap_recovered, *scores, *ious])
+        writer.writerow(
+            [
+                row.name,
+                row.mean,
+                row.spread,
+                row.gain,
+                row.gain_spread,
+                row.gap_recovered,
+                *scores,
+                *ious,
+            ]
+        )
     files.write_text(directory / "results.csv", text.getvalue())
     report.write_report(config, directory, results, table, scored)
     printed = Table(
@@ -188,7 +251,10 @@ def _write(config: AdaptConfig, directory: Path, table: list[ArmResult], done: d
         "gain",
         "its spread",
         "gap recovered",
-        title=f"{target.name}{' (synthetic)' if target.synthetic else ''}, n = {scored.count}, seeds {config.seeds}",
+        title=(
+            f"{target.name}{' (synthetic)' if target.synthetic else ''}, n = {scored.count}, "
+            f"seeds {config.seeds}"
+        ),
     )
     for row in table:
         printed.add_row(row.name, *report.shown(row))

@@ -1,4 +1,5 @@
-"""What each arm of an adaptation learns from. Of the target domain every arm but the oracle sees pictures alone.
+"""What each arm of an adaptation learns from. Of the target domain every arm but the oracle sees
+pictures alone.
 
 source_only          source pictures and their labels
 colour_matching      the same, each picture's channels brought to the target's mean and deviation
@@ -48,7 +49,8 @@ _COLOUR_PICTURES = 500  # of the target, for the mean and deviation of its chann
 
 
 class Arms:
-    """The materials of all arms, each made when it is first asked for and kept in the adaptation's directory.
+    """The materials of all arms, each made when it is first asked for and kept in the adaptation's
+    directory.
 
     Args:
         config: all options.
@@ -62,15 +64,21 @@ class Arms:
         self.target = Split(dataclasses.replace(target.source, labelled=frozenset()), target.name)
         self.directory = Path(config.output_dir)
         self._cache = Path(config.cache_dir) if config.cache_dir else None
-        self.source_pictures = open_labelled(source.source, source.name, self._cache, size=config.load_size)
+        self.source_pictures = open_labelled(
+            source.source, source.name, self._cache, size=config.load_size
+        )
 
     @functools.cached_property
     def target_pictures(self) -> PixelFile:
         """The target's training pictures, without labels."""
-        return open_pictures(self.target.source, self.target.name, self._cache, size=self.config.load_size)
+        return open_pictures(
+            self.target.source, self.target.name, self._cache, size=self.config.load_size
+        )
 
     def check(self) -> None:
-        """Raises UserError, before anything is trained, where a translator or the pictures' sizes do not fit the arms asked for."""
+        """Raises UserError, before anything is trained, where a translator or the pictures' sizes
+        do not fit the arms asked for.
+        """
         for arm in ("fda", "self_training"):
             if arm in self.config.arm_names:
                 self._require_one_size(arm)
@@ -81,7 +89,8 @@ class Arms:
             works_at = scale_of(run).size_of(size)
             if works_at != size:
                 raise UserError(
-                    f"--translator={run.directory}: works at {works_at}, the source's pictures are {size}; give --load_size={size}, "
+                    f"--translator={run.directory}: works at {works_at}, the source's pictures "
+                    f"are {size}; give --load_size={size}, "
                     "or another translator"
                 )
 
@@ -89,7 +98,8 @@ class Arms:
         """What the segmenter of `arm` with `seed` is trained on.
 
         Raises:
-            UserError: the arm's translator does not fit the pictures, or the oracle's target has no labels.
+            UserError: the arm's translator does not fit the pictures, or the oracle's target has no
+                labels.
         """
         if arm == "source_only":
             return [self.source_pictures]
@@ -97,22 +107,37 @@ class Arms:
             return [self._colour_matched]
         if arm == "fda":
             fourier = fourier_transform(self.target_pictures, self.config.fda_beta)
-            return [self.source_pictures.transformed(fourier, f"FDA {self.config.fda_beta} to {self._target_identity}")]
+            return [
+                self.source_pictures.transformed(
+                    fourier, f"FDA {self.config.fda_beta} to {self._target_identity}"
+                )
+            ]
         if arm == "translated":
             return [self._translated_by(self.translator_run)]
         if arm == "translated_semantic":
             return [self._translated_by(self._semantic_run)]
         if arm == "self_training":
             return self._self_training_parts(seed)
-        return [open_labelled(self._labelled_target.source, self._labelled_target.name, self._cache, size=self.config.load_size)]
+        return [
+            open_labelled(
+                self._labelled_target.source,
+                self._labelled_target.name,
+                self._cache,
+                size=self.config.load_size,
+            )
+        ]
 
     def run_directory(self, arm: str, seed: int) -> Path:
         """Where the segmenter of an arm and a seed lies."""
         return self.directory / "arms" / arm / f"seed-{seed}"
 
     def segmenter(self, arm: str, seed: int) -> Segmenter:
-        """The trained segmenter of an arm and a seed; trained, or gone on with, where it is not finished."""
-        return train_segmenter(self._options(seed), self.parts(arm, seed), self.run_directory(arm, seed))
+        """The trained segmenter of an arm and a seed; trained, or gone on with, where it is not
+        finished.
+        """
+        return train_segmenter(
+            self._options(seed), self.parts(arm, seed), self.run_directory(arm, seed)
+        )
 
     def _options(self, seed: int) -> SegmenterOptions:
         return dataclasses.replace(self.config, seed=seed)
@@ -120,8 +145,12 @@ class Arms:
     @functools.cached_property
     def _colour_matched(self) -> LabelledPictures:
         pictures = self.target_pictures
-        match = make_controls([pictures[index] for index in spread(len(pictures), _COLOUR_PICTURES)])["colour matching"]
-        return self.source_pictures.transformed(lambda picture, _: match(picture), f"colours of {self._target_identity}")
+        match = make_controls(
+            [pictures[index] for index in spread(len(pictures), _COLOUR_PICTURES)]
+        )["colour matching"]
+        return self.source_pictures.transformed(
+            lambda picture, _: match(picture), f"colours of {self._target_identity}"
+        )
 
     @property
     def _target_identity(self) -> str:
@@ -131,7 +160,10 @@ class Arms:
         ours, theirs = self.source_pictures.common_size, self.target_pictures.common_size
         if ours is None or ours != theirs:
             sizes = f"{ours or 'several'} and {theirs or 'several'}"
-            raise UserError(f"--arms={arm}: needs pictures of one size in both domains, not {sizes}; give --load_size")
+            raise UserError(
+                f"--arms={arm}: needs pictures of one size in both domains, not {sizes}; give "
+                "--load_size"
+            )
 
     @functools.cached_property
     def translator_run(self) -> Run:
@@ -143,22 +175,37 @@ class Arms:
         try:
             run = read_run(Path(self.config.translator))
         except UserError as error:
-            raise UserError(f"--translator={self.config.translator}: no run there; {self.config.data_recipe or 'train one'}") from error
+            raise UserError(
+                f"--translator={self.config.translator}: no run there; "
+                f"{self.config.data_recipe or 'train one'}"
+            ) from error
         if run.config.channels_a != 3 or run.config.channels_b != 3:
             raise UserError(
-                f"--translator={self.config.translator}: it has {run.config.channels_a} and {run.config.channels_b} channels, not 3"
+                f"--translator={self.config.translator}: it has {run.config.channels_a} and "
+                f"{run.config.channels_b} channels, not 3"
             )
         return run
 
     @functools.cached_property
     def _semantic_run(self) -> Run:
-        """A translator trained as the other one, and to keep what the source-only segmenter of the first seed sees."""
+        """A translator trained as the other one, and to keep what the source-only segmenter of the
+        first seed sees.
+        """
         seed = self.config.seed_numbers[0]
         segmenter = self.segmenter("source_only", seed)
         before = self.translator_run.config
-        changes: dict[str, Any] = {"epochs": before.epochs, "decay_epochs": before.decay_epochs, "max_steps": before.max_steps}
+        changes: dict[str, Any] = {
+            "epochs": before.epochs,
+            "decay_epochs": before.decay_epochs,
+            "max_steps": before.max_steps,
+        }
         if self.config.semantic_steps:
-            changes = {"epochs": None, "decay_epochs": None, "max_steps": self.config.semantic_steps, "init_from": self.config.translator}
+            changes = {
+                "epochs": None,
+                "decay_epochs": None,
+                "max_steps": self.config.semantic_steps,
+                "init_from": self.config.translator,
+            }
         config = dataclasses.replace(
             before,
             run_dir=str(self.directory / "semantic_translator"),
@@ -176,36 +223,69 @@ class Arms:
         own = run.directory == self.directory / "semantic_translator"
         checkpoint = "latest" if own else self.config.checkpoint
         output = self.directory / ("translated_semantic" if own else "translated")
-        say(f"{run.directory}: translates ab by checkpoint {told_choice(run.directory, checkpoint)}")
+        say(
+            f"{run.directory}: translates ab by checkpoint {told_choice(run.directory, checkpoint)}"
+        )
         translators = copies_on_devices(run, checkpoint, "ab")
-        translate_data(translators, self.source.source, [self.source.name], output, scale=scale_of(run), command="tfcyclegan adapt")
-        return open_labelled(open_source(output), self.source.name, self._cache, size=self.config.load_size)
+        translate_data(
+            translators,
+            self.source.source,
+            [self.source.name],
+            output,
+            scale=scale_of(run),
+            command="tfcyclegan adapt",
+        )
+        return open_labelled(
+            open_source(output), self.source.name, self._cache, size=self.config.load_size
+        )
 
     def _self_training_parts(self, seed: int) -> list[LabelledPictures]:
-        """Translated pictures, and target pictures labelled by the arm `translated`, or by the round before."""
+        """Translated pictures, and target pictures labelled by the arm `translated`, or by the
+        round before.
+        """
         segmenter = self.segmenter("translated", seed)
         translated = self._translated_by(self.translator_run)
         for number in range(1, self.config.pseudo_rounds + 1):
-            directory = self.run_directory("self_training", seed).parent / f"seed-{seed}-round-{number}"
+            directory = (
+                self.run_directory("self_training", seed).parent / f"seed-{seed}-round-{number}"
+            )
             label_maps = self._pseudo_labels(segmenter, directory / "labels.npy")
             target = LabelledPictures(
-                self.target_pictures, label_maps, f"{self._target_identity} labelled {_hash(label_maps)}", segmenter.classes
+                self.target_pictures,
+                label_maps,
+                f"{self._target_identity} labelled {_hash(label_maps)}",
+                segmenter.classes,
             )
             if number < self.config.pseudo_rounds:
-                segmenter = train_segmenter(self._options(seed), [translated, target], directory / "segmenter")
+                segmenter = train_segmenter(
+                    self._options(seed), [translated, target], directory / "segmenter"
+                )
         return [translated, target]
 
     def _pseudo_labels(self, segmenter: Segmenter, path: Path) -> np.ndarray:
-        """Train ids of all target pictures, IGNORED where the segmenter is not sure, uint8 [N, H, W]; kept in a file."""
+        """Train ids of all target pictures, IGNORED where the segmenter is not sure, uint8 [N, H,
+        W]; kept in a file.
+        """
         if path.exists():
             return np.load(path, mmap_mode="r")
         pictures, config = self.target_pictures, self.config
         seen = []
-        for index in track(range(len(pictures)), total=len(pictures), unit="image", label="pseudo-labels"):
+        for index in track(
+            range(len(pictures)), total=len(pictures), unit="image", label="pseudo-labels"
+        ):
             chances = segmenter.probabilities(pictures[index][np.newaxis])[0]
-            seen.append((chances.argmax(axis=-1).astype(np.uint8), chances.max(axis=-1).astype(np.float16)))
-        thresholds = class_thresholds(seen, classes=segmenter.classes.count, threshold=config.pseudo_threshold, kept=config.pseudo_kept)
-        label_maps = np.stack([pseudo_label(ids, confidence, thresholds) for ids, confidence in seen])
+            seen.append(
+                (chances.argmax(axis=-1).astype(np.uint8), chances.max(axis=-1).astype(np.float16))
+            )
+        thresholds = class_thresholds(
+            seen,
+            classes=segmenter.classes.count,
+            threshold=config.pseudo_threshold,
+            kept=config.pseudo_kept,
+        )
+        label_maps = np.stack(
+            [pseudo_label(ids, confidence, thresholds) for ids, confidence in seen]
+        )
         with files.atomic_file(path) as stream:
             np.save(stream, label_maps)
         return label_maps

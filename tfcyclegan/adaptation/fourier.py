@@ -1,4 +1,5 @@
-"""Fourier Domain Adaptation (Yang and Soatto 2020): a source picture with the low frequencies' amplitudes of a target picture.
+"""Fourier Domain Adaptation (Yang and Soatto 2020): a source picture with the low frequencies'
+amplitudes of a target picture.
 
 Needs no network: the baseline that a learned translation must beat.
 """
@@ -16,13 +17,16 @@ def swap_low_frequencies(picture: np.ndarray, style: np.ndarray, beta: float) ->
     Args:
         picture: uint8 [H, W, C].
         style: uint8 [H, W, C], of the same size.
-        beta: half the side of the square of frequencies, as a share of the picture's shorter side; with 0 the mean colour alone.
+        beta: half the side of the square of frequencies, as a share of the picture's shorter side;
+            with 0 the mean colour alone.
 
     Returns:
         uint8 [H, W, C], clipped.
     """
     height, width = picture.shape[:2]
-    spectrum, other = (np.fft.fft2(image.astype(np.float64), axes=(0, 1)) for image in (picture, style))
+    spectrum, other = (
+        np.fft.fft2(image.astype(np.float64), axes=(0, 1)) for image in (picture, style)
+    )
     reach = int(np.floor(min(height, width) * beta))
     rows, columns = (np.abs(np.fft.fftfreq(side) * side) <= reach for side in (height, width))
     low = (rows[:, np.newaxis] & columns)[..., np.newaxis]
@@ -31,7 +35,9 @@ def swap_low_frequencies(picture: np.ndarray, style: np.ndarray, beta: float) ->
     return np.clip(np.rint(swapped), 0, 255).astype(np.uint8)
 
 
-def fourier_transform(targets: Arrays, beta: float) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
+def fourier_transform(
+    targets: Arrays, beta: float
+) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
     """A transform that takes the style of a target picture drawn anew each time.
 
     Args:

@@ -1,4 +1,6 @@
-"""Labels for target pictures by a segmenter's own predictions, where it is sure; no label of the target is read."""
+"""Labels for target pictures by a segmenter's own predictions, where it is sure; no label of the
+target is read.
+"""
 
 from collections.abc import Iterable
 
@@ -9,11 +11,18 @@ from tfcyclegan.data.labels import IGNORED
 _BINS = 1000
 
 
-def class_thresholds(confidences: Iterable[tuple[np.ndarray, np.ndarray]], *, classes: int, threshold: float, kept: float) -> np.ndarray:
+def class_thresholds(
+    confidences: Iterable[tuple[np.ndarray, np.ndarray]],
+    *,
+    classes: int,
+    threshold: float,
+    kept: float,
+) -> np.ndarray:
     """The confidence above which a pixel keeps its predicted class, by class, float [C].
 
-    One threshold for all leaves rare classes without a pixel, since a segmenter is seldom sure of them. So each class keeps at
-    least its surest share `kept` (class-balanced self-training, Zou et al. 2018), and all above `threshold`.
+    One threshold for all leaves rare classes without a pixel, since a segmenter is seldom sure of
+    them. So each class keeps at least its surest share `kept` (class-balanced self-training, Zou et
+    al. 2018), and all above `threshold`.
 
     Args:
         confidences: for each picture (train ids [H, W], their probabilities [H, W]).
@@ -29,10 +38,16 @@ def class_thresholds(confidences: Iterable[tuple[np.ndarray, np.ndarray]], *, cl
     surer = histogram[:, ::-1].cumsum(axis=1)[:, ::-1]  # pixels of each class in this bin or above
     wanted = kept * histogram.sum(axis=1, keepdims=True)
     reached = (surer >= wanted) & (surer > 0)
-    balanced = np.where(reached.any(axis=1), _BINS - 1 - reached[:, ::-1].argmax(axis=1), _BINS) / _BINS
+    balanced = (
+        np.where(reached.any(axis=1), _BINS - 1 - reached[:, ::-1].argmax(axis=1), _BINS) / _BINS
+    )
     return np.minimum(balanced, threshold)
 
 
-def pseudo_label(train_ids: np.ndarray, probability: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """The predicted train ids [H, W], IGNORED where the probability is below the class's threshold."""
+def pseudo_label(
+    train_ids: np.ndarray, probability: np.ndarray, thresholds: np.ndarray
+) -> np.ndarray:
+    """The predicted train ids [H, W], IGNORED where the probability is below the class's
+    threshold.
+    """
     return np.where(probability >= thresholds[train_ids], train_ids, IGNORED).astype(np.uint8)

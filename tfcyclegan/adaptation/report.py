@@ -1,4 +1,6 @@
-"""The report of an adaptation: the table, gains, IoU by class, curves of the trainings and what the arms make of some pictures."""
+"""The report of an adaptation: the table, gains, IoU by class, curves of the trainings and what the
+arms make of some pictures.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,9 @@ _SHOWN_WIDTH = 256
 def shown(row: ArmResult) -> list[str]:
     """Mean, spread, gain, its spread and gap recovered as printed."""
     own = row.name == SOURCE_ONLY
-    gain, gain_spread = ("", "") if own else (_number(row.gain, "+.1f"), _number(row.gain_spread, ".1f"))
+    gain, gain_spread = (
+        ("", "") if own else (_number(row.gain, "+.1f"), _number(row.gain_spread, ".1f"))
+    )
     return [
         _number(row.mean, ".1f"),
         _number(row.spread, ".1f"),
@@ -40,7 +44,13 @@ def _number(value: float, form: str, unit: str = "") -> str:
     return format(value, form) + unit if np.isfinite(value) else ""
 
 
-def write_report(config: AdaptConfig, directory: Path, results: dict[str, Any], table: list[ArmResult], scored: Split) -> None:
+def write_report(
+    config: AdaptConfig,
+    directory: Path,
+    results: dict[str, Any],
+    table: list[ArmResult],
+    scored: Split,
+) -> None:
     """Makes `report.html`, one file that opens from disk."""
     page = pages.render(
         "adaptation.html",
@@ -62,7 +72,9 @@ def _bars(table: list[ArmResult]) -> Figure:
     names = [row.name for row in table][::-1]
     axes.barh(names, [row.mean for row in table][::-1], color="#2f6fde", alpha=0.35)
     for index, row in enumerate(table[::-1]):
-        axes.plot(list(row.scores.values()), [index] * len(row.scores), "o", color="#d9622b", markersize=4)
+        axes.plot(
+            list(row.scores.values()), [index] * len(row.scores), "o", color="#d9622b", markersize=4
+        )
     axes.set_xlabel("mIoU %; a dot for each seed")
     axes.spines[["top", "right"]].set_visible(False)
     return figure
@@ -73,7 +85,12 @@ def _curves(config: AdaptConfig, directory: Path) -> Figure:
     axes = figure.add_subplot()
     for arm in config.arm_names:
         lines = read_history(directory / "arms" / arm / f"seed-{config.seed_numbers[0]}" / HISTORY)
-        axes.plot([line["step"] for line in lines], [line["loss"] for line in lines], linewidth=1, label=TITLES[arm])
+        axes.plot(
+            [line["step"] for line in lines],
+            [line["loss"] for line in lines],
+            linewidth=1,
+            label=TITLES[arm],
+        )
     axes.set_yscale("log")
     axes.set_xlabel("step")
     axes.set_ylabel("training loss")
@@ -83,9 +100,14 @@ def _curves(config: AdaptConfig, directory: Path) -> Figure:
 
 
 def _examples(config: AdaptConfig, directory: Path, scored: Split) -> list[list[str]]:
-    """Rows of data URLs: picture, truth, and each arm's labels of the first seed, on pictures evenly spread over the scored split."""
+    """Rows of data URLs: picture, truth, and each arm's labels of the first seed, on pictures
+    evenly spread over the scored split.
+    """
     wanted = set(spread(scored.count, _EXAMPLES))
-    segmenters = [load_segmenter(directory / "arms" / arm / f"seed-{config.seed_numbers[0]}") for arm in config.arm_names]
+    segmenters = [
+        load_segmenter(directory / "arms" / arm / f"seed-{config.seed_numbers[0]}")
+        for arm in config.arm_names
+    ]
     classes = scored.source.require_labels(scored.name)
     rows = []
     for index, (_, encoded, label) in enumerate(scored.source.labelled_pictures(scored.name)):
@@ -97,7 +119,12 @@ def _examples(config: AdaptConfig, directory: Path, scored: Split) -> list[list[
         scored_pixels = classes.to_train_ids(ids) != IGNORED
         drawn = [
             classes.colorize(ids),
-            *(classes.colorize(np.where(scored_pixels, classes.to_ids(p), classes.void_id).astype(np.uint8)) for p in predictions),
+            *(
+                classes.colorize(
+                    np.where(scored_pixels, classes.to_ids(p), classes.void_id).astype(np.uint8)
+                )
+                for p in predictions
+            ),
         ]
         rows.append([_url(np.asarray(picture)), *map(_url, drawn)])
     return rows
@@ -106,4 +133,8 @@ def _examples(config: AdaptConfig, directory: Path, scored: Split) -> list[list[
 def _url(picture: np.ndarray) -> str:
     image = Image.fromarray(picture)
     height = max(1, round(image.height * _SHOWN_WIDTH / image.width))
-    return pages.data_url(images.encode_png(images.to_array(images.resize(image, Size(height, _SHOWN_WIDTH), nearest=True))))
+    return pages.data_url(
+        images.encode_png(
+            images.to_array(images.resize(image, Size(height, _SHOWN_WIDTH), nearest=True))
+        )
+    )

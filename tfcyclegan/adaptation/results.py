@@ -1,4 +1,6 @@
-"""From the scores of all arms and seeds to one table: means, spreads, paired gains, and how much of the gap is closed."""
+"""From the scores of all arms and seeds to one table: means, spreads, paired gains, and how much of
+the gap is closed.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +10,9 @@ import numpy as np
 SOURCE_ONLY = "source only"
 ORACLE = "target oracle"
 GAP = 1.0
-"""Points of mIoU that the oracle must be ahead of "source only" for a share of them to mean anything."""
+"""Points of mIoU that the oracle must be ahead of "source only" for a share of them to mean
+anything.
+"""
 
 
 @dataclass(frozen=True)
@@ -20,9 +24,11 @@ class ArmResult:
         scores: mIoU by seed.
         mean: of the scores.
         spread: their standard deviation (n - 1), NaN for one seed.
-        gain: mean over seeds of this arm's score minus that of "source only" with the same seed; NaN without that arm.
+        gain: mean over seeds of this arm's score minus that of "source only" with the same seed;
+            NaN without that arm.
         gain_spread: standard deviation of those differences.
-        gap_recovered: gain over that of the oracle, 1 being all of it; NaN without both arms or without a gap (GAP at least).
+        gap_recovered: gain over that of the oracle, 1 being all of it; NaN without both arms or
+            without a gap (GAP at least).
     """
 
     name: str
@@ -38,7 +44,8 @@ def summarize(scores: Mapping[str, Mapping[int, float]]) -> list[ArmResult]:
     """A row for each arm, in the order given.
 
     Args:
-        scores: mIoU in percent by arm and seed; seeds that "source only" lacks count for the mean, not for the gain.
+        scores: mIoU in percent by arm and seed; seeds that "source only" lacks count for the mean,
+            not for the gain.
     """
     base = scores.get(SOURCE_ONLY, {})
 
@@ -51,7 +58,17 @@ def summarize(scores: Mapping[str, Mapping[int, float]]) -> list[ArmResult]:
         values, differences = np.array(list(arm.values())), gains(arm)
         gain = _mean(differences)
         recovered = gain / full if np.isfinite(full) and full >= GAP else float("nan")
-        rows.append(ArmResult(name, dict(arm), _mean(values), _spread(values), gain, _spread(differences), recovered))
+        rows.append(
+            ArmResult(
+                name,
+                dict(arm),
+                _mean(values),
+                _spread(values),
+                gain,
+                _spread(differences),
+                recovered,
+            )
+        )
     return rows
 
 

@@ -9,7 +9,8 @@ from tfcyclegan.data.source import check_places
 Config = AdaptConfig
 EXAMPLES = """
     tfcyclegan adapt --flagfile=configs/toy_uda.cfg
-    tfcyclegan adapt --flagfile=configs/gta2city_uda.cfg --arms=source_only,translated,oracle --seeds=0
+    tfcyclegan adapt --flagfile=configs/gta2city_uda.cfg --arms=source_only,translated,oracle \
+        --seeds=0
     (the same command again goes on; finished arms are not trained again)
 """
 

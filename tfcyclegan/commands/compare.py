@@ -16,9 +16,14 @@ def run(config: CompareConfig) -> None:
     runs = [Path(name) for name in config.run_dirs.split(",") if name]
     for directory in runs:
         if not directory.is_dir():
-            raise UserError(f"--run_dirs={config.run_dirs}: {directory} is no directory; name evaluated runs")
+            raise UserError(
+                f"--run_dirs={config.run_dirs}: {directory} is no directory; name evaluated runs"
+            )
     if Path(config.output).is_dir():
-        raise UserError(f"--output={config.output}: is a directory; name the page to write, such as compare.html")
+        raise UserError(
+            f"--output={config.output}: is a directory; name the page to write, such as "
+            "compare.html"
+        )
     quiet.import_tensorflow()
     from tfcyclegan.evaluation.comparing import compare
 

@@ -10,7 +10,8 @@ from tfcyclegan.progress import say
 Config = DemoConfig
 EXAMPLES = """
     tfcyclegan demo --model=saved_models/satellite2map --open_browser
-    tfcyclegan demo --model=saved_models/satellite2map,saved_models/map2satellite --samples=tiles/satellite,tiles/map
+    tfcyclegan demo --model=saved_models/satellite2map,saved_models/map2satellite \
+        --samples=tiles/satellite,tiles/map
     tfcyclegan demo --model=saved_models/mine/1/float32.tflite --samples=PICTURES --export=site
 """
 
@@ -26,11 +27,16 @@ def run(config: DemoConfig) -> None:
     for model in models:
         say(model.told)
     litert_js.fetch()
-    folders = [Path(folder) for folder in config.sample_folders] * (len(models) if len(config.sample_folders) == 1 else 1)
+    folders = [Path(folder) for folder in config.sample_folders] * (
+        len(models) if len(config.sample_folders) == 1 else 1
+    )
     samples = [of_folder(folder) for folder in folders] or [of_run(model) for model in models]
     for model, found in zip(models, samples, strict=True):
         if not found.pictures:
-            say(f"{model.title}: no samples: its run or data are not here; --samples=FOLDER takes pictures of yours")
+            say(
+                f"{model.title}: no samples: its run or data are not here; --samples=FOLDER takes "
+                "pictures of yours"
+            )
         elif found.origin:
             say(f"{model.title}: samples: {found.origin}")
     shown = list(zip(models, samples, strict=True))
@@ -38,7 +44,8 @@ def run(config: DemoConfig) -> None:
         export_page(shown, Path(config.export))
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started with it ignored
+    # a shell's background jobs are started with it ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with tempfile.TemporaryDirectory(prefix="tfcyclegan-demo-") as directory:
             write_page(shown, Path(directory))

@@ -17,7 +17,8 @@ Config = EvaluateConfig
 EXAMPLES = """
     tfcyclegan evaluate --run_dir=runs/satellite2map
     tfcyclegan evaluate --run_dir=runs/satellite2map --direction=both --checkpoint=best
-    tfcyclegan evaluate --translations=PNGS --data_dir=data/satellite2map --direction=ba --output=scores
+    tfcyclegan evaluate --translations=PNGS --data_dir=data/satellite2map --direction=ba \
+        --output=scores
 """
 
 
@@ -43,8 +44,14 @@ def run(config: EvaluateConfig) -> Path:
     if trained is None:
         domains = open_domains(config.data_dir)
     else:
-        domains = open_domains(config.data_dir or trained.config.data_dir, recipe=trained.config.data_recipe)
-    judges = {direction: _judge(domains, config.split, direction) for direction in directions} if config.judge == "auto" else {}
+        domains = open_domains(
+            config.data_dir or trained.config.data_dir, recipe=trained.config.data_recipe
+        )
+    judges = (
+        {direction: _judge(domains, config.split, direction) for direction in directions}
+        if config.judge == "auto"
+        else {}
+    )
     tools = open_tools(config.features, config.features_weights, judges)
     if trained is None:
         output = Path(config.output)
@@ -61,8 +68,20 @@ def run(config: EvaluateConfig) -> Path:
         )
         return output
     output = Path(config.output) if config.output else trained.directory / "evaluation"
-    evaluate(trained, domains, config.split, config.checkpoint, directions, output, pairs=pairs, tools=tools)
-    say(f"next: tfcyclegan export --run_dir={config.run_dir} --output=saved_models/{trained.directory.resolve().name}")
+    evaluate(
+        trained,
+        domains,
+        config.split,
+        config.checkpoint,
+        directions,
+        output,
+        pairs=pairs,
+        tools=tools,
+    )
+    say(
+        f"next: tfcyclegan export --run_dir={config.run_dir} "
+        f"--output=saved_models/{trained.directory.resolve().name}"
+    )
     return output
 
 
@@ -73,7 +92,10 @@ def _judge(domains: "Domains", purpose: str, direction: str) -> "Judge | str":
     target = direction[1]
     train = domains.require("train", target)
     if train.holds_label_maps:
-        return "judge: translations are label maps, which the label scores read; --judge=auto is for photos"
+        return (
+            "judge: translations are label maps, which the label scores read; --judge=auto is "
+            "for photos"
+        )
     try:
         return judge(train, domains.require(purpose, target), train.source.directory / ".cache")
     except UserError as error:

@@ -9,7 +9,8 @@ from tfcyclegan.progress import say
 Config = ExportConfig
 EXAMPLES = """
     tfcyclegan export --run_dir=runs/satellite2map --output=saved_models/satellite2map
-    tfcyclegan export --run_dir=runs/mine --direction=ba --checkpoint=best --tflite_size=256 --output=saved_models/mine_back
+    tfcyclegan export --run_dir=runs/mine --direction=ba --checkpoint=best --tflite_size=256 \
+        --output=saved_models/mine_back
 """
 
 
@@ -32,5 +33,8 @@ def run(config: ExportConfig) -> Path:
         min_psnr=config.min_psnr,
         data_dir=config.data_dir,
     )
-    say(f"next: tfcyclegan demo --model={config.output} in a browser, or tfcyclegan serve --model_dir={config.output}")
+    say(
+        f"next: tfcyclegan demo --model={config.output} in a browser, or tfcyclegan serve "
+        f"--model_dir={config.output}"
+    )
     return directory

@@ -14,7 +14,10 @@ EXAMPLES = """
 
 def run(config: ExportSegmenterConfig) -> Path:
     if not Path(config.segmenter_dir).is_dir():
-        raise UserError(f"--segmenter_dir={config.segmenter_dir}: no segmenter there; train one with tfcyclegan train_segmenter")
+        raise UserError(
+            f"--segmenter_dir={config.segmenter_dir}: no segmenter there; train one with "
+            "tfcyclegan train_segmenter"
+        )
     files.require_no_file("output", Path(config.output))
     quiet.import_tensorflow()
     from tfcyclegan.export.segmenter import export_segmenter

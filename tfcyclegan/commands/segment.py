@@ -9,7 +9,8 @@ from tfcyclegan.progress import say
 Config = SegmentConfig
 EXAMPLES = """
     tfcyclegan segment --segmenter_dir=runs/segmenter --input=PICTURES --output=segmented
-    tfcyclegan segment --segmenter_dir=runs/segmenter --data_dir=data/toy_cityscapes --split=val --output=segmented/val
+    tfcyclegan segment --segmenter_dir=runs/segmenter --data_dir=data/toy_cityscapes --split=val \
+        --output=segmented/val
 """
 
 
@@ -25,7 +26,10 @@ def run(config: SegmentConfig) -> None:
 
     segmenter = load_segmenter(Path(config.segmenter_dir))
     if segmenter.load_size:
-        say(f"{config.segmenter_dir}: pictures are labelled at {segmenter.load_size}, as in its training; labels have their own sizes")
+        say(
+            f"{config.segmenter_dir}: pictures are labelled at {segmenter.load_size}, as in its "
+            "training; labels have their own sizes"
+        )
     output, reading = Path(config.output), reading_of(config)
     if config.input:
         label_path(segmenter, Path(config.input), output, overlays=config.overlays, reading=reading)
@@ -38,4 +42,7 @@ def run(config: SegmentConfig) -> None:
         for name, iou in zip(segmenter.classes.names, confusion.class_ious, strict=True):
             say(f"  {name:<14} {'absent' if iou != iou else f'{iou:.3f}'}")
         accuracy = f"pixel accuracy {confusion.pixel_accuracy:.4f}"
-        say(f"mIoU {confusion.class_iou:.4f} (classes in neither truth nor prediction left out), {accuracy}")
+        say(
+            f"mIoU {confusion.class_iou:.4f} (classes in neither truth nor prediction left out), "
+            f"{accuracy}"
+        )

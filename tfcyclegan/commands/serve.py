@@ -10,17 +10,23 @@ Config = ServeConfig
 EXAMPLES = """
     tfcyclegan serve --model_dir=saved_models/satellite2map
     tfcyclegan serve --model_dir=saved_models/mine --host=0.0.0.0 --http_port=80 --batch_size=16
-    python -m tfcyclegan.serving.client --url=http://127.0.0.1:8501/v1/models/satellite2map PICTURES translated
+    python -m tfcyclegan.serving.client \
+        --url=http://127.0.0.1:8501/v1/models/satellite2map PICTURES translated
 """
 
 
 def run(config: ServeConfig) -> None:
     if not Path(config.model_dir).is_dir():
-        raise UserError(f"--model_dir={config.model_dir}: no exported model there; make one with tfcyclegan export")
+        raise UserError(
+            f"--model_dir={config.model_dir}: no exported model there; make one with tfcyclegan "
+            "export"
+        )
     quiet.import_tensorflow()
     try:
         from tfcyclegan.serving.server import serve
     except ModuleNotFoundError as error:
-        raise UserError(f"{error.name} is not installed: pip install 'tfcyclegan[serve]'") from error
+        raise UserError(
+            f"{error.name} is not installed: pip install 'tfcyclegan[serve]'"
+        ) from error
 
     serve(config)

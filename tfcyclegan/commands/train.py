@@ -10,7 +10,8 @@ from tfcyclegan.progress import say
 Config = TrainConfig
 EXAMPLES = """
     tfcyclegan train --flagfile=configs/satellite2map.cfg
-    tfcyclegan train --data_dir=data/mine --run_dir=runs/mine --load_size=143 --crop_size=128 --residual_blocks=6
+    tfcyclegan train --data_dir=data/mine --run_dir=runs/mine --load_size=143 --crop_size=128 \
+        --residual_blocks=6
     (the same command again resumes)
 """
 
@@ -35,5 +36,8 @@ def run(config: TrainConfig) -> Path:
 
     report = train(config, flags.to_flag_file(config), load_segment if config.segmenter else None)
     say(f"report: {report}")
-    say(f"next: tfcyclegan translate --run_dir={config.run_dir} --input=PICTURES --output=translated")
+    say(
+        f"next: tfcyclegan translate --run_dir={config.run_dir} --input=PICTURES "
+        "--output=translated"
+    )
     return report

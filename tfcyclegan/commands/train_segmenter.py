@@ -9,7 +9,8 @@ from tfcyclegan.progress import say
 Config = TrainSegmenterConfig
 EXAMPLES = """
     tfcyclegan train_segmenter --data_dir=data/toy_cityscapes --run_dir=runs/segmenter
-    tfcyclegan train_segmenter --data_dir=data/cityscapes --load_size=512x1024 --crop_size=512 --steps=40000 --run_dir=runs/city
+    tfcyclegan train_segmenter --data_dir=data/cityscapes --load_size=512x1024 --crop_size=512 \
+        --steps=40000 --run_dir=runs/city
     (the same command again resumes)
 """
 
@@ -29,10 +30,25 @@ def run(config: TrainSegmenterConfig) -> None:
     part = open_labelled(source, config.split, cache, size=config.load_size)
     scored = open_source(config.val_dir) if config.val_dir else source
     val = None
-    if config.val_every_steps and config.val_split in scored.labelled and scored.counts.get(config.val_split):
+    if (
+        config.val_every_steps
+        and config.val_split in scored.labelled
+        and scored.counts.get(config.val_split)
+    ):
         val = open_labelled(scored, config.val_split, cache, size=config.load_size)
     elif config.val_every_steps:
-        say(f"{scored.directory}: no labelled pictures in split {config.val_split}, so no scores on the way; --val_split names another")
-    train_segmenter(config, [part], Path(config.run_dir), val=val, flag_file=flags.to_flag_file(config))
-    say(f"finished: {config.steps} steps, {config.run_dir}; the last step's weights are the segmenter, whatever the curve of val says")
-    say(f"next: tfcyclegan segment --segmenter_dir={config.run_dir} --input=PICTURES --output=segmented")
+        say(
+            f"{scored.directory}: no labelled pictures in split {config.val_split}, so no scores "
+            "on the way; --val_split names another"
+        )
+    train_segmenter(
+        config, [part], Path(config.run_dir), val=val, flag_file=flags.to_flag_file(config)
+    )
+    say(
+        f"finished: {config.steps} steps, {config.run_dir}; the last step's weights are the "
+        "segmenter, whatever the curve of val says"
+    )
+    say(
+        f"next: tfcyclegan segment --segmenter_dir={config.run_dir} --input=PICTURES "
+        "--output=segmented"
+    )

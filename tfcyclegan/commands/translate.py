@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 Config = TranslateConfig
 EXAMPLES = """
     tfcyclegan translate --run_dir=runs/satellite2map --input=PICTURES --output=translated
-    tfcyclegan translate --run_dir=runs/satellite2map --direction=ba --data_dir=data/satellite2map --output=translated/ba
+    tfcyclegan translate --run_dir=runs/satellite2map --direction=ba \
+        --data_dir=data/satellite2map --output=translated/ba
     tfcyclegan translate --model=saved_models/satellite2map --input=tile.png --output=translated
-    tfcyclegan translate --run_dir=runs/satellite2map --scale=original --input=huge.tif --output=translated --tile=256
-    tfcyclegan translate --run_dir=runs/gta2city --data_dir=data/gta5 --split=train,val --output_data=data/gta5_as_city
+    tfcyclegan translate --run_dir=runs/satellite2map --scale=original --input=huge.tif \
+        --output=translated --tile=256
+    tfcyclegan translate --run_dir=runs/gta2city --data_dir=data/gta5 --split=train,val \
+        --output_data=data/gta5_as_city
 """
 
 
@@ -33,11 +36,15 @@ def run(config: TranslateConfig) -> None:
 
     trained = read_run(Path(config.run_dir)) if config.run_dir else None
     if trained is None and not Path(config.model).exists():
-        raise UserError(f"--model={config.model}: no such file or directory; make one with tfcyclegan export")
+        raise UserError(
+            f"--model={config.model}: no such file or directory; make one with tfcyclegan export"
+        )
     if config.input and not Path(config.input).exists():
         raise UserError(f"--input={config.input}: no such file or directory")
     check_places(config.data_dir)
-    files.require_no_file("output_data" if config.output_data else "output", Path(config.output or config.output_data))
+    files.require_no_file(
+        "output_data" if config.output_data else "output", Path(config.output or config.output_data)
+    )
     quiet.import_tensorflow()
     from tfcyclegan import exported_models, translation
     from tfcyclegan.data.domains import open_domains
@@ -48,34 +55,62 @@ def run(config: TranslateConfig) -> None:
     scale = None
     direction = config.direction or _only_direction(trained)
     if trained is not None:
-        translators = translation.copies_on_devices(trained, config.checkpoint, direction, tile=config.tile)
+        translators = translation.copies_on_devices(
+            trained, config.checkpoint, direction, tile=config.tile
+        )
         scale = translation.scale_of(trained) if config.scale == "trained" else None
         _tell_choices(trained, config, direction, scale)
     else:
-        translators = [exported_models.from_model(Path(config.model), trusted=config.trust_model, fit=config.scale == "fit")]
+        translators = [
+            exported_models.from_model(
+                Path(config.model), trusted=config.trust_model, fit=config.scale == "fit"
+            )
+        ]
         direction = _direction_of_model(translators[0].identity.get("direction", ""), config)
     if config.input:
         _tell_contradiction(Path(config.input), direction)
         nearest = trained is not None and direction[0] in trained.label_maps
         reading = _reading(config, trained, translators[0].reading, direction)
-        translation.translate_path(translators, Path(config.input), Path(config.output), scale=scale, nearest=nearest, reading=reading)
+        translation.translate_path(
+            translators,
+            Path(config.input),
+            Path(config.output),
+            scale=scale,
+            nearest=nearest,
+            reading=reading,
+        )
     else:
         domains = open_domains(config.data_dir)
-        source, splits = domains.choose(direction, [name for name in config.split.split(",") if name], cross_domain=config.cross_domain)
+        source, splits = domains.choose(
+            direction,
+            [name for name in config.split.split(",") if name],
+            cross_domain=config.cross_domain,
+        )
         _refuse_other_domain(config, trained, source.fingerprint, direction)
         if not config.split:
             say(
-                f"{source.directory}: translates split {splits[0]}, since --direction={direction} starts from domain {direction[0].upper()}"
+                f"{source.directory}: translates split {splits[0]}, since --direction={direction} "
+                f"starts from domain {direction[0].upper()}"
             )
         if config.output_data:
             command = f"tfcyclegan translate {shlex.join(flags.to_flag_file(config).splitlines())}"
-            translate_data(translators, source, splits, Path(config.output_data), scale=scale, command=command)
+            translate_data(
+                translators, source, splits, Path(config.output_data), scale=scale, command=command
+            )
         else:
             translation.translate_split(
-                translators, source, ",".join(splits), Path(config.output), scale=scale, hints={RESIZED: HINTS[RESIZED]}
+                translators,
+                source,
+                ",".join(splits),
+                Path(config.output),
+                scale=scale,
+                hints={RESIZED: HINTS[RESIZED]},
             )
     if trained is not None and config.output:
-        say(f"next: tfcyclegan evaluate --run_dir={config.run_dir} scores the run on its test pictures, beside controls")
+        say(
+            f"next: tfcyclegan evaluate --run_dir={config.run_dir} scores the run on its test "
+            "pictures, beside controls"
+        )
 
 
 def _only_direction(trained: "Run | None") -> str:
@@ -86,22 +121,37 @@ def _only_direction(trained: "Run | None") -> str:
     return "ba"
 
 
-def _tell_choices(trained: "Run", config: TranslateConfig, direction: str, scale: "Scale | None") -> None:
-    """What decides the translations beside the run: which way, by which checkpoint, at which scale."""
+def _tell_choices(
+    trained: "Run", config: TranslateConfig, direction: str, scale: "Scale | None"
+) -> None:
+    """What decides the translations beside the run: which way, by which checkpoint, at which
+    scale.
+    """
     from tfcyclegan.training.checkpoints import told_choice
 
     back = direction[::-1]
-    other = f"; --direction={back} is the way back" if not config.direction and f"gen_{back}" in trained.networks else ""
-    say(f"{trained.directory}: translates {direction} by checkpoint {told_choice(trained.directory, config.checkpoint)}{other}")
+    other = (
+        f"; --direction={back} is the way back"
+        if not config.direction and f"gen_{back}" in trained.networks
+        else ""
+    )
+    say(
+        f"{trained.directory}: translates {direction} by checkpoint "
+        f"{told_choice(trained.directory, config.checkpoint)}{other}"
+    )
     if scale is not None:
-        say(f"{trained.directory}: pictures are taken at {scale}, as in its training; --scale=original keeps their sizes")
+        say(
+            f"{trained.directory}: pictures are taken at {scale}, as in its training; "
+            "--scale=original keeps their sizes"
+        )
 
 
 def _direction_of_model(own: str, config: TranslateConfig) -> str:
     """The direction of an exported model, which may tell its own."""
     if own and config.direction and own != config.direction:
         raise UserError(
-            f"--direction={config.direction}: {config.model} translates {own} alone; leave --direction out, or export the other"
+            f"--direction={config.direction}: {config.model} translates {own} alone; leave "
+            "--direction out, or export the other"
         )
     return own or config.direction or "ab"
 
@@ -118,22 +168,35 @@ def _domains_of(trained: "Run | None") -> "Domains | None":
         return None
 
 
-def _reading(config: TranslateConfig, trained: "Run | None", of_model: Mapping[str, Any], direction: str) -> "Reading":
-    """How pictures are read: as the flags say, else as those were that the run or the exported model was trained on."""
+def _reading(
+    config: TranslateConfig, trained: "Run | None", of_model: Mapping[str, Any], direction: str
+) -> "Reading":
+    """How pictures are read: as the flags say, else as those were that the run or the exported
+    model was trained on.
+    """
     from tfcyclegan.data.intake import Rules
     from tfcyclegan.picture_folders import Reading
 
     domains = _domains_of(trained)
     theirs = domains.settings(direction[0]) if domains else dict(of_model)
-    given = {name: value for name in ("alpha", "extra_bands", "max_value") if (value := getattr(config, name))}
+    given = {
+        name: value
+        for name in ("alpha", "extra_bands", "max_value")
+        if (value := getattr(config, name))
+    }
     taken = {name: value for name, value in theirs.items() if name not in given}
     if taken:
         told = model_metadata.told_reading(taken)
-        say(f"{config.input}: read with {told}, as the data of {config.run_dir or config.model} were prepared")
+        say(
+            f"{config.input}: read with {told}, as the data of {config.run_dir or config.model} "
+            "were prepared"
+        )
     return Reading(Rules(**theirs | given, by_flags=True), config.pages)
 
 
-def _refuse_other_domain(config: TranslateConfig, trained: "Run | None", fingerprint: str, direction: str) -> None:
+def _refuse_other_domain(
+    config: TranslateConfig, trained: "Run | None", fingerprint: str, direction: str
+) -> None:
     """Raises UserError where the data set is the one that the run knows as its other domain."""
     domains = _domains_of(trained)
     if domains is None or domains.a is domains.b or config.cross_domain:
@@ -141,8 +204,10 @@ def _refuse_other_domain(config: TranslateConfig, trained: "Run | None", fingerp
     own, other = (domains.a, domains.b) if direction == "ab" else (domains.b, domains.a)
     if fingerprint == other.fingerprint != own.fingerprint:
         raise UserError(
-            f"--data_dir={config.data_dir}: is domain {direction[1].upper()} of {config.run_dir}, and --direction={direction} starts from "
-            f"domain {direction[0].upper()}; give --direction={direction[::-1]}, or --cross_domain translates it all the same"
+            f"--data_dir={config.data_dir}: is domain {direction[1].upper()} of {config.run_dir}, "
+            f"and --direction={direction} starts from "
+            f"domain {direction[0].upper()}; give --direction={direction[::-1]}, or "
+            "--cross_domain translates it all the same"
         )
 
 
@@ -150,4 +215,7 @@ def _tell_contradiction(path: Path, direction: str) -> None:
     """Says so where a folder is named like one of the other domain."""
     own, other = direction[0].upper(), direction[1].upper()
     if re.fullmatch(f"(train|test|val){other}", path.resolve().name):
-        say(f"{path}: named like domain {other}, while --direction={direction} starts from domain {own}; is that meant?")
+        say(
+            f"{path}: named like domain {other}, while --direction={direction} starts from domain "
+            f"{own}; is that meant?"
+        )

@@ -2,9 +2,21 @@
 
 from tfcyclegan.config.adaptation import AdaptConfig
 from tfcyclegan.config.base import Options, Size, flag_name, option, option_type
-from tfcyclegan.config.commands import CompareConfig, DoctorConfig, EvaluateConfig, ExportConfig, ImportConfig, TranslateConfig
+from tfcyclegan.config.commands import (
+    CompareConfig,
+    DoctorConfig,
+    EvaluateConfig,
+    ExportConfig,
+    ImportConfig,
+    TranslateConfig,
+)
 from tfcyclegan.config.demo import DemoConfig
-from tfcyclegan.config.segmentation import ExportSegmenterConfig, SegmentConfig, SegmenterOptions, TrainSegmenterConfig
+from tfcyclegan.config.segmentation import (
+    ExportSegmenterConfig,
+    SegmentConfig,
+    SegmenterOptions,
+    TrainSegmenterConfig,
+)
 from tfcyclegan.config.serving import ServeConfig
 from tfcyclegan.config.training import (
     INTERPOLATION_HELP,

@@ -6,54 +6,106 @@ from tfcyclegan.config.base import option
 from tfcyclegan.config.segmentation import SegmenterOptions
 from tfcyclegan.errors import UserError
 
-ARMS = ("source_only", "colour_matching", "fda", "translated", "translated_semantic", "self_training", "oracle")
+ARMS = (
+    "source_only",
+    "colour_matching",
+    "fda",
+    "translated",
+    "translated_semantic",
+    "self_training",
+    "oracle",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptConfig(SegmenterOptions):
-    """Domains, arms and where the results lie; what stands above is the same for every arm's segmenter."""
+    """Domains, arms and where the results lie; what stands above is the same for every arm's
+    segmenter.
+    """
 
-    source_dir: str = option("", "labelled data set of the source domain", required=True, on_resume="free")
+    source_dir: str = option(
+        "", "labelled data set of the source domain", required=True, on_resume="free"
+    )
     source_split: str = option("train", "its split to learn from")
     target_dir: str = option(
-        "", "data set of the target domain; its labels are read by the scoring and the oracle alone", required=True, on_resume="free"
+        "",
+        "data set of the target domain; its labels are read by the scoring and the oracle alone",
+        required=True,
+        on_resume="free",
     )
     target_split: str = option("train", "its split to adapt to, without labels")
     target_score_split: str = option("val", "its split with labels that all arms are scored on")
-    translator: str = option("", "run directory of a translator from source (A) to target (B)", on_resume="free")
+    translator: str = option(
+        "", "run directory of a translator from source (A) to target (B)", on_resume="free"
+    )
     checkpoint: str = option("latest", "of the translator: latest, best or a step")
-    data_recipe: str = option("", "how the data and the translator are made, in words: told where they are missing", on_resume="free")
-    output_dir: str = option("", "directory of all arms and of the report; the same command goes on there", required=True, on_resume="free")
-    arms: str = option(",".join(ARMS), f"which arms, with commas between, of {', '.join(ARMS)}", on_resume="free")
-    seeds: str = option("0,1,2", "seeds of the segmenter, with commas between; every arm is trained with each", on_resume="free")
-    fda_beta: float = option(0.01, "share of the shorter side whose frequencies FDA swaps", minimum=0, maximum=0.5)
-    lambda_semantic: float = option(1.0, "weight of the semantic losses of the arm translated_semantic", above=0)
+    data_recipe: str = option(
+        "",
+        "how the data and the translator are made, in words: told where they are missing",
+        on_resume="free",
+    )
+    output_dir: str = option(
+        "",
+        "directory of all arms and of the report; the same command goes on there",
+        required=True,
+        on_resume="free",
+    )
+    arms: str = option(
+        ",".join(ARMS), f"which arms, with commas between, of {', '.join(ARMS)}", on_resume="free"
+    )
+    seeds: str = option(
+        "0,1,2",
+        "seeds of the segmenter, with commas between; every arm is trained with each",
+        on_resume="free",
+    )
+    fda_beta: float = option(
+        0.01, "share of the shorter side whose frequencies FDA swaps", minimum=0, maximum=0.5
+    )
+    lambda_semantic: float = option(
+        1.0, "weight of the semantic losses of the arm translated_semantic", above=0
+    )
     semantic_steps: int = option(
         0,
-        "steps of that arm's translator from the translator's weights on; 0 trains one from new weights, as long as the translator",
+        "steps of that arm's translator from the translator's weights on; 0 trains one from new "
+        "weights, as long as the translator",
         minimum=0,
     )
-    pseudo_threshold: float = option(0.95, "probability from which a pixel's prediction is taken for its label", above=0, maximum=1)
-    pseudo_kept: float = option(0.5, "share of each class's surest pixels that is taken in any case", minimum=0, maximum=1)
+    pseudo_threshold: float = option(
+        0.95,
+        "probability from which a pixel's prediction is taken for its label",
+        above=0,
+        maximum=1,
+    )
+    pseudo_kept: float = option(
+        0.5, "share of each class's surest pixels that is taken in any case", minimum=0, maximum=1
+    )
     pseudo_rounds: int = option(1, "rounds of self-training", minimum=1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         unknown = [arm for arm in self.arm_names if arm not in ARMS]
         if unknown or not self.arm_names:
-            raise UserError(f"--arms={self.arms}: unknown {', '.join(unknown) or 'choice'}; valid are {', '.join(ARMS)}")
+            raise UserError(
+                f"--arms={self.arms}: unknown {', '.join(unknown) or 'choice'}; valid are "
+                f"{', '.join(ARMS)}"
+            )
         if not all(seed.isascii() and seed.isdigit() for seed in self.seeds.split(",")):
-            raise UserError(f"--seeds={self.seeds}: write numbers with commas between, such as 0,1,2")
+            raise UserError(
+                f"--seeds={self.seeds}: write numbers with commas between, such as 0,1,2"
+            )
         if self.needs_translator and not self.translator:
             raise UserError(
-                f"--translator: the arms {', '.join(self.needs_translator)} need one; give a run directory or leave them out of --arms"
+                f"--translator: the arms {', '.join(self.needs_translator)} need one; give a run "
+                "directory or leave them out of --arms"
             )
 
     @property
     def arm_names(self) -> tuple[str, ...]:
         """The arms asked for, in the order in which they build on each other."""
         asked = [name.strip() for name in self.arms.split(",") if name.strip()]
-        return tuple(sorted(dict.fromkeys(asked), key=lambda name: ARMS.index(name) if name in ARMS else -1))
+        return tuple(
+            sorted(dict.fromkeys(asked), key=lambda name: ARMS.index(name) if name in ARMS else -1)
+        )
 
     @property
     def seed_numbers(self) -> tuple[int, ...]:
@@ -62,4 +114,8 @@ class AdaptConfig(SegmenterOptions):
     @property
     def needs_translator(self) -> list[str]:
         """Of the arms asked for those that a translator is needed for."""
-        return [name for name in self.arm_names if name in ("translated", "translated_semantic", "self_training")]
+        return [
+            name
+            for name in self.arm_names
+            if name in ("translated", "translated_semantic", "self_training")
+        ]

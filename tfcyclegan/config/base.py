@@ -1,6 +1,7 @@
 """What options are made of: a dataclass field with its default, its help and its bounds.
 
-A command's options are one frozen, keyword-only dataclass; `flags.py` turns its fields into flags of the same names.
+A command's options are one frozen, keyword-only dataclass; `flags.py` turns its fields into flags
+of the same names.
 """
 
 import dataclasses
@@ -23,7 +24,9 @@ class Size:
     @staticmethod
     def parse(text: str) -> "Size":
         numbers = text.lower().split("x")
-        if len(numbers) not in (1, 2) or not all(number.isascii() and number.isdigit() and int(number) > 0 for number in numbers):
+        if len(numbers) not in (1, 2) or not all(
+            number.isascii() and number.isdigit() and int(number) > 0 for number in numbers
+        ):
             raise UserError(f"{text!r} is not a size; write one number or HEIGHTxWIDTH")
         return Size(int(numbers[0]), int(numbers[-1]))
 
@@ -54,7 +57,8 @@ def option(
         choices: the valid values, if they can be listed.
         required: an empty string is refused.
         alias: a second name of the flag.
-        on_resume: what a resumed run may do to the value: "fixed" (must be the same), "free", "grow" or "warn".
+        on_resume: what a resumed run may do to the value: "fixed" (must be the same), "free",
+            "grow" or "warn".
     """
     metadata = {
         "help": help,
@@ -73,18 +77,24 @@ def option_type(field: dataclasses.Field[Any]) -> type:
     """The type of an option's value; for `int | None` that is int."""
     if isinstance(field.type, types.UnionType):
         return next(kind for kind in typing.get_args(field.type) if kind is not type(None))
-    assert isinstance(field.type, type), "options modules must not postpone the evaluation of annotations"
+    assert isinstance(field.type, type), (
+        "options modules must not postpone the evaluation of annotations"
+    )
     return field.type
 
 
 def flag_name(field: dataclasses.Field[Any]) -> str:
-    """The flag of an option: its name, without the underscore that keeps a field from being a Python keyword."""
+    """The flag of an option: its name, without the underscore that keeps a field from being a
+    Python keyword.
+    """
     return field.name.rstrip("_")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Checks each field against its bounds when it is made; subclasses add checks between fields."""
+    """Checks each field against its bounds when it is made; subclasses add checks between
+    fields.
+    """
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -100,7 +110,9 @@ def _check(field: dataclasses.Field[Any], value: Any) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{name}={value}: must be a finite number")
     if bounds["choices"] and value not in bounds["choices"]:
-        raise UserError(f"{name}={value}: unknown choice; valid are {', '.join(map(str, bounds['choices']))}")
+        raise UserError(
+            f"{name}={value}: unknown choice; valid are {', '.join(map(str, bounds['choices']))}"
+        )
     if bounds["minimum"] is not None and value < bounds["minimum"]:
         raise UserError(f"{name}={value}: must be at least {bounds['minimum']}")
     if bounds["above"] is not None and value <= bounds["above"]:

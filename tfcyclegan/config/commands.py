@@ -3,7 +3,12 @@
 from dataclasses import dataclass
 
 from tfcyclegan.config.base import Options, Size, option
-from tfcyclegan.config.pictures import pages_option, translate_alpha_option, translate_extra_bands_option, translate_max_value_option
+from tfcyclegan.config.pictures import (
+    pages_option,
+    translate_alpha_option,
+    translate_extra_bands_option,
+    translate_max_value_option,
+)
 from tfcyclegan.errors import UserError
 
 DIRECTIONS = ("ab", "ba")
@@ -11,7 +16,10 @@ PAIRS = ("auto", "names", "none")
 """What --pairs takes beside a file."""
 CHECKPOINT_HELP = "latest, best or a step"
 DIRECTION_HELP = "ab translates domain A to B, ba B to A"
-TRUST_HELP = "load a SavedModel that may do more than compute, such as write files; it may do all that you may"
+TRUST_HELP = (
+    "load a SavedModel that may do more than compute, such as write files; it may do all "
+    "that you may"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,66 +27,102 @@ class TranslateConfig(Options):
     """Options of `tfcyclegan translate`."""
 
     run_dir: str = option("", "run directory to translate with")
-    model: str = option("", "exported model to translate with, instead of --run_dir: a SavedModel directory or a .tflite file")
+    model: str = option(
+        "",
+        "exported model to translate with, instead of --run_dir: a SavedModel directory or a "
+        ".tflite file",
+    )
     trust_model: bool = option(False, TRUST_HELP)
     checkpoint: str = option("latest", CHECKPOINT_HELP)
     direction: str = option(
-        "", f"{DIRECTION_HELP}; default: ab, or the only one of the run or of the exported model", choices=("", *DIRECTIONS)
+        "",
+        f"{DIRECTION_HELP}; default: ab, or the only one of the run or of the exported model",
+        choices=("", *DIRECTIONS),
     )
     input: str = option("", "picture or folder of pictures; or use --data_dir and --split")
-    data_dir: str = option("", "prepared data set to take pictures from, instead of --input; or two, as for training")
+    data_dir: str = option(
+        "", "prepared data set to take pictures from, instead of --input; or two, as for training"
+    )
     split: str = option(
         "",
-        "split of --data_dir; with --output_data several are taken, with commas between; default: the test pictures of the domain that "
+        "split of --data_dir; with --output_data several are taken, with commas between; default: "
+        "the test pictures of the domain that "
         "--direction starts from, or its val pictures where it has no others",
     )
-    cross_domain: bool = option(False, "translate also pictures of the domain that --direction does not start from")
+    cross_domain: bool = option(
+        False, "translate also pictures of the domain that --direction does not start from"
+    )
     pages: str = pages_option()
     alpha: str = translate_alpha_option()
     extra_bands: str = translate_extra_bands_option()
     max_value: int | None = translate_max_value_option()
     scale: str = option(
         "trained",
-        "trained resizes pictures as the training of --run_dir did, original keeps their sizes, as --model does of itself; "
+        "trained resizes pictures as the training of --run_dir did, original keeps their sizes, "
+        "as --model does of itself; "
         "fit resizes them to the size of a .tflite file and back",
         choices=("trained", "original", "fit"),
     )
     tile: int | None = option(
         None,
-        "side in pixels of the tiles in which larger pictures are computed, in bounded memory and equal to the whole; "
+        "side in pixels of the tiles in which larger pictures are computed, in bounded memory and "
+        "equal to the whole; "
         "default: 256, for pictures of more than 2048x1024 pixels",
         minimum=64,
     )
     output: str = option("", "folder for the translated PNGs")
-    output_data: str = option("", "directory of a new data set with the translated pictures of --data_dir, their names and labels")
+    output_data: str = option(
+        "",
+        "directory of a new data set with the translated pictures of --data_dir, their names and "
+        "labels",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if bool(self.run_dir) == bool(self.model):
             raise UserError("--run_dir or --model: give one of them")
         if self.model and self.checkpoint != "latest":
-            raise UserError(f"--checkpoint={self.checkpoint}: goes with --run_dir; an exported model has the weights of one checkpoint")
+            raise UserError(
+                f"--checkpoint={self.checkpoint}: goes with --run_dir; an exported model has the "
+                "weights of one checkpoint"
+            )
         if self.model and self.tile is not None:
             raise UserError("--tile: goes with --run_dir; an exported model takes pictures whole")
         if self.scale == "fit" and not self.model.endswith(".tflite"):
-            raise UserError("--scale=fit: resizes to the size of a .tflite file, so it goes with --model=NAME.tflite")
+            raise UserError(
+                "--scale=fit: resizes to the size of a .tflite file, so it goes with "
+                "--model=NAME.tflite"
+            )
         if self.trust_model and not self.model:
             raise UserError("--trust_model: goes with --model; a run holds weights alone")
         if bool(self.input) == bool(self.data_dir):
             raise UserError("--input or --data_dir: give one of them")
         if bool(self.output) == bool(self.output_data):
-            raise UserError("--output or --output_data: give one of them, a folder for PNGs or a directory for a data set")
+            raise UserError(
+                "--output or --output_data: give one of them, a folder for PNGs or a directory "
+                "for a data set"
+            )
         for name in ("alpha", "extra_bands", "max_value"):
             if self.data_dir and getattr(self, name):
                 raise UserError(
-                    f"--{name}={getattr(self, name)}: goes with --input; pictures of a prepared data set were read by data_prep"
+                    f"--{name}={getattr(self, name)}: goes with --input; pictures of a prepared "
+                    "data set were read by data_prep"
                 )
         if self.data_dir and self.pages != "all":
-            raise UserError(f"--pages={self.pages}: goes with --input; pictures of a prepared data set were read by data_prep")
+            raise UserError(
+                f"--pages={self.pages}: goes with --input; pictures of a prepared data set were "
+                "read by data_prep"
+            )
         if self.input and (self.split or self.cross_domain):
-            raise UserError(f"{'--split' if self.split else '--cross_domain'}: goes with --data_dir; --input takes pictures as they are")
+            raise UserError(
+                f"{'--split' if self.split else '--cross_domain'}: goes with --data_dir; --input "
+                "takes pictures as they are"
+            )
         if self.output_data and not self.data_dir:
-            raise UserError("--output_data: translates a prepared data set, so it goes with --data_dir, not --input")
+            raise UserError(
+                "--output_data: translates a prepared data set, so it goes with --data_dir, not "
+                "--input"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,45 +130,68 @@ class EvaluateConfig(Options):
     """Options of `tfcyclegan evaluate`."""
 
     run_dir: str = option("", "run to score")
-    translations: str = option("", "folder of translated pictures to score, named as in the split, instead of --run_dir")
+    translations: str = option(
+        "", "folder of translated pictures to score, named as in the split, instead of --run_dir"
+    )
     translations_suffix: str = option(
         "",
-        "what follows a picture's name in --translations, such as _fake_B; files without it are passed over; default: nothing, or guessed",
+        "what follows a picture's name in --translations, such as _fake_B; files without it are "
+        "passed over; default: nothing, or guessed",
     )
     translations_channels: int | None = option(
-        None, "channels that --translations are scored in; default: 1 where all are gray, else 3", choices=(1, 3)
+        None,
+        "channels that --translations are scored in; default: 1 where all are gray, else 3",
+        choices=(1, 3),
     )
-    data_dir: str = option("", "prepared data set, or two with a comma between; default: the run's own")
+    data_dir: str = option(
+        "", "prepared data set, or two with a comma between; default: the run's own"
+    )
     pairs: str = option(
         PAIRS[0],
-        "which test pictures show the same: auto takes equal names for pairs if the pictures bear it out, names says that they are pairs, "
+        "which test pictures show the same: auto takes equal names for pairs if the pictures bear "
+        "it out, names says that they are pairs, "
         "none that there are none; or a CSV file with the columns a,b",
     )
     checkpoint: str = option("latest", CHECKPOINT_HELP)
-    split: str = option("test", "test, or val for choosing settings without looking at the test pictures", choices=("test", "val"))
+    split: str = option(
+        "test",
+        "test, or val for choosing settings without looking at the test pictures",
+        choices=("test", "val"),
+    )
     direction: str = option("ab", f"{DIRECTION_HELP}; or both", choices=(*DIRECTIONS, "both"))
     features: str = option(
-        "alexnet", "network of KID and FID; none leaves them out, and LPIPS", choices=("alexnet", "vgg16", "inception", "none")
+        "alexnet",
+        "network of KID and FID; none leaves them out, and LPIPS",
+        choices=("alexnet", "vgg16", "inception", "none"),
     )
-    features_weights: str = option("", "file of the weights of --features=inception, the network of published FIDs")
+    features_weights: str = option(
+        "", "file of the weights of --features=inception, the network of published FIDs"
+    )
     judge: str = option(
         "none",
-        "auto trains a segmenter on real photos of the target, once, and scores what it sees in translations",
+        "auto trains a segmenter on real photos of the target, once, and scores what it sees in "
+        "translations",
         choices=("none", "auto"),
     )
-    output: str = option("", "folder for scores, page and pictures; default: evaluation in --run_dir")
+    output: str = option(
+        "", "folder for scores, page and pictures; default: evaluation in --run_dir"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if bool(self.run_dir) == bool(self.translations):
             raise UserError("--run_dir or --translations: give one of them")
         if self.translations and not (self.data_dir and self.output):
-            raise UserError("--translations: needs --data_dir, whose split it is a translation of, and --output")
+            raise UserError(
+                "--translations: needs --data_dir, whose split it is a translation of, and --output"
+            )
         for name in ("translations_suffix", "translations_channels"):
             if getattr(self, name) and not self.translations:
                 raise UserError(f"--{name}={getattr(self, name)}: goes with --translations")
         if self.translations and self.checkpoint != "latest":
-            raise UserError(f"--checkpoint={self.checkpoint}: goes with --run_dir; --translations have none")
+            raise UserError(
+                f"--checkpoint={self.checkpoint}: goes with --run_dir; --translations have none"
+            )
         if self.translations and self.direction == "both":
             raise UserError("--direction=both: --translations is of one direction; give ab or ba")
         if (self.features == "inception") != bool(self.features_weights):
@@ -135,14 +202,18 @@ class EvaluateConfig(Options):
 class CompareConfig(Options):
     """Options of `tfcyclegan compare`."""
 
-    run_dirs: str = option("", "two or more evaluated runs with commas between: runs/a,runs/b", required=True)
+    run_dirs: str = option(
+        "", "two or more evaluated runs with commas between: runs/a,runs/b", required=True
+    )
     output: str = option("compare.html", "page to write")
     pictures: int = option(6, "test pictures shown for each direction", minimum=1, maximum=50)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if len([name for name in self.run_dirs.split(",") if name]) < 2:
-            raise UserError(f"--run_dirs={self.run_dirs}: give two runs or more, with commas between")
+            raise UserError(
+                f"--run_dirs={self.run_dirs}: give two runs or more, with commas between"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,26 +221,41 @@ class ExportConfig(Options):
     """Options of `tfcyclegan export`."""
 
     run_dir: str = option("", "run to export", required=True)
-    output: str = option("", "folder of the model, such as saved_models/satellite2map", required=True)
+    output: str = option(
+        "", "folder of the model, such as saved_models/satellite2map", required=True
+    )
     checkpoint: str = option("latest", CHECKPOINT_HELP)
     direction: str = option("ab", DIRECTION_HELP, choices=DIRECTIONS)
-    tflite_size: Size | None = option(None, "size of the TFLite models' pictures; default: the run's crop size")
-    min_psnr: float = option(
-        30.0, "dB of PSNR against Keras that a TFLite model's mean and worst test picture must reach to be listed as usable", minimum=0
+    tflite_size: Size | None = option(
+        None, "size of the TFLite models' pictures; default: the run's crop size"
     )
-    data_dir: str = option("", "prepared data set to measure and to calibrate on; default: the run's own")
+    min_psnr: float = option(
+        30.0,
+        "dB of PSNR against Keras that a TFLite model's mean and worst test picture must reach to "
+        "be listed as usable",
+        minimum=0,
+    )
+    data_dir: str = option(
+        "", "prepared data set to measure and to calibrate on; default: the run's own"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class DoctorConfig(Options):
     """Options of `tfcyclegan doctor`."""
 
-    measure: bool = option(True, "times pieces of training steps for two seconds, to tell about how long trainings take here")
+    measure: bool = option(
+        True,
+        "times pieces of training steps for two seconds, to tell about how long trainings take "
+        "here",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImportConfig(Options):
-    """Options of `tfcyclegan import_weights`. A flag's name is the field's without the underscore behind it."""
+    """Options of `tfcyclegan import_weights`. A flag's name is the field's without the underscore
+    behind it.
+    """
 
     from_: str = option(
         "",
@@ -177,8 +263,15 @@ class ImportConfig(Options):
         required=True,
         choices=("pytorch", "tfa"),
     )
-    weights: str = option("", "the file; or, for pytorch, the folder with latest_net_G_A.pth, ..._G_B, ..._D_A and ..._D_B", required=True)
+    weights: str = option(
+        "",
+        "the file; or, for pytorch, the folder with latest_net_G_A.pth, ..._G_B, ..._D_A and "
+        "..._D_B",
+        required=True,
+    )
     output: str = option("", "run directory to make", required=True)
     network: str = option(
-        "", "which network a single file is; default by its name, else gen_ab", choices=("", "gen_ab", "gen_ba", "disc_a", "disc_b")
+        "",
+        "which network a single file is; default by its name, else gen_ab",
+        choices=("", "gen_ab", "gen_ba", "disc_a", "disc_b"),
     )

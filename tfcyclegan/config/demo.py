@@ -12,22 +12,35 @@ class DemoConfig(Options):
 
     model: str = option(
         "",
-        "a .tflite file, or a folder of exports such as saved_models/satellite2map; several with commas between are directions to switch",
+        "a .tflite file, or a folder of exports such as saved_models/satellite2map; several with "
+        "commas between are directions to switch",
         required=True,
     )
     samples: str = option(
-        "", "folder of pictures to try, or one for each model with commas between; default: test pictures of the model's run, if it is here"
+        "",
+        "folder of pictures to try, or one for each model with commas between; default: test "
+        "pictures of the model's run, if it is here",
     )
-    port: int = option(0, "port of the page on this machine; 0 takes a free one", minimum=0, maximum=65535)
+    port: int = option(
+        0, "port of the page on this machine; 0 takes a free one", minimum=0, maximum=65535
+    )
     open_browser: bool = option(False, "opens the page in this machine's browser")
-    export: str = option("", "folder for the page as a static site for any host, instead of serving it")
+    export: str = option(
+        "", "folder for the page as a static site for any host, instead of serving it"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if len(self.sample_folders) not in (0, 1, len(self.models)):
-            raise UserError(f"--samples={self.samples}: give one folder, or one for each of the {len(self.models)} models")
+            raise UserError(
+                f"--samples={self.samples}: give one folder, or one for each of the "
+                f"{len(self.models)} models"
+            )
         if self.export and (self.port or self.open_browser):
-            raise UserError("--export: writes the page and serves nothing, so --port and --open_browser have no use")
+            raise UserError(
+                "--export: writes the page and serves nothing, so --port and --open_browser have "
+                "no use"
+            )
 
     @property
     def models(self) -> list[str]:

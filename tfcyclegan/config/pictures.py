@@ -1,4 +1,6 @@
-"""Options of all commands that read picture files: what decides where a file can be read in more than one way."""
+"""Options of all commands that read picture files: what decides where a file can be read in more
+than one way.
+"""
 
 from typing import Any
 
@@ -9,13 +11,26 @@ LARGEST_VALUE = 65535
 
 def pages_option() -> Any:
     """Which pictures of a file are taken."""
-    return option("all", "of files with several pages or frames: all makes NAME_0001, NAME_0002, ... of them", choices=("all", "first"))
+    return option(
+        "all",
+        "of files with several pages or frames: all makes NAME_0001, NAME_0002, ... of them",
+        choices=("all", "first"),
+    )
 
 
 AS_DATA = "as the run's data were prepared"
-_ALPHA = "transparency: white lays it on white, drop takes the colours below it, refuse makes the picture a bad one"
-_BANDS = "bands of a TIFF that are neither colours nor transparency: refuse makes the picture a bad one, drop leaves them out"
-_VALUE = "value of pictures of more than 8 bit that is white, such as 4095; default: the largest of their type"
+_ALPHA = (
+    "transparency: white lays it on white, drop takes the colours below it, refuse makes the "
+    "picture a bad one"
+)
+_BANDS = (
+    "bands of a TIFF that are neither colours nor transparency: refuse makes the picture a "
+    "bad one, drop leaves them out"
+)
+_VALUE = (
+    "value of pictures of more than 8 bit that is white, such as 4095; default: the largest "
+    "of their type"
+)
 
 
 def alpha_option() -> Any:
@@ -36,7 +51,11 @@ def max_value_option() -> Any:
 def translate_alpha_option() -> Any:
     """Likewise, of pictures to be translated."""
     kept = "keep gives the result the transparency of its picture"
-    return option("", f"{_ALPHA}, {kept}; default: {AS_DATA}, or white", choices=("", "white", "drop", "refuse", "keep"))
+    return option(
+        "",
+        f"{_ALPHA}, {kept}; default: {AS_DATA}, or white",
+        choices=("", "white", "drop", "refuse", "keep"),
+    )
 
 
 def translate_extra_bands_option() -> Any:
@@ -46,4 +65,9 @@ def translate_extra_bands_option() -> Any:
 
 def translate_max_value_option() -> Any:
     """Likewise, of pictures to be translated."""
-    return option(None, f"{_VALUE.partition(';')[0]}; default: {AS_DATA}, or the largest of their type", minimum=1, maximum=LARGEST_VALUE)
+    return option(
+        None,
+        f"{_VALUE.partition(';')[0]}; default: {AS_DATA}, or the largest of their type",
+        minimum=1,
+        maximum=LARGEST_VALUE,
+    )

@@ -3,7 +3,12 @@
 from dataclasses import dataclass
 
 from tfcyclegan.config.base import Options, Size, option
-from tfcyclegan.config.pictures import alpha_option, extra_bands_option, max_value_option, pages_option
+from tfcyclegan.config.pictures import (
+    alpha_option,
+    extra_bands_option,
+    max_value_option,
+    pages_option,
+)
 from tfcyclegan.config.training import PRECISIONS
 from tfcyclegan.errors import UserError
 
@@ -12,51 +17,113 @@ from tfcyclegan.errors import UserError
 class SegmenterOptions(Options):
     """How a segmenter is trained, on whatever pictures."""
 
-    load_size: Size | None = option(None, "size to which pictures and labels are resized; default: their own")
+    load_size: Size | None = option(
+        None, "size to which pictures and labels are resized; default: their own"
+    )
     crop_size: Size | None = option(None, "size of the random crop; default: whole pictures")
     flip: bool = option(True, "mirror half of the training pictures")
-    scale_low: float = option(0.75, "smallest factor of the random enlargement; never so small that the crop leaves the picture", above=0)
-    scale_high: float = option(1.5, "greatest factor of the random enlargement", above=0)
-    color_jitter: float = option(0.2, "brightness, contrast and saturation vary by this share; 0 for none", minimum=0, maximum=1)
-    rare_class_temperature: float = option(
-        0.01, "draw pictures for the sake of rare classes, the more the smaller this is; 0 draws all alike", minimum=0
+    scale_low: float = option(
+        0.75,
+        "smallest factor of the random enlargement; never so small that the crop leaves the "
+        "picture",
+        above=0,
     )
-    class_weights: str = option("none", "weights of the classes in the loss; enet is 1 / ln(1.02 + share)", choices=("none", "enet"))
+    scale_high: float = option(1.5, "greatest factor of the random enlargement", above=0)
+    color_jitter: float = option(
+        0.2,
+        "brightness, contrast and saturation vary by this share; 0 for none",
+        minimum=0,
+        maximum=1,
+    )
+    rare_class_temperature: float = option(
+        0.01,
+        "draw pictures for the sake of rare classes, the more the smaller this is; 0 draws all "
+        "alike",
+        minimum=0,
+    )
+    class_weights: str = option(
+        "none",
+        "weights of the classes in the loss; enet is 1 / ln(1.02 + share)",
+        choices=("none", "enet"),
+    )
     width: int = option(16, "filters of the network's first convolution", minimum=1)
-    steps: int = option(1500, "length of the training; the checkpoint used is that of the last step", minimum=1)
+    steps: int = option(
+        1500, "length of the training; the checkpoint used is that of the last step", minimum=1
+    )
     batch_size: int = option(8, "pictures in a step, over all devices", minimum=1)
     learning_rate: float = option(1e-2, "Adam's rate at its highest", above=0, maximum=1)
-    schedule: str = option("poly", "how the rate falls to 0: poly is (1 - progress)^0.9", choices=("poly", "cosine", "constant"))
+    schedule: str = option(
+        "poly",
+        "how the rate falls to 0: poly is (1 - progress)^0.9",
+        choices=("poly", "cosine", "constant"),
+    )
     warmup_steps: int = option(50, "steps over which the rate rises at first", minimum=0)
-    ema_decay: float = option(0.99, "predict with a running mean of the weights; 0 for the weights themselves", minimum=0, maximum=0.99999)
+    ema_decay: float = option(
+        0.99,
+        "predict with a running mean of the weights; 0 for the weights themselves",
+        minimum=0,
+        maximum=0.99999,
+    )
     seed: int = option(0, "of weights, draws and augmentation", minimum=0, maximum=2**32 - 1)
-    precision: str = option("auto", "auto takes mixed_bfloat16 where the hardware has it", choices=PRECISIONS, on_resume="warn")
+    precision: str = option(
+        "auto",
+        "auto takes mixed_bfloat16 where the hardware has it",
+        choices=PRECISIONS,
+        on_resume="warn",
+    )
     deterministic: bool = option(False, "the same numbers at each run, at some cost in speed")
     devices: int | None = option(
-        None, "how many GPUs, or CPU shares where there is no GPU; default all GPUs, or one CPU", minimum=1, on_resume="free"
+        None,
+        "how many GPUs, or CPU shares where there is no GPU; default all GPUs, or one CPU",
+        minimum=1,
+        on_resume="free",
     )
-    cache_dir: str = option("", "where resized pixels are kept; default: the directory .cache in the data set", on_resume="free")
-    checkpoint_every_steps: int = option(500, "steps between checkpoints", minimum=1, on_resume="free")
-    log_every_steps: int = option(50, "steps between lines of history.jsonl, each the mean since the last", minimum=1, on_resume="free")
+    cache_dir: str = option(
+        "",
+        "where resized pixels are kept; default: the directory .cache in the data set",
+        on_resume="free",
+    )
+    checkpoint_every_steps: int = option(
+        500, "steps between checkpoints", minimum=1, on_resume="free"
+    )
+    log_every_steps: int = option(
+        50,
+        "steps between lines of history.jsonl, each the mean since the last",
+        minimum=1,
+        on_resume="free",
+    )
     val_every_steps: int = option(
-        500, "steps between scores on labelled val pictures, which choose nothing; 0 for none", minimum=0, on_resume="free"
+        500,
+        "steps between scores on labelled val pictures, which choose nothing; 0 for none",
+        minimum=0,
+        on_resume="free",
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.scale_high < self.scale_low:
-            raise UserError(f"--scale_high={self.scale_high}: must be at least --scale_low={self.scale_low}")
+            raise UserError(
+                f"--scale_high={self.scale_high}: must be at least --scale_low={self.scale_low}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSegmenterConfig(SegmenterOptions):
     """The pictures to learn from, and where the run lies."""
 
-    data_dir: str = option("", "data set with labels to train on", required=True, alias="data", on_resume="free")
+    data_dir: str = option(
+        "", "data set with labels to train on", required=True, alias="data", on_resume="free"
+    )
     split: str = option("train", "its split to train on")
-    val_dir: str = option("", "data set with labels for the curve of scores; default: --data_dir", on_resume="free")
-    val_split: str = option("val", "its split; without labels or pictures there no curve is drawn", on_resume="free")
-    run_dir: str = option("", "directory of the run; the same command resumes it", required=True, on_resume="free")
+    val_dir: str = option(
+        "", "data set with labels for the curve of scores; default: --data_dir", on_resume="free"
+    )
+    val_split: str = option(
+        "val", "its split; without labels or pictures there no curve is drawn", on_resume="free"
+    )
+    run_dir: str = option(
+        "", "directory of the run; the same command resumes it", required=True, on_resume="free"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,13 +132,20 @@ class SegmentConfig(Options):
 
     segmenter_dir: str = option("", "run directory of train_segmenter", required=True)
     input: str = option("", "picture or folder of pictures; or use --data_dir and --split")
-    data_dir: str = option("", "prepared data set to take pictures from, instead of --input; scored where it has labels")
+    data_dir: str = option(
+        "",
+        "prepared data set to take pictures from, instead of --input; scored where it has labels",
+    )
     split: str = option("val", "split of --data_dir")
     pages: str = pages_option()
     alpha: str = alpha_option()
     extra_bands: str = extra_bands_option()
     max_value: int | None = max_value_option()
-    output: str = option("", "folder for labelIds/ (PNGs of class ids) and overlays/ (colours over the pictures)", required=True)
+    output: str = option(
+        "",
+        "folder for labelIds/ (PNGs of class ids) and overlays/ (colours over the pictures)",
+        required=True,
+    )
     overlays: bool = option(True, "draw the overlays")
 
     def __post_init__(self) -> None:
@@ -79,9 +153,16 @@ class SegmentConfig(Options):
         if bool(self.input) == bool(self.data_dir):
             raise UserError("--input or --data_dir: give one of them")
         if self.input and self.split != "val":
-            raise UserError(f"--split={self.split}: goes with --data_dir; --input takes pictures as they are")
-        if self.data_dir and (self.pages != "all" or self.extra_bands != "refuse" or self.max_value is not None):
-            raise UserError("--pages, --extra_bands, --max_value: go with --input; a prepared data set was read by data_prep")
+            raise UserError(
+                f"--split={self.split}: goes with --data_dir; --input takes pictures as they are"
+            )
+        if self.data_dir and (
+            self.pages != "all" or self.extra_bands != "refuse" or self.max_value is not None
+        ):
+            raise UserError(
+                "--pages, --extra_bands, --max_value: go with --input; a prepared data set was "
+                "read by data_prep"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,4 +171,6 @@ class ExportSegmenterConfig(Options):
 
     segmenter_dir: str = option("", "run directory of train_segmenter", required=True)
     output: str = option("", "folder of the model, such as saved_models/segmenter", required=True)
-    tflite_size: Size | None = option(None, "size of the TFLite models' pictures; default: that of training")
+    tflite_size: Size | None = option(
+        None, "size of the TFLite models' pictures; default: that of training"
+    )

@@ -10,8 +10,10 @@ from tfcyclegan.errors import UserError
 PREPROCESS_MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
 INTERPOLATIONS = ("bicubic", "bilinear", "area", "bilinear_opencv")
 INTERPOLATION_HELP = (
-    "how pictures are resized: by Pillow's antialiased bicubic (the official program's) or bilinear, by the mean of each area, "
-    "or by OpenCV's bilinear, which is not antialiased (what albumentations does by default); label maps always by the nearest pixel"
+    "how pictures are resized: by Pillow's antialiased bicubic (the official program's) or "
+    "bilinear, by the mean of each area, "
+    "or by OpenCV's bilinear, which is not antialiased (what albumentations does by default); "
+    "label maps always by the nearest pixel"
 )
 MODES_WITH_CROP = ("resize_and_crop", "crop", "scale_width_and_crop")
 EVAL_STEPS = 1000  # a measurement costs a few seconds, so that its share of so many steps is small
@@ -24,16 +26,27 @@ class DataOptions(Options):
 
     data_dir: str = option(
         "",
-        "data set that data_prep made with trainA and trainB, or any TFDS one (tfds:NAME downloads it); "
+        "data set that data_prep made with trainA and trainB, or any TFDS one (tfds:NAME "
+        "downloads it); "
         "or a data set for each domain, A,B with a comma between",
         required=True,
         alias="data",
         on_resume="free",
     )
-    data_recipe: str = option("", "how --data_dir is made, in words: told where it is missing", on_resume="free")
-    cache_dir: str = option("", "where resized pixels are kept; default: the directory .cache in the data set", on_resume="free")
-    preprocess: str = option("resize_and_crop", "how a picture becomes a training image", choices=PREPROCESS_MODES)
-    load_size: Size = option(Size(286, 286), "size to which pictures are resized (scale_width uses its width)")
+    data_recipe: str = option(
+        "", "how --data_dir is made, in words: told where it is missing", on_resume="free"
+    )
+    cache_dir: str = option(
+        "",
+        "where resized pixels are kept; default: the directory .cache in the data set",
+        on_resume="free",
+    )
+    preprocess: str = option(
+        "resize_and_crop", "how a picture becomes a training image", choices=PREPROCESS_MODES
+    )
+    load_size: Size = option(
+        Size(286, 286), "size to which pictures are resized (scale_width uses its width)"
+    )
     crop_size: Size = option(Size(256, 256), "size of the random crop that the networks see")
     interpolation: str = option("bicubic", INTERPOLATION_HELP, choices=INTERPOLATIONS)
     flip: bool = option(True, "mirror half of the training images")
@@ -45,24 +58,52 @@ class DataOptions(Options):
 class NetworkOptions(Options):
     """Generators and discriminators; defaults are the paper's for 256x256."""
 
-    generator: str = option("resnet", "resnet, resnet_Nblocks, unet_128, unet_256, or a .json graph of import_weights")
-    residual_blocks: int | None = option(None, "residual blocks of resnet; default 9, as for 256x256; 6 for 128x128", minimum=1)
+    generator: str = option(
+        "resnet", "resnet, resnet_Nblocks, unet_128, unet_256, or a .json graph of import_weights"
+    )
+    residual_blocks: int | None = option(
+        None, "residual blocks of resnet; default 9, as for 256x256; 6 for 128x128", minimum=1
+    )
     base_filters: int = option(64, "filters of the generators' first convolution", minimum=1)
-    upsampling: str = option("transposed", "resize is nearest + convolution, against checkerboards", choices=("transposed", "resize"))
-    generator_padding: str = option("zeros", "padding of ResNet generators' strided convolutions", choices=("zeros", "reflect"))
+    upsampling: str = option(
+        "transposed",
+        "resize is nearest + convolution, against checkerboards",
+        choices=("transposed", "resize"),
+    )
+    generator_padding: str = option(
+        "zeros", "padding of ResNet generators' strided convolutions", choices=("zeros", "reflect")
+    )
     dropout: bool = option(False, "dropout in the generators")
-    discriminator: str = option("patch", "patch is the 70x70 PatchGAN, pixel its 1x1 variant", choices=("patch", "pixel"))
-    discriminator_layers: int = option(3, "strided convolutions of the patch discriminator", minimum=1)
-    discriminator_filters: int = option(64, "filters of the discriminators' first convolution", minimum=1)
-    discriminator_padding: str = option("zeros", "padding of the discriminators' convolutions", choices=("zeros", "reflect"))
-    norm: str = option("instance", "normalisation in all networks", choices=("instance", "batch", "none"))
-    init: str = option("normal", "distribution of initial weights", choices=("normal", "xavier", "kaiming", "orthogonal"))
+    discriminator: str = option(
+        "patch", "patch is the 70x70 PatchGAN, pixel its 1x1 variant", choices=("patch", "pixel")
+    )
+    discriminator_layers: int = option(
+        3, "strided convolutions of the patch discriminator", minimum=1
+    )
+    discriminator_filters: int = option(
+        64, "filters of the discriminators' first convolution", minimum=1
+    )
+    discriminator_padding: str = option(
+        "zeros", "padding of the discriminators' convolutions", choices=("zeros", "reflect")
+    )
+    norm: str = option(
+        "instance", "normalisation in all networks", choices=("instance", "batch", "none")
+    )
+    init: str = option(
+        "normal",
+        "distribution of initial weights",
+        choices=("normal", "xavier", "kaiming", "orthogonal"),
+    )
     init_gain: float = option(0.02, "scale of initial weights", above=0)
 
     @property
     def architecture(self) -> str:
         """The generator's name as the official program writes it."""
-        return f"resnet_{self.residual_blocks or 9}blocks" if self.generator == "resnet" else self.generator
+        return (
+            f"resnet_{self.residual_blocks or 9}blocks"
+            if self.generator == "resnet"
+            else self.generator
+        )
 
     @property
     def size_multiple(self) -> int:
@@ -76,21 +117,37 @@ class ObjectiveOptions(Options):
 
     gan_mode: str = option(
         "lsgan",
-        "adversarial loss; hinge is not the paper's, lsgan_sigmoid is that of Rao et al. 2023, see docs/reproducing.md",
+        "adversarial loss; hinge is not the paper's, lsgan_sigmoid is that of Rao et al. 2023, "
+        "see docs/reproducing.md",
         choices=("lsgan", "vanilla", "hinge", "lsgan_sigmoid"),
     )
-    lambda_gan: float = option(1.0, "weight of the adversarial losses; 0 trains by the cycle losses alone", minimum=0)
+    lambda_gan: float = option(
+        1.0, "weight of the adversarial losses; 0 trains by the cycle losses alone", minimum=0
+    )
     lambda_a: float = option(10.0, "weight of the cycle A -> B -> A", minimum=0)
     lambda_b: float = option(10.0, "weight of the cycle B -> A -> B", minimum=0)
-    lambda_identity: float = option(0.5, "weight of the identity losses relative to lambda_a and lambda_b; 0 leaves them out", minimum=0)
-    segmenter: str = option("", "run directory of a segmenter of domain A, for the semantic losses of CyCADA")
-    lambda_semantic: float = option(1.0, "weight of the semantic losses; they need --segmenter", minimum=0)
+    lambda_identity: float = option(
+        0.5,
+        "weight of the identity losses relative to lambda_a and lambda_b; 0 leaves them out",
+        minimum=0,
+    )
+    segmenter: str = option(
+        "", "run directory of a segmenter of domain A, for the semantic losses of CyCADA"
+    )
+    lambda_semantic: float = option(
+        1.0, "weight of the semantic losses; they need --segmenter", minimum=0
+    )
     cycle_noise: float = option(
-        0.0, "standard deviation, on [-1, 1], of noise on a fake before it is cycled back, against hiding the source in it", minimum=0
+        0.0,
+        "standard deviation, on [-1, 1], of noise on a fake before it is cycled back, against "
+        "hiding the source in it",
+        minimum=0,
     )
     pool_size: int = option(50, "fakes kept for the discriminators; 0 for none", minimum=0)
     update_order: str = option(
-        "generators_first", "which networks a step updates first", choices=("generators_first", "discriminators_first")
+        "generators_first",
+        "which networks a step updates first",
+        choices=("generators_first", "discriminators_first"),
     )
 
 
@@ -101,57 +158,121 @@ class OptimizationOptions(Options):
     batch_size: int = option(1, "images of each domain in a step, over all devices", minimum=1)
     learning_rate: float = option(2e-4, "Adam's rate at the start", above=0, maximum=1)
     beta_1: float = option(0.5, "Adam's decay of the first moment", minimum=0, maximum=0.999)
-    schedule: str = option("linear", "how the rate falls", choices=("linear", "cosine", "step", "constant", "cosine_official"))
-    epochs: int | None = option(None, "epochs at the full rate; default 100 unless --max_steps is given", minimum=0, on_resume="grow")
-    decay_epochs: int | None = option(None, "epochs of falling rate after them; default 100 where --epochs has its default", minimum=0)
+    schedule: str = option(
+        "linear",
+        "how the rate falls",
+        choices=("linear", "cosine", "step", "constant", "cosine_official"),
+    )
+    epochs: int | None = option(
+        None,
+        "epochs at the full rate; default 100 unless --max_steps is given",
+        minimum=0,
+        on_resume="grow",
+    )
+    decay_epochs: int | None = option(
+        None,
+        "epochs of falling rate after them; default 100 where --epochs has its default",
+        minimum=0,
+    )
     step_epochs: int = option(50, "epochs between the falls of --schedule=step", minimum=1)
-    max_steps: int | None = option(None, "stop after this many steps; alone, the rate is constant", minimum=1, on_resume="grow")
+    max_steps: int | None = option(
+        None, "stop after this many steps; alone, the rate is constant", minimum=1, on_resume="grow"
+    )
     ema_decay: float = option(
-        0.0, "keep a running mean of the generators' weights and use it for translating; 0.999 is usual", minimum=0, maximum=0.99999
+        0.0,
+        "keep a running mean of the generators' weights and use it for translating; 0.999 is usual",
+        minimum=0,
+        maximum=0.99999,
     )
     seed: int = option(0, "of weights, order, crops and pools", minimum=0, maximum=2**32 - 1)
-    precision: str = option("auto", "auto takes mixed_bfloat16 where the hardware has it", choices=PRECISIONS, on_resume="warn")
-    remat: bool = option(
-        False, "keep less for the gradients and compute it again: less memory, a third more work; for large crops", on_resume="warn"
+    precision: str = option(
+        "auto",
+        "auto takes mixed_bfloat16 where the hardware has it",
+        choices=PRECISIONS,
+        on_resume="warn",
     )
-    xla: bool = option(False, "compile the networks' passes by XLA; slower on CPUs, not measured on GPUs", on_resume="warn")
+    remat: bool = option(
+        False,
+        "keep less for the gradients and compute it again: less memory, a third more work; for "
+        "large crops",
+        on_resume="warn",
+    )
+    xla: bool = option(
+        False,
+        "compile the networks' passes by XLA; slower on CPUs, not measured on GPUs",
+        on_resume="warn",
+    )
     deterministic: bool = option(False, "the same numbers at each run, at some cost in speed")
     devices: int | None = option(
-        None, "how many GPUs, or CPU shares where there is no GPU; default all GPUs, or one CPU", minimum=1, on_resume="free"
+        None,
+        "how many GPUs, or CPU shares where there is no GPU; default all GPUs, or one CPU",
+        minimum=1,
+        on_resume="free",
     )
-    init_from: str = option("", "run directory whose weights to start from; its history is drawn before this run's", on_resume="free")
+    init_from: str = option(
+        "",
+        "run directory whose weights to start from; its history is drawn before this run's",
+        on_resume="free",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(Options):
     """What is written while training, and when."""
 
-    run_dir: str = option("", "directory of the run; the same command resumes it", required=True, on_resume="free")
-    checkpoint_every_steps: int = option(1000, "steps between checkpoints", minimum=1, on_resume="free")
-    keep_checkpoints: int = option(3, "latest checkpoints kept", minimum=1, on_resume="free")
-    log_every_steps: int = option(50, "steps between lines of history.jsonl, each the mean since the last", minimum=1, on_resume="free")
-    profile_steps: int = option(
-        0, "steps of a profile for TensorBoard, taken after the first 10 of this process; 0 takes none", minimum=0, on_resume="free"
+    run_dir: str = option(
+        "", "directory of the run; the same command resumes it", required=True, on_resume="free"
     )
-    sample_every_steps: int = option(500, "steps between sample strips", minimum=1, on_resume="free")
-    sample_images: int = option(4, "pictures in a sample strip", minimum=1, maximum=64, on_resume="free")
-    eval_every_epochs: int = option(
-        1,
-        f"epochs between the measurements that choose the best checkpoint, and at least {EVAL_STEPS} steps; 0 for never",
+    checkpoint_every_steps: int = option(
+        1000, "steps between checkpoints", minimum=1, on_resume="free"
+    )
+    keep_checkpoints: int = option(3, "latest checkpoints kept", minimum=1, on_resume="free")
+    log_every_steps: int = option(
+        50,
+        "steps between lines of history.jsonl, each the mean since the last",
+        minimum=1,
+        on_resume="free",
+    )
+    profile_steps: int = option(
+        0,
+        "steps of a profile for TensorBoard, taken after the first 10 of this process; 0 takes "
+        "none",
         minimum=0,
         on_resume="free",
     )
-    eval_every_steps: int = option(0, "steps between them, instead of --eval_every_epochs; 0 follows that", minimum=0, on_resume="free")
+    sample_every_steps: int = option(
+        500, "steps between sample strips", minimum=1, on_resume="free"
+    )
+    sample_images: int = option(
+        4, "pictures in a sample strip", minimum=1, maximum=64, on_resume="free"
+    )
+    eval_every_epochs: int = option(
+        1,
+        "epochs between the measurements that choose the best checkpoint, and at least "
+        f"{EVAL_STEPS} steps; 0 for never",
+        minimum=0,
+        on_resume="free",
+    )
+    eval_every_steps: int = option(
+        0,
+        "steps between them, instead of --eval_every_epochs; 0 follows that",
+        minimum=0,
+        on_resume="free",
+    )
     eval_split: str = option(
         "val",
-        "pictures of these measurements: val (train where the data have none), or train where val is to be scored",
+        "pictures of these measurements: val (train where the data have none), or train where val "
+        "is to be scored",
         choices=("val", "train"),
         on_resume="free",
     )
-    eval_images: int = option(48, "pictures a domain in such a measurement", minimum=8, on_resume="free")
+    eval_images: int = option(
+        48, "pictures a domain in such a measurement", minimum=8, on_resume="free"
+    )
     eval_features: str = option(
         "none",
-        "network for KID in these measurements, which then chooses the best checkpoint (its weights are downloaded once)",
+        "network for KID in these measurements, which then chooses the best checkpoint (its "
+        "weights are downloaded once)",
         choices=("none", "alexnet", "vgg16"),
         on_resume="free",
     )
@@ -164,25 +285,42 @@ class TrainConfig(RunOptions, OptimizationOptions, ObjectiveOptions, NetworkOpti
     def __post_init__(self) -> None:
         super().__post_init__()
         if not re.fullmatch(r"resnet(_[1-9]\d*blocks)?|unet_(128|256)|.+\.json", self.generator):
-            raise UserError(f"--generator={self.generator}: unknown choice; valid are resnet, resnet_Nblocks, unet_128, unet_256")
+            raise UserError(
+                f"--generator={self.generator}: unknown choice; valid are resnet, resnet_Nblocks, "
+                "unet_128, unet_256"
+            )
         if self.residual_blocks is not None and self.generator != "resnet":
-            raise UserError(f"--residual_blocks={self.residual_blocks}: goes with --generator=resnet alone, not {self.generator}")
+            raise UserError(
+                f"--residual_blocks={self.residual_blocks}: goes with --generator=resnet alone, "
+                f"not {self.generator}"
+            )
         for name, official in (("upsampling", "transposed"), ("generator_padding", "zeros")):
             if getattr(self, name) != official and not self.architecture.endswith("blocks"):
-                raise UserError(f"--{name}={getattr(self, name)}: goes with ResNet generators alone")
+                raise UserError(
+                    f"--{name}={getattr(self, name)}: goes with ResNet generators alone"
+                )
         if self.lambda_identity and self.channels_a != self.channels_b:
             raise UserError(
-                f"--lambda_identity={self.lambda_identity}: identity losses need domains of the same channel count, "
+                f"--lambda_identity={self.lambda_identity}: identity losses need domains of the "
+                "same channel count, "
                 f"not {self.channels_a} and {self.channels_b}; set --lambda_identity=0"
             )
         if not (self.lambda_gan or self.lambda_a or self.lambda_b):
-            raise UserError("--lambda_gan=0: with --lambda_a=0 and --lambda_b=0 nothing is left to train the generators by")
+            raise UserError(
+                "--lambda_gan=0: with --lambda_a=0 and --lambda_b=0 nothing is left to train the "
+                "generators by"
+            )
         if self.decay_epochs is not None and self.epochs is None:
             raise UserError("--decay_epochs: needs --epochs, the epochs before the rate falls")
         if self.schedule == "cosine_official" and self.epochs == 0:
             raise UserError("--schedule=cosine_official: needs --epochs of at least 1")
-        if self.remat and (not self.architecture.endswith("blocks") or self.norm == "batch" or self.dropout):
-            raise UserError("--remat: goes with ResNet generators without dropout and batch norm, which would not compute the same twice")
+        if self.remat and (
+            not self.architecture.endswith("blocks") or self.norm == "batch" or self.dropout
+        ):
+            raise UserError(
+                "--remat: goes with ResNet generators without dropout and batch norm, which would "
+                "not compute the same twice"
+            )
         if self.xla and self.update_order == "discriminators_first":
             raise UserError("--xla: does not go with --update_order=discriminators_first")
         self._check_sizes()
@@ -192,13 +330,22 @@ class TrainConfig(RunOptions, OptimizationOptions, ObjectiveOptions, NetworkOpti
         crop, load, multiple = self.crop_size, self.load_size, self.size_multiple
         if crops and min(crop.height, crop.width) < self.smallest_side:
             raise UserError(
-                f"--crop_size={crop}: the networks need sides of at least {self.smallest_side}; or lower --discriminator_layers"
+                f"--crop_size={crop}: the networks need sides of at least {self.smallest_side}; "
+                "or lower --discriminator_layers"
             )
         if crops and (crop.height % multiple or crop.width % multiple):
-            raise UserError(f"--crop_size={crop}: {self.architecture} needs sides that are multiples of {multiple}")
+            raise UserError(
+                f"--crop_size={crop}: {self.architecture} needs sides that are multiples of "
+                f"{multiple}"
+            )
         if not crops and multiple > 4:
-            raise UserError(f"--preprocess={self.preprocess}: {self.architecture} needs crops whose sides are multiples of {multiple}")
-        if self.preprocess == "resize_and_crop" and (crop.height > load.height or crop.width > load.width):
+            raise UserError(
+                f"--preprocess={self.preprocess}: {self.architecture} needs crops whose sides are "
+                f"multiples of {multiple}"
+            )
+        if self.preprocess == "resize_and_crop" and (
+            crop.height > load.height or crop.width > load.width
+        ):
             raise UserError(f"--crop_size={crop}: larger than --load_size={load}")
         if self.preprocess == "scale_width_and_crop" and crop.width > load.width:
             raise UserError(f"--crop_size={crop}: wider than --load_size={load}")
@@ -214,7 +361,9 @@ class TrainConfig(RunOptions, OptimizationOptions, ObjectiveOptions, NetworkOpti
         return bool(self.eval_every_steps or self.eval_every_epochs)
 
     def measured_every(self, epoch_images: int) -> int:
-        """Steps between measurements over a data set with `epoch_images` images an epoch; 0 for never."""
+        """Steps between measurements over a data set with `epoch_images` images an epoch; 0 for
+        never.
+        """
         if self.eval_every_steps or not self.eval_every_epochs:
             return self.eval_every_steps
         return max(EVAL_STEPS, round(self.eval_every_epochs * epoch_images / self.batch_size))
@@ -228,7 +377,9 @@ class TrainConfig(RunOptions, OptimizationOptions, ObjectiveOptions, NetworkOpti
             epochs, decay_epochs = 100, 100
         steps = math.ceil((epochs + (decay_epochs or 0)) * epoch_images / self.batch_size)
         if not steps:
-            raise UserError("--epochs=0: nothing to train; give --epochs, --decay_epochs or --max_steps")
+            raise UserError(
+                "--epochs=0: nothing to train; give --epochs, --decay_epochs or --max_steps"
+            )
         return TrainingLength(min(steps, self.max_steps or steps), epochs, decay_epochs or 0)
 
 

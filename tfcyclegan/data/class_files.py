@@ -1,12 +1,14 @@
-"""A table of classes as a file of one's own, `--classes=FILE.csv`, and as `segment` leaves it beside its pictures.
+"""A table of classes as a file of one's own, `--classes=FILE.csv`, and as `segment` leaves it
+beside its pictures.
 
     name,color,id,ignored
     water,#0000ff,0,
     land,"0,128,0",1,
     unknown,#000000,255,yes
 
-`name` and `color` are needed; a colour is #rrggbb or three levels with commas between, in quotation marks. Without the column `id` the
-ids are 0, 1, 2, ... in the order of the lines; a class with `ignored` yes is neither learned nor scored.
+`name` and `color` are needed; a colour is #rrggbb or three levels with commas between, in quotation
+marks. Without the column `id` the ids are 0, 1, 2, ... in the order of the lines; a class with
+`ignored` yes is neither learned nor scored.
 """
 
 import csv
@@ -39,18 +41,36 @@ def read_classes(place: str) -> ClassTable:
         rows = list(csv.reader(io.StringIO(text), strict=True, skipinitialspace=True))
     except (OSError, ValueError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise UserError(f"{flag}: cannot be read ({reason}); needs a CSV file with the columns name,color, or {CITYSCAPES_NAME}") from error
+        raise UserError(
+            f"{flag}: cannot be read ({reason}); needs a CSV file with the columns name,color, or "
+            f"{CITYSCAPES_NAME}"
+        ) from error
     head = [column.strip().lower() for column in rows[0]] if rows else []
-    if not set(_REQUIRED) <= set(head) or not set(head) <= set(COLUMNS) or len(set(head)) < len(head):
-        raise UserError(f"{flag}: its first line must name the columns name,color and perhaps id,ignored; it is {','.join(head)[:80]!r}")
+    if (
+        not set(_REQUIRED) <= set(head)
+        or not set(head) <= set(COLUMNS)
+        or len(set(head)) < len(head)
+    ):
+        raise UserError(
+            f"{flag}: its first line must name the columns name,color and perhaps id,ignored; it "
+            f"is {','.join(head)[:80]!r}"
+        )
     classes: list[LabelClass] = []
     for number, cells in enumerate(rows[1:], 2):
         if not any(cell.strip() for cell in cells):
             continue
         try:
             if len(cells) != len(head):
-                raise ValueError(f"has {len(cells)} cells, not {len(head)}; a colour such as 255,0,0 needs quotation marks")
-            classes.append(_class({column: cell.strip() for column, cell in zip(head, cells, strict=True)}, classes))
+                raise ValueError(
+                    f"has {len(cells)} cells, not {len(head)}; a colour such as 255,0,0 needs "
+                    "quotation marks"
+                )
+            classes.append(
+                _class(
+                    {column: cell.strip() for column, cell in zip(head, cells, strict=True)},
+                    classes,
+                )
+            )
         except ValueError as error:
             raise UserError(f"{flag}: line {number} {error}") from error
     try:
@@ -81,9 +101,15 @@ def _class(row: dict[str, str], before: list[LabelClass]) -> LabelClass:
         raise ValueError(f"has {ignored!r} under ignored; write yes or no")
     color = _color(row["color"])
     for other in before:
-        for what, mine, theirs in (("name", row["name"], other.name), ("colour", color, other.color), ("id", int(given), other.id)):
+        for what, mine, theirs in (
+            ("name", row["name"], other.name),
+            ("colour", color, other.color),
+            ("id", int(given), other.id),
+        ):
             if mine == theirs:
-                raise ValueError(f"({row['name']}) has the {what} of {other.name}; each class needs its own")
+                raise ValueError(
+                    f"({row['name']}) has the {what} of {other.name}; each class needs its own"
+                )
     train_id = IGNORED if ignored in _YES else sum(entry.train_id != IGNORED for entry in before)
     if ignored not in _YES and train_id == IGNORED:
         raise ValueError(f"is the {IGNORED + 1}th that counts; a table has at most {IGNORED}")
@@ -95,7 +121,11 @@ def _color(text: str) -> tuple[int, int, int]:
         red, green, blue = bytes.fromhex(found[1])
     else:
         parts = re.split(r"[\s,;]+", text.strip("()[] "))
-        if len(parts) != 3 or not all(re.fullmatch("[0-9]{1,3}", part) and int(part) <= 255 for part in parts):
-            raise ValueError(f'has the colour {text!r}; write #rrggbb, or three levels 0..255 such as "255,0,0"')
+        if len(parts) != 3 or not all(
+            re.fullmatch("[0-9]{1,3}", part) and int(part) <= 255 for part in parts
+        ):
+            raise ValueError(
+                f'has the colour {text!r}; write #rrggbb, or three levels 0..255 such as "255,0,0"'
+            )
         red, green, blue = map(int, parts)
     return red, green, blue

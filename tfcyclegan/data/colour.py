@@ -1,4 +1,6 @@
-"""What a picture file says of its colours beyond their values, and is not applied here: profiles, gammas, high dynamic range."""
+"""What a picture file says of its colours beyond their values, and is not applied here: profiles,
+gammas, high dynamic range.
+"""
 
 import struct
 from collections.abc import Mapping
@@ -16,7 +18,9 @@ _NEAR = 0.01
 _USUAL_GRAYS = ("sGray", "sRGB", "Gamma 2.2", "gamma 2.2")
 _SRGB_GAMMA = 0.45455
 _TRANSFERS = {"PNG": (b"cICP", 5), "AVIF": (b"colrnclx", 11)}
-"""Where files of a kind tell how values become light: a mark, and how many bytes behind its start."""
+"""Where files of a kind tell how values become light: a mark, and how many bytes behind its
+start.
+"""
 _HDR = (16, 18)
 _HEAD = 8192
 
@@ -44,16 +48,32 @@ def unapplied(kind: str, info: Mapping[str, Any], content: bytes) -> frozenset[L
 
 
 def _is_srgb(profile: bytes) -> bool:
-    """Whether the values mean about what those of sRGB mean: by the primaries, and of gray by the name."""
+    """Whether the values mean about what those of sRGB mean: by the primaries, and of gray by the
+    name.
+    """
     space = profile[16:20]
     if space == b"GRAY":
-        return any(name.encode(coding) in profile for name in _USUAL_GRAYS for coding in ("ascii", "utf-16-be"))
+        return any(
+            name.encode(coding) in profile
+            for name in _USUAL_GRAYS
+            for coding in ("ascii", "utf-16-be")
+        )
     try:
         (count,) = struct.unpack_from(">I", profile, 128)
-        entries = [struct.unpack_from(">4sII", profile, 132 + 12 * index) for index in range(min(count, 100))]
+        entries = [
+            struct.unpack_from(">4sII", profile, 132 + 12 * index)
+            for index in range(min(count, 100))
+        ]
         places = {name: offset for name, offset, _ in entries}
-        primaries = [struct.unpack_from(">3i", profile, places[name] + 8) for name in (b"rXYZ", b"gXYZ", b"bXYZ")]
+        primaries = [
+            struct.unpack_from(">3i", profile, places[name] + 8)
+            for name in (b"rXYZ", b"gXYZ", b"bXYZ")
+        ]
     except (struct.error, KeyError):  # a table instead of primaries, or damaged
         return False
-    pairs = zip((value for row in primaries for value in row), (value for row in _SRGB for value in row), strict=True)
+    pairs = zip(
+        (value for row in primaries for value in row),
+        (value for row in _SRGB for value in row),
+        strict=True,
+    )
     return all(abs(value / 65536 - wanted) < _NEAR for value, wanted in pairs)

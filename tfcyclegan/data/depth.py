@@ -1,4 +1,6 @@
-"""Pictures of more than 8 bits a sample: which those are, their values, and how they become 8 bits. Imports no TensorFlow."""
+"""Pictures of more than 8 bits a sample: which those are, their values, and how they become 8 bits.
+Imports no TensorFlow.
+"""
 
 import re
 import sys
@@ -27,13 +29,21 @@ def png_bits(content: bytes) -> int:
 
 
 def is_deep(image: ImageFile.ImageFile) -> bool:
-    """Whether the file has unsigned samples of 9 to 16 bit, and Pillow gives them or can be made to."""
+    """Whether the file has unsigned samples of 9 to 16 bit, and Pillow gives them or can be made
+    to.
+    """
     pgm_16 = image.format == "PPM" and image.mode == "I"
-    return image.mode.startswith("I;16") or pgm_16 or re.search(r";16[BLN]$", raw_mode(image)) is not None
+    return (
+        image.mode.startswith("I;16")
+        or pgm_16
+        or re.search(r";16[BLN]$", raw_mode(image)) is not None
+    )
 
 
 def declared_maximum(image: ImageFile.ImageFile) -> int:
-    """The value that the file itself calls white: of a TIFF by its bits, of a PGM that Pillow has brought to its own 16; else 0."""
+    """The value that the file itself calls white: of a TIFF by its bits, of a PGM that Pillow has
+    brought to its own 16; else 0.
+    """
     if image.format == "TIFF":
         bits = int(image.tag_v2.get(_TIFF_BITS, (16,))[0])  # type: ignore[attr-defined]
         return (1 << bits) - 1 if bits < 16 else 0
@@ -44,7 +54,8 @@ def declared_maximum(image: ImageFile.ImageFile) -> int:
 def values(image: ImageFile.ImageFile, again: ImageFile.ImageFile) -> np.ndarray:
     """The samples of a deep picture, uint32 [H, W] or [H, W, C].
 
-    Pillow keeps 16 bit for gray only: of a colour sample it takes the high byte. The same file read with the other order of
+    Pillow keeps 16 bit for gray only: of a colour sample it takes the high byte. The same file read
+    with the other order of
     bytes gives the low one.
 
     Args:
@@ -62,7 +73,10 @@ def values(image: ImageFile.ImageFile, again: ImageFile.ImageFile) -> np.ndarray
         image.load()
         return np.asarray(image).astype(np.uint32)
     other = kind[:-1] + _OTHER_BYTE[kind[-1]]
-    again.tile = [tile._replace(args=(other, *tile.args[1:]) if isinstance(tile.args, tuple) else other) for tile in again.tile]
+    again.tile = [
+        tile._replace(args=(other, *tile.args[1:]) if isinstance(tile.args, tuple) else other)
+        for tile in again.tile
+    ]
     again.load()
     image.load()
     return np.asarray(image).astype(np.uint32) << 8 | np.asarray(again)
@@ -74,20 +88,26 @@ def to_8_bit(samples: np.ndarray, maximum: int) -> np.ndarray:
 
 
 def picture(samples: np.ndarray, maximum: int, mode: str) -> Image.Image:
-    """The picture of samples [H, W] or [H, W, C] in 8 bits; of two samples or four the last is alpha, of the type's own range."""
+    """The picture of samples [H, W] or [H, W, C] in 8 bits; of two samples or four the last is
+    alpha, of the type's own range.
+    """
     if samples.ndim == 2:
         return Image.fromarray(to_8_bit(samples, maximum))
     alpha = mode in ("LA", "RGBA")
     shallow = (
         to_8_bit(samples, maximum)
         if not alpha
-        else np.concatenate([to_8_bit(samples[..., :-1], maximum), to_8_bit(samples[..., -1:], _DEEPEST)], axis=-1)
+        else np.concatenate(
+            [to_8_bit(samples[..., :-1], maximum), to_8_bit(samples[..., -1:], _DEEPEST)], axis=-1
+        )
     )
     return Image.frombytes(mode, (samples.shape[1], samples.shape[0]), shallow.tobytes())
 
 
 def jpeg2000_bits(content: bytes) -> tuple[int, bool]:
-    """Bits of a sample of a JPEG 2000 file, the most of its components', and whether any is signed."""
+    """Bits of a sample of a JPEG 2000 file, the most of its components', and whether any is
+    signed.
+    """
     place = content.find(_SIZE_MARK)
     if place < 0:
         return 8, False

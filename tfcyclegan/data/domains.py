@@ -1,7 +1,7 @@
 """The two domains that a translator connects, each a split of a data set.
 
-`--data_dir` names one data set with the splits trainA, trainB, testA, ... or, with a comma between, a data set for each domain
-with the splits train, test, ...: `data/gta5,data/cityscapes`.
+`--data_dir` names one data set with the splits trainA, trainB, testA, ... or, with a comma between,
+a data set for each domain with the splits train, test, ...: `data/gta5,data/cityscapes`.
 """
 
 import re
@@ -73,18 +73,27 @@ class Domains:
     @property
     def fingerprint(self) -> str:
         """Identity of the content of both."""
-        return self.a.fingerprint if self.a is self.b else files.sha256_of_json([self.a.fingerprint, self.b.fingerprint])
+        return (
+            self.a.fingerprint
+            if self.a is self.b
+            else files.sha256_of_json([self.a.fingerprint, self.b.fingerprint])
+        )
 
     @property
     def label_maps(self) -> str:
         """Those of the domains "a" and "b" whose training pictures are label maps, such as "b"."""
         found = {domain: self.find("train", domain) for domain in "ab"}
-        return "".join(domain for domain, split in found.items() if split is not None and split.holds_label_maps)
+        return "".join(
+            domain
+            for domain, split in found.items()
+            if split is not None and split.holds_label_maps
+        )
 
     def find(self, purpose: str, domain: str) -> Split | None:
         """The split of `purpose` ("train", "val" or "test") of `domain` ("a" or "b"), or None.
 
-        Where there is no test split "val" serves as one: of Cityscapes, whose test labels are withheld, val is what is scored.
+        Where there is no test split "val" serves as one: of Cityscapes, whose test labels are
+        withheld, val is what is scored.
         """
         source = self.a if domain == "a" else self.b
         names = []
@@ -101,12 +110,15 @@ class Domains:
             source.require(found.name)
         return found
 
-    def choose(self, direction: str, splits: Sequence[str], *, cross_domain: bool = False) -> tuple[DataSource, list[str]]:
+    def choose(
+        self, direction: str, splits: Sequence[str], *, cross_domain: bool = False
+    ) -> tuple[DataSource, list[str]]:
         """The data set and the splits whose pictures a translator of `direction` takes.
 
         Args:
             direction: "ab" or "ba".
-            splits: names; none takes the test pictures of the domain that the direction starts from, or the val pictures.
+            splits: names; none takes the test pictures of the domain that the direction starts
+                from, or the val pictures.
             cross_domain: whether splits of the other domain are allowed.
 
         Raises:
@@ -115,25 +127,38 @@ class Domains:
         domain = direction[0]
         source = self.a if domain == "a" else self.b
         default = self.find("test", domain)
-        if default is None and not any(_DOMAIN_SPLIT.fullmatch(name) for name in source.counts):  # one domain by itself
-            default = next((Split(source, name) for name in ("test", "val") if source.counts.get(name)), None)
+        # one domain by itself
+        if default is None and not any(_DOMAIN_SPLIT.fullmatch(name) for name in source.counts):
+            default = next(
+                (Split(source, name) for name in ("test", "val") if source.counts.get(name)), None
+            )
         if not splits:
             return source, [default.name if default else self.require("test", domain).name]
         for name in splits:
             found = _DOMAIN_SPLIT.fullmatch(name)
-            if found and found[2].lower() != domain and source.counts.get(name) and not cross_domain:
+            if (
+                found
+                and found[2].lower() != domain
+                and source.counts.get(name)
+                and not cross_domain
+            ):
                 mend = f"leave --split out for {default.name}, or " if default else ""
                 raise UserError(
-                    f"--split={name}: is of domain {found[2]}, and --direction={direction} starts from domain {domain.upper()}; "
+                    f"--split={name}: is of domain {found[2]}, and --direction={direction} starts "
+                    f"from domain {domain.upper()}; "
                     f"{mend}--cross_domain translates it all the same"
                 )
         return source, list(splits)
 
     def settings(self, domain: str) -> dict[str, Any]:
-        """How the pictures of `domain` were read when they were prepared, where that was not the usual way: `intake.Rules`' fields."""
+        """How the pictures of `domain` were read when they were prepared, where that was not the
+        usual way: `intake.Rules`' fields.
+        """
         source = self.a if domain == "a" else self.b
         stored = source.settings
-        found: dict[str, Any] = {name: stored[name] for name in ("alpha", "extra_bands") if name in stored}
+        found: dict[str, Any] = {
+            name: stored[name] for name in ("alpha", "extra_bands") if name in stored
+        }
         if stored.get("max_value"):
             values = str(stored["max_value"]).split(",")
             found["max_value"] = int(values[0] if domain == "a" else values[-1])
@@ -152,31 +177,54 @@ def open_domains(data_dir: str, *, recipe: str = "") -> Domains:
     """
     places = [data_dir] if Path(data_dir).is_dir() else data_dir.split(",")
     if len(places) > 2 or not all(places):
-        raise UserError(f"--data_dir={data_dir}: give one data set with trainA and trainB, or two with a comma between")
-    missing = [place for place in places if not place.startswith(CATALOGUE) and not (Path(place) / "dataset_info.json").exists()]
+        raise UserError(
+            f"--data_dir={data_dir}: give one data set with trainA and trainB, or two with a "
+            "comma between"
+        )
+    missing = [
+        place
+        for place in places
+        if not place.startswith(CATALOGUE) and not (Path(place) / "dataset_info.json").exists()
+    ]
     if missing and recipe:
         raise UserError(f"--data_dir={data_dir}: {' and '.join(missing)} not there yet; {recipe}")
     sources = [open_source(place) for place in places]
     domains = Domains(sources[0], sources[-1])
     train = [domains.find("train", domain) for domain in "ab"]
-    if train[0] and train[1] and (train[0].source.fingerprint, train[0].name) == (train[1].source.fingerprint, train[1].name):
-        raise UserError(f"--data_dir={data_dir}: both domains are the same pictures, {train[0]}; give each domain its own")
+    if (
+        train[0]
+        and train[1]
+        and (train[0].source.fingerprint, train[0].name)
+        == (train[1].source.fingerprint, train[1].name)
+    ):
+        raise UserError(
+            f"--data_dir={data_dir}: both domains are the same pictures, {train[0]}; give each "
+            "domain its own"
+        )
     _tell_splits(domains)
     return domains
 
 
 def _tell_splits(domains: Domains) -> None:
     """What stands in for a test split, what has no partner, and what no purpose takes."""
-    found = {(purpose, domain): domains.find(purpose, domain) for purpose in PURPOSES for domain in "ab"}
+    found = {
+        (purpose, domain): domains.find(purpose, domain) for purpose in PURPOSES for domain in "ab"
+    }
     tests = {domain: found["test", domain] for domain in "ab"}
     for domain, split in tests.items():
         place = (domains.a if domain == "a" else domains.b).directory
         if split and split == found["val", domain]:
             say(f"{split}: serves as the test split of domain {domain}, which has none")
         elif split is None and tests["b" if domain == "a" else "a"]:
-            say(f"{place}: domain {domain} has no test split, the other has; scores and pictures that need one are left out")
+            say(
+                f"{place}: domain {domain} has no test split, the other has; scores and pictures "
+                "that need one are left out"
+            )
     for source in (domains.a,) if domains.a is domains.b else (domains.a, domains.b):
         taken = {split.name for split in found.values() if split and split.source is source}
         others = [f"{name} ({count})" for name, count in source.counts.items() if name not in taken]
         if others:
-            say(f"{source.directory}: splits that are not read: {', '.join(others)}; train, val and test are, {_NAMING}")
+            say(
+                f"{source.directory}: splits that are not read: {', '.join(others)}; train, val "
+                f"and test are, {_NAMING}"
+            )

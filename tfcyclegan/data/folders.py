@@ -1,4 +1,6 @@
-"""Pictures in a folder tree: which files are taken, and how they are read. Imports no TensorFlow."""
+"""Pictures in a folder tree: which files are taken, and how they are read. Imports no
+TensorFlow.
+"""
 
 import os
 import stat
@@ -23,7 +25,9 @@ AGAIN = "folders met again by a link"
 
 
 def walk(directory: Path, passed_over: Counter[str] | None = None) -> Iterator[os.DirEntry[str]]:
-    """All files below `directory` that are not hidden, links followed, in no order; what is passed over is counted by its kind."""
+    """All files below `directory` that are not hidden, links followed, in no order; what is passed
+    over is counted by its kind.
+    """
     counts = Counter() if passed_over is None else passed_over
     pending, visited = [directory], set()
     while pending:
@@ -86,7 +90,9 @@ def told(left_out: Counter[str], examples: list[str]) -> str:
     """On one line what is not used, an example first."""
     if not left_out:
         return ""
-    kinds = ", ".join(f"{count} {kind.removesuffix(' files')}" for kind, count in sorted(left_out.items()))
+    kinds = ", ".join(
+        f"{count} {kind.removesuffix(' files')}" for kind, count in sorted(left_out.items())
+    )
     if not examples:
         return f"not used: {kinds}"
     more = f" and {len(examples) - 1} more" if len(examples) > 1 else ""
@@ -106,7 +112,9 @@ def is_picture(name: str) -> bool:
 
 
 def read(path: Path) -> bytes:
-    """The bytes of a regular file; OSError for anything else, since a pipe would keep us waiting for ever."""
+    """The bytes of a regular file; OSError for anything else, since a pipe would keep us waiting
+    for ever.
+    """
     with opened(path) as stream:
         return stream.read()
 

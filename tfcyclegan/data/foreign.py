@@ -1,4 +1,6 @@
-"""Kinds of files that are met in picture folders and are not read here, told by their first bytes so that refusals can name them."""
+"""Kinds of files that are met in picture folders and are not read here, told by their first bytes
+so that refusals can name them.
+"""
 
 _MARKS = (
     (128, b"DICM", "a DICOM file"),
@@ -24,7 +26,12 @@ _MARKS = (
     (0, b"NRRD", "an NRRD file"),
 )
 _MENDS = {"archive": "unpack it", "video": "save its frames as PNG, as by ffmpeg -i VIDEO %06d.png"}
-_BRANDS = {b"heic": "a HEIC picture", b"heix": "a HEIC picture", b"mif1": "a HEIF picture", b"msf1": "a HEIF picture"}
+_BRANDS = {
+    b"heic": "a HEIC picture",
+    b"heix": "a HEIC picture",
+    b"mif1": "a HEIF picture",
+    b"msf1": "a HEIF picture",
+}
 
 
 def told(content: bytes) -> str:
@@ -32,10 +39,22 @@ def told(content: bytes) -> str:
     if content[4:8] == b"ftyp":
         name = _BRANDS.get(content[8:12], "a video")
     else:
-        name = next((name for place, mark, name in _MARKS if _matches(content[place : place + len(mark)], mark)), "")
-    return name and f"{name}, which is not read here; {_MENDS.get(name.rpartition(' ')[2], 'save it as PNG or TIFF of 8 or 16 bit')}"
+        name = next(
+            (
+                name
+                for place, mark, name in _MARKS
+                if _matches(content[place : place + len(mark)], mark)
+            ),
+            "",
+        )
+    return (
+        name
+        and f"{name}, which is not read here; {_MENDS.get(name.rpartition(' ')[2], 'save it as PNG or TIFF of 8 or 16 bit')}"
+    )
 
 
 def _matches(found: bytes, mark: bytes) -> bool:
     """Whether they are equal; a dot in the mark stands for any byte."""
-    return len(found) == len(mark) and all(wanted in (ord("."), byte) for byte, wanted in zip(found, mark, strict=True))
+    return len(found) == len(mark) and all(
+        wanted in (ord("."), byte) for byte, wanted in zip(found, mark, strict=True)
+    )

@@ -1,7 +1,9 @@
-"""Pure operations on single images: decoding, the resizing of the five preprocess modes, random windows.
+"""Pure operations on single images: decoding, the resizing of the five preprocess modes, random
+windows.
 
-On disk and in caches images are uint8 [H, W, C] with C 1 or 3; networks see float32 in [-1, 1]. This module alone converts.
-Resizing is Pillow's antialiased bicubic, as in the official program, unless another `interpolation` is asked for.
+On disk and in caches images are uint8 [H, W, C] with C 1 or 3; networks see float32 in [-1, 1].
+This module alone converts. Resizing is Pillow's antialiased bicubic, as in the official program,
+unless another `interpolation` is asked for.
 """
 
 import io
@@ -22,7 +24,8 @@ ENLARGED = "enlarged pictures"
 RESHAPED = "pictures whose shape changes"
 RESIZED = "resized as the training resized its pictures"
 FITTED = "resized to the model's size, and the translation back"
-_SEEN_STRETCH = 1.05  # sides are rounded to pixels, or to multiples of 4: less than that is no change of shape
+# sides are rounded to pixels, or to multiples of 4: less than that is no change of shape
+_SEEN_STRETCH = 1.05
 
 
 def decode(encoded: bytes, channels: int, notes: set[str] | None = None) -> Image.Image:
@@ -34,7 +37,9 @@ def decode(encoded: bytes, channels: int, notes: set[str] | None = None) -> Imag
     try:
         with Image.open(io.BytesIO(encoded), formats=STORED_FORMATS) as image:
             if image.mode.startswith("I"):  # which Pillow would clip at 255
-                raise RunError("a stored picture has more than 8 bit a sample; prepare the data by data_prep")
+                raise RunError(
+                    "a stored picture has more than 8 bit a sample; prepare the data by data_prep"
+                )
             if notes is not None:
                 notes |= colour_notes(image.mode, channels)
             return with_channels(image, channels)
@@ -42,7 +47,9 @@ def decode(encoded: bytes, channels: int, notes: set[str] | None = None) -> Imag
         raise
     except Exception as error:  # Pillow's decoders raise nearly every type on damaged input
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise RunError(f"a stored picture is no whole JPEG or PNG ({reason}); prepare the data again") from error
+        raise RunError(
+            f"a stored picture is no whole JPEG or PNG ({reason}); prepare the data again"
+        ) from error
 
 
 def with_channels(image: Image.Image, channels: int) -> Image.Image:
@@ -51,9 +58,17 @@ def with_channels(image: Image.Image, channels: int) -> Image.Image:
 
 
 def colour_notes(mode: str, channels: int) -> set[str]:
-    """What `with_channels` does to the colours of a picture of Pillow's `mode`: GRAY_IN_COLOUR, COLOUR_MADE_GRAY or nothing."""
+    """What `with_channels` does to the colours of a picture of Pillow's `mode`: GRAY_IN_COLOUR,
+    COLOUR_MADE_GRAY or nothing.
+    """
     gray = mode in ("1", "L", "LA") or mode.startswith("I")
-    return {GRAY_IN_COLOUR} if gray and channels == 3 else {COLOUR_MADE_GRAY} if not gray and channels == 1 else set()
+    return (
+        {GRAY_IN_COLOUR}
+        if gray and channels == 3
+        else {COLOUR_MADE_GRAY}
+        if not gray and channels == 1
+        else set()
+    )
 
 
 def stretch(before: Size, after: Size) -> float:
@@ -63,9 +78,13 @@ def stretch(before: Size, after: Size) -> float:
 
 
 def size_notes(before: Size, after: Size) -> set[str]:
-    """What resizing does to a picture that is seen afterwards: ENLARGED, RESHAPED, both or nothing."""
+    """What resizing does to a picture that is seen afterwards: ENLARGED, RESHAPED, both or
+    nothing.
+    """
     enlarged = after.height > before.height or after.width > before.width
-    return ({ENLARGED} if enlarged else set()) | ({RESHAPED} if stretch(before, after) > _SEEN_STRETCH else set())
+    return ({ENLARGED} if enlarged else set()) | (
+        {RESHAPED} if stretch(before, after) > _SEEN_STRETCH else set()
+    )
 
 
 def decode_ids(encoded: bytes) -> np.ndarray:
@@ -111,33 +130,47 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
 def numbers_to_uint8(image: np.ndarray) -> np.ndarray:
     """`to_uint8` of what a model gave; RunError where it gave no numbers, which would be black."""
     if np.isnan(image).any():
-        raise RunError("the model gives values that are no numbers (NaN): its weights are damaged, or too large for its type")
+        raise RunError(
+            "the model gives values that are no numbers (NaN): its weights are damaged, or too "
+            "large for its type"
+        )
     return to_uint8(image)
 
 
 def resized_size(size: Size, mode: str, load_size: Size, crop_size: Size) -> Size:
     """The size to which `mode` resizes a picture of `size` before any crop.
 
-    "resize_and_crop" gives `load_size`; "scale_width..." gives its width and keeps the shape, with at least the crop's
-    height; "crop" and "none" keep the size. Without a crop the sides are rounded to multiples of 4, which the ResNet
-    generator needs (the official program does so for "none" alone and fails on odd "scale_width" sizes).
+    "resize_and_crop" gives `load_size`; "scale_width..." gives its width and keeps the shape, with
+    at least the crop's height; "crop" and "none" keep the size. Without a crop the sides are
+    rounded to multiples of 4, which the ResNet generator needs (the official program does so for
+    "none" alone and fails on odd "scale_width" sizes).
 
     Raises:
         UserError: unknown mode.
     """
     if mode not in PREPROCESS_MODES:
-        raise UserError(f"preprocess {mode!r}: unknown choice; valid are {', '.join(PREPROCESS_MODES)}")
+        raise UserError(
+            f"preprocess {mode!r}: unknown choice; valid are {', '.join(PREPROCESS_MODES)}"
+        )
     if mode == "resize_and_crop":
         return load_size
-    if mode.startswith("scale_width") and not (size.width == load_size.width and size.height >= crop_size.height):
-        size = Size(max(load_size.width * size.height // size.width, crop_size.height), load_size.width)
+    if mode.startswith("scale_width") and not (
+        size.width == load_size.width and size.height >= crop_size.height
+    ):
+        size = Size(
+            max(load_size.width * size.height // size.width, crop_size.height), load_size.width
+        )
     if mode in MODES_WITH_CROP:
         return size
     return Size(max(4, round(size.height / 4) * 4), max(4, round(size.width / 4) * 4))
 
 
-def resize(image: Image.Image, size: Size, interpolation: str = "bicubic", *, nearest: bool = False) -> Image.Image:
-    """By one of INTERPOLATIONS, or the nearest pixel for label maps; the same object when the size is right already."""
+def resize(
+    image: Image.Image, size: Size, interpolation: str = "bicubic", *, nearest: bool = False
+) -> Image.Image:
+    """By one of INTERPOLATIONS, or the nearest pixel for label maps; the same object when the size
+    is right already.
+    """
     if image.size == (size.width, size.height):
         return image
     if nearest:
@@ -147,7 +180,9 @@ def resize(image: Image.Image, size: Size, interpolation: str = "bicubic", *, ne
 
 @dataclass(frozen=True)
 class Scale:
-    """The size at which networks meet whole pictures: that to which training resizes them before it crops, and how it does that."""
+    """The size at which networks meet whole pictures: that to which training resizes them before it
+    crops, and how it does that.
+    """
 
     mode: str
     load_size: Size
@@ -161,13 +196,22 @@ class Scale:
 
     def __call__(self, image: Image.Image, *, nearest: bool = False) -> Image.Image:
         """The picture in that size."""
-        return resize(image, self.size_of(Size(image.height, image.width)), self.interpolation, nearest=nearest)
+        return resize(
+            image,
+            self.size_of(Size(image.height, image.width)),
+            self.interpolation,
+            nearest=nearest,
+        )
 
     def __str__(self) -> str:
-        return f"{self.mode} {self.load_size}" + ("" if self.interpolation == "bicubic" else f" {self.interpolation}")
+        return f"{self.mode} {self.load_size}" + (
+            "" if self.interpolation == "bicubic" else f" {self.interpolation}"
+        )
 
 
-def notes_of(image: Image.Image, channels: int, scale: Scale | None, fit: Size | None = None) -> set[str]:
+def notes_of(
+    image: Image.Image, channels: int, scale: Scale | None, fit: Size | None = None
+) -> set[str]:
     """What is done to a picture before a translator takes it, and is seen in its translation.
 
     Args:
@@ -182,14 +226,17 @@ def notes_of(image: Image.Image, channels: int, scale: Scale | None, fit: Size |
     return colour_notes(image.mode, channels) | resized | (size_notes(size, taken) - {ENLARGED})
 
 
-def random_window(image: np.ndarray, crop_size: Size | None, flip: bool, generator: np.random.Generator) -> np.ndarray:
+def random_window(
+    image: np.ndarray, crop_size: Size | None, flip: bool, generator: np.random.Generator
+) -> np.ndarray:
     """A random crop, a view of `image`, or its mirror image, a copy.
 
     Args:
         image: [H, W, C].
         crop_size: at most the image's size; None takes the whole.
         flip: whether to mirror half of the images.
-        generator: makes three draws, whatever the options, so that the streams of different settings stay aligned.
+        generator: makes three draws, whatever the options, so that the streams of different
+            settings stay aligned.
     """
     height, width = image.shape[:2]
     crop = crop_size or Size(height, width)
@@ -200,7 +247,9 @@ def random_window(image: np.ndarray, crop_size: Size | None, flip: bool, generat
 
 
 def _mirrored(image: np.ndarray) -> np.ndarray:
-    """Channel by channel, since NumPy copies the pixels of a mirrored view one by one, at four times the time."""
+    """Channel by channel, since NumPy copies the pixels of a mirrored view one by one, at four
+    times the time.
+    """
     mirrored = np.empty_like(image)
     for channel in range(image.shape[2]):
         mirrored[..., channel] = image[:, ::-1, channel]

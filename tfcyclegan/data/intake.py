@@ -1,15 +1,21 @@
-"""Any picture file -> one upright 8-bit grayscale or RGB picture, or the reason why not. Imports no TensorFlow.
+"""Any picture file -> one upright 8-bit grayscale or RGB picture, or the reason why not. Imports no
+TensorFlow.
 
-Every file is decoded to its last pixel, so that what is damaged shows here, where the file has a name, and not in training.
+Every file is decoded to its last pixel, so that what is damaged shows here, where the file has a
+name, and not in training.
 
-- 16 bit a channel is scaled to 8 by round(value / 257), colour as well as gray; a TIFF of 12 bit by its own maximum, and any of more
-  than 8 bit by the maximum that the caller names.
-- Transparency (alpha, a transparent palette entry or colour) is laid on white, or what else the caller asks for.
-- The orientation of EXIF or XMP is applied. CMYK, palette, YCbCr become RGB by Pillow's plain formulas; ICC profiles are not applied.
-- Of a file with several frames or pages one is taken, the first unless the caller names another; frames are composed.
+- 16 bit a channel is scaled to 8 by round(value / 257), colour as well as gray; a TIFF of 12 bit by
+  its own maximum, and any of more than 8 bit by the maximum that the caller names.
+- Transparency (alpha, a transparent palette entry or colour) is laid on white, or what else the
+  caller asks for.
+- The orientation of EXIF or XMP is applied. CMYK, palette, YCbCr become RGB by Pillow's plain
+  formulas; ICC profiles are not applied.
+- Of a file with several frames or pages one is taken, the first unless the caller names another;
+  frames are composed.
 - Bands that are neither colours nor alpha are refused, or left out where the caller says so.
 - 32-bit, floating-point and signed values have no known range: refused.
-- An upright 8-bit grayscale or RGB JPEG or PNG keeps its bytes; all else becomes PNG, which loses nothing.
+- An upright 8-bit grayscale or RGB JPEG or PNG keeps its bytes; all else becomes PNG, which loses
+  nothing.
 
 What was done and what was left out is noted for each picture (`notes`).
 """
@@ -30,7 +36,8 @@ from tfcyclegan.data.notes import LeftOut
 from tfcyclegan.data.records import Picture
 from tfcyclegan.data.rules import USUAL, Rules
 
-# A list, not whatever Pillow opens: some of its plugins start other programs (EPS) or look at files beside this one.
+# A list, not whatever Pillow opens: some of its plugins start other programs (EPS) or look at files
+# beside this one.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "JPEG2000", "AVIF", "TGA")
 
 SCALED = "16 bit, scaled to 8"
@@ -63,7 +70,8 @@ def hints(max_value: object) -> dict[str, str]:
 
 
 _ORIENTATION = 0x0112
-_TURNS = {  # value of the tag -> what sets the picture upright; 1 is upright, other numbers mean nothing
+# value of the tag -> what sets the picture upright; 1 is upright, other numbers mean nothing
+_TURNS = {
     2: Transpose.FLIP_LEFT_RIGHT,
     3: Transpose.ROTATE_180,
     4: Transpose.FLIP_TOP_BOTTOM,
@@ -85,11 +93,13 @@ class Decoded:
 
     Attributes:
         image: upright, of mode L or RGB.
-        notes: what was done to it that its owner should know, and what of it was left out (`LeftOut`).
+        notes: what was done to it that its owner should know, and what of it was left out
+            (`LeftOut`).
         kept: the file's own bytes where they are stored as they are, else empty.
         kept_format: "jpeg" or "png" then.
         alpha: its transparency, of mode L, where it has any and `Rules.alpha` is "keep".
-        largest: the largest value of a picture of 16 bit whose range is told by nothing but its type; else 0.
+        largest: the largest value of a picture of 16 bit whose range is told by nothing but its
+            type; else 0.
     """
 
     image: Image.Image
@@ -99,28 +109,39 @@ class Decoded:
     alpha: Image.Image | None = None
     largest: int = 0
 
-    def picture(self, filename: str, size: Size | None = None, interpolation: str = "bicubic") -> Picture:
-        """The picture to store under `filename`, resized to `size`; resized ones and those whose bytes are not kept become PNG."""
+    def picture(
+        self, filename: str, size: Size | None = None, interpolation: str = "bicubic"
+    ) -> Picture:
+        """The picture to store under `filename`, resized to `size`; resized ones and those whose
+        bytes are not kept become PNG.
+        """
         resized = self.image if size is None else images.resize(self.image, size, interpolation)
         if self.kept and resized is self.image:
             return Picture(self.kept, self.kept_format, filename, resized.height, resized.width)
         return Picture(encode_png(resized), "png", filename, resized.height, resized.width)
 
 
-def take(content: bytes, filename: str, *, max_pixels: int, rules: Rules = USUAL) -> tuple[Picture, frozenset[str]]:
-    """The picture to store under `filename`, and what was done to it; the arguments and errors are those of `decode`."""
+def take(
+    content: bytes, filename: str, *, max_pixels: int, rules: Rules = USUAL
+) -> tuple[Picture, frozenset[str]]:
+    """The picture to store under `filename`, and what was done to it; the arguments and errors are
+    those of `decode`.
+    """
     decoded = decode(content, max_pixels=max_pixels, rules=rules)
     return decoded.picture(filename), decoded.notes
 
 
-def decode(content: bytes, *, max_pixels: int, rules: Rules = USUAL, page: int | None = None) -> Decoded:
+def decode(
+    content: bytes, *, max_pixels: int, rules: Rules = USUAL, page: int | None = None
+) -> Decoded:
     """Decodes `content` fully.
 
     Args:
         content: the file's bytes.
         max_pixels: a picture of more pixels is refused before it is decoded.
         rules: what decides where it could be read in more than one way.
-        page: the place of one of its pictures by `pages.Pages`; None takes the first and notes that others are left out.
+        page: the place of one of its pictures by `pages.Pages`; None takes the first and notes that
+            others are left out.
 
     Raises:
         BadPicture: with the reason.
@@ -130,7 +151,9 @@ def decode(content: bytes, *, max_pixels: int, rules: Rules = USUAL, page: int |
 
 
 def encode_png(image: Image.Image) -> bytes:
-    """The picture as PNG, without the profiles and transparent colours of the file that it came from."""
+    """The picture as PNG, without the profiles and transparent colours of the file that it came
+    from.
+    """
     image.info.clear()
     stream = io.BytesIO()
     image.save(stream, "PNG")
@@ -149,10 +172,15 @@ def reading(content: bytes) -> Iterator[None]:
     except tiff.Refused as error:
         raise BadPicture(str(error)) from error
     except UnidentifiedImageError as error:
-        unknown = "text, not a picture" if _is_text(content) else "not a picture, or damaged at its start"
+        unknown = (
+            "text, not a picture" if _is_text(content) else "not a picture, or damaged at its start"
+        )
         raise BadPicture(foreign.told(content) or unknown) from error
-    except Exception as error:  # Pillow's decoders raise nearly every type on damaged input; each means the same here
-        raise BadPicture(f"damaged: {' '.join(str(error).split()) or type(error).__name__}") from error
+    # Pillow's decoders raise nearly every type on damaged input; each means the same here
+    except Exception as error:
+        raise BadPicture(
+            f"damaged: {' '.join(str(error).split()) or type(error).__name__}"
+        ) from error
 
 
 def _is_text(content: bytes) -> bool:
@@ -161,7 +189,9 @@ def _is_text(content: bytes) -> bool:
 
 
 def open_picture(content: bytes, max_pixels: int) -> ImageFile.ImageFile:
-    """The picture with its header read and its checksums verified, which decoding skips and TensorFlow insists on."""
+    """The picture with its header read and its checksums verified, which decoding skips and
+    TensorFlow insists on.
+    """
     image = _open(content)
     _require_size(*image.size, max_pixels)
     if image.format == "PNG":
@@ -179,7 +209,9 @@ def size_of(content: bytes) -> tuple[int, int]:
 
 def _require_size(width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
-        raise BadPicture(f"{width}x{height} is {width * height} pixels, more than --max_pixels={max_pixels}")
+        raise BadPicture(
+            f"{width}x{height} is {width * height} pixels, more than --max_pixels={max_pixels}"
+        )
 
 
 def _open(content: bytes) -> ImageFile.ImageFile:
@@ -211,7 +243,11 @@ class _Shallow:
 
 
 def _decode(content: bytes, max_pixels: int, rules: Rules, page: int | None) -> Decoded:
-    shallow = _read_tiff(content, max_pixels, rules, page) if tiff.is_tiff(content) else _read(content, max_pixels, rules, page)
+    shallow = (
+        _read_tiff(content, max_pixels, rules, page)
+        if tiff.is_tiff(content)
+        else _read(content, max_pixels, rules, page)
+    )
     flat, alpha, notes = _flatten(shallow.image, rules, alone=page is None)
     notes |= shallow.notes
     turn = _TURNS.get(shallow.orientation)
@@ -247,7 +283,10 @@ def _read(content: bytes, max_pixels: int, rules: Rules, page: int | None) -> _S
             raise BadPicture("an animation of 16 bit; save its frames as files")
         image.seek(page)
     if kind in ("JPEG", "MPO") and image.mode == "CMYK" and "adobe" not in image.info:
-        raise BadPicture("a CMYK JPEG without Adobe's mark: whether 0 is no ink or all ink is not told; save it as RGB")
+        raise BadPicture(
+            "a CMYK JPEG without Adobe's mark: whether 0 is no ink or all ink is not told; save "
+            "it as RGB"
+        )
     if kind == "JPEG2000":
         bits, signed = depth.jpeg2000_bits(content)
         if signed:
@@ -273,8 +312,13 @@ def _goes_on_behind(image: ImageFile.ImageFile, content: bytes, sample_bytes: in
 
 
 def _has_fourth_bytes(image: ImageFile.ImageFile, content: bytes) -> bool:
-    """Whether a BMP of 32 bit a pixel without masks has values in the byte that is no colour: by other programs' use, transparency."""
-    start, bits, packing = (int.from_bytes(content[at : at + size], "little") for at, size in ((10, 4), (28, 2), (30, 4)))
+    """Whether a BMP of 32 bit a pixel without masks has values in the byte that is no colour: by
+    other programs' use, transparency.
+    """
+    start, bits, packing = (
+        int.from_bytes(content[at : at + size], "little")
+        for at, size in ((10, 4), (28, 2), (30, 4))
+    )
     if bits != 32 or packing:
         return False
     fourth = np.frombuffer(content[start : start + 4 * image.width * image.height], np.uint8)[3::4]
@@ -303,26 +347,53 @@ def _read_tiff(content: bytes, max_pixels: int, rules: Rules, page: int | None) 
     return _loaded(opened(), opened, rules, notes)
 
 
-def _loaded(image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile], rules: Rules, notes: set[str]) -> _Shallow:
-    """The picture that Pillow gives; a transparent colour of a deep one becomes an alpha channel."""
+def _loaded(
+    image: ImageFile.ImageFile,
+    again: Callable[[], ImageFile.ImageFile],
+    rules: Rules,
+    notes: set[str],
+) -> _Shallow:
+    """The picture that Pillow gives; a transparent colour of a deep one becomes an alpha
+    channel.
+    """
     kind, largest = image.format or "", 0
     if depth.is_deep(image):
-        declared, alpha_key = depth.declared_maximum(image), image.info.get("transparency") if kind == "PNG" else None
+        declared, alpha_key = (
+            depth.declared_maximum(image),
+            image.info.get("transparency") if kind == "PNG" else None,
+        )
         samples = depth.values(image, again())
         mode = {0: "L", 2: "LA"}.get(0 if samples.ndim == 2 else samples.shape[2], image.mode)
-        maximum, largest = _range(samples if mode in ("L", "RGB", "CMYK") else samples[..., :-1], declared, rules)
+        maximum, largest = _range(
+            samples if mode in ("L", "RGB", "CMYK") else samples[..., :-1], declared, rules
+        )
         shallow = depth.picture(samples, maximum, mode)
         if alpha_key is not None:
-            hidden = (samples == np.asarray(alpha_key)).reshape(image.height, image.width, -1).all(axis=2)
+            hidden = (
+                (samples == np.asarray(alpha_key))
+                .reshape(image.height, image.width, -1)
+                .all(axis=2)
+            )
             shallow.putalpha(Image.fromarray(np.where(hidden, 0, 255).astype(np.uint8)))
         notes.add(SCALED)
     elif image.mode in ("I", "F"):
-        raise BadPicture(f"values of 32 bit, signed or floating-point (mode {image.mode}) have no known range; save it as 8 or 16 bit")
+        raise BadPicture(
+            f"values of 32 bit, signed or floating-point (mode {image.mode}) have no known range; "
+            "save it as 8 or 16 bit"
+        )
     else:
         image.load()
         shallow = image
-    orientation = image.getexif().get(_ORIENTATION, 1)  # after loading: TIFF is turned and loses its tag by then
-    return _Shallow(shallow, notes, orientation, {str(name): value for name, value in image.info.items()}, kind, largest)
+    # after loading: TIFF is turned and loses its tag by then
+    orientation = image.getexif().get(_ORIENTATION, 1)
+    return _Shallow(
+        shallow,
+        notes,
+        orientation,
+        {str(name): value for name, value in image.info.items()},
+        kind,
+        largest,
+    )
 
 
 def _range(samples: np.ndarray, declared: int, rules: Rules) -> tuple[int, int]:
@@ -338,11 +409,21 @@ def _range(samples: np.ndarray, declared: int, rules: Rules) -> tuple[int, int]:
 def _from_samples(content: bytes, described: tiff.Page, rules: Rules, notes: set[str]) -> _Shallow:
     """The picture of a TIFF whose samples are not for Pillow."""
     colours = {"L": 1, "RGB": 3, "CMYK": 4}[described.colours]
-    alphas = [place for place, what in enumerate(described.extra) if what in (tiff.STRAIGHT, tiff.PREMULTIPLIED)][:1]
+    alphas = [
+        place
+        for place, what in enumerate(described.extra)
+        if what in (tiff.STRAIGHT, tiff.PREMULTIPLIED)
+    ][:1]
     others = len(described.extra) - len(alphas)
     if others and rules.extra_bands == "refuse":
-        many = f"{colours + len(described.extra)} bands, of which {others} {'is' if others == 1 else 'are'} neither colour nor transparency"
-        raise BadPicture(f"{many}; {_mend(rules, '--extra_bands=drop leaves that out', 'save it as gray or RGB')}")
+        many = (
+            f"{colours + len(described.extra)} bands, of which {others} "
+            f"{'is' if others == 1 else 'are'} neither colour nor transparency"
+        )
+        raise BadPicture(
+            f"{many}; "
+            f"{_mend(rules, '--extra_bands=drop leaves that out', 'save it as gray or RGB')}"
+        )
     if alphas and colours == 4:
         raise BadPicture("CMYK with transparency; save it as RGB")
     samples = tiff.read_samples(content, described)
@@ -351,18 +432,30 @@ def _from_samples(content: bytes, described: tiff.Page, rules: Rules, notes: set
     if described.bits > 8:
         maximum, largest = _range(colour_samples, 0, rules)
         notes.add(SCALED)
-    shallow = depth.to_8_bit(maximum - colour_samples if described.inverted else colour_samples, maximum)
+    shallow = depth.to_8_bit(
+        maximum - colour_samples if described.inverted else colour_samples, maximum
+    )
     mode = described.colours
     if alphas:
         alpha = samples[..., colours + alphas[0], np.newaxis].astype(np.uint32)
         if described.extra[alphas[0]] == tiff.PREMULTIPLIED:
-            straight = np.minimum((colour_samples * np.uint64(type_maximum) + alpha // 2) // np.maximum(alpha, 1), maximum)
+            straight = np.minimum(
+                (colour_samples * np.uint64(type_maximum) + alpha // 2) // np.maximum(alpha, 1),
+                maximum,
+            )
             shallow = depth.to_8_bit(straight, maximum)
-        shallow, mode = np.concatenate([shallow, depth.to_8_bit(alpha, type_maximum)], axis=-1), {"L": "LA", "RGB": "RGBA"}[mode]
+        shallow, mode = (
+            np.concatenate([shallow, depth.to_8_bit(alpha, type_maximum)], axis=-1),
+            {"L": "LA", "RGB": "RGBA"}[mode],
+        )
     if others:
         notes.add(bands_left_out(others, colours + len(described.extra)))
-    image = Image.frombytes(mode, (described.width, described.height), np.ascontiguousarray(shallow).tobytes())
-    return _Shallow(image, notes, described.orientation, {"icc_profile": described.profile}, "TIFF", largest)
+    image = Image.frombytes(
+        mode, (described.width, described.height), np.ascontiguousarray(shallow).tobytes()
+    )
+    return _Shallow(
+        image, notes, described.orientation, {"icc_profile": described.profile}, "TIFF", largest
+    )
 
 
 def bands_left_out(count: int, of: int) -> LeftOut:
@@ -374,7 +467,9 @@ def _mend(rules: Rules, by_flag: str, otherwise: str) -> str:
     return f"{by_flag}, or {otherwise}" if rules.by_flags else otherwise
 
 
-def _flatten(image: Image.Image, rules: Rules, *, alone: bool) -> tuple[Image.Image, Image.Image | None, set[str]]:
+def _flatten(
+    image: Image.Image, rules: Rules, *, alone: bool
+) -> tuple[Image.Image, Image.Image | None, set[str]]:
     """The picture as L or RGB, its alpha channel where it is to be kept, and notes.
 
     `alone` says that it is no frame of several, one of which may show nothing.
@@ -390,11 +485,15 @@ def _flatten(image: Image.Image, rules: Rules, *, alone: bool) -> tuple[Image.Im
     if least == _OPAQUE:
         return colours.convert(flat_mode), kept, notes
     if rules.alpha == "refuse":
-        raise BadPicture(f"has transparency; {_mend(rules, '--alpha=white lays it on white', 'save it without')}")
+        raise BadPicture(
+            f"has transparency; {_mend(rules, '--alpha=white lays it on white', 'save it without')}"
+        )
     if rules.alpha == "drop":
         return colours.convert("RGB").convert(flat_mode), None, notes | {OPAQUE}
     if most == 0 and alone:
         mend = _mend(rules, "--alpha=drop takes its colours", "save it without")
         raise BadPicture(f"transparent everywhere, so all would be white; {mend}")
-    on_white = Image.alpha_composite(Image.new("RGBA", image.size, "white"), colours).convert(flat_mode)
+    on_white = Image.alpha_composite(Image.new("RGBA", image.size, "white"), colours).convert(
+        flat_mode
+    )
     return on_white, kept, notes | {ON_WHITE if kept is None else KEPT}

@@ -1,9 +1,10 @@
 """How pictures are resized, by the names of `--interpolation`.
 
-bicubic and bilinear are Pillow's filters, which are antialiased: when shrinking, every pixel of the source counts. area is the mean of
-what lies in the new pixel, parts of pixels included, as OpenCV's INTER_AREA has it; Pillow's BOX takes whole pixels. bilinear_opencv is
-what `cv2.resize` does by default, and with it albumentations: the mean of four source pixels wherever the target lies, so that
-most of a picture that shrinks by more than two is skipped.
+bicubic and bilinear are Pillow's filters, which are antialiased: when shrinking, every pixel of the
+source counts. area is the mean of what lies in the new pixel, parts of pixels included, as OpenCV's
+INTER_AREA has it; Pillow's BOX takes whole pixels. bilinear_opencv is what `cv2.resize` does by
+default, and with it albumentations: the mean of four source pixels wherever the target lies, so
+that most of a picture that shrinks by more than two is skipped.
 """
 
 import numpy as np
@@ -13,7 +14,8 @@ from PIL.Image import Resampling
 from tfcyclegan.config import Size
 
 _PILLOW = {"bicubic": Resampling.BICUBIC, "bilinear": Resampling.BILINEAR}
-_COEFFICIENT_BITS = 11  # of OpenCV's fixed-point weights; 4 bits of a row's sum are dropped before the columns are weighted
+# of OpenCV's fixed-point weights; 4 bits of a row's sum are dropped before the columns are weighted
+_COEFFICIENT_BITS = 11
 _DROPPED_BITS = 4
 
 
@@ -21,19 +23,27 @@ def interpolate(image: Image.Image, size: Size, interpolation: str) -> Image.Ima
     """A picture of mode L or RGB in another size."""
     if interpolation in _PILLOW:
         return image.resize((size.width, size.height), _PILLOW[interpolation])
-    return Image.fromarray((area_mean if interpolation == "area" else opencv_bilinear)(np.asarray(image), size))
+    return Image.fromarray(
+        (area_mean if interpolation == "area" else opencv_bilinear)(np.asarray(image), size)
+    )
 
 
 def area_mean(image: np.ndarray, size: Size) -> np.ndarray:
-    """uint8 [H, W] or [H, W, C] to uint8 [h, w] or [h, w, C]: each new pixel is the mean over its area, rounded."""
+    """uint8 [H, W] or [H, W, C] to uint8 [h, w] or [h, w, C]: each new pixel is the mean over its
+    area, rounded.
+    """
     if image.ndim == 3:
-        return np.stack([area_mean(image[..., channel], size) for channel in range(image.shape[2])], axis=-1)
+        return np.stack(
+            [area_mean(image[..., channel], size) for channel in range(image.shape[2])], axis=-1
+        )
     rows = _means(image.astype(np.float64), size.height)
     return np.floor(_means(rows.T, size.width).T + 0.5).astype(np.uint8)
 
 
 def _means(lines: np.ndarray, target: int) -> np.ndarray:
-    """The means of `target` equal parts of the first axis, [n, m] to [target, m]: differences of the sums up to their edges."""
+    """The means of `target` equal parts of the first axis, [n, m] to [target, m]: differences of
+    the sums up to their edges.
+    """
     edges = np.arange(target + 1) * (len(lines) / target)
     whole = np.minimum(edges.astype(np.int64), len(lines) - 1)
     sums = np.cumsum(lines, axis=0) - lines
@@ -43,18 +53,24 @@ def _means(lines: np.ndarray, target: int) -> np.ndarray:
 
 
 def opencv_bilinear(image: np.ndarray, size: Size) -> np.ndarray:
-    """uint8 [H, W] or [H, W, C] to uint8 [h, w] or [h, w, C]: `cv2.resize(image, (w, h))` to the bit, by its fixed-point arithmetic."""
+    """uint8 [H, W] or [H, W, C] to uint8 [h, w] or [h, w, C]: `cv2.resize(image, (w, h))` to the
+    bit, by its fixed-point arithmetic.
+    """
     height, width = image.shape[:2]
-    if (height, width) == (2 * size.height, 2 * size.width):  # OpenCV then takes the mean of each 2x2
+    # OpenCV then takes the mean of each 2x2
+    if (height, width) == (2 * size.height, 2 * size.width):
         blocks = image.reshape(size.height, 2, size.width, 2, *image.shape[2:]).astype(np.uint16)
         return ((blocks.sum(axis=(1, 3), dtype=np.uint16) + 2) >> 2).astype(np.uint8)
     columns, across = _taps(width, size.width)
     at_edge = (columns < 0) | (columns >= width - 1)
     across[:, at_edge] = np.array([[1 << _COEFFICIENT_BITS], [0]])
-    rows, down = _taps(height, size.height)  # not so at the upper and lower edge, where both weights meet the same row
+    # not so at the upper and lower edge, where both weights meet the same row
+    rows, down = _taps(height, size.height)
     trailing = (1,) * (image.ndim - 2)
     weighted = [
-        _row_sums(image[(rows + step).clip(0, height - 1)], columns, across.reshape(2, -1, *trailing))
+        _row_sums(
+            image[(rows + step).clip(0, height - 1)], columns, across.reshape(2, -1, *trailing)
+        )
         * down[step].reshape(-1, 1, *trailing)
         for step in (0, 1)
     ]
@@ -62,11 +78,15 @@ def opencv_bilinear(image: np.ndarray, size: Size) -> np.ndarray:
 
 
 def _taps(source: int, target: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first of the two source pixels of each target pixel, and the weights of both, int32 [2, target]."""
+    """The first of the two source pixels of each target pixel, and the weights of both, int32 [2,
+    target].
+    """
     places = ((np.arange(target) + 0.5) * (1 / (target / source)) - 0.5).astype(np.float32)
     first = np.floor(places).astype(np.int64)
     share = places - first.astype(np.float32)
-    return first, np.rint(np.stack([1 - share, share]) * np.float32(1 << _COEFFICIENT_BITS)).astype(np.int32)
+    return first, np.rint(np.stack([1 - share, share]) * np.float32(1 << _COEFFICIENT_BITS)).astype(
+        np.int32
+    )
 
 
 def _row_sums(rows: np.ndarray, columns: np.ndarray, weights: np.ndarray) -> np.ndarray:

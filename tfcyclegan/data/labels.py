@@ -1,8 +1,10 @@
-"""Tables of classes: ids as they lie on disk, train ids as they are learned and scored, colours as they are drawn.
+"""Tables of classes: ids as they lie on disk, train ids as they are learned and scored, colours as
+they are drawn.
 
-A label picture is a map of ids, uint8 `[H, W]`. The train ids 0..C-1 are the classes that count; everything else is IGNORED.
-Which table a data set has stands in its manifest, and what is made of it (scores, segmenters, pictures of classes) follows that
-table. CITYSCAPES is the one of `cityscapesscripts` (Cordts et al. 2016), which a test holds it to; GTA5 uses the same ids.
+A label picture is a map of ids, uint8 `[H, W]`. The train ids 0..C-1 are the classes that count;
+everything else is IGNORED. Which table a data set has stands in its manifest, and what is made of
+it (scores, segmenters, pictures of classes) follows that table. CITYSCAPES is the one of
+`cityscapesscripts` (Cordts et al. 2016), which a test holds it to; GTA5 uses the same ids.
 """
 
 import functools
@@ -25,7 +27,9 @@ LICENSE_PLATE = 255
 
 @dataclass(frozen=True)
 class LabelClass:
-    """One class of a table; `train_id` is IGNORED for what does not count, `id` is 0..255, or -1 for license plates."""
+    """One class of a table; `train_id` is IGNORED for what does not count, `id` is 0..255, or -1
+    for license plates.
+    """
 
     name: str
     id: int
@@ -44,21 +48,35 @@ class ClassTable:
     classes: tuple[LabelClass, ...]
 
     def __post_init__(self) -> None:
-        for what, values in (("name", [entry.name for entry in self.classes]), ("id", [str(entry.id % 256) for entry in self.classes])):
+        for what, values in (
+            ("name", [entry.name for entry in self.classes]),
+            ("id", [str(entry.id % 256) for entry in self.classes]),
+        ):
             twice = sorted({value for value in values if values.count(value) > 1})
             if twice:
                 raise UserError(f"table of classes: the {what} {twice[0]} stands there twice")
         counted = sorted(entry.train_id for entry in self.classes if entry.train_id != IGNORED)
         if not counted or counted != list(range(len(counted))):
-            raise UserError(f"table of classes: the train ids of those that count must be 0, 1, 2, ..., not {counted or 'none'}")
+            raise UserError(
+                "table of classes: the train ids of those that count must be 0, 1, 2, ..., not "
+                f"{counted or 'none'}"
+            )
         for entry in self.classes:
             if not -1 <= entry.id <= 255 or not all(0 <= level <= 255 for level in entry.color):
-                raise UserError(f"table of classes: {entry.name!r} needs an id of 0..255 and a colour of levels 0..255")
+                raise UserError(
+                    f"table of classes: {entry.name!r} needs an id of 0..255 and a colour of "
+                    "levels 0..255"
+                )
 
     @functools.cached_property
     def train_classes(self) -> tuple[LabelClass, ...]:
         """Those that count, by train id."""
-        return tuple(sorted((entry for entry in self.classes if entry.train_id != IGNORED), key=lambda entry: entry.train_id))
+        return tuple(
+            sorted(
+                (entry for entry in self.classes if entry.train_id != IGNORED),
+                key=lambda entry: entry.train_id,
+            )
+        )
 
     @functools.cached_property
     def names(self) -> tuple[str, ...]:
@@ -77,7 +95,8 @@ class ClassTable:
 
     @functools.cached_property
     def void_id(self) -> int:
-        """The id by which what does not count is written: that of the first class that does not count, else one that no class has.
+        """The id by which what does not count is written: that of the first class that does not
+        count, else one that no class has.
 
         Raises:
             UserError: all 256 ids are those of classes that count.
@@ -85,15 +104,26 @@ class ClassTable:
         ignored = [entry.id % 256 for entry in self.classes if entry.train_id == IGNORED]
         free = sorted(set(range(256)) - {entry.id % 256 for entry in self.classes}, reverse=True)
         if not ignored and not free:
-            raise UserError("table of classes: needs an id for what does not count; 256 classes that all count leave none")
+            raise UserError(
+                "table of classes: needs an id for what does not count; 256 classes that all "
+                "count leave none"
+            )
         return (ignored or free)[0]
 
     @functools.cached_property
     def _by_id(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Train id, colour, and whether it is in the table, of each of 256 ids."""
-        train_ids, colors, known = np.full(256, IGNORED, np.uint8), np.zeros((256, 3), np.uint8), np.zeros(256, bool)
+        train_ids, colors, known = (
+            np.full(256, IGNORED, np.uint8),
+            np.zeros((256, 3), np.uint8),
+            np.zeros(256, bool),
+        )
         for entry in self.classes:  # the index -1 is the last one, LICENSE_PLATE
-            train_ids[entry.id], colors[entry.id], known[entry.id] = entry.train_id, entry.color, True
+            train_ids[entry.id], colors[entry.id], known[entry.id] = (
+                entry.train_id,
+                entry.color,
+                True,
+            )
         return train_ids, colors, known
 
     @functools.cached_property
@@ -104,7 +134,9 @@ class ClassTable:
         return ids
 
     def to_train_ids(self, ids: np.ndarray) -> np.ndarray:
-        """Ids, uint8 of any shape, to train ids 0..C-1 or IGNORED, uint8. Ids outside the table become IGNORED too."""
+        """Ids, uint8 of any shape, to train ids 0..C-1 or IGNORED, uint8. Ids outside the table
+        become IGNORED too.
+        """
         return self._by_id[0][ids]
 
     def unknown_ids(self, ids: np.ndarray) -> set[int]:
@@ -117,14 +149,17 @@ class ClassTable:
         return self._id_of[train_ids]
 
     def colorize(self, ids: np.ndarray) -> np.ndarray:
-        """Ids, uint8 `[...]`, to the colours of the table, uint8 `[..., 3]`; ids outside the table are black."""
+        """Ids, uint8 `[...]`, to the colours of the table, uint8 `[..., 3]`; ids outside the table
+        are black.
+        """
         return self._by_id[1][ids]
 
     def nearest_class(self, colors: np.ndarray) -> np.ndarray:
-        """The train id whose colour is nearest (L2 in RGB) to each of `colors`, uint8 `[..., 1 or 3]` to uint8 `[...]`.
+        """The train id whose colour is nearest (L2 in RGB) to each of `colors`, uint8 `[..., 1 or
+        3]` to uint8 `[...]`.
 
-        The CycleGAN authors' way from a translated label map to classes ("nearest neighbor search in color space"); of two
-        equally near ones the lower train id.
+        The CycleGAN authors' way from a translated label map to classes ("nearest neighbor search
+        in color space"); of two equally near ones the lower train id.
         """
         flat = colors.reshape(-1, colors.shape[-1])
         best = np.zeros(len(flat), np.uint8)
@@ -139,18 +174,36 @@ class ClassTable:
         return best.reshape(colors.shape[:-1])
 
     def difference(self, other: "ClassTable") -> str:
-        """In words how the ids of `other` mean something else than here; empty where they mean the same, whatever the colours."""
-        here, there = ({entry.id: (entry.name, entry.train_id) for entry in table.classes} for table in (self, other))
+        """In words how the ids of `other` mean something else than here; empty where they mean the
+        same, whatever the colours.
+        """
+        here, there = (
+            {entry.id: (entry.name, entry.train_id) for entry in table.classes}
+            for table in (self, other)
+        )
         if here == there:
             return ""
         odd = min(here.items() ^ there.items(), key=lambda entry: (entry[0] < 0, entry[0]))[0]
         if odd in here and odd in there and here[odd][0] == there[odd][0]:
             return f"id {odd}, {here[odd][0]}, has train id {there[odd][1]}, not {here[odd][1]}"
-        return f"id {odd} is {there[odd][0] if odd in there else 'nothing'}, not {here[odd][0] if odd in here else 'nothing'}"
+        return (
+            f"id {odd} is {there[odd][0] if odd in there else 'nothing'}, not "
+            f"{here[odd][0] if odd in here else 'nothing'}"
+        )
 
     def to_json(self) -> list[dict[str, Any]]:
-        """The classes as JSON, as it stands in the metadata of data sets, segmenters and exports."""
-        return [{"name": entry.name, "id": entry.id, "train_id": entry.train_id, "color": list(entry.color)} for entry in self.classes]
+        """The classes as JSON, as it stands in the metadata of data sets, segmenters and
+        exports.
+        """
+        return [
+            {
+                "name": entry.name,
+                "id": entry.id,
+                "train_id": entry.train_id,
+                "color": list(entry.color),
+            }
+            for entry in self.classes
+        ]
 
     @classmethod
     def from_json(cls, stored: Any, path: Path) -> "ClassTable":
@@ -164,10 +217,20 @@ class ClassTable:
             UserError: the classes are of another form, or contradict each other.
         """
         try:
-            entries = [(entry["name"], entry["id"], entry["train_id"], entry["color"]) for entry in stored]
-            return cls(tuple(LabelClass(str(name), int(id_), int(train_id), _color(color)) for name, id_, train_id, color in entries))
+            entries = [
+                (entry["name"], entry["id"], entry["train_id"], entry["color"]) for entry in stored
+            ]
+            return cls(
+                tuple(
+                    LabelClass(str(name), int(id_), int(train_id), _color(color))
+                    for name, id_, train_id, color in entries
+                )
+            )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UserError(f"{path}: its table of classes is damaged ({type(error).__name__}: {error}); restore the file") from error
+            raise UserError(
+                f"{path}: its table of classes is damaged ({type(error).__name__}: {error}); "
+                "restore the file"
+            ) from error
         except UserError as error:
             raise UserError(f"{path}: {error}; restore the file") from error
 
@@ -189,7 +252,8 @@ class Labelling:
     Attributes:
         classes: the table of its ids; None where no picture has labels.
         unlabelled: splits whose pictures have none, where others have.
-        label_maps: splits whose pictures are label maps in the colours of their classes, which only nearest pixels resize.
+        label_maps: splits whose pictures are label maps in the colours of their classes, which only
+            nearest pixels resize.
     """
 
     classes: ClassTable | None = None
@@ -237,7 +301,8 @@ CITYSCAPES = ClassTable(
     )
 )
 
-# Of that table, for the scripts that prepare GTA5 and Cityscapes; what reads data sets takes theirs.
+# Of that table, for the scripts that prepare GTA5 and Cityscapes; what reads data sets takes
+# theirs.
 CLASSES, TRAIN_CLASSES, NAMES, COUNT, PALETTE = (
     CITYSCAPES.classes,
     CITYSCAPES.train_classes,
@@ -245,5 +310,10 @@ CLASSES, TRAIN_CLASSES, NAMES, COUNT, PALETTE = (
     CITYSCAPES.count,
     CITYSCAPES.palette,
 )
-to_train_ids, to_ids, colorize, nearest_class = CITYSCAPES.to_train_ids, CITYSCAPES.to_ids, CITYSCAPES.colorize, CITYSCAPES.nearest_class
+to_train_ids, to_ids, colorize, nearest_class = (
+    CITYSCAPES.to_train_ids,
+    CITYSCAPES.to_ids,
+    CITYSCAPES.colorize,
+    CITYSCAPES.nearest_class,
+)
 unknown_ids, table = CITYSCAPES.unknown_ids, CITYSCAPES.to_json

@@ -1,4 +1,6 @@
-"""What a prepared directory says about itself: `manifest.json`, the TFDS metadata, and the summary on the screen."""
+"""What a prepared directory says about itself: `manifest.json`, the TFDS metadata, and the summary
+on the screen.
+"""
 
 import collections
 import contextlib
@@ -39,9 +41,11 @@ def make(
         command: what made it.
         request: all that decided its content.
         max_bad: how many bad pictures were allowed.
-        notes: by split, what was noted of each shard: file, records, bytes, sha256, bad, notes, left_out, largest.
+        notes: by split, what was noted of each shard: file, records, bytes, sha256, bad, notes,
+            left_out, largest.
         labelling: what its labels are.
-        left_out: what was not used beside what the shards' notes tell, such as files of other kinds.
+        left_out: what was not used beside what the shards' notes tell, such as files of other
+            kinds.
     """
     import tensorflow as tf
     import tensorflow_datasets as tfds
@@ -51,7 +55,10 @@ def make(
             "records": sum(shard["records"] for shard in shards),
             "bytes": sum(shard["bytes"] for shard in shards),
             "quarantined": sum(len(shard["bad"]) for shard in shards),
-            "shards": [{key: shard[key] for key in ("file", "records", "bytes", "sha256")} for shard in shards],
+            "shards": [
+                {key: shard[key] for key in ("file", "records", "bytes", "sha256")}
+                for shard in shards
+            ],
         }
         for split, shards in notes.items()
     }
@@ -60,12 +67,20 @@ def make(
     for shards in notes.values():
         for shard in shards:
             conversions.update(shard["notes"])
-            not_used.update(shard.get("left_out", {}))  # shards that an older version finished tell none
-    largest = {split: max((shard.get("largest", 0) for shard in shards), default=0) for split, shards in notes.items()}
+            # shards that an older version finished tell none
+            not_used.update(shard.get("left_out", {}))
+    largest = {
+        split: max((shard.get("largest", 0) for shard in shards), default=0)
+        for split, shards in notes.items()
+    }
     meaning = _meaning(labelling)
     content: Any = {split: [shard["sha256"] for shard in shards] for split, shards in notes.items()}
     # the same bytes are other data where they mean something else
-    identity = content if labelling.classes in (None, CITYSCAPES) and not labelling.label_maps else [content, meaning]
+    identity = (
+        content
+        if labelling.classes in (None, CITYSCAPES) and not labelling.label_maps
+        else [content, meaning]
+    )
     return {
         "format": files.FORMAT,
         "name": name,
@@ -98,33 +113,56 @@ def _meaning(labelling: Labelling) -> dict[str, Any]:
 
 def counts(made: Mapping[str, Any]) -> str:
     """One line with the number of pictures of each split."""
-    return ", ".join(f"{name} {split['records']}" for name, split in made["splits"].items()) + " pictures"
+    return (
+        ", ".join(f"{name} {split['records']}" for name, split in made["splits"].items())
+        + " pictures"
+    )
 
 
 def summary(made: Mapping[str, Any], hints: Mapping[str, str] | None = None) -> list[str]:
     """What to tell at the end of a run, a line each; `hints` as for `notes.lines`."""
     shards = [shard for split in made["splits"].values() for shard in split["shards"]]
-    lines = [f"{counts(made)} in {len(shards)} shards, {sum(shard['bytes'] for shard in shards) / 1e6:.1f} MB"]
+    lines = [
+        f"{counts(made)} in {len(shards)} shards, "
+        f"{sum(shard['bytes'] for shard in shards) / 1e6:.1f} MB"
+    ]
     lines += picture_notes.lines(made, hints)
     largest = made.get(picture_notes.LARGEST, {})
-    for domain in ("A", "B", ""):  # of trainA and testA together, since a small split may be dark by chance
+    # of trainA and testA together, since a small split may be dark by chance
+    for domain in ("A", "B", ""):
         line = picture_notes.dim(
-            max((value for split, value in largest.items() if (split[-1] if split[-1] in "AB" else "") == domain), default=0)
+            max(
+                (
+                    value
+                    for split, value in largest.items()
+                    if (split[-1] if split[-1] in "AB" else "") == domain
+                ),
+                default=0,
+            )
         )
         lines += [f"warning: {f'domain {domain}: ' if domain else ''}{line}"] if line else []
     quarantined = sum(split["quarantined"] for split in made["splits"].values())
     if quarantined:
-        lines.append(f"{quarantined} bad {'picture' if quarantined == 1 else 'pictures'} left out, listed in quarantine.jsonl")
+        lines.append(
+            f"{quarantined} bad {'picture' if quarantined == 1 else 'pictures'} left out, listed "
+            "in quarantine.jsonl"
+        )
     return lines
 
 
 def printable(filename: str) -> str:
     """A file's name that any terminal takes, whatever bytes it is made of, on one line."""
-    return filename.encode("utf-8", "backslashreplace").decode().replace("\n", "\\n").replace("\r", "\\r")
+    return (
+        filename.encode("utf-8", "backslashreplace")
+        .decode()
+        .replace("\n", "\\n")
+        .replace("\r", "\\r")
+    )
 
 
 def write_tfds_metadata(output_dir: Path, staging: Path, made: Mapping[str, Any]) -> None:
-    """Reads every record once, holds the counts against the manifest's, and writes TFDS_FILES whole.
+    """Reads every record once, holds the counts against the manifest's, and writes TFDS_FILES
+    whole.
 
     Raises:
         RunError: a shard is damaged or has other records than were written.
@@ -139,18 +177,31 @@ def write_tfds_metadata(output_dir: Path, staging: Path, made: Mapping[str, Any]
     for split in made["splits"].values():
         for shard in split["shards"]:
             (staging / shard["file"]).symlink_to((output_dir / shard["file"]).resolve())
-    template = ShardedFileTemplate(data_dir=staging, dataset_name=made["name"], filetype_suffix="tfrecord")
+    template = ShardedFileTemplate(
+        data_dir=staging, dataset_name=made["name"], filetype_suffix="tfrecord"
+    )
     try:
         # it prints what it detects, and has a progress bar that cannot be turned off
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             infos = tfds.folder_dataset.compute_split_info(filename_template=template)
             features = records.features(labels="classes" in made)
-            tfds.folder_dataset.write_metadata(data_dir=staging, features=features, split_infos=infos, check_data=True)
+            tfds.folder_dataset.write_metadata(
+                data_dir=staging, features=features, split_infos=infos, check_data=True
+            )
     except tf.errors.OpError as error:
-        raise RunError(f"{output_dir}: a shard is damaged ({error.message}); remove the directory and prepare again") from error
+        raise RunError(
+            f"{output_dir}: a shard is damaged ({error.message}); remove the directory and "
+            "prepare again"
+        ) from error
     found = {info.name: list(info.shard_lengths) for info in infos}
-    written = {name: [shard["records"] for shard in split["shards"]] for name, split in made["splits"].items()}
+    written = {
+        name: [shard["records"] for shard in split["shards"]]
+        for name, split in made["splits"].items()
+    }
     if found != written:
-        raise RunError(f"{output_dir}: the shards hold {found} records, {written} were written; remove the directory and prepare again")
+        raise RunError(
+            f"{output_dir}: the shards hold {found} records, {written} were written; remove the "
+            "directory and prepare again"
+        )
     for name in TFDS_FILES:
         os.replace(staging / name, output_dir / name)

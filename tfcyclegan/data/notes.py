@@ -1,8 +1,11 @@
-"""What a command says of the pictures that it took: what was done to them, and what of them was not used.
+"""What a command says of the pictures that it took: what was done to them, and what of them was not
+used.
 
-A note is a string. `LeftOut` marks those that tell what was not used; all others tell a conversion. Both are counted and stand in
-`manifest.json` or `translation.json` as {"conversions": {note: pictures}, "left_out": {note: files or pictures}}; beside them
-`largest_value` (in a manifest by split), where there are pictures of 16 bit, since a set's values may end far below what they can hold.
+A note is a string. `LeftOut` marks those that tell what was not used; all others tell a conversion.
+Both are counted and stand in `manifest.json` or `translation.json` as {"conversions": {note:
+pictures}, "left_out": {note: files or pictures}}; beside them `largest_value` (in a manifest by
+split), where there are pictures of 16 bit, since a set's values may end far below what they can
+hold.
 """
 
 import contextlib
@@ -41,27 +44,41 @@ def counted(notes: Iterable[str]) -> dict[str, dict[str, int]]:
 
 
 def lines(counted: Mapping[str, Any], hints: Mapping[str, str] | None = None) -> list[str]:
-    """What to tell people of `{"conversions": ..., "left_out": ...}`, a line each; `hints` are flags that decide otherwise, by note."""
+    """What to tell people of `{"conversions": ..., "left_out": ...}`, a line each; `hints` are
+    flags that decide otherwise, by note.
+    """
 
     def line(what: str, told: str) -> str:
         return f"{told}; {hints[what]}" if hints and what in hints else told
 
-    converted = [line(what, f"{what}: {count} {'picture' if count == 1 else 'pictures'}") for what, count in counted[CONVERSIONS].items()]
-    return converted + [line(what, f"not used, {what}: {count}") for what, count in counted[LEFT_OUT].items()]
+    converted = [
+        line(what, f"{what}: {count} {'picture' if count == 1 else 'pictures'}")
+        for what, count in counted[CONVERSIONS].items()
+    ]
+    return converted + [
+        line(what, f"not used, {what}: {count}") for what, count in counted[LEFT_OUT].items()
+    ]
 
 
 def dim(largest: int, flag: str = "--max_value") -> str:
-    """What to tell of a set of 16-bit pictures whose largest value this is, if it is far below what 16 bits hold; else nothing."""
+    """What to tell of a set of 16-bit pictures whose largest value this is, if it is far below what
+    16 bits hold; else nothing.
+    """
     if not 0 < 2 * largest < _DEEPEST:
         return ""
     likely = (1 << largest.bit_length()) - 1
-    return f"16-bit values end at {largest} of {_DEEPEST}, so they come out dark; {flag}={likely} makes {likely} white"
+    return (
+        f"16-bit values end at {largest} of {_DEEPEST}, so they come out dark; {flag}={likely} "
+        f"makes {likely} white"
+    )
 
 
 class Journal:
-    """The notes on each picture of a folder of results, kept beside them so that a rerun counts also those that it does not read again.
+    """The notes on each picture of a folder of results, kept beside them so that a rerun counts
+    also those that it does not read again.
 
-    A picture's line is written before its results are, so a killed run has told of all that is there.
+    A picture's line is written before its results are, so a killed run has told of all that is
+    there.
 
     Args:
         directory: the folder; a file in it appears with the first note.
@@ -72,31 +89,50 @@ class Journal:
     def __init__(self, directory: Path):
         self._path = directory / self.NAME
         self._notes: dict[str, list[Any]] = {}
-        for line in self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else ():
-            with contextlib.suppress(ValueError, TypeError):  # the end of a line that a kill has cut; its picture is read again
+        for line in (
+            self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else ()
+        ):
+            # the end of a line that a kill has cut; its picture is read again
+            with contextlib.suppress(ValueError, TypeError):
                 name, converted, not_used, largest = json.loads(line)
                 self._notes[name] = [list(converted), list(not_used), int(largest)]
 
     def add(self, picture: str, notes: Iterable[str], largest: int = 0) -> None:
-        """Takes down the notes on a picture and its largest value, in the place of earlier ones. Threads may call it."""
+        """Takes down the notes on a picture and its largest value, in the place of earlier ones.
+        Threads may call it.
+        """
         told = [sorted(conversions(notes)), sorted(left_out(notes)), largest]
         if any(told) or picture in self._notes:
-            with open(self._path, "a", encoding="utf-8") as stream:  # one write, which other threads do not cut
+            # one write, which other threads do not cut
+            with open(self._path, "a", encoding="utf-8") as stream:
                 stream.write(f"{json.dumps([picture, *told])}\n")
             self._notes[picture] = told
 
     def counted(self, left_out: Mapping[str, int]) -> dict[str, Any]:
         """The counts over all pictures of the folder, with what was left out beside them."""
-        counts = [Counter(note for told in self._notes.values() for note in told[kind]) for kind in range(2)]
+        counts = [
+            Counter(note for told in self._notes.values() for note in told[kind])
+            for kind in range(2)
+        ]
         largest = max((told[2] for told in self._notes.values()), default=0)
-        return {**count(counts[0], counts[1] + Counter(left_out)), **({LARGEST: largest} if largest else {})}
+        return {
+            **count(counts[0], counts[1] + Counter(left_out)),
+            **({LARGEST: largest} if largest else {}),
+        }
 
 
 def count(conversions: Mapping[str, int], left_out: Mapping[str, int]) -> dict[str, dict[str, int]]:
     """Both counts in the form in which they are stored."""
-    return {CONVERSIONS: dict(sorted(conversions.items())), LEFT_OUT: dict(sorted(left_out.items()))}
+    return {
+        CONVERSIONS: dict(sorted(conversions.items())),
+        LEFT_OUT: dict(sorted(left_out.items())),
+    }
 
 
 def without_counts(record: Any) -> Any:
     """A record without the counts: what decides whether a rerun may go on."""
-    return {key: value for key, value in record.items() if key not in KEYS} if isinstance(record, dict) else record
+    return (
+        {key: value for key, value in record.items() if key not in KEYS}
+        if isinstance(record, dict)
+        else record
+    )

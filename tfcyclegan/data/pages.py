@@ -1,4 +1,6 @@
-"""Which pictures a file holds: the pages of a TIFF, the frames of an animation. Imports no TensorFlow."""
+"""Which pictures a file holds: the pages of a TIFF, the frames of an animation. Imports no
+TensorFlow.
+"""
 
 import io
 from dataclasses import dataclass
@@ -8,7 +10,8 @@ from PIL import Image
 
 from tfcyclegan.data import intake, tiff
 
-_SINGLE = (b"\xff\xd8\xff", b"BM")  # JPEG, whose further pictures are previews and gain maps, and BMP
+# JPEG, whose further pictures are previews and gain maps, and BMP
+_SINGLE = (b"\xff\xd8\xff", b"BM")
 _HEAD = 16
 
 
@@ -25,7 +28,9 @@ class Pages:
     copies: bool = False
 
     def name(self, stem: str, number: int) -> str:
-        """What picture `number`, from 0, of the file `stem` is called: STEM_0001, STEM_0002, ..., or STEM where it is the only one."""
+        """What picture `number`, from 0, of the file `stem` is called: STEM_0001, STEM_0002, ...,
+        or STEM where it is the only one.
+        """
         return stem if len(self.places) == 1 else f"{stem}_{number + 1:04d}"
 
 
@@ -33,7 +38,9 @@ ONE = Pages([None])
 
 
 def of(stream: BinaryIO) -> Pages:
-    """By headers as far as they tell it; ONE for what is not readable, which decoding it explains."""
+    """By headers as far as they tell it; ONE for what is not readable, which decoding it
+    explains.
+    """
     head = stream.read(_HEAD)
     stream.seek(0)
     if head.startswith(_SINGLE):

@@ -1,7 +1,8 @@
-"""Resized pictures as raw pixels in one memory-mapped file, so that training gathers any of them in any order.
+"""Resized pictures as raw pixels in one memory-mapped file, so that training gathers any of them in
+any order.
 
-Decoding and resizing happen once. The file is known by a hash of the data and of the settings that shape it, so changed
-settings make another file and an interrupted build leaves nothing behind.
+Decoding and resizing happen once. The file is known by a hash of the data and of the settings that
+shape it, so changed settings make another file and an interrupted build leaves nothing behind.
 """
 
 import collections
@@ -59,13 +60,22 @@ class _Done:
 
     def lines(self, total: int) -> list[str]:
         """What to tell of all `total` pictures."""
-        told = [*notes.lines(notes.counted(self.told)), notes.dim(max(self.largest), "data_prep.folders --max_value")]
+        told = [
+            *notes.lines(notes.counted(self.told)),
+            notes.dim(max(self.largest), "data_prep.folders --max_value"),
+        ]
         if self.plain:
-            told.append(f"{len(self.plain)} of {total} pictures are of one colour, such as {min(self.plain)}")
+            told.append(
+                f"{len(self.plain)} of {total} pictures are of one colour, such as "
+                f"{min(self.plain)}"
+            )
         elif len(self.looks) == 1 < total:
             told.append(f"all {total} pictures are the same one")
         if self.unknown:
-            told.append(f"label ids outside the class table ({', '.join(map(str, sorted(self.unknown)))}): ignored")
+            told.append(
+                "label ids outside the class table "
+                f"({', '.join(map(str, sorted(self.unknown)))}): ignored"
+            )
         return [line for line in told if line]
 
     def note(self, notes: set[str], before: Size, after: Size) -> None:
@@ -78,12 +88,14 @@ class _Done:
 class PixelFile:
     """Random access to the pictures of one split.
 
-    Holds 8 bytes of memory a picture; the rest is mapped. `names.jsonl` beside it tells which picture is which, for people alone.
+    Holds 8 bytes of memory a picture; the rest is mapped. `names.jsonl` beside it tells which
+    picture is which, for people alone.
 
     Attributes:
         sizes: [N, 2] heights and widths.
         notes: what was done to pictures that changes how they look, and to how many.
-        stretch: by how much the ratio of their sides changes at most; 1 where all keep their shapes.
+        stretch: by how much the ratio of their sides changes at most; 1 where all keep their
+            shapes.
         told: what else is to be told of them, a line each, whenever they are opened.
     """
 
@@ -97,13 +109,16 @@ class PixelFile:
         self.sizes = np.load(directory / "sizes.npy", mmap_mode="r")
         lengths = self.sizes.prod(axis=1) * self.channels
         self._offsets = np.concatenate([[0], np.cumsum(lengths)])
-        self._pixels = np.asarray(np.memmap(directory / "pixels.bin", np.uint8, "r"))  # whose own class takes its time at each slice
+        # whose own class takes its time at each slice
+        self._pixels = np.asarray(np.memmap(directory / "pixels.bin", np.uint8, "r"))
 
     def __len__(self) -> int:
         return len(self.sizes)
 
     def require_sides(self, smallest: int, mode: str) -> None:
-        """Raises UserError where a picture that `mode` leaves whole has a side below what the networks can be trained on."""
+        """Raises UserError where a picture that `mode` leaves whole has a side below what the
+        networks can be trained on.
+        """
         shorter = self.sizes.min(axis=1)
         worst = int(shorter.argmin())
         if shorter[worst] >= smallest:
@@ -112,13 +127,16 @@ class PixelFile:
             name = json.loads(next(itertools.islice(names, worst, None)))
         height, width = map(int, self.sizes[worst])
         raise UserError(
-            f"--preprocess={mode}: {name} is {height}x{width} here, and the networks need sides of at least {smallest}; "
+            f"--preprocess={mode}: {name} is {height}x{width} here, and the networks need sides "
+            f"of at least {smallest}; "
             "leave it out, or lower --discriminator_layers"
         )
 
     def __getitem__(self, index: int) -> np.ndarray:
         """uint8 [H, W, C], a read-only view of the file."""
-        return self._pixels[self._offsets[index] : self._offsets[index + 1]].reshape(*self.sizes[index], self.channels)
+        return self._pixels[self._offsets[index] : self._offsets[index + 1]].reshape(
+            *self.sizes[index], self.channels
+        )
 
     @property
     def common_size(self) -> Size | None:
@@ -140,7 +158,8 @@ def open_pixels(
 ) -> PixelFile:
     """The pixels of `split` after the resizing of `mode`, made now if `cache_dir` lacks them.
 
-    With `count` at least the pictures that `spread` chooses of the split: `spread` over the file then gives them.
+    With `count` at least the pictures that `spread` chooses of the split: `spread` over the file
+    then gives them.
 
     Raises:
         UserError: an empty split, or a picture smaller than the crop.
@@ -161,20 +180,43 @@ def open_pixels(
             done.told.extend(decoded.notes)
             done.largest.append(decoded.largest)
         size = images.resized_size(Size(image.height, image.width), mode, load_size, crop_size)
-        if mode in MODES_WITH_CROP and (size.height < crop_size.height or size.width < crop_size.width):
-            raise UserError(f"--crop_size={crop_size}: larger than {name} of split {split}, which is {size.height}x{size.width} here")
+        if mode in MODES_WITH_CROP and (
+            size.height < crop_size.height or size.width < crop_size.width
+        ):
+            raise UserError(
+                f"--crop_size={crop_size}: larger than {name} of split {split}, which is "
+                f"{size.height}x{size.width} here"
+            )
         done.note(recoloured, Size(image.height, image.width), size)
         pixels = images.to_array(images.resize(image, size, interpolation, nearest=nearest))
         if len(done.looks) < 2:  # two that differ are enough
             done.looks.add(hash(pixels.tobytes()))
-        if (pixels[::16, ::16] == pixels[0, 0]).all() and (pixels == pixels[0, 0]).all():  # few need the second, longer look
+        # few need the second, longer look
+        if (pixels[::16, ::16] == pixels[0, 0]).all() and (pixels == pixels[0, 0]).all():
             done.plain.add(name)
         return pixels
 
     resampled = "nearest" if nearest else interpolation
-    identity = [_FORMAT, source.fingerprint, split, mode, str(load_size), str(crop_size), channels, resampled]
+    identity = [
+        _FORMAT,
+        source.fingerprint,
+        split,
+        mode,
+        str(load_size),
+        str(crop_size),
+        channels,
+        resampled,
+    ]
     opened = _open(
-        cache_dir, split, identity, source.pictures(split), load, total=source.counts[split], count=count, channels=channels, done=done
+        cache_dir,
+        split,
+        identity,
+        source.pictures(split),
+        load,
+        total=source.counts[split],
+        count=count,
+        channels=channels,
+        done=done,
     )
     if count is None and not nearest and (line := _nearly_constant(opened)):
         opened.told.append(line)
@@ -182,8 +224,11 @@ def open_pixels(
     return opened
 
 
-def open_labels(source: DataSource, split: str, cache_dir: Path, *, size: Size | None, count: int | None = None) -> PixelFile:
-    """The labels of `split` as train ids, uint8 [H, W, 1], resized to `size` by the nearest pixel; made now if `cache_dir` lacks them.
+def open_labels(
+    source: DataSource, split: str, cache_dir: Path, *, size: Size | None, count: int | None = None
+) -> PixelFile:
+    """The labels of `split` as train ids, uint8 [H, W, 1], resized to `size` by the nearest pixel;
+    made now if `cache_dir` lacks them.
 
     Ids outside the class table become IGNORED, which is told. `count` is that of `open_pixels`.
 
@@ -200,14 +245,26 @@ def open_labels(source: DataSource, split: str, cache_dir: Path, *, size: Size |
         try:
             image = images.decode(encoded, 1)
         except RunError as error:
-            raise RunError(f"{source.directory}: label of {name} of split {split}: {error}") from error
+            raise RunError(
+                f"{source.directory}: label of {name} of split {split}: {error}"
+            ) from error
         ids = images.to_array(image if size is None else images.resize(image, size, nearest=True))
         done.unknown.update(classes.unknown_ids(ids))
         return classes.to_train_ids(ids)
 
     encoded = ((name, label) for name, _, label in source.labelled_pictures(split))
     identity = [_FORMAT, source.fingerprint, split, "labels", str(size), classes.digest]
-    opened = _open(cache_dir, f"{split}-labels", identity, encoded, load, total=source.counts[split], count=count, channels=1, done=done)
+    opened = _open(
+        cache_dir,
+        f"{split}-labels",
+        identity,
+        encoded,
+        load,
+        total=source.counts[split],
+        count=count,
+        channels=1,
+        done=done,
+    )
     _tell(source, split, opened, whole=count is None, built=done.built)
     return opened
 
@@ -224,7 +281,9 @@ def _open(
     channels: int,
     done: "_Done",
 ) -> PixelFile:
-    """The file in `cache_dir` that is known by `identity`, made of what `load` gives for `pictures` if it is not there."""
+    """The file in `cache_dir` that is known by `identity`, made of what `load` gives for `pictures`
+    if it is not there.
+    """
     directory = _directory(cache_dir, name, identity)
     if count is not None and count < total and not (directory / "meta.json").exists():
         chosen = set(spread(total, count))
@@ -233,33 +292,49 @@ def _open(
     if not (directory / "meta.json").exists():
         try:
             with files.exclusive_lock(cache_dir, wait=True):
-                if not (directory / "meta.json").exists():  # another process may have made it meanwhile
-                    _build(directory, name, pictures, load, total=total, channels=channels, done=done)
+                # another process may have made it meanwhile
+                if not (directory / "meta.json").exists():
+                    _build(
+                        directory, name, pictures, load, total=total, channels=channels, done=done
+                    )
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise
-            raise UserError(f"{cache_dir}: cannot be written; give --cache_dir a directory that can") from error
+            raise UserError(
+                f"{cache_dir}: cannot be written; give --cache_dir a directory that can"
+            ) from error
     return PixelFile(directory)
 
 
 def _tell(source: DataSource, split: str, opened: PixelFile, *, whole: bool, built: bool) -> None:
-    """Says what is to be told of the pictures; of a part of them once, since the whole may be open as well."""
+    """Says what is to be told of the pictures; of a part of them once, since the whole may be open
+    as well.
+    """
     for line in opened.told if whole or built else ():
         say(f"{source.directory}: split {split}: {line}")
 
 
 def _nearly_constant(pixels: PixelFile) -> str:
-    """What to tell of pictures of which almost all values are almost the same; empty where they are not."""
-    sampled = np.concatenate([pixels[index][::_SAMPLED_EVERY, ::_SAMPLED_EVERY].ravel() for index in spread(len(pixels), _SAMPLED)])
+    """What to tell of pictures of which almost all values are almost the same; empty where they are
+    not.
+    """
+    sampled = np.concatenate(
+        [
+            pixels[index][::_SAMPLED_EVERY, ::_SAMPLED_EVERY].ravel()
+            for index in spread(len(pixels), _SAMPLED)
+        ]
+    )
     shares = np.bincount(sampled, minlength=256) / len(sampled)
-    near = np.convolve(shares, np.ones(_NEAR_LEVELS))[_NEAR_LEVELS - 1 :]  # of this level and those above it
+    # of this level and those above it
+    near = np.convolve(shares, np.ones(_NEAR_LEVELS))[_NEAR_LEVELS - 1 :]
     low = int(near[: 257 - _NEAR_LEVELS].argmax())
     if near[low] < _NEARLY_ALL:
         return ""
     used = low + np.flatnonzero(shares[low : low + _NEAR_LEVELS])
     levels = f"{used[0]} to {used[-1]}" if used[0] != used[-1] else f"{used[0]}"
     return (
-        f"warning: {100 * near[low]:.1f} % of its values are {levels} of 255, so there is next to nothing to learn; "
+        f"warning: {100 * near[low]:.1f} % of its values are {levels} of 255, so there is next to "
+        "nothing to learn; "
         "pictures of 10 or 12 bit in 16-bit files need data_prep.folders --max_value"
     )
 
@@ -295,13 +370,23 @@ def _build(
         open(temporary / "pixels.bin", "wb") as out,
         open(temporary / "names.jsonl", "w", encoding="utf-8") as name_lines,
     ):
-        for pixels in track(in_order(pool, load, map(note, pictures), ahead=_AHEAD), total=total, unit="image", label=f"resizing {name}"):
+        for pixels in track(
+            in_order(pool, load, map(note, pictures), ahead=_AHEAD),
+            total=total,
+            unit="image",
+            label=f"resizing {name}",
+        ):
             out.write(np.ascontiguousarray(pixels).data)
             sizes.extend(pixels.shape[:2])
         out.flush()
         os.fsync(out.fileno())
         with files.atomic_file(temporary / "sizes.npy") as stream:
             np.save(stream, np.asarray(sizes, np.int64).reshape(-1, 2))
-        meta = {"channels": channels, "notes": dict(done.counts), "stretch": done.stretch, "told": done.lines(total)}
+        meta = {
+            "channels": channels,
+            "notes": dict(done.counts),
+            "stretch": done.stretch,
+            "told": done.lines(total),
+        }
         files.write_json(temporary / "meta.json", meta)
     done.built = True

@@ -1,7 +1,8 @@
-"""The one Example schema of the package: how a picture lies in a TFRecord, for writing and for reading.
+"""The one Example schema of the package: how a picture lies in a TFRecord, for writing and for
+reading.
 
-Keys follow TensorFlow's object-detection convention. As TFDS features they nest, so that `tfds.builder_from_directory`
-reads what `data_prep` writes:
+Keys follow TensorFlow's object-detection convention. As TFDS features they nest, so that
+`tfds.builder_from_directory` reads what `data_prep` writes:
 
     image/encoded   bytes   JPEG or PNG, 8 bit, upright, grayscale or RGB
     image/format    bytes   "jpeg" or "png"
@@ -36,7 +37,9 @@ _ONE_PIXEL = bytes.fromhex(  # a PNG of one black pixel
     "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49444154789c636000000002000148afa4710000000049454e44ae426082"
 )
 NO_LABEL = Label(_ONE_PIXEL, "")
-"""What stands where a picture has no label and others of its data set have one: a single pixel, which nothing reads."""
+"""What stands where a picture has no label and others of its data set have one: a single pixel,
+which nothing reads.
+"""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,10 @@ def features(*, labels: bool = False) -> Any:
     }
     parts = {IMAGE_KEY: tfds.features.FeaturesDict(image)}
     if labels:
-        label = {"encoded": tfds.features.Image(shape=(None, None, 1), encoding_format="png"), "filename": tfds.features.Text()}
+        label = {
+            "encoded": tfds.features.Image(shape=(None, None, 1), encoding_format="png"),
+            "filename": tfds.features.Text(),
+        }
         parts[LABEL_KEY] = tfds.features.FeaturesDict(label)
     return tfds.features.FeaturesDict(parts)
 
@@ -89,5 +95,9 @@ def serialize(picture: Picture) -> bytes:
     }
     if picture.label is not None:
         feature[f"{LABEL_KEY}/encoded"] = text(picture.label.encoded)
-        feature[f"{LABEL_KEY}/filename"] = text(picture.label.filename.encode("utf-8", "surrogateescape"))
-    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
+        feature[f"{LABEL_KEY}/filename"] = text(
+            picture.label.filename.encode("utf-8", "surrogateescape")
+        )
+    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(
+        deterministic=True
+    )

@@ -1,4 +1,6 @@
-"""Sharded TFRecord files: how they are named and cut, and their writing. What a data set of them says of itself is `manifest`'s."""
+"""Sharded TFRecord files: how they are named and cut, and their writing. What a data set of them
+says of itself is `manifest`'s.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,10 +16,15 @@ WORK = ".work"
 
 
 def plan(name: str, split: str, pictures: int, wanted: int) -> list[tuple[str, range]]:
-    """Cuts `pictures` into at most `wanted` runs of nearly equal count: each shard's file name and which pictures it holds."""
+    """Cuts `pictures` into at most `wanted` runs of nearly equal count: each shard's file name and
+    which pictures it holds.
+    """
     count = max(1, min(wanted, pictures))
     edges = [pictures * index // count for index in range(count + 1)]
-    return [(f"{name}-{split}.tfrecord-{index:05d}-of-{count:05d}", range(*edges[index : index + 2])) for index in range(count)]
+    return [
+        (f"{name}-{split}.tfrecord-{index:05d}-of-{count:05d}", range(*edges[index : index + 2]))
+        for index in range(count)
+    ]
 
 
 def write(path: Path, pictures: Iterable[records.Picture]) -> dict[str, Any]:
@@ -33,7 +40,8 @@ def write(path: Path, pictures: Iterable[records.Picture]) -> dict[str, Any]:
 
     count = 0
     try:
-        # TensorFlow's writer opens the temporary file by its name; `atomic_file` flushes and renames it
+        # TensorFlow's writer opens the temporary file by its name; `atomic_file` flushes and
+        # renames it
         with files.atomic_file(path) as stream:
             with tf.io.TFRecordWriter(str(stream.name)) as writer:
                 for picture in pictures:
@@ -41,12 +49,17 @@ def write(path: Path, pictures: Iterable[records.Picture]) -> dict[str, Any]:
                     count += 1
             digest, size = files.sha256_of(Path(stream.name)), Path(stream.name).stat().st_size
     except tf.errors.OpError as error:
-        raise RunError(f"{path}: cannot be written ({error.message}); make room, then give the same command again") from error
+        raise RunError(
+            f"{path}: cannot be written ({error.message}); make room, then give the same command "
+            "again"
+        ) from error
     return {"file": path.name, "records": count, "bytes": size, "sha256": digest}
 
 
 def write_note(directory: Path, note: dict[str, Any]) -> None:
-    """Notes that a shard in `directory` is finished; `note` is what `write` told of it, and whatever else the manifest is to say."""
+    """Notes that a shard in `directory` is finished; `note` is what `write` told of it, and
+    whatever else the manifest is to say.
+    """
     files.write_json(_note_path(directory, note["file"]), note)
 
 
@@ -56,7 +69,11 @@ def finished(directory: Path, file: str) -> dict[str, Any] | None:
     if not path.exists() or not (directory / file).exists():
         return None
     note = files.read_json_object(path)
-    return note if note.get("file") == file and (directory / file).stat().st_size == note.get("bytes") else None
+    return (
+        note
+        if note.get("file") == file and (directory / file).stat().st_size == note.get("bytes")
+        else None
+    )
 
 
 def forget(directory: Path, file: str) -> None:

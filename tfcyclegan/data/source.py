@@ -1,7 +1,9 @@
-"""Reads pictures back from a TFDS data set: one that `data_prep` made, or any other with an "image" feature.
+"""Reads pictures back from a TFDS data set: one that `data_prep` made, or any other with an "image"
+feature.
 
-A place is a directory that holds `dataset_info.json`, or `tfds:NAME` or `tfds:NAME/CONFIG` for a data set that TFDS itself
-knows, such as `tfds:cycle_gan/horse2zebra`: it is downloaded at first use, to ~/tensorflow_datasets or $TFDS_DATA_DIR.
+A place is a directory that holds `dataset_info.json`, or `tfds:NAME` or `tfds:NAME/CONFIG` for a
+data set that TFDS itself knows, such as `tfds:cycle_gan/horse2zebra`: it is downloaded at first
+use, to ~/tensorflow_datasets or $TFDS_DATA_DIR.
 """
 
 import contextlib
@@ -28,11 +30,15 @@ _CLASS_KEYS = {"pythonClassName", "python_class_name", "type"}
 SYNTHETIC = "synthetic"
 """The setting of a data set that says that its pictures were drawn by a program."""
 LABEL_MAPS = "label_maps"
-"""The setting `content` of a data set whose pictures are all label maps; of others, what their manifest calls the splits that are."""
+"""The setting `content` of a data set whose pictures are all label maps; of others, what their
+manifest calls the splits that are.
+"""
 UNLABELLED = "unlabelled"
 """What the manifest of a data set with labels calls the splits that have none."""
 TWINS = "twins"
-"""What the manifest calls the pictures that a training split shares with another split: {"testA in trainA": pictures}."""
+"""What the manifest calls the pictures that a training split shares with another split: {"testA in
+trainA": pictures}.
+"""
 
 
 @dataclass(frozen=True)
@@ -60,12 +66,16 @@ class DataSource:
         fingerprint: identity of its content, whatever the path.
         counts: pictures in each split.
         labelled: the splits whose pictures have maps of class ids.
-        label_maps: the splits whose pictures are label maps in the colours of their classes, which only nearest pixels resize.
-        synthetic: whether the pictures were drawn by a program (data_prep.toy_street), which every result on them says.
-        classes: the table of its label ids and label maps, as its manifest tells it; None where it tells none.
+        label_maps: the splits whose pictures are label maps in the colours of their classes, which
+            only nearest pixels resize.
+        synthetic: whether the pictures were drawn by a program (data_prep.toy_street), which every
+            result on them says.
+        classes: the table of its label ids and label maps, as its manifest tells it; None where it
+            tells none.
         settings: how it was prepared, as its manifest tells it.
         left_out: what its examples hold that is never read: {feature: examples}.
-        twins: pictures that a training split shares with another split, as its manifest tells it: {"testA in trainA": pictures}.
+        twins: pictures that a training split shares with another split, as its manifest tells it:
+            {"testA in trainA": pictures}.
     """
 
     directory: Path
@@ -81,15 +91,19 @@ class DataSource:
     twins: dict[str, int]
     _builder: Any
     _nested: bool
-    _shards: dict[str, list[tuple[str, int, str]]]  # by split name, bytes and sha256 in the manifest; empty for a foreign data set
+    # by split name, bytes and sha256 in the manifest; empty for a foreign data set
+    _shards: dict[str, list[tuple[str, int, str]]]
 
     @property
     def foreign(self) -> bool:
-        """Whether it was not data_prep that stored the pictures, so that they may be of any depth and transparent."""
+        """Whether it was not data_prep that stored the pictures, so that they may be of any depth
+        and transparent.
+        """
         return not self._shards
 
     def pictures(self, split: str) -> Iterator[tuple[str, bytes]]:
-        """(file name, encoded bytes) of every picture of `split`, in stored order, read in bounded memory.
+        """(file name, encoded bytes) of every picture of `split`, in stored order, read in bounded
+        memory.
 
         Raises:
             UserError: no such split.
@@ -104,7 +118,11 @@ class DataSource:
             UserError: the split has no labels.
         """
         self.require_labels(split)
-        return ((example.filename, example.encoded, example.label.encoded) for example in self.examples(split) if example.label)
+        return (
+            (example.filename, example.encoded, example.label.encoded)
+            for example in self.examples(split)
+            if example.label
+        )
 
     def examples(self, split: str) -> Iterator[Example]:
         """Everything that is stored of every picture of `split`; otherwise like `pictures`."""
@@ -119,7 +137,9 @@ class DataSource:
         config = tfds.ReadConfig(interleave_cycle_length=1, add_tfds_id=True, try_autocache=False)
         read = 0
         try:
-            for example in self._builder.as_dataset(split=split, decoders=decoders, read_config=config).as_numpy_iterator():
+            for example in self._builder.as_dataset(
+                split=split, decoders=decoders, read_config=config
+            ).as_numpy_iterator():
                 image = example[IMAGE_KEY]
                 label = _label(example[LABEL_KEY]) if split in self.labelled else None
                 if self._nested:
@@ -127,14 +147,25 @@ class DataSource:
                 else:
                     yield Example(example["tfds_id"].decode(), image, label)
                 read += 1
-        except Exception as error:  # TensorFlow and TFDS raise nearly every type on damaged records and features
-            reason = re.sub(r"{{.*?}} |;? ?\[Op:.*", "", (str(error).splitlines() or [type(error).__name__])[0])[:500]
-            raise RunError(f"{self.directory}: split {split} is damaged after picture {read} ({reason}); prepare the data again") from error
+        # TensorFlow and TFDS raise nearly every type on damaged records and features
+        except Exception as error:
+            reason = re.sub(
+                r"{{.*?}} |;? ?\[Op:.*", "", (str(error).splitlines() or [type(error).__name__])[0]
+            )[:500]
+            raise RunError(
+                f"{self.directory}: split {split} is damaged after picture {read} ({reason}); "
+                "prepare the data again"
+            ) from error
         if read != self.counts[split]:
-            raise RunError(f"{self.directory}: split {split} has {read} of {self.counts[split]} pictures; prepare the data again")
+            raise RunError(
+                f"{self.directory}: split {split} has {read} of {self.counts[split]} pictures; "
+                "prepare the data again"
+            )
 
     def _check_shards(self, split: str) -> None:
-        """Raises RunError where a shard is not the one that was prepared. TFDS itself would read another set's of as many records."""
+        """Raises RunError where a shard is not the one that was prepared. TFDS itself would read
+        another set's of as many records.
+        """
         there = {path.name for path in self.directory.iterdir()}
         for file, size, digest in self._shards.get(split, ()):
             path = self.directory / file
@@ -150,17 +181,30 @@ class DataSource:
             raise RunError(f"{path}: {what}; restore it or prepare the data again")
 
     def require_labels(self, split: str) -> ClassTable:
-        """The table of a split's label ids; another program's, which has none in its metadata, are taken for those of Cityscapes.
+        """The table of a split's label ids; another program's, which has none in its metadata, are
+        taken for those of Cityscapes.
 
         Raises:
             UserError: its pictures have no maps of class ids.
         """
         if split not in self.labelled:
-            where = f" in split {split}, only in {', '.join(sorted(self.labelled))}" if self.labelled else ""
-            mend = "folders such as trainA_labels of data_prep.folders, data_prep.gta5, data_prep.cityscapes"
-            raise UserError(f"{self.directory}: has no labels{where}; prepare it again with them ({mend})")
+            where = (
+                f" in split {split}, only in {', '.join(sorted(self.labelled))}"
+                if self.labelled
+                else ""
+            )
+            mend = (
+                "folders such as trainA_labels of data_prep.folders, data_prep.gta5, "
+                "data_prep.cityscapes"
+            )
+            raise UserError(
+                f"{self.directory}: has no labels{where}; prepare it again with them ({mend})"
+            )
         if self.classes is None:
-            say_once(f"{self.directory}: tells no table of classes: its label ids are taken for those of Cityscapes")
+            say_once(
+                f"{self.directory}: tells no table of classes: its label ids are taken for those "
+                "of Cityscapes"
+            )
         return self.classes or CITYSCAPES
 
     def require(self, split: str) -> None:
@@ -178,7 +222,9 @@ def say_once(line: str) -> None:
 
 @functools.cache
 def _digest(path: Path, size: int, changed: int) -> str:
-    """The hash of a file that had this size and time when it was asked for: a split is read several times, and hashed once."""
+    """The hash of a file that had this size and time when it was asked for: a split is read several
+    times, and hashed once.
+    """
     return files.sha256_of(path)
 
 
@@ -191,37 +237,55 @@ def _text(stored: bytes) -> str:
 
 
 def open_source(place: str | Path) -> DataSource:
-    """Opens a TFDS directory (the one that holds `dataset_info.json`) or, as `tfds:NAME`, a data set of the TFDS catalogue.
+    """Opens a TFDS directory (the one that holds `dataset_info.json`) or, as `tfds:NAME`, a data
+    set of the TFDS catalogue.
 
     Raises:
         UserError: missing, unfinished, without an image feature, or not to be downloaded.
     """
-    builder = _from_catalogue(str(place)) if str(place).startswith(CATALOGUE) else _from_directory(Path(place))
+    builder = (
+        _from_catalogue(str(place))
+        if str(place).startswith(CATALOGUE)
+        else _from_directory(Path(place))
+    )
     import tensorflow_datasets as tfds
 
     features = builder.info.features
     if not isinstance(features, tfds.features.FeaturesDict) or IMAGE_KEY not in features:
-        there = f"; they have {', '.join(sorted(features))}" if isinstance(features, tfds.features.FeaturesDict) else ""
+        there = (
+            f"; they have {', '.join(sorted(features))}"
+            if isinstance(features, tfds.features.FeaturesDict)
+            else ""
+        )
         raise UserError(f"--data_dir={place}: its examples have no {IMAGE_KEY!r} feature{there}")
     _check_names(place, builder.info)
     nested = isinstance(features[IMAGE_KEY], tfds.features.FeaturesDict)
     _check_image(place, features[IMAGE_KEY], nested)
-    has_labels = LABEL_KEY in features and isinstance(features[LABEL_KEY], tfds.features.FeaturesDict)
+    has_labels = LABEL_KEY in features and isinstance(
+        features[LABEL_KEY], tfds.features.FeaturesDict
+    )
     counts = {name: split.num_examples for name, split in builder.info.splits.items()}
     directory = Path(builder.data_dir)
     made = _manifest(directory) or {}
     with files.understanding(directory / MANIFEST):
         settings = made.get("request", {}).get("settings", {})
-        label_maps = frozenset(counts if settings.get("content") == LABEL_MAPS else made.get(LABEL_MAPS, ()))
+        label_maps = frozenset(
+            counts if settings.get("content") == LABEL_MAPS else made.get(LABEL_MAPS, ())
+        )
         labelled = frozenset(counts.keys() - made.get(UNLABELLED, ()) if has_labels else ())
         twins = {str(where): int(count) for where, count in made.get(TWINS, {}).items()}
         classes, synthetic = _classes(made, directory), bool(settings.get(SYNTHETIC))
         shards = {
-            name: [(Path(shard["file"]).name, shard["bytes"], shard["sha256"]) for shard in split["shards"]]
+            name: [
+                (Path(shard["file"]).name, shard["bytes"], shard["sha256"])
+                for shard in split["shards"]
+            ]
             for name, split in made.get("splits", {}).items()
         }
     left_out = {
-        f"feature {name!r}": sum(counts.values()) for name in sorted(features) if name != IMAGE_KEY and not (name == LABEL_KEY and labelled)
+        f"feature {name!r}": sum(counts.values())
+        for name in sorted(features)
+        if name != IMAGE_KEY and not (name == LABEL_KEY and labelled)
     }
     if left_out:
         say(f"{place}: not used: {', '.join(left_out)}; its pictures are the feature {IMAGE_KEY!r}")
@@ -247,7 +311,9 @@ def open_source(place: str | Path) -> DataSource:
 
 
 def _check_image(place: str | Path, feature: Any, nested: bool) -> None:
-    """Raises UserError where the feature holds no pictures, or such whose values have no known range."""
+    """Raises UserError where the feature holds no pictures, or such whose values have no known
+    range.
+    """
     import numpy as np
     import tensorflow_datasets as tfds
 
@@ -256,27 +322,40 @@ def _check_image(place: str | Path, feature: Any, nested: bool) -> None:
     if not isinstance(image, tfds.features.Image):
         kind = type(image).__name__
         raise UserError(
-            f"--data_dir={place}: its feature {IMAGE_KEY!r} is a {kind}, not an Image; make one of pictures by data_prep.folders"
+            f"--data_dir={place}: its feature {IMAGE_KEY!r} is a {kind}, not an Image; make one "
+            "of pictures by data_prep.folders"
         )
     if image.np_dtype not in (np.uint8, np.uint16):
         raise UserError(
-            f"--data_dir={place}: its pictures are of {np.dtype(image.np_dtype).name}, which has no known range; 8 or 16 bit are needed"
+            f"--data_dir={place}: its pictures are of {np.dtype(image.np_dtype).name}, which has "
+            "no known range; 8 or 16 bit are needed"
         )
 
 
 def _check_names(place: str | Path, info: Any) -> None:
-    """Raises UserError when a name in the metadata, of which files are named, leaves its directory."""
-    templates = [split.filename_template.template for split in info.splits.values() if split.filename_template]
+    """Raises UserError when a name in the metadata, of which files are named, leaves its
+    directory.
+    """
+    templates = [
+        split.filename_template.template
+        for split in info.splits.values()
+        if split.filename_template
+    ]
     for name in (info.name, *info.splits, *templates):
         # what is left of a template may ask for attributes, or for a width that fills the memory
         plain = re.sub(r"\{[A-Z_]+\}", "", name) if name in templates else name
         if set("/\0{}") & set(plain) or name in ("", ".", "..") or len(name) > _LONGEST_NAME:
             shown = repr(name[:100])
-            raise UserError(f"--data_dir={place}: dataset_info.json has the name {shown}, of which no file can be named; prepare it again")
+            raise UserError(
+                f"--data_dir={place}: dataset_info.json has the name {shown}, of which no file "
+                "can be named; prepare it again"
+            )
 
 
 def check_places(data_dir: str) -> None:
-    """Raises UserError when a directory that `data_dir` names is no finished data set; needs no TensorFlow."""
+    """Raises UserError when a directory that `data_dir` names is no finished data set; needs no
+    TensorFlow.
+    """
     for place in [data_dir] if Path(data_dir).is_dir() else data_dir.split(","):
         if place and not place.startswith(CATALOGUE):
             _check_directory(Path(place))
@@ -284,10 +363,13 @@ def check_places(data_dir: str) -> None:
 
 def _check_directory(directory: Path) -> None:
     if not directory.is_dir():
-        raise UserError(f"--data_dir={directory}: no such directory; make it with python -m data_prep.folders")
+        raise UserError(
+            f"--data_dir={directory}: no such directory; make it with python -m data_prep.folders"
+        )
     if not (directory / "dataset_info.json").exists():
         raise UserError(
-            f"--data_dir={directory}: no finished data set (dataset_info.json is missing); prepare it with python -m data_prep.folders"
+            f"--data_dir={directory}: no finished data set (dataset_info.json is missing); "
+            "prepare it with python -m data_prep.folders"
         )
 
 
@@ -299,19 +381,33 @@ def _from_directory(directory: Path) -> Any:
     try:
         return tfds.builder_from_directory(str(directory))
     except Exception as error:  # TFDS raises whatever its parsers raise
-        raise UserError(f"--data_dir={directory}: not readable as a TFDS data set ({' '.join(str(error).split())})") from error
+        raise UserError(
+            f"--data_dir={directory}: not readable as a TFDS data set "
+            f"({' '.join(str(error).split())})"
+        ) from error
 
 
 def _check_features(directory: Path) -> None:
-    """Raises UserError when features.json names a class outside TFDS: TFDS would import its module, which runs it."""
+    """Raises UserError when features.json names a class outside TFDS: TFDS would import its module,
+    which runs it.
+    """
     waiting = [files.read_json(directory / FEATURES)] if (directory / FEATURES).is_file() else []
     while waiting:
         value = waiting.pop()
-        waiting += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        waiting += (
+            value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        )
         for key in _CLASS_KEYS & value.keys() if isinstance(value, dict) else ():
             name = value[key]
-            if isinstance(name, str) and "." in name and not name.startswith("tensorflow_datasets."):
-                raise UserError(f"--data_dir={directory}: refused, since {FEATURES} names {name}, code that is not of TFDS")
+            if (
+                isinstance(name, str)
+                and "." in name
+                and not name.startswith("tensorflow_datasets.")
+            ):
+                raise UserError(
+                    f"--data_dir={directory}: refused, since {FEATURES} names {name}, code that "
+                    "is not of TFDS"
+                )
 
 
 def _from_catalogue(place: str) -> Any:
@@ -321,28 +417,45 @@ def _from_catalogue(place: str) -> Any:
     try:
         builder = tfds.builder(name)
     except Exception as error:  # not found, no such config, ...: the first line says which
-        raise UserError(f"--data_dir={place}: not in the TFDS catalogue ({str(error).splitlines()[0]})") from error
+        raise UserError(
+            f"--data_dir={place}: not in the TFDS catalogue ({str(error).splitlines()[0]})"
+        ) from error
     configs = [config.name for config in builder.BUILDER_CONFIGS]
     if len(configs) > 1 and builder.builder_config and "/" not in name:
-        some = ", ".join(configs[:5]) + (f" and {len(configs) - 5} more" if len(configs) > 5 else "")
-        say(f"{place}: read as {place}/{builder.builder_config.name}, its first configuration; it has {some}")
+        some = ", ".join(configs[:5]) + (
+            f" and {len(configs) - 5} more" if len(configs) > 5 else ""
+        )
+        say(
+            f"{place}: read as {place}/{builder.builder_config.name}, its first configuration; it "
+            f"has {some}"
+        )
     if not builder.info.splits:
-        say(f"downloading {place} to {builder.data_dir} (without a network this gives up after some minutes)")
+        say(
+            f"downloading {place} to {builder.data_dir} (without a network this gives up after "
+            "some minutes)"
+        )
         try:
             # its progress bars turn to noise in logs and cannot be had on one line
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            with (
+                contextlib.redirect_stdout(io.StringIO()),
+                contextlib.redirect_stderr(io.StringIO()),
+            ):
                 builder.download_and_prepare()
-        except Exception as error:  # whatever the network, the site or the parser of that data set raise
+        # whatever the network, the site or the parser of that data set raise
+        except Exception as error:
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise UserError(
-                f"--data_dir={place}: cannot be downloaded ({reason}); on a machine with a network run it once and copy "
+                f"--data_dir={place}: cannot be downloaded ({reason}); on a machine with a "
+                "network run it once and copy "
                 f"{builder.data_dir} here, then give that directory"
             ) from error
     return builder
 
 
 def _classes(made: dict[str, Any], directory: Path) -> ClassTable | None:
-    return ClassTable.from_json(made["classes"], directory / MANIFEST) if "classes" in made else None
+    return (
+        ClassTable.from_json(made["classes"], directory / MANIFEST) if "classes" in made else None
+    )
 
 
 def _manifest(directory: Path) -> dict[str, Any] | None:
@@ -351,14 +464,21 @@ def _manifest(directory: Path) -> dict[str, Any] | None:
         return None
     made = files.read_json(directory / MANIFEST)
     if not isinstance(made, dict) or not isinstance(made.get("fingerprint"), str):
-        raise UserError(f"{directory / MANIFEST}: damaged, it tells no fingerprint; restore it or prepare the data again")
+        raise UserError(
+            f"{directory / MANIFEST}: damaged, it tells no fingerprint; restore it or prepare the "
+            "data again"
+        )
     return made
 
 
 def _fingerprint(directory: Path) -> str:
-    """The manifest's hash; for a foreign data set, a hash over its metadata and the names and sizes of its files."""
+    """The manifest's hash; for a foreign data set, a hash over its metadata and the names and sizes
+    of its files.
+    """
     made = _manifest(directory)
     if made is not None:
         return made["fingerprint"]
-    shards = sorted((path.name, path.stat().st_size) for path in directory.iterdir() if ".tfrecord" in path.name)
+    shards = sorted(
+        (path.name, path.stat().st_size) for path in directory.iterdir() if ".tfrecord" in path.name
+    )
     return files.sha256_of_json([shards, (directory / "dataset_info.json").read_text()])

@@ -1,4 +1,6 @@
-"""A stored picture as the networks' channels: of a data set by data_prep as it lies there, of any other by the rules of `intake`."""
+"""A stored picture as the networks' channels: of a data set by data_prep as it lies there, of any
+other by the rules of `intake`.
+"""
 
 from PIL import Image
 
@@ -12,7 +14,8 @@ MAX_PIXELS = 100_000_000
 def decode(
     source: DataSource, encoded: bytes, channels: int, recoloured: set[str] | None = None
 ) -> tuple[Image.Image, intake.Decoded | None]:
-    """The picture in gray or RGB; and what `intake` tells of it, where it was not data_prep that stored it.
+    """The picture in gray or RGB; and what `intake` tells of it, where it was not data_prep that
+    stored it.
 
     Adds to `recoloured` what the number of channels does to its colours, as `images.decode` does.
 

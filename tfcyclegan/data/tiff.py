@@ -1,7 +1,9 @@
-"""TIFF files by their tags: which pictures one holds, and which samples a picture has. Imports no TensorFlow.
+"""TIFF files by their tags: which pictures one holds, and which samples a picture has. Imports no
+TensorFlow.
 
-Pillow takes some layouts for others (planes of 16 bit for pixels, signed values for unsigned ones, the first plane of five for all of
-them), so it is given only those that it reads right. tifffile reads the rest; what neither is certain to read right is refused.
+Pillow takes some layouts for others (planes of 16 bit for pixels, signed values for unsigned ones,
+the first plane of five for all of them), so it is given only those that it reads right. tifffile
+reads the rest; what neither is certain to read right is refused.
 """
 
 import contextlib
@@ -17,14 +19,30 @@ import numpy as np
 
 MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
-_SUBFILE, _OLD_SUBFILE, _PHOTOMETRIC, _PLANES, _INK, _EXTRA, _FORMATS, _COEFFICIENTS, _SUBSAMPLING, _BLACK_WHITE = (
-    *(254, 255, 262, 284, 332, 338, 339, 529, 530, 532),
-)
+(
+    _SUBFILE,
+    _OLD_SUBFILE,
+    _PHOTOMETRIC,
+    _PLANES,
+    _INK,
+    _EXTRA,
+    _FORMATS,
+    _COEFFICIENTS,
+    _SUBSAMPLING,
+    _BLACK_WHITE,
+) = (*(254, 255, 262, 284, 332, 338, 339, 529, 530, 532),)
 _BITS, _COMPRESSION, _FILL_ORDER, _ORIENTATION, _PROFILE = 258, 259, 266, 274, 34675
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
 _COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _CMYK: 4, _YCBCR: 3}
 _TIFFFILE_READS = (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _CMYK)
-_OTHER_COLOURS = {4: "a mask", 8: "CIELab", 9: "ICCLab", 10: "ITULab", 32803: "raw sensor data", 34892: "raw sensor data"}
+_OTHER_COLOURS = {
+    4: "a mask",
+    8: "CIELab",
+    9: "ICCLab",
+    10: "ITULab",
+    32803: "raw sensor data",
+    34892: "raw sensor data",
+}
 _JPEG = (6, 7)
 _WITHOUT_CODECS = (1, 8, 32946)  # none, deflate
 _SIGNED_KINDS = {2: "signed", 3: "floating-point", 5: "complex", 6: "complex"}
@@ -46,7 +64,8 @@ class Page:
         bits: of each sample.
         colours: "L", "RGB", "P", "CMYK" or "YCbCr".
         inverted: gray whose zero is white.
-        extra: what the samples beside the colours are: 0 unspecified, 1 alpha that the colours are multiplied by, 2 alpha.
+        extra: what the samples beside the colours are: 0 unspecified, 1 alpha that the colours are
+            multiplied by, 2 alpha.
         by_pillow: whether Pillow reads it right.
         orientation: the tag's value.
         profile: the ICC profile, or nothing.
@@ -73,13 +92,15 @@ def is_tiff(content: bytes) -> bool:
 def _opened(content: bytes | BinaryIO) -> Iterator[Any]:
     import tifffile  # takes its time, and most folders hold no TIFF
 
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong with a file is raised here
+    # what is wrong with a file is raised here
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     with tifffile.TiffFile(io.BytesIO(content) if isinstance(content, bytes) else content) as file:
         yield file
 
 
 def list_pages(content: bytes | BinaryIO) -> tuple[list[int], int]:
-    """The places of the pictures in the file, and the number of smaller copies and masks, which are none.
+    """The places of the pictures in the file, and the number of smaller copies and masks, which are
+    none.
 
     Raises:
         Refused: an ImageJ stack whose pictures but the first have no header.
@@ -95,12 +116,17 @@ def list_pages(content: bytes | BinaryIO) -> tuple[list[int], int]:
                 indices.append(index)
         declared = (file.imagej_metadata or {}).get("images", 1) if file.is_imagej else 1
     if declared > len(indices) and len(indices) == 1:
-        raise Refused(f"an ImageJ stack of {declared} pictures under one header; save it with a header for each")
+        raise Refused(
+            f"an ImageJ stack of {declared} pictures under one header; save it with a header for "
+            "each"
+        )
     return indices, beside
 
 
 def _chain(file: Any) -> Iterator[Any]:
-    """The headers one after the other; ValueError where they run in a circle, which tifffile would follow for long."""
+    """The headers one after the other; ValueError where they run in a circle, which tifffile would
+    follow for long.
+    """
     seen: set[int] = set()
     for index in itertools.count():
         try:
@@ -140,14 +166,24 @@ def _describe(page: Any, index: int) -> Page:
     if page.imagedepth != 1:
         raise Refused(f"a volume of {page.imagedepth} layers; save each as a picture")
     if kinds:
-        kind = " and ".join(sorted({_SIGNED_KINDS.get(kind, f"sample format {kind}") for kind in kinds}))
-        raise Refused(f"{kind} values of {max(all_bits)} bit have no known range; save it as 8 or 16 bit")
+        kind = " and ".join(
+            sorted({_SIGNED_KINDS.get(kind, f"sample format {kind}") for kind in kinds})
+        )
+        raise Refused(
+            f"{kind} values of {max(all_bits)} bit have no known range; save it as 8 or 16 bit"
+        )
     if max(all_bits) > 16:
         raise Refused(f"values of {max(all_bits)} bit have no known range; save it as 8 or 16 bit")
     if len(all_bits) > 1:
-        raise Refused(f"samples of {', '.join(map(str, sorted(all_bits)))} bit in one picture; save it as 8 or 16 bit")
+        raise Refused(
+            f"samples of {', '.join(map(str, sorted(all_bits)))} bit in one picture; save it as 8 "
+            "or 16 bit"
+        )
     if photometric not in _COLOURS:
-        raise Refused(f"its colours are {_OTHER_COLOURS.get(photometric, f'of kind {photometric}')}; save it as gray or RGB")
+        raise Refused(
+            f"its colours are {_OTHER_COLOURS.get(photometric, f'of kind {photometric}')}; save "
+            "it as gray or RGB"
+        )
     (bits,) = all_bits
     colours = _COLOURS[photometric]
     extra = _numbers(_tag(page, _EXTRA, ()))[: count - colours] if count > colours else ()
@@ -161,15 +197,36 @@ def _describe(page: Any, index: int) -> Page:
     if count > _MOST_SAMPLES:
         raise Refused(f"{count} bands; save those that make a gray or RGB picture")
     planar = int(_tag(page, _PLANES, 1)) == 2 and count > 1
-    pillows_12 = int(_tag(page, _FILL_ORDER, 1)) == 1 and page.parent.byteorder == "<" and photometric == _BLACK_IS_ZERO
+    pillows_12 = (
+        int(_tag(page, _FILL_ORDER, 1)) == 1
+        and page.parent.byteorder == "<"
+        and photometric == _BLACK_IS_ZERO
+    )
     known_twice = bits in (8, 16) and photometric in _TIFFFILE_READS and _readable(compression)
-    by_pillow = not (known_twice and index > 0) and (  # Pillow reads all pages before the one that is asked for
+    # Pillow reads all pages before the one that is asked for
+    by_pillow = not (known_twice and index > 0) and (
         (bits == 8 and not extra and (not planar or photometric in (_RGB, _CMYK)))
-        or (bits == 8 and extra == (STRAIGHT,) and not planar and photometric in (_BLACK_IS_ZERO, _RGB))
+        or (
+            bits == 8
+            and extra == (STRAIGHT,)
+            and not planar
+            and photometric in (_BLACK_IS_ZERO, _RGB)
+        )
         or (bits in (1, 2, 4) and count == 1)
         or (bits == 12 and count == 1 and pillows_12)
-        or (bits == 16 and photometric == _RGB and not planar and extra in ((), (STRAIGHT,)) and not _readable(compression))
-        or (bits == 16 and count == 1 and photometric == _BLACK_IS_ZERO and not _readable(compression))
+        or (
+            bits == 16
+            and photometric == _RGB
+            and not planar
+            and extra in ((), (STRAIGHT,))
+            and not _readable(compression)
+        )
+        or (
+            bits == 16
+            and count == 1
+            and photometric == _BLACK_IS_ZERO
+            and not _readable(compression)
+        )
     )
     if not by_pillow:
         _require_readable(bits, photometric, compression)
@@ -177,13 +234,19 @@ def _describe(page: Any, index: int) -> Page:
     orientation = int(_tag(page, _ORIENTATION, 1))
     profile = _tag(page, _PROFILE, b"")
     inverted = photometric == _WHITE_IS_ZERO
-    return Page(index, height, width, bits, name, inverted, extra, by_pillow, orientation, bytes(profile))
+    return Page(
+        index, height, width, bits, name, inverted, extra, by_pillow, orientation, bytes(profile)
+    )
 
 
 def _require_plain_ycbcr(page: Any) -> None:
-    """Raises Refused where YCbCr outside a JPEG is not what Pillow takes it for: of full range, a colour for each pixel."""
+    """Raises Refused where YCbCr outside a JPEG is not what Pillow takes it for: of full range, a
+    colour for each pixel.
+    """
     if _numbers(_tag(page, _SUBSAMPLING, (2, 2))) != (1, 1) or 529 in page.tags or 532 in page.tags:
-        raise Refused("YCbCr with colours for several pixels, or of a range of its own; save it as RGB")
+        raise Refused(
+            "YCbCr with colours for several pixels, or of a range of its own; save it as RGB"
+        )
 
 
 def _readable(compression: int) -> bool:
@@ -197,20 +260,25 @@ def _require_readable(bits: int, photometric: int, compression: int) -> None:
         raise Refused(f"{kind} of {bits} bit in this layout; save it as gray or RGB of 8 or 16 bit")
     if not _readable(compression):
         raise Refused(
-            f"this layout with compression {compression} needs imagecodecs, which is not installed; pip install imagecodecs, "
+            f"this layout with compression {compression} needs imagecodecs, which is not "
+            "installed; pip install imagecodecs, "
             "or save it without compression"
         )
 
 
 def read_samples(content: bytes, page: Page) -> np.ndarray:
-    """The samples of a picture that is not for Pillow: uint8 or uint16 [H, W, C], as they lie in the file."""
+    """The samples of a picture that is not for Pillow: uint8 or uint16 [H, W, C], as they lie in
+    the file.
+    """
     with _opened(content) as file:
         tags = file.pages[page.index].aspage()
         _require_whole(tags, content, page)
         samples = np.asarray(tags.asarray(maxworkers=1))
         planar = int(tags.planarconfig) == 2 and samples.ndim == 3
     samples = np.moveaxis(samples, 0, -1) if planar else samples
-    return samples.reshape(page.height, page.width, -1).astype(np.uint8 if page.bits == 8 else np.uint16)
+    return samples.reshape(page.height, page.width, -1).astype(
+        np.uint8 if page.bits == 8 else np.uint16
+    )
 
 
 def _require_whole(tags: Any, content: bytes, page: Page) -> None:
@@ -220,6 +288,7 @@ def _require_whole(tags: Any, content: bytes, page: Page) -> None:
         raise ValueError("the file ends before its picture does, or lacks parts of it")
     if (
         int(tags.compression) == 1
-        and sum(size for _, size in extents) * 8 < page.height * page.width * int(tags.samplesperpixel) * page.bits
+        and sum(size for _, size in extents) * 8
+        < page.height * page.width * int(tags.samplesperpixel) * page.bits
     ):
         raise ValueError("the file lacks parts of its picture")

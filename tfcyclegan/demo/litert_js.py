@@ -1,6 +1,8 @@
-"""LiteRT.js, which runs TFLite models in browsers: fetched once from the npm registry, pinned by hash.
+"""LiteRT.js, which runs TFLite models in browsers: fetched once from the npm registry, pinned by
+hash.
 
-Two packages of Google's LiteRT (Apache-2.0): the library with its WebAssembly, and the small loader that it imports.
+Two packages of Google's LiteRT (Apache-2.0): the library with its WebAssembly, and the small loader
+that it imports.
 """
 
 import io
@@ -15,17 +17,28 @@ from tfcyclegan.progress import say
 VERSION = "2.5.3"
 
 _LOADER_IMPORT = 'from "@litertjs/wasm-utils"'
-_RELINKED = f"// Changed by tfcyclegan: the import of @litertjs/wasm-utils {VERSION} names the file beside this one.\n"
+_RELINKED = (
+    f"// Changed by tfcyclegan: the import of @litertjs/wasm-utils {VERSION} names the "
+    "file beside this one.\n"
+)
 
 
 def _package(name: str, sha256: str) -> PackageFile:
     def command(directory: Path) -> list[str]:
         quietly = ["--loglevel=error", "--logs-max=0", "--fetch-retries=1", "--ignore-scripts"]
-        return ["npm", "pack", f"@litertjs/{name}@{VERSION}", f"--pack-destination={directory}", *quietly]
+        return [
+            "npm",
+            "pack",
+            f"@litertjs/{name}@{VERSION}",
+            f"--pack-destination={directory}",
+            *quietly,
+        ]
 
     package = f"@litertjs/{name}@{VERSION}"
     source = f"`npm pack {package}`"
-    return PackageFile(f"litertjs-{name}-{VERSION}.tgz", sha256, package, "files", source, command, reason_line=0)
+    return PackageFile(
+        f"litertjs-{name}-{VERSION}.tgz", sha256, package, "files", source, command, reason_line=0
+    )
 
 
 CORE = _package("core", "a97660833e9e7e1063c95e12016718881240b14f7438728a2f62785e912d30fd")
@@ -45,14 +58,19 @@ def fetch() -> None:
 
 
 def unpack(directory: Path) -> None:
-    """Writes index.js, its loader and the WebAssembly files into `directory`, as a page loads them."""
+    """Writes index.js, its loader and the WebAssembly files into `directory`, as a page loads
+    them.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     core, loader = _members(cached(CORE)), _members(cached(LOADER))
     library = core["dist/index.js"].decode()
     if library.count(_LOADER_IMPORT) != 1:
         raise UserError(f"LiteRT.js {VERSION}: its index.js is not as expected")
     # Browsers know no package names, and workers no import maps.
-    files.write_text(directory / "index.js", _RELINKED + library.replace(_LOADER_IMPORT, 'from "./wasm-utils.js"'))
+    files.write_text(
+        directory / "index.js",
+        _RELINKED + library.replace(_LOADER_IMPORT, 'from "./wasm-utils.js"'),
+    )
     files.write_bytes(directory / "wasm-utils.js", loader["dist/index.js"])
     for name, content in core.items():
         if name.startswith("wasm/"):

@@ -12,7 +12,9 @@ from tfcyclegan.model_metadata import METADATA
 from tfcyclegan.quiet import silenced
 
 PREFERRED = ("float16", "float32", "dynamic_int8", "int8")
-"""Variants of an export, the best for a browser first: half the bytes to load, and as exact as the eye can tell."""
+"""Variants of an export, the best for a browser first: half the bytes to load, and as exact as the
+eye can tell.
+"""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,10 @@ class DemoModel:
     @property
     def slug(self) -> str:
         """The title for file names."""
-        return re.sub(r"\W+", "_", self.title.replace("→", "to"), flags=re.ASCII).strip("_") or "translated"
+        return (
+            re.sub(r"\W+", "_", self.title.replace("→", "to"), flags=re.ASCII).strip("_")
+            or "translated"
+        )
 
     @property
     def told(self) -> str:
@@ -44,8 +49,15 @@ class DemoModel:
         status = model_metadata.status_of(self.metadata, self.path)
         doubt = "" if status == "usable" else f", {status} by the export"
         reading = model_metadata.told_reading(model_metadata.reading_of(self.metadata))
-        otherwise = f"; the page does not read pictures by {reading}, as the training did" if reading else ""
-        return f"{self.path}: {model_metadata.translates(self.metadata)}, pictures of {self.input_size}{doubt}{otherwise}"
+        otherwise = (
+            f"; the page does not read pictures by {reading}, as the training did"
+            if reading
+            else ""
+        )
+        return (
+            f"{self.path}: {model_metadata.translates(self.metadata)}, pictures of "
+            f"{self.input_size}{doubt}{otherwise}"
+        )
 
 
 def find_model(path: Path) -> DemoModel:
@@ -59,7 +71,9 @@ def find_model(path: Path) -> DemoModel:
         file = directory / f"{_best_variant(directory, path)}.tflite"
     elif path.suffix != ".tflite":
         raise UserError(
-            f"--model={path}: {'is no .tflite file' if path.exists() else 'no such file or folder'}; tfcyclegan export makes one"
+            f"--model={path}: "
+            f"{'is no .tflite file' if path.exists() else 'no such file or folder'}; tfcyclegan "
+            "export makes one"
         )
     elif not path.is_file():
         raise UserError(f"--model={path}: no such file; tfcyclegan export makes one")
@@ -76,7 +90,11 @@ def _best_variant(directory: Path, given: Path) -> str:
         known = model_metadata.read(directory).get("variants", {})
         usable = [name for name in there if known.get(name, {}).get("status", "usable") == "usable"]
     if not usable:
-        why = f"none of its .tflite files ({', '.join(there)}) passed the export's checks" if there else "no .tflite file there"
+        why = (
+            f"none of its .tflite files ({', '.join(there)}) passed the export's checks"
+            if there
+            else "no .tflite file there"
+        )
         raise UserError(f"--model={given}: {why}; tfcyclegan export makes one")
     return usable[0]
 
@@ -99,14 +117,31 @@ def _sizes(file: Path, given: Path) -> tuple[Size, Size]:
             interpreter = Interpreter(model_content=file.read_bytes())
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        raise UserError(f"--model={given}: {file.name} is not a TFLite model, or damaged ({str(error).splitlines()[0]})") from error
+        raise UserError(
+            f"--model={given}: {file.name} is not a TFLite model, or damaged "
+            f"({str(error).splitlines()[0]})"
+        ) from error
     sizes = []
-    for word, tensors in (("takes", interpreter.get_input_details()), ("gives", interpreter.get_output_details())):
+    for word, tensors in (
+        ("takes", interpreter.get_input_details()),
+        ("gives", interpreter.get_output_details()),
+    ):
         shape = list(map(int, tensors[0]["shape"]))
-        if len(tensors) != 1 or tensors[0]["dtype"].__name__ != "float32" or len(shape) != 4 or shape[0] != 1 or shape[3] not in (1, 3):
-            described = f"{len(tensors)} tensors" if len(tensors) != 1 else f"{tensors[0]['dtype'].__name__} {shape}"
+        if (
+            len(tensors) != 1
+            or tensors[0]["dtype"].__name__ != "float32"
+            or len(shape) != 4
+            or shape[0] != 1
+            or shape[3] not in (1, 3)
+        ):
+            described = (
+                f"{len(tensors)} tensors"
+                if len(tensors) != 1
+                else f"{tensors[0]['dtype'].__name__} {shape}"
+            )
             raise UserError(
-                f"--model={given}: {file.name} {word} {described}; the page runs translators of pictures, float32 [1, H, W, 1 or 3]"
+                f"--model={given}: {file.name} {word} {described}; the page runs translators of "
+                "pictures, float32 [1, H, W, 1 or 3]"
             )
         sizes.append(Size(shape[1], shape[2]))
     return sizes[0], sizes[1]

@@ -1,4 +1,5 @@
-"""Writes the demo as a folder of static files: the page of site/, the models, their samples and LiteRT.js.
+"""Writes the demo as a folder of static files: the page of site/, the models, their samples and
+LiteRT.js.
 
 index.html app.js engine.js pictures.js worker.js style.css    as in site/
 demo.json       the models, for app.js
@@ -26,15 +27,24 @@ def write_page(shown: Shown, directory: Path) -> None:
     """Writes the page into `directory`, which is there already."""
     shutil.copytree(SITE, directory, dirs_exist_ok=True)
     litert_js.unpack(directory / "litert")
-    described = [_add_model(number, model, samples, directory) for number, (model, samples) in enumerate(shown, 1)]
-    files.write_json(directory / DESCRIPTION, {"tfcyclegan": __version__, "litert_js": litert_js.VERSION, "models": described})
+    described = [
+        _add_model(number, model, samples, directory)
+        for number, (model, samples) in enumerate(shown, 1)
+    ]
+    files.write_json(
+        directory / DESCRIPTION,
+        {"tfcyclegan": __version__, "litert_js": litert_js.VERSION, "models": described},
+    )
 
 
 def _add_model(number: int, model: DemoModel, samples: Samples, directory: Path) -> dict[str, Any]:
     content = model.path.read_bytes()
     file = f"models/{number}-{model.slug}.tflite"
     files.write_bytes(directory / file, content)
-    names = [f"samples/{number}/{position}.{ending}" for position, (_, ending) in enumerate(samples.pictures, 1)]
+    names = [
+        f"samples/{number}/{position}.{ending}"
+        for position, (_, ending) in enumerate(samples.pictures, 1)
+    ]
     for name, (encoded, _) in zip(names, samples.pictures, strict=True):
         files.write_bytes(directory / name, encoded)
     return {
@@ -56,8 +66,15 @@ def export_page(shown: Shown, output: Path) -> None:
     Raises:
         UserError: `output` holds something else.
     """
-    if output.exists() and not (output / DESCRIPTION).is_file() and (not output.is_dir() or any(output.iterdir())):
+    if (
+        output.exists()
+        and not (output / DESCRIPTION).is_file()
+        and (not output.is_dir() or any(output.iterdir()))
+    ):
         raise UserError(f"--export={output}: holds other files; choose another folder")
     with files.atomic_directory(output) as temporary:
         write_page(shown, temporary)
-    say(f"exported to {output}: put the folder on any web host, or try it with python -m http.server --directory {output}")
+    say(
+        f"exported to {output}: put the folder on any web host, or try it with python -m "
+        f"http.server --directory {output}"
+    )

@@ -53,7 +53,9 @@ def of_folder(folder: Path) -> Samples:
 
 
 def of_run(model: DemoModel) -> Samples:
-    """Test pictures of the run that the model was exported from; none where run or data are not here any more."""
+    """Test pictures of the run that the model was exported from; none where run or data are not
+    here any more.
+    """
     if not model.metadata.get("run_dir"):
         return Samples([])
     quiet.import_tensorflow()
@@ -67,6 +69,10 @@ def of_run(model: DemoModel) -> Samples:
     except UserError:
         return Samples([])
     pictures = [
-        intake.take(encoded, name, max_pixels=MAX_PIXELS)[0] for (name, encoded), _ in zip(split.pictures(), range(MOST), strict=False)
+        intake.take(encoded, name, max_pixels=MAX_PIXELS)[0]
+        for (name, encoded), _ in zip(split.pictures(), range(MOST), strict=False)
     ]
-    return Samples([(picture.encoded, picture.format) for picture in pictures], f"{domains.title}, test pictures")
+    return Samples(
+        [(picture.encoded, picture.format) for picture in pictures],
+        f"{domains.title}, test pictures",
+    )

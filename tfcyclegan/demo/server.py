@@ -33,7 +33,8 @@ class Handler(SimpleHTTPRequestHandler):
 
     def send_head(self) -> Any:
         if self.headers.get("Host", "").rsplit(":", 1)[0] not in (HOST, "localhost"):
-            self.send_error(HTTPStatus.FORBIDDEN, "Only for this machine")  # another site's name that was pointed at this address
+            # another site's name that was pointed at this address
+            self.send_error(HTTPStatus.FORBIDDEN, "Only for this machine")
             return None
         if "\0" in self.translate_path(self.path):
             self.send_error(HTTPStatus.NOT_FOUND, "File not found")
@@ -61,7 +62,9 @@ def open_server(directory: Path, port: int) -> ThreadingHTTPServer:
     try:
         return ThreadingHTTPServer((HOST, port), partial(Handler, directory=str(directory)))
     except OSError as error:
-        raise UserError(f"--port={port}: cannot be used ({error.strerror}); 0 takes a free one") from error
+        raise UserError(
+            f"--port={port}: cannot be used ({error.strerror}); 0 takes a free one"
+        ) from error
 
 
 def serve(directory: Path, port: int, *, open_browser: bool) -> None:

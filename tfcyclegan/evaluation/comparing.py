@@ -1,4 +1,6 @@
-"""Several evaluated runs side by side: one table of all their scores, and strips of the same test pictures."""
+"""Several evaluated runs side by side: one table of all their scores, and strips of the same test
+pictures.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -44,7 +46,8 @@ class Comparison:
 
     Attributes:
         title: such as "A to B".
-        lines: (name of the score, which way is better, values of the runs, then of _BESIDE; empty where there is none).
+        lines: (name of the score, which way is better, values of the runs, then of _BESIDE; empty
+            where there is none).
         words: (failure, verdict and value of each run).
         notes: what is not put side by side, and why.
         strips: (name of the picture, data URL).
@@ -69,21 +72,38 @@ def compare(run_dirs: Sequence[Path], output: Path, *, pictures: int) -> list[Co
         UserError: a run without scores, or runs that were scored on other pictures.
     """
     short = [directory.resolve().name for directory in run_dirs]
-    runs = dict(zip(short if len(set(short)) == len(short) else map(str, run_dirs), run_dirs, strict=True))
+    runs = dict(
+        zip(short if len(set(short)) == len(short) else map(str, run_dirs), run_dirs, strict=True)
+    )
     metrics = {name: _metrics(directory) for name, directory in runs.items()}
     _check_same_pictures(metrics)
     results = {}
     for name, of_run in metrics.items():
         with files.understanding(runs[name] / METRICS):
             results[name] = {result["direction"]: result for result in of_run["directions"]}
-    directions = [direction for direction in ("ab", "ba") if all(direction in of_run for of_run in results.values())]
+    directions = [
+        direction
+        for direction in ("ab", "ba")
+        if all(direction in of_run for of_run in results.values())
+    ]
     if not directions:
-        raise UserError("--run_dirs: the runs have no direction in common; evaluate them with --direction=both")
-    dropped = {name: [direction for direction in of_run if direction not in directions] for name, of_run in results.items()}
+        raise UserError(
+            "--run_dirs: the runs have no direction in common; evaluate them with --direction=both"
+        )
+    dropped = {
+        name: [direction for direction in of_run if direction not in directions]
+        for name, of_run in results.items()
+    }
     comparisons = []
     for direction in directions:
-        found = _compare_direction({name: of_run[direction] for name, of_run in results.items()}, metrics)
-        found.notes += [f"{name}: its other direction is not shown, since not all runs have it" for name, some in dropped.items() if some]
+        found = _compare_direction(
+            {name: of_run[direction] for name, of_run in results.items()}, metrics
+        )
+        found.notes += [
+            f"{name}: its other direction is not shown, since not all runs have it"
+            for name, some in dropped.items()
+            if some
+        ]
         found.strips = _strips(runs, next(iter(metrics.values())), direction, pictures, found.notes)
         comparisons.append(found)
         _print(found, list(runs))
@@ -95,10 +115,19 @@ def compare(run_dirs: Sequence[Path], output: Path, *, pictures: int) -> list[Co
 def _metrics(directory: Path) -> dict[str, Any]:
     path = directory / METRICS
     if not path.exists():
-        raise UserError(f"{directory}: has no scores ({METRICS} is missing); run tfcyclegan evaluate --run_dir={directory}")
+        raise UserError(
+            f"{directory}: has no scores ({METRICS} is missing); run tfcyclegan evaluate "
+            f"--run_dir={directory}"
+        )
     found = files.read_json(path)
-    if not isinstance(found, dict) or not {"data_dir", "data", "fingerprint", "split", "directions"} <= found.keys():
-        raise UserError(f"{path}: was written by an older version; run tfcyclegan evaluate --run_dir={directory} again")
+    if (
+        not isinstance(found, dict)
+        or not {"data_dir", "data", "fingerprint", "split", "directions"} <= found.keys()
+    ):
+        raise UserError(
+            f"{path}: was written by an older version; run tfcyclegan evaluate "
+            f"--run_dir={directory} again"
+        )
     return found
 
 
@@ -110,29 +139,55 @@ def _check_same_pictures(metrics: Mapping[str, Mapping[str, Any]]) -> None:
                 f"{run} on {its['data']}, split {its['split']} ({its['fingerprint'][:8]})"
                 for run, its in ((first_name, first), (name, other))
             ]
-            raise UserError(f"--run_dirs: scored on different pictures, so that no number can be compared: {' and '.join(told)}")
+            raise UserError(
+                "--run_dirs: scored on different pictures, so that no number can be compared: "
+                f"{' and '.join(told)}"
+            )
 
 
-def _compare_direction(results: Mapping[str, Mapping[str, Any]], metrics: Mapping[str, Mapping[str, Any]]) -> Comparison:
+def _compare_direction(
+    results: Mapping[str, Mapping[str, Any]], metrics: Mapping[str, Mapping[str, Any]]
+) -> Comparison:
     first = next(iter(results.values()))
     found = Comparison(first["title"])
-    tables = {name: {table["title"]: table for table in result["tables"]} for name, result in results.items()}
+    tables = {
+        name: {table["title"]: table for table in result["tables"]}
+        for name, result in results.items()
+    }
     titles = list(dict.fromkeys(title for of_run in tables.values() for title in of_run))
-    networks = {(features["name"], features["sha256"]) if (features := of_run["features"]) else None for of_run in metrics.values()}
+    networks = {
+        (features["name"], features["sha256"]) if (features := of_run["features"]) else None
+        for of_run in metrics.values()
+    }
     for title in titles:
         shared = all(title in of_run for of_run in tables.values())
         same = len(networks) == 1 or not title.startswith(distances.PREFIX)
         if shared and same:
-            found.lines += _lines(title, {name: of_run[title] for name, of_run in tables.items()}, found.notes)
+            found.lines += _lines(
+                title, {name: of_run[title] for name, of_run in tables.items()}, found.notes
+            )
         elif title.startswith(_WITH_A_TOOL):
             having = [name for name, of_run in tables.items() if title in of_run]
-            found.notes.append(f"{title}: only of {', '.join(having)}; numbers of different networks are not put side by side")
+            found.notes.append(
+                f"{title}: only of {', '.join(having)}; numbers of different networks are not put "
+                "side by side"
+            )
         else:
             found.notes.append(f"{title}: not of all runs")
-    names = dict.fromkeys(finding["name"] for result in results.values() for finding in result["detectors"])
+    names = dict.fromkeys(
+        finding["name"] for result in results.values() for finding in result["detectors"]
+    )
     for name in names:
-        of_runs = [next((one for one in result["detectors"] if one["name"] == name), None) for result in results.values()]
-        found.words.append((name, [(one["verdict"], _number(one["value"])) if one else ("", "") for one in of_runs]))
+        of_runs = [
+            next((one for one in result["detectors"] if one["name"] == name), None)
+            for result in results.values()
+        ]
+        found.words.append(
+            (
+                name,
+                [(one["verdict"], _number(one["value"])) if one else ("", "") for one in of_runs],
+            )
+        )
     found.notes += _differences(results)
     return found
 
@@ -142,14 +197,22 @@ def _number(value: float | None) -> str:
 
 
 def _differences(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """In what else than their weights the runs' scores differ: then their numbers differ by that as well."""
+    """In what else than their weights the runs' scores differ: then their numbers differ by that as
+    well.
+    """
     notes = []
     for key, what in _SAME.items():
         values = {name: result.get(key) for name, result in results.items()}
         if key == "pairs":
-            values = {name: value and {"basis": value["basis"], "in verdicts": value["in_verdicts"]} for name, value in values.items()}
+            values = {
+                name: value and {"basis": value["basis"], "in verdicts": value["in_verdicts"]}
+                for name, value in values.items()
+            }
         if key == "translations":
-            values = {name: value and {"saved with loss": value["lossy"]} for name, value in values.items()}
+            values = {
+                name: value and {"saved with loss": value["lossy"]}
+                for name, value in values.items()
+            }
         if len({json.dumps(value, sort_keys=True) for value in values.values()}) > 1:
             told = ", ".join(f"{name} {_plain(value)}" for name, value in values.items())
             notes.append(f"{what} differ, and the numbers with them: {told}")
@@ -162,8 +225,12 @@ def _plain(value: Any) -> str:
     return "not told" if value is None else str(value)
 
 
-def _lines(title: str, tables: Mapping[str, Mapping[str, Any]], notes: list[str]) -> list[tuple[str, str, list[str]]]:
-    """The runs' own rows, and beside them those of the first run's controls, which are the same for all scored alike."""
+def _lines(
+    title: str, tables: Mapping[str, Mapping[str, Any]], notes: list[str]
+) -> list[tuple[str, str, list[str]]]:
+    """The runs' own rows, and beside them those of the first run's controls, which are the same for
+    all scored alike.
+    """
     first = next(iter(tables.values()))
     if title == cycles.TITLE:
         rows, beside = ["8-bit rounding", "noise 8/255", "JPEG 75"], []
@@ -181,20 +248,35 @@ def _lines(title: str, tables: Mapping[str, Mapping[str, Any]], notes: list[str]
             continue
         for column in columns.values():
             own = [shown_in(table, row, column["name"]) for table in tables.values()]
-            shown = own + [shown_in(first, name, column["name"]) if name in beside else "" for name in _BESIDE]
+            shown = own + [
+                shown_in(first, name, column["name"]) if name in beside else "" for name in _BESIDE
+            ]
             having = [name for name, value in zip(tables, own, strict=True) if value]
             if having and len(having) < len(own):
                 notes.append(f"{title}: {row}: {column['name']}: only of {', '.join(having)}")
             if any(shown):
-                name = f"{title}: {row}: {column['name']}" if row != OWN else f"{title}: {column['name']}"
+                name = (
+                    f"{title}: {row}: {column['name']}"
+                    if row != OWN
+                    else f"{title}: {column['name']}"
+                )
                 lines.append((name, pages.ARROWS[column["better"]], shown))
     return lines
 
 
-def _strips(runs: Mapping[str, Path], metrics: Mapping[str, Any], direction: str, pictures: int, notes: list[str]) -> list[tuple[str, str]]:
+def _strips(
+    runs: Mapping[str, Path],
+    metrics: Mapping[str, Any],
+    direction: str,
+    pictures: int,
+    notes: list[str],
+) -> list[tuple[str, str]]:
     """The same pictures of all runs: input, then each run's translation."""
     folders = [directory / METRICS.parent / direction for directory in runs.values()]
-    names = [path.relative_to(folders[0]).with_suffix("").as_posix() for path in sorted(folders[0].rglob("*.png"))]
+    names = [
+        path.relative_to(folders[0]).with_suffix("").as_posix()
+        for path in sorted(folders[0].rglob("*.png"))
+    ]
     names = [name for name in names if all((folder / f"{name}.png").exists() for folder in folders)]
     if not names:
         notes.append("no strips: the runs' translated pictures are not there any more")
@@ -209,7 +291,9 @@ def _strips(runs: Mapping[str, Path], metrics: Mapping[str, Any], direction: str
     return strips
 
 
-def _inputs(metrics: Mapping[str, Any], direction: str, names: set[str], notes: list[str]) -> dict[str, np.ndarray]:
+def _inputs(
+    metrics: Mapping[str, Any], direction: str, names: set[str], notes: list[str]
+) -> dict[str, np.ndarray]:
     try:
         split = open_domains(",".join(metrics["data_dir"])).require(metrics["split"], direction[0])
     except UserError as error:
@@ -227,12 +311,24 @@ def _print(found: Comparison, names: Sequence[str]) -> None:
     for name, arrow, values in found.lines:
         printed.add_row(name, arrow, *values)
     for name, words in found.words:
-        printed.add_row(name, "", *(f"{word} ({value})" if word else "" for word, value in words), *("" for _ in _BESIDE))
+        printed.add_row(
+            name,
+            "",
+            *(f"{word} ({value})" if word else "" for word, value in words),
+            *("" for _ in _BESIDE),
+        )
     say_table(printed)
     for note in found.notes:
         say(f"{found.title}: {note}")
 
 
-def _write(output: Path, names: Sequence[str], comparisons: Sequence[Comparison], metrics: Mapping[str, Any]) -> None:
-    page = pages.render("compare.html", names=names, beside=_BESIDE, comparisons=comparisons, metrics=metrics)
+def _write(
+    output: Path,
+    names: Sequence[str],
+    comparisons: Sequence[Comparison],
+    metrics: Mapping[str, Any],
+) -> None:
+    page = pages.render(
+        "compare.html", names=names, beside=_BESIDE, comparisons=comparisons, metrics=metrics
+    )
     files.write_text(output, page)

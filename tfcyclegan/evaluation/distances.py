@@ -1,4 +1,6 @@
-"""Distribution distances in the features of a network, KID and FID, beside controls and the floor of real against real pictures."""
+"""Distribution distances in the features of a network, KID and FID, beside controls and the floor
+of real against real pictures.
+"""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -16,7 +18,11 @@ from tfcyclegan.measures.features import FeatureNetwork, feature_network
 from tfcyclegan.measures.statistics import Interval, interval_of_halves
 from tfcyclegan.progress import Progress
 
-NETWORKS = {"alexnet": "alexnet-conv5-256", "vgg16": "vgg16-conv5_3-512", "inception": inception.NAME}
+NETWORKS = {
+    "alexnet": "alexnet-conv5-256",
+    "vgg16": "vgg16-conv5_3-512",
+    "inception": inception.NAME,
+}
 """What --features names."""
 
 PREFIX = "Distribution"
@@ -24,7 +30,9 @@ HALVES = "real (two halves of the training pictures)"
 LEAST_FOR_KID = 16
 LEAST_FOR_FID = 50
 REFERENCES = 400
-"""Real training pictures on the other side, evenly spread: more would take longer and tell no more at some 100 translations."""
+"""Real training pictures on the other side, evenly spread: more would take longer and tell no more
+at some 100 translations.
+"""
 _BATCH = 16
 
 
@@ -37,21 +45,35 @@ class Features:
 
     def __call__(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
         """float32 [N, D]."""
-        keys = [hashlib.blake2b(repr(picture.shape).encode() + picture.tobytes()).digest() for picture in pictures]
-        new = {key: picture for key, picture in zip(keys, pictures, strict=True) if key not in self._known}
+        keys = [
+            hashlib.blake2b(repr(picture.shape).encode() + picture.tobytes()).digest()
+            for picture in pictures
+        ]
+        new = {
+            key: picture
+            for key, picture in zip(keys, pictures, strict=True)
+            if key not in self._known
+        }
         with Progress(len(new), unit="image", label=f"features of {self.network.name}") as progress:
             for start in range(0, len(new), _BATCH):
                 some = list(new)[start : start + _BATCH]
-                self._known.update(zip(some, self.network.features([new[key] for key in some]), strict=True))
+                self._known.update(
+                    zip(some, self.network.features([new[key] for key in some]), strict=True)
+                )
                 progress.advance(len(some))
         return np.stack([self._known[key] for key in keys])
 
     def to_json(self) -> dict[str, Any]:
-        return {"name": self.network.name, "dimension": self.network.dimension, "sha256": self.network.sha256}
+        return {
+            "name": self.network.name,
+            "dimension": self.network.dimension,
+            "sha256": self.network.sha256,
+        }
 
 
 def open_features(name: str, weights_file: str) -> Features | str:
-    """The network that --features names; a reason where its weights cannot be had, empty for "none".
+    """The network that --features names; a reason where its weights cannot be had, empty for
+    "none".
 
     Raises:
         UserError: a weights file that was given cannot be read.
@@ -59,7 +81,11 @@ def open_features(name: str, weights_file: str) -> Features | str:
     if name == "none":
         return ""
     try:
-        return Features(feature_network(NETWORKS[name], weights_file=Path(weights_file) if weights_file else None))
+        return Features(
+            feature_network(
+                NETWORKS[name], weights_file=Path(weights_file) if weights_file else None
+            )
+        )
     except UserError as error:
         if weights_file:
             raise
@@ -77,19 +103,29 @@ def table(material: Material, features: Features) -> Table | str:
     real = references(material)
     fewest = min(len(material.inputs), len(real))
     if fewest < LEAST_FOR_KID:
-        return f"KID and FID: {len(material.inputs)} translations and {len(real)} real pictures; they need {LEAST_FOR_KID} on each side"
+        return (
+            f"KID and FID: {len(material.inputs)} translations and {len(real)} real pictures; "
+            f"they need {LEAST_FOR_KID} on each side"
+        )
     with_fid = fewest >= LEAST_FOR_FID
     found = Table(
         f"{PREFIX}: {features.network.name}",
         _note(material, features, len(real), with_fid),
         [Column("KID x 1000", decides=True), *([Column("FID", digits=2)] if with_fid else [])],
     )
-    sets: Mapping[str, Mapping[str, np.ndarray]] = material.sets | ({FLOOR: material.held_out} if material.held_out else {})
-    features([*real, *(picture for pictures in sets.values() for picture in pictures.values())])  # all at once, under one progress line
+    sets: Mapping[str, Mapping[str, np.ndarray]] = material.sets | (
+        {FLOOR: material.held_out} if material.held_out else {}
+    )
+    # all at once, under one progress line
+    features([*real, *(picture for pictures in sets.values() for picture in pictures.values())])
     real_features = features(real)
     for name, pictures in sets.items():
         if len(pictures) >= LEAST_FOR_KID:
-            found.rows[name] = _row(features(list(pictures.values())), real_features, with_fid and len(pictures) >= LEAST_FOR_FID)
+            found.rows[name] = _row(
+                features(list(pictures.values())),
+                real_features,
+                with_fid and len(pictures) >= LEAST_FOR_FID,
+            )
     if len(real) >= 2 * LEAST_FOR_KID:
         found.rows[HALVES] = _halves(real_features, with_fid and len(real) >= 2 * LEAST_FOR_FID)
     return found
@@ -126,15 +162,21 @@ def _fid_interval(value: float, own: np.ndarray, real: np.ndarray) -> Interval:
 def _note(material: Material, features: Features, reals: int, with_fid: bool) -> str:
     network = features.network
     note = (
-        f"Between n = {len(material.inputs)} pictures of each row and {reals} real training pictures of the target domain, in d = "
-        f"{network.dimension} features of {network.name} (weights {network.sha256[:12]}). Numbers of different networks cannot be compared"
+        f"Between n = {len(material.inputs)} pictures of each row and {reals} real training "
+        "pictures of the target domain, in d = "
+        f"{network.dimension} features of {network.name} (weights {network.sha256[:12]}). Numbers "
+        "of different networks cannot be compared"
     )
     if network.name != inception.NAME:
         note += ", so none of these with published ones"
-    note += ". KID is unbiased, 0 for equal distributions; its interval is of random subsets of half the pictures"
+    note += (
+        ". KID is unbiased, 0 for equal distributions; its interval is of random subsets of "
+        "half the pictures"
+    )
     if with_fid:
         note += (
-            "; FID is biased upwards, the more the fewer pictures, so read it beside its floor alone; its interval is the scatter over "
+            "; FID is biased upwards, the more the fewer pictures, so read it beside its floor "
+            "alone; its interval is the scatter over "
             "random halves of a row's pictures, moved onto the value of all"
         )
     else:

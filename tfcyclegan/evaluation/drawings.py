@@ -1,4 +1,6 @@
-"""The plots of the page, as SVG: own against controls with intervals, IoU by class, confusion of classes."""
+"""The plots of the page, as SVG: own against controls with intervals, IoU by class, confusion of
+classes.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,7 +19,9 @@ _AT_MOST_COLUMNS, _PANELS_ACROSS = 4, 2
 
 
 def bars(table: Table) -> str:
-    """Rows as bars with their intervals, a panel for each of the first columns; deciding ones come first."""
+    """Rows as bars with their intervals, a panel for each of the first columns; deciding ones come
+    first.
+    """
     columns = sorted(table.columns, key=lambda column: not column.decides)[:_AT_MOST_COLUMNS]
     rows = list(table.rows)
     across = min(len(columns), _PANELS_ACROSS)
@@ -31,10 +35,17 @@ def bars(table: Table) -> str:
         values = [table.rows[row].get(column.name) for row in rows]
         for place, row, value in zip(places, rows, values, strict=True):
             if value is not None and np.isfinite(value.value):
-                axes.barh(place, value.value, color=_OWN if row == OWN else _REAL if _is_real(row) else _OTHER, height=0.7)
+                axes.barh(
+                    place,
+                    value.value,
+                    color=_OWN if row == OWN else _REAL if _is_real(row) else _OTHER,
+                    height=0.7,
+                )
                 _interval(axes, place, value)
         axes.set_title(f"{column.name} {ARROWS[column.better]}", fontsize=9)
-        axes.set_yticks(places, [row if len(row) < 40 else row[:38] + "…" for row in rows], fontsize=8)
+        axes.set_yticks(
+            places, [row if len(row) < 40 else row[:38] + "…" for row in rows], fontsize=8
+        )
         _plain(axes)
     return svg(figure)
 
@@ -56,17 +67,26 @@ def class_bars(table: Table, columns: Sequence[str]) -> str:
     places = np.arange(len(classes))[::-1].astype(float)
     height = 0.8 / len(columns)
     for index, column in enumerate(columns):
-        shown = [table.rows[name][column].value if column in table.rows[name] else np.nan for name in classes]
+        shown = [
+            table.rows[name][column].value if column in table.rows[name] else np.nan
+            for name in classes
+        ]
         colour = _OWN if index == 0 else _REAL if _is_real(column) else _OTHER
-        axes.barh(places + 0.4 - height * (index + 0.5), shown, height=height, color=colour, label=column)
+        axes.barh(
+            places + 0.4 - height * (index + 0.5), shown, height=height, color=colour, label=column
+        )
     axes.set_yticks(places, classes, fontsize=8)
-    axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(columns))
+    axes.legend(
+        frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(columns)
+    )
     _plain(axes)
     return svg(figure)
 
 
 def confusion(counts: np.ndarray, classes: Sequence[str]) -> str:
-    """Shares of each true class's pixels by what they became, of the classes that occur on either side."""
+    """Shares of each true class's pixels by what they became, of the classes that occur on either
+    side.
+    """
     square = counts[:, : len(counts)]
     kept = np.flatnonzero((counts.sum(axis=1) > 0) | (square.sum(axis=0) > 0))
     shares = square[np.ix_(kept, kept)] / np.maximum(counts[kept].sum(axis=1, keepdims=True), 1)
@@ -93,7 +113,9 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> str:
 
 def honesty(table: Table, column: str) -> str:
     """Cycle errors by what was done to the fake."""
-    rows: Mapping[str, Interval] = {name: values[column] for name, values in table.rows.items() if column in values}
+    rows: Mapping[str, Interval] = {
+        name: values[column] for name, values in table.rows.items() if column in values
+    }
     figure = Figure(figsize=(6.4, 0.26 * len(rows) + 0.9), layout="constrained")
     axes = figure.add_subplot(xlabel=column)
     places = np.arange(len(rows))[::-1]

@@ -1,4 +1,6 @@
-"""Which pictures came out best, middling and worst, and their strips: input | translation | truth | cycled."""
+"""Which pictures came out best, middling and worst, and their strips: input | translation | truth |
+cycled.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,28 +41,47 @@ def choose(material: Material, look: Appearance) -> Examples:
     own = material.sets[OWN]
     if material.tells_classes and material.ids:
         score, sign = "pixel accuracy", -1
-        values = {name: _pixel_accuracy(own[name], ids, material.table) for name, ids in material.ids.items()}
+        values = {
+            name: _pixel_accuracy(own[name], ids, material.table)
+            for name, ids in material.ids.items()
+        }
     elif material.sure_truths:
         score, sign = "Lab error to the truth", 1
         values = {name: paired.lab_error(own[name], true) for name, true in material.truths.items()}
     else:
         score, sign = "colour and texture distance to real pictures", 1
-        values = {name: look.colour_distance([picture]) + look.texture_distance([picture]) for name, picture in own.items()}
+        values = {
+            name: look.colour_distance([picture]) + look.texture_distance([picture])
+            for name, picture in own.items()
+        }
     ordered = sorted(values, key=lambda name: sign * values[name])
     each = min(_EACH, max(1, len(ordered) // 3))
     middle = (len(ordered) - each) // 2
-    picked = {"best": ordered[:each], "median": ordered[middle : middle + each], "worst": ordered[::-1][:each]}
-    return Examples(score, picked, {name: values[name] for names in picked.values() for name in names})
+    picked = {
+        "best": ordered[:each],
+        "median": ordered[middle : middle + each],
+        "worst": ordered[::-1][:each],
+    }
+    return Examples(
+        score, picked, {name: values[name] for names in picked.values() for name in names}
+    )
 
 
 def _pixel_accuracy(picture: np.ndarray, ids: np.ndarray, classes: ClassTable) -> float:
     seen = label_protocols.classify_then_resize(picture, Size(*ids.shape), classes)
-    return segmentation.pixel_accuracy(segmentation.confusion_matrix(seen, classes.to_train_ids(ids), classes=classes.count))
+    return segmentation.pixel_accuracy(
+        segmentation.confusion_matrix(seen, classes.to_train_ids(ids), classes=classes.count)
+    )
 
 
 def heads(material: Material) -> list[str]:
     """What the cells of a strip show."""
-    return ["input", "translation", *(["truth"] if material.truths else []), *([] if isinstance(material.cycle, str) else ["cycled"])]
+    return [
+        "input",
+        "translation",
+        *(["truth"] if material.truths else []),
+        *([] if isinstance(material.cycle, str) else ["cycled"]),
+    ]
 
 
 def strip(material: Material, name: str) -> bytes:
@@ -77,15 +98,26 @@ def strip(material: Material, name: str) -> bytes:
 
 
 def png_of(cells: Sequence[np.ndarray], nearest: Sequence[bool] = ()) -> bytes:
-    """Pictures side by side in the size of the first, at most 256 pixels a side, as PNG; label maps resized by nearest pixels."""
+    """Pictures side by side in the size of the first, at most 256 pixels a side, as PNG; label maps
+    resized by nearest pixels.
+    """
     height, width = cells[0].shape[:2]
     shrink = min(1.0, _LARGEST_SIDE / max(height, width))
     size = Size(max(1, round(height * shrink)), max(1, round(width * shrink)))
-    fitted = [_rgb(cell, size, nearest=by_nearest) for cell, by_nearest in zip(cells, nearest or [False] * len(cells), strict=False)]
+    fitted = [
+        _rgb(cell, size, nearest=by_nearest)
+        for cell, by_nearest in zip(cells, nearest or [False] * len(cells), strict=False)
+    ]
     gap = np.full((size.height, 2, 3), 255, np.uint8)
     joined = np.concatenate([part for cell in fitted for part in (cell, gap)][:-1], axis=1)
     return samples.png_bytes(joined)
 
 
 def _rgb(picture: np.ndarray, size: Size, *, nearest: bool) -> np.ndarray:
-    return images.to_array(images.resize(Image.fromarray(np.broadcast_to(picture, (*picture.shape[:2], 3)).copy()), size, nearest=nearest))
+    return images.to_array(
+        images.resize(
+            Image.fromarray(np.broadcast_to(picture, (*picture.shape[:2], 3)).copy()),
+            size,
+            nearest=nearest,
+        )
+    )

@@ -1,4 +1,6 @@
-"""Translations that some other program made: a folder of pictures, named as those of the split that they are translations of."""
+"""Translations that some other program made: a folder of pictures, named as those of the split that
+they are translations of.
+"""
 
 import io
 from collections import Counter
@@ -20,14 +22,32 @@ from tfcyclegan.measures.controls import in_channels
 from tfcyclegan.picture_folders import MAX_PIXELS, pictures_of_split
 
 _LISTED = 5
-_OFFICIAL = ("_real_A", "_fake_B", "_rec_A", "_idt_A", "_real_B", "_fake_A", "_rec_B", "_idt_B", "_real", "_fake")
+_OFFICIAL = (
+    "_real_A",
+    "_fake_B",
+    "_rec_A",
+    "_idt_A",
+    "_real_B",
+    "_fake_A",
+    "_rec_B",
+    "_idt_B",
+    "_real",
+    "_fake",
+)
 """What the official program puts behind the name of a test picture, for what it made of it."""
 _LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF", "WEBP")
 PALETTE = "a palette of at most 256 colours, read as the colours that it stands for"
 
 
 def gather_folder(
-    folder: Path, domains: Domains, purpose: str, direction: str, pairs: Pairs, *, suffix: str = "", channels: int | None = None
+    folder: Path,
+    domains: Domains,
+    purpose: str,
+    direction: str,
+    pairs: Pairs,
+    *,
+    suffix: str = "",
+    channels: int | None = None,
 ) -> Material:
     """Loads the folder, and in its pictures' size what they are scored against.
 
@@ -37,11 +57,13 @@ def gather_folder(
         purpose: of their split: "test" or "val".
         direction: "ab" or "ba".
         pairs: see `find_partners`.
-        suffix: what follows a picture's name; empty for nothing, or what the official program writes where all names have that.
+        suffix: what follows a picture's name; empty for nothing, or what the official program
+            writes where all names have that.
         channels: to score in; None takes 1 where all translations are gray, else 3.
 
     Raises:
-        UserError: no folder, no pictures in it, damaged ones, names that are not the split's, or pictures of several sizes.
+        UserError: no folder, no pictures in it, damaged ones, names that are not the split's, or
+            pictures of several sizes.
     """
     split = domains.require(purpose, direction[0])
     names = [name for name, _ in pictures_of_split(split.source, split.name)]
@@ -49,12 +71,19 @@ def gather_folder(
     own, how, told = _read(folder, chosen.files, names)
     sizes = {picture.shape[:2]: name for name, picture in own.items()}
     if len(sizes) > 1:
-        some = ", ".join(f"{name} {size[1]}x{size[0]}" for size, name in list(sizes.items())[:_LISTED])
-        raise UserError(f"--translations={folder}: pictures of several sizes ({some}); bring them to one")
+        some = ", ".join(
+            f"{name} {size[1]}x{size[0]}" for size, name in list(sizes.items())[:_LISTED]
+        )
+        raise UserError(
+            f"--translations={folder}: pictures of several sizes ({some}); bring them to one"
+        )
     gray = sum(picture.shape[-1] == 1 for picture in own.values())
     own_channels = channels or (1 if gray == len(own) else 3)
     if channels is None and own_channels == 1:
-        told.append("translations: all are gray, so real pictures are taken by luminance; --translations_channels=3 scores in colours")
+        told.append(
+            "translations: all are gray, so real pictures are taken by luminance; "
+            "--translations_channels=3 scores in colours"
+        )
     elif gray and own_channels == 3:
         told.append(f"translations: {gray} of {len(own)} are gray, taken as R=G=B")
     size = Size(*next(iter(sizes)))
@@ -95,18 +124,26 @@ def _choose(folder: Path, names: Sequence[str], direction: str, suffix: str) -> 
     there = sorted((Path(entry.path) for entry in folders.walk(folder, hidden)), key=str)
     pictures = [path for path in there if folders.is_picture(path.name)]
     if not pictures:
-        others = f"; {len(there)} files by other endings, such as {there[0].relative_to(folder)}" if there else ""
+        others = (
+            f"; {len(there)} files by other endings, such as {there[0].relative_to(folder)}"
+            if there
+            else ""
+        )
         raise UserError(f"--translations={folder}: no pictures there{others}")
     told = []
     guessed = "" if suffix else _guessed(pictures, folder, names, direction)
     suffix = suffix or guessed
     if guessed:
         told.append(
-            f"translations: those whose names end in {guessed}, a guess by the official program's names; --translations_suffix decides"
+            f"translations: those whose names end in {guessed}, a guess by the official program's "
+            "names; --translations_suffix decides"
         )
     translations = [path for path in pictures if path.stem.endswith(suffix)]
     if not translations:
-        raise UserError(f"--translations_suffix={suffix}: no picture in {folder} has it, such as {pictures[0].name}")
+        raise UserError(
+            f"--translations_suffix={suffix}: no picture in {folder} has it, such as "
+            f"{pictures[0].name}"
+        )
     taken = set(translations)
     unused = [path for path in there if path not in taken]
     passed = Counter(_kind(path, pictures) for path in unused) + hidden
@@ -116,30 +153,50 @@ def _choose(folder: Path, names: Sequence[str], direction: str, suffix: str) -> 
         told.append(f"translations: {sum(passed.values())} files passed over ({kinds}){example}")
     root = _root(folder, translations, names)
     if root != folder:
-        told.append(f"translations: taken from its folder {root.relative_to(folder)}, where all pictures lie")
+        told.append(
+            f"translations: taken from its folder {root.relative_to(folder)}, where all pictures "
+            "lie"
+        )
     files: dict[str, Path] = {}
     for path in translations:
         name = path.relative_to(root).with_suffix("").as_posix().removesuffix(suffix)
         if name in files:
-            raise UserError(f"--translations={folder}: two files for {name}: {files[name].name} and {path.name}; leave one")
+            raise UserError(
+                f"--translations={folder}: two files for {name}: {files[name].name} and "
+                f"{path.name}; leave one"
+            )
         files[name] = path
     without_folders = {PurePosixPath(name).name: name for name in names}
-    if not files.keys() & set(names) and files.keys() <= without_folders.keys() and len(without_folders) == len(names):
+    if (
+        not files.keys() & set(names)
+        and files.keys() <= without_folders.keys()
+        and len(without_folders) == len(names)
+    ):
         files = {without_folders[name]: path for name, path in files.items()}
-        told.append("translations: matched by file names alone, since they lie in no folders and the split's do")
+        told.append(
+            "translations: matched by file names alone, since they lie in no folders and the "
+            "split's do"
+        )
     facts = {"suffix": suffix, "suffix_guessed": bool(guessed), "passed_over": dict(passed)}
     return _Chosen(files, told, facts)
 
 
 def _guessed(pictures: Sequence[Path], folder: Path, names: Sequence[str], direction: str) -> str:
-    """The suffix of the translations where all names are the official program's; else nothing. UserError where they are the way back's."""
+    """The suffix of the translations where all names are the official program's; else nothing.
+    UserError where they are the way back's.
+    """
     stems = {path.relative_to(folder).with_suffix("").as_posix() for path in pictures}
     if stems & set(names) or not all(path.stem.endswith(_OFFICIAL) for path in pictures):
         return ""
     wanted, other = (f"_fake_{direction[1].upper()}", "_fake"), f"_fake_{direction[0].upper()}"
-    found = next((suffix for suffix in wanted if any(path.stem.endswith(suffix) for path in pictures)), "")
+    found = next(
+        (suffix for suffix in wanted if any(path.stem.endswith(suffix) for path in pictures)), ""
+    )
     if not found and any(path.stem.endswith(other) for path in pictures):
-        raise UserError(f"--direction={direction}: {folder} has pictures whose names end in {other}, so give --direction={direction[::-1]}")
+        raise UserError(
+            f"--direction={direction}: {folder} has pictures whose names end in {other}, so give "
+            f"--direction={direction[::-1]}"
+        )
     return found
 
 
@@ -150,24 +207,43 @@ def _kind(path: Path, pictures: Sequence[Path]) -> str:
 
 
 def _root(folder: Path, translations: Sequence[Path], names: Sequence[str]) -> Path:
-    """The folder itself, or the one in it that all translations lie in if the names of the split are not below a folder of that name."""
+    """The folder itself, or the one in it that all translations lie in if the names of the split
+    are not below a folder of that name.
+    """
     below = {path.relative_to(folder).parts[0] for path in translations if path.parent != folder}
     alone = len(below) == 1 and all(path.parent != folder for path in translations)
     first = next(iter(below), "")
-    return folder / first if alone and not any(name.startswith(f"{first}/") for name in names) else folder
+    return (
+        folder / first
+        if alone and not any(name.startswith(f"{first}/") for name in names)
+        else folder
+    )
 
 
-def _read(folder: Path, files: Mapping[str, Path], names: Sequence[str]) -> tuple[Pictures, dict[str, Any], list[str]]:
+def _read(
+    folder: Path, files: Mapping[str, Path], names: Sequence[str]
+) -> tuple[Pictures, dict[str, Any], list[str]]:
     """The pictures of `names`, uint8 [H, W, 1 or 3], how they were read, and that in lines."""
     known = set(names)
-    missing, unknown = [name for name in names if name not in files], [name for name in files if name not in known]
+    missing, unknown = (
+        [name for name in names if name not in files],
+        [name for name in files if name not in known],
+    )
     if missing or unknown:
         told = [
-            f"{len(some)} {what}: {', '.join(some[:_LISTED])}{', ...' if len(some) > _LISTED else ''}"
-            for some, what in ((missing, "of the split are missing"), (unknown, "are not in the split"))
+            f"{len(some)} {what}: "
+            f"{', '.join(some[:_LISTED])}{', ...' if len(some) > _LISTED else ''}"
+            for some, what in (
+                (missing, "of the split are missing"),
+                (unknown, "are not in the split"),
+            )
             if some
         ]
-        hint = "; --translations_suffix takes names with something behind them" if missing and unknown else ""
+        hint = (
+            "; --translations_suffix takes names with something behind them"
+            if missing and unknown
+            else ""
+        )
         raise UserError(f"--translations={folder}: names do not fit; {'; '.join(told)}{hint}")
     pictures, formats, conversions, left_out = {}, Counter[str](), Counter[str](), Counter[str]()
     lossy = 0
@@ -190,14 +266,17 @@ def _read(folder: Path, files: Mapping[str, Path], names: Sequence[str]) -> tupl
     if lossy:
         kinds = ", ".join(kind for kind in formats if kind in _LOSSY)
         told.append(
-            f"translations: {lossy} of {len(names)} are {kinds}, whose losses are in every score, texture, checkerboards and KID most, "
+            f"translations: {lossy} of {len(names)} are {kinds}, whose losses are in every score, "
+            "texture, checkerboards and KID most, "
             "and in no control's; save PNGs for scores to compare"
         )
     return pictures, {"formats": dict(formats), "lossy": lossy, **counted}, told
 
 
 def _kind_of(content: bytes) -> tuple[str, bool]:
-    """The format of a picture that `intake` has decoded, and whether its pixels are places in a palette."""
+    """The format of a picture that `intake` has decoded, and whether its pixels are places in a
+    palette.
+    """
     try:
         with Image.open(io.BytesIO(content), formats=intake.FORMATS) as header:
             return header.format or "", header.mode == "P"
@@ -215,6 +294,7 @@ def _told_sizes(split: Split, size: Size) -> list[str]:
     if not others:
         return []
     return [
-        f"sizes: translations are {size.width}x{size.height}, and real pictures are resized to that; {len(others)} of {split.count} inputs "
+        f"sizes: translations are {size.width}x{size.height}, and real pictures are resized to "
+        f"that; {len(others)} of {split.count} inputs "
         f"are of another size, such as {others[0]}"
     ]

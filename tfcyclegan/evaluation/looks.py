@@ -1,4 +1,6 @@
-"""How far pictures look from real ones of the target domain: colours and textures, needing no pairs and no network."""
+"""How far pictures look from real ones of the target domain: colours and textures, needing no pairs
+and no network.
+"""
 
 from collections.abc import Sequence
 
@@ -16,8 +18,10 @@ def table(material: Material, look: Appearance) -> Table:
     """The family's table; `look` is of the target's training pictures."""
     found = Table(
         "Look",
-        "Sliced Wasserstein distance to real training pictures of the target domain, in Lab units. The floor: held-out real ones. "
-        "[low, high]: how far the distance moves between random halves of the pictures (delete-half jackknife), 95%.",
+        "Sliced Wasserstein distance to real training pictures of the target domain, in Lab "
+        "units. The floor: held-out real ones. "
+        "[low, high]: how far the distance moves between random halves of the pictures "
+        "(delete-half jackknife), 95%.",
         (Column("colour", decides=True), Column("texture", decides=True)),
     )
     sets = material.sets | ({FLOOR: material.held_out} if material.held_out else {})
@@ -27,10 +31,18 @@ def table(material: Material, look: Appearance) -> Table:
 
 
 def row(look: Appearance, pictures: Sequence[np.ndarray]) -> dict[str, Interval]:
-    """Both distances of a set of pictures, with intervals where it is large enough and of one size."""
+    """Both distances of a set of pictures, with intervals where it is large enough and of one
+    size.
+    """
     colour, texture = look.colour_distance(pictures), look.texture_distance(pictures)
     count = len(pictures)
     if count < _LEAST_FOR_INTERVAL or len({picture.shape for picture in pictures}) > 1:
-        return {"colour": Interval(colour, np.nan, np.nan, count), "texture": Interval(texture, np.nan, np.nan, count)}
+        return {
+            "colour": Interval(colour, np.nan, np.nan, count),
+            "texture": Interval(texture, np.nan, np.nan, count),
+        }
     colours, textures = look.spreads(pictures)
-    return {"colour": interval_of_halves(colour, colours, count), "texture": interval_of_halves(texture, textures, count)}
+    return {
+        "colour": interval_of_halves(colour, colours, count),
+        "texture": interval_of_halves(texture, textures, count),
+    }

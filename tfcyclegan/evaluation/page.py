@@ -1,4 +1,6 @@
-"""index.html of an evaluation: tables, plots, detectors and examples on one page that opens from disk."""
+"""index.html of an evaluation: tables, plots, detectors and examples on one page that opens from
+disk.
+"""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,7 +39,12 @@ class Section:
 
 
 def section(
-    material: Material, result: dict[str, Any], tables: list[Table], confusions: dict[str, Any], chosen: Examples, findings: list[Finding]
+    material: Material,
+    result: dict[str, Any],
+    tables: list[Table],
+    confusions: dict[str, Any],
+    chosen: Examples,
+    findings: list[Finding],
 ) -> Section:
     """Draws what belongs to a direction."""
     drawn: dict[str, str] = {}
@@ -47,30 +54,54 @@ def section(
             drawn[name] = pages.data_url(examples.strip(material, name))
         return drawn[name]
 
-    strips = {kind: [(name, chosen.values[name], url(name)) for name in names] for kind, names in chosen.names.items()}
-    worst = {one.name: [(name, url(name)) for name in one.worst] for one in findings if one.verdict != OK}
-    return Section(result, _plots(tables, confusions, material), examples.heads(material), strips, worst)
+    strips = {
+        kind: [(name, chosen.values[name], url(name)) for name in names]
+        for kind, names in chosen.names.items()
+    }
+    worst = {
+        one.name: [(name, url(name)) for name in one.worst] for one in findings if one.verdict != OK
+    }
+    return Section(
+        result, _plots(tables, confusions, material), examples.heads(material), strips, worst
+    )
 
 
-def _plots(tables: list[Table], confusions: dict[str, Any], material: Material) -> list[tuple[str, str]]:
+def _plots(
+    tables: list[Table], confusions: dict[str, Any], material: Material
+) -> list[tuple[str, str]]:
     plots = []
     for table in tables:
         if table.title == cycles.TITLE:
             plots.append((table.title, drawings.honesty(table, ERROR)))
         elif "by class" in table.title:
-            own = [column.name for column in table.columns if column.name not in ("share", "class colour")]
+            own = [
+                column.name
+                for column in table.columns
+                if column.name not in ("share", "class colour")
+            ]
             of_labels = table.title.startswith(label_scores.PREFIX)
-            shown = [name for name in own if name in (OWN, "identity", label_scores.CEILING, judge.CEILING)] if of_labels else own[:2]
+            shown = (
+                [
+                    name
+                    for name in own
+                    if name in (OWN, "identity", label_scores.CEILING, judge.CEILING)
+                ]
+                if of_labels
+                else own[:2]
+            )
             plots.append((table.title, drawings.class_bars(table, shown)))
         elif table.title != BY_LUMINANCE:
             plots.append((table.title, drawings.bars(table)))
     return plots + [
-        (f"{title}: what each class became, in %", drawings.confusion(counts, material.table.names)) for title, counts in confusions.items()
+        (f"{title}: what each class became, in %", drawings.confusion(counts, material.table.names))
+        for title, counts in confusions.items()
     ]
 
 
 def write(output: Path, metrics: dict[str, Any], sections: list[Section], name: str) -> Path:
     """Writes the page into `output`; returns its path."""
-    page = pages.render("evaluation.html", name=name, metrics=metrics, sections=sections, own=OWN, set_on=SET_ON)
+    page = pages.render(
+        "evaluation.html", name=name, metrics=metrics, sections=sections, own=OWN, set_on=SET_ON
+    )
     files.write_text(output / PAGE, page)
     return output / PAGE

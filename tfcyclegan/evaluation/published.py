@@ -1,6 +1,8 @@
-"""Scores that others published on Cityscapes, printed beside ours only when the data really are Cityscapes.
+"""Scores that others published on Cityscapes, printed beside ours only when the data really are
+Cityscapes.
 
-Zhu et al. 2017, Tables 2 and 3, at 128x128: pixel accuracy, class accuracy, class IoU (absent classes count as 0).
+Zhu et al. 2017, Tables 2 and 3, at 128x128: pixel accuracy, class accuracy, class IoU (absent
+classes count as 0).
 """
 
 from tfcyclegan import files
@@ -32,7 +34,9 @@ LABELS_TO_PHOTO = {
 
 
 def are_cityscapes(domains: Domains) -> bool:
-    """Whether both domains are the official data set, whole, by the manifests of `data_prep.cityscapes`, never by the name alone."""
+    """Whether both domains are the official data set, whole, by the manifests of
+    `data_prep.cityscapes`, never by the name alone.
+    """
     return all(_is_cityscapes(source) for source in (domains.a, domains.b))
 
 
@@ -43,4 +47,8 @@ def _is_cityscapes(source: DataSource) -> bool:
     made = files.read_json(path)
     settings = made.get("request", {}).get("settings", {})
     whole = not settings.get("sample") and not settings.get("test_sample")
-    return whole and "content" in settings and {split: source.counts.get(split) for split in COUNTS} == COUNTS
+    return (
+        whole
+        and "content" in settings
+        and {split: source.counts.get(split) for split in COUNTS} == COUNTS
+    )

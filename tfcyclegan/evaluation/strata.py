@@ -1,4 +1,6 @@
-"""The main scores by how light the input is, and the inputs that are darker or brighter than nearly all of the training's."""
+"""The main scores by how light the input is, and the inputs that are darker or brighter than nearly
+all of the training's.
+"""
 
 import dataclasses
 from collections.abc import Sequence
@@ -51,17 +53,25 @@ def luminance(material: Material) -> Luminance:
     return Luminance(strata, outside, bounds, known)
 
 
-def table(material: Material, light: Luminance, look: Appearance, features: Features | None) -> Table:
+def table(
+    material: Material, light: Luminance, look: Appearance, features: Features | None
+) -> Table:
     """The main scores of the translations, a row a stratum."""
     found = Table(
         TITLE,
-        f"The translations' scores by the input's mean lightness (L*): dark below {light.bounds[0]:.1f}, bright above "
-        f"{light.bounds[1]:.1f}, which are the darkest and the brightest {SHARE:.0%} of the training pictures. Distances of fewer "
+        "The translations' scores by the input's mean lightness (L*): dark below "
+        f"{light.bounds[0]:.1f}, bright above "
+        f"{light.bounds[1]:.1f}, which are the darkest and the brightest {SHARE:.0%} of the "
+        "training pictures. Distances of fewer "
         "pictures are larger by themselves.",
         [],
     )
     for stratum, names in light.strata.items():
-        found.rows[stratum] = _row(material, names, look, features) if names else {"pictures": Interval(0, np.nan, np.nan, 0)}
+        found.rows[stratum] = (
+            _row(material, names, look, features)
+            if names
+            else {"pictures": Interval(0, np.nan, np.nan, 0)}
+        )
     seen = dict.fromkeys(column for row in found.rows.values() for column in row)
     found.columns = [_COLUMNS[name] for name in _COLUMNS if name in seen]
     return found
@@ -83,23 +93,46 @@ _COLUMNS = {
 }
 
 
-def _row(material: Material, names: Sequence[str], look: Appearance, features: Features | None) -> dict[str, Interval]:
+def _row(
+    material: Material, names: Sequence[str], look: Appearance, features: Features | None
+) -> dict[str, Interval]:
     own = {name: material.sets[OWN][name] for name in names}
     pictures = list(own.values())
-    row = {"pictures": Interval(len(names), np.nan, np.nan, len(names)), **looks.row(look, pictures)}
+    row = {
+        "pictures": Interval(len(names), np.nan, np.nan, len(names)),
+        **looks.row(look, pictures),
+    }
     if features is not None and len(names) >= distances.LEAST_FOR_KID:
-        row["KID x 1000"] = distances.kid_interval(features(pictures), features(distances.references(material)))
+        row["KID x 1000"] = distances.kid_interval(
+            features(pictures), features(distances.references(material))
+        )
     true = {name: material.truths[name] for name in names if name in material.truths}
     if true:
-        row["Lab error"] = interval_of_mean(np.array([paired.lab_error(own[name], picture) for name, picture in true.items()]), seed=0)
+        row["Lab error"] = interval_of_mean(
+            np.array([paired.lab_error(own[name], picture) for name, picture in true.items()]),
+            seed=0,
+        )
         if min(pictures[0].shape[:2]) >= similarity.SSIM_WINDOW:
-            row["SSIM"] = interval_of_mean(np.array([similarity.ssim(own[name], picture) for name, picture in true.items()]), seed=0)
-    ids = {name: material.table.to_train_ids(material.ids[name]) for name in names if name in material.ids}
+            row["SSIM"] = interval_of_mean(
+                np.array([similarity.ssim(own[name], picture) for name, picture in true.items()]),
+                seed=0,
+            )
+    ids = {
+        name: material.table.to_train_ids(material.ids[name])
+        for name in names
+        if name in material.ids
+    }
     if material.tells_classes and ids:
-        seen = {name: label_protocols.classify_then_resize(own[name], Size(*truth.shape), material.table) for name, truth in ids.items()}
+        seen = {
+            name: label_protocols.classify_then_resize(
+                own[name], Size(*truth.shape), material.table
+            )
+            for name, truth in ids.items()
+        }
         scored = label_scores.row(label_scores.confusion_of(seen, ids, material.table.count))
         row |= {name: scored[name] for name in ("pixel accuracy", "class IoU")}
     row["lightness change"] = interval_of_mean(
-        np.array([failures.luminance_shift(material.inputs[name], own[name]) for name in names]), seed=0
+        np.array([failures.luminance_shift(material.inputs[name], own[name]) for name in names]),
+        seed=0,
     )
     return row

@@ -1,4 +1,6 @@
-"""A table of scores: sets of pictures as rows, measures as columns, each value with its interval over pictures."""
+"""A table of scores: sets of pictures as rows, measures as columns, each value with its interval
+over pictures.
+"""
 
 import csv
 import dataclasses
@@ -46,14 +48,23 @@ class Table:
     rows: dict[str, dict[str, Interval]] = field(default_factory=dict)
 
     def lost(self, own: str, controls: Sequence[str]) -> list[str]:
-        """Where the row `own` is not better than that of a control in a deciding column: "column (control)" each."""
+        """Where the row `own` is not better than that of a control in a deciding column: "column
+        (control)" each.
+        """
         lost = []
         for column in self.columns:
             for control in controls:
-                mine, theirs = self.rows.get(own, {}).get(column.name), self.rows.get(control, {}).get(column.name)
+                mine, theirs = (
+                    self.rows.get(own, {}).get(column.name),
+                    self.rows.get(control, {}).get(column.name),
+                )
                 if not column.decides or mine is None or theirs is None:
                     continue
-                ahead = mine.value < theirs.value if column.better == "lower" else mine.value > theirs.value
+                ahead = (
+                    mine.value < theirs.value
+                    if column.better == "lower"
+                    else mine.value > theirs.value
+                )
                 if not ahead:
                     lost.append(f"{column.name} ({control})")
         return lost
@@ -63,10 +74,18 @@ class Table:
         return [_shown(self.rows[row].get(column.name), column.digits) for column in self.columns]
 
     def to_json(self) -> dict[str, Any]:
-        columns = [{"name": column.name, "better": column.better, "decides": column.decides} for column in self.columns]
+        columns = [
+            {"name": column.name, "better": column.better, "decides": column.decides}
+            for column in self.columns
+        ]
         rows = {
             name: {
-                column: {"value": _number(v.value), "low": _number(v.low), "high": _number(v.high), "n": v.pictures}
+                column: {
+                    "value": _number(v.value),
+                    "low": _number(v.low),
+                    "high": _number(v.high),
+                    "n": v.pictures,
+                }
                 for column, v in values.items()
             }
             for name, values in self.rows.items()
@@ -76,7 +95,9 @@ class Table:
 
 def undecided(table: Table) -> Table:
     """The same table, of which no column decides."""
-    return dataclasses.replace(table, columns=[dataclasses.replace(column, decides=False) for column in table.columns])
+    return dataclasses.replace(
+        table, columns=[dataclasses.replace(column, decides=False) for column in table.columns]
+    )
 
 
 def to_csv(directions: Sequence[Mapping[str, Any]]) -> str:
@@ -88,10 +109,30 @@ def to_csv(directions: Sequence[Mapping[str, Any]]) -> str:
         for table in result["tables"]:
             for row, values in table["rows"].items():
                 for column, one in values.items():
-                    writer.writerow((result["direction"], table["title"], row, column, one["value"], one["low"], one["high"], one["n"]))
+                    writer.writerow(
+                        (
+                            result["direction"],
+                            table["title"],
+                            row,
+                            column,
+                            one["value"],
+                            one["low"],
+                            one["high"],
+                            one["n"],
+                        )
+                    )
         for one in result["detectors"]:
             writer.writerow(
-                (result["direction"], "Detectors", one["name"], "value", one["value"], one["low"], one["high"], result["count"])
+                (
+                    result["direction"],
+                    "Detectors",
+                    one["name"],
+                    "value",
+                    one["value"],
+                    one["low"],
+                    one["high"],
+                    result["count"],
+                )
             )
     return stream.getvalue()
 

@@ -1,4 +1,6 @@
-"""Against the true picture of the same scene, where it is known: by picture, and by class where labels are known too."""
+"""Against the true picture of the same scene, where it is known: by picture, and by class where
+labels are known too.
+"""
 
 from collections.abc import Callable
 
@@ -37,7 +39,11 @@ def table(material: Material, lpips: Lpips | None) -> Table | str:
         for name, pictures in material.sets.items():
             found.rows[name] = {
                 column: interval_of_mean(
-                    np.array([score(key, pictures[key], true) for key, true in material.truths.items()], np.float64), seed=0
+                    np.array(
+                        [score(key, pictures[key], true) for key, true in material.truths.items()],
+                        np.float64,
+                    ),
+                    seed=0,
                 )
                 for column, score in scores.items()
             }
@@ -66,10 +72,14 @@ def _measures(material: Material, lpips: Lpips | None) -> tuple[list[Column], di
         scores[LPIPS] = lambda _, picture, true: lpips.distance(picture, true)
     if land:
         columns.append(Column("Lab error on land", decides=True))
-        scores["Lab error on land"] = lambda name, picture, true: paired.lab_error(picture, true, land[name])
+        scores["Lab error on land"] = lambda name, picture, true: paired.lab_error(
+            picture, true, land[name]
+        )
         if material.direction == "ab":
             columns.append(Column("water IoU", "higher"))
-            scores["water IoU"] = lambda name, picture, true: paired.overlap(paired.water(picture), ~land[name])
+            scores["water IoU"] = lambda name, picture, true: paired.overlap(
+                paired.water(picture), ~land[name]
+            )
     if material.ids:
         columns.append(Column("class colour", decides=True, digits=2))
         regions = {name: _fitted(material.ids[name], true) for name, true in truths.items()}
@@ -81,14 +91,18 @@ def _measures(material: Material, lpips: Lpips | None) -> tuple[list[Column], di
 
 def _note(material: Material, lpips: Lpips | None) -> str:
     note = (
-        f"Against the true picture of the same scene ({material.partners.told or 'pairs are known'}). L1 on the scale [-1, 1]; PSNR in dB"
+        "Against the true picture of the same scene "
+        f"({material.partners.told or 'pairs are known'}). L1 on the scale [-1, 1]; PSNR in dB"
     )
     if lpips is not None:
         note += f"; LPIPS: {lpips.name}, weights {lpips.sha256[:12]}"
     if material.data == _SATELLITE and not _land(material):
         note += "; land and water are left out, since gray maps do not tell them apart"
     if material.ids:
-        note += "; class colour: Lab distance of a class's mean colours, mean over the classes in the picture"
+        note += (
+            "; class colour: Lab distance of a class's mean colours, mean over the classes in "
+            "the picture"
+        )
     return note + "."
 
 
@@ -103,31 +117,46 @@ def by_class(material: Material) -> Table | str:
     ]
     found = Table(
         "Truth by class",
-        f"Each class's own pixels, beside those of the control {_BESIDE}; n: the pictures that show the class.",
+        f"Each class's own pixels, beside those of the control {_BESIDE}; n: the pictures that "
+        "show the class.",
         columns,
     )
-    measures = {"L1": similarity.class_absolute_errors, "class colour": similarity.class_colour_differences}
+    measures = {
+        "L1": similarity.class_absolute_errors,
+        "class colour": similarity.class_colour_differences,
+    }
     values: dict[str, np.ndarray] = {}
     for measure, score in measures.items():
         for name, beside in ((OWN, ""), (_BESIDE, f", {_BESIDE}")):
             pictures = material.sets[name]
             values[f"{measure}{beside}"] = np.array(
-                [score(pictures[key], true, _fitted(material.ids[key], true), material.table) for key, true in material.truths.items()]
+                [
+                    score(pictures[key], true, _fitted(material.ids[key], true), material.table)
+                    for key, true in material.truths.items()
+                ]
             )
     for index, class_name in enumerate(material.table.names):
         if not np.isnan(values["L1"][:, index]).all():
-            found.rows[class_name] = {column: interval_of_mean(of_all[:, index], seed=0) for column, of_all in values.items()}
+            found.rows[class_name] = {
+                column: interval_of_mean(of_all[:, index], seed=0)
+                for column, of_all in values.items()
+            }
     return found
 
 
 def _fitted(ids: np.ndarray, picture: np.ndarray) -> np.ndarray:
     """Ids in the size of the picture."""
-    return images.to_array(images.resize(Image.fromarray(ids), Size(*picture.shape[:2]), nearest=True))[..., 0]
+    return images.to_array(
+        images.resize(Image.fromarray(ids), Size(*picture.shape[:2]), nearest=True)
+    )[..., 0]
 
 
 def _land(material: Material) -> Pictures:
-    """By name where the map of satellite2map shows land: scored by itself, since nearly anything gets the sea right."""
+    """By name where the map of satellite2map shows land: scored by itself, since nearly anything
+    gets the sea right.
+    """
     maps = material.truths if material.direction == "ab" else material.inputs
-    if material.data != _SATELLITE or next(iter(maps.values())).shape[-1] == 1:  # gray tells no water
+    # gray tells no water
+    if material.data != _SATELLITE or next(iter(maps.values())).shape[-1] == 1:
         return {}
     return {name: ~paired.water(picture) for name, picture in maps.items()}

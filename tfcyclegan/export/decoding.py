@@ -1,7 +1,8 @@
 """Encoded pictures in a graph: decoded to the same levels as by `data.intake`, or refused in words.
 
-`tf.io.decode_image` is another reader than the one that training data came through: its JPEGs are up to 7 levels off, of 16 bits
-it takes the high byte, it drops transparency, turns no picture upright and takes the first of several frames.
+`tf.io.decode_image` is another reader than the one that training data came through: its JPEGs are
+up to 7 levels off, of 16 bits it takes the high byte, it drops transparency, turns no picture
+upright and takes the first of several frames.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,9 @@ from tfcyclegan.data.intake import USUAL, Rules
 from tfcyclegan.export import headers
 
 MAX_PIXELS = 2**24
-"""A picture of more is refused: a small file can hold more pixels than any memory holds features of."""
+"""A picture of more is refused: a small file can hold more pixels than any memory holds features
+of.
+"""
 
 _FORMATS = (  # where which bytes stand
     (0, b"\xff\xd8\xff", headers.of_jpeg),
@@ -27,11 +30,14 @@ _XMP_TURNED = r"(?s)\C*tiff:Orientation(=\"|>)[2-8]\C*"
 
 
 Read: TypeAlias = tuple[tf.Tensor, tf.Tensor]
-"""A picture uint8 [H, W, 3], [0, 0, 3] where it cannot be decoded; and why it is refused, or an empty string."""
+"""A picture uint8 [H, W, 3], [0, 0, 3] where it cannot be decoded; and why it is refused, or an
+empty string.
+"""
 
 
 def decode(encoded: tf.Tensor, channels: int, rules: Rules = USUAL) -> tuple[tf.Tensor, tf.Tensor]:
-    """An upright picture, uint8 [H, W, channels], and an empty string; or whatever, and why it is refused.
+    """An upright picture, uint8 [H, W, channels], and an empty string; or whatever, and why it is
+    refused.
 
     Args:
         encoded: the file's bytes.
@@ -39,14 +45,28 @@ def decode(encoded: tf.Tensor, channels: int, rules: Rules = USUAL) -> tuple[tf.
         rules: those by which the pictures of the training were read.
     """
     kind = _format_of(encoded)
-    header = tf.switch_case(kind, [lambda read=read: read(encoded) for read in (*(one[2] for one in _FORMATS), headers.of_others)])
+    header = tf.switch_case(
+        kind,
+        [
+            lambda read=read: read(encoded)
+            for read in (*(one[2] for one in _FORMATS), headers.of_others)
+        ],
+    )
     orientation = headers.orientation(encoded, header.exif)
     refusal = _refusal_by(header, orientation, encoded)
     nothing = tf.zeros([0, 0, 3], tf.uint8)
-    decoders = (_jpeg, lambda content: _png(content, header, rules), lambda content: _webp(content, rules), _gif, _bmp)
+    decoders = (
+        _jpeg,
+        lambda content: _png(content, header, rules),
+        lambda content: _webp(content, rules),
+        _gif,
+        _bmp,
+    )
     readable = [lambda decoder=decoder: decoder(encoded) for decoder in decoders]
     unread = (nothing, tf.constant(""))
-    image, later = tf.cond(refusal == "", lambda: tf.switch_case(kind, [*readable, lambda: unread]), lambda: unread)
+    image, later = tf.cond(
+        refusal == "", lambda: tf.switch_case(kind, [*readable, lambda: unread]), lambda: unread
+    )
     image = _turned(image, orientation)
     damaged = tf.where(tf.size(image) == 0, headers.NOT_WHOLE, "")
     return image if channels == 3 else _gray(image), _first(refusal, later, damaged)
@@ -60,43 +80,66 @@ def _first(*refusals: tf.Tensor) -> tf.Tensor:
     return found
 
 
-def _or_nothing(decoder: Callable[[tf.Tensor], tf.Tensor], content: tf.Tensor, channels: int, dtype: tf.DType = tf.uint8) -> tf.Tensor:
+def _or_nothing(
+    decoder: Callable[[tf.Tensor], tf.Tensor],
+    content: tf.Tensor,
+    channels: int,
+    dtype: tf.DType = tf.uint8,
+) -> tf.Tensor:
     """What `decoder` makes of `content`, [H, W, channels], or [0, 0, channels].
 
-    A data set can go on after an operation's error; nothing else in a graph can. What it maps by is made ready anew at each call,
-    so that it had better be small.
+    A data set can go on after an operation's error; nothing else in a graph can. What it maps by is
+    made ready anew at each call, so that it had better be small.
     """
-    mapped = tf.data.Dataset.from_tensors(content).map(lambda one: tf.ensure_shape(decoder(one), [None, None, channels]))
+    mapped = tf.data.Dataset.from_tensors(content).map(
+        lambda one: tf.ensure_shape(decoder(one), [None, None, channels])
+    )
     return mapped.ignore_errors().reduce(tf.zeros([0, 0, channels], dtype), lambda _, image: image)
 
 
 def _format_of(content: tf.Tensor) -> tf.Tensor:
     """The index in _FORMATS, or their number for none of them."""
     start = tf.strings.join([tf.strings.substr(content, 0, 12), bytes(12)])
-    found = [tf.equal(tf.strings.substr(start, place, len(magic)), magic) for place, magic, _ in _FORMATS]
+    found = [
+        tf.equal(tf.strings.substr(start, place, len(magic)), magic) for place, magic, _ in _FORMATS
+    ]
     return tf.reduce_min(tf.where(tf.stack(found), tf.range(len(found)), len(found)))
 
 
 def _refusal_by(header: headers.Header, orientation: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
-    size = tf.strings.format("{}x{} pixels, more than {}", (header.height, header.width, MAX_PIXELS))
+    size = tf.strings.format(
+        "{}x{} pixels, more than {}", (header.height, header.width, MAX_PIXELS)
+    )
     large = tf.where(header.height * header.width > MAX_PIXELS, size, "")
     by_xmp = (orientation == 0) & tf.strings.regex_full_match(content, _XMP_TURNED)
-    turned = tf.where(by_xmp, "its orientation stands in XMP alone, which is not read here; turn it upright", "")
+    turned = tf.where(
+        by_xmp, "its orientation stands in XMP alone, which is not read here; turn it upright", ""
+    )
     return _first(header.refusal, large, turned)
 
 
 def _jpeg(content: tf.Tensor) -> Read:
-    return _or_nothing(lambda one: tf.io.decode_jpeg(one, 3, dct_method="INTEGER_ACCURATE"), content, 3), tf.constant("")
+    return _or_nothing(
+        lambda one: tf.io.decode_jpeg(one, 3, dct_method="INTEGER_ACCURATE"), content, 3
+    ), tf.constant("")
 
 
 def _png(content: tf.Tensor, header: headers.Header, rules: Rules) -> Read:
-    """Four channels are asked for where there are as many: the alpha that the decoder adds to 1, 2 and 4 bits is no 255."""
+    """Four channels are asked for where there are as many: the alpha that the decoder adds to 1, 2
+    and 4 bits is no 255.
+    """
 
     def of_channels(channels: int) -> Read:
         def decoded(dtype: tf.DType) -> tf.Tensor:
-            return _or_nothing(lambda one: tf.io.decode_png(one, channels, dtype), content, channels, dtype)
+            return _or_nothing(
+                lambda one: tf.io.decode_png(one, channels, dtype), content, channels, dtype
+            )
 
-        return tf.cond(header.deep, lambda: _scaled(decoded(tf.uint16), rules.max_value), lambda: (decoded(tf.uint8), tf.constant("")))
+        return tf.cond(
+            header.deep,
+            lambda: _scaled(decoded(tf.uint16), rules.max_value),
+            lambda: (decoded(tf.uint8), tf.constant("")),
+        )
 
     def with_alpha() -> Read:
         image, above = of_channels(4)
@@ -108,9 +151,13 @@ def _png(content: tf.Tensor, header: headers.Header, rules: Rules) -> Read:
 
 def _webp(content: tf.Tensor, rules: Rules) -> Read:
     def with_alpha(one: tf.Tensor) -> tf.Tensor:
-        # asked for 3 channels, the decoder refuses a file with transparency; asked for 4, one without
+        # asked for 3 channels, the decoder refuses a file with transparency; asked for 4, one
+        # without
         image = tf.io.decode_image(one, channels=0, expand_animations=False)
-        opaque = tf.fill(tf.concat([tf.shape(image)[:2], [4 - tf.shape(image)[2]]], 0), tf.constant(255, tf.uint8))
+        opaque = tf.fill(
+            tf.concat([tf.shape(image)[:2], [4 - tf.shape(image)[2]]], 0),
+            tf.constant(255, tf.uint8),
+        )
         return tf.concat([image, opaque], 2)
 
     return _flat(_or_nothing(with_alpha, content, 4), rules)
@@ -131,13 +178,19 @@ def _bmp(content: tf.Tensor) -> Read:
 
 
 def _scaled(deep: tf.Tensor, max_value: int | None) -> Read:
-    """uint16 [H, W, 3 or 4] to uint8, rounded to the nearest level; `max_value` is white, and alpha of the type's own range."""
+    """uint16 [H, W, 3 or 4] to uint8, rounded to the nearest level; `max_value` is white, and alpha
+    of the type's own range.
+    """
     samples, white = tf.cast(deep, tf.int32), max_value or _DEEPEST
     scaled = (samples * 255 + white // 2) // white
     if deep.shape[2] == 4 and max_value:
-        scaled = tf.concat([scaled[..., :3], (samples[..., 3:] * 255 + _DEEPEST // 2) // _DEEPEST], 2)
+        scaled = tf.concat(
+            [scaled[..., :3], (samples[..., 3:] * 255 + _DEEPEST // 2) // _DEEPEST], 2
+        )
     largest = tf.reduce_max(tf.concat([[0], tf.reshape(samples[..., :3], [-1])], 0))
-    above = tf.strings.format("the value {}, above --max_value={}, by which the training's were read", (largest, white))
+    above = tf.strings.format(
+        "the value {}, above --max_value={}, by which the training's were read", (largest, white)
+    )
     return tf.cast(scaled, tf.uint8), tf.where(largest > white, above, "")
 
 
@@ -147,29 +200,43 @@ def _flat(image: tf.Tensor, rules: Rules) -> Read:
         return image[..., :3], tf.constant("")
     if rules.alpha == "refuse":
         transparent = tf.reduce_any(image[..., 3] < 255)
-        return image[..., :3], tf.where(transparent, "transparency, without which the training's pictures were", "")
+        return image[..., :3], tf.where(
+            transparent, "transparency, without which the training's pictures were", ""
+        )
     unseen = tf.reduce_all(image[..., 3] == 0) & (tf.size(image) > 0)
-    return _on_white(image), tf.where(unseen, "transparent everywhere, so that all would be white", "")
+    return _on_white(image), tf.where(
+        unseen, "transparent everywhere, so that all would be white", ""
+    )
 
 
 def _on_white(image: tf.Tensor) -> tf.Tensor:
-    """uint8 [H, W, 4] to [H, W, 3], by the integers of Pillow's `alpha_composite`, which has seven bits behind the point."""
+    """uint8 [H, W, 4] to [H, W, 3], by the integers of Pillow's `alpha_composite`, which has seven
+    bits behind the point.
+    """
     colours, alpha = tf.cast(image[..., :3], tf.int32), tf.cast(image[..., 3:], tf.int32)
     blended = (colours * alpha + 255 * (255 - alpha) + 128) * 128
     return tf.cast((blended // 256 + blended) // 256 // 128, tf.uint8)
 
 
 def _gray(image: tf.Tensor) -> tf.Tensor:
-    """uint8 [H, W, 3] to [H, W, 1], by the integers of Pillow's `convert`, which are those of ITU-R 601-2."""
+    """uint8 [H, W, 3] to [H, W, 1], by the integers of Pillow's `convert`, which are those of ITU-R
+    601-2.
+    """
     red, green, blue = tf.unstack(tf.cast(image, tf.int32), 3, axis=-1)
-    return tf.cast((19595 * red + 38470 * green + 7471 * blue + 2**15) // 2**16, tf.uint8)[..., tf.newaxis]
+    return tf.cast((19595 * red + 38470 * green + 7471 * blue + 2**15) // 2**16, tf.uint8)[
+        ..., tf.newaxis
+    ]
 
 
 def _turned(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     """The picture upright, by the value of its EXIF tag."""
 
     def where(values: tuple[int, ...], turn: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
-        return tf.cond(tf.reduce_any(orientation == tf.constant(values, tf.int64)), lambda: turn(image), lambda: image)
+        return tf.cond(
+            tf.reduce_any(orientation == tf.constant(values, tf.int64)),
+            lambda: turn(image),
+            lambda: image,
+        )
 
     image = where((5, 6, 7, 8), lambda image: tf.transpose(image, [1, 0, 2]), image)
     image = where((2, 3, 6, 7), lambda image: tf.reverse(image, [1]), image)

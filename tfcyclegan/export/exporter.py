@@ -1,4 +1,5 @@
-"""Writes a run's generator as SavedModel and TFLite and proves, before anything gets its name, that they agree with Keras.
+"""Writes a run's generator as SavedModel and TFLite and proves, before anything gets its name, that
+they agree with Keras.
 
 saved_models/NAME/1/            the SavedModel, a number higher at each export
     float32.tflite float16.tflite dynamic_int8.tflite int8.tflite
@@ -25,13 +26,22 @@ from tfcyclegan.export.versions import new_version, newest_version
 from tfcyclegan.model_metadata import METADATA, told_reading, translates
 from tfcyclegan.networks import Generator
 from tfcyclegan.progress import say, say_table, track
-from tfcyclegan.training.checkpoints import find_checkpoint, load_generator, step_of, tell_untrained, told_choice, weights_hash
+from tfcyclegan.training.checkpoints import (
+    find_checkpoint,
+    load_generator,
+    step_of,
+    tell_untrained,
+    told_choice,
+    weights_hash,
+)
 from tfcyclegan.training.runs import Run
 from tfcyclegan.translation import as_function, scale_of
 
 SAVED_MODEL = "SavedModel (C++ loader)"
 BOUNDS = {SAVED_MODEL: 2e-3, "TFLite float32": 2e-3, "TFLite float16": 2e-2}
-"""A quarter of a step of 8 bits in float32: instance norm of flat areas enlarges the last digits, 7e-4 was seen at 256x256."""
+"""A quarter of a step of 8 bits in float32: instance norm of flat areas enlarges the last digits,
+7e-4 was seen at 256x256.
+"""
 _SESSION_PICTURES = 4
 
 
@@ -45,7 +55,8 @@ def export(
     min_psnr: float = 30.0,
     data_dir: str = "",
 ) -> Path:
-    """Exports one direction; returns the directory of the version made, or of the one that holds the same already.
+    """Exports one direction; returns the directory of the version made, or of the one that holds
+    the same already.
 
     Args:
         run: the run.
@@ -53,15 +64,21 @@ def export(
         direction: "ab" or "ba".
         output: folder of the versions.
         tflite_size: of the TFLite models' pictures; None takes the run's crop size.
-        min_psnr: dB against Keras that the mean and the worst picture of a usable TFLite file reach.
+        min_psnr: dB against Keras that the mean and the worst picture of a usable TFLite file
+            reach.
         data_dir: data to measure and to calibrate on; empty for the run's own.
 
     Raises:
-        UserError: no such checkpoint or direction, a size that does not fit, or versions of another purpose in `output`.
-        RunError: an exported model differs from Keras by more than its bound; nothing is left behind.
+        UserError: no such checkpoint or direction, a size that does not fit, or versions of another
+            purpose in `output`.
+        RunError: an exported model differs from Keras by more than its bound; nothing is left
+            behind.
     """
     if output.suffix == ".tflite":
-        raise UserError(f"--output={output}: is a folder, such as saved_models/mine; the .tflite files lie inside")
+        raise UserError(
+            f"--output={output}: is a folder, such as saved_models/mine; the .tflite files lie "
+            "inside"
+        )
     tell_untrained(run, checkpoint)
     generator = load_generator(run, checkpoint, direction)
     size = tflite_size or run.config.crop_size
@@ -107,11 +124,19 @@ def export(
     with new_version(output, described) as (directory, temporary):
         saved_model.save(generator, temporary, size=size, rules=Rules(**reading))
         some = pictures.batch[:_SESSION_PICTURES]
-        differences = {SAVED_MODEL: float(np.abs(saved_model.run_in_session(temporary, some) - function(some)).max())}
-        contents = _convert(generator, size, calibration_pictures(domains, direction[0], size, channels))
+        differences = {
+            SAVED_MODEL: float(
+                np.abs(saved_model.run_in_session(temporary, some) - function(some)).max()
+            )
+        }
+        contents = _convert(
+            generator, size, calibration_pictures(domains, direction[0], size, channels)
+        )
         measured = variants.measure(contents, function, pictures, min_psnr)
         variants.show(measured, pictures)
-        parity = differences | {f"TFLite {name}": measured[name].largest for name in tflite.FLOAT_VARIANTS}
+        parity = differences | {
+            f"TFLite {name}": measured[name].largest for name in tflite.FLOAT_VARIANTS
+        }
         check_parity(parity)
         for name, one in measured.items():
             files.write_bytes(temporary / one.file, contents[name])
@@ -123,21 +148,42 @@ def export(
             "variants": {name: one.to_json() for name, one in measured.items()},
         }
         files.write_json(temporary / METADATA, metadata)
-        files.write_text(temporary / model_card.NAME, model_card.render(run, own, directory, metadata))
+        files.write_text(
+            temporary / model_card.NAME, model_card.render(run, own, directory, metadata)
+        )
     _tell_unusable(measured, min_psnr)
-    say(f"exported to {directory}: {translates(metadata)}, {channels} channels to {generator.settings['out_channels']}")
-    say(f"weights of {told_choice(run.directory, checkpoint)}; the TFLite files take pictures of {size} alone")
+    say(
+        f"exported to {directory}: {translates(metadata)}, {channels} channels to "
+        f"{generator.settings['out_channels']}"
+    )
+    say(
+        f"weights of {told_choice(run.directory, checkpoint)}; the TFLite files take pictures of "
+        f"{size} alone"
+    )
     if reading:
-        say(f"serving_default reads pictures as those of the training were read: {told_reading(reading)}")
+        say(
+            "serving_default reads pictures as those of the training were read: "
+            f"{told_reading(reading)}"
+        )
     if described["trained_at"]:
-        say(f"pictures keep their sizes in it; the training resized them ({described['trained_at']})")
+        say(
+            "pictures keep their sizes in it; the training resized them "
+            f"({described['trained_at']})"
+        )
     return directory
 
 
 def _label_maps(run: Run, own: Domains | None, direction: str) -> dict[str, Any]:
     """Which sides are label maps, and the table of their classes where the run's data tell one."""
-    sides = {side: domain in run.label_maps for side, domain in zip(("source", "target"), direction, strict=True)}
-    tables = [source.classes for source in (own.a, own.b) if source.classes and source.label_maps] if own else []
+    sides = {
+        side: domain in run.label_maps
+        for side, domain in zip(("source", "target"), direction, strict=True)
+    }
+    tables = (
+        [source.classes for source in (own.a, own.b) if source.classes and source.label_maps]
+        if own
+        else []
+    )
     return {**sides, **({"classes": tables[-1].to_json()} if tables else {})}
 
 
@@ -166,7 +212,8 @@ def _tell_unusable(measured: Mapping[str, variants.Variant], min_psnr: float) ->
     for name, one in measured.items():
         if one.status == variants.REJECTED:
             say(
-                f"{name}: rejected: PSNR {one.psnr_mean:.1f} dB, worst picture {one.psnr_worst:.1f}, --min_psnr={min_psnr:g}; in {one.file}"
+                f"{name}: rejected: PSNR {one.psnr_mean:.1f} dB, worst picture "
+                f"{one.psnr_worst:.1f}, --min_psnr={min_psnr:g}; in {one.file}"
             )
         elif one.status == variants.UNPROVEN:
             say(f"{name}: unproven: measured on too few test pictures to be listed as usable")
@@ -176,7 +223,10 @@ def check_parity(parity: dict[str, float]) -> None:
     """Raises RunError where a model differs from Keras by more than its bound."""
     failed = [name for name, difference in parity.items() if not difference <= BOUNDS[name]]
     if failed:
-        raise RunError(f"{failed[0]} differs from Keras by {parity[failed[0]]:.2g}, more than {BOUNDS[failed[0]]}; nothing was written")
+        raise RunError(
+            f"{failed[0]} differs from Keras by {parity[failed[0]]:.2g}, more than "
+            f"{BOUNDS[failed[0]]}; nothing was written"
+        )
 
 
 def _provenance(run: Run, checkpoint: str, parameters: int) -> dict[str, Any]:
@@ -191,12 +241,16 @@ def _provenance(run: Run, checkpoint: str, parameters: int) -> dict[str, Any]:
 
 
 def _trained_at(run: Run, checkpoint: str) -> str:
-    """The scale of the training; empty where weights were imported, whose training is not known here."""
+    """The scale of the training; empty where weights were imported, whose training is not known
+    here.
+    """
     return str(scale_of(run)) if step_of(find_checkpoint(run.directory, checkpoint)) else ""
 
 
 def _names(title: str, direction: str) -> dict[str, str]:
-    """What the domains are called: two data sets' names, or the words around the 2 of one such as horse2zebra; else a and b."""
+    """What the domains are called: two data sets' names, or the words around the 2 of one such as
+    horse2zebra; else a and b.
+    """
     name = title.removesuffix(" (synthetic)")
     names = name.split(", ") if ", " in name else name.split("2")
     pair = dict(zip("ab", names if len(names) == 2 and all(names) else ("a", "b"), strict=True))

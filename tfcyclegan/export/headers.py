@@ -1,6 +1,8 @@
-"""What stands in the header of an encoded picture, read in a graph: TensorFlow's decoders tell no turn, no frames, no transparency.
+"""What stands in the header of an encoded picture, read in a graph: TensorFlow's decoders tell no
+turn, no frames, no transparency.
 
-All functions take the file's bytes, in which any bytes may stand: behind the end they read zeros, and their loops go forward alone.
+All functions take the file's bytes, in which any bytes may stand: behind the end they read zeros,
+and their loops go forward alone.
 """
 
 from collections.abc import Callable
@@ -14,7 +16,9 @@ _ORIENTATION = 0x0112  # the tag of EXIF
 _LONG = 4  # a type of its values
 _LONGEST = 1024  # bytes read at one place
 _MOST_PARTS = 2**15
-"""A file of more segments, chunks or blocks is refused: each takes a hundredth of a millisecond, and a byte can be one."""
+"""A file of more segments, chunks or blocks is refused: each takes a hundredth of a millisecond,
+and a byte can be one.
+"""
 
 Values: TypeAlias = tuple[tf.Tensor, ...]
 _GRAYS = bytes(value for level in range(256) for value in (level, level, level, 0))
@@ -48,12 +52,17 @@ class _File:
         self._bytes = tf.io.decode_raw(tf.strings.join([encoded, bytes(_LONGEST)]), tf.uint8)
 
     def _at(self, start: tf.Tensor | int, count: int) -> tf.Tensor:
-        return tf.slice(self._bytes, tf.reshape(tf.minimum(tf.cast(start, tf.int64), self.size), [1]), [count])
+        return tf.slice(
+            self._bytes, tf.reshape(tf.minimum(tf.cast(start, tf.int64), self.size), [1]), [count]
+        )
 
     def number(self, start: tf.Tensor | int, count: int = 1, *, little: bool = False) -> tf.Tensor:
         """The unsigned number in `count` bytes at `start`, int64."""
         powers = [256**power for power in range(count)]
-        return tf.reduce_sum(tf.cast(self._at(start, count), tf.int64) * tf.constant(powers if little else powers[::-1], tf.int64))
+        return tf.reduce_sum(
+            tf.cast(self._at(start, count), tf.int64)
+            * tf.constant(powers if little else powers[::-1], tf.int64)
+        )
 
     def is_at(self, start: tf.Tensor | int, text: bytes) -> tf.Tensor:
         """Whether `text` stands at `start`."""
@@ -64,17 +73,24 @@ class _File:
         start = exif + self.number(exif + 4, 4, little=little)
         whole = tf.maximum((self.size - start - 2) // 12, 0)
         there = tf.minimum(self.number(start, 2, little=little), whole)
-        return tf.reshape(tf.cast(self._bytes[start + 2 : start + 2 + 12 * there], tf.int64), [-1, 12])
+        return tf.reshape(
+            tf.cast(self._bytes[start + 2 : start + 2 + 12 * there], tf.int64), [-1, 12]
+        )
 
 
 def orientation(encoded: tf.Tensor, exif: tf.Tensor) -> tf.Tensor:
-    """The value of the tag in the EXIF data at `exif`, int64; 0 without the tag, or where `exif` is 0."""
+    """The value of the tag in the EXIF data at `exif`, int64; 0 without the tag, or where `exif` is
+    0.
+    """
     file = _File(encoded)
 
     def by_order(little: bool) -> tf.Tensor:
         entries = file.entries(exif, little=little)
         low, high = (0, 1) if little else (1, 0)
-        tags, kinds, shorts, longs = (entries[:, at + low] + 256 * entries[:, at + high] for at in (0, 2, 8, 8 if little else 10))
+        tags, kinds, shorts, longs = (
+            entries[:, at + low] + 256 * entries[:, at + high]
+            for at in (0, 2, 8, 8 if little else 10)
+        )
         values = tf.where(tags == _ORIENTATION, tf.where(kinds == _LONG, longs, shorts), 0)
         return tf.reduce_max(tf.concat([[0], values], 0))
 
@@ -93,15 +109,21 @@ def _refusal(*reasons: tuple[tf.Tensor, str]) -> tf.Tensor:
 
 
 def _walk(goes_on: Callable[..., tf.Tensor], step: Callable[..., Values], start: Values) -> Values:
-    """Goes from part to part of a file; what is found behind the first value, and as the last whether there were too many parts."""
+    """Goes from part to part of a file; what is found behind the first value, and as the last
+    whether there were too many parts.
+    """
     parts, _, *found = tf.while_loop(
-        lambda parts, *values: (parts < _MOST_PARTS) & goes_on(*values), lambda parts, *values: (parts + 1, *step(*values)), (0, *start)
+        lambda parts, *values: (parts < _MOST_PARTS) & goes_on(*values),
+        lambda parts, *values: (parts + 1, *step(*values)),
+        (0, *start),
     )
     return (*found, parts >= _MOST_PARTS)
 
 
 def of_jpeg(encoded: tf.Tensor) -> Header:
-    """CMYK is refused: TensorFlow makes RGB of it by other roundings than Pillow, and its negative without Adobe's marker."""
+    """CMYK is refused: TensorFlow makes RGB of it by other roundings than Pillow, and its negative
+    without Adobe's marker.
+    """
     file = _File(encoded)
 
     def goes_on(at: tf.Tensor, *_: tf.Tensor) -> tf.Tensor:
@@ -111,38 +133,58 @@ def of_jpeg(encoded: tf.Tensor) -> Header:
         marker = file.number(at + 1)
         of_exif = (marker == 0xE1) & file.is_at(at + 4, b"Exif\0\0") & (exif == 0)
         of_frame = (marker >= 0xC0) & (marker <= 0xCF) & (marker % 4 != 0) | (marker == 0xC0)
-        behind = tf.where(marker == 0xFF, at + 1, at + 2 + file.number(at + 2, 2))  # more of 0xFF fill up
+        # more of 0xFF fill up
+        behind = tf.where(marker == 0xFF, at + 1, at + 2 + file.number(at + 2, 2))
         return behind, tf.where(of_exif, at + 10, exif), tf.where(of_frame, at, frame)
 
     none = tf.constant(0, tf.int64)
     exif, frame, many = _walk(goes_on, step, (tf.constant(2, tf.int64), none, none))
-    refusal = _refusal((many, NOT_WHOLE), (file.number(frame + 9) == 4, "a JPEG in CMYK; save it in RGB"))
+    refusal = _refusal(
+        (many, NOT_WHOLE), (file.number(frame + 9) == 4, "a JPEG in CMYK; save it in RGB")
+    )
     return Header(file.number(frame + 5, 2), file.number(frame + 7, 2), exif, refusal)
 
 
 def of_png(encoded: tf.Tensor) -> Header:
-    """Orientation is read where the standard puts it, in eXIf; files that have it elsewhere alone are refused."""
+    """Orientation is read where the standard puts it, in eXIf; files that have it elsewhere alone
+    are refused.
+    """
     file = _File(encoded)
 
     def goes_on(at: tf.Tensor, *_: tf.Tensor) -> tf.Tensor:
         return (at + 12 <= file.size) & ~file.is_at(at + 4, b"IEND")
 
-    def step(at: tf.Tensor, exif: tf.Tensor, alpha: tf.Tensor, several: tf.Tensor, hidden: tf.Tensor) -> Values:
+    def step(
+        at: tf.Tensor, exif: tf.Tensor, alpha: tf.Tensor, several: tf.Tensor, hidden: tf.Tensor
+    ) -> Values:
         kind, content = at + 4, at + 8
         exif = tf.where(file.is_at(kind, b"eXIf"), content, exif)
         several |= file.is_at(kind, b"acTL") & (file.number(content, 4) > 1)
-        hidden |= file.is_at(content, b"Raw profile type exif\0") | file.is_at(content, b"XML:com.adobe.xmp\0\1")
-        return content + file.number(at, 4) + 4, exif, alpha | file.is_at(kind, b"tRNS"), several, hidden
+        hidden |= file.is_at(content, b"Raw profile type exif\0") | file.is_at(
+            content, b"XML:com.adobe.xmp\0\1"
+        )
+        return (
+            content + file.number(at, 4) + 4,
+            exif,
+            alpha | file.is_at(kind, b"tRNS"),
+            several,
+            hidden,
+        )
 
     start, no = tf.constant(8, tf.int64), tf.constant(False)
-    exif, transparent, several, hidden, many = _walk(goes_on, step, (start, tf.constant(0, tf.int64), no, no, no))
+    exif, transparent, several, hidden, many = _walk(
+        goes_on, step, (start, tf.constant(0, tf.int64), no, no, no)
+    )
     bits, colour_type = file.number(24), file.number(25)
     refusal = _refusal(
         (many, NOT_WHOLE),
         (several, f"a PNG of {_SEVERAL}"),
         (hidden, "a PNG whose orientation cannot be read here; save it again"),
         # Pillow compares its enlarged values with the key as it stands in the file
-        (transparent & (colour_type == 0) & (bits < 8) & (bits > 1), "a PNG of 2 or 4 bits with a transparent gray; save it in 8 bits"),
+        (
+            transparent & (colour_type == 0) & (bits < 8) & (bits > 1),
+            "a PNG of 2 or 4 bits with a transparent gray; save it in 8 bits",
+        ),
     )
     alpha = transparent | (colour_type == 4) | (colour_type == 6)
     return Header(file.number(20, 4), file.number(16, 4), exif, refusal, alpha, bits == 16)
@@ -174,13 +216,20 @@ def of_webp(encoded: tf.Tensor) -> Header:
     )
     height = tf.add_n([tf.where(file.is_at(12, form), size, 0) for form, size, _ in forms])
     width = tf.add_n([tf.where(file.is_at(12, form), size, 0) for form, _, size in forms])
-    return Header(height, width, exif, _refusal((many, NOT_WHOLE), (frames > 1, f"a WebP of {_SEVERAL}")))
+    return Header(
+        height, width, exif, _refusal((many, NOT_WHOLE), (frames > 1, f"a WebP of {_SEVERAL}"))
+    )
 
 
 def of_gif(encoded: tf.Tensor) -> Header:
-    """Transparency is refused: TensorFlow's decoder gives none; and a frame smaller than the picture: what is around it differs."""
+    """Transparency is refused: TensorFlow's decoder gives none; and a frame smaller than the
+    picture: what is around it differs.
+    """
     file = _File(encoded)
-    table = lambda flags: tf.where(flags >= 128, 3 * tf.bitwise.left_shift(tf.constant(2, tf.int64), flags % 8), 0)  # noqa: E731
+
+    def table(flags: tf.Tensor) -> tf.Tensor:
+        sizes = 3 * tf.bitwise.left_shift(tf.constant(2, tf.int64), flags % 8)
+        return tf.where(flags >= 128, sizes, 0)
 
     def goes_on(at: tf.Tensor, _: tf.Tensor, frames: tf.Tensor, *__: tf.Tensor) -> tf.Tensor:
         return (at < file.size) & (frames < 2) & (file.number(at) != ord(";"))
@@ -192,7 +241,11 @@ def of_gif(encoded: tf.Tensor) -> Header:
     def at_block(at: tf.Tensor, frames: tf.Tensor, apart: tf.Tensor) -> Values:
         def frame() -> Values:
             partial = (file.number(at + 1, 4) != 0) | (file.number(at + 5, 4) != file.number(6, 4))
-            return at + 11 + table(file.number(at + 9)), frames + 1, apart | ((frames == 0) & partial)
+            return (
+                at + 11 + table(file.number(at + 9)),
+                frames + 1,
+                apart | ((frames == 0) & partial),
+            )
 
         def extension() -> Values:
             transparent = file.is_at(at, b"!\xf9") & (file.number(at + 3) % 2 == 1) & (frames == 0)
@@ -202,24 +255,42 @@ def of_gif(encoded: tf.Tensor) -> Header:
         return at, tf.constant(True), frames, apart
 
     def step(at: tf.Tensor, inside: tf.Tensor, frames: tf.Tensor, apart: tf.Tensor) -> Values:
-        return tf.cond(inside, lambda: in_blocks(at, frames, apart), lambda: at_block(at, frames, apart))
+        return tf.cond(
+            inside, lambda: in_blocks(at, frames, apart), lambda: at_block(at, frames, apart)
+        )
 
     start, no = 13 + table(file.number(10)), tf.constant(False)
     _, frames, apart, many = _walk(goes_on, step, (start, no, tf.constant(0, tf.int64), no))
-    refusal = _refusal((many, NOT_WHOLE), (frames > 1, f"a GIF of {_SEVERAL}"), (apart, "a GIF with transparency; save it as PNG"))
+    refusal = _refusal(
+        (many, NOT_WHOLE),
+        (frames > 1, f"a GIF of {_SEVERAL}"),
+        (apart, "a GIF with transparency; save it as PNG"),
+    )
     height, width = file.number(8, 2, little=True), file.number(6, 2, little=True)
     return Header(height, width, tf.constant(0, tf.int64), refusal)
 
 
 def of_bmp(encoded: tf.Tensor) -> Header:
-    """24 and 32 bits a pixel, or 8 of gray, without compression; of others TensorFlow knows no palette and no masks."""
+    """24 and 32 bits a pixel, or 8 of gray, without compression; of others TensorFlow knows no
+    palette and no masks.
+    """
     file = _File(encoded)
     header, bits = file.number(14, 4, little=True), file.number(28, 2, little=True)
     plain = ((header == 40) | (header == 108) | (header == 124)) & (file.number(30, 4) == 0)
-    gray = (bits == 8) & file.is_at(tf.minimum(14 + header, file.size), _GRAYS) & (file.number(10, 4, little=True) == 14 + header + 1024)
-    refusal = _refusal((~plain | ~(gray | (bits == 24) | (bits == 32)), "a BMP with a palette, masks or compression; save it as PNG"))
+    gray = (
+        (bits == 8)
+        & file.is_at(tf.minimum(14 + header, file.size), _GRAYS)
+        & (file.number(10, 4, little=True) == 14 + header + 1024)
+    )
+    refusal = _refusal(
+        (
+            ~plain | ~(gray | (bits == 24) | (bits == 32)),
+            "a BMP with a palette, masks or compression; save it as PNG",
+        )
+    )
     signed = file.number(22, 4, little=True)
-    height = tf.minimum(signed, 2**32 - signed)  # negative for pictures whose first row is the uppermost
+    # negative for pictures whose first row is the uppermost
+    height = tf.minimum(signed, 2**32 - signed)
     return Header(height, file.number(18, 4, little=True), tf.constant(0, tf.int64), refusal)
 
 

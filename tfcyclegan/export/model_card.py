@@ -20,7 +20,10 @@ from tfcyclegan.training.runs import Run
 NAME = "MODEL_CARD.md"
 _LICENCES = {
     "gta5": "for research and teaching; Grand Theft Auto V is Rockstar Games'",
-    "cityscapes": "for non-commercial use after registration; neither the pictures nor what is made of them may be redistributed",
+    "cityscapes": (
+        "for non-commercial use after registration; neither the pictures nor what is "
+        "made of them may be redistributed"
+    ),
     "satellite_map": 'Blue Marble is free to use with the credit "NASA Earth Observatory"; ETOPO1 is in the public domain (NOAA)',
 }
 _DRAWN = "drawn by this program, under its licence (MIT)"
@@ -37,7 +40,9 @@ def render(run: Run, domains: Domains | None, directory: Path, metadata: Mapping
         metadata: the content of metadata.json.
     """
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("tfcyclegan.export", "."), trim_blocks=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.PackageLoader("tfcyclegan.export", "."),
+        trim_blocks=True,
+        undefined=jinja2.StrictUndefined,
     )
     environment.filters["outside"] = told_outside
     sources = [domains.a, *([domains.b] if domains.b is not domains.a else [])] if domains else []
@@ -59,24 +64,45 @@ def _data(source: DataSource) -> dict[str, Any]:
     command = files.read_json_object(manifest).get("command") if manifest.exists() else None
     script = re.search(r"data_prep\.(\w+)", str(command))
     licence = _DRAWN if source.synthetic else _LICENCES.get(script[1] if script else "", _UNKNOWN)
-    return {"name": source.name, "synthetic": source.synthetic, "counts": source.counts, "licence": licence}
+    return {
+        "name": source.name,
+        "synthetic": source.synthetic,
+        "counts": source.counts,
+        "licence": licence,
+    }
 
 
 def _training(run: Run, checkpoint: str) -> dict[str, Any]:
     """How far the checkpoint had come: its step, and the epoch where the history tells it."""
     step = step_of(checkpoint)
-    epochs = [line["epoch"] for line in read_history(run.directory / HISTORY) if line["step"] <= step]
+    epochs = [
+        line["epoch"] for line in read_history(run.directory / HISTORY) if line["step"] <= step
+    ]
     return {"step": step, "epoch": epochs[-1] if epochs else None}
 
 
 def _scores(run: Run, direction: str) -> dict[str, Any] | None:
-    """This direction's part of the evaluation, with the tables that decide alone; None without one."""
+    """This direction's part of the evaluation, with the tables that decide alone; None without
+    one.
+    """
     if not (run.directory / METRICS).exists():
         return None
     metrics = files.read_json(run.directory / METRICS)
     with files.understanding(run.directory / METRICS):
-        result = next((result for result in metrics["directions"] if result["direction"] == direction), None)
+        result = next(
+            (result for result in metrics["directions"] if result["direction"] == direction), None
+        )
         if result is None:
             return None
-        deciding = [table for table in result["tables"] if any(column["decides"] for column in table["columns"])]
-        return {**result, "tables": deciding, "data": metrics["data"], "split": metrics["split"], "note": metrics["note"]}
+        deciding = [
+            table
+            for table in result["tables"]
+            if any(column["decides"] for column in table["columns"])
+        ]
+        return {
+            **result,
+            "tables": deciding,
+            "data": metrics["data"],
+            "split": metrics["split"],
+            "note": metrics["note"],
+        }

@@ -1,4 +1,6 @@
-"""The pictures of a run's data on which its exports are measured, and by which they are calibrated."""
+"""The pictures of a run's data on which its exports are measured, and by which they are
+calibrated.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,25 +34,48 @@ class Pictures:
     unseen: bool
 
 
-def comparison_pictures(domains: Domains | None, domain: str, size: Size, channels: int) -> Pictures:
-    """Test pictures of `domain`, evenly spread over its split; training pictures where there is none, noise where there are no data."""
+def comparison_pictures(
+    domains: Domains | None, domain: str, size: Size, channels: int
+) -> Pictures:
+    """Test pictures of `domain`, evenly spread over its split; training pictures where there is
+    none, noise where there are no data.
+    """
     if domains is None:
-        noise = np.random.default_rng(0).uniform(-1, 1, (4, size.height, size.width, channels)).astype(np.float32)
+        noise = (
+            np.random.default_rng(0)
+            .uniform(-1, 1, (4, size.height, size.width, channels))
+            .astype(np.float32)
+        )
         return Pictures(noise, "on noise", real=False, unseen=False)
     split = domains.find("test", domain)
     unseen = split is not None
     split = split or domains.require("train", domain)
     batch = np.stack(_load(split, COMPARED, size, channels))
-    return Pictures(batch, f"on {len(batch)} of {split.count} pictures of {split}", real=True, unseen=unseen)
+    return Pictures(
+        batch, f"on {len(batch)} of {split.count} pictures of {split}", real=True, unseen=unseen
+    )
 
 
-def calibration_pictures(domains: Domains | None, domain: str, size: Size, channels: int) -> Sequence[np.ndarray]:
-    """Training pictures float32 [H, W, C], evenly spread over the split; none where there are no data."""
-    return [] if domains is None else _load(domains.require("train", domain), CALIBRATING, size, channels)
+def calibration_pictures(
+    domains: Domains | None, domain: str, size: Size, channels: int
+) -> Sequence[np.ndarray]:
+    """Training pictures float32 [H, W, C], evenly spread over the split; none where there are no
+    data.
+    """
+    return (
+        []
+        if domains is None
+        else _load(domains.require("train", domain), CALIBRATING, size, channels)
+    )
 
 
 def _load(split: Split, count: int, size: Size, channels: int) -> list[np.ndarray]:
     chosen = set(spread(split.count, count))
     encoded = [content for index, (_, content) in enumerate(split.pictures()) if index in chosen]
     nearest = split.holds_label_maps
-    return [images.to_float(images.to_array(images.resize(images.decode(one, channels), size, nearest=nearest))) for one in encoded]
+    return [
+        images.to_float(
+            images.to_array(images.resize(images.decode(one, channels), size, nearest=nearest))
+        )
+        for one in encoded
+    ]

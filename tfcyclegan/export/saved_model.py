@@ -1,7 +1,8 @@
 """A generator as a SavedModel that TensorFlow's C++ loader, and so TensorFlow Serving, reads.
 
-`tf.saved_model.save` of anything that holds a Keras 3 model writes variables which the C++ loader does not find, and
-`model.export` stores every weight twice. A `tf.Module` with the bare variables and traced functions does neither.
+`tf.saved_model.save` of anything that holds a Keras 3 model writes variables which the C++ loader
+does not find, and `model.export` stores every weight twice. A `tf.Module` with the bare variables
+and traced functions does neither.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,9 +33,10 @@ class ServedGenerator(tf.Module):
     """What the SavedModel holds.
 
     Signatures:
-        serving_default: `image_bytes` [B] encoded pictures of any size -> `image_bytes` [B] PNGs of the same sizes; see
-            `each_picture`.
-        tensor: `images` float32 [B, H, W, C] in [-1, 1] of any size -> `images` of the other domain.
+        serving_default: `image_bytes` [B] encoded pictures of any size -> `image_bytes` [B] PNGs of
+            the same sizes; see `each_picture`.
+        tensor: `images` float32 [B, H, W, C] in [-1, 1] of any size -> `images` of the other
+            domain.
         tensor_uint8: the same in uint8.
     """
 
@@ -71,7 +73,9 @@ def to_uint8(batch: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.clip_by_value(tf.round((batch + 1) * 127.5), 0, 255), tf.uint8)
 
 
-def encoded_function(work: Callable[[tf.Tensor], tf.Tensor], channels: int, rules: Rules = USUAL) -> Function:
+def encoded_function(
+    work: Callable[[tf.Tensor], tf.Tensor], channels: int, rules: Rules = USUAL
+) -> Function:
     """The function of `serving_default`: `work` takes uint8 [H, W, channels] and gives a PNG."""
     return tf.function(
         lambda image_bytes: {"image_bytes": each_picture(work, image_bytes, channels, rules)},
@@ -80,7 +84,9 @@ def encoded_function(work: Callable[[tf.Tensor], tf.Tensor], channels: int, rule
     )
 
 
-def _tensor_function(work: Callable[[tf.Tensor], tf.Tensor], channels: int, dtype: tf.DType) -> Function:
+def _tensor_function(
+    work: Callable[[tf.Tensor], tf.Tensor], channels: int, dtype: tf.DType
+) -> Function:
     return tf.function(
         lambda images: {"images": work(images)},
         input_signature=[tf.TensorSpec([None, None, None, channels], dtype, name="images")],
@@ -88,8 +94,14 @@ def _tensor_function(work: Callable[[tf.Tensor], tf.Tensor], channels: int, dtyp
     )
 
 
-def each_picture(work: Callable[[tf.Tensor], tf.Tensor], image_bytes: tf.Tensor, channels: int, rules: Rules = USUAL) -> tf.Tensor:
-    """Gives each of `image_bytes` [B], decoded to uint8 [H, W, channels], to `work`; the answers are strings [B].
+def each_picture(
+    work: Callable[[tf.Tensor], tf.Tensor],
+    image_bytes: tf.Tensor,
+    channels: int,
+    rules: Rules = USUAL,
+) -> tf.Tensor:
+    """Gives each of `image_bytes` [B], decoded to uint8 [H, W, channels], to `work`; the answers
+    are strings [B].
 
     What `decoding` refuses ends in InvalidArgumentError with its index, in every loader.
     """
@@ -101,10 +113,14 @@ def each_picture(work: Callable[[tf.Tensor], tf.Tensor], image_bytes: tf.Tensor,
         with tf.control_dependencies([tf.debugging.Assert(refusal == "", [message])]):
             return work(tf.identity(image))
 
-    return tf.map_fn(one, (tf.range(tf.size(image_bytes)), image_bytes), fn_output_signature=tf.string)
+    return tf.map_fn(
+        one, (tf.range(tf.size(image_bytes)), image_bytes), fn_output_signature=tf.string
+    )
 
 
-def save(generator: Generator, directory: Path, *, size: Size = WARM_UP_SIZE, rules: Rules = USUAL) -> None:
+def save(
+    generator: Generator, directory: Path, *, size: Size = WARM_UP_SIZE, rules: Rules = USUAL
+) -> None:
     """Writes the SavedModel into `directory`, VERSION below the model's name.
 
     Args:
@@ -114,12 +130,24 @@ def save(generator: Generator, directory: Path, *, size: Size = WARM_UP_SIZE, ru
         rules: by which the pictures of the training were read.
     """
     served = ServedGenerator(generator, rules)
-    signatures = {BYTES_SIGNATURE: served.encoded, TENSOR_SIGNATURE: served.tensor, UINT8_SIGNATURE: served.tensor_uint8}
-    save_module(served, signatures, directory, gray=np.full((size.height, size.width, generator.settings["in_channels"]), 128, np.uint8))
+    signatures = {
+        BYTES_SIGNATURE: served.encoded,
+        TENSOR_SIGNATURE: served.tensor,
+        UINT8_SIGNATURE: served.tensor_uint8,
+    }
+    save_module(
+        served,
+        signatures,
+        directory,
+        gray=np.full((size.height, size.width, generator.settings["in_channels"]), 128, np.uint8),
+    )
 
 
-def save_module(served: tf.Module, signatures: Mapping[str, Function], directory: Path, *, gray: np.ndarray) -> None:
-    """Writes a SavedModel with warm-up requests: TensorFlow Serving answers these to itself before it says that it is ready.
+def save_module(
+    served: tf.Module, signatures: Mapping[str, Function], directory: Path, *, gray: np.ndarray
+) -> None:
+    """Writes a SavedModel with warm-up requests: TensorFlow Serving answers these to itself before
+    it says that it is ready.
 
     Args:
         served: holds the weights.
@@ -143,12 +171,18 @@ def save_module(served: tf.Module, signatures: Mapping[str, Function], directory
             request = predict_pb2.PredictRequest()
             request.model_spec.name, request.model_spec.signature_name = directory.parent.name, name
             request.inputs[spec.name].CopyFrom(tf.make_tensor_proto(values[spec.dtype]))
-            log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
+            log = prediction_log_pb2.PredictionLog(
+                predict_log=prediction_log_pb2.PredictLog(request=request)
+            )
             writer.write(log.SerializeToString())
 
 
-def run_in_session(directory: Path, batch: np.ndarray, *, signature: str = TENSOR_SIGNATURE, output: str = "images") -> np.ndarray:
-    """Runs a signature as the C++ loader does: graph and restore operation alone, no Python objects."""
+def run_in_session(
+    directory: Path, batch: np.ndarray, *, signature: str = TENSOR_SIGNATURE, output: str = "images"
+) -> np.ndarray:
+    """Runs a signature as the C++ loader does: graph and restore operation alone, no Python
+    objects.
+    """
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         graph = tf.compat.v1.saved_model.load(session, ["serve"], str(directory))
         definition = graph.signature_def[signature]

@@ -31,9 +31,10 @@ class ServedSegmenter(tf.Module):
     """What the SavedModel holds: bare variables, see `saved_model`.
 
     Signatures:
-        serving_default: `image_bytes` [B] encoded pictures of any size -> `image_bytes` [B] PNGs of class ids, of the same sizes;
-            see `saved_model.each_picture`.
-        tensor: `images` float32 [B, H, W, 3] in [-1, 1] of any size -> `probabilities` float32 [B, H, W, C] of the train ids.
+        serving_default: `image_bytes` [B] encoded pictures of any size -> `image_bytes` [B] PNGs of
+            class ids, of the same sizes; see `saved_model.each_picture`.
+        tensor: `images` float32 [B, H, W, 3] in [-1, 1] of any size -> `probabilities` float32 [B,
+            H, W, C] of the train ids.
     """
 
     def __init__(self, network: keras.Model, classes: ClassTable):
@@ -54,19 +55,31 @@ class ServedSegmenter(tf.Module):
 
 
 def export_segmenter(directory: Path, output: Path, tflite_size: Size | None) -> Path:
-    """Exports the segmenter of a run directory; returns the directory of the version made, or of the one that holds the same already.
+    """Exports the segmenter of a run directory; returns the directory of the version made, or of
+    the one that holds the same already.
 
     Raises:
         UserError: no finished segmenter, or a size that does not fit.
-        RunError: an exported model differs from Keras by more than its bound; nothing is left behind.
+        RunError: an exported model differs from Keras by more than its bound; nothing is left
+            behind.
     """
     if output.suffix == ".tflite":
-        raise UserError(f"--output={output}: is a folder, such as saved_models/segmenter; the .tflite files lie inside")
+        raise UserError(
+            f"--output={output}: is a folder, such as saved_models/segmenter; the .tflite files "
+            "lie inside"
+        )
     segmenter, run = load_segmenter(directory), read_segmenter_run(directory)
     size = tflite_size or _fitting(segmenter.size)
     if size.height % MULTIPLE or size.width % MULTIPLE:
-        raise UserError(f"--tflite_size={size}: needs sides that are multiples of {MULTIPLE}, such as {_fitting(size)}")
-    identity = {"weights": segmenter.identity["weights"], "tflite_size": str(size), "tfcyclegan": __version__}
+        raise UserError(
+            f"--tflite_size={size}: needs sides that are multiples of {MULTIPLE}, such as "
+            f"{_fitting(size)}"
+        )
+    identity = {
+        "weights": segmenter.identity["weights"],
+        "tflite_size": str(size),
+        "tfcyclegan": __version__,
+    }
     newest = newest_version(output, identity)
     if newest is not None:
         say(f"{newest}: holds this segmenter already")
@@ -81,15 +94,24 @@ def export_segmenter(directory: Path, output: Path, tflite_size: Size | None) ->
     }
     # smooth noise: real pictures are not needed to compare two programs of the same weights
     generator = np.random.default_rng(0)
-    coarse = generator.uniform(-1, 1, (_PICTURES, size.height // 8, size.width // 8, 3)).astype(np.float32)
+    coarse = generator.uniform(-1, 1, (_PICTURES, size.height // 8, size.width // 8, 3)).astype(
+        np.float32
+    )
     pictures = np.array(tf.image.resize(coarse, (size.height, size.width), "bicubic")).clip(-1, 1)
     expected = segmenter.probabilities(images.to_uint8(pictures))
     pictures = images.to_float(images.to_uint8(pictures))
     with new_version(output, described) as (version, temporary):
         served = ServedSegmenter(segmenter.network, segmenter.classes)
-        signatures = {saved_model.BYTES_SIGNATURE: served.encoded, saved_model.TENSOR_SIGNATURE: served.tensor}
-        saved_model.save_module(served, signatures, temporary, gray=np.full((size.height, size.width, 3), 128, np.uint8))
-        outputs = {SAVED_MODEL: saved_model.run_in_session(temporary, pictures, output="probabilities")}
+        signatures = {
+            saved_model.BYTES_SIGNATURE: served.encoded,
+            saved_model.TENSOR_SIGNATURE: served.tensor,
+        }
+        saved_model.save_module(
+            served, signatures, temporary, gray=np.full((size.height, size.width, 3), 128, np.uint8)
+        )
+        outputs = {
+            SAVED_MODEL: saved_model.run_in_session(temporary, pictures, output="probabilities")
+        }
         for variant in tflite.FLOAT_VARIANTS:
             content = convert(segmenter, variant, size, run.options.width)
             tflite.check_operators(content, variant)
@@ -99,14 +121,21 @@ def export_segmenter(directory: Path, output: Path, tflite_size: Size | None) ->
         show_parity(parity, temporary, "largest difference from Keras, range [0, 1]")
         check_parity(parity)
         files.write_json(temporary / METADATA, described | {"parity": parity})
-    say(f"exported to {version}: {translates(described)}; the TFLite files take pictures of {size} alone")
+    say(
+        f"exported to {version}: {translates(described)}; the TFLite files take pictures of "
+        f"{size} alone"
+    )
     if segmenter.load_size:
-        say(f"pictures keep their sizes in it; training and tfcyclegan segment resize them to {segmenter.load_size}")
+        say(
+            "pictures keep their sizes in it; training and tfcyclegan segment resize them to "
+            f"{segmenter.load_size}"
+        )
     return version
 
 
 def convert(segmenter: Segmenter, variant: str, size: Size, width: int) -> bytes:
-    """The TFLite file's content: float32 [1, H, W, 3] in [-1, 1] to chances of the train ids, float32 [1, H, W, C].
+    """The TFLite file's content: float32 [1, H, W, 3] in [-1, 1] to chances of the train ids,
+    float32 [1, H, W, C].
 
     Args:
         segmenter: what to convert.
@@ -114,9 +143,13 @@ def convert(segmenter: Segmenter, variant: str, size: Size, width: int) -> bytes
         size: of the pictures, multiples of `MULTIPLE`.
         width: of the network.
     """
-    fixed = make_network(width=width, classes=segmenter.classes.count, input_size=(size.height, size.width))
+    fixed = make_network(
+        width=width, classes=segmenter.classes.count, input_size=(size.height, size.width)
+    )
     fixed.set_weights(segmenter.network.get_weights())
-    return tflite.convert_model(keras.Model(fixed.input, keras.layers.Softmax()(fixed.output)), variant)
+    return tflite.convert_model(
+        keras.Model(fixed.input, keras.layers.Softmax()(fixed.output)), variant
+    )
 
 
 def _fitting(size: Size) -> Size:

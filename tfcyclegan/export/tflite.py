@@ -1,4 +1,5 @@
-"""A generator as TFLite: fixed size, batch 1, built-in operations alone, float32 in and out whatever is inside.
+"""A generator as TFLite: fixed size, batch 1, built-in operations alone, float32 in and out
+whatever is inside.
 
 float32         the weights as they are
 float16         weights of half the size; computed in float32 on CPUs
@@ -29,17 +30,22 @@ def check_size(generator: Generator, size: Size) -> None:
     """Raises UserError when the generator cannot take pictures of `size`."""
     multiple = generator.size_multiple
     if size.height % multiple or size.width % multiple or min(size.height, size.width) < 16:
-        raise UserError(f"--tflite_size={size}: needs sides that are multiples of {multiple} and at least 16")
+        raise UserError(
+            f"--tflite_size={size}: needs sides that are multiples of {multiple} and at least 16"
+        )
 
 
-def convert(generator: Generator, variant: str, size: Size, training_pictures: Sequence[np.ndarray] = ()) -> bytes:
+def convert(
+    generator: Generator, variant: str, size: Size, training_pictures: Sequence[np.ndarray] = ()
+) -> bytes:
     """The TFLite file's content.
 
     Args:
         generator: with float32 weights.
         variant: of VARIANTS.
         size: of the pictures; multiples of the generator's `size_multiple`.
-        training_pictures: float32 [H, W, C] in [-1, 1] of that size, by which "int8" chooses its ranges.
+        training_pictures: float32 [H, W, C] in [-1, 1] of that size, by which "int8" chooses its
+            ranges.
 
     Raises:
         UserError: the size does not fit the network.
@@ -47,13 +53,22 @@ def convert(generator: Generator, variant: str, size: Size, training_pictures: S
     check_size(generator, size)
     portable = type(generator).from_config({**generator.get_config(), "portable": True})
     portable.set_weights(generator.get_weights())
-    # Batch 1 and the size are fixed before the conversion: a free batch costs 2 to 10 times the time.
-    picture = keras.Input(batch_shape=(1, size.height, size.width, generator.settings["in_channels"]), name="images")
-    return convert_model(keras.Model(picture, portable(picture, training=False)), variant, training_pictures)
+    # Batch 1 and the size are fixed before the conversion: a free batch costs 2 to 10 times the
+    # time.
+    picture = keras.Input(
+        batch_shape=(1, size.height, size.width, generator.settings["in_channels"]), name="images"
+    )
+    return convert_model(
+        keras.Model(picture, portable(picture, training=False)), variant, training_pictures
+    )
 
 
-def convert_model(model: keras.Model, variant: str, training_pictures: Sequence[np.ndarray] = ()) -> bytes:
-    """The TFLite file of a functional model in float32 whose input has batch 1 and a fixed size; otherwise as `convert`."""
+def convert_model(
+    model: keras.Model, variant: str, training_pictures: Sequence[np.ndarray] = ()
+) -> bytes:
+    """The TFLite file of a functional model in float32 whose input has batch 1 and a fixed size;
+    otherwise as `convert`.
+    """
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     if variant != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -61,14 +76,17 @@ def convert_model(model: keras.Model, variant: str, training_pictures: Sequence[
         converter.target_spec.supported_types = [tf.float16]
     if variant == CALIBRATED:
         assert len(training_pictures), "int8 needs pictures to choose its ranges by"
-        converter.representative_dataset = lambda: ([picture[np.newaxis]] for picture in training_pictures)
+        converter.representative_dataset = lambda: (
+            [picture[np.newaxis]] for picture in training_pictures
+        )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     with silenced():
         return converter.convert()
 
 
 class Program:
-    """A TFLite file in the LiteRT interpreter, its operations handed to the XNNPACK delegate where that takes them.
+    """A TFLite file in the LiteRT interpreter, its operations handed to the XNNPACK delegate where
+    that takes them.
 
     Args:
         content: of the file.
@@ -92,8 +110,8 @@ class Program:
     def outside_delegate(self) -> dict[str, int]:
         """How many operations of which names the delegate does not take.
 
-        The interpreter lists the delegate's nodes behind the file's own. What lies between the inputs and the outputs of
-        such a node is what it took.
+        The interpreter lists the delegate's nodes behind the file's own. What lies between the
+        inputs and the outputs of such a node is what it took.
         """
         nodes = self._interpreter._get_ops_details()
         own, delegates = nodes[: self._count], nodes[self._count :]
@@ -107,7 +125,9 @@ class Program:
                     known.add(tensor)
                     taken.add(maker[tensor]["index"])
                     ahead += list(maker[tensor]["inputs"])
-        return dict(collections.Counter(node["op_name"] for node in own if node["index"] not in taken))
+        return dict(
+            collections.Counter(node["op_name"] for node in own if node["index"] not in taken)
+        )
 
 
 def _interpreter(content: bytes, threads: int | None = None) -> Any:
@@ -127,7 +147,10 @@ def check_operators(content: bytes, variant: str) -> None:
     """Raises RunError where a file holds operations that phones do not run."""
     foreign = [name for name in operators(content) if name.startswith("Flex") or name in _STATEFUL]
     if foreign:
-        raise RunError(f"TFLite {variant}: holds {', '.join(foreign)}, which phones do not run; nothing was written")
+        raise RunError(
+            f"TFLite {variant}: holds {', '.join(foreign)}, which phones do not run; nothing was "
+            "written"
+        )
 
 
 def operators(content: bytes) -> set[str]:

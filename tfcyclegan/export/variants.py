@@ -1,4 +1,6 @@
-"""What the TFLite files of a trained translator are worth: quality against Keras, speed beside TensorFlow, what the delegate leaves."""
+"""What the TFLite files of a trained translator are worth: quality against Keras, speed beside
+TensorFlow, what the delegate leaves.
+"""
 
 import time
 from collections.abc import Callable, Mapping
@@ -24,11 +26,13 @@ _EQUAL_DB = 100.0  # stands for the infinite PSNR of equal pictures, which JSON 
 
 @dataclass(frozen=True)
 class Variant:
-    """One TFLite file, measured. Pictures are compared with those of the Keras generator in float32.
+    """One TFLite file, measured. Pictures are compared with those of the Keras generator in
+    float32.
 
     Attributes:
         file: its path in the version's directory.
-        status: "usable"; "rejected": below the gate; "unproven": above it, on too few test pictures.
+        status: "usable"; "rejected": below the gate; "unproven": above it, on too few test
+            pictures.
         bytes: its size.
         milliseconds: median time of a picture.
         keras_milliseconds: that of the Keras generator's graph in between, with the same threads.
@@ -59,9 +63,13 @@ class Variant:
 
 
 def measure(
-    contents: Mapping[str, bytes], keras_function: Callable[[np.ndarray], np.ndarray], pictures: Pictures, min_psnr: float
+    contents: Mapping[str, bytes],
+    keras_function: Callable[[np.ndarray], np.ndarray],
+    pictures: Pictures,
+    min_psnr: float,
 ) -> dict[str, Variant]:
-    """Runs every file on every picture, in turns with Keras, so that a busy moment of the machine slows all of them.
+    """Runs every file on every picture, in turns with Keras, so that a busy moment of the machine
+    slows all of them.
 
     Args:
         contents: of the TFLite files, by variant.
@@ -72,13 +80,19 @@ def measure(
     Raises:
         RunError: an output that is no number.
     """
-    programs = {name: Program(content, threads=machine.cores()) for name, content in contents.items()}
+    programs = {
+        name: Program(content, threads=machine.cores()) for name, content in contents.items()
+    }
     runners: dict[str, Callable[[np.ndarray], np.ndarray]] = {"Keras": keras_function, **programs}
     for runner in runners.values():  # graphs are traced and memory is taken at the first run
         runner(pictures.batch[:1])
     seconds: dict[str, list[float]] = {name: [] for name in runners}
-    differences: dict[str, list[tuple[float, float, float, float]]] = {name: [] for name in programs}
-    for picture in track(pictures.batch, total=len(pictures.batch), unit="image", label="comparing TFLite with Keras"):
+    differences: dict[str, list[tuple[float, float, float, float]]] = {
+        name: [] for name in programs
+    }
+    for picture in track(
+        pictures.batch, total=len(pictures.batch), unit="image", label="comparing TFLite with Keras"
+    ):
         outputs = {}
         for name, runner in runners.items():
             started = time.perf_counter()
@@ -87,7 +101,9 @@ def measure(
         expected = outputs.pop("Keras")
         for name, output in outputs.items():
             if not np.isfinite(output).all():
-                raise RunError(f"TFLite {name}: gives values that are no numbers; nothing was written")
+                raise RunError(
+                    f"TFLite {name}: gives values that are no numbers; nothing was written"
+                )
             differences[name].append(_compare(output, expected))
     milliseconds = {name: float(np.median(values) * 1000) for name, values in seconds.items()}
     found = {}
@@ -114,13 +130,21 @@ def measure(
 def _compare(output: np.ndarray, expected: np.ndarray) -> tuple[float, float, float, float]:
     difference = np.abs(output - expected)
     ours, theirs = images.to_uint8(output), images.to_uint8(expected)
-    return float(difference.max()), float(difference.mean()), min(psnr(ours, theirs), _EQUAL_DB), ssim(ours, theirs)
+    return (
+        float(difference.max()),
+        float(difference.mean()),
+        min(psnr(ours, theirs), _EQUAL_DB),
+        ssim(ours, theirs),
+    )
 
 
-def status_of(name: str, pictures: Pictures, psnr_mean: float, psnr_worst: float, min_psnr: float) -> str:
+def status_of(
+    name: str, pictures: Pictures, psnr_mean: float, psnr_worst: float, min_psnr: float
+) -> str:
     """Whether a variant may be listed as usable.
 
-    Float variants are held by their bounds on the largest difference already, so that few pictures are enough.
+    Float variants are held by their bounds on the largest difference already, so that few pictures
+    are enough.
     """
     if pictures.real and min(psnr_mean, psnr_worst) < min_psnr:
         return REJECTED
@@ -130,9 +154,24 @@ def status_of(name: str, pictures: Pictures, psnr_mean: float, psnr_worst: float
 
 def show(variants: Mapping[str, Variant], pictures: Pictures) -> None:
     """Prints what was measured."""
-    title = f"TFLite against Keras in float32, {pictures.told}; ms on {machine.cores()} threads, Keras in between"
+    title = (
+        f"TFLite against Keras in float32, {pictures.told}; ms on {machine.cores()} threads, "
+        "Keras in between"
+    )
     table = Table(
-        "variant", "status", "KB", "ms", "Keras ms", "largest", "mean", "PSNR", "worst", "SSIM", "worst", "not in XNNPACK", title=title
+        "variant",
+        "status",
+        "KB",
+        "ms",
+        "Keras ms",
+        "largest",
+        "mean",
+        "PSNR",
+        "worst",
+        "SSIM",
+        "worst",
+        "not in XNNPACK",
+        title=title,
     )
     for name, one in variants.items():
         table.add_row(
@@ -154,4 +193,9 @@ def show(variants: Mapping[str, Variant], pictures: Pictures) -> None:
 
 def told_outside(outside: Mapping[str, int]) -> str:
     """The operations outside the delegate in words."""
-    return ", ".join(f"{count} {name}" for name, count in sorted(outside.items(), key=lambda item: -item[1])) or "none"
+    return (
+        ", ".join(
+            f"{count} {name}" for name, count in sorted(outside.items(), key=lambda item: -item[1])
+        )
+        or "none"
+    )

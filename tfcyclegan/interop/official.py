@@ -1,4 +1,5 @@
-"""Weights of the official PyTorch program <-> our networks. Needs NumPy alone; reading a .pth file is `pytorch.py`'s work.
+"""Weights of the official PyTorch program <-> our networks. Needs NumPy alone; reading a .pth file
+is `pytorch.py`'s work.
 
 A state dict is read as {official key: array}. The architecture is read off its keys and shapes.
 """
@@ -22,11 +23,18 @@ BOOKKEEPING = "num_batches_tracked"
 _NAMED = 3
 # Where PyTorch keeps a layer's values, and the attribute of ours that holds the same.
 _CONVOLUTION = {"weight": "kernel", "bias": "bias"}
-_BATCH_NORM = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
+_BATCH_NORM = {
+    "weight": "gamma",
+    "bias": "beta",
+    "running_mean": "moving_mean",
+    "running_var": "moving_variance",
+}
 
 
 def _axes(layer: keras.layers.Layer, name: str) -> tuple[int, ...] | None:
-    """The permutation from PyTorch's kernel layout to ours; transposed ones are permuted too, not flipped."""
+    """The permutation from PyTorch's kernel layout to ours; transposed ones are permuted too, not
+    flipped.
+    """
     if name == "kernel" and isinstance(layer, Conv2D | UpConv2D):
         return (2, 3, 1, 0)
     return None
@@ -46,16 +54,23 @@ def _entries(network: Generator | Discriminator) -> dict[str, tuple[keras.layers
 
 
 def biases_before_instance_norm(network: Generator | Discriminator) -> set[str]:
-    """Keys of the biases whose true gradient is zero, since the norm behind them takes any shift away."""
+    """Keys of the biases whose true gradient is zero, since the norm behind them takes any shift
+    away.
+    """
     pairs = network.official_layers()
-    return {f"{key}.bias" for (key, _), (_, behind) in itertools.pairwise(pairs) if isinstance(behind, InstanceNormalization)}
+    return {
+        f"{key}.bias"
+        for (key, _), (_, behind) in itertools.pairwise(pairs)
+        if isinstance(behind, InstanceNormalization)
+    }
 
 
 def load_state_dict(network: Generator | Discriminator, state: StateDict) -> None:
     """Sets every weight of `network` from `state`; nothing is changed when anything does not fit.
 
     Raises:
-        UserError: missing, unexpected or differently shaped entries, the first few of each named and all counted.
+        UserError: missing, unexpected or differently shaped entries, the first few of each named
+            and all counted.
     """
     entries = _entries(network)
     given = {key: value for key, value in state.items() if not key.endswith(BOOKKEEPING)}
@@ -78,7 +93,9 @@ def load_state_dict(network: Generator | Discriminator, state: StateDict) -> Non
         "no floats": no_floats,
     }
     if any(problems.values()):
-        told = "; ".join(f"{what}: {listed(sorted(keys))}" for what, keys in problems.items() if keys)
+        told = "; ".join(
+            f"{what}: {listed(sorted(keys))}" for what, keys in problems.items() if keys
+        )
         raise UserError(f"the weights do not fit the network: {told}")
     for key, value in values.items():
         layer, name = entries[key]
@@ -88,7 +105,9 @@ def load_state_dict(network: Generator | Discriminator, state: StateDict) -> Non
 def listed(keys: Iterable[str]) -> str:
     """The first few of `keys`, and how many more there are."""
     names = list(keys)
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    return ", ".join(names[:_NAMED]) + (
+        f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    )
 
 
 def save_state_dict(network: Generator | Discriminator) -> dict[str, np.ndarray]:
@@ -105,8 +124,9 @@ def read_settings(state: StateDict) -> dict[str, Any]:
     """What the keys and shapes of `state` say about its network.
 
     Returns:
-        `kind` ("generator" or "discriminator"), `architecture` as in our flags, and the constructor's arguments that can
-        be read off. Instance norm and no norm with biases look alike; instance norm is assumed.
+        `kind` ("generator" or "discriminator"), `architecture` as in our flags, and the
+        constructor's arguments that can be read off. Instance norm and no norm with biases look
+        alike; instance norm is assumed.
 
     Raises:
         UserError: not the keys of an official CycleGAN or pix2pix network.
@@ -117,12 +137,28 @@ def read_settings(state: StateDict) -> dict[str, Any]:
     if any(".conv_block." in key for key in keys) or "model.26.weight" in keys:
         return _resnet_settings(state)
     prefix = "net" if any(key.startswith("net.") for key in keys) else "model"
-    kernels = sorted((int(m[1]), key) for key in keys if (m := re.fullmatch(rf"{prefix}\.(\d+)\.weight", key)) and state[key].ndim == 4)
+    kernels = sorted(
+        (int(m[1]), key)
+        for key in keys
+        if (m := re.fullmatch(rf"{prefix}\.(\d+)\.weight", key)) and state[key].ndim == 4
+    )
     if len(kernels) > 2 and kernels[0][0] == 0 and state[kernels[-1][1]].shape[0] == 1:
-        norm = "batch" if f"{prefix}.3.running_mean" in keys else "instance" if f"{prefix}.2.bias" in keys else "none"
+        norm = (
+            "batch"
+            if f"{prefix}.3.running_mean" in keys
+            else "instance"
+            if f"{prefix}.2.bias" in keys
+            else "none"
+        )
         first = state[kernels[0][1]].shape
         for level, (_, key) in enumerate(kernels[1:-1], start=1):
-            _require_kernels(state, 1, first[0] * min(2**level, 8), first[0] * min(2 ** (level - 1), 8), *state[key].shape[2:])
+            _require_kernels(
+                state,
+                1,
+                first[0] * min(2**level, 8),
+                first[0] * min(2 ** (level - 1), 8),
+                *state[key].shape[2:],
+            )
         return {
             "kind": "discriminator",
             "architecture": "pixel" if prefix == "net" else "patch",
@@ -132,17 +168,28 @@ def read_settings(state: StateDict) -> dict[str, Any]:
             "norm": norm,
         }
     shown = listed(sorted(keys)) or "nothing"
-    raise UserError(f"not the weights of an official CycleGAN network (keys: {shown}); expected a state dict such as latest_net_G_A.pth")
+    raise UserError(
+        f"not the weights of an official CycleGAN network (keys: {shown}); expected a state dict "
+        "such as latest_net_G_A.pth"
+    )
 
 
 def _resnet_settings(state: StateDict) -> dict[str, Any]:
     blocks = {int(m[1]) for key in state if (m := re.match(r"model\.(\d+)\.conv_block\.", key))}
     head = f"model.{10 + len(blocks) + 7}.weight"
     if "model.1.weight" not in state or head not in state:
-        raise UserError(f"not the weights of an official ResNet generator: model.1.weight or {head} is missing")
+        raise UserError(
+            f"not the weights of an official ResNet generator: model.1.weight or {head} is missing"
+        )
     stem = _kernel_shape(state, "model.1.weight")
     _require_kernels(state, len(blocks), 4 * stem[0], 4 * stem[0], 3, 3)
-    norm = "batch" if "model.2.running_mean" in state else "instance" if "model.1.bias" in state else "none"
+    norm = (
+        "batch"
+        if "model.2.running_mean" in state
+        else "instance"
+        if "model.1.bias" in state
+        else "none"
+    )
     return {
         "kind": "generator",
         "architecture": f"resnet_{len(blocks)}blocks",
@@ -150,17 +197,31 @@ def _resnet_settings(state: StateDict) -> dict[str, Any]:
         "in_channels": stem[1],
         "out_channels": _kernel_shape(state, head)[0],
         "norm": norm,
-        "dropout": any(re.match(r"model\.\d+\.conv_block\.6\.weight", key) and state[key].ndim == 4 for key in state),
+        "dropout": any(
+            re.match(r"model\.\d+\.conv_block\.6\.weight", key) and state[key].ndim == 4
+            for key in state
+        ),
     }
 
 
 def _unet_settings(state: StateDict) -> dict[str, Any]:
-    depth = sum(value.ndim == 4 for value in state.values()) // 2  # one convolution down and one up a level
-    if depth not in (7, 8) or "model.model.0.weight" not in state or "model.model.3.weight" not in state:
+    # one convolution down and one up a level
+    depth = sum(value.ndim == 4 for value in state.values()) // 2
+    if (
+        depth not in (7, 8)
+        or "model.model.0.weight" not in state
+        or "model.model.3.weight" not in state
+    ):
         raise UserError(f"not the weights of unet_128 or unet_256: found {depth} levels")
     outer = _kernel_shape(state, "model.model.0.weight")
     _require_kernels(state, depth - 4, 8 * outer[0], 8 * outer[0], 4, 4)
-    norm = "batch" if any(key.endswith("running_mean") for key in state) else "instance" if "model.model.0.bias" in state else "none"
+    norm = (
+        "batch"
+        if any(key.endswith("running_mean") for key in state)
+        else "instance"
+        if "model.model.0.bias" in state
+        else "none"
+    )
     return {
         "kind": "generator",
         "architecture": {7: "unet_128", 8: "unet_256"}[depth],
@@ -178,10 +239,15 @@ def _kernel_shape(state: StateDict, key: str) -> tuple[int, ...]:
 
 
 def _require_kernels(state: StateDict, count: int, *shape: int) -> None:
-    """Raises UserError when `state` has fewer kernels of a shape: before a network of its width is made, which could fill all memory."""
+    """Raises UserError when `state` has fewer kernels of a shape: before a network of its width is
+    made, which could fill all memory.
+    """
     found = sum(value.shape == shape for value in state.values())
     if found < count:
-        raise UserError(f"the weights do not fit an official network: {found} of {count} kernels have the shape {shape}")
+        raise UserError(
+            f"the weights do not fit an official network: {found} of {count} kernels have the "
+            f"shape {shape}"
+        )
 
 
 def make_network(state: StateDict, *, dtype: Any = None) -> Generator | Discriminator:
@@ -193,6 +259,10 @@ def make_network(state: StateDict, *, dtype: Any = None) -> Generator | Discrimi
     settings = read_settings(state)
     kind = settings.pop("kind")
     network: Generator | Discriminator
-    network = make_generator(**settings, dtype=dtype) if kind == "generator" else Discriminator(**settings, dtype=dtype)
+    network = (
+        make_generator(**settings, dtype=dtype)
+        if kind == "generator"
+        else Discriminator(**settings, dtype=dtype)
+    )
     load_state_dict(network, state)
     return network

@@ -16,7 +16,12 @@ from tfcyclegan.interop.official import BOOKKEEPING, listed
 from tfcyclegan.interop.recognition import network_prefixes
 
 # The official program's file of each network; D_A judges domain b there.
-FILES = {"gen_ab": "latest_net_G_A.pth", "gen_ba": "latest_net_G_B.pth", "disc_b": "latest_net_D_A.pth", "disc_a": "latest_net_D_B.pth"}
+FILES = {
+    "gen_ab": "latest_net_G_A.pth",
+    "gen_ba": "latest_net_G_B.pth",
+    "disc_b": "latest_net_D_A.pth",
+    "disc_a": "latest_net_D_B.pth",
+}
 _SAVE_ALONE = "torch.save({}.state_dict(), 'latest_net_G_A.pth')"
 _WRAPPERS = ("module.", "_orig_mod.")  # DataParallel's, torch.compile's
 
@@ -37,20 +42,24 @@ class StateFile:
 
 
 def read_state_dict(path: Path) -> StateFile:
-    """The state dict of a .pth file, also of one that lies in a checkpoint beside other things or has a prefix before all its keys.
+    """The state dict of a .pth file, also of one that lies in a checkpoint beside other things or
+    has a prefix before all its keys.
 
-    Statistics that instance norm stored before PyTorch 0.4, which the official program drops too, are left out, and so is the
-    prefix that `DataParallel` adds.
+    Statistics that instance norm stored before PyTorch 0.4, which the official program drops too,
+    are left out, and so is the prefix that `DataParallel` adds.
 
     Raises:
-        UserError: no such file, PyTorch is missing, the file is damaged, foreign, or holds code or several networks.
+        UserError: no such file, PyTorch is missing, the file is damaged, foreign, or holds code or
+            several networks.
     """
     if not path.is_file():
         raise UserError(f"--weights={path}: no such file")
     try:
         import torch
     except ModuleNotFoundError as error:
-        raise UserError("reading .pth files needs PyTorch: pip install 'tfcyclegan[pytorch]'") from error
+        raise UserError(
+            "reading .pth files needs PyTorch: pip install 'tfcyclegan[pytorch]'"
+        ) from error
     loaded = _load(path)
     found = StateFile({})
     tensors = _only_state_dict(path, loaded, found)
@@ -61,10 +70,17 @@ def read_state_dict(path: Path) -> StateFile:
                 what = f"{str(whole.dtype).removeprefix('torch.')} to float32"
                 found.conversions[what] = found.conversions.get(what, 0) + 1
             found.state[key] = (whole.float() if whole.dtype == torch.bfloat16 else whole).numpy()
-        except (TypeError, RuntimeError) as error:  # sparse, quantized, without values, of a type that NumPy has not
-            raise UserError(f"--weights={path}: {key} cannot be read as an array ({str(error).splitlines()[0]})") from error
-    if sum(value.nbytes for value in found.state.values()) > 2 * path.stat().st_size:  # twice, for bfloat16
-        raise UserError(f"--weights={path}: its tensors claim more values than the file holds; save it anew with torch.save")
+        # sparse, quantized, without values, of a type that NumPy has not
+        except (TypeError, RuntimeError) as error:
+            raise UserError(
+                f"--weights={path}: {key} cannot be read as an array ({str(error).splitlines()[0]})"
+            ) from error
+    # twice, for bfloat16
+    if sum(value.nbytes for value in found.state.values()) > 2 * path.stat().st_size:
+        raise UserError(
+            f"--weights={path}: its tensors claim more values than the file holds; save it anew "
+            "with torch.save"
+        )
     for prefix in (*_WRAPPERS, *network_prefixes(found.state)):
         _take_off(prefix, found)
     _drop_unused(found)
@@ -78,59 +94,100 @@ def _load(path: Path) -> Any:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 if any(entry.filename.endswith("/constants.pkl") for entry in archive.infolist()):
-                    raise UserError(f"--weights={path}: a TorchScript program; in PyTorch: {_SAVE_ALONE.format('torch.jit.load(FILE)')}")
+                    raise UserError(
+                        f"--weights={path}: a TorchScript program; in PyTorch: "
+                        f"{_SAVE_ALONE.format('torch.jit.load(FILE)')}"
+                    )
                 if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-                    raise UserError(f"--weights={path}: compressed, which PyTorch does not do; save it anew with torch.save")
+                    raise UserError(
+                        f"--weights={path}: compressed, which PyTorch does not do; save it anew "
+                        "with torch.save"
+                    )
         with warnings.catch_warnings(action="ignore"):  # PyTorch comments on what it refuses anyway
             return torch.load(path, map_location="cpu", weights_only=True)
     except UserError:
         raise
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL ([\w.]{1,80})", str(error))
-        what = f"a whole pickled model or other objects ({named[1]})" if named else "more than weights, or is no .pth file"
+        what = (
+            f"a whole pickled model or other objects ({named[1]})"
+            if named
+            else "more than weights, or is no .pth file"
+        )
         mend = f"; in PyTorch: {_SAVE_ALONE.format('network')}" if named else ""
-        raise UserError(f"--weights={path}: refused, since it holds {what}; nothing of it was run{mend}") from error
+        raise UserError(
+            f"--weights={path}: refused, since it holds {what}; nothing of it was run{mend}"
+        ) from error
     except Exception as error:  # whatever the reader of a damaged pickle raises
-        raise UserError(f"--weights={path}: damaged or no .pth file ({str(error).splitlines()[0] if str(error) else 'cut off'})") from error
+        raise UserError(
+            f"--weights={path}: damaged or no .pth file "
+            f"({str(error).splitlines()[0] if str(error) else 'cut off'})"
+        ) from error
 
 
 def _only_state_dict(path: Path, loaded: Any, found: StateFile) -> Mapping[str, Any]:
-    """The one state dict in `loaded`: itself, or an entry of it; UserError where there is none or a choice."""
+    """The one state dict in `loaded`: itself, or an entry of it; UserError where there is none or a
+    choice.
+    """
     if _is_state_dict(loaded):
         return _of_one_network(path, loaded)
-    nested = {key: value for key, value in loaded.items() if _is_state_dict(value)} if isinstance(loaded, Mapping) else {}
-    networks = {key: value for key, value in nested.items() if not str(key).lower().startswith("optim")}
+    nested = (
+        {key: value for key, value in loaded.items() if _is_state_dict(value)}
+        if isinstance(loaded, Mapping)
+        else {}
+    )
+    networks = {
+        key: value for key, value in nested.items() if not str(key).lower().startswith("optim")
+    }
     if not networks:
-        raise UserError(f"--weights={path}: holds no state dict; give the official program's *_net_G_A.pth or the like")
+        raise UserError(
+            f"--weights={path}: holds no state dict; give the official program's *_net_G_A.pth or "
+            "the like"
+        )
     if len(networks) > 1:
         first = next(iter(networks))
         one = f"torch.save(torch.load(FILE)[{str(first)[:40]!r}], 'latest_net_G_A.pth')"
-        raise UserError(f"--weights={path}: holds several networks ({listed(map(str, networks))}); save each in a file, in PyTorch: {one}")
+        raise UserError(
+            f"--weights={path}: holds several networks ({listed(map(str, networks))}); save each "
+            f"in a file, in PyTorch: {one}"
+        )
     key, state = next(iter(networks.items()))
     found.conversions[f"taken from the checkpoint's {str(key)[:40]!r}"] = len(state)
-    found.left_out |= {f"the checkpoint's {str(other)[:40]!r}": 1 for other in loaded if other != key}
+    found.left_out |= {
+        f"the checkpoint's {str(other)[:40]!r}": 1 for other in loaded if other != key
+    }
     return _of_one_network(path, state)
 
 
 def _is_state_dict(value: Any) -> bool:
     import torch
 
-    return isinstance(value, Mapping) and bool(value) and all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in value.items())
+    return (
+        isinstance(value, Mapping)
+        and bool(value)
+        and all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in value.items())
+    )
 
 
 def _of_one_network(path: Path, state: Mapping[str, Any]) -> Mapping[str, Any]:
     prefixes = [prefix for prefix in network_prefixes(state) if prefix]
     if len(prefixes) > 1:
-        one = f"{{k.removeprefix({prefixes[0][:40]!r}): v for k, v in state.items() if k.startswith({prefixes[0][:40]!r})}}"
+        one = (
+            f"{{k.removeprefix({prefixes[0][:40]!r}): v for k, v in state.items() if "
+            f"k.startswith({prefixes[0][:40]!r})}}"
+        )
         raise UserError(
-            f"--weights={path}: holds several networks (their keys begin with {listed(prefixes)}); save each in a file, in PyTorch: "
+            f"--weights={path}: holds several networks (their keys begin with "
+            f"{listed(prefixes)}); save each in a file, in PyTorch: "
             f"torch.save({one}, 'latest_net_G_A.pth')"
         )
     return state
 
 
 def _take_off(prefix: str, found: StateFile) -> None:
-    """Takes `prefix` off the keys, and leaves out those without it: of other networks, such as a loss's."""
+    """Takes `prefix` off the keys, and leaves out those without it: of other networks, such as a
+    loss's.
+    """
     own = {key: value for key, value in found.state.items() if key.startswith(prefix)}
     if prefix and own:
         if others := [key for key in found.state if key not in own]:
@@ -144,7 +201,11 @@ def _drop_unused(found: StateFile) -> None:
     state = found.state
     counters = [key for key in state if key.endswith(BOOKKEEPING)]
     ends = ("running_mean", "running_var")
-    stale = [key for key in state if key.endswith(ends) and f"{key.rpartition('.')[0]}.weight" not in state]
+    stale = [
+        key
+        for key in state
+        if key.endswith(ends) and f"{key.rpartition('.')[0]}.weight" not in state
+    ]
     for what, keys in (
         (f"counters {BOOKKEEPING}", counters),
         ("statistics of instance norms, which the official program drops too", stale),

@@ -1,4 +1,6 @@
-"""Says what a file of PyTorch holds that is none of the official CycleGAN program's networks. Needs NumPy alone."""
+"""Says what a file of PyTorch holds that is none of the official CycleGAN program's networks. Needs
+NumPy alone.
+"""
 
 import re
 from collections.abc import Mapping
@@ -12,36 +14,60 @@ _NESTED_IN = re.compile(r"(.*?)(?:model\.model\.0|model\.1|model\.0|net\.0)\.wei
 
 
 def foreign(state: StateDict) -> str:
-    """What `state` is and why no network of ours takes it, in one line; empty where nothing of the kind shows."""
+    """What `state` is and why no network of ours takes it, in one line; empty where nothing of the
+    kind shows.
+    """
     blurs = [key for key in state if key.endswith(".filt")]
     spectral = [key for key in state if key.endswith(_SPECTRAL)]
     scales = [
         key
         for key, value in state.items()
-        if re.fullmatch(r"model\..*\.weight", key) and value.ndim == 1 and f"{key.removesuffix('weight')}running_mean" not in state
+        if re.fullmatch(r"model\..*\.weight", key)
+        and value.ndim == 1
+        and f"{key.removesuffix('weight')}running_mean" not in state
     ]
     if blurs:
         kind = "generator" if any(".conv_block." in key for key in state) else "discriminator"
         flags = "--no_antialias --no_antialias_up" if kind == "generator" else "--no_antialias"
         return (
-            f"a {kind} of CUT or FastCUT with anti-aliasing ({listed(blurs)}: its blurs), which are no networks of this program; "
+            f"a {kind} of CUT or FastCUT with anti-aliasing ({listed(blurs)}: its blurs), which "
+            "are no networks of this program; "
             f"those that CUT trained with {flags} are taken"
         )
     if any(re.match(r"mlp_\d+\.", key) for key in state):
         return (
-            f"the feature network F of CUT or FastCUT ({listed(state)}), which is for its training alone and translates nothing; "
+            f"the feature network F of CUT or FastCUT ({listed(state)}), which is for its "
+            "training alone and translates nothing; "
             "the generator is in latest_net_G.pth"
         )
     if spectral:
-        return f"a network with spectral or weight norm ({listed(spectral)}); take it off in PyTorch (remove_spectral_norm), then save anew"
+        return (
+            f"a network with spectral or weight norm ({listed(spectral)}); take it off in "
+            "PyTorch (remove_spectral_norm), then save anew"
+        )
     if any(_STYLEGAN.search(key) for key in state):
-        return f"a StyleGAN network ({listed(state)}); only ResNet and U-Net generators and PatchGAN discriminators are taken"
+        return (
+            f"a StyleGAN network ({listed(state)}); only ResNet and U-Net generators and "
+            "PatchGAN discriminators are taken"
+        )
     if scales:
-        return f"a network whose instance norms have learned scales ({listed(scales)}); those of the official program have none"
+        return (
+            f"a network whose instance norms have learned scales ({listed(scales)}); those of "
+            "the official program have none"
+        )
     return ""
 
 
 def network_prefixes(state: Mapping[str, Any]) -> list[str]:
-    """What stands before the official keys, such as "gen_ab." in checkpoints of PyTorch Lightning; more than one for several networks."""
-    found = {match[1] for key, value in state.items() if value.ndim == 4 and (match := _NESTED_IN.fullmatch(key))}
-    return sorted(one for one in found if not any(one != other and one.startswith(other) for other in found))  # U-Nets hold each other
+    """What stands before the official keys, such as "gen_ab." in checkpoints of PyTorch Lightning;
+    more than one for several networks.
+    """
+    found = {
+        match[1]
+        for key, value in state.items()
+        if value.ndim == 4 and (match := _NESTED_IN.fullmatch(key))
+    }
+    # U-Nets hold each other
+    return sorted(
+        one for one in found if not any(one != other and one.startswith(other) for other in found)
+    )

@@ -1,6 +1,8 @@
-"""Reads generators that Keras 2 saved whole in HDF5, with tensorflow-addons' InstanceNormalization inside.
+"""Reads generators that Keras 2 saved whole in HDF5, with tensorflow-addons' InstanceNormalization
+inside.
 
-Keras 3 refuses them: it does not know that layer, and its Conv2DTranspose takes no `groups`. Nothing in a file is run.
+Keras 3 refuses them: it does not know that layer, and its Conv2DTranspose takes no `groups`.
+Nothing in a file is run.
 """
 
 import json
@@ -20,19 +22,26 @@ _DROPPED = ("groups", "batch_input_shape", "ragged", "sparse", "data_format", "t
 
 
 def read_generator(path: Path) -> tuple[GraphGenerator, dict[str, int]]:
-    """The generator in a Keras 2 .h5 file, with its weights; and what of the file's weights it has not, with the count of each.
+    """The generator in a Keras 2 .h5 file, with its weights; and what of the file's weights it has
+    not, with the count of each.
 
     Raises:
-        UserError: no such file, not a whole Keras model, layers that are not known, or a graph with several inputs.
+        UserError: no such file, not a whole Keras model, layers that are not known, or a graph with
+            several inputs.
     """
     if not path.is_file():
         raise UserError(f"--weights={path}: no such file")
     if zipfile.is_zipfile(path):
-        raise UserError(f"--weights={path}: a .keras file of Keras 3, or another archive; keras.models.load_model reads the former")
+        raise UserError(
+            f"--weights={path}: a .keras file of Keras 3, or another archive; "
+            "keras.models.load_model reads the former"
+        )
     try:
         with h5py.File(path, "r") as file:
             if "model_config" not in file.attrs or "model_weights" not in file:
-                raise UserError("holds no whole Keras model; save it with model.save('generator.h5')")
+                raise UserError(
+                    "holds no whole Keras model; save it with model.save('generator.h5')"
+                )
             if str(file.attrs.get("keras_version", "2")).startswith("3"):
                 raise UserError("is of Keras 3, which reads it itself: keras.models.load_model")
             generator = GraphGenerator(graph=_graph(json.loads(file.attrs["model_config"])))
@@ -48,9 +57,13 @@ def read_generator(path: Path) -> tuple[GraphGenerator, dict[str, int]]:
 
 
 def _graph(config: dict[str, Any]) -> dict[str, Any]:
-    """The model's config with Keras 3's words in the place of Keras 2's, for pictures of any size."""
+    """The model's config with Keras 3's words in the place of Keras 2's, for pictures of any
+    size.
+    """
     if config.get("class_name") != "Functional":
-        raise UserError(f"is a {str(config.get('class_name'))[:40]} model; only functional ones can be read")
+        raise UserError(
+            f"is a {str(config.get('class_name'))[:40]} model; only functional ones can be read"
+        )
     graph = config["config"]
     if len(graph["input_layers"]) != 1 or len(graph["output_layers"]) != 1:
         raise UserError("a generator has one input and one output")
@@ -58,8 +71,14 @@ def _graph(config: dict[str, Any]) -> dict[str, Any]:
     unknown = sorted({layer["class_name"] for layer in graph["layers"]} - known)
     if unknown:
         count = sum(layer["class_name"] in unknown for layer in graph["layers"])
-        raise UserError(f"has {count} layers {', '.join(unknown)[:200]}; known are {', '.join(sorted(known))}")
-    channels = next(layer["config"]["batch_input_shape"][-1] for layer in graph["layers"] if layer["class_name"] == "InputLayer")
+        raise UserError(
+            f"has {count} layers {', '.join(unknown)[:200]}; known are {', '.join(sorted(known))}"
+        )
+    channels = next(
+        layer["config"]["batch_input_shape"][-1]
+        for layer in graph["layers"]
+        if layer["class_name"] == "InputLayer"
+    )
     layers = [{**layer, **_layer(layer, channels)} for layer in graph["layers"]]
     return {**graph, "layers": layers}
 
@@ -72,20 +91,38 @@ def _layer(layer: dict[str, Any], channels: int) -> dict[str, Any]:
     if layer["class_name"] == _ADDONS:
         if settings["axis"] != -1 or settings["center"] != settings["scale"]:
             raise UserError(
-                f"layer {str(settings['name'])[:40]}: instance norm over axis {str(settings['axis'])[:40]} or with half of its affine part"
+                f"layer {str(settings['name'])[:40]}: instance norm over axis "
+                f"{str(settings['axis'])[:40]} or with half of its affine part"
             )
-        norm = {"name": settings["name"], "channels": settings["groups"], "epsilon": settings["epsilon"], "affine": settings["scale"]}
+        norm = {
+            "name": settings["name"],
+            "channels": settings["groups"],
+            "epsilon": settings["epsilon"],
+            "affine": settings["scale"],
+        }
         return {"class_name": "InstanceNormalization", "config": norm}
     return {"config": kept}
 
 
 def _set_weights(generator: GraphGenerator, stored: h5py.Group) -> dict[str, int]:
-    """Sets every weight; returns what is stored of layers that the graph has not, or has without weights."""
+    """Sets every weight; returns what is stored of layers that the graph has not, or has without
+    weights.
+    """
     weighted = [layer for layer in generator.graph.layers if layer.weights]
-    if missing := [layer.name for layer in weighted if layer.name not in stored or not len(stored[layer.name].attrs["weight_names"])]:
-        raise UserError(f"has no weights of {len(missing)} of {len(weighted)} layers: {listed(missing)}")
+    if missing := [
+        layer.name
+        for layer in weighted
+        if layer.name not in stored or not len(stored[layer.name].attrs["weight_names"])
+    ]:
+        raise UserError(
+            f"has no weights of {len(missing)} of {len(weighted)} layers: {listed(missing)}"
+        )
     names = {layer.name for layer in weighted}
-    others = {name: len(stored[name].attrs.get("weight_names", ())) for name in stored if name not in names}
+    others = {
+        name: len(stored[name].attrs.get("weight_names", ()))
+        for name in stored
+        if name not in names
+    }
     unused = {name: count for name, count in others.items() if count}
     for layer in weighted:
         group = stored[layer.name]
@@ -93,7 +130,16 @@ def _set_weights(generator: GraphGenerator, stored: h5py.Group) -> dict[str, int
         if [value.shape for value in values] != [tuple(weight.shape) for weight in layer.weights]:
             raise UserError(f"the stored weights of {layer.name} do not fit it")
         for value in values:
-            if value.dtype.kind != "f" or value.external or value.is_virtual or value.file.filename != stored.file.filename:
+            if (
+                value.dtype.kind != "f"
+                or value.external
+                or value.is_virtual
+                or value.file.filename != stored.file.filename
+            ):
                 raise UserError(f"the weights of {layer.name} are no floats in this file itself")
         layer.set_weights([np.asarray(value) for value in values])
-    return {f"weights of layers that the graph has not ({listed(unused)[:200]})": sum(unused.values())} if unused else {}
+    return (
+        {f"weights of layers that the graph has not ({listed(unused)[:200]})": sum(unused.values())}
+        if unused
+        else {}
+    )

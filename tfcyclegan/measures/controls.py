@@ -1,7 +1,9 @@
-"""What needs no training: translations that a score must be better than to mean anything. uint8 in, uint8 out.
+"""What needs no training: translations that a score must be better than to mean anything. uint8 in,
+uint8 out.
 
-Each is a function picture -> picture, fitted on the training pictures of the target domain; all but "identity" see no pairs. Where the
-domains' channels differ, each starts from the input in the target's: gray as R=G=B, colours as their luminance.
+Each is a function picture -> picture, fitted on the training pictures of the target domain; all but
+"identity" see no pairs. Where the domains' channels differ, each starts from the input in the
+target's: gray as R=G=B, colours as their luminance.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,10 +18,16 @@ _LEVELS = np.arange(256)
 
 
 def in_channels(picture: np.ndarray, channels: int) -> np.ndarray:
-    """uint8 [H, W, 1 or 3] to [H, W, channels]: gray as R=G=B, colours as their luminance (ITU-R 601); others stay as they are."""
+    """uint8 [H, W, 1 or 3] to [H, W, channels]: gray as R=G=B, colours as their luminance (ITU-R
+    601); others stay as they are.
+    """
     if picture.shape[-1] == channels:
         return picture
-    return images.to_array(images.with_channels(Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture), channels))
+    return images.to_array(
+        images.with_channels(
+            Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture), channels
+        )
+    )
 
 
 def make_controls(target_pictures: Sequence[np.ndarray]) -> dict[str, Control]:
@@ -46,7 +54,9 @@ def make_controls(target_pictures: Sequence[np.ndarray]) -> dict[str, Control]:
         own = np.cumsum(_counts(picture), axis=1) / picture[..., 0].size
         there = [np.flatnonzero(of_channel) for of_channel in counts]
         matched = [
-            np.interp(own[channel], np.cumsum(shares[channel])[there[channel]], there[channel])[picture[..., channel]]
+            np.interp(own[channel], np.cumsum(shares[channel])[there[channel]], there[channel])[
+                picture[..., channel]
+            ]
             for channel in range(channels)
         ]
         return rounded(np.stack(matched, axis=-1))
@@ -65,4 +75,9 @@ def make_controls(target_pictures: Sequence[np.ndarray]) -> dict[str, Control]:
 
 def _counts(picture: np.ndarray) -> np.ndarray:
     """Pixels of each level by channel, [C, 256]."""
-    return np.stack([np.bincount(picture[..., channel].ravel(), minlength=256) for channel in range(picture.shape[-1])])
+    return np.stack(
+        [
+            np.bincount(picture[..., channel].ravel(), minlength=256)
+            for channel in range(picture.shape[-1])
+        ]
+    )

@@ -1,8 +1,9 @@
 """Does the cycle close because the picture was translated, or because its source is hidden in it?
 
-A generator can hide the source in faint noise that the other one reads (Chu et al. 2017, "CycleGAN, a Master of Steganography"),
-so a low cycle loss proves nothing. Here the fake is disturbed in ways that a viewer hardly sees. If the way back then fails, it
-had read the noise; if it does not move more than it does for real pictures that were disturbed alike, it had read the picture.
+A generator can hide the source in faint noise that the other one reads (Chu et al. 2017, "CycleGAN,
+a Master of Steganography"), so a low cycle loss proves nothing. Here the fake is disturbed in ways
+that a viewer hardly sees. If the way back then fails, it had read the noise; if it does not move
+more than it does for real pictures that were disturbed alike, it had read the picture.
 """
 
 import io
@@ -43,18 +44,24 @@ def noise(levels: float) -> Degradation:
 def jpeg(picture: np.ndarray, seed: int) -> np.ndarray:
     """Through JPEG at quality 75, as Pillow writes it (with colours at half resolution)."""
     stream = io.BytesIO()
-    Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(stream, "JPEG", quality=JPEG_QUALITY)
+    Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(
+        stream, "JPEG", quality=JPEG_QUALITY
+    )
     return images.to_array(Image.open(stream))
 
 
 def blur(picture: np.ndarray, seed: int) -> np.ndarray:
     """Gaussian blur of sigma 1 pixel."""
-    smooth = ndimage.gaussian_filter(picture.astype(np.float32), (BLUR_SIGMA_PIXELS, BLUR_SIGMA_PIXELS, 0))
+    smooth = ndimage.gaussian_filter(
+        picture.astype(np.float32), (BLUR_SIGMA_PIXELS, BLUR_SIGMA_PIXELS, 0)
+    )
     return np.rint(smooth).astype(np.uint8)
 
 
 def palette_snap(classes: ClassTable) -> Degradation:
-    """Each pixel to the nearest colour of the classes. For fakes that are label maps, and of them all that should count."""
+    """Each pixel to the nearest colour of the classes. For fakes that are label maps, and of them
+    all that should count.
+    """
 
     def degrade(picture: np.ndarray, seed: int) -> np.ndarray:
         snapped = classes.palette[classes.nearest_class(picture)]
@@ -81,7 +88,8 @@ def for_label_maps(classes: ClassTable) -> dict[str, Degradation]:
 
 @dataclass(frozen=True)
 class CycleRow:
-    """What one degradation of the fake does to the way back. Errors are mean absolute differences, [-1, 1], in [0, 2].
+    """What one degradation of the fake does to the way back. Errors are mean absolute differences,
+    [-1, 1], in [0, 2].
 
     Attributes:
         name: of the degradation.
@@ -99,17 +107,21 @@ class CycleRow:
 
     @property
     def ratio(self) -> float:
-        """How many times more sensitive the way back is for fakes than for real pictures: about 1 if nothing is hidden."""
+        """How many times more sensitive the way back is for fakes than for real pictures: about 1
+        if nothing is hidden.
+        """
         return self.moved_fake / self.moved_real if self.moved_real > 0 else float("nan")
 
 
 @dataclass(frozen=True)
 class CycleHonesty:
-    """The cycle error as training sees it, what it would be if the fake told nothing, and a row for each degradation.
+    """The cycle error as training sees it, what it would be if the fake told nothing, and a row for
+    each degradation.
 
     Attributes:
         clean: cycle error with the fake in float, as in training.
-        unrelated_errors: error between each real picture but the first and what came back from the fake of the one before it.
+        unrelated_errors: error between each real picture but the first and what came back from the
+            fake of the one before it.
         rows: by degradation.
     """
 
@@ -176,7 +188,13 @@ def cycle_honesty(
             moved_real[name].append(error(undisturbed, back(degrade(picture, seed + index))))
     total = mean(clean)
     rows = [
-        CycleRow(name, mean(errors[name]), mean(errors[name]) - total, mean(moved_fake[name]), mean(moved_real[name]))
+        CycleRow(
+            name,
+            mean(errors[name]),
+            mean(errors[name]) - total,
+            mean(moved_fake[name]),
+            mean(moved_real[name]),
+        )
         for name in degradations
     ]
     return CycleHonesty(total, tuple(unrelated), tuple(rows))

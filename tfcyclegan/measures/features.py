@@ -1,7 +1,9 @@
-"""Feature networks for FID, KID and LPIPS, each under a name that says which layer of which network it is.
+"""Feature networks for FID, KID and LPIPS, each under a name that says which layer of which network
+it is.
 
-Numbers of different networks cannot be compared with each other: the FIDs of papers are of "inception2015-pool3-2048", whose
-weights no package ships (see `inception`). AlexNet and VGG16 are those of LPIPS, fetched by `weights`.
+Numbers of different networks cannot be compared with each other: the FIDs of papers are of
+"inception2015-pool3-2048", whose weights no package ships (see `inception`). AlexNet and VGG16 are
+those of LPIPS, fetched by `weights`.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +20,8 @@ from tfcyclegan.measures import inception, weights
 from tfcyclegan.measures.distribution import resize_in_float
 
 _TAP, _POOL = "tap", "pool"
-# Convolutions as (stride, padding); a ReLU follows each. The taps are the five stages that LPIPS compares.
+# Convolutions as (stride, padding); a ReLU follows each. The taps are the five stages that LPIPS
+# compares.
 _LAYERS: dict[str, tuple[Any, ...]] = {
     "alexnet": ((4, 2), _TAP, _POOL, (1, 2), _TAP, _POOL, (1, 1), _TAP, (1, 1), _TAP, (1, 1), _TAP),
     "vgg16": (
@@ -54,7 +57,9 @@ class Trunk:
             self._convolutions.append((arrays[f"{name}/kernel"], arrays[f"{name}/bias"]))
 
     def stages(self, pictures: np.ndarray) -> list[Any]:
-        """float32 [B, H, W, 3] in [0, 255], at least 32 pixels a side, to five tensors [B, h, w, c] behind their ReLUs."""
+        """float32 [B, H, W, 3] in [0, 255], at least 32 pixels a side, to five tensors [B, h, w, c]
+        behind their ReLUs.
+        """
         import tensorflow as tf
 
         values = tf.constant((pictures / np.float32(127.5) - 1 - _SHIFT) / _SCALE)
@@ -95,8 +100,17 @@ class FeatureNetwork:
         """uint8 pictures [H, W, 1 or 3] of any sizes to float32 [N, dimension]."""
         batches = []
         for start in range(0, len(pictures), batch_pictures):
-            resized = [resize_in_float(picture, Size(self.side, self.side)) for picture in pictures[start : start + batch_pictures]]
-            batches.append(self.embed(np.stack([np.broadcast_to(picture, (self.side, self.side, 3)) for picture in resized])))
+            resized = [
+                resize_in_float(picture, Size(self.side, self.side))
+                for picture in pictures[start : start + batch_pictures]
+            ]
+            batches.append(
+                self.embed(
+                    np.stack(
+                        [np.broadcast_to(picture, (self.side, self.side, 3)) for picture in resized]
+                    )
+                )
+            )
         return np.concatenate(batches) if batches else np.zeros((0, self.dimension), np.float32)
 
 
@@ -104,7 +118,8 @@ def feature_network(name: str, *, weights_file: Path | None = None) -> FeatureNe
     """The network of that name.
 
     Args:
-        name: one of `NAMES`. Of AlexNet and VGG16 it is the mean over places of the last convolution, on 224 x 224 pixels.
+        name: one of `NAMES`. Of AlexNet and VGG16 it is the mean over places of the last
+            convolution, on 224 x 224 pixels.
         weights_file: of the published Inception; the others need none.
 
     Raises:
@@ -114,20 +129,28 @@ def feature_network(name: str, *, weights_file: Path | None = None) -> FeatureNe
         raise UserError(f"feature network {name!r}: unknown choice; valid are {', '.join(NAMES)}")
     if name == inception.NAME:
         if weights_file is None:
-            raise UserError(f"feature network {name!r} needs the file of its weights, {inception.FILE}, which no package ships")
+            raise UserError(
+                f"feature network {name!r} needs the file of its weights, {inception.FILE}, which "
+                "no package ships"
+            )
         network = inception.Inception(inception.read_weights(weights_file))
-        return FeatureNetwork(name, network.dimension, files.sha256_of(weights_file), 299, network.embed)
+        return FeatureNetwork(
+            name, network.dimension, files.sha256_of(weights_file), 299, network.embed
+        )
     trunk_name = name.partition("-")[0]
     trunk = Trunk(trunk_name, weights.published(trunk_name))
 
     def embed(pictures: np.ndarray) -> np.ndarray:
         return trunk.stages(pictures)[-1].numpy().mean(axis=(1, 2))
 
-    return FeatureNetwork(name, int(name.rpartition("-")[2]), weights.SHA256[trunk_name], 224, embed)
+    return FeatureNetwork(
+        name, int(name.rpartition("-")[2]), weights.SHA256[trunk_name], 224, embed
+    )
 
 
 class Lpips:
-    """The learned perceptual distance (Zhang et al. 2018, Eq. 1, version 0.1 with linear layers) of two pictures.
+    """The learned perceptual distance (Zhang et al. 2018, Eq. 1, version 0.1 with linear layers) of
+    two pictures.
 
     Args:
         network: "alexnet", the one to report, or "vgg16".
@@ -143,18 +166,28 @@ class Lpips:
         self.name = f"lpips-{network}"
         self.sha256 = weights.SHA256[network]
         self._trunk = Trunk(network, arrays)
-        self._linear = [arrays[f"NetLinLayer_{stage}/Conv_0/kernel"].reshape(-1) for stage in range(5)]
+        self._linear = [
+            arrays[f"NetLinLayer_{stage}/Conv_0/kernel"].reshape(-1) for stage in range(5)
+        ]
 
     def distance(self, picture: np.ndarray, other: np.ndarray) -> float:
-        """Of two uint8 pictures [H, W, 1 or 3] of one size, at least 32 pixels a side; 0 for equal ones. Not resized.
+        """Of two uint8 pictures [H, W, 1 or 3] of one size, at least 32 pixels a side; 0 for equal
+        ones. Not resized.
 
         Raises:
             UserError: sizes differ or are too small.
         """
         if picture.shape[:2] != other.shape[:2] or min(picture.shape[:2]) < _LEAST_SIDE:
-            sizes = " and ".join(f"{array.shape[1]} x {array.shape[0]}" for array in (picture, other))
-            raise UserError(f"pictures of {sizes}: LPIPS compares two of one size, at least {_LEAST_SIDE} pixels a side")
-        pair = np.stack([np.broadcast_to(array, (*array.shape[:2], 3)) for array in (picture, other)]).astype(np.float32)
+            sizes = " and ".join(
+                f"{array.shape[1]} x {array.shape[0]}" for array in (picture, other)
+            )
+            raise UserError(
+                f"pictures of {sizes}: LPIPS compares two of one size, at least {_LEAST_SIDE} "
+                "pixels a side"
+            )
+        pair = np.stack(
+            [np.broadcast_to(array, (*array.shape[:2], 3)) for array in (picture, other)]
+        ).astype(np.float32)
         total = 0.0
         for stage, linear in zip(self._trunk.stages(pair), self._linear, strict=True):
             values = stage.numpy()

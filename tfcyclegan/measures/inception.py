@@ -1,7 +1,9 @@
-"""The Inception network of published FIDs, from a file that the user has: no package ships its weights.
+"""The Inception network of published FIDs, from a file that the user has: no package ships its
+weights.
 
-It is the graph of 2015 that Heusel et al. 2017 took, not `keras.applications`' InceptionV3: an average pool that does not count the
-border, and a maximum pool in the last block. PyTorch's port of its weights, `FILE`, is the one of pytorch-fid and torch-fidelity.
+It is the graph of 2015 that Heusel et al. 2017 took, not `keras.applications`' InceptionV3: an
+average pool that does not count the border, and a maximum pool in the last block. PyTorch's port of
+its weights, `FILE`, is the one of pytorch-fid and torch-fidelity.
 """
 
 from pathlib import Path
@@ -29,14 +31,20 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
     try:
         import torch
     except ModuleNotFoundError as error:
-        raise UserError("reading .pth files needs PyTorch: pip install 'tfcyclegan[pytorch]'") from error
+        raise UserError(
+            "reading .pth files needs PyTorch: pip install 'tfcyclegan[pytorch]'"
+        ) from error
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
         state = {key: value.numpy() for key, value in loaded.items()}
     except Exception as error:  # whatever the reader of a damaged pickle raises
-        raise UserError(f"{path}: damaged, or holds more than weights; it should be {FILE}") from error
+        raise UserError(
+            f"{path}: damaged, or holds more than weights; it should be {FILE}"
+        ) from error
     if f"{_LAST}.conv.weight" not in state:
-        raise UserError(f"{path}: not the weights of the Inception of published FIDs; it should be {FILE}")
+        raise UserError(
+            f"{path}: not the weights of the Inception of published FIDs; it should be {FILE}"
+        )
     return state
 
 
@@ -53,15 +61,30 @@ class Inception:
     def __init__(self, state: dict[str, np.ndarray]):
         self._convolutions: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         try:
-            for name in sorted(key.removesuffix(".conv.weight") for key in state if key.endswith(".conv.weight")):
+            for name in sorted(
+                key.removesuffix(".conv.weight") for key in state if key.endswith(".conv.weight")
+            ):
                 kernel = state[f"{name}.conv.weight"].transpose(2, 3, 1, 0)
-                scale = state[f"{name}.bn.weight"] / np.sqrt(state[f"{name}.bn.running_var"] + _NORM_EPSILON)
+                scale = state[f"{name}.bn.weight"] / np.sqrt(
+                    state[f"{name}.bn.running_var"] + _NORM_EPSILON
+                )
                 bias = state[f"{name}.bn.bias"] - state[f"{name}.bn.running_mean"] * scale
-                self._convolutions[name] = (kernel * scale, bias)  # the normalisation is a factor and a shift by channel
-            ends = ("branch1x1", "branch3x3_2a", "branch3x3_2b", "branch3x3dbl_3a", "branch3x3dbl_3b", "branch_pool")
+                # the normalisation is a factor and a shift by channel
+                self._convolutions[name] = (kernel * scale, bias)
+            ends = (
+                "branch1x1",
+                "branch3x3_2a",
+                "branch3x3_2b",
+                "branch3x3dbl_3a",
+                "branch3x3dbl_3b",
+                "branch_pool",
+            )
             self.dimension = sum(len(self._convolutions[f"Mixed_7c.{end}"][1]) for end in ends)
         except KeyError as error:
-            raise UserError(f"weights of the Inception of published FIDs: {error.args[0]} is missing; it should be {FILE}") from error
+            raise UserError(
+                f"weights of the Inception of published FIDs: {error.args[0]} is missing; it "
+                f"should be {FILE}"
+            ) from error
 
     def embed(self, pictures: np.ndarray) -> np.ndarray:
         """float32 [B, 299, 299, 3] in [0, 255] to [B, dimension]."""
@@ -72,10 +95,14 @@ class Inception:
             return tf.nn.relu(tf.nn.conv2d(values, kernel, stride, padding) + bias)
 
         def chain(values: Any, *names: str, last_stride: int = 1) -> Any:
-            """Convolutions one after the other; a stride goes with the last one, without padding."""
+            """Convolutions one after the other; a stride goes with the last one, without
+            padding.
+            """
             for name in names[:-1]:
                 values = convolution(values, name)
-            return convolution(values, names[-1], last_stride, "SAME" if last_stride == 1 else "VALID")
+            return convolution(
+                values, names[-1], last_stride, "SAME" if last_stride == 1 else "VALID"
+            )
 
         def numbered(name: str, last: int) -> list[str]:
             return [f"{name}_{index}" for index in range(1, last + 1)]
@@ -84,7 +111,8 @@ class Inception:
             return tf.nn.max_pool2d(values, 3, 2, "VALID")
 
         def averaged(values: Any) -> Any:
-            return tf.nn.avg_pool2d(values, 3, 1, "SAME")  # TensorFlow leaves the border out of the mean, as it must be here
+            # TensorFlow leaves the border out of the mean, as it must be here
+            return tf.nn.avg_pool2d(values, 3, 1, "SAME")
 
         def forked(values: Any, name: str) -> list[Any]:
             return [convolution(values, f"{name}{half}") for half in "ab"]
@@ -124,11 +152,15 @@ class Inception:
         ]
         values = tf.concat(branches, -1)
         for block in ("Mixed_7b.", "Mixed_7c."):
-            pooled = averaged(values) if block == "Mixed_7b." else tf.nn.max_pool2d(values, 3, 1, "SAME")
+            pooled = (
+                averaged(values) if block == "Mixed_7b." else tf.nn.max_pool2d(values, 3, 1, "SAME")
+            )
             branches = [
                 convolution(values, f"{block}branch1x1"),
                 *forked(convolution(values, f"{block}branch3x3_1"), f"{block}branch3x3_2"),
-                *forked(chain(values, *numbered(f"{block}branch3x3dbl", 2)), f"{block}branch3x3dbl_3"),
+                *forked(
+                    chain(values, *numbered(f"{block}branch3x3dbl", 2)), f"{block}branch3x3dbl_3"
+                ),
                 convolution(pooled, f"{block}branch_pool"),
             ]
             values = tf.concat(branches, -1)

@@ -6,7 +6,9 @@ from tfcyclegan.measures.appearance import lab
 
 
 def lab_error(picture: np.ndarray, truth: np.ndarray, mask: np.ndarray | None = None) -> float:
-    """Mean CIE76 colour difference over the pixels of `mask` [H, W], or over all; NaN if the mask is empty."""
+    """Mean CIE76 colour difference over the pixels of `mask` [H, W], or over all; NaN if the mask
+    is empty.
+    """
     difference = np.linalg.norm(lab(picture) - lab(truth), axis=-1)
     chosen = difference if mask is None else difference[mask]
     return float(chosen.mean()) if chosen.size else float("nan")

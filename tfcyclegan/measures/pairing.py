@@ -1,9 +1,11 @@
-"""Do the pictures of two domains that are called pairs show the same? A permutation test on the pictures themselves.
+"""Do the pictures of two domains that are called pairs show the same? A permutation test on the
+pictures themselves.
 
-Two views of one scene have their edges and regions in the same places, whatever colours these have: what is at a place in one picture tells
-what is at that place in the other. Likeness is therefore measured by canonical correlations between the two pictures' maps of lightness,
-colour and edges: it does not change when a domain's colours are mixed, inverted or brightened, and it takes a photo and its label map, or a
-satellite picture and its map, as well as two photos.
+Two views of one scene have their edges and regions in the same places, whatever colours these have:
+what is at a place in one picture tells what is at that place in the other. Likeness is therefore
+measured by canonical correlations between the two pictures' maps of lightness, colour and edges: it
+does not change when a domain's colours are mixed, inverted or brightened, and it takes a photo and
+its label map, or a satellite picture and its map, as well as two photos.
 """
 
 from collections.abc import Sequence
@@ -16,7 +18,9 @@ from scipy import ndimage
 from tfcyclegan.measures.appearance import lab
 
 LEAST = 6
-"""Pairs below which nothing can be known: of 5 there are but 120 orders, and one of them is right by chance too often."""
+"""Pairs below which nothing can be known: of 5 there are but 120 orders, and one of them is right
+by chance too often.
+"""
 AT_MOST = 100
 PERMUTATIONS = 9999
 SEED = 0
@@ -32,7 +36,8 @@ class Pairing:
     Attributes:
         count: pairs looked at.
         p: share of the random pairings that are at least as alike, the given one among them.
-        nearer: mean share of the other domain's pictures that are less like a picture than its partner is; 1/2 for random partners.
+        nearer: mean share of the other domain's pictures that are less like a picture than its
+            partner is; 1/2 for random partners.
     """
 
     count: int
@@ -41,19 +46,25 @@ class Pairing:
 
     @property
     def holds(self) -> bool:
-        """Whether pairs are nearer to each other than to random partners: surely, and by more than an order that both sets share gives."""
+        """Whether pairs are nearer to each other than to random partners: surely, and by more than
+        an order that both sets share gives.
+        """
         return self.p <= LEVEL and self.nearer >= NEARER_THAN
 
 
 def likenesses(pictures: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> np.ndarray:
-    """Mean squared canonical correlation of the maps of any two pictures uint8 [H, W, 1 or 3], in [0, 1], [len(pictures), len(others)]."""
+    """Mean squared canonical correlation of the maps of any two pictures uint8 [H, W, 1 or 3], in
+    [0, 1], [len(pictures), len(others)].
+    """
     one, other = (np.stack([_maps(picture) for picture in some]) for some in (pictures, others))
     products = np.einsum("ipk,jpl->ijkl", one, other, optimize=True)
     return np.square(products).sum(axis=(2, 3)) / one.shape[2]
 
 
 def _maps(picture: np.ndarray) -> np.ndarray:
-    """An orthonormal basis of a picture's maps of lightness, its square, two colours and edges at 32x32 places, float32 [1024, 5]."""
+    """An orthonormal basis of a picture's maps of lightness, its square, two colours and edges at
+    32x32 places, float32 [1024, 5].
+    """
     values = lab(picture).astype(np.float32)
     edges = np.hypot(ndimage.sobel(values[..., 0], 0), ndimage.sobel(values[..., 0], 1))
     small = [
@@ -79,5 +90,7 @@ def permutation_test(pictures: Sequence[np.ndarray], partners: Sequence[np.ndarr
     orders = np.random.default_rng((SEED, 61)).permuted(np.tile(rows, (PERMUTATIONS, 1)), axis=1)
     drawn = likeness[rows, orders].mean(axis=1)
     p = (1 + int((drawn >= own.mean() - 1e-9).sum())) / (1 + PERMUTATIONS)
-    nearer = np.mean([(side < own).sum() / (count * (count - 1)) for side in (likeness, likeness.T)])
+    nearer = np.mean(
+        [(side < own).sum() / (count * (count - 1)) for side in (likeness, likeness.T)]
+    )
     return Pairing(count, p, float(nearer))

@@ -1,12 +1,15 @@
-"""Scores of label maps: confusion matrix, accuracies, IoU, and the permutation that a translation may have learned.
+"""Scores of label maps: confusion matrix, accuracies, IoU, and the permutation that a translation
+may have learned.
 
-Labels are train ids, uint8 [H, W]; the truth's IGNORED pixels are left out. A confusion matrix is int64 [C, C + 1]: rows are
-the truth; the last column, the misses, holds what was predicted as none of the classes. Misses count in their row, so that
-a frame is never dropped as the official pix2pix's `fast_hist` does when one prediction is out of range.
+Labels are train ids, uint8 [H, W]; the truth's IGNORED pixels are left out. A confusion matrix is
+int64 [C, C + 1]: rows are the truth; the last column, the misses, holds what was predicted as none
+of the classes. Misses count in their row, so that a frame is never dropped as the official
+pix2pix's `fast_hist` does when one prediction is out of range.
 
-A class that does not occur is treated in one of two ways, and a printed score names which (`ABSENT`):
-"cityscapes" leaves out (NaN) what is in neither truth nor prediction, as cityscapesScripts does; "pix2pix" counts it as 0, as
-the official `get_scores` does, which adds 1e-12 to each denominator. The published CycleGAN tables are of the second kind.
+A class that does not occur is treated in one of two ways, and a printed score names which
+(`ABSENT`): "cityscapes" leaves out (NaN) what is in neither truth nor prediction, as
+cityscapesScripts does; "pix2pix" counts it as 0, as the official `get_scores` does, which adds
+1e-12 to each denominator. The published CycleGAN tables are of the second kind.
 """
 
 from dataclasses import dataclass
@@ -31,7 +34,10 @@ def confusion_matrix(prediction: np.ndarray, truth: np.ndarray, *, classes: int)
         UserError: the two differ in size.
     """
     if prediction.shape != truth.shape:
-        raise UserError(f"prediction {prediction.shape} and truth {truth.shape} differ in size; bring the prediction to the truth's size")
+        raise UserError(
+            f"prediction {prediction.shape} and truth {truth.shape} differ in size; bring the "
+            "prediction to the truth's size"
+        )
     scored = (truth >= 0) & (truth < classes)
     column = prediction[scored].astype(np.int64)
     column[(column < 0) | (column >= classes)] = classes
@@ -63,13 +69,17 @@ def _mean(values: np.ndarray) -> float:
 
 
 def class_accuracies(counts: np.ndarray, *, absent: str = "cityscapes") -> np.ndarray:
-    """Share of each class's true pixels that are right, [C] in [0, 1]; "cityscapes" gives NaN where the truth has none."""
+    """Share of each class's true pixels that are right, [C] in [0, 1]; "cityscapes" gives NaN where
+    the truth has none.
+    """
     right, true, _ = _parts(counts)
     return _share(right, true, absent)
 
 
 def class_ious(counts: np.ndarray, *, absent: str = "cityscapes") -> np.ndarray:
-    """Intersection over union of each class, [C] in [0, 1]; "cityscapes" gives NaN where neither side has it."""
+    """Intersection over union of each class, [C] in [0, 1]; "cityscapes" gives NaN where neither
+    side has it.
+    """
     right, true, predicted = _parts(counts)
     return _share(right, true + predicted - right, absent)
 
@@ -91,7 +101,8 @@ def class_iou(counts: np.ndarray, *, absent: str = "cityscapes") -> float:
 
 
 class Confusion:
-    """A confusion matrix that grows picture by picture and keeps each picture's own, for intervals over pictures.
+    """A confusion matrix that grows picture by picture and keeps each picture's own, for intervals
+    over pictures.
 
     Args:
         classes: number of train ids.
@@ -164,8 +175,9 @@ class Matching:
 def hungarian(counts: np.ndarray, *, absent: str = "cityscapes") -> Matching:
     """The relabelling with the highest mean IoU (Kuhn 1955), misses staying misses.
 
-    With "cityscapes" the mean is a ratio, since the number of classes left out depends on the relabelling; Dinkelbach's method
-    (1967) turns that into a few assignments, starting from the raw score so that the result is never below it.
+    With "cityscapes" the mean is a ratio, since the number of classes left out depends on the
+    relabelling; Dinkelbach's method (1967) turns that into a few assignments, starting from the raw
+    score so that the result is never below it.
     """
     square = counts[:, : len(counts)]
     union = counts.sum(axis=1)[:, np.newaxis] + square.sum(axis=0) - square
@@ -184,13 +196,16 @@ def hungarian(counts: np.ndarray, *, absent: str = "cityscapes") -> Matching:
 
 
 def other_frames(count: int, *, seed: int) -> np.ndarray:
-    """For each of `count` frames the index of another one, each used once, [N]: a random cycle (Sattolo 1986).
+    """For each of `count` frames the index of another one, each used once, [N]: a random cycle
+    (Sattolo 1986).
 
     Raises:
         UserError: fewer than two frames.
     """
     if count < 2:
-        raise UserError("the shuffled-label control needs at least 2 frames; give more test pictures")
+        raise UserError(
+            "the shuffled-label control needs at least 2 frames; give more test pictures"
+        )
     generator = np.random.default_rng((seed, 11))
     order = np.arange(count)
     for last in range(count - 1, 0, -1):

@@ -1,6 +1,7 @@
 """Discriminators: [B, H, W, C] in [-1, 1] to a map of scores [B, h, w, 1], one a patch; no sigmoid.
 
-Architectures and padding are the official program's; `tests/test_golden.py` proves the outputs equal.
+Architectures and padding are the official program's; `tests/test_golden.py` proves the outputs
+equal.
 """
 
 from typing import Any
@@ -17,7 +18,8 @@ DISCRIMINATORS = ("patch", "pixel")
 
 @keras.saving.register_keras_serializable("tfcyclegan")
 class Discriminator(keras.Model):
-    """PatchGAN (Isola et al. 2017): 4x4 convolutions of strides 2, ..., 2, 1, 1 with LeakyReLU 0.2; or its 1x1 variant.
+    """PatchGAN (Isola et al. 2017): 4x4 convolutions of strides 2, ..., 2, 1, 1 with LeakyReLU 0.2;
+    or its 1x1 variant.
 
     Three layers give the 70x70 PatchGAN C64-C128-C256-C512: 256x256 in, 30x30 scores out.
 
@@ -50,7 +52,10 @@ class Discriminator(keras.Model):
     ):
         super().__init__(name=name, dtype=dtype)
         if architecture not in DISCRIMINATORS:
-            raise UserError(f"discriminator {architecture!r}: unknown choice; valid are {', '.join(DISCRIMINATORS)}")
+            raise UserError(
+                f"discriminator {architecture!r}: unknown choice; valid are "
+                f"{', '.join(DISCRIMINATORS)}"
+            )
         self.settings = {
             "architecture": architecture,
             "layers": layers,
@@ -70,7 +75,8 @@ class Discriminator(keras.Model):
         else:
             widths = [base_filters * min(2**level, 8) for level in range(layers + 1)] + [1]
             strides, kernel, padding = [2] * layers + [1, 1], 4, 1
-        # The official program gives the first and last convolution a bias always, but for the last one of "pixel".
+        # The official program gives the first and last convolution a bias always, but for the last
+        # one of "pixel".
         biases = [True, *[bias] * (len(widths) - 2), bias or architecture == "patch"]
         self.convolutions = [
             Conv2D(
@@ -84,28 +90,48 @@ class Discriminator(keras.Model):
                 use_bias=use_bias,
                 dtype=kind,
             )
-            for source, target, stride, use_bias in zip([in_channels, *widths[:-1]], widths, strides, biases, strict=True)
+            for source, target, stride, use_bias in zip(
+                [in_channels, *widths[:-1]], widths, strides, biases, strict=True
+            )
         ]
-        self.norms = [make_norm(norm, width, gain=init_gain, weights=weights, portable=False, dtype=kind) for width in widths[1:-1]]
+        self.norms = [
+            make_norm(norm, width, gain=init_gain, weights=weights, portable=False, dtype=kind)
+            for width in widths[1:-1]
+        ]
         self.built = True
 
     def get_config(self) -> dict[str, Any]:
-        return {**self.settings, "name": self.name, "dtype": keras.dtype_policies.serialize(self.dtype_policy)}
+        return {
+            **self.settings,
+            "name": self.name,
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+        }
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         x = leaky_relu(self.convolutions[0](x))
         for convolution, norm in zip(self.convolutions[1:-1], self.norms, strict=True):
             x = convolution(x)
             if norm is not None:
-                x = norm(x, training=training) if isinstance(norm, keras.layers.BatchNormalization) else norm(x)
+                x = (
+                    norm(x, training=training)
+                    if isinstance(norm, keras.layers.BatchNormalization)
+                    else norm(x)
+                )
             x = leaky_relu(x)
         return self.convolutions[-1](x)
 
     def official_layers(self) -> list[tuple[str, keras.layers.Layer | None]]:
-        """Pairs of the official program's state-dict prefix and our layer, each convolution followed by its norm or None."""
+        """Pairs of the official program's state-dict prefix and our layer, each convolution
+        followed by its norm or None.
+        """
         prefix = "net" if self.settings["architecture"] == "pixel" else "model"
         pairs: list[tuple[str, keras.layers.Layer | None]] = [(f"{prefix}.0", self.convolutions[0])]
-        for index, (convolution, norm) in enumerate(zip(self.convolutions[1:-1], self.norms, strict=True)):
-            pairs += [(f"{prefix}.{2 + 3 * index}", convolution), (f"{prefix}.{3 + 3 * index}", norm)]
+        for index, (convolution, norm) in enumerate(
+            zip(self.convolutions[1:-1], self.norms, strict=True)
+        ):
+            pairs += [
+                (f"{prefix}.{2 + 3 * index}", convolution),
+                (f"{prefix}.{3 + 3 * index}", norm),
+            ]
         pairs.append((f"{prefix}.{2 + 3 * len(self.norms)}", self.convolutions[-1]))
         return pairs

@@ -15,8 +15,8 @@ def make_generator(architecture: str, **settings: Any) -> Generator:
     """Makes the generator that `architecture` names.
 
     Args:
-        architecture: `resnet_Nblocks`, `unet_128` or `unet_256` as in the official program's `--netG`, or the path of a graph
-            that `import_weights --from=tfa` wrote.
+        architecture: `resnet_Nblocks`, `unet_128` or `unet_256` as in the official program's
+            `--netG`, or the path of a graph that `import_weights --from=tfa` wrote.
         **settings: arguments of the class.
 
     Raises:
@@ -31,5 +31,7 @@ def make_generator(architecture: str, **settings: Any) -> Generator:
             return GraphGenerator(graph=read_graph(Path(architecture)), **settings)
         except UserError as error:
             message = str(error)
-            raise UserError(message if message.startswith("--") else f"--generator={architecture}: {message}") from error
+            raise UserError(
+                message if message.startswith("--") else f"--generator={architecture}: {message}"
+            ) from error
     raise UserError(f"generator {architecture!r}: unknown choice; valid are {GENERATORS}")

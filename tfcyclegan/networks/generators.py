@@ -1,7 +1,8 @@
 """Generators: [B, H, W, in] in [-1, 1] to [B, H, W, out] in [-1, 1].
 
-Architectures and padding are the official program's (Zhu et al. 2017, section 7.2, and Isola et al. 2017 for the U-Net);
-`tests/test_golden.py` proves the outputs equal. Layer comments name the paper's blocks.
+Architectures and padding are the official program's (Zhu et al. 2017, section 7.2, and Isola et al.
+2017 for the U-Net); `tests/test_golden.py` proves the outputs equal. Layer comments name the
+paper's blocks.
 """
 
 import functools
@@ -11,7 +12,14 @@ import keras
 import tensorflow as tf
 
 from tfcyclegan.errors import UserError
-from tfcyclegan.networks.layers import Conv2D, Dropout, ResizeConv2D, UpConv2D, leaky_relu, weight_initializers
+from tfcyclegan.networks.layers import (
+    Conv2D,
+    Dropout,
+    ResizeConv2D,
+    UpConv2D,
+    leaky_relu,
+    weight_initializers,
+)
 from tfcyclegan.networks.norms import make_norm
 from tfcyclegan.networks.operations import Operations, RecomputingOperations
 
@@ -23,8 +31,9 @@ class Generator(keras.Model):
 
     Attributes:
         size_multiple: the sides of an image must be multiples of this.
-        recompute: whether training keeps the input of each stage alone, see `RecomputingOperations`. No setting of the network, since
-            its weights and pictures are the same.
+        recompute: whether training keeps the input of each stage alone, see
+            `RecomputingOperations`. No setting of the network, since its weights and pictures are
+            the same.
     """
 
     size_multiple: int
@@ -35,17 +44,28 @@ class Generator(keras.Model):
         self.settings = settings
 
     def get_config(self) -> dict[str, Any]:
-        return {**self.settings, "name": self.name, "dtype": keras.dtype_policies.serialize(self.dtype_policy)}
+        return {
+            **self.settings,
+            "name": self.name,
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+        }
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        return self.compute(x, RecomputingOperations(training) if training and self.recompute else Operations(training))
+        return self.compute(
+            x,
+            RecomputingOperations(training)
+            if training and self.recompute
+            else Operations(training),
+        )
 
     def compute(self, x: Any, apply: Operations) -> Any:
         """The network of x: its layers in their order, each carried out by `apply`."""
         raise NotImplementedError
 
     def official_layers(self) -> list[tuple[str, keras.layers.Layer | None]]:
-        """Pairs of the official program's state-dict prefix and our layer, each convolution followed by its norm or None."""
+        """Pairs of the official program's state-dict prefix and our layer, each convolution
+        followed by its norm or None.
+        """
         raise NotImplementedError
 
 
@@ -59,8 +79,10 @@ class ResnetGenerator(Generator):
         in_channels: channels of the input.
         out_channels: channels of the output.
         norm: "instance", "batch" or "none".
-        dropout: whether residual blocks drop half of the values between their convolutions in training.
-        padding_mode: of the strided convolutions: "zeros" (official) or "reflect" (Rao et al. 2023).
+        dropout: whether residual blocks drop half of the values between their convolutions in
+            training.
+        padding_mode: of the strided convolutions: "zeros" (official) or "reflect" (Rao et al.
+            2023).
         upsampling: "transposed" (official) or "resize" (nearest + convolution; no checkerboards).
         init: kernel initializer, see `layers.weight_initializers`.
         init_gain: its scale; 0.02 in the paper.
@@ -104,24 +126,35 @@ class ResnetGenerator(Generator):
         }
         super().__init__(settings, name, dtype)
         if upsampling not in UPSAMPLINGS:
-            raise UserError(f"upsampling {upsampling!r}: unknown choice; valid are {', '.join(UPSAMPLINGS)}")
+            raise UserError(
+                f"upsampling {upsampling!r}: unknown choice; valid are {', '.join(UPSAMPLINGS)}"
+            )
         weights = weight_initializers(init, init_gain, seed)
         kind = self.dtype_policy
-        bias = norm == "instance"  # the official rule: where a norm has its own shift, or by its quirk "none", no bias
+        # the official rule: where a norm has its own shift, or by its quirk "none", no bias
+        bias = norm == "instance"
         width = base_filters
 
         def normalization(channels: int) -> keras.layers.Layer | None:
-            return make_norm(norm, channels, gain=init_gain, weights=weights, portable=portable, dtype=kind)
+            return make_norm(
+                norm, channels, gain=init_gain, weights=weights, portable=portable, dtype=kind
+            )
 
         def convolution(source: int, target: int, kernel: int, **options: Any) -> Conv2D:
-            return Conv2D(source, target, kernel, next(weights), portable=portable, dtype=kind, **options)
+            return Conv2D(
+                source, target, kernel, next(weights), portable=portable, dtype=kind, **options
+            )
 
         def upsampler(source: int, target: int) -> keras.layers.Layer:
             if upsampling == "resize":
-                return ResizeConv2D(source, target, next(weights), use_bias=bias, portable=portable, dtype=kind)
+                return ResizeConv2D(
+                    source, target, next(weights), use_bias=bias, portable=portable, dtype=kind
+                )
             return UpConv2D(source, target, 3, next(weights), use_bias=bias, dtype=kind)
 
-        self.stem = convolution(in_channels, width, 7, padding=3, padding_mode="reflect", use_bias=bias)
+        self.stem = convolution(
+            in_channels, width, 7, padding=3, padding_mode="reflect", use_bias=bias
+        )
         self.stem_norm = normalization(width)
         halving = {"stride": 2, "padding": 1, "padding_mode": padding_mode, "use_bias": bias}
         self.down = [convolution(width * f, width * f * 2, 3, **halving) for f in (1, 2)]
@@ -138,12 +171,26 @@ class ResnetGenerator(Generator):
         self.built = True
 
     def compute(self, x: Any, apply: Operations) -> Any:
-        x = apply.stage(functools.partial(self._encoded, apply), [self.stem, self.stem_norm, *self.down, *self.down_norms], x)
-        blocks = zip(self.block_first, self.block_first_norms, self.block_second, self.block_second_norms, strict=True)
+        x = apply.stage(
+            functools.partial(self._encoded, apply),
+            [self.stem, self.stem_norm, *self.down, *self.down_norms],
+            x,
+        )
+        blocks = zip(
+            self.block_first,
+            self.block_first_norms,
+            self.block_second,
+            self.block_second_norms,
+            strict=True,
+        )
         for index, layers in enumerate(blocks):
             x = apply.stage(functools.partial(self._block, apply, index), layers, x)
-        x = apply.stage(functools.partial(self._doubled, apply, 0), [self.up[0], self.up_norms[0]], x)
-        return apply.stage(functools.partial(self._finished, apply), [self.up[1], self.up_norms[1], self.head], x)
+        x = apply.stage(
+            functools.partial(self._doubled, apply, 0), [self.up[0], self.up_norms[0]], x
+        )
+        return apply.stage(
+            functools.partial(self._finished, apply), [self.up[1], self.up_norms[1], self.head], x
+        )
 
     def _encoded(self, apply: Operations, x: Any) -> Any:
         x = apply.each(tf.nn.relu, apply.norm(self.stem_norm, apply.layer(self.stem, x)))
@@ -155,13 +202,18 @@ class ResnetGenerator(Generator):
         return apply.add(x, self._residual(index, x, apply))
 
     def _doubled(self, apply: Operations, index: int, x: Any) -> Any:
-        return apply.each(tf.nn.relu, apply.norm(self.up_norms[index], apply.layer(self.up[index], x)))
+        return apply.each(
+            tf.nn.relu, apply.norm(self.up_norms[index], apply.layer(self.up[index], x))
+        )
 
     def _finished(self, apply: Operations, x: Any) -> Any:
         return apply.each(tf.tanh, apply.layer(self.head, self._doubled(apply, 1, x)))
 
     def _residual(self, index: int, x: Any, apply: Operations) -> Any:
-        x = apply.each(tf.nn.relu, apply.norm(self.block_first_norms[index], apply.layer(self.block_first[index], x)))
+        x = apply.each(
+            tf.nn.relu,
+            apply.norm(self.block_first_norms[index], apply.layer(self.block_first[index], x)),
+        )
         if self.dropouts:
             x = apply.dropout(self.dropouts[index], x)
         return apply.norm(self.block_second_norms[index], apply.layer(self.block_second[index], x))
@@ -169,22 +221,35 @@ class ResnetGenerator(Generator):
     def official_layers(self) -> list[tuple[str, keras.layers.Layer | None]]:
         blocks = len(self.block_first)
         second = 6 if self.dropouts else 5
-        pairs: list[tuple[str, keras.layers.Layer | None]] = [("model.1", self.stem), ("model.2", self.stem_norm)]
+        pairs: list[tuple[str, keras.layers.Layer | None]] = [
+            ("model.1", self.stem),
+            ("model.2", self.stem_norm),
+        ]
         for index, (layer, norm) in enumerate(zip(self.down, self.down_norms, strict=True)):
             pairs += [(f"model.{4 + 3 * index}", layer), (f"model.{5 + 3 * index}", norm)]
         for index in range(blocks):
             prefix = f"model.{10 + index}.conv_block"
-            pairs += [(f"{prefix}.1", self.block_first[index]), (f"{prefix}.2", self.block_first_norms[index])]
-            pairs += [(f"{prefix}.{second}", self.block_second[index]), (f"{prefix}.{second + 1}", self.block_second_norms[index])]
+            pairs += [
+                (f"{prefix}.1", self.block_first[index]),
+                (f"{prefix}.2", self.block_first_norms[index]),
+            ]
+            pairs += [
+                (f"{prefix}.{second}", self.block_second[index]),
+                (f"{prefix}.{second + 1}", self.block_second_norms[index]),
+            ]
         for index, (layer, norm) in enumerate(zip(self.up, self.up_norms, strict=True)):
-            pairs += [(f"model.{10 + blocks + 3 * index}", layer), (f"model.{11 + blocks + 3 * index}", norm)]
+            pairs += [
+                (f"model.{10 + blocks + 3 * index}", layer),
+                (f"model.{11 + blocks + 3 * index}", norm),
+            ]
         pairs.append((f"model.{10 + blocks + 7}", self.head))
         return pairs
 
 
 @keras.saving.register_keras_serializable("tfcyclegan")
 class UnetGenerator(Generator):
-    """The pix2pix U-Net: `depth` halvings by 4x4 convolutions, as many doublings, skips between equal sizes.
+    """The pix2pix U-Net: `depth` halvings by 4x4 convolutions, as many doublings, skips between
+    equal sizes.
 
     Args:
         depth: number of halvings: 7 for 128x128 (`unet_128`), 8 for 256x256 (`unet_256`).
@@ -239,7 +304,9 @@ class UnetGenerator(Generator):
         outputs = [out_channels, *widths[:-1]]
 
         def normalization(channels: int) -> keras.layers.Layer | None:
-            return make_norm(norm, channels, gain=init_gain, weights=weights, portable=portable, dtype=kind)
+            return make_norm(
+                norm, channels, gain=init_gain, weights=weights, portable=portable, dtype=kind
+            )
 
         self.down = [
             Conv2D(
@@ -255,7 +322,10 @@ class UnetGenerator(Generator):
             )
             for level in range(depth)
         ]
-        self.down_norms = [normalization(widths[level]) if 0 < level < depth - 1 else None for level in range(depth)]
+        self.down_norms = [
+            normalization(widths[level]) if 0 < level < depth - 1 else None
+            for level in range(depth)
+        ]
         self.up = [
             UpConv2D(
                 widths[level] * (1 if level == depth - 1 else 2),
@@ -267,21 +337,28 @@ class UnetGenerator(Generator):
             )
             for level in range(depth)
         ]
-        self.up_norms = [normalization(outputs[level]) if level > 0 else None for level in range(depth)]
+        self.up_norms = [
+            normalization(outputs[level]) if level > 0 else None for level in range(depth)
+        ]
         inner = range(4, depth - 1)
-        self.dropouts = {str(level): _dropout(seed, level, kind) for level in inner} if dropout else {}
+        self.dropouts = (
+            {str(level): _dropout(seed, level, kind) for level in inner} if dropout else {}
+        )
         self.built = True
 
     def compute(self, x: Any, apply: Operations) -> Any:
         skips = []
         for level, (layer, norm) in enumerate(zip(self.down, self.down_norms, strict=True)):
             if level > 0:
-                # The official LeakyReLU works in place, so what the skip carries has passed through it too.
+                # The official LeakyReLU works in place, so what the skip carries has passed through
+                # it too.
                 x = apply.each(leaky_relu, x)
                 skips.append(x)
             x = apply.norm(norm, apply.layer(layer, x))
         for level in range(len(self.up) - 1, -1, -1):
-            x = apply.norm(self.up_norms[level], apply.layer(self.up[level], apply.each(tf.nn.relu, x)))
+            x = apply.norm(
+                self.up_norms[level], apply.layer(self.up[level], apply.each(tf.nn.relu, x))
+            )
             if str(level) in self.dropouts:
                 x = apply.dropout(self.dropouts[str(level)], x)
             if level > 0:
@@ -293,15 +370,23 @@ class UnetGenerator(Generator):
         pairs: list[tuple[str, keras.layers.Layer | None]] = []
         prefix = "model"
         for level in range(depth):
-            # A block is [lrelu, conv, norm, submodule, relu, up, norm]; the outermost starts with its conv, the innermost has no
-            # submodule and no first norm.
+            # A block is [lrelu, conv, norm, submodule, relu, up, norm]; the outermost starts with
+            # its conv, the innermost has no submodule and no first norm.
             down, sub, up = (0, 1, 3) if level == 0 else (1, 3, 3 if level == depth - 1 else 5)
-            pairs += [(f"{prefix}.model.{down}", self.down[level]), (f"{prefix}.model.{down + 1}", self.down_norms[level])]
-            pairs += [(f"{prefix}.model.{up}", self.up[level]), (f"{prefix}.model.{up + 1}", self.up_norms[level])]
+            pairs += [
+                (f"{prefix}.model.{down}", self.down[level]),
+                (f"{prefix}.model.{down + 1}", self.down_norms[level]),
+            ]
+            pairs += [
+                (f"{prefix}.model.{up}", self.up[level]),
+                (f"{prefix}.model.{up + 1}", self.up_norms[level]),
+            ]
             prefix = f"{prefix}.model.{sub}"
         return pairs
 
 
 def _dropout(seed: int | None, index: int, kind: Any) -> Dropout:
-    """Each layer has its own seed: with one for all, all blocks of a size would drop the same values."""
+    """Each layer has its own seed: with one for all, all blocks of a size would drop the same
+    values.
+    """
     return Dropout(0.5, seed=None if seed is None else seed + index, dtype=kind)

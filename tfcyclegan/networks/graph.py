@@ -1,4 +1,6 @@
-"""A generator whose architecture was read from a file: a graph of plain Keras layers, as `import_weights --from=tfa` makes."""
+"""A generator whose architecture was read from a file: a graph of plain Keras layers, as
+`import_weights --from=tfa` makes.
+"""
 
 import copy
 import json
@@ -15,7 +17,9 @@ from tfcyclegan.networks.norms import InstanceNormalization
 
 
 class UpSampling2D(keras.layers.UpSampling2D):
-    """Keras', which between the pixels of pictures of a free size cannot be had: it asks for sides that are known."""
+    """Keras', which between the pixels of pictures of a free size cannot be had: it asks for sides
+    that are known.
+    """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         if self.interpolation == "nearest" or None not in inputs.shape[1:3]:
@@ -24,11 +28,20 @@ class UpSampling2D(keras.layers.UpSampling2D):
         return tf.cast(tf.image.resize(inputs, sides, self.interpolation), inputs.dtype)
 
 
-# What a graph may be made of. Nothing here runs code that came with the file, as a Lambda layer would.
+# What a graph may be made of. Nothing here runs code that came with the file, as a Lambda layer
+# would.
 LAYERS: dict[str, type[keras.layers.Layer]] = {
     name: getattr(keras.layers, name)
     for name in (
-        *("InputLayer", "Conv2D", "Conv2DTranspose", "ZeroPadding2D", "Cropping2D", "AveragePooling2D", "MaxPooling2D"),
+        *(
+            "InputLayer",
+            "Conv2D",
+            "Conv2DTranspose",
+            "ZeroPadding2D",
+            "Cropping2D",
+            "AveragePooling2D",
+            "MaxPooling2D",
+        ),
         *("BatchNormalization", "Activation", "ReLU", "LeakyReLU", "Add", "Concatenate"),
     )
 } | {layer.__name__: layer for layer in (Dropout, InstanceNormalization, UpSampling2D)}
@@ -36,7 +49,17 @@ LAYERS: dict[str, type[keras.layers.Layer]] = {
 _LAYER_KEYS = {"class_name", "name", "inbound_nodes"}
 _IN_NODES = ("__keras_tensor__", "__tuple__")  # how Keras writes the inputs of a layer
 _INITIALIZERS = (
-    *("Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "LecunNormal", "LecunUniform", "Ones", "Orthogonal"),
+    *(
+        "Constant",
+        "GlorotNormal",
+        "GlorotUniform",
+        "HeNormal",
+        "HeUniform",
+        "LecunNormal",
+        "LecunUniform",
+        "Ones",
+        "Orthogonal",
+    ),
     *("RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling", "Zeros"),
 )
 
@@ -46,7 +69,8 @@ class GraphGenerator(Generator):
     """Runs a Keras functional graph as a generator.
 
     Args:
-        graph: the config of a functional model with one input and one output, layers as named in `LAYERS`.
+        graph: the config of a functional model with one input and one output, layers as named in
+            `LAYERS`.
         portable: use only operations that TFLite delegates take; needs a fixed image size.
 
     Raises:
@@ -55,22 +79,40 @@ class GraphGenerator(Generator):
 
     size_multiple = 4
 
-    def __init__(self, *, graph: dict[str, Any], portable: bool = False, name: str | None = None, dtype: Any = None):
+    def __init__(
+        self,
+        *,
+        graph: dict[str, Any],
+        portable: bool = False,
+        name: str | None = None,
+        dtype: Any = None,
+    ):
         adapted = _checked(graph)
-        policy = keras.dtype_policies.get(dtype) if dtype is not None else keras.config.dtype_policy()
+        policy = (
+            keras.dtype_policies.get(dtype) if dtype is not None else keras.config.dtype_policy()
+        )
         for layer in adapted["layers"]:
-            layer["config"]["dtype"] = policy.name if layer["class_name"] != "InputLayer" else "float32"
+            layer["config"]["dtype"] = (
+                policy.name if layer["class_name"] != "InputLayer" else "float32"
+            )
             if layer["class_name"] == "InstanceNormalization":
                 layer["config"]["portable"] = portable
         try:
             model = keras.Model.from_config(adapted, custom_objects=LAYERS)
             shapes = [tuple(tensor.shape) for tensor in (*model.inputs, *model.outputs)]
             if len(shapes) != 2 or not all(len(shape) == 4 and shape[-1] for shape in shapes):
-                raise ValueError(f"it goes from and to {shapes}, not from pictures [B, H, W, C] to pictures")
+                raise ValueError(
+                    f"it goes from and to {shapes}, not from pictures [B, H, W, C] to pictures"
+                )
         except Exception as error:  # whatever a layer raises that is given another's settings
             reason = " ".join(str(error).split())[:300] or type(error).__name__
             raise UserError(f"no generator can be made of the graph ({reason})") from error
-        settings = {"graph": graph, "portable": portable, "in_channels": shapes[0][-1], "out_channels": shapes[1][-1]}
+        settings = {
+            "graph": graph,
+            "portable": portable,
+            "in_channels": shapes[0][-1],
+            "out_channels": shapes[1][-1],
+        }
         super().__init__(settings, name, dtype)
         self.graph = model
         self.built = True
@@ -85,31 +127,52 @@ class GraphGenerator(Generator):
 
 
 def _checked(graph: Any) -> dict[str, Any]:
-    """A copy of `graph` of which Keras makes layers of `LAYERS` and nothing else, whatever a file says.
+    """A copy of `graph` of which Keras makes layers of `LAYERS` and nothing else, whatever a file
+    says.
 
     Regularizers and constraints belong to the training that is over, and are left out.
 
     Raises:
         UserError: it is no graph, or asks for anything else.
     """
-    if not isinstance(graph, dict) or not isinstance(graph.get("layers"), list) or not graph["layers"]:
+    if (
+        not isinstance(graph, dict)
+        or not isinstance(graph.get("layers"), list)
+        or not graph["layers"]
+    ):
         raise UserError("is not a generator's graph; import_weights --from=tfa makes one")
     layers = []
     for layer in graph["layers"]:
         if not isinstance(layer, dict) or not isinstance(layer.get("class_name"), str):
             raise UserError("is not a generator's graph: a layer has no class_name")
         if layer["class_name"] not in LAYERS:
-            raise UserError(f"has layers {layer['class_name'][:200]}; known are {', '.join(LAYERS)}")
+            raise UserError(
+                f"has layers {layer['class_name'][:200]}; known are {', '.join(LAYERS)}"
+            )
         if not isinstance(layer.get("config"), dict):
             raise UserError("is not a generator's graph: a layer has no config")
-        config = {name: value for name, value in layer["config"].items() if not name.endswith(("_regularizer", "_constraint"))}
-        initializers = {name: _initializer(name, config.pop(name)) for name in tuple(config) if name.endswith("_initializer")}
+        config = {
+            name: value
+            for name, value in layer["config"].items()
+            if not name.endswith(("_regularizer", "_constraint"))
+        }
+        initializers = {
+            name: _initializer(name, config.pop(name))
+            for name in tuple(config)
+            if name.endswith("_initializer")
+        }
         config.pop("dtype", None)  # ours is set for all layers
         config.pop("quantization_config", None)
         _require_plain(config, ())
         _require_plain(layer.get("inbound_nodes", []), _IN_NODES)
         # without "module", by which Keras would look for the class elsewhere
-        layers.append({"inbound_nodes": [], **{key: layer[key] for key in _LAYER_KEYS & layer.keys()}, "config": config | initializers})
+        layers.append(
+            {
+                "inbound_nodes": [],
+                **{key: layer[key] for key in _LAYER_KEYS & layer.keys()},
+                "config": config | initializers,
+            }
+        )
     ends = {key: graph[key] for key in ("name", "input_layers", "output_layers") if key in graph}
     _require_plain(ends, ())
     return copy.deepcopy({**ends, "layers": layers})
@@ -118,24 +181,42 @@ def _checked(graph: Any) -> dict[str, Any]:
 def _initializer(name: str, value: Any) -> dict[str, Any] | None:
     if value is None:
         return None
-    if not isinstance(value, dict) or value.get("class_name") not in _INITIALIZERS or not isinstance(value.get("config"), dict):
+    if (
+        not isinstance(value, dict)
+        or value.get("class_name") not in _INITIALIZERS
+        or not isinstance(value.get("config"), dict)
+    ):
         raise UserError(f"has a {name} that is not known; known are {', '.join(_INITIALIZERS)}")
     _require_plain(value["config"], ())
-    return {"module": "keras.initializers", "class_name": value["class_name"], "config": value["config"], "registered_name": None}
+    return {
+        "module": "keras.initializers",
+        "class_name": value["class_name"],
+        "config": value["config"],
+        "registered_name": None,
+    }
 
 
 def _require_plain(value: Any, allowed: tuple[str, ...]) -> None:
-    """Raises UserError when something in `value` would be made into an object of a class that is not `allowed`."""
+    """Raises UserError when something in `value` would be made into an object of a class that is
+    not `allowed`.
+    """
     waiting = [value]
     while waiting:
         value = waiting.pop()
-        waiting += value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+        waiting += (
+            value.values()
+            if isinstance(value, dict)
+            else value
+            if isinstance(value, list | tuple)
+            else ()
+        )
         if isinstance(value, dict) and value.get("class_name") not in (None, *allowed):
             raise UserError(f"asks for {str(value['class_name'])[:100]!r}, which is not known")
 
 
 def read_graph(path: Path) -> Any:
-    """Reads the JSON file of a generator's graph, that `import_weights` wrote; whether it is one, GraphGenerator finds out.
+    """Reads the JSON file of a generator's graph, that `import_weights` wrote; whether it is one,
+    GraphGenerator finds out.
 
     Raises:
         UserError: no such file, or no JSON.
@@ -143,4 +224,6 @@ def read_graph(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"--generator={path}: cannot be read as a generator's graph ({error})") from error
+        raise UserError(
+            f"--generator={path}: cannot be read as a generator's graph ({error})"
+        ) from error

@@ -1,10 +1,12 @@
 """Layers that Keras lacks or pads differently. All take and give [B, H, W, C].
 
-Every layer is built when it is made: channel counts are known, so a network has its weights from the start and can
+Every layer is built when it is made: channel counts are known, so a network has its weights from
+the start and can
 never be restored into by halves.
 
-`portable=True` makes a layer use only operations that every converter and delegate takes (padding by slices and concat,
-plain means, no explicit padding of convolutions), for exports. The weights are the same.
+`portable=True` makes a layer use only operations that every converter and delegate takes (padding
+by slices and concat, plain means, no explicit padding of convolutions), for exports. The weights
+are the same.
 """
 
 import itertools
@@ -25,14 +27,16 @@ Weights = Iterator[keras.initializers.Initializer]
 
 
 class Reach(NamedTuple):
-    """What a layer sees of its input, along either axis, so that it can be applied to a window of it.
+    """What a layer sees of its input, along either axis, so that it can be applied to a window of
+    it.
 
-    Outputs a..b of a layer are its outputs for the inputs `down * (a // up) - halo` to `down * ceil(b / up) + halo`, whatever it
-    pads those with, once the outputs that belong to the halo are cut off. At the edges of the image the halo ends, and the layer's
-    own padding is the true one.
+    Outputs a..b of a layer are its outputs for the inputs `down * (a // up) - halo` to `down *
+    ceil(b / up) + halo`, whatever it pads those with, once the outputs that belong to the halo are
+    cut off. At the edges of the image the halo ends, and the layer's own padding is the true one.
 
     Attributes:
-        halo: inputs at either side that the outputs above the others depend on; a multiple of `down`.
+        halo: inputs at either side that the outputs above the others depend on; a multiple of
+            `down`.
         down: inputs along a side for each `up` outputs.
         up: see `down`.
     """
@@ -50,32 +54,47 @@ def weight_initializers(name: str, gain: float, seed: int | None) -> Weights:
     Raises:
         UserError: unknown `name`.
     """
-    seeds: Iterator[int | None] = itertools.repeat(None) if seed is None else itertools.count(seed * 1_000)
+    seeds: Iterator[int | None] = (
+        itertools.repeat(None) if seed is None else itertools.count(seed * 1_000)
+    )
     for layer_seed in seeds:
         match name:
             case "normal":
                 yield keras.initializers.RandomNormal(0.0, gain, seed=layer_seed)
             case "xavier":
-                yield keras.initializers.VarianceScaling(gain**2, "fan_avg", "untruncated_normal", seed=layer_seed)
+                yield keras.initializers.VarianceScaling(
+                    gain**2, "fan_avg", "untruncated_normal", seed=layer_seed
+                )
             case "kaiming":
-                yield keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal", seed=layer_seed)
+                yield keras.initializers.VarianceScaling(
+                    2.0, "fan_in", "untruncated_normal", seed=layer_seed
+                )
             case "orthogonal":
                 yield keras.initializers.Orthogonal(gain, seed=layer_seed)
             case _:
-                raise UserError(f"init {name!r}: unknown choice; valid are {', '.join(INITIALIZERS)}")
+                raise UserError(
+                    f"init {name!r}: unknown choice; valid are {', '.join(INITIALIZERS)}"
+                )
 
 
 def leaky_relu(x: tf.Tensor) -> tf.Tensor:
-    """LeakyReLU with slope 0.2. TensorFlow's own keeps its slope as a float32, which shows in float64."""
-    return tf.maximum(x, LEAKY_SLOPE * x) if x.dtype == tf.float64 else tf.nn.leaky_relu(x, LEAKY_SLOPE)
+    """LeakyReLU with slope 0.2. TensorFlow's own keeps its slope as a float32, which shows in
+    float64.
+    """
+    return (
+        tf.maximum(x, LEAKY_SLOPE * x)
+        if x.dtype == tf.float64
+        else tf.nn.leaky_relu(x, LEAKY_SLOPE)
+    )
 
 
 def reflect_pad(x: tf.Tensor, amount: int, *, portable: bool = False) -> tf.Tensor:
     """Mirrors `amount` pixels at each side of [B, H, W, C], the edge itself not repeated.
 
-    The portable form is slices and concat, since MIRROR_PAD splits a TFLite graph for its delegates; of few pieces at a time,
-    since XNNPACK takes no concat of more than 5. In training it is slices and concat too, with a gradient of the same kind:
-    TensorFlow's own took a tenth of the time of a step (docs/performance.md).
+    The portable form is slices and concat, since MIRROR_PAD splits a TFLite graph for its
+    delegates; of few pieces at a time, since XNNPACK takes no concat of more than 5. In training it
+    is slices and concat too, with a gradient of the same kind: TensorFlow's own took a tenth of the
+    time of a step (docs/performance.md).
     """
     height, width = x.shape[1], x.shape[2]
     if portable and None in (height, width):
@@ -108,7 +127,9 @@ def _mirrored_sides(x: tf.Tensor, amount: int, axis: int) -> tf.Tensor:
 
 
 def _folded_sides(upstream: tf.Tensor, amount: int, axis: int) -> tf.Tensor:
-    """The gradient of `_mirrored_sides`: what stands on each mirrored pixel is added to the pixel that it mirrors."""
+    """The gradient of `_mirrored_sides`: what stands on each mirrored pixel is added to the pixel
+    that it mirrors.
+    """
     side = upstream.shape[axis] - 2 * amount
 
     def row(index: int) -> tf.Tensor:
@@ -127,7 +148,8 @@ def _joined(pieces: list[tf.Tensor], axis: int) -> tf.Tensor:
 def doubled(x: tf.Tensor, *, portable: bool = False) -> tf.Tensor:
     """[B, H, W, C] with each pixel four times, [B, 2H, 2W, C].
 
-    The portable form is concat and reshape, since XNNPACK does not take the TILE that TFLite has for `tf.repeat`.
+    The portable form is concat and reshape, since XNNPACK does not take the TILE that TFLite has
+    for `tf.repeat`.
     """
     if not portable:
         return tf.repeat(tf.repeat(x, 2, axis=1), 2, axis=2)
@@ -137,7 +159,8 @@ def doubled(x: tf.Tensor, *, portable: bool = False) -> tf.Tensor:
 
 
 def mirrored(images: tf.Tensor, axis: int, multiple: int, *, smallest: int = 1) -> tf.Tensor:
-    """Mirrors a side, the edge repeated, up to the next multiple of `multiple` that is at least `smallest`, however small the side.
+    """Mirrors a side, the edge repeated, up to the next multiple of `multiple` that is at least
+    `smallest`, however small the side.
 
     `tf.pad` ends at twice the side.
     """
@@ -149,7 +172,8 @@ def mirrored(images: tf.Tensor, axis: int, multiple: int, *, smallest: int = 1) 
 
 @keras.saving.register_keras_serializable("tfcyclegan")
 class Conv2D(keras.layers.Layer):
-    """Convolution with `padding` pixels on **every** side, as PyTorch pads. Keras' "same" pads one side at stride 2.
+    """Convolution with `padding` pixels on **every** side, as PyTorch pads. Keras' "same" pads one
+    side at stride 2.
 
     Args:
         in_channels: channels of the input.
@@ -179,10 +203,26 @@ class Conv2D(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         if padding_mode not in PADDINGS:
-            raise UserError(f"padding_mode {padding_mode!r}: unknown choice; valid are {', '.join(PADDINGS)}")
-        self.filters, self.stride, self.padding, self.padding_mode, self.portable = filters, stride, padding, padding_mode, portable
-        self.kernel = self.add_weight(shape=(kernel_size, kernel_size, in_channels, filters), initializer=kernel_initializer, name="kernel")
-        self.bias = self.add_weight(shape=(filters,), initializer="zeros", name="bias") if use_bias else None
+            raise UserError(
+                f"padding_mode {padding_mode!r}: unknown choice; valid are {', '.join(PADDINGS)}"
+            )
+        self.filters, self.stride, self.padding, self.padding_mode, self.portable = (
+            filters,
+            stride,
+            padding,
+            padding_mode,
+            portable,
+        )
+        self.kernel = self.add_weight(
+            shape=(kernel_size, kernel_size, in_channels, filters),
+            initializer=kernel_initializer,
+            name="kernel",
+        )
+        self.bias = (
+            self.add_weight(shape=(filters,), initializer="zeros", name="bias")
+            if use_bias
+            else None
+        )
         self.built = True
 
     @property
@@ -194,12 +234,19 @@ class Conv2D(keras.layers.Layer):
         if self.padding and self.padding_mode == "reflect":
             x = reflect_pad(x, self.padding, portable=self.portable)
         elif self.padding:
-            # Not the convolution's own explicit padding, with which TensorFlow may leave oneDNN: slower with AVX-512 and bfloat16,
-            # while with AVX2 it took 0.83 to 1.18 of the time.
-            x = tf.pad(x, [[0, 0], [self.padding, self.padding], [self.padding, self.padding], [0, 0]])
+            # Not the convolution's own explicit padding, with which TensorFlow may leave oneDNN:
+            # slower with AVX-512 and bfloat16, while with AVX2 it took 0.83 to 1.18 of the time.
+            x = tf.pad(
+                x, [[0, 0], [self.padding, self.padding], [self.padding, self.padding], [0, 0]]
+            )
         kernel = tf.convert_to_tensor(self.kernel)
         bias = None if self.bias is None else tf.convert_to_tensor(self.bias)
-        by_four = self.portable and self.stride == 1 and kernel.shape[-1] <= _FEW_CHANNELS and _makes_even_sides(x, kernel)
+        by_four = (
+            self.portable
+            and self.stride == 1
+            and kernel.shape[-1] <= _FEW_CHANNELS
+            and _makes_even_sides(x, kernel)
+        )
         if by_four:
             kernel, bias = _of_four_pixels(kernel, bias)
         x = tf.nn.conv2d(x, kernel, strides=2 if by_four else self.stride, padding="VALID")
@@ -208,16 +255,26 @@ class Conv2D(keras.layers.Layer):
 
 
 def _makes_even_sides(x: tf.Tensor, kernel: tf.Tensor) -> bool:
-    return all((side - length + 1) % 2 == 0 for side, length in zip(x.shape[1:3], kernel.shape[:2], strict=True))
+    return all(
+        (side - length + 1) % 2 == 0
+        for side, length in zip(x.shape[1:3], kernel.shape[:2], strict=True)
+    )
 
 
-def _of_four_pixels(kernel: tf.Tensor, bias: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor | None]:
-    """Kernel [k + 1, k + 1, in, 4 out] and bias that make 2x2 pixels of a convolution of stride 1 at each step of 2.
+def _of_four_pixels(
+    kernel: tf.Tensor, bias: tf.Tensor | None
+) -> tuple[tf.Tensor, tf.Tensor | None]:
+    """Kernel [k + 1, k + 1, in, 4 out] and bias that make 2x2 pixels of a convolution of stride 1
+    at each step of 2.
 
-    XNNPACK computes 16 channels or so at once, however few are asked for: the last layer with its 3 became 2.4 times as fast.
+    XNNPACK computes 16 channels or so at once, however few are asked for: the last layer with its 3
+    became 2.4 times as fast.
     """
     shifts = [(down, right) for down in (0, 1) for right in (0, 1)]
-    kernels = [tf.pad(kernel, [[down, 1 - down], [right, 1 - right], [0, 0], [0, 0]]) for down, right in shifts]
+    kernels = [
+        tf.pad(kernel, [[down, 1 - down], [right, 1 - right], [0, 0], [0, 0]])
+        for down, right in shifts
+    ]
     return tf.concat(kernels, axis=3), None if bias is None else tf.concat([bias] * 4, axis=0)
 
 
@@ -225,7 +282,8 @@ def _of_four_pixels(kernel: tf.Tensor, bias: tf.Tensor | None) -> tuple[tf.Tenso
 class UpConv2D(keras.layers.Layer):
     """Transposed convolution, stride 2, that doubles the sides exactly as PyTorch's does.
 
-    kernel 3: padding 1, output padding 1 (ResNet generator); kernel 4: padding 1 (U-Net). Keras' "same" crops the
+    kernel 3: padding 1, output padding 1 (ResNet generator); kernel 4: padding 1 (U-Net). Keras'
+    "same" crops the
     bottom and right pixel where PyTorch crops the top and left ones.
 
     Args:
@@ -252,8 +310,16 @@ class UpConv2D(keras.layers.Layer):
         if kernel_size not in (3, 4):
             raise UserError(f"kernel_size {kernel_size}: must be 3 or 4")
         self.filters, self.kernel_size = filters, kernel_size
-        self.kernel = self.add_weight(shape=(kernel_size, kernel_size, filters, in_channels), initializer=kernel_initializer, name="kernel")
-        self.bias = self.add_weight(shape=(filters,), initializer="zeros", name="bias") if use_bias else None
+        self.kernel = self.add_weight(
+            shape=(kernel_size, kernel_size, filters, in_channels),
+            initializer=kernel_initializer,
+            name="kernel",
+        )
+        self.bias = (
+            self.add_weight(shape=(filters,), initializer="zeros", name="bias")
+            if use_bias
+            else None
+        )
         self.built = True
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
@@ -262,14 +328,18 @@ class UpConv2D(keras.layers.Layer):
         kernel = tf.convert_to_tensor(self.kernel)
         excess = self.kernel_size - 2
         if None in x.shape[1:3]:
-            # Of free sizes by explicit padding: without it oneDNN takes and keeps a megabyte for each size that it meets.
+            # Of free sizes by explicit padding: without it oneDNN takes and keeps a megabyte for
+            #     each size that it meets.
             sides = [[1, excess - 1]] * 2
             target = [batch, 2 * shape[1], 2 * shape[2], self.filters]
             x = tf.nn.conv2d_transpose(x, kernel, target, 2, [[0, 0], *sides, [0, 0]])
         else:
-            # Of fixed sizes, as in training, without: with AVX-512 and bfloat16 explicit padding, which left oneDNN, doubled a step's time.
+            # Of fixed sizes, as in training, without: with AVX-512 and bfloat16 explicit padding,
+            #     which left oneDNN, doubled a step's time.
             height, width = 2 * x.shape[1], 2 * x.shape[2]
-            x = tf.nn.conv2d_transpose(x, kernel, [batch, height + excess, width + excess, self.filters], 2, "VALID")
+            x = tf.nn.conv2d_transpose(
+                x, kernel, [batch, height + excess, width + excess, self.filters], 2, "VALID"
+            )
             # Not by brackets: the gradient of a strided slice runs on one thread.
             x = tf.slice(x, [0, 1, 1, 0], [batch, height, width, self.filters])
         return x if self.bias is None else tf.nn.bias_add(x, tf.convert_to_tensor(self.bias))
@@ -277,7 +347,9 @@ class UpConv2D(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("tfcyclegan")
 class ResizeConv2D(keras.layers.Layer):
-    """Nearest-neighbour doubling, then a 3x3 convolution with reflection padding: no checkerboards (Odena et al. 2016)."""
+    """Nearest-neighbour doubling, then a 3x3 convolution with reflection padding: no checkerboards
+    (Odena et al. 2016).
+    """
 
     reach = Reach(1, up=2)
 
@@ -312,11 +384,17 @@ class ResizeConv2D(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("tfcyclegan")
 class Dropout(keras.layers.Dropout):
-    """Keras' dropout, but each replica drops values of its own. Keras mirrors the state of the seed, so that all would drop the same."""
+    """Keras' dropout, but each replica drops values of its own. Keras mirrors the state of the
+    seed, so that all would drop the same.
+    """
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         replica = tf.distribute.get_replica_context()
         if not training or not self.rate or replica.num_replicas_in_sync == 1:
             return super().call(inputs, training=training)
-        seed = tf.random.experimental.stateless_fold_in(tf.cast(self.seed_generator.next(), tf.int64), replica.replica_id_in_sync_group)
-        return tf.nn.experimental.stateless_dropout(inputs, self.rate, seed, noise_shape=self.noise_shape)
+        seed = tf.random.experimental.stateless_fold_in(
+            tf.cast(self.seed_generator.next(), tf.int64), replica.replica_id_in_sync_group
+        )
+        return tf.nn.experimental.stateless_dropout(
+            inputs, self.rate, seed, noise_shape=self.noise_shape
+        )

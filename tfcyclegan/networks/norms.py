@@ -11,17 +11,21 @@ from tfcyclegan.networks.layers import Weights
 NORMS = ("instance", "batch", "none")
 
 FUSED_PIXELS = 256 * 256
-"""Of maps of at most this many pixels TensorFlow's fused norm is taken. On CPUs it sums up float32 values one after the other, as moments
-and means over both sides at once do, TensorFlow's and LiteRT's: a normalised value is 3e-5 off at this size, and 4e-3 to 1e-2 at 2048x2048,
-where a mean along rows and then over these is 1e-5 off."""
+"""Of maps of at most this many pixels TensorFlow's fused norm is taken. On CPUs it sums up float32
+values one after the other, as moments and means over both sides at once do, TensorFlow's and
+LiteRT's: a normalised value is 3e-5 off at this size, and 4e-3 to 1e-2 at 2048x2048, where a mean
+along rows and then over these is 1e-5 off.
+"""
 
 
 @keras.saving.register_keras_serializable("tfcyclegan")
 class InstanceNormalization(keras.layers.Layer):
-    """Normalises each channel of each sample to mean 0 and variance 1 (Ulyanov et al. 2016), with biased variance.
+    """Normalises each channel of each sample to mean 0 and variance 1 (Ulyanov et al. 2016), with
+    biased variance.
 
-    Statistics are float32 under mixed precision. Maps of a fixed size of at most FUSED_PIXELS go sample by sample through TensorFlow's
-    fused batch norm, which took a third of the time of `tf.nn.moments`; others, and float64, through means.
+    Statistics are float32 under mixed precision. Maps of a fixed size of at most FUSED_PIXELS go
+    sample by sample through TensorFlow's fused batch norm, which took a third of the time of
+    `tf.nn.moments`; others, and float64, through means.
 
     Args:
         channels: channels of the input.
@@ -30,20 +34,50 @@ class InstanceNormalization(keras.layers.Layer):
         portable: see the module.
     """
 
-    def __init__(self, channels: int, *, epsilon: float = 1e-5, affine: bool = False, portable: bool = False, **kwargs: Any):
+    def __init__(
+        self,
+        channels: int,
+        *,
+        epsilon: float = 1e-5,
+        affine: bool = False,
+        portable: bool = False,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
-        self.channels, self.epsilon, self.affine, self.portable = channels, epsilon, affine, portable
-        self.gamma = self.add_weight(shape=(channels,), initializer="ones", name="gamma", autocast=False) if affine else None
-        self.beta = self.add_weight(shape=(channels,), initializer="zeros", name="beta", autocast=False) if affine else None
+        self.channels, self.epsilon, self.affine, self.portable = (
+            channels,
+            epsilon,
+            affine,
+            portable,
+        )
+        self.gamma = (
+            self.add_weight(shape=(channels,), initializer="ones", name="gamma", autocast=False)
+            if affine
+            else None
+        )
+        self.beta = (
+            self.add_weight(shape=(channels,), initializer="zeros", name="beta", autocast=False)
+            if affine
+            else None
+        )
         self.built = True
 
     def get_config(self) -> dict[str, Any]:
-        settings = {"channels": self.channels, "epsilon": self.epsilon, "affine": self.affine, "portable": self.portable}
+        settings = {
+            "channels": self.channels,
+            "epsilon": self.epsilon,
+            "affine": self.affine,
+            "portable": self.portable,
+        }
         return {**super().get_config(), **settings}
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         static = None not in x.shape and not self.portable
-        return self._fused(x) if static and x.shape[1] * x.shape[2] <= FUSED_PIXELS and x.dtype != tf.float64 else self._by_means(x)
+        return (
+            self._fused(x)
+            if static and x.shape[1] * x.shape[2] <= FUSED_PIXELS and x.dtype != tf.float64
+            else self._by_means(x)
+        )
 
     def _fused(self, x: tf.Tensor) -> tf.Tensor:
         scale = tf.ones([self.channels]) if self.gamma is None else tf.convert_to_tensor(self.gamma)
@@ -51,7 +85,13 @@ class InstanceNormalization(keras.layers.Layer):
         nothing = tf.zeros([0])
         samples = [
             tf.raw_ops.FusedBatchNormV3(
-                x=sample, scale=scale, offset=offset, mean=nothing, variance=nothing, epsilon=self.epsilon, is_training=True
+                x=sample,
+                scale=scale,
+                offset=offset,
+                mean=nothing,
+                variance=nothing,
+                epsilon=self.epsilon,
+                is_training=True,
             ).y
             for sample in tf.split(x, x.shape[0])
         ]
@@ -60,27 +100,36 @@ class InstanceNormalization(keras.layers.Layer):
     def _by_means(self, x: tf.Tensor) -> tf.Tensor:
         wide = tf.cast(x, tf.float32) if x.dtype in (tf.float16, tf.bfloat16) else x
         centred = wide - _mean(wide)
-        variance = _mean(centred * centred)  # not tf.nn.moments: XNNPACK does not take its squared difference in 8 bits
+        # not tf.nn.moments: XNNPACK does not take its squared difference in 8 bits
+        variance = _mean(centred * centred)
         return tf.cast(self.scaled(centred, variance), x.dtype)
 
     def scaled(self, centred: tf.Tensor, variance: tf.Tensor) -> tf.Tensor:
-        """What is left to do once the mean is taken off: [..., C] by the variance [..., C], both float32 or wider."""
+        """What is left to do once the mean is taken off: [..., C] by the variance [..., C], both
+        float32 or wider.
+        """
         normalized = centred * tf.math.rsqrt(variance + tf.constant(self.epsilon, centred.dtype))
         if self.gamma is not None and self.beta is not None:
-            normalized = normalized * tf.convert_to_tensor(self.gamma) + tf.convert_to_tensor(self.beta)
+            normalized = normalized * tf.convert_to_tensor(self.gamma) + tf.convert_to_tensor(
+                self.beta
+            )
         return normalized
 
 
 def _mean(x: tf.Tensor) -> tf.Tensor:
-    """[B, 1, 1, C]: the mean over height and width, along rows first and then over these, which keeps the digits; see FUSED_PIXELS."""
+    """[B, 1, 1, C]: the mean over height and width, along rows first and then over these, which
+    keeps the digits; see FUSED_PIXELS.
+    """
     return tf.reduce_mean(tf.reduce_mean(x, axis=2, keepdims=True), axis=1, keepdims=True)
 
 
-def make_norm(kind: str, channels: int, *, gain: float, weights: Weights, portable: bool, dtype: Any) -> keras.layers.Layer | None:
+def make_norm(
+    kind: str, channels: int, *, gain: float, weights: Weights, portable: bool, dtype: Any
+) -> keras.layers.Layer | None:
     """The normalisation layer `kind` for `channels`, or None for "none".
 
-    Batch norm has PyTorch's momentum (0.1 there is 0.9 here) and epsilon; its gamma starts at N(1, gain), with a seed from
-    `weights`, as in the official program.
+    Batch norm has PyTorch's momentum (0.1 there is 0.9 here) and epsilon; its gamma starts at N(1,
+    gain), with a seed from `weights`, as in the official program.
 
     Raises:
         UserError: unknown `kind`.
@@ -90,7 +139,9 @@ def make_norm(kind: str, channels: int, *, gain: float, weights: Weights, portab
             return InstanceNormalization(channels, portable=portable, dtype=dtype)
         case "batch":
             gamma = keras.initializers.RandomNormal(1.0, gain, seed=next(weights).seed)
-            layer = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, dtype=dtype)
+            layer = keras.layers.BatchNormalization(
+                momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, dtype=dtype
+            )
             layer.build((None, None, None, channels))
             return layer
         case "none":

@@ -1,4 +1,6 @@
-"""How a generator's layers are carried out: at once on whole tensors here; `tiling` has a way for images that memory does not hold."""
+"""How a generator's layers are carried out: at once on whole tensors here; `tiling` has a way for
+images that memory does not hold.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -24,7 +26,11 @@ class Operations:
     def norm(self, norm: keras.layers.Layer | None, x: tf.Tensor) -> tf.Tensor:
         if norm is None:
             return x
-        return norm(x, training=self._training) if isinstance(norm, keras.layers.BatchNormalization) else norm(x)
+        return (
+            norm(x, training=self._training)
+            if isinstance(norm, keras.layers.BatchNormalization)
+            else norm(x)
+        )
 
     def dropout(self, layer: keras.layers.Dropout, x: tf.Tensor) -> tf.Tensor:
         return layer(x, training=self._training)
@@ -33,7 +39,9 @@ class Operations:
         """A function of each value by itself."""
         return function(x)
 
-    def stage(self, function: Callable[[Any], Any], layers: Sequence[keras.layers.Layer | None], x: Any) -> Any:
+    def stage(
+        self, function: Callable[[Any], Any], layers: Sequence[keras.layers.Layer | None], x: Any
+    ) -> Any:
         """A part of a network, of these layers, that has one input and one output."""
         return function(x)
 
@@ -45,23 +53,35 @@ class Operations:
 
 
 class RecomputingOperations(Operations):
-    """Keeps nothing inside of a stage for the gradient, which computes the stage anew: less memory for a third more work.
+    """Keeps nothing inside of a stage for the gradient, which computes the stage anew: less memory
+    for a third more work.
 
     Only for stages that compute the same twice: neither dropout nor batch norm.
     """
 
-    def stage(self, function: Callable[[Any], Any], layers: Sequence[keras.layers.Layer | None], x: Any) -> Any:
-        variables = [variable for layer in layers if layer is not None for variable in layer.trainable_variables]
+    def stage(
+        self, function: Callable[[Any], Any], layers: Sequence[keras.layers.Layer | None], x: Any
+    ) -> Any:
+        variables = [
+            variable
+            for layer in layers
+            if layer is not None
+            for variable in layer.trainable_variables
+        ]
 
         def compute(x: tf.Tensor, weights: Sequence[tf.Tensor]) -> tf.Tensor:
             with keras.StatelessScope(state_mapping=list(zip(variables, weights, strict=True))):
                 return function(x)
 
-        # Not tf.recompute_grad: with weights that are read under a stateless scope each is an input, whatever tape watches it.
+        # Not tf.recompute_grad: with weights that are read under a stateless scope each is an
+        #     input, whatever tape watches it.
         @tf.custom_gradient
-        def run(x: tf.Tensor, *weights: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], list[tf.Tensor]]]:
+        def run(
+            x: tf.Tensor, *weights: tf.Tensor
+        ) -> tuple[tf.Tensor, Callable[[tf.Tensor], list[tf.Tensor]]]:
             def gradients(upstream: tf.Tensor) -> list[tf.Tensor]:
-                with tf.control_dependencies([upstream]):  # else it would be computed early, and kept
+                # else it would be computed early, and kept
+                with tf.control_dependencies([upstream]):
                     again = tf.identity(x)
                 with tf.GradientTape(watch_accessed_variables=False) as tape:
                     tape.watch([again, *weights])

@@ -1,4 +1,6 @@
-"""Pages for browsers, each one file that opens from disk. Their templates and their one style lie here."""
+"""Pages for browsers, each one file that opens from disk. Their templates and their one style lie
+here.
+"""
 
 import base64
 from typing import Any
@@ -12,8 +14,12 @@ ARROWS = {"lower": "↓", "higher": "↑", "": ""}
 
 
 def render(template: str, **values: Any) -> str:
-    """The page that a template of this folder makes of `values`, which are escaped; templates know `version` and `arrows` besides."""
-    environment = jinja2.Environment(loader=jinja2.PackageLoader(__name__, "."), autoescape=True, trim_blocks=True)
+    """The page that a template of this folder makes of `values`, which are escaped; templates know
+    `version` and `arrows` besides.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader(__name__, "."), autoescape=True, trim_blocks=True
+    )
     return environment.get_template(template).render(version=__version__, arrows=ARROWS, **values)
 
 

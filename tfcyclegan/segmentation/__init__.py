@@ -1,1 +1,3 @@
-"""Pictures to classes: a segmenter, its training on labelled pictures from anywhere, and its scores."""
+"""Pictures to classes: a segmenter, its training on labelled pictures from anywhere, and its
+scores.
+"""

@@ -1,4 +1,6 @@
-"""Batches of labelled pictures as a function of (seed, step), so that a resumed training seeks instead of replaying."""
+"""Batches of labelled pictures as a function of (seed, step), so that a resumed training seeks
+instead of replaying.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +24,8 @@ class Augmentation:
     Attributes:
         crop_size: of the result.
         flip: whether to mirror half of the pictures.
-        scale_low: smallest factor of the random enlargement; one that would leave the picture's edge is raised.
+        scale_low: smallest factor of the random enlargement; one that would leave the picture's
+            edge is raised.
         scale_high: greatest factor.
         color_jitter: brightness, contrast and saturation are each scaled by 1 - this to 1 + this.
     """
@@ -34,15 +37,31 @@ class Augmentation:
     color_jitter: float = 0.0
 
     def __call__(
-        self, picture: np.ndarray, label: np.ndarray, generator: np.random.Generator, wanted: int | None = None
+        self,
+        picture: np.ndarray,
+        label: np.ndarray,
+        generator: np.random.Generator,
+        wanted: int | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """uint8 [H, W, 3] and [H, W] to the same in `crop_size`; of a few windows the first that shows class `wanted`."""
+        """uint8 [H, W, 3] and [H, W] to the same in `crop_size`; of a few windows the first that
+        shows class `wanted`.
+        """
         height, width = label.shape
         crop = self.crop_size
-        scale = max(generator.uniform(self.scale_low, self.scale_high), crop.height / height, crop.width / width)
-        rows, columns = min(height, round(crop.height / scale)), min(width, round(crop.width / scale))
+        scale = max(
+            generator.uniform(self.scale_low, self.scale_high),
+            crop.height / height,
+            crop.width / width,
+        )
+        rows, columns = (
+            min(height, round(crop.height / scale)),
+            min(width, round(crop.width / scale)),
+        )
         for _ in range(_WINDOWS_TRIED):
-            top, left = generator.integers(height - rows + 1), generator.integers(width - columns + 1)
+            top, left = (
+                generator.integers(height - rows + 1),
+                generator.integers(width - columns + 1),
+            )
             seen = label[top : top + rows, left : left + columns]
             if wanted is None or (seen == wanted).any():
                 break
@@ -59,8 +78,12 @@ class Augmentation:
         return shown, seen
 
 
-def jittered(picture: np.ndarray, brightness: float, contrast: float, saturation: float) -> np.ndarray:
-    """uint8 [H, W, 3] with brightness, contrast (about the mean gray) and saturation (about each pixel's gray) scaled."""
+def jittered(
+    picture: np.ndarray, brightness: float, contrast: float, saturation: float
+) -> np.ndarray:
+    """uint8 [H, W, 3] with brightness, contrast (about the mean gray) and saturation (about each
+    pixel's gray) scaled.
+    """
     pixels = picture.astype(np.float32) * np.float32(brightness)
     gray = pixels @ np.array([0.299, 0.587, 0.114], np.float32)
     pixels = gray[..., np.newaxis] + (pixels - gray[..., np.newaxis]) * np.float32(saturation)
@@ -69,11 +92,13 @@ def jittered(picture: np.ndarray, brightness: float, contrast: float, saturation
 
 
 def class_chances(counts: np.ndarray, temperature: float) -> np.ndarray:
-    """How often each class is the one for which a picture is drawn, [C] of sum 1 (Hoyer et al. 2022, Eq. 12): softmax of (1 - f) / T.
+    """How often each class is the one for which a picture is drawn, [C] of sum 1 (Hoyer et al.
+    2022, Eq. 12): softmax of (1 - f) / T.
 
     Args:
         counts: pixels of each class in each picture, [N, C].
-        temperature: T; the smaller, the more the rare classes are favoured. f is the class's share of all pixels.
+        temperature: T; the smaller, the more the rare classes are favoured. f is the class's share
+            of all pixels.
     """
     total = counts.sum(axis=0)
     weights = np.exp((total.min() - total) / max(total.sum(), 1) / temperature) * (total > 0)
@@ -94,7 +119,9 @@ class LabelledBatches:
     def __init__(self, parts: Sequence[LabelledPictures], options: SegmenterOptions):
         self.parts, self.batch_size, self.seed = list(parts), options.batch_size, options.seed
         size = options.crop_size or _common_size(self.parts)
-        self.augmentation = Augmentation(size, options.flip, options.scale_low, options.scale_high, options.color_jitter)
+        self.augmentation = Augmentation(
+            size, options.flip, options.scale_low, options.scale_high, options.color_jitter
+        )
         shares = np.array([part.share for part in parts], np.float64)
         self._shares = np.cumsum(shares / shares.sum())
         self._chances: list[np.ndarray] = []
@@ -102,8 +129,12 @@ class LabelledBatches:
         if options.rare_class_temperature:
             for part in parts:
                 counts = part.class_counts
-                self._chances.append(np.cumsum(class_chances(counts, options.rare_class_temperature)))
-                self._holders.append([np.flatnonzero(counts[:, train_id]) for train_id in range(part.classes.count)])
+                self._chances.append(
+                    np.cumsum(class_chances(counts, options.rare_class_temperature))
+                )
+                self._holders.append(
+                    [np.flatnonzero(counts[:, train_id]) for train_id in range(part.classes.count)]
+                )
 
     def drawn(self, generator: np.random.Generator) -> tuple[int, int, int | None]:
         """(part, picture, class for whose sake it was drawn), uniformly or by rare classes."""
@@ -119,20 +150,31 @@ class LabelledBatches:
         generator = np.random.default_rng((self.seed, _DRAW, number))
         part, index, wanted = self.drawn(generator)
         # a stream of its own, so that arms which differ in their transforms see the same crops
-        picture, label = self.parts[part].draw(index, np.random.default_rng((self.seed, _TRANSFORM, number)))
+        picture, label = self.parts[part].draw(
+            index, np.random.default_rng((self.seed, _TRANSFORM, number))
+        )
         return self.augmentation(picture, label, generator, wanted)
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """uint8 [B, H, W, 3] and [B, H, W] of `step`, counted from 0."""
-        samples = [self.sample(number) for number in range(step * self.batch_size, (step + 1) * self.batch_size)]
-        return np.stack([picture for picture, _ in samples]), np.stack([label for _, label in samples])
+        samples = [
+            self.sample(number)
+            for number in range(step * self.batch_size, (step + 1) * self.batch_size)
+        ]
+        return np.stack([picture for picture, _ in samples]), np.stack(
+            [label for _, label in samples]
+        )
 
     def dataset(self, first_step: int, end_step: int) -> tf.data.Dataset:
-        """Pictures float32 in [-1, 1] and train ids uint8 of the steps from `first_step` up to before `end_step`."""
+        """Pictures float32 in [-1, 1] and train ids uint8 of the steps from `first_step` up to
+        before `end_step`.
+        """
         size = self.augmentation.crop_size
 
         def gather(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            pictures, ids = tf.numpy_function(lambda index: self.batch(int(index)), [step], [tf.uint8, tf.uint8])
+            pictures, ids = tf.numpy_function(
+                lambda index: self.batch(int(index)), [step], [tf.uint8, tf.uint8]
+            )
             pictures.set_shape([self.batch_size, size.height, size.width, 3])
             ids.set_shape([self.batch_size, size.height, size.width])
             return tf.cast(pictures, tf.float32) / 127.5 - 1, ids
@@ -142,12 +184,18 @@ class LabelledBatches:
 
 
 def _pick(cumulated: np.ndarray, chance: float) -> int:
-    return min(int(np.searchsorted(cumulated, chance, side="right")), int(np.searchsorted(cumulated, cumulated[-1])))
+    return min(
+        int(np.searchsorted(cumulated, chance, side="right")),
+        int(np.searchsorted(cumulated, cumulated[-1])),
+    )
 
 
 def _common_size(parts: Sequence[LabelledPictures]) -> Size:
     sizes = {part.common_size for part in parts}
     size = sizes.pop()
     if size is None or sizes:
-        raise UserError("--crop_size: the training pictures are of several sizes; give a crop size, or --load_size for all")
+        raise UserError(
+            "--crop_size: the training pictures are of several sizes; give a crop size, or "
+            "--load_size for all"
+        )
     return size

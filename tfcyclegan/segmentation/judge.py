@@ -1,4 +1,6 @@
-"""A judge: a segmenter trained once on real photos and their labels, kept, and its score on real test photos."""
+"""A judge: a segmenter trained once on real photos and their labels, kept, and its score on real
+test photos.
+"""
 
 import dataclasses
 import io
@@ -22,7 +24,11 @@ from tfcyclegan.segmentation.trainer import train_segmenter
 _FORMAT = 1  # raise when the same settings would train another judge
 _SCORE = "judged.npy"
 # what decides how a judge is trained, as against where and how it is watched
-_DECIDING = [field.name for field in dataclasses.fields(SegmenterOptions) if field.metadata["on_resume"] == "fixed"]
+_DECIDING = [
+    field.name
+    for field in dataclasses.fields(SegmenterOptions)
+    if field.metadata["on_resume"] == "fixed"
+]
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,8 @@ class Judge:
     Attributes:
         name: network, and what it was trained on, to be printed beside every number.
         segmenter: to label translated photos with.
-        counts: its confusion matrix on the real test photos, int64 [C, C + 1]: the ceiling beside every score that it gives.
+        counts: its confusion matrix on the real test photos, int64 [C, C + 1]: the ceiling beside
+            every score that it gives.
         directory: its run directory.
     """
 
@@ -51,13 +58,16 @@ class Judge:
         return class_iou(self.counts)
 
 
-def judge(train: Split, test: Split, cache_dir: Path, options: SegmenterOptions | None = None) -> Judge:
+def judge(
+    train: Split, test: Split, cache_dir: Path, options: SegmenterOptions | None = None
+) -> Judge:
     """The judge of a data set, trained now if `cache_dir` lacks it.
 
     Args:
         train: real photos with labels to train on; never the pictures that are to be judged.
         test: real photos with labels that it is scored on.
-        cache_dir: keeps judges, each under a hash of its data and settings; an interrupted training is gone on with.
+        cache_dir: keeps judges, each under a hash of its data and settings; an interrupted training
+            is gone on with.
         options: of its training; default: those of `SegmenterOptions`.
 
     Raises:
@@ -74,7 +84,10 @@ def judge(train: Split, test: Split, cache_dir: Path, options: SegmenterOptions 
         cache = Path(options.cache_dir) if options.cache_dir else None
         parts = [open_labelled(train.source, train.name, cache, size=options.load_size)]
         segmenter = train_segmenter(options, parts, directory)
-    name = f"U-Net of width {options.width}, {options.steps} steps on {train.source.name}, split {train.name}"
+    name = (
+        f"U-Net of width {options.width}, {options.steps} steps on {train.source.name}, split "
+        f"{train.name}"
+    )
     return Judge(name, segmenter, _score(segmenter, test, directory), directory)
 
 

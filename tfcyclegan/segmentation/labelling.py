@@ -1,4 +1,5 @@
-"""Pictures in, PNGs of class ids and colour overlays out, as `cityscapesscripts` and other programs and people read them.
+"""Pictures in, PNGs of class ids and colour overlays out, as `cityscapesscripts` and other programs
+and people read them.
 
 OUTPUT/labelIds/NAME.png    8-bit grayscale, the ids of the segmenter's classes, in the input's own size
 OUTPUT/overlays/NAME.png    the colours of the classes over the picture
@@ -18,7 +19,15 @@ from tfcyclegan.data.class_files import write_classes
 from tfcyclegan.data.domains import Split
 from tfcyclegan.measures.segmentation import Confusion
 from tfcyclegan.parallel import Stages
-from tfcyclegan.picture_folders import USUAL, Reading, in_memory, picture_name, pictures_of_path, with_notes, write_pictures
+from tfcyclegan.picture_folders import (
+    USUAL,
+    Reading,
+    in_memory,
+    picture_name,
+    pictures_of_path,
+    with_notes,
+    write_pictures,
+)
 from tfcyclegan.segmentation.segmenter import Segmenter
 
 RECORD = "segmentation.json"
@@ -27,11 +36,20 @@ CLASSES = "classes.csv"
 _OPACITY = 0.5
 
 
-def label_path(segmenter: Segmenter, path: Path, output: Path, *, overlays: bool = True, reading: Reading = USUAL) -> None:
-    """Labels a picture or all pictures in a folder tree; those already there by the same segmenter are kept.
+def label_path(
+    segmenter: Segmenter,
+    path: Path,
+    output: Path,
+    *,
+    overlays: bool = True,
+    reading: Reading = USUAL,
+) -> None:
+    """Labels a picture or all pictures in a folder tree; those already there by the same segmenter
+    are kept.
 
     Raises:
-        UserError: `output` holds another segmenter's work, or pictures that cannot be read (after all others were labelled).
+        UserError: `output` holds another segmenter's work, or pictures that cannot be read (after
+            all others were labelled).
     """
     found = pictures_of_path(path, reading)
     found.say()
@@ -48,20 +66,43 @@ def label_path(segmenter: Segmenter, path: Path, output: Path, *, overlays: bool
     )
 
 
-def label_split(segmenter: Segmenter, split: Split, output: Path, *, overlays: bool = True, reading: Reading = USUAL) -> Confusion | None:
-    """Labels a split of a data set as `label_path` does; where it has labels, scores the PNGs against them."""
+def label_split(
+    segmenter: Segmenter,
+    split: Split,
+    output: Path,
+    *,
+    overlays: bool = True,
+    reading: Reading = USUAL,
+) -> Confusion | None:
+    """Labels a split of a data set as `label_path` does; where it has labels, scores the PNGs
+    against them.
+    """
     split.source.require(split.name)
     if split.labelled:
         segmenter.require_classes(split)
     pictures = ((picture_name(name, split.name), encoded) for name, encoded in split.pictures())
-    decoded, settings, unread = in_memory(pictures, reading.rules), reading.settings(), split.source.left_out
-    _label_all(segmenter, decoded, output, total=split.count, overlays=overlays, settings=settings, left_out=unread)
+    decoded, settings, unread = (
+        in_memory(pictures, reading.rules),
+        reading.settings(),
+        split.source.left_out,
+    )
+    _label_all(
+        segmenter,
+        decoded,
+        output,
+        total=split.count,
+        overlays=overlays,
+        settings=settings,
+        left_out=unread,
+    )
     if not split.labelled:
         return None
     classes = segmenter.classes
     confusion = Confusion(classes=classes.count)
     for name, _, truth in split.source.labelled_pictures(split.name):
-        drawn = images.decode_ids((output / IDS / f"{picture_name(name, split.name)}.png").read_bytes())
+        drawn = images.decode_ids(
+            (output / IDS / f"{picture_name(name, split.name)}.png").read_bytes()
+        )
         confusion.add(classes.to_train_ids(drawn), classes.to_train_ids(images.decode_ids(truth)))
     return confusion
 
@@ -88,7 +129,10 @@ def _label_all(
 
     def draw(labelled: tuple[Image.Image, np.ndarray]) -> list[bytes]:
         picture, ids = labelled
-        drawn = {OVERLAYS: overlay(np.asarray(picture), classes.colorize(ids)), IDS: ids[..., np.newaxis]}
+        drawn = {
+            OVERLAYS: overlay(np.asarray(picture), classes.colorize(ids)),
+            IDS: ids[..., np.newaxis],
+        }
         return [images.encode_png(drawn[kind]) for kind in kinds]
 
     write_pictures(
@@ -98,7 +142,11 @@ def _label_all(
         Stages(in_colour, [label], draw),
         total=total,
         record=RECORD,
-        identity={**segmenter.identity, "load_size": str(segmenter.load_size or "original"), **settings},
+        identity={
+            **segmenter.identity,
+            "load_size": str(segmenter.load_size or "original"),
+            **settings,
+        },
         told=("labelling", "labelled", "the work of another segmenter or of other settings"),
         left_out=left_out,
         hints=hints,

@@ -16,7 +16,8 @@ def class_weights(kind: str, counts: np.ndarray) -> np.ndarray:
     """The weight of each class in the loss, float32 [C].
 
     Args:
-        kind: "none": all 1; "enet": 1 / ln(1.02 + f), f being the class's share of all pixels (Paszke et al. 2016).
+        kind: "none": all 1; "enet": 1 / ln(1.02 + f), f being the class's share of all pixels
+            (Paszke et al. 2016).
         counts: pixels of each class, [C].
     """
     if kind == "none":
@@ -24,8 +25,11 @@ def class_weights(kind: str, counts: np.ndarray) -> np.ndarray:
     return (1 / np.log(1.02 + counts / max(counts.sum(), 1))).astype(np.float32)
 
 
-def cross_entropy(logits: tf.Tensor, train_ids: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """(sum of the weighted cross-entropies, sum of the weights) over the pixels that are not IGNORED.
+def cross_entropy(
+    logits: tf.Tensor, train_ids: tf.Tensor, weights: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """(sum of the weighted cross-entropies, sum of the weights) over the pixels that are not
+    IGNORED.
 
     Args:
         logits: float32 [B, H, W, C].
@@ -50,11 +54,28 @@ class Learner:
         ema_decay: of the running mean.
     """
 
-    def __init__(self, network: keras.Model, average: keras.Model | None, optimizer: Adam, weights: np.ndarray, ema_decay: float):
-        self.network, self.average, self.optimizer, self.ema_decay = network, average, optimizer, ema_decay
+    def __init__(
+        self,
+        network: keras.Model,
+        average: keras.Model | None,
+        optimizer: Adam,
+        weights: np.ndarray,
+        ema_decay: float,
+    ):
+        self.network, self.average, self.optimizer, self.ema_decay = (
+            network,
+            average,
+            optimizer,
+            ema_decay,
+        )
         self._weights = weights
         optimizer.build(network.trainable_variables)
-        self.step = tf.Variable(0, dtype=tf.int64, trainable=False, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+        self.step = tf.Variable(
+            0,
+            dtype=tf.int64,
+            trainable=False,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
 
     @property
     def predictor(self) -> keras.Model:
@@ -64,7 +85,8 @@ class Learner:
     def train_step(self, pictures: tf.Tensor, train_ids: tf.Tensor) -> dict[str, tf.Tensor]:
         """One update from this replica's share of a batch.
 
-        The loss is the mean over the whole batch's learned pixels, on however many replicas they lie.
+        The loss is the mean over the whole batch's learned pixels, on however many replicas they
+        lie.
 
         Returns:
             The values named by `REPORTED`; their sum over replicas counts.
@@ -79,15 +101,20 @@ class Learner:
         gradients = tape.gradient(objective, [variable.value for variable in variables])
         moved = self.optimizer.apply_if_finite(loss, gradients, variables)
         if self.average is not None:
-            running_mean.update(self.average.weights, self.network.weights, self.step, self.ema_decay)
+            running_mean.update(
+                self.average.weights, self.network.weights, self.step, self.ema_decay
+            )
         self.step.assign_add(1)
         learned = tf.cast(train_ids != IGNORED, tf.float32)
-        right = learned * tf.cast(tf.argmax(logits, -1, tf.int32) == tf.cast(train_ids, tf.int32), tf.float32)
+        right = learned * tf.cast(
+            tf.argmax(logits, -1, tf.int32) == tf.cast(train_ids, tf.int32), tf.float32
+        )
         accuracy = tf.reduce_sum(right) / tf.maximum(_over_replicas(tf.reduce_sum(learned)), 1.0)
         return {
             "loss": loss,
             "accuracy": accuracy,
-            "skipped": (1 - tf.cast(moved, tf.float32)) / tf.distribute.get_strategy().num_replicas_in_sync,
+            "skipped": (1 - tf.cast(moved, tf.float32))
+            / tf.distribute.get_strategy().num_replicas_in_sync,
         }
 
 

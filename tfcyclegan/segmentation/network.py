@@ -1,8 +1,10 @@
-"""The segmenter's network: a small U-Net (Ronneberger et al. 2015) that works at half of the picture's resolution.
+"""The segmenter's network: a small U-Net (Ronneberger et al. 2015) that works at half of the
+picture's resolution.
 
-[B, H, W, 3] in [-1, 1] to logits [B, H, W, C] of the C classes. A strided first convolution, four halvings with two 3x3 convolutions each,
-and the way back over skip connections; batch normalisation; logits at half resolution, enlarged bilinearly.
-docs/adaptation.md tells what it was measured against.
+[B, H, W, 3] in [-1, 1] to logits [B, H, W, C] of the C classes. A strided first convolution, four
+halvings with two 3x3 convolutions each, and the way back over skip connections; batch
+normalisation; logits at half resolution, enlarged bilinearly. docs/adaptation.md tells what it was
+measured against.
 """
 
 import itertools
@@ -25,7 +27,11 @@ class Doubled(keras.layers.Layer):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         shape = tf.shape(x)
-        return tf.image.resize(x, [2 * (shape[axis] if x.shape[axis] is None else x.shape[axis]) for axis in (1, 2)], "bilinear")
+        return tf.image.resize(
+            x,
+            [2 * (shape[axis] if x.shape[axis] is None else x.shape[axis]) for axis in (1, 2)],
+            "bilinear",
+        )
 
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         batch, height, width, channels = shape
@@ -33,7 +39,12 @@ class Doubled(keras.layers.Layer):
 
 
 def make_network(
-    *, width: int, classes: int, seed: int = 0, dtype: Any = "float32", input_size: tuple[int, int] | None = None
+    *,
+    width: int,
+    classes: int,
+    seed: int = 0,
+    dtype: Any = "float32",
+    input_size: tuple[int, int] | None = None,
 ) -> keras.Model:
     """The network, with all weights from the start.
 
@@ -42,18 +53,29 @@ def make_network(
         classes: how many classes it tells apart.
         seed: of the initial weights.
         dtype: Keras policy; the logits are float32 in any.
-        input_size: fixes batch 1 and the picture's size, multiples of `MULTIPLE`, as exports want it.
+        input_size: fixes batch 1 and the picture's size, multiples of `MULTIPLE`, as exports want
+            it.
     """
     layers, seeds = keras.layers, itertools.count(seed * 1_000)
 
     def convolution(x: Any, filters: int, kernel_size: int, stride: int = 1) -> Any:
         initializer = keras.initializers.HeNormal(seed=next(seeds))
-        x = layers.Conv2D(filters, kernel_size, stride, padding="same", use_bias=False, kernel_initializer=initializer, dtype=dtype)(x)
+        x = layers.Conv2D(
+            filters,
+            kernel_size,
+            stride,
+            padding="same",
+            use_bias=False,
+            kernel_initializer=initializer,
+            dtype=dtype,
+        )(x)
         x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, dtype=dtype)(x)
         return layers.ReLU(dtype=dtype)(x)
 
     widths = [width * factor for factor in _WIDTHS]
-    pictures = keras.Input(batch_shape=(1 if input_size else None, *(input_size or (None, None)), 3), name="images")
+    pictures = keras.Input(
+        batch_shape=(1 if input_size else None, *(input_size or (None, None)), 3), name="images"
+    )
     x = convolution(pictures, widths[0], 3, 2)
     skips = []
     for filters in widths[1:]:
@@ -69,8 +91,13 @@ def make_network(
 
 
 def logits_of(network: keras.Model, pictures: tf.Tensor, *, training: bool = False) -> tf.Tensor:
-    """Logits float32 [B, H, W, C] of pictures [B, H, W, 3] in [-1, 1] of any size, mirrored at the lower right where need be."""
-    height, width = (tf.shape(pictures)[axis] if pictures.shape[axis] is None else pictures.shape[axis] for axis in (1, 2))
+    """Logits float32 [B, H, W, C] of pictures [B, H, W, 3] in [-1, 1] of any size, mirrored at the
+    lower right where need be.
+    """
+    height, width = (
+        tf.shape(pictures)[axis] if pictures.shape[axis] is None else pictures.shape[axis]
+        for axis in (1, 2)
+    )
     padded = pictures
     for axis, side in ((1, pictures.shape[1]), (2, pictures.shape[2])):
         if side is None or side % MULTIPLE:

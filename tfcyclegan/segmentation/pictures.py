@@ -1,4 +1,6 @@
-"""What a segmenter learns from: labelled pictures by index, from a data set or from arrays, changed by a transform or not."""
+"""What a segmenter learns from: labelled pictures by index, from a data set or from arrays, changed
+by a transform or not.
+"""
 
 import dataclasses
 import functools
@@ -19,13 +21,17 @@ from tfcyclegan.data.source import DataSource, say_once
 from tfcyclegan.errors import UserError
 
 Transform = Callable[[np.ndarray, np.random.Generator], np.ndarray]
-"""uint8 [H, W, 3] to the same size; draws from the generator alone, which follows from (seed, sample)."""
+"""uint8 [H, W, 3] to the same size; draws from the generator alone, which follows from (seed,
+sample).
+"""
 
 _COUNTS = "class_counts.npy"
 
 
 class Arrays(Protocol):
-    """Pictures or label maps by index: a `PixelFile`, an array, a list, or anything that reads them when asked."""
+    """Pictures or label maps by index: a `PixelFile`, an array, a list, or anything that reads them
+    when asked.
+    """
 
     def __len__(self) -> int: ...
 
@@ -38,7 +44,8 @@ class LabelledPictures:
 
     Attributes:
         pictures: uint8 [H, W, 3] each.
-        labels: train ids, uint8 [H, W] or [H, W, 1] each, in the pictures' sizes; IGNORED (255) is not learned.
+        labels: train ids, uint8 [H, W] or [H, W, 1] each, in the pictures' sizes; IGNORED (255) is
+            not learned.
         identity: says which content it is; a run resumes only with equal ones.
         classes: the table of the labels.
         transform: changes a picture each time it is drawn, before the augmentation.
@@ -54,18 +61,25 @@ class LabelledPictures:
 
     def __post_init__(self) -> None:
         if len(self.pictures) != len(self.labels) or not len(self.labels):
-            raise UserError(f"{self.identity}: {len(self.pictures)} pictures and {len(self.labels)} label maps; each needs one")
+            raise UserError(
+                f"{self.identity}: {len(self.pictures)} pictures and {len(self.labels)} label "
+                "maps; each needs one"
+            )
 
     def __len__(self) -> int:
         return len(self.pictures)
 
     def transformed(self, transform: Transform, identity: str) -> "LabelledPictures":
         """The same pictures through `transform`, which `identity` tells apart from others."""
-        return dataclasses.replace(self, transform=transform, identity=f"{self.identity} | {identity}")
+        return dataclasses.replace(
+            self, transform=transform, identity=f"{self.identity} | {identity}"
+        )
 
     def relabelled(self, label_maps: Arrays, identity: str) -> "LabelledPictures":
         """The same pictures with other labels."""
-        return dataclasses.replace(self, labels=label_maps, identity=f"{self.identity} | labels {identity}")
+        return dataclasses.replace(
+            self, labels=label_maps, identity=f"{self.identity} | labels {identity}"
+        )
 
     def label(self, index: int) -> np.ndarray:
         """Train ids, uint8 [H, W]."""
@@ -77,17 +91,25 @@ class LabelledPictures:
         picture, label = self.pictures[index], self.label(index)
         if picture.shape[:2] != label.shape:
             raise UserError(
-                f"{self.identity}: picture {index} is {picture.shape[:2]} and its label {label.shape}; they must be of one size"
+                f"{self.identity}: picture {index} is {picture.shape[:2]} and its label "
+                f"{label.shape}; they must be of one size"
             )
         return (self.transform(picture, generator) if self.transform else picture), label
 
     @functools.cached_property
     def class_counts(self) -> np.ndarray:
-        """Pixels of each class in each label map, int64 [N, C]; kept beside the labels where these are a `PixelFile`."""
+        """Pixels of each class in each label map, int64 [N, C]; kept beside the labels where these
+        are a `PixelFile`.
+        """
         path = self.labels.directory / _COUNTS if isinstance(self.labels, PixelFile) else None
         if path is not None and path.exists():
             return np.load(path)
-        counts = np.stack([np.bincount(self.label(index).reshape(-1), minlength=256)[: self.classes.count] for index in range(len(self))])
+        counts = np.stack(
+            [
+                np.bincount(self.label(index).reshape(-1), minlength=256)[: self.classes.count]
+                for index in range(len(self))
+            ]
+        )
         if path is not None:
             stream = io.BytesIO()
             np.save(stream, counts)
@@ -103,7 +125,9 @@ class LabelledPictures:
         return Size(*sizes.pop()) if len(sizes) == 1 else None
 
 
-def open_pictures(source: DataSource, split: str, cache_dir: Path | None, *, size: Size | None = None) -> PixelFile:
+def open_pictures(
+    source: DataSource, split: str, cache_dir: Path | None, *, size: Size | None = None
+) -> PixelFile:
     """The pictures of a split without their labels, which are not read.
 
     Args:
@@ -113,15 +137,26 @@ def open_pictures(source: DataSource, split: str, cache_dir: Path | None, *, siz
         size: to which pictures are resized; None keeps theirs.
     """
     kept = size or Size(1, 1)
-    mode = "crop" if size is None else "resize_and_crop"  # "crop" keeps sizes, and a crop of 1x1 is never too large
-    opened = open_pixels(source, split, _cache(source, cache_dir), mode=mode, load_size=kept, crop_size=kept, channels=3)
+    # "crop" keeps sizes, and a crop of 1x1 is never too large
+    mode = "crop" if size is None else "resize_and_crop"
+    opened = open_pixels(
+        source,
+        split,
+        _cache(source, cache_dir),
+        mode=mode,
+        load_size=kept,
+        crop_size=kept,
+        channels=3,
+    )
     for what in (ENLARGED, RESHAPED, GRAY_IN_COLOUR):
         if count := opened.notes.get(what):
             say_once(f"{source.directory}: split {split}: {what}: {count} of {len(opened)}")
     return opened
 
 
-def open_labelled(source: DataSource, split: str, cache_dir: Path | None = None, *, size: Size | None = None) -> LabelledPictures:
+def open_labelled(
+    source: DataSource, split: str, cache_dir: Path | None = None, *, size: Size | None = None
+) -> LabelledPictures:
     """A split of a data set with labels; arguments as of `open_pictures`.
 
     Raises:
@@ -137,7 +172,8 @@ def open_labelled(source: DataSource, split: str, cache_dir: Path | None = None,
     )
     if not opened.class_counts.any():
         raise UserError(
-            f"{source.directory}: the labels of split {split} have no pixel of the {classes.count} classes; are they label ids?"
+            f"{source.directory}: the labels of split {split} have no pixel of the "
+            f"{classes.count} classes; are they label ids?"
         )
     return opened
 

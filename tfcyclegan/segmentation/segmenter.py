@@ -73,16 +73,31 @@ def read_segmenter_run(directory: Path) -> SegmenterRun:
     """
     if not (directory / SETTINGS).is_file():
         raise UserError(
-            f"--segmenter_dir={directory}: no segmenter there ({SETTINGS} is missing); train one with tfcyclegan train_segmenter"
+            f"--segmenter_dir={directory}: no segmenter there ({SETTINGS} is missing); train one "
+            "with tfcyclegan train_segmenter"
         )
     stored = files.read_json(directory / SETTINGS)
     try:
         options = config_from_dict(SegmenterOptions, stored["options"])
         # runs that tell none were trained on Cityscapes' alone
-        classes = ClassTable.from_json(stored["classes"], directory / SETTINGS) if "classes" in stored else CITYSCAPES
-        return SegmenterRun(directory, options, stored["precision"], stored["parts"], Size.parse(stored["size"]), classes)
+        classes = (
+            ClassTable.from_json(stored["classes"], directory / SETTINGS)
+            if "classes" in stored
+            else CITYSCAPES
+        )
+        return SegmenterRun(
+            directory,
+            options,
+            stored["precision"],
+            stored["parts"],
+            Size.parse(stored["size"]),
+            classes,
+        )
     except (KeyError, TypeError, AttributeError, UserError) as error:
-        raise UserError(f"{directory / SETTINGS}: damaged, not a segmenter's settings ({error}); restore it or train again") from error
+        raise UserError(
+            f"{directory / SETTINGS}: damaged, not a segmenter's settings ({error}); restore it "
+            "or train again"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -114,23 +129,31 @@ class Segmenter:
         object.__setattr__(self, "_function", probabilities)
 
     def logits(self, pictures: tf.Tensor) -> tf.Tensor:
-        """Logits, float32 [B, H, W, C], of pictures in [-1, 1], [B, H, W, 3]; differentiable, for losses of other networks."""
+        """Logits, float32 [B, H, W, C], of pictures in [-1, 1], [B, H, W, 3]; differentiable, for
+        losses of other networks.
+        """
         return logits_of(self.network, tf.cast(pictures, tf.float32))
 
     def probabilities(self, pictures: np.ndarray) -> np.ndarray:
-        """Chances of the classes, float32 [B, H, W, C], of pictures uint8 [B, H, W, 3], which are not resized."""
+        """Chances of the classes, float32 [B, H, W, C], of pictures uint8 [B, H, W, 3], which are
+        not resized.
+        """
         return self._function(tf.constant(pictures)).numpy()
 
     def predict(self, pictures: np.ndarray) -> np.ndarray:
-        """Train ids, uint8 [B, H, W] or [H, W], of pictures uint8 [B, H, W, 3] or [H, W, 3], which are not resized."""
+        """Train ids, uint8 [B, H, W] or [H, W], of pictures uint8 [B, H, W, 3] or [H, W, 3], which
+        are not resized.
+        """
         batch = pictures if pictures.ndim == 4 else pictures[np.newaxis]
         ids = tf.argmax(self._function(tf.constant(batch)), -1, tf.int32).numpy().astype(np.uint8)
         return ids if pictures.ndim == 4 else ids[0]
 
     def label(self, picture: Image.Image, size: Size | None = None) -> np.ndarray:
-        """Train ids, uint8 [H, W], of one picture as it lies on disk: seen at `load_size`, answered at `size` or its own.
+        """Train ids, uint8 [H, W], of one picture as it lies on disk: seen at `load_size`, answered
+        at `size` or its own.
 
-        Where the two differ the chances are enlarged bilinearly and the likeliest class is taken there.
+        Where the two differ the chances are enlarged bilinearly and the likeliest class is taken
+        there.
         """
         size = size or Size(picture.height, picture.width)
         seen = picture.convert("RGB")
@@ -139,18 +162,34 @@ class Segmenter:
         pixels = np.asarray(seen)
         if pixels.shape[:2] == (size.height, size.width):
             return self.predict(pixels)
-        chances = tf.image.resize(self._function(tf.constant(pixels[np.newaxis])), (size.height, size.width), "bilinear")
+        chances = tf.image.resize(
+            self._function(tf.constant(pixels[np.newaxis])), (size.height, size.width), "bilinear"
+        )
         return tf.argmax(chances[0], -1, tf.int32).numpy().astype(np.uint8)
 
-    def score(self, pictures: Iterable[tuple[bytes, bytes]], *, total: int, note: str = "scoring", absent: str = "cityscapes") -> Confusion:
-        """The confusion matrix over (encoded picture, encoded ids); predictions come in the truth's size, which is never resized."""
+    def score(
+        self,
+        pictures: Iterable[tuple[bytes, bytes]],
+        *,
+        total: int,
+        note: str = "scoring",
+        absent: str = "cityscapes",
+    ) -> Confusion:
+        """The confusion matrix over (encoded picture, encoded ids); predictions come in the truth's
+        size, which is never resized.
+        """
         confusion = Confusion(classes=self.classes.count, absent=absent)
         for picture, truth in track(pictures, total=total, unit="image", label=note):
             ids = images.decode_ids(truth)
-            confusion.add(self.label(images.decode(picture, 3), Size(*ids.shape)), self.classes.to_train_ids(ids))
+            confusion.add(
+                self.label(images.decode(picture, 3), Size(*ids.shape)),
+                self.classes.to_train_ids(ids),
+            )
         return confusion
 
-    def score_split(self, split: Split, *, note: str = "scoring", absent: str = "cityscapes") -> Confusion:
+    def score_split(
+        self, split: Split, *, note: str = "scoring", absent: str = "cityscapes"
+    ) -> Confusion:
         """`score` of a split of a data set with labels.
 
         Raises:
@@ -158,20 +197,29 @@ class Segmenter:
         """
         split.source.require(split.name)
         self.require_classes(split)
-        examples = ((picture, truth) for _, picture, truth in split.source.labelled_pictures(split.name))
+        examples = (
+            (picture, truth) for _, picture, truth in split.source.labelled_pictures(split.name)
+        )
         return self.score(examples, total=split.count, note=note, absent=absent)
 
     def require_classes(self, split: Split) -> None:
-        """Raises UserError where a split has no labels, or its ids mean other classes than this segmenter's."""
+        """Raises UserError where a split has no labels, or its ids mean other classes than this
+        segmenter's.
+        """
         difference = self.classes.difference(split.source.require_labels(split.name))
         if difference:
-            raise UserError(f"{split}: its classes are not the segmenter's: {difference}; give a segmenter trained on these classes")
+            raise UserError(
+                f"{split}: its classes are not the segmenter's: {difference}; give a segmenter "
+                "trained on these classes"
+            )
 
 
 def load_segmenter(directory: Path) -> Segmenter:
-    """The segmenter of a finished run: the weights of its last step, or their running mean where it kept one.
+    """The segmenter of a finished run: the weights of its last step, or their running mean where it
+    kept one.
 
-    Which checkpoint is taken depends on no label of any picture: it is the last one of a length fixed beforehand.
+    Which checkpoint is taken depends on no label of any picture: it is the last one of a length
+    fixed beforehand.
 
     Raises:
         UserError: no run there, or it is not finished.
@@ -182,12 +230,25 @@ def load_segmenter(directory: Path) -> Segmenter:
     latest = newest(directory / DIRECTORY)
     if latest is None or step_of(latest) < options.steps:
         step = 0 if latest is None else step_of(latest)
-        raise UserError(f"--segmenter_dir={directory}: its training is at step {step} of {options.steps}; give its command again")
+        raise UserError(
+            f"--segmenter_dir={directory}: its training is at step {step} of {options.steps}; "
+            "give its command again"
+        )
     network = make_network(width=options.width, classes=run.classes.count)
-    holder = tf.train.Checkpoint(**{"average" if options.ema_decay else "network": variables(network)})
+    holder = tf.train.Checkpoint(
+        **{"average" if options.ema_decay else "network": variables(network)}
+    )
     path = find_checkpoint(directory, "latest")
     try:
         holder.restore(path).assert_existing_objects_matched().expect_partial()
     except NOT_RESTORED as error:
-        raise RunError(f"{path}: damaged ({str(error).splitlines()[0]}); train the segmenter again") from error
-    return Segmenter(network, options.load_size, run.size, run.classes, {"step": options.steps, "weights": weights_hash(network)})
+        raise RunError(
+            f"{path}: damaged ({str(error).splitlines()[0]}); train the segmenter again"
+        ) from error
+    return Segmenter(
+        network,
+        options.load_size,
+        run.size,
+        run.classes,
+        {"step": options.steps, "weights": weights_hash(network)},
+    )

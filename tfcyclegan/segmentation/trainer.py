@@ -1,4 +1,6 @@
-"""The training of a segmenter: opens or resumes a run directory and drives `Learner.train_step` for a fixed number of steps."""
+"""The training of a segmenter: opens or resumes a run directory and drives `Learner.train_step` for
+a fixed number of steps.
+"""
 
 import dataclasses
 import re
@@ -22,13 +24,25 @@ from tfcyclegan.segmentation.batches import LabelledBatches
 from tfcyclegan.segmentation.learner import REPORTED, Learner, class_weights
 from tfcyclegan.segmentation.network import logits_of, make_network
 from tfcyclegan.segmentation.pictures import LabelledPictures
-from tfcyclegan.segmentation.segmenter import SETTINGS, Segmenter, SegmenterRun, load_segmenter, read_segmenter_run
+from tfcyclegan.segmentation.segmenter import (
+    SETTINGS,
+    Segmenter,
+    SegmenterRun,
+    load_segmenter,
+    read_segmenter_run,
+)
 from tfcyclegan.training.checkpoint_files import DIRECTORY, CheckpointFiles, newest, step_of
 from tfcyclegan.training.checkpoints import variables
 from tfcyclegan.training.history import HISTORY, History, Window
 from tfcyclegan.training.runs import changed_options
 from tfcyclegan.training.stopping import StopRequest, stop_signals
-from tfcyclegan.training.strategy import choose_precision, cost_of, keep_freed_memory, make_deterministic, make_strategy
+from tfcyclegan.training.strategy import (
+    choose_precision,
+    cost_of,
+    keep_freed_memory,
+    make_deterministic,
+    make_strategy,
+)
 
 _KEPT_CHECKPOINTS = 2
 _OVERFLOWS_ALLOWED = 30  # successive float16 steps without a finite gradient
@@ -44,7 +58,8 @@ def train_segmenter(
 ) -> Segmenter:
     """Trains, or resumes, a segmenter in `run_dir`; a finished one is only loaded.
 
-    The weights follow from the options and the parts. `val` changes nothing: its scores are drawn, and choose no checkpoint.
+    The weights follow from the options and the parts. `val` changes nothing: its scores are drawn,
+    and choose no checkpoint.
 
     Args:
         options: how to train.
@@ -61,17 +76,32 @@ def train_segmenter(
         RunError: the loss became non-finite, or data or a checkpoint is damaged.
         Stopped: SIGINT or SIGTERM, after a checkpoint.
     """
-    options = SegmenterOptions(**{field.name: getattr(options, field.name) for field in dataclasses.fields(SegmenterOptions)})
+    options = SegmenterOptions(
+        **{
+            field.name: getattr(options, field.name)
+            for field in dataclasses.fields(SegmenterOptions)
+        }
+    )
     keep_freed_memory()
     if options.deterministic:
         make_deterministic(options.seed)
     strategy = make_strategy(options.devices)
     if options.batch_size % strategy.num_replicas_in_sync:
-        raise UserError(f"--batch_size={options.batch_size}: must be a multiple of the {strategy.num_replicas_in_sync} devices")
+        raise UserError(
+            f"--batch_size={options.batch_size}: must be a multiple of the "
+            f"{strategy.num_replicas_in_sync} devices"
+        )
     classes = _common_classes([*parts, *([val] if val is not None else [])])
     batches = LabelledBatches(parts, options)
     identities = [[part.identity, part.share] for part in parts]
-    run = SegmenterRun(run_dir, options, choose_precision(options.precision), identities, batches.augmentation.crop_size, classes)
+    run = SegmenterRun(
+        run_dir,
+        options,
+        choose_precision(options.precision),
+        identities,
+        batches.augmentation.crop_size,
+        classes,
+    )
     _check_directory(run)
     with files.exclusive_lock(run_dir):
         if cost := cost_of(run.precision):
@@ -89,7 +119,8 @@ def _common_classes(parts: Sequence[LabelledPictures]) -> ClassTable:
     for part in parts:
         if difference := first.classes.difference(part.classes):
             raise UserError(
-                f"{part.identity}: its classes are not those of {first.identity}: {difference}; prepare both with one --classes"
+                f"{part.identity}: its classes are not those of {first.identity}: {difference}; "
+                "prepare both with one --classes"
             )
     return first.classes
 
@@ -99,7 +130,10 @@ def _check_directory(run: SegmenterRun) -> None:
     directory = run.directory
     if not (directory / SETTINGS).exists():
         if directory.exists() and any(path.name != ".lock" for path in directory.iterdir()):
-            raise UserError(f"--run_dir={directory}: is not empty and holds no segmenter; choose another directory")
+            raise UserError(
+                f"--run_dir={directory}: is not empty and holds no segmenter; choose another "
+                "directory"
+            )
         return
     if newest(directory / DIRECTORY) is None:
         return  # before its first checkpoint a run has nothing that other settings could spoil
@@ -108,7 +142,10 @@ def _check_directory(run: SegmenterRun) -> None:
     if before.parts != run.parts:
         refused.append("the pictures are not those that it was started with")
     if refused:
-        raise UserError(f"--run_dir={directory}: holds a segmenter with other settings: {'; '.join(refused)}; choose another --run_dir")
+        raise UserError(
+            f"--run_dir={directory}: holds a segmenter with other settings: {'; '.join(refused)}; "
+            "choose another --run_dir"
+        )
     if before.precision != run.precision:
         warnings.append(f"precision changes from {before.precision} to {run.precision}")
     for warning in warnings:
@@ -118,23 +155,52 @@ def _check_directory(run: SegmenterRun) -> None:
 class _Session:
     """One process's share of a run: from the latest checkpoint to the end or a signal."""
 
-    def __init__(self, run: SegmenterRun, strategy: tf.distribute.Strategy, batches: LabelledBatches, val: LabelledPictures | None):
-        self.run, self.options, self.strategy, self.batches, self.val = run, run.options, strategy, batches, val
+    def __init__(
+        self,
+        run: SegmenterRun,
+        strategy: tf.distribute.Strategy,
+        batches: LabelledBatches,
+        val: LabelledPictures | None,
+    ):
+        self.run, self.options, self.strategy, self.batches, self.val = (
+            run,
+            run.options,
+            strategy,
+            batches,
+            val,
+        )
         options = self.options
         classes = run.classes.count
-        counts = sum((part.class_counts.sum(axis=0) for part in batches.parts), np.zeros(classes, np.int64))
+        counts = sum(
+            (part.class_counts.sum(axis=0) for part in batches.parts), np.zeros(classes, np.int64)
+        )
         rates = [
-            options.learning_rate * step_factor(options.schedule, step, steps=options.steps, warmup_steps=options.warmup_steps)
+            options.learning_rate
+            * step_factor(
+                options.schedule, step, steps=options.steps, warmup_steps=options.warmup_steps
+            )
             for step in range(options.steps)
         ]
         with strategy.scope():
-            network = make_network(width=options.width, classes=classes, seed=options.seed, dtype=run.precision)
+            network = make_network(
+                width=options.width, classes=classes, seed=options.seed, dtype=run.precision
+            )
             average = (
-                make_network(width=options.width, classes=classes, seed=options.seed, dtype=run.precision) if options.ema_decay else None
+                make_network(
+                    width=options.width, classes=classes, seed=options.seed, dtype=run.precision
+                )
+                if options.ema_decay
+                else None
             )
             rate = EpochRates(rates, epoch_images=1, batch_size=1)  # the rate of each step
             optimizer = Adam(rate, 0.9, dynamic_scale=run.precision == "mixed_float16")
-            self.learner = Learner(network, average, optimizer, class_weights(options.class_weights, counts), options.ema_decay)
+            self.learner = Learner(
+                network,
+                average,
+                optimizer,
+                class_weights(options.class_weights, counts),
+                options.ema_decay,
+            )
         self.window = Window(len(REPORTED))
         checkpoint = tf.train.Checkpoint(
             network=variables(network),
@@ -143,7 +209,9 @@ class _Session:
             window=self.window,
             **({"average": variables(average)} if average is not None else {}),
         )
-        self.checkpoints = CheckpointFiles(checkpoint, run.directory / DIRECTORY, keep=_KEPT_CHECKPOINTS)
+        self.checkpoints = CheckpointFiles(
+            checkpoint, run.directory / DIRECTORY, keep=_KEPT_CHECKPOINTS
+        )
         for line in self.checkpoints.told:
             say(line)
         if self.checkpoints.latest:
@@ -153,7 +221,11 @@ class _Session:
         self.history = History(run.directory / HISTORY, resumed_step=self.first_step)
         self.overflows = 0
         self._predict: Callable[[Any], Any] = tf.function(
-            lambda pictures: tf.argmax(logits_of(self.learner.predictor, tf.cast(pictures, tf.float32) / 127.5 - 1), -1, tf.int32),
+            lambda pictures: tf.argmax(
+                logits_of(self.learner.predictor, tf.cast(pictures, tf.float32) / 127.5 - 1),
+                -1,
+                tf.int32,
+            ),
             autograph=False,
             reduce_retracing=True,
         )
@@ -165,13 +237,19 @@ class _Session:
         name = self.run.directory.name
         if step:
             say(f"segmenter {name}: resuming at step {step} of {end}")
-        with stop_signals() as stop, Progress(end, unit="step", label=f"segmenter {name}", done=step) as progress:
+        with (
+            stop_signals() as stop,
+            Progress(end, unit="step", label=f"segmenter {name}", done=step) as progress,
+        ):
             step = self._loop(step, end, stop, progress)
         if self._latest_step != step:
             self._save()
         self.history.close()
         if step < end:
-            raise Stopped(f"stopped at step {step} of {end}; the same command goes on from there", stop.signal_number)
+            raise Stopped(
+                f"stopped at step {step} of {end}; the same command goes on from there",
+                stop.signal_number,
+            )
 
     @property
     def _latest_step(self) -> int | None:
@@ -179,9 +257,12 @@ class _Session:
 
     def _loop(self, step: int, end: int, stop: StopRequest, progress: Progress) -> int:
         options, note = self.options, ""
-        batches = iter(self.strategy.experimental_distribute_dataset(self.batches.dataset(step, end)))
+        batches = iter(
+            self.strategy.experimental_distribute_dataset(self.batches.dataset(step, end))
+        )
         train_step = self._step_function()
-        pending: Any = None  # values are read one step late, so that the device never waits for them
+        # values are read one step late, so that the device never waits for them
+        pending: Any = None
         busy_seconds, busy_steps = 0.0, 0
         while step < end and not stop.signal_number:
             started = time.monotonic()
@@ -190,13 +271,19 @@ class _Session:
             step, pending = step + 1, values
             logs = step % options.log_every_steps == 0 or step == end
             saves = step % options.checkpoint_every_steps == 0
-            scores = self.val is not None and options.val_every_steps and (step % options.val_every_steps == 0 or step == end)
+            scores = (
+                self.val is not None
+                and options.val_every_steps
+                and (step % options.val_every_steps == 0 or step == end)
+            )
             if logs or saves or scores:
                 self._take(step, pending)
                 pending = None
             busy_seconds, busy_steps = busy_seconds + time.monotonic() - started, busy_steps + 1
             if logs or scores:
-                note = self._log(step, busy_steps * options.batch_size / busy_seconds, scored=bool(scores))
+                note = self._log(
+                    step, busy_steps * options.batch_size / busy_seconds, scored=bool(scores)
+                )
                 busy_seconds, busy_steps = 0.0, 0
             if saves:
                 self._save()
@@ -209,7 +296,10 @@ class _Session:
             return next(batches)
         except tf.errors.OpError as error:  # what a part raised, behind TensorFlow's own traceback
             reasons = re.findall(r"^[\w.]*(?:Error|Exception): (.+)$", error.message, re.MULTILINE)
-            raise RunError(f"step {step + 1}: a picture cannot be had ({reasons[-1] if reasons else error.message})") from error
+            raise RunError(
+                f"step {step + 1}: a picture cannot be had "
+                f"({reasons[-1] if reasons else error.message})"
+            ) from error
 
     def _step_function(self) -> Any:
         strategy, learner = self.strategy, self.learner
@@ -217,20 +307,34 @@ class _Session:
         @tf.function(autograph=False, reduce_retracing=True)
         def train_step(batch: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
             values = strategy.run(learner.train_step, args=batch)
-            return tf.stack([strategy.reduce(tf.distribute.ReduceOp.SUM, values[name], axis=None) for name in REPORTED])
+            return tf.stack(
+                [
+                    strategy.reduce(tf.distribute.ReduceOp.SUM, values[name], axis=None)
+                    for name in REPORTED
+                ]
+            )
 
         return train_step
 
     def _take(self, step: int, tensor: Any) -> None:
-        """Reads the values of a step; stops the run if its update was skipped since something was not finite."""
+        """Reads the values of a step; stops the run if its update was skipped since something was
+        not finite.
+        """
         if tensor is None:
             return
         values = tensor.numpy().astype(np.float64)
         if values[REPORTED.index("skipped")] > 0:
             self.overflows += 1
             if self.run.precision != "mixed_float16" or self.overflows > _OVERFLOWS_ALLOWED:
-                what = f"the loss is {values[0]}" if not np.isfinite(values[0]) else "a gradient is not finite"
-                raise RunError(f"step {step}: {what}; lower --learning_rate or look at the data, and start in another --run_dir")
+                what = (
+                    f"the loss is {values[0]}"
+                    if not np.isfinite(values[0])
+                    else "a gradient is not finite"
+                )
+                raise RunError(
+                    f"step {step}: {what}; lower --learning_rate or look at the data, and start "
+                    "in another --run_dir"
+                )
             values = np.where(np.isfinite(values), values, 0.0)
         else:
             self.overflows = 0
@@ -244,13 +348,24 @@ class _Session:
         if scored and self.val is not None:
             line["val_mean_iou"] = self._score(self.val).class_iou
         self.history.append(line | {"images_per_second": round(images_per_second, 1)})
-        latest = next((entry["val_mean_iou"] for entry in reversed(self.history.lines) if "val_mean_iou" in entry), None)
-        return f"loss {means['loss']:.3f}" + (f", val mIoU {latest:.3f} (for information)" if latest is not None else "")
+        latest = next(
+            (
+                entry["val_mean_iou"]
+                for entry in reversed(self.history.lines)
+                if "val_mean_iou" in entry
+            ),
+            None,
+        )
+        return f"loss {means['loss']:.3f}" + (
+            f", val mIoU {latest:.3f} (for information)" if latest is not None else ""
+        )
 
     def _score(self, val: LabelledPictures) -> Confusion:
         confusion = Confusion(classes=self.run.classes.count)
         for index in range(len(val)):
-            confusion.add(self._predict(val.pictures[index][np.newaxis]).numpy()[0], val.label(index))
+            confusion.add(
+                self._predict(val.pictures[index][np.newaxis]).numpy()[0], val.label(index)
+            )
         return confusion
 
     def _save(self) -> None:

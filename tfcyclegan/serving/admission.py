@@ -39,28 +39,36 @@ class Gate:
 
     @contextlib.asynccontextmanager
     async def admitted(self) -> AsyncIterator[asyncio.Timeout]:
-        """Raises Refused 503 at once when there is no room, or later when the block takes too long."""
+        """Raises Refused 503 at once when there is no room, or later when the block takes too
+        long.
+        """
         if self._closed:
             raise Refused(503, "the server is stopping")
         if self._inside >= self._size:
             raise Refused(503, f"busy: {self._size} requests are in work; try again in a moment")
         wait = self._wait_seconds()
         if wait > self.timeout_seconds / 2:
-            raise Refused(503, f"busy: what waits already takes about {wait:.0f} seconds; try again later")
+            raise Refused(
+                503, f"busy: what waits already takes about {wait:.0f} seconds; try again later"
+            )
         self._inside += 1
         INSIDE.inc()
         try:
             async with asyncio.timeout(self.timeout_seconds) as deadline:
                 yield deadline
         except TimeoutError:
-            raise Refused(503, f"no answer within {self.timeout_seconds:g} seconds; try again later") from None
+            raise Refused(
+                503, f"no answer within {self.timeout_seconds:g} seconds; try again later"
+            ) from None
         finally:
             self._inside -= 1
             INSIDE.dec()
 
 
 class Admission:
-    """ASGI middleware: POST requests pass the gate, and their bodies are read here, bounded, before anything looks at them."""
+    """ASGI middleware: POST requests pass the gate, and their bodies are read here, bounded, before
+    anything looks at them.
+    """
 
     def __init__(self, app: ASGIApp, *, gate: Gate, max_body_bytes: int):
         self._app = app
@@ -83,7 +91,9 @@ class Admission:
                     if message["type"] == "http.response.start":
                         started = True
                         ANSWERS.labels(message["status"]).inc()
-                        deadline.reschedule(asyncio.get_running_loop().time() + self._gate.timeout_seconds)
+                        deadline.reschedule(
+                            asyncio.get_running_loop().time() + self._gate.timeout_seconds
+                        )
                     await send(message)
 
                 await self._app(scope, _replay(body, receive), answer)
@@ -95,8 +105,13 @@ class Admission:
                 await error_response(refused.status, refused.message)(scope, receive, send)
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
-        """The whole body; None if the client went away. Raises Refused 413 when it is or turns out too large."""
-        too_large = Refused(413, f"the body has more than {self._max_body_bytes} bytes; send fewer or smaller pictures")
+        """The whole body; None if the client went away. Raises Refused 413 when it is or turns out
+        too large.
+        """
+        too_large = Refused(
+            413,
+            f"the body has more than {self._max_body_bytes} bytes; send fewer or smaller pictures",
+        )
         announced = dict(scope["headers"]).get(b"content-length", b"")
         if announced.isdigit() and int(announced) > self._max_body_bytes:
             raise too_large
@@ -114,12 +129,16 @@ class Admission:
 
 
 async def _drain(scope: Scope, receive: Receive) -> None:
-    """Throws away what the client still sends: many read no answer before they have sent all. Not for long, since 503 must be quick."""
+    """Throws away what the client still sends: many read no answer before they have sent all. Not
+    for long, since 503 must be quick.
+    """
     if b"expect" in dict(scope["headers"]):
         return
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_DRAIN_SECONDS):
-            while (message := await receive())["type"] == "http.request" and message.get("more_body", False):
+            while (message := await receive())["type"] == "http.request" and message.get(
+                "more_body", False
+            ):
                 pass
 
 

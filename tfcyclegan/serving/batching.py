@@ -1,8 +1,9 @@
 """Pictures of one size that wait at the same time go through the generator together.
 
-While a batch runs, the next ones gather; nothing waits for a batch to fill up. So there is no delay to tune: alone, a picture runs
-at once, and under load batches grow by themselves, to about a second's work. Who has waited too long when the turn comes is turned
-down: work in vain would make the next ones late too.
+While a batch runs, the next ones gather; nothing waits for a batch to fill up. So there is no delay
+to tune: alone, a picture runs at once, and under load batches grow by themselves, to about a
+second's work. Who has waited too long when the turn comes is turned down: work in vain would make
+the next ones late too.
 """
 
 import asyncio
@@ -19,7 +20,9 @@ from prometheus_client import Histogram
 from tfcyclegan.serving.refusal import Refused
 
 BATCH_PICTURES = Histogram(
-    "tfcyclegan_batch_pictures", "pictures that went through the generator together", buckets=(1, 2, 4, 8, 16, 32, 64)
+    "tfcyclegan_batch_pictures",
+    "pictures that went through the generator together",
+    buckets=(1, 2, 4, 8, 16, 32, 64),
 )
 _BATCH_SECONDS = 1.0
 _KEPT = 0.7  # of what is known of the speed, after each batch
@@ -46,7 +49,14 @@ class Batcher:
         max_wait_seconds: for a turn; who has waited longer is turned down then.
     """
 
-    def __init__(self, translate: Callable[[np.ndarray], np.ndarray], *, batch_size: int, max_pixels: int, max_wait_seconds: float):
+    def __init__(
+        self,
+        translate: Callable[[np.ndarray], np.ndarray],
+        *,
+        batch_size: int,
+        max_pixels: int,
+        max_wait_seconds: float,
+    ):
         self._translate = translate
         self._batch_size = batch_size
         self._max_pixels = max_pixels
@@ -99,8 +109,12 @@ class Batcher:
             pictures = np.stack([place.picture for place in batch])
             began = time.monotonic()
             try:
-                translated = await asyncio.get_running_loop().run_in_executor(executor, self._translate, pictures)
-            except Exception as error:  # whatever it is, those who wait for this batch must learn of it and the next batch must run
+                translated = await asyncio.get_running_loop().run_in_executor(
+                    executor, self._translate, pictures
+                )
+            # whatever it is, those who wait for this batch must learn of it and the next batch must
+            # run
+            except Exception as error:
                 for place in batch:
                     _fail(place, RuntimeError(f"translation failed: {type(error).__name__}"))
                 continue
@@ -114,15 +128,29 @@ class Batcher:
         """The oldest picture and those of its size behind it; the others keep their order."""
         for place in self._waiting:
             if time.monotonic() - place.arrived > self._max_wait_seconds:
-                _fail(place, Refused(503, f"busy: no turn within {self._max_wait_seconds:g} seconds; try again later"))
+                _fail(
+                    place,
+                    Refused(
+                        503,
+                        f"busy: no turn within {self._max_wait_seconds:g} seconds; try again later",
+                    ),
+                )
         living = [place for place in self._waiting if not place.answer.done()]
         batch: list[_Place] = []
         others: deque[_Place] = deque()
         if living:
-            known = min(self._max_pixels, _BATCH_SECONDS * self._pixels / self._seconds) if self._seconds else 0
+            known = (
+                min(self._max_pixels, _BATCH_SECONDS * self._pixels / self._seconds)
+                if self._seconds
+                else 0
+            )
             room = min(self._batch_size, max(1, int(known // living[0].area)))
             for place in living:
-                (batch if len(batch) < room and place.picture.shape == living[0].picture.shape else others).append(place)
+                (
+                    batch
+                    if len(batch) < room and place.picture.shape == living[0].picture.shape
+                    else others
+                ).append(place)
         self._waiting = others
         return batch
 

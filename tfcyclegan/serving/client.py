@@ -1,6 +1,7 @@
 """Sends pictures to `tfcyclegan serve` or to TensorFlow Serving and writes the PNGs that come back.
 
-    python -m tfcyclegan.serving.client --url=http://127.0.0.1:8501/v1/models/satellite2map PICTURES translated
+    python -m tfcyclegan.serving.client \
+        --url=http://127.0.0.1:8501/v1/models/satellite2map PICTURES translated
 
 Needs nothing but Python 3.11: this file may be copied to where no tfcyclegan is.
 """
@@ -48,14 +49,23 @@ def translate(url: str, pictures: Sequence[bytes], *, timeout_seconds: float = 6
         ServerError: with the server's message.
     """
     body = {"instances": [{"b64": base64.b64encode(picture).decode()} for picture in pictures]}
-    request = urllib.request.Request(f"{url.rstrip('/')}:predict", json.dumps(body).encode(), {"Content-Type": "application/json"})
+    request = urllib.request.Request(
+        f"{url.rstrip('/')}:predict",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
     try:
         with urllib.request.urlopen(request, timeout=timeout_seconds) as answer:
-            return [base64.b64decode(prediction["b64"]) for prediction in json.load(answer)["predictions"]]
+            return [
+                base64.b64decode(prediction["b64"])
+                for prediction in json.load(answer)["predictions"]
+            ]
     except urllib.error.HTTPError as error:
         raise ServerError(error.code, _message_of(error)) from error
     except (OSError, http.client.HTTPException) as error:
-        raise ServerError(0, f"{url}: {getattr(error, 'reason', None) or error or type(error).__name__}") from error
+        raise ServerError(
+            0, f"{url}: {getattr(error, 'reason', None) or error or type(error).__name__}"
+        ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise ServerError(0, f"{url}: does not answer as a model server does") from error
 
@@ -67,7 +77,9 @@ def _message_of(error: urllib.error.HTTPError) -> str:
         return f"{error.code} {error.reason}"
 
 
-def translate_patiently(url: str, picture: bytes, *, timeout_seconds: float, patience_seconds: float) -> bytes:
+def translate_patiently(
+    url: str, picture: bytes, *, timeout_seconds: float, patience_seconds: float
+) -> bytes:
     """Translates one picture; while the server is busy (503), tries again, less often each time."""
     deadline, pause = time.monotonic() + patience_seconds, 0.5
     while True:
@@ -81,39 +93,68 @@ def translate_patiently(url: str, picture: bytes, *, timeout_seconds: float, pat
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit codes: 0 all translated; 1 the server failed or refused some; 2 the request was wrong."""
-    parser = argparse.ArgumentParser(prog="python -m tfcyclegan.serving.client", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--url", required=True, help="of the model: http://HOST:PORT/v1/models/NAME")
-    parser.add_argument("--timeout_seconds", type=float, default=60.0, help="how long to wait for an answer (default: 60)")
+    """Exit codes: 0 all translated; 1 the server failed or refused some; 2 the request was
+    wrong.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m tfcyclegan.serving.client", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument(
-        "--patience_seconds", type=float, default=120.0, help="how long to try again while the server is busy (default: 120)"
+        "--url", required=True, help="of the model: http://HOST:PORT/v1/models/NAME"
+    )
+    parser.add_argument(
+        "--timeout_seconds",
+        type=float,
+        default=60.0,
+        help="how long to wait for an answer (default: 60)",
+    )
+    parser.add_argument(
+        "--patience_seconds",
+        type=float,
+        default=120.0,
+        help="how long to try again while the server is busy (default: 120)",
     )
     parser.add_argument("input", metavar="IN", type=Path, help="picture, or folder of pictures")
-    parser.add_argument("output", metavar="OUT", type=Path, help="folder for the PNGs; those there already are kept")
+    parser.add_argument(
+        "output", metavar="OUT", type=Path, help="folder for the PNGs; those there already are kept"
+    )
     options = parser.parse_args(arguments)
     folder = options.input if options.input.is_dir() else options.input.parent
     found = [options.input]
     if options.input.is_dir():
-        there = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+        there = sorted(
+            path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")
+        )
         found = [path for path in there if path.suffix.lower() in ENDINGS]
-        _tell("not sent, since its ending is none of a picture", [path for path in there if path.suffix.lower() not in ENDINGS])
+        _tell(
+            "not sent, since its ending is none of a picture",
+            [path for path in there if path.suffix.lower() not in ENDINGS],
+        )
     if not found or not found[0].is_file():
         return _fail(f"{options.input}: no picture there", 2)
     if urllib.parse.urlsplit(options.url).scheme not in ("http", "https"):
         return _fail(f"--url={options.url}: write http://HOST:PORT/v1/models/NAME", 2)
-    targets = {path: (options.output / path.relative_to(folder)).with_suffix(".png") for path in found}
+    targets = {
+        path: (options.output / path.relative_to(folder)).with_suffix(".png") for path in found
+    }
     makers: dict[Path, Path] = {}
     for path, target in targets.items():
         if makers.setdefault(target, path) != path:
             return _fail(f"{makers[target]} and {path}: both would become {target}; rename one", 2)
-    _tell("kept, since it is there already", [target for target in targets.values() if target.exists()])
+    _tell(
+        "kept, since it is there already",
+        [target for target in targets.values() if target.exists()],
+    )
     refused = 0
     for path, target in targets.items():
         if target.exists():
             continue
         try:
             png = translate_patiently(
-                options.url, path.read_bytes(), timeout_seconds=options.timeout_seconds, patience_seconds=options.patience_seconds
+                options.url,
+                path.read_bytes(),
+                timeout_seconds=options.timeout_seconds,
+                patience_seconds=options.patience_seconds,
             )
         except ServerError as error:
             if error.status not in (400, 413):

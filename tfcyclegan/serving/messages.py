@@ -1,9 +1,10 @@
 """Requests to encoded pictures, translated PNGs to answers, in the two protocols.
 
-V1 is TensorFlow Serving's REST: by rows `{"instances": [{"b64": ...}]}` or `{"instances": [{"image_bytes": {"b64": ...}}]}`,
-answered `{"predictions": [{"b64": ...}]}`; by columns `{"inputs": [{"b64": ...}]}` or `{"inputs": {"image_bytes": [{"b64": ...}]}}`,
-answered `{"outputs": [{"b64": ...}]}`. V2 is the Open Inference Protocol: one input `image_bytes` of BYTES, over gRPC the files' bytes,
-over REST their base64, since JSON holds no bytes.
+V1 is TensorFlow Serving's REST: by rows `{"instances": [{"b64": ...}]}` or `{"instances":
+[{"image_bytes": {"b64": ...}}]}`, answered `{"predictions": [{"b64": ...}]}`; by columns
+`{"inputs": [{"b64": ...}]}` or `{"inputs": {"image_bytes": [{"b64": ...}]}}`, answered `{"outputs":
+[{"b64": ...}]}`. V2 is the Open Inference Protocol: one input `image_bytes` of BYTES, over gRPC the
+files' bytes, over REST their base64, since JSON holds no bytes.
 """
 
 import base64
@@ -19,7 +20,9 @@ from tfcyclegan.serving.refusal import Refused
 NAME = "image_bytes"
 SIGNATURE = "serving_default"
 NOTES = "notes"
-"""The parameter of an answer of the second protocol that says what was done to the pictures and not used of them, if anything was."""
+"""The parameter of an answer of the second protocol that says what was done to the pictures and not
+used of them, if anything was.
+"""
 NOTES_HEADER = "x-notes"
 """The header of an answer over REST that says the same."""
 _ANSWERS = {"instances": "predictions", "inputs": "outputs"}
@@ -47,16 +50,29 @@ def pictures_of_v1(body: Any) -> RequestV1:
         raise Refused(400, "instances and inputs: give one of them")
     strange = [str(key) for key in body if key not in (*given, "signature_name")]
     if strange:
-        raise Refused(400, f"{strange[0][:40]!r}: is not known; beside {given[0]} there is signature_name alone")
+        raise Refused(
+            400,
+            f"{strange[0][:40]!r}: is not known; beside {given[0]} there is signature_name alone",
+        )
     if body.get("signature_name", SIGNATURE) != SIGNATURE:
-        raise Refused(400, f"signature_name: {str(body['signature_name'])[:40]!r} is not served here; leave it out or give {SIGNATURE!r}")
+        raise Refused(
+            400,
+            f"signature_name: {str(body['signature_name'])[:40]!r} is not served here; leave it "
+            f"out or give {SIGNATURE!r}",
+        )
     key, values = given[0], body[given[0]]
     if key == "inputs" and isinstance(values, dict) and values.keys() == {NAME}:
         values = values[NAME]
     if not isinstance(values, list):
         raise Refused(400, f'{key}: is not a list; send {{"{key}": [{{"b64": "..."}}]}}')
     places = [f"{key}[{index}]" for index in range(len(values))]
-    return RequestV1([_decoded(_base64_of(value, place), place) for value, place in zip(values, places, strict=True)], key)
+    return RequestV1(
+        [
+            _decoded(_base64_of(value, place), place)
+            for value, place in zip(values, places, strict=True)
+        ],
+        key,
+    )
 
 
 def _base64_of(value: Any, place: str) -> str:
@@ -91,7 +107,9 @@ def pictures_of_v2(request: InferRequest) -> list[bytes]:
     try:
         elements = request.inputs[0].as_numpy().ravel().tolist()
     except Exception as error:  # KServe's reader raises what struct and NumPy raise
-        raise Refused(400, f"{NAME}: the data do not fit the shape {request.inputs[0].shape}") from error
+        raise Refused(
+            400, f"{NAME}: the data do not fit the shape {request.inputs[0].shape}"
+        ) from error
     return [_bytes_of(element, f"{NAME}[{index}]") for index, element in enumerate(elements)]
 
 
@@ -103,13 +121,24 @@ def _bytes_of(element: Any, place: str) -> bytes:
     return _decoded(element, place)
 
 
-def answer_v2(request: InferRequest, model_name: str, version: str, pngs: list[bytes], told: str = "") -> InferResponse:
+def answer_v2(
+    request: InferRequest, model_name: str, version: str, pngs: list[bytes], told: str = ""
+) -> InferResponse:
     """Bytes over gRPC, and over REST where `binary_data_output` asks for them; else base64."""
     output = InferOutput(NAME, [len(pngs)], "BYTES")
     binary = request.use_binary_outputs
     if binary:
         output.set_data_from_numpy(np.array(pngs, np.object_), binary_data=True)
     else:
-        output.data = pngs if request.from_grpc else [base64.b64encode(png).decode() for png in pngs]
+        output.data = (
+            pngs if request.from_grpc else [base64.b64encode(png).decode() for png in pngs]
+        )
     parameters = {NOTES: told} if told else None
-    return InferResponse(request.id or "", model_name, [output], model_version=version, parameters=parameters, use_binary_outputs=binary)
+    return InferResponse(
+        request.id or "",
+        model_name,
+        [output],
+        model_version=version,
+        parameters=parameters,
+        use_binary_outputs=binary,
+    )

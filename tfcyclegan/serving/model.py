@@ -48,18 +48,27 @@ class Exported:
     def require_version(self, asked: str) -> None:
         """Raises Refused 404 where another version is asked for."""
         if not asked.isascii() or not asked.isdigit() or int(asked) != int(self.version):
-            raise Refused(404, f"{self.name}: version {asked[:40]!r} is not served, version {self.version} alone is")
+            raise Refused(
+                404,
+                f"{self.name}: version {asked[:40]!r} is not served, version {self.version} alone "
+                "is",
+            )
 
     def signatures(self) -> dict[str, Any]:
         """The signature that is served, as TensorFlow Serving's metadata tell it."""
         shape = {"dim": [{"size": "-1", "name": ""}], "unknown_rank": False}
         tensor = {"dtype": "DT_STRING", "tensor_shape": shape, "name": messages.NAME}
-        signature = {"inputs": {messages.NAME: tensor}, "outputs": {messages.NAME: tensor}, "method_name": "tensorflow/serving/predict"}
+        signature = {
+            "inputs": {messages.NAME: tensor},
+            "outputs": {messages.NAME: tensor},
+            "method_name": "tensorflow/serving/predict",
+        }
         return {"signature_def": {messages.SIGNATURE: signature}}
 
 
 def load(model_dir: Path, *, trusted: bool = False) -> Exported:
-    """Loads the newest version in `model_dir`, or the version that it is, and translates a first picture.
+    """Loads the newest version in `model_dir`, or the version that it is, and translates a first
+    picture.
 
     Args:
         model_dir: where it lies.
@@ -71,22 +80,31 @@ def load(model_dir: Path, *, trusted: bool = False) -> Exported:
     versions = files.numbered(model_dir)
     version = [model_dir, *versions][-1]
     if not (version / "saved_model.pb").is_file():
-        raise UserError(f"--model_dir={model_dir}: no exported model there; make one with tfcyclegan export")
+        raise UserError(
+            f"--model_dir={model_dir}: no exported model there; make one with tfcyclegan export"
+        )
     try:
         translator = open_model(version, trusted=trusted)
         properties = model_metadata.properties(model_metadata.read(version), translator.channels)
         place = version.resolve()
-        exported = Exported(place.parent.name, place.name, translator, properties, beside=max(len(versions) - 1, 0))
+        exported = Exported(
+            place.parent.name, place.name, translator, properties, beside=max(len(versions) - 1, 0)
+        )
         channels = exported.translator.channels
         answer = exported(np.zeros((1, _WARM_UP_SIDE, _WARM_UP_SIDE, channels), np.uint8))
-        if {channels, answer.shape[-1]} - {1, 3} or answer.shape[:-1] != (1, _WARM_UP_SIDE, _WARM_UP_SIDE):
+        if {channels, answer.shape[-1]} - {1, 3} or answer.shape[:-1] != (
+            1,
+            _WARM_UP_SIDE,
+            _WARM_UP_SIDE,
+        ):
             raise UserError(f"answers with the shape {answer.shape}")
     except Untrusted:
         raise
     except Exception as error:  # whatever a damaged or foreign graph makes TensorFlow raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
-            f"--model_dir={model_dir}: damaged, or not a SavedModel of tfcyclegan export ({reason}); export it again"
+            f"--model_dir={model_dir}: damaged, or not a SavedModel of tfcyclegan export "
+            f"({reason}); export it again"
         ) from error
     return exported
 
@@ -120,17 +138,27 @@ class ServedModel(kserve.Model):
             response_headers[messages.NOTES_HEADER] = told
         return answer
 
-    async def postprocess(self, result: Any, headers: Any = None, response_headers: Any = None) -> Any:
+    async def postprocess(
+        self, result: Any, headers: Any = None, response_headers: Any = None
+    ) -> Any:
         """The answer as it is."""
         return result
 
-    async def _translate(self, encoded: list[bytes], key: str = "instances") -> tuple[list[bytes], str]:
-        """The translations as PNGs, and what was done to the pictures and not used of them, on one line."""
+    async def _translate(
+        self, encoded: list[bytes], key: str = "instances"
+    ) -> tuple[list[bytes], str]:
+        """The translations as PNGs, and what was done to the pictures and not used of them, on one
+        line.
+        """
         if not encoded:
             raise Refused(400, "the request holds no picture")
-        pictures, told = await asyncio.to_thread(_decode_all, encoded, self._exported.translator, self._max_pixels, key)
+        pictures, told = await asyncio.to_thread(
+            _decode_all, encoded, self._exported.translator, self._max_pixels, key
+        )
         translated = await self._batcher(pictures)
-        return await asyncio.to_thread(lambda: [images.encode_png(picture) for picture in translated]), told
+        return await asyncio.to_thread(
+            lambda: [images.encode_png(picture) for picture in translated]
+        ), told
 
     def get_input_types(self) -> list[dict[str, Any]]:
         return [{"name": messages.NAME, "datatype": "BYTES", "shape": [-1]}]
@@ -146,15 +174,23 @@ def _naming(place: str) -> Iterator[None]:
         raise Refused(400, f"{place}: {error}") from error
 
 
-def _decode_all(encoded: list[bytes], translator: Translator, max_pixels: int, key: str) -> tuple[list[np.ndarray], str]:
-    """Decodes to uint8 [H, W, C], as the training did, what has been found to be small enough by the headers; with the notes on it."""
+def _decode_all(
+    encoded: list[bytes], translator: Translator, max_pixels: int, key: str
+) -> tuple[list[np.ndarray], str]:
+    """Decodes to uint8 [H, W, C], as the training did, what has been found to be small enough by
+    the headers; with the notes on it.
+    """
     total = 0
     for index, content in enumerate(encoded):
         with _naming(f"{key}[{index}]"), intake.reading(content):
             width, height = intake.size_of(content)
         total += max(width, SMALLEST) * max(height, SMALLEST)
         if total > max_pixels:
-            raise Refused(413, f"{key}[{index}]: {width}x{height} makes {total} pixels; a request may hold {max_pixels} together")
+            raise Refused(
+                413,
+                f"{key}[{index}]: {width}x{height} makes {total} pixels; a request may hold "
+                f"{max_pixels} together",
+            )
     pictures, rules = [], intake.Rules(**translator.reading)
     noted: list[str] = []
     largest = 0
@@ -166,5 +202,8 @@ def _decode_all(encoded: list[bytes], translator: Translator, max_pixels: int, k
         noted += decoded.notes | images.colour_notes(decoded.image.mode, translator.channels)
         largest = max(largest, decoded.largest)
         pictures.append(images.to_array(images.with_channels(decoded.image, translator.channels)))
-    lines = (*notes.lines(notes.counted(noted)), notes.dim(largest, "export of data prepared with --max_value"))
+    lines = (
+        *notes.lines(notes.counted(noted)),
+        notes.dim(largest, "export of data prepared with --max_value"),
+    )
     return pictures, "; ".join(line for line in lines if line)

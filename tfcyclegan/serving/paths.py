@@ -1,7 +1,9 @@
-"""Paths of a server that KServe lacks: those with a version, in both protocols, and what the metadata say of a model.
+"""Paths of a server that KServe lacks: those with a version, in both protocols, and what the
+metadata say of a model.
 
-TensorFlow Serving answers `/v1/models/NAME[/versions/N]`, `.../metadata` and `...:predict`; the Open Inference Protocol has
-`/v2/models/NAME[/versions/N]`, `.../ready` and `.../infer`. KServe's own endpoints do the work.
+TensorFlow Serving answers `/v1/models/NAME[/versions/N]`, `.../metadata` and `...:predict`; the
+Open Inference Protocol has `/v2/models/NAME[/versions/N]`, `.../ready` and `.../infer`. KServe's
+own endpoints do the work.
 """
 
 from typing import Any
@@ -32,13 +34,20 @@ def router(exported: Exported, plane: DataPlane) -> APIRouter:
 
     async def status(name: str, version: str | None = None) -> dict[str, Any]:
         await check(name, version)
-        served = {"version": exported.version, "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
+        served = {
+            "version": exported.version,
+            "state": "AVAILABLE",
+            "status": {"error_code": "OK", "error_message": ""},
+        }
         return {**await v1.model_ready(name), "model_version_status": [served]}
 
     async def metadata(name: str, version: str | None = None) -> dict[str, Any]:
         await check(name, version)
         model = {"name": exported.name, "signature_name": "", "version": exported.version}
-        return {"model_spec": model, "metadata": {"signature_def": exported.signatures(), "properties": exported.properties}}
+        return {
+            "model_spec": model,
+            "metadata": {"signature_def": exported.signatures(), "properties": exported.properties},
+        }
 
     async def predict(name: str, version: str, request: Request) -> Any:
         await check(name, version)
@@ -46,13 +55,23 @@ def router(exported: Exported, plane: DataPlane) -> APIRouter:
 
     async def metadata_v2(name: str, version: str | None = None) -> dict[str, Any]:
         await check(name, version)
-        return {**await plane.model_metadata(name), "versions": [exported.version], "properties": exported.properties}
+        return {
+            **await plane.model_metadata(name),
+            "versions": [exported.version],
+            "properties": exported.properties,
+        }
 
     async def ready_v2(name: str, version: str) -> Any:
         await check(name, version)
         return await v2.model_ready(name)
 
-    async def infer(name: str, version: str, request: Request, response: Response, body: InferenceRequest | bytes) -> Any:
+    async def infer(
+        name: str,
+        version: str,
+        request: Request,
+        response: Response,
+        body: InferenceRequest | bytes,
+    ) -> Any:
         await check(name, version)
         return await v2.infer(request, response, name, body)
 

@@ -1,7 +1,8 @@
 """KServe's endpoints on a server of our own.
 
-`kserve.ModelServer` listens on every address, logs each request, lets any client unload the model and knows no limits. Its parts
-do not force that: here are its REST routes, data plane and gRPC service behind `Admission`, on the address asked for.
+`kserve.ModelServer` listens on every address, logs each request, lets any client unload the model
+and knows no limits. Its parts do not force that: here are its REST routes, data plane and gRPC
+service behind `Admission`, on the address asked for.
 """
 
 import asyncio
@@ -46,7 +47,9 @@ with _no_arguments():
     from kserve.errors import InvalidInput
     from kserve.model_server import app
     from kserve.protocol.dataplane import DataPlane
-    from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
+    from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import (
+        add_GRPCInferenceServiceServicer_to_server,
+    )
     from kserve.protocol.grpc.interceptors import ExceptionToStatusInterceptor
     from kserve.protocol.grpc.servicer import InferenceServicer
     from kserve.protocol.model_repository_extension import ModelRepositoryExtension
@@ -63,17 +66,29 @@ _GRPC_ERRORS = {
 
 
 class _DataPlane(DataPlane):
-    """Reads bodies of any content type, as TensorFlow Serving does, and no CloudEvents; what cannot be read is the client's mistake."""
+    """Reads bodies of any content type, as TensorFlow Serving does, and no CloudEvents; what cannot
+    be read is the client's mistake.
+    """
 
-    def decode(self, body: Any, headers: Any, protocol_version: str = "v1", model_name: Any = None) -> tuple[Any, dict[str, Any]]:
+    def decode(
+        self, body: Any, headers: Any, protocol_version: str = "v1", model_name: Any = None
+    ) -> tuple[Any, dict[str, Any]]:
         try:
-            return (json.loads(body), {}) if protocol_version == "v1" else super().decode(body, headers, protocol_version, model_name)
+            return (
+                (json.loads(body), {})
+                if protocol_version == "v1"
+                else super().decode(body, headers, protocol_version, model_name)
+            )
         except InvalidInput:
             raise
         except Exception as error:  # KServe's readers raise nearly every type
-            raise InvalidInput(f"the body cannot be read as a request ({type(error).__name__})") from error
+            raise InvalidInput(
+                f"the body cannot be read as a request ({type(error).__name__})"
+            ) from error
 
-    def encode(self, model_name: str, response: Any, headers: Any, req_attributes: dict[str, Any]) -> tuple[Any, dict[str, str]]:
+    def encode(
+        self, model_name: str, response: Any, headers: Any, req_attributes: dict[str, Any]
+    ) -> tuple[Any, dict[str, str]]:
         return super().encode(model_name, response, {}, {})
 
 
@@ -89,7 +104,13 @@ class _FixedRepository(ModelRepositoryExtension):
 class _Servicer(InferenceServicer):
     """KServe's gRPC service behind the gate; it knows which version is served."""
 
-    def __init__(self, data_plane: DataPlane, repository: ModelRepositoryExtension, gate: Gate, exported: "model.Exported"):
+    def __init__(
+        self,
+        data_plane: DataPlane,
+        repository: ModelRepositoryExtension,
+        gate: Gate,
+        exported: "model.Exported",
+    ):
         super().__init__(data_plane, repository)
         self._gate = gate
         self._exported = exported
@@ -141,7 +162,8 @@ def serve(config: ServeConfig) -> None:
     """
     Image.MAX_IMAGE_PIXELS = None  # --max_pixels is the one limit
     warnings.simplefilter("ignore", FastAPIDeprecationWarning)  # KServe's own calls
-    logging.getLogger("kserve").setLevel(logging.CRITICAL + 1)  # it logs a traceback for each mistake of a client
+    # it logs a traceback for each mistake of a client
+    logging.getLogger("kserve").setLevel(logging.CRITICAL + 1)
     rest_socket = _listen(config.host, config.http_port)
     exported = model.load(Path(config.model_dir), trusted=config.trust_model)
     number = asyncio.run(_serve(config, exported, rest_socket))
@@ -150,12 +172,19 @@ def serve(config: ServeConfig) -> None:
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=1024)
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=1024
+        )
     except OSError as error:
-        raise UserError(f"--host={host} --http_port={port}: cannot be listened at ({error.strerror}); give another") from error
+        raise UserError(
+            f"--host={host} --http_port={port}: cannot be listened at ({error.strerror}); give "
+            "another"
+        ) from error
 
 
-async def _serve(config: ServeConfig, exported: "model.Exported", rest_socket: socket.socket) -> int:
+async def _serve(
+    config: ServeConfig, exported: "model.Exported", rest_socket: socket.socket
+) -> int:
     """Returns the number of the signal that ended it."""
     batcher = Batcher(
         exported,
@@ -169,14 +198,21 @@ async def _serve(config: ServeConfig, exported: "model.Exported", rest_socket: s
     plane, fixed = _DataPlane(repository), _FixedRepository(repository)
     remote = grpc.aio.server(
         interceptors=[ExceptionToStatusInterceptor()],
-        options=[("grpc.max_receive_message_length", config.max_body_bytes), ("grpc.max_send_message_length", -1)],
-        maximum_concurrent_rpcs=2 * config.queue_size,  # their messages are in memory before the gate sees them
+        options=[
+            ("grpc.max_receive_message_length", config.max_body_bytes),
+            ("grpc.max_send_message_length", -1),
+        ],
+        # their messages are in memory before the gate sees them
+        maximum_concurrent_rpcs=2 * config.queue_size,
     )
     add_GRPCInferenceServiceServicer_to_server(_Servicer(plane, fixed, gate, exported), remote)
     try:
         grpc_port = remote.add_insecure_port(f"{_in_url(config.host)}:{config.grpc_port}")
     except RuntimeError as error:
-        raise UserError(f"--host={config.host} --grpc_port={config.grpc_port}: cannot be listened at; give another") from error
+        raise UserError(
+            f"--host={config.host} --grpc_port={config.grpc_port}: cannot be listened at; give "
+            "another"
+        ) from error
     rest = _rest_server(config, plane, fixed, gate, exported)
 
     stopped_by = signal.SIGTERM
@@ -198,7 +234,10 @@ async def _serve(config: ServeConfig, exported: "model.Exported", rest_socket: s
         newest = f", the newest of {exported.beside + 1}" if exported.beside else ""
         say(f"model:   {exported.name}, version {exported.version}{newest}")
         say(f"gives:   {exported.translator.described}")
-        say(f"REST:    http://{_in_url(config.host)}:{rest_socket.getsockname()[1]}/v1/models/{exported.name}:predict")
+        say(
+            "REST:    "
+            f"http://{_in_url(config.host)}:{rest_socket.getsockname()[1]}/v1/models/{exported.name}:predict"
+        )
         say(f"gRPC:    {_in_url(config.host)}:{grpc_port}")
         await rest.serve([rest_socket])
         await remote.stop(config.timeout_seconds)
@@ -210,7 +249,11 @@ def _in_url(host: str) -> str:
 
 
 def _rest_server(
-    config: ServeConfig, plane: DataPlane, repository: ModelRepositoryExtension, gate: Gate, exported: "model.Exported"
+    config: ServeConfig,
+    plane: DataPlane,
+    repository: ModelRepositoryExtension,
+    gate: Gate,
+    exported: "model.Exported",
 ) -> uvicorn.Server:
     app.include_router(paths.router(exported, plane))  # before KServe's, which are asked in turn
     RESTServer("kserve.model_server:app", plane, repository, config.http_port).create_application()

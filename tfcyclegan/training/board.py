@@ -1,4 +1,6 @@
-"""A run's events for TensorBoard: values in the groups of the report's curves, sample strips, options, and a profile on request."""
+"""A run's events for TensorBoard: values in the groups of the report's curves, sample strips,
+options, and a profile on request.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,11 +34,14 @@ class Board:
             begin = first_step + _PROFILE_AFTER_STEPS
             self._profiled = range(begin, begin + config.profile_steps)
         self._profiling = False
-        values = {name: "" if value is None else value for name, value in config_to_dict(config).items()}
+        values = {
+            name: "" if value is None else value for name, value in config_to_dict(config).items()
+        }
         with self._writer.as_default(step=first_step):
             hyper_parameters.hparams(values, trial_id=str(config.run_dir))
             if flag_file:
-                tf.summary.text("flags", "    " + flag_file.replace("\n", "\n    "))  # Markdown shows indented lines as they are
+                # Markdown shows indented lines as they are
+                tf.summary.text("flags", "    " + flag_file.replace("\n", "\n    "))
         self._writer.flush()
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
@@ -54,7 +59,9 @@ class Board:
         self._writer.flush()
 
     def before_step(self, step: int) -> None:
-        """Begins and ends the profile where the options ask for one; `step` is the number of steps done."""
+        """Begins and ends the profile where the options ask for one; `step` is the number of steps
+        done.
+        """
         wanted = step in self._profiled
         if wanted and not self._profiling:
             tf.profiler.experimental.start(str(self._directory))

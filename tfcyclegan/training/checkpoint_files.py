@@ -1,7 +1,8 @@
-"""Checkpoints as files: which there are and whether they are whole. What they hold is `checkpoints`'s.
+"""Checkpoints as files: which there are and whether they are whole. What they hold is
+`checkpoints`'s.
 
-A list (TensorFlow's file "checkpoint") names those that are finished. Where it is lost or damaged the files themselves count, so that
-nothing is lost with it.
+A list (TensorFlow's file "checkpoint") names those that are finished. Where it is lost or damaged
+the files themselves count, so that nothing is lost with it.
 """
 
 import os
@@ -18,7 +19,9 @@ DIRECTORY = "checkpoints"
 BEST = "best"
 PREFIX = "step"
 NOT_RESTORED = (AssertionError, IndexError, tf.errors.OpError, ValueError)
-"""What TensorFlow raises at a checkpoint that is damaged or another model's; an IndexError where a file is short."""
+"""What TensorFlow raises at a checkpoint that is damaged or another model's; an IndexError where a
+file is short.
+"""
 _DAMAGED = "damaged-"
 
 
@@ -56,10 +59,11 @@ def _paths(directory: Path) -> list[str]:
 
 
 class CheckpointFiles:
-    """The latest checkpoints of one object in a directory that one process writes. Opening it sets damaged newest ones aside.
+    """The latest checkpoints of one object in a directory that one process writes. Opening it sets
+    damaged newest ones aside.
 
-    TensorFlow's own manager writes an index under its final name, does not flush what it wrote, leaves behind what a kill cut off,
-    and no longer knows its files after the clock was set back.
+    TensorFlow's own manager writes an index under its final name, does not flush what it wrote,
+    leaves behind what a kill cut off, and no longer knows its files after the clock was set back.
 
     Args:
         checkpoint: what is saved.
@@ -85,7 +89,8 @@ class CheckpointFiles:
         return self._paths[-1] if self._paths else None
 
     def save(self, step: int) -> None:
-        """Saves the checkpoint of a step, whole or not at all, and removes what is not among the latest any more.
+        """Saves the checkpoint of a step, whole or not at all, and removes what is not among the
+        latest any more.
 
         Raises:
             RunError: the disk does not take it.
@@ -97,8 +102,8 @@ class CheckpointFiles:
         self._checkpoint.save_counter.assign(step)
         try:
             self._checkpoint.write(str(temporary / name))
-            # A checkpoint is known by its index, so that goes first and comes last. One of the same step is there where a run goes on
-            # from before it.
+            # A checkpoint is known by its index, so that goes first and comes last. One of the same
+            # step is there where a run goes on from before it.
             written = sorted(temporary.iterdir(), key=lambda file: file.suffix == ".index")
             for file in written:
                 files.flush(file)
@@ -107,9 +112,15 @@ class CheckpointFiles:
                 os.replace(file, self._directory / file.name)
             files.flush(self._directory)
         except tf.errors.OpError as error:
-            before = f"that of {Path(self.latest).name} is whole" if self.latest else "there is none yet"
-            reason = re.sub(r"{{.*?}} ", "", error.message.splitlines()[0])  # without the place in a graph
-            raise RunError(f"{self._directory / name}: cannot be written ({reason}); {before}; {files.MAKE_ROOM}") from error
+            before = (
+                f"that of {Path(self.latest).name} is whole" if self.latest else "there is none yet"
+            )
+            # without the place in a graph
+            reason = re.sub(r"{{.*?}} ", "", error.message.splitlines()[0])
+            raise RunError(
+                f"{self._directory / name}: cannot be written ({reason}); {before}; "
+                f"{files.MAKE_ROOM}"
+            ) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         path = path_of(self._directory, step)
@@ -117,22 +128,31 @@ class CheckpointFiles:
         self._tidy()
 
     def _tidy(self) -> None:
-        """Brings TensorFlow's list up to date, then removes checkpoints that it does not name and what a kill cut off."""
+        """Brings TensorFlow's list up to date, then removes checkpoints that it does not name and
+        what a kill cut off.
+        """
         if not self._paths:
             return
         if _listed(self._directory) != self._paths:
             _write_list(self._directory, [Path(path).name for path in self._paths])
         known = {Path(path).name for path in self._paths}
         # An index goes before its data.
-        for file in sorted(self._directory.glob(f"{PREFIX}-*"), key=lambda file: file.suffix != ".index"):
+        for file in sorted(
+            self._directory.glob(f"{PREFIX}-*"), key=lambda file: file.suffix != ".index"
+        ):
             if file.is_file() and file.name.partition(".")[0] not in known:
                 file.unlink()
-        for cut_off in (*self._directory.glob(f"{PREFIX}-*_temp"), *self._directory.glob(f".{PREFIX}-*{files.TEMPORARY_SUFFIX}")):
+        for cut_off in (
+            *self._directory.glob(f"{PREFIX}-*_temp"),
+            *self._directory.glob(f".{PREFIX}-*{files.TEMPORARY_SUFFIX}"),
+        ):
             shutil.rmtree(cut_off, ignore_errors=True)
 
 
 def _set_damaged_aside(directory: Path) -> list[str]:
-    """Renames damaged checkpoints that are newer than the newest whole one; returns lines to tell the user."""
+    """Renames damaged checkpoints that are newer than the newest whole one; returns lines to tell
+    the user.
+    """
     told = []
     if (gone := lost(directory)) and (before := newest(directory)):
         told.append(f"{gone}: gone; going on from {Path(before).name}")
@@ -144,8 +164,14 @@ def _set_damaged_aside(directory: Path) -> list[str]:
         if before is None and not finished:
             break  # killed while it wrote its first one: nothing is lost but what any kill costs
         if before is None:
-            raise RunError(f"{path}: damaged ({damage}), and no other checkpoint is there; remove {directory} to begin anew")
-        told.append(f"{path}: damaged ({damage}); going on from {Path(before).name}; its files are kept as {_DAMAGED}{Path(path).name}.*")
+            raise RunError(
+                f"{path}: damaged ({damage}), and no other checkpoint is there; remove "
+                f"{directory} to begin anew"
+            )
+        told.append(
+            f"{path}: damaged ({damage}); going on from {Path(before).name}; its files are kept "
+            f"as {_DAMAGED}{Path(path).name}.*"
+        )
     return told
 
 
@@ -159,17 +185,26 @@ def _listed(directory: Path) -> list[str]:
 
 
 def _write_list(directory: Path, names: list[str]) -> None:
-    """Writes TensorFlow's list, a CheckpointState, for `tf.train.latest_checkpoint` and the like."""
-    lines = [f'model_checkpoint_path: "{names[-1]}"', *(f'all_model_checkpoint_paths: "{name}"' for name in names)]
+    """Writes TensorFlow's list, a CheckpointState, for `tf.train.latest_checkpoint` and the
+    like.
+    """
+    lines = [
+        f'model_checkpoint_path: "{names[-1]}"',
+        *(f'all_model_checkpoint_paths: "{name}"' for name in names),
+    ]
     files.write_text(directory / "checkpoint", "\n".join(lines) + "\n")
 
 
 def _damage(path: str) -> str:
-    """What is wrong with a checkpoint, or nothing: every tensor is read, and TensorFlow compares its checksum."""
+    """What is wrong with a checkpoint, or nothing: every tensor is read, and TensorFlow compares
+    its checksum.
+    """
     try:
         reader = tf.train.load_checkpoint(path)
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
-    except Exception as error:  # TensorFlow raises an IndexError for a short file, a UnicodeDecodeError for a flipped bit, and others
+    # TensorFlow raises an IndexError for a short file, a UnicodeDecodeError for a flipped bit, and
+    # others
+    except Exception as error:
         return (str(error) or type(error).__name__).splitlines()[0]
     return ""

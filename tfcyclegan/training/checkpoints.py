@@ -12,7 +12,17 @@ from tfcyclegan.cyclegan import CycleGAN
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.networks import Discriminator, Generator, make_generator
 from tfcyclegan.progress import say
-from tfcyclegan.training.checkpoint_files import BEST, DIRECTORY, NOT_RESTORED, CheckpointFiles, lost, newest, path_of, step_of, steps
+from tfcyclegan.training.checkpoint_files import (
+    BEST,
+    DIRECTORY,
+    NOT_RESTORED,
+    CheckpointFiles,
+    lost,
+    newest,
+    path_of,
+    step_of,
+    steps,
+)
 from tfcyclegan.training.history import Window
 from tfcyclegan.training.runs import Run
 from tfcyclegan.training.workers import Workers
@@ -21,9 +31,11 @@ NETWORKS = ("gen_ab", "gen_ba", "disc_a", "disc_b")
 
 
 def variables(owner: keras.Model | keras.optimizers.Optimizer) -> list[tf.Variable]:
-    """All variables of a network or optimizer, in the order in which they were made, for `tf.train.Checkpoint`.
+    """All variables of a network or optimizer, in the order in which they were made, for
+    `tf.train.Checkpoint`.
 
-    Not the object itself: TensorFlow does not look into the lists that Keras 3 keeps layers in, and would save and restore
+    Not the object itself: TensorFlow does not look into the lists that Keras 3 keeps layers in, and
+    would save and restore
     a network by halves without a word.
     """
     return [variable.value for variable in owner.variables]
@@ -31,7 +43,9 @@ def variables(owner: keras.Model | keras.optimizers.Optimizer) -> list[tf.Variab
 
 def weights_hash(network: keras.Model) -> str:
     """A hash of the weights' values, SHA-256 in hexadecimal."""
-    return files.sha256_of_bytes(b"".join(np.ascontiguousarray(weight).tobytes() for weight in network.get_weights()))
+    return files.sha256_of_bytes(
+        b"".join(np.ascontiguousarray(weight).tobytes() for weight in network.get_weights())
+    )
 
 
 class Checkpoints:
@@ -42,14 +56,22 @@ class Checkpoints:
         model: the compiled model with its pools.
         window: the values since the last history line.
         keep: latest checkpoints kept.
-        workers: None for one process by itself. Of several the chief saves and all restore; the pools of each of the others are
-            in a folder of its own, `worker-1` and so on.
+        workers: None for one process by itself. Of several the chief saves and all restore; the
+            pools of each of the others are in a folder of its own, `worker-1` and so on.
 
     Attributes:
         latest_step: of the newest whole checkpoint, the same on all workers; None before the first.
     """
 
-    def __init__(self, directory: Path, model: CycleGAN, window: Window, *, keep: int, workers: Workers | None = None):
+    def __init__(
+        self,
+        directory: Path,
+        model: CycleGAN,
+        window: Window,
+        *,
+        keep: int,
+        workers: Workers | None = None,
+    ):
         self._directory, self._model, self._window = directory, model, window
         self._workers = workers or Workers(model.distribute_strategy)
         if self._workers.is_chief:
@@ -57,8 +79,11 @@ class Checkpoints:
             self._files = CheckpointFiles(self._checkpoint, directory, keep=keep)
             self._best = CheckpointFiles(self._checkpoint, directory / BEST, keep=1)
         else:
-            self._checkpoint = tf.train.Checkpoint(pools_a=list(model.pools_a), pools_b=list(model.pools_b))
-            # One more than the chief keeps: a step whose checkpoint the chief could not finish any more.
+            self._checkpoint = tf.train.Checkpoint(
+                pools_a=list(model.pools_a), pools_b=list(model.pools_b)
+            )
+            # One more than the chief keeps: a step whose checkpoint the chief could not finish any
+            #     more.
             own = directory / f"worker-{self._workers.index}"
             self._files = CheckpointFiles(self._checkpoint, own, keep=keep + 1)
         newest_path = self._files.latest
@@ -83,7 +108,8 @@ class Checkpoints:
         step = int(self._model.step.numpy())
         if not self._workers.is_chief:
             self._files.save(step)
-        self._workers.wait()  # the chief's comes last, so that it is never there without the others' pools
+        # the chief's comes last, so that it is never there without the others' pools
+        self._workers.wait()
         if self._workers.is_chief:
             self._window.store()
             self._files.save(step)
@@ -98,7 +124,8 @@ class Checkpoints:
         """Restores the latest checkpoint, if there is one.
 
         Returns:
-            Lines to tell the user: damaged checkpoints that were passed over, pools that a changed number of devices left empty.
+            Lines to tell the user: damaged checkpoints that were passed over, pools that a changed
+                number of devices left empty.
 
         Raises:
             RunError: it is not this model's.
@@ -108,33 +135,58 @@ class Checkpoints:
         path = path_of(self._directory, self.latest_step)
         if not self._workers.is_chief:
             return self._files.told + self._restore_beside_chief(path)
-        stored = len({name for name, _ in tf.train.list_variables(path) if name.startswith("pools_a/") and "/count/" in name})
+        stored = len(
+            {
+                name
+                for name, _ in tf.train.list_variables(path)
+                if name.startswith("pools_a/") and "/count/" in name
+            }
+        )
         here = len(self._model.pools_a)
         try:
             if stored == here:
                 self._checkpoint.restore(path).assert_consumed()
             else:
-                self._state(min(stored, here)).restore(path).assert_existing_objects_matched().expect_partial()
+                self._state(min(stored, here)).restore(
+                    path
+                ).assert_existing_objects_matched().expect_partial()
         except NOT_RESTORED as error:
-            raise RunError(f"{path}: of another model ({str(error).splitlines()[0]}); choose another --run_dir") from error
+            raise RunError(
+                f"{path}: of another model ({str(error).splitlines()[0]}); choose another --run_dir"
+            ) from error
         self._window.load()
         what = "new devices start empty" if here > stored else "devices that are gone are left out"
-        changed = [f"{here} devices now, {stored} before: the image pools of {what}"] if stored != here else []
+        changed = (
+            [f"{here} devices now, {stored} before: the image pools of {what}"]
+            if stored != here
+            else []
+        )
         return self._files.told + changed
 
     def _restore_beside_chief(self, path: str) -> list[str]:
-        """Takes all but the pools from the chief's checkpoint, and the pools of the same step from this worker's own."""
+        """Takes all but the pools from the chief's checkpoint, and the pools of the same step from
+        this worker's own.
+        """
         index = self._workers.index
         if not Path(f"{path}.index").exists():
-            raise RunError(f"{path}: worker {index} does not see it; --run_dir must be on a file system that all workers share")
+            raise RunError(
+                f"{path}: worker {index} does not see it; --run_dir must be on a file system that "
+                "all workers share"
+            )
         try:
             self._state(0).restore(path).assert_existing_objects_matched().expect_partial()
             own = path_of(self._directory / f"worker-{index}", step_of(path))
             if not Path(f"{own}.index").exists():
-                return [f"worker {index} has no image pools of step {step_of(path)}: they start empty"] if self._model.pools_a else []
+                return (
+                    [f"worker {index} has no image pools of step {step_of(path)}: they start empty"]
+                    if self._model.pools_a
+                    else []
+                )
             self._checkpoint.restore(own).assert_existing_objects_matched().expect_partial()
         except NOT_RESTORED as error:
-            raise RunError(f"{path}: of another model ({str(error).splitlines()[0]}); choose another --run_dir") from error
+            raise RunError(
+                f"{path}: of another model ({str(error).splitlines()[0]}); choose another --run_dir"
+            ) from error
         return []
 
 
@@ -153,29 +205,47 @@ def find_checkpoint(run_dir: Path, which: str) -> str:
     if which == "best":
         best = newest(directory / BEST)
         if best is None:
-            raise UserError("--checkpoint=best: this run measured none yet; use --checkpoint=latest")
+            raise UserError(
+                "--checkpoint=best: this run measured none yet; use --checkpoint=latest"
+            )
         return best
     if which == "latest":
         latest = newest(directory)
         if latest is None:
             raise UserError(f"--run_dir={run_dir}: no checkpoint yet")
         if (gone := lost(directory)) is not None:
-            raise RunError(f"{gone}: gone; restore it, or choose another --checkpoint: {', '.join(map(str, steps(directory)))}")
+            raise RunError(
+                f"{gone}: gone; restore it, or choose another --checkpoint: "
+                f"{', '.join(map(str, steps(directory)))}"
+            )
         return latest
     there = steps(directory)
     if not which.isdigit() or int(which) not in there:
-        raise UserError(f"--checkpoint={which}: not there; valid are latest, best and the steps {', '.join(map(str, there)) or '(none)'}")
+        raise UserError(
+            f"--checkpoint={which}: not there; valid are latest, best and the steps "
+            f"{', '.join(map(str, there)) or '(none)'}"
+        )
     return path_of(directory, int(which))
 
 
 def tell_untrained(run: Run, checkpoint: str) -> None:
-    """Says so where the checkpoint is from before the first step of a training that began with random weights."""
-    if run.config.data_dir and not run.config.init_from and not step_of(find_checkpoint(run.directory, checkpoint)):
-        say(f"{run.directory}: its checkpoint is of step 0: these are random weights, which were not trained; train goes on with the run")
+    """Says so where the checkpoint is from before the first step of a training that began with
+    random weights.
+    """
+    if (
+        run.config.data_dir
+        and not run.config.init_from
+        and not step_of(find_checkpoint(run.directory, checkpoint))
+    ):
+        say(
+            f"{run.directory}: its checkpoint is of step 0: these are random weights, which were "
+            "not trained; train goes on with the run"
+        )
 
 
 def told_choice(run_dir: Path, which: str) -> str:
-    """Which checkpoint "latest", "best" or a step is, in words; with the one that measured best where the latest is another.
+    """Which checkpoint "latest", "best" or a step is, in words; with the one that measured best
+    where the latest is another.
 
     Raises:
         UserError, RunError: see `find_checkpoint`.
@@ -184,7 +254,11 @@ def told_choice(run_dir: Path, which: str) -> str:
     if which != "latest":
         return name
     best = newest(run_dir / DIRECTORY / BEST)
-    other = f"; {Path(best).name} measured best, --checkpoint=best takes it" if best and Path(best).name != name else ""
+    other = (
+        f"; {Path(best).name} measured best, --checkpoint=best takes it"
+        if best and Path(best).name != name
+        else ""
+    )
     return f"{name}, the latest{other}"
 
 
@@ -220,8 +294,11 @@ def discriminator_settings(config: Any, domain: str) -> dict[str, Any]:
     }
 
 
-def load_networks(run: Run, which: str, names: tuple[str, ...]) -> dict[str, Generator | Discriminator]:
-    """Networks of a run in float32 with the weights of a checkpoint; the running mean of generators where the run has one.
+def load_networks(
+    run: Run, which: str, names: tuple[str, ...]
+) -> dict[str, Generator | Discriminator]:
+    """Networks of a run in float32 with the weights of a checkpoint; the running mean of generators
+    where the run has one.
 
     Raises:
         UserError: no such checkpoint, or the run has no such network.
@@ -229,24 +306,41 @@ def load_networks(run: Run, which: str, names: tuple[str, ...]) -> dict[str, Gen
     """
     missing = [name for name in names if name not in run.networks]
     if missing:
-        raise UserError(f"--run_dir={run.directory}: has no weights of {', '.join(missing)}, only of {', '.join(run.networks)}")
+        raise UserError(
+            f"--run_dir={run.directory}: has no weights of {', '.join(missing)}, only of "
+            f"{', '.join(run.networks)}"
+        )
     path = find_checkpoint(run.directory, which)
     networks: dict[str, Generator | Discriminator] = {}
     for name in names:
         direction = name.partition("_")[2]
         if name.startswith("gen"):
-            networks[name] = make_generator(run.config.architecture, **generator_settings(run.config, direction), dtype="float32")
+            networks[name] = make_generator(
+                run.config.architecture,
+                **generator_settings(run.config, direction),
+                dtype="float32",
+            )
         else:
-            networks[name] = Discriminator(**discriminator_settings(run.config, direction), dtype="float32")
+            networks[name] = Discriminator(
+                **discriminator_settings(run.config, direction), dtype="float32"
+            )
     averaged = run.config.ema_decay > 0
-    stored = {f"average_{name}" if averaged and name.startswith("gen") else name: network for name, network in networks.items()}
+    stored = {
+        f"average_{name}" if averaged and name.startswith("gen") else name: network
+        for name, network in networks.items()
+    }
     holder = tf.train.Checkpoint(**{key: variables(network) for key, network in stored.items()})
     try:
         holder.restore(path).assert_existing_objects_matched().expect_partial()
     except NOT_RESTORED as error:
-        others = ", ".join(str(step) for step in steps(run.directory / DIRECTORY) if path != path_of(run.directory / DIRECTORY, step))
+        others = ", ".join(
+            str(step)
+            for step in steps(run.directory / DIRECTORY)
+            if path != path_of(run.directory / DIRECTORY, step)
+        )
         raise RunError(
-            f"{path}: damaged ({str(error).splitlines()[0]}); choose another --checkpoint: {others or 'none is left'}"
+            f"{path}: damaged ({str(error).splitlines()[0]}); choose another --checkpoint: "
+            f"{others or 'none is left'}"
         ) from error
     return networks
 

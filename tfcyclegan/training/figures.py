@@ -16,7 +16,16 @@ from tfcyclegan import files
 
 FIGURES = "figures"
 
-_GENERATOR_LOSSES = ("gan_ab", "gan_ba", "cycle_a", "cycle_b", "identity_a", "identity_b", "semantic_a", "semantic_b")
+_GENERATOR_LOSSES = (
+    "gan_ab",
+    "gan_ba",
+    "cycle_a",
+    "cycle_b",
+    "identity_a",
+    "identity_b",
+    "semantic_a",
+    "semantic_b",
+)
 CURVES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "generators": ("Generators: all losses together", ("generators",)),
     "adversarial": ("Generators: adversarial loss", ("gan_ab", "gan_ba")),
@@ -27,7 +36,10 @@ CURVES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "accuracy": ("Discriminators: accuracy", ("accuracy_disc_a", "accuracy_disc_b")),
     "appearance": ("Appearance distance to the other domain", ("appearance_ab", "appearance_ba")),
     "kid": ("KID to the other domain", ("kid_ab", "kid_ba")),
-    "label_accuracy": ("Label accuracy by nearest colour", ("label_accuracy_ab", "label_accuracy_ba")),
+    "label_accuracy": (
+        "Label accuracy by nearest colour",
+        ("label_accuracy_ab", "label_accuracy_ba"),
+    ),
     "learning_rate": ("Learning rate", ("learning_rate",)),
 }
 _COLOURS = ("#2f6fde", "#d9622b")
@@ -36,11 +48,21 @@ Line = dict[str, Any]
 
 
 def joined(earlier: Sequence[Line], own: Sequence[Line]) -> tuple[list[Line], float | None]:
-    """One history out of that of the run whose weights were taken and of the run's own; and the epoch where they meet."""
+    """One history out of that of the run whose weights were taken and of the run's own; and the
+    epoch where they meet.
+    """
     steps, epochs = (earlier[-1]["step"], earlier[-1]["epoch"]) if earlier else (0, 0.0)
-    later = [{**line, "step": line["step"] + steps, "epoch": line["epoch"] + epochs} for line in own]
+    later = [
+        {**line, "step": line["step"] + steps, "epoch": line["epoch"] + epochs} for line in own
+    ]
     lines = [
-        {**line, "generators": sum(line[name] for name in _GENERATOR_LOSSES if line.get(name) is not None)} for line in (*earlier, *later)
+        {
+            **line,
+            "generators": sum(
+                line[name] for name in _GENERATOR_LOSSES if line.get(name) is not None
+            ),
+        }
+        for line in (*earlier, *later)
     ]
     return lines, epochs if earlier else None
 
@@ -51,8 +73,12 @@ def curves(lines: Sequence[Line], start: float | None) -> dict[str, tuple[str, F
     return {name: (title, figure) for name, (title, figure) in drawn.items() if figure is not None}
 
 
-def write_figures(directory: Path, drawn: Mapping[str, tuple[str, Figure]], lines: Sequence[Line]) -> None:
-    """Writes NAME.png of every figure and `history.csv`, a row a line of the history, into `directory`."""
+def write_figures(
+    directory: Path, drawn: Mapping[str, tuple[str, Figure]], lines: Sequence[Line]
+) -> None:
+    """Writes NAME.png of every figure and `history.csv`, a row a line of the history, into
+    `directory`.
+    """
     for name, (title, figure) in drawn.items():
         stream = io.BytesIO()
         heading = figure.suptitle(title, fontsize=11)
@@ -69,8 +95,15 @@ def write_figures(directory: Path, drawn: Mapping[str, tuple[str, Figure]], line
 
 def _draw(lines: Sequence[Line], names: Sequence[str], start: float | None) -> Figure | None:
     """Some values over epochs; None if the history has none of them."""
-    series = {name: [(line["epoch"], line[name]) for line in lines if line.get(name) is not None] for name in names}
-    series = {name: points for name, points in series.items() if len(points) > 1 and any(value for _, value in points)}
+    series = {
+        name: [(line["epoch"], line[name]) for line in lines if line.get(name) is not None]
+        for name in names
+    }
+    series = {
+        name: points
+        for name, points in series.items()
+        if len(points) > 1 and any(value for _, value in points)
+    }
     if not series:
         return None
     figure = Figure(figsize=(5.2, 2.6))  # a layout engine would draw each figure twice

@@ -1,4 +1,6 @@
-"""history.jsonl: one JSON object a line with `step`, `epoch` and the values; the memory of a run that survives it."""
+"""history.jsonl: one JSON object a line with `step`, `epoch` and the values; the memory of a run
+that survives it.
+"""
 
 import json
 import os
@@ -15,7 +17,9 @@ EARLIER_HISTORY = "earlier_history.jsonl"
 
 
 class History:
-    """Appends lines; on a resume, lines from after the checkpoint are dropped since their steps are done again."""
+    """Appends lines; on a resume, lines from after the checkpoint are dropped since their steps are
+    done again.
+    """
 
     def __init__(self, path: Path, *, resumed_step: int):
         self.path = path
@@ -29,7 +33,9 @@ class History:
         self._stream.flush()
 
     def sync(self) -> None:
-        """Brings every line to the disk. Called before a checkpoint, so that no checkpoint is ahead of its history."""
+        """Brings every line to the disk. Called before a checkpoint, so that no checkpoint is ahead
+        of its history.
+        """
         os.fsync(self._stream.fileno())
 
     def close(self) -> None:
@@ -37,7 +43,9 @@ class History:
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:
-    """The lines of a history; a last line cut off by a crash is left out. Empty if there is no file."""
+    """The lines of a history; a last line cut off by a crash is left out. Empty if there is no
+    file.
+    """
     lines = []
     if path.exists():
         for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -52,16 +60,23 @@ def read_history(path: Path) -> list[dict[str, Any]]:
 
 
 def keep_earlier_history(directory: Path, earlier: Path, step: int) -> None:
-    """Copies into a run's directory what the run `earlier`, whose weights of `step` it starts from, and that one's origin went through."""
+    """Copies into a run's directory what the run `earlier`, whose weights of `step` it starts from,
+    and that one's origin went through.
+    """
     before = read_history(earlier / EARLIER_HISTORY)
     steps, epochs = (before[-1]["step"], before[-1]["epoch"]) if before else (0, 0.0)
     own = [line for line in read_history(earlier / HISTORY) if line["step"] <= step]
-    lines = before + [{**line, "step": line["step"] + steps, "epoch": line["epoch"] + epochs} for line in own]
-    files.write_text(directory / EARLIER_HISTORY, "".join(json.dumps(line) + "\n" for line in lines))
+    lines = before + [
+        {**line, "step": line["step"] + steps, "epoch": line["epoch"] + epochs} for line in own
+    ]
+    files.write_text(
+        directory / EARLIER_HISTORY, "".join(json.dumps(line) + "\n" for line in lines)
+    )
 
 
 class Window(tf.Module):
-    """Sums of the values since the last line, kept in the checkpoint so that a resumed run writes the same means.
+    """Sums of the values since the last line, kept in the checkpoint so that a resumed run writes
+    the same means.
 
     Args:
         size: how many values a step has.

@@ -1,4 +1,6 @@
-"""Looks at the generators while they learn: sample strips of fixed pictures, and the measure that chooses the best checkpoint."""
+"""Looks at the generators while they learn: sample strips of fixed pictures, and the measure that
+chooses the best checkpoint.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,10 +48,20 @@ class Observer:
         board: shows the strips, too.
     """
 
-    def __init__(self, model: CycleGAN, config: TrainConfig, domains: Domains, directory: Path, board: Board):
-        self.model, self.config, self.domains, self.directory, self.board = model, config, domains, directory, board
+    def __init__(
+        self, model: CycleGAN, config: TrainConfig, domains: Domains, directory: Path, board: Board
+    ):
+        self.model, self.config, self.domains, self.directory, self.board = (
+            model,
+            config,
+            domains,
+            directory,
+            board,
+        )
         self._pictures = {
-            (purpose, domain): list(map(to_float, self._fixed_pictures(split, domain, config.sample_images)))
+            (purpose, domain): list(
+                map(to_float, self._fixed_pictures(split, domain, config.sample_images))
+            )
             for purpose in PURPOSES
             for domain in "ab"
             if (split := domains.find(purpose, domain))
@@ -62,7 +74,9 @@ class Observer:
         self._translators: dict[str, samples.Translate] = {}
 
     def draw_samples(self, step: int) -> None:
-        """Writes the strips of both directions; of one picture before the first step, which waits for them."""
+        """Writes the strips of both directions; of one picture before the first step, which waits
+        for them.
+        """
         identity = self.config.channels_a == self.config.channels_b
         for direction in ("ab", "ba"):
             forward, backward = self._translator(direction), self._translator(direction[::-1])
@@ -70,7 +84,9 @@ class Observer:
                 pictures = self._pictures.get((purpose, direction[0]))
                 if pictures is None:
                     continue
-                strip = samples.strip(pictures[: 1 if step == 0 else None], forward, backward, identity=identity)
+                strip = samples.strip(
+                    pictures[: 1 if step == 0 else None], forward, backward, identity=identity
+                )
                 path = self.directory / strip_name(purpose, step, direction)
                 files.write_bytes(path, samples.png_bytes(strip, enlarge_below=600))
                 self.board.picture(step, f"samples_{purpose}/{direction}", strip)
@@ -79,20 +95,30 @@ class Observer:
         """What the best checkpoint is chosen by, and what is known besides; never on test data.
 
         Returns:
-            By direction: "appearance", how far the fakes look from real pictures, 1 being as far as untranslated ones; "kid", with
-            `--eval_features`; "label_accuracy", where fakes are label maps of pictures whose labels are known.
+            By direction: "appearance", how far the fakes look from real pictures, 1 being as far as
+                untranslated ones; "kid", with
+            `--eval_features`; "label_accuracy", where fakes are label maps of pictures whose labels
+            are known.
         """
         if not self._looks:
             self._open_measured()
         values = {}
         for direction in ("ab", "ba"):
-            source, target, translate = self._looks[direction[0]], self._looks[direction[1]], self._translator(direction)
-            fakes = [to_uint8(translate(to_float(picture)[np.newaxis])[0]) for picture in source.pictures]
+            source, target, translate = (
+                self._looks[direction[0]],
+                self._looks[direction[1]],
+                self._translator(direction),
+            )
+            fakes = [
+                to_uint8(translate(to_float(picture)[np.newaxis])[0]) for picture in source.pictures
+            ]
             colour = target.colour_distance(fakes) / target.colour_distance(source.pictures)
             texture = target.texture_distance(fakes) / target.texture_distance(source.pictures)
             values[f"appearance_{direction}"] = (colour + texture) / 2
             if self._network is not None:
-                values[f"kid_{direction}"] = mmd(self._network.features(fakes), self._features[direction[1]])
+                values[f"kid_{direction}"] = mmd(
+                    self._network.features(fakes), self._features[direction[1]]
+                )
             truths, classes = self._truths.get(direction[0]), self._classes(direction)
             if truths is not None and classes is not None:
                 right = [
@@ -103,7 +129,9 @@ class Observer:
         return values
 
     def _classes(self, direction: str) -> ClassTable | None:
-        """The table of the target's label maps, if it has one and labels of the source mean the same."""
+        """The table of the target's label maps, if it has one and labels of the source mean the
+        same.
+        """
         source, target = self._measured[direction[0]], self._measured[direction[1]]
         if not target.holds_label_maps or target.source.classes is None or not source.labelled:
             return None
@@ -112,34 +140,51 @@ class Observer:
 
     def _open_measured(self) -> None:
         for domain in "ab":
-            split = self.domains.find(self.config.eval_split, domain) or self.domains.require("train", domain)
+            split = self.domains.find(self.config.eval_split, domain) or self.domains.require(
+                "train", domain
+            )
             if self.config.eval_split not in split.name:
                 what = f"no {self.config.eval_split} split of {domain.upper()}"
-                say(f"{split.source.directory}: {what}, so {split.name} chooses the best checkpoint")
+                say(
+                    f"{split.source.directory}: {what}, so {split.name} chooses the best checkpoint"
+                )
             self._measured[domain] = split
-            self._looks[domain] = Appearance(self._fixed_pictures(split, domain, self.config.eval_images))
+            self._looks[domain] = Appearance(
+                self._fixed_pictures(split, domain, self.config.eval_images)
+            )
             if split.labelled:
                 size = Size(*self._looks[domain].pictures[0].shape[:2])
                 count = self.config.eval_images
-                ids = open_labels(split.source, split.name, cache_dir(self.config, split), size=size, count=count)
+                ids = open_labels(
+                    split.source, split.name, cache_dir(self.config, split), size=size, count=count
+                )
                 self._truths[domain] = [ids[index][..., 0] for index in spread(len(ids), count)]
         if self.config.eval_features != "none":
-            name = next(name for name in feature_names if name.startswith(self.config.eval_features))
+            name = next(
+                name for name in feature_names if name.startswith(self.config.eval_features)
+            )
             self._network = feature_network(name)
-            self._features = {domain: self._network.features(self._looks[domain].pictures) for domain in "ab"}
+            self._features = {
+                domain: self._network.features(self._looks[domain].pictures) for domain in "ab"
+            }
 
     def _translator(self, direction: str) -> samples.Translate:
         """The generator of a direction for pictures, in its running mean where there is one."""
         if direction not in self._translators:
-            network = getattr(self.model.averages if self.config.ema_decay else self.model, f"gen_{direction}")
+            network = getattr(
+                self.model.averages if self.config.ema_decay else self.model, f"gen_{direction}"
+            )
             function = tf.function(
-                lambda images: tf.cast(network(images, training=False), tf.float32), autograph=False, reduce_retracing=True
+                lambda images: tf.cast(network(images, training=False), tf.float32),
+                autograph=False,
+                reduce_retracing=True,
             )
             self._translators[direction] = lambda images: function(tf.constant(images)).numpy()
         return self._translators[direction]
 
     def _fixed_pictures(self, split: Split, domain: str, count: int) -> list[np.ndarray]:
-        """At most `count` uint8 pictures evenly spread over `split`, resized as the networks meet them outside of training.
+        """At most `count` uint8 pictures evenly spread over `split`, resized as the networks meet
+        them outside of training.
 
         That is to the crop size, or by the mode, uncropped.
         """
@@ -161,7 +206,9 @@ class Observer:
 
 
 def chosen_by(line: Mapping[str, float]) -> float:
-    """The number whose smallest value makes the best checkpoint: KID where it is measured, else appearance, over both directions."""
+    """The number whose smallest value makes the best checkpoint: KID where it is measured, else
+    appearance, over both directions.
+    """
     for name in ("kid", "appearance"):
         if f"{name}_ab" in line:
             return line[f"{name}_ab"] + line[f"{name}_ba"]

@@ -1,4 +1,6 @@
-"""report.html: settings, curves and pictures of a run on one page that opens from disk, made again as training goes."""
+"""report.html: settings, curves and pictures of a run on one page that opens from disk, made again
+as training goes.
+"""
 
 import dataclasses
 import io
@@ -20,13 +22,18 @@ METRICS = Path("evaluation") / "metrics.json"
 SAMPLES = "samples"
 REPORT = "report.html"
 _SHOWN_STRIPS = (6, 2)  # of each purpose
-_COMPARED = ((1, "translated"), (2, "cycled"))  # columns of a strip that are laid over its first one, the real pictures
+# columns of a strip that are laid over its first one, the real pictures
+_COMPARED = ((1, "translated"), (2, "cycled"))
 
 
 def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
-    """Makes `report.html` from what lies in the run directory, and its figures as files; returns its path."""
+    """Makes `report.html` from what lies in the run directory, and its figures as files; returns
+    its path.
+    """
     run = read_run(run_dir)
-    history, start = figures.joined(read_history(run_dir / EARLIER_HISTORY), read_history(run_dir / HISTORY))
+    history, start = figures.joined(
+        read_history(run_dir / EARLIER_HISTORY), read_history(run_dir / HISTORY)
+    )
     curves = figures.curves(history, start)
     if with_figures:
         figures.write_figures(run_dir / figures.FIGURES, curves, history)
@@ -46,7 +53,9 @@ def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
         curves=[(title, figures.svg(figure)) for title, figure in curves.values()],
         strips=strips,
         sliders={
-            (purpose, direction): sliders(shown[0].content, columns=4 if run.config.channels_a == run.config.channels_b else 3)
+            (purpose, direction): sliders(
+                shown[0].content, columns=4 if run.config.channels_a == run.config.channels_b else 3
+            )
             for (purpose, direction), shown in strips.items()
             if shown and not (purpose == "train" and strips["test", direction])
         },
@@ -56,7 +65,16 @@ def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
         run_dir=run_dir,
         names=[
             name
-            for name in (CONFIG, "flags.cfg", HISTORY, figures.FIGURES, "checkpoints", SAMPLES, "tensorboard", "evaluation")
+            for name in (
+                CONFIG,
+                "flags.cfg",
+                HISTORY,
+                figures.FIGURES,
+                "checkpoints",
+                SAMPLES,
+                "tensorboard",
+                "evaluation",
+            )
             if (run_dir / name).exists()
         ],
     )
@@ -96,7 +114,9 @@ class Slider:
 
 
 def sliders(png: bytes, *, columns: int) -> list[Slider]:
-    """How to lay columns of a strip over each other; none where its pictures are of several widths and so stand in no columns."""
+    """How to lay columns of a strip over each other; none where its pictures are of several widths
+    and so stand in no columns.
+    """
     with Image.open(io.BytesIO(png)) as image:
         pixels = np.asarray(image.convert("RGB"))
     height, total = pixels.shape[:2]
@@ -106,10 +126,20 @@ def sliders(png: bytes, *, columns: int) -> list[Slider]:
         width, rest = divmod(total - (columns - 1) * gap, columns)
         if rest or total % factor or height % factor:
             continue
-        gaps = [pixels[:, index * (width + gap) - gap : index * (width + gap)] for index in range(1, columns)]
+        gaps = [
+            pixels[:, index * (width + gap) - gap : index * (width + gap)]
+            for index in range(1, columns)
+        ]
         if all(part.min() == 255 for part in gaps):
             return [
-                Slider(name, width, height, 100 * total / width, 100 * index * (width + gap) / (total - width)) for index, name in _COMPARED
+                Slider(
+                    name,
+                    width,
+                    height,
+                    100 * total / width,
+                    100 * index * (width + gap) / (total - width),
+                )
+                for index, name in _COMPARED
             ]
     return []
 
@@ -131,23 +161,39 @@ def _card(run: Run, history: list[dict[str, Any]]) -> list[tuple[str, str]]:
     measured = [line for line in history if chosen_by(line) < np.inf]
     best = min(measured, key=chosen_by, default=None)
     chosen = "KID" if best and "kid_ab" in best else "appearance"
-    weights = "with a running mean of its weights" if config.ema_decay else "with its weights as they are"
+    weights = (
+        "with a running mean of its weights" if config.ema_decay else "with its weights as they are"
+    )
     rows = [
         (
             "what",
-            f"two translators, A to B and B to A, each {config.architecture} of {config.base_filters} filters; it translates {weights}",
+            f"two translators, A to B and B to A, each {config.architecture} of "
+            f"{config.base_filters} filters; it translates {weights}",
         ),
         ("data", run.data_title or config.data_dir),
         (
             "pictures",
-            f"{config.preprocess}, {config.load_size} to {config.crop_size}; others are resized alike, or kept by --scale=original",
+            f"{config.preprocess}, {config.load_size} to {config.crop_size}; others are resized "
+            "alike, or kept by --scale=original",
         ),
         (
             "training",
-            f"{history[-1]['step']} steps, {history[-1]['epoch']:.1f} epochs, seed {config.seed}, {run.precision}" if history else "",
+            f"{history[-1]['step']} steps, {history[-1]['epoch']:.1f} epochs, seed {config.seed}, "
+            f"{run.precision}"
+            if history
+            else "",
         ),
-        ("best", f"step {best['step']}, by {chosen} over both directions (--checkpoint=best)" if best else ""),
-        ("limits", "it learned from these pictures alone, may change or invent what is in a picture, and gives one answer for each"),
+        (
+            "best",
+            f"step {best['step']}, by {chosen} over both directions (--checkpoint=best)"
+            if best
+            else "",
+        ),
+        (
+            "limits",
+            "it learned from these pictures alone, may change or invent what is in a picture, and "
+            "gives one answer for each",
+        ),
     ]
     return [(name, text) for name, text in rows if text]
 

@@ -33,7 +33,9 @@ Config = TypeVar("Config", bound=Options)
 def config_to_dict(config: Options) -> dict[str, Any]:
     """Options as plain JSON values; sizes as text."""
     values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
-    return {name: str(value) if isinstance(value, Size) else value for name, value in values.items()}
+    return {
+        name: str(value) if isinstance(value, Size) else value for name, value in values.items()
+    }
 
 
 def config_from_dict(config_class: type[Config], values: Mapping[str, Any]) -> Config:
@@ -58,8 +60,10 @@ class Run:
         data_fingerprint: identity of its data.
         networks: the networks that it has weights of; a training run has all four.
         data_title: what its data are called on pages; empty where they are not known.
-        label_maps: which of the domains "a" and "b" were label maps, which only nearest pixels resize.
-        told: what training did to its pictures and took by default, a line each, as it was said when the run was last started.
+        label_maps: which of the domains "a" and "b" were label maps, which only nearest pixels
+            resize.
+        told: what training did to its pictures and took by default, a line each, as it was said
+            when the run was last started.
     """
 
     directory: Path
@@ -85,14 +89,28 @@ def read_run(directory: Path) -> Run:
         config = config_from_dict(TrainConfig, {**stored["options"], "run_dir": str(directory)})
         if stored["precision"] not in PRECISIONS:
             raise TypeError(f"precision {stored['precision']!r}")
-        networks, title = tuple(stored["networks"]), stored.get("data_title", "")  # older runs lack what has a default
+        # older runs lack what has a default
+        networks, title = tuple(stored["networks"]), stored.get("data_title", "")
         label_maps, told = str(stored.get("label_maps", "")), tuple(stored.get("told", ()))
-        run = Run(directory, config, stored["precision"], stored["data_fingerprint"], networks, title, label_maps, told)
+        run = Run(
+            directory,
+            config,
+            stored["precision"],
+            stored["data_fingerprint"],
+            networks,
+            title,
+            label_maps,
+            told,
+        )
     except (KeyError, TypeError, AttributeError, UserError) as error:
-        raise UserError(f"{directory / CONFIG}: damaged, not the settings of a run ({error}); restore it or train again") from error
+        raise UserError(
+            f"{directory / CONFIG}: damaged, not the settings of a run ({error}); restore it or "
+            "train again"
+        ) from error
     if unknown := sorted(stored["options"].keys() - config_to_dict(config).keys()):
         raise UserError(
-            f"{directory / CONFIG}: has options that this version does not know ({', '.join(unknown)[:200]}); install a newer one"
+            f"{directory / CONFIG}: has options that this version does not know "
+            f"({', '.join(unknown)[:200]}); install a newer one"
         )
     return run
 
@@ -119,48 +137,86 @@ def check_resumable(before: Run, now: Run) -> list[str]:
         Lines of warning.
 
     Raises:
-        UserError: a setting changed that a resumed run must keep; all such differences are listed, with the way to go on.
+        UserError: a setting changed that a resumed run must keep; all such differences are listed,
+            with the way to go on.
     """
     refused, warnings = changed_options(before.config, now.config)
     if before.data_fingerprint != now.data_fingerprint:
         refused.append(f"the data in {now.config.data_dir} is not what the run was started with")
     if refused:
         mend = _way_on(before, now)
-        raise UserError(f"--run_dir={before.directory}: holds a run with other settings: {'; '.join(refused)}; {mend}")
+        raise UserError(
+            f"--run_dir={before.directory}: holds a run with other settings: "
+            f"{'; '.join(refused)}; {mend}"
+        )
     if before.precision != now.precision:
-        warnings.append(f"precision changes from {before.precision} to {now.precision}: losses may jump a little")
+        warnings.append(
+            f"precision changes from {before.precision} to {now.precision}: losses may jump a "
+            "little"
+        )
     if now.config.init_from not in ("", before.config.init_from):
-        warnings.append(f"--init_from={now.config.init_from}: not read, since the run goes on from its own checkpoint")
+        warnings.append(
+            f"--init_from={now.config.init_from}: not read, since the run goes on from its own "
+            "checkpoint"
+        )
     return warnings
 
 
 def network_changes(before: Options, now: Options) -> list[str]:
-    """The options by which the networks of `now` cannot take the weights of those of `before`; a line each."""
-    shapes = {field.name for field in dataclasses.fields(NetworkOptions)} - _NOT_SHAPES | {"channels_a", "channels_b"}
+    """The options by which the networks of `now` cannot take the weights of those of `before`; a
+    line each.
+    """
+    shapes = {field.name for field in dataclasses.fields(NetworkOptions)} - _NOT_SHAPES | {
+        "channels_a",
+        "channels_b",
+    }
     old, new = config_to_dict(before), config_to_dict(now)
-    old["generator"], new["generator"] = getattr(before, "architecture", ""), getattr(now, "architecture", "")
+    old["generator"], new["generator"] = (
+        getattr(before, "architecture", ""),
+        getattr(now, "architecture", ""),
+    )
     same = ("residual_blocks",)  # the architecture's name says it
-    return [f"--{name} was {old[name]}, now {new[name]}" for name in sorted(shapes) if name not in same and old[name] != new[name]]
+    return [
+        f"--{name} was {old[name]}, now {new[name]}"
+        for name in sorted(shapes)
+        if name not in same and old[name] != new[name]
+    ]
 
 
 def _way_on(before: Run, now: Run) -> str:
     """What leads on where a run may not be resumed with other settings, as a command."""
     if network_changes(before.config, now.config):
-        return "its weights do not fit these networks: to train them from the start choose another --run_dir"
-    changed = {field.name: getattr(now.config, field.name) for field in dataclasses.fields(now.config)}
+        return (
+            "its weights do not fit these networks: to train them from the start choose "
+            "another --run_dir"
+        )
+    changed = {
+        field.name: getattr(now.config, field.name) for field in dataclasses.fields(now.config)
+    }
     kept = ("run_dir", "init_from")
-    differing = {name: value for name, value in changed.items() if name not in kept and value != getattr(before.config, name)}
+    differing = {
+        name: value
+        for name, value in changed.items()
+        if name not in kept and value != getattr(before.config, name)
+    }
     texts = [
-        f"--{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in differing.items() if value is not None
+        f"--{name}={str(value).lower() if isinstance(value, bool) else value}"
+        for name, value in differing.items()
+        if value is not None
     ]
     flag_file = before.directory / FLAG_FILE
     given = [f"--flagfile={flag_file}"] if flag_file.exists() else []  # a run from Python has none
     places = [f"--run_dir={before.directory}-2", f"--init_from={before.directory}"]
-    return f"a new run starts from its weights by --init_from: {shlex.join(['tfcyclegan', 'train', *given, *texts, *places])}"
+    return (
+        "a new run starts from its weights by --init_from: "
+        f"{shlex.join(['tfcyclegan', 'train', *given, *texts, *places])}"
+    )
 
 
 def changed_options(before: Options, now: Options) -> tuple[list[str], list[str]]:
-    """What a resumed run may not do to its options, and what it may but should be told of; a line each."""
+    """What a resumed run may not do to its options, and what it may but should be told of; a line
+    each.
+    """
     refused, warnings, taken = [], [], []
     old, new = config_to_dict(before), config_to_dict(now)
     for field in dataclasses.fields(now):
@@ -175,7 +231,9 @@ def changed_options(before: Options, now: Options) -> tuple[list[str], list[str]
         else:
             shrinks = " (may only grow)" if rule == "grow" else ""
             refused.append(f"--{name} was {old[name]}, now {new[name]}{shrinks}")
-    return refused, warnings + ([f"goes on with other options: {'; '.join(taken)}"] if taken else [])
+    return refused, warnings + (
+        [f"goes on with other options: {'; '.join(taken)}"] if taken else []
+    )
 
 
 def _shown(value: Any) -> str:

@@ -13,7 +13,9 @@ GAP = 2
 Translate = Callable[[np.ndarray], np.ndarray]
 
 
-def strip(pictures: Sequence[np.ndarray], forward: Translate, backward: Translate, *, identity: bool) -> np.ndarray:
+def strip(
+    pictures: Sequence[np.ndarray], forward: Translate, backward: Translate, *, identity: bool
+) -> np.ndarray:
     """Draws the strip of some pictures of one domain.
 
     Args:
@@ -32,7 +34,13 @@ def strip(pictures: Sequence[np.ndarray], forward: Translate, backward: Translat
         cells = [real, translated, backward(translated)] + ([backward(real)] if identity else [])
         rows.append(_join([_rgb(cell[0]) for cell in cells], axis=1))
     width = max(row.shape[1] for row in rows)
-    return _join([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows], axis=0)
+    return _join(
+        [
+            np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255)
+            for row in rows
+        ],
+        axis=0,
+    )
 
 
 def _rgb(image: np.ndarray) -> np.ndarray:
@@ -47,11 +55,15 @@ def _join(images: Sequence[np.ndarray], *, axis: int) -> np.ndarray:
 
 
 def png_bytes(image: np.ndarray, *, enlarge_below: int = 0) -> bytes:
-    """Encodes uint8 [H, W, 3] as PNG; pictures narrower than `enlarge_below` are enlarged by a whole factor."""
+    """Encodes uint8 [H, W, 3] as PNG; pictures narrower than `enlarge_below` are enlarged by a
+    whole factor.
+    """
     picture = Image.fromarray(image)
     factor = max(1, enlarge_below // picture.width) if enlarge_below else 1
     if factor > 1:
-        picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
+        picture = picture.resize(
+            (picture.width * factor, picture.height * factor), Image.Resampling.NEAREST
+        )
     stream = io.BytesIO()
     picture.save(stream, "PNG", optimize=True)
     return stream.getvalue()

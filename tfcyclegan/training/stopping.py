@@ -16,7 +16,9 @@ class StopRequest:
 
 @contextmanager
 def stop_signals() -> Iterator[StopRequest]:
-    """Notes SIGINT and SIGTERM instead of dying, so that the loop ends between two steps; a second one kills."""
+    """Notes SIGINT and SIGTERM instead of dying, so that the loop ends between two steps; a second
+    one kills.
+    """
     request = StopRequest()
 
     def note(number: int, _: Any) -> None:

@@ -1,4 +1,6 @@
-"""Devices, memory and arithmetic: which replicas train, where their tensors come from, and in which precision."""
+"""Devices, memory and arithmetic: which replicas train, where their tensors come from, and in which
+precision.
+"""
 
 import ctypes
 import os
@@ -10,19 +12,28 @@ import tensorflow as tf
 from tfcyclegan import machine
 from tfcyclegan.errors import UserError
 
-# glibc's mallopt (malloc.h) and what is asked of it: give nothing back, take 64 MB at a time, map nothing below 1 GB apart.
-_MALLOC_OPTIONS = {"M_TRIM_THRESHOLD": (-1, -1), "M_TOP_PAD": (-2, 64 * 2**20), "M_MMAP_THRESHOLD": (-3, 2**30)}
+# glibc's mallopt (malloc.h) and what is asked of it: give nothing back, take 64 MB at a time, map
+# nothing below 1 GB apart.
+_MALLOC_OPTIONS = {
+    "M_TRIM_THRESHOLD": (-1, -1),
+    "M_TOP_PAD": (-2, 64 * 2**20),
+    "M_MMAP_THRESHOLD": (-3, 2**30),
+}
 _MALLOC_VARIABLES = ("MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD")
 
 
 def keep_freed_memory() -> bool:
-    """Has this process keep the memory that a step's tensors leave, for the next step; returns whether it does.
+    """Has this process keep the memory that a step's tensors leave, for the next step; returns
+    whether it does.
 
-    Left alone, glibc gives large tensors back to the kernel and has them anew, zeroed page by page, hundreds of thousands of times a
-    second: a tenth of the time of a training step on one machine, half of it on another (docs/performance.md). Not where the user
-    has chosen an allocator or its settings, nor outside of glibc.
+    Left alone, glibc gives large tensors back to the kernel and has them anew, zeroed page by page,
+    hundreds of thousands of times a second: a tenth of the time of a training step on one machine,
+    half of it on another (docs/performance.md). Not where the user has chosen an allocator or its
+    settings, nor outside of glibc.
     """
-    if platform.libc_ver()[0] != "glibc" or any(name.startswith(_MALLOC_VARIABLES) for name in os.environ):
+    if platform.libc_ver()[0] != "glibc" or any(
+        name.startswith(_MALLOC_VARIABLES) for name in os.environ
+    ):
         return False
     libc = ctypes.CDLL(None)
     return all(libc.mallopt(option, value) for option, value in _MALLOC_OPTIONS.values())
@@ -32,10 +43,12 @@ def make_strategy(devices: int | None) -> tf.distribute.MirroredStrategy:
     """A MirroredStrategy over all GPUs, `devices` of them, or the CPU.
 
     Args:
-        devices: how many GPUs; where there is no GPU, into how many logical CPUs to split the CPU. None: all GPUs, one CPU.
+        devices: how many GPUs; where there is no GPU, into how many logical CPUs to split the CPU.
+            None: all GPUs, one CPU.
 
     Raises:
-        UserError: more GPUs asked for than there are, or TensorFlow has already been used with another number of CPUs.
+        UserError: more GPUs asked for than there are, or TensorFlow has already been used with
+            another number of CPUs.
     """
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
@@ -43,35 +56,55 @@ def make_strategy(devices: int | None) -> tf.distribute.MirroredStrategy:
             raise UserError(f"--devices={devices}: this machine has {len(gpus)} GPUs")
         for gpu in gpus:
             tf.config.experimental.set_memory_growth(gpu, True)
-        return tf.distribute.MirroredStrategy([f"GPU:{index}" for index in range(devices or len(gpus))])
+        return tf.distribute.MirroredStrategy(
+            [f"GPU:{index}" for index in range(devices or len(gpus))]
+        )
     if devices is not None and devices > 1:
         cpu = tf.config.list_physical_devices("CPU")[0]
         try:
-            tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
+            tf.config.set_logical_device_configuration(
+                cpu, [tf.config.LogicalDeviceConfiguration()] * devices
+            )
         except RuntimeError as error:
             if len(tf.config.list_logical_devices("CPU")) < devices:
-                raise UserError(f"--devices={devices}: TensorFlow is already running with fewer CPU devices") from error
+                raise UserError(
+                    f"--devices={devices}: TensorFlow is already running with fewer CPU devices"
+                ) from error
     return tf.distribute.MirroredStrategy([f"CPU:{index}" for index in range(devices or 1)])
 
 
 def choose_precision(precision: str) -> str:
-    """Resolves "auto": bfloat16 where all devices multiply it fast (AVX-512 BF16 or AMX; GPUs from Ampere on), else float32."""
+    """Resolves "auto": bfloat16 where all devices multiply it fast (AVX-512 BF16 or AMX; GPUs from
+    Ampere on), else float32.
+    """
     if precision != "auto":
         return precision
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
-        capabilities = [tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in gpus]
+        capabilities = [
+            tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0))
+            for gpu in gpus
+        ]
         return "mixed_bfloat16" if min(capabilities) >= (8, 0) else "float32"
     return "mixed_bfloat16" if machine.cpu_flags() & {"avx512_bf16", "amx_bf16"} else "float32"
 
 
 def cost_of(precision: str) -> str | None:
-    """What `precision` costs on this machine, in words; None where it costs nothing that was measured."""
+    """What `precision` costs on this machine, in words; None where it costs nothing that was
+    measured.
+    """
     flags = machine.cpu_flags()
-    slow = flags and not any(flag.startswith(("avx512", "amx")) for flag in flags) and not tf.config.list_physical_devices("GPU")
+    slow = (
+        flags
+        and not any(flag.startswith(("avx512", "amx")) for flag in flags)
+        and not tf.config.list_physical_devices("GPU")
+    )
     if precision != "mixed_bfloat16" or not slow:
         return None
-    return "without AVX-512 gradients of convolutions take 7 to 16 times as long as in float32, of transposed ones 19 times"
+    return (
+        "without AVX-512 gradients of convolutions take 7 to 16 times as long as in float32, "
+        "of transposed ones 19 times"
+    )
 
 
 def make_deterministic(seed: int) -> None:

@@ -1,4 +1,6 @@
-"""What a training takes by default, leaves unused or does to its pictures, a line each, before it begins."""
+"""What a training takes by default, leaves unused or does to its pictures, a line each, before it
+begins.
+"""
 
 from collections.abc import Callable
 
@@ -11,16 +13,25 @@ from tfcyclegan.data.unpaired import UnpairedBatches
 # Options that have no effect where another one says so: (whether that holds, in words).
 _NEEDS: dict[str, tuple[Callable[[TrainConfig], bool], str]] = {
     "step_epochs": (lambda c: c.schedule == "step", "--schedule=step"),
-    "schedule": (lambda c: c.epochs is not None or c.max_steps is None, "--epochs: with --max_steps alone the rate is constant"),
+    "schedule": (
+        lambda c: c.epochs is not None or c.max_steps is None,
+        "--epochs: with --max_steps alone the rate is constant",
+    ),
     "load_size": (lambda c: c.preprocess not in ("crop", "none"), "a --preprocess that resizes"),
     "crop_size": (lambda c: c.preprocess != "none", "a --preprocess that crops"),
-    "interpolation": (lambda c: c.preprocess not in ("crop", "none"), "a --preprocess that resizes"),
+    "interpolation": (
+        lambda c: c.preprocess not in ("crop", "none"),
+        "a --preprocess that resizes",
+    ),
     "base_filters": (lambda c: not c.generator.endswith(".json"), "a --generator that is no file"),
     "dropout": (lambda c: not c.generator.endswith(".json"), "a --generator that is no file"),
     "discriminator_layers": (lambda c: c.discriminator == "patch", "--discriminator=patch"),
     "discriminator_padding": (lambda c: c.discriminator == "patch", "--discriminator=patch"),
     "lambda_semantic": (lambda c: bool(c.segmenter), "--segmenter"),
-    "lambda_identity": (lambda c: bool(c.lambda_a or c.lambda_b), "--lambda_a or --lambda_b, to which it is relative"),
+    "lambda_identity": (
+        lambda c: bool(c.lambda_a or c.lambda_b),
+        "--lambda_a or --lambda_b, to which it is relative",
+    ),
     "cycle_noise": (lambda c: bool(c.lambda_a or c.lambda_b), "--lambda_a or --lambda_b"),
     "pool_size": (lambda c: bool(c.lambda_gan), "--lambda_gan"),
     "eval_every_epochs": (lambda c: not c.eval_every_steps, "no --eval_every_steps"),
@@ -41,45 +52,75 @@ def of_options(config: TrainConfig) -> list[str]:
 
 
 def of_length(config: TrainConfig, epoch_images: int) -> list[str]:
-    """How long the training will be, where a default or a second limit decides it; and whether it is too short to be measured."""
+    """How long the training will be, where a default or a second limit decides it; and whether it
+    is too short to be measured.
+    """
     length = config.length(epoch_images)
     lines = _of_rates(config, length)
     if 0 < length.steps < config.measured_every(epoch_images):
         every = config.measured_every(epoch_images)
-        lines.append(f"no best checkpoint: it is measured every {every} steps, and there are {length.steps}; --eval_every_steps decides")
+        lines.append(
+            f"no best checkpoint: it is measured every {every} steps, and there are "
+            f"{length.steps}; --eval_every_steps decides"
+        )
     return lines
 
 
 def _of_rates(config: TrainConfig, length: TrainingLength) -> list[str]:
     if config.epochs is None and config.max_steps is None:
-        return [f"{length.steps} steps: 100 epochs and 100 of falling rate, since neither --epochs nor --max_steps is given"]
+        return [
+            f"{length.steps} steps: 100 epochs and 100 of falling rate, since neither --epochs "
+            "nor --max_steps is given"
+        ]
     if length.epochs is None:
-        return [f"{length.steps} steps at a constant rate: only --max_steps is given, --epochs and --decay_epochs make it fall"]
+        return [
+            f"{length.steps} steps at a constant rate: only --max_steps is given, --epochs and "
+            "--decay_epochs make it fall"
+        ]
     if not config.decay_epochs and config.schedule in ("linear", "cosine"):
-        return [f"{length.steps} steps at a constant rate: --schedule={config.schedule} falls in --decay_epochs, which is not given"]
+        return [
+            f"{length.steps} steps at a constant rate: --schedule={config.schedule} falls in "
+            "--decay_epochs, which is not given"
+        ]
     if config.max_steps is not None and length.steps == config.max_steps:
-        return [f"ends at step {length.steps} by --max_steps, before its --epochs and --decay_epochs are over"]
+        return [
+            f"ends at step {length.steps} by --max_steps, before its --epochs and --decay_epochs "
+            "are over"
+        ]
     return []
 
 
-def of_data(config: TrainConfig, domains: Domains, batches: UnpairedBatches, replicas: int) -> list[str]:
+def of_data(
+    config: TrainConfig, domains: Domains, batches: UnpairedBatches, replicas: int
+) -> list[str]:
     """What is done to the pictures and how batches are made of them."""
     lines = []
-    for domain, pixels, channels in (("a", batches.pixels_a, config.channels_a), ("b", batches.pixels_b, config.channels_b)):
-        lines += [f"domain {domain}: {line}" for line in _of_pixels(pixels, f"--channels_{domain}", channels, config.preprocess)]
+    for domain, pixels, channels in (
+        ("a", batches.pixels_a, config.channels_a),
+        ("b", batches.pixels_b, config.channels_b),
+    ):
+        lines += [
+            f"domain {domain}: {line}"
+            for line in _of_pixels(pixels, f"--channels_{domain}", channels, config.preprocess)
+        ]
     sizes = {"a": len(batches.pixels_a), "b": len(batches.pixels_b)}
     smaller, larger = sorted(sizes, key=lambda domain: sizes[domain])
     if sizes["a"] != sizes["b"]:
         lines.append(
             f"an epoch is {batches.epoch_images} images, as many as domain {larger} has: "
-            f"the {sizes[smaller]} of domain {smaller} are seen {batches.epoch_images / sizes[smaller]:.3g} times as often"
+            f"the {sizes[smaller]} of domain {smaller} are seen "
+            f"{batches.epoch_images / sizes[smaller]:.3g} times as often"
         )
     if config.batch_size > sizes[smaller]:
         lines.append(
-            f"--batch_size={config.batch_size}: domain {smaller} has {sizes[smaller]} pictures, so a batch holds some several times"
+            f"--batch_size={config.batch_size}: domain {smaller} has {sizes[smaller]} pictures, "
+            "so a batch holds some several times"
         )
     if replicas > 1 and config.pool_size:
-        lines.append(f"--pool_size={config.pool_size}: each of the {replicas} devices has a pool of so many by itself")
+        lines.append(
+            f"--pool_size={config.pool_size}: each of the {replicas} devices has a pool of so "
+            "many by itself"
+        )
     measured = config.measured_every(batches.epoch_images)
     chooses = measured and config.length(batches.epoch_images).steps >= measured
     return lines + (_of_measuring(config, domains) if chooses else [])
@@ -88,8 +129,13 @@ def of_data(config: TrainConfig, domains: Domains, batches: UnpairedBatches, rep
 def of_files(domains: Domains, batches: UnpairedBatches) -> list[str]:
     """What was told of the pictures and the data sets when they were opened."""
     lines = []
-    for domain, source, pixels in (("a", domains.a, batches.pixels_a), ("b", domains.b, batches.pixels_b)):
-        lines += [f"domain {domain}: not used, {what}: {count}" for what, count in source.left_out.items()]
+    for domain, source, pixels in (
+        ("a", domains.a, batches.pixels_a),
+        ("b", domains.b, batches.pixels_b),
+    ):
+        lines += [
+            f"domain {domain}: not used, {what}: {count}" for what, count in source.left_out.items()
+        ]
         lines += [f"domain {domain}: {line}" for line in pixels.told]
     return lines
 
@@ -98,7 +144,9 @@ def _of_pixels(pixels: PixelFile, flag: str, channels: int, preprocess: str) -> 
     total, notes = len(pixels), pixels.notes
     rounded = "sides become multiples of 4" if preprocess in ("none", "scale_width") else ""
     crops = (
-        "--preprocess=crop takes parts of them as they are" if preprocess == "none" else "--preprocess=scale_width_and_crop keeps shapes"
+        "--preprocess=crop takes parts of them as they are"
+        if preprocess == "none"
+        else "--preprocess=scale_width_and_crop keeps shapes"
     )
     mends = {
         ENLARGED: rounded if preprocess == "none" else "--load_size decides",
@@ -106,7 +154,11 @@ def _of_pixels(pixels: PixelFile, flag: str, channels: int, preprocess: str) -> 
         GRAY_IN_COLOUR: f"{flag}=1 keeps them gray",
         COLOUR_MADE_GRAY: f"by {flag}={channels}",
     }
-    return [f"{what}: {notes[what]} of {total} ({mend})" for what, mend in mends.items() if notes.get(what)]
+    return [
+        f"{what}: {notes[what]} of {total} ({mend})"
+        for what, mend in mends.items()
+        if notes.get(what)
+    ]
 
 
 def _of_measuring(config: TrainConfig, domains: Domains) -> list[str]:
@@ -117,4 +169,7 @@ def _of_measuring(config: TrainConfig, domains: Domains) -> list[str]:
     if not without:
         return []
     where = " and ".join(f"domain {domain}" for domain in without)
-    return [f"{where}: no val pictures, so the best checkpoint is chosen on training pictures; a split val decides otherwise"]
+    return [
+        f"{where}: no val pictures, so the best checkpoint is chosen on training pictures; a "
+        "split val decides otherwise"
+    ]

@@ -1,4 +1,6 @@
-"""The training loop: opens or resumes a run directory and drives `CycleGAN.train_step` until its length is reached."""
+"""The training loop: opens or resumes a run directory and drives `CycleGAN.train_step` until its
+length is reached.
+"""
 
 import contextlib
 import dataclasses
@@ -37,32 +39,52 @@ from tfcyclegan.training.checkpoints import (
 from tfcyclegan.training.history import HISTORY, History, Window, keep_earlier_history
 from tfcyclegan.training.observer import Observer, cache_dir, chosen_by
 from tfcyclegan.training.reporting import REPORT, SAMPLES, write_report
-from tfcyclegan.training.runs import CONFIG, Run, check_resumable, config_to_dict, network_changes, read_run, write_run
+from tfcyclegan.training.runs import (
+    CONFIG,
+    Run,
+    check_resumable,
+    config_to_dict,
+    network_changes,
+    read_run,
+    write_run,
+)
 from tfcyclegan.training.stopping import StopRequest, stop_signals
-from tfcyclegan.training.strategy import choose_precision, cost_of, keep_freed_memory, make_deterministic
+from tfcyclegan.training.strategy import (
+    choose_precision,
+    cost_of,
+    keep_freed_memory,
+    make_deterministic,
+)
 from tfcyclegan.training.workers import Workers, join_workers
 
 _REPORT_EVERY_SECONDS = 60.0
-_MAY_DIFFER = ("data_dir", "run_dir", "cache_dir", "devices")  # from worker to worker, since the data are known by their fingerprint
+# from worker to worker, since the data are known by their fingerprint
+_MAY_DIFFER = ("data_dir", "run_dir", "cache_dir", "devices")
 _ADVERSARIAL = ("gan_ab", "gan_ba", "disc_a", "disc_b")
 _DIVERGED = 100.0  # an adversarial loss beyond it; balanced ones are of the order of 1
-_OVERFLOWS_ALLOWED = 30  # successive float16 steps without a finite gradient; the scale has then fallen by 2^30
+# successive float16 steps without a finite gradient; the scale has then fallen by 2^30
+_OVERFLOWS_ALLOWED = 30
 
 
-def train(config: TrainConfig, flag_file: str = "", load_segment: Callable[[], Segment] | None = None) -> Path:
-    """Trains, or resumes, the run in `config.run_dir`; as one of several workers where TF_CONFIG names them.
+def train(
+    config: TrainConfig, flag_file: str = "", load_segment: Callable[[], Segment] | None = None
+) -> Path:
+    """Trains, or resumes, the run in `config.run_dir`; as one of several workers where TF_CONFIG
+    names them.
 
     Args:
         config: all options.
         flag_file: the same as the text of a flag file, kept in the run directory.
-        load_segment: gives the segmenter that `config.segmenter` names, for the semantic losses. Called when the devices are set.
+        load_segment: gives the segmenter that `config.segmenter` names, for the semantic losses.
+            Called when the devices are set.
 
     Returns:
         The path of the run's report.
 
     Raises:
         UserError: the request does not fit the data, the run directory or the machine.
-        RunError: a loss became non-finite, data or a checkpoint is damaged, or another worker is lost.
+        RunError: a loss became non-finite, data or a checkpoint is damaged, or another worker is
+            lost.
         Stopped: SIGINT or SIGTERM, here or at another worker, after a checkpoint.
     """
     keep_freed_memory()
@@ -81,21 +103,37 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
     if config.init_from:
         read_run(Path(config.init_from))
     if config.batch_size % replicas:
-        raise UserError(f"--batch_size={config.batch_size}: must be a multiple of the {replicas} devices")
+        raise UserError(
+            f"--batch_size={config.batch_size}: must be a multiple of the {replicas} devices"
+        )
     run = Run(
-        directory, config, choose_precision(config.precision), domains.fingerprint, data_title=domains.title, label_maps=domains.label_maps
+        directory,
+        config,
+        choose_precision(config.precision),
+        domains.fingerprint,
+        data_title=domains.title,
+        label_maps=domains.label_maps,
     )
     warnings = _check_directory(run) if workers.is_chief else []
     batches = _open_batches(config, domains)
-    lines = told.of_options(config) + told.of_length(config, batches.epoch_images) + told.of_data(config, domains, batches, replicas)
+    lines = (
+        told.of_options(config)
+        + told.of_length(config, batches.epoch_images)
+        + told.of_data(config, domains, batches, replicas)
+    )
     run = dataclasses.replace(run, told=(*lines, *told.of_files(domains, batches)))
-    decides = {name: value for name, value in config_to_dict(config).items() if name not in _MAY_DIFFER}
+    decides = {
+        name: value for name, value in config_to_dict(config).items() if name not in _MAY_DIFFER
+    }
     workers.require_same(data=domains.fingerprint, precision=run.precision, flags=decides)
     with files.exclusive_lock(directory) if workers.is_chief else contextlib.nullcontext():
         for line in (*lines, *warnings) if workers.is_chief else ():
             say(line)
         place = f" on {len(workers.tasks)} workers" if workers.several else ""
-        say(f"precision {run.precision}{' (auto)' if config.precision == 'auto' else ''}, {replicas} device(s){place}")
+        say(
+            f"precision {run.precision}{' (auto)' if config.precision == 'auto' else ''}, "
+            f"{replicas} device(s){place}"
+        )
         if cost := cost_of(run.precision):
             say(f"--precision={run.precision}: {cost}; leave it out, or give --precision=float32")
         if workers.is_chief:
@@ -108,11 +146,19 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
 
 
 def _check_directory(run: Run) -> list[str]:
-    """Lines of warning where the directory holds this run already; UserError where it holds something else."""
+    """Lines of warning where the directory holds this run already; UserError where it holds
+    something else.
+    """
     directory = run.directory
     before = read_run(directory) if (directory / CONFIG).exists() else None
-    if before is None and directory.exists() and any(path.name != ".lock" for path in directory.iterdir()):
-        raise UserError(f"--run_dir={directory}: is not empty and holds no run; choose another directory")
+    if (
+        before is None
+        and directory.exists()
+        and any(path.name != ".lock" for path in directory.iterdir())
+    ):
+        raise UserError(
+            f"--run_dir={directory}: is not empty and holds no run; choose another directory"
+        )
     # Before its first checkpoint a run has nothing that other settings could spoil.
     if before is None:
         return []
@@ -142,9 +188,15 @@ def _open_batches(config: TrainConfig, domains: Domains) -> UnpairedBatches:
     return UnpairedBatches(pixels[0], pixels[1], crop, config.flip, config.batch_size, config.seed)
 
 
-def build_model(config: TrainConfig, dtype: str | keras.DTypePolicy, segment: Segment | None = None) -> CycleGAN:
-    """The four networks of `config`, with initial weights that follow from its seed; `segment` as of `CycleGAN`."""
-    seeds = [int(seed) for seed in np.random.SeedSequence(config.seed).generate_state(len(NETWORKS)) >> 8]
+def build_model(
+    config: TrainConfig, dtype: str | keras.DTypePolicy, segment: Segment | None = None
+) -> CycleGAN:
+    """The four networks of `config`, with initial weights that follow from its seed; `segment` as
+    of `CycleGAN`.
+    """
+    seeds = [
+        int(seed) for seed in np.random.SeedSequence(config.seed).generate_state(len(NETWORKS)) >> 8
+    ]
     networks: dict[str, Any] = {}
     for name, seed in zip(NETWORKS, seeds, strict=True):
         if name.startswith("disc"):
@@ -172,24 +224,35 @@ def build_model(config: TrainConfig, dtype: str | keras.DTypePolicy, segment: Se
     )
 
 
-def make_optimizer(config: TrainConfig, length: TrainingLength, epoch_images: int, *, dynamic_scale: bool) -> Adam:
+def make_optimizer(
+    config: TrainConfig, length: TrainingLength, epoch_images: int, *, dynamic_scale: bool
+) -> Adam:
     """Adam with the config's rates, one an epoch; constant where only steps count."""
     kind = "constant" if length.epochs is None else config.schedule
     epochs = length.epochs or 0
     rates = [
-        config.learning_rate * rate_factor(kind, epoch, epochs=epochs, decay_epochs=length.decay_epochs, step_epochs=config.step_epochs)
+        config.learning_rate
+        * rate_factor(
+            kind,
+            epoch,
+            epochs=epochs,
+            decay_epochs=length.decay_epochs,
+            step_epochs=config.step_epochs,
+        )
         for epoch in range(max(1, epochs + length.decay_epochs))
     ]
     schedule = EpochRates(rates, epoch_images=epoch_images, batch_size=config.batch_size)
     return Adam(schedule, config.beta_1, dynamic_scale=dynamic_scale)
 
 
-def step_function(model: CycleGAN, strategy: tf.distribute.Strategy) -> Callable[[Any, tf.Tensor], tf.Tensor]:
+def step_function(
+    model: CycleGAN, strategy: tf.distribute.Strategy
+) -> Callable[[Any, tf.Tensor], tf.Tensor]:
     """The compiled step of a training over all replicas.
 
     Returns:
-        (a batch as `strategy` distributes it, whether this process was asked to stop) to the means over replicas of the values named
-        by `REPORTED` and then of the wish to stop, [values + 1].
+        (a batch as `strategy` distributes it, whether this process was asked to stop) to the means
+        over replicas of the values named by `REPORTED` and then of the wish to stop, [values + 1].
     """
 
     def replica_step(batch: tuple[tf.Tensor, tf.Tensor], stops: tf.Tensor) -> tf.Tensor:
@@ -199,27 +262,49 @@ def step_function(model: CycleGAN, strategy: tf.distribute.Strategy) -> Callable
 
     @tf.function(autograph=False, reduce_retracing=True)
     def train_step(batch: tuple[tf.Tensor, tf.Tensor], stops: tf.Tensor) -> tf.Tensor:
-        return strategy.reduce(tf.distribute.ReduceOp.MEAN, strategy.run(replica_step, args=(batch, stops)), axis=None)
+        return strategy.reduce(
+            tf.distribute.ReduceOp.MEAN, strategy.run(replica_step, args=(batch, stops)), axis=None
+        )
 
     return train_step
 
 
 class _Session:
-    """One process's share of a run: from the latest checkpoint to the end or a signal. Of several workers the chief alone writes."""
+    """One process's share of a run: from the latest checkpoint to the end or a signal. Of several
+    workers the chief alone writes.
+    """
 
-    def __init__(self, run: Run, workers: Workers, batches: UnpairedBatches, domains: Domains, segment: Segment | None, flag_file: str):
+    def __init__(
+        self,
+        run: Run,
+        workers: Workers,
+        batches: UnpairedBatches,
+        domains: Domains,
+        segment: Segment | None,
+        flag_file: str,
+    ):
         self.run, self.config, self.workers, self.batches = run, run.config, workers, batches
         self.length = self.config.length(batches.epoch_images)
         half = run.precision == "mixed_float16"
         with workers.strategy.scope():
             self.model = build_model(self.config, run.precision, segment)
-            optimizers = [make_optimizer(self.config, self.length, batches.epoch_images, dynamic_scale=half) for _ in range(2)]
+            optimizers = [
+                make_optimizer(self.config, self.length, batches.epoch_images, dynamic_scale=half)
+                for _ in range(2)
+            ]
             self.model.compile(*optimizers, jit_compile=self.config.xla)
-        sizes = [(size.height, size.width) if size else (None, None) for size in (batches.size_a, batches.size_b)]
-        self.model.make_pools((*sizes[0], self.config.channels_a), (*sizes[1], self.config.channels_b))
+        sizes = [
+            (size.height, size.width) if size else (None, None)
+            for size in (batches.size_a, batches.size_b)
+        ]
+        self.model.make_pools(
+            (*sizes[0], self.config.channels_a), (*sizes[1], self.config.channels_b)
+        )
         self.window = Window(len(REPORTED))
         kept = self.config.keep_checkpoints
-        self.checkpoints = Checkpoints(run.directory / DIRECTORY, self.model, self.window, keep=kept, workers=workers)
+        self.checkpoints = Checkpoints(
+            run.directory / DIRECTORY, self.model, self.window, keep=kept, workers=workers
+        )
         for warning in self.checkpoints.restore_latest():
             say(warning)
         self.first_step = int(self.model.step.numpy())
@@ -230,25 +315,37 @@ class _Session:
         self.stop_asked = False  # by a signal, here or at another worker
         if workers.is_chief:
             self.history = History(run.directory / HISTORY, resumed_step=self.first_step)
-            self.board = Board(run.directory / "tensorboard", self.config, flag_file, self.first_step)
-            self.observer = Observer(self.model, self.config, domains, run.directory / SAMPLES, self.board)
+            self.board = Board(
+                run.directory / "tensorboard", self.config, flag_file, self.first_step
+            )
+            self.observer = Observer(
+                self.model, self.config, domains, run.directory / SAMPLES, self.board
+            )
 
     def _start_from(self, directory: Path) -> None:
         other = read_run(directory)
         for name, network in load_networks(other, "latest", other.networks).items():
             own = getattr(self.model, name)
             if [w.shape for w in own.weights] != [w.shape for w in network.weights]:
-                changes = "; ".join(network_changes(other.config, self.config)) or "its graph is another"
+                changes = (
+                    "; ".join(network_changes(other.config, self.config)) or "its graph is another"
+                )
                 raise UserError(
-                    f"--init_from={directory}: its {name} is another network: {changes}; give the same network flags as that run"
+                    f"--init_from={directory}: its {name} is another network: {changes}; give the "
+                    "same network flags as that run"
                 )
             own.set_weights(network.get_weights())
             average = getattr(self.model.averages, name, None)
             if average is not None:
                 average.set_weights(network.get_weights())
         if self.workers.is_chief:
-            keep_earlier_history(self.run.directory, directory, step_of(find_checkpoint(directory, "latest")))
-        say(f"weights of {', '.join(other.networks)} from {directory}, its latest checkpoint; optimizers, pools and steps begin anew")
+            keep_earlier_history(
+                self.run.directory, directory, step_of(find_checkpoint(directory, "latest"))
+            )
+        say(
+            f"weights of {', '.join(other.networks)} from {directory}, its latest checkpoint; "
+            "optimizers, pools and steps begin anew"
+        )
         if lacking := [name for name in NETWORKS if name not in other.networks]:
             say(f"--init_from={directory}: has no {', '.join(lacking)}: they begin anew")
 
@@ -260,15 +357,22 @@ class _Session:
         if step:
             say(f"resuming at step {step} of {end}")
         elif self.checkpoints.latest_step is None:
-            self._draw_samples(0)  # here as elsewhere before the checkpoint, from which a run that is killed in between goes on
+            # here as elsewhere before the checkpoint, from which a run that is killed in between
+            # goes on
+            self._draw_samples(0)
             self.checkpoints.save()
             self._report()
-        with stop_signals() as stop, Progress(end, unit="step", label="training", done=step) as progress:
+        with (
+            stop_signals() as stop,
+            Progress(end, unit="step", label="training", done=step) as progress,
+        ):
             step = self._loop(step, end, stop, progress)
         self._finish_step(step)
         if step < end:
             number = stop.signal_number or signal.SIGTERM
-            raise Stopped(f"stopped at step {step} of {end}; the same command goes on from there", number)
+            raise Stopped(
+                f"stopped at step {step} of {end}; the same command goes on from there", number
+            )
         if self.workers.is_chief:
             self.history.close()
         say(f"finished: {end} steps")
@@ -280,7 +384,8 @@ class _Session:
         batches = iter(strategy.distribute_datasets_from_function(lambda _: shares))
         train_step = step_function(self.model, strategy)
         reported_at, busy_seconds, busy_steps = time.monotonic(), 0.0, 0
-        pending: tuple[int, Any] | None = None  # values are read one step late, so that the device never waits for them
+        # values are read one step late, so that the device never waits for them
+        pending: tuple[int, Any] | None = None
         # Several workers stop at the same step, which each learns from the values of that step.
         while step < end and not (self.stop_asked if self.workers.several else stop.signal_number):
             if self.workers.is_chief:
@@ -321,11 +426,18 @@ class _Session:
             "checkpoint": config.checkpoint_every_steps,
             "measure": config.measured_every(self.batches.epoch_images),
         }
-        due = {action for action, steps in every.items() if steps and (step % steps == 0 or (action in ("log", "sample") and step == end))}
-        return due | {"log"} if "measure" in due else due  # what is measured stands in a line of the history
+        due = {
+            action
+            for action, steps in every.items()
+            if steps and (step % steps == 0 or (action in ("log", "sample") and step == end))
+        }
+        # what is measured stands in a line of the history
+        return due | {"log"} if "measure" in due else due
 
     def _take(self, pending: tuple[int, Any] | None) -> None:
-        """Reads a step's values; stops the run if its update was skipped since something was not finite."""
+        """Reads a step's values; stops the run if its update was skipped since something was not
+        finite.
+        """
         if pending is None:
             return
         step, tensor = pending
@@ -334,12 +446,21 @@ class _Session:
         self.stop_asked |= bool(stops)
         if values[REPORTED.index("skipped")]:
             self.overflows += 1
-            bad = [name for name, value in zip(REPORTED, values, strict=True) if name in LOSSES and not np.isfinite(value)]
-            what = f"loss {bad[0]} is {values[REPORTED.index(bad[0])]}" if bad else "a gradient is not finite"
+            bad = [
+                name
+                for name, value in zip(REPORTED, values, strict=True)
+                if name in LOSSES and not np.isfinite(value)
+            ]
+            what = (
+                f"loss {bad[0]} is {values[REPORTED.index(bad[0])]}"
+                if bad
+                else "a gradient is not finite"
+            )
             if self.run.precision != "mixed_float16" or self.overflows > _OVERFLOWS_ALLOWED:
                 latest = self.checkpoints.latest_step
                 raise RunError(
-                    f"step {step}: {what}; the weights were left as they were and the checkpoint of step {latest} is good: "
+                    f"step {step}: {what}; the weights were left as they were and the checkpoint "
+                    f"of step {latest} is good: "
                     "lower --learning_rate or look at the data, and start in another --run_dir"
                 )
             values = np.where(np.isfinite(values), values, 0.0)
@@ -355,30 +476,47 @@ class _Session:
         # The rate of the step just done: the optimizer has counted it already.
         applied = max(int(self.model.generator_optimizer.iterations.numpy()) - 1, 0)
         rate = float(self.model.generator_optimizer._learning_rate(applied))
-        line = {"step": step, "epoch": step * self.config.batch_size / self.batches.epoch_images, "learning_rate": rate}
+        line = {
+            "step": step,
+            "epoch": step * self.config.batch_size / self.batches.epoch_images,
+            "learning_rate": rate,
+        }
         line |= means | measured | {"images_per_second": round(images_per_second, 3)}
-        is_best = measured and chosen_by(measured) < min(map(chosen_by, self.history.lines), default=np.inf)
+        is_best = measured and chosen_by(measured) < min(
+            map(chosen_by, self.history.lines), default=np.inf
+        )
         self.history.append(line)
         if is_best:
             self.history.sync()
             self.checkpoints.save_best()
         self.board.scalars(step, line)
-        return f"cycle {means['cycle_a'] + means['cycle_b']:.3f} gan {means['gan_ab'] + means['gan_ba']:.3f}"
+        return (
+            f"cycle {means['cycle_a'] + means['cycle_b']:.3f} gan "
+            f"{means['gan_ab'] + means['gan_ba']:.3f}"
+        )
 
     def _tell_of_divergence(self, step: int, means: Mapping[str, float]) -> None:
-        """Says once that the losses have left all bounds: the weights are finite, and yet nothing is learnt any more."""
+        """Says once that the losses have left all bounds: the weights are finite, and yet nothing
+        is learnt any more.
+        """
         worst = max(_ADVERSARIAL, key=lambda name: abs(means[name]))
         if not self.diverged and abs(means[worst]) > _DIVERGED * max(1.0, self.config.lambda_gan):
             self.diverged = True
             mend = "lower --learning_rate and start in another --run_dir"
-            say(f"step {step}: loss {worst} is {means[worst]:.3g}, so the training diverges; {mend}")
+            say(
+                f"step {step}: loss {worst} is {means[worst]:.3g}, so the training diverges; {mend}"
+            )
 
     def _draw_samples(self, step: int) -> None:
         if self.workers.is_chief:
             self.observer.draw_samples(step)
 
     def _report(self, *, with_figures: bool = True) -> Path:
-        return write_report(self.run.directory, with_figures=with_figures) if self.workers.is_chief else self.run.directory / REPORT
+        return (
+            write_report(self.run.directory, with_figures=with_figures)
+            if self.workers.is_chief
+            else self.run.directory / REPORT
+        )
 
     def _save(self) -> None:
         if self.workers.is_chief:

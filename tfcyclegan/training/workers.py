@@ -1,11 +1,13 @@
-"""Several workers, each a process with devices of its own, that train one model together by `MultiWorkerMirroredStrategy`.
+"""Several workers, each a process with devices of its own, that train one model together by
+`MultiWorkerMirroredStrategy`.
 
 TF_CONFIG names them, as TensorFlow defines it:
 
     {"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}
 
-The first worker is the chief (or the one of type "chief", where there is such), who alone writes the run; each of the others keeps
-its image pools beside the checkpoints. TensorFlow's coordination service, which the chief runs, notices when a worker is gone.
+The first worker is the chief (or the one of type "chief", where there is such), who alone writes
+the run; each of the others keeps its image pools beside the checkpoints. TensorFlow's coordination
+service, which the chief runs, notices when a worker is gone.
 """
 
 import contextlib
@@ -21,7 +23,9 @@ from typing import Any
 
 import tensorflow as tf
 from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
-from tensorflow.python.eager import context  # the only place where the coordination service's patience can be set
+
+# the only place where the coordination service's patience can be set
+from tensorflow.python.eager import context
 
 from tfcyclegan import files
 from tfcyclegan.errors import RunError, UserError
@@ -29,11 +33,18 @@ from tfcyclegan.progress import say
 from tfcyclegan.training.strategy import make_strategy
 
 VARIABLE = "TF_CONFIG"
-_EXAMPLE = '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}'
+_EXAMPLE = (
+    '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}'
+)
 _JOBS = ("chief", "worker")
 _FOUND_WITHIN_SECONDS = 30.0  # names of hosts that are just being started appear late
 _SILENT_SECONDS = 30  # then a worker is lost
-_LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
+_LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+)
 
 
 @dataclass(frozen=True)
@@ -57,13 +68,26 @@ def read_cluster(text: str) -> Cluster:
     """
     try:
         stated = json.loads(text)
-        jobs = {job: [str(address) for address in addresses] for job, addresses in stated["cluster"].items()}
+        jobs = {
+            job: [str(address) for address in addresses]
+            for job, addresses in stated["cluster"].items()
+        }
         job, index = stated["task"]["type"], int(stated["task"]["index"])
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UserError(f"{VARIABLE}: not understood ({type(error).__name__}: {error}); write it like {_EXAMPLE}") from error
+        raise UserError(
+            f"{VARIABLE}: not understood ({type(error).__name__}: {error}); write it like "
+            f"{_EXAMPLE}"
+        ) from error
     if strange := sorted({*jobs, job} - set(_JOBS)):
-        raise UserError(f"{VARIABLE}: job {strange[0]!r} has no part in this training; valid are {', '.join(_JOBS)}")
-    tasks = [(name, number, address) for name in _JOBS for number, address in enumerate(jobs.get(name, []))]
+        raise UserError(
+            f"{VARIABLE}: job {strange[0]!r} has no part in this training; valid are "
+            f"{', '.join(_JOBS)}"
+        )
+    tasks = [
+        (name, number, address)
+        for name in _JOBS
+        for number, address in enumerate(jobs.get(name, []))
+    ]
     here = [position for position, task in enumerate(tasks) if task[:2] == (job, index)]
     if not here:
         raise UserError(f"{VARIABLE}: its cluster has no {job} {index}; task.index counts from 0")
@@ -73,7 +97,9 @@ def read_cluster(text: str) -> Cluster:
         if not host or not port.isdecimal() or not 0 < int(port) < 65536:
             raise UserError(f"{VARIABLE}: {address!r} is no address; write host:port")
         if addresses.count(address) > 1:
-            raise UserError(f"{VARIABLE}: {address} stands there twice; each worker needs an address of its own")
+            raise UserError(
+                f"{VARIABLE}: {address} stands there twice; each worker needs an address of its own"
+            )
     return Cluster(tuple(tasks), here[0])
 
 
@@ -114,17 +140,32 @@ class Workers:
         self.from_chief(0)
 
     def require_same(self, **values: Any) -> None:
-        """Raises UserError, on all workers alike, where a value, which must be plain JSON, is not the same on each of them."""
+        """Raises UserError, on all workers alike, where a value, which must be plain JSON, is not
+        the same on each of them.
+        """
         if not self.several:
             return
-        digests = [int(files.sha256_of_json(value)[:8], 16) for value in values.values()]  # sums stay exact in int64
-        chosen = [digest for index in range(len(self.tasks)) for digest in (digests if index == self.index else [0] * len(digests))]
-        table = [self._shared(chosen)[start : start + len(digests)] for start in range(0, len(chosen), len(digests))]
+        # sums stay exact in int64
+        digests = [int(files.sha256_of_json(value)[:8], 16) for value in values.values()]
+        chosen = [
+            digest
+            for index in range(len(self.tasks))
+            for digest in (digests if index == self.index else [0] * len(digests))
+        ]
+        table = [
+            self._shared(chosen)[start : start + len(digests)]
+            for start in range(0, len(chosen), len(digests))
+        ]
         for position, name in enumerate(values):
-            others = [index for index, row in enumerate(table) if row[position] != table[0][position]]
+            others = [
+                index for index, row in enumerate(table) if row[position] != table[0][position]
+            ]
             if others:
                 own = f" (here {values[name]})" if isinstance(values[name], str) else ""
-                raise UserError(f"{VARIABLE}: worker {others[0]} has other {name} than worker 0{own}; give the same command on each host")
+                raise UserError(
+                    f"{VARIABLE}: worker {others[0]} has other {name} than worker 0{own}; give "
+                    "the same command on each host"
+                )
 
     def _shared(self, numbers: list[int]) -> list[int]:
         if not self.several:
@@ -150,18 +191,23 @@ class Workers:
         except tf.errors.OpError as error:
             if not self.several or not (isinstance(error, _LOST) or "ollective" in error.message):
                 raise
-            raise RunError(f"{self._lost(error.message)}; start all workers again by the same command to go on") from error
+            raise RunError(
+                f"{self._lost(error.message)}; start all workers again by the same command to go on"
+            ) from error
 
     def _lost(self, message: str) -> str:
         named = re.findall(r"/job:(\w+)/(?:replica:\d+/)?task:(\d+)", message)
         own = self.tasks[self.index][:2]
         gone = [task for task in self.tasks if task[:2] != own and (task[0], str(task[1])) in named]
-        gone = gone or ([task for task in self.tasks if task[:2] != own] if len(self.tasks) == 2 else [])
+        gone = gone or (
+            [task for task in self.tasks if task[:2] != own] if len(self.tasks) == 2 else []
+        )
         return f"worker {gone[0][2]} is lost" if gone else "a worker is lost"
 
 
 def join_workers(devices: int | None) -> Workers:
-    """Joins the workers that TF_CONFIG names, or is the only one. TensorFlow takes a cluster only before it is used for anything else.
+    """Joins the workers that TF_CONFIG names, or is the only one. TensorFlow takes a cluster only
+    before it is used for anything else.
 
     Args:
         devices: of each worker; see `make_strategy`. CPUs cannot be split here.
@@ -177,14 +223,19 @@ def join_workers(devices: int | None) -> Workers:
         return Workers(make_strategy(devices))
     gpus = tf.config.list_physical_devices("GPU")
     if devices is not None and devices > max(1, len(gpus)):
-        raise UserError(f"--devices={devices}: worker {cluster.index} has {len(gpus)} GPUs; without a GPU a worker is one device")
+        raise UserError(
+            f"--devices={devices}: worker {cluster.index} has {len(gpus)} GPUs; without a GPU a "
+            "worker is one device"
+        )
     _check_addresses(cluster)
     try:
         tf.config.set_visible_devices(gpus[:devices], "GPU")
         for gpu in gpus[:devices]:
             tf.config.experimental.set_memory_growth(gpu, True)
         jobs = [
-            coordination_config_pb2.CoordinatedJob(name=job, num_tasks=sum(task[0] == job for task in cluster.tasks))
+            coordination_config_pb2.CoordinatedJob(
+                name=job, num_tasks=sum(task[0] == job for task in cluster.tasks)
+            )
             for job in _JOBS
             if any(task[0] == job for task in cluster.tasks)
         ]
@@ -194,19 +245,26 @@ def join_workers(devices: int | None) -> Workers:
             heartbeat_timeout_in_ms=_SILENT_SECONDS * 1000,
             coordinated_jobs=jobs,
         )
-        others = ", ".join(address for index, (_, _, address) in enumerate(cluster.tasks) if index != cluster.index)
+        others = ", ".join(
+            address for index, (_, _, address) in enumerate(cluster.tasks) if index != cluster.index
+        )
         say(f"worker {cluster.index} of {len(cluster.tasks)}: waiting for {others}")
-        interrupt = signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python could not answer one while TensorFlow waits
+        # Python could not answer one while TensorFlow waits
+        interrupt = signal.signal(signal.SIGINT, signal.SIG_DFL)
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
         signal.signal(signal.SIGINT, interrupt)
     except (RuntimeError, ValueError) as error:
-        raise UserError(f"{VARIABLE}: set for a process that has already used TensorFlow; only `tfcyclegan train` has workers") from error
+        raise UserError(
+            f"{VARIABLE}: set for a process that has already used TensorFlow; only `tfcyclegan "
+            "train` has workers"
+        ) from error
     except tf.errors.OpError as error:
         raise RunError(
             f"{VARIABLE}: the workers did not find each other ({error.message.splitlines()[0]}); "
             "see that each is started and reaches the others' addresses"
         ) from error
-    # The length of the data is known, so no worker needs to ask the others at each step whether they have more.
+    # The length of the data is known, so no worker needs to ask the others at each step whether
+    # they have more.
     strategy.extended.experimental_enable_get_next_as_optional = False
     return Workers(strategy, cluster)
 
@@ -222,11 +280,17 @@ def _check_addresses(cluster: Cluster) -> None:
                 break
             except (OSError, UnicodeError) as error:
                 if time.monotonic() > deadline:
-                    raise UserError(f"{VARIABLE}: host {host!r} is not found ({error}); correct the address {address}") from error
+                    raise UserError(
+                        f"{VARIABLE}: host {host!r} is not found ({error}); correct the address "
+                        f"{address}"
+                    ) from error
                 time.sleep(1)
     own = cluster.tasks[cluster.index][2]
     try:
         with socket.create_server(("", int(own.rpartition(":")[2]))):
             pass
     except OSError as error:
-        raise UserError(f"{VARIABLE}: {own}: its port cannot be had on this machine ({error.strerror}); choose another") from error
+        raise UserError(
+            f"{VARIABLE}: {own}: its port cannot be had on this machine ({error.strerror}); "
+            "choose another"
+        ) from error

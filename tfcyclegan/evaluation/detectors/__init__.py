@@ -1,4 +1,6 @@
-"""The known ways in which translations fail, each with a value, its range on real pictures, a verdict, the worst pictures and a mend."""
+"""The known ways in which translations fail, each with a value, its range on real pictures, a
+verdict, the worst pictures and a mend.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -39,4 +41,6 @@ def findings(
         surroundings.discriminator(material, history),
         surroundings.outside(material, light),
     ]
-    return [one for one in said if isinstance(one, Finding)], [one for one in said if isinstance(one, str) and one]
+    return [one for one in said if isinstance(one, Finding)], [
+        one for one in said if isinstance(one, str) and one
+    ]

@@ -42,8 +42,16 @@ class Finding:
 
     def to_json(self) -> dict[str, Any]:
         numbers = {"value": self.value, "low": self.low, "high": self.high}
-        finite = {key: float(value) if np.isfinite(value) else None for key, value in numbers.items()}
-        told = {"verdict": self.verdict, "measures": self.measures, "helps": self.helps, "worst": list(self.worst), "note": self.note}
+        finite = {
+            key: float(value) if np.isfinite(value) else None for key, value in numbers.items()
+        }
+        told = {
+            "verdict": self.verdict,
+            "measures": self.measures,
+            "helps": self.helps,
+            "worst": list(self.worst),
+            "note": self.note,
+        }
         return {"name": self.name, **finite, **told}
 
 

@@ -120,17 +120,24 @@ _SETS = (
         limits.COLOUR,
         _moments,
         lambda rows, reals: float(np.linalg.norm(_deviation(rows) - _deviation(reals))),
-        lambda rows, reals: np.array([np.linalg.norm(_deviation(row[np.newaxis]) - _deviation(reals)) for row in rows]),
+        lambda rows, reals: np.array(
+            [np.linalg.norm(_deviation(row[np.newaxis]) - _deviation(reals)) for row in rows]
+        ),
         _above,
     ),
     _OfSets(
         "mode collapse",
-        "how far any two translations are apart, for the strength of their colours, over that of real pictures",
+        "how far any two translations are apart, for the strength of their colours, over that of "
+        "real pictures",
         (advice.BOTH_CYCLES, advice.POOL, advice.LOWER_RATE),
         limits.DIVERSITY,
         failures.shrunk,
-        lambda rows, reals: failures.diversity_ratio(list(rows[:_PAIRED_AT_MOST]), list(reals[:_PAIRED_AT_MOST])),
-        lambda rows, _: -np.abs(rows.astype(float) - rows.astype(float).mean(axis=0)).mean(axis=(1, 2, 3)),
+        lambda rows, reals: failures.diversity_ratio(
+            list(rows[:_PAIRED_AT_MOST]), list(reals[:_PAIRED_AT_MOST])
+        ),
+        lambda rows, _: (
+            -np.abs(rows.astype(float) - rows.astype(float).mean(axis=0)).mean(axis=(1, 2, 3))
+        ),
         _times_below,
         _DRAWS_OF_PAIRS,
     ),
@@ -151,7 +158,8 @@ def findings(material: Material) -> list[Finding | str]:
 def _finding(detector: _OfSets, material: Material) -> Finding:
     own, reals = material.sets[OWN], reals_of(material)
     rows, real_rows, held_out = (
-        np.array([detector.rows(picture) for picture in pictures]) for pictures in (own.values(), reals, material.held_out.values())
+        np.array([detector.rows(picture) for picture in pictures])
+        for pictures in (own.values(), reals, material.held_out.values())
     )
     value = detector.distance(rows, real_rows)
     size = min(len(rows), len(real_rows) // 2)
@@ -161,10 +169,13 @@ def _finding(detector: _OfSets, material: Material) -> Finding:
         order = generator.permutation(len(real_rows))
         drawn.append(detector.distance(real_rows[order[:size]], real_rows[order[size:]]))
     low, high = np.quantile(drawn, TAILS) if drawn else (np.nan, np.nan)
-    if len(held_out) > 1:  # other real pictures, of the scenes that are translated where pairs are known
+    # other real pictures, of the scenes that are translated where pairs are known
+    if len(held_out) > 1:
         other = detector.distance(held_out, real_rows)
         low, high = min(low, other), max(high, other)
     worst = worst_of(own, detector.one(rows, real_rows))
     verdict = detector.limits.verdict(detector.excess(value, low, high))
     helps = advise(material.config, *detector.helps)
-    return Finding(detector.name, value, float(low), float(high), verdict, detector.measures, helps, worst)
+    return Finding(
+        detector.name, value, float(low), float(high), verdict, detector.measures, helps, worst
+    )

@@ -1,4 +1,6 @@
-"""Failures that show beside the training: the discriminator's course, and what the training never saw."""
+"""Failures that show beside the training: the discriminator's course, and what the training never
+saw.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,9 +27,13 @@ def unseen_blur(material: Material) -> Finding | str:
     """Whether pictures that training never saw come out less sharp than those that it saw."""
     if isinstance(material.cycle, str):
         return "detector blur of unseen pictures: needs both generators of a run"
-    seen = [material.source_train[index] for index in spread(len(material.source_train), _TRANSLATED)]
+    seen = [
+        material.source_train[index] for index in spread(len(material.source_train), _TRANSLATED)
+    ]
     forward = material.cycle[0]
-    translated = [images.to_uint8(forward(images.to_float(picture)[np.newaxis])[0]) for picture in seen]
+    translated = [
+        images.to_uint8(forward(images.to_float(picture)[np.newaxis])[0]) for picture in seen
+    ]
     own = material.sets[OWN]
     sharp_seen, sharp_unseen, real_seen, real_unseen = (
         np.array([np.sqrt(failures.laplacian_variance(picture)) for picture in pictures])
@@ -36,7 +42,8 @@ def unseen_blur(material: Material) -> Finding | str:
     value = float(sharp_unseen.mean() / max(sharp_seen.mean(), 1e-9))
     generator = np.random.default_rng((0, 53))
     drawn = [
-        generator.choice(real_unseen, len(real_unseen)).mean() / max(generator.choice(real_seen, len(real_seen)).mean(), 1e-9)
+        generator.choice(real_unseen, len(real_unseen)).mean()
+        / max(generator.choice(real_seen, len(real_seen)).mean(), 1e-9)
         for _ in range(DRAWS)
     ]
     low, high = np.quantile(drawn, TAILS)
@@ -67,7 +74,8 @@ def outside(material: Material, light: Luminance) -> Finding:
         0.0,
         float(high),
         limits.OUTSIDE.verdict(share - high),
-        f"share of inputs whose mean lightness is outside the training's {light.known[0]:.0f} to {light.known[1]:.0f}",
+        f"share of inputs whose mean lightness is outside the training's {light.known[0]:.0f} to "
+        f"{light.known[1]:.0f}",
         advise(material.config, advice.BALANCE),
         tuple(list(light.outside)[:WORST]),
         ", ".join(listed) + (", ..." if len(light.outside) > len(listed) else ""),
@@ -77,7 +85,11 @@ def outside(material: Material, light: Luminance) -> Finding:
 def discriminator(material: Material, history: Sequence[Mapping[str, Any]]) -> Finding | str:
     """Of the discriminator that judges this direction's fakes."""
     domain, direction = material.direction[1], material.direction
-    accuracies = [line[f"accuracy_disc_{domain}"] for line in history if line.get(f"accuracy_disc_{domain}") is not None]
+    accuracies = [
+        line[f"accuracy_disc_{domain}"]
+        for line in history
+        if line.get(f"accuracy_disc_{domain}") is not None
+    ]
     if len(accuracies) < 4:
         return "detector discriminator: no history of accuracies"
     value = float(np.mean(accuracies[-max(1, len(accuracies) // 4) :]))
@@ -87,8 +99,12 @@ def discriminator(material: Material, history: Sequence[Mapping[str, Any]]) -> F
     note = ""
     if guesses:
         verdict = BAD if flat else SUSPICIOUS
-        note = ("it guesses" if value >= 0.5 - limits.GUESSING else "it is fooled more often than not") + (
-            " and the distance to real pictures does not fall" if flat else "; no curve says that the pictures do not improve"
+        note = (
+            "it guesses" if value >= 0.5 - limits.GUESSING else "it is fooled more often than not"
+        ) + (
+            " and the distance to real pictures does not fall"
+            if flat
+            else "; no curve says that the pictures do not improve"
         )
     return Finding(
         "discriminator",
@@ -96,16 +112,19 @@ def discriminator(material: Material, history: Sequence[Mapping[str, Any]]) -> F
         0.5,
         limits.CERTAIN.suspicious,
         verdict,
-        f"accuracy of disc_{domain} over the last quarter of training; the range is of healthy runs",
+        f"accuracy of disc_{domain} over the last quarter of training; the range is of healthy "
+        "runs",
         advise(material.config, *(_AT_ONE_HALF if guesses else _NEAR_ONE)),
         note=note,
     )
 
 
 def _is_flat(history: Sequence[Mapping[str, Any]], direction: str) -> bool:
-    """Whether a distance to real pictures was measured in training, and did not fall in its second half.
+    """Whether a distance to real pictures was measured in training, and did not fall in its second
+    half.
 
-    Nor is it said to fall while the translations look no nearer to real pictures than the inputs do, whose "appearance" is 1.
+    Nor is it said to fall while the translations look no nearer to real pictures than the inputs
+    do, whose "appearance" is 1.
     """
     for name, of_inputs in ((f"kid_{direction}", np.inf), (f"appearance_{direction}", 1.0)):
         values = [line[name] for line in history if line.get(name) is not None]
