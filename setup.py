@@ -67,7 +67,7 @@ setup(
     package_dir={"tfcyclegan.configs": "configs"},
     package_data={
         "tfcyclegan.configs": ["*.cfg", "*/*.cfg", "*/*.config"],
-        "tfcyclegan": ["pages/*.html", "export/*.md", "demo/site/*.*", "demo/site/litert/*"],
+        "tfcyclegan": ["pages/*.html", "exporting/*.md", "demo/site/*.*", "demo/site/litert/*"],
     },
     install_requires=INSTALL,
     extras_require={

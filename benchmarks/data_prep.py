@@ -26,11 +26,11 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.machine import keep
+from benchmarks.hardware import keep
 from benchmarks.pictures import cut_tiles
 from benchmarks.processes import Command, memory, run_apart
 from tfcyclegan.config import Size
-from tfcyclegan.progress import say, track
+from tfcyclegan.system.progress import log, track
 
 PACKAGES = ("pillow", "tensorflow", "numpy")
 OURS, LOOP = "data_prep.gta5", "Pillow loop"
@@ -64,9 +64,9 @@ def prepare(root: Path, output: Path, size: Size) -> dict[str, Any]:
 
 def differing(data: Path, folder: Path) -> int:
     """Stored pictures whose pixels are not those of the loop."""
-    from tfcyclegan import quiet
+    from tfcyclegan.system import tensorflow_setup
 
-    quiet.import_tensorflow()
+    tensorflow_setup.import_tensorflow()
     from tfcyclegan.data.source import open_source
 
     found = 0
@@ -155,7 +155,7 @@ def main() -> None:
         ]
         table.add_row(way, f"{statistics.median(per_frame[way]) * 1e3:.1f}", *times, *peaks)
     Console(width=110).print(table)
-    say(
+    log(
         f"a frame more: {results['ratio']:.2f} times as fast as the loop; {many} frames with all "
         f"starts: {results['whole_ratio']:.2f} times"
     )

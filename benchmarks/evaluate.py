@@ -20,11 +20,11 @@ from PIL import Image, ImageEnhance
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.machine import keep
+from benchmarks.hardware import keep
 from benchmarks.pictures import cut_tiles
 from benchmarks.processes import Command
-from tfcyclegan import files
-from tfcyclegan.progress import track
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import track
 
 PACKAGES = ("tensorflow", "numpy", "scipy", "scikit-image", "pillow")
 _TRAINING = 100  # pictures a domain, the same in each row

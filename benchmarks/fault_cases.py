@@ -15,8 +15,8 @@ from typing import Any, TypeAlias
 from benchmarks import fault_injection as inject
 from benchmarks import fault_jobs as jobs
 from benchmarks.fault_jobs import EVALUATE, JOBS, TRAIN, TRANSLATE, Job
-from tfcyclegan import files
-from tfcyclegan.progress import say, track
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import log, track
 from tfcyclegan.training.checkpoint_files import newest, step_of
 
 
@@ -98,7 +98,7 @@ class Campaign:
             }
             files.write_json(self.path, self.results)
             for row in rows:
-                say(
+                log(
                     f"{name}: {row.note or row.fault}; exit {row.code}; "
                     f"{'; '.join(row.corrupt + row.lost + row.unsaid) or 'nothing lost'}"
                 )

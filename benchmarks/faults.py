@@ -29,8 +29,8 @@ from rich.table import Table
 from benchmarks import fault_injection as inject
 from benchmarks.fault_cases import Campaign, Case, Row
 from benchmarks.fault_jobs import EVALUATE, EXPORT, JOBS, TRAIN, TRANSLATE
-from benchmarks.machine import machine
-from tfcyclegan.progress import say
+from benchmarks.hardware import machine
+from tfcyclegan.system.progress import log
 
 KILLED = 5  # times in one chain before the job may end
 _FAILURES = ("corrupt", "lost", "unsaid")
@@ -104,7 +104,7 @@ def show(results: dict[str, Any], about: dict[str, Any]) -> bool:
         )
         / 60
     )
-    say(
+    log(
         f"{counted} faults in {minutes:.0f} min, {len(kills)} of them SIGKILLs, {inside} inside a "
         f"checkpoint write; {bad} not as promised"
     )

@@ -25,11 +25,11 @@ import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
 
-from tfcyclegan.adam import Adam
-from tfcyclegan.cyclegan import CycleGAN
 from tfcyclegan.interop.official import biases_before_instance_norm, make_network, save_state_dict
+from tfcyclegan.methods.cyclegan import CycleGAN
 from tfcyclegan.networks import InstanceNormalization
-from tfcyclegan.schedules import EpochRates, rate_factor
+from tfcyclegan.optimization.adam import Adam
+from tfcyclegan.optimization.schedules import EpochRates, rate_factor
 
 BARS = {
     "network": 1e-9,
@@ -258,12 +258,12 @@ def normalization_rows(path: Path) -> Iterator[Row]:
     for case in dict.fromkeys(key.split("/")[0] for key in arrays if "/" in key):
         values = _below(arrays, f"{case}/")
         epsilon = 1e-3 if case == "default" else 1e-5
-        for portable in (False, True):
+        for tflite_ops in (False, True):
             layer = InstanceNormalization(
                 values["input"].shape[-1],
                 epsilon=epsilon,
                 affine="gamma" in values,
-                portable=portable,
+                tflite_ops=tflite_ops,
             )
             for name in ("gamma", "beta"):
                 if name in values:
@@ -278,7 +278,7 @@ def normalization_rows(path: Path) -> Iterator[Row]:
                 relative_difference(gradient, values["input_gradient"]),
             )
             yield Row(
-                f"{path.stem}: {case} {'moments' if portable else 'fused'}", worst, BARS["norm"]
+                f"{path.stem}: {case} {'moments' if tflite_ops else 'fused'}", worst, BARS["norm"]
             )
 
 

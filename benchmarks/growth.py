@@ -19,9 +19,9 @@ from rich.table import Table
 
 from benchmarks import training_programs as programs
 from benchmarks.floating_operations import step_operations
-from benchmarks.machine import keep
+from benchmarks.hardware import keep
 from benchmarks.training_programs import Job
-from tfcyclegan.progress import track
+from tfcyclegan.system.progress import track
 
 PACKAGES = ("tensorflow", "keras", "torch", "numpy")
 _BASE = Job(programs.OURS, height=128, width=128, batch=1, blocks=6, filters=64, steps=2)

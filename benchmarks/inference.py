@@ -28,16 +28,16 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.machine import machine
+from benchmarks.hardware import machine
 from benchmarks.torch_reference import Resnet
-from tfcyclegan import files
 from tfcyclegan.config import Size
-from tfcyclegan.export import saved_model, tflite
+from tfcyclegan.exporting import saved_model, tflite
 from tfcyclegan.interop.official import save_state_dict
 from tfcyclegan.networks import Generator, make_generator
-from tfcyclegan.progress import say, track
-from tfcyclegan.quiet import silenced
-from tfcyclegan.translation import as_function
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import log, track
+from tfcyclegan.system.tensorflow_setup import silenced
+from tfcyclegan.translation.translators import as_function
 
 Runner = Callable[[np.ndarray], np.ndarray]
 REFERENCE = "PyTorch eager float32"
@@ -210,7 +210,7 @@ def main() -> None:
         table.add_row(name, *numbers)
     Console(width=130).print(table)
     after = machine(PACKAGES)
-    say(
+    log(
         f"{after['cpu']} ({', '.join(after['instructions'])}), load "
         f"{before['load_average'][0]:.1f} to {after['load_average'][0]:.1f}"
     )

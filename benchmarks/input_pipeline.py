@@ -28,10 +28,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.machine import keep
+from benchmarks.hardware import keep
 from benchmarks.pictures import cut_tiles
 from benchmarks.processes import Command, memory, run_apart
-from tfcyclegan.progress import track
+from tfcyclegan.system.progress import track
 
 PACKAGES = ("tensorflow", "torch", "pillow", "numpy")
 OURS, ALONE, WORKERS = "ours", "DataLoader, no workers", "DataLoader, 2 workers"
@@ -41,9 +41,9 @@ _STORED, _LOADED, _CROP = 256, 286, 256
 
 def ours(place: Path, batch: int, epochs: int) -> Iterator[Any]:
     """Starts ours; then yields each epoch's iterator."""
-    from tfcyclegan import quiet
+    from tfcyclegan.system import tensorflow_setup
 
-    quiet.import_tensorflow()
+    tensorflow_setup.import_tensorflow()
     from tfcyclegan.config import Size
     from tfcyclegan.data.pixels import open_pixels
     from tfcyclegan.data.source import open_source

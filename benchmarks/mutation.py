@@ -1,7 +1,7 @@
 """Do the tests notice when a number, a sign or a comparison is changed?
 
     python -m venv /tmp/mutation && /tmp/mutation/bin/pip install cosmic-ray==8.7.0
-    python -m benchmarks.mutation --bin=/tmp/mutation/bin --output=/tmp/mutants losses image_pool
+    python -m benchmarks.mutation --bin=/tmp/mutation/bin --output=/tmp/mutants losses methods/image_pool
 
 Cosmic Ray changes one place at a time in a clone of the last commit, and runs the tests that hold
 the module; a change that they pass is a survivor, shown as a diff. Of a module's changes `--most`
@@ -22,9 +22,9 @@ ROOT = Path(__file__).parents[1]
 # The tests that hold a module, as arguments of pytest.
 TESTS = {
     "losses": "tests/test_losses.py",
-    "image_pool": "tests/test_image_pool.py",
-    "schedules": "tests/test_schedules.py",
-    "adam": (
+    "methods/image_pool": "tests/test_image_pool.py",
+    "optimization/schedules": "tests/test_schedules.py",
+    "optimization/adam": (
         "tests/test_adam.py "
         "tests/test_distribution.py::test_an_infinity_on_the_second_replica_skips_the_step_everywhere"
     ),

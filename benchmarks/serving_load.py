@@ -38,10 +38,10 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from tfcyclegan import files, quiet
 from tfcyclegan.config import Size
 from tfcyclegan.data import images
-from tfcyclegan.progress import Progress
+from tfcyclegan.system import files, tensorflow_setup
+from tfcyclegan.system.progress import Progress
 
 ROOT = Path(__file__).parents[1]
 SHARES = {
@@ -118,7 +118,7 @@ def body_of(*pictures: bytes) -> bytes:
 
 def make_requests(model_dir: Path, sizes: list[Size]) -> dict[str, list[Request]]:
     """Requests of each kind."""
-    quiet.import_tensorflow()
+    tensorflow_setup.import_tensorflow()
     import tensorflow as tf
 
     serve = tf.saved_model.load(

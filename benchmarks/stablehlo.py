@@ -61,9 +61,9 @@ class Settings:
 
 def export(settings: Settings, path: Path) -> None:
     """Writes the training step as StableHLO text, its settings in the first line."""
-    from tfcyclegan import quiet
+    from tfcyclegan.system import tensorflow_setup
 
-    quiet.import_tensorflow()
+    tensorflow_setup.import_tensorflow()
     import tensorflow as tf
 
     from benchmarks.training_programs import train_config

@@ -24,12 +24,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.machine import keep
+from benchmarks.hardware import keep
 from benchmarks.pictures import blue_marble
 from tfcyclegan.networks import Generator, make_generator
-from tfcyclegan.progress import say, track
-from tfcyclegan.tiling import Tiler
-from tfcyclegan.translation import Translator, as_function
+from tfcyclegan.system.progress import log, track
+from tfcyclegan.translation.tiling import Tiler
+from tfcyclegan.translation.translators import Translator, as_function
 
 PACKAGES = ("tensorflow", "keras", "numpy")
 WHOLE, WHOLE_BY_PYTORCH = 0, -1  # in place of a tile's side
@@ -155,7 +155,7 @@ def main() -> None:
             ]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
             if done.returncode:
-                say(f"{row}: failed with {done.returncode} (memory?)")
+                log(f"{row}: failed with {done.returncode} (memory?)")
                 continue
             results.append(json.loads(done.stdout.splitlines()[-1]))
             alike = [

@@ -26,11 +26,11 @@ from rich.table import Table
 
 from benchmarks import training_programs as programs
 from benchmarks.floating_operations import step_operations
-from benchmarks.machine import keep
+from benchmarks.hardware import keep
 from benchmarks.training_programs import Job
-from tfcyclegan import quiet
 from tfcyclegan.config import Size
-from tfcyclegan.progress import say, track
+from tfcyclegan.system import tensorflow_setup
+from tfcyclegan.system.progress import log, track
 
 PACKAGES = ("tensorflow", "keras", "torch", "numpy")
 OPTIONAL = (programs.TORCH_LAST, programs.TORCH_BF16_LAST, programs.OURS_REMAT, programs.OURS_XLA)
@@ -50,16 +50,16 @@ def check() -> float:
     """The largest relative difference of losses between PyTorch's step and ours in float64, over 3
     steps from the same weights.
     """
-    quiet.import_tensorflow()
+    tensorflow_setup.import_tensorflow()
     import numpy as np
     import tensorflow as tf
 
     from benchmarks.torch_reference import NETWORKS, TorchCycleGAN
-    from tfcyclegan.adam import Adam
-    from tfcyclegan.cyclegan import CycleGAN
     from tfcyclegan.interop.official import save_state_dict
+    from tfcyclegan.methods.cyclegan import CycleGAN
     from tfcyclegan.networks import Discriminator, make_generator
-    from tfcyclegan.schedules import EpochRates
+    from tfcyclegan.optimization.adam import Adam
+    from tfcyclegan.optimization.schedules import EpochRates
 
     made = [
         make_generator("resnet_2blocks", base_filters=8, seed=seed, dtype="float64")
@@ -181,7 +181,7 @@ def show(results: dict[str, Any], given: argparse.Namespace) -> None:
         f"{rate / 1e9:.0f} GFLOP/s in {kind}"
         for kind, rate in results["peak_operations_per_second"].items()
     )
-    say(f"{results['operations'] / 1e12:.3f} TFLOP a step; matrix products at best {peaks}")
+    log(f"{results['operations'] / 1e12:.3f} TFLOP a step; matrix products at best {peaks}")
 
 
 def main() -> None:
@@ -227,7 +227,7 @@ def main() -> None:
     )
     difference = float(checked.stdout.splitlines()[-1])
     assert difference < 1e-9, f"not the same mathematics: losses differ by {difference:.2g}"
-    say(f"PyTorch's losses and ours differ by {difference:.1e} in float64")
+    log(f"PyTorch's losses and ours differ by {difference:.1e} in float64")
     settings = {
         "height": given.size.height,
         "width": given.size.width,

@@ -136,9 +136,9 @@ def train_config(sized: Any, **changes: Any) -> Any:
 def _ours(
     job: Job, precision: str, *, remat: bool = False, xla: bool = False
 ) -> tuple[Step, int, str]:
-    from tfcyclegan import quiet
+    from tfcyclegan.system import tensorflow_setup
 
-    quiet.import_tensorflow()
+    tensorflow_setup.import_tensorflow()
     import tensorflow as tf
 
     from tfcyclegan.training.strategy import choose_precision, keep_freed_memory, make_strategy
@@ -181,9 +181,9 @@ def _torch(job: Job, autocast: bool, channels_last: bool) -> tuple[Step, int, st
 
 
 def _keras(job: Job) -> tuple[Step, int, str]:
-    from tfcyclegan import quiet
+    from tfcyclegan.system import tensorflow_setup
 
-    quiet.import_tensorflow()
+    tensorflow_setup.import_tensorflow()
     import tensorflow as tf
 
     from benchmarks.keras_reference import KerasCycleGAN
@@ -270,9 +270,9 @@ def _measure_command(job: Job) -> dict[str, Any]:
 
 
 def _tensorflow_peak() -> dict[str, float]:
-    from tfcyclegan import quiet
+    from tfcyclegan.system import tensorflow_setup
 
-    quiet.import_tensorflow()
+    tensorflow_setup.import_tensorflow()
     import tensorflow as tf
 
     product = tf.function(lambda a, b: tf.matmul(a, b), autograph=False)

@@ -36,16 +36,16 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.machine import keep
+from benchmarks.hardware import keep
 from benchmarks.pictures import cut_tiles
-from tfcyclegan import files
 from tfcyclegan.config import Size
 from tfcyclegan.data import images, intake
+from tfcyclegan.data.picture_folders import MAX_PIXELS
 from tfcyclegan.networks import make_generator
-from tfcyclegan.parallel import in_order
-from tfcyclegan.picture_folders import MAX_PIXELS
-from tfcyclegan.progress import track
-from tfcyclegan.translation import Translator, as_function, translate_path
+from tfcyclegan.system import files
+from tfcyclegan.system.parallel import in_order
+from tfcyclegan.system.progress import track
+from tfcyclegan.translation.translators import Translator, as_function, translate_path
 
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
 ALONE, AT_ONCE, LOOP, COMMAND = (

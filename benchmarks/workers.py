@@ -30,9 +30,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.machine import machine
-from tfcyclegan import files
-from tfcyclegan.progress import track
+from benchmarks.hardware import machine
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import track
 
 ONE, APART, TWO = "one worker", "apart", "two workers"
 _SECONDS = 600

@@ -234,7 +234,7 @@ def run(config: Config) -> None:
             f"--pool={config.pool}: no frame in {root / needed[0] / absent[0]}; take {absent[0]} "
             "out"
         )
-    frames.say_counts(
+    frames.log_counts(
         root, "Cityscapes", {split: len(found) for split, found in official.items()}, PUBLISHED
     )
     splits = official

@@ -37,13 +37,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from data_prep import beam, own_labels, prepare
-from tfcyclegan import files, flags
+from tfcyclegan import flags
 from tfcyclegan.cli import run_command
 from tfcyclegan.config import option
-from tfcyclegan.config.pictures import LARGEST_VALUE, alpha_option, extra_bands_option, pages_option
-from tfcyclegan.data import folders, intake, manifest, pages
+from tfcyclegan.config.reading import LARGEST_VALUE, alpha_option, extra_bands_option, pages_option
+from tfcyclegan.data import intake, manifest, pages, picture_files
 from tfcyclegan.errors import UserError
-from tfcyclegan.progress import say
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import log
 
 SUMMARY = "prepare your own folders trainA, trainB, testA, testB, valA, valB for training"
 EXAMPLES = """
@@ -148,11 +149,11 @@ def _rules(config: Config, split: str) -> intake.Rules:
 
 def find_sources(
     input_dir: Path, split: str, config: Config
-) -> tuple[list[prepare.Source], str, folders.Found]:
+) -> tuple[list[prepare.Source], str, picture_files.Found]:
     """The pictures of `split` by name, a digest of their names, sizes and times, and what else lies
     there.
     """
-    there = folders.find(input_dir / split)
+    there = picture_files.find(input_dir / split)
     found: list[tuple[str, int, int]] = []
     for entry in there.pictures:
         try:
@@ -167,7 +168,7 @@ def find_sources(
         _Source(
             name,
             size,
-            functools.partial(folders.read, input_dir.absolute() / name),
+            functools.partial(picture_files.read, input_dir.absolute() / name),
             rules,
             every_page,
         )
@@ -176,7 +177,7 @@ def find_sources(
     return sources, files.sha256_of_json(found), there
 
 
-def find_beside(input_dir: Path) -> folders.Found:
+def find_beside(input_dir: Path) -> picture_files.Found:
     """What lies in the input directory beside the folders of the splits."""
     left_out: Counter[str] = Counter()
     examples = []
@@ -187,20 +188,22 @@ def find_beside(input_dir: Path) -> folders.Found:
         for name in (split, own_labels.FOLDER.format(split=split))
     }
     for entry in sorted(input_dir.iterdir()):
-        if entry.name.lower() in folders.SYSTEM_FILES or (entry.is_dir() and entry.name in used):
+        if entry.name.lower() in picture_files.SYSTEM_FILES or (
+            entry.is_dir() and entry.name in used
+        ):
             continue
         if entry.name.startswith("."):
-            left_out[folders.HIDDEN] += 1
+            left_out[picture_files.HIDDEN] += 1
             continue
-        count = sum(1 for _ in folders.walk(entry, left_out)) if entry.is_dir() else 1
+        count = sum(1 for _ in picture_files.walk(entry, left_out)) if entry.is_dir() else 1
         if count:
             left_out[
                 f"files in {manifest.printable(entry.name)}/"
                 if entry.is_dir()
-                else folders.kind_of(entry.name)
+                else picture_files.kind_of(entry.name)
             ] += count
             examples.append(entry.name + "/" * entry.is_dir())
-    return folders.Found([], left_out, examples)
+    return picture_files.Found([], left_out, examples)
 
 
 def run(config: Config) -> None:
@@ -225,16 +228,16 @@ def run(config: Config) -> None:
             seen = f" ({there.told()})" if there.left_out else ""
             raise UserError(
                 f"{directory}: holds no picture{seen}; {mend} "
-                f"({', '.join(sorted(folders.ENDINGS))})"
+                f"({', '.join(sorted(picture_files.ENDINGS))})"
             )
     planned = own_labels.plan(
         config, input_dir, splits, max_bad=config.max_bad, max_pixels=config.max_pixels
     )
     left_out = sum((there.left_out for there in passed_over), Counter())
     if left_out:
-        say(
+        log(
             f"{input_dir}: "
-            f"{folders.told(left_out, [example for there in passed_over for example in there.examples])}"
+            f"{picture_files.told(left_out, [example for there in passed_over for example in there.examples])}"
         )
     request = prepare.Request(
         name=config.name,
@@ -258,7 +261,7 @@ def run(config: Config) -> None:
     )
     prepare.run(request, Path(config.output_dir).expanduser())
     name = Path(config.output_dir).name
-    say(
+    log(
         f"next: tfcyclegan train --data_dir={config.output_dir} --run_dir=runs/{name}; tfcyclegan "
         "doctor tells about how long"
     )
@@ -276,7 +279,7 @@ def _tell_one_name(directory: Path, sources: Sequence[prepare.Source]) -> None:
     alike = [names for names in by_name.values() if len(names) > 1]
     if alike:
         first, second = (manifest.printable(PurePosixPath(name).name) for name in alike[0][:2])
-        say(
+        log(
             f"{directory}: {first} and {second} have one name ({len(alike)} such names); "
             "translate and evaluate refuse them until renamed"
         )

@@ -41,9 +41,9 @@ from data_prep.street_frames import File, Frame, PassedOver
 from data_prep.street_labels import AUTO, SYNTHIA
 from tfcyclegan.cli import run_command
 from tfcyclegan.config import option
-from tfcyclegan.data import folders
+from tfcyclegan.data import picture_files
 from tfcyclegan.errors import UserError
-from tfcyclegan.progress import say
+from tfcyclegan.system.progress import log
 
 SUMMARY = "prepare GTA5 (images and class ids) for training and domain adaptation"
 EXAMPLES = """
@@ -82,7 +82,9 @@ class Config(frames.FrameOptions):
 
 def find_frames(root: Path, config: Config, passed: PassedOver) -> list[Frame]:
     """All frames in the order of their names."""
-    images = _by_stem(root, "images", folders.is_picture, "not pictures by their ending", passed)
+    images = _by_stem(
+        root, "images", picture_files.is_picture, "not pictures by their ending", passed
+    )
     if not images:
         raise UserError(
             f"{root / 'images'}: holds no picture; put GTA5's images there, such as 00001.png"
@@ -165,7 +167,7 @@ def by_split_file(
     }
     absent = sum(number not in by_number for some in numbers.values() for number in some)
     if absent:
-        say(f"{root}: {absent} frames of {SPLIT_FILE} are not in images/")
+        log(f"{root}: {absent} frames of {SPLIT_FILE} are not in images/")
         passed.counts[f"frames of {SPLIT_FILE} that are not in images/"] += absent
     named = {frame.name for some in splits.values() for frame in some}
     passed.add(
@@ -212,7 +214,7 @@ def run(config: Config) -> None:
     else:
         splits = {"train": found}
     if config.label_format != SYNTHIA:
-        frames.say_counts(root, "GTA5", counts, PUBLISHED)
+        frames.log_counts(root, "GTA5", counts, PUBLISHED)
     frames.run(
         "data_prep.gta5", config, splits, passed, labelled=config.labels, without="--labels=false"
     )

@@ -21,13 +21,13 @@ from PIL import Image
 from data_prep import class_maps
 from data_prep.class_maps import Reader
 from data_prep.request import Source, Taken
-from tfcyclegan import files
 from tfcyclegan.config import Options, option
-from tfcyclegan.data import class_files, folders, intake, manifest, records
+from tfcyclegan.data import class_files, intake, manifest, picture_files, records
 from tfcyclegan.data.labels import Labelling
 from tfcyclegan.data.pixels import spread
 from tfcyclegan.errors import UserError
-from tfcyclegan.progress import say
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import log
 
 FOLDER = "{split}_labels"
 LABEL_MAP = "label map, resized by nearest pixels alone"
@@ -198,14 +198,14 @@ def _are_label_maps(
                 f"--{flag} --classes=FILE.csv --unknown_labels=nearest gives them the exact "
                 "colours of a table"
             )
-            say(
+            log(
                 f"{input_dir}: domain {domain} looks like label maps saved as JPEG; it is taken "
                 f"for pictures; if it is: {mend}"
             )
         return False
     shown = ", ".join(sorted(colors)[:6]) + (", ..." if len(colors) > 6 else "")
     scores = "" if config.classes else "; --classes=FILE.csv gives them names and scores by class"
-    say(
+    log(
         f"{input_dir}: domain {domain} is taken for label maps, a guess by its {len(colors)} "
         f"colours ({shown}): only nearest pixels "
         f"resize them; --{flag}=false takes them for pictures{scores}"
@@ -215,7 +215,7 @@ def _are_label_maps(
         and max(int(level, 16) for color in colors for level in (color[1:3], color[3:5], color[5:]))
         < 64
     ):
-        say(
+        log(
             f"{input_dir}: domain {domain} is nearly black: are its values ids? "
             "--classes=FILE.csv draws them in the colours of its table"
         )
@@ -287,10 +287,10 @@ def _with_labels(
     """
     found: dict[str, str] = {}
     stated = []
-    there = folders.find(directory)
+    there = picture_files.find(directory)
     left_out += there.left_out
     if there.left_out:
-        say(f"{directory}: {there.told()}")
+        log(f"{directory}: {there.told()}")
     for entry in there.pictures:
         name = Path(entry.path).relative_to(directory).as_posix()
         status = entry.stat()
@@ -328,7 +328,7 @@ def _with_labels(
         if alone
         else ""
     )
-    say(
+    log(
         f"{directory}: labels of {len(keys) - len(missing)} of {len(keys)} pictures of {split}, "
         f"by equal names{more}"
     )
@@ -380,7 +380,9 @@ class _Labelled(Source):
                 f"{len(all_taken)} pages or frames and one label; --pages=first takes the first"
             )
         try:
-            ids, notes = self.reader.read(folders.read(self.directory / self.label), max_pixels)
+            ids, notes = self.reader.read(
+                picture_files.read(self.directory / self.label), max_pixels
+            )
         except OSError as error:
             raise OSError(f"label {name}: {error.strerror or error}") from error
         except intake.BadPicture as error:

@@ -36,14 +36,14 @@ from PIL import Image
 
 from data_prep import beam
 from data_prep.request import Request, Source, Taken
-from tfcyclegan import files, machine
 from tfcyclegan.data import intake, manifest, records, shards
 from tfcyclegan.data.notes import conversions, left_out
 from tfcyclegan.data.source import MANIFEST, TWINS
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.parallel import in_order
-from tfcyclegan.progress import Progress, say
-from tfcyclegan.quiet import import_tensorflow
+from tfcyclegan.system import files, hardware
+from tfcyclegan.system.parallel import in_order
+from tfcyclegan.system.progress import Progress, log
+from tfcyclegan.system.tensorflow_setup import import_tensorflow
 
 QUARANTINE = "quarantine.jsonl"
 QUEUED_PER_WORKER = 4
@@ -110,7 +110,7 @@ def _say_done(request: Request, output_dir: Path, made: dict[str, Any]) -> None:
                 )
     # left by a run killed right after its manifest
     shutil.rmtree(output_dir / shards.WORK, ignore_errors=True)
-    say(f"{output_dir}: all is done: {manifest.counts(made)}")
+    log(f"{output_dir}: all is done: {manifest.counts(made)}")
 
 
 def _refuse_other(request: Request, output_dir: Path, there: Mapping[str, Any]) -> None:
@@ -159,7 +159,7 @@ def _prepare(request: Request, output_dir: Path) -> None:
         shard.file: note for shard in planned if (note := _finished(output_dir, shard)) is not None
     }
     if done:
-        say(f"{output_dir}: goes on; {len(done)} of {len(planned)} shards are finished")
+        log(f"{output_dir}: goes on; {len(done)} of {len(planned)} shards are finished")
     import_tensorflow()
     todo = [shard for shard in planned if shard.file not in done]
     total = sum(len(shard.sources) for shard in planned)
@@ -206,7 +206,7 @@ def _prepare(request: Request, output_dir: Path) -> None:
     )
     shutil.rmtree(work)
     for line in manifest.summary(made, request.hints):
-        say(f"{output_dir}: {line}")
+        log(f"{output_dir}: {line}")
 
 
 def _claim(request: Request, output_dir: Path, planned: Sequence[_Shard]) -> None:
@@ -230,7 +230,7 @@ def _claim(request: Request, output_dir: Path, planned: Sequence[_Shard]) -> Non
         if changed:
             # that run told its user to remove files: what it left describes an input that is no
             #     more
-            say(
+            log(
                 f"{output_dir}: starts afresh, since the request has changed after bad pictures "
                 "stopped it"
             )
@@ -272,7 +272,7 @@ def _judge(planned: Sequence[_Shard], max_pixels: int) -> Generator[_Verdict, No
     """
     Image.MAX_IMAGE_PIXELS = None  # --max_pixels is the one limit
     warnings.filterwarnings("ignore", module="PIL")  # odd metadata; what matters is raised
-    workers = machine.cores()
+    workers = hardware.cores()
     executor = concurrent.futures.ThreadPoolExecutor(workers)
     sources = (source for shard in planned for source in shard.sources)
     try:
@@ -341,12 +341,12 @@ def _say_twins(
         for picture in pictures
     ]
     if held_out:
-        say(
+        log(
             f"{output_dir}: warning: pictures to score on are in training, byte by byte: "
             f"{shown(held_out)}; scores would be too good"
         )
     if of_both:
-        say(
+        log(
             f"{output_dir}: warning: pictures are in both domains, byte by byte: "
             f"{shown(of_both)}; is one of them a copy of the other?"
         )

@@ -53,11 +53,12 @@ import numpy as np
 from PIL import Image
 
 from data_prep import prepare
-from tfcyclegan import files, flags
+from tfcyclegan import flags
 from tfcyclegan.cli import run_command
 from tfcyclegan.config import Options, option
 from tfcyclegan.errors import UserError
-from tfcyclegan.progress import say
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import log
 
 SUMMARY = "cut satellite and map tiles of the Earth for unpaired training"
 EXAMPLES = """
@@ -285,7 +286,7 @@ def run(config: Config) -> None:
         attachments={"places.csv": "\n".join(places) + "\n"},
     )
     prepare.run(request, Path(config.output_dir))
-    say(
+    log(
         "next: tfcyclegan train --flagfile=configs/satellite2map.cfg "
         f"--data_dir={config.output_dir}"
     )

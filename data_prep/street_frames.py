@@ -18,13 +18,14 @@ import numpy as np
 from PIL import Image
 
 from data_prep import beam, prepare, street_labels, street_survey
-from tfcyclegan import files, flags
+from tfcyclegan import flags
 from tfcyclegan.config import INTERPOLATION_HELP, INTERPOLATIONS, Options, Size, option
-from tfcyclegan.data import folders, intake, labels, manifest, records
+from tfcyclegan.data import intake, labels, manifest, picture_files, records
 from tfcyclegan.data.labels import CITYSCAPES, Labelling
 from tfcyclegan.data.source import SYNTHETIC
 from tfcyclegan.errors import UserError
-from tfcyclegan.progress import say
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import log
 
 WITHOUT_IMAGE = "labels without an image"
 LABEL_RESIZED = "label resized to its image's size"
@@ -129,7 +130,7 @@ def find_files(root: Path, folder: str, passed: "PassedOver") -> list[File]:
     """
     found = []
     hidden: collections.Counter[str] = collections.Counter()
-    for entry in folders.walk(root / folder, hidden):
+    for entry in picture_files.walk(root / folder, hidden):
         try:
             status = entry.stat()
             size, changed = status.st_size, status.st_mtime_ns
@@ -179,13 +180,13 @@ class PassedOver:
     def add(self, paths: Sequence[str], why: str) -> None:
         """Files or folders below the directory, if there are any."""
         if paths:
-            say(f"{self._root}: passed over, {why}: {manifest.printable(listed(paths))}")
+            log(f"{self._root}: passed over, {why}: {manifest.printable(listed(paths))}")
             self.counts[why] += len(paths)
 
     def add_kinds(self, folder: str, kinds: Mapping[str, int]) -> None:
         """What of a folder has no names to tell: {what: count}."""
         for what, count in kinds.items():
-            say(f"{self._root / folder}: passed over, {what}: {count}")
+            log(f"{self._root / folder}: passed over, {what}: {count}")
             self.counts[what] += count
 
     def add_others(self, folder: str, taken: Collection[str], why: str) -> None:
@@ -193,25 +194,26 @@ class PassedOver:
         there = sorted(
             entry.name
             for entry in (self._root / folder).iterdir()
-            if entry.name.lower() not in folders.SYSTEM_FILES
+            if entry.name.lower() not in picture_files.SYSTEM_FILES
         )
         names = [name for name in there if not name.startswith(".")]
         self.add_kinds(
-            folder, {folders.HIDDEN: len(there) - len(names)} if len(names) < len(there) else {}
+            folder,
+            {picture_files.HIDDEN: len(there) - len(names)} if len(names) < len(there) else {},
         )
         self.add(
             [f"{folder}/{name}" if folder else name for name in names if name not in taken], why
         )
 
 
-def say_counts(
+def log_counts(
     root: Path, name: str, found: Mapping[str, int], published: Mapping[str, int]
 ) -> None:
     """Says so when there are not as many frames as the data set was published with."""
     if any(count != published[part] for part, count in found.items()):
         here = ", ".join(f"{part} {count:,}" for part, count in found.items())
         whole = ", ".join(f"{part} {published[part]:,}" for part in found)
-        say(f"{root}: {here}; the published {name} has {whole}")
+        log(f"{root}: {here}; the published {name} has {whole}")
 
 
 def draw(
@@ -282,7 +284,7 @@ class _Source(prepare.Source):
         path = self.frame.label.path
         try:
             return street_labels.read_ids(
-                folders.read(self.root / path),
+                picture_files.read(self.root / path),
                 label_format=self.frame.label_format,
                 max_pixels=max_pixels,
             )
@@ -320,7 +322,7 @@ def _source(root: Path, frame: Frame, config: FrameOptions) -> _Source:
     return _Source(
         frame.name,
         stored_bytes,
-        functools.partial(folders.read, root / file.path),
+        functools.partial(picture_files.read, root / file.path),
         frame,
         root,
         size,
@@ -367,7 +369,7 @@ def run(
         )
         raise UserError(f"{root / missing[0].missing_label}: no such file; {many}; {mend}")
     if config.seed and not config.sample:
-        say(f"--seed={config.seed}: has no effect; needs --sample")
+        log(f"--seed={config.seed}: has no effect; needs --sample")
     not_deciding = (
         "input_dir",
         "output_dir",
@@ -412,7 +414,7 @@ def run(
         beam_flags=config.beam_flags,
     )
     prepare.run(request, Path(config.output_dir).expanduser())
-    say(
+    log(
         f"next: tfcyclegan train --data_dir={config.output_dir},OTHER --run_dir=runs/mine, where "
         "OTHER is the data set of the other domain"
     )

@@ -17,11 +17,11 @@ import numpy as np
 
 from data_prep import street_labels
 from data_prep.street_labels import AUTO, IDS
-from tfcyclegan.data import folders, labels
+from tfcyclegan.data import labels, picture_files
 from tfcyclegan.data.intake import BadPicture
 from tfcyclegan.data.pixels import spread
 from tfcyclegan.errors import UserError
-from tfcyclegan.progress import say
+from tfcyclegan.system.progress import log
 
 LOOKED_AT = 32
 _SHOWN = 5
@@ -60,7 +60,9 @@ def survey(root: Path, asked: Sequence[Asked], *, max_pixels: int) -> dict[str, 
     counts = np.zeros(256, np.int64)
     for each in chosen:
         try:
-            label = street_labels.open_label(folders.read(root / each.path), max_pixels=max_pixels)
+            label = street_labels.open_label(
+                picture_files.read(root / each.path), max_pixels=max_pixels
+            )
             ids, notes = street_labels.decode(label, each.label_format)
         except OSError as error:
             reasons.append(f"{root / each.path}: {error.strerror or error}")
@@ -114,12 +116,12 @@ def _tell(root: Path, way: str, shares: dict[str, float], void: float) -> None:
     largest = sorted(shares.items(), key=lambda item: -item[1])
     shown = ", ".join(f"{name} {share:.1%}" for name, share in largest[:_SHOWN])
     more = f" and {len(largest) - _SHOWN} more classes" if len(largest) > _SHOWN else ""
-    say(
+    log(
         f"{root}: {way}; {shown}{more}, of no class that counts {void:.1%}; --label_format reads "
         "them otherwise"
     )
     if void > 0.5:
-        say(
+        log(
             f"{root}: warning: most of the labels' pixels are of no class that counts; are they "
             "read as what they are?"
         )

@@ -55,12 +55,12 @@ import scipy.io
 
 from data_prep.street import frames, render
 from data_prep.street.scene import DAY
-from tfcyclegan import files, machine
 from tfcyclegan.cli import run_command
 from tfcyclegan.config import Options, Size, option
 from tfcyclegan.data import labels
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.progress import Progress, say
+from tfcyclegan.system import files, hardware
+from tfcyclegan.system.progress import Progress, log
 
 SUMMARY = "draw a synthetic street in the layouts of GTA5 and Cityscapes"
 EXAMPLES = """
@@ -281,7 +281,7 @@ def run(config: Config) -> None:
     with files.exclusive_lock(output_dir):
         _claim(output_dir, settings)
         wanted = frames.plan(settings)
-        workers = config.workers or machine.cores()
+        workers = config.workers or hardware.cores()
         done = []
         with Progress(len(wanted), unit="scene", label="toy_street") as progress:
             for each in _write_all(wanted, settings, output_dir, min(workers, len(wanted))):
@@ -296,11 +296,11 @@ def run(config: Config) -> None:
         files.write_json(output_dir / ABOUT, about)
     kept = sum(each.was_there for each in done)
     counts = ", ".join(f"{name} {count}" for name, count in about["pictures"].items())
-    say(
+    log(
         f"{output_dir}: synthetic; {counts} pictures of {config.size}"
         + (f"; {kept} scenes were there already" if kept else "")
     )
-    say(
+    log(
         f"next: python -m data_prep.gta5 --input_dir={output_dir}/gta5 "
         "--output_dir=data/toy_gta5, and data_prep.cityscapes likewise"
     )

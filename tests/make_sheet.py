@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from tests import street_runs
-from tfcyclegan import files
 from tfcyclegan.data.domains import Split
 from tfcyclegan.data.source import open_source
 from tfcyclegan.evaluation import cycles
-from tfcyclegan.segmentation.judge import judge
+from tfcyclegan.segmentation.trained_judge import judge
+from tfcyclegan.system import files
 from tfcyclegan.training.history import HISTORY, read_history
 from tfcyclegan.training.runs import CONFIG, read_run
-from tfcyclegan.translation import from_run
+from tfcyclegan.translation.translators import from_run
 
 LOOKS = {"toy_gta5": "game", "toy_cityscapes": "photo", "toy_label_maps": "labels"}
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfcyclegan.adam import Adam
 from tfcyclegan.errors import UserError
-from tfcyclegan.schedules import EpochRates
+from tfcyclegan.optimization.adam import Adam
+from tfcyclegan.optimization.schedules import EpochRates
 
 START = [np.array([0.5, -1.0, 2.0]), np.array([[1e-3, 3.0], [-0.25, 0.0]])]
 

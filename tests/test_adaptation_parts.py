@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tfcyclegan.adaptation import adapt
+from tfcyclegan.adaptation.arm_scores import ORACLE, SOURCE_ONLY, summarize
 from tfcyclegan.adaptation.fourier import fourier_transform, swap_low_frequencies
 from tfcyclegan.adaptation.pseudo_labels import class_thresholds, pseudo_label
-from tfcyclegan.adaptation.results import ORACLE, SOURCE_ONLY, summarize
 from tfcyclegan.config import AdaptConfig
 from tfcyclegan.data.labels import IGNORED
 

@@ -15,8 +15,9 @@ from PIL import Image
 
 from tests.conftest import GOLDEN, ROOT
 from tests.test_training import SMALL
-from tfcyclegan import cli, files
+from tfcyclegan import cli
 from tfcyclegan.errors import UserError
+from tfcyclegan.system import files
 
 FLOAT32 = ROOT / "saved_models/satellite2map/1/float32.tflite"
 

@@ -12,13 +12,13 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tfcyclegan.adam import Adam
-from tfcyclegan.cyclegan import LOSSES, CycleGAN
 from tfcyclegan.data import images
+from tfcyclegan.methods.cyclegan import LOSSES, CycleGAN
 from tfcyclegan.networks import Discriminator, make_generator
 from tfcyclegan.networks.layers import Conv2D, UpConv2D
 from tfcyclegan.networks.norms import InstanceNormalization
-from tfcyclegan.schedules import EpochRates
+from tfcyclegan.optimization.adam import Adam
+from tfcyclegan.optimization.schedules import EpochRates
 
 UNIT_ROUNDOFF = 2.0**-8  # of bfloat16, which keeps 8 binary digits
 SIDE = 32

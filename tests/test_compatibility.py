@@ -12,10 +12,11 @@ from PIL import Image
 
 from tests.conftest import ROOT
 from tests.servers import serving
-from tfcyclegan import api, files
+from tfcyclegan import api
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import UserError
 from tfcyclegan.serving import client
+from tfcyclegan.system import files
 from tfcyclegan.training.history import read_history
 
 KEPT = ROOT / "tests" / "compatibility"

@@ -10,13 +10,15 @@ import pytest
 from PIL import Image
 
 from tests.test_segmentation import HEIGHT, WIDTH, city, data  # noqa: F401 - fixtures
-from tfcyclegan import cli, data_translation, files
+from tfcyclegan import cli
 from tfcyclegan.config import Size
 from tfcyclegan.data import images
 from tfcyclegan.data.source import open_source
-from tfcyclegan.data_translation import translate_data
 from tfcyclegan.errors import UserError
-from tfcyclegan.translation import Translator
+from tfcyclegan.system import files
+from tfcyclegan.translation import data_sets
+from tfcyclegan.translation.data_sets import translate_data
+from tfcyclegan.translation.translators import Translator
 
 NEGATIVE = Translator({"direction": "ab", "weights": "negative"}, 3, 4, lambda batch: -batch)
 HALF = images.Scale("resize_and_crop", Size(8, 16), Size(8, 16))
@@ -78,7 +80,7 @@ def test_an_interrupted_translation_goes_on_and_two_devices_do_the_same(
     monkeypatch,
     capsys,
 ):
-    monkeypatch.setattr(data_translation, "SHARD_PICTURES", 5)
+    monkeypatch.setattr(data_sets, "SHARD_PICTURES", 5)
     source = open_source(data)
     translate_data([NEGATIVE, NEGATIVE], source, ["train", "val"], tmp_path / "whole", scale=None)
     calls = iter(range(18))

@@ -19,13 +19,14 @@ import pytest
 from PIL import Image
 
 from tests.conftest import ROOT
-from tfcyclegan import cli, downloads
+from tfcyclegan import cli
 from tfcyclegan.config import Size
 from tfcyclegan.demo import litert_js
 from tfcyclegan.demo.models import find_model
-from tfcyclegan.demo.server import open_server
+from tfcyclegan.demo.web_server import open_server
 from tfcyclegan.errors import UserError
-from tfcyclegan.export import tflite
+from tfcyclegan.exporting import tflite
+from tfcyclegan.system import downloads
 
 
 def tflite_model(height: int, width: int, channels_out: int = 3) -> bytes:

@@ -23,9 +23,9 @@ from tests.test_training import config
 from tfcyclegan import cli
 from tfcyclegan.config import Size
 from tfcyclegan.data import images
-from tfcyclegan.demo.server import open_server
-from tfcyclegan.export import tflite
-from tfcyclegan.export.exporter import export
+from tfcyclegan.demo.web_server import open_server
+from tfcyclegan.exporting import tflite
+from tfcyclegan.exporting.exporter import export
 from tfcyclegan.training.checkpoints import load_generator
 from tfcyclegan.training.runs import read_run
 from tfcyclegan.training.trainer import train

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tfcyclegan import machine, quiet
+from tfcyclegan.system import hardware, tensorflow_setup
 
-quiet.import_tensorflow()
+tensorflow_setup.import_tensorflow()
 import tensorflow as tf  # noqa: E402
 from tensorflow.python.profiler import model_analyzer, option_builder  # noqa: E402
 
@@ -70,7 +70,7 @@ def test_the_command_is_quiet_and_tells_what_is_here():
     command = [sys.executable, "-m", "tfcyclegan.cli", "doctor", "--nomeasure"]
     result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")
-    assert tf.__version__ in result.stdout and f"{machine.cores()} core" in result.stdout
+    assert tf.__version__ in result.stdout and f"{hardware.cores()} core" in result.stdout
     assert re.search(r"--precision=auto takes (mixed_bfloat16|float32)", result.stdout)
     assert "a step" not in result.stdout and result.stdout.strip().splitlines()[-1].startswith(
         "next: "
@@ -95,7 +95,7 @@ def test_the_command_is_quiet_and_tells_what_is_here():
     ],
 )
 def test_what_bfloat16_costs_is_told(flags, told, monkeypatch):
-    monkeypatch.setattr(machine, "cpu_flags", lambda: flags)
+    monkeypatch.setattr(hardware, "cpu_flags", lambda: flags)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: [])
     assert any(told in row[2] for row in doctor._devices() if row[0] == "bfloat16")
 
@@ -115,16 +115,16 @@ def test_memory_is_told_within_a_containers_limits(tmp_path, monkeypatch):
         "MemTotal:       1000 kB\nMemFree:  10 kB\nMemAvailable:   600 kB\nHugePages_Total:       "
         "0\n"
     )
-    monkeypatch.setattr(machine, "_MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(machine, "_CGROUP", tmp_path)
-    assert machine.memory() == (600 * 1024, 1000 * 1024)
+    monkeypatch.setattr(hardware, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(hardware, "_CGROUP", tmp_path)
+    assert hardware.memory() == (600 * 1024, 1000 * 1024)
     (tmp_path / "memory.max").write_text("max\n")
     (tmp_path / "memory.current").write_text("1024\n")
-    assert machine.memory() == (600 * 1024, 1000 * 1024)
+    assert hardware.memory() == (600 * 1024, 1000 * 1024)
     (tmp_path / "memory.max").write_text(f"{500 * 1024}\n")
-    assert machine.memory() == (499 * 1024, 500 * 1024)
-    monkeypatch.setattr(machine, "_MEMINFO", tmp_path / "no such file")
-    assert machine.memory() is None
+    assert hardware.memory() == (499 * 1024, 500 * 1024)
+    monkeypatch.setattr(hardware, "_MEMINFO", tmp_path / "no such file")
+    assert hardware.memory() is None
 
 
 def test_a_processor_is_read_from_the_system(tmp_path, monkeypatch):
@@ -132,14 +132,16 @@ def test_a_processor_is_read_from_the_system(tmp_path, monkeypatch):
         "processor\t: 0\nmodel name\t: Some CPU @ 2\nflags\t\t: fpu avx2 amx_bf16\nprocessor\t: "
         "1\nmodel name\t: x\n"
     )
-    monkeypatch.setattr(machine, "_CPUINFO", tmp_path / "cpuinfo")
-    assert (machine.processor(), machine.cpu_flags()) == (
+    monkeypatch.setattr(hardware, "_CPUINFO", tmp_path / "cpuinfo")
+    assert (hardware.processor(), hardware.cpu_flags()) == (
         "Some CPU @ 2",
         {"fpu", "avx2", "amx_bf16"},
     )
-    monkeypatch.setattr(machine, "_CPUINFO", tmp_path / "no such file")
-    assert machine.processor() != "Some CPU @ 2" and machine.cpu_flags() == set()
+    monkeypatch.setattr(hardware, "_CPUINFO", tmp_path / "no such file")
+    assert hardware.processor() != "Some CPU @ 2" and hardware.cpu_flags() == set()
 
 
 def test_the_disk_of_a_place_that_is_not_yet_there(tmp_path):
-    assert machine.disk(tmp_path / "runs" / "mine").total == machine.disk(Path(tmp_path)).total > 0
+    assert (
+        hardware.disk(tmp_path / "runs" / "mine").total == hardware.disk(Path(tmp_path)).total > 0
+    )

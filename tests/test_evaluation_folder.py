@@ -15,12 +15,12 @@ from tests.test_training import config
 from tfcyclegan import cli
 from tfcyclegan.data import images
 from tfcyclegan.data.domains import open_domains
+from tfcyclegan.data.picture_folders import picture_name
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation import material as gathering
 from tfcyclegan.evaluation.folder import PALETTE, gather_folder
 from tfcyclegan.evaluation.material import OWN
-from tfcyclegan.picture_folders import picture_name
 from tfcyclegan.training.runs import Run
 
 

@@ -14,8 +14,8 @@ from tests.test_training import config
 from tfcyclegan import cli
 from tfcyclegan.config import Size
 from tfcyclegan.data import images
+from tfcyclegan.data.picture_folders import picture_name
 from tfcyclegan.data.source import open_source
-from tfcyclegan.picture_folders import picture_name
 from tfcyclegan.training.trainer import train
 
 

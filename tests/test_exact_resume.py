@@ -132,7 +132,7 @@ WATCHED = """
 import hashlib, os, sys
 import tensorflow as tf
 from tfcyclegan import cli
-from tfcyclegan.cyclegan import CycleGAN
+from tfcyclegan.methods.cyclegan import CycleGAN
 
 train_step = CycleGAN.train_step
 

@@ -20,13 +20,13 @@ from tfcyclegan import cli
 from tfcyclegan.data import images
 from tfcyclegan.data.domains import open_domains
 from tfcyclegan.errors import RunError
-from tfcyclegan.export import model_card, saved_model, tflite
-from tfcyclegan.export.exporter import export
-from tfcyclegan.exported_models import from_model, open_model
+from tfcyclegan.exporting import model_card, saved_model, tflite
+from tfcyclegan.exporting.exporter import export
+from tfcyclegan.exports.exported_models import from_model, open_model
 from tfcyclegan.training.checkpoints import load_generator
 from tfcyclegan.training.runs import read_run
 from tfcyclegan.training.trainer import train
-from tfcyclegan.translation import from_run
+from tfcyclegan.translation.translators import from_run
 
 
 @pytest.fixture(scope="module")

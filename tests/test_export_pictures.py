@@ -12,7 +12,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tfcyclegan.data import images, intake
-from tfcyclegan.export import saved_model
+from tfcyclegan.exporting import saved_model
 
 _RANDOM = np.random.default_rng(0)
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from tfcyclegan import files
+from tfcyclegan.system import files
 
 
 def test_writers_of_one_file_wait_for_each_other(tmp_path):

@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 
 from benchmarks.floating_operations import step_operations
-from tfcyclegan.adam import Adam
-from tfcyclegan.cyclegan import CycleGAN
+from tfcyclegan.methods.cyclegan import CycleGAN
 from tfcyclegan.networks import Discriminator, make_generator
+from tfcyclegan.optimization.adam import Adam
 
 
 def reached(graph: tf.Graph, outputs: list[tf.Tensor]) -> set[tf.Operation]:

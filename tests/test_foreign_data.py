@@ -16,9 +16,9 @@ from tests.test_street_labels import deep_png
 from tfcyclegan.data import stored
 from tfcyclegan.data.domains import open_domains
 from tfcyclegan.data.source import open_source
-from tfcyclegan.data_translation import translate_data
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.translation import translate_split
+from tfcyclegan.translation.data_sets import translate_data
+from tfcyclegan.translation.translators import translate_split
 
 
 def png(picture: Any, **options) -> bytes:

@@ -28,13 +28,14 @@ from tests.conftest import GOLDEN
 from tests.fuzzing import changed_json, damaged, fuzz, json_values, with_right_sums, words
 from tests.test_names import make_data
 from tests.test_trust import Translator
-from tfcyclegan import cli, flags, trust
+from tfcyclegan import cli, flags
 from tfcyclegan.config import ServeConfig, TrainConfig, flag_name
 from tfcyclegan.data import images, intake, pages, records
+from tfcyclegan.data.picture_folders import picture_name
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.exports import safety_check
 from tfcyclegan.networks import make_generator
-from tfcyclegan.picture_folders import picture_name
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -545,7 +546,7 @@ def test_saved_models_before_they_are_loaded(tmp_path):
     def check(content: bytes) -> None:
         (tmp_path / "saved_model.pb").write_bytes(content)
         try:
-            trust.require_computing_alone(tmp_path)
+            safety_check.require_computing_alone(tmp_path)
         except ValueError as error:
             one_line(error)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfcyclegan.image_pool import ImagePool
+from tfcyclegan.methods.image_pool import ImagePool
 
 SHAPE = (2, 3, 1)
 

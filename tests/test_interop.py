@@ -16,7 +16,7 @@ from tests.conftest import GOLDEN
 from tests.test_training import config
 from tfcyclegan.config import Size
 from tfcyclegan.errors import UserError
-from tfcyclegan.export.exporter import export
+from tfcyclegan.exporting.exporter import export
 from tfcyclegan.interop import importing, official, pytorch, tfa
 from tfcyclegan.networks import Discriminator, make_generator
 from tfcyclegan.training.checkpoints import load_generator

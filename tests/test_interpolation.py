@@ -19,7 +19,7 @@ from tfcyclegan.data import images
 from tfcyclegan.data.interpolation import opencv_bilinear
 from tfcyclegan.errors import UserError
 from tfcyclegan.training.runs import check_resumable, read_run
-from tfcyclegan.translation import scale_of
+from tfcyclegan.translation.translators import scale_of
 
 _OPENCV = np.load(GOLDEN / "opencv_bilinear.npz")
 _NAMES = sorted({name.partition("/")[0] for name in _OPENCV})

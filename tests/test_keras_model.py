@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from tests.test_training import config
 from tfcyclegan.config import Size
-from tfcyclegan.cyclegan import CycleGAN
 from tfcyclegan.errors import UserError
+from tfcyclegan.methods.cyclegan import CycleGAN
 from tfcyclegan.training.trainer import build_model, make_optimizer
 
 

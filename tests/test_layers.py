@@ -72,15 +72,15 @@ def naive_transposed(x, kernel, bias, padding, output_padding):
     return full[:, padding : full.shape[1] - padding, padding : full.shape[2] - padding] + bias
 
 
-@pytest.mark.parametrize("portable", [False, True])
+@pytest.mark.parametrize("tflite_ops", [False, True])
 @pytest.mark.parametrize("mode", ["zeros", "reflect"])
 @pytest.mark.parametrize(
     ("kernel", "stride", "padding"),
     [(3, 2, 1), (4, 2, 1), (4, 1, 1), (3, 1, 1), (7, 1, 3), (1, 1, 0)],
     ids=lambda value: str(value),
 )
-def test_convolution(kernel, stride, padding, mode, portable):
-    options = {"stride": stride, "padding": padding, "padding_mode": mode, "portable": portable}
+def test_convolution(kernel, stride, padding, mode, tflite_ops):
+    options = {"stride": stride, "padding": padding, "padding_mode": mode, "tflite_ops": tflite_ops}
     layer = filled(Conv2D(2, 3, kernel, NORMAL, **options, dtype="float64"))
     x = noise(2, 6, 8, 2)
     expected = naive_convolution(
@@ -102,9 +102,9 @@ def test_transposed_convolution(kernel, output_padding):
     np.testing.assert_allclose(unknown_size(x), expected, rtol=1e-11, atol=1e-12)
 
 
-@pytest.mark.parametrize("portable", [False, True])
-def test_resize_convolution(portable):
-    layer = filled(ResizeConv2D(2, 3, NORMAL, portable=portable, dtype="float64"))
+@pytest.mark.parametrize("tflite_ops", [False, True])
+def test_resize_convolution(tflite_ops):
+    layer = filled(ResizeConv2D(2, 3, NORMAL, tflite_ops=tflite_ops, dtype="float64"))
     x = noise(2, 3, 5, 2)
     doubled = np.kron(x, np.ones((1, 2, 2, 1)))
     kernel, bias = np.array(layer.convolution.kernel), np.array(layer.convolution.bias)
@@ -122,11 +122,11 @@ def test_bias_can_be_left_out(layer):
 
 
 @pytest.mark.parametrize("amount", [1, 2, 3])
-def test_portable_reflection_is_tf_pad(amount):
+def test_tflite_reflection_is_tf_pad(amount):
     x = noise(2, 4, 5, 3)
     expected = tf.pad(x, [[0, 0], [amount] * 2, [amount] * 2, [0, 0]], "REFLECT")
     np.testing.assert_array_equal(reflect_pad(tf.constant(x), amount), expected)
-    np.testing.assert_array_equal(reflect_pad(tf.constant(x), amount, portable=True), expected)
+    np.testing.assert_array_equal(reflect_pad(tf.constant(x), amount, tflite_ops=True), expected)
 
 
 @pytest.mark.parametrize("amount", [1, 2, 3])
@@ -156,14 +156,14 @@ def test_the_gradient_of_reflection_is_that_of_tf_pad(amount, sides):
 def test_reflection_by_hand():
     x = tf.reshape(tf.constant([[1, 2, 3], [4, 5, 6]]), [1, 2, 3, 1])
     expected = [[5, 4, 5, 6, 5], [2, 1, 2, 3, 2], [5, 4, 5, 6, 5], [2, 1, 2, 3, 2]]
-    for portable in (False, True):
-        assert reflect_pad(x, 1, portable=portable)[0, :, :, 0].numpy().tolist() == expected
+    for tflite_ops in (False, True):
+        assert reflect_pad(x, 1, tflite_ops=tflite_ops)[0, :, :, 0].numpy().tolist() == expected
 
 
-def test_portable_reflection_needs_a_fixed_size():
+def test_tflite_reflection_needs_a_fixed_size():
     with pytest.raises(UserError, match="fixed image size"):
         tf.function(
-            lambda x: reflect_pad(x, 1, portable=True), autograph=False
+            lambda x: reflect_pad(x, 1, tflite_ops=True), autograph=False
         ).get_concrete_function(tf.TensorSpec([1, None, 8, 1]))
 
 
@@ -192,15 +192,15 @@ def test_instance_normalization_on_both_paths(batch, epsilon, affine):
     # samples of different spread must not mix
     x[:, :, :, 0] *= np.arange(1, batch + 1).reshape(-1, 1, 1)
     layer = InstanceNormalization(3, epsilon=epsilon, affine=affine)
-    portable = InstanceNormalization(3, epsilon=epsilon, affine=affine, portable=True)
+    tflite_ops = InstanceNormalization(3, epsilon=epsilon, affine=affine, tflite_ops=True)
     gamma, beta = (noise(3, seed=1), noise(3, seed=2)) if affine else (1.0, 0.0)
     if affine:
         layer.set_weights([gamma, beta])
-        portable.set_weights([gamma, beta])
+        tflite_ops.set_weights([gamma, beta])
     assert len(layer.weights) == (2 if affine else 0)
     expected = naive_normalization(x, epsilon, gamma, beta)
     unknown_batch = tf.function(layer.__call__, input_signature=[tf.TensorSpec([None, 5, 4, 3])])
-    for output in (layer(x), portable(x), unknown_batch(x)):
+    for output in (layer(x), tflite_ops(x), unknown_batch(x)):
         np.testing.assert_allclose(output, expected, rtol=1e-4, atol=2e-5)
 
 
@@ -216,12 +216,12 @@ def test_instance_normalization_is_exact_in_float64(affine):
     )
 
 
-@pytest.mark.parametrize("portable", [False, True])
-def test_the_gradients_of_both_paths_are_those_of_float64(portable):
+@pytest.mark.parametrize("tflite_ops", [False, True])
+def test_the_gradients_of_both_paths_are_those_of_float64(tflite_ops):
     x, upstream = noise(2, 4, 4, 3).astype(np.float32), noise(2, 4, 4, 3, seed=5).astype(np.float32)
     results = []
     for layer, kind in [
-        (InstanceNormalization(3, portable=portable), tf.float32),
+        (InstanceNormalization(3, tflite_ops=tflite_ops), tf.float32),
         (InstanceNormalization(3, dtype="float64"), tf.float64),
     ]:
         image = tf.constant(x, kind)
@@ -232,14 +232,14 @@ def test_the_gradients_of_both_paths_are_those_of_float64(portable):
     np.testing.assert_allclose(*results, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("portable", [False, True])
+@pytest.mark.parametrize("tflite_ops", [False, True])
 @pytest.mark.parametrize("kind", ["bfloat16", "float16"])
-def test_statistics_of_half_precision_are_float32(kind, portable):
+def test_statistics_of_half_precision_are_float32(kind, tflite_ops):
     """Great mean, small spread: half-precision sums of 4096 values near 100 would stop growing long
     before the end.
     """
     x = tf.cast(noise(2, 64, 64, 2) * 0.5 + [100.0, -3.0], kind)
-    layer = InstanceNormalization(2, portable=portable, dtype=f"mixed_{kind}")
+    layer = InstanceNormalization(2, tflite_ops=tflite_ops, dtype=f"mixed_{kind}")
     output = layer(x)
     assert output.dtype == x.dtype
     expected = naive_normalization(tf.cast(x, tf.float64), 1e-5)
@@ -252,13 +252,13 @@ def test_statistics_of_half_precision_are_float32(kind, portable):
     )
 
 
-@pytest.mark.parametrize("way", ["fixed size", "free size", "portable"])
+@pytest.mark.parametrize("way", ["fixed size", "free size", "tflite_ops"])
 def test_large_maps_keep_their_digits(way):
     """Sums of a million float32 values, one after the other, lose 2 to 4 digits of the mean; of a
     thousand, and of these sums, none.
     """
     x = np.random.default_rng(0).normal(0.5, 0.05, (1, 1024, 1024, 2)).astype(np.float32)
-    layer = InstanceNormalization(2, portable=way == "portable")
+    layer = InstanceNormalization(2, tflite_ops=way == "tflite_ops")
     free = tf.TensorSpec([None, None, None, 2])
     normalize = (
         tf.function(layer.__call__, input_signature=[free], autograph=False)
@@ -286,8 +286,8 @@ def test_the_gradient_through_a_large_map_is_that_of_float64():
 
 
 def test_constant_channels_become_zero():
-    for portable in (False, True):
-        output = InstanceNormalization(2, portable=portable)(tf.fill([1, 4, 4, 2], 7.0))
+    for tflite_ops in (False, True):
+        output = InstanceNormalization(2, tflite_ops=tflite_ops)(tf.fill([1, 4, 4, 2], 7.0))
         np.testing.assert_allclose(output, np.zeros([1, 4, 4, 2]), atol=1e-4)
 
 
@@ -296,13 +296,13 @@ def test_batch_norm_is_pytorch_s():
     is 0.9 * 0 + 0.1 * 11.
     """
     weights = weight_initializers("normal", 0.02, 0)
-    layer = make_norm("batch", 2, gain=0.02, weights=weights, portable=False, dtype="float32")
+    layer = make_norm("batch", 2, gain=0.02, weights=weights, tflite_ops=False, dtype="float32")
     x = tf.fill([1, 2, 2, 2], 11.0)
     expected = np.broadcast_to(11 / np.sqrt(1 + 1e-5) * np.array(layer.gamma), [1, 2, 2, 2])
     np.testing.assert_allclose(layer(x, training=False), expected, rtol=1e-6)
     layer(x, training=True)
     np.testing.assert_allclose(np.array(layer.moving_mean), [1.1, 1.1], rtol=1e-6)
-    wide = make_norm("batch", 4000, gain=0.02, weights=weights, portable=False, dtype="float32")
+    wide = make_norm("batch", 4000, gain=0.02, weights=weights, tflite_ops=False, dtype="float32")
     assert np.mean(wide.gamma) == pytest.approx(1, abs=1e-3) and np.std(
         wide.gamma
     ) == pytest.approx(0.02, rel=0.05)

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from tests.conftest import GOLDEN
-from tfcyclegan import files
-from tfcyclegan.downloads import CACHE_VARIABLE
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures import features, inception, weights
 from tfcyclegan.measures.features import Lpips, Trunk, feature_network
+from tfcyclegan.system import files
+from tfcyclegan.system.downloads import CACHE_VARIABLE
 
 NUMBERS = np.load(GOLDEN / "feature_networks.npz")
 

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from tfcyclegan import model_metadata
 from tfcyclegan.errors import UserError
-from tfcyclegan.export.versions import new_version
+from tfcyclegan.exporting.versions import new_version
+from tfcyclegan.exports import model_metadata
 
 TRANSLATOR = {
     "direction": "ab",

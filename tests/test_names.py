@@ -17,18 +17,19 @@ import tensorflow as tf
 from PIL import Image, UnidentifiedImageError
 
 from tests.conftest import GOLDEN
-from tfcyclegan import cli, files
+from tfcyclegan import cli
 from tfcyclegan.data import images, manifest, records, shards
 from tfcyclegan.data.labels import Labelling
+from tfcyclegan.data.picture_folders import picture_name
 from tfcyclegan.data.source import open_source
-from tfcyclegan.data_translation import translate_data
-from tfcyclegan.demo import server
+from tfcyclegan.demo import web_server
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation.material import read_png
 from tfcyclegan.evaluation.pairs import read_pairs
 from tfcyclegan.interop import tfa
-from tfcyclegan.picture_folders import picture_name
-from tfcyclegan.translation import Translator, translate_path, translate_split
+from tfcyclegan.system import files
+from tfcyclegan.translation.data_sets import translate_data
+from tfcyclegan.translation.translators import Translator, translate_path, translate_split
 
 NEGATIVE = Translator({"direction": "ab", "weights": "negative"}, 3, 4, lambda batch: -batch)
 LEAVING = (
@@ -185,7 +186,7 @@ def test_the_demo_serves_nothing_beside_its_folder(tmp_path):
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "index.html").write_text("page")
     (tmp_path / "secret").write_text("secret")
-    with server.open_server(tmp_path / "site", 0) as running:
+    with web_server.open_server(tmp_path / "site", 0) as running:
         thread = threading.Thread(target=running.serve_forever)
         thread.start()
         try:

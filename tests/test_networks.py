@@ -105,11 +105,11 @@ def test_residual_blocks_add_to_their_input():
 @pytest.mark.parametrize(
     ("name", "upsampling"), [("resnet", "transposed"), ("resnet", "resize"), ("unet", None)]
 )
-def test_portable_networks_give_the_same(name, upsampling):
+def test_tflite_networks_give_the_same(name, upsampling):
     settings = {"init_gain": 0.3} | ({"upsampling": upsampling} if upsampling else {})
-    plain, portable = make_small(name, **settings), make_small(name, **settings, portable=True)
+    plain, tflite_ops = make_small(name, **settings), make_small(name, **settings, tflite_ops=True)
     x = tf.constant(noise(1, 32, 32, 3), tf.float32)
-    np.testing.assert_allclose(plain(x), portable(x), atol=2e-5)
+    np.testing.assert_allclose(plain(x), tflite_ops(x), atol=2e-5)
 
 
 @pytest.mark.parametrize("name", ["resnet", "unet"])
@@ -148,7 +148,7 @@ NETWORKS = {
     "resnet": lambda: make_small(
         "resnet", norm="batch", dropout=True, upsampling="resize", out_channels=1
     ),
-    "resnet_portable": lambda: make_small("resnet", portable=True, init="kaiming"),
+    "resnet_tflite_ops": lambda: make_small("resnet", tflite_ops=True, init="kaiming"),
     "unet": lambda: make_small("unet", dropout=True, in_channels=1),
     "patch": lambda: make_small("patch", padding_mode="reflect", norm="none"),
     "pixel": lambda: make_small("pixel", in_channels=1),
@@ -202,17 +202,21 @@ def test_every_layer_of_a_graph_takes_pictures_of_free_sizes(interpolation):
         np.testing.assert_allclose(free(images), network(images), atol=1e-4)
 
 
-def test_portable_copies_of_a_graph_have_portable_norms():
+def test_tflite_copies_of_a_graph_have_norms_for_tflite():
     plain = GraphGenerator(graph=small_graph())
-    portable = GraphGenerator(graph=plain.settings["graph"], portable=True)
+    tflite_ops = GraphGenerator(graph=plain.settings["graph"], tflite_ops=True)
     norms = [
-        [layer.portable for layer in model.graph.layers if isinstance(layer, InstanceNormalization)]
-        for model in (plain, portable)
+        [
+            layer.tflite_ops
+            for layer in model.graph.layers
+            if isinstance(layer, InstanceNormalization)
+        ]
+        for model in (plain, tflite_ops)
     ]
     assert norms == [[False], [True]]
-    portable.set_weights(filled(plain).get_weights())
+    tflite_ops.set_weights(filled(plain).get_weights())
     x = tf.constant(noise(1, 8, 8, 3), tf.float32)
-    np.testing.assert_allclose(plain(x), portable(x), atol=1e-5)
+    np.testing.assert_allclose(plain(x), tflite_ops(x), atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +228,7 @@ def test_portable_copies_of_a_graph_have_portable_norms():
                 3,
                 gain=1,
                 weights=weight_initializers("normal", 0.02, 0),
-                portable=False,
+                tflite_ops=False,
                 dtype=None,
             ),
             "norm 'layer': unknown choice; valid are instance, batch, none",

@@ -19,12 +19,12 @@ from tfcyclegan.data.domains import Split
 from tfcyclegan.data.labels import CITYSCAPES
 from tfcyclegan.data.pixels import PixelFile
 from tfcyclegan.data.source import open_source
-from tfcyclegan.data_translation import translate_data
 from tfcyclegan.evaluation import material, published
 from tfcyclegan.evaluation.page import PAGE
 from tfcyclegan.segmentation.segmenter import SETTINGS, load_segmenter, read_segmenter_run
 from tfcyclegan.training.runs import read_run
-from tfcyclegan.translation import Translator, translate_path
+from tfcyclegan.translation.data_sets import translate_data
+from tfcyclegan.translation.translators import Translator, translate_path
 
 TINY = [
     "--base_filters=4",

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tfcyclegan.parallel import Stages
+from tfcyclegan.system.parallel import Stages
 
 
 def stages(machines: int, under_way: list[int], most: list[int]) -> Stages[int, int, int, int]:

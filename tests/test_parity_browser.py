@@ -12,7 +12,7 @@ from tests.servers import serving
 from tests.test_export import assert_same_picture, encode, sampled, shown_by_each
 from tests.test_training import config
 from tfcyclegan import cli
-from tfcyclegan.demo.server import open_server
+from tfcyclegan.demo.web_server import open_server
 from tfcyclegan.serving import client
 from tfcyclegan.training.trainer import train
 

@@ -17,9 +17,9 @@ import pytest
 from PIL import Image
 
 from data_prep import folders, prepare
-from tfcyclegan import files
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.system import files
 
 ROOT = Path(__file__).parents[1]
 

@@ -19,20 +19,19 @@ from tests.test_intake import encoded, png_16
 from tests.test_keras_model import compiled_model
 from tests.test_training import config
 from tests.test_unpaired import picture, prepare
-from tfcyclegan import arrays
 from tfcyclegan.config import Size
-from tfcyclegan.data import images, intake
+from tfcyclegan.data import arrays, images, intake
 from tfcyclegan.data.domains import open_domains
 from tfcyclegan.data.source import open_source
 from tfcyclegan.data.unpaired import UnpairedBatches
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.networks import make_generator
-from tfcyclegan.schedules import rate_factor
-from tfcyclegan.training import told
+from tfcyclegan.optimization.schedules import rate_factor
+from tfcyclegan.training import assumptions
 from tfcyclegan.training.checkpoints import tell_untrained
 from tfcyclegan.training.runs import Run
 from tfcyclegan.training.trainer import _open_batches
-from tfcyclegan.translation import Translator, translate_path, translate_split
+from tfcyclegan.translation.translators import Translator, translate_path, translate_split
 
 SAME = Translator({"direction": "ab", "weights": "same"}, 3, 4, lambda batch: batch)
 SQUARE = images.Scale("resize_and_crop", Size(16, 16), Size(16, 16))
@@ -428,7 +427,7 @@ def test_sides_that_are_rounded_are_told_with_their_reason(tmp_path):
         data, tmp_path / "run", preprocess="none", cache_dir=str(tmp_path / "cache"), **changes
     )
     domains = open_domains(options.data_dir)
-    lines = told.of_data(options, domains, _open_batches(options, domains), 1)
+    lines = assumptions.of_data(options, domains, _open_batches(options, domains), 1)
     assert "domain a: enlarged pictures: 1 of 1 (sides become multiples of 4)" in lines and not any(
         "load_size" in line for line in lines
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.test_training import config
-from tfcyclegan.training import reporting, samples
+from tfcyclegan.training import run_page, strips
 from tfcyclegan.training.trainer import train
 
 
@@ -16,10 +16,10 @@ def strip(side: int, columns: int, rows: int = 2, seed: int = 0) -> tuple[np.nda
     """
     random = np.random.default_rng(seed)
     noise = [random.uniform(-1, 1, (side, side, 3)) for _ in range(rows)]
-    drawn = samples.strip(
+    drawn = strips.strip(
         noise, lambda images: -images, lambda images: images * 0.5, identity=columns == 4
     )
-    return drawn, samples.png_bytes(drawn, enlarge_below=600)
+    return drawn, strips.png_bytes(drawn, enlarge_below=600)
 
 
 @pytest.mark.parametrize("columns", [3, 4])
@@ -27,7 +27,7 @@ def strip(side: int, columns: int, rows: int = 2, seed: int = 0) -> tuple[np.nda
 def test_sliders_lie_on_the_columns_whatever_the_enlargement(side, columns):
     drawn, png = strip(side, columns)
     factor = max(1, 600 // drawn.shape[1])
-    found = reporting.sliders(png, columns=columns)
+    found = run_page.sliders(png, columns=columns)
     assert [slider.name for slider in found] == ["translated", "cycled"]
     for index, slider in enumerate(found, start=1):
         assert (slider.width, slider.height) == (side * factor, drawn.shape[0] * factor)
@@ -36,15 +36,15 @@ def test_sliders_lie_on_the_columns_whatever_the_enlargement(side, columns):
         shown = slider.size / 100 * slider.width
         assert shown == pytest.approx(drawn.shape[1] * factor)
         assert slider.position / 100 * (shown - slider.width) == pytest.approx(
-            index * (side + samples.GAP) * factor
+            index * (side + strips.GAP) * factor
         )
 
 
 def test_pictures_of_several_widths_have_no_sliders():
     random = np.random.default_rng(0)
     pictures = [random.uniform(-1, 1, (24, width, 3)) for width in (24, 32)]
-    drawn = samples.strip(pictures, lambda images: -images, lambda images: images, identity=False)
-    assert reporting.sliders(samples.png_bytes(drawn, enlarge_below=600), columns=3) == []
+    drawn = strips.strip(pictures, lambda images: -images, lambda images: images, identity=False)
+    assert run_page.sliders(strips.png_bytes(drawn, enlarge_below=600), columns=3) == []
 
 
 @pytest.fixture(scope="module")
@@ -92,10 +92,10 @@ def test_failures_that_the_evaluation_suspects_stand_at_the_top(run_dir):
         "count": 1,
     }
     metrics = {"split": "test", "note": "", "directions": [{**result, "detectors": detectors}]}
-    path = run_dir / reporting.METRICS
+    path = run_dir / run_page.METRICS
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(metrics))
-    page = reporting.write_report(run_dir).read_text()
+    page = run_page.write_report(run_dir).read_text()
     assert (
         page.index("bad: mode collapse")
         < page.index("suspicious: blur")
@@ -105,4 +105,4 @@ def test_failures_that_the_evaluation_suspects_stand_at_the_top(run_dir):
     assert "colour shift" not in page and "Not scored yet" not in page
     metrics["directions"][0]["detectors"] = detectors[1:2]
     path.write_text(json.dumps(metrics))
-    assert "None of the failures" in reporting.write_report(run_dir).read_text()
+    assert "None of the failures" in run_page.write_report(run_dir).read_text()

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tests.conftest import GOLDEN
 from tfcyclegan.errors import UserError
-from tfcyclegan.schedules import SCHEDULES, EpochRates, rate_factor, step_factor
+from tfcyclegan.optimization.schedules import SCHEDULES, EpochRates, rate_factor, step_factor
 
 
 @pytest.mark.parametrize(

@@ -17,20 +17,21 @@ from PIL import Image
 
 from data_prep import cityscapes
 from tests.conftest import ROOT
-from tfcyclegan import cli, files
+from tfcyclegan import cli
 from tfcyclegan.config import SegmenterOptions
 from tfcyclegan.data import images, labels, manifest, shards
 from tfcyclegan.data.domains import Split
 from tfcyclegan.data.records import Label, Picture
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.export import tflite
-from tfcyclegan.export.segmenter import export_segmenter
+from tfcyclegan.exporting import tflite
+from tfcyclegan.exporting.segmenter import export_segmenter
 from tfcyclegan.measures.segmentation import Confusion
-from tfcyclegan.segmentation.judge import judge
-from tfcyclegan.segmentation.pictures import LabelledPictures, open_labelled, open_pictures
+from tfcyclegan.segmentation.labelled_pictures import LabelledPictures, open_labelled, open_pictures
 from tfcyclegan.segmentation.segmenter import load_segmenter
-from tfcyclegan.segmentation.trainer import train_segmenter
+from tfcyclegan.segmentation.trained_judge import judge
+from tfcyclegan.segmentation.training import train_segmenter
+from tfcyclegan.system import files
 from tfcyclegan.training.history import read_history
 
 HEIGHT, WIDTH = 16, 32
@@ -208,7 +209,7 @@ def test_what_is_not_finite_or_not_to_be_had_ends_the_run(tmp_path, monkeypatch)
     ):
         train_segmenter(options(), [wrong], tmp_path / "wrong")
     monkeypatch.setattr(
-        "tfcyclegan.segmentation.trainer.class_weights", lambda *_: np.full(19, np.nan, np.float32)
+        "tfcyclegan.segmentation.training.class_weights", lambda *_: np.full(19, np.nan, np.float32)
     )
     with pytest.raises(
         RunError, match="step 1: the loss is nan; lower --learning_rate or look at the data"
@@ -399,7 +400,7 @@ def test_the_judge_is_trained_once(data, tmp_path, monkeypatch):
     settings = {"steps": 1, "ema_decay": 0.0, "deterministic": False}
     first = judge(train, val, tmp_path, options(**settings))
     monkeypatch.setattr(
-        "tfcyclegan.segmentation.judge.train_segmenter",
+        "tfcyclegan.segmentation.trained_judge.train_segmenter",
         lambda *_, **__: pytest.fail("trained again"),
     )
     again = judge(train, val, tmp_path, options(**settings, devices=1))

@@ -10,9 +10,9 @@ from tests.test_segmentation import arrays, options
 from tfcyclegan.config import Size
 from tfcyclegan.data.labels import CITYSCAPES
 from tfcyclegan.segmentation.batches import Augmentation, LabelledBatches, class_chances, jittered
+from tfcyclegan.segmentation.labelled_pictures import LabelledPictures
 from tfcyclegan.segmentation.learner import class_weights, cross_entropy
 from tfcyclegan.segmentation.network import logits_of, make_network
-from tfcyclegan.segmentation.pictures import LabelledPictures
 
 
 @pytest.mark.parametrize("size", [(32, 64), (17, 45), (5, 7)])

@@ -28,7 +28,7 @@ from PIL import Image
 
 from tests.servers import assert_same, b64, bomb, figures, get, png, post, serving
 from tests.test_intake import encoded
-from tfcyclegan.export import saved_model
+from tfcyclegan.exporting import saved_model
 from tfcyclegan.serving import client
 from tfcyclegan.training.checkpoints import load_generator
 from tfcyclegan.training.runs import read_run

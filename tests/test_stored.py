@@ -12,14 +12,14 @@ from PIL import Image
 from tests.test_intake import encoded, png_16
 from tests.test_intake_choices import RGBA
 from tests.test_unpaired import open_trained, prepare
-from tfcyclegan import files
 from tfcyclegan.config import Size
 from tfcyclegan.data import manifest, records, shards
 from tfcyclegan.data.labels import Labelling
 from tfcyclegan.data.source import open_source
-from tfcyclegan.data_translation import translate_data
 from tfcyclegan.errors import RunError
-from tfcyclegan.translation import Translator
+from tfcyclegan.system import files
+from tfcyclegan.translation.data_sets import translate_data
+from tfcyclegan.translation.translators import Translator
 
 NEGATIVE = Translator({"direction": "ab", "weights": "negative"}, 3, 4, lambda batch: -batch)
 

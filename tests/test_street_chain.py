@@ -13,7 +13,7 @@ from tfcyclegan import cli
 from tfcyclegan.config import Size
 from tfcyclegan.data import images
 from tfcyclegan.data.source import open_source
-from tfcyclegan.translation import Translator, translate_split
+from tfcyclegan.translation.translators import Translator, translate_split
 
 TINY = (
     "--max_steps=4",

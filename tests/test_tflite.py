@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from tfcyclegan.config import Size
 from tfcyclegan.errors import RunError
-from tfcyclegan.export import tflite
-from tfcyclegan.export import variants as variants_of_export
-from tfcyclegan.export.pictures import Pictures
+from tfcyclegan.exporting import tflite
+from tfcyclegan.exporting import variants as variants_of_export
+from tfcyclegan.exporting.proof_pictures import Pictures
 from tfcyclegan.networks import InstanceNormalization, make_generator
 
 
@@ -71,7 +71,7 @@ def test_the_norm_of_a_large_map_keeps_its_digits_and_is_the_delegate_s():
     inputs = keras.Input(batch_shape=values.shape)
     program = tflite.Program(
         tflite.convert_model(
-            keras.Model(inputs, InstanceNormalization(1, portable=True)(inputs)), "float32"
+            keras.Model(inputs, InstanceNormalization(1, tflite_ops=True)(inputs)), "float32"
         )
     )
     np.testing.assert_allclose(

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfcyclegan import cli, tiling
+from tfcyclegan import cli
 from tfcyclegan.config import Size
 from tfcyclegan.data import images
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.export import saved_model
+from tfcyclegan.exporting import saved_model
 from tfcyclegan.networks import Generator, make_generator
-from tfcyclegan.tiling import Tiler
-from tfcyclegan.translation import Translator, as_function
+from tfcyclegan.translation import tiling
+from tfcyclegan.translation.tiling import Tiler
+from tfcyclegan.translation.translators import Translator, as_function
 
 RESIZE = {"upsampling": "resize", "padding_mode": "reflect"}
 

@@ -17,7 +17,7 @@ from tfcyclegan import flags
 from tfcyclegan.config import Size, TrainConfig
 from tfcyclegan.data.domains import open_domains
 from tfcyclegan.errors import UserError
-from tfcyclegan.training import told
+from tfcyclegan.training import assumptions
 from tfcyclegan.training.runs import Run, check_resumable, read_run, write_run
 from tfcyclegan.training.trainer import _open_batches
 
@@ -43,7 +43,7 @@ def lines_of(mixed: Path, cache: Path, replicas: int = 1, **changes) -> list[str
         mixed, cache / "run", cache_dir=str(cache), **{**CROP, "eval_every_steps": 3, **changes}
     )
     domains = open_domains(options.data_dir)
-    return told.of_data(options, domains, _open_batches(options, domains), replicas)
+    return assumptions.of_data(options, domains, _open_batches(options, domains), replicas)
 
 
 def test_what_is_done_to_pictures_is_counted_each_time(mixed, tmp_path):
@@ -119,7 +119,7 @@ def test_colour_made_gray_large_batches_and_pools(mixed, tmp_path):
     ids=str,
 )
 def test_options_without_effect_are_named(changes, line):
-    assert line in told.of_options(config(Path("d"), Path("r"), **changes))
+    assert line in assumptions.of_options(config(Path("d"), Path("r"), **changes))
 
 
 def test_the_configs_that_come_along_give_no_option_without_effect():
@@ -127,7 +127,8 @@ def test_the_configs_that_come_along_give_no_option_without_effect():
         if not path.stem.endswith("_uda"):
             places = ["--data_dir=d", "--run_dir=r"] if path.parent.name == "presets" else []
             assert (
-                told.of_options(flags.parse(TrainConfig, [f"--flagfile={path}", *places])) == []
+                assumptions.of_options(flags.parse(TrainConfig, [f"--flagfile={path}", *places]))
+                == []
             ), path
 
 
@@ -154,11 +155,16 @@ def test_the_configs_that_come_along_give_no_option_without_effect():
 )
 def test_lengths_that_a_default_decides(lengths, line):
     """Of 10 images an epoch, in batches of 1."""
-    (only,) = told.of_length(config(Path("d"), Path("r"), eval_every_epochs=0, **lengths), 10)
+    (only,) = assumptions.of_length(
+        config(Path("d"), Path("r"), eval_every_epochs=0, **lengths), 10
+    )
     assert only.startswith(line)
     falling = {"max_steps": None, "epochs": 1, "decay_epochs": 1}
-    assert told.of_length(config(Path("d"), Path("r"), eval_every_steps=20, **falling), 10) == []
-    assert told.of_length(config(Path("d"), Path("r"), **falling), 10) == [
+    assert (
+        assumptions.of_length(config(Path("d"), Path("r"), eval_every_steps=20, **falling), 10)
+        == []
+    )
+    assert assumptions.of_length(config(Path("d"), Path("r"), **falling), 10) == [
         "no best checkpoint: it is measured every 1000 steps, and there are 20; "
         "--eval_every_steps decides"
     ]

@@ -15,9 +15,10 @@ import tensorflow as tf
 
 from tests.conftest import ROOT
 from tests.test_checkpoint_files import truncate
-from tfcyclegan import flags, machine
+from tfcyclegan import flags
 from tfcyclegan.config import Size, TrainConfig
 from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.system import hardware
 from tfcyclegan.training import checkpoint_files, trainer
 from tfcyclegan.training.checkpoints import load_generator
 from tfcyclegan.training.history import read_history
@@ -305,7 +306,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights(tiles, tmp_path):
 
 
 def test_two_processes_in_one_run_directory(tiles, trained):
-    from tfcyclegan import files
+    from tfcyclegan.system import files
 
     with (
         files.exclusive_lock(trained),
@@ -460,7 +461,7 @@ def test_what_a_precision_costs_is_told_before_the_training(
     def end_at_once(*_):
         raise RunError("not trained here")
 
-    monkeypatch.setattr(machine, "cpu_flags", lambda: {"avx2"})
+    monkeypatch.setattr(hardware, "cpu_flags", lambda: {"avx2"})
     monkeypatch.setattr(trainer, "_Session", end_at_once)
     with pytest.raises(RunError, match="not trained here"):
         train(config(tiles, tmp_path / "run", precision=precision))

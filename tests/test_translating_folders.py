@@ -16,18 +16,19 @@ from data_prep import folders as preparing
 from data_prep import prepare
 from tests.test_intake import encoded, png_16
 from tests.test_intake_choices import FRAMES, RGBA
-from tfcyclegan import cli, files
+from tfcyclegan import cli
 from tfcyclegan.commands import translate
 from tfcyclegan.config import Size
 from tfcyclegan.data import images, intake, notes
 from tfcyclegan.data.domains import open_domains
 from tfcyclegan.data.labels import CITYSCAPES
 from tfcyclegan.data.notes import LeftOut
+from tfcyclegan.data.picture_folders import Reading, pictures_of_path
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import UserError
-from tfcyclegan.picture_folders import Reading, pictures_of_path
 from tfcyclegan.segmentation.labelling import label_path
-from tfcyclegan.translation import Translator, translate_path, translate_split
+from tfcyclegan.system import files
+from tfcyclegan.translation.translators import Translator, translate_path, translate_split
 
 NEGATIVE = Translator({"direction": "ab", "weights": "negative"}, 3, 4, lambda batch: -batch)
 GRAY = Image.fromarray(np.full((8, 8, 3), 100, np.uint8))
@@ -343,7 +344,9 @@ def test_the_command(prepared, imported, tmp_path, capfd, monkeypatch):
     """On an imported run, whose generator is replaced: which split it takes, what it refuses, and
     how it reads pictures.
     """
-    monkeypatch.setattr("tfcyclegan.translation.copies_on_devices", lambda *_, **__: [NEGATIVE])
+    monkeypatch.setattr(
+        "tfcyclegan.translation.translators.copies_on_devices", lambda *_, **__: [NEGATIVE]
+    )
     shutil.copytree(imported, tmp_path / "run")
     stored = files.read_json(tmp_path / "run" / "config.json")
     stored["options"]["data_dir"] = str(prepared / "data")
@@ -398,7 +401,9 @@ def test_the_command(prepared, imported, tmp_path, capfd, monkeypatch):
 
 
 def test_a_run_knows_its_other_domain(two_sets, imported, tmp_path, capfd, monkeypatch):
-    monkeypatch.setattr("tfcyclegan.translation.copies_on_devices", lambda *_, **__: [NEGATIVE])
+    monkeypatch.setattr(
+        "tfcyclegan.translation.translators.copies_on_devices", lambda *_, **__: [NEGATIVE]
+    )
     shutil.copytree(imported, tmp_path / "run")
     stored = files.read_json(tmp_path / "run" / "config.json")
     game, city = two_sets

@@ -15,11 +15,12 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.trackable import autotrackable, resource
 
 from tests.conftest import GOLDEN, ROOT
-from tfcyclegan import cli, trust
+from tfcyclegan import cli
 from tfcyclegan.data.labels import CITYSCAPES
-from tfcyclegan.export import saved_model
-from tfcyclegan.export.segmenter import ServedSegmenter
-from tfcyclegan.exported_models import from_model
+from tfcyclegan.exporting import saved_model
+from tfcyclegan.exporting.segmenter import ServedSegmenter
+from tfcyclegan.exports import safety_check
+from tfcyclegan.exports.exported_models import from_model
 from tfcyclegan.interop import tfa
 from tfcyclegan.networks import make_generator
 from tfcyclegan.networks.graph import LAYERS, GraphGenerator
@@ -113,7 +114,7 @@ EXPORTS = {
 @pytest.mark.parametrize("name", EXPORTS)
 def test_our_exports_are_taken(tmp_path, name):
     EXPORTS[name](tmp_path / "1")
-    trust.require_computing_alone(tmp_path / "1")
+    safety_check.require_computing_alone(tmp_path / "1")
     if name != "segmenter":
         translator = from_model(tmp_path)
         assert np.isfinite(
@@ -394,7 +395,7 @@ EDITS = {
 def harmless(tmp_path_factory) -> Path:
     directory = tmp_path_factory.mktemp("harmless") / "1"
     save(Translator(lambda images: images + tf.constant([1.0, 2.0, 3.0])), directory)
-    trust.require_computing_alone(directory)
+    safety_check.require_computing_alone(directory)
     return directory
 
 
@@ -402,19 +403,19 @@ def harmless(tmp_path_factory) -> Path:
 def test_what_no_exporter_writes_is_refused(harmless, tmp_path, edit):
     shutil.copytree(harmless, tmp_path / "1")
     edited(tmp_path / "1", edit)
-    with pytest.raises(trust.Untrusted, match=EDITS[edit]):
-        trust.require_computing_alone(tmp_path / "1")
+    with pytest.raises(safety_check.Untrusted, match=EDITS[edit]):
+        safety_check.require_computing_alone(tmp_path / "1")
 
 
 def test_parts_that_cannot_be_read(harmless, tmp_path):
     shutil.copytree(harmless, tmp_path / "1")
     (tmp_path / "1" / "saved_model.cpb").touch()
-    with pytest.raises(trust.Untrusted, match=r"saved_model\.cpb"):
-        trust.require_computing_alone(tmp_path / "1")
+    with pytest.raises(safety_check.Untrusted, match=r"saved_model\.cpb"):
+        safety_check.require_computing_alone(tmp_path / "1")
     (tmp_path / "1" / "saved_model.cpb").unlink()
     (tmp_path / "1" / "saved_model.pb").write_text("words")
     with pytest.raises(ValueError, match="cannot be read"):
-        trust.require_computing_alone(tmp_path / "1")
+        safety_check.require_computing_alone(tmp_path / "1")
 
 
 @pytest.mark.parametrize("how", ["of TensorFlow", "custom"])

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfcyclegan.adam import Adam
-from tfcyclegan.cyclegan import LOSSES, CycleGAN
 from tfcyclegan.errors import UserError
+from tfcyclegan.methods.cyclegan import LOSSES, CycleGAN
 from tfcyclegan.networks import Discriminator, make_generator
-from tfcyclegan.schedules import EpochRates
+from tfcyclegan.optimization.adam import Adam
+from tfcyclegan.optimization.schedules import EpochRates
 
 
 def two_steps(*, recompute=False, jit_compile=False):

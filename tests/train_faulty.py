@@ -11,8 +11,8 @@ import sys
 import tensorflow as tf
 
 from tfcyclegan import cli
-from tfcyclegan.cyclegan import CycleGAN
 from tfcyclegan.data.unpaired import UnpairedBatches
+from tfcyclegan.methods.cyclegan import CycleGAN
 
 
 def freeze_discriminators() -> None:

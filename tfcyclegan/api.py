@@ -23,9 +23,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from tfcyclegan import files, flags
+from tfcyclegan import flags
 from tfcyclegan.config import Options, Size, flag_name, option_type
 from tfcyclegan.errors import UserError
+from tfcyclegan.system import files
 
 __all__ = [
     "Evaluated",

@@ -13,9 +13,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from tfcyclegan import files, flags
+from tfcyclegan import flags
 from tfcyclegan.config import Options
 from tfcyclegan.errors import RunError, Stopped, UserError
+from tfcyclegan.system import files
 
 COMMANDS = {
     "train": "train two translators between two sets of pictures",

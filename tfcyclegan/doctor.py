@@ -15,10 +15,11 @@ import tensorflow as tf
 from packaging.requirements import Requirement
 from rich.table import Table
 
-from tfcyclegan import __version__, machine
+from tfcyclegan import __version__
 from tfcyclegan.networks import InstanceNormalization
 from tfcyclegan.networks.layers import Conv2D
-from tfcyclegan.progress import say, say_table
+from tfcyclegan.system import hardware
+from tfcyclegan.system.progress import log, log_table
 from tfcyclegan.training.strategy import choose_precision, cost_of, keep_freed_memory, make_strategy
 
 _GIB = 2**30
@@ -128,14 +129,14 @@ def examine(*, measure: bool) -> None:
     found = Table("", "here", "what it means", title="This machine")
     for row in [*_programs(), *_devices(), *_rooms(), *_extras()]:
         found.add_row(*row)
-    say_table(found)
-    say_table(_trainings(measure))
+    log_table(found)
+    log_table(_trainings(measure))
     if measure:
-        say(
+        log(
             "on an idle machine times are within a factor of two, for one picture of each domain "
             "a step on one device"
         )
-    say(
+    log(
         "next: python -m data_prep.folders --help for your own pictures, python -m "
         "data_prep.satellite_map --help for real ones to try"
     )
@@ -178,17 +179,17 @@ def _devices() -> list[Row]:
             else "training takes the CPU"
         )
         rows.append(("GPU", "none", mend))
-    count, load = machine.cores(), os.getloadavg()[0]
+    count, load = hardware.cores(), os.getloadavg()[0]
     busy = (
         f"load {load:.1f}: other work slows trainings and the times below"
         if load > count / 2
         else ""
     )
     rows.append(
-        ("CPU", f"{machine.processor()}, {count} {'core' if count == 1 else 'cores'}", busy)
+        ("CPU", f"{hardware.processor()}, {count} {'core' if count == 1 else 'cores'}", busy)
     )
     precision = choose_precision("auto")
-    there = [name for name in _BF16_CPU if name in machine.cpu_flags()]
+    there = [name for name in _BF16_CPU if name in hardware.cpu_flags()]
     half = (
         "from compute capability 8.0 on"
         if gpus
@@ -213,7 +214,7 @@ def _devices() -> list[Row]:
 
 def _rooms() -> list[Row]:
     rows = []
-    memory = machine.memory()
+    memory = hardware.memory()
     if memory is not None:
         fit = [training for training in TRAININGS if training.memory_gib * _GIB < memory.free]
         told = (
@@ -224,7 +225,7 @@ def _rooms() -> list[Row]:
         rows.append(
             ("memory", f"{memory.free / _GIB:.1f} GiB free of {memory.total / _GIB:.1f}", told)
         )
-    disk = machine.disk(Path())
+    disk = hardware.disk(Path())
     needs = "a run of the paper's size keeps about 2 GiB of checkpoints"
     rows.append(("disk here", f"{disk.free / _GIB:.1f} GiB free of {disk.total / _GIB:.1f}", needs))
     return rows
@@ -274,7 +275,7 @@ def _is_installed(name: str) -> bool:
 
 def _trainings(measure: bool) -> Table:
     on_cpu = not tf.config.list_physical_devices("GPU")
-    precision, memory = choose_precision("auto"), machine.memory()
+    precision, memory = choose_precision("auto"), hardware.memory()
     table = Table("training", title=f"Trainings in batches of 1, {precision}")
     table.add_column("flags", overflow="fold")
     table.add_column("memory")

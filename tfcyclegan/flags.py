@@ -25,7 +25,7 @@ from absl import flags as absl_flags
 
 from tfcyclegan.config import Options, Size, flag_name, option_type
 from tfcyclegan.errors import UserError
-from tfcyclegan.progress import say
+from tfcyclegan.system.progress import log
 
 Config = TypeVar("Config", bound=Options)
 
@@ -232,7 +232,7 @@ def _tell_repeated(config_class: type[Options], placed: Sequence[tuple[str, str]
     )
     for (place, repeated), count in given.items():
         if repeated and count > 1:
-            say(f"{place}: --{repeated} is given {count} times; the last one counts")
+            log(f"{place}: --{repeated} is given {count} times; the last one counts")
 
 
 def asks_for_help(arguments: Sequence[str]) -> bool:

@@ -14,8 +14,8 @@ from PIL import Image
 
 from data_prep.street import render
 from data_prep.street.scene import make_scene
-from tfcyclegan import files
 from tfcyclegan.data import labels
+from tfcyclegan.system import files
 
 GTA5, CITYSCAPES = "gta5", "cityscapes"
 TRAIN, VAL, TEST = "train", "val", "test"

@@ -5,7 +5,7 @@ OUTPUT/
     translated/           the source data set in the look of the target; translated_semantic/ likewise
     semantic_translator/  the run of the translator with semantic losses
     arms/ARM/seed-N/      a segmenter's run directory and its scores.json; a finished one is not trained again
-    results.json  results.csv  report.html
+    results.json  results.csv  arms_page.html
 """
 
 import csv
@@ -18,16 +18,16 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from tfcyclegan import files
-from tfcyclegan.adaptation import report
+from tfcyclegan.adaptation import arms_page
+from tfcyclegan.adaptation.arm_scores import ArmResult, summarize
 from tfcyclegan.adaptation.arms import TITLES, Arms
-from tfcyclegan.adaptation.results import ArmResult, summarize
 from tfcyclegan.config import AdaptConfig
 from tfcyclegan.data.domains import Split
 from tfcyclegan.data.source import DataSource, open_source
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures import segmentation
-from tfcyclegan.progress import say, say_table
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import log, log_table
 from tfcyclegan.training.runs import config_to_dict
 
 REQUEST = "request.json"
@@ -84,7 +84,7 @@ def adapt(config: AdaptConfig) -> list[ArmResult]:
         data.require(split)
     _require_one_table(config, source, target)
     for line in _without_effect(config):
-        say(line)
+        log(line)
     directory = Path(config.output_dir)
     arms = Arms(config, Split(source, config.source_split), Split(target, config.target_split))
     arms.check()
@@ -96,7 +96,7 @@ def adapt(config: AdaptConfig) -> list[ArmResult]:
         for seed in config.seed_numbers:
             path = arms.run_directory(arm, seed) / SCORES
             if not path.exists():
-                say(f"{TITLES[arm]}, seed {seed}")
+                log(f"{TITLES[arm]}, seed {seed}")
                 confusion = arms.segmenter(arm, seed).score_split(
                     scored, note=f"scoring {arm} seed {seed}"
                 )
@@ -243,7 +243,7 @@ def _write(
             ]
         )
     files.write_text(directory / "results.csv", text.getvalue())
-    report.write_report(config, directory, results, table, scored)
+    arms_page.write_report(config, directory, results, table, scored)
     printed = Table(
         "mIoU %",
         "mean",
@@ -257,9 +257,9 @@ def _write(
         ),
     )
     for row in table:
-        printed.add_row(row.name, *report.shown(row))
-    say_table(printed)
-    say(f"report: {directory / 'report.html'}, numbers: {directory / 'results.csv'}")
+        printed.add_row(row.name, *arms_page.shown(row))
+    log_table(printed)
+    log(f"report: {directory / 'arms_page.html'}, numbers: {directory / 'results.csv'}")
 
 
 def _mean(values: list[float | None]) -> float:

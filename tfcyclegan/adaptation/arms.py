@@ -17,24 +17,24 @@ from typing import Any
 
 import numpy as np
 
-from tfcyclegan import files
 from tfcyclegan.adaptation.fourier import fourier_transform
 from tfcyclegan.adaptation.pseudo_labels import class_thresholds, pseudo_label
 from tfcyclegan.config import AdaptConfig, SegmenterOptions
 from tfcyclegan.data.domains import Split
 from tfcyclegan.data.pixels import PixelFile, spread
 from tfcyclegan.data.source import open_source
-from tfcyclegan.data_translation import translate_data
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures.controls import make_controls
-from tfcyclegan.progress import say, track
-from tfcyclegan.segmentation.pictures import LabelledPictures, open_labelled, open_pictures
+from tfcyclegan.segmentation.labelled_pictures import LabelledPictures, open_labelled, open_pictures
 from tfcyclegan.segmentation.segmenter import Segmenter
-from tfcyclegan.segmentation.trainer import train_segmenter
+from tfcyclegan.segmentation.training import train_segmenter
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import log, track
 from tfcyclegan.training.checkpoints import told_choice
 from tfcyclegan.training.runs import Run, read_run
 from tfcyclegan.training.trainer import train
-from tfcyclegan.translation import copies_on_devices, scale_of
+from tfcyclegan.translation.data_sets import translate_data
+from tfcyclegan.translation.translators import copies_on_devices, scale_of
 
 TITLES = {
     "source_only": "source only",
@@ -223,7 +223,7 @@ class Arms:
         own = run.directory == self.directory / "semantic_translator"
         checkpoint = "latest" if own else self.config.checkpoint
         output = self.directory / ("translated_semantic" if own else "translated")
-        say(
+        log(
             f"{run.directory}: translates ab by checkpoint {told_choice(run.directory, checkpoint)}"
         )
         translators = copies_on_devices(run, checkpoint, "ab")

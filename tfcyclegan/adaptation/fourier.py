@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tfcyclegan.segmentation.pictures import Arrays
+from tfcyclegan.segmentation.labelled_pictures import Arrays
 
 
 def swap_low_frequencies(picture: np.ndarray, style: np.ndarray, beta: float) -> np.ndarray:

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from tfcyclegan import files, quiet
 from tfcyclegan.config import AdaptConfig
 from tfcyclegan.data.source import check_places
+from tfcyclegan.system import files, tensorflow_setup
 
 Config = AdaptConfig
 EXAMPLES = """
@@ -20,7 +20,7 @@ def run(config: AdaptConfig) -> None:
         check_places(config.source_dir)
         check_places(config.target_dir)
     files.require_no_file("output_dir", Path(config.output_dir))
-    quiet.import_tensorflow()
+    tensorflow_setup.import_tensorflow()
     from tfcyclegan.adaptation.adapt import adapt
 
     adapt(config)

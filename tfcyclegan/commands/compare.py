@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from tfcyclegan import quiet
 from tfcyclegan.config import CompareConfig
 from tfcyclegan.errors import UserError
+from tfcyclegan.system import tensorflow_setup
 
 Config = CompareConfig
 EXAMPLES = """
@@ -24,7 +24,7 @@ def run(config: CompareConfig) -> None:
             f"--output={config.output}: is a directory; name the page to write, such as "
             "compare.html"
         )
-    quiet.import_tensorflow()
+    tensorflow_setup.import_tensorflow()
     from tfcyclegan.evaluation.comparing import compare
 
     compare(runs, Path(config.output), pictures=config.pictures)

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from tfcyclegan.config import DemoConfig
-from tfcyclegan.progress import say
+from tfcyclegan.system.progress import log
 
 Config = DemoConfig
 EXAMPLES = """
@@ -20,12 +20,12 @@ def run(config: DemoConfig) -> None:
     from tfcyclegan.demo import litert_js
     from tfcyclegan.demo.models import find_model
     from tfcyclegan.demo.page import export_page, write_page
-    from tfcyclegan.demo.samples import of_folder, of_run
-    from tfcyclegan.demo.server import serve
+    from tfcyclegan.demo.sample_pictures import of_folder, of_run
+    from tfcyclegan.demo.web_server import serve
 
     models = [find_model(Path(path)) for path in config.models]
     for model in models:
-        say(model.told)
+        log(model.told)
     litert_js.fetch()
     folders = [Path(folder) for folder in config.sample_folders] * (
         len(models) if len(config.sample_folders) == 1 else 1
@@ -33,12 +33,12 @@ def run(config: DemoConfig) -> None:
     samples = [of_folder(folder) for folder in folders] or [of_run(model) for model in models]
     for model, found in zip(models, samples, strict=True):
         if not found.pictures:
-            say(
+            log(
                 f"{model.title}: no samples: its run or data are not here; --samples=FOLDER takes "
                 "pictures of yours"
             )
         elif found.origin:
-            say(f"{model.title}: samples: {found.origin}")
+            log(f"{model.title}: samples: {found.origin}")
     shown = list(zip(models, samples, strict=True))
     if config.export:
         export_page(shown, Path(config.export))
@@ -51,4 +51,4 @@ def run(config: DemoConfig) -> None:
             write_page(shown, Path(directory))
             serve(Path(directory), config.port, open_browser=config.open_browser)
     except KeyboardInterrupt:
-        say("stopped")
+        log("stopped")

@@ -1,7 +1,7 @@
 """`tfcyclegan doctor`."""
 
-from tfcyclegan import quiet
 from tfcyclegan.config import DoctorConfig
+from tfcyclegan.system import tensorflow_setup
 
 Config = DoctorConfig
 EXAMPLES = """
@@ -11,7 +11,7 @@ EXAMPLES = """
 
 
 def run(config: DoctorConfig) -> None:
-    quiet.import_tensorflow()
+    tensorflow_setup.import_tensorflow()
     from tfcyclegan.doctor import examine
 
     examine(measure=config.measure)

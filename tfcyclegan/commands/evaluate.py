@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfcyclegan import files, quiet
 from tfcyclegan.config import EvaluateConfig
 from tfcyclegan.config.commands import PAIRS
 from tfcyclegan.errors import UserError
-from tfcyclegan.progress import say
+from tfcyclegan.system import files, tensorflow_setup
+from tfcyclegan.system.progress import log
 
 if TYPE_CHECKING:
     from tfcyclegan.data.domains import Domains
@@ -34,7 +34,7 @@ def run(config: EvaluateConfig) -> Path:
             raise UserError(f"--{name}={getattr(config, name)}: no such {kind}")
     if config.output:
         files.require_no_file("output", Path(config.output))
-    quiet.import_tensorflow()
+    tensorflow_setup.import_tensorflow()
     from tfcyclegan.data.domains import open_domains
     from tfcyclegan.evaluation.pairs import read_pairs
     from tfcyclegan.evaluation.scoring import evaluate, evaluate_folder, open_tools
@@ -78,7 +78,7 @@ def run(config: EvaluateConfig) -> Path:
         pairs=pairs,
         tools=tools,
     )
-    say(
+    log(
         f"next: tfcyclegan export --run_dir={config.run_dir} "
         f"--output=saved_models/{trained.directory.resolve().name}"
     )
@@ -87,7 +87,7 @@ def run(config: EvaluateConfig) -> Path:
 
 def _judge(domains: "Domains", purpose: str, direction: str) -> "Judge | str":
     """A segmenter of real photos of the direction's target; or why there is none."""
-    from tfcyclegan.segmentation.judge import judge
+    from tfcyclegan.segmentation.trained_judge import judge
 
     target = direction[1]
     train = domains.require("train", target)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from tfcyclegan import files, quiet
 from tfcyclegan.config import ExportConfig
-from tfcyclegan.progress import say
+from tfcyclegan.system import files, tensorflow_setup
+from tfcyclegan.system.progress import log
 
 Config = ExportConfig
 EXAMPLES = """
@@ -21,8 +21,8 @@ def run(config: ExportConfig) -> Path:
     trained = read_run(Path(config.run_dir))
     check_places(config.data_dir)
     files.require_no_file("output", Path(config.output))
-    quiet.import_tensorflow()
-    from tfcyclegan.export.exporter import export
+    tensorflow_setup.import_tensorflow()
+    from tfcyclegan.exporting.exporter import export
 
     directory = export(
         trained,
@@ -33,7 +33,7 @@ def run(config: ExportConfig) -> Path:
         min_psnr=config.min_psnr,
         data_dir=config.data_dir,
     )
-    say(
+    log(
         f"next: tfcyclegan demo --model={config.output} in a browser, or tfcyclegan serve "
         f"--model_dir={config.output}"
     )

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from tfcyclegan import files, quiet
 from tfcyclegan.config import ExportSegmenterConfig
 from tfcyclegan.errors import UserError
+from tfcyclegan.system import files, tensorflow_setup
 
 Config = ExportSegmenterConfig
 EXAMPLES = """
@@ -19,7 +19,7 @@ def run(config: ExportSegmenterConfig) -> Path:
             "tfcyclegan train_segmenter"
         )
     files.require_no_file("output", Path(config.output))
-    quiet.import_tensorflow()
-    from tfcyclegan.export.segmenter import export_segmenter
+    tensorflow_setup.import_tensorflow()
+    from tfcyclegan.exporting.segmenter import export_segmenter
 
     return export_segmenter(Path(config.segmenter_dir), Path(config.output), config.tflite_size)

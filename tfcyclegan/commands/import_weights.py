@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from tfcyclegan import files, quiet
 from tfcyclegan.config import ImportConfig
 from tfcyclegan.errors import UserError
+from tfcyclegan.system import files, tensorflow_setup
 
 Config = ImportConfig
 EXAMPLES = """
@@ -19,7 +19,7 @@ def run(config: ImportConfig) -> None:
     if not Path(config.weights).exists():
         raise UserError(f"--weights={config.weights}: no such file")
     files.require_no_file("output", Path(config.output))
-    quiet.import_tensorflow()
+    tensorflow_setup.import_tensorflow()
     from tfcyclegan.interop import importing
 
     read = importing.import_pytorch if config.from_ == "pytorch" else importing.import_tfa

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from tfcyclegan import files, quiet
 from tfcyclegan.config import SegmentConfig
-from tfcyclegan.progress import say
+from tfcyclegan.system import files, tensorflow_setup
+from tfcyclegan.system.progress import log
 
 Config = SegmentConfig
 EXAMPLES = """
@@ -18,15 +18,15 @@ def run(config: SegmentConfig) -> None:
     from tfcyclegan.data.source import open_source
 
     files.require_no_file("output", Path(config.output))
-    quiet.import_tensorflow()
+    tensorflow_setup.import_tensorflow()
     from tfcyclegan.data.domains import Split
-    from tfcyclegan.picture_folders import reading_of
+    from tfcyclegan.data.picture_folders import reading_of
     from tfcyclegan.segmentation.labelling import label_path, label_split
     from tfcyclegan.segmentation.segmenter import load_segmenter
 
     segmenter = load_segmenter(Path(config.segmenter_dir))
     if segmenter.load_size:
-        say(
+        log(
             f"{config.segmenter_dir}: pictures are labelled at {segmenter.load_size}, as in its "
             "training; labels have their own sizes"
         )
@@ -37,12 +37,12 @@ def run(config: SegmentConfig) -> None:
     split = Split(open_source(config.data_dir), config.split)
     confusion = label_split(segmenter, split, output, overlays=config.overlays, reading=reading)
     if confusion is None:
-        say(f"{split}: has no labels, so there are no scores")
+        log(f"{split}: has no labels, so there are no scores")
     else:
         for name, iou in zip(segmenter.classes.names, confusion.class_ious, strict=True):
-            say(f"  {name:<14} {'absent' if iou != iou else f'{iou:.3f}'}")
+            log(f"  {name:<14} {'absent' if iou != iou else f'{iou:.3f}'}")
         accuracy = f"pixel accuracy {confusion.pixel_accuracy:.4f}"
-        say(
+        log(
             f"mIoU {confusion.class_iou:.4f} (classes in neither truth nor prediction left out), "
             f"{accuracy}"
         )

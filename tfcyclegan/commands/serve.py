@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from tfcyclegan import quiet
 from tfcyclegan.config import ServeConfig
 from tfcyclegan.errors import UserError
+from tfcyclegan.system import tensorflow_setup
 
 Config = ServeConfig
 EXAMPLES = """
@@ -21,7 +21,7 @@ def run(config: ServeConfig) -> None:
             f"--model_dir={config.model_dir}: no exported model there; make one with tfcyclegan "
             "export"
         )
-    quiet.import_tensorflow()
+    tensorflow_setup.import_tensorflow()
     try:
         from tfcyclegan.serving.server import serve
     except ModuleNotFoundError as error:

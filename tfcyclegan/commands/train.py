@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from tfcyclegan import files, flags, quiet
+from tfcyclegan import flags
 from tfcyclegan.config import TrainConfig
 from tfcyclegan.data.source import check_places
-from tfcyclegan.progress import say
+from tfcyclegan.system import files, tensorflow_setup
+from tfcyclegan.system.progress import log
 
 Config = TrainConfig
 EXAMPLES = """
@@ -20,8 +21,8 @@ def run(config: TrainConfig) -> Path:
     files.require_no_file("run_dir", Path(config.run_dir))
     if not config.data_recipe:
         check_places(config.data_dir)
-    quiet.import_tensorflow()
-    from tfcyclegan.cyclegan import Segment
+    tensorflow_setup.import_tensorflow()
+    from tfcyclegan.methods.cyclegan import Segment
     from tfcyclegan.training.trainer import train
 
     def load_segment() -> Segment:
@@ -35,8 +36,8 @@ def run(config: TrainConfig) -> Path:
         return segmenter.logits
 
     report = train(config, flags.to_flag_file(config), load_segment if config.segmenter else None)
-    say(f"report: {report}")
-    say(
+    log(f"report: {report}")
+    log(
         f"next: tfcyclegan translate --run_dir={config.run_dir} --input=PICTURES "
         "--output=translated"
     )

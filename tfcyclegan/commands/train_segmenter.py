@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from tfcyclegan import files, flags, quiet
+from tfcyclegan import flags
 from tfcyclegan.config import TrainSegmenterConfig
-from tfcyclegan.progress import say
+from tfcyclegan.system import files, tensorflow_setup
+from tfcyclegan.system.progress import log
 
 Config = TrainSegmenterConfig
 EXAMPLES = """
@@ -21,9 +22,9 @@ def run(config: TrainSegmenterConfig) -> None:
     check_places(config.data_dir)
     check_places(config.val_dir)
     files.require_no_file("run_dir", Path(config.run_dir))
-    quiet.import_tensorflow()
-    from tfcyclegan.segmentation.pictures import open_labelled
-    from tfcyclegan.segmentation.trainer import train_segmenter
+    tensorflow_setup.import_tensorflow()
+    from tfcyclegan.segmentation.labelled_pictures import open_labelled
+    from tfcyclegan.segmentation.training import train_segmenter
 
     cache = Path(config.cache_dir) if config.cache_dir else None
     source = open_source(config.data_dir)
@@ -37,18 +38,18 @@ def run(config: TrainSegmenterConfig) -> None:
     ):
         val = open_labelled(scored, config.val_split, cache, size=config.load_size)
     elif config.val_every_steps:
-        say(
+        log(
             f"{scored.directory}: no labelled pictures in split {config.val_split}, so no scores "
             "on the way; --val_split names another"
         )
     train_segmenter(
         config, [part], Path(config.run_dir), val=val, flag_file=flags.to_flag_file(config)
     )
-    say(
+    log(
         f"finished: {config.steps} steps, {config.run_dir}; the last step's weights are the "
         "segmenter, whatever the curve of val says"
     )
-    say(
+    log(
         f"next: tfcyclegan segment --segmenter_dir={config.run_dir} --input=PICTURES "
         "--output=segmented"
     )

@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfcyclegan import files, flags, model_metadata, quiet
+from tfcyclegan import flags
 from tfcyclegan.config import TranslateConfig
 from tfcyclegan.errors import UserError
-from tfcyclegan.progress import say
+from tfcyclegan.exports import model_metadata
+from tfcyclegan.system import files, tensorflow_setup
+from tfcyclegan.system.progress import log
 
 if TYPE_CHECKING:
     from tfcyclegan.data.domains import Domains
     from tfcyclegan.data.images import Scale
-    from tfcyclegan.picture_folders import Reading
+    from tfcyclegan.data.picture_folders import Reading
     from tfcyclegan.training.runs import Run
 
 Config = TranslateConfig
@@ -45,20 +47,24 @@ def run(config: TranslateConfig) -> None:
     files.require_no_file(
         "output_data" if config.output_data else "output", Path(config.output or config.output_data)
     )
-    quiet.import_tensorflow()
-    from tfcyclegan import exported_models, translation
+    tensorflow_setup.import_tensorflow()
     from tfcyclegan.data.domains import open_domains
     from tfcyclegan.data.images import RESIZED
     from tfcyclegan.data.intake import HINTS
-    from tfcyclegan.data_translation import translate_data
+    from tfcyclegan.exports import exported_models
+    from tfcyclegan.translation.data_sets import translate_data
+    from tfcyclegan.translation.translators import (
+        copies_on_devices,
+        scale_of,
+        translate_path,
+        translate_split,
+    )
 
     scale = None
     direction = config.direction or _only_direction(trained)
     if trained is not None:
-        translators = translation.copies_on_devices(
-            trained, config.checkpoint, direction, tile=config.tile
-        )
-        scale = translation.scale_of(trained) if config.scale == "trained" else None
+        translators = copies_on_devices(trained, config.checkpoint, direction, tile=config.tile)
+        scale = scale_of(trained) if config.scale == "trained" else None
         _tell_choices(trained, config, direction, scale)
     else:
         translators = [
@@ -71,7 +77,7 @@ def run(config: TranslateConfig) -> None:
         _tell_contradiction(Path(config.input), direction)
         nearest = trained is not None and direction[0] in trained.label_maps
         reading = _reading(config, trained, translators[0].reading, direction)
-        translation.translate_path(
+        translate_path(
             translators,
             Path(config.input),
             Path(config.output),
@@ -88,7 +94,7 @@ def run(config: TranslateConfig) -> None:
         )
         _refuse_other_domain(config, trained, source.fingerprint, direction)
         if not config.split:
-            say(
+            log(
                 f"{source.directory}: translates split {splits[0]}, since --direction={direction} "
                 f"starts from domain {direction[0].upper()}"
             )
@@ -98,7 +104,7 @@ def run(config: TranslateConfig) -> None:
                 translators, source, splits, Path(config.output_data), scale=scale, command=command
             )
         else:
-            translation.translate_split(
+            translate_split(
                 translators,
                 source,
                 ",".join(splits),
@@ -107,7 +113,7 @@ def run(config: TranslateConfig) -> None:
                 hints={RESIZED: HINTS[RESIZED]},
             )
     if trained is not None and config.output:
-        say(
+        log(
             f"next: tfcyclegan evaluate --run_dir={config.run_dir} scores the run on its test "
             "pictures, beside controls"
         )
@@ -117,7 +123,7 @@ def _only_direction(trained: "Run | None") -> str:
     """The direction that is taken where none is given: ab, or ba of a run that has no other."""
     if trained is None or "gen_ab" in trained.networks or "gen_ba" not in trained.networks:
         return "ab"
-    say(f"{trained.directory}: translates ba, the one direction that it has")
+    log(f"{trained.directory}: translates ba, the one direction that it has")
     return "ba"
 
 
@@ -135,12 +141,12 @@ def _tell_choices(
         if not config.direction and f"gen_{back}" in trained.networks
         else ""
     )
-    say(
+    log(
         f"{trained.directory}: translates {direction} by checkpoint "
         f"{told_choice(trained.directory, config.checkpoint)}{other}"
     )
     if scale is not None:
-        say(
+        log(
             f"{trained.directory}: pictures are taken at {scale}, as in its training; "
             "--scale=original keeps their sizes"
         )
@@ -175,7 +181,7 @@ def _reading(
     model was trained on.
     """
     from tfcyclegan.data.intake import Rules
-    from tfcyclegan.picture_folders import Reading
+    from tfcyclegan.data.picture_folders import Reading
 
     domains = _domains_of(trained)
     theirs = domains.settings(direction[0]) if domains else dict(of_model)
@@ -187,7 +193,7 @@ def _reading(
     taken = {name: value for name, value in theirs.items() if name not in given}
     if taken:
         told = model_metadata.told_reading(taken)
-        say(
+        log(
             f"{config.input}: read with {told}, as the data of {config.run_dir or config.model} "
             "were prepared"
         )
@@ -215,7 +221,7 @@ def _tell_contradiction(path: Path, direction: str) -> None:
     """Says so where a folder is named like one of the other domain."""
     own, other = direction[0].upper(), direction[1].upper()
     if re.fullmatch(f"(train|test|val){other}", path.resolve().name):
-        say(
+        log(
             f"{path}: named like domain {other}, while --direction={direction} starts from domain "
             f"{own}; is that meant?"
         )

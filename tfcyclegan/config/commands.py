@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tfcyclegan.config.base import Options, Size, option
-from tfcyclegan.config.pictures import (
+from tfcyclegan.config.reading import (
     pages_option,
     translate_alpha_option,
     translate_extra_bands_option,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tfcyclegan.config.base import Options, Size, option
-from tfcyclegan.config.pictures import (
+from tfcyclegan.config.reading import (
     alpha_option,
     extra_bands_option,
     max_value_option,

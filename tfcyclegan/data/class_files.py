@@ -16,9 +16,9 @@ import io
 import re
 from pathlib import Path
 
-from tfcyclegan import files
 from tfcyclegan.data.labels import CITYSCAPES, IGNORED, ClassTable, LabelClass
 from tfcyclegan.errors import UserError
+from tfcyclegan.system import files
 
 CITYSCAPES_NAME = "cityscapes"
 COLUMNS = ("name", "color", "id", "ignored")

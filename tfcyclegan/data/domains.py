@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfcyclegan import files
 from tfcyclegan.data.source import CATALOGUE, DataSource, open_source
 from tfcyclegan.errors import UserError
-from tfcyclegan.progress import say
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import log
 
 PURPOSES = ("train", "val", "test")
 _NAMING = "with A or B behind them where one data set holds both domains"
@@ -214,9 +214,9 @@ def _tell_splits(domains: Domains) -> None:
     for domain, split in tests.items():
         place = (domains.a if domain == "a" else domains.b).directory
         if split and split == found["val", domain]:
-            say(f"{split}: serves as the test split of domain {domain}, which has none")
+            log(f"{split}: serves as the test split of domain {domain}, which has none")
         elif split is None and tests["b" if domain == "a" else "a"]:
-            say(
+            log(
                 f"{place}: domain {domain} has no test split, the other has; scores and pictures "
                 "that need one are left out"
             )
@@ -224,7 +224,7 @@ def _tell_splits(domains: Domains) -> None:
         taken = {split.name for split in found.values() if split and split.source is source}
         others = [f"{name} ({count})" for name, count in source.counts.items() if name not in taken]
         if others:
-            say(
+            log(
                 f"{source.directory}: splits that are not read: {', '.join(others)}; train, val "
                 f"and test are, {_NAMING}"
             )

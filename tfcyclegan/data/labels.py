@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from tfcyclegan import files
 from tfcyclegan.errors import UserError
+from tfcyclegan.system import files
 
 IGNORED = 255
 """Train id of a pixel that is neither learned nor scored."""

@@ -14,12 +14,13 @@ from typing import Any
 
 import PIL
 
-from tfcyclegan import __version__, files
+from tfcyclegan import __version__
 from tfcyclegan.data import notes as picture_notes
 from tfcyclegan.data import records
 from tfcyclegan.data.labels import CITYSCAPES, Labelling
 from tfcyclegan.data.source import LABEL_MAPS, UNLABELLED
 from tfcyclegan.errors import RunError
+from tfcyclegan.system import files
 
 TFDS_FILES = ("features.json", "dataset_info.json")
 

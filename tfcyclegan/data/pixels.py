@@ -19,13 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from tfcyclegan import files
 from tfcyclegan.config import MODES_WITH_CROP, Size
 from tfcyclegan.data import images, notes, stored
 from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.parallel import in_order
-from tfcyclegan.progress import say, track
+from tfcyclegan.system import files
+from tfcyclegan.system.parallel import in_order
+from tfcyclegan.system.progress import log, track
 
 _FORMAT = 1  # raise when the pixels of the same settings would differ
 _AHEAD = 64
@@ -311,7 +311,7 @@ def _tell(source: DataSource, split: str, opened: PixelFile, *, whole: bool, bui
     as well.
     """
     for line in opened.told if whole or built else ():
-        say(f"{source.directory}: split {split}: {line}")
+        log(f"{source.directory}: split {split}: {line}")
 
 
 def _nearly_constant(pixels: PixelFile) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tfcyclegan import files
 from tfcyclegan.data import records
 from tfcyclegan.errors import RunError
+from tfcyclegan.system import files
 
 SHARD_BYTES = 100_000_000
 WORK = ".work"

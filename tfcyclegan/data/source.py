@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfcyclegan import files
 from tfcyclegan.data.labels import CITYSCAPES, ClassTable
 from tfcyclegan.data.records import IMAGE_KEY, LABEL_KEY, Label
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.progress import say
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import log
 
 MANIFEST = "manifest.json"
 CATALOGUE = "tfds:"
@@ -217,7 +217,7 @@ class DataSource:
 @functools.cache
 def say_once(line: str) -> None:
     """Tells what is so whenever a data set is opened: a command may open one several times."""
-    say(line)
+    log(line)
 
 
 @functools.cache
@@ -288,10 +288,10 @@ def open_source(place: str | Path) -> DataSource:
         if name != IMAGE_KEY and not (name == LABEL_KEY and labelled)
     }
     if left_out:
-        say(f"{place}: not used: {', '.join(left_out)}; its pictures are the feature {IMAGE_KEY!r}")
+        log(f"{place}: not used: {', '.join(left_out)}; its pictures are the feature {IMAGE_KEY!r}")
     if twins:
         shared = ", ".join(f"{where}: {count}" for where, count in twins.items())
-        say(f"{place}: warning: the same pictures are in two splits, byte by byte: {shared}")
+        log(f"{place}: warning: the same pictures are in two splits, byte by byte: {shared}")
     return DataSource(
         directory,
         builder.info.name,
@@ -425,12 +425,12 @@ def _from_catalogue(place: str) -> Any:
         some = ", ".join(configs[:5]) + (
             f" and {len(configs) - 5} more" if len(configs) > 5 else ""
         )
-        say(
+        log(
             f"{place}: read as {place}/{builder.builder_config.name}, its first configuration; it "
             f"has {some}"
         )
     if not builder.info.splits:
-        say(
+        log(
             f"downloading {place} to {builder.data_dir} (without a network this gives up after "
             "some minutes)"
         )

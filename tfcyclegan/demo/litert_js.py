@@ -9,10 +9,10 @@ import io
 import tarfile
 from pathlib import Path, PurePosixPath
 
-from tfcyclegan import files
-from tfcyclegan.downloads import PackageFile, cached, is_cached
 from tfcyclegan.errors import UserError
-from tfcyclegan.progress import say
+from tfcyclegan.system import files
+from tfcyclegan.system.downloads import PackageFile, cached, is_cached
+from tfcyclegan.system.progress import log
 
 VERSION = "2.5.3"
 
@@ -52,7 +52,7 @@ def fetch() -> None:
         UserError: they cannot be had, or are not the pinned ones.
     """
     if not (is_cached(CORE) and is_cached(LOADER)):
-        say(f"fetching LiteRT.js {VERSION} (12 MB) with npm, once; later runs need no network")
+        log(f"fetching LiteRT.js {VERSION} (12 MB) with npm, once; later runs need no network")
     for package in (CORE, LOADER):
         cached(package)
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfcyclegan import files, model_metadata
 from tfcyclegan.config import Size
 from tfcyclegan.errors import UserError
-from tfcyclegan.model_metadata import METADATA
-from tfcyclegan.quiet import silenced
+from tfcyclegan.exports import model_metadata
+from tfcyclegan.exports.model_metadata import METADATA
+from tfcyclegan.system import files
+from tfcyclegan.system.tensorflow_setup import silenced
 
 PREFERRED = ("float16", "float32", "dynamic_int8", "int8")
 """Variants of an export, the best for a browser first: half the bytes to load, and as exact as the

@@ -10,12 +10,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from tfcyclegan import __version__, files
+from tfcyclegan import __version__
 from tfcyclegan.demo import litert_js
 from tfcyclegan.demo.models import DemoModel
-from tfcyclegan.demo.samples import Samples
+from tfcyclegan.demo.sample_pictures import Samples
 from tfcyclegan.errors import UserError
-from tfcyclegan.progress import say
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import log
 
 DESCRIPTION = "demo.json"
 SITE = Path(__file__).parent / "site"
@@ -74,7 +75,7 @@ def export_page(shown: Shown, output: Path) -> None:
         raise UserError(f"--export={output}: holds other files; choose another folder")
     with files.atomic_directory(output) as temporary:
         write_page(shown, temporary)
-    say(
+    log(
         f"exported to {output}: put the folder on any web host, or try it with python -m "
         f"http.server --directory {output}"
     )

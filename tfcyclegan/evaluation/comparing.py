@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 from rich.table import Table as PrintedTable
 
-from tfcyclegan import files, pages
+from tfcyclegan import pages
 from tfcyclegan.data import images, stored
 from tfcyclegan.data.domains import open_domains
+from tfcyclegan.data.picture_folders import pictures_of_split
 from tfcyclegan.data.pixels import spread
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation import cycles, distances, examples, judge
 from tfcyclegan.evaluation.material import FLOOR, OWN, read_png
-from tfcyclegan.picture_folders import pictures_of_split
-from tfcyclegan.progress import say, say_table
-from tfcyclegan.training.reporting import METRICS
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import log, log_table
+from tfcyclegan.training.run_page import METRICS
 
 IDENTITY = "identity"
 _SAME = {
@@ -108,7 +109,7 @@ def compare(run_dirs: Sequence[Path], output: Path, *, pictures: int) -> list[Co
         comparisons.append(found)
         _print(found, list(runs))
     _write(output, list(runs), comparisons, next(iter(metrics.values())))
-    say(f"page: {output}")
+    log(f"page: {output}")
     return comparisons
 
 
@@ -317,9 +318,9 @@ def _print(found: Comparison, names: Sequence[str]) -> None:
             *(f"{word} ({value})" if word else "" for word, value in words),
             *("" for _ in _BESIDE),
         )
-    say_table(printed)
+    log_table(printed)
     for note in found.notes:
-        say(f"{found.title}: {note}")
+        log(f"{found.title}: {note}")
 
 
 def _write(

@@ -16,7 +16,7 @@ from tfcyclegan.evaluation.tables import Column, Table
 from tfcyclegan.measures import distribution, inception
 from tfcyclegan.measures.features import FeatureNetwork, feature_network
 from tfcyclegan.measures.statistics import Interval, interval_of_halves
-from tfcyclegan.progress import Progress
+from tfcyclegan.system.progress import Progress
 
 NETWORKS = {
     "alexnet": "alexnet-conv5-256",

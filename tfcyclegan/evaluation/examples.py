@@ -14,7 +14,7 @@ from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.evaluation.material import OWN, Material
 from tfcyclegan.measures import label_protocols, paired, segmentation
 from tfcyclegan.measures.appearance import Appearance
-from tfcyclegan.training import samples
+from tfcyclegan.training import strips
 
 KINDS = ("best", "median", "worst")
 _EACH = 3
@@ -110,7 +110,7 @@ def png_of(cells: Sequence[np.ndarray], nearest: Sequence[bool] = ()) -> bytes:
     ]
     gap = np.full((size.height, 2, 3), 255, np.uint8)
     joined = np.concatenate([part for cell in fitted for part in (cell, gap)][:-1], axis=1)
-    return samples.png_bytes(joined)
+    return strips.png_bytes(joined)
 
 
 def _rgb(picture: np.ndarray, size: Size, *, nearest: bool) -> np.ndarray:

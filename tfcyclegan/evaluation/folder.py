@@ -12,14 +12,14 @@ from typing import Any
 from PIL import Image
 
 from tfcyclegan.config import Size
-from tfcyclegan.data import folders, images, intake, notes
+from tfcyclegan.data import images, intake, notes, picture_files
 from tfcyclegan.data.domains import Domains, Split
 from tfcyclegan.data.images import Scale
+from tfcyclegan.data.picture_folders import MAX_PIXELS, pictures_of_split
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation.material import Material, Pictures, assemble
 from tfcyclegan.evaluation.pairs import Pairs
 from tfcyclegan.measures.controls import in_channels
-from tfcyclegan.picture_folders import MAX_PIXELS, pictures_of_split
 
 _LISTED = 5
 _OFFICIAL = (
@@ -121,8 +121,8 @@ def _choose(folder: Path, names: Sequence[str], direction: str, suffix: str) -> 
     if not folder.is_dir():
         raise UserError(f"--translations={folder}: no such folder")
     hidden: Counter[str] = Counter()
-    there = sorted((Path(entry.path) for entry in folders.walk(folder, hidden)), key=str)
-    pictures = [path for path in there if folders.is_picture(path.name)]
+    there = sorted((Path(entry.path) for entry in picture_files.walk(folder, hidden)), key=str)
+    pictures = [path for path in there if picture_files.is_picture(path.name)]
     if not pictures:
         others = (
             f"; {len(there)} files by other endings, such as {there[0].relative_to(folder)}"
@@ -201,7 +201,7 @@ def _guessed(pictures: Sequence[Path], folder: Path, names: Sequence[str], direc
 
 
 def _kind(path: Path, pictures: Sequence[Path]) -> str:
-    if not folders.is_picture(path.name):
+    if not picture_files.is_picture(path.name):
         return "that are no pictures by their endings"
     return next((suffix for suffix in _OFFICIAL if path.stem.endswith(suffix)), "other pictures")
 
@@ -249,7 +249,7 @@ def _read(
     lossy = 0
     for name in names:
         try:
-            content = folders.read(files[name])
+            content = picture_files.read(files[name])
             decoded = intake.decode(content, max_pixels=MAX_PIXELS)
         except OSError as error:
             raise UserError(f"{files[name]}: cannot be read ({error.strerror or error})") from error

@@ -12,21 +12,21 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tfcyclegan import files
 from tfcyclegan.config import TrainConfig
 from tfcyclegan.data import images, stored
 from tfcyclegan.data.domains import Domains, Split
 from tfcyclegan.data.images import Scale
 from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.data.notes import LeftOut, without_counts
+from tfcyclegan.data.picture_folders import picture_name, pictures_of_split
 from tfcyclegan.evaluation.pairs import Pairs, Partners, find_partners
 from tfcyclegan.measures.controls import make_controls
-from tfcyclegan.picture_folders import picture_name, pictures_of_split
-from tfcyclegan.progress import say
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import log
 from tfcyclegan.training.checkpoint_files import BEST, DIRECTORY, newest
 from tfcyclegan.training.checkpoints import find_checkpoint
 from tfcyclegan.training.runs import Run
-from tfcyclegan.translation import (
+from tfcyclegan.translation.translators import (
     RECORD,
     Translator,
     copies_on_devices,
@@ -160,7 +160,7 @@ def gather(
     if (folder / RECORD).exists() and without_counts(files.read_json(folder / RECORD)) != record_of(
         translator, scale
     ):
-        say(
+        log(
             f"{folder}: holds translations by another checkpoint or at another scale; they are "
             "made anew"
         )

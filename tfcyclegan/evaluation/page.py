@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tfcyclegan import files, pages
+from tfcyclegan import pages
 from tfcyclegan.evaluation import cycles, drawings, examples, judge, label_scores
 from tfcyclegan.evaluation.cycles import ERROR
 from tfcyclegan.evaluation.detectors import Finding
@@ -15,6 +15,7 @@ from tfcyclegan.evaluation.limits import OK, SET_ON
 from tfcyclegan.evaluation.material import OWN, Material
 from tfcyclegan.evaluation.strata import TITLE as BY_LUMINANCE
 from tfcyclegan.evaluation.tables import Table
+from tfcyclegan.system import files
 
 PAGE = "index.html"
 

@@ -5,9 +5,9 @@ Zhu et al. 2017, Tables 2 and 3, at 128x128: pixel accuracy, class accuracy, cla
 classes count as 0).
 """
 
-from tfcyclegan import files
 from tfcyclegan.data.domains import Domains
 from tfcyclegan.data.source import MANIFEST, DataSource
+from tfcyclegan.system import files
 
 COLUMNS = ("pixel accuracy", "class accuracy", "class IoU")
 COUNTS = {"train": 2975, "val": 500}

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from rich.table import Table as PrintedTable
 
-from tfcyclegan import files
 from tfcyclegan.data.domains import Domains
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation import (
@@ -43,9 +42,10 @@ from tfcyclegan.evaluation.pairs import AUTO, Pairs
 from tfcyclegan.evaluation.tables import Table, to_csv, undecided
 from tfcyclegan.measures.appearance import Appearance
 from tfcyclegan.measures.features import Lpips
-from tfcyclegan.progress import say, say_table
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import log, log_table
 from tfcyclegan.training.history import HISTORY, read_history
-from tfcyclegan.training.reporting import write_report
+from tfcyclegan.training.run_page import write_report
 from tfcyclegan.training.runs import Run
 
 # A translation is worth its training if it is better than each of these in every deciding column.
@@ -139,7 +139,7 @@ def evaluate(
         run.directory.resolve().name,
         run.config.seed,
     )
-    say(
+    log(
         f"scores: {output / METRICS}, page: {output / page.PAGE}, report: "
         f"{write_report(run.directory)}"
     )
@@ -171,7 +171,7 @@ def evaluate_folder(
     metrics = _score_all(
         materials, domains, purpose, output, tools, [], folder.resolve().name, None
     )
-    say(f"scores: {output / METRICS}, page: {output / page.PAGE}")
+    log(f"scores: {output / METRICS}, page: {output / page.PAGE}")
     return metrics
 
 
@@ -330,7 +330,7 @@ class _Scoring:
     def _print(self, found: Sequence[Finding], verdict: str) -> None:
         title = self.material.title
         for line in self.assumed:
-            say(f"{title}: {line}")
+            log(f"{title}: {line}")
         for table in self.tables:
             printed = PrintedTable(
                 "",
@@ -339,7 +339,7 @@ class _Scoring:
             )
             for row in table.rows:
                 printed.add_row(row, *table.shown(row), style="bold" if row == OWN else None)
-            say_table(printed)
+            log_table(printed)
         printed = PrintedTable(
             "failure",
             "value",
@@ -353,17 +353,17 @@ class _Scoring:
             printed.add_row(
                 finding.name, f"{finding.value:.3g}", bounds, finding.verdict, finding.measures
             )
-        say_table(printed)
+        log_table(printed)
         for finding in found:
             if finding.verdict != OK:
-                say(
+                log(
                     f"{title}: {finding.verdict}: {finding.name}; what usually helps: "
                     f"{finding.helps}"
                 )
-        say(verdict)
+        log(verdict)
         for reason in self.left_out:
-            say(f"{title}: {reason}")
-        say(
+            log(f"{title}: {reason}")
+        log(
             f"{title}: took "
             f"{', '.join(f'{family} {seconds:.1f} s' for family, seconds in self.seconds.items() if seconds >= 0.1)}"
         )

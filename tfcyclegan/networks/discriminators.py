@@ -95,7 +95,7 @@ class Discriminator(keras.Model):
             )
         ]
         self.norms = [
-            make_norm(norm, width, gain=init_gain, weights=weights, portable=False, dtype=kind)
+            make_norm(norm, width, gain=init_gain, weights=weights, tflite_ops=False, dtype=kind)
             for width in widths[1:-1]
         ]
         self.built = True

@@ -87,7 +87,7 @@ class ResnetGenerator(Generator):
         init: kernel initializer, see `layers.weight_initializers`.
         init_gain: its scale; 0.02 in the paper.
         seed: makes the initial weights reproducible.
-        portable: use only operations that TFLite delegates take; needs a fixed image size.
+        tflite_ops: use only operations that TFLite delegates take; needs a fixed image size.
     """
 
     size_multiple = 4
@@ -106,7 +106,7 @@ class ResnetGenerator(Generator):
         init: str = "normal",
         init_gain: float = 0.02,
         seed: int | None = None,
-        portable: bool = False,
+        tflite_ops: bool = False,
         name: str | None = None,
         dtype: Any = None,
     ):
@@ -122,7 +122,7 @@ class ResnetGenerator(Generator):
             "init": init,
             "init_gain": init_gain,
             "seed": seed,
-            "portable": portable,
+            "tflite_ops": tflite_ops,
         }
         super().__init__(settings, name, dtype)
         if upsampling not in UPSAMPLINGS:
@@ -137,18 +137,18 @@ class ResnetGenerator(Generator):
 
         def normalization(channels: int) -> keras.layers.Layer | None:
             return make_norm(
-                norm, channels, gain=init_gain, weights=weights, portable=portable, dtype=kind
+                norm, channels, gain=init_gain, weights=weights, tflite_ops=tflite_ops, dtype=kind
             )
 
         def convolution(source: int, target: int, kernel: int, **options: Any) -> Conv2D:
             return Conv2D(
-                source, target, kernel, next(weights), portable=portable, dtype=kind, **options
+                source, target, kernel, next(weights), tflite_ops=tflite_ops, dtype=kind, **options
             )
 
         def upsampler(source: int, target: int) -> keras.layers.Layer:
             if upsampling == "resize":
                 return ResizeConv2D(
-                    source, target, next(weights), use_bias=bias, portable=portable, dtype=kind
+                    source, target, next(weights), use_bias=bias, tflite_ops=tflite_ops, dtype=kind
                 )
             return UpConv2D(source, target, 3, next(weights), use_bias=bias, dtype=kind)
 
@@ -261,7 +261,7 @@ class UnetGenerator(Generator):
         init: kernel initializer, see `layers.weight_initializers`.
         init_gain: its scale.
         seed: makes the initial weights reproducible.
-        portable: use only operations that TFLite delegates take; needs a fixed image size.
+        tflite_ops: use only operations that TFLite delegates take; needs a fixed image size.
     """
 
     def __init__(
@@ -276,7 +276,7 @@ class UnetGenerator(Generator):
         init: str = "normal",
         init_gain: float = 0.02,
         seed: int | None = None,
-        portable: bool = False,
+        tflite_ops: bool = False,
         name: str | None = None,
         dtype: Any = None,
     ):
@@ -290,7 +290,7 @@ class UnetGenerator(Generator):
             "init": init,
             "init_gain": init_gain,
             "seed": seed,
-            "portable": portable,
+            "tflite_ops": tflite_ops,
         }
         super().__init__(settings, name, dtype)
         if depth < 5:
@@ -305,7 +305,7 @@ class UnetGenerator(Generator):
 
         def normalization(channels: int) -> keras.layers.Layer | None:
             return make_norm(
-                norm, channels, gain=init_gain, weights=weights, portable=portable, dtype=kind
+                norm, channels, gain=init_gain, weights=weights, tflite_ops=tflite_ops, dtype=kind
             )
 
         self.down = [
@@ -317,7 +317,7 @@ class UnetGenerator(Generator):
                 stride=2,
                 padding=1,
                 use_bias=bias,
-                portable=portable,
+                tflite_ops=tflite_ops,
                 dtype=kind,
             )
             for level in range(depth)

@@ -71,7 +71,7 @@ class GraphGenerator(Generator):
     Args:
         graph: the config of a functional model with one input and one output, layers as named in
             `LAYERS`.
-        portable: use only operations that TFLite delegates take; needs a fixed image size.
+        tflite_ops: use only operations that TFLite delegates take; needs a fixed image size.
 
     Raises:
         UserError: a layer that is not in `LAYERS`, or no such graph.
@@ -83,7 +83,7 @@ class GraphGenerator(Generator):
         self,
         *,
         graph: dict[str, Any],
-        portable: bool = False,
+        tflite_ops: bool = False,
         name: str | None = None,
         dtype: Any = None,
     ):
@@ -96,7 +96,8 @@ class GraphGenerator(Generator):
                 policy.name if layer["class_name"] != "InputLayer" else "float32"
             )
             if layer["class_name"] == "InstanceNormalization":
-                layer["config"]["portable"] = portable
+                layer["config"].pop("portable", None)  # its name in 0.1.0
+                layer["config"]["tflite_ops"] = tflite_ops
         try:
             model = keras.Model.from_config(adapted, custom_objects=LAYERS)
             shapes = [tuple(tensor.shape) for tensor in (*model.inputs, *model.outputs)]
@@ -109,7 +110,7 @@ class GraphGenerator(Generator):
             raise UserError(f"no generator can be made of the graph ({reason})") from error
         settings = {
             "graph": graph,
-            "portable": portable,
+            "tflite_ops": tflite_ops,
             "in_channels": shapes[0][-1],
             "out_channels": shapes[1][-1],
         }

@@ -4,7 +4,7 @@ Every layer is built when it is made: channel counts are known, so a network has
 the start and can
 never be restored into by halves.
 
-`portable=True` makes a layer use only operations that every converter and delegate takes (padding
+`tflite_ops=True` makes a layer use only operations that every converter and delegate takes (padding
 by slices and concat, plain means, no explicit padding of convolutions), for exports. The weights
 are the same.
 """
@@ -88,18 +88,18 @@ def leaky_relu(x: tf.Tensor) -> tf.Tensor:
     )
 
 
-def reflect_pad(x: tf.Tensor, amount: int, *, portable: bool = False) -> tf.Tensor:
+def reflect_pad(x: tf.Tensor, amount: int, *, tflite_ops: bool = False) -> tf.Tensor:
     """Mirrors `amount` pixels at each side of [B, H, W, C], the edge itself not repeated.
 
-    The portable form is slices and concat, since MIRROR_PAD splits a TFLite graph for its
+    The form for TFLite is slices and concat, since MIRROR_PAD splits a TFLite graph for its
     delegates; of few pieces at a time, since XNNPACK takes no concat of more than 5. In training it
     is slices and concat too, with a gradient of the same kind: TensorFlow's own took a tenth of the
     time of a step (docs/performance.md).
     """
     height, width = x.shape[1], x.shape[2]
-    if portable and None in (height, width):
-        raise UserError("portable reflection padding needs a fixed image size")
-    if portable:
+    if tflite_ops and None in (height, width):
+        raise UserError("reflection padding for TFLite needs a fixed image size")
+    if tflite_ops:
         return _mirrored_sides(_mirrored_sides(x, amount, 1), amount, 2)
     if height is None or width is None or min(height, width) < 2 * amount + 2:
         return tf.pad(x, [[0, 0], [amount, amount], [amount, amount], [0, 0]], mode="REFLECT")
@@ -145,13 +145,13 @@ def _joined(pieces: list[tf.Tensor], axis: int) -> tf.Tensor:
     return tf.concat(pieces, axis=axis) if len(pieces) > 1 else pieces[0]
 
 
-def doubled(x: tf.Tensor, *, portable: bool = False) -> tf.Tensor:
+def doubled(x: tf.Tensor, *, tflite_ops: bool = False) -> tf.Tensor:
     """[B, H, W, C] with each pixel four times, [B, 2H, 2W, C].
 
-    The portable form is concat and reshape, since XNNPACK does not take the TILE that TFLite has
+    The form for TFLite is concat and reshape, since XNNPACK does not take the TILE that TFLite has
     for `tf.repeat`.
     """
-    if not portable:
+    if not tflite_ops:
         return tf.repeat(tf.repeat(x, 2, axis=1), 2, axis=2)
     batch, height, width, channels = x.shape
     x = tf.reshape(tf.concat([x, x], axis=3), [batch, height, 2 * width, channels])
@@ -184,7 +184,7 @@ class Conv2D(keras.layers.Layer):
         padding: pixels added at every side.
         padding_mode: "zeros" or "reflect".
         use_bias: whether to add a bias.
-        portable: see the module.
+        tflite_ops: see the module.
     """
 
     def __init__(
@@ -198,7 +198,7 @@ class Conv2D(keras.layers.Layer):
         padding: int = 0,
         padding_mode: str = "zeros",
         use_bias: bool = True,
-        portable: bool = False,
+        tflite_ops: bool = False,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -206,12 +206,12 @@ class Conv2D(keras.layers.Layer):
             raise UserError(
                 f"padding_mode {padding_mode!r}: unknown choice; valid are {', '.join(PADDINGS)}"
             )
-        self.filters, self.stride, self.padding, self.padding_mode, self.portable = (
+        self.filters, self.stride, self.padding, self.padding_mode, self.tflite_ops = (
             filters,
             stride,
             padding,
             padding_mode,
-            portable,
+            tflite_ops,
         )
         self.kernel = self.add_weight(
             shape=(kernel_size, kernel_size, in_channels, filters),
@@ -232,7 +232,7 @@ class Conv2D(keras.layers.Layer):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         if self.padding and self.padding_mode == "reflect":
-            x = reflect_pad(x, self.padding, portable=self.portable)
+            x = reflect_pad(x, self.padding, tflite_ops=self.tflite_ops)
         elif self.padding:
             # Not the convolution's own explicit padding, with which TensorFlow may leave oneDNN:
             # slower with AVX-512 and bfloat16, while with AVX2 it took 0.83 to 1.18 of the time.
@@ -242,7 +242,7 @@ class Conv2D(keras.layers.Layer):
         kernel = tf.convert_to_tensor(self.kernel)
         bias = None if self.bias is None else tf.convert_to_tensor(self.bias)
         by_four = (
-            self.portable
+            self.tflite_ops
             and self.stride == 1
             and kernel.shape[-1] <= _FEW_CHANNELS
             and _makes_even_sides(x, kernel)
@@ -360,7 +360,7 @@ class ResizeConv2D(keras.layers.Layer):
         kernel_initializer: keras.initializers.Initializer,
         *,
         use_bias: bool = True,
-        portable: bool = False,
+        tflite_ops: bool = False,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -373,13 +373,13 @@ class ResizeConv2D(keras.layers.Layer):
             padding=1,
             padding_mode="reflect",
             use_bias=use_bias,
-            portable=portable,
+            tflite_ops=tflite_ops,
             dtype=self.dtype_policy,
         )
         self.built = True
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        return self.convolution(doubled(x, portable=self.convolution.portable))
+        return self.convolution(doubled(x, tflite_ops=self.convolution.tflite_ops))
 
 
 @keras.saving.register_keras_serializable("tfcyclegan")

@@ -31,7 +31,7 @@ class InstanceNormalization(keras.layers.Layer):
         channels: channels of the input.
         epsilon: added to the variance. The official program has 1e-5, tensorflow-addons 1e-3.
         affine: whether to scale and shift by trained `gamma` and `beta`; CycleGAN does not.
-        portable: see the module.
+        tflite_ops: see the module.
     """
 
     def __init__(
@@ -40,15 +40,15 @@ class InstanceNormalization(keras.layers.Layer):
         *,
         epsilon: float = 1e-5,
         affine: bool = False,
-        portable: bool = False,
+        tflite_ops: bool = False,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.channels, self.epsilon, self.affine, self.portable = (
+        self.channels, self.epsilon, self.affine, self.tflite_ops = (
             channels,
             epsilon,
             affine,
-            portable,
+            tflite_ops,
         )
         self.gamma = (
             self.add_weight(shape=(channels,), initializer="ones", name="gamma", autocast=False)
@@ -67,12 +67,12 @@ class InstanceNormalization(keras.layers.Layer):
             "channels": self.channels,
             "epsilon": self.epsilon,
             "affine": self.affine,
-            "portable": self.portable,
+            "tflite_ops": self.tflite_ops,
         }
         return {**super().get_config(), **settings}
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        static = None not in x.shape and not self.portable
+        static = None not in x.shape and not self.tflite_ops
         return (
             self._fused(x)
             if static and x.shape[1] * x.shape[2] <= FUSED_PIXELS and x.dtype != tf.float64
@@ -124,7 +124,7 @@ def _mean(x: tf.Tensor) -> tf.Tensor:
 
 
 def make_norm(
-    kind: str, channels: int, *, gain: float, weights: Weights, portable: bool, dtype: Any
+    kind: str, channels: int, *, gain: float, weights: Weights, tflite_ops: bool, dtype: Any
 ) -> keras.layers.Layer | None:
     """The normalisation layer `kind` for `channels`, or None for "none".
 
@@ -136,7 +136,7 @@ def make_norm(
     """
     match kind:
         case "instance":
-            return InstanceNormalization(channels, portable=portable, dtype=dtype)
+            return InstanceNormalization(channels, tflite_ops=tflite_ops, dtype=dtype)
         case "batch":
             gamma = keras.initializers.RandomNormal(1.0, gain, seed=next(weights).seed)
             layer = keras.layers.BatchNormalization(

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tfcyclegan.config import SegmenterOptions, Size
 from tfcyclegan.errors import UserError
-from tfcyclegan.segmentation.pictures import LabelledPictures
+from tfcyclegan.segmentation.labelled_pictures import LabelledPictures
 
 _DRAW, _TRANSFORM = 20, 21  # streams of random numbers
 _WINDOWS_TRIED = 5  # to catch the class for whose sake a picture was drawn

@@ -17,9 +17,7 @@ from PIL import Image
 from tfcyclegan.data import images, intake
 from tfcyclegan.data.class_files import write_classes
 from tfcyclegan.data.domains import Split
-from tfcyclegan.measures.segmentation import Confusion
-from tfcyclegan.parallel import Stages
-from tfcyclegan.picture_folders import (
+from tfcyclegan.data.picture_folders import (
     USUAL,
     Reading,
     in_memory,
@@ -28,7 +26,9 @@ from tfcyclegan.picture_folders import (
     with_notes,
     write_pictures,
 )
+from tfcyclegan.measures.segmentation import Confusion
 from tfcyclegan.segmentation.segmenter import Segmenter
+from tfcyclegan.system.parallel import Stages
 
 RECORD = "segmentation.json"
 IDS, OVERLAYS = "labelIds", "overlays"
@@ -52,7 +52,7 @@ def label_path(
             all others were labelled).
     """
     found = pictures_of_path(path, reading)
-    found.say()
+    found.log()
     pictures, settings = found.pictures, reading.settings()
     _label_all(
         segmenter,

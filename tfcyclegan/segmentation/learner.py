@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcyclegan import running_mean
-from tfcyclegan.adam import Adam
 from tfcyclegan.data.labels import IGNORED
+from tfcyclegan.optimization import ema
+from tfcyclegan.optimization.adam import Adam
 from tfcyclegan.segmentation.network import logits_of
 
 REPORTED = ("loss", "accuracy", "skipped")
@@ -101,9 +101,7 @@ class Learner:
         gradients = tape.gradient(objective, [variable.value for variable in variables])
         moved = self.optimizer.apply_if_finite(loss, gradients, variables)
         if self.average is not None:
-            running_mean.update(
-                self.average.weights, self.network.weights, self.step, self.ema_decay
-            )
+            ema.update(self.average.weights, self.network.weights, self.step, self.ema_decay)
         self.step.assign_add(1)
         learned = tf.cast(train_ids != IGNORED, tf.float32)
         right = learned * tf.cast(

@@ -17,15 +17,15 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from tfcyclegan import files
 from tfcyclegan.config import SegmenterOptions, Size
 from tfcyclegan.data import images
 from tfcyclegan.data.domains import Split
 from tfcyclegan.data.labels import CITYSCAPES, ClassTable
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.measures.segmentation import Confusion
-from tfcyclegan.progress import track
 from tfcyclegan.segmentation.network import logits_of, make_network
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import track
 from tfcyclegan.training.checkpoint_files import DIRECTORY, NOT_RESTORED, newest, step_of
 from tfcyclegan.training.checkpoints import find_checkpoint, variables, weights_hash
 from tfcyclegan.training.runs import config_from_dict, config_to_dict

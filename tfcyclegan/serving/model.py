@@ -10,15 +10,16 @@ from typing import Any
 import kserve
 import numpy as np
 
-from tfcyclegan import files, model_metadata
 from tfcyclegan.data import images, intake, notes
 from tfcyclegan.errors import UserError
-from tfcyclegan.exported_models import open_model
+from tfcyclegan.exports import model_metadata
+from tfcyclegan.exports.exported_models import open_model
+from tfcyclegan.exports.safety_check import Untrusted
 from tfcyclegan.serving import messages
 from tfcyclegan.serving.batching import Batcher
 from tfcyclegan.serving.refusal import Refused
-from tfcyclegan.translation import SMALLEST, Translator
-from tfcyclegan.trust import Untrusted
+from tfcyclegan.system import files
+from tfcyclegan.translation.translators import SMALLEST, Translator
 
 _WARM_UP_SIDE = 64
 

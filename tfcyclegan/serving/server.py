@@ -26,10 +26,10 @@ from starlette.exceptions import HTTPException
 
 from tfcyclegan.config import ServeConfig
 from tfcyclegan.errors import Stopped, UserError
-from tfcyclegan.progress import say
 from tfcyclegan.serving.admission import Admission, Gate, error_response
 from tfcyclegan.serving.batching import Batcher
 from tfcyclegan.serving.refusal import Refused
+from tfcyclegan.system.progress import log
 
 
 @contextlib.contextmanager
@@ -225,20 +225,20 @@ async def _serve(
         rest.should_exit = True
         for each in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(each)  # a second one kills
-        say("stopping: requests in work are answered first")
+        log("stopping: requests in work are answered first")
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop, number)
     async with batcher.running():
         await remote.start()
         newest = f", the newest of {exported.beside + 1}" if exported.beside else ""
-        say(f"model:   {exported.name}, version {exported.version}{newest}")
-        say(f"gives:   {exported.translator.described}")
-        say(
+        log(f"model:   {exported.name}, version {exported.version}{newest}")
+        log(f"gives:   {exported.translator.described}")
+        log(
             "REST:    "
             f"http://{_in_url(config.host)}:{rest_socket.getsockname()[1]}/v1/models/{exported.name}:predict"
         )
-        say(f"gRPC:    {_in_url(config.host)}:{grpc_port}")
+        log(f"gRPC:    {_in_url(config.host)}:{grpc_port}")
         await rest.serve([rest_socket])
         await remote.stop(config.timeout_seconds)
     return stopped_by

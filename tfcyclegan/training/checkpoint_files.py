@@ -12,8 +12,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tfcyclegan import files
 from tfcyclegan.errors import RunError
+from tfcyclegan.system import files
 
 DIRECTORY = "checkpoints"
 BEST = "best"

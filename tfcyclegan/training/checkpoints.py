@@ -7,11 +7,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcyclegan import files
-from tfcyclegan.cyclegan import CycleGAN
 from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.methods.cyclegan import CycleGAN
 from tfcyclegan.networks import Discriminator, Generator, make_generator
-from tfcyclegan.progress import say
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import log
 from tfcyclegan.training.checkpoint_files import (
     BEST,
     DIRECTORY,
@@ -237,7 +237,7 @@ def tell_untrained(run: Run, checkpoint: str) -> None:
         and not run.config.init_from
         and not step_of(find_checkpoint(run.directory, checkpoint))
     ):
-        say(
+        log(
             f"{run.directory}: its checkpoint is of step 0: these are random weights, which were "
             "not trained; train goes on with the run"
         )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from tfcyclegan import files
+from tfcyclegan.system import files
 
 FIGURES = "figures"
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfcyclegan import files
+from tfcyclegan.system import files
 
 HISTORY = "history.jsonl"
 EARLIER_HISTORY = "earlier_history.jsonl"

@@ -8,9 +8,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfcyclegan import files
 from tfcyclegan.config import MODES_WITH_CROP, Size, TrainConfig
-from tfcyclegan.cyclegan import CycleGAN
 from tfcyclegan.data.domains import Domains, Split
 from tfcyclegan.data.images import to_float, to_uint8
 from tfcyclegan.data.labels import IGNORED, ClassTable
@@ -19,8 +17,10 @@ from tfcyclegan.measures.appearance import Appearance
 from tfcyclegan.measures.distribution import mmd
 from tfcyclegan.measures.features import NAMES as feature_names
 from tfcyclegan.measures.features import FeatureNetwork, feature_network
-from tfcyclegan.progress import say
-from tfcyclegan.training import samples
+from tfcyclegan.methods.cyclegan import CycleGAN
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import log
+from tfcyclegan.training import strips
 from tfcyclegan.training.board import Board
 
 PURPOSES = ("test", "train")
@@ -71,7 +71,7 @@ class Observer:
         self._truths: dict[str, list[np.ndarray]] = {}
         self._network: FeatureNetwork | None = None
         self._features: dict[str, np.ndarray] = {}
-        self._translators: dict[str, samples.Translate] = {}
+        self._translators: dict[str, strips.Translate] = {}
 
     def draw_samples(self, step: int) -> None:
         """Writes the strips of both directions; of one picture before the first step, which waits
@@ -84,11 +84,11 @@ class Observer:
                 pictures = self._pictures.get((purpose, direction[0]))
                 if pictures is None:
                     continue
-                strip = samples.strip(
+                strip = strips.strip(
                     pictures[: 1 if step == 0 else None], forward, backward, identity=identity
                 )
                 path = self.directory / strip_name(purpose, step, direction)
-                files.write_bytes(path, samples.png_bytes(strip, enlarge_below=600))
+                files.write_bytes(path, strips.png_bytes(strip, enlarge_below=600))
                 self.board.picture(step, f"samples_{purpose}/{direction}", strip)
 
     def measure(self) -> dict[str, float]:
@@ -145,7 +145,7 @@ class Observer:
             )
             if self.config.eval_split not in split.name:
                 what = f"no {self.config.eval_split} split of {domain.upper()}"
-                say(
+                log(
                     f"{split.source.directory}: {what}, so {split.name} chooses the best checkpoint"
                 )
             self._measured[domain] = split
@@ -168,7 +168,7 @@ class Observer:
                 domain: self._network.features(self._looks[domain].pictures) for domain in "ab"
             }
 
-    def _translator(self, direction: str) -> samples.Translate:
+    def _translator(self, direction: str) -> strips.Translate:
         """The generator of a direction for pictures, in its running mean where there is one."""
         if direction not in self._translators:
             network = getattr(

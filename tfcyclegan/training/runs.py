@@ -16,10 +16,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tfcyclegan import files
 from tfcyclegan.config import Options, Size, TrainConfig, option_type
 from tfcyclegan.config.training import PRECISIONS, NetworkOptions
 from tfcyclegan.errors import UserError
+from tfcyclegan.system import files
 
 CONFIG = "config.json"
 FLAG_FILE = "flags.cfg"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tfcyclegan.progress import say
+from tfcyclegan.system.progress import log
 
 
 class StopRequest:
@@ -24,7 +24,7 @@ def stop_signals() -> Iterator[StopRequest]:
     def note(number: int, _: Any) -> None:
         request.signal_number = number
         signal.signal(number, signal.SIG_DFL)
-        say("stopping after this step; saving a checkpoint")
+        log("stopping after this step; saving a checkpoint")
 
     previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -9,8 +9,8 @@ import platform
 import keras
 import tensorflow as tf
 
-from tfcyclegan import machine
 from tfcyclegan.errors import UserError
+from tfcyclegan.system import hardware
 
 # glibc's mallopt (malloc.h) and what is asked of it: give nothing back, take 64 MB at a time, map
 # nothing below 1 GB apart.
@@ -86,14 +86,14 @@ def choose_precision(precision: str) -> str:
             for gpu in gpus
         ]
         return "mixed_bfloat16" if min(capabilities) >= (8, 0) else "float32"
-    return "mixed_bfloat16" if machine.cpu_flags() & {"avx512_bf16", "amx_bf16"} else "float32"
+    return "mixed_bfloat16" if hardware.cpu_flags() & {"avx512_bf16", "amx_bf16"} else "float32"
 
 
 def cost_of(precision: str) -> str | None:
     """What `precision` costs on this machine, in words; None where it costs nothing that was
     measured.
     """
-    flags = machine.cpu_flags()
+    flags = hardware.cpu_flags()
     slow = (
         flags
         and not any(flag.startswith(("avx512", "amx")) for flag in flags)

@@ -14,18 +14,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcyclegan import files
-from tfcyclegan.adam import Adam
 from tfcyclegan.config import MODES_WITH_CROP, TrainConfig, TrainingLength
-from tfcyclegan.cyclegan import LOSSES, REPORTED, CycleGAN, Segment
 from tfcyclegan.data.domains import Domains, open_domains
 from tfcyclegan.data.pixels import open_pixels
 from tfcyclegan.data.unpaired import UnpairedBatches
 from tfcyclegan.errors import RunError, Stopped, UserError
+from tfcyclegan.methods.cyclegan import LOSSES, REPORTED, CycleGAN, Segment
 from tfcyclegan.networks import Discriminator, make_generator
-from tfcyclegan.progress import Progress, say
-from tfcyclegan.schedules import EpochRates, rate_factor
-from tfcyclegan.training import told
+from tfcyclegan.optimization.adam import Adam
+from tfcyclegan.optimization.schedules import EpochRates, rate_factor
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import Progress, log
+from tfcyclegan.training import assumptions
 from tfcyclegan.training.board import Board
 from tfcyclegan.training.checkpoint_files import DIRECTORY, newest, step_of
 from tfcyclegan.training.checkpoints import (
@@ -38,7 +38,7 @@ from tfcyclegan.training.checkpoints import (
 )
 from tfcyclegan.training.history import HISTORY, History, Window, keep_earlier_history
 from tfcyclegan.training.observer import Observer, cache_dir, chosen_by
-from tfcyclegan.training.reporting import REPORT, SAMPLES, write_report
+from tfcyclegan.training.run_page import REPORT, SAMPLES, write_report
 from tfcyclegan.training.runs import (
     CONFIG,
     Run,
@@ -117,25 +117,25 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
     warnings = _check_directory(run) if workers.is_chief else []
     batches = _open_batches(config, domains)
     lines = (
-        told.of_options(config)
-        + told.of_length(config, batches.epoch_images)
-        + told.of_data(config, domains, batches, replicas)
+        assumptions.of_options(config)
+        + assumptions.of_length(config, batches.epoch_images)
+        + assumptions.of_data(config, domains, batches, replicas)
     )
-    run = dataclasses.replace(run, told=(*lines, *told.of_files(domains, batches)))
+    run = dataclasses.replace(run, told=(*lines, *assumptions.of_files(domains, batches)))
     decides = {
         name: value for name, value in config_to_dict(config).items() if name not in _MAY_DIFFER
     }
     workers.require_same(data=domains.fingerprint, precision=run.precision, flags=decides)
     with files.exclusive_lock(directory) if workers.is_chief else contextlib.nullcontext():
         for line in (*lines, *warnings) if workers.is_chief else ():
-            say(line)
+            log(line)
         place = f" on {len(workers.tasks)} workers" if workers.several else ""
-        say(
+        log(
             f"precision {run.precision}{' (auto)' if config.precision == 'auto' else ''}, "
             f"{replicas} device(s){place}"
         )
         if cost := cost_of(run.precision):
-            say(f"--precision={run.precision}: {cost}; leave it out, or give --precision=float32")
+            log(f"--precision={run.precision}: {cost}; leave it out, or give --precision=float32")
         if workers.is_chief:
             write_run(run)
         if workers.is_chief and flag_file:
@@ -306,7 +306,7 @@ class _Session:
             run.directory / DIRECTORY, self.model, self.window, keep=kept, workers=workers
         )
         for warning in self.checkpoints.restore_latest():
-            say(warning)
+            log(warning)
         self.first_step = int(self.model.step.numpy())
         if self.first_step == 0 and self.config.init_from:
             self._start_from(Path(self.config.init_from))
@@ -342,20 +342,20 @@ class _Session:
             keep_earlier_history(
                 self.run.directory, directory, step_of(find_checkpoint(directory, "latest"))
             )
-        say(
+        log(
             f"weights of {', '.join(other.networks)} from {directory}, its latest checkpoint; "
             "optimizers, pools and steps begin anew"
         )
         if lacking := [name for name in NETWORKS if name not in other.networks]:
-            say(f"--init_from={directory}: has no {', '.join(lacking)}: they begin anew")
+            log(f"--init_from={directory}: has no {', '.join(lacking)}: they begin anew")
 
     def run_to_end(self) -> Path:
         step, end = self.first_step, self.length.steps
         if step >= end:
-            say(f"finished already: step {step} of {end}; raise --epochs or --max_steps to go on")
+            log(f"finished already: step {step} of {end}; raise --epochs or --max_steps to go on")
             return self._report()
         if step:
-            say(f"resuming at step {step} of {end}")
+            log(f"resuming at step {step} of {end}")
         elif self.checkpoints.latest_step is None:
             # here as elsewhere before the checkpoint, from which a run that is killed in between
             # goes on
@@ -375,7 +375,7 @@ class _Session:
             )
         if self.workers.is_chief:
             self.history.close()
-        say(f"finished: {end} steps")
+        log(f"finished: {end} steps")
         return self._report()
 
     def _loop(self, step: int, end: int, stop: StopRequest, progress: Progress) -> int:
@@ -503,7 +503,7 @@ class _Session:
         if not self.diverged and abs(means[worst]) > _DIVERGED * max(1.0, self.config.lambda_gan):
             self.diverged = True
             mend = "lower --learning_rate and start in another --run_dir"
-            say(
+            log(
                 f"step {step}: loss {worst} is {means[worst]:.3g}, so the training diverges; {mend}"
             )
 

@@ -27,9 +27,9 @@ from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
 # the only place where the coordination service's patience can be set
 from tensorflow.python.eager import context
 
-from tfcyclegan import files
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.progress import say
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import log
 from tfcyclegan.training.strategy import make_strategy
 
 VARIABLE = "TF_CONFIG"
@@ -248,7 +248,7 @@ def join_workers(devices: int | None) -> Workers:
         others = ", ".join(
             address for index, (_, _, address) in enumerate(cluster.tasks) if index != cluster.index
         )
-        say(f"worker {cluster.index} of {len(cluster.tasks)}: waiting for {others}")
+        log(f"worker {cluster.index} of {len(cluster.tasks)}: waiting for {others}")
         # Python could not answer one while TensorFlow waits
         interrupt = signal.signal(signal.SIGINT, signal.SIG_DFL)
         strategy = tf.distribute.MultiWorkerMirroredStrategy()

@@ -12,14 +12,14 @@ from typing import Any, TypeVar
 
 from PIL import Image
 
-from tfcyclegan import files
-from tfcyclegan.data import folders, intake, notes, pages
+from tfcyclegan.data import intake, notes, pages, picture_files
 from tfcyclegan.data.manifest import printable
 from tfcyclegan.data.rules import settings
 from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import UserError
-from tfcyclegan.parallel import Stages
-from tfcyclegan.progress import Progress, say
+from tfcyclegan.system import files
+from tfcyclegan.system.parallel import Stages
+from tfcyclegan.system.progress import Progress, log
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -70,10 +70,10 @@ class Found:
     left_out: Counter[str]
     told: str = ""
 
-    def say(self) -> None:
+    def log(self) -> None:
         """Tells what is not used."""
         if self.told:
-            say(self.told)
+            log(self.told)
 
 
 def pictures_of_path(path: Path, reading: Reading = USUAL) -> Found:
@@ -88,10 +88,10 @@ def pictures_of_path(path: Path, reading: Reading = USUAL) -> Found:
         UserError: nothing there, or two pictures that would get the same name.
     """
     if path.is_file():
-        found = folders.Found([], Counter(), [])
+        found = picture_files.Found([], Counter(), [])
         paths, root = [path], path.parent
     elif path.is_dir():
-        found = folders.find(path)
+        found = picture_files.find(path)
         paths, root = [Path(entry.path) for entry in found.pictures], path
     else:
         raise UserError(f"--input={path}: no such file or directory")
@@ -119,21 +119,23 @@ def pictures_of_path(path: Path, reading: Reading = USUAL) -> Found:
 
 def _pages_of(path: Path) -> pages.Pages:
     try:
-        with folders.opened(path) as stream:
+        with picture_files.opened(path) as stream:
             return pages.of(stream)
     except OSError:  # reading it will say so
         return pages.ONE
 
 
 def _decode(path: Path, rules: intake.Rules, page: int | None) -> intake.Decoded:
-    content = folders.read(path) if page is None else _last_read(path, path.stat().st_mtime_ns)
+    content = (
+        picture_files.read(path) if page is None else _last_read(path, path.stat().st_mtime_ns)
+    )
     return intake.decode(content, max_pixels=MAX_PIXELS, rules=rules, page=page)
 
 
 @functools.lru_cache(maxsize=1)
 def _last_read(path: Path, changed: int) -> bytes:
     """A file whose pages are read one after the other; `changed` is its time."""
-    return folders.read(path)
+    return picture_files.read(path)
 
 
 def pictures_of_split(source: DataSource, split: str) -> Iterator[tuple[str, bytes]]:
@@ -160,7 +162,7 @@ def picture_name(filename: str, split: str) -> str:
             f"split {split}: a picture is called {filename!r}, which is no name below a folder; "
             "prepare the data again"
         )
-    return (path.with_suffix("") if folders.is_picture(path.name) else path).as_posix()
+    return (path.with_suffix("") if picture_files.is_picture(path.name) else path).as_posix()
 
 
 def in_memory(
@@ -236,7 +238,7 @@ def write_pictures(
         files.write_json(output / record, {**identity, **counts})
     for line in (*notes.lines(journal.counted({}), hints), notes.dim(counts.get(notes.LARGEST, 0))):
         if line:
-            say(f"{output}: {line}")
+            log(f"{output}: {line}")
     if bad and total == 1:
         raise UserError(bad[0])
     if bad:
@@ -245,7 +247,7 @@ def write_pictures(
             f"{output}"
         )
     kept = f", {total - made} were there already" if made < total else ""
-    say(f"{output}: {made} pictures {told[1]}{kept}")
+    log(f"{output}: {made} pictures {told[1]}{kept}")
 
 
 def _refuse_other(output: Path, record: str, identity: dict[str, Any], others: str) -> None:

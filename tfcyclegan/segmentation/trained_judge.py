@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tfcyclegan import files
 from tfcyclegan.config import SegmenterOptions
 from tfcyclegan.data.domains import Split
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures.segmentation import class_iou
-from tfcyclegan.progress import say
-from tfcyclegan.segmentation.pictures import open_labelled
+from tfcyclegan.segmentation.labelled_pictures import open_labelled
 from tfcyclegan.segmentation.segmenter import SETTINGS, Segmenter, load_segmenter
-from tfcyclegan.segmentation.trainer import train_segmenter
+from tfcyclegan.segmentation.training import train_segmenter
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import log
 
 _FORMAT = 1  # raise when the same settings would train another judge
 _SCORE = "judged.npy"
@@ -80,7 +80,7 @@ def judge(
     if (directory / SETTINGS).exists() and (finished := _finished(directory)) is not None:
         segmenter = finished
     else:
-        say(f"judge: a segmenter is trained on {train}, once; it is kept in {directory}")
+        log(f"judge: a segmenter is trained on {train}, once; it is kept in {directory}")
         cache = Path(options.cache_dir) if options.cache_dir else None
         parts = [open_labelled(train.source, train.name, cache, size=options.load_size)]
         segmenter = train_segmenter(options, parts, directory)

@@ -8,9 +8,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tfcyclegan import files
-from tfcyclegan.machine import cpu_flags, processor
-from tfcyclegan.progress import say
+from tfcyclegan.system import files
+from tfcyclegan.system.hardware import cpu_flags, processor
+from tfcyclegan.system.progress import log
 
 
 def machine(packages: Sequence[str]) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def keep(results: Any, given: argparse.Namespace, packages: Sequence[str]) -> No
     names a file.
     """
     described = machine(packages)
-    say(
+    log(
         f"{described['cpu']} ({', '.join(described['instructions'])}), load "
         f"{described['load_average'][0]:.1f}"
     )

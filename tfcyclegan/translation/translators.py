@@ -16,10 +16,7 @@ import tensorflow as tf
 
 from tfcyclegan.config import Size
 from tfcyclegan.data import images, intake
-from tfcyclegan.data.source import DataSource
-from tfcyclegan.networks import Generator
-from tfcyclegan.parallel import Stages
-from tfcyclegan.picture_folders import (
+from tfcyclegan.data.picture_folders import (
     USUAL,
     Reading,
     in_memory,
@@ -28,8 +25,10 @@ from tfcyclegan.picture_folders import (
     with_notes,
     write_pictures,
 )
-from tfcyclegan.progress import say
-from tfcyclegan.tiling import Tiler
+from tfcyclegan.data.source import DataSource
+from tfcyclegan.networks import Generator
+from tfcyclegan.system.parallel import Stages
+from tfcyclegan.system.progress import log
 from tfcyclegan.training.checkpoints import (
     find_checkpoint,
     load_generator,
@@ -37,6 +36,7 @@ from tfcyclegan.training.checkpoints import (
     weights_hash,
 )
 from tfcyclegan.training.runs import Run
+from tfcyclegan.translation.tiling import Tiler
 
 RECORD = "translation.json"
 NEAREST_ALONE = "only nearest pixels resize them"
@@ -337,9 +337,9 @@ def translate_path(
             others were translated).
     """
     found = pictures_of_path(path, reading)
-    found.say()
+    found.log()
     if nearest and scale:
-        say(f"{path}: taken for label maps, as in training: {NEAREST_ALONE}")
+        log(f"{path}: taken for label maps, as in training: {NEAREST_ALONE}")
     _translate_all(
         translators,
         found.pictures.items(),
@@ -374,7 +374,7 @@ def translate_split(
     )
     read, unread = reading.settings(), source.left_out
     if nearest and scale:
-        say(f"{source.directory}: split {split} is label maps: {NEAREST_ALONE}")
+        log(f"{source.directory}: split {split} is label maps: {NEAREST_ALONE}")
     _translate_all(
         translators,
         pictures,

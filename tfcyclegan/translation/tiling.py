@@ -35,8 +35,8 @@ from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.networks import Generator, GraphGenerator, InstanceNormalization
 from tfcyclegan.networks.layers import Reach
 from tfcyclegan.networks.operations import Operations
-from tfcyclegan.parallel import in_order
-from tfcyclegan.progress import Progress
+from tfcyclegan.system.parallel import in_order
+from tfcyclegan.system.progress import Progress
 
 Result = TypeVar("Result")
 

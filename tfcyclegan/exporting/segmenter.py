@@ -11,18 +11,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcyclegan import __version__, files
+from tfcyclegan import __version__
 from tfcyclegan.config import Size
 from tfcyclegan.data import images
 from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.errors import UserError
-from tfcyclegan.export import saved_model, tflite
-from tfcyclegan.export.exporter import SAVED_MODEL, check_parity, show_parity
-from tfcyclegan.export.versions import new_version, newest_version
-from tfcyclegan.model_metadata import METADATA, translates
-from tfcyclegan.progress import say
+from tfcyclegan.exporting import saved_model, tflite
+from tfcyclegan.exporting.exporter import SAVED_MODEL, check_parity, show_parity
+from tfcyclegan.exporting.versions import new_version, newest_version
+from tfcyclegan.exports.model_metadata import METADATA, translates
 from tfcyclegan.segmentation.network import MULTIPLE, logits_of, make_network
 from tfcyclegan.segmentation.segmenter import Segmenter, load_segmenter, read_segmenter_run
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import log
 
 _PICTURES = 4
 
@@ -82,7 +83,7 @@ def export_segmenter(directory: Path, output: Path, tflite_size: Size | None) ->
     }
     newest = newest_version(output, identity)
     if newest is not None:
-        say(f"{newest}: holds this segmenter already")
+        log(f"{newest}: holds this segmenter already")
         return newest
     described = {
         "format": files.FORMAT,
@@ -121,12 +122,12 @@ def export_segmenter(directory: Path, output: Path, tflite_size: Size | None) ->
         show_parity(parity, temporary, "largest difference from Keras, range [0, 1]")
         check_parity(parity)
         files.write_json(temporary / METADATA, described | {"parity": parity})
-    say(
+    log(
         f"exported to {version}: {translates(described)}; the TFLite files take pictures of "
         f"{size} alone"
     )
     if segmenter.load_size:
-        say(
+        log(
             "pictures keep their sizes in it; training and tfcyclegan segment resize them to "
             f"{segmenter.load_size}"
         )

@@ -16,10 +16,8 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from tfcyclegan import arrays, running_mean
-from tfcyclegan.adam import Adam
+from tfcyclegan.data import arrays
 from tfcyclegan.errors import UserError
-from tfcyclegan.image_pool import ImagePool
 from tfcyclegan.losses import (
     GAN_MODES,
     absolute_error,
@@ -29,7 +27,10 @@ from tfcyclegan.losses import (
     generator_loss,
     semantic_loss,
 )
+from tfcyclegan.methods.image_pool import ImagePool
 from tfcyclegan.networks import Discriminator, Generator
+from tfcyclegan.optimization import ema
+from tfcyclegan.optimization.adam import Adam
 
 UPDATE_ORDERS = ("generators_first", "discriminators_first")
 # What a step reports, in this order. Losses carry their weights.
@@ -508,7 +509,7 @@ class CycleGAN(keras.Model):
 
     def _update_averages(self) -> None:
         means = [*self.averages.gen_ab.weights, *self.averages.gen_ba.weights]
-        running_mean.update(
+        ema.update(
             means, [*self.gen_ab.weights, *self.gen_ba.weights], self.step.value, self.ema_decay
         )
 

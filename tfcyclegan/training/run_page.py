@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tfcyclegan import files, pages
+from tfcyclegan import pages
 from tfcyclegan.data.pixels import spread
+from tfcyclegan.system import files
 from tfcyclegan.training import figures
 from tfcyclegan.training.history import EARLIER_HISTORY, HISTORY, read_history
 from tfcyclegan.training.observer import PURPOSES, chosen_by
 from tfcyclegan.training.runs import CONFIG, Run, config_to_dict, read_run
-from tfcyclegan.training.samples import GAP
+from tfcyclegan.training.strips import GAP
 
 METRICS = Path("evaluation") / "metrics.json"
 SAMPLES = "samples"

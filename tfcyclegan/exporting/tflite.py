@@ -18,7 +18,7 @@ import tensorflow as tf
 from tfcyclegan.config import Size
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.networks import Generator
-from tfcyclegan.quiet import silenced
+from tfcyclegan.system.tensorflow_setup import silenced
 
 FLOAT_VARIANTS = ("float32", "float16")
 CALIBRATED = "int8"
@@ -51,15 +51,15 @@ def convert(
         UserError: the size does not fit the network.
     """
     check_size(generator, size)
-    portable = type(generator).from_config({**generator.get_config(), "portable": True})
-    portable.set_weights(generator.get_weights())
+    tflite_ops = type(generator).from_config({**generator.get_config(), "tflite_ops": True})
+    tflite_ops.set_weights(generator.get_weights())
     # Batch 1 and the size are fixed before the conversion: a free batch costs 2 to 10 times the
     # time.
     picture = keras.Input(
         batch_shape=(1, size.height, size.width, generator.settings["in_channels"]), name="images"
     )
     return convert_model(
-        keras.Model(picture, portable(picture, training=False)), variant, training_pictures
+        keras.Model(picture, tflite_ops(picture, training=False)), variant, training_pictures
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tfcyclegan import files
+from tfcyclegan.system import files
 
 METADATA = "metadata.json"
 UNKNOWN = f"from what to what is not known: no {METADATA} beside it says so"

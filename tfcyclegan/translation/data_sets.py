@@ -19,16 +19,22 @@ from typing import Any
 
 import numpy as np
 
-from tfcyclegan import files
 from tfcyclegan.config import Size
 from tfcyclegan.data import images, manifest, notes, records, shards, stored
 from tfcyclegan.data.domains import Split
 from tfcyclegan.data.labels import Labelling
 from tfcyclegan.data.source import MANIFEST, DataSource, Example
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.parallel import Stages
-from tfcyclegan.progress import Progress, say
-from tfcyclegan.translation import NEAREST_ALONE, Translator, give_up, machines, record_of
+from tfcyclegan.system import files
+from tfcyclegan.system.parallel import Stages
+from tfcyclegan.system.progress import Progress, log
+from tfcyclegan.translation.translators import (
+    NEAREST_ALONE,
+    Translator,
+    give_up,
+    machines,
+    record_of,
+)
 
 SHARD_PICTURES = 500
 """A shard has at most this many, since an interrupted one is translated again."""
@@ -86,7 +92,7 @@ def translate_data(
             with files.understanding(output / MANIFEST):
                 _refuse_other(output, made.get("request"), request)
             shutil.rmtree(output / shards.WORK, ignore_errors=True)
-            say(f"{output}: all is done: {manifest.counts(made)}")
+            log(f"{output}: all is done: {manifest.counts(made)}")
             return
         _claim(output, request)
         written = _write_shards(
@@ -111,7 +117,7 @@ def translate_data(
         files.write_json(output / MANIFEST, made)
         shutil.rmtree(output / shards.WORK)
         for line in manifest.summary(made):
-            say(f"{output}: {line}")
+            log(f"{output}: {line}")
 
 
 def _claim(output: Path, request: dict[str, Any]) -> None:
@@ -186,7 +192,7 @@ def _write_shards(
     total = sum(source.counts[split] for split in splits)
     before = sum(note["records"] for note in done.values())
     if done:
-        say(
+        log(
             f"{output}: goes on; {len(done)} of {sum(map(len, planned.values()))} shards are "
             "finished"
         )
@@ -235,7 +241,7 @@ def _stages(
     """From an example to the picture to store; `noted` gets the notes on it."""
     channels = translators[0].channels
     if scale and split.holds_label_maps:
-        say(f"{split} is label maps: {NEAREST_ALONE}")
+        log(f"{split} is label maps: {NEAREST_ALONE}")
 
     def decode(example: Example) -> _Scaled:
         recoloured: set[str] = set()

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfcyclegan import files, model_metadata, trust
 from tfcyclegan.config import Size
 from tfcyclegan.errors import UserError
-from tfcyclegan.progress import say
-from tfcyclegan.quiet import silenced
-from tfcyclegan.translation import Translator
+from tfcyclegan.exports import model_metadata, safety_check
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import log
+from tfcyclegan.system.tensorflow_setup import silenced
+from tfcyclegan.translation.translators import Translator
 
 
 def from_model(path: Path, *, trusted: bool = False, fit: bool = False) -> Translator:
@@ -32,7 +33,7 @@ def from_model(path: Path, *, trusted: bool = False, fit: bool = False) -> Trans
         UserError: see there; or `fit` for a model of any size.
     """
     translator = open_model(path, trusted=trusted)
-    say(f"--model={path}: {translator.described}")
+    log(f"--model={path}: {translator.described}")
     if not fit:
         return dataclasses.replace(translator, fit=None)
     if translator.fit is None:
@@ -40,7 +41,7 @@ def from_model(path: Path, *, trusted: bool = False, fit: bool = False) -> Trans
             f"--scale=fit: resizes to the size of a .tflite file; {path} takes pictures of any "
             "size, so leave it out"
         )
-    say(
+    log(
         f"--scale=fit: pictures of other sizes are resized to {translator.fit} and their "
         "translations back"
     )
@@ -56,7 +57,7 @@ def open_model(path: Path, *, trusted: bool = False) -> Translator:
         trusted: loads a SavedModel whatever it may do; a .tflite file can only compute.
 
     Raises:
-        UserError: nothing there, not such a model, or (`trust.Untrusted`) one that may do more than
+        UserError: nothing there, not such a model, or (`safety_check.Untrusted`) one that may do more than
             compute.
     """
     if path.suffix == ".tflite":
@@ -71,7 +72,7 @@ def open_model(path: Path, *, trusted: bool = False) -> Translator:
     metadata = model_metadata.read(path)
     try:
         if not trusted:
-            trust.require_computing_alone(path)
+            safety_check.require_computing_alone(path)
         model = tf.saved_model.load(str(path))
         function = model.signatures["tensor"]
         channels = _channels(

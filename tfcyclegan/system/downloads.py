@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfcyclegan import files
 from tfcyclegan.errors import UserError
+from tfcyclegan.system import files
 
 CACHE_VARIABLE = "TFCYCLEGAN_CACHE"
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tfcyclegan import files, model_metadata
 from tfcyclegan.errors import UserError
-from tfcyclegan.progress import say
+from tfcyclegan.exports import model_metadata
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import log
 
 
 def newest_version(output: Path, identity: dict[str, Any]) -> Path | None:
@@ -37,7 +38,7 @@ def require_same_purpose(output: Path, metadata: Mapping[str, Any]) -> None:
         if there:
             _compare(output, version.name, there, here)
             return
-        say(f"{version}: {model_metadata.UNKNOWN}, so it is not compared with the next version")
+        log(f"{version}: {model_metadata.UNKNOWN}, so it is not compared with the next version")
 
 
 def _compare(output: Path, version: str, there: dict[str, str], here: dict[str, str]) -> None:

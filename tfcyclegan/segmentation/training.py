@@ -12,18 +12,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfcyclegan import files
-from tfcyclegan.adam import Adam
 from tfcyclegan.config import SegmenterOptions
 from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.errors import RunError, Stopped, UserError
 from tfcyclegan.measures.segmentation import Confusion
-from tfcyclegan.progress import Progress, say
-from tfcyclegan.schedules import EpochRates, step_factor
+from tfcyclegan.optimization.adam import Adam
+from tfcyclegan.optimization.schedules import EpochRates, step_factor
 from tfcyclegan.segmentation.batches import LabelledBatches
+from tfcyclegan.segmentation.labelled_pictures import LabelledPictures
 from tfcyclegan.segmentation.learner import REPORTED, Learner, class_weights
 from tfcyclegan.segmentation.network import logits_of, make_network
-from tfcyclegan.segmentation.pictures import LabelledPictures
 from tfcyclegan.segmentation.segmenter import (
     SETTINGS,
     Segmenter,
@@ -31,6 +29,8 @@ from tfcyclegan.segmentation.segmenter import (
     load_segmenter,
     read_segmenter_run,
 )
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import Progress, log
 from tfcyclegan.training.checkpoint_files import DIRECTORY, CheckpointFiles, newest, step_of
 from tfcyclegan.training.checkpoints import variables
 from tfcyclegan.training.history import HISTORY, History, Window
@@ -105,7 +105,7 @@ def train_segmenter(
     _check_directory(run)
     with files.exclusive_lock(run_dir):
         if cost := cost_of(run.precision):
-            say(f"--precision={run.precision}: {cost}; leave it out, or give --precision=float32")
+            log(f"--precision={run.precision}: {cost}; leave it out, or give --precision=float32")
         run.write()
         if flag_file:
             files.write_text(run_dir / "flags.cfg", flag_file)
@@ -149,7 +149,7 @@ def _check_directory(run: SegmenterRun) -> None:
     if before.precision != run.precision:
         warnings.append(f"precision changes from {before.precision} to {run.precision}")
     for warning in warnings:
-        say(warning)
+        log(warning)
 
 
 class _Session:
@@ -213,7 +213,7 @@ class _Session:
             checkpoint, run.directory / DIRECTORY, keep=_KEPT_CHECKPOINTS
         )
         for line in self.checkpoints.told:
-            say(line)
+            log(line)
         if self.checkpoints.latest:
             checkpoint.restore(self.checkpoints.latest).assert_consumed()
             self.window.load()
@@ -236,7 +236,7 @@ class _Session:
             return
         name = self.run.directory.name
         if step:
-            say(f"segmenter {name}: resuming at step {step} of {end}")
+            log(f"segmenter {name}: resuming at step {step} of {end}")
         with (
             stop_signals() as stop,
             Progress(end, unit="step", label=f"segmenter {name}", done=step) as progress,

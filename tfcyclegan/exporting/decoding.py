@@ -11,7 +11,7 @@ from typing import TypeAlias
 import tensorflow as tf
 
 from tfcyclegan.data.intake import USUAL, Rules
-from tfcyclegan.export import headers
+from tfcyclegan.exporting import headers
 
 MAX_PIXELS = 2**24
 """A picture of more is refused: a small file can hold more pixels than any memory holds features

@@ -15,17 +15,18 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from tfcyclegan import __version__, files, machine
+from tfcyclegan import __version__
 from tfcyclegan.config import Size
 from tfcyclegan.data.domains import Domains, open_domains
 from tfcyclegan.data.intake import Rules
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.export import model_card, saved_model, tflite, variants
-from tfcyclegan.export.pictures import calibration_pictures, comparison_pictures
-from tfcyclegan.export.versions import new_version, newest_version
-from tfcyclegan.model_metadata import METADATA, told_reading, translates
+from tfcyclegan.exporting import model_card, saved_model, tflite, variants
+from tfcyclegan.exporting.proof_pictures import calibration_pictures, comparison_pictures
+from tfcyclegan.exporting.versions import new_version, newest_version
+from tfcyclegan.exports.model_metadata import METADATA, told_reading, translates
 from tfcyclegan.networks import Generator
-from tfcyclegan.progress import say, say_table, track
+from tfcyclegan.system import files, hardware
+from tfcyclegan.system.progress import log, log_table, track
 from tfcyclegan.training.checkpoints import (
     find_checkpoint,
     load_generator,
@@ -35,7 +36,7 @@ from tfcyclegan.training.checkpoints import (
     weights_hash,
 )
 from tfcyclegan.training.runs import Run
-from tfcyclegan.translation import as_function, scale_of
+from tfcyclegan.translation.translators import as_function, scale_of
 
 SAVED_MODEL = "SavedModel (C++ loader)"
 BOUNDS = {SAVED_MODEL: 2e-3, "TFLite float32": 2e-3, "TFLite float16": 2e-2}
@@ -98,7 +99,7 @@ def export(
     if newest is not None:
         card = model_card.render(run, own, newest, files.read_json(newest / METADATA))
         files.write_text(newest / model_card.NAME, card)  # the run may have been scored since
-        say(f"{newest}: holds this model already")
+        log(f"{newest}: holds this model already")
         return newest
     channels = generator.settings["in_channels"]
     reading = own.settings(direction[0]) if own else {}
@@ -144,7 +145,7 @@ def export(
             **described,
             "parity": parity,
             "compared": pictures.told,
-            "threads": machine.cores(),
+            "threads": hardware.cores(),
             "variants": {name: one.to_json() for name, one in measured.items()},
         }
         files.write_json(temporary / METADATA, metadata)
@@ -152,21 +153,21 @@ def export(
             temporary / model_card.NAME, model_card.render(run, own, directory, metadata)
         )
     _tell_unusable(measured, min_psnr)
-    say(
+    log(
         f"exported to {directory}: {translates(metadata)}, {channels} channels to "
         f"{generator.settings['out_channels']}"
     )
-    say(
+    log(
         f"weights of {told_choice(run.directory, checkpoint)}; the TFLite files take pictures of "
         f"{size} alone"
     )
     if reading:
-        say(
+        log(
             "serving_default reads pictures as those of the training were read: "
             f"{told_reading(reading)}"
         )
     if described["trained_at"]:
-        say(
+        log(
             "pictures keep their sizes in it; the training resized them "
             f"({described['trained_at']})"
         )
@@ -194,7 +195,7 @@ def _domains(run: Run, data_dir: str) -> Domains | None:
     try:
         return open_domains(run.config.data_dir)
     except UserError as error:
-        say(f"nothing is measured on real pictures, and int8 is left out: {error}")
+        log(f"nothing is measured on real pictures, and int8 is left out: {error}")
         return None
 
 
@@ -211,12 +212,12 @@ def _convert(generator: Generator, size: Size, calibration: Any) -> dict[str, by
 def _tell_unusable(measured: Mapping[str, variants.Variant], min_psnr: float) -> None:
     for name, one in measured.items():
         if one.status == variants.REJECTED:
-            say(
+            log(
                 f"{name}: rejected: PSNR {one.psnr_mean:.1f} dB, worst picture "
                 f"{one.psnr_worst:.1f}, --min_psnr={min_psnr:g}; in {one.file}"
             )
         elif one.status == variants.UNPROVEN:
-            say(f"{name}: unproven: measured on too few test pictures to be listed as usable")
+            log(f"{name}: unproven: measured on too few test pictures to be listed as usable")
 
 
 def check_parity(parity: dict[str, float]) -> None:
@@ -268,4 +269,4 @@ def show_parity(parity: dict[str, float], directory: Path, meaning: str) -> None
     for name, difference in parity.items():
         kilobytes = sum(path.stat().st_size for path in sizes[name]) / 1000
         table.add_row(name, f"{difference:.1e}", f"{BOUNDS[name]:.0e}", f"{kilobytes:.0f}")
-    say_table(table)
+    log_table(table)

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfcyclegan import quiet
 from tfcyclegan.data import intake
+from tfcyclegan.data.picture_folders import MAX_PIXELS, pictures_of_path
 from tfcyclegan.demo.models import DemoModel
 from tfcyclegan.errors import UserError
-from tfcyclegan.picture_folders import MAX_PIXELS, pictures_of_path
-from tfcyclegan.progress import say
+from tfcyclegan.system import tensorflow_setup
+from tfcyclegan.system.progress import log
 
 MOST = 8
 
@@ -36,16 +36,16 @@ def of_folder(folder: Path) -> Samples:
         found = pictures_of_path(folder)
     except UserError as error:
         raise UserError(str(error).replace("--input=", "--samples=", 1)) from error
-    found.say()
+    found.log()
     if len(found.pictures) > MOST:
-        say(f"{folder}: the first {MOST} of {len(found.pictures)} pictures are shown")
+        log(f"{folder}: the first {MOST} of {len(found.pictures)} pictures are shown")
     pictures = []
     for name, read in list(found.pictures.items())[:MOST]:
         try:
             decoded = read()
             picture = decoded.picture(name)
             if decoded.notes:
-                say(f"{folder}: {name}: {'; '.join(sorted(decoded.notes))}")
+                log(f"{folder}: {name}: {'; '.join(sorted(decoded.notes))}")
         except (intake.BadPicture, OSError) as error:
             raise UserError(f"--samples={folder}: {name}: {error}; mend or remove it") from error
         pictures.append((picture.encoded, picture.format))
@@ -58,7 +58,7 @@ def of_run(model: DemoModel) -> Samples:
     """
     if not model.metadata.get("run_dir"):
         return Samples([])
-    quiet.import_tensorflow()
+    tensorflow_setup.import_tensorflow()
     from tfcyclegan.data.domains import open_domains
     from tfcyclegan.training.runs import read_run
 

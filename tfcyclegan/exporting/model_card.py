@@ -8,13 +8,13 @@ from typing import Any
 
 import jinja2
 
-from tfcyclegan import files
 from tfcyclegan.data.domains import Domains
 from tfcyclegan.data.source import MANIFEST, DataSource
-from tfcyclegan.export.variants import told_outside
+from tfcyclegan.exporting.variants import told_outside
+from tfcyclegan.system import files
 from tfcyclegan.training.checkpoints import step_of
 from tfcyclegan.training.history import HISTORY, read_history
-from tfcyclegan.training.reporting import METRICS
+from tfcyclegan.training.run_page import METRICS
 from tfcyclegan.training.runs import Run
 
 NAME = "MODEL_CARD.md"
@@ -40,7 +40,7 @@ def render(run: Run, domains: Domains | None, directory: Path, metadata: Mapping
         metadata: the content of metadata.json.
     """
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("tfcyclegan.export", "."),
+        loader=jinja2.PackageLoader("tfcyclegan.exporting", "."),
         trim_blocks=True,
         undefined=jinja2.StrictUndefined,
     )

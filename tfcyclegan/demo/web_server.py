@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tfcyclegan.errors import UserError
-from tfcyclegan.progress import say
+from tfcyclegan.system.progress import log
 
 HOST = "127.0.0.1"
 HEADERS = {
@@ -71,7 +71,7 @@ def serve(directory: Path, port: int, *, open_browser: bool) -> None:
     """Serves `directory` until KeyboardInterrupt."""
     with open_server(directory, port) as server:
         url = f"http://{HOST}:{server.server_port}/"
-        say(f"the demo is at {url}; Ctrl-C ends it")
+        log(f"the demo is at {url}; Ctrl-C ends it")
         if open_browser and not webbrowser.open(url):
-            say("no browser could be opened from here; open the address by hand")
+            log("no browser could be opened from here; open the address by hand")
         server.serve_forever()

@@ -15,10 +15,10 @@ import tensorflow as tf
 from tfcyclegan.config import Size
 from tfcyclegan.data import images
 from tfcyclegan.data.intake import USUAL, Rules
-from tfcyclegan.export import decoding
+from tfcyclegan.exporting import decoding
 from tfcyclegan.networks import Generator
 from tfcyclegan.networks.layers import mirrored
-from tfcyclegan.translation import SMALLEST
+from tfcyclegan.translation.translators import SMALLEST
 
 BYTES_SIGNATURE = "serving_default"
 TENSOR_SIGNATURE = "tensor"

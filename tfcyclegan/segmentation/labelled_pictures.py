@@ -12,13 +12,13 @@ from typing import Protocol
 
 import numpy as np
 
-from tfcyclegan import files
 from tfcyclegan.config import Size
 from tfcyclegan.data.images import ENLARGED, GRAY_IN_COLOUR, RESHAPED
 from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.data.pixels import PixelFile, open_labels, open_pixels
 from tfcyclegan.data.source import DataSource, say_once
 from tfcyclegan.errors import UserError
+from tfcyclegan.system import files
 
 Transform = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 """uint8 [H, W, 3] to the same size; draws from the generator alone, which follows from (seed,

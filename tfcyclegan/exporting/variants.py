@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from tfcyclegan import machine
 from tfcyclegan.data import images
 from tfcyclegan.errors import RunError
-from tfcyclegan.export.pictures import COMPARED, Pictures
-from tfcyclegan.export.tflite import FLOAT_VARIANTS, Program
+from tfcyclegan.exporting.proof_pictures import COMPARED, Pictures
+from tfcyclegan.exporting.tflite import FLOAT_VARIANTS, Program
 from tfcyclegan.measures.similarity import psnr, ssim
-from tfcyclegan.progress import say_table, track
+from tfcyclegan.system import hardware
+from tfcyclegan.system.progress import log_table, track
 
 USABLE = "usable"
 REJECTED = "rejected"
@@ -81,7 +81,7 @@ def measure(
         RunError: an output that is no number.
     """
     programs = {
-        name: Program(content, threads=machine.cores()) for name, content in contents.items()
+        name: Program(content, threads=hardware.cores()) for name, content in contents.items()
     }
     runners: dict[str, Callable[[np.ndarray], np.ndarray]] = {"Keras": keras_function, **programs}
     for runner in runners.values():  # graphs are traced and memory is taken at the first run
@@ -155,7 +155,7 @@ def status_of(
 def show(variants: Mapping[str, Variant], pictures: Pictures) -> None:
     """Prints what was measured."""
     title = (
-        f"TFLite against Keras in float32, {pictures.told}; ms on {machine.cores()} threads, "
+        f"TFLite against Keras in float32, {pictures.told}; ms on {hardware.cores()} threads, "
         "Keras in between"
     )
     table = Table(
@@ -188,7 +188,7 @@ def show(variants: Mapping[str, Variant], pictures: Pictures) -> None:
             f"{one.ssim_worst:.4f}",
             told_outside(one.outside_delegate),
         )
-    say_table(table)
+    log_table(table)
 
 
 def told_outside(outside: Mapping[str, int]) -> str:

@@ -83,7 +83,7 @@ def track(items: Iterable[Item], *, total: int, unit: str, label: str) -> Iterat
             progress.advance()
 
 
-def say_table(table: "Table") -> None:
+def log_table(table: "Table") -> None:
     """Prints a table as wide as the terminal; in a log, where lines may be long, as wide as it
     likes. Brackets in it are brackets.
     """
@@ -94,7 +94,7 @@ def say_table(table: "Table") -> None:
     ).print(table)
 
 
-def say(message: str) -> None:
+def log(message: str) -> None:
     """Prints one line for the person at the terminal, without tearing a live progress bar."""
     tqdm.write(message, file=sys.stdout)
     sys.stdout.flush()

@@ -9,15 +9,16 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tfcyclegan import files, pages
+from tfcyclegan import pages
+from tfcyclegan.adaptation.arm_scores import SOURCE_ONLY, ArmResult
 from tfcyclegan.adaptation.arms import TITLES
-from tfcyclegan.adaptation.results import SOURCE_ONLY, ArmResult
 from tfcyclegan.config import AdaptConfig, Size
 from tfcyclegan.data import images
 from tfcyclegan.data.domains import Split
 from tfcyclegan.data.labels import IGNORED
 from tfcyclegan.data.pixels import spread
 from tfcyclegan.segmentation.segmenter import load_segmenter
+from tfcyclegan.system import files
 from tfcyclegan.training.figures import svg
 from tfcyclegan.training.history import HISTORY, read_history
 

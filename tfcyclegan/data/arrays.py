@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcyclegan.errors import UserError
-from tfcyclegan.progress import say
+from tfcyclegan.system.progress import log
 
 
 def pictures(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -47,7 +47,7 @@ def _check_range(name: str, values: np.ndarray) -> None:
             "/ 127.5 - 1"
         )
     if values.min() >= 0:
-        say(
+        log(
             f"{name}: no value is below 0, where black is -1; pictures in [0, 1] become these by "
             "2 * pixels - 1"
         )
