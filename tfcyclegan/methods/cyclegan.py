@@ -16,7 +16,8 @@ import tensorflow as tf
 from tfcyclegan.config import TrainConfig
 from tfcyclegan.errors import UserError
 from tfcyclegan.losses import absolute_error, generator_loss, semantic_loss
-from tfcyclegan.methods.base import GradientParts, Losses, Method
+from tfcyclegan.methods.base import Method
+from tfcyclegan.methods.gradient_parts import GradientParts, Losses
 from tfcyclegan.networks import Discriminator, Generator
 
 NETWORKS = ("gen_ab", "gen_ba", "disc_a", "disc_b")

@@ -127,7 +127,7 @@ class Checkpoints:
 
         Returns:
             Lines to tell the user: damaged checkpoints that were passed over, pools that a changed
-                number of devices left empty.
+            number of devices left empty.
 
         Raises:
             RunError: it is not this model's.
