@@ -112,7 +112,8 @@ def reflect_pad(x: tf.Tensor, amount: int, *, tflite_ops: bool = False) -> tf.Te
     return pad(x)
 
 
-def _part(x: tf.Tensor, axis: int, start: int, stop: int) -> tf.Tensor:
+def part(x: tf.Tensor, axis: int, start: Any, stop: Any) -> tf.Tensor:
+    """Pixels start..stop of [B, H, W, C] along `axis`."""
     # Not by brackets: the gradient of a strided slice runs on one thread.
     begin, size = [0] * 4, [-1] * 4
     begin[axis], size[axis] = start, stop - start
@@ -121,9 +122,9 @@ def _part(x: tf.Tensor, axis: int, start: int, stop: int) -> tf.Tensor:
 
 def _mirrored_sides(x: tf.Tensor, amount: int, axis: int) -> tf.Tensor:
     side = x.shape[axis]
-    before = [_part(x, axis, i, i + 1) for i in range(amount, 0, -1)]
-    after = [_part(x, axis, side - 1 - i, side - i) for i in range(1, amount + 1)]
-    return tf.concat([_joined(before, axis), x, _joined(after, axis)], axis=axis)
+    before = [part(x, axis, i, i + 1) for i in range(amount, 0, -1)]
+    after = [part(x, axis, side - 1 - i, side - i) for i in range(1, amount + 1)]
+    return tf.concat([joined(before, axis), x, joined(after, axis)], axis=axis)
 
 
 def _folded_sides(upstream: tf.Tensor, amount: int, axis: int) -> tf.Tensor:
@@ -133,15 +134,16 @@ def _folded_sides(upstream: tf.Tensor, amount: int, axis: int) -> tf.Tensor:
     side = upstream.shape[axis] - 2 * amount
 
     def row(index: int) -> tf.Tensor:
-        return _part(upstream, axis, index + amount, index + amount + 1)
+        return part(upstream, axis, index + amount, index + amount + 1)
 
     first = [row(i) + row(-i) for i in range(1, amount + 1)]
     last = [row(i) + row(2 * (side - 1) - i) for i in range(side - 1 - amount, side - 1)]
-    middle = _part(upstream, axis, 2 * amount + 1, side - 1)
+    middle = part(upstream, axis, 2 * amount + 1, side - 1)
     return tf.concat([row(0), *first, middle, *last, row(side - 1)], axis=axis)
 
 
-def _joined(pieces: list[tf.Tensor], axis: int) -> tf.Tensor:
+def joined(pieces: list[tf.Tensor], axis: int) -> tf.Tensor:
+    """Pieces of [B, H, W, C] one behind the other along `axis`."""
     return tf.concat(pieces, axis=axis) if len(pieces) > 1 else pieces[0]
 
 
