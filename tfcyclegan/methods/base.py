@@ -68,6 +68,8 @@ class Method(keras.Model):
     needs_updated_discriminators: ClassVar[bool] = False
     """Whether the generators' losses wait for the discriminators' update, which XLA cannot have
     inside of a pass."""
+    judges_fakes_first: ClassVar[bool] = False
+    """Whether a discriminator sees fakes before real pictures in its update."""
 
     def __init__(
         self,
@@ -342,8 +344,11 @@ class Method(keras.Model):
         values = {}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
+            turn = -1 if self.judges_fakes_first else 1
             for domain, judge in self.discriminators.items():
-                scores = judge(reals[domain], training=True), judge(fakes[domain], training=True)
+                # The order shows in batch norm's running statistics alone.
+                shown = (reals[domain], fakes[domain])[::turn]
+                scores = [judge(pictures, training=True) for pictures in shown][::turn]
                 values[f"disc_{domain}"] = discriminator_loss(self.gan_mode, *scores)
                 values[f"accuracy_disc_{domain}"] = discriminator_accuracy(self.gan_mode, *scores)
             loss = tf.add_n([values[f"disc_{domain}"] for domain in self.discriminators])

@@ -112,5 +112,6 @@ def unit_vectors(x: tf.Tensor) -> tf.Tensor:
     squares = tf.reduce_sum(tf.square(x), axis=-1, keepdims=True)
     is_zero = squares == 0
     # The root of 0 has no derivative, and the unused branch of `where` would hand on a NaN.
-    length = tf.where(is_zero, tf.zeros_like(squares), tf.sqrt(tf.where(is_zero, 1.0, squares)))
+    roots = tf.sqrt(tf.where(is_zero, tf.ones_like(squares), squares))
+    length = tf.where(is_zero, tf.zeros_like(squares), roots)
     return x / (length + _EPSILON)
