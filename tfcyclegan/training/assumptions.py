@@ -11,6 +11,7 @@ from tfcyclegan.data.images import COLOUR_MADE_GRAY, ENLARGED, GRAY_IN_COLOUR, R
 from tfcyclegan.data.pairs import KnownPairs
 from tfcyclegan.data.pixels import PixelFile
 from tfcyclegan.data.unpaired import UnpairedBatches
+from tfcyclegan.methods.factory import method_of
 
 # Options that have no effect where another one says so: (whether that holds, in words).
 _NEEDS: dict[str, tuple[Callable[[TrainConfig], bool], str]] = {
@@ -36,8 +37,8 @@ _NEEDS: dict[str, tuple[Callable[[TrainConfig], bool], str]] = {
     ),
     "cycle_noise": (lambda c: bool(c.lambda_a or c.lambda_b), "--lambda_a or --lambda_b"),
     "pool_size": (lambda c: bool(c.lambda_gan), "--lambda_gan"),
-    "pairs": (lambda c: bool(c.lambda_paired), "--lambda_paired"),
-    "paired_share": (lambda c: bool(c.lambda_paired), "--lambda_paired"),
+    "pairs": (lambda c: _takes_pairs(c), "--lambda_paired"),
+    "paired_share": (lambda c: _takes_pairs(c), "--lambda_paired"),
     "decay_load_size": (
         lambda c: bool(c.decay_epochs) or c.epochs is c.max_steps is None,
         "--decay_epochs",
@@ -49,6 +50,10 @@ _NEEDS: dict[str, tuple[Callable[[TrainConfig], bool], str]] = {
     "eval_images": (lambda c: c.measures, "measurements (--eval_every_epochs)"),
     "eval_features": (lambda c: c.measures, "measurements (--eval_every_epochs)"),
 }
+
+
+def _takes_pairs(config: TrainConfig) -> bool:
+    return bool(config.lambda_paired) or method_of(config).takes_pairs
 
 
 def of_options(config: TrainConfig) -> list[str]:

@@ -37,6 +37,11 @@ def open_batches(
         UserError: pictures that are too small, no known pairs where they are needed, or such that
             are none.
     """
+    if paired and config.lambda_paired:
+        raise UserError(
+            f"--lambda_paired={config.lambda_paired:g}: goes with unpaired batches; those of this "
+            "method are pairs already, and it has an L1 of its own"
+        )
     pixels = _open_pixels(config, domains, config.load_size)
     settings: dict[str, Any] = {
         "crop_size": config.crop_size if config.preprocess in MODES_WITH_CROP else None,
