@@ -20,14 +20,14 @@ import tensorflow as tf
 
 from tfcyclegan.errors import UserError
 from tfcyclegan.losses import generator_loss, patch_nce_loss
-from tfcyclegan.methods.base import Method
+from tfcyclegan.methods.base import JUDGED, Method
 from tfcyclegan.methods.gradient_parts import GradientParts, Losses
 from tfcyclegan.networks import Discriminator, Generator, PatchSampler
 
 NETWORKS = ("gen_ab", "disc_b", "patch_sampler")
 NCE_LAYERS = (0, 4, 8, 12, 16)
-# What draws are for, so that their streams are apart from those of the pools.
-_MIRROR, _POSITIONS = 1 << 20, 2 << 20
+# What draws are for, so that their streams are apart from those of `Method`.
+_MIRROR, _POSITIONS = 8 << 20, 9 << 20
 
 
 class CUT(Method):
@@ -49,7 +49,7 @@ class CUT(Method):
             of a map that has fewer.
         nce_temperature: see `losses.contrastive_losses`.
         nce_all_negatives: see `losses.patch_nce_loss`.
-        pool_size, ema_decay, seed, pool_draws: see `Method`.
+        pool_size, ema_decay, seed, kwargs: see `Method`.
 
     Raises:
         UserError: unknown choice, layers that the generator has not, or domains with different
@@ -113,7 +113,7 @@ class CUT(Method):
             moved.append(done)
             losses = {}
             if self.lambda_gan:
-                scores = self.disc_b(fake_b, training=True)
+                scores = self.disc_b(self.as_shown(fake_b, "b", JUDGED), training=True)
                 losses["gan_ab"] = self.lambda_gan * generator_loss(self.gan_mode, scores)
             return None, losses | {"nce_a": self._patch_nce("a", fake_b, keys, mirrored)}
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tfcyclegan.errors import UserError
 from tfcyclegan.losses import absolute_error, generator_loss
-from tfcyclegan.methods.base import Method
+from tfcyclegan.methods.base import JUDGED, Method
 from tfcyclegan.methods.gradient_parts import GradientParts, Losses
 from tfcyclegan.networks import Discriminator, Generator
 
@@ -31,7 +31,7 @@ class Pix2Pix(Method):
         gan_mode: see `losses.generator_loss`.
         lambda_gan: weight of the adversarial loss; 0 leaves L1 alone.
         lambda_l1: weight of the L1 distance to the known answer (Eq. 3).
-        pool_size, ema_decay, seed, pool_draws: see `Method`; a pool keeps pairs.
+        pool_size, ema_decay, seed, kwargs: see `Method`; a pool keeps pairs.
 
     Raises:
         UserError: unknown choice, or a discriminator of other channels.
@@ -40,6 +40,7 @@ class Pix2Pix(Method):
     loss_names = ("gan_ab", "l1_ab", "disc_b")
     needs_updated_discriminators = True
     judges_fakes_first = True
+    takes_pairs = True
 
     def __init__(
         self,
@@ -87,7 +88,7 @@ class Pix2Pix(Method):
             moved.append(done)
             losses = {"l1_ab": self.lambda_l1 * absolute_error(fake_b, real_b)}
             if self.lambda_gan:
-                scores = self.disc_b(fake, training=True)
+                scores = self.disc_b(self.as_shown(fake, "b", JUDGED), training=True)
                 losses["gan_ab"] = self.lambda_gan * generator_loss(self.gan_mode, scores)
             return None, losses
 

@@ -4,6 +4,7 @@ Architectures and padding are the official program's; `tests/test_golden.py` pro
 equal.
 """
 
+import functools
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +16,7 @@ from tfcyclegan.errors import UserError
 from tfcyclegan.networks.blur import BlurDown
 from tfcyclegan.networks.layers import Conv2D, leaky_relu, weight_initializers
 from tfcyclegan.networks.norms import make_norm
+from tfcyclegan.networks.spectral_norm import SpectralConv2D
 
 DISCRIMINATORS = ("patch", "pixel")
 
@@ -37,6 +39,7 @@ class Discriminator(keras.Model):
             as CUT does: as many scores, each of 84x84 pixels for three layers.
         init: kernel initializer, see `layers.weight_initializers`.
         init_gain: its scale; 0.02 in the paper.
+        spectral_norm: whether kernels are divided by their largest singular value.
         seed: makes the initial weights reproducible.
     """
 
@@ -52,6 +55,7 @@ class Discriminator(keras.Model):
         antialias: bool = False,
         init: str = "normal",
         init_gain: float = 0.02,
+        spectral_norm: bool = False,
         seed: int | None = None,
         name: str | None = None,
         dtype: Any = None,
@@ -74,6 +78,7 @@ class Discriminator(keras.Model):
             "antialias": antialias,
             "init": init,
             "init_gain": init_gain,
+            "spectral_norm": spectral_norm,
             "seed": seed,
         }
         weights = weight_initializers(init, init_gain, seed)
@@ -87,8 +92,16 @@ class Discriminator(keras.Model):
         # The official program gives the first and last convolution a bias always, but for the last
         # one of "pixel".
         biases = [True, *[bias] * (len(widths) - 2), bias or architecture == "patch"]
+        kinds: list[Any] = [Conv2D] * len(widths)
+        if spectral_norm:
+            kinds = [
+                functools.partial(
+                    SpectralConv2D, vector_seed=None if seed is None else seed * 1_000 + layer
+                )
+                for layer in range(len(widths))
+            ]
         self.convolutions = [
-            Conv2D(
+            make(
                 source,
                 target,
                 kernel,
@@ -99,8 +112,8 @@ class Discriminator(keras.Model):
                 use_bias=use_bias,
                 dtype=kind,
             )
-            for source, target, stride, use_bias in zip(
-                [in_channels, *widths[:-1]], widths, strides, biases, strict=True
+            for make, source, target, stride, use_bias in zip(
+                kinds, [in_channels, *widths[:-1]], widths, strides, biases, strict=True
             )
         ]
         self.norms = [
@@ -134,6 +147,12 @@ class Discriminator(keras.Model):
     def _stages(self) -> Iterator[tuple[Conv2D, Any, BlurDown | None]]:
         """Each convolution but the last, with the norm and the blur that follow it, or None."""
         return itertools.zip_longest(self.convolutions[:-1], [None, *self.norms], self.blurs)
+
+    def move_singular_vectors(self) -> None:
+        """One power iteration of spectral norm, where there is any; once a training step."""
+        for convolution in self.convolutions:
+            if isinstance(convolution, SpectralConv2D):
+                convolution.iterate()
 
     def official_layers(self) -> list[tuple[str, keras.layers.Layer | None]]:
         """Pairs of the official program's state-dict prefix and our layer, each convolution

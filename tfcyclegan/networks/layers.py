@@ -232,6 +232,10 @@ class Conv2D(keras.layers.Layer):
         furthest = max(self.padding, self.kernel.shape[0] - self.stride - self.padding)
         return Reach(-(-furthest // self.stride) * self.stride, down=self.stride)
 
+    def used_kernel(self) -> tf.Tensor:
+        """What the input is convolved with."""
+        return tf.convert_to_tensor(self.kernel)
+
     def call(self, x: tf.Tensor) -> tf.Tensor:
         if self.padding and self.padding_mode == "reflect":
             x = reflect_pad(x, self.padding, tflite_ops=self.tflite_ops)
@@ -241,7 +245,7 @@ class Conv2D(keras.layers.Layer):
             x = tf.pad(
                 x, [[0, 0], [self.padding, self.padding], [self.padding, self.padding], [0, 0]]
             )
-        kernel = tf.convert_to_tensor(self.kernel)
+        kernel = self.used_kernel()
         bias = None if self.bias is None else tf.convert_to_tensor(self.bias)
         by_four = (
             self.tflite_ops
