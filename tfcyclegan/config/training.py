@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 from tfcyclegan.config.base import Options, Size, default_of, flag_name, option
 from tfcyclegan.config.batches import AugmentationOptions, PairOptions
-from tfcyclegan.config.methods import CONTRASTIVE, EPOCHS, ContrastiveOptions, MethodOptions
+from tfcyclegan.config.methods import (
+    CONTRASTIVE,
+    EPOCHS,
+    ContrastiveOptions,
+    DistillationOptions,
+    MethodOptions,
+)
 from tfcyclegan.errors import UserError
 
 PREPROCESS_MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
@@ -100,6 +106,11 @@ class NetworkOptions(Options):
         False,
         "double by bilinear blurs in ResNet generators, in place of --upsampling",
         of_method={"cut": True, "fastcut": True},
+    )
+    separable: bool = option(
+        False,
+        "separable convolutions in the residual blocks of ResNet generators: about a ninth of "
+        "their work",
     )
     dropout: bool = option(False, "dropout in the generators", of_method={"pix2pix": True})
     discriminator: str = option(
@@ -341,6 +352,7 @@ class TrainConfig(
     RunOptions,
     OptimizationOptions,
     ContrastiveOptions,
+    DistillationOptions,
     ObjectiveOptions,
     NetworkOptions,
     AugmentationOptions,
@@ -413,6 +425,7 @@ class TrainConfig(
         weights = {
             "cyclegan": ("lambda_gan", "lambda_a", "lambda_b"),
             "pix2pix": ("lambda_gan", "lambda_l1"),
+            "distill": ("lambda_gan", "lambda_output", "lambda_feature"),
         }.get(self.method, ("lambda_nce",))
         if not any(getattr(self, name) for name in weights):
             others = " and ".join(f"--{name}=0" for name in weights[1:])
@@ -433,6 +446,10 @@ class TrainConfig(
             )
         if self.method in CONTRASTIVE:
             self._check_contrastive()
+        if self.method == "distill" and not self.teacher:
+            raise UserError("--teacher: required with --method=distill: the run to learn from")
+        if self.separable and not self.architecture.endswith("blocks"):
+            raise UserError("--separable: goes with ResNet generators alone")
 
     def _check_contrastive(self) -> None:
         if not self.architecture.endswith("blocks"):

@@ -108,8 +108,8 @@ class _OnnxOperations(Operations):
             depthwise = self.constant(np.asarray(layer.depthwise).transpose(2, 3, 0, 1))
             x = self._mirrored(x, layer.padding)
             x = self.node("Conv", [x, depthwise], group=layer.depthwise.shape[2])
-            kernel = self.constant(np.asarray(layer.kernel).transpose(3, 2, 0, 1))
-            return self.node("Conv", [x, kernel, *self._bias(layer)])
+            across = self.constant(np.asarray(layer.kernel).transpose(3, 2, 0, 1))
+            return self.node("Conv", [x, across, *self._bias(layer)])
         raise UserError(
             f"--formats=onnx: a {type(layer).__name__} layer has no counterpart; leave onnx and "
             "openvino out"

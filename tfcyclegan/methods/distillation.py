@@ -17,6 +17,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfcyclegan.config import TrainConfig
 from tfcyclegan.errors import UserError
 from tfcyclegan.losses import absolute_error, at_least_float32, generator_loss
 from tfcyclegan.methods.base import JUDGED, Method
@@ -25,6 +26,13 @@ from tfcyclegan.networks import Generator
 
 MATCHED = 3
 """So many maps inside of the networks are compared: outputs of residual blocks, evenly spread."""
+
+
+# Options of a run that are arguments of the same names.
+_OPTIONS = (
+    *("gan_mode", "lambda_gan", "lambda_output", "lambda_feature"),
+    *("pool_size", "ema_decay", "seed"),
+)
 
 
 @keras.saving.register_keras_serializable("tfcyclegan")
@@ -123,6 +131,19 @@ class Distillation(Method):
                         f"{teacher.settings[side]}"
                     )
 
+    @classmethod
+    def network_names_of(cls, config: TrainConfig) -> tuple[str, ...]:
+        """Without the adapters, which are made once their teachers are known."""
+        directions = ("ab", "ba") if config.students == "both" else (config.students,)
+        return (
+            *(f"gen_{direction}" for direction in directions),
+            *(f"disc_{direction[1]}" for direction in directions),
+        )
+
+    @classmethod
+    def arguments_of(cls, config: TrainConfig) -> dict[str, Any]:
+        return {name: getattr(config, name) for name in _OPTIONS}
+
     def learn(self, real_a: tf.Tensor, real_b: tf.Tensor) -> tuple[Losses, list[tf.Tensor]]:
         """Students first, then the discriminators on fakes from before that update."""
         reals = {"a": real_a, "b": real_b}
@@ -180,8 +201,8 @@ def matched_blocks(generator: Generator) -> list[int]:
     spread, the last one included; fewer where there are fewer blocks.
     """
     places = generator.block_outputs()
-    wanted = {round((index + 1) * len(places) / MATCHED) - 1 for index in range(MATCHED)}
-    return [places[index] for index in sorted(max(0, place) for place in wanted)]
+    shares = ((index + 1) / MATCHED for index in range(MATCHED))
+    return sorted({places[max(0, round(share * len(places)) - 1)] for share in shares})
 
 
 def adapter_settings(student: Generator, teacher: Generator) -> dict[str, Any]:

@@ -53,6 +53,7 @@ from tfcyclegan.training.strategy import (
     keep_freed_memory,
     make_deterministic,
 )
+from tfcyclegan.training.teachers import begin_as_teacher, load_teachers
 from tfcyclegan.training.workers import Workers, join_workers
 
 _REPORT_EVERY_SECONDS = 60.0
@@ -232,7 +233,8 @@ class _Session:
         self.length = self.config.length(batches.epoch_images)
         half = run.precision == "mixed_float16"
         with workers.strategy.scope():
-            self.model = build_model(self.config, run.precision, segment)
+            teachers = load_teachers(self.config, run.precision)
+            self.model = build_model(self.config, run.precision, segment, teachers)
             optimizers = [
                 make_optimizer(self.config, self.length, batches.epoch_images, dynamic_scale=half)
                 for _ in range(2)
@@ -255,6 +257,8 @@ class _Session:
         self.first_step = int(self.model.step.numpy())
         if self.first_step == 0 and self.config.init_from:
             self._start_from(Path(self.config.init_from))
+        elif self.first_step == 0 and teachers:
+            begin_as_teacher(self.model, self.config)
         self.overflows = 0
         self.diverged = False
         self.stop_asked = False  # by a signal, here or at another worker
