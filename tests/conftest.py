@@ -38,6 +38,7 @@ def street(tmp_path_factory):
     the scripts for the real data.
     """
     from data_prep import cityscapes, gta5, toy_street
+    from tfcyclegan.config import Size
 
     place = tmp_path_factory.mktemp("street")
     shutil.copytree(ROOT / "configs", place / "configs")
@@ -48,7 +49,7 @@ def street(tmp_path_factory):
             train_scenes=10,
             val_scenes=2,
             test_scenes=4,
-            size=toy_street.Size(32, 64),
+            size=Size(32, 64),
             quirks=True,
         )
     )
