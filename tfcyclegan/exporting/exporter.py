@@ -120,7 +120,7 @@ def export(
         "trained_at": _trained_at(run, checkpoint),
         "reading": reading,
     }
-    pictures = comparison_pictures(domains, direction[0], size, channels)
+    pictures = comparison_pictures(domains, direction[0], size, channels, run.config.interpolation)
     function = as_function(generator, size=size)
     with new_version(output, described) as (directory, temporary):
         saved_model.save(generator, temporary, size=size, rules=Rules(**reading))
@@ -130,9 +130,10 @@ def export(
                 np.abs(saved_model.run_in_session(temporary, some) - function(some)).max()
             )
         }
-        contents = _convert(
-            generator, size, calibration_pictures(domains, direction[0], size, channels)
+        calibration = calibration_pictures(
+            domains, direction[0], size, channels, run.config.interpolation
         )
+        contents = _convert(generator, size, calibration)
         measured = variants.measure(contents, function, pictures, min_psnr)
         variants.show(measured, pictures)
         parity = differences | {
