@@ -253,7 +253,7 @@ def write_pictures(
 
 def _refuse_other(output: Path, record: str, identity: dict[str, Any], others: str) -> None:
     if (output / record).exists():
-        if notes.without_counts(files.read_json(output / record)) != identity:
+        if notes.completed(files.read_json(output / record), identity) != identity:
             raise UserError(f"--output={output}: holds {others}; choose another folder")
     elif output.exists() and any(path.name != ".lock" for path in output.iterdir()):
         raise UserError(

@@ -135,6 +135,8 @@ def _claim(output: Path, request: dict[str, Any]) -> None:
 
 
 def _refuse_other(output: Path, there: dict[str, Any] | None, here: dict[str, Any]) -> None:
+    if there is not None and "settings" in there:
+        there = {**there, "settings": notes.completed(there["settings"], here["settings"])}
     if there == here:
         return
     differs = "is another program's"
