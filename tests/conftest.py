@@ -74,6 +74,22 @@ def street(tmp_path_factory):
     return place
 
 
+@pytest.fixture
+def gta(tmp_path) -> Path:
+    """A small GTA5, see `street_folders.make_gta`."""
+    from tests.street_folders import make_gta
+
+    return make_gta(tmp_path / "gta")
+
+
+@pytest.fixture
+def city(tmp_path) -> Path:
+    """A small Cityscapes, see `street_folders.make_city`."""
+    from tests.street_folders import make_city
+
+    return make_city(tmp_path / "city")
+
+
 @pytest.fixture(scope="module")
 def chromium():
     """A browser for the tests marked `browser`."""
