@@ -12,6 +12,8 @@ from tfcyclegan.exporting import variants as variants_of_export
 from tfcyclegan.exporting.proof_pictures import Pictures
 from tfcyclegan.networks import InstanceNormalization, make_generator
 
+QUANTIZED = variants_of_export.Candidate({}, lambda batch: batch, quantized=True)
+
 
 @pytest.mark.parametrize(
     ("psnrs", "count", "unseen", "status"),
@@ -26,7 +28,7 @@ def test_mean_and_worst_must_pass_on_enough_unseen_pictures(psnrs, count, unseen
     pictures = Pictures(
         np.zeros((count, 16, 16, 3), np.float32), ["one"] * count, "", real=True, unseen=unseen
     )
-    assert variants_of_export.status_of("int8", pictures, *psnrs, 30.0) == status
+    assert variants_of_export.status_of(QUANTIZED, pictures, *psnrs, 30.0) == status
 
 
 def test_a_file_that_phones_cannot_run_is_refused():
@@ -46,8 +48,9 @@ def test_values_that_are_no_numbers_are_refused():
     model = keras.Model(inputs, keras.layers.Lambda(lambda x: tf.sqrt(x - 2))(inputs))
     batch = np.zeros((1, 16, 16, 3), np.float32)
     pictures = Pictures(batch, ["testA/one.png"], "", real=False, unseen=False)
-    contents = {"float32": tflite.convert_model(model, "float32")}
-    said = r"^testA/one.png: TFLite float32: the model gives values that are no numbers"
+    content = tflite.convert_model(model, "float32")
+    contents = {"float32": tflite.candidate("float32", content)}
+    said = r"^testA/one.png: float32: the model gives values that are no numbers"
     with pytest.raises(RunError, match=said):
         variants_of_export.measure(contents, lambda batch: batch, pictures, 30.0)
     said = r"^testA/one.png: the model gives values that are no numbers .* earlier --checkpoint"
