@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from data_prep.street import render
-from data_prep.street.scene import make_scene
 from tfcyclegan.data import labels
 from tfcyclegan.evaluation.material import OWN, Material
 from tfcyclegan.measures.controls import make_controls
+from toy_street import render
+from toy_street.scene import make_scene
 
 TEST, TRAIN = range(24), range(100, 140)
 

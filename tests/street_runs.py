@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from data_prep.street import render
-from data_prep.street.scene import make_scene
 from tests.conftest import GOLDEN
 from tfcyclegan.data import labels
 from tfcyclegan.evaluation import cycles
@@ -18,6 +16,8 @@ from tfcyclegan.evaluation.material import OWN, Material
 from tfcyclegan.evaluation.tables import Table
 from tfcyclegan.measures.controls import make_controls
 from tfcyclegan.measures.statistics import Interval
+from toy_street import render
+from toy_street.scene import make_scene
 
 FOLDER = GOLDEN / "failures"
 TEST = range(809, 905, 8)

@@ -14,8 +14,6 @@ import sys
 import numpy as np
 import pytest
 
-from data_prep.street.render import VERSION, Rendering, a_look
-from data_prep.street.scene import make_scene
 from tests import street_runs
 from tests.conftest import ROOT
 from tests.street_runs import drawn, honesty_of, read_sheet, run_material
@@ -26,6 +24,8 @@ from tfcyclegan.evaluation.label_scores import SHUFFLED, LabelScores
 from tfcyclegan.evaluation.limits import BAD, OK, SUSPICIOUS
 from tfcyclegan.evaluation.material import OWN
 from tfcyclegan.measures import failures as measure
+from toy_street.render import VERSION, Rendering, a_look
+from toy_street.scene import make_scene
 
 HEALTHY = ("healthy", "healthy_labels")
 
