@@ -6,11 +6,11 @@ import functools
 from collections.abc import Callable
 
 import numpy as np
+from tfcyclegan.evaluation.material import OWN, Material
 
 from data_prep.street import render
 from data_prep.street.scene import make_scene
 from tfcyclegan.data import labels
-from tfcyclegan.evaluation.material import OWN, Material
 from tfcyclegan.measures.controls import make_controls
 
 TEST, TRAIN = range(24), range(100, 140)

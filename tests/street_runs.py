@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from tfcyclegan.evaluation.material import OWN, Material
+from tfcyclegan.evaluation.tables import Table
+from tfcyclegan.measures.statistics import Interval
 
 from data_prep.street import render
 from data_prep.street.scene import make_scene
 from tests.conftest import GOLDEN
 from tfcyclegan.data import labels
 from tfcyclegan.evaluation import cycles
-from tfcyclegan.evaluation.material import OWN, Material
-from tfcyclegan.evaluation.tables import Table
 from tfcyclegan.measures.controls import make_controls
-from tfcyclegan.measures.statistics import Interval
 
 FOLDER = GOLDEN / "failures"
 TEST = range(809, 905, 8)

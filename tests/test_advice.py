@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tfcyclegan.evaluation.advice import Advice, advise
+from tfcyclegan.evaluation.detectors import contents, sets, surroundings
 
 from tests.street_material import street_material
 from tfcyclegan.config import TrainConfig
 from tfcyclegan.config.training import NetworkOptions, ObjectiveOptions, OptimizationOptions
 from tfcyclegan.evaluation import advice, detectors, strata
-from tfcyclegan.evaluation.advice import Advice, advise
-from tfcyclegan.evaluation.detectors import contents, sets, surroundings
 
 ALL = {name: one for name, one in vars(advice).items() if isinstance(one, Advice)}
 TAKEN = {

@@ -10,12 +10,12 @@ import dataclasses
 import numpy as np
 import pytest
 from scipy import ndimage
-
-from tests.street_material import street_material
-from tfcyclegan.evaluation import cycles, detectors, strata
 from tfcyclegan.evaluation.detectors import contents, surroundings
 from tfcyclegan.evaluation.limits import BAD, OK, SUSPICIOUS
 from tfcyclegan.evaluation.material import OWN
+
+from tests.street_material import street_material
+from tfcyclegan.evaluation import cycles, detectors, strata
 
 
 @pytest.fixture(scope="module")

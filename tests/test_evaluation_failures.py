@@ -13,6 +13,10 @@ import sys
 
 import numpy as np
 import pytest
+from tfcyclegan.evaluation.detectors import Finding
+from tfcyclegan.evaluation.label_scores import SHUFFLED, LabelScores
+from tfcyclegan.evaluation.limits import BAD, OK, SUSPICIOUS
+from tfcyclegan.evaluation.material import OWN
 
 from data_prep.street.render import VERSION, Rendering, a_look
 from data_prep.street.scene import make_scene
@@ -21,10 +25,6 @@ from tests.conftest import ROOT
 from tests.street_runs import drawn, honesty_of, read_sheet, run_material
 from tfcyclegan.data import images, labels
 from tfcyclegan.evaluation import detectors, judge, label_scores, strata
-from tfcyclegan.evaluation.detectors import Finding
-from tfcyclegan.evaluation.label_scores import SHUFFLED, LabelScores
-from tfcyclegan.evaluation.limits import BAD, OK, SUSPICIOUS
-from tfcyclegan.evaluation.material import OWN
 from tfcyclegan.measures import failures as measure
 
 HEALTHY = ("healthy", "healthy_labels")

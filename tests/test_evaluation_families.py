@@ -6,16 +6,16 @@ import dataclasses
 
 import numpy as np
 import pytest
+from tfcyclegan.evaluation.distances import HALVES, Features
+from tfcyclegan.evaluation.material import FLOOR, OWN
+from tfcyclegan.measures.features import FeatureNetwork
 
 from tests.street_material import street_material
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation import cycles, distances, examples, looks, strata, truths
-from tfcyclegan.evaluation.distances import HALVES, Features
-from tfcyclegan.evaluation.material import FLOOR, OWN
 from tfcyclegan.evaluation.scoring import open_tools
 from tfcyclegan.measures import features as feature_networks
 from tfcyclegan.measures.appearance import Appearance
-from tfcyclegan.measures.features import FeatureNetwork
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from PIL import Image
+from tfcyclegan.evaluation.folder import PALETTE, gather_folder
+from tfcyclegan.evaluation.material import OWN
 
 from tests.test_training import config
 from tfcyclegan import cli
@@ -19,8 +21,6 @@ from tfcyclegan.data.picture_folders import picture_name
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation import material as gathering
-from tfcyclegan.evaluation.folder import PALETTE, gather_folder
-from tfcyclegan.evaluation.material import OWN
 from tfcyclegan.training.runs import Run
 
 

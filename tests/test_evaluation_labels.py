@@ -7,14 +7,14 @@ import json
 
 import numpy as np
 import pytest
+from tfcyclegan.evaluation.label_scores import CEILING, MATCHED, RAW, SHUFFLED
+from tfcyclegan.evaluation.material import OWN
 
 from tests.street_material import street_material
 from tfcyclegan.data import labels
 from tfcyclegan.data.domains import Domains
 from tfcyclegan.data.source import DataSource
 from tfcyclegan.evaluation import judge, label_scores, published
-from tfcyclegan.evaluation.label_scores import CEILING, MATCHED, RAW, SHUFFLED
-from tfcyclegan.evaluation.material import OWN
 from tfcyclegan.measures import label_protocols
 
 PROTOCOLS = [f"Labels: {name}" for name in label_protocols.PROTOCOLS]

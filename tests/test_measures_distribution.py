@@ -6,10 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy import linalg
-
-from tfcyclegan.config import Size
-from tfcyclegan.errors import UserError
-from tfcyclegan.measures import distribution
 from tfcyclegan.measures.distribution import (
     fid,
     fid_gaussians,
@@ -19,6 +15,10 @@ from tfcyclegan.measures.distribution import (
     split_floor,
 )
 from tfcyclegan.measures.statistics import interval_of_halves
+
+from tfcyclegan.config import Size
+from tfcyclegan.errors import UserError
+from tfcyclegan.measures import distribution
 
 
 def cloud(seed: int, count: int, dimension: int) -> np.ndarray:

@@ -12,11 +12,11 @@ import pickle
 
 import numpy as np
 import pytest
+from tfcyclegan.measures.features import Lpips, Trunk, feature_network
 
 from tests.conftest import GOLDEN
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures import features, inception, weights
-from tfcyclegan.measures.features import Lpips, Trunk, feature_network
 from tfcyclegan.system import files
 from tfcyclegan.system.downloads import CACHE_VARIABLE
 

@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 from scipy import signal
 from skimage import metrics
+from tfcyclegan.measures.degrade import cycle_honesty
 
 from tfcyclegan.data import labels
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures import degrade, similarity
 from tfcyclegan.measures.appearance import lab
-from tfcyclegan.measures.degrade import cycle_honesty
 
 
 def picture(seed: int, side: int = 32) -> np.ndarray:

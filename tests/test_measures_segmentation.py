@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy import stats
+from tfcyclegan.measures.segmentation import Confusion, class_iou, confusion_matrix, hungarian
 
 from tfcyclegan.config import Size
 from tfcyclegan.data import labels
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures import label_protocols, segmentation, statistics
-from tfcyclegan.measures.segmentation import Confusion, class_iou, confusion_matrix, hungarian
 
 TRUTH = np.array([[0, 0, 1], [1, 2, 255]], np.uint8)
 PREDICTION = np.array([[0, 1, 1], [1, 200, 0]], np.uint8)

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image, UnidentifiedImageError
+from tfcyclegan.evaluation.material import read_png
+from tfcyclegan.evaluation.pairs import read_pairs
 
 from tests.conftest import GOLDEN
 from tfcyclegan import cli
@@ -24,8 +26,6 @@ from tfcyclegan.data.picture_folders import picture_name
 from tfcyclegan.data.source import open_source
 from tfcyclegan.demo import web_server
 from tfcyclegan.errors import UserError
-from tfcyclegan.evaluation.material import read_png
-from tfcyclegan.evaluation.pairs import read_pairs
 from tfcyclegan.interop import tfa
 from tfcyclegan.system import files
 from tfcyclegan.translation.data_sets import translate_data

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tfcyclegan.evaluation.page import PAGE
 
 from data_prep import folders
 from tests.test_own_labels import CSV, TABLE, drawn, photo, save
@@ -20,7 +21,6 @@ from tfcyclegan.data.labels import CITYSCAPES
 from tfcyclegan.data.pixels import PixelFile
 from tfcyclegan.data.source import open_source
 from tfcyclegan.evaluation import material, published
-from tfcyclegan.evaluation.page import PAGE
 from tfcyclegan.segmentation.segmenter import SETTINGS, load_segmenter, read_segmenter_run
 from tfcyclegan.training.runs import read_run
 from tfcyclegan.translation.data_sets import translate_data

@@ -11,7 +11,7 @@ from tfcyclegan.system.progress import log
 
 if TYPE_CHECKING:
     from tfcyclegan.data.domains import Domains
-    from tfcyclegan.evaluation.judge import Judge
+    from tfcyclegan.measures.evaluation_set import Judge
 
 Config = EvaluateConfig
 EXAMPLES = """
@@ -36,8 +36,8 @@ def run(config: EvaluateConfig) -> Path:
         files.require_no_file("output", Path(config.output))
     tensorflow_setup.import_tensorflow()
     from tfcyclegan.data.domains import open_domains
-    from tfcyclegan.evaluation.pairs import read_pairs
     from tfcyclegan.evaluation.scoring import evaluate, evaluate_folder, open_tools
+    from tfcyclegan.measures.pairs import read_pairs
 
     pairs = config.pairs if config.pairs in PAIRS else read_pairs(Path(config.pairs))
     directions = ("ab", "ba") if config.direction == "both" else (config.direction,)

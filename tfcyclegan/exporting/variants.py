@@ -14,7 +14,7 @@ from tfcyclegan.data import images
 from tfcyclegan.errors import RunError
 from tfcyclegan.exporting.proof_pictures import COMPARED, Pictures
 from tfcyclegan.exporting.tflite import FLOAT_VARIANTS, Program
-from tfcyclegan.measures.similarity import psnr, ssim
+from tfcyclegan.measures.paired import psnr, ssim
 from tfcyclegan.system import hardware
 from tfcyclegan.system.progress import log_table, track
 

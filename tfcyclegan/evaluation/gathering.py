@@ -1,11 +1,8 @@
-"""What one direction is scored on: the test pictures, their translations, the controls', and the
-truths that are known.
-"""
+"""What the translations of a run are scored against, loaded at the scale of the training."""
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +16,10 @@ from tfcyclegan.data.images import Scale
 from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.data.notes import LeftOut, without_counts
 from tfcyclegan.data.picture_folders import picture_name, pictures_of_split
-from tfcyclegan.evaluation.pairs import Pairs, Partners, find_partners
+from tfcyclegan.data.source import MANIFEST, DataSource
 from tfcyclegan.measures.controls import make_controls
+from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Function, Pictures
+from tfcyclegan.measures.pairs import Pairs, find_partners
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
 from tfcyclegan.training.checkpoint_files import BEST, DIRECTORY, newest
@@ -36,103 +35,9 @@ from tfcyclegan.translation.translators import (
     translate_split,
 )
 
-OWN = "CycleGAN"
-FLOOR = "real (floor)"
 REFERENCE_PICTURES = 1000
-
-Pictures = dict[str, np.ndarray]
-Function = Callable[[np.ndarray], np.ndarray]
-"""float32 [1, H, W, C] in [-1, 1] to the same of the other domain, of any size."""
-
-
-@dataclass(frozen=True)
-class Material:
-    """All that the measures of one direction need. Pictures are uint8 [H, W, C] at the scale of the
-    training.
-
-    Attributes:
-        direction: "ab" or "ba".
-        checkpoint: which one translated; empty for translations of unknown origin.
-        inputs: the pictures translated, by name.
-        sets: what is made of the inputs, by name of the set: OWN and the controls; all have the
-            inputs' names.
-        held_out: real pictures of the target domain that no training saw; empty if there are none.
-        source_train: real training pictures of the inputs' domain, at most REFERENCE_PICTURES.
-        target_train: the same of the target domain.
-        truths: by an input's name the true picture of the target domain; empty where no pairs are
-            known.
-        ids: by an input's name the class ids of what it shows, [H, W] as stored; empty where there
-            are no labels.
-        held_out_ids: by the name of a held-out picture its class ids; empty where the target domain
-            has no labels.
-        source_is_label_maps: whether the inputs are label maps.
-        target_is_label_maps: whether translations are to be label maps.
-        cycle: the generators there and back; or why they cannot be had.
-        data: the data set's name.
-        left_out: what could not be had, and why.
-        classes: the table of the ids and of label maps; None where neither is known.
-        assumed: what was taken for granted, chosen by default or done to the pictures, a line each,
-            with the flag that decides.
-        facts: the same for programs: scale, channels, splits, pairs, and of a folder of
-            translations how it was read.
-        partners: what the truths rest on.
-        config: the run's options; None for translations of unknown origin.
-    """
-
-    direction: str
-    checkpoint: str
-    inputs: Pictures
-    sets: dict[str, Pictures]
-    held_out: Pictures
-    source_train: list[np.ndarray]
-    target_train: list[np.ndarray]
-    truths: Pictures
-    ids: Pictures
-    held_out_ids: Pictures
-    source_is_label_maps: bool
-    target_is_label_maps: bool
-    cycle: tuple[Function, Function] | str
-    data: str
-    left_out: list[str]
-    classes: ClassTable | None = None
-    assumed: list[str] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)
-    partners: Partners = Partners({}, "file", True, "")
-    config: TrainConfig | None = None
-
-    @property
-    def table(self) -> ClassTable:
-        """`classes`, for what has ids or label maps of known classes."""
-        assert self.classes is not None
-        return self.classes
-
-    @property
-    def title(self) -> str:
-        return f"{self.direction[0].upper()} to {self.direction[1].upper()}"
-
-    @property
-    def sure_truths(self) -> Pictures:
-        """The truths, unless their pairs are a guess that the pictures cannot bear out: then
-        none.
-        """
-        return self.truths if self.partners.sure else {}
-
-    @property
-    def sure_labels(self) -> bool:
-        """Whether the class ids are the inputs' own, or those of pairs that a verdict may count."""
-        return self.partners.sure or self.facts.get("labels") != "of the partners"
-
-    @property
-    def tells_classes(self) -> bool:
-        """Whether translations are label maps by whose colours classes are told, which gray ones of
-        colours do not.
-        """
-        if not self.target_is_label_maps or self.classes is None:
-            return False
-        palette = self.classes.palette
-        return next(iter(self.sets[OWN].values())).shape[-1] == 3 or bool(
-            (palette == palette[:, :1]).all()
-        )
+_OF_CITYSCAPES = {"train": 2975, "val": 500}
+"""Pictures in the official splits."""
 
 
 def gather(
@@ -144,7 +49,7 @@ def gather(
     output: Path,
     pairs: Pairs,
     alone: bool,
-) -> Material:
+) -> EvaluationSet:
     """Translates what `output` lacks of the split of `purpose`, and loads what it is scored
     against.
 
@@ -170,14 +75,15 @@ def gather(
         name: read_png(folder / f"{name}.png")
         for name, _ in pictures_of_split(split.source, split.name)
     }
-    notes = []
-    if run.config.measures and run.config.eval_split == "val" and purpose == "test":
-        used = [
-            found
-            for domain in direction
-            if (found := domains.find(purpose, domain)) and "val" in found.name
-        ]
-        notes = [f"{found} is scored, on which the best checkpoint was chosen" for found in used]
+    chosen_on = [
+        found.name
+        for domain in direction
+        if run.config.measures
+        and run.config.eval_split == "val"
+        and purpose == "test"
+        and (found := domains.find(purpose, domain))
+        and "val" in found.name
+    ]
     return assemble(
         domains,
         purpose,
@@ -188,12 +94,18 @@ def gather(
         channels={"a": run.config.channels_a, "b": run.config.channels_b},
         checkpoint=translator.identity["checkpoint"],
         cycle=_cycle(run, checkpoint, direction, translator),
-        notes=notes,
+        notes=[f"{name} is scored, on which the best checkpoint was chosen" for name in chosen_on],
         assumed=[
             f"scale: {scale}, as the training resized whole pictures; translations and real "
             "pictures are scored so",
             *_of_the_run(run, domains, checkpoint),
-            *(_of_the_other_direction(run, direction) if alone else []),
+            *(
+                [
+                    "direction: this one alone is scored; --direction=both scores the way back as well"
+                ]
+                if alone and f"gen_{direction[::-1]}" in run.networks
+                else []
+            ),
         ],
         facts={"chosen": checkpoint},
         config=run.config,
@@ -229,15 +141,6 @@ def _cycle(
     return forward.in_floats, from_run(run, checkpoint, back).in_floats
 
 
-def _of_the_other_direction(run: Run, direction: str) -> list[str]:
-    there = f"gen_{direction[::-1]}" in run.networks
-    return (
-        ["direction: this one alone is scored; --direction=both scores the way back as well"]
-        if there
-        else []
-    )
-
-
 def assemble(
     domains: Domains,
     purpose: str,
@@ -253,37 +156,46 @@ def assemble(
     assumed: Sequence[str] = (),
     facts: Mapping[str, Any] | None = None,
     config: TrainConfig | None = None,
-) -> Material:
+) -> EvaluationSet:
     """Loads what the translations `own` are scored against, all at `scale`.
 
     `notes`, `assumed` and `facts` are what is known already of the attributes `left_out`, `assumed`
-    and `facts` of `Material`.
+    and `facts` of `EvaluationSet`.
 
     Raises:
         UserError: no such split, or pairs that name pictures which are not there.
     """
     source, target = direction[0], direction[1]
     split, target_split = domains.require(purpose, source), domains.find(purpose, target)
-    train, source_train = domains.require("train", target), domains.require("train", source)
+    source_train, train = domains.require("train", source), domains.require("train", target)
     noted: Counter[str] = Counter()
-    inputs = _load(split, channels[source], scale, noted)
-    held_out = _load(target_split, channels[target], scale, noted) if target_split else {}
-    target_train = _some(train, channels[target], scale, noted)
-    of_source_train = _some(source_train, channels[source], scale, noted)
+
+    def load(one: Split, domain: str) -> Pictures:
+        """All pictures; what `intake` notes on those that data_prep did not store is counted."""
+        return {
+            name: _decode(one, encoded, channels[domain], scale, noted)
+            for name, encoded in pictures_of_split(one.source, one.name)
+        }
+
+    def some(one: Split, domain: str) -> list[np.ndarray]:
+        """At most REFERENCE_PICTURES pictures, evenly spread."""
+        return [
+            _decode(one, encoded, channels[domain], scale, noted)
+            for index, (_, encoded) in enumerate(one.pictures())
+            if index % _step(one) == 0
+        ]
+
+    inputs = load(split, source)
+    held_out = load(target_split, target) if target_split else {}
+    target_train, of_source_train = some(train, target), some(source_train, source)
     partners = find_partners(inputs, held_out, pairs, direction, purpose)
     classes, why_not = _common_classes(split, target_split or train)
-    held_out_ids = (
-        dict(_ids(target_split)) if target_split and target_split.labelled and not why_not else {}
+    ids, held_out_ids = (
+        _ids(one) if one and one.labelled and not why_not else {} for one in (split, target_split)
     )
-    ids = dict(_ids(split)) if split.labelled and not why_not else {}
     of_partners = not ids and bool(held_out_ids)
     if of_partners:
         ids = {name: held_out_ids[other] for name, other in partners.names.items()}
-    controls = make_controls(target_train)
-    sets = {OWN: own} | {
-        name: {key: control(picture) for key, picture in inputs.items()}
-        for name, control in controls.items()
-    }
     tested = [one for one in (split, target_split) if one]
     told = [
         *assumed,
@@ -301,7 +213,7 @@ def assemble(
         ),
         *_told_channels(channels, source, target),
         *(
-            f"references: {len(range(0, one.count, _step(one)))} of the {one.count} pictures of "
+            f"references: {-(-one.count // _step(one))} of the {one.count} pictures of "
             f"{one.name}, evenly spread"
             for one in (source_train, train)
             if one.count > REFERENCE_PICTURES
@@ -312,42 +224,45 @@ def assemble(
             for note, count in noted.items()
         ),
     ]
-    return Material(
-        direction,
-        checkpoint,
-        inputs,
-        sets,
-        held_out,
-        of_source_train,
-        target_train,
-        {name: held_out[other] for name, other in partners.names.items()},
-        ids,
-        held_out_ids,
-        split.holds_label_maps,
-        domains.require("train", target).holds_label_maps,
-        cycle,
-        domains.name,
-        [*notes, *([] if partners.names else [partners.told]), *([why_not] if why_not else [])],
-        classes,
-        told,
-        {
+    controls = make_controls(target_train).items()
+    return EvaluationSet(
+        direction=direction,
+        checkpoint=checkpoint,
+        inputs=inputs,
+        sets={OWN: own}
+        | {
+            name: {key: control(picture) for key, picture in inputs.items()}
+            for name, control in controls
+        },
+        held_out=held_out,
+        source_train=of_source_train,
+        target_train=target_train,
+        truths={name: held_out[other] for name, other in partners.names.items()},
+        ids=ids,
+        held_out_ids=held_out_ids,
+        source_is_label_maps=split.holds_label_maps,
+        target_is_label_maps=train.holds_label_maps,
+        cycle=cycle,
+        data=domains.name,
+        left_out=[
+            *notes,
+            *([] if partners.names else [partners.told]),
+            *([why_not] if why_not else []),
+        ],
+        classes=classes,
+        assumed=told,
+        facts={
             "scale": str(scale),
             "channels": dict(channels),
-            "splits": {
-                domain: found.name
-                for domain, found in ((source, split), (target, target_split))
-                if found
-            },
-            "references": {
-                source: len(range(0, source_train.count, _step(source_train))),
-                target: len(target_train),
-            },
+            "splits": {domain: one.name for domain, one in zip(direction, tested, strict=False)},
+            "references": {source: len(of_source_train), target: len(target_train)},
             "pairs": partners.to_json(),
             "labels": "of the partners" if of_partners else "of the inputs" if ids else None,
             **(facts or {}),
         },
-        partners,
-        config,
+        partners=partners,
+        config=config,
+        is_cityscapes=all(_is_cityscapes(one) for one in (domains.a, domains.b)),
     )
 
 
@@ -387,26 +302,6 @@ def _common_classes(split: Split, target: Split) -> tuple[ClassTable | None, str
     return ours or theirs, ""
 
 
-def _load(split: Split, channels: int, scale: Scale, noted: Counter[str]) -> Pictures:
-    """All pictures; what `intake` notes on those that data_prep did not store is counted in
-    `noted`.
-    """
-    return {
-        name: _decode(split, encoded, channels, scale, noted)
-        for name, encoded in pictures_of_split(split.source, split.name)
-    }
-
-
-def _some(split: Split, channels: int, scale: Scale, noted: Counter[str]) -> list[np.ndarray]:
-    """At most REFERENCE_PICTURES pictures, evenly spread."""
-    step = _step(split)
-    return [
-        _decode(split, encoded, channels, scale, noted)
-        for index, (_, encoded) in enumerate(split.pictures())
-        if index % step == 0
-    ]
-
-
 def _decode(
     split: Split, encoded: bytes, channels: int, scale: Scale, noted: Counter[str]
 ) -> np.ndarray:
@@ -419,9 +314,28 @@ def _step(split: Split) -> int:
     return max(1, -(-split.count // REFERENCE_PICTURES))
 
 
-def _ids(split: Split) -> Iterator[tuple[str, np.ndarray]]:
-    for filename, _, label in split.source.labelled_pictures(split.name):
-        yield picture_name(filename, split.name), images.decode_ids(label)
+def _ids(split: Split) -> Pictures:
+    """Class ids by name."""
+    return {
+        picture_name(filename, split.name): images.decode_ids(label)
+        for filename, _, label in split.source.labelled_pictures(split.name)
+    }
+
+
+def _is_cityscapes(source: DataSource) -> bool:
+    """Whether it is the official data set, whole, by the manifest of `data_prep.cityscapes`, never
+    by the name alone.
+    """
+    path = source.directory / MANIFEST
+    if source.name != "cityscapes" or not path.exists():
+        return False
+    settings = files.read_json(path).get("request", {}).get("settings", {})
+    return (
+        "content" in settings
+        and not settings.get("sample")
+        and not settings.get("test_sample")
+        and {split: source.counts.get(split) for split in _OF_CITYSCAPES} == _OF_CITYSCAPES
+    )
 
 
 def read_png(path: Path) -> np.ndarray:

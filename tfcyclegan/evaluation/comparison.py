@@ -17,8 +17,10 @@ from tfcyclegan.data.domains import open_domains
 from tfcyclegan.data.picture_folders import pictures_of_split
 from tfcyclegan.data.pixels import spread
 from tfcyclegan.errors import UserError
-from tfcyclegan.evaluation import cycles, distances, examples, judge
-from tfcyclegan.evaluation.material import FLOOR, OWN, read_png
+from tfcyclegan.evaluation.gathering import read_png
+from tfcyclegan.evaluation.scores_page import png_of
+from tfcyclegan.measures import cycle_consistency, fcn_score, kid_fid
+from tfcyclegan.measures.evaluation_set import FLOOR, OWN
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log, log_table
 from tfcyclegan.training.run_page import METRICS
@@ -37,7 +39,7 @@ _SAME = {
 }
 """What runs should have in common that are put side by side, by its key in metrics.json."""
 _BESIDE = (IDENTITY, FLOOR)
-_WITH_A_TOOL = (distances.PREFIX, judge.PREFIX)
+_WITH_A_TOOL = (kid_fid.PREFIX, fcn_score.PREFIX)
 """Tables whose numbers depend on a network of their own, which their titles name."""
 
 
@@ -162,7 +164,7 @@ def _compare_direction(
     }
     for title in titles:
         shared = all(title in of_run for of_run in tables.values())
-        same = len(networks) == 1 or not title.startswith(distances.PREFIX)
+        same = len(networks) == 1 or not title.startswith(kid_fid.PREFIX)
         if shared and same:
             found.lines += _lines(
                 title, {name: of_run[title] for name, of_run in tables.items()}, found.notes
@@ -233,7 +235,7 @@ def _lines(
     all scored alike.
     """
     first = next(iter(tables.values()))
-    if title == cycles.TITLE:
+    if title == cycle_consistency.TITLE:
         rows, beside = ["8-bit rounding", "noise 8/255", "JPEG 75"], []
     else:
         rows, beside = [OWN], [name for name in _BESIDE if name in first["rows"]]
@@ -288,7 +290,7 @@ def _strips(
     for name in chosen:
         translated = [read_png(folder / f"{name}.png") for folder in folders]
         cells = ([inputs[name]] if name in inputs else []) + translated
-        strips.append((name, pages.data_url(examples.png_of(cells))))
+        strips.append((name, pages.data_url(png_of(cells))))
     return strips
 
 

@@ -17,9 +17,10 @@ from tfcyclegan.data.domains import Domains, Split
 from tfcyclegan.data.images import Scale
 from tfcyclegan.data.picture_folders import MAX_PIXELS, pictures_of_split
 from tfcyclegan.errors import UserError
-from tfcyclegan.evaluation.material import Material, Pictures, assemble
-from tfcyclegan.evaluation.pairs import Pairs
+from tfcyclegan.evaluation.gathering import assemble
 from tfcyclegan.measures.controls import in_channels
+from tfcyclegan.measures.evaluation_set import EvaluationSet, Pictures
+from tfcyclegan.measures.pairs import Pairs
 
 _LISTED = 5
 _OFFICIAL = (
@@ -48,7 +49,7 @@ def gather_folder(
     *,
     suffix: str = "",
     channels: int | None = None,
-) -> Material:
+) -> EvaluationSet:
     """Loads the folder, and in its pictures' size what they are scored against.
 
     Args:

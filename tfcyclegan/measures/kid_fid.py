@@ -4,36 +4,29 @@ float [N, D].
 FID (Heusel et al. 2017, Eq. 6) is biased upwards, the more the fewer pictures and the more
 features: at n = 100, two samples of one Gaussian in 64 dimensions are 21.9 apart. KID (Binkowski et
 al. 2018, Sec. 3) is not biased, so it is the headline for small sets. Neither means anything
-without the feature network's name, n, D, and `split_floor`.
+without the feature network's name, n, D, and the floor of real against real pictures.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
-from tfcyclegan.config import Size
 from tfcyclegan.errors import UserError
+from tfcyclegan.measures import inception
+from tfcyclegan.measures.evaluation_set import EvaluationSet, Pictures
+from tfcyclegan.measures.feature_networks import FeatureNetwork
+from tfcyclegan.measures.tables import Column, Interval, Table, interval_of_halves
 
+PREFIX = "Distribution"
+HALVES = "real (two halves of the training pictures)"
+KID, FID = "KID x 1000", "FID"
+LEAST_FOR_KID = 16
+LEAST_FOR_FID = 50
+REFERENCES = 400
+"""Real training pictures on the other side, evenly spread: more would take longer and tell no more
+at some 100 translations.
+"""
 _LARGEST_SUBSET = 1000
-
-
-def resize_in_float(picture: np.ndarray, size: Size) -> np.ndarray:
-    """uint8 [H, W, C] to float32 [h, w, C] in [0, 255]: Pillow's antialiased bicubic by channel,
-    not rounded to levels.
-
-    The "clean" resizing of Parmar et al. 2022 (clean-fid), clipped as theirs is.
-    """
-    channels = [
-        np.asarray(
-            Image.fromarray(picture[..., index].astype(np.float32)).resize(
-                (size.width, size.height), Image.Resampling.BICUBIC
-            )
-        )
-        for index in range(picture.shape[-1])
-    ]
-    return np.stack(channels, axis=-1).clip(0, 255)
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:
@@ -149,36 +142,15 @@ def mmd(features1: np.ndarray, features2: np.ndarray) -> float:
     return float(mean_of_pairs(first) + mean_of_pairs(second) - 2 * kernel(first, second).mean())
 
 
-@dataclass(frozen=True)
-class Kid:
-    """KID over subsets.
-
-    Attributes:
-        mean: of the subsets' values: the score.
-        deviation: standard deviation of the subsets' values.
-        low: lower bound of the interval.
-        high: upper bound of the interval.
-        subsets: number of subsets.
-        subset_size: pictures of each side in a subset.
-    """
-
-    mean: float
-    deviation: float
-    low: float
-    high: float
-    subsets: int
-    subset_size: int
-
-
 def kid(
     features1: np.ndarray,
     features2: np.ndarray,
     *,
-    seed: int,
+    seed: int = 0,
     subsets: int = 100,
     subset_size: int | None = None,
     level: float = 0.95,
-) -> Kid:
+) -> Interval:
     """KID: mean of `mmd` over random subsets of equal size of both sides.
 
     Args:
@@ -196,23 +168,16 @@ def kid(
     Raises:
         UserError: too few pictures for the subsets.
     """
-    fewer = min(len(features1), len(features2))
-    size = min(fewer // 2, _LARGEST_SUBSET) if subset_size is None else subset_size
+    sides = (features1, features2)
+    size = subset_size or min(*map(len, sides), 2 * _LARGEST_SUBSET) // 2
     _check(features1, features2, max(4, size))
     generator = np.random.default_rng((seed, 31))
     values = [
-        mmd(
-            *(
-                cloud[generator.choice(len(cloud), size, replace=False)]
-                for cloud in (features1, features2)
-            )
-        )
+        mmd(*(side[generator.choice(len(side), size, replace=False)] for side in sides))
         for _ in range(subsets)
     ]
     low, high = np.quantile(values, ((1 - level) / 2, (1 + level) / 2))
-    return Kid(
-        float(np.mean(values)), float(np.std(values)), float(low), float(high), subsets, size
-    )
+    return Interval(float(np.mean(values)), float(low), float(high), len(features1))
 
 
 def split_floor(
@@ -234,3 +199,91 @@ def split_floor(
         half = len(order) // 2
         values.append(distance(features[order[:half]], features[order[half : 2 * half]]))
     return values
+
+
+def _references(scored: EvaluationSet) -> list[np.ndarray]:
+    """Real training pictures of the target domain, at most `REFERENCES`, evenly spread."""
+    return scored.target_train[:: max(1, -(-len(scored.target_train) // REFERENCES))]
+
+
+def _real_features(scored: EvaluationSet) -> np.ndarray:
+    assert not isinstance(scored.tools.features, str)
+    return scored.tools.features(_references(scored))
+
+
+def kid_of(scored: EvaluationSet, pictures: Pictures) -> dict[str, Interval]:
+    """KID of some pictures against real training ones; nothing without a network, or of too few."""
+    features = scored.tools.features
+    if isinstance(features, str) or len(pictures) < LEAST_FOR_KID:
+        return {}
+    own = features([*pictures.values()])
+    return {KID: _in_thousandths(kid(own, scored.once(_real_features)))}
+
+
+def table(scored: EvaluationSet) -> Table | str:
+    """Both distances; a reason where there is no network or are too few pictures."""
+    features = scored.tools.features
+    if isinstance(features, str):
+        return features
+    real = _references(scored)
+    fewest = min(len(scored.inputs), len(real))
+    if fewest < LEAST_FOR_KID:
+        return (
+            f"KID and FID: {len(scored.inputs)} translations and {len(real)} real pictures; "
+            f"they need {LEAST_FOR_KID} on each side"
+        )
+    with_fid = fewest >= LEAST_FOR_FID
+    sets = scored.with_floor.items()
+    # all at once, under one progress line
+    features([*real, *(picture for _, pictures in sets for picture in pictures.values())])
+    real_features = scored.once(_real_features)
+    rows = {}
+    for name, pictures in sets:
+        if len(pictures) >= LEAST_FOR_KID:
+            rows[name] = kid_of(scored, pictures)
+            if with_fid and len(pictures) >= LEAST_FOR_FID:
+                own = features([*pictures.values()])
+                rows[name][FID] = _fid_interval(fid(own, real_features), own, real_features)
+    if len(real) >= 2 * LEAST_FOR_KID:
+        rows[HALVES] = _halves(real_features, with_fid and len(real) >= 2 * LEAST_FOR_FID)
+    columns = [Column(KID, decides=True), *([Column(FID, digits=2)] if with_fid else [])]
+    network = features.network
+    return Table(
+        f"{PREFIX}: {network.name}", _note(scored, network, len(real), with_fid), columns, rows
+    )
+
+
+def _in_thousandths(one: Interval) -> Interval:
+    return Interval(1000 * one.value, 1000 * one.low, 1000 * one.high, one.pictures)
+
+
+def _halves(real: np.ndarray, with_fid: bool) -> dict[str, Interval]:
+    """Mean of some random splits; the intervals are those of the first."""
+    order = np.random.default_rng((0, 33)).permutation(len(real))
+    first, second = real[order[: len(real) // 2]], real[order[len(real) // 2 :]]
+    values = {KID: _in_thousandths(kid(first, second))}
+    if with_fid:
+        values[FID] = _fid_interval(float(np.mean(split_floor(real, fid, seed=0))), first, second)
+    return values
+
+
+def _fid_interval(value: float, own: np.ndarray, real: np.ndarray) -> Interval:
+    return interval_of_halves(value, fids_of_halves(own, real, seed=0), len(own))
+
+
+def _note(scored: EvaluationSet, network: FeatureNetwork, reals: int, with_fid: bool) -> str:
+    unpublished = ", so none of these with published ones" if network.name != inception.NAME else ""
+    of_fid = (
+        "FID is biased upwards, the more the fewer pictures, so read it beside its floor "
+        "alone; its interval is the scatter over "
+        "random halves of a row's pictures, moved onto the value of all"
+        if with_fid
+        else f"FID is left out, since it needs {LEAST_FOR_FID} pictures on each side"
+    )
+    return (
+        f"Between n = {len(scored.inputs)} pictures of each row and {reals} real training "
+        f"pictures of the target domain, in d = {network.dimension} features of {network.name} "
+        f"(weights {network.sha256[:12]}). Numbers of different networks cannot be compared"
+        f"{unpublished}. KID is unbiased, 0 for equal distributions; its interval is of random "
+        f"subsets of half the pictures; {of_fid}."
+    )
