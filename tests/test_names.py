@@ -15,8 +15,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image, UnidentifiedImageError
-from tfcyclegan.evaluation.material import read_png
-from tfcyclegan.evaluation.pairs import read_pairs
 
 from tests.conftest import GOLDEN
 from tfcyclegan import cli
@@ -26,7 +24,9 @@ from tfcyclegan.data.picture_folders import picture_name
 from tfcyclegan.data.source import open_source
 from tfcyclegan.demo import web_server
 from tfcyclegan.errors import UserError
+from tfcyclegan.evaluation.gathering import read_png
 from tfcyclegan.interop import tfa
+from tfcyclegan.measures.pairs import read_pairs
 from tfcyclegan.system import files
 from tfcyclegan.translation.data_sets import translate_data
 from tfcyclegan.translation.translators import Translator, translate_path, translate_split
@@ -244,7 +244,7 @@ def test_archives_are_read_in_memory(tmp_path, monkeypatch):
     """Weights of feature networks come from a pinned archive; names in one that is not pinned reach
     no disk.
     """
-    from tfcyclegan.measures import weights
+    from tfcyclegan.measures import feature_networks as weights
 
     with tarfile.open(tmp_path / "archive.tar.gz", "w:gz") as archive:
         (tmp_path / "file").write_bytes(b"words")

@@ -76,7 +76,7 @@ def gather(
         for name, _ in pictures_of_split(split.source, split.name)
     }
     chosen_on = [
-        found.name
+        found
         for domain in direction
         if run.config.measures
         and run.config.eval_split == "val"
@@ -94,7 +94,7 @@ def gather(
         channels={"a": run.config.channels_a, "b": run.config.channels_b},
         checkpoint=translator.identity["checkpoint"],
         cycle=_cycle(run, checkpoint, direction, translator),
-        notes=[f"{name} is scored, on which the best checkpoint was chosen" for name in chosen_on],
+        notes=[f"{one} is scored, on which the best checkpoint was chosen" for one in chosen_on],
         assumed=[
             f"scale: {scale}, as the training resized whole pictures; translations and real "
             "pictures are scored so",

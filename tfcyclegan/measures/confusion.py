@@ -19,7 +19,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from tfcyclegan.errors import UserError
-from tfcyclegan.measures.tables import Interval
+from tfcyclegan.measures.tables import Interval, mean_of_known
 
 ABSENT = ("cityscapes", "pix2pix")
 
@@ -63,13 +63,6 @@ def _share(part: np.ndarray, whole: np.ndarray, absent: str = "cityscapes") -> n
     if absent == "pix2pix":
         return part / (whole + 1e-12)
     return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
-
-
-def mean_of_known(values: np.ndarray) -> np.ndarray:
-    """Mean over the last axis of what is not NaN; NaN of nothing."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return np.nanmean(values, axis=-1)
 
 
 def class_accuracies(counts: np.ndarray, *, absent: str = "cityscapes") -> np.ndarray:

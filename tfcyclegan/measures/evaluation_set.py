@@ -89,6 +89,7 @@ class EvaluationSet:
         tools: feature networks and judges.
         is_cityscapes: whether the data are the whole official Cityscapes, so that published scores
             stand beside.
+        known: what was asked `once`, by the question.
     """
 
     direction: str
@@ -114,14 +115,14 @@ class EvaluationSet:
     history: Sequence[Mapping[str, Any]] = ()
     tools: Tools = Tools()
     is_cityscapes: bool = False
-    _known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def once(self, function: Callable[..., Result], *more: Any) -> Result:
         """What `function` says of this set (and of `more`): asked once, for all that need it."""
         key = (function, *more)
-        if key not in self._known:
-            self._known[key] = function(self, *more)
-        return self._known[key]
+        if key not in self.known:
+            self.known[key] = function(self, *more)
+        return self.known[key]
 
     @property
     def own(self) -> Pictures:

@@ -14,7 +14,14 @@ from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Pictures
 from tfcyclegan.measures.lab import lab
-from tfcyclegan.measures.tables import Column, Interval, Table, interval_of_mean, undecided
+from tfcyclegan.measures.tables import (
+    Column,
+    Interval,
+    Table,
+    interval_of_mean,
+    mean_of_known,
+    undecided,
+)
 
 SSIM_WINDOW = 11
 LPIPS = "LPIPS"
@@ -175,8 +182,7 @@ def _scores(
             scores["water IoU"] = overlap(water(picture), ~land[name])
     if scored.ids:
         colours = _class_errors(scored, name, picture)["class colour"]
-        known = colours[~np.isnan(colours)]
-        scores["class colour"] = float(known.mean()) if known.size else float("nan")
+        scores["class colour"] = float(mean_of_known(colours))
     return scores
 
 

@@ -8,6 +8,7 @@ halves.
 import csv
 import dataclasses
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +36,13 @@ class Interval:
     low: float = np.nan
     high: float = np.nan
     pictures: int = 0
+
+
+def mean_of_known(values: np.ndarray) -> np.ndarray:
+    """Mean over the last axis of what is not NaN; NaN of nothing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.nanmean(values, axis=-1)
 
 
 def interval_of_mean(

@@ -12,11 +12,14 @@ import pickle
 
 import numpy as np
 import pytest
-from tfcyclegan.measures.features import Lpips, Trunk, feature_network
+from PIL import Image
 
 from tests.conftest import GOLDEN
+from tfcyclegan.config import Size
 from tfcyclegan.errors import UserError
-from tfcyclegan.measures import features, inception, weights
+from tfcyclegan.evaluation.scoring import open_tools
+from tfcyclegan.measures import feature_networks, inception
+from tfcyclegan.measures.feature_networks import Lpips, Trunk, feature_network
 from tfcyclegan.system import files
 from tfcyclegan.system.downloads import CACHE_VARIABLE
 
@@ -33,7 +36,7 @@ def picture(seed: int, side: int) -> np.ndarray:
 @pytest.fixture(scope="module")
 def fetched():
     try:
-        return weights.archive()
+        return feature_networks.archive()
     except UserError as error:
         pytest.skip(str(error))
 
@@ -79,7 +82,7 @@ def random_trunk(network: str) -> dict[str, np.ndarray]:
     """AlexNet's or VGG16's shapes, thinned to 8 channels, with all that LPIPS needs."""
     sides = {"alexnet": (11, 5, 3, 3, 3), "vgg16": (3,) * 13}[network]
     generator = np.random.default_rng(5)
-    root = features._ROOTS[network]
+    root = feature_networks._ROOTS[network]
     arrays = {
         f"NetLinLayer_{stage}/Conv_0/kernel": generator.uniform(0, 1, (1, 1, 8, 1)).astype(
             np.float32
@@ -117,9 +120,11 @@ def test_trunk_and_lpips_equal_torch(network):
         kept_after = {"alexnet": range(5), "vgg16": (1, 3, 6, 9, 12)}[network]
         for index in range(5 if network == "alexnet" else 13):
             kernel = torch.tensor(
-                arrays[f"{features._ROOTS[network]}/Conv_{index}/kernel"].transpose(3, 2, 0, 1)
+                arrays[f"{feature_networks._ROOTS[network]}/Conv_{index}/kernel"].transpose(
+                    3, 2, 0, 1
+                )
             )
-            bias = torch.tensor(arrays[f"{features._ROOTS[network]}/Conv_{index}/bias"])
+            bias = torch.tensor(arrays[f"{feature_networks._ROOTS[network]}/Conv_{index}/bias"])
             stride, padding = (
                 ((4, 2), (1, 2))[index] if network == "alexnet" and index < 2 else (1, 1)
             )
@@ -232,7 +237,7 @@ class Harm:
 
 def test_unpickling_makes_arrays_and_nothing_else(tmp_path):
     array = np.arange(6, dtype=np.float32).reshape(2, 3)
-    read = weights.unpickle_arrays(
+    read = feature_networks.unpickle_arrays(
         pickle.dumps({"a": {"b": array}, "c": array[0]}, protocol=4), "file"
     )
     assert list(read) == ["a/b", "c"] and (read["a/b"] == array).all()
@@ -243,11 +248,11 @@ def test_unpickling_makes_arrays_and_nothing_else(tmp_path):
             r"nothing of it was run$"
         ),
     ):
-        weights.unpickle_arrays(pickle.dumps({"a": Harm(tmp_path / "harm")}), "file")
+        feature_networks.unpickle_arrays(pickle.dumps({"a": Harm(tmp_path / "harm")}), "file")
     assert not (tmp_path / "harm").exists()
     for name in (b"cbuiltins\neval\n.", b"cnumpy\nload\n.", b"cnumpy.core.multiarray\nscalar\n."):
         with pytest.raises(UserError, match="refused"):
-            weights.unpickle_arrays(name, "file")
+            feature_networks.unpickle_arrays(name, "file")
     whole = pickle.dumps({"a": array}, protocol=3)
     for content in (
         b"",
@@ -258,9 +263,9 @@ def test_unpickling_makes_arrays_and_nothing_else(tmp_path):
         pickle.dumps({"a": array.astype(float)}),
     ):
         with pytest.raises(UserError, match=r"^file: "):
-            weights.unpickle_arrays(content, "file")
+            feature_networks.unpickle_arrays(content, "file")
     with pytest.raises(UserError, match="holds list at a where float32 arrays are expected"):
-        weights.unpickle_arrays(pickle.dumps({"a": [array]}), "file")
+        feature_networks.unpickle_arrays(pickle.dumps({"a": [array]}), "file")
 
 
 def test_without_a_network_one_line_says_what_to_do(tmp_path, monkeypatch):
@@ -276,12 +281,49 @@ def test_without_a_network_one_line_says_what_to_do(tmp_path, monkeypatch):
         feature_network("alexnet-conv5-256")
     assert "\n" not in str(caught.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock"]
-    (tmp_path / weights.ARCHIVE).write_bytes(b"something else")
+    (tmp_path / feature_networks.ARCHIVE).write_bytes(b"something else")
     with pytest.raises(UserError, match="wrong SHA-256"):
         Lpips()
-    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / weights.ARCHIVE))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / feature_networks.ARCHIVE))
     with pytest.raises(
         UserError,
         match=r"cannot keep downloads there \(.*\); set TFCYCLEGAN_CACHE to another folder",
     ):
         Lpips()
+
+
+def test_resize_keeps_what_levels_would_lose():
+    """A quarter of a level survives; enlarged edges are clipped to the range; halving a
+    checkerboard is its mean, not an alias.
+    """
+    step = np.full((8, 8, 3), 100, np.uint8)
+    step[::2, ::2] = 101
+    np.testing.assert_allclose(
+        feature_networks.resize_in_float(step, Size(2, 2)).mean(), 100.25, atol=0.02
+    )
+    edge = np.zeros((4, 4, 1), np.uint8)
+    edge[:, 2:] = 255
+    large = feature_networks.resize_in_float(edge, Size(16, 12))
+    assert large.shape == (16, 12, 1) and large.min() == 0 and large.max() == 255
+    levels = np.asarray(Image.fromarray(edge[..., 0]).resize((12, 16), Image.Resampling.BICUBIC))
+    np.testing.assert_allclose(large[..., 0], levels, atol=1.01)
+    board = np.indices((16, 16)).sum(axis=0)[..., np.newaxis].astype(np.uint8) % 2 * 255
+    assert (
+        np.abs(feature_networks.resize_in_float(board, Size(4, 4))[1:-1, 1:-1] - 127.5).max() < 15
+    )
+
+
+def test_weights_that_cannot_be_had_are_a_reason(monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise UserError("weights of x: cannot be downloaded (no route); go online")
+
+    monkeypatch.setattr(feature_networks, "feature_network", refuse)
+    monkeypatch.setattr(feature_networks, "published", refuse)
+    tools = open_tools("alexnet", "", {})
+    assert (
+        tools.features == "KID and FID: weights of x: cannot be downloaded (no route); go online"
+        and tools.lpips == "LPIPS: left out with KID and FID"
+    )
+    assert open_tools("none", "", {}).features == ""
+    with pytest.raises(UserError):
+        open_tools("inception", "missing.pth", {})

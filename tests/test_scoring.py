@@ -1,8 +1,8 @@
-"""What evaluate and compare write: the page, the CSV, a folder of translations; bad requests in one
-line.
-"""
+"""The evaluate and compare commands on real runs: what they print and write; bad requests in one line."""
 
+import contextlib
 import csv
+import io
 import json
 import shutil
 
@@ -21,12 +21,59 @@ from tfcyclegan.training.trainer import train
 
 @pytest.fixture(scope="module")
 def evaluated(tiles, tmp_path_factory):
-    """Two short runs on the same tiles, scored."""
+    """A short run on tiles, scored in both directions; another one beside it, which is the same but
+    for one score, as it is shown.
+    """
     place = tmp_path_factory.mktemp("evaluated")
-    for seed in (0, 1):
-        train(config(tiles, place / f"run{seed}", max_steps=8, seed=seed))
-        assert cli.main(["evaluate", f"--run_dir={place / f'run{seed}'}", "--features=none"]) == 0
+    train(config(tiles, place / "run0", max_steps=2))
+    command = ["evaluate", f"--run_dir={place / 'run0'}", "--direction=both", "--features=none"]
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        assert cli.main(command) == 0
+    (place / "printed.txt").write_text(printed.getvalue())
+    shutil.copytree(place / "run0", place / "run1")
+    path = place / "run1" / "evaluation" / "metrics.json"
+    metrics = json.loads(path.read_text())
+    metrics["directions"][0]["tables"][0]["shown"]["CycleGAN"][0] = "7.125 [6.000, 8.000]"
+    path.write_text(json.dumps(metrics))
     return place
+
+
+def test_saved_pictures_are_scored_and_it_is_told_where_they_are_not_better(evaluated):
+    run_dir = evaluated / "run0"
+    # two steps teach nothing
+    assert "NOT better than controls" in (evaluated / "printed.txt").read_text()
+    metrics = json.loads((run_dir / "evaluation" / "metrics.json").read_text())
+    forward, backward = metrics["directions"]
+    assert (
+        forward["reached"] is False
+        and len(list((run_dir / "evaluation" / "ab").glob("*.png"))) == forward["count"]
+    )
+    look, truth = (table["rows"] for table in forward["tables"][:2])
+    assert {
+        "CycleGAN",
+        "identity",
+        "colour matching",
+        "histogram matching",
+        "constant colour",
+        "real (floor)",
+    } == look.keys()
+    assert look["real (floor)"]["colour"]["value"] < look["identity"]["colour"]["value"]
+    overlap = truth["identity"]["water IoU"]
+    assert overlap["low"] < overlap["value"] < overlap["high"] and overlap["n"] == forward["count"]
+    assert overlap["value"] > 0.8, "test pairs are aligned"
+    back = backward["tables"][1]["rows"]["identity"]
+    # What lies on land is judged by the map's own land in both directions, so swapping the two
+    # pictures changes nothing.
+    assert back["Lab error on land"]["value"] == pytest.approx(
+        truth["identity"]["Lab error on land"]["value"]
+    )
+    assert back["Lab error on land"]["value"] != pytest.approx(back["Lab error"]["value"])
+    assert "water IoU" not in back, "no blue-over-red rule holds for satellite pictures of deep sea"
+    page = (run_dir / "report.html").read_text()
+    assert (
+        page.index("NOT better") < page.index("A to B, test</h2>") and 'class="verdict bad"' in page
+    )
 
 
 def test_csv_and_page(evaluated):
@@ -230,3 +277,53 @@ def test_bad_folders_are_refused_in_one_line(translations, tiles, tmp_path, caps
         cli.main(["evaluate"]) == 2
         and cli.main(["evaluate", "--run_dir=x", "--features=inception"]) == 2
     )
+
+
+def test_from_gray_into_colours_and_back(tiles, tmp_path, capsys):
+    directory = tmp_path / "run"
+    train(
+        config(
+            tiles,
+            directory,
+            max_steps=2,
+            channels_a=1,
+            lambda_identity=0,
+            eval_every_steps=2,
+            eval_images=8,
+        )
+    )
+    assert (
+        cli.main(["evaluate", f"--run_dir={directory}", "--direction=both", "--features=none"]) == 0
+    )
+    metrics = json.loads((directory / "evaluation" / "metrics.json").read_text())
+    told = (
+        "channels: A is gray here, stored colours of it are taken by their luminance; controls "
+        "start from "
+    )
+    for result in metrics["directions"]:
+        rows = {table["title"]: table["rows"] for table in result["tables"]}
+        assert {"Look", "Truth", "Cycle honesty", "By luminance of the input"} <= rows.keys()
+        controls = {
+            "CycleGAN",
+            "identity",
+            "colour matching",
+            "histogram matching",
+            "constant colour",
+        }
+        assert rows["Truth"].keys() == controls and rows["Look"].keys() == {
+            *controls,
+            "real (floor)",
+        }
+        assert (
+            rows["Look"]["real (floor)"]["colour"]["value"]
+            < rows["Look"]["identity"]["colour"]["value"]
+        )
+        assert result["channels"] == {"a": 1, "b": 3} and len(result["detectors"]) >= 10
+        assert any(told in line for line in result["assumed"])
+    assert (
+        told in capsys.readouterr().out
+        and told in (directory / "report.html").read_text()
+        and told in (directory / "evaluation" / "index.html").read_text()
+    )
+    with Image.open(next((directory / "evaluation" / "ab").glob("*.png"))) as made:
+        assert made.mode == ("RGB")

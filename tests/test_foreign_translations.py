@@ -2,7 +2,6 @@
 was passed over is counted.
 """
 
-import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -10,18 +9,15 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from PIL import Image
-from tfcyclegan.evaluation.folder import PALETTE, gather_folder
-from tfcyclegan.evaluation.material import OWN
 
-from tests.test_training import config
 from tfcyclegan import cli
 from tfcyclegan.data import images
 from tfcyclegan.data.domains import open_domains
 from tfcyclegan.data.picture_folders import picture_name
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import UserError
-from tfcyclegan.evaluation import material as gathering
-from tfcyclegan.training.runs import Run
+from tfcyclegan.evaluation.foreign_translations import PALETTE, gather_folder
+from tfcyclegan.measures.evaluation_set import OWN
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +48,8 @@ def png(picture: Image.Image, path: str) -> None:
 
 
 def gathered(data, folder, direction="ab", **how):
-    material = gather_folder(folder, data[0], "test", direction, "auto", **how)
-    return material, material.facts["translations"], "\n".join(material.assumed)
+    scored = gather_folder(folder, data[0], "test", direction, "auto", **how)
+    return scored, scored.facts["translations"], "\n".join(scored.assumed)
 
 
 def official(folder, data):
@@ -67,16 +63,14 @@ def official(folder, data):
 
 @pytest.mark.parametrize(("direction", "suffix"), [("ab", "_fake_B"), ("ba", "_fake_A")])
 def test_results_of_the_official_program(data, tmp_path, direction, suffix):
-    material, facts, told = gathered(data, official(tmp_path / "results", data), direction)
-    count = len(material.inputs)
+    scored, facts, told = gathered(data, official(tmp_path / "results", data), direction)
+    count = len(scored.inputs)
     assert (
-        material.sets[OWN].keys() == material.inputs.keys()
+        scored.sets[OWN].keys() == scored.inputs.keys()
         and facts["suffix"] == suffix
         and facts["suffix_guessed"]
     )
-    assert all(
-        (material.truths[name] == picture).all() for name, picture in material.sets[OWN].items()
-    )
+    assert all((scored.truths[name] == picture).all() for name, picture in scored.sets[OWN].items())
     assert (
         f"end in {suffix}, a guess by the official program's names; --translations_suffix decides"
         in told
@@ -158,8 +152,8 @@ def nearly_opaque(picture: Image.Image, path: str) -> None:
     ids=["palette", "16bit", "tif", "webp", "alpha"],
 )
 def test_pictures_are_read_as_they_look(data, maps, tmp_path, save, note, error):
-    material, facts, told = gathered(data, saved(tmp_path / "pictures", maps, save))
-    own, count = material.sets[OWN], len(maps)
+    scored, facts, told = gathered(data, saved(tmp_path / "pictures", maps, save))
+    own, count = scored.sets[OWN], len(maps)
     assert facts["conversions"] == ({note: count} if note else {}) and facts["lossy"] == 0
     assert (f"translations: {note}: {count} pictures" in told) == bool(note)
     for name, picture in maps.items():
@@ -171,22 +165,22 @@ def test_pictures_are_read_as_they_look(data, maps, tmp_path, save, note, error)
 
 def test_gray_translations(data, maps, tmp_path):
     gray = {name: picture.convert("L") for name, picture in maps.items()}
-    material, _, told = gathered(data, saved(tmp_path / "gray", gray, png))
+    scored, _, told = gathered(data, saved(tmp_path / "gray", gray, png))
     assert (
         "all are gray, so real pictures are taken by luminance; --translations_channels=3" in told
     )
     assert {
         picture.shape[-1]
-        for pictures in (*material.sets.values(), material.truths)
+        for pictures in (*scored.sets.values(), scored.truths)
         for picture in pictures.values()
     } == {1}
-    material, _, told = gathered(data, tmp_path / "gray", channels=3)
-    assert {picture.shape[-1] for picture in material.sets[OWN].values()} == {
+    scored, _, told = gathered(data, tmp_path / "gray", channels=3)
+    assert {picture.shape[-1] for picture in scored.sets[OWN].values()} == {
         3
     } and f"{len(gray)} of {len(gray)} are gray" in told
     png(maps["0001"], f"{tmp_path / 'gray'}/0001")  # an optimiser makes gray what has no colours
-    material, _, told = gathered(data, tmp_path / "gray")
-    assert {picture.shape[-1] for picture in material.sets[OWN].values()} == {
+    scored, _, told = gathered(data, tmp_path / "gray")
+    assert {picture.shape[-1] for picture in scored.sets[OWN].values()} == {
         3
     } and f"{len(gray) - 1} of {len(gray)} are gray" in told
 
@@ -217,11 +211,11 @@ def test_a_split_that_stands_in_is_told(street, tmp_path):
         picture_name(filename, "test") for filename, _ in domains.require("test", "a").pictures()
     ]
     folder = saved(tmp_path / "street", dict.fromkeys(names, gray), png)
-    material = gather_folder(folder, domains, "test", "ab", "auto")
-    assert f"split: {domains.b.directory} has no test split, so val is scored" in material.assumed
+    scored = gather_folder(folder, domains, "test", "ab", "auto")
+    assert f"split: {domains.b.directory} has no test split, so val is scored" in scored.assumed
     assert (
-        material.facts["splits"] == {"a": "test", "b": "val"}
-        and material.facts["pairs"]["basis"] == "none"
+        scored.facts["splits"] == {"a": "test", "b": "val"}
+        and scored.facts["pairs"]["basis"] == "none"
     )
     nested = [
         picture_name(filename, "val") for filename, _ in domains.require("test", "b").pictures()
@@ -235,42 +229,17 @@ def test_a_split_that_stands_in_is_told(street, tmp_path):
     )
 
 
-def test_other_data_and_checkpoints_than_the_best_are_told(data, tiles, tmp_path, monkeypatch):
-    run = Run(tmp_path, config(tiles, tmp_path), "float32", "0123456789")
-    assert (
-        gathering._of_the_run(
-            dataclasses.replace(run, data_fingerprint=data[0].fingerprint), data[0], "latest"
-        )
-        == []
-    )
-    monkeypatch.setattr(gathering, "newest", lambda _: "step-4")
-    monkeypatch.setattr(
-        gathering,
-        "find_checkpoint",
-        lambda _, which: f"checkpoints/step-{4 if which == 'best' else 8}",
-    )
-    checkpoint, other = gathering._of_the_run(run, data[0], "latest")
-    assert (
-        checkpoint
-        == "checkpoint: step-8, the latest; step-4 measured best, and --checkpoint=best scores it"
-    )
-    assert other.startswith("data: satellite2map (") and other.endswith(
-        "not what the run was trained on (01234567)"
-    )
-    assert len(gathering._of_the_run(run, data[0], "best")) == 1
-
-
 def test_a_part_of_the_real_pictures_is_told(data, maps, tmp_path, monkeypatch):
-    monkeypatch.setattr("tfcyclegan.evaluation.material.REFERENCE_PICTURES", 20)
-    material, _, told = gathered(data, saved(tmp_path / "maps", maps, png))
+    monkeypatch.setattr("tfcyclegan.evaluation.gathering.REFERENCE_PICTURES", 20)
+    scored, _, told = gathered(data, saved(tmp_path / "maps", maps, png))
     count = data[0].require("train", "b").count
     assert (
-        f"references: {len(material.target_train)} of the {count} pictures of trainB, evenly spread"
+        f"references: {len(scored.target_train)} of the {count} pictures of trainB, evenly spread"
         in told
     )
-    assert material.facts["references"] == {
-        "a": len(material.source_train),
-        "b": len(material.target_train),
+    assert scored.facts["references"] == {
+        "a": len(scored.source_train),
+        "b": len(scored.target_train),
     }
 
 

@@ -1,19 +1,20 @@
-"""Material of a direction made of the synthetic street, with translations of one's choice: what the
-families of measures take.
-"""
+"""A direction of the synthetic street to be scored, with translations of one's choice."""
 
 import functools
 from collections.abc import Callable
 
 import numpy as np
-from tfcyclegan.evaluation.material import OWN, Material
 
 from data_prep.street import render
 from data_prep.street.scene import make_scene
 from tfcyclegan.data import labels
+from tfcyclegan.evaluation.scoring import MEASURES, measure
 from tfcyclegan.measures.controls import make_controls
+from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet
+from tfcyclegan.measures.findings import Finding
 
 TEST, TRAIN = range(24), range(100, 140)
+DETECTORS = [one for one in MEASURES if one[0] == "detectors"]
 
 
 @functools.cache
@@ -27,13 +28,13 @@ def rendered(number: int, domain: str) -> np.ndarray:
     )
 
 
-def street_material(
+def street_set(
     translate: Callable[[str, np.ndarray, np.ndarray], np.ndarray],
     *,
     to_label_maps: bool = False,
     labelled: bool = True,
     count: int = 24,
-) -> Material:
+) -> EvaluationSet:
     """The game-like look into the photo-like one, or that one into label maps.
 
     Args:
@@ -57,7 +58,7 @@ def street_material(
     )
     target_train = [view(number, "b") for number in TRAIN]
     controls = make_controls(target_train)
-    return Material(
+    return EvaluationSet(
         "ab",
         "step-1",
         inputs,
@@ -79,3 +80,10 @@ def street_material(
         [],
         labels.CITYSCAPES,
     )
+
+
+def findings(scored: EvaluationSet) -> tuple[dict[str, Finding], list[str]]:
+    """What all detectors say, by name, and why some are left out."""
+    found, _ = measure(scored, DETECTORS)
+    left_out = [one for one in found if isinstance(one, str) and one]
+    return {one.name: one for one in found if isinstance(one, Finding)}, left_out

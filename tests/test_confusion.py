@@ -1,5 +1,5 @@
-"""Label scores against hand-computed numbers and cityscapesScripts' own evaluation; intervals
-against closed forms.
+"""Confusion matrices against hand-computed numbers and cityscapesScripts' own evaluation; their
+intervals against those of a mean.
 """
 
 import itertools
@@ -9,13 +9,19 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
-from scipy import stats
-from tfcyclegan.measures.segmentation import Confusion, class_iou, confusion_matrix, hungarian
 
-from tfcyclegan.config import Size
 from tfcyclegan.data import labels
 from tfcyclegan.errors import UserError
-from tfcyclegan.measures import label_protocols, segmentation, statistics
+from tfcyclegan.measures import confusion as measures
+from tfcyclegan.measures.confusion import (
+    Confusion,
+    class_iou,
+    confusion_matrix,
+    hungarian,
+    intervals_of_confusion,
+    relabelled,
+)
+from tfcyclegan.measures.tables import interval_of_mean
 
 TRUTH = np.array([[0, 0, 1], [1, 2, 255]], np.uint8)
 PREDICTION = np.array([[0, 1, 1], [1, 200, 0]], np.uint8)
@@ -27,12 +33,12 @@ def test_confusion_by_hand():
     """
     counts = confusion_matrix(PREDICTION, TRUTH, classes=4)
     assert counts.tolist() == [[1, 1, 0, 0, 0], [0, 2, 0, 0, 0], [0, 0, 0, 0, 1], [0, 0, 0, 0, 0]]
-    assert segmentation.pixel_accuracy(counts) == pytest.approx(3 / 5)
-    np.testing.assert_allclose(segmentation.class_ious(counts), [1 / 2, 2 / 3, 0, np.nan])
-    np.testing.assert_allclose(segmentation.class_accuracies(counts), [1 / 2, 1, 0, np.nan])
+    assert measures.pixel_accuracy(counts) == pytest.approx(3 / 5)
+    np.testing.assert_allclose(measures.class_ious(counts), [1 / 2, 2 / 3, 0, np.nan])
+    np.testing.assert_allclose(measures.class_accuracies(counts), [1 / 2, 1, 0, np.nan])
     assert class_iou(counts) == pytest.approx((1 / 2 + 2 / 3) / 3)
     assert class_iou(counts, absent="pix2pix") == pytest.approx((1 / 2 + 2 / 3) / 4)
-    assert segmentation.class_accuracy(counts, absent="pix2pix") == pytest.approx(1.5 / 4)
+    assert measures.class_accuracy(counts, absent="pix2pix") == pytest.approx(1.5 / 4)
     with pytest.raises(UserError, match="'none': unknown choice; valid are cityscapes, pix2pix"):
         class_iou(counts, absent="none")
     with pytest.raises(UserError, match="differ in size"):
@@ -109,17 +115,15 @@ def test_hungarian_undoes_a_swap():
     """Classes 1 and 2 swapped throughout: nothing is lost but their names."""
     truth = np.random.default_rng(0).integers(0, 4, (16, 16))
     prediction = np.array([0, 2, 1, 3])[truth]
-    matching = hungarian(confusion_matrix(prediction, truth, classes=4))
-    assert matching.drawn_as.tolist() == [0, 2, 1, 3]
-    assert (
-        matching.matched_iou == 1
-        and matching.raw_iou == pytest.approx(0.5)
-        and matching.permutation == pytest.approx(0.5)
-    )
-    assert segmentation.pixel_accuracy(matching.counts) == 1
+    counts = confusion_matrix(prediction, truth, classes=4)
+    drawn_as = hungarian(counts)
+    assert drawn_as.tolist() == [0, 2, 1, 3]
+    matched = relabelled(counts, drawn_as)
+    assert class_iou(matched) == 1 and class_iou(counts) == pytest.approx(0.5)
+    assert measures.pixel_accuracy(matched) == 1
 
 
-@pytest.mark.parametrize("absent", segmentation.ABSENT)
+@pytest.mark.parametrize("absent", measures.ABSENT)
 def test_hungarian_is_the_best_of_all_relabellings(absent):
     """Against all 120 relabellings of 5 classes, with empty rows and columns."""
     for seed in range(20):
@@ -131,80 +135,16 @@ def test_hungarian_is_the_best_of_all_relabellings(absent):
             class_iou(counts[:, [*order, 5]], absent=absent)
             for order in itertools.permutations(range(5))
         ]
-        matching = hungarian(counts, absent=absent)
-        assert matching.matched_iou == pytest.approx(np.nanmax(every), abs=1e-12)
-        assert matching.raw_iou == pytest.approx(every[0], nan_ok=True)
+        matched = relabelled(counts, hungarian(counts, absent=absent))
+        assert class_iou(matched, absent=absent) == pytest.approx(np.nanmax(every), abs=1e-12)
+        assert class_iou(counts, absent=absent) == pytest.approx(every[0], nan_ok=True)
 
 
-def test_protocols():
-    """Two classes side by side, enlarged to double: nearest is exact, bicubic puts pole and bus
-    between car and terrain.
-    """
-    picture = labels.PALETTE[np.array([[13, 13, 9, 9]] * 4)]
-    expected = np.array([[13, 13, 13, 13, 9, 9, 9, 9]] * 8)
-    size = Size(8, 8)
-    assert (
-        label_protocols.classify_then_resize(picture, size, labels.CITYSCAPES) == expected
-    ).all()
-    blended = label_protocols.resize_then_classify(picture, size, labels.CITYSCAPES)
-    assert (
-        set(blended[:, 0]) == {13}
-        and set(blended[:, -1]) == {9}
-        and set(blended.ravel()) - {9, 13} == {5, 15}
-    )
-    assert (
-        label_protocols.resize_then_classify(picture, Size(4, 4), labels.CITYSCAPES)
-        == labels.nearest_class(picture)
-    ).all()
-
-
-def test_ceiling():
-    """At the truth's own size the ceiling is 1; at half of it blocks of 4 survive the nearest way
-    and edges suffer the bicubic one.
-    """
-    ids = random_maps(4, 1, 64)[0]
-    train_ids = labels.to_train_ids(ids)
-    scores = {
-        (name, side): class_iou(confusion_matrix(prediction, train_ids, classes=19))
-        for side in (64, 32, 16, 8)
-        for name, prediction in label_protocols.ceiling(
-            ids, Size(side, side), labels.CITYSCAPES
-        ).items()
-    }
-    for name in label_protocols.PROTOCOLS:
-        assert scores[name, 64] == 1
-        assert scores[name, 8] < scores[name, 16]
-    assert scores["classify, then resize", 16] == 1
-    assert scores["resize, then classify", 16] < scores["resize, then classify", 32] < 1
-
-
-def test_shuffled_labels():
-    """A permutation that leaves no frame its own."""
-    for count in (2, 3, 10):
-        order = segmentation.other_frames(count, seed=3)
-        assert sorted(order) == list(range(count)) and (order != np.arange(count)).all()
-    with pytest.raises(UserError, match="at least 2 frames"):
-        segmentation.other_frames(1, seed=0)
-
-
-def test_interval_of_mean_is_the_normal_one_for_many_pictures():
-    values = np.random.default_rng(0).normal(3, 2, 400)
-    interval = statistics.interval_of_mean(np.append(values, np.nan), seed=1)
-    half = stats.norm.ppf(0.975) * values.std() / 20
-    assert interval.pictures == 400 and interval.value == pytest.approx(values.mean())
-    assert (interval.low, interval.high) == pytest.approx(
-        (values.mean() - half, values.mean() + half), abs=0.03
-    )
-    assert (
-        interval
-        == statistics.interval_of_mean(values, seed=1)
-        != statistics.interval_of_mean(values, seed=2)
-    )
-    for few in ([5.0], [np.inf, 1.0]):
-        interval = statistics.interval_of_mean(np.array(few), seed=0)
-        assert interval.value == few[0] and math.isnan(interval.low) and math.isnan(interval.high)
-    same = statistics.interval_of_mean(np.full(6, 0.5), seed=0)
-    assert (same.low, same.value, same.high) == (0.5, 0.5, 0.5)
+def interval(matrices, score, seed):
+    """Of one score."""
+    return intervals_of_confusion(
+        matrices, lambda counts: score(counts)[..., np.newaxis], seed=seed
+    )[0]
 
 
 def test_interval_of_confusion_is_that_of_the_mean_for_pixel_accuracy():
@@ -216,45 +156,21 @@ def test_interval_of_confusion_is_that_of_the_mean_for_pixel_accuracy():
         confusion.add(
             np.where(generator.random(truth.shape) < generator.uniform(0.3, 0.9), truth, 2), truth
         )
-    shares = np.array([segmentation.pixel_accuracy(matrix) for matrix in confusion.pictures])
-    ours = statistics.interval_of_confusion(confusion.pictures, segmentation.pixel_accuracy, seed=0)
-    other = statistics.interval_of_mean(shares, seed=0)
+    shares = np.array([measures.pixel_accuracy(matrix) for matrix in confusion.pictures])
+    ours = interval(confusion.pictures, measures.pixel_accuracy, seed=0)
+    other = interval_of_mean(shares, seed=0)
     assert ours.value == pytest.approx(other.value)
     assert (ours.low, ours.high) == pytest.approx((other.low, other.high), abs=0.006)
     assert ours.low < ours.value < ours.high
-    iou = statistics.interval_of_confusion(confusion.pictures, class_iou, seed=0)
+    iou = interval(confusion.pictures, class_iou, seed=0)
     assert iou.value == confusion.class_iou and iou.low < iou.value < iou.high
-    by_class = statistics.intervals_of_confusion(
-        confusion.pictures, segmentation.class_ious, seed=0
-    )
+    by_class = intervals_of_confusion(confusion.pictures, measures.class_ious, seed=0)
     np.testing.assert_allclose([one.value for one in by_class], confusion.class_ious)
     assert all(one.low < one.value < one.high and one.pictures == 60 for one in by_class)
     for few in (0, 1):
-        alone = statistics.interval_of_confusion(confusion.pictures[:few], class_iou, seed=0)
+        alone = interval(confusion.pictures[:few], class_iou, seed=0)
         assert math.isnan(alone.low) and math.isnan(alone.high) and alone.pictures == few
     rare = confusion.pictures.copy()
     rare[1:, 1] = 0
     rare[:, :, 1] = 0  # one picture alone shows class 1, and misses it
-    assert statistics.intervals_of_confusion(rare, segmentation.class_ious, seed=0)[1].high == 0
-
-
-def test_interval_of_ratio():
-    """Of two independent means, by the delta method."""
-    generator = np.random.default_rng(0)
-    over, under = generator.normal(6, 1, 300), generator.normal(3, 0.5, 200)
-    interval = statistics.interval_of_ratio(over, under, seed=0)
-    deviation = 2 * math.hypot(over.std() / 6 / math.sqrt(300), under.std() / 3 / math.sqrt(200))
-    assert interval.value == pytest.approx(over.mean() / under.mean()) and interval.pictures == 300
-    assert (interval.high - interval.low) / 2 == pytest.approx(1.96 * deviation, rel=0.1)
-    assert math.isnan(statistics.interval_of_ratio(over[:1], under, seed=0).low)
-
-
-def test_interval_of_halves_by_hand():
-    """The halves' quantiles about their mean of 20, moved onto the value; a distance is never below
-    0.
-    """
-    halves = np.array([10.0, 30, 20, 15, 25])
-    assert statistics.interval_of_halves(8, halves, 7, level=0.5) == statistics.Interval(
-        8, 3, 13, 7
-    )
-    assert statistics.interval_of_halves(8, halves, 7, level=1) == statistics.Interval(8, 0, 18, 7)
+    assert intervals_of_confusion(rare, measures.class_ious, seed=0)[1].high == 0

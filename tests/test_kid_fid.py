@@ -1,12 +1,20 @@
-"""FID and KID against closed forms and against the published programs' formulae, written out
-anew.
+"""FID and KID against closed forms and against the published programs' formulae, written out anew;
+their table with a stub network.
 """
+
+import dataclasses
 
 import numpy as np
 import pytest
-from PIL import Image
 from scipy import linalg
-from tfcyclegan.measures.distribution import (
+
+from tests.street_set import street_set
+from tfcyclegan.errors import UserError
+from tfcyclegan.measures import kid_fid
+from tfcyclegan.measures.evaluation_set import FLOOR, Tools
+from tfcyclegan.measures.feature_networks import FeatureNetwork, Features
+from tfcyclegan.measures.kid_fid import (
+    HALVES,
     fid,
     fid_gaussians,
     fids_of_halves,
@@ -14,11 +22,7 @@ from tfcyclegan.measures.distribution import (
     mmd,
     split_floor,
 )
-from tfcyclegan.measures.statistics import interval_of_halves
-
-from tfcyclegan.config import Size
-from tfcyclegan.errors import UserError
-from tfcyclegan.measures import distribution
+from tfcyclegan.measures.tables import interval_of_halves
 
 
 def cloud(seed: int, count: int, dimension: int) -> np.ndarray:
@@ -87,8 +91,8 @@ def test_kid_equals_the_published_formula():
     cross = (one @ two.T / 20 + 1) ** 3
     expected = ((gram.sum() - np.diag(gram).sum()) / 59 - cross.sum() * 2 / 60) / 60
     score = kid(one, two, seed=0, subset_size=60, subsets=3)
-    assert score.mean == pytest.approx(expected, rel=1e-10)
-    assert score.deviation == pytest.approx(0, abs=1e-12)
+    assert score.value == pytest.approx(expected, rel=1e-10)
+    assert score.high - score.low == pytest.approx(0, abs=1e-12)
     x, y = cloud(3, 4, 3), cloud(4, 5, 3)
 
     def k(a, b):
@@ -113,9 +117,11 @@ def test_kid_of_one_set_split_in_two_is_nothing():
         features = cloud(seed, 120, 16)
         scores.append(kid(features[:60], features[60:], seed=seed))
     assert sum(score.low <= 0 <= score.high for score in scores) >= 36
-    means = np.array([score.mean for score in scores])
+    means = np.array([score.value for score in scores])
     assert abs(means.mean()) < 3 * means.std() / np.sqrt(40)
-    assert (scores[0].subsets, scores[0].subset_size) == (100, 30)
+    assert scores[0] == kid(
+        cloud(0, 120, 16)[:60], cloud(0, 120, 16)[60:], subsets=100, subset_size=30
+    )
     shifted = kid(cloud(1, 60, 16), cloud(2, 60, 16) + 0.3, seed=0)
     assert shifted.low > 0
     assert shifted == kid(cloud(1, 60, 16), cloud(2, 60, 16) + 0.3, seed=0)
@@ -185,20 +191,59 @@ def test_foreign_features_are_refused():
         kid(np.zeros((2, 3)), np.zeros((9, 3)), seed=0)
 
 
-def test_resize_keeps_what_levels_would_lose():
-    """A quarter of a level survives; enlarged edges are clipped to the range; halving a
-    checkerboard is its mean, not an alias.
-    """
-    step = np.full((8, 8, 3), 100, np.uint8)
-    step[::2, ::2] = 101
-    np.testing.assert_allclose(
-        distribution.resize_in_float(step, Size(2, 2)).mean(), 100.25, atol=0.02
+@pytest.fixture(scope="module")
+def stub() -> Features:
+    """Means of 4x4 fields: known features without weights."""
+    seen = []
+
+    def embed(batch: np.ndarray) -> np.ndarray:
+        seen.extend(batch)
+        return (
+            batch.reshape(len(batch), 4, 4, 4, 4, 3).mean(axis=(2, 4)).reshape(len(batch), -1) / 255
+        )
+
+    features = Features(FeatureNetwork("stub-48", 48, "0" * 64, 16, embed))
+    features.seen = seen
+    return features
+
+
+@pytest.fixture(scope="module")
+def truthful(stub):
+    """Translations that are the truths themselves, a little darker."""
+    made = street_set(lambda _, picture, true: (true * 0.9).astype(np.uint8))
+    return dataclasses.replace(made, tools=Tools(stub))
+
+
+def test_distances(truthful, stub):
+    table = kid_fid.table(truthful)
+    assert (
+        table.title == "Distribution: stub-48"
+        and "d = 48" in table.note
+        and "n = 24" in table.note
+        and "published" in table.note
     )
-    edge = np.zeros((4, 4, 1), np.uint8)
-    edge[:, 2:] = 255
-    large = distribution.resize_in_float(edge, Size(16, 12))
-    assert large.shape == (16, 12, 1) and large.min() == 0 and large.max() == 255
-    levels = np.asarray(Image.fromarray(edge[..., 0]).resize((12, 16), Image.Resampling.BICUBIC))
-    np.testing.assert_allclose(large[..., 0], levels, atol=1.01)
-    board = np.indices((16, 16)).sum(axis=0)[..., np.newaxis].astype(np.uint8) % 2 * 255
-    assert np.abs(distribution.resize_in_float(board, Size(4, 4))[1:-1, 1:-1] - 127.5).max() < 15
+    assert [column.name for column in table.columns] == ["KID x 1000"], (
+        "24 pictures are too few for FID"
+    )
+    kid = {row: values["KID x 1000"] for row, values in table.rows.items()}
+    for floor in (FLOOR, HALVES):
+        assert kid[floor].low < 0 < kid[floor].high
+    assert kid["identity"].low > kid[FLOOR].high
+    assert len(stub.seen) == len({picture.tobytes() for picture in stub.seen}), (
+        "each picture is looked at once"
+    )
+    few = dataclasses.replace(truthful, inputs=dict(list(truthful.inputs.items())[:5]))
+    assert (
+        kid_fid.table(few)
+        == "KID and FID: 5 translations and 40 real pictures; they need 16 on each side"
+    )
+
+
+def test_fid_needs_more(truthful, monkeypatch):
+    monkeypatch.setattr(kid_fid, "LEAST_FOR_FID", 20)
+    rows = kid_fid.table(truthful).rows
+    assert (
+        rows[FLOOR]["FID"].value < rows["identity"]["FID"].value
+        and rows[HALVES]["FID"].pictures == 20
+    )
+    assert all(row["FID"].low <= row["FID"].value <= row["FID"].high for row in rows.values())

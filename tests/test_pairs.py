@@ -5,18 +5,18 @@ import json
 
 import numpy as np
 import pytest
-from tfcyclegan.evaluation.detectors import contents
-from tfcyclegan.evaluation.limits import BAD, SUSPICIOUS
-from tfcyclegan.evaluation.material import OWN
-from tfcyclegan.evaluation.pairs import Partners, find_partners, read_pairs
 
-from tests.street_material import rendered, street_material
+from tests.street_set import rendered, street_set
 from tfcyclegan import cli
 from tfcyclegan.data import images, labels
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import UserError
-from tfcyclegan.evaluation import truths
-from tfcyclegan.measures import pairing
+from tfcyclegan.measures import paired
+from tfcyclegan.measures import pairs as pairing
+from tfcyclegan.measures.colour import inversion
+from tfcyclegan.measures.evaluation_set import OWN
+from tfcyclegan.measures.findings import BAD, SUSPICIOUS
+from tfcyclegan.measures.pairs import Partners, find_partners, read_pairs
 
 COUNT = 12
 GAME, PHOTO = ([rendered(number, domain) for number in range(COUNT)] for domain in "ab")
@@ -153,22 +153,19 @@ def test_a_file_of_pairs_and_names_that_differ(tmp_path):
 
 
 def test_pairs_that_nobody_knows_decide_nothing():
-    material = street_material(lambda _, picture, true: 255 - true, count=4)
+    scored = street_set(lambda _, picture, true: 255 - true, count=4)
     unsure = dataclasses.replace(
-        material,
-        partners=Partners({name: name for name in material.inputs}, "guess", False, "a guess"),
+        scored,
+        partners=Partners({name: name for name in scored.inputs}, "guess", False, "a guess"),
     )
-    assert any(column.decides for column in truths.table(material, None).columns)
-    found = truths.table(unsure, None)
+    assert any(column.decides for column in paired.table(scored).columns)
+    found = paired.table(unsure)
     assert (
         not any(column.decides for column in found.columns)
         and "a guess" in found.note
         and found.rows[OWN]
     )
-    assert (
-        contents.inversion(material).verdict == BAD
-        and contents.inversion(unsure).verdict == SUSPICIOUS
-    )
+    assert inversion(scored).verdict == BAD and inversion(unsure).verdict == SUSPICIOUS
 
 
 @pytest.fixture(scope="module")

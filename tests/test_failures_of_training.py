@@ -13,30 +13,29 @@ import sys
 
 import numpy as np
 import pytest
-from tfcyclegan.evaluation.detectors import Finding
-from tfcyclegan.evaluation.label_scores import SHUFFLED, LabelScores
-from tfcyclegan.evaluation.limits import BAD, OK, SUSPICIOUS
-from tfcyclegan.evaluation.material import OWN
 
 from data_prep.street.render import VERSION, Rendering, a_look
 from data_prep.street.scene import make_scene
 from tests import street_runs
 from tests.conftest import ROOT
-from tests.street_runs import drawn, honesty_of, read_sheet, run_material
+from tests.street_runs import drawn, honesty_of, read_sheet, run_set
+from tests.street_set import findings
 from tfcyclegan.data import images, labels
-from tfcyclegan.evaluation import detectors, judge, label_scores, strata
-from tfcyclegan.measures import failures as measure
+from tfcyclegan.measures import blur, cycle_consistency, fcn_score, label_maps, luminance
+from tfcyclegan.measures.discriminator import discriminator
+from tfcyclegan.measures.evaluation_set import OWN
+from tfcyclegan.measures.findings import BAD, OK, SUSPICIOUS, Finding
+from tfcyclegan.measures.label_maps import SHUFFLED
 
 HEALTHY = ("healthy", "healthy_labels")
 
 
 @functools.cache
 def found(name: str) -> dict[str, Finding]:
-    known, made = street_runs.runs()[name], run_material(name)
-    findings, _ = detectors.findings(
-        made, strata.luminance(made), honesty_of(known), known["history"]
-    )
-    return {finding.name: finding for finding in findings}
+    known = street_runs.runs()[name]
+    made = dataclasses.replace(run_set(name), history=known["history"])
+    made.known[cycle_consistency.table,] = honesty_of(known)
+    return findings(made)[0]
 
 
 def test_sheets_fit_the_drawing():
@@ -87,8 +86,9 @@ def test_discriminators_of_real_histories(name, direction, verdict):
     """Frozen ones are fooled more often than not; those that the generators do not answer are
     certain.
     """
-    made = dataclasses.replace(run_material("healthy_labels"), direction=direction)
-    finding = detectors.surroundings.discriminator(made, street_runs.runs()[name]["history"])
+    history = street_runs.runs()[name]["history"]
+    made = dataclasses.replace(run_set("healthy_labels"), direction=direction, history=history)
+    finding = discriminator(made)
     assert isinstance(finding, Finding) and finding.verdict == verdict, finding
 
 
@@ -96,7 +96,7 @@ def test_a_judge_finds_changed_objects():
     """Sheets *_seen: the classes that the judge of --judge=auto, trained on the street's photos,
     sees in each picture.
     """
-    made = run_material("healthy")
+    made = run_set("healthy")
     truths = {name: labels.to_train_ids(ids) for name, ids in made.ids.items()}
 
     def seen(name: str) -> dict[str, np.ndarray]:
@@ -105,14 +105,16 @@ def test_a_judge_finds_changed_objects():
     def finding(name: str) -> Finding | str:
         predictions = {
             OWN: seen(name),
-            judge.CEILING: seen("real"),
-            SHUFFLED: label_scores.of_other_pictures(seen(name), truths),
+            fcn_score.CEILING: seen("real"),
+            SHUFFLED: label_maps.of_other_pictures(seen(name), truths),
         }
         confusions = {
-            row: label_scores.confusion_of(predicted, truths, labels.COUNT)
+            row: label_maps.confusion_of(predicted, truths, labels.COUNT)
             for row, predicted in predictions.items()
         }
-        return detectors.contents.changed_objects(made, LabelScores([], confusions))
+        judged = dataclasses.replace(made)
+        judged.known[fcn_score.confusions,] = confusions
+        return fcn_score.changed_objects(judged)
 
     healthy, lost = finding("healthy"), finding("no_cycle_photos")
     assert healthy.high < healthy.value < lost.value
@@ -122,13 +124,13 @@ def test_a_judge_finds_changed_objects():
         and " seen as " in lost.note
         and len(lost.worst) == 3
     )
-    assert "needs a judge" in detectors.contents.changed_objects(made, "")
-    assert detectors.contents.changed_objects(run_material("healthy_labels"), "") == ""
+    assert "needs a judge" in fcn_score.changed_objects(made)
+    assert fcn_score.changed_objects(run_set("healthy_labels")) == ""
 
 
 def test_blur_of_unseen_pictures_is_found():
     """A run that learned four pictures by heart; the same sheet beside itself has no gap."""
-    made = run_material("four")
+    made = run_set("four")
     known = {
         drawn(number, "game").tobytes(): made
         for number, made in zip(street_runs.KNOWN, read_sheet("four_known"), strict=True)
@@ -142,27 +144,27 @@ def test_blur_of_unseen_pictures_is_found():
         source_train=[drawn(number, "game") for number in street_runs.KNOWN],
         cycle=(forward, forward),
     )
-    finding = detectors.surroundings.unseen_blur(overfitted)
+    finding = blur.unseen_blur(overfitted)
     assert finding.verdict == SUSPICIOUS and finding.value < 0.8, finding
     known = {made.inputs[name].tobytes(): picture for name, picture in made.sets[OWN].items()}
     all_known = dataclasses.replace(overfitted, source_train=list(made.inputs.values()))
-    assert detectors.surroundings.unseen_blur(all_known).verdict == OK
+    assert blur.unseen_blur(all_known).verdict == OK
 
 
 def test_night_that_training_never_saw_is_flagged():
     """Of test scenes drawn by night after a training by day alone; by what trained is no matter,
     since the inputs are at fault.
     """
-    made = run_material("early")
+    made = run_set("early")
     by_night = dict(list(made.inputs.items())[:4])
     for name in by_night:
         scene = make_scene(0, int(name), night_share=1.0)
         by_night[name] = Rendering(scene, street_runs.HEIGHT, street_runs.WIDTH).picture(
             a_look(1.0, scene.light), (0, int(name), 0)
         )
-    by_day = [picture for picture in made.source_train if measure.luminance(picture) > 40]
+    by_day = [picture for picture in made.source_train if luminance.luminance(picture) > 40]
     unprepared = dataclasses.replace(made, inputs=made.inputs | by_night, source_train=by_day)
-    finding = detectors.surroundings.outside(unprepared, strata.luminance(unprepared))
+    finding = luminance.outside_training(unprepared)
     assert finding.verdict == BAD and all(f"{name} (dark)" in finding.note for name in by_night)
 
 
