@@ -217,7 +217,7 @@ def measure(
     seconds: dict[str, float] = {}
     for name, one in measures:
         started = time.monotonic()
-        result = one(scored)
+        result = scored.once(one)
         found += [result] if isinstance(result, Found) else result
         seconds[name] = seconds.get(name, 0.0) + time.monotonic() - started
     return found, seconds
