@@ -132,7 +132,7 @@ def test_compare_puts_runs_side_by_side(evaluated, capsys):
         == 0
     )
     text = page.read_text()
-    assert text.count("data:image/png;base64,") == 3 and "run0" in text and "Look: colour" in text
+    assert text.count("data:image/png;base64,") == 6 and "run0" in text and "Look: colour" in text
     shown = json.loads((evaluated / "run1" / "evaluation" / "metrics.json").read_text())[
         "directions"
     ][0]["tables"][0]["shown"]["CycleGAN"]

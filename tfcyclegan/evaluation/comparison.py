@@ -25,7 +25,7 @@ from tfcyclegan.system import files
 from tfcyclegan.system.progress import log, log_table
 from tfcyclegan.training.run_page import METRICS
 
-IDENTITY = "identity"
+# What runs should have in common that are put side by side, by its key in metrics.json.
 _SAME = {
     "count": "numbers of pictures",
     "splits": "splits",
@@ -37,10 +37,15 @@ _SAME = {
     "chosen": "choices of checkpoints",
     "translations": "ways of saving",
 }
-"""What runs should have in common that are put side by side, by its key in metrics.json."""
-_BESIDE = (IDENTITY, FLOOR)
+_OF_SAME = {
+    "pairs": {"basis": "basis", "in verdicts": "in_verdicts"},
+    "translations": {"saved with loss": "lossy"},
+}
+_BESIDE = ("identity", FLOOR)
+# Tables whose numbers depend on a network of their own, which their titles name.
 _WITH_A_TOOL = (kid_fid.PREFIX, fcn_score.PREFIX)
-"""Tables whose numbers depend on a network of their own, which their titles name."""
+
+ByRun = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass
@@ -75,42 +80,34 @@ def compare(run_dirs: Sequence[Path], output: Path, *, pictures: int) -> list[Co
         UserError: a run without scores, or runs that were scored on other pictures.
     """
     short = [directory.resolve().name for directory in run_dirs]
-    runs = dict(
-        zip(short if len(set(short)) == len(short) else map(str, run_dirs), run_dirs, strict=True)
-    )
-    metrics = {name: _metrics(directory) for name, directory in runs.items()}
+    names = short if len(set(short)) == len(short) else list(map(str, run_dirs))
+    metrics = {name: _metrics(place) for name, place in zip(names, run_dirs, strict=True)}
     _check_same_pictures(metrics)
-    results = {}
-    for name, of_run in metrics.items():
-        with files.understanding(runs[name] / METRICS):
-            results[name] = {result["direction"]: result for result in of_run["directions"]}
-    directions = [
-        direction
-        for direction in ("ab", "ba")
-        if all(direction in of_run for of_run in results.values())
-    ]
-    if not directions:
+    results: dict[str, dict[str, Any]] = {}
+    for name, place in zip(names, run_dirs, strict=True):
+        with files.understanding(place / METRICS):
+            results[name] = {one["direction"]: one for one in metrics[name]["directions"]}
+    common = [way for way in ("ab", "ba") if all(way in of_run for of_run in results.values())]
+    if not common:
         raise UserError(
             "--run_dirs: the runs have no direction in common; evaluate them with --direction=both"
         )
-    dropped = {
-        name: [direction for direction in of_run if direction not in directions]
-        for name, of_run in results.items()
-    }
+    first = metrics[names[0]]
     comparisons = []
-    for direction in directions:
-        found = _compare_direction(
-            {name: of_run[direction] for name, of_run in results.items()}, metrics
-        )
+    for way in common:
+        found = _compare_direction({name: results[name][way] for name in names}, metrics)
         found.notes += [
             f"{name}: its other direction is not shown, since not all runs have it"
-            for name, some in dropped.items()
-            if some
+            for name in names
+            if results[name].keys() > set(common)
         ]
-        found.strips = _strips(runs, next(iter(metrics.values())), direction, pictures, found.notes)
+        found.strips = _strips(run_dirs, first, way, pictures, found.notes)
         comparisons.append(found)
-        _print(found, list(runs))
-    _write(output, list(runs), comparisons, next(iter(metrics.values())))
+        _print(found, names)
+    page = pages.render(
+        "compare.html", names=names, beside=_BESIDE, comparisons=comparisons, metrics=first
+    )
+    files.write_text(output, page)
     log(f"page: {output}")
     return comparisons
 
@@ -122,11 +119,8 @@ def _metrics(directory: Path) -> dict[str, Any]:
             f"{directory}: has no scores ({METRICS} is missing); run tfcyclegan evaluate "
             f"--run_dir={directory}"
         )
-    found = files.read_json(path)
-    if (
-        not isinstance(found, dict)
-        or not {"data_dir", "data", "fingerprint", "split", "directions"} <= found.keys()
-    ):
+    found, keys = files.read_json(path), {"data_dir", "data", "fingerprint", "split", "directions"}
+    if not isinstance(found, dict) or not keys <= found.keys():
         raise UserError(
             f"{path}: was written by an older version; run tfcyclegan evaluate "
             f"--run_dir={directory} again"
@@ -134,9 +128,9 @@ def _metrics(directory: Path) -> dict[str, Any]:
     return found
 
 
-def _check_same_pictures(metrics: Mapping[str, Mapping[str, Any]]) -> None:
-    first_name, first = next(iter(metrics.items()))
-    for name, other in metrics.items():
+def _check_same_pictures(metrics: ByRun) -> None:
+    (first_name, first), *others = metrics.items()
+    for name, other in others:
         if other["fingerprint"] != first["fingerprint"] or other["split"] != first["split"]:
             told = [
                 f"{run} on {its['data']}, split {its['split']} ({its['fingerprint'][:8]})"
@@ -148,72 +142,54 @@ def _check_same_pictures(metrics: Mapping[str, Mapping[str, Any]]) -> None:
             )
 
 
-def _compare_direction(
-    results: Mapping[str, Mapping[str, Any]], metrics: Mapping[str, Mapping[str, Any]]
-) -> Comparison:
-    first = next(iter(results.values()))
-    found = Comparison(first["title"])
-    tables = {
-        name: {table["title"]: table for table in result["tables"]}
-        for name, result in results.items()
-    }
-    titles = list(dict.fromkeys(title for of_run in tables.values() for title in of_run))
+def _compare_direction(results: ByRun, metrics: ByRun) -> Comparison:
+    found = Comparison(next(iter(results.values()))["title"])
     networks = {
         (features["name"], features["sha256"]) if (features := of_run["features"]) else None
         for of_run in metrics.values()
     }
-    for title in titles:
-        shared = all(title in of_run for of_run in tables.values())
+    for title, tables in _by_name(results, "tables", "title").items():
         same = len(networks) == 1 or not title.startswith(kid_fid.PREFIX)
-        if shared and same:
-            found.lines += _lines(
-                title, {name: of_run[title] for name, of_run in tables.items()}, found.notes
-            )
+        if len(tables) == len(results) and same:
+            found.lines += _lines(title, tables, found.notes)
         elif title.startswith(_WITH_A_TOOL):
-            having = [name for name, of_run in tables.items() if title in of_run]
             found.notes.append(
-                f"{title}: only of {', '.join(having)}; numbers of different networks are not put "
+                f"{title}: only of {', '.join(tables)}; numbers of different networks are not put "
                 "side by side"
             )
         else:
             found.notes.append(f"{title}: not of all runs")
-    names = dict.fromkeys(
-        finding["name"] for result in results.values() for finding in result["detectors"]
-    )
-    for name in names:
-        of_runs = [
-            next((one for one in result["detectors"] if one["name"] == name), None)
-            for result in results.values()
+    for name, findings in _by_name(results, "detectors", "name").items():
+        words = [
+            (one["verdict"], "" if one["value"] is None else f"{one['value']:.3g}")
+            if (one := findings.get(run))
+            else ("", "")
+            for run in results
         ]
-        found.words.append(
-            (
-                name,
-                [(one["verdict"], _number(one["value"])) if one else ("", "") for one in of_runs],
-            )
-        )
+        found.words.append((name, words))
     found.notes += _differences(results)
     return found
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3g}"
+def _by_name(results: ByRun, kind: str, key: str) -> dict[str, dict[str, Any]]:
+    """What the runs have of a kind: {its name: {run: itself}}."""
+    found: dict[str, dict[str, Any]] = {}
+    for run, result in results.items():
+        for one in result[kind]:
+            found.setdefault(one[key], {})[run] = one
+    return found
 
 
-def _differences(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _differences(results: ByRun) -> list[str]:
     """In what else than their weights the runs' scores differ: then their numbers differ by that as
     well.
     """
     notes = []
     for key, what in _SAME.items():
         values = {name: result.get(key) for name, result in results.items()}
-        if key == "pairs":
+        if parts := _OF_SAME.get(key):
             values = {
-                name: value and {"basis": value["basis"], "in verdicts": value["in_verdicts"]}
-                for name, value in values.items()
-            }
-        if key == "translations":
-            values = {
-                name: value and {"saved with loss": value["lossy"]}
+                name: value and {told: value[part] for told, part in parts.items()}
                 for name, value in values.items()
             }
         if len({json.dumps(value, sort_keys=True) for value in values.values()}) > 1:
@@ -228,64 +204,52 @@ def _plain(value: Any) -> str:
     return "not told" if value is None else str(value)
 
 
-def _lines(
-    title: str, tables: Mapping[str, Mapping[str, Any]], notes: list[str]
-) -> list[tuple[str, str, list[str]]]:
+def _lines(title: str, tables: ByRun, notes: list[str]) -> list[tuple[str, str, list[str]]]:
     """The runs' own rows, and beside them those of the first run's controls, which are the same for
     all scored alike.
     """
     first = next(iter(tables.values()))
-    if title == cycle_consistency.TITLE:
-        rows, beside = ["8-bit rounding", "noise 8/255", "JPEG 75"], []
-    else:
-        rows, beside = [OWN], [name for name in _BESIDE if name in first["rows"]]
+    of_cycles = title == cycle_consistency.TITLE
+    rows = ["8-bit rounding", "noise 8/255", "JPEG 75"] if of_cycles else [OWN]
     columns = {column["name"]: column for table in tables.values() for column in table["columns"]}
-
-    def shown_in(table: Mapping[str, Any], row: str, column: str) -> str:
-        places = [place for place, one in enumerate(table["columns"]) if one["name"] == column]
-        return table["shown"][row][places[0]] if places and row in table["shown"] else ""
-
     lines = []
     for row in rows:
-        if not any(row in table["rows"] for table in tables.values()):
-            continue
-        for column in columns.values():
-            own = [shown_in(table, row, column["name"]) for table in tables.values()]
-            shown = own + [
-                shown_in(first, name, column["name"]) if name in beside else "" for name in _BESIDE
-            ]
+        for column, about in columns.items():
+            own = [_shown(table, row, column) for table in tables.values()]
+            beside = ["" if of_cycles else _shown(first, name, column) for name in _BESIDE]
             having = [name for name, value in zip(tables, own, strict=True) if value]
             if having and len(having) < len(own):
-                notes.append(f"{title}: {row}: {column['name']}: only of {', '.join(having)}")
-            if any(shown):
-                name = (
-                    f"{title}: {row}: {column['name']}"
-                    if row != OWN
-                    else f"{title}: {column['name']}"
-                )
-                lines.append((name, pages.ARROWS[column["better"]], shown))
+                notes.append(f"{title}: {row}: {column}: only of {', '.join(having)}")
+            if having or any(beside):
+                name = f"{title}: {column}" if row == OWN else f"{title}: {row}: {column}"
+                lines.append((name, pages.ARROWS[about["better"]], own + beside))
     return lines
 
 
+def _shown(table: Mapping[str, Any], row: str, column: str) -> str:
+    names = [one["name"] for one in table["columns"]]
+    return dict(zip(names, table["shown"].get(row, ()), strict=False)).get(column, "")
+
+
 def _strips(
-    runs: Mapping[str, Path],
+    run_dirs: Sequence[Path],
     metrics: Mapping[str, Any],
     direction: str,
     pictures: int,
     notes: list[str],
 ) -> list[tuple[str, str]]:
     """The same pictures of all runs: input, then each run's translation."""
-    folders = [directory / METRICS.parent / direction for directory in runs.values()]
+    folders = [directory / METRICS.parent / direction for directory in run_dirs]
     names = [
-        path.relative_to(folders[0]).with_suffix("").as_posix()
+        path.relative_to(folders[0]).as_posix()
         for path in sorted(folders[0].rglob("*.png"))
+        if all((folder / path.relative_to(folders[0])).exists() for folder in folders)
     ]
-    names = [name for name in names if all((folder / f"{name}.png").exists() for folder in folders)]
     if not names:
         notes.append("no strips: the runs' translated pictures are not there any more")
         return []
-    chosen = [names[index] for index in spread(len(names), pictures)]
-    inputs = _inputs(metrics, direction, set(chosen), notes)
+    chosen = [names[index].removesuffix(".png") for index in spread(len(names), pictures)]
+    inputs = _inputs(metrics, direction, chosen, notes)
     strips = []
     for name in chosen:
         translated = [read_png(folder / f"{name}.png") for folder in folders]
@@ -295,7 +259,7 @@ def _strips(
 
 
 def _inputs(
-    metrics: Mapping[str, Any], direction: str, names: set[str], notes: list[str]
+    metrics: Mapping[str, Any], direction: str, names: Sequence[str], notes: list[str]
 ) -> dict[str, np.ndarray]:
     try:
         split = open_domains(",".join(metrics["data_dir"])).require(metrics["split"], direction[0])
@@ -314,24 +278,8 @@ def _print(found: Comparison, names: Sequence[str]) -> None:
     for name, arrow, values in found.lines:
         printed.add_row(name, arrow, *values)
     for name, words in found.words:
-        printed.add_row(
-            name,
-            "",
-            *(f"{word} ({value})" if word else "" for word, value in words),
-            *("" for _ in _BESIDE),
-        )
+        shown = (f"{word} ({value})" if word else "" for word, value in words)
+        printed.add_row(name, "", *shown, *("" for _ in _BESIDE))
     log_table(printed)
     for note in found.notes:
         log(f"{found.title}: {note}")
-
-
-def _write(
-    output: Path,
-    names: Sequence[str],
-    comparisons: Sequence[Comparison],
-    metrics: Mapping[str, Any],
-) -> None:
-    page = pages.render(
-        "compare.html", names=names, beside=_BESIDE, comparisons=comparisons, metrics=metrics
-    )
-    files.write_text(output, page)

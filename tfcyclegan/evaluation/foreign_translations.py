@@ -152,8 +152,12 @@ def _choose(folder: Path, names: Sequence[str], direction: str, suffix: str) -> 
         kinds = ", ".join(f"{count} {kind}" for kind, count in passed.items())
         example = f", such as {unused[0].relative_to(folder)}" if unused else ""
         told.append(f"translations: {sum(passed.values())} files passed over ({kinds}){example}")
-    root = _root(folder, translations, names)
-    if root != folder:
+    # the folder itself, or the one in it where all lie, if no name of the split is below such a one
+    below = {path.relative_to(folder).parent.parts[:1] for path in translations}
+    first = below.pop() if len(below) == 1 else ()
+    inside = first and not any(name.startswith(f"{first[0]}/") for name in names)
+    root = folder.joinpath(*first) if inside else folder
+    if inside:
         told.append(
             f"translations: taken from its folder {root.relative_to(folder)}, where all pictures "
             "lie"
@@ -207,45 +211,24 @@ def _kind(path: Path, pictures: Sequence[Path]) -> str:
     return next((suffix for suffix in _OFFICIAL if path.stem.endswith(suffix)), "other pictures")
 
 
-def _root(folder: Path, translations: Sequence[Path], names: Sequence[str]) -> Path:
-    """The folder itself, or the one in it that all translations lie in if the names of the split
-    are not below a folder of that name.
-    """
-    below = {path.relative_to(folder).parts[0] for path in translations if path.parent != folder}
-    alone = len(below) == 1 and all(path.parent != folder for path in translations)
-    first = next(iter(below), "")
-    return (
-        folder / first
-        if alone and not any(name.startswith(f"{first}/") for name in names)
-        else folder
-    )
-
-
 def _read(
     folder: Path, files: Mapping[str, Path], names: Sequence[str]
 ) -> tuple[Pictures, dict[str, Any], list[str]]:
     """The pictures of `names`, uint8 [H, W, 1 or 3], how they were read, and that in lines."""
     known = set(names)
-    missing, unknown = (
-        [name for name in names if name not in files],
-        [name for name in files if name not in known],
-    )
-    if missing or unknown:
-        told = [
-            f"{len(some)} {what}: "
-            f"{', '.join(some[:_LISTED])}{', ...' if len(some) > _LISTED else ''}"
-            for some, what in (
-                (missing, "of the split are missing"),
-                (unknown, "are not in the split"),
-            )
-            if some
-        ]
-        hint = (
-            "; --translations_suffix takes names with something behind them"
-            if missing and unknown
-            else ""
-        )
-        raise UserError(f"--translations={folder}: names do not fit; {'; '.join(told)}{hint}")
+    strange = {
+        "of the split are missing": [name for name in names if name not in files],
+        "are not in the split": [name for name in files if name not in known],
+    }
+    told = [
+        f"{len(some)} {what}: {', '.join(some[:_LISTED])}{', ...' if len(some) > _LISTED else ''}"
+        for what, some in strange.items()
+        if some
+    ]
+    if len(told) == 2:
+        told.append("--translations_suffix takes names with something behind them")
+    if told:
+        raise UserError(f"--translations={folder}: names do not fit; {'; '.join(told)}")
     pictures, formats, conversions, left_out = {}, Counter[str](), Counter[str](), Counter[str]()
     lossy = 0
     for name in names:
@@ -287,11 +270,15 @@ def _kind_of(content: bytes) -> tuple[str, bool]:
 
 def _told_sizes(split: Split, size: Size) -> list[str]:
     """Whether what the translations are scored against is resized."""
-    others = []
-    for name, encoded in pictures_of_split(split.source, split.name):
-        width, height = intake.size_of(encoded)
-        if (width, height) != (size.width, size.height):
-            others.append(f"{name} {width}x{height}")
+    sizes = {
+        name: intake.size_of(encoded)
+        for name, encoded in pictures_of_split(split.source, split.name)
+    }
+    others = [
+        f"{name} {width}x{height}"
+        for name, (width, height) in sizes.items()
+        if (width, height) != (size.width, size.height)
+    ]
     if not others:
         return []
     return [

@@ -36,8 +36,8 @@ from tfcyclegan.translation.translators import (
 )
 
 REFERENCE_PICTURES = 1000
+# Pictures in the official splits.
 _OF_CITYSCAPES = {"train": 2975, "val": 500}
-"""Pictures in the official splits."""
 
 
 def gather(

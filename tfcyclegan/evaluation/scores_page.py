@@ -2,8 +2,8 @@
 disk.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -112,55 +112,43 @@ def png_of(cells: Sequence[np.ndarray], nearest: Sequence[bool] = ()) -> bytes:
     return strips.png_bytes(np.concatenate(parts[:-1], axis=1))
 
 
-@dataclass(frozen=True)
-class Section:
-    """A direction's part of the page; everything that is drawn is text already.
-
-    Attributes:
-        result: the direction's part of metrics.json.
-        plots: (title, SVG).
-        heads: what the cells of strips show.
-        strips: by kind of example, (name, score, data URL).
-        worst: by a detector's name, (name, data URL).
-    """
-
-    result: dict[str, Any]
-    plots: list[tuple[str, str]]
-    heads: list[str]
-    strips: dict[str, list[tuple[str, float, str]]]
-    worst: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
-
-
 def section(
     scored: EvaluationSet,
     result: dict[str, Any],
     tables: Sequence[Table],
     findings: Sequence[Finding],
     chosen: Examples,
-) -> Section:
-    """Draws what belongs to a direction."""
+) -> dict[str, Any]:
+    """A direction's part of the page; everything that is drawn is text already.
+
+    Returns:
+        "result": as given; "plots": (title, SVG); "heads": what the cells of strips show; "strips":
+            by kind of example, (name, score, data URL); "worst": by a detector's name, (name, data
+            URL).
+    """
     kinds = chosen.names
     flagged = {one.name: one.worst for one in findings if one.verdict != OK}
     shown = dict.fromkeys(name for some in (*kinds.values(), *flagged.values()) for name in some)
     urls = {name: pages.data_url(strip(scored, name)) for name in shown}
     confusions = {one.title: one.confusion for one in tables if one.confusion is not None}
-    return Section(
-        result,
-        [(table.title, _PLOTS[table.plot](table)) for table in tables if table.plot]
-        + [
-            (f"{title}: what each class became, in %", _confusion(counts, scored.table.names))
-            for title, counts in confusions.items()
-        ],
-        heads(scored),
-        {
+    plots = [(table.title, _PLOTS[table.plot](table)) for table in tables if table.plot]
+    plots += [
+        (f"{title}: what each class became, in %", _confusion(counts, scored.table.names))
+        for title, counts in confusions.items()
+    ]
+    return {
+        "result": result,
+        "plots": plots,
+        "heads": heads(scored),
+        "strips": {
             kind: [(name, chosen.values[name], urls[name]) for name in names]
             for kind, names in kinds.items()
         },
-        {failure: [(name, urls[name]) for name in names] for failure, names in flagged.items()},
-    )
+        "worst": {one: [(name, urls[name]) for name in names] for one, names in flagged.items()},
+    }
 
 
-def write(output: Path, metrics: dict[str, Any], sections: list[Section], name: str) -> None:
+def write(output: Path, metrics: dict[str, Any], sections: Sequence[Mapping[str, Any]], name: str) -> None:
     """Writes the page into `output`."""
     page = pages.render(
         "evaluation.html", name=name, metrics=metrics, sections=sections, own=OWN, set_on=SET_ON

@@ -187,7 +187,7 @@ def _score_all(
 ) -> dict[str, Any]:
     tools = tools or Tools()
     sections = [score(dataclasses.replace(scored, tools=tools)) for scored in sets]
-    results = [section.result for section in sections]
+    results = [section["result"] for section in sections]
     lossy = any(map(_is_lossy, results))
     metrics = {
         "note": _NOTE + (_LOSSY_NOTE if lossy else ""),
@@ -223,7 +223,7 @@ def measure(
     return found, seconds
 
 
-def score(scored: EvaluationSet) -> scores_page.Section:
+def score(scored: EvaluationSet) -> dict[str, Any]:
     """Scores, prints, and gives the direction's part of the page, with its part of metrics.json."""
     found, seconds = measure(scored)
     tables = [one for one in found if isinstance(one, Table)]

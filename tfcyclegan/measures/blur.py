@@ -21,10 +21,10 @@ from tfcyclegan.measures.findings import (
 )
 from tfcyclegan.measures.lab import lightness
 
+# Training pictures, evenly spread.
 _TRANSLATED = 32
-"""Training pictures, evenly spread."""
+# How many times below the least of the inputs themselves.
 _UNSEEN = Limits(1.15, 1.5)
-"""How many times below the least of the inputs themselves."""
 
 
 def sharpness(picture: np.ndarray) -> float:

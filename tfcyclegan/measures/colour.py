@@ -17,12 +17,11 @@ from tfcyclegan.measures.findings import (
 )
 from tfcyclegan.measures.lab import lab, lightness
 
+# Lab units above the range of real pictures.
 _SHIFT = Limits(4.0, 12.0)
-"""Lab units above the range of real pictures."""
+# Below what the true pictures have; where there are none, below 0, and then never worse than
+# suspicious.
 _CORRELATION = Limits(0.2, 0.6)
-"""Below what the true pictures have; where there are none, below 0, and then never worse than
-suspicious.
-"""
 
 
 def _moments(picture: np.ndarray) -> np.ndarray:

@@ -10,14 +10,13 @@ from tfcyclegan.measures.advice import advise
 from tfcyclegan.measures.evaluation_set import EvaluationSet
 from tfcyclegan.measures.findings import BAD, SUSPICIOUS, Finding, Limits
 
+# Accuracy of the discriminator over the last quarter of training.
 _CERTAIN = Limits(0.9, 0.95)
-"""Accuracy of the discriminator over the last quarter of training."""
+# The same: up to this much above one half it guesses, or is fooled.
 _GUESSING = 0.02
-"""The same: up to this much above one half it guesses, or is fooled."""
+# A distance to real pictures that in the second half of training fell to no less than this much
+# of its least in the first is flat.
 _FLAT_CURVE = 0.97
-"""A distance to real pictures that in the second half of training fell to no less than this much of
-its least in the first is flat.
-"""
 
 
 def discriminator(scored: EvaluationSet) -> Finding | str:

@@ -18,10 +18,10 @@ from tfcyclegan.measures.tables import Column, Interval, Table, interval_of_mean
 
 SHARE = 0.2
 """Of the training pictures that count as dark, and of those that count as bright."""
+# Share of the inputs outside the training's range of luminance, above what chance allows.
 _OUTSIDE = Limits(0.05, 0.25)
-"""Share of the inputs outside the training's range of luminance, above what chance allows."""
+# Of the training pictures, on each side, beyond the range.
 _TAIL = 0.01
-"""Of the training pictures, on each side, beyond the range."""
 _LISTED = 8
 
 

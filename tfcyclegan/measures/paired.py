@@ -26,8 +26,8 @@ from tfcyclegan.measures.tables import (
 SSIM_WINDOW = 11
 LPIPS = "LPIPS"
 _SATELLITE = "satellite2map"
+# The control that stands beside the translations in the table by class.
 _BESIDE = "colour matching"
-"""The control that stands beside the translations in the table by class."""
 
 
 def lab_error(picture: np.ndarray, truth: np.ndarray, mask: np.ndarray | None = None) -> float:
