@@ -18,8 +18,8 @@ from tests.conftest import GOLDEN
 from tfcyclegan.config import Size
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation.scoring import open_tools
-from tfcyclegan.measures import feature_networks, inception
-from tfcyclegan.measures.feature_networks import Lpips, Trunk, feature_network
+from tfcyclegan.networks import feature_networks, inception
+from tfcyclegan.networks.feature_networks import Lpips, Trunk, feature_network
 from tfcyclegan.system import files
 from tfcyclegan.system.downloads import CACHE_VARIABLE
 

@@ -16,8 +16,9 @@ from tfcyclegan.data.domains import open_domains
 from tfcyclegan.data.picture_folders import picture_name
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import UserError
-from tfcyclegan.evaluation.foreign_translations import PALETTE, gather_folder
+from tfcyclegan.evaluation.gathering import gather_folder
 from tfcyclegan.measures.evaluation_set import OWN
+from tfcyclegan.translation.foreign_translations import PALETTE
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ from tests.street_set import street_set
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures import kid_fid
 from tfcyclegan.measures.evaluation_set import FLOOR, Tools
-from tfcyclegan.measures.feature_networks import FeatureNetwork, Features
 from tfcyclegan.measures.kid_fid import (
     HALVES,
     fid,
@@ -23,6 +22,7 @@ from tfcyclegan.measures.kid_fid import (
     split_floor,
 )
 from tfcyclegan.measures.tables import interval_of_halves
+from tfcyclegan.networks.feature_networks import FeatureNetwork, Features
 
 
 def cloud(seed: int, count: int, dimension: int) -> np.ndarray:

@@ -244,7 +244,7 @@ def test_archives_are_read_in_memory(tmp_path, monkeypatch):
     """Weights of feature networks come from a pinned archive; names in one that is not pinned reach
     no disk.
     """
-    from tfcyclegan.measures import feature_networks as weights
+    from tfcyclegan.networks import feature_networks as weights
 
     with tarfile.open(tmp_path / "archive.tar.gz", "w:gz") as archive:
         (tmp_path / "file").write_bytes(b"words")

@@ -1,4 +1,6 @@
-"""What the translations of a run are scored against, loaded at the scale of the training."""
+"""What the translations of a run, or of another program, are scored against, loaded at their
+scale.
+"""
 
 import shutil
 from collections import Counter
@@ -9,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tfcyclegan.config import TrainConfig
+from tfcyclegan.config import Size, TrainConfig
 from tfcyclegan.data import images, stored
 from tfcyclegan.data.domains import Domains, Split
 from tfcyclegan.data.images import Scale
@@ -25,6 +27,7 @@ from tfcyclegan.system.progress import log
 from tfcyclegan.training.checkpoint_files import BEST, DIRECTORY, newest
 from tfcyclegan.training.checkpoints import find_checkpoint
 from tfcyclegan.training.runs import Run
+from tfcyclegan.translation.foreign_translations import read_folder
 from tfcyclegan.translation.translators import (
     RECORD,
     Translator,
@@ -109,6 +112,41 @@ def gather(
         ],
         facts={"chosen": checkpoint},
         config=run.config,
+    )
+
+
+def gather_folder(
+    folder: Path,
+    domains: Domains,
+    purpose: str,
+    direction: str,
+    pairs: Pairs,
+    *,
+    suffix: str = "",
+    channels: int | None = None,
+) -> EvaluationSet:
+    """Loads a folder of translations by another program, and in its pictures' size what they are
+    scored against; see `read_folder` and `find_partners`.
+
+    Raises:
+        UserError: no such split, or no translations of it in the folder.
+    """
+    split = domains.require(purpose, direction[0])
+    found = read_folder(folder, split, direction, suffix=suffix, channels=channels)
+    height, width, own_channels = next(iter(found.pictures.values())).shape
+    size = Size(height, width)
+    return assemble(
+        domains,
+        purpose,
+        direction,
+        Scale("resize_and_crop", size, size),
+        found.pictures,
+        pairs,
+        channels={direction[0]: 3, direction[1]: own_channels},
+        checkpoint="",
+        cycle="cycle honesty: needs both generators of a run; a folder of translations has none",
+        assumed=found.told,
+        facts={"translations": found.facts},
     )
 
 

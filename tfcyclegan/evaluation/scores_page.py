@@ -148,7 +148,9 @@ def section(
     }
 
 
-def write(output: Path, metrics: dict[str, Any], sections: Sequence[Mapping[str, Any]], name: str) -> None:
+def write(
+    output: Path, metrics: dict[str, Any], sections: Sequence[Mapping[str, Any]], name: str
+) -> None:
     """Writes the page into `output`."""
     page = pages.render(
         "evaluation.html", name=name, metrics=metrics, sections=sections, own=OWN, set_on=SET_ON

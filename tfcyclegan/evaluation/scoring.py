@@ -16,8 +16,7 @@ from rich.table import Table as PrintedTable
 from tfcyclegan.data.domains import Domains
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation import scores_page
-from tfcyclegan.evaluation.foreign_translations import gather_folder
-from tfcyclegan.evaluation.gathering import gather
+from tfcyclegan.evaluation.gathering import gather, gather_folder
 from tfcyclegan.measures import (
     appearance,
     blur,
@@ -34,10 +33,10 @@ from tfcyclegan.measures import (
     paired,
 )
 from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Judge, Tools
-from tfcyclegan.measures.feature_networks import Features, Lpips, open_features
 from tfcyclegan.measures.findings import OK, REALS, Finding
 from tfcyclegan.measures.pairs import AUTO, Pairs
 from tfcyclegan.measures.tables import Assumed, Table, to_csv
+from tfcyclegan.networks.feature_networks import Features, Lpips, open_features
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log, log_table
 from tfcyclegan.training.history import HISTORY, read_history

@@ -4,14 +4,16 @@ truths that are known.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
 from tfcyclegan.config import TrainConfig
 from tfcyclegan.data.labels import ClassTable
-from tfcyclegan.measures.feature_networks import Features, Lpips
 from tfcyclegan.measures.pairs import Partners
+
+if TYPE_CHECKING:  # measures load no TensorFlow
+    from tfcyclegan.networks.feature_networks import Features, Lpips
 
 OWN = "CycleGAN"
 FLOOR = "real (floor)"
@@ -48,8 +50,8 @@ class Tools:
         judges: of the FCN-score, by direction.
     """
 
-    features: Features | str = ""
-    lpips: Lpips | str = ""
+    features: "Features | str" = ""
+    lpips: "Lpips | str" = ""
     judges: Mapping[str, Judge | str] = field(default_factory=dict)
 
 

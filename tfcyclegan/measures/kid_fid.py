@@ -8,14 +8,16 @@ without the feature network's name, n, D, and the floor of real against real pic
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tfcyclegan.errors import UserError
-from tfcyclegan.measures import inception
 from tfcyclegan.measures.evaluation_set import EvaluationSet, Pictures
-from tfcyclegan.measures.feature_networks import FeatureNetwork
 from tfcyclegan.measures.tables import Column, Interval, Table, interval_of_halves
+
+if TYPE_CHECKING:
+    from tfcyclegan.networks.feature_networks import FeatureNetwork
 
 PREFIX = "Distribution"
 HALVES = "real (two halves of the training pictures)"
@@ -271,8 +273,8 @@ def _fid_interval(value: float, own: np.ndarray, real: np.ndarray) -> Interval:
     return interval_of_halves(value, fids_of_halves(own, real, seed=0), len(own))
 
 
-def _note(scored: EvaluationSet, network: FeatureNetwork, reals: int, with_fid: bool) -> str:
-    unpublished = ", so none of these with published ones" if network.name != inception.NAME else ""
+def _note(scored: EvaluationSet, network: "FeatureNetwork", reals: int, with_fid: bool) -> str:
+    unpublished = "" if network.is_published else ", so none of these with published ones"
     of_fid = (
         "FID is biased upwards, the more the fewer pictures, so read it beside its floor "
         "alone; its interval is the scatter over "

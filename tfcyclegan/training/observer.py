@@ -14,10 +14,10 @@ from tfcyclegan.data.images import to_float, to_uint8
 from tfcyclegan.data.labels import IGNORED, ClassTable
 from tfcyclegan.data.pixels import open_labels, open_pixels, spread
 from tfcyclegan.measures.appearance import Appearance
-from tfcyclegan.measures.feature_networks import NAMES as feature_names
-from tfcyclegan.measures.feature_networks import FeatureNetwork, feature_network
 from tfcyclegan.measures.kid_fid import mmd
 from tfcyclegan.methods.base import Method
+from tfcyclegan.networks.feature_networks import NAMES as feature_names
+from tfcyclegan.networks.feature_networks import FeatureNetwork, feature_network
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
 from tfcyclegan.training import strips

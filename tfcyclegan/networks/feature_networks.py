@@ -25,7 +25,7 @@ from PIL import Image
 
 from tfcyclegan.config import Size
 from tfcyclegan.errors import UserError
-from tfcyclegan.measures import inception
+from tfcyclegan.networks import inception
 from tfcyclegan.system import files
 from tfcyclegan.system.downloads import PackageFile, cached
 from tfcyclegan.system.progress import Progress
@@ -248,6 +248,7 @@ class FeatureNetwork:
         dimension: of the vectors.
         sha256: of the file of its weights.
         side: pictures are resized to this square, in float (clean-fid's way).
+        is_published: whether the FIDs of papers are of this network.
         embed: float32 [B, side, side, 3] in [0, 255] to [B, dimension].
     """
 
@@ -256,6 +257,7 @@ class FeatureNetwork:
     sha256: str
     side: int
     embed: Callable[[np.ndarray], np.ndarray]
+    is_published: bool = False
 
     def features(self, pictures: Sequence[np.ndarray], *, batch_pictures: int = 16) -> np.ndarray:
         """uint8 pictures [H, W, 1 or 3] of any sizes to float32 [N, dimension]."""
@@ -296,7 +298,7 @@ def feature_network(name: str, *, weights_file: Path | None = None) -> FeatureNe
             )
         network = inception.Inception(inception.read_weights(weights_file))
         return FeatureNetwork(
-            name, network.dimension, files.sha256_of(weights_file), 299, network.embed
+            name, network.dimension, files.sha256_of(weights_file), 299, network.embed, True
         )
     trunk_name = name.partition("-")[0]
     trunk = Trunk(trunk_name, published(trunk_name))

@@ -9,18 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from tfcyclegan.config import Size
 from tfcyclegan.data import images, intake, notes, picture_files
-from tfcyclegan.data.domains import Domains, Split
-from tfcyclegan.data.images import Scale
+from tfcyclegan.data.domains import Split
 from tfcyclegan.data.picture_folders import MAX_PIXELS, pictures_of_split
 from tfcyclegan.errors import UserError
-from tfcyclegan.evaluation.gathering import assemble
 from tfcyclegan.measures.controls import in_channels
-from tfcyclegan.measures.evaluation_set import EvaluationSet, Pictures
-from tfcyclegan.measures.pairs import Pairs
 
 _LISTED = 5
 _OFFICIAL = (
@@ -40,36 +37,43 @@ _LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF", "WEBP")
 PALETTE = "a palette of at most 256 colours, read as the colours that it stands for"
 
 
-def gather_folder(
-    folder: Path,
-    domains: Domains,
-    purpose: str,
-    direction: str,
-    pairs: Pairs,
-    *,
-    suffix: str = "",
-    channels: int | None = None,
-) -> EvaluationSet:
-    """Loads the folder, and in its pictures' size what they are scored against.
+@dataclass(frozen=True)
+class ForeignTranslations:
+    """What a folder holds of a split's translations.
+
+    Attributes:
+        pictures: by the name of the picture that each is a translation of, uint8 [H, W, C] of one
+            size.
+        told: what was guessed, passed over and done to the pictures, a line each.
+        facts: the same for programs.
+    """
+
+    pictures: dict[str, np.ndarray]
+    told: list[str]
+    facts: dict[str, Any]
+
+
+def read_folder(
+    folder: Path, split: Split, direction: str, *, suffix: str = "", channels: int | None = None
+) -> ForeignTranslations:
+    """Reads the translations of all of the split's pictures.
 
     Args:
         folder: of the translations, in any format that `intake` reads.
-        domains: the data that they are translations of.
-        purpose: of their split: "test" or "val".
+        split: that they are translations of.
         direction: "ab" or "ba".
-        pairs: see `find_partners`.
         suffix: what follows a picture's name; empty for nothing, or what the official program
             writes where all names have that.
-        channels: to score in; None takes 1 where all translations are gray, else 3.
+        channels: to give; None takes 1 where all translations are gray, else 3.
 
     Raises:
         UserError: no folder, no pictures in it, damaged ones, names that are not the split's, or
             pictures of several sizes.
     """
-    split = domains.require(purpose, direction[0])
     names = [name for name, _ in pictures_of_split(split.source, split.name)]
-    chosen = _choose(folder, names, direction, suffix)
-    own, how, told = _read(folder, chosen.files, names)
+    chosen, told, facts = _choose(folder, names, direction, suffix)
+    own, how, of_reading = _read(folder, chosen, names)
+    told += of_reading
     sizes = {picture.shape[:2]: name for name, picture in own.items()}
     if len(sizes) > 1:
         some = ", ".join(
@@ -87,38 +91,19 @@ def gather_folder(
         )
     elif gray and own_channels == 3:
         told.append(f"translations: {gray} of {len(own)} are gray, taken as R=G=B")
-    size = Size(*next(iter(sizes)))
-    return assemble(
-        domains,
-        purpose,
-        direction,
-        Scale("resize_and_crop", size, size),
+    return ForeignTranslations(
         {name: in_channels(picture, own_channels) for name, picture in own.items()},
-        pairs,
-        channels={direction[0]: 3, direction[1]: own_channels},
-        checkpoint="",
-        cycle="cycle honesty: needs both generators of a run; a folder of translations has none",
-        assumed=[*chosen.told, *told, *_told_sizes(split, size)],
-        facts={"translations": {"folder": str(folder), **chosen.facts, **how}},
+        [*told, *_told_sizes(split, Size(*next(iter(sizes))))],
+        {"folder": str(folder), **facts, **how},
     )
 
 
-@dataclass(frozen=True)
-class _Chosen:
-    """Which files of the folder are the translations.
-
-    Attributes:
-        files: by the name of the picture that each is a translation of.
-        told: what was guessed and passed over, a line each.
-        facts: the same for programs.
+def _choose(
+    folder: Path, names: Sequence[str], direction: str, suffix: str
+) -> tuple[dict[str, Path], list[str], dict[str, Any]]:
+    """Which files are the translations, by the names of the pictures that they are translations of;
+    what was guessed and passed over, a line each; the same for programs.
     """
-
-    files: Mapping[str, Path]
-    told: list[str]
-    facts: dict[str, Any]
-
-
-def _choose(folder: Path, names: Sequence[str], direction: str, suffix: str) -> _Chosen:
     if not folder.is_dir():
         raise UserError(f"--translations={folder}: no such folder")
     hidden: Counter[str] = Counter()
@@ -183,7 +168,7 @@ def _choose(folder: Path, names: Sequence[str], direction: str, suffix: str) -> 
             "split's do"
         )
     facts = {"suffix": suffix, "suffix_guessed": bool(guessed), "passed_over": dict(passed)}
-    return _Chosen(files, told, facts)
+    return files, told, facts
 
 
 def _guessed(pictures: Sequence[Path], folder: Path, names: Sequence[str], direction: str) -> str:
@@ -213,7 +198,7 @@ def _kind(path: Path, pictures: Sequence[Path]) -> str:
 
 def _read(
     folder: Path, files: Mapping[str, Path], names: Sequence[str]
-) -> tuple[Pictures, dict[str, Any], list[str]]:
+) -> tuple[dict[str, np.ndarray], dict[str, Any], list[str]]:
     """The pictures of `names`, uint8 [H, W, 1 or 3], how they were read, and that in lines."""
     known = set(names)
     strange = {
