@@ -73,7 +73,7 @@ def test_degradations_by_hand():
     assert cycles.palette_snap(labels.CITYSCAPES)(
         np.array([[[130, 60, 125]]], np.uint8), 0
     ).tolist() == [[[128, 64, 128]]]
-    assert cycles.rounding(grey, 0) is grey
+    assert cycles.FOR_PICTURES["8-bit rounding"](grey, 0) is grey
     assert (
         list(cycles.for_label_maps(labels.CITYSCAPES))[-1] == "palette snap"
         and "palette snap" not in cycles.FOR_PICTURES

@@ -17,9 +17,8 @@ from PIL import Image
 from tests.conftest import GOLDEN
 from tfcyclegan.config import Size
 from tfcyclegan.errors import UserError
-from tfcyclegan.evaluation.scoring import open_tools
 from tfcyclegan.networks import feature_networks, inception
-from tfcyclegan.networks.feature_networks import Lpips, Trunk, feature_network
+from tfcyclegan.networks.feature_networks import Lpips, Trunk, feature_network, open_networks
 from tfcyclegan.system import files
 from tfcyclegan.system.downloads import CACHE_VARIABLE
 
@@ -319,11 +318,10 @@ def test_weights_that_cannot_be_had_are_a_reason(monkeypatch):
 
     monkeypatch.setattr(feature_networks, "feature_network", refuse)
     monkeypatch.setattr(feature_networks, "published", refuse)
-    tools = open_tools("alexnet", "", {})
-    assert (
-        tools.features == "KID and FID: weights of x: cannot be downloaded (no route); go online"
-        and tools.lpips == "LPIPS: left out with KID and FID"
+    assert open_networks("alexnet", "") == (
+        "KID and FID: weights of x: cannot be downloaded (no route); go online",
+        "LPIPS: left out with KID and FID",
     )
-    assert open_tools("none", "", {}).features == ""
+    assert open_networks("none", "") == ("", "")
     with pytest.raises(UserError):
-        open_tools("inception", "missing.pth", {})
+        open_networks("inception", "missing.pth")

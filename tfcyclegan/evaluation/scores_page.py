@@ -16,7 +16,7 @@ from tfcyclegan import pages
 from tfcyclegan.config import Size
 from tfcyclegan.data import images
 from tfcyclegan.measures import appearance, label_maps, paired
-from tfcyclegan.measures.confusion import confusion_matrix, pixel_accuracy
+from tfcyclegan.measures.confusion import pixel_accuracy
 from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet
 from tfcyclegan.measures.findings import OK, SET_ON, Finding
 from tfcyclegan.measures.tables import Interval, Table
@@ -53,7 +53,8 @@ def choose(scored: EvaluationSet) -> Examples:
     own, sign = scored.own, 1
     if scored.tells_classes and scored.ids:
         score, sign = "pixel accuracy", -1
-        values = {name: _pixel_accuracy(scored, name) for name in scored.ids}
+        seen = label_maps.confusion_of_names(scored, list(scored.ids)).pictures
+        values = dict(zip(scored.ids, pixel_accuracy(seen).tolist(), strict=True))
     elif scored.sure_truths:
         score = "Lab error to the truth"
         values = {name: paired.lab_error(own[name], true) for name, true in scored.truths.items()}
@@ -66,12 +67,6 @@ def choose(scored: EvaluationSet) -> Examples:
     picked = (ordered[:each], ordered[middle : middle + each], ordered[::-1][:each])
     names = dict(zip(KINDS, picked, strict=True))
     return Examples(score, names, {name: values[name] for some in picked for name in some})
-
-
-def _pixel_accuracy(scored: EvaluationSet, name: str) -> float:
-    truth, classes = scored.table.to_train_ids(scored.ids[name]), scored.table
-    seen = label_maps.classify_then_resize(scored.own[name], Size(*truth.shape), classes)
-    return float(pixel_accuracy(confusion_matrix(seen, truth, classes=classes.count)))
 
 
 def heads(scored: EvaluationSet) -> list[str]:
@@ -126,15 +121,19 @@ def section(
             by kind of example, (name, score, data URL); "worst": by a detector's name, (name, data
             URL).
     """
-    kinds = chosen.names
     flagged = {one.name: one.worst for one in findings if one.verdict != OK}
-    shown = dict.fromkeys(name for some in (*kinds.values(), *flagged.values()) for name in some)
+    shown = dict.fromkeys(
+        name for some in (*chosen.names.values(), *flagged.values()) for name in some
+    )
     urls = {name: pages.data_url(strip(scored, name)) for name in shown}
-    confusions = {one.title: one.confusion for one in tables if one.confusion is not None}
     plots = [(table.title, _PLOTS[table.plot](table)) for table in tables if table.plot]
     plots += [
-        (f"{title}: what each class became, in %", _confusion(counts, scored.table.names))
-        for title, counts in confusions.items()
+        (
+            f"{one.title}: what each class became, in %",
+            _confusion(one.confusion, scored.table.names),
+        )
+        for one in tables
+        if one.confusion is not None
     ]
     return {
         "result": result,
@@ -142,7 +141,7 @@ def section(
         "heads": heads(scored),
         "strips": {
             kind: [(name, chosen.values[name], urls[name]) for name in names]
-            for kind, names in kinds.items()
+            for kind, names in chosen.names.items()
         },
         "worst": {one: [(name, urls[name]) for name in names] for one, names in flagged.items()},
     }
@@ -170,7 +169,7 @@ def _bars(table: Table) -> str:
     panels = figure.subplots(down, across, sharey=True, squeeze=False).ravel()
     for axes in panels[len(columns) :]:
         axes.set_axis_off()
-    places = _places(rows)
+    places = np.arange(len(rows))[::-1]
     labels = [row if len(row) < 40 else row[:38] + "…" for row in rows]
     for axes, column in zip(panels, columns, strict=False):
         for place, row in zip(places, rows, strict=True):
@@ -187,7 +186,7 @@ def _class_bars(table: Table) -> str:
     classes, columns = list(table.rows), table.plotted
     figure = Figure(figsize=(6.4, 0.3 * len(classes) + 0.9), layout="constrained")
     axes = figure.add_subplot()
-    places = _places(classes).astype(float)
+    places = np.arange(len(classes))[::-1].astype(float)
     height = 0.8 / len(columns)
     nothing = Interval(np.nan)
     for index, column in enumerate(columns):
@@ -212,7 +211,7 @@ def _errors(table: Table) -> str:
     rows = {name: values[column] for name, values in table.rows.items() if column in values}
     figure = Figure(figsize=(6.4, 0.26 * len(rows) + 0.9), layout="constrained")
     axes = figure.add_subplot(xlabel=column)
-    places = _places(rows)
+    places = np.arange(len(rows))[::-1]
     for place, value in zip(places, rows.values(), strict=True):
         _bar(axes, place, value, _OWN_COLOUR)
     _plain(axes, places, list(rows))
@@ -248,11 +247,6 @@ def _confusion(counts: np.ndarray, classes: Sequence[str]) -> str:
     axes.set_xticks(np.arange(len(kept)) + 0.5, names, rotation=90, fontsize=7)
     axes.set_yticks(np.arange(len(kept)) + 0.5, names, fontsize=7)
     return svg(figure)
-
-
-def _places(rows: Sequence[str] | dict[str, Interval]) -> np.ndarray:
-    """Of bars, the first on top."""
-    return np.arange(len(rows))[::-1]
 
 
 def _colour(name: str) -> str:

@@ -14,7 +14,6 @@ import numpy as np
 from rich.table import Table as PrintedTable
 
 from tfcyclegan.data.domains import Domains
-from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation import scores_page
 from tfcyclegan.evaluation.gathering import gather, gather_folder
 from tfcyclegan.measures import (
@@ -32,11 +31,10 @@ from tfcyclegan.measures import (
     mode_collapse,
     paired,
 )
-from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Judge, Tools
+from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Tools
 from tfcyclegan.measures.findings import OK, REALS, Finding
 from tfcyclegan.measures.pairs import AUTO, Pairs
 from tfcyclegan.measures.tables import Assumed, Table, to_csv
-from tfcyclegan.networks.feature_networks import Features, Lpips, open_features
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log, log_table
 from tfcyclegan.training.history import HISTORY, read_history
@@ -44,17 +42,15 @@ from tfcyclegan.training.run_page import write_report
 from tfcyclegan.training.runs import Run
 
 Found = Table | Finding | str
+# What it finds is printed, written and shown on the page: tables of scores, a failure that was
+# looked for, or in a line why something is left out (nothing if it is empty) or is `Assumed`.
 Measure = Callable[[EvaluationSet], Found | Iterable[Found]]
-"""What it finds is printed, written and shown on the page: tables of scores, a failure that was
-looked for, or in a line why something is left out (nothing if it is empty) or is `Assumed`.
-"""
 
+# All that is measured, in the order in which it is shown; the seconds are told by the names.
 MEASURES: tuple[tuple[str, Measure], ...] = (
     ("look", appearance.table),
     ("distribution", kid_fid.table),
-    ("truth", paired.table),
-    ("truth", paired.lpips_left_out),
-    ("truth", paired.by_class),
+    ("truth", paired.tables),
     ("labels", label_maps.tables),
     ("judge", fcn_score.tables),
     ("cycle honesty", cycle_consistency.table),
@@ -74,7 +70,6 @@ MEASURES: tuple[tuple[str, Measure], ...] = (
     ("detectors", discriminator.discriminator),
     ("detectors", luminance.outside_training),
 )
-"""All that is measured, in the order in which it is shown; the seconds are told by the names."""
 
 METRICS = "metrics.json"
 TABLES = "metrics.csv"
@@ -87,23 +82,6 @@ _LOSSY_NOTE = (
     " The translations were saved with loss (JPEG or the like), which no control's row "
     "has: these are scores of both."
 )
-
-
-def open_tools(features: str, features_weights: str, judges: Mapping[str, Judge | str]) -> Tools:
-    """Opens what --features names; what cannot be had is left out with a reason.
-
-    Raises:
-        UserError: a weights file that was given cannot be read.
-    """
-    found = open_features(features, features_weights)
-    # Without a network, the archive that AlexNet could not be taken from would only be asked for a
-    # second time.
-    if features != "inception" and isinstance(found, str):
-        return Tools(found, found and "LPIPS: left out with KID and FID", judges)
-    try:
-        return Tools(found, Lpips("alexnet"), judges)
-    except UserError as error:
-        return Tools(found, f"LPIPS: {error}", judges)
 
 
 def evaluate(
@@ -187,7 +165,7 @@ def _score_all(
     tools = tools or Tools()
     sections = [score(dataclasses.replace(scored, tools=tools)) for scored in sets]
     results = [section["result"] for section in sections]
-    lossy = any(map(_is_lossy, results))
+    lossy = any(result.get("translations", {}).get("lossy") for result in results)
     metrics = {
         "note": _NOTE + (_LOSSY_NOTE if lossy else ""),
         "data": domains.title,
@@ -195,17 +173,13 @@ def _score_all(
         "split": purpose,
         "fingerprint": domains.fingerprint,
         "seed": seed,
-        "features": tools.features.to_json() if isinstance(tools.features, Features) else None,
+        "features": None if isinstance(tools.features, str) else tools.features.to_json(),
         "directions": results,
     }
     files.write_json(output / METRICS, metrics)
     files.write_text(output / TABLES, to_csv(results))
     scores_page.write(output, metrics, sections, name)
     return metrics
-
-
-def _is_lossy(facts: Mapping[str, Any]) -> bool:
-    return bool(facts.get("translations", {}).get("lossy"))
 
 
 def measure(
@@ -232,7 +206,7 @@ def score(scored: EvaluationSet) -> dict[str, Any]:
     started = time.monotonic()
     examples = scores_page.choose(scored)
     reached, verdict = _verdict(scored.title, tables)
-    if _is_lossy(scored.facts):
+    if scored.facts.get("translations", {}).get("lossy"):
         verdict += " The translations were saved with loss, which alone may have decided this."
     result = {
         "direction": scored.direction,

@@ -22,17 +22,13 @@ class Advice:
     open_to: Callable[[TrainConfig], bool] = lambda config: True
 
 
-def _any_resnet(config: TrainConfig) -> bool:
-    return config.architecture.endswith("blocks")
-
-
+# What is advised against in degrees, such as a high rate, is so only of runs that have it at least
+# as high as by default.
 DEFAULTS = TrainConfig(data_dir="-", run_dir="-")
-"""What is advised against in degrees, such as a high rate, is so only of runs that have it at least
-as high as by default.
-"""
 
 RESIZE = Advice(
-    "--upsampling=resize", lambda config: _any_resnet(config) and config.upsampling != "resize"
+    "--upsampling=resize",
+    lambda config: config.architecture.endswith("blocks") and config.upsampling != "resize",
 )
 LONGER = Advice("longer training (more --epochs or --max_steps)")
 POOL = Advice("a pool (--pool_size=50)", lambda config: config.pool_size == 0)

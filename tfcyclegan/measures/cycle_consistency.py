@@ -29,8 +29,8 @@ from tfcyclegan.measures.tables import (
 )
 
 TITLE = "Cycle honesty"
+# Evenly spread over the test pictures: each goes through the networks some nine times.
 PICTURES = 32
-"""Evenly spread over the test pictures: each goes through the networks some nine times."""
 ROUNDING, CLEAN, UNRELATED = (
     "8-bit rounding",
     "fake as the network gave it",
@@ -42,20 +42,11 @@ ERROR, MOVED_FAKE, MOVED_REAL, RATIO = (
     "the same, real pictures",
     "ratio",
 )
+# Cycle error over that of another picture's fake: at 1 the translation tells nothing of its input.
 LIMITS = Limits(0.6, 0.85)
-"""Cycle error over that of another picture's fake: at 1 the translation tells nothing of its
-input.
-"""
 
+# uint8 [H, W, C] and a seed to uint8 [H, W, C].
 Degradation = Callable[[np.ndarray, int], np.ndarray]
-"""uint8 [H, W, C] and a seed to uint8 [H, W, C]."""
-JPEG_QUALITY = 75
-BLUR_SIGMA_PIXELS = 1.0
-
-
-def rounding(picture: np.ndarray, seed: int) -> np.ndarray:
-    """Nothing but the 8 bits that the picture has already: what saving it does."""
-    return picture
 
 
 def noise(levels: float) -> Degradation:
@@ -72,16 +63,14 @@ def jpeg(picture: np.ndarray, seed: int) -> np.ndarray:
     """Through JPEG at quality 75, as Pillow writes it (with colours at half resolution)."""
     stream = io.BytesIO()
     Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(
-        stream, "JPEG", quality=JPEG_QUALITY
+        stream, "JPEG", quality=75
     )
     return images.to_array(Image.open(stream))
 
 
 def blur(picture: np.ndarray, seed: int) -> np.ndarray:
     """Gaussian blur of sigma 1 pixel."""
-    smooth = ndimage.gaussian_filter(
-        picture.astype(np.float32), (BLUR_SIGMA_PIXELS, BLUR_SIGMA_PIXELS, 0)
-    )
+    smooth = ndimage.gaussian_filter(picture.astype(np.float32), (1.0, 1.0, 0))
     return np.rint(smooth).astype(np.uint8)
 
 
@@ -98,7 +87,8 @@ def palette_snap(classes: ClassTable) -> Degradation:
 
 
 FOR_PICTURES: dict[str, Degradation] = {
-    ROUNDING: rounding,
+    # nothing but the 8 bits that the picture has already: what saving it does
+    ROUNDING: lambda picture, seed: picture,
     "noise 1/255": noise(1),
     "noise 2/255": noise(2),
     "noise 4/255": noise(4),

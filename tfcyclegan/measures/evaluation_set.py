@@ -19,8 +19,8 @@ OWN = "CycleGAN"
 FLOOR = "real (floor)"
 
 Pictures = dict[str, np.ndarray]
+# float32 [1, H, W, C] in [-1, 1] to the same of the other domain, of any size.
 Function = Callable[[np.ndarray], np.ndarray]
-"""float32 [1, H, W, C] in [-1, 1] to the same of the other domain, of any size."""
 Result = TypeVar("Result")
 
 
@@ -125,6 +125,10 @@ class EvaluationSet:
         if key not in self.known:
             self.known[key] = function(self, *more)
         return self.known[key]
+
+    def references(self, most: int) -> list[np.ndarray]:
+        """Real training pictures of the target domain, at most so many, evenly spread."""
+        return self.target_train[:: max(1, -(-len(self.target_train) // most))]
 
     @property
     def own(self) -> Pictures:

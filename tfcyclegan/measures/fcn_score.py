@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from tfcyclegan.config import Size
 from tfcyclegan.measures import advice, confusion, label_maps
 from tfcyclegan.measures.advice import advise
 from tfcyclegan.measures.confusion import Confusion
@@ -22,6 +23,7 @@ from tfcyclegan.measures.tables import Assumed, Table, undecided
 PREFIX = "Labels by the judge"
 CEILING = "real photos (ceiling)"
 _CHANGES_TOLD = 3
+# Labels to photos: Zhu et al. 2017, Table 2. Their judge was another one, Caffe's FCN-8s.
 PUBLISHED: Published = {
     "CoGAN (figure recalled, not re-read)": (0.40, 0.10, 0.06),
     "BiGAN/ALI (figure recalled, not re-read)": (0.19, 0.06, 0.02),
@@ -31,7 +33,6 @@ PUBLISHED: Published = {
     "CycleGAN, an independent reproduction": (0.537, 0.136, 0.089),
     "pix2pix (paired, upper bound)": (0.71, 0.25, 0.18),
 }
-"""Labels to photos: Zhu et al. 2017, Table 2. Their judge was another one, Caffe's FCN-8s."""
 
 
 def confusions(scored: EvaluationSet) -> dict[str, Confusion] | str:
@@ -69,19 +70,11 @@ def predictions(judge: Judge, pictures: Pictures, truths: Pictures) -> Pictures:
         for name in truths
     ]
     return {
-        name: _enlarged(seen, truth.shape)
+        name: label_maps.resized(
+            seen.astype(np.uint8), Size(*truth.shape), Image.Resampling.NEAREST
+        )
         for (name, truth), seen in zip(truths.items(), judge.predict(colour), strict=True)
     }
-
-
-def _enlarged(seen: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    if seen.shape == shape:
-        return seen
-    return np.asarray(
-        Image.fromarray(seen.astype(np.uint8)).resize(
-            (shape[1], shape[0]), Image.Resampling.NEAREST
-        )
-    )
 
 
 def tables(scored: EvaluationSet) -> Sequence[Table | str] | str:
@@ -108,10 +101,11 @@ def tables(scored: EvaluationSet) -> Sequence[Table | str] | str:
     found_tables = (
         [table, classes] if scored.sure_labels else [undecided(table), undecided(classes)]
     )
-    if scored.target_train[0].shape[-1] == 3:
-        return found_tables
-    gray = "judge: it learned on photos in colour and sees gray ones as R=G=B, the real ones of its ceiling too"
-    return [*found_tables, Assumed(gray)]
+    gray = Assumed(
+        "judge: it learned on photos in colour and sees gray ones as R=G=B, the real ones of its "
+        "ceiling too"
+    )
+    return [*found_tables, *([gray] if scored.target_train[0].shape[-1] == 1 else [])]
 
 
 def changed_objects(scored: EvaluationSet) -> Finding | str:

@@ -8,7 +8,7 @@ configs/satellite2map.cfg stays "ok" in all of them, and the tiles with a defect
 are tested on runs on the synthetic street, which had no part in them. They are rules of thumb.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,13 +84,8 @@ def worst_of(pictures: Mapping[str, Any], badness: np.ndarray) -> tuple[str, ...
     return tuple(names[index] for index in np.argsort(-badness, kind="stable")[:WORST])
 
 
-def reals_of(scored: EvaluationSet) -> Sequence[np.ndarray]:
-    """Real training pictures of the target domain, at most REALS, evenly spread."""
-    return scored.target_train[:: max(1, -(-len(scored.target_train) // REALS))]
-
-
+# A row a picture, [N, ...].
 Rows = np.ndarray
-"""A row a picture, [N, ...]."""
 
 
 def above(value: float, low: float, high: float) -> float:
@@ -160,5 +155,5 @@ class SetDetector:
 
 def _rows(scored: EvaluationSet, of_picture: Callable[[np.ndarray], Any]) -> tuple[Rows, ...]:
     """Of the translations, of real training pictures, and of held-out ones."""
-    sets = (scored.own.values(), reals_of(scored), scored.held_out.values())
+    sets = (scored.own.values(), scored.references(REALS), scored.held_out.values())
     return tuple(np.array([of_picture(picture) for picture in pictures]) for pictures in sets)

@@ -6,7 +6,7 @@ from scipy import ndimage
 from tfcyclegan.measures import advice
 from tfcyclegan.measures.advice import advise
 from tfcyclegan.measures.evaluation_set import EvaluationSet
-from tfcyclegan.measures.findings import Finding, Limits, range_of_means, reals_of, worst_of
+from tfcyclegan.measures.findings import REALS, Finding, Limits, range_of_means, worst_of
 from tfcyclegan.measures.lab import lightness
 
 _WINDOW = 5
@@ -47,7 +47,10 @@ def flat_areas(scored: EvaluationSet) -> Finding | str:
     real_pairs = [(scored.inputs[name], true) for name, true in scored.sure_truths.items()]
     values, real = (
         np.array([flat_area_deviation(*pair) for pair in some])
-        for some in (pairs, real_pairs or [(picture, picture) for picture in reals_of(scored)])
+        for some in (
+            pairs,
+            real_pairs or [(picture, picture) for picture in scored.references(REALS)],
+        )
     )
     value, (low, high) = float(values.mean()), range_of_means(real, len(values))
     return Finding(

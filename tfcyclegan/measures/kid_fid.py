@@ -24,10 +24,9 @@ HALVES = "real (two halves of the training pictures)"
 KID, FID = "KID x 1000", "FID"
 LEAST_FOR_KID = 16
 LEAST_FOR_FID = 50
+# Real training pictures on the other side, evenly spread: more would take longer and tell no more
+# at some 100 translations.
 REFERENCES = 400
-"""Real training pictures on the other side, evenly spread: more would take longer and tell no more
-at some 100 translations.
-"""
 _LARGEST_SUBSET = 1000
 
 
@@ -203,14 +202,9 @@ def split_floor(
     return values
 
 
-def _references(scored: EvaluationSet) -> list[np.ndarray]:
-    """Real training pictures of the target domain, at most `REFERENCES`, evenly spread."""
-    return scored.target_train[:: max(1, -(-len(scored.target_train) // REFERENCES))]
-
-
 def _real_features(scored: EvaluationSet) -> np.ndarray:
     assert not isinstance(scored.tools.features, str)
-    return scored.tools.features(_references(scored))
+    return scored.tools.features(scored.references(REFERENCES))
 
 
 def kid_of(scored: EvaluationSet, pictures: Pictures) -> dict[str, Interval]:
@@ -227,7 +221,7 @@ def table(scored: EvaluationSet) -> Table | str:
     features = scored.tools.features
     if isinstance(features, str):
         return features
-    real = _references(scored)
+    real = scored.references(REFERENCES)
     fewest = min(len(scored.inputs), len(real))
     if fewest < LEAST_FOR_KID:
         return (
@@ -245,7 +239,8 @@ def table(scored: EvaluationSet) -> Table | str:
             rows[name] = kid_of(scored, pictures)
             if with_fid and len(pictures) >= LEAST_FOR_FID:
                 own = features([*pictures.values()])
-                rows[name][FID] = _fid_interval(fid(own, real_features), own, real_features)
+                halves = fids_of_halves(own, real_features, seed=0)
+                rows[name][FID] = interval_of_halves(fid(own, real_features), halves, len(own))
     if len(real) >= 2 * LEAST_FOR_KID:
         rows[HALVES] = _halves(real_features, with_fid and len(real) >= 2 * LEAST_FOR_FID)
     columns = [Column(KID, decides=True), *([Column(FID, digits=2)] if with_fid else [])]
@@ -265,12 +260,10 @@ def _halves(real: np.ndarray, with_fid: bool) -> dict[str, Interval]:
     first, second = real[order[: len(real) // 2]], real[order[len(real) // 2 :]]
     values = {KID: _in_thousandths(kid(first, second))}
     if with_fid:
-        values[FID] = _fid_interval(float(np.mean(split_floor(real, fid, seed=0))), first, second)
+        value = float(np.mean(split_floor(real, fid, seed=0)))
+        halves = fids_of_halves(first, second, seed=0)
+        values[FID] = interval_of_halves(value, halves, len(first))
     return values
-
-
-def _fid_interval(value: float, own: np.ndarray, real: np.ndarray) -> Interval:
-    return interval_of_halves(value, fids_of_halves(own, real, seed=0), len(own))
 
 
 def _note(scored: EvaluationSet, network: "FeatureNetwork", reals: int, with_fid: bool) -> str:

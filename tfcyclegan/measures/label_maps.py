@@ -37,10 +37,10 @@ CONVENTIONS = (
     "them out (cityscapesScripts). 'Classes matched': after the best one-to-one relabelling "
     "(Hungarian); what it gains is permutation."
 )
+# Pixel accuracy, class accuracy and class IoU that others have on Cityscapes at 128x128; absent
+# classes count as 0.
 Published = Mapping[str, tuple[float, float, float]]
-"""Pixel accuracy, class accuracy and class IoU that others have on Cityscapes at 128x128; absent
-classes count as 0.
-"""
+# Photos to labels: Zhu et al. 2017, Table 3.
 PUBLISHED: Published = {
     "CoGAN": (0.45, 0.11, 0.08),
     "BiGAN/ALI": (0.41, 0.13, 0.07),
@@ -50,10 +50,9 @@ PUBLISHED: Published = {
     "CycleGAN, an independent reproduction (batch 20)": (0.51, 0.16, 0.10),
     "pix2pix (paired, upper bound)": (0.85, 0.40, 0.32),
 }
-"""Photos to labels: Zhu et al. 2017, Table 3."""
 
 
-def _resized(array: np.ndarray, size: Size, filter_: Image.Resampling) -> np.ndarray:
+def resized(array: np.ndarray, size: Size, filter_: Image.Resampling) -> np.ndarray:
     return np.asarray(Image.fromarray(array).resize((size.width, size.height), filter_))
 
 
@@ -61,7 +60,7 @@ def classify_then_resize(picture: np.ndarray, size: Size, classes: ClassTable) -
     """uint8 [h, w, 1 or 3] to train ids [H, W]: nearest colour, then nearest pixel (which
     commute).
     """
-    return _resized(classes.nearest_class(picture), size, Image.Resampling.NEAREST)
+    return resized(classes.nearest_class(picture), size, Image.Resampling.NEAREST)
 
 
 def resize_then_classify(picture: np.ndarray, size: Size, classes: ClassTable) -> np.ndarray:
@@ -69,20 +68,13 @@ def resize_then_classify(picture: np.ndarray, size: Size, classes: ClassTable) -
     edges may become third classes.
     """
     colors = np.ascontiguousarray(np.broadcast_to(picture, (*picture.shape[:2], 3)))
-    return classes.nearest_class(_resized(colors, size, Image.Resampling.BICUBIC))
+    return classes.nearest_class(resized(colors, size, Image.Resampling.BICUBIC))
 
 
 PROTOCOLS: dict[str, Callable[[np.ndarray, Size, ClassTable], np.ndarray]] = {
     "classify, then resize": classify_then_resize,
     "resize, then classify": resize_then_classify,
 }
-
-
-def perfect_translation(ids: np.ndarray, size: Size, classes: ClassTable) -> np.ndarray:
-    """Ids of the truth (not train ids), uint8 [H, W], to the picture that a perfect translator
-    would give, uint8 [h, w, 3].
-    """
-    return classes.colorize(_resized(ids, size, Image.Resampling.NEAREST))
 
 
 def ceiling(ids: np.ndarray, size: Size, classes: ClassTable) -> dict[str, np.ndarray]:
@@ -92,10 +84,9 @@ def ceiling(ids: np.ndarray, size: Size, classes: ClassTable) -> dict[str, np.nd
     Scored against `classes.to_train_ids(ids)` it is the protocol ceiling: the score of a perfect
     translator.
     """
-    full = Size(*ids.shape)
+    perfect = classes.colorize(resized(ids, size, Image.Resampling.NEAREST))
     return {
-        name: protocol(perfect_translation(ids, size, classes), full, classes)
-        for name, protocol in PROTOCOLS.items()
+        name: protocol(perfect, Size(*ids.shape), classes) for name, protocol in PROTOCOLS.items()
     }
 
 
@@ -253,7 +244,11 @@ def by_class(
     some = {name: confusions[name] for name in shown if name in confusions}
     first = confusions[OWN].pictures
     truth = first.sum(axis=-1)  # [N, C]
-    columns = {"share": intervals_of_confusion(first, _shares)} | {
+    columns = {
+        "share": intervals_of_confusion(
+            first, lambda counts: counts.sum(axis=-1) / counts.sum(axis=(-2, -1))[..., np.newaxis]
+        )
+    } | {
         name: intervals_of_confusion(found.pictures, confusion.class_ious)
         for name, found in some.items()
     }
@@ -277,24 +272,20 @@ def by_class(
     )
 
 
-def _shares(counts: np.ndarray) -> np.ndarray:
-    """Of each class in the truth's pixels, [..., C]."""
-    truth = counts.sum(axis=-1)
-    return truth / truth.sum(axis=-1, keepdims=True)
-
-
-def accuracies_of(scored: EvaluationSet, pictures: Pictures) -> dict[str, Interval]:
-    """Pixel accuracy and class IoU of some of the translations that have labels, by the first
-    protocol.
-    """
-    truths = {
-        name: scored.table.to_train_ids(scored.ids[name]) for name in pictures if name in scored.ids
-    }
-    if not scored.tells_classes or not truths:
-        return {}
+def confusion_of_names(scored: EvaluationSet, names: Sequence[str]) -> Confusion:
+    """Of some of the translations that have labels, by the first protocol."""
+    truths = {name: scored.table.to_train_ids(scored.ids[name]) for name in names}
     seen = {
-        name: classify_then_resize(pictures[name], Size(*truth.shape), scored.table)
+        name: classify_then_resize(scored.own[name], Size(*truth.shape), scored.table)
         for name, truth in truths.items()
     }
-    scores = row(confusion_of(seen, truths, scored.table.count))
+    return confusion_of(seen, truths, scored.table.count)
+
+
+def accuracies_of(scored: EvaluationSet, names: Sequence[str]) -> dict[str, Interval]:
+    """Pixel accuracy and class IoU of some of the translations, as far as they have labels."""
+    labelled = [name for name in names if name in scored.ids]
+    if not scored.tells_classes or not labelled:
+        return {}
+    scores = row(confusion_of_names(scored, labelled))
     return {name: scores[name] for name in ("pixel accuracy", RAW)}

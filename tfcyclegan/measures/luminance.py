@@ -16,8 +16,8 @@ from tfcyclegan.measures.findings import WORST, Finding, Limits
 from tfcyclegan.measures.lab import lightness
 from tfcyclegan.measures.tables import Column, Interval, Table, interval_of_mean
 
+# Of the training pictures that count as dark, and of those that count as bright.
 SHARE = 0.2
-"""Of the training pictures that count as dark, and of those that count as bright."""
 # Share of the inputs outside the training's range of luminance, above what chance allows.
 _OUTSIDE = Limits(0.05, 0.25)
 # Of the training pictures, on each side, beyond the range.
@@ -118,7 +118,7 @@ def _row(scored: EvaluationSet, names: Sequence[str]) -> dict[str, Interval]:
         **scored.once(appearance.look).intervals(list(own.values())),
         **kid_fid.kid_of(scored, own),
         **paired.errors_of(scored, own),
-        **label_maps.accuracies_of(scored, own),
+        **label_maps.accuracies_of(scored, names),
         "lightness change": interval_of_mean(np.array(shifts)),
     }
 

@@ -11,7 +11,6 @@ from tfcyclegan.measures.lab import lab
 _SIDE = 16
 _AT_MOST = 256
 _AT_MOST_IN_A_DRAW = 40
-_TINY = 1e-12
 
 
 def layout(picture: np.ndarray) -> np.ndarray:
@@ -48,14 +47,14 @@ def diversity(layouts: Rows) -> float:
     pixels = small.reshape(-1, 3)
     order = np.random.default_rng((0, 42)).permutation(len(pixels))
     at_random = np.linalg.norm(pixels - pixels[order], axis=-1).mean()
-    return float(np.concatenate(of_pairs).mean()) / max(float(at_random), _TINY)
+    return float(np.concatenate(of_pairs).mean()) / max(float(at_random), 1e-12)
 
 
 def diversity_ratio(fakes: Rows, reals: Rows) -> float:
     """`diversity` of fakes over that of real pictures of their domain; towards 0 in a mode
     collapse.
     """
-    return diversity(fakes) / max(diversity(reals), _TINY)
+    return diversity(fakes) / max(diversity(reals), 1e-12)
 
 
 mode_collapse = SetDetector(

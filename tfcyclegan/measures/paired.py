@@ -129,6 +129,13 @@ def class_errors(
     }
 
 
+def tables(scored: EvaluationSet) -> list[Table | str]:
+    """All that there is, or reasons."""
+    lpips = scored.tools.lpips
+    left_out = lpips if isinstance(lpips, str) and scored.truths else ""
+    return [table(scored), left_out, by_class(scored)]
+
+
 def table(scored: EvaluationSet) -> Table | str:
     """All differences; a reason where there are none, empty if the set says why."""
     if not scored.truths:
@@ -202,12 +209,6 @@ def _note(scored: EvaluationSet, land: bool) -> str:
             "the picture"
         )
     return "; ".join(parts) + "."
-
-
-def lpips_left_out(scored: EvaluationSet) -> str:
-    """Why there is no LPIPS, where there could be."""
-    lpips = scored.tools.lpips
-    return lpips if isinstance(lpips, str) and scored.truths else ""
 
 
 def by_class(scored: EvaluationSet) -> Table | str:

@@ -26,14 +26,11 @@ from tfcyclegan.measures.lab import lab
 
 AUTO, NAMES, NONE = PAIRS
 
+# {name of a picture of a: name of the picture of b that shows the same}; or AUTO, NAMES or NONE.
 Pairs = Mapping[str, str] | str
-"""{name of a picture of a: name of the picture of b that shows the same}; or AUTO, NAMES or
-NONE.
-"""
+# Pairs below which nothing can be known: of 5 there are but 120 orders, and one of them is right
+# by chance too often.
 LEAST = 6
-"""Pairs below which nothing can be known: of 5 there are but 120 orders, and one of them is right
-by chance too often.
-"""
 AT_MOST = 100
 PERMUTATIONS = 9999
 SEED = 0

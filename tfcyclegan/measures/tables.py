@@ -16,10 +16,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+# A translation is worth its training if it is better than each of these in every deciding column.
 CONTROLS_TO_BEAT = ("identity", "colour matching", "histogram matching")
-"""A translation is worth its training if it is better than each of these in every deciding
-column.
-"""
 
 
 class Assumed(str):
@@ -182,7 +180,15 @@ class Table:
             for column in self.columns
         ]
         rows = {
-            name: {column: _to_json(value) for column, value in values.items()}
+            name: {
+                column: {
+                    "value": finite(one.value),
+                    "low": finite(one.low),
+                    "high": finite(one.high),
+                    "n": one.pictures,
+                }
+                for column, one in values.items()
+            }
             for name, values in self.rows.items()
         }
         shown = {row: self.shown(row) for row in self.rows}
@@ -227,11 +233,6 @@ def to_csv(directions: Sequence[Mapping[str, Any]]) -> str:
 def finite(value: float) -> float | None:
     """JSON has no NaN and no infinity."""
     return float(value) if np.isfinite(value) else None
-
-
-def _to_json(one: Interval) -> dict[str, Any]:
-    bounds = {"value": finite(one.value), "low": finite(one.low), "high": finite(one.high)}
-    return bounds | {"n": one.pictures}
 
 
 def _shown(value: Interval | None, digits: int) -> str:

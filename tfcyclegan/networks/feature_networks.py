@@ -344,25 +344,6 @@ class Features:
         }
 
 
-def open_features(name: str, weights_file: str) -> Features | str:
-    """The feature network that --features names; a reason where its weights cannot be had, empty
-    for "none".
-
-    Raises:
-        UserError: a weights file that was given cannot be read.
-    """
-    if name == "none":
-        return ""
-    full = next(one for one in NAMES if one.startswith(name))
-    try:
-        path = Path(weights_file) if weights_file else None
-        return Features(feature_network(full, weights_file=path))
-    except UserError as error:
-        if weights_file:
-            raise
-        return f"KID and FID: {error}"
-
-
 class Lpips:
     """The learned perceptual distance (Zhang et al. 2018, Eq. 1, version 0.1 with linear layers) of
     two pictures.
@@ -409,3 +390,28 @@ class Lpips:
             unit = values / (np.sqrt((values**2).sum(axis=-1, keepdims=True)) + 1e-10)
             total += float((((unit[0] - unit[1]) ** 2) @ linear).mean())
         return total
+
+
+def open_networks(name: str, weights_file: str) -> tuple[Features | str, Lpips | str]:
+    """The feature network that --features names, and LPIPS; a reason where weights cannot be had,
+    empty for "none".
+
+    Raises:
+        UserError: a weights file that was given cannot be read.
+    """
+    if name == "none":
+        return "", ""
+    full = next(one for one in NAMES if one.startswith(name))
+    features: Features | str
+    try:
+        path = Path(weights_file) if weights_file else None
+        features = Features(feature_network(full, weights_file=path))
+    except UserError as error:
+        if weights_file:
+            raise
+        # the archive that one network could not be taken from would only be asked for again
+        return f"KID and FID: {error}", "LPIPS: left out with KID and FID"
+    try:
+        return features, Lpips("alexnet")
+    except UserError as error:
+        return features, f"LPIPS: {error}"
