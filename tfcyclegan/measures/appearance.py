@@ -70,9 +70,9 @@ class Cloud:
         places = (_LEVELS_OF_QUANTILES * half * share).astype(int)
         values = []
         for _ in range(subsets):
-            in_half = np.zeros(count, bool)
-            in_half[generator.choice(count, half, replace=False)] = True
-            chosen = ordered[in_half[picture_of]].reshape(_DIRECTIONS, -1)[:, places]
+            in_half = np.isin(np.arange(count), generator.choice(count, half, replace=False))
+            kept = np.flatnonzero(np.take(in_half, picture_of, mode="clip"))
+            chosen = ordered.ravel()[kept.reshape(_DIRECTIONS, -1)[:, places]]
             values.append(np.abs(chosen - self._quantiles).mean())
         return np.array(values)
 
