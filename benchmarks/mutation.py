@@ -42,8 +42,8 @@ TESTS = {
     "measures/label_maps": "tests/test_label_maps.py",
     "measures/luminance": "tests/test_luminance.py",
     "measures/mode_collapse": "tests/test_mode_collapse.py tests/test_findings.py",
-    "measures/paired": "tests/test_paired.py",
-    "measures/pairs": "tests/test_pairs.py",
+    "measures/paired": "tests/test_paired_scores.py",
+    "measures/partners": "tests/test_partners.py",
     "measures/tables": "tests/test_tables.py tests/test_confusion.py tests/test_kid_fid.py",
 }
 # What can hardly live: arithmetic by bits, and bits of types ("int | None") by arithmetic. Identity

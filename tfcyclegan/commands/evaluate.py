@@ -36,9 +36,9 @@ def run(config: EvaluateConfig) -> Path:
         files.require_no_file("output", Path(config.output))
     tensorflow_setup.import_tensorflow()
     from tfcyclegan.data.domains import open_domains
+    from tfcyclegan.data.pairs import read_pairs
     from tfcyclegan.evaluation.scoring import evaluate, evaluate_folder
     from tfcyclegan.measures.evaluation_set import Tools
-    from tfcyclegan.measures.pairs import read_pairs
     from tfcyclegan.networks.feature_networks import open_networks
 
     pairs = config.pairs if config.pairs in PAIRS else read_pairs(Path(config.pairs))

@@ -21,7 +21,7 @@ from tfcyclegan.data.picture_folders import picture_name, pictures_of_split
 from tfcyclegan.data.source import MANIFEST, DataSource
 from tfcyclegan.measures.controls import make_controls
 from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Function, Pictures
-from tfcyclegan.measures.pairs import Pairs, find_partners
+from tfcyclegan.measures.partners import Pairs, find_partners
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
 from tfcyclegan.training.checkpoint_files import BEST, DIRECTORY, newest

@@ -33,7 +33,7 @@ from tfcyclegan.measures import (
 )
 from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Tools
 from tfcyclegan.measures.findings import OK, REALS, Finding
-from tfcyclegan.measures.pairs import AUTO, Pairs
+from tfcyclegan.measures.partners import AUTO, Pairs
 from tfcyclegan.measures.tables import Assumed, Table, to_csv
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log, log_table

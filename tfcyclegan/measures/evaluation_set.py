@@ -10,7 +10,7 @@ import numpy as np
 
 from tfcyclegan.config import TrainConfig
 from tfcyclegan.data.labels import ClassTable
-from tfcyclegan.measures.pairs import Partners
+from tfcyclegan.measures.partners import Partners
 
 if TYPE_CHECKING:  # measures load no TensorFlow
     from tfcyclegan.networks.feature_networks import Features, Lpips

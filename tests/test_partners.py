@@ -9,14 +9,15 @@ import pytest
 from tests.street_set import rendered, street_set
 from tfcyclegan import cli
 from tfcyclegan.data import images, labels
+from tfcyclegan.data.pairs import read_pairs
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures import paired
-from tfcyclegan.measures import pairs as pairing
+from tfcyclegan.measures import partners as pairing
 from tfcyclegan.measures.colour import inversion
 from tfcyclegan.measures.evaluation_set import OWN
 from tfcyclegan.measures.findings import BAD, SUSPICIOUS
-from tfcyclegan.measures.pairs import Partners, find_partners, read_pairs
+from tfcyclegan.measures.partners import Partners, find_partners
 
 COUNT = 12
 GAME, PHOTO = ([rendered(number, domain) for number in range(COUNT)] for domain in "ab")
