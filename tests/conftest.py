@@ -23,6 +23,22 @@ def tiles(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def satellite(tiles):
+    """Satellite tiles with land, uint8 [40, 40, 3] each."""
+    from tests.defects import land_tiles
+
+    return land_tiles(tiles, "trainA")
+
+
+@pytest.fixture(scope="session")
+def maps(tiles):
+    """Maps with land, of other places."""
+    from tests.defects import land_tiles
+
+    return land_tiles(tiles, "trainB")
+
+
+@pytest.fixture(scope="session")
 def imported(tmp_path_factory) -> Path:
     """A run directory made of the official program's generator in tests/golden."""
     pytest.importorskip("torch")
@@ -114,7 +130,7 @@ LONGEST = (
     "test_notebooks",
     "test_street_chain",
     "test_interop",
-    "test_evaluation_outputs",
+    "test_scoring",
     "test_fuzz",
     "test_segmentation",
     "test_golden",
@@ -122,8 +138,7 @@ LONGEST = (
     "test_api",
     "test_prepare",
     "test_export",
-    "test_evaluation_folder",
-    "test_evaluation_channels",
+    "test_foreign_translations",
     "test_nothing_silent",
     "test_ways_of_a_step",
     "test_compatibility",

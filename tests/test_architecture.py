@@ -90,6 +90,16 @@ def test_importing_the_package_is_quick_and_has_no_side_effects():
     assert result.stdout.strip() == "[]" and result.stderr == ""
 
 
+def test_measures_load_no_tensorflow():
+    """Pictures in, numbers out."""
+    names = [
+        f"tfcyclegan.measures.{path.stem}" for path in (PACKAGE / "measures").glob("[a-z]*.py")
+    ]
+    code = f"import sys, {', '.join(names)}; print({{'tensorflow', 'keras'}} & sys.modules.keys())"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert len(names) > 15 and result.stdout.strip() == "set()"
+
+
 @pytest.mark.parametrize(
     "config", sorted(ROOT.glob("configs/**/*.cfg")), ids=lambda path: path.name
 )

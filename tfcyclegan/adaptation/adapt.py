@@ -25,7 +25,7 @@ from tfcyclegan.config import AdaptConfig
 from tfcyclegan.data.domains import Split
 from tfcyclegan.data.source import DataSource, open_source
 from tfcyclegan.errors import UserError
-from tfcyclegan.measures import segmentation
+from tfcyclegan.measures.confusion import Confusion
 from tfcyclegan.segmentation.segmenter import interpolation_for
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log, log_table
@@ -208,7 +208,7 @@ def _claim(
     files.write_json(path, request)
 
 
-def _scores(confusion: segmentation.Confusion, names: Sequence[str]) -> dict[str, Any]:
+def _scores(confusion: Confusion, names: Sequence[str]) -> dict[str, Any]:
     ious = [None if np.isnan(iou) else float(iou) for iou in confusion.class_ious]
     return {
         "mean_iou": confusion.class_iou,

@@ -13,7 +13,7 @@ from rich.table import Table
 from tfcyclegan.data import images
 from tfcyclegan.errors import RunError
 from tfcyclegan.exporting.proof_pictures import COMPARED, Pictures
-from tfcyclegan.measures.similarity import psnr, ssim
+from tfcyclegan.measures.paired import psnr, ssim
 from tfcyclegan.system import hardware
 from tfcyclegan.system.progress import log_table, track
 

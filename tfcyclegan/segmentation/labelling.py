@@ -26,7 +26,7 @@ from tfcyclegan.data.picture_folders import (
     with_notes,
     write_pictures,
 )
-from tfcyclegan.measures.segmentation import Confusion
+from tfcyclegan.measures.confusion import Confusion
 from tfcyclegan.segmentation.segmenter import Segmenter
 from tfcyclegan.system.parallel import Stages
 

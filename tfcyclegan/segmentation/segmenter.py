@@ -23,7 +23,7 @@ from tfcyclegan.data.domains import Split
 from tfcyclegan.data.labels import CITYSCAPES, ClassTable
 from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.measures.segmentation import Confusion
+from tfcyclegan.measures.confusion import Confusion
 from tfcyclegan.segmentation.network import logits_of, make_network
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log, track

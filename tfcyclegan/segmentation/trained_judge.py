@@ -14,7 +14,7 @@ from PIL import Image
 from tfcyclegan.config import SegmenterOptions
 from tfcyclegan.data.domains import Split
 from tfcyclegan.errors import UserError
-from tfcyclegan.measures.segmentation import class_iou
+from tfcyclegan.measures.confusion import class_iou
 from tfcyclegan.segmentation.labelled_pictures import open_labelled
 from tfcyclegan.segmentation.segmenter import SETTINGS, Segmenter, load_segmenter
 from tfcyclegan.segmentation.training import train_segmenter
@@ -55,7 +55,7 @@ class Judge:
     @property
     def mean_iou(self) -> float:
         """Its mean IoU on the real test photos."""
-        return class_iou(self.counts)
+        return float(class_iou(self.counts))
 
 
 def judge(

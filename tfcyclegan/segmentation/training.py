@@ -15,7 +15,7 @@ import tensorflow as tf
 from tfcyclegan.config import SegmenterOptions
 from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.errors import RunError, Stopped, UserError
-from tfcyclegan.measures.segmentation import Confusion
+from tfcyclegan.measures.confusion import Confusion
 from tfcyclegan.optimization.adam import Adam
 from tfcyclegan.optimization.schedules import EpochRates, step_factor
 from tfcyclegan.segmentation.batches import LabelledBatches
