@@ -115,6 +115,11 @@ def read_run(directory: Path) -> Run:
     return run
 
 
+def only_direction(run: Run) -> str:
+    """The direction that is taken where none is given: ab, or ba of a run that has no other."""
+    return "ba" if run.networks and "gen_ab" not in run.networks else "ab"
+
+
 def write_run(run: Run) -> None:
     """Writes a run's settings into its directory, for `read_run`."""
     content = {
