@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tests.conftest import ROOT
 import tfcyclegan
+from tests.conftest import ROOT
 from tests.test_training import SMALL
 from tfcyclegan import api, cli, networks
 from tfcyclegan.config import Size, TrainConfig, TranslateConfig
@@ -176,7 +176,7 @@ def _check_generators(run_dir, export_dir):
         function(batch[:, :16])
     with pytest.raises(UserError, match=r"images: pictures must be floats in \[-1, 1\]"):
         function(np.zeros((1, 32, 32, 3), np.uint8))
-    with pytest.raises(UserError, match="direction ba: .* translates ab alone"):
+    with pytest.raises(UserError, match=r"direction ba: .* translates ab alone"):
         tfcyclegan.load_generator(export_dir, direction="ba")
     with pytest.raises(UserError, match="nowhere: no such run and no such exported model"):
         tfcyclegan.load_generator("nowhere")

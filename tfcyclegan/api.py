@@ -112,7 +112,7 @@ def _run(command: str, given: dict[str, Any]) -> tuple[Any, Any]:
 
 def _options(config_class: type[Options], given: dict[str, Any]) -> Any:
     """The options that keyword arguments ask for, beside those of a flag file."""
-    fields = {}
+    fields: dict[str, dataclasses.Field[Any]] = {}
     for field in dataclasses.fields(config_class):
         fields |= dict.fromkeys((field.name, flag_name(field), field.metadata["alias"]), field)
     values: dict[str, Any] = {}

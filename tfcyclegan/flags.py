@@ -19,7 +19,7 @@ import re
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from absl import flags as absl_flags
 
@@ -62,11 +62,12 @@ _PARSERS: dict[type, absl_flags.ArgumentParser[Any]] = {
 def _define(config_class: type[Options]) -> absl_flags.FlagValues:
     values = absl_flags.FlagValues()
     for field in dataclasses.fields(config_class):
-        name, kind, told = flag_name(field), option_type(field), field.metadata["help"]
+        name, kind, default = flag_name(field), option_type(field), cast(Any, field.default)
+        told = field.metadata["help"]
         if kind is bool:  # which has --noNAME too
-            absl_flags.DEFINE_bool(name, field.default, told, flag_values=values)
+            absl_flags.DEFINE_bool(name, default, told, flag_values=values)
         else:
-            absl_flags.DEFINE(_PARSERS[kind], name, field.default, told, flag_values=values)
+            absl_flags.DEFINE(_PARSERS[kind], name, default, told, flag_values=values)
         if field.metadata["alias"]:
             absl_flags.DEFINE_alias(field.metadata["alias"], name, flag_values=values)
     return values

@@ -61,7 +61,7 @@ def run(config: TranslateConfig) -> None:
     )
 
     scale = None
-    direction = config.direction or (only_direction(trained) if trained else "ab")
+    direction = config.direction or only_direction(trained)
     if trained is not None:
         translators = copies_on_devices(trained, config.checkpoint, direction, tile=config.tile)
         scale = scale_of(trained) if config.scale == "trained" else None
@@ -127,8 +127,6 @@ def _tell_choices(
     """
     from tfcyclegan.training.checkpoints import told_choice
 
-    if direction == "ba" and not config.direction:
-        log(f"{trained.directory}: translates ba, the one direction that it has")
     back = direction[::-1]
     other = (
         f"; --direction={back} is the way back"

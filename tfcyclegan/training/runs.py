@@ -20,6 +20,7 @@ from tfcyclegan.config import Options, Size, TrainConfig, option_type
 from tfcyclegan.config.training import PRECISIONS, NetworkOptions
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files
+from tfcyclegan.system.progress import log
 
 CONFIG = "config.json"
 FLAG_FILE = "flags.cfg"
@@ -115,9 +116,12 @@ def read_run(directory: Path) -> Run:
     return run
 
 
-def only_direction(run: Run) -> str:
+def only_direction(run: Run | None) -> str:
     """The direction that is taken where none is given: ab, or ba of a run that has no other."""
-    return "ba" if run.networks and "gen_ab" not in run.networks else "ab"
+    if run is None or "gen_ab" in run.networks or "gen_ba" not in run.networks:
+        return "ab"
+    log(f"{run.directory}: translates ba, the one direction that it has")
+    return "ba"
 
 
 def write_run(run: Run) -> None:
