@@ -27,8 +27,8 @@ class DataOptions(Options):
     data_dir: str = option(
         "",
         "data set that data_prep made with trainA and trainB, or any TFDS one (tfds:NAME "
-        "downloads it); "
-        "or a data set for each domain, A,B with a comma between",
+        "downloads it), or MODULE:FUNCTION, a function of yours that gives the pictures of a split "
+        "(docs/data.md); or one for each domain, A,B with a comma between",
         required=True,
         alias="data",
         on_resume="free",
@@ -38,7 +38,8 @@ class DataOptions(Options):
     )
     cache_dir: str = option(
         "",
-        "where resized pixels are kept; default: the directory .cache in the data set",
+        "where resized pixels are kept; default: the directory .cache in the data set, or of "
+        "pictures from a function ~/.cache/tfcyclegan",
         on_resume="free",
     )
     preprocess: str = option(

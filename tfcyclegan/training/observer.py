@@ -29,7 +29,7 @@ PURPOSES = ("test", "train")
 
 def cache_dir(config: TrainConfig, split: Split) -> Path:
     """Where the resized pixels of `split` lie."""
-    return Path(config.cache_dir) if config.cache_dir else split.source.directory / ".cache"
+    return Path(config.cache_dir) if config.cache_dir else split.source.cache
 
 
 def strip_name(purpose: str, step: int, direction: str) -> str:
