@@ -18,7 +18,7 @@ _NAMES = {
     "methods.cyclegan": ("CycleGAN",),
     "networks": (
         *("make_generator", "Generator", "ResnetGenerator", "UnetGenerator", "GraphGenerator"),
-        *("Discriminator", "InstanceNormalization"),
+        *("OwnGenerator", "Discriminator", "InstanceNormalization"),
     ),
     "losses": (
         *("absolute_error", "discriminator_loss", "generator_loss", "semantic_loss"),

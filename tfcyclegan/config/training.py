@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tfcyclegan.config.base import Options, Size, option
 from tfcyclegan.errors import UserError
+from tfcyclegan.system.functions import is_reference
 
 PREPROCESS_MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
 INTERPOLATIONS = ("bicubic", "bilinear", "area", "bilinear_opencv")
@@ -60,7 +61,9 @@ class NetworkOptions(Options):
     """Generators and discriminators; defaults are the paper's for 256x256."""
 
     generator: str = option(
-        "resnet", "resnet, resnet_Nblocks, unet_128, unet_256, or a .json graph of import_weights"
+        "resnet",
+        "resnet, resnet_Nblocks, unet_128, unet_256, a .json graph of import_weights, or "
+        "MODULE:FUNCTION, a function of yours that makes a keras.Model (docs/python.md)",
     )
     residual_blocks: int | None = option(
         None, "residual blocks of resnet; default 9, as for 256x256; 6 for 128x128", minimum=1
@@ -107,9 +110,21 @@ class NetworkOptions(Options):
         )
 
     @property
+    def is_resnet(self) -> bool:
+        """Whether the generators are ResNets of ours."""
+        return re.fullmatch(r"resnet_\d+blocks", self.architecture) is not None
+
+    @property
+    def is_own(self) -> bool:
+        """Whether a function of the user's own makes the generators."""
+        return is_reference(self.generator)
+
+    @property
     def size_multiple(self) -> int:
-        """What the sides of an image must be multiples of."""
-        return {"unet_128": 128, "unet_256": 256}.get(self.generator, 4)
+        """What the sides of an image must be multiples of; of generators of the user's own 1, since
+        they alone know.
+        """
+        return {"unet_128": 128, "unet_256": 256}.get(self.generator, 1 if self.is_own else 4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,18 +300,24 @@ class TrainConfig(RunOptions, OptimizationOptions, ObjectiveOptions, NetworkOpti
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not re.fullmatch(r"resnet(_[1-9]\d*blocks)?|unet_(128|256)|.+\.json", self.generator):
+        known = r"resnet(_[1-9]\d*blocks)?|unet_(128|256)|.+\.json"
+        if not re.fullmatch(known, self.generator) and not self.is_own:
             raise UserError(
                 f"--generator={self.generator}: unknown choice; valid are resnet, resnet_Nblocks, "
-                "unet_128, unet_256"
+                "unet_128, unet_256, and MODULE:FUNCTION for your own"
             )
+        for name, unused in (("base_filters", 64), ("dropout", False)):
+            if self.is_own and (value := getattr(self, name)) != unused:
+                raise UserError(
+                    f"--{name}={value}: {self.generator} decides by itself; leave it out"
+                )
         if self.residual_blocks is not None and self.generator != "resnet":
             raise UserError(
                 f"--residual_blocks={self.residual_blocks}: goes with --generator=resnet alone, "
                 f"not {self.generator}"
             )
         for name, official in (("upsampling", "transposed"), ("generator_padding", "zeros")):
-            if getattr(self, name) != official and not self.architecture.endswith("blocks"):
+            if getattr(self, name) != official and not self.is_resnet:
                 raise UserError(
                     f"--{name}={getattr(self, name)}: goes with ResNet generators alone"
                 )
@@ -315,20 +336,21 @@ class TrainConfig(RunOptions, OptimizationOptions, ObjectiveOptions, NetworkOpti
             raise UserError("--decay_epochs: needs --epochs, the epochs before the rate falls")
         if self.schedule == "cosine_official" and self.epochs == 0:
             raise UserError("--schedule=cosine_official: needs --epochs of at least 1")
-        if self.remat and (
-            not self.architecture.endswith("blocks") or self.norm == "batch" or self.dropout
-        ):
+        if self.remat and (not self.is_resnet or self.norm == "batch" or self.dropout):
             raise UserError(
                 "--remat: goes with ResNet generators without dropout and batch norm, which would "
                 "not compute the same twice"
             )
         if self.xla and self.update_order == "discriminators_first":
             raise UserError("--xla: does not go with --update_order=discriminators_first")
-        self._check_sizes()
+        self.check_sizes(self.size_multiple)
 
-    def _check_sizes(self) -> None:
+    def check_sizes(self, multiple: int) -> None:
+        """Raises UserError where pictures' sides are not what networks need that take multiples of
+        `multiple`.
+        """
         crops = self.preprocess in MODES_WITH_CROP
-        crop, load, multiple = self.crop_size, self.load_size, self.size_multiple
+        crop, load = self.crop_size, self.load_size
         if crops and min(crop.height, crop.width) < self.smallest_side:
             raise UserError(
                 f"--crop_size={crop}: the networks need sides of at least {self.smallest_side}; "

@@ -23,7 +23,7 @@ class Advice:
 
 
 def _any_resnet(config: TrainConfig) -> bool:
-    return config.architecture.endswith("blocks")
+    return config.is_resnet
 
 
 DEFAULTS = TrainConfig(data_dir="-", run_dir="-")

@@ -6,6 +6,7 @@ from tfcyclegan.networks.generators import UPSAMPLINGS, Generator, ResnetGenerat
 from tfcyclegan.networks.graph import GraphGenerator
 from tfcyclegan.networks.layers import INITIALIZERS
 from tfcyclegan.networks.norms import NORMS, InstanceNormalization
+from tfcyclegan.networks.own import OwnGenerator
 
 __all__ = [
     "DISCRIMINATORS",
@@ -17,6 +18,7 @@ __all__ = [
     "Generator",
     "GraphGenerator",
     "InstanceNormalization",
+    "OwnGenerator",
     "ResnetGenerator",
     "UnetGenerator",
     "make_generator",

@@ -62,16 +62,17 @@ def find(flag: str, reference: str) -> Callable[..., Any]:
         )
     if not callable(found):
         raise UserError(f"{told}: is a {type(found).__name__}, not a function")
-    _tell(f"{told}: runs code of {getattr(module, '__file__', name)}")
+    say_once(f"{told}: runs code of {getattr(module, '__file__', name)}")
     return found
 
 
 @functools.cache
-def _tell(line: str) -> None:
+def say_once(line: str) -> None:
+    """Tells what is so whenever a function is looked for, as a command does several times."""
     log(line)
 
 
-def found_before(reference: str) -> bool:
+def was_imported(reference: str) -> bool:
     """Whether the module of a reference has been imported by this process."""
     return reference.partition(":")[0] in sys.modules
 
@@ -85,6 +86,8 @@ def calling(told: str, reference: str, work: Callable[[], Result]) -> Result:
     """
     try:
         return work()
+    except UserError:
+        raise
     except (Exception, SystemExit) as error:
         raise UserError(f"{told}: raised {_reason(error, reference.partition(':')[0])}") from error
 
