@@ -16,7 +16,8 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import numpy as np, tensorflow as tf
 from tfcyclegan.config import Size, TrainConfig
 from tfcyclegan.training.strategy import make_strategy
-from tfcyclegan.training.trainer import build_model, make_optimizer
+from tfcyclegan.methods.factory import build_model
+from tfcyclegan.training.trainer import make_optimizer
 
 def make(devices, dtype, half=False, **options):
     config = TrainConfig(data_dir="x", run_dir="y", crop_size=Size(32, 32), load_size=Size(32, 32), residual_blocks=1, base_filters=4,
@@ -93,15 +94,15 @@ strategy, model = make(2, "float32", pool_size=2)
 run(strategy, model, batches, "float32")
 window = Window(3)
 Checkpoints(__import__("pathlib").Path(sys.argv[1]), model, window, keep=1).save()
-pools = [pool.images.numpy() for pool in model.pools_a + model.pools_b]
-counts = [int(pool.count.numpy()) for pool in model.pools_a + model.pools_b]
+pools = [pool.images.numpy() for pool in model.pools["a"] + model.pools["b"]]
+counts = [int(pool.count.numpy()) for pool in model.pools["a"] + model.pools["b"]]
 stored = [n for n, _ in tf.train.list_variables(tf.train.latest_checkpoint(sys.argv[1])) if "/images/" in n]
-for pool in model.pools_a + model.pools_b:
+for pool in model.pools["a"] + model.pools["b"]:
     pool.images.assign(tf.zeros_like(pool.images))
 Checkpoints(__import__("pathlib").Path(sys.argv[1]), model, window, keep=1).restore_latest()
-same = [bool((pool.images.numpy() == before).all()) for pool, before in zip(model.pools_a + model.pools_b, pools)]
+same = [bool((pool.images.numpy() == before).all()) for pool, before in zip(model.pools["a"] + model.pools["b"], pools)]
 different = bool(np.abs(pools[0] - pools[1]).max() > 0)
-devices = [pool.images.device for pool in model.pools_a]
+devices = [pool.images.device for pool in model.pools["a"]]
 print(json.dumps({"counts": counts, "stored": len(stored), "same": same, "different": different, "devices": devices}))
 """
 

@@ -329,13 +329,13 @@ class UpConv2D(keras.layers.Layer):
         excess = self.kernel_size - 2
         if None in x.shape[1:3]:
             # Of free sizes by explicit padding: without it oneDNN takes and keeps a megabyte for
-            #     each size that it meets.
+            # each size that it meets.
             sides = [[1, excess - 1]] * 2
             target = [batch, 2 * shape[1], 2 * shape[2], self.filters]
             x = tf.nn.conv2d_transpose(x, kernel, target, 2, [[0, 0], *sides, [0, 0]])
         else:
             # Of fixed sizes, as in training, without: with AVX-512 and bfloat16 explicit padding,
-            #     which left oneDNN, doubled a step's time.
+            # which left oneDNN, doubled a step's time.
             height, width = 2 * x.shape[1], 2 * x.shape[2]
             x = tf.nn.conv2d_transpose(
                 x, kernel, [batch, height + excess, width + excess, self.filters], 2, "VALID"

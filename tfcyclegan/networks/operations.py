@@ -74,7 +74,7 @@ class RecomputingOperations(Operations):
                 return function(x)
 
         # Not tf.recompute_grad: with weights that are read under a stateless scope each is an
-        #     input, whatever tape watches it.
+        # input, whatever tape watches it.
         @tf.custom_gradient
         def run(
             x: tf.Tensor, *weights: tf.Tensor

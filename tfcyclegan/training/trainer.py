@@ -1,4 +1,4 @@
-"""The training loop: opens or resumes a run directory and drives `CycleGAN.train_step` until its
+"""The training loop: opens or resumes a run directory and drives its method's `train_step` until its
 length is reached.
 """
 
@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -19,8 +18,9 @@ from tfcyclegan.data.domains import Domains, open_domains
 from tfcyclegan.data.pixels import open_pixels
 from tfcyclegan.data.unpaired import UnpairedBatches
 from tfcyclegan.errors import RunError, Stopped, UserError
-from tfcyclegan.methods.cyclegan import LOSSES, REPORTED, CycleGAN, Segment
-from tfcyclegan.networks import Discriminator, make_generator
+from tfcyclegan.methods.base import Method
+from tfcyclegan.methods.cyclegan import Segment
+from tfcyclegan.methods.factory import build_model, method_of
 from tfcyclegan.optimization.adam import Adam
 from tfcyclegan.optimization.schedules import EpochRates, rate_factor
 from tfcyclegan.system import files
@@ -29,11 +29,8 @@ from tfcyclegan.training import assumptions
 from tfcyclegan.training.board import Board
 from tfcyclegan.training.checkpoint_files import DIRECTORY, newest, step_of
 from tfcyclegan.training.checkpoints import (
-    NETWORKS,
     Checkpoints,
-    discriminator_settings,
     find_checkpoint,
-    generator_settings,
     load_networks,
 )
 from tfcyclegan.training.history import HISTORY, History, Window, keep_earlier_history
@@ -60,7 +57,6 @@ from tfcyclegan.training.workers import Workers, join_workers
 _REPORT_EVERY_SECONDS = 60.0
 # from worker to worker, since the data are known by their fingerprint
 _MAY_DIFFER = ("data_dir", "run_dir", "cache_dir", "devices")
-_ADVERSARIAL = ("gan_ab", "gan_ba", "disc_a", "disc_b")
 _DIVERGED = 100.0  # an adversarial loss beyond it; balanced ones are of the order of 1
 # successive float16 steps without a finite gradient; the scale has then fallen by 2^30
 _OVERFLOWS_ALLOWED = 30
@@ -111,6 +107,7 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
         config,
         choose_precision(config.precision),
         domains.fingerprint,
+        networks=method_of(config).network_names_of(config),
         data_title=domains.title,
         label_maps=domains.label_maps,
     )
@@ -188,42 +185,6 @@ def _open_batches(config: TrainConfig, domains: Domains) -> UnpairedBatches:
     return UnpairedBatches(pixels[0], pixels[1], crop, config.flip, config.batch_size, config.seed)
 
 
-def build_model(
-    config: TrainConfig, dtype: str | keras.DTypePolicy, segment: Segment | None = None
-) -> CycleGAN:
-    """The four networks of `config`, with initial weights that follow from its seed; `segment` as
-    of `CycleGAN`.
-    """
-    seeds = [
-        int(seed) for seed in np.random.SeedSequence(config.seed).generate_state(len(NETWORKS)) >> 8
-    ]
-    networks: dict[str, Any] = {}
-    for name, seed in zip(NETWORKS, seeds, strict=True):
-        if name.startswith("disc"):
-            settings = discriminator_settings(config, name.partition("_")[2])
-            networks[name] = Discriminator(**settings, seed=seed, dtype=dtype, name=name)
-        else:
-            settings = generator_settings(config, name.partition("_")[2])
-            settings |= {"seed": seed} if settings else {}
-            networks[name] = make_generator(config.architecture, **settings, dtype=dtype, name=name)
-            networks[name].recompute = config.remat
-    return CycleGAN(
-        **networks,
-        gan_mode=config.gan_mode,
-        lambda_gan=config.lambda_gan,
-        lambda_a=config.lambda_a,
-        lambda_b=config.lambda_b,
-        lambda_identity=config.lambda_identity,
-        segment=segment,
-        lambda_semantic=config.lambda_semantic,
-        cycle_noise=config.cycle_noise,
-        pool_size=config.pool_size,
-        ema_decay=config.ema_decay,
-        update_order=config.update_order,
-        seed=config.seed,
-    )
-
-
 def make_optimizer(
     config: TrainConfig, length: TrainingLength, epoch_images: int, *, dynamic_scale: bool
 ) -> Adam:
@@ -246,19 +207,19 @@ def make_optimizer(
 
 
 def step_function(
-    model: CycleGAN, strategy: tf.distribute.Strategy
+    model: Method, strategy: tf.distribute.Strategy
 ) -> Callable[[Any, tf.Tensor], tf.Tensor]:
     """The compiled step of a training over all replicas.
 
     Returns:
         (a batch as `strategy` distributes it, whether this process was asked to stop) to the means
-        over replicas of the values named by `REPORTED` and then of the wish to stop, [values + 1].
+        over replicas of the values named by `model.reported` and then of the wish to stop, [values + 1].
     """
 
     def replica_step(batch: tuple[tf.Tensor, tf.Tensor], stops: tf.Tensor) -> tf.Tensor:
         values = model.train_step(batch)
         kind = values["skipped"].dtype
-        return tf.stack([*(values[name] for name in REPORTED), tf.cast(stops, kind)])
+        return tf.stack([*(values[name] for name in model.reported), tf.cast(stops, kind)])
 
     @tf.function(autograph=False, reduce_retracing=True)
     def train_step(batch: tuple[tf.Tensor, tf.Tensor], stops: tf.Tensor) -> tf.Tensor:
@@ -300,7 +261,7 @@ class _Session:
         self.model.make_pools(
             (*sizes[0], self.config.channels_a), (*sizes[1], self.config.channels_b)
         )
-        self.window = Window(len(REPORTED))
+        self.window = Window(len(self.model.reported))
         kept = self.config.keep_checkpoints
         self.checkpoints = Checkpoints(
             run.directory / DIRECTORY, self.model, self.window, keep=kept, workers=workers
@@ -325,7 +286,10 @@ class _Session:
     def _start_from(self, directory: Path) -> None:
         other = read_run(directory)
         for name, network in load_networks(other, "latest", other.networks).items():
-            own = getattr(self.model, name)
+            own = self.model.networks.get(name)
+            if own is None:
+                log(f"--init_from={directory}: its {name} is not used by this method")
+                continue
             if [w.shape for w in own.weights] != [w.shape for w in network.weights]:
                 changes = (
                     "; ".join(network_changes(other.config, self.config)) or "its graph is another"
@@ -335,9 +299,8 @@ class _Session:
                     "same network flags as that run"
                 )
             own.set_weights(network.get_weights())
-            average = getattr(self.model.averages, name, None)
-            if average is not None:
-                average.set_weights(network.get_weights())
+            if name in self.model.averages:
+                self.model.averages[name].set_weights(network.get_weights())
         if self.workers.is_chief:
             keep_earlier_history(
                 self.run.directory, directory, step_of(find_checkpoint(directory, "latest"))
@@ -346,7 +309,7 @@ class _Session:
             f"weights of {', '.join(other.networks)} from {directory}, its latest checkpoint; "
             "optimizers, pools and steps begin anew"
         )
-        if lacking := [name for name in NETWORKS if name not in other.networks]:
+        if lacking := [name for name in self.model.networks if name not in other.networks]:
             log(f"--init_from={directory}: has no {', '.join(lacking)}: they begin anew")
 
     def run_to_end(self) -> Path:
@@ -442,17 +405,17 @@ class _Session:
             return
         step, tensor = pending
         *reported, stops = tensor.numpy().astype(np.float64)
-        values = np.array(reported)
+        values, names = np.array(reported), self.model.reported
         self.stop_asked |= bool(stops)
-        if values[REPORTED.index("skipped")]:
+        if values[names.index("skipped")]:
             self.overflows += 1
             bad = [
                 name
-                for name, value in zip(REPORTED, values, strict=True)
-                if name in LOSSES and not np.isfinite(value)
+                for name, value in zip(names, values, strict=True)
+                if name in self.model.loss_names and not np.isfinite(value)
             ]
             what = (
-                f"loss {bad[0]} is {values[REPORTED.index(bad[0])]}"
+                f"loss {bad[0]} is {values[names.index(bad[0])]}"
                 if bad
                 else "a gradient is not finite"
             )
@@ -469,7 +432,8 @@ class _Session:
         self.window.add(values)
 
     def _log(self, step: int, images_per_second: float, measured: dict[str, float]) -> str:
-        means = dict(zip(REPORTED, map(float, self.window.mean_and_reset()), strict=True))
+        names = self.model.reported
+        means = dict(zip(names, map(float, self.window.mean_and_reset()), strict=True))
         if self.run.precision != "mixed_float16":
             del means["skipped"]
         self._tell_of_divergence(step, means)
@@ -490,16 +454,14 @@ class _Session:
             self.history.sync()
             self.checkpoints.save_best()
         self.board.scalars(step, line)
-        return (
-            f"cycle {means['cycle_a'] + means['cycle_b']:.3f} gan "
-            f"{means['gan_ab'] + means['gan_ba']:.3f}"
-        )
+        return self.model.note(means)
 
     def _tell_of_divergence(self, step: int, means: Mapping[str, float]) -> None:
         """Says once that the losses have left all bounds: the weights are finite, and yet nothing
         is learnt any more.
         """
-        worst = max(_ADVERSARIAL, key=lambda name: abs(means[name]))
+        adversarial = [n for n in self.model.loss_names if n.startswith(("gan_", "disc_"))]
+        worst = max(adversarial, key=lambda name: abs(means[name]))
         if not self.diverged and abs(means[worst]) > _DIVERGED * max(1.0, self.config.lambda_gan):
             self.diverged = True
             mend = "lower --learning_rate and start in another --run_dir"
