@@ -63,22 +63,23 @@ class OwnPictures:
             yield f"{split}_{index:06d}.png", images.encode_png(picture)
 
     def fingerprint(self) -> str:
-        """Identity of the content."""
-        return files.sha256_of_json({split: self._digest(split) for split in self.splits})
-
-    def _digest(self, split: str) -> str:
-        if (own := getattr(self.splits[split], "fingerprint", None)) is not None:
-            return f"{self.counts[split]} {own}"
-        digest = hashlib.sha256()
-        for picture in track(
-            self.pictures(split),
-            total=self.counts[split],
-            unit="picture",
-            label=f"reading {self.reference}, {split}",
+        """Identity of the content: a hash of all pictures, or what sequences say of themselves."""
+        said = {
+            split: getattr(pictures, "fingerprint", None) for split, pictures in self.splits.items()
+        }
+        unsaid = [split for split in self.splits if said[split] is None]
+        pictures = ((split, picture) for split in unsaid for picture in self.pictures(split))
+        digests = {split: hashlib.sha256() for split in unsaid}
+        total = sum(self.counts[split] for split in unsaid)
+        for split, picture in track(
+            pictures, total=total, unit="picture", label=f"reading {self.reference}"
         ):
-            digest.update(str(picture.shape).encode())
-            digest.update(np.ascontiguousarray(picture).data)
-        return digest.hexdigest()
+            digests[split].update(str(picture.shape).encode())
+            digests[split].update(np.ascontiguousarray(picture).data)
+        found = {split: digest.hexdigest() for split, digest in digests.items()}
+        return files.sha256_of_json(
+            [self.counts, {split: str(text) for split, text in said.items()} | found]
+        )
 
 
 def _checked(told: str, given: Any) -> np.ndarray:

@@ -58,18 +58,19 @@ def generator_settings(config: TrainConfig, direction: str) -> dict[str, Any]:
     """Arguments of `make_generator` for one direction of a run."""
     if config.generator.endswith(".json"):
         return {}  # the graph says it all
-    channels = config.channels_a, config.channels_b
-    settings = {
+    channels = {"a": config.channels_a, "b": config.channels_b}
+    ends = {"in_channels": channels[direction[0]], "out_channels": channels[direction[1]]}
+    if config.is_own:
+        return ends
+    settings = ends | {
         "base_filters": config.base_filters,
-        "in_channels": channels[0] if direction == "ab" else channels[1],
-        "out_channels": channels[1] if direction == "ab" else channels[0],
         "norm": config.norm,
         "dropout": config.dropout,
         "init": config.init,
         "init_gain": config.init_gain,
     }
     resnet_only = {"upsampling": config.upsampling, "padding_mode": config.generator_padding}
-    return settings | (resnet_only if config.generator.startswith("resnet") else {})
+    return settings | (resnet_only if config.is_resnet else {})
 
 
 def discriminator_settings(config: TrainConfig, domain: str) -> dict[str, Any]:
