@@ -15,6 +15,7 @@ has an attribute `fingerprint`, a text, is known by that instead.
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import getitem
 from typing import Any
 
 import numpy as np
@@ -52,9 +53,7 @@ class OwnPictures:
         """
         for index in range(self.counts[split]):
             told = f"{_FLAG}={self.reference}: {split}[{index}]"
-            given = functions.calling(
-                told, self.reference, lambda index=index: self.splits[split][index]
-            )
+            given = functions.calling(told, self.reference, getitem, self.splits[split], index)
             yield _checked(told, given)
 
     def encoded(self, split: str) -> Iterator[tuple[str, bytes]]:
@@ -102,7 +101,7 @@ def open_own(reference: str) -> OwnPictures:
     splits, counts = {}, {}
     for split in SPLITS:
         asked = f"{told}: for {split!r}"
-        given = functions.calling(asked, reference, lambda split=split: function(split))
+        given = functions.calling(asked, reference, function, split)
         if given is None:
             continue
         if not hasattr(given, "__len__") or not hasattr(given, "__getitem__"):
@@ -111,7 +110,7 @@ def open_own(reference: str) -> OwnPictures:
                 "and an index) or None"
             )
         splits[split] = given
-        counts[split] = functions.calling(asked, reference, lambda given=given: len(given))
+        counts[split] = functions.calling(asked, reference, len, given)
     if not any(counts.values()):
         raise UserError(
             f"{told}: gave no pictures for any split; it is asked for {', '.join(SPLITS)}"

@@ -17,6 +17,7 @@ say nothing else.
 import contextlib
 import random
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import keras
@@ -77,15 +78,14 @@ class OwnGenerator(Generator):
             )
         make, told = functions.find(_FLAG, function), f"{_FLAG}={function}"
         with _drawn_from(seed), _computing_in(self.dtype_policy):
-            network = functions.calling(
-                told, function, lambda: make(in_channels=in_channels, out_channels=out_channels)
-            )
+            channels = {"in_channels": in_channels, "out_channels": out_channels}
+            network = functions.calling(told, function, partial(make, **channels))
             if not isinstance(network, keras.layers.Layer):
                 kind = type(network).__name__
                 raise UserError(f"{told}: gave a {kind}, not a keras.Model or a layer")
             self.size_multiple = _size_multiple(told, network)
             self.network = network
-            functions.calling(told, function, lambda: self._try(told))
+            functions.calling(told, function, self._try, told)
         self.built = True
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:

@@ -77,15 +77,15 @@ def was_imported(reference: str) -> bool:
     return reference.partition(":")[0] in sys.modules
 
 
-def calling(told: str, reference: str, work: Callable[[], Result]) -> Result:
-    """What `work`, which runs code of the reference's module, gives.
+def calling(told: str, reference: str, work: Callable[..., Result], *arguments: Any) -> Result:
+    """What `work`, which runs code of the reference's module, gives for `arguments`.
 
     Raises:
         UserError: it raised something; `told` begins the message, and the place in the module ends
             it.
     """
     try:
-        return work()
+        return work(*arguments)
     except UserError:
         raise
     except (Exception, SystemExit) as error:
