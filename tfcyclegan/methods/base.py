@@ -5,6 +5,7 @@ A method is a subclass that says how its losses come about (`learn`); training, 
 pages, translation and exports ask it which networks and directions it has.
 """
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -12,6 +13,7 @@ from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
+from keras.saving import serialize_keras_object as serialize
 
 from tfcyclegan.config import TrainConfig
 from tfcyclegan.data import arrays
@@ -29,6 +31,9 @@ from tfcyclegan.optimization import ema
 from tfcyclegan.optimization.adam import Adam
 
 DOMAINS = "ab"
+_FUNCTIONS = ("segment", "pool_draws")
+"""Arguments of methods that are functions. All others are kept in attributes of the same names."""
+_MEAN = "mean_"
 
 # (step, domain 0 = a or 1 = b, replica, batch size) -> uniform draws [B] and slots [B] of
 # `ImagePool.query`.
@@ -292,6 +297,60 @@ class Method(keras.Model):
         """Translates by the first direction, domain a to b."""
         return self.generators[self.directions[0]](real_a, training=training)
 
+    def test_step(self, *_: Any, **__: Any) -> dict[str, tf.Tensor]:
+        raise UserError(
+            "validation_data, evaluate: a loss on held-out pictures does not say how good "
+            "translations are; tfcyclegan.evaluate scores them"
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """The networks and the options, so that Keras saves and loads the whole model; compile what
+        is loaded to train it on.
+
+        Raises:
+            UserError: a segmenter, which is a function.
+        """
+        if getattr(self, "segment", None) is not None:
+            raise UserError(
+                "segment: a function is not saved with the model; save the generators, or the "
+                "weights alone (model.save_weights)"
+            )
+        options = inspect.signature(type(self)).parameters.values()
+        return {
+            "name": self.name,
+            **{name: serialize(network) for name, network in self.networks.items()},
+            **{
+                option.name: getattr(self, option.name)
+                for option in options
+                if option.kind is option.KEYWORD_ONLY and option.name not in _FUNCTIONS
+            },
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Method":
+        networks = {
+            name: keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
+            for name, value in config.items()
+            if isinstance(value, dict)
+        }
+        return cls(**config | networks)
+
+    def get_compile_config(self) -> None:
+        """None: what is saved has no optimizers."""
+
+    def save_own_variables(self, store: Any) -> None:
+        """Keras' hook: the running means too, which it does not see."""
+        super().save_own_variables(store)
+        for index, weight in enumerate(self._means):
+            store[f"{_MEAN}{index}"] = weight
+
+    def load_own_variables(self, store: Any) -> None:
+        """The inverse."""
+        for index, weight in enumerate(self._means):
+            weight.assign(store[f"{_MEAN}{index}"])
+        own = (name for name in store.keys() if not name.startswith(_MEAN))  # noqa: SIM118 - no dict
+        super().load_own_variables({name: store[name] for name in own})
+
     def train_step(self, data: Sequence[tf.Tensor]) -> dict[str, tf.Tensor]:
         """One update of all networks from this replica's share of a batch.
 
@@ -314,10 +373,8 @@ class Method(keras.Model):
             variable.assign(tf.where(finite, variable.value, before))
         values["skipped"] = 1 - tf.cast(tf.reduce_all(tf.stack(moved)), tf.float32)
         if self.averages:
-            pairs = [(mean, getattr(self, name)) for name, mean in self.averages.items()]
-            means = [weight for mean, _ in pairs for weight in mean.weights]
-            weights = [weight for _, network in pairs for weight in network.weights]
-            ema.update(means, weights, self.step.value, self.ema_decay)
+            weights = [weight for name in self.averages for weight in getattr(self, name).weights]
+            ema.update(self._means, weights, self.step.value, self.ema_decay)
         self.step.assign_add(1)
         kind, zero = self._kind, tf.zeros([])
         return {name: tf.cast(values.get(name, zero), kind) for name in self.reported}
@@ -412,6 +469,10 @@ class Method(keras.Model):
         # Each replica is traced by itself with its id known, so that it holds its own pool's
         # variables alone. Ids go through all workers, each of which has as many replicas.
         return pools[int(tf.get_static_value(replica)) % len(pools)].query(fakes, *draws)
+
+    @property
+    def _means(self) -> list[keras.Variable]:
+        return [weight for mean in self.averages.values() for weight in mean.weights]
 
     @property
     def _statistics(self) -> list[keras.Variable]:
