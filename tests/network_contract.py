@@ -92,11 +92,11 @@ class NetworkContract:
         half = self.make(**self.settings, dtype=policy)
         half.set_weights(network.get_weights())
         assert type(half).from_config(half.get_config()).dtype_policy.name == policy
+        off = np.abs(tf.cast(half(batch), tf.float32) - expected)
         with tf.GradientTape() as tape:
             made = half(batch, training=True)
-            loss = tf.reduce_mean(tf.cast(made, tf.float32) ** 2)
+            loss = tf.reduce_mean(tf.cast(made, tf.float32) ** 2) / expected.var()
         assert made.dtype == half.compute_dtype
-        off = np.abs(tf.cast(half(batch), tf.float32) - expected)
         assert 0 < off.mean() < HALF[policy] * expected.std()
         for gradient in tape.gradient(loss, [weight.value for weight in half.trainable_variables]):
             assert gradient.dtype == tf.float32 and np.isfinite(gradient).all()

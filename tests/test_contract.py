@@ -26,6 +26,7 @@ def small_graph() -> dict:
 
 SMALL = {"base_filters": 4, "seed": 5}
 RESNET = {"make": ResnetGenerator, "blocks": 1, **SMALL}
+PATCH = {"make": Discriminator, "layers": 2, **SMALL}
 UNET = {"make": UnetGenerator, "depth": 5, **SMALL}
 PLAIN = {"norm": "none", "padding_mode": "reflect"}
 OWN = "tests.own_functions:make"
@@ -40,6 +41,9 @@ class TestResnetBatch(GeneratorContract, **RESNET, norm="batch", dropout=True, i
 class TestResnetResize(GeneratorContract, **RESNET, **PLAIN, upsampling="resize"): ...
 
 
+class TestResnetAntialiased(GeneratorContract, **RESNET, antialias=True, antialias_up=True): ...
+
+
 class TestUnet(GeneratorContract, **UNET, dropout=True): ...
 
 
@@ -52,10 +56,13 @@ class TestGraph(GeneratorContract, make=GraphGenerator, graph=small_graph()): ..
 class TestOwn(GeneratorContract, make=make_generator, architecture=OWN, seed=5): ...
 
 
-class TestPatch(DiscriminatorContract, make=Discriminator, layers=2, **SMALL): ...
+class TestPatch(DiscriminatorContract, **PATCH): ...
 
 
-class TestPatchPlain(DiscriminatorContract, make=Discriminator, layers=2, **SMALL, **PLAIN): ...
+class TestPatchPlain(DiscriminatorContract, **PATCH, **PLAIN): ...
+
+
+class TestPatchSpectral(DiscriminatorContract, **PATCH, spectral_norm=True): ...
 
 
 class TestPixel(DiscriminatorContract, make=Discriminator, architecture="pixel", **SMALL): ...

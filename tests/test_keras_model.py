@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tfcyclegan
 from tests.test_training import config
 from tfcyclegan.config import Size
 from tfcyclegan.errors import UserError
@@ -81,6 +82,27 @@ def test_a_saved_model_comes_back_whole_without_optimizers(fitted, arrays, monke
     monkeypatch.setattr(model, "segment", tf.identity)
     with pytest.raises(UserError, match=r"^segment: a function is not saved"):
         model.get_config()
+
+
+def test_all_methods_come_back_by_their_config():
+    small = {"base_filters": 4, "seed": 1}
+    generator = tfcyclegan.ResnetGenerator(blocks=1, **small)
+    judge, of_pairs = (tfcyclegan.Discriminator(in_channels=n, layers=1, **small) for n in (3, 6))
+    layers = (0, 4)
+    sampler = tfcyclegan.PatchSampler(generator.feature_channels(layers), width=8, seed=1)
+    options = {"lambda_gan": 0.5, "pool_size": 2, "seed": 3, "diffaugment": ("color",)}
+    methods = [
+        tfcyclegan.CUT(generator, judge, sampler, nce_layers=layers, num_patches=7, **options),
+        tfcyclegan.Pix2Pix(generator, of_pairs, lambda_l1=9.0, **options),
+    ]
+    for method in methods:
+        again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(method))
+        assert type(again) is type(method) and again.get_config() == method.get_config()
+        assert {n: type(x) for n, x in again.networks.items()} == {
+            n: type(x) for n, x in method.networks.items()
+        }
+        assert (again.lambda_gan, again.diffaugment) == (0.5, ("color",))
+    assert methods[0].get_config()["num_patches"] == 7
 
 
 def test_summaries_count_the_weights(fitted, capsys):

@@ -16,13 +16,15 @@ _NAMES = {
         *("load_generator", "Prepared", "Trained", "Translated", "Evaluated", "Exported"),
     ),
     "methods.cyclegan": ("CycleGAN",),
+    "methods.cut": ("CUT",),
+    "methods.pix2pix": ("Pix2Pix",),
     "networks": (
         *("make_generator", "Generator", "ResnetGenerator", "UnetGenerator", "GraphGenerator"),
-        *("OwnGenerator", "Discriminator", "InstanceNormalization"),
+        *("OwnGenerator", "Discriminator", "PatchSampler", "InstanceNormalization"),
     ),
     "losses": (
-        *("absolute_error", "discriminator_loss", "generator_loss", "semantic_loss"),
-        "discriminator_accuracy",
+        *("absolute_error", "discriminator_loss", "generator_loss", "patch_nce_loss"),
+        *("semantic_loss", "discriminator_accuracy"),
     ),
     "optimization.adam": ("Adam",),
     "errors": ("UserError", "RunError", "Stopped"),

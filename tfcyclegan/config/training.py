@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 
 from tfcyclegan.config.base import Options, Size, option
+from tfcyclegan.config.batches import AugmentationOptions, PairOptions
 from tfcyclegan.errors import UserError
 from tfcyclegan.system.functions import is_reference
 
@@ -50,6 +51,17 @@ class DataOptions(Options):
         Size(286, 286), "size to which pictures are resized (scale_width uses its width)"
     )
     crop_size: Size = option(Size(256, 256), "size of the random crop that the networks see")
+    decay_load_size: str = option(
+        "same",
+        "size to which pictures are resized in the epochs of falling rate: crop is the crop's, so "
+        "that they are seen whole (the official CUT)",
+        choices=("same", "crop"),
+    )
+    drop_remainder: bool = option(
+        False,
+        "end an epoch before the pictures that fill no batch; else its last batch runs into the "
+        "next epoch",
+    )
     interpolation: str = option("bicubic", INTERPOLATION_HELP, choices=INTERPOLATIONS)
     flip: bool = option(True, "mirror half of the training images")
     channels_a: int = option(3, "channels of domain A's pictures; 1 is gray", choices=(1, 3))
@@ -92,6 +104,9 @@ class NetworkOptions(Options):
     )
     norm: str = option(
         "instance", "normalisation in all networks", choices=("instance", "batch", "none")
+    )
+    spectral_norm: bool = option(
+        False, "divide the discriminators' kernels by their largest singular value"
     )
     init: str = option(
         "normal",
@@ -295,7 +310,15 @@ class RunOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig(RunOptions, OptimizationOptions, ObjectiveOptions, NetworkOptions, DataOptions):
+class TrainConfig(
+    RunOptions,
+    OptimizationOptions,
+    ObjectiveOptions,
+    NetworkOptions,
+    AugmentationOptions,
+    PairOptions,
+    DataOptions,
+):
     """Options of `tfcyclegan train`."""
 
     def __post_init__(self) -> None:
@@ -344,6 +367,7 @@ class TrainConfig(RunOptions, OptimizationOptions, ObjectiveOptions, NetworkOpti
         if self.xla and self.update_order == "discriminators_first":
             raise UserError("--xla: does not go with --update_order=discriminators_first")
         self.check_sizes(self.size_multiple)
+        self._check_batches()
 
     def check_sizes(self, multiple: int) -> None:
         """Raises UserError where pictures' sides are not what networks need that take multiples of
@@ -372,6 +396,20 @@ class TrainConfig(RunOptions, OptimizationOptions, ObjectiveOptions, NetworkOpti
             raise UserError(f"--crop_size={crop}: larger than --load_size={load}")
         if self.preprocess == "scale_width_and_crop" and crop.width > load.width:
             raise UserError(f"--crop_size={crop}: wider than --load_size={load}")
+
+    def _check_batches(self) -> None:
+        crops, crop = self.preprocess in MODES_WITH_CROP, self.crop_size
+        if self.rotations and (not crops or crop.height != crop.width):
+            shown = f"--crop_size={crop}" if crops else f"--preprocess={self.preprocess}"
+            raise UserError(f"--rotations: turned pictures fit in square crops alone, not {shown}")
+        if self.decay_load_size == "crop" and self.preprocess not in (
+            "resize_and_crop",
+            "scale_width_and_crop",
+        ):
+            raise UserError(
+                f"--decay_load_size=crop: goes with a --preprocess that resizes and crops, not "
+                f"{self.preprocess}"
+            )
 
     @property
     def smallest_side(self) -> int:

@@ -35,6 +35,10 @@ TWINS = "twins"
 """What the manifest calls the pictures that a training split shares with another split: {"testA in
 trainA": pictures}.
 """
+ALIGNED = "aligned"
+"""What the manifest calls the purposes ("train", "test", "val") whose pictures of both domains are
+pairs of equal names.
+"""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,8 @@ class DataSource:
         left_out: what its examples hold that is never read: {feature: examples}.
         twins: pictures that a training split shares with another split, as its manifest tells it:
             {"testA in trainA": pictures}.
+        aligned: the purposes ("train", "test", "val") whose pictures of both domains are pairs of
+            equal names, as its manifest tells it.
         cache: where its resized pictures are kept by default.
     """
 
@@ -86,6 +92,7 @@ class DataSource:
     settings: dict[str, Any]
     left_out: dict[str, int]
     twins: dict[str, int]
+    aligned: frozenset[str]
     cache: Path
     # what is stored of a split, in order
     _read: Callable[[str], Iterator[Example]]
@@ -250,6 +257,7 @@ def open_source(place: str | Path) -> DataSource:
         )
         labelled = frozenset(counts.keys() - made.get(UNLABELLED, ()) if has_labels else ())
         twins = {str(where): int(count) for where, count in made.get(TWINS, {}).items()}
+        aligned = frozenset(map(str, made.get(ALIGNED, ())))
         classes, synthetic = _classes(made, directory), bool(settings.get(SYNTHETIC))
         shards = {
             name: [
@@ -280,6 +288,7 @@ def open_source(place: str | Path) -> DataSource:
         settings,
         left_out,
         twins,
+        aligned,
         directory / CACHE,
         functools.partial(_examples, builder, nested, labelled),
         shards,
@@ -334,6 +343,7 @@ def _from_function(place: str) -> DataSource:
         settings={},
         left_out={},
         twins={},
+        aligned=frozenset(),
         cache=downloads.cache_directory() / "pixels" / place.replace(":", "."),
         _read=examples,
         _shards={},

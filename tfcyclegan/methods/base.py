@@ -5,7 +5,6 @@ A method is a subclass that says how its losses come about (`learn`); training, 
 pages, translation and exports ask it which networks and directions it has.
 """
 
-import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -13,34 +12,36 @@ from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
-from keras.saving import serialize_keras_object as serialize
 
 from tfcyclegan.config import TrainConfig
 from tfcyclegan.data import arrays
 from tfcyclegan.errors import UserError
 from tfcyclegan.losses import (
     GAN_MODES,
+    absolute_error,
     at_least_float32,
     discriminator_accuracy,
     discriminator_loss,
 )
-from tfcyclegan.methods.gradient_parts import Losses, replicas
+from tfcyclegan.methods.gradient_parts import GradientParts, Losses, replicas
 from tfcyclegan.methods.image_pool import ImagePool
+from tfcyclegan.methods.keras_habits import KerasHabits
 from tfcyclegan.networks import Discriminator, Generator
+from tfcyclegan.networks.diffaugment import diffaugment
 from tfcyclegan.optimization import ema
 from tfcyclegan.optimization.adam import Adam
 
 DOMAINS = "ab"
-_FUNCTIONS = ("segment", "pool_draws")
-"""Arguments of methods that are functions. All others are kept in attributes of the same names."""
-_MEAN = "mean_"
+# What a discriminator is shown in a step: for its own update a real or a fake picture, for the
+# generators' a fake one. They keep the streams of their draws apart, see `Method.draws_from`.
+REAL, FAKE, JUDGED = (number << 20 for number in (2, 3, 4))
 
 # (step, domain 0 = a or 1 = b, replica, batch size) -> uniform draws [B] and slots [B] of
 # `ImagePool.query`.
 PoolDraws = Callable[[tf.Tensor, int, tf.Tensor, int | tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
-class Method(keras.Model):
+class Method(KerasHabits):
     """Generators that learn against discriminators, one step at a time.
 
     Args:
@@ -56,6 +57,10 @@ class Method(keras.Model):
             the papers.
         seed: of all draws of a step.
         pool_draws: replaces the draws of the pools, for replaying another program's.
+        lambda_paired: weight of the L1 between the translation of a picture and its partner, on
+            known pairs beside each batch (as in Isola et al. 2017, Eq. 3); 0 takes no pairs.
+        diffaugment: what is done to all that the discriminators see, see
+            `networks.diffaugment`; nothing by default.
 
     Attributes:
         loss_names: the losses that a step reports, in order; they carry their weights.
@@ -69,10 +74,14 @@ class Method(keras.Model):
         UserError: unknown choice.
     """
 
-    loss_names: ClassVar[tuple[str, ...]]
+    loss_names: tuple[str, ...]
     needs_updated_discriminators: ClassVar[bool] = False
     """Whether the generators' losses wait for the discriminators' update, which XLA cannot have
     inside of a pass."""
+    judges_fakes_first: ClassVar[bool] = False
+    """Whether a discriminator sees fakes before real pictures in its update."""
+    takes_pairs: ClassVar[bool] = False
+    """Whether all batches are to be pairs; else they are unpaired."""
 
     def __init__(
         self,
@@ -83,6 +92,8 @@ class Method(keras.Model):
         ema_decay: float,
         seed: int,
         pool_draws: PoolDraws | None = None,
+        lambda_paired: float = 0.0,
+        diffaugment: Sequence[str] = (),
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -95,6 +106,11 @@ class Method(keras.Model):
         self.network_names = tuple(networks)
         self.gan_mode, self.pool_size, self.ema_decay = gan_mode, pool_size, ema_decay
         self.seed, self._pool_draws = seed, pool_draws or self._stateless_draws
+        self.lambda_paired, self.diffaugment = lambda_paired, tuple(diffaugment)
+        if lambda_paired:
+            paired = (f"paired_{direction}" for direction in self.directions)
+            self.loss_names = (*self.loss_names, *paired)
+        self._beside = _Beside()
         # Keras does not look into a proxy, so what is in it stays out of the model's own weights.
         copies = {name: _copy(network) for name, network in self._of("gen_").items() if ema_decay}
         self.averages: Mapping[str, Generator] = MappingProxyType(copies)
@@ -205,7 +221,9 @@ class Method(keras.Model):
             )
         self.run_generator_pass: Callable[..., Any] = self.generator_pass
         self.run_discriminator_pass: Callable[..., Any] = self.discriminator_pass
+        self.run_paired_pass: Callable[..., Any] = self.paired_pass
         if jit_compile:
+            self.run_paired_pass = tf.function(self.paired_pass, autograph=False, jit_compile=True)
             self.run_generator_pass = tf.function(
                 self.generator_pass, autograph=False, jit_compile=True
             )
@@ -297,76 +315,38 @@ class Method(keras.Model):
         """Translates by the first direction, domain a to b."""
         return self.generators[self.directions[0]](real_a, training=training)
 
-    def test_step(self, *_: Any, **__: Any) -> dict[str, tf.Tensor]:
-        raise UserError(
-            "validation_data, evaluate: a loss on held-out pictures does not say how good "
-            "translations are; tfcyclegan.evaluate scores them"
-        )
-
-    def get_config(self) -> dict[str, Any]:
-        """The networks and the options, so that Keras saves and loads the whole model; compile what
-        is loaded to train it on.
-
-        Raises:
-            UserError: a segmenter, which is a function.
-        """
-        if getattr(self, "segment", None) is not None:
-            raise UserError(
-                "segment: a function is not saved with the model; save the generators, or the "
-                "weights alone (model.save_weights)"
-            )
-        options = inspect.signature(type(self)).parameters.values()
-        return {
-            "name": self.name,
-            **{name: serialize(network) for name, network in self.networks.items()},
-            **{
-                option.name: getattr(self, option.name)
-                for option in options
-                if option.kind is option.KEYWORD_ONLY and option.name not in _FUNCTIONS
-            },
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Method":
-        networks = {
-            name: keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
-            for name, value in config.items()
-            if isinstance(value, dict)
-        }
-        return cls(**config | networks)
-
-    def get_compile_config(self) -> None:
-        """None: what is saved has no optimizers."""
-
-    def save_own_variables(self, store: Any) -> None:
-        """Keras' hook: the running means too, which it does not see."""
-        super().save_own_variables(store)
-        for index, weight in enumerate(self._means):
-            store[f"{_MEAN}{index}"] = weight
-
-    def load_own_variables(self, store: Any) -> None:
-        """The inverse."""
-        for index, weight in enumerate(self._means):
-            weight.assign(store[f"{_MEAN}{index}"])
-        own = (name for name in store.keys() if not name.startswith(_MEAN))  # noqa: SIM118 - no dict
-        super().load_own_variables({name: store[name] for name in own})
-
     def train_step(self, data: Sequence[tf.Tensor]) -> dict[str, tf.Tensor]:
         """One update of all networks from this replica's share of a batch.
 
         Args:
-            data: real_a [B, H, W, C] and real_b, in [-1, 1]; and None, where Keras has a place for
-                weights of samples.
+            data: real_a [B, H, W, C] and real_b, in [-1, 1]; with `lambda_paired` behind them
+                known pairs, paired_a and paired_b; and None, where Keras has a place for weights of
+                samples.
 
         Returns:
             The values named by `reported`: this replica's weighted losses, accuracies, and 1 in
             "skipped" if an update was left out because a loss or gradient was not finite.
         """
-        real_a, real_b, *weights = data
-        if any(weight is not None for weight in weights):
+        real_a, real_b, *others = data
+        pairs = others if self.lambda_paired else []
+        if any(weight is not None for weight in others[len(pairs) :]):
             raise UserError("sample_weight, class_weight: these losses have none; leave them out")
+        for network in self.discriminators.values():
+            network.move_singular_vectors()
         statistics = [(variable, tf.identity(variable.value)) for variable in self._statistics]
+        replica = self._replica()
+        if self.lambda_paired:
+            if len(pairs) != 2:
+                raise UserError(
+                    "lambda_paired: batches must be (real_a, real_b, paired_a, paired_b)"
+                )
+            self._beside.losses[replica] = beside = self.run_paired_pass(*pairs)
+            # so that memory holds the activations of one pass at a time
+            with tf.control_dependencies([each for each in beside[1] if each is not None]):
+                real_a, real_b = tf.identity(real_a), tf.identity(real_b)
         values, moved = self.learn(real_a, real_b)
+        if self.lambda_paired:
+            values = values | beside[0]
         # The optimizers do not know the statistics, and so cannot leave them as they were.
         for variable, before in statistics:
             finite = tf.reduce_all(tf.math.is_finite(variable.value))
@@ -374,10 +354,31 @@ class Method(keras.Model):
         values["skipped"] = 1 - tf.cast(tf.reduce_all(tf.stack(moved)), tf.float32)
         if self.averages:
             weights = [weight for name in self.averages for weight in getattr(self, name).weights]
-            ema.update(self._means, weights, self.step.value, self.ema_decay)
+            ema.update(self.means, weights, self.step.value, self.ema_decay)
         self.step.assign_add(1)
         kind, zero = self._kind, tf.zeros([])
         return {name: tf.cast(values.get(name, zero), kind) for name in self.reported}
+
+    def paired_pass(
+        self, paired_a: tf.Tensor, paired_b: tf.Tensor
+    ) -> tuple[Losses, list[tf.Tensor | None]]:
+        """The L1 of known pairs, in all directions, and the gradients of their sum for
+        `generator_variables`.
+        """
+        pictures = {"a": paired_a, "b": paired_b}
+
+        def paired() -> tuple[None, Losses]:
+            return None, {
+                f"paired_{direction}": self.lambda_paired
+                * absolute_error(
+                    generator(pictures[direction[0]], training=True), pictures[direction[1]]
+                )
+                for direction, generator in self.generators.items()
+            }
+
+        parts = GradientParts(self.generator_variables, self.generator_optimizer.scale_loss)
+        parts.add(paired)
+        return parts.losses, parts.gradients
 
     def generator_pass(self, real_a: tf.Tensor, real_b: tf.Tensor) -> Any:
         """The generators' losses and gradients, as far as XLA may compile them in one."""
@@ -399,16 +400,44 @@ class Method(keras.Model):
         values = {}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
+            turn = -1 if self.judges_fakes_first else 1
             for domain, judge in self.discriminators.items():
-                scores = judge(reals[domain], training=True), judge(fakes[domain], training=True)
+                real = self.as_shown(reals[domain], domain, REAL)
+                fake = self.as_shown(fakes[domain], domain, FAKE)
+                # The order shows in batch norm's running statistics alone.
+                shown = (real, fake)[::turn]
+                scores = [judge(pictures, training=True) for pictures in shown][::turn]
                 values[f"disc_{domain}"] = discriminator_loss(self.gan_mode, *scores)
                 values[f"accuracy_disc_{domain}"] = discriminator_accuracy(self.gan_mode, *scores)
             loss = tf.add_n([values[f"disc_{domain}"] for domain in self.discriminators])
             objective = self.discriminator_optimizer.scale_loss(loss / replicas())
         return values, loss, tape.gradient(objective, variables)
 
+    def as_shown(self, pictures: tf.Tensor, domain: str, purpose: int) -> tf.Tensor:
+        """Pictures as the discriminator of `domain` sees them: whatever a method shows to it goes
+        through this.
+
+        Args:
+            pictures: [B, H, W, C] in [-1, 1].
+            domain: "a" or "b".
+            purpose: REAL, FAKE or JUDGED: each has draws of its own in a step.
+        """
+        if not self.diffaugment:
+            return pictures
+        seed = self.draws_from(DOMAINS.index(domain), purpose)
+        return diffaugment(at_least_float32(pictures), self.diffaugment, seed)
+
     def update_generators(self, loss: tf.Tensor, gradients: list[tf.Tensor]) -> tf.Tensor:
-        """Returns whether it did; see `Adam.apply_if_finite`."""
+        """Updates all but the discriminators by the gradients of `loss`, and by those of the known
+        pairs; returns whether it did, see `Adam.apply_if_finite`.
+        """
+        if self.lambda_paired:
+            losses, own = self._beside.losses.pop(self._replica())
+            loss = tf.add_n([loss, *losses.values()])
+            gradients = [
+                one if other is None else other if one is None else one + other
+                for one, other in zip(gradients, own, strict=True)
+            ]
         return self.generator_optimizer.apply_if_finite(loss, gradients, self.generator_variables)
 
     def update_discriminators(
@@ -442,6 +471,11 @@ class Method(keras.Model):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         return self._stream(self.step.value, stream, tf.cast(replica, tf.int64) + purpose)
 
+    def _replica(self) -> int:
+        """Which of all replicas is being traced: each is by itself, with its number known."""
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        return int(tf.get_static_value(replica))
+
     def _stream(self, step: tf.Tensor, stream: int, replica: tf.Tensor) -> tf.Tensor:
         key = tf.stack([tf.constant(self.seed, tf.int64) * 2 + stream, tf.cast(replica, tf.int64)])
         return tf.random.experimental.stateless_fold_in(key, step)
@@ -468,11 +502,7 @@ class Method(keras.Model):
             return pools[0].query(fakes, *draws)
         # Each replica is traced by itself with its id known, so that it holds its own pool's
         # variables alone. Ids go through all workers, each of which has as many replicas.
-        return pools[int(tf.get_static_value(replica)) % len(pools)].query(fakes, *draws)
-
-    @property
-    def _means(self) -> list[keras.Variable]:
-        return [weight for mean in self.averages.values() for weight in mean.weights]
+        return pools[self._replica() % len(pools)].query(fakes, *draws)
 
     @property
     def _statistics(self) -> list[keras.Variable]:
@@ -489,6 +519,18 @@ class Method(keras.Model):
         """Of what is reported."""
         stored = next(iter(self.networks.values())).variable_dtype
         return tf.float64 if stored == "float64" else tf.float32
+
+
+class _Beside:
+    """What a step has for the generators' update beside their own losses, by replica, since
+    replicas take turns while they are traced.
+
+    Attributes:
+        losses: losses and gradients of known pairs.
+    """
+
+    def __init__(self) -> None:
+        self.losses: dict[int, tuple[Losses, list[tf.Tensor | None]]] = {}
 
 
 def _copy(network: Generator) -> Generator:

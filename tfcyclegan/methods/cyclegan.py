@@ -17,7 +17,7 @@ import tensorflow as tf
 from tfcyclegan.config import TrainConfig
 from tfcyclegan.errors import UserError
 from tfcyclegan.losses import absolute_error, generator_loss, semantic_loss
-from tfcyclegan.methods.base import Method
+from tfcyclegan.methods.base import JUDGED, Method
 from tfcyclegan.methods.gradient_parts import GradientParts, Losses
 from tfcyclegan.networks import Discriminator, Generator
 
@@ -145,7 +145,7 @@ class CycleGAN(Method):
         """Both generators are reached: no gradient is stopped on the way."""
         losses = {}
         if self.lambda_gan:  # Eq. 1
-            scores = self.disc_b(fake_b, training=True)
+            scores = self.disc_b(self.as_shown(fake_b, "b", JUDGED), training=True)
             losses["gan_ab"] = self.lambda_gan * generator_loss(self.gan_mode, scores)
         if self.lambda_a:  # Eq. 2
             cycled_a = self.gen_ba(self._noisy(fake_b, stream=0), training=True)
@@ -156,7 +156,7 @@ class CycleGAN(Method):
         """See `forward_losses`."""
         losses = {}
         if self.lambda_gan:  # Eq. 1
-            scores = self.disc_a(fake_a, training=True)
+            scores = self.disc_a(self.as_shown(fake_a, "a", JUDGED), training=True)
             losses["gan_ba"] = self.lambda_gan * generator_loss(self.gan_mode, scores)
         if self.lambda_b:  # Eq. 2
             cycled_b = self.gen_ab(self._noisy(fake_a, stream=1), training=True)

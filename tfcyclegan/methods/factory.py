@@ -34,6 +34,8 @@ def build_model(
         for name, seed in zip(names, drawn, strict=True)
     }
     arguments: dict[str, Any] = {**networks, **method.arguments_of(config)}
+    arguments["lambda_paired"] = config.lambda_paired
+    arguments["diffaugment"] = config.diffaugment.split(",") if config.diffaugment else ()
     if segment is not None:
         arguments["segment"] = segment
     return method(**arguments)
@@ -84,4 +86,5 @@ def discriminator_settings(config: TrainConfig, domain: str) -> dict[str, Any]:
         "padding_mode": config.discriminator_padding,
         "init": config.init,
         "init_gain": config.init_gain,
+        "spectral_norm": config.spectral_norm,
     }

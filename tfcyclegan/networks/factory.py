@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from tfcyclegan.errors import UserError
-from tfcyclegan.networks.generators import Generator, ResnetGenerator, UnetGenerator
+from tfcyclegan.networks.generators import Generator, UnetGenerator
 from tfcyclegan.networks.graph import GraphGenerator, read_graph
 from tfcyclegan.networks.own import OwnGenerator
+from tfcyclegan.networks.resnet import ResnetGenerator
 from tfcyclegan.system import functions
 
 GENERATORS = (

@@ -25,6 +25,8 @@ _GENERATOR_LOSSES = (
     "identity_b",
     "semantic_a",
     "semantic_b",
+    "paired_ab",
+    "paired_ba",
 )
 CURVES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "generators": ("Generators: all losses together", ("generators",)),
@@ -32,6 +34,7 @@ CURVES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "cycle": ("Cycle loss", ("cycle_a", "cycle_b")),
     "identity": ("Identity loss", ("identity_a", "identity_b")),
     "semantic": ("Semantic loss", ("semantic_a", "semantic_b")),
+    "paired": ("L1 on known pairs", ("paired_ab", "paired_ba")),
     "discriminators": ("Discriminators: loss", ("disc_a", "disc_b")),
     "accuracy": ("Discriminators: accuracy", ("accuracy_disc_a", "accuracy_disc_b")),
     "appearance": ("Appearance distance to the other domain", ("appearance_ab", "appearance_ba")),

@@ -21,15 +21,11 @@ from tfcyclegan.methods.base import Method
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
 from tfcyclegan.training import strips
+from tfcyclegan.training.batches import cache_dir
 from tfcyclegan.training.board import Board
 
 PURPOSES = ("test", "train")
 """What pictures the strips show; "test" only where the data have such a split."""
-
-
-def cache_dir(config: TrainConfig, split: Split) -> Path:
-    """Where the resized pixels of `split` lie."""
-    return Path(config.cache_dir) if config.cache_dir else split.source.cache
 
 
 def strip_name(purpose: str, step: int, direction: str) -> str:

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfcyclegan.config import MODES_WITH_CROP, TrainConfig, TrainingLength
+from tfcyclegan.config import TrainConfig, TrainingLength
+from tfcyclegan.data.batches import Batches
 from tfcyclegan.data.domains import Domains, open_domains
-from tfcyclegan.data.pixels import open_pixels
-from tfcyclegan.data.unpaired import UnpairedBatches
+from tfcyclegan.data.pairs import pairs_identity
 from tfcyclegan.errors import RunError, Stopped, UserError
 from tfcyclegan.methods.base import Method
 from tfcyclegan.methods.cyclegan import Segment
@@ -26,6 +26,7 @@ from tfcyclegan.optimization.schedules import EpochRates, rate_factor
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import Progress, log
 from tfcyclegan.training import assumptions
+from tfcyclegan.training.batches import open_batches
 from tfcyclegan.training.board import Board
 from tfcyclegan.training.checkpoint_files import DIRECTORY, newest, step_of
 from tfcyclegan.training.checkpoints import (
@@ -34,7 +35,7 @@ from tfcyclegan.training.checkpoints import (
     load_networks,
 )
 from tfcyclegan.training.history import HISTORY, History, Window, keep_earlier_history
-from tfcyclegan.training.observer import Observer, cache_dir, chosen_by
+from tfcyclegan.training.observer import Observer, chosen_by
 from tfcyclegan.training.run_page import REPORT, SAMPLES, write_report
 from tfcyclegan.training.runs import (
     CONFIG,
@@ -56,7 +57,7 @@ from tfcyclegan.training.workers import Workers, join_workers
 
 _REPORT_EVERY_SECONDS = 60.0
 # from worker to worker, since the data are known by their fingerprint
-_MAY_DIFFER = ("data_dir", "run_dir", "cache_dir", "devices")
+_MAY_DIFFER = ("data_dir", "run_dir", "cache_dir", "devices", "pairs")
 _DIVERGED = 100.0  # an adversarial loss beyond it; balanced ones are of the order of 1
 # successive float16 steps without a finite gradient; the scale has then fallen by 2^30
 _OVERFLOWS_ALLOWED = 30
@@ -114,19 +115,23 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
         networks=method_of(config).network_names_of(config),
         data_title=domains.title,
         label_maps=domains.label_maps,
+        pairs=pairs_identity(config.pairs),
     )
     warnings = _check_directory(run) if workers.is_chief else []
-    batches = _open_batches(config, domains)
+    batches, pairs = open_batches(config, domains, paired=method_of(config).takes_pairs)
     lines = (
         assumptions.of_options(config)
         + assumptions.of_length(config, batches.epoch_images)
         + assumptions.of_data(config, domains, batches, replicas)
+        + assumptions.of_batches(config, domains, batches, pairs)
     )
     run = dataclasses.replace(run, told=(*lines, *assumptions.of_files(domains, batches)))
     decides = {
         name: value for name, value in config_to_dict(config).items() if name not in _MAY_DIFFER
     }
-    workers.require_same(data=domains.fingerprint, precision=run.precision, flags=decides)
+    workers.require_same(
+        data=domains.fingerprint, pairs=run.pairs, precision=run.precision, flags=decides
+    )
     with files.exclusive_lock(directory) if workers.is_chief else contextlib.nullcontext():
         for line in (*lines, *warnings) if workers.is_chief else ():
             log(line)
@@ -168,27 +173,6 @@ def _check_directory(run: Run) -> list[str]:
     return check_resumable(before, run)
 
 
-def _open_batches(config: TrainConfig, domains: Domains) -> UnpairedBatches:
-    pixels = []
-    for domain, channels in (("a", config.channels_a), ("b", config.channels_b)):
-        split = domains.require("train", domain)
-        opened = open_pixels(
-            split.source,
-            split.name,
-            cache_dir(config, split),
-            mode=config.preprocess,
-            load_size=config.load_size,
-            crop_size=config.crop_size,
-            channels=channels,
-            interpolation=config.interpolation,
-        )
-        if config.preprocess not in MODES_WITH_CROP:
-            opened.require_sides(config.smallest_side, config.preprocess)
-        pixels.append(opened)
-    crop = config.crop_size if config.preprocess in MODES_WITH_CROP else None
-    return UnpairedBatches(pixels[0], pixels[1], crop, config.flip, config.batch_size, config.seed)
-
-
 def make_optimizer(
     config: TrainConfig, length: TrainingLength, epoch_images: int, *, dynamic_scale: bool
 ) -> Adam:
@@ -220,13 +204,13 @@ def step_function(
         over replicas of the values named by `model.reported` and then of the wish to stop, [values + 1].
     """
 
-    def replica_step(batch: tuple[tf.Tensor, tf.Tensor], stops: tf.Tensor) -> tf.Tensor:
+    def replica_step(batch: tuple[tf.Tensor, ...], stops: tf.Tensor) -> tf.Tensor:
         values = model.train_step(batch)
         kind = values["skipped"].dtype
         return tf.stack([*(values[name] for name in model.reported), tf.cast(stops, kind)])
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def train_step(batch: tuple[tf.Tensor, tf.Tensor], stops: tf.Tensor) -> tf.Tensor:
+    def train_step(batch: tuple[tf.Tensor, ...], stops: tf.Tensor) -> tf.Tensor:
         return strategy.reduce(
             tf.distribute.ReduceOp.MEAN, strategy.run(replica_step, args=(batch, stops)), axis=None
         )
@@ -243,7 +227,7 @@ class _Session:
         self,
         run: Run,
         workers: Workers,
-        batches: UnpairedBatches,
+        batches: Batches,
         domains: Domains,
         segment: Segment | None,
         flag_file: str,
