@@ -18,7 +18,7 @@ FLOORS = (
     ("methods",),
     ("training",),
     ("translation", "exports", "segmentation", "interop"),
-    ("evaluation", "adaptation", "exporting", "serving", "demo", "doctor"),
+    ("evaluation", "adaptation", "exporting", "serving", "demo", "diagnosis"),
     ("commands",),
     ("cli", "api"),
 )

@@ -85,11 +85,12 @@ def generator_settings(config: TrainConfig, direction: str) -> dict[str, Any]:
     """Arguments of `make_generator` for one direction of a run."""
     if config.generator.endswith(".json"):
         return {}  # the graph says it all
-    channels = config.channels_a, config.channels_b
-    settings = {
+    channels = {"a": config.channels_a, "b": config.channels_b}
+    ends = {"in_channels": channels[direction[0]], "out_channels": channels[direction[1]]}
+    if config.is_own:
+        return ends
+    settings = ends | {
         "base_filters": config.base_filters,
-        "in_channels": channels[0] if direction == "ab" else channels[1],
-        "out_channels": channels[1] if direction == "ab" else channels[0],
         "norm": config.norm,
         "dropout": config.dropout,
         "init": config.init,
@@ -102,7 +103,7 @@ def generator_settings(config: TrainConfig, direction: str) -> dict[str, Any]:
         "antialias_up": config.antialias_up,
         "separable": config.separable,
     }
-    return settings | (resnet_only if config.generator.startswith("resnet") else {})
+    return settings | (resnet_only if config.is_resnet else {})
 
 
 def discriminator_settings(config: TrainConfig, domain: str) -> dict[str, Any]:

@@ -192,4 +192,4 @@ def open_labelled(
 
 
 def _cache(source: DataSource, cache_dir: Path | None) -> Path:
-    return cache_dir or source.directory / ".cache"
+    return cache_dir or source.cache

@@ -20,7 +20,7 @@ from tfcyclegan.data.pairs import pairs_identity
 from tfcyclegan.errors import RunError, Stopped, UserError
 from tfcyclegan.methods.base import Method
 from tfcyclegan.methods.cyclegan import Segment
-from tfcyclegan.methods.factory import build_model, method_of
+from tfcyclegan.methods.factory import build_model, make_network, method_of
 from tfcyclegan.optimization.adam import Adam
 from tfcyclegan.optimization.schedules import EpochRates, rate_factor
 from tfcyclegan.system import files
@@ -98,6 +98,10 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
     domains = open_domains(config.data_dir, recipe=config.data_recipe)
     for domain in "ab":
         domains.require("train", domain)
+    if config.is_own:  # before anything is written, since only the function knows
+        for name in method_of(config).network_names_of(config):
+            if name.startswith("gen_"):
+                config.check_sizes(make_network(config, name, dtype="float32").size_multiple)
     if config.init_from:
         read_run(Path(config.init_from))
     if config.batch_size % replicas:

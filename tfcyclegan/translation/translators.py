@@ -104,7 +104,7 @@ class Translator:
             return self.tiler(self._padded(picture[np.newaxis])[0], scratch)[:height, :width]
 
     def in_floats(self, batch: np.ndarray) -> np.ndarray:
-        """Translates float32 [1, H, W, C] of any size: mirrored to a size that the network takes,
+        """Translates float32 [B, H, W, C] of any size: mirrored to a size that the network takes,
         and cropped back.
 
         Raises:
