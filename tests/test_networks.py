@@ -103,10 +103,17 @@ def test_residual_blocks_add_to_their_input():
 
 
 @pytest.mark.parametrize(
-    ("name", "upsampling"), [("resnet", "transposed"), ("resnet", "resize"), ("unet", None)]
+    ("name", "more"),
+    [
+        ("resnet", {"upsampling": "transposed"}),
+        ("resnet", {"upsampling": "resize"}),
+        ("resnet", {"antialias": True, "antialias_up": True}),
+        ("unet", {}),
+    ],
+    ids=str,
 )
-def test_tflite_networks_give_the_same(name, upsampling):
-    settings = {"init_gain": 0.3} | ({"upsampling": upsampling} if upsampling else {})
+def test_tflite_networks_give_the_same(name, more):
+    settings = {"init_gain": 0.3} | more
     plain, tflite_ops = make_small(name, **settings), make_small(name, **settings, tflite_ops=True)
     x = tf.constant(noise(1, 32, 32, 3), tf.float32)
     np.testing.assert_allclose(plain(x), tflite_ops(x), atol=2e-5)
@@ -149,6 +156,8 @@ NETWORKS = {
         "resnet", norm="batch", dropout=True, upsampling="resize", out_channels=1
     ),
     "resnet_tflite_ops": lambda: make_small("resnet", tflite_ops=True, init="kaiming"),
+    "resnet_blurs": lambda: make_small("resnet", antialias=True, antialias_up=True),
+    "patch_blurs": lambda: make_small("patch", antialias=True),
     "unet": lambda: make_small("unet", dropout=True, in_channels=1),
     "patch": lambda: make_small("patch", padding_mode="reflect", norm="none"),
     "pixel": lambda: make_small("pixel", in_channels=1),

@@ -61,6 +61,7 @@ def test_tiles_of_any_size_on_pictures_of_any_size(tile, size, tmp_path):
 
 NETWORKS = {
     "resize and reflect": ("resnet_2blocks", RESIZE),
+    "blurs": ("resnet_1blocks", {"antialias": True, "antialias_up": True}),
     "batch norm": ("resnet_1blocks", {"norm": "batch"}),
     "no norm": ("resnet_1blocks", {"norm": "none"}),
     "dropout": ("resnet_1blocks", {"dropout": True}),
