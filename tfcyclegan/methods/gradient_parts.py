@@ -1,4 +1,4 @@
-"""The gradients of a sum of losses that comes in parts."""
+"""The gradients of an objective that comes in parts, which saves memory."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
