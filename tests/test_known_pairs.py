@@ -3,6 +3,7 @@ what discriminators see; the command with pairs, going on, and fine-tuning of an
 """
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,7 @@ def test_the_l1_of_pairs_and_its_gradient_are_added_to_a_step(method, monkeypatc
 
 
 def test_batches_without_pairs_are_refused():
-    with pytest.raises(UserError, match="batches must be .*paired_a, paired_b"):
+    with pytest.raises(UserError, match=r"batches must be .*paired_a, paired_b"):
         make(lambda_paired=1.0).train_step(tuple(pictures(2)))
 
 
@@ -158,7 +159,7 @@ def maps(tmp_path_factory) -> Path:
 OPTIONS = {
     **SMALL,
     "residual_blocks": 1,
-    "batch_size": 2,
+    "batch_size": 4,
     "checkpoint_every_steps": 2,
     "sample_every_steps": 99,
     "pool_size": 3,
@@ -172,8 +173,9 @@ EVERYTHING = {
     "colour_jitter": 0.2,
     "decay_load_size": "crop",
     "drop_remainder": True,
+    "epochs": 1,
     "decay_epochs": 1,
-    "deterministic": True,
+    "max_steps": 4,
 }
 
 
@@ -181,43 +183,51 @@ def config(data: Path, run_dir: Path, **changes) -> TrainConfig:
     return TrainConfig(data_dir=str(data), run_dir=str(run_dir), **OPTIONS | changes)
 
 
-def test_a_run_with_pairs_goes_on_exactly_and_says_what_it_does(maps, tmp_path, capsys):
-    """From before the decaying epochs into them; an epoch is 6 steps, 12 pictures by 2."""
+@pytest.fixture
+def eager():
+    """A few steps are done sooner than their graph is traced."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def test_a_run_with_pairs_goes_on_exactly_and_says_what_it_does(maps, tmp_path, capsys, eager):
+    """From before the decaying epochs into them; an epoch is 3 steps, 12 pictures by 4."""
     straight, stopped = tmp_path / "straight", tmp_path / "stopped"
-    train(config(maps, straight, **EVERYTHING, epochs=1, max_steps=8))
+    train(config(maps, straight, **EVERYTHING))
     told = capsys.readouterr().out
     assert "pairs: 6 of 12, by aligned data and --paired_share=0.5, drawn by --seed" in told
-    assert "from step 6 on pictures are resized to 32 instead of 36" in told
-    train(config(maps, stopped, **EVERYTHING, epochs=1, max_steps=4))
-    train(config(maps, stopped, **EVERYTHING, epochs=1, max_steps=8))
-    assert "resuming at step 4 of 8" in capsys.readouterr().out
+    assert "from step 3 on pictures are resized to 32 instead of 36" in told
+    shutil.copytree(straight, stopped)
+    for path in (stopped / "checkpoints").glob("step-4*"):
+        path.unlink()
+    train(config(maps, stopped, **EVERYTHING))
+    assert "resuming at step 2 of 4" in capsys.readouterr().out
     whole, parts = checkpoint(straight), checkpoint(stopped)
-    assert any("left" in name or "spectral" in name for name in whole) or len(whole) > 80
-    assert whole.keys() == parts.keys()
+    assert len(whole) > 80 and whole.keys() == parts.keys()
     assert [name for name in whole if not np.array_equal(whole[name], parts[name])] == []
     lines = without_timing(straight)
-    assert lines == without_timing(stopped)
+    assert [line["step"] for line in lines] == [2, 4] and lines == without_timing(stopped)
     assert all(line["paired_ab"] > 0 and line["paired_ba"] > 0 for line in lines)
     options = json.loads((straight / "config.json").read_text())["options"]
     assert options["lambda_paired"] == 10 and options["paired_share"] == 0.5
 
 
-def test_an_unpaired_run_is_fine_tuned_on_pairs(maps, tmp_path, capsys):
+def test_an_unpaired_run_is_fine_tuned_on_pairs(maps, tmp_path, capsys, eager):
     first, second = tmp_path / "first", tmp_path / "second"
-    train(config(maps, first, max_steps=2))
+    train(config(maps, first, max_steps=1))
     pairs = tmp_path / "pairs.csv"
     pairs.write_text("a,b\n" + "".join(f"{index},{index}\n" for index in (3, 8, 5)))
     tuned = config(
-        maps, second, max_steps=2, lambda_paired=50.0, pairs=str(pairs), init_from=str(first)
+        maps, second, max_steps=1, lambda_paired=50.0, pairs=str(pairs), init_from=str(first)
     )
     train(tuned)
     told = capsys.readouterr().out
     assert f"pairs: 3, by --pairs={pairs}" in told and "weights of gen_ab, gen_ba" in told
-    assert (
-        "paired_ab" not in without_timing(first)[0] and without_timing(second)[0]["paired_ab"] > 1
-    )
+    (before,), (after,) = without_timing(first), without_timing(second)
+    assert "paired_ab" not in before and after["paired_ab"] > 1
     pairs.write_text("a,b\n3,3\n")
-    with pytest.raises(UserError, match="the pairs of --pairs are not those that the run was"):
+    with pytest.raises(UserError, match=r"the pairs of --pairs are not those that the run was"):
         train(tuned)
 
 
