@@ -22,6 +22,7 @@ NETWORKS = {
     "resize and reflect": ("resnet_1blocks", {"upsampling": "resize", "padding_mode": "reflect"}),
     "batch norm, gray": ("resnet_1blocks", {"norm": "batch", "in_channels": 1}),
     "no norm": ("resnet_1blocks", {"norm": "none"}),
+    "CUT's": ("resnet_1blocks", {"antialias": True, "antialias_up": True}),
     "U-Net": ("unet_128", {"dropout": True}),
 }
 

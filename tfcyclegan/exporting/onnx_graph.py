@@ -15,6 +15,7 @@ from onnx import helper, numpy_helper
 from tfcyclegan import __version__
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks import Generator, InstanceNormalization
+from tfcyclegan.networks.blur import BlurDown, BlurUp
 from tfcyclegan.networks.layers import (
     LEAKY_SLOPE,
     Conv2D,
@@ -90,16 +91,14 @@ class _OnnxOperations(Operations):
 
     def layer(self, layer: keras.layers.Layer, x: str) -> str:
         if isinstance(layer, ResizeConv2D):
-            nothing = ""
-            scales = self.constant(np.array([1, 1, 2, 2], np.float32))
-            nearest = {"mode": "nearest", "nearest_mode": "floor"}
-            x = self.node(
-                "Resize",
-                [x, nothing, scales],
-                coordinate_transformation_mode="asymmetric",
-                **nearest,
-            )
+            x = self._doubled(x, "asymmetric", mode="nearest", nearest_mode="floor")
             return self.layer(layer.convolution, x)
+        if isinstance(layer, BlurUp):
+            return self._doubled(x, "half_pixel", mode="linear")
+        if isinstance(layer, BlurDown):
+            kernel = np.broadcast_to(layer.kernel, (layer.filters, 1, 3, 3)).astype(np.float32)
+            inputs = [self._mirrored(x, 1), self.constant(kernel)]
+            return self.node("Conv", inputs, group=layer.filters, strides=[2, 2])
         if isinstance(layer, Conv2D):
             return self._convolution(layer, x)
         if isinstance(layer, UpConv2D):
@@ -112,13 +111,20 @@ class _OnnxOperations(Operations):
     def _convolution(self, layer: Conv2D, x: str) -> str:
         padding = layer.padding
         if padding and layer.padding_mode == "reflect":
-            sides = [0, 0, padding, padding]
-            x = self.node("Pad", [x, self.constant(np.array(sides * 2))], mode="reflect")
-            padding = 0
+            x, padding = self._mirrored(x, padding), 0
         kernel = np.asarray(layer.kernel)
         inputs = [x, self.constant(kernel.transpose(3, 2, 0, 1)), *self._bias(layer)]
         strides = [layer.stride] * 2
         return self.node("Conv", inputs, pads=[padding] * 4, strides=strides)
+
+    def _mirrored(self, x: str, amount: int) -> str:
+        sides = self.constant(np.array([0, 0, amount, amount] * 2))
+        return self.node("Pad", [x, sides], mode="reflect")
+
+    def _doubled(self, x: str, coordinates: str, **attributes: Any) -> str:
+        no_region, scales = "", self.constant(np.array([1, 1, 2, 2], np.float32))
+        inputs = [x, no_region, scales]
+        return self.node("Resize", inputs, coordinate_transformation_mode=coordinates, **attributes)
 
     def _transposed(self, layer: UpConv2D, x: str) -> str:
         kernel = np.asarray(layer.kernel)

@@ -78,6 +78,8 @@ class Method(keras.Model):
     needs_updated_discriminators: ClassVar[bool] = False
     """Whether the generators' losses wait for the discriminators' update, which XLA cannot have
     inside of a pass."""
+    judges_fakes_first: ClassVar[bool] = False
+    """Whether a discriminator sees fakes before real pictures in its update."""
     takes_pairs: ClassVar[bool] = False
     """Whether all batches are to be pairs; else they are unpaired."""
 
@@ -388,10 +390,13 @@ class Method(keras.Model):
         values = {}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
+            turn = -1 if self.judges_fakes_first else 1
             for domain, judge in self.discriminators.items():
                 real = self.as_shown(reals[domain], domain, REAL)
                 fake = self.as_shown(fakes[domain], domain, FAKE)
-                scores = judge(real, training=True), judge(fake, training=True)
+                # The order shows in batch norm's running statistics alone.
+                shown = (real, fake)[::turn]
+                scores = [judge(pictures, training=True) for pictures in shown][::turn]
                 values[f"disc_{domain}"] = discriminator_loss(self.gan_mode, *scores)
                 values[f"accuracy_disc_{domain}"] = discriminator_accuracy(self.gan_mode, *scores)
             loss = tf.add_n([values[f"disc_{domain}"] for domain in self.discriminators])

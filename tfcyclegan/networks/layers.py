@@ -113,6 +113,14 @@ def reflect_pad(x: tf.Tensor, amount: int, *, tflite_ops: bool = False) -> tf.Te
     return pad(x)
 
 
+def part(x: tf.Tensor, axis: int, start: Any, stop: Any) -> tf.Tensor:
+    """Pixels start..stop of [B, H, W, C] along `axis`."""
+    # Not by brackets: the gradient of a strided slice runs on one thread.
+    begin, size = [0] * 4, [-1] * 4
+    begin[axis], size[axis] = start, stop - start
+    return tf.slice(x, begin, size)
+
+
 def _mirrored_sides(x: tf.Tensor, amount: int, axis: int) -> tf.Tensor:
     return tf.gather(x, np.pad(np.arange(x.shape[axis]), amount, mode="reflect"), axis=axis)
 
@@ -128,24 +136,19 @@ def _folded_sides(upstream: tf.Tensor, amount: int, axis: int) -> tf.Tensor:
     # each sum in the place of the pixel that it is of
     places = np.arange(padded)
     places[mirrored] = padded + np.arange(2 * amount)
-    joined = tf.concat([upstream, sums], axis=axis)
-    return tf.gather(joined, places[amount : padded - amount], axis=axis)
+    both = tf.concat([upstream, sums], axis=axis)
+    return tf.gather(both, places[amount : padded - amount], axis=axis)
 
 
 def _mirrored_by_slices(x: tf.Tensor, amount: int, axis: int) -> tf.Tensor:
     side = x.shape[axis]
-    before = [_part(x, axis, i) for i in range(amount, 0, -1)]
-    after = [_part(x, axis, side - 1 - i) for i in range(1, amount + 1)]
-    return tf.concat([_joined(before, axis), x, _joined(after, axis)], axis=axis)
+    before = [part(x, axis, i, i + 1) for i in range(amount, 0, -1)]
+    after = [part(x, axis, side - 1 - i, side - i) for i in range(1, amount + 1)]
+    return tf.concat([joined(before, axis), x, joined(after, axis)], axis=axis)
 
 
-def _part(x: tf.Tensor, axis: int, position: int) -> tf.Tensor:
-    begin, size = [0] * 4, [-1] * 4
-    begin[axis], size[axis] = position, 1
-    return tf.slice(x, begin, size)
-
-
-def _joined(pieces: list[tf.Tensor], axis: int) -> tf.Tensor:
+def joined(pieces: list[tf.Tensor], axis: int) -> tf.Tensor:
+    """Pieces of [B, H, W, C] one behind the other along `axis`."""
     return tf.concat(pieces, axis=axis) if len(pieces) > 1 else pieces[0]
 
 
