@@ -133,5 +133,8 @@ def test_draws_follow_from_the_seed_and_policies_do_not_move_each_other():
     assert not np.allclose(drawn(every, images), drawn(every, images, seed=(5, 7)))
     in_turn = drawn(CUTOUT, drawn(TRANSLATION, drawn(COLOUR, images)))
     np.testing.assert_allclose(drawn(every, images), in_turn, atol=1e-12)
+    compiled = tf.function(diffaugment, autograph=False, jit_compile=True)
+    by_xla = compiled(tf.constant(images), every.split(","), tf.constant((5, 6)))
+    np.testing.assert_allclose(by_xla, drawn(every, images), atol=1e-6)
     same = drawn(every, np.repeat(images[:1], 2, axis=0))
     assert not np.allclose(same[0], same[1]), "each image has draws of its own"
