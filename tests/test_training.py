@@ -427,7 +427,7 @@ def test_keras_fit_drives_the_same_step(tiles):
             assert {"cycle_a", "disc_b", "accuracy_disc_a"} <= history.history.keys()
         else:
             model.make_pools((32, 32, 3), (32, 32, 3))
-            step = tf.function(model.train_step)
+            step = tf.function(model.train_step, autograph=False)
             for batch in batches.dataset(0, 3):
                 step(batch)
         weights.append(
