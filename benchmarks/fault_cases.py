@@ -224,7 +224,7 @@ class Campaign:
                 )
                 inject.await_moment(process, moment, straight.seconds, straight.files)
                 # Asked before the signal: one that is swallowed must not pass for one that came too
-                #     late.
+                # late.
                 in_time = process.alive() and not process.finished()
                 # A training looks before each step whether to stop; asked in its last one it
                 # finishes.

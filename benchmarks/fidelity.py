@@ -1,12 +1,12 @@
-"""Is this the official CycleGAN? Replays numbers that the official program computed and prints the
-differences.
+"""Is this the official CycleGAN, CUT, pix2pix? Replays numbers that the official programs computed
+and prints the differences.
 
     python -m benchmarks.fidelity --golden tests/golden
 
 The directory is laid out as `tests/golden/README.md` says; cases are found by file and key names.
 "Difference" is max|ours - theirs| / max|theirs| per tensor. Networks and steps run in float64; the
-float32 rows show the path that training takes. The steps are `CycleGAN.train_step` itself: only
-weights, batches, dtype and pool draws are injected. Exits with 1 when a bar is missed, 2 when the
+float32 rows show the path that training takes. The steps are `Method.train_step` itself: only
+weights, batches, dtype and draws are injected. Trajectories say in `meta` what method they are of. Exits with 1 when a bar is missed, 2 when the
 directory holds no case.
 """
 
@@ -15,7 +15,6 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +24,13 @@ import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
 
-from tfcyclegan.interop.official import biases_before_instance_norm, make_network, save_state_dict
+from benchmarks import fidelity_one_way
+from benchmarks.golden import BARS, Row, below, meta_of, nhwc, relative_difference
+from tfcyclegan.interop.official import make_network
 from tfcyclegan.methods.cyclegan import CycleGAN
 from tfcyclegan.networks import InstanceNormalization
 from tfcyclegan.optimization.adam import Adam
 from tfcyclegan.optimization.schedules import EpochRates, rate_factor
-
-BARS = {
-    "network": 1e-9,
-    "network float32": 1e-4,
-    "losses": 1e-7,
-    "gradients": 1e-7,
-    "images": 1e-9,
-    "weights": 1e-6,
-    "rates": 1e-12,
-    "norm": 1e-5,
-}
 
 # The official names of networks and losses, which judge and count the other way round: D_A there is
 # disc_b here.
@@ -57,44 +47,15 @@ LOSS_NAMES = {
 }
 
 
-@dataclass(frozen=True)
-class Row:
-    """One comparison: `difference` is the largest of its tensors."""
-
-    case: str
-    difference: float
-    bar: float
-
-    @property
-    def ok(self) -> bool:
-        return self.difference <= self.bar
-
-
-def relative_difference(ours: Any, theirs: Any) -> float:
-    """max|ours - theirs| / max|theirs|; infinite where shapes differ or a value is not finite."""
-    ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
-    if ours.shape != theirs.shape or not np.isfinite(ours).all():
-        return float("inf")
-    return float(np.abs(ours - theirs).max() / max(np.abs(theirs).max(), np.finfo(np.float64).tiny))
-
-
-def nhwc(array: np.ndarray) -> np.ndarray:
-    return np.transpose(array, (0, 2, 3, 1))
-
-
-def _below(arrays: Any, prefix: str) -> dict[str, np.ndarray]:
-    return {key[len(prefix) :]: arrays[key] for key in arrays if key.startswith(prefix)}
-
-
 def network_rows(path: Path) -> Iterator[Row]:
     arrays = dict(np.load(path))
     for case in dict.fromkeys(key.split("/")[0] for key in arrays):
-        state = _below(arrays, f"{case}/weights/")
+        state = below(arrays, f"{case}/weights/")
         image, output = nhwc(arrays[f"{case}/input_nchw"]), nhwc(arrays[f"{case}/output_nchw"])
         for dtype, bar in (("float64", "network"), ("float32", "network float32")):
             network = make_network(state, dtype=dtype)
             ours = network(tf.constant(image, dtype), training=False)
-            yield Row(f"{case} {dtype}", relative_difference(ours, output), BARS[bar])
+            yield Row(f"{path.name}: {case} {dtype}", relative_difference(ours, output), BARS[bar])
 
 
 def recorded_draws(
@@ -126,9 +87,9 @@ def recorded_draws(
 
 def replay(arrays: dict[str, Any]) -> Iterator[tuple[str, float, str]]:
     """Runs a trajectory and yields (part, largest relative difference, bar)."""
-    meta = ast.literal_eval(str(arrays["meta"]))
+    meta = meta_of(arrays)
     networks = {
-        ours: make_network(_below(arrays, f"start/{theirs}/"), dtype="float64")
+        ours: make_network(below(arrays, f"start/{theirs}/"), dtype="float64")
         for theirs, ours in NETWORKS.items()
     }
     draws = None
@@ -184,54 +145,22 @@ def replay(arrays: dict[str, Any]) -> Iterator[tuple[str, float, str]]:
         if step == 0 and any(key.startswith("step0/grad/") for key in arrays):
             yield (
                 "step-0 gradients",
-                max(_gradient_differences(model, arrays, meta["beta1"])),
+                max(fidelity_one_way.gradient_differences(model, arrays, NETWORKS)),
                 "gradients",
             )
     yield f"losses of {len(arrays['losses'])} steps", worst, "losses"
-    yield "end weights", max(_weight_differences(model, arrays)), "weights"
-
-
-def _gradient_differences(
-    model: CycleGAN, arrays: dict[str, Any], beta_1: float
-) -> Iterator[float]:
-    """After one Adam step the first moment is (1 - beta_1) times the gradient."""
-    for theirs, ours in NETWORKS.items():
-        network = getattr(model, ours)
-        is_generator = ours.startswith("gen")
-        optimizer = model.generator_optimizer if is_generator else model.discriminator_optimizer
-        variables = model.generator_variables if is_generator else model.discriminator_variables
-        weights = network.get_weights()
-        index = next(
-            i for i, variable in enumerate(variables) if variable is network.trainable_variables[0]
-        )
-        count = len(network.trainable_variables)
-        gradients = [
-            np.asarray(moment) / (1 - beta_1)
-            for moment in optimizer._momentums[index : index + count]
-        ]
-        network.set_weights(gradients)
-        state = save_state_dict(network)
-        network.set_weights(weights)
-        skipped = biases_before_instance_norm(network)
-        for key, reference in _below(arrays, f"step0/grad/{theirs}/").items():
-            if key not in skipped:
-                yield relative_difference(state[key], reference)
-
-
-def _weight_differences(model: CycleGAN, arrays: dict[str, Any]) -> Iterator[float]:
-    for theirs, ours in NETWORKS.items():
-        network = getattr(model, ours)
-        skipped = biases_before_instance_norm(network)
-        state = save_state_dict(network)
-        for key, reference in _below(arrays, f"end/{theirs}/").items():
-            # the count of batches that PyTorch's batch norm keeps is not ours to have
-            if key not in skipped and key in state:
-                yield relative_difference(state[key], reference)
+    yield (
+        "end weights",
+        max(fidelity_one_way.weight_differences(model, arrays, NETWORKS)),
+        "weights",
+    )
 
 
 def trajectory_rows(path: Path) -> Iterator[Row]:
-    for part, difference, bar in replay(dict(np.load(path))):
-        yield Row(f"{path.stem}: {part}", difference, BARS[bar])
+    arrays = dict(np.load(path))
+    one_way = fidelity_one_way.is_one_way(meta_of(arrays))
+    for part, difference, bar in (fidelity_one_way.replay if one_way else replay)(arrays):
+        yield Row(f"{path.name}: {part}", difference, BARS[bar])
 
 
 def rate_rows(path: Path) -> Iterator[Row]:
@@ -247,7 +176,7 @@ def rate_rows(path: Path) -> Iterator[Row]:
         }
         base = rates[0] / rate_factor(kind, 0, **lengths)
         ours = [base * rate_factor(kind, epoch, **lengths) for epoch in range(len(rates))]
-        yield Row(f"{path.stem}: {name}", relative_difference(ours, rates), BARS["rates"])
+        yield Row(f"{path.name}: {name}", relative_difference(ours, rates), BARS["rates"])
 
 
 def normalization_rows(path: Path) -> Iterator[Row]:
@@ -256,7 +185,7 @@ def normalization_rows(path: Path) -> Iterator[Row]:
     """
     arrays = dict(np.load(path))
     for case in dict.fromkeys(key.split("/")[0] for key in arrays if "/" in key):
-        values = _below(arrays, f"{case}/")
+        values = below(arrays, f"{case}/")
         epsilon = 1e-3 if case == "default" else 1e-5
         for tflite_ops in (False, True):
             layer = InstanceNormalization(
@@ -278,7 +207,7 @@ def normalization_rows(path: Path) -> Iterator[Row]:
                 relative_difference(gradient, values["input_gradient"]),
             )
             yield Row(
-                f"{path.stem}: {case} {'moments' if tflite_ops else 'fused'}", worst, BARS["norm"]
+                f"{path.name}: {case} {'moments' if tflite_ops else 'fused'}", worst, BARS["norm"]
             )
 
 
@@ -298,8 +227,10 @@ def find_rows(golden: Path) -> Iterator[Row]:
     """All comparisons that the files of `golden` allow."""
     readers = {
         "networks*.npz": network_rows,
-        "trajectory_*.npz": trajectory_rows,
-        "learning_rates.npz": rate_rows,
+        "*_networks*.npz": fidelity_one_way.network_rows,
+        "*_patchnce*.npz": fidelity_one_way.patch_nce_rows,
+        "*trajectory*.npz": trajectory_rows,
+        "*learning_rates*.npz": rate_rows,
         "tfa_instance_normalization.npz": normalization_rows,
         "latest_net_*.pth": pth_rows,
     }

@@ -67,7 +67,8 @@ def export(settings: Settings, path: Path) -> None:
     import tensorflow as tf
 
     from benchmarks.training_programs import train_config
-    from tfcyclegan.training.trainer import build_model, make_optimizer
+    from tfcyclegan.methods.factory import build_model
+    from tfcyclegan.training.trainer import make_optimizer
 
     config = train_config(settings, pool_size=0)  # a pool's scatter would take the time of the step
     model = build_model(config, settings.precision)

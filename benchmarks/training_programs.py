@@ -141,8 +141,9 @@ def _ours(
     tensorflow_setup.import_tensorflow()
     import tensorflow as tf
 
+    from tfcyclegan.methods.factory import build_model
     from tfcyclegan.training.strategy import choose_precision, keep_freed_memory, make_strategy
-    from tfcyclegan.training.trainer import build_model, make_optimizer, step_function
+    from tfcyclegan.training.trainer import make_optimizer, step_function
 
     imported_bytes = memory("VmRSS")
     config = train_config(job, pool_size=job.pool, remat=remat, xla=xla)

@@ -17,6 +17,9 @@ is done to each is told in `tfcyclegan.data.intake`. A file of several pages or 
 pictures: stack.tif becomes stack_0001.tif, stack_0002.tif, ... Files of other endings, hidden ones
 and what lies beside the folders are counted, said, and stand in the manifest.
 
+With `--aligned` each picture of A has a partner in B, by equal names in trainA and trainB, or in
+files of ROOT/train, ROOT/test, ROOT/val that hold both side by side: see `data_prep.aligned`.
+
 Makes:
 
     OUT/
@@ -31,17 +34,19 @@ import functools
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from data_prep import beam, own_labels, prepare
+from data_prep import aligned, beam, own_labels, prepare
+from data_prep.picture_sources import PictureSource
 from tfcyclegan import flags
 from tfcyclegan.cli import run_command
 from tfcyclegan.config import option
 from tfcyclegan.config.reading import LARGEST_VALUE, alpha_option, extra_bands_option, pages_option
-from tfcyclegan.data import intake, manifest, pages, picture_files
+from tfcyclegan.data import intake, manifest, picture_files
+from tfcyclegan.data.source import ALIGNED
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
@@ -52,6 +57,7 @@ EXAMPLES = """
     python -m data_prep.folders --input_dir=ROOT --output_dir=data/mine --name=mine --max_bad=10
     python -m data_prep.folders --input_dir=ROOT --output_dir=data/maps --label_maps_b \
         --classes=classes.csv
+    python -m data_prep.folders --input_dir=~/pictures/facades --output_dir=data/facades --aligned
 """
 
 REQUIRED = ("trainA", "trainB")
@@ -67,6 +73,11 @@ class Config(own_labels.LabelOptions):
         "", "directory that holds trainA, trainB and the other folders", required=True
     )
     output_dir: str = option("", "directory to write; a rerun goes on there", required=True)
+    aligned: bool = option(
+        False,
+        "pictures of A and B are pairs: of equal names in trainA and trainB, or side by side in "
+        "the files of train, test and val, A at the left",
+    )
     name: str = option("pictures", "the data set's name: lower-case letters, digits and _")
     max_bad: int = option(
         0,
@@ -104,38 +115,6 @@ class Config(own_labels.LabelOptions):
             )
 
 
-@dataclass(frozen=True)
-class _Source(prepare.Source):
-    """A file of a domain, by the rules of that domain."""
-
-    rules: intake.Rules
-    every_page: bool
-
-    def take_all(self, max_pixels: int) -> list[prepare.Taken]:
-        content = self.read()
-        held = pages.of_bytes(content) if self.every_page else pages.ONE
-        path = PurePosixPath(self.filename)
-        notes = frozenset([intake.COPIES] if held.copies else [])
-        taken = []
-        for number, place in enumerate(held.places):
-            try:
-                decoded = intake.decode(
-                    content, max_pixels=max_pixels, rules=self.rules, page=place
-                )
-            except intake.BadPicture as error:
-                raise (
-                    error
-                    if place is None
-                    else intake.BadPicture(f"picture {number + 1} of {len(held.places)}: {error}")
-                ) from error
-            name = path.with_name(held.name(path.stem, number) + path.suffix).as_posix()
-            taken.append(
-                prepare.Taken(decoded.picture(name), decoded.notes | notes, decoded.largest)
-            )
-            notes = frozenset()
-        return taken
-
-
 def _rules(config: Config, split: str) -> intake.Rules:
     """Those of the domain that `split` is of."""
     values = [int(value) for value in config.max_value.split(",") if value]
@@ -149,7 +128,7 @@ def _rules(config: Config, split: str) -> intake.Rules:
 
 def find_sources(
     input_dir: Path, split: str, config: Config
-) -> tuple[list[prepare.Source], str, picture_files.Found]:
+) -> tuple[list[PictureSource], str, picture_files.Found]:
     """The pictures of `split` by name, a digest of their names, sizes and times, and what else lies
     there.
     """
@@ -164,8 +143,8 @@ def find_sources(
         found.append((Path(entry.path).relative_to(input_dir).as_posix(), size, changed))
     found.sort()
     rules, every_page = _rules(config, split), config.pages == "all"
-    sources: list[prepare.Source] = [
-        _Source(
+    sources = [
+        PictureSource(
             name,
             size,
             functools.partial(picture_files.read, input_dir.absolute() / name),
@@ -177,16 +156,10 @@ def find_sources(
     return sources, files.sha256_of_json(found), there
 
 
-def find_beside(input_dir: Path) -> picture_files.Found:
-    """What lies in the input directory beside the folders of the splits."""
+def find_beside(input_dir: Path, used: Set[str]) -> picture_files.Found:
+    """What lies in the input directory beside the folders `used`."""
     left_out: Counter[str] = Counter()
     examples = []
-    used = {
-        name
-        for split in SPLITS
-        if (input_dir / split).is_dir()
-        for name in (split, own_labels.FOLDER.format(split=split))
-    }
     for entry in sorted(input_dir.iterdir()):
         if entry.name.lower() in picture_files.SYSTEM_FILES or (
             entry.is_dir() and entry.name in used
@@ -210,26 +183,32 @@ def run(config: Config) -> None:
     input_dir = Path(config.input_dir).expanduser()
     if not input_dir.is_dir():
         raise UserError(f"--input_dir={config.input_dir}: no such directory")
-    splits, inputs = {}, {}
-    passed_over = [find_beside(input_dir)]
-    for split in SPLITS:
-        directory = input_dir / split
+    side_by_side = config.aligned and _is_side_by_side(input_dir)
+    found, inputs, passed_over = {}, {}, []
+    for folder in aligned.PURPOSES if side_by_side else SPLITS:
+        directory, required = input_dir / folder, folder in (*REQUIRED, "train")
         if not directory.is_dir():
-            if split in REQUIRED:
+            if required:
                 raise UserError(
-                    f"{directory}: no such directory; put the pictures of domain {split[-1]} there"
+                    f"{directory}: no such directory; {_mend(config, input_dir, folder)}"
                 )
             continue
-        splits[split], inputs[split], there = find_sources(input_dir, split, config)
+        found[folder], inputs[folder], there = find_sources(input_dir, folder, config)
         passed_over.append(there)
-        _tell_one_name(directory, splits[split])
-        if not splits[split]:
-            mend = "put pictures there" + ("" if split in REQUIRED else " or remove it")
+        _tell_one_name(directory, found[folder])
+        if not found[folder]:
+            mend = "put pictures there" + ("" if required else " or remove it")
             seen = f" ({there.told()})" if there.left_out else ""
             raise UserError(
                 f"{directory}: holds no picture{seen}; {mend} "
                 f"({', '.join(sorted(picture_files.ENDINGS))})"
             )
+    without_partner: Counter[str] = Counter()
+    splits: dict[str, Sequence[prepare.Source]] = dict(found)
+    if config.aligned:
+        splits = _pairs(config, input_dir, found, side_by_side, without_partner)
+    used = {*found, *(own_labels.FOLDER.format(split=split) for split in splits)}
+    passed_over.insert(0, find_beside(input_dir, used))
     planned = own_labels.plan(
         config, input_dir, splits, max_bad=config.max_bad, max_pixels=config.max_pixels
     )
@@ -244,7 +223,7 @@ def run(config: Config) -> None:
         command=shlex.join(
             ["python", "-m", "data_prep.folders", *flags.to_flag_file(config).splitlines()]
         ),
-        splits=planned.splits,
+        splits=aligned.paired(planned.splits) if config.aligned else planned.splits,
         settings=_settings(config) | planned.settings,
         inputs=inputs
         | {
@@ -255,7 +234,8 @@ def run(config: Config) -> None:
         max_bad=config.max_bad,
         max_pixels=config.max_pixels,
         shards=config.shards,
-        left_out=left_out + planned.left_out,
+        left_out=left_out + planned.left_out + without_partner,
+        remarks={ALIGNED: sorted({split[:-1] for split in splits})} if config.aligned else {},
         hints=intake.hints(config.max_value),
         beam_flags=config.beam_flags,
     )
@@ -265,6 +245,53 @@ def run(config: Config) -> None:
         f"next: tfcyclegan train --data_dir={config.output_dir} --run_dir=runs/{name}; tfcyclegan "
         "doctor tells about how long"
     )
+
+
+def _is_side_by_side(input_dir: Path) -> bool:
+    """Whether aligned pictures lie side by side in files; UserError where both kinds are there."""
+    both = [name for name in ("train", "trainA") if (input_dir / name).is_dir()]
+    if len(both) == 2:
+        raise UserError(
+            f"{input_dir}: --aligned: has train, of files that hold A and B side by side, and "
+            "trainA; move one away"
+        )
+    return both == ["train"]
+
+
+def _mend(config: Config, input_dir: Path, folder: str) -> str:
+    """What to do where a required folder is missing."""
+    if not config.aligned and (input_dir / "train").is_dir():
+        return "--aligned reads train, if its files hold A and B side by side"
+    side_by_side = ", or files that hold A and B side by side into train" if config.aligned else ""
+    return f"put the pictures of domain {folder[-1]} there{side_by_side}"
+
+
+def _pairs(
+    config: Config,
+    input_dir: Path,
+    found: Mapping[str, Sequence[PictureSource]],
+    side_by_side: bool,
+    left_out: Counter[str],
+) -> dict[str, Sequence[prepare.Source]]:
+    """The sources of both domains, partners at the same places; counts in `left_out` those that
+    have none.
+    """
+    splits: dict[str, Sequence[prepare.Source]] = {}
+    for purpose in aligned.PURPOSES:
+        both = [f"{purpose}{domain}" for domain in "AB"]
+        if side_by_side and purpose in found:
+            rules = {split: _rules(config, split) for split in both}
+            splits |= aligned.halves(found[purpose], purpose, rules, config.max_pixels)
+        there = [split for split in both if split in found]
+        if len(there) == 1:
+            (alone,) = set(both) - set(there)
+            raise UserError(
+                f"{input_dir / there[0]}: --aligned: there is no {alone} with its partners; add it, "
+                f"or move {there[0]} away"
+            )
+        if there:
+            splits |= aligned.by_names(input_dir, purpose, found, left_out)
+    return splits
 
 
 def _tell_one_name(directory: Path, sources: Sequence[prepare.Source]) -> None:
@@ -287,7 +314,13 @@ def _tell_one_name(directory: Path, sources: Sequence[prepare.Source]) -> None:
 
 def _settings(config: Config) -> dict[str, Any]:
     """The flags that decide how pictures are read, where they are not the usual ones."""
-    usual = {"pages": "all", "alpha": "white", "extra_bands": "refuse", "max_value": ""}
+    usual = {
+        "aligned": False,
+        "pages": "all",
+        "alpha": "white",
+        "extra_bands": "refuse",
+        "max_value": "",
+    }
     return {name: value for name in usual if (value := getattr(config, name)) != usual[name]}
 
 

@@ -295,12 +295,12 @@ def _with_labels(
         name = Path(entry.path).relative_to(directory).as_posix()
         status = entry.stat()
         stated.append((name, status.st_size, status.st_mtime_ns))
-        if _key(name) in found:
+        if bare_name(name) in found:
             raise UserError(
-                f"{directory}: {found[_key(name)]} and {name} are labels of one picture; remove one"
+                f"{directory}: {found[bare_name(name)]} and {name} are labels of one picture; remove one"
             )
-        found[_key(name)] = name
-    keys = [_key(source.filename.removeprefix(f"{split}/")) for source in sources]
+        found[bare_name(name)] = name
+    keys = [bare_name(source.filename.removeprefix(f"{split}/")) for source in sources]
     twice = sorted(key for key, count in Counter(keys).items() if count > 1 and key in found)
     if twice:
         raise UserError(
@@ -347,7 +347,8 @@ def _with_labels(
     return made, files.sha256_of_json(stated)
 
 
-def _key(name: str) -> str:
+def bare_name(name: str) -> str:
+    """A file's name without its ending: what pictures and their labels or partners have in common."""
     return PurePosixPath(name).with_suffix("").as_posix()
 
 

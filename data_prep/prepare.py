@@ -229,7 +229,7 @@ def _claim(request: Request, output_dir: Path, planned: Sequence[_Shard]) -> Non
                 _refuse_other(request, output_dir, earlier["request"])
         if changed:
             # that run told its user to remove files: what it left describes an input that is no
-            #     more
+            # more
             log(
                 f"{output_dir}: starts afresh, since the request has changed after bad pictures "
                 "stopped it"

@@ -47,8 +47,7 @@ def survey(root: Path, asked: Sequence[Asked], *, max_pixels: int) -> dict[str, 
 
     Returns:
         For the manifest: how many were looked at and of how many, the counts by the way they were
-            read, the share of the pixels of each
-        class that counts, and of all others.
+        read, the share of the pixels of each class that counts, and of all others.
 
     Raises:
         UserError: none can be read, they can be read in several ways, or no pixel has a class that

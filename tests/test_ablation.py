@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from tests.test_training import config
 from tfcyclegan.errors import UserError
-from tfcyclegan.training.trainer import build_model, make_optimizer
+from tfcyclegan.methods.factory import build_model
+from tfcyclegan.training.trainer import make_optimizer
 
 BATCH = tuple(
     tf.constant(np.random.default_rng(domain).uniform(-1, 1, (1, 32, 32, 3)), tf.float32)

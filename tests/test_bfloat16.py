@@ -13,7 +13,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tfcyclegan.data import images
-from tfcyclegan.methods.cyclegan import LOSSES, CycleGAN
+from tfcyclegan.methods.cyclegan import CycleGAN
 from tfcyclegan.networks import Discriminator, make_generator
 from tfcyclegan.networks.layers import Conv2D, UpConv2D
 from tfcyclegan.networks.norms import InstanceNormalization
@@ -65,9 +65,10 @@ def one_step(
         tf.constant(images.to_float(np.asarray(one.resize((SIDE, SIDE))))[np.newaxis])
         for one in coarse
     ]
-    fake_a, fake_b, losses, _, of_generators = model._generator_pass(*reals)
-    judged, _, of_discriminators = model._discriminator_pass(
-        *reals, tf.cast(fake_a, tf.float32), tf.cast(fake_b, tf.float32)
+    fakes, losses, _, of_generators = model.generator_pass(*reals)
+    judged, _, of_discriminators = model.discriminator_pass(
+        dict(zip("ab", reals, strict=True)),
+        {domain: tf.cast(fake, tf.float32) for domain, fake in fakes.items()},
     )
 
     def vector(variables, gradients):
@@ -80,7 +81,11 @@ def one_step(
             ]
         )
 
-    named = {name: float(value) for name, value in (losses | judged).items() if name in LOSSES}
+    named = {
+        name: float(value)
+        for name, value in (losses | judged).items()
+        if name in CycleGAN.loss_names
+    }
     return (
         named,
         vector(model.generator_variables, of_generators),

@@ -14,11 +14,12 @@ import tensorflow as tf
 
 from tests.conftest import ROOT
 from tfcyclegan.config import Size, TrainConfig
+from tfcyclegan.methods.factory import build_model
 from tfcyclegan.networks.layers import Dropout
 from tfcyclegan.training.checkpoints import Checkpoints
 from tfcyclegan.training.history import Window
 from tfcyclegan.training.strategy import make_strategy
-from tfcyclegan.training.trainer import build_model, make_optimizer
+from tfcyclegan.training.trainer import make_optimizer
 
 NETWORKS = ("gen_ab", "gen_ba", "disc_a", "disc_b")
 
@@ -100,7 +101,7 @@ def pools(place):
     run(strategy, model, batches(), "float32")
     window = Window(3)
     Checkpoints(directory, model, window, keep=1).save()
-    all_pools = model.pools_a + model.pools_b
+    all_pools = model.pools["a"] + model.pools["b"]
     kept = [pool.images.numpy() for pool in all_pools]
     stored = tf.train.list_variables(tf.train.latest_checkpoint(str(directory)))
     for pool in all_pools:
@@ -114,7 +115,7 @@ def pools(place):
             for pool, before in zip(all_pools, kept, strict=True)
         ],
         "different": bool(np.abs(kept[0] - kept[1]).max() > 0),
-        "devices": [pool.images.device for pool in model.pools_a],
+        "devices": [pool.images.device for pool in model.pools["a"]],
     }
 
 

@@ -9,13 +9,14 @@ import pytest
 from tests.street_material import rendered, street_material
 from tfcyclegan import cli
 from tfcyclegan.data import images, labels
+from tfcyclegan.data.pairs import read_pairs
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation import truths
 from tfcyclegan.evaluation.detectors import contents
 from tfcyclegan.evaluation.limits import BAD, SUSPICIOUS
 from tfcyclegan.evaluation.material import OWN
-from tfcyclegan.evaluation.pairs import Partners, find_partners, read_pairs
+from tfcyclegan.evaluation.pairs import Partners, find_partners
 from tfcyclegan.measures import pairing
 
 COUNT = 12

@@ -6,15 +6,17 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import fidelity
+from benchmarks import fidelity, fidelity_one_way
 from tests.conftest import GOLDEN, ROOT
 
 CASES = [
     (path, reader)
     for pattern, reader in {
         "networks.npz": fidelity.network_rows,
-        "trajectory_*.npz": fidelity.trajectory_rows,
-        "learning_rates.npz": fidelity.rate_rows,
+        "cut_networks.npz": fidelity_one_way.network_rows,
+        "cut_patchnce.npz": fidelity_one_way.patch_nce_rows,
+        "*trajectory*.npz": fidelity.trajectory_rows,
+        "*learning_rates.npz": fidelity.rate_rows,
         "tfa_instance_normalization.npz": fidelity.normalization_rows,
     }.items()
     for path in sorted(GOLDEN.glob(pattern))
@@ -24,7 +26,7 @@ CASES = [
 @pytest.mark.parametrize(("path", "reader"), CASES, ids=[path.stem for path, _ in CASES])
 def test_equals_the_official_program(path, reader):
     rows = list(reader(path))
-    assert rows
+    assert rows and all(row.case.startswith(f"{path.name}: ") for row in rows)
     assert [row for row in rows if not row.ok] == []
 
 

@@ -10,7 +10,8 @@ from tests.test_training import config
 from tfcyclegan.config import Size
 from tfcyclegan.errors import UserError
 from tfcyclegan.methods.cyclegan import CycleGAN
-from tfcyclegan.training.trainer import build_model, make_optimizer
+from tfcyclegan.methods.factory import build_model
+from tfcyclegan.training.trainer import make_optimizer
 
 
 @pytest.fixture(scope="module")

@@ -20,12 +20,12 @@ from tests.conftest import GOLDEN
 from tfcyclegan import cli
 from tfcyclegan.data import images, manifest, records, shards
 from tfcyclegan.data.labels import Labelling
+from tfcyclegan.data.pairs import read_pairs
 from tfcyclegan.data.picture_folders import picture_name
 from tfcyclegan.data.source import open_source
 from tfcyclegan.demo import web_server
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation.material import read_png
-from tfcyclegan.evaluation.pairs import read_pairs
 from tfcyclegan.interop import tfa
 from tfcyclegan.system import files
 from tfcyclegan.translation.data_sets import translate_data

@@ -13,8 +13,9 @@ from data_prep import folders
 from tests.test_training import checkpoint, config
 from tfcyclegan.data.unpaired import UnpairedBatches
 from tfcyclegan.errors import RunError
+from tfcyclegan.methods.factory import build_model
 from tfcyclegan.training.history import read_history
-from tfcyclegan.training.trainer import build_model, make_optimizer, train
+from tfcyclegan.training.trainer import make_optimizer, train
 
 # float16 breaks first, so that the other two are not in the default suite.
 PRECISIONS = (
@@ -149,7 +150,7 @@ def test_a_batch_of_nan_changes_nothing(tiles, precision, norm):
     pools = range(len(kept), len(kept) + 4)  # a fake may be finite though its source is not
     kept += [
         variable
-        for pool in (*model.pools_a, *model.pools_b)
+        for pool in (*model.pools["a"], *model.pools["b"])
         for variable in (pool.images, pool.count)
     ]
 
@@ -171,7 +172,8 @@ def test_a_batch_of_nan_changes_nothing(tiles, precision, norm):
             if not np.array_equal(one, other)
         ]
         assert all(
-            np.isfinite(value).all() for value in (*values(), *model.averages.gen_ab.get_weights())
+            np.isfinite(value).all()
+            for value in (*values(), *model.averages["gen_ab"].get_weights())
         )
         assert norm == "batch" or [index for index in changed if index not in pools] == []
     before = values()

@@ -53,7 +53,13 @@ def test_a_crop_larger_than_a_picture_names_it(opened, data):  # noqa: F811
 def test_cache_is_used_again_for_the_same_settings_alone(data, tmp_path):  # noqa: F811
     first = open_trained(data, tmp_path)
     stamps = {path.name: path.stat().st_mtime_ns for path in first.directory.iterdir()}
-    assert sorted(stamps) == ["meta.json", "names.jsonl", "pixels.bin", "sizes.npy"]
+    assert sorted(stamps) == [
+        "meta.json",
+        "names.jsonl",
+        "original_sizes.npy",
+        "pixels.bin",
+        "sizes.npy",
+    ]
     again = open_trained(data, tmp_path)
     assert again.directory == first.directory
     assert {path.name: path.stat().st_mtime_ns for path in again.directory.iterdir()} == stamps

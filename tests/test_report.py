@@ -32,7 +32,7 @@ def test_sliders_lie_on_the_columns_whatever_the_enlargement(side, columns):
     for index, slider in enumerate(found, start=1):
         assert (slider.width, slider.height) == (side * factor, drawn.shape[0] * factor)
         # CSS: a background `size` % as wide as its box, moved left by `position` % of what does not
-        #     fit
+        # fit
         shown = slider.size / 100 * slider.width
         assert shown == pytest.approx(drawn.shape[1] * factor)
         assert slider.position / 100 * (shown - slider.width) == pytest.approx(

@@ -8,8 +8,9 @@ import tensorflow as tf
 
 from tests.test_segmentation import arrays, options
 from tfcyclegan.config import Size
+from tfcyclegan.data.augmentation import jittered
 from tfcyclegan.data.labels import CITYSCAPES
-from tfcyclegan.segmentation.batches import Augmentation, LabelledBatches, class_chances, jittered
+from tfcyclegan.segmentation.batches import Augmentation, LabelledBatches, class_chances
 from tfcyclegan.segmentation.labelled_pictures import LabelledPictures
 from tfcyclegan.segmentation.learner import class_weights, cross_entropy
 from tfcyclegan.segmentation.network import logits_of, make_network

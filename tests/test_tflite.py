@@ -12,6 +12,8 @@ from tfcyclegan.exporting import variants as variants_of_export
 from tfcyclegan.exporting.proof_pictures import Pictures
 from tfcyclegan.networks import InstanceNormalization, make_generator
 
+QUANTIZED = variants_of_export.Candidate({}, lambda batch: batch, quantized=True)
+
 
 @pytest.mark.parametrize(
     ("psnrs", "count", "unseen", "status"),
@@ -24,7 +26,7 @@ from tfcyclegan.networks import InstanceNormalization, make_generator
 )
 def test_mean_and_worst_must_pass_on_enough_unseen_pictures(psnrs, count, unseen, status):
     pictures = Pictures(np.zeros((count, 16, 16, 3), np.float32), "", real=True, unseen=unseen)
-    assert variants_of_export.status_of("int8", pictures, *psnrs, 30.0) == status
+    assert variants_of_export.status_of(QUANTIZED, pictures, *psnrs, 30.0) == status
 
 
 def test_a_file_that_phones_cannot_run_is_refused():
@@ -43,9 +45,12 @@ def test_values_that_are_no_numbers_are_refused():
     inputs = keras.Input(batch_shape=(1, 16, 16, 3))
     model = keras.Model(inputs, keras.layers.Lambda(lambda x: tf.sqrt(x - 2))(inputs))
     pictures = Pictures(np.zeros((1, 16, 16, 3), np.float32), "", real=False, unseen=False)
-    with pytest.raises(RunError, match="TFLite float32: gives values that are no numbers"):
+    with pytest.raises(RunError, match="float32: gives values that are no numbers"):
         variants_of_export.measure(
-            {"float32": tflite.convert_model(model, "float32")}, lambda batch: batch, pictures, 30.0
+            {"float32": tflite.candidate("float32", tflite.convert_model(model, "float32"))},
+            lambda batch: batch,
+            pictures,
+            30.0,
         )
 
 

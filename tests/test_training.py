@@ -412,7 +412,8 @@ def test_settings_train(tiles, tmp_path, changes):
 def test_keras_fit_drives_the_same_step(tiles):
     """A notebook user's way: the same weights as a loop of `train_step` over the same batches."""
     from tfcyclegan.data.domains import open_domains
-    from tfcyclegan.training.trainer import _open_batches, build_model, make_optimizer
+    from tfcyclegan.methods.factory import build_model
+    from tfcyclegan.training.trainer import _open_batches, make_optimizer
 
     settings = config(tiles, Path("unused"), max_steps=3)
     batches = _open_batches(settings, open_domains(str(tiles)))

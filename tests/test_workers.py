@@ -36,7 +36,7 @@ joined.require_same(steps=len(losses))
 names = ("gen_ab", "gen_ba", "disc_a", "disc_b")
 networks = {name: getattr(model, name) for name in names} | {"mean_" + k: v for k, v in vars(model.averages).items()}
 weights = {f"{name}/{i}": w for name, network in networks.items() for i, w in enumerate(network.get_weights())}
-pools = {f"pool/{replica}": pool.images.numpy() for replica, pool in zip(joined.replicas, model.pools_a, strict=True)}
+pools = {f"pool/{replica}": pool.images.numpy() for replica, pool in zip(joined.replicas, model.pools["a"], strict=True)}
 np.savez(sys.argv[2], **weights, **pools)
 print(json.dumps(losses))
 """

@@ -1,15 +1,21 @@
-"""Loss functions: pure, from tensors to one scalar a replica. Weights are applied in `cyclegan.py`
+"""Loss functions: pure, from tensors to one scalar a replica. Weights are applied in `methods/`
 alone.
 
 Scores are what a discriminator gives, [B, h, w, 1], before any sigmoid. Half-precision input is
 taken to float32 first.
 """
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from tfcyclegan.errors import UserError
 
 GAN_MODES = ("lsgan", "vanilla", "hinge", "lsgan_sigmoid")
+_SAME_PATCH = -10.0
+"""The similarity that a query is given with its own key among the negatives, as in the official
+program of CUT: for unit vectors as good as none.
+"""
 
 
 def at_least_float32(x: tf.Tensor) -> tf.Tensor:
@@ -87,6 +93,60 @@ def absolute_error(image: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     2).
     """
     return tf.reduce_mean(tf.abs(at_least_float32(image) - at_least_float32(target)))
+
+
+def contrastive_losses(
+    queries: tf.Tensor, keys: tf.Tensor, *, groups: int | tf.Tensor, temperature: float = 0.07
+) -> tf.Tensor:
+    """Cross-entropy of telling each query's own key from the others (Park et al. 2020, Eq. 3).
+
+    Args:
+        queries: [N, C], patch by patch; unit vectors in the paper.
+        keys: [N, C], that of each query in the same row; no gradient goes back to them.
+        groups: equal groups of successive rows; the negatives of a query are the other keys of its
+            group.
+        temperature: divides the similarities, tau.
+
+    Returns:
+        [N]. Where all vectors are alike each is log(N / groups).
+    """
+    shape = [groups, -1, queries.shape[-1]]
+    queries, keys = tf.reshape(queries, shape), tf.reshape(tf.stop_gradient(keys), shape)
+    own = tf.reduce_sum(queries * keys, axis=-1, keepdims=True)
+    others = tf.matmul(queries, keys, transpose_b=True)
+    others = tf.linalg.set_diag(others, _SAME_PATCH * tf.ones_like(own[..., 0]))
+    logits = tf.concat([own, others], axis=-1) / temperature
+    right = tf.zeros(tf.shape(logits)[:-1], tf.int32)
+    return tf.reshape(
+        tf.nn.sparse_softmax_cross_entropy_with_logits(labels=right, logits=logits), [-1]
+    )
+
+
+def patch_nce_loss(
+    queries: Sequence[tf.Tensor],
+    keys: Sequence[tf.Tensor],
+    *,
+    pictures: int | tf.Tensor,
+    temperature: float = 0.07,
+    all_negatives: bool = False,
+) -> tf.Tensor:
+    """PatchNCE: patches of a translation should be told by those of its source (Park et al. 2020,
+    Eq. 4, with means in place of the sums over layers and patches, as in the official program).
+
+    Args:
+        queries: of each layer the vectors of the translations' patches, [B * P, C].
+        keys: of each layer those of the sources.
+        pictures: B.
+        temperature: see `contrastive_losses`.
+        all_negatives: whether negatives come from all pictures of the batch, not from the same one
+            alone.
+    """
+    groups = 1 if all_negatives else pictures
+    means = [
+        tf.reduce_mean(contrastive_losses(*layer, groups=groups, temperature=temperature))
+        for layer in zip(queries, keys, strict=True)
+    ]
+    return tf.add_n(means) / len(means)
 
 
 def semantic_loss(logits: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:

@@ -36,7 +36,7 @@ def run(config: EvaluateConfig) -> Path:
         files.require_no_file("output", Path(config.output))
     tensorflow_setup.import_tensorflow()
     from tfcyclegan.data.domains import open_domains
-    from tfcyclegan.evaluation.pairs import read_pairs
+    from tfcyclegan.data.pairs import read_pairs
     from tfcyclegan.evaluation.scoring import evaluate, evaluate_folder, open_tools
 
     pairs = config.pairs if config.pairs in PAIRS else read_pairs(Path(config.pairs))

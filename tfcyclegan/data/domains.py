@@ -89,6 +89,16 @@ class Domains:
             if split is not None and split.holds_label_maps
         )
 
+    def aligned(self, purpose: str) -> bool:
+        """Whether the data set says that the pictures of both domains for `purpose` are pairs of
+        equal names.
+        """
+        splits = [self.find(purpose, domain) for domain in "ab"]
+        names = {split.name[:-1] for split in splits if split is not None}
+        return (
+            self.a is self.b and None not in splits and len(names) == 1 and names <= self.a.aligned
+        )
+
     def find(self, purpose: str, domain: str) -> Split | None:
         """The split of `purpose` ("train", "val" or "test") of `domain` ("a" or "b"), or None.
 

@@ -7,7 +7,6 @@ shape it, so changed settings make another file and an interrupted build leaves 
 
 import collections
 import errno
-import itertools
 import json
 import os
 import threading
@@ -27,6 +26,7 @@ from tfcyclegan.system import files
 from tfcyclegan.system.parallel import in_order
 from tfcyclegan.system.progress import log, track
 
+_ORIGINALS = "original_sizes.npy"
 _FORMAT = 1  # raise when the pixels of the same settings would differ
 _AHEAD = 64
 _SAMPLED, _SAMPLED_EVERY = 64, 4
@@ -89,10 +89,12 @@ class PixelFile:
     """Random access to the pictures of one split.
 
     Holds 8 bytes of memory a picture; the rest is mapped. `names.jsonl` beside it tells which
-    picture is which, for people alone.
+    picture is which.
 
     Attributes:
         sizes: [N, 2] heights and widths.
+        original_sizes: the same before they were resized; of a file that an older version made,
+            `sizes`.
         notes: what was done to pictures that changes how they look, and to how many.
         stretch: by how much the ratio of their sides changes at most; 1 where all keep their
             shapes.
@@ -107,6 +109,10 @@ class PixelFile:
         self.stretch: float = meta.get("stretch", 1.0)
         self.told: list[str] = meta.get("told", [])
         self.sizes = np.load(directory / "sizes.npy", mmap_mode="r")
+        originals = directory / _ORIGINALS
+        self.original_sizes = (
+            np.load(originals, mmap_mode="r") if originals.exists() else self.sizes
+        )
         lengths = self.sizes.prod(axis=1) * self.channels
         self._offsets = np.concatenate([[0], np.cumsum(lengths)])
         # whose own class takes its time at each slice
@@ -114,6 +120,11 @@ class PixelFile:
 
     def __len__(self) -> int:
         return len(self.sizes)
+
+    def names(self) -> list[str]:
+        """What the pictures are called, as they are stored."""
+        with open(self.directory / "names.jsonl", encoding="utf-8") as names:
+            return [json.loads(line) for line in names]
 
     def require_sides(self, smallest: int, mode: str) -> None:
         """Raises UserError where a picture that `mode` leaves whole has a side below what the
@@ -123,8 +134,7 @@ class PixelFile:
         worst = int(shorter.argmin())
         if shorter[worst] >= smallest:
             return
-        with open(self.directory / "names.jsonl", encoding="utf-8") as names:
-            name = json.loads(next(itertools.islice(names, worst, None)))
+        name = self.names()[worst]
         height, width = map(int, self.sizes[worst])
         raise UserError(
             f"--preprocess={mode}: {name} is {height}x{width} here, and the networks need sides "
@@ -169,7 +179,7 @@ def open_pixels(
     nearest = split in source.label_maps
     done = _Done()
 
-    def load(item: tuple[str, bytes]) -> np.ndarray:
+    def load(item: tuple[str, bytes]) -> tuple[np.ndarray, Size]:
         name, encoded = item
         recoloured: set[str] = set()
         try:
@@ -194,7 +204,7 @@ def open_pixels(
         # few need the second, longer look
         if (pixels[::16, ::16] == pixels[0, 0]).all() and (pixels == pixels[0, 0]).all():
             done.plain.add(name)
-        return pixels
+        return pixels, Size(image.height, image.width)
 
     resampled = "nearest" if nearest else interpolation
     identity = [
@@ -240,7 +250,7 @@ def open_labels(
     classes = source.require_labels(split)
     done = _Done()
 
-    def load(item: tuple[str, bytes]) -> np.ndarray:
+    def load(item: tuple[str, bytes]) -> tuple[np.ndarray, Size]:
         name, encoded = item
         try:
             image = images.decode(encoded, 1)
@@ -250,7 +260,7 @@ def open_labels(
             ) from error
         ids = images.to_array(image if size is None else images.resize(image, size, nearest=True))
         done.unknown.update(classes.unknown_ids(ids))
-        return classes.to_train_ids(ids)
+        return classes.to_train_ids(ids), Size(image.height, image.width)
 
     encoded = ((name, label) for name, _, label in source.labelled_pictures(split))
     identity = [_FORMAT, source.fingerprint, split, "labels", str(size), classes.digest]
@@ -274,7 +284,7 @@ def _open(
     name: str,
     identity: list[Any],
     pictures: Iterator[tuple[str, bytes]],
-    load: Callable[[tuple[str, bytes]], np.ndarray],
+    load: Callable[[tuple[str, bytes]], tuple[np.ndarray, Size]],
     *,
     total: int,
     count: int | None,
@@ -352,13 +362,13 @@ def _build(
     directory: Path,
     name: str,
     pictures: Iterator[tuple[str, bytes]],
-    load: Callable[[tuple[str, bytes]], np.ndarray],
+    load: Callable[[tuple[str, bytes]], tuple[np.ndarray, Size]],
     *,
     total: int,
     channels: int,
     done: "_Done",
 ) -> None:
-    sizes = array("q")
+    sizes, original_sizes = array("q"), array("q")
 
     def note(item: tuple[str, bytes]) -> tuple[str, bytes]:
         name_lines.write(f"{json.dumps(item[0])}\n")
@@ -370,7 +380,7 @@ def _build(
         open(temporary / "pixels.bin", "wb") as out,
         open(temporary / "names.jsonl", "w", encoding="utf-8") as name_lines,
     ):
-        for pixels in track(
+        for pixels, original in track(
             in_order(pool, load, map(note, pictures), ahead=_AHEAD),
             total=total,
             unit="image",
@@ -378,10 +388,12 @@ def _build(
         ):
             out.write(np.ascontiguousarray(pixels).data)
             sizes.extend(pixels.shape[:2])
+            original_sizes.extend((original.height, original.width))
         out.flush()
         os.fsync(out.fileno())
-        with files.atomic_file(temporary / "sizes.npy") as stream:
-            np.save(stream, np.asarray(sizes, np.int64).reshape(-1, 2))
+        for file, values in (("sizes.npy", sizes), (_ORIGINALS, original_sizes)):
+            with files.atomic_file(temporary / file) as stream:
+                np.save(stream, np.asarray(values, np.int64).reshape(-1, 2))
         meta = {
             "channels": channels,
             "notes": dict(done.counts),

@@ -39,6 +39,10 @@ TWINS = "twins"
 """What the manifest calls the pictures that a training split shares with another split: {"testA in
 trainA": pictures}.
 """
+ALIGNED = "aligned"
+"""What the manifest calls the purposes ("train", "test", "val") whose pictures of both domains are
+pairs of equal names.
+"""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,8 @@ class DataSource:
         left_out: what its examples hold that is never read: {feature: examples}.
         twins: pictures that a training split shares with another split, as its manifest tells it:
             {"testA in trainA": pictures}.
+        aligned: the purposes ("train", "test", "val") whose pictures of both domains are pairs of
+            equal names, as its manifest tells it.
     """
 
     directory: Path
@@ -89,6 +95,7 @@ class DataSource:
     settings: dict[str, Any]
     left_out: dict[str, int]
     twins: dict[str, int]
+    aligned: frozenset[str]
     _builder: Any
     _nested: bool
     # by split name, bytes and sha256 in the manifest; empty for a foreign data set
@@ -274,6 +281,7 @@ def open_source(place: str | Path) -> DataSource:
         )
         labelled = frozenset(counts.keys() - made.get(UNLABELLED, ()) if has_labels else ())
         twins = {str(where): int(count) for where, count in made.get(TWINS, {}).items()}
+        aligned = frozenset(map(str, made.get(ALIGNED, ())))
         classes, synthetic = _classes(made, directory), bool(settings.get(SYNTHETIC))
         shards = {
             name: [
@@ -304,6 +312,7 @@ def open_source(place: str | Path) -> DataSource:
         settings,
         left_out,
         twins,
+        aligned,
         builder,
         nested,
         shards,

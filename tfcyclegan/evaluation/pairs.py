@@ -2,11 +2,8 @@
 names that the pictures must bear out.
 """
 
-import csv
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,36 +59,6 @@ class Partners:
             "nearer": self.test.nearer,
         }
         return said | {"test": numbers | {"seed": pairing.SEED, "holds": self.test.holds}}
-
-
-def read_pairs(path: Path) -> dict[str, str]:
-    """A CSV file with the columns a and b: {name of a picture of a: name of the picture of b that
-    shows the same}.
-
-    Raises:
-        UserError: no such file, no such columns, or a name that stands in two lines.
-    """
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.DictReader(stream))
-    except (OSError, ValueError, csv.Error) as error:
-        raise UserError(f"--pairs={path}: cannot be read ({error})") from error
-    if (
-        not rows
-        or not {"a", "b"} <= rows[0].keys()
-        or any(row["a"] is None or row["b"] is None for row in rows)
-    ):
-        raise UserError(f"--pairs={path}: needs a head line a,b and a line for each pair")
-    for column in "ab":
-        twice = sorted(
-            name for name, count in Counter(row[column] for row in rows).items() if count > 1
-        )
-        if twice:
-            raise UserError(
-                f"--pairs={path}: {len(twice)} names stand in several lines of the column "
-                f"{column}, such as {twice[0]}"
-            )
-    return {row["a"]: row["b"] for row in rows}
 
 
 def find_partners(

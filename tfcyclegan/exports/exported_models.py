@@ -1,5 +1,5 @@
-"""Exported models as translators: a SavedModel or a TFLite file, in the place of a run's
-generator.
+"""Exported models as translators: a SavedModel or a file of TFLite, ONNX or OpenVINO, in the place
+of a run's generator.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tfcyclegan.config import Size
 from tfcyclegan.errors import UserError
-from tfcyclegan.exports import model_metadata, safety_check
+from tfcyclegan.exports import model_metadata, runtimes, safety_check
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
 from tfcyclegan.system.tensorflow_setup import silenced
@@ -49,12 +49,12 @@ def from_model(path: Path, *, trusted: bool = False, fit: bool = False) -> Trans
 
 
 def open_model(path: Path, *, trusted: bool = False) -> Translator:
-    """An exported model: a SavedModel directory (or the folder of its versions), or a .tflite file,
-    whose size is in `fit`.
+    """An exported model: a SavedModel directory (or the folder of its versions), a .tflite file,
+    whose size is in `fit`, an .onnx file, or an .xml file of OpenVINO.
 
     Args:
         path: where it lies.
-        trusted: loads a SavedModel whatever it may do; a .tflite file can only compute.
+        trusted: loads a SavedModel whatever it may do; the other files can only compute.
 
     Raises:
         UserError: nothing there, not such a model, or (`safety_check.Untrusted`) one that may do more than
@@ -62,12 +62,14 @@ def open_model(path: Path, *, trusted: bool = False) -> Translator:
     """
     if path.suffix == ".tflite":
         return _from_tflite(path)
+    if path.suffix in runtimes.SUFFIXES:
+        return _from_runtime(path)
     versions = files.numbered(path)
     path = [path, *versions][-1]
     if not (path / "saved_model.pb").is_file():
         raise UserError(
-            f"--model={path}: no SavedModel and no .tflite file there; make one with tfcyclegan "
-            "export"
+            f"--model={path}: no SavedModel and no .tflite, .onnx or .xml file there; make one with "
+            "tfcyclegan export"
         )
     metadata = model_metadata.read(path)
     try:
@@ -136,6 +138,29 @@ def _channels(source: Any, target: Any) -> int:
                 f"it {word} {tf.as_dtype(spec.dtype).name} {shape}, not float32 [B, H, W, 1 or 3]"
             )
     return int(source.shape[3])
+
+
+def _from_runtime(path: Path) -> Translator:
+    if not path.is_file():
+        raise UserError(f"--model={path}: no such file; tfcyclegan export --formats makes one")
+    metadata = model_metadata.read(path)
+    try:
+        program = runtimes.open_program(path, path.suffix)
+    except UserError as error:
+        raise UserError(f"--model={path}: {error}") from error
+    multiple = int(metadata.get("size_multiple", 4))
+    status = model_metadata.status_of(metadata, path)
+    doubt = "" if status == "usable" else f"{status} by the export"
+    sizes = "pictures keep their sizes"
+    channels = program.channels_out, program.channels_in
+    return Translator(
+        _identity(path, metadata),
+        program.channels_in,
+        multiple,
+        program,
+        reading=model_metadata.reading_of(metadata),
+        described=_described(metadata, *channels, sizes, doubt, f"run by {program.told}"),
+    )
 
 
 def _from_tflite(path: Path) -> Translator:

@@ -13,10 +13,18 @@ import keras
 import numpy as np
 
 from tfcyclegan.errors import UserError
-from tfcyclegan.networks import Discriminator, Generator, InstanceNormalization, make_generator
+from tfcyclegan.networks import (
+    Discriminator,
+    Generator,
+    InstanceNormalization,
+    PatchSampler,
+    make_generator,
+)
+from tfcyclegan.networks.blur import BlurDown, BlurUp
 from tfcyclegan.networks.layers import Conv2D, UpConv2D
 
 StateDict = Mapping[str, np.ndarray]
+Network = Generator | Discriminator | PatchSampler
 
 BOOKKEEPING = "num_batches_tracked"
 """The end of the keys of numbers that no network computes with."""
@@ -37,10 +45,21 @@ def _axes(layer: keras.layers.Layer, name: str) -> tuple[int, ...] | None:
     """
     if name == "kernel" and isinstance(layer, Conv2D | UpConv2D):
         return (2, 3, 1, 0)
+    if name == "kernel" and isinstance(layer, keras.layers.Dense):
+        return (1, 0)
     return None
 
 
-def _entries(network: Generator | Discriminator) -> dict[str, tuple[keras.layers.Layer, str]]:
+def _filters(network: Network) -> dict[str, np.ndarray]:
+    """{official key: value} of the blurs' fixed kernels, which the official program saves too."""
+    return {
+        f"{prefix}.filt": np.tile(layer.kernel.astype(np.float32), (layer.filters, 1, 1, 1))
+        for prefix, layer in network.official_layers()
+        if isinstance(layer, BlurDown | BlurUp)
+    }
+
+
+def _entries(network: Network) -> dict[str, tuple[keras.layers.Layer, str]]:
     """{official key: (layer, attribute)} for every value of `network`."""
     entries = {}
     for prefix, layer in network.official_layers():
@@ -53,28 +72,34 @@ def _entries(network: Generator | Discriminator) -> dict[str, tuple[keras.layers
     return entries
 
 
-def biases_before_instance_norm(network: Generator | Discriminator) -> set[str]:
+def biases_before_instance_norm(network: Network, features: Iterable[int] = ()) -> set[str]:
     """Keys of the biases whose true gradient is zero, since the norm behind them takes any shift
-    away.
+    away; but for those of layers whose outputs are `features` of a loss, by their indices.
     """
     pairs = network.official_layers()
+    read_before = {f"model.{index}" for index in features}
     return {
         f"{key}.bias"
         for (key, _), (_, behind) in itertools.pairwise(pairs)
-        if isinstance(behind, InstanceNormalization)
+        if isinstance(behind, InstanceNormalization) and key not in read_before
     }
 
 
-def load_state_dict(network: Generator | Discriminator, state: StateDict) -> None:
+def load_state_dict(network: Network, state: StateDict) -> None:
     """Sets every weight of `network` from `state`; nothing is changed when anything does not fit.
 
     Raises:
         UserError: missing, unexpected or differently shaped entries, the first few of each named
             and all counted.
     """
-    entries = _entries(network)
+    entries, filters = _entries(network), _filters(network)
     given = {key: value for key, value in state.items() if not key.endswith(BOOKKEEPING)}
     no_floats, misshapen = [], []
+    other_filters = [
+        key
+        for key in filters.keys() & given.keys()
+        if not np.array_equal(np.asarray(given.pop(key)), filters[key])
+    ]
     values = {}
     for key in entries.keys() & given.keys():
         layer, name = entries[key]
@@ -90,6 +115,7 @@ def load_state_dict(network: Generator | Discriminator, state: StateDict) -> Non
         "missing": [key for key in entries if key not in given],
         "in the file but not in the network": [key for key in given if key not in entries],
         "of another shape": misshapen,
+        "of another blur": other_filters,
         "no floats": no_floats,
     }
     if any(problems.values()):
@@ -110,9 +136,9 @@ def listed(keys: Iterable[str]) -> str:
     )
 
 
-def save_state_dict(network: Generator | Discriminator) -> dict[str, np.ndarray]:
+def save_state_dict(network: Network) -> dict[str, np.ndarray]:
     """The weights of `network` under the official keys, in the official layout."""
-    state = {}
+    state = _filters(network)
     for key, (layer, name) in _entries(network).items():
         value = keras.ops.convert_to_numpy(getattr(layer, name))
         axes = _axes(layer, name)
@@ -124,14 +150,16 @@ def read_settings(state: StateDict) -> dict[str, Any]:
     """What the keys and shapes of `state` say about its network.
 
     Returns:
-        `kind` ("generator" or "discriminator"), `architecture` as in our flags, and the
-        constructor's arguments that can be read off. Instance norm and no norm with biases look
+        `kind` ("generator", "discriminator" or "patch_sampler"), `architecture` as in our flags,
+        and the constructor's arguments that can be read off. Instance norm and no norm with biases look
         alike; instance norm is assumed.
 
     Raises:
-        UserError: not the keys of an official CycleGAN or pix2pix network.
+        UserError: not the keys of an official CycleGAN, pix2pix or CUT network.
     """
     keys = set(state)
+    if "mlp_0.0.weight" in keys:
+        return _sampler_settings(state)
     if any(key.startswith("model.model.") for key in keys):
         return _unet_settings(state)
     if any(".conv_block." in key for key in keys) or "model.26.weight" in keys:
@@ -143,11 +171,12 @@ def read_settings(state: StateDict) -> dict[str, Any]:
         if (m := re.fullmatch(rf"{prefix}\.(\d+)\.weight", key)) and state[key].ndim == 4
     )
     if len(kernels) > 2 and kernels[0][0] == 0 and state[kernels[-1][1]].shape[0] == 1:
+        second = kernels[1][0]
         norm = (
             "batch"
-            if f"{prefix}.3.running_mean" in keys
+            if f"{prefix}.{second + 1}.running_mean" in keys
             else "instance"
-            if f"{prefix}.2.bias" in keys
+            if f"{prefix}.{second}.bias" in keys
             else "none"
         )
         first = state[kernels[0][1]].shape
@@ -166,6 +195,7 @@ def read_settings(state: StateDict) -> dict[str, Any]:
             "base_filters": first[0],
             "in_channels": first[1],
             "norm": norm,
+            "antialias": any(key.endswith(".filt") for key in keys),
         }
     shown = listed(sorted(keys)) or "nothing"
     raise UserError(
@@ -176,7 +206,11 @@ def read_settings(state: StateDict) -> dict[str, Any]:
 
 def _resnet_settings(state: StateDict) -> dict[str, Any]:
     blocks = {int(m[1]) for key in state if (m := re.match(r"model\.(\d+)\.conv_block\.", key))}
-    head = f"model.{10 + len(blocks) + 7}.weight"
+    blurs = [int(m[1]) for key in state if (m := re.fullmatch(r"model\.(\d+)\.filt", key))]
+    first_block = min(blocks, default=10)
+    antialias = any(index < first_block for index in blurs)
+    antialias_up = any(index > first_block for index in blurs)
+    head = f"model.{first_block + len(blocks) + (9 if antialias_up else 7)}.weight"
     if "model.1.weight" not in state or head not in state:
         raise UserError(
             f"not the weights of an official ResNet generator: model.1.weight or {head} is missing"
@@ -197,6 +231,8 @@ def _resnet_settings(state: StateDict) -> dict[str, Any]:
         "in_channels": stem[1],
         "out_channels": _kernel_shape(state, head)[0],
         "norm": norm,
+        "antialias": antialias,
+        "antialias_up": antialias_up,
         "dropout": any(
             re.match(r"model\.\d+\.conv_block\.6\.weight", key) and state[key].ndim == 4
             for key in state
@@ -232,6 +268,19 @@ def _unet_settings(state: StateDict) -> dict[str, Any]:
     }
 
 
+def _sampler_settings(state: StateDict) -> dict[str, Any]:
+    count = sum(bool(re.fullmatch(r"mlp_\d+\.0\.weight", key)) for key in state)
+    kernels = [state.get(f"mlp_{index}.0.weight") for index in range(count)]
+    if any(kernel is None or kernel.ndim != 2 for kernel in kernels):
+        raise UserError("not the weights of CUT's feature network: its mlp_N do not count on")
+    return {
+        "kind": "patch_sampler",
+        "architecture": "mlp_sample",
+        "channels": [kernel.shape[1] for kernel in kernels],
+        "width": kernels[0].shape[0],
+    }
+
+
 def _kernel_shape(state: StateDict, key: str) -> tuple[int, ...]:
     if state[key].ndim != 4:
         raise UserError(f"{key} has the wrong shape {state[key].shape}")
@@ -250,7 +299,7 @@ def _require_kernels(state: StateDict, count: int, *shape: int) -> None:
         )
 
 
-def make_network(state: StateDict, *, dtype: Any = None) -> Generator | Discriminator:
+def make_network(state: StateDict, *, dtype: Any = None) -> Network:
     """The network that `state` is for, with its weights.
 
     Raises:
@@ -258,11 +307,13 @@ def make_network(state: StateDict, *, dtype: Any = None) -> Generator | Discrimi
     """
     settings = read_settings(state)
     kind = settings.pop("kind")
-    network: Generator | Discriminator
-    network = (
-        make_generator(**settings, dtype=dtype)
-        if kind == "generator"
-        else Discriminator(**settings, dtype=dtype)
-    )
+    network: Network
+    if kind == "generator":
+        network = make_generator(**settings, dtype=dtype)
+    elif kind == "discriminator":
+        network = Discriminator(**settings, dtype=dtype)
+    else:
+        del settings["architecture"]
+        network = PatchSampler(**settings, dtype=dtype)
     load_state_dict(network, state)
     return network

@@ -2,10 +2,12 @@
 
 from tfcyclegan.networks.discriminators import DISCRIMINATORS, Discriminator
 from tfcyclegan.networks.factory import GENERATORS, make_generator
-from tfcyclegan.networks.generators import UPSAMPLINGS, Generator, ResnetGenerator, UnetGenerator
+from tfcyclegan.networks.generators import Generator, UnetGenerator
 from tfcyclegan.networks.graph import GraphGenerator
 from tfcyclegan.networks.layers import INITIALIZERS
 from tfcyclegan.networks.norms import NORMS, InstanceNormalization
+from tfcyclegan.networks.patch_sampler import PatchSampler
+from tfcyclegan.networks.resnet import UPSAMPLINGS, ResnetGenerator
 
 __all__ = [
     "DISCRIMINATORS",
@@ -17,6 +19,7 @@ __all__ = [
     "Generator",
     "GraphGenerator",
     "InstanceNormalization",
+    "PatchSampler",
     "ResnetGenerator",
     "UnetGenerator",
     "make_generator",

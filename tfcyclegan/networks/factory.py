@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from tfcyclegan.errors import UserError
-from tfcyclegan.networks.generators import Generator, ResnetGenerator, UnetGenerator
+from tfcyclegan.networks.generators import Generator, UnetGenerator
 from tfcyclegan.networks.graph import GraphGenerator, read_graph
+from tfcyclegan.networks.resnet import ResnetGenerator
 
 GENERATORS = "resnet_Nblocks (N a number), unet_128, unet_256, or the path of a .json graph"
 

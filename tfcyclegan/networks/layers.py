@@ -113,6 +113,14 @@ def reflect_pad(x: tf.Tensor, amount: int, *, tflite_ops: bool = False) -> tf.Te
     return pad(x)
 
 
+def part(x: tf.Tensor, axis: int, start: Any, stop: Any) -> tf.Tensor:
+    """Pixels start..stop of [B, H, W, C] along `axis`."""
+    # Not by brackets: the gradient of a strided slice runs on one thread.
+    begin, size = [0] * 4, [-1] * 4
+    begin[axis], size[axis] = start, stop - start
+    return tf.slice(x, begin, size)
+
+
 def _mirrored_sides(x: tf.Tensor, amount: int, axis: int) -> tf.Tensor:
     return tf.gather(x, np.pad(np.arange(x.shape[axis]), amount, mode="reflect"), axis=axis)
 
@@ -128,24 +136,19 @@ def _folded_sides(upstream: tf.Tensor, amount: int, axis: int) -> tf.Tensor:
     # each sum in the place of the pixel that it is of
     places = np.arange(padded)
     places[mirrored] = padded + np.arange(2 * amount)
-    joined = tf.concat([upstream, sums], axis=axis)
-    return tf.gather(joined, places[amount : padded - amount], axis=axis)
+    both = tf.concat([upstream, sums], axis=axis)
+    return tf.gather(both, places[amount : padded - amount], axis=axis)
 
 
 def _mirrored_by_slices(x: tf.Tensor, amount: int, axis: int) -> tf.Tensor:
     side = x.shape[axis]
-    before = [_part(x, axis, i) for i in range(amount, 0, -1)]
-    after = [_part(x, axis, side - 1 - i) for i in range(1, amount + 1)]
-    return tf.concat([_joined(before, axis), x, _joined(after, axis)], axis=axis)
+    before = [part(x, axis, i, i + 1) for i in range(amount, 0, -1)]
+    after = [part(x, axis, side - 1 - i, side - i) for i in range(1, amount + 1)]
+    return tf.concat([joined(before, axis), x, joined(after, axis)], axis=axis)
 
 
-def _part(x: tf.Tensor, axis: int, position: int) -> tf.Tensor:
-    begin, size = [0] * 4, [-1] * 4
-    begin[axis], size[axis] = position, 1
-    return tf.slice(x, begin, size)
-
-
-def _joined(pieces: list[tf.Tensor], axis: int) -> tf.Tensor:
+def joined(pieces: list[tf.Tensor], axis: int) -> tf.Tensor:
+    """Pieces of [B, H, W, C] one behind the other along `axis`."""
     return tf.concat(pieces, axis=axis) if len(pieces) > 1 else pieces[0]
 
 
@@ -234,6 +237,10 @@ class Conv2D(keras.layers.Layer):
         furthest = max(self.padding, self.kernel.shape[0] - self.stride - self.padding)
         return Reach(-(-furthest // self.stride) * self.stride, down=self.stride)
 
+    def used_kernel(self) -> tf.Tensor:
+        """What the input is convolved with."""
+        return tf.convert_to_tensor(self.kernel)
+
     def call(self, x: tf.Tensor) -> tf.Tensor:
         if self.padding and self.padding_mode == "reflect":
             x = reflect_pad(x, self.padding, tflite_ops=self.tflite_ops)
@@ -243,7 +250,7 @@ class Conv2D(keras.layers.Layer):
             x = tf.pad(
                 x, [[0, 0], [self.padding, self.padding], [self.padding, self.padding], [0, 0]]
             )
-        kernel = tf.convert_to_tensor(self.kernel)
+        kernel = self.used_kernel()
         bias = None if self.bias is None else tf.convert_to_tensor(self.bias)
         by_four = (
             self.tflite_ops
@@ -333,13 +340,13 @@ class UpConv2D(keras.layers.Layer):
         excess = self.kernel_size - 2
         if None in x.shape[1:3]:
             # Of free sizes by explicit padding: without it oneDNN takes and keeps a megabyte for
-            #     each size that it meets.
+            # each size that it meets.
             sides = [[1, excess - 1]] * 2
             target = [batch, 2 * shape[1], 2 * shape[2], self.filters]
             x = tf.nn.conv2d_transpose(x, kernel, target, 2, [[0, 0], *sides, [0, 0]])
         else:
             # Of fixed sizes, as in training, without: with AVX-512 and bfloat16 explicit padding,
-            #     which left oneDNN, doubled a step's time.
+            # which left oneDNN, doubled a step's time.
             height, width = 2 * x.shape[1], 2 * x.shape[2]
             x = tf.nn.conv2d_transpose(
                 x, kernel, [batch, height + excess, width + excess, self.filters], 2, "VALID"

@@ -123,13 +123,33 @@ def _mean(x: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.reduce_mean(x, axis=2, keepdims=True), axis=1, keepdims=True)
 
 
+@keras.saving.register_keras_serializable("tfcyclegan")
+class BatchNormalization(keras.layers.BatchNormalization):
+    """Keras' batch norm, but its running variance takes the unbiased variance of each batch, as
+    PyTorch's does: 4/3 of the biased one where a map has 2x2 pixels.
+    """
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        if not training:
+            return super().call(inputs, training=False)
+        x = tf.cast(inputs, tf.float32) if inputs.dtype in (tf.float16, tf.bfloat16) else inputs
+        mean, variance = tf.nn.moments(x, axes=[0, 1, 2])
+        values = tf.cast(tf.reduce_prod(tf.shape(x)[:-1]), x.dtype)
+        unbiased = variance * values / tf.maximum(values - 1, 1)
+        for running, now in ((self.moving_mean, mean), (self.moving_variance, unbiased)):
+            running.assign(self.momentum * running.value + (1 - self.momentum) * now)
+        beta, gamma = tf.convert_to_tensor(self.beta), tf.convert_to_tensor(self.gamma)
+        normalized = tf.nn.batch_normalization(x, mean, variance, beta, gamma, self.epsilon)
+        return tf.cast(normalized, inputs.dtype)
+
+
 def make_norm(
     kind: str, channels: int, *, gain: float, weights: Weights, tflite_ops: bool, dtype: Any
 ) -> keras.layers.Layer | None:
     """The normalisation layer `kind` for `channels`, or None for "none".
 
-    Batch norm has PyTorch's momentum (0.1 there is 0.9 here) and epsilon; its gamma starts at N(1,
-    gain), with a seed from `weights`, as in the official program.
+    Batch norm has PyTorch's momentum (0.1 there is 0.9 here), epsilon and running variance; its
+    gamma starts at N(1, gain), with a seed from `weights`, as in the official program.
 
     Raises:
         UserError: unknown `kind`.
@@ -139,7 +159,7 @@ def make_norm(
             return InstanceNormalization(channels, tflite_ops=tflite_ops, dtype=dtype)
         case "batch":
             gamma = keras.initializers.RandomNormal(1.0, gain, seed=next(weights).seed)
-            layer = keras.layers.BatchNormalization(
+            layer = BatchNormalization(
                 momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, dtype=dtype
             )
             layer.build((None, None, None, channels))

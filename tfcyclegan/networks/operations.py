@@ -42,7 +42,9 @@ class Operations:
     def stage(
         self, function: Callable[[Any], Any], layers: Sequence[keras.layers.Layer | None], x: Any
     ) -> Any:
-        """A part of a network, of these layers, that has one input and one output."""
+        """A part of a network, of these layers, that has one input and one output, or several in
+        lists and tuples.
+        """
         return function(x)
 
     def add(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
@@ -69,19 +71,23 @@ class RecomputingOperations(Operations):
             for variable in layer.trainable_variables
         ]
 
-        def compute(x: tf.Tensor, weights: Sequence[tf.Tensor]) -> tf.Tensor:
+        structure: list[Any] = []
+
+        def compute(x: tf.Tensor, weights: Sequence[tf.Tensor]) -> list[tf.Tensor]:
             with keras.StatelessScope(state_mapping=list(zip(variables, weights, strict=True))):
-                return function(x)
+                y = function(x)
+            structure[:] = [y]
+            return tf.nest.flatten(y)
 
         # Not tf.recompute_grad: with weights that are read under a stateless scope each is an
-        #     input, whatever tape watches it.
+        # input, whatever tape watches it.
         @tf.custom_gradient
         def run(
             x: tf.Tensor, *weights: tf.Tensor
-        ) -> tuple[tf.Tensor, Callable[[tf.Tensor], list[tf.Tensor]]]:
-            def gradients(upstream: tf.Tensor) -> list[tf.Tensor]:
+        ) -> tuple[list[tf.Tensor], Callable[..., list[tf.Tensor]]]:
+            def gradients(*upstream: tf.Tensor) -> list[tf.Tensor]:
                 # else it would be computed early, and kept
-                with tf.control_dependencies([upstream]):
+                with tf.control_dependencies(upstream):
                     again = tf.identity(x)
                 with tf.GradientTape(watch_accessed_variables=False) as tape:
                     tape.watch([again, *weights])
@@ -90,4 +96,5 @@ class RecomputingOperations(Operations):
 
             return compute(x, weights), gradients
 
-        return run(x, *(tf.convert_to_tensor(variable) for variable in variables))
+        flat = run(x, *(tf.convert_to_tensor(variable) for variable in variables))
+        return tf.nest.pack_sequence_as(structure[0], tf.nest.flatten(flat))

@@ -10,6 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tfcyclegan.config import SegmenterOptions, Size
+from tfcyclegan.data.augmentation import jittered
 from tfcyclegan.errors import UserError
 from tfcyclegan.segmentation.labelled_pictures import LabelledPictures
 
@@ -76,19 +77,6 @@ class Augmentation:
         if self.color_jitter:
             shown = jittered(shown, *(1 + self.color_jitter * generator.uniform(-1, 1, 3)))
         return shown, seen
-
-
-def jittered(
-    picture: np.ndarray, brightness: float, contrast: float, saturation: float
-) -> np.ndarray:
-    """uint8 [H, W, 3] with brightness, contrast (about the mean gray) and saturation (about each
-    pixel's gray) scaled.
-    """
-    pixels = picture.astype(np.float32) * np.float32(brightness)
-    gray = pixels @ np.array([0.299, 0.587, 0.114], np.float32)
-    pixels = gray[..., np.newaxis] + (pixels - gray[..., np.newaxis]) * np.float32(saturation)
-    mean = gray.mean()
-    return np.clip(np.rint(mean + (pixels - mean) * np.float32(contrast)), 0, 255).astype(np.uint8)
 
 
 def class_chances(counts: np.ndarray, temperature: float) -> np.ndarray:

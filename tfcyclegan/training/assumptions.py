@@ -4,11 +4,14 @@ begins.
 
 from collections.abc import Callable
 
-from tfcyclegan.config import TrainConfig, TrainingLength
+from tfcyclegan.config import TrainConfig, TrainingLength, default_of
+from tfcyclegan.data.batches import Batches
 from tfcyclegan.data.domains import Domains
 from tfcyclegan.data.images import COLOUR_MADE_GRAY, ENLARGED, GRAY_IN_COLOUR, RESHAPED
+from tfcyclegan.data.pairs import KnownPairs
 from tfcyclegan.data.pixels import PixelFile
 from tfcyclegan.data.unpaired import UnpairedBatches
+from tfcyclegan.methods.factory import method_of
 
 # Options that have no effect where another one says so: (whether that holds, in words).
 _NEEDS: dict[str, tuple[Callable[[TrainConfig], bool], str]] = {
@@ -34,6 +37,14 @@ _NEEDS: dict[str, tuple[Callable[[TrainConfig], bool], str]] = {
     ),
     "cycle_noise": (lambda c: bool(c.lambda_a or c.lambda_b), "--lambda_a or --lambda_b"),
     "pool_size": (lambda c: bool(c.lambda_gan), "--lambda_gan"),
+    "pairs": (lambda c: _takes_pairs(c), "--lambda_paired"),
+    "paired_share": (lambda c: _takes_pairs(c), "--lambda_paired"),
+    "decay_load_size": (
+        lambda c: bool(c.decay_epochs) or c.epochs is c.max_steps is None,
+        "--decay_epochs",
+    ),
+    "diffaugment": (lambda c: bool(c.lambda_gan), "--lambda_gan"),
+    "spectral_norm": (lambda c: bool(c.lambda_gan), "--lambda_gan"),
     "eval_every_epochs": (lambda c: not c.eval_every_steps, "no --eval_every_steps"),
     "eval_split": (lambda c: c.measures, "measurements (--eval_every_epochs)"),
     "eval_images": (lambda c: c.measures, "measurements (--eval_every_epochs)"),
@@ -41,12 +52,17 @@ _NEEDS: dict[str, tuple[Callable[[TrainConfig], bool], str]] = {
 }
 
 
+def _takes_pairs(config: TrainConfig) -> bool:
+    return bool(config.lambda_paired) or method_of(config).takes_pairs
+
+
 def of_options(config: TrainConfig) -> list[str]:
     """Options that were given and have no effect beside the others."""
     lines = []
     for name, (holds, needed) in _NEEDS.items():
         value = getattr(config, name)
-        if value and value != TrainConfig.__dataclass_fields__[name].default and not holds(config):
+        default = default_of(TrainConfig.__dataclass_fields__[name], config.method)
+        if value and value != default and not holds(config):
             lines.append(f"--{name}={value}: has no effect; needs {needed}")
     return lines
 
@@ -69,8 +85,8 @@ def of_length(config: TrainConfig, epoch_images: int) -> list[str]:
 def _of_rates(config: TrainConfig, length: TrainingLength) -> list[str]:
     if config.epochs is None and config.max_steps is None:
         return [
-            f"{length.steps} steps: 100 epochs and 100 of falling rate, since neither --epochs "
-            "nor --max_steps is given"
+            f"{length.steps} steps: {length.epochs} epochs and {length.decay_epochs} of falling "
+            "rate, since neither --epochs nor --max_steps is given"
         ]
     if length.epochs is None:
         return [
@@ -90,9 +106,7 @@ def _of_rates(config: TrainConfig, length: TrainingLength) -> list[str]:
     return []
 
 
-def of_data(
-    config: TrainConfig, domains: Domains, batches: UnpairedBatches, replicas: int
-) -> list[str]:
+def of_data(config: TrainConfig, domains: Domains, batches: Batches, replicas: int) -> list[str]:
     """What is done to the pictures and how batches are made of them."""
     lines = []
     for domain, pixels, channels in (
@@ -105,7 +119,7 @@ def of_data(
         ]
     sizes = {"a": len(batches.pixels_a), "b": len(batches.pixels_b)}
     smaller, larger = sorted(sizes, key=lambda domain: sizes[domain])
-    if sizes["a"] != sizes["b"]:
+    if isinstance(batches, UnpairedBatches) and sizes["a"] != sizes["b"]:
         lines.append(
             f"an epoch is {batches.epoch_images} images, as many as domain {larger} has: "
             f"the {sizes[smaller]} of domain {smaller} are seen "
@@ -126,7 +140,31 @@ def of_data(
     return lines + (_of_measuring(config, domains) if chooses else [])
 
 
-def of_files(domains: Domains, batches: UnpairedBatches) -> list[str]:
+def of_batches(
+    config: TrainConfig, domains: Domains, batches: Batches, pairs: KnownPairs | None
+) -> list[str]:
+    """Which pairs are known, and what augmentation and epochs leave out."""
+    lines = [pairs.told] if pairs else []
+    if config.colour_jitter and domains.label_maps:
+        whose = " and ".join(domains.label_maps)
+        lines.append(
+            f"--colour_jitter={config.colour_jitter:g}: domain {whose} keeps its colours, which "
+            f"are those of label maps{', and so do pairs' if pairs else ''}"
+        )
+    if batches.remainder:
+        lines.append(
+            f"--drop_remainder: {batches.remainder} images, which fill no batch, are left out of "
+            "each epoch"
+        )
+    if batches.decaying:
+        lines.append(
+            f"from step {batches.decaying.from_step} on pictures are resized to {config.crop_size} "
+            f"instead of {config.load_size}, by --decay_load_size=crop"
+        )
+    return lines
+
+
+def of_files(domains: Domains, batches: Batches) -> list[str]:
     """What was told of the pictures and the data sets when they were opened."""
     lines = []
     for domain, source, pixels in (

@@ -1,15 +1,16 @@
 """Checkpoints: all training state in one, restored whole or not at all."""
 
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.methods.cyclegan import CycleGAN
-from tfcyclegan.networks import Discriminator, Generator, make_generator
+from tfcyclegan.methods.base import Method
+from tfcyclegan.methods.factory import make_network
+from tfcyclegan.methods.image_pool import ImagePool
+from tfcyclegan.networks import Discriminator, Generator
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
 from tfcyclegan.training.checkpoint_files import (
@@ -26,8 +27,6 @@ from tfcyclegan.training.checkpoint_files import (
 from tfcyclegan.training.history import Window
 from tfcyclegan.training.runs import Run
 from tfcyclegan.training.workers import Workers
-
-NETWORKS = ("gen_ab", "gen_ba", "disc_a", "disc_b")
 
 
 def variables(owner: keras.Model | keras.optimizers.Optimizer) -> list[tf.Variable]:
@@ -66,7 +65,7 @@ class Checkpoints:
     def __init__(
         self,
         directory: Path,
-        model: CycleGAN,
+        model: Method,
         window: Window,
         *,
         keep: int,
@@ -75,15 +74,12 @@ class Checkpoints:
         self._directory, self._model, self._window = directory, model, window
         self._workers = workers or Workers(model.distribute_strategy)
         if self._workers.is_chief:
-            self._checkpoint = self._state(len(model.pools_a))
+            self._checkpoint = self._state(self._pools_here)
             self._files = CheckpointFiles(self._checkpoint, directory, keep=keep)
             self._best = CheckpointFiles(self._checkpoint, directory / BEST, keep=1)
         else:
-            self._checkpoint = tf.train.Checkpoint(
-                pools_a=list(model.pools_a), pools_b=list(model.pools_b)
-            )
-            # One more than the chief keeps: a step whose checkpoint the chief could not finish any
-            #     more.
+            self._checkpoint = tf.train.Checkpoint(**self._pools(self._pools_here))
+            # One more than the chief keeps: a step whose checkpoint the chief could not finish.
             own = directory / f"worker-{self._workers.index}"
             self._files = CheckpointFiles(self._checkpoint, own, keep=keep + 1)
         newest_path = self._files.latest
@@ -92,17 +88,23 @@ class Checkpoints:
 
     def _state(self, pools: int) -> tf.train.Checkpoint:
         model = self._model
-        networks = {name: getattr(model, name) for name in NETWORKS}
-        averages = {f"average_{name}": average for name, average in vars(model.averages).items()}
+        averages = {f"average_{name}": average for name, average in model.averages.items()}
         return tf.train.Checkpoint(
-            **{name: variables(network) for name, network in (networks | averages).items()},
+            **{name: variables(network) for name, network in (model.networks | averages).items()},
             generator_optimizer=variables(model.generator_optimizer),
             discriminator_optimizer=variables(model.discriminator_optimizer),
             step=model.step.value,
-            pools_a=model.pools_a[:pools],
-            pools_b=model.pools_b[:pools],
+            **self._pools(pools),
             window=self._window,
         )
+
+    def _pools(self, count: int) -> dict[str, list[ImagePool]]:
+        return {f"pools_{domain}": pools[:count] for domain, pools in self._model.pools.items()}
+
+    @property
+    def _pools_here(self) -> int:
+        """Of each domain, on this worker."""
+        return max(map(len, self._model.pools.values()))
 
     def save(self) -> None:
         step = int(self._model.step.numpy())
@@ -125,7 +127,7 @@ class Checkpoints:
 
         Returns:
             Lines to tell the user: damaged checkpoints that were passed over, pools that a changed
-                number of devices left empty.
+            number of devices left empty.
 
         Raises:
             RunError: it is not this model's.
@@ -135,14 +137,13 @@ class Checkpoints:
         path = path_of(self._directory, self.latest_step)
         if not self._workers.is_chief:
             return self._files.told + self._restore_beside_chief(path)
-        stored = len(
-            {
-                name
-                for name, _ in tf.train.list_variables(path)
-                if name.startswith("pools_a/") and "/count/" in name
-            }
-        )
-        here = len(self._model.pools_a)
+        counts = [
+            name.split("/")[0]
+            for name, _ in tf.train.list_variables(path)
+            if name.startswith("pools_") and "/count/" in name
+        ]
+        stored = max(map(counts.count, counts), default=0)
+        here = self._pools_here
         try:
             if stored == here:
                 self._checkpoint.restore(path).assert_consumed()
@@ -179,7 +180,7 @@ class Checkpoints:
             if not Path(f"{own}.index").exists():
                 return (
                     [f"worker {index} has no image pools of step {step_of(path)}: they start empty"]
-                    if self._model.pools_a
+                    if self._pools_here
                     else []
                 )
             self._checkpoint.restore(own).assert_existing_objects_matched().expect_partial()
@@ -262,38 +263,6 @@ def told_choice(run_dir: Path, which: str) -> str:
     return f"{name}, the latest{other}"
 
 
-def generator_settings(config: Any, direction: str) -> dict[str, Any]:
-    """Arguments of `make_generator` for one direction of a run."""
-    if config.generator.endswith(".json"):
-        return {}  # the graph says it all
-    channels = config.channels_a, config.channels_b
-    settings = {
-        "base_filters": config.base_filters,
-        "in_channels": channels[0] if direction == "ab" else channels[1],
-        "out_channels": channels[1] if direction == "ab" else channels[0],
-        "norm": config.norm,
-        "dropout": config.dropout,
-        "init": config.init,
-        "init_gain": config.init_gain,
-    }
-    resnet_only = {"upsampling": config.upsampling, "padding_mode": config.generator_padding}
-    return settings | (resnet_only if config.generator.startswith("resnet") else {})
-
-
-def discriminator_settings(config: Any, domain: str) -> dict[str, Any]:
-    """Arguments of `Discriminator` for the images of one domain of a run."""
-    return {
-        "architecture": config.discriminator,
-        "layers": config.discriminator_layers,
-        "base_filters": config.discriminator_filters,
-        "in_channels": config.channels_a if domain == "a" else config.channels_b,
-        "norm": config.norm,
-        "padding_mode": config.discriminator_padding,
-        "init": config.init,
-        "init_gain": config.init_gain,
-    }
-
-
 def load_networks(
     run: Run, which: str, names: tuple[str, ...]
 ) -> dict[str, Generator | Discriminator]:
@@ -311,19 +280,7 @@ def load_networks(
             f"{', '.join(run.networks)}"
         )
     path = find_checkpoint(run.directory, which)
-    networks: dict[str, Generator | Discriminator] = {}
-    for name in names:
-        direction = name.partition("_")[2]
-        if name.startswith("gen"):
-            networks[name] = make_generator(
-                run.config.architecture,
-                **generator_settings(run.config, direction),
-                dtype="float32",
-            )
-        else:
-            networks[name] = Discriminator(
-                **discriminator_settings(run.config, direction), dtype="float32"
-            )
+    networks = {name: make_network(run.config, name, dtype="float32") for name in names}
     averaged = run.config.ema_decay > 0
     stored = {
         f"average_{name}" if averaged and name.startswith("gen") else name: network

@@ -17,19 +17,15 @@ from tfcyclegan.measures.appearance import Appearance
 from tfcyclegan.measures.distribution import mmd
 from tfcyclegan.measures.features import NAMES as feature_names
 from tfcyclegan.measures.features import FeatureNetwork, feature_network
-from tfcyclegan.methods.cyclegan import CycleGAN
+from tfcyclegan.methods.base import Method
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
 from tfcyclegan.training import strips
+from tfcyclegan.training.batches import cache_dir
 from tfcyclegan.training.board import Board
 
 PURPOSES = ("test", "train")
 """What pictures the strips show; "test" only where the data have such a split."""
-
-
-def cache_dir(config: TrainConfig, split: Split) -> Path:
-    """Where the resized pixels of `split` lie."""
-    return Path(config.cache_dir) if config.cache_dir else split.source.directory / ".cache"
 
 
 def strip_name(purpose: str, step: int, direction: str) -> str:
@@ -49,7 +45,7 @@ class Observer:
     """
 
     def __init__(
-        self, model: CycleGAN, config: TrainConfig, domains: Domains, directory: Path, board: Board
+        self, model: Method, config: TrainConfig, domains: Domains, directory: Path, board: Board
     ):
         self.model, self.config, self.domains, self.directory, self.board = (
             model,
@@ -74,12 +70,14 @@ class Observer:
         self._translators: dict[str, strips.Translate] = {}
 
     def draw_samples(self, step: int) -> None:
-        """Writes the strips of both directions; of one picture before the first step, which waits
+        """Writes the strips of all directions; of one picture before the first step, which waits
         for them.
         """
         identity = self.config.channels_a == self.config.channels_b
-        for direction in ("ab", "ba"):
-            forward, backward = self._translator(direction), self._translator(direction[::-1])
+        for direction in self.model.directions:
+            forward, backward = self._translator(direction), None
+            if direction[::-1] in self.model.directions:
+                backward = self._translator(direction[::-1])
             for purpose in PURPOSES:
                 pictures = self._pictures.get((purpose, direction[0]))
                 if pictures is None:
@@ -96,14 +94,13 @@ class Observer:
 
         Returns:
             By direction: "appearance", how far the fakes look from real pictures, 1 being as far as
-                untranslated ones; "kid", with
-            `--eval_features`; "label_accuracy", where fakes are label maps of pictures whose labels
-            are known.
+            untranslated ones; "kid", with `--eval_features`; "label_accuracy", where fakes are
+            label maps of pictures whose labels are known.
         """
         if not self._looks:
             self._open_measured()
         values = {}
-        for direction in ("ab", "ba"):
+        for direction in self.model.directions:
             source, target, translate = (
                 self._looks[direction[0]],
                 self._looks[direction[1]],
@@ -171,9 +168,7 @@ class Observer:
     def _translator(self, direction: str) -> strips.Translate:
         """The generator of a direction for pictures, in its running mean where there is one."""
         if direction not in self._translators:
-            network = getattr(
-                self.model.averages if self.config.ema_decay else self.model, f"gen_{direction}"
-            )
+            network = self.model.generator(direction)
             function = tf.function(
                 lambda images: tf.cast(network(images, training=False), tf.float32),
                 autograph=False,
@@ -207,9 +202,10 @@ class Observer:
 
 def chosen_by(line: Mapping[str, float]) -> float:
     """The number whose smallest value makes the best checkpoint: KID where it is measured, else
-    appearance, over both directions.
+    appearance, over all directions.
     """
     for name in ("kid", "appearance"):
-        if f"{name}_ab" in line:
-            return line[f"{name}_ab"] + line[f"{name}_ba"]
+        values = [line[key] for way in ("ab", "ba") if (key := f"{name}_{way}") in line]
+        if values:
+            return sum(values)
     return np.inf

@@ -64,6 +64,7 @@ class Run:
             resize.
         told: what training did to its pictures and took by default, a line each, as it was said
             when the run was last started.
+        pairs: identity of the pairs that `config.pairs` names; empty where it names none.
     """
 
     directory: Path
@@ -74,6 +75,7 @@ class Run:
     data_title: str = ""
     label_maps: str = ""
     told: tuple[str, ...] = ()
+    pairs: str = ""
 
 
 def read_run(directory: Path) -> Run:
@@ -101,6 +103,7 @@ def read_run(directory: Path) -> Run:
             title,
             label_maps,
             told,
+            str(stored.get("pairs", "")),
         )
     except (KeyError, TypeError, AttributeError, UserError) as error:
         raise UserError(
@@ -126,6 +129,7 @@ def write_run(run: Run) -> None:
         "data_title": run.data_title,
         "label_maps": run.label_maps,
         "told": list(run.told),
+        **({"pairs": run.pairs} if run.pairs else {}),
     }
     files.write_json(run.directory / CONFIG, content)
 
@@ -143,6 +147,8 @@ def check_resumable(before: Run, now: Run) -> list[str]:
     refused, warnings = changed_options(before.config, now.config)
     if before.data_fingerprint != now.data_fingerprint:
         refused.append(f"the data in {now.config.data_dir} is not what the run was started with")
+    if before.pairs != now.pairs:
+        refused.append("the pairs of --pairs are not those that the run was started with")
     if refused:
         mend = _way_on(before, now)
         raise UserError(

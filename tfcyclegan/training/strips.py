@@ -1,4 +1,6 @@
-"""Sample strips: fixed pictures as real | translated | cycled | identity, one row a picture."""
+"""Sample strips: fixed pictures as real | translated | cycled | identity, one row a picture; of a
+method of one direction real | translated alone.
+"""
 
 import io
 from collections.abc import Callable, Sequence
@@ -14,14 +16,18 @@ Translate = Callable[[np.ndarray], np.ndarray]
 
 
 def strip(
-    pictures: Sequence[np.ndarray], forward: Translate, backward: Translate, *, identity: bool
+    pictures: Sequence[np.ndarray],
+    forward: Translate,
+    backward: Translate | None,
+    *,
+    identity: bool,
 ) -> np.ndarray:
     """Draws the strip of some pictures of one domain.
 
     Args:
         pictures: float [H, W, C] in [-1, 1], of one size or several.
         forward: the generator to the other domain, for batches.
-        backward: the generator back.
+        backward: the generator back, if there is one.
         identity: whether to show `backward` of the real picture, which should change nothing.
 
     Returns:
@@ -31,7 +37,9 @@ def strip(
     for picture in pictures:
         real = picture[np.newaxis]
         translated = forward(real)
-        cells = [real, translated, backward(translated)] + ([backward(real)] if identity else [])
+        cells = [real, translated]
+        if backward is not None:
+            cells += [backward(translated)] + ([backward(real)] if identity else [])
         rows.append(_join([_rgb(cell[0]) for cell in cells], axis=1))
     width = max(row.shape[1] for row in rows)
     return _join(

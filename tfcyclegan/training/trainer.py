@@ -1,4 +1,4 @@
-"""The training loop: opens or resumes a run directory and drives `CycleGAN.train_step` until its
+"""The training loop: opens or resumes a run directory and drives its method's `train_step` until its
 length is reached.
 """
 
@@ -10,34 +10,32 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcyclegan.config import MODES_WITH_CROP, TrainConfig, TrainingLength
+from tfcyclegan.config import TrainConfig, TrainingLength
+from tfcyclegan.data.batches import Batches
 from tfcyclegan.data.domains import Domains, open_domains
-from tfcyclegan.data.pixels import open_pixels
-from tfcyclegan.data.unpaired import UnpairedBatches
+from tfcyclegan.data.pairs import pairs_identity
 from tfcyclegan.errors import RunError, Stopped, UserError
-from tfcyclegan.methods.cyclegan import LOSSES, REPORTED, CycleGAN, Segment
-from tfcyclegan.networks import Discriminator, make_generator
+from tfcyclegan.methods.base import Method
+from tfcyclegan.methods.cyclegan import Segment
+from tfcyclegan.methods.factory import build_model, method_of
 from tfcyclegan.optimization.adam import Adam
 from tfcyclegan.optimization.schedules import EpochRates, rate_factor
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import Progress, log
 from tfcyclegan.training import assumptions
+from tfcyclegan.training.batches import open_batches
 from tfcyclegan.training.board import Board
 from tfcyclegan.training.checkpoint_files import DIRECTORY, newest, step_of
 from tfcyclegan.training.checkpoints import (
-    NETWORKS,
     Checkpoints,
-    discriminator_settings,
     find_checkpoint,
-    generator_settings,
     load_networks,
 )
 from tfcyclegan.training.history import HISTORY, History, Window, keep_earlier_history
-from tfcyclegan.training.observer import Observer, cache_dir, chosen_by
+from tfcyclegan.training.observer import Observer, chosen_by
 from tfcyclegan.training.run_page import REPORT, SAMPLES, write_report
 from tfcyclegan.training.runs import (
     CONFIG,
@@ -59,8 +57,7 @@ from tfcyclegan.training.workers import Workers, join_workers
 
 _REPORT_EVERY_SECONDS = 60.0
 # from worker to worker, since the data are known by their fingerprint
-_MAY_DIFFER = ("data_dir", "run_dir", "cache_dir", "devices")
-_ADVERSARIAL = ("gan_ab", "gan_ba", "disc_a", "disc_b")
+_MAY_DIFFER = ("data_dir", "run_dir", "cache_dir", "devices", "pairs")
 _DIVERGED = 100.0  # an adversarial loss beyond it; balanced ones are of the order of 1
 # successive float16 steps without a finite gradient; the scale has then fallen by 2^30
 _OVERFLOWS_ALLOWED = 30
@@ -111,21 +108,26 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
         config,
         choose_precision(config.precision),
         domains.fingerprint,
+        networks=method_of(config).network_names_of(config),
         data_title=domains.title,
         label_maps=domains.label_maps,
+        pairs=pairs_identity(config.pairs),
     )
     warnings = _check_directory(run) if workers.is_chief else []
-    batches = _open_batches(config, domains)
+    batches, pairs = open_batches(config, domains, paired=method_of(config).takes_pairs)
     lines = (
         assumptions.of_options(config)
         + assumptions.of_length(config, batches.epoch_images)
         + assumptions.of_data(config, domains, batches, replicas)
+        + assumptions.of_batches(config, domains, batches, pairs)
     )
     run = dataclasses.replace(run, told=(*lines, *assumptions.of_files(domains, batches)))
     decides = {
         name: value for name, value in config_to_dict(config).items() if name not in _MAY_DIFFER
     }
-    workers.require_same(data=domains.fingerprint, precision=run.precision, flags=decides)
+    workers.require_same(
+        data=domains.fingerprint, pairs=run.pairs, precision=run.precision, flags=decides
+    )
     with files.exclusive_lock(directory) if workers.is_chief else contextlib.nullcontext():
         for line in (*lines, *warnings) if workers.is_chief else ():
             log(line)
@@ -167,63 +169,6 @@ def _check_directory(run: Run) -> list[str]:
     return check_resumable(before, run)
 
 
-def _open_batches(config: TrainConfig, domains: Domains) -> UnpairedBatches:
-    pixels = []
-    for domain, channels in (("a", config.channels_a), ("b", config.channels_b)):
-        split = domains.require("train", domain)
-        opened = open_pixels(
-            split.source,
-            split.name,
-            cache_dir(config, split),
-            mode=config.preprocess,
-            load_size=config.load_size,
-            crop_size=config.crop_size,
-            channels=channels,
-            interpolation=config.interpolation,
-        )
-        if config.preprocess not in MODES_WITH_CROP:
-            opened.require_sides(config.smallest_side, config.preprocess)
-        pixels.append(opened)
-    crop = config.crop_size if config.preprocess in MODES_WITH_CROP else None
-    return UnpairedBatches(pixels[0], pixels[1], crop, config.flip, config.batch_size, config.seed)
-
-
-def build_model(
-    config: TrainConfig, dtype: str | keras.DTypePolicy, segment: Segment | None = None
-) -> CycleGAN:
-    """The four networks of `config`, with initial weights that follow from its seed; `segment` as
-    of `CycleGAN`.
-    """
-    seeds = [
-        int(seed) for seed in np.random.SeedSequence(config.seed).generate_state(len(NETWORKS)) >> 8
-    ]
-    networks: dict[str, Any] = {}
-    for name, seed in zip(NETWORKS, seeds, strict=True):
-        if name.startswith("disc"):
-            settings = discriminator_settings(config, name.partition("_")[2])
-            networks[name] = Discriminator(**settings, seed=seed, dtype=dtype, name=name)
-        else:
-            settings = generator_settings(config, name.partition("_")[2])
-            settings |= {"seed": seed} if settings else {}
-            networks[name] = make_generator(config.architecture, **settings, dtype=dtype, name=name)
-            networks[name].recompute = config.remat
-    return CycleGAN(
-        **networks,
-        gan_mode=config.gan_mode,
-        lambda_gan=config.lambda_gan,
-        lambda_a=config.lambda_a,
-        lambda_b=config.lambda_b,
-        lambda_identity=config.lambda_identity,
-        segment=segment,
-        lambda_semantic=config.lambda_semantic,
-        cycle_noise=config.cycle_noise,
-        pool_size=config.pool_size,
-        ema_decay=config.ema_decay,
-        update_order=config.update_order,
-        seed=config.seed,
-    )
-
-
 def make_optimizer(
     config: TrainConfig, length: TrainingLength, epoch_images: int, *, dynamic_scale: bool
 ) -> Adam:
@@ -242,26 +187,26 @@ def make_optimizer(
         for epoch in range(max(1, epochs + length.decay_epochs))
     ]
     schedule = EpochRates(rates, epoch_images=epoch_images, batch_size=config.batch_size)
-    return Adam(schedule, config.beta_1, dynamic_scale=dynamic_scale)
+    return Adam(schedule, config.beta_1, config.beta_2, dynamic_scale=dynamic_scale)
 
 
 def step_function(
-    model: CycleGAN, strategy: tf.distribute.Strategy
+    model: Method, strategy: tf.distribute.Strategy
 ) -> Callable[[Any, tf.Tensor], tf.Tensor]:
     """The compiled step of a training over all replicas.
 
     Returns:
         (a batch as `strategy` distributes it, whether this process was asked to stop) to the means
-        over replicas of the values named by `REPORTED` and then of the wish to stop, [values + 1].
+        over replicas of the values named by `model.reported` and then of the wish to stop, [values + 1].
     """
 
-    def replica_step(batch: tuple[tf.Tensor, tf.Tensor], stops: tf.Tensor) -> tf.Tensor:
+    def replica_step(batch: tuple[tf.Tensor, ...], stops: tf.Tensor) -> tf.Tensor:
         values = model.train_step(batch)
         kind = values["skipped"].dtype
-        return tf.stack([*(values[name] for name in REPORTED), tf.cast(stops, kind)])
+        return tf.stack([*(values[name] for name in model.reported), tf.cast(stops, kind)])
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def train_step(batch: tuple[tf.Tensor, tf.Tensor], stops: tf.Tensor) -> tf.Tensor:
+    def train_step(batch: tuple[tf.Tensor, ...], stops: tf.Tensor) -> tf.Tensor:
         return strategy.reduce(
             tf.distribute.ReduceOp.MEAN, strategy.run(replica_step, args=(batch, stops)), axis=None
         )
@@ -278,7 +223,7 @@ class _Session:
         self,
         run: Run,
         workers: Workers,
-        batches: UnpairedBatches,
+        batches: Batches,
         domains: Domains,
         segment: Segment | None,
         flag_file: str,
@@ -300,7 +245,7 @@ class _Session:
         self.model.make_pools(
             (*sizes[0], self.config.channels_a), (*sizes[1], self.config.channels_b)
         )
-        self.window = Window(len(REPORTED))
+        self.window = Window(len(self.model.reported))
         kept = self.config.keep_checkpoints
         self.checkpoints = Checkpoints(
             run.directory / DIRECTORY, self.model, self.window, keep=kept, workers=workers
@@ -325,7 +270,10 @@ class _Session:
     def _start_from(self, directory: Path) -> None:
         other = read_run(directory)
         for name, network in load_networks(other, "latest", other.networks).items():
-            own = getattr(self.model, name)
+            own = self.model.networks.get(name)
+            if own is None:
+                log(f"--init_from={directory}: its {name} is not used by this method")
+                continue
             if [w.shape for w in own.weights] != [w.shape for w in network.weights]:
                 changes = (
                     "; ".join(network_changes(other.config, self.config)) or "its graph is another"
@@ -335,9 +283,8 @@ class _Session:
                     "same network flags as that run"
                 )
             own.set_weights(network.get_weights())
-            average = getattr(self.model.averages, name, None)
-            if average is not None:
-                average.set_weights(network.get_weights())
+            if name in self.model.averages:
+                self.model.averages[name].set_weights(network.get_weights())
         if self.workers.is_chief:
             keep_earlier_history(
                 self.run.directory, directory, step_of(find_checkpoint(directory, "latest"))
@@ -346,7 +293,7 @@ class _Session:
             f"weights of {', '.join(other.networks)} from {directory}, its latest checkpoint; "
             "optimizers, pools and steps begin anew"
         )
-        if lacking := [name for name in NETWORKS if name not in other.networks]:
+        if lacking := [name for name in self.model.networks if name not in other.networks]:
             log(f"--init_from={directory}: has no {', '.join(lacking)}: they begin anew")
 
     def run_to_end(self) -> Path:
@@ -442,17 +389,17 @@ class _Session:
             return
         step, tensor = pending
         *reported, stops = tensor.numpy().astype(np.float64)
-        values = np.array(reported)
+        values, names = np.array(reported), self.model.reported
         self.stop_asked |= bool(stops)
-        if values[REPORTED.index("skipped")]:
+        if values[names.index("skipped")]:
             self.overflows += 1
             bad = [
                 name
-                for name, value in zip(REPORTED, values, strict=True)
-                if name in LOSSES and not np.isfinite(value)
+                for name, value in zip(names, values, strict=True)
+                if name in self.model.loss_names and not np.isfinite(value)
             ]
             what = (
-                f"loss {bad[0]} is {values[REPORTED.index(bad[0])]}"
+                f"loss {bad[0]} is {values[names.index(bad[0])]}"
                 if bad
                 else "a gradient is not finite"
             )
@@ -469,7 +416,8 @@ class _Session:
         self.window.add(values)
 
     def _log(self, step: int, images_per_second: float, measured: dict[str, float]) -> str:
-        means = dict(zip(REPORTED, map(float, self.window.mean_and_reset()), strict=True))
+        names = self.model.reported
+        means = dict(zip(names, map(float, self.window.mean_and_reset()), strict=True))
         if self.run.precision != "mixed_float16":
             del means["skipped"]
         self._tell_of_divergence(step, means)
@@ -490,16 +438,14 @@ class _Session:
             self.history.sync()
             self.checkpoints.save_best()
         self.board.scalars(step, line)
-        return (
-            f"cycle {means['cycle_a'] + means['cycle_b']:.3f} gan "
-            f"{means['gan_ab'] + means['gan_ba']:.3f}"
-        )
+        return self.model.note(means)
 
     def _tell_of_divergence(self, step: int, means: Mapping[str, float]) -> None:
         """Says once that the losses have left all bounds: the weights are finite, and yet nothing
         is learnt any more.
         """
-        worst = max(_ADVERSARIAL, key=lambda name: abs(means[name]))
+        adversarial = [n for n in self.model.loss_names if n.startswith(("gan_", "disc_"))]
+        worst = max(adversarial, key=lambda name: abs(means[name]))
         if not self.diverged and abs(means[worst]) > _DIVERGED * max(1.0, self.config.lambda_gan):
             self.diverged = True
             mend = "lower --learning_rate and start in another --run_dir"

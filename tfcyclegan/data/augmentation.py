@@ -1,0 +1,62 @@
+"""What is drawn anew each time a picture is shown to the networks: window, mirror, quarter-turns,
+colours.
+
+Pictures are uint8 [H, W, C].
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfcyclegan.config import Size
+from tfcyclegan.data import images
+
+_GRAY = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601, as Pillow has it
+
+
+def augmented(
+    pictures: Sequence[np.ndarray],
+    generator: np.random.Generator,
+    *,
+    crop_size: Size | None,
+    flip: bool,
+    rotations: bool,
+    colour_jitter: Sequence[float],
+) -> list[np.ndarray]:
+    """One random window of pictures that show the same, perhaps mirrored, turned and with other
+    colours, each in the same way.
+
+    Args:
+        pictures: uint8 [H, W, C] of one size; C may differ.
+        generator: of this sample alone. Its draws come in one order whatever the options: three of
+            the window, one of the turn, three of the colours.
+        crop_size: of the window; None takes the whole.
+        flip: whether to mirror half of the samples.
+        rotations: whether to turn by 0, 90, 180 or 270 degrees, each as often.
+        colour_jitter: of each picture: brightness, contrast and saturation are scaled by 1 - this
+            to 1 + this; 0 leaves its colours alone.
+    """
+    # one picture of all channels has one window
+    whole = pictures[0] if len(pictures) == 1 else np.concatenate(pictures, axis=-1)
+    shown = images.random_window(whole, crop_size, flip, generator)
+    turns, colours = int(4 * generator.random()), generator.uniform(-1, 1, 3)
+    if rotations and turns:
+        shown = np.rot90(shown, turns)
+    ends = np.cumsum([picture.shape[-1] for picture in pictures])
+    return [
+        jittered(part, *(1 + strength * colours)) if strength else part
+        for part, strength in zip(np.split(shown, ends[:-1], axis=-1), colour_jitter, strict=True)
+    ]
+
+
+def jittered(
+    picture: np.ndarray, brightness: float, contrast: float, saturation: float
+) -> np.ndarray:
+    """uint8 [H, W, 1 or 3] with brightness, contrast (about the mean gray) and saturation (about
+    each pixel's gray) scaled; rounded and clipped once, at the end.
+    """
+    pixels = picture.astype(np.float32) * np.float32(brightness)
+    gray = pixels @ _GRAY if picture.shape[-1] == 3 else pixels[..., 0]
+    pixels = gray[..., np.newaxis] + (pixels - gray[..., np.newaxis]) * np.float32(saturation)
+    mean = gray.mean()
+    return np.clip(np.rint(mean + (pixels - mean) * np.float32(contrast)), 0, 255).astype(np.uint8)

@@ -1,0 +1,181 @@
+"""Batches as a function of (seed, step): no iterator holds state, so a resumed run seeks instead of
+replaying.
+"""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tfcyclegan.config import Size
+from tfcyclegan.data import augmentation
+from tfcyclegan.data.pixels import PixelFile
+from tfcyclegan.errors import UserError
+
+
+class Decaying(NamedTuple):
+    """The pictures of the epochs of falling rate, resized to another size.
+
+    Attributes:
+        from_step: the first step that takes them.
+        pixels_a: of domain a.
+        pixels_b: of domain b.
+    """
+
+    from_step: int
+    pixels_a: PixelFile
+    pixels_b: PixelFile
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Batches of pictures of both domains; subclasses say which.
+
+    Args:
+        pixels_a: resized pictures of domain a.
+        pixels_b: resized pictures of domain b.
+        crop_size: of the random crop; None takes pictures whole.
+        flip: whether to mirror half of the pictures.
+        batch_size: pictures of each domain in a batch.
+        seed: at least 0.
+        rotations: whether to turn pictures by 0, 90, 180 or 270 degrees.
+        colour_jitter: strength for domain a and for domain b, see `augmentation.augmented`.
+        drop_remainder: whether an epoch ends before the pictures that fill no batch; else its last
+            batch runs into the next epoch.
+        decaying: what is taken instead of `pixels_a` and `pixels_b` from some step on.
+        beside: batches of the same steps that come beside these.
+    """
+
+    pixels_a: PixelFile
+    pixels_b: PixelFile
+    crop_size: Size | None
+    flip: bool
+    batch_size: int
+    seed: int
+    rotations: bool = False
+    colour_jitter: tuple[float, float] = (0.0, 0.0)
+    drop_remainder: bool = False
+    decaying: Decaying | None = None
+    beside: "Batches | None" = None
+
+    def __post_init__(self) -> None:
+        if self.batch_size > 1 and None in (self.size_a, self.size_b):
+            raise UserError(
+                "--batch_size: pictures of different sizes go in batches of 1; choose a "
+                "--preprocess that crops"
+            )
+        if not self.epoch_images:
+            raise UserError(
+                f"--drop_remainder: no batch of {self.batch_size} is whole, since an epoch has "
+                f"{self._images} images; lower --batch_size"
+            )
+
+    @property
+    def _images(self) -> int:
+        """Pictures of an epoch, before a remainder is dropped."""
+        raise NotImplementedError
+
+    @property
+    def epoch_images(self) -> int:
+        return self._images - self.remainder
+
+    @property
+    def remainder(self) -> int:
+        """Pictures that an epoch leaves out, since they fill no batch."""
+        return self._images % self.batch_size if self.drop_remainder else 0
+
+    @property
+    def size_a(self) -> Size | None:
+        """The size of every batch's pictures of a, or None if it varies."""
+        return self.crop_size or self.pixels_a.common_size
+
+    @property
+    def size_b(self) -> Size | None:
+        return self.crop_size or self.pixels_b.common_size
+
+    def sample(
+        self, number: int, pixels_a: PixelFile, pixels_b: PixelFile
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The `number`-th uint8 pictures [H, W, C] of a and b since the start."""
+        raise NotImplementedError
+
+    def batch(self, step: int, part: int = 0, parts: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        """The uint8 [B, H, W, C] batches of a and b of `step`, counted from 0, or one of their
+        equal parts.
+        """
+        size = self.batch_size // parts
+        first = step * self.batch_size + part * size
+        pixels = self.pixels_a, self.pixels_b
+        if self.decaying is not None and step >= self.decaying.from_step:
+            pixels = self.decaying.pixels_a, self.decaying.pixels_b
+        samples = [self.sample(number, *pixels) for number in range(first, first + size)]
+        return np.stack([a for a, _ in samples]), np.stack([b for _, b in samples])
+
+    def dataset(
+        self, first_step: int, end_step: int, *, parts: int = 1, own: range = range(1)
+    ) -> tf.data.Dataset:
+        """Float batches in [-1, 1] of the steps from `first_step` up to before `end_step`: (real_a,
+        real_b), and behind them those of `beside`.
+
+        With `parts` each batch is cut into so many equal ones, of which those in `own` are given
+        one after another: one for each of a worker's replicas. No other picture is read.
+        """
+        count = self.batch_size // parts
+
+        def gather(step: tf.Tensor, part: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            batches = tf.numpy_function(
+                lambda step, part: self.batch(int(step), int(part), parts),
+                [step, part],
+                [tf.uint8, tf.uint8],
+            )
+            shaped = []
+            for batch, size, pixels in zip(
+                batches, (self.size_a, self.size_b), (self.pixels_a, self.pixels_b), strict=True
+            ):
+                height, width = (size.height, size.width) if size else (None, None)
+                batch.set_shape([count, height, width, pixels.channels])
+                shaped.append(tf.cast(batch, tf.float32) / 127.5 - 1)
+            return shaped[0], shaped[1]
+
+        steps = tf.data.Dataset.range(first_step, end_step)
+        shares = steps.flat_map(
+            lambda step: tf.data.Dataset.range(own.start, own.stop).map(lambda part: (step, part))
+        )
+        made = shares.map(gather, num_parallel_calls=2, deterministic=True).prefetch(4 * len(own))
+        if self.beside is None:
+            return made
+        beside = self.beside.dataset(first_step, end_step, parts=parts, own=own)
+        return tf.data.Dataset.zip(made, beside).map(lambda one, other: (*one, *other))
+
+    def _augmented(
+        self,
+        pictures: Sequence[np.ndarray],
+        generator: np.random.Generator,
+        colour_jitter: Sequence[float],
+    ) -> list[np.ndarray]:
+        return augmentation.augmented(
+            pictures,
+            generator,
+            crop_size=self.crop_size,
+            flip=self.flip,
+            rotations=self.rotations,
+            colour_jitter=colour_jitter,
+        )
+
+    def _draws(self, stream: int, number: int) -> np.random.Generator:
+        return np.random.default_rng((self.seed, stream, number))
+
+    def _position(self, stream: int, number: int) -> int:
+        """Where in the order of its epoch, which is shuffled anew in each, the `number`-th sample
+        stands: 0 .. _images - 1.
+        """
+        epoch, position = divmod(number, self.epoch_images)
+        return int(_shuffled(self.seed, stream, epoch, self._images)[position])
+
+
+@functools.lru_cache(maxsize=4)
+def _shuffled(seed: int, stream: int, epoch: int, count: int) -> np.ndarray:
+    return np.random.default_rng((seed, stream, epoch)).permutation(count)

@@ -1,0 +1,40 @@
+"""Batches of pairs: pictures of both domains that show the same, under one window.
+
+Semantics of the official `aligned` data set: an epoch is every pair once, in shuffled order; one
+crop position and one flip for both pictures.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tfcyclegan.data.batches import Batches
+from tfcyclegan.data.pixels import PixelFile
+
+_ORDER, _PAIR = 3, 4  # streams of random numbers; `unpaired` has others
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairedBatches(Batches):
+    """Batches of pairs.
+
+    Args:
+        pairs: int [N, 2], which pictures of a and b show the same; those of a pair have one size.
+    """
+
+    pairs: np.ndarray
+
+    @property
+    def _images(self) -> int:
+        return len(self.pairs)
+
+    def sample(
+        self, number: int, pixels_a: PixelFile, pixels_b: PixelFile
+    ) -> tuple[np.ndarray, np.ndarray]:
+        index_a, index_b = self.pairs[self._position(_ORDER, number)]
+        one, other = self._augmented(
+            [pixels_a[index_a], pixels_b[index_b]],
+            self._draws(_PAIR, number),
+            self.colour_jitter,
+        )
+        return one, other

@@ -1,0 +1,172 @@
+"""Which pictures of the two domains show the same, as a file or equal names say."""
+
+import csv
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tfcyclegan.config.commands import PAIRS
+from tfcyclegan.data.picture_folders import picture_name
+from tfcyclegan.data.pixels import PixelFile
+from tfcyclegan.errors import UserError
+from tfcyclegan.system import files
+
+_NAMES = PAIRS[1]
+_SHARE = 5  # stream of random numbers; `unpaired` and `paired` have others
+_SHOWN = 5
+
+
+def read_pairs(path: Path) -> dict[str, str]:
+    """A CSV file with the columns a and b: {name of a picture of a: name of the picture of b that
+    shows the same}.
+
+    Raises:
+        UserError: no such file, no such columns, or a name that stands in two lines.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as stream:
+            rows = list(csv.DictReader(stream))
+    except (OSError, ValueError, csv.Error) as error:
+        raise UserError(f"--pairs={path}: cannot be read ({error})") from error
+    if (
+        not rows
+        or not {"a", "b"} <= rows[0].keys()
+        or any(row["a"] is None or row["b"] is None for row in rows)
+    ):
+        raise UserError(f"--pairs={path}: needs a head line a,b and a line for each pair")
+    for column in "ab":
+        twice = sorted(
+            name for name, count in Counter(row[column] for row in rows).items() if count > 1
+        )
+        if twice:
+            raise UserError(
+                f"--pairs={path}: {len(twice)} names stand in several lines of the column "
+                f"{column}, such as {twice[0]}"
+            )
+    return {row["a"]: row["b"] for row in rows}
+
+
+def pairs_identity(given: str) -> str:
+    """What a run knows its pairs by: the content of the file, whatever its path.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    if given in ("", _NAMES):
+        return given
+    try:
+        return files.sha256_of(Path(given))
+    except OSError as error:
+        raise UserError(f"--pairs={given}: cannot be read ({error.strerror})") from error
+
+
+@dataclass(frozen=True)
+class KnownPairs:
+    """Pairs among pictures that are open.
+
+    Attributes:
+        indices: int [N, 2], the numbers of the pictures of a and of b, in the order of a's.
+        told: where they come from and how many they are, on one line.
+    """
+
+    indices: np.ndarray
+    told: str
+
+
+def known_pairs(
+    given: str,
+    *,
+    aligned: bool,
+    pixels: tuple[PixelFile, PixelFile],
+    splits: tuple[str, str],
+    share: float,
+    seed: int,
+) -> KnownPairs | None:
+    """The pairs that `--pairs` names among the pictures of `splits`, or those of aligned data; None
+    where neither tells any.
+
+    Args:
+        given: a CSV file for `read_pairs`; "names" for equal names; empty for what the data set says.
+        aligned: whether it says that equal names are pairs.
+        pixels: of domains a and b.
+        splits: the names of the splits that they are of.
+        share: of the pairs, which is drawn; a smaller one is a part of a larger one.
+        seed: of that draw.
+
+    Raises:
+        UserError: a name is not among the pictures, or stands for several; a pair's pictures were
+            of unequal sizes before they were resized, or are now.
+    """
+    if not given and not aligned:
+        return None
+    named = [_by_name(file, split) for file, split in zip(pixels, splits, strict=True)]
+    flag = f"--pairs={given}" if given else "aligned data"
+    if given and given != _NAMES:
+        names = list(read_pairs(Path(given)).items())
+        for position, (there, split) in enumerate(zip(named, splits, strict=True)):
+            unknown = [pair[position] for pair in names if pair[position] not in there]
+            if unknown:
+                raise UserError(
+                    f"{flag}: {len(unknown)} names of the column {'ab'[position]} are not in split "
+                    f"{split}: {_listed(unknown)}"
+                )
+    else:
+        names = [(name, name) for name in named[0] if name in named[1]]
+        if not names:
+            raise UserError(
+                f"{flag}: no names of {splits[0]} and {splits[1]} are equal; give --pairs=FILE.csv"
+            )
+    several = [
+        name for pair in names for name, there in zip(pair, named, strict=True) if not there[name]
+    ]
+    if several:
+        raise UserError(f"{flag}: several pictures are called {_listed(several)}; rename them")
+    indices = np.array([[named[0][a], named[1][b]] for a, b in names]) - 1
+    indices = indices[np.argsort(indices[:, 0])]
+    return _shared(_of_one_size(indices, flag, pixels), flag, share, seed)
+
+
+def _by_name(pixels: PixelFile, split: str) -> dict[str, int]:
+    """The numbers, from 1, of the pictures by their names; 0 where several have one name."""
+    numbers: dict[str, int] = {}
+    for number, stored in enumerate(pixels.names(), start=1):
+        name = picture_name(stored, split)
+        numbers[name] = 0 if name in numbers else number
+    return numbers
+
+
+def _of_one_size(indices: np.ndarray, flag: str, pixels: tuple[PixelFile, PixelFile]) -> np.ndarray:
+    """`indices`, or UserError where the pictures of a pair have unequal sizes."""
+    for sizes in ([file.original_sizes for file in pixels], [file.sizes for file in pixels]):
+        of_a, of_b = sizes[0][indices[:, 0]], sizes[1][indices[:, 1]]
+        unequal = np.flatnonzero((of_a != of_b).any(axis=1))
+        if len(unequal):
+            first = unequal[0]
+            shown = " and ".join(
+                f"{file.names()[index]} ({height}x{width})"
+                for file, index, (height, width) in zip(
+                    pixels, indices[first], (of_a[first], of_b[first]), strict=True
+                )
+            )
+            raise UserError(
+                f"{flag}: the pictures of {len(unequal)} pairs have unequal sizes, such as {shown} "
+                "(height x width); a pair must show the same, pixel by pixel"
+            )
+    return indices
+
+
+def _shared(indices: np.ndarray, flag: str, share: float, seed: int) -> KnownPairs:
+    total = len(indices)
+    if share == 1:
+        return KnownPairs(indices, f"pairs: {total}, by {flag}")
+    count = max(1, round(share * total))
+    chosen = np.sort(np.random.default_rng((seed, _SHARE)).permutation(total)[:count])
+    told = f"pairs: {count} of {total}, by {flag} and --paired_share={share:g}, drawn by --seed"
+    return KnownPairs(indices[chosen], told)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")

@@ -1,0 +1,544 @@
+"""What all methods of training share: networks by name, two optimizers, pools, running means of
+weights, steps that are left out, and what a step reports.
+
+A method is a subclass that says how its losses come about (`learn`); training, checkpoints,
+pages, translation and exports ask it which networks and directions it has.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import keras
+import tensorflow as tf
+
+from tfcyclegan.config import TrainConfig
+from tfcyclegan.data import arrays
+from tfcyclegan.errors import UserError
+from tfcyclegan.losses import (
+    GAN_MODES,
+    absolute_error,
+    at_least_float32,
+    discriminator_accuracy,
+    discriminator_loss,
+)
+from tfcyclegan.methods.gradient_parts import GradientParts, Losses, replicas
+from tfcyclegan.methods.image_pool import ImagePool
+from tfcyclegan.networks import Discriminator, Generator
+from tfcyclegan.networks.diffaugment import diffaugment
+from tfcyclegan.optimization import ema
+from tfcyclegan.optimization.adam import Adam
+
+DOMAINS = "ab"
+# What a discriminator is shown in a step: for its own update a real or a fake picture, for the
+# generators' a fake one. They keep the streams of their draws apart, see `Method.draws_from`.
+REAL, FAKE, JUDGED = (number << 20 for number in (2, 3, 4))
+
+# (step, domain 0 = a or 1 = b, replica, batch size) -> uniform draws [B] and slots [B] of
+# `ImagePool.query`.
+PoolDraws = Callable[[tf.Tensor, int, tf.Tensor, int | tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+
+
+class Method(keras.Model):
+    """Generators that learn against discriminators, one step at a time.
+
+    Args:
+        networks: all networks by name, in the order in which they are reported: a generator is
+            called `gen_DIRECTION` ("gen_ab" translates domain a to b), a discriminator
+            `disc_DOMAIN` ("disc_b" judges pictures of domain b); any other one learns with the
+            generators. Each is an attribute of that name.
+        gan_mode: see `losses.generator_loss`.
+        pool_size: pictures that the pool of a domain keeps; 0 shows the discriminators each fresh
+            fake.
+        ema_decay: if above 0, `averages` follow the generators by a running mean with this decay
+            (at most (1 + step) / (10 + step), so that the first weights are soon forgotten). Not in
+            the papers.
+        seed: of all draws of a step.
+        pool_draws: replaces the draws of the pools, for replaying another program's.
+        lambda_paired: weight of the L1 between the translation of a picture and its partner, on
+            known pairs beside each batch (as in Isola et al. 2017, Eq. 3); 0 takes no pairs.
+        diffaugment: what is done to all that the discriminators see, see
+            `networks.diffaugment`; nothing by default.
+
+    Attributes:
+        loss_names: the losses that a step reports, in order; they carry their weights.
+        reported: all values that a step reports: losses, accuracies, "skipped".
+        directions: the translations that are learnt, such as ("ab", "ba").
+        averages: the generators' running means by name.
+        pools: of each domain that has a discriminator one pool a replica of this worker.
+        step: updates done.
+
+    Raises:
+        UserError: unknown choice.
+    """
+
+    loss_names: tuple[str, ...]
+    needs_updated_discriminators: ClassVar[bool] = False
+    """Whether the generators' losses wait for the discriminators' update, which XLA cannot have
+    inside of a pass."""
+    judges_fakes_first: ClassVar[bool] = False
+    """Whether a discriminator sees fakes before real pictures in its update."""
+    takes_pairs: ClassVar[bool] = False
+    """Whether all batches are to be pairs; else they are unpaired."""
+
+    def __init__(
+        self,
+        networks: Mapping[str, keras.Model],
+        *,
+        gan_mode: str,
+        pool_size: int,
+        ema_decay: float,
+        seed: int,
+        pool_draws: PoolDraws | None = None,
+        lambda_paired: float = 0.0,
+        diffaugment: Sequence[str] = (),
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if gan_mode not in GAN_MODES:
+            raise UserError(
+                f"gan_mode {gan_mode!r}: unknown choice; valid are {', '.join(GAN_MODES)}"
+            )
+        for name, network in networks.items():
+            setattr(self, name, network)
+        self.network_names = tuple(networks)
+        self.gan_mode, self.pool_size, self.ema_decay = gan_mode, pool_size, ema_decay
+        self.seed, self._pool_draws = seed, pool_draws or self._stateless_draws
+        self.lambda_paired, self.diffaugment = lambda_paired, tuple(diffaugment)
+        if lambda_paired:
+            paired = (f"paired_{direction}" for direction in self.directions)
+            self.loss_names = (*self.loss_names, *paired)
+        self._beside = _Beside()
+        # Keras does not look into a proxy, so what is in it stays out of the model's own weights.
+        copies = {name: _copy(network) for name, network in self._of("gen_").items() if ema_decay}
+        self.averages: Mapping[str, Generator] = MappingProxyType(copies)
+        self.pools: Mapping[str, list[ImagePool]] = MappingProxyType(
+            {domain: [] for domain in self.discriminators}
+        )
+        self.step = self.add_weight(
+            shape=(),
+            dtype="int64",
+            initializer="zeros",
+            trainable=False,
+            name="step",
+            aggregation="only_first_replica",
+        )
+        self.built = True
+
+    @classmethod
+    @abstractmethod
+    def network_names_of(cls, config: TrainConfig) -> tuple[str, ...]:
+        """The names of the networks that a run with these options has."""
+
+    @classmethod
+    @abstractmethod
+    def arguments_of(cls, config: TrainConfig) -> dict[str, Any]:
+        """What the constructor takes besides the networks."""
+
+    @abstractmethod
+    def learn(self, real_a: tf.Tensor, real_b: tf.Tensor) -> tuple[Losses, list[tf.Tensor]]:
+        """One update of all networks; the method's own part of `train_step`.
+
+        Args:
+            real_a: [B, H, W, C] in [-1, 1].
+            real_b: the same of domain b.
+
+        Returns:
+            The losses and accuracies by name, and what each optimizer's `apply_if_finite` returned.
+        """
+
+    @property
+    def networks(self) -> dict[str, keras.Model]:
+        return {name: getattr(self, name) for name in self.network_names}
+
+    @property
+    def generators(self) -> dict[str, Generator]:
+        """By direction."""
+        return {name.removeprefix("gen_"): network for name, network in self._of("gen_").items()}
+
+    @property
+    def discriminators(self) -> dict[str, Discriminator]:
+        """By domain."""
+        return {name.removeprefix("disc_"): network for name, network in self._of("disc_").items()}
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        return tuple(self.generators)
+
+    @property
+    def reported(self) -> tuple[str, ...]:
+        accuracies = (f"accuracy_disc_{domain}" for domain in self.discriminators)
+        return (*self.loss_names, *accuracies, "skipped")
+
+    @property
+    def generator_variables(self) -> list[keras.Variable]:
+        """What the generators' optimizer moves: all but the discriminators."""
+        return _trainable(n for name, n in self.networks.items() if not name.startswith("disc_"))
+
+    @property
+    def discriminator_variables(self) -> list[keras.Variable]:
+        return _trainable(self.discriminators.values())
+
+    def note(self, means: Mapping[str, float]) -> str:
+        """What the progress line shows: the generators' losses by kind, over all directions."""
+        kinds = sorted({n.partition("_")[0] for n in self.loss_names if not n.startswith("disc_")})
+        sums = {
+            kind: sum(value for name, value in means.items() if name.partition("_")[0] == kind)
+            for kind in kinds
+        }
+        return " ".join(f"{kind} {value:.3f}" for kind, value in sums.items() if value)
+
+    def generator(self, direction: str) -> Generator:
+        """The generator that is used: its running mean where there is one."""
+        return self.averages.get(f"gen_{direction}", self.generators[direction])
+
+    def _of(self, kind: str) -> dict[str, Any]:
+        return {name: n for name, n in self.networks.items() if name.startswith(kind)}
+
+    def compile(
+        self,
+        generator_optimizer: Adam,
+        discriminator_optimizer: Adam,
+        *,
+        jit_compile: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """Takes one optimizer for all generators and one for all discriminators; call it in the
+        strategy's scope.
+
+        `jit_compile` has XLA compile the networks' passes and their gradients; pools and updates
+        stay outside, so that replicas can meet between them.
+
+        Raises:
+            UserError: XLA where a pass waits for an update.
+        """
+        if jit_compile and self.needs_updated_discriminators:
+            raise UserError(
+                "xla: does not go with a method that updates its discriminators first; "
+                "leave --xla out"
+            )
+        self.run_generator_pass: Callable[..., Any] = self.generator_pass
+        self.run_discriminator_pass: Callable[..., Any] = self.discriminator_pass
+        self.run_paired_pass: Callable[..., Any] = self.paired_pass
+        if jit_compile:
+            self.run_paired_pass = tf.function(self.paired_pass, autograph=False, jit_compile=True)
+            self.run_generator_pass = tf.function(
+                self.generator_pass, autograph=False, jit_compile=True
+            )
+            self.run_discriminator_pass = tf.function(
+                self.discriminator_pass, autograph=False, jit_compile=True
+            )
+        # Keras would compile the whole step.
+        super().compile(optimizer=None, jit_compile=False, **kwargs)
+        self.generator_optimizer = generator_optimizer
+        self.discriminator_optimizer = discriminator_optimizer
+        generator_optimizer.build(self.generator_variables)
+        discriminator_optimizer.build(self.discriminator_variables)
+
+    def make_pools(self, shape_a: Sequence[int], shape_b: Sequence[int]) -> None:
+        """Makes the image pools, one a domain and replica of this worker, each on its replica's
+        device. Call it outside of any scope.
+
+        Args:
+            shape_a: (height, width, channels) of the images of domain a.
+            shape_b: the same for b.
+        """
+        if not self.pool_size or any(self.pools.values()):
+            return
+        if tf.distribute.has_strategy():
+            raise UserError(
+                "make_pools: call it outside of the strategy's scope, since each replica has "
+                "pools of its own"
+            )
+        if None in (*shape_a, *shape_b):
+            raise UserError(
+                "the image pool needs images of one size; crop them, or set --pool_size=0"
+            )
+        kind = tf.as_dtype(next(iter(self.networks.values())).variable_dtype)
+        shapes = dict(zip(DOMAINS, (shape_a, shape_b), strict=True))
+        strategy = self.distribute_strategy
+        several = strategy.num_replicas_in_sync > 1
+        for device in strategy.extended.worker_devices if several else ("",):
+            with tf.device(device):
+                for domain, pools in self.pools.items():
+                    pools.append(ImagePool(self.pool_size, shapes[domain], kind))
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        *args: Any,
+        shuffle: bool = True,
+        **kwargs: Any,
+    ) -> Any:
+        """`keras.Model.fit`; makes the pools first.
+
+        Args:
+            x: a `tf.data.Dataset` of (real_a, real_b) batches, or pictures of domain a, floats
+                [N, H, W, C] in [-1, 1].
+            y: pictures of domain b in the second case; the smaller domain is gone through more than
+                once in an epoch.
+            batch_size: of pictures of each domain; by default 1. A data set brings its own.
+            args: further ones of `keras.Model.fit`.
+            shuffle: whether pictures come in another order in each epoch, each domain by itself.
+            kwargs: further ones of `keras.Model.fit`.
+
+        Raises:
+            UserError: anything else than these.
+        """
+        if isinstance(x, tf.data.Dataset):
+            arrays.check_batches(x)
+            batches, sizes = x, batch_size
+        else:
+            order = self.seed if shuffle else None
+            batches = arrays.batches(*arrays.pictures(x, y), batch_size or 1, seed=order)
+            y = sizes = None
+        spec_a, spec_b = batches.element_spec
+        self.make_pools(spec_a.shape[1:], spec_b.shape[1:])
+        return super().fit(batches, y, sizes, *args, shuffle=False, **kwargs)
+
+    def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """`keras.Model.train_on_batch` of pictures of domain a and of domain b, floats [B, H, W, C]
+        in [-1, 1]; makes the pools first.
+
+        Raises:
+            UserError: anything else than these.
+        """
+        real_a, real_b = arrays.pictures(x, y)
+        self.make_pools(real_a.shape[1:], real_b.shape[1:])
+        return super().train_on_batch(real_a, real_b, *args, **kwargs)
+
+    def call(self, real_a: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Translates by the first direction, domain a to b."""
+        return self.generators[self.directions[0]](real_a, training=training)
+
+    def train_step(self, data: Sequence[tf.Tensor]) -> dict[str, tf.Tensor]:
+        """One update of all networks from this replica's share of a batch.
+
+        Args:
+            data: real_a [B, H, W, C] and real_b, in [-1, 1]; with `lambda_paired` behind them
+                known pairs, paired_a and paired_b; and None, where Keras has a place for weights of
+                samples.
+
+        Returns:
+            The values named by `reported`: this replica's weighted losses, accuracies, and 1 in
+            "skipped" if an update was left out because a loss or gradient was not finite.
+        """
+        real_a, real_b, *others = data
+        pairs = others if self.lambda_paired else []
+        if any(weight is not None for weight in others[len(pairs) :]):
+            raise UserError("sample_weight, class_weight: these losses have none; leave them out")
+        for network in self.discriminators.values():
+            network.move_singular_vectors()
+        statistics = [(variable, tf.identity(variable.value)) for variable in self._statistics]
+        replica = self._replica()
+        if self.lambda_paired:
+            if len(pairs) != 2:
+                raise UserError(
+                    "lambda_paired: batches must be (real_a, real_b, paired_a, paired_b)"
+                )
+            self._beside.losses[replica] = beside = self.run_paired_pass(*pairs)
+            # so that memory holds the activations of one pass at a time
+            with tf.control_dependencies([each for each in beside[1] if each is not None]):
+                real_a, real_b = tf.identity(real_a), tf.identity(real_b)
+        values, moved = self.learn(real_a, real_b)
+        if self.lambda_paired:
+            values = values | beside[0]
+        # The optimizers do not know the statistics, and so cannot leave them as they were.
+        for variable, before in statistics:
+            finite = tf.reduce_all(tf.math.is_finite(variable.value))
+            variable.assign(tf.where(finite, variable.value, before))
+        values["skipped"] = 1 - tf.cast(tf.reduce_all(tf.stack(moved)), tf.float32)
+        if self.averages:
+            pairs = [(mean, getattr(self, name)) for name, mean in self.averages.items()]
+            means = [weight for mean, _ in pairs for weight in mean.weights]
+            weights = [weight for _, network in pairs for weight in network.weights]
+            ema.update(means, weights, self.step.value, self.ema_decay)
+        self.step.assign_add(1)
+        kind, zero = self._kind, tf.zeros([])
+        return {name: tf.cast(values.get(name, zero), kind) for name in self.reported}
+
+    def paired_pass(
+        self, paired_a: tf.Tensor, paired_b: tf.Tensor
+    ) -> tuple[Losses, list[tf.Tensor | None]]:
+        """The L1 of known pairs, in all directions, and the gradients of their sum for
+        `generator_variables`.
+        """
+        pictures = {"a": paired_a, "b": paired_b}
+
+        def paired() -> tuple[None, Losses]:
+            return None, {
+                f"paired_{direction}": self.lambda_paired
+                * absolute_error(
+                    generator(pictures[direction[0]], training=True), pictures[direction[1]]
+                )
+                for direction, generator in self.generators.items()
+            }
+
+        parts = GradientParts(self.generator_variables, self.generator_optimizer.scale_loss)
+        parts.add(paired)
+        return parts.losses, parts.gradients
+
+    def generator_pass(self, real_a: tf.Tensor, real_b: tf.Tensor) -> Any:
+        """The generators' losses and gradients, as far as XLA may compile them in one."""
+        raise NotImplementedError
+
+    def discriminator_pass(
+        self, reals: Mapping[str, tf.Tensor], fakes: Mapping[str, tf.Tensor]
+    ) -> tuple[Losses, tf.Tensor, list[tf.Tensor]]:
+        """The losses of all discriminators (Zhu et al. 2017, Eq. 1, their side).
+
+        Args:
+            reals: by domain, what its discriminator should take for real, [B, H, W, C].
+            fakes: by domain, what it should not.
+
+        Returns:
+            Losses and accuracies by name, the sum of the losses and its gradients.
+        """
+        variables = [variable.value for variable in self.discriminator_variables]
+        values = {}
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            turn = -1 if self.judges_fakes_first else 1
+            for domain, judge in self.discriminators.items():
+                real = self.as_shown(reals[domain], domain, REAL)
+                fake = self.as_shown(fakes[domain], domain, FAKE)
+                # The order shows in batch norm's running statistics alone.
+                shown = (real, fake)[::turn]
+                scores = [judge(pictures, training=True) for pictures in shown][::turn]
+                values[f"disc_{domain}"] = discriminator_loss(self.gan_mode, *scores)
+                values[f"accuracy_disc_{domain}"] = discriminator_accuracy(self.gan_mode, *scores)
+            loss = tf.add_n([values[f"disc_{domain}"] for domain in self.discriminators])
+            objective = self.discriminator_optimizer.scale_loss(loss / replicas())
+        return values, loss, tape.gradient(objective, variables)
+
+    def as_shown(self, pictures: tf.Tensor, domain: str, purpose: int) -> tf.Tensor:
+        """Pictures as the discriminator of `domain` sees them: whatever a method shows to it goes
+        through this.
+
+        Args:
+            pictures: [B, H, W, C] in [-1, 1].
+            domain: "a" or "b".
+            purpose: REAL, FAKE or JUDGED: each has draws of its own in a step.
+        """
+        if not self.diffaugment:
+            return pictures
+        seed = self.draws_from(DOMAINS.index(domain), purpose)
+        return diffaugment(at_least_float32(pictures), self.diffaugment, seed)
+
+    def update_generators(self, loss: tf.Tensor, gradients: list[tf.Tensor]) -> tf.Tensor:
+        """Updates all but the discriminators by the gradients of `loss`, and by those of the known
+        pairs; returns whether it did, see `Adam.apply_if_finite`.
+        """
+        if self.lambda_paired:
+            losses, own = self._beside.losses.pop(self._replica())
+            loss = tf.add_n([loss, *losses.values()])
+            gradients = [
+                one if other is None else other if one is None else one + other
+                for one, other in zip(gradients, own, strict=True)
+            ]
+        return self.generator_optimizer.apply_if_finite(loss, gradients, self.generator_variables)
+
+    def update_discriminators(
+        self, reals: Mapping[str, tf.Tensor], fakes: Mapping[str, tf.Tensor]
+    ) -> tuple[Losses, tf.Tensor]:
+        """Updates all discriminators on pictures out of the pools.
+
+        Args:
+            reals: by domain.
+            fakes: by domain, as the generators made them; no gradient goes back to them.
+
+        Returns:
+            Losses and accuracies by name, and whether the update was done.
+        """
+        shown = {
+            domain: self._pooled(domain, tf.stop_gradient(at_least_float32(fake)))
+            for domain, fake in fakes.items()
+        }
+        values, loss, gradients = self.run_discriminator_pass(reals, shown)
+        variables = self.discriminator_variables
+        return values, self.discriminator_optimizer.apply_if_finite(loss, gradients, variables)
+
+    def draws_from(self, stream: int, purpose: int = 0) -> tf.Tensor:
+        """A seed [2] of stateless draws that follow from (seed, step, replica) alone, so that a
+        resumed run makes the same ones.
+
+        Args:
+            stream: 0 or 1, such as the domain.
+            purpose: keeps draws for different things apart, a multiple of 2^20.
+        """
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        return self._stream(self.step.value, stream, tf.cast(replica, tf.int64) + purpose)
+
+    def _replica(self) -> int:
+        """Which of all replicas is being traced: each is by itself, with its number known."""
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        return int(tf.get_static_value(replica))
+
+    def _stream(self, step: tf.Tensor, stream: int, replica: tf.Tensor) -> tf.Tensor:
+        key = tf.stack([tf.constant(self.seed, tf.int64) * 2 + stream, tf.cast(replica, tf.int64)])
+        return tf.random.experimental.stateless_fold_in(key, step)
+
+    def _stateless_draws(
+        self, step: tf.Tensor, domain: int, replica: tf.Tensor, batch: int | tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        uniform = tf.random.stateless_uniform([2, batch], self._stream(step, domain, replica))
+        chances, positions = tf.unstack(uniform)
+        return chances, tf.cast(positions * self.pool_size, tf.int64)
+
+    def _pooled(self, domain: str, fakes: tf.Tensor) -> tf.Tensor:
+        if not self.pool_size:
+            return fakes
+        pools = self.pools[domain]
+        if not pools:
+            raise UserError(
+                "the image pools do not exist yet: call make_pools before the first step"
+            )
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        batch = tf.shape(fakes)[0] if fakes.shape[0] is None else fakes.shape[0]
+        draws = self._pool_draws(self.step.value, DOMAINS.index(domain), replica, batch)
+        if len(pools) == 1:
+            return pools[0].query(fakes, *draws)
+        # Each replica is traced by itself with its id known, so that it holds its own pool's
+        # variables alone. Ids go through all workers, each of which has as many replicas.
+        return pools[self._replica() % len(pools)].query(fakes, *draws)
+
+    @property
+    def _statistics(self) -> list[keras.Variable]:
+        """Batch norm's running means and variances, which move as a network computes."""
+        return [
+            variable
+            for network in self.networks.values()
+            for variable in network.non_trainable_variables
+            if "float" in variable.dtype
+        ]
+
+    @property
+    def _kind(self) -> tf.DType:
+        """Of what is reported."""
+        stored = next(iter(self.networks.values())).variable_dtype
+        return tf.float64 if stored == "float64" else tf.float32
+
+
+class _Beside:
+    """What a step has for the generators' update beside their own losses, by replica, since
+    replicas take turns while they are traced.
+
+    Attributes:
+        losses: losses and gradients of known pairs.
+    """
+
+    def __init__(self) -> None:
+        self.losses: dict[int, tuple[Losses, list[tf.Tensor | None]]] = {}
+
+
+def _copy(network: Generator) -> Generator:
+    copy = type(network).from_config(network.get_config())
+    copy.set_weights(network.get_weights())
+    return copy
+
+
+def _trainable(networks: Iterable[keras.Model]) -> list[keras.Variable]:
+    return [variable for network in networks for variable in network.trainable_variables]

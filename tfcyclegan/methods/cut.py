@@ -1,0 +1,223 @@
+"""CUT and FastCUT (Park et al. 2020): one translator, which keeps what a picture shows by telling
+the patches of a translation by those of its source.
+
+| here          | paper | official program                      |
+| ------------- | ----- | ------------------------------------- |
+| gen_ab        | G     | netG                                  |
+| disc_b        | D     | netD                                  |
+| patch_sampler | H     | netF, `mlp_sample`                    |
+| nce_a         | PatchNCE(G, H, X) | NCE, halved where there is NCE_Y   |
+| nce_b         | PatchNCE(G, H, Y) | NCE_Y, halved             |
+
+CUT and FastCUT are one method with other weights, FastCUT without the second term and with flip
+equivariance.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tfcyclegan.config import TrainConfig
+from tfcyclegan.errors import UserError
+from tfcyclegan.losses import generator_loss, patch_nce_loss
+from tfcyclegan.methods.base import JUDGED, Method
+from tfcyclegan.methods.gradient_parts import GradientParts, Losses
+from tfcyclegan.networks import Discriminator, Generator, PatchSampler
+
+NETWORKS = ("gen_ab", "disc_b", "patch_sampler")
+NCE_LAYERS = (0, 4, 8, 12, 16)
+# Options of a run that are arguments of the same names.
+_OPTIONS = (
+    *("gan_mode", "lambda_gan", "lambda_nce", "nce_identity", "flip_equivariance", "num_patches"),
+    *("nce_temperature", "nce_all_negatives", "pool_size", "ema_decay", "seed"),
+)
+# What draws are for, so that their streams are apart from those of `Method`.
+_MIRROR, _POSITIONS = 8 << 20, 9 << 20
+
+
+class CUT(Method):
+    """A translator trained against a discriminator with PatchNCE.
+
+    Args:
+        gen_ab: translates domain a to b; a ResNet generator, whose encoder gives the features.
+        disc_b: judges images of domain b.
+        patch_sampler: makes vectors of the features of `nce_layers`.
+        gan_mode: see `losses.generator_loss`.
+        lambda_gan: weight of the adversarial loss.
+        lambda_nce: weight of PatchNCE; 1 in CUT, 10 in FastCUT.
+        nce_identity: whether pictures of domain b, given to the translator, are compared with what
+            it makes of them too; the mean of both terms counts.
+        flip_equivariance: whether half of the batches are translated mirrored, and compared with
+            their sources mirrored back.
+        nce_layers: the layers whose features are compared, see `Generator.features`.
+        num_patches: positions drawn in each feature map, the same for all pictures of a batch; all
+            of a map that has fewer.
+        nce_temperature: see `losses.contrastive_losses`.
+        nce_all_negatives: see `losses.patch_nce_loss`.
+        pool_size, ema_decay, seed, kwargs: see `Method`.
+
+    Raises:
+        UserError: unknown choice, layers that the generator has not, or domains with different
+            channel counts.
+    """
+
+    loss_names = ("gan_ab", "nce_a", "nce_b", "disc_b")
+    needs_updated_discriminators = True
+    judges_fakes_first = True
+
+    def __init__(
+        self,
+        gen_ab: Generator,
+        disc_b: Discriminator,
+        patch_sampler: PatchSampler,
+        *,
+        gan_mode: str = "lsgan",
+        lambda_gan: float = 1.0,
+        lambda_nce: float = 1.0,
+        nce_identity: bool = True,
+        flip_equivariance: bool = False,
+        nce_layers: Sequence[int] = NCE_LAYERS,
+        num_patches: int = 256,
+        nce_temperature: float = 0.07,
+        nce_all_negatives: bool = False,
+        pool_size: int = 0,
+        ema_decay: float = 0.0,
+        seed: int = 0,
+        **kwargs: Any,
+    ):
+        networks = dict(zip(NETWORKS, (gen_ab, disc_b, patch_sampler), strict=True))
+        shared: dict[str, Any] = {"pool_size": pool_size, "ema_decay": ema_decay, "seed": seed}
+        super().__init__(networks, gan_mode=gan_mode, **shared, **kwargs)
+        channels = gen_ab.feature_channels(nce_layers)
+        if channels != patch_sampler.settings["channels"]:
+            raise UserError(
+                f"patch_sampler: made for maps of {patch_sampler.settings['channels']} channels, "
+                f"the generator's layers {tuple(nce_layers)} have {channels}"
+            )
+        if gen_ab.settings["in_channels"] != gen_ab.settings["out_channels"]:
+            raise UserError(
+                "cut: the translator reads its own translations, so that both domains need the "
+                "same number of channels; give both pictures of one kind, or take "
+                "--method=cyclegan"
+            )
+        if not nce_identity:
+            self.loss_names = tuple(name for name in self.loss_names if name != "nce_b")
+        self.lambda_gan, self.lambda_nce = lambda_gan, lambda_nce
+        self.nce_identity, self.flip_equivariance = nce_identity, flip_equivariance
+        self.nce_layers, self.num_patches = tuple(nce_layers), num_patches
+        self.nce_temperature, self.nce_all_negatives = nce_temperature, nce_all_negatives
+
+    @classmethod
+    def network_names_of(cls, config: TrainConfig) -> tuple[str, ...]:
+        return NETWORKS
+
+    @classmethod
+    def arguments_of(cls, config: TrainConfig) -> dict[str, Any]:
+        options = {name: getattr(config, name) for name in _OPTIONS}
+        return options | {"nce_layers": config.nce_indices}
+
+    def learn(self, real_a: tf.Tensor, real_b: tf.Tensor) -> tuple[Losses, list[tf.Tensor]]:
+        """The discriminator first, which then judges the same fakes (Eq. 5)."""
+        judged: Losses = {}
+        moved: list[tf.Tensor] = []
+        mirrored = self.is_mirrored() if self.flip_equivariance else None
+
+        def translation(real_a: tf.Tensor) -> tuple[None, Losses]:
+            fake_b, keys = self._translated(real_a, mirrored)
+            values, done = self.update_discriminators({"b": real_b}, {"b": fake_b})
+            judged.update(values)
+            moved.append(done)
+            losses = {}
+            if self.lambda_gan:
+                scores = self.disc_b(self.as_shown(fake_b, "b", JUDGED), training=True)
+                losses["gan_ab"] = self.lambda_gan * generator_loss(self.gan_mode, scores)
+            return None, losses | {"nce_a": self._patch_nce("a", fake_b, keys, mirrored)}
+
+        def identity(real_b: tf.Tensor) -> tuple[None, Losses]:
+            same_b, keys = self._translated(real_b, mirrored)
+            return None, {"nce_b": self._patch_nce("b", same_b, keys, mirrored)}
+
+        parts = GradientParts(self.generator_variables, self.generator_optimizer.scale_loss)
+        parts.add(translation, real_a)
+        if self.nce_identity:
+            parts.add(identity, real_b)
+        moved.append(self.update_generators(parts.loss, parts.gradients))
+        return parts.losses | judged, moved
+
+    def _translated(
+        self, real: tf.Tensor, mirrored: tf.Tensor | None
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """The translation of the pictures, mirrored where the coin says so, and the features of the
+        pictures, never mirrored: those of the same pass where that saw them as they are.
+        """
+        layers = self.nce_layers
+        if mirrored is None:
+            return self.gen_ab.with_features(real, layers, training=True)
+        seen = tf.where(mirrored, tf.reverse(real, axis=[2]), real)
+        fake, features = self.gen_ab.with_features(seen, layers, training=True)
+        keys = [tf.stop_gradient(each) for each in features]
+        return fake, tf.cond(
+            mirrored, lambda: self.gen_ab.features(real, layers, training=True), lambda: keys
+        )
+
+    def _patch_nce(
+        self, domain: str, fake: tf.Tensor, keys: list[tf.Tensor], mirrored: tf.Tensor | None
+    ) -> tf.Tensor:
+        """The weighted loss of one term. Its gradient goes through the sampler, the encoder and
+        the translation, but not by the keys.
+        """
+        queries = self.gen_ab.features(fake, self.nce_layers, training=True)
+        positions = [
+            self.patch_positions(domain, index, _pixels(features))
+            for index, features in enumerate(keys)
+        ]
+        at = [
+            _mirrored_back(places, features, mirrored)
+            for places, features in zip(positions, queries, strict=True)
+        ]
+        keys = [tf.stop_gradient(features) for features in keys]
+        loss = patch_nce_loss(
+            self.patch_sampler(queries, at),
+            self.patch_sampler(keys, positions),
+            pictures=tf.shape(fake)[0] if fake.shape[0] is None else fake.shape[0],
+            temperature=self.nce_temperature,
+            all_negatives=self.nce_all_negatives,
+        )
+        return self.lambda_nce / (2 if self.nce_identity else 1) * loss
+
+    def is_mirrored(self) -> tf.Tensor:
+        """The coin of a batch, the same for all replicas: whether it is translated mirrored."""
+        return tf.random.stateless_uniform([], self._stream(self.step.value, 0, _MIRROR)) < 0.5
+
+    def patch_positions(self, domain: str, index: int, pixels: tf.Tensor | int) -> tf.Tensor:
+        """Positions of patches without repetition, integers [P].
+
+        Args:
+            domain: whose pictures are compared with what is made of them.
+            index: of the feature map in `nce_layers`.
+            pixels: of the feature map.
+        """
+        seed = self.draws_from("ab".index(domain), _POSITIONS + (index << 20))
+        draws = tf.random.stateless_uniform([pixels], seed)
+        return tf.math.top_k(draws, tf.minimum(self.num_patches, pixels), sorted=False).indices
+
+
+def _pixels(features: tf.Tensor) -> tf.Tensor | int:
+    height, width = features.shape[1:3]
+    if height is None or width is None:
+        return tf.reduce_prod(tf.shape(features)[1:3])
+    return height * width
+
+
+def _mirrored_back(
+    positions: tf.Tensor, features: tf.Tensor, mirrored: tf.Tensor | None
+) -> tf.Tensor:
+    """Where in a map of a mirrored picture that is found which stands at `positions` otherwise: in
+    the same row, as far from its other end.
+    """
+    if mirrored is None:
+        return positions
+    width = tf.cast(tf.shape(features)[2], positions.dtype)
+    column = positions % width
+    return tf.where(mirrored, positions - column + (width - 1 - column), positions)

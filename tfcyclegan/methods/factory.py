@@ -1,0 +1,107 @@
+"""The methods by name, and the model of a run made of its options."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfcyclegan.config import TrainConfig
+from tfcyclegan.methods.base import Method
+from tfcyclegan.methods.cut import CUT
+from tfcyclegan.methods.cyclegan import CycleGAN, DiscriminatorsFirst, Segment
+from tfcyclegan.methods.pix2pix import Pix2Pix
+from tfcyclegan.networks import Discriminator, Generator, PatchSampler, make_generator
+
+
+def method_of(config: TrainConfig) -> type[Method]:
+    """The class of a run's method."""
+    if config.method == "cyclegan":
+        return DiscriminatorsFirst if config.update_order == "discriminators_first" else CycleGAN
+    return {"cut": CUT, "fastcut": CUT, "pix2pix": Pix2Pix}[config.method]
+
+
+def build_model(
+    config: TrainConfig, dtype: str | keras.DTypePolicy, segment: Segment | None = None
+) -> Method:
+    """The model of a run, with initial weights that follow from its seed.
+
+    Args:
+        config: all options.
+        dtype: of the networks.
+        segment: a frozen segmenter for the semantic losses; None for no such losses.
+    """
+    method = method_of(config)
+    names = method.network_names_of(config)
+    drawn = np.random.SeedSequence(config.seed).generate_state(len(names)) >> 8
+    networks = {
+        name: make_network(config, name, dtype=dtype, seed=int(seed))
+        for name, seed in zip(names, drawn, strict=True)
+    }
+    arguments: dict[str, Any] = {**networks, **method.arguments_of(config)}
+    arguments["lambda_paired"] = config.lambda_paired
+    arguments["diffaugment"] = config.diffaugment.split(",") if config.diffaugment else ()
+    if segment is not None:
+        arguments["segment"] = segment
+    return method(**arguments)
+
+
+def make_network(
+    config: TrainConfig, name: str, *, dtype: str | keras.DTypePolicy, seed: int = 0
+) -> Generator | Discriminator | PatchSampler:
+    """One of a run's networks, such as "gen_ab", with initial weights."""
+    kind, _, which = name.partition("_")
+    if name == "patch_sampler":
+        generator = make_generator(config.architecture, **generator_settings(config, "ab"))
+        channels = generator.feature_channels(config.nce_indices)
+        init: dict[str, Any] = {"init": config.init, "init_gain": config.init_gain, "seed": seed}
+        return PatchSampler(channels, **init, dtype=dtype, name=name)
+    if kind == "disc":
+        settings = discriminator_settings(config, which)
+        return Discriminator(**settings, seed=seed, dtype=dtype, name=name)
+    settings = generator_settings(config, which)
+    settings |= {"seed": seed} if settings else {}
+    generator = make_generator(config.architecture, **settings, dtype=dtype, name=name)
+    generator.recompute = config.remat
+    return generator
+
+
+def generator_settings(config: TrainConfig, direction: str) -> dict[str, Any]:
+    """Arguments of `make_generator` for one direction of a run."""
+    if config.generator.endswith(".json"):
+        return {}  # the graph says it all
+    channels = config.channels_a, config.channels_b
+    settings = {
+        "base_filters": config.base_filters,
+        "in_channels": channels[0] if direction == "ab" else channels[1],
+        "out_channels": channels[1] if direction == "ab" else channels[0],
+        "norm": config.norm,
+        "dropout": config.dropout,
+        "init": config.init,
+        "init_gain": config.init_gain,
+    }
+    resnet_only = {
+        "upsampling": config.upsampling,
+        "padding_mode": config.generator_padding,
+        "antialias": config.antialias,
+        "antialias_up": config.antialias_up,
+    }
+    return settings | (resnet_only if config.generator.startswith("resnet") else {})
+
+
+def discriminator_settings(config: TrainConfig, domain: str) -> dict[str, Any]:
+    """Arguments of `Discriminator` for the images of one domain of a run; beside those that they
+    were made from where the method is pix2pix.
+    """
+    channels = {"a": config.channels_a, "b": config.channels_b}
+    return {
+        "architecture": config.discriminator,
+        "layers": config.discriminator_layers,
+        "base_filters": config.discriminator_filters,
+        "in_channels": sum(channels.values()) if config.method == "pix2pix" else channels[domain],
+        "norm": config.norm,
+        "padding_mode": config.discriminator_padding,
+        "antialias": config.antialias and config.discriminator == "patch",
+        "init": config.init,
+        "init_gain": config.init_gain,
+        "spectral_norm": config.spectral_norm,
+    }

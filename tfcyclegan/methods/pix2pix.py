@@ -1,0 +1,109 @@
+"""pix2pix (Isola et al. 2017): one translator, trained on pairs of pictures.
+
+| here   | paper | official program |
+| ------ | ----- | ---------------- |
+| gen_ab | G     | netG             |
+| disc_b | D     | netD             |
+| l1_ab  | L1    | G_L1             |
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tfcyclegan.config import TrainConfig
+from tfcyclegan.errors import UserError
+from tfcyclegan.losses import absolute_error, generator_loss
+from tfcyclegan.methods.base import JUDGED, Method
+from tfcyclegan.methods.gradient_parts import GradientParts, Losses
+from tfcyclegan.networks import Discriminator, Generator
+
+NETWORKS = ("gen_ab", "disc_b")
+# Options of a run that are arguments of the same names.
+_OPTIONS = ("gan_mode", "lambda_gan", "lambda_l1", "pool_size", "ema_decay", "seed")
+
+
+class Pix2Pix(Method):
+    """A translator trained against a discriminator of pairs, and towards the known answers.
+
+    Args:
+        gen_ab: translates domain a to b.
+        disc_b: judges a picture of domain a beside one of domain b, the channels of both one after
+            the other.
+        gan_mode: see `losses.generator_loss`.
+        lambda_gan: weight of the adversarial loss; 0 leaves L1 alone.
+        lambda_l1: weight of the L1 distance to the known answer (Eq. 3).
+        pool_size, ema_decay, seed, kwargs: see `Method`; a pool keeps pairs.
+
+    Raises:
+        UserError: unknown choice, or a discriminator of other channels.
+    """
+
+    loss_names = ("gan_ab", "l1_ab", "disc_b")
+    needs_updated_discriminators = True
+    judges_fakes_first = True
+    takes_pairs = True
+
+    def __init__(
+        self,
+        gen_ab: Generator,
+        disc_b: Discriminator,
+        *,
+        gan_mode: str = "vanilla",
+        lambda_gan: float = 1.0,
+        lambda_l1: float = 100.0,
+        pool_size: int = 0,
+        ema_decay: float = 0.0,
+        seed: int = 0,
+        **kwargs: Any,
+    ):
+        networks = dict(zip(NETWORKS, (gen_ab, disc_b), strict=True))
+        shared: dict[str, Any] = {"pool_size": pool_size, "ema_decay": ema_decay, "seed": seed}
+        super().__init__(networks, gan_mode=gan_mode, **shared, **kwargs)
+        both = gen_ab.settings["in_channels"] + gen_ab.settings["out_channels"]
+        if disc_b.settings["in_channels"] != both:
+            raise UserError(
+                f"disc_b: takes {disc_b.settings['in_channels']} channels, but judges pairs of "
+                f"{both}"
+            )
+        self.lambda_gan, self.lambda_l1 = lambda_gan, lambda_l1
+
+    @classmethod
+    def network_names_of(cls, config: TrainConfig) -> tuple[str, ...]:
+        return NETWORKS
+
+    @classmethod
+    def arguments_of(cls, config: TrainConfig) -> dict[str, Any]:
+        return {name: getattr(config, name) for name in _OPTIONS}
+
+    def make_pools(self, shape_a: Sequence[int], shape_b: Sequence[int]) -> None:
+        super().make_pools(shape_a, (*shape_b[:2], shape_a[2] + shape_b[2]))
+
+    def learn(self, real_a: tf.Tensor, real_b: tf.Tensor) -> tuple[Losses, list[tf.Tensor]]:
+        """The discriminator first, which then judges the same fakes (Eq. 4).
+
+        Args:
+            real_a: [B, H, W, C] in [-1, 1].
+            real_b: what should be made of each, of the same size.
+        """
+        judged: Losses = {}
+        moved: list[tf.Tensor] = []
+
+        def translation(real_a: tf.Tensor, real_b: tf.Tensor) -> tuple[None, Losses]:
+            fake_b = self.gen_ab(real_a, training=True)
+            fake_b = tf.cast(fake_b, real_b.dtype)
+            real, fake = (tf.concat([real_a, shown], axis=-1) for shown in (real_b, fake_b))
+            values, done = self.update_discriminators({"b": real}, {"b": fake})
+            judged.update(values)
+            moved.append(done)
+            losses = {"l1_ab": self.lambda_l1 * absolute_error(fake_b, real_b)}
+            if self.lambda_gan:
+                scores = self.disc_b(self.as_shown(fake, "b", JUDGED), training=True)
+                losses["gan_ab"] = self.lambda_gan * generator_loss(self.gan_mode, scores)
+            return None, losses
+
+        parts = GradientParts(self.generator_variables, self.generator_optimizer.scale_loss)
+        parts.add(translation, real_a, real_b)
+        moved.append(self.update_generators(parts.loss, parts.gradients))
+        return parts.losses | judged, moved

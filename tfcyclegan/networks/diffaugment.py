@@ -1,0 +1,90 @@
+"""Differentiable augmentation of what a discriminator sees (Zhao et al. 2020, "Differentiable
+Augmentation for Data-Efficient GAN Training").
+
+Images are floats [B, H, W, C] in [-1, 1]; results may leave that range, and what a picture does not
+cover becomes 0. Each image of a batch has draws of its own. Gradients go through to the images.
+"""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from tfcyclegan.config.batches import DIFFAUGMENT
+
+COLOUR, TRANSLATION, CUTOUT = DIFFAUGMENT
+
+
+def diffaugment(images: tf.Tensor, policy: Sequence[str], seed: tf.Tensor) -> tf.Tensor:
+    """The images after the parts of `policy`, in the paper's order whatever that of `policy`.
+
+    Colour: brightness + U(-0.5, 0.5), saturation * U(0, 2), contrast * U(0.5, 1.5). Translation: by
+    up to an eighth of either side, uniformly in whole pixels. Cutout: a window of half of either
+    side, its centre anywhere in the image.
+
+    Args:
+        images: floats [B, H, W, C].
+        policy: any of COLOUR, TRANSLATION, CUTOUT.
+        seed: integers [2]; the draws follow from it alone.
+    """
+    batch, height, width = tf.unstack(tf.shape(images)[:3])
+
+    def whole(stream: int, low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
+        """Whole numbers [B] from `low` to `high`, both included."""
+        own = tf.random.experimental.stateless_fold_in(seed, stream)
+        return tf.random.stateless_uniform([batch], own, low, high + 1, tf.int32)
+
+    if COLOUR in policy:
+        own = tf.random.experimental.stateless_fold_in(seed, 0)
+        draws = tf.unstack(tf.random.stateless_uniform([3, batch], own))
+        images = recoloured(images, draws[0] - 0.5, 2 * draws[1], draws[2] + 0.5)
+    if TRANSLATION in policy:
+        down, right = (height + 4) // 8, (width + 4) // 8
+        images = translated(images, whole(1, -down, down), whole(2, -right, right))
+    if CUTOUT in policy:
+        rows, columns = (height + 1) // 2, (width + 1) // 2
+        # an even window has its centre between two pixels
+        centre_y = whole(3, 0, height - rows % 2)
+        centre_x = whole(4, 0, width - columns % 2)
+        images = cut_out(images, centre_y - rows // 2, centre_x - columns // 2, rows, columns)
+    return images
+
+
+def recoloured(
+    images: tf.Tensor, brightness: tf.Tensor, saturation: tf.Tensor, contrast: tf.Tensor
+) -> tf.Tensor:
+    """`brightness` added; then each pixel's distance to the mean of its channels, then to that of
+    the image, multiplied by `saturation` and `contrast`; all three [B].
+    """
+    brightness, saturation, contrast = (
+        tf.cast(draw, images.dtype)[:, tf.newaxis, tf.newaxis, tf.newaxis]
+        for draw in (brightness, saturation, contrast)
+    )
+    images += brightness
+    gray = tf.reduce_mean(images, axis=3, keepdims=True)
+    images = gray + (images - gray) * saturation
+    mean = tf.reduce_mean(images, axis=[1, 2, 3], keepdims=True)
+    return mean + (images - mean) * contrast
+
+
+def translated(images: tf.Tensor, down: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+    """Each image moved by `down` and `right` pixels, integers [B]; 0 comes in at the other side."""
+    height, width = tf.unstack(tf.shape(images)[1:3])
+    padded = tf.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]])
+    rows = tf.range(height) + 1 - down[:, tf.newaxis]
+    columns = tf.range(width) + 1 - right[:, tf.newaxis]
+    moved = tf.gather(padded, tf.clip_by_value(rows, 0, height + 1), axis=1, batch_dims=1)
+    moved = tf.gather(moved, tf.clip_by_value(columns, 0, width + 1), axis=2, batch_dims=1)
+    return tf.ensure_shape(moved, images.shape)
+
+
+def cut_out(
+    images: tf.Tensor, top: tf.Tensor, left: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor
+) -> tf.Tensor:
+    """0 in a window of `rows` x `columns` pixels from (`top`, `left`), integers [B], as far as it
+    is in the image.
+    """
+    height, width = tf.unstack(tf.shape(images)[1:3])
+    y, x = tf.range(height) - top[:, tf.newaxis], tf.range(width) - left[:, tf.newaxis]
+    in_rows, in_columns = (y >= 0) & (y < rows), (x >= 0) & (x < columns)
+    hidden = in_rows[:, :, tf.newaxis] & in_columns[:, tf.newaxis, :]
+    return tf.where(hidden[..., tf.newaxis], tf.zeros([], images.dtype), images)

@@ -1,0 +1,132 @@
+"""Opens the data of a run as batches: pictures in the sizes of its epochs, known pairs,
+augmentation.
+"""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+from tfcyclegan.config import MODES_WITH_CROP, Size, TrainConfig
+from tfcyclegan.data.batches import Batches, Decaying
+from tfcyclegan.data.domains import Domains, Split
+from tfcyclegan.data.paired import PairedBatches
+from tfcyclegan.data.pairs import KnownPairs, known_pairs
+from tfcyclegan.data.pixels import PixelFile, open_pixels
+from tfcyclegan.data.unpaired import UnpairedBatches
+from tfcyclegan.errors import UserError
+
+
+def cache_dir(config: TrainConfig, split: Split) -> Path:
+    """Where the resized pixels of `split` lie."""
+    return Path(config.cache_dir) if config.cache_dir else split.source.directory / ".cache"
+
+
+def open_batches(
+    config: TrainConfig, domains: Domains, *, paired: bool = False
+) -> tuple[Batches, KnownPairs | None]:
+    """The batches of a training, and the known pairs that are among them.
+
+    Args:
+        config: all options.
+        domains: with training pictures of both.
+        paired: whether the batches are to be pairs; else they are unpaired, and with
+            `config.lambda_paired` pairs come beside them.
+
+    Raises:
+        UserError: pictures that are too small, no known pairs where they are needed, or such that
+            are none.
+    """
+    if paired and config.lambda_paired:
+        raise UserError(
+            f"--lambda_paired={config.lambda_paired:g}: goes with unpaired batches; those of this "
+            "method are pairs already, and it has an L1 of its own"
+        )
+    pixels = _open_pixels(config, domains, config.load_size)
+    settings: dict[str, Any] = {
+        "crop_size": config.crop_size if config.preprocess in MODES_WITH_CROP else None,
+        "flip": config.flip,
+        "batch_size": config.batch_size,
+        "seed": config.seed,
+        "rotations": config.rotations,
+    }
+    pairs = _known_pairs(config, domains, pixels) if paired or config.lambda_paired else None
+    # What one picture of a pair is to become must not depend on colours that were drawn for the
+    # other alone.
+    jitter = 0.0 if domains.label_maps else config.colour_jitter
+    beside = (
+        PairedBatches(*pixels, **settings, colour_jitter=(jitter, jitter), pairs=pairs.indices)
+        if pairs
+        else None
+    )
+    if paired and beside:
+        whole: Batches = dataclasses.replace(beside, drop_remainder=config.drop_remainder)
+        return _with_decaying(config, domains, whole), pairs
+    strengths = [0.0 if domain in domains.label_maps else config.colour_jitter for domain in "ab"]
+    made = UnpairedBatches(
+        *pixels,
+        **settings,
+        colour_jitter=(strengths[0], strengths[1]),
+        drop_remainder=config.drop_remainder,
+        beside=beside,
+    )
+    return _with_decaying(config, domains, made), pairs
+
+
+def _open_pixels(
+    config: TrainConfig, domains: Domains, load_size: Size
+) -> tuple[PixelFile, PixelFile]:
+    opened = []
+    for domain, channels in (("a", config.channels_a), ("b", config.channels_b)):
+        split = domains.require("train", domain)
+        pixels = open_pixels(
+            split.source,
+            split.name,
+            cache_dir(config, split),
+            mode=config.preprocess,
+            load_size=load_size,
+            crop_size=config.crop_size,
+            channels=channels,
+            interpolation=config.interpolation,
+        )
+        if config.preprocess not in MODES_WITH_CROP:
+            pixels.require_sides(config.smallest_side, config.preprocess)
+        opened.append(pixels)
+    return opened[0], opened[1]
+
+
+def _known_pairs(
+    config: TrainConfig, domains: Domains, pixels: tuple[PixelFile, PixelFile]
+) -> KnownPairs:
+    splits = [domains.require("train", domain).name for domain in "ab"]
+    found = known_pairs(
+        config.pairs,
+        aligned=domains.aligned("train"),
+        pixels=pixels,
+        splits=(splits[0], splits[1]),
+        share=config.paired_share,
+        seed=config.seed,
+    )
+    if found is None:
+        wanted = f"--lambda_paired={config.lambda_paired:g}: " if config.lambda_paired else ""
+        raise UserError(
+            f"{wanted}no pairs are known of {config.data_dir}: give --pairs=FILE.csv, or data "
+            "prepared by data_prep.folders --aligned"
+        )
+    return found
+
+
+def _with_decaying(config: TrainConfig, domains: Domains, batches: Batches) -> Batches:
+    """The batches with pictures of the crop's size in the epochs of falling rate, where
+    `config.decay_load_size` asks for them. They are opened now, since what is wrong with them had
+    better show before hours of training.
+    """
+    length = config.length(batches.epoch_images)
+    if config.decay_load_size == "same" or length.epochs is None:
+        return batches
+    from_step = math.ceil(length.epochs * batches.epoch_images / config.batch_size)
+    if from_step >= length.steps:
+        return batches
+    decaying = Decaying(from_step, *_open_pixels(config, domains, config.crop_size))
+    beside = batches.beside and dataclasses.replace(batches.beside, decaying=decaying)
+    return dataclasses.replace(batches, decaying=decaying, beside=beside)
