@@ -2,7 +2,9 @@
 line.
 """
 
+import contextlib
 import csv
+import io
 import json
 import shutil
 
@@ -21,12 +23,55 @@ from tfcyclegan.training.trainer import train
 
 @pytest.fixture(scope="module")
 def evaluated(tiles, tmp_path_factory):
-    """Two short runs on the same tiles, scored."""
+    """Two short runs on the same tiles, scored: the first in both directions, and what that said in
+    run0.log.
+    """
     place = tmp_path_factory.mktemp("evaluated")
-    for seed in (0, 1):
-        train(config(tiles, place / f"run{seed}", max_steps=8, seed=seed))
-        assert cli.main(["evaluate", f"--run_dir={place / f'run{seed}'}", "--features=none"]) == 0
+    for seed, direction in ((0, "both"), (1, "ab")):
+        run_dir, told = place / f"run{seed}", io.StringIO()
+        train(config(tiles, run_dir, max_steps=2, seed=seed))
+        with contextlib.redirect_stdout(told):
+            arguments = [f"--run_dir={run_dir}", f"--direction={direction}", "--features=none"]
+            assert cli.main(["evaluate", *arguments]) == 0
+        (place / f"run{seed}.log").write_text(told.getvalue())
     return place
+
+
+def test_the_command_scores_saved_pictures_and_says_where_it_is_not_better(evaluated):
+    run_dir = evaluated / "run0"
+    # two steps teach nothing
+    assert "NOT better than controls" in (evaluated / "run0.log").read_text()
+    metrics = json.loads((run_dir / "evaluation" / "metrics.json").read_text())
+    forward, backward = metrics["directions"]
+    assert (
+        forward["reached"] is False
+        and len(list((run_dir / "evaluation" / "ab").glob("*.png"))) == forward["count"]
+    )
+    look, truth = (table["rows"] for table in forward["tables"][:2])
+    assert {
+        "CycleGAN",
+        "identity",
+        "colour matching",
+        "histogram matching",
+        "constant colour",
+        "real (floor)",
+    } == look.keys()
+    assert look["real (floor)"]["colour"]["value"] < look["identity"]["colour"]["value"]
+    overlap = truth["identity"]["water IoU"]
+    assert overlap["low"] < overlap["value"] < overlap["high"] and overlap["n"] == forward["count"]
+    assert overlap["value"] > 0.8, "test pairs are aligned"
+    back = backward["tables"][1]["rows"]["identity"]
+    # What lies on land is judged by the map's own land in both directions, so swapping the two
+    # pictures changes nothing.
+    assert back["Lab error on land"]["value"] == pytest.approx(
+        truth["identity"]["Lab error on land"]["value"]
+    )
+    assert back["Lab error on land"]["value"] != pytest.approx(back["Lab error"]["value"])
+    assert "water IoU" not in back, "no blue-over-red rule holds for satellite pictures of deep sea"
+    page = (run_dir / "report.html").read_text()
+    assert (
+        page.index("NOT better") < page.index("A to B, test</h2>") and 'class="verdict bad"' in page
+    )
 
 
 def test_csv_and_page(evaluated):
