@@ -28,9 +28,9 @@ from tfcyclegan.errors import UserError
 from tfcyclegan.networks import make_generator
 from tfcyclegan.optimization.schedules import rate_factor
 from tfcyclegan.training import assumptions
+from tfcyclegan.training.batches import open_batches
 from tfcyclegan.training.checkpoints import tell_untrained
 from tfcyclegan.training.runs import Run
-from tfcyclegan.training.trainer import _open_batches
 from tfcyclegan.translation.translators import Translator, translate_path, translate_split
 
 SAME = Translator({"direction": "ab", "weights": "same"}, 3, 4, lambda batch: batch)
@@ -395,7 +395,7 @@ def test_pictures_too_small_for_the_networks_are_named(tmp_path, preprocess):
             rf".* at least 24"
         ),
     ):
-        _open_batches(options, open_domains(options.data_dir))
+        open_batches(options, open_domains(options.data_dir))
 
 
 def test_sides_that_are_rounded_are_told_with_their_reason(tmp_path):
@@ -413,7 +413,7 @@ def test_sides_that_are_rounded_are_told_with_their_reason(tmp_path):
         data, tmp_path / "run", preprocess="none", cache_dir=str(tmp_path / "cache"), **changes
     )
     domains = open_domains(options.data_dir)
-    lines = assumptions.of_data(options, domains, _open_batches(options, domains), 1)
+    lines = assumptions.of_data(options, domains, open_batches(options, domains)[0], 1)
     assert "domain a: enlarged pictures: 1 of 1 (sides become multiples of 4)" in lines and not any(
         "load_size" in line for line in lines
     )
