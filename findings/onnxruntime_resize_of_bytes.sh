@@ -2,9 +2,9 @@
 # ONNX Runtime's Resize of uint8, 32x32 -> 48x48.
 # Guess: the float result, rounded (and clipped, for cubic) at the end, as OpenVINO gives it.
 # Seen (ONNX Runtime 1.31.1, OpenVINO 2026.4.1): linear cuts the fraction off: on average half a level dark, and of pictures of one
-# single value most come out a level darker. With antialias=1 there is no such bias, but cubic is clipped between its two passes: on noise
+# single value most come out a level darker. With antialias=1 there is no such bias, but cubic is off as if clipped between two passes: on noise
 # up to 18 levels from the float result. OpenVINO: within half a level.
-# Why: the one path casts its float sum to a byte as C does; the other keeps bytes between rows and columns.
+# Why, by these numbers: the one path casts its float sum to a byte as C does; the other keeps bytes between rows and columns.
 # Who meets it: models that take pictures as bytes and resize inside. Cast to float before Resize and round after it.
 set -euo pipefail
 folder=$(mktemp -d)
