@@ -54,6 +54,7 @@ def street(tmp_path_factory):
     the scripts for the real data.
     """
     from data_prep import cityscapes, gta5, toy_street
+    from tfcyclegan.config import Size
 
     place = tmp_path_factory.mktemp("street")
     shutil.copytree(ROOT / "configs", place / "configs")
@@ -64,7 +65,7 @@ def street(tmp_path_factory):
             train_scenes=10,
             val_scenes=2,
             test_scenes=4,
-            size=toy_street.Size(32, 64),
+            size=Size(32, 64),
             quirks=True,
         )
     )
@@ -87,6 +88,22 @@ def street(tmp_path_factory):
             )
         )
     return place
+
+
+@pytest.fixture
+def gta(tmp_path) -> Path:
+    """A small GTA5, see `street_folders.make_gta`."""
+    from tests.street_folders import make_gta
+
+    return make_gta(tmp_path / "gta")
+
+
+@pytest.fixture
+def city(tmp_path) -> Path:
+    """A small Cityscapes, see `street_folders.make_city`."""
+    from tests.street_folders import make_city
+
+    return make_city(tmp_path / "city")
 
 
 @pytest.fixture(scope="module")

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from data_prep.street import render
-from data_prep.street.scene import make_scene
 from tests.conftest import GOLDEN
 from tfcyclegan.data import labels
 from tfcyclegan.measures import cycle_consistency as cycles
 from tfcyclegan.measures.controls import make_controls
 from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet
 from tfcyclegan.measures.tables import Interval, Table
+from toy_street import render
+from toy_street.scene import make_scene
 
 FOLDER = GOLDEN / "failures"
 TEST = range(809, 905, 8)

@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from data_prep.street import render
-from data_prep.street.scene import make_scene
 from tfcyclegan.data import labels
 from tfcyclegan.evaluation.scoring import MEASURES, measure
 from tfcyclegan.measures.controls import make_controls
 from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet
 from tfcyclegan.measures.findings import Finding
+from toy_street import render
+from toy_street.scene import make_scene
 
 TEST, TRAIN = range(24), range(100, 140)
 DETECTORS = [one for one in MEASURES if one[0] == "detectors"]

@@ -14,8 +14,6 @@ import sys
 import numpy as np
 import pytest
 
-from data_prep.street.render import VERSION, Rendering, a_look
-from data_prep.street.scene import make_scene
 from tests import street_runs
 from tests.conftest import ROOT
 from tests.street_runs import drawn, honesty_of, read_sheet, run_set
@@ -26,6 +24,8 @@ from tfcyclegan.measures.discriminator import discriminator
 from tfcyclegan.measures.evaluation_set import OWN
 from tfcyclegan.measures.findings import BAD, OK, SUSPICIOUS, Finding
 from tfcyclegan.measures.label_maps import SHUFFLED
+from toy_street.render import VERSION, Rendering, a_look
+from toy_street.scene import make_scene
 
 HEALTHY = ("healthy", "healthy_labels")
 

@@ -99,6 +99,6 @@ def _judge(domains: "Domains", purpose: str, direction: str) -> "Judge | str":
             "for photos"
         )
     try:
-        return judge(train, domains.require(purpose, target), train.source.directory / ".cache")
+        return judge(train, domains.require(purpose, target), train.source.cache)
     except UserError as error:
         return f"judge: {error}"

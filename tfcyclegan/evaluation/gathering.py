@@ -19,6 +19,7 @@ from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.data.notes import LeftOut, without_counts
 from tfcyclegan.data.picture_folders import picture_name, pictures_of_split
 from tfcyclegan.data.source import MANIFEST, DataSource
+from tfcyclegan.errors import RunError
 from tfcyclegan.measures.controls import make_controls
 from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Function, Pictures
 from tfcyclegan.measures.partners import Pairs, find_partners
@@ -176,7 +177,18 @@ def _cycle(
     back = direction[::-1]
     if f"gen_{back}" not in run.networks:
         return f"cycle honesty: the run has no generator {back}"
-    return forward.in_floats, from_run(run, checkpoint, back).in_floats
+    backward = from_run(run, checkpoint, back)
+
+    def named(name: str, translator: Translator) -> Function:
+        def translate(batch: np.ndarray) -> np.ndarray:
+            try:
+                return translator.in_floats(batch)
+            except RunError as error:
+                raise RunError(f"{run.directory}: {name}, in the cycle: {error}") from error
+
+        return translate
+
+    return named(f"gen_{direction}", forward), named(f"gen_{back}", backward)
 
 
 def assemble(

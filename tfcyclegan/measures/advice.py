@@ -32,11 +32,7 @@ DEFAULTS = TrainConfig(data_dir="-", run_dir="-")
 
 RESIZE = Advice(
     "--upsampling=resize",
-    lambda config: (
-        config.architecture.endswith("blocks")
-        and config.upsampling != "resize"
-        and not config.antialias_up
-    ),
+    lambda config: config.is_resnet and config.upsampling != "resize" and not config.antialias_up,
 )
 LONGER = Advice("longer training (more --epochs or --max_steps)")
 POOL = Advice("a pool (--pool_size=50)", lambda config: config.pool_size == 0)

@@ -144,7 +144,7 @@ def _label_all(
         record=RECORD,
         identity={
             **segmenter.identity,
-            "load_size": str(segmenter.load_size or "original"),
+            "load_size": segmenter.scale,
             **settings,
         },
         told=("labelling", "labelled", "the work of another segmenter or of other settings"),

@@ -75,6 +75,9 @@ def judge(
     """
     options = options or SegmenterOptions()
     settings = {name: str(getattr(options, name)) for name in _DECIDING}
+    interpolation = train.source.interpolation if options.load_size else "bicubic"
+    if interpolation != "bicubic":
+        settings["interpolation"] = interpolation
     key = files.sha256_of_json([_FORMAT, train.source.fingerprint, train.name, settings])
     directory = cache_dir / f"judge-{key[:16]}"
     if (directory / SETTINGS).exists() and (finished := _finished(directory)) is not None:
@@ -82,8 +85,10 @@ def judge(
     else:
         log(f"judge: a segmenter is trained on {train}, once; it is kept in {directory}")
         cache = Path(options.cache_dir) if options.cache_dir else None
-        parts = [open_labelled(train.source, train.name, cache, size=options.load_size)]
-        segmenter = train_segmenter(options, parts, directory)
+        part = open_labelled(
+            train.source, train.name, cache, size=options.load_size, interpolation=interpolation
+        )
+        segmenter = train_segmenter(options, [part], directory, interpolation=interpolation)
     name = (
         f"U-Net of width {options.width}, {options.steps} steps on {train.source.name}, split "
         f"{train.name}"

@@ -14,9 +14,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from data_prep.street.builder import ASPECT
-from data_prep.street.materials import BRICKS, MATERIALS, NUMBER_OF, PICKETS, TILES, WINDOWS
-from data_prep.street.scene import DAY, DUSK, NIGHT, Scene
+from toy_street.builder import ASPECT
+from toy_street.materials import BRICKS, MATERIALS, NUMBER_OF, PICKETS, TILES, WINDOWS
+from toy_street.scene import DAY, DUSK, NIGHT, Scene
 
 VERSION = 1
 """Of everything that decides pixels, scene and materials included; to be raised with any change to

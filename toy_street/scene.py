@@ -6,8 +6,8 @@ import random
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from data_prep.street import objects
-from data_prep.street.builder import ASPECT, BACKDROP, COCKPIT, STRUCTURES, Builder, Camera, Item
+from toy_street import objects
+from toy_street.builder import ASPECT, BACKDROP, COCKPIT, STRUCTURES, Builder, Camera, Item
 
 FAR, NEAR = 170.0, 1.2
 DAY, DUSK, NIGHT = "day", "dusk", "night"

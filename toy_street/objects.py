@@ -4,7 +4,7 @@ few pixels wide.
 
 import math
 
-from data_prep.street.builder import OBJECTS, STRUCTURES, Builder, Point
+from toy_street.builder import OBJECTS, STRUCTURES, Builder, Point
 
 
 def car(b: Builder, x: float, z: float, *, leaving: bool) -> None:

@@ -11,8 +11,8 @@ import random
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from data_prep.street.materials import MATERIALS, NUMBER_OF
 from tfcyclegan.data import labels
+from toy_street.materials import MATERIALS, NUMBER_OF
 
 ASPECT = 2.0
 THINNEST = 0.018

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data_prep.street import render
-from data_prep.street.scene import make_scene
 from tfcyclegan.data import labels
 from tfcyclegan.system import files
+from toy_street import render
+from toy_street.scene import make_scene
 
 GTA5, CITYSCAPES = "gta5", "cityscapes"
 TRAIN, VAL, TEST = "train", "val", "test"
