@@ -339,9 +339,10 @@ def test_help_tells_defaults_choices_and_what_is_required():
     )
     assert "(required; also --data)" in page
     headings = [line for line in page.splitlines()[1:] if line.endswith(":") and line[0] != " "]
-    assert headings[:3] == [
+    assert headings[:4] == [
         "Examples:",
         "Flags:",
+        "Method of training:",
         "Where the pictures are and how they become batches:",
     ]
     assert "  --[no]flip\n      mirror half of the training images (default: true)\n" in page

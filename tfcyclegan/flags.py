@@ -325,10 +325,10 @@ def help_text(command: str, summary: str, examples: str, config_class: type[Opti
         notes = []
         if metadata["required"]:
             notes.append("required")
-        elif field.default not in (None, ""):
-            notes.append(
-                f"default: {str(field.default).lower() if kind is bool else field.default}"
-            )
+        elif metadata["default"] not in (None, ""):
+            notes.append(f"default: {_default_text(field)}")
+        if metadata["methods"]:
+            notes.append(f"with --method={' or '.join(metadata['methods'])}")
         if metadata["choices"]:
             notes.append(
                 "one of: "
@@ -347,3 +347,20 @@ def help_text(command: str, summary: str, examples: str, config_class: type[Opti
             *textwrap.wrap(text, width=100, initial_indent="      ", subsequent_indent="      "),
         ]
     return "\n".join(lines) + "\n"
+
+
+def _default_text(field: dataclasses.Field[Any]) -> str:
+    metadata = field.metadata
+
+    def text(value: Any) -> str:
+        return str(value).lower() if isinstance(value, bool) else str(value)
+
+    others: dict[str, list[str]] = {}
+    for method, value in metadata["of_method"].items():
+        others.setdefault(text(value), []).append(method)
+    return ", ".join(
+        [
+            text(metadata["default"]),
+            *(f"{value} with {' and '.join(methods)}" for value, methods in others.items()),
+        ]
+    )

@@ -1,7 +1,14 @@
 """Every option of every command: its default, its help and its bounds. Imports no TensorFlow."""
 
 from tfcyclegan.config.adaptation import AdaptConfig
-from tfcyclegan.config.base import Options, Size, flag_name, option, option_type
+from tfcyclegan.config.base import (
+    Options,
+    Size,
+    default_of,
+    flag_name,
+    option,
+    option_type,
+)
 from tfcyclegan.config.commands import (
     CompareConfig,
     DoctorConfig,
@@ -49,6 +56,7 @@ __all__ = [
     "TrainSegmenterConfig",
     "TrainingLength",
     "TranslateConfig",
+    "default_of",
     "flag_name",
     "option",
     "option_type",

@@ -8,6 +8,7 @@ import dataclasses
 import math
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,8 @@ def option(
     required: bool = False,
     alias: str = "",
     on_resume: str = "fixed",
+    methods: tuple[str, ...] = (),
+    of_method: Mapping[str, Any] | None = None,
 ) -> Any:
     """A dataclass field with its help and bounds.
 
@@ -59,8 +62,13 @@ def option(
         alias: a second name of the flag.
         on_resume: what a resumed run may do to the value: "fixed" (must be the same), "free",
             "grow" or "warn".
+        methods: the training methods that it goes with, if not all; None for the others.
+        of_method: the default of methods that have another one.
     """
     metadata = {
+        "default": default,
+        "methods": methods,
+        "of_method": of_method or {},
         "help": help,
         "minimum": minimum,
         "above": above,
@@ -70,7 +78,9 @@ def option(
         "alias": alias,
         "on_resume": on_resume,
     }
-    return dataclasses.field(default=default, metadata=metadata)
+    # None stands for "not given", until the method is known.
+    given = None if methods or of_method else default
+    return dataclasses.field(default=given, metadata=metadata)
 
 
 def option_type(field: dataclasses.Field[Any]) -> type:
@@ -88,6 +98,14 @@ def flag_name(field: dataclasses.Field[Any]) -> str:
     Python keyword.
     """
     return field.name.rstrip("_")
+
+
+def default_of(field: dataclasses.Field[Any], method: str) -> Any:
+    """An option's default with a training method; None where it does not go with it."""
+    metadata = field.metadata
+    if metadata["methods"] and method not in metadata["methods"]:
+        return None
+    return metadata["of_method"].get(method, metadata["default"])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,11 +1,13 @@
 """Options of `tfcyclegan train`."""
 
+import dataclasses
 import math
 import re
 from dataclasses import dataclass
 
-from tfcyclegan.config.base import Options, Size, option
+from tfcyclegan.config.base import Options, Size, default_of, flag_name, option
 from tfcyclegan.config.batches import AugmentationOptions, PairOptions
+from tfcyclegan.config.methods import CONTRASTIVE, EPOCHS, ContrastiveOptions, MethodOptions
 from tfcyclegan.errors import UserError
 from tfcyclegan.system.functions import is_reference
 
@@ -56,11 +58,13 @@ class DataOptions(Options):
         "size to which pictures are resized in the epochs of falling rate: crop is the crop's, so "
         "that they are seen whole (the official CUT)",
         choices=("same", "crop"),
+        of_method={"cut": "crop", "fastcut": "crop"},
     )
     drop_remainder: bool = option(
         False,
         "end an epoch before the pictures that fill no batch; else its last batch runs into the "
         "next epoch",
+        of_method={"cut": True, "fastcut": True},
     )
     interpolation: str = option("bicubic", INTERPOLATION_HELP, choices=INTERPOLATIONS)
     flip: bool = option(True, "mirror half of the training images")
@@ -76,6 +80,7 @@ class NetworkOptions(Options):
         "resnet",
         "resnet, resnet_Nblocks, unet_128, unet_256, a .json graph of import_weights, or "
         "MODULE:FUNCTION, a function of yours that makes a keras.Model (docs/python.md)",
+        of_method={"pix2pix": "unet_256"},
     )
     residual_blocks: int | None = option(
         None, "residual blocks of resnet; default 9, as for 256x256; 6 for 128x128", minimum=1
@@ -89,7 +94,17 @@ class NetworkOptions(Options):
     generator_padding: str = option(
         "zeros", "padding of ResNet generators' strided convolutions", choices=("zeros", "reflect")
     )
-    dropout: bool = option(False, "dropout in the generators")
+    antialias: bool = option(
+        False,
+        "blur before each halving, in ResNet generators and patch discriminators",
+        of_method={"cut": True, "fastcut": True},
+    )
+    antialias_up: bool = option(
+        False,
+        "double by bilinear blurs in ResNet generators, in place of --upsampling",
+        of_method={"cut": True, "fastcut": True},
+    )
+    dropout: bool = option(False, "dropout in the generators", of_method={"pix2pix": True})
     discriminator: str = option(
         "patch", "patch is the 70x70 PatchGAN, pixel its 1x1 variant", choices=("patch", "pixel")
     )
@@ -103,7 +118,10 @@ class NetworkOptions(Options):
         "zeros", "padding of the discriminators' convolutions", choices=("zeros", "reflect")
     )
     norm: str = option(
-        "instance", "normalisation in all networks", choices=("instance", "batch", "none")
+        "instance",
+        "normalisation in all networks",
+        choices=("instance", "batch", "none"),
+        of_method={"pix2pix": "batch"},
     )
     spectral_norm: bool = option(
         False, "divide the discriminators' kernels by their largest singular value"
@@ -112,6 +130,7 @@ class NetworkOptions(Options):
         "normal",
         "distribution of initial weights",
         choices=("normal", "xavier", "kaiming", "orthogonal"),
+        of_method={"cut": "xavier", "fastcut": "xavier"},
     )
     init_gain: float = option(0.02, "scale of initial weights", above=0)
 
@@ -151,34 +170,55 @@ class ObjectiveOptions(Options):
         "adversarial loss; hinge is not the paper's, lsgan_sigmoid is that of Rao et al. 2023, "
         "see docs/reproducing.md",
         choices=("lsgan", "vanilla", "hinge", "lsgan_sigmoid"),
+        of_method={"pix2pix": "vanilla"},
     )
     lambda_gan: float = option(
         1.0, "weight of the adversarial losses; 0 trains by the cycle losses alone", minimum=0
     )
-    lambda_a: float = option(10.0, "weight of the cycle A -> B -> A", minimum=0)
-    lambda_b: float = option(10.0, "weight of the cycle B -> A -> B", minimum=0)
+    lambda_l1: float = option(
+        100.0, "weight of the L1 to the known answers", minimum=0, methods=("pix2pix",)
+    )
+    lambda_a: float = option(
+        10.0, "weight of the cycle A -> B -> A", minimum=0, methods=("cyclegan",)
+    )
+    lambda_b: float = option(
+        10.0, "weight of the cycle B -> A -> B", minimum=0, methods=("cyclegan",)
+    )
     lambda_identity: float = option(
         0.5,
         "weight of the identity losses relative to lambda_a and lambda_b; 0 leaves them out",
         minimum=0,
+        methods=("cyclegan",),
     )
     segmenter: str = option(
-        "", "run directory of a segmenter of domain A, for the semantic losses of CyCADA"
+        "",
+        "run directory of a segmenter of domain A, for the semantic losses of CyCADA",
+        methods=("cyclegan",),
     )
     lambda_semantic: float = option(
-        1.0, "weight of the semantic losses; they need --segmenter", minimum=0
+        1.0,
+        "weight of the semantic losses; they need --segmenter",
+        minimum=0,
+        methods=("cyclegan",),
     )
     cycle_noise: float = option(
         0.0,
         "standard deviation, on [-1, 1], of noise on a fake before it is cycled back, against "
         "hiding the source in it",
         minimum=0,
+        methods=("cyclegan",),
     )
-    pool_size: int = option(50, "fakes kept for the discriminators; 0 for none", minimum=0)
+    pool_size: int = option(
+        50,
+        "fakes kept for the discriminators; 0 for none",
+        minimum=0,
+        of_method={"cut": 0, "fastcut": 0, "pix2pix": 0},
+    )
     update_order: str = option(
         "generators_first",
         "which networks a step updates first",
         choices=("generators_first", "discriminators_first"),
+        methods=("cyclegan",),
     )
 
 
@@ -189,6 +229,7 @@ class OptimizationOptions(Options):
     batch_size: int = option(1, "images of each domain in a step, over all devices", minimum=1)
     learning_rate: float = option(2e-4, "Adam's rate at the start", above=0, maximum=1)
     beta_1: float = option(0.5, "Adam's decay of the first moment", minimum=0, maximum=0.999)
+    beta_2: float = option(0.999, "Adam's decay of the second moment", minimum=0, maximum=0.99999)
     schedule: str = option(
         "linear",
         "how the rate falls",
@@ -196,13 +237,14 @@ class OptimizationOptions(Options):
     )
     epochs: int | None = option(
         None,
-        "epochs at the full rate; default 100 unless --max_steps is given",
+        "epochs at the full rate; default 100 (cut 200, fastcut 150) unless --max_steps is given",
         minimum=0,
         on_resume="grow",
     )
     decay_epochs: int | None = option(
         None,
-        "epochs of falling rate after them; default 100 where --epochs has its default",
+        "epochs of falling rate after them; default 100 (cut 200, fastcut 50) where --epochs has its "
+        "default",
         minimum=0,
     )
     step_epochs: int = option(50, "epochs between the falls of --schedule=step", minimum=1)
@@ -313,15 +355,21 @@ class RunOptions(Options):
 class TrainConfig(
     RunOptions,
     OptimizationOptions,
+    ContrastiveOptions,
     ObjectiveOptions,
     NetworkOptions,
     AugmentationOptions,
     PairOptions,
     DataOptions,
+    MethodOptions,
 ):
-    """Options of `tfcyclegan train`."""
+    """Options of `tfcyclegan train`.
+
+    What was not given takes the default of the method; what does not go with it is None.
+    """
 
     def __post_init__(self) -> None:
+        self._take_defaults()
         super().__post_init__()
         known = r"resnet(_[1-9]\d*blocks)?|unet_(128|256)|.+\.json"
         if not re.fullmatch(known, self.generator) and not self.is_own:
@@ -329,11 +377,8 @@ class TrainConfig(
                 f"--generator={self.generator}: unknown choice; valid are resnet, resnet_Nblocks, "
                 "unet_128, unet_256, and MODULE:FUNCTION for your own"
             )
-        for name, unused in (("base_filters", 64), ("dropout", False)):
-            if self.is_own and (value := getattr(self, name)) != unused:
-                raise UserError(
-                    f"--{name}={value}: {self.generator} decides by itself; leave it out"
-                )
+        if self.is_own:
+            self._check_own()
         if self.residual_blocks is not None and self.generator != "resnet":
             raise UserError(
                 f"--residual_blocks={self.residual_blocks}: goes with --generator=resnet alone, "
@@ -350,11 +395,7 @@ class TrainConfig(
                 "same channel count, "
                 f"not {self.channels_a} and {self.channels_b}; set --lambda_identity=0"
             )
-        if not (self.lambda_gan or self.lambda_a or self.lambda_b):
-            raise UserError(
-                "--lambda_gan=0: with --lambda_a=0 and --lambda_b=0 nothing is left to train the "
-                "generators by"
-            )
+        self._check_method()
         if self.decay_epochs is not None and self.epochs is None:
             raise UserError("--decay_epochs: needs --epochs, the epochs before the rate falls")
         if self.schedule == "cosine_official" and self.epochs == 0:
@@ -364,10 +405,94 @@ class TrainConfig(
                 "--remat: goes with ResNet generators without dropout and batch norm, which would "
                 "not compute the same twice"
             )
-        if self.xla and self.update_order == "discriminators_first":
-            raise UserError("--xla: does not go with --update_order=discriminators_first")
         self.check_sizes(self.size_multiple)
         self._check_batches()
+
+    def _take_defaults(self) -> None:
+        """Raises UserError for an option of another method."""
+        for field in dataclasses.fields(self):
+            value, methods = getattr(self, field.name), field.metadata["methods"]
+            if value is None:
+                # frozen for all others
+                object.__setattr__(self, field.name, default_of(field, self.method))
+            elif methods and self.method not in methods:
+                shown = str(value).lower() if isinstance(value, bool) else value
+                raise UserError(
+                    f"--{flag_name(field)}={shown}: goes with --method={' or '.join(methods)}, "
+                    f"not {self.method}; leave it out"
+                )
+        resizes = self.preprocess in ("resize_and_crop", "scale_width_and_crop")
+        if self.method in CONTRASTIVE and not resizes:
+            object.__setattr__(self, "decay_load_size", "same")
+
+    def _check_own(self) -> None:
+        fields = {field.name: field for field in dataclasses.fields(self)}
+        for name in ("base_filters", "dropout"):
+            if (value := getattr(self, name)) != default_of(fields[name], self.method):
+                raise UserError(
+                    f"--{name}={value}: {self.generator} decides by itself; leave it out"
+                )
+
+    def _check_method(self) -> None:
+        weights = {
+            "cyclegan": ("lambda_gan", "lambda_a", "lambda_b"),
+            "pix2pix": ("lambda_gan", "lambda_l1"),
+        }.get(self.method, ("lambda_nce",))
+        if not any(getattr(self, name) for name in weights):
+            others = " and ".join(f"--{name}=0" for name in weights[1:])
+            raise UserError(
+                f"--lambda_gan=0: with {others} nothing is left to train the generators by"
+            )
+        if self.xla and self.update_order == "discriminators_first":
+            raise UserError("--xla: does not go with --update_order=discriminators_first")
+        if self.xla and self.method != "cyclegan":
+            raise UserError(
+                f"--xla: does not go with --method={self.method}, whose discriminator is updated "
+                "in the middle of the generator's pass"
+            )
+        if self.antialias_up and self.upsampling != "transposed":
+            raise UserError(
+                f"--upsampling={self.upsampling}: --antialias_up doubles in its place; leave one "
+                "of them out, or give --noantialias_up"
+            )
+        if self.method in CONTRASTIVE:
+            self._check_contrastive()
+
+    def _check_contrastive(self) -> None:
+        if not self.is_resnet:
+            raise UserError(
+                f"--generator={self.generator}: --method={self.method} needs a ResNet generator, "
+                "whose encoder gives the features that are compared"
+            )
+        if self.channels_a != self.channels_b:
+            raise UserError(
+                f"--channels_a={self.channels_a}: --method={self.method} needs domains of the "
+                f"same channel count, not {self.channels_a} and {self.channels_b}, since the "
+                "generator's encoder reads pictures of both"
+            )
+        last = self._official_lines - 1
+        if not re.fullmatch(r"\d+(,\d+)*", self.nce_layers):
+            raise UserError(
+                f"--nce_layers={self.nce_layers}: must be numbers with commas between, such as "
+                "0,4,8,12,16"
+            )
+        layers = self.nce_indices
+        if list(layers) != sorted(set(layers)):
+            raise UserError(f"--nce_layers={self.nce_layers}: must ascend")
+        if layers[-1] > last:
+            raise UserError(f"--nce_layers={self.nce_layers}: the generator's layers end at {last}")
+
+    @property
+    def nce_indices(self) -> tuple[int, ...]:
+        """The layers of `nce_layers`."""
+        return tuple(map(int, self.nce_layers.split(",")))
+
+    @property
+    def _official_lines(self) -> int:
+        """Entries of the official list of a ResNet generator's layers."""
+        blocks = int(self.architecture.removeprefix("resnet_").removesuffix("blocks"))
+        halving, doubling = (4 if blurs else 3 for blurs in (self.antialias, self.antialias_up))
+        return 4 + 2 * halving + blocks + 2 * doubling + 3
 
     def check_sizes(self, multiple: int) -> None:
         """Raises UserError where pictures' sides are not what networks need that take multiples of
@@ -435,7 +560,7 @@ class TrainConfig(
         if epochs is None and self.max_steps is not None:
             return TrainingLength(self.max_steps, None, 0)
         if epochs is None:
-            epochs, decay_epochs = 100, 100
+            epochs, decay_epochs = EPOCHS[self.method]
         steps = math.ceil((epochs + (decay_epochs or 0)) * epoch_images / self.batch_size)
         if not steps:
             raise UserError(

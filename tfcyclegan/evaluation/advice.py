@@ -26,19 +26,28 @@ def _any_resnet(config: TrainConfig) -> bool:
     return config.is_resnet
 
 
+def _cycles(config: TrainConfig) -> bool:
+    return config.method == "cyclegan"
+
+
 DEFAULTS = TrainConfig(data_dir="-", run_dir="-")
 """What is advised against in degrees, such as a high rate, is so only of runs that have it at least
 as high as by default.
 """
 
 RESIZE = Advice(
-    "--upsampling=resize", lambda config: _any_resnet(config) and config.upsampling != "resize"
+    "--upsampling=resize",
+    lambda config: (
+        _any_resnet(config) and config.upsampling != "resize" and not config.antialias_up
+    ),
 )
 LONGER = Advice("longer training (more --epochs or --max_steps)")
 POOL = Advice("a pool (--pool_size=50)", lambda config: config.pool_size == 0)
 IDENTITY = Advice(
     "identity losses (--lambda_identity=0.5)",
-    lambda config: not config.lambda_identity and config.channels_a == config.channels_b,
+    lambda config: (
+        _cycles(config) and not config.lambda_identity and config.channels_a == config.channels_b
+    ),
 )
 SMALLER_GAIN = Advice(
     "a smaller --init_gain", lambda config: config.init_gain >= DEFAULTS.init_gain
@@ -50,18 +59,18 @@ LARGER_CROPS = Advice(
 MORE_DATA = Advice("more training pictures")
 WEAKER_CYCLES = Advice(
     "lower --lambda_a and --lambda_b",
-    lambda config: max(config.lambda_a, config.lambda_b) >= DEFAULTS.lambda_a,
+    lambda config: _cycles(config) and max(config.lambda_a, config.lambda_b) >= DEFAULTS.lambda_a,
 )
 BOTH_CYCLES = Advice(
     "both cycle losses (--lambda_a=10 --lambda_b=10)",
-    lambda config: not (config.lambda_a and config.lambda_b),
+    lambda config: _cycles(config) and not (config.lambda_a and config.lambda_b),
 )
 LOWER_RATE = Advice(
     "a lower --learning_rate", lambda config: config.learning_rate >= DEFAULTS.learning_rate
 )
 SEMANTIC = Advice(
     "semantic losses (--segmenter)",
-    lambda config: not (config.segmenter and config.lambda_semantic),
+    lambda config: _cycles(config) and not (config.segmenter and config.lambda_semantic),
 )
 ALIKE_LAYOUTS = Advice("training pictures whose layouts match in both domains")
 ALIKE_SCALES = Advice("a look at whether both domains are scaled alike")
@@ -72,7 +81,8 @@ FEWER_FILTERS = Advice(
     "fewer --base_filters", lambda config: config.base_filters >= DEFAULTS.base_filters
 )
 CYCLE_NOISE = Advice(
-    "--cycle_noise=0.02, if the cycles are not honest", lambda config: not config.cycle_noise
+    "--cycle_noise=0.02, if the cycles are not honest",
+    lambda config: _cycles(config) and not config.cycle_noise,
 )
 LEAST_SQUARES = Advice("--gan_mode=lsgan", lambda config: config.gan_mode != "lsgan")
 SMALLER_DISCRIMINATOR = Advice(

@@ -19,6 +19,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfcyclegan.config import TrainConfig
 from tfcyclegan.errors import UserError
 from tfcyclegan.losses import generator_loss, patch_nce_loss
 from tfcyclegan.methods.base import JUDGED, Method
@@ -27,6 +28,11 @@ from tfcyclegan.networks import Discriminator, Generator, PatchSampler
 
 NETWORKS = ("gen_ab", "disc_b", "patch_sampler")
 NCE_LAYERS = (0, 4, 8, 12, 16)
+# Options of a run that are arguments of the same names.
+_OPTIONS = (
+    *("gan_mode", "lambda_gan", "lambda_nce", "nce_identity", "flip_equivariance", "num_patches"),
+    *("nce_temperature", "nce_all_negatives", "pool_size", "ema_decay", "seed"),
+)
 # What draws are for, so that their streams are apart from those of `Method`.
 _MIRROR, _POSITIONS = 8 << 20, 9 << 20
 
@@ -97,10 +103,21 @@ class CUT(Method):
                 "same number of channels; give both pictures of one kind, or take "
                 "--method=cyclegan"
             )
+        if not nce_identity:
+            self.loss_names = tuple(name for name in self.loss_names if name != "nce_b")
         self.lambda_gan, self.lambda_nce = lambda_gan, lambda_nce
         self.nce_identity, self.flip_equivariance = nce_identity, flip_equivariance
         self.nce_layers, self.num_patches = tuple(nce_layers), num_patches
         self.nce_temperature, self.nce_all_negatives = nce_temperature, nce_all_negatives
+
+    @classmethod
+    def network_names_of(cls, config: TrainConfig) -> tuple[str, ...]:
+        return NETWORKS
+
+    @classmethod
+    def arguments_of(cls, config: TrainConfig) -> dict[str, Any]:
+        options = {name: getattr(config, name) for name in _OPTIONS}
+        return options | {"nce_layers": config.nce_indices}
 
     def learn(self, real_a: tf.Tensor, real_b: tf.Tensor) -> tuple[Losses, list[tf.Tensor]]:
         """The discriminator first, which then judges the same fakes (Eq. 5)."""

@@ -7,13 +7,17 @@ import numpy as np
 
 from tfcyclegan.config import TrainConfig
 from tfcyclegan.methods.base import Method
+from tfcyclegan.methods.cut import CUT
 from tfcyclegan.methods.cyclegan import CycleGAN, DiscriminatorsFirst, Segment
-from tfcyclegan.networks import Discriminator, Generator, make_generator
+from tfcyclegan.methods.pix2pix import Pix2Pix
+from tfcyclegan.networks import Discriminator, Generator, PatchSampler, make_generator
 
 
 def method_of(config: TrainConfig) -> type[Method]:
     """The class of a run's method."""
-    return DiscriminatorsFirst if config.update_order == "discriminators_first" else CycleGAN
+    if config.method == "cyclegan":
+        return DiscriminatorsFirst if config.update_order == "discriminators_first" else CycleGAN
+    return {"cut": CUT, "fastcut": CUT, "pix2pix": Pix2Pix}[config.method]
 
 
 def build_model(
@@ -43,9 +47,14 @@ def build_model(
 
 def make_network(
     config: TrainConfig, name: str, *, dtype: str | keras.DTypePolicy, seed: int = 0
-) -> Generator | Discriminator:
+) -> Generator | Discriminator | PatchSampler:
     """One of a run's networks, such as "gen_ab", with initial weights."""
     kind, _, which = name.partition("_")
+    if name == "patch_sampler":
+        generator = make_generator(config.architecture, **generator_settings(config, "ab"))
+        channels = generator.feature_channels(config.nce_indices)
+        init: dict[str, Any] = {"init": config.init, "init_gain": config.init_gain, "seed": seed}
+        return PatchSampler(channels, **init, dtype=dtype, name=name)
     if kind == "disc":
         settings = discriminator_settings(config, which)
         return Discriminator(**settings, seed=seed, dtype=dtype, name=name)
@@ -71,19 +80,28 @@ def generator_settings(config: TrainConfig, direction: str) -> dict[str, Any]:
         "init": config.init,
         "init_gain": config.init_gain,
     }
-    resnet_only = {"upsampling": config.upsampling, "padding_mode": config.generator_padding}
+    resnet_only = {
+        "upsampling": config.upsampling,
+        "padding_mode": config.generator_padding,
+        "antialias": config.antialias,
+        "antialias_up": config.antialias_up,
+    }
     return settings | (resnet_only if config.is_resnet else {})
 
 
 def discriminator_settings(config: TrainConfig, domain: str) -> dict[str, Any]:
-    """Arguments of `Discriminator` for the images of one domain of a run."""
+    """Arguments of `Discriminator` for the images of one domain of a run; beside those that they
+    were made from where the method is pix2pix.
+    """
+    channels = {"a": config.channels_a, "b": config.channels_b}
     return {
         "architecture": config.discriminator,
         "layers": config.discriminator_layers,
         "base_filters": config.discriminator_filters,
-        "in_channels": config.channels_a if domain == "a" else config.channels_b,
+        "in_channels": sum(channels.values()) if config.method == "pix2pix" else channels[domain],
         "norm": config.norm,
         "padding_mode": config.discriminator_padding,
+        "antialias": config.antialias and config.discriminator == "patch",
         "init": config.init,
         "init_gain": config.init_gain,
         "spectral_norm": config.spectral_norm,

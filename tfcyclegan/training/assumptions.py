@@ -4,7 +4,7 @@ begins.
 
 from collections.abc import Callable
 
-from tfcyclegan.config import TrainConfig, TrainingLength
+from tfcyclegan.config import TrainConfig, TrainingLength, default_of
 from tfcyclegan.data.batches import Batches
 from tfcyclegan.data.domains import Domains
 from tfcyclegan.data.images import COLOUR_MADE_GRAY, ENLARGED, GRAY_IN_COLOUR, RESHAPED
@@ -61,7 +61,8 @@ def of_options(config: TrainConfig) -> list[str]:
     lines = []
     for name, (holds, needed) in _NEEDS.items():
         value = getattr(config, name)
-        if value and value != TrainConfig.__dataclass_fields__[name].default and not holds(config):
+        default = default_of(TrainConfig.__dataclass_fields__[name], config.method)
+        if value and value != default and not holds(config):
             lines.append(f"--{name}={value}: has no effect; needs {needed}")
     return lines
 
@@ -84,8 +85,8 @@ def of_length(config: TrainConfig, epoch_images: int) -> list[str]:
 def _of_rates(config: TrainConfig, length: TrainingLength) -> list[str]:
     if config.epochs is None and config.max_steps is None:
         return [
-            f"{length.steps} steps: 100 epochs and 100 of falling rate, since neither --epochs "
-            "nor --max_steps is given"
+            f"{length.steps} steps: {length.epochs} epochs and {length.decay_epochs} of falling "
+            "rate, since neither --epochs nor --max_steps is given"
         ]
     if length.epochs is None:
         return [

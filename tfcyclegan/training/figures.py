@@ -25,6 +25,9 @@ _GENERATOR_LOSSES = (
     "identity_b",
     "semantic_a",
     "semantic_b",
+    "nce_a",
+    "nce_b",
+    "l1_ab",
     "paired_ab",
     "paired_ba",
 )
@@ -35,6 +38,8 @@ CURVES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "identity": ("Identity loss", ("identity_a", "identity_b")),
     "semantic": ("Semantic loss", ("semantic_a", "semantic_b")),
     "paired": ("L1 on known pairs", ("paired_ab", "paired_ba")),
+    "nce": ("PatchNCE", ("nce_a", "nce_b")),
+    "l1": ("L1 to the known answers", ("l1_ab",)),
     "discriminators": ("Discriminators: loss", ("disc_a", "disc_b")),
     "accuracy": ("Discriminators: accuracy", ("accuracy_disc_a", "accuracy_disc_b")),
     "appearance": ("Appearance distance to the other domain", ("appearance_ab", "appearance_ba")),

@@ -191,7 +191,7 @@ def make_optimizer(
         for epoch in range(max(1, epochs + length.decay_epochs))
     ]
     schedule = EpochRates(rates, epoch_images=epoch_images, batch_size=config.batch_size)
-    return Adam(schedule, config.beta_1, dynamic_scale=dynamic_scale)
+    return Adam(schedule, config.beta_1, config.beta_2, dynamic_scale=dynamic_scale)
 
 
 def step_function(
