@@ -24,7 +24,9 @@ QUANTIZED = variants_of_export.Candidate({}, lambda batch: batch, quantized=True
     ],
 )
 def test_mean_and_worst_must_pass_on_enough_unseen_pictures(psnrs, count, unseen, status):
-    pictures = Pictures(np.zeros((count, 16, 16, 3), np.float32), "", real=True, unseen=unseen)
+    pictures = Pictures(
+        np.zeros((count, 16, 16, 3), np.float32), ["one"] * count, "", real=True, unseen=unseen
+    )
     assert variants_of_export.status_of(QUANTIZED, pictures, *psnrs, 30.0) == status
 
 
@@ -43,14 +45,16 @@ def test_a_file_that_phones_cannot_run_is_refused():
 def test_values_that_are_no_numbers_are_refused():
     inputs = keras.Input(batch_shape=(1, 16, 16, 3))
     model = keras.Model(inputs, keras.layers.Lambda(lambda x: tf.sqrt(x - 2))(inputs))
-    pictures = Pictures(np.zeros((1, 16, 16, 3), np.float32), "", real=False, unseen=False)
-    with pytest.raises(RunError, match="float32: gives values that are no numbers"):
-        variants_of_export.measure(
-            {"float32": tflite.candidate("float32", tflite.convert_model(model, "float32"))},
-            lambda batch: batch,
-            pictures,
-            30.0,
-        )
+    batch = np.zeros((1, 16, 16, 3), np.float32)
+    pictures = Pictures(batch, ["testA/one.png"], "", real=False, unseen=False)
+    content = tflite.convert_model(model, "float32")
+    contents = {"float32": tflite.candidate("float32", content)}
+    said = r"^testA/one.png: float32: the model gives values that are no numbers"
+    with pytest.raises(RunError, match=said):
+        variants_of_export.measure(contents, lambda batch: batch, pictures, 30.0)
+    said = r"^testA/one.png: the model gives values that are no numbers .* earlier --checkpoint"
+    with pytest.raises(RunError, match=said):
+        variants_of_export.measure(contents, lambda batch: batch + np.inf, pictures, 30.0)
 
 
 def test_the_norm_of_a_large_map_keeps_its_digits_and_is_the_delegate_s():

@@ -157,7 +157,7 @@ def prepare(script: str = "folders", **options: Any) -> Prepared:
 
     Args:
         script: "folders" (your own, with trainA and trainB in `input_dir`), "satellite_map",
-            "gta5", "cityscapes" or "toy_street".
+            "gta5", "cityscapes" or, in a checkout of the repository, "toy_street".
         options: the script's flags, above all `input_dir` and `output_dir`.
     """
     if script not in PREPARATIONS:

@@ -7,9 +7,15 @@ from dataclasses import dataclass
 
 from tfcyclegan.config.base import Options, Size, default_of, flag_name, option
 from tfcyclegan.config.batches import AugmentationOptions, PairOptions
-from tfcyclegan.config.methods import CONTRASTIVE, EPOCHS, ContrastiveOptions, MethodOptions
+from tfcyclegan.config.methods import (
+    CONTRASTIVE,
+    EPOCHS,
+    ContrastiveOptions,
+    DistillationOptions,
+    MethodOptions,
+)
+from tfcyclegan.config.networks import NetworkOptions
 from tfcyclegan.errors import UserError
-from tfcyclegan.system.functions import is_reference
 
 PREPROCESS_MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
 INTERPOLATIONS = ("bicubic", "bilinear", "area", "bilinear_opencv")
@@ -70,95 +76,6 @@ class DataOptions(Options):
     flip: bool = option(True, "mirror half of the training images")
     channels_a: int = option(3, "channels of domain A's pictures; 1 is gray", choices=(1, 3))
     channels_b: int = option(3, "channels of domain B's pictures; 1 is gray", choices=(1, 3))
-
-
-@dataclass(frozen=True, kw_only=True)
-class NetworkOptions(Options):
-    """Generators and discriminators; defaults are the paper's for 256x256."""
-
-    generator: str = option(
-        "resnet",
-        "resnet, resnet_Nblocks, unet_128, unet_256, a .json graph of import_weights, or "
-        "MODULE:FUNCTION, a function of yours that makes a keras.Model (docs/python.md)",
-        of_method={"pix2pix": "unet_256"},
-    )
-    residual_blocks: int | None = option(
-        None, "residual blocks of resnet; default 9, as for 256x256; 6 for 128x128", minimum=1
-    )
-    base_filters: int = option(64, "filters of the generators' first convolution", minimum=1)
-    upsampling: str = option(
-        "transposed",
-        "resize is nearest + convolution, against checkerboards",
-        choices=("transposed", "resize"),
-    )
-    generator_padding: str = option(
-        "zeros", "padding of ResNet generators' strided convolutions", choices=("zeros", "reflect")
-    )
-    antialias: bool = option(
-        False,
-        "blur before each halving, in ResNet generators and patch discriminators",
-        of_method={"cut": True, "fastcut": True},
-    )
-    antialias_up: bool = option(
-        False,
-        "double by bilinear blurs in ResNet generators, in place of --upsampling",
-        of_method={"cut": True, "fastcut": True},
-    )
-    dropout: bool = option(False, "dropout in the generators", of_method={"pix2pix": True})
-    discriminator: str = option(
-        "patch", "patch is the 70x70 PatchGAN, pixel its 1x1 variant", choices=("patch", "pixel")
-    )
-    discriminator_layers: int = option(
-        3, "strided convolutions of the patch discriminator", minimum=1
-    )
-    discriminator_filters: int = option(
-        64, "filters of the discriminators' first convolution", minimum=1
-    )
-    discriminator_padding: str = option(
-        "zeros", "padding of the discriminators' convolutions", choices=("zeros", "reflect")
-    )
-    norm: str = option(
-        "instance",
-        "normalisation in all networks",
-        choices=("instance", "batch", "none"),
-        of_method={"pix2pix": "batch"},
-    )
-    spectral_norm: bool = option(
-        False, "divide the discriminators' kernels by their largest singular value"
-    )
-    init: str = option(
-        "normal",
-        "distribution of initial weights",
-        choices=("normal", "xavier", "kaiming", "orthogonal"),
-        of_method={"cut": "xavier", "fastcut": "xavier"},
-    )
-    init_gain: float = option(0.02, "scale of initial weights", above=0)
-
-    @property
-    def architecture(self) -> str:
-        """The generator's name as the official program writes it."""
-        return (
-            f"resnet_{self.residual_blocks or 9}blocks"
-            if self.generator == "resnet"
-            else self.generator
-        )
-
-    @property
-    def is_resnet(self) -> bool:
-        """Whether the generators are ResNets of ours."""
-        return re.fullmatch(r"resnet_\d+blocks", self.architecture) is not None
-
-    @property
-    def is_own(self) -> bool:
-        """Whether a function of the user's own makes the generators."""
-        return is_reference(self.generator)
-
-    @property
-    def size_multiple(self) -> int:
-        """What the sides of an image must be multiples of; of generators of the user's own 1, since
-        they alone know.
-        """
-        return {"unet_128": 128, "unet_256": 256}.get(self.generator, 1 if self.is_own else 4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -356,6 +273,7 @@ class TrainConfig(
     RunOptions,
     OptimizationOptions,
     ContrastiveOptions,
+    DistillationOptions,
     ObjectiveOptions,
     NetworkOptions,
     AugmentationOptions,
@@ -437,6 +355,7 @@ class TrainConfig(
         weights = {
             "cyclegan": ("lambda_gan", "lambda_a", "lambda_b"),
             "pix2pix": ("lambda_gan", "lambda_l1"),
+            "distill": ("lambda_gan", "lambda_output", "lambda_feature"),
         }.get(self.method, ("lambda_nce",))
         if not any(getattr(self, name) for name in weights):
             others = " and ".join(f"--{name}=0" for name in weights[1:])
@@ -457,6 +376,10 @@ class TrainConfig(
             )
         if self.method in CONTRASTIVE:
             self._check_contrastive()
+        if self.method == "distill" and not self.teacher:
+            raise UserError("--teacher: required with --method=distill: the run to learn from")
+        if self.separable and not self.is_resnet:
+            raise UserError("--separable: goes with ResNet generators alone")
 
     def _check_contrastive(self) -> None:
         if not self.is_resnet:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tfcyclegan.config import INTERPOLATIONS
 from tfcyclegan.data.labels import CITYSCAPES, ClassTable
 from tfcyclegan.data.records import IMAGE_KEY, LABEL_KEY, Label
 from tfcyclegan.data.tfds_sets import CATALOGUE, check_directory, open_builder
@@ -105,6 +106,13 @@ class DataSource:
         and transparent.
         """
         return not self._shards
+
+    @property
+    def interpolation(self) -> str:
+        """By which filter its pictures were resized: by data_prep, or before their translation."""
+        scale = str(self.settings.get("scale", "")).split()
+        name = self.settings.get("interpolation") or (scale or [""])[-1]
+        return name if name in INTERPOLATIONS else "bicubic"
 
     def pictures(self, split: str) -> Iterator[tuple[str, bytes]]:
         """(file name, encoded bytes) of every picture of `split`, in stored order, read in bounded

@@ -64,7 +64,7 @@ class CUT(Method):
             channel counts.
     """
 
-    loss_names = ("gan_ab", "nce_a", "nce_b", "disc_b")
+    loss_names: tuple[str, ...] = ("gan_ab", "nce_a", "nce_b", "disc_b")
     needs_updated_discriminators = True
     judges_fakes_first = True
 

@@ -82,6 +82,14 @@ class Pix2Pix(Method):
     def make_pools(self, shape_a: Sequence[int], shape_b: Sequence[int]) -> None:
         super().make_pools(shape_a, (*shape_b[:2], shape_a[2] + shape_b[2]))
 
+    def as_shown(self, pictures: tf.Tensor, domain: str, purpose: int) -> tf.Tensor:
+        """Both pictures of a pair are augmented alike, each by the colours of its own channels."""
+        if not self.diffaugment:
+            return pictures
+        channels = self.gen_ab.settings["in_channels"]
+        parts = pictures[..., :channels], pictures[..., channels:]
+        return tf.concat([super(Pix2Pix, self).as_shown(p, domain, purpose) for p in parts], -1)
+
     def learn(self, real_a: tf.Tensor, real_b: tf.Tensor) -> tuple[Losses, list[tf.Tensor]]:
         """The discriminator first, which then judges the same fakes (Eq. 4).
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tfcyclegan.config import Options, Size, TrainConfig, option_type
-from tfcyclegan.config.training import PRECISIONS, NetworkOptions
+from tfcyclegan.config.networks import NetworkOptions
+from tfcyclegan.config.training import PRECISIONS
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
@@ -153,6 +154,11 @@ def check_resumable(before: Run, now: Run) -> list[str]:
         UserError: a setting changed that a resumed run must keep; all such differences are listed,
             with the way to go on.
     """
+    if before.config.method != now.config.method:
+        raise UserError(
+            f"--run_dir={before.directory}: holds a run with --method={before.config.method}, not "
+            f"{now.config.method}; choose another --run_dir"
+        )
     refused, warnings = changed_options(before.config, now.config)
     if before.data_fingerprint != now.data_fingerprint:
         refused.append(f"the data in {now.config.data_dir} is not what the run was started with")

@@ -139,6 +139,7 @@ class Tiler:
 
         Raises:
             UserError: the disk has no room for them.
+            RunError: the generator gave no numbers.
         """
         height, width = picture.shape[:2]
         needed, free = self.disk_bytes(height, width), shutil.disk_usage(scratch).free
@@ -177,9 +178,11 @@ def windows(height: int, width: int, scale: float, tile: int) -> Iterator[Window
 
 
 def collect(translated: Map, operations: "_TiledOperations") -> np.ndarray:
-    """uint8 [H, W, C] of a map in [-1, 1]."""
+    """uint8 [H, W, C] of a map in [-1, 1]; RunError where it holds what is no number."""
     picture = np.empty((translated.height, translated.width, translated.channels), np.uint8)
-    for at, part in operations.walk(translated, lambda _, values: images.to_uint8(values[0])):
+    for at, part in operations.walk(
+        translated, lambda _, values: images.numbers_to_uint8(values[0])
+    ):
         picture[at.top : at.bottom, at.left : at.right] = part
     return picture
 
