@@ -265,7 +265,8 @@ def test_flags_without_a_file():
         ),
         (
             ["--generator=vit"],
-            "--generator=vit: unknown choice; valid are resnet, resnet_Nblocks, unet_128, unet_256",
+            "--generator=vit: unknown choice; valid are resnet, resnet_Nblocks, unet_128, unet_256, "
+            "and MODULE:FUNCTION for your own",
         ),
         (
             ["--generator=resnet_0blocks"],
