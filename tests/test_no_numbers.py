@@ -17,7 +17,7 @@ from tests.test_unpaired import picture, prepare
 from tfcyclegan.data import images
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import RunError
-from tfcyclegan.evaluation import material
+from tfcyclegan.evaluation import gathering
 from tfcyclegan.exporting import saved_model
 from tfcyclegan.networks import make_generator
 from tfcyclegan.translation.data_sets import translate_data
@@ -104,8 +104,8 @@ def test_requests():
 
 def test_cycles_of_evaluate(monkeypatch):
     run = types.SimpleNamespace(networks=("gen_ab", "gen_ba"), directory="runs/mine")
-    monkeypatch.setattr(material, "from_run", lambda *_: broken(np.nan))
-    forward, backward = material._cycle(run, "latest", "ab", broken(0.0))
+    monkeypatch.setattr(gathering, "from_run", lambda *_: broken(np.nan))
+    forward, backward = gathering._cycle(run, "latest", "ab", broken(0.0))
     batch = images.to_float(level(BRIGHT))[np.newaxis]
     assert not forward(batch).any()
     with pytest.raises(RunError, match=f"^runs/mine: gen_ba, in the cycle: {SAID}"):
