@@ -159,7 +159,8 @@ def test_flag_files_that_lead_nowhere_or_without_end(write, tmp_path):
 def test_comments_blank_lines_and_windows_line_ends(write):
     path = write(
         "a.cfg",
-        b"# paper\r\n// more\r\n\r\n   --seed=5  \r\n\t# indented\r\n--init_from=runs/a#1\r\n--noflip\r\n",
+        b"# paper\r\n// more\r\n\r\n   --seed=5  \r\n\t# indented\r\n"
+        b"--init_from=runs/a#1\r\n--noflip\r\n",
     )
     parsed = parse(f"--flagfile={path}")
     assert (parsed.seed, parsed.init_from, parsed.flip) == (5, "runs/a#1", False)

@@ -228,8 +228,8 @@ class OptimizationOptions(Options):
     )
     decay_epochs: int | None = option(
         None,
-        "epochs of falling rate after them; default 100 (cut 200, fastcut 50) where --epochs has its "
-        "default",
+        "epochs of falling rate after them; default 100 (cut 200, fastcut 50) where --epochs has "
+        "its default",
         minimum=0,
     )
     step_epochs: int = option(50, "epochs between the falls of --schedule=step", minimum=1)

@@ -69,12 +69,16 @@ def scores(material: Material, judge: Judge, published: Published) -> LabelScore
         confusions[CEILING] = label_scores.confusion_of(
             predictions(judge, material.held_out, real_truths), real_truths, classes.count
         )
+    ceiling = (
+        "its score on real held-out photos is the ceiling"
+        if real_truths
+        else "no labelled real photos are held out for a ceiling"
+    )
     table = Table(
         f"{PREFIX}: {judge.name}",
         "Classes that the judge sees in each row's pictures, against the labels of what the input "
         "shows, at the labels' own size; "
-        f"{'its score on real held-out photos is the ceiling' if real_truths else 'no labelled real photos are held out for a ceiling'}. "
-        f"{CONVENTIONS}",
+        f"{ceiling}. {CONVENTIONS}",
         COLUMNS,
     )
     table.rows |= {name: label_scores.row(confusion) for name, confusion in confusions.items()}

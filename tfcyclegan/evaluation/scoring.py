@@ -363,10 +363,9 @@ class _Scoring:
         log(verdict)
         for reason in self.left_out:
             log(f"{title}: {reason}")
-        log(
-            f"{title}: took "
-            f"{', '.join(f'{family} {seconds:.1f} s' for family, seconds in self.seconds.items() if seconds >= 0.1)}"
-        )
+        slow = {family: seconds for family, seconds in self.seconds.items() if seconds >= 0.1}
+        shown = ", ".join(f"{family} {seconds:.1f} s" for family, seconds in slow.items())
+        log(f"{title}: took {shown}")
 
 
 def _told_references(material: Material) -> list[str]:

@@ -1,5 +1,5 @@
-"""The training loop: opens or resumes a run directory and drives its method's `train_step` until its
-length is reached.
+"""The training loop: opens or resumes a run directory and drives its method's `train_step` until
+its length is reached.
 """
 
 import contextlib
@@ -197,7 +197,8 @@ def step_function(
 
     Returns:
         (a batch as `strategy` distributes it, whether this process was asked to stop) to the means
-        over replicas of the values named by `model.reported` and then of the wish to stop, [values + 1].
+        over replicas of the values named by `model.reported` and then of the wish to stop, [values
+        + 1].
     """
 
     def replica_step(batch: tuple[tf.Tensor, ...], stops: tf.Tensor) -> tf.Tensor:

@@ -110,10 +110,8 @@ def changed_objects(material: Material, judged: LabelScores | str) -> Finding | 
     if material.target_is_label_maps:
         return ""  # the label scores tell
     if isinstance(judged, str):
-        return (
-            "detector changed objects: "
-            f"{judged or 'needs a judge; --judge=auto trains one where the target has labelled photos'}"
-        )
+        needed = "needs a judge; --judge=auto trains one where the target has labelled photos"
+        return f"detector changed objects: {judged or needed}"
     own, real, other = (judged.confusions.get(name) for name in (OWN, judge.CEILING, SHUFFLED))
     if real is None or own is None or other is None:
         return (
