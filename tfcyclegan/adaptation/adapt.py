@@ -2,9 +2,11 @@
 
 OUTPUT/
     request.json          every option that decides the numbers
-    translated/           the source data set in the look of the target; translated_semantic/ likewise
+    translated/           the source data set in the look of the target; translated_semantic/
+                          likewise
     semantic_translator/  the run of the translator with semantic losses
-    arms/ARM/seed-N/      a segmenter's run directory and its scores.json; a finished one is not trained again
+    arms/ARM/seed-N/      a segmenter's run directory and its scores.json; a finished one is not
+                          trained again
     results.json  results.csv  arms_page.html
 """
 
