@@ -12,8 +12,10 @@ from typing import Any
 
 from tfcyclegan.config import SegmenterOptions, Size
 from tfcyclegan.data.labels import CITYSCAPES, ClassTable
+from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files
+from tfcyclegan.system.progress import log
 from tfcyclegan.training.runs import config_from_dict, config_to_dict
 
 SETTINGS = "segmenter.json"
@@ -30,6 +32,7 @@ class SegmenterRun:
         parts: identities and shares of what it was trained on.
         size: of the pictures that the network was trained on.
         classes: what it tells apart.
+        interpolation: by which filter pictures are resized to the options' `load_size`.
     """
 
     directory: Path
@@ -38,6 +41,7 @@ class SegmenterRun:
     parts: list[list[Any]]
     size: Size
     classes: ClassTable
+    interpolation: str = "bicubic"
 
     def write(self) -> None:
         content = {
@@ -47,6 +51,7 @@ class SegmenterRun:
             "parts": self.parts,
             "size": str(self.size),
             "classes": self.classes.to_json(),
+            "interpolation": self.interpolation,
         }
         files.write_json(self.directory / SETTINGS, content)
 
@@ -78,9 +83,24 @@ def read_segmenter_run(directory: Path) -> SegmenterRun:
             stored["parts"],
             Size.parse(stored["size"]),
             classes,
+            stored.get("interpolation", "bicubic"),
         )
     except (KeyError, TypeError, AttributeError, UserError) as error:
         raise UserError(
             f"{directory / SETTINGS}: damaged, not a segmenter's settings ({error}); restore it "
             "or train again"
         ) from error
+
+
+def interpolation_for(run_dir: Path, load_size: Size | None, source: DataSource) -> str:
+    """By which filter a segmenter's pictures are resized: as its run began, else as its data were
+    prepared, which is told.
+    """
+    if (run_dir / SETTINGS).is_file():
+        return read_segmenter_run(run_dir).interpolation
+    if load_size is None or source.interpolation == "bicubic":
+        return "bicubic"
+    log(
+        f"{source.directory}: pictures are resized by {source.interpolation}, as they were prepared"
+    )
+    return source.interpolation

@@ -16,7 +16,7 @@ from tfcyclegan.data import images
 from tfcyclegan.data.domains import Split
 from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.measures.segmentation import Confusion
+from tfcyclegan.measures.confusion import Confusion
 from tfcyclegan.segmentation.network import logits_of, make_network
 from tfcyclegan.segmentation.runs import read_segmenter_run
 from tfcyclegan.system.progress import track
@@ -34,6 +34,7 @@ class Segmenter:
         size: of the pictures that it was trained on.
         classes: what it tells apart.
         identity: says which segmenter it is; equal for equal weights.
+        interpolation: by which filter pictures are resized to `load_size`.
     """
 
     network: keras.Model
@@ -41,6 +42,7 @@ class Segmenter:
     size: Size
     classes: ClassTable
     identity: dict[str, Any]
+    interpolation: str = "bicubic"
     _function: Callable[[tf.Tensor], tf.Tensor] = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -51,6 +53,12 @@ class Segmenter:
             return tf.nn.softmax(logits_of(network, tf.cast(pictures, tf.float32) / 127.5 - 1))
 
         object.__setattr__(self, "_function", probabilities)
+
+    @property
+    def scale(self) -> str:
+        """To what pictures are resized, and by which filter where that is not bicubic."""
+        filtered = "" if self.interpolation == "bicubic" else f" {self.interpolation}"
+        return f"{self.load_size}{filtered}" if self.load_size else "original"
 
     def logits(self, pictures: tf.Tensor) -> tf.Tensor:
         """Logits, float32 [B, H, W, C], of pictures in [-1, 1], [B, H, W, 3]; differentiable, for
@@ -82,7 +90,7 @@ class Segmenter:
         size = size or Size(picture.height, picture.width)
         seen = picture.convert("RGB")
         if self.load_size is not None:
-            seen = images.resize(seen, self.load_size)
+            seen = images.resize(seen, self.load_size, self.interpolation)
         pixels = np.asarray(seen)
         if pixels.shape[:2] == (size.height, size.width):
             return self.predict(pixels)
@@ -175,4 +183,5 @@ def load_segmenter(directory: Path) -> Segmenter:
         run.size,
         run.classes,
         {"step": options.steps, "weights": weights_hash(network)},
+        run.interpolation,
     )
