@@ -28,7 +28,7 @@ from tfcyclegan.data.domains import Split
 from tfcyclegan.data.source import DataSource, open_source
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures.confusion import Confusion
-from tfcyclegan.segmentation.segmenter import interpolation_for
+from tfcyclegan.segmentation.runs import interpolation_for
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log, log_table
 from tfcyclegan.training.runs import config_to_dict
