@@ -53,10 +53,10 @@ def python(body: str, *arguments: str) -> dict:
 
 TRAJECTORY = """
 devices, dtype, path = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-strategy, model = make(devices, dtype, pool_size=0, ema_decay=0.9)
-losses = run(strategy, model, batches, dtype)
+strategy, model = make(devices, dtype, pool_size=0, ema_decay=0.9, lambda_paired=2.0, spectral_norm=True)
+losses = run(strategy, model, [(*batch, *batch[::-1]) for batch in batches], dtype)
 names = ("gen_ab", "gen_ba", "disc_a", "disc_b")
-networks = {name: getattr(model, name) for name in names} | {"mean_" + k: v for k, v in vars(model.averages).items()}
+networks = {name: getattr(model, name) for name in names} | {"mean_" + k: v for k, v in model.averages.items()}
 weights = {f"{name}/{i}": w for name, network in networks.items() for i, w in enumerate(network.get_weights())}
 np.savez(path, **weights)
 print(json.dumps(losses))
