@@ -12,7 +12,8 @@ import pytest
 from tests.conftest import GOLDEN
 from tfcyclegan.errors import UserError
 from tfcyclegan.interop import importing, official
-from tfcyclegan.networks import Discriminator, make_generator
+from tfcyclegan.networks import Discriminator, PatchSampler, make_generator
+from tfcyclegan.training.checkpoints import load_networks
 from tfcyclegan.training.runs import read_run
 
 torch = pytest.importorskip("torch")
@@ -26,43 +27,20 @@ def layer(key: str, outgoing: int, incoming: int, side: int) -> dict[str, tuple[
     return {f"{key}.weight": (outgoing, incoming, side, side), f"{key}.bias": (outgoing,)}
 
 
-def cut_generator(*, down: bool, up: bool) -> dict:
-    """The keys and shapes of CUT's resnet_6blocks with 4 filters, with blurs on the way down, up,
-    or both.
+def cut_networks(*, antialias: bool = True) -> dict:
+    """CUT's networks by file, with 4 filters and resnet_6blocks, as the official program saves
+    them, blurs included.
     """
-    shapes, at = layer("model.1", 4, 3, 7), 4
-    for width in (8, 16):
-        shapes |= layer(f"model.{at}", width, width // 2, 3)
-        if down:
-            shapes[f"model.{at + 3}.filt"] = (width, 1, 3, 3)
-        at += 4 if down else 3
-    for _ in range(6):
-        shapes |= layer(f"model.{at}.conv_block.1", 16, 16, 3) | layer(
-            f"model.{at}.conv_block.5", 16, 16, 3
-        )
-        at += 1
-    for width in (8, 4):
-        if up:
-            shapes |= {f"model.{at}.filt": (2 * width, 1, 4, 4)} | layer(
-                f"model.{at + 1}", width, 2 * width, 3
-            )
-        else:
-            shapes |= {f"model.{at}.weight": (2 * width, width, 3, 3), f"model.{at}.bias": (width,)}
-        at += 4 if up else 3
-    return tensors(shapes | layer(f"model.{at + 1}", 3, 4, 7))
-
-
-def cut_discriminator() -> dict:
-    """CUT's PatchGAN of 2 layers with 4 filters."""
-    shapes = {"model.2.filt": (4, 1, 3, 3), "model.6.filt": (8, 1, 3, 3)}
-    for key, outgoing, incoming in (
-        ("model.0", 4, 3),
-        ("model.3", 8, 4),
-        ("model.7", 16, 8),
-        ("model.10", 1, 16),
-    ):
-        shapes |= layer(key, outgoing, incoming, 4)
-    return tensors(shapes)
+    blurs = {"antialias": antialias, "antialias_up": antialias}
+    generator = make_generator("resnet_6blocks", base_filters=4, seed=0, **blurs)
+    sampler = PatchSampler(generator.feature_channels((0, 4, 8, 12, 16)), seed=1)
+    return {
+        "latest_net_G.pth": plain(generator),
+        "latest_net_D.pth": plain(
+            Discriminator(layers=2, base_filters=4, antialias=antialias, seed=2)
+        ),
+        "latest_net_F.pth": plain(sampler),
+    }
 
 
 def plain(network=None) -> dict:
@@ -90,36 +68,66 @@ def refused(path, content, network: str = "gen_ab") -> str:
     return message
 
 
-@pytest.mark.parametrize("down, up, count", [(True, True, 1), (True, False, 0), (False, True, 0)])
-def test_generators_of_cut_with_anti_aliasing(tmp_path, down, up, count):
-    message = refused(tmp_path / "latest_net_G.pth", cut_generator(down=down, up=up))
-    assert "is a generator of CUT or FastCUT with anti-aliasing (model." in message
-    assert "those that CUT trained with --no_antialias --no_antialias_up are taken" in message
-    assert ("and 1 more" in message) == bool(count), "four blurs, of which three are named"
+def run_of(folder, files: dict):
+    """The run that a folder of these files becomes."""
+    folder.mkdir()
+    for name, state in files.items():
+        torch.save(state, folder / name)
+    return read_run(importing.import_pytorch(folder, "", folder.parent / "run"))
 
 
-def test_a_generator_of_cut_without_anti_aliasing_is_taken(tmp_path):
-    torch.save(cut_generator(down=False, up=False), tmp_path / "latest_net_G.pth")
-    run = read_run(importing.import_pytorch(tmp_path / "latest_net_G.pth", "", tmp_path / "run"))
-    assert (run.networks, run.config.architecture) == (("gen_ab",), "resnet_6blocks")
+def test_a_run_of_cut(tmp_path, capsys):
+    files = cut_networks()
+    run = run_of(tmp_path / "cut", files)
+    told = capsys.readouterr().out
+    assert run.networks == ("gen_ab", "disc_b", "patch_sampler")
+    config = run.config
+    assert (config.method, config.architecture) == ("cut", "resnet_6blocks")
+    assert (config.antialias, config.antialias_up, config.discriminator_layers) == (True, True, 2)
+    assert "taken as of CUT, a guess" in told
+    for name, network in load_networks(run, "latest", run.networks).items():
+        file = dict(zip(run.networks, files, strict=True))[name]
+        state = official.save_state_dict(network)
+        assert state.keys() == files[file].keys()
+        for key, value in files[file].items():
+            np.testing.assert_array_equal(state[key], value.numpy())
 
 
-def test_other_networks_of_cut(tmp_path):
-    assert (
-        "is a discriminator of CUT or FastCUT with anti-aliasing (model.2.filt, model.6.filt"
-        in refused(tmp_path / "latest_net_D.pth", cut_discriminator(), "disc_b")
-    )
-    mlp = {
-        f"mlp_{index}.{at}.{name}": (4, 4) if name == "weight" else (4,)
-        for index in range(5)
-        for at in (0, 2)
-        for name in ("weight", "bias")
+def test_a_sampler_of_other_layers_is_left_out_and_counted(tmp_path):
+    files = cut_networks() | {"latest_net_F.pth": plain(PatchSampler([3, 8], width=16))}
+    run = run_of(tmp_path / "cut", files)
+    assert run.networks == ("gen_ab", "disc_b")
+    record = json.loads((run.directory / importing.RECORD).read_text())
+    what = "patch_sampler: of other layers or another width than the default"
+    assert record["left_out"] == {what: 8}
+
+
+@pytest.mark.parametrize("antialias", [True, False])
+def test_a_generator_of_cut_alone(tmp_path, antialias):
+    path = tmp_path / "latest_net_G.pth"
+    torch.save(cut_networks(antialias=antialias)[path.name], path)
+    run = read_run(importing.import_pytorch(path, "", tmp_path / "run"))
+    assert (run.networks, run.config.antialias) == (("gen_ab",), antialias)
+
+
+def test_a_run_of_pix2pix(tmp_path):
+    files = {
+        "latest_net_G.pth": plain(make_generator("unet_128", base_filters=2, norm="batch")),
+        "latest_net_D.pth": plain(Discriminator(base_filters=2, in_channels=6, norm="batch")),
     }
-    message = refused(tmp_path / "latest_net_F.pth", tensors(mlp))
-    assert (
-        "is the feature network F of CUT or FastCUT (mlp_0.0.weight, mlp_0.0.bias, mlp_0.2.weight "
-        "and 17 more)" in message
-    )
+    run = run_of(tmp_path / "pix2pix", files)
+    assert (run.config.method, run.config.channels_b) == ("pix2pix", 3)
+    assert load_networks(run, "latest", ("disc_b",))["disc_b"].settings["in_channels"] == 6
+
+
+def test_what_of_cut_is_refused_alone(tmp_path):
+    sampler = cut_networks()["latest_net_F.pth"]
+    message = refused(tmp_path / "latest_net_F.pth", sampler)
+    assert "is the feature network F of CUT or FastCUT (mlp_0.0.weight, mlp_0.0.bias" in message
+    other_blur = cut_networks()["latest_net_G.pth"]
+    other_blur["model.7.filt"] = other_blur["model.7.filt"] * 2
+    message = refused(tmp_path / "latest_net_G.pth", other_blur)
+    assert "the weights do not fit the network: of another blur: model.7.filt" in message
 
 
 def test_networks_that_are_none_of_ours(tmp_path):
@@ -272,14 +280,11 @@ def test_what_is_not_computed_with_is_counted(tmp_path, capsys):
 
 def test_folders_say_what_they_lack_and_what_else_they_hold(tmp_path, capsys):
     (tmp_path / "cut").mkdir()
-    for name in ("G", "D", "F"):
+    for name in ("X", "Y"):
         torch.save(plain(), tmp_path / "cut" / f"latest_net_{name}.pth")
     with pytest.raises(
         UserError,
-        match=(
-            r"it has latest_net_D\.pth, latest_net_F\.pth, latest_net_G\.pth: give one of them "
-            r"with --network"
-        ),
+        match=(r"it has latest_net_X\.pth, latest_net_Y\.pth: give one of them with --network"),
     ):
         importing.import_pytorch(tmp_path / "cut", "", tmp_path / "run")
     (tmp_path / "mine").mkdir()

@@ -23,6 +23,7 @@ NETWORKS = {
     "batch norm, gray": ("resnet_1blocks", {"norm": "batch", "in_channels": 1}),
     "no norm": ("resnet_1blocks", {"norm": "none"}),
     "CUT's": ("resnet_1blocks", {"antialias": True, "antialias_up": True}),
+    "separable": ("resnet_2blocks", {"separable": True}),
     "U-Net": ("unet_128", {"dropout": True}),
 }
 

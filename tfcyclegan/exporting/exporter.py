@@ -138,7 +138,7 @@ def export(
         "trained_at": _trained_at(run, checkpoint),
         "reading": reading,
     }
-    pictures = comparison_pictures(domains, direction[0], size, channels)
+    pictures = comparison_pictures(domains, direction[0], size, channels, run.config.interpolation)
     function = as_function(generator, size=size)
     with new_version(output, described) as (directory, temporary):
         saved_model.save(generator, temporary, size=size, rules=Rules(**reading))
@@ -150,7 +150,9 @@ def export(
         }
         candidates: dict[str, variants.Candidate] = {}
         if "tflite" in formats:
-            calibration = calibration_pictures(domains, direction[0], size, channels)
+            calibration = calibration_pictures(
+                domains, direction[0], size, channels, run.config.interpolation
+            )
             candidates = _convert(generator, size, calibration)
         others = tuple(name for name in formats if name in runtimes.FORMATS)
         candidates |= runtimes.candidates(generator, others)

@@ -20,6 +20,7 @@ from tfcyclegan.networks.layers import (
     LEAKY_SLOPE,
     Conv2D,
     ResizeConv2D,
+    SeparableConv2D,
     UpConv2D,
     leaky_relu,
 )
@@ -103,6 +104,12 @@ class _OnnxOperations(Operations):
             return self._convolution(layer, x)
         if isinstance(layer, UpConv2D):
             return self._transposed(layer, x)
+        if isinstance(layer, SeparableConv2D):
+            depthwise = self.constant(np.asarray(layer.depthwise).transpose(2, 3, 0, 1))
+            x = self._mirrored(x, layer.padding)
+            x = self.node("Conv", [x, depthwise], group=layer.depthwise.shape[2])
+            across = self.constant(np.asarray(layer.kernel).transpose(3, 2, 0, 1))
+            return self.node("Conv", [x, across, *self._bias(layer)])
         raise UserError(
             f"--formats=onnx: a {type(layer).__name__} layer has no counterpart; leave onnx and "
             "openvino out"
@@ -132,7 +139,7 @@ class _OnnxOperations(Operations):
         more = [4 - layer.kernel_size] * 2
         return self.node("ConvTranspose", inputs, pads=[1] * 4, strides=[2, 2], output_padding=more)
 
-    def _bias(self, layer: Conv2D | UpConv2D) -> list[str]:
+    def _bias(self, layer: Conv2D | UpConv2D | SeparableConv2D) -> list[str]:
         return [] if layer.bias is None else [self.constant(np.asarray(layer.bias))]
 
     def norm(self, norm: keras.layers.Layer | None, x: str) -> str:

@@ -13,7 +13,7 @@ from rich.table import Table
 from tfcyclegan.data import images
 from tfcyclegan.errors import RunError
 from tfcyclegan.exporting.proof_pictures import COMPARED, Pictures
-from tfcyclegan.measures.similarity import psnr, ssim
+from tfcyclegan.measures.paired import psnr, ssim
 from tfcyclegan.system import hardware
 from tfcyclegan.system.progress import log_table, track
 
@@ -108,18 +108,27 @@ def measure(
     differences: dict[str, list[tuple[float, float, float, float]]] = {
         name: [] for name in programs
     }
-    for picture in track(
-        pictures.batch, total=len(pictures.batch), unit="image", label="comparing with Keras"
+    for picture, called in track(
+        zip(pictures.batch, pictures.names, strict=True),
+        total=len(pictures.batch),
+        unit="image",
+        label="comparing with Keras",
     ):
         outputs = {}
         for name, runner in runners.items():
             started = time.perf_counter()
             outputs[name] = runner(picture[np.newaxis])[0]
             seconds[name].append(time.perf_counter() - started)
-        expected = outputs.pop("Keras")
+        try:
+            expected = images.require_numbers(outputs.pop("Keras"))
+        except RunError as error:
+            raise RunError(f"{called}: {error}; nothing was written") from error
         for name, output in outputs.items():
             if not np.isfinite(output).all():
-                raise RunError(f"{name}: gives values that are no numbers; nothing was written")
+                raise RunError(
+                    f"{called}: {name}: {images.NO_NUMBERS}, and Keras does not; nothing "
+                    "was written"
+                )
             differences[name].append(_compare(output, expected))
     milliseconds = {name: float(np.median(values) * 1000) for name, values in seconds.items()}
     found = {}

@@ -4,7 +4,7 @@ of a run's generator.
 
 import dataclasses
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcyclegan.config import Size
+from tfcyclegan.data import arrays
 from tfcyclegan.errors import UserError
 from tfcyclegan.exports import model_metadata, runtimes, safety_check
 from tfcyclegan.system import files
@@ -46,6 +47,31 @@ def from_model(path: Path, *, trusted: bool = False, fit: bool = False) -> Trans
         "translations back"
     )
     return translator
+
+
+def as_generator(
+    path: Path, direction: str = "", *, trusted: bool = False
+) -> Callable[[Any], np.ndarray]:
+    """An exported model as a function of pictures [B, H, W, C] in [-1, 1].
+
+    Args:
+        path: see `open_model`.
+        direction: that it must have, as far as its metadata tell one; empty for any.
+        trusted: see `open_model`.
+
+    Raises:
+        UserError: see there; or a model of the other direction. The function: values that are no
+            floats in [-1, 1], or a size that a .tflite file does not take.
+    """
+    translator = open_model(path, trusted=trusted)
+    own = translator.identity.get("direction", "")
+    if direction and own not in ("", direction):
+        raise UserError(f"direction {direction}: {path} translates {own} alone")
+
+    def generator(images: Any) -> np.ndarray:
+        return translator.in_floats(arrays.as_batch("images", images))
+
+    return generator
 
 
 def open_model(path: Path, *, trusted: bool = False) -> Translator:
@@ -194,10 +220,13 @@ def _from_tflite(path: Path) -> Translator:
                 f"--model={path}: takes pictures of {height}x{width} alone, not {size}; give "
                 f"--scale=fit, or export --tflite_size={size}"
             )
-        with alone:
-            interpreter.set_tensor(source["index"], batch)
-            interpreter.invoke()
-            return interpreter.get_tensor(target["index"])
+        translated = []
+        for picture in batch:
+            with alone:
+                interpreter.set_tensor(source["index"], picture[np.newaxis])
+                interpreter.invoke()
+                translated.append(interpreter.get_tensor(target["index"]))
+        return np.concatenate(translated)
 
     size = Size(height, width)
     doubt = (

@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfcyclegan.config import Size, TrainConfig
 from tfcyclegan.errors import UserError
 from tfcyclegan.interop import official, pytorch, recognition, tfa
-from tfcyclegan.networks import Discriminator, Generator
+from tfcyclegan.networks import Generator
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
 from tfcyclegan.training.checkpoint_files import DIRECTORY, CheckpointFiles
@@ -26,9 +26,16 @@ RECORD = "imported.json"
 """In an imported run: from where its weights are, what was done to them, and what of the files was
 not used.
 """
-_OFFICIAL_NAMES = {"G_A": "gen_ab", "G_B": "gen_ba", "D_A": "disc_b", "D_B": "disc_a"}
+_OFFICIAL_NAMES = {
+    "G_A": "gen_ab",
+    "G_B": "gen_ba",
+    "D_A": "disc_b",
+    "D_B": "disc_a",
+    "G": "gen_ab",
+    "D": "disc_b",  # of CUT, FastCUT and pix2pix
+}
 
-Networks = Mapping[str, Generator | Discriminator]
+Networks = Mapping[str, official.Network]
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,8 @@ class _Source:
 
 
 def import_pytorch(weights: Path, network: str, output: Path) -> Path:
-    """Imports one official .pth file, or the folder of a run's four.
+    """Imports one official .pth file, or the folder of a run: of CycleGAN's four networks, or of
+    the two or three of pix2pix, CUT and FastCUT.
 
     What of the files was not used, and what was done to the rest, is told and stands in
     `imported.json` in the run directory.
@@ -66,18 +74,22 @@ def import_pytorch(weights: Path, network: str, output: Path) -> Path:
             )
         paths = _paths(weights, left_out)
     else:
-        match = re.search(r"_(G_A|G_B|D_A|D_B)\.pth$", weights.name)
+        match = re.search(r"_(G_A|G_B|D_A|D_B|G|D)\.pth$", weights.name)
         paths = {network or (_OFFICIAL_NAMES[match[1]] if match else "gen_ab"): weights}
         guessed = not network and match is None
-    networks: dict[str, Generator | Discriminator] = {}
+    networks: dict[str, official.Network] = {}
     options: dict[str, Any] = {}
     conversions: dict[str, int] = {}
     for name, path in paths.items():
         read = pytorch.read_state_dict(path)
         try:
-            if reason := recognition.foreign(read.state):
+            reason = recognition.foreign(read.state)
+            if reason and name != "patch_sampler":
                 raise UserError(f"is {reason}")
             settings = official.read_settings(read.state)
+            if name == "disc_b" and _judges_pairs(settings, networks):
+                options |= {"method": "pix2pix"}
+                settings["in_channels"] = options["channels_b"]
             _check_kind(name, settings)
             networks[name] = official.make_network(read.state, dtype="float32")
         except UserError as error:
@@ -100,14 +112,23 @@ def import_pytorch(weights: Path, network: str, output: Path) -> Path:
         conversions |= {f"{name}: {what}": count for what, count in read.conversions.items()}
         left_out |= {f"{name}: {what}": count for what, count in read.left_out.items()}
         _merge(options, _options(name, settings), path)
+    if "patch_sampler" in networks:
+        options |= {"method": "cut"}
+        log(
+            f"{weights}: taken as of CUT, a guess, since FastCUT's networks are the same; it "
+            "matters for training on alone"
+        )
+        _keep_usual_sampler(networks, left_out)
     return _write(networks, options, output, _Source(weights, conversions, left_out))
 
 
 def _paths(folder: Path, left_out: dict[str, int]) -> dict[str, Path]:
     """The folder's files by network; what else is a .pth file there goes into `left_out`."""
-    paths = {
-        name: folder / file for name, file in pytorch.FILES.items() if (folder / file).is_file()
-    }
+    one_way = (folder / pytorch.ONE_WAY_FILES["gen_ab"]).is_file() and not any(
+        (folder / file).is_file() for file in pytorch.FILES.values()
+    )
+    expected = pytorch.ONE_WAY_FILES if one_way else pytorch.FILES
+    paths = {name: folder / file for name, file in expected.items() if (folder / file).is_file()}
     others = sorted(path.name for path in folder.glob("*.pth") if path not in paths.values())
     if not paths:
         there = (
@@ -116,9 +137,13 @@ def _paths(folder: Path, left_out: dict[str, int]) -> dict[str, Path]:
             else ""
         )
         raise UserError(
-            f"--weights={folder}: holds none of {', '.join(pytorch.FILES.values())}{there}"
+            f"--weights={folder}: holds none of {', '.join(pytorch.FILES.values())}, nor "
+            f"{pytorch.ONE_WAY_FILES['gen_ab']}{there}"
         )
-    if lacking := [file for name, file in pytorch.FILES.items() if name not in paths]:
+    may_lack = ("patch_sampler",)  # pix2pix has none
+    if lacking := [
+        file for name, file in expected.items() if name not in paths and name not in may_lack
+    ]:
         log(f"{folder}: has no {', '.join(lacking)}; the run has {', '.join(paths)} alone")
     if beside := [
         path.name
@@ -131,15 +156,41 @@ def _paths(folder: Path, left_out: dict[str, int]) -> dict[str, Path]:
     return paths
 
 
+def _judges_pairs(settings: Mapping[str, Any], networks: Networks) -> bool:
+    """Whether a discriminator sees what the generator is given beside what it gives."""
+    generator = networks.get("gen_ab")
+    return (
+        isinstance(generator, Generator)
+        and settings["kind"] == "discriminator"
+        and settings["in_channels"]
+        == generator.settings["in_channels"] + generator.settings["out_channels"]
+    )
+
+
+def _keep_usual_sampler(networks: dict[str, official.Network], left_out: dict[str, int]) -> None:
+    """Leaves out a sampler of other than the default layers or width, which files do not name."""
+    sampler, generator = networks["patch_sampler"], networks["gen_ab"]
+    assert isinstance(generator, Generator)
+    usual = TrainConfig(data_dir="-", run_dir="-", method="cut").nce_indices
+    wanted = {"channels": generator.feature_channels(usual), "width": 256}
+    if any(sampler.settings[name] != value for name, value in wanted.items()):
+        del networks["patch_sampler"]
+        what = "patch_sampler: of other layers or another width than the default"
+        left_out[what] = len(sampler.weights)
+
+
 def _check_kind(name: str, settings: Mapping[str, Any]) -> None:
     """UserError where the network is none that a run has as `name`."""
-    if settings["kind"] != {"gen": "generator", "disc": "discriminator"}[name.split("_")[0]]:
+    kinds = {"gen": "generator", "disc": "discriminator", "patch": "patch_sampler"}
+    if settings["kind"] != kinds[name.split("_")[0]]:
         mend = (
             "--network=gen_ab or gen_ba"
             if settings["kind"] == "generator"
             else "--network=disc_a or disc_b"
         )
         raise UserError(f"holds a {settings['kind']}, not {name}; say which with {mend}")
+    if name == "patch_sampler":
+        return
     sides = {"takes": settings["in_channels"], "gives": settings.get("out_channels", 3)}
     for word, channels in sides.items():
         if channels not in (1, 3):
@@ -186,8 +237,12 @@ def import_tfa(weights: Path, network: str, output: Path) -> Path:
 def _options(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The options of `train` that describe a network of the official program."""
     domain = name[-1]
+    if settings["kind"] == "patch_sampler":
+        return {}
+    blurs = {key: settings[key] for key in ("antialias", "antialias_up") if key in settings}
     if settings["kind"] == "discriminator":
         return {
+            **(blurs if settings["architecture"] == "patch" else {}),
             "discriminator": settings["architecture"],
             "discriminator_layers": settings["layers"]
             if settings["architecture"] == "patch"
@@ -198,6 +253,7 @@ def _options(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         }
     source, target = ("a", "b") if name == "gen_ab" else ("b", "a")
     return {
+        **blurs,
         "generator": settings["architecture"],
         "base_filters": settings["base_filters"],
         f"channels_{source}": settings["in_channels"],
@@ -228,7 +284,8 @@ def _write(
     # load size = crop size, as the official program translates
     side = 128 if options.get("generator") == "unet_128" else 256
     options |= {"crop_size": Size(side, side), "load_size": Size(side, side)}
-    identity = 0.5 if options.get("channels_a", 3) == options.get("channels_b", 3) else 0.0
+    if "method" not in options and options.get("channels_a", 3) != options.get("channels_b", 3):
+        options["lambda_identity"] = 0.0
     with files.atomic_directory(output) as temporary:
         for name, text in (attachments or {}).items():
             files.write_text(temporary / name, text)
@@ -238,9 +295,7 @@ def _write(
             "left_out": dict(source.left_out),
         }
         files.write_json(temporary / RECORD, record)
-        config = TrainConfig(
-            data_dir="imported", run_dir=str(output), lambda_identity=identity, **options
-        )
+        config = TrainConfig(data_dir="imported", run_dir=str(output), **options)
         sizes = (
             f"pictures are translated at {side}x{side}, a guess, since weights tell no size; "
             "translate --scale=original keeps theirs"

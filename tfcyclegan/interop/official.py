@@ -270,8 +270,8 @@ def _unet_settings(state: StateDict) -> dict[str, Any]:
 
 def _sampler_settings(state: StateDict) -> dict[str, Any]:
     count = sum(bool(re.fullmatch(r"mlp_\d+\.0\.weight", key)) for key in state)
-    kernels = [state.get(f"mlp_{index}.0.weight") for index in range(count)]
-    if any(kernel is None or kernel.ndim != 2 for kernel in kernels):
+    kernels = [state[key] for index in range(count) if (key := f"mlp_{index}.0.weight") in state]
+    if len(kernels) < count or any(kernel.ndim != 2 for kernel in kernels):
         raise UserError("not the weights of CUT's feature network: its mlp_N do not count on")
     return {
         "kind": "patch_sampler",

@@ -22,6 +22,12 @@ FILES = {
     "disc_b": "latest_net_D_A.pth",
     "disc_a": "latest_net_D_B.pth",
 }
+ONE_WAY_FILES = {
+    "gen_ab": "latest_net_G.pth",
+    "disc_b": "latest_net_D.pth",
+    "patch_sampler": "latest_net_F.pth",
+}
+"""The same of CUT, FastCUT and pix2pix."""
 _SAVE_ALONE = "torch.save({}.state_dict(), 'latest_net_G_A.pth')"
 _WRAPPERS = ("module.", "_orig_mod.")  # DataParallel's, torch.compile's
 

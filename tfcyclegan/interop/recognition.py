@@ -17,7 +17,6 @@ def foreign(state: StateDict) -> str:
     """What `state` is and why no network of ours takes it, in one line; empty where nothing of the
     kind shows.
     """
-    blurs = [key for key in state if key.endswith(".filt")]
     spectral = [key for key in state if key.endswith(_SPECTRAL)]
     scales = [
         key
@@ -26,19 +25,11 @@ def foreign(state: StateDict) -> str:
         and value.ndim == 1
         and f"{key.removesuffix('weight')}running_mean" not in state
     ]
-    if blurs:
-        kind = "generator" if any(".conv_block." in key for key in state) else "discriminator"
-        flags = "--no_antialias --no_antialias_up" if kind == "generator" else "--no_antialias"
-        return (
-            f"a {kind} of CUT or FastCUT with anti-aliasing ({listed(blurs)}: its blurs), which "
-            "are no networks of this program; "
-            f"those that CUT trained with {flags} are taken"
-        )
     if any(re.match(r"mlp_\d+\.", key) for key in state):
         return (
             f"the feature network F of CUT or FastCUT ({listed(state)}), which is for its "
             "training alone and translates nothing; "
-            "the generator is in latest_net_G.pth"
+            "the generator is in latest_net_G.pth, and their folder is imported as a whole"
         )
     if spectral:
         return (

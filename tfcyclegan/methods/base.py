@@ -25,6 +25,7 @@ from tfcyclegan.losses import (
 )
 from tfcyclegan.methods.gradient_parts import GradientParts, Losses, replicas
 from tfcyclegan.methods.image_pool import ImagePool
+from tfcyclegan.methods.keras_habits import KerasHabits
 from tfcyclegan.methods.paired_term import ByReplica, paired_losses
 from tfcyclegan.networks import Discriminator, Generator
 from tfcyclegan.networks.diffaugment import diffaugment
@@ -41,7 +42,7 @@ REAL, FAKE, JUDGED = (number << 20 for number in (2, 3, 4))
 PoolDraws = Callable[[tf.Tensor, int, tf.Tensor, int | tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
-class Method(keras.Model):
+class Method(KerasHabits):
     """Generators that learn against discriminators, one step at a time.
 
     Args:
@@ -351,10 +352,8 @@ class Method(keras.Model):
             variable.assign(tf.where(finite, variable.value, before))
         values["skipped"] = 1 - tf.cast(tf.reduce_all(tf.stack(moved)), tf.float32)
         if self.averages:
-            pairs = [(mean, getattr(self, name)) for name, mean in self.averages.items()]
-            means = [weight for mean, _ in pairs for weight in mean.weights]
-            weights = [weight for _, network in pairs for weight in network.weights]
-            ema.update(means, weights, self.step.value, self.ema_decay)
+            weights = [weight for name in self.averages for weight in getattr(self, name).weights]
+            ema.update(self.means, weights, self.step.value, self.ema_decay)
         self.step.assign_add(1)
         kind, zero = self._kind, tf.zeros([])
         return {name: tf.cast(values.get(name, zero), kind) for name in self.reported}

@@ -16,6 +16,7 @@ equivariance.
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from tfcyclegan.config import TrainConfig
@@ -36,6 +37,7 @@ _OPTIONS = (
 _MIRROR, _POSITIONS = 8 << 20, 9 << 20
 
 
+@keras.saving.register_keras_serializable("tfcyclegan")
 class CUT(Method):
     """A translator trained against a discriminator with PatchNCE.
 
@@ -62,7 +64,7 @@ class CUT(Method):
             channel counts.
     """
 
-    loss_names = ("gan_ab", "nce_a", "nce_b", "disc_b")
+    loss_names: tuple[str, ...] = ("gan_ab", "nce_a", "nce_b", "disc_b")
     needs_updated_discriminators = True
     judges_fakes_first = True
 

@@ -10,6 +10,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from tfcyclegan.config import TrainConfig
@@ -24,6 +25,7 @@ NETWORKS = ("gen_ab", "disc_b")
 _OPTIONS = ("gan_mode", "lambda_gan", "lambda_l1", "pool_size", "ema_decay", "seed")
 
 
+@keras.saving.register_keras_serializable("tfcyclegan")
 class Pix2Pix(Method):
     """A translator trained against a discriminator of pairs, and towards the known answers.
 

@@ -290,6 +290,61 @@ def _of_four_pixels(
 
 
 @keras.saving.register_keras_serializable("tfcyclegan")
+class SeparableConv2D(keras.layers.Layer):
+    """A kxk convolution of each channel by itself, then a 1x1 convolution over channels (Howard et
+    al. 2017): about 1/k^2 of the operations and weights of a full one. Padded by reflection to keep
+    the sides, stride 1.
+
+    Args:
+        in_channels: channels of the input.
+        filters: channels of the output.
+        kernel_size: side of the kernel in pixels; odd.
+        kernel_initializer: initializer of both kernels, [k, k, in, 1] and [1, 1, in, out].
+        use_bias: whether to add a bias.
+        tflite_ops: see the module.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        filters: int,
+        kernel_size: int,
+        kernel_initializer: keras.initializers.Initializer,
+        *,
+        use_bias: bool = True,
+        tflite_ops: bool = False,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.filters, self.padding, self.tflite_ops = filters, kernel_size // 2, tflite_ops
+        self.depthwise = self.add_weight(
+            shape=(kernel_size, kernel_size, in_channels, 1),
+            initializer=kernel_initializer,
+            name="depthwise",
+        )
+        self.kernel = self.add_weight(
+            shape=(1, 1, in_channels, filters), initializer=kernel_initializer, name="kernel"
+        )
+        self.bias = (
+            self.add_weight(shape=(filters,), initializer="zeros", name="bias")
+            if use_bias
+            else None
+        )
+        self.built = True
+
+    @property
+    def reach(self) -> Reach:
+        return Reach(self.padding)
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        x = reflect_pad(x, self.padding, tflite_ops=self.tflite_ops)
+        depthwise = tf.convert_to_tensor(self.depthwise)
+        x = tf.nn.depthwise_conv2d(x, depthwise, [1, 1, 1, 1], "VALID")
+        x = tf.nn.conv2d(x, tf.convert_to_tensor(self.kernel), 1, "VALID")
+        return x if self.bias is None else tf.nn.bias_add(x, tf.convert_to_tensor(self.bias))
+
+
+@keras.saving.register_keras_serializable("tfcyclegan")
 class UpConv2D(keras.layers.Layer):
     """Transposed convolution, stride 2, that doubles the sides exactly as PyTorch's does.
 

@@ -19,7 +19,7 @@ from tfcyclegan.errors import UserError
 
 def cache_dir(config: TrainConfig, split: Split) -> Path:
     """Where the resized pixels of `split` lie."""
-    return Path(config.cache_dir) if config.cache_dir else split.source.directory / ".cache"
+    return Path(config.cache_dir) if config.cache_dir else split.source.cache
 
 
 def open_batches(

@@ -10,7 +10,7 @@ from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.methods.base import Method
 from tfcyclegan.methods.factory import make_network
 from tfcyclegan.methods.image_pool import ImagePool
-from tfcyclegan.networks import Discriminator, Generator
+from tfcyclegan.networks import Discriminator, Generator, PatchSampler
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
 from tfcyclegan.training.checkpoint_files import (
@@ -264,8 +264,8 @@ def told_choice(run_dir: Path, which: str) -> str:
 
 
 def load_networks(
-    run: Run, which: str, names: tuple[str, ...]
-) -> dict[str, Generator | Discriminator]:
+    run: Run, which: str, names: tuple[str, ...], *, dtype: str = "float32"
+) -> dict[str, Generator | Discriminator | PatchSampler]:
     """Networks of a run in float32 with the weights of a checkpoint; the running mean of generators
     where the run has one.
 
@@ -280,7 +280,7 @@ def load_networks(
             f"{', '.join(run.networks)}"
         )
     path = find_checkpoint(run.directory, which)
-    networks = {name: make_network(run.config, name, dtype="float32") for name in names}
+    networks = {name: make_network(run.config, name, dtype=dtype) for name in names}
     averaged = run.config.ema_decay > 0
     stored = {
         f"average_{name}" if averaged and name.startswith("gen") else name: network

@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tfcyclegan.config import Options, Size, TrainConfig, option_type
-from tfcyclegan.config.training import PRECISIONS, NetworkOptions
+from tfcyclegan.config.networks import NetworkOptions
+from tfcyclegan.config.training import PRECISIONS
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files
+from tfcyclegan.system.progress import log
 
 CONFIG = "config.json"
 FLAG_FILE = "flags.cfg"
@@ -118,6 +120,14 @@ def read_run(directory: Path) -> Run:
     return run
 
 
+def only_direction(run: Run | None) -> str:
+    """The direction that is taken where none is given: ab, or ba of a run that has no other."""
+    if run is None or "gen_ab" in run.networks or "gen_ba" not in run.networks:
+        return "ab"
+    log(f"{run.directory}: translates ba, the one direction that it has")
+    return "ba"
+
+
 def write_run(run: Run) -> None:
     """Writes a run's settings into its directory, for `read_run`."""
     content = {
@@ -144,6 +154,11 @@ def check_resumable(before: Run, now: Run) -> list[str]:
         UserError: a setting changed that a resumed run must keep; all such differences are listed,
             with the way to go on.
     """
+    if before.config.method != now.config.method:
+        raise UserError(
+            f"--run_dir={before.directory}: holds a run with --method={before.config.method}, not "
+            f"{now.config.method}; choose another --run_dir"
+        )
     refused, warnings = changed_options(before.config, now.config)
     if before.data_fingerprint != now.data_fingerprint:
         refused.append(f"the data in {now.config.data_dir} is not what the run was started with")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -20,7 +21,7 @@ from tfcyclegan.data.pairs import pairs_identity
 from tfcyclegan.errors import RunError, Stopped, UserError
 from tfcyclegan.methods.base import Method
 from tfcyclegan.methods.cyclegan import Segment
-from tfcyclegan.methods.factory import build_model, method_of
+from tfcyclegan.methods.factory import build_model, make_network, method_of
 from tfcyclegan.optimization.adam import Adam
 from tfcyclegan.optimization.schedules import EpochRates, rate_factor
 from tfcyclegan.system import files
@@ -53,6 +54,7 @@ from tfcyclegan.training.strategy import (
     keep_freed_memory,
     make_deterministic,
 )
+from tfcyclegan.training.teachers import begin_as_teacher, load_teachers
 from tfcyclegan.training.workers import Workers, join_workers
 
 _REPORT_EVERY_SECONDS = 60.0
@@ -97,6 +99,10 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
     domains = open_domains(config.data_dir, recipe=config.data_recipe)
     for domain in "ab":
         domains.require("train", domain)
+    if config.is_own:  # before anything is written, since only the function knows
+        for name in method_of(config).network_names_of(config):
+            if name.startswith("gen_"):
+                config.check_sizes(make_network(config, name, dtype="float32").size_multiple)
     if config.init_from:
         read_run(Path(config.init_from))
     if config.batch_size % replicas:
@@ -232,7 +238,8 @@ class _Session:
         self.length = self.config.length(batches.epoch_images)
         half = run.precision == "mixed_float16"
         with workers.strategy.scope():
-            self.model = build_model(self.config, run.precision, segment)
+            teachers = load_teachers(self.config, run.precision)
+            self.model = build_model(self.config, run.precision, segment, teachers)
             optimizers = [
                 make_optimizer(self.config, self.length, batches.epoch_images, dynamic_scale=half)
                 for _ in range(2)
@@ -255,6 +262,8 @@ class _Session:
         self.first_step = int(self.model.step.numpy())
         if self.first_step == 0 and self.config.init_from:
             self._start_from(Path(self.config.init_from))
+        elif self.first_step == 0 and teachers:
+            begin_as_teacher(self.model, self.config)
         self.overflows = 0
         self.diverged = False
         self.stop_asked = False  # by a signal, here or at another worker
@@ -269,12 +278,21 @@ class _Session:
 
     def _start_from(self, directory: Path) -> None:
         other = read_run(directory)
-        for name, network in load_networks(other, "latest", other.networks).items():
+        taken, networks = [], load_networks(other, "latest", other.networks)
+        for name, network in networks.items():
             own = self.model.networks.get(name)
             if own is None:
-                log(f"--init_from={directory}: its {name} is not used by this method")
+                log(
+                    f"--init_from={directory}: its {name} is not used by --method={self.config.method}"
+                )
                 continue
-            if [w.shape for w in own.weights] != [w.shape for w in network.weights]:
+            if name.startswith("disc") and _inputs(own) != _inputs(network):
+                log(
+                    f"--init_from={directory}: its {name} judges {_inputs(network)} channels, not "
+                    f"{_inputs(own)} as that of --method={self.config.method}: it begins anew"
+                )
+                continue
+            if _shape(own) != _shape(network):
                 changes = (
                     "; ".join(network_changes(other.config, self.config)) or "its graph is another"
                 )
@@ -282,6 +300,7 @@ class _Session:
                     f"--init_from={directory}: its {name} is another network: {changes}; give the "
                     "same network flags as that run"
                 )
+            taken.append(name)
             own.set_weights(network.get_weights())
             if name in self.model.averages:
                 self.model.averages[name].set_weights(network.get_weights())
@@ -290,10 +309,10 @@ class _Session:
                 self.run.directory, directory, step_of(find_checkpoint(directory, "latest"))
             )
         log(
-            f"weights of {', '.join(other.networks)} from {directory}, its latest checkpoint; "
+            f"weights of {', '.join(taken)} from {directory}, its latest checkpoint; "
             "optimizers, pools and steps begin anew"
         )
-        if lacking := [name for name in self.model.networks if name not in other.networks]:
+        if lacking := [name for name in self.model.networks if name not in networks]:
             log(f"--init_from={directory}: has no {', '.join(lacking)}: they begin anew")
 
     def run_to_end(self) -> Path:
@@ -472,3 +491,14 @@ class _Session:
     def _finish_step(self, step: int) -> None:
         if self.checkpoints.latest_step != step:
             self._save()
+
+
+def _inputs(network: Any) -> int:
+    """Channels of what a network is given."""
+    return network.settings["in_channels"]
+
+
+def _shape(network: keras.Model) -> tuple[Any, ...]:
+    """What must be the same of two networks, so that one can take the weights of the other."""
+    blurs = [network.settings.get(name) for name in ("antialias", "antialias_up")]
+    return (*(weight.shape for weight in network.weights), *blurs)

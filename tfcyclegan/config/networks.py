@@ -1,0 +1,101 @@
+"""Options of the networks."""
+
+import re
+from dataclasses import dataclass
+
+from tfcyclegan.config.base import Options, option
+from tfcyclegan.system.functions import is_reference
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkOptions(Options):
+    """Generators and discriminators; defaults are the paper's for 256x256."""
+
+    generator: str = option(
+        "resnet",
+        "resnet, resnet_Nblocks, unet_128, unet_256, a .json graph of import_weights, or "
+        "MODULE:FUNCTION, a function of yours that makes a keras.Model (docs/python.md)",
+        of_method={"pix2pix": "unet_256"},
+    )
+    residual_blocks: int | None = option(
+        None, "residual blocks of resnet; default 9, as for 256x256; 6 for 128x128", minimum=1
+    )
+    base_filters: int = option(64, "filters of the generators' first convolution", minimum=1)
+    upsampling: str = option(
+        "transposed",
+        "resize is nearest + convolution, against checkerboards",
+        choices=("transposed", "resize"),
+    )
+    generator_padding: str = option(
+        "zeros", "padding of ResNet generators' strided convolutions", choices=("zeros", "reflect")
+    )
+    antialias: bool = option(
+        False,
+        "blur before each halving, in ResNet generators and patch discriminators",
+        of_method={"cut": True, "fastcut": True},
+    )
+    antialias_up: bool = option(
+        False,
+        "double by bilinear blurs in ResNet generators, in place of --upsampling",
+        of_method={"cut": True, "fastcut": True},
+    )
+    separable: bool = option(
+        False,
+        "separable convolutions in the residual blocks of ResNet generators: about a ninth of "
+        "their work",
+    )
+    dropout: bool = option(False, "dropout in the generators", of_method={"pix2pix": True})
+    discriminator: str = option(
+        "patch", "patch is the 70x70 PatchGAN, pixel its 1x1 variant", choices=("patch", "pixel")
+    )
+    discriminator_layers: int = option(
+        3, "strided convolutions of the patch discriminator", minimum=1
+    )
+    discriminator_filters: int = option(
+        64, "filters of the discriminators' first convolution", minimum=1
+    )
+    discriminator_padding: str = option(
+        "zeros", "padding of the discriminators' convolutions", choices=("zeros", "reflect")
+    )
+    norm: str = option(
+        "instance",
+        "normalisation in all networks",
+        choices=("instance", "batch", "none"),
+        of_method={"pix2pix": "batch"},
+    )
+    spectral_norm: bool = option(
+        False, "divide the discriminators' kernels by their largest singular value"
+    )
+    init: str = option(
+        "normal",
+        "distribution of initial weights",
+        choices=("normal", "xavier", "kaiming", "orthogonal"),
+        of_method={"cut": "xavier", "fastcut": "xavier"},
+    )
+    init_gain: float = option(0.02, "scale of initial weights", above=0)
+
+    @property
+    def architecture(self) -> str:
+        """The generator's name as the official program writes it."""
+        return (
+            f"resnet_{self.residual_blocks or 9}blocks"
+            if self.generator == "resnet"
+            else self.generator
+        )
+
+    @property
+    def is_resnet(self) -> bool:
+        """Whether the generators are ResNets of ours."""
+        return re.fullmatch(r"resnet_\d+blocks", self.architecture) is not None
+
+    @property
+    def is_own(self) -> bool:
+        """Whether a function of the user's own makes the generators."""
+        return is_reference(self.generator)
+
+    @property
+    def size_multiple(self) -> int:
+        """What the sides of an image must be multiples of; of generators of the user's own 1, since
+        they alone know.
+        """
+        return {"unet_128": 128, "unet_256": 256}.get(self.generator, 1 if self.is_own else 4)
