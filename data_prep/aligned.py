@@ -66,7 +66,9 @@ def halves(
     files_there: Sequence[PictureSource],
     purpose: str,
     rules: Mapping[str, intake.Rules],
+    *,
     max_pixels: int,
+    a_at_right: bool = False,
 ) -> dict[str, list[Source]]:
     """The sources of both domains from files that hold them side by side.
 
@@ -75,10 +77,11 @@ def halves(
         purpose: the folder that holds them: "train", "test" or "val".
         rules: by split ("trainA").
         max_pixels: a file of more pixels is a bad one.
+        a_at_right: whether A is the right half.
     """
     made: dict[str, list[Source]] = {}
     for domain in "AB":
-        split, right = f"{purpose}{domain}", domain == "B"
+        split, right = f"{purpose}{domain}", (domain == "B") != a_at_right
         made[split] = [
             _Half(
                 f"{split}/{source.filename.removeprefix(f'{purpose}/')}",

@@ -88,6 +88,9 @@ class Config(own_labels.LabelOptions):
         "pictures of A and B are pairs: of equal names in trainA and trainB, or side by side in "
         "the files of train, test and val, A at the left",
     )
+    a_at_right: bool = option(
+        False, "with --aligned, of files that hold both: A is at the right, B at the left"
+    )
     name: str = option("pictures", "the data set's name: lower-case letters, digits and _")
     max_bad: int = option(
         0,
@@ -114,6 +117,8 @@ class Config(own_labels.LabelOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.a_at_right and not self.aligned:
+            raise UserError("--a_at_right: needs --aligned, whose files hold A and B side by side")
         values = self.max_value.split(",") if self.max_value else []
         if len(values) > 2 or not all(
             value.isascii() and value.isdigit() and 0 < int(value) <= LARGEST_VALUE
@@ -286,12 +291,23 @@ def _pairs(
     """The sources of both domains, partners at the same places; counts in `left_out` those that
     have none.
     """
+    if config.a_at_right and not side_by_side:
+        raise UserError(
+            f"{input_dir}: --a_at_right is for files that hold A and B side by side, in train; "
+            "exchange the names of trainA and trainB instead"
+        )
     splits: dict[str, Sequence[prepare.Source]] = {}
     for purpose in aligned.PURPOSES:
         both = [f"{purpose}{domain}" for domain in "AB"]
         if side_by_side and purpose in found:
             rules = {split: _rules(config, split) for split in both}
-            splits |= aligned.halves(found[purpose], purpose, rules, config.max_pixels)
+            splits |= aligned.halves(
+                found[purpose],
+                purpose,
+                rules,
+                max_pixels=config.max_pixels,
+                a_at_right=config.a_at_right,
+            )
         there = [split for split in both if split in found]
         if len(there) == 1:
             (alone,) = set(both) - set(there)

@@ -63,6 +63,11 @@ def test_files_side_by_side_are_cut_in_the_middle(tmp_path, capsys):
     assert made["conversions"] == {aligned.CUT: 8}
     assert made["left_out"] == {aligned.ODD_COLUMN: 1, "files in else/": 1}
     assert "not used, last column of files of odd width: 1" in capsys.readouterr().out
+    prepare(root, output_dir=str(tmp_path / "ba"), a_at_right=True)
+    other = open_source(tmp_path / "ba")
+    for split, same in (("trainA", "trainB"), ("trainB", "trainA"), ("testA", "testB")):
+        for name, pixels in stored(other, split).items():
+            np.testing.assert_array_equal(pixels, stored(source, same)[name])
 
 
 def test_equal_names_in_two_folders_are_pairs_and_the_others_are_told(tmp_path, capsys):
@@ -111,6 +116,11 @@ def test_a_pair_of_unequal_sizes_or_with_a_bad_picture_is_bad_as_a_whole(tmp_pat
         (["train/x.png", "trainA/x.png"], {}, "has train, of files .* and trainA; move one away"),
         (["other/x.png"], {}, "trainA: no such directory; .* side by side into train"),
         (["train/x.png"], {"aligned": False}, "--aligned reads train"),
+        (
+            ["trainA/x.png", "trainB/x.png"],
+            {"a_at_right": True},
+            "--a_at_right is for files .*; exchange the names of trainA and trainB",
+        ),
         (["trainA/x.png", "trainB/y.png"], {}, "no picture of trainA has a partner .* trainB"),
         (["trainA/x.png", "trainA/x.bmp", "trainB/x.png"], {}, "several pictures are called x"),
         (

@@ -17,6 +17,7 @@ from tfcyclegan.config import TrainConfig
 from tfcyclegan.errors import UserError
 from tfcyclegan.methods.base import FAKE, JUDGED, REAL
 from tfcyclegan.methods.cyclegan import CycleGAN, DiscriminatorsFirst
+from tfcyclegan.methods.pix2pix import Pix2Pix
 from tfcyclegan.networks import Discriminator, make_generator
 from tfcyclegan.networks.diffaugment import diffaugment
 from tfcyclegan.optimization.adam import Adam
@@ -125,6 +126,17 @@ def test_all_that_discriminators_see_is_augmented_each_by_its_own_draws(monkeypa
         for found, wanted in zip(shown[domain], expected, strict=True):
             np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-9)
         assert not np.allclose(shown[domain][0], shown[domain][2])
+
+
+def test_both_pictures_that_pix2pix_shows_are_augmented_alike():
+    size = {"base_filters": 4, "dtype": "float64"}
+    judge = Discriminator(**size, layers=1, in_channels=6)
+    model = Pix2Pix(make_generator("resnet_1blocks", **size), judge, diffaugment=["colour"])
+    picture, other = pictures(2)
+    shown = model.as_shown(tf.concat([picture, other], axis=-1), "b", FAKE)
+    alike = model.as_shown(tf.concat([picture, picture], axis=-1), "b", FAKE)
+    np.testing.assert_array_equal(alike[..., :3], alike[..., 3:])
+    np.testing.assert_array_equal(shown[..., :3], alike[..., :3])
 
 
 def test_a_step_moves_the_singular_vectors_once(monkeypatch):

@@ -117,6 +117,9 @@ def test_of_few_pictures_nothing_is_known():
         and "no verdict counts them" in found.told
     )
     assert find_partners(named(GAME[:5]), named(PHOTO[:5]), "names", "ab", "test").sure
+    known = find_partners(named(GAME[:5]), named(PHOTO[:5]), "auto", "ab", "test", aligned=True)
+    assert known.sure and known.basis == "aligned" and len(known.names) == 5
+    assert known.told.startswith("pairs: as the data set says, which is aligned; with n = 5")
 
 
 def test_a_file_of_pairs_and_names_that_differ(tmp_path):

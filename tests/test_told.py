@@ -104,6 +104,10 @@ def test_colour_made_gray_large_batches_and_pools(mixed, tmp_path):
         ({"preprocess": "none"}, "--crop_size=32: has no effect; needs a --preprocess that crops"),
         ({"lambda_semantic": 2.0}, "--lambda_semantic=2.0: has no effect; needs --segmenter"),
         (
+            {"paired_share": 0.5},
+            "--paired_share=0.5: has no effect; needs --lambda_paired",
+        ),
+        (
             {"discriminator": "pixel", "discriminator_layers": 2},
             "--discriminator_layers=2: has no effect; needs --discriminator=patch",
         ),

@@ -239,7 +239,8 @@ def assemble(
     inputs = load(split, source)
     held_out = load(target_split, target) if target_split else {}
     target_train, of_source_train = some(train, target), some(source_train, source)
-    partners = find_partners(inputs, held_out, pairs, direction, purpose)
+    aligned = domains.aligned(purpose)
+    partners = find_partners(inputs, held_out, pairs, direction, purpose, aligned=aligned)
     classes, why_not = _common_classes(split, target_split or train)
     ids, held_out_ids = (
         _ids(one) if one and one.labelled and not why_not else {} for one in (split, target_split)

@@ -18,6 +18,7 @@ from scipy import ndimage
 
 from tfcyclegan.config.commands import PAIRS
 from tfcyclegan.data.pixels import spread
+from tfcyclegan.data.source import ALIGNED
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures.lab import lab
 
@@ -109,8 +110,8 @@ class Partners:
 
     Attributes:
         names: by an input's name that of its truth; empty where no pairs are known.
-        basis: "file", "names" or "none" as the user says; "guess" for equal names that nobody
-            called pairs.
+        basis: "file", "names" or "none" as the user says; "aligned" as the data set says; "guess"
+            for equal names that nobody called pairs.
         sure: whether a verdict may count them: the user says so, or the pictures bear the guess
             out.
         told: what they rest on, or why there are none; on one line.
@@ -147,8 +148,11 @@ def find_partners(
     pairs: Pairs,
     direction: str,
     purpose: str,
+    *,
+    aligned: bool = False,
 ) -> Partners:
-    """The pairs among `inputs` and the target domain's pictures `held_out`.
+    """The pairs among `inputs` and the target domain's pictures `held_out`; where `aligned`, the
+    data set says that equal names are pairs.
 
     Raises:
         UserError: pairs that name pictures which are not there, or --pairs=names where no names are
@@ -169,6 +173,8 @@ def find_partners(
                 f"--pairs=names: no names of the two domains' {purpose} pictures are equal; give "
                 "a file of pairs"
             )
+        if pairs == AUTO and aligned:
+            return _tested(equal, ALIGNED, inputs, held_out)
         if pairs == AUTO and held_out.keys() != inputs.keys():
             some = f", {len(equal)} of {len(inputs)} are equal, and --pairs=names takes those"
             return none(
@@ -196,7 +202,8 @@ def _tested(
 ) -> Partners:
     """The pairs, and what the pictures say of them."""
     guessed = basis == "guess"
-    given = f"pairs: {'guessed by equal names' if guessed else 'as --pairs says'}"
+    ways = {"guess": "guessed by equal names", ALIGNED: "as the data set says, which is aligned"}
+    given = f"pairs: {ways.get(basis, 'as --pairs says')}"
     if len(names) < len(inputs):
         given += f", {len(names)} of {len(inputs)} pictures"
     if len(names) < LEAST:
