@@ -284,9 +284,7 @@ def test_folders_say_what_they_lack_and_what_else_they_hold(tmp_path, capsys):
         torch.save(plain(), tmp_path / "cut" / f"latest_net_{name}.pth")
     with pytest.raises(
         UserError,
-        match=(
-            r"it has latest_net_X\.pth, latest_net_Y\.pth: give one of them with --network"
-        ),
+        match=(r"it has latest_net_X\.pth, latest_net_Y\.pth: give one of them with --network"),
     ):
         importing.import_pytorch(tmp_path / "cut", "", tmp_path / "run")
     (tmp_path / "mine").mkdir()

@@ -27,8 +27,12 @@ RECORD = "imported.json"
 not used.
 """
 _OFFICIAL_NAMES = {
-    "G_A": "gen_ab", "G_B": "gen_ba", "D_A": "disc_b", "D_B": "disc_a",
-    "G": "gen_ab", "D": "disc_b",  # of CUT, FastCUT and pix2pix
+    "G_A": "gen_ab",
+    "G_B": "gen_ba",
+    "D_A": "disc_b",
+    "D_B": "disc_a",
+    "G": "gen_ab",
+    "D": "disc_b",  # of CUT, FastCUT and pix2pix
 }
 
 Networks = Mapping[str, official.Network]
