@@ -10,9 +10,10 @@ RUN := runs/satellite2map
 
 .PHONY: demo data/toy_street toy_gta2city toy_city2labels toy_uda ablation docs test test_browser bench clean
 
+# Modules are compiled as they are imported, which for most of TensorFlow's is never.
 $(DEMO_READY): setup.py constraints.txt tfcyclegan/__init__.py
 	$(PYTHON) -m venv $(VENV)
-	$(INSTALL) '.[demo]'
+	$(INSTALL) '.[demo]' --no-compile
 	touch $@
 
 $(READY): $(DEMO_READY)

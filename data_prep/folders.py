@@ -37,7 +37,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from data_prep import aligned, beam, own_labels, prepare
 from data_prep.picture_sources import PictureSource
@@ -63,6 +62,15 @@ EXAMPLES = """
 REQUIRED = ("trainA", "trainB")
 OPTIONAL = ("testA", "testB", "valA", "valB")
 SPLITS = (*REQUIRED, *OPTIONAL)
+_READING = {
+    "aligned": False,
+    "pages": "all",
+    "alpha": "white",
+    "extra_bands": "refuse",
+    "max_value": "",
+}
+_USUAL = {**_READING, "label_maps_a": False, "label_maps_b": False}
+"""Settings that decide the result, but not where they have these values: 0.1.0 had no others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,7 +232,9 @@ def run(config: Config) -> None:
             ["python", "-m", "data_prep.folders", *flags.to_flag_file(config).splitlines()]
         ),
         splits=aligned.paired(planned.splits) if config.aligned else planned.splits,
-        settings=_settings(config) | planned.settings,
+        settings={name: getattr(config, name) for name in _READING} | planned.settings,
+        usual=_USUAL,
+        guessed=planned.guessed,
         inputs=inputs
         | {
             own_labels.FOLDER.format(split=split): digest
@@ -310,18 +320,6 @@ def _tell_one_name(directory: Path, sources: Sequence[prepare.Source]) -> None:
             f"{directory}: {first} and {second} have one name ({len(alike)} such names); "
             "translate and evaluate refuse them until renamed"
         )
-
-
-def _settings(config: Config) -> dict[str, Any]:
-    """The flags that decide how pictures are read, where they are not the usual ones."""
-    usual = {
-        "aligned": False,
-        "pages": "all",
-        "alpha": "white",
-        "extra_bands": "refuse",
-        "max_value": "",
-    }
-    return {name: value for name in usual if (value := getattr(config, name)) != usual[name]}
 
 
 if __name__ == "__main__":

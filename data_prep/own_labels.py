@@ -70,6 +70,7 @@ class Planned:
     Attributes:
         splits: the sources, which bring labels now.
         settings: what decides them.
+        guessed: those of the settings that no flag has decided.
         inputs: digests of the label files, by split.
         labelling: what the labels are.
         left_out: what of the label files is not used: {kind: count}.
@@ -77,6 +78,7 @@ class Planned:
 
     splits: dict[str, Sequence[Source]]
     settings: dict[str, Any]
+    guessed: frozenset[str]
     inputs: dict[str, str]
     labelling: Labelling
     left_out: Counter[str]
@@ -159,6 +161,7 @@ def plan(
                 else sources
             )
     settings: dict[str, Any] = {f"label_maps_{domain.lower()}": True for domain in maps}
+    guessed = frozenset(name for name in settings if getattr(config, name) is None)
     if classes:
         settings |= {
             "classes": classes.digest,
@@ -170,9 +173,8 @@ def plan(
         if classes
         else ()
     )
-    return Planned(
-        made, settings, inputs, Labelling(classes, unlabelled, tuple(map_splits)), left_out
-    )
+    labelling = Labelling(classes, unlabelled, tuple(map_splits))
+    return Planned(made, settings, guessed, inputs, labelling, left_out)
 
 
 def _are_label_maps(

@@ -19,6 +19,7 @@ by the workers of an Apache Beam pipeline, to the same bytes.
 import collections
 import concurrent.futures
 import contextlib
+import dataclasses
 import functools
 import json
 import os
@@ -99,7 +100,7 @@ def _say_done(request: Request, output_dir: Path, made: dict[str, Any]) -> None:
         raise UserError(
             f"{output_dir}: its {MANIFEST} is another program's; choose another --output_dir"
         )
-    _refuse_other(request, output_dir, made["request"])
+    _refuse_other(_as_then(request, made, output_dir), output_dir, made["request"])
     for split in made["splits"].values():
         for shard in split["shards"]:
             path = output_dir / shard["file"]
@@ -113,8 +114,24 @@ def _say_done(request: Request, output_dir: Path, made: dict[str, Any]) -> None:
     log(f"{output_dir}: all is done: {manifest.counts(made)}")
 
 
+def _as_then(request: Request, made: Mapping[str, Any], output_dir: Path) -> Request:
+    """The request without guesses that the version which made a data set of format 1 did not make,
+    which is told.
+    """
+    later = request.guessed - made["request"]["settings"].keys() if "format" not in made else set()
+    if later:
+        log(
+            f"{output_dir}: made before {', '.join(f'--{name}' for name in sorted(later))} was "
+            "guessed, so it is as it was; another --output_dir follows the guess"
+        )
+    return dataclasses.replace(
+        request,
+        settings={name: value for name, value in request.settings.items() if name not in later},
+    )
+
+
 def _refuse_other(request: Request, output_dir: Path, there: Mapping[str, Any]) -> None:
-    differences = _differences(there, request.identity())
+    differences = _differences(there, request.identity(), request.usual)
     if differences:
         raise UserError(
             f"{output_dir}: holds the data of another request ({'; '.join(differences)}); choose "
@@ -122,15 +139,18 @@ def _refuse_other(request: Request, output_dir: Path, there: Mapping[str, Any]) 
         )
 
 
-def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+def _differences(
+    there: Mapping[str, Any], here: Mapping[str, Any], usual: Mapping[str, Any]
+) -> list[str]:
     found = (
         []
         if there["name"] == here["name"]
         else [f"--name: {there['name']} there, {here['name']} here"]
     )
     for part in ("settings", "inputs"):
+        unnamed = usual if part == "settings" else {}
         for key in sorted({*there[part], *here[part]}):
-            old, new = there[part].get(key), here[part].get(key)
+            old, new = (one[part].get(key, unnamed.get(key)) for one in (there, here))
             if old == new:
                 continue
             if part == "settings":
@@ -221,7 +241,7 @@ def _claim(request: Request, output_dir: Path, planned: Sequence[_Shard]) -> Non
         earlier = files.read_json_object(path)
         with files.understanding(path):
             changed, stopped, left = (
-                earlier["request"] != claim["request"],
+                bool(_differences(earlier["request"], request.identity(), request.usual)),
                 earlier["stopped_by_bad"],
                 set(earlier["shards"]),
             )

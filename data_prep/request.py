@@ -65,6 +65,9 @@ class Request:
         command: what a person would type to ask for it, for the manifest.
         splits: sources by split, in the order in which they are stored.
         settings: whatever else decides the result; compared on a rerun.
+        usual: values of settings that need not be named, such as those that there were before there
+            was a choice.
+        guessed: those of the settings that are a guess by the pictures.
         inputs: a digest of each split's input, such as names, sizes and times of its files;
             compared on a rerun.
         max_bad: more bad pictures than this fail the run.
@@ -88,6 +91,8 @@ class Request:
     max_pixels: int
     shards: int
     labelling: Labelling = Labelling()
+    usual: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    guessed: frozenset[str] = frozenset()
     left_out: Mapping[str, int] = dataclasses.field(default_factory=dict)
     remarks: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     hints: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -98,8 +103,13 @@ class Request:
         """All that decides the shards' content, as JSON. `max_bad` does not: it may be raised on a
         rerun.
         """
+        deciding = {
+            name: value
+            for name, value in self.settings.items()
+            if name not in self.usual or value != self.usual[name]
+        }
         return {
             "name": self.name,
-            "settings": {**self.settings, "max_pixels": self.max_pixels, "shards": self.shards},
+            "settings": {**deciding, "max_pixels": self.max_pixels, "shards": self.shards},
             "inputs": dict(self.inputs),
         }

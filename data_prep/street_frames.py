@@ -30,9 +30,7 @@ from tfcyclegan.system.progress import log
 WITHOUT_IMAGE = "labels without an image"
 LABEL_RESIZED = "label resized to its image's size"
 _USUAL = {"interpolation": "bicubic", "label_format": street_labels.AUTO}
-"""Options that decide the result, but not where they have these values: data sets that were made
-before there was a choice have them.
-"""
+"""Settings that decide the result, but not where they have these values: 0.1.0 had no others."""
 SHAPES_DIFFER = 1.05  # GTA5 has labels whose height is a few pixels off their image's
 
 
@@ -383,7 +381,6 @@ def run(
         field.name: str(value) if isinstance(value := getattr(config, field.name), Size) else value
         for field in dataclasses.fields(config)
         if field.name not in not_deciding
-        and not (field.name in _USUAL and getattr(config, field.name) == _USUAL[field.name])
     }
     if _is_drawn(root):
         settings[SYNTHETIC] = True
@@ -404,6 +401,7 @@ def run(
             for split, frames in splits.items()
         },
         settings=settings,
+        usual=_USUAL,
         inputs={split: _digest(frames) for split, frames in splits.items()},
         max_bad=config.max_bad,
         max_pixels=config.max_pixels,

@@ -23,6 +23,22 @@ def tiles(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def satellite(tiles):
+    """Satellite tiles with land, uint8 [40, 40, 3] each."""
+    from tests.defects import land_tiles
+
+    return land_tiles(tiles, "trainA")
+
+
+@pytest.fixture(scope="session")
+def maps(tiles):
+    """Maps with land, of other places."""
+    from tests.defects import land_tiles
+
+    return land_tiles(tiles, "trainB")
+
+
+@pytest.fixture(scope="session")
 def imported(tmp_path_factory) -> Path:
     """A run directory made of the official program's generator in tests/golden."""
     pytest.importorskip("torch")
@@ -38,6 +54,7 @@ def street(tmp_path_factory):
     the scripts for the real data.
     """
     from data_prep import cityscapes, gta5, toy_street
+    from tfcyclegan.config import Size
 
     place = tmp_path_factory.mktemp("street")
     shutil.copytree(ROOT / "configs", place / "configs")
@@ -48,7 +65,7 @@ def street(tmp_path_factory):
             train_scenes=10,
             val_scenes=2,
             test_scenes=4,
-            size=toy_street.Size(32, 64),
+            size=Size(32, 64),
             quirks=True,
         )
     )
@@ -71,6 +88,22 @@ def street(tmp_path_factory):
             )
         )
     return place
+
+
+@pytest.fixture
+def gta(tmp_path) -> Path:
+    """A small GTA5, see `street_folders.make_gta`."""
+    from tests.street_folders import make_gta
+
+    return make_gta(tmp_path / "gta")
+
+
+@pytest.fixture
+def city(tmp_path) -> Path:
+    """A small Cityscapes, see `street_folders.make_city`."""
+    from tests.street_folders import make_city
+
+    return make_city(tmp_path / "city")
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +130,7 @@ LONGEST = (
     "test_notebooks",
     "test_street_chain",
     "test_interop",
-    "test_evaluation_outputs",
+    "test_scoring",
     "test_fuzz",
     "test_segmentation",
     "test_golden",
@@ -105,8 +138,7 @@ LONGEST = (
     "test_api",
     "test_prepare",
     "test_export",
-    "test_evaluation_folder",
-    "test_evaluation_channels",
+    "test_foreign_translations",
     "test_nothing_silent",
     "test_ways_of_a_step",
     "test_compatibility",

@@ -233,3 +233,7 @@ def changed_json(draw: Any, seeds: Sequence[Any]) -> Any:
         else:
             inner[last] = draw(json_values)
     return value
+
+
+def one_line(error: Exception) -> None:
+    assert str(error).strip() and len(str(error)) < 5000, repr(error)

@@ -15,7 +15,7 @@ import numpy as np
 from tests import street_runs
 from tfcyclegan.data.domains import Split
 from tfcyclegan.data.source import open_source
-from tfcyclegan.evaluation import cycles
+from tfcyclegan.measures import cycle_consistency as cycles
 from tfcyclegan.segmentation.trained_judge import judge
 from tfcyclegan.system import files
 from tfcyclegan.training.history import HISTORY, read_history
@@ -41,7 +41,7 @@ def add_run(run_dir: str, direction: str, name: str, told: str) -> None:
             "four_known",
             [forward(street_runs.drawn(number, source)) for number in street_runs.KNOWN],
         )
-    made = street_runs.material(
+    made = street_runs.evaluation_set(
         source, target, inputs, direction, cycle=(forward.in_floats, backward.in_floats)
     )
     rows = cycles.table(made).rows

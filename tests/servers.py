@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image
 
 from tests.conftest import ROOT
@@ -136,3 +137,26 @@ def get(url: str) -> tuple[int, dict]:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
+
+
+def answers_in_python(version: Path, pictures: list[bytes]) -> list[np.ndarray]:
+    """What a SavedModel itself gives for encoded pictures, levels of 8 bits."""
+    tensor = tf.saved_model.load(str(version)).signatures["tensor"]
+    found = []
+    for content in pictures:
+        floats = (
+            np.asarray(Image.open(io.BytesIO(content)).convert("RGB"), np.float32)[np.newaxis]
+            / 127.5
+            - 1
+        )
+        found.append(
+            np.clip(
+                np.rint((tensor(images=tf.constant(floats))["images"].numpy()[0] + 1) * 127.5),
+                0,
+                255,
+            )
+        )
+    assert min(array.std() for array in found) > 10, (
+        "flat answers would be equal whatever the server does"
+    )
+    return found

@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from data_prep.street import render
-from data_prep.street.scene import make_scene
 from tests.conftest import GOLDEN
 from tfcyclegan.data import labels
-from tfcyclegan.evaluation import cycles
-from tfcyclegan.evaluation.material import OWN, Material
-from tfcyclegan.evaluation.tables import Table
+from tfcyclegan.measures import cycle_consistency as cycles
 from tfcyclegan.measures.controls import make_controls
-from tfcyclegan.measures.statistics import Interval
+from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet
+from tfcyclegan.measures.tables import Interval, Table
+from toy_street import render
+from toy_street.scene import make_scene
 
 FOLDER = GOLDEN / "failures"
 TEST = range(809, 905, 8)
@@ -69,9 +68,9 @@ def read_sheet(name: str) -> list[np.ndarray]:
     return [sheet[row : row + HEIGHT, column : column + WIDTH] for row, column in corners]
 
 
-def material(
+def evaluation_set(
     source: str, target: str, translations: list[np.ndarray], direction: str, **more: Any
-) -> Material:
+) -> EvaluationSet:
     """Of the twelve test scenes in the looks `source` and `target`; `more` replaces attributes."""
     names = {f"{number:05d}": number for number in TEST}
     inputs, truths, ids = (
@@ -102,13 +101,13 @@ def material(
         "left_out": [],
         "classes": labels.CITYSCAPES,
     }
-    return Material(**made | more)
+    return EvaluationSet(**made | more)
 
 
-def run_material(name: str) -> Material:
+def run_set(name: str) -> EvaluationSet:
     """Of the sheet `name`."""
     known = runs()[name]
-    return material(known["source"], known["target"], read_sheet(name), known["direction"])
+    return evaluation_set(known["source"], known["target"], read_sheet(name), known["direction"])
 
 
 def honesty_of(known: dict[str, Any]) -> Table:

@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.street_material import street_material
+from tests.street_set import DETECTORS, street_set
+from tfcyclegan import measures
 from tfcyclegan.config import TrainConfig
 from tfcyclegan.config.training import NetworkOptions, ObjectiveOptions, OptimizationOptions
-from tfcyclegan.evaluation import advice, detectors, strata
-from tfcyclegan.evaluation.advice import Advice, advise
-from tfcyclegan.evaluation.detectors import contents, sets, surroundings
+from tfcyclegan.evaluation.scoring import measure
+from tfcyclegan.measures import advice
+from tfcyclegan.measures.advice import Advice, advise
+from tfcyclegan.measures.findings import Finding, SetDetector
 
 ALL = {name: one for name, one in vars(advice).items() if isinstance(one, Advice)}
 TAKEN = {
@@ -80,16 +82,17 @@ def test_every_flag_in_advice_is_an_option_and_can_be_taken():
         assert flags <= options | {"checkpoint"}, flags
 
 
-def test_findings_look_at_the_run(monkeypatch):
+def test_findings_look_at_the_run():
     """All failures at once, of a run that has set whatever a flag can set: nothing of it is
     advised.
     """
     # no ranges are asked for
-    monkeypatch.setattr(
-        sets, "_SETS", tuple(dataclasses.replace(detector, draws=2) for detector in sets._SETS)
-    )
+    detectors = [
+        (name, dataclasses.replace(one, draws=2) if isinstance(one, SetDetector) else one)
+        for name, one in DETECTORS
+    ]
     odd = (np.indices((64, 128)).sum(axis=0) % 2)[..., np.newaxis]
-    material = street_material(
+    scored = street_set(
         lambda _, picture, true: np.where(odd, 255 - true, 0).astype(np.uint8), count=8
     )
     settled = config(
@@ -105,9 +108,9 @@ def test_findings_look_at_the_run(monkeypatch):
     history = [{"accuracy_disc_b": accuracy} for accuracy in (0.99,) * 8]
 
     def said(run: TrainConfig | None) -> str:
-        made = dataclasses.replace(material, config=run, cycle="no networks")
-        found, _ = detectors.findings(made, strata.luminance(made), "", history)
-        return "\n".join(finding.helps for finding in found)
+        made = dataclasses.replace(scored, config=run, cycle="no networks", history=history)
+        found, _ = measure(made, detectors)
+        return "\n".join(one.helps for one in found if isinstance(one, Finding))
 
     for flag in (
         "--upsampling=resize",
@@ -124,8 +127,10 @@ def test_findings_look_at_the_run(monkeypatch):
 
 def test_detectors_have_no_advice_of_their_own_words():
     """Advice written into a detector would not look at the run."""
-    for module in (contents, sets, surroundings):
-        text = Path(module.__file__).read_text(encoding="utf-8")
+    modules = set(Path(measures.__file__).parent.glob("*.py")) - {Path(advice.__file__)}
+    assert len(modules) > 15
+    for module in modules:
+        text = module.read_text(encoding="utf-8")
         assert not [
             flag
             for flag in (

@@ -8,17 +8,19 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
+import tfcyclegan
 from tests.conftest import ROOT
 from tests.test_training import SMALL
-from tfcyclegan import api, cli
+from tfcyclegan import api, cli, networks
 from tfcyclegan.config import Size, TrainConfig, TranslateConfig
 from tfcyclegan.errors import UserError
 
 
 def test_functions_are_the_commands_that_end():
-    commands = {name for name in api.__all__ if name.islower()} - {"prepare"}
+    commands = {name for name in api.__all__ if name.islower()} - {"prepare", "load_generator"}
     assert commands == cli.COMMANDS.keys() - {"serve", "demo"}
 
 
@@ -43,16 +45,16 @@ def test_options_become_what_the_command_line_makes_of_them(tmp_path):
         "crop_size": 128,
         "dropout": True,
     }
-    parsed = api._parse(
+    parsed = api._options(
         TrainConfig, {**given, "flagfile": tmp_path / "a.cfg", "epochs": 8, "devices": None}
     )
     sizes = {"load_size": Size(180, 360), "crop_size": Size(128, 128)}
     paths = {"data_dir": f"{tmp_path}/a,b", "run_dir": f"{tmp_path}/run"}
     assert parsed == TrainConfig(**paths, **sizes, dropout=True, seed=3, epochs=8, flip=False)
-    assert (
-        api._parse(TrainConfig, {"data": "d", "run_dir": "r", "learning_rate": 1e-4}).learning_rate
-        == 1e-4
-    )
+    some = {"data": "d", "run_dir": "r", "learning_rate": 1, "seed": np.int64(7), "dropout": "true"}
+    parsed = api._options(TrainConfig, some)
+    assert (parsed.data_dir, parsed.learning_rate, parsed.seed) == ("d", 1.0, 7)
+    assert type(parsed.learning_rate) is float and parsed.dropout is True
 
 
 @pytest.mark.parametrize(
@@ -67,7 +69,13 @@ def test_options_become_what_the_command_line_makes_of_them(tmp_path):
             {"batch_size": 1.5},
             "flag --batch_size=1.5: invalid literal for int() with base 10: '1.5'",
         ),
+        ({"batch_size": True}, "flag --batch_size=True: invalid literal for int() with base 10"),
         ({"batch_size": 0}, "--batch_size=0: must be at least 1"),
+        ({"flip": "perhaps"}, "flag --flip=perhaps: ('Non-boolean argument to boolean flag'"),
+        ({"load_size": (0, 9)}, "flag --load_size=0x9: '0x9' is not a size"),
+        ({"data": "e"}, "--data_dir: is given twice, as data too"),
+        ({"init_from": len}, "--init_from: takes no builtin_function_or_method"),
+        ({"flagfile": "nowhere.cfg"}, "--flagfile=nowhere.cfg: cannot be read"),
         ({"run_dir": ""}, "--run_dir: required; directory of the run; the same command resumes it"),
         ({}, "--data_dir=d: no such directory; prepare data with data_prep, or give tfds:NAME"),
     ],
@@ -94,16 +102,34 @@ def test_other_wrong_requests():
     with pytest.raises(UserError, match="--run_dir or --model: give one of them"):
         api.translate(input="i", output="o")
     # that of the model
-    assert api._parse(TranslateConfig, {"model": "m", "input": "i", "output": "o"}).direction == ""
+    given = {"model": "m", "input": "i", "output": "o"}
+    assert api._options(TranslateConfig, given).direction == ""
 
 
 def test_importing_loads_nothing_heavy():
     code = (
-        "import sys; from tfcyclegan import api; print(sorted({'tensorflow', 'keras', 'PIL', "
-        "'data_prep'} & sys.modules.keys()))"
+        "import sys; from tfcyclegan import api; import tfcyclegan; tfcyclegan.train; "
+        "print(sorted({'tensorflow', 'keras', 'PIL', 'data_prep'} & sys.modules.keys()))"
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (result.stdout.strip(), result.stderr) == ("[]", "")
+
+
+def test_the_public_names_are_there():
+    assert set(tfcyclegan.__all__) <= set(dir(tfcyclegan))
+    assert all(getattr(tfcyclegan, name) is not None for name in tfcyclegan.__all__)
+    assert set(api.__all__) < set(tfcyclegan.__all__)
+    kinds = (networks.Generator, networks.Discriminator)
+    of_networks = {
+        name
+        for name in networks.__all__
+        if isinstance(getattr(networks, name), type) and issubclass(getattr(networks, name), kinds)
+    }
+    assert of_networks < set(tfcyclegan.__all__)
+    # functions, whatever modules there are
+    assert tfcyclegan.export is api.export and tfcyclegan.doctor is api.doctor
+    with pytest.raises(AttributeError, match="module 'tfcyclegan' has no attribute 'trian'"):
+        tfcyclegan.trian  # noqa: B018
 
 
 def test_ten_lines_from_two_folders_to_an_export(tmp_path, monkeypatch):
@@ -134,3 +160,23 @@ def test_ten_lines_from_two_folders_to_an_export(tmp_path, monkeypatch):
         model=exported.directory, input="pictures/testA", output="again", scale="original"
     )
     assert len(again.pictures) == 2
+    _check_generators(run.run_dir, exported.directory)
+
+
+def _check_generators(run_dir, export_dir):
+    """A run's generator and those of its export are the same function."""
+    batch = np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32)
+    network = tfcyclegan.load_generator(run_dir)
+    assert isinstance(network, tfcyclegan.ResnetGenerator)
+    for path in (export_dir, str(export_dir.parent), export_dir / "float32.tflite"):
+        function = tfcyclegan.load_generator(path, direction="ab")
+        np.testing.assert_allclose(function(tf.constant(batch)), network(batch), atol=2e-3)
+    assert tfcyclegan.load_generator(export_dir)(batch[:, :30, :17]).shape == (2, 30, 17, 3)
+    with pytest.raises(UserError, match="takes pictures of 32x32 alone, not 16x32"):
+        function(batch[:, :16])
+    with pytest.raises(UserError, match=r"images: pictures must be floats in \[-1, 1\]"):
+        function(np.zeros((1, 32, 32, 3), np.uint8))
+    with pytest.raises(UserError, match=r"direction ba: .* translates ab alone"):
+        tfcyclegan.load_generator(export_dir, direction="ba")
+    with pytest.raises(UserError, match="nowhere: no such run and no such exported model"):
+        tfcyclegan.load_generator("nowhere")

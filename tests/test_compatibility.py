@@ -2,6 +2,7 @@
 tests/compatibility/README.md.
 """
 
+import dataclasses
 import io
 import shutil
 from pathlib import Path
@@ -18,6 +19,8 @@ from tfcyclegan.errors import UserError
 from tfcyclegan.serving import client
 from tfcyclegan.system import files
 from tfcyclegan.training.history import read_history
+from tfcyclegan.translation.data_sets import translate_data
+from tfcyclegan.translation.translators import Translator
 
 KEPT = ROOT / "tests" / "compatibility"
 VERSIONS = sorted(path.name for path in KEPT.iterdir() if path.is_dir())
@@ -92,6 +95,35 @@ def test_a_tflite_file_translates(place):
     api.translate(model="export/1/float32.tflite", input="small", output="by_file")
     api.translate(model="export/1", input="small", output="by_saved_model")
     assert_as_expected(place / "by_file", place / "by_saved_model")
+
+
+def test_pictures_that_a_version_translated_are_done(place, capsys):
+    """0.1.0 told no direction of an exported model."""
+    record = {"scale": "original"}
+    (place / "in").mkdir()
+    Image.new("RGB", (32, 32)).save(place / "in" / "one.png")
+    model = "export/1/float32.tflite"
+    files.write_json(
+        place / "out" / "translation.json", record | {"model": files.sha256_of(place / model)}
+    )
+    Image.new("RGB", (32, 32)).save(place / "out" / "one.png")
+    api.translate(model=model, input="in", output="out")
+    assert "0 pictures translated, 1 were there already" in capsys.readouterr().out
+    assert files.read_json(place / "out" / "translation.json")["direction"] == "ab"
+    source = open_source("data")
+    request = {
+        "name": "tiles_translated",
+        "settings": record | {"model": "its hash"},
+        "inputs": {"testA": source.fingerprint},
+    }
+    splits = {"testA": {"records": 3}}
+    files.write_json(place / "set" / "manifest.json", {"request": request, "splits": splits})
+    exported = Translator({"model": "its hash", "direction": "ab"}, 3, 4, lambda batch: batch)
+    translate_data([exported], source, ["testA"], place / "set", scale=None)
+    assert "all is done: testA 3 pictures" in capsys.readouterr().out
+    other = dataclasses.replace(exported, identity={"model": "another", "direction": "ab"})
+    with pytest.raises(UserError, match="another model or scale"):
+        translate_data([other], source, ["testA"], place / "set", scale=None)
 
 
 @pytest.mark.parametrize(

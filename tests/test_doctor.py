@@ -15,7 +15,7 @@ tensorflow_setup.import_tensorflow()
 import tensorflow as tf  # noqa: E402
 from tensorflow.python.profiler import model_analyzer, option_builder  # noqa: E402
 
-from tfcyclegan import doctor  # noqa: E402
+from tfcyclegan import diagnosis as doctor  # noqa: E402
 from tfcyclegan.networks import Discriminator, make_generator  # noqa: E402
 
 

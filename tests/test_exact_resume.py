@@ -2,7 +2,7 @@
 picture seen twice or never.
 """
 
-import os
+import hashlib
 import random
 import signal
 import subprocess
@@ -15,8 +15,10 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import ROOT
-from tests.test_training import command, without_timing
+from tests.test_training import command, config, without_timing
+from tfcyclegan.data.domains import open_domains
 from tfcyclegan.training import checkpoint_files
+from tfcyclegan.training.batches import open_batches
 
 # Whatever draws random numbers or keeps a state of its own takes part. Checkpoints come in
 # mid-epoch and between two history lines.
@@ -151,7 +153,16 @@ sys.exit(cli.main(["train", *sys.argv[1:]]))
 """
 
 
-def test_no_picture_is_repeated_or_skipped(tiles, tmp_path):
+def batches_of(tiles: Path, options: dict) -> list[str]:
+    """Hashes of the batches of each step, of the data set that a training is given."""
+    dataset, _ = open_batches(config(tiles, Path("unused"), **options), open_domains(str(tiles)))
+    return [
+        " ".join(hashlib.sha256(part.numpy().tobytes()).hexdigest()[:16] for part in batch)
+        for batch in dataset.dataset(0, options["max_steps"])
+    ]
+
+
+def test_no_picture_is_repeated_or_skipped(tiles, tmp_path, monkeypatch):
     """Not deterministic: the steps after the checkpoint see what they would have seen, and none is
     left out.
     """
@@ -160,9 +171,8 @@ def test_no_picture_is_repeated_or_skipped(tiles, tmp_path):
         "eval_every_steps": 1000,
         "sample_every_steps": 1000,
     }
-
-    def arguments(run_dir: Path) -> list[str]:
-        return [sys.executable, "-c", WATCHED, *command(tiles, run_dir, **options)[4:]]
+    run_dir = tmp_path / "run"
+    arguments = [sys.executable, "-c", WATCHED, *command(tiles, run_dir, **options)[4:]]
 
     def seen(log: Path) -> list[tuple[int, str]]:
         return [
@@ -170,23 +180,15 @@ def test_no_picture_is_repeated_or_skipped(tiles, tmp_path):
             for step, _, hashes in (line.partition(" ") for line in log.read_text().splitlines())
         ]
 
-    os.environ["SEEN"] = str(tmp_path / "straight.log")
-    try:
-        run_to_end(arguments(tmp_path / "straight"))
-        os.environ["SEEN"] = str(tmp_path / "killed.log")
-        kill_during(arguments(tmp_path / "killed"), tmp_path / "killed", 14, 0.05)
-        latest = checkpoint_files.newest(tmp_path / "killed" / "checkpoints")
-        os.environ["SEEN"] = str(tmp_path / "resumed.log")
-        run_to_end(arguments(tmp_path / "killed"))
-    finally:
-        del os.environ["SEEN"]
-    straight, killed, resumed = (
-        seen(tmp_path / f"{name}.log") for name in ("straight", "killed", "resumed")
-    )
+    monkeypatch.setenv("SEEN", str(tmp_path / "killed.log"))
+    kill_during(arguments, run_dir, 14, 0.05)
+    latest = checkpoint_files.newest(run_dir / "checkpoints")
+    monkeypatch.setenv("SEEN", str(tmp_path / "resumed.log"))
+    run_to_end(arguments)
+    killed, resumed = (seen(tmp_path / f"{name}.log") for name in ("killed", "resumed"))
+    straight = list(enumerate(batches_of(tiles, options)))
     first = checkpoint_files.step_of(latest)
     assert first in (10, 15)
-    assert [step for step, _ in straight] == list(range(26)) and len(
-        {hashes for _, hashes in straight}
-    ) == 26
+    assert len({hashes for _, hashes in straight}) == 26
     assert [step for step, _ in resumed] == list(range(first, 26))
     assert killed[:first] + resumed == straight

@@ -15,12 +15,21 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tests.exports import (
+    assert_same_picture,
+    by_loader,
+    encode,
+    picture,
+    read_metadata,
+    sampled,
+    shown_by_each,
+)
 from tests.test_training import config
 from tfcyclegan import cli
 from tfcyclegan.data import images
 from tfcyclegan.data.domains import open_domains
 from tfcyclegan.errors import RunError
-from tfcyclegan.exporting import model_card, saved_model, tflite
+from tfcyclegan.exporting import saved_model, tflite
 from tfcyclegan.exporting.exporter import export
 from tfcyclegan.exports.exported_models import from_model, open_model
 from tfcyclegan.training.checkpoints import load_generator
@@ -46,39 +55,8 @@ def exported(run_dir, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def loader(exported):
-    """Runs a signature of the export as TensorFlow Serving does: from graph and restore operation
-    alone.
-    """
-    graph = tf.Graph()
-    with graph.as_default():
-        session = tf.compat.v1.Session()
-        signatures = tf.compat.v1.saved_model.load(session, ["serve"], str(exported)).signature_def
-
-    def run(batch: np.ndarray | list[bytes], signature: str = "serving_default") -> np.ndarray:
-        # an array of NumPy's own byte strings would drop the zeros at a file's end
-        batch = np.array(batch, object) if isinstance(batch, list) else batch
-        ((_, source),), ((_, target),) = (
-            signatures[signature].inputs.items(),
-            signatures[signature].outputs.items(),
-        )
-        return session.run(target.name, {source.name: batch})
-
-    yield run
-    session.close()
-
-
-def read_metadata(version: Path) -> dict:
-    return json.loads((version / "metadata.json").read_text())
-
-
-def encode(pixels: np.ndarray, kind: str = "PNG", **options) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, kind, **options)
-    return stream.getvalue()
-
-
-def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    with by_loader(exported) as run:
+        yield run
 
 
 def test_the_exported_directory(exported):
@@ -215,54 +193,6 @@ def test_what_the_table_says_is_what_the_files_do(exported, run_dir, tiles):
         ), name
 
 
-def sampled(run_dir: Path, step: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first test picture of a run's strip and its translation as training drew it, uint8 [H, W,
-    3].
-    """
-    size = read_run(run_dir).config.crop_size
-    # small ones are enlarged
-    sheet = np.asarray(Image.open(run_dir / "samples" / f"test-{step:07}-ab.png"))[::4, ::4]
-    return sheet[: size.height, : size.width], sheet[
-        : size.height, size.width + 2 : 2 * size.width + 2
-    ]
-
-
-def shown_by_each(exported: Path, run_dir: Path, source: np.ndarray) -> dict[str, np.ndarray]:
-    """A picture through every way to run the weights in Python, uint8 [H, W, 3] each."""
-    signatures = tf.saved_model.load(str(exported)).signatures
-    by_bytes = signatures["serving_default"](image_bytes=tf.constant([encode(source)]))[
-        "image_bytes"
-    ].numpy()[0]
-    batch = images.to_float(source)[np.newaxis]
-    return {
-        "restored checkpoint": from_run(read_run(run_dir), "latest", "ab")(source),
-        "SavedModel, tensor_uint8": signatures["tensor_uint8"](
-            images=tf.constant(source[np.newaxis])
-        )["images"].numpy()[0],
-        "SavedModel, serving_default": np.asarray(Image.open(io.BytesIO(by_bytes))),
-        "C++ loader": images.to_uint8(saved_model.run_in_session(exported, batch)[0]),
-        "TFLite float32": images.to_uint8(
-            tflite.run((exported / "float32.tflite").read_bytes(), batch)[0]
-        ),
-        "TFLite float16": images.to_uint8(
-            tflite.run((exported / "float16.tflite").read_bytes(), batch)[0]
-        ),
-    }
-
-
-def assert_same_picture(shown: dict[str, np.ndarray], drawn: np.ndarray) -> None:
-    """Every way against the restored checkpoint, each within its own levels of 8 bits."""
-    # training ran in bfloat16; the browser runs float16, 2 off LiteRT
-    bounds = {"training sample": 3, "TFLite float16": 2, "browser": 3}
-    restored = shown["restored checkpoint"].astype(int)
-    assert np.ptp(restored) > 20, "a picture, not one colour"
-    apart = {
-        name: int(np.abs(picture - restored).max())
-        for name, picture in (shown | {"training sample": drawn}).items()
-    }
-    assert {name: levels for name, levels in apart.items() if levels > bounds.get(name, 1)} == {}
-
-
 def test_training_sample_checkpoint_saved_model_and_tflite_show_the_same(exported, run_dir):
     """The picture that training drew, and every way to run the weights again; REST and the browser:
     test_parity_browser.py.
@@ -390,30 +320,6 @@ def test_operators_outside_the_delegate(exported):
     assert tflite.Program(tflite.convert_model(model, "float32")).outside_delegate() == {
         "CUMSUM": 1
     }
-
-
-def test_imported_weights_claim_no_training(imported, tmp_path):
-    metadata = {
-        "checkpoint": "step-0",
-        "direction": "ab",
-        "weights": "0" * 64,
-        "tfcyclegan": "1",
-        "parameters": 1,
-        "data": "",
-    }
-    measured = {
-        "interface": {"height": 16, "width": 16, "channels_in": 3, "channels_out": 3},
-        "domains": {"from": "a", "to": "b"},
-    }
-    table = {"compared": "on noise", "threads": 1, "min_psnr": 30.0, "variants": {}}
-    card = model_card.render(
-        read_run(imported), None, tmp_path / "model" / "1", metadata | measured | table
-    )
-    assert (
-        "the weights were imported" in card
-        and "learning rate" not in card
-        and "Trained at" not in card
-    )
 
 
 def test_the_same_weights_are_exported_once(exported, run_dir, capsys):

@@ -4,6 +4,8 @@ a run meets pictures alike.
 
 import hashlib
 import json
+import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,10 +16,22 @@ from tests.conftest import GOLDEN
 from tests.street_folders import gta_config, id_map, made, make_gta, out_of, photo, read
 from tests.test_training import config
 from tests.test_unpaired import data, open_trained, picture, prepare  # noqa: F401 - a fixture
-from tfcyclegan.config import INTERPOLATIONS, Size
+from tfcyclegan.commands import train_segmenter
+from tfcyclegan.config import INTERPOLATIONS, SegmenterOptions, Size, TrainSegmenterConfig
 from tfcyclegan.data import images
+from tfcyclegan.data.domains import Split
 from tfcyclegan.data.interpolation import opencv_bilinear
+from tfcyclegan.data.labels import CITYSCAPES
+from tfcyclegan.data.source import DataSource, open_source
 from tfcyclegan.errors import UserError
+from tfcyclegan.exporting import proof_pictures
+from tfcyclegan.segmentation import training
+from tfcyclegan.segmentation.segmenter import (
+    Segmenter,
+    SegmenterRun,
+    interpolation_for,
+    read_segmenter_run,
+)
 from tfcyclegan.training.runs import check_resumable, read_run
 from tfcyclegan.translation.translators import scale_of
 
@@ -172,3 +186,75 @@ def test_data_prep_resizes_as_asked_and_the_manifest_says_how(tmp_path):
     assert made(out_of(root))["request"]["settings"]["interpolation"] == "bilinear_opencv"
     with pytest.raises(UserError, match="--interpolation=area: nothing is resized without --size"):
         gta_config(root, interpolation="area")
+
+
+@pytest.fixture(scope="module")
+def averaged(tmp_path_factory) -> DataSource:
+    """Photos with labels that data_prep resized by area."""
+    root = make_gta(tmp_path_factory.mktemp("averaged") / "gta")
+    gta5.run(gta_config(root, size=Size(16, 24), interpolation="area"))
+    return open_source(out_of(root))
+
+
+def by_area(source: DataSource, size: Size) -> list[np.ndarray]:
+    return [
+        np.asarray(images.resize(images.decode(encoded, 3), size, "area"))
+        for _, encoded in source.pictures("train")
+    ]
+
+
+def test_a_segmenter_follows_its_data(averaged, tmp_path, monkeypatch, capsys):
+    seen = {}
+    monkeypatch.setattr(
+        training,
+        "train_segmenter",
+        lambda options, parts, *_, **more: seen.update(more, parts=parts),
+    )
+    config = TrainSegmenterConfig(
+        data_dir=str(averaged.directory),
+        run_dir=str(tmp_path / "run"),
+        load_size=Size(8, 12),
+        cache_dir=str(tmp_path / "cache"),
+    )
+    train_segmenter.run(config)
+    (part,) = seen["parts"]
+    assert seen["interpolation"] == "area" and part.identity.endswith("8x12 area")
+    assert "pictures are resized by area, as they were prepared" in capsys.readouterr().out
+    for pixels, expected in zip(part.pictures, by_area(averaged, Size(8, 12)), strict=True):
+        np.testing.assert_array_equal(pixels, expected)
+
+
+def test_what_it_labels_and_its_run_keep_it(averaged, tmp_path, monkeypatch):
+    made = Segmenter(None, Size(8, 12), Size(8, 12), CITYSCAPES, {}, "area")
+    monkeypatch.setattr(Segmenter, "predict", lambda _, pixels: pixels)
+    _, encoded = next(averaged.pictures("train"))
+    labelled = made.label(images.decode(encoded, 3), Size(8, 12))
+    np.testing.assert_array_equal(labelled, by_area(averaged, Size(8, 12))[0])
+    assert made.scale == "8x12 area" and replace(made, interpolation="bicubic").scale == "8x12"
+    run = SegmenterRun(tmp_path, SegmenterOptions(), "float32", [], Size(8, 12), CITYSCAPES, "area")
+    run.write()
+    assert read_segmenter_run(tmp_path) == run
+    stored = json.loads((tmp_path / "segmenter.json").read_text())
+    del stored["interpolation"]  # as versions before this one wrote it, which knew bicubic alone
+    (tmp_path / "segmenter.json").write_text(json.dumps(stored))
+    assert interpolation_for(tmp_path, Size(8, 12), averaged) == "bicubic"
+    assert interpolation_for(tmp_path / "new", Size(8, 12), averaged) == "area"
+    assert interpolation_for(tmp_path / "new", None, averaged) == "bicubic"
+
+
+def test_translated_data_keep_it(averaged):
+    translated = replace(averaged, settings={"scale": "resize_and_crop 8x12 bilinear_opencv"})
+    assert translated.interpolation == "bilinear_opencv"
+    for settings in ({"scale": "resize_and_crop 8x12"}, {"scale": "original"}, {}):
+        assert replace(averaged, settings=settings).interpolation == "bicubic"
+
+
+def test_exports_are_calibrated_and_measured_by_it(averaged):
+    split = Split(averaged, "train")
+    domains = types.SimpleNamespace(find=lambda *_: split, require=lambda *_: split)
+    expected = images.to_float(np.stack(by_area(averaged, Size(8, 12))))
+    compared = proof_pictures.comparison_pictures(domains, "a", Size(8, 12), 3, "area")
+    np.testing.assert_array_equal(compared.batch, expected)
+    assert compared.names[0] == "00001.png"
+    calibrating = proof_pictures.calibration_pictures(domains, "a", Size(8, 12), 3, "area")
+    np.testing.assert_array_equal(np.stack(calibrating), expected)

@@ -7,8 +7,10 @@ import json
 import pytest
 
 from tfcyclegan.errors import UserError
+from tfcyclegan.exporting import model_card
 from tfcyclegan.exporting.versions import new_version
 from tfcyclegan.exports import model_metadata
+from tfcyclegan.training.runs import read_run
 
 TRANSLATOR = {
     "direction": "ab",
@@ -128,4 +130,28 @@ def test_how_the_training_read():
         model_metadata.reading_of({})
         == model_metadata.reading_of({"reading": {"max_value": "4095"}})
         == {}
+    )
+
+
+def test_imported_weights_claim_no_training(imported, tmp_path):
+    metadata = {
+        "checkpoint": "step-0",
+        "direction": "ab",
+        "weights": "0" * 64,
+        "tfcyclegan": "1",
+        "parameters": 1,
+        "data": "",
+    }
+    measured = {
+        "interface": {"height": 16, "width": 16, "channels_in": 3, "channels_out": 3},
+        "domains": {"from": "a", "to": "b"},
+    }
+    table = {"compared": "on noise", "threads": 1, "min_psnr": 30.0, "variants": {}}
+    card = model_card.render(
+        read_run(imported), None, tmp_path / "model" / "1", metadata | measured | table
+    )
+    assert (
+        "the weights were imported" in card
+        and "learning rate" not in card
+        and "Trained at" not in card
     )

@@ -25,7 +25,7 @@ from tfcyclegan.data.picture_folders import picture_name
 from tfcyclegan.data.source import open_source
 from tfcyclegan.demo import web_server
 from tfcyclegan.errors import UserError
-from tfcyclegan.evaluation.material import read_png
+from tfcyclegan.evaluation.gathering import read_png
 from tfcyclegan.interop import tfa
 from tfcyclegan.system import files
 from tfcyclegan.translation.data_sets import translate_data
@@ -244,7 +244,7 @@ def test_archives_are_read_in_memory(tmp_path, monkeypatch):
     """Weights of feature networks come from a pinned archive; names in one that is not pinned reach
     no disk.
     """
-    from tfcyclegan.measures import weights
+    from tfcyclegan.networks import feature_networks as weights
 
     with tarfile.open(tmp_path / "archive.tar.gz", "w:gz") as archive:
         (tmp_path / "file").write_bytes(b"words")

@@ -1,4 +1,6 @@
-"""Generators and discriminators: their sizes, seeds, saved files, and what they refuse."""
+"""Generators and discriminators beyond the contract (test_contract.py): seeds, published sizes, and
+what they refuse.
+"""
 
 import json
 
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.test_contract import small_graph
 from tests.test_layers import NORMAL, filled, noise
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks import (
@@ -80,14 +83,6 @@ def test_a_patch_is_70_pixels_wide():
     assert (rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1) == (70, 70)
 
 
-@pytest.mark.parametrize(("name", "side"), [("resnet", 12), ("unet", 32)])
-def test_generators_keep_the_size_and_stay_in_range(name, side):
-    network = make_small(name, in_channels=1, out_channels=3, init_gain=1.0)
-    output = network(tf.constant(noise(2, side, 2 * side, 1), tf.float32)).numpy()
-    assert output.shape == (2, side, 2 * side, 3)
-    assert np.abs(output).max() <= 1 and output.std() > 0.1
-
-
 def test_residual_blocks_add_to_their_input():
     """A block whose second convolution is 0 changes nothing."""
     network, bare = (
@@ -100,23 +95,6 @@ def test_residual_blocks_add_to_their_input():
     network.block_second[0].kernel.assign(tf.zeros_like(network.block_second[0].kernel))
     x = tf.constant(noise(1, 12, 12, 3), tf.float32)
     np.testing.assert_array_equal(network(x), bare(x))
-
-
-@pytest.mark.parametrize(
-    ("name", "more"),
-    [
-        ("resnet", {"upsampling": "transposed"}),
-        ("resnet", {"upsampling": "resize"}),
-        ("resnet", {"antialias": True, "antialias_up": True}),
-        ("unet", {}),
-    ],
-    ids=str,
-)
-def test_tflite_networks_give_the_same(name, more):
-    settings = {"init_gain": 0.3} | more
-    plain, tflite_ops = make_small(name, **settings), make_small(name, **settings, tflite_ops=True)
-    x = tf.constant(noise(1, 32, 32, 3), tf.float32)
-    np.testing.assert_allclose(plain(x), tflite_ops(x), atol=2e-5)
 
 
 @pytest.mark.parametrize("name", ["resnet", "unet"])
@@ -142,43 +120,14 @@ def test_residual_blocks_drop_different_values():
     assert len(masks) == 3
 
 
-def small_graph() -> dict:
-    """As `import_weights` has it from a JSON file."""
-    inputs = keras.Input((None, None, 3))
-    x = keras.layers.Conv2D(4, 3, padding="same")(inputs)
-    x = keras.layers.ReLU()(InstanceNormalization(4, epsilon=1e-3, affine=True)(x))
-    x = keras.layers.Conv2DTranspose(3, 3, padding="same", activation="tanh")(x)
-    return json.loads(json.dumps(keras.Model(inputs, x).get_config()))
-
-
-NETWORKS = {
-    "resnet": lambda: make_small(
-        "resnet", norm="batch", dropout=True, upsampling="resize", out_channels=1
-    ),
-    "resnet_tflite_ops": lambda: make_small("resnet", tflite_ops=True, init="kaiming"),
-    "resnet_blurs": lambda: make_small("resnet", antialias=True, antialias_up=True),
-    "patch_blurs": lambda: make_small("patch", antialias=True),
-    "unet": lambda: make_small("unet", dropout=True, in_channels=1),
-    "patch": lambda: make_small("patch", padding_mode="reflect", norm="none"),
-    "pixel": lambda: make_small("pixel", in_channels=1),
-    "graph": lambda: GraphGenerator(graph=small_graph()),
-    "float64": lambda: make_small("resnet", dtype="float64"),
-    "bfloat16": lambda: make_small("patch", dtype="mixed_bfloat16"),
-}
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_saved_networks_come_back_equal(name, tmp_path):
-    network = filled(NETWORKS[name]())
-    settings = network.settings
-    path = tmp_path / "network.keras"
-    network.save(path)
-    again = keras.models.load_model(path)
-    assert type(again) is type(network)
-    assert again.settings == settings and again.dtype_policy.name == network.dtype_policy.name
-    x = tf.constant(noise(1, 32, 32, settings.get("in_channels", 3)), network.compute_dtype)
+@pytest.mark.parametrize(("name", "dtype"), [("resnet", "float64"), ("patch", "mixed_bfloat16")])
+def test_saved_networks_keep_their_precision(name, dtype, tmp_path):
+    network = filled(make_small(name, dtype=dtype))
+    network.save(tmp_path / "network.keras")
+    again = keras.models.load_model(tmp_path / "network.keras")
+    assert again.dtype_policy.name == dtype
+    x = tf.constant(noise(1, 32, 32, 3), network.compute_dtype)
     np.testing.assert_array_equal(tf.cast(again(x), tf.float64), tf.cast(network(x), tf.float64))
-    assert tf.math.reduce_std(tf.cast(network(x), tf.float32)) > 0
 
 
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic"])
@@ -223,9 +172,6 @@ def test_tflite_copies_of_a_graph_have_norms_for_tflite():
         for model in (plain, tflite_ops)
     ]
     assert norms == [[False], [True]]
-    tflite_ops.set_weights(filled(plain).get_weights())
-    x = tf.constant(noise(1, 8, 8, 3), tf.float32)
-    np.testing.assert_allclose(plain(x), tflite_ops(x), atol=1e-5)
 
 
 @pytest.mark.parametrize(

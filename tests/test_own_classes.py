@@ -19,8 +19,8 @@ from tfcyclegan.data.domains import Split
 from tfcyclegan.data.labels import CITYSCAPES
 from tfcyclegan.data.pixels import PixelFile
 from tfcyclegan.data.source import open_source
-from tfcyclegan.evaluation import material, published
-from tfcyclegan.evaluation.page import PAGE
+from tfcyclegan.evaluation import gathering
+from tfcyclegan.evaluation.scores_page import PAGE
 from tfcyclegan.segmentation.segmenter import SETTINGS, load_segmenter, read_segmenter_run
 from tfcyclegan.training.runs import read_run
 from tfcyclegan.translation.data_sets import translate_data
@@ -180,7 +180,7 @@ def test_published_rows_need_cityscapes_itself(home, tmp_path):
         )
     )
     source = open_source(tmp_path / "d")
-    assert source.name == "cityscapes" and not published._is_cityscapes(source)
+    assert source.name == "cityscapes" and not gathering._is_cityscapes(source)
 
 
 # --- labels of one's own
@@ -233,12 +233,12 @@ def other_data(home: Path, tmp_path: Path) -> Path:
 
 def test_two_tables_are_not_compared(home, tmp_path):
     photos, other = open_source(home / "data/photos"), open_source(other_data(home, tmp_path))
-    classes, reason = material._common_classes(Split(photos, "testA"), Split(other, "testB"))
+    classes, reason = gathering._common_classes(Split(photos, "testA"), Split(other, "testB"))
     assert classes == other.classes and reason.endswith(
         "id 30 is roof, not tree; no scores by class"
     ), reason
-    assert material._common_classes(Split(photos, "testA"), Split(photos, "trainB")) == (TABLE, "")
-    assert material._common_classes(Split(photos, "trainB"), Split(photos, "trainB")) == (None, "")
+    assert gathering._common_classes(Split(photos, "testA"), Split(photos, "trainB")) == (TABLE, "")
+    assert gathering._common_classes(Split(photos, "trainB"), Split(photos, "trainB")) == (None, "")
 
 
 def test_other_classes_are_refused_in_one_line(segmenter, home, tmp_path, capsys):

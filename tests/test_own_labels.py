@@ -260,8 +260,18 @@ def test_label_maps_are_guessed_told_and_kept(root, capsys):
     assert open_source(other).fingerprint != source.fingerprint, (
         "the same bytes mean something else"
     )
-    with pytest.raises(UserError, match="--label_maps_b"):
+    with pytest.raises(UserError, match="--label_maps_b: False there, True here"):
         prepare(root, "pictures")
+    capsys.readouterr()
+    made = json.loads((other / "manifest.json").read_text())
+    del made["format"]  # as 0.1.0 wrote it, which guessed nothing
+    (other / "manifest.json").write_text(json.dumps(made))
+    prepare(root, "pictures")
+    told = capsys.readouterr().out
+    assert "made before --label_maps_b was guessed, so it is as it was" in told
+    assert "all is done: trainA 3, trainB 3, testA 2, testB 2 pictures" in told
+    with pytest.raises(UserError, match="--label_maps_b: False there, True here"):
+        prepare(root, "pictures", label_maps_b=True)
 
 
 def test_label_maps_with_a_table_have_labels(root, capsys):

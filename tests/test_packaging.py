@@ -80,11 +80,32 @@ def test_the_sdist_holds_the_repository_without_its_saved_models(built):
     assert tracked() - aside - names == set()
 
 
-def run(installed: Path, place: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def python(installed: Path, place: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(installed)}
     return subprocess.run(
-        [sys.executable, "-m", *words], cwd=place, env=environment, capture_output=True, text=True
+        [sys.executable, *words], cwd=place, env=environment, capture_output=True, text=True
     )
+
+
+def run(installed: Path, place: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return python(installed, place, "-m", *words)
+
+
+def test_the_street_is_drawn_in_a_checkout_alone(installed, tmp_path):
+    command = run(installed, tmp_path, "data_prep.toy_street", "--output_dir=street", "--quirks")
+    (line,) = command.stderr.splitlines()
+    assert (command.returncode, command.stdout) == (2, "")
+    assert line.startswith("data_prep.toy_street: ")
+    assert f"in the unpacked source distribution tfcyclegan-{__version__}.tar.gz" in line
+    code = (
+        "from tfcyclegan import api, errors\n"
+        "try: api.prepare('toy_street', output_dir='street')\n"
+        "except errors.UserError as error: print(error)"
+    )
+    function = python(installed, tmp_path, "-c", code)
+    assert (function.returncode, function.stderr) == (0, "")
+    assert function.stdout.strip() == line.removeprefix("data_prep.toy_street: ")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_wheel_works_from_an_empty_directory(installed, tmp_path):
@@ -112,15 +133,6 @@ def test_the_wheel_works_from_an_empty_directory(installed, tmp_path):
     assert trained.returncode == 0 and (tmp_path / "runs/satellite2map/report.html").is_file(), (
         trained.stderr
     )
-    shown = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import tfcyclegan, data_prep; print(tfcyclegan.__file__, data_prep.__file__)",
-        ],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(installed)},
-        capture_output=True,
-        text=True,
-    ).stdout.split()
+    code = "import tfcyclegan, data_prep; print(tfcyclegan.__file__, data_prep.__file__)"
+    shown = python(installed, tmp_path, "-c", code).stdout.split()
     assert all(Path(name).is_relative_to(installed) for name in shown)

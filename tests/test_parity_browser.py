@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from tests.browser import canvas, give, upload
+from tests.exports import assert_same_picture, encode, sampled, shown_by_each
 from tests.servers import serving
-from tests.test_export import assert_same_picture, encode, sampled, shown_by_each
 from tests.test_training import config
 from tfcyclegan import cli
 from tfcyclegan.demo.web_server import open_server

@@ -294,15 +294,22 @@ def test_missing_and_empty_folders(root, break_it, message):
     assert not (root.parent / "out").exists()
 
 
+BAD = "text, not a picture; 1 bad picture in all"
+
+
 @pytest.mark.parametrize(
-    "name, content, reason",
-    [
-        ("trainA/words.jpg", b"these are words\n", "text, not a picture"),
-        ("trainB/page.png", b"<html></html>", "text, not a picture"),
-    ],
+    "name, content",
+    [("trainA/words.jpg", b"these are words\n"), ("trainB/page.png", b"<html></html>")],
 )
-def test_bad_file_ends_in_one_line(root, name, content, reason):
+def test_bad_file_is_named(root, name, content):
     (root / name).write_bytes(content)
+    with pytest.raises(UserError, match=f"^{name}: {BAD}"):
+        folders.run(config(root))
+    assert not (root.parent / "out/manifest.json").exists()
+
+
+def test_bad_file_ends_in_one_line(root):
+    (root / "trainA/words.jpg").write_bytes(b"these are words\n")
     result = subprocess.run(
         command(f"--input_dir={root}", f"--output_dir={root.parent / 'out'}"),
         cwd=ROOT,
@@ -311,7 +318,7 @@ def test_bad_file_ends_in_one_line(root, name, content, reason):
     )
     assert result.returncode == 2
     assert len(result.stderr.splitlines()) == 1, result.stderr
-    assert result.stderr.startswith(f"data_prep.folders: {name}: {reason}; 1 bad picture in all")
+    assert result.stderr.startswith(f"data_prep.folders: trainA/words.jpg: {BAD}")
     assert not (root.parent / "out/manifest.json").exists()
 
 

@@ -63,7 +63,7 @@ def test_every_page_is_a_picture_and_what_is_not_used_stands_in_the_manifest(roo
         "alone" in said
     )
     folders.run(config(root))
-    with pytest.raises(UserError, match="--pages: None there, first here"):
+    with pytest.raises(UserError, match="--pages: all there, first here"):
         folders.run(config(root, pages="first"))
 
     folders.run(config(root, pages="first", output_dir=str(root.parent / "first")))

@@ -26,7 +26,7 @@ from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.exporting import tflite
 from tfcyclegan.exporting.segmenter import export_segmenter
-from tfcyclegan.measures.segmentation import Confusion
+from tfcyclegan.measures.confusion import Confusion
 from tfcyclegan.segmentation.labelled_pictures import LabelledPictures, open_labelled, open_pictures
 from tfcyclegan.segmentation.segmenter import load_segmenter
 from tfcyclegan.segmentation.trained_judge import judge

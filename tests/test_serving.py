@@ -26,7 +26,8 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as messages
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 from PIL import Image
 
-from tests.servers import assert_same, b64, bomb, figures, get, png, post, serving
+from tests.servers import answers_in_python, assert_same, b64, bomb, figures, get, post, serving
+from tests.serving_requests import BAD, BAD_V2, MAX_BODY, MAX_PIXELS, bad_grpc, infer_request
 from tests.test_intake import encoded
 from tfcyclegan.exporting import saved_model
 from tfcyclegan.serving import client
@@ -35,8 +36,6 @@ from tfcyclegan.training.runs import read_run
 
 QUEUE = 8
 TIMEOUT_SECONDS = 6
-MAX_BODY = 3_000_000
-MAX_PIXELS = 1_100_000
 SIZES = ((40, 40), (36, 52), (33, 47), (64, 40))
 
 
@@ -90,26 +89,7 @@ def pictures(tiles) -> list[bytes]:
 
 @pytest.fixture(scope="module")
 def expected(model_dir, pictures) -> list[np.ndarray]:
-    """What the SavedModel itself gives in Python."""
-    tensor = tf.saved_model.load(str(model_dir / "3")).signatures["tensor"]
-    found = []
-    for content in pictures:
-        floats = (
-            np.asarray(Image.open(io.BytesIO(content)).convert("RGB"), np.float32)[np.newaxis]
-            / 127.5
-            - 1
-        )
-        found.append(
-            np.clip(
-                np.rint((tensor(images=tf.constant(floats))["images"].numpy()[0] + 1) * 127.5),
-                0,
-                255,
-            )
-        )
-    assert min(array.std() for array in found) > 10, (
-        "flat answers would be equal whatever the server does"
-    )
-    return found
+    return answers_in_python(model_dir / "3", pictures)
 
 
 def test_v1_gives_what_the_saved_model_gives(server, pictures, expected):
@@ -282,20 +262,6 @@ def test_v2_over_rest(server, pictures, expected):
         assert_same(base64.b64decode(content), reference)
 
 
-def infer_request(
-    contents: list[bytes], *, raw: bool = False, **changes
-) -> messages.ModelInferRequest:
-    tensor = {"name": "image_bytes", "datatype": "BYTES", "shape": [len(contents)], **changes}
-    if raw:
-        joined = b"".join(struct.pack("<I", len(content)) + content for content in contents)
-        return messages.ModelInferRequest(
-            model_name="golden", inputs=[tensor], raw_input_contents=[joined]
-        )
-    return messages.ModelInferRequest(
-        model_name="golden", inputs=[{**tensor, "contents": {"bytes_contents": contents}}]
-    )
-
-
 def test_v2_over_grpc(server, pictures, expected):
     with grpc.insecure_channel(server.grpc_address) as channel:
         service = GRPCInferenceServiceStub(channel)
@@ -315,29 +281,9 @@ def test_v2_over_grpc(server, pictures, expected):
 
 
 def test_grpc_says_what_is_wrong(server, pictures):
-    bad = {
-        "instances[1]: text, not a picture": (
-            infer_request([pictures[0], b"words"]),
-            grpc.StatusCode.INVALID_ARGUMENT,
-        ),
-        "the request holds no picture": (infer_request([]), grpc.StatusCode.INVALID_ARGUMENT),
-        "inputs: give one, image_bytes": (
-            infer_request([pictures[0]], name="images"),
-            grpc.StatusCode.INVALID_ARGUMENT,
-        ),
-        "do not fit the shape [3]": (
-            infer_request([pictures[0]], shape=[3]),
-            grpc.StatusCode.INVALID_ARGUMENT,
-        ),
-        "5000x5000 makes 25000000 pixels": (
-            infer_request([bomb(5000)]),
-            grpc.StatusCode.RESOURCE_EXHAUSTED,
-        ),
-        "larger than max": (infer_request([bytes(MAX_BODY)]), grpc.StatusCode.RESOURCE_EXHAUSTED),
-    }
     with grpc.insecure_channel(server.grpc_address) as channel:
         service = GRPCInferenceServiceStub(channel)
-        for message, (request, code) in bad.items():
+        for message, (request, code) in bad_grpc(pictures[0]).items():
             with pytest.raises(grpc.RpcError) as caught:
                 service.ModelInfer(request)
             assert caught.value.code() == code and message in caught.value.details()
@@ -345,70 +291,6 @@ def test_grpc_says_what_is_wrong(server, pictures):
             service.RepositoryModelUnload(
                 messages.RepositoryModelUnloadRequest(model_name="golden")
             )
-
-
-GOOD = png(24, 24)
-BAD = {
-    "text": ({"instances": [b64(GOOD), b64(b"words")]}, 400, "instances[1]: text, not a picture"),
-    "noise": ({"instances": [b64(bytes(range(256)))]}, 400, "instances[0]: not a picture"),
-    "truncated": (
-        {"instances": [b64(GOOD), b64(GOOD), b64(GOOD[:-200])]},
-        400,
-        "instances[2]: damaged",
-    ),
-    "empty picture": ({"instances": [b64(b"")]}, 400, "instances[0]: the file is empty"),
-    "bad base64": ({"instances": [b64(GOOD), {"b64": "no!"}]}, 400, "instances[1]: not base64"),
-    "no base64": ({"instances": [1]}, 400, "instances[0]: is not a picture; send"),
-    "wrong input": (
-        {"instances": [{"picture": b64(GOOD)}]},
-        400,
-        "instances[0]: is not a picture; send",
-    ),
-    "wrong signature": (
-        {"instances": [b64(GOOD)], "signature_name": "tensor"},
-        400,
-        "signature_name: 'tensor' is not served here",
-    ),
-    "both forms": (
-        {"instances": [b64(GOOD)], "inputs": [b64(GOOD)]},
-        400,
-        "instances and inputs: give one of them",
-    ),
-    "unknown key": (
-        {"instances": [b64(GOOD)], "signature": "tensor"},
-        400,
-        "'signature': is not known",
-    ),
-    "no list": ({"inputs": b64(GOOD)}, 400, "inputs: is not a list; send"),
-    "another column": ({"inputs": {"images": [b64(GOOD)]}}, 400, "inputs: is not a list; send"),
-    "a row among columns": (
-        {"inputs": [{"image_bytes": b64(GOOD)}]},
-        400,
-        "inputs[0]: is not a picture; send",
-    ),
-    "bad column": ({"inputs": [b64(GOOD), b64(b"words")]}, 400, "inputs[1]: text, not a picture"),
-    "no picture": ({"instances": []}, 400, "the request holds no picture"),
-    "empty object": ({}, 400, "instances: missing"),
-    "empty body": (b"", 400, "cannot be read"),
-    "no JSON": (b'{"instances": [', 400, "cannot be read"),
-    "deep JSON": (b"[" * 200_000, 400, "cannot be read"),
-    "bomb": (
-        {"instances": [b64(bomb(10_000))]},
-        413,
-        "instances[0]: 10000x10000 makes 100000000 pixels",
-    ),
-    "larger bomb": (
-        {"instances": [b64(GOOD), b64(bomb(14_000))]},
-        413,
-        "instances[1]: 14000x14000",
-    ),
-    "many pixels": (
-        {"instances": [b64(bomb(600))] * 4},
-        413,
-        "instances[3]: 600x600 makes 1440000 pixels",
-    ),
-    "body": (b"x" * (MAX_BODY + 1), 413, f"more than {MAX_BODY} bytes"),
-}
 
 
 @pytest.mark.parametrize(("body", "status", "message"), BAD.values(), ids=BAD)
@@ -422,30 +304,7 @@ def test_bad_requests(server, body, status, message):
     )
 
 
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
-        (
-            {"inputs": [{"name": "images", "datatype": "FP32", "shape": [1], "data": [1.0]}]},
-            "inputs: give one, image_bytes",
-        ),
-        (
-            {
-                "inputs": [
-                    {"name": "image_bytes", "datatype": "BYTES", "shape": [2], "data": ["aa=="]}
-                ]
-            },
-            "do not fit the shape [2]",
-        ),
-        (
-            {"inputs": [{"name": "image_bytes", "datatype": "BYTES", "shape": [1], "data": [5]}]},
-            "image_bytes[0]: is not a picture",
-        ),
-        ({"inputs": []}, "inputs: give one"),
-        ({"words": 1}, "Field required"),
-        (b"{", "JSON"),
-    ],
-)
+@pytest.mark.parametrize(("body", "message"), BAD_V2)
 def test_bad_requests_of_v2(server, body, message):
     status, answer = post(f"{server.root}/v2/models/golden/infer", body)
     assert status == 400 and answer.keys() == {"error"} and message in answer["error"]

@@ -24,8 +24,6 @@ from tests.street_folders import (
     gta_config,
     id_map,
     made,
-    make_city,
-    make_gta,
     out_of,
     photo,
     read,
@@ -35,16 +33,6 @@ from tests.test_street_labels import gta5_label
 from tfcyclegan.config import Size
 from tfcyclegan.data import labels
 from tfcyclegan.errors import UserError
-
-
-@pytest.fixture
-def gta(tmp_path) -> Path:
-    return make_gta(tmp_path / "gta")
-
-
-@pytest.fixture
-def city(tmp_path) -> Path:
-    return make_city(tmp_path / "city")
 
 
 def names(output_dir: Path) -> dict[str, list[str]]:
@@ -143,7 +131,6 @@ def test_samples_are_disjoint_and_follow_the_seed(gta):
     def drawn(seed: int, test_sample: int, directory: str) -> dict[str, list[str]]:
         gta5.run(
             gta_config(
-                gta,
                 sample=5,
                 test_sample=test_sample,
                 seed=seed,
@@ -237,10 +224,15 @@ def test_data_made_before_there_was_a_choice_are_of_the_same_request(gta, city, 
             "settings"
         ]
         assert not {"label_format", "interpolation"} & settings.keys() and settings["size"] is None
-        capsys.readouterr()
-        script.run(options(root, output_dir=str(root) + "_out"))
-        assert "all is done" in capsys.readouterr().out
-    with pytest.raises(UserError, match="--label_format: None there, ids here"):
+        for named in ({}, {"interpolation": "bicubic", "label_format": "auto"}):
+            path = Path(str(root) + "_out", "manifest.json")
+            manifest = json.loads(path.read_text())
+            manifest["request"]["settings"] |= named
+            path.write_text(json.dumps(manifest))
+            capsys.readouterr()
+            script.run(options(root, output_dir=str(root) + "_out"))
+            assert "all is done" in capsys.readouterr().out
+    with pytest.raises(UserError, match="--label_format: auto there, ids here"):
         gta5.run(gta_config(gta, output_dir=f"{gta}_out", label_format="ids"))
 
 

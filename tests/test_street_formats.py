@@ -17,8 +17,6 @@ from tests.street_folders import (
     gta_config,
     id_map,
     made,
-    make_city,
-    make_gta,
     out_of,
     photo,
     read,
@@ -29,16 +27,6 @@ from tfcyclegan.cli import run_command
 from tfcyclegan.config import Size
 from tfcyclegan.data import labels
 from tfcyclegan.errors import UserError
-
-
-@pytest.fixture
-def gta(tmp_path) -> Path:
-    return make_gta(tmp_path / "gta")
-
-
-@pytest.fixture
-def city(tmp_path) -> Path:
-    return make_city(tmp_path / "city")
 
 
 def synthia_classes(number: int) -> np.ndarray:

@@ -18,8 +18,8 @@ from tfcyclegan.config import Size, TrainConfig
 from tfcyclegan.data.domains import open_domains
 from tfcyclegan.errors import UserError
 from tfcyclegan.training import assumptions
+from tfcyclegan.training.batches import open_batches
 from tfcyclegan.training.runs import Run, check_resumable, read_run, write_run
-from tfcyclegan.training.trainer import _open_batches
 
 CROP = {"load_size": Size(12, 12), "crop_size": Size(12, 12), "discriminator_layers": 1}
 
@@ -43,7 +43,7 @@ def lines_of(mixed: Path, cache: Path, replicas: int = 1, **changes) -> list[str
         mixed, cache / "run", cache_dir=str(cache), **{**CROP, "eval_every_steps": 3, **changes}
     )
     domains = open_domains(options.data_dir)
-    return assumptions.of_data(options, domains, _open_batches(options, domains), replicas)
+    return assumptions.of_data(options, domains, open_batches(options, domains)[0], replicas)
 
 
 def test_what_is_done_to_pictures_is_counted_each_time(mixed, tmp_path):

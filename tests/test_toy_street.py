@@ -4,6 +4,10 @@ a gap that no colour map closes.
 
 import csv
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +16,12 @@ import scipy.io
 from PIL import Image
 
 from data_prep import toy_street
-from data_prep.street import frames, render
-from data_prep.street.scene import NIGHT, make_scene
+from tests.conftest import ROOT
+from tfcyclegan.config import Size
 from tfcyclegan.data import labels
 from tfcyclegan.errors import UserError
+from toy_street import frames, render
+from toy_street.scene import NIGHT, make_scene
 
 QUICK = {"train_scenes": 5, "val_scenes": 1, "test_scenes": 3, "workers": 1, "quirks": True}
 A_TRAIN, A_VAL, TEST, B_TRAIN = range(1, 6), range(6, 7), range(7, 10), range(10, 15)
@@ -166,6 +172,22 @@ def test_workers_do_not_change_a_byte_and_a_rerun_goes_on(street, tmp_path):
     assert contents(other) == whole and kept.stat().st_mtime_ns == written
 
 
+def test_without_its_drawing_the_command_says_where_that_is(tmp_path):
+    """As in an installed wheel, which has no `toy_street/`; test_packaging.py tries a wheel."""
+    (tmp_path / "data_prep").mkdir()
+    shutil.copy(ROOT / "data_prep" / "toy_street.py", tmp_path / "data_prep" / "toy_street.py")
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    result = subprocess.run(
+        [sys.executable, tmp_path / "data_prep" / "toy_street.py", "--output_dir=street"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    (line,) = result.stderr.splitlines()
+    assert result.returncode == 2 and "give the command in a checkout" in line
+
+
 def test_other_settings_are_refused_in_one_line(street, tmp_path):
     with pytest.raises(UserError, match=r"seed: 0 there, 1 here.*choose another --output_dir"):
         make(street, seed=1)
@@ -173,7 +195,7 @@ def test_other_settings_are_refused_in_one_line(street, tmp_path):
     with pytest.raises(UserError, match=r"is not empty \(mine\.txt\)"):
         make(tmp_path)
     with pytest.raises(UserError, match="--size=16"):
-        toy_street.Config(output_dir="x", size=toy_street.Size(16, 16))
+        toy_street.Config(output_dir="x", size=Size(16, 16))
     with pytest.raises(UserError, match="--night_share"):
         toy_street.Config(output_dir="x", night_share=0.7, dusk_share=0.7)
 

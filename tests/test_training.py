@@ -334,40 +334,48 @@ def test_starting_from_the_weights_of_another_run(tiles, trained, tmp_path, caps
         train(config(tiles, tmp_path / "other", init_from=str(trained), base_filters=6))
 
 
+# Runs commands, each a list of JSON, one after the other; prints what each gave.
+COMMANDS = """
+import contextlib, io, json, sys
+from tfcyclegan import cli
+
+given = []
+for arguments in map(json.loads, sys.argv[1:]):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = cli.main(arguments)
+    given.append([code, out.getvalue(), err.getvalue()])
+print(json.dumps(given))
+"""
+
+
 def test_two_devices_and_a_change_of_their_number(tiles, tmp_path):
     """Two replicas, then one: only the pools of the second are gone. A process of its own, since it
     splits the CPU.
     """
-    options = {"batch_size": 2, "devices": 2, "max_steps": 4}
-    two = subprocess.run(
-        command(tiles, tmp_path / "run", **options), cwd=ROOT, capture_output=True, text=True
-    )
-    assert two.returncode == 0 and "2 device(s)" in two.stdout, two.stderr
-    assert (
-        sum(
-            name.startswith("pools_") and "/count/" in name for name in checkpoint(tmp_path / "run")
-        )
-        == 4
-    )
-    one = subprocess.run(
-        command(tiles, tmp_path / "run", **options | {"devices": 1, "max_steps": 6}),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert one.returncode == 0, one.stderr
-    assert "1 devices now, 2 before" in one.stdout
-    odd = subprocess.run(
+    run_dir, options = tmp_path / "run", {"batch_size": 2, "devices": 2}
+    commands = (
         command(tiles, tmp_path / "odd", **options | {"batch_size": 3}),
+        command(tiles, run_dir, **options, max_steps=4),
+        command(tiles, run_dir, **options | {"devices": 1}, max_steps=6),
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", COMMANDS, *(json.dumps(arguments[3:]) for arguments in commands)],
         cwd=ROOT,
         capture_output=True,
         text=True,
     )
-    assert (
-        odd.returncode == 2
-        and "--batch_size=3" in odd.stderr
-        and len(odd.stderr.strip().splitlines()) == 1
-    )
+    assert ran.returncode == 0, ran.stderr
+    odd, two, one = json.loads(ran.stdout.splitlines()[-1])
+    assert odd[0] == 2 and "--batch_size=3" in odd[2] and len(odd[2].strip().splitlines()) == 1
+    assert two[0] == 0 and "2 device(s)" in two[1], two
+    counts = [
+        name
+        for name, _ in tf.train.list_variables(checkpoint_files.path_of(run_dir / "checkpoints", 4))
+        if name.startswith("pools_") and "/count/" in name
+    ]
+    assert len(counts) == 4
+    assert one[0] == 0 and "1 devices now, 2 before" in one[1], one
 
 
 @pytest.mark.parametrize(
@@ -413,10 +421,11 @@ def test_keras_fit_drives_the_same_step(tiles):
     """A notebook user's way: the same weights as a loop of `train_step` over the same batches."""
     from tfcyclegan.data.domains import open_domains
     from tfcyclegan.methods.factory import build_model
-    from tfcyclegan.training.trainer import _open_batches, make_optimizer
+    from tfcyclegan.training.batches import open_batches
+    from tfcyclegan.training.trainer import make_optimizer
 
     settings = config(tiles, Path("unused"), max_steps=3)
-    batches = _open_batches(settings, open_domains(str(tiles)))
+    batches, _ = open_batches(settings, open_domains(str(tiles)))
     weights = []
     for by_fit in (True, False):
         model = build_model(settings, "float32")
@@ -428,7 +437,7 @@ def test_keras_fit_drives_the_same_step(tiles):
             assert {"cycle_a", "disc_b", "accuracy_disc_a"} <= history.history.keys()
         else:
             model.make_pools((32, 32, 3), (32, 32, 3))
-            step = tf.function(model.train_step)
+            step = tf.function(model.train_step, autograph=False)
             for batch in batches.dataset(0, 3):
                 step(batch)
         weights.append(

@@ -28,6 +28,7 @@ from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import UserError
 from tfcyclegan.segmentation.labelling import label_path
 from tfcyclegan.system import files
+from tfcyclegan.training.runs import only_direction
 from tfcyclegan.translation.translators import Translator, translate_path, translate_split
 
 NEGATIVE = Translator({"direction": "ab", "weights": "negative"}, 3, 4, lambda batch: -batch)
@@ -433,10 +434,10 @@ def test_two_stored_pictures_of_one_name_are_refused(tmp_path):
 def test_the_direction_of_a_run_that_has_one(capsys):
     run_of = lambda *networks: SimpleNamespace(directory="run", networks=networks)  # noqa: E731
     assert [
-        translate._only_direction(each)
+        only_direction(each)
         for each in (None, run_of("gen_ab"), run_of("gen_ab", "gen_ba"), run_of())
     ] == ["ab"] * 4
-    assert translate._only_direction(run_of("gen_ba")) == "ba"
+    assert only_direction(run_of("gen_ba")) == "ba"
     assert capsys.readouterr().out == "run: translates ba, the one direction that it has\n"
 
 

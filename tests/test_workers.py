@@ -14,17 +14,20 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
-from tests.test_distribution import PRELUDE
 from tests.test_training import checkpoint, command, without_timing
 from tfcyclegan.errors import UserError
 from tfcyclegan.training import workers
 
 TRAJECTORY = """
-from tfcyclegan.training import trainer
+import json, sys
+import numpy as np
+import tensorflow as tf
+from tests import test_distribution
 from tfcyclegan.training.workers import join_workers
 joined = join_workers(int(sys.argv[1]))
-sys.modules[__name__].make_strategy = lambda devices: joined.strategy
-strategy, model = make(None, "float64", pool_size=2, ema_decay=0.9)
+test_distribution.make_strategy = lambda devices: joined.strategy
+strategy, model = test_distribution.make(None, "float64", pool_size=2, ema_decay=0.9)
+batches = test_distribution.batches()
 step = tf.function(lambda batch: strategy.run(model.train_step, args=(batch,)), autograph=False)
 losses = []
 samples = [tuple(side[replica : replica + 1] for side in batch) for batch in batches for replica in joined.replicas]
@@ -34,7 +37,7 @@ for batch in strategy.distribute_datasets_from_function(lambda context: data):
     losses.append({k: float(strategy.reduce(tf.distribute.ReduceOp.MEAN, v, axis=None)) for k, v in values.items()})
 joined.require_same(steps=len(losses))
 names = ("gen_ab", "gen_ba", "disc_a", "disc_b")
-networks = {name: getattr(model, name) for name in names} | {"mean_" + k: v for k, v in vars(model.averages).items()}
+networks = {name: getattr(model, name) for name in names} | {"mean_" + k: v for k, v in model.averages.items()}
 weights = {f"{name}/{i}": w for name, network in networks.items() for i, w in enumerate(network.get_weights())}
 pools = {f"pool/{replica}": pool.images.numpy() for replica, pool in zip(joined.replicas, model.pools["a"], strict=True)}
 np.savez(sys.argv[2], **weights, **pools)
@@ -87,7 +90,7 @@ def finish(
 @pytest.mark.slow  # CI runs it by itself
 def test_two_workers_equal_two_replicas_of_one_process(tmp_path):
     """Losses, weights, running means and the image pool of each replica, in float64."""
-    script, named = [sys.executable, "-c", PRELUDE + TRAJECTORY], addresses()
+    script, named = [sys.executable, "-c", TRAJECTORY], addresses()
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
     runs = [
         ("2", "one.npz", None),

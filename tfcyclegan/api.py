@@ -1,4 +1,4 @@
-"""The commands as Python functions, for notebooks and programs: `from tfcyclegan import api`.
+"""The commands as Python functions, for notebooks and programs: `tfcyclegan.train(...)`.
 
 A function has its command's name and takes its command's flags as keyword arguments of the same
 names; values are checked by the same rules, in the same words. What a flag file says is taken by
@@ -26,7 +26,7 @@ from typing import Any
 from tfcyclegan import flags
 from tfcyclegan.config import Options, Size, flag_name, option_type
 from tfcyclegan.errors import UserError
-from tfcyclegan.system import files
+from tfcyclegan.system import files, tensorflow_setup
 
 __all__ = [
     "Evaluated",
@@ -41,6 +41,7 @@ __all__ = [
     "export",
     "export_segmenter",
     "import_weights",
+    "load_generator",
     "prepare",
     "segment",
     "train",
@@ -102,33 +103,53 @@ def _module(command: str) -> Any:
     return importlib.import_module(f"tfcyclegan.commands.{command}")
 
 
-def _run(command: str, options: dict[str, Any]) -> tuple[Any, Any]:
+def _run(command: str, given: dict[str, Any]) -> tuple[Any, Any]:
     """Runs a command; returns its options and what it returned."""
     module = _module(command)
-    config = _parse(module.Config, options)
+    config = _options(module.Config, given)
     return config, module.run(config)
 
 
-def _parse(config_class: type[Options], options: dict[str, Any]) -> Any:
-    """The options as the command line would make them."""
-    kinds = {field.name: option_type(field) for field in dataclasses.fields(config_class)}
-    names = {field.name: flag_name(field) for field in dataclasses.fields(config_class)}
-    words = [
-        f"--{names.get(name, name)}={_word(value, kinds.get(name))}"
-        for name, value in options.items()
-        if value is not None
-    ]
-    return flags.parse(config_class, words)
+def _options(config_class: type[Options], given: dict[str, Any]) -> Any:
+    """The options that keyword arguments ask for, beside those of a flag file."""
+    fields: dict[str, dataclasses.Field[Any]] = {}
+    for field in dataclasses.fields(config_class):
+        fields |= dict.fromkeys((field.name, flag_name(field), field.metadata["alias"]), field)
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        if name == "flagfile" or value is None:
+            continue
+        if name not in fields:
+            raise flags.unknown(config_class, name)
+        field = fields[name]
+        if field.name in values:
+            raise UserError(f"--{flag_name(field)}: is given twice, as {name} too")
+        values[field.name] = _value(field, value)
+    if (path := given.get("flagfile")) is not None:
+        values = flags.read(config_class, [f"--flagfile={os.fspath(path)}"]) | values
+    return config_class(**values)
 
 
-def _word(value: Any, kind: type | None) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str | os.PathLike):
-        return os.fspath(value)
-    if isinstance(value, Iterable):
-        return ("x" if kind is Size else ",").join(_word(part, None) for part in value)
-    return str(value)
+def _value(field: dataclasses.Field[Any], given: Any) -> Any:
+    """A keyword argument as the value of its option: what is of its type already as it stands,
+    anything else (a path, a pair, a number of NumPy's) by its text.
+    """
+    kind = option_type(field)
+    if type(given) is kind:
+        return given
+    if callable(given):
+        raise UserError(
+            f"--{flag_name(field)}: takes no {type(given).__name__}; name your own function as "
+            "'module:function'"
+        )
+    if isinstance(given, Iterable) and not isinstance(given, str):
+        separator = "x" if kind is Size else ","
+        return flags.from_text(field, separator.join(map(_text, given)))
+    return flags.from_text(field, _text(given))
+
+
+def _text(given: Any) -> str:
+    return os.fspath(given) if isinstance(given, os.PathLike) else str(given)
 
 
 def prepare(script: str = "folders", **options: Any) -> Prepared:
@@ -136,18 +157,57 @@ def prepare(script: str = "folders", **options: Any) -> Prepared:
 
     Args:
         script: "folders" (your own, with trainA and trainB in `input_dir`), "satellite_map",
-            "gta5", "cityscapes" or "toy_street".
+            "gta5", "cityscapes" or, in a checkout of the repository, "toy_street".
         options: the script's flags, above all `input_dir` and `output_dir`.
     """
     if script not in PREPARATIONS:
         raise UserError(f"script {script!r}: unknown choice; valid are {', '.join(PREPARATIONS)}")
     module = importlib.import_module(f"data_prep.{script}")
-    config = _parse(module.Config, options)
+    config = _options(module.Config, options)
     module.run(config)
     directory = Path(config.output_dir).expanduser()
     manifest = directory / "manifest.json"
     splits = files.read_json(manifest).get("splits", {}) if manifest.is_file() else {}
     return Prepared(directory, {name: split["records"] for name, split in splits.items()})
+
+
+def load_generator(
+    path: str | os.PathLike[str],
+    *,
+    direction: str = "",
+    checkpoint: str = "latest",
+    trust_model: bool = False,
+) -> Callable[..., Any]:
+    """The generator of a run or of an export: pictures [B, H, W, C] in [-1, 1] to pictures of the
+    other domain.
+
+    Args:
+        path: a run directory; or an exported model: the folder of its versions, one of these, or a
+            .tflite file.
+        direction: of a run, "ab" or "ba"; by default "ab", or the one that it has.
+        checkpoint: of a run, "latest", "best" or a step.
+        trust_model: loads a SavedModel that may do more than compute.
+
+    Returns:
+        Of a run a `tfcyclegan.Generator`, which is a `keras.Model`, in float32; sides must be
+        multiples of its `size_multiple`. Of an export a function of NumPy arrays or tensors to
+        NumPy arrays; a SavedModel takes any size, a .tflite file that of its export alone.
+
+    Raises:
+        UserError: neither a run nor an export, or no such direction or checkpoint.
+        RunError: the checkpoint is damaged.
+    """
+    path = Path(path)
+    tensorflow_setup.import_tensorflow()
+    from tfcyclegan.exports import exported_models
+    from tfcyclegan.training import checkpoints, runs
+
+    if (path / runs.CONFIG).is_file():
+        run = runs.read_run(path)
+        return checkpoints.load_generator(run, checkpoint, direction or runs.only_direction(run))
+    if not path.exists():
+        raise UserError(f"{path}: no such run and no such exported model")
+    return exported_models.as_generator(path, direction, trusted=trust_model)
 
 
 def _command(function: Callable[..., Any]) -> Callable[..., Any]:

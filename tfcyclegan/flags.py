@@ -19,7 +19,7 @@ import re
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from absl import flags as absl_flags
 
@@ -50,26 +50,47 @@ class _SizeParser(absl_flags.ArgumentParser[Size]):
         return "size"
 
 
+_PARSERS: dict[type, absl_flags.ArgumentParser[Any]] = {
+    bool: absl_flags.BooleanParser(),
+    int: absl_flags.IntegerParser(),
+    float: absl_flags.FloatParser(),
+    Size: _SizeParser(),
+    str: absl_flags.ArgumentParser(),
+}
+
+
 def _define(config_class: type[Options]) -> absl_flags.FlagValues:
     values = absl_flags.FlagValues()
     for field in dataclasses.fields(config_class):
-        name = flag_name(field)
-        kind = option_type(field)
-        default: Any = field.default
-        help_text = field.metadata["help"]
-        if kind is bool:
-            absl_flags.DEFINE_bool(name, default, help_text, flag_values=values)
-        elif kind is int:
-            absl_flags.DEFINE_integer(name, default, help_text, flag_values=values)
-        elif kind is float:
-            absl_flags.DEFINE_float(name, default, help_text, flag_values=values)
-        elif kind is Size:
-            absl_flags.DEFINE(_SizeParser(), name, default, help_text, flag_values=values)
+        name, kind, default = flag_name(field), option_type(field), cast(Any, field.default)
+        told = field.metadata["help"]
+        if kind is bool:  # which has --noNAME too
+            absl_flags.DEFINE_bool(name, default, told, flag_values=values)
         else:
-            absl_flags.DEFINE_string(name, default, help_text, flag_values=values)
+            absl_flags.DEFINE(_PARSERS[kind], name, default, told, flag_values=values)
         if field.metadata["alias"]:
             absl_flags.DEFINE_alias(field.metadata["alias"], name, flag_values=values)
     return values
+
+
+def from_text(field: dataclasses.Field[Any], text: str) -> Any:
+    """The value of an option that is given as text.
+
+    Raises:
+        UserError: no such value.
+    """
+    try:
+        return _PARSERS[option_type(field)].parse(text)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"flag --{flag_name(field)}={text}: {error}") from error
+
+
+def unknown(config_class: type[Options], name: str) -> UserError:
+    """What to raise where an option is named that there is none of."""
+    names = [flag_name(field) for field in dataclasses.fields(config_class)]
+    close = difflib.get_close_matches(name, names, n=1)
+    mend = f"did you mean --{close[0]}?" if close else "--help lists the flags"
+    return UserError(f"--{name}: no such flag; {mend}")
 
 
 def expand_flag_files(arguments: Sequence[str]) -> list[str]:
@@ -190,6 +211,13 @@ def parse(config_class: type[Config], arguments: Sequence[str]) -> Config:
     Raises:
         UserError: an unknown flag, a bad value, or a word that is no flag.
     """
+    return config_class(**read(config_class, arguments))
+
+
+def read(config_class: type[Options], arguments: Sequence[str]) -> dict[str, Any]:
+    """The values of all options by the names of their fields, defaults among them; what only the
+    dataclass checks is not checked yet. Otherwise as `parse`.
+    """
     values = _define(config_class)
     placed = _placed_arguments(arguments)
     expanded = [argument for _, argument in placed]
@@ -203,18 +231,15 @@ def parse(config_class: type[Config], arguments: Sequence[str]) -> Config:
     try:
         leftovers = values(["tfcyclegan", *expanded])[1:]
     except absl_flags.UnrecognizedFlagError as error:
-        names = [flag_name(field) for field in dataclasses.fields(config_class)]
-        close = difflib.get_close_matches(error.flagname, names, n=1)
-        mend = f"did you mean --{close[0]}?" if close else "--help lists the flags"
-        raise UserError(f"--{error.flagname}: no such flag; {mend}") from error
+        raise unknown(config_class, error.flagname) from error
     except (absl_flags.Error, ValueError) as error:  # the second of --noNAME=
         raise UserError(" ".join(str(error).split())) from error
     if leftovers:
         raise UserError(f"{leftovers[0]!r}: not a flag; write --name=value")
     _tell_repeated(config_class, placed)
-    return config_class(
-        **{field.name: values[flag_name(field)].value for field in dataclasses.fields(config_class)}
-    )
+    return {
+        field.name: values[flag_name(field)].value for field in dataclasses.fields(config_class)
+    }
 
 
 def _tell_repeated(config_class: type[Options], placed: Sequence[tuple[str, str]]) -> None:

@@ -25,17 +25,20 @@ from tfcyclegan.config import AdaptConfig
 from tfcyclegan.data.domains import Split
 from tfcyclegan.data.source import DataSource, open_source
 from tfcyclegan.errors import UserError
-from tfcyclegan.measures import segmentation
+from tfcyclegan.measures.confusion import Confusion
+from tfcyclegan.segmentation.segmenter import interpolation_for
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log, log_table
 from tfcyclegan.training.runs import config_to_dict
 
 REQUEST = "request.json"
 SCORES = "scores.json"
+INTERPOLATION = "interpolation"
 # what may differ between two calls in one directory: paths, and which arms and seeds are asked for
 _FREE = [
     field.name for field in dataclasses.fields(AdaptConfig) if field.metadata["on_resume"] == "free"
 ]
+_DEFAULTS = {field.name: field.default for field in dataclasses.fields(AdaptConfig)}
 
 _BY_TRANSLATION = ("translated", "translated_semantic", "self_training")
 _TAKEN_BY = {
@@ -86,9 +89,14 @@ def adapt(config: AdaptConfig) -> list[ArmResult]:
     for line in _without_effect(config):
         log(line)
     directory = Path(config.output_dir)
-    arms = Arms(config, Split(source, config.source_split), Split(target, config.target_split))
+    arms = Arms(
+        config,
+        Split(source, config.source_split),
+        Split(target, config.target_split),
+        _interpolation(config, directory, target),
+    )
     arms.check()
-    _claim(config, directory, source, target)
+    _claim(config, directory, source, target, arms.interpolation)
     scored = Split(target, config.target_score_split)
     classes = target.require_labels(scored.name)
     done = {}
@@ -151,18 +159,37 @@ def _require_one_table(config: AdaptConfig, source: DataSource, target: DataSour
         )
 
 
-def _claim(config: AdaptConfig, directory: Path, source: DataSource, target: DataSource) -> None:
+def _interpolation(config: AdaptConfig, directory: Path, target: DataSource) -> str:
+    """By which filter pictures are resized: as the adaptation in the directory began, else as the
+    target's data were prepared, which is told.
+    """
+    if (directory / REQUEST).is_file():
+        with files.understanding(directory / REQUEST):
+            return files.read_json_object(directory / REQUEST).get(INTERPOLATION, "bicubic")
+    return interpolation_for(directory, config.load_size, target)
+
+
+def _claim(
+    config: AdaptConfig, directory: Path, source: DataSource, target: DataSource, filtered: str
+) -> None:
     """Makes the directory this request's, or raises UserError when it is another's."""
     options = {name: value for name, value in config_to_dict(config).items() if name not in _FREE}
-    request = {"options": options, "source": source.fingerprint, "target": target.fingerprint}
+    request = {
+        "options": options,
+        "source": source.fingerprint,
+        "target": target.fingerprint,
+        INTERPOLATION: filtered,
+    }
     path = directory / REQUEST
     if path.exists():
         there = files.read_json(path)
         with files.understanding(path):
+            # an option that did not exist then was at its default
+            before = _DEFAULTS | there["options"]
             changed = [
-                f"--{name} was {there['options'].get(name)}, now {value}"
+                f"--{name} was {before[name]}, now {value}"
                 for name, value in options.items()
-                if there["options"].get(name) != value
+                if before[name] != value
             ]
             changed += [
                 f"the {name} data have changed"
@@ -181,7 +208,7 @@ def _claim(config: AdaptConfig, directory: Path, source: DataSource, target: Dat
     files.write_json(path, request)
 
 
-def _scores(confusion: segmentation.Confusion, names: Sequence[str]) -> dict[str, Any]:
+def _scores(confusion: Confusion, names: Sequence[str]) -> dict[str, Any]:
     ious = [None if np.isnan(iou) else float(iou) for iou in confusion.class_ious]
     return {
         "mean_iou": confusion.class_iou,

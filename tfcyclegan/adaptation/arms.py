@@ -56,24 +56,26 @@ class Arms:
         config: all options.
         source: labelled pictures.
         target: pictures; only the arm `oracle` gets at their labels.
+        interpolation: by which filter pictures of both are resized to the `load_size`.
     """
 
-    def __init__(self, config: AdaptConfig, source: Split, target: Split):
+    def __init__(
+        self, config: AdaptConfig, source: Split, target: Split, interpolation: str = "bicubic"
+    ):
         self.config, self.source, self._labelled_target = config, source, target
         # what all other arms see: asked for labels it raises
         self.target = Split(dataclasses.replace(target.source, labelled=frozenset()), target.name)
         self.directory = Path(config.output_dir)
         self._cache = Path(config.cache_dir) if config.cache_dir else None
-        self.source_pictures = open_labelled(
-            source.source, source.name, self._cache, size=config.load_size
-        )
+        # one filter for both domains: a second one would be a difference that the data do not have
+        self.interpolation = interpolation
+        self._sizes: dict[str, Any] = {"size": config.load_size, "interpolation": interpolation}
+        self.source_pictures = open_labelled(source.source, source.name, self._cache, **self._sizes)
 
     @functools.cached_property
     def target_pictures(self) -> PixelFile:
         """The target's training pictures, without labels."""
-        return open_pictures(
-            self.target.source, self.target.name, self._cache, size=self.config.load_size
-        )
+        return open_pictures(self.target.source, self.target.name, self._cache, **self._sizes)
 
     def check(self) -> None:
         """Raises UserError, before anything is trained, where a translator or the pictures' sizes
@@ -123,7 +125,7 @@ class Arms:
                 self._labelled_target.source,
                 self._labelled_target.name,
                 self._cache,
-                size=self.config.load_size,
+                **self._sizes,
             )
         ]
 
@@ -136,7 +138,10 @@ class Arms:
         finished.
         """
         return train_segmenter(
-            self._options(seed), self.parts(arm, seed), self.run_directory(arm, seed)
+            self._options(seed),
+            self.parts(arm, seed),
+            self.run_directory(arm, seed),
+            interpolation=self.interpolation,
         )
 
     def _options(self, seed: int) -> SegmenterOptions:
@@ -235,9 +240,7 @@ class Arms:
             scale=scale_of(run),
             command="tfcyclegan adapt",
         )
-        return open_labelled(
-            open_source(output), self.source.name, self._cache, size=self.config.load_size
-        )
+        return open_labelled(open_source(output), self.source.name, self._cache, **self._sizes)
 
     def _self_training_parts(self, seed: int) -> list[LabelledPictures]:
         """Translated pictures, and target pictures labelled by the arm `translated`, or by the
@@ -258,7 +261,10 @@ class Arms:
             )
             if number < self.config.pseudo_rounds:
                 segmenter = train_segmenter(
-                    self._options(seed), [translated, target], directory / "segmenter"
+                    self._options(seed),
+                    [translated, target],
+                    directory / "segmenter",
+                    interpolation=self.interpolation,
                 )
         return [translated, target]
 

@@ -25,6 +25,6 @@ def run(config: CompareConfig) -> None:
             "compare.html"
         )
     tensorflow_setup.import_tensorflow()
-    from tfcyclegan.evaluation.comparing import compare
+    from tfcyclegan.evaluation.comparison import compare
 
     compare(runs, Path(config.output), pictures=config.pictures)

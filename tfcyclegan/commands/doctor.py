@@ -12,6 +12,6 @@ EXAMPLES = """
 
 def run(config: DoctorConfig) -> None:
     tensorflow_setup.import_tensorflow()
-    from tfcyclegan.doctor import examine
+    from tfcyclegan.diagnosis import examine
 
     examine(measure=config.measure)

@@ -11,7 +11,7 @@ from tfcyclegan.system.progress import log
 
 if TYPE_CHECKING:
     from tfcyclegan.data.domains import Domains
-    from tfcyclegan.evaluation.judge import Judge
+    from tfcyclegan.measures.evaluation_set import Judge
     from tfcyclegan.training.runs import Run
 
 Config = EvaluateConfig
@@ -41,7 +41,9 @@ def run(config: EvaluateConfig) -> Path:
     tensorflow_setup.import_tensorflow()
     from tfcyclegan.data.domains import open_domains
     from tfcyclegan.data.pairs import read_pairs
-    from tfcyclegan.evaluation.scoring import evaluate, evaluate_folder, open_tools
+    from tfcyclegan.evaluation.scoring import evaluate, evaluate_folder
+    from tfcyclegan.measures.evaluation_set import Tools
+    from tfcyclegan.networks.feature_networks import open_networks
 
     pairs = config.pairs if config.pairs in PAIRS else read_pairs(Path(config.pairs))
     if trained is None:
@@ -55,7 +57,7 @@ def run(config: EvaluateConfig) -> Path:
         if config.judge == "auto"
         else {}
     )
-    tools = open_tools(config.features, config.features_weights, judges)
+    tools = Tools(*open_networks(config.features, config.features_weights), judges)
     if trained is None:
         output = Path(config.output)
         evaluate_folder(
@@ -112,6 +114,6 @@ def _judge(domains: "Domains", purpose: str, direction: str) -> "Judge | str":
             "for photos"
         )
     try:
-        return judge(train, domains.require(purpose, target), train.source.directory / ".cache")
+        return judge(train, domains.require(purpose, target), train.source.cache)
     except UserError as error:
         return f"judge: {error}"

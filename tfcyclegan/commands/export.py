@@ -32,6 +32,7 @@ def run(config: ExportConfig) -> Path:
         config.tflite_size,
         min_psnr=config.min_psnr,
         data_dir=config.data_dir,
+        formats=config.format_names,
     )
     log(
         f"next: tfcyclegan demo --model={config.output} in a browser, or tfcyclegan serve "

@@ -27,7 +27,7 @@ def run(config: SegmentConfig) -> None:
     segmenter = load_segmenter(Path(config.segmenter_dir))
     if segmenter.load_size:
         log(
-            f"{config.segmenter_dir}: pictures are labelled at {segmenter.load_size}, as in its "
+            f"{config.segmenter_dir}: pictures are labelled at {segmenter.scale}, as in its "
             "training; labels have their own sizes"
         )
     output, reading = Path(config.output), reading_of(config)

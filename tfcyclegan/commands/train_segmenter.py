@@ -1,6 +1,7 @@
 """`tfcyclegan train_segmenter`."""
 
 from pathlib import Path
+from typing import Any
 
 from tfcyclegan import flags
 from tfcyclegan.config import TrainSegmenterConfig
@@ -24,11 +25,14 @@ def run(config: TrainSegmenterConfig) -> None:
     files.require_no_file("run_dir", Path(config.run_dir))
     tensorflow_setup.import_tensorflow()
     from tfcyclegan.segmentation.labelled_pictures import open_labelled
+    from tfcyclegan.segmentation.segmenter import interpolation_for
     from tfcyclegan.segmentation.training import train_segmenter
 
     cache = Path(config.cache_dir) if config.cache_dir else None
     source = open_source(config.data_dir)
-    part = open_labelled(source, config.split, cache, size=config.load_size)
+    interpolation = interpolation_for(Path(config.run_dir), config.load_size, source)
+    sizes: dict[str, Any] = {"size": config.load_size, "interpolation": interpolation}
+    part = open_labelled(source, config.split, cache, **sizes)
     scored = open_source(config.val_dir) if config.val_dir else source
     val = None
     if (
@@ -36,14 +40,19 @@ def run(config: TrainSegmenterConfig) -> None:
         and config.val_split in scored.labelled
         and scored.counts.get(config.val_split)
     ):
-        val = open_labelled(scored, config.val_split, cache, size=config.load_size)
+        val = open_labelled(scored, config.val_split, cache, **sizes)
     elif config.val_every_steps:
         log(
             f"{scored.directory}: no labelled pictures in split {config.val_split}, so no scores "
             "on the way; --val_split names another"
         )
     train_segmenter(
-        config, [part], Path(config.run_dir), val=val, flag_file=flags.to_flag_file(config)
+        config,
+        [part],
+        Path(config.run_dir),
+        val=val,
+        flag_file=flags.to_flag_file(config),
+        interpolation=interpolation,
     )
     log(
         f"finished: {config.steps} steps, {config.run_dir}; the last step's weights are the "

@@ -34,7 +34,7 @@ EXAMPLES = """
 
 def run(config: TranslateConfig) -> None:
     from tfcyclegan.data.source import check_places
-    from tfcyclegan.training.runs import read_run
+    from tfcyclegan.training.runs import only_direction, read_run
 
     trained = read_run(Path(config.run_dir)) if config.run_dir else None
     if trained is None and not Path(config.model).exists():
@@ -61,7 +61,7 @@ def run(config: TranslateConfig) -> None:
     )
 
     scale = None
-    direction = config.direction or _only_direction(trained)
+    direction = config.direction or only_direction(trained)
     if trained is not None:
         translators = copies_on_devices(trained, config.checkpoint, direction, tile=config.tile)
         scale = scale_of(trained) if config.scale == "trained" else None
@@ -117,14 +117,6 @@ def run(config: TranslateConfig) -> None:
             f"next: tfcyclegan evaluate --run_dir={config.run_dir} scores the run on its test "
             "pictures, beside controls"
         )
-
-
-def _only_direction(trained: "Run | None") -> str:
-    """The direction that is taken where none is given: ab, or ba of a run that has no other."""
-    if trained is None or "gen_ab" in trained.networks or "gen_ba" not in trained.networks:
-        return "ab"
-    log(f"{trained.directory}: translates ba, the one direction that it has")
-    return "ba"
 
 
 def _tell_choices(

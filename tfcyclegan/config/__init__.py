@@ -18,6 +18,7 @@ from tfcyclegan.config.commands import (
     TranslateConfig,
 )
 from tfcyclegan.config.demo import DemoConfig
+from tfcyclegan.config.distillation import DistillConfig
 from tfcyclegan.config.segmentation import (
     ExportSegmenterConfig,
     SegmentConfig,
@@ -42,6 +43,7 @@ __all__ = [
     "AdaptConfig",
     "CompareConfig",
     "DemoConfig",
+    "DistillConfig",
     "DoctorConfig",
     "EvaluateConfig",
     "ExportConfig",

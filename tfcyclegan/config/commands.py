@@ -14,6 +14,7 @@ from tfcyclegan.errors import UserError
 DIRECTIONS = ("ab", "ba")
 PAIRS = ("auto", "names", "none")
 """What --pairs takes beside a file."""
+EXPORT_FORMATS = ("saved_model", "tflite", "onnx", "openvino")
 CHECKPOINT_HELP = "latest, best or a step"
 DIRECTION_HELP = "ab translates domain A to B, ba B to A"
 TRUST_HELP = (
@@ -29,8 +30,8 @@ class TranslateConfig(Options):
     run_dir: str = option("", "run directory to translate with")
     model: str = option(
         "",
-        "exported model to translate with, instead of --run_dir: a SavedModel directory or a "
-        ".tflite file",
+        "exported model to translate with, instead of --run_dir: a SavedModel directory, or a "
+        "file of TFLite (.tflite), ONNX (.onnx) or OpenVINO (.xml)",
     )
     trust_model: bool = option(False, TRUST_HELP)
     checkpoint: str = option("latest", CHECKPOINT_HELP)
@@ -238,6 +239,32 @@ class ExportConfig(Options):
     data_dir: str = option(
         "", "prepared data set to measure and to calibrate on; default: the run's own"
     )
+    formats: str = option(
+        "saved_model,tflite",
+        f"what to write, with commas between: {', '.join(EXPORT_FORMATS)}; the last two need the "
+        "extras of these names",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        unknown = [name for name in self.format_names if name not in EXPORT_FORMATS]
+        if unknown or not self.format_names:
+            raise UserError(
+                f"--formats={self.formats}: {unknown[0] if unknown else 'nothing'!r} is no format; "
+                f"valid are {', '.join(EXPORT_FORMATS)}, with commas between them"
+            )
+        if "saved_model" not in self.format_names:
+            raise UserError(
+                f"--formats={self.formats}: an export holds a SavedModel, by which it is served; "
+                f"give --formats=saved_model,{self.formats}"
+            )
+
+    @property
+    def format_names(self) -> tuple[str, ...]:
+        """In the order of EXPORT_FORMATS, each once."""
+        given = self.formats.split(",")
+        known = [name for name in EXPORT_FORMATS if name in given]
+        return (*known, *(name for name in given if name not in EXPORT_FORMATS))
 
 
 @dataclass(frozen=True, kw_only=True)

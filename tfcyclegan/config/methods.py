@@ -4,9 +4,15 @@ from dataclasses import dataclass
 
 from tfcyclegan.config.base import Options, option
 
-METHODS = ("cyclegan", "cut", "fastcut", "pix2pix")
+METHODS = ("cyclegan", "cut", "fastcut", "pix2pix", "distill")
 CONTRASTIVE = ("cut", "fastcut")
-EPOCHS = {"cyclegan": (100, 100), "cut": (200, 200), "fastcut": (150, 50), "pix2pix": (100, 100)}
+EPOCHS = {
+    "cyclegan": (100, 100),
+    "cut": (200, 200),
+    "fastcut": (150, 50),
+    "pix2pix": (100, 100),
+    "distill": (100, 100),
+}
 """Epochs at the full rate and of falling rate, where neither is given; each as its authors have
 it."""
 
@@ -18,7 +24,8 @@ class MethodOptions(Options):
     method: str = option(
         "cyclegan",
         "cyclegan learns both ways; cut, its lighter form fastcut, and pix2pix, which needs pairs, "
-        "learn A -> B alone (docs/methods.md); it decides the defaults of other options",
+        "learn A -> B alone; distill teaches a small generator by a trained one (docs/methods.md); "
+        "it decides the defaults of other options",
         choices=METHODS,
     )
 
@@ -65,4 +72,33 @@ class ContrastiveOptions(Options):
         False,
         "compare a patch with those of all pictures of the batch, not with its own alone",
         methods=CONTRASTIVE,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillationOptions(Options):
+    """A small generator taught by a trained one."""
+
+    teacher: str = option("", "run directory of the generators to learn from", methods=("distill",))
+    teacher_checkpoint: str = option(
+        "latest", "which of its checkpoints: latest, best or a step", methods=("distill",)
+    )
+    students: str = option(
+        "both",
+        "directions to learn: ab, ba, or both as far as the teacher has them",
+        choices=("ab", "ba", "both"),
+        methods=("distill",),
+    )
+    lambda_output: float = option(
+        10.0,
+        "weight of the mean absolute difference from the teacher's pictures",
+        minimum=0,
+        methods=("distill",),
+    )
+    lambda_feature: float = option(
+        1.0,
+        "weight of the mean squared difference from the teacher's feature maps, by 1x1 "
+        "convolutions",
+        minimum=0,
+        methods=("distill",),
     )

@@ -1,8 +1,10 @@
 """Options of the networks."""
 
+import re
 from dataclasses import dataclass
 
 from tfcyclegan.config.base import Options, option
+from tfcyclegan.system.functions import is_reference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,7 +13,8 @@ class NetworkOptions(Options):
 
     generator: str = option(
         "resnet",
-        "resnet, resnet_Nblocks, unet_128, unet_256, or a .json graph of import_weights",
+        "resnet, resnet_Nblocks, unet_128, unet_256, a .json graph of import_weights, or "
+        "MODULE:FUNCTION, a function of yours that makes a keras.Model (docs/python.md)",
         of_method={"pix2pix": "unet_256"},
     )
     residual_blocks: int | None = option(
@@ -35,6 +38,11 @@ class NetworkOptions(Options):
         False,
         "double by bilinear blurs in ResNet generators, in place of --upsampling",
         of_method={"cut": True, "fastcut": True},
+    )
+    separable: bool = option(
+        False,
+        "separable convolutions in the residual blocks of ResNet generators: about a ninth of "
+        "their work",
     )
     dropout: bool = option(False, "dropout in the generators", of_method={"pix2pix": True})
     discriminator: str = option(
@@ -76,6 +84,18 @@ class NetworkOptions(Options):
         )
 
     @property
+    def is_resnet(self) -> bool:
+        """Whether the generators are ResNets of ours."""
+        return re.fullmatch(r"resnet_\d+blocks", self.architecture) is not None
+
+    @property
+    def is_own(self) -> bool:
+        """Whether a function of the user's own makes the generators."""
+        return is_reference(self.generator)
+
+    @property
     def size_multiple(self) -> int:
-        """What the sides of an image must be multiples of."""
-        return {"unet_128": 128, "unet_256": 256}.get(self.generator, 4)
+        """What the sides of an image must be multiples of; of generators of the user's own 1, since
+        they alone know.
+        """
+        return {"unet_128": 128, "unet_256": 256}.get(self.generator, 1 if self.is_own else 4)

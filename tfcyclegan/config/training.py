@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 from tfcyclegan.config.base import Options, Size, default_of, flag_name, option
 from tfcyclegan.config.batches import AugmentationOptions, PairOptions
-from tfcyclegan.config.methods import CONTRASTIVE, EPOCHS, ContrastiveOptions, MethodOptions
+from tfcyclegan.config.methods import (
+    CONTRASTIVE,
+    EPOCHS,
+    ContrastiveOptions,
+    DistillationOptions,
+    MethodOptions,
+)
 from tfcyclegan.config.networks import NetworkOptions
 from tfcyclegan.errors import UserError
 
@@ -31,8 +37,8 @@ class DataOptions(Options):
     data_dir: str = option(
         "",
         "data set that data_prep made with trainA and trainB, or any TFDS one (tfds:NAME "
-        "downloads it); "
-        "or a data set for each domain, A,B with a comma between",
+        "downloads it), or MODULE:FUNCTION, a function of yours that gives the pictures of a split "
+        "(docs/data.md); or one for each domain, A,B with a comma between",
         required=True,
         alias="data",
         on_resume="free",
@@ -42,7 +48,8 @@ class DataOptions(Options):
     )
     cache_dir: str = option(
         "",
-        "where resized pixels are kept; default: the directory .cache in the data set",
+        "where resized pixels are kept; default: the directory .cache in the data set, or of "
+        "pictures from a function ~/.cache/tfcyclegan",
         on_resume="free",
     )
     preprocess: str = option(
@@ -266,6 +273,7 @@ class TrainConfig(
     RunOptions,
     OptimizationOptions,
     ContrastiveOptions,
+    DistillationOptions,
     ObjectiveOptions,
     NetworkOptions,
     AugmentationOptions,
@@ -281,18 +289,24 @@ class TrainConfig(
     def __post_init__(self) -> None:
         self._take_defaults()
         super().__post_init__()
-        if not re.fullmatch(r"resnet(_[1-9]\d*blocks)?|unet_(128|256)|.+\.json", self.generator):
+        known = r"resnet(_[1-9]\d*blocks)?|unet_(128|256)|.+\.json"
+        if not re.fullmatch(known, self.generator) and not self.is_own:
             raise UserError(
                 f"--generator={self.generator}: unknown choice; valid are resnet, resnet_Nblocks, "
-                "unet_128, unet_256"
+                "unet_128, unet_256, and MODULE:FUNCTION for your own"
             )
+        for name, unused in (("base_filters", 64), ("dropout", False)):
+            if self.is_own and (value := getattr(self, name)) != unused:
+                raise UserError(
+                    f"--{name}={value}: {self.generator} decides by itself; leave it out"
+                )
         if self.residual_blocks is not None and self.generator != "resnet":
             raise UserError(
                 f"--residual_blocks={self.residual_blocks}: goes with --generator=resnet alone, "
                 f"not {self.generator}"
             )
         for name, official in (("upsampling", "transposed"), ("generator_padding", "zeros")):
-            if getattr(self, name) != official and not self.architecture.endswith("blocks"):
+            if getattr(self, name) != official and not self.is_resnet:
                 raise UserError(
                     f"--{name}={getattr(self, name)}: goes with ResNet generators alone"
                 )
@@ -307,14 +321,12 @@ class TrainConfig(
             raise UserError("--decay_epochs: needs --epochs, the epochs before the rate falls")
         if self.schedule == "cosine_official" and self.epochs == 0:
             raise UserError("--schedule=cosine_official: needs --epochs of at least 1")
-        if self.remat and (
-            not self.architecture.endswith("blocks") or self.norm == "batch" or self.dropout
-        ):
+        if self.remat and (not self.is_resnet or self.norm == "batch" or self.dropout):
             raise UserError(
                 "--remat: goes with ResNet generators without dropout and batch norm, which would "
                 "not compute the same twice"
             )
-        self._check_sizes()
+        self.check_sizes(self.size_multiple)
         self._check_batches()
 
     def _take_defaults(self) -> None:
@@ -338,6 +350,7 @@ class TrainConfig(
         weights = {
             "cyclegan": ("lambda_gan", "lambda_a", "lambda_b"),
             "pix2pix": ("lambda_gan", "lambda_l1"),
+            "distill": ("lambda_gan", "lambda_output", "lambda_feature"),
         }.get(self.method, ("lambda_nce",))
         if not any(getattr(self, name) for name in weights):
             others = " and ".join(f"--{name}=0" for name in weights[1:])
@@ -358,9 +371,13 @@ class TrainConfig(
             )
         if self.method in CONTRASTIVE:
             self._check_contrastive()
+        if self.method == "distill" and not self.teacher:
+            raise UserError("--teacher: required with --method=distill: the run to learn from")
+        if self.separable and not self.is_resnet:
+            raise UserError("--separable: goes with ResNet generators alone")
 
     def _check_contrastive(self) -> None:
-        if not self.architecture.endswith("blocks"):
+        if not self.is_resnet:
             raise UserError(
                 f"--generator={self.generator}: --method={self.method} needs a ResNet generator, "
                 "whose encoder gives the features that are compared"
@@ -395,9 +412,12 @@ class TrainConfig(
         halving, doubling = (4 if blurs else 3 for blurs in (self.antialias, self.antialias_up))
         return 4 + 2 * halving + blocks + 2 * doubling + 3
 
-    def _check_sizes(self) -> None:
+    def check_sizes(self, multiple: int) -> None:
+        """Raises UserError where pictures' sides are not what networks need that take multiples of
+        `multiple`.
+        """
         crops = self.preprocess in MODES_WITH_CROP
-        crop, load, multiple = self.crop_size, self.load_size, self.size_multiple
+        crop, load = self.crop_size, self.load_size
         if crops and min(crop.height, crop.width) < self.smallest_side:
             raise UserError(
                 f"--crop_size={crop}: the networks need sides of at least {self.smallest_side}; "

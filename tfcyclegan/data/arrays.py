@@ -15,16 +15,24 @@ def pictures(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         UserError: one is not that, nor can be told to be.
     """
-    return _domain("x", x), _domain("y", y)
+    more = " of its domain, or x a tf.data.Dataset of batches (real_a, real_b)"
+    return as_batch("x", x, more), as_batch("y", y, more)
 
 
-def _domain(name: str, given: Any) -> np.ndarray:
+def as_batch(name: str, given: Any, more: str = "") -> np.ndarray:
+    """Pictures as float32 [N, H, W, C] in [-1, 1].
+
+    Args:
+        name: of the argument.
+        given: arrays, tensors or lists of them.
+        more: what a refusal adds to the form.
+
+    Raises:
+        UserError: they are not that, nor can be told to be.
+    """
     values = np.asarray(given)
     if values.ndim != 4 or not len(values):
-        raise UserError(
-            f"{name}: must be pictures [N, H, W, C] of its domain, or x a tf.data.Dataset of "
-            "batches (real_a, real_b)"
-        )
+        raise UserError(f"{name}: must be pictures [N, H, W, C]{more}")
     _check_range(name, values)
     return values.astype(np.float32, copy=False)
 

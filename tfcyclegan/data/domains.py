@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfcyclegan.data.source import CATALOGUE, DataSource, open_source
+from tfcyclegan.data.source import DataSource, is_function, open_source
+from tfcyclegan.data.tfds_sets import CATALOGUE
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
@@ -194,7 +195,9 @@ def open_domains(data_dir: str, *, recipe: str = "") -> Domains:
     missing = [
         place
         for place in places
-        if not place.startswith(CATALOGUE) and not (Path(place) / "dataset_info.json").exists()
+        if not place.startswith(CATALOGUE)
+        and not is_function(place)
+        and not (Path(place) / "dataset_info.json").exists()
     ]
     if missing and recipe:
         raise UserError(f"--data_dir={data_dir}: {' and '.join(missing)} not there yet; {recipe}")

@@ -24,6 +24,7 @@ ENLARGED = "enlarged pictures"
 RESHAPED = "pictures whose shape changes"
 RESIZED = "resized as the training resized its pictures"
 FITTED = "resized to the model's size, and the translation back"
+NO_NUMBERS = "the model gives values that are no numbers (NaN or infinite)"
 # sides are rounded to pixels, or to multiples of 4: less than that is no change of shape
 _SEEN_STRETCH = 1.05
 
@@ -127,14 +128,21 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
     return np.clip(np.rint((np.asarray(image, np.float32) + 1) * 127.5), 0, 255).astype(np.uint8)
 
 
-def numbers_to_uint8(image: np.ndarray) -> np.ndarray:
-    """`to_uint8` of what a model gave; RunError where it gave no numbers, which would be black."""
-    if np.isnan(image).any():
+def require_numbers(values: np.ndarray) -> np.ndarray:
+    """What a model gave; RunError where it is NaN or infinite, which would be a black or white
+    picture.
+    """
+    if not np.isfinite(values).all():
         raise RunError(
-            "the model gives values that are no numbers (NaN): its weights are damaged, or too "
-            "large for its type"
+            f"{NO_NUMBERS}: its weights are damaged, or too large for its type; take an earlier "
+            "--checkpoint, or an export of one"
         )
-    return to_uint8(image)
+    return values
+
+
+def numbers_to_uint8(image: np.ndarray) -> np.ndarray:
+    """`to_uint8` of what a model gave; RunError where it gave no numbers."""
+    return to_uint8(require_numbers(image))
 
 
 def resized_size(size: Size, mode: str, load_size: Size, crop_size: Size) -> Size:

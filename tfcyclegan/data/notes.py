@@ -136,3 +136,16 @@ def without_counts(record: Any) -> Any:
         if isinstance(record, dict)
         else record
     )
+
+
+def completed(record: Any, identity: Mapping[str, Any]) -> Any:
+    """A record without the counts, and with the direction of an exported model, which 0.1.0 did not
+    tell: it follows from the model, so it is that of `identity` where these are the same.
+    """
+    told = without_counts(record)
+    later = {"direction"} & identity.keys()
+    return (
+        {**{key: identity[key] for key in later}, **told}
+        if isinstance(told, dict) and "model" in told
+        else told
+    )

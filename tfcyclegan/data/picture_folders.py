@@ -16,7 +16,7 @@ from tfcyclegan.data import intake, notes, pages, picture_files
 from tfcyclegan.data.manifest import printable
 from tfcyclegan.data.rules import settings
 from tfcyclegan.data.source import DataSource
-from tfcyclegan.errors import UserError
+from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.system import files
 from tfcyclegan.system.parallel import Stages
 from tfcyclegan.system.progress import Progress, log
@@ -227,6 +227,7 @@ def write_pictures(
     Raises:
         UserError: `output` is another's, or pictures that cannot be read (after all others were
             worked on).
+        RunError: a picture that the machines fail on, named.
     """
     _refuse_other(output, record, identity, told[2])
     with files.exclusive_lock(output):
@@ -252,7 +253,7 @@ def write_pictures(
 
 def _refuse_other(output: Path, record: str, identity: dict[str, Any], others: str) -> None:
     if (output / record).exists():
-        if notes.without_counts(files.read_json(output / record)) != identity:
+        if notes.completed(files.read_json(output / record), identity) != identity:
             raise UserError(f"--output={output}: holds {others}; choose another folder")
     elif output.exists() and any(path.name != ".lock" for path in output.iterdir()):
         raise UserError(
@@ -303,7 +304,12 @@ def _write(
     def make(
         machine: Callable[[Given], Made], given: tuple[str, Given] | _Skipped
     ) -> tuple[str, Made] | _Skipped:
-        return given if isinstance(given, _Skipped) else (given[0], machine(given[1]))
+        if isinstance(given, _Skipped):
+            return given
+        try:
+            return given[0], machine(given[1])
+        except RunError as error:
+            raise RunError(f"{given[0]}: {error}") from error
 
     def after(made: tuple[str, Made] | _Skipped) -> _Skipped | None:
         if isinstance(made, _Skipped):

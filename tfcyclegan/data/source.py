@@ -3,30 +3,27 @@ feature.
 
 A place is a directory that holds `dataset_info.json`, or `tfds:NAME` or `tfds:NAME/CONFIG` for a
 data set that TFDS itself knows, such as `tfds:cycle_gan/horse2zebra`: it is downloaded at first
-use, to ~/tensorflow_datasets or $TFDS_DATA_DIR.
+use, to ~/tensorflow_datasets or $TFDS_DATA_DIR; or `module:function` for pictures that a function
+of one's own gives, see `own_pictures`.
 """
 
-import contextlib
 import functools
-import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tfcyclegan.config import INTERPOLATIONS
 from tfcyclegan.data.labels import CITYSCAPES, ClassTable
 from tfcyclegan.data.records import IMAGE_KEY, LABEL_KEY, Label
+from tfcyclegan.data.tfds_sets import CATALOGUE, check_directory, open_builder
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.system import files
+from tfcyclegan.system import downloads, files, functions
 from tfcyclegan.system.progress import log
 
 MANIFEST = "manifest.json"
-CATALOGUE = "tfds:"
-FEATURES = "features.json"
-_LONGEST_NAME = 255
-_CLASS_KEYS = {"pythonClassName", "python_class_name", "type"}
-"""Under which `features.json` names classes, in its newer, its other and its older form."""
+CACHE = ".cache"
 SYNTHETIC = "synthetic"
 """The setting of a data set that says that its pictures were drawn by a program."""
 LABEL_MAPS = "label_maps"
@@ -65,7 +62,7 @@ class DataSource:
     """An opened data set.
 
     Attributes:
-        directory: where it lies.
+        directory: where it lies; of pictures from a function, what names that.
         name: what it is called.
         fingerprint: identity of its content, whatever the path.
         counts: pictures in each split.
@@ -82,6 +79,7 @@ class DataSource:
             {"testA in trainA": pictures}.
         aligned: the purposes ("train", "test", "val") whose pictures of both domains are pairs of
             equal names, as its manifest tells it.
+        cache: where its resized pictures are kept by default.
     """
 
     directory: Path
@@ -96,8 +94,9 @@ class DataSource:
     left_out: dict[str, int]
     twins: dict[str, int]
     aligned: frozenset[str]
-    _builder: Any
-    _nested: bool
+    cache: Path
+    # what is stored of a split, in order
+    _read: Callable[[str], Iterator[Example]]
     # by split name, bytes and sha256 in the manifest; empty for a foreign data set
     _shards: dict[str, list[tuple[str, int, str]]]
 
@@ -107,6 +106,13 @@ class DataSource:
         and transparent.
         """
         return not self._shards
+
+    @property
+    def interpolation(self) -> str:
+        """By which filter its pictures were resized: by data_prep, or before their translation."""
+        scale = str(self.settings.get("scale", "")).split()
+        name = self.settings.get("interpolation") or (scale or [""])[-1]
+        return name if name in INTERPOLATIONS else "bicubic"
 
     def pictures(self, split: str) -> Iterator[tuple[str, bytes]]:
         """(file name, encoded bytes) of every picture of `split`, in stored order, read in bounded
@@ -133,27 +139,15 @@ class DataSource:
 
     def examples(self, split: str) -> Iterator[Example]:
         """Everything that is stored of every picture of `split`; otherwise like `pictures`."""
-        import tensorflow_datasets as tfds
-
         self.require(split)
         self._check_shards(split)
-        skip = tfds.decode.SkipDecoding()
-        decoders: dict[str, Any] = {IMAGE_KEY: {"encoded": skip} if self._nested else skip}
-        if self.labelled:
-            decoders[LABEL_KEY] = {"encoded": skip}
-        config = tfds.ReadConfig(interleave_cycle_length=1, add_tfds_id=True, try_autocache=False)
         read = 0
         try:
-            for example in self._builder.as_dataset(
-                split=split, decoders=decoders, read_config=config
-            ).as_numpy_iterator():
-                image = example[IMAGE_KEY]
-                label = _label(example[LABEL_KEY]) if split in self.labelled else None
-                if self._nested:
-                    yield Example(_text(image["filename"]), image["encoded"], label)
-                else:
-                    yield Example(example["tfds_id"].decode(), image, label)
+            for example in self._read(split):
+                yield example
                 read += 1
+        except UserError:
+            raise
         # TensorFlow and TFDS raise nearly every type on damaged records and features
         except Exception as error:
             reason = re.sub(
@@ -173,8 +167,9 @@ class DataSource:
         """Raises RunError where a shard is not the one that was prepared. TFDS itself would read
         another set's of as many records.
         """
-        there = {path.name for path in self.directory.iterdir()}
-        for file, size, digest in self._shards.get(split, ()):
+        shards = self._shards.get(split, ())
+        there = {path.name for path in self.directory.iterdir()} if shards else set()
+        for file, size, digest in shards:
             path = self.directory / file
             status = path.stat() if file in there and path.is_file() else None
             if status is None:
@@ -244,30 +239,19 @@ def _text(stored: bytes) -> str:
 
 
 def open_source(place: str | Path) -> DataSource:
-    """Opens a TFDS directory (the one that holds `dataset_info.json`) or, as `tfds:NAME`, a data
-    set of the TFDS catalogue.
+    """Opens a TFDS directory (the one that holds `dataset_info.json`); as `tfds:NAME` a data set of
+    the TFDS catalogue; or as `module:function` pictures of one's own.
 
     Raises:
-        UserError: missing, unfinished, without an image feature, or not to be downloaded.
+        UserError: missing, unfinished, without an image feature, or not to be downloaded; or what
+            `own_pictures` refuses.
     """
-    builder = (
-        _from_catalogue(str(place))
-        if str(place).startswith(CATALOGUE)
-        else _from_directory(Path(place))
-    )
+    if is_function(place):
+        return _from_function(str(place))
+    builder, nested = open_builder(place)
     import tensorflow_datasets as tfds
 
     features = builder.info.features
-    if not isinstance(features, tfds.features.FeaturesDict) or IMAGE_KEY not in features:
-        there = (
-            f"; they have {', '.join(sorted(features))}"
-            if isinstance(features, tfds.features.FeaturesDict)
-            else ""
-        )
-        raise UserError(f"--data_dir={place}: its examples have no {IMAGE_KEY!r} feature{there}")
-    _check_names(place, builder.info)
-    nested = isinstance(features[IMAGE_KEY], tfds.features.FeaturesDict)
-    _check_image(place, features[IMAGE_KEY], nested)
     has_labels = LABEL_KEY in features and isinstance(
         features[LABEL_KEY], tfds.features.FeaturesDict
     )
@@ -313,52 +297,65 @@ def open_source(place: str | Path) -> DataSource:
         left_out,
         twins,
         aligned,
-        builder,
-        nested,
+        directory / CACHE,
+        functools.partial(_examples, builder, nested, labelled),
         shards,
     )
 
 
-def _check_image(place: str | Path, feature: Any, nested: bool) -> None:
-    """Raises UserError where the feature holds no pictures, or such whose values have no known
-    range.
-    """
-    import numpy as np
+def _examples(
+    builder: Any, nested: bool, labelled: frozenset[str], split: str
+) -> Iterator[Example]:
+    """What a TFDS data set has stored of a split, in order."""
     import tensorflow_datasets as tfds
 
-    whole = nested and "encoded" in feature and "filename" in feature
-    image = feature["encoded"] if whole else feature
-    if not isinstance(image, tfds.features.Image):
-        kind = type(image).__name__
-        raise UserError(
-            f"--data_dir={place}: its feature {IMAGE_KEY!r} is a {kind}, not an Image; make one "
-            "of pictures by data_prep.folders"
-        )
-    if image.np_dtype not in (np.uint8, np.uint16):
-        raise UserError(
-            f"--data_dir={place}: its pictures are of {np.dtype(image.np_dtype).name}, which has "
-            "no known range; 8 or 16 bit are needed"
-        )
+    skip = tfds.decode.SkipDecoding()
+    decoders: dict[str, Any] = {IMAGE_KEY: {"encoded": skip} if nested else skip}
+    if labelled:
+        decoders[LABEL_KEY] = {"encoded": skip}
+    config = tfds.ReadConfig(interleave_cycle_length=1, add_tfds_id=True, try_autocache=False)
+    stored = builder.as_dataset(split=split, decoders=decoders, read_config=config)
+    for example in stored.as_numpy_iterator():
+        image = example[IMAGE_KEY]
+        label = _label(example[LABEL_KEY]) if split in labelled else None
+        if nested:
+            yield Example(_text(image["filename"]), image["encoded"], label)
+        else:
+            yield Example(example["tfds_id"].decode(), image, label)
 
 
-def _check_names(place: str | Path, info: Any) -> None:
-    """Raises UserError when a name in the metadata, of which files are named, leaves its
-    directory.
-    """
-    templates = [
-        split.filename_template.template
-        for split in info.splits.values()
-        if split.filename_template
-    ]
-    for name in (info.name, *info.splits, *templates):
-        # what is left of a template may ask for attributes, or for a width that fills the memory
-        plain = re.sub(r"\{[A-Z_]+\}", "", name) if name in templates else name
-        if set("/\0{}") & set(plain) or name in ("", ".", "..") or len(name) > _LONGEST_NAME:
-            shown = repr(name[:100])
-            raise UserError(
-                f"--data_dir={place}: dataset_info.json has the name {shown}, of which no file "
-                "can be named; prepare it again"
-            )
+def is_function(place: str | Path) -> bool:
+    """Whether a place names a function of one's own."""
+    text = str(place)
+    named = functions.is_reference(text) and not text.startswith(CATALOGUE)
+    return named and not Path(text).exists()
+
+
+def _from_function(place: str) -> DataSource:
+    from tfcyclegan.data import own_pictures
+
+    own = own_pictures.open_own(place)
+
+    def examples(split: str) -> Iterator[Example]:
+        return (Example(name, encoded, None) for name, encoded in own.encoded(split))
+
+    return DataSource(
+        directory=Path(place),
+        name=place,
+        fingerprint=own.fingerprint(),
+        counts=own.counts,
+        labelled=frozenset(),
+        label_maps=frozenset(),
+        synthetic=False,
+        classes=None,
+        settings={},
+        left_out={},
+        twins={},
+        aligned=frozenset(),
+        cache=downloads.cache_directory() / "pixels" / place.replace(":", "."),
+        _read=examples,
+        _shards={},
+    )
 
 
 def check_places(data_dir: str) -> None:
@@ -366,99 +363,8 @@ def check_places(data_dir: str) -> None:
     TensorFlow.
     """
     for place in [data_dir] if Path(data_dir).is_dir() else data_dir.split(","):
-        if place and not place.startswith(CATALOGUE):
-            _check_directory(Path(place))
-
-
-def _check_directory(directory: Path) -> None:
-    if not directory.is_dir():
-        raise UserError(
-            f"--data_dir={directory}: no such directory; make it with python -m data_prep.folders"
-        )
-    if not (directory / "dataset_info.json").exists():
-        raise UserError(
-            f"--data_dir={directory}: no finished data set (dataset_info.json is missing); "
-            "prepare it with python -m data_prep.folders"
-        )
-
-
-def _from_directory(directory: Path) -> Any:
-    _check_directory(directory)
-    _check_features(directory)
-    import tensorflow_datasets as tfds
-
-    try:
-        return tfds.builder_from_directory(str(directory))
-    except Exception as error:  # TFDS raises whatever its parsers raise
-        raise UserError(
-            f"--data_dir={directory}: not readable as a TFDS data set "
-            f"({' '.join(str(error).split())})"
-        ) from error
-
-
-def _check_features(directory: Path) -> None:
-    """Raises UserError when features.json names a class outside TFDS: TFDS would import its module,
-    which runs it.
-    """
-    waiting = [files.read_json(directory / FEATURES)] if (directory / FEATURES).is_file() else []
-    while waiting:
-        value = waiting.pop()
-        waiting += (
-            value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-        )
-        for key in _CLASS_KEYS & value.keys() if isinstance(value, dict) else ():
-            name = value[key]
-            if (
-                isinstance(name, str)
-                and "." in name
-                and not name.startswith("tensorflow_datasets.")
-            ):
-                raise UserError(
-                    f"--data_dir={directory}: refused, since {FEATURES} names {name}, code that "
-                    "is not of TFDS"
-                )
-
-
-def _from_catalogue(place: str) -> Any:
-    import tensorflow_datasets as tfds
-
-    name = place.removeprefix(CATALOGUE)
-    try:
-        builder = tfds.builder(name)
-    except Exception as error:  # not found, no such config, ...: the first line says which
-        raise UserError(
-            f"--data_dir={place}: not in the TFDS catalogue ({str(error).splitlines()[0]})"
-        ) from error
-    configs = [config.name for config in builder.BUILDER_CONFIGS]
-    if len(configs) > 1 and builder.builder_config and "/" not in name:
-        some = ", ".join(configs[:5]) + (
-            f" and {len(configs) - 5} more" if len(configs) > 5 else ""
-        )
-        log(
-            f"{place}: read as {place}/{builder.builder_config.name}, its first configuration; it "
-            f"has {some}"
-        )
-    if not builder.info.splits:
-        log(
-            f"downloading {place} to {builder.data_dir} (without a network this gives up after "
-            "some minutes)"
-        )
-        try:
-            # its progress bars turn to noise in logs and cannot be had on one line
-            with (
-                contextlib.redirect_stdout(io.StringIO()),
-                contextlib.redirect_stderr(io.StringIO()),
-            ):
-                builder.download_and_prepare()
-        # whatever the network, the site or the parser of that data set raise
-        except Exception as error:
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
-            raise UserError(
-                f"--data_dir={place}: cannot be downloaded ({reason}); on a machine with a "
-                "network run it once and copy "
-                f"{builder.data_dir} here, then give that directory"
-            ) from error
-    return builder
+        if place and not place.startswith(CATALOGUE) and not is_function(place):
+            check_directory(Path(place))
 
 
 def _classes(made: dict[str, Any], directory: Path) -> ClassTable | None:

@@ -4,10 +4,9 @@
 Writes metrics.json, metrics.csv and index.html, and prints the same tables.
 """
 
-import contextlib
+import dataclasses
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,42 +14,62 @@ import numpy as np
 from rich.table import Table as PrintedTable
 
 from tfcyclegan.data.domains import Domains
-from tfcyclegan.errors import UserError
-from tfcyclegan.evaluation import (
-    cycles,
-    detectors,
-    distances,
-    examples,
-    judge,
-    label_scores,
-    looks,
-    page,
-    published,
-    strata,
-    truths,
+from tfcyclegan.evaluation import scores_page
+from tfcyclegan.evaluation.gathering import gather, gather_folder
+from tfcyclegan.measures import (
+    appearance,
+    blur,
+    checkerboard,
+    colour,
+    cycle_consistency,
+    discriminator,
+    fcn_score,
+    flat_areas,
+    kid_fid,
+    label_maps,
+    luminance,
+    mode_collapse,
+    paired,
 )
-from tfcyclegan.evaluation.detectors import Finding
-from tfcyclegan.evaluation.detectors.finding import REALS
-from tfcyclegan.evaluation.distances import Features
-from tfcyclegan.evaluation.folder import gather_folder
-from tfcyclegan.evaluation.judge import Judge
-from tfcyclegan.evaluation.label_scores import SHUFFLED, LabelScores
-from tfcyclegan.evaluation.limits import OK
-from tfcyclegan.evaluation.material import OWN, Material, gather
-from tfcyclegan.evaluation.page import Section
-from tfcyclegan.evaluation.pairs import AUTO, Pairs
-from tfcyclegan.evaluation.tables import Table, to_csv, undecided
-from tfcyclegan.measures.appearance import Appearance
-from tfcyclegan.measures.features import Lpips
+from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Tools
+from tfcyclegan.measures.findings import OK, REALS, Finding
+from tfcyclegan.measures.partners import AUTO, Pairs
+from tfcyclegan.measures.tables import Assumed, Table, to_csv
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log, log_table
 from tfcyclegan.training.history import HISTORY, read_history
 from tfcyclegan.training.run_page import write_report
 from tfcyclegan.training.runs import Run
 
-# A translation is worth its training if it is better than each of these in every deciding column.
-TO_BEAT = ("identity", "colour matching", "histogram matching")
-TO_BEAT_IN_LABELS = ("constant colour", SHUFFLED)
+Found = Table | Finding | str
+# What it finds is printed, written and shown on the page: tables of scores, a failure that was
+# looked for, or in a line why something is left out (nothing if it is empty) or is `Assumed`.
+Measure = Callable[[EvaluationSet], Found | Iterable[Found]]
+
+# All that is measured, in the order in which it is shown; the seconds are told by the names.
+MEASURES: tuple[tuple[str, Measure], ...] = (
+    ("look", appearance.table),
+    ("distribution", kid_fid.table),
+    ("truth", paired.tables),
+    ("labels", label_maps.tables),
+    ("judge", fcn_score.tables),
+    ("cycle honesty", cycle_consistency.table),
+    ("luminance", luminance.table),
+    ("detectors", checkerboard.stride_2),
+    ("detectors", checkerboard.stride_4),
+    ("detectors", checkerboard.artefacts),
+    ("detectors", blur.blur),
+    ("detectors", colour.colour_shift),
+    ("detectors", colour.contrast_shift),
+    ("detectors", mode_collapse.mode_collapse),
+    ("detectors", flat_areas.flat_areas),
+    ("detectors", colour.inversion),
+    ("detectors", fcn_score.changed_objects),
+    ("detectors", cycle_consistency.content_lost),
+    ("detectors", blur.unseen_blur),
+    ("detectors", discriminator.discriminator),
+    ("detectors", luminance.outside_training),
+)
 
 METRICS = "metrics.json"
 TABLES = "metrics.csv"
@@ -63,38 +82,6 @@ _LOSSY_NOTE = (
     " The translations were saved with loss (JPEG or the like), which no control's row "
     "has: these are scores of both."
 )
-
-
-@dataclass(frozen=True)
-class Tools:
-    """What the families need beside the pictures.
-
-    Attributes:
-        features: of KID and FID; or why there are none.
-        lpips: of the truth family; or why there is none.
-        judges: of the FCN-score, by direction; or why there is none.
-    """
-
-    features: Features | str
-    lpips: Lpips | str
-    judges: Mapping[str, Judge | str] = field(default_factory=dict)
-
-
-def open_tools(features: str, features_weights: str, judges: Mapping[str, Judge | str]) -> Tools:
-    """Opens what --features names; what cannot be had is left out with a reason.
-
-    Raises:
-        UserError: a weights file that was given cannot be read.
-    """
-    found = distances.open_features(features, features_weights)
-    # Without a network, the archive that AlexNet could not be taken from would only be asked for a
-    # second time.
-    if features != "inception" and isinstance(found, str):
-        return Tools(found, found and "LPIPS: left out with KID and FID", judges)
-    try:
-        return Tools(found, Lpips("alexnet"), judges)
-    except UserError as error:
-        return Tools(found, f"LPIPS: {error}", judges)
 
 
 def evaluate(
@@ -125,24 +112,18 @@ def evaluate(
     Raises:
         UserError: no such checkpoint, the data lack the split, or pairs that are not there.
     """
-    materials = (
-        gather(run, domains, purpose, checkpoint, direction, output, pairs, len(directions) == 1)
+    alone, history = len(directions) == 1, read_history(run.directory / HISTORY)
+    sets = (
+        dataclasses.replace(
+            gather(run, domains, purpose, checkpoint, direction, output, pairs, alone),
+            history=history,
+        )
         for direction in directions
     )
-    metrics = _score_all(
-        materials,
-        domains,
-        purpose,
-        output,
-        tools,
-        read_history(run.directory / HISTORY),
-        run.directory.resolve().name,
-        run.config.seed,
-    )
-    log(
-        f"scores: {output / METRICS}, page: {output / page.PAGE}, report: "
-        f"{write_report(run.directory)}"
-    )
+    name = run.directory.resolve().name
+    metrics = _score_all(sets, domains, purpose, output, tools, name, run.config.seed)
+    report = write_report(run.directory)
+    log(f"scores: {output / METRICS}, page: {output / scores_page.PAGE}, report: {report}")
     return metrics
 
 
@@ -164,33 +145,26 @@ def evaluate_folder(
     Raises:
         UserError: an empty folder, damaged pictures, or names that are not the split's.
     """
-    materials = (
-        gather_folder(folder, domains, purpose, direction, pairs, suffix=suffix, channels=channels)
-        for _ in range(1)
+    scored = gather_folder(
+        folder, domains, purpose, direction, pairs, suffix=suffix, channels=channels
     )
-    metrics = _score_all(
-        materials, domains, purpose, output, tools, [], folder.resolve().name, None
-    )
-    log(f"scores: {output / METRICS}, page: {output / page.PAGE}")
+    metrics = _score_all([scored], domains, purpose, output, tools, folder.resolve().name, None)
+    log(f"scores: {output / METRICS}, page: {output / scores_page.PAGE}")
     return metrics
 
 
 def _score_all(
-    materials: Iterator[Material],
+    sets: Iterable[EvaluationSet],
     domains: Domains,
     purpose: str,
     output: Path,
     tools: Tools | None,
-    history: Sequence[Mapping[str, Any]],
     name: str,
     seed: int | None,
 ) -> dict[str, Any]:
-    tools = tools or Tools("", "")
-    real_cityscapes = published.are_cityscapes(domains)
-    sections = [
-        _Scoring(material, tools, history, real_cityscapes).section() for material in materials
-    ]
-    results = [section.result for section in sections]
+    tools = tools or Tools()
+    sections = [score(dataclasses.replace(scored, tools=tools)) for scored in sets]
+    results = [section["result"] for section in sections]
     lossy = any(result.get("translations", {}).get("lossy") for result in results)
     metrics = {
         "note": _NOTE + (_LOSSY_NOTE if lossy else ""),
@@ -199,182 +173,98 @@ def _score_all(
         "split": purpose,
         "fingerprint": domains.fingerprint,
         "seed": seed,
-        "features": tools.features.to_json() if isinstance(tools.features, Features) else None,
+        "features": None if isinstance(tools.features, str) else tools.features.to_json(),
         "directions": results,
     }
     files.write_json(output / METRICS, metrics)
     files.write_text(output / TABLES, to_csv(results))
-    page.write(output, metrics, sections, name)
+    scores_page.write(output, metrics, sections, name)
     return metrics
 
 
-@dataclass
-class _Scoring:
-    """All families of one direction."""
-
-    material: Material
-    tools: Tools
-    history: Sequence[Mapping[str, Any]]
-    real_cityscapes: bool
-    tables: list[Table] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
-    assumed: list[str] = field(default_factory=list)
-    confusions: dict[str, np.ndarray] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def section(self) -> Section:
-        """Scores, prints, and gives the direction's part of the page, with its part of
-        metrics.json.
-        """
-        material, tools = self.material, self.tools
-        self.left_out += material.left_out
-        self.assumed += [*material.assumed, *_told_references(material)]
-        with self._timed("look"):
-            look = Appearance(material.target_train)
-            self._take(looks.table(material, look))
-        features = tools.features if isinstance(tools.features, Features) else None
-        with self._timed("distribution"):
-            self._take(
-                tools.features
-                if isinstance(tools.features, str)
-                else distances.table(material, tools.features)
-            )
-        with self._timed("truth"):
-            self._take(
-                truths.table(material, None if isinstance(tools.lpips, str) else tools.lpips)
-            )
-            self._take(tools.lpips if isinstance(tools.lpips, str) and material.truths else "")
-            self._take(truths.by_class(material))
-        with self._timed("labels"):
-            self._take_labels(
-                label_scores.scores(
-                    material, published.PHOTO_TO_LABELS if self.real_cityscapes else {}
-                )
-            )
-        with self._timed("judge"):
-            rows = published.LABELS_TO_PHOTO if self.real_cityscapes else {}
-            found_judge = tools.judges.get(material.direction, "")
-            judged = (
-                found_judge
-                if isinstance(found_judge, str)
-                else judge.scores(material, found_judge, rows)
-            )
-            self._take_labels(judged)
-            if not isinstance(judged, str) and material.target_train[0].shape[-1] == 1:
-                self.assumed.append(
-                    "judge: it learned on photos in colour and sees gray ones as R=G=B, the real "
-                    "ones of its ceiling too"
-                )
-        with self._timed("cycle honesty"):
-            honesty = cycles.table(material)
-            self._take(honesty)
-        with self._timed("luminance"):
-            light = strata.luminance(material)
-            self._take(strata.table(material, light, look, features))
-        with self._timed("detectors"):
-            found, reasons = detectors.findings(material, light, honesty, self.history, judged)
-            self.left_out += reasons
-        with self._timed("page"):
-            chosen = examples.choose(material, look)
-            reached, verdict = _verdict(material.title, self.tables)
-            if material.facts.get("translations", {}).get("lossy"):
-                verdict += (
-                    " The translations were saved with loss, which alone may have decided this."
-                )
-            result = self._result(found, chosen, reached, verdict)
-            section = page.section(material, result, self.tables, self.confusions, chosen, found)
-        self._print(found, verdict)
-        return section
-
-    @contextlib.contextmanager
-    def _timed(self, family: str) -> Iterator[None]:
+def measure(
+    scored: EvaluationSet, measures: Sequence[tuple[str, Measure]] = MEASURES
+) -> tuple[list[Found], dict[str, float]]:
+    """What the measures find, and their seconds by name."""
+    found: list[Found] = []
+    seconds: dict[str, float] = {}
+    for name, one in measures:
         started = time.monotonic()
-        yield
-        self.seconds[family] = round(time.monotonic() - started, 2)
+        result = scored.once(one)
+        found += [result] if isinstance(result, Found) else result
+        seconds[name] = seconds.get(name, 0.0) + time.monotonic() - started
+    return found, seconds
 
-    def _take(self, found: Table | str) -> None:
-        if isinstance(found, Table):
-            self.tables.append(found)
-        elif found:
-            self.left_out.append(found)
 
-    def _take_labels(self, found: LabelScores | str) -> None:
-        if isinstance(found, str):
-            self._take(found)
-            return
-        self.tables += found.tables if self.material.sure_labels else map(undecided, found.tables)
-        self.confusions[found.tables[0].title] = found.confusions[OWN].counts
+def score(scored: EvaluationSet) -> dict[str, Any]:
+    """Scores, prints, and gives the direction's part of the page, with its part of metrics.json."""
+    found, seconds = measure(scored)
+    tables = [one for one in found if isinstance(one, Table)]
+    findings = [one for one in found if isinstance(one, Finding)]
+    lines = [one for one in found if isinstance(one, str) and one]
+    told = [line for line in lines if isinstance(line, Assumed)]
+    started = time.monotonic()
+    examples = scores_page.choose(scored)
+    reached, verdict = _verdict(scored.title, tables)
+    if scored.facts.get("translations", {}).get("lossy"):
+        verdict += " The translations were saved with loss, which alone may have decided this."
+    result = {
+        "direction": scored.direction,
+        "title": scored.title,
+        "checkpoint": scored.checkpoint,
+        "count": len(scored.inputs),
+        "tables": [table.to_json() for table in tables],
+        "detectors": [finding.to_json() for finding in findings],
+        "examples": {"score": examples.score, "names": examples.names},
+        "assumed": [*scored.assumed, *_told_references(scored), *told],
+        **scored.facts,
+        "left_out": [*scored.left_out, *(line for line in lines if line not in told)],
+        "reached": reached,
+        "verdict": verdict,
+        "seconds": {},
+    }
+    section = scores_page.section(scored, result, tables, findings, examples)
+    seconds["page"] = time.monotonic() - started
+    result["seconds"] = {name: round(value, 2) for name, value in seconds.items()}
+    _print(result, tables, findings)
+    return section
 
-    def _result(
-        self, found: Sequence[Finding], chosen: examples.Examples, reached: bool, verdict: str
-    ) -> dict[str, Any]:
-        shown = {
-            table.title: {row: table.shown(row) for row in table.rows} for table in self.tables
-        }
-        return {
-            "direction": self.material.direction,
-            "title": self.material.title,
-            "checkpoint": self.material.checkpoint,
-            "count": len(self.material.inputs),
-            "tables": [table.to_json() | {"shown": shown[table.title]} for table in self.tables],
-            "detectors": [finding.to_json() for finding in found],
-            "examples": {"score": chosen.score, "names": chosen.names},
-            "assumed": self.assumed,
-            **self.material.facts,
-            "left_out": self.left_out,
-            "reached": reached,
-            "verdict": verdict,
-            "seconds": self.seconds,
-        }
 
-    def _print(self, found: Sequence[Finding], verdict: str) -> None:
-        title = self.material.title
-        for line in self.assumed:
-            log(f"{title}: {line}")
-        for table in self.tables:
-            printed = PrintedTable(
-                "",
-                *[c.name for c in table.columns],
-                title=f"{title}: {table.title} (n = {len(self.material.inputs)})",
-            )
-            for row in table.rows:
-                printed.add_row(row, *table.shown(row), style="bold" if row == OWN else None)
-            log_table(printed)
+def _print(result: Mapping[str, Any], tables: Sequence[Table], findings: Sequence[Finding]) -> None:
+    title = result["title"]
+    for line in result["assumed"]:
+        log(f"{title}: {line}")
+    for table in tables:
         printed = PrintedTable(
-            "failure",
-            "value",
-            "real pictures",
             "",
-            "what it measures",
-            title=f"{title}: failures looked for",
+            *[c.name for c in table.columns],
+            title=f"{title}: {table.title} (n = {result['count']})",
         )
-        for finding in found:
-            bounds = f"{finding.low:.3g} to {finding.high:.3g}" if np.isfinite(finding.low) else ""
-            printed.add_row(
-                finding.name, f"{finding.value:.3g}", bounds, finding.verdict, finding.measures
-            )
+        for row in table.rows:
+            printed.add_row(row, *table.shown(row), style="bold" if row == OWN else None)
         log_table(printed)
-        for finding in found:
-            if finding.verdict != OK:
-                log(
-                    f"{title}: {finding.verdict}: {finding.name}; what usually helps: "
-                    f"{finding.helps}"
-                )
-        log(verdict)
-        for reason in self.left_out:
-            log(f"{title}: {reason}")
-        log(
-            f"{title}: took "
-            f"{', '.join(f'{family} {seconds:.1f} s' for family, seconds in self.seconds.items() if seconds >= 0.1)}"
-        )
+    heads = ("failure", "value", "real pictures", "", "what it measures")
+    printed = PrintedTable(*heads, title=f"{title}: failures looked for")
+    for one in findings:
+        bounds = f"{one.low:.3g} to {one.high:.3g}" if np.isfinite(one.low) else ""
+        printed.add_row(one.name, f"{one.value:.3g}", bounds, one.verdict, one.measures)
+    log_table(printed)
+    for one in findings:
+        if one.verdict != OK:
+            log(f"{title}: {one.verdict}: {one.name}; what usually helps: {one.helps}")
+    log(result["verdict"])
+    for reason in result["left_out"]:
+        log(f"{title}: {reason}")
+    took = [f"{name} {value:.1f} s" for name, value in result["seconds"].items() if value >= 0.1]
+    log(f"{title}: took {', '.join(took)}")
 
 
-def _told_references(material: Material) -> list[str]:
+def _told_references(scored: EvaluationSet) -> list[str]:
     """Where measures take fewer real pictures than there are."""
-    count = len(material.target_train)
+    count = len(scored.target_train)
     parts = [
         f"{name} at most {most}"
-        for name, most in (("KID and FID", distances.REFERENCES), ("the detectors", REALS))
+        for name, most in (("KID and FID", kid_fid.REFERENCES), ("the detectors", REALS))
         if count > most
     ]
     return (
@@ -388,15 +278,13 @@ def _verdict(title: str, tables: Sequence[Table]) -> tuple[bool, str]:
     """Whether the translation beats its controls in every deciding column, and a sentence that says
     so.
     """
-    to_beat = {
-        table.title: TO_BEAT_IN_LABELS if table.title.startswith(label_scores.PREFIX) else TO_BEAT
-        for table in tables
-    }
-    lost = [item for table in tables for item in table.lost(OWN, to_beat[table.title])]
-    if lost:
+    if lost := [item for table in tables for item in table.lost(OWN)]:
         return False, f"{title}: NOT better than controls in {', '.join(lost)}."
-    decisive = ", ".join(
-        dict.fromkeys(column.name for table in tables for column in table.columns if column.decides)
+    decisive = dict.fromkeys(
+        column.name for table in tables for column in table.columns if column.decides
     )
-    controls = "; for labels ".join(", ".join(names) for names in dict.fromkeys(to_beat.values()))
-    return True, f"{title}: better than its controls ({controls}) in {decisive}."
+    controls = dict.fromkeys(", ".join(table.to_beat) for table in tables)
+    return True, (
+        f"{title}: better than its controls ({'; for labels '.join(controls)}) in "
+        f"{', '.join(decisive)}."
+    )

@@ -1,14 +1,15 @@
-"""Writes a run's generator as SavedModel and TFLite and proves, before anything gets its name, that
+"""Writes a run's generator in the formats asked for and proves, before anything gets its name, that
 they agree with Keras.
 
 saved_models/NAME/1/            the SavedModel, a number higher at each export
     float32.tflite float16.tflite dynamic_int8.tflite int8.tflite
-    rejected/                   TFLite files whose pictures differ too much from Keras'
+    onnx/float32.onnx  onnx/float16.onnx  openvino/float32.xml  openvino/float32.bin
+    rejected/                   files whose pictures differ too much from Keras'
     metadata.json               which weights, which data, what the files take and give, what was measured
     MODEL_CARD.md               the same for people, with the run's scores
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from tfcyclegan.config import Size
 from tfcyclegan.data.domains import Domains, open_domains
 from tfcyclegan.data.intake import Rules
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.exporting import model_card, saved_model, tflite, variants
+from tfcyclegan.exporting import model_card, runtimes, saved_model, tflite, variants
 from tfcyclegan.exporting.proof_pictures import calibration_pictures, comparison_pictures
 from tfcyclegan.exporting.versions import new_version, newest_version
 from tfcyclegan.exports.model_metadata import METADATA, told_reading, translates
@@ -39,10 +40,21 @@ from tfcyclegan.training.runs import Run
 from tfcyclegan.translation.translators import as_function, scale_of
 
 SAVED_MODEL = "SavedModel (C++ loader)"
-BOUNDS = {SAVED_MODEL: 2e-3, "TFLite float32": 2e-3, "TFLite float16": 2e-2}
+BOUNDS = {
+    SAVED_MODEL: 2e-3,
+    "TFLite float32": 2e-3,
+    "TFLite float16": 2e-2,
+    "ONNX float32": 2e-3,
+    "OpenVINO float32": 2e-3,
+}
 """A quarter of a step of 8 bits in float32: instance norm of flat areas enlarges the last digits,
 7e-4 was seen at 256x256.
 """
+_HELD_BY_BOUND = {
+    "float32": "TFLite float32",
+    "float16": "TFLite float16",
+    "onnx_float32": "ONNX float32",
+}
 _SESSION_PICTURES = 4
 
 
@@ -55,6 +67,7 @@ def export(
     *,
     min_psnr: float = 30.0,
     data_dir: str = "",
+    formats: Sequence[str] = ("saved_model", "tflite"),
 ) -> Path:
     """Exports one direction; returns the directory of the version made, or of the one that holds
     the same already.
@@ -68,10 +81,12 @@ def export(
         min_psnr: dB against Keras that the mean and the worst picture of a usable TFLite file
             reach.
         data_dir: data to measure and to calibrate on; empty for the run's own.
+        formats: what to write, of `config.EXPORT_FORMATS`; "saved_model" must be among them, since
+            servers look for it.
 
     Raises:
-        UserError: no such checkpoint or direction, a size that does not fit, or versions of another
-            purpose in `output`.
+        UserError: no such checkpoint or direction, a size that does not fit, versions of another
+            purpose in `output`, or a format whose packages are not installed.
         RunError: an exported model differs from Keras by more than its bound; nothing is left
             behind.
     """
@@ -95,6 +110,8 @@ def export(
         "measured_on": domains.fingerprint if domains else "",
         "tfcyclegan": __version__,
     }
+    if tuple(formats) != ("saved_model", "tflite"):
+        identity["formats"] = list(formats)
     newest = newest_version(output, identity)
     if newest is not None:
         card = model_card.render(run, own, newest, files.read_json(newest / METADATA))
@@ -115,12 +132,13 @@ def export(
             "channels_out": generator.settings["out_channels"],
             "range": [-1, 1],
         },
+        "size_multiple": generator.size_multiple,
         "domains": _names(title, direction),
         "label_maps": _label_maps(run, own, direction),
         "trained_at": _trained_at(run, checkpoint),
         "reading": reading,
     }
-    pictures = comparison_pictures(domains, direction[0], size, channels)
+    pictures = comparison_pictures(domains, direction[0], size, channels, run.config.interpolation)
     function = as_function(generator, size=size)
     with new_version(output, described) as (directory, temporary):
         saved_model.save(generator, temporary, size=size, rules=Rules(**reading))
@@ -130,23 +148,38 @@ def export(
                 np.abs(saved_model.run_in_session(temporary, some) - function(some)).max()
             )
         }
-        contents = _convert(
-            generator, size, calibration_pictures(domains, direction[0], size, channels)
-        )
-        measured = variants.measure(contents, function, pictures, min_psnr)
+        candidates: dict[str, variants.Candidate] = {}
+        if "tflite" in formats:
+            calibration = calibration_pictures(
+                domains, direction[0], size, channels, run.config.interpolation
+            )
+            candidates = _convert(generator, size, calibration)
+        others = tuple(name for name in formats if name in runtimes.FORMATS)
+        candidates |= runtimes.candidates(generator, others)
+        measured = variants.measure(candidates, function, pictures, min_psnr)
         variants.show(measured, pictures)
         parity = differences | {
-            f"TFLite {name}": measured[name].largest for name in tflite.FLOAT_VARIANTS
+            told: measured[name].largest
+            for name, told in _HELD_BY_BOUND.items()
+            if name in measured
         }
+        if "openvino" in candidates:
+            exact = runtimes.exact_openvino(candidates["openvino"])
+            parity["OpenVINO float32"] = float(np.abs(exact(some) - function(some)).max())
         check_parity(parity)
         for name, one in measured.items():
-            files.write_bytes(temporary / one.file, contents[name])
+            place = (temporary / one.file).parent
+            for file, content in candidates[name].files.items():
+                files.write_bytes(place / Path(file).name, content)
         metadata = {
             **described,
             "parity": parity,
             "compared": pictures.told,
             "threads": hardware.cores(),
-            "variants": {name: one.to_json() for name, one in measured.items()},
+            "variants": {n: one.to_json() for n, one in measured.items() if n in tflite.VARIANTS},
+            "runtimes": {
+                n: one.to_json() for n, one in measured.items() if n not in tflite.VARIANTS
+            },
         }
         files.write_json(temporary / METADATA, metadata)
         files.write_text(
@@ -158,8 +191,8 @@ def export(
         f"{generator.settings['out_channels']}"
     )
     log(
-        f"weights of {told_choice(run.directory, checkpoint)}; the TFLite files take pictures of "
-        f"{size} alone"
+        f"weights of {told_choice(run.directory, checkpoint)}"
+        + (f"; the TFLite files take pictures of {size} alone" if "tflite" in formats else "")
     )
     if reading:
         log(
@@ -199,14 +232,15 @@ def _domains(run: Run, data_dir: str) -> Domains | None:
         return None
 
 
-def _convert(generator: Generator, size: Size, calibration: Any) -> dict[str, bytes]:
-    """The TFLite files' contents by variant; none in "int8" without pictures to calibrate it by."""
+def _convert(generator: Generator, size: Size, calibration: Any) -> dict[str, variants.Candidate]:
+    """The TFLite files by variant; none in "int8" without pictures to calibrate it by."""
     names = [name for name in tflite.VARIANTS if name != tflite.CALIBRATED or len(calibration)]
-    contents = {}
+    made = {}
     for name in track(names, total=len(names), unit="file", label="converting to TFLite"):
-        contents[name] = tflite.convert(generator, name, size, calibration)
-        tflite.check_operators(contents[name], name)
-    return contents
+        content = tflite.convert(generator, name, size, calibration)
+        tflite.check_operators(content, name)
+        made[name] = tflite.candidate(name, content)
+    return made
 
 
 def _tell_unusable(measured: Mapping[str, variants.Variant], min_psnr: float) -> None:

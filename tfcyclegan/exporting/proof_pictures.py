@@ -23,22 +23,24 @@ class Pictures:
 
     Attributes:
         batch: float32 [N, H, W, C] in [-1, 1].
+        names: of the pictures, for messages.
         told: which they are, in words.
         real: whether they are the run's data.
         unseen: whether they are of a test split.
     """
 
     batch: np.ndarray
+    names: Sequence[str]
     told: str
     real: bool
     unseen: bool
 
 
 def comparison_pictures(
-    domains: Domains | None, domain: str, size: Size, channels: int
+    domains: Domains | None, domain: str, size: Size, channels: int, interpolation: str
 ) -> Pictures:
-    """Test pictures of `domain`, evenly spread over its split; training pictures where there is
-    none, noise where there are no data.
+    """Test pictures of `domain`, evenly spread over its split, resized by `interpolation`; training
+    pictures where there is none, noise where there are no data.
     """
     if domains is None:
         noise = (
@@ -46,36 +48,38 @@ def comparison_pictures(
             .uniform(-1, 1, (4, size.height, size.width, channels))
             .astype(np.float32)
         )
-        return Pictures(noise, "on noise", real=False, unseen=False)
+        names = [f"noise {number}" for number in range(len(noise))]
+        return Pictures(noise, names, "on noise", real=False, unseen=False)
     split = domains.find("test", domain)
     unseen = split is not None
     split = split or domains.require("train", domain)
-    batch = np.stack(_load(split, COMPARED, size, channels))
-    return Pictures(
-        batch, f"on {len(batch)} of {split.count} pictures of {split}", real=True, unseen=unseen
-    )
+    names, batch = zip(*_load(split, COMPARED, size, channels, interpolation), strict=True)
+    told = f"on {len(names)} of {split.count} pictures of {split}"
+    return Pictures(np.stack(batch), names, told, real=True, unseen=unseen)
 
 
 def calibration_pictures(
-    domains: Domains | None, domain: str, size: Size, channels: int
+    domains: Domains | None, domain: str, size: Size, channels: int, interpolation: str
 ) -> Sequence[np.ndarray]:
-    """Training pictures float32 [H, W, C], evenly spread over the split; none where there are no
-    data.
+    """Training pictures float32 [H, W, C], evenly spread over the split, resized by
+    `interpolation`; none where there are no data.
     """
-    return (
-        []
-        if domains is None
-        else _load(domains.require("train", domain), CALIBRATING, size, channels)
-    )
+    if domains is None:
+        return []
+    split = domains.require("train", domain)
+    return [picture for _, picture in _load(split, CALIBRATING, size, channels, interpolation)]
 
 
-def _load(split: Split, count: int, size: Size, channels: int) -> list[np.ndarray]:
+def _load(
+    split: Split, count: int, size: Size, channels: int, interpolation: str
+) -> list[tuple[str, np.ndarray]]:
+    """(name, float32 [H, W, C])."""
     chosen = set(spread(split.count, count))
-    encoded = [content for index, (_, content) in enumerate(split.pictures()) if index in chosen]
     nearest = split.holds_label_maps
-    return [
-        images.to_float(
-            images.to_array(images.resize(images.decode(one, channels), size, nearest=nearest))
-        )
-        for one in encoded
-    ]
+    loaded = []
+    for index, (name, encoded) in enumerate(split.pictures()):
+        if index in chosen:
+            image = images.decode(encoded, channels)
+            resized = images.resize(image, size, interpolation, nearest=nearest)
+            loaded.append((name, images.to_float(images.to_array(resized))))
+    return loaded

@@ -37,7 +37,8 @@ class ServedGenerator(tf.Module):
             the same sizes; see `each_picture`.
         tensor: `images` float32 [B, H, W, C] in [-1, 1] of any size -> `images` of the other
             domain.
-        tensor_uint8: the same in uint8.
+        tensor_uint8: the same in uint8. Both signatures of 8 bits end in InvalidArgumentError where
+            the network gives no numbers.
     """
 
     def __init__(self, generator: Generator, rules: Rules = USUAL):
@@ -69,8 +70,10 @@ def to_float(batch: tf.Tensor) -> tf.Tensor:
 
 
 def to_uint8(batch: tf.Tensor) -> tf.Tensor:
-    """[-1, 1] to uint8, as `images.to_uint8`."""
-    return tf.cast(tf.clip_by_value(tf.round((batch + 1) * 127.5), 0, 255), tf.uint8)
+    """[-1, 1] to uint8, as `images.to_uint8`; InvalidArgumentError where it is no numbers."""
+    numbers = tf.reduce_all(tf.math.is_finite(batch))
+    with tf.control_dependencies([tf.debugging.Assert(numbers, [images.NO_NUMBERS])]):
+        return tf.cast(tf.clip_by_value(tf.round((batch + 1) * 127.5), 0, 255), tf.uint8)
 
 
 def encoded_function(

@@ -91,7 +91,7 @@ def export_segmenter(directory: Path, output: Path, tflite_size: Size | None) ->
         "run_dir": str(directory),
         "parameters": segmenter.network.count_params(),
         "classes": segmenter.classes.to_json(),
-        "trained_at": str(segmenter.load_size or "original"),
+        "trained_at": segmenter.scale,
     }
     # smooth noise: real pictures are not needed to compare two programs of the same weights
     generator = np.random.default_rng(0)
@@ -129,7 +129,7 @@ def export_segmenter(directory: Path, output: Path, tflite_size: Size | None) ->
     if segmenter.load_size:
         log(
             "pictures keep their sizes in it; training and tfcyclegan segment resize them to "
-            f"{segmenter.load_size}"
+            f"{segmenter.scale}"
         )
     return version
 

@@ -17,7 +17,9 @@ import tensorflow as tf
 
 from tfcyclegan.config import Size
 from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.exporting.variants import Candidate
 from tfcyclegan.networks import Generator
+from tfcyclegan.system import hardware
 from tfcyclegan.system.tensorflow_setup import silenced
 
 FLOAT_VARIANTS = ("float32", "float16")
@@ -128,6 +130,17 @@ class Program:
         return dict(
             collections.Counter(node["op_name"] for node in own if node["index"] not in taken)
         )
+
+
+def candidate(name: str, content: bytes) -> Candidate:
+    """A file of this variant, to be measured."""
+    program = Program(content, threads=hardware.cores())
+    return Candidate(
+        {f"{name}.tflite": content},
+        program,
+        outside_delegate=program.outside_delegate(),
+        quantized=name not in FLOAT_VARIANTS,
+    )
 
 
 def _interpreter(content: bytes, threads: int | None = None) -> Any:

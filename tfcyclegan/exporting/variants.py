@@ -1,10 +1,10 @@
-"""What the TFLite files of a trained translator are worth: quality against Keras, speed beside
+"""What the exported files of a trained translator are worth: quality against Keras, speed beside
 TensorFlow, what the delegate leaves.
 """
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,7 @@ from rich.table import Table
 from tfcyclegan.data import images
 from tfcyclegan.errors import RunError
 from tfcyclegan.exporting.proof_pictures import COMPARED, Pictures
-from tfcyclegan.exporting.tflite import FLOAT_VARIANTS, Program
-from tfcyclegan.measures.similarity import psnr, ssim
+from tfcyclegan.measures.paired import psnr, ssim
 from tfcyclegan.system import hardware
 from tfcyclegan.system.progress import log_table, track
 
@@ -25,8 +24,27 @@ _EQUAL_DB = 100.0  # stands for the infinite PSNR of equal pictures, which JSON 
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """An export before it is written.
+
+    Attributes:
+        files: contents by name; the first is the one to open.
+        program: float32 [1, H, W, C] in [-1, 1] to the other domain.
+        runtime: what the program is run by.
+        outside_delegate: see `Variant`.
+        quantized: whether it computes in 8 bits.
+    """
+
+    files: Mapping[str, bytes]
+    program: Callable[[np.ndarray], np.ndarray]
+    runtime: str = "LiteRT"
+    outside_delegate: Mapping[str, int] = field(default_factory=dict)
+    quantized: bool = False
+
+
+@dataclass(frozen=True)
 class Variant:
-    """One TFLite file, measured. Pictures are compared with those of the Keras generator in
+    """An exported file, measured. Pictures are compared with those of the Keras generator in
     float32.
 
     Attributes:
@@ -42,7 +60,8 @@ class Variant:
         psnr_worst: that of the worst picture.
         ssim_mean: likewise.
         ssim_worst: likewise.
-        outside_delegate: operations that XNNPACK does not take, and how many of each.
+        outside_delegate: of TFLite, operations that XNNPACK does not take, and how many of each.
+        runtime: what ran it.
     """
 
     file: str
@@ -57,13 +76,14 @@ class Variant:
     ssim_mean: float
     ssim_worst: float
     outside_delegate: dict[str, int]
+    runtime: str
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
 def measure(
-    contents: Mapping[str, bytes],
+    candidates: Mapping[str, Candidate],
     keras_function: Callable[[np.ndarray], np.ndarray],
     pictures: Pictures,
     min_psnr: float,
@@ -72,7 +92,7 @@ def measure(
     slows all of them.
 
     Args:
-        contents: of the TFLite files, by variant.
+        candidates: what to run, by name.
         keras_function: float32 [1, H, W, C] in [-1, 1] to the other domain.
         pictures: to run on.
         min_psnr: dB that mean and worst PSNR must reach.
@@ -80,9 +100,7 @@ def measure(
     Raises:
         RunError: an output that is no number.
     """
-    programs = {
-        name: Program(content, threads=hardware.cores()) for name, content in contents.items()
-    }
+    programs = {name: candidate.program for name, candidate in candidates.items()}
     runners: dict[str, Callable[[np.ndarray], np.ndarray]] = {"Keras": keras_function, **programs}
     for runner in runners.values():  # graphs are traced and memory is taken at the first run
         runner(pictures.batch[:1])
@@ -90,30 +108,38 @@ def measure(
     differences: dict[str, list[tuple[float, float, float, float]]] = {
         name: [] for name in programs
     }
-    for picture in track(
-        pictures.batch, total=len(pictures.batch), unit="image", label="comparing TFLite with Keras"
+    for picture, called in track(
+        zip(pictures.batch, pictures.names, strict=True),
+        total=len(pictures.batch),
+        unit="image",
+        label="comparing with Keras",
     ):
         outputs = {}
         for name, runner in runners.items():
             started = time.perf_counter()
             outputs[name] = runner(picture[np.newaxis])[0]
             seconds[name].append(time.perf_counter() - started)
-        expected = outputs.pop("Keras")
+        try:
+            expected = images.require_numbers(outputs.pop("Keras"))
+        except RunError as error:
+            raise RunError(f"{called}: {error}; nothing was written") from error
         for name, output in outputs.items():
             if not np.isfinite(output).all():
                 raise RunError(
-                    f"TFLite {name}: gives values that are no numbers; nothing was written"
+                    f"{called}: {name}: {images.NO_NUMBERS}, and Keras does not; nothing "
+                    "was written"
                 )
             differences[name].append(_compare(output, expected))
     milliseconds = {name: float(np.median(values) * 1000) for name, values in seconds.items()}
     found = {}
-    for name, content in contents.items():
+    for name, candidate in candidates.items():
         largest, mean, psnrs, ssims = np.array(differences[name]).T
-        status = status_of(name, pictures, float(psnrs.mean()), float(psnrs.min()), min_psnr)
+        status = status_of(candidate, pictures, float(psnrs.mean()), float(psnrs.min()), min_psnr)
+        file = next(iter(candidate.files))
         found[name] = Variant(
-            file=f"{REJECTED}/{name}.tflite" if status == REJECTED else f"{name}.tflite",
+            file=f"{REJECTED}/{file}" if status == REJECTED else file,
             status=status,
-            bytes=len(content),
+            bytes=sum(map(len, candidate.files.values())),
             milliseconds=milliseconds[name],
             keras_milliseconds=milliseconds["Keras"],
             largest=float(largest.max()),
@@ -122,7 +148,8 @@ def measure(
             psnr_worst=float(psnrs.min()),
             ssim_mean=float(ssims.mean()),
             ssim_worst=float(ssims.min()),
-            outside_delegate=programs[name].outside_delegate(),
+            outside_delegate=dict(candidate.outside_delegate),
+            runtime=candidate.runtime,
         )
     return found
 
@@ -139,7 +166,7 @@ def _compare(output: np.ndarray, expected: np.ndarray) -> tuple[float, float, fl
 
 
 def status_of(
-    name: str, pictures: Pictures, psnr_mean: float, psnr_worst: float, min_psnr: float
+    candidate: Candidate, pictures: Pictures, psnr_mean: float, psnr_worst: float, min_psnr: float
 ) -> str:
     """Whether a variant may be listed as usable.
 
@@ -149,17 +176,18 @@ def status_of(
     if pictures.real and min(psnr_mean, psnr_worst) < min_psnr:
         return REJECTED
     proven = pictures.unseen and len(pictures.batch) >= COMPARED
-    return USABLE if proven or name in FLOAT_VARIANTS else UNPROVEN
+    return USABLE if proven or not candidate.quantized else UNPROVEN
 
 
 def show(variants: Mapping[str, Variant], pictures: Pictures) -> None:
     """Prints what was measured."""
     title = (
-        f"TFLite against Keras in float32, {pictures.told}; ms on {hardware.cores()} threads, "
+        f"exported files against Keras in float32, {pictures.told}; ms on {hardware.cores()} threads, "
         "Keras in between"
     )
     table = Table(
         "variant",
+        "run by",
         "status",
         "KB",
         "ms",
@@ -176,6 +204,7 @@ def show(variants: Mapping[str, Variant], pictures: Pictures) -> None:
     for name, one in variants.items():
         table.add_row(
             name,
+            one.runtime,
             one.status,
             f"{one.bytes / 1000:.0f}",
             f"{one.milliseconds:.1f}",

@@ -1,10 +1,10 @@
-"""Exported models as translators: a SavedModel or a TFLite file, in the place of a run's
-generator.
+"""Exported models as translators: a SavedModel or a file of TFLite, ONNX or OpenVINO, in the place
+of a run's generator.
 """
 
 import dataclasses
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,8 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfcyclegan.config import Size
+from tfcyclegan.data import arrays
 from tfcyclegan.errors import UserError
-from tfcyclegan.exports import model_metadata, safety_check
+from tfcyclegan.exports import model_metadata, runtimes, safety_check
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
 from tfcyclegan.system.tensorflow_setup import silenced
@@ -48,13 +49,38 @@ def from_model(path: Path, *, trusted: bool = False, fit: bool = False) -> Trans
     return translator
 
 
+def as_generator(
+    path: Path, direction: str = "", *, trusted: bool = False
+) -> Callable[[Any], np.ndarray]:
+    """An exported model as a function of pictures [B, H, W, C] in [-1, 1].
+
+    Args:
+        path: see `open_model`.
+        direction: that it must have, as far as its metadata tell one; empty for any.
+        trusted: see `open_model`.
+
+    Raises:
+        UserError: see there; or a model of the other direction. The function: values that are no
+            floats in [-1, 1], or a size that a .tflite file does not take.
+    """
+    translator = open_model(path, trusted=trusted)
+    own = translator.identity.get("direction", "")
+    if direction and own not in ("", direction):
+        raise UserError(f"direction {direction}: {path} translates {own} alone")
+
+    def generator(images: Any) -> np.ndarray:
+        return translator.in_floats(arrays.as_batch("images", images))
+
+    return generator
+
+
 def open_model(path: Path, *, trusted: bool = False) -> Translator:
-    """An exported model: a SavedModel directory (or the folder of its versions), or a .tflite file,
-    whose size is in `fit`.
+    """An exported model: a SavedModel directory (or the folder of its versions), a .tflite file,
+    whose size is in `fit`, an .onnx file, or an .xml file of OpenVINO.
 
     Args:
         path: where it lies.
-        trusted: loads a SavedModel whatever it may do; a .tflite file can only compute.
+        trusted: loads a SavedModel whatever it may do; the other files can only compute.
 
     Raises:
         UserError: nothing there, not such a model, or (`safety_check.Untrusted`) one that may do more than
@@ -62,12 +88,14 @@ def open_model(path: Path, *, trusted: bool = False) -> Translator:
     """
     if path.suffix == ".tflite":
         return _from_tflite(path)
+    if path.suffix in runtimes.SUFFIXES:
+        return _from_runtime(path)
     versions = files.numbered(path)
     path = [path, *versions][-1]
     if not (path / "saved_model.pb").is_file():
         raise UserError(
-            f"--model={path}: no SavedModel and no .tflite file there; make one with tfcyclegan "
-            "export"
+            f"--model={path}: no SavedModel and no .tflite, .onnx or .xml file there; make one with "
+            "tfcyclegan export"
         )
     metadata = model_metadata.read(path)
     try:
@@ -138,6 +166,29 @@ def _channels(source: Any, target: Any) -> int:
     return int(source.shape[3])
 
 
+def _from_runtime(path: Path) -> Translator:
+    if not path.is_file():
+        raise UserError(f"--model={path}: no such file; tfcyclegan export --formats makes one")
+    metadata = model_metadata.read(path)
+    try:
+        program = runtimes.open_program(path, path.suffix)
+    except UserError as error:
+        raise UserError(f"--model={path}: {error}") from error
+    multiple = int(metadata.get("size_multiple", 4))
+    status = model_metadata.status_of(metadata, path)
+    doubt = "" if status == "usable" else f"{status} by the export"
+    sizes = "pictures keep their sizes"
+    channels = program.channels_out, program.channels_in
+    return Translator(
+        _identity(path, metadata),
+        program.channels_in,
+        multiple,
+        program,
+        reading=model_metadata.reading_of(metadata),
+        described=_described(metadata, *channels, sizes, doubt, f"run by {program.told}"),
+    )
+
+
 def _from_tflite(path: Path) -> Translator:
     from ai_edge_litert.interpreter import Interpreter
 
@@ -169,10 +220,13 @@ def _from_tflite(path: Path) -> Translator:
                 f"--model={path}: takes pictures of {height}x{width} alone, not {size}; give "
                 f"--scale=fit, or export --tflite_size={size}"
             )
-        with alone:
-            interpreter.set_tensor(source["index"], batch)
-            interpreter.invoke()
-            return interpreter.get_tensor(target["index"])
+        translated = []
+        for picture in batch:
+            with alone:
+                interpreter.set_tensor(source["index"], picture[np.newaxis])
+                interpreter.invoke()
+                translated.append(interpreter.get_tensor(target["index"]))
+        return np.concatenate(translated)
 
     size = Size(height, width)
     doubt = (

@@ -12,18 +12,20 @@ from typing import Any
 from tfcyclegan.system import files
 
 METADATA = "metadata.json"
+FILES = (".tflite", ".onnx", ".xml")
+FOLDERS = ("rejected", "onnx", "openvino")
 UNKNOWN = f"from what to what is not known: no {METADATA} beside it says so"
 
 
 def read(model: Path) -> dict[str, Any]:
-    """The metadata of a version's directory, or of a .tflite file in it; empty where there are
+    """The metadata of a version's directory, or of a file of a model in it; empty where there are
     none.
 
     Raises:
         UserError: the file is damaged.
     """
-    directory = model.parent if model.suffix == ".tflite" else model
-    if model.suffix == ".tflite" and directory.name == "rejected":
+    directory = model.parent if model.suffix in FILES else model
+    while model.suffix in FILES and directory.name in FOLDERS:
         directory = directory.parent
     path = directory / METADATA
     return files.read_json_object(path) if path.is_file() else {}
@@ -82,11 +84,15 @@ def told_reading(reading: Mapping[str, Any]) -> str:
 
 
 def status_of(metadata: Mapping[str, Any], file: Path) -> str:
-    """What the export found a .tflite file to be, in words of `export.variants`; "usable" for files
-    that it does not know.
+    """What the export found a file to be, in words of `exporting.variants`; "usable" for files that
+    it does not know.
     """
     with files.understanding(file.parent / METADATA):
-        return str(metadata.get("variants", {}).get(file.stem, {}).get("status", "usable"))
+        found = metadata.get("variants", {}).get(file.stem, {}) if file.suffix == ".tflite" else {}
+        for one in metadata.get("runtimes", {}).values():
+            if Path(one["file"]).name == file.name:
+                found = one
+        return str(found.get("status", "usable"))
 
 
 def purpose(metadata: Mapping[str, Any]) -> dict[str, str]:

@@ -160,7 +160,7 @@ def _judges_pairs(settings: Mapping[str, Any], networks: Networks) -> bool:
     """Whether a discriminator sees what the generator is given beside what it gives."""
     generator = networks.get("gen_ab")
     return (
-        generator is not None
+        isinstance(generator, Generator)
         and settings["kind"] == "discriminator"
         and settings["in_channels"]
         == generator.settings["in_channels"] + generator.settings["out_channels"]

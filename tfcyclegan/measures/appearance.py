@@ -1,4 +1,4 @@
-"""How far a set of pictures is, in colours and in textures, from a set of real ones. Needs no pairs
+"""How far pictures look from real ones of their domain, in colours and in textures. Needs no pairs
 and no network.
 
 Both distances are sliced Wasserstein distances (Rabin et al. 2011): the mean, over random
@@ -10,118 +10,97 @@ from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
-from skimage.color import rgb2lab
+
+from tfcyclegan.measures.evaluation_set import EvaluationSet
+from tfcyclegan.measures.lab import lab
+from tfcyclegan.measures.tables import Column, Interval, Table, interval_of_halves
 
 _DIRECTIONS = 64
 _SAMPLES = 16_384
 _SAMPLES_OF_HALF = 4096
 _LEVELS_OF_QUANTILES = (np.arange(512) + 0.5) / 512
 _PATCH = 7
-_LEVELS = 3
+_OCTAVES = 3
+_LEAST_FOR_INTERVAL = 8
 
 
-def lab(image: np.ndarray) -> np.ndarray:
-    """uint8 [H, W, 1 or 3] sRGB to CIE Lab (D65), float [H, W, 3]; one unit is about a just visible
-    difference.
+class Cloud:
+    """Points [M, D] from which other clouds have sliced 1-Wasserstein distances, by quantiles, so
+    that their sizes may differ.
     """
-    return rgb2lab(np.broadcast_to(image, (*image.shape[:2], 3)))
+
+    def __init__(self, points: np.ndarray):
+        self.points = points
+        directions = np.random.default_rng((0, 7)).normal(size=(points.shape[1], _DIRECTIONS))
+        self._directions = directions / np.linalg.norm(directions, axis=0)
+        self._quantiles = self._quantiles_of(points)
+
+    def _quantiles_of(self, points: np.ndarray) -> np.ndarray:
+        """Quantiles of the projections, [_DIRECTIONS, levels]; numpy's own, by sorting, which is
+        several times faster for so many levels.
+        """
+        projected = np.sort(np.ascontiguousarray((points @ self._directions).T), axis=-1)
+        place = _LEVELS_OF_QUANTILES * (len(points) - 1)
+        below = place.astype(int)
+        above = np.minimum(below + 1, len(points) - 1)
+        return projected[:, below] + (place - below) * (projected[:, above] - projected[:, below])
+
+    def distance(self, points: np.ndarray) -> float:
+        """Of points [N, D]."""
+        return float(np.abs(self._quantiles_of(points) - self._quantiles).mean())
+
+    def distances_of_halves(self, drawn: np.ndarray, *, subsets: int, seed: int = 0) -> np.ndarray:
+        """Distances of random halves of the pictures, drawn without replacement, [subsets]; the
+        delete-half jackknife.
+
+        Args:
+            drawn: points of each picture, [pictures, share, D]; at most _SAMPLES_OF_HALF points of
+                a half are taken, for speed.
+            subsets: number of halves.
+            seed: of the halves, which are the same for all clouds of as many pictures.
+        """
+        count, half = len(drawn), len(drawn) // 2
+        share = min(drawn.shape[1], -(-_SAMPLES_OF_HALF // half))
+        projected = (drawn[:, :share] @ self._directions).astype(np.float32)
+        projected = np.ascontiguousarray(projected.transpose(2, 0, 1)).reshape(_DIRECTIONS, -1)
+        # sorted once: a half in order is what the others' points leave
+        order = np.argsort(projected, axis=-1)
+        ordered, picture_of = np.take_along_axis(projected, order, axis=-1), order // share
+        generator = np.random.default_rng((seed, 8))
+        places = (_LEVELS_OF_QUANTILES * half * share).astype(int)
+        values = []
+        for _ in range(subsets):
+            in_half = np.isin(np.arange(count), generator.choice(count, half, replace=False))
+            kept = np.flatnonzero(np.take(in_half, picture_of, mode="clip"))
+            chosen = ordered.ravel()[kept.reshape(_DIRECTIONS, -1)[:, places]]
+            values.append(np.abs(chosen - self._quantiles).mean())
+        return np.array(values)
 
 
-def _directions(dimension: int, seed: int = 0) -> np.ndarray:
-    """Random unit vectors, [D, _DIRECTIONS]."""
-    directions = np.random.default_rng((seed, 7)).normal(size=(dimension, _DIRECTIONS))
-    return directions / np.linalg.norm(directions, axis=0)
-
-
-def _quantiles(points: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Quantiles of the projections, [_DIRECTIONS, levels]; numpy's own, by sorting, which is
-    several times faster for so many levels.
+def _draw(pictures: Sequence[np.ndarray], seed: int) -> list[np.ndarray]:
+    """Lab colours of pixels drawn from all pictures alike, [N, 3]; then, for each level of a
+    Laplacian pyramid of the lightness, 7x7 patches drawn from all of them, [N, 49].
     """
-    projected = np.sort(np.ascontiguousarray((points @ directions).T), axis=-1)
-    place = _LEVELS_OF_QUANTILES * (len(points) - 1)
-    below = place.astype(int)
-    above = np.minimum(below + 1, len(points) - 1)
-    return projected[:, below] + (place - below) * (projected[:, above] - projected[:, below])
-
-
-def sliced_distance(points: np.ndarray, others: np.ndarray, *, seed: int = 0) -> float:
-    """Sliced 1-Wasserstein distance of two clouds [N, D] and [M, D], by quantiles, so that N and M
-    may differ.
-    """
-    directions = _directions(points.shape[1], seed)
-    return float(np.abs(_quantiles(points, directions) - _quantiles(others, directions)).mean())
-
-
-def sliced_distances_of_halves(
-    drawn: np.ndarray, others: np.ndarray, *, subsets: int, seed: int = 0
-) -> np.ndarray:
-    """Sliced distances of random halves of the pictures, drawn without replacement, [subsets]; the
-    delete-half jackknife.
-
-    Args:
-        drawn: points of each picture, [pictures, share, D]; at most _SAMPLES_OF_HALF points of a
-            half are taken, for speed.
-        others: points of the other side, [M, D].
-        subsets: number of halves.
-        seed: of the halves, which are the same for all clouds of as many pictures.
-    """
-    count, share, dimension = drawn.shape
-    directions = _directions(dimension)
-    reference = _quantiles(others, directions)
-    half = count // 2
-    share = min(share, -(-_SAMPLES_OF_HALF // half))
-    projected = np.ascontiguousarray(
-        (drawn[:, :share] @ directions).astype(np.float32).transpose(2, 0, 1)
-    )
-    generator = np.random.default_rng((seed, 8))
-    places = (_LEVELS_OF_QUANTILES * half * share).astype(int)
-    values = []
-    for _ in range(subsets):
-        chosen = np.sort(
-            projected[:, generator.choice(count, half, replace=False)].reshape(_DIRECTIONS, -1),
-            axis=-1,
-        )
-        values.append(np.abs(chosen[:, places] - reference).mean())
-    return np.array(values)
-
-
-def _colours(pictures: Sequence[np.ndarray], seed: int) -> np.ndarray:
-    """Lab colours of pixels drawn from all pictures alike, [N, 3]."""
-    generator = np.random.default_rng((seed, 1))
-    share = max(1, _SAMPLES // len(pictures))
-    drawn = []
+    of_pixels, of_patches = (np.random.default_rng((seed, stream)) for stream in (1, 2))
+    pixels = max(1, _SAMPLES // len(pictures))
+    patches = max(1, _SAMPLES // len(pictures) // 4)
+    drawn: list[list[np.ndarray]] = [[] for _ in range(1 + _OCTAVES)]
     for picture in pictures:
-        pixels = lab(picture).reshape(-1, 3)
-        drawn.append(pixels[generator.integers(len(pixels), size=share)])
-    return np.concatenate(drawn)
-
-
-def _textures(pictures: Sequence[np.ndarray], seed: int) -> list[np.ndarray]:
-    """For each level of a Laplacian pyramid of the lightness, 7x7 patches drawn from all pictures,
-    [N, 49].
-    """
-    generator = np.random.default_rng((seed, 2))
-    share = max(1, _SAMPLES // len(pictures) // 4)
-    drawn: list[list[np.ndarray]] = [[] for _ in range(_LEVELS)]
-    for picture in pictures:
-        level_image = lab(picture)[..., 0].astype(np.float32)
-        for level in range(_LEVELS):
-            height, width = level_image.shape
+        colours = lab(picture)
+        flat = colours.reshape(-1, 3)
+        drawn[0].append(flat[of_pixels.integers(len(flat), size=pixels)])
+        level = colours[..., 0].astype(np.float32)
+        for octave in drawn[1:]:
+            height, width = level.shape
             if min(height, width) < 2 * _PATCH:
                 break
-            small = np.asarray(
-                Image.fromarray(level_image).resize((width // 2, height // 2), Image.Resampling.BOX)
-            )
-            smooth = np.asarray(
-                Image.fromarray(small).resize((width, height), Image.Resampling.BILINEAR)
-            )
-            windows = np.lib.stride_tricks.sliding_window_view(
-                level_image - smooth, (_PATCH, _PATCH)
-            )
-            rows, columns = (generator.integers(size, size=share) for size in windows.shape[:2])
-            drawn[level].append(windows[rows, columns].reshape(share, -1))
-            level_image = small
-    return [np.concatenate(patches) for patches in drawn if patches]
+            image = Image.fromarray(level).resize((width // 2, height // 2), Image.Resampling.BOX)
+            smooth = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+            windows = np.lib.stride_tricks.sliding_window_view(level - smooth, (_PATCH, _PATCH))
+            rows, columns = (of_patches.integers(side, size=patches) for side in windows.shape[:2])
+            octave.append(windows[rows, columns].reshape(patches, -1))
+            level = np.asarray(image)
+    return [np.concatenate(points) for points in drawn if points]
 
 
 class Appearance:
@@ -135,36 +114,66 @@ class Appearance:
     def __init__(self, pictures: Sequence[np.ndarray], *, seed: int = 0):
         self.pictures = list(pictures)
         self.seed = seed
-        self._colours = _colours(self.pictures, seed)
-        self._textures = _textures(self.pictures, seed)
+        self._clouds = [Cloud(points) for points in _draw(self.pictures, seed)]
 
-    def colour_distance(self, pictures: Sequence[np.ndarray]) -> float:
-        """Sliced Wasserstein distance of the Lab colours, in Lab units."""
-        return sliced_distance(_colours(pictures, self.seed + 1), self._colours)
+    def distances(self, pictures: Sequence[np.ndarray]) -> tuple[float, float]:
+        """The sliced Wasserstein distance of the Lab colours, and the mean of those of 7x7
+        lightness patches over three octaves; both in Lab units.
 
-    def spreads(
-        self, pictures: Sequence[np.ndarray], *, subsets: int = 40
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Colour and texture distances of random halves of the pictures, [subsets] each, about how
-        far they move from draw to draw.
-
-        The pictures must be of one size, at least two of them.
+        Textures are after Karras et al. 2018 (SWD on Laplacian pyramids), on lightness alone since
+        colour is measured by itself, and not normalised, so that too weak and too strong texture
+        both count.
         """
-        clouds = [_colours(pictures, self.seed + 1), *_textures(pictures, self.seed + 1)]
-        spreads = [
-            sliced_distances_of_halves(
-                cloud.reshape(len(pictures), -1, cloud.shape[-1]), ours, subsets=subsets
-            )
-            for cloud, ours in zip(clouds, [self._colours, *self._textures], strict=False)
-        ]
-        return spreads[0], np.mean(spreads[1:], axis=0)
+        return _distances(self._against(pictures))
 
-    def texture_distance(self, pictures: Sequence[np.ndarray]) -> float:
-        """Mean over three octaves of the sliced Wasserstein distance of 7x7 lightness patches, in
-        Lab units.
-
-        After Karras et al. 2018 (SWD on Laplacian pyramids), on lightness alone since colour is
-        measured by itself, and not normalised, so that too weak and too strong texture both count.
+    def intervals(self, pictures: Sequence[np.ndarray]) -> dict[str, Interval]:
+        """`distances` by name, with how far they move from draw to draw where the pictures are
+        enough and of one size.
         """
-        levels = zip(_textures(pictures, self.seed + 1), self._textures, strict=False)
-        return float(np.mean([sliced_distance(theirs, ours) for theirs, ours in levels]))
+        pairs, count = self._against(pictures), len(pictures)
+        distances = dict(zip(("colour", "texture"), _distances(pairs), strict=True))
+        if count < _LEAST_FOR_INTERVAL or len({picture.shape for picture in pictures}) > 1:
+            return {name: Interval(value, pictures=count) for name, value in distances.items()}
+        return {
+            name: interval_of_halves(value, halves, count)
+            for (name, value), halves in zip(distances.items(), _spreads(pairs, count), strict=True)
+        }
+
+    def _against(self, pictures: Sequence[np.ndarray]) -> Sequence[tuple[Cloud, np.ndarray]]:
+        """Our clouds, each with the points of `pictures`; smaller ones have fewer octaves."""
+        return list(zip(self._clouds, _draw(pictures, self.seed + 1), strict=False))
+
+
+def _distances(pairs: Sequence[tuple[Cloud, np.ndarray]]) -> tuple[float, float]:
+    colour, *textures = (ours.distance(theirs) for ours, theirs in pairs)
+    return colour, float(np.mean(textures))
+
+
+def _spreads(
+    pairs: Sequence[tuple[Cloud, np.ndarray]], count: int, *, subsets: int = 40
+) -> tuple[np.ndarray, np.ndarray]:
+    """Colour and texture distances of random halves of `count` pictures, [subsets] each."""
+    colours, *textures = (
+        ours.distances_of_halves(theirs.reshape(count, -1, theirs.shape[-1]), subsets=subsets)
+        for ours, theirs in pairs
+    )
+    return colours, np.mean(textures, axis=0)
+
+
+def look(scored: EvaluationSet) -> Appearance:
+    """Of the target's training pictures."""
+    return Appearance(scored.target_train)
+
+
+def table(scored: EvaluationSet) -> Table:
+    """The distances of translations, controls and held-out real pictures."""
+    real = scored.once(look)
+    return Table(
+        "Look",
+        "Sliced Wasserstein distance to real training pictures of the target domain, in Lab "
+        "units. The floor: held-out real ones. "
+        "[low, high]: how far the distance moves between random halves of the pictures "
+        "(delete-half jackknife), 95%.",
+        (Column("colour", decides=True), Column("texture", decides=True)),
+        {name: real.intervals([*some.values()]) for name, some in scored.with_floor.items()},
+    )

@@ -5,6 +5,7 @@ A method is a subclass that says how its losses come about (`learn`); training, 
 pages, translation and exports ask it which networks and directions it has.
 """
 
+import functools
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -18,13 +19,14 @@ from tfcyclegan.data import arrays
 from tfcyclegan.errors import UserError
 from tfcyclegan.losses import (
     GAN_MODES,
-    absolute_error,
     at_least_float32,
     discriminator_accuracy,
     discriminator_loss,
 )
 from tfcyclegan.methods.gradient_parts import GradientParts, Losses, replicas
 from tfcyclegan.methods.image_pool import ImagePool
+from tfcyclegan.methods.keras_habits import KerasHabits
+from tfcyclegan.methods.paired_term import ByReplica, paired_losses
 from tfcyclegan.networks import Discriminator, Generator
 from tfcyclegan.networks.diffaugment import diffaugment
 from tfcyclegan.optimization import ema
@@ -40,7 +42,7 @@ REAL, FAKE, JUDGED = (number << 20 for number in (2, 3, 4))
 PoolDraws = Callable[[tf.Tensor, int, tf.Tensor, int | tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
-class Method(keras.Model):
+class Method(KerasHabits):
     """Generators that learn against discriminators, one step at a time.
 
     Args:
@@ -109,7 +111,7 @@ class Method(keras.Model):
         if lambda_paired:
             paired = (f"paired_{direction}" for direction in self.directions)
             self.loss_names = (*self.loss_names, *paired)
-        self._beside = _Beside()
+        self._beside = ByReplica()
         # Keras does not look into a proxy, so what is in it stays out of the model's own weights.
         copies = {name: _copy(network) for name, network in self._of("gen_").items() if ema_decay}
         self.averages: Mapping[str, Generator] = MappingProxyType(copies)
@@ -327,35 +329,31 @@ class Method(keras.Model):
             "skipped" if an update was left out because a loss or gradient was not finite.
         """
         real_a, real_b, *others = data
-        pairs = others if self.lambda_paired else []
-        if any(weight is not None for weight in others[len(pairs) :]):
+        pairs, weights = (others[:2], others[2:]) if self.lambda_paired else ([], others)
+        if self.lambda_paired and (len(pairs) < 2 or None in pairs):
+            raise UserError("lambda_paired: batches must be (real_a, real_b, paired_a, paired_b)")
+        if any(weight is not None for weight in weights):
             raise UserError("sample_weight, class_weight: these losses have none; leave them out")
         for network in self.discriminators.values():
             network.move_singular_vectors()
         statistics = [(variable, tf.identity(variable.value)) for variable in self._statistics]
-        replica = self._replica()
+        paired: Losses = {}
         if self.lambda_paired:
-            if len(pairs) != 2:
-                raise UserError(
-                    "lambda_paired: batches must be (real_a, real_b, paired_a, paired_b)"
-                )
-            self._beside.losses[replica] = beside = self.run_paired_pass(*pairs)
+            paired, gradients = self.run_paired_pass(*pairs)
+            self._beside.keep(paired, gradients)
             # so that memory holds the activations of one pass at a time
-            with tf.control_dependencies([each for each in beside[1] if each is not None]):
+            with tf.control_dependencies([each for each in gradients if each is not None]):
                 real_a, real_b = tf.identity(real_a), tf.identity(real_b)
         values, moved = self.learn(real_a, real_b)
-        if self.lambda_paired:
-            values = values | beside[0]
+        values = values | paired
         # The optimizers do not know the statistics, and so cannot leave them as they were.
         for variable, before in statistics:
             finite = tf.reduce_all(tf.math.is_finite(variable.value))
             variable.assign(tf.where(finite, variable.value, before))
         values["skipped"] = 1 - tf.cast(tf.reduce_all(tf.stack(moved)), tf.float32)
         if self.averages:
-            pairs = [(mean, getattr(self, name)) for name, mean in self.averages.items()]
-            means = [weight for mean, _ in pairs for weight in mean.weights]
-            weights = [weight for _, network in pairs for weight in network.weights]
-            ema.update(means, weights, self.step.value, self.ema_decay)
+            weights = [weight for name in self.averages for weight in getattr(self, name).weights]
+            ema.update(self.means, weights, self.step.value, self.ema_decay)
         self.step.assign_add(1)
         kind, zero = self._kind, tf.zeros([])
         return {name: tf.cast(values.get(name, zero), kind) for name in self.reported}
@@ -366,19 +364,9 @@ class Method(keras.Model):
         """The L1 of known pairs, in all directions, and the gradients of their sum for
         `generator_variables`.
         """
-        pictures = {"a": paired_a, "b": paired_b}
-
-        def paired() -> tuple[None, Losses]:
-            return None, {
-                f"paired_{direction}": self.lambda_paired
-                * absolute_error(
-                    generator(pictures[direction[0]], training=True), pictures[direction[1]]
-                )
-                for direction, generator in self.generators.items()
-            }
-
         parts = GradientParts(self.generator_variables, self.generator_optimizer.scale_loss)
-        parts.add(paired)
+        term = functools.partial(paired_losses, self.lambda_paired, self.generators)
+        parts.add(lambda *pairs: (None, term(*pairs)), paired_a, paired_b)
         return parts.losses, parts.gradients
 
     def generator_pass(self, real_a: tf.Tensor, real_b: tf.Tensor) -> Any:
@@ -433,12 +421,7 @@ class Method(keras.Model):
         pairs; returns whether it did, see `Adam.apply_if_finite`.
         """
         if self.lambda_paired:
-            losses, own = self._beside.losses.pop(self._replica())
-            loss = tf.add_n([loss, *losses.values()])
-            gradients = [
-                one if other is None else other if one is None else one + other
-                for one, other in zip(gradients, own, strict=True)
-            ]
+            loss, gradients = self._beside.added(loss, gradients)
         return self.generator_optimizer.apply_if_finite(loss, gradients, self.generator_variables)
 
     def update_discriminators(
@@ -472,11 +455,6 @@ class Method(keras.Model):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         return self._stream(self.step.value, stream, tf.cast(replica, tf.int64) + purpose)
 
-    def _replica(self) -> int:
-        """Which of all replicas is being traced: each is by itself, with its number known."""
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        return int(tf.get_static_value(replica))
-
     def _stream(self, step: tf.Tensor, stream: int, replica: tf.Tensor) -> tf.Tensor:
         key = tf.stack([tf.constant(self.seed, tf.int64) * 2 + stream, tf.cast(replica, tf.int64)])
         return tf.random.experimental.stateless_fold_in(key, step)
@@ -503,7 +481,7 @@ class Method(keras.Model):
             return pools[0].query(fakes, *draws)
         # Each replica is traced by itself with its id known, so that it holds its own pool's
         # variables alone. Ids go through all workers, each of which has as many replicas.
-        return pools[self._replica() % len(pools)].query(fakes, *draws)
+        return pools[int(tf.get_static_value(replica)) % len(pools)].query(fakes, *draws)
 
     @property
     def _statistics(self) -> list[keras.Variable]:
@@ -520,18 +498,6 @@ class Method(keras.Model):
         """Of what is reported."""
         stored = next(iter(self.networks.values())).variable_dtype
         return tf.float64 if stored == "float64" else tf.float32
-
-
-class _Beside:
-    """What a step has for the generators' update beside their own losses, by replica, since
-    replicas take turns while they are traced.
-
-    Attributes:
-        losses: losses and gradients of known pairs.
-    """
-
-    def __init__(self) -> None:
-        self.losses: dict[int, tuple[Losses, list[tf.Tensor | None]]] = {}
 
 
 def _copy(network: Generator) -> Generator:

@@ -16,6 +16,7 @@ equivariance.
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from tfcyclegan.config import TrainConfig
@@ -36,6 +37,7 @@ _OPTIONS = (
 _MIRROR, _POSITIONS = 8 << 20, 9 << 20
 
 
+@keras.saving.register_keras_serializable("tfcyclegan")
 class CUT(Method):
     """A translator trained against a discriminator with PatchNCE.
 

@@ -11,6 +11,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from tfcyclegan.config import TrainConfig
@@ -32,6 +33,7 @@ _NOISE = 1 << 20  # keeps the streams of the noise apart from those of the pools
 Segment = Callable[[tf.Tensor], tf.Tensor]
 
 
+@keras.saving.register_keras_serializable("tfcyclegan")
 class CycleGAN(Method):
     """Two translators trained against two discriminators with cycle consistency.
 
@@ -187,6 +189,7 @@ class CycleGAN(Method):
         return fake + tf.cast(noise, fake.dtype)
 
 
+@keras.saving.register_keras_serializable("tfcyclegan")
 class DiscriminatorsFirst(CycleGAN):
     """CycleGAN in the order of Rao et al. 2023: the discriminators are updated before the
     generators, whose losses they then judge. Not the order of the official program.

@@ -1,5 +1,6 @@
 """The methods by name, and the model of a run made of its options."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -9,6 +10,11 @@ from tfcyclegan.config import TrainConfig
 from tfcyclegan.methods.base import Method
 from tfcyclegan.methods.cut import CUT
 from tfcyclegan.methods.cyclegan import CycleGAN, DiscriminatorsFirst, Segment
+from tfcyclegan.methods.distillation import (
+    Distillation,
+    FeatureAdapter,
+    adapter_settings,
+)
 from tfcyclegan.methods.pix2pix import Pix2Pix
 from tfcyclegan.networks import Discriminator, Generator, PatchSampler, make_generator
 
@@ -17,11 +23,14 @@ def method_of(config: TrainConfig) -> type[Method]:
     """The class of a run's method."""
     if config.method == "cyclegan":
         return DiscriminatorsFirst if config.update_order == "discriminators_first" else CycleGAN
-    return {"cut": CUT, "fastcut": CUT, "pix2pix": Pix2Pix}[config.method]
+    return {"cut": CUT, "fastcut": CUT, "pix2pix": Pix2Pix, "distill": Distillation}[config.method]
 
 
 def build_model(
-    config: TrainConfig, dtype: str | keras.DTypePolicy, segment: Segment | None = None
+    config: TrainConfig,
+    dtype: str | keras.DTypePolicy,
+    segment: Segment | None = None,
+    teachers: Mapping[str, Generator] | None = None,
 ) -> Method:
     """The model of a run, with initial weights that follow from its seed.
 
@@ -29,14 +38,21 @@ def build_model(
         config: all options.
         dtype: of the networks.
         segment: a frozen segmenter for the semantic losses; None for no such losses.
+        teachers: of --method=distill, by direction.
     """
     method = method_of(config)
     names = method.network_names_of(config)
     drawn = np.random.SeedSequence(config.seed).generate_state(len(names)) >> 8
-    networks = {
+    networks: dict[str, Any] = {
         name: make_network(config, name, dtype=dtype, seed=int(seed))
         for name, seed in zip(names, drawn, strict=True)
     }
+    if teachers:
+        for direction, teacher in teachers.items() if config.lambda_feature else ():
+            name = f"adapter_{direction}"
+            settings = adapter_settings(networks[f"gen_{direction}"], teacher)
+            networks[name] = FeatureAdapter(**settings, seed=config.seed, dtype=dtype, name=name)
+        networks = {"teachers": teachers, "networks": networks}
     arguments: dict[str, Any] = {**networks, **method.arguments_of(config)}
     arguments["lambda_paired"] = config.lambda_paired
     arguments["diffaugment"] = config.diffaugment.split(",") if config.diffaugment else ()
@@ -69,11 +85,12 @@ def generator_settings(config: TrainConfig, direction: str) -> dict[str, Any]:
     """Arguments of `make_generator` for one direction of a run."""
     if config.generator.endswith(".json"):
         return {}  # the graph says it all
-    channels = config.channels_a, config.channels_b
-    settings = {
+    channels = {"a": config.channels_a, "b": config.channels_b}
+    ends = {"in_channels": channels[direction[0]], "out_channels": channels[direction[1]]}
+    if config.is_own:
+        return ends
+    settings = ends | {
         "base_filters": config.base_filters,
-        "in_channels": channels[0] if direction == "ab" else channels[1],
-        "out_channels": channels[1] if direction == "ab" else channels[0],
         "norm": config.norm,
         "dropout": config.dropout,
         "init": config.init,
@@ -84,8 +101,9 @@ def generator_settings(config: TrainConfig, direction: str) -> dict[str, Any]:
         "padding_mode": config.generator_padding,
         "antialias": config.antialias,
         "antialias_up": config.antialias_up,
+        "separable": config.separable,
     }
-    return settings | (resnet_only if config.generator.startswith("resnet") else {})
+    return settings | (resnet_only if config.is_resnet else {})
 
 
 def discriminator_settings(config: TrainConfig, domain: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from tfcyclegan.config import TrainConfig
@@ -24,6 +25,7 @@ NETWORKS = ("gen_ab", "disc_b")
 _OPTIONS = ("gan_mode", "lambda_gan", "lambda_l1", "pool_size", "ema_decay", "seed")
 
 
+@keras.saving.register_keras_serializable("tfcyclegan")
 class Pix2Pix(Method):
     """A translator trained against a discriminator of pairs, and towards the known answers.
 
@@ -79,6 +81,14 @@ class Pix2Pix(Method):
 
     def make_pools(self, shape_a: Sequence[int], shape_b: Sequence[int]) -> None:
         super().make_pools(shape_a, (*shape_b[:2], shape_a[2] + shape_b[2]))
+
+    def as_shown(self, pictures: tf.Tensor, domain: str, purpose: int) -> tf.Tensor:
+        """Both pictures of a pair are augmented alike, each by the colours of its own channels."""
+        if not self.diffaugment:
+            return pictures
+        channels = self.gen_ab.settings["in_channels"]
+        parts = pictures[..., :channels], pictures[..., channels:]
+        return tf.concat([super(Pix2Pix, self).as_shown(p, domain, purpose) for p in parts], -1)
 
     def learn(self, real_a: tf.Tensor, real_b: tf.Tensor) -> tuple[Losses, list[tf.Tensor]]:
         """The discriminator first, which then judges the same fakes (Eq. 4).

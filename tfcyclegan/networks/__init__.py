@@ -6,6 +6,7 @@ from tfcyclegan.networks.generators import Generator, UnetGenerator
 from tfcyclegan.networks.graph import GraphGenerator
 from tfcyclegan.networks.layers import INITIALIZERS
 from tfcyclegan.networks.norms import NORMS, InstanceNormalization
+from tfcyclegan.networks.own import OwnGenerator
 from tfcyclegan.networks.patch_sampler import PatchSampler
 from tfcyclegan.networks.resnet import UPSAMPLINGS, ResnetGenerator
 
@@ -19,6 +20,7 @@ __all__ = [
     "Generator",
     "GraphGenerator",
     "InstanceNormalization",
+    "OwnGenerator",
     "PatchSampler",
     "ResnetGenerator",
     "UnetGenerator",

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfcyclegan.config.batches import DIFFAUGMENT
 
 COLOUR, TRANSLATION, CUTOUT = DIFFAUGMENT
+_STEPS = 1 << 24  # of uniform draws: what float32 tells apart
 
 
 def diffaugment(images: tf.Tensor, policy: Sequence[str], seed: tf.Tensor) -> tf.Tensor:
@@ -30,23 +31,32 @@ def diffaugment(images: tf.Tensor, policy: Sequence[str], seed: tf.Tensor) -> tf
 
     def whole(stream: int, low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
         """Whole numbers [B] from `low` to `high`, both included."""
-        own = tf.random.experimental.stateless_fold_in(seed, stream)
-        return tf.random.stateless_uniform([batch], own, low, high + 1, tf.int32)
+        own = tf.random.experimental.stateless_fold_in(_positive(seed), stream)
+        return tf.random.stateless_uniform([batch], _positive(own), low, high + 1, tf.int32)
+
+    def uniform(stream: int, low: float, high: float) -> tf.Tensor:
+        # from whole numbers: fractions are drawn otherwise under XLA
+        return low + (high - low) * tf.cast(whole(stream, 0, _STEPS - 1), tf.float32) / _STEPS
 
     if COLOUR in policy:
-        own = tf.random.experimental.stateless_fold_in(seed, 0)
-        draws = tf.unstack(tf.random.stateless_uniform([3, batch], own))
-        images = recoloured(images, draws[0] - 0.5, 2 * draws[1], draws[2] + 0.5)
+        images = recoloured(
+            images, uniform(0, -0.5, 0.5), uniform(1, 0.0, 2.0), uniform(2, 0.5, 1.5)
+        )
     if TRANSLATION in policy:
         down, right = (height + 4) // 8, (width + 4) // 8
-        images = translated(images, whole(1, -down, down), whole(2, -right, right))
+        images = translated(images, whole(3, -down, down), whole(4, -right, right))
     if CUTOUT in policy:
         rows, columns = (height + 1) // 2, (width + 1) // 2
         # an even window has its centre between two pixels
-        centre_y = whole(3, 0, height - rows % 2)
-        centre_x = whole(4, 0, width - columns % 2)
+        centre_y = whole(5, 0, height - rows % 2)
+        centre_x = whole(6, 0, width - columns % 2)
         images = cut_out(images, centre_y - rows // 2, centre_x - columns // 2, rows, columns)
     return images
+
+
+def _positive(seed: tf.Tensor) -> tf.Tensor:
+    """A seed without its signs, by which draws under XLA are others."""
+    return tf.bitwise.bitwise_and(seed, tf.constant(0x7FFFFFFF, seed.dtype))
 
 
 def recoloured(

@@ -7,9 +7,13 @@ from typing import Any
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks.generators import Generator, UnetGenerator
 from tfcyclegan.networks.graph import GraphGenerator, read_graph
+from tfcyclegan.networks.own import OwnGenerator
 from tfcyclegan.networks.resnet import ResnetGenerator
+from tfcyclegan.system import functions
 
-GENERATORS = "resnet_Nblocks (N a number), unet_128, unet_256, or the path of a .json graph"
+GENERATORS = (
+    "resnet_Nblocks (N a number), unet_128, unet_256, the path of a .json graph, or module:function"
+)
 
 
 def make_generator(architecture: str, **settings: Any) -> Generator:
@@ -17,12 +21,17 @@ def make_generator(architecture: str, **settings: Any) -> Generator:
 
     Args:
         architecture: `resnet_Nblocks`, `unet_128` or `unet_256` as in the official program's
-            `--netG`, or the path of a graph that `import_weights --from=tfa` wrote.
+            `--netG`; the path of a graph that `import_weights --from=tfa` wrote; or
+            `module:function`, see `own`, which is imported.
         **settings: arguments of the class.
 
     Raises:
-        UserError: unknown architecture, or a file that holds no graph.
+        UserError: unknown architecture, a file that holds no graph, or a function that makes no
+            generator.
     """
+    if functions.is_reference(architecture):
+        functions.find("--generator", architecture)
+        return OwnGenerator(function=architecture, **settings)
     if match := re.fullmatch(r"resnet_(\d+)blocks", architecture):
         return ResnetGenerator(blocks=int(match[1]), **settings)
     if match := re.fullmatch(r"unet_(128|256)", architecture):

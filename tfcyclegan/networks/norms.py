@@ -93,7 +93,7 @@ class InstanceNormalization(keras.layers.Layer):
                 epsilon=self.epsilon,
                 is_training=True,
             ).y
-            for sample in tf.split(x, x.shape[0])
+            for sample in (tf.split(x, x.shape[0]) if x.shape[0] > 1 else [x])
         ]
         return samples[0] if len(samples) == 1 else tf.concat(samples, axis=0)
 

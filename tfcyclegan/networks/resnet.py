@@ -19,6 +19,7 @@ from tfcyclegan.networks.generators import Generator, dropout_layer
 from tfcyclegan.networks.layers import (
     Conv2D,
     ResizeConv2D,
+    SeparableConv2D,
     UpConv2D,
     reflect_pad,
     weight_initializers,
@@ -66,6 +67,8 @@ class ResnetGenerator(Generator):
         upsampling: "transposed" (official) or "resize" (nearest + convolution; no checkerboards).
         antialias: halve the sides by convolutions of stride 1 and blurs (Zhang 2019), as CUT does.
         antialias_up: double them by bilinear blurs and convolutions, in place of `upsampling`.
+        separable: whether the residual blocks' convolutions are separable ones, about 1/9 of the
+            work (Li et al. 2020, "GAN Compression", section 3.2).
         init: kernel initializer, see `layers.weight_initializers`.
         init_gain: its scale; 0.02 in the paper.
         seed: makes the initial weights reproducible.
@@ -87,6 +90,7 @@ class ResnetGenerator(Generator):
         upsampling: str = "transposed",
         antialias: bool = False,
         antialias_up: bool = False,
+        separable: bool = False,
         init: str = "normal",
         init_gain: float = 0.02,
         seed: int | None = None,
@@ -105,6 +109,7 @@ class ResnetGenerator(Generator):
             "upsampling": upsampling,
             "antialias": antialias,
             "antialias_up": antialias_up,
+            "separable": separable,
             "init": init,
             "init_gain": init_gain,
             "seed": seed,
@@ -133,6 +138,14 @@ class ResnetGenerator(Generator):
                 source, target, kernel, next(weights), tflite_ops=tflite_ops, dtype=kind, **options
             )
 
+        def inside(channels: int) -> keras.layers.Layer:
+            if separable:
+                same = {"use_bias": bias, "tflite_ops": tflite_ops, "dtype": kind}
+                return SeparableConv2D(channels, channels, 3, next(weights), **same)
+            return convolution(
+                channels, channels, 3, padding=1, padding_mode="reflect", use_bias=bias
+            )
+
         def upsampler(source: int, target: int) -> keras.layers.Layer:
             if antialias_up:
                 return convolution(source, target, 3, padding=1, use_bias=bias)
@@ -150,10 +163,9 @@ class ResnetGenerator(Generator):
         halving["stride"] = 1 if antialias else 2
         self.down = [convolution(width * f, width * f * 2, 3, **halving) for f in (1, 2)]
         self.down_norms = [normalization(width * f * 2) for f in (1, 2)]
-        reflect = {"padding": 1, "padding_mode": "reflect", "use_bias": bias}
-        self.block_first = [convolution(width * 4, width * 4, 3, **reflect) for _ in range(blocks)]
+        self.block_first = [inside(width * 4) for _ in range(blocks)]
         self.block_first_norms = [normalization(width * 4) for _ in range(blocks)]
-        self.block_second = [convolution(width * 4, width * 4, 3, **reflect) for _ in range(blocks)]
+        self.block_second = [inside(width * 4) for _ in range(blocks)]
         self.block_second_norms = [normalization(width * 4) for _ in range(blocks)]
         self.dropouts = (
             [dropout_layer(seed, index, kind) for index in range(blocks)] if dropout else []
@@ -225,6 +237,11 @@ class ResnetGenerator(Generator):
         up = 4 if self.blurs_up else 3
         blocks = len(self.block_first)
         return [0, *range(encoder, encoder + blocks + 1), encoder + blocks + up, lines]
+
+    def block_outputs(self) -> list[int]:
+        """The places of the residual blocks' outputs, for `features`."""
+        first = self._stage_starts()[1]
+        return list(range(first, first + len(self.block_first)))
 
     def _lines(self) -> list[_Line]:
         in_channels = self.settings["in_channels"]

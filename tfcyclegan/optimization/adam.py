@@ -60,6 +60,8 @@ class Adam(keras.optimizers.Optimizer):
             dynamic_scale,
         )
         self._finite: tf.Tensor | None = None
+        # the scalars of the update under way, by type and device
+        self._shared: dict[tuple[tf.DType, str], tuple[tf.Tensor | None, dict[str, tf.Tensor]]] = {}
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
         if self.built:
@@ -134,39 +136,64 @@ class Adam(keras.optimizers.Optimizer):
             self.good_steps.assign(tf.where(grown, tf.zeros_like(good_steps), good_steps))
         return finite
 
-    def update_step(self, gradient: tf.Tensor, variable: Any, learning_rate: tf.Tensor) -> None:
-        """One update by TensorFlow's fused kernel.
+    def apply(
+        self,
+        grads: Sequence[tf.Tensor],
+        trainable_variables: Sequence[keras.Variable] | None = None,
+    ) -> None:
+        self._shared = {}
+        super().apply(grads, trainable_variables)
+        self._shared = {}
 
-        The kernel divides by sqrt(v) + e with the rate already corrected; e = epsilon * sqrt(1 -
-        beta_2^t) makes that equal to PyTorch's division by sqrt(v) / sqrt(1 - beta_2^t) + epsilon.
-        A skipped step keeps its moments by betas of 1.
-        """
-        kind = gradient.dtype
-        one = tf.ones([], kind)
-        beta_1, beta_2 = tf.constant(self.beta_1, kind), tf.constant(self.beta_2, kind)
-        step = tf.cast(self.iterations.value + 1, kind)
-        beta_1_power, beta_2_power = tf.pow(beta_1, step), tf.pow(beta_2, step)
-        rate = tf.cast(learning_rate, kind)
-        if self._finite is not None:
-            gradient = tf.where(self._finite, gradient, tf.zeros_like(gradient))
-            beta_1, beta_2 = (
-                tf.where(self._finite, beta_1, one),
-                tf.where(self._finite, beta_2, one),
-            )
-            rate = tf.where(self._finite, rate, tf.zeros_like(rate))
+    def update_step(self, gradient: tf.Tensor, variable: Any, learning_rate: tf.Tensor) -> None:
+        """One update by TensorFlow's fused kernel."""
+        place = gradient.dtype, variable.device
+        if place not in self._shared:
+            self._shared[place] = self._scalars(gradient.dtype, learning_rate)
+        keeps, scalars = self._shared[place]
+        if keeps is not None:
+            # not `tf.where`: zeros to choose from would be made for each gradient
+            gradient = tf.math.multiply_no_nan(gradient, keeps)
         index = self._get_variable_index(variable)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].value.handle,
             v=self._velocities[index].value.handle,
-            beta1_power=beta_1_power,
-            beta2_power=beta_2_power,
-            lr=rate,
-            beta1=beta_1,
-            beta2=beta_2,
-            epsilon=tf.constant(self.epsilon, kind) * tf.sqrt(one - beta_2_power),
             grad=gradient,
+            **scalars,
         )
+
+    def _scalars(
+        self, kind: tf.DType, learning_rate: tf.Tensor
+    ) -> tuple[tf.Tensor | None, dict[str, tf.Tensor]]:
+        """What gradients of a kind are multiplied by, 1 or 0 where a step is skipped, and the
+        scalars that the kernel takes.
+
+        The kernel divides by sqrt(v) + e with the rate already corrected; e = epsilon * sqrt(1 -
+        beta_2^t) makes that equal to PyTorch's division by sqrt(v) / sqrt(1 - beta_2^t) + epsilon.
+        A skipped step keeps its moments by betas of 1.
+        """
+        one = tf.ones([], kind)
+        beta_1, beta_2 = tf.constant(self.beta_1, kind), tf.constant(self.beta_2, kind)
+        step = tf.cast(self.iterations.value + 1, kind)
+        beta_1_power, beta_2_power = tf.pow(beta_1, step), tf.pow(beta_2, step)
+        rate = tf.cast(learning_rate, kind)
+        keeps = None
+        if self._finite is not None:
+            keeps = tf.cast(self._finite, kind)
+            beta_1, beta_2 = (
+                tf.where(self._finite, beta_1, one),
+                tf.where(self._finite, beta_2, one),
+            )
+            rate = rate * keeps
+        return keeps, {
+            "beta1_power": beta_1_power,
+            "beta2_power": beta_2_power,
+            "lr": rate,
+            "beta1": beta_1,
+            "beta2": beta_2,
+            "epsilon": tf.constant(self.epsilon, kind) * tf.sqrt(one - beta_2_power),
+        }
 
     def get_config(self) -> dict[str, Any]:
         settings = {

@@ -126,7 +126,12 @@ class LabelledPictures:
 
 
 def open_pictures(
-    source: DataSource, split: str, cache_dir: Path | None, *, size: Size | None = None
+    source: DataSource,
+    split: str,
+    cache_dir: Path | None,
+    *,
+    size: Size | None = None,
+    interpolation: str = "bicubic",
 ) -> PixelFile:
     """The pictures of a split without their labels, which are not read.
 
@@ -135,6 +140,7 @@ def open_pictures(
         split: its name.
         cache_dir: where resized pixels are kept; default: `.cache` in the data set.
         size: to which pictures are resized; None keeps theirs.
+        interpolation: the filter that resizes them.
     """
     kept = size or Size(1, 1)
     # "crop" keeps sizes, and a crop of 1x1 is never too large
@@ -147,6 +153,7 @@ def open_pictures(
         load_size=kept,
         crop_size=kept,
         channels=3,
+        interpolation=interpolation,
     )
     for what in (ENLARGED, RESHAPED, GRAY_IN_COLOUR):
         if count := opened.notes.get(what):
@@ -155,7 +162,12 @@ def open_pictures(
 
 
 def open_labelled(
-    source: DataSource, split: str, cache_dir: Path | None = None, *, size: Size | None = None
+    source: DataSource,
+    split: str,
+    cache_dir: Path | None = None,
+    *,
+    size: Size | None = None,
+    interpolation: str = "bicubic",
 ) -> LabelledPictures:
     """A split of a data set with labels; arguments as of `open_pictures`.
 
@@ -164,10 +176,11 @@ def open_labelled(
     """
     source.require(split)
     classes = source.require_labels(split)
+    filtered = f" {interpolation}" if size and interpolation != "bicubic" else ""
     opened = LabelledPictures(
-        open_pictures(source, split, cache_dir, size=size),
+        open_pictures(source, split, cache_dir, size=size, interpolation=interpolation),
         open_labels(source, split, _cache(source, cache_dir), size=size),
-        f"{source.fingerprint} {split} {size or 'own size'}",
+        f"{source.fingerprint} {split} {size or 'own size'}{filtered}",
         classes,
     )
     if not opened.class_counts.any():
@@ -179,4 +192,4 @@ def open_labelled(
 
 
 def _cache(source: DataSource, cache_dir: Path | None) -> Path:
-    return cache_dir or source.directory / ".cache"
+    return cache_dir or source.cache

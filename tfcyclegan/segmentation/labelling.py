@@ -26,7 +26,7 @@ from tfcyclegan.data.picture_folders import (
     with_notes,
     write_pictures,
 )
-from tfcyclegan.measures.segmentation import Confusion
+from tfcyclegan.measures.confusion import Confusion
 from tfcyclegan.segmentation.segmenter import Segmenter
 from tfcyclegan.system.parallel import Stages
 
@@ -144,7 +144,7 @@ def _label_all(
         record=RECORD,
         identity={
             **segmenter.identity,
-            "load_size": str(segmenter.load_size or "original"),
+            "load_size": segmenter.scale,
             **settings,
         },
         told=("labelling", "labelled", "the work of another segmenter or of other settings"),

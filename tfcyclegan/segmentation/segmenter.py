@@ -21,11 +21,12 @@ from tfcyclegan.config import SegmenterOptions, Size
 from tfcyclegan.data import images
 from tfcyclegan.data.domains import Split
 from tfcyclegan.data.labels import CITYSCAPES, ClassTable
+from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.measures.segmentation import Confusion
+from tfcyclegan.measures.confusion import Confusion
 from tfcyclegan.segmentation.network import logits_of, make_network
 from tfcyclegan.system import files
-from tfcyclegan.system.progress import track
+from tfcyclegan.system.progress import log, track
 from tfcyclegan.training.checkpoint_files import DIRECTORY, NOT_RESTORED, newest, step_of
 from tfcyclegan.training.checkpoints import find_checkpoint, variables, weights_hash
 from tfcyclegan.training.runs import config_from_dict, config_to_dict
@@ -44,6 +45,7 @@ class SegmenterRun:
         parts: identities and shares of what it was trained on.
         size: of the pictures that the network was trained on.
         classes: what it tells apart.
+        interpolation: by which filter pictures are resized to the options' `load_size`.
     """
 
     directory: Path
@@ -52,6 +54,7 @@ class SegmenterRun:
     parts: list[list[Any]]
     size: Size
     classes: ClassTable
+    interpolation: str = "bicubic"
 
     def write(self) -> None:
         content = {
@@ -61,6 +64,7 @@ class SegmenterRun:
             "parts": self.parts,
             "size": str(self.size),
             "classes": self.classes.to_json(),
+            "interpolation": self.interpolation,
         }
         files.write_json(self.directory / SETTINGS, content)
 
@@ -92,12 +96,27 @@ def read_segmenter_run(directory: Path) -> SegmenterRun:
             stored["parts"],
             Size.parse(stored["size"]),
             classes,
+            stored.get("interpolation", "bicubic"),
         )
     except (KeyError, TypeError, AttributeError, UserError) as error:
         raise UserError(
             f"{directory / SETTINGS}: damaged, not a segmenter's settings ({error}); restore it "
             "or train again"
         ) from error
+
+
+def interpolation_for(run_dir: Path, load_size: Size | None, source: DataSource) -> str:
+    """By which filter a segmenter's pictures are resized: as its run began, else as its data were
+    prepared, which is told.
+    """
+    if (run_dir / SETTINGS).is_file():
+        return read_segmenter_run(run_dir).interpolation
+    if load_size is None or source.interpolation == "bicubic":
+        return "bicubic"
+    log(
+        f"{source.directory}: pictures are resized by {source.interpolation}, as they were prepared"
+    )
+    return source.interpolation
 
 
 @dataclass(frozen=True)
@@ -110,6 +129,7 @@ class Segmenter:
         size: of the pictures that it was trained on.
         classes: what it tells apart.
         identity: says which segmenter it is; equal for equal weights.
+        interpolation: by which filter pictures are resized to `load_size`.
     """
 
     network: keras.Model
@@ -117,6 +137,7 @@ class Segmenter:
     size: Size
     classes: ClassTable
     identity: dict[str, Any]
+    interpolation: str = "bicubic"
     _function: Callable[[tf.Tensor], tf.Tensor] = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -127,6 +148,12 @@ class Segmenter:
             return tf.nn.softmax(logits_of(network, tf.cast(pictures, tf.float32) / 127.5 - 1))
 
         object.__setattr__(self, "_function", probabilities)
+
+    @property
+    def scale(self) -> str:
+        """To what pictures are resized, and by which filter where that is not bicubic."""
+        filtered = "" if self.interpolation == "bicubic" else f" {self.interpolation}"
+        return f"{self.load_size}{filtered}" if self.load_size else "original"
 
     def logits(self, pictures: tf.Tensor) -> tf.Tensor:
         """Logits, float32 [B, H, W, C], of pictures in [-1, 1], [B, H, W, 3]; differentiable, for
@@ -158,7 +185,7 @@ class Segmenter:
         size = size or Size(picture.height, picture.width)
         seen = picture.convert("RGB")
         if self.load_size is not None:
-            seen = images.resize(seen, self.load_size)
+            seen = images.resize(seen, self.load_size, self.interpolation)
         pixels = np.asarray(seen)
         if pixels.shape[:2] == (size.height, size.width):
             return self.predict(pixels)
@@ -251,4 +278,5 @@ def load_segmenter(directory: Path) -> Segmenter:
         run.size,
         run.classes,
         {"step": options.steps, "weights": weights_hash(network)},
+        run.interpolation,
     )

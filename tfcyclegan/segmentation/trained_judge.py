@@ -14,7 +14,7 @@ from PIL import Image
 from tfcyclegan.config import SegmenterOptions
 from tfcyclegan.data.domains import Split
 from tfcyclegan.errors import UserError
-from tfcyclegan.measures.segmentation import class_iou
+from tfcyclegan.measures.confusion import class_iou
 from tfcyclegan.segmentation.labelled_pictures import open_labelled
 from tfcyclegan.segmentation.segmenter import SETTINGS, Segmenter, load_segmenter
 from tfcyclegan.segmentation.training import train_segmenter
@@ -55,7 +55,7 @@ class Judge:
     @property
     def mean_iou(self) -> float:
         """Its mean IoU on the real test photos."""
-        return class_iou(self.counts)
+        return float(class_iou(self.counts))
 
 
 def judge(
@@ -75,6 +75,9 @@ def judge(
     """
     options = options or SegmenterOptions()
     settings = {name: str(getattr(options, name)) for name in _DECIDING}
+    interpolation = train.source.interpolation if options.load_size else "bicubic"
+    if interpolation != "bicubic":
+        settings["interpolation"] = interpolation
     key = files.sha256_of_json([_FORMAT, train.source.fingerprint, train.name, settings])
     directory = cache_dir / f"judge-{key[:16]}"
     if (directory / SETTINGS).exists() and (finished := _finished(directory)) is not None:
@@ -82,8 +85,10 @@ def judge(
     else:
         log(f"judge: a segmenter is trained on {train}, once; it is kept in {directory}")
         cache = Path(options.cache_dir) if options.cache_dir else None
-        parts = [open_labelled(train.source, train.name, cache, size=options.load_size)]
-        segmenter = train_segmenter(options, parts, directory)
+        part = open_labelled(
+            train.source, train.name, cache, size=options.load_size, interpolation=interpolation
+        )
+        segmenter = train_segmenter(options, [part], directory, interpolation=interpolation)
     name = (
         f"U-Net of width {options.width}, {options.steps} steps on {train.source.name}, split "
         f"{train.name}"

@@ -15,7 +15,7 @@ import tensorflow as tf
 from tfcyclegan.config import SegmenterOptions
 from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.errors import RunError, Stopped, UserError
-from tfcyclegan.measures.segmentation import Confusion
+from tfcyclegan.measures.confusion import Confusion
 from tfcyclegan.optimization.adam import Adam
 from tfcyclegan.optimization.schedules import EpochRates, step_factor
 from tfcyclegan.segmentation.batches import LabelledBatches
@@ -55,6 +55,7 @@ def train_segmenter(
     *,
     val: LabelledPictures | None = None,
     flag_file: str = "",
+    interpolation: str = "bicubic",
 ) -> Segmenter:
     """Trains, or resumes, a segmenter in `run_dir`; a finished one is only loaded.
 
@@ -67,6 +68,7 @@ def train_segmenter(
         run_dir: the run's directory.
         val: labelled pictures for a curve of mean IoU, in the size of the training's `load_size`.
         flag_file: the options as the text of a flag file, kept in the run directory.
+        interpolation: by which filter `parts` and `val` were resized, and pictures to label are.
 
     Returns:
         The segmenter of the last step.
@@ -101,6 +103,7 @@ def train_segmenter(
         identities,
         batches.augmentation.crop_size,
         classes,
+        interpolation,
     )
     _check_directory(run)
     with files.exclusive_lock(run_dir):

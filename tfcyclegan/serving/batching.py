@@ -43,7 +43,7 @@ class Batcher:
     """Translates pictures one batch at a time, the oldest first.
 
     Args:
-        translate: uint8 [B, H, W, C] to uint8 [B, H, W, C']; called in a thread of its own.
+        translate: uint8 [B, H, W, C] to [B, H, W, C']; called in a thread of its own.
         batch_size: pictures in a batch, at most.
         max_pixels: of a batch; a picture of more goes alone.
         max_wait_seconds: for a turn; who has waited longer is turned down then.

@@ -11,7 +11,7 @@ import kserve
 import numpy as np
 
 from tfcyclegan.data import images, intake, notes
-from tfcyclegan.errors import UserError
+from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.exports import model_metadata
 from tfcyclegan.exports.exported_models import open_model
 from tfcyclegan.exports.safety_check import Untrusted
@@ -43,8 +43,8 @@ class Exported:
     beside: int = 0
 
     def __call__(self, pictures: np.ndarray) -> np.ndarray:
-        """Translates uint8 [B, H, W, C] of any size."""
-        return images.to_uint8(self.translator.function(images.to_float(pictures)))
+        """Translates uint8 [B, H, W, C] of any size to float32 of the other domain."""
+        return self.translator.function(images.to_float(pictures))
 
     def require_version(self, asked: str) -> None:
         """Raises Refused 404 where another version is asked for."""
@@ -92,7 +92,9 @@ def load(model_dir: Path, *, trusted: bool = False) -> Exported:
             place.parent.name, place.name, translator, properties, beside=max(len(versions) - 1, 0)
         )
         channels = exported.translator.channels
-        answer = exported(np.zeros((1, _WARM_UP_SIDE, _WARM_UP_SIDE, channels), np.uint8))
+        answer = images.require_numbers(
+            exported(np.zeros((1, _WARM_UP_SIDE, _WARM_UP_SIDE, channels), np.uint8))
+        )
         if {channels, answer.shape[-1]} - {1, 3} or answer.shape[:-1] != (
             1,
             _WARM_UP_SIDE,
@@ -127,7 +129,7 @@ class ServedModel(kserve.Model):
         self._max_pixels = max_pixels
 
     async def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
-        """Raises Refused: 400 or 413 that names the picture, or 503."""
+        """Raises Refused: 400, 413 or 500 that names the picture, or 503."""
         if isinstance(payload, kserve.InferRequest):
             pngs, told = await self._translate(messages.pictures_of_v2(payload))
             answer: Any = messages.answer_v2(payload, self.name, self._exported.version, pngs, told)
@@ -157,9 +159,7 @@ class ServedModel(kserve.Model):
             _decode_all, encoded, self._exported.translator, self._max_pixels, key
         )
         translated = await self._batcher(pictures)
-        return await asyncio.to_thread(
-            lambda: [images.encode_png(picture) for picture in translated]
-        ), told
+        return await asyncio.to_thread(_encode_all, translated, key), told
 
     def get_input_types(self) -> list[dict[str, Any]]:
         return [{"name": messages.NAME, "datatype": "BYTES", "shape": [-1]}]
@@ -173,6 +173,17 @@ def _naming(place: str) -> Iterator[None]:
         yield
     except intake.BadPicture as error:
         raise Refused(400, f"{place}: {error}") from error
+    except RunError as error:
+        raise Refused(500, f"{place}: {error}") from error
+
+
+def _encode_all(translated: list[np.ndarray], key: str) -> list[bytes]:
+    """PNGs of float32 [H, W, C] in [-1, 1]."""
+    pngs = []
+    for index, picture in enumerate(translated):
+        with _naming(f"{key}[{index}]"):
+            pngs.append(images.encode_png(images.numbers_to_uint8(picture)))
+    return pngs
 
 
 def _decode_all(

@@ -5,7 +5,7 @@ class Refused(Exception):
     """The request is not served.
 
     Attributes:
-        status: of HTTP: 400 wrong, 413 too large, 503 not now.
+        status: of HTTP: 400 wrong, 413 too large, 500 the model failed, 503 not now.
         message: one line for the client.
     """
 

@@ -61,6 +61,7 @@ _GRPC_ERRORS = {
     400: grpc_errors.InvalidArgument,
     404: grpc_errors.NotFound,
     413: grpc_errors.ResourceExhausted,
+    500: grpc_errors.Internal,
     503: grpc_errors.Unavailable,
 }
 

@@ -19,7 +19,7 @@ from tfcyclegan.errors import UserError
 
 def cache_dir(config: TrainConfig, split: Split) -> Path:
     """Where the resized pixels of `split` lie."""
-    return Path(config.cache_dir) if config.cache_dir else split.source.directory / ".cache"
+    return Path(config.cache_dir) if config.cache_dir else split.source.cache
 
 
 def open_batches(
@@ -108,9 +108,13 @@ def _known_pairs(
         seed=config.seed,
     )
     if found is None:
-        wanted = f"--lambda_paired={config.lambda_paired:g}: " if config.lambda_paired else ""
+        wanted = (
+            f"--lambda_paired={config.lambda_paired:g}"
+            if config.lambda_paired
+            else f"--method={config.method}"
+        )
         raise UserError(
-            f"{wanted}no pairs are known of {config.data_dir}: give --pairs=FILE.csv, or data "
+            f"{wanted}: no pairs are known of {config.data_dir}: give --pairs=FILE.csv, or data "
             "prepared by data_prep.folders --aligned"
         )
     return found

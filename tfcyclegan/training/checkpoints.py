@@ -264,7 +264,7 @@ def told_choice(run_dir: Path, which: str) -> str:
 
 
 def load_networks(
-    run: Run, which: str, names: tuple[str, ...]
+    run: Run, which: str, names: tuple[str, ...], *, dtype: str = "float32"
 ) -> dict[str, Generator | Discriminator | PatchSampler]:
     """Networks of a run in float32 with the weights of a checkpoint; the running mean of generators
     where the run has one.
@@ -280,7 +280,7 @@ def load_networks(
             f"{', '.join(run.networks)}"
         )
     path = find_checkpoint(run.directory, which)
-    networks = {name: make_network(run.config, name, dtype="float32") for name in names}
+    networks = {name: make_network(run.config, name, dtype=dtype) for name in names}
     averaged = run.config.ema_decay > 0
     stored = {
         f"average_{name}" if averaged and name.startswith("gen") else name: network

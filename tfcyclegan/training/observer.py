@@ -14,10 +14,10 @@ from tfcyclegan.data.images import to_float, to_uint8
 from tfcyclegan.data.labels import IGNORED, ClassTable
 from tfcyclegan.data.pixels import open_labels, open_pixels, spread
 from tfcyclegan.measures.appearance import Appearance
-from tfcyclegan.measures.distribution import mmd
-from tfcyclegan.measures.features import NAMES as feature_names
-from tfcyclegan.measures.features import FeatureNetwork, feature_network
+from tfcyclegan.measures.kid_fid import mmd
 from tfcyclegan.methods.base import Method
+from tfcyclegan.networks.feature_networks import NAMES as feature_names
+from tfcyclegan.networks.feature_networks import FeatureNetwork, feature_network
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
 from tfcyclegan.training import strips
@@ -109,9 +109,8 @@ class Observer:
             fakes = [
                 to_uint8(translate(to_float(picture)[np.newaxis])[0]) for picture in source.pictures
             ]
-            colour = target.colour_distance(fakes) / target.colour_distance(source.pictures)
-            texture = target.texture_distance(fakes) / target.texture_distance(source.pictures)
-            values[f"appearance_{direction}"] = (colour + texture) / 2
+            (colour, texture), of_inputs = map(target.distances, (fakes, source.pictures))
+            values[f"appearance_{direction}"] = (colour / of_inputs[0] + texture / of_inputs[1]) / 2
             if self._network is not None:
                 values[f"kid_{direction}"] = mmd(
                     self._network.features(fakes), self._features[direction[1]]

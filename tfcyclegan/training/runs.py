@@ -21,6 +21,7 @@ from tfcyclegan.config.networks import NetworkOptions
 from tfcyclegan.config.training import PRECISIONS
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files
+from tfcyclegan.system.progress import log
 
 CONFIG = "config.json"
 FLAG_FILE = "flags.cfg"
@@ -117,6 +118,14 @@ def read_run(directory: Path) -> Run:
             f"({', '.join(unknown)[:200]}); install a newer one"
         )
     return run
+
+
+def only_direction(run: Run | None) -> str:
+    """The direction that is taken where none is given: ab, or ba of a run that has no other."""
+    if run is None or "gen_ab" in run.networks or "gen_ba" not in run.networks:
+        return "ab"
+    log(f"{run.directory}: translates ba, the one direction that it has")
+    return "ba"
 
 
 def write_run(run: Run) -> None:

@@ -73,5 +73,5 @@ def png_bytes(image: np.ndarray, *, enlarge_below: int = 0) -> bytes:
             (picture.width * factor, picture.height * factor), Image.Resampling.NEAREST
         )
     stream = io.BytesIO()
-    picture.save(stream, "PNG", optimize=True)
+    picture.save(stream, "PNG")
     return stream.getvalue()

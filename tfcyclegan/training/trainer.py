@@ -21,7 +21,7 @@ from tfcyclegan.data.pairs import pairs_identity
 from tfcyclegan.errors import RunError, Stopped, UserError
 from tfcyclegan.methods.base import Method
 from tfcyclegan.methods.cyclegan import Segment
-from tfcyclegan.methods.factory import build_model, method_of
+from tfcyclegan.methods.factory import build_model, make_network, method_of
 from tfcyclegan.optimization.adam import Adam
 from tfcyclegan.optimization.schedules import EpochRates, rate_factor
 from tfcyclegan.system import files
@@ -54,6 +54,7 @@ from tfcyclegan.training.strategy import (
     keep_freed_memory,
     make_deterministic,
 )
+from tfcyclegan.training.teachers import begin_as_teacher, load_teachers
 from tfcyclegan.training.workers import Workers, join_workers
 
 _REPORT_EVERY_SECONDS = 60.0
@@ -98,6 +99,10 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
     domains = open_domains(config.data_dir, recipe=config.data_recipe)
     for domain in "ab":
         domains.require("train", domain)
+    if config.is_own:  # before anything is written, since only the function knows
+        for name in method_of(config).network_names_of(config):
+            if name.startswith("gen_"):
+                config.check_sizes(make_network(config, name, dtype="float32").size_multiple)
     if config.init_from:
         read_run(Path(config.init_from))
     if config.batch_size % replicas:
@@ -233,7 +238,8 @@ class _Session:
         self.length = self.config.length(batches.epoch_images)
         half = run.precision == "mixed_float16"
         with workers.strategy.scope():
-            self.model = build_model(self.config, run.precision, segment)
+            teachers = load_teachers(self.config, run.precision)
+            self.model = build_model(self.config, run.precision, segment, teachers)
             optimizers = [
                 make_optimizer(self.config, self.length, batches.epoch_images, dynamic_scale=half)
                 for _ in range(2)
@@ -256,6 +262,8 @@ class _Session:
         self.first_step = int(self.model.step.numpy())
         if self.first_step == 0 and self.config.init_from:
             self._start_from(Path(self.config.init_from))
+        elif self.first_step == 0 and teachers:
+            begin_as_teacher(self.model, self.config)
         self.overflows = 0
         self.diverged = False
         self.stop_asked = False  # by a signal, here or at another worker

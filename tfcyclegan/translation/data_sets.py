@@ -63,7 +63,7 @@ def translate_data(
 
     Raises:
         UserError: no such split, or `output` holds something else.
-        RunError: the data set is damaged, or the disk is full.
+        RunError: the data set is damaged, the disk is full, or the translator gave no numbers.
     """
     for split in splits:
         source.require(split)
@@ -135,6 +135,8 @@ def _claim(output: Path, request: dict[str, Any]) -> None:
 
 
 def _refuse_other(output: Path, there: dict[str, Any] | None, here: dict[str, Any]) -> None:
+    if there is not None and "settings" in there:
+        there = {**there, "settings": notes.completed(there["settings"], here["settings"])}
     if there == here:
         return
     differs = "is another program's"
@@ -243,12 +245,15 @@ def _stages(
     if scale and split.holds_label_maps:
         log(f"{split} is label maps: {NEAREST_ALONE}")
 
+    def named(example: Example, error: RunError) -> RunError:
+        return RunError(f"{split.source.directory}: {example.filename}: {error}")
+
     def decode(example: Example) -> _Scaled:
         recoloured: set[str] = set()
         try:
             image, decoded = stored.decode(split.source, example.encoded, channels, recoloured)
         except RunError as error:
-            raise RunError(f"{split.source.directory}: {example.filename}: {error}") from error
+            raise named(example, error) from error
         noted.extend(
             (decoded.notes if decoded else set())
             | recoloured
@@ -258,7 +263,10 @@ def _stages(
         return _Scaled(example, images.to_array(scaled), scaled.size != image.size)
 
     def translate(machine: Callable[[np.ndarray], np.ndarray], scaled: _Scaled) -> _Scaled:
-        return dataclasses.replace(scaled, picture=machine(scaled.picture))
+        try:
+            return dataclasses.replace(scaled, picture=machine(scaled.picture))
+        except RunError as error:
+            raise named(scaled.example, error) from error
 
     def encode(translated: _Scaled) -> records.Picture:
         example, (height, width) = translated.example, translated.picture.shape[:2]

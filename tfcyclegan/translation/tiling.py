@@ -32,7 +32,7 @@ import tensorflow as tf
 
 from tfcyclegan.data import images
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.networks import Generator, GraphGenerator, InstanceNormalization
+from tfcyclegan.networks import Generator, InstanceNormalization
 from tfcyclegan.networks.layers import Reach
 from tfcyclegan.networks.operations import Operations
 from tfcyclegan.system.parallel import in_order
@@ -87,14 +87,14 @@ class Tiler:
         device: TensorFlow's name of the device that computes.
 
     Raises:
-        UserError: the generator is a graph of Keras layers.
+        UserError: the generator is made of Keras layers as they are.
     """
 
     def __init__(self, generator: Generator, tile: int | None = None, device: str | None = None):
         if not self.takes(generator):
             raise UserError(
-                "--tile: a network from import_weights --from=tfa is computed whole; leave --tile "
-                "out"
+                "--tile: a network from import_weights --from=tfa, or from a function of your own, "
+                "is computed whole; leave --tile out"
             )
         self._generator, self._tile, self._device = generator, tile or TILE, device
         self._whole_pixels = WHOLE_PIXELS if tile is None else tile**2
@@ -102,8 +102,8 @@ class Tiler:
 
     @staticmethod
     def takes(generator: Generator) -> bool:
-        """Whether the generator can be computed in tiles."""
-        return not isinstance(generator, GraphGenerator)
+        """Whether the generator can be computed in tiles: it is written on `Operations`."""
+        return type(generator).compute is not Generator.compute
 
     def wants(self, height: int, width: int) -> bool:
         """Whether pictures of that size are translated in tiles."""
@@ -139,6 +139,7 @@ class Tiler:
 
         Raises:
             UserError: the disk has no room for them.
+            RunError: the generator gave no numbers.
         """
         height, width = picture.shape[:2]
         needed, free = self.disk_bytes(height, width), shutil.disk_usage(scratch).free
@@ -177,9 +178,11 @@ def windows(height: int, width: int, scale: float, tile: int) -> Iterator[Window
 
 
 def collect(translated: Map, operations: "_TiledOperations") -> np.ndarray:
-    """uint8 [H, W, C] of a map in [-1, 1]."""
+    """uint8 [H, W, C] of a map in [-1, 1]; RunError where it holds what is no number."""
     picture = np.empty((translated.height, translated.width, translated.channels), np.uint8)
-    for at, part in operations.walk(translated, lambda _, values: images.to_uint8(values[0])):
+    for at, part in operations.walk(
+        translated, lambda _, values: images.numbers_to_uint8(values[0])
+    ):
         picture[at.top : at.bottom, at.left : at.right] = part
     return picture
 

@@ -89,6 +89,9 @@ class Translator:
 
         With `fit` the picture is resized by bicubic, or by `nearest` pixels, and the translation
         back by bicubic.
+
+        Raises:
+            RunError: the model gave no numbers.
         """
         height, width = picture.shape[:2]
         if self.fit not in (None, Size(height, width)):
@@ -97,17 +100,19 @@ class Translator:
             return images.to_array(images.resize(translated, Size(height, width)))
         with self._alone if height * width > ALONE_PIXELS else contextlib.nullcontext():
             if scratch is None or self.tiler is None or not self.tiler.wants(height, width):
-                return images.numbers_to_uint8(
-                    self.in_floats(images.to_float(picture)[np.newaxis])[0]
-                )
+                return images.to_uint8(self.in_floats(images.to_float(picture)[np.newaxis])[0])
             return self.tiler(self._padded(picture[np.newaxis])[0], scratch)[:height, :width]
 
     def in_floats(self, batch: np.ndarray) -> np.ndarray:
-        """Translates float32 [1, H, W, C] of any size: mirrored to a size that the network takes,
+        """Translates float32 [B, H, W, C] of any size: mirrored to a size that the network takes,
         and cropped back.
+
+        Raises:
+            RunError: the model gave no numbers.
         """
         height, width = batch.shape[1:3]
-        return np.asarray(self.function(self._padded(batch)), np.float32)[:, :height, :width]
+        translated = np.asarray(self.function(self._padded(batch)), np.float32)
+        return images.require_numbers(translated[:, :height, :width])
 
     def _padded(self, batch: np.ndarray) -> np.ndarray:
         height, width = batch.shape[1:3]

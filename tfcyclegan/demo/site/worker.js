@@ -67,7 +67,7 @@ function toPixels(floats, channels) {
   for (let from = 0, to = 0; from < floats.length; from += channels, to += 4) {
     for (let channel = 0; channel < 3; channel++) {
       const value = floats[from + (channels === 1 ? 0 : channel)];
-      if (Number.isNaN(value)) throw new Error("the model's output is not a number");
+      if (!Number.isFinite(value)) throw new Error("the model gives values that are no numbers; export an earlier checkpoint");
       pixels[to + channel] = (value + 1) * 127.5; // rounded to the nearest and clipped by the array
     }
   }

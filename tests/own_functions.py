@@ -1,0 +1,96 @@
+"""What a user writes for `--data_dir` and `--generator`, as `tests.own_functions:NAME`; and ways to
+get it wrong.
+"""
+
+import keras
+import numpy as np
+
+COUNTS = {"trainA": 3, "trainB": 4, "testA": 2, "testB": 2}
+
+
+class Stripes:
+    """Pictures by index, made when they are asked for; gray in domain b."""
+
+    def __init__(self, split: str):
+        self._split = split
+
+    def __len__(self) -> int:
+        return COUNTS[self._split]
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        rows = 40 * (np.arange(36) // (index + 2) % 5)
+        picture = np.repeat(rows[:, np.newaxis], 36, axis=1).astype(np.uint8)
+        return picture if self._split.endswith("B") else np.stack([picture] * 3, axis=2)
+
+
+def pictures(split):
+    return Stripes(split) if split in COUNTS else None
+
+
+def make(in_channels, out_channels):
+    images = keras.Input((None, None, in_channels))
+    x = keras.layers.Conv2D(4, 3, padding="same", activation="relu")(images)
+    x = keras.layers.Conv2D(out_channels, 3, padding="same", activation="tanh")(x)
+    return keras.Model(images, x)
+
+
+# --- what is refused
+# --------------------------------------------------------------------------------------------------
+
+
+def raises_at_once(*_, **__):
+    raise KeyError("no such\nplace")
+
+
+def gives_text(split):
+    return 7
+
+
+def gives_nothing(split):
+    return None
+
+
+def gives_floats(split):
+    return np.zeros((2, 8, 8, 3), np.float32)
+
+
+def gives_rgba(split):
+    return [np.zeros((8, 8, 4), np.uint8)]
+
+
+def gives_paths(split):
+    return ["a.png"]
+
+
+def one_domain(split):
+    return Stripes("trainA") if split == "train" else None
+
+
+def gives_less(split):
+    return {0: np.zeros((8, 8), np.uint8), 2: np.zeros((8, 8), np.uint8)}
+
+
+def makes_a_function(in_channels, out_channels):
+    return lambda x: x
+
+
+def makes_halves(in_channels, out_channels):
+    return keras.layers.Conv2D(out_channels, 3, strides=2, padding="same")
+
+
+def makes_fixed(in_channels, out_channels):
+    images = keras.Input((8, 8, in_channels))
+    return keras.Model(images, keras.layers.Conv2D(out_channels, 1)(images))
+
+
+def makes_coarse(in_channels, out_channels):
+    network = keras.layers.Conv2D(out_channels, 1, activation="tanh")
+    network.size_multiple = 32
+    return network
+
+
+def makes_linear(in_channels, out_channels):
+    return keras.layers.Conv2D(out_channels, 1, bias_initializer="ones", kernel_initializer="ones")
+
+
+constant = 3

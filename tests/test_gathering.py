@@ -1,0 +1,65 @@
+"""What the translations are scored against, and what is told of it."""
+
+import dataclasses
+import json
+
+from tests.test_training import config
+from tfcyclegan.data.domains import open_domains
+from tfcyclegan.data.source import DataSource
+from tfcyclegan.evaluation import gathering
+from tfcyclegan.training.runs import Run
+
+
+def source(directory, name: str, counts: dict[str, int], **settings) -> DataSource:
+    directory.mkdir()
+    made = {
+        "fingerprint": "x",
+        "request": {
+            "settings": {"content": "photos_and_labels", "sample": 0, "test_sample": 0, **settings}
+        },
+    }
+    (directory / "manifest.json").write_text(json.dumps(made))
+    fields = {field.name: None for field in dataclasses.fields(DataSource)}
+    return DataSource(**fields | {"directory": directory, "name": name, "counts": counts})
+
+
+def test_published_rows_are_for_the_real_cityscapes_alone(tmp_path):
+    whole = {"train": 2975, "val": 500}
+    real = source(tmp_path / "real", "cityscapes", whole)
+    assert gathering._is_cityscapes(real)
+    for index, other in enumerate(
+        (
+            source(tmp_path / "toy", "cityscapes", {"train": 800, "val": 100}),
+            source(tmp_path / "name", "toy_cityscapes", whole),
+            source(tmp_path / "sample", "cityscapes", whole, sample=2975),
+        )
+    ):
+        assert not gathering._is_cityscapes(other), index
+    (tmp_path / "real" / "manifest.json").unlink()
+    assert not gathering._is_cityscapes(real)
+
+
+def test_other_data_and_checkpoints_than_the_best_are_told(tiles, tmp_path, monkeypatch):
+    domains = open_domains(str(tiles))
+    run = Run(tmp_path, config(tiles, tmp_path), "float32", "0123456789")
+    assert (
+        gathering._of_the_run(
+            dataclasses.replace(run, data_fingerprint=domains.fingerprint), domains, "latest"
+        )
+        == []
+    )
+    monkeypatch.setattr(gathering, "newest", lambda _: "step-4")
+    monkeypatch.setattr(
+        gathering,
+        "find_checkpoint",
+        lambda _, which: f"checkpoints/step-{4 if which == 'best' else 8}",
+    )
+    checkpoint, other = gathering._of_the_run(run, domains, "latest")
+    assert (
+        checkpoint
+        == "checkpoint: step-8, the latest; step-4 measured best, and --checkpoint=best scores it"
+    )
+    assert other.startswith("data: satellite2map (") and other.endswith(
+        "not what the run was trained on (01234567)"
+    )
+    assert len(gathering._of_the_run(run, domains, "best")) == 1

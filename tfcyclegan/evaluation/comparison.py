@@ -1,0 +1,285 @@
+"""Several evaluated runs side by side: one table of all their scores, and strips of the same test
+pictures.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.table import Table as PrintedTable
+
+from tfcyclegan import pages
+from tfcyclegan.data import images, stored
+from tfcyclegan.data.domains import open_domains
+from tfcyclegan.data.picture_folders import pictures_of_split
+from tfcyclegan.data.pixels import spread
+from tfcyclegan.errors import UserError
+from tfcyclegan.evaluation.gathering import read_png
+from tfcyclegan.evaluation.scores_page import png_of
+from tfcyclegan.measures import cycle_consistency, fcn_score, kid_fid
+from tfcyclegan.measures.evaluation_set import FLOOR, OWN
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import log, log_table
+from tfcyclegan.training.run_page import METRICS
+
+# What runs should have in common that are put side by side, by its key in metrics.json.
+_SAME = {
+    "count": "numbers of pictures",
+    "splits": "splits",
+    "scale": "scales",
+    "channels": "channels",
+    "pairs": "pairs",
+    "labels": "labels",
+    "references": "numbers of real pictures",
+    "chosen": "choices of checkpoints",
+    "translations": "ways of saving",
+}
+_OF_SAME = {
+    "pairs": {"basis": "basis", "in verdicts": "in_verdicts"},
+    "translations": {"saved with loss": "lossy"},
+}
+_BESIDE = ("identity", FLOOR)
+# Tables whose numbers depend on a network of their own, which their titles name.
+_WITH_A_TOOL = (kid_fid.PREFIX, fcn_score.PREFIX)
+
+ByRun = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass
+class Comparison:
+    """One direction of the page.
+
+    Attributes:
+        title: such as "A to B".
+        lines: (name of the score, which way is better, values of the runs, then of _BESIDE; empty
+            where there is none).
+        words: (failure, verdict and value of each run).
+        notes: what is not put side by side, and why.
+        strips: (name of the picture, data URL).
+    """
+
+    title: str
+    lines: list[tuple[str, str, list[str]]] = field(default_factory=list)
+    words: list[tuple[str, list[tuple[str, str]]]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    strips: list[tuple[str, str]] = field(default_factory=list)
+
+
+def compare(run_dirs: Sequence[Path], output: Path, *, pictures: int) -> list[Comparison]:
+    """Prints the tables and writes the page.
+
+    Args:
+        run_dirs: runs that `evaluate` has scored on the same pictures.
+        output: the page.
+        pictures: test pictures shown for each direction.
+
+    Raises:
+        UserError: a run without scores, or runs that were scored on other pictures.
+    """
+    short = [directory.resolve().name for directory in run_dirs]
+    names = short if len(set(short)) == len(short) else list(map(str, run_dirs))
+    metrics = {name: _metrics(place) for name, place in zip(names, run_dirs, strict=True)}
+    _check_same_pictures(metrics)
+    results: dict[str, dict[str, Any]] = {}
+    for name, place in zip(names, run_dirs, strict=True):
+        with files.understanding(place / METRICS):
+            results[name] = {one["direction"]: one for one in metrics[name]["directions"]}
+    common = [way for way in ("ab", "ba") if all(way in of_run for of_run in results.values())]
+    if not common:
+        raise UserError(
+            "--run_dirs: the runs have no direction in common; evaluate them with --direction=both"
+        )
+    first = metrics[names[0]]
+    comparisons = []
+    for way in common:
+        found = _compare_direction({name: results[name][way] for name in names}, metrics)
+        found.notes += [
+            f"{name}: its other direction is not shown, since not all runs have it"
+            for name in names
+            if results[name].keys() > set(common)
+        ]
+        found.strips = _strips(run_dirs, first, way, pictures, found.notes)
+        comparisons.append(found)
+        _print(found, names)
+    page = pages.render(
+        "compare.html", names=names, beside=_BESIDE, comparisons=comparisons, metrics=first
+    )
+    files.write_text(output, page)
+    log(f"page: {output}")
+    return comparisons
+
+
+def _metrics(directory: Path) -> dict[str, Any]:
+    path = directory / METRICS
+    if not path.exists():
+        raise UserError(
+            f"{directory}: has no scores ({METRICS} is missing); run tfcyclegan evaluate "
+            f"--run_dir={directory}"
+        )
+    found, keys = files.read_json(path), {"data_dir", "data", "fingerprint", "split", "directions"}
+    if not isinstance(found, dict) or not keys <= found.keys():
+        raise UserError(
+            f"{path}: was written by an older version; run tfcyclegan evaluate "
+            f"--run_dir={directory} again"
+        )
+    return found
+
+
+def _check_same_pictures(metrics: ByRun) -> None:
+    (first_name, first), *others = metrics.items()
+    for name, other in others:
+        if other["fingerprint"] != first["fingerprint"] or other["split"] != first["split"]:
+            told = [
+                f"{run} on {its['data']}, split {its['split']} ({its['fingerprint'][:8]})"
+                for run, its in ((first_name, first), (name, other))
+            ]
+            raise UserError(
+                "--run_dirs: scored on different pictures, so that no number can be compared: "
+                f"{' and '.join(told)}"
+            )
+
+
+def _compare_direction(results: ByRun, metrics: ByRun) -> Comparison:
+    found = Comparison(next(iter(results.values()))["title"])
+    networks = {
+        (features["name"], features["sha256"]) if (features := of_run["features"]) else None
+        for of_run in metrics.values()
+    }
+    for title, tables in _by_name(results, "tables", "title").items():
+        same = len(networks) == 1 or not title.startswith(kid_fid.PREFIX)
+        if len(tables) == len(results) and same:
+            found.lines += _lines(title, tables, found.notes)
+        elif title.startswith(_WITH_A_TOOL):
+            found.notes.append(
+                f"{title}: only of {', '.join(tables)}; numbers of different networks are not put "
+                "side by side"
+            )
+        else:
+            found.notes.append(f"{title}: not of all runs")
+    for name, findings in _by_name(results, "detectors", "name").items():
+        words = [
+            (one["verdict"], "" if one["value"] is None else f"{one['value']:.3g}")
+            if (one := findings.get(run))
+            else ("", "")
+            for run in results
+        ]
+        found.words.append((name, words))
+    found.notes += _differences(results)
+    return found
+
+
+def _by_name(results: ByRun, kind: str, key: str) -> dict[str, dict[str, Any]]:
+    """What the runs have of a kind: {its name: {run: itself}}."""
+    found: dict[str, dict[str, Any]] = {}
+    for run, result in results.items():
+        for one in result[kind]:
+            found.setdefault(one[key], {})[run] = one
+    return found
+
+
+def _differences(results: ByRun) -> list[str]:
+    """In what else than their weights the runs' scores differ: then their numbers differ by that as
+    well.
+    """
+    notes = []
+    for key, what in _SAME.items():
+        values = {name: result.get(key) for name, result in results.items()}
+        if parts := _OF_SAME.get(key):
+            values = {
+                name: value and {told: value[part] for told, part in parts.items()}
+                for name, value in values.items()
+            }
+        if len({json.dumps(value, sort_keys=True) for value in values.values()}) > 1:
+            told = ", ".join(f"{name} {_plain(value)}" for name, value in values.items())
+            notes.append(f"{what} differ, and the numbers with them: {told}")
+    return notes
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{key}: {one}" for key, one in value.items())
+    return "not told" if value is None else str(value)
+
+
+def _lines(title: str, tables: ByRun, notes: list[str]) -> list[tuple[str, str, list[str]]]:
+    """The runs' own rows, and beside them those of the first run's controls, which are the same for
+    all scored alike.
+    """
+    first = next(iter(tables.values()))
+    of_cycles = title == cycle_consistency.TITLE
+    rows = ["8-bit rounding", "noise 8/255", "JPEG 75"] if of_cycles else [OWN]
+    columns = {column["name"]: column for table in tables.values() for column in table["columns"]}
+    lines = []
+    for row in rows:
+        for column, about in columns.items():
+            own = [_shown(table, row, column) for table in tables.values()]
+            beside = ["" if of_cycles else _shown(first, name, column) for name in _BESIDE]
+            having = [name for name, value in zip(tables, own, strict=True) if value]
+            if having and len(having) < len(own):
+                notes.append(f"{title}: {row}: {column}: only of {', '.join(having)}")
+            if having or any(beside):
+                name = f"{title}: {column}" if row == OWN else f"{title}: {row}: {column}"
+                lines.append((name, pages.ARROWS[about["better"]], own + beside))
+    return lines
+
+
+def _shown(table: Mapping[str, Any], row: str, column: str) -> str:
+    names = [one["name"] for one in table["columns"]]
+    return dict(zip(names, table["shown"].get(row, ()), strict=False)).get(column, "")
+
+
+def _strips(
+    run_dirs: Sequence[Path],
+    metrics: Mapping[str, Any],
+    direction: str,
+    pictures: int,
+    notes: list[str],
+) -> list[tuple[str, str]]:
+    """The same pictures of all runs: input, then each run's translation."""
+    folders = [directory / METRICS.parent / direction for directory in run_dirs]
+    names = [
+        path.relative_to(folders[0]).as_posix()
+        for path in sorted(folders[0].rglob("*.png"))
+        if all((folder / path.relative_to(folders[0])).exists() for folder in folders)
+    ]
+    if not names:
+        notes.append("no strips: the runs' translated pictures are not there any more")
+        return []
+    chosen = [names[index].removesuffix(".png") for index in spread(len(names), pictures)]
+    inputs = _inputs(metrics, direction, chosen, notes)
+    strips = []
+    for name in chosen:
+        translated = [read_png(folder / f"{name}.png") for folder in folders]
+        cells = ([inputs[name]] if name in inputs else []) + translated
+        strips.append((name, pages.data_url(png_of(cells))))
+    return strips
+
+
+def _inputs(
+    metrics: Mapping[str, Any], direction: str, names: Sequence[str], notes: list[str]
+) -> dict[str, np.ndarray]:
+    try:
+        split = open_domains(",".join(metrics["data_dir"])).require(metrics["split"], direction[0])
+    except UserError as error:
+        notes.append(f"strips without inputs: {error}")
+        return {}
+    return {
+        name: images.to_array(stored.decode(split.source, encoded, 3)[0])
+        for name, encoded in pictures_of_split(split.source, split.name)
+        if name in names
+    }  # as they are stored, though a run may see them in gray
+
+
+def _print(found: Comparison, names: Sequence[str]) -> None:
+    printed = PrintedTable("", "", *names, *_BESIDE, title=found.title)
+    for name, arrow, values in found.lines:
+        printed.add_row(name, arrow, *values)
+    for name, words in found.words:
+        shown = (f"{word} ({value})" if word else "" for word, value in words)
+        printed.add_row(name, "", *shown, *("" for _ in _BESIDE))
+    log_table(printed)
+    for note in found.notes:
+        log(f"{found.title}: {note}")

@@ -1,0 +1,396 @@
+"""What the translations of a run, or of another program, are scored against, loaded at their
+scale.
+"""
+
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from tfcyclegan.config import Size, TrainConfig
+from tfcyclegan.data import images, stored
+from tfcyclegan.data.domains import Domains, Split
+from tfcyclegan.data.images import Scale
+from tfcyclegan.data.labels import ClassTable
+from tfcyclegan.data.notes import LeftOut, without_counts
+from tfcyclegan.data.picture_folders import picture_name, pictures_of_split
+from tfcyclegan.data.source import MANIFEST, DataSource
+from tfcyclegan.errors import RunError
+from tfcyclegan.measures.controls import make_controls
+from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Function, Pictures
+from tfcyclegan.measures.partners import Pairs, find_partners
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import log
+from tfcyclegan.training.checkpoint_files import BEST, DIRECTORY, newest
+from tfcyclegan.training.checkpoints import find_checkpoint
+from tfcyclegan.training.runs import Run
+from tfcyclegan.translation.foreign_translations import read_folder
+from tfcyclegan.translation.translators import (
+    RECORD,
+    Translator,
+    copies_on_devices,
+    from_run,
+    record_of,
+    scale_of,
+    translate_split,
+)
+
+REFERENCE_PICTURES = 1000
+# Pictures in the official splits.
+_OF_CITYSCAPES = {"train": 2975, "val": 500}
+
+
+def gather(
+    run: Run,
+    domains: Domains,
+    purpose: str,
+    checkpoint: str,
+    direction: str,
+    output: Path,
+    pairs: Pairs,
+    alone: bool,
+) -> EvaluationSet:
+    """Translates what `output` lacks of the split of `purpose`, and loads what it is scored
+    against.
+
+    `alone` says that the other direction is not scored.
+
+    Raises:
+        UserError: no such checkpoint or split, or pairs that name pictures which are not there.
+    """
+    split = domains.require(purpose, direction[0])
+    scale, folder = scale_of(run), output / direction
+    translators = copies_on_devices(run, checkpoint, direction)
+    translator = translators[0]
+    if (folder / RECORD).exists() and without_counts(files.read_json(folder / RECORD)) != record_of(
+        translator, scale
+    ):
+        log(
+            f"{folder}: holds translations by another checkpoint or at another scale; they are "
+            "made anew"
+        )
+        shutil.rmtree(folder)
+    translate_split(translators, split.source, split.name, folder, scale=scale)
+    own = {
+        name: read_png(folder / f"{name}.png")
+        for name, _ in pictures_of_split(split.source, split.name)
+    }
+    chosen_on = [
+        found
+        for domain in direction
+        if run.config.measures
+        and run.config.eval_split == "val"
+        and purpose == "test"
+        and (found := domains.find(purpose, domain))
+        and "val" in found.name
+    ]
+    return assemble(
+        domains,
+        purpose,
+        direction,
+        scale,
+        own,
+        pairs,
+        channels={"a": run.config.channels_a, "b": run.config.channels_b},
+        checkpoint=translator.identity["checkpoint"],
+        cycle=_cycle(run, checkpoint, direction, translator),
+        notes=[f"{one} is scored, on which the best checkpoint was chosen" for one in chosen_on],
+        assumed=[
+            f"scale: {scale}, as the training resized whole pictures; translations and real "
+            "pictures are scored so",
+            *_of_the_run(run, domains, checkpoint),
+            *(
+                [
+                    "direction: this one alone is scored; --direction=both scores the way back as well"
+                ]
+                if alone and f"gen_{direction[::-1]}" in run.networks
+                else []
+            ),
+        ],
+        facts={"chosen": checkpoint},
+        config=run.config,
+    )
+
+
+def gather_folder(
+    folder: Path,
+    domains: Domains,
+    purpose: str,
+    direction: str,
+    pairs: Pairs,
+    *,
+    suffix: str = "",
+    channels: int | None = None,
+) -> EvaluationSet:
+    """Loads a folder of translations by another program, and in its pictures' size what they are
+    scored against; see `read_folder` and `find_partners`.
+
+    Raises:
+        UserError: no such split, or no translations of it in the folder.
+    """
+    split = domains.require(purpose, direction[0])
+    found = read_folder(folder, split, direction, suffix=suffix, channels=channels)
+    height, width, own_channels = next(iter(found.pictures.values())).shape
+    size = Size(height, width)
+    return assemble(
+        domains,
+        purpose,
+        direction,
+        Scale("resize_and_crop", size, size),
+        found.pictures,
+        pairs,
+        channels={direction[0]: 3, direction[1]: own_channels},
+        checkpoint="",
+        cycle="cycle honesty: needs both generators of a run; a folder of translations has none",
+        assumed=found.told,
+        facts={"translations": found.facts},
+    )
+
+
+def _of_the_run(run: Run, domains: Domains, checkpoint: str) -> list[str]:
+    """What the choice of checkpoint and data rests on."""
+    told = []
+    if checkpoint == "latest" and newest(run.directory / DIRECTORY / BEST):
+        steps = {
+            which: Path(find_checkpoint(run.directory, which)).name for which in ("latest", "best")
+        }
+        if steps["latest"] != steps["best"]:
+            told.append(
+                f"checkpoint: {steps['latest']}, the latest; {steps['best']} measured best, and "
+                "--checkpoint=best scores it"
+            )
+    if run.data_fingerprint and domains.fingerprint != run.data_fingerprint:
+        told.append(
+            f"data: {domains.title} ({domains.fingerprint[:8]}), not what the run was trained on "
+            f"({run.data_fingerprint[:8]})"
+        )
+    return told
+
+
+def _cycle(
+    run: Run, checkpoint: str, direction: str, forward: Translator
+) -> tuple[Function, Function] | str:
+    back = direction[::-1]
+    if f"gen_{back}" not in run.networks:
+        return f"cycle honesty: the run has no generator {back}"
+    backward = from_run(run, checkpoint, back)
+
+    def named(name: str, translator: Translator) -> Function:
+        def translate(batch: np.ndarray) -> np.ndarray:
+            try:
+                return translator.in_floats(batch)
+            except RunError as error:
+                raise RunError(f"{run.directory}: {name}, in the cycle: {error}") from error
+
+        return translate
+
+    return named(f"gen_{direction}", forward), named(f"gen_{back}", backward)
+
+
+def assemble(
+    domains: Domains,
+    purpose: str,
+    direction: str,
+    scale: Scale,
+    own: Pictures,
+    pairs: Pairs,
+    *,
+    channels: Mapping[str, int],
+    checkpoint: str,
+    cycle: tuple[Function, Function] | str,
+    notes: Sequence[str] = (),
+    assumed: Sequence[str] = (),
+    facts: Mapping[str, Any] | None = None,
+    config: TrainConfig | None = None,
+) -> EvaluationSet:
+    """Loads what the translations `own` are scored against, all at `scale`.
+
+    `notes`, `assumed` and `facts` are what is known already of the attributes `left_out`, `assumed`
+    and `facts` of `EvaluationSet`.
+
+    Raises:
+        UserError: no such split, or pairs that name pictures which are not there.
+    """
+    source, target = direction[0], direction[1]
+    split, target_split = domains.require(purpose, source), domains.find(purpose, target)
+    source_train, train = domains.require("train", source), domains.require("train", target)
+    noted: Counter[str] = Counter()
+
+    def load(one: Split, domain: str) -> Pictures:
+        """All pictures; what `intake` notes on those that data_prep did not store is counted."""
+        return {
+            name: _decode(one, encoded, channels[domain], scale, noted)
+            for name, encoded in pictures_of_split(one.source, one.name)
+        }
+
+    def some(one: Split, domain: str) -> list[np.ndarray]:
+        """At most REFERENCE_PICTURES pictures, evenly spread."""
+        return [
+            _decode(one, encoded, channels[domain], scale, noted)
+            for index, (_, encoded) in enumerate(one.pictures())
+            if index % _step(one) == 0
+        ]
+
+    inputs = load(split, source)
+    held_out = load(target_split, target) if target_split else {}
+    target_train, of_source_train = some(train, target), some(source_train, source)
+    partners = find_partners(inputs, held_out, pairs, direction, purpose)
+    classes, why_not = _common_classes(split, target_split or train)
+    ids, held_out_ids = (
+        _ids(one) if one and one.labelled and not why_not else {} for one in (split, target_split)
+    )
+    of_partners = not ids and bool(held_out_ids)
+    if of_partners:
+        ids = {name: held_out_ids[other] for name, other in partners.names.items()}
+    tested = [one for one in (split, target_split) if one]
+    told = [
+        *assumed,
+        *(
+            f"split: {one.source.directory} has no {purpose} split, so {one.name} is scored"
+            for one in tested
+            if purpose not in one.name
+        ),
+        *(
+            f"held out: {count} of the {one.count} pictures of {one.name} are in training "
+            f"({where}), so scores on them are too good"
+            for one in tested
+            for where, count in one.source.twins.items()
+            if where.startswith(f"{one.name} in ")
+        ),
+        *_told_channels(channels, source, target),
+        *(
+            f"references: {-(-one.count // _step(one))} of the {one.count} pictures of "
+            f"{one.name}, evenly spread"
+            for one in (source_train, train)
+            if one.count > REFERENCE_PICTURES
+        ),
+        *([partners.told] if partners.names else []),
+        *(
+            f"stored pictures: {'not used, ' * isinstance(note, LeftOut)}{note}: {count}"
+            for note, count in noted.items()
+        ),
+    ]
+    controls = make_controls(target_train).items()
+    return EvaluationSet(
+        direction=direction,
+        checkpoint=checkpoint,
+        inputs=inputs,
+        sets={OWN: own}
+        | {
+            name: {key: control(picture) for key, picture in inputs.items()}
+            for name, control in controls
+        },
+        held_out=held_out,
+        source_train=of_source_train,
+        target_train=target_train,
+        truths={name: held_out[other] for name, other in partners.names.items()},
+        ids=ids,
+        held_out_ids=held_out_ids,
+        source_is_label_maps=split.holds_label_maps,
+        target_is_label_maps=train.holds_label_maps,
+        cycle=cycle,
+        data=domains.name,
+        left_out=[
+            *notes,
+            *([] if partners.names else [partners.told]),
+            *([why_not] if why_not else []),
+        ],
+        classes=classes,
+        assumed=told,
+        facts={
+            "scale": str(scale),
+            "channels": dict(channels),
+            "splits": {domain: one.name for domain, one in zip(direction, tested, strict=False)},
+            "references": {source: len(of_source_train), target: len(target_train)},
+            "pairs": partners.to_json(),
+            "labels": "of the partners" if of_partners else "of the inputs" if ids else None,
+            **(facts or {}),
+        },
+        partners=partners,
+        config=config,
+        is_cityscapes=all(_is_cityscapes(one) for one in (domains.a, domains.b)),
+    )
+
+
+def _told_channels(channels: Mapping[str, int], source: str, target: str) -> list[str]:
+    """How gray pictures and colours stand beside each other."""
+    if set(channels.values()) == {3}:
+        return []
+    if channels[source] == channels[target]:
+        return ["channels: both domains are gray here; stored colours are taken by their luminance"]
+    way = "inputs as R=G=B" if channels[source] == 1 else "the luminance of the inputs"
+    gray = (source if channels[source] == 1 else target).upper()
+    return [
+        f"channels: {gray} is gray here, stored colours of it are taken by their luminance; "
+        f"controls start from {way}"
+    ]
+
+
+def _common_classes(split: Split, target: Split) -> tuple[ClassTable | None, str]:
+    """The table of both domains' ids and label maps, that of the target where they differ; and why
+    then no labels are compared.
+    """
+    tables = [
+        one.source.require_labels(one.name)
+        if one.labelled
+        else one.source.classes
+        if one.holds_label_maps
+        else None
+        for one in (target, split)
+    ]
+    ours, theirs = tables
+    if ours is not None and theirs is not None and (difference := ours.difference(theirs)):
+        return (
+            ours,
+            f"labels: the classes of {split} are not those of {target}: {difference}; no scores "
+            "by class",
+        )
+    return ours or theirs, ""
+
+
+def _decode(
+    split: Split, encoded: bytes, channels: int, scale: Scale, noted: Counter[str]
+) -> np.ndarray:
+    image, decoded = stored.decode(split.source, encoded, channels)
+    noted.update(decoded.notes if decoded else ())
+    return images.to_array(scale(image, nearest=split.holds_label_maps))
+
+
+def _step(split: Split) -> int:
+    return max(1, -(-split.count // REFERENCE_PICTURES))
+
+
+def _ids(split: Split) -> Pictures:
+    """Class ids by name."""
+    return {
+        picture_name(filename, split.name): images.decode_ids(label)
+        for filename, _, label in split.source.labelled_pictures(split.name)
+    }
+
+
+def _is_cityscapes(source: DataSource) -> bool:
+    """Whether it is the official data set, whole, by the manifest of `data_prep.cityscapes`, never
+    by the name alone.
+    """
+    path = source.directory / MANIFEST
+    if source.name != "cityscapes" or not path.exists():
+        return False
+    settings = files.read_json(path).get("request", {}).get("settings", {})
+    return (
+        "content" in settings
+        and not settings.get("sample")
+        and not settings.get("test_sample")
+        and {split: source.counts.get(split) for split in _OF_CITYSCAPES} == _OF_CITYSCAPES
+    )
+
+
+def read_png(path: Path) -> np.ndarray:
+    """The pixels as they were saved, uint8 [H, W, C] of our own PNGs; whatever Pillow raises for a
+    damaged file.
+    """
+    with Image.open(path, formats=("PNG",)) as image:
+        return images.to_array(image)

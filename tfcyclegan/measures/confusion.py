@@ -1,0 +1,207 @@
+"""Confusion matrices of label maps, their accuracies and IoU with intervals over pictures, and the
+permutation of classes that a translation may have learned.
+
+Labels are train ids, uint8 [H, W]; the truth's IGNORED pixels are left out. A confusion matrix is
+[C, C + 1], of whatever leading axes: rows are the truth; the last column, the misses, holds what
+was predicted as none of the classes. Misses count in their row, so that a frame is never dropped as
+the official pix2pix's `fast_hist` does when one prediction is out of range.
+
+A class that does not occur is treated in one of two ways, and a printed score names which
+(`ABSENT`): "cityscapes" leaves out (NaN) what is in neither truth nor prediction, as
+cityscapesScripts does; "pix2pix" counts it as 0, as the official `get_scores` does, which adds
+1e-12 to each denominator. The published CycleGAN tables are of the second kind.
+"""
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from tfcyclegan.errors import UserError
+from tfcyclegan.measures.tables import Interval, mean_of_known
+
+ABSENT = ("cityscapes", "pix2pix")
+
+
+def confusion_matrix(prediction: np.ndarray, truth: np.ndarray, *, classes: int) -> np.ndarray:
+    """Pixels by truth and prediction, int64 [C, C + 1].
+
+    Args:
+        prediction: integer ids [H, W]; those outside 0..C-1 are misses.
+        truth: integer ids [H, W]; those outside 0..C-1, IGNORED among them, are left out.
+        classes: number of train ids, C.
+
+    Raises:
+        UserError: the two differ in size.
+    """
+    if prediction.shape != truth.shape:
+        raise UserError(
+            f"prediction {prediction.shape} and truth {truth.shape} differ in size; bring the "
+            "prediction to the truth's size"
+        )
+    scored = (truth >= 0) & (truth < classes)
+    column = prediction[scored].astype(np.int64)
+    column[(column < 0) | (column >= classes)] = classes
+    cells = truth[scored].astype(np.int64) * (classes + 1) + column
+    return np.bincount(cells, minlength=classes * (classes + 1)).reshape(classes, classes + 1)
+
+
+def _check(absent: str) -> None:
+    if absent not in ABSENT:
+        raise UserError(f"absent classes {absent!r}: unknown choice; valid are {', '.join(ABSENT)}")
+
+
+def _parts(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Right pixels, pixels of the truth, pixels of the prediction, [..., C] each."""
+    square = counts[..., :-1]
+    return np.diagonal(square, axis1=-2, axis2=-1), counts.sum(axis=-1), square.sum(axis=-2)
+
+
+def _share(part: np.ndarray, whole: np.ndarray, absent: str = "cityscapes") -> np.ndarray:
+    _check(absent)
+    if absent == "pix2pix":
+        return part / (whole + 1e-12)
+    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+
+
+def class_accuracies(counts: np.ndarray, *, absent: str = "cityscapes") -> np.ndarray:
+    """Share of each class's true pixels that are right, [..., C] in [0, 1]; "cityscapes" gives NaN
+    where the truth has none.
+    """
+    right, true, _ = _parts(counts)
+    return _share(right, true, absent)
+
+
+def class_ious(counts: np.ndarray, *, absent: str = "cityscapes") -> np.ndarray:
+    """Intersection over union of each class, [..., C] in [0, 1]; "cityscapes" gives NaN where
+    neither side has it.
+    """
+    right, true, predicted = _parts(counts)
+    return _share(right, true + predicted - right, absent)
+
+
+def pixel_accuracy(counts: np.ndarray) -> np.ndarray:
+    """Share of the scored pixels that are right, [...]; NaN if there are none."""
+    return _share(_parts(counts)[0].sum(axis=-1), counts.sum(axis=(-2, -1)))
+
+
+def class_accuracy(counts: np.ndarray, *, absent: str = "cityscapes") -> np.ndarray:
+    """Mean of `class_accuracies`, [...]."""
+    return mean_of_known(class_accuracies(counts, absent=absent))
+
+
+def class_iou(counts: np.ndarray, *, absent: str = "cityscapes") -> np.ndarray:
+    """Mean of `class_ious`, the "mIoU", [...]."""
+    return mean_of_known(class_ious(counts, absent=absent))
+
+
+class Confusion:
+    """A confusion matrix that grows picture by picture and keeps each picture's own, for intervals
+    over pictures.
+
+    Args:
+        classes: number of train ids.
+        absent: "cityscapes" or "pix2pix", see above.
+    """
+
+    def __init__(self, *, classes: int, absent: str = "cityscapes"):
+        _check(absent)
+        self.classes = classes
+        self.absent = absent
+        self._pictures: list[np.ndarray] = []
+
+    def add(self, prediction: np.ndarray, truth: np.ndarray) -> None:
+        """Counts one picture; see `confusion_matrix`."""
+        self._pictures.append(confusion_matrix(prediction, truth, classes=self.classes))
+
+    @property
+    def pictures(self) -> np.ndarray:
+        """The matrix of each picture, int64 [N, C, C + 1]."""
+        return np.array(self._pictures, np.int64).reshape(-1, self.classes, self.classes + 1)
+
+    @property
+    def counts(self) -> np.ndarray:
+        """The matrix of all pictures, int64 [C, C + 1]."""
+        return self.pictures.sum(axis=0)
+
+    @property
+    def pixel_accuracy(self) -> float:
+        return float(pixel_accuracy(self.counts))
+
+    @property
+    def class_iou(self) -> float:
+        return float(class_iou(self.counts, absent=self.absent))
+
+    @property
+    def class_ious(self) -> np.ndarray:
+        return class_ious(self.counts, absent=self.absent)
+
+
+def relabelled(counts: np.ndarray, drawn_as: np.ndarray) -> np.ndarray:
+    """The matrices [..., C, C + 1] once what was predicted as class drawn_as[i] is called i."""
+    return counts[..., [*drawn_as, len(drawn_as)]]
+
+
+def hungarian(counts: np.ndarray, *, absent: str = "cityscapes") -> np.ndarray:
+    """The one-to-one relabelling of the predictions with the highest mean IoU (Kuhn 1955), misses
+    staying misses: [C]; the truth's class i was predicted as class drawn_as[i].
+
+    With "cityscapes" the mean is a ratio, since the number of classes left out depends on the
+    relabelling; Dinkelbach's method (1967) turns that into a few assignments, starting from the raw
+    score so that the result is never below it.
+    """
+    square = counts[:, :-1]
+    union = counts.sum(axis=1)[:, np.newaxis] + square.sum(axis=0) - square
+    present = (union > 0).astype(float)
+    iou = square / np.maximum(union, 1)
+    drawn_as, best = np.arange(len(counts)), class_iou(counts, absent=absent)
+    while not np.isnan(best):
+        order = linear_sum_assignment(iou - best * present, maximize=True)[1]
+        score = class_iou(relabelled(counts, order), absent=absent)
+        if score <= best + 1e-12:
+            break
+        drawn_as, best = order, score
+    return drawn_as
+
+
+def intervals_of_confusion(
+    matrices: np.ndarray,
+    scores: Callable[[np.ndarray], np.ndarray],
+    *,
+    seed: int = 0,
+    level: float = 0.95,
+    resamples: int = 1000,
+) -> list[Interval]:
+    """Several scores of the summed confusion matrices and their intervals over pictures.
+
+    A score such as the mean IoU is not a mean over pictures: each resample adds up the matrices of
+    the pictures drawn, as often as they were drawn, which is one product of matrices for all
+    resamples.
+
+    Args:
+        matrices: of each picture, [N, C, C + 1], `Confusion.pictures`.
+        scores: [..., C, C + 1] to numbers [..., K], such as `class_ious`; NaN values, such as of a
+            class that a resample lacks, are left out.
+        seed: of the resampling.
+        level: coverage.
+        resamples: number of them.
+    """
+    count = len(matrices)
+    values = scores(matrices.sum(axis=0))
+    low = high = np.full(len(values), np.nan)
+    if count > 1:
+        drawn = np.random.default_rng((seed, 22)).multinomial(
+            count, np.full(count, 1 / count), size=resamples
+        )
+        sums = drawn.astype(np.float64) @ matrices.reshape(count, -1)
+        tail = (1 - level) / 2
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a class that no picture has
+            low, high = np.nanquantile(
+                scores(sums.reshape(-1, *matrices.shape[1:])), (tail, 1 - tail), axis=0
+            )
+    return [
+        Interval(float(value), float(a), float(b), count)
+        for value, a, b in zip(values, low, high, strict=True)
+    ]

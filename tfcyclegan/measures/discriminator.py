@@ -1,0 +1,68 @@
+"""The discriminator's course through the training: whether it is certain, guesses or is fooled."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tfcyclegan.measures import advice
+from tfcyclegan.measures.advice import advise
+from tfcyclegan.measures.evaluation_set import EvaluationSet
+from tfcyclegan.measures.findings import BAD, SUSPICIOUS, Finding, Limits
+
+# Accuracy of the discriminator over the last quarter of training.
+_CERTAIN = Limits(0.9, 0.95)
+# The same: up to this much above one half it guesses, or is fooled.
+_GUESSING = 0.02
+# A distance to real pictures that in the second half of training fell to no less than this much
+# of its least in the first is flat.
+_FLAT_CURVE = 0.97
+
+
+def discriminator(scored: EvaluationSet) -> Finding | str:
+    """Of the discriminator that judges this direction's fakes."""
+    name = f"disc_{scored.direction[1]}"
+    accuracies = _course(scored.history, f"accuracy_{name}")
+    if len(accuracies) < 4:
+        return "detector discriminator: no history of accuracies"
+    value = float(np.mean(accuracies[-max(1, len(accuracies) // 4) :]))
+    verdict, note = _CERTAIN.verdict(value), ""
+    helps = (advice.LEAST_SQUARES, advice.POOL, advice.SMALLER_DISCRIMINATOR)
+    if value <= 0.5 + _GUESSING:
+        helps = (advice.IS_IT_TRAINING, advice.LARGER_DISCRIMINATOR, advice.LOWER_RATE)
+        note = "it guesses" if value >= 0.5 - _GUESSING else "it is fooled more often than not"
+        if _is_flat(scored.history, scored.direction):
+            verdict, note = BAD, f"{note} and the distance to real pictures does not fall"
+        else:
+            verdict = SUSPICIOUS
+            note += "; no curve says that the pictures do not improve"
+    return Finding(
+        "discriminator",
+        value,
+        0.5,
+        _CERTAIN.suspicious,
+        verdict,
+        f"accuracy of {name} over the last quarter of training; the range is of healthy runs",
+        advise(scored.config, *helps),
+        note=note,
+    )
+
+
+def _course(history: Sequence[Mapping[str, Any]], name: str) -> list[float]:
+    return [line[name] for line in history if line.get(name) is not None]
+
+
+def _is_flat(history: Sequence[Mapping[str, Any]], direction: str) -> bool:
+    """Whether a distance to real pictures was measured in training, and did not fall in its second
+    half.
+
+    Nor is it said to fall while the translations look no nearer to real pictures than the inputs
+    do, whose "appearance" is 1.
+    """
+    for name, of_inputs in ((f"kid_{direction}", np.inf), (f"appearance_{direction}", 1.0)):
+        values = _course(history, name)
+        if len(values) >= 4:
+            half = len(values) // 2
+            least = min(values[half:])
+            return least >= min(_FLAT_CURVE * min(values[:half]), of_inputs)
+    return False

@@ -1,0 +1,175 @@
+"""What one direction is scored on: the test pictures, their translations, the controls', and the
+truths that are known.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import numpy as np
+
+from tfcyclegan.config import TrainConfig
+from tfcyclegan.data.labels import ClassTable
+from tfcyclegan.measures.partners import Partners
+
+if TYPE_CHECKING:  # measures load no TensorFlow
+    from tfcyclegan.networks.feature_networks import Features, Lpips
+
+OWN = "CycleGAN"
+FLOOR = "real (floor)"
+
+Pictures = dict[str, np.ndarray]
+# float32 [1, H, W, C] in [-1, 1] to the same of the other domain, of any size.
+Function = Callable[[np.ndarray], np.ndarray]
+Result = TypeVar("Result")
+
+
+class Judge(Protocol):
+    """A segmenter of real photos."""
+
+    @property
+    def name(self) -> str:
+        """Network, and what it was trained on, to be printed beside every number."""
+        ...
+
+    def predict(self, pictures: Sequence[np.ndarray], /) -> list[np.ndarray]:
+        """uint8 [H, W, 3] each to train ids, uint8 [h, w]; of another size than the truth they are
+        enlarged by nearest pixel.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What measures need beside the pictures; of each a reason where there is none, "" where none
+    is asked for.
+
+    Attributes:
+        features: of KID and FID.
+        lpips: of the table of paired pictures.
+        judges: of the FCN-score, by direction.
+    """
+
+    features: "Features | str" = ""
+    lpips: "Lpips | str" = ""
+    judges: Mapping[str, Judge | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """All that the measures of one direction need. Pictures are uint8 [H, W, C] at the scale of the
+    training.
+
+    Attributes:
+        direction: "ab" or "ba".
+        checkpoint: which one translated; empty for translations of unknown origin.
+        inputs: the pictures translated, by name.
+        sets: what is made of the inputs, by name of the set: OWN and the controls; all have the
+            inputs' names.
+        held_out: real pictures of the target domain that no training saw; empty if there are none.
+        source_train: real training pictures of the inputs' domain.
+        target_train: the same of the target domain.
+        truths: by an input's name the true picture of the target domain; empty where no pairs are
+            known.
+        ids: by an input's name the class ids of what it shows, [H, W] as stored; empty where there
+            are no labels.
+        held_out_ids: by the name of a held-out picture its class ids; empty where the target domain
+            has no labels.
+        source_is_label_maps: whether the inputs are label maps.
+        target_is_label_maps: whether translations are to be label maps.
+        cycle: the generators there and back; or why they cannot be had.
+        data: the data set's name.
+        left_out: what could not be had, and why.
+        classes: the table of the ids and of label maps; None where neither is known.
+        assumed: what was taken for granted, chosen by default or done to the pictures, a line each,
+            with the flag that decides.
+        facts: the same for programs: scale, channels, splits, pairs, and of a folder of
+            translations how it was read.
+        partners: what the truths rest on.
+        config: the run's options; None for translations of unknown origin.
+        history: of the run's training; empty if there is none.
+        tools: feature networks and judges.
+        is_cityscapes: whether the data are the whole official Cityscapes, so that published scores
+            stand beside.
+        known: what was asked `once`, by the question.
+    """
+
+    direction: str
+    checkpoint: str
+    inputs: Pictures
+    sets: dict[str, Pictures]
+    held_out: Pictures
+    source_train: list[np.ndarray]
+    target_train: list[np.ndarray]
+    truths: Pictures
+    ids: Pictures
+    held_out_ids: Pictures
+    source_is_label_maps: bool
+    target_is_label_maps: bool
+    cycle: tuple[Function, Function] | str
+    data: str
+    left_out: list[str]
+    classes: ClassTable | None = None
+    assumed: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    partners: Partners = Partners({}, "file", True, "")
+    config: TrainConfig | None = None
+    history: Sequence[Mapping[str, Any]] = ()
+    tools: Tools = Tools()
+    is_cityscapes: bool = False
+    known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, function: Callable[..., Result], *more: Any) -> Result:
+        """What `function` says of this set (and of `more`): asked once, for all that need it."""
+        key = (function, *more)
+        if key not in self.known:
+            self.known[key] = function(self, *more)
+        return self.known[key]
+
+    def references(self, most: int) -> list[np.ndarray]:
+        """Real training pictures of the target domain, at most so many, evenly spread."""
+        return self.target_train[:: max(1, -(-len(self.target_train) // most))]
+
+    @property
+    def own(self) -> Pictures:
+        """The translations."""
+        return self.sets[OWN]
+
+    @property
+    def table(self) -> ClassTable:
+        """`classes`, for what has ids or label maps of known classes."""
+        assert self.classes is not None
+        return self.classes
+
+    @property
+    def title(self) -> str:
+        return f"{self.direction[0].upper()} to {self.direction[1].upper()}"
+
+    @property
+    def with_floor(self) -> dict[str, Pictures]:
+        """`sets`, and the held-out real pictures where there are some."""
+        return self.sets | ({FLOOR: self.held_out} if self.held_out else {})
+
+    @property
+    def sure_truths(self) -> Pictures:
+        """The truths, unless their pairs are a guess that the pictures cannot bear out: then
+        none.
+        """
+        return self.truths if self.partners.sure else {}
+
+    @property
+    def sure_labels(self) -> bool:
+        """Whether the class ids are the inputs' own, or those of pairs that a verdict may count."""
+        return self.partners.sure or self.facts.get("labels") != "of the partners"
+
+    @property
+    def tells_classes(self) -> bool:
+        """Whether translations are label maps by whose colours classes are told, which gray ones of
+        colours do not.
+        """
+        if not self.target_is_label_maps or self.classes is None:
+            return False
+        palette = self.classes.palette
+        return next(iter(self.own.values())).shape[-1] == 3 or bool(
+            (palette == palette[:, :1]).all()
+        )

@@ -1,0 +1,291 @@
+"""Translations that are label maps: nearest palette colour, then the scores of the paper's Table 3,
+by both protocols.
+
+The CycleGAN paper does not say whether it took classes before or after enlarging, so both are
+reported. The truth is never resized, except to find the ceiling: a perfect translator's picture at
+the network's size, brought back in the same ways.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from PIL import Image
+
+from tfcyclegan.config import Size
+from tfcyclegan.data.labels import ClassTable
+from tfcyclegan.errors import UserError
+from tfcyclegan.measures import confusion
+from tfcyclegan.measures.confusion import Confusion, intervals_of_confusion
+from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Pictures
+from tfcyclegan.measures.tables import Column, Interval, Table, undecided
+
+CEILING = "ceiling (truth through the protocol)"
+SHUFFLED = "CycleGAN, labels of other pictures"
+RAW, MATCHED, LEFT_OUT = "class IoU", "class IoU, classes matched", "class IoU, absent left out"
+PREFIX = "Labels"
+COLUMNS = (
+    Column("pixel accuracy", "higher", decides=True),
+    Column("class accuracy", "higher", decides=True),
+    Column(RAW, "higher", decides=True),
+    Column(MATCHED, "higher"),
+    Column(LEFT_OUT, "higher"),
+)
+CONVENTIONS = (
+    "Classes absent from both sides count as 0, as in the paper's table (official pix2pix), but "
+    "for the last column, which leaves "
+    "them out (cityscapesScripts). 'Classes matched': after the best one-to-one relabelling "
+    "(Hungarian); what it gains is permutation."
+)
+# Pixel accuracy, class accuracy and class IoU that others have on Cityscapes at 128x128; absent
+# classes count as 0.
+Published = Mapping[str, tuple[float, float, float]]
+# Photos to labels: Zhu et al. 2017, Table 3.
+PUBLISHED: Published = {
+    "CoGAN": (0.45, 0.11, 0.08),
+    "BiGAN/ALI": (0.41, 0.13, 0.07),
+    "SimGAN": (0.47, 0.11, 0.07),
+    "feature loss + GAN": (0.50, 0.10, 0.06),
+    "CycleGAN, paper": (0.58, 0.22, 0.16),
+    "CycleGAN, an independent reproduction (batch 20)": (0.51, 0.16, 0.10),
+    "pix2pix (paired, upper bound)": (0.85, 0.40, 0.32),
+}
+
+
+def resized(array: np.ndarray, size: Size, filter_: Image.Resampling) -> np.ndarray:
+    return np.asarray(Image.fromarray(array).resize((size.width, size.height), filter_))
+
+
+def classify_then_resize(picture: np.ndarray, size: Size, classes: ClassTable) -> np.ndarray:
+    """uint8 [h, w, 1 or 3] to train ids [H, W]: nearest colour, then nearest pixel (which
+    commute).
+    """
+    return resized(classes.nearest_class(picture), size, Image.Resampling.NEAREST)
+
+
+def resize_then_classify(picture: np.ndarray, size: Size, classes: ClassTable) -> np.ndarray:
+    """uint8 [h, w, 1 or 3] to train ids [H, W]: bicubic in colour, then nearest colour; blends at
+    edges may become third classes.
+    """
+    colors = np.ascontiguousarray(np.broadcast_to(picture, (*picture.shape[:2], 3)))
+    return classes.nearest_class(resized(colors, size, Image.Resampling.BICUBIC))
+
+
+PROTOCOLS: dict[str, Callable[[np.ndarray, Size, ClassTable], np.ndarray]] = {
+    "classify, then resize": classify_then_resize,
+    "resize, then classify": resize_then_classify,
+}
+
+
+def ceiling(ids: np.ndarray, size: Size, classes: ClassTable) -> dict[str, np.ndarray]:
+    """By protocol the train ids [H, W] that the truth `ids` [H, W] gets by going through the
+    network's `size` and back.
+
+    Scored against `classes.to_train_ids(ids)` it is the protocol ceiling: the score of a perfect
+    translator.
+    """
+    perfect = classes.colorize(resized(ids, size, Image.Resampling.NEAREST))
+    return {
+        name: protocol(perfect, Size(*ids.shape), classes) for name, protocol in PROTOCOLS.items()
+    }
+
+
+def other_frames(count: int, *, seed: int) -> np.ndarray:
+    """For each of `count` frames the index of another one, each used once, [N]: a random cycle
+    (Sattolo 1986).
+
+    Raises:
+        UserError: fewer than two frames.
+    """
+    if count < 2:
+        raise UserError(
+            "the shuffled-label control needs at least 2 frames; give more test pictures"
+        )
+    generator = np.random.default_rng((seed, 11))
+    order = np.arange(count)
+    for last in range(count - 1, 0, -1):
+        other = generator.integers(last)
+        order[last], order[other] = order[other], order[last]
+    return order
+
+
+def tables(scored: EvaluationSet) -> Sequence[Table] | str:
+    """The scores by protocol, then by class; a reason where there are none, empty where
+    translations are no label maps.
+    """
+    if not scored.target_is_label_maps:
+        return ""
+    if reason := "" if scored.ids else no_labels(scored):
+        return f"label scores: {reason}"
+    if not scored.tells_classes:
+        return (
+            "label scores: the translations are gray, the classes' colours are not; train with "
+            "--channels_a=3 or --channels_b=3"
+        )
+    truths = {name: scored.table.to_train_ids(ids) for name, ids in scored.ids.items()}
+    confusions = {name: _confusions(scored, name, truths) for name in PROTOCOLS}
+    found = [
+        label_table(
+            f"{PREFIX}: {name}",
+            "Nearest palette colour gives the class, brought to the labels' own size. "
+            f"{CONVENTIONS}",
+            of_protocol,
+            PUBLISHED if scored.is_cityscapes else {},
+        )
+        for name, of_protocol in confusions.items()
+    ]
+    found[1].confusion = None  # one matrix is enough for the page
+    first, of_first = next(iter(confusions.items()))
+    shown = (OWN, "identity", SHUFFLED, CEILING)
+    found.append(by_class(f"{PREFIX} by class: {first}", of_first, shown, scored.table.names))
+    return found if scored.sure_labels else [undecided(table) for table in found]
+
+
+def no_labels(scored: EvaluationSet) -> str:
+    """Why there are no scores by class of a set that has no ids."""
+    if scored.target_is_label_maps and scored.classes is None:
+        return (
+            "the label maps have no table of classes; prepare them again with "
+            "data_prep.folders --classes=FILE.csv"
+        )
+    return (
+        "neither domain's test pictures have labels; prepare them with "
+        "--content=photos_and_labels or label_maps, or as folders such "
+        "as testA_labels"
+    )
+
+
+def _confusions(scored: EvaluationSet, protocol: str, truths: Pictures) -> dict[str, Confusion]:
+    """By row of the protocol's table."""
+    classify, classes = PROTOCOLS[protocol], scored.table
+    seen = {
+        name: {key: classify(pictures[key], Size(*truths[key].shape), classes) for key in truths}
+        for name, pictures in scored.sets.items()
+    }
+    seen[SHUFFLED] = of_other_pictures(seen[OWN], truths)
+    seen[CEILING] = {
+        name: ceiling(ids, Size(*scored.own[name].shape[:2]), classes)[protocol]
+        for name, ids in scored.ids.items()
+    }
+    return {
+        name: confusion_of(predictions, truths, classes.count)
+        for name, predictions in seen.items()
+        if predictions
+    }
+
+
+def of_other_pictures(predictions: Pictures, truths: Pictures) -> Pictures:
+    """Each truth's name with another picture's prediction; empty where there is no other, or sizes
+    differ.
+    """
+    names = list(truths)
+    if len(names) < 2:
+        return {}
+    others = other_frames(len(names), seed=0)
+    moved = {name: predictions[names[other]] for name, other in zip(names, others, strict=True)}
+    return moved if all(moved[name].shape == truths[name].shape for name in names) else {}
+
+
+def confusion_of(predictions: Pictures, truths: Pictures, classes: int) -> Confusion:
+    """Of all pictures that have a truth, both in train ids [H, W] of so many classes."""
+    confusion = Confusion(classes=classes, absent="pix2pix")
+    for name, truth in truths.items():
+        confusion.add(predictions[name], truth)
+    return confusion
+
+
+def label_table(
+    title: str, note: str, confusions: Mapping[str, Confusion], published: Published
+) -> Table:
+    """Scores by confusion matrices, a row each, and those of others, which have no n and no
+    interval.
+    """
+    rows = {name: row(found) for name, found in confusions.items()} | {
+        f"published: {name}": {
+            column.name: Interval(value) for column, value in zip(COLUMNS, values, strict=False)
+        }
+        for name, values in published.items()
+    }
+    return Table(
+        title,
+        note,
+        COLUMNS,
+        rows,
+        to_beat=("constant colour", SHUFFLED),
+        confusion=confusions[OWN].counts,
+    )
+
+
+def row(found: Confusion) -> dict[str, Interval]:
+    """The values of `COLUMNS`."""
+    # once for all: matching each resample anew would fit its chance
+    order = confusion.hungarian(found.counts, absent="pix2pix")
+
+    def scores(counts: np.ndarray) -> np.ndarray:
+        values = (
+            confusion.pixel_accuracy(counts),
+            confusion.class_accuracy(counts, absent="pix2pix"),
+            confusion.class_iou(counts, absent="pix2pix"),
+            confusion.class_iou(confusion.relabelled(counts, order), absent="pix2pix"),
+            confusion.class_iou(counts, absent="cityscapes"),
+        )
+        return np.stack(values, axis=-1)
+
+    names = [column.name for column in COLUMNS]
+    return dict(zip(names, intervals_of_confusion(found.pictures, scores), strict=True))
+
+
+def by_class(
+    title: str, confusions: Mapping[str, Confusion], shown: Sequence[str], classes: Sequence[str]
+) -> Table:
+    """IoU of each class, in the rows of `confusions` that are `shown` as columns; classes that no
+    truth has are left out.
+    """
+    some = {name: confusions[name] for name in shown if name in confusions}
+    first = confusions[OWN].pictures
+    truth = first.sum(axis=-1)  # [N, C]
+    columns = {
+        "share": intervals_of_confusion(
+            first, lambda counts: counts.sum(axis=-1) / counts.sum(axis=(-2, -1))[..., np.newaxis]
+        )
+    } | {
+        name: intervals_of_confusion(found.pictures, confusion.class_ious)
+        for name, found in some.items()
+    }
+    rows = {
+        class_name: {
+            name: dataclasses.replace(of[index], pictures=int((truth[:, index] > 0).sum()))
+            for name, of in columns.items()
+        }
+        for index, class_name in enumerate(classes)
+        if truth[:, index].any()
+    }
+    return Table(
+        title,
+        "IoU of each class that the truth has; share: of all scored pixels, in the truth; n: the "
+        "pictures that show the class.",
+        [Column("share", ""), *(Column(name, "higher") for name in some)],
+        rows,
+        "classes",
+        [name for name in some if name != SHUFFLED],
+        ("constant colour", SHUFFLED),
+    )
+
+
+def confusion_of_names(scored: EvaluationSet, names: Sequence[str]) -> Confusion:
+    """Of some of the translations that have labels, by the first protocol."""
+    truths = {name: scored.table.to_train_ids(scored.ids[name]) for name in names}
+    seen = {
+        name: classify_then_resize(scored.own[name], Size(*truth.shape), scored.table)
+        for name, truth in truths.items()
+    }
+    return confusion_of(seen, truths, scored.table.count)
+
+
+def accuracies_of(scored: EvaluationSet, names: Sequence[str]) -> dict[str, Interval]:
+    """Pixel accuracy and class IoU of some of the translations, as far as they have labels."""
+    labelled = [name for name in names if name in scored.ids]
+    if not scored.tells_classes or not labelled:
+        return {}
+    scores = row(confusion_of_names(scored, labelled))
+    return {name: scores[name] for name in ("pixel accuracy", RAW)}

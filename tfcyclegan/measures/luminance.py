@@ -1,0 +1,143 @@
+"""The main scores by how light the input is, and the inputs that are darker or brighter than nearly
+all of the training's: night, dusk and glare.
+
+Lightness is CIE L*, in [0, 100].
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tfcyclegan.measures import advice, appearance, kid_fid, label_maps, paired
+from tfcyclegan.measures.advice import advise
+from tfcyclegan.measures.evaluation_set import EvaluationSet
+from tfcyclegan.measures.findings import WORST, Finding, Limits
+from tfcyclegan.measures.lab import lightness
+from tfcyclegan.measures.tables import Column, Interval, Table, interval_of_mean
+
+# Of the training pictures that count as dark, and of those that count as bright.
+SHARE = 0.2
+# Share of the inputs outside the training's range of luminance, above what chance allows.
+_OUTSIDE = Limits(0.05, 0.25)
+# Of the training pictures, on each side, beyond the range.
+_TAIL = 0.01
+_LISTED = 8
+
+
+@dataclass(frozen=True)
+class Luminance:
+    """How light the inputs are.
+
+    Attributes:
+        groups: names of the dark, mid and bright inputs.
+        outside: names of inputs beyond the training's range, with "dark" or "bright".
+        bounds: luminance between dark and mid, and between mid and bright.
+        known: the training's range, without its outermost 1% on each side.
+    """
+
+    groups: dict[str, list[str]]
+    outside: dict[str, str]
+    bounds: tuple[float, float]
+    known: tuple[float, float]
+
+
+def luminance(picture: np.ndarray) -> float:
+    """Mean lightness of the picture, in [0, 100]."""
+    return float(lightness(picture).mean())
+
+
+def outside(value: float, known: tuple[float, float]) -> str:
+    """ "dark" (night, dusk) or "bright" for a luminance outside a range, else ""."""
+    return "dark" if value < known[0] else "bright" if value > known[1] else ""
+
+
+def luminance_shift(real: np.ndarray, fake: np.ndarray) -> float:
+    """Mean absolute difference of lightness between an input and its translation, in [0, 100]."""
+    return float(np.abs(lightness(real) - lightness(fake)).mean())
+
+
+def by_luminance(scored: EvaluationSet) -> Luminance:
+    """Sorts the inputs by their luminance, beside that of the training pictures."""
+    train = [luminance(picture) for picture in scored.source_train]
+    bounds, known = (
+        (float(low), float(high))
+        for low, high in (np.quantile(train, (tail, 1 - tail)) for tail in (SHARE, _TAIL))
+    )
+    values = {name: luminance(picture) for name, picture in scored.inputs.items()}
+    groups = {
+        group: [
+            name for name, value in values.items() if (outside(value, bounds) or "mid") == group
+        ]
+        for group in ("dark", "mid", "bright")
+    }
+    beyond = {name: where for name, value in values.items() if (where := outside(value, known))}
+    return Luminance(groups, beyond, bounds, known)
+
+
+def table(scored: EvaluationSet) -> Table:
+    """The main scores of the translations, a row a group."""
+    light = scored.once(by_luminance)
+    rows = {
+        group: {"pictures": Interval(len(names), pictures=len(names))} | _row(scored, names)
+        for group, names in light.groups.items()
+    }
+    return Table(
+        "By luminance of the input",
+        "The translations' scores by the input's mean lightness (L*): dark below "
+        f"{light.bounds[0]:.1f}, bright above "
+        f"{light.bounds[1]:.1f}, which are the darkest and the brightest {SHARE:.0%} of the "
+        "training pictures. Distances of fewer "
+        "pictures are larger by themselves.",
+        [column for column in _COLUMNS if any(column.name in row for row in rows.values())],
+        rows,
+        plot="",
+    )
+
+
+_COLUMNS = (
+    Column("pictures", "", digits=0),
+    Column("colour"),
+    Column("texture"),
+    Column("KID x 1000"),
+    Column("Lab error"),
+    Column("SSIM", "higher"),
+    Column("pixel accuracy", "higher"),
+    Column("class IoU", "higher"),
+    Column("lightness change", digits=2),
+)
+
+
+def _row(scored: EvaluationSet, names: Sequence[str]) -> dict[str, Interval]:
+    """Scores of some of the translations."""
+    if not names:
+        return {}
+    own = {name: scored.own[name] for name in names}
+    shifts = [luminance_shift(scored.inputs[name], picture) for name, picture in own.items()]
+    return {
+        **scored.once(appearance.look).intervals(list(own.values())),
+        **kid_fid.kid_of(scored, own),
+        **paired.errors_of(scored, own),
+        **label_maps.accuracies_of(scored, names),
+        "lightness change": interval_of_mean(np.array(shifts)),
+    }
+
+
+def outside_training(scored: EvaluationSet) -> Finding:
+    """Night, dusk, glare: inputs that training hardly saw."""
+    light, count = scored.once(by_luminance), len(scored.inputs)
+    share, expected = len(light.outside) / count, 2 * _TAIL
+    high = float(expected + 2 * np.sqrt(expected * (1 - expected) / count))
+    listed = [f"{name} ({what})" for name, what in light.outside.items()]
+    return Finding(
+        "night, dusk and glare",
+        share,
+        0.0,
+        high,
+        _OUTSIDE.verdict(share - high),
+        f"share of inputs whose mean lightness is outside the training's {light.known[0]:.0f} to "
+        f"{light.known[1]:.0f}",
+        advise(scored.config, advice.BALANCE),
+        tuple(list(light.outside)[:WORST]),
+        ", ".join([*listed[:_LISTED], *(["..."] if len(listed) > _LISTED else [])]),
+    )

@@ -1,0 +1,57 @@
+"""The L1 of known pairs, beside the losses of any method (Isola et al. 2017, Eq. 3)."""
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from tfcyclegan.losses import absolute_error
+from tfcyclegan.methods.gradient_parts import Losses
+from tfcyclegan.networks import Generator
+
+
+def paired_losses(
+    weight: float, generators: Mapping[str, Generator], paired_a: tf.Tensor, paired_b: tf.Tensor
+) -> Losses:
+    """How far the translation of each picture is from its partner, by direction and times
+    `weight`.
+
+    Args:
+        weight: of each loss.
+        generators: by direction.
+        paired_a: [B, H, W, C] in [-1, 1].
+        paired_b: what shows the same in domain b.
+    """
+    pictures = {"a": paired_a, "b": paired_b}
+    losses = {}
+    for direction, generator in generators.items():
+        source, target = (pictures[domain] for domain in direction)
+        error = absolute_error(generator(source, training=True), target)
+        losses[f"paired_{direction}"] = weight * error
+    return losses
+
+
+class ByReplica:
+    """Losses and gradients of a step's pairs from when they are computed until the generators are
+    updated. Replicas take turns while their steps are traced, so each has its own.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[int, tuple[Losses, list[tf.Tensor | None]]] = {}
+
+    def keep(self, losses: Losses, gradients: list[tf.Tensor | None]) -> None:
+        self._held[_replica()] = losses, gradients
+
+    def added(
+        self, loss: tf.Tensor, gradients: list[tf.Tensor | None]
+    ) -> tuple[tf.Tensor, list[tf.Tensor | None]]:
+        """The sum of all losses and its gradients, with those that are kept, which are dropped."""
+        losses, own = self._held.pop(_replica())
+        return tf.add_n([loss, *losses.values()]), [
+            one if other is None else other if one is None else one + other
+            for one, other in zip(gradients, own, strict=True)
+        ]
+
+
+def _replica() -> int:
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    return int(tf.get_static_value(replica))
