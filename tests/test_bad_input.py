@@ -80,7 +80,7 @@ CASES = {
     ),
     "unknown generator": (
         (*TRAIN[:2], "--data_dir=x", "--generator=unet_512"),
-        "unet_128, unet_256",
+        "unet_128, unet_256, and MODULE:FUNCTION for your own",
     ),
     "unknown loss": (
         (*TRAIN, "--data_dir=x", "--gan_mode=wgan"),

@@ -265,12 +265,13 @@ def test_flags_without_a_file():
         ),
         (
             ["--generator=vit"],
-            "--generator=vit: unknown choice; valid are resnet, resnet_Nblocks, unet_128, unet_256",
+            "--generator=vit: unknown choice; valid are resnet, resnet_Nblocks, unet_128, unet_256, "
+            "and MODULE:FUNCTION for your own",
         ),
         (
             ["--generator=resnet_0blocks"],
             "--generator=resnet_0blocks: unknown choice; valid are resnet, resnet_Nblocks, "
-            "unet_128, unet_256",
+            "unet_128, unet_256, and MODULE:FUNCTION for your own",
         ),
         (["--run_dir="], "--run_dir: required; directory of the run; the same command resumes it"),
         (

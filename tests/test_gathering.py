@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 from tests.test_training import config
-from tfcyclegan.data.domains import open_domains
+from tfcyclegan.data.domains import Domains, open_domains
 from tfcyclegan.data.source import DataSource
 from tfcyclegan.evaluation import gathering
 from tfcyclegan.training.runs import Run
@@ -26,7 +26,7 @@ def source(directory, name: str, counts: dict[str, int], **settings) -> DataSour
 def test_published_rows_are_for_the_real_cityscapes_alone(tmp_path):
     whole = {"train": 2975, "val": 500}
     real = source(tmp_path / "real", "cityscapes", whole)
-    assert gathering._is_cityscapes(real)
+    assert gathering.are_cityscapes(Domains(real, real))
     for index, other in enumerate(
         (
             source(tmp_path / "toy", "cityscapes", {"train": 800, "val": 100}),
@@ -34,9 +34,9 @@ def test_published_rows_are_for_the_real_cityscapes_alone(tmp_path):
             source(tmp_path / "sample", "cityscapes", whole, sample=2975),
         )
     ):
-        assert not gathering._is_cityscapes(other), index
+        assert not gathering.are_cityscapes(Domains(real, other)), index
     (tmp_path / "real" / "manifest.json").unlink()
-    assert not gathering._is_cityscapes(real)
+    assert not gathering.are_cityscapes(Domains(real, real))
 
 
 def test_other_data_and_checkpoints_than_the_best_are_told(tiles, tmp_path, monkeypatch):

@@ -124,7 +124,7 @@ def test_truth_by_class(truthful):
     table = paired.by_class(truthful)
     assert {"road", "sky", "building"} <= table.rows.keys()
     road = table.rows["road"]
-    assert road["L1"].value < road["L1, colour matching"].value and road["L1"].pictures <= 24
+    assert road["L1"].value < road["L1, colour matching"].value and road["L1"].pictures <= 8
     assert paired.by_class(dataclasses.replace(truthful, ids={})) == ""
     columns = {column.name for column in paired.table(truthful).columns}
     assert "class colour" in columns and paired.LPIPS not in columns

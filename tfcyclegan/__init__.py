@@ -12,12 +12,13 @@ __version__ = "0.2.0.dev0"
 _NAMES = {
     "api": (
         *("prepare", "train", "translate", "evaluate", "compare", "export", "import_weights"),
-        *("adapt", "train_segmenter", "segment", "export_segmenter", "doctor"),
+        *("distill", "adapt", "train_segmenter", "segment", "export_segmenter", "doctor"),
         *("load_generator", "Prepared", "Trained", "Translated", "Evaluated", "Exported"),
     ),
     "methods.cyclegan": ("CycleGAN",),
     "methods.cut": ("CUT",),
     "methods.pix2pix": ("Pix2Pix",),
+    "methods.distillation": ("Distillation",),
     "networks": (
         *("make_generator", "Generator", "ResnetGenerator", "UnetGenerator", "GraphGenerator"),
         *("OwnGenerator", "Discriminator", "PatchSampler", "InstanceNormalization"),

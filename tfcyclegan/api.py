@@ -36,6 +36,7 @@ __all__ = [
     "Translated",
     "adapt",
     "compare",
+    "distill",
     "doctor",
     "evaluate",
     "export",
@@ -265,6 +266,13 @@ def export(**options: Any) -> Exported:
     """Writes a run's generator as SavedModel and TFLite."""
     _, directory = _run("export", options)
     return Exported(directory, files.read_json(directory / "metadata.json"))
+
+
+@_command
+def distill(**options: Any) -> Trained:
+    """Trains small generators that do what a run's do; the same call resumes."""
+    config, report = _run("distill", options)
+    return Trained(Path(config.output), report)
 
 
 @_command

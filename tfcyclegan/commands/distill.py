@@ -36,7 +36,7 @@ def student_config(config: DistillConfig, teacher: TrainConfig) -> TrainConfig:
     Raises:
         UserError: a teacher whose generators are no ResNets.
     """
-    if not teacher.architecture.endswith("blocks"):
+    if not teacher.is_resnet:
         raise UserError(
             f"--run_dir={config.run_dir}: its generator is {teacher.generator}; a student needs a "
             "ResNet as its teacher"

@@ -295,11 +295,8 @@ class TrainConfig(
                 f"--generator={self.generator}: unknown choice; valid are resnet, resnet_Nblocks, "
                 "unet_128, unet_256, and MODULE:FUNCTION for your own"
             )
-        for name, unused in (("base_filters", 64), ("dropout", False)):
-            if self.is_own and (value := getattr(self, name)) != unused:
-                raise UserError(
-                    f"--{name}={value}: {self.generator} decides by itself; leave it out"
-                )
+        if self.is_own:
+            self._check_own()
         if self.residual_blocks is not None and self.generator != "resnet":
             raise UserError(
                 f"--residual_blocks={self.residual_blocks}: goes with --generator=resnet alone, "
@@ -345,6 +342,14 @@ class TrainConfig(
         resizes = self.preprocess in ("resize_and_crop", "scale_width_and_crop")
         if self.method in CONTRASTIVE and not resizes:
             object.__setattr__(self, "decay_load_size", "same")
+
+    def _check_own(self) -> None:
+        fields = {field.name: field for field in dataclasses.fields(self)}
+        for name in ("base_filters", "dropout"):
+            if (value := getattr(self, name)) != default_of(fields[name], self.method):
+                raise UserError(
+                    f"--{name}={value}: {self.generator} decides by itself; leave it out"
+                )
 
     def _check_method(self) -> None:
         weights = {

@@ -312,7 +312,7 @@ def assemble(
         },
         partners=partners,
         config=config,
-        is_cityscapes=all(_is_cityscapes(one) for one in (domains.a, domains.b)),
+        is_cityscapes=are_cityscapes(domains),
     )
 
 
@@ -372,10 +372,14 @@ def _ids(split: Split) -> Pictures:
     }
 
 
-def _is_cityscapes(source: DataSource) -> bool:
-    """Whether it is the official data set, whole, by the manifest of `data_prep.cityscapes`, never
-    by the name alone.
+def are_cityscapes(domains: Domains) -> bool:
+    """Whether both domains are the official data set, whole, by the manifests of
+    `data_prep.cityscapes`, never by the name alone.
     """
+    return all(_is_cityscapes(source) for source in (domains.a, domains.b))
+
+
+def _is_cityscapes(source: DataSource) -> bool:
     path = source.directory / MANIFEST
     if source.name != "cityscapes" or not path.exists():
         return False

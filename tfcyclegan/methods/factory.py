@@ -61,6 +61,16 @@ def build_model(
     return method(**arguments)
 
 
+def check_own_generators(config: TrainConfig) -> None:
+    """Raises UserError where a function of the user's own makes no generators for these options:
+    it alone knows.
+    """
+    names = method_of(config).network_names_of(config) if config.is_own else ()
+    for name in names:
+        if name.startswith("gen_"):
+            config.check_sizes(make_network(config, name, dtype="float32").size_multiple)
+
+
 def make_network(
     config: TrainConfig, name: str, *, dtype: str | keras.DTypePolicy, seed: int = 0
 ) -> Generator | Discriminator | PatchSampler:

@@ -36,12 +36,13 @@ class KerasHabits(keras.Model):
         is loaded to train it on.
 
         Raises:
-            UserError: a segmenter, which is a function.
+            UserError: a method that is made of more than these: a segmenter, or teachers.
         """
-        if getattr(self, "segment", None) is not None:
+        taken = inspect.signature(type(self)).parameters
+        if getattr(self, "segment", None) is not None or not taken.keys() >= {*self.network_names}:
             raise UserError(
-                "segment: a function is not saved with the model; save the generators, or the "
-                "weights alone (model.save_weights)"
+                f"{type(self).__name__}: its segmenter or teachers are not saved with it; save the "
+                "generators, or the weights alone (model.save_weights)"
             )
         networks = {name: getattr(self, name) for name in self.network_names}
         return {

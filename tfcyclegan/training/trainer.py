@@ -21,7 +21,7 @@ from tfcyclegan.data.pairs import pairs_identity
 from tfcyclegan.errors import RunError, Stopped, UserError
 from tfcyclegan.methods.base import Method
 from tfcyclegan.methods.cyclegan import Segment
-from tfcyclegan.methods.factory import build_model, make_network, method_of
+from tfcyclegan.methods.factory import build_model, check_own_generators, method_of
 from tfcyclegan.optimization.adam import Adam
 from tfcyclegan.optimization.schedules import EpochRates, rate_factor
 from tfcyclegan.system import files
@@ -61,8 +61,7 @@ _REPORT_EVERY_SECONDS = 60.0
 # from worker to worker, since the data are known by their fingerprint
 _MAY_DIFFER = ("data_dir", "run_dir", "cache_dir", "devices", "pairs")
 _DIVERGED = 100.0  # an adversarial loss beyond it; balanced ones are of the order of 1
-# successive float16 steps without a finite gradient; the scale has then fallen by 2^30
-_OVERFLOWS_ALLOWED = 30
+_OVERFLOWS_ALLOWED = 30  # float16 steps in a row without a finite gradient: the scale fell by 2^30
 
 
 def train(
@@ -99,10 +98,7 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
     domains = open_domains(config.data_dir, recipe=config.data_recipe)
     for domain in "ab":
         domains.require("train", domain)
-    if config.is_own:  # before anything is written, since only the function knows
-        for name in method_of(config).network_names_of(config):
-            if name.startswith("gen_"):
-                config.check_sizes(make_network(config, name, dtype="float32").size_multiple)
+    check_own_generators(config)  # before anything is written
     if config.init_from:
         read_run(Path(config.init_from))
     if config.batch_size % replicas:
