@@ -9,6 +9,7 @@ import tensorflow as tf
 from tests.test_config import config
 from tests.test_layers import filled, noise
 from tfcyclegan import losses
+from tfcyclegan.config import TranslateConfig
 from tfcyclegan.errors import UserError
 from tfcyclegan.methods.cut import CUT
 from tfcyclegan.methods.factory import build_model
@@ -18,7 +19,8 @@ from tfcyclegan.networks.patch_sampler import patches_of, unit_vectors
 from tfcyclegan.optimization.adam import Adam
 from tfcyclegan.training.checkpoints import Checkpoints
 from tfcyclegan.training.history import Window
-from tfcyclegan.training.runs import Run, check_resumable
+from tfcyclegan.training.runs import Run, check_resumable, read_run
+from tfcyclegan.translation.translators import as_function, from_run
 
 LAYERS = (0, 4, 8, 12)
 
@@ -302,3 +304,18 @@ def test_a_run_of_one_method_is_not_resumed_as_another(tmp_path):
     ]
     with pytest.raises(UserError, match=r"a run with --method=cut, not fastcut; choose another"):
         check_resumable(*runs)
+
+
+def test_the_training_mode_takes_each_pictures_own_statistics():
+    network = make_generator("resnet_1blocks", base_filters=4, norm="batch", init="kaiming", seed=0)
+    picture = noise(1, 16, 16, 3).astype(np.float32)
+    translated = as_function(network, training=True)(picture)
+    np.testing.assert_allclose(translated, network(picture, training=True), atol=1e-5)
+    assert np.abs(translated - network(picture)).max() > 0.1
+
+
+def test_the_training_mode_is_refused_where_it_changes_nothing(imported):
+    with pytest.raises(UserError, match="--training_mode: changes nothing of"):
+        from_run(read_run(imported), "latest", "ab", training_mode=True)
+    with pytest.raises(UserError, match="--training_mode: goes with --run_dir and without --tile"):
+        TranslateConfig(run_dir="r", input="i", output="o", training_mode=True, tile=64)
