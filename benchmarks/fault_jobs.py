@@ -238,7 +238,8 @@ def _read_nothing(path: Path) -> None:
 
 
 _READERS: dict[str, Callable[[Path], object]] = {
-    r"tfevents|\.lock$|\.data-\d|^fingerprint\.pb$|^variables\.index$|warmup_requests$": _read_nothing,
+    r"tfevents|\.lock$|\.data-\d|warmup_requests$": _read_nothing,
+    r"^fingerprint\.pb$|^variables\.index$": _read_nothing,
     r"\.index$": _read_checkpoint,
     r"^checkpoint$": _read_list,
     r"\.tfrecord-": lambda path: None if path.suffix == ".json" else _read_records(path),

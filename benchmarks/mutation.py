@@ -1,7 +1,8 @@
 """Do the tests notice when a number, a sign or a comparison is changed?
 
     python -m venv /tmp/mutation && /tmp/mutation/bin/pip install cosmic-ray==8.7.0
-    python -m benchmarks.mutation --bin=/tmp/mutation/bin --output=/tmp/mutants losses methods/image_pool
+    python -m benchmarks.mutation --bin=/tmp/mutation/bin --output=/tmp/mutants \\
+        losses methods/image_pool
 
 Cosmic Ray changes one place at a time in a clone of the last commit, and runs the tests that hold
 the module; a change that they pass is a survivor, shown as a diff. Of a module's changes `--most`
@@ -87,7 +88,8 @@ def mutate(module: str, given: argparse.Namespace) -> tuple[int, list[str]]:
     )
     command = f"{given.pytest} -x -n 0 -p no:cacheprovider {TESTS[module]}"
     settings.write_text(
-        f'[cosmic-ray]\nmodule-path = "tfcyclegan/{module}.py"\ntimeout = {given.timeout_seconds}\nexcluded-modules = []\n'
+        f'[cosmic-ray]\nmodule-path = "tfcyclegan/{module}.py"\n'
+        f"timeout = {given.timeout_seconds}\nexcluded-modules = []\n"
         f'test-command = "{command}"\n[cosmic-ray.distributor]\nname = "local"\n'
     )
     if not session.exists():

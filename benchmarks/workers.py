@@ -9,7 +9,8 @@ Weak scaling: each worker has one picture of each domain a step, so that two wor
 many. In a round each of these runs:
 
     one worker     on one core, the other core idle
-    apart          two such trainings at once, a core each, that know nothing of each other: what the machine gives at best
+    apart          two such trainings at once, a core each, that know nothing of each other: what
+                   the machine gives at best
     two workers    a core each, over loopback
 
 Efficiency is the images/s of two workers over twice those of one; the share of "apart" is what the

@@ -186,7 +186,7 @@ def _half(image: Image.Image, right: bool) -> Image.Image:
 
 
 def _half_of_file(source: PictureSource, right: bool, max_pixels: int) -> bytes:
-    """The half as a file of its own, with the exact values of its pixels, for reading label maps."""
+    """The half as a file of its own, with its pixels' exact values, for reading label maps."""
     content = source.read()
     with intake.reading(content):
         if source.every_page and len(pages.of_bytes(content).places) > 1:

@@ -10,9 +10,10 @@ them here neither.
 Reads:
 
     ROOT/
-        leftImg8bit/{train,val,test}/CITY/CITY_000000_000019_leftImg8bit.png     2975, 500 and 1525 photos of 2048x1024
-        gtFine/{train,val}/CITY/CITY_000000_000019_gtFine_labelIds.png           or, where that is missing, _color.png,
-                                                                                 or _labelTrainIds.png
+        leftImg8bit/{train,val,test}/CITY/CITY_000000_000019_leftImg8bit.png
+            2975, 500 and 1525 photos of 2048x1024
+        gtFine/{train,val}/CITY/CITY_000000_000019_gtFine_labelIds.png
+            or, where that is missing, _color.png, or _labelTrainIds.png
 
 The labels of the official test split are withheld: its files are dummies and are never taken for
 labels.
@@ -21,7 +22,8 @@ labels.
 
     photos              a photo (leftImg8bit alone is read); train, val and test
     photos_and_labels   a photo and its class ids; train and val
-    label_maps          the label map in its colours, and its class ids (gtFine alone is read); train and val
+    label_maps          the label map in its colours, and its class ids (gtFine alone is read);
+                        train and val
 
 Splits: the official ones that are there; with --sample "train" and, with --test_sample, "test",
 drawn from the official splits of

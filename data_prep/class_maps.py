@@ -134,10 +134,8 @@ class Reader:
             )
         told = []
         if ids is not None and BY_IDS in readings:
-            told.append(
-                "ids outside the table: "
-                f"{_listed([str(value) for value in np.unique(ids[~readings[BY_IDS][1]]).tolist()])}"
-            )
+            outside = np.unique(ids[~readings[BY_IDS][1]]).tolist()
+            told.append(f"ids outside the table: {_listed([str(value) for value in outside])}")
         if colors is not None:
             told.append(
                 f"colours outside the table: {_listed(_hex(colors[~readings[BY_COLORS][1]]))}"

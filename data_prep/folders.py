@@ -4,9 +4,11 @@ Reads, with folders inside folders, in the order of their names:
 
     ROOT/
         trainA/  trainB/   required: the two domains; they need no common places, names or counts
-        testA/   testB/    optional: pictures to translate and score; with equal base names they count as pairs
+        testA/   testB/    optional: pictures to translate and score; with equal base names they
+                           count as pairs
         valA/    valB/     optional: likewise, for choosing a checkpoint
-        trainA_labels/ ... optional: label files of the pictures in trainA, ..., of equal names, by the table --classes=FILE.csv
+        trainA_labels/ ... optional: label files of the pictures in trainA, ..., of equal names, by
+                           the table --classes=FILE.csv
 
 A domain may be label maps in the colours of their classes: `--label_maps_a`, `--label_maps_b`;
 without these flags it is guessed, and told. Label maps are resized by nearest pixels alone, in
@@ -222,10 +224,8 @@ def run(config: Config) -> None:
     )
     left_out = sum((there.left_out for there in passed_over), Counter())
     if left_out:
-        log(
-            f"{input_dir}: "
-            f"{picture_files.told(left_out, [example for there in passed_over for example in there.examples])}"
-        )
+        examples = [example for there in passed_over for example in there.examples]
+        log(f"{input_dir}: {picture_files.told(left_out, examples)}")
     request = prepare.Request(
         name=config.name,
         command=shlex.join(
@@ -296,8 +296,8 @@ def _pairs(
         if len(there) == 1:
             (alone,) = set(both) - set(there)
             raise UserError(
-                f"{input_dir / there[0]}: --aligned: there is no {alone} with its partners; add it, "
-                f"or move {there[0]} away"
+                f"{input_dir / there[0]}: --aligned: there is no {alone} with its partners; add "
+                f"it, or move {there[0]} away"
             )
         if there:
             splits |= aligned.by_names(input_dir, purpose, found, left_out)

@@ -9,7 +9,8 @@ Reads:
 
     ROOT/
         images/00001.png  ...   24,966 frames, most of 1914x1052
-        labels/00001.png  ...   palette PNGs whose indices are Cityscapes ids; not read with --labels=false
+        labels/00001.png  ...   palette PNGs whose indices are Cityscapes ids; not read with
+                                --labels=false
         split.mat               optional: trainIds, valIds, testIds; 12,403, 6,382 and 6,181 frames
 
 Labels of other kinds are understood where they are certain, and else as --label_format says
@@ -24,7 +25,8 @@ Splits: those of split.mat, or all in "train" without it; with --sample "train" 
 Makes:
 
     OUT/
-        gta5-SPLIT.tfrecord-00000-of-00004  features.json  dataset_info.json  manifest.json (with the table of classes)
+        gta5-SPLIT.tfrecord-00000-of-00004  features.json  dataset_info.json
+        manifest.json       with the table of classes
         quarantine.jsonl    only if bad frames were left out
 
 A picture is stored under its base name, such as 00001.png. The same command goes on after an end of

@@ -2,7 +2,8 @@
 domains that are label maps.
 
     ROOT/
-        trainA_labels/  testB_labels/ ...   label files of the pictures in trainA, testB, ...: equal names, whatever the ending
+        trainA_labels/  testB_labels/ ...   label files of the pictures in trainA, testB, ...: equal
+                                            names, whatever the ending
 
 A domain of label maps needs none: the classes follow from its colours. Its pictures are stored in
 the exact colours of the table.
@@ -299,7 +300,8 @@ def _with_labels(
         stated.append((name, status.st_size, status.st_mtime_ns))
         if bare_name(name) in found:
             raise UserError(
-                f"{directory}: {found[bare_name(name)]} and {name} are labels of one picture; remove one"
+                f"{directory}: {found[bare_name(name)]} and {name} are labels of one picture; "
+                "remove one"
             )
         found[bare_name(name)] = name
     keys = [bare_name(source.filename.removeprefix(f"{split}/")) for source in sources]
@@ -350,7 +352,7 @@ def _with_labels(
 
 
 def bare_name(name: str) -> str:
-    """A file's name without its ending: what pictures and their labels or partners have in common."""
+    """A file's name without its ending: what pictures have in common with labels and partners."""
     return PurePosixPath(name).with_suffix("").as_posix()
 
 

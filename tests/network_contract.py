@@ -181,6 +181,13 @@ class DiscriminatorContract(NetworkContract):
         )
 
 
+def digits(expected: np.ndarray) -> float:
+    """What float32 may differ by where the order of sums does: a discriminator's scores go into the
+    hundreds with these weights.
+    """
+    return 1e-4 * max(1.0, float(np.abs(expected).max()))
+
+
 def uneven_picture(height: int, width: int, channels: int) -> np.ndarray:
     """Unlike itself from place to place, so that a tile's own statistics would show."""
     noise = np.random.default_rng(0).integers(0, 256, (height, width, channels))

@@ -1,4 +1,4 @@
-"""Aligned pictures: side by side in files, or of equal names in two folders; what has no partner."""
+"""Aligned pictures: side by side in files, or of equal names in two folders; and those alone."""
 
 import json
 from pathlib import Path

@@ -2,6 +2,7 @@
 devices are fixed at its start.
 """
 
+import functools
 import json
 import subprocess
 import sys
@@ -23,6 +24,10 @@ from tfcyclegan.training.trainer import make_optimizer
 
 NETWORKS = ("gen_ab", "gen_ba", "disc_a", "disc_b")
 
+# Once for all: several strategies in a process number their reductions alike, and TensorFlow
+# refuses one of another type under a number that is taken.
+strategy_of = functools.cache(make_strategy)
+
 
 def make(devices, dtype, half=False, **options):
     config = TrainConfig(
@@ -38,7 +43,7 @@ def make(devices, dtype, half=False, **options):
         max_steps=9,
         **options,
     )
-    strategy = make_strategy(devices)
+    strategy = strategy_of(devices)
     with strategy.scope():
         model = build_model(config, dtype)
         model.compile(
@@ -84,7 +89,7 @@ def trajectory(place, devices, dtype):
     strategy, model = make(int(devices), dtype, pool_size=0, ema_decay=0.9)
     losses = run(strategy, model, batches(), dtype)
     networks = {name: getattr(model, name) for name in NETWORKS} | {
-        "mean_" + name: network for name, network in vars(model.averages).items()
+        "mean_" + name: network for name, network in model.averages.items()
     }
     weights = {
         f"{name}/{index}": weight
@@ -120,7 +125,7 @@ def pools(place):
 
 
 def dropout(place, seed):
-    strategy = make_strategy(2)
+    strategy = strategy_of(2)
 
     def steps():
         with strategy.scope():
@@ -168,7 +173,7 @@ def main(place, requests):
     """Answers each request, a name and arguments, in `place`/answers.json; or by what went
     wrong.
     """
-    make_strategy(2)  # before TensorFlow starts
+    strategy_of(2)  # before TensorFlow starts
     answers = {}
     for request in requests:
         name, *arguments = request.split()

@@ -140,7 +140,8 @@ train_step = CycleGAN.train_step
 
 def note(step, *batches):
     with open(os.environ["SEEN"], "a") as stream:
-        print(int(step), *(hashlib.sha256(batch.tobytes()).hexdigest()[:16] for batch in batches), file=stream)
+        digests = (hashlib.sha256(batch.tobytes()).hexdigest()[:16] for batch in batches)
+        print(int(step), *digests, file=stream)
     return step
 
 def watched(self, data):

@@ -159,7 +159,8 @@ def test_flag_files_that_lead_nowhere_or_without_end(write, tmp_path):
 def test_comments_blank_lines_and_windows_line_ends(write):
     path = write(
         "a.cfg",
-        b"# paper\r\n// more\r\n\r\n   --seed=5  \r\n\t# indented\r\n--init_from=runs/a#1\r\n--noflip\r\n",
+        b"# paper\r\n// more\r\n\r\n   --seed=5  \r\n\t# indented\r\n"
+        b"--init_from=runs/a#1\r\n--noflip\r\n",
     )
     parsed = parse(f"--flagfile={path}")
     assert (parsed.seed, parsed.init_from, parsed.flip) == (5, "runs/a#1", False)
@@ -265,7 +266,8 @@ def test_flags_without_a_file():
         ),
         (
             ["--generator=vit"],
-            "--generator=vit: unknown choice; valid are resnet, resnet_Nblocks, unet_128, unet_256, "
+            "--generator=vit: unknown choice; valid are resnet, resnet_Nblocks, unet_128, "
+            "unet_256, "
             "and MODULE:FUNCTION for your own",
         ),
         (

@@ -140,7 +140,8 @@ def test_the_largest_value_is_told_and_decides_where_it_is_given():
 def test_what_is_told_of_a_dark_set():
     assert (
         notes.dim(4000)
-        == "16-bit values end at 4000 of 65535, so they come out dark; --max_value=4095 makes 4095 white"
+        == "16-bit values end at 4000 of 65535, so they come out dark; --max_value=4095 makes 4095 "
+        "white"
     )
     assert "--max_value=1023 makes" in notes.dim(1023) and "--max_value=16383" in notes.dim(9000)
     assert notes.dim(0) == notes.dim(40_000) == ""

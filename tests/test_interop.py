@@ -259,7 +259,8 @@ STRANGE_GRAPHS = (
         '{"layers": [{"class_name": ["Conv2D"], "config": {}}]}',
         '{"layers": [{"class_name": "Conv2D"}]}',
     ),
-    '{"layers": [{"class_name": "InputLayer", "config": {"batch_shape": [1], "name": "a"}, "name": "a", "inbound_nodes": []}]}',
+    '{"layers": [{"class_name": "InputLayer", "config": {"batch_shape": [1], "name": "a"}, '
+    '"name": "a", "inbound_nodes": []}]}',
 )
 
 

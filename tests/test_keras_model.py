@@ -1,4 +1,6 @@
-"""`CycleGAN` as Keras' users drive it: `fit` with callbacks, `train_on_batch`, saving and loading."""
+"""`CycleGAN` as Keras' users drive it: `fit` with callbacks, `train_on_batch`, saving and
+loading.
+"""
 
 from pathlib import Path
 

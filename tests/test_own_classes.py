@@ -21,7 +21,8 @@ from tfcyclegan.data.pixels import PixelFile
 from tfcyclegan.data.source import open_source
 from tfcyclegan.evaluation import gathering
 from tfcyclegan.evaluation.scores_page import PAGE
-from tfcyclegan.segmentation.segmenter import SETTINGS, load_segmenter, read_segmenter_run
+from tfcyclegan.segmentation.runs import SETTINGS, read_segmenter_run
+from tfcyclegan.segmentation.segmenter import load_segmenter
 from tfcyclegan.training.runs import read_run
 from tfcyclegan.translation.data_sets import translate_data
 from tfcyclegan.translation.translators import Translator, translate_path

@@ -29,7 +29,13 @@ TABLE = ClassTable(
         LabelClass("roof", 30, 2, (200, 50, 50)),
     )
 )
-CSV = "name,color,id,ignored\nwater,#0000ff,10,\nland,#008000,20,\nvoid,#000000,0,yes\nroof,#c83232,30,\n"
+CSV = """\
+name,color,id,ignored
+water,#0000ff,10,
+land,#008000,20,
+void,#000000,0,yes
+roof,#c83232,30,
+"""
 IDS = np.array([[10, 20, 30], [0, 10, 30]], np.uint8)
 COLORS = TABLE.colorize(IDS)
 SIDE = 40

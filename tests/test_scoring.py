@@ -1,4 +1,6 @@
-"""The evaluate and compare commands on real runs: what they print and write; bad requests in one line."""
+"""The evaluate and compare commands on real runs: what they print and write; bad requests in one
+line.
+"""
 
 import contextlib
 import csv

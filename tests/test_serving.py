@@ -205,7 +205,8 @@ def test_what_the_server_says_of_the_model(server):
 
     assert (
         server.gives
-        == "satellite to map (direction ab of satellite2map); 3 channels to 3; pictures keep their sizes"
+        == "satellite to map (direction ab of satellite2map); 3 channels to 3; pictures keep "
+        "their sizes"
     )
     status = get(server.url)[1]
     assert (status.pop("name"), status.pop("ready")) == ("golden", True)
@@ -462,7 +463,8 @@ def test_the_client(server, pictures, expected, tmp_path, capsys):
     told = capsys.readouterr().err.splitlines()
     assert (
         told[0]
-        == f"{tmp_path / 'in' / 'c.heic'} and 1 more: not sent, since its ending is none of a picture"
+        == f"{tmp_path / 'in' / 'c.heic'} and 1 more: not sent, since its ending is none of a "
+        "picture"
     )
     assert told[1] == f"{tmp_path / 'out' / 'a b.png'} and 1 more: kept, since it is there already"
     (tmp_path / "in" / "a b.jpg").write_bytes(pictures[1])

@@ -122,8 +122,8 @@ def test_split_mat(gta, capsys):
         and "not in split.mat: images/00012.png" in said
     )
     assert (
-        "train 2, val 1, test 8; the published GTA5 has frames 24,966, train 12,403, val 6,382, test 6,181"
-        in said
+        "train 2, val 1, test 8; the published GTA5 has frames 24,966, train 12,403, val 6,382, "
+        "test 6,181" in said
     )
 
 
@@ -155,7 +155,8 @@ def test_missing_pairs_in_gta5(gta, capsys):
     (gta / "images/00009.png").unlink()
     with pytest.raises(
         UserError,
-        match=r"labels/00003.png: no such file; 2 images lack their labels, and 1 label lacks its image: .*; --max_bad=2 goes on without "
+        match=r"labels/00003.png: no such file; 2 images lack their labels, and 1 label lacks its "
+        r"image: .*; --max_bad=2 goes on without "
         "them, --labels=false takes all",
     ):
         gta5.run(gta_config(gta))
@@ -307,7 +308,8 @@ def test_where_label_ids_are_missing_the_next_best_file_is_read(city, kind, note
 def test_samples_of_a_pool_are_named_by_the_split_they_are_stored_in(city):
     with pytest.raises(
         UserError,
-        match=r"--sample=7: needs 7 frames, 6 are there in train; --pool=train,val,test draws .*adaptation.*train alone",
+        match=r"--sample=7: needs 7 frames, 6 are there in train; --pool=train,val,test draws "
+        r".*adaptation.*train alone",
     ):
         cityscapes.run(city_config(city, sample=7))
     cityscapes.run(city_config(city, sample=9, test_sample=3, pool="train,val,test"))
@@ -325,7 +327,8 @@ def test_missing_labels_in_cityscapes(city):
         path.unlink()
     with pytest.raises(
         UserError,
-        match=r"lindau_000001_000019_gtFine_labelIds.png: no such file; 1 image lacks its label; --max_bad=1",
+        match=r"lindau_000001_000019_gtFine_labelIds.png: no such file; 1 image lacks its label; "
+        r"--max_bad=1",
     ):
         cityscapes.run(city_config(city, content="photos_and_labels"))
     cityscapes.run(city_config(city, content="photos_and_labels", max_bad=1))
@@ -421,7 +424,8 @@ def no_photos(gta: Path, city: Path) -> None:
         (twins, "images/00003.png: has the same base name as images/00003.jpg"),
         (
             wrong_ids,
-            "00004.png: label labels/00004.png: ids outside the Cityscapes table: 40; 1 bad picture",
+            "00004.png: label labels/00004.png: ids outside the Cityscapes table: 40; "
+            "1 bad picture",
         ),
         (
             city_of(sample=3, pool="train,extra"),
@@ -443,7 +447,8 @@ def no_photos(gta: Path, city: Path) -> None:
         ),
         (
             empty_city,
-            "leftImg8bit: no frame such as train/CITY/CITY_000000_000019_leftImg8bit.png in train, val, test",
+            "leftImg8bit: no frame such as train/CITY/CITY_000000_000019_leftImg8bit.png in train, "
+            "val, test",
         ),
         (no_val, "--pool=train,val: no frame in .*leftImg8bit/val; take val out"),
     ],

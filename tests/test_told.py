@@ -236,11 +236,11 @@ def test_what_was_told_stands_in_the_run(tmp_path):
     del stored["told"]
     (tmp_path / "config.json").write_text(json.dumps(stored))
     assert read_run(tmp_path).told == ()
-    stored["options"] |= {"method": "another", "zoom": 2}
+    stored["options"] |= {"sampler": "another", "zoom": 2}
     (tmp_path / "config.json").write_text(json.dumps(stored))
     with pytest.raises(
         UserError,
-        match=r"has options that this version does not know \(method, zoom\); install a newer one",
+        match=r"has options that this version does not know \(sampler, zoom\); install a newer one",
     ):
         read_run(tmp_path)
 

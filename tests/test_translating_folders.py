@@ -235,7 +235,7 @@ def test_segmenting_says_the_same(mixed, tmp_path, capsys):
         return np.zeros(picture.size[::-1], np.uint8)
 
     segmenter = SimpleNamespace(
-        identity={"weights": "none"}, load_size=None, label=all_road, classes=CITYSCAPES
+        identity={"weights": "none"}, scale="original", label=all_road, classes=CITYSCAPES
     )
     label_path(segmenter, mixed, tmp_path / "out", reading=Reading(pages="first"))
     written = json.loads((tmp_path / "out" / "segmentation.json").read_text())

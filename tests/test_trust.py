@@ -312,7 +312,8 @@ def saver(graph) -> str:
 
 
 def node_of_a_called_function(graph):
-    return next(node for each in graph.graph_def.library.function if each.signature.name in graph.object_graph_def.concrete_functions
+    named = graph.object_graph_def.concrete_functions
+    return next(node for each in graph.graph_def.library.function if each.signature.name in named
                 for node in each.node_def)  # fmt: skip
 
 

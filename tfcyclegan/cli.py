@@ -44,13 +44,15 @@ _SMALLER = (
 )
 _REFUSALS = (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT, errno.EFBIG)
 
-_FIRST_STEPS = """From two folders of pictures, pictures/trainA and pictures/trainB, to a translator:
+_FIRST_STEPS = """\
+From two folders of pictures, pictures/trainA and pictures/trainB, to a translator:
 
   python -m data_prep.folders --input_dir=pictures --output_dir=data/mine
   tfcyclegan train --data_dir=data/mine --run_dir=runs/mine
   tfcyclegan translate --run_dir=runs/mine --input=PICTURES --output=translated
 
-Every command, and every script of data_prep, tells its flags by --help. Where one stops, the same command goes on."""
+Every command, and every script of data_prep, tells its flags by --help.
+Where one stops, the same command goes on."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,21 +1,27 @@
 """A synthetic street in the layouts of GTA5 and Cityscapes, for machines without them and for tests
 that need the truth.
 
-Everything is drawn (by the modules beside this one); nothing comes from a photograph or a game. A looks like a
-game: flat, saturated and crisp. B looks like a photograph of the same world: textured, hazy, noisy,
-under clouds. A material's colour in A does not give its colour in B (road, brick and one car share
-a blue grey in A and are brown, red and olive in B), so no colour map of the picture undoes it; what
-the thing is, together with its colour, does. Labels are exact and have the ids of Cityscapes.
+Everything is drawn (by the modules beside this one); nothing comes from a photograph or a game. A
+looks like a game: flat, saturated and crisp. B looks like a photograph of the same world: textured,
+hazy, noisy, under clouds. A material's colour in A does not give its colour in B (road, brick and
+one car share a blue grey in A and are brown, red and olive in B), so no colour map of the picture
+undoes it; what the thing is, together with its colour, does. Labels are exact and have the ids of
+Cityscapes.
 
 Makes:
 
     OUT/
-        gta5/images/00001.png  labels/00001.png          A; labels are palette PNGs whose indices are ids
-        gta5/split.mat                                   trainIds, valIds, testIds: columns of numbers, as in the official file
+        gta5/images/00001.png  labels/00001.png          A; labels are palette PNGs whose indices
+                                                         are ids
+        gta5/split.mat                                   trainIds, valIds, testIds: columns of
+                                                         numbers, as in the official file
         cityscapes/leftImg8bit/{train,val}/toytown/      B; toytown_000000_000001_leftImg8bit.png
-        cityscapes/gtFine/{train,val}/toytown/           its _gtFine_labelIds.png, _gtFine_labelTrainIds.png and _gtFine_color.png
+        cityscapes/gtFine/{train,val}/toytown/           its _gtFine_labelIds.png,
+                                                         _gtFine_labelTrainIds.png and
+                                                         _gtFine_color.png
         pairs.csv      a,b: GTA5 name and Cityscapes key of the same scene, for the test scenes
-        about.json     settings, version of the rendering, class frequencies, quirks, and which frames of A are dark
+        about.json     settings, version of the rendering, class frequencies, quirks, and which
+                       frames of A are dark
         README.txt
 
 Scenes: the training scenes of A and of B differ; GTA5's test scenes and Cityscapes's val scenes are
@@ -75,8 +81,9 @@ MAT_HEADER = b"MATLAB 5.0 MAT-file, written by data_prep.toy_street"
 MAT_HEADER_BYTES = 116
 
 README = """\
-Everything in this directory is synthetic: drawn by `python -m data_prep.toy_street`, seed {seed}, rendering {version}. No photograph
-and no game was used. gta5/ and cityscapes/ have the layouts of the data sets of those names, and are not those data sets.
+Everything in this directory is synthetic: drawn by `python -m data_prep.toy_street`, seed {seed},
+rendering {version}. No photograph and no game was used. gta5/ and cityscapes/ have the layouts of
+the data sets of those names, and are not those data sets.
 about.json tells the settings; pairs.csv names the test scenes that were drawn in both looks.
 """
 

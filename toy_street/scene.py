@@ -39,12 +39,14 @@ class Layout(NamedTuple):
 
 
 CITY = Layout(
-    building=0.72, wall=0.28, fence=0.34, verge=0.4, crossing=0.45, hood=0.5, wide=0.0, trees=2.4, cars=1.8, parked_cars=2.4,
-    trucks=0.3, buses=0.26, trains=0.14, persons=4.5, bicycles=0.9, riders=0.8, motorcycles=0.6, signs=2.4, lights=1.3, bins=0.5,
+    building=0.72, wall=0.28, fence=0.34, verge=0.4, crossing=0.45, hood=0.5, wide=0.0,
+    trees=2.4, cars=1.8, parked_cars=2.4, trucks=0.3, buses=0.26, trains=0.14, persons=4.5,
+    bicycles=0.9, riders=0.8, motorcycles=0.6, signs=2.4, lights=1.3, bins=0.5,
 )  # fmt: skip
 SUBURB = Layout(
-    building=0.3, wall=0.5, fence=0.5, verge=0.9, crossing=0.2, hood=0.1, wide=1.0, trees=6.0, cars=3.0, parked_cars=0.8,
-    trucks=0.9, buses=0.1, trains=0.05, persons=1.2, bicycles=0.2, riders=0.2, motorcycles=0.7, signs=1.2, lights=0.8, bins=0.2,
+    building=0.3, wall=0.5, fence=0.5, verge=0.9, crossing=0.2, hood=0.1, wide=1.0, trees=6.0,
+    cars=3.0, parked_cars=0.8, trucks=0.9, buses=0.1, trains=0.05, persons=1.2, bicycles=0.2,
+    riders=0.2, motorcycles=0.7, signs=1.2, lights=0.8, bins=0.2,
 )  # fmt: skip
 
 

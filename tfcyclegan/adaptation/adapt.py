@@ -2,9 +2,11 @@
 
 OUTPUT/
     request.json          every option that decides the numbers
-    translated/           the source data set in the look of the target; translated_semantic/ likewise
+    translated/           the source data set in the look of the target; translated_semantic/
+                          likewise
     semantic_translator/  the run of the translator with semantic losses
-    arms/ARM/seed-N/      a segmenter's run directory and its scores.json; a finished one is not trained again
+    arms/ARM/seed-N/      a segmenter's run directory and its scores.json; a finished one is not
+                          trained again
     results.json  results.csv  arms_page.html
 """
 
@@ -26,7 +28,7 @@ from tfcyclegan.data.domains import Split
 from tfcyclegan.data.source import DataSource, open_source
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures.confusion import Confusion
-from tfcyclegan.segmentation.segmenter import interpolation_for
+from tfcyclegan.segmentation.runs import interpolation_for
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log, log_table
 from tfcyclegan.training.runs import config_to_dict

@@ -3,10 +3,14 @@ pictures alone.
 
 source_only          source pictures and their labels
 colour_matching      the same, each picture's channels brought to the target's mean and deviation
-fda                  the same, each with the low frequencies of a target picture (Yang and Soatto 2020)
-translated           source pictures translated once to the look of the target, with the source's labels
-translated_semantic  the same by a translator trained with the semantic losses of CyCADA (Hoffman et al. 2018)
-self_training        translated, and target pictures with labels predicted by the segmenter before, where it was sure
+fda                  the same, each with the low frequencies of a target picture (Yang and Soatto
+                     2020)
+translated           source pictures translated once to the look of the target, with the source's
+                     labels
+translated_semantic  the same by a translator trained with the semantic losses of CyCADA (Hoffman et
+                     al. 2018)
+self_training        translated, and target pictures with labels predicted by the segmenter before,
+                     where it was sure
 oracle               target pictures and their labels: what adaptation could reach at best
 """
 

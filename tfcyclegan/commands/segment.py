@@ -16,8 +16,10 @@ EXAMPLES = """
 
 def run(config: SegmentConfig) -> None:
     from tfcyclegan.data.source import open_source
+    from tfcyclegan.segmentation.runs import read_segmenter_run
 
     files.require_no_file("output", Path(config.output))
+    read_segmenter_run(Path(config.segmenter_dir))  # told before TensorFlow is there
     tensorflow_setup.import_tensorflow()
     from tfcyclegan.data.domains import Split
     from tfcyclegan.data.picture_folders import reading_of

@@ -25,7 +25,7 @@ def run(config: TrainSegmenterConfig) -> None:
     files.require_no_file("run_dir", Path(config.run_dir))
     tensorflow_setup.import_tensorflow()
     from tfcyclegan.segmentation.labelled_pictures import open_labelled
-    from tfcyclegan.segmentation.segmenter import interpolation_for
+    from tfcyclegan.segmentation.runs import interpolation_for
     from tfcyclegan.segmentation.training import train_segmenter
 
     cache = Path(config.cache_dir) if config.cache_dir else None

@@ -9,6 +9,12 @@ from tfcyclegan.config.base import (
     option,
     option_type,
 )
+from tfcyclegan.config.batches import (
+    INTERPOLATION_HELP,
+    INTERPOLATIONS,
+    MODES_WITH_CROP,
+    PREPROCESS_MODES,
+)
 from tfcyclegan.config.commands import (
     CompareConfig,
     DoctorConfig,
@@ -27,10 +33,6 @@ from tfcyclegan.config.segmentation import (
 )
 from tfcyclegan.config.serving import ServeConfig
 from tfcyclegan.config.training import (
-    INTERPOLATION_HELP,
-    INTERPOLATIONS,
-    MODES_WITH_CROP,
-    PREPROCESS_MODES,
     TrainConfig,
     TrainingLength,
 )

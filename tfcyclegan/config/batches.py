@@ -2,11 +2,70 @@
 
 from dataclasses import dataclass
 
-from tfcyclegan.config.base import Options, option
+from tfcyclegan.config.base import Options, Size, option
 from tfcyclegan.errors import UserError
 
 DIFFAUGMENT = ("colour", "translation", "cutout")
 """What --diffaugment may list."""
+
+
+PREPROCESS_MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
+INTERPOLATIONS = ("bicubic", "bilinear", "area", "bilinear_opencv")
+INTERPOLATION_HELP = (
+    "how pictures are resized: by Pillow's antialiased bicubic (the official program's) or "
+    "bilinear, by the mean of each area, "
+    "or by OpenCV's bilinear, which is not antialiased (what albumentations does by default); "
+    "label maps always by the nearest pixel"
+)
+MODES_WITH_CROP = ("resize_and_crop", "crop", "scale_width_and_crop")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions(Options):
+    """Where the pictures are and how they become batches."""
+
+    data_dir: str = option(
+        "",
+        "data set that data_prep made with trainA and trainB, or any TFDS one (tfds:NAME "
+        "downloads it), or MODULE:FUNCTION, a function of yours that gives the pictures of a split "
+        "(docs/data.md); or one for each domain, A,B with a comma between",
+        required=True,
+        alias="data",
+        on_resume="free",
+    )
+    data_recipe: str = option(
+        "", "how --data_dir is made, in words: told where it is missing", on_resume="free"
+    )
+    cache_dir: str = option(
+        "",
+        "where resized pixels are kept; default: the directory .cache in the data set, or of "
+        "pictures from a function ~/.cache/tfcyclegan",
+        on_resume="free",
+    )
+    preprocess: str = option(
+        "resize_and_crop", "how a picture becomes a training image", choices=PREPROCESS_MODES
+    )
+    load_size: Size = option(
+        Size(286, 286), "size to which pictures are resized (scale_width uses its width)"
+    )
+    crop_size: Size = option(Size(256, 256), "size of the random crop that the networks see")
+    decay_load_size: str = option(
+        "same",
+        "size to which pictures are resized in the epochs of falling rate: crop is the crop's, so "
+        "that they are seen whole (the official CUT)",
+        choices=("same", "crop"),
+        of_method={"cut": "crop", "fastcut": "crop"},
+    )
+    drop_remainder: bool = option(
+        False,
+        "end an epoch before the pictures that fill no batch; else its last batch runs into the "
+        "next epoch",
+        of_method={"cut": True, "fastcut": True},
+    )
+    interpolation: str = option("bicubic", INTERPOLATION_HELP, choices=INTERPOLATIONS)
+    flip: bool = option(True, "mirror half of the training images")
+    channels_a: int = option(3, "channels of domain A's pictures; 1 is gray", choices=(1, 3))
+    channels_b: int = option(3, "channels of domain B's pictures; 1 is gray", choices=(1, 3))
 
 
 @dataclass(frozen=True, kw_only=True)

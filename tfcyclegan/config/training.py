@@ -5,8 +5,13 @@ import math
 import re
 from dataclasses import dataclass
 
-from tfcyclegan.config.base import Options, Size, default_of, flag_name, option
-from tfcyclegan.config.batches import AugmentationOptions, PairOptions
+from tfcyclegan.config.base import Options, default_of, flag_name, option
+from tfcyclegan.config.batches import (
+    MODES_WITH_CROP,
+    AugmentationOptions,
+    DataOptions,
+    PairOptions,
+)
 from tfcyclegan.config.methods import (
     CONTRASTIVE,
     EPOCHS,
@@ -17,65 +22,8 @@ from tfcyclegan.config.methods import (
 from tfcyclegan.config.networks import NetworkOptions
 from tfcyclegan.errors import UserError
 
-PREPROCESS_MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
-INTERPOLATIONS = ("bicubic", "bilinear", "area", "bilinear_opencv")
-INTERPOLATION_HELP = (
-    "how pictures are resized: by Pillow's antialiased bicubic (the official program's) or "
-    "bilinear, by the mean of each area, "
-    "or by OpenCV's bilinear, which is not antialiased (what albumentations does by default); "
-    "label maps always by the nearest pixel"
-)
-MODES_WITH_CROP = ("resize_and_crop", "crop", "scale_width_and_crop")
 EVAL_STEPS = 1000  # a measurement costs a few seconds, so that its share of so many steps is small
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataOptions(Options):
-    """Where the pictures are and how they become batches."""
-
-    data_dir: str = option(
-        "",
-        "data set that data_prep made with trainA and trainB, or any TFDS one (tfds:NAME "
-        "downloads it), or MODULE:FUNCTION, a function of yours that gives the pictures of a split "
-        "(docs/data.md); or one for each domain, A,B with a comma between",
-        required=True,
-        alias="data",
-        on_resume="free",
-    )
-    data_recipe: str = option(
-        "", "how --data_dir is made, in words: told where it is missing", on_resume="free"
-    )
-    cache_dir: str = option(
-        "",
-        "where resized pixels are kept; default: the directory .cache in the data set, or of "
-        "pictures from a function ~/.cache/tfcyclegan",
-        on_resume="free",
-    )
-    preprocess: str = option(
-        "resize_and_crop", "how a picture becomes a training image", choices=PREPROCESS_MODES
-    )
-    load_size: Size = option(
-        Size(286, 286), "size to which pictures are resized (scale_width uses its width)"
-    )
-    crop_size: Size = option(Size(256, 256), "size of the random crop that the networks see")
-    decay_load_size: str = option(
-        "same",
-        "size to which pictures are resized in the epochs of falling rate: crop is the crop's, so "
-        "that they are seen whole (the official CUT)",
-        choices=("same", "crop"),
-        of_method={"cut": "crop", "fastcut": "crop"},
-    )
-    drop_remainder: bool = option(
-        False,
-        "end an epoch before the pictures that fill no batch; else its last batch runs into the "
-        "next epoch",
-        of_method={"cut": True, "fastcut": True},
-    )
-    interpolation: str = option("bicubic", INTERPOLATION_HELP, choices=INTERPOLATIONS)
-    flip: bool = option(True, "mirror half of the training images")
-    channels_a: int = option(3, "channels of domain A's pictures; 1 is gray", choices=(1, 3))
-    channels_b: int = option(3, "channels of domain B's pictures; 1 is gray", choices=(1, 3))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,8 +108,8 @@ class OptimizationOptions(Options):
     )
     decay_epochs: int | None = option(
         None,
-        "epochs of falling rate after them; default 100 (cut 200, fastcut 50) where --epochs has its "
-        "default",
+        "epochs of falling rate after them; default 100 (cut 200, fastcut 50) where --epochs has "
+        "its default",
         minimum=0,
     )
     step_epochs: int = option(50, "epochs between the falls of --schedule=step", minimum=1)

@@ -47,10 +47,8 @@ def told(content: bytes) -> str:
             ),
             "",
         )
-    return (
-        name
-        and f"{name}, which is not read here; {_MENDS.get(name.rpartition(' ')[2], 'save it as PNG or TIFF of 8 or 16 bit')}"
-    )
+    mend = _MENDS.get(name.rpartition(" ")[2], "save it as PNG or TIFF of 8 or 16 bit")
+    return name and f"{name}, which is not read here; {mend}"
 
 
 def _matches(found: bytes, mark: bytes) -> bool:

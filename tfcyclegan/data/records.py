@@ -12,7 +12,8 @@ Keys follow TensorFlow's object-detection convention. As TFDS features they nest
 
 and, in a data set with labels:
 
-    label/encoded   bytes   PNG, 8 bit, grayscale: the class id of each pixel (tfcyclegan.data.labels), in the image's size
+    label/encoded   bytes   PNG, 8 bit, grayscale: the class id of each pixel
+                            (tfcyclegan.data.labels), in the image's size
     label/filename  bytes   the label file's path below the input directory
 
 All splits of a data set have the same keys: those that the manifest calls unlabelled have NO_LABEL.

@@ -22,14 +22,24 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
+_TYPES = {
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".json": "application/json",
+    ".wasm": "application/wasm",
+    ".png": "image/png",
+    ".jpeg": "image/jpeg",
+    ".txt": "text/plain",
+    "": "application/octet-stream",
+}
+
 
 class Handler(SimpleHTTPRequestHandler):
     """Files of the folder alone: no listings, and no answers to pages of other hosts."""
 
     protocol_version = "HTTP/1.1"
-    extensions_map = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".json": "application/json"} | {
-        ".wasm": "application/wasm", ".png": "image/png", ".jpeg": "image/jpeg", ".txt": "text/plain", "": "application/octet-stream"
-    }  # fmt: skip
+    extensions_map = _TYPES
 
     def send_head(self) -> Any:
         if self.headers.get("Host", "").rsplit(":", 1)[0] not in (HOST, "localhost"):

@@ -105,7 +105,8 @@ def gather(
             *_of_the_run(run, domains, checkpoint),
             *(
                 [
-                    "direction: this one alone is scored; --direction=both scores the way back as well"
+                    "direction: this one alone is scored; --direction=both scores the way back as "
+                    "well"
                 ]
                 if alone and f"gen_{direction[::-1]}" in run.networks
                 else []

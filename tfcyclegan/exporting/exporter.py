@@ -5,7 +5,8 @@ saved_models/NAME/1/            the SavedModel, a number higher at each export
     float32.tflite float16.tflite dynamic_int8.tflite int8.tflite
     onnx/float32.onnx  onnx/float16.onnx  openvino/float32.xml  openvino/float32.bin
     rejected/                   files whose pictures differ too much from Keras'
-    metadata.json               which weights, which data, what the files take and give, what was measured
+    metadata.json               which weights, which data, what the files take and give, what was
+                                measured
     MODEL_CARD.md               the same for people, with the run's scores
 """
 

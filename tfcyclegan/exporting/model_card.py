@@ -24,7 +24,10 @@ _LICENCES = {
         "for non-commercial use after registration; neither the pictures nor what is "
         "made of them may be redistributed"
     ),
-    "satellite_map": 'Blue Marble is free to use with the credit "NASA Earth Observatory"; ETOPO1 is in the public domain (NOAA)',
+    "satellite_map": (
+        'Blue Marble is free to use with the credit "NASA Earth Observatory"; ETOPO1 is in the '
+        "public domain (NOAA)"
+    ),
 }
 _DRAWN = "drawn by this program, under its licence (MIT)"
 _UNKNOWN = "not known to this program: ask whoever gave the pictures"

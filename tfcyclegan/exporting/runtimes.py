@@ -1,4 +1,5 @@
-"""A generator for other runtimes than TensorFlow: ONNX in float32 and float16, OpenVINO's own files.
+"""A generator for other runtimes than TensorFlow: ONNX in float32 and float16, OpenVINO's own
+files.
 
 OpenVINO's are made of the ONNX graph, so that there is one description of each layer.
 """

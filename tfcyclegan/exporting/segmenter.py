@@ -21,7 +21,8 @@ from tfcyclegan.exporting.exporter import SAVED_MODEL, check_parity, show_parity
 from tfcyclegan.exporting.versions import new_version, newest_version
 from tfcyclegan.exports.model_metadata import METADATA, translates
 from tfcyclegan.segmentation.network import MULTIPLE, logits_of, make_network
-from tfcyclegan.segmentation.segmenter import Segmenter, load_segmenter, read_segmenter_run
+from tfcyclegan.segmentation.runs import read_segmenter_run
+from tfcyclegan.segmentation.segmenter import Segmenter, load_segmenter
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
 

@@ -3,7 +3,8 @@ whatever is inside.
 
 float32         the weights as they are
 float16         weights of half the size; computed in float32 on CPUs
-dynamic_int8    weights in 8 bits, what the convolutions read in 8 bits by the range of each picture, the rest in float32
+dynamic_int8    weights in 8 bits, what the convolutions read in 8 bits by the range of each
+                picture, the rest in float32
 int8            everything in 8 bits, by ranges that were seen on training pictures
 """
 

@@ -182,8 +182,8 @@ def status_of(
 def show(variants: Mapping[str, Variant], pictures: Pictures) -> None:
     """Prints what was measured."""
     title = (
-        f"exported files against Keras in float32, {pictures.told}; ms on {hardware.cores()} threads, "
-        "Keras in between"
+        f"exported files against Keras in float32, {pictures.told}; ms on {hardware.cores()} "
+        "threads, Keras in between"
     )
     table = Table(
         "variant",

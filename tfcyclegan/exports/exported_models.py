@@ -83,8 +83,8 @@ def open_model(path: Path, *, trusted: bool = False) -> Translator:
         trusted: loads a SavedModel whatever it may do; the other files can only compute.
 
     Raises:
-        UserError: nothing there, not such a model, or (`safety_check.Untrusted`) one that may do more than
-            compute.
+        UserError: nothing there, not such a model, or (`safety_check.Untrusted`) one that may do
+            more than compute.
     """
     if path.suffix == ".tflite":
         return _from_tflite(path)
@@ -94,8 +94,8 @@ def open_model(path: Path, *, trusted: bool = False) -> Translator:
     path = [path, *versions][-1]
     if not (path / "saved_model.pb").is_file():
         raise UserError(
-            f"--model={path}: no SavedModel and no .tflite, .onnx or .xml file there; make one with "
-            "tfcyclegan export"
+            f"--model={path}: no SavedModel and no .tflite, .onnx or .xml file there; make one "
+            "with tfcyclegan export"
         )
     metadata = model_metadata.read(path)
     try:

@@ -20,27 +20,32 @@ from tfcyclegan.errors import UserError
 # What tfcyclegan export makes: seen in exports of every generator, norm, number of channels and of
 # the segmenter.
 _EXPORTED = """
-    AddV2 ArgMax AsString Assert BiasAdd Case Cast ConcatV2 Const Conv2D Conv2DBackpropInput DecodeBmp DecodeGif DecodeImage
-    DecodeJpeg DecodePng DecodeRaw EncodePng EnsureShape Equal ExpandDims FloorDiv FloorMod FusedBatchNormV3 GatherV2 Greater
-    Identity IgnoreErrorsDataset LeakyRelu LeftShift Less LessEqual LogicalAnd MapDataset MatMul Maximum Mean Minimum MirrorPad
-    Mul Neg NoOp Pack Pad Prod Range ReadVariableOp RealDiv ReduceDataset Relu Reshape ResizeBilinear ReverseV2 Round Rsqrt
-    SelectV2 Shape Size Softmax Split Squeeze StatefulPartitionedCall StatelessCase StatelessIf StaticRegexFullMatch
-    StridedSlice StringFormat StringJoin StringLength Sub Substr Tanh TensorDataset TensorListFromTensor TensorListGetItem
-    TensorListReserve TensorListSetItem TensorListStack Tile Transpose While
+    AddV2 ArgMax AsString Assert BiasAdd Case Cast ConcatV2 Const Conv2D Conv2DBackpropInput
+    DecodeBmp DecodeGif DecodeImage DecodeJpeg DecodePng DecodeRaw EncodePng EnsureShape Equal
+    ExpandDims FloorDiv FloorMod FusedBatchNormV3 GatherV2 Greater Identity IgnoreErrorsDataset
+    LeakyRelu LeftShift Less LessEqual LogicalAnd MapDataset MatMul Maximum Mean Minimum
+    MirrorPad Mul Neg NoOp Pack Pad Prod Range ReadVariableOp RealDiv ReduceDataset Relu Reshape
+    ResizeBilinear ReverseV2 Round Rsqrt SelectV2 Shape Size Softmax Split Squeeze
+    StatefulPartitionedCall StatelessCase StatelessIf StaticRegexFullMatch StridedSlice
+    StringFormat StringJoin StringLength Sub Substr Tanh TensorDataset TensorListFromTensor
+    TensorListGetItem TensorListReserve TensorListSetItem TensorListStack Tile Transpose While
 """
 # What other generators are made of: from tensors to tensors, or to another function of the file,
 # and nothing else.
 _PURE = """
-    Abs Add AddN All Any AvgPool BatchMatMulV2 BatchToSpaceND BroadcastArgs BroadcastTo Ceil ClipByValue Cos DepthToSpace
-    DepthwiseConv2dNative Einsum Elu Erf Erfc Exp Expm1 Fill Floor FusedBatchNorm FusedBatchNormV2 GatherNd GreaterEqual
-    IdentityN If InvertPermutation IsFinite LRN Log Log1p LogSoftmax LogicalNot LogicalOr Max MaxPool Min NotEqual OneHot
-    OnesLike PadV2 PartitionedCall Placeholder Pow PreventGradient Rank Reciprocal Relu6 ResizeArea ResizeBicubic
-    ResizeNearestNeighbor Select Selu Sigmoid Sign Sin Slice Softplus Softsign SpaceToBatchND SpaceToDepth SplitV Sqrt Square
-    SquaredDifference StatelessWhile StopGradient Sum Unpack VarHandleOp Where ZerosLike
+    Abs Add AddN All Any AvgPool BatchMatMulV2 BatchToSpaceND BroadcastArgs BroadcastTo Ceil
+    ClipByValue Cos DepthToSpace DepthwiseConv2dNative Einsum Elu Erf Erfc Exp Expm1 Fill Floor
+    FusedBatchNorm FusedBatchNormV2 GatherNd GreaterEqual IdentityN If InvertPermutation
+    IsFinite LRN Log Log1p LogSoftmax LogicalNot LogicalOr Max MaxPool Min NotEqual OneHot
+    OnesLike PadV2 PartitionedCall Placeholder Pow PreventGradient Rank Reciprocal Relu6
+    ResizeArea ResizeBicubic ResizeNearestNeighbor Select Selu Sigmoid Sign Sin Slice Softplus
+    Softsign SpaceToBatchND SpaceToDepth SplitV Sqrt Square SquaredDifference StatelessWhile
+    StopGradient Sum Unpack VarHandleOp Where ZerosLike
 """
 # Those of checkpoints, and what stands beside them there.
 _SAVER = """
-    AssignVariableOp DisableCopyOnRead MergeV2Checkpoints RestoreV2 SaveV2 ShardedFilename StaticRegexFullMatch StringJoin
+    AssignVariableOp DisableCopyOnRead MergeV2Checkpoints RestoreV2 SaveV2 ShardedFilename
+    StaticRegexFullMatch StringJoin
 """
 COMPUTING = frozenset(_EXPORTED.split()) | frozenset(_PURE.split())
 SAVING = frozenset(_SAVER.split())
@@ -95,7 +100,9 @@ def _strange_parts(graph: Any) -> Iterator[str]:
             for strange in _strange_nodes(function.node_def, allowed)
         )
         if "api_implements" in function.attr:
-            yield f"function {name} has api_implements, by which TensorFlow puts another in its place"
+            yield (
+                f"function {name} has api_implements, by which TensorFlow puts another in its place"
+            )
     yield from (
         f"the graph holds {strange}" for strange in _strange_nodes(graph.graph_def.node, COMPUTING)
     )

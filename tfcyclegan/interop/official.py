@@ -151,8 +151,8 @@ def read_settings(state: StateDict) -> dict[str, Any]:
 
     Returns:
         `kind` ("generator", "discriminator" or "patch_sampler"), `architecture` as in our flags,
-        and the constructor's arguments that can be read off. Instance norm and no norm with biases look
-        alike; instance norm is assumed.
+        and the constructor's arguments that can be read off. Instance norm and no norm with biases
+        look alike; instance norm is assumed.
 
     Raises:
         UserError: not the keys of an official CycleGAN, pix2pix or CUT network.

@@ -28,7 +28,9 @@ _UNSEEN = Limits(1.15, 1.5)
 
 
 def sharpness(picture: np.ndarray) -> float:
-    """Deviation of the lightness's Laplacian; low in blurred pictures (Pech-Pacheco et al. 2000)."""
+    """Deviation of the lightness's Laplacian; low in blurred pictures (Pech-Pacheco et al.
+    2000).
+    """
     return float(ndimage.laplace(lightness(picture)).std())
 
 

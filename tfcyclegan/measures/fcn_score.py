@@ -119,10 +119,8 @@ def changed_objects(scored: EvaluationSet) -> Finding | str:
         return ""  # the label scores tell
     found = scored.once(confusions)
     if isinstance(found, str):
-        return (
-            "detector changed objects: "
-            f"{found or 'needs a judge; --judge=auto trains one where the target has labelled photos'}"
-        )
+        needed = "needs a judge; --judge=auto trains one where the target has labelled photos"
+        return f"detector changed objects: {found or needed}"
     if not {OWN, CEILING, SHUFFLED} <= found.keys():
         return (
             "detector changed objects: needs labelled real photos to know the judge's own "

@@ -45,9 +45,9 @@ def fid_gaussians(
     """Squared 2-Wasserstein distance of two Gaussians (Dowson and Landau 1982), means [D] and
     covariances [D, D].
 
-    |m1 - m2|^2 + tr C1 + tr C2 - 2 tr (C1 C2)^(1/2). With C = A A^T the last trace is the sum of the singular values of A1^T A2,
-    which needs no square root of a matrix that is not symmetric, and so stays real and exact for
-    singular covariances.
+    |m1 - m2|^2 + tr C1 + tr C2 - 2 tr (C1 C2)^(1/2). With C = A A^T the last trace is the sum of
+    the singular values of A1^T A2, which needs no square root of a matrix that is not symmetric,
+    and so stays real and exact for singular covariances.
     """
     shift = np.asarray(mean1, np.float64) - mean2
     covariance1, covariance2 = (

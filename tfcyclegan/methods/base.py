@@ -15,7 +15,6 @@ import keras
 import tensorflow as tf
 
 from tfcyclegan.config import TrainConfig
-from tfcyclegan.data import arrays
 from tfcyclegan.errors import UserError
 from tfcyclegan.losses import (
     GAN_MODES,
@@ -265,52 +264,6 @@ class Method(KerasHabits):
             with tf.device(device):
                 for domain, pools in self.pools.items():
                     pools.append(ImagePool(self.pool_size, shapes[domain], kind))
-
-    def fit(
-        self,
-        x: Any = None,
-        y: Any = None,
-        batch_size: int | None = None,
-        *args: Any,
-        shuffle: bool = True,
-        **kwargs: Any,
-    ) -> Any:
-        """`keras.Model.fit`; makes the pools first.
-
-        Args:
-            x: a `tf.data.Dataset` of (real_a, real_b) batches, or pictures of domain a, floats
-                [N, H, W, C] in [-1, 1].
-            y: pictures of domain b in the second case; the smaller domain is gone through more than
-                once in an epoch.
-            batch_size: of pictures of each domain; by default 1. A data set brings its own.
-            args: further ones of `keras.Model.fit`.
-            shuffle: whether pictures come in another order in each epoch, each domain by itself.
-            kwargs: further ones of `keras.Model.fit`.
-
-        Raises:
-            UserError: anything else than these.
-        """
-        if isinstance(x, tf.data.Dataset):
-            arrays.check_batches(x)
-            batches, sizes = x, batch_size
-        else:
-            order = self.seed if shuffle else None
-            batches = arrays.batches(*arrays.pictures(x, y), batch_size or 1, seed=order)
-            y = sizes = None
-        spec_a, spec_b = batches.element_spec
-        self.make_pools(spec_a.shape[1:], spec_b.shape[1:])
-        return super().fit(batches, y, sizes, *args, shuffle=False, **kwargs)
-
-    def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """`keras.Model.train_on_batch` of pictures of domain a and of domain b, floats [B, H, W, C]
-        in [-1, 1]; makes the pools first.
-
-        Raises:
-            UserError: anything else than these.
-        """
-        real_a, real_b = arrays.pictures(x, y)
-        self.make_pools(real_a.shape[1:], real_b.shape[1:])
-        return super().train_on_batch(real_a, real_b, *args, **kwargs)
 
     def call(self, real_a: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Translates by the first direction, domain a to b."""

@@ -1,4 +1,5 @@
-"""Generators: [B, H, W, in] in [-1, 1] to [B, H, W, out] in [-1, 1]; what they share, and the U-Net.
+"""Generators: [B, H, W, in] in [-1, 1] to [B, H, W, out] in [-1, 1]; what they share, and the
+U-Net.
 
 Architectures and padding are the official program's (Zhu et al. 2017, section 7.2, and Isola et al.
 2017 for the U-Net); `tests/test_golden.py` proves the outputs equal. Layer comments name the

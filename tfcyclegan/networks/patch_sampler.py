@@ -1,5 +1,5 @@
-"""The network F of CUT: feature maps of a generator at chosen positions to unit vectors (Park et al.
-2020, section 3.2; `mlp_sample` of the official program). It serves training alone.
+"""The network F of CUT: feature maps of a generator at chosen positions to unit vectors (Park et
+al. 2020, section 3.2; `mlp_sample` of the official program). It serves training alone.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,8 @@
 """Pictures in, PNGs of class ids and colour overlays out, as `cityscapesscripts` and other programs
 and people read them.
 
-OUTPUT/labelIds/NAME.png    8-bit grayscale, the ids of the segmenter's classes, in the input's own size
+OUTPUT/labelIds/NAME.png    8-bit grayscale, the ids of the segmenter's classes, in the input's own
+                            size
 OUTPUT/overlays/NAME.png    the colours of the classes over the picture
 OUTPUT/segmentation.json    by which segmenter; written first
 OUTPUT/classes.csv          what the ids mean, as `data_prep.folders --classes` reads it

@@ -16,7 +16,8 @@ from tfcyclegan.data.domains import Split
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures.confusion import class_iou
 from tfcyclegan.segmentation.labelled_pictures import open_labelled
-from tfcyclegan.segmentation.segmenter import SETTINGS, Segmenter, load_segmenter
+from tfcyclegan.segmentation.runs import SETTINGS
+from tfcyclegan.segmentation.segmenter import Segmenter, load_segmenter
 from tfcyclegan.segmentation.training import train_segmenter
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log

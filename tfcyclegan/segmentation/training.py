@@ -22,13 +22,8 @@ from tfcyclegan.segmentation.batches import LabelledBatches
 from tfcyclegan.segmentation.labelled_pictures import LabelledPictures
 from tfcyclegan.segmentation.learner import REPORTED, Learner, class_weights
 from tfcyclegan.segmentation.network import logits_of, make_network
-from tfcyclegan.segmentation.segmenter import (
-    SETTINGS,
-    Segmenter,
-    SegmenterRun,
-    load_segmenter,
-    read_segmenter_run,
-)
+from tfcyclegan.segmentation.runs import SETTINGS, SegmenterRun, read_segmenter_run
+from tfcyclegan.segmentation.segmenter import Segmenter, load_segmenter
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import Progress, log
 from tfcyclegan.training.checkpoint_files import DIRECTORY, CheckpointFiles, newest, step_of

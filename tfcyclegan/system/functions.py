@@ -21,7 +21,9 @@ _LONGEST_REASON = 300
 
 
 def is_reference(text: str) -> bool:
-    """Whether `text` has the form of a reference; whether there is such a function, `find` tells."""
+    """Whether `text` has the form of a reference; whether there is such a function, `find`
+    tells.
+    """
     return _REFERENCE.fullmatch(text) is not None
 
 

@@ -188,7 +188,11 @@ def _of_pixels(pixels: PixelFile, flag: str, channels: int, preprocess: str) -> 
     )
     mends = {
         ENLARGED: rounded if preprocess == "none" else "--load_size decides",
-        RESHAPED: f"the ratio of sides up to x{pixels.stretch:.2f}; {f'{rounded}; ' if rounded else ''}{crops}",
+        RESHAPED: "; ".join(
+            part
+            for part in (f"the ratio of sides up to x{pixels.stretch:.2f}", rounded, crops)
+            if part
+        ),
         GRAY_IN_COLOUR: f"{flag}=1 keeps them gray",
         COLOUR_MADE_GRAY: f"by {flag}={channels}",
     }

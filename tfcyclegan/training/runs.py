@@ -2,8 +2,10 @@
 
 config.json     every option, the precision taken, the data's fingerprint
 flags.cfg       the same as a flag file
-checkpoints/    step-N, the latest few; best/ the best one measured; worker-N/ the image pools of workers other than the chief
-history.jsonl   one line every --log_every_steps; earlier_history.jsonl: that of the run given by --init_from
+checkpoints/    step-N, the latest few; best/ the best one measured; worker-N/ the image pools of
+                workers other than the chief
+history.jsonl   one line every --log_every_steps; earlier_history.jsonl: that of the run given by
+                --init_from
 figures/        the curves as PNG files, and as one table history.csv
 samples/        sample strips of test and training pictures
 tensorboard/    events

@@ -1,5 +1,5 @@
-"""The training loop: opens or resumes a run directory and drives its method's `train_step` until its
-length is reached.
+"""The training loop: opens or resumes a run directory and drives its method's `train_step` until
+its length is reached.
 """
 
 import contextlib
@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -29,13 +28,11 @@ from tfcyclegan.system.progress import Progress, log
 from tfcyclegan.training import assumptions
 from tfcyclegan.training.batches import open_batches
 from tfcyclegan.training.board import Board
-from tfcyclegan.training.checkpoint_files import DIRECTORY, newest, step_of
+from tfcyclegan.training.checkpoint_files import DIRECTORY, newest
 from tfcyclegan.training.checkpoints import (
     Checkpoints,
-    find_checkpoint,
-    load_networks,
 )
-from tfcyclegan.training.history import HISTORY, History, Window, keep_earlier_history
+from tfcyclegan.training.history import HISTORY, History, Window
 from tfcyclegan.training.observer import Observer, chosen_by
 from tfcyclegan.training.run_page import REPORT, SAMPLES, write_report
 from tfcyclegan.training.runs import (
@@ -43,9 +40,13 @@ from tfcyclegan.training.runs import (
     Run,
     check_resumable,
     config_to_dict,
-    network_changes,
     read_run,
     write_run,
+)
+from tfcyclegan.training.starting_weights import (
+    begin_as_teacher,
+    load_teachers,
+    start_from,
 )
 from tfcyclegan.training.stopping import StopRequest, stop_signals
 from tfcyclegan.training.strategy import (
@@ -54,7 +55,6 @@ from tfcyclegan.training.strategy import (
     keep_freed_memory,
     make_deterministic,
 )
-from tfcyclegan.training.teachers import begin_as_teacher, load_teachers
 from tfcyclegan.training.workers import Workers, join_workers
 
 _REPORT_EVERY_SECONDS = 60.0
@@ -199,7 +199,8 @@ def step_function(
 
     Returns:
         (a batch as `strategy` distributes it, whether this process was asked to stop) to the means
-        over replicas of the values named by `model.reported` and then of the wish to stop, [values + 1].
+        over replicas of the values named by `model.reported` and then of the wish to stop, [values
+        + 1].
     """
 
     def replica_step(batch: tuple[tf.Tensor, ...], stops: tf.Tensor) -> tf.Tensor:
@@ -257,7 +258,7 @@ class _Session:
             log(warning)
         self.first_step = int(self.model.step.numpy())
         if self.first_step == 0 and self.config.init_from:
-            self._start_from(Path(self.config.init_from))
+            start_from(self.model, self.config, keeps_history=workers.is_chief)
         elif self.first_step == 0 and teachers:
             begin_as_teacher(self.model, self.config)
         self.overflows = 0
@@ -271,45 +272,6 @@ class _Session:
             self.observer = Observer(
                 self.model, self.config, domains, run.directory / SAMPLES, self.board
             )
-
-    def _start_from(self, directory: Path) -> None:
-        other = read_run(directory)
-        taken, networks = [], load_networks(other, "latest", other.networks)
-        for name, network in networks.items():
-            own = self.model.networks.get(name)
-            if own is None:
-                log(
-                    f"--init_from={directory}: its {name} is not used by --method={self.config.method}"
-                )
-                continue
-            if name.startswith("disc") and _inputs(own) != _inputs(network):
-                log(
-                    f"--init_from={directory}: its {name} judges {_inputs(network)} channels, not "
-                    f"{_inputs(own)} as that of --method={self.config.method}: it begins anew"
-                )
-                continue
-            if _shape(own) != _shape(network):
-                changes = (
-                    "; ".join(network_changes(other.config, self.config)) or "its graph is another"
-                )
-                raise UserError(
-                    f"--init_from={directory}: its {name} is another network: {changes}; give the "
-                    "same network flags as that run"
-                )
-            taken.append(name)
-            own.set_weights(network.get_weights())
-            if name in self.model.averages:
-                self.model.averages[name].set_weights(network.get_weights())
-        if self.workers.is_chief:
-            keep_earlier_history(
-                self.run.directory, directory, step_of(find_checkpoint(directory, "latest"))
-            )
-        log(
-            f"weights of {', '.join(taken)} from {directory}, its latest checkpoint; "
-            "optimizers, pools and steps begin anew"
-        )
-        if lacking := [name for name in self.model.networks if name not in networks]:
-            log(f"--init_from={directory}: has no {', '.join(lacking)}: they begin anew")
 
     def run_to_end(self) -> Path:
         step, end = self.first_step, self.length.steps
@@ -487,14 +449,3 @@ class _Session:
     def _finish_step(self, step: int) -> None:
         if self.checkpoints.latest_step != step:
             self._save()
-
-
-def _inputs(network: Any) -> int:
-    """Channels of what a network is given."""
-    return network.settings["in_channels"]
-
-
-def _shape(network: keras.Model) -> tuple[Any, ...]:
-    """What must be the same of two networks, so that one can take the weights of the other."""
-    blurs = [network.settings.get(name) for name in ("antialias", "antialias_up")]
-    return (*(weight.shape for weight in network.weights), *blurs)

@@ -1,0 +1,127 @@
+"""The weights that a training begins with: those of another run, or of the teacher of a
+distillation.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from tfcyclegan.config import TrainConfig
+from tfcyclegan.errors import UserError
+from tfcyclegan.methods.base import Method
+from tfcyclegan.networks import Generator
+from tfcyclegan.system.progress import log
+from tfcyclegan.training.checkpoint_files import step_of
+from tfcyclegan.training.checkpoints import find_checkpoint, load_networks, told_choice
+from tfcyclegan.training.history import keep_earlier_history
+from tfcyclegan.training.runs import network_changes, read_run
+
+
+def start_from(model: Method, config: TrainConfig, *, keeps_history: bool) -> None:
+    """Gives the networks the weights of the run in `config.init_from`, as far as they are the same
+    networks; what is not taken, and what begins anew, is told.
+
+    Args:
+        model: before its first step.
+        config: of its run.
+        keeps_history: whether to keep that run's history beside this run's own.
+
+    Raises:
+        UserError: a network of that run is another one.
+    """
+    directory = Path(config.init_from)
+    other = read_run(directory)
+    taken, networks = [], load_networks(other, "latest", other.networks)
+    for name, network in networks.items():
+        own = model.networks.get(name)
+        if own is None:
+            log(f"--init_from={directory}: its {name} is not used by --method={config.method}")
+            continue
+        if name.startswith("disc") and _inputs(own) != _inputs(network):
+            log(
+                f"--init_from={directory}: its {name} judges {_inputs(network)} channels, not "
+                f"{_inputs(own)} as that of --method={config.method}: it begins anew"
+            )
+            continue
+        if _shape(own) != _shape(network):
+            changes = "; ".join(network_changes(other.config, config)) or "its graph is another"
+            raise UserError(
+                f"--init_from={directory}: its {name} is another network: {changes}; give the "
+                "same network flags as that run"
+            )
+        taken.append(name)
+        own.set_weights(network.get_weights())
+        if name in model.averages:
+            model.averages[name].set_weights(network.get_weights())
+    if keeps_history:
+        keep_earlier_history(
+            Path(config.run_dir), directory, step_of(find_checkpoint(directory, "latest"))
+        )
+    log(
+        f"weights of {', '.join(taken)} from {directory}, its latest checkpoint; "
+        "optimizers, pools and steps begin anew"
+    )
+    if lacking := [name for name in model.networks if name not in networks]:
+        log(f"--init_from={directory}: has no {', '.join(lacking)}: they begin anew")
+
+
+def load_teachers(config: TrainConfig, precision: str) -> dict[str, Generator]:
+    """The teacher's generators by direction, in the precision of the training; none where the
+    method has no teacher.
+
+    Raises:
+        UserError: the teacher has no generator of a direction that is asked for.
+    """
+    if config.method != "distill":
+        return {}
+    teacher = read_run(Path(config.teacher))
+    there = [name.removeprefix("gen_") for name in teacher.networks if name.startswith("gen_")]
+    directions = ("ab", "ba") if config.students == "both" else (config.students,)
+    if lacking := [direction for direction in directions if direction not in there]:
+        raise UserError(
+            f"--students={config.students}: the teacher {config.teacher} has no generator "
+            f"{', '.join(lacking)}; give --students={there[0]}"
+        )
+    names = tuple(f"gen_{direction}" for direction in directions)
+    networks = load_networks(teacher, config.teacher_checkpoint, names, dtype=precision)
+    teachers = {}
+    for direction, name in zip(directions, names, strict=True):
+        network = networks[name]
+        assert isinstance(network, Generator)
+        network.trainable = False
+        teachers[direction] = network
+    log(f"teacher: {config.teacher}, {told_choice(teacher.directory, config.teacher_checkpoint)}")
+    return teachers
+
+
+def begin_as_teacher(model: Method, config: TrainConfig) -> None:
+    """Gives the discriminators the weights of the teacher's, where those are of the same shapes."""
+    teacher = read_run(Path(config.teacher))
+    there = [name for name in _discriminators(model) if name in teacher.networks]
+    taken = []
+    for name, network in load_networks(teacher, config.teacher_checkpoint, tuple(there)).items():
+        own = model.networks[name]
+        if [w.shape for w in own.weights] == [w.shape for w in network.weights]:
+            own.set_weights(network.get_weights())
+            taken.append(name)
+    anew = [name for name in _discriminators(model) if name not in taken]
+    if anew:
+        log(
+            f"{', '.join(anew)}: not the teacher's, whose shapes differ or are missing: begins anew"
+        )
+
+
+def _discriminators(model: Method) -> list[str]:
+    return [f"disc_{domain}" for domain in model.discriminators]
+
+
+def _inputs(network: Any) -> int:
+    """Channels of what a network is given."""
+    return network.settings["in_channels"]
+
+
+def _shape(network: keras.Model) -> tuple[Any, ...]:
+    """What must be the same of two networks, so that one can take the weights of the other."""
+    blurs = [network.settings.get(name) for name in ("antialias", "antialias_up")]
+    return (*(weight.shape for weight in network.weights), *blurs)
