@@ -170,7 +170,7 @@ def from_run(
     with tf.device(device):
         generator = load_generator(run, checkpoint, direction)
     name = find_checkpoint(run.directory, checkpoint)
-    identity = {
+    identity: dict[str, Any] = {
         "checkpoint": Path(name).name,
         "direction": direction,
         "weights": weights_hash(generator),
