@@ -14,7 +14,7 @@ import argparse
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -223,19 +223,28 @@ def pth_rows(path: Path) -> Iterator[Row]:
     )
 
 
+def reader_of(path: Path) -> Callable[[Path], Iterator[Row]] | None:
+    """What reads a file, by the names of its arrays; None for one that is no case by itself."""
+    if path.suffix == ".pth":
+        return pth_rows if path.with_name(f"{path.stem}_io.npz").is_file() else None
+    keys = np.load(path).files
+    if "losses" in keys and any(key.startswith("start/") for key in keys):
+        return trajectory_rows
+    if any(key.endswith("/q") for key in keys):
+        return fidelity_one_way.patch_nce_rows
+    if any(key.endswith(("/meta", "/filt")) for key in keys):
+        return fidelity_one_way.network_rows
+    if any("/weights/" in key for key in keys):
+        return network_rows
+    if "learning_rates" in path.stem:
+        return rate_rows
+    return normalization_rows if path.stem == "tfa_instance_normalization" else None
+
+
 def find_rows(golden: Path) -> Iterator[Row]:
     """All comparisons that the files of `golden` allow."""
-    readers = {
-        "networks*.npz": network_rows,
-        "*_networks*.npz": fidelity_one_way.network_rows,
-        "*_patchnce*.npz": fidelity_one_way.patch_nce_rows,
-        "*trajectory*.npz": trajectory_rows,
-        "*learning_rates*.npz": rate_rows,
-        "tfa_instance_normalization.npz": normalization_rows,
-        "latest_net_*.pth": pth_rows,
-    }
-    for pattern, reader in readers.items():
-        for path in sorted(golden.glob(pattern)):
+    for path in sorted([*golden.glob("*.npz"), *golden.glob("*.pth")]):
+        if reader := reader_of(path):
             yield from reader(path)
 
 

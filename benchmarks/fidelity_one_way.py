@@ -37,7 +37,7 @@ def network_rows(path: Path) -> Iterator[Row]:
     arrays = dict(np.load(path))
     for case in dict.fromkeys(key.split("/")[0] for key in arrays):
         values = below(arrays, f"{case}/")
-        parts = _network_parts(values) if "meta" in values else _blur_parts(values)
+        parts = _blur_parts(values) if "filt" in values else _network_parts(values)
         for part, ours, theirs in parts:
             difference = relative_difference(ours, theirs)
             yield Row(f"{path.name}: {case} {part}", difference, BARS["network"])

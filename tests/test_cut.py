@@ -1,5 +1,7 @@
 """CUT's networks, losses and options by hand; the official program's numbers are in test_golden."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,6 +9,7 @@ import tensorflow as tf
 from tests.test_config import config
 from tests.test_layers import filled, noise
 from tfcyclegan import losses
+from tfcyclegan.config import TranslateConfig
 from tfcyclegan.errors import UserError
 from tfcyclegan.methods.cut import CUT
 from tfcyclegan.methods.factory import build_model
@@ -14,6 +17,10 @@ from tfcyclegan.methods.pix2pix import Pix2Pix
 from tfcyclegan.networks import Discriminator, PatchSampler, make_generator
 from tfcyclegan.networks.patch_sampler import patches_of, unit_vectors
 from tfcyclegan.optimization.adam import Adam
+from tfcyclegan.training.checkpoints import Checkpoints
+from tfcyclegan.training.history import Window
+from tfcyclegan.training.runs import Run, check_resumable, read_run
+from tfcyclegan.translation.translators import as_function, from_run
 
 LAYERS = (0, 4, 8, 12)
 
@@ -152,15 +159,12 @@ def test_a_mirrored_step_compares_the_same_places(mirrored):
     PatchNCE is the least that it can be.
     """
 
-    class Same:
-        def features(self, x, layers, training=False):
-            return [x]
-
-        def with_features(self, x, layers, training=False):
-            return x, [x]
-
+    same = SimpleNamespace(
+        features=lambda x, layers, training: [x],
+        with_features=lambda x, layers, training: (x, [x]),
+    )
     model = small_cut(flip_equivariance=True)
-    object.__setattr__(model, "gen_ab", Same())
+    object.__setattr__(model, "gen_ab", same)
     model.nce_layers = (0,)
     model.patch_sampler = lambda features, ids: [
         unit_vectors(patches_of(*pair)) for pair in zip(features, ids, strict=True)
@@ -261,3 +265,57 @@ def test_the_discriminator_of_pairs_sees_both_pictures():
         config(method="pix2pix", base_filters=2, channels_a=1, discriminator_filters=2), "float32"
     )
     assert model.disc_b.settings["in_channels"] == 4 and model.takes_pairs
+
+
+def test_a_restored_training_goes_on_as_if_nothing_had_happened(tmp_path):
+    """The sampler's weights and moments, the running means, positions and coins included."""
+    model = build_model(
+        config(
+            method="fastcut", residual_blocks=1, base_filters=4, discriminator_filters=4,
+            discriminator_layers=2, num_patches=8, ema_decay=0.9, nce_layers="0,12",
+        ),
+        "float32",
+    )  # fmt: skip
+    model.compile(Adam(1e-3), Adam(1e-3))
+    step = tf.function(model.train_step, autograph=False)
+
+    def steps(first: int) -> list[dict]:
+        pictures = [
+            tuple(tf.constant(noise(1, 16, 16, 3, seed=seed), tf.float32) for seed in (n, n + 50))
+            for n in range(first, first + 3)
+        ]
+        return [{name: float(value) for name, value in step(pair).items()} for pair in pictures]
+
+    steps(0)
+    checkpoints = Checkpoints(tmp_path, model, Window(len(model.reported)), keep=1)
+    checkpoints.save()
+    undisturbed = steps(3)
+    weights = {name: network.get_weights() for name, network in model.networks.items()}
+    assert checkpoints.restore_latest() == []
+    assert int(model.step.numpy()) == 3 and steps(3) == undisturbed
+    for name, network in model.networks.items():
+        for one, other in zip(weights[name], network.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_a_run_of_one_method_is_not_resumed_as_another(tmp_path):
+    runs = [
+        Run(tmp_path, config(method=method), "float32", "data") for method in ("cut", "fastcut")
+    ]
+    with pytest.raises(UserError, match=r"a run with --method=cut, not fastcut; choose another"):
+        check_resumable(*runs)
+
+
+def test_the_training_mode_takes_each_pictures_own_statistics():
+    network = make_generator("resnet_1blocks", base_filters=4, norm="batch", init="kaiming", seed=0)
+    picture = noise(1, 16, 16, 3).astype(np.float32)
+    translated = as_function(network, training=True)(picture)
+    np.testing.assert_allclose(translated, network(picture, training=True), atol=1e-5)
+    assert np.abs(translated - network(picture)).max() > 0.1
+
+
+def test_the_training_mode_is_refused_where_it_changes_nothing(imported):
+    with pytest.raises(UserError, match="--training_mode: changes nothing of"):
+        from_run(read_run(imported), "latest", "ab", training_mode=True)
+    with pytest.raises(UserError, match="--training_mode: goes with --run_dir and without --tile"):
+        TranslateConfig(run_dir="r", input="i", output="o", training_mode=True, tile=64)

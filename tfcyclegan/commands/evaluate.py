@@ -12,6 +12,7 @@ from tfcyclegan.system.progress import log
 if TYPE_CHECKING:
     from tfcyclegan.data.domains import Domains
     from tfcyclegan.measures.evaluation_set import Judge
+    from tfcyclegan.training.runs import Run
 
 Config = EvaluateConfig
 EXAMPLES = """
@@ -34,6 +35,9 @@ def run(config: EvaluateConfig) -> Path:
             raise UserError(f"--{name}={getattr(config, name)}: no such {kind}")
     if config.output:
         files.require_no_file("output", Path(config.output))
+    directions = ("ab", "ba") if config.direction == "both" else (config.direction,)
+    if trained is not None:
+        _check_directions(trained, directions)
     tensorflow_setup.import_tensorflow()
     from tfcyclegan.data.domains import open_domains
     from tfcyclegan.data.pairs import read_pairs
@@ -42,7 +46,6 @@ def run(config: EvaluateConfig) -> Path:
     from tfcyclegan.networks.feature_networks import open_networks
 
     pairs = config.pairs if config.pairs in PAIRS else read_pairs(Path(config.pairs))
-    directions = ("ab", "ba") if config.direction == "both" else (config.direction,)
     if trained is None:
         domains = open_domains(config.data_dir)
     else:
@@ -85,6 +88,18 @@ def run(config: EvaluateConfig) -> Path:
         f"--output=saved_models/{trained.directory.resolve().name}"
     )
     return output
+
+
+def _check_directions(trained: "Run", directions: tuple[str, ...]) -> None:
+    """UserError where the run has no generator of one of the directions: before hours of scoring
+    the others.
+    """
+    there = [name.removeprefix("gen_") for name in trained.networks if name.startswith("gen_")]
+    if lacking := [direction for direction in directions if direction not in there]:
+        raise UserError(
+            f"--direction={'both' if len(directions) > 1 else lacking[0]}: {trained.directory} "
+            f"translates {' and '.join(there)} alone; give --direction={there[0]}"
+        )
 
 
 def _judge(domains: "Domains", purpose: str, direction: str) -> "Judge | str":

@@ -63,7 +63,13 @@ def run(config: TranslateConfig) -> None:
     scale = None
     direction = config.direction or only_direction(trained)
     if trained is not None:
-        translators = copies_on_devices(trained, config.checkpoint, direction, tile=config.tile)
+        translators = copies_on_devices(
+            trained,
+            config.checkpoint,
+            direction,
+            tile=config.tile,
+            training_mode=config.training_mode,
+        )
         scale = scale_of(trained) if config.scale == "trained" else None
         _tell_choices(trained, config, direction, scale)
     else:

@@ -71,6 +71,11 @@ class TranslateConfig(Options):
         "default: 256, for pictures of more than 2048x1024 pixels",
         minimum=64,
     )
+    training_mode: bool = option(
+        False,
+        "translate as the official test of pix2pix does: batch norm by each picture's own "
+        "statistics, dropout dropping, so that no two runs are alike; whole pictures alone",
+    )
     output: str = option("", "folder for the translated PNGs")
     output_data: str = option(
         "",
@@ -89,6 +94,11 @@ class TranslateConfig(Options):
             )
         if self.model and self.tile is not None:
             raise UserError("--tile: goes with --run_dir; an exported model takes pictures whole")
+        if self.training_mode and (self.model or self.tile is not None):
+            raise UserError(
+                "--training_mode: goes with --run_dir and without --tile; exported models and "
+                "tiles take the running statistics"
+            )
         if self.scale == "fit" and not self.model.endswith(".tflite"):
             raise UserError(
                 "--scale=fit: resizes to the size of a .tflite file, so it goes with "

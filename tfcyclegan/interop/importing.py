@@ -103,7 +103,7 @@ def import_pytorch(weights: Path, network: str, output: Path) -> Path:
                 f"{path}: taken as {name}, a guess, since its name does not end as "
                 "latest_net_G_A.pth does; --network decides"
             )
-        if settings["norm"] == "batch" and settings["kind"] == "generator":
+        if settings["kind"] == "generator" and settings["norm"] == "batch":
             told = (
                 "translates by its running statistics, as the official program does with "
                 "--eval, not by each picture's own"

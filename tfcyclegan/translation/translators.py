@@ -26,6 +26,7 @@ from tfcyclegan.data.picture_folders import (
     write_pictures,
 )
 from tfcyclegan.data.source import DataSource
+from tfcyclegan.errors import UserError
 from tfcyclegan.networks import Generator
 from tfcyclegan.system.parallel import Stages
 from tfcyclegan.system.progress import log
@@ -142,7 +143,13 @@ def give_up(translators: Sequence[Translator]) -> None:
 
 
 def from_run(
-    run: Run, checkpoint: str, direction: str, *, tile: int | None = None, device: str | None = None
+    run: Run,
+    checkpoint: str,
+    direction: str,
+    *,
+    tile: int | None = None,
+    device: str | None = None,
+    training_mode: bool = False,
 ) -> Translator:
     """The generator of a run's checkpoint.
 
@@ -152,23 +159,33 @@ def from_run(
         direction: ab or ba.
         tile: see `Tiler`.
         device: TensorFlow's name of the device that it computes on.
+        training_mode: whether batch norm takes each picture's own statistics and dropout drops,
+            as in the official test of pix2pix.
 
     Raises:
-        UserError: no such checkpoint, a run without that direction, or `tile` for a network that
-            cannot be computed in tiles.
+        UserError: no such checkpoint, a run without that direction, `tile` for a network that
+            cannot be computed in tiles, or `training_mode` for one that it does not change.
         RunError: the checkpoint is damaged.
     """
     with tf.device(device):
         generator = load_generator(run, checkpoint, direction)
     name = find_checkpoint(run.directory, checkpoint)
-    identity = {
+    identity: dict[str, Any] = {
         "checkpoint": Path(name).name,
         "direction": direction,
         "weights": weights_hash(generator),
     }
-    tiler = Tiler(generator, tile, device) if tile is not None or Tiler.takes(generator) else None
+    if training_mode:
+        if generator.settings.get("norm") != "batch" and not generator.settings.get("dropout"):
+            raise UserError(
+                f"--training_mode: changes nothing of {run.directory}, whose generator has neither "
+                "batch norm nor dropout; leave it out"
+            )
+        identity["training_mode"] = True
+    tiles = not training_mode and (tile is not None or Tiler.takes(generator))
+    tiler = Tiler(generator, tile, device) if tiles else None
     usual = run.config.load_size if run.config.preprocess == "resize_and_crop" else None
-    function = as_function(generator, device, size=usual)
+    function = as_function(generator, device, size=usual, training=training_mode)
     return Translator(
         identity, generator.settings["in_channels"], generator.size_multiple, function, tiler
     )
@@ -181,6 +198,7 @@ def copies_on_devices(
     devices: Sequence[str] | None = None,
     *,
     tile: int | None = None,
+    training_mode: bool = False,
 ) -> list[Translator]:
     """`from_run` for each of `devices`, by default all GPUs or the CPU, so that several pictures
     can be translated at once.
@@ -188,7 +206,8 @@ def copies_on_devices(
     tell_untrained(run, checkpoint)
     if devices is None:
         devices = [device.name for device in tf.config.list_logical_devices("GPU")] or ["CPU:0"]
-    return [from_run(run, checkpoint, direction, tile=tile, device=device) for device in devices]
+    settings: dict[str, Any] = {"tile": tile, "training_mode": training_mode}
+    return [from_run(run, checkpoint, direction, device=device, **settings) for device in devices]
 
 
 def scale_of(run: Run) -> images.Scale:
@@ -204,7 +223,11 @@ def record_of(translator: Translator, scale: images.Scale | None) -> dict[str, A
 
 
 def as_function(
-    generator: Generator, device: str | None = None, *, size: Size | None = None
+    generator: Generator,
+    device: str | None = None,
+    *,
+    size: Size | None = None,
+    training: bool = False,
 ) -> Callable[[np.ndarray], np.ndarray]:
     """The generator as a compiled function on NumPy batches, float32 [B, H, W, C]: one graph,
     however many sizes it meets.
@@ -216,7 +239,7 @@ def as_function(
     def compiled(*shape: int | None) -> Callable[[tf.Tensor], tf.Tensor]:
         batches = tf.TensorSpec([*shape, generator.settings["in_channels"]], tf.float32)
         return tf.function(
-            lambda batch: generator(batch, training=False),
+            lambda batch: generator(batch, training=training),
             input_signature=[batches],
             autograph=False,
         )
