@@ -19,7 +19,7 @@ from tfcyclegan.methods.base import Method
 from tfcyclegan.methods.cut import CUT
 from tfcyclegan.methods.pix2pix import Pix2Pix
 from tfcyclegan.networks import Discriminator
-from tfcyclegan.networks.blur import BlurDown, BlurUp
+from tfcyclegan.networks.antialiasing import BlurDown, BlurUp
 from tfcyclegan.networks.patch_sampler import unit_vectors
 from tfcyclegan.optimization.adam import Adam
 from tfcyclegan.optimization.schedules import EpochRates

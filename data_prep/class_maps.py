@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps
 
-from tfcyclegan.data import depth, intake
+from tfcyclegan.data import bit_depth, intake
 from tfcyclegan.data.intake import BadPicture
 from tfcyclegan.data.labels import IGNORED, ClassTable
 from tfcyclegan.data.notes import LeftOut
@@ -217,7 +217,11 @@ def _open(content: bytes, max_pixels: int) -> Image.Image:
     image = intake.open_picture(content, max_pixels)
     if getattr(image, "n_frames", 1) > 1:
         raise BadPicture("several pages or frames; a label map has one")
-    if image.mode in ("RGB", "RGBA") and image.format == "PNG" and depth.png_bits(content) == 16:
+    if (
+        image.mode in ("RGB", "RGBA")
+        and image.format == "PNG"
+        and bit_depth.png_bits(content) == 16
+    ):
         raise BadPicture(
             "16 bit a channel in colour is no label map that is known here; save it as 8-bit gray "
             "of ids or as colours"
@@ -230,9 +234,11 @@ def _values(image: Image.Image, content: bytes) -> np.ndarray | None:
     """What a file holds if it holds ids, integers [H, W]; None where it cannot."""
     if image.mode == "LA":
         image = image.getchannel("L")
-    if image.mode == "L" and content.startswith(b"\x89PNG") and depth.png_bits(content) < 8:
+    if image.mode == "L" and content.startswith(b"\x89PNG") and bit_depth.png_bits(content) < 8:
         # Pillow spreads them over 0..255
-        return np.asarray(image).astype(np.int64) // (255 // ((1 << depth.png_bits(content)) - 1))
+        return np.asarray(image).astype(np.int64) // (
+            255 // ((1 << bit_depth.png_bits(content)) - 1)
+        )
     if image.mode in ("1", "L", "P") or image.mode.startswith("I"):
         values = np.asarray(image).astype(np.int64)
         return np.where(values < 0, 256, values)

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from tfcyclegan.data import depth, intake, labels
+from tfcyclegan.data import bit_depth, intake, labels
 from tfcyclegan.data.intake import BadPicture
 from tfcyclegan.data.notes import LeftOut
 
@@ -158,7 +158,7 @@ def open_label(content: bytes, *, max_pixels: int) -> LabelFile:
             raise BadPicture(
                 f"a {image.format} file; label maps must be PNG, which keeps every pixel as it is"
             )
-        bits = depth.png_bits(content)
+        bits = bit_depth.png_bits(content)
         if image.mode in ("1", "L") and bits < 8:
             raise BadPicture(
                 f"gray of {bits} bit a pixel has no room for ids; save it as 8-bit gray"

@@ -6,12 +6,11 @@ import pytest
 import tensorflow as tf
 
 from tfcyclegan.errors import RunError
-from tfcyclegan.exporting import tflite
-from tfcyclegan.exporting import variants as variants_of_export
+from tfcyclegan.exporting import quality, tflite
 from tfcyclegan.exporting.proof_pictures import Pictures
 from tfcyclegan.networks import InstanceNormalization
 
-QUANTIZED = variants_of_export.Candidate({}, lambda batch: batch, quantized=True)
+QUANTIZED = quality.Candidate({}, lambda batch: batch, quantized=True)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +26,7 @@ def test_mean_and_worst_must_pass_on_enough_unseen_pictures(psnrs, count, unseen
     pictures = Pictures(
         np.zeros((count, 16, 16, 3), np.float32), ["one"] * count, "", real=True, unseen=unseen
     )
-    assert variants_of_export.status_of(QUANTIZED, pictures, *psnrs, 30.0) == status
+    assert quality.status_of(QUANTIZED, pictures, *psnrs, 30.0) == status
 
 
 def test_a_file_that_phones_cannot_run_is_refused():
@@ -51,10 +50,10 @@ def test_values_that_are_no_numbers_are_refused():
     contents = {"float32": tflite.candidate("float32", content)}
     said = r"^testA/one.png: float32: the model gives values that are no numbers"
     with pytest.raises(RunError, match=said):
-        variants_of_export.measure(contents, lambda batch: batch, pictures, 30.0)
+        quality.measure(contents, lambda batch: batch, pictures, 30.0)
     said = r"^testA/one.png: the model gives values that are no numbers .* earlier --checkpoint"
     with pytest.raises(RunError, match=said):
-        variants_of_export.measure(contents, lambda batch: batch + np.inf, pictures, 30.0)
+        quality.measure(contents, lambda batch: batch + np.inf, pictures, 30.0)
 
 
 def test_the_norm_of_a_large_map_keeps_its_digits_and_is_the_delegate_s():

@@ -6,7 +6,7 @@ from typing import Any
 
 from tfcyclegan.commands import train
 from tfcyclegan.config import DistillConfig, TrainConfig
-from tfcyclegan.config.base import default_of
+from tfcyclegan.config.methods import default_of
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files
 

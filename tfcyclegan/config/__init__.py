@@ -4,7 +4,6 @@ from tfcyclegan.config.adaptation import AdaptConfig
 from tfcyclegan.config.base import (
     Options,
     Size,
-    default_of,
     flag_name,
     option,
     option_type,
@@ -25,6 +24,7 @@ from tfcyclegan.config.commands import (
 )
 from tfcyclegan.config.demo import DemoConfig
 from tfcyclegan.config.distillation import DistillConfig
+from tfcyclegan.config.methods import default_of
 from tfcyclegan.config.segmentation import (
     ExportSegmenterConfig,
     SegmentConfig,

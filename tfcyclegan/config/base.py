@@ -100,14 +100,6 @@ def flag_name(field: dataclasses.Field[Any]) -> str:
     return field.name.rstrip("_")
 
 
-def default_of(field: dataclasses.Field[Any], method: str) -> Any:
-    """An option's default with a training method; None where it does not go with it."""
-    metadata = field.metadata
-    if metadata["methods"] and method not in metadata["methods"]:
-        return None
-    return metadata["of_method"].get(method, metadata["default"])
-
-
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """Checks each field against its bounds when it is made; subclasses add checks between

@@ -1,6 +1,8 @@
 """Options that choose a training method, and those of single methods."""
 
+import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 from tfcyclegan.config.base import Options, option
 
@@ -15,6 +17,14 @@ EPOCHS = {
 }
 """Epochs at the full rate and of falling rate, where neither is given; each as its authors have
 it."""
+
+
+def default_of(field: dataclasses.Field[Any], method: str) -> Any:
+    """An option's default with a training method; None where it does not go with it."""
+    metadata = field.metadata
+    if metadata["methods"] and method not in metadata["methods"]:
+        return None
+    return metadata["of_method"].get(method, metadata["default"])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from tfcyclegan.config.base import Options, default_of, flag_name, option
+from tfcyclegan.config.base import Options, flag_name, option
 from tfcyclegan.config.batches import (
     MODES_WITH_CROP,
     AugmentationOptions,
@@ -18,6 +18,7 @@ from tfcyclegan.config.methods import (
     ContrastiveOptions,
     DistillationOptions,
     MethodOptions,
+    default_of,
 )
 from tfcyclegan.config.networks import NetworkOptions
 from tfcyclegan.errors import UserError

@@ -2,7 +2,8 @@
 windows.
 
 On disk and in caches images are uint8 [H, W, C] with C 1 or 3; networks see float32 in [-1, 1].
-This module alone converts. Resizing is Pillow's antialiased bicubic, as in the official program,
+`to_float` and `to_uint8` convert; graphs of TensorFlow do the same in `data.batches` and
+`exporting.saved_model`. Resizing is Pillow's antialiased bicubic, as in the official program,
 unless another `interpolation` is asked for.
 """
 
@@ -13,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from tfcyclegan.config import MODES_WITH_CROP, PREPROCESS_MODES, Size
-from tfcyclegan.data.interpolation import interpolate
+from tfcyclegan.data.interpolation import NEAREST, interpolate
 from tfcyclegan.errors import RunError, UserError
 
 STORED_FORMATS = ("JPEG", "PNG")  # no others: some of Pillow's plugins start other programs
@@ -181,9 +182,7 @@ def resize(
     """
     if image.size == (size.width, size.height):
         return image
-    if nearest:
-        return image.resize((size.width, size.height), Image.Resampling.NEAREST)
-    return interpolate(image, size, interpolation)
+    return interpolate(image, size, NEAREST if nearest else interpolation)
 
 
 @dataclass(frozen=True)

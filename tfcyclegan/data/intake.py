@@ -31,7 +31,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.Image import Transpose
 
 from tfcyclegan.config import Size
-from tfcyclegan.data import colour, depth, foreign, images, tiff
+from tfcyclegan.data import bit_depth, colour, foreign, images, tiff
 from tfcyclegan.data.notes import LeftOut
 from tfcyclegan.data.records import Picture
 from tfcyclegan.data.rules import USUAL, Rules
@@ -258,7 +258,7 @@ def _decode(content: bytes, max_pixels: int, rules: Rules, page: int | None) -> 
         and shallow.kind in ("JPEG", "PNG")
         and shallow.image.mode in ("L", "RGB")
         and not shallow.image.has_transparency_data
-        and (shallow.kind != "PNG" or depth.png_bits(content) == 8)
+        and (shallow.kind != "PNG" or bit_depth.png_bits(content) == 8)
     )
     if page is not None:
         notes.add(PAGE)
@@ -279,7 +279,7 @@ def _read(content: bytes, max_pixels: int, rules: Rules, page: int | None) -> _S
     if several and (page is None or kind == "MPO"):
         notes.add(OTHER_VIEWS if kind == "MPO" else FIRST_FRAME)
     elif page:
-        if kind == "PNG" and depth.png_bits(content) == 16:
+        if kind == "PNG" and bit_depth.png_bits(content) == 16:
             raise BadPicture("an animation of 16 bit; save its frames as files")
         image.seek(page)
     if kind in ("JPEG", "MPO") and image.mode == "CMYK" and "adobe" not in image.info:
@@ -288,7 +288,7 @@ def _read(content: bytes, max_pixels: int, rules: Rules, page: int | None) -> _S
             "it as RGB"
         )
     if kind == "JPEG2000":
-        bits, signed = depth.jpeg2000_bits(content)
+        bits, signed = bit_depth.jpeg2000_bits(content)
         if signed:
             raise BadPicture("signed values have no known range; save it as 8 or 16 bit")
         if bits > 8 and not image.mode.startswith("I"):
@@ -357,17 +357,17 @@ def _loaded(
     channel.
     """
     kind, largest = image.format or "", 0
-    if depth.is_deep(image):
+    if bit_depth.is_deep(image):
         declared, alpha_key = (
-            depth.declared_maximum(image),
+            bit_depth.declared_maximum(image),
             image.info.get("transparency") if kind == "PNG" else None,
         )
-        samples = depth.values(image, again())
+        samples = bit_depth.values(image, again())
         mode = {0: "L", 2: "LA"}.get(0 if samples.ndim == 2 else samples.shape[2], image.mode)
         maximum, largest = _range(
             samples if mode in ("L", "RGB", "CMYK") else samples[..., :-1], declared, rules
         )
-        shallow = depth.picture(samples, maximum, mode)
+        shallow = bit_depth.picture(samples, maximum, mode)
         if alpha_key is not None:
             hidden = (
                 (samples == np.asarray(alpha_key))
@@ -432,7 +432,7 @@ def _from_samples(content: bytes, described: tiff.Page, rules: Rules, notes: set
     if described.bits > 8:
         maximum, largest = _range(colour_samples, 0, rules)
         notes.add(SCALED)
-    shallow = depth.to_8_bit(
+    shallow = bit_depth.to_8_bit(
         maximum - colour_samples if described.inverted else colour_samples, maximum
     )
     mode = described.colours
@@ -443,9 +443,9 @@ def _from_samples(content: bytes, described: tiff.Page, rules: Rules, notes: set
                 (colour_samples * np.uint64(type_maximum) + alpha // 2) // np.maximum(alpha, 1),
                 maximum,
             )
-            shallow = depth.to_8_bit(straight, maximum)
+            shallow = bit_depth.to_8_bit(straight, maximum)
         shallow, mode = (
-            np.concatenate([shallow, depth.to_8_bit(alpha, type_maximum)], axis=-1),
+            np.concatenate([shallow, bit_depth.to_8_bit(alpha, type_maximum)], axis=-1),
             {"L": "LA", "RGB": "RGBA"}[mode],
         )
     if others:

@@ -1,4 +1,4 @@
-"""How pictures are resized, by the names of `--interpolation`.
+"""How pictures are resized, by the names of `--interpolation`, and label maps by nearest pixels.
 
 bicubic and bilinear are Pillow's filters, which are antialiased: when shrinking, every pixel of the
 source counts. area is the mean of what lies in the new pixel, parts of pixels included, as OpenCV's
@@ -13,14 +13,20 @@ from PIL.Image import Resampling
 
 from tfcyclegan.config import Size
 
-_PILLOW = {"bicubic": Resampling.BICUBIC, "bilinear": Resampling.BILINEAR}
+NEAREST = "nearest"
+"""For label maps: no pixel gets a value that none had."""
+_PILLOW = {
+    "bicubic": Resampling.BICUBIC,
+    "bilinear": Resampling.BILINEAR,
+    NEAREST: Resampling.NEAREST,
+}
 # of OpenCV's fixed-point weights; 4 bits of a row's sum are dropped before the columns are weighted
 _COEFFICIENT_BITS = 11
 _DROPPED_BITS = 4
 
 
 def interpolate(image: Image.Image, size: Size, interpolation: str) -> Image.Image:
-    """A picture of mode L or RGB in another size."""
+    """A picture of mode L or RGB in another size; by NEAREST one of any mode."""
     if interpolation in _PILLOW:
         return image.resize((size.width, size.height), _PILLOW[interpolation])
     return Image.fromarray(

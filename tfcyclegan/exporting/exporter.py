@@ -22,7 +22,7 @@ from tfcyclegan.config import Size
 from tfcyclegan.data.domains import Domains, open_domains
 from tfcyclegan.data.intake import Rules
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.exporting import model_card, runtimes, saved_model, tflite, variants
+from tfcyclegan.exporting import model_card, onnx_and_openvino, quality, saved_model, tflite
 from tfcyclegan.exporting.proof_pictures import calibration_pictures, comparison_pictures
 from tfcyclegan.exporting.versions import new_version, newest_version
 from tfcyclegan.exports.model_metadata import METADATA, told_reading, translates
@@ -149,23 +149,23 @@ def export(
                 np.abs(saved_model.run_in_session(temporary, some) - function(some)).max()
             )
         }
-        candidates: dict[str, variants.Candidate] = {}
+        candidates: dict[str, quality.Candidate] = {}
         if "tflite" in formats:
             calibration = calibration_pictures(
                 domains, direction[0], size, channels, run.config.interpolation
             )
             candidates = _convert(generator, size, calibration)
-        others = tuple(name for name in formats if name in runtimes.FORMATS)
-        candidates |= runtimes.candidates(generator, others)
-        measured = variants.measure(candidates, function, pictures, min_psnr)
-        variants.show(measured, pictures)
+        others = tuple(name for name in formats if name in onnx_and_openvino.FORMATS)
+        candidates |= onnx_and_openvino.candidates(generator, others)
+        measured = quality.measure(candidates, function, pictures, min_psnr)
+        quality.show(measured, pictures)
         parity = differences | {
             told: measured[name].largest
             for name, told in _HELD_BY_BOUND.items()
             if name in measured
         }
         if "openvino" in candidates:
-            exact = runtimes.exact_openvino(candidates["openvino"])
+            exact = onnx_and_openvino.exact_openvino(candidates["openvino"])
             parity["OpenVINO float32"] = float(np.abs(exact(some) - function(some)).max())
         check_parity(parity)
         for name, one in measured.items():
@@ -233,7 +233,7 @@ def _domains(run: Run, data_dir: str) -> Domains | None:
         return None
 
 
-def _convert(generator: Generator, size: Size, calibration: Any) -> dict[str, variants.Candidate]:
+def _convert(generator: Generator, size: Size, calibration: Any) -> dict[str, quality.Candidate]:
     """The TFLite files by variant; none in "int8" without pictures to calibrate it by."""
     names = [name for name in tflite.VARIANTS if name != tflite.CALIBRATED or len(calibration)]
     made = {}
@@ -244,14 +244,14 @@ def _convert(generator: Generator, size: Size, calibration: Any) -> dict[str, va
     return made
 
 
-def _tell_unusable(measured: Mapping[str, variants.Variant], min_psnr: float) -> None:
+def _tell_unusable(measured: Mapping[str, quality.Variant], min_psnr: float) -> None:
     for name, one in measured.items():
-        if one.status == variants.REJECTED:
+        if one.status == quality.REJECTED:
             log(
                 f"{name}: rejected: PSNR {one.psnr_mean:.1f} dB, worst picture "
                 f"{one.psnr_worst:.1f}, --min_psnr={min_psnr:g}; in {one.file}"
             )
-        elif one.status == variants.UNPROVEN:
+        elif one.status == quality.UNPROVEN:
             log(f"{name}: unproven: measured on too few test pictures to be listed as usable")
 
 

@@ -10,7 +10,7 @@ import jinja2
 
 from tfcyclegan.data.domains import Domains
 from tfcyclegan.data.source import MANIFEST, DataSource
-from tfcyclegan.exporting.variants import told_outside
+from tfcyclegan.exporting.quality import told_outside
 from tfcyclegan.system import files
 from tfcyclegan.training.checkpoints import step_of
 from tfcyclegan.training.history import HISTORY, read_history

@@ -15,7 +15,7 @@ from onnx import helper, numpy_helper
 from tfcyclegan import __version__
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks import Generator, InstanceNormalization
-from tfcyclegan.networks.blur import BlurDown, BlurUp
+from tfcyclegan.networks.antialiasing import BlurDown, BlurUp
 from tfcyclegan.networks.layers import (
     LEAKY_SLOPE,
     Conv2D,

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from tfcyclegan.config import Size
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.exporting.variants import Candidate
+from tfcyclegan.exporting.quality import Candidate
 from tfcyclegan.networks import Generator
 from tfcyclegan.system import hardware
 from tfcyclegan.system.tensorflow_setup import silenced

@@ -84,7 +84,7 @@ def told_reading(reading: Mapping[str, Any]) -> str:
 
 
 def status_of(metadata: Mapping[str, Any], file: Path) -> str:
-    """What the export found a file to be, in words of `exporting.variants`; "usable" for files that
+    """What the export found a file to be, in words of `exporting.quality`; "usable" for files that
     it does not know.
     """
     with files.understanding(file.parent / METADATA):

@@ -20,7 +20,7 @@ from tfcyclegan.networks import (
     PatchSampler,
     make_generator,
 )
-from tfcyclegan.networks.blur import BlurDown, BlurUp
+from tfcyclegan.networks.antialiasing import BlurDown, BlurUp
 from tfcyclegan.networks.layers import Conv2D, UpConv2D
 
 StateDict = Mapping[str, np.ndarray]

@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from tfcyclegan.errors import UserError
-from tfcyclegan.networks.blur import BlurDown
+from tfcyclegan.networks.antialiasing import BlurDown
 from tfcyclegan.networks.layers import Conv2D, leaky_relu, weight_initializers
 from tfcyclegan.networks.norms import make_norm
 from tfcyclegan.networks.spectral_norm import SpectralConv2D

@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from tfcyclegan.errors import UserError
-from tfcyclegan.networks.blur import BlurDown, BlurUp
+from tfcyclegan.networks.antialiasing import BlurDown, BlurUp
 from tfcyclegan.networks.generators import Generator, dropout_layer
 from tfcyclegan.networks.layers import (
     Conv2D,

@@ -1,5 +1,6 @@
 """Checkpoints: all training state in one, restored whole or not at all."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import keras
@@ -189,6 +190,17 @@ class Checkpoints:
                 f"{path}: of another model ({str(error).splitlines()[0]}); choose another --run_dir"
             ) from error
         return []
+
+
+def chosen_by(line: Mapping[str, float]) -> float:
+    """The number whose smallest value makes the best checkpoint: KID where it is measured, else
+    appearance, over all directions.
+    """
+    for name in ("kid", "appearance"):
+        values = [line[key] for way in ("ab", "ba") if (key := f"{name}_{way}") in line]
+        if values:
+            return sum(values)
+    return np.inf
 
 
 def find_checkpoint(run_dir: Path, which: str) -> str:

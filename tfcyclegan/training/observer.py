@@ -2,7 +2,6 @@
 chooses the best checkpoint.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -197,14 +196,3 @@ class Observer:
             count=count,
         )
         return [pixels[index] for index in spread(len(pixels), count)]
-
-
-def chosen_by(line: Mapping[str, float]) -> float:
-    """The number whose smallest value makes the best checkpoint: KID where it is measured, else
-    appearance, over all directions.
-    """
-    for name in ("kid", "appearance"):
-        values = [line[key] for way in ("ab", "ba") if (key := f"{name}_{way}") in line]
-        if values:
-            return sum(values)
-    return np.inf

@@ -14,8 +14,9 @@ from tfcyclegan import pages
 from tfcyclegan.data.pixels import spread
 from tfcyclegan.system import files
 from tfcyclegan.training import figures
+from tfcyclegan.training.checkpoints import chosen_by
 from tfcyclegan.training.history import EARLIER_HISTORY, HISTORY, read_history
-from tfcyclegan.training.observer import PURPOSES, chosen_by
+from tfcyclegan.training.observer import PURPOSES
 from tfcyclegan.training.runs import CONFIG, Run, config_to_dict, read_run
 from tfcyclegan.training.strips import GAP
 

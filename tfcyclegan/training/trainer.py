@@ -31,9 +31,10 @@ from tfcyclegan.training.board import Board
 from tfcyclegan.training.checkpoint_files import DIRECTORY, newest
 from tfcyclegan.training.checkpoints import (
     Checkpoints,
+    chosen_by,
 )
 from tfcyclegan.training.history import HISTORY, History, Window
-from tfcyclegan.training.observer import Observer, chosen_by
+from tfcyclegan.training.observer import Observer
 from tfcyclegan.training.run_page import REPORT, SAMPLES, write_report
 from tfcyclegan.training.runs import (
     CONFIG,

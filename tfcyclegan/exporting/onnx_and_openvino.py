@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from tfcyclegan.errors import UserError
-from tfcyclegan.exporting.variants import Candidate
+from tfcyclegan.exporting.quality import Candidate
 from tfcyclegan.exports.runtimes import ONNX, OPENVINO, RuntimeProgram, open_program
 from tfcyclegan.networks import Generator
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.test_layers import noise
-from tfcyclegan.networks.blur import BlurDown, BlurUp
+from tfcyclegan.networks.antialiasing import BlurDown, BlurUp
 
 
 def row(*values: float) -> np.ndarray:
