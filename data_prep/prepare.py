@@ -152,8 +152,9 @@ def _differences(
     )
     for part in ("settings", "inputs"):
         unnamed = usual if part == "settings" else {}
-        for key in sorted({*there[part], *here[part]}):
-            old, new = (one[part].get(key, unnamed.get(key)) for one in (there, here))
+        then, now = there.get(part, {}), here[part]
+        for key in sorted({*then, *now}):
+            old, new = (one.get(key, unnamed.get(key)) for one in (then, now))
             if old == new:
                 continue
             if part == "settings":

@@ -33,6 +33,7 @@ VALID = {
     "evaluate": "--run_dir=run",
     "compare": "--run_dirs=pictures,empty",
     "export": "--run_dir=run --output=out",
+    "distill": "--run_dir=run --output=out",
     "serve": "--model_dir=model",
     "demo": "--model=model",
     "adapt": "--source_dir=fine --target_dir=fine --output_dir=out",
@@ -171,6 +172,30 @@ OWN = {
             "output is a directory",
             "--run_dirs=pictures,empty --output=empty",
             "--output=empty: is a directory",
+        ),
+    ),
+    "distill": (
+        Case("no such run", "--run_dir=nowhere --output=out", "--run_dir=nowhere: no run there"),
+        Case(
+            "damaged config.json",
+            "--run_dir=damaged --output=out",
+            "damaged/config.json: not readable as JSON",
+        ),
+        Case("no output named", "--run_dir=damaged", "--output: required"),
+        Case(
+            "output is a file",
+            "--run_dir=damaged --output=words.txt",
+            "--output=words.txt: is a file",
+        ),
+        Case(
+            "out of range",
+            "--run_dir=damaged --output=out --base_filters=0",
+            "--base_filters=0: must be at least 1",
+        ),
+        Case(
+            "unknown choice",
+            "--run_dir=damaged --output=out --students=aa",
+            "--students=aa: unknown choice; valid are ab, ba, both",
         ),
     ),
     "export": (

@@ -414,15 +414,16 @@ def weights(folder: Path, _: Path) -> None:
     """
     import torch
 
-    from tests.test_foreign_weights import Whole, cut_generator, plain
+    from tests.test_foreign_weights import Whole, cut_networks, plain
 
-    own = plain()
+    own, blurred = plain(), cut_networks()["latest_net_G.pth"]
+    blurred["model.7.filt"] *= 2
     kinds = {
         "checkpoint.pth": {
             "state_dict": {f"module.{key}": value for key, value in own.items()},
             "epoch": 3,
         },
-        "cut.pth": cut_generator(down=True, up=True),
+        "cut.pth": blurred,
         "whole.pth": Whole(),
         "folder/latest_net_G_A.pth": own,
         "folder/5_net_G_A.pth": own,

@@ -12,7 +12,7 @@ from tests.conftest import GOLDEN
 from tfcyclegan import cli
 from tfcyclegan.cli import run_command
 from tfcyclegan.errors import UserError
-from tfcyclegan.measures import inception
+from tfcyclegan.networks import inception
 
 
 def test_weights_of_pytorch(tmp_path, monkeypatch, capfd):

@@ -26,12 +26,8 @@ from tfcyclegan.data.source import DataSource, open_source
 from tfcyclegan.errors import UserError
 from tfcyclegan.exporting import proof_pictures
 from tfcyclegan.segmentation import training
-from tfcyclegan.segmentation.segmenter import (
-    Segmenter,
-    SegmenterRun,
-    interpolation_for,
-    read_segmenter_run,
-)
+from tfcyclegan.segmentation.runs import SegmenterRun, interpolation_for, read_segmenter_run
+from tfcyclegan.segmentation.segmenter import Segmenter
 from tfcyclegan.training.runs import check_resumable, read_run
 from tfcyclegan.translation.translators import scale_of
 

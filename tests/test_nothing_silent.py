@@ -282,7 +282,7 @@ CASES = [
         "network of a folder", given.weights, f"{IMPORT} --weights={{i}}/folder --network=gen_ba",
         "--network=gen_ba: goes with a single file",
     ),
-    refused("CUT", given.weights, f"{IMPORT} --weights={{i}}/cut.pth", "is a generator of CUT or FastCUT with anti-aliasing"),
+    refused("CUT", given.weights, f"{IMPORT} --weights={{i}}/cut.pth", "of another blur: model.7.filt"),
     refused(
         "a whole model", given.weights, f"{IMPORT} --weights={{i}}/whole.pth",
         "a whole pickled model or other objects (tests.test_foreign_weights.Whole); nothing of it "

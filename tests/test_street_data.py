@@ -131,6 +131,7 @@ def test_samples_are_disjoint_and_follow_the_seed(gta):
     def drawn(seed: int, test_sample: int, directory: str) -> dict[str, list[str]]:
         gta5.run(
             gta_config(
+                gta,
                 sample=5,
                 test_sample=test_sample,
                 seed=seed,
