@@ -22,6 +22,7 @@ def test_no_outputs_are_kept(path):
     )
 
 
+@pytest.mark.slow  # CI runs it by itself
 def test_the_quickstart_runs_from_top_to_bottom(tmp_path, monkeypatch):
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
