@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 from tests.test_bad_flags import MODULES
 from tests.test_config import config
 from tfcyclegan import cli, flags
-from tfcyclegan.config import ImportConfig, Size, TrainConfig
+from tfcyclegan.config import GAN_MODES, ImportConfig, Size, TrainConfig
 from tfcyclegan.errors import UserError
 
 PATHS = ["--data_dir=d", "--run_dir=r"]
@@ -262,7 +262,7 @@ def test_flags_without_a_file():
         (["--channels_a=2"], "--channels_a=2: unknown choice; valid are 1, 3"),
         (
             ["--gan_mode=wgan"],
-            "--gan_mode=wgan: unknown choice; valid are lsgan, vanilla, hinge, lsgan_sigmoid",
+            f"--gan_mode=wgan: unknown choice; valid are {', '.join(GAN_MODES)}",
         ),
         (
             ["--generator=vit"],

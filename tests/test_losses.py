@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tfcyclegan import losses
+from tfcyclegan.config import GAN_MODES
 from tfcyclegan.errors import UserError
 
 LN3 = math.log(3)  # sigmoid(ln 3) = 3/4, sigmoid(-ln 3) = 1/4; 1 + e^-ln3 = 4/3
@@ -50,7 +51,7 @@ def test_every_mode_has_a_case():
     assert (
         {mode for mode, *_ in GENERATOR_CASES}
         == {mode for mode, *_ in DISCRIMINATOR_CASES}
-        == set(losses.GAN_MODES)
+        == set(GAN_MODES)
     )
 
 
@@ -60,7 +61,7 @@ def test_vanilla_survives_great_scores():
     assert float(losses.discriminator_loss("vanilla", scores(1000.0), scores(1000.0))) == 500
 
 
-@pytest.mark.parametrize("mode", losses.GAN_MODES)
+@pytest.mark.parametrize("mode", GAN_MODES)
 def test_vanilla_and_its_kin_pull_fakes_towards_real(mode):
     """The generator's gradient raises a score that is low; the discriminator's lowers it."""
     fake = tf.Variable(scores(-0.5))
@@ -120,7 +121,7 @@ def test_half_precision_is_averaged_in_float32(kind):
     half = tf.fill([1, 128, 128, 1], tf.cast(0.9, kind))
     value = float(half[0, 0, 0, 0])
     wide = tf.fill([1, 128, 128, 1], tf.constant(value, tf.float64))
-    for mode in losses.GAN_MODES:
+    for mode in GAN_MODES:
         for found, expected in [
             (losses.generator_loss(mode, half), losses.generator_loss(mode, wide)),
             (

@@ -8,8 +8,9 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import GOLDEN
+from tfcyclegan.config import SCHEDULES
 from tfcyclegan.errors import UserError
-from tfcyclegan.optimization.schedules import SCHEDULES, EpochRates, rate_factor, step_factor
+from tfcyclegan.optimization.schedules import EpochRates, rate_factor, step_factor
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from tfcyclegan.config import GAN_MODES
 from tfcyclegan.errors import UserError
 
-GAN_MODES = ("lsgan", "vanilla", "hinge", "lsgan_sigmoid")
 _SAME_PATCH = -10.0
 """The similarity that a query is given with its own key among the negatives, as in the official
 program of CUT: for unit vectors as good as none.

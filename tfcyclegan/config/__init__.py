@@ -33,15 +33,21 @@ from tfcyclegan.config.segmentation import (
 )
 from tfcyclegan.config.serving import ServeConfig
 from tfcyclegan.config.training import (
+    DECAYING_SCHEDULES,
+    GAN_MODES,
+    SCHEDULES,
     TrainConfig,
     TrainingLength,
 )
 
 __all__ = [
+    "DECAYING_SCHEDULES",
+    "GAN_MODES",
     "INTERPOLATIONS",
     "INTERPOLATION_HELP",
     "MODES_WITH_CROP",
     "PREPROCESS_MODES",
+    "SCHEDULES",
     "AdaptConfig",
     "CompareConfig",
     "DemoConfig",

@@ -25,6 +25,10 @@ from tfcyclegan.errors import UserError
 
 EVAL_STEPS = 1000  # a measurement costs a few seconds, so that its share of so many steps is small
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+GAN_MODES = ("lsgan", "vanilla", "hinge", "lsgan_sigmoid")
+DECAYING_SCHEDULES = ("linear", "cosine")
+"""The schedules whose rate falls over --decay_epochs."""
+SCHEDULES = (*DECAYING_SCHEDULES, "step", "constant", "cosine_official")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +39,7 @@ class ObjectiveOptions(Options):
         "lsgan",
         "adversarial loss; hinge is not the paper's, lsgan_sigmoid is that of Rao et al. 2023, "
         "see docs/reproducing.md",
-        choices=("lsgan", "vanilla", "hinge", "lsgan_sigmoid"),
+        choices=GAN_MODES,
         of_method={"pix2pix": "vanilla"},
     )
     lambda_gan: float = option(
@@ -96,11 +100,7 @@ class OptimizationOptions(Options):
     learning_rate: float = option(2e-4, "Adam's rate at the start", above=0, maximum=1)
     beta_1: float = option(0.5, "Adam's decay of the first moment", minimum=0, maximum=0.999)
     beta_2: float = option(0.999, "Adam's decay of the second moment", minimum=0, maximum=0.99999)
-    schedule: str = option(
-        "linear",
-        "how the rate falls",
-        choices=("linear", "cosine", "step", "constant", "cosine_official"),
-    )
+    schedule: str = option("linear", "how the rate falls", choices=SCHEDULES)
     epochs: int | None = option(
         None,
         "epochs at the full rate; default 100 (cut 200, fastcut 150) unless --max_steps is given",

@@ -14,10 +14,9 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
-from tfcyclegan.config import TrainConfig
+from tfcyclegan.config import GAN_MODES, TrainConfig
 from tfcyclegan.errors import UserError
 from tfcyclegan.losses import (
-    GAN_MODES,
     at_least_float32,
     discriminator_accuracy,
     discriminator_loss,

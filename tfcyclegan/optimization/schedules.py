@@ -8,9 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfcyclegan.config import SCHEDULES
 from tfcyclegan.errors import UserError
-
-SCHEDULES = ("linear", "cosine", "step", "constant", "cosine_official")
 
 
 def rate_factor(

@@ -4,7 +4,7 @@ begins.
 
 from collections.abc import Callable
 
-from tfcyclegan.config import TrainConfig, TrainingLength, default_of
+from tfcyclegan.config import DECAYING_SCHEDULES, TrainConfig, TrainingLength, default_of
 from tfcyclegan.data.batches import Batches
 from tfcyclegan.data.domains import Domains
 from tfcyclegan.data.images import COLOUR_MADE_GRAY, ENLARGED, GRAY_IN_COLOUR, RESHAPED
@@ -93,7 +93,7 @@ def _of_rates(config: TrainConfig, length: TrainingLength) -> list[str]:
             f"{length.steps} steps at a constant rate: only --max_steps is given, --epochs and "
             "--decay_epochs make it fall"
         ]
-    if not config.decay_epochs and config.schedule in ("linear", "cosine"):
+    if not config.decay_epochs and config.schedule in DECAYING_SCHEDULES:
         return [
             f"{length.steps} steps at a constant rate: --schedule={config.schedule} falls in "
             "--decay_epochs, which is not given"
