@@ -16,6 +16,7 @@ from PIL import Image
 from tests.conftest import GOLDEN, ROOT
 from tests.test_training import SMALL
 from tfcyclegan import cli
+from tfcyclegan.config import ARCHITECTURES
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files
 
@@ -80,7 +81,7 @@ CASES = {
     ),
     "unknown generator": (
         (*TRAIN[:2], "--data_dir=x", "--generator=unet_512"),
-        "unet_128, unet_256, and MODULE:FUNCTION for your own",
+        f"{', '.join(ARCHITECTURES)}, and MODULE:FUNCTION for your own",
     ),
     "unknown loss": (
         (*TRAIN, "--data_dir=x", "--gan_mode=wgan"),

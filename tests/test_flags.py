@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 from tests.test_bad_flags import MODULES
 from tests.test_config import config
 from tfcyclegan import cli, flags
-from tfcyclegan.config import GAN_MODES, ImportConfig, Size, TrainConfig
+from tfcyclegan.config import ARCHITECTURES, GAN_MODES, ImportConfig, Size, TrainConfig
 from tfcyclegan.errors import UserError
 
 PATHS = ["--data_dir=d", "--run_dir=r"]
@@ -266,14 +266,13 @@ def test_flags_without_a_file():
         ),
         (
             ["--generator=vit"],
-            "--generator=vit: unknown choice; valid are resnet, resnet_Nblocks, unet_128, "
-            "unet_256, "
-            "and MODULE:FUNCTION for your own",
+            "--generator=vit: unknown choice; valid are resnet, resnet_Nblocks, "
+            f"{', '.join(ARCHITECTURES)}, and MODULE:FUNCTION for your own",
         ),
         (
             ["--generator=resnet_0blocks"],
             "--generator=resnet_0blocks: unknown choice; valid are resnet, resnet_Nblocks, "
-            "unet_128, unet_256, and MODULE:FUNCTION for your own",
+            f"{', '.join(ARCHITECTURES)}, and MODULE:FUNCTION for your own",
         ),
         (["--run_dir="], "--run_dir: required; directory of the run; the same command resumes it"),
         (

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tests.test_contract import small_graph
 from tests.test_layers import NORMAL, filled, noise
+from tfcyclegan.config import ARCHITECTURES
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks import (
     Discriminator,
@@ -50,6 +51,12 @@ def test_seeds(name, init):
             assert not value.any(), "biases start at 0"
     starts = {tuple(np.sort(one[index].ravel())[:3]) for index in kernels}
     assert len(starts) == len(kernels), "no two layers have the same draws"
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_options_know_which_sides_a_generator_takes(name):
+    generator = make_generator(name, base_filters=2)
+    assert generator.size_multiple == ARCHITECTURES[name].size_multiple
 
 
 def test_published_parameter_counts():

@@ -25,6 +25,7 @@ from tfcyclegan.config.commands import (
 from tfcyclegan.config.demo import DemoConfig
 from tfcyclegan.config.distillation import DistillConfig
 from tfcyclegan.config.methods import default_of
+from tfcyclegan.config.networks import ARCHITECTURES
 from tfcyclegan.config.segmentation import (
     ExportSegmenterConfig,
     SegmentConfig,
@@ -41,6 +42,7 @@ from tfcyclegan.config.training import (
 )
 
 __all__ = [
+    "ARCHITECTURES",
     "DECAYING_SCHEDULES",
     "GAN_MODES",
     "INTERPOLATIONS",

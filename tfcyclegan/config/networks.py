@@ -1,10 +1,33 @@
 """Options of the networks."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from tfcyclegan.config.base import Options, option
 from tfcyclegan.system.functions import is_reference
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A generator that --generator names.
+
+    Attributes:
+        made_by: its class in `tfcyclegan.networks`, as module:class.
+        size_multiple: what the sides of an image must be multiples of.
+        settings: arguments of the class that the name stands for.
+    """
+
+    made_by: str
+    size_multiple: int
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+ARCHITECTURES = {
+    "unet_128": Architecture("generators:UnetGenerator", 128, {"depth": 7}),
+    "unet_256": Architecture("generators:UnetGenerator", 256, {"depth": 8}),
+}
+"""By name; beside them there are the ResNets by their blocks, files and functions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,7 +36,7 @@ class NetworkOptions(Options):
 
     generator: str = option(
         "resnet",
-        "resnet, resnet_Nblocks, unet_128, unet_256, a .json graph of import_weights, or "
+        f"resnet, resnet_Nblocks, {', '.join(ARCHITECTURES)}, a .json graph of import_weights, or "
         "MODULE:FUNCTION, a function of yours that makes a keras.Model (docs/python.md)",
         of_method={"pix2pix": "unet_256"},
     )
@@ -98,4 +121,6 @@ class NetworkOptions(Options):
         """What the sides of an image must be multiples of; of generators of the user's own 1, since
         they alone know.
         """
-        return {"unet_128": 128, "unet_256": 256}.get(self.generator, 1 if self.is_own else 4)
+        if self.generator in ARCHITECTURES:
+            return ARCHITECTURES[self.generator].size_multiple
+        return 1 if self.is_own else 4

@@ -20,7 +20,7 @@ from tfcyclegan.config.methods import (
     MethodOptions,
     default_of,
 )
-from tfcyclegan.config.networks import NetworkOptions
+from tfcyclegan.config.networks import ARCHITECTURES, NetworkOptions
 from tfcyclegan.errors import UserError
 
 EVAL_STEPS = 1000  # a measurement costs a few seconds, so that its share of so many steps is small
@@ -238,11 +238,11 @@ class TrainConfig(
     def __post_init__(self) -> None:
         self._take_defaults()
         super().__post_init__()
-        known = r"resnet(_[1-9]\d*blocks)?|unet_(128|256)|.+\.json"
-        if not re.fullmatch(known, self.generator) and not self.is_own:
+        known = self.generator in ARCHITECTURES or self.is_own
+        if not known and not re.fullmatch(r"resnet(_[1-9]\d*blocks)?|.+\.json", self.generator):
             raise UserError(
                 f"--generator={self.generator}: unknown choice; valid are resnet, resnet_Nblocks, "
-                "unet_128, unet_256, and MODULE:FUNCTION for your own"
+                f"{', '.join(ARCHITECTURES)}, and MODULE:FUNCTION for your own"
             )
         if self.is_own:
             self._check_own()

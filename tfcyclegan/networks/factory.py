@@ -1,19 +1,31 @@
 """Generators by name."""
 
+import importlib
 import re
 from pathlib import Path
 from typing import Any
 
+from tfcyclegan.config import ARCHITECTURES
 from tfcyclegan.errors import UserError
-from tfcyclegan.networks.generators import Generator, UnetGenerator
+from tfcyclegan.networks.generators import Generator
 from tfcyclegan.networks.graph import GraphGenerator, read_graph
 from tfcyclegan.networks.own import OwnGenerator
 from tfcyclegan.networks.resnet import ResnetGenerator
 from tfcyclegan.system import functions
 
 GENERATORS = (
-    "resnet_Nblocks (N a number), unet_128, unet_256, the path of a .json graph, or module:function"
+    f"resnet_Nblocks (N a number), {', '.join(ARCHITECTURES)}, the path of a .json graph, or "
+    "module:function"
 )
+
+
+def _class(made_by: str) -> type[Generator]:
+    module, _, name = made_by.partition(":")
+    return getattr(importlib.import_module(f"tfcyclegan.networks.{module}"), name)
+
+
+# At once, since Keras loads saved networks of the classes that it has met alone.
+_CLASSES = {name: _class(architecture.made_by) for name, architecture in ARCHITECTURES.items()}
 
 
 def make_generator(architecture: str, **settings: Any) -> Generator:
@@ -21,8 +33,8 @@ def make_generator(architecture: str, **settings: Any) -> Generator:
 
     Args:
         architecture: `resnet_Nblocks`, `unet_128` or `unet_256` as in the official program's
-            `--netG`; the path of a graph that `import_weights --from=tfa` wrote; or
-            `module:function`, see `own`, which is imported.
+            `--netG`, or another name of `config.ARCHITECTURES`; the path of a graph that
+            `import_weights --from=tfa` wrote; or `module:function`, see `own`, which is imported.
         **settings: arguments of the class.
 
     Raises:
@@ -34,8 +46,8 @@ def make_generator(architecture: str, **settings: Any) -> Generator:
         return OwnGenerator(function=architecture, **settings)
     if match := re.fullmatch(r"resnet_(\d+)blocks", architecture):
         return ResnetGenerator(blocks=int(match[1]), **settings)
-    if match := re.fullmatch(r"unet_(128|256)", architecture):
-        return UnetGenerator(depth={"128": 7, "256": 8}[match[1]], **settings)
+    if architecture in ARCHITECTURES:
+        return _CLASSES[architecture](**ARCHITECTURES[architecture].settings, **settings)
     if architecture.endswith(".json"):
         try:
             return GraphGenerator(graph=read_graph(Path(architecture)), **settings)
