@@ -24,7 +24,7 @@ from tfcyclegan.config.commands import (
 )
 from tfcyclegan.config.demo import DemoConfig
 from tfcyclegan.config.distillation import DistillConfig
-from tfcyclegan.config.methods import default_of
+from tfcyclegan.config.methods import METHODS, default_of
 from tfcyclegan.config.networks import ARCHITECTURES
 from tfcyclegan.config.segmentation import (
     ExportSegmenterConfig,
@@ -47,6 +47,7 @@ __all__ = [
     "GAN_MODES",
     "INTERPOLATIONS",
     "INTERPOLATION_HELP",
+    "METHODS",
     "MODES_WITH_CROP",
     "PREPROCESS_MODES",
     "SCHEDULES",

@@ -6,17 +6,35 @@ from typing import Any
 
 from tfcyclegan.config.base import Options, option
 
-METHODS = ("cyclegan", "cut", "fastcut", "pix2pix", "distill")
-CONTRASTIVE = ("cut", "fastcut")
-EPOCHS = {
-    "cyclegan": (100, 100),
-    "cut": (200, 200),
-    "fastcut": (150, 50),
-    "pix2pix": (100, 100),
-    "distill": (100, 100),
+
+@dataclass(frozen=True)
+class MethodFacts:
+    """What options need to know of a method.
+
+    Attributes:
+        made_by: its class in `tfcyclegan.methods`, as module:class.
+        weights: the options that weigh its generators' losses; they must not all be 0.
+        epochs: at the full rate where neither --epochs nor --max_steps is given, as its authors
+            have it.
+        decay_epochs: of falling rate after them.
+    """
+
+    made_by: str
+    weights: tuple[str, ...]
+    epochs: int = 100
+    decay_epochs: int = 100
+
+
+METHODS = {
+    "cyclegan": MethodFacts("cyclegan:CycleGAN", ("lambda_gan", "lambda_a", "lambda_b")),
+    "cut": MethodFacts("cut:CUT", ("lambda_nce",), 200, 200),
+    "fastcut": MethodFacts("cut:CUT", ("lambda_nce",), 150, 50),
+    "pix2pix": MethodFacts("pix2pix:Pix2Pix", ("lambda_gan", "lambda_l1")),
+    "distill": MethodFacts(
+        "distillation:Distillation", ("lambda_gan", "lambda_output", "lambda_feature")
+    ),
 }
-"""Epochs at the full rate and of falling rate, where neither is given; each as its authors have
-it."""
+CONTRASTIVE = ("cut", "fastcut")
 
 
 def default_of(field: dataclasses.Field[Any], method: str) -> Any:
@@ -36,7 +54,7 @@ class MethodOptions(Options):
         "cyclegan learns both ways; cut, its lighter form fastcut, and pix2pix, which needs pairs, "
         "learn A -> B alone; distill teaches a small generator by a trained one (docs/methods.md); "
         "it decides the defaults of other options",
-        choices=METHODS,
+        choices=tuple(METHODS),
     )
 
 
@@ -112,3 +130,8 @@ class DistillationOptions(Options):
         minimum=0,
         methods=("distill",),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SingleMethodsOptions(ContrastiveOptions, DistillationOptions):
+    """The options of single methods, all together."""

@@ -14,10 +14,9 @@ from tfcyclegan.config.batches import (
 )
 from tfcyclegan.config.methods import (
     CONTRASTIVE,
-    EPOCHS,
-    ContrastiveOptions,
-    DistillationOptions,
+    METHODS,
     MethodOptions,
+    SingleMethodsOptions,
     default_of,
 )
 from tfcyclegan.config.networks import ARCHITECTURES, NetworkOptions
@@ -221,8 +220,7 @@ class RunOptions(Options):
 class TrainConfig(
     RunOptions,
     OptimizationOptions,
-    ContrastiveOptions,
-    DistillationOptions,
+    SingleMethodsOptions,
     ObjectiveOptions,
     NetworkOptions,
     AugmentationOptions,
@@ -301,11 +299,7 @@ class TrainConfig(
                 )
 
     def _check_method(self) -> None:
-        weights = {
-            "cyclegan": ("lambda_gan", "lambda_a", "lambda_b"),
-            "pix2pix": ("lambda_gan", "lambda_l1"),
-            "distill": ("lambda_gan", "lambda_output", "lambda_feature"),
-        }.get(self.method, ("lambda_nce",))
+        weights = METHODS[self.method].weights
         if not any(getattr(self, name) for name in weights):
             others = " and ".join(f"--{name}=0" for name in weights[1:])
             raise UserError(
@@ -432,7 +426,8 @@ class TrainConfig(
         if epochs is None and self.max_steps is not None:
             return TrainingLength(self.max_steps, None, 0)
         if epochs is None:
-            epochs, decay_epochs = EPOCHS[self.method]
+            usual = METHODS[self.method]
+            epochs, decay_epochs = usual.epochs, usual.decay_epochs
         steps = math.ceil((epochs + (decay_epochs or 0)) * epoch_images / self.batch_size)
         if not steps:
             raise UserError(

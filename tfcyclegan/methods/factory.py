@@ -1,29 +1,32 @@
 """The methods by name, and the model of a run made of its options."""
 
+import importlib
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
-from tfcyclegan.config import TrainConfig
+from tfcyclegan.config import METHODS, TrainConfig
 from tfcyclegan.methods.base import Method
-from tfcyclegan.methods.cut import CUT
-from tfcyclegan.methods.cyclegan import CycleGAN, DiscriminatorsFirst, Segment
-from tfcyclegan.methods.distillation import (
-    Distillation,
-    FeatureAdapter,
-    adapter_settings,
-)
-from tfcyclegan.methods.pix2pix import Pix2Pix
+from tfcyclegan.methods.cyclegan import DiscriminatorsFirst, Segment
+from tfcyclegan.methods.distillation import FeatureAdapter, adapter_settings
 from tfcyclegan.networks import Discriminator, Generator, PatchSampler, make_generator
+
+
+def _class(made_by: str) -> type[Method]:
+    module, _, name = made_by.partition(":")
+    return getattr(importlib.import_module(f"tfcyclegan.methods.{module}"), name)
+
+
+_CLASSES = {name: _class(facts.made_by) for name, facts in METHODS.items()}
 
 
 def method_of(config: TrainConfig) -> type[Method]:
     """The class of a run's method."""
-    if config.method == "cyclegan":
-        return DiscriminatorsFirst if config.update_order == "discriminators_first" else CycleGAN
-    return {"cut": CUT, "fastcut": CUT, "pix2pix": Pix2Pix, "distill": Distillation}[config.method]
+    if config.update_order == "discriminators_first":
+        return DiscriminatorsFirst
+    return _CLASSES[config.method]
 
 
 def build_model(
