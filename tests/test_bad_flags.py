@@ -7,11 +7,11 @@ import importlib
 
 import pytest
 
+from data_prep import SCRIPTS
 from tfcyclegan import cli, flags
 from tfcyclegan.config import Size, flag_name, option_type
 from tfcyclegan.errors import UserError
 
-SCRIPTS = ("cityscapes", "folders", "gta5", "satellite_map", "toy_street")
 MODULES = (
     *(f"tfcyclegan.commands.{name}" for name in cli.COMMANDS),
     *(f"data_prep.{name}" for name in SCRIPTS),

@@ -50,8 +50,6 @@ __all__ = [
     "translate",
 ]
 
-PREPARATIONS = ("folders", "gta5", "cityscapes", "satellite_map", "toy_street")
-
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
@@ -161,8 +159,9 @@ def prepare(script: str = "folders", **options: Any) -> Prepared:
             "gta5", "cityscapes" or, in a checkout of the repository, "toy_street".
         options: the script's flags, above all `input_dir` and `output_dir`.
     """
-    if script not in PREPARATIONS:
-        raise UserError(f"script {script!r}: unknown choice; valid are {', '.join(PREPARATIONS)}")
+    scripts = importlib.import_module("data_prep").SCRIPTS
+    if script not in scripts:
+        raise UserError(f"script {script!r}: unknown choice; valid are {', '.join(scripts)}")
     module = importlib.import_module(f"data_prep.{script}")
     config = _options(module.Config, options)
     module.run(config)
