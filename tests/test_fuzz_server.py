@@ -36,7 +36,7 @@ class Answers:
         self._batcher = Batcher(exported, batch_size=4, max_pixels=MAX_PIXELS, max_wait_seconds=5)
         gate = Gate(4, 5, self._batcher.wait_seconds)
         repository = server.kserve.ModelRepository()
-        repository.update(model.ServedModel(exported, self._batcher, max_pixels=MAX_PIXELS))
+        repository.update(model.ServedModel(exported, self._batcher, self._config))
         plane, fixed = server._DataPlane(repository), server._FixedRepository(repository)
         app = server._rest_server(self._config, plane, fixed, gate, exported).config.app
         self._client = httpx.AsyncClient(

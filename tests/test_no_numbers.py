@@ -14,6 +14,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tests.test_unpaired import picture, prepare
+from tfcyclegan.config import Limits
 from tfcyclegan.data import images
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import RunError
@@ -81,7 +82,7 @@ def test_requests():
 
     async def scenario() -> list:
         batcher = Batcher(exported, batch_size=4, max_pixels=10**6, max_wait_seconds=60)
-        served = model.ServedModel(exported, batcher, max_pixels=10**6)
+        served = model.ServedModel(exported, batcher, Limits(max_pixels=10**6))
 
         def ask(*levels: int):
             encoded = [base64.b64encode(images.encode_png(level(gray))) for gray in levels]

@@ -382,13 +382,15 @@ def test_requests_tell_it(about, content, said):
     pytest.importorskip("kserve")
     from kserve import InferInput, InferRequest
 
+    from tfcyclegan.config import Limits
     from tfcyclegan.serving import messages, model, server  # noqa: F401 - the last keeps KServe from reading the command line
     from tfcyclegan.serving.refusal import Refused
 
     async def batcher(pictures):
         return list(pictures)
 
-    served = model.ServedModel(model.Exported("mine", "1", NEGATIVE), batcher, max_pixels=10**6)
+    limits = Limits(max_pixels=10**6)
+    served = model.ServedModel(model.Exported("mine", "1", NEGATIVE), batcher, limits)
     body = {"instances": [{"b64": base64.b64encode(content).decode()}]}
     tensor = InferInput(messages.NAME, [1], "BYTES", data=[content])
     headers: dict[str, str] = {}

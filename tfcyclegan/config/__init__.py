@@ -32,7 +32,7 @@ from tfcyclegan.config.segmentation import (
     SegmenterOptions,
     TrainSegmenterConfig,
 )
-from tfcyclegan.config.serving import ServeConfig
+from tfcyclegan.config.serving import Limits, ServeConfig
 from tfcyclegan.config.training import (
     DECAYING_SCHEDULES,
     GAN_MODES,
@@ -60,6 +60,7 @@ __all__ = [
     "ExportConfig",
     "ExportSegmenterConfig",
     "ImportConfig",
+    "Limits",
     "Options",
     "SegmentConfig",
     "SegmenterOptions",

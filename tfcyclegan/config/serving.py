@@ -7,8 +7,8 @@ from tfcyclegan.config.commands import TRUST_HELP
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServeConfig(Options):
-    """Options of `tfcyclegan serve`."""
+class PlaceOptions(Options):
+    """What is served, and where."""
 
     model_dir: str = option(
         "",
@@ -25,6 +25,12 @@ class ServeConfig(Options):
     batch_size: int = option(
         8, "pictures of one size that go through the generator together, at most", minimum=1
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits(Options):
+    """What is let in, and how long it may take."""
+
     queue_size: int = option(
         64, "requests that are worked on or wait; one more is answered 503", minimum=1
     )
@@ -40,3 +46,8 @@ class ServeConfig(Options):
         "a request whose pictures have more pixels together is answered 413 before any is decoded",
         minimum=1,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeConfig(Limits, PlaceOptions):
+    """Options of `tfcyclegan serve`."""

@@ -9,6 +9,7 @@ from prometheus_client import Counter, Gauge
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tfcyclegan.config import Limits
 from tfcyclegan.serving.refusal import Refused
 
 ANSWERS = Counter("tfcyclegan_answers", "answers to POST requests by HTTP status", ["status"])
@@ -70,10 +71,10 @@ class Admission:
     anything looks at them.
     """
 
-    def __init__(self, app: ASGIApp, *, gate: Gate, max_body_bytes: int):
+    def __init__(self, app: ASGIApp, *, gate: Gate, limits: Limits):
         self._app = app
         self._gate = gate
-        self._max_body_bytes = max_body_bytes
+        self._max_body_bytes = limits.max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST":

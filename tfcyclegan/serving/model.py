@@ -10,6 +10,7 @@ from typing import Any
 import kserve
 import numpy as np
 
+from tfcyclegan.config import Limits
 from tfcyclegan.data import images, intake, notes
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.exports import model_metadata
@@ -118,15 +119,15 @@ class ServedModel(kserve.Model):
     Args:
         exported: the model.
         batcher: through which its pictures go.
-        max_pixels: of a request's pictures together.
+        limits: of a request.
     """
 
-    def __init__(self, exported: Exported, batcher: Batcher, *, max_pixels: int):
+    def __init__(self, exported: Exported, batcher: Batcher, limits: Limits):
         super().__init__(exported.name, return_response_headers=True)
         self.ready = True
         self._exported = exported
         self._batcher = batcher
-        self._max_pixels = max_pixels
+        self._limits = limits
 
     async def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
         """Raises Refused: 400, 413 or 500 that names the picture, or 503."""
@@ -156,7 +157,7 @@ class ServedModel(kserve.Model):
         if not encoded:
             raise Refused(400, "the request holds no picture")
         pictures, told = await asyncio.to_thread(
-            _decode_all, encoded, self._exported.translator, self._max_pixels, key
+            _decode_all, encoded, self._exported.translator, self._limits.max_pixels, key
         )
         translated = await self._batcher(pictures)
         return await asyncio.to_thread(_encode_all, translated, key), told

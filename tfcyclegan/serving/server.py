@@ -195,7 +195,7 @@ async def _serve(
     )
     gate = Gate(config.queue_size, config.timeout_seconds, batcher.wait_seconds)
     repository = kserve.ModelRepository()
-    repository.update(model.ServedModel(exported, batcher, max_pixels=config.max_pixels))
+    repository.update(model.ServedModel(exported, batcher, config))
     plane, fixed = _DataPlane(repository), _FixedRepository(repository)
     remote = grpc.aio.server(
         interceptors=[ExceptionToStatusInterceptor()],
@@ -258,7 +258,7 @@ def _rest_server(
 ) -> uvicorn.Server:
     app.include_router(paths.router(exported, plane))  # before KServe's, which are asked in turn
     RESTServer("kserve.model_server:app", plane, repository, config.http_port).create_application()
-    app.add_middleware(Admission, gate=gate, max_body_bytes=config.max_body_bytes)
+    app.add_middleware(Admission, gate=gate, limits=config)
 
     @app.exception_handler(HTTPException)
     async def _(_: Any, error: HTTPException) -> Any:
