@@ -11,9 +11,10 @@ from PIL import Image
 
 from tests.conftest import ROOT
 from tfcyclegan import cli
+from tfcyclegan.config.commands import EXPORT_FORMATS
 from tfcyclegan.errors import UserError
-from tfcyclegan.exporting import onnx_graph
-from tfcyclegan.exports.runtimes import ONNX, OPENVINO, open_program
+from tfcyclegan.exports import onnx_graph
+from tfcyclegan.exports.runtimes import ONNX, OPENVINO, RUNTIMES, open_program
 from tfcyclegan.networks import make_generator
 
 KEPT = ROOT / "tests/compatibility/0.1.0"
@@ -50,6 +51,10 @@ def test_both_runtimes_give_what_keras_gives_at_every_size(architecture, setting
         assert expected.std() > 0.01
         for program in programs:
             np.testing.assert_allclose(program(batch), expected, atol=5e-4)
+
+
+def test_options_know_the_formats():
+    assert ("saved_model", "tflite", *RUNTIMES) == EXPORT_FORMATS
 
 
 def test_instance_norm_is_one_operator():

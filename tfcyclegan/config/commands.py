@@ -251,8 +251,8 @@ class ExportConfig(Options):
     )
     formats: str = option(
         "saved_model,tflite",
-        f"what to write, with commas between: {', '.join(EXPORT_FORMATS)}; the last two need the "
-        "extras of these names",
+        f"what to write, with commas between: {', '.join(EXPORT_FORMATS)}; all but the first two "
+        "need the extras of their names",
     )
 
     def __post_init__(self) -> None:

@@ -26,6 +26,7 @@ from tfcyclegan.exporting import model_card, onnx_and_openvino, quality, saved_m
 from tfcyclegan.exporting.proof_pictures import calibration_pictures, comparison_pictures
 from tfcyclegan.exporting.versions import new_version, newest_version
 from tfcyclegan.exports.model_metadata import METADATA, told_reading, translates
+from tfcyclegan.exports.runtimes import RUNTIMES
 from tfcyclegan.networks import Generator
 from tfcyclegan.system import files, hardware
 from tfcyclegan.system.progress import log, log_table, track
@@ -45,17 +46,12 @@ BOUNDS = {
     SAVED_MODEL: 2e-3,
     "TFLite float32": 2e-3,
     "TFLite float16": 2e-2,
-    "ONNX float32": 2e-3,
-    "OpenVINO float32": 2e-3,
+    **onnx_and_openvino.BOUNDS,
 }
 """A quarter of a step of 8 bits in float32: instance norm of flat areas enlarges the last digits,
 7e-4 was seen at 256x256.
 """
-_HELD_BY_BOUND = {
-    "float32": "TFLite float32",
-    "float16": "TFLite float16",
-    "onnx_float32": "ONNX float32",
-}
+_HELD_BY_BOUND = {"float32": "TFLite float32", "float16": "TFLite float16"}
 _SESSION_PICTURES = 4
 
 
@@ -155,7 +151,7 @@ def export(
                 domains, direction[0], size, channels, run.config.interpolation
             )
             candidates = _convert(generator, size, calibration)
-        others = tuple(name for name in formats if name in onnx_and_openvino.FORMATS)
+        others = tuple(name for name in formats if name in RUNTIMES)
         candidates |= onnx_and_openvino.candidates(generator, others)
         measured = quality.measure(candidates, function, pictures, min_psnr)
         quality.show(measured, pictures)
@@ -164,9 +160,7 @@ def export(
             for name, told in _HELD_BY_BOUND.items()
             if name in measured
         }
-        if "openvino" in candidates:
-            exact = onnx_and_openvino.exact_openvino(candidates["openvino"])
-            parity["OpenVINO float32"] = float(np.abs(exact(some) - function(some)).max())
+        parity |= onnx_and_openvino.differences(candidates, measured, function, some)
         check_parity(parity)
         for name, one in measured.items():
             place = (temporary / one.file).parent

@@ -1,71 +1,63 @@
-"""A generator for other runtimes than TensorFlow: ONNX in float32 and float16, OpenVINO's own
-files.
+"""A generator for ONNX Runtime and OpenVINO, and whatever else `exports.runtimes` lists."""
 
-OpenVINO's are made of the ONNX graph, so that there is one description of each layer.
-"""
+from collections.abc import Callable, Mapping, Sequence
 
-import tempfile
-from pathlib import Path
+import numpy as np
 
 from tfcyclegan.errors import UserError
-from tfcyclegan.exporting.quality import Candidate
-from tfcyclegan.exports.runtimes import ONNX, OPENVINO, RuntimeProgram, open_program
+from tfcyclegan.exporting.quality import Candidate, Variant
+from tfcyclegan.exports.runtimes import RUNTIMES, open_files
 from tfcyclegan.networks import Generator
 
-FORMATS = ("onnx", "openvino")
+BOUNDS = dict(bound for runtime in RUNTIMES.values() for bound in runtime.bounds.values())
+"""The largest difference from Keras by what it is called."""
 
 
-def candidates(generator: Generator, formats: tuple[str, ...]) -> dict[str, Candidate]:
+def candidates(generator: Generator, formats: Sequence[str]) -> dict[str, Candidate]:
     """What to write and to measure, by name.
 
     Args:
         generator: in float32.
-        formats: of FORMATS.
+        formats: of RUNTIMES.
 
     Raises:
         UserError: the packages are not installed, or a layer has no counterpart.
     """
     made: dict[str, Candidate] = {}
-    if not formats:
-        return made
-    try:
-        from tfcyclegan.exporting import onnx_graph
-    except ImportError as error:
-        raise UserError(
-            f"--formats={','.join(formats)}: {error.name} is not installed: pip install "
-            f"'tfcyclegan[{formats[0]}]'"
-        ) from error
-    model = onnx_graph.convert(generator)
-    content = model.SerializeToString()
-    if "onnx" in formats:
-        from onnxruntime.transformers.float16 import convert_float_to_float16
-
-        half = convert_float_to_float16(model, keep_io_types=True).SerializeToString()
-        for name, one in (("onnx_float32", content), ("onnx_float16", half)):
-            program = open_program(one, ONNX)
-            file = f"onnx/{name.removeprefix('onnx_')}{ONNX}"
-            made[name] = Candidate({file: one}, program, program.told)
-    if "openvino" in formats:
-        program = open_program(content, OPENVINO)
-        made["openvino"] = Candidate(_openvino_files(content), program, program.told)
+    for name in formats:
+        try:
+            variants = RUNTIMES[name].make(generator)
+        except ImportError as error:
+            raise UserError(
+                f"--formats={','.join(formats)}: {error.name} is not installed: pip install "
+                f"'tfcyclegan[{name}]'"
+            ) from error
+        for variant, files in variants.items():
+            program = open_files(files, RUNTIMES[name].suffix)
+            made[variant] = Candidate(files, program, program.told)
     return made
 
 
-def _openvino_files(content: bytes) -> dict[str, bytes]:
-    import openvino
+def differences(
+    candidates: Mapping[str, Candidate],
+    measured: Mapping[str, Variant],
+    keras_function: Callable[[np.ndarray], np.ndarray],
+    pictures: np.ndarray,
+) -> dict[str, float]:
+    """The largest differences that are held by BOUNDS, of float32 whatever the processor has.
 
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(place) / f"float32{OPENVINO}"
-        openvino.save_model(openvino.Core().read_model(content), path, compress_to_fp16=False)
-        return {
-            f"openvino/{path.with_suffix(s).name}": path.with_suffix(s).read_bytes()
-            for s in (OPENVINO, ".bin")
-        }
-
-
-def exact_openvino(candidate: Candidate) -> RuntimeProgram:
-    """The written files in float32, whatever the processor has."""
-    with tempfile.TemporaryDirectory() as place:
-        for name, content in candidate.files.items():
-            (Path(place) / Path(name).name).write_bytes(content)
-        return open_program(Path(place) / f"float32{OPENVINO}", OPENVINO, exact=True)
+    Args:
+        candidates: of all formats.
+        measured: what they were found to be worth.
+        keras_function: float32 [B, H, W, C] in [-1, 1] to the other domain.
+        pictures: to run on where what was measured was rounded.
+    """
+    found: dict[str, float] = {}
+    for runtime in RUNTIMES.values():
+        for variant, (told, _) in runtime.bounds.items():
+            if variant in candidates and not runtime.rounds:
+                found[told] = measured[variant].largest
+            elif variant in candidates:
+                exact = open_files(dict(candidates[variant].files), runtime.suffix, exact=True)
+                found[told] = float(np.abs(exact(pictures) - keras_function(pictures)).max())
+    return found

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tfcyclegan.exports.runtimes import RUNTIMES, SUFFIXES
 from tfcyclegan.system import files
 
 METADATA = "metadata.json"
-FILES = (".tflite", ".onnx", ".xml")
-FOLDERS = ("rejected", "onnx", "openvino")
+FILES = (".tflite", *SUFFIXES)
+FOLDERS = ("rejected", *RUNTIMES)
 UNKNOWN = f"from what to what is not known: no {METADATA} beside it says so"
 
 

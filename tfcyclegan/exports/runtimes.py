@@ -1,19 +1,26 @@
 """Exported models that another program than TensorFlow runs: ONNX Runtime and OpenVINO, each an
-extra of the installation.
+extra of the installation. A format is a row of RUNTIMES: how its files are made and opened.
+
+OpenVINO's files are made of the ONNX graph, so that there is one description of each layer.
 """
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import hardware
 
+if TYPE_CHECKING:
+    from tfcyclegan.networks import Generator
+
 ONNX, OPENVINO = ".onnx", ".xml"
-SUFFIXES = (ONNX, OPENVINO)
+# Contents by name below a version's directory; the first is the one to open.
+Files = dict[str, bytes]
 
 
 @dataclass(frozen=True)
@@ -49,10 +56,12 @@ def open_program(model: Path | bytes, suffix: str, *, exact: bool = False) -> Ru
     Raises:
         UserError: the runtime is not installed, or it cannot read the file.
     """
+    extra, runtime = next(
+        (name, runtime) for name, runtime in RUNTIMES.items() if runtime.suffix == suffix
+    )
     try:
-        return _by_onnxruntime(model) if suffix == ONNX else _by_openvino(model, exact)
+        return runtime.open(model, exact)
     except ImportError as error:
-        extra = "onnx" if suffix == ONNX else "openvino"
         raise UserError(
             f"a model for {extra} needs {error.name}: pip install 'tfcyclegan[{extra}]'"
         ) from error
@@ -63,7 +72,42 @@ def open_program(model: Path | bytes, suffix: str, *, exact: bool = False) -> Ru
         raise UserError(f"not a model of tfcyclegan export ({reason})") from error
 
 
-def _by_onnxruntime(model: Path | bytes) -> RuntimeProgram:
+def open_files(contents: Files, suffix: str, *, exact: bool = False) -> RuntimeProgram:
+    """The same of files that are not written yet."""
+    with tempfile.TemporaryDirectory() as place:
+        for name, content in contents.items():
+            (Path(place) / Path(name).name).write_bytes(content)
+        return open_program(Path(place) / Path(next(iter(contents))).name, suffix, exact=exact)
+
+
+def _onnx_files(generator: "Generator") -> dict[str, Files]:
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    from tfcyclegan.exports import onnx_graph
+
+    model = onnx_graph.convert(generator)
+    content = model.SerializeToString()
+    half = convert_float_to_float16(model, keep_io_types=True).SerializeToString()
+    return {
+        "onnx_float32": {f"onnx/float32{ONNX}": content},
+        "onnx_float16": {f"onnx/float16{ONNX}": half},
+    }
+
+
+def _openvino_files(generator: "Generator") -> dict[str, Files]:
+    import openvino
+
+    from tfcyclegan.exports import onnx_graph
+
+    content = onnx_graph.convert(generator).SerializeToString()
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / f"float32{OPENVINO}"
+        openvino.save_model(openvino.Core().read_model(content), path, compress_to_fp16=False)
+        files = [path, path.with_suffix(".bin")]
+        return {"openvino": {f"openvino/{file.name}": file.read_bytes() for file in files}}
+
+
+def _by_onnxruntime(model: Path | bytes, _: bool) -> RuntimeProgram:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -125,3 +169,33 @@ def _require_pictures(shapes: list[list[Any]], is_float: list[bool]) -> None:
 def _native(batch: np.ndarray) -> np.ndarray:
     """In the machine's byte order: ONNX Runtime takes other bytes as they stand."""
     return np.ascontiguousarray(batch, np.float32)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A program that runs files which `--formats` names by its key in RUNTIMES.
+
+    Attributes:
+        suffix: of the file to open.
+        make: the files of each variant of a generator in float32, by the variant's name; they lie
+            in a folder that is called as the format.
+        open: the file or its content, and whether to compute in float32 in any case.
+        bounds: by variant what it is called beside its largest difference from Keras, computed in
+            float32, and how large that may be.
+        rounds: whether it computes in less than float32 where the processor has it.
+    """
+
+    suffix: str
+    make: "Callable[[Generator], dict[str, Files]]"
+    open: Callable[[Path | bytes, bool], RuntimeProgram]
+    bounds: Mapping[str, tuple[str, float]]
+    rounds: bool = False
+
+
+RUNTIMES = {
+    "onnx": Runtime(ONNX, _onnx_files, _by_onnxruntime, {"onnx_float32": ("ONNX float32", 2e-3)}),
+    "openvino": Runtime(
+        OPENVINO, _openvino_files, _by_openvino, {"openvino": ("OpenVINO float32", 2e-3)}, True
+    ),
+}
+SUFFIXES = tuple(runtime.suffix for runtime in RUNTIMES.values())
