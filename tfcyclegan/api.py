@@ -232,7 +232,7 @@ def _command(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @_command
 def train(**options: Any) -> Trained:
-    """Trains two translators between two sets of pictures; the same call resumes."""
+    """Trains translators between two sets of pictures; the same call resumes."""
     config, report = _run("train", options)
     return Trained(Path(config.run_dir), report)
 

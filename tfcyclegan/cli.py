@@ -19,7 +19,7 @@ from tfcyclegan.errors import RunError, Stopped, UserError
 from tfcyclegan.system import files
 
 COMMANDS = {
-    "train": "train two translators between two sets of pictures",
+    "train": "train translators between two sets of pictures",
     "translate": "translate pictures with a trained run or an exported model",
     "evaluate": "score translated test pictures, beside controls",
     "compare": "put evaluated runs side by side on one page",

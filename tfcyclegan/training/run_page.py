@@ -166,11 +166,16 @@ def _card(run: Run, history: list[dict[str, Any]]) -> list[tuple[str, str]]:
     weights = (
         "with a running mean of its weights" if config.ema_decay else "with its weights as they are"
     )
+    ways = [f"{n[-2].upper()} to {n[-1].upper()}" for n in run.networks if n.startswith("gen_")]
+    several = len(ways) > 1
+    what = (
+        f"two translators, {' and '.join(ways)}, each" if several else f"a translator, {ways[0]},"
+    )
     rows = [
         (
             "what",
-            f"two translators, A to B and B to A, each {config.architecture} of "
-            f"{config.base_filters} filters; it translates {weights}",
+            f"{what} {config.architecture} of {config.base_filters} filters, by {config.method}; "
+            f"it translates {weights}",
         ),
         ("data", run.data_title or config.data_dir),
         (
@@ -187,7 +192,8 @@ def _card(run: Run, history: list[dict[str, Any]]) -> list[tuple[str, str]]:
         ),
         (
             "best",
-            f"step {best['step']}, by {chosen} over both directions (--checkpoint=best)"
+            f"step {best['step']}, by {chosen}{' over both directions' if several else ''} "
+            "(--checkpoint=best)"
             if best
             else "",
         ),
