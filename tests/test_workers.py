@@ -25,7 +25,7 @@ import tensorflow as tf
 from tests import test_distribution
 from tfcyclegan.training.workers import join_workers
 joined = join_workers(int(sys.argv[1]))
-test_distribution.make_strategy = lambda devices: joined.strategy
+test_distribution.strategy_of = lambda devices: joined.strategy
 strategy, model = test_distribution.make(None, "float64", pool_size=2, ema_decay=0.9)
 batches = test_distribution.batches()
 step = tf.function(lambda batch: strategy.run(model.train_step, args=(batch,)), autograph=False)
