@@ -51,7 +51,6 @@ def student_config(config: DistillConfig, teacher: TrainConfig) -> TrainConfig:
         if field.name not in (*given, *_NOT_TAKEN, "method")
         and default_of(field, "distill") is not None
     }
-    blocks = int(teacher.architecture.removeprefix("resnet_").removesuffix("blocks"))
-    given["residual_blocks"] = config.residual_blocks or blocks
+    given["residual_blocks"] = config.residual_blocks or teacher.block_count
     given["data_dir"] = config.data_dir or teacher.data_dir
     return TrainConfig(method="distill", **inherited | given | {"generator": "resnet"})

@@ -113,7 +113,7 @@ class DistillationOptions(Options):
     )
     students: str = option(
         "both",
-        "directions to learn: ab, ba, or both as far as the teacher has them",
+        "directions to learn, which the teacher must have",
         choices=("ab", "ba", "both"),
         methods=("distill",),
     )
@@ -130,6 +130,11 @@ class DistillationOptions(Options):
         minimum=0,
         methods=("distill",),
     )
+
+    @property
+    def student_directions(self) -> tuple[str, ...]:
+        """What `students` names."""
+        return ("ab", "ba") if self.students == "both" else (self.students,)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -112,6 +112,11 @@ class NetworkOptions(Options):
         return re.fullmatch(r"resnet_\d+blocks", self.architecture) is not None
 
     @property
+    def block_count(self) -> int:
+        """Residual blocks of a ResNet of ours."""
+        return int(self.architecture.removeprefix("resnet_").removesuffix("blocks"))
+
+    @property
     def is_own(self) -> bool:
         """Whether a function of the user's own makes the generators."""
         return is_reference(self.generator)

@@ -356,9 +356,8 @@ class TrainConfig(
     @property
     def _official_lines(self) -> int:
         """Entries of the official list of a ResNet generator's layers."""
-        blocks = int(self.architecture.removeprefix("resnet_").removesuffix("blocks"))
         halving, doubling = (4 if blurs else 3 for blurs in (self.antialias, self.antialias_up))
-        return 4 + 2 * halving + blocks + 2 * doubling + 3
+        return 4 + 2 * halving + self.block_count + 2 * doubling + 3
 
     def check_sizes(self, multiple: int) -> None:
         """Raises UserError where pictures' sides are not what networks need that take multiples of

@@ -35,6 +35,8 @@ DOMAINS = "ab"
 # generators' a fake one. They keep the streams of their draws apart, see `Method.draws_from`.
 REAL, FAKE, JUDGED = (number << 20 for number in (2, 3, 4))
 
+_SHARED_OPTIONS = ("gan_mode", "pool_size", "ema_decay", "seed")
+
 # (step, domain 0 = a or 1 = b, replica, batch size) -> uniform draws [B] and slots [B] of
 # `ImagePool.query`.
 PoolDraws = Callable[[tf.Tensor, int, tf.Tensor, int | tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
@@ -81,6 +83,10 @@ class Method(KerasHabits):
     """Whether a discriminator sees fakes before real pictures in its update."""
     takes_pairs: ClassVar[bool] = False
     """Whether all batches are to be pairs; else they are unpaired."""
+    run_networks: ClassVar[tuple[str, ...]] = ()
+    """The networks of every run, in their order."""
+    run_options: ClassVar[tuple[str, ...]] = ()
+    """Options of a run that are arguments of the same names, beside those that all methods have."""
 
     def __init__(
         self,
@@ -127,14 +133,14 @@ class Method(KerasHabits):
         self.built = True
 
     @classmethod
-    @abstractmethod
     def network_names_of(cls, config: TrainConfig) -> tuple[str, ...]:
         """The names of the networks that a run with these options has."""
+        return cls.run_networks
 
     @classmethod
-    @abstractmethod
     def arguments_of(cls, config: TrainConfig) -> dict[str, Any]:
         """What the constructor takes besides the networks."""
+        return {name: getattr(config, name) for name in (*_SHARED_OPTIONS, *cls.run_options)}
 
     @abstractmethod
     def learn(self, real_a: tf.Tensor, real_b: tf.Tensor) -> tuple[Losses, list[tf.Tensor]]:

@@ -28,11 +28,6 @@ from tfcyclegan.networks import Discriminator, Generator, PatchSampler
 
 NETWORKS = ("gen_ab", "disc_b", "patch_sampler")
 NCE_LAYERS = (0, 4, 8, 12, 16)
-# Options of a run that are arguments of the same names.
-_OPTIONS = (
-    *("gan_mode", "lambda_gan", "lambda_nce", "nce_identity", "flip_equivariance", "num_patches"),
-    *("nce_temperature", "nce_all_negatives", "pool_size", "ema_decay", "seed"),
-)
 # What draws are for, so that their streams are apart from those of `Method`.
 _MIRROR, _POSITIONS = 8 << 20, 9 << 20
 
@@ -67,6 +62,11 @@ class CUT(Method):
     loss_names: tuple[str, ...] = ("gan_ab", "nce_a", "nce_b", "disc_b")
     needs_updated_discriminators = True
     judges_fakes_first = True
+    run_networks = NETWORKS
+    run_options = (
+        *("lambda_gan", "lambda_nce", "nce_identity", "flip_equivariance", "num_patches"),
+        *("nce_temperature", "nce_all_negatives"),
+    )
 
     def __init__(
         self,
@@ -111,13 +111,8 @@ class CUT(Method):
         self.nce_temperature, self.nce_all_negatives = nce_temperature, nce_all_negatives
 
     @classmethod
-    def network_names_of(cls, config: TrainConfig) -> tuple[str, ...]:
-        return NETWORKS
-
-    @classmethod
     def arguments_of(cls, config: TrainConfig) -> dict[str, Any]:
-        options = {name: getattr(config, name) for name in _OPTIONS}
-        return options | {"nce_layers": config.nce_indices}
+        return super().arguments_of(config) | {"nce_layers": config.nce_indices}
 
     def learn(self, real_a: tf.Tensor, real_b: tf.Tensor) -> tuple[Losses, list[tf.Tensor]]:
         """The discriminator first, which then judges the same fakes (Eq. 5)."""

@@ -14,7 +14,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfcyclegan.config import TrainConfig
 from tfcyclegan.errors import UserError
 from tfcyclegan.losses import absolute_error, generator_loss, semantic_loss
 from tfcyclegan.methods.base import JUDGED, Method
@@ -22,11 +21,6 @@ from tfcyclegan.methods.gradient_parts import GradientParts, Losses
 from tfcyclegan.networks import Discriminator, Generator
 
 NETWORKS = ("gen_ab", "gen_ba", "disc_a", "disc_b")
-# Options of a run that are arguments of the same names.
-_OPTIONS = (
-    *("gan_mode", "lambda_gan", "lambda_a", "lambda_b", "lambda_identity", "lambda_semantic"),
-    *("cycle_noise", "pool_size", "ema_decay", "seed"),
-)
 _NOISE = 1 << 20  # keeps the streams of the noise apart from those of the pools
 
 # Images [B, H, W, C] in [-1, 1] -> logits [B, H, W, classes] of a frozen segmenter.
@@ -66,6 +60,11 @@ class CycleGAN(Method):
         *("gan_ab", "gan_ba", "cycle_a", "cycle_b", "identity_a", "identity_b"),
         *("semantic_a", "semantic_b", "disc_a", "disc_b"),
     )
+    run_networks = NETWORKS
+    run_options = (
+        *("lambda_gan", "lambda_a", "lambda_b", "lambda_identity", "lambda_semantic"),
+        "cycle_noise",
+    )
 
     def __init__(
         self,
@@ -98,14 +97,6 @@ class CycleGAN(Method):
         self.lambda_gan, self.lambda_a, self.lambda_b = lambda_gan, lambda_a, lambda_b
         self.lambda_identity, self.cycle_noise = lambda_identity, cycle_noise
         self.segment, self.lambda_semantic = segment, lambda_semantic
-
-    @classmethod
-    def network_names_of(cls, config: TrainConfig) -> tuple[str, ...]:
-        return NETWORKS
-
-    @classmethod
-    def arguments_of(cls, config: TrainConfig) -> dict[str, Any]:
-        return {name: getattr(config, name) for name in _OPTIONS}
 
     def learn(self, real_a: tf.Tensor, real_b: tf.Tensor) -> tuple[Losses, list[tf.Tensor]]:
         """Generators first, then the discriminators on fakes from before that update."""

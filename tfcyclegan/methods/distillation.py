@@ -28,13 +28,6 @@ MATCHED = 3
 """So many maps inside of the networks are compared: outputs of residual blocks, evenly spread."""
 
 
-# Options of a run that are arguments of the same names.
-_OPTIONS = (
-    *("gan_mode", "lambda_gan", "lambda_output", "lambda_feature"),
-    *("pool_size", "ema_decay", "seed"),
-)
-
-
 @keras.saving.register_keras_serializable("tfcyclegan")
 class FeatureAdapter(keras.Model):
     """1x1 convolutions from a student's feature maps to the widths of its teacher's.
@@ -97,6 +90,8 @@ class Distillation(Method):
         UserError: a student whose pictures have other channels than its teacher's.
     """
 
+    run_options = ("lambda_gan", "lambda_output", "lambda_feature")
+
     def __init__(
         self,
         teachers: Mapping[str, Generator],
@@ -134,15 +129,11 @@ class Distillation(Method):
     @classmethod
     def network_names_of(cls, config: TrainConfig) -> tuple[str, ...]:
         """Without the adapters, which are made once their teachers are known."""
-        directions = ("ab", "ba") if config.students == "both" else (config.students,)
+        directions = config.student_directions
         return (
             *(f"gen_{direction}" for direction in directions),
             *(f"disc_{direction[1]}" for direction in directions),
         )
-
-    @classmethod
-    def arguments_of(cls, config: TrainConfig) -> dict[str, Any]:
-        return {name: getattr(config, name) for name in _OPTIONS}
 
     def learn(self, real_a: tf.Tensor, real_b: tf.Tensor) -> tuple[Losses, list[tf.Tensor]]:
         """Students first, then the discriminators on fakes from before that update."""

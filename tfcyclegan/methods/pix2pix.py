@@ -13,7 +13,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfcyclegan.config import TrainConfig
 from tfcyclegan.errors import UserError
 from tfcyclegan.losses import absolute_error, generator_loss
 from tfcyclegan.methods.base import JUDGED, Method
@@ -21,8 +20,6 @@ from tfcyclegan.methods.gradient_parts import GradientParts, Losses
 from tfcyclegan.networks import Discriminator, Generator
 
 NETWORKS = ("gen_ab", "disc_b")
-# Options of a run that are arguments of the same names.
-_OPTIONS = ("gan_mode", "lambda_gan", "lambda_l1", "pool_size", "ema_decay", "seed")
 
 
 @keras.saving.register_keras_serializable("tfcyclegan")
@@ -46,6 +43,8 @@ class Pix2Pix(Method):
     needs_updated_discriminators = True
     judges_fakes_first = True
     takes_pairs = True
+    run_networks = NETWORKS
+    run_options = ("lambda_gan", "lambda_l1")
 
     def __init__(
         self,
@@ -70,14 +69,6 @@ class Pix2Pix(Method):
                 f"{both}"
             )
         self.lambda_gan, self.lambda_l1 = lambda_gan, lambda_l1
-
-    @classmethod
-    def network_names_of(cls, config: TrainConfig) -> tuple[str, ...]:
-        return NETWORKS
-
-    @classmethod
-    def arguments_of(cls, config: TrainConfig) -> dict[str, Any]:
-        return {name: getattr(config, name) for name in _OPTIONS}
 
     def make_pools(self, shape_a: Sequence[int], shape_b: Sequence[int]) -> None:
         super().make_pools(shape_a, (*shape_b[:2], shape_a[2] + shape_b[2]))

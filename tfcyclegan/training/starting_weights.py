@@ -77,7 +77,7 @@ def load_teachers(config: TrainConfig, precision: str) -> dict[str, Generator]:
         return {}
     teacher = read_run(Path(config.teacher))
     there = [name.removeprefix("gen_") for name in teacher.networks if name.startswith("gen_")]
-    directions = ("ab", "ba") if config.students == "both" else (config.students,)
+    directions = config.student_directions
     if lacking := [direction for direction in directions if direction not in there]:
         raise UserError(
             f"--students={config.students}: the teacher {config.teacher} has no generator "
