@@ -34,6 +34,14 @@ SERVE = ["kserve>=0.21,<0.22"]
 ONNX = ["onnx>=1.19", "onnxruntime>=1.23"]  # export --formats=onnx, translate --model=FILE.onnx
 # export --formats=openvino, translate --model=FILE.xml; the graph comes by way of ONNX
 OPENVINO = ["onnx>=1.19", "openvino>=2026.0"]
+MEASUREMENTS = [  # files of tfcyclegan/formats; HDF5 comes with TensorFlow, TIFF with INSTALL
+    "nibabel>=5.3",
+    "pydicom>=3.0",
+    "pylibjpeg>=2.1",  # compressed DICOM
+    "pylibjpeg-openjpeg>=2.5",
+    "rasterio>=1.4",
+    "imagecodecs>=2026.1",  # compressed TIFF
+]
 BENCH = [*PYTORCH, *ONNX, *OPENVINO]  # what benchmarks/inference.py runs beside ours
 # Holds cryptography below 49, pillow below 13 and pyarrow below 26: fits neither SERVE nor
 # constraints.txt.
@@ -46,6 +54,7 @@ DEVELOPMENT = [
     *DOCUMENTATION,
     *ONNX,
     *OPENVINO,
+    *MEASUREMENTS,
     "build>=1.3",  # tests of the sdist and the wheel
     "nbclient>=0.10",  # runs the notebooks
     "ipykernel>=7.0",
@@ -81,6 +90,7 @@ setup(
         "browser": BROWSER,
         "onnx": ONNX,
         "openvino": OPENVINO,
+        "measurements": MEASUREMENTS,
         "bench": BENCH,
         "beam": BEAM,
         "docs": DOCUMENTATION,

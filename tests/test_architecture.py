@@ -15,7 +15,7 @@ FLOORS = (
     ("errors", "__init__"),
     ("system", "config", "pages"),
     ("flags", "data", "networks", "losses", "optimization", "measures"),
-    ("methods",),
+    ("methods", "formats"),
     ("training",),
     ("translation", "exports", "segmentation", "interop"),
     ("evaluation", "adaptation", "exporting", "serving", "demo", "diagnosis"),

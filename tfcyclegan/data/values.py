@@ -1,0 +1,203 @@
+"""What the numbers of a domain of measurements mean: type, channels, value ranges, units and gaps,
+and how they become what networks see. Imports no TensorFlow.
+
+A domain of 8-bit gray or RGB pictures has no `Values`: `data.images` reads it. Every other domain
+has: its arrays are [H, W, C] of `Values.dtype`, and a pixel is *invalid* in a channel where it is
+NaN or `nodata`. Networks see [low, high] of each channel as [-1, 1] in float32, clipped, and NaN
+where a pixel is invalid, which the training step masks (`methods.masking`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tfcyclegan.errors import UserError
+
+TYPES = ("uint8", "uint16", "int16", "float16", "float32")
+MOST_CHANNELS = 64
+
+
+@dataclass(frozen=True)
+class Values:
+    """What is known of the numbers of one domain.
+
+    Attributes:
+        dtype: one of TYPES: of the arrays as they are stored, translated and written.
+        low: of each channel, what networks see as -1.
+        high: of each channel, what networks see as 1.
+        nodata: what stands in pixels without a measurement, beside NaN; None where nothing does.
+        units: such as "HU"; empty where the source tells none.
+        names: of the channels; empty where the source tells none.
+    """
+
+    dtype: str
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    nodata: float | None = None
+    units: str = ""
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.dtype not in TYPES:
+            raise UserError(f"values of type {self.dtype}: must be one of {', '.join(TYPES)}")
+        if not 1 <= len(self.low) == len(self.high) <= MOST_CHANNELS:
+            raise UserError(
+                f"value ranges of {len(self.low)} and {len(self.high)} channels: give both ends of "
+                f"each of 1 to {MOST_CHANNELS} channels"
+            )
+        for channel, (low, high) in enumerate(zip(self.low, self.high, strict=True), 1):
+            if not (np.isfinite(low) and np.isfinite(high) and low < high):
+                raise UserError(
+                    f"value range {low:g}:{high:g} of channel {channel}: must be numbers, the "
+                    "lower one first"
+                )
+
+    @property
+    def channels(self) -> int:
+        return len(self.low)
+
+    @property
+    def is_integer(self) -> bool:
+        return np.issubdtype(np.dtype(self.dtype), np.integer)
+
+    def invalid(self, array: np.ndarray) -> np.ndarray:
+        """Where values [..., C] are no measurements: bool of the same shape."""
+        found = np.zeros(array.shape, bool)
+        if not np.issubdtype(array.dtype, np.integer):
+            found |= ~np.isfinite(array)
+        if self.nodata is not None and np.isfinite(self.nodata):
+            # compared in the array's own type, in which a float16's nodata is rounded too
+            found |= array == np.asarray(self.nodata).astype(array.dtype)
+        return found
+
+    def outside(self, array: np.ndarray) -> int:
+        """How many valid values of [..., C] lie outside their range and are clipped."""
+        values = array.astype(np.float64)
+        beyond = (values < self._low64) | (values > self._high64)
+        return int(np.count_nonzero(beyond & ~self.invalid(array)))
+
+    def to_network(self, array: np.ndarray) -> np.ndarray:
+        """Values [..., C] as float32 in [-1, 1], clipped; NaN where they are invalid."""
+        scaled = (array.astype(np.float64) - self._low64) / (self._high64 - self._low64) * 2 - 1
+        seen = np.clip(scaled, -1, 1).astype(np.float32)
+        seen[self.invalid(array)] = np.nan
+        return seen
+
+    def from_network(self, seen: np.ndarray, invalid: np.ndarray | None = None) -> np.ndarray:
+        """What networks give, [..., C] in [-1, 1], as values of `dtype` in the range of each
+        channel: integers rounded to the nearest, and `gap` where `invalid` [..., C or 1] says.
+
+        The order is that which every store needs: clip, round, then the type.
+        """
+        share = (np.clip(np.asarray(seen, np.float64), -1, 1) + 1) / 2
+        values = self._low64 + share * (self._high64 - self._low64)
+        if self.is_integer:
+            limits = np.iinfo(self.dtype)
+            values = np.clip(np.rint(values), limits.min, limits.max)
+        array = values.astype(self.dtype)
+        if invalid is not None:
+            array[np.broadcast_to(invalid, array.shape)] = self.gap
+        return array
+
+    @property
+    def gap(self) -> float:
+        """What is written where there is no measurement: `nodata`, else NaN, or the lowest value of
+        the first channel's range where integers have neither.
+        """
+        if self.nodata is not None:
+            return self.nodata
+        return self.low[0] if self.is_integer else float("nan")
+
+    @property
+    def _low64(self) -> np.ndarray:
+        return np.asarray(self.low, np.float64)
+
+    @property
+    def _high64(self) -> np.ndarray:
+        return np.asarray(self.high, np.float64)
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in manifests and `metadata.json`; NaN as the string "nan"."""
+        nodata = self.nodata
+        return {
+            "dtype": self.dtype,
+            "low": list(self.low),
+            "high": list(self.high),
+            "nodata": "nan" if nodata is not None and np.isnan(nodata) else nodata,
+            "units": self.units,
+            "names": list(self.names),
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "Values":
+        nodata = stored.get("nodata")
+        return cls(
+            str(stored["dtype"]),
+            tuple(float(value) for value in stored["low"]),
+            tuple(float(value) for value in stored["high"]),
+            None if nodata is None else float(nodata),
+            str(stored.get("units", "")),
+            tuple(str(name) for name in stored.get("names", ())),
+        )
+
+
+@dataclass(frozen=True)
+class RangeRequest:
+    """What `--range_a` or `--range_b` asks for: a pair of ends, for all channels or for each.
+
+    Attributes:
+        ends: (low, high) of each channel named, or one for all; empty takes the default: the
+            type's own of uint8, else the 0.5th and 99.5th percentile.
+        percentiles: whether the ends are percentiles of the training data's valid values.
+    """
+
+    ends: tuple[tuple[float, float], ...] = ()
+    percentiles: bool = False
+
+    @classmethod
+    def parse(cls, flag: str, text: str) -> "RangeRequest":
+        """Reads `-1000:2000`, `0:1,0:4000` or `p0.5:p99.5`.
+
+        Raises:
+            UserError: it is none of these, or a lower end is not below its upper one.
+        """
+        if not text:
+            return cls()
+        ends, kinds = [], set()
+        for part in text.split(","):
+            sides = part.split(":")
+            kinds.add(tuple(side.startswith("p") for side in sides))
+            try:
+                low, high = (float(side.removeprefix("p")) for side in sides)
+            except ValueError:
+                raise UserError(f"{flag}={text}: {_RANGE_FORM}") from None
+            if not (np.isfinite(low) and np.isfinite(high) and low < high):
+                raise UserError(f"{flag}={text}: the lower end comes first; {_RANGE_FORM}")
+            ends.append((low, high))
+        if kinds not in ({(True, True)}, {(False, False)}):
+            raise UserError(f"{flag}={text}: {_RANGE_FORM}")
+        percentiles = kinds == {(True, True)}
+        if percentiles and not all(0 <= low < high <= 100 for low, high in ends):
+            raise UserError(f"{flag}={text}: percentiles are from p0 to p100")
+        return cls(tuple(ends), percentiles)
+
+    def of_channels(self, count: int, flag: str) -> Sequence[tuple[float, float]]:
+        """The ends of each of `count` channels.
+
+        Raises:
+            UserError: there are some for another number of channels.
+        """
+        if len(self.ends) not in (1, count):
+            raise UserError(
+                f"{flag}: gives {len(self.ends)} ranges, and the data have {count} channels; give "
+                "one, or one for each"
+            )
+        return self.ends * count if len(self.ends) == 1 else self.ends
+
+
+_RANGE_FORM = (
+    "give LOW:HIGH such as -1000:2000, percentiles such as p0.5:p99.5, or one for each channel "
+    "with a comma between"
+)
