@@ -1,15 +1,7 @@
 """NIfTI volumes, .nii and .nii.gz, by nibabel.
 
-A volume is seen as slices in the radiological convention, the way in which scanners show them. Axes
-are only exchanged and reversed for it, to the nearest by the affine; nothing is resampled, and a
-translation is written back along the axes of its source, so that its affine is equal to the bit:
-
-    axial       planes from inferior to superior, rows from anterior to posterior, columns from
-                right to left
-    coronal     planes from posterior to anterior, rows from superior to inferior, columns from
-                right to left
-    sagittal    planes from left to right, rows from superior to inferior, columns from anterior to
-                posterior
+A volume is seen as slices turned as `formats.orientation` says; a translation is written back along
+the axes of its source, so that its affine is equal to the bit.
 
 Channels are a fourth axis, (X, Y, Z, C), or a fifth, (X, Y, Z, 1, C). Values are those of the file
 after `scl_slope` and `scl_inter`. A .nii is mapped into memory and never read whole; a .nii.gz is
@@ -26,21 +18,14 @@ from typing import Any
 
 import nibabel
 import numpy as np
-from nibabel import orientations
 from nibabel.affines import voxel_sizes
 
 from tfcyclegan.data.intake import BadPicture
 from tfcyclegan.data.notes import LeftOut
 from tfcyclegan.data.values import MOST_CHANNELS, Values
-from tfcyclegan.formats import base, number_types
+from tfcyclegan.formats import base, number_types, orientation
 from tfcyclegan.formats.nifti_output import NiftiDestination
 
-SLICES = {"axial": "SPL", "coronal": "AIL", "sagittal": "RIP"}
-"""Where planes, rows and columns of each kind of slices lead to: towards superior, ..."""
-
-_ALONG = {"S": "axial", "A": "coronal", "R": "sagittal"}
-_LABELS = (("R", "R"), ("A", "A"), ("S", "S"))  # of both directions alike
-_EQUAL = 1e-3  # spacings, as a share
 _TOLERANCE = 0.1  # of places, in voxels
 _TIME_UNITS = frozenset({"sec", "msec", "usec"})
 _HEADER = LeftOut("description, intent, display range and extensions of NIfTI headers")
@@ -72,18 +57,18 @@ class Nifti(base.Measurement):
         self._unpacked: Any = None
         affine, notes = _place(self._image, without_affine)
         if axis == "auto":
-            axis, told = widest(affine)
+            axis, told = orientation.widest(affine)
             notes.append(told)
         self.slices = axis
-        self._turn = _turn(affine, axis)
+        self._turn = orientation.turn(affine, axis)
         # as the file's axes are, with as much of memory as nothing
         form = _spatial(np.broadcast_to(np.zeros((), np.uint8), proxy.shape))
         notes += _fourth_axis_notes(self._image.header, form.shape)
-        self.shape = base.Shape(*orientations.apply_orientation(form, self._turn).shape)
+        self.shape = base.Shape(*orientation.turned(form, self._turn).shape)
         stored = proxy.dtype
         if stored.fields:
             raise BadPicture(
-                f"holds colours (NIfTI's {stored.itemsize * 8}-bit RGB); save its slices as PNG for "
+                f"holds colours ({stored.itemsize * 8}-bit RGB); save its slices as PNG for "
                 "data_prep.folders, or its three channels along a fourth axis"
             )
         self.dtype, changed = number_types.read_as(stored)
@@ -92,8 +77,10 @@ class Nifti(base.Measurement):
             self.dtype, changed = np.dtype(np.float32), ()
         self.nodata, self.units, self.names = None, "", ()
         header = self._image.header
-        if header.extensions or any(header[key].any() for key in ("intent_code", "cal_max")) or (
-            bytes(header["descrip"].item()).strip(b"\0 ")
+        if (
+            header.extensions
+            or any(header[key].any() for key in ("intent_code", "cal_max"))
+            or (bytes(header["descrip"].item()).strip(b"\0 "))
         ):
             notes.append(_HEADER)
         self.notes = (*notes, *changed)
@@ -148,23 +135,8 @@ class Nifti(base.Measurement):
                     self._unpacked = _unpack(self.path, start, _size(proxy))
                     file, start = self._unpacked, 0
                 stored = np.memmap(file, proxy.dtype, "r", start, proxy.shape, "F")
-                self._mapped = orientations.apply_orientation(_spatial(stored), self._turn)
+                self._mapped = orientation.turned(_spatial(stored), self._turn)
             return self._mapped
-
-
-def widest(affine: np.ndarray) -> tuple[str, str]:
-    """The slices across the axis of the largest spacing, and a note that says so."""
-    spacings = voxel_sizes(affine)
-    kinds = [_ALONG[code] for code in orientations.aff2axcodes(affine, _LABELS)]
-    largest = [
-        kind
-        for kind, spacing in zip(kinds, spacings, strict=True)
-        if spacing >= spacings.max() * (1 - _EQUAL)
-    ]
-    if len(largest) == 1:
-        return largest[0], f"{largest[0]} slices, across the axis of the largest spacing"
-    kind = next(kind for kind in SLICES if kind in largest)
-    return kind, f"{kind} slices, a choice among equal spacings"
 
 
 def _require_alone(path: Path) -> None:
@@ -180,7 +152,7 @@ def _require_alone(path: Path) -> None:
 def _load(path: Path) -> Any:
     """The image with its header read."""
     try:
-        image = nibabel.load(path)
+        image: Any = nibabel.load(path)
         size, wanted = path.stat().st_size, image.dataobj.offset + _size(image.dataobj)
     except FileNotFoundError:
         raise
@@ -220,19 +192,13 @@ def _place(image: Any, without_affine: bool) -> tuple[np.ndarray, list[str]]:
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < 1e-12:
         raise BadPicture("its affine is singular or not finite; set it right, as by nibabel")
     if has_sform and has_qform:
-        corners = np.array(np.meshgrid(*[(0, size - 1) for size in (*image.shape, 1, 1)[:3]]))
+        sizes = (*image.shape, 1, 1)[:3]
+        corners = np.array(np.meshgrid(*[(0, size - 1) for size in sizes]))
         difference = sform - qform
         apart = difference[:3, :3] @ corners.reshape(3, -1) + difference[:3, 3:]
         if np.abs(apart).max() > _TOLERANCE * voxel_sizes(affine).min():
             return affine, ["sform and qform place it differently; the sform counts"]
     return affine, []
-
-
-def _turn(affine: np.ndarray, axis: str) -> np.ndarray:
-    """nibabel's orientation that makes (X, Y, Z) planes, rows and columns."""
-    return orientations.ornt_transform(
-        orientations.io_orientation(affine), orientations.axcodes2ornt(SLICES[axis])
-    )
 
 
 def _spatial(values: np.ndarray) -> np.ndarray:

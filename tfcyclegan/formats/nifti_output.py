@@ -1,5 +1,4 @@
-"""NIfTI volumes that are being written: on the grid of a volume that was read, or of a DICOM series.
-"""
+"""NIfTI volumes that are being written, on the grid of one that was read or of a DICOM series."""
 
 import gzip
 import io
@@ -9,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nibabel import orientations
 
 from tfcyclegan.data.values import Values
-from tfcyclegan.formats import base
+from tfcyclegan.formats import base, orientation
 from tfcyclegan.system import files
 
 DESCRIPTION = b"translated by tfcyclegan"
@@ -58,7 +56,7 @@ class NiftiDestination(base.Destination):
         path.parent.mkdir(parents=True, exist_ok=True)
         self._raw = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115 - until finish
         stored = np.memmap(self._raw, dtype, "w+", shape=(*shape, channels), order="F")
-        self._planes = orientations.apply_orientation(stored, turn)
+        self._planes = orientation.turned(stored, turn)
 
     def write(self, values: np.ndarray, plane: int = 0, top: int = 0, left: int = 0) -> None:
         height, width = values.shape[:2]
