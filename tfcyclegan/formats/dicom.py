@@ -33,6 +33,7 @@ NOT_INVERTED = "MONOCHROME1, its values kept, since they are in a unit"
 LOSSY = "DICOM files that lossy compression has changed"
 BY_STUDY = "no PatientID, so that its study counts as its subject"
 OVERLAYS = LeftOut("overlays of DICOM files")
+REAL_WORLD = LeftOut("real-world value mappings of DICOM files; values are the rescaled ones")
 
 # what decodes each family of compressions, by a word in its name
 _DECODERS = {
@@ -146,6 +147,12 @@ class Dicom(base.Measurement):
             notes.append(LOSSY)
         if any(dicom_slices.OVERLAY_ROWS in header for header in headers):
             notes.append(OVERLAYS)
+        if any(
+            part.get("RealWorldValueMappingSequence")
+            or any(group.get("RealWorldValueMappingSequence") for group in part.groups)
+            for part in self.stack.slices
+        ):
+            notes.append(REAL_WORLD)
         if not headers[0].get("PatientID"):
             notes.append(BY_STUDY)
         return notes

@@ -37,6 +37,7 @@ _TAGS: Any = [
     *("PixelPaddingValue", "PixelPaddingRangeLimit", "LossyImageCompression"),
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
+    "RealWorldValueMappingSequence",
     OVERLAY_ROWS,
 ]
 _RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
