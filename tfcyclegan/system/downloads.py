@@ -5,9 +5,11 @@ The clients (pip, npm) know the user's registry, proxies and certificates. Nothi
 installed or run.
 """
 
+import io
 import os
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -65,6 +67,35 @@ def from_pypi(requirement: str, filename: str, sha256: str, *, told: str) -> Pac
         return [*pip, *pinning, f"--dest={directory}", "--timeout=30", "--retries=1"]
 
     return PackageFile(filename, sha256, requirement, told, "PyPI", command)
+
+
+def from_npm(package: str, sha256: str, *, told: str) -> PackageFile:
+    """The archive of a package of the npm registry, which npm fetches.
+
+    Args:
+        package: with its version, such as "@litertjs/core@2.5.3".
+        sha256: of the archive.
+        told: what it is for people, such as "files".
+    """
+    name = package.removeprefix("@").replace("/", "-").replace("@", "-")
+
+    def command(directory: Path) -> list[str]:
+        quietly = ["--loglevel=error", "--logs-max=0", "--fetch-retries=1", "--ignore-scripts"]
+        return ["npm", "pack", package, f"--pack-destination={directory}", *quietly]
+
+    source = f"`npm pack {package}`"
+    return PackageFile(f"{name}.tgz", sha256, package, told, source, command, reason_line=0)
+
+
+def npm_members(archive: Path) -> dict[str, bytes]:
+    """The content of each file of a package, by its path inside; no path reaches the disk."""
+    members = {}
+    with tarfile.open(fileobj=io.BytesIO(archive.read_bytes())) as package:
+        for member in package:
+            stream = package.extractfile(member)
+            if stream is not None:
+                members[member.name.removeprefix("package/")] = stream.read()
+    return members
 
 
 def cache_directory() -> Path:
