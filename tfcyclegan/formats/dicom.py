@@ -72,29 +72,28 @@ class Dicom(base.Measurement):
         rows, columns = int(header.Rows), int(header.Columns)
         size = orientation.turned(np.broadcast_to(np.uint8(0), (1, rows, columns)), turn).shape
         self.shape = base.Shape(len(slices), size[1], size[2], 1)
+        dicom_geometry.require_alike(slices, "unit", [_unit(part) or "none" for part in slices])
         self.units = _unit(slices[0])
-        self._inverts = header.PhotometricInterpretation == "MONOCHROME1" and (self.units == "")
         self.names = ()
         for syntax, part in {_syntax(part): part for part in slices}.items():
             _require_decoder(syntax, part)
-        self._paddings = {part: _padding(part) for part in slices}
-        self.dtype, self.nodata, changed = self._type()
+        self.dtype, changed = self._type()
+        self.nodata = None
         self.notes = (*self.stack.notes, *changed, *self._assumed(), *map(LeftOut, left_out))
 
     def read(self, plane: int = 0, window: base.Window | None = None) -> np.ndarray:
         """See `Measurement.read`; a file is decoded whole, whatever the window."""
         part = self._planes[plane]
         stored = _decode(part)
-        padding, gaps = self._paddings[part], None
-        if padding is not None and self.nodata is None:
-            gaps = (stored >= padding[0]) & (stored <= padding[1])
         values = self._values(part, stored)
-        if gaps is not None:
+        padding = _padding(part)
+        if padding is not None:
+            gaps = (stored >= padding[0]) & (stored <= padding[1])
             values = np.where(gaps, np.nan, values)
         seen = orientation.turned(values[np.newaxis], self.stack.turn)[0, ..., np.newaxis]
         if window is not None:
             seen = seen[window.top : window.bottom, window.left : window.right]
-        return number_types.converted(seen, self.dtype, gaps=None)
+        return number_types.converted(seen, self.dtype)
 
     def create(self, path: Path, values: Values) -> base.Destination:
         """A derived series: a directory of files, one file where the source is one and `path` ends
@@ -112,37 +111,33 @@ class Dicom(base.Measurement):
     def identity(self) -> Mapping[str, object]:
         return {"slices": self.stack.kind} if self.stack.kind else {}
 
-    def _type(self) -> tuple[np.dtype, float | None, tuple[str, ...]]:
-        """The type of what is read, what stands in it for no value, and notes."""
+    def _type(self) -> tuple[np.dtype, tuple[str, ...]]:
+        """The type of what is read, and notes on it: of all slices, not of the first."""
         slices = self.stack.slices
         scaled = any(part.rescaling != (1, 0) or part.get("ModalityLUTSequence") for part in slices)
-        forms = {(_stored_type(part), int(part.header.BitsStored)) for part in slices}
-        paddings = set(self._paddings.values())
-        if scaled or len(forms) > 1:
-            return np.dtype(np.float32), None, ()
-        ((stored, bits),) = forms
-        padding = paddings.pop() if len(paddings) == 1 else (0, -1)
-        one_value = padding is None or padding[0] == padding[1]
-        dtype, changed = number_types.read_as(stored, with_gaps=not one_value)
-        if padding is None or not one_value:
-            return dtype, None, changed
-        nodata = _inverted(padding[0], stored, bits) if self._inverts else padding[0]
-        return dtype, float(nodata), changed
+        stored = {_stored_type(part) for part in slices}
+        if scaled or len(stored) > 1:
+            return np.dtype(np.float32), ()
+        with_gaps = any(_padding(part) is not None for part in slices)
+        return number_types.read_as(stored.pop(), with_gaps=with_gaps)
 
     def _values(self, part: Slice, stored: np.ndarray) -> np.ndarray:
         """What the stored numbers say, in float64 where they are scaled."""
-        if self._inverts:
-            stored = _inverted(stored, stored.dtype, int(part.header.BitsStored))
+        if self._inverts(part):
+            stored = _inverted(stored, int(part.header.BitsStored))
         if part.get("ModalityLUTSequence"):
             return apply_modality_lut(stored, part.header)
         slope, intercept = part.rescaling
         return stored if (slope, intercept) == (1, 0) else stored * np.float64(slope) + intercept
 
+    def _inverts(self, part: Slice) -> bool:
+        return part.header.PhotometricInterpretation == "MONOCHROME1" and self.units == ""
+
     def _assumed(self) -> list[str]:
         headers = [part.header for part in self.stack.slices]
         notes = []
         if any(header.PhotometricInterpretation == "MONOCHROME1" for header in headers):
-            notes.append(INVERTED if self._inverts else NOT_INVERTED)
+            notes.append(INVERTED if self.units == "" else NOT_INVERTED)
         if any(header.get("LossyImageCompression") == "01" for header in headers):
             notes.append(LOSSY)
         if any(dicom_slices.OVERLAY_ROWS in header for header in headers):
@@ -158,11 +153,18 @@ class Dicom(base.Measurement):
         return notes
 
 
+def open_file(path: Path, **options: Any) -> Dicom:
+    """Opens a series; the options are those of `Dicom`."""
+    return Dicom(path, **options)
+
+
 def _only_series(path: Path, left_out: Counter[str]) -> Series:
+    """That of a file, of the files in a directory, or below it where there are none in it."""
     if not path.is_dir():
         found = dicom_slices.group([path], left_out)
     else:
-        found = dicom_slices.find(path, left_out)
+        inside = sorted(each for each in path.iterdir() if each.is_file())
+        found = dicom_slices.group(inside, left_out) or dicom_slices.find(path, left_out)
     if not found:
         raise BadPicture("holds no DICOM file with pixels")
     if len(found) > 1:
@@ -240,9 +242,9 @@ def _stored_type(part: Slice) -> np.dtype:
     return np.dtype(f"{'' if signed else 'u'}int{int(part.header.BitsAllocated)}")
 
 
-def _inverted(stored: Any, dtype: np.dtype, bits: int) -> Any:
+def _inverted(stored: np.ndarray, bits: int) -> np.ndarray:
     """The largest stored number minus each, or its counterpart of signed ones: -1 - each."""
-    return -1 - stored if dtype.kind == "i" else ((1 << bits) - 1) - stored
+    return -1 - stored if stored.dtype.kind == "i" else ((1 << bits) - 1) - stored
 
 
 def _padding(part: Slice) -> tuple[int, int] | None:

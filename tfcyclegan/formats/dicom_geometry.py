@@ -61,12 +61,14 @@ def arrange(slices: Sequence[Slice], gaps: str = REFUSE) -> Stack:
     """
     first = slices[0]
     for name in ("Rows", "Columns"):
-        _require_alike(slices, name.lower(), [int(part.header[name].value) for part in slices])
+        require_alike(
+            slices, f"number of {name.lower()}", [int(part.header[name].value) for part in slices]
+        )
     if len(slices) == 1 and (first.position is None or first.directions is None):
         return Stack((first,), None, "", _AS_STORED, False, (NO_PLACE,))
-    _require_alike(
+    require_alike(
         slices,
-        "PixelSpacing",
+        "pixel spacing",
         [None if part.spacing is None else part.spacing.tolist() for part in slices],
     )
     positions = np.array([part.position for part in slices])
@@ -98,11 +100,13 @@ def arrange(slices: Sequence[Slice], gaps: str = REFUSE) -> Stack:
     return Stack(tuple(stack), affine, kind, turn, is_sheared, tuple(notes))
 
 
-def _require_alike(slices: Sequence[Slice], what: str, values: Sequence[object]) -> None:
+def require_alike(slices: Sequence[Slice], what: str, values: Sequence[object]) -> None:
+    """Raises BadPicture, naming two files, where `values` of slices differ."""
     for part, value in zip(slices, values, strict=True):
         if value != values[0]:
             raise BadPicture(
-                f"{slices[0].name} and {part.name} differ in their {what}: {values[0]} and {value}"
+                f"{slices[0].name} and {part.name} differ in their {what}: {values[0]} and {value}; "
+                "they are no slices of one volume"
             )
 
 

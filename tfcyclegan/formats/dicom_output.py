@@ -53,9 +53,10 @@ class DicomDestination(base.Destination):
     """
 
     def __init__(self, path: Path, values: Values, stack: Stack):
-        if values.channels != 1:
+        own = values.centre
+        if own.stop - own.start != 1:
             raise UserError(
-                f"{path}: DICOM takes one channel, and these are {values.channels}; write NIfTI"
+                f"{path}: DICOM takes one channel, not {own.stop - own.start}; write NIfTI"
             )
         self._one_file = path.suffix.lower() == ".dcm"
         if self._one_file and len({part.path for part in stack.slices}) > 1:
@@ -129,7 +130,8 @@ class _Numbers:
             if values.nodata is not None:
                 self.padding = int(values.nodata)
             return
-        low, high = values.low[0], values.high[0]
+        own = values.centre.start
+        low, high = values.low[own], values.high[own]
         self._lowest = 1 if has_gaps else 0
         self.padding = 0 if has_gaps else None
         slope = (high - low) / (_DEEPEST - self._lowest)

@@ -139,6 +139,11 @@ class Nifti(base.Measurement):
             return self._mapped
 
 
+def open_file(path: Path, **options: Any) -> Nifti:
+    """Opens a volume; the options are those of `Nifti`."""
+    return Nifti(path, **options)
+
+
 def _require_alone(path: Path) -> None:
     """Refuses x.nii beside x.nii.gz: some programs read the header of one and the voxels of the
     other.
@@ -186,13 +191,14 @@ def _place(image: Any, without_affine: bool) -> tuple[np.ndarray, list[str]]:
                 "has no affine (sform_code and qform_code are 0), so where left and right are is "
                 "not told; --without_affine takes its axes for right, anterior, superior"
             )
-        spacings = [spacing or 1 for spacing in [*image.header.get_zooms(), 1, 1][:3]]
+        zooms: list[float] = [*image.header.get_zooms(), 1, 1]
+        spacings = [spacing or 1 for spacing in zooms[:3]]
         return np.diag([*spacings, 1.0]), ["no affine, axes taken for right, anterior, superior"]
     affine = sform if has_sform else qform
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < 1e-12:
         raise BadPicture("its affine is singular or not finite; set it right, as by nibabel")
     if has_sform and has_qform:
-        sizes = [*image.shape, 1, 1][:3]
+        sizes: list[int] = [*image.shape, 1, 1][:3]
         corners = np.array(np.meshgrid(*[(0, size - 1) for size in sizes]))
         difference = sform - qform
         apart = difference[:3, :3] @ corners.reshape(3, -1) + difference[:3, 3:]

@@ -45,7 +45,8 @@ class NiftiDestination(base.Destination):
         channels_in_fourth_axis: bool = False,
     ):
         self.path = path
-        channels = values.channels
+        own = values.centre
+        channels = own.stop - own.start
         stored_shape = shape
         if channels > 1:
             stored_shape += (channels,) if channels_in_fourth_axis else (1, channels)
