@@ -105,8 +105,8 @@ def require_alike(slices: Sequence[Slice], what: str, values: Sequence[object]) 
     for part, value in zip(slices, values, strict=True):
         if value != values[0]:
             raise BadPicture(
-                f"{slices[0].name} and {part.name} differ in their {what}: {values[0]} and {value}; "
-                "they are no slices of one volume"
+                f"{slices[0].name} and {part.name} differ in their {what}: {values[0]}, {value}; "
+                "no slices of one volume"
             )
 
 

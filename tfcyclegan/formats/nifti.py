@@ -198,7 +198,7 @@ def _place(image: Any, without_affine: bool) -> tuple[np.ndarray, list[str]]:
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < 1e-12:
         raise BadPicture("its affine is singular or not finite; set it right, as by nibabel")
     if has_sform and has_qform:
-        sizes: list[int] = [*image.shape, 1, 1][:3]
+        sizes = [*image.shape, 1, 1][:3]
         corners = np.array(np.meshgrid(*[(0, size - 1) for size in sizes]))
         difference = sform - qform
         apart = difference[:3, :3] @ corners.reshape(3, -1) + difference[:3, 3:]
@@ -212,8 +212,9 @@ def _spatial(values: np.ndarray) -> np.ndarray:
     while values.ndim > 5 and values.shape[-1] == 1:
         values = values[..., 0]
     values = values.reshape(values.shape + (1,) * (4 - values.ndim), order="F")
-    if values.ndim > 5 or (values.ndim == 5 and values.shape[3] != 1):
-        sizes = "x".join(map(str, values.shape))
+    shape: tuple[int, ...] = values.shape
+    if len(shape) > 5 or (len(shape) == 5 and shape[3] != 1):
+        sizes = "x".join(map(str, shape))
         raise BadPicture(f"has the axes {sizes}; save each volume, or channels along one axis")
     return values[:, :, :, 0] if values.ndim == 5 else values
 
