@@ -5,6 +5,7 @@ colour maps alone.
 The window is the domain's, never that of a picture, so that equal values look alike everywhere.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +59,7 @@ class Display:
             else f"channel {numbers} in {self.colour_map}"
         )
         guess = ", a guess; --display_bands decides" if self.guessed else ""
-        return f"{self.window} from black to white, {bands}{guess}; gaps in magenta"
+        return f"window {self.window}, {bands}{guess}; gaps in magenta"
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -82,7 +83,12 @@ class Display:
 
 
 def display_of(
-    values: Values, *, window: str = "", bands: str = "", colour_map: str = GRAY
+    values: Values,
+    *,
+    window: str = "",
+    bands: str = "",
+    colour_map: str = GRAY,
+    domain: str = "the data",
 ) -> Display:
     """How a domain of `values` is shown.
 
@@ -93,11 +99,12 @@ def display_of(
         bands: `--display_bands`: one channel or three with commas between, counted from 1; empty
             takes those named red, green and blue, else the first three, or the first of two.
         colour_map: `--display_map`, for one band.
+        domain: what messages call it.
 
     Raises:
         UserError: none of these, or no such channels or colour map.
     """
-    chosen, guessed = _bands(bands, values)
+    chosen, guessed = _bands(bands, values, domain)
     request = RangeRequest.parse("--display_range", window)
     if request.percentiles:
         raise UserError(
@@ -105,13 +112,14 @@ def display_of(
             "in the units of the data, such as -200:300"
         )
     ends = (
-        request.of_channels(values.channels, "--display_range")
+        request.of_channels(values.channels, f"--display_range={window}, {domain}")
         if window
         else list(zip(values.low, values.high, strict=True))
     )
     if colour_map != GRAY and len(chosen) == 3:
         raise UserError(
-            f"--display_map={colour_map}: colours one channel; give it by --display_bands"
+            f"--display_map={colour_map}: colours one channel, and {domain} shows three; name one "
+            "by --display_bands"
         )
     _colours_of(colour_map)
     low, high = zip(*(ends[band] for band in chosen), strict=True)
@@ -124,28 +132,31 @@ def displays_of(
     """How each domain of measurements is shown, by its letter; as in `values`, "A" and "B" or one
     of them.
 
-    `window` and `bands` are for both domains, or one for each with a slash between, A's first.
+    `window` and `bands` are for both domains, or one for each with a slash between, A's first. The
+    colour map is for those that show one channel.
 
     Raises:
-        UserError: see `display_of`.
+        UserError: see `display_of`; or a colour map where no domain shows one channel.
     """
-    both = {}
-    for letter, known in values.items():
-        of_domain = [
-            _of_domain(flag, text, letter)
-            for flag, text in (("display_range", window), ("display_bands", bands))
-        ]
-        single = len(of_domain[1].split(",")) == 1
-        both[letter] = display_of(
+    shown = {
+        letter: display_of(
             known,
-            window=of_domain[0],
-            bands=of_domain[1],
-            # a map for the domain of one channel leaves colours of the other as they are
-            colour_map=colour_map
-            if len(values) == 1 or (single and (of_domain[1] or known.channels < 3))
-            else GRAY,
+            window=_of_domain("display_range", window, letter),
+            bands=_of_domain("display_bands", bands, letter),
+            domain=f"domain {letter}",
         )
-    return both
+        for letter, known in values.items()
+    }
+    mapped = [letter for letter, display in shown.items() if len(display.bands) == 1]
+    if values and colour_map != GRAY and not mapped:
+        raise UserError(
+            f"--display_map={colour_map}: colours one channel, and all domains show three; name "
+            "one by --display_bands"
+        )
+    _colours_of(colour_map)
+    return shown | {
+        letter: dataclasses.replace(shown[letter], colour_map=colour_map) for letter in mapped
+    }
 
 
 def to_picture(array: np.ndarray, values: Values | None, display: Display | None) -> np.ndarray:
@@ -191,7 +202,7 @@ def levels(array: np.ndarray, values: Values, display: Display) -> np.ndarray:
     return np.rint(np.clip(share, 0, 1) * 255).astype(np.uint8)
 
 
-def _bands(text: str, values: Values) -> tuple[tuple[int, ...], bool]:
+def _bands(text: str, values: Values, domain: str) -> tuple[tuple[int, ...], bool]:
     """The channels to show, from 0, and whether they are a guess."""
     if text:
         parts = text.split(",")
@@ -202,7 +213,7 @@ def _bands(text: str, values: Values) -> tuple[tuple[int, ...], bool]:
             )
         if wrong := [number for number in numbers if not 1 <= number <= values.channels]:
             raise UserError(
-                f"--display_bands={text}: there is no channel {wrong[0]}; the data have "
+                f"--display_bands={text}: there is no channel {wrong[0]}; {domain} has "
                 f"{values.channels}"
             )
         return tuple(number - 1 for number in numbers), False
