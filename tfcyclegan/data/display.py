@@ -136,8 +136,14 @@ def displays_of(
     colour map is for those that show one channel.
 
     Raises:
-        UserError: see `display_of`; or a colour map where no domain shows one channel.
+        UserError: see `display_of`; a colour map where no domain shows one channel; or any of them
+            where both domains are of pictures.
     """
+    if not values and (window or bands or colour_map != GRAY):
+        raise UserError(
+            "--display_range, --display_bands and --display_map: go with measurements, and both "
+            "domains are of pictures, which are shown as they are"
+        )
     shown = {
         letter: display_of(
             known,
@@ -148,7 +154,7 @@ def displays_of(
         for letter, known in values.items()
     }
     mapped = [letter for letter, display in shown.items() if len(display.bands) == 1]
-    if values and colour_map != GRAY and not mapped:
+    if colour_map != GRAY and not mapped:
         raise UserError(
             f"--display_map={colour_map}: colours one channel, and all domains show three; name "
             "one by --display_bands"
