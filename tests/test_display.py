@@ -7,6 +7,7 @@ from tfcyclegan.data import display
 from tfcyclegan.data.display import GAP_COLOUR, display_of, displays_of, seen_to_picture, to_picture
 from tfcyclegan.data.values import Values
 from tfcyclegan.errors import UserError
+from tfcyclegan.training import strips
 
 CT = Values("int16", (-1000,), (3000,), nodata=-2000, units="HU")
 SCENE = Values("uint16", (0,) * 4, (1000, 2000, 4000, 8000))
@@ -101,3 +102,21 @@ def test_domains_have_windows_and_bands_of_their_own():
 def test_what_cannot_be_shown_is_refused_in_a_line(given, told):
     with pytest.raises(UserError, match=told):
         displays_of({"A": SCENE}, **given)
+
+
+def test_strips_show_gaps_and_each_domain_in_its_own_way():
+    """Networks see -1 in gaps, eyes the colour of gaps, in what is made of the picture too."""
+    seen = []
+
+    def forward(batch):
+        seen.append(batch)
+        return np.concatenate([batch] * 4, axis=-1) * np.float32(0)
+
+    picture = np.float32([[-1, 1, np.nan]])[..., np.newaxis]
+    shows = tuple(
+        lambda image, of=of: seen_to_picture(image, of, display_of(of)) for of in (CT, SCENE)
+    )
+    drawn = strips.strip([picture], forward, None, identity=False, shows=shows)
+    assert seen[0].ravel().tolist() == [-1, 1, -1]
+    white, magenta = [255] * 3, list(GAP_COLOUR)
+    assert drawn.tolist() == [[[0] * 3, white, magenta, white, white, *[[128] * 3] * 2, magenta]]
