@@ -37,11 +37,10 @@ from tfcyclegan.training.checkpoints import (
     weights_hash,
 )
 from tfcyclegan.training.runs import Run
-from tfcyclegan.translation.tiling import Tiler
+from tfcyclegan.translation.tiling import Tiler, padded_side
 
 RECORD = "translation.json"
 NEAREST_ALONE = "only nearest pixels resize them"
-SMALLEST = 16  # reflection padding inside the networks needs some pixels to mirror
 
 AT_ONCE = 2
 """Pictures that each device works on at once: one fills the pauses of the other. Batches did not
@@ -102,7 +101,7 @@ class Translator:
         with self._alone if height * width > ALONE_PIXELS else contextlib.nullcontext():
             if scratch is None or self.tiler is None or not self.tiler.wants(height, width):
                 return images.to_uint8(self.in_floats(images.to_float(picture)[np.newaxis])[0])
-            return self.tiler(self._padded(picture[np.newaxis])[0], scratch)[:height, :width]
+            return self.tiler(picture, scratch)
 
     def in_floats(self, batch: np.ndarray) -> np.ndarray:
         """Translates float32 [B, H, W, C] of any size: mirrored to a size that the network takes,
@@ -258,13 +257,6 @@ def as_function(
             ).numpy()
 
     return function
-
-
-def padded_side(side: int, multiple: int) -> int:
-    """The side that a network takes a picture's for: mirrored up to a multiple, and to what
-    reflection padding needs.
-    """
-    return max(SMALLEST, -(-side // multiple) * multiple)
 
 
 @dataclass(frozen=True)
