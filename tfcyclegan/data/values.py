@@ -30,6 +30,8 @@ class Values:
         nodata: what stands in pixels without a measurement, beside NaN; None where nothing does.
         units: such as "HU"; empty where the source tells none.
         names: of the channels; empty where the source tells none.
+        neighbours: so many planes before and behind a plane are channels beside its own ("2.5D"),
+            in the order of the planes, each with all channels of its file (`formats.stacks`).
     """
 
     dtype: str
@@ -38,6 +40,7 @@ class Values:
     nodata: float | None = None
     units: str = ""
     names: tuple[str, ...] = ()
+    neighbours: int = 0
 
     def __post_init__(self) -> None:
         if self.dtype not in TYPES:
@@ -61,6 +64,21 @@ class Values:
     @property
     def is_integer(self) -> bool:
         return np.issubdtype(np.dtype(self.dtype), np.integer)
+
+    @property
+    def centre(self) -> slice:
+        """Which channels are the plane's own, where there are those of neighbours beside them."""
+        own = self.channels // (2 * self.neighbours + 1)
+        return slice(self.neighbours * own, (self.neighbours + 1) * own)
+
+    def ranges(self) -> str:
+        """For people: the range of all channels, or of each, with the unit."""
+        units = f" {self.units}" if self.units else ""
+        ends = [f"{low:g}:{high:g}" for low, high in zip(self.low, self.high, strict=True)]
+        if len(set(ends)) == 1:
+            return f"range {ends[0]}{units}"
+        shown = ", ".join(ends[:8]) + (f", ... {len(ends) - 8} more" if len(ends) > 8 else "")
+        return f"ranges {shown}{units}"
 
     def invalid(self, array: np.ndarray) -> np.ndarray:
         """Where values [..., C] are no measurements: bool of the same shape."""
@@ -128,6 +146,7 @@ class Values:
             "nodata": "nan" if nodata is not None and np.isnan(nodata) else nodata,
             "units": self.units,
             "names": list(self.names),
+            **({"neighbours": self.neighbours} if self.neighbours else {}),
         }
 
     @classmethod
@@ -140,6 +159,7 @@ class Values:
             None if nodata is None else float(nodata),
             str(stored.get("units", "")),
             tuple(str(name) for name in stored.get("names", ())),
+            int(stored.get("neighbours", 0)),
         )
 
 

@@ -93,12 +93,10 @@ class Source:
         return Source(height, width, self.channels, read)
 
 
-def of_picture(picture: np.ndarray) -> Source:
-    """A picture uint8 [H, W, C] in memory."""
-    return Source(
-        *picture.shape,
-        lambda at: images.to_float(picture[at.top : at.bottom, at.left : at.right]),
-    )
+def _common(at: Window, inside: Window) -> Window:
+    """The part of a window that lies inside another one from 0, 0; empty where none does."""
+    bottom, right = min(at.bottom, inside.bottom), min(at.right, inside.right)
+    return Window(min(at.top, bottom), min(at.left, right), bottom, right)
 
 
 def _reflected(places: np.ndarray, length: int) -> np.ndarray:
@@ -163,7 +161,13 @@ class Tiler:
         bytes of disk for each pixel.
         """
         side = max(_PLANNING_SIDE, self._generator.size_multiple)
-        gray = of_picture(np.zeros((side, side, self._generator.settings["in_channels"]), np.uint8))
+        channels = self._generator.settings["in_channels"]
+        gray = Source(
+            side,
+            side,
+            channels,
+            lambda at: np.zeros((at.bottom - at.top, at.right - at.left, channels), np.float32),
+        )
         with tempfile.TemporaryDirectory() as place:
             trial = _TiledOperations(gray, side, Path(place), self._device, lambda: None)
             for _ in trial.walk(self._generator.compute(trial.source, trial), lambda *_: None):
@@ -181,8 +185,8 @@ class Tiler:
         scratch: Path,
         label: str = "",
     ) -> Iterator[tuple[Window, Result]]:
-        """Translates what has sides that are multiples of the generator's `size_multiple`; gives
-        what `make` makes of each window of the translation, row by row of tiles.
+        """Translates a source of any size, mirrored to one that the generator takes; gives what
+        `make` makes of each window of the translation, row by row of tiles.
 
         Features lie in files in `scratch` that have no name, so that nothing is left behind,
         however the process ends.
@@ -197,7 +201,11 @@ class Tiler:
             UserError: the disk has no room for them.
             RunError: the generator gave no numbers.
         """
-        height, width = source.height, source.width
+        inside = Window(0, 0, source.height, source.width)
+        height, width = (
+            padded_side(side, self._generator.size_multiple)
+            for side in (source.height, source.width)
+        )
         needed, free = self.disk_bytes(height, width), shutil.disk_usage(scratch).free
         if needed > free:
             sizes = (
@@ -219,29 +227,18 @@ class Tiler:
             progress.advance()
 
         def use(at: Window, values: np.ndarray) -> Result:
-            return make(at, images.require_numbers(values[0]))
+            part = images.require_numbers(values[0])
+            rows, columns = inside.bottom - at.top, inside.right - at.left
+            return make(_common(at, inside), part[: max(rows, 0), : max(columns, 0)])
 
         with Progress(total, unit="tile", label=label) as progress:
-            operations = _TiledOperations(source, self._tile, scratch, self._device, advance)
+            operations = _TiledOperations(
+                source.mirrored(height, width), self._tile, scratch, self._device, advance
+            )
             with tf.device(self._device):
                 translated = self._generator.compute(operations.source, operations)
-            yield from operations.walk(translated, use)
-
-    def __call__(self, picture: np.ndarray, scratch: Path) -> np.ndarray:
-        """Translates uint8 [H, W, C] of any size, mirrored to one that the generator takes; errors
-        as of `parts`.
-        """
-        height, width = picture.shape[:2]
-        sides = [padded_side(side, self._generator.size_multiple) for side in (height, width)]
-        parts = self.parts(
-            of_picture(picture).mirrored(*sides), lambda _, part: images.to_uint8(part), scratch
-        )
-        channels = self._generator.settings["out_channels"]
-        translated = np.empty((height, width, channels), np.uint8)
-        for at, part in parts:
-            inside = translated[at.top : at.bottom, at.left : at.right]
-            inside[...] = part[: inside.shape[0], : inside.shape[1]]
-        return translated
+            for at, result in operations.walk(translated, use):
+                yield _common(at, inside), result
 
 
 def padded_side(side: int, multiple: int) -> int:

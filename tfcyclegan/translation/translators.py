@@ -5,6 +5,7 @@ size.
 import contextlib
 import dataclasses
 import functools
+import itertools
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from tfcyclegan.data.picture_folders import (
 )
 from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import UserError
+from tfcyclegan.formats.base import Window
 from tfcyclegan.networks import Generator
 from tfcyclegan.system.parallel import Stages
 from tfcyclegan.system.progress import log
@@ -37,7 +39,8 @@ from tfcyclegan.training.checkpoints import (
     weights_hash,
 )
 from tfcyclegan.training.runs import Run
-from tfcyclegan.translation.tiling import Tiler, padded_side
+from tfcyclegan.translation.tiling import Source, Tiler, padded_side
+from tfcyclegan.translation.value_pair import ValuePair
 
 RECORD = "translation.json"
 NEAREST_ALONE = "only nearest pixels resize them"
@@ -67,6 +70,7 @@ class Translator:
         reading: how the pictures of its training were read, see `model_metadata.reading_of`; of an
             exported model.
         described: from what to what it translates, as far as its metadata tell; empty for a run.
+        values: what the numbers on both sides mean.
     """
 
     identity: dict[str, Any]
@@ -77,6 +81,7 @@ class Translator:
     fit: Size | None = None
     reading: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     described: str = ""
+    values: ValuePair = ValuePair()
     _alone: threading.Lock = dataclasses.field(
         default_factory=threading.Lock, init=False, repr=False, compare=False
     )
@@ -84,11 +89,12 @@ class Translator:
     def __call__(
         self, picture: np.ndarray, scratch: Path | None = None, *, nearest: bool = False
     ) -> np.ndarray:
-        """Translates uint8 [H, W, C] of any size; large ones in tiles, if `scratch` names a
-        directory for their features.
+        """Translates [H, W, C] of any size, in the numbers of one domain to those of the other:
+        uint8 of pictures, else as `values` say. Large ones in tiles, if `scratch` names a directory
+        for their features.
 
-        With `fit` the picture is resized by bicubic, or by `nearest` pixels, and the translation
-        back by bicubic.
+        With `fit` a picture is resized by bicubic, or by `nearest` pixels, and the translation back
+        by bicubic.
 
         Raises:
             RunError: the model gave no numbers.
@@ -99,9 +105,25 @@ class Translator:
             translated = images.to_image(self(images.to_array(fitted), scratch))
             return images.to_array(images.resize(translated, Size(height, width)))
         with self._alone if height * width > ALONE_PIXELS else contextlib.nullcontext():
-            if scratch is None or self.tiler is None or not self.tiler.wants(height, width):
-                return images.to_uint8(self.in_floats(images.to_float(picture)[np.newaxis])[0])
-            return self.tiler(picture, scratch)
+            if scratch is not None and self.tiler is not None and self.tiler.wants(height, width):
+                return self._in_tiles(picture, self.tiler, scratch)
+            seen = self.in_floats(self.values.to_network(picture)[np.newaxis])[0]
+            return self.values.from_network(seen, self.values.gaps(picture))
+
+    def _in_tiles(self, picture: np.ndarray, tiler: Tiler, scratch: Path) -> np.ndarray:
+        def part(at: Window) -> np.ndarray:
+            return picture[at.top : at.bottom, at.left : at.right]
+
+        def make(at: Window, seen: np.ndarray) -> np.ndarray:
+            return self.values.from_network(seen, self.values.gaps(part(at)))
+
+        source = Source(*picture.shape, lambda at: self.values.to_network(part(at)))
+        parts = tiler.parts(source, make, scratch)
+        at, first = next(parts)
+        translated = np.empty((*picture.shape[:2], first.shape[-1]), first.dtype)
+        for place, values in itertools.chain([(at, first)], parts):
+            translated[place.top : place.bottom, place.left : place.right] = values
+        return translated
 
     def in_floats(self, batch: np.ndarray) -> np.ndarray:
         """Translates float32 [B, H, W, C] of any size: mirrored to a size that the network takes,
