@@ -39,6 +39,7 @@ from tfcyclegan.training.checkpoints import (
     weights_hash,
 )
 from tfcyclegan.training.runs import Run
+from tfcyclegan.translation.resizing import resized
 from tfcyclegan.translation.tiling import Source, Tiler, padded_side
 from tfcyclegan.translation.value_pair import ValuePair
 
@@ -100,6 +101,9 @@ class Translator:
             RunError: the model gave no numbers.
         """
         height, width = picture.shape[:2]
+        if not self.values.pictures and self.fit not in (None, Size(height, width)):
+            seen = self.floats(self.values.to_network(picture), self.fit)
+            return self.values.from_network(seen, self.values.gaps(picture))
         if self.fit not in (None, Size(height, width)):
             fitted = images.resize(images.to_image(picture), self.fit, nearest=nearest)
             translated = images.to_image(self(images.to_array(fitted), scratch))
@@ -117,13 +121,28 @@ class Translator:
         def make(at: Window, seen: np.ndarray) -> np.ndarray:
             return self.values.from_network(seen, self.values.gaps(part(at)))
 
-        source = Source(*picture.shape, lambda at: self.values.to_network(part(at)))
+        height, width, channels = picture.shape
+        source = Source(height, width, channels, lambda at: self.values.to_network(part(at)))
         parts = tiler.parts(source, make, scratch)
         at, first = next(parts)
         translated = np.empty((*picture.shape[:2], first.shape[-1]), first.dtype)
         for place, values in itertools.chain([(at, first)], parts):
             translated[place.top : place.bottom, place.left : place.right] = values
         return translated
+
+    def floats(self, seen: np.ndarray, size: Size | None = None) -> np.ndarray:
+        """Translates float32 [H, W, C] in [-1, 1], whole; with `size` resized to that by bicubic
+        for the network, and back.
+
+        Raises:
+            RunError: the model gave no numbers.
+        """
+        height, width = seen.shape[:2]
+        with self._alone if height * width > ALONE_PIXELS else contextlib.nullcontext():
+            if size in (None, Size(height, width)):
+                return self.in_floats(seen[np.newaxis])[0]
+            taken = np.clip(resized(seen, size), -1, 1)
+            return resized(self.in_floats(taken[np.newaxis])[0], Size(height, width))
 
     def in_floats(self, batch: np.ndarray) -> np.ndarray:
         """Translates float32 [B, H, W, C] of any size: mirrored to a size that the network takes,

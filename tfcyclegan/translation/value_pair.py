@@ -32,17 +32,7 @@ class ValuePair:
     @property
     def written(self) -> Values | None:
         """The values of a translation as it is written: of its own plane alone."""
-        target = self.target
-        if target is None or not target.neighbours:
-            return target
-        own = target.centre
-        return dataclasses.replace(
-            target,
-            low=target.low[own],
-            high=target.high[own],
-            names=target.names[own] if len(target.names) == target.channels else target.names,
-            neighbours=0,
-        )
+        return None if self.target is None else own_plane(self.target)
 
     def to_network(self, array: np.ndarray) -> np.ndarray:
         """[..., C] in the source's own numbers as float32 in [-1, 1]; -1 where they are invalid, as
@@ -60,7 +50,8 @@ class ValuePair:
         if self.source is None:
             return None
         own = array[..., self.source.centre]
-        return self.source.invalid(own).any(axis=-1, keepdims=True)
+        invalid: np.ndarray = self.source.invalid(own).any(axis=-1, keepdims=True)
+        return invalid
 
     def from_network(self, seen: np.ndarray, gaps: np.ndarray | None = None) -> np.ndarray:
         """What the network gives, [..., C] in [-1, 1], in the target's own numbers: of the own
@@ -87,3 +78,17 @@ class ValuePair:
     def from_json(cls, stored: Mapping[str, Any]) -> "ValuePair":
         sides = [stored.get(name) for name in ("from", "to")]
         return cls(*(Values.from_json(side) if side else None for side in sides))
+
+
+def own_plane(values: Values) -> Values:
+    """The values of a plane by itself, without the channels of its neighbours."""
+    if not values.neighbours:
+        return values
+    own = values.centre
+    return dataclasses.replace(
+        values,
+        low=values.low[own],
+        high=values.high[own],
+        names=values.names[own] if len(values.names) == values.channels else values.names,
+        neighbours=0,
+    )
