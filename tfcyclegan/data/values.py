@@ -129,6 +129,11 @@ class Values:
         return self.low[0] if self.is_integer else float("nan")
 
     @property
+    def gap_or_none(self) -> float | None:
+        """`gap`, or None of integers without `nodata`, in which no gap can be told."""
+        return None if self.is_integer and self.nodata is None else self.gap
+
+    @property
     def _low64(self) -> np.ndarray:
         return np.asarray(self.low, np.float64)
 
