@@ -1,6 +1,5 @@
 """What the numbers on both sides of a translator mean, and how they pass through its network."""
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tfcyclegan.data import images
-from tfcyclegan.data.values import Values
+from tfcyclegan.data.values import Values, own_plane
 
 
 @dataclass(frozen=True)
@@ -78,17 +77,3 @@ class ValuePair:
     def from_json(cls, stored: Mapping[str, Any]) -> "ValuePair":
         sides = [stored.get(name) for name in ("from", "to")]
         return cls(*(Values.from_json(side) if side else None for side in sides))
-
-
-def own_plane(values: Values) -> Values:
-    """The values of a plane by itself, without the channels of its neighbours."""
-    if not values.neighbours:
-        return values
-    own = values.centre
-    return dataclasses.replace(
-        values,
-        low=values.low[own],
-        high=values.high[own],
-        names=values.names[own] if len(values.names) == values.channels else values.names,
-        neighbours=0,
-    )
