@@ -12,6 +12,7 @@ from tfcyclegan.config.batches import (
     DataOptions,
     PairOptions,
 )
+from tfcyclegan.config.display import DisplayOptions
 from tfcyclegan.config.methods import (
     CONTRASTIVE,
     METHODS,
@@ -218,6 +219,7 @@ class RunOptions(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(
+    DisplayOptions,
     RunOptions,
     OptimizationOptions,
     SingleMethodsOptions,

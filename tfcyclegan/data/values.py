@@ -7,6 +7,7 @@ NaN or `nodata`. Networks see [low, high] of each channel as [-1, 1] in float32,
 where a pixel is invalid, which the training step masks (`methods.masking`).
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -172,6 +173,20 @@ class Values:
             tuple(str(name) for name in stored.get("names", ())),
             int(stored.get("neighbours", 0)),
         )
+
+
+def own_plane(values: Values) -> Values:
+    """The values of a plane by itself, without the channels of its neighbours."""
+    if not values.neighbours:
+        return values
+    own = values.centre
+    return dataclasses.replace(
+        values,
+        low=values.low[own],
+        high=values.high[own],
+        names=values.names[own] if len(values.names) == values.channels else values.names,
+        neighbours=0,
+    )
 
 
 @dataclass(frozen=True)
