@@ -5,6 +5,7 @@ colour maps alone.
 The window is the domain's, never that of a picture, so that equal values look alike everywhere.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tfcyclegan.data.images import to_uint8
-from tfcyclegan.data.values import RangeRequest, Values
+from tfcyclegan.data.values import RangeRequest, Values, own_plane
 from tfcyclegan.errors import UserError
 
 GRAY = "gray"
@@ -58,7 +59,7 @@ class Display:
             else f"channel {numbers} in {self.colour_map}"
         )
         guess = ", a guess; --display_bands decides" if self.guessed else ""
-        return f"{self.window} from black to white, {bands}{guess}; gaps in magenta"
+        return f"window {self.window}, {bands}{guess}; gaps in magenta"
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -82,9 +83,14 @@ class Display:
 
 
 def display_of(
-    values: Values, *, window: str = "", bands: str = "", colour_map: str = GRAY
+    values: Values,
+    *,
+    window: str = "",
+    bands: str = "",
+    colour_map: str = GRAY,
+    domain: str = "the data",
 ) -> Display:
-    """How a domain of `values` is shown.
+    """How a domain of `values` is shown; of planes with neighbours the plane itself.
 
     Args:
         values: of the domain.
@@ -93,11 +99,13 @@ def display_of(
         bands: `--display_bands`: one channel or three with commas between, counted from 1; empty
             takes those named red, green and blue, else the first three, or the first of two.
         colour_map: `--display_map`, for one band.
+        domain: what messages call it.
 
     Raises:
         UserError: none of these, or no such channels or colour map.
     """
-    chosen, guessed = _bands(bands, values)
+    values = own_plane(values)
+    chosen, guessed = _bands(bands, values, domain)
     request = RangeRequest.parse("--display_range", window)
     if request.percentiles:
         raise UserError(
@@ -105,13 +113,14 @@ def display_of(
             "in the units of the data, such as -200:300"
         )
     ends = (
-        request.of_channels(values.channels, "--display_range")
+        request.of_channels(values.channels, f"--display_range={window}, {domain}")
         if window
         else list(zip(values.low, values.high, strict=True))
     )
     if colour_map != GRAY and len(chosen) == 3:
         raise UserError(
-            f"--display_map={colour_map}: colours one channel; give it by --display_bands"
+            f"--display_map={colour_map}: colours one channel, and {domain} shows three; name one "
+            "by --display_bands"
         )
     _colours_of(colour_map)
     low, high = zip(*(ends[band] for band in chosen), strict=True)
@@ -124,28 +133,37 @@ def displays_of(
     """How each domain of measurements is shown, by its letter; as in `values`, "A" and "B" or one
     of them.
 
-    `window` and `bands` are for both domains, or one for each with a slash between, A's first.
+    `window` and `bands` are for both domains, or one for each with a slash between, A's first. The
+    colour map is for those that show one channel.
 
     Raises:
-        UserError: see `display_of`.
+        UserError: see `display_of`; a colour map where no domain shows one channel; or any of them
+            where both domains are of pictures.
     """
-    both = {}
-    for letter, known in values.items():
-        of_domain = [
-            _of_domain(flag, text, letter)
-            for flag, text in (("display_range", window), ("display_bands", bands))
-        ]
-        single = len(of_domain[1].split(",")) == 1
-        both[letter] = display_of(
-            known,
-            window=of_domain[0],
-            bands=of_domain[1],
-            # a map for the domain of one channel leaves colours of the other as they are
-            colour_map=colour_map
-            if len(values) == 1 or (single and (of_domain[1] or known.channels < 3))
-            else GRAY,
+    if not values and (window or bands or colour_map != GRAY):
+        raise UserError(
+            "--display_range, --display_bands and --display_map: go with measurements, and both "
+            "domains are of pictures, which are shown as they are"
         )
-    return both
+    shown = {
+        letter: display_of(
+            known,
+            window=_of_domain("display_range", window, letter),
+            bands=_of_domain("display_bands", bands, letter),
+            domain=f"domain {letter}",
+        )
+        for letter, known in values.items()
+    }
+    mapped = [letter for letter, display in shown.items() if len(display.bands) == 1]
+    if colour_map != GRAY and not mapped:
+        raise UserError(
+            f"--display_map={colour_map}: colours one channel, and all domains show three; name "
+            "one by --display_bands"
+        )
+    _colours_of(colour_map)
+    return shown | {
+        letter: dataclasses.replace(shown[letter], colour_map=colour_map) for letter in mapped
+    }
 
 
 def to_picture(array: np.ndarray, values: Values | None, display: Display | None) -> np.ndarray:
@@ -154,11 +172,13 @@ def to_picture(array: np.ndarray, values: Values | None, display: Display | None
     Args:
         array: [H, W, C] in the units of the data; of a domain of pictures uint8 [H, W, 1 or 3],
             which is given back as it is.
-        values: of the domain; None of pictures.
+        values: of the array, whose neighbouring planes are not shown; None of pictures.
         display: how it is shown; None takes `display_of(values)`.
     """
     if values is None:
         return array
+    if values.neighbours:
+        array, values = array[..., values.centre], own_plane(values)
     display = display or display_of(values)
     picture = levels(array, values, display)
     if display.colour_map != GRAY:
@@ -191,7 +211,7 @@ def levels(array: np.ndarray, values: Values, display: Display) -> np.ndarray:
     return np.rint(np.clip(share, 0, 1) * 255).astype(np.uint8)
 
 
-def _bands(text: str, values: Values) -> tuple[tuple[int, ...], bool]:
+def _bands(text: str, values: Values, domain: str) -> tuple[tuple[int, ...], bool]:
     """The channels to show, from 0, and whether they are a guess."""
     if text:
         parts = text.split(",")
@@ -202,7 +222,7 @@ def _bands(text: str, values: Values) -> tuple[tuple[int, ...], bool]:
             )
         if wrong := [number for number in numbers if not 1 <= number <= values.channels]:
             raise UserError(
-                f"--display_bands={text}: there is no channel {wrong[0]}; the data have "
+                f"--display_bands={text}: there is no channel {wrong[0]}; {domain} has "
                 f"{values.channels}"
             )
         return tuple(number - 1 for number in numbers), False
