@@ -75,6 +75,12 @@ class Measurement(ABC):
         the old values (scale, window, smallest and largest, padding, band names) are not copied.
         """
 
+    def ending(self, values: Values) -> str:
+        """Of the file that `create` makes for such values: another than that of `path` where its
+        format cannot hold them.
+        """
+        return self.path.suffix
+
     def identity(self) -> Mapping[str, object]:
         """What two measurements must share to be of one set, such as a coordinate system: told by
         name where they differ. Empty where nothing need agree.
