@@ -83,13 +83,13 @@ class Png(Measurement):
                 samples = samples[window.top : window.bottom, window.left : window.right]
             return self._numbers.read(samples[..., self._bands.kept], self._bands.hidden(samples))
 
-    def ending(self, values: Values) -> str:
+    def other_ending(self, values: Values) -> str:
         fits = values.dtype in ("uint8", "uint16") and values.channels in (1, 3)
-        return ".png" if fits else ".tif"
+        return "" if fits else ".tif"
 
     def create(self, path: Path, values: Values) -> Destination:
         if path.suffix.lower() == ".png":
-            if self.ending(values) != ".png":
+            if self.other_ending(values):
                 raise UserError(
                     f"{path}: PNG holds no {values.dtype} of {values.channels} channels; name it "
                     ".tif"
