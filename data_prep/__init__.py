@@ -1,3 +1,3 @@
 """Raw files -> sharded TFRecords; one script a source."""
 
-SCRIPTS = ("folders", "gta5", "cityscapes", "satellite_map", "toy_street")
+SCRIPTS = ("folders", "arrays", "gta5", "cityscapes", "satellite_map", "toy_street")

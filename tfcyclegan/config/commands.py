@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tfcyclegan.config.base import Options, Size, option
+from tfcyclegan.config.display import DisplayOptions
 from tfcyclegan.config.reading import (
     pages_option,
     translate_alpha_option,
@@ -137,7 +138,7 @@ class TranslateConfig(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateConfig(Options):
+class EvaluateConfig(DisplayOptions):
     """Options of `tfcyclegan evaluate`."""
 
     run_dir: str = option("", "run to score")
@@ -183,6 +184,11 @@ class EvaluateConfig(Options):
         "auto trains a segmenter on real photos of the target, once, and scores what it sees in "
         "translations",
         choices=("none", "auto"),
+    )
+    regions: str = option(
+        "",
+        "folder with maps of region ids of the test measurements, named as these, in which "
+        "they are scored as well; 0 is outside of all",
     )
     output: str = option(
         "", "folder for scores, page and pictures; default: evaluation in --run_dir"

@@ -18,7 +18,7 @@ from tfcyclegan.data.intake import USUAL, Rules
 from tfcyclegan.exporting import decoding
 from tfcyclegan.networks import Generator
 from tfcyclegan.networks.layers import mirrored
-from tfcyclegan.translation.translators import SMALLEST
+from tfcyclegan.translation.tiling import SMALLEST
 
 BYTES_SIGNATURE = "serving_default"
 TENSOR_SIGNATURE = "tensor"

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tfcyclegan.data.intake import BadPicture
-from tfcyclegan.data.values import Values
+from tfcyclegan.data.values import Values, own_plane
 from tfcyclegan.formats.axes import ArrayDestination, ArrayMeasurement, axes_of
 from tfcyclegan.formats.base import Destination, Measurement
 from tfcyclegan.formats.stored_numbers import StoredNumbers
@@ -71,6 +71,7 @@ class Npy(ArrayMeasurement):
         return self._array[index]
 
     def create(self, path: Path, values: Values) -> Destination:
+        values = own_plane(values)
         return _NpyDestination(path, self, np.dtype(values.dtype), values.channels, "right")
 
 
@@ -113,6 +114,7 @@ class Npz(ArrayMeasurement):
             return self._array[index]
 
     def create(self, path: Path, values: Values) -> Destination:
+        values = own_plane(values)
         destination = _NpzDestination(path, self, np.dtype(values.dtype), values.channels, "right")
         destination.name, destination.is_compressed = self.dataset, self.is_compressed
         return destination

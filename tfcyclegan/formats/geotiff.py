@@ -23,7 +23,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from tfcyclegan.data.intake import BadPicture
-from tfcyclegan.data.values import Values
+from tfcyclegan.data.values import Values, own_plane
 from tfcyclegan.formats import alpha
 from tfcyclegan.formats.base import Destination, Measurement, Shape, Window
 from tfcyclegan.formats.stored_numbers import StoredNumbers
@@ -141,7 +141,7 @@ class GeoTiff(Measurement):
         return {"coordinate system": "none" if crs is None else crs.to_string()}
 
     def create(self, path: Path, values: Values) -> Destination:
-        file = self._file
+        values, file = own_plane(values), self._file
         kept_bands = self.shape.channels == values.channels and self.names == values.names
         roles = [file.colorinterp[place] for place in self._bands.kept] if kept_bands else []
         is_float = not values.is_integer

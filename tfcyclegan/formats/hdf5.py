@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 
 from tfcyclegan.data.intake import BadPicture
-from tfcyclegan.data.values import Values
+from tfcyclegan.data.values import Values, own_plane
 from tfcyclegan.formats.arrays import choose
 from tfcyclegan.formats.axes import ArrayDestination, ArrayMeasurement, axes_of
 from tfcyclegan.formats.base import Destination
@@ -98,6 +98,7 @@ class Hdf5(ArrayMeasurement):
             raise BadPicture(f"damaged: {' '.join(str(error).split())}") from error
 
     def create(self, path: Path, values: Values) -> Destination:
+        values = own_plane(values)
         dtype = np.dtype(values.dtype)
         if self.is_reversed and values.dtype not in _OF_MATLAB:
             dtype = np.dtype(np.float32)  # MATLAB has no half precision in files; it holds it

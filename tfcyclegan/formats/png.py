@@ -10,7 +10,7 @@ import numpy as np
 
 from tfcyclegan.data import bit_depth, intake, picture_files
 from tfcyclegan.data.intake import BadPicture
-from tfcyclegan.data.values import Values
+from tfcyclegan.data.values import Values, own_plane
 from tfcyclegan.errors import UserError
 from tfcyclegan.formats import alpha
 from tfcyclegan.formats.base import Destination, Measurement, Shape, Window
@@ -84,10 +84,12 @@ class Png(Measurement):
             return self._numbers.read(samples[..., self._bands.kept], self._bands.hidden(samples))
 
     def other_ending(self, values: Values) -> str:
+        values = own_plane(values)
         fits = values.dtype in ("uint8", "uint16") and values.channels in (1, 3)
         return "" if fits else ".tif"
 
     def create(self, path: Path, values: Values) -> Destination:
+        values = own_plane(values)
         if path.suffix.lower() == ".png":
             if self.other_ending(values):
                 raise UserError(

@@ -21,7 +21,7 @@ import numpy as np
 import tifffile
 
 from tfcyclegan.data.intake import BadPicture
-from tfcyclegan.data.values import Values
+from tfcyclegan.data.values import Values, own_plane
 from tfcyclegan.errors import UserError
 from tfcyclegan.formats import alpha
 from tfcyclegan.formats.base import Destination, Measurement, Shape, Window
@@ -36,7 +36,7 @@ _NONE, _JPEG, _DEFLATE = 1, (6, 7), (8, 32946)
 _LOSSLESS = {5: "lzw", 8: "zlib", 32773: "packbits", 32946: "zlib", 34925: "lzma", 50000: "zstd"}
 _ALPHA = (1, 2)  # of ExtraSamples
 _NEEDS_CODECS = "needs imagecodecs, which is not installed; pip install 'tfcyclegan[measurements]'"
-PAGES = ("planes", "channels")
+STACKS = ("planes", "channels")
 _KEPT_TAGS = {"ImageDescription", "XResolution", "YResolution", "ResolutionUnit", "Software"}
 _LAYOUT_TAGS = {
     *("NewSubfileType", "SubfileType", "ImageWidth", "ImageLength", "BitsPerSample", "Compression"),
@@ -48,13 +48,13 @@ _LAYOUT_TAGS = {
 }
 
 
-def open_file(path: Path, *, alpha_band: str = "refuse", pages: str = "planes") -> Measurement:
+def open_file(path: Path, *, alpha_band: str = "refuse", stack: str = "planes") -> Measurement:
     """Opens a TIFF file: by `geotiff` where it has tags of GeoTIFF or GDAL."""
     if is_geotiff(path):
         from tfcyclegan.formats import geotiff  # rasterio takes its time
 
         return geotiff.open_file(path, alpha_band=alpha_band)
-    return Tiff(path, alpha_band=alpha_band, pages=pages)
+    return Tiff(path, alpha_band=alpha_band, stack=stack)
 
 
 def is_geotiff(path: Path) -> bool:
@@ -74,7 +74,7 @@ class Tiff(Measurement):
     Args:
         path: of the file.
         alpha_band: one of `alpha.CHOICES`.
-        pages: what pages without axes are: one of PAGES.
+        stack: what pages without axes are: one of STACKS.
 
     Raises:
         intake.BadPicture: it is no TIFF, or not one of measurements.
@@ -82,9 +82,9 @@ class Tiff(Measurement):
 
     units = ""
 
-    def __init__(self, path: Path, *, alpha_band: str = "refuse", pages: str = "planes"):
-        if pages not in PAGES:
-            raise UserError(f"--pages={pages}: must be one of {', '.join(PAGES)}")
+    def __init__(self, path: Path, *, alpha_band: str = "refuse", stack: str = "planes"):
+        if stack not in STACKS:
+            raise UserError(f"--stack={stack}: must be one of {', '.join(STACKS)}")
         self.path = path
         self._lock = threading.Lock()
         self._last: tuple[int, np.ndarray] | None = None
@@ -92,25 +92,25 @@ class Tiff(Measurement):
         with contextlib.ExitStack() as stack:
             self._file = stack.enter_context(_opened(path))
             with _reading(path):
-                self._describe(alpha_band, pages)
+                self._describe(alpha_band, stack)
             self._close = stack.pop_all()
 
-    def _describe(self, alpha_band: str, pages: str) -> None:
+    def _describe(self, alpha_band: str, stack: str) -> None:
         series = self._file.series[0]
         page = series.keyframe
         notes = list(_told_of_the_rest(self._file, series))
         self._series, self._page = series, page
         self.axes = series.axes
-        if pages == "channels":
+        if stack == "channels":
             named = "C" in self.axes or "S" in self.axes
             if named or not any(axis in "QI" for axis in self.axes):
                 raise BadPicture(
-                    f"--pages=channels: its axes {self.axes} say what channels are; leave the flag "
+                    f"--stack=channels: its axes {self.axes} say what channels are; leave the flag "
                     "out"
                 )
             self.axes = self.axes.replace("Q", "C").replace("I", "C")
         elif any(axis in "QI" for axis in self.axes):
-            notes.append("pages without axes, taken as planes; --pages=channels decides otherwise")
+            notes.append("pages without axes, taken as planes; --stack=channels decides otherwise")
         if not {"Y", "X"} <= set(self.axes) or len(set(self.axes)) < len(self.axes):
             raise BadPicture(f"axes {self.axes}: rows Y and columns X are wanted, each once")
         if self._has_channels_as_columns():
@@ -246,7 +246,7 @@ class Tiff(Measurement):
         return samples.reshape(*samples.shape[:2], -1)
 
     def create(self, path: Path, values: Values) -> Destination:
-        return _like(path, self, values)
+        return _like(path, self, own_plane(values))
 
     def close(self) -> None:
         self._contiguous = self._last = None

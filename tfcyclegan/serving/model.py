@@ -20,7 +20,8 @@ from tfcyclegan.serving import messages
 from tfcyclegan.serving.batching import Batcher
 from tfcyclegan.serving.refusal import Refused
 from tfcyclegan.system import files
-from tfcyclegan.translation.translators import SMALLEST, Translator
+from tfcyclegan.translation.tiling import SMALLEST
+from tfcyclegan.translation.translators import Translator
 
 _WARM_UP_SIDE = 64
 

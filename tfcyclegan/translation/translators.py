@@ -5,6 +5,7 @@ size.
 import contextlib
 import dataclasses
 import functools
+import itertools
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from tfcyclegan.data.picture_folders import (
 )
 from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import UserError
+from tfcyclegan.formats.base import Window
 from tfcyclegan.networks import Generator
 from tfcyclegan.system.parallel import Stages
 from tfcyclegan.system.progress import log
@@ -37,11 +39,12 @@ from tfcyclegan.training.checkpoints import (
     weights_hash,
 )
 from tfcyclegan.training.runs import Run
-from tfcyclegan.translation.tiling import Tiler
+from tfcyclegan.translation.resizing import resized
+from tfcyclegan.translation.tiling import Source, Tiler, padded_side
+from tfcyclegan.translation.value_pair import ValuePair
 
 RECORD = "translation.json"
 NEAREST_ALONE = "only nearest pixels resize them"
-SMALLEST = 16  # reflection padding inside the networks needs some pixels to mirror
 
 AT_ONCE = 2
 """Pictures that each device works on at once: one fills the pauses of the other. Batches did not
@@ -68,6 +71,7 @@ class Translator:
         reading: how the pictures of its training were read, see `model_metadata.reading_of`; of an
             exported model.
         described: from what to what it translates, as far as its metadata tell; empty for a run.
+        values: what the numbers on both sides mean.
     """
 
     identity: dict[str, Any]
@@ -78,6 +82,7 @@ class Translator:
     fit: Size | None = None
     reading: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     described: str = ""
+    values: ValuePair = ValuePair()
     _alone: threading.Lock = dataclasses.field(
         default_factory=threading.Lock, init=False, repr=False, compare=False
     )
@@ -85,24 +90,59 @@ class Translator:
     def __call__(
         self, picture: np.ndarray, scratch: Path | None = None, *, nearest: bool = False
     ) -> np.ndarray:
-        """Translates uint8 [H, W, C] of any size; large ones in tiles, if `scratch` names a
-        directory for their features.
+        """Translates [H, W, C] of any size, in the numbers of one domain to those of the other:
+        uint8 of pictures, else as `values` say. Large ones in tiles, if `scratch` names a directory
+        for their features.
 
-        With `fit` the picture is resized by bicubic, or by `nearest` pixels, and the translation
-        back by bicubic.
+        With `fit` a picture is resized by bicubic, or by `nearest` pixels, and the translation back
+        by bicubic.
 
         Raises:
             RunError: the model gave no numbers.
         """
         height, width = picture.shape[:2]
+        if not self.values.pictures and self.fit not in (None, Size(height, width)):
+            seen = self.floats(self.values.to_network(picture), self.fit)
+            return self.values.from_network(seen, self.values.gaps(picture))
         if self.fit not in (None, Size(height, width)):
             fitted = images.resize(images.to_image(picture), self.fit, nearest=nearest)
             translated = images.to_image(self(images.to_array(fitted), scratch))
             return images.to_array(images.resize(translated, Size(height, width)))
         with self._alone if height * width > ALONE_PIXELS else contextlib.nullcontext():
-            if scratch is None or self.tiler is None or not self.tiler.wants(height, width):
-                return images.to_uint8(self.in_floats(images.to_float(picture)[np.newaxis])[0])
-            return self.tiler(self._padded(picture[np.newaxis])[0], scratch)[:height, :width]
+            if scratch is not None and self.tiler is not None and self.tiler.wants(height, width):
+                return self._in_tiles(picture, self.tiler, scratch)
+            seen = self.in_floats(self.values.to_network(picture)[np.newaxis])[0]
+            return self.values.from_network(seen, self.values.gaps(picture))
+
+    def _in_tiles(self, picture: np.ndarray, tiler: Tiler, scratch: Path) -> np.ndarray:
+        def part(at: Window) -> np.ndarray:
+            return picture[at.top : at.bottom, at.left : at.right]
+
+        def make(at: Window, seen: np.ndarray) -> np.ndarray:
+            return self.values.from_network(seen, self.values.gaps(part(at)))
+
+        height, width, channels = picture.shape
+        source = Source(height, width, channels, lambda at: self.values.to_network(part(at)))
+        parts = tiler.parts(source, make, scratch)
+        at, first = next(parts)
+        translated = np.empty((*picture.shape[:2], first.shape[-1]), first.dtype)
+        for place, values in itertools.chain([(at, first)], parts):
+            translated[place.top : place.bottom, place.left : place.right] = values
+        return translated
+
+    def floats(self, seen: np.ndarray, size: Size | None = None) -> np.ndarray:
+        """Translates float32 [H, W, C] in [-1, 1], whole; with `size` resized to that by bicubic
+        for the network, and back.
+
+        Raises:
+            RunError: the model gave no numbers.
+        """
+        height, width = seen.shape[:2]
+        with self._alone if height * width > ALONE_PIXELS else contextlib.nullcontext():
+            if size in (None, Size(height, width)):
+                return self.in_floats(seen[np.newaxis])[0]
+            taken = np.clip(resized(seen, size), -1, 1)
+            return resized(self.in_floats(taken[np.newaxis])[0], Size(height, width))
 
     def in_floats(self, batch: np.ndarray) -> np.ndarray:
         """Translates float32 [B, H, W, C] of any size: mirrored to a size that the network takes,
@@ -258,13 +298,6 @@ def as_function(
             ).numpy()
 
     return function
-
-
-def padded_side(side: int, multiple: int) -> int:
-    """The side that a network takes a picture's for: mirrored up to a multiple, and to what
-    reflection padding needs.
-    """
-    return max(SMALLEST, -(-side // multiple) * multiple)
 
 
 @dataclass(frozen=True)

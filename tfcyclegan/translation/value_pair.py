@@ -1,0 +1,79 @@
+"""What the numbers on both sides of a translator mean, and how they pass through its network."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tfcyclegan.data import images
+from tfcyclegan.data.values import Values, own_plane
+
+
+@dataclass(frozen=True)
+class ValuePair:
+    """The values of both domains; None stands for 8-bit pictures.
+
+    Attributes:
+        source: of what is translated. Its channels are those that the network takes, with planes
+            beside the own one where it has `neighbours`.
+        target: of the translation, likewise.
+    """
+
+    source: Values | None = None
+    target: Values | None = None
+
+    @property
+    def pictures(self) -> bool:
+        """Whether both sides are 8-bit pictures."""
+        return self.source is None and self.target is None
+
+    @property
+    def written(self) -> Values | None:
+        """The values of a translation as it is written: of its own plane alone."""
+        return None if self.target is None else own_plane(self.target)
+
+    def to_network(self, array: np.ndarray) -> np.ndarray:
+        """[..., C] in the source's own numbers as float32 in [-1, 1]; -1 where they are invalid, as
+        the training step has it.
+        """
+        if self.source is None:
+            return images.to_float(array)
+        seen = self.source.to_network(array)
+        return np.nan_to_num(seen, copy=False, nan=-1.0)
+
+    def gaps(self, array: np.ndarray) -> np.ndarray | None:
+        """Where a translation is no measurement, bool [..., 1], since a channel of the own plane is
+        none; None where the source has no gaps.
+        """
+        if self.source is None:
+            return None
+        own = array[..., self.source.centre]
+        invalid: np.ndarray = self.source.invalid(own).any(axis=-1, keepdims=True)
+        return invalid
+
+    def from_network(self, seen: np.ndarray, gaps: np.ndarray | None = None) -> np.ndarray:
+        """What the network gives, [..., C] in [-1, 1], in the target's own numbers: of the own
+        plane, and with its gap where `gaps` says so, black in a picture.
+        """
+        written = self.written
+        if written is None:
+            return images.to_uint8(seen if gaps is None else np.where(gaps, -1, seen))
+        assert self.target is not None
+        return written.from_network(seen[..., self.target.centre], gaps)
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in `metadata.json`: {"from": ..., "to": ...}, null of pictures; empty where
+        both are pictures.
+        """
+        sides = {"from": self.source, "to": self.target}
+        return (
+            {}
+            if self.pictures
+            else {name: side.to_json() if side else None for name, side in sides.items()}
+        )
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "ValuePair":
+        sides = [stored.get(name) for name in ("from", "to")]
+        return cls(*(Values.from_json(side) if side else None for side in sides))
