@@ -24,6 +24,13 @@ FORMATS = {
     ".nii": "nifti",
     ".nii.gz": "nifti",
     ".dcm": "dicom",
+    ".npz": "arrays",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+    ".mat": "hdf5",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".png": "png",
 }
 """The module of each ending."""
 _SERIES = ".dcm"
