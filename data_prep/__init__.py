@@ -1,3 +1,3 @@
 """Raw files -> sharded TFRecords; one script a source."""
 
-SCRIPTS = ("folders", "arrays", "gta5", "cityscapes", "satellite_map", "toy_street")
+SCRIPTS = ("folders", "arrays", "geotiff", "gta5", "cityscapes", "satellite_map", "toy_street")

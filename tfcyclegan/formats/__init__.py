@@ -11,6 +11,8 @@ function `open_file(path, **options)` that opens one.
 """
 
 import importlib
+import inspect
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,17 +57,28 @@ def open_measurement(path: Path, **options: Any) -> "Measurement":
         UserError: an ending of no format, or its library is not installed.
         intake.BadPicture: it cannot be read, with the reason.
     """
-    ending = ending_of(path.name).lower()
-    if not ending:
-        raise UserError(
-            f"{path}: no file of measurements by its ending; those are {', '.join(sorted(ENDINGS))}"
-        )
     try:
-        module = importlib.import_module(f"tfcyclegan.formats.{FORMATS[ending]}")
-        opened: Measurement = module.open_file(path, **options)
+        opened: Measurement = _module_of(path).open_file(path, **options)
     except ModuleNotFoundError as error:
         raise UserError(
             f"{path}: needs {error.name}, which is not installed; "
             "pip install 'tfcyclegan[measurements]'"
         ) from error
     return opened
+
+
+def options_among(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a data set's settings that the format of `path` has as options; errors are those of
+    `open_measurement`.
+    """
+    known = inspect.signature(_module_of(path).open_file).parameters
+    return {name: value for name, value in settings.items() if name in known}
+
+
+def _module_of(path: Path) -> Any:
+    ending = ending_of(path.name).lower()
+    if not ending:
+        raise UserError(
+            f"{path}: no file of measurements by its ending; those are {', '.join(sorted(ENDINGS))}"
+        )
+    return importlib.import_module(f"tfcyclegan.formats.{FORMATS[ending]}")
