@@ -11,6 +11,8 @@ function `open_file(path, **options)` that opens one.
 """
 
 import importlib
+import inspect
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -60,13 +62,16 @@ def open_measurement(path: Path, **options: Any) -> "Measurement":
         UserError: an ending of no format, or its library is not installed.
         intake.BadPicture: it cannot be read, with the reason.
     """
-    ending = _SERIES if path.is_dir() else ending_of(path.name).lower()
-    if not ending:
-        raise UserError(
-            f"{path}: no file of measurements by its ending; those are {', '.join(sorted(ENDINGS))}"
-        )
-    opened: Measurement = load(FORMATS[ending], path).open_file(path, **options)
+    opened: Measurement = _module_of(path).open_file(path, **options)
     return opened
+
+
+def options_among(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a data set's settings that the format of `path` has as options; errors are those of
+    `open_measurement`.
+    """
+    known = inspect.signature(_module_of(path).open_file).parameters
+    return {name: value for name, value in settings.items() if name in known}
 
 
 def load(module: str, needed_for: object) -> ModuleType:
@@ -83,3 +88,12 @@ def load(module: str, needed_for: object) -> ModuleType:
             f"{needed_for}: needs {error.name}, which is not installed; "
             "pip install 'tfcyclegan[measurements]'"
         ) from error
+
+
+def _module_of(path: Path) -> ModuleType:
+    ending = _SERIES if path.is_dir() else ending_of(path.name).lower()
+    if not ending:
+        raise UserError(
+            f"{path}: no file of measurements by its ending; those are {', '.join(sorted(ENDINGS))}"
+        )
+    return load(FORMATS[ending], path)
