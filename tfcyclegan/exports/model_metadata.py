@@ -11,6 +11,7 @@ from typing import Any
 
 from tfcyclegan.exports.runtimes import RUNTIMES, SUFFIXES
 from tfcyclegan.system import files
+from tfcyclegan.translation.value_pair import ValuePair
 
 METADATA = "metadata.json"
 FILES = (".tflite", *SUFFIXES)
@@ -79,6 +80,16 @@ def reading_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def values_of(metadata: Mapping[str, Any]) -> ValuePair:
+    """What the numbers on both sides mean.
+
+    Raises:
+        UserError: they are damaged.
+    """
+    with files.understanding(Path(METADATA)):
+        return ValuePair.from_json(metadata.get("values", {}))
+
+
 def told_reading(reading: Mapping[str, Any]) -> str:
     """`reading_of` as flags."""
     return " ".join(f"--{name}={value}" for name, value in reading.items())
@@ -114,8 +125,19 @@ def purpose(metadata: Mapping[str, Any]) -> dict[str, str]:
         if isinstance(classes, list)
         else "",
         "TFLite size": str(metadata.get("tflite_size", "")),
+        "numbers": _numbers(metadata) if direction_of(metadata) else "",
     }
     return {name: value for name, value in known.items() if value}
+
+
+def _numbers(metadata: Mapping[str, Any]) -> str:
+    """What is taken and given, without ranges, which an export applies itself."""
+    pair = values_of(metadata)
+    sides = [
+        f"{side.dtype} {side.units}".strip() if side else "pictures"
+        for side in (pair.source, pair.target)
+    ]
+    return " to ".join(sides)
 
 
 def properties(metadata: Mapping[str, Any], channels_in: int) -> dict[str, str]:
@@ -130,5 +152,6 @@ def properties(metadata: Mapping[str, Any], channels_in: int) -> dict[str, str]:
         "data": str(metadata.get("data") or ""),
         "trained_at": str(metadata.get("trained_at") or ""),
         "reading": told_reading(reading_of(metadata)),
+        **{told.split()[0]: told.partition(" ")[2] for told in values_of(metadata).told()},
     }
     return {name: value for name, value in known.items() if value}

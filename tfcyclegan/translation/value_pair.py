@@ -35,23 +35,18 @@ class ValuePair:
         return None if self.target is None else own_plane(self.target)
 
     def to_network(self, array: np.ndarray) -> np.ndarray:
-        """[..., C] in the source's own numbers as float32 in [-1, 1]; -1 where they are invalid, as
-        the training step has it.
+        """[..., C] in the source's own numbers as float32 in [-1, 1]; -1 in pixels that are
+        invalid, as the training step has it.
         """
         if self.source is None:
             return images.to_float(array)
-        seen = self.source.to_network(array)
-        return np.nan_to_num(seen, copy=False, nan=-1.0)
+        return np.where(self.source.invalid_pixels(array), -1, self.source.to_network(array))
 
     def gaps(self, array: np.ndarray) -> np.ndarray | None:
-        """Where a translation is no measurement, bool [..., 1], since a channel of the own plane is
-        none; None where the source has no gaps.
+        """Where a translation is no measurement, bool [..., 1]; None where the source is
+        pictures.
         """
-        if self.source is None:
-            return None
-        own = array[..., self.source.centre]
-        invalid: np.ndarray = self.source.invalid(own).any(axis=-1, keepdims=True)
-        return invalid
+        return None if self.source is None else self.source.invalid_pixels(array)
 
     def from_network(self, seen: np.ndarray, gaps: np.ndarray | None = None) -> np.ndarray:
         """What the network gives, [..., C] in [-1, 1], in the target's own numbers: of the own
@@ -62,6 +57,21 @@ class ValuePair:
             return images.to_uint8(seen if gaps is None else np.where(gaps, -1, seen))
         assert self.target is not None
         return written.from_network(seen[..., self.target.centre], gaps)
+
+    @classmethod
+    def of_domains(cls, values: Mapping[str, Values], direction: str) -> "ValuePair":
+        """Of the values of domains "A" and "B", of a translator of `direction` "ab" or "ba"."""
+        return cls(*(values.get(domain.upper()) for domain in direction))
+
+    def told(self) -> list[str]:
+        """Both sides in words, a line each; none of pictures."""
+        if self.pictures:
+            return []
+        sides = {"takes": self.source, "gives": self.written}
+        return [
+            f"{verb} {describe(values) if values else '8-bit pictures'}"
+            for verb, values in sides.items()
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in `metadata.json`: {"from": ..., "to": ...}, null of pictures; empty where
@@ -92,3 +102,15 @@ def own_plane(values: Values) -> Values:
         names=values.names[own] if len(values.names) == values.channels else values.names,
         neighbours=0,
     )
+
+
+def describe(values: Values) -> str:
+    """Such as "int16, 1 channel, range -1000:2000 HU, nodata -32768"."""
+    plane = own_plane(values)
+    parts = [values.dtype, f"{plane.channels} channel{'s' if plane.channels > 1 else ''}"]
+    if values.neighbours:
+        parts.append(f"{values.neighbours} neighbouring planes on either side")
+    parts.append(plane.ranges())
+    if values.nodata is not None:
+        parts.append(f"nodata {values.nodata:g}")
+    return ", ".join(parts)
