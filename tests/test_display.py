@@ -120,3 +120,10 @@ def test_strips_show_gaps_and_each_domain_in_its_own_way():
     assert seen[0].ravel().tolist() == [-1, 1, -1]
     white, magenta = [255] * 3, list(GAP_COLOUR)
     assert drawn.tolist() == [[[0] * 3, white, magenta, white, white, *[[128] * 3] * 2, magenta]]
+
+
+def test_of_planes_with_neighbours_the_plane_itself_is_shown():
+    stack = Values("uint8", (0,) * 3, (255,) * 3, neighbours=1)
+    array = np.array([10, 20, 30], np.uint8).reshape(1, 1, 3)
+    assert not display_of(stack).guessed
+    assert to_picture(array, stack, display_of(stack)).ravel().tolist() == [20]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tfcyclegan.data.images import to_uint8
-from tfcyclegan.data.values import RangeRequest, Values
+from tfcyclegan.data.values import RangeRequest, Values, own_plane
 from tfcyclegan.errors import UserError
 
 GRAY = "gray"
@@ -90,7 +90,7 @@ def display_of(
     colour_map: str = GRAY,
     domain: str = "the data",
 ) -> Display:
-    """How a domain of `values` is shown.
+    """How a domain of `values` is shown; of planes with neighbours the plane itself.
 
     Args:
         values: of the domain.
@@ -104,6 +104,7 @@ def display_of(
     Raises:
         UserError: none of these, or no such channels or colour map.
     """
+    values = own_plane(values)
     chosen, guessed = _bands(bands, values, domain)
     request = RangeRequest.parse("--display_range", window)
     if request.percentiles:
@@ -171,11 +172,13 @@ def to_picture(array: np.ndarray, values: Values | None, display: Display | None
     Args:
         array: [H, W, C] in the units of the data; of a domain of pictures uint8 [H, W, 1 or 3],
             which is given back as it is.
-        values: of the domain; None of pictures.
+        values: of the array, whose neighbouring planes are not shown; None of pictures.
         display: how it is shown; None takes `display_of(values)`.
     """
     if values is None:
         return array
+    if values.neighbours:
+        array, values = array[..., values.centre], own_plane(values)
     display = display or display_of(values)
     picture = levels(array, values, display)
     if display.colour_map != GRAY:

@@ -7,16 +7,17 @@ NaN or `nodata`. Networks see [low, high] of each channel as [-1, 1] in float32,
 where a pixel is invalid, which the training step masks (`methods.masking`).
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tfcyclegan.config.batches import MOST_CHANNELS
 from tfcyclegan.errors import UserError
 
 TYPES = ("uint8", "uint16", "int16", "float16", "float32")
-MOST_CHANNELS = 64
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,12 @@ class Values:
             # compared in the array's own type, in which a float16's nodata is rounded too
             found |= array == np.asarray(self.nodata).astype(array.dtype)
         return found
+
+    def invalid_pixels(self, array: np.ndarray) -> np.ndarray:
+        """Where a pixel is a gap for networks: bool [..., 1], true where any of its channels is
+        invalid. There losses see nothing, and so a translation has nothing.
+        """
+        return self.invalid(array).any(axis=-1, keepdims=True)
 
     def outside(self, array: np.ndarray) -> int:
         """How many valid values of [..., C] lie outside their range and are clipped."""
@@ -166,6 +173,20 @@ class Values:
             tuple(str(name) for name in stored.get("names", ())),
             int(stored.get("neighbours", 0)),
         )
+
+
+def own_plane(values: Values) -> Values:
+    """The values of a plane by itself, without the channels of its neighbours."""
+    if not values.neighbours:
+        return values
+    own = values.centre
+    return dataclasses.replace(
+        values,
+        low=values.low[own],
+        high=values.high[own],
+        names=values.names[own] if len(values.names) == values.channels else values.names,
+        neighbours=0,
+    )
 
 
 @dataclass(frozen=True)

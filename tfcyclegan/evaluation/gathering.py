@@ -95,7 +95,7 @@ def gather(
         scale,
         own,
         pairs,
-        channels={"a": run.config.channels_a, "b": run.config.channels_b},
+        channels={"a": run.config.channels_of("a"), "b": run.config.channels_of("b")},
         checkpoint=translator.identity["checkpoint"],
         cycle=_cycle(run, checkpoint, direction, translator),
         notes=[f"{one} is scored, on which the best checkpoint was chosen" for one in chosen_on],

@@ -28,8 +28,10 @@ from tfcyclegan.measures import (
     kid_fid,
     label_maps,
     luminance,
+    measured_errors,
     mode_collapse,
     paired,
+    value_distances,
 )
 from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Tools
 from tfcyclegan.measures.findings import OK, REALS, Finding
@@ -51,6 +53,8 @@ MEASURES: tuple[tuple[str, Measure], ...] = (
     ("look", appearance.table),
     ("distribution", kid_fid.table),
     ("truth", paired.tables),
+    ("truth", measured_errors.found),
+    ("values", value_distances.found),
     ("labels", label_maps.tables),
     ("judge", fcn_score.tables),
     ("cycle honesty", cycle_consistency.table),

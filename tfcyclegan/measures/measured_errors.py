@@ -18,9 +18,16 @@ from scipy import ndimage
 from skimage import metrics
 
 from tfcyclegan.data.values import Values
-from tfcyclegan.measures.evaluation_set import OWN
+from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet
 from tfcyclegan.measures.measured_set import MeasuredSet
-from tfcyclegan.measures.tables import Column, Interval, Table, interval_of_mean, mean_of_known
+from tfcyclegan.measures.tables import (
+    Column,
+    Interval,
+    Table,
+    interval_of_mean,
+    mean_of_known,
+    undecided,
+)
 
 SSIM_WINDOW = 11
 """Pixels, of the Gaussian window of sigma 1.5 (Wang et al. 2004)."""
@@ -187,6 +194,19 @@ def _ssim_map(
     return similarity, whole.astype(bool)
 
 
+def found(scored: EvaluationSet) -> list[Table | str]:
+    """All tables in units where translations are measurements, and why there are no others."""
+    if scored.measured is None or not scored.truths:
+        return []
+    made = tables(scored.measured, scored.partners.told or "pairs are known")
+    if not scored.partners.sure:
+        made = [undecided(table) for table in made]
+    return [
+        *made,
+        "truth: Lab error and LPIPS are for pictures; measurements are scored in their units",
+    ]
+
+
 def tables(measured: MeasuredSet, note: str) -> list[Table]:
     """All that there is; nothing without truths. `note` says what the pairs rest on."""
     if not measured.truths:
@@ -223,6 +243,11 @@ def _columns(measured: MeasuredSet, *, decide: bool = False) -> list[Column]:
         Column("SSIM", "higher", decides=decide),
         Column("correlation", "higher"),
     ]
+
+
+def mean_absolute(picture: np.ndarray, truth: np.ndarray, values: Values) -> float:
+    """MAE of one picture, in units."""
+    return moments(picture, truth, values)[0].scores(values)["MAE"]
 
 
 def _row(

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from tfcyclegan.data.values import Values
-from tfcyclegan.measures.evaluation_set import FLOOR, OWN
+from tfcyclegan.measures.evaluation_set import FLOOR, OWN, EvaluationSet
 from tfcyclegan.measures.measured_set import MeasuredSet
 from tfcyclegan.measures.tables import Column, Interval, Table, interval_of_halves
 
@@ -40,6 +40,11 @@ def distances(one: np.ndarray, other: np.ndarray, values: Values) -> np.ndarray:
         )
     step = (np.asarray(values.high) - np.asarray(values.low)) / BINS
     return np.abs(below - other_below).sum(axis=-1) * step
+
+
+def found(scored: EvaluationSet) -> list[Table]:
+    """The tables where translations are measurements."""
+    return [] if scored.measured is None else tables(scored.measured)
 
 
 def tables(measured: MeasuredSet) -> list[Table]:

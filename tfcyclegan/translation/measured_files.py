@@ -14,12 +14,12 @@ import numpy as np
 from tfcyclegan.config import Size
 from tfcyclegan.data import images, intake
 from tfcyclegan.data.display import Display, to_picture
-from tfcyclegan.data.values import Values
+from tfcyclegan.data.values import Values, own_plane
 from tfcyclegan.formats import ENDINGS, open_measurement
 from tfcyclegan.formats.base import Destination, Measurement, Shape, Window
 from tfcyclegan.formats.stacks import read_stack
 from tfcyclegan.system import files
-from tfcyclegan.translation.value_pair import ValuePair, own_plane
+from tfcyclegan.translation.value_pair import ValuePair
 
 ALL, INVALID, CLIPPED = "all", "invalid", "clipped"
 """What of the values is counted, as in the manifest of a data set."""

@@ -165,6 +165,7 @@ class _Work:
 
     def __init__(self, file: MeasuredFile, model: Translator, scale: images.Scale | None):
         self.file = file
+        self.interpolation = scale.interpolation if scale else "bicubic"
         self.size = scale.size_of(file.size) if scale else model.fit or file.size
         tiler = model.tiler
         self.tiler = (
@@ -216,14 +217,14 @@ def _translate_planes(
             array = work.file.read(number)
         except (intake.BadPicture, OSError) as error:
             return _Plane(work, number, np.empty(0), error=error)
-        tally = work.file.count(array)
-        return _Plane(work, number, pair.to_network(array), pair.gaps(array), tally)
+        seen = pair.to_network(pair.resized(array, work.size, work.interpolation))
+        return _Plane(work, number, seen, pair.gaps(array), work.file.count(array))
 
     def translate(translator: Translator, plane: _Plane) -> _Plane:
         if plane.error is not None:
             return plane
         try:
-            seen = translator.floats(plane.array, plane.work.size)
+            seen = translator.floats(plane.array, plane.work.file.size)
         except RunError as error:
             raise RunError(f"{_called(plane)}: {error}") from error
         return _Plane(plane.work, plane.number, seen, plane.gaps, plane.tally)

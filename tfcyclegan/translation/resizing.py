@@ -1,4 +1,4 @@
-"""Planes of floats in another size, by the filters of `data.interpolation`."""
+"""What a network gives, in another size."""
 
 import numpy as np
 from PIL import Image

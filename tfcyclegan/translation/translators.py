@@ -94,15 +94,16 @@ class Translator:
         uint8 of pictures, else as `values` say. Large ones in tiles, if `scratch` names a directory
         for their features.
 
-        With `fit` a picture is resized by bicubic, or by `nearest` pixels, and the translation back
-        by bicubic.
+        With `fit` it is resized by bicubic, pictures of label maps by `nearest` pixels, and the
+        translation back by bicubic.
 
         Raises:
             RunError: the model gave no numbers.
         """
         height, width = picture.shape[:2]
-        if not self.values.pictures and self.fit not in (None, Size(height, width)):
-            seen = self.floats(self.values.to_network(picture), self.fit)
+        if self.fit not in (None, Size(height, width)) and not self.values.pictures:
+            fitted = self.values.resized(picture, self.fit)
+            seen = self.floats(self.values.to_network(fitted), Size(height, width))
             return self.values.from_network(seen, self.values.gaps(picture))
         if self.fit not in (None, Size(height, width)):
             fitted = images.resize(images.to_image(picture), self.fit, nearest=nearest)
@@ -131,18 +132,16 @@ class Translator:
         return translated
 
     def floats(self, seen: np.ndarray, size: Size | None = None) -> np.ndarray:
-        """Translates float32 [H, W, C] in [-1, 1], whole; with `size` resized to that by bicubic
-        for the network, and back.
+        """Translates float32 [H, W, C] in [-1, 1], whole; the result is resized to `size` by
+        bicubic where it has another.
 
         Raises:
             RunError: the model gave no numbers.
         """
         height, width = seen.shape[:2]
         with self._alone if height * width > ALONE_PIXELS else contextlib.nullcontext():
-            if size in (None, Size(height, width)):
-                return self.in_floats(seen[np.newaxis])[0]
-            taken = np.clip(resized(seen, size), -1, 1)
-            return resized(self.in_floats(taken[np.newaxis])[0], Size(height, width))
+            translated = self.in_floats(seen[np.newaxis])[0]
+        return translated if size in (None, Size(height, width)) else resized(translated, size)
 
     def in_floats(self, batch: np.ndarray) -> np.ndarray:
         """Translates float32 [B, H, W, C] of any size: mirrored to a size that the network takes,

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from tfcyclegan.config import Size
 from tfcyclegan.data import images
-from tfcyclegan.data.values import Values
+from tfcyclegan.data.resampling import resize_values
+from tfcyclegan.data.values import Values, own_plane
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,14 @@ class ValuePair:
         pictures.
         """
         return None if self.source is None else self.source.invalid_pixels(array)
+
+    def resized(self, array: np.ndarray, size: Size, interpolation: str = "bicubic") -> np.ndarray:
+        """[H, W, C] in the source's own numbers in another size, as training resizes them."""
+        if self.source is None:
+            return images.to_array(images.resize(images.to_image(array), size, interpolation))
+        # of a file of another type nothing is rounded
+        values = dataclasses.replace(self.source, dtype=str(array.dtype))
+        return resize_values(array, values, size, interpolation)
 
     def from_network(self, seen: np.ndarray, gaps: np.ndarray | None = None) -> np.ndarray:
         """What the network gives, [..., C] in [-1, 1], in the target's own numbers: of the own
@@ -88,20 +98,6 @@ class ValuePair:
     def from_json(cls, stored: Mapping[str, Any]) -> "ValuePair":
         sides = [stored.get(name) for name in ("from", "to")]
         return cls(*(Values.from_json(side) if side else None for side in sides))
-
-
-def own_plane(values: Values) -> Values:
-    """The values of a plane by itself, without the channels of its neighbours."""
-    if not values.neighbours:
-        return values
-    own = values.centre
-    return dataclasses.replace(
-        values,
-        low=values.low[own],
-        high=values.high[own],
-        names=values.names[own] if len(values.names) == values.channels else values.names,
-        neighbours=0,
-    )
 
 
 def describe(values: Values) -> str:
