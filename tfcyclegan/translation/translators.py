@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from tfcyclegan.config import Size
 from tfcyclegan.data import images, intake
@@ -39,7 +40,6 @@ from tfcyclegan.training.checkpoints import (
     weights_hash,
 )
 from tfcyclegan.training.runs import Run
-from tfcyclegan.translation.resizing import resized
 from tfcyclegan.translation.tiling import Source, Tiler, padded_side
 from tfcyclegan.translation.value_pair import ValuePair
 
@@ -102,8 +102,8 @@ class Translator:
         """
         height, width = picture.shape[:2]
         if self.fit not in (None, Size(height, width)) and not self.values.pictures:
-            fitted = self.values.resized(picture, self.fit)
-            seen = self.floats(self.values.to_network(fitted), Size(height, width))
+            seen = self.values.to_network(self.values.resized(picture, self.fit))
+            seen = self.floats(seen, Size(height, width))
             return self.values.from_network(seen, self.values.gaps(picture))
         if self.fit not in (None, Size(height, width)):
             fitted = images.resize(images.to_image(picture), self.fit, nearest=nearest)
@@ -141,7 +141,13 @@ class Translator:
         height, width = seen.shape[:2]
         with self._alone if height * width > ALONE_PIXELS else contextlib.nullcontext():
             translated = self.in_floats(seen[np.newaxis])[0]
-        return translated if size in (None, Size(height, width)) else resized(translated, size)
+        if size is None or size == Size(height, width):
+            return translated
+        channels = [
+            np.asarray(images.resize(Image.fromarray(channel), size))
+            for channel in np.moveaxis(translated, -1, 0)
+        ]
+        return np.stack(channels, axis=-1)
 
     def in_floats(self, batch: np.ndarray) -> np.ndarray:
         """Translates float32 [B, H, W, C] of any size: mirrored to a size that the network takes,
