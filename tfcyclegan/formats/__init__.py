@@ -21,8 +21,19 @@ if TYPE_CHECKING:
 
 FORMATS = {
     ".npy": "arrays",
+    ".nii": "nifti",
+    ".nii.gz": "nifti",
+    ".dcm": "dicom",
+    ".npz": "arrays",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+    ".mat": "hdf5",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".png": "png",
 }
 """The module of each ending."""
+_SERIES = ".dcm"
 ENDINGS = tuple(sorted(FORMATS, key=len, reverse=True))
 
 
@@ -38,7 +49,7 @@ def is_measurement(path: Path) -> bool:
 
 
 def open_measurement(path: Path, **options: Any) -> "Measurement":
-    """Opens a file by its ending.
+    """Opens a file by its ending, or a directory of a DICOM series.
 
     Args:
         path: of the file.
@@ -48,7 +59,7 @@ def open_measurement(path: Path, **options: Any) -> "Measurement":
         UserError: an ending of no format, or its library is not installed.
         intake.BadPicture: it cannot be read, with the reason.
     """
-    ending = ending_of(path.name).lower()
+    ending = _SERIES if path.is_dir() else ending_of(path.name).lower()
     if not ending:
         raise UserError(
             f"{path}: no file of measurements by its ending; those are {', '.join(sorted(ENDINGS))}"
