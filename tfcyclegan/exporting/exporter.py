@@ -39,6 +39,7 @@ from tfcyclegan.training.checkpoints import (
     weights_hash,
 )
 from tfcyclegan.training.runs import Run
+from tfcyclegan.translation.measured_files import opening_of
 from tfcyclegan.translation.translators import as_function, scale_of
 from tfcyclegan.translation.value_pair import ValuePair
 
@@ -119,6 +120,11 @@ def export(
     channels = generator.settings["in_channels"]
     values = ValuePair.of_domains(run.values, direction)
     reading = own.settings(direction[0]) if own else {}
+    opened = (
+        opening_of((own.a if direction == "ab" else own.b).settings)
+        if own and values.source
+        else {}
+    )
     described = {
         "format": files.FORMAT,
         **identity,
@@ -136,7 +142,7 @@ def export(
         "domains": _names(title, direction),
         "label_maps": _label_maps(run, own, direction),
         "trained_at": _trained_at(run, checkpoint),
-        "reading": reading,
+        "reading": reading | opened,
     }
     pictures = comparison_pictures(domains, direction[0], size, channels, run.config.interpolation)
     function = as_function(generator, size=size)

@@ -32,12 +32,14 @@ def to_network(pair: ValuePair, batch: tf.Tensor) -> tf.Tensor:
     low, high = (tf.constant(end, tf.float64) for end in (pair.source.low, pair.source.high))
     scaled = (tf.cast(batch, tf.float64) - low) / (high - low) * 2 - 1
     seen = tf.cast(tf.clip_by_value(scaled, -1, 1), tf.float32)
-    return tf.where(_invalid_pixels(pair.source, batch), tf.constant(-1, tf.float32), seen)
+    return tf.where(_invalid(pair.source, batch), tf.constant(-1, tf.float32), seen)
 
 
 def gaps(pair: ValuePair, batch: tf.Tensor) -> tf.Tensor | None:
     """See `ValuePair.gaps`."""
-    return None if pair.source is None else _invalid_pixels(pair.source, batch)
+    if pair.source is None:
+        return None
+    return tf.reduce_any(_invalid(pair.source, batch), axis=-1, keepdims=True)
 
 
 def from_network(pair: ValuePair, seen: tf.Tensor, gaps: tf.Tensor | None) -> tf.Tensor:
@@ -58,14 +60,14 @@ def from_network(pair: ValuePair, seen: tf.Tensor, gaps: tf.Tensor | None) -> tf
     return tf.where(gaps, tf.constant(np.asarray(written.gap).astype(written.dtype)), stored)
 
 
-def _invalid_pixels(values: Values, batch: tf.Tensor) -> tf.Tensor:
-    """See `Values.invalid_pixels`."""
+def _invalid(values: Values, batch: tf.Tensor) -> tf.Tensor:
+    """See `Values.invalid`."""
     found = tf.zeros_like(batch, tf.bool)
     if not values.is_integer:
         found |= ~tf.math.is_finite(tf.cast(batch, tf.float32))
     if values.nodata is not None and np.isfinite(values.nodata):
         found |= tf.equal(batch, tf.constant(np.asarray(values.nodata).astype(values.dtype)))
-    return tf.reduce_any(found, axis=-1, keepdims=True)
+    return found
 
 
 def _numbers(batch: tf.Tensor) -> tf.Tensor:

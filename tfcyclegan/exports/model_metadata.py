@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tfcyclegan.config.measured_reading import OPENING
 from tfcyclegan.exports.runtimes import RUNTIMES, SUFFIXES
 from tfcyclegan.system import files
 from tfcyclegan.translation.value_pair import ValuePair
@@ -70,9 +71,11 @@ def translates(metadata: Mapping[str, Any]) -> str:
 
 def reading_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """How the pictures of the training were read where that was not the usual way: fields of
-    `data.intake.Rules`.
+    `data.intake.Rules`; or how its files of measurements were opened: those of
+    `config.measured_reading.OPENING`.
     """
     kinds = {"alpha": str, "extra_bands": str, "max_value": int}
+    kinds |= dict.fromkeys(OPENING, str) | {"without_affine": bool}
     stored = metadata.get("reading")
     stored = stored if isinstance(stored, dict) else {}
     return {

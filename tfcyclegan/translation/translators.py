@@ -40,6 +40,7 @@ from tfcyclegan.training.checkpoints import (
     weights_hash,
 )
 from tfcyclegan.training.runs import Run
+from tfcyclegan.translation import array_files
 from tfcyclegan.translation.tiling import Source, Tiler, padded_side
 from tfcyclegan.translation.value_pair import ValuePair
 
@@ -88,23 +89,32 @@ class Translator:
     )
 
     def __call__(
-        self, picture: np.ndarray, scratch: Path | None = None, *, nearest: bool = False
+        self,
+        picture: np.ndarray,
+        scratch: Path | None = None,
+        *,
+        nearest: bool = False,
+        scale: images.Scale | None = None,
     ) -> np.ndarray:
         """Translates [H, W, C] of any size, in the numbers of one domain to those of the other:
         uint8 of pictures, else as `values` say. Large ones in tiles, if `scratch` names a directory
         for their features.
 
         With `fit` it is resized by bicubic, pictures of label maps by `nearest` pixels, and the
-        translation back by bicubic.
+        translation back by bicubic; measurements likewise with `scale`.
 
         Raises:
             RunError: the model gave no numbers.
         """
         height, width = picture.shape[:2]
-        if self.fit not in (None, Size(height, width)) and not self.values.pictures:
-            seen = self.values.to_network(self.values.resized(picture, self.fit))
-            seen = self.floats(seen, Size(height, width))
-            return self.values.from_network(seen, self.values.gaps(picture))
+        own = Size(height, width)
+        size = scale.size_of(own) if scale else self.fit or own
+        if size != own and not self.values.pictures:
+            how = scale.interpolation if scale else "bicubic"
+            seen = self.values.to_network(self.values.resized(picture, size, how))
+            return self.values.from_network(
+                self.through_network(seen, own), self.values.gaps(picture)
+            )
         if self.fit not in (None, Size(height, width)):
             fitted = images.resize(images.to_image(picture), self.fit, nearest=nearest)
             translated = images.to_image(self(images.to_array(fitted), scratch))
@@ -131,7 +141,7 @@ class Translator:
             translated[place.top : place.bottom, place.left : place.right] = values
         return translated
 
-    def floats(self, seen: np.ndarray, size: Size | None = None) -> np.ndarray:
+    def through_network(self, seen: np.ndarray, size: Size | None = None) -> np.ndarray:
         """Translates float32 [H, W, C] in [-1, 1], whole; the result is resized to `size` by
         bicubic where it has another.
 
@@ -232,7 +242,12 @@ def from_run(
     usual = run.config.load_size if run.config.preprocess == "resize_and_crop" else None
     function = as_function(generator, device, size=usual, training=training_mode)
     return Translator(
-        identity, generator.settings["in_channels"], generator.size_multiple, function, tiler
+        identity,
+        generator.settings["in_channels"],
+        generator.size_multiple,
+        function,
+        tiler,
+        values=ValuePair.of_domains(run.values, direction),
     )
 
 
@@ -326,8 +341,10 @@ def _translate_all(
     nearest: bool = False,
     left_out: Mapping[str, int] | None = None,
     hints: Mapping[str, str] | None = None,
+    arrays: str = array_files.NPY,
 ) -> None:
-    """Translates pictures into `output`, one PNG each; see `write_pictures`.
+    """Translates pictures into `output`, one PNG each, or an array of measurements; see
+    `write_pictures`.
 
     Args:
         translators: copies of one translator, one for each device.
@@ -339,9 +356,11 @@ def _translate_all(
         nearest: resizes by nearest pixels, for label maps.
         left_out: what of the input is not among `pictures`.
         hints: flags that decide otherwise, by note.
+        arrays: ending of the files of measurements.
     """
 
     model = translators[0]
+    ending = ".png" if model.values.target is None else arrays
 
     def scaled(decoded: intake.Decoded) -> _Picture:
         image = images.with_channels(decoded.image, translators[0].channels)
@@ -358,6 +377,8 @@ def _translate_all(
         return dataclasses.replace(picture, pixels=machine(picture.pixels))
 
     def encode(translated: _Picture) -> tuple[bytes]:
+        if model.values.target is not None:
+            return (array_files.encode(translated.pixels, ending),)
         return (images.encode_png(translated.pixels, alpha=translated.alpha),)
 
     placed = [
@@ -369,7 +390,7 @@ def _translate_all(
             pictures, lambda image: images.notes_of(image, model.channels, scale, model.fit)
         ),
         output,
-        lambda name: (output / f"{name}.png",),
+        lambda name: (output / f"{name}{ending}",),
         Stages(scaled, placed, encode, lambda: give_up(translators)),
         total=total,
         record=RECORD,
@@ -392,9 +413,10 @@ def translate_path(
     scale: images.Scale | None = None,
     nearest: bool = False,
     reading: Reading = USUAL,
+    arrays: str = array_files.NPY,
 ) -> None:
-    """Translates a picture or a folder into PNGs in `output`; those already there from the same
-    model are kept.
+    """Translates a picture or a folder into PNGs in `output`, or into files of `arrays` where the
+    target is measurements; those already there from the same model are kept.
 
     With `nearest`, as label maps need it, only nearest pixels resize them.
 
@@ -416,6 +438,7 @@ def translate_path(
         settings=reading.settings(),
         left_out=found.left_out,
         hints=intake.hints(reading.rules.max_value),
+        arrays=arrays,
     )
 
 
@@ -428,9 +451,10 @@ def translate_split(
     scale: images.Scale | None = None,
     reading: Reading = USUAL,
     hints: Mapping[str, str] | None = None,
+    arrays: str = array_files.NPY,
 ) -> None:
-    """Translates a split of a prepared data set; see `translate_path`. `hints` are flags that
-    decide otherwise, by note.
+    """Translates a split of pictures of a prepared data set; see `translate_path`. `hints` are
+    flags that decide otherwise, by note.
     """
     source.require(split)
     pictures, total, nearest = (
@@ -451,4 +475,5 @@ def translate_split(
         nearest=nearest,
         left_out=unread,
         hints=hints,
+        arrays=arrays,
     )

@@ -37,16 +37,16 @@ class ValuePair:
         return None if self.target is None else own_plane(self.target)
 
     def to_network(self, array: np.ndarray) -> np.ndarray:
-        """[..., C] in the source's own numbers as float32 in [-1, 1]; -1 in pixels that are
-        invalid, as the training step has it.
+        """[..., C] in the source's own numbers as float32 in [-1, 1]; -1 where they are invalid, as
+        the training step has it.
         """
         if self.source is None:
             return images.to_float(array)
-        return np.where(self.source.invalid_pixels(array), -1, self.source.to_network(array))
+        return np.nan_to_num(self.source.to_network(array), copy=False, nan=-1.0)
 
     def gaps(self, array: np.ndarray) -> np.ndarray | None:
-        """Where a translation is no measurement, bool [..., 1]; None where the source is
-        pictures.
+        """Where a translation is no measurement, since a channel of its pixel is none, for which
+        losses saw nothing: bool [..., 1]; None where the source is pictures.
         """
         return None if self.source is None else self.source.invalid_pixels(array)
 
