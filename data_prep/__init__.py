@@ -1,3 +1,12 @@
 """Raw files -> sharded TFRecords; one script a source."""
 
-SCRIPTS = ("folders", "arrays", "gta5", "cityscapes", "satellite_map", "toy_street")
+SCRIPTS = (
+    "folders",
+    "arrays",
+    "nifti",
+    "dicom",
+    "gta5",
+    "cityscapes",
+    "satellite_map",
+    "toy_street",
+)

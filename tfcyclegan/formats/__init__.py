@@ -12,6 +12,7 @@ function `open_file(path, **options)` that opens one.
 
 import importlib
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from tfcyclegan.errors import UserError
@@ -64,12 +65,21 @@ def open_measurement(path: Path, **options: Any) -> "Measurement":
         raise UserError(
             f"{path}: no file of measurements by its ending; those are {', '.join(sorted(ENDINGS))}"
         )
+    opened: Measurement = load(FORMATS[ending], path).open_file(path, **options)
+    return opened
+
+
+def load(module: str, needed_for: object) -> ModuleType:
+    """A module of this room; UserError where its library is not installed.
+
+    Args:
+        module: such as "nifti".
+        needed_for: the file or script that is named then.
+    """
     try:
-        module = importlib.import_module(f"tfcyclegan.formats.{FORMATS[ending]}")
-        opened: Measurement = module.open_file(path, **options)
+        return importlib.import_module(f"tfcyclegan.formats.{module}")
     except ModuleNotFoundError as error:
         raise UserError(
-            f"{path}: needs {error.name}, which is not installed; "
+            f"{needed_for}: needs {error.name}, which is not installed; "
             "pip install 'tfcyclegan[measurements]'"
         ) from error
-    return opened
