@@ -3,6 +3,7 @@
 SCRIPTS = (
     "folders",
     "arrays",
+    "geotiff",
     "nifti",
     "dicom",
     "gta5",

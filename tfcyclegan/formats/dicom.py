@@ -153,9 +153,9 @@ class Dicom(base.Measurement):
         return notes
 
 
-def open_file(path: Path, **options: Any) -> Dicom:
+def open_file(path: Path, *, series: Series | None = None, gaps: str = REFUSE) -> Dicom:
     """Opens a series; the options are those of `Dicom`."""
-    return Dicom(path, **options)
+    return Dicom(path, series=series, gaps=gaps)
 
 
 def _only_series(path: Path, left_out: Counter[str]) -> Series:

@@ -41,7 +41,7 @@ class GeoTiff(Measurement):
 
     Args:
         path: of the file.
-        alpha_band: one of `alpha.CHOICES`.
+        alpha_band: one of `ALPHA_BANDS of `config.reading``.
 
     Raises:
         intake.BadPicture: it is no TIFF, or not one of measurements.

@@ -139,9 +139,9 @@ class Nifti(base.Measurement):
             return self._mapped
 
 
-def open_file(path: Path, **options: Any) -> Nifti:
+def open_file(path: Path, *, axis: str = "auto", without_affine: bool = False) -> Nifti:
     """Opens a volume; the options are those of `Nifti`."""
-    return Nifti(path, **options)
+    return Nifti(path, axis=axis, without_affine=without_affine)
 
 
 def _require_alone(path: Path) -> None:

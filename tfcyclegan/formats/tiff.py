@@ -20,6 +20,7 @@ from xml.etree import ElementTree
 import numpy as np
 import tifffile
 
+from tfcyclegan.config.reading import STACKS
 from tfcyclegan.data.intake import BadPicture
 from tfcyclegan.data.values import Values, own_plane
 from tfcyclegan.errors import UserError
@@ -36,7 +37,6 @@ _NONE, _JPEG, _DEFLATE = 1, (6, 7), (8, 32946)
 _LOSSLESS = {5: "lzw", 8: "zlib", 32773: "packbits", 32946: "zlib", 34925: "lzma", 50000: "zstd"}
 _ALPHA = (1, 2)  # of ExtraSamples
 _NEEDS_CODECS = "needs imagecodecs, which is not installed; pip install 'tfcyclegan[measurements]'"
-STACKS = ("planes", "channels")
 _KEPT_TAGS = {"ImageDescription", "XResolution", "YResolution", "ResolutionUnit", "Software"}
 _LAYOUT_TAGS = {
     *("NewSubfileType", "SubfileType", "ImageWidth", "ImageLength", "BitsPerSample", "Compression"),
@@ -58,9 +58,12 @@ def open_file(path: Path, *, alpha_band: str = "refuse", stack: str = "planes") 
 
 
 def is_geotiff(path: Path) -> bool:
-    """Whether the first picture of a TIFF file has tags of GeoTIFF or GDAL; False for what is no
-    TIFF.
+    """Whether the first picture of a TIFF file has tags of GeoTIFF or GDAL, or a file beside it
+    says where it lies; False for what is no TIFF.
     """
+    beside = (path.with_suffix(".tfw"), path.with_suffix(".wld"), Path(f"{path}.aux.xml"))
+    if any(file.is_file() for file in beside):
+        return True
     try:
         with _opened(path) as file:
             return any(code in file.pages.first.tags for code in _GEO_TAGS)
@@ -73,8 +76,9 @@ class Tiff(Measurement):
 
     Args:
         path: of the file.
-        alpha_band: one of `alpha.CHOICES`.
-        stack: what pages without axes are: one of STACKS.
+        alpha_band: one of `ALPHA_BANDS of `config.reading``.
+        stack: what pages without axes are: one of STACKS of
+            `config.reading`.
 
     Raises:
         intake.BadPicture: it is no TIFF, or not one of measurements.
@@ -89,11 +93,11 @@ class Tiff(Measurement):
         self._lock = threading.Lock()
         self._last: tuple[int, np.ndarray] | None = None
         self._contiguous: np.ndarray | None = None
-        with contextlib.ExitStack() as stack:
-            self._file = stack.enter_context(_opened(path))
+        with contextlib.ExitStack() as opened:
+            self._file = opened.enter_context(_opened(path))
             with _reading(path):
                 self._describe(alpha_band, stack)
-            self._close = stack.pop_all()
+            self._close = opened.pop_all()
 
     def _describe(self, alpha_band: str, stack: str) -> None:
         series = self._file.series[0]

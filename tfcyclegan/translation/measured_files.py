@@ -18,7 +18,7 @@ from tfcyclegan.data.display import Display, to_picture
 from tfcyclegan.data.manifest import ALL, CLIPPED, INVALID
 from tfcyclegan.data.picture_folders import Ledger
 from tfcyclegan.data.values import Values, own_plane
-from tfcyclegan.formats import ENDINGS, open_measurement
+from tfcyclegan.formats import ENDINGS, open_measurement, options_among
 from tfcyclegan.formats.base import Destination, Measurement, Shape, Window
 from tfcyclegan.formats.stacks import read_stack
 from tfcyclegan.system import files
@@ -104,7 +104,8 @@ class MeasuredFile:
             intake.BadPicture: it cannot, or cannot be read.
             OSError: it cannot be read.
         """
-        self._measurement = measurement = open_measurement(self.path, **self._options)
+        options = options_among(self.path, self._options)
+        self._measurement = measurement = open_measurement(self.path, **options)
         self.shape = measurement.shape
         trained = own_plane(self.source)
         if self.shape.channels != trained.channels:
