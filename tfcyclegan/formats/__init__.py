@@ -10,9 +10,10 @@ function `open_file(path, **options)` that opens one.
             out.write(array, plane=12)
 """
 
+import contextlib
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -62,7 +63,8 @@ def open_measurement(path: Path, **options: Any) -> "Measurement":
         UserError: an ending of no format, or its library is not installed.
         intake.BadPicture: it cannot be read, with the reason.
     """
-    opened: Measurement = _module_of(path).open_file(path, **options)
+    with _needing(path):
+        opened: Measurement = _module_of(path).open_file(path, **options)
     return opened
 
 
@@ -70,7 +72,8 @@ def options_among(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Those of a data set's settings that the format of `path` has as options; errors are those of
     `open_measurement`.
     """
-    known = inspect.signature(_module_of(path).open_file).parameters
+    with _needing(path):
+        known = inspect.signature(_module_of(path).open_file).parameters
     return {name: value for name, value in settings.items() if name in known}
 
 
@@ -81,19 +84,25 @@ def load(module: str, needed_for: object) -> ModuleType:
         module: such as "nifti".
         needed_for: the file or script that is named then.
     """
-    try:
+    with _needing(needed_for):
         return importlib.import_module(f"tfcyclegan.formats.{module}")
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"{needed_for}: needs {error.name}, which is not installed; "
-            "pip install 'tfcyclegan[measurements]'"
-        ) from error
 
 
-def _module_of(path: Path) -> ModuleType:
+def _module_of(path: Path) -> Any:
     ending = _SERIES if path.is_dir() else ending_of(path.name).lower()
     if not ending:
         raise UserError(
             f"{path}: no file of measurements by its ending; those are {', '.join(sorted(ENDINGS))}"
         )
-    return load(FORMATS[ending], path)
+    return importlib.import_module(f"tfcyclegan.formats.{FORMATS[ending]}")
+
+
+@contextlib.contextmanager
+def _needing(needed_for: object) -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"{needed_for}: needs {error.name}, which is not installed; "
+            "pip install 'tfcyclegan[measurements]'"
+        ) from error

@@ -158,9 +158,9 @@ class Dicom(base.Measurement):
         return notes
 
 
-def open_file(path: Path, *, gaps: str = REFUSE) -> Dicom:
-    """Opens the series of a file or a directory; the options are those of `Dicom`."""
-    return Dicom(path, gaps=gaps)
+def open_file(path: Path, *, series: Series | None = None, gaps: str = REFUSE) -> Dicom:
+    """Opens a series; the options are those of `Dicom`."""
+    return Dicom(path, series=series, gaps=gaps)
 
 
 def _only_series(path: Path, left_out: Counter[str]) -> Series:
