@@ -35,6 +35,9 @@ _OF_COLOURS = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
 _OLD_VALUES = ("STATISTICS_", "TIFFTAG_MINSAMPLEVALUE", "TIFFTAG_MAXSAMPLEVALUE")
 _OWN_SPACES = {"IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "SUBDATASETS", "RPC", "COLOR_PROFILE"}
 
+# told as a note instead; once for all, since threads share the filters of warnings
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+
 
 class GeoTiff(Measurement):
     """One scene, which is one plane.
@@ -264,8 +267,7 @@ def _is_big_endian(path: Path) -> bool:
 @contextlib.contextmanager
 def _reading() -> Iterator[None]:
     """GDAL with a bounded cache; BadPicture for what it cannot read."""
-    with warnings.catch_warnings(), rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
         try:
             yield
         except RasterioError as error:
@@ -275,8 +277,7 @@ def _reading() -> Iterator[None]:
 @contextlib.contextmanager
 def _writing(path: Path) -> Iterator[None]:
     """OSError with the name of the file for what GDAL cannot write."""
-    with warnings.catch_warnings(), rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
         try:
             yield
         except RasterioError as error:
