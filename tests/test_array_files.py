@@ -84,16 +84,21 @@ def test_float64_is_read_as_float32_which_is_told(tmp_path):
     with open_measurement(tmp_path / "in.npy") as array:
         assert array.dtype == np.float32 and array.notes == ("float64, read as float32",)
     np.save(tmp_path / "in.npy", np.full((5, 6), 1e300))
-    with open_measurement(tmp_path / "in.npy") as array:
-        with pytest.raises(BadPicture, match=r"holds 1e\+300"):
-            array.read()
+    with (
+        open_measurement(tmp_path / "in.npy") as array,
+        pytest.raises(BadPicture, match=r"holds 1e\+300"),
+    ):
+        array.read()
 
 
 def test_one_channel_becomes_three_and_none(tmp_path):
     np.save(tmp_path / "in.npy", field(2, 5, 6))
-    with open_measurement(tmp_path / "in.npy", axes="NHW") as array:
-        with array.create(tmp_path / "out.npy", Values("uint8", (0.0,) * 3, (1.0,) * 3)) as out:
-            out.write(np.full((2, 6, 3), 7, np.uint8), 1, top=3)
+    values = Values("uint8", (0.0,) * 3, (1.0,) * 3)
+    with (
+        open_measurement(tmp_path / "in.npy", axes="NHW") as array,
+        array.create(tmp_path / "out.npy", values) as out,
+    ):
+        out.write(np.full((2, 6, 3), 7, np.uint8), 1, top=3)
     found = np.load(tmp_path / "out.npy")
     assert found.shape == (2, 5, 6, 3) and (found[1, 3:] == 7).all() and found.sum() == 7 * 36
 

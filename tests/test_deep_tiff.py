@@ -183,9 +183,12 @@ def test_one_channel_becomes_four_of_half_precision(tmp_path, kind, axes, wanted
 
 def test_three_channels_become_one(tmp_path):
     source = write(tmp_path / "in.tif", samples("uint16", 20, 24, 3), {"photometric": "rgb"})
-    with open_measurement(source) as picture:
-        with picture.create(tmp_path / "out.tif", Values("uint16", (0.0,), (1.0,))) as out:
-            out.write(np.full((20, 24, 1), 7, np.uint16))
+    values = Values("uint16", (0.0,), (1.0,))
+    with (
+        open_measurement(source) as picture,
+        picture.create(tmp_path / "out.tif", values) as out,
+    ):
+        out.write(np.full((20, 24, 1), 7, np.uint16))
     after, says = described(tmp_path / "out.tif")
     assert after.shape == (20, 24) and (after == 7).all()
     assert "MINISBLACK" in says["tags"]["PhotometricInterpretation"].upper() or (
@@ -235,6 +238,14 @@ def test_a_file_cut_short_is_refused_at_once(tmp_path):
         path.write_bytes(path.read_bytes()[:-900])
         with pytest.raises(BadPicture, match="damaged"):
             open_measurement(path)
+    path = write(tmp_path / "circle.tif", samples("uint16", 20, 24), MINISBLACK)
+    content = bytearray(path.read_bytes())
+    place = 8 + 2 + 12 * content[8]  # of what follows the tags of the only page
+    assert content[place : place + 4] == bytes(4)
+    content[place] = 8
+    path.write_bytes(bytes(content))
+    with pytest.raises(BadPicture, match="in a circle"):
+        open_measurement(path)
     (tmp_path / "text.tif").write_text("no picture")
     with pytest.raises(BadPicture, match="damaged"):
         open_measurement(tmp_path / "text.tif")

@@ -255,10 +255,13 @@ def test_numbers_that_float32_cannot_hold_are_refused(tmp_path):
 
 def test_an_unfinished_file_leaves_nothing(tmp_path):
     source = written(tmp_path / "in.tif", samples(1, 4, 4))
-    with open_measurement(source) as scene, pytest.raises(ZeroDivisionError):
-        with scene.create(tmp_path / "out.tif", values_of(scene, 0, 1)) as out:
-            out.write(scene.read())
-            raise ZeroDivisionError
+    with (
+        open_measurement(source) as scene,
+        pytest.raises(ZeroDivisionError),
+        scene.create(tmp_path / "out.tif", values_of(scene, 0, 1)) as out,
+    ):
+        out.write(scene.read())
+        raise ZeroDivisionError
     assert [path.name for path in tmp_path.iterdir()] == ["in.tif"]
 
 
@@ -267,9 +270,8 @@ def test_damaged_files_and_tables_of_colours_are_refused(tmp_path):
     content = source.read_bytes()
     cut = tmp_path / "cut.tif"
     cut.write_bytes(content[: len(content) // 2])
-    with pytest.raises(BadPicture, match="damaged") as error:
-        with GeoTiff(cut) as scene:
-            scene.read()
+    with pytest.raises(BadPicture, match="damaged") as error, GeoTiff(cut) as scene:
+        scene.read()
     assert "\n" not in str(error.value)
     coloured = written(
         tmp_path / "ids.tif", samples(1, 4, 4, dtype="uint8"),

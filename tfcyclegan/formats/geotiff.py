@@ -141,7 +141,7 @@ class GeoTiff(Measurement):
 
     def identity(self) -> Mapping[str, object]:
         crs = self._file.crs or self._file.gcps[1]
-        return {"coordinate system": "none" if crs is None else crs.to_string()}
+        return {"coordinate system": "none" if crs is None else _name_of(crs)}
 
     def create(self, path: Path, values: Values) -> Destination:
         values, file = own_plane(values), self._file
@@ -250,6 +250,15 @@ def _copy_description(source: Any, target: Any) -> None:
         target.gcps = points, crs
     if source.rpcs is not None:
         target.rpcs = source.rpcs
+
+
+def _name_of(crs: Any) -> str:
+    """Its code, or its name with a few digits that change with the rest of it."""
+    text = str(crs.to_string())
+    if text.startswith("EPSG:"):
+        return text
+    name = text.split('"')[1] if '"' in text else text[:40]
+    return f"{name} ({files.sha256_of_bytes(text.encode())[:8]})"
 
 
 def _nodata_of(values: Values, *, gaps: bool) -> float | None:
