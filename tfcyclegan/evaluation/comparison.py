@@ -17,8 +17,8 @@ from tfcyclegan.data.domains import open_domains
 from tfcyclegan.data.picture_folders import pictures_of_split
 from tfcyclegan.data.pixels import spread
 from tfcyclegan.errors import UserError
-from tfcyclegan.evaluation.gathering import read_png
 from tfcyclegan.evaluation.scores_page import png_of
+from tfcyclegan.evaluation.translated_arrays import read_png
 from tfcyclegan.measures import cycle_consistency, fcn_score, kid_fid
 from tfcyclegan.measures.evaluation_set import FLOOR, OWN
 from tfcyclegan.system import files
