@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from tfcyclegan.config.batches import MOST_CHANNELS
 from tfcyclegan.errors import UserError
 
 TYPES = ("uint8", "uint16", "int16", "float16", "float32")
-MOST_CHANNELS = 64
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,12 @@ class Values:
             # compared in the array's own type, in which a float16's nodata is rounded too
             found |= array == np.asarray(self.nodata).astype(array.dtype)
         return found
+
+    def invalid_pixels(self, array: np.ndarray) -> np.ndarray:
+        """Where a pixel is a gap for networks: bool [..., 1], true where any of its channels is
+        invalid. There losses see nothing, and so a translation has nothing.
+        """
+        return self.invalid(array).any(axis=-1, keepdims=True)
 
     def outside(self, array: np.ndarray) -> int:
         """How many valid values of [..., C] lie outside their range and are clipped."""

@@ -77,7 +77,7 @@ def gather(
     split = domains.require(purpose, direction[0])
     scale, folder = scale_of(run), output / direction
     translators = copies_on_devices(run, checkpoint, direction)
-    channels = {"a": run.config.channels_a, "b": run.config.channels_b}
+    channels = {"a": run.config.channels_of("a"), "b": run.config.channels_of("b")}
     sides = sides_of(domains, purpose, channels, scale, shown or {})
     refuse_regions(regions, sides[direction[1]].stored)
     if of_measurements := any(side.stored for side in sides.values()):

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
 FORMATS = {
     ".npy": "arrays",
+    ".npz": "arrays",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+    ".mat": "hdf5",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".png": "png",
 }
 """The module of each ending."""
 ENDINGS = tuple(sorted(FORMATS, key=len, reverse=True))

@@ -98,7 +98,7 @@ def generator_settings(config: TrainConfig, direction: str) -> dict[str, Any]:
     """Arguments of `make_generator` for one direction of a run."""
     if config.generator.endswith(".json"):
         return {}  # the graph says it all
-    channels = {"a": config.channels_a, "b": config.channels_b}
+    channels = {domain: config.channels_of(domain) for domain in "ab"}
     ends = {"in_channels": channels[direction[0]], "out_channels": channels[direction[1]]}
     if config.is_own:
         return ends
@@ -123,7 +123,7 @@ def discriminator_settings(config: TrainConfig, domain: str) -> dict[str, Any]:
     """Arguments of `Discriminator` for the images of one domain of a run; beside those that they
     were made from where the method is pix2pix.
     """
-    channels = {"a": config.channels_a, "b": config.channels_b}
+    channels = {domain: config.channels_of(domain) for domain in "ab"}
     return {
         "architecture": config.discriminator,
         "layers": config.discriminator_layers,

@@ -110,8 +110,8 @@ def of_data(config: TrainConfig, domains: Domains, batches: Batches, replicas: i
     """What is done to the pictures and how batches are made of them."""
     lines = []
     for domain, pixels, channels in (
-        ("a", batches.pixels_a, config.channels_a),
-        ("b", batches.pixels_b, config.channels_b),
+        ("a", batches.pixels_a, config.channels_of("a")),
+        ("b", batches.pixels_b, config.channels_of("b")),
     ):
         lines += [
             f"domain {domain}: {line}"

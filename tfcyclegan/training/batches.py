@@ -77,7 +77,7 @@ def _open_pixels(
     config: TrainConfig, domains: Domains, load_size: Size
 ) -> tuple[PixelFile, PixelFile]:
     opened = []
-    for domain, channels in (("a", config.channels_a), ("b", config.channels_b)):
+    for domain, channels in (("a", config.channels_of("a")), ("b", config.channels_of("b"))):
         split = domains.require("train", domain)
         pixels = open_pixels(
             split.source,

@@ -72,7 +72,7 @@ class Observer:
         """Writes the strips of all directions; of one picture before the first step, which waits
         for them.
         """
-        identity = self.config.channels_a == self.config.channels_b
+        identity = self.config.channels_of("a") == self.config.channels_of("b")
         for direction in self.model.directions:
             forward, backward = self._translator(direction), None
             if direction[::-1] in self.model.directions:
@@ -191,7 +191,7 @@ class Observer:
             mode="resize_and_crop" if crops else config.preprocess.removesuffix("_and_crop"),
             load_size=config.crop_size if crops else config.load_size,
             crop_size=config.crop_size,
-            channels=config.channels_a if domain == "a" else config.channels_b,
+            channels=config.channels_of("a") if domain == "a" else config.channels_of("b"),
             interpolation=config.interpolation,
             count=count,
         )

@@ -248,7 +248,7 @@ class _Session:
             for size in (batches.size_a, batches.size_b)
         ]
         self.model.make_pools(
-            (*sizes[0], self.config.channels_a), (*sizes[1], self.config.channels_b)
+            (*sizes[0], self.config.channels_of("a")), (*sizes[1], self.config.channels_of("b"))
         )
         self.window = Window(len(self.model.reported))
         kept = self.config.keep_checkpoints
