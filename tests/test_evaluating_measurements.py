@@ -1,4 +1,4 @@
-"""`evaluate` of measurements as a user meets it: arrays of another program, and what a run makes."""
+"""`evaluate` of measurements as a user meets it: arrays of another program, what a run makes."""
 
 import json
 
@@ -8,7 +8,6 @@ import pytest
 from data_prep import arrays
 from tests.test_measurements import write
 from tfcyclegan import cli
-from tfcyclegan.data.display import GAP_COLOUR
 
 GENERATOR = np.random.default_rng(8)
 OFF = 40  # by which our translations are too high

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from tfcyclegan.config import Size
 from tfcyclegan.data import images
@@ -18,6 +19,9 @@ from tfcyclegan.system import files
 from tfcyclegan.system.parallel import Stages
 from tfcyclegan.system.progress import Progress
 from tfcyclegan.translation.translators import AT_ONCE, RECORD, Translator, give_up, record_of
+
+ENDINGS = (".npy", ".png")
+"""Of translations, see above."""
 
 
 def translate_arrays(
@@ -79,7 +83,7 @@ def translate_arrays(
 
 def place(folder: Path, name: str) -> Path | None:
     """Where the translation of that name lies; None where there is none."""
-    paths = (folder / f"{name}{ending}" for ending in (".npy", ".png"))
+    paths = (folder / f"{name}{ending}" for ending in ENDINGS)
     return next((path for path in paths if path.exists()), None)
 
 
@@ -92,8 +96,6 @@ def read_png(path: Path) -> np.ndarray:
     """The pixels as they were saved, uint8 [H, W, C] of our own PNGs; whatever Pillow raises for a
     damaged file.
     """
-    from PIL import Image
-
     with Image.open(path, formats=("PNG",)) as image:
         return images.to_array(image)
 
