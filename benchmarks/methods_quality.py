@@ -6,8 +6,8 @@ and the flags for small data?
     python -m benchmarks.methods_quality --directory=DIR --tables
 
 DIR holds `data`, as `make demo` and `make data/toy_street` prepare it; runs are written beside it.
-Each run is a `tfcyclegan train` and two `evaluate`s (last and best checkpoint) on one core, and gets
-as many steps as fit in its minutes of that core by the seconds of `STEP_SECONDS`, so that no run
+Each run is a `tfcyclegan train` and two `evaluate`s (last and best checkpoint) on one core. It gets
+as many steps as fit in its minutes of a core by the seconds of `STEP_SECONDS`, so that no run
 suffers from what else the machine does. What is finished is left alone: the same command goes on
 after any end. A to B alone is scored, which all methods learn. The toy street is synthetic.
 """

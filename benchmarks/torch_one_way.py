@@ -6,6 +6,7 @@ Keys come from a pass of their own, as there, but without its graph, which nothi
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,11 @@ from torch.nn import functional
 from benchmarks.torch_reference import Residual, lsgan, tensors_of
 
 NETWORKS = ("gen_ab", "disc_b", "patch_sampler")
+OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "cut": {},
+    "fastcut": {"lambda_nce": 10.0, "nce_identity": False, "flip_equivariance": True},
+}
+"""Of `TorchCUT`, by method."""
 
 
 class _BlurDown(nn.Module):
