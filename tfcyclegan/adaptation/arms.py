@@ -190,8 +190,8 @@ class Arms:
             ) from error
         if run.config.channels_of("a") != 3 or run.config.channels_of("b") != 3:
             raise UserError(
-                f"--translator={self.config.translator}: it has {run.config.channels_of("a")} and "
-                f"{run.config.channels_of("b")} channels, not 3"
+                f"--translator={self.config.translator}: it has {run.config.channels_of('a')} and "
+                f"{run.config.channels_of('b')} channels, not 3"
             )
         return run
 

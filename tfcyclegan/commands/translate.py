@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tfcyclegan.data.images import Scale
     from tfcyclegan.data.picture_folders import Reading
     from tfcyclegan.training.runs import Run
+    from tfcyclegan.translation.translators import Translator
 
 Config = TranslateConfig
 EXAMPLES = """
@@ -27,6 +28,8 @@ EXAMPLES = """
     tfcyclegan translate --model=saved_models/satellite2map --input=tile.png --output=translated
     tfcyclegan translate --run_dir=runs/satellite2map --scale=original --input=huge.tif \
         --output=translated --tile=256
+    tfcyclegan translate --run_dir=runs/gta2city --input=drive.mp4 --output=translated \
+        --temporal_ema=0.6
     tfcyclegan translate --run_dir=runs/gta2city --data_dir=data/gta5 --split=train,val \
         --output_data=data/gta5_as_city
 """
@@ -51,6 +54,7 @@ def run(config: TranslateConfig) -> None:
     from tfcyclegan.data.domains import open_domains
     from tfcyclegan.data.images import RESIZED
     from tfcyclegan.data.intake import HINTS
+    from tfcyclegan.data.video import is_video
     from tfcyclegan.exports import exported_models
     from tfcyclegan.translation.data_sets import translate_data
     from tfcyclegan.translation.translators import (
@@ -60,6 +64,8 @@ def run(config: TranslateConfig) -> None:
         translate_split,
     )
 
+    if config.temporal_ema and not is_video(Path(config.input)):
+        raise UserError("--temporal_ema: goes with a video as --input")
     scale = None
     direction = config.direction or only_direction(trained)
     if trained is not None:
@@ -79,7 +85,9 @@ def run(config: TranslateConfig) -> None:
             )
         ]
         direction = _direction_of_model(translators[0].identity.get("direction", ""), config)
-    if config.input:
+    if is_video(Path(config.input)):
+        _translate_video(config, translators, scale)
+    elif config.input:
         _tell_contradiction(Path(config.input), direction)
         nearest = trained is not None and direction[0] in trained.label_maps
         reading = _reading(config, trained, translators[0].reading, direction)
@@ -123,6 +131,25 @@ def run(config: TranslateConfig) -> None:
             f"next: tfcyclegan evaluate --run_dir={config.run_dir} scores the run on its test "
             "pictures, beside controls"
         )
+
+
+def _translate_video(
+    config: TranslateConfig, translators: "Sequence[Translator]", scale: "Scale | None"
+) -> None:
+    from tfcyclegan.translation.video import translate_video
+
+    if translators[0].channels != 3:
+        raise UserError(
+            f"--input={config.input}: is a video in colour, and the model takes "
+            f"{translators[0].channels} channels"
+        )
+    translate_video(
+        translators,
+        Path(config.input),
+        Path(config.output),
+        scale=scale,
+        temporal_ema=config.temporal_ema,
+    )
 
 
 def _tell_choices(

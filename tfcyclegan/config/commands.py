@@ -41,7 +41,7 @@ class TranslateConfig(Options):
         f"{DIRECTION_HELP}; default: ab, or the only one of the run or of the exported model",
         choices=("", *DIRECTIONS),
     )
-    input: str = option("", "picture or folder of pictures; or use --data_dir and --split")
+    input: str = option("", "picture, folder of pictures or video; or use --data_dir and --split")
     data_dir: str = option(
         "", "prepared data set to take pictures from, instead of --input; or two, as for training"
     )
@@ -76,6 +76,13 @@ class TranslateConfig(Options):
         False,
         "translate as the official test of pix2pix does: batch norm by each picture's own "
         "statistics, dropout dropping, so that no two runs are alike; whole pictures alone",
+    )
+    temporal_ema: float = option(
+        0.0,
+        "of a video: share of the translation before, moved as the input moves, that is mixed into "
+        "each picture; 0 to below 1, more flickers less",
+        minimum=0,
+        maximum=0.95,
     )
     output: str = option("", "folder for the translated PNGs")
     output_data: str = option(
