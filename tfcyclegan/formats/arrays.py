@@ -1,121 +1,157 @@
-"""NumPy's own files: `.npy`, mapped into memory, so that planes and windows are read alone.
+"""NumPy's files: `.npy`, of which planes and windows are read alone, and `.npz`, of which the array
+is read whole. Imports no TensorFlow.
 
-Axes are H, W, C and N (planes), in any order that `axes` names. They tell no units and no geometry.
+They tell no units and no geometry. Pickled objects are refused: reading them runs programs.
 """
 
+import threading
+import zipfile
+import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from tfcyclegan.data.intake import BadPicture
-from tfcyclegan.data.values import MOST_CHANNELS, TYPES, Values
-from tfcyclegan.errors import UserError
-from tfcyclegan.formats.base import Destination, Measurement, Shape, Window
-from tfcyclegan.system import files
-
-_ORDER = "NHWC"
-_GUESSES = {2: "HW", 3: "HWC", 4: "NHWC"}
-_WIDER = {"float64": "float32"}
+from tfcyclegan.data.values import Values, own_plane
+from tfcyclegan.formats.axes import ArrayDestination, ArrayMeasurement, axes_of
+from tfcyclegan.formats.base import Destination, Measurement
+from tfcyclegan.formats.stored_numbers import StoredNumbers
 
 
-class ArrayFile(Measurement):
-    """An array in a file.
+def open_file(path: Path, *, axes: str = "", dataset: str = "") -> Measurement:
+    """Opens an array by its ending.
 
     Args:
         path: of the file.
-        axes: its axes in order, such as "NHW"; empty guesses HW, HWC or NHWC by their number.
+        axes: see `axes.axes_of`.
+        dataset: name of the array, in files that hold several.
+    """
+    if path.name.lower().endswith(".npy"):
+        return Npy(path, axes=axes)
+    return Npz(path, axes=axes, dataset=dataset)
+
+
+def choose(names: list[str], dataset: str, of: str) -> str:
+    """The name of the one that is read.
+
+    Args:
+        names: that could be.
+        dataset: what the flag of this name says.
+        of: what they are, in messages.
 
     Raises:
-        UserError: `axes` are none.
-        BadPicture: no array that can be used.
+        BadPicture: there is none, or none of that name, or several without a name.
     """
+    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    if not names:
+        raise BadPicture(f"holds no {of}")
+    if not dataset and len(names) > 1:
+        raise BadPicture(f"holds {len(names)} {of}s ({shown}); --dataset=NAME says which")
+    found = [name for name in names if name.strip("/") == dataset.strip("/")] if dataset else names
+    if not found:
+        raise BadPicture(f"--dataset={dataset}: holds none of this name, but {shown}")
+    return found[0]
 
-    def __init__(self, path: Path, axes: str = ""):
-        self.path, self.nodata, self.units, self.names = path, None, "", ()
+
+class Npy(ArrayMeasurement):
+    """One array."""
+
+    def __init__(self, path: Path, *, axes: str = ""):
         try:
             self._array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, EOFError, OSError) as error:
-            raise BadPicture(f"no array of NumPy ({' '.join(str(error).split())})") from error
-        notes = []
-        self.axes = axes.upper() or _GUESSES.get(self._array.ndim, "")
-        known = set("HW") <= set(self.axes) <= set(_ORDER)
-        if axes and (not known or len(set(self.axes)) < len(self.axes)):
-            raise UserError(f"--axes={axes}: must be H and W, and at most once each N and C")
-        if len(self.axes) != self._array.ndim or not self._array.size:
-            raise BadPicture(f"an array {list(self._array.shape)}, not {self.axes or 'HW to NHWC'}")
-        if not axes and self._array.ndim > 2:
-            notes.append(f"axes taken as {self.axes}, which --axes decides")
-        sides = dict(zip(self.axes, self._array.shape, strict=True))
-        self.shape = Shape(sides.get("N", 1), sides["H"], sides["W"], sides.get("C", 1))
-        if self.shape.channels > MOST_CHANNELS:
-            raise BadPicture(
-                f"{self.shape.channels} channels by the axes {self.axes}, of at most "
-                f"{MOST_CHANNELS}; --axes decides"
-            )
-        stored = self._array.dtype.name
-        if stored in _WIDER:
-            notes.append(f"{stored}, rounded to {_WIDER[stored]}")
-        elif stored not in TYPES:
-            raise BadPicture(f"values of {stored}; those of {', '.join(TYPES)} can be read")
-        self.dtype = np.dtype(_WIDER.get(stored, stored))
-        self.notes = tuple(notes)
+        except (ValueError, EOFError) as error:
+            raise BadPicture(f"no array of NumPy: {_told(error)}") from error
+        if not isinstance(self._array, np.ndarray):
+            raise BadPicture("holds several arrays under the name of one; call it .npz")
+        letters, guessed = axes_of(axes, self._array.shape)
+        self._set(path, letters, self._array.shape, StoredNumbers(self._array.dtype))
+        self.notes += guessed
 
-    def read(self, plane: int = 0, window: Window | None = None) -> np.ndarray:
-        top, left, bottom, right = window or (0, 0, self.shape.height, self.shape.width)
-        places: dict[str, Any] = {
-            "N": plane,
-            "H": slice(top, bottom),
-            "W": slice(left, right),
-            "C": slice(None),
-        }
-        part = self._array[tuple(places[axis] for axis in self.axes)]
-        rest = [axis for axis in self.axes if axis != "N"]
-        ordered = np.transpose(part, [rest.index(axis) for axis in "HWC" if axis in rest])
-        whole = ordered if "C" in rest else ordered[..., np.newaxis]
-        return np.array(whole, dtype=self.dtype, order="C")  # a copy in native byte order
+    def _part(self, index: tuple[int | slice, ...]) -> np.ndarray:
+        return self._array[index]
 
-    def create(self, path: Path, values: Values) -> "ArrayDestination":
-        return ArrayDestination(self, path, values)
+    def create(self, path: Path, values: Values) -> Destination:
+        values = own_plane(values)
+        return _NpyDestination(path, self, np.dtype(values.dtype), values.channels, "right")
 
 
-class ArrayDestination(Destination):
-    """A `.npy` of the same axes, with the channels and the type of other values; channels come last
-    where the source has no axis of them and there are several.
+class Npz(ArrayMeasurement):
+    """One of the arrays of an archive.
+
+    Attributes:
+        dataset: its name.
     """
 
-    def __init__(self, source: ArrayFile, path: Path, values: Values):
-        self.path = path
-        own = values.channels // (2 * values.neighbours + 1)
-        self._axes = source.axes + ("C" if "C" not in source.axes and own > 1 else "")
-        sides = source.shape.planes, source.shape.height, source.shape.width, own
-        by_axis = dict(zip(_ORDER, sides, strict=True))
-        shape = tuple(by_axis[axis] for axis in self._axes)
-        self._writing = files.temporary_name(path)
-        self._array = np.lib.format.open_memmap(
-            self._writing, mode="w+", dtype=np.dtype(values.dtype), shape=shape
-        )
+    def __init__(self, path: Path, *, axes: str = "", dataset: str = ""):
+        self._lock = threading.Lock()
+        self._array: np.ndarray | None = None
+        try:
+            with zipfile.ZipFile(path) as archive:
+                members = archive.infolist()
+                headers = {
+                    member.filename.removesuffix(".npy"): _header(archive, member.filename)
+                    for member in members
+                    if member.filename.endswith(".npy")
+                }
+        except (ValueError, zipfile.BadZipFile, EOFError) as error:
+            raise BadPicture(f"no archive of NumPy arrays: {_told(error)}") from error
+        self.is_compressed = any(member.compress_type for member in members)
+        self.dataset = choose(sorted(headers), dataset, "array")
+        sizes, stored = headers[self.dataset]
+        letters, guessed = axes_of(axes, sizes)
+        self._set(path, letters, sizes, StoredNumbers(stored))
+        others = len(headers) - 1
+        self.notes += guessed + ((f"{others} other arrays in the file",) if others else ())
 
-    def write(self, values: np.ndarray, plane: int = 0, top: int = 0, left: int = 0) -> None:
-        height, width = values.shape[:2]
-        rows, columns = slice(top, top + height), slice(left, left + width)
-        places: dict[str, Any] = {"N": plane, "H": rows, "W": columns, "C": slice(None)}
-        rest = [axis for axis in self._axes if axis != "N"]
-        given = values if "C" in rest else values[..., 0]
-        order = [axis for axis in "HWC" if axis in rest]
-        self._array[tuple(places[axis] for axis in self._axes)] = np.transpose(
-            given, [order.index(axis) for axis in rest]
-        )
+    def _part(self, index: tuple[int | slice, ...]) -> np.ndarray:
+        with self._lock:
+            if self._array is None:
+                try:
+                    with np.load(self.path, allow_pickle=False) as archive:
+                        self._array = archive[self.dataset]
+                except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+                    raise BadPicture(f"damaged: {_told(error)}") from error
+            return self._array[index]
 
-    def finish(self) -> None:
-        self._array.flush()
-        del self._array
-        self._writing.replace(self.path)
+    def create(self, path: Path, values: Values) -> Destination:
+        values = own_plane(values)
+        destination = _NpzDestination(path, self, np.dtype(values.dtype), values.channels, "right")
+        destination.name, destination.is_compressed = self.dataset, self.is_compressed
+        return destination
 
-    def abandon(self) -> None:
-        del self._array
-        self._writing.unlink(missing_ok=True)
+    def close(self) -> None:
+        self._array = None
 
 
-def open_file(path: Path, **options: Any) -> ArrayFile:
-    return ArrayFile(path, **options)
+class _NpyDestination(ArrayDestination):
+    def _store(self, path: Path, values: np.ndarray) -> None:
+        with open(path, "wb") as stream:
+            np.lib.format.write_array(stream, np.asarray(values), allow_pickle=False)
+
+
+class _NpzDestination(ArrayDestination):
+    name: str
+    is_compressed: bool
+
+    def _store(self, path: Path, values: np.ndarray) -> None:
+        with open(path, "wb") as stream:
+            save = np.savez_compressed if self.is_compressed else np.savez
+            save(stream, allow_pickle=False, **{self.name: np.asarray(values)})
+
+
+def _header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype]:
+    """Sizes and type of an array, without its values."""
+    with archive.open(name) as stream:
+        version = np.lib.format.read_magic(stream)
+        read = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }.get(version)
+        if read is None:
+            raise ValueError(f"format {version[0]}.{version[1]} of .npy")
+        sizes, _, dtype = read(stream)
+        return sizes, dtype
+
+
+def _told(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
