@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tfcyclegan.data.picture_folders import Reading
     from tfcyclegan.training.runs import Run
     from tfcyclegan.translation.measured_files import Previews
+    from tfcyclegan.translation.translators import Translator
     from tfcyclegan.translation.value_pair import ValuePair
 
 Config = TranslateConfig
@@ -29,6 +30,8 @@ EXAMPLES = """
     tfcyclegan translate --model=saved_models/satellite2map --input=tile.png --output=translated
     tfcyclegan translate --run_dir=runs/satellite2map --scale=original --input=huge.tif \
         --output=translated --tile=256
+    tfcyclegan translate --run_dir=runs/gta2city --input=drive.mp4 --output=translated \
+        --temporal_ema=0.6
     tfcyclegan translate --run_dir=runs/gta2city --data_dir=data/gta5 --split=train,val \
         --output_data=data/gta5_as_city
     tfcyclegan translate --run_dir=runs/t1_to_t2 --input=scan.nii.gz --output=translated --previews
@@ -54,6 +57,7 @@ def run(config: TranslateConfig) -> None:
     from tfcyclegan.data.domains import open_domains
     from tfcyclegan.data.images import RESIZED
     from tfcyclegan.data.intake import HINTS
+    from tfcyclegan.data.video import is_video
     from tfcyclegan.exports import exported_models
     from tfcyclegan.translation.data_sets import translate_data
     from tfcyclegan.translation.measured_splits import require_kind, translate_measured_split
@@ -65,6 +69,8 @@ def run(config: TranslateConfig) -> None:
         translate_split,
     )
 
+    if config.temporal_ema and not is_video(Path(config.input)):
+        raise UserError("--temporal_ema: goes with a video as --input")
     scale = None
     direction = config.direction or only_direction(trained)
     if trained is not None:
@@ -87,7 +93,9 @@ def run(config: TranslateConfig) -> None:
     values, arrays = translators[0].values, f".{config.arrays}"
     _check_kind(config, values)
     previews = _previews(config, values, direction)
-    if config.input and values.source is not None:
+    if is_video(Path(config.input)):
+        _translate_video(config, translators, scale)
+    elif config.input and values.source is not None:
         _tell_contradiction(Path(config.input), direction)
         translate_measurements(
             translators,
@@ -155,6 +163,26 @@ def run(config: TranslateConfig) -> None:
             f"next: tfcyclegan evaluate --run_dir={config.run_dir} scores the run on its test "
             "pictures, beside controls"
         )
+
+
+def _translate_video(
+    config: TranslateConfig, translators: "Sequence[Translator]", scale: "Scale | None"
+) -> None:
+    from tfcyclegan.translation.video import translate_video
+
+    values, channels = translators[0].values, translators[0].channels
+    if channels != 3 or values.source is not None or values.target is not None:
+        kind = "measurements" if values.source or values.target else f"{channels} channels"
+        raise UserError(
+            f"--input={config.input}: is a video in colour, and the model translates {kind}"
+        )
+    translate_video(
+        translators,
+        Path(config.input),
+        Path(config.output),
+        scale=scale,
+        temporal_ema=config.temporal_ema,
+    )
 
 
 def _tell_choices(

@@ -44,8 +44,8 @@ class TranslateConfig(MeasuredOptions):
     )
     input: str = option(
         "",
-        "picture or folder of pictures, or of files of measurements where the run was trained on "
-        "such; or use --data_dir and --split",
+        "picture, folder of pictures or video, or files of measurements where the run was trained "
+        "on such; or use --data_dir and --split",
     )
     data_dir: str = option(
         "", "prepared data set to take pictures from, instead of --input; or two, as for training"
@@ -81,6 +81,13 @@ class TranslateConfig(MeasuredOptions):
         False,
         "translate as the official test of pix2pix does: batch norm by each picture's own "
         "statistics, dropout dropping, so that no two runs are alike; whole pictures alone",
+    )
+    temporal_ema: float = option(
+        0.0,
+        "of a video: share of the translation before, moved as the input moves, that is mixed into "
+        "each picture; 0 to below 1, more flickers less",
+        minimum=0,
+        maximum=0.95,
     )
     output: str = option(
         "", "folder for the translated PNGs, or for files of measurements of the input's names"

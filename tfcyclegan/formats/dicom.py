@@ -108,6 +108,11 @@ class Dicom(base.Measurement):
 
         return DicomDestination(path, values, self.stack)
 
+    def other_ending(self, values: Values) -> str:
+        """NIfTI's, of several channels."""
+        own = values.centre
+        return ".nii.gz" if own.stop - own.start > 1 else ""
+
     def identity(self) -> Mapping[str, object]:
         return {"slices": self.stack.kind} if self.stack.kind else {}
 

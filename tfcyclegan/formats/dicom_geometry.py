@@ -120,7 +120,7 @@ def _spacing_notes(stack: Sequence[Slice], steps: np.ndarray, gaps: str) -> list
             f"{one.name} and {other.name} lie at one place{many}: several echoes, phases or times "
             "in one series; move each into a folder and series of its own"
         )
-    usual = float(np.median(steps))
+    usual = float(np.sort(steps)[(len(steps) - 1) // 2])  # of two the smaller one
     wide = np.flatnonzero(steps > usual * (1 + _MISSING))
     if wide.size:
         if gaps != REFUSE:

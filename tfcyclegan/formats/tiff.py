@@ -8,9 +8,10 @@ order and lossless compression; tags that describe the old values are not copied
 
 import contextlib
 import importlib.util
-import itertools
+import io
 import logging
 import math
+import struct
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -249,6 +250,9 @@ class Tiff(Measurement):
         samples = samples.transpose(order)
         return samples.reshape(*samples.shape[:2], -1)
 
+    def identity(self) -> Mapping[str, object]:
+        return {"zero of gray": "white"} if self._is_inverted else {}
+
     def create(self, path: Path, values: Values) -> Destination:
         return _like(path, self, own_plane(values))
 
@@ -433,23 +437,30 @@ def _opened(path: Path) -> Iterator[Any]:
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as stack:
         with _reading(path):
-            file = tifffile.TiffFile(path, _multifile=False)
-            stack.enter_context(file)
-            _require_no_circle(file)
+            _require_no_circle(path)
+            file = stack.enter_context(tifffile.TiffFile(path, _multifile=False))
         yield file
 
 
-def _require_no_circle(file: Any) -> None:
-    """Raises where the pages run in a circle, which tifffile would follow for long."""
+def _require_no_circle(path: Path) -> None:
+    """Raises BadPicture where the headers of pages run in a circle, which tifffile would follow for
+    long.
+    """
     seen: set[int] = set()
-    for index in itertools.count():
-        try:
-            offset = file.pages[index].offset
-        except IndexError:
-            return
-        if offset in seen:
-            raise BadPicture("damaged: its pages run in a circle")
-        seen.add(offset)
+    with open(path, "rb") as stream:
+        head = stream.read(16)
+        order = "<" if head[:2] == b"II" else ">"
+        is_big = head[2:4] in (b"+\0", b"\0+")
+        count, entry, place = ("Q", 20, "Q") if is_big else ("H", 12, "I")
+        (offset,) = struct.unpack_from(order + place, head, 8 if is_big else 4)
+        while offset:
+            if offset in seen:
+                raise BadPicture("damaged: its pages run in a circle")
+            seen.add(offset)
+            stream.seek(offset)
+            (tags,) = struct.unpack(order + count, stream.read(struct.calcsize(count)))
+            stream.seek(tags * entry, io.SEEK_CUR)
+            (offset,) = struct.unpack(order + place, stream.read(struct.calcsize(place)))
 
 
 @contextlib.contextmanager

@@ -35,7 +35,7 @@ def with_channels(config: TrainConfig, domains: Domains) -> TrainConfig:
             raise UserError(f"{flag}: pictures have 1 channel (gray) or 3")
         if values is not None and given not in (0, values.channels):
             raise UserError(f"{flag}: the measurements have {values.channels}; leave it out")
-        channels[f"channels_{domain}"] = values.channels if values else given or 3
+        channels[domain] = values.channels if values else given or 3
     for flag, wanted in (
         (f"--colour_jitter={config.colour_jitter:g}", config.colour_jitter),
         (f"--segmenter={config.segmenter}", config.segmenter),
@@ -46,7 +46,7 @@ def with_channels(config: TrainConfig, domains: Domains) -> TrainConfig:
             raise UserError(
                 f"{flag}: is for pictures, and domain {which} holds measurements; leave it out"
             )
-    return dataclasses.replace(config, **channels)
+    return dataclasses.replace(config, channels_a=channels["a"], channels_b=channels["b"])
 
 
 def open_batches(
