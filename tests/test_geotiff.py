@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import tifffile
 
 rasterio = pytest.importorskip("rasterio")
 
@@ -117,6 +118,15 @@ def test_floats_come_back_to_a_millionth_of_the_range_and_gaps_stay(tmp_path):
     assert np.abs(after - given)[~gaps].max() <= 1e-6 * 500
     assert (after[gaps] == -9999).all() and says["nodata"] == -9999
     assert says["structure"]["PREDICTOR"] == "3"
+
+
+def test_gaps_below_lerc_are_gaps(tmp_path):
+    """tifffile would read them as 0; its own files go to GDAL too."""
+    given = samples(1, 20, 30, dtype="float32")[0]
+    given[:3] = np.nan
+    tifffile.imwrite(tmp_path / "in.tif", given, compression="lerc")
+    with open_measurement(tmp_path / "in.tif") as scene:
+        np.testing.assert_array_equal(scene.read()[..., 0], given)
 
 
 def test_half_precision_is_read_and_written_as_such(tmp_path):

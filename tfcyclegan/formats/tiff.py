@@ -34,7 +34,7 @@ _GEO_TAGS = (33550, 33922, 34264, 34735, 42112, 42113)
 """Scale, tie points, transformation and keys of GeoTIFF; metadata and nodata of GDAL."""
 _MINISWHITE, _MINISBLACK, _RGB, _YCBCR = 0, 1, 2, 6
 _OTHER_COLOURS = {3: "class ids with a table of colours", 4: "a mask", 5: "inks", 8: "CIELab"}
-_NONE, _JPEG, _DEFLATE = 1, (6, 7), (8, 32946)
+_NONE, _JPEG, _DEFLATE, _LERC = 1, (6, 7), (8, 32946), 34887
 _LOSSLESS = {5: "lzw", 8: "zlib", 32773: "packbits", 32946: "zlib", 34925: "lzma", 50000: "zstd"}
 _ALPHA = (1, 2)  # of ExtraSamples
 _NEEDS_CODECS = "needs imagecodecs, which is not installed; pip install 'tfcyclegan[measurements]'"
@@ -50,7 +50,9 @@ _LAYOUT_TAGS = {
 
 
 def open_file(path: Path, *, alpha_band: str = "refuse", stack: str = "planes") -> Measurement:
-    """Opens a TIFF file: by `geotiff` where it has tags of GeoTIFF or GDAL."""
+    """Opens a TIFF file: by `geotiff` where it has tags of GeoTIFF or GDAL, or LERC keeps its gaps,
+    which tifffile reads as 0.
+    """
     if is_geotiff(path):
         from tfcyclegan.formats import geotiff  # rasterio takes its time
 
@@ -59,15 +61,16 @@ def open_file(path: Path, *, alpha_band: str = "refuse", stack: str = "planes") 
 
 
 def is_geotiff(path: Path) -> bool:
-    """Whether the first picture of a TIFF file has tags of GeoTIFF or GDAL, or a file beside it
-    says where it lies; False for what is no TIFF.
+    """Whether the first picture of a TIFF file has tags of GeoTIFF or GDAL or is compressed by
+    LERC, or a file beside it says where it lies; False for what is no TIFF.
     """
     beside = (path.with_suffix(".tfw"), path.with_suffix(".wld"), Path(f"{path}.aux.xml"))
     if any(file.is_file() for file in beside):
         return True
     try:
         with _opened(path) as file:
-            return any(code in file.pages.first.tags for code in _GEO_TAGS)
+            page = file.pages.first
+            return int(page.compression) == _LERC or any(code in page.tags for code in _GEO_TAGS)
     except BadPicture:
         return False
 
