@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_prep.measured_files import MeasuredFile, Place
+from data_prep.value_options import Tiles
 from data_prep.value_ranges import Sketch, percentile_ranges
-from tfcyclegan.config import Size
 from tfcyclegan.data.values import TYPES, RangeRequest, Values
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import hardware
@@ -163,7 +163,7 @@ def values_of(
     request: RangeRequest,
     *,
     neighbours: int,
-    tile: Size | None,
+    tiles: Tiles | None,
 ) -> tuple[Values, str]:
     """What a domain's numbers mean, and where the ranges come from.
 
@@ -172,7 +172,7 @@ def values_of(
         training: its training files, whose valid values have the percentiles.
         request: what --range_a or --range_b asks for.
         neighbours: planes beside each as channels.
-        tile: the windows in which files are read.
+        tiles: the windows in which files are read.
 
     Raises:
         UserError: ranges for another number of channels; no value to take percentiles of.
@@ -185,7 +185,7 @@ def values_of(
     else:
         asked = request if request.ends else RangeRequest(DEFAULT_ENDS, percentiles=True)
         shares = asked.of_channels(count, flag)
-        ends = percentile_ranges(_sketches(facts, training, tile), shares)
+        ends = percentile_ranges(_sketches(facts, training, tiles), shares)
         shown = ", ".join(f"p{low:g}:p{high:g}" for low, high in dict.fromkeys(shares))
         source = f"{shown} of train{facts.letter}"
     stack = 2 * neighbours + 1
@@ -210,7 +210,7 @@ def values_of(
 
 
 def _sketches(
-    facts: DomainFacts, training: Sequence[MeasuredFile], tile: Size | None
+    facts: DomainFacts, training: Sequence[MeasuredFile], tiles: Tiles | None
 ) -> list[Sketch]:
     """Of all valid values of the training files, one a channel."""
     sketches = [Sketch() for _ in range(facts.channels)]
@@ -226,7 +226,7 @@ def _sketches(
                     def take(place: Place) -> np.ndarray:
                         return read(*place)
 
-                    for array in in_order(executor, take, file.places(tile), ahead=4):
+                    for array in in_order(executor, take, file.places(tiles), ahead=4):
                         valid = ~own.invalid(array)
                         for channel, sketch in enumerate(sketches):
                             sketch.add(array[..., channel][valid[..., channel]])

@@ -6,14 +6,14 @@ import contextlib
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 
 from data_prep.request import Origin, TakenArray
-from tfcyclegan.config import Size
+from data_prep.value_options import Tiles
 from tfcyclegan.data import picture_files
 from tfcyclegan.data.intake import BadPicture
 from tfcyclegan.data.manifest import ALL, CLIPPED, INVALID
@@ -39,11 +39,20 @@ class Found:
         paths: what `Open` takes, in order.
         left_out: what is not used: {kind: count}.
         examples: paths of some of it.
+        groups: what a path is of, where the format tells it.
+        inside: the files of a path that is none itself, such as that of a series.
     """
 
     paths: list[Path]
     left_out: Counter[str]
     examples: list[str]
+    groups: Mapping[Path, str] = field(default_factory=dict)
+    inside: Mapping[Path, Sequence[Path]] = field(default_factory=dict)
+
+    @property
+    def files(self) -> list[Path]:
+        """Files and directories on the disk."""
+        return [each for path in self.paths for each in self.inside.get(path, [path])]
 
 
 def by_endings(directory: Path, endings: Sequence[str]) -> Found:
@@ -103,18 +112,19 @@ class MeasuredFile:
     def stem(self) -> str:
         return stem_of(self.path)
 
-    def places(self, tile: Size | None) -> list[Place]:
-        """Its planes; with `tile` windows of that size over each, those at the right and lower edge
-        moved inwards.
+    def places(self, tiles: Tiles | None) -> list[Place]:
+        """Its planes; with `tiles` windows over each, those at the right and lower edge moved
+        inwards.
         """
-        if tile is None:
+        if tiles is None:
             return [Place(plane, None) for plane in range(self.shape.planes)]
-        height, width = min(tile.height, self.shape.height), min(tile.width, self.shape.width)
+        size, stride = tiles.size, tiles.stride
+        height, width = min(size.height, self.shape.height), min(size.width, self.shape.width)
         return [
             Place(plane, Window(top, left, top + height, left + width))
             for plane in range(self.shape.planes)
-            for top in _starts(self.shape.height, height)
-            for left in _starts(self.shape.width, width)
+            for top in _starts(self.shape.height, height, stride.height)
+            for left in _starts(self.shape.width, width, stride.width)
         ]
 
     @contextlib.contextmanager
@@ -155,7 +165,7 @@ class MeasuredSource(Origin):
         places: of it, in order; at least one.
         values: what its numbers mean.
         stored: the type in which they are stored.
-        tile: see `MeasuredFile.places`.
+        tiles: see `MeasuredFile.places`.
         first: whether the notes on the file are told with these places.
     """
 
@@ -163,7 +173,7 @@ class MeasuredSource(Origin):
     places: tuple[Place, ...]
     values: Values
     stored: str
-    tile: Size | None
+    tiles: Tiles | None
     first: bool
 
     def take_all(self, max_pixels: int) -> list[TakenArray]:
@@ -175,7 +185,7 @@ class MeasuredSource(Origin):
                 taken.append(self._take(place, self._read(read, place)))
             if all(each.picture is None for each in taken) and not any(
                 (~self.values.invalid(self._read(read, place))).any()
-                for place in self.file.places(self.tile)
+                for place in self.file.places(self.tiles)
             ):
                 raise BadPicture(_NOTHING)
         if self.first:
@@ -205,10 +215,10 @@ class MeasuredSource(Origin):
 
 
 def sources_of(
-    file: MeasuredFile, values: Values, stored: str, tile: Size | None
+    file: MeasuredFile, values: Values, stored: str, tiles: Tiles | None
 ) -> list[MeasuredSource]:
     """A file's places in parts of bounded size."""
-    places = file.places(tile)
+    places = file.places(tiles)
     window = places[0].window
     height, width = (
         (window.bottom - window.top, window.right - window.left)
@@ -225,7 +235,7 @@ def sources_of(
             tuple(places[start : start + count]),
             values,
             stored,
-            tile,
+            tiles,
             start == 0,
         )
         for start in range(0, len(places), count)
@@ -253,8 +263,8 @@ def stem_of(path: Path) -> str:
     return path.name.removesuffix(ending_of_path(path))
 
 
-def _starts(length: int, size: int) -> list[int]:
-    return sorted({*range(0, length - size + 1, size), length - size})
+def _starts(length: int, size: int, stride: int) -> list[int]:
+    return sorted({*range(0, length - size + 1, stride), length - size})
 
 
 def _invalid(array: np.ndarray, nodata: float | None) -> np.ndarray:

@@ -37,7 +37,7 @@ from typing import Any
 
 from data_prep import prepare
 from data_prep.folders import OPTIONAL, REQUIRED, find_beside
-from data_prep.groups import FILE, check_disjoint, group_of
+from data_prep.groups import check_disjoint, group_of
 from data_prep.measured_domains import facts_of, values_of
 from data_prep.measured_files import (
     Found,
@@ -48,14 +48,15 @@ from data_prep.measured_files import (
     stem_of,
 )
 from data_prep.request import Origin, TakenArray
+from data_prep.value_options import Tiles, ValueOptions
 from tfcyclegan import flags
-from tfcyclegan.config import Options, Size, option
+from tfcyclegan.config import Size, option
 from tfcyclegan.data import picture_files
 from tfcyclegan.data.intake import BadPicture
 from tfcyclegan.data.manifest import printable
 from tfcyclegan.data.records import stored_type
 from tfcyclegan.data.source import ALIGNED
-from tfcyclegan.data.values import MOST_CHANNELS, RangeRequest, Values
+from tfcyclegan.data.values import MOST_CHANNELS, Values
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log, track
@@ -70,7 +71,7 @@ Find = Callable[[Path], Found]
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasurementOptions(Options):
+class MeasurementOptions(ValueOptions):
     """Options that the scripts of all formats of measurements have."""
 
     input_dir: str = option(
@@ -78,65 +79,13 @@ class MeasurementOptions(Options):
     )
     output_dir: str = option("", "directory to write; a rerun goes on there", required=True)
     name: str = option("measurements", "the data set's name: lower-case letters, digits and _")
-    range_a: str = option(
-        "",
-        "values of domain A that networks see as -1 and 1: -1000:2000, or percentiles of the "
-        "training data, p0.5:p99.5, or one for each channel with commas between; default 0:255 of "
-        "uint8, p0.5:p99.5 of other types",
-    )
-    range_b: str = option("", "likewise of domain B")
-    nodata_a: float | None = option(
-        None, "value of domain A that says that nothing was measured; default: what the files say"
-    )
-    nodata_b: float | None = option(None, "likewise of domain B")
-    mask: bool = option(
-        False,
-        "folders trainA_mask, trainB_mask, ... hold files of equal names whose 0 says that nothing "
-        "was measured",
-    )
-    neighbours: str = option(
-        "0",
-        "planes on either side of each that become channels beside it (2.5D); or one number for "
-        "each domain, 1,0",
-    )
-    tile: Size | None = option(
-        None, "cut planes into windows of this size; default: planes are stored whole"
-    )
-    group_by: str = option(
-        FILE,
-        "what is one subject or scene, which may be in one split alone: file, parent (the folder a "
-        "file lies in), or a regular expression whose first group names it",
-    )
     aligned: bool = option(
         False, "files of equal names in trainA and trainB show the same, plane by plane"
-    )
-    allow_mixed: bool = option(
-        False,
-        "take files of one domain that differ in what should agree, such as the coordinate system",
     )
     max_bad: int = option(
         0, "so many bad files are left out and listed; one more fails the run", minimum=0
     )
     shards: int = option(0, "files a split; 0 makes about 100 MB each", minimum=0, maximum=99_999)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for domain in "ab":
-            self.range_request(domain)
-        counts = self.neighbours.split(",")
-        if len(counts) > 2 or not all(count.isascii() and count.isdigit() for count in counts):
-            raise UserError(
-                f"--neighbours={self.neighbours}: give a number, or one for each domain such as 1,0"
-            )
-
-    def range_request(self, domain: str) -> RangeRequest:
-        """What `range_a` or `range_b` says."""
-        return RangeRequest.parse(f"--range_{domain}", getattr(self, f"range_{domain}"))
-
-    def neighbours_of(self, domain: str) -> int:
-        """Of domain "a" or "b"."""
-        counts = self.neighbours.split(",")
-        return int(counts[0 if domain == "a" else -1])
 
 
 def run(config: MeasurementOptions, *, find: Find, open_: Open, command: str) -> None:
@@ -169,12 +118,12 @@ def run(config: MeasurementOptions, *, find: Find, open_: Open, command: str) ->
         split: [
             source
             for file in of_split
-            for source in sources_of(file, values[split[-1]], stored, config.tile)
+            for source in sources_of(file, values[split[-1]], stored, config.tiles)
         ]
         + bad[split]
         for split, of_split in opened.items()
     }
-    aligned = _check_aligned(opened, config.tile) if config.aligned else []
+    aligned = _check_aligned(opened, config.tiles) if config.aligned else []
     settings = {
         field.name: str(value) if isinstance(value, Size) else value
         for field in dataclasses.fields(config)
@@ -186,7 +135,7 @@ def run(config: MeasurementOptions, *, find: Find, open_: Open, command: str) ->
         command=shlex.join(["python", "-m", command, *flags.to_flag_file(config).splitlines()]),
         splits=splits,
         settings=settings | {"format": command.rpartition(".")[2]},
-        inputs={split: _digest(input_dir, there.paths) for split, there in found.items()}
+        inputs={split: _digest(input_dir, there.files) for split, there in found.items()}
         | _mask_digests(config, input_dir, opened),
         max_bad=config.max_bad,
         max_pixels=_MAX_PIXELS,
@@ -256,7 +205,7 @@ def _open_all(
         paths = track(there.paths, total=len(there.paths), unit="file", label=f"opening {split}")
         for path in paths:
             name = path.relative_to(input_dir / split).as_posix()
-            group = group_of(config.group_by, split, name, stem_of(path))
+            group = there.groups.get(path) or group_of(config.group_by, split, name, stem_of(path))
             mask = _mask_of(input_dir, split, name) if config.mask else None
             try:
                 with open_(path) as measured:
@@ -325,11 +274,11 @@ def _values_of(
         opened[f"train{letter}"],
         config.range_request(domain),
         neighbours=neighbours,
-        tile=config.tile,
+        tiles=config.tiles,
     )
 
 
-def _check_aligned(opened: Mapping[str, Sequence[MeasuredFile]], tile: Size | None) -> list[str]:
+def _check_aligned(opened: Mapping[str, Sequence[MeasuredFile]], tiles: Tiles | None) -> list[str]:
     """The purposes whose files are pairs; UserError where a plane has no partner."""
     purposes = sorted({split[:-1] for split in opened})
     for purpose in purposes:
@@ -338,7 +287,7 @@ def _check_aligned(opened: Mapping[str, Sequence[MeasuredFile]], tile: Size | No
             shown[letter] = {
                 _bare(place_name(file.name, file, place)): (file, place[1:])
                 for file in opened.get(f"{purpose}{letter}", ())
-                for place in file.places(tile)
+                for place in file.places(tiles)
             }
         for one, other in ("AB", "BA"):
             alone = sorted(shown[one].keys() - shown[other].keys())

@@ -96,11 +96,11 @@ def test_the_losses_are_those_of_their_formulas(model):
     student, teacher = model.gen_ab, model.teachers["ab"]
     for layer in model.adapter_ab.convolutions:  # the identity: features are compared as they are
         layer.set_weights([np.eye(8)[np.newaxis, np.newaxis], np.zeros(8)])
-    _, losses = model.distilled("ab", real)
+    _, losses = model.distilled("ab", real, real)
     assert float(losses["feature_ab"]) == 0 and float(losses["output_ab"]) == 0
     before = student.get_weights()
     student.set_weights([weight * 1.1 for weight in before])
-    fake, losses = model.distilled("ab", real)
+    fake, losses = model.distilled("ab", real, real)
     expected = 10 * np.abs(fake - teacher(real)).mean()
     assert float(losses["output_ab"]) == pytest.approx(expected, rel=1e-9)
     own, theirs = (

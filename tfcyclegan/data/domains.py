@@ -96,6 +96,18 @@ class Domains:
             if split is not None and split.holds_label_maps
         )
 
+    @property
+    def values(self) -> dict[str, Values]:
+        """What the numbers of measurements mean, by domain ("A", "B"); a domain of pictures is not
+        there.
+        """
+        found = {domain: self.find("train", domain) for domain in "ab"}
+        return {
+            domain.upper(): split.values
+            for domain, split in found.items()
+            if split is not None and split.values is not None
+        }
+
     def aligned(self, purpose: str) -> bool:
         """Whether the data set says that the pictures of both domains for `purpose` are pairs of
         equal names.

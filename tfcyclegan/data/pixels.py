@@ -1,5 +1,5 @@
-"""Resized pictures or measurements as raw pixels in one memory-mapped file, so that training gathers
-any of them in any order.
+"""Resized pictures or measurements as raw pixels in one memory-mapped file, so that training
+gathers any of them in any order.
 
 Decoding and resizing happen once. The file is known by a hash of the data and of the settings that
 shape it, so changed settings make another file and an interrupted build leaves nothing behind.

@@ -30,7 +30,7 @@ A and B have one type in the records, which holds those of both exactly (`stored
 """
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +97,18 @@ class StoredArray:
         height, width, channels = array.shape
         encoded = zlib.compress(values.tobytes(), _LEVEL)
         return cls(encoded, (height, width, channels), filename, group, plane)
+
+
+def array_of(stored: Mapping[str, Any], dtype: "np.dtype[Any]") -> "np.ndarray":
+    """The values [h, w, C] of the feature `array`, undecoded: {"value": ..., "shape": ...}.
+
+    Raises:
+        zlib.error, ValueError: they are damaged.
+    """
+    import numpy as np
+
+    values = np.frombuffer(zlib.decompress(stored["value"]), dtype.newbyteorder("<"))
+    return values.reshape(stored["shape"]).astype(dtype)
 
 
 _LEVEL = 1  # measured noise is hardly made smaller by more

@@ -19,7 +19,7 @@ import numpy as np
 
 from tfcyclegan.config import INTERPOLATIONS
 from tfcyclegan.data.labels import CITYSCAPES, ClassTable
-from tfcyclegan.data.records import IMAGE_KEY, LABEL_KEY, Label
+from tfcyclegan.data.records import IMAGE_KEY, LABEL_KEY, Label, array_of
 from tfcyclegan.data.tfds_sets import ARRAY, CATALOGUE, check_directory, open_builder
 from tfcyclegan.data.values import Values
 from tfcyclegan.errors import RunError, UserError
@@ -352,10 +352,11 @@ def _examples(
     import tensorflow_datasets as tfds
 
     skip = tfds.decode.SkipDecoding()
-    measured = nested and ARRAY in builder.info.features[IMAGE_KEY]
-    decoders: dict[str, Any] = {}
-    if not measured:
-        decoders[IMAGE_KEY] = {"encoded": skip} if nested else skip
+    feature = builder.info.features[IMAGE_KEY]
+    measured = nested and ARRAY in feature
+    decoders: dict[str, Any] = {
+        IMAGE_KEY: {ARRAY if measured else "encoded": skip} if nested else skip
+    }
     if labelled:
         decoders[LABEL_KEY] = {"encoded": skip}
     config = tfds.ReadConfig(interleave_cycle_length=1, add_tfds_id=True, try_autocache=False)
@@ -365,7 +366,8 @@ def _examples(
         label = _label(example[LABEL_KEY]) if split in labelled else None
         if measured:
             name, group = _text(image["filename"]), _text(image["group"])
-            yield Example(name, b"", None, image[ARRAY], group, int(image["plane"]))
+            array = array_of(image[ARRAY], feature[ARRAY].np_dtype)
+            yield Example(name, b"", None, array, group, int(image["plane"]))
         elif nested:
             yield Example(_text(image["filename"]), image["encoded"], label)
         else:

@@ -91,12 +91,6 @@ class Values:
             found |= array == np.asarray(self.nodata).astype(array.dtype)
         return found
 
-    def invalid_pixels(self, array: np.ndarray) -> np.ndarray:
-        """Where a pixel is a gap for networks: bool [..., 1], true where any of its channels is
-        invalid. There losses see nothing, and so a translation has nothing.
-        """
-        return self.invalid(array).any(axis=-1, keepdims=True)
-
     def outside(self, array: np.ndarray) -> int:
         """How many valid values of [..., C] lie outside their range and are clipped."""
         values = array.astype(np.float64)

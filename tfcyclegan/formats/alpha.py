@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tfcyclegan.config.reading import ALPHA_BANDS
 from tfcyclegan.data.intake import BadPicture
 from tfcyclegan.errors import UserError
-
-CHOICES = ("refuse", "values", "mask", "drop")
 
 
 @dataclass(frozen=True)
@@ -37,16 +36,16 @@ def decide(alpha_band: str, count: int, place: int | None) -> Bands:
     """What is read of `count` bands, of which that at `place` is declared transparency.
 
     Args:
-        alpha_band: one of CHOICES: "values" is a channel as the others, "mask" says where gaps are,
-            "drop" leaves it out, "refuse" makes the file a bad one.
+        alpha_band: one of ALPHA_BANDS: "values" is a channel as the others, "mask" says where gaps
+            are, "drop" leaves it out, "refuse" makes the file a bad one.
         count: of all bands.
         place: None where no band is declared so.
 
     Raises:
         BadPicture: it is refused, or no band is left.
     """
-    if alpha_band not in CHOICES:
-        raise UserError(f"--alpha_band={alpha_band}: must be one of {', '.join(CHOICES)}")
+    if alpha_band not in ALPHA_BANDS:
+        raise UserError(f"--alpha_band={alpha_band}: must be one of {', '.join(ALPHA_BANDS)}")
     every = tuple(range(count))
     if place is None:
         return Bands(every)

@@ -35,13 +35,16 @@ _OF_COLOURS = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
 _OLD_VALUES = ("STATISTICS_", "TIFFTAG_MINSAMPLEVALUE", "TIFFTAG_MAXSAMPLEVALUE")
 _OWN_SPACES = {"IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "SUBDATASETS", "RPC", "COLOR_PROFILE"}
 
+# told as a note instead; once for all, since threads share the filters of warnings
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+
 
 class GeoTiff(Measurement):
     """One scene, which is one plane.
 
     Args:
         path: of the file.
-        alpha_band: one of `alpha.CHOICES`.
+        alpha_band: one of `ALPHA_BANDS of `config.reading``.
 
     Raises:
         intake.BadPicture: it is no TIFF, or not one of measurements.
@@ -138,7 +141,7 @@ class GeoTiff(Measurement):
 
     def identity(self) -> Mapping[str, object]:
         crs = self._file.crs or self._file.gcps[1]
-        return {"coordinate system": "none" if crs is None else crs.to_string()}
+        return {"coordinate system": "none" if crs is None else _name_of(crs)}
 
     def create(self, path: Path, values: Values) -> Destination:
         values, file = own_plane(values), self._file
@@ -249,6 +252,15 @@ def _copy_description(source: Any, target: Any) -> None:
         target.rpcs = source.rpcs
 
 
+def _name_of(crs: Any) -> str:
+    """Its code, or its name with a few digits that change with the rest of it."""
+    text = str(crs.to_string())
+    if text.startswith("EPSG:"):
+        return text
+    name = text.split('"')[1] if '"' in text else text[:40]
+    return f"{name} ({files.sha256_of_bytes(text.encode())[:8]})"
+
+
 def _nodata_of(values: Values, *, gaps: bool) -> float | None:
     """What the file is to declare as nodata: that which `Values.gap` writes."""
     if values.nodata is not None and not (values.is_integer and np.isnan(values.nodata)):
@@ -264,8 +276,7 @@ def _is_big_endian(path: Path) -> bool:
 @contextlib.contextmanager
 def _reading() -> Iterator[None]:
     """GDAL with a bounded cache; BadPicture for what it cannot read."""
-    with warnings.catch_warnings(), rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
         try:
             yield
         except RasterioError as error:
@@ -275,8 +286,7 @@ def _reading() -> Iterator[None]:
 @contextlib.contextmanager
 def _writing(path: Path) -> Iterator[None]:
     """OSError with the name of the file for what GDAL cannot write."""
-    with warnings.catch_warnings(), rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
         try:
             yield
         except RasterioError as error:

@@ -32,7 +32,7 @@ def read_as(stored: np.dtype, *, with_gaps: bool = False) -> tuple[np.dtype, tup
         return dtype, ()
     if stored.kind in "iu" or name in ("float64", "longdouble", "float128"):
         return np.dtype(np.float32), (f"{name}, read as float32",)
-    raise BadPicture(f"values of type {stored}; save real numbers of 8 to 64 bit")
+    raise BadPicture(f"values of {stored}; save real numbers of 8 to 64 bit")
 
 
 def converted(raw: np.ndarray, dtype: np.dtype, gaps: np.ndarray | None = None) -> np.ndarray:

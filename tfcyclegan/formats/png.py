@@ -28,7 +28,7 @@ class Png(Measurement):
 
     Args:
         path: of the file.
-        alpha_band: one of `alpha.CHOICES`.
+        alpha_band: one of `ALPHA_BANDS of `config.reading``.
 
     Raises:
         intake.BadPicture: it is no PNG, or holds indices of a palette.

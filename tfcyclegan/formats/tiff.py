@@ -8,9 +8,10 @@ order and lossless compression; tags that describe the old values are not copied
 
 import contextlib
 import importlib.util
-import itertools
+import io
 import logging
 import math
+import struct
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from xml.etree import ElementTree
 import numpy as np
 import tifffile
 
+from tfcyclegan.config.reading import STACKS
 from tfcyclegan.data.intake import BadPicture
 from tfcyclegan.data.values import Values, own_plane
 from tfcyclegan.errors import UserError
@@ -36,7 +38,6 @@ _NONE, _JPEG, _DEFLATE = 1, (6, 7), (8, 32946)
 _LOSSLESS = {5: "lzw", 8: "zlib", 32773: "packbits", 32946: "zlib", 34925: "lzma", 50000: "zstd"}
 _ALPHA = (1, 2)  # of ExtraSamples
 _NEEDS_CODECS = "needs imagecodecs, which is not installed; pip install 'tfcyclegan[measurements]'"
-STACKS = ("planes", "channels")
 _KEPT_TAGS = {"ImageDescription", "XResolution", "YResolution", "ResolutionUnit", "Software"}
 _LAYOUT_TAGS = {
     *("NewSubfileType", "SubfileType", "ImageWidth", "ImageLength", "BitsPerSample", "Compression"),
@@ -58,9 +59,12 @@ def open_file(path: Path, *, alpha_band: str = "refuse", stack: str = "planes") 
 
 
 def is_geotiff(path: Path) -> bool:
-    """Whether the first picture of a TIFF file has tags of GeoTIFF or GDAL; False for what is no
-    TIFF.
+    """Whether the first picture of a TIFF file has tags of GeoTIFF or GDAL, or a file beside it
+    says where it lies; False for what is no TIFF.
     """
+    beside = (path.with_suffix(".tfw"), path.with_suffix(".wld"), Path(f"{path}.aux.xml"))
+    if any(file.is_file() for file in beside):
+        return True
     try:
         with _opened(path) as file:
             return any(code in file.pages.first.tags for code in _GEO_TAGS)
@@ -73,8 +77,9 @@ class Tiff(Measurement):
 
     Args:
         path: of the file.
-        alpha_band: one of `alpha.CHOICES`.
-        stack: what pages without axes are: one of STACKS.
+        alpha_band: one of `ALPHA_BANDS of `config.reading``.
+        stack: what pages without axes are: one of STACKS of
+            `config.reading`.
 
     Raises:
         intake.BadPicture: it is no TIFF, or not one of measurements.
@@ -89,11 +94,11 @@ class Tiff(Measurement):
         self._lock = threading.Lock()
         self._last: tuple[int, np.ndarray] | None = None
         self._contiguous: np.ndarray | None = None
-        with contextlib.ExitStack() as stack:
-            self._file = stack.enter_context(_opened(path))
+        with contextlib.ExitStack() as opened:
+            self._file = opened.enter_context(_opened(path))
             with _reading(path):
                 self._describe(alpha_band, stack)
-            self._close = stack.pop_all()
+            self._close = opened.pop_all()
 
     def _describe(self, alpha_band: str, stack: str) -> None:
         series = self._file.series[0]
@@ -244,6 +249,9 @@ class Tiff(Measurement):
         order = [left.index(axis) for axis in ("Y", "X", "C", "S") if axis in left]
         samples = samples.transpose(order)
         return samples.reshape(*samples.shape[:2], -1)
+
+    def identity(self) -> Mapping[str, object]:
+        return {"zero of gray": "white"} if self._is_inverted else {}
 
     def create(self, path: Path, values: Values) -> Destination:
         return _like(path, self, own_plane(values))
@@ -429,23 +437,30 @@ def _opened(path: Path) -> Iterator[Any]:
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as stack:
         with _reading(path):
-            file = tifffile.TiffFile(path, _multifile=False)
-            stack.enter_context(file)
-            _require_no_circle(file)
+            _require_no_circle(path)
+            file = stack.enter_context(tifffile.TiffFile(path, _multifile=False))
         yield file
 
 
-def _require_no_circle(file: Any) -> None:
-    """Raises where the pages run in a circle, which tifffile would follow for long."""
+def _require_no_circle(path: Path) -> None:
+    """Raises BadPicture where the headers of pages run in a circle, which tifffile would follow for
+    long.
+    """
     seen: set[int] = set()
-    for index in itertools.count():
-        try:
-            offset = file.pages[index].offset
-        except IndexError:
-            return
-        if offset in seen:
-            raise BadPicture("damaged: its pages run in a circle")
-        seen.add(offset)
+    with open(path, "rb") as stream:
+        head = stream.read(16)
+        order = "<" if head[:2] == b"II" else ">"
+        is_big = head[2:4] in (b"+\0", b"\0+")
+        count, entry, place = ("Q", 20, "Q") if is_big else ("H", 12, "I")
+        (offset,) = struct.unpack_from(order + place, head, 8 if is_big else 4)
+        while offset:
+            if offset in seen:
+                raise BadPicture("damaged: its pages run in a circle")
+            seen.add(offset)
+            stream.seek(offset)
+            (tags,) = struct.unpack(order + count, stream.read(struct.calcsize(count)))
+            stream.seek(tags * entry, io.SEEK_CUR)
+            (offset,) = struct.unpack(order + place, stream.read(struct.calcsize(place)))
 
 
 @contextlib.contextmanager

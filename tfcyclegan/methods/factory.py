@@ -34,6 +34,8 @@ def build_model(
     dtype: str | keras.DTypePolicy,
     segment: Segment | None = None,
     teachers: Mapping[str, Generator] | None = None,
+    *,
+    gaps: bool = False,
 ) -> Method:
     """The model of a run, with initial weights that follow from its seed.
 
@@ -42,6 +44,7 @@ def build_model(
         dtype: of the networks.
         segment: a frozen segmenter for the semantic losses; None for no such losses.
         teachers: of --method=distill, by direction.
+        gaps: whether pictures may have pixels without a measurement.
     """
     method = method_of(config)
     names = method.network_names_of(config)
@@ -59,6 +62,7 @@ def build_model(
     arguments: dict[str, Any] = {**networks, **method.arguments_of(config)}
     arguments["lambda_paired"] = config.lambda_paired
     arguments["diffaugment"] = config.diffaugment.split(",") if config.diffaugment else ()
+    arguments["gaps"] = gaps
     if segment is not None:
         arguments["segment"] = segment
     return method(**arguments)
