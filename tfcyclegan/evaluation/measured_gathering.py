@@ -152,6 +152,9 @@ def measure(
     measured = None
     assumed = [*found.assumed, *display.told(_displays(sides)), _ON_DISPLAYED]
     sets = {OWN: raw.own}
+    if target.stored is not None:
+        gaps = {name: source.gaps(array) for name, array in raw.inputs.items()}
+        sets = {OWN: {name: _with_gaps(array, gaps[name]) for name, array in raw.own.items()}}
     if target.stored is None:
         controls = make_controls(found.target_train)
         sets |= {
@@ -162,7 +165,10 @@ def measure(
     else:
         made = _value_controls(raw, source, target, own_planes, found, aligned=aligned)
         sets |= {
-            name: {key: control(source.own(array)) for key, array in raw.inputs.items()}
+            name: {
+                key: _with_gaps(control(source.own(array)), gaps[key])
+                for key, array in raw.inputs.items()
+            }
             for name, control in made.controls.items()
         }
         measured = MeasuredSet(
@@ -189,7 +195,9 @@ def measure(
         displays={domain: one.display for domain, one in sides.items() if one.display},
         shown={
             "input": {name: source.picture(array) for name, array in raw.inputs.items()},
-            "translation": {name: target.picture_of_own(array) for name, array in raw.own.items()},
+            "translation": {
+                name: target.picture_of_own(array) for name, array in sets[OWN].items()
+            },
             "truth": {name: target.picture(truth) for name, truth in truths.items()},
         },
         assumed=assumed,
@@ -206,6 +214,14 @@ def measure(
             },
         },
     )
+
+
+def _with_gaps(array: np.ndarray, gaps: np.ndarray) -> np.ndarray:
+    """NaN where the input has gaps, [H, W, 1], of which integers may be able to tell none."""
+    if not gaps.any():
+        return array
+    # float32 holds all types of measurements exactly
+    return np.where(gaps, np.nan, array.astype(np.result_type(array, np.float32)))
 
 
 def _displays(sides: Mapping[str, Side]) -> dict[str, display.Display]:
