@@ -343,4 +343,4 @@ def test_files_without_the_mark_and_folders_of_several_series(tmp_path):
     assert refusal(tmp_path / "x.dcm").startswith("x.dcm: lacks the mark of DICOM")
     save_series(tmp_path / "two", volume(2))
     save(dataset(volume(1)[0], SeriesInstanceUID="1.2.3"), tmp_path / "two" / "other.dcm")
-    assert refusal(tmp_path / "two") == "holds 2 series; name the folder of one"
+    assert refusal(tmp_path / "two") == "holds 2 series; move each into a folder of its own"

@@ -33,7 +33,7 @@ NOT_INVERTED = "MONOCHROME1, its values kept, since they are in a unit"
 LOSSY = "DICOM files that lossy compression has changed"
 BY_STUDY = "no PatientID, so that its study counts as its subject"
 OVERLAYS = LeftOut("overlays of DICOM files")
-REAL_WORLD = LeftOut("real-world value mappings of DICOM files; values are the rescaled ones")
+REAL_WORLD = LeftOut("real-world value mappings of DICOM files")
 
 # what decodes each family of compressions, by a word in its name
 _DECODERS = {
@@ -175,7 +175,9 @@ def _only_series(path: Path, left_out: Counter[str]) -> Series:
     if len(found) > 1:
         problems = [series.problem for series in found if series.problem]
         raise BadPicture(
-            problems[0] if problems else f"holds {len(found)} series; name the folder of one"
+            problems[0]
+            if problems
+            else f"holds {len(found)} series; move each into a folder of its own"
         )
     return found[0]
 
