@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -39,11 +39,20 @@ class Found:
         paths: what `Open` takes, in order.
         left_out: what is not used: {kind: count}.
         examples: paths of some of it.
+        groups: what a path is of, where the format tells it.
+        inside: the files of a path that is none itself, such as that of a series.
     """
 
     paths: list[Path]
     left_out: Counter[str]
     examples: list[str]
+    groups: Mapping[Path, str] = field(default_factory=dict)
+    inside: Mapping[Path, Sequence[Path]] = field(default_factory=dict)
+
+    @property
+    def files(self) -> list[Path]:
+        """Files and directories on the disk."""
+        return [each for path in self.paths for each in self.inside.get(path, [path])]
 
 
 def by_endings(directory: Path, endings: Sequence[str]) -> Found:

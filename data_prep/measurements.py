@@ -135,7 +135,7 @@ def run(config: MeasurementOptions, *, find: Find, open_: Open, command: str) ->
         command=shlex.join(["python", "-m", command, *flags.to_flag_file(config).splitlines()]),
         splits=splits,
         settings=settings | {"format": command.rpartition(".")[2]},
-        inputs={split: _digest(input_dir, there.paths) for split, there in found.items()}
+        inputs={split: _digest(input_dir, there.files) for split, there in found.items()}
         | _mask_digests(config, input_dir, opened),
         max_bad=config.max_bad,
         max_pixels=_MAX_PIXELS,
@@ -205,7 +205,7 @@ def _open_all(
         paths = track(there.paths, total=len(there.paths), unit="file", label=f"opening {split}")
         for path in paths:
             name = path.relative_to(input_dir / split).as_posix()
-            group = group_of(config.group_by, split, name, stem_of(path))
+            group = there.groups.get(path) or group_of(config.group_by, split, name, stem_of(path))
             mask = _mask_of(input_dir, split, name) if config.mask else None
             try:
                 with open_(path) as measured:

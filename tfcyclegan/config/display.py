@@ -28,6 +28,11 @@ class DisplayOptions(Options):
     )
 
     @property
+    def displays_by_choice(self) -> bool:
+        """Whether any of these is not its default."""
+        return bool(self.display_range or self.display_bands or self.display_map != "gray")
+
+    @property
     def display(self) -> dict[str, str]:
         """As `data.display.displays_of` takes them."""
         return {

@@ -10,10 +10,12 @@ function `open_file(path, **options)` that opens one.
             out.write(array, plane=12)
 """
 
+import contextlib
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from tfcyclegan.errors import UserError
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 FORMATS = {
     ".npy": "arrays",
+    ".nii": "nifti",
+    ".nii.gz": "nifti",
+    ".dcm": "dicom",
     ".npz": "arrays",
     ".h5": "hdf5",
     ".hdf5": "hdf5",
@@ -32,6 +37,7 @@ FORMATS = {
     ".png": "png",
 }
 """The module of each ending."""
+_SERIES = ".dcm"
 ENDINGS = tuple(sorted(FORMATS, key=len, reverse=True))
 
 
@@ -47,7 +53,7 @@ def is_measurement(path: Path) -> bool:
 
 
 def open_measurement(path: Path, **options: Any) -> "Measurement":
-    """Opens a file by its ending.
+    """Opens a file by its ending, or a directory of a DICOM series.
 
     Args:
         path: of the file.
@@ -57,13 +63,8 @@ def open_measurement(path: Path, **options: Any) -> "Measurement":
         UserError: an ending of no format, or its library is not installed.
         intake.BadPicture: it cannot be read, with the reason.
     """
-    try:
+    with _needing(path):
         opened: Measurement = _module_of(path).open_file(path, **options)
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"{path}: needs {error.name}, which is not installed; "
-            "pip install 'tfcyclegan[measurements]'"
-        ) from error
     return opened
 
 
@@ -71,14 +72,37 @@ def options_among(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Those of a data set's settings that the format of `path` has as options; errors are those of
     `open_measurement`.
     """
-    known = inspect.signature(_module_of(path).open_file).parameters
+    with _needing(path):
+        known = inspect.signature(_module_of(path).open_file).parameters
     return {name: value for name, value in settings.items() if name in known}
 
 
+def load(module: str, needed_for: object) -> ModuleType:
+    """A module of this room; UserError where its library is not installed.
+
+    Args:
+        module: such as "nifti".
+        needed_for: the file or script that is named then.
+    """
+    with _needing(needed_for):
+        return importlib.import_module(f"tfcyclegan.formats.{module}")
+
+
 def _module_of(path: Path) -> Any:
-    ending = ending_of(path.name).lower()
+    ending = _SERIES if path.is_dir() else ending_of(path.name).lower()
     if not ending:
         raise UserError(
             f"{path}: no file of measurements by its ending; those are {', '.join(sorted(ENDINGS))}"
         )
     return importlib.import_module(f"tfcyclegan.formats.{FORMATS[ending]}")
+
+
+@contextlib.contextmanager
+def _needing(needed_for: object) -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"{needed_for}: needs {error.name}, which is not installed; "
+            "pip install 'tfcyclegan[measurements]'"
+        ) from error

@@ -12,17 +12,19 @@ from typing import Any
 import numpy as np
 
 from tfcyclegan.config import Size
+from tfcyclegan.config.measured_reading import OPENING
 from tfcyclegan.data import images, intake
 from tfcyclegan.data.display import Display, to_picture
+from tfcyclegan.data.manifest import ALL, CLIPPED, INVALID
+from tfcyclegan.data.picture_folders import Ledger
 from tfcyclegan.data.values import Values, own_plane
-from tfcyclegan.formats import ENDINGS, open_measurement
+from tfcyclegan.formats import ENDINGS, open_measurement, options_among
 from tfcyclegan.formats.base import Destination, Measurement, Shape, Window
 from tfcyclegan.formats.stacks import read_stack
 from tfcyclegan.system import files
+from tfcyclegan.system.progress import log
 from tfcyclegan.translation.value_pair import ValuePair
 
-ALL, INVALID, CLIPPED = "all", "invalid", "clipped"
-"""What of the values is counted, as in the manifest of a data set."""
 PREVIEWS = "previews"
 """The folder of the PNGs beside the results."""
 PREVIEW_SIDE = 1024
@@ -53,7 +55,7 @@ class MeasuredFile:
         path: where it lies.
         output: folder of the results.
         values: of both sides, as the model has them.
-        options: of its format.
+        options: of formats, of which it takes those of its own.
         previews: whether and how PNGs are written beside the result.
     """
 
@@ -102,7 +104,8 @@ class MeasuredFile:
             intake.BadPicture: it cannot, or cannot be read.
             OSError: it cannot be read.
         """
-        self._measurement = measurement = open_measurement(self.path, **self._options)
+        options = options_among(self.path, self._options)
+        self._measurement = measurement = open_measurement(self.path, **options)
         self.shape = measurement.shape
         trained = own_plane(self.source)
         if self.shape.channels != trained.channels:
@@ -133,22 +136,11 @@ class MeasuredFile:
         return read_stack(self._measurement, plane, self.source.neighbours, window)
 
     def take(self, tally: Mapping[str, int]) -> None:
-        """Adds what `count` gave to what is told of the file."""
+        """Adds what `count` gave of a part of it to what is told of the file."""
         self.tally.update(tally)
         written = self.values.written
         if tally[INVALID] and written and written.is_integer and written.nodata is None:
             self.notes.add(f"with gaps, which are {written.gap:g} in the translation: {NO_GAP}")
-
-    def count(self, array: np.ndarray) -> Counter[str]:
-        """How many values of the own plane of what `read` gave are what."""
-        own, plane = array[..., self.source.centre], own_plane(self.source)
-        return Counter(
-            {
-                ALL: own.size,
-                INVALID: int(np.count_nonzero(plane.invalid(own))),
-                CLIPPED: plane.outside(own),
-            }
-        )
 
     def write(self, values: np.ndarray, plane: int, top: int = 0) -> None:
         """Stores rows of a plane of the translation, [h, W, C]."""
@@ -230,6 +222,36 @@ class PngPlanes(Destination):
 
     def abandon(self) -> None:
         self._parts.clear()
+
+
+def opening_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """How files were opened that a data set was made of, as the settings of its manifest tell."""
+    return {name: settings[name] for name in OPENING if settings.get(name)}
+
+
+def count(values: Values, array: np.ndarray) -> Counter[str]:
+    """How many values of the own plane of [h, w, C], with its neighbours, are what."""
+    own, plane = array[..., values.centre], own_plane(values)
+    return Counter(
+        {
+            ALL: own.size,
+            INVALID: int(np.count_nonzero(plane.invalid(own))),
+            CLIPPED: plane.outside(own),
+        }
+    )
+
+
+def tell_values(output: Path, ledger: Ledger) -> None:
+    """Says how many values of all that `output` holds were clipped, and how many are gaps."""
+    tally = ledger.journal.tally
+    valid = tally[ALL] - tally[INVALID]
+    if tally[CLIPPED]:
+        log(
+            f"{output}: {tally[CLIPPED]} of {valid} values ({100 * tally[CLIPPED] / valid:.2g} %) "
+            "were outside of the training's range, and clipped for the network"
+        )
+    if tally[INVALID]:
+        log(f"{output}: {tally[INVALID]} of {tally[ALL]} values are no measurements and stay gaps")
 
 
 def stem_of(name: str) -> str:

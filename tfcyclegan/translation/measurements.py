@@ -27,12 +27,11 @@ from tfcyclegan.formats.base import Window
 from tfcyclegan.system.parallel import Stages
 from tfcyclegan.system.progress import Progress, log
 from tfcyclegan.translation.measured_files import (
-    ALL,
-    CLIPPED,
-    INVALID,
     RESIZED,
     MeasuredFile,
     Previews,
+    count,
+    tell_values,
 )
 from tfcyclegan.translation.tiling import Source, Tiler
 from tfcyclegan.translation.translators import AT_ONCE, RECORD, Translator, give_up, record_of
@@ -103,7 +102,7 @@ def translate_measurements(
         finally:
             for file in all_files:
                 file.close()
-    _tell_values(output, ledger)
+    tell_values(output, ledger)
 
 
 def _find(path: Path) -> tuple[dict[str, Path], Counter[str]]:
@@ -165,6 +164,7 @@ class _Work:
 
     def __init__(self, file: MeasuredFile, model: Translator, scale: images.Scale | None):
         self.file = file
+        self.interpolation = scale.interpolation if scale else "bicubic"
         self.size = scale.size_of(file.size) if scale else model.fit or file.size
         tiler = model.tiler
         self.tiler = (
@@ -216,14 +216,14 @@ def _translate_planes(
             array = work.file.read(number)
         except (intake.BadPicture, OSError) as error:
             return _Plane(work, number, np.empty(0), error=error)
-        tally = work.file.count(array)
-        return _Plane(work, number, pair.to_network(array), pair.gaps(array), tally)
+        seen = pair.to_network(pair.resized(array, work.size, work.interpolation))
+        return _Plane(work, number, seen, pair.gaps(array), count(work.file.source, array))
 
     def translate(translator: Translator, plane: _Plane) -> _Plane:
         if plane.error is not None:
             return plane
         try:
-            seen = translator.floats(plane.array, plane.work.size)
+            seen = translator.through_network(plane.array, plane.work.file.size)
         except RunError as error:
             raise RunError(f"{_called(plane)}: {error}") from error
         return _Plane(plane.work, plane.number, seen, plane.gaps, plane.tally)
@@ -274,7 +274,7 @@ def _translate_in_tiles(work: _Work, tiler: Tiler, scratch: Path, ledger: Ledger
                 at: Window, seen: np.ndarray, plane: int = plane
             ) -> tuple[np.ndarray, Counter[str]]:
                 array = file.read(plane, at)
-                return pair.from_network(seen, pair.gaps(array)), file.count(array)
+                return pair.from_network(seen, pair.gaps(array)), count(file.source, array)
 
             def read(at: Window, plane: int = plane) -> np.ndarray:
                 return pair.to_network(file.read(plane, at))
@@ -295,16 +295,3 @@ def _translate_in_tiles(work: _Work, tiler: Tiler, scratch: Path, ledger: Ledger
     except RunError as error:
         raise RunError(f"{printable(file.name)}: {error}") from error
     _finish(file, ledger)
-
-
-def _tell_values(output: Path, ledger: Ledger) -> None:
-    """How many values of all files were clipped, and how many are gaps."""
-    tally = ledger.journal.tally
-    valid = tally[ALL] - tally[INVALID]
-    if tally[CLIPPED]:
-        log(
-            f"{output}: {tally[CLIPPED]} of {valid} values ({100 * tally[CLIPPED] / valid:.2g} %) "
-            "were outside of the training's range, and clipped for the network"
-        )
-    if tally[INVALID]:
-        log(f"{output}: {tally[INVALID]} of {tally[ALL]} values are no measurements and stay gaps")

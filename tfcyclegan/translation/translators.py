@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from tfcyclegan.config import Size
 from tfcyclegan.data import images, intake
@@ -39,7 +40,7 @@ from tfcyclegan.training.checkpoints import (
     weights_hash,
 )
 from tfcyclegan.training.runs import Run
-from tfcyclegan.translation.resizing import resized
+from tfcyclegan.translation import array_files
 from tfcyclegan.translation.tiling import Source, Tiler, padded_side
 from tfcyclegan.translation.value_pair import ValuePair
 
@@ -88,22 +89,32 @@ class Translator:
     )
 
     def __call__(
-        self, picture: np.ndarray, scratch: Path | None = None, *, nearest: bool = False
+        self,
+        picture: np.ndarray,
+        scratch: Path | None = None,
+        *,
+        nearest: bool = False,
+        scale: images.Scale | None = None,
     ) -> np.ndarray:
         """Translates [H, W, C] of any size, in the numbers of one domain to those of the other:
         uint8 of pictures, else as `values` say. Large ones in tiles, if `scratch` names a directory
         for their features.
 
-        With `fit` a picture is resized by bicubic, or by `nearest` pixels, and the translation back
-        by bicubic.
+        With `fit` it is resized by bicubic, pictures of label maps by `nearest` pixels, and the
+        translation back by bicubic; measurements likewise with `scale`.
 
         Raises:
             RunError: the model gave no numbers.
         """
         height, width = picture.shape[:2]
-        if not self.values.pictures and self.fit not in (None, Size(height, width)):
-            seen = self.floats(self.values.to_network(picture), self.fit)
-            return self.values.from_network(seen, self.values.gaps(picture))
+        own = Size(height, width)
+        size = scale.size_of(own) if scale else self.fit or own
+        if size != own and not self.values.pictures:
+            how = scale.interpolation if scale else "bicubic"
+            seen = self.values.to_network(self.values.resized(picture, size, how))
+            return self.values.from_network(
+                self.through_network(seen, own), self.values.gaps(picture)
+            )
         if self.fit not in (None, Size(height, width)):
             fitted = images.resize(images.to_image(picture), self.fit, nearest=nearest)
             translated = images.to_image(self(images.to_array(fitted), scratch))
@@ -130,19 +141,23 @@ class Translator:
             translated[place.top : place.bottom, place.left : place.right] = values
         return translated
 
-    def floats(self, seen: np.ndarray, size: Size | None = None) -> np.ndarray:
-        """Translates float32 [H, W, C] in [-1, 1], whole; with `size` resized to that by bicubic
-        for the network, and back.
+    def through_network(self, seen: np.ndarray, size: Size | None = None) -> np.ndarray:
+        """Translates float32 [H, W, C] in [-1, 1], whole; the result is resized to `size` by
+        bicubic where it has another.
 
         Raises:
             RunError: the model gave no numbers.
         """
         height, width = seen.shape[:2]
         with self._alone if height * width > ALONE_PIXELS else contextlib.nullcontext():
-            if size in (None, Size(height, width)):
-                return self.in_floats(seen[np.newaxis])[0]
-            taken = np.clip(resized(seen, size), -1, 1)
-            return resized(self.in_floats(taken[np.newaxis])[0], Size(height, width))
+            translated = self.in_floats(seen[np.newaxis])[0]
+        if size is None or size == Size(height, width):
+            return translated
+        channels = [
+            np.asarray(images.resize(Image.fromarray(channel), size))
+            for channel in np.moveaxis(translated, -1, 0)
+        ]
+        return np.stack(channels, axis=-1)
 
     def in_floats(self, batch: np.ndarray) -> np.ndarray:
         """Translates float32 [B, H, W, C] of any size: mirrored to a size that the network takes,
@@ -227,7 +242,12 @@ def from_run(
     usual = run.config.load_size if run.config.preprocess == "resize_and_crop" else None
     function = as_function(generator, device, size=usual, training=training_mode)
     return Translator(
-        identity, generator.settings["in_channels"], generator.size_multiple, function, tiler
+        identity,
+        generator.settings["in_channels"],
+        generator.size_multiple,
+        function,
+        tiler,
+        values=ValuePair.of_domains(run.values, direction),
     )
 
 
@@ -321,8 +341,10 @@ def _translate_all(
     nearest: bool = False,
     left_out: Mapping[str, int] | None = None,
     hints: Mapping[str, str] | None = None,
+    arrays: str = array_files.NPY,
 ) -> None:
-    """Translates pictures into `output`, one PNG each; see `write_pictures`.
+    """Translates pictures into `output`, one PNG each, or an array of measurements; see
+    `write_pictures`.
 
     Args:
         translators: copies of one translator, one for each device.
@@ -334,9 +356,11 @@ def _translate_all(
         nearest: resizes by nearest pixels, for label maps.
         left_out: what of the input is not among `pictures`.
         hints: flags that decide otherwise, by note.
+        arrays: ending of the files of measurements.
     """
 
     model = translators[0]
+    ending = ".png" if model.values.target is None else arrays
 
     def scaled(decoded: intake.Decoded) -> _Picture:
         image = images.with_channels(decoded.image, translators[0].channels)
@@ -353,6 +377,8 @@ def _translate_all(
         return dataclasses.replace(picture, pixels=machine(picture.pixels))
 
     def encode(translated: _Picture) -> tuple[bytes]:
+        if model.values.target is not None:
+            return (array_files.encode(translated.pixels, ending),)
         return (images.encode_png(translated.pixels, alpha=translated.alpha),)
 
     placed = [
@@ -364,7 +390,7 @@ def _translate_all(
             pictures, lambda image: images.notes_of(image, model.channels, scale, model.fit)
         ),
         output,
-        lambda name: (output / f"{name}.png",),
+        lambda name: (output / f"{name}{ending}",),
         Stages(scaled, placed, encode, lambda: give_up(translators)),
         total=total,
         record=RECORD,
@@ -387,9 +413,10 @@ def translate_path(
     scale: images.Scale | None = None,
     nearest: bool = False,
     reading: Reading = USUAL,
+    arrays: str = array_files.NPY,
 ) -> None:
-    """Translates a picture or a folder into PNGs in `output`; those already there from the same
-    model are kept.
+    """Translates a picture or a folder into PNGs in `output`, or into files of `arrays` where the
+    target is measurements; those already there from the same model are kept.
 
     With `nearest`, as label maps need it, only nearest pixels resize them.
 
@@ -411,6 +438,7 @@ def translate_path(
         settings=reading.settings(),
         left_out=found.left_out,
         hints=intake.hints(reading.rules.max_value),
+        arrays=arrays,
     )
 
 
@@ -423,9 +451,10 @@ def translate_split(
     scale: images.Scale | None = None,
     reading: Reading = USUAL,
     hints: Mapping[str, str] | None = None,
+    arrays: str = array_files.NPY,
 ) -> None:
-    """Translates a split of a prepared data set; see `translate_path`. `hints` are flags that
-    decide otherwise, by note.
+    """Translates a split of pictures of a prepared data set; see `translate_path`. `hints` are
+    flags that decide otherwise, by note.
     """
     source.require(split)
     pictures, total, nearest = (
@@ -446,4 +475,5 @@ def translate_split(
         nearest=nearest,
         left_out=unread,
         hints=hints,
+        arrays=arrays,
     )

@@ -1,12 +1,15 @@
 """What the numbers on both sides of a translator mean, and how they pass through its network."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tfcyclegan.config import Size
 from tfcyclegan.data import images
+from tfcyclegan.data.resampling import resize_values
 from tfcyclegan.data.values import Values, own_plane
 
 
@@ -39,18 +42,21 @@ class ValuePair:
         """
         if self.source is None:
             return images.to_float(array)
-        seen = self.source.to_network(array)
-        return np.nan_to_num(seen, copy=False, nan=-1.0)
+        return np.nan_to_num(self.source.to_network(array), copy=False, nan=-1.0)
 
     def gaps(self, array: np.ndarray) -> np.ndarray | None:
-        """Where a translation is no measurement, bool [..., 1], since a channel of the own plane is
-        none; None where the source has no gaps.
+        """Where a translation is no measurement, since a channel of its pixel is none, for which
+        losses saw nothing: bool [..., 1]; None where the source is pictures.
         """
+        return None if self.source is None else self.source.invalid_pixels(array)
+
+    def resized(self, array: np.ndarray, size: Size, interpolation: str = "bicubic") -> np.ndarray:
+        """[H, W, C] in the source's own numbers in another size, as training resizes them."""
         if self.source is None:
-            return None
-        own = array[..., self.source.centre]
-        invalid: np.ndarray = self.source.invalid(own).any(axis=-1, keepdims=True)
-        return invalid
+            return images.to_array(images.resize(images.to_image(array), size, interpolation))
+        # of a file of another type nothing is rounded
+        values = dataclasses.replace(self.source, dtype=str(array.dtype))
+        return resize_values(array, values, size, interpolation)
 
     def from_network(self, seen: np.ndarray, gaps: np.ndarray | None = None) -> np.ndarray:
         """What the network gives, [..., C] in [-1, 1], in the target's own numbers: of the own
@@ -61,6 +67,21 @@ class ValuePair:
             return images.to_uint8(seen if gaps is None else np.where(gaps, -1, seen))
         assert self.target is not None
         return written.from_network(seen[..., self.target.centre], gaps)
+
+    @classmethod
+    def of_domains(cls, values: Mapping[str, Values], direction: str) -> "ValuePair":
+        """Of the values of domains "A" and "B", of a translator of `direction` "ab" or "ba"."""
+        return cls(*(values.get(domain.upper()) for domain in direction))
+
+    def told(self) -> list[str]:
+        """Both sides in words, a line each; none of pictures."""
+        if self.pictures:
+            return []
+        sides = {"takes": self.source, "gives": self.written}
+        return [
+            f"{verb} {describe(values) if values else '8-bit pictures'}"
+            for verb, values in sides.items()
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in `metadata.json`: {"from": ..., "to": ...}, null of pictures; empty where
@@ -77,3 +98,15 @@ class ValuePair:
     def from_json(cls, stored: Mapping[str, Any]) -> "ValuePair":
         sides = [stored.get(name) for name in ("from", "to")]
         return cls(*(Values.from_json(side) if side else None for side in sides))
+
+
+def describe(values: Values) -> str:
+    """Such as "int16, 1 channel, range -1000:2000 HU, nodata -32768"."""
+    plane = own_plane(values)
+    parts = [values.dtype, f"{plane.channels} channel{'s' if plane.channels > 1 else ''}"]
+    if values.neighbours:
+        parts.append(f"{values.neighbours} neighbouring planes on either side")
+    parts.append(plane.ranges())
+    if values.nodata is not None:
+        parts.append(f"nodata {values.nodata:g}")
+    return ", ".join(parts)
