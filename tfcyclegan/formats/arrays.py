@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tfcyclegan.data.intake import BadPicture
+from tfcyclegan.data.notes import LeftOut
 from tfcyclegan.data.values import Values, own_plane
 from tfcyclegan.formats.axes import ArrayDestination, ArrayMeasurement, axes_of
 from tfcyclegan.formats.base import Destination, Measurement
@@ -100,8 +101,7 @@ class Npz(ArrayMeasurement):
         sizes, stored = headers[self.dataset]
         letters, guessed = axes_of(axes, sizes)
         self._set(path, letters, sizes, StoredNumbers(stored))
-        others = len(headers) - 1
-        self.notes += guessed + ((f"{others} other arrays in the file",) if others else ())
+        self.notes += guessed + ((LeftOut("other arrays of a file"),) if len(headers) > 1 else ())
 
     def _part(self, index: tuple[int | slice, ...]) -> np.ndarray:
         with self._lock:

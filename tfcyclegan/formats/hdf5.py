@@ -18,6 +18,7 @@ import h5py
 import numpy as np
 
 from tfcyclegan.data.intake import BadPicture
+from tfcyclegan.data.notes import LeftOut
 from tfcyclegan.data.values import Values, own_plane
 from tfcyclegan.formats.arrays import choose
 from tfcyclegan.formats.axes import ArrayDestination, ArrayMeasurement, axes_of
@@ -88,8 +89,7 @@ class Hdf5(ArrayMeasurement):
         self._set(path, letters, array.shape, numbers)
         _check_written(array, gap)
         self.units = _text(attributes.get("units", ""))
-        others = len(names) - 1
-        self.notes += notes + ((f"{others} other datasets in the file",) if others else ())
+        self.notes += notes + ((LeftOut("other datasets of a file"),) if len(names) > 1 else ())
 
     def _part(self, index: tuple[int | slice, ...]) -> np.ndarray:
         try:

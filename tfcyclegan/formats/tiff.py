@@ -23,6 +23,7 @@ import tifffile
 
 from tfcyclegan.config.reading import STACKS
 from tfcyclegan.data.intake import BadPicture
+from tfcyclegan.data.notes import LeftOut
 from tfcyclegan.data.values import Values, own_plane
 from tfcyclegan.errors import UserError
 from tfcyclegan.formats import alpha
@@ -408,18 +409,18 @@ def _pixels(file: Any) -> ElementTree.Element:
 def _told_of_the_rest(file: Any, series: Any) -> Iterator[str]:
     """Notes on what of the file is not used or not written back."""
     if len(file.series) > 1:
-        yield f"{len(file.series)} series in the file, of which the first is used"
+        yield LeftOut("series of a file behind its first")
     if len(series.levels) > 1:
-        yield "smaller copies, which are not written back"
+        yield LeftOut("smaller copies beside the planes")
     compression = int(series.keyframe.compression)
     if compression != _NONE and compression not in _LOSSLESS:
         yield "compression written back as deflate, which loses nothing"
     orientation = series.keyframe.tags.get("Orientation")
     if orientation is not None and int(orientation.value) != 1:
-        yield "an orientation tag, which is not applied"
+        yield LeftOut("the orientation that a tag tells")
     names = {tag.name for tag in series.keyframe.tags} - _KEPT_TAGS - _LAYOUT_TAGS
     if names:
-        yield f"tags that are not written back: {', '.join(sorted(names))}"
+        yield LeftOut(f"tags {', '.join(sorted(names))}")
 
 
 def _has_codecs() -> bool:
