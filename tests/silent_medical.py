@@ -74,6 +74,8 @@ def series(folder: Path, shared: Path) -> None:
                 made.add_new(0x60000010, "US", 3)
             save(made, folder / "trainA" / name / f"{place}.dcm")
     save(dataset(pixels, Rows=None), folder / "trainA" / "report")
+    scout = dataset(pixels, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    save(scout, folder / "trainA" / "scout.dcm")
     (folder / "trainA" / "copy").write_bytes((folder / "trainA/lossy/0.dcm").read_bytes())
     (folder / "trainA" / "words.txt").write_text("words")
     flat = dataset(
@@ -116,6 +118,7 @@ CASES = [
         unused("overlays", "overlays of DICOM files", 1),
         unused("mappings", "real-world value mappings of DICOM files", 1),
         Line("copies", "1 copies of DICOM", "left_out", '"copies of DICOM files": 1'),
+        Line("localizers", "1 localizers, by their ImageType", "left_out", 'ImageType": 1'),
         Line("no pixels", "1 DICOM files without pixels", "left_out", 'without pixels": 1'),
         Line("no DICOM", "1 files that are not DICOM", "left_out", 'that are not DICOM": 1'),
     ]),

@@ -168,7 +168,7 @@ def test_slices_are_seen_in_the_radiological_convention(tmp_path, orientation, s
         )
         save(made, tmp_path / f"{place}.dcm")
     found, series = read_all(tmp_path)
-    assert series.identity() == {"slices": kind}
+    assert series.identity() == {"modality": "CT", "slices": kind}
     # planes upwards, backwards, or to the right, whatever the normal of the files
     assert found[:, 0, 0].tolist() == [rows[0][0] + 10 * place for place in range(3)]
     assert found[0].tolist() == rows
@@ -309,7 +309,7 @@ def refused_files():
         "x.dcm: 3 frames without functional groups": film,
         "x.dcm: an RT Dose, whose scaling is not read": dataset(gray, SOPClassUID=RTDoseStorage),
         "x.dcm: pixels that are no whole numbers": dataset(gray, PixelRepresentation=None),
-        "holds no DICOM file with pixels": dataset(gray, Rows=None),
+        "holds no DICOM slices (1 DICOM files without pixels)": dataset(gray, Rows=None),
         "x.dcm: damaged: The number of bytes of pixel data is less": dataset(gray, Rows=6),
     }
 

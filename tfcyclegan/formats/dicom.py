@@ -114,7 +114,8 @@ class Dicom(base.Measurement):
         return ".nii.gz" if own.stop - own.start > 1 else ""
 
     def identity(self) -> Mapping[str, object]:
-        return {"slices": self.stack.kind} if self.stack.kind else {}
+        modality = str(self.stack.slices[0].header.get("Modality") or "")
+        return {"modality": modality} | ({"slices": self.stack.kind} if self.stack.kind else {})
 
     def _type(self) -> tuple[np.dtype, tuple[str, ...]]:
         """The type of what is read, and notes on it: of all slices, not of the first."""
@@ -171,7 +172,8 @@ def _only_series(path: Path, left_out: Counter[str]) -> Series:
         inside = sorted(each for each in path.iterdir() if each.is_file())
         found = dicom_slices.group(inside, left_out) or dicom_slices.find(path, left_out)
     if not found:
-        raise BadPicture("holds no DICOM file with pixels")
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items()))
+        raise BadPicture(f"holds no DICOM slices ({kinds or 'nothing at all'})")
     if len(found) > 1:
         problems = [series.problem for series in found if series.problem]
         raise BadPicture(

@@ -25,10 +25,12 @@ from tfcyclegan.system import files
 NO_DICOM = "files that are not DICOM"
 NO_PICTURE = "DICOM files without pixels"
 COPIES = "copies of DICOM files"
+LOCALIZERS = "localizers, by their ImageType"
 
 OVERLAY_ROWS = 0x60000010
 
 _TAGS: Any = [
+    "ImageType",
     *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"),
     *("FrameOfReferenceUID", "PatientID", "IssuerOfPatientID", "Modality", "Units"),
     *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames"),
@@ -174,7 +176,7 @@ def _pseudonym(person: str) -> str:
 
 
 def _read_header(path: Path, left_out: Counter[str]) -> Any:
-    """The header of a file that holds pixels; None for others, which are counted."""
+    """The header of a file of slices; None for others, which are counted."""
     try:
         header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
     except InvalidDicomError:
@@ -190,6 +192,9 @@ def _read_header(path: Path, left_out: Counter[str]) -> Any:
         raise BadPicture(f"{printable(path.name)}: {damage(error)}") from error
     if "Rows" not in header:
         left_out[NO_PICTURE] += 1
+        return None
+    if "LOCALIZER" in (header.get("ImageType") or ()):
+        left_out[LOCALIZERS] += 1
         return None
     return header
 
