@@ -82,7 +82,7 @@ def series(folder: Path, shared: Path) -> None:
         pixels,
         ImagePositionPatient=None,
         PhotometricInterpretation="MONOCHROME1",
-        RescaleType="OD",
+        RescaleType="HU",
         SeriesInstanceUID="1.2.99",
     )
     save(flat, folder / "trainB" / "flat.dcm")

@@ -90,8 +90,10 @@ def test_a_series_has_the_type_that_all_slices_need(tmp_path):
     assert series.dtype == np.float32 and found[:, 0, 0].tolist() == [60000, -5]
 
 
-@pytest.mark.parametrize("signed", [False, True])
-def test_monochrome1_of_a_radiograph_is_inverted(tmp_path, signed):
+@pytest.mark.parametrize(
+    ("signed", "unit"), [(False, None), (True, "US"), (False, "OD"), (False, "OD REL")]
+)
+def test_monochrome1_of_a_radiograph_is_inverted(tmp_path, signed, unit):
     pixels = np.array([[0, 5, 1000]], np.int16 if signed else np.uint16)
     made = dataset(
         pixels,
@@ -99,12 +101,14 @@ def test_monochrome1_of_a_radiograph_is_inverted(tmp_path, signed):
         Modality="DX",
         PhotometricInterpretation="MONOCHROME1",
         BitsStored=12,
+        **({"RescaleType": unit} if unit else {}),
         ImagePositionPatient=None,
         ImageOrientationPatient=None,
     )
     found, series = read_all(save(made, tmp_path / "one.dcm"))
     assert found[0, 0].tolist() == ([-1, -6, -1001] if signed else [4095, 4090, 3095])
     assert "MONOCHROME1, inverted so that larger values are brighter" in series.notes
+    assert series.units == ""
     assert "pictures without a place in space, taken one by one" in series.notes
 
 

@@ -5,8 +5,8 @@ each slice's own slope and intercept (or modality table), such as HU, in float32
 stored numbers, in their own type. Pixels that the file calls padding have no value.
 
 MONOCHROME1 says that small values are shown bright. It is undone (the largest stored number minus
-each) where values are brightness alone, as in radiographs; values in a unit, such as HU, are what
-they are however they are shown, and stay.
+each) where values are brightness or optical density, as in radiographs; values in another unit,
+such as HU, are what they are however they are shown, and stay.
 """
 
 from collections import Counter
@@ -34,6 +34,8 @@ LOSSY = "DICOM files that lossy compression has changed"
 BY_STUDY = "no PatientID, so that its study counts as its subject"
 OVERLAYS = LeftOut("overlays of DICOM files")
 REAL_WORLD = LeftOut("real-world value mappings of DICOM files")
+
+_BRIGHTNESS = ("", "OD")  # OD and OD REL: optical density
 
 # what decodes each family of compressions, by a word in its name
 _DECODERS = {
@@ -73,7 +75,9 @@ class Dicom(base.Measurement):
         size = orientation.turned(np.broadcast_to(np.uint8(0), (1, rows, columns)), turn).shape
         self.shape = base.Shape(len(slices), size[1], size[2], 1)
         dicom_geometry.require_alike(slices, "unit", [_unit(part) or "none" for part in slices])
-        self.units = _unit(slices[0])
+        self._is_brightness = _unit(slices[0]).partition(" ")[0] in _BRIGHTNESS
+        inverted = any(self._inverts(part) for part in slices)
+        self.units = "" if inverted else _unit(slices[0])
         self.names = ()
         for syntax, part in {_syntax(part): part for part in slices}.items():
             _require_decoder(syntax, part)
@@ -137,13 +141,13 @@ class Dicom(base.Measurement):
         return stored if (slope, intercept) == (1, 0) else stored * np.float64(slope) + intercept
 
     def _inverts(self, part: Slice) -> bool:
-        return part.header.PhotometricInterpretation == "MONOCHROME1" and self.units == ""
+        return part.header.PhotometricInterpretation == "MONOCHROME1" and self._is_brightness
 
     def _assumed(self) -> list[str]:
         headers = [part.header for part in self.stack.slices]
         notes = []
         if any(header.PhotometricInterpretation == "MONOCHROME1" for header in headers):
-            notes.append(INVERTED if self.units == "" else NOT_INVERTED)
+            notes.append(INVERTED if self._is_brightness else NOT_INVERTED)
         if any(header.get("LossyImageCompression") == "01" for header in headers):
             notes.append(LOSSY)
         if any(dicom_slices.OVERLAY_ROWS in header for header in headers):
