@@ -172,6 +172,12 @@ def v2(array: np.ndarray, datatype: str = "UINT16", **more) -> InferRequest:
     return InferRequest("heat", [tensor], **more)
 
 
+def fractions() -> InferRequest:
+    request = v2(scene(1, 4, 4))
+    request.inputs[0].data[5] = 1.5
+    return request
+
+
 def test_arrays_over_the_first_protocol(ask, translator):
     arrays = [scene(16, 20), scene(18, 17, seed=1)]
     expected = [translator(array) for array in arrays]
@@ -208,9 +214,11 @@ def test_tensors_over_the_second_protocol(ask, translator, raw):
         ({"instances": "x"}, r"instances: is not a list; send"),
         (v2(scene(1, 4, 4).astype(np.float32), "FP32"), r"values: is FP32 \[1, 4, 4, 6\], not"),
         (v2(scene(1, 4, 4)[..., :3]), r"values: is UINT16 \[1, 4, 4, 3\], not UINT16 \[B, H, W, 6"),
+        (fractions(), "values: has values that are no uint16: whole numbers from 0 to 65535"),
+        (v2(np.zeros((1, 0, 4, 6), np.uint16)), "values: is empty"),
         (v2(scene(1, 80, 80)), r"values\[0\]: 80x80 makes 6400 pixels; a request may hold 4000"),
     ],
-    ids=range(10),
+    ids=range(12),
 )
 def test_what_is_refused_is_told_with_what_is_expected(ask, body, told):
     with pytest.raises(Refused, match=told) as refused:

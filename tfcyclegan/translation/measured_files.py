@@ -225,8 +225,14 @@ class PngPlanes(Destination):
 
 
 def opening_of(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """How files were opened that a data set was made of, as the settings of its manifest tell."""
-    return {name: settings[name] for name in OPENING if settings.get(name)}
+    """How files were opened that a data set was made of, where that was not the usual way, as the
+    settings of its manifest tell.
+    """
+    return {
+        name: settings[name]
+        for name, usual in OPENING.items()
+        if settings.get(name, usual) != usual
+    }
 
 
 def count(values: Values, array: np.ndarray) -> Counter[str]:
