@@ -55,8 +55,7 @@ def values(image: ImageFile.ImageFile, again: ImageFile.ImageFile) -> np.ndarray
     """The samples of a deep picture, uint32 [H, W] or [H, W, C].
 
     Pillow keeps 16 bit for gray only: of a colour sample it takes the high byte. The same file read
-    with the other order of
-    bytes gives the low one.
+    with the other order of bytes gives the low one.
 
     Args:
         image: opened, not loaded.

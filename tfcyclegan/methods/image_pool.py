@@ -12,9 +12,10 @@ class ImagePool(tf.Module):
     place.
 
     While filling: store and return the image. When full: with probability 1/2 return a stored image
-    and put the new one in
-    its place, else return the new one and store nothing. An image that is not finite is returned
-    and never stored: it would spoil each later step that is shown it.
+    and put the new one in its place, else return the new one and store nothing. An image that is
+    not finite is returned and never stored: it would spoil each later step that is shown it.
+
+    A method asks it once for each update of a discriminator (`Method.update_discriminators`).
 
     Make it outside of any strategy's scope, one for each replica: a pool is private to its replica.
 

@@ -1,8 +1,7 @@
 """Layers that Keras lacks or pads differently. All take and give [B, H, W, C].
 
 Every layer is built when it is made: channel counts are known, so a network has its weights from
-the start and can
-never be restored into by halves.
+the start and is never restored by halves.
 
 `tflite_ops=True` makes a layer use only operations that every converter and delegate takes (padding
 by slices and concat, plain means, no explicit padding of convolutions), for exports. The weights
