@@ -23,6 +23,7 @@ from tfcyclegan.exporting import saved_model, tflite, value_graph
 from tfcyclegan.exports import model_metadata, runtimes
 from tfcyclegan.exports.exported_models import from_model, open_model
 from tfcyclegan.networks import make_generator
+from tfcyclegan.serving import array_messages
 from tfcyclegan.serving import model as serving
 from tfcyclegan.serving.array_messages import Kind
 from tfcyclegan.serving.batching import Batcher
@@ -200,6 +201,13 @@ def test_tensors_over_the_second_protocol(ask, translator, raw):
     expected = np.stack([translator(picture) for picture in batch])
     found = np.array(output.data, np.float32).reshape(output.shape)
     np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_half_precision_is_answered_in_bytes_alone():
+    """The protocol has no FP16 in JSON."""
+    kind, request = Kind("float16", 1), v2(scene(1, 4, 4))
+    with pytest.raises(Refused, match="the answer is FP16, which is sent as bytes alone; ask for"):
+        array_messages.answer_v2(request, "m", "1", [np.zeros((4, 4, 1), np.float16)], kind)
 
 
 @pytest.mark.parametrize(

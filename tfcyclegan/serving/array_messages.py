@@ -167,15 +167,22 @@ def arrays_of_v2(request: InferRequest, kind: Kind) -> list[np.ndarray]:
 def answer_v2(
     request: InferRequest, model_name: str, version: str, arrays: list[np.ndarray], kind: Kind
 ) -> InferResponse:
-    """Raw bytes over gRPC, and over REST where `binary_data_output` asks for them; else numbers.
+    """Raw bytes over gRPC, and over REST where `binary_data_output` asks for them; else numbers,
+    null for NaN.
 
     Raises:
-        Refused: 400, arrays of several sizes, which are no tensor.
+        Refused: 400, FP16 as numbers, which the protocol has not.
     """
     output = InferOutput(NAME, [len(arrays), *arrays[0].shape], kind.datatype)
     raw = request.from_grpc or request.use_binary_outputs
+    if kind.dtype == "float16" and not raw:
+        raise Refused(
+            400,
+            f"{NAME}: the answer is FP16, which is sent as bytes alone; ask for them by "
+            '"parameters": {"binary_data_output": true}',
+        )
     output.set_data_from_numpy(np.stack(arrays), binary_data=bool(raw))
-    if not raw and not np.isfinite(np.stack(arrays)).all():
+    if not raw:
         output.data = [number if np.isfinite(number) else None for number in output.data]
     return InferResponse(
         request.id or "",
