@@ -29,7 +29,7 @@ class Png(Measurement):
 
     Args:
         path: of the file.
-        alpha_band: one of `ALPHA_BANDS of `config.reading``.
+        alpha_band: one of `config.reading.ALPHA_BANDS`.
 
     Raises:
         intake.BadPicture: it is no PNG, or holds indices of a palette.

@@ -26,6 +26,7 @@ from tfcyclegan.data.values import Values, own_plane
 from tfcyclegan.errors import UserError
 from tfcyclegan.formats import alpha, tiff_output
 from tfcyclegan.formats.base import Destination, Measurement, Shape, Window
+from tfcyclegan.formats.damage import reading
 from tfcyclegan.formats.stored_numbers import StoredNumbers
 from tfcyclegan.formats.tiff_tags import (
     ALPHA,
@@ -80,9 +81,8 @@ class Tiff(Measurement):
 
     Args:
         path: of the file.
-        alpha_band: one of `ALPHA_BANDS of `config.reading``.
-        stack: what pages without axes are: one of STACKS of
-            `config.reading`.
+        alpha_band: one of `config.reading.ALPHA_BANDS`.
+        stack: what pages without axes are: one of `config.reading.STACKS`.
 
     Raises:
         intake.BadPicture: it is no TIFF, or not one of measurements.
@@ -325,12 +325,9 @@ def _require_no_circle(path: Path) -> None:
 def _reading(path: Path) -> Iterator[None]:
     """Turns whatever tifffile raises into BadPicture; OSError of the system stays."""
     try:
-        yield
-    except (BadPicture, UserError, MemoryError, OSError):
-        raise
-    except Exception as error:  # its decoders raise nearly every type on damaged input
+        with reading():
+            yield
+    except BadPicture as error:
         if "imagecodecs" in str(error):
             raise UserError(f"{path}: {_NEEDS_CODECS}") from error
-        raise BadPicture(
-            f"damaged: {' '.join(str(error).split()) or type(error).__name__}"
-        ) from error
+        raise
