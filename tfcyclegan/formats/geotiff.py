@@ -46,7 +46,7 @@ class GeoTiff(Measurement):
 
     Args:
         path: of the file.
-        alpha_band: one of `ALPHA_BANDS of `config.reading``.
+        alpha_band: one of `config.reading.ALPHA_BANDS`.
 
     Raises:
         intake.BadPicture: it is no TIFF, or not one of measurements.

@@ -29,7 +29,7 @@ class Png(Measurement):
 
     Args:
         path: of the file.
-        alpha_band: one of `ALPHA_BANDS of `config.reading``.
+        alpha_band: one of `config.reading.ALPHA_BANDS`.
 
     Raises:
         intake.BadPicture: it is no PNG, or holds indices of a palette.
@@ -96,9 +96,9 @@ class Png(Measurement):
                     ".tif"
                 )
             return _PngDestination(path, self, values)
-        from tfcyclegan.formats import tiff
+        from tfcyclegan.formats import tiff_output
 
-        return tiff.plain(path, self.shape, values)
+        return tiff_output.plain(path, self.shape, values)
 
 
 def open_file(path: Path, *, alpha_band: str = "refuse") -> Png:
