@@ -314,6 +314,7 @@ def refused_files():
         "x.dcm: an RT Dose, whose scaling is not read": dataset(gray, SOPClassUID=RTDoseStorage),
         "x.dcm: pixels that are no whole numbers": dataset(gray, PixelRepresentation=None),
         "holds no DICOM slices (1 DICOM files without pixels)": dataset(gray, Rows=None),
+        "x.dcm: does not tell the size or the bits": dataset(gray, Columns=0),
         "x.dcm: damaged: The number of bytes of pixel data is less": dataset(gray, Rows=6),
     }
 
@@ -340,6 +341,13 @@ def test_a_missing_decoder_is_named(tmp_path, monkeypatch, syntax, reason):
     made["PixelData"].VR, made["PixelData"].is_undefined_length = "OB", True
     told = refusal(save(made, tmp_path / "x.dcm", syntax))
     assert told.startswith("x.dcm: compressed as ") and reason in told
+
+
+def test_damage_in_a_header_is_told_by_the_file(tmp_path):
+    path = save(dataset(volume(1)[0], ImagePositionPatient=[0, 0, 12345]), tmp_path / "x.dcm")
+    path.write_bytes(path.read_bytes().replace(b"12345", b"12e4x"))
+    told = refusal(path)
+    assert told == "x.dcm: damaged: ImagePositionPatient is 12e4x.0, no number"
 
 
 def test_files_without_the_mark_and_folders_of_several_series(tmp_path):
