@@ -19,6 +19,7 @@ from tfcyclegan.measures import measured_errors
 from tfcyclegan.training.runs import Run
 from tfcyclegan.translation.foreign_measurements import read_arrays
 from tfcyclegan.translation.translators import Translator
+from tfcyclegan.translation.value_pair import ValuePair
 
 GENERATOR = np.random.default_rng(8)
 OFF = 40  # by which our translations are too high
@@ -189,7 +190,9 @@ def inverting(place):
         "float32",
         data.fingerprint,
     )
-    translator = Translator({"checkpoint": "step-0", "weights": "x"}, 1, 1, np.negative)
+    values = ValuePair.of_domains(data.values, "ab")
+    identity = {"checkpoint": "step-0", "weights": "x"}
+    translator = Translator(identity, 1, 1, np.negative, values=values)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gathering, "copies_on_devices", lambda *_: [translator])
         yield gathering.gather(

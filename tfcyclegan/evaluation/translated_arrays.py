@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tfcyclegan.config import Size
 from tfcyclegan.data import images
 from tfcyclegan.data.images import Scale
 from tfcyclegan.data.picture_folders import recording
@@ -42,13 +41,7 @@ def translate_arrays(
 
     def translate(translator: Translator, item: tuple[str, np.ndarray]) -> tuple[str, np.ndarray]:
         name, array = item
-        size = scale.size_of(Size(*array.shape[:2]))
-        if size == Size(*array.shape[:2]):
-            return name, translator(array, folder)
-        pair = translator.values
-        return name, pair.from_network(
-            translator.floats(pair.to_network(array), size), pair.gaps(array)
-        )
+        return name, translator(array, folder, scale=scale)
 
     def save(made: tuple[str, np.ndarray]) -> None:
         name, array = made
