@@ -170,11 +170,11 @@ def _translate_video(
 ) -> None:
     from tfcyclegan.translation.video import translate_video
 
-    values = translators[0].values
-    if translators[0].channels != 3 or values.source is not None or values.target is not None:
+    values, channels = translators[0].values, translators[0].channels
+    if channels != 3 or values.source is not None or values.target is not None:
+        kind = "measurements" if values.source or values.target else f"{channels} channels"
         raise UserError(
-            f"--input={config.input}: is a video in colour, and the model translates "
-            f"{f'{translators[0].channels} channels' if translators[0].channels != 3 else 'measurements'}"
+            f"--input={config.input}: is a video in colour, and the model translates {kind}"
         )
     translate_video(
         translators,

@@ -44,8 +44,8 @@ class TranslateConfig(MeasuredOptions):
     )
     input: str = option(
         "",
-        "picture, folder of pictures or video, or files of measurements where the run was trained on "
-        "such; or use --data_dir and --split",
+        "picture, folder of pictures or video, or files of measurements where the run was trained "
+        "on such; or use --data_dir and --split",
     )
     data_dir: str = option(
         "", "prepared data set to take pictures from, instead of --input; or two, as for training"
