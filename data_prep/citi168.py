@@ -26,8 +26,8 @@ Makes a folder that `python -m data_prep.nifti` reads:
     OUT/
         trainA/left_posterior.nii.gz    trainA/left_anterior.nii.gz    T1w
         trainB/right_posterior.nii.gz   trainB/right_anterior.nii.gz   T2w
-        valA/ testA/   left.nii.gz right.nii.gz   T1w
-        valB/ testB/   left.nii.gz right.nii.gz   T2w of the same places
+        valA/ testA/   left_val.nii.gz right_val.nii.gz, left_test.nii.gz ...   T1w
+        valB/ testB/   files of the same names   T2w of the same places
 """
 
 import functools
@@ -84,7 +84,7 @@ def parts() -> dict[str, tuple[str, str, tuple[int, int]]]:
     for purpose, planes in HELD_OUT.items():
         for domain, contrast in CONTRASTS.items():
             for side in SIDES:
-                found[f"{purpose}{domain}/{side}.nii.gz"] = contrast, side, planes
+                found[f"{purpose}{domain}/{side}_{purpose}.nii.gz"] = contrast, side, planes
     return found
 
 
