@@ -25,13 +25,15 @@ class Taken:
 
 @dataclass(frozen=True)
 class TakenArray:
-    """An array to store, or None where notes alone are left of it; notes on it; and the numbers of
-    its values that `manifest.TALLIES` counts.
+    """An array to store, or None where notes alone are left of it; notes on it; the numbers of its
+    values that `manifest.TALLIES` counts; and whether it is of one value, as planes of air are, so
+    that another one of the same bytes is no twin.
     """
 
     picture: records.StoredArray | None
     notes: frozenset[str]
     tally: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    plain: bool = False
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import numpy as np
 
 from tfcyclegan.config import INTERPOLATIONS
 from tfcyclegan.data.labels import CITYSCAPES, ClassTable
-from tfcyclegan.data.records import IMAGE_KEY, LABEL_KEY, Label, array_of
+from tfcyclegan.data.records import IMAGE_KEY, LABEL_KEY, Example, Label, array_of
 from tfcyclegan.data.tfds_sets import ARRAY, CATALOGUE, check_directory, open_builder
 from tfcyclegan.data.values import Values
 from tfcyclegan.errors import RunError, UserError
@@ -46,27 +46,6 @@ pairs of equal names.
 """
 VALUES = "values"
 """What the manifest calls the meaning of the numbers of measurements: {"A": ..., "B": ...}."""
-
-
-@dataclass(frozen=True)
-class Example:
-    """One stored picture.
-
-    Attributes:
-        filename: its name.
-        encoded: JPEG or PNG; empty of a measurement.
-        label: its map of class ids, in a data set with labels.
-        array: of a measurement its values [h, w, C], of the type that `DataSource.values` tells.
-        group: of a measurement what it is of, such as the subject.
-        plane: of a measurement its number in its file.
-    """
-
-    filename: str
-    encoded: bytes
-    label: Label | None
-    array: np.ndarray | None = None
-    group: str = ""
-    plane: int = 0
 
 
 @dataclass(frozen=True)
@@ -386,9 +365,6 @@ def _from_function(place: str) -> DataSource:
 
     own = own_pictures.open_own(place)
 
-    def examples(split: str) -> Iterator[Example]:
-        return (Example(name, encoded, None) for name, encoded in own.encoded(split))
-
     return DataSource(
         directory=Path(place),
         name=place,
@@ -402,9 +378,9 @@ def _from_function(place: str) -> DataSource:
         left_out={},
         twins={},
         aligned=frozenset(),
-        values={},
+        values=own.values,
         cache=downloads.cache_directory() / "pixels" / place.replace(":", "."),
-        _read=examples,
+        _read=own.examples,
         _shards={},
     )
 

@@ -2,12 +2,14 @@
 distillation.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from tfcyclegan.config import TrainConfig
+from tfcyclegan.data.values import Values
 from tfcyclegan.errors import UserError
 from tfcyclegan.methods.base import Method
 from tfcyclegan.networks import Generator
@@ -64,6 +66,32 @@ def start_from(model: Method, config: TrainConfig, *, keeps_history: bool) -> No
     )
     if lacking := [name for name in model.networks if name not in networks]:
         log(f"--init_from={directory}: has no {', '.join(lacking)}: they begin anew")
+
+
+def of_ranges(config: TrainConfig, values: Mapping[str, Values]) -> list[str]:
+    """What to tell where the run to start from saw other numbers as -1 and 1.
+
+    Raises:
+        UserError: the teacher did, whose answers would be about other numbers.
+    """
+    lines = []
+    for flag in ("init_from", "teacher"):
+        place = getattr(config, flag)
+        if not place:
+            continue
+        theirs = read_run(Path(place)).values
+        for letter in sorted({*values, *theirs}):
+            own, other = (
+                each[letter].ranges() if letter in each else "8-bit pictures"
+                for each in (values, theirs)
+            )
+            if own == other:
+                continue
+            line = f"--{flag}={place}: its domain {letter} is of {other}, these data of {own}"
+            if flag == "teacher":
+                raise UserError(f"{line}; prepare the data as the teacher's")
+            lines.append(line)
+    return lines
 
 
 def load_teachers(config: TrainConfig, precision: str) -> dict[str, Generator]:

@@ -47,6 +47,7 @@ from tfcyclegan.training.runs import (
 from tfcyclegan.training.starting_weights import (
     begin_as_teacher,
     load_teachers,
+    of_ranges,
     start_from,
 )
 from tfcyclegan.training.stopping import StopRequest, stop_signals
@@ -119,6 +120,7 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
         values=domains.values,
     )
     warnings = _check_directory(run) if workers.is_chief else []
+    warnings += of_ranges(config, run.values)
     batches, pairs = open_batches(config, domains, paired=method_of(config).takes_pairs)
     lines = (
         assumptions.of_options(config)
