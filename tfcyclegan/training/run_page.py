@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from tfcyclegan import pages
+from tfcyclegan.data.display import displays_of, told
 from tfcyclegan.data.pixels import spread
 from tfcyclegan.system import files
 from tfcyclegan.training import figures
@@ -54,6 +55,7 @@ def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
         options=config_to_dict(run.config),
         curves=[(title, figures.svg(figure)) for title, figure in curves.values()],
         strips=strips,
+        display=displayed(run),
         sliders={
             (purpose, direction): sliders(
                 shown[0].content,
@@ -83,6 +85,11 @@ def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
     )
     files.write_text(run_dir / REPORT, page)
     return run_dir / REPORT
+
+
+def displayed(run: Run) -> list[str]:
+    """How strips show measurements, a line for each domain of them."""
+    return told(displays_of(run.values, **run.config.display)) if run.values else []
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,7 +22,7 @@ from tfcyclegan.data import images, intake, picture_files
 from tfcyclegan.data.manifest import printable
 from tfcyclegan.data.picture_folders import Ledger, recording
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.formats import ENDINGS
+from tfcyclegan.formats import is_measurement
 from tfcyclegan.formats.base import Window
 from tfcyclegan.system.parallel import Stages
 from tfcyclegan.system.progress import Progress, log
@@ -35,9 +35,6 @@ from tfcyclegan.translation.measured_files import (
 )
 from tfcyclegan.translation.tiling import Source, Tiler
 from tfcyclegan.translation.translators import AT_ONCE, RECORD, Translator, give_up, record_of
-
-_TAKEN = tuple({*ENDINGS, ".tif", ".tiff", ".png"})
-_SERIES = ".dcm"
 
 
 def translate_measurements(
@@ -115,15 +112,26 @@ def _find(path: Path) -> tuple[dict[str, Path], Counter[str]]:
     found: dict[str, Path] = {}
     for entry in picture_files.walk(path, left_out):
         place = Path(entry.path)
-        if not entry.name.lower().endswith(_TAKEN):
+        if _is_dicom(place):
+            place = place.parent
+        elif not is_measurement(place):
             left_out[picture_files.kind_of(entry.name)] += 1
             continue
-        if place.suffix.lower() == _SERIES:
-            place = place.parent
         found[path.name if place == path else place.relative_to(path).as_posix()] = place
     if not found:
         raise UserError(f"--input={path}: no files of measurements there")
     return dict(sorted(found.items())), left_out
+
+
+def _is_dicom(path: Path) -> bool:
+    """By its ending, or by its mark where it has none that is known."""
+    if is_measurement(path):
+        return path.suffix.lower() == ".dcm"
+    try:
+        with picture_files.opened(path) as stream:
+            return stream.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
 
 
 def _require_own_names(path: Path, all_files: Sequence[MeasuredFile]) -> None:

@@ -48,7 +48,10 @@ class ValuePair:
         """Where a translation is no measurement, since a channel of its pixel is none, for which
         losses saw nothing: bool [..., 1]; None where the source is pictures.
         """
-        return None if self.source is None else self.source.invalid_pixels(array)
+        if self.source is None:
+            return None
+        invalid: np.ndarray = np.any(self.source.invalid(array), axis=-1, keepdims=True)
+        return invalid
 
     def resized(self, array: np.ndarray, size: Size, interpolation: str = "bicubic") -> np.ndarray:
         """[H, W, C] in the source's own numbers in another size, as training resizes them."""
