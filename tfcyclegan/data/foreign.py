@@ -25,6 +25,14 @@ _MARKS = (
     (4, b"JXL ", "a JPEG XL picture"),
     (0, b"NRRD", "an NRRD file"),
 )
+_SCRIPTS = {
+    "a DICOM file": "dicom",
+    "a NIfTI file": "nifti",
+    "a NumPy array": "arrays",
+    "an HDF5 file": "arrays",
+}
+"""What prepares their values, of data_prep."""
+
 _MENDS = {"archive": "unpack it", "video": "save its frames as PNG, as by ffmpeg -i VIDEO %06d.png"}
 _BRANDS = {
     b"heic": "a HEIC picture",
@@ -48,6 +56,8 @@ def told(content: bytes) -> str:
             "",
         )
     mend = _MENDS.get(name.rpartition(" ")[2], "save it as PNG or TIFF of 8 or 16 bit")
+    if name in _SCRIPTS:
+        mend += f", or prepare its values by data_prep.{_SCRIPTS[name]}"
     return name and f"{name}, which is not read here; {mend}"
 
 
