@@ -46,6 +46,7 @@ def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
         for direction in ("ab", "ba")
         for purpose, shown in zip(PURPOSES, _SHOWN_STRIPS, strict=True)
     }
+    columns = _columns(run)
     page = pages.render(
         "report.html",
         name=run_dir.resolve().name,
@@ -56,6 +57,7 @@ def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
         curves=[(title, figures.svg(figure)) for title, figure in curves.values()],
         strips=strips,
         display=displayed(run),
+        columns=columns,
         sliders={
             (purpose, direction): sliders(
                 shown[0].content,
@@ -150,8 +152,17 @@ def sliders(png: bytes, *, columns: int) -> list[Slider]:
                     100 * index * (width + gap) / (total - width),
                 )
                 for index, name in _COMPARED
+                if index < columns
             ]
     return []
+
+
+def _columns(run: Run) -> list[str]:
+    """What stands in a row of the run's strips; see `strips.strip`."""
+    if not {"gen_ab", "gen_ba"} <= set(run.networks):
+        return ["real", "translated"]
+    identity = run.config.channels_a == run.config.channels_b
+    return ["real", "translated", "cycled", *(["identity"] if identity else [])]
 
 
 def _flagged(metrics: dict[str, Any] | None) -> list[tuple[str, dict[str, Any]]]:
