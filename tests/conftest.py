@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,22 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden"
+
+# Where Python is told to write no byte code, every process would compile TensorFlow anew, which
+# takes twice as long as importing it. It is kept where pytest keeps its own.
+if sys.dont_write_bytecode:
+    sys.dont_write_bytecode, sys.pycache_prefix = False, str(ROOT / ".pytest_cache" / "bytecode")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+
+
+def pytest_configure(config):
+    """Several test workers share the processor: each computes with one thread, which they and the
+    processes that they start inherit.
+    """
+    if config.getoption("numprocesses", None):
+        for library in ("TF_NUM_INTRAOP", "TF_NUM_INTEROP", "OPENBLAS_NUM", "OMP_NUM"):
+            os.environ.setdefault(f"{library}_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
