@@ -1,8 +1,10 @@
 """What several tests share: quiet TensorFlow, and a small data set of real tiles."""
 
+import contextlib
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,27 @@ def pytest_configure(config):
     if config.getoption("numprocesses", None):
         for library in ("TF_NUM_INTRAOP", "TF_NUM_INTEROP", "OPENBLAS_NUM", "OMP_NUM"):
             os.environ.setdefault(f"{library}_THREADS", "1")
+
+
+@contextlib.contextmanager
+def eagerly() -> Iterator[None]:
+    """Runs what is compiled as it stands while the block lasts: a step or two are done sooner than
+    their graph is traced.
+    """
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def eager():
+    """`eagerly`, for a whole test."""
+    with eagerly():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -328,7 +328,7 @@ def test_a_directory_of_something_else_is_left_alone(tiles, tmp_path):
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["thesis.txt"]
 
 
-def test_starting_from_the_weights_of_another_run(tiles, trained, tmp_path, capsys):
+def test_starting_from_the_weights_of_another_run(tiles, trained, tmp_path, capsys, eager):
     train(config(tiles, tmp_path / "run", init_from=str(trained), learning_rate=1e-9, max_steps=1))
     assert "weights of gen_ab" in capsys.readouterr().out
     before, after = checkpoint(trained), checkpoint(tmp_path / "run")
