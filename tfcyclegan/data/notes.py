@@ -1,7 +1,6 @@
-"""What a command says of the pictures that it took: what was done to them, and what of them was not
-used.
+"""A command's notes on its pictures: what was done to them, and what was not used.
 
-A note is a string. `LeftOut` marks those that tell what was not used; all others tell a conversion.
+A note is a string. `LeftOut` marks notes on what was not used; all others describe conversions.
 Both are counted and stand in `manifest.json` or `translation.json` as {"conversions": {note:
 pictures}, "left_out": {note: files or pictures}}; beside them `largest_value` (in a manifest by
 split), where there are pictures of 16 bit, since a set's values may end far below what they can
@@ -28,12 +27,12 @@ class LeftOut(str):
 
 
 def conversions(notes: Iterable[str]) -> list[str]:
-    """Those that tell of a conversion."""
+    """The notes on conversions."""
     return [note for note in notes if not isinstance(note, LeftOut)]
 
 
 def left_out(notes: Iterable[str]) -> list[str]:
-    """Those that tell what was not used."""
+    """The notes on what was not used."""
     return [str(note) for note in notes if isinstance(note, LeftOut)]
 
 
@@ -92,18 +91,18 @@ class Journal:
         for line in (
             self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else ()
         ):
-            # the end of a line that a kill has cut; its picture is read again
+            # a line cut off by a kill; its picture is read again
             with contextlib.suppress(ValueError, TypeError):
                 name, converted, not_used, largest = json.loads(line)
                 self._notes[name] = [list(converted), list(not_used), int(largest)]
 
     def add(self, picture: str, notes: Iterable[str], largest: int = 0) -> None:
-        """Takes down the notes on a picture and its largest value, in the place of earlier ones.
-        Threads may call it.
+        """Records the notes on a picture and its largest value, replacing earlier ones.
+        Thread-safe.
         """
         told = [sorted(conversions(notes)), sorted(left_out(notes)), largest]
         if any(told) or picture in self._notes:
-            # one write, which other threads do not cut
+            # a single write, which other threads cannot interleave
             with open(self._path, "a", encoding="utf-8") as stream:
                 stream.write(f"{json.dumps([picture, *told])}\n")
             self._notes[picture] = told
@@ -122,7 +121,7 @@ class Journal:
 
 
 def count(conversions: Mapping[str, int], left_out: Mapping[str, int]) -> dict[str, dict[str, int]]:
-    """Both counts in the form in which they are stored."""
+    """Both counts in their stored form."""
     return {
         CONVERSIONS: dict(sorted(conversions.items())),
         LEFT_OUT: dict(sorted(left_out.items())),

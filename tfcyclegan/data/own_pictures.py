@@ -1,15 +1,15 @@
-"""Pictures that a function of one's own gives, in the place of a data set: `module:function`.
+"""Pictures from a user's function in place of a data set: `module:function`.
 
-The function is called with the name of a split, one of SPLITS, and gives the split's pictures as a
-sequence (whatever has `len` and takes an index), or None where it has none. A picture is uint8
-[H, W], [H, W, 1] (gray) or [H, W, 3] (RGB), and the same one whenever it is asked for:
+The function is called with the name of a split, one of SPLITS, and returns its pictures as a
+sequence (anything with `len` and indexing), or None if it has none. A picture is uint8
+[H, W], [H, W, 1] (gray) or [H, W, 3] (RGB), and must be the same each time:
 
     def read(split):
         folder = {"trainA": "summer", "trainB": "winter"}.get(split)
         return folder and Pictures(folder)
 
-Pictures are known by a hash of all of them, for which they are read at each start. A sequence that
-has an attribute `fingerprint`, a text, is known by that instead.
+Pictures are identified by a hash of all of them, for which they are read at each start. A sequence
+with an attribute `fingerprint`, a string, is identified by that instead.
 """
 
 import hashlib
@@ -33,10 +33,10 @@ _FORMS = "uint8 [H, W], [H, W, 1] or [H, W, 3]"
 
 @dataclass(frozen=True)
 class OwnPictures:
-    """What the function gave.
+    """The pictures that the function returned.
 
     Attributes:
-        reference: that names it.
+        reference: "module:function".
         splits: a sequence of pictures for each split that it has.
         counts: their lengths.
     """
@@ -57,12 +57,14 @@ class OwnPictures:
             yield _checked(told, given)
 
     def encoded(self, split: str) -> Iterator[tuple[str, bytes]]:
-        """(name, PNG) of each; names have the split's, so that none are taken for pairs."""
+        """(name, PNG) of each picture; names contain the split, so that equal ones are not taken
+        for pairs.
+        """
         for index, picture in enumerate(self.pictures(split)):
             yield f"{split}_{index:06d}.png", images.encode_png(picture)
 
     def fingerprint(self) -> str:
-        """Identity of the content: a hash of all pictures, or what sequences say of themselves."""
+        """Identity of the content: a hash of all pictures, or the sequences' own fingerprints."""
         said = {
             split: getattr(pictures, "fingerprint", None) for split, pictures in self.splits.items()
         }
@@ -95,7 +97,7 @@ def open_own(reference: str) -> OwnPictures:
     """Asks the function for all its splits.
 
     Raises:
-        UserError: there is no such function, it raised something, or gave something else.
+        UserError: the function does not exist, raised an exception, or returned something else.
     """
     function, told = functions.find(_FLAG, reference), f"{_FLAG}={reference}"
     splits, counts = {}, {}

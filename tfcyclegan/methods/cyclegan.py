@@ -123,12 +123,12 @@ class CycleGAN(Method):
         return {"a": fake_a, "b": fake_b}, parts.losses, parts.loss, parts.gradients
 
     def forward_cycle(self, real_a: tf.Tensor) -> tuple[tf.Tensor, Losses]:
-        """a -> b -> a: the fake of domain b and what it is judged by."""
+        """a -> b -> a: the fake of domain b and its losses."""
         fake_b = self.gen_ab(real_a, training=True)
         return fake_b, self.forward_losses(real_a, fake_b)
 
     def backward_cycle(self, real_b: tf.Tensor) -> tuple[tf.Tensor, Losses]:
-        """b -> a -> b: the fake of domain a and what it is judged by."""
+        """b -> a -> b: the fake of domain a and its losses."""
         fake_a = self.gen_ba(real_b, training=True)
         return fake_a, self.backward_losses(real_b, fake_a)
 
@@ -155,8 +155,8 @@ class CycleGAN(Method):
         return losses | self._semantic("semantic_b", fake_a, real_b)
 
     def identity(self, real_a: tf.Tensor, real_b: tf.Tensor) -> tuple[None, Losses]:
-        """A generator given an image of its target domain should leave it as it is (section 5.2);
-        weighted by that domain's cycle.
+        """A generator should leave an image of its target domain unchanged (section 5.2); weighted
+        like that domain's cycle.
         """
         if not self.lambda_identity:
             return None, {}
@@ -189,7 +189,7 @@ class DiscriminatorsFirst(CycleGAN):
     needs_updated_discriminators = True
 
     def learn(self, real_a: tf.Tensor, real_b: tf.Tensor) -> tuple[Losses, list[tf.Tensor]]:
-        """The same parts, but both cycles are one, since the update needs the fakes of both."""
+        """The same parts, but with both cycles in one part, since the update needs both fakes."""
         judged: Losses = {}
         moved: list[tf.Tensor] = []
 

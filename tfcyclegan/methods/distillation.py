@@ -73,8 +73,8 @@ class FeatureAdapter(keras.Model):
 
 
 class Distillation(Method):
-    """Students that learn their teachers' translations and feature maps, and to be taken for real
-    by discriminators that begin as the teachers'.
+    """Students that learn their teachers' translations and feature maps, and to deceive
+    discriminators that start as copies of the teachers'.
 
     Args:
         teachers: by direction; frozen.
@@ -87,7 +87,7 @@ class Distillation(Method):
         gan_mode, pool_size, ema_decay, seed, kwargs: see `Method`.
 
     Raises:
-        UserError: a student whose pictures have other channels than its teacher's.
+        UserError: a student has other numbers of channels than its teacher.
     """
 
     run_options = ("lambda_gan", "lambda_output", "lambda_feature")
@@ -128,7 +128,7 @@ class Distillation(Method):
 
     @classmethod
     def network_names_of(cls, config: TrainConfig) -> tuple[str, ...]:
-        """Without the adapters, which are made once their teachers are known."""
+        """Without the adapters, which are made once the teachers are known."""
         directions = config.student_directions
         return (
             *(f"gen_{direction}" for direction in directions),
@@ -147,7 +147,8 @@ class Distillation(Method):
     def generator_pass(
         self, real_a: tf.Tensor, real_b: tf.Tensor
     ) -> tuple[dict[str, tf.Tensor], Losses, tf.Tensor, list[tf.Tensor]]:
-        """The objective of all students, a part a direction: directions share no activations.
+        """The objective of all students, one part per direction, since directions share no
+        activations.
 
         Returns:
             The fakes by domain, the losses by name, their sum and its gradients.
@@ -162,7 +163,7 @@ class Distillation(Method):
         return fakes, parts.losses, parts.loss, parts.gradients
 
     def distilled(self, direction: str, real: tf.Tensor) -> tuple[tf.Tensor, Losses]:
-        """A student's fake and what it is judged by (Li et al. 2020, Eq. 3)."""
+        """A student's fake and its losses (Li et al. 2020, Eq. 3)."""
         student, teacher = self.generators[direction], self.teachers[direction]
         losses: Losses = {}
         if self.lambda_feature:
@@ -188,8 +189,8 @@ class Distillation(Method):
 
 
 def matched_blocks(generator: Generator) -> list[int]:
-    """Which of a generator's feature maps are compared: MATCHED outputs of residual blocks, evenly
-    spread, the last one included; fewer where there are fewer blocks.
+    """The indices of the feature maps that are compared: MATCHED outputs of residual blocks, evenly
+    spread and ending with the last; fewer if there are fewer blocks.
     """
     places = generator.block_outputs()
     shares = ((index + 1) / MATCHED for index in range(MATCHED))
@@ -200,7 +201,7 @@ def adapter_settings(student: Generator, teacher: Generator) -> dict[str, Any]:
     """Arguments of the `FeatureAdapter` between two generators.
 
     Raises:
-        UserError: one of them has no residual blocks, or the student has too few to match.
+        UserError: one of them has no residual blocks, or the student too few.
     """
     own, theirs = matched_blocks(student), matched_blocks(teacher)
     if len(own) != len(theirs):
