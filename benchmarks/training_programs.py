@@ -4,6 +4,7 @@
 are the program's own.
 """
 
+import dataclasses
 import json
 import statistics
 import sys
@@ -20,6 +21,7 @@ from benchmarks.processes import Command, memory, run_apart, seconds_since_start
 
 Step = Callable[[], Any]
 COMMAND, OURS, OURS_FLOAT32 = "tfcyclegan train, as it comes", "ours, as it comes", "ours float32"
+CYCLEGAN = "our CycleGAN, as it comes"  # whatever the method of the others
 OURS_REMAT, OURS_XLA = "ours, as it comes, --remat", "ours, as it comes, --xla"
 TORCH, TORCH_BF16 = "PyTorch float32", "PyTorch bf16 autocast"
 TORCH_LAST, TORCH_BF16_LAST = (
@@ -45,7 +47,8 @@ class Job:
         filters: of all first convolutions.
         steps: timed, after the first one and a second that is not counted.
         devices: logical CPUs or GPUs, of ours alone.
-        pool: fakes kept.
+        pool: fakes kept, where the method keeps any.
+        method: of training.
     """
 
     program: str
@@ -57,6 +60,7 @@ class Job:
     steps: int = 3
     devices: int = 1
     pool: int = 50
+    method: str = "cyclegan"
 
 
 def run(job: Job, launcher: str = "") -> dict[str, Any]:
@@ -65,8 +69,8 @@ def run(job: Job, launcher: str = "") -> dict[str, Any]:
 
 
 def measure(job: Job) -> dict[str, Any]:
-    """Seconds of each step, peak of memory and start of `job` in this process; of a "peak" program,
-    operations/s of matrices.
+    """Seconds of each step by the clock and of this process's CPU time, peak of memory and start of
+    `job` in this process; of a "peak" program, operations/s of matrices.
     """
     if job.program in PEAKS:
         return {
@@ -77,6 +81,7 @@ def measure(job: Job) -> dict[str, Any]:
     makers = {
         OURS: lambda: _ours(job, "auto"),
         OURS_FLOAT32: lambda: _ours(job, "float32"),
+        CYCLEGAN: lambda: _ours(dataclasses.replace(job, method="cyclegan"), "auto"),
         OURS_REMAT: lambda: _ours(job, "auto", remat=True),
         OURS_XLA: lambda: _ours(job, "auto", xla=True),
         TORCH: lambda: _torch(job, False, False),
@@ -88,14 +93,16 @@ def measure(job: Job) -> dict[str, Any]:
     step, imported_bytes, note = makers[job.program]()
     step()
     first_done = seconds_since_start()
-    seconds = []
+    seconds, cpu_seconds = [], []
     for _ in range(job.steps + 1):
-        started = time.perf_counter()
+        started, cpu_started = time.perf_counter(), time.process_time()
         step()
         seconds.append(time.perf_counter() - started)
+        cpu_seconds.append(time.process_time() - cpu_started)
     seconds = seconds[1:]
     return {
         "seconds": seconds,
+        "cpu_seconds": cpu_seconds[1:],
         "start_seconds": first_done - statistics.median(seconds),
         "peak_bytes": memory("VmHWM"),
         "imported_bytes": imported_bytes,
@@ -146,7 +153,8 @@ def _ours(
     from tfcyclegan.training.trainer import make_optimizer, step_function
 
     imported_bytes = memory("VmRSS")
-    config = train_config(job, pool_size=job.pool, remat=remat, xla=xla)
+    pools = {"pool_size": job.pool} if job.method == "cyclegan" else {}
+    config = train_config(job, method=job.method, **pools, remat=remat, xla=xla)
     keep_freed_memory()
     strategy, chosen = make_strategy(job.devices), choose_precision(precision)
     with strategy.scope():
@@ -171,12 +179,15 @@ def _ours(
 
 
 def _torch(job: Job, autocast: bool, channels_last: bool) -> tuple[Step, int, str]:
+    from benchmarks.torch_one_way import OPTIONS, TorchCUT
     from benchmarks.torch_reference import TorchCycleGAN
 
     imported_bytes = memory("VmRSS")
-    model = TorchCycleGAN(
-        job.blocks, job.filters, pool_size=job.pool, autocast=autocast, channels_last=channels_last
-    )
+    if job.method == "cyclegan":
+        pools = {"pool_size": job.pool, "channels_last": channels_last}
+        model = TorchCycleGAN(job.blocks, job.filters, **pools, autocast=autocast)
+    else:
+        model = TorchCUT(job.blocks, job.filters, **OPTIONS[job.method], autocast=autocast)
     batch = [model.batch(images) for images in pictures(job)]
     return lambda: model.step(*batch), imported_bytes, "bf16" if autocast else "float32"
 
@@ -221,6 +232,8 @@ def _measure_command(job: Job) -> dict[str, Any]:
             ]
         ).finish()
         flags = {
+            "method": job.method,
+            **({"pool_size": job.pool} if job.method == "cyclegan" else {}),
             "data_dir": place / "data",
             "run_dir": place / "run",
             "load_size": f"{job.height * 9 // 8}x{job.width * 9 // 8}",
@@ -229,7 +242,6 @@ def _measure_command(job: Job) -> dict[str, Any]:
             "residual_blocks": job.blocks,
             "base_filters": job.filters,
             "discriminator_filters": job.filters,
-            "pool_size": job.pool,
             "devices": job.devices,
             "max_steps": job.steps + 2,
             "log_every_steps": 1,
@@ -263,6 +275,7 @@ def _measure_command(job: Job) -> dict[str, Any]:
     )
     return {
         "seconds": seconds,
+        "cpu_seconds": None,
         "start_seconds": first_done - statistics.median(seconds),
         "peak_bytes": done.peak_bytes,
         "imported_bytes": None,

@@ -1,3 +1,13 @@
 """Raw files -> sharded TFRecords; one script a source."""
 
-SCRIPTS = ("folders", "gta5", "cityscapes", "satellite_map", "toy_street")
+SCRIPTS = (
+    "folders",
+    "arrays",
+    "geotiff",
+    "nifti",
+    "dicom",
+    "gta5",
+    "cityscapes",
+    "satellite_map",
+    "toy_street",
+)

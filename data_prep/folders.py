@@ -19,6 +19,9 @@ is done to each is told in `tfcyclegan.data.intake`. A file of several pages or 
 pictures: stack.tif becomes stack_0001.tif, stack_0002.tif, ... Files of other endings, hidden ones
 and what lies beside the folders are counted, said, and stand in the manifest.
 
+With `--depth=keep` TIFF and PNG files are measurements instead, of 16 bit or floating-point and any
+number of channels: see `data_prep.deep_pictures`.
+
 With `--aligned` each picture of A has a partner in B, by equal names in trainA and trainB, or in
 files of ROOT/train, ROOT/test, ROOT/val that hold both side by side: see `data_prep.aligned`.
 
@@ -32,6 +35,7 @@ The same command goes on after an end of any kind; when names, sizes or times of
 flags have changed, it refuses.
 """
 
+import dataclasses
 import functools
 import shlex
 import sys
@@ -42,10 +46,18 @@ from pathlib import Path, PurePosixPath
 
 from data_prep import aligned, beam, own_labels, prepare
 from data_prep.picture_sources import PictureSource
+from data_prep.value_options import ValueOptions
 from tfcyclegan import flags
 from tfcyclegan.cli import run_command
 from tfcyclegan.config import option
-from tfcyclegan.config.reading import LARGEST_VALUE, alpha_option, extra_bands_option, pages_option
+from tfcyclegan.config.reading import (
+    LARGEST_VALUE,
+    alpha_band_option,
+    alpha_option,
+    extra_bands_option,
+    pages_option,
+    stack_option,
+)
 from tfcyclegan.data import intake, manifest, picture_files
 from tfcyclegan.data.source import ALIGNED
 from tfcyclegan.errors import UserError
@@ -59,6 +71,7 @@ EXAMPLES = """
     python -m data_prep.folders --input_dir=ROOT --output_dir=data/maps --label_maps_b \
         --classes=classes.csv
     python -m data_prep.folders --input_dir=~/pictures/facades --output_dir=data/facades --aligned
+    python -m data_prep.folders --input_dir=ROOT --output_dir=data/cells --depth=keep
 """
 
 REQUIRED = ("trainA", "trainB")
@@ -75,8 +88,13 @@ _USUAL = {**_READING, "label_maps_a": False, "label_maps_b": False}
 """Settings that decide the result, but not where they have these values: 0.1.0 had no others."""
 
 
+_OF_VALUES = (*(field.name for field in dataclasses.fields(ValueOptions)), "alpha_band", "stack")
+_OF_BOTH = ("input_dir", "output_dir", "name", "aligned", "max_bad", "shards", "depth")
+"""Options of measurements alone, and those that pictures have too."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class Config(own_labels.LabelOptions):
+class Config(ValueOptions, own_labels.LabelOptions):
     """Options of `python -m data_prep.folders`."""
 
     input_dir: str = option(
@@ -112,11 +130,20 @@ class Config(own_labels.LabelOptions):
         "domain: 4095,65535; default: the largest of "
         "their type",
     )
+    depth: str = option(
+        "8",
+        "8 makes pictures of 8 bit; keep takes TIFF and PNG files as measurements, of 16 bit or "
+        "floating-point and any number of channels, with the options on values",
+        choices=("8", "keep"),
+    )
+    alpha_band: str = alpha_band_option()
+    stack: str = stack_option()
     shards: int = option(0, "files a split; 0 makes about 100 MB each", minimum=0, maximum=99_999)
     beam_flags: str = beam.flags_option()
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._check_depth()
         if self.a_at_right and not self.aligned:
             raise UserError("--a_at_right: needs --aligned, whose files hold A and B side by side")
         values = self.max_value.split(",") if self.max_value else []
@@ -128,6 +155,19 @@ class Config(own_labels.LabelOptions):
                 f"--max_value={self.max_value}: give a number from 1 to {LARGEST_VALUE}, or two "
                 "with a comma between"
             )
+
+    def _check_depth(self) -> None:
+        """Raises UserError for an option that has no meaning with `depth`."""
+        given = [
+            field.name
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) != field.default
+        ]
+        for name in given:
+            if self.depth == "8" and name in _OF_VALUES:
+                raise UserError(f"--{name}: needs --depth=keep, which takes files as measurements")
+            if self.depth == "keep" and name not in (*_OF_VALUES, *_OF_BOTH):
+                raise UserError(f"--{name}: is for pictures of 8 bit, not for --depth=keep")
 
 
 def _rules(config: Config, split: str) -> intake.Rules:
@@ -195,6 +235,11 @@ def find_beside(input_dir: Path, used: Set[str]) -> picture_files.Found:
 
 
 def run(config: Config) -> None:
+    if config.depth == "keep":
+        from data_prep import deep_pictures  # which needs the names of folders from here
+
+        deep_pictures.run(config)
+        return
     input_dir = Path(config.input_dir).expanduser()
     if not input_dir.is_dir():
         raise UserError(f"--input_dir={config.input_dir}: no such directory")

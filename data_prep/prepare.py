@@ -39,7 +39,8 @@ from typing import Any
 from PIL import Image
 
 from data_prep import beam
-from data_prep.request import Request, Source, Taken
+from data_prep.request import Origin, Request, Taken, TakenArray
+from data_prep.request import Source as Source  # scripts name it here
 from tfcyclegan.data import intake, manifest, records, shards
 from tfcyclegan.data.notes import conversions, left_out
 from tfcyclegan.data.source import MANIFEST, TWINS
@@ -59,14 +60,14 @@ _UNREADABLE = "cannot be read"
 class _Shard:
     split: str
     file: str
-    sources: Sequence[Source]
+    sources: Sequence[Origin]
 
 
 @dataclass(frozen=True)
 class _Verdict:
     """What became of one source: its pictures, or the reason why it is bad."""
 
-    pictures: list[Taken]
+    pictures: Sequence[Taken | TakenArray]
     reason: str
 
 
@@ -216,6 +217,7 @@ def _prepare(request: Request, output_dir: Path) -> None:
         notes=notes,
         labelling=request.labelling,
         left_out=request.left_out,
+        values=request.values,
     )
     manifest.write_tfds_metadata(output_dir, work / "metadata", made)
     twins = _twins(notes)
@@ -310,7 +312,7 @@ def _judge(planned: Sequence[_Shard], max_pixels: int) -> Generator[_Verdict, No
         executor.shutdown(cancel_futures=True)
 
 
-def _take(source: Source, max_pixels: int) -> _Verdict:
+def _take(source: Origin, max_pixels: int) -> _Verdict:
     try:
         return _Verdict(source.take_all(max_pixels), "")
     except OSError as error:
@@ -435,19 +437,25 @@ def _write_shard(
     """Writes the next shard; returns the note on it."""
     bad: list[dict[str, str]] = []
     notes: collections.Counter[str] = collections.Counter()  # conversions, and what was left out
+    tally: collections.Counter[str] = collections.Counter()
     digests: dict[str, str] = {}
     largest = 0
 
-    def good() -> Iterator[records.Picture]:
+    def good() -> Iterator[records.Picture | records.StoredArray]:
         nonlocal largest
         for source, verdict in zip(shard.sources, verdicts, strict=False):
             if verdict.reason:
                 bad.append({"file": source.filename, "reason": verdict.reason})
             for taken in verdict.pictures:
-                digests[taken.picture.filename] = files.sha256_of_bytes(taken.picture.encoded)[:32]
                 notes.update(taken.notes)
-                largest = max(largest, taken.largest)
-                yield taken.picture
+                if isinstance(taken, TakenArray):
+                    tally.update(taken.tally)
+                else:
+                    largest = max(largest, taken.largest)
+                if taken.picture is not None:
+                    digest = files.sha256_of_bytes(taken.picture.encoded)[:32]
+                    digests[taken.picture.filename] = digest
+                    yield taken.picture
             if progress is not None:
                 progress.advance(note=f"{shard.split}, {len(bad)} bad" if bad else shard.split)
 
@@ -457,6 +465,7 @@ def _write_shard(
         written
         | {"bad": bad, "digests": digests, "largest": largest}
         | {key: {note: notes[note] for note in told} for key, told in counts.items()}
+        | ({"tally": dict(tally)} if tally else {})
     )
 
 

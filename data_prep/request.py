@@ -9,6 +9,7 @@ from typing import Any
 
 from tfcyclegan.data import intake, records
 from tfcyclegan.data.labels import Labelling
+from tfcyclegan.data.values import Values
 
 
 @dataclass(frozen=True)
@@ -23,36 +24,59 @@ class Taken:
 
 
 @dataclass(frozen=True)
-class Source:
-    """One file to be taken in.
+class TakenArray:
+    """An array to store, or None where notes alone are left of it; notes on it; and the numbers of
+    its values that `manifest.TALLIES` counts.
+    """
+
+    picture: records.StoredArray | None
+    notes: frozenset[str]
+    tally: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where pictures or arrays come from.
 
     Attributes:
-        filename: under which it is stored and named in messages.
+        filename: under which it is named in messages.
         size: bytes, to plan the shards by.
-        read: gives the file's bytes; called once, in a thread. An OSError makes the picture a bad
-            one.
     """
 
     filename: str
     size: int
-    read: Callable[[], bytes]
 
-    def take(self, max_pixels: int) -> tuple[records.Picture, frozenset[str]]:
-        """The picture to store, and notes on what was done to it and what of it was left out
-        (`LeftOut`).
-
-        Sources that store more than a file's picture override it.
+    def take_all(self, max_pixels: int) -> Sequence[Taken | TakenArray]:
+        """All that is to be stored of it; called once, in a thread.
 
         Raises:
             OSError: a file cannot be read; it may be mended, so that a rerun looks again.
             intake.BadPicture: with the reason.
         """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Source(Origin):
+    """One file of pictures to be taken in, which is stored under its name.
+
+    Attributes:
+        read: gives the file's bytes; called once, in a thread. An OSError makes the picture a bad
+            one.
+    """
+
+    read: Callable[[], bytes]
+
+    def take(self, max_pixels: int) -> tuple[records.Picture, frozenset[str]]:
+        """The picture to store, and notes on what was done to it and what of it was left out
+        (`LeftOut`); errors are those of `take_all`.
+
+        Sources that store more than a file's picture override it.
+        """
         return intake.take(self.read(), self.filename, max_pixels=max_pixels)
 
     def take_all(self, max_pixels: int) -> list[Taken]:
-        """All pictures to store of the file. Sources whose files hold several override it; errors
-        are those of `take`.
-        """
+        """All pictures to store of the file. Sources whose files hold several override it."""
         return [Taken(*self.take(max_pixels))]
 
 
@@ -79,12 +103,13 @@ class Request:
         remarks: what else the manifest tells, by its key there.
         hints: flags that decide otherwise, by note, where the script has them.
         attachments: text files to stand beside the manifest, by name.
+        values: what the numbers of measurements mean, by domain; empty of pictures.
         beam_flags: of the Beam pipeline that writes the shards; empty writes them here.
     """
 
     name: str
     command: str
-    splits: Mapping[str, Sequence[Source]]
+    splits: Mapping[str, Sequence[Origin]]
     settings: Mapping[str, Any]
     inputs: Mapping[str, Any]
     max_bad: int
@@ -97,6 +122,7 @@ class Request:
     remarks: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     hints: Mapping[str, str] = dataclasses.field(default_factory=dict)
     attachments: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    values: Mapping[str, Values] = dataclasses.field(default_factory=dict)
     beam_flags: str = ""
 
     def identity(self) -> dict[str, Any]:

@@ -27,6 +27,11 @@ the rich ones first, by --seed:
                      overlap
     valA    valB     one of ten, the same places in both
 
+With --hold_out South America (source pixels 1350 to 2374 from the left and 1170 to 2194 from the
+top) is in none of these sets, and no tile comes nearer to it than 48 pixels. --region_dir writes it
+as two pictures, region_a.png and region_b.png, at the scale of the tiles: a place to look at that
+no training has seen.
+
 A tile is good when its share of water is between --min_water and --max_water. Water is judged on
 the satellite picture, whichever map is chosen: blue exceeds red by more than 10. Against ETOPO1's
 blue (over red by 25) that mask has an intersection over union of .986.
@@ -47,7 +52,7 @@ import importlib.util
 import io
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,6 +83,10 @@ BOTTOM = HEIGHT - TOP
 WATER_BLUE_OVER_RED = 10
 DEAL = ("trainA",) * 3 + ("trainB",) * 3 + ("test",) * 3 + ("val",)
 
+REGION = (1350, 1170, 2374, 2194)
+"""South America: left, top, right and bottom in pixels of the 5400x2700 picture."""
+MARGIN = 48
+
 SATELLITE = "bmng.jpg"
 MAPS = {"etopo1": "etopo1.jpg", "shadedrelief": "shadedrelief.jpg"}
 
@@ -105,6 +114,14 @@ class Config(Options):
     )
     min_water: float = option(0.15, "smallest share of water in a tile", minimum=0, maximum=1)
     max_water: float = option(0.85, "largest share of water in a tile", minimum=0, maximum=1)
+    hold_out: bool = option(
+        False, "keep South America out of every set, as a region that no training has seen"
+    )
+    region_dir: str = option(
+        "",
+        "directory to write that region to, as region_a.png and region_b.png at the scale of the "
+        "stored tiles",
+    )
     seed: int = option(0, "draws which blocks go to which set", minimum=0)
     shards: int = option(0, "files a split; 0 makes about 100 MB each", minimum=0)
     max_bad: int = option(
@@ -121,6 +138,8 @@ class Config(Options):
             raise UserError(
                 f"--output_size={self.output_size}: must not exceed --tile_size={self.tile_size}"
             )
+        if self.region_dir and not self.hold_out:
+            raise UserError("--region_dir: needs --hold_out, since training would see the region")
 
 
 @dataclass(frozen=True)
@@ -194,6 +213,8 @@ def find_tiles(water: np.ndarray, config: Config) -> dict[str, list[Tile]]:
                     + summed[top, left]
                 )
                 share = float(wet) / side**2
+                if config.hold_out and near_region(left, top, side):
+                    continue
                 if config.min_water <= share <= config.max_water:
                     found.append(Tile(left, top, share))
         return found
@@ -220,6 +241,29 @@ def find_tiles(water: np.ndarray, config: Config) -> dict[str, list[Tile]]:
                 "or lower --tile_size"
             )
     return sets
+
+
+def near_region(left: int, top: int, side: int) -> bool:
+    """Whether a tile shares a pixel with REGION or the MARGIN around it."""
+    first, upper, last, lower = REGION
+    beside = left + side <= first - MARGIN or left >= last + MARGIN
+    above_or_below = top + side <= upper - MARGIN or top >= lower + MARGIN
+    return not (beside or above_or_below)
+
+
+def write_region(directory: Path, pictures: Mapping[str, np.ndarray], config: Config) -> None:
+    """Writes REGION of both domains, shrunk like the tiles are."""
+    left, top, right, bottom = REGION
+    size = [
+        round(side * config.output_size / config.tile_size) for side in (right - left, bottom - top)
+    ]
+    directory.mkdir(parents=True, exist_ok=True)
+    for domain, picture in pictures.items():
+        region = Image.fromarray(picture[top:bottom, left:right])
+        stream = io.BytesIO()
+        region.resize((size[0], size[1]), Image.Resampling.LANCZOS).save(stream, "PNG")
+        files.write_bytes(directory / f"region_{domain.lower()}.png", stream.getvalue())
+    log(f"{directory}: region_a.png and region_b.png, {size[0]}x{size[1]} pixels")
 
 
 def without_overlap(tiles: Sequence[Tile], side: int) -> list[Tile]:
@@ -271,7 +315,7 @@ def run(config: Config) -> None:
                 f"{split},{filename},{tile.left},{tile.top},{longitude:.3f},{latitude:.3f},{tile.water:.4f}"
             )
 
-    not_deciding = ("output_dir", "input_dir", "max_bad", "shards")
+    not_deciding = ("output_dir", "input_dir", "region_dir", "max_bad", "shards")
     settings: dict[str, Any] = {
         key: value for key, value in dataclasses.asdict(config).items() if key not in not_deciding
     }
@@ -282,6 +326,7 @@ def run(config: Config) -> None:
         ),
         splits=splits,
         settings=settings,
+        usual={"hold_out": False},  # 0.1.0 held nothing out
         inputs={path.name: files.sha256_of(path) for path in paths.values()},
         max_bad=config.max_bad,
         max_pixels=BLOCK**2,
@@ -289,6 +334,8 @@ def run(config: Config) -> None:
         attachments={"places.csv": "\n".join(places) + "\n"},
     )
     prepare.run(request, Path(config.output_dir))
+    if config.region_dir:
+        write_region(Path(config.region_dir), pictures, config)
     log(
         "next: tfcyclegan train --flagfile=configs/satellite2map.cfg "
         f"--data_dir={config.output_dir}"

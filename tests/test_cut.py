@@ -174,8 +174,8 @@ def test_a_mirrored_step_compares_the_same_places(mirrored):
     fake, keys = model._translated(real, coin)
     np.testing.assert_array_equal(fake, real[:, :, ::-1] if mirrored else real)
     np.testing.assert_array_equal(keys[0], real)
-    aligned = model._patch_nce("a", fake, keys, coin)
-    astray = model._patch_nce("a", fake, keys, tf.constant(not mirrored))
+    aligned = model._patch_nce("a", real, fake, keys, coin)
+    astray = model._patch_nce("a", real, fake, keys, tf.constant(not mirrored))
     assert float(aligned) < 0.5 * float(astray)
 
 

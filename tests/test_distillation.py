@@ -1,5 +1,7 @@
 """A small generator that learns from a trained one."""
 
+import dataclasses
+import re
 import shutil
 
 import numpy as np
@@ -8,6 +10,7 @@ import tensorflow as tf
 
 from tests.conftest import ROOT
 from tfcyclegan import cli
+from tfcyclegan.commands import distill
 from tfcyclegan.errors import UserError
 from tfcyclegan.methods.distillation import (
     Distillation,
@@ -93,11 +96,11 @@ def test_the_losses_are_those_of_their_formulas(model):
     student, teacher = model.gen_ab, model.teachers["ab"]
     for layer in model.adapter_ab.convolutions:  # the identity: features are compared as they are
         layer.set_weights([np.eye(8)[np.newaxis, np.newaxis], np.zeros(8)])
-    _, losses = model.distilled("ab", real)
+    _, losses = model.distilled("ab", real, real)
     assert float(losses["feature_ab"]) == 0 and float(losses["output_ab"]) == 0
     before = student.get_weights()
     student.set_weights([weight * 1.1 for weight in before])
-    fake, losses = model.distilled("ab", real)
+    fake, losses = model.distilled("ab", real, real)
     expected = 10 * np.abs(fake - teacher(real)).mean()
     assert float(losses["output_ab"]) == pytest.approx(expected, rel=1e-9)
     own, theirs = (
@@ -186,6 +189,16 @@ def test_a_student_of_a_student_asks_for_what_there_is(place, capsys):
     flags = [f"--run_dir={place}/light", f"--output={place}/lighter", "--max_steps=1"]
     assert cli.main(["distill", *flags, f"--data_dir={place}/kept/data"]) == 2
     assert "has no generator ba; give --students=ab" in capsys.readouterr().err
+
+
+def test_what_a_teacher_does_not_hand_down_is_told(place, capsys):
+    teacher = dataclasses.replace(
+        read_run(place / "kept/run").config, beta_1=0.7, step_epochs=3, schedule="step"
+    )
+    distill.student_config(distill.Config(run_dir="runs/t", output="light"), teacher)
+    told = capsys.readouterr().out
+    assert "runs/t: not handed down to the student:" in told
+    assert {"--beta_1", "--schedule", "--step_epochs"} <= set(re.findall(r"--\w+", told))
 
 
 def test_a_method_needs_its_teacher(capsys):

@@ -259,7 +259,7 @@ def test_flags_without_a_file():
         (["--seed=4294967296"], "--seed=4294967296: must be at most 4294967295"),
         (["--batch_size=0"], "--batch_size=0: must be at least 1"),
         (["--lambda_b=-1e-9"], "--lambda_b=-1e-09: must be at least 0"),
-        (["--channels_a=2"], "--channels_a=2: unknown choice; valid are 1, 3"),
+        (["--channels_a=65"], "--channels_a=65: must be at most 64"),
         (
             ["--gan_mode=wgan"],
             f"--gan_mode=wgan: unknown choice; valid are {', '.join(GAN_MODES)}",
@@ -349,8 +349,8 @@ def test_help_tells_defaults_choices_and_what_is_required():
     ]
     assert "  --[no]flip\n      mirror half of the training images (default: true)\n" in page
     assert (
-        "  --channels_a=INT\n      channels of domain A's pictures; 1 is gray (default: 3; one "
-        "of: 1, 3)\n" in page
+        "  --discriminator=STR\n      patch is the 70x70 PatchGAN, pixel its 1x1 variant (default: "
+        "patch; one of: patch, pixel)\n" in page
     )
     assert "(required)" in page and "(default: 0.0002)" in page and "None" not in page
 

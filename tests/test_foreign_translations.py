@@ -231,7 +231,7 @@ def test_a_split_that_stands_in_is_told(street, tmp_path):
 
 
 def test_a_part_of_the_real_pictures_is_told(data, maps, tmp_path, monkeypatch):
-    monkeypatch.setattr("tfcyclegan.evaluation.gathering.REFERENCE_PICTURES", 20)
+    monkeypatch.setattr("tfcyclegan.evaluation.sides.REFERENCES", 20)
     scored, _, told = gathered(data, saved(tmp_path / "maps", maps, png))
     count = data[0].require("train", "b").count
     assert (

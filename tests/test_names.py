@@ -25,7 +25,7 @@ from tfcyclegan.data.picture_folders import picture_name
 from tfcyclegan.data.source import open_source
 from tfcyclegan.demo import web_server
 from tfcyclegan.errors import UserError
-from tfcyclegan.evaluation.gathering import read_png
+from tfcyclegan.evaluation.translated_arrays import read_png
 from tfcyclegan.interop import tfa
 from tfcyclegan.system import files
 from tfcyclegan.translation.data_sets import translate_data

@@ -19,7 +19,7 @@ from tfcyclegan.data import images
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import RunError
 from tfcyclegan.evaluation import gathering
-from tfcyclegan.exporting import saved_model
+from tfcyclegan.exporting import value_graph
 from tfcyclegan.networks import make_generator
 from tfcyclegan.translation.data_sets import translate_data
 from tfcyclegan.translation.tiling import Tiler
@@ -114,6 +114,6 @@ def test_cycles_of_evaluate(monkeypatch):
 
 
 def test_signatures_of_an_export():
-    assert saved_model.to_uint8(tf.constant([-1.0, 0.0, 1.0])).numpy().tolist() == [0, 128, 255]
+    assert value_graph.to_uint8(tf.constant([-1.0, 0.0, 1.0])).numpy().tolist() == [0, 128, 255]
     with pytest.raises(tf.errors.InvalidArgumentError, match="values that are no numbers"):
-        saved_model.to_uint8(tf.constant([0.0, np.nan]))
+        value_graph.to_uint8(tf.constant([0.0, np.nan]))

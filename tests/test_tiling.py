@@ -131,7 +131,8 @@ def test_one_graph_takes_all_sizes_but_the_usual_one(usual, graphs):
 
 
 def test_the_disk_that_is_asked_for_is_the_disk_that_is_used(tmp_path, monkeypatch):
-    tiler, used = Tiler(generator("resnet_1blocks"), 32), []
+    network, used = generator("resnet_1blocks"), []
+    tiler = Tiler(network, 32)
     allocate = tiling._MapFile.__init__
 
     def note(self, *arguments):
@@ -140,7 +141,8 @@ def test_the_disk_that_is_asked_for_is_the_disk_that_is_used(tmp_path, monkeypat
 
     tiler.disk_bytes(4, 4)  # plans, on a tiny picture
     monkeypatch.setattr(tiling._MapFile, "__init__", note)
-    tiler(picture(64, 96), tmp_path)
+    translator = Translator({}, 3, 4, as_function(network), tiler)
+    translator(picture(64, 96), tmp_path)
     assert max(used) == tiler.disk_bytes(64, 96) == 3 * 4 * 64 * 96
     monkeypatch.setattr(
         tiling.shutil, "disk_usage", lambda _: tiling.shutil._ntuple_diskusage(10**6, 10**6, 1000)
@@ -149,14 +151,15 @@ def test_the_disk_that_is_asked_for_is_the_disk_that_is_used(tmp_path, monkeypat
         UserError,
         match=r"needs 0\.0 GB for the features of a picture of 96x64, 0\.0 GB are free; make room",
     ):
-        tiler(picture(64, 96), tmp_path)
+        translator(picture(64, 96), tmp_path)
 
 
 def test_giving_up_ends_at_the_next_tile(tmp_path):
-    tiler = Tiler(generator("resnet_1blocks"), 16)
+    network = generator("resnet_1blocks")
+    tiler = Tiler(network, 16)
     tiler.give_up()
     with pytest.raises(RunError):
-        tiler(picture(64, 96), tmp_path)
+        Translator({}, 3, 4, as_function(network), tiler)(picture(64, 96), tmp_path)
 
 
 def test_which_pictures_are_tiled():

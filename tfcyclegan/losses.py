@@ -96,7 +96,12 @@ def absolute_error(image: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
 
 
 def contrastive_losses(
-    queries: tf.Tensor, keys: tf.Tensor, *, groups: int | tf.Tensor, temperature: float = 0.07
+    queries: tf.Tensor,
+    keys: tf.Tensor,
+    *,
+    groups: int | tf.Tensor,
+    temperature: float = 0.07,
+    valid: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Cross-entropy of telling each query's own key from the others (Park et al. 2020, Eq. 3).
 
@@ -106,6 +111,7 @@ def contrastive_losses(
         groups: equal groups of successive rows; the negatives of a query are the other keys of its
             group.
         temperature: divides the similarities, tau.
+        valid: bool [N]; the others have a loss of 0 and are nobody's negatives. None takes all.
 
     Returns:
         [N]. Where all vectors are alike each is log(N / groups).
@@ -115,11 +121,15 @@ def contrastive_losses(
     own = tf.reduce_sum(queries * keys, axis=-1, keepdims=True)
     others = tf.matmul(queries, keys, transpose_b=True)
     others = tf.linalg.set_diag(others, _SAME_PATCH * tf.ones_like(own[..., 0]))
+    if valid is not None:
+        in_group = tf.reshape(valid, [groups, 1, -1])
+        others = tf.where(in_group, others, tf.cast(_SAME_PATCH, others.dtype))
     logits = tf.concat([own, others], axis=-1) / temperature
     right = tf.zeros(tf.shape(logits)[:-1], tf.int32)
-    return tf.reshape(
+    losses = tf.reshape(
         tf.nn.sparse_softmax_cross_entropy_with_logits(labels=right, logits=logits), [-1]
     )
+    return losses if valid is None else tf.where(valid, losses, tf.zeros_like(losses))
 
 
 def patch_nce_loss(
@@ -129,6 +139,7 @@ def patch_nce_loss(
     pictures: int | tf.Tensor,
     temperature: float = 0.07,
     all_negatives: bool = False,
+    valid: Sequence[tf.Tensor] | None = None,
 ) -> tf.Tensor:
     """PatchNCE: patches of a translation should be told by those of its source (Park et al. 2020,
     Eq. 4, with means in place of the sums over layers and patches, as in the official program).
@@ -140,11 +151,15 @@ def patch_nce_loss(
         temperature: see `contrastive_losses`.
         all_negatives: whether negatives come from all pictures of the batch, not from the same one
             alone.
+        valid: of each layer which patches count, bool [B * P]; None takes all.
     """
     groups = 1 if all_negatives else pictures
+    counting = valid or [None] * len(queries)
     means = [
-        tf.reduce_mean(contrastive_losses(*layer, groups=groups, temperature=temperature))
-        for layer in zip(queries, keys, strict=True)
+        tf.reduce_mean(
+            contrastive_losses(*layer, groups=groups, temperature=temperature, valid=counts)
+        )
+        for *layer, counts in zip(queries, keys, counting, strict=True)
     ]
     return tf.add_n(means) / len(means)
 

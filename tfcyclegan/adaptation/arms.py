@@ -188,10 +188,10 @@ class Arms:
                 f"--translator={self.config.translator}: no run there; "
                 f"{self.config.data_recipe or 'train one'}"
             ) from error
-        if run.config.channels_a != 3 or run.config.channels_b != 3:
+        if run.config.channels_of("a") != 3 or run.config.channels_of("b") != 3:
             raise UserError(
-                f"--translator={self.config.translator}: it has {run.config.channels_a} and "
-                f"{run.config.channels_b} channels, not 3"
+                f"--translator={self.config.translator}: it has {run.config.channels_of('a')} and "
+                f"{run.config.channels_of('b')} channels, not 3"
             )
         return run
 

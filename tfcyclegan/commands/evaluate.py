@@ -30,7 +30,12 @@ def run(config: EvaluateConfig) -> Path:
     trained = read_run(Path(config.run_dir)) if config.run_dir else None
     if trained is None or not trained.config.data_recipe:
         check_places(config.data_dir)
-    for name, kind in (("translations", "folder"), ("pairs", "file"), ("features_weights", "file")):
+    for name, kind in (
+        ("translations", "folder"),
+        ("pairs", "file"),
+        ("features_weights", "file"),
+        ("regions", "folder"),
+    ):
         if getattr(config, name) not in ("", *PAIRS) and not Path(getattr(config, name)).exists():
             raise UserError(f"--{name}={getattr(config, name)}: no such {kind}")
     if config.output:
@@ -52,6 +57,7 @@ def run(config: EvaluateConfig) -> Path:
         domains = open_domains(
             config.data_dir or trained.config.data_dir, recipe=trained.config.data_recipe
         )
+    regions = Path(config.regions) if config.regions else None
     judges = (
         {direction: _judge(domains, config.split, direction) for direction in directions}
         if config.judge == "auto"
@@ -70,6 +76,8 @@ def run(config: EvaluateConfig) -> Path:
             suffix=config.translations_suffix,
             channels=config.translations_channels,
             tools=tools,
+            shown=config.display,
+            regions=regions,
         )
         return output
     output = Path(config.output) if config.output else trained.directory / "evaluation"
@@ -82,6 +90,8 @@ def run(config: EvaluateConfig) -> Path:
         output,
         pairs=pairs,
         tools=tools,
+        shown=_shown(config, trained),
+        regions=regions,
     )
     log(
         f"next: tfcyclegan export --run_dir={config.run_dir} "
@@ -102,12 +112,21 @@ def _check_directions(trained: "Run", directions: tuple[str, ...]) -> None:
         )
 
 
+def _shown(config: EvaluateConfig, trained: "Run") -> dict[str, str]:
+    """How measurements are displayed: as the training displayed them, where nothing else is
+    said.
+    """
+    return config.display if config.displays_by_choice else trained.config.display
+
+
 def _judge(domains: "Domains", purpose: str, direction: str) -> "Judge | str":
     """A segmenter of real photos of the direction's target; or why there is none."""
     from tfcyclegan.segmentation.trained_judge import judge
 
     target = direction[1]
     train = domains.require("train", target)
+    if train.values or domains.require("train", direction[0]).values:
+        return "judge: it reads photos, and these are measurements"
     if train.holds_label_maps:
         return (
             "judge: translations are label maps, which the label scores read; --judge=auto is "

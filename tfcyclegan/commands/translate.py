@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from tfcyclegan.data.images import Scale
     from tfcyclegan.data.picture_folders import Reading
     from tfcyclegan.training.runs import Run
+    from tfcyclegan.translation.measured_files import Previews
+    from tfcyclegan.translation.translators import Translator
+    from tfcyclegan.translation.value_pair import ValuePair
 
 Config = TranslateConfig
 EXAMPLES = """
@@ -27,8 +30,11 @@ EXAMPLES = """
     tfcyclegan translate --model=saved_models/satellite2map --input=tile.png --output=translated
     tfcyclegan translate --run_dir=runs/satellite2map --scale=original --input=huge.tif \
         --output=translated --tile=256
+    tfcyclegan translate --run_dir=runs/gta2city --input=drive.mp4 --output=translated \
+        --temporal_ema=0.6
     tfcyclegan translate --run_dir=runs/gta2city --data_dir=data/gta5 --split=train,val \
         --output_data=data/gta5_as_city
+    tfcyclegan translate --run_dir=runs/t1_to_t2 --input=scan.nii.gz --output=translated --previews
 """
 
 
@@ -51,8 +57,11 @@ def run(config: TranslateConfig) -> None:
     from tfcyclegan.data.domains import open_domains
     from tfcyclegan.data.images import RESIZED
     from tfcyclegan.data.intake import HINTS
+    from tfcyclegan.data.video import is_video
     from tfcyclegan.exports import exported_models
     from tfcyclegan.translation.data_sets import translate_data
+    from tfcyclegan.translation.measured_splits import require_kind, translate_measured_split
+    from tfcyclegan.translation.measurements import translate_measurements
     from tfcyclegan.translation.translators import (
         copies_on_devices,
         scale_of,
@@ -60,6 +69,8 @@ def run(config: TranslateConfig) -> None:
         translate_split,
     )
 
+    if config.temporal_ema and not is_video(Path(config.input)):
+        raise UserError("--temporal_ema: goes with a video as --input")
     scale = None
     direction = config.direction or only_direction(trained)
     if trained is not None:
@@ -79,7 +90,22 @@ def run(config: TranslateConfig) -> None:
             )
         ]
         direction = _direction_of_model(translators[0].identity.get("direction", ""), config)
-    if config.input:
+    values, arrays = translators[0].values, f".{config.arrays}"
+    _check_kind(config, values)
+    previews = _previews(config, values, direction)
+    if is_video(Path(config.input)):
+        _translate_video(config, translators, scale)
+    elif config.input and values.source is not None:
+        _tell_contradiction(Path(config.input), direction)
+        translate_measurements(
+            translators,
+            Path(config.input),
+            Path(config.output),
+            scale=scale,
+            options=_opening(config, trained, translators[0].reading, direction),
+            previews=previews,
+        )
+    elif config.input:
         _tell_contradiction(Path(config.input), direction)
         nearest = trained is not None and direction[0] in trained.label_maps
         reading = _reading(config, trained, translators[0].reading, direction)
@@ -90,6 +116,7 @@ def run(config: TranslateConfig) -> None:
             scale=scale,
             nearest=nearest,
             reading=reading,
+            arrays=arrays,
         )
     else:
         domains = open_domains(config.data_dir)
@@ -99,6 +126,8 @@ def run(config: TranslateConfig) -> None:
             cross_domain=config.cross_domain,
         )
         _refuse_other_domain(config, trained, source.fingerprint, direction)
+        for split in splits:
+            require_kind(source, split, values.source)
         if not config.split:
             log(
                 f"{source.directory}: translates split {splits[0]}, since --direction={direction} "
@@ -109,6 +138,16 @@ def run(config: TranslateConfig) -> None:
             translate_data(
                 translators, source, splits, Path(config.output_data), scale=scale, command=command
             )
+        elif values.source is not None:
+            translate_measured_split(
+                translators,
+                source,
+                ",".join(splits),
+                Path(config.output),
+                scale=scale,
+                arrays=arrays,
+                previews=previews,
+            )
         else:
             translate_split(
                 translators,
@@ -117,12 +156,33 @@ def run(config: TranslateConfig) -> None:
                 Path(config.output),
                 scale=scale,
                 hints={RESIZED: HINTS[RESIZED]},
+                arrays=arrays,
             )
     if trained is not None and config.output:
         log(
             f"next: tfcyclegan evaluate --run_dir={config.run_dir} scores the run on its test "
             "pictures, beside controls"
         )
+
+
+def _translate_video(
+    config: TranslateConfig, translators: "Sequence[Translator]", scale: "Scale | None"
+) -> None:
+    from tfcyclegan.translation.video import translate_video
+
+    values, channels = translators[0].values, translators[0].channels
+    if channels != 3 or values.source is not None or values.target is not None:
+        kind = "measurements" if values.source or values.target else f"{channels} channels"
+        raise UserError(
+            f"--input={config.input}: is a video in colour, and the model translates {kind}"
+        )
+    translate_video(
+        translators,
+        Path(config.input),
+        Path(config.output),
+        scale=scale,
+        temporal_ema=config.temporal_ema,
+    )
 
 
 def _tell_choices(
@@ -144,9 +204,11 @@ def _tell_choices(
         f"{told_choice(trained.directory, config.checkpoint)}{other}"
     )
     if scale is not None:
+        measured = bool(trained.values.get(direction[0].upper()))
+        back = ", and results have the pixels of their inputs" if measured else ""
         log(
-            f"{trained.directory}: pictures are taken at {scale}, as in its training; "
-            "--scale=original keeps their sizes"
+            f"{trained.directory}: {'planes' if measured else 'pictures'} are taken at {scale}, as "
+            f"in its training{back}; --scale=original keeps their sizes"
         )
 
 
@@ -196,6 +258,62 @@ def _reading(
             "were prepared"
         )
     return Reading(Rules(**theirs | given, by_flags=True), config.pages)
+
+
+def _check_kind(config: TranslateConfig, values: "ValuePair") -> None:
+    """Raises UserError where a flag is given that goes with the other kind of pictures."""
+    measured, pictures = {**config.opening}, {}
+    if values.target is not None:
+        measured["previews"] = config.previews
+    for name in ("alpha", "extra_bands", "max_value"):
+        pictures[name] = getattr(config, name)
+    pictures["pages"] = config.pages if config.pages != "all" else ""
+    kind = "8-bit pictures" if values.source is None else "measurements"
+    for name in measured if values.source is None else pictures:
+        if (measured | pictures)[name]:
+            raise UserError(
+                f"--{name}: is not for {kind}, which {config.run_dir or config.model} translates"
+            )
+
+
+def _previews(config: TranslateConfig, values: "ValuePair", direction: str) -> "Previews | None":
+    """How translations that are measurements are shown."""
+    from tfcyclegan.data.display import displays_of
+    from tfcyclegan.translation.measured_files import Previews
+
+    sides = zip(direction.upper(), (values.source, values.target), strict=True)
+    known = {letter: side for letter, side in sides if side is not None}
+    if not config.previews:
+        return None
+    letter = direction[1].upper()
+    if letter not in known:
+        raise UserError("--previews: goes with translations into measurements; these are PNGs")
+    display = displays_of(known, **config.display)[letter]
+    log(f"previews: {display.told}")
+    return Previews(display)
+
+
+def _opening(
+    config: TranslateConfig, trained: "Run | None", of_model: Mapping[str, Any], direction: str
+) -> dict[str, Any]:
+    """How files of measurements are opened: as the flags say, else as those were that the data were
+    prepared from.
+    """
+    from tfcyclegan.translation.measured_files import opening_of
+
+    domains = _domains_of(trained)
+    theirs = (
+        opening_of((domains.a if direction == "ab" else domains.b).settings)
+        if domains
+        else dict(of_model)
+    )
+    taken = {name: value for name, value in theirs.items() if name not in config.opening}
+    if taken:
+        log(
+            f"{config.input}: opened with {model_metadata.told_reading(taken)}, as the data of "
+            f"{config.run_dir or config.model} were prepared"
+        )
+    return theirs | config.opening
 
 
 def _refuse_other_domain(

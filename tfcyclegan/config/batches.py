@@ -7,7 +7,7 @@ from tfcyclegan.errors import UserError
 
 DIFFAUGMENT = ("colour", "translation", "cutout")
 """What --diffaugment may list."""
-
+MOST_CHANNELS = 64
 
 PREPROCESS_MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
 INTERPOLATIONS = ("bicubic", "bilinear", "area", "bilinear_opencv")
@@ -64,8 +64,17 @@ class DataOptions(Options):
     )
     interpolation: str = option("bicubic", INTERPOLATION_HELP, choices=INTERPOLATIONS)
     flip: bool = option(True, "mirror half of the training images")
-    channels_a: int = option(3, "channels of domain A's pictures; 1 is gray", choices=(1, 3))
-    channels_b: int = option(3, "channels of domain B's pictures; 1 is gray", choices=(1, 3))
+    channels_a: int = option(
+        0,
+        "channels of domain A's pictures, 1 (gray) or 3; 0 takes 3, and of measurements their own",
+        minimum=0,
+        maximum=MOST_CHANNELS,
+    )
+    channels_b: int = option(0, "likewise of domain B", minimum=0, maximum=MOST_CHANNELS)
+
+    def channels_of(self, domain: str) -> int:
+        """Channels of domain "a" or "b"."""
+        return (self.channels_a if domain == "a" else self.channels_b) or 3
 
 
 @dataclass(frozen=True, kw_only=True)

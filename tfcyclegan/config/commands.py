@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from tfcyclegan.config.base import Options, Size, option
+from tfcyclegan.config.display import DisplayOptions
+from tfcyclegan.config.measured_reading import MeasuredOptions
 from tfcyclegan.config.reading import (
     pages_option,
     translate_alpha_option,
@@ -24,7 +26,7 @@ TRUST_HELP = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class TranslateConfig(Options):
+class TranslateConfig(MeasuredOptions):
     """Options of `tfcyclegan translate`."""
 
     run_dir: str = option("", "run directory to translate with")
@@ -40,7 +42,11 @@ class TranslateConfig(Options):
         f"{DIRECTION_HELP}; default: ab, or the only one of the run or of the exported model",
         choices=("", *DIRECTIONS),
     )
-    input: str = option("", "picture or folder of pictures; or use --data_dir and --split")
+    input: str = option(
+        "",
+        "picture, folder of pictures or video, or files of measurements where the run was trained "
+        "on such; or use --data_dir and --split",
+    )
     data_dir: str = option(
         "", "prepared data set to take pictures from, instead of --input; or two, as for training"
     )
@@ -59,9 +65,9 @@ class TranslateConfig(Options):
     max_value: int | None = translate_max_value_option()
     scale: str = option(
         "trained",
-        "trained resizes pictures as the training of --run_dir did, original keeps their sizes, "
-        "as --model does of itself; "
-        "fit resizes them to the size of a .tflite file and back",
+        "trained resizes pictures as the training of --run_dir did, and measurements for the "
+        "network alone, since results keep their pixels; original keeps sizes, as --model does of "
+        "itself; fit resizes to the size of a .tflite file and back",
         choices=("trained", "original", "fit"),
     )
     tile: int | None = option(
@@ -76,7 +82,16 @@ class TranslateConfig(Options):
         "translate as the official test of pix2pix does: batch norm by each picture's own "
         "statistics, dropout dropping, so that no two runs are alike; whole pictures alone",
     )
-    output: str = option("", "folder for the translated PNGs")
+    temporal_ema: float = option(
+        0.0,
+        "of a video: share of the translation before, moved as the input moves, that is mixed into "
+        "each picture; 0 to below 1, more flickers less",
+        minimum=0,
+        maximum=0.95,
+    )
+    output: str = option(
+        "", "folder for the translated PNGs, or for files of measurements of the input's names"
+    )
     output_data: str = option(
         "",
         "directory of a new data set with the translated pictures of --data_dir, their names and "
@@ -137,7 +152,7 @@ class TranslateConfig(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateConfig(Options):
+class EvaluateConfig(DisplayOptions):
     """Options of `tfcyclegan evaluate`."""
 
     run_dir: str = option("", "run to score")
@@ -183,6 +198,11 @@ class EvaluateConfig(Options):
         "auto trains a segmenter on real photos of the target, once, and scores what it sees in "
         "translations",
         choices=("none", "auto"),
+    )
+    regions: str = option(
+        "",
+        "folder with maps of region ids of the test measurements, named as these, in which "
+        "they are scored as well; 0 is outside of all",
     )
     output: str = option(
         "", "folder for scores, page and pictures; default: evaluation in --run_dir"

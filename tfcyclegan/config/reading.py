@@ -7,6 +7,8 @@ from typing import Any
 from tfcyclegan.config.base import option
 
 LARGEST_VALUE = 65535
+ALPHA_BANDS = ("refuse", "values", "mask", "drop")
+STACKS = ("planes", "channels")
 
 
 def pages_option() -> Any:
@@ -41,6 +43,26 @@ def alpha_option() -> Any:
 def extra_bands_option() -> Any:
     """What becomes of bands that are neither colours nor alpha."""
     return option("refuse", _BANDS, choices=("refuse", "drop"))
+
+
+def alpha_band_option() -> Any:
+    """What a band of measurements is that is declared transparency."""
+    return option(
+        ALPHA_BANDS[0],
+        "a band of a TIFF or PNG that is declared transparency, as programs declare the fourth of "
+        "any four: values takes it as a measurement like the others, mask as where there is one, "
+        "drop leaves it out, refuse makes the file a bad one",
+        choices=ALPHA_BANDS,
+    )
+
+
+def stack_option() -> Any:
+    """What pages are whose axes nobody tells."""
+    return option(
+        STACKS[0],
+        "the pages of a TIFF that tells no axes: planes, or channels of one plane",
+        choices=STACKS,
+    )
 
 
 def max_value_option() -> Any:

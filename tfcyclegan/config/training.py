@@ -12,6 +12,7 @@ from tfcyclegan.config.batches import (
     DataOptions,
     PairOptions,
 )
+from tfcyclegan.config.display import DisplayOptions
 from tfcyclegan.config.methods import (
     CONTRASTIVE,
     METHODS,
@@ -218,6 +219,7 @@ class RunOptions(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(
+    DisplayOptions,
     RunOptions,
     OptimizationOptions,
     SingleMethodsOptions,
@@ -254,11 +256,12 @@ class TrainConfig(
                 raise UserError(
                     f"--{name}={getattr(self, name)}: goes with ResNet generators alone"
                 )
-        if self.lambda_identity and self.channels_a != self.channels_b:
+        channels_a, channels_b = self.channels_of("a"), self.channels_of("b")
+        if self.lambda_identity and channels_a != channels_b:
             raise UserError(
                 f"--lambda_identity={self.lambda_identity}: identity losses need domains of the "
                 "same channel count, "
-                f"not {self.channels_a} and {self.channels_b}; set --lambda_identity=0"
+                f"not {channels_a} and {channels_b}; set --lambda_identity=0"
             )
         self._check_method()
         if self.decay_epochs is not None and self.epochs is None:
@@ -330,10 +333,11 @@ class TrainConfig(
                 f"--generator={self.generator}: --method={self.method} needs a ResNet generator, "
                 "whose encoder gives the features that are compared"
             )
-        if self.channels_a != self.channels_b:
+        channels_a, channels_b = self.channels_of("a"), self.channels_of("b")
+        if channels_a != channels_b:
             raise UserError(
-                f"--channels_a={self.channels_a}: --method={self.method} needs domains of the "
-                f"same channel count, not {self.channels_a} and {self.channels_b}, since the "
+                f"--channels_a={channels_a}: --method={self.method} needs domains of the "
+                f"same channel count, not {channels_a} and {channels_b}, since the "
                 "generator's encoder reads pictures of both"
             )
         last = self._official_lines - 1

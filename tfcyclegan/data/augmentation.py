@@ -1,7 +1,7 @@
 """Random augmentation, drawn anew each time a picture is used: window, mirror, quarter-turns,
 colours.
 
-Pictures are uint8 [H, W, C].
+Pictures are uint8 [H, W, C], measurements [H, W, C] of any type, whose values are left alone.
 """
 
 from collections.abc import Sequence
@@ -27,14 +27,14 @@ def augmented(
     alike.
 
     Args:
-        pictures: uint8 [H, W, C] of one size; C may differ.
+        pictures: uint8 [H, W, C] or measurements, of one size; C and type may differ.
         generator: of this sample only. It always draws in the same order: three numbers for the
-        window, one for the turn, three for the colours, whatever the options.
+            window, one for the turn, three for the colours, whatever the options.
         crop_size: of the window; None takes the whole.
         flip: whether to mirror half of the samples.
         rotations: whether to turn by 0, 90, 180 or 270 degrees, with equal probability.
         colour_jitter: of each picture: brightness, contrast and saturation are scaled by 1 - this
-            to 1 + this; 0 leaves its colours alone.
+            to 1 + this; 0, as it must be of measurements, leaves its colours alone.
     """
     # one picture of all channels has one window
     whole = pictures[0] if len(pictures) == 1 else np.concatenate(pictures, axis=-1)
@@ -43,9 +43,14 @@ def augmented(
     if rotations and turns:
         shown = np.rot90(shown, turns)
     ends = np.cumsum([picture.shape[-1] for picture in pictures])
+    # of two types in one array both are what they were: all are whole numbers of 16 bit or floats
+    parts = [
+        part.astype(picture.dtype, copy=False)
+        for part, picture in zip(np.split(shown, ends[:-1], axis=-1), pictures, strict=True)
+    ]
     return [
         jittered(part, *(1 + strength * colours)) if strength else part
-        for part, strength in zip(np.split(shown, ends[:-1], axis=-1), colour_jitter, strict=True)
+        for part, strength in zip(parts, colour_jitter, strict=True)
     ]
 
 

@@ -88,6 +88,12 @@ class Batches:
         return self._images % self.batch_size if self.drop_remainder else 0
 
     @property
+    def gaps(self) -> bool:
+        """Whether any batch may have pixels without a measurement."""
+        decaying = self.decaying[1:] if self.decaying else ()
+        return any(pixels.gaps for pixels in (self.pixels_a, self.pixels_b, *decaying))
+
+    @property
     def size_a(self) -> Size | None:
         """The size of every batch's pictures of a, or None if it varies."""
         return self.crop_size or self.pixels_a.common_size
@@ -99,12 +105,14 @@ class Batches:
     def sample(
         self, number: int, pixels_a: PixelFile, pixels_b: PixelFile
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The `number`-th uint8 pictures [H, W, C] of a and b since the start."""
+        """The `number`-th uint8 pictures [H, W, C] of a and b since the start, or measurements of
+        their own types.
+        """
         raise NotImplementedError
 
     def batch(self, step: int, part: int = 0, parts: int = 1) -> tuple[np.ndarray, np.ndarray]:
-        """The uint8 [B, H, W, C] batches of a and b of `step`, counted from 0, or one of their
-        equal parts.
+        """The [B, H, W, C] batches of a and b of `step`, counted from 0, or one of their equal
+        parts: uint8 of pictures; of measurements float32 in [-1, 1] with NaN in gaps.
         """
         size = self.batch_size // parts
         first = step * self.batch_size + part * size
@@ -112,24 +120,33 @@ class Batches:
         if self.decaying is not None and step >= self.decaying.from_step:
             pixels = self.decaying.pixels_a, self.decaying.pixels_b
         samples = [self.sample(number, *pixels) for number in range(first, first + size)]
-        return np.stack([a for a, _ in samples]), np.stack([b for _, b in samples])
+        both = np.stack([a for a, _ in samples]), np.stack([b for _, b in samples])
+        batches = [
+            batch if each.values is None else each.values.to_network(batch)
+            for batch, each in zip(both, pixels, strict=True)
+        ]
+        return batches[0], batches[1]
 
     def dataset(
         self, first_step: int, end_step: int, *, parts: int = 1, own: range = range(1)
     ) -> tf.data.Dataset:
         """Float batches in [-1, 1] of the steps from `first_step` up to before `end_step`: (real_a,
-        real_b), and behind them those of `beside`.
+        real_b), and behind them those of `beside`. Gaps of measurements are NaN.
 
         With `parts` each batch is cut into so many equal ones, of which those in `own` are given
         one after another: one for each of a worker's replicas. No other picture is read.
         """
         count = self.batch_size // parts
+        kinds = [
+            tf.uint8 if pixels.values is None else tf.float32
+            for pixels in (self.pixels_a, self.pixels_b)
+        ]
 
         def gather(step: tf.Tensor, part: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             batches = tf.numpy_function(
                 lambda step, part: self.batch(int(step), int(part), parts),
                 [step, part],
-                [tf.uint8, tf.uint8],
+                kinds,
             )
             shaped = []
             for batch, size, pixels in zip(
@@ -137,7 +154,8 @@ class Batches:
             ):
                 height, width = (size.height, size.width) if size else (None, None)
                 batch.set_shape([count, height, width, pixels.channels])
-                shaped.append(tf.cast(batch, tf.float32) / 127.5 - 1)
+                is_picture = batch.dtype == tf.uint8
+                shaped.append(tf.cast(batch, tf.float32) / 127.5 - 1 if is_picture else batch)
             return shaped[0], shaped[1]
 
         steps = tf.data.Dataset.range(first_step, end_step)

@@ -12,6 +12,7 @@ from typing import Any
 
 from tfcyclegan.data.source import DataSource, is_function, open_source
 from tfcyclegan.data.tfds_sets import CATALOGUE
+from tfcyclegan.data.values import Values
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
@@ -41,6 +42,11 @@ class Split:
     def holds_label_maps(self) -> bool:
         """Whether its pictures are label maps, which are resized by nearest neighbour only."""
         return self.name in self.source.label_maps
+
+    @property
+    def values(self) -> Values | None:
+        """What the numbers of its measurements mean; None of pictures."""
+        return self.source.values_of(self.name)
 
     def pictures(self) -> Iterator[tuple[str, bytes]]:
         """See `DataSource.pictures`."""
@@ -89,6 +95,18 @@ class Domains:
             for domain, split in found.items()
             if split is not None and split.holds_label_maps
         )
+
+    @property
+    def values(self) -> dict[str, Values]:
+        """What the numbers of measurements mean, by domain ("A", "B"); a domain of pictures is not
+        there.
+        """
+        found = {domain: self.find("train", domain) for domain in "ab"}
+        return {
+            domain.upper(): split.values
+            for domain, split in found.items()
+            if split is not None and split.values is not None
+        }
 
     def aligned(self, purpose: str) -> bool:
         """Whether the data set says that the pictures of both domains for `purpose` are pairs of

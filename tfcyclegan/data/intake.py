@@ -98,7 +98,7 @@ class Decoded:
         kept_format: "jpeg" or "png" then.
         alpha: its transparency, of mode L, where it has any and `Rules.alpha` is "keep".
         largest: the largest value of a 16-bit picture whose range is known only from its type; else
-        0.
+            0.
     """
 
     image: Image.Image

@@ -42,8 +42,13 @@ def area_mean(image: np.ndarray, size: Size) -> np.ndarray:
         return np.stack(
             [area_mean(image[..., channel], size) for channel in range(image.shape[2])], axis=-1
         )
-    rows = _means(image.astype(np.float64), size.height)
-    return np.floor(_means(rows.T, size.width).T + 0.5).astype(np.uint8)
+    return np.floor(exact_area_mean(image, size) + 0.5).astype(np.uint8)
+
+
+def exact_area_mean(channel: np.ndarray, size: Size) -> np.ndarray:
+    """[H, W] to float64 [h, w]: each new pixel is the mean over its area."""
+    rows = _means(channel.astype(np.float64), size.height)
+    return _means(rows.T, size.width).T
 
 
 def _means(lines: np.ndarray, target: int) -> np.ndarray:

@@ -18,11 +18,17 @@ from tfcyclegan import __version__
 from tfcyclegan.data import notes as picture_notes
 from tfcyclegan.data import records
 from tfcyclegan.data.labels import CITYSCAPES, Labelling
-from tfcyclegan.data.source import LABEL_MAPS, UNLABELLED
+from tfcyclegan.data.source import LABEL_MAPS, UNLABELLED, VALUES
+from tfcyclegan.data.values import Values
 from tfcyclegan.errors import RunError
 from tfcyclegan.system import files
 
 TFDS_FILES = ("features.json", "dataset_info.json")
+TALLIES = "counted_values"
+"""What the manifest calls the numbers of values of each split of measurements: {split: {ALL: n,
+INVALID: n, CLIPPED: n}}.
+"""
+ALL, INVALID, CLIPPED = "all", "invalid", "clipped"
 
 
 def make(
@@ -34,6 +40,7 @@ def make(
     notes: Mapping[str, Sequence[Mapping[str, Any]]],
     labelling: Labelling,
     left_out: Mapping[str, int] | None = None,
+    values: Mapping[str, Values] | None = None,
 ) -> dict[str, Any]:
     """The manifest's content.
 
@@ -47,6 +54,7 @@ def make(
         labelling: what its labels are.
         left_out: what was not used beside what the shards' notes tell, such as files of other
             kinds.
+        values: what the numbers of measurements mean, by domain.
     """
     import tensorflow as tf
     import tensorflow_datasets as tfds
@@ -75,6 +83,11 @@ def make(
         for split, shards in notes.items()
     }
     meaning = _meaning(labelling)
+    measured = {domain: each.to_json() for domain, each in (values or {}).items()}
+    tallies: dict[str, Any] = {split: collections.Counter() for split in notes if measured}
+    for split in tallies:
+        for shard in notes[split]:
+            tallies[split].update(shard.get("tally", {}))
     content: Any = {split: [shard["sha256"] for shard in shards] for split, shards in notes.items()}
     # the same bytes with another meaning are other data
     identity = (
@@ -82,6 +95,8 @@ def make(
         if labelling.classes in (None, CITYSCAPES) and not labelling.label_maps
         else [content, meaning]
     )
+    if measured:
+        identity = [content, measured]
     return {
         "format": files.FORMAT,
         "name": name,
@@ -93,6 +108,7 @@ def make(
         **picture_notes.count(conversions, not_used),
         **({picture_notes.LARGEST: largest} if any(largest.values()) else {}),
         **meaning,
+        **({VALUES: measured, TALLIES: tallies} if measured else {}),
         "versions": {
             "tfcyclegan": __version__,
             "python": platform.python_version(),
@@ -128,6 +144,7 @@ def summary(made: Mapping[str, Any], hints: Mapping[str, str] | None = None) -> 
         f"{sum(shard['bytes'] for shard in shards) / 1e6:.1f} MB"
     ]
     lines += picture_notes.lines(made, hints)
+    lines += [_of_values(made, domain) for domain in made.get(VALUES, {})]
     largest = made.get(picture_notes.LARGEST, {})
     # of trainA and testA together, since a small split may be dark by chance
     for domain in ("A", "B", ""):
@@ -149,6 +166,26 @@ def summary(made: Mapping[str, Any], hints: Mapping[str, str] | None = None) -> 
             "in quarantine.jsonl"
         )
     return lines
+
+
+def _of_values(made: Mapping[str, Any], domain: str) -> str:
+    """What to tell of the numbers of one domain of measurements."""
+    values = Values.from_json(made[VALUES][domain])
+    counted: collections.Counter[str] = collections.Counter()
+    for split, tally in made[TALLIES].items():
+        if split.endswith(domain):
+            counted.update(tally)
+    valid = max(counted[ALL] - counted[INVALID], 1)
+    parts = [f"{values.dtype}, {values.channels} channels, {values.ranges()}"]
+    if counted[CLIPPED]:
+        parts.append(
+            f"{counted[CLIPPED]} values outside ({100 * counted[CLIPPED] / valid:.2g} %), which "
+            "networks see clipped"
+        )
+    if counted[INVALID]:
+        share = 100 * counted[INVALID] / counted[ALL]
+        parts.append(f"{counted[INVALID]} without a measurement ({share:.2g} %)")
+    return f"domain {domain}: {'; '.join(parts)}"
 
 
 def printable(filename: str) -> str:
@@ -185,7 +222,10 @@ def write_tfds_metadata(output_dir: Path, staging: Path, made: Mapping[str, Any]
         # it prints what it detects and has a progress bar that cannot be disabled
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             infos = tfds.folder_dataset.compute_split_info(filename_template=template)
-            features = records.features(labels="classes" in made)
+            stored = records.stored_type(each["dtype"] for each in made.get(VALUES, {}).values())
+            features = records.features(
+                labels="classes" in made, array=stored if VALUES in made else ""
+            )
             tfds.folder_dataset.write_metadata(
                 data_dir=staging, features=features, split_infos=infos, check_data=True
             )

@@ -4,7 +4,7 @@ A note is a string. `LeftOut` marks notes on what was not used; all others descr
 Both are counted and stand in `manifest.json` or `translation.json` as {"conversions": {note:
 pictures}, "left_out": {note: files or pictures}}; beside them `largest_value` (in a manifest by
 split), where there are pictures of 16 bit, since a set's values may end far below what they can
-hold.
+hold, and of measurements `counted_values`, of all, invalid and clipped ones.
 """
 
 import contextlib
@@ -16,7 +16,8 @@ from typing import Any
 
 CONVERSIONS, LEFT_OUT = "conversions", "left_out"
 LARGEST = "largest_value"
-KEYS = (CONVERSIONS, LEFT_OUT, LARGEST)
+TALLY = "counted_values"
+KEYS = (CONVERSIONS, LEFT_OUT, LARGEST, TALLY)
 _DEEPEST = 65535
 
 
@@ -42,16 +43,18 @@ def counted(notes: Iterable[str]) -> dict[str, dict[str, int]]:
     return count(Counter(conversions(every)), Counter(left_out(every)))
 
 
-def lines(counted: Mapping[str, Any], hints: Mapping[str, str] | None = None) -> list[str]:
+def lines(
+    counted: Mapping[str, Any], hints: Mapping[str, str] | None = None, *, unit: str = "picture"
+) -> list[str]:
     """What to tell people of `{"conversions": ..., "left_out": ...}`, a line each; `hints` are
-    flags that decide otherwise, by note.
+    flags that decide otherwise, by note, `unit` what was counted.
     """
 
     def line(what: str, told: str) -> str:
         return f"{told}; {hints[what]}" if hints and what in hints else told
 
     converted = [
-        line(what, f"{what}: {count} {'picture' if count == 1 else 'pictures'}")
+        line(what, f"{what}: {count} {unit}{'' if count == 1 else 's'}")
         for what, count in counted[CONVERSIONS].items()
     ]
     return converted + [
@@ -93,14 +96,22 @@ class Journal:
         ):
             # a line cut off by a kill; its picture is read again
             with contextlib.suppress(ValueError, TypeError):
-                name, converted, not_used, largest = json.loads(line)
-                self._notes[name] = [list(converted), list(not_used), int(largest)]
+                name, converted, not_used, largest, *more = json.loads(line)
+                tally = dict(more[0]) if more else {}
+                self._notes[name] = [list(converted), list(not_used), int(largest), tally]
 
-    def add(self, picture: str, notes: Iterable[str], largest: int = 0) -> None:
-        """Records the notes on a picture and its largest value, replacing earlier ones.
-        Thread-safe.
+    def add(
+        self,
+        picture: str,
+        notes: Iterable[str],
+        largest: int = 0,
+        tally: Mapping[str, int] | None = None,
+    ) -> None:
+        """Takes down the notes on a picture, its largest value and the numbers of its values, in
+        the place of earlier ones. Threads may call it.
         """
-        told = [sorted(conversions(notes)), sorted(left_out(notes)), largest]
+        every = list(notes)
+        told = [sorted(conversions(every)), sorted(left_out(every)), largest, dict(tally or {})]
         if any(told) or picture in self._notes:
             # a single write, which other threads cannot interleave
             with open(self._path, "a", encoding="utf-8") as stream:
@@ -117,7 +128,16 @@ class Journal:
         return {
             **count(counts[0], counts[1] + Counter(left_out)),
             **({LARGEST: largest} if largest else {}),
+            **({TALLY: dict(self.tally)} if self.tally else {}),
         }
+
+    @property
+    def tally(self) -> Counter[str]:
+        """The numbers of values over all measurements of the folder."""
+        total: Counter[str] = Counter()
+        for told in self._notes.values():
+            total.update(told[3])
+        return total
 
 
 def count(conversions: Mapping[str, int], left_out: Mapping[str, int]) -> dict[str, dict[str, int]]:

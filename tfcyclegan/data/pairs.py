@@ -90,7 +90,7 @@ def known_pairs(
 
     Args:
         given: a CSV file for `read_pairs`; "names" for equal names; empty for what the data set
-        says.
+            says.
         aligned: whether it says that equal names are pairs.
         pixels: of domains a and b.
         splits: the names of the splits that they are of.

@@ -1,5 +1,6 @@
 """Folders of pictures in, folders of PNGs out: the loop of all commands that process pictures."""
 
+import contextlib
 import dataclasses
 import functools
 from collections import Counter
@@ -23,7 +24,6 @@ Given = TypeVar("Given")
 Made = TypeVar("Made")
 
 MAX_PIXELS = 100_000_000
-UNREAD = "pictures that could not be read"
 
 
 @dataclass(frozen=True)
@@ -227,26 +227,68 @@ def write_pictures(
             worked on).
         RunError: a picture that the machines fail on, named.
     """
+    with recording(
+        output, record, identity, told, total=total, left_out=left_out, hints=hints
+    ) as ledger:
+        _write(pictures, output, targets, stages, ledger, total=total, label=told[0])
+
+
+@dataclass
+class Ledger:
+    """What becomes of the pictures or files of a folder.
+
+    Attributes:
+        journal: the notes on them.
+        made: how many results were made.
+        bad: why others could not be read, a line each.
+    """
+
+    journal: notes.Journal
+    made: int = 0
+    bad: list[str] = dataclasses.field(default_factory=list)
+
+
+@contextlib.contextmanager
+def recording(
+    output: Path,
+    record: str,
+    identity: dict[str, Any],
+    told: tuple[str, str, str],
+    *,
+    total: int,
+    left_out: Mapping[str, int] | None = None,
+    hints: Mapping[str, str] | None = None,
+    unit: str = "picture",
+) -> Iterator[Ledger]:
+    """Holds a folder of results for its maker while the block fills it, and tells and records what
+    became of what; the arguments are those of `write_pictures`, and `unit` says what `total`
+    counts.
+
+    Raises:
+        UserError: see there.
+    """
     _refuse_other(output, record, identity, told[2])
     with files.exclusive_lock(output):
         _refuse_other(output, record, identity, told[2])
-        journal = notes.Journal(output)
-        files.write_json(output / record, {**identity, **journal.counted(left_out or {})})
-        made, bad = _write(pictures, output, targets, stages, journal, total=total, label=told[0])
-        counts = journal.counted({**(left_out or {}), **({UNREAD: len(bad)} if bad else {})})
+        ledger = Ledger(notes.Journal(output))
+        files.write_json(output / record, {**identity, **ledger.journal.counted(left_out or {})})
+        yield ledger
+        bad = ledger.bad
+        unread = f"{unit}s that could not be read"
+        counts = ledger.journal.counted({**(left_out or {}), **({unread: len(bad)} if bad else {})})
         files.write_json(output / record, {**identity, **counts})
-    for line in (*notes.lines(journal.counted({}), hints), notes.dim(counts.get(notes.LARGEST, 0))):
+    lines = notes.lines(ledger.journal.counted({}), hints, unit=unit)
+    for line in (*lines, notes.dim(counts.get(notes.LARGEST, 0))):
         if line:
             log(f"{output}: {line}")
     if bad and total == 1:
         raise UserError(bad[0])
     if bad:
         raise UserError(
-            f"{bad[0]}; {len(bad)} of {total} pictures could not be read, the others are in "
-            f"{output}"
+            f"{bad[0]}; {len(bad)} of {total} {unit}s could not be read, the others are in {output}"
         )
-    kept = f", {total - made} were there already" if made < total else ""
-    log(f"{output}: {made} pictures {told[1]}{kept}")
+    kept = f", {total - ledger.made} were there already" if ledger.made < total else ""
+    log(f"{output}: {ledger.made} {unit}s {told[1]}{kept}")
 
 
 def _refuse_other(output: Path, record: str, identity: dict[str, Any], others: str) -> None:
@@ -265,14 +307,12 @@ def _write(
     output: Path,
     targets: Callable[[str], Sequence[Path]],
     stages: Stages[intake.Decoded, Given, Made, Sequence[bytes]],
-    journal: notes.Journal,
+    ledger: Ledger,
     *,
     total: int,
     label: str,
-) -> tuple[int, list[str]]:
-    """`write_pictures` once the folder is this command's; how many pictures were made, and why
-    others are bad.
-    """
+) -> None:
+    """`write_pictures` once the folder is this command's."""
 
     names: set[str] = set()
 
@@ -296,7 +336,7 @@ def _write(
             return _Skipped(f"{name}: cannot be read ({error.strerror or error})")
         except intake.BadPicture as error:
             return _Skipped(f"{name}: {error}")
-        journal.add(name, decoded.notes, decoded.largest)
+        ledger.journal.add(name, decoded.notes, decoded.largest)
         return name, stages.before(decoded)
 
     def make(
@@ -322,13 +362,10 @@ def _write(
         after,
         stages.give_up,
     )
-    bad: list[str] = []
-    count = 0
     with Progress(total, unit="image", label=label) as progress:
         for skipped in all_stages.of(named_once()):
             if skipped is None:
-                count += 1
+                ledger.made += 1
             elif skipped.why_bad:
-                bad.append(skipped.why_bad)
+                ledger.bad.append(skipped.why_bad)
             progress.advance()
-    return count, bad

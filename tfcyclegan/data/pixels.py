@@ -1,5 +1,5 @@
-"""Resized pictures as raw pixels in one memory-mapped file, so that training gathers any of them in
-any order.
+"""Resized pictures or measurements as raw pixels in one memory-mapped file, so that training
+gathers any of them in any order.
 
 Decoding and resizing happen once. The file is known by a hash of the data and of the settings that
 shape it, so changed settings make another file and an interrupted build leaves nothing behind.
@@ -20,7 +20,9 @@ import numpy as np
 
 from tfcyclegan.config import MODES_WITH_CROP, Size
 from tfcyclegan.data import images, notes, stored
+from tfcyclegan.data.resampling import resize_values
 from tfcyclegan.data.source import DataSource
+from tfcyclegan.data.values import Values
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.system import files
 from tfcyclegan.system.parallel import in_order
@@ -44,6 +46,7 @@ class _Done:
         plain: the names of those of one colour.
         looks: hashes of two that differ, or of one if none do.
         unknown: label ids outside the table.
+        gaps: arrays that have pixels without a measurement.
         built: whether a file was made of them.
     """
 
@@ -55,8 +58,17 @@ class _Done:
         self.plain: set[str] = set()
         self.looks: set[int] = set()
         self.unknown: set[int] = set()
+        self.gaps = 0
         self.built = False
         self._lock = threading.Lock()
+
+    def look(self, name: str, pixels: np.ndarray) -> None:
+        """Notes whether pixels are of one value, and whether there are two that differ."""
+        if len(self.looks) < 2:  # two that differ are enough
+            self.looks.add(hash(pixels.tobytes()))
+        # few need the second, longer look
+        if (pixels[::16, ::16] == pixels[0, 0]).all() and (pixels == pixels[0, 0]).all():
+            self.plain.add(name)
 
     def lines(self, total: int) -> list[str]:
         """What to tell of all `total` pictures."""
@@ -77,6 +89,11 @@ class _Done:
                 f"({', '.join(map(str, sorted(self.unknown)))}): ignored"
             )
         return [line for line in told if line]
+
+    def count_gaps(self) -> None:
+        """Counts an array that has some."""
+        with self._lock:
+            self.gaps += 1
 
     def note(self, notes: set[str], before: Size, after: Size) -> None:
         """Counts `notes` of one picture, and what resizing from `before` to `after` does to it."""
@@ -99,6 +116,8 @@ class PixelFile:
         stretch: by how much the ratio of their sides changes at most; 1 where all keep their
             shapes.
         told: what else is to be told of them, a line each, whenever they are opened.
+        values: what the numbers of measurements mean; None of pictures.
+        gaps: how many arrays have pixels without a measurement.
     """
 
     def __init__(self, directory: Path):
@@ -108,6 +127,8 @@ class PixelFile:
         self.notes: dict[str, int] = meta.get("notes", {})
         self.stretch: float = meta.get("stretch", 1.0)
         self.told: list[str] = meta.get("told", [])
+        self.values = Values.from_json(meta["values"]) if "values" in meta else None
+        self.gaps: int = meta.get("gaps", 0)
         self.sizes = np.load(directory / "sizes.npy", mmap_mode="r")
         originals = directory / _ORIGINALS
         self.original_sizes = (
@@ -116,7 +137,8 @@ class PixelFile:
         lengths = self.sizes.prod(axis=1) * self.channels
         self._offsets = np.concatenate([[0], np.cumsum(lengths)])
         # whose own class takes its time at each slice
-        self._pixels = np.asarray(np.memmap(directory / "pixels.bin", np.uint8, "r"))
+        dtype = np.dtype(self.values.dtype if self.values else np.uint8)
+        self._pixels = np.asarray(np.memmap(directory / "pixels.bin", dtype, "r"))
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -143,7 +165,7 @@ class PixelFile:
         )
 
     def __getitem__(self, index: int) -> np.ndarray:
-        """uint8 [H, W, C], a read-only view of the file."""
+        """uint8 [H, W, C], or of the type of `values`: a read-only view of the file."""
         return self._pixels[self._offsets[index] : self._offsets[index + 1]].reshape(
             *self.sizes[index], self.channels
         )
@@ -177,7 +199,19 @@ def open_pixels(
     """
     source.require(split)
     nearest = split in source.label_maps
-    done = _Done()
+    values, done = source.values_of(split), _Done()
+
+    def size_of(name: str, size: Size) -> Size:
+        """What a picture of `size` is resized to."""
+        resized = images.resized_size(size, mode, load_size, crop_size)
+        if mode in MODES_WITH_CROP and (
+            resized.height < crop_size.height or resized.width < crop_size.width
+        ):
+            raise UserError(
+                f"--crop_size={crop_size}: larger than {name} of split {split}, which is "
+                f"{resized.height}x{resized.width} here"
+            )
+        return resized
 
     def load(item: tuple[str, bytes]) -> tuple[np.ndarray, Size]:
         name, encoded = item
@@ -189,22 +223,24 @@ def open_pixels(
         if decoded is not None:
             done.told.extend(decoded.notes)
             done.largest.append(decoded.largest)
-        size = images.resized_size(Size(image.height, image.width), mode, load_size, crop_size)
-        if mode in MODES_WITH_CROP and (
-            size.height < crop_size.height or size.width < crop_size.width
-        ):
-            raise UserError(
-                f"--crop_size={crop_size}: larger than {name} of split {split}, which is "
-                f"{size.height}x{size.width} here"
-            )
+        size = size_of(name, Size(image.height, image.width))
         done.note(recoloured, Size(image.height, image.width), size)
         pixels = images.to_array(images.resize(image, size, interpolation, nearest=nearest))
-        if len(done.looks) < 2:  # two that differ are enough
-            done.looks.add(hash(pixels.tobytes()))
-        # few need the second, longer look
-        if (pixels[::16, ::16] == pixels[0, 0]).all() and (pixels == pixels[0, 0]).all():
-            done.plain.add(name)
+        done.look(name, pixels)
         return pixels, Size(image.height, image.width)
+
+    def load_array(item: tuple[str, np.ndarray]) -> tuple[np.ndarray, Size]:
+        assert values is not None
+        name, array = item
+        before = Size(*array.shape[:2])
+        after = size_of(name, before)
+        done.note(set(), before, after)
+        made = resize_values(array, values, after, interpolation)
+        invalid = values.invalid(made)
+        if invalid.any():
+            done.count_gaps()
+        done.look(name, np.where(invalid, 0, made))
+        return made, before
 
     resampled = "nearest" if nearest else interpolation
     identity = [
@@ -221,8 +257,9 @@ def open_pixels(
         cache_dir,
         split,
         identity,
-        source.pictures(split),
-        load,
+        source.pictures(split) if values is None else source.arrays(split),
+        load if values is None else load_array,
+        values=values,
         total=source.counts[split],
         count=count,
         channels=channels,
@@ -283,13 +320,14 @@ def _open(
     cache_dir: Path,
     name: str,
     identity: list[Any],
-    pictures: Iterator[tuple[str, bytes]],
-    load: Callable[[tuple[str, bytes]], tuple[np.ndarray, Size]],
+    pictures: Iterator[tuple[str, Any]],
+    load: Callable[[tuple[str, Any]], tuple[np.ndarray, Size]],
     *,
     total: int,
     count: int | None,
     channels: int,
     done: "_Done",
+    values: Values | None = None,
 ) -> PixelFile:
     """The file in `cache_dir` that is known by `identity`, made of what `load` gives for `pictures`
     if it is not there.
@@ -304,9 +342,10 @@ def _open(
             with files.exclusive_lock(cache_dir, wait=True):
                 # another process may have made it meanwhile
                 if not (directory / "meta.json").exists():
-                    _build(
-                        directory, name, pictures, load, total=total, channels=channels, done=done
+                    facts = {"channels": channels} | (
+                        {"values": values.to_json()} if values else {}
                     )
+                    _build(directory, name, pictures, load, total=total, facts=facts, done=done)
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise
@@ -328,12 +367,15 @@ def _nearly_constant(pixels: PixelFile) -> str:
     """What to tell of pictures of which almost all values are almost the same; empty where they are
     not.
     """
+    values = pixels.values
     sampled = np.concatenate(
         [
-            pixels[index][::_SAMPLED_EVERY, ::_SAMPLED_EVERY].ravel()
+            _levels(pixels[index][::_SAMPLED_EVERY, ::_SAMPLED_EVERY], values)
             for index in spread(len(pixels), _SAMPLED)
         ]
     )
+    if not len(sampled):
+        return ""
     shares = np.bincount(sampled, minlength=256) / len(sampled)
     # of this level and those above it
     near = np.convolve(shares, np.ones(_NEAR_LEVELS))[_NEAR_LEVELS - 1 :]
@@ -342,11 +384,24 @@ def _nearly_constant(pixels: PixelFile) -> str:
         return ""
     used = low + np.flatnonzero(shares[low : low + _NEAR_LEVELS])
     levels = f"{used[0]} to {used[-1]}" if used[0] != used[-1] else f"{used[0]}"
+    mend = (
+        "pictures of 10 or 12 bit in 16-bit files need data_prep.folders --max_value"
+        if values is None
+        else f"the networks see {values.ranges()} as 0 to 255: prepare it again with another "
+        "--range_a or --range_b"
+    )
     return (
         f"warning: {100 * near[low]:.1f} % of its values are {levels} of 255, so there is next to "
-        "nothing to learn; "
-        "pictures of 10 or 12 bit in 16-bit files need data_prep.folders --max_value"
+        f"nothing to learn; {mend}"
     )
+
+
+def _levels(pixels: np.ndarray, values: Values | None) -> np.ndarray:
+    """Valid values as levels of 0 to 255, in one row."""
+    if values is None:
+        return pixels.ravel()
+    seen = values.to_network(pixels)
+    return images.to_uint8(seen[np.isfinite(seen)])
 
 
 def spread(length: int, count: int) -> list[int]:
@@ -361,16 +416,16 @@ def _directory(cache_dir: Path, name: str, identity: list[Any]) -> Path:
 def _build(
     directory: Path,
     name: str,
-    pictures: Iterator[tuple[str, bytes]],
-    load: Callable[[tuple[str, bytes]], tuple[np.ndarray, Size]],
+    pictures: Iterator[tuple[str, Any]],
+    load: Callable[[tuple[str, Any]], tuple[np.ndarray, Size]],
     *,
     total: int,
-    channels: int,
+    facts: dict[str, Any],
     done: "_Done",
 ) -> None:
     sizes, original_sizes = array("q"), array("q")
 
-    def note(item: tuple[str, bytes]) -> tuple[str, bytes]:
+    def note(item: tuple[str, Any]) -> tuple[str, Any]:
         name_lines.write(f"{json.dumps(item[0])}\n")
         return item
 
@@ -395,10 +450,11 @@ def _build(
             with files.atomic_file(temporary / file) as stream:
                 np.save(stream, np.asarray(values, np.int64).reshape(-1, 2))
         meta = {
-            "channels": channels,
+            **facts,
             "notes": dict(done.counts),
             "stretch": done.stretch,
             "told": done.lines(total),
+            **({"gaps": done.gaps} if done.gaps else {}),
         }
         files.write_json(temporary / "meta.json", meta)
     done.built = True

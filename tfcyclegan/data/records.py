@@ -17,10 +17,25 @@ and, in a data set with labels:
     label/filename  bytes   the label file's path below the input directory
 
 All splits of a data set have the same keys: those that the manifest calls unlabelled have NO_LABEL.
+
+Measurements (`data.values`) are arrays, the feature `Tensor` of TFDS with its encoding "zlib":
+
+    image/array/value  bytes    zlib of the values [h, w, C], row by row, little-endian
+    image/array/shape  int64    h, w, C
+    image/filename     bytes    its file's path, as above, and plane: trainA/scan_0012.nii.gz
+    image/group        bytes    what the array is of: the subject, scene or file
+    image/plane        int64    its number in the file, from 0
+
+A and B have one type in the records, which holds those of both exactly (`stored_type`).
 """
 
+import zlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
 
 IMAGE_KEY = "image"
 LABEL_KEY = "label"
@@ -55,11 +70,78 @@ class Picture:
     label: Label | None = None
 
 
-def features(*, labels: bool = False) -> Any:
-    """The schema as a `tfds.features.FeaturesDict`, with or without the label keys."""
+@dataclass(frozen=True)
+class StoredArray:
+    """A plane of a measurement, or a window of one, as it is stored.
+
+    Attributes:
+        encoded: zlib of the values.
+        shape: (height, width, channels).
+        filename, group, plane: see above.
+    """
+
+    encoded: bytes
+    shape: tuple[int, int, int]
+    filename: str
+    group: str
+    plane: int
+
+    @classmethod
+    def of(
+        cls, array: "np.ndarray", dtype: str, *, filename: str, group: str, plane: int
+    ) -> "StoredArray":
+        """Of values [h, w, C], stored as `dtype`, which must hold them exactly."""
+        import numpy as np
+
+        values = array.astype(np.dtype(dtype).newbyteorder("<"))
+        height, width, channels = array.shape
+        encoded = zlib.compress(values.tobytes(), _LEVEL)
+        return cls(encoded, (height, width, channels), filename, group, plane)
+
+
+def array_of(stored: Mapping[str, Any], dtype: "np.dtype[Any]") -> "np.ndarray":
+    """The values [h, w, C] of the feature `array`, undecoded: {"value": ..., "shape": ...}.
+
+    Raises:
+        zlib.error, ValueError: they are damaged.
+    """
+    import numpy as np
+
+    values = np.frombuffer(zlib.decompress(stored["value"]), dtype.newbyteorder("<"))
+    return values.reshape(stored["shape"]).astype(dtype)
+
+
+_LEVEL = 1  # measured noise is hardly made smaller by more
+
+
+def stored_type(dtypes: Iterable[str]) -> str:
+    """The type in which values of all `dtypes` are stored: theirs where it is one, else float32,
+    which holds all of `values.TYPES` exactly.
+    """
+    found = set(dtypes)
+    return found.pop() if len(found) == 1 else "float32"
+
+
+def features(*, labels: bool = False, array: str = "") -> Any:
+    """The schema as a `tfds.features.FeaturesDict`.
+
+    Args:
+        labels: whether there are the label keys.
+        array: the type in which measurements are stored; empty of pictures.
+    """
     import numpy as np
     import tensorflow_datasets as tfds
 
+    if array:
+        measured = {
+            "array": tfds.features.Tensor(
+                shape=(None, None, None), dtype=np.dtype(array), encoding="zlib"
+            ),
+            "filename": tfds.features.Text(),
+            "group": tfds.features.Text(),
+            "plane": tfds.features.Scalar(np.int64),
+        }
+        return tfds.features.FeaturesDict({IMAGE_KEY: tfds.features.FeaturesDict(measured)})
     image = {
         "encoded": tfds.features.Image(shape=(None, None, 3), encoding_format="png"),
         "format": tfds.features.Text(),
@@ -77,28 +159,38 @@ def features(*, labels: bool = False) -> Any:
     return tfds.features.FeaturesDict(parts)
 
 
-def serialize(picture: Picture) -> bytes:
-    """The picture as a serialized `tf.train.Example`."""
+def serialize(picture: Picture | StoredArray) -> bytes:
+    """The picture or array as a serialized `tf.train.Example`."""
     import tensorflow as tf
 
     def text(value: bytes) -> Any:
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
 
-    def number(value: int) -> Any:
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+    def numbers(*values: int) -> Any:
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
 
-    feature = {
-        f"{IMAGE_KEY}/encoded": text(picture.encoded),
-        f"{IMAGE_KEY}/format": text(picture.format.encode()),
-        f"{IMAGE_KEY}/filename": text(picture.filename.encode("utf-8", "surrogateescape")),
-        f"{IMAGE_KEY}/height": number(picture.height),
-        f"{IMAGE_KEY}/width": number(picture.width),
-    }
-    if picture.label is not None:
-        feature[f"{LABEL_KEY}/encoded"] = text(picture.label.encoded)
-        feature[f"{LABEL_KEY}/filename"] = text(
-            picture.label.filename.encode("utf-8", "surrogateescape")
-        )
+    def name(value: str) -> Any:
+        return text(value.encode("utf-8", "surrogateescape"))
+
+    if isinstance(picture, StoredArray):
+        feature = {
+            f"{IMAGE_KEY}/array/value": text(picture.encoded),
+            f"{IMAGE_KEY}/array/shape": numbers(*picture.shape),
+            f"{IMAGE_KEY}/filename": name(picture.filename),
+            f"{IMAGE_KEY}/group": name(picture.group),
+            f"{IMAGE_KEY}/plane": numbers(picture.plane),
+        }
+    else:
+        feature = {
+            f"{IMAGE_KEY}/encoded": text(picture.encoded),
+            f"{IMAGE_KEY}/format": text(picture.format.encode()),
+            f"{IMAGE_KEY}/filename": name(picture.filename),
+            f"{IMAGE_KEY}/height": numbers(picture.height),
+            f"{IMAGE_KEY}/width": numbers(picture.width),
+        }
+        if picture.label is not None:
+            feature[f"{LABEL_KEY}/encoded"] = text(picture.label.encoded)
+            feature[f"{LABEL_KEY}/filename"] = name(picture.label.filename)
     return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(
         deterministic=True
     )

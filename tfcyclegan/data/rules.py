@@ -11,11 +11,11 @@ class Rules:
 
     Attributes:
         alpha: how transparency is treated: "white" composes on white, "drop" keeps the colours and
-        ignores alpha, "refuse" rejects the picture, "keep" is "white" and also returns the alpha
-        channel.
+            ignores alpha, "refuse" rejects the picture, "keep" is "white" and also returns the alpha
+            channel.
         extra_bands: how bands that are neither colours nor alpha are treated: "refuse" or "drop".
         max_value: the value of white in pictures of more than 8 bits; None: the largest of their
-        type.
+            type.
         by_flags: whether the user has flags of these names, which error messages can then mention.
     """
 

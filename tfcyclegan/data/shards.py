@@ -27,7 +27,7 @@ def plan(name: str, split: str, pictures: int, wanted: int) -> list[tuple[str, r
     ]
 
 
-def write(path: Path, pictures: Iterable[records.Picture]) -> dict[str, Any]:
+def write(path: Path, pictures: Iterable[records.Picture | records.StoredArray]) -> dict[str, Any]:
     """Writes a shard, which gets its name only when it is complete.
 
     Returns:

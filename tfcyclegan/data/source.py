@@ -7,6 +7,7 @@ use, to ~/tensorflow_datasets or $TFDS_DATA_DIR; or `module:function` for pictur
 of one's own gives, see `own_pictures`.
 """
 
+import dataclasses
 import functools
 import re
 from collections.abc import Callable, Iterator
@@ -14,10 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tfcyclegan.config import INTERPOLATIONS
 from tfcyclegan.data.labels import CITYSCAPES, ClassTable
-from tfcyclegan.data.records import IMAGE_KEY, LABEL_KEY, Label
-from tfcyclegan.data.tfds_sets import CATALOGUE, check_directory, open_builder
+from tfcyclegan.data.records import IMAGE_KEY, LABEL_KEY, Label, array_of
+from tfcyclegan.data.tfds_sets import ARRAY, CATALOGUE, check_directory, open_builder
+from tfcyclegan.data.values import Values
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.system import downloads, files, functions
 from tfcyclegan.system.progress import log
@@ -40,6 +44,8 @@ ALIGNED = "aligned"
 """What the manifest calls the purposes ("train", "test", "val") whose pictures of both domains are
 pairs of equal names.
 """
+VALUES = "values"
+"""What the manifest calls the meaning of the numbers of measurements: {"A": ..., "B": ...}."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +54,19 @@ class Example:
 
     Attributes:
         filename: its name.
-        encoded: JPEG or PNG.
+        encoded: JPEG or PNG; empty of a measurement.
         label: its map of class ids, in a data set with labels.
+        array: of a measurement its values [h, w, C], of the type that `DataSource.values` tells.
+        group: of a measurement what it is of, such as the subject.
+        plane: of a measurement its number in its file.
     """
 
     filename: str
     encoded: bytes
     label: Label | None
+    array: np.ndarray | None = None
+    group: str = ""
+    plane: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,6 +91,8 @@ class DataSource:
             {"testA in trainA": pictures}.
         aligned: the purposes ("train", "test", "val") whose pictures of both domains are pairs of
             equal names, as its manifest tells it.
+        values: what the numbers of measurements mean, by the letter of the domain ("A", "B", or ""
+            of splits without one); a domain of pictures is not there.
         cache: where its resized pictures are kept by default.
     """
 
@@ -94,6 +108,7 @@ class DataSource:
     left_out: dict[str, int]
     twins: dict[str, int]
     aligned: frozenset[str]
+    values: dict[str, Values]
     cache: Path
     # the records of a split, in order
     _read: Callable[[str], Iterator[Example]]
@@ -122,7 +137,25 @@ class DataSource:
             UserError: no such split.
             RunError: a damaged or incomplete shard.
         """
+        values = self.values_of(split)
+        if values is not None:
+            raise UserError(
+                f"{self.directory}: split {split} holds measurements ({values.dtype}, "
+                f"{values.channels} channels), and this works on pictures alone"
+            )
         return ((example.filename, example.encoded) for example in self.examples(split))
+
+    def arrays(self, split: str) -> Iterator[tuple[str, np.ndarray]]:
+        """Like `pictures` of a split of measurements: (name, values [h, w, C])."""
+        return (
+            (example.filename, example.array)
+            for example in self.examples(split)
+            if example.array is not None
+        )
+
+    def values_of(self, split: str) -> Values | None:
+        """What the numbers of `split` mean; None of pictures."""
+        return self.values.get(split[-1] if split[-1] in "AB" else "")
 
     def labelled_pictures(self, split: str) -> Iterator[tuple[str, bytes, bytes]]:
         """Like `pictures`, with the encoded map of class ids third.
@@ -143,7 +176,12 @@ class DataSource:
         self._check_shards(split)
         read = 0
         try:
+            values = self.values_of(split)
             for example in self._read(split):
+                if values is not None and example.array is not None:
+                    example = dataclasses.replace(
+                        example, array=example.array.astype(values.dtype, copy=False)
+                    )
                 yield example
                 read += 1
         except UserError:
@@ -267,6 +305,9 @@ def open_source(place: str | Path) -> DataSource:
         twins = {str(where): int(count) for where, count in made.get(TWINS, {}).items()}
         aligned = frozenset(map(str, made.get(ALIGNED, ())))
         classes, synthetic = _classes(made, directory), bool(settings.get(SYNTHETIC))
+        values = {
+            str(domain): Values.from_json(stored) for domain, stored in made.get(VALUES, {}).items()
+        }
         shards = {
             name: [
                 (Path(shard["file"]).name, shard["bytes"], shard["sha256"])
@@ -297,6 +338,7 @@ def open_source(place: str | Path) -> DataSource:
         left_out,
         twins,
         aligned,
+        values,
         directory / CACHE,
         functools.partial(_examples, builder, nested, labelled),
         shards,
@@ -310,7 +352,11 @@ def _examples(
     import tensorflow_datasets as tfds
 
     skip = tfds.decode.SkipDecoding()
-    decoders: dict[str, Any] = {IMAGE_KEY: {"encoded": skip} if nested else skip}
+    feature = builder.info.features[IMAGE_KEY]
+    measured = nested and ARRAY in feature
+    decoders: dict[str, Any] = {
+        IMAGE_KEY: {ARRAY if measured else "encoded": skip} if nested else skip
+    }
     if labelled:
         decoders[LABEL_KEY] = {"encoded": skip}
     config = tfds.ReadConfig(interleave_cycle_length=1, add_tfds_id=True, try_autocache=False)
@@ -318,7 +364,11 @@ def _examples(
     for example in stored.as_numpy_iterator():
         image = example[IMAGE_KEY]
         label = _label(example[LABEL_KEY]) if split in labelled else None
-        if nested:
+        if measured:
+            name, group = _text(image["filename"]), _text(image["group"])
+            array = array_of(image[ARRAY], feature[ARRAY].np_dtype)
+            yield Example(name, b"", None, array, group, int(image["plane"]))
+        elif nested:
             yield Example(_text(image["filename"]), image["encoded"], label)
         else:
             yield Example(example["tfds_id"].decode(), image, label)
@@ -352,6 +402,7 @@ def _from_function(place: str) -> DataSource:
         left_out={},
         twins={},
         aligned=frozenset(),
+        values={},
         cache=downloads.cache_directory() / "pixels" / place.replace(":", "."),
         _read=examples,
         _shards={},

@@ -15,6 +15,8 @@ from tfcyclegan.system.progress import log
 
 CATALOGUE = "tfds:"
 FEATURES = "features.json"
+ARRAY = "array"
+"""The feature of measurements, see `records`."""
 _LONGEST_NAME = 255
 _CLASS_KEYS = {"pythonClassName", "python_class_name", "type"}
 """Under which `features.json` names classes, in its newer, its other and its older form."""
@@ -55,6 +57,8 @@ def _check_image(place: str | Path, feature: Any, nested: bool) -> None:
     import numpy as np
     import tensorflow_datasets as tfds
 
+    if nested and {ARRAY, "filename", "group", "plane"} <= set(feature):
+        return
     whole = nested and "encoded" in feature and "filename" in feature
     image = feature["encoded"] if whole else feature
     if not isinstance(image, tfds.features.Image):

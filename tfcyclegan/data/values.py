@@ -7,16 +7,17 @@ NaN or `nodata`. Networks see [low, high] of each channel as [-1, 1] in float32,
 where a pixel is invalid, which the training step masks (`methods.masking`).
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tfcyclegan.config.batches import MOST_CHANNELS
 from tfcyclegan.errors import UserError
 
 TYPES = ("uint8", "uint16", "int16", "float16", "float32")
-MOST_CHANNELS = 64
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Values:
         nodata: what stands in pixels without a measurement, beside NaN; None where nothing does.
         units: such as "HU"; empty where the source tells none.
         names: of the channels; empty where the source tells none.
+        neighbours: so many planes before and behind a plane are channels beside its own ("2.5D"),
+            in the order of the planes, each with all channels of its file (`formats.stacks`).
     """
 
     dtype: str
@@ -38,6 +41,7 @@ class Values:
     nodata: float | None = None
     units: str = ""
     names: tuple[str, ...] = ()
+    neighbours: int = 0
 
     def __post_init__(self) -> None:
         if self.dtype not in TYPES:
@@ -61,6 +65,21 @@ class Values:
     @property
     def is_integer(self) -> bool:
         return np.issubdtype(np.dtype(self.dtype), np.integer)
+
+    @property
+    def centre(self) -> slice:
+        """Which channels are the plane's own, where there are those of neighbours beside them."""
+        own = self.channels // (2 * self.neighbours + 1)
+        return slice(self.neighbours * own, (self.neighbours + 1) * own)
+
+    def ranges(self) -> str:
+        """For people: the range of all channels, or of each, with the unit."""
+        units = f" {self.units}" if self.units else ""
+        ends = [f"{low:g}:{high:g}" for low, high in zip(self.low, self.high, strict=True)]
+        if len(set(ends)) == 1:
+            return f"range {ends[0]}{units}"
+        shown = ", ".join(ends[:8]) + (f", ... {len(ends) - 8} more" if len(ends) > 8 else "")
+        return f"ranges {shown}{units}"
 
     def invalid(self, array: np.ndarray) -> np.ndarray:
         """Where values [..., C] are no measurements: bool of the same shape."""
@@ -111,6 +130,11 @@ class Values:
         return self.low[0] if self.is_integer else float("nan")
 
     @property
+    def gap_or_none(self) -> float | None:
+        """`gap`, or None of integers without `nodata`, in which no gap can be told."""
+        return None if self.is_integer and self.nodata is None else self.gap
+
+    @property
     def _low64(self) -> np.ndarray:
         return np.asarray(self.low, np.float64)
 
@@ -128,6 +152,7 @@ class Values:
             "nodata": "nan" if nodata is not None and np.isnan(nodata) else nodata,
             "units": self.units,
             "names": list(self.names),
+            **({"neighbours": self.neighbours} if self.neighbours else {}),
         }
 
     @classmethod
@@ -140,7 +165,22 @@ class Values:
             None if nodata is None else float(nodata),
             str(stored.get("units", "")),
             tuple(str(name) for name in stored.get("names", ())),
+            int(stored.get("neighbours", 0)),
         )
+
+
+def own_plane(values: Values) -> Values:
+    """The values of a plane by itself, without the channels of its neighbours."""
+    if not values.neighbours:
+        return values
+    own = values.centre
+    return dataclasses.replace(
+        values,
+        low=values.low[own],
+        high=values.high[own],
+        names=values.names[own] if len(values.names) == values.channels else values.names,
+        neighbours=0,
+    )
 
 
 @dataclass(frozen=True)

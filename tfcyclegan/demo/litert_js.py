@@ -5,13 +5,11 @@ Two packages of Google's LiteRT (Apache-2.0): the library with its WebAssembly, 
 that it imports.
 """
 
-import io
-import tarfile
 from pathlib import Path, PurePosixPath
 
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files
-from tfcyclegan.system.downloads import PackageFile, cached, is_cached
+from tfcyclegan.system.downloads import cached, from_npm, is_cached, npm_members
 from tfcyclegan.system.progress import log
 
 VERSION = "2.5.3"
@@ -23,26 +21,16 @@ _RELINKED = (
 )
 
 
-def _package(name: str, sha256: str) -> PackageFile:
-    def command(directory: Path) -> list[str]:
-        quietly = ["--loglevel=error", "--logs-max=0", "--fetch-retries=1", "--ignore-scripts"]
-        return [
-            "npm",
-            "pack",
-            f"@litertjs/{name}@{VERSION}",
-            f"--pack-destination={directory}",
-            *quietly,
-        ]
-
-    package = f"@litertjs/{name}@{VERSION}"
-    source = f"`npm pack {package}`"
-    return PackageFile(
-        f"litertjs-{name}-{VERSION}.tgz", sha256, package, "files", source, command, reason_line=0
-    )
-
-
-CORE = _package("core", "a97660833e9e7e1063c95e12016718881240b14f7438728a2f62785e912d30fd")
-LOADER = _package("wasm-utils", "ce2a1f8379c067be49e59752e5a7f40db6be09f6e497f0f11e59f17b515366a7")
+CORE = from_npm(
+    f"@litertjs/core@{VERSION}",
+    "a97660833e9e7e1063c95e12016718881240b14f7438728a2f62785e912d30fd",
+    told="files",
+)
+LOADER = from_npm(
+    f"@litertjs/wasm-utils@{VERSION}",
+    "ce2a1f8379c067be49e59752e5a7f40db6be09f6e497f0f11e59f17b515366a7",
+    told="files",
+)
 
 
 def fetch() -> None:
@@ -62,7 +50,7 @@ def unpack(directory: Path) -> None:
     them.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    core, loader = _members(cached(CORE)), _members(cached(LOADER))
+    core, loader = npm_members(cached(CORE)), npm_members(cached(LOADER))
     library = core["dist/index.js"].decode()
     if library.count(_LOADER_IMPORT) != 1:
         raise UserError(f"LiteRT.js {VERSION}: its index.js is not as expected")
@@ -75,14 +63,3 @@ def unpack(directory: Path) -> None:
     for name, content in core.items():
         if name.startswith("wasm/"):
             files.write_bytes(directory / PurePosixPath(name).name, content)
-
-
-def _members(archive: Path) -> dict[str, bytes]:
-    """Content by path inside the package; no path of the archive reaches the disk."""
-    members = {}
-    with tarfile.open(fileobj=io.BytesIO(archive.read_bytes())) as package:
-        for member in package:
-            stream = package.extractfile(member)
-            if stream is not None:
-                members[member.name.removeprefix("package/")] = stream.read()
-    return members

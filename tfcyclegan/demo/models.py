@@ -81,6 +81,12 @@ def find_model(path: Path) -> DemoModel:
     else:
         file = path
     metadata = model_metadata.read(file)
+    values = model_metadata.values_of(metadata)
+    if not values.pictures:
+        raise UserError(
+            f"--model={path}: {'; '.join(values.told())}; the page shows pictures of a browser, "
+            "which are 8 bit: take tfcyclegan translate"
+        )
     input_size, output_size = _sizes(file, path)
     return DemoModel(file, _title(file, metadata), input_size, output_size, metadata)
 

@@ -13,12 +13,15 @@ from rich.table import Table as PrintedTable
 
 from tfcyclegan import pages
 from tfcyclegan.data import images, stored
+from tfcyclegan.data.display import Display, to_picture
 from tfcyclegan.data.domains import open_domains
 from tfcyclegan.data.picture_folders import pictures_of_split
 from tfcyclegan.data.pixels import spread
+from tfcyclegan.data.values import Values
 from tfcyclegan.errors import UserError
-from tfcyclegan.evaluation.gathering import read_png
 from tfcyclegan.evaluation.scores_page import png_of
+from tfcyclegan.evaluation.sides import arrays_of_split
+from tfcyclegan.evaluation.translated_arrays import ENDINGS, place, read_translation
 from tfcyclegan.measures import cycle_consistency, fcn_score, kid_fid
 from tfcyclegan.measures.evaluation_set import FLOOR, OWN
 from tfcyclegan.system import files
@@ -36,6 +39,7 @@ _SAME = {
     "references": "numbers of real pictures",
     "chosen": "choices of checkpoints",
     "translations": "ways of saving",
+    "values": "value ranges",
 }
 _OF_SAME = {
     "pairs": {"basis": "basis", "in verdicts": "in_verdicts"},
@@ -192,10 +196,17 @@ def _differences(results: ByRun) -> list[str]:
                 name: value and {told: value[part] for told, part in parts.items()}
                 for name, value in values.items()
             }
+        if key == "values":
+            values = {name: value and _ranges(value) for name, value in values.items()}
         if len({json.dumps(value, sort_keys=True) for value in values.values()}) > 1:
             told = ", ".join(f"{name} {_plain(value)}" for name, value in values.items())
             notes.append(f"{what} differ, and the numbers with them: {told}")
     return notes
+
+
+def _ranges(values: Mapping[str, Any]) -> dict[str, str]:
+    """Of the domains of measurements, for people."""
+    return {letter: Values.from_json(one).ranges() for letter, one in values.items() if one}
 
 
 def _plain(value: Any) -> str:
@@ -215,8 +226,8 @@ def _lines(title: str, tables: ByRun, notes: list[str]) -> list[tuple[str, str, 
     lines = []
     for row in rows:
         for column, about in columns.items():
-            own = [_shown(table, row, column) for table in tables.values()]
-            beside = ["" if of_cycles else _shown(first, name, column) for name in _BESIDE]
+            own = [_cell(table, row, column) for table in tables.values()]
+            beside = ["" if of_cycles else _cell(first, name, column) for name in _BESIDE]
             having = [name for name, value in zip(tables, own, strict=True) if value]
             if having and len(having) < len(own):
                 notes.append(f"{title}: {row}: {column}: only of {', '.join(having)}")
@@ -226,7 +237,7 @@ def _lines(title: str, tables: ByRun, notes: list[str]) -> list[tuple[str, str, 
     return lines
 
 
-def _shown(table: Mapping[str, Any], row: str, column: str) -> str:
+def _cell(table: Mapping[str, Any], row: str, column: str) -> str:
     names = [one["name"] for one in table["columns"]]
     return dict(zip(names, table["shown"].get(row, ()), strict=False)).get(column, "")
 
@@ -240,32 +251,67 @@ def _strips(
 ) -> list[tuple[str, str]]:
     """The same pictures of all runs: input, then each run's translation."""
     folders = [directory / METRICS.parent / direction for directory in run_dirs]
-    names = [
-        path.relative_to(folders[0]).as_posix()
-        for path in sorted(folders[0].rglob("*.png"))
-        if all((folder / path.relative_to(folders[0])).exists() for folder in folders)
+    there = [
+        path.relative_to(folders[0]).as_posix().removesuffix(path.suffix)
+        for path in sorted(folders[0].rglob("*"))
+        if path.suffix in ENDINGS
     ]
+    names = [name for name in there if all(place(folder, name) for folder in folders)]
     if not names:
         notes.append("no strips: the runs' translated pictures are not there any more")
         return []
-    chosen = [names[index].removesuffix(".png") for index in spread(len(names), pictures)]
-    inputs = _inputs(metrics, direction, chosen, notes)
+    chosen = [names[index] for index in spread(len(names), pictures)]
+    result = next(one for one in metrics["directions"] if one["direction"] == direction)
+    notes += [f"display of {letter}: {one['told']}" for letter, one in _displays(result).items()]
+    inputs = _inputs(metrics, result, chosen, notes)
     strips = []
     for name in chosen:
-        translated = [read_png(folder / f"{name}.png") for folder in folders]
+        translated = [
+            _shown(read_translation(path), result, direction[1])
+            for folder in folders
+            if (path := place(folder, name)) is not None
+        ]
         cells = ([inputs[name]] if name in inputs else []) + translated
         strips.append((name, pages.data_url(png_of(cells))))
     return strips
 
 
+def _displays(result: Mapping[str, Any]) -> dict[str, Any]:
+    """How measurements are displayed, by the letter of their domain; empty of pictures."""
+    displays: dict[str, Any] = result.get("display", {})
+    return displays
+
+
+def _shown(array: np.ndarray, result: Mapping[str, Any], domain: str) -> np.ndarray:
+    """Of one domain, uint8 [H, W, 1 or 3]; measurements as the first run's scores displayed
+    them.
+    """
+    letter = domain.upper()
+    if letter not in _displays(result):
+        return array
+    values = Values.from_json(result["values"][letter])
+    return to_picture(array, values, Display.from_json(_displays(result)[letter]))
+
+
 def _inputs(
-    metrics: Mapping[str, Any], direction: str, names: Sequence[str], notes: list[str]
+    metrics: Mapping[str, Any],
+    result: Mapping[str, Any],
+    names: Sequence[str],
+    notes: list[str],
 ) -> dict[str, np.ndarray]:
+    source = result["direction"][0]
     try:
-        split = open_domains(",".join(metrics["data_dir"])).require(metrics["split"], direction[0])
+        split = open_domains(",".join(metrics["data_dir"])).require(metrics["split"], source)
     except UserError as error:
         notes.append(f"strips without inputs: {error}")
         return {}
+    if split.values is not None:
+        own = split.values.centre
+        return {
+            name: _shown(array[..., own], result, source)
+            for name, array in arrays_of_split(split)
+            if name in names
+        }
     return {
         name: images.to_array(stored.decode(split.source, encoded, 3)[0])
         for name, encoded in pictures_of_split(split.source, split.name)

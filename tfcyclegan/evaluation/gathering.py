@@ -3,23 +3,32 @@ scale.
 """
 
 import shutil
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from tfcyclegan.config import Size, TrainConfig
-from tfcyclegan.data import images, stored
+from tfcyclegan.data import images
 from tfcyclegan.data.domains import Domains, Split
 from tfcyclegan.data.images import Scale
 from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.data.notes import LeftOut, without_counts
 from tfcyclegan.data.picture_folders import picture_name, pictures_of_split
 from tfcyclegan.data.source import MANIFEST, DataSource
-from tfcyclegan.errors import RunError
+from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.evaluation.measured_gathering import (
+    NO_CYCLE,
+    Loaded,
+    measure,
+    refuse_regions,
+    sides_of,
+    values_of,
+    with_values,
+)
+from tfcyclegan.evaluation.sides import Side
+from tfcyclegan.evaluation.translated_arrays import read_png, read_translations, translate_arrays
 from tfcyclegan.measures.controls import make_controls
 from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Function, Pictures
 from tfcyclegan.measures.partners import Pairs, find_partners
@@ -28,6 +37,7 @@ from tfcyclegan.system.progress import log
 from tfcyclegan.training.checkpoint_files import BEST, DIRECTORY, newest
 from tfcyclegan.training.checkpoints import find_checkpoint
 from tfcyclegan.training.runs import Run
+from tfcyclegan.translation.foreign_measurements import read_arrays, told_of_values
 from tfcyclegan.translation.foreign_translations import read_folder
 from tfcyclegan.translation.translators import (
     RECORD,
@@ -39,7 +49,6 @@ from tfcyclegan.translation.translators import (
     translate_split,
 )
 
-REFERENCE_PICTURES = 1000
 # Pictures in the official splits.
 _OF_CITYSCAPES = {"train": 2975, "val": 500}
 
@@ -53,11 +62,14 @@ def gather(
     output: Path,
     pairs: Pairs,
     alone: bool,
+    *,
+    shown: Mapping[str, str] | None = None,
+    regions: Path | None = None,
 ) -> EvaluationSet:
     """Translates what `output` lacks of the split of `purpose`, and loads what it is scored
     against.
 
-    `alone` says that the other direction is not scored.
+    `alone` says that the other direction is not scored; for `shown` and `regions` see `evaluate`.
 
     Raises:
         UserError: no such checkpoint or split, or pairs that name pictures which are not there.
@@ -65,6 +77,11 @@ def gather(
     split = domains.require(purpose, direction[0])
     scale, folder = scale_of(run), output / direction
     translators = copies_on_devices(run, checkpoint, direction)
+    channels = {"a": run.config.channels_of("a"), "b": run.config.channels_of("b")}
+    sides = sides_of(domains, purpose, channels, scale, shown or {})
+    refuse_regions(regions, sides[direction[1]].stored)
+    if of_measurements := any(side.stored for side in sides.values()):
+        translators = with_values(translators, sides, direction)
     translator = translators[0]
     if (folder / RECORD).exists() and without_counts(files.read_json(folder / RECORD)) != record_of(
         translator, scale
@@ -74,11 +91,16 @@ def gather(
             "made anew"
         )
         shutil.rmtree(folder)
-    translate_split(translators, split.source, split.name, folder, scale=scale)
-    own = {
-        name: read_png(folder / f"{name}.png")
-        for name, _ in pictures_of_split(split.source, split.name)
-    }
+    inputs = sides[direction[0]].load(split) if of_measurements else None
+    if inputs is not None:
+        translate_arrays(translators, inputs, folder, scale)
+        own = read_translations(folder, list(inputs))
+    else:
+        translate_split(translators, split.source, split.name, folder, scale=scale)
+        own = {
+            name: read_png(folder / f"{name}.png")
+            for name, _ in pictures_of_split(split.source, split.name)
+        }
     chosen_on = [
         found
         for domain in direction
@@ -92,16 +114,21 @@ def gather(
         domains,
         purpose,
         direction,
-        scale,
+        sides,
         own,
         pairs,
-        channels={"a": run.config.channels_a, "b": run.config.channels_b},
+        inputs=inputs,
+        regions=regions,
         checkpoint=translator.identity["checkpoint"],
-        cycle=_cycle(run, checkpoint, direction, translator),
+        cycle=NO_CYCLE if of_measurements else _cycle(run, checkpoint, direction, translator),
         notes=[f"{one} is scored, on which the best checkpoint was chosen" for one in chosen_on],
         assumed=[
-            f"scale: {scale}, as the training resized whole pictures; translations and real "
-            "pictures are scored so",
+            f"scale: {scale}, as the training resized whole pictures; "
+            + (
+                "translations are resized back, and all are scored in their own pixels"
+                if of_measurements
+                else "translations and real pictures are scored so"
+            ),
             *_of_the_run(run, domains, checkpoint),
             *(
                 [
@@ -112,7 +139,7 @@ def gather(
                 else []
             ),
         ],
-        facts={"chosen": checkpoint},
+        facts={"chosen": checkpoint, "scale": str(scale)},
         config=run.config,
     )
 
@@ -126,29 +153,84 @@ def gather_folder(
     *,
     suffix: str = "",
     channels: int | None = None,
+    shown: Mapping[str, str] | None = None,
+    regions: Path | None = None,
 ) -> EvaluationSet:
     """Loads a folder of translations by another program, and in its pictures' size what they are
-    scored against; see `read_folder` and `find_partners`.
+    scored against; see `read_folder` and `find_partners`. Of measurements it reads arrays, see
+    `read_arrays`.
 
     Raises:
         UserError: no such split, or no translations of it in the folder.
     """
-    split = domains.require(purpose, direction[0])
+    split, cycle = domains.require(purpose, direction[0]), "cycle honesty: needs both generators"
+    cycle += " of a run; a folder of translations has none"
+    target = values_of(domains, purpose, direction[1])
+    refuse_regions(regions, target)
+    if target is not None:
+        return _gather_arrays(
+            folder, domains, purpose, direction, pairs, suffix, cycle, shown or {}, regions
+        )
+    if split.values is not None:
+        raise UserError(
+            f"--translations={folder}: pictures made of measurements are scored by --run_dir alone"
+        )
     found = read_folder(folder, split, direction, suffix=suffix, channels=channels)
     height, width, own_channels = next(iter(found.pictures.values())).shape
     size = Size(height, width)
+    scale = Scale("resize_and_crop", size, size)
+    of_domains = {direction[0]: 3, direction[1]: own_channels}
     return assemble(
         domains,
         purpose,
         direction,
-        Scale("resize_and_crop", size, size),
+        sides_of(domains, purpose, of_domains, scale, shown or {}),
         found.pictures,
         pairs,
-        channels={direction[0]: 3, direction[1]: own_channels},
+        regions=regions,
         checkpoint="",
-        cycle="cycle honesty: needs both generators of a run; a folder of translations has none",
+        cycle=cycle,
         assumed=found.told,
-        facts={"translations": found.facts},
+        facts={"translations": found.facts, "scale": str(scale)},
+    )
+
+
+def _gather_arrays(
+    folder: Path,
+    domains: Domains,
+    purpose: str,
+    direction: str,
+    pairs: Pairs,
+    suffix: str,
+    cycle: str,
+    shown: Mapping[str, str],
+    regions: Path | None,
+) -> EvaluationSet:
+    """`gather_folder` of translations into measurements."""
+    split = domains.require(purpose, direction[0])
+    sides = sides_of(domains, purpose, {"a": 3, "b": 3}, None, shown)
+    inputs, values = sides[direction[0]].load(split), sides[direction[1]].values
+    found = read_arrays(
+        folder,
+        {name: (array.shape[0], array.shape[1]) for name, array in inputs.items()},
+        "--translations",
+        channels=values.channels,
+        settings=split.source.settings,
+        suffix=suffix,
+    )
+    return assemble(
+        domains,
+        purpose,
+        direction,
+        sides,
+        found.arrays,
+        pairs,
+        inputs=inputs,
+        regions=regions,
+        checkpoint="",
+        cycle=cycle,
+        assumed=[*found.told, *told_of_values(found.arrays, values)],
+        facts={"translations": found.facts, "scale": "original"},
     )
 
 
@@ -196,11 +278,12 @@ def assemble(
     domains: Domains,
     purpose: str,
     direction: str,
-    scale: Scale,
+    sides: Mapping[str, Side],
     own: Pictures,
     pairs: Pairs,
     *,
-    channels: Mapping[str, int],
+    inputs: Pictures | None = None,
+    regions: Path | None = None,
     checkpoint: str,
     cycle: tuple[Function, Function] | str,
     notes: Sequence[str] = (),
@@ -208,37 +291,33 @@ def assemble(
     facts: Mapping[str, Any] | None = None,
     config: TrainConfig | None = None,
 ) -> EvaluationSet:
-    """Loads what the translations `own` are scored against, all at `scale`.
+    """Loads what the translations `own` are scored against, as `sides` say, by domain.
 
-    `notes`, `assumed` and `facts` are what is known already of the attributes `left_out`, `assumed`
-    and `facts` of `EvaluationSet`.
+    `inputs` are those already loaded, `regions` is a folder of region maps. `notes`, `assumed` and
+    `facts` are what is known already of the attributes `left_out`, `assumed` and `facts` of
+    `EvaluationSet`.
 
     Raises:
         UserError: no such split, or pairs that name pictures which are not there.
     """
     source, target = direction[0], direction[1]
     split, target_split = domains.require(purpose, source), domains.find(purpose, target)
-    source_train, train = domains.require("train", source), domains.require("train", target)
-    noted: Counter[str] = Counter()
-
-    def load(one: Split, domain: str) -> Pictures:
-        """All pictures; what `intake` notes on those that data_prep did not store is counted."""
-        return {
-            name: _decode(one, encoded, channels[domain], scale, noted)
-            for name, encoded in pictures_of_split(one.source, one.name)
-        }
-
-    def some(one: Split, domain: str) -> list[np.ndarray]:
-        """At most REFERENCE_PICTURES pictures, evenly spread."""
-        return [
-            _decode(one, encoded, channels[domain], scale, noted)
-            for index, (_, encoded) in enumerate(one.pictures())
-            if index % _step(one) == 0
-        ]
-
-    inputs = load(split, source)
-    held_out = load(target_split, target) if target_split else {}
-    target_train, of_source_train = some(train, target), some(source_train, source)
+    trains = {domain: domains.require("train", domain) for domain in direction}
+    train = trains[target]
+    steps = {domain: sides[domain].step(one) for domain, one in trains.items()}
+    raw = Loaded(
+        inputs=sides[source].load(split) if inputs is None else inputs,
+        own=own,
+        held_out=sides[target].load(target_split) if target_split else {},
+        source_train=sides[source].load(trains[source], steps[source]),
+        target_train=sides[target].load(train, steps[target]),
+    )
+    inputs = {name: sides[source].levels(array) for name, array in raw.inputs.items()}
+    held_out = {name: sides[target].levels(array) for name, array in raw.held_out.items()}
+    target_train = [sides[target].levels(array) for array in raw.target_train.values()]
+    of_source_train = [sides[source].levels(array) for array in raw.source_train.values()]
+    noted = sides[source].noted + sides[target].noted
+    channels = {domain: sides[domain].channels for domain in direction}
     aligned = domains.aligned(purpose)
     partners = find_partners(inputs, held_out, pairs, direction, purpose, aligned=aligned)
     classes, why_not = _common_classes(split, target_split or train)
@@ -249,6 +328,7 @@ def assemble(
     if of_partners:
         ids = {name: held_out_ids[other] for name, other in partners.names.items()}
     tested = [one for one in (split, target_split) if one]
+    of_measurements = any(side.stored for side in sides.values())
     told = [
         *assumed,
         *(
@@ -263,12 +343,12 @@ def assemble(
             for where, count in one.source.twins.items()
             if where.startswith(f"{one.name} in ")
         ),
-        *_told_channels(channels, source, target),
+        *([] if of_measurements else _told_channels(channels, source, target)),
         *(
-            f"references: {-(-one.count // _step(one))} of the {one.count} pictures of "
+            f"references: {-(-one.count // steps[domain])} of the {one.count} pictures of "
             f"{one.name}, evenly spread"
-            for one in (source_train, train)
-            if one.count > REFERENCE_PICTURES
+            for domain, one in trains.items()
+            if steps[domain] > 1
         ),
         *([partners.told] if partners.names else []),
         *(
@@ -276,15 +356,16 @@ def assemble(
             for note, count in noted.items()
         ),
     ]
-    controls = make_controls(target_train).items()
-    return EvaluationSet(
+    found = EvaluationSet(
         direction=direction,
         checkpoint=checkpoint,
         inputs=inputs,
         sets={OWN: own}
+        if of_measurements
+        else {OWN: own}
         | {
             name: {key: control(picture) for key, picture in inputs.items()}
-            for name, control in controls
+            for name, control in make_controls(target_train).items()
         },
         held_out=held_out,
         source_train=of_source_train,
@@ -304,8 +385,7 @@ def assemble(
         classes=classes,
         assumed=told,
         facts={
-            "scale": str(scale),
-            "channels": dict(channels),
+            "channels": {domain: sides[domain].values.channels for domain in sorted(sides)},
             "splits": {domain: one.name for domain, one in zip(direction, tested, strict=False)},
             "references": {source: len(of_source_train), target: len(target_train)},
             "pairs": partners.to_json(),
@@ -316,6 +396,9 @@ def assemble(
         config=config,
         is_cityscapes=are_cityscapes(domains),
     )
+    if not of_measurements:
+        return found
+    return measure(found, raw, sides, split, aligned=domains.aligned("train"), regions=regions)
 
 
 def _told_channels(channels: Mapping[str, int], source: str, target: str) -> list[str]:
@@ -354,18 +437,6 @@ def _common_classes(split: Split, target: Split) -> tuple[ClassTable | None, str
     return ours or theirs, ""
 
 
-def _decode(
-    split: Split, encoded: bytes, channels: int, scale: Scale, noted: Counter[str]
-) -> np.ndarray:
-    image, decoded = stored.decode(split.source, encoded, channels)
-    noted.update(decoded.notes if decoded else ())
-    return images.to_array(scale(image, nearest=split.holds_label_maps))
-
-
-def _step(split: Split) -> int:
-    return max(1, -(-split.count // REFERENCE_PICTURES))
-
-
 def _ids(split: Split) -> Pictures:
     """Class ids by name."""
     return {
@@ -392,11 +463,3 @@ def _is_cityscapes(source: DataSource) -> bool:
         and not settings.get("test_sample")
         and {split: source.counts.get(split) for split in _OF_CITYSCAPES} == _OF_CITYSCAPES
     )
-
-
-def read_png(path: Path) -> np.ndarray:
-    """The pixels as they were saved, uint8 [H, W, C] of our own PNGs; whatever Pillow raises for a
-    damaged file.
-    """
-    with Image.open(path, formats=("PNG",)) as image:
-        return images.to_array(image)

@@ -15,10 +15,12 @@ from PIL import Image
 from tfcyclegan import pages
 from tfcyclegan.config import Size
 from tfcyclegan.data import images
+from tfcyclegan.data.display import in_rgb
 from tfcyclegan.measures import appearance, label_maps, paired
 from tfcyclegan.measures.confusion import pixel_accuracy
 from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet
 from tfcyclegan.measures.findings import OK, SET_ON, Finding
+from tfcyclegan.measures.measured_errors import mean_absolute
 from tfcyclegan.measures.tables import Interval, Table
 from tfcyclegan.pages import ARROWS
 from tfcyclegan.system import files
@@ -55,6 +57,13 @@ def choose(scored: EvaluationSet) -> Examples:
         score, sign = "pixel accuracy", -1
         seen = label_maps.confusion_of_names(scored, list(scored.ids)).pictures
         values = dict(zip(scored.ids, pixel_accuracy(seen).tolist(), strict=True))
+    elif scored.measured is not None and scored.sure_truths:
+        score, measured = "MAE to the truth", scored.measured
+        errors = {
+            name: mean_absolute(measured.sets[OWN][name], true, measured.values)
+            for name, true in measured.truths.items()
+        }
+        values = {name: error for name, error in errors.items() if np.isfinite(error)}
     elif scored.sure_truths:
         score = "Lab error to the truth"
         values = {name: paired.lab_error(own[name], true) for name, true in scored.truths.items()}
@@ -82,10 +91,12 @@ def heads(scored: EvaluationSet) -> list[str]:
 def strip(scored: EvaluationSet, name: str) -> bytes:
     """The strip of a picture, as PNG."""
     of_source, of_target = scored.source_is_label_maps, scored.target_is_label_maps
-    cells = [(scored.inputs[name], of_source), (scored.own[name], of_target)]
+    shown = {"input": scored.inputs, "translation": scored.own, "truth": scored.truths}
+    shown |= scored.shown
+    cells = [(shown["input"][name], of_source), (shown["translation"][name], of_target)]
     if scored.truths:
-        unknown = np.full_like(scored.own[name], 255)
-        cells.append((scored.truths.get(name, unknown), of_target))
+        unknown = np.full_like(shown["translation"][name], 255)
+        cells.append((shown["truth"].get(name, unknown), of_target))
     if not isinstance(scored.cycle, str):
         saved = images.to_float(scored.own[name])[np.newaxis]
         cells.append((images.to_uint8(scored.cycle[1](saved)[0]), of_source))
@@ -102,7 +113,7 @@ def png_of(cells: Sequence[np.ndarray], nearest: Sequence[bool] = ()) -> bytes:
     gap = np.full((size.height, 2, 3), 255, np.uint8)
     parts = []
     for cell, by_nearest in zip(cells, nearest or [False] * len(cells), strict=True):
-        rgb = Image.fromarray(np.broadcast_to(cell, (*cell.shape[:2], 3)).copy())
+        rgb = Image.fromarray(in_rgb(cell).copy())
         parts += [images.to_array(images.resize(rgb, size, nearest=by_nearest)), gap]
     return strips.png_bytes(np.concatenate(parts[:-1], axis=1))
 

@@ -28,8 +28,10 @@ from tfcyclegan.measures import (
     kid_fid,
     label_maps,
     luminance,
+    measured_errors,
     mode_collapse,
     paired,
+    value_distances,
 )
 from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Tools
 from tfcyclegan.measures.findings import OK, REALS, Finding
@@ -51,6 +53,8 @@ MEASURES: tuple[tuple[str, Measure], ...] = (
     ("look", appearance.table),
     ("distribution", kid_fid.table),
     ("truth", paired.tables),
+    ("truth", measured_errors.found),
+    ("values", value_distances.found),
     ("labels", label_maps.tables),
     ("judge", fcn_score.tables),
     ("cycle honesty", cycle_consistency.table),
@@ -74,10 +78,12 @@ MEASURES: tuple[tuple[str, Measure], ...] = (
 METRICS = "metrics.json"
 TABLES = "metrics.csv"
 _NOTE = (
-    "All rows are scored from 8-bit pictures; [low, high] is the 95% interval over pictures, by "
+    "All rows are scored from {what}; [low, high] is the 95% interval over pictures, by "
     "bootstrap where a table's note does "
     "not say otherwise."
 )
+_OF_PICTURES = "8-bit pictures"
+_OF_MEASUREMENTS = "the values as they are saved (truth, values) or as displayed in 8 bit"
 _LOSSY_NOTE = (
     " The translations were saved with loss (JPEG or the like), which no control's row "
     "has: these are scores of both."
@@ -94,6 +100,8 @@ def evaluate(
     *,
     pairs: Pairs = AUTO,
     tools: Tools | None = None,
+    shown: Mapping[str, str] | None = None,
+    regions: Path | None = None,
 ) -> dict[str, Any]:
     """Translates a split ("test" or "val"), scores it, prints tables, writes them into `output` and
     the run's report.
@@ -108,6 +116,8 @@ def evaluate(
         pairs: {name of a picture of a: name of its truth in b}; or "auto", "names" or "none", see
             `find_partners`.
         tools: feature networks and the judge; None leaves their families out.
+        shown: how measurements are displayed, as `displays_of` takes it.
+        regions: folder with maps of region ids, in which measurements are scored as well.
 
     Raises:
         UserError: no such checkpoint, the data lack the split, or pairs that are not there.
@@ -115,7 +125,18 @@ def evaluate(
     alone, history = len(directions) == 1, read_history(run.directory / HISTORY)
     sets = (
         dataclasses.replace(
-            gather(run, domains, purpose, checkpoint, direction, output, pairs, alone),
+            gather(
+                run,
+                domains,
+                purpose,
+                checkpoint,
+                direction,
+                output,
+                pairs,
+                alone,
+                shown=shown,
+                regions=regions,
+            ),
             history=history,
         )
         for direction in directions
@@ -138,6 +159,8 @@ def evaluate_folder(
     suffix: str = "",
     channels: int | None = None,
     tools: Tools | None = None,
+    shown: Mapping[str, str] | None = None,
+    regions: Path | None = None,
 ) -> dict[str, Any]:
     """Scores the pictures of `folder` as translations of the split of `purpose`; see
     `gather_folder`, otherwise like `evaluate`.
@@ -146,7 +169,15 @@ def evaluate_folder(
         UserError: an empty folder, damaged pictures, or names that are not the split's.
     """
     scored = gather_folder(
-        folder, domains, purpose, direction, pairs, suffix=suffix, channels=channels
+        folder,
+        domains,
+        purpose,
+        direction,
+        pairs,
+        suffix=suffix,
+        channels=channels,
+        shown=shown,
+        regions=regions,
     )
     metrics = _score_all([scored], domains, purpose, output, tools, folder.resolve().name, None)
     log(f"scores: {output / METRICS}, page: {output / scores_page.PAGE}")
@@ -165,9 +196,11 @@ def _score_all(
     tools = tools or Tools()
     sections = [score(dataclasses.replace(scored, tools=tools)) for scored in sets]
     results = [section["result"] for section in sections]
+    measured = any(result.get("values") for result in results)
+    note = _NOTE.format(what=_OF_MEASUREMENTS if measured else _OF_PICTURES)
     lossy = any(result.get("translations", {}).get("lossy") for result in results)
     metrics = {
-        "note": _NOTE + (_LOSSY_NOTE if lossy else ""),
+        "note": note + (_LOSSY_NOTE if lossy else ""),
         "data": domains.title,
         "data_dir": list(dict.fromkeys(str(source.directory) for source in (domains.a, domains.b))),
         "split": purpose,

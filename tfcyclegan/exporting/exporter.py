@@ -39,7 +39,9 @@ from tfcyclegan.training.checkpoints import (
     weights_hash,
 )
 from tfcyclegan.training.runs import Run
+from tfcyclegan.translation.measured_files import opening_of
 from tfcyclegan.translation.translators import as_function, scale_of
+from tfcyclegan.translation.value_pair import ValuePair
 
 SAVED_MODEL = "SavedModel (C++ loader)"
 BOUNDS = {
@@ -116,7 +118,13 @@ def export(
         log(f"{newest}: holds this model already")
         return newest
     channels = generator.settings["in_channels"]
+    values = ValuePair.of_domains(run.values, direction)
     reading = own.settings(direction[0]) if own else {}
+    opened = (
+        opening_of((own.a if direction == "ab" else own.b).settings)
+        if own and values.source
+        else {}
+    )
     described = {
         "format": files.FORMAT,
         **identity,
@@ -129,16 +137,17 @@ def export(
             "channels_out": generator.settings["out_channels"],
             "range": [-1, 1],
         },
+        **({} if values.pictures else {"values": values.to_json()}),
         "size_multiple": generator.size_multiple,
         "domains": _names(title, direction),
         "label_maps": _label_maps(run, own, direction),
         "trained_at": _trained_at(run, checkpoint),
-        "reading": reading,
+        "reading": reading | opened,
     }
     pictures = comparison_pictures(domains, direction[0], size, channels, run.config.interpolation)
     function = as_function(generator, size=size)
     with new_version(output, described) as (directory, temporary):
-        saved_model.save(generator, temporary, size=size, rules=Rules(**reading))
+        saved_model.save(generator, temporary, size=size, rules=Rules(**reading), values=values)
         some = pictures.batch[:_SESSION_PICTURES]
         differences = {
             SAVED_MODEL: float(
@@ -153,7 +162,9 @@ def export(
             candidates = _convert(generator, size, calibration)
         others = tuple(name for name in formats if name in RUNTIMES)
         candidates |= onnx_and_openvino.candidates(generator, others)
-        measured = quality.measure(candidates, function, pictures, min_psnr)
+        measured = quality.measure(
+            candidates, function, pictures, min_psnr, rounded=values.target is None
+        )
         quality.show(measured, pictures)
         parity = differences | {
             told: measured[name].largest
@@ -185,6 +196,8 @@ def export(
         f"exported to {directory}: {translates(metadata)}, {channels} channels to "
         f"{generator.settings['out_channels']}"
     )
+    for told in values.told():
+        log(told)
     log(
         f"weights of {told_choice(run.directory, checkpoint)}"
         + (f"; the TFLite files take pictures of {size} alone" if "tflite" in formats else "")

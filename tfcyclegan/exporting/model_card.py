@@ -11,6 +11,7 @@ import jinja2
 from tfcyclegan.data.domains import Domains
 from tfcyclegan.data.source import MANIFEST, DataSource
 from tfcyclegan.exporting.quality import told_outside
+from tfcyclegan.exports.model_metadata import values_of
 from tfcyclegan.system import files
 from tfcyclegan.training.checkpoints import step_of
 from tfcyclegan.training.history import HISTORY, read_history
@@ -56,6 +57,7 @@ def render(run: Run, domains: Domains | None, directory: Path, metadata: Mapping
         run=run,
         config=run.config,
         metadata=metadata,
+        values=values_of(metadata).told(),
         data=[_data(source) for source in sources],
         training=_training(run, metadata["checkpoint"]),
         scores=_scores(run, metadata["direction"]),

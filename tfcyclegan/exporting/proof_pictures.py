@@ -1,5 +1,5 @@
-"""The pictures of a run's data on which its exports are measured, and by which they are
-calibrated.
+"""The pictures, or planes of measurements, of a run's data on which its exports are measured, and
+by which they are calibrated.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,8 @@ from tfcyclegan.config import Size
 from tfcyclegan.data import images
 from tfcyclegan.data.domains import Domains, Split
 from tfcyclegan.data.pixels import spread
+from tfcyclegan.data.resampling import resize_values
+from tfcyclegan.translation.value_pair import ValuePair
 
 COMPARED = 32
 """So many pictures are measured on, and as many are needed to call a quantized model proven."""
@@ -77,6 +79,13 @@ def _load(
     chosen = set(spread(split.count, count))
     nearest = split.holds_label_maps
     loaded = []
+    if split.values is not None:
+        pair = ValuePair(split.values)
+        for index, (name, array) in enumerate(split.source.arrays(split.name)):
+            if index in chosen:
+                own = resize_values(array, split.values, size, interpolation)
+                loaded.append((name, pair.to_network(own)))
+        return loaded
     for index, (name, encoded) in enumerate(split.pictures()):
         if index in chosen:
             image = images.decode(encoded, channels)

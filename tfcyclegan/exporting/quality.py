@@ -56,7 +56,8 @@ class Variant:
         keras_milliseconds: that of the Keras generator's graph in between, with the same threads.
         largest: largest difference of a value in [-1, 1].
         mean: mean absolute difference.
-        psnr_mean: PSNR of the 8-bit pictures in dB, mean over pictures; 100 stands for equal ones.
+        psnr_mean: PSNR of the 8-bit pictures, or of measurements in their value ranges, in dB, mean
+            over pictures; 100 stands for equal ones.
         psnr_worst: that of the worst picture.
         ssim_mean: likewise.
         ssim_worst: likewise.
@@ -87,6 +88,8 @@ def measure(
     keras_function: Callable[[np.ndarray], np.ndarray],
     pictures: Pictures,
     min_psnr: float,
+    *,
+    rounded: bool = True,
 ) -> dict[str, Variant]:
     """Runs every file on every picture, in turns with Keras, so that a busy moment of the machine
     slows all of them.
@@ -96,6 +99,8 @@ def measure(
         keras_function: float32 [1, H, W, C] in [-1, 1] to the other domain.
         pictures: to run on.
         min_psnr: dB that mean and worst PSNR must reach.
+        rounded: whether pictures are compared in their levels of 8 bits; measurements are in their
+            value ranges as they are.
 
     Raises:
         RunError: an output that is no number.
@@ -129,7 +134,7 @@ def measure(
                     f"{called}: {name}: {images.NO_NUMBERS}, and Keras does not; nothing "
                     "was written"
                 )
-            differences[name].append(_compare(output, expected))
+            differences[name].append(_compare(output, expected, rounded))
     milliseconds = {name: float(np.median(values) * 1000) for name, values in seconds.items()}
     found = {}
     for name, candidate in candidates.items():
@@ -154,9 +159,16 @@ def measure(
     return found
 
 
-def _compare(output: np.ndarray, expected: np.ndarray) -> tuple[float, float, float, float]:
+def _compare(
+    output: np.ndarray, expected: np.ndarray, rounded: bool
+) -> tuple[float, float, float, float]:
     difference = np.abs(output - expected)
-    ours, theirs = images.to_uint8(output), images.to_uint8(expected)
+    ours, theirs = (
+        images.to_uint8(given)
+        if rounded
+        else (np.clip(given, -1, 1).astype(np.float64) + 1) * 127.5
+        for given in (output, expected)
+    )
     return (
         float(difference.max()),
         float(difference.mean()),

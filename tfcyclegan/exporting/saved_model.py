@@ -15,14 +15,18 @@ import tensorflow as tf
 from tfcyclegan.config import Size
 from tfcyclegan.data import images
 from tfcyclegan.data.intake import USUAL, Rules
-from tfcyclegan.exporting import decoding
+from tfcyclegan.exporting import decoding, value_graph
 from tfcyclegan.networks import Generator
 from tfcyclegan.networks.layers import mirrored
-from tfcyclegan.translation.translators import SMALLEST
+from tfcyclegan.translation.tiling import SMALLEST
+from tfcyclegan.translation.value_pair import ValuePair
 
 BYTES_SIGNATURE = "serving_default"
 TENSOR_SIGNATURE = "tensor"
 UINT8_SIGNATURE = "tensor_uint8"
+VALUES_SIGNATURE = BYTES_SIGNATURE
+VALUES = "values"
+"""What the tensors of values are called."""
 WARM_UP = "assets.extra/tf_serving_warmup_requests"  # where TensorFlow Serving looks for them
 WARM_UP_SIZE = Size(64, 64)
 
@@ -33,15 +37,19 @@ class ServedGenerator(tf.Module):
     """What the SavedModel holds.
 
     Signatures:
-        serving_default: `image_bytes` [B] encoded pictures of any size -> `image_bytes` [B] PNGs of
-            the same sizes; see `each_picture`.
         tensor: `images` float32 [B, H, W, C] in [-1, 1] of any size -> `images` of the other
             domain.
-        tensor_uint8: the same in uint8. Both signatures of 8 bits end in InvalidArgumentError where
-            the network gives no numbers.
+    From pictures to pictures also:
+        serving_default: `image_bytes` [B] encoded pictures of any size -> `image_bytes` [B] PNGs of
+            the same sizes; see `each_picture`.
+        tensor_uint8: as tensor, in uint8.
+    Where a side is measurements:
+        serving_default: `values` [B, H, W, C] of any size, of the source's type and in its units
+            -> `values` of the target's; uint8 levels of a side of pictures.
+    All but tensor end in InvalidArgumentError where the network gives no numbers.
     """
 
-    def __init__(self, generator: Generator, rules: Rules = USUAL):
+    def __init__(self, generator: Generator, rules: Rules = USUAL, values: ValuePair | None = None):
         super().__init__()
         self._weights = [variable.value for variable in generator.variables]
         channels = generator.settings["in_channels"]
@@ -53,27 +61,32 @@ class ServedGenerator(tf.Module):
                 batch = mirrored(batch, axis, multiple, smallest=SMALLEST)
             return generator(batch, training=False)[:, :height, :width]
 
-        def translate_uint8(batch: tf.Tensor) -> tf.Tensor:
-            return to_uint8(translate(to_float(batch)))
+        pair = values or ValuePair()
+
+        def translate_values(batch: tf.Tensor) -> tf.Tensor:
+            seen = translate(value_graph.to_network(pair, batch))
+            return value_graph.from_network(pair, seen, value_graph.gaps(pair, batch))
 
         def translate_bytes(image: tf.Tensor) -> tf.Tensor:
-            return tf.io.encode_png(translate_uint8(image[tf.newaxis])[0])
+            return tf.io.encode_png(translate_values(image[tf.newaxis])[0])
 
-        self.encoded = encoded_function(translate_bytes, channels, rules)
         self.tensor = _tensor_function(translate, channels, tf.float32)
-        self.tensor_uint8 = _tensor_function(translate_uint8, channels, tf.uint8)
+        stored = value_graph.stored_type(pair.source)
+        if pair.pictures:
+            self.encoded = encoded_function(translate_bytes, channels, rules)
+            self.tensor_uint8 = _tensor_function(translate_values, channels, stored)
+        else:
+            self.values = _tensor_function(translate_values, channels, stored, VALUES)
 
-
-def to_float(batch: tf.Tensor) -> tf.Tensor:
-    """uint8 to float32 in [-1, 1], as `images.to_float`."""
-    return tf.cast(batch, tf.float32) / 127.5 - 1
-
-
-def to_uint8(batch: tf.Tensor) -> tf.Tensor:
-    """[-1, 1] to uint8, as `images.to_uint8`; InvalidArgumentError where it is no numbers."""
-    numbers = tf.reduce_all(tf.math.is_finite(batch))
-    with tf.control_dependencies([tf.debugging.Assert(numbers, [images.NO_NUMBERS])]):
-        return tf.cast(tf.clip_by_value(tf.round((batch + 1) * 127.5), 0, 255), tf.uint8)
+    def functions(self) -> dict[str, Function]:
+        """The signatures by name."""
+        if hasattr(self, "values"):
+            return {VALUES_SIGNATURE: self.values, TENSOR_SIGNATURE: self.tensor}
+        return {
+            BYTES_SIGNATURE: self.encoded,
+            TENSOR_SIGNATURE: self.tensor,
+            UINT8_SIGNATURE: self.tensor_uint8,
+        }
 
 
 def encoded_function(
@@ -88,11 +101,11 @@ def encoded_function(
 
 
 def _tensor_function(
-    work: Callable[[tf.Tensor], tf.Tensor], channels: int, dtype: tf.DType
+    work: Callable[[tf.Tensor], tf.Tensor], channels: int, dtype: tf.DType, name: str = "images"
 ) -> Function:
     return tf.function(
-        lambda images: {"images": work(images)},
-        input_signature=[tf.TensorSpec([None, None, None, channels], dtype, name="images")],
+        lambda batch: {name: work(batch)},
+        input_signature=[tf.TensorSpec([None, None, None, channels], dtype, name=name)],
         autograph=False,
     )
 
@@ -122,7 +135,12 @@ def each_picture(
 
 
 def save(
-    generator: Generator, directory: Path, *, size: Size = WARM_UP_SIZE, rules: Rules = USUAL
+    generator: Generator,
+    directory: Path,
+    *,
+    size: Size = WARM_UP_SIZE,
+    rules: Rules = USUAL,
+    values: ValuePair | None = None,
 ) -> None:
     """Writes the SavedModel into `directory`, VERSION below the model's name.
 
@@ -131,19 +149,12 @@ def save(
         directory: where to.
         size: of the pictures in the warm-up requests.
         rules: by which the pictures of the training were read.
+        values: of both sides; None of pictures.
     """
-    served = ServedGenerator(generator, rules)
-    signatures = {
-        BYTES_SIGNATURE: served.encoded,
-        TENSOR_SIGNATURE: served.tensor,
-        UINT8_SIGNATURE: served.tensor_uint8,
-    }
-    save_module(
-        served,
-        signatures,
-        directory,
-        gray=np.full((size.height, size.width, generator.settings["in_channels"]), 128, np.uint8),
-    )
+    served = ServedGenerator(generator, rules, values)
+    channels = generator.settings["in_channels"]
+    gray = np.full((size.height, size.width, channels), 128, np.uint8)
+    save_module(served, served.functions(), directory, gray=gray)
 
 
 def save_module(
@@ -154,18 +165,13 @@ def save_module(
 
     Args:
         served: holds the weights.
-        signatures: by name; each takes one batch of strings (encoded pictures), float32 or uint8.
+        signatures: by name; each takes one batch of strings (encoded pictures) or numbers.
         directory: where to.
         gray: a picture uint8 [H, W, C] for the requests.
     """
     from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
     tf.saved_model.save(served, str(directory), signatures=dict(signatures))
-    values = {
-        tf.string: np.array([images.encode_png(gray)], object),
-        tf.float32: images.to_float(gray)[np.newaxis],
-        tf.uint8: gray[np.newaxis],
-    }
     path = directory / WARM_UP
     path.parent.mkdir()
     with tf.io.TFRecordWriter(str(path)) as writer:
@@ -173,7 +179,12 @@ def save_module(
             (spec,) = function.input_signature
             request = predict_pb2.PredictRequest()
             request.model_spec.name, request.model_spec.signature_name = directory.parent.name, name
-            request.inputs[spec.name].CopyFrom(tf.make_tensor_proto(values[spec.dtype]))
+            example = (
+                np.array([images.encode_png(gray)], object)
+                if spec.dtype == tf.string
+                else gray[np.newaxis].astype(spec.dtype.as_numpy_dtype)
+            )
+            request.inputs[spec.name].CopyFrom(tf.make_tensor_proto(example))
             log = prediction_log_pb2.PredictionLog(
                 predict_log=prediction_log_pb2.PredictLog(request=request)
             )

@@ -18,6 +18,7 @@ from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.errors import UserError
 from tfcyclegan.exporting import saved_model, tflite
 from tfcyclegan.exporting.exporter import SAVED_MODEL, check_parity, show_parity
+from tfcyclegan.exporting.value_graph import to_float
 from tfcyclegan.exporting.versions import new_version, newest_version
 from tfcyclegan.exports.model_metadata import METADATA, translates
 from tfcyclegan.segmentation.network import MULTIPLE, logits_of, make_network
@@ -45,7 +46,7 @@ class ServedSegmenter(tf.Module):
         ids = tf.constant(classes.to_ids(np.arange(classes.count)))
 
         def label_bytes(image: tf.Tensor) -> tf.Tensor:
-            logits = logits_of(network, saved_model.to_float(image)[tf.newaxis])
+            logits = logits_of(network, to_float(image)[tf.newaxis])
             return tf.io.encode_png(tf.gather(ids, tf.argmax(logits[0], -1))[..., tf.newaxis])
 
         self.encoded = saved_model.encoded_function(label_bytes, 3)

@@ -20,6 +20,7 @@ from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
 from tfcyclegan.system.tensorflow_setup import silenced
 from tfcyclegan.translation.translators import Translator
+from tfcyclegan.translation.value_pair import ValuePair
 
 
 def from_model(path: Path, *, trusted: bool = False, fit: bool = False) -> Translator:
@@ -98,13 +99,16 @@ def open_model(path: Path, *, trusted: bool = False) -> Translator:
             "with tfcyclegan export"
         )
     metadata = model_metadata.read(path)
+    values = model_metadata.values_of(metadata)
     try:
         if not trusted:
             safety_check.require_computing_alone(path)
         model = tf.saved_model.load(str(path))
         function = model.signatures["tensor"]
         channels = _channels(
-            function.structured_input_signature[1]["images"], function.structured_outputs["images"]
+            function.structured_input_signature[1]["images"],
+            function.structured_outputs["images"],
+            values,
         )
     except UserError:
         raise
@@ -133,6 +137,7 @@ def open_model(path: Path, *, trusted: bool = False) -> Translator:
         translate,
         reading=model_metadata.reading_of(metadata),
         described=described,
+        values=values,
     )
 
 
@@ -147,21 +152,24 @@ def _described(metadata: Mapping[str, Any], channels_out: int, channels_in: int,
     parts = (
         model_metadata.translates(metadata),
         f"{channels_in} channels to {channels_out}",
+        *model_metadata.values_of(metadata).told(),
         *more,
         training,
     )
     return "; ".join(part for part in parts if part)
 
 
-def _channels(source: Any, target: Any) -> int:
-    """The channels of the pictures that a model takes, or ValueError where it takes or gives
-    something else than pictures.
+def _channels(source: Any, target: Any, values: ValuePair) -> int:
+    """The channels that a model takes, or ValueError where it takes or gives something else than
+    pictures, or than what its metadata say of its values.
     """
-    for word, spec in (("takes", source), ("gives", target)):
+    for word, spec, side in (("takes", source, values.source), ("gives", target, values.target)):
         shape = list(spec.shape)
-        if spec.dtype != np.float32 or len(shape) != 4 or shape[3] not in (1, 3):
+        known = (side.channels,) if side else (1, 3)
+        if spec.dtype != np.float32 or len(shape) != 4 or shape[3] not in known:
             raise ValueError(
-                f"it {word} {tf.as_dtype(spec.dtype).name} {shape}, not float32 [B, H, W, 1 or 3]"
+                f"it {word} {tf.as_dtype(spec.dtype).name} {shape}, not float32 "
+                f"[B, H, W, {' or '.join(map(str, known))}]"
             )
     return int(source.shape[3])
 
@@ -170,8 +178,10 @@ def _from_runtime(path: Path) -> Translator:
     if not path.is_file():
         raise UserError(f"--model={path}: no such file; tfcyclegan export --formats makes one")
     metadata = model_metadata.read(path)
+    values = model_metadata.values_of(metadata)
     try:
         program = runtimes.open_program(path, path.suffix)
+        _require_channels(program, values)
     except UserError as error:
         raise UserError(f"--model={path}: {error}") from error
     multiple = int(metadata.get("size_multiple", 4))
@@ -186,30 +196,44 @@ def _from_runtime(path: Path) -> Translator:
         program,
         reading=model_metadata.reading_of(metadata),
         described=_described(metadata, *channels, sizes, doubt, f"run by {program.told}"),
+        values=values,
     )
+
+
+def _require_channels(program: runtimes.RuntimeProgram, values: ValuePair) -> None:
+    for word, given, side in (
+        ("takes", program.channels_in, values.source),
+        ("gives", program.channels_out, values.target),
+    ):
+        known = (side.channels,) if side else (1, 3)
+        if given not in known:
+            raise UserError(
+                f"not a model of tfcyclegan export (it {word} {given} channels, not "
+                f"{' or '.join(map(str, known))})"
+            )
 
 
 def _from_tflite(path: Path) -> Translator:
     from ai_edge_litert.interpreter import Interpreter
 
+    metadata = model_metadata.read(path)
+    values = model_metadata.values_of(metadata)
     try:
         with silenced():
             interpreter = Interpreter(model_path=str(path))
             interpreter.allocate_tensors()
         source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-        _channels(
-            *(
-                SimpleNamespace(shape=details["shape"].tolist(), dtype=details["dtype"])
-                for details in (source, target)
-            )
-        )
+        specs = [
+            SimpleNamespace(shape=details["shape"].tolist(), dtype=details["dtype"])
+            for details in (source, target)
+        ]
+        _channels(specs[0], specs[1], values)
     except (ValueError, RuntimeError, OSError, IndexError) as error:
         raise UserError(
             f"--model={path}: not a TFLite model of tfcyclegan export "
             f"({str(error).splitlines()[0]})"
         ) from error
     _, height, width, channels = map(int, source["shape"])
-    metadata = model_metadata.read(path)
 
     alone = threading.Lock()  # an interpreter has one place for its input
 
@@ -244,4 +268,5 @@ def _from_tflite(path: Path) -> Translator:
         fit=size,
         reading=reading,
         described=described,
+        values=values,
     )

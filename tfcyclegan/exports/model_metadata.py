@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tfcyclegan.config.measured_reading import OPENING
 from tfcyclegan.exports.runtimes import RUNTIMES, SUFFIXES
 from tfcyclegan.system import files
+from tfcyclegan.translation.value_pair import ValuePair
 
 METADATA = "metadata.json"
 FILES = (".tflite", *SUFFIXES)
@@ -69,14 +71,26 @@ def translates(metadata: Mapping[str, Any]) -> str:
 
 def reading_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """How the pictures of the training were read where that was not the usual way: fields of
-    `data.intake.Rules`.
+    `data.intake.Rules`; or how its files of measurements were opened: those of
+    `config.measured_reading.OPENING`.
     """
     kinds = {"alpha": str, "extra_bands": str, "max_value": int}
+    kinds |= dict.fromkeys(OPENING, str) | {"without_affine": bool}
     stored = metadata.get("reading")
     stored = stored if isinstance(stored, dict) else {}
     return {
         name: stored[name] for name, kind in kinds.items() if isinstance(stored.get(name), kind)
     }
+
+
+def values_of(metadata: Mapping[str, Any]) -> ValuePair:
+    """What the numbers on both sides mean.
+
+    Raises:
+        UserError: they are damaged.
+    """
+    with files.understanding(Path(METADATA)):
+        return ValuePair.from_json(metadata.get("values", {}))
 
 
 def told_reading(reading: Mapping[str, Any]) -> str:
@@ -114,8 +128,19 @@ def purpose(metadata: Mapping[str, Any]) -> dict[str, str]:
         if isinstance(classes, list)
         else "",
         "TFLite size": str(metadata.get("tflite_size", "")),
+        "numbers": _numbers(metadata) if direction_of(metadata) else "",
     }
     return {name: value for name, value in known.items() if value}
+
+
+def _numbers(metadata: Mapping[str, Any]) -> str:
+    """What is taken and given, without ranges, which an export applies itself."""
+    pair = values_of(metadata)
+    sides = [
+        f"{side.dtype} {side.units}".strip() if side else "pictures"
+        for side in (pair.source, pair.target)
+    ]
+    return " to ".join(sides)
 
 
 def properties(metadata: Mapping[str, Any], channels_in: int) -> dict[str, str]:
@@ -130,5 +155,6 @@ def properties(metadata: Mapping[str, Any], channels_in: int) -> dict[str, str]:
         "data": str(metadata.get("data") or ""),
         "trained_at": str(metadata.get("trained_at") or ""),
         "reading": told_reading(reading_of(metadata)),
+        **{told.split()[0]: told.partition(" ")[2] for told in values_of(metadata).told()},
     }
     return {name: value for name, value in known.items() if value}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfcyclegan.data.values import MOST_CHANNELS
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import hardware
 
@@ -159,10 +160,11 @@ def _by_openvino(model: Path | bytes, exact: bool) -> RuntimeProgram:
 
 
 def _require_pictures(shapes: list[list[Any]], is_float: list[bool]) -> None:
-    if not all(is_float) or any(len(s) != 4 or s[3] not in (1, 3) for s in shapes):
+    channels = range(1, MOST_CHANNELS + 1)
+    if not all(is_float) or any(len(s) != 4 or s[3] not in channels for s in shapes):
         raise UserError(
             f"not a model of tfcyclegan export (from {shapes[0]} to {shapes[1]}, not pictures "
-            "float32 [B, H, W, 1 or 3])"
+            "float32 [B, H, W, C])"
         )
 
 

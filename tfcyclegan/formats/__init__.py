@@ -1,5 +1,108 @@
 """Files of measurements: how each format is read into arrays with their geometry, and written back.
 
 One module a format, named here by the endings that it reads; its library is an extra, imported when
-a file of that format is opened. A format is a subclass of `base.Measurement`.
+a file of that format is opened. A format is a subclass of `base.Measurement`, and its module has a
+function `open_file(path, **options)` that opens one.
+
+    with open_measurement(Path("scan.nii.gz")) as scan:
+        array = scan.read(plane=12)  # [h, w, C]; `stacks.read_stack` adds neighbouring planes
+        with scan.create(Path("out.nii.gz"), values) as out:
+            out.write(array, plane=12)
 """
+
+import contextlib
+import importlib
+import inspect
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from tfcyclegan.errors import UserError
+
+if TYPE_CHECKING:
+    from tfcyclegan.formats.base import Measurement
+
+FORMATS = {
+    ".npy": "arrays",
+    ".nii": "nifti",
+    ".nii.gz": "nifti",
+    ".dcm": "dicom",
+    ".npz": "arrays",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+    ".mat": "hdf5",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".png": "png",
+}
+"""The module of each ending."""
+_SERIES = ".dcm"
+ENDINGS = tuple(sorted(FORMATS, key=len, reverse=True))
+
+
+def ending_of(name: str) -> str:
+    """The ending of a file of measurements, as it is written there; empty where it is none."""
+    found = next((ending for ending in ENDINGS if name.lower().endswith(ending)), "")
+    return name[-len(found) :] if found else ""
+
+
+def is_measurement(path: Path) -> bool:
+    """Whether a path is that of measurements by its ending."""
+    return bool(ending_of(path.name))
+
+
+def open_measurement(path: Path, **options: Any) -> "Measurement":
+    """Opens a file by its ending, or a directory of a DICOM series.
+
+    Args:
+        path: of the file.
+        options: of its format, see the module's `open_file`.
+
+    Raises:
+        UserError: an ending of no format, or its library is not installed.
+        intake.BadPicture: it cannot be read, with the reason.
+    """
+    with _needing(path):
+        opened: Measurement = _module_of(path).open_file(path, **options)
+    return opened
+
+
+def options_among(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a data set's settings that the format of `path` has as options; errors are those of
+    `open_measurement`.
+    """
+    with _needing(path):
+        known = inspect.signature(_module_of(path).open_file).parameters
+    return {name: value for name, value in settings.items() if name in known}
+
+
+def load(module: str, needed_for: object) -> ModuleType:
+    """A module of this room; UserError where its library is not installed.
+
+    Args:
+        module: such as "nifti".
+        needed_for: the file or script that is named then.
+    """
+    with _needing(needed_for):
+        return importlib.import_module(f"tfcyclegan.formats.{module}")
+
+
+def _module_of(path: Path) -> Any:
+    ending = _SERIES if path.is_dir() else ending_of(path.name).lower()
+    if not ending:
+        raise UserError(
+            f"{path}: no file of measurements by its ending; those are {', '.join(sorted(ENDINGS))}"
+        )
+    return importlib.import_module(f"tfcyclegan.formats.{FORMATS[ending]}")
+
+
+@contextlib.contextmanager
+def _needing(needed_for: object) -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"{needed_for}: needs {error.name}, which is not installed; "
+            "pip install 'tfcyclegan[measurements]'"
+        ) from error

@@ -75,6 +75,12 @@ class Measurement(ABC):
         the old values (scale, window, smallest and largest, padding, band names) are not copied.
         """
 
+    def other_ending(self, values: Values) -> str:
+        """Of the name that `create` must be given for such values, where the format of `path`
+        cannot hold them; empty where it can.
+        """
+        return ""
+
     def identity(self) -> Mapping[str, object]:
         """What two measurements must share to be of one set, such as a coordinate system: told by
         name where they differ. Empty where nothing need agree.

@@ -39,7 +39,9 @@ POOL = Advice("a pool (--pool_size=50)", lambda config: config.pool_size == 0)
 IDENTITY = Advice(
     "identity losses (--lambda_identity=0.5)",
     lambda config: (
-        _cycles(config) and not config.lambda_identity and config.channels_a == config.channels_b
+        _cycles(config)
+        and not config.lambda_identity
+        and config.channels_of("a") == config.channels_of("b")
     ),
 )
 SMALLER_GAIN = Advice(

@@ -13,7 +13,14 @@ from PIL import Image
 
 from tfcyclegan.measures.evaluation_set import EvaluationSet
 from tfcyclegan.measures.lab import lab
-from tfcyclegan.measures.tables import Column, Interval, Table, interval_of_halves
+from tfcyclegan.measures.tables import (
+    CONTROLS_TO_BEAT,
+    Column,
+    Interval,
+    Table,
+    interval_of_halves,
+    undecided,
+)
 
 _DIRECTIONS = 64
 _SAMPLES = 16_384
@@ -166,14 +173,19 @@ def look(scored: EvaluationSet) -> Appearance:
 
 
 def table(scored: EvaluationSet) -> Table:
-    """The distances of translations, controls and held-out real pictures."""
+    """The distances of translations, controls and held-out real pictures. Of measurements, which
+    this sees as they are displayed, it decides nothing where their truth is known.
+    """
     real = scored.once(look)
-    return Table(
+    displayed = " Of measurements as displayed in 8 bit." if scored.measured else ""
+    found = Table(
         "Look",
         "Sliced Wasserstein distance to real training pictures of the target domain, in Lab "
-        "units. The floor: held-out real ones. "
+        f"units.{displayed} The floor: held-out real ones. "
         "[low, high]: how far the distance moves between random halves of the pictures "
         "(delete-half jackknife), 95%.",
         (Column("colour", decides=True), Column("texture", decides=True)),
         {name: real.intervals([*some.values()]) for name, some in scored.with_floor.items()},
+        to_beat=scored.measured.to_beat if scored.measured else CONTROLS_TO_BEAT,
     )
+    return undecided(found) if scored.measured and scored.sure_truths else found

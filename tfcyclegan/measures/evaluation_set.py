@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 
 from tfcyclegan.config import TrainConfig
+from tfcyclegan.data.display import Display
 from tfcyclegan.data.labels import ClassTable
+from tfcyclegan.measures.measured_set import MeasuredSet
 from tfcyclegan.measures.partners import Partners
 
 if TYPE_CHECKING:  # measures load no TensorFlow
@@ -58,7 +60,7 @@ class Tools:
 @dataclass(frozen=True)
 class EvaluationSet:
     """All that the measures of one direction need. Pictures are uint8 [H, W, C] at the scale of the
-    training.
+    training; of a domain of measurements these are as displayed, for what is made for pictures.
 
     Attributes:
         direction: "ab" or "ba".
@@ -91,6 +93,10 @@ class EvaluationSet:
         tools: feature networks and judges.
         is_cityscapes: whether the data are the whole official Cityscapes, so that published scores
             stand beside.
+        measured: the same in units, where the target domain is one of measurements.
+        displays: how domains of measurements are displayed, by domain, "a" or "b".
+        shown: what strips show, "input", "translation" and "truth" by an input's name, uint8
+            [H, W, 1 or 3]; empty where these are the pictures themselves.
         known: what was asked `once`, by the question.
     """
 
@@ -117,6 +123,9 @@ class EvaluationSet:
     history: Sequence[Mapping[str, Any]] = ()
     tools: Tools = Tools()
     is_cityscapes: bool = False
+    measured: MeasuredSet | None = None
+    displays: Mapping[str, Display] = field(default_factory=dict)
+    shown: Mapping[str, Pictures] = field(default_factory=dict)
     known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def once(self, function: Callable[..., Result], *more: Any) -> Result:
@@ -140,6 +149,11 @@ class EvaluationSet:
         """`classes`, for what has ids or label maps of known classes."""
         assert self.classes is not None
         return self.classes
+
+    @property
+    def of_measurements(self) -> bool:
+        """Whether inputs or translations are measurements."""
+        return bool(self.displays)
 
     @property
     def title(self) -> str:

@@ -75,8 +75,10 @@ def by_luminance(scored: EvaluationSet) -> Luminance:
     return Luminance(groups, beyond, bounds, known)
 
 
-def table(scored: EvaluationSet) -> Table:
-    """The main scores of the translations, a row a group."""
+def table(scored: EvaluationSet) -> Table | str:
+    """The main scores of the translations, a row a group; a reason for measurements."""
+    if scored.of_measurements:
+        return "by luminance: is for pictures; measurements have values, not light"
     light = scored.once(by_luminance)
     rows = {
         group: {"pictures": Interval(len(names), pictures=len(names))} | _row(scored, names)
@@ -123,8 +125,10 @@ def _row(scored: EvaluationSet, names: Sequence[str]) -> dict[str, Interval]:
     }
 
 
-def outside_training(scored: EvaluationSet) -> Finding:
-    """Night, dusk, glare: inputs that training hardly saw."""
+def outside_training(scored: EvaluationSet) -> Finding | str:
+    """Night, dusk, glare: inputs that training hardly saw; nothing for measurements."""
+    if scored.of_measurements:
+        return ""
     light, count = scored.once(by_luminance), len(scored.inputs)
     share, expected = len(light.outside) / count, 2 * _TAIL
     high = float(expected + 2 * np.sqrt(expected * (1 - expected) / count))

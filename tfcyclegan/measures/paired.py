@@ -130,7 +130,9 @@ def class_errors(
 
 
 def tables(scored: EvaluationSet) -> list[Table | str]:
-    """All that there is, or reasons."""
+    """All that there is, or reasons; of measurements `measured_errors` has them."""
+    if scored.measured is not None:
+        return []
     lpips = scored.tools.lpips
     left_out = lpips if isinstance(lpips, str) and scored.truths else ""
     return [table(scored), left_out, by_class(scored)]

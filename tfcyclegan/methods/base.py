@@ -21,6 +21,7 @@ from tfcyclegan.losses import (
     discriminator_accuracy,
     discriminator_loss,
 )
+from tfcyclegan.methods import masking
 from tfcyclegan.methods.gradient_parts import GradientParts, Losses, replicas
 from tfcyclegan.methods.image_pool import ImagePool
 from tfcyclegan.methods.keras_habits import KerasHabits
@@ -62,6 +63,7 @@ class Method(KerasHabits):
             known pairs beside each batch (as in Isola et al. 2017, Eq. 3); 0 takes no pairs.
         diffaugment: what is done to all that the discriminators see, see
             `networks.diffaugment`; nothing by default.
+        gaps: whether pictures may have pixels without a measurement, NaN, see `methods.masking`.
 
     Attributes:
         loss_names: the losses that a step reports, in order; they carry their weights.
@@ -99,6 +101,7 @@ class Method(KerasHabits):
         pool_draws: PoolDraws | None = None,
         lambda_paired: float = 0.0,
         diffaugment: Sequence[str] = (),
+        gaps: bool = False,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -112,6 +115,7 @@ class Method(KerasHabits):
         self.gan_mode, self.pool_size, self.ema_decay = gan_mode, pool_size, ema_decay
         self.seed, self._pool_draws = seed, pool_draws or self._stateless_draws
         self.lambda_paired, self.diffaugment = lambda_paired, tuple(diffaugment)
+        self.gaps = gaps
         if lambda_paired:
             paired = (f"paired_{direction}" for direction in self.directions)
             self.loss_names = (*self.loss_names, *paired)
@@ -147,7 +151,7 @@ class Method(KerasHabits):
         """One update of all networks; the method's own part of `train_step`.
 
         Args:
-            real_a: [B, H, W, C] in [-1, 1].
+            real_a: [B, H, W, C] in [-1, 1]; with `gaps` NaN in them.
             real_b: the same of domain b.
 
         Returns:
@@ -198,6 +202,25 @@ class Method(KerasHabits):
     def generator(self, direction: str) -> Generator:
         """The generator that is used: its running mean where there is one."""
         return self.averages.get(f"gen_{direction}", self.generators[direction])
+
+    def filled(self, real: tf.Tensor) -> tf.Tensor:
+        """Real pictures as networks see them, see `masking.filled`."""
+        return masking.filled(real) if self.gaps else real
+
+    def masked(self, pictures: tf.Tensor, *reals: tf.Tensor) -> tf.Tensor:
+        """Pictures as losses and discriminators see them, see `masking.masked`."""
+        return masking.masked(pictures, *reals) if self.gaps else pictures
+
+    def judged_reals(self, real_a: tf.Tensor, real_b: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Real pictures as discriminators see them, by domain: with the gaps of both, as the fakes
+        that they are shown beside.
+        """
+        if not self.gaps:
+            return {"a": real_a, "b": real_b}
+        return {
+            "a": self.masked(self.filled(real_a), real_a, real_b),
+            "b": self.masked(self.filled(real_b), real_b, real_a),
+        }
 
     def _of(self, kind: str) -> dict[str, Any]:
         return {name: n for name, n in self.networks.items() if name.startswith(kind)}
@@ -272,7 +295,7 @@ class Method(KerasHabits):
 
     def call(self, real_a: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Translates by the first direction, domain a to b."""
-        return self.generators[self.directions[0]](real_a, training=training)
+        return self.generators[self.directions[0]](self.filled(real_a), training=training)
 
     def train_step(self, data: Sequence[tf.Tensor]) -> dict[str, tf.Tensor]:
         """One update of all networks from this replica's share of a batch.
@@ -323,7 +346,7 @@ class Method(KerasHabits):
         `generator_variables`.
         """
         parts = GradientParts(self.generator_variables, self.generator_optimizer.scale_loss)
-        term = functools.partial(paired_losses, self.lambda_paired, self.generators)
+        term = functools.partial(paired_losses, self.lambda_paired, self.generators, self.gaps)
         parts.add(lambda *pairs: (None, term(*pairs)), paired_a, paired_b)
         return parts.losses, parts.gradients
 

@@ -24,6 +24,7 @@ from tfcyclegan.errors import UserError
 from tfcyclegan.losses import generator_loss, patch_nce_loss
 from tfcyclegan.methods.base import JUDGED, Method
 from tfcyclegan.methods.gradient_parts import GradientParts, Losses
+from tfcyclegan.methods.masking import at_size, measured
 from tfcyclegan.networks import Discriminator, Generator, PatchSampler
 
 NETWORKS = ("gen_ab", "disc_b", "patch_sampler")
@@ -120,23 +121,25 @@ class CUT(Method):
         moved: list[tf.Tensor] = []
         mirrored = self.is_mirrored() if self.flip_equivariance else None
 
-        def translation(real_a: tf.Tensor) -> tuple[None, Losses]:
+        def translation(real_a: tf.Tensor, real_b: tf.Tensor) -> tuple[None, Losses]:
             fake_b, keys = self._translated(real_a, mirrored)
-            values, done = self.update_discriminators({"b": real_b}, {"b": fake_b})
+            shown = self.masked(fake_b, _as_seen(real_a, mirrored), real_b)
+            reals = self.judged_reals(_as_seen(real_a, mirrored), real_b)
+            values, done = self.update_discriminators({"b": reals["b"]}, {"b": shown})
             judged.update(values)
             moved.append(done)
             losses = {}
             if self.lambda_gan:
-                scores = self.disc_b(self.as_shown(fake_b, "b", JUDGED), training=True)
+                scores = self.disc_b(self.as_shown(shown, "b", JUDGED), training=True)
                 losses["gan_ab"] = self.lambda_gan * generator_loss(self.gan_mode, scores)
-            return None, losses | {"nce_a": self._patch_nce("a", fake_b, keys, mirrored)}
+            return None, losses | {"nce_a": self._patch_nce("a", real_a, fake_b, keys, mirrored)}
 
         def identity(real_b: tf.Tensor) -> tuple[None, Losses]:
             same_b, keys = self._translated(real_b, mirrored)
-            return None, {"nce_b": self._patch_nce("b", same_b, keys, mirrored)}
+            return None, {"nce_b": self._patch_nce("b", real_b, same_b, keys, mirrored)}
 
         parts = GradientParts(self.generator_variables, self.generator_optimizer.scale_loss)
-        parts.add(translation, real_a)
+        parts.add(translation, real_a, real_b)
         if self.nce_identity:
             parts.add(identity, real_b)
         moved.append(self.update_generators(parts.loss, parts.gradients))
@@ -148,21 +151,33 @@ class CUT(Method):
         """The translation of the pictures, of their mirror images if `mirrored`, and the features
         of the unmirrored pictures, taken from the same pass if possible.
         """
-        layers = self.nce_layers
+        layers, seen = self.nce_layers, _as_seen(real, mirrored)
+        fake, features = self.gen_ab.with_features(self.filled(seen), layers, training=True)
+        fake = self.masked(fake, seen)
         if mirrored is None:
-            return self.gen_ab.with_features(real, layers, training=True)
-        seen = tf.where(mirrored, tf.reverse(real, axis=[2]), real)
-        fake, features = self.gen_ab.with_features(seen, layers, training=True)
-        keys = [tf.stop_gradient(each) for each in features]
+            return fake, features
+        keys, given = [tf.stop_gradient(each) for each in features], self.filled(real)
         return fake, tf.cond(
-            mirrored, lambda: self.gen_ab.features(real, layers, training=True), lambda: keys
+            mirrored, lambda: self.gen_ab.features(given, layers, training=True), lambda: keys
         )
 
     def _patch_nce(
-        self, domain: str, fake: tf.Tensor, keys: list[tf.Tensor], mirrored: tf.Tensor | None
+        self,
+        domain: str,
+        real: tf.Tensor,
+        fake: tf.Tensor,
+        keys: list[tf.Tensor],
+        mirrored: tf.Tensor | None,
     ) -> tf.Tensor:
-        """The weighted loss of one term. Its gradient flows through the sampler, the encoder and
-        the translation, but not through the keys.
+        """The weighted loss of one term. Its gradient goes through the sampler, the encoder and
+        the translation, but not by the keys. Patches with gaps have no loss and are no negatives.
+
+        Args:
+            domain: of the picture.
+            real: the picture, never mirrored, with NaN in gaps.
+            fake: what was made of it, mirrored where the coin says so.
+            keys: the features of `real`.
+            mirrored: the coin.
         """
         queries = self.gen_ab.features(fake, self.nce_layers, training=True)
         positions = [
@@ -173,6 +188,13 @@ class CUT(Method):
             _mirrored_back(places, features, mirrored)
             for places, features in zip(positions, queries, strict=True)
         ]
+        valid = None
+        if self.gaps:
+            maps = [at_size(measured(real), *tf.unstack(tf.shape(each)[1:3])) for each in keys]
+            valid = [
+                tf.reshape(tf.gather(_rows(each), places, axis=1), [-1])
+                for each, places in zip(maps, positions, strict=True)
+            ]
         keys = [tf.stop_gradient(features) for features in keys]
         loss = patch_nce_loss(
             self.patch_sampler(queries, at),
@@ -180,6 +202,7 @@ class CUT(Method):
             pictures=tf.shape(fake)[0] if fake.shape[0] is None else fake.shape[0],
             temperature=self.nce_temperature,
             all_negatives=self.nce_all_negatives,
+            valid=valid,
         )
         return self.lambda_nce / (2 if self.nce_identity else 1) * loss
 
@@ -205,6 +228,17 @@ def _pixels(features: tf.Tensor) -> tf.Tensor | int:
     if height is None or width is None:
         return tf.reduce_prod(tf.shape(features)[1:3])
     return height * width
+
+
+def _rows(features: tf.Tensor) -> tf.Tensor:
+    """[B, H, W, C] as [B, H * W, C]."""
+    shape = tf.shape(features)
+    return tf.reshape(features, [shape[0], shape[1] * shape[2], features.shape[-1]])
+
+
+def _as_seen(real: tf.Tensor, mirrored: tf.Tensor | None) -> tf.Tensor:
+    """Pictures as the translator is given them: mirrored where the coin says so."""
+    return real if mirrored is None else tf.where(mirrored, tf.reverse(real, axis=[2]), real)
 
 
 def _mirrored_back(

@@ -102,7 +102,8 @@ class CycleGAN(Method):
         """Generators first, then the discriminators on fakes from before that update."""
         fakes, losses, loss, gradients = self.run_generator_pass(real_a, real_b)
         generators_moved = self.update_generators(loss, gradients)
-        judged, discriminators_moved = self.update_discriminators({"a": real_a, "b": real_b}, fakes)
+        reals = self.judged_reals(real_a, real_b)
+        judged, discriminators_moved = self.update_discriminators(reals, fakes)
         return losses | judged, [generators_moved, discriminators_moved]
 
     def generator_pass(
@@ -117,42 +118,61 @@ class CycleGAN(Method):
             The fakes by domain, the losses by name, their sum and its gradients.
         """
         parts = GradientParts(self.generator_variables, self.generator_optimizer.scale_loss)
-        fake_b = parts.add(self.forward_cycle, real_a)
-        fake_a = parts.add(self.backward_cycle, real_b)
+        fake_b = parts.add(self.forward_cycle, real_a, real_b)
+        fake_a = parts.add(self.backward_cycle, real_b, real_a)
         parts.add(self.identity, real_a, real_b)
         return {"a": fake_a, "b": fake_b}, parts.losses, parts.loss, parts.gradients
 
-    def forward_cycle(self, real_a: tf.Tensor) -> tuple[tf.Tensor, Losses]:
-        """a -> b -> a: the fake of domain b and its losses."""
-        fake_b = self.gen_ab(real_a, training=True)
-        return fake_b, self.forward_losses(real_a, fake_b)
+    def forward_cycle(self, real_a: tf.Tensor, real_b: tf.Tensor) -> tuple[tf.Tensor, Losses]:
+        """a -> b -> a: the fake of domain b, as discriminators see it, and what it is judged by.
 
-    def backward_cycle(self, real_b: tf.Tensor) -> tuple[tf.Tensor, Losses]:
-        """b -> a -> b: the fake of domain a and its losses."""
-        fake_a = self.gen_ba(real_b, training=True)
-        return fake_a, self.backward_losses(real_b, fake_a)
+        Args:
+            real_a: what is translated.
+            real_b: what the fake is judged beside; its gaps alone count.
+        """
+        fake_b = self.masked(self.gen_ab(self.filled(real_a), training=True), real_a)
+        judged_b = self.masked(fake_b, real_a, real_b)
+        return judged_b, self.forward_losses(real_a, fake_b, judged_b)
 
-    def forward_losses(self, real_a: tf.Tensor, fake_b: tf.Tensor) -> Losses:
-        """Both generators are reached: no gradient is stopped on the way."""
-        losses = {}
+    def backward_cycle(self, real_b: tf.Tensor, real_a: tf.Tensor) -> tuple[tf.Tensor, Losses]:
+        """b -> a -> b: the fake of domain a, as discriminators see it, and what it is judged by."""
+        fake_a = self.masked(self.gen_ba(self.filled(real_b), training=True), real_b)
+        judged_a = self.masked(fake_a, real_b, real_a)
+        return judged_a, self.backward_losses(real_b, fake_a, judged_a)
+
+    def forward_losses(self, real_a: tf.Tensor, fake_b: tf.Tensor, judged_b: tf.Tensor) -> Losses:
+        """Both generators are reached: no gradient is stopped on the way.
+
+        Args:
+            real_a: what was translated.
+            fake_b: its translation.
+            judged_b: the same as its discriminator sees it.
+        """
+        losses, known_a = {}, self.masked(self.filled(real_a), real_a)
         if self.lambda_gan:  # Eq. 1
-            scores = self.disc_b(self.as_shown(fake_b, "b", JUDGED), training=True)
+            scores = self.disc_b(self.as_shown(judged_b, "b", JUDGED), training=True)
             losses["gan_ab"] = self.lambda_gan * generator_loss(self.gan_mode, scores)
         if self.lambda_a:  # Eq. 2
-            cycled_a = self.gen_ba(self._noisy(fake_b, stream=0), training=True)
-            losses["cycle_a"] = self.lambda_a * absolute_error(cycled_a, real_a)
-        return losses | self._semantic("semantic_a", fake_b, real_a)
+            cycled_a = self.gen_ba(
+                self.masked(self._noisy(fake_b, stream=0), real_a), training=True
+            )
+            error = absolute_error(self.masked(cycled_a, real_a), known_a)
+            losses["cycle_a"] = self.lambda_a * error
+        return losses | self._semantic("semantic_a", fake_b, known_a)
 
-    def backward_losses(self, real_b: tf.Tensor, fake_a: tf.Tensor) -> Losses:
+    def backward_losses(self, real_b: tf.Tensor, fake_a: tf.Tensor, judged_a: tf.Tensor) -> Losses:
         """See `forward_losses`."""
-        losses = {}
+        losses, known_b = {}, self.masked(self.filled(real_b), real_b)
         if self.lambda_gan:  # Eq. 1
-            scores = self.disc_a(self.as_shown(fake_a, "a", JUDGED), training=True)
+            scores = self.disc_a(self.as_shown(judged_a, "a", JUDGED), training=True)
             losses["gan_ba"] = self.lambda_gan * generator_loss(self.gan_mode, scores)
         if self.lambda_b:  # Eq. 2
-            cycled_b = self.gen_ab(self._noisy(fake_a, stream=1), training=True)
-            losses["cycle_b"] = self.lambda_b * absolute_error(cycled_b, real_b)
-        return losses | self._semantic("semantic_b", fake_a, real_b)
+            cycled_b = self.gen_ab(
+                self.masked(self._noisy(fake_a, stream=1), real_b), training=True
+            )
+            error = absolute_error(self.masked(cycled_b, real_b), known_b)
+            losses["cycle_b"] = self.lambda_b * error
+        return losses | self._semantic("semantic_b", fake_a, known_b)
 
     def identity(self, real_a: tf.Tensor, real_b: tf.Tensor) -> tuple[None, Losses]:
         """A generator should leave an image of its target domain unchanged (section 5.2); weighted
@@ -160,12 +180,17 @@ class CycleGAN(Method):
         """
         if not self.lambda_identity:
             return None, {}
-        same_a = absolute_error(self.gen_ba(real_a, training=True), real_a)
-        same_b = absolute_error(self.gen_ab(real_b, training=True), real_b)
+        same_a = self._change(self.gen_ba, real_a)
+        same_b = self._change(self.gen_ab, real_b)
         return None, {
             "identity_a": self.lambda_a * self.lambda_identity * same_a,
             "identity_b": self.lambda_b * self.lambda_identity * same_b,
         }
+
+    def _change(self, generator: Generator, real: tf.Tensor) -> tf.Tensor:
+        given = self.filled(real)
+        made = generator(given, training=True)
+        return absolute_error(self.masked(made, real), self.masked(given, real))
 
     def _semantic(self, name: str, fake: tf.Tensor, real: tf.Tensor) -> Losses:
         if self.segment is None or not self.lambda_semantic:
@@ -194,15 +219,17 @@ class DiscriminatorsFirst(CycleGAN):
         moved: list[tf.Tensor] = []
 
         def both_cycles(real_a: tf.Tensor, real_b: tf.Tensor) -> tuple[None, Losses]:
-            fakes = {
-                "b": self.gen_ab(real_a, training=True),
-                "a": self.gen_ba(real_b, training=True),
+            fake_b = self.masked(self.gen_ab(self.filled(real_a), training=True), real_a)
+            fake_a = self.masked(self.gen_ba(self.filled(real_b), training=True), real_b)
+            shown = {
+                "b": self.masked(fake_b, real_a, real_b),
+                "a": self.masked(fake_a, real_b, real_a),
             }
-            values, done = self.update_discriminators({"a": real_a, "b": real_b}, fakes)
+            values, done = self.update_discriminators(self.judged_reals(real_a, real_b), shown)
             judged.update(values)
             moved.append(done)
-            forward = self.forward_losses(real_a, fakes["b"])
-            return None, forward | self.backward_losses(real_b, fakes["a"])
+            forward = self.forward_losses(real_a, fake_b, shown["b"])
+            return None, forward | self.backward_losses(real_b, fake_a, shown["a"])
 
         parts = GradientParts(self.generator_variables, self.generator_optimizer.scale_loss)
         parts.add(both_cycles, real_a, real_b)

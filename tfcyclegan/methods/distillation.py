@@ -22,6 +22,7 @@ from tfcyclegan.errors import UserError
 from tfcyclegan.losses import absolute_error, at_least_float32, generator_loss
 from tfcyclegan.methods.base import JUDGED, Method
 from tfcyclegan.methods.gradient_parts import GradientParts, Losses
+from tfcyclegan.methods.masking import at_size, measured
 from tfcyclegan.networks import Generator
 
 MATCHED = 3
@@ -137,9 +138,9 @@ class Distillation(Method):
 
     def learn(self, real_a: tf.Tensor, real_b: tf.Tensor) -> tuple[Losses, list[tf.Tensor]]:
         """Students first, then the discriminators on fakes from before that update."""
-        reals = {"a": real_a, "b": real_b}
         fakes, losses, loss, gradients = self.run_generator_pass(real_a, real_b)
         students_moved = self.update_generators(loss, gradients)
+        reals = self.judged_reals(real_a, real_b)
         targets = {domain: reals[domain] for domain in fakes}
         judged, discriminators_moved = self.update_discriminators(targets, fakes)
         return losses | judged, [students_moved, discriminators_moved]
@@ -157,35 +158,53 @@ class Distillation(Method):
         reals, fakes = {"a": real_a, "b": real_b}, {}
         for direction in self.directions:
             fakes[direction[1]] = parts.add(
-                lambda real, direction=direction: self.distilled(direction, real),
-                reals[direction[0]],
+                lambda *both, direction=direction: self.distilled(direction, *both),
+                *(reals[domain] for domain in direction),
             )
         return fakes, parts.losses, parts.loss, parts.gradients
 
-    def distilled(self, direction: str, real: tf.Tensor) -> tuple[tf.Tensor, Losses]:
-        """A student's fake and its losses (Li et al. 2020, Eq. 3)."""
+    def distilled(
+        self, direction: str, real: tf.Tensor, target: tf.Tensor
+    ) -> tuple[tf.Tensor, Losses]:
+        """A student's fake as its discriminator sees it, and what it is judged by (Li et al. 2020,
+        Eq. 3).
+
+        Args:
+            direction: of the student.
+            real: what is translated.
+            target: what the fake is judged beside; its gaps alone count.
+        """
         student, teacher = self.generators[direction], self.teachers[direction]
         losses: Losses = {}
+        given = self.filled(real)
         if self.lambda_feature:
             own, theirs = matched_blocks(student), matched_blocks(teacher)
-            fake, features = student.with_features(real, own, training=True)
-            wanted, targets = teacher.with_features(real, theirs)
+            fake, features = student.with_features(given, own, training=True)
+            wanted, targets = teacher.with_features(given, theirs)
             adapted = getattr(self, f"adapter_{direction}")(features)
             losses[f"feature_{direction}"] = self.lambda_feature * tf.add_n(
                 [
-                    tf.reduce_mean(tf.square(at_least_float32(x) - at_least_float32(target)))
-                    for x, target in zip(adapted, targets, strict=True)
+                    tf.reduce_mean(tf.square(self._measured_part(at_least_float32(x) - y, real)))
+                    for x, y in zip(adapted, map(at_least_float32, targets), strict=True)
                 ]
             )
         else:
-            fake, wanted = student(real, training=True), teacher(real)
+            fake, wanted = student(given, training=True), teacher(given)
+        fake, wanted = self.masked(fake, real), self.masked(wanted, real)
         losses[f"output_{direction}"] = self.lambda_output * absolute_error(fake, wanted)
+        domain, judged = direction[1], self.masked(fake, real, target)
         if self.lambda_gan:
-            domain = direction[1]
-            shown = self.as_shown(fake, domain, JUDGED)
+            shown = self.as_shown(judged, domain, JUDGED)
             scores = self.discriminators[domain](shown, training=True)
             losses[f"gan_{direction}"] = self.lambda_gan * generator_loss(self.gan_mode, scores)
-        return fake, losses
+        return judged, losses
+
+    def _measured_part(self, difference: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
+        """0 at the places of a feature map that lie on gaps."""
+        if not self.gaps:
+            return difference
+        places = at_size(measured(real), *tf.unstack(tf.shape(difference)[1:3]))
+        return tf.where(places, difference, tf.zeros_like(difference))
 
 
 def matched_blocks(generator: Generator) -> list[int]:

@@ -34,6 +34,8 @@ def build_model(
     dtype: str | keras.DTypePolicy,
     segment: Segment | None = None,
     teachers: Mapping[str, Generator] | None = None,
+    *,
+    gaps: bool = False,
 ) -> Method:
     """The model of a run, with initial weights that follow from its seed.
 
@@ -42,6 +44,7 @@ def build_model(
         dtype: of the networks.
         segment: a frozen segmenter for the semantic losses; None without them.
         teachers: of --method=distill, by direction.
+        gaps: whether pictures may have pixels without a measurement.
     """
     method = method_of(config)
     names = method.network_names_of(config)
@@ -59,6 +62,7 @@ def build_model(
     arguments: dict[str, Any] = {**networks, **method.arguments_of(config)}
     arguments["lambda_paired"] = config.lambda_paired
     arguments["diffaugment"] = config.diffaugment.split(",") if config.diffaugment else ()
+    arguments["gaps"] = gaps
     if segment is not None:
         arguments["segment"] = segment
     return method(**arguments)
@@ -98,7 +102,7 @@ def generator_settings(config: TrainConfig, direction: str) -> dict[str, Any]:
     """Arguments of `make_generator` for one direction of a run."""
     if config.generator.endswith(".json"):
         return {}  # the graph decides everything else
-    channels = {"a": config.channels_a, "b": config.channels_b}
+    channels = {domain: config.channels_of(domain) for domain in "ab"}
     ends = {"in_channels": channels[direction[0]], "out_channels": channels[direction[1]]}
     if config.is_own:
         return ends
@@ -123,7 +127,7 @@ def discriminator_settings(config: TrainConfig, domain: str) -> dict[str, Any]:
     """Arguments of `Discriminator` for the images of one domain of a run; for pix2pix for the
     concatenation of source and target.
     """
-    channels = {"a": config.channels_a, "b": config.channels_b}
+    channels = {domain: config.channels_of(domain) for domain in "ab"}
     return {
         "architecture": config.discriminator,
         "layers": config.discriminator_layers,

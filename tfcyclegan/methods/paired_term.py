@@ -6,17 +6,23 @@ import tensorflow as tf
 
 from tfcyclegan.losses import absolute_error
 from tfcyclegan.methods.gradient_parts import Losses
+from tfcyclegan.methods.masking import filled, masked
 from tfcyclegan.networks import Generator
 
 
 def paired_losses(
-    weight: float, generators: Mapping[str, Generator], paired_a: tf.Tensor, paired_b: tf.Tensor
+    weight: float,
+    generators: Mapping[str, Generator],
+    gaps: bool,
+    paired_a: tf.Tensor,
+    paired_b: tf.Tensor,
 ) -> Losses:
     """The L1 distance between translations and their partners, times `weight`, by direction.
 
     Args:
         weight: of each loss.
         generators: by direction.
+        gaps: whether pictures may have some, NaN: what either picture lacks counts for nothing.
         paired_a: [B, H, W, C] in [-1, 1].
         paired_b: their partners in domain b.
     """
@@ -24,7 +30,10 @@ def paired_losses(
     losses = {}
     for direction, generator in generators.items():
         source, target = (pictures[domain] for domain in direction)
-        error = absolute_error(generator(source, training=True), target)
+        fake = generator(filled(source) if gaps else source, training=True)
+        if gaps:
+            fake, target = (masked(each, source, target) for each in (fake, filled(target)))
+        error = absolute_error(fake, target)
         losses[f"paired_{direction}"] = weight * error
     return losses
 

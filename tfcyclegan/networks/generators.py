@@ -30,7 +30,7 @@ class Generator(keras.Model):
     Attributes:
         size_multiple: the sides of an image must be multiples of this.
         recompute: whether training keeps only the input of each stage, see `RecomputingOperations`.
-        Not part of the settings, since it changes neither weights nor results.
+            Not part of the settings, since it changes neither weights nor results.
     """
 
     size_multiple: int
@@ -63,7 +63,7 @@ class Generator(keras.Model):
 
         Raises:
             UserError: indices that do not exist or do not ascend, or a network without indexed
-            features.
+                features.
         """
         raise UserError(f"{type(self).__name__}: features by index are those of ResNet generators")
 

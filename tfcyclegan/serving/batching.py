@@ -43,7 +43,7 @@ class Batcher:
     """Translates pictures one batch at a time, the oldest first.
 
     Args:
-        translate: uint8 [B, H, W, C] to [B, H, W, C']; called in a thread of its own.
+        translate: [B, H, W, C] of one type to [B, H, W, C']; called in a thread of its own.
         batch_size: pictures in a batch, at most.
         max_pixels: of a batch; a picture of more goes alone.
         max_wait_seconds: for a turn; who has waited longer is turned down then.
@@ -66,7 +66,7 @@ class Batcher:
         self._pixels = self._seconds = 0.0  # of late
 
     async def __call__(self, pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Translates uint8 [H, W, C] of any sizes; a caller that is cancelled gives up its places.
+        """Translates [H, W, C] of any sizes; a caller that is cancelled gives up its places.
 
         Raises:
             Refused: 503, no turn in time.

@@ -25,7 +25,7 @@ used of them, if anything was.
 """
 NOTES_HEADER = "x-notes"
 """The header of an answer over REST that says the same."""
-_ANSWERS = {"instances": "predictions", "inputs": "outputs"}
+ANSWERS = {"instances": "predictions", "inputs": "outputs"}
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,13 @@ class RequestV1:
     key: str
 
 
-def pictures_of_v1(body: Any) -> RequestV1:
-    """Raises Refused 400 with the place of the mistake."""
-    given = [key for key in _ANSWERS if key in body] if isinstance(body, dict) else []
+def values_of_v1(body: Any, form: str) -> tuple[str, Any]:
+    """ "instances" or "inputs", and what is given under it; raises Refused 400 where the body has
+    another form than `form`, which is shown.
+    """
+    given = [key for key in ANSWERS if key in body] if isinstance(body, dict) else []
     if not given:
-        raise Refused(400, 'instances: missing; send {"instances": [{"b64": "..."}]}')
+        raise Refused(400, f"instances: missing; send {form}")
     if len(given) > 1:
         raise Refused(400, "instances and inputs: give one of them")
     strange = [str(key) for key in body if key not in (*given, "signature_name")]
@@ -60,7 +62,12 @@ def pictures_of_v1(body: Any) -> RequestV1:
             f"signature_name: {str(body['signature_name'])[:40]!r} is not served here; leave it "
             f"out or give {SIGNATURE!r}",
         )
-    key, values = given[0], body[given[0]]
+    return given[0], body[given[0]]
+
+
+def pictures_of_v1(body: Any) -> RequestV1:
+    """Raises Refused 400 with the place of the mistake."""
+    key, values = values_of_v1(body, '{"instances": [{"b64": "..."}]}')
     if key == "inputs" and isinstance(values, dict) and values.keys() == {NAME}:
         values = values[NAME]
     if not isinstance(values, list):
@@ -94,7 +101,7 @@ def _decoded(text: str, place: str) -> bytes:
 
 def answer_v1(request: RequestV1, pngs: list[bytes]) -> dict[str, Any]:
     """PNGs as base64, as TensorFlow Serving answers."""
-    return {_ANSWERS[request.key]: [{"b64": base64.b64encode(png).decode()} for png in pngs]}
+    return {ANSWERS[request.key]: [{"b64": base64.b64encode(png).decode()} for png in pngs]}
 
 
 def pictures_of_v2(request: InferRequest) -> list[bytes]:

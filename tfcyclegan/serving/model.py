@@ -1,8 +1,11 @@
-"""An exported model as KServe calls it: encoded pictures in, PNGs out."""
+"""An exported model as KServe calls it: encoded pictures in, PNGs out; of measurements arrays in,
+arrays out.
+"""
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,11 +19,13 @@ from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.exports import model_metadata
 from tfcyclegan.exports.exported_models import open_model
 from tfcyclegan.exports.safety_check import Untrusted
-from tfcyclegan.serving import messages
+from tfcyclegan.serving import array_messages, messages
+from tfcyclegan.serving.array_messages import Kind
 from tfcyclegan.serving.batching import Batcher
 from tfcyclegan.serving.refusal import Refused
 from tfcyclegan.system import files
-from tfcyclegan.translation.translators import SMALLEST, Translator
+from tfcyclegan.translation.tiling import SMALLEST
+from tfcyclegan.translation.translators import Translator
 
 _WARM_UP_SIDE = 64
 
@@ -35,6 +40,7 @@ class Exported:
         translator: the SavedModel.
         properties: what its metadata say of it, for clients.
         beside: how many other versions lie in the folder.
+        channels_out: of what the network gives.
     """
 
     name: str
@@ -42,10 +48,24 @@ class Exported:
     translator: Translator
     properties: dict[str, str] = field(default_factory=dict)
     beside: int = 0
+    channels_out: int = 3
 
     def __call__(self, pictures: np.ndarray) -> np.ndarray:
-        """Translates uint8 [B, H, W, C] of any size to float32 of the other domain."""
-        return self.translator.function(images.to_float(pictures))
+        """Translates [B, H, W, C] of any size, uint8 of pictures or values as they are stored, to
+        float32 in [-1, 1] of the other domain.
+        """
+        return self.translator.function(self.translator.values.to_network(pictures))
+
+    @property
+    def takes(self) -> Kind:
+        """The arrays that it takes, where a side is measurements."""
+        return Kind.of(self.translator.values.source, self.translator.channels)
+
+    @property
+    def gives(self) -> Kind:
+        """The arrays that it gives, likewise."""
+        written = self.translator.values.written
+        return Kind.of(written, written.channels if written else self.channels_out)
 
     def require_version(self, asked: str) -> None:
         """Raises Refused 404 where another version is asked for."""
@@ -58,11 +78,20 @@ class Exported:
 
     def signatures(self) -> dict[str, Any]:
         """The signature that is served, as TensorFlow Serving's metadata tell it."""
-        shape = {"dim": [{"size": "-1", "name": ""}], "unknown_rank": False}
-        tensor = {"dtype": "DT_STRING", "tensor_shape": shape, "name": messages.NAME}
+
+        def tensor(name: str, dtype: str, *sides: int) -> dict[str, Any]:
+            dim = [{"size": str(side), "name": ""} for side in (-1, *sides)]
+            shape = {"dim": dim, "unknown_rank": False}
+            return {name: {"dtype": dtype, "tensor_shape": shape, "name": name}}
+
+        def side(kind: Kind) -> dict[str, Any]:
+            if self.translator.values.pictures:
+                return tensor(messages.NAME, "DT_STRING")
+            return tensor(array_messages.NAME, kind.tensorflow_type, -1, -1, kind.channels)
+
         signature = {
-            "inputs": {messages.NAME: tensor},
-            "outputs": {messages.NAME: tensor},
+            "inputs": side(self.takes),
+            "outputs": side(self.gives),
             "method_name": "tensorflow/serving/predict",
         }
         return {"signature_def": {messages.SIGNATURE: signature}}
@@ -92,16 +121,14 @@ def load(model_dir: Path, *, trusted: bool = False) -> Exported:
         exported = Exported(
             place.parent.name, place.name, translator, properties, beside=max(len(versions) - 1, 0)
         )
-        channels = exported.translator.channels
-        answer = images.require_numbers(
-            exported(np.zeros((1, _WARM_UP_SIDE, _WARM_UP_SIDE, channels), np.uint8))
-        )
-        if {channels, answer.shape[-1]} - {1, 3} or answer.shape[:-1] != (
-            1,
-            _WARM_UP_SIDE,
-            _WARM_UP_SIDE,
+        size, kind = (_WARM_UP_SIDE, _WARM_UP_SIDE), exported.takes
+        answer = images.require_numbers(exported(np.zeros((1, *size, kind.channels), kind.dtype)))
+        target = translator.values.target
+        if answer.shape[:-1] != (1, *size) or answer.shape[-1] not in (
+            (target.channels,) if target else (1, 3)
         ):
             raise UserError(f"answers with the shape {answer.shape}")
+        exported = dataclasses.replace(exported, channels_out=answer.shape[-1])
     except Untrusted:
         raise
     except Exception as error:  # whatever a damaged or foreign graph makes TensorFlow raise
@@ -131,6 +158,8 @@ class ServedModel(kserve.Model):
 
     async def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
         """Raises Refused: 400, 413 or 500 that names the picture, or 503."""
+        if not self._exported.translator.values.pictures:
+            return await self._predict_arrays(payload)
         if isinstance(payload, kserve.InferRequest):
             pngs, told = await self._translate(messages.pictures_of_v2(payload))
             answer: Any = messages.answer_v2(payload, self.name, self._exported.version, pngs, told)
@@ -141,6 +170,32 @@ class ServedModel(kserve.Model):
         if told and response_headers is not None:
             response_headers[messages.NOTES_HEADER] = told
         return answer
+
+    async def _predict_arrays(self, payload: Any) -> Any:
+        kind, exported = self._exported.takes, self._exported
+        if isinstance(payload, kserve.InferRequest):
+            arrays = await asyncio.to_thread(array_messages.arrays_of_v2, payload, kind)
+            answers = await self._translate_arrays(arrays, array_messages.NAME)
+            return array_messages.answer_v2(
+                payload, self.name, exported.version, answers, exported.gives
+            )
+        request = await asyncio.to_thread(array_messages.arrays_of_v1, payload, kind)
+        answers = await self._translate_arrays(request.arrays, request.key)
+        return await asyncio.to_thread(array_messages.answer_v1, request, answers)
+
+    async def _translate_arrays(self, arrays: list[np.ndarray], key: str) -> list[np.ndarray]:
+        if not arrays:
+            raise Refused(400, "the request holds no array")
+        sizes = [(array.shape[1], array.shape[0]) for array in arrays]
+        _require_room(sizes, self._limits.max_pixels, key)
+        translated = await self._batcher(arrays)
+        values = self._exported.translator.values
+        answers = []
+        for index, (array, seen) in enumerate(zip(arrays, translated, strict=True)):
+            with _naming(f"{key}[{index}]"):
+                seen = images.require_numbers(seen)
+            answers.append(values.from_network(seen, values.gaps(array)))
+        return answers
 
     async def postprocess(
         self, result: Any, headers: Any = None, response_headers: Any = None
@@ -163,9 +218,16 @@ class ServedModel(kserve.Model):
         return await asyncio.to_thread(_encode_all, translated, key), told
 
     def get_input_types(self) -> list[dict[str, Any]]:
-        return [{"name": messages.NAME, "datatype": "BYTES", "shape": [-1]}]
+        return [self._type(self._exported.takes)]
 
-    get_output_types = get_input_types
+    def get_output_types(self) -> list[dict[str, Any]]:
+        return [self._type(self._exported.gives)]
+
+    def _type(self, kind: Kind) -> dict[str, Any]:
+        if self._exported.translator.values.pictures:
+            return {"name": messages.NAME, "datatype": "BYTES", "shape": [-1]}
+        shape = [-1, -1, -1, kind.channels]
+        return {"name": array_messages.NAME, "datatype": kind.datatype, "shape": shape}
 
 
 @contextlib.contextmanager
@@ -187,16 +249,10 @@ def _encode_all(translated: list[np.ndarray], key: str) -> list[bytes]:
     return pngs
 
 
-def _decode_all(
-    encoded: list[bytes], translator: Translator, max_pixels: int, key: str
-) -> tuple[list[np.ndarray], str]:
-    """Decodes to uint8 [H, W, C], as the training did, what has been found to be small enough by
-    the headers; with the notes on it.
-    """
+def _require_room(sizes: Iterable[tuple[int, int]], max_pixels: int, key: str) -> None:
+    """Raises Refused 413 where pictures of these widths and heights have too many pixels."""
     total = 0
-    for index, content in enumerate(encoded):
-        with _naming(f"{key}[{index}]"), intake.reading(content):
-            width, height = intake.size_of(content)
+    for index, (width, height) in enumerate(sizes):
         total += max(width, SMALLEST) * max(height, SMALLEST)
         if total > max_pixels:
             raise Refused(
@@ -204,6 +260,21 @@ def _decode_all(
                 f"{key}[{index}]: {width}x{height} makes {total} pixels; a request may hold "
                 f"{max_pixels} together",
             )
+
+
+def _decode_all(
+    encoded: list[bytes], translator: Translator, max_pixels: int, key: str
+) -> tuple[list[np.ndarray], str]:
+    """Decodes to uint8 [H, W, C], as the training did, what has been found to be small enough by
+    the headers; with the notes on it.
+    """
+
+    def sizes() -> Iterator[tuple[int, int]]:
+        for index, content in enumerate(encoded):
+            with _naming(f"{key}[{index}]"), intake.reading(content):
+                yield intake.size_of(content)
+
+    _require_room(sizes(), max_pixels, key)
     pictures, rules = [], intake.Rules(**translator.reading)
     noted: list[str] = []
     largest = 0

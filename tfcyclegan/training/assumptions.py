@@ -110,8 +110,8 @@ def of_data(config: TrainConfig, domains: Domains, batches: Batches, replicas: i
     """How pictures are preprocessed and batched."""
     lines = []
     for domain, pixels, channels in (
-        ("a", batches.pixels_a, config.channels_a),
-        ("b", batches.pixels_b, config.channels_b),
+        ("a", batches.pixels_a, config.channels_of("a")),
+        ("b", batches.pixels_b, config.channels_of("b")),
     ):
         lines += [
             f"domain {domain}: {line}"
@@ -138,6 +138,25 @@ def of_data(config: TrainConfig, domains: Domains, batches: Batches, replicas: i
     measured = config.measured_every(batches.epoch_images)
     chooses = measured and config.length(batches.epoch_images).steps >= measured
     return lines + (_of_measuring(config, domains) if chooses else [])
+
+
+def of_values(domains: Domains, batches: Batches) -> list[str]:
+    """What networks see of measurements, and that what was not measured has no loss."""
+    lines = []
+    for letter, pixels in (("A", batches.pixels_a), ("B", batches.pixels_b)):
+        values = domains.values.get(letter)
+        if values is None:
+            continue
+        planes = 2 * values.neighbours + 1
+        stack = f" ({planes} planes of {values.channels // planes})" if planes > 1 else ""
+        gaps = f"; {pixels.gaps} of {len(pixels)} have gaps" if pixels.gaps else ""
+        lines.append(
+            f"domain {letter.lower()}: {values.dtype}, {values.channels} channels{stack}, "
+            f"{values.ranges()} as -1 to 1{gaps}"
+        )
+    if batches.gaps:
+        lines.append("gaps: pixels of which a channel was not measured have no loss")
+    return lines
 
 
 def of_batches(

@@ -22,6 +22,33 @@ def cache_dir(config: TrainConfig, split: Split) -> Path:
     return Path(config.cache_dir) if config.cache_dir else split.source.cache
 
 
+def with_channels(config: TrainConfig, domains: Domains) -> TrainConfig:
+    """The options with the channels that the data have, where none are given.
+
+    Raises:
+        UserError: others are given, or options that go with pictures alone.
+    """
+    channels = {}
+    for domain, given in (("a", config.channels_a), ("b", config.channels_b)):
+        flag, values = f"--channels_{domain}={given}", domains.values.get(domain.upper())
+        if values is None and given not in (0, 1, 3):
+            raise UserError(f"{flag}: pictures have 1 channel (gray) or 3")
+        if values is not None and given not in (0, values.channels):
+            raise UserError(f"{flag}: the measurements have {values.channels}; leave it out")
+        channels[domain] = values.channels if values else given or 3
+    for flag, wanted in (
+        (f"--colour_jitter={config.colour_jitter:g}", config.colour_jitter),
+        (f"--segmenter={config.segmenter}", config.segmenter),
+        (f"--eval_features={config.eval_features}", config.eval_features != "none"),
+    ):
+        if wanted and domains.values:
+            which = " and ".join(domains.values)
+            raise UserError(
+                f"{flag}: is for pictures, and domain {which} holds measurements; leave it out"
+            )
+    return dataclasses.replace(config, channels_a=channels["a"], channels_b=channels["b"])
+
+
 def open_batches(
     config: TrainConfig, domains: Domains, *, paired: bool = False
 ) -> tuple[Batches, KnownPairs | None]:
@@ -76,7 +103,7 @@ def _open_pixels(
     config: TrainConfig, domains: Domains, load_size: Size
 ) -> tuple[PixelFile, PixelFile]:
     opened = []
-    for domain, channels in (("a", config.channels_a), ("b", config.channels_b)):
+    for domain in "ab":
         split = domains.require("train", domain)
         pixels = open_pixels(
             split.source,
@@ -85,7 +112,7 @@ def _open_pixels(
             mode=config.preprocess,
             load_size=load_size,
             crop_size=config.crop_size,
-            channels=channels,
+            channels=config.channels_of(domain),
             interpolation=config.interpolation,
         )
         if config.preprocess not in MODES_WITH_CROP:

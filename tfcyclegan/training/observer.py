@@ -2,17 +2,19 @@
 which the best checkpoint is chosen.
 """
 
+import functools
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from tfcyclegan.config import MODES_WITH_CROP, Size, TrainConfig
+from tfcyclegan.data.display import Display, displays_of, seen_to_picture, told
 from tfcyclegan.data.domains import Domains, Split
 from tfcyclegan.data.images import to_float, to_uint8
 from tfcyclegan.data.labels import IGNORED, ClassTable
 from tfcyclegan.data.pixels import open_labels, open_pixels, spread
-from tfcyclegan.measures.appearance import Appearance
+from tfcyclegan.data.values import Values
 from tfcyclegan.measures.kid_fid import mmd
 from tfcyclegan.methods.base import Method
 from tfcyclegan.networks.feature_networks import NAMES as feature_names
@@ -22,6 +24,7 @@ from tfcyclegan.system.progress import log
 from tfcyclegan.training import strips
 from tfcyclegan.training.batches import cache_dir
 from tfcyclegan.training.board import Board
+from tfcyclegan.training.looks import Look
 
 PURPOSES = ("test", "train")
 """What pictures the strips show; "test" only where the data have such a split."""
@@ -53,16 +56,24 @@ class Observer:
             directory,
             board,
         )
-        self._pictures = {
-            (purpose, domain): list(
-                map(to_float, self._fixed_pictures(split, domain, config.sample_images))
+        values = domains.values
+        displays = displays_of(values, **config.display)
+        self._shows = {
+            domain: functools.partial(
+                _shown, values.get(domain.upper()), displays.get(domain.upper())
             )
+            for domain in "ab"
+        }
+        for line in told(displays):
+            log(line)
+        self._pictures = {
+            (purpose, domain): self._fixed_pictures(split, domain, config.sample_images)
             for purpose in PURPOSES
             for domain in "ab"
             if (split := domains.find(purpose, domain))
         }
         self._measured: dict[str, Split] = {}
-        self._looks: dict[str, Appearance] = {}
+        self._looks: dict[str, Look] = {}
         self._truths: dict[str, list[np.ndarray]] = {}
         self._network: FeatureNetwork | None = None
         self._features: dict[str, np.ndarray] = {}
@@ -72,7 +83,7 @@ class Observer:
         """Writes the strips of all directions; before the first step, which waits for them, only of
         one picture each.
         """
-        identity = self.config.channels_a == self.config.channels_b
+        identity = self.config.channels_of("a") == self.config.channels_of("b")
         for direction in self.model.directions:
             forward, backward = self._translator(direction), None
             if direction[::-1] in self.model.directions:
@@ -82,7 +93,11 @@ class Observer:
                 if pictures is None:
                     continue
                 strip = strips.strip(
-                    pictures[: 1 if step == 0 else None], forward, backward, identity=identity
+                    pictures[: 1 if step == 0 else None],
+                    forward,
+                    backward,
+                    identity=identity,
+                    shows=(self._shows[direction[0]], self._shows[direction[1]]),
                 )
                 path = self.directory / strip_name(purpose, step, direction)
                 files.write_bytes(path, strips.png_bytes(strip, enlarge_below=600))
@@ -105,19 +120,19 @@ class Observer:
                 self._looks[direction[1]],
                 self._translator(direction),
             )
-            fakes = [
-                to_uint8(translate(to_float(picture)[np.newaxis])[0]) for picture in source.pictures
-            ]
-            (colour, texture), of_inputs = map(target.distances, (fakes, source.pictures))
+            fakes = [_translation(translate, picture) for picture in source.seen]
+            (colour, texture), of_inputs = map(target.distances, (fakes, source.seen))
             values[f"appearance_{direction}"] = (colour / of_inputs[0] + texture / of_inputs[1]) / 2
             if self._network is not None:
                 values[f"kid_{direction}"] = mmd(
-                    self._network.features(fakes), self._features[direction[1]]
+                    self._network.features(list(map(to_uint8, fakes))),
+                    self._features[direction[1]],
                 )
             truths, classes = self._truths.get(direction[0]), self._classes(direction)
             if truths is not None and classes is not None:
                 right = [
-                    classes.nearest_class(fake)[truth != IGNORED] == truth[truth != IGNORED]
+                    classes.nearest_class(to_uint8(fake))[truth != IGNORED]
+                    == truth[truth != IGNORED]
                     for fake, truth in zip(fakes, truths, strict=True)
                 ]
                 values[f"label_accuracy_{direction}"] = float(np.concatenate(right).mean())
@@ -144,11 +159,9 @@ class Observer:
                     f"{split.source.directory}: {what}, so {split.name} chooses the best checkpoint"
                 )
             self._measured[domain] = split
-            self._looks[domain] = Appearance(
-                self._fixed_pictures(split, domain, self.config.eval_images)
-            )
+            self._looks[domain] = Look(self._fixed_pictures(split, domain, self.config.eval_images))
             if split.labelled:
-                size = Size(*self._looks[domain].pictures[0].shape[:2])
+                size = Size(*self._looks[domain].seen[0].shape[:2])
                 count = self.config.eval_images
                 ids = open_labels(
                     split.source, split.name, cache_dir(self.config, split), size=size, count=count
@@ -176,7 +189,8 @@ class Observer:
         return self._translators[direction]
 
     def _fixed_pictures(self, split: Split, domain: str, count: int) -> list[np.ndarray]:
-        """At most `count` uint8 pictures, evenly spread over `split`, resized as for inference.
+        """At most `count` pictures evenly spread over `split` as networks see them, floats
+        [H, W, C] in [-1, 1] with NaN in gaps, resized as they meet them outside of training.
 
         That is to the crop size, or by the mode, uncropped.
         """
@@ -190,8 +204,23 @@ class Observer:
             mode="resize_and_crop" if crops else config.preprocess.removesuffix("_and_crop"),
             load_size=config.crop_size if crops else config.load_size,
             crop_size=config.crop_size,
-            channels=config.channels_a if domain == "a" else config.channels_b,
+            channels=config.channels_of(domain),
             interpolation=config.interpolation,
             count=count,
         )
-        return [pixels[index] for index in spread(len(pixels), count)]
+        to_network = to_float if pixels.values is None else pixels.values.to_network
+        return [to_network(pixels[index]) for index in spread(len(pixels), count)]
+
+
+def _translation(translate: strips.Translate, picture: np.ndarray) -> np.ndarray:
+    """Of one picture, NaN in its gaps."""
+    gaps = np.isnan(picture).any(axis=-1, keepdims=True)
+    made = translate(np.nan_to_num(picture, nan=-1)[np.newaxis])[0]
+    return np.where(gaps, np.float32(np.nan), made) if gaps.any() else made
+
+
+def _shown(values: Values | None, display: Display | None, seen: np.ndarray) -> np.ndarray:
+    """What networks see or give as it is shown; gaps of a measurement in a picture black."""
+    if values is None:
+        return to_uint8(np.nan_to_num(seen, nan=-1))
+    return seen_to_picture(seen, values, display)

@@ -56,7 +56,8 @@ def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
         strips=strips,
         sliders={
             (purpose, direction): sliders(
-                shown[0].content, columns=4 if run.config.channels_a == run.config.channels_b else 3
+                shown[0].content,
+                columns=4 if run.config.channels_of("a") == run.config.channels_of("b") else 3,
             )
             for (purpose, direction), shown in strips.items()
             if shown and not (purpose == "train" and strips["test", direction])

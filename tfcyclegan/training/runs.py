@@ -1,6 +1,6 @@
 """The run directory: its settings, and whether a command may resume it.
 
-config.json     every option, the precision taken, the data's fingerprint
+config.json     every option, the precision taken, the data's fingerprint, what their numbers mean
 flags.cfg       the same as a flag file
 checkpoints/    step-N, the latest few; best/ the best one measured; worker-N/ the image pools of
                 workers other than the chief
@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from tfcyclegan.config import Options, Size, TrainConfig, option_type
 from tfcyclegan.config.networks import NetworkOptions
 from tfcyclegan.config.training import PRECISIONS
+from tfcyclegan.data.values import Values
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
@@ -69,6 +70,8 @@ class Run:
         told: what training did to its pictures and took by default, a line each, as it was said
             when the run was last started.
         pairs: identity of the pairs that `config.pairs` names; empty where it names none.
+        values: what the numbers of measurements mean, by domain ("A", "B"); a domain of pictures is
+            not there.
     """
 
     directory: Path
@@ -80,6 +83,7 @@ class Run:
     label_maps: str = ""
     told: tuple[str, ...] = ()
     pairs: str = ""
+    values: Mapping[str, Values] = dataclasses.field(default_factory=dict)
 
 
 def read_run(directory: Path) -> Run:
@@ -108,6 +112,7 @@ def read_run(directory: Path) -> Run:
             label_maps,
             told,
             str(stored.get("pairs", "")),
+            {letter: Values.from_json(each) for letter, each in stored.get("values", {}).items()},
         )
     except (KeyError, TypeError, AttributeError, UserError) as error:
         raise UserError(
@@ -142,6 +147,11 @@ def write_run(run: Run) -> None:
         "label_maps": run.label_maps,
         "told": list(run.told),
         **({"pairs": run.pairs} if run.pairs else {}),
+        **(
+            {"values": {letter: each.to_json() for letter, each in run.values.items()}}
+            if run.values
+            else {}
+        ),
     }
     files.write_json(run.directory / CONFIG, content)
 

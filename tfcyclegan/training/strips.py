@@ -8,11 +8,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image
 
+from tfcyclegan.data.display import in_rgb
 from tfcyclegan.data.images import to_uint8
 
 GAP = 2
 
 Translate = Callable[[np.ndarray], np.ndarray]
+Show = Callable[[np.ndarray], np.ndarray]
+"""What networks see, [H, W, C] in [-1, 1] and NaN in gaps, as uint8 [H, W, 1 or 3]."""
 
 
 def strip(
@@ -21,26 +24,35 @@ def strip(
     backward: Translate | None,
     *,
     identity: bool,
+    shows: tuple[Show, Show] = (to_uint8, to_uint8),
 ) -> np.ndarray:
     """Draws the strip of some pictures of one domain.
 
     Args:
-        pictures: float [H, W, C] in [-1, 1], of one size or several.
+        pictures: float [H, W, C] in [-1, 1], of one size or several; NaN in gaps, which networks
+            see as -1.
         forward: the generator to the other domain, for batches.
         backward: the generator back, if there is one.
         identity: whether to show `backward` of the real picture, which should change nothing.
+        shows: how pictures of their domain and of the other are shown.
 
     Returns:
         uint8 [H, W, 3].
     """
+    own, other = shows
     rows = []
     for picture in pictures:
-        real = picture[np.newaxis]
-        translated = forward(real)
-        cells = [real, translated]
+        gaps = np.isnan(picture).any(axis=-1, keepdims=True)
+        real = np.nan_to_num(picture, nan=-1)[np.newaxis]
+        translated = np.where(gaps, np.float32(-1), forward(real))
+        cells = [(own, picture), (other, translated[0])]
         if backward is not None:
-            cells += [backward(translated)] + ([backward(real)] if identity else [])
-        rows.append(_join([_rgb(cell[0]) for cell in cells], axis=1))
+            cells.append((own, backward(translated)[0]))
+            if identity:
+                cells.append((own, backward(real)[0]))
+        rows.append(
+            _join([in_rgb(show(np.where(gaps, np.nan, cell))) for show, cell in cells], axis=1)
+        )
     width = max(row.shape[1] for row in rows)
     return _join(
         [
@@ -49,10 +61,6 @@ def strip(
         ],
         axis=0,
     )
-
-
-def _rgb(image: np.ndarray) -> np.ndarray:
-    return np.broadcast_to(to_uint8(image), (*image.shape[:2], 3))
 
 
 def _join(images: Sequence[np.ndarray], *, axis: int) -> np.ndarray:

@@ -26,7 +26,7 @@ from tfcyclegan.optimization.schedules import EpochRates, rate_factor
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import Progress, log
 from tfcyclegan.training import assumptions
-from tfcyclegan.training.batches import open_batches
+from tfcyclegan.training.batches import open_batches, with_channels
 from tfcyclegan.training.board import Board
 from tfcyclegan.training.checkpoint_files import DIRECTORY, newest
 from tfcyclegan.training.checkpoints import (
@@ -99,6 +99,7 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
     domains = open_domains(config.data_dir, recipe=config.data_recipe)
     for domain in "ab":
         domains.require("train", domain)
+    config = with_channels(config, domains)
     check_own_generators(config)  # before anything is written
     if config.init_from:
         read_run(Path(config.init_from))
@@ -115,6 +116,7 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
         data_title=domains.title,
         label_maps=domains.label_maps,
         pairs=pairs_identity(config.pairs),
+        values=domains.values,
     )
     warnings = _check_directory(run) if workers.is_chief else []
     batches, pairs = open_batches(config, domains, paired=method_of(config).takes_pairs)
@@ -122,6 +124,7 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
         assumptions.of_options(config)
         + assumptions.of_length(config, batches.epoch_images)
         + assumptions.of_data(config, domains, batches, replicas)
+        + assumptions.of_values(domains, batches)
         + assumptions.of_batches(config, domains, batches, pairs)
     )
     run = dataclasses.replace(run, told=(*lines, *assumptions.of_files(domains, batches)))
@@ -236,7 +239,9 @@ class _Session:
         half = run.precision == "mixed_float16"
         with workers.strategy.scope():
             teachers = load_teachers(self.config, run.precision)
-            self.model = build_model(self.config, run.precision, segment, teachers)
+            self.model = build_model(
+                self.config, run.precision, segment, teachers, gaps=batches.gaps
+            )
             optimizers = [
                 make_optimizer(self.config, self.length, batches.epoch_images, dynamic_scale=half)
                 for _ in range(2)
@@ -247,7 +252,7 @@ class _Session:
             for size in (batches.size_a, batches.size_b)
         ]
         self.model.make_pools(
-            (*sizes[0], self.config.channels_a), (*sizes[1], self.config.channels_b)
+            (*sizes[0], self.config.channels_of("a")), (*sizes[1], self.config.channels_of("b"))
         )
         self.window = Window(len(self.model.reported))
         kept = self.config.keep_checkpoints

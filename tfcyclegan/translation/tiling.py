@@ -1,4 +1,5 @@
-"""A generator on pictures that memory does not hold: tile by tile, and equal to the whole.
+"""A generator on pictures and planes of measurements that memory does not hold: tile by tile, and
+equal to the whole.
 
 Instance norm takes the mean and variance of a whole feature map, and these depend on the maps
 before it. So the network goes over the picture layer by layer. Each layer is applied tile by tile
@@ -32,6 +33,7 @@ import tensorflow as tf
 
 from tfcyclegan.data import images
 from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.formats.base import Window
 from tfcyclegan.networks import Generator, InstanceNormalization
 from tfcyclegan.networks.layers import Reach
 from tfcyclegan.networks.operations import Operations
@@ -50,18 +52,56 @@ WHOLE_PIXELS = 2048 * 1024
 the paper's network takes 2.9 GB. Larger ones would come out the same, to one level of 8 bits.
 """
 
-_SMALLEST_SIDE = 16
+SMALLEST = 16
+"""A side has at least this many pixels, which reflection padding inside the networks mirrors."""
+
+_SMALLEST_SIDE = 16  # of a tile
 _THREADS = 2  # so that one tile is read and written while another is computed
 _PLANNING_SIDE = 16
 
 
-class Window(NamedTuple):
-    """Rows top..bottom and columns left..right of a map."""
+@dataclass(frozen=True)
+class Source:
+    """A picture or a plane of measurements as a network takes it, of which any window can be read.
 
-    top: int
-    bottom: int
-    left: int
-    right: int
+    Attributes:
+        height: of the whole.
+        width: of the whole.
+        channels: of the whole.
+        read: a window as float32 [h, w, channels] in [-1, 1]; called by several threads.
+    """
+
+    height: int
+    width: int
+    channels: int
+    read: Callable[[Window], np.ndarray]
+
+    def mirrored(self, height: int, width: int) -> "Source":
+        """The same with more rows and columns, mirrored at its lower and right edge as NumPy's
+        "symmetric" padding does.
+        """
+        if (height, width) == (self.height, self.width):
+            return self
+
+        def read(at: Window) -> np.ndarray:
+            rows = _reflected(np.arange(at.top, at.bottom), self.height)
+            columns = _reflected(np.arange(at.left, at.right), self.width)
+            top, left = int(rows.min()), int(columns.min())
+            part = self.read(Window(top, left, int(rows.max()) + 1, int(columns.max()) + 1))
+            return part[rows - top][:, columns - left]
+
+        return Source(height, width, self.channels, read)
+
+
+def _common(at: Window, inside: Window) -> Window:
+    """The part of a window that lies inside another one from 0, 0; empty where none does."""
+    bottom, right = min(at.bottom, inside.bottom), min(at.right, inside.right)
+    return Window(min(at.top, bottom), min(at.left, right), bottom, right)
+
+
+def _reflected(places: np.ndarray, length: int) -> np.ndarray:
+    turned = places % (2 * length)
+    return np.minimum(turned, 2 * length - 1 - turned)
 
 
 @dataclass(frozen=True)
@@ -121,27 +161,51 @@ class Tiler:
         bytes of disk for each pixel.
         """
         side = max(_PLANNING_SIDE, self._generator.size_multiple)
-        picture = np.zeros((side, side, self._generator.settings["in_channels"]), np.uint8)
+        channels = self._generator.settings["in_channels"]
+        gray = Source(
+            side,
+            side,
+            channels,
+            lambda at: np.zeros((at.bottom - at.top, at.right - at.left, channels), np.float32),
+        )
         with tempfile.TemporaryDirectory() as place:
-            trial = _TiledOperations(picture, side, Path(place), self._device, lambda: None)
-            collect(self._generator.compute(trial.source, trial), trial)
+            trial = _TiledOperations(gray, side, Path(place), self._device, lambda: None)
+            for _ in trial.walk(self._generator.compute(trial.source, trial), lambda *_: None):
+                pass
         return trial.passes, trial.peak_bytes / side**2
 
     def disk_bytes(self, height: int, width: int) -> int:
         """What a picture of that size needs of the disk while it is translated."""
         return math.ceil(self._plan[1] * height * width)
 
-    def __call__(self, picture: np.ndarray, scratch: Path) -> np.ndarray:
-        """Translates uint8 [H, W, C] whose sides are multiples of the generator's `size_multiple`.
+    def parts(
+        self,
+        source: Source,
+        make: Callable[[Window, np.ndarray], Result],
+        scratch: Path,
+        label: str = "",
+    ) -> Iterator[tuple[Window, Result]]:
+        """Translates a source of any size, mirrored to one that the generator takes; gives what
+        `make` makes of each window of the translation, row by row of tiles.
 
         Features lie in files in `scratch` that have no name, so that nothing is left behind,
         however the process ends.
+
+        Args:
+            source: what to translate.
+            make: of a window and its float32 [h, w, C] in [-1, 1]; called by several threads.
+            scratch: directory for the features.
+            label: what is translated, for the progress.
 
         Raises:
             UserError: the disk has no room for them.
             RunError: the generator gave no numbers.
         """
-        height, width = picture.shape[:2]
+        inside = Window(0, 0, source.height, source.width)
+        height, width = (
+            padded_side(side, self._generator.size_multiple)
+            for side in (source.height, source.width)
+        )
         needed, free = self.disk_bytes(height, width), shutil.disk_usage(scratch).free
         if needed > free:
             sizes = (
@@ -155,16 +219,33 @@ class Tiler:
             len(list(windows(round(height * scale), round(width * scale), scale, self._tile)))
             for scale in self._plan[0]
         )
-        label = f"{width}x{height} in tiles ({needed / 1e9:.1f} GB of disk)"
-        with Progress(total, unit="tile", label=label) as progress, tf.device(self._device):
+        label = f"{label}{width}x{height} in tiles ({needed / 1e9:.1f} GB of disk)"
 
-            def advance() -> None:
-                if self._given_up.is_set():
-                    raise RunError("given up")
-                progress.advance()
+        def advance() -> None:
+            if self._given_up.is_set():
+                raise RunError("given up")
+            progress.advance()
 
-            operations = _TiledOperations(picture, self._tile, scratch, self._device, advance)
-            return collect(self._generator.compute(operations.source, operations), operations)
+        def use(at: Window, values: np.ndarray) -> Result:
+            part = images.require_numbers(values[0])
+            rows, columns = inside.bottom - at.top, inside.right - at.left
+            return make(_common(at, inside), part[: max(rows, 0), : max(columns, 0)])
+
+        with Progress(total, unit="tile", label=label) as progress:
+            operations = _TiledOperations(
+                source.mirrored(height, width), self._tile, scratch, self._device, advance
+            )
+            with tf.device(self._device):
+                translated = self._generator.compute(operations.source, operations)
+            for at, result in operations.walk(translated, use):
+                yield _common(at, inside), result
+
+
+def padded_side(side: int, multiple: int) -> int:
+    """The side that a network takes a picture's for: mirrored up to a multiple, and to what
+    reflection padding needs.
+    """
+    return max(SMALLEST, -(-side // multiple) * multiple)
 
 
 def windows(height: int, width: int, scale: float, tile: int) -> Iterator[Window]:
@@ -174,17 +255,7 @@ def windows(height: int, width: int, scale: float, tile: int) -> Iterator[Window
     side = max(_SMALLEST_SIDE, int(tile * math.sqrt(scale)) // 2 * 2)
     for top in range(0, height, side):
         for left in range(0, width, side):
-            yield Window(top, min(top + side, height), left, min(left + side, width))
-
-
-def collect(translated: Map, operations: "_TiledOperations") -> np.ndarray:
-    """uint8 [H, W, C] of a map in [-1, 1]; RunError where it holds what is no number."""
-    picture = np.empty((translated.height, translated.width, translated.channels), np.uint8)
-    for at, part in operations.walk(
-        translated, lambda _, values: images.numbers_to_uint8(values[0])
-    ):
-        picture[at.top : at.bottom, at.left : at.right] = part
-    return picture
+            yield Window(top, left, min(top + side, height), min(left + side, width))
 
 
 class _TiledOperations(Operations):
@@ -194,7 +265,7 @@ class _TiledOperations(Operations):
 
     def __init__(
         self,
-        picture: np.ndarray,
+        source: Source,
         tile: int,
         scratch: Path,
         device: str | None,
@@ -202,17 +273,14 @@ class _TiledOperations(Operations):
     ):
         super().__init__(training=False)
         self._tile, self._scratch, self._device, self._advance = tile, scratch, device, advance
-        self._height = picture.shape[0]
+        self._height = source.height
         self.passes: list[float] = []
         self.bytes = self.peak_bytes = 0
-        height, width, channels = picture.shape
         self.source = Map(
-            height,
-            width,
-            channels,
-            lambda at: tf.constant(
-                images.to_float(picture[at.top : at.bottom, at.left : at.right])[np.newaxis]
-            ),
+            source.height,
+            source.width,
+            source.channels,
+            lambda at: tf.constant(source.read(at)[np.newaxis]),
         )
 
     def layer(self, layer: keras.layers.Layer, x: Map) -> Map:
@@ -222,7 +290,7 @@ class _TiledOperations(Operations):
         def window(at: Window) -> tf.Tensor:
             top, bottom = _seen(reach, at.top, at.bottom, x.height)
             left, right = _seen(reach, at.left, at.right, x.width)
-            y = layer(x.window(Window(top, bottom, left, right)))
+            y = layer(x.window(Window(top, left, bottom, right)))
             above, before = at.top - top * up // down, at.left - left * up // down
             return y[:, above : above + at.bottom - at.top, before : before + at.right - at.left]
 

@@ -5,6 +5,7 @@ size.
 import contextlib
 import dataclasses
 import functools
+import itertools
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from tfcyclegan.config import Size
 from tfcyclegan.data import images, intake
@@ -27,6 +29,7 @@ from tfcyclegan.data.picture_folders import (
 )
 from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import UserError
+from tfcyclegan.formats.base import Window
 from tfcyclegan.networks import Generator
 from tfcyclegan.system.parallel import Stages
 from tfcyclegan.system.progress import log
@@ -37,11 +40,12 @@ from tfcyclegan.training.checkpoints import (
     weights_hash,
 )
 from tfcyclegan.training.runs import Run
-from tfcyclegan.translation.tiling import Tiler
+from tfcyclegan.translation import array_files
+from tfcyclegan.translation.tiling import Source, Tiler, padded_side
+from tfcyclegan.translation.value_pair import ValuePair
 
 RECORD = "translation.json"
 NEAREST_ALONE = "only nearest pixels resize them"
-SMALLEST = 16  # reflection padding inside the networks needs some pixels to mirror
 
 AT_ONCE = 2
 """Pictures that each device works on at once: one fills the pauses of the other. Batches did not
@@ -68,6 +72,7 @@ class Translator:
         reading: how the pictures of its training were read, see `model_metadata.reading_of`; of an
             exported model.
         described: from what to what it translates, as far as its metadata tell; empty for a run.
+        values: what the numbers on both sides mean.
     """
 
     identity: dict[str, Any]
@@ -78,31 +83,81 @@ class Translator:
     fit: Size | None = None
     reading: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     described: str = ""
+    values: ValuePair = ValuePair()
     _alone: threading.Lock = dataclasses.field(
         default_factory=threading.Lock, init=False, repr=False, compare=False
     )
 
     def __call__(
-        self, picture: np.ndarray, scratch: Path | None = None, *, nearest: bool = False
+        self,
+        picture: np.ndarray,
+        scratch: Path | None = None,
+        *,
+        nearest: bool = False,
+        scale: images.Scale | None = None,
     ) -> np.ndarray:
-        """Translates uint8 [H, W, C] of any size; large ones in tiles, if `scratch` names a
-        directory for their features.
+        """Translates [H, W, C] of any size, in the numbers of one domain to those of the other:
+        uint8 of pictures, else as `values` say. Large ones in tiles, if `scratch` names a directory
+        for their features.
 
-        With `fit` the picture is resized by bicubic, or by `nearest` pixels, and the translation
-        back by bicubic.
+        With `fit` it is resized by bicubic, pictures of label maps by `nearest` pixels, and the
+        translation back by bicubic; measurements likewise with `scale`.
 
         Raises:
             RunError: the model gave no numbers.
         """
         height, width = picture.shape[:2]
+        own = Size(height, width)
+        size = scale.size_of(own) if scale else self.fit or own
+        if size != own and not self.values.pictures:
+            how = scale.interpolation if scale else "bicubic"
+            seen = self.values.to_network(self.values.resized(picture, size, how))
+            return self.values.from_network(
+                self.through_network(seen, own), self.values.gaps(picture)
+            )
         if self.fit not in (None, Size(height, width)):
             fitted = images.resize(images.to_image(picture), self.fit, nearest=nearest)
             translated = images.to_image(self(images.to_array(fitted), scratch))
             return images.to_array(images.resize(translated, Size(height, width)))
         with self._alone if height * width > ALONE_PIXELS else contextlib.nullcontext():
-            if scratch is None or self.tiler is None or not self.tiler.wants(height, width):
-                return images.to_uint8(self.in_floats(images.to_float(picture)[np.newaxis])[0])
-            return self.tiler(self._padded(picture[np.newaxis])[0], scratch)[:height, :width]
+            if scratch is not None and self.tiler is not None and self.tiler.wants(height, width):
+                return self._in_tiles(picture, self.tiler, scratch)
+            seen = self.in_floats(self.values.to_network(picture)[np.newaxis])[0]
+            return self.values.from_network(seen, self.values.gaps(picture))
+
+    def _in_tiles(self, picture: np.ndarray, tiler: Tiler, scratch: Path) -> np.ndarray:
+        def part(at: Window) -> np.ndarray:
+            return picture[at.top : at.bottom, at.left : at.right]
+
+        def make(at: Window, seen: np.ndarray) -> np.ndarray:
+            return self.values.from_network(seen, self.values.gaps(part(at)))
+
+        height, width, channels = picture.shape
+        source = Source(height, width, channels, lambda at: self.values.to_network(part(at)))
+        parts = tiler.parts(source, make, scratch)
+        at, first = next(parts)
+        translated = np.empty((*picture.shape[:2], first.shape[-1]), first.dtype)
+        for place, values in itertools.chain([(at, first)], parts):
+            translated[place.top : place.bottom, place.left : place.right] = values
+        return translated
+
+    def through_network(self, seen: np.ndarray, size: Size | None = None) -> np.ndarray:
+        """Translates float32 [H, W, C] in [-1, 1], whole; the result is resized to `size` by
+        bicubic where it has another.
+
+        Raises:
+            RunError: the model gave no numbers.
+        """
+        height, width = seen.shape[:2]
+        with self._alone if height * width > ALONE_PIXELS else contextlib.nullcontext():
+            translated = self.in_floats(seen[np.newaxis])[0]
+        if size is None or size == Size(height, width):
+            return translated
+        channels = [
+            np.asarray(images.resize(Image.fromarray(channel), size))
+            for channel in np.moveaxis(translated, -1, 0)
+        ]
+        return np.stack(channels, axis=-1)
 
     def in_floats(self, batch: np.ndarray) -> np.ndarray:
         """Translates float32 [B, H, W, C] of any size: mirrored to a size that the network takes,
@@ -187,7 +242,12 @@ def from_run(
     usual = run.config.load_size if run.config.preprocess == "resize_and_crop" else None
     function = as_function(generator, device, size=usual, training=training_mode)
     return Translator(
-        identity, generator.settings["in_channels"], generator.size_multiple, function, tiler
+        identity,
+        generator.settings["in_channels"],
+        generator.size_multiple,
+        function,
+        tiler,
+        values=ValuePair.of_domains(run.values, direction),
     )
 
 
@@ -260,13 +320,6 @@ def as_function(
     return function
 
 
-def padded_side(side: int, multiple: int) -> int:
-    """The side that a network takes a picture's for: mirrored up to a multiple, and to what
-    reflection padding needs.
-    """
-    return max(SMALLEST, -(-side // multiple) * multiple)
-
-
 @dataclass(frozen=True)
 class _Picture:
     """A picture on its way: uint8 [H, W, C], and its alpha channel, uint8 [H, W], where it is to be
@@ -288,8 +341,10 @@ def _translate_all(
     nearest: bool = False,
     left_out: Mapping[str, int] | None = None,
     hints: Mapping[str, str] | None = None,
+    arrays: str = array_files.NPY,
 ) -> None:
-    """Translates pictures into `output`, one PNG each; see `write_pictures`.
+    """Translates pictures into `output`, one PNG each, or an array of measurements; see
+    `write_pictures`.
 
     Args:
         translators: copies of one translator, one for each device.
@@ -301,9 +356,11 @@ def _translate_all(
         nearest: resizes by nearest pixels, for label maps.
         left_out: what of the input is not among `pictures`.
         hints: flags that decide otherwise, by note.
+        arrays: ending of the files of measurements.
     """
 
     model = translators[0]
+    ending = ".png" if model.values.target is None else arrays
 
     def scaled(decoded: intake.Decoded) -> _Picture:
         image = images.with_channels(decoded.image, translators[0].channels)
@@ -320,6 +377,8 @@ def _translate_all(
         return dataclasses.replace(picture, pixels=machine(picture.pixels))
 
     def encode(translated: _Picture) -> tuple[bytes]:
+        if model.values.target is not None:
+            return (array_files.encode(translated.pixels, ending),)
         return (images.encode_png(translated.pixels, alpha=translated.alpha),)
 
     placed = [
@@ -331,7 +390,7 @@ def _translate_all(
             pictures, lambda image: images.notes_of(image, model.channels, scale, model.fit)
         ),
         output,
-        lambda name: (output / f"{name}.png",),
+        lambda name: (output / f"{name}{ending}",),
         Stages(scaled, placed, encode, lambda: give_up(translators)),
         total=total,
         record=RECORD,
@@ -354,9 +413,10 @@ def translate_path(
     scale: images.Scale | None = None,
     nearest: bool = False,
     reading: Reading = USUAL,
+    arrays: str = array_files.NPY,
 ) -> None:
-    """Translates a picture or a folder into PNGs in `output`; those already there from the same
-    model are kept.
+    """Translates a picture or a folder into PNGs in `output`, or into files of `arrays` where the
+    target is measurements; those already there from the same model are kept.
 
     With `nearest`, as label maps need it, only nearest pixels resize them.
 
@@ -378,6 +438,7 @@ def translate_path(
         settings=reading.settings(),
         left_out=found.left_out,
         hints=intake.hints(reading.rules.max_value),
+        arrays=arrays,
     )
 
 
@@ -390,9 +451,10 @@ def translate_split(
     scale: images.Scale | None = None,
     reading: Reading = USUAL,
     hints: Mapping[str, str] | None = None,
+    arrays: str = array_files.NPY,
 ) -> None:
-    """Translates a split of a prepared data set; see `translate_path`. `hints` are flags that
-    decide otherwise, by note.
+    """Translates a split of pictures of a prepared data set; see `translate_path`. `hints` are
+    flags that decide otherwise, by note.
     """
     source.require(split)
     pictures, total, nearest = (
@@ -413,4 +475,5 @@ def translate_split(
         nearest=nearest,
         left_out=unread,
         hints=hints,
+        arrays=arrays,
     )

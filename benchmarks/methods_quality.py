@@ -1,0 +1,338 @@
+"""What does each method give for the same minutes: CycleGAN, CUT, FastCUT, some pairs and pix2pix,
+and the flags for small data?
+
+    python -m benchmarks.methods_quality --directory=DIR --measure
+    python -m benchmarks.methods_quality --directory=DIR --cores=0,1
+    python -m benchmarks.methods_quality --directory=DIR --tables
+
+DIR holds `data`, as `make demo` and `make data/toy_street` prepare it; runs are written beside it.
+Each run is a `tfcyclegan train` and two `evaluate`s (last and best checkpoint) on one core. It gets
+as many steps as fit in its minutes of a core by the seconds of `STEP_SECONDS`, so that no run
+suffers from what else the machine does. What is finished is left alone: the same command goes on
+after any end. A to B alone is scored, which all methods learn. The toy street is synthetic.
+"""
+
+import argparse
+import dataclasses
+import io
+import json
+import os
+import queue
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+METHODS = ("cyclegan", "cut", "fastcut")
+STEP_SECONDS = {
+    "64x64": {"cyclegan": 0.141, "cut": 0.135, "fastcut": 0.086},
+    "64x128": {
+        "cyclegan": 0.181,
+        "cut": 0.201,
+        "fastcut": 0.133,
+        "some pairs": 0.236,
+        "pix2pix": 0.057,
+    },
+}
+"""CPU seconds of a step by the size of its pictures, as `--measure` tells them."""
+_MEASURED_STEPS, _ROUNDS = 10, 5
+
+_COMMON = {
+    "residual_blocks": 4,
+    "base_filters": 16,
+    "discriminator_filters": 32,
+    "learning_rate": 0.0005,
+    "ema_decay": 0.998,
+    "precision": "float32",
+}
+_OF_METHOD: dict[str, dict[str, Any]] = {
+    "cyclegan": {"upsampling": "resize"},
+    "cut": {"nce_layers": "0,4,8,12,14"},  # the first and the third of 4 blocks
+    "fastcut": {"nce_layers": "0,4,8,12,14"},
+    "pix2pix": {
+        "generator": "resnet",
+        "norm": "instance",
+        "dropout": "false",
+        "upsampling": "resize",
+        "pairs": "names",
+    },
+}
+_DATA = {
+    "satellite2map": {
+        "data_dir": "data/satellite2map",
+        "load_size": "72",
+        "crop_size": "64",
+        "eval_split": "val",
+    },
+    "toy_gta2city": {"data_dir": "data/toy_gta5,data/toy_cityscapes"},
+    "toy_city2labels": {"data_dir": "data/toy_cityscapes,data/toy_label_maps"},
+}
+for _name in ("toy_gta2city", "toy_city2labels"):
+    _DATA[_name] |= {"load_size": "64x128", "crop_size": "64x128", "eval_split": "train"}
+_IDENTITY = {"satellite2map": 0.1, "toy_gta2city": 0.1, "toy_city2labels": 0}  # as in configs/
+_PAIRS = {"toy_gta2city": "data/toy_street/pairs.csv"}  # to score by; others by equal names
+_SMALL = {
+    "plain": {},
+    "diffaugment": {"diffaugment": "colour,translation,cutout"},
+    "spectral norm": {"spectral_norm": "true"},
+    "rotations": {"rotations": "true"},
+    "colour jitter": {"colour_jitter": 0.2},
+}
+_PAIRED = {"lambda_paired": 100, "pairs": "names"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run.
+
+    Attributes:
+        data: the data set.
+        name: what it is called in tables.
+        seed: of the run.
+        method: its --method.
+        flags: of train, besides those of all.
+        pictures: of training in each domain; 0 for all.
+        kind: in `STEP_SECONDS`.
+    """
+
+    data: str
+    name: str
+    seed: int = 0
+    method: str = "cyclegan"
+    flags: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    pictures: int = 0
+    kind: str = ""
+
+    @property
+    def place(self) -> str:
+        few = f"-{self.pictures}" if self.pictures else ""
+        return f"{self.data}{few}/{self.name.replace(' ', '_').replace('%', '')}-{self.seed}"
+
+    @property
+    def size(self) -> str:
+        return "64x64" if self.data == "satellite2map" else "64x128"
+
+    def steps(self, minutes: float) -> int:
+        """How many fit in so many minutes of a core, in whole fives."""
+        seconds = STEP_SECONDS[self.size][self.kind or self.method]
+        return round(60 * minutes / seconds / 5) * 5
+
+    def options(self) -> dict[str, Any]:
+        """Of train, without its length."""
+        own = dict(_OF_METHOD[self.method])
+        if self.method == "cyclegan":
+            own["lambda_identity"] = _IDENTITY[self.data]
+        data = dict(_DATA[self.data])
+        if self.pictures:
+            data["data_dir"] = f"benchmarks.methods_quality:few_{self.pictures}"
+        return {"method": self.method, "seed": self.seed, **data, **_COMMON, **own, **self.flags}
+
+
+def plan() -> list[Cell]:
+    """All runs, in the order in which they are worth most."""
+    satellite = [
+        [Cell("satellite2map", method, seed, method) for method in METHODS] for seed in range(3)
+    ]
+    knee = [Cell("toy_city2labels", "cyclegan")]
+    for percent in (10, 50, 100):
+        flags = {**_PAIRED, "paired_share": percent / 100}
+        knee.append(Cell("toy_city2labels", f"{percent}% pairs", flags=flags, kind="some pairs"))
+    knee.append(Cell("toy_city2labels", "pix2pix", method="pix2pix"))
+    toys = [
+        Cell(data, method, method=method)
+        for data in ("toy_gta2city", "toy_city2labels")
+        for method in METHODS
+    ]
+    small = [
+        Cell("satellite2map", name, flags=flags, pictures=pictures)
+        for pictures in (40, 0)
+        for name, flags in _SMALL.items()
+        if pictures or name != "plain"  # which is the first run of all
+    ]
+    ordered = [*satellite[0], *knee, *toys, *small, *satellite[1], *satellite[2]]
+    return list({cell.place: cell for cell in ordered}.values())
+
+
+def few_40(split: str) -> list[np.ndarray] | None:
+    """40 training pictures a domain of satellite2map, drawn once; its other splits as they are."""
+    from PIL import Image
+
+    from tfcyclegan.data.source import open_source
+
+    source = open_source(_DATA["satellite2map"]["data_dir"])
+    if split not in source.counts:
+        return None
+    pictures = [np.asarray(Image.open(io.BytesIO(png))) for _, png in source.pictures(split)]
+    if not split.startswith("train"):
+        return pictures
+    chosen = np.random.default_rng(0).permutation(len(pictures))[:40]
+    return [pictures[index] for index in sorted(chosen)]
+
+
+def run(cell: Cell, directory: Path, minutes: float, launcher: Sequence[str]) -> None:
+    """Trains and scores, as far as that is not done.
+
+    Raises:
+        RuntimeError: a command failed; its output is in the run's .log.
+    """
+    place = directory / "runs" / cell.place
+    place.parent.mkdir(parents=True, exist_ok=True)
+    steps = cell.steps(minutes)
+    every = max(1, steps // 5)
+    length = {
+        "max_steps": steps,
+        "eval_every_steps": every,
+        "checkpoint_every_steps": every,
+        "sample_every_steps": steps,
+        "run_dir": place,
+    }
+    commands = [("train", cell.options() | length)]
+    for checkpoint in ("latest", "best"):
+        commands.append(
+            (
+                "evaluate",
+                {
+                    "run_dir": place,
+                    "checkpoint": checkpoint,
+                    "data_dir": _DATA[cell.data]["data_dir"],
+                    "pairs": _PAIRS.get(cell.data, "names"),
+                    "output": place / f"evaluation_{checkpoint}",
+                },
+            )
+        )
+    for command, flags in commands:
+        output = flags.get("output")
+        if output and (output / "metrics.json").exists():
+            continue
+        words = [f"--{name}={value}" for name, value in flags.items()]
+        with open(f"{place}.log", "a") as log:
+            status = subprocess.run(
+                [*launcher, sys.executable, "-m", "tfcyclegan.cli", command, *words],
+                cwd=directory,
+                env=os.environ | {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            ).returncode
+        if status:
+            raise RuntimeError(f"{cell.place}: {command} ended with {status}; see {place}.log")
+
+
+def is_done(cell: Cell, directory: Path) -> bool:
+    place = directory / "runs" / cell.place
+    return all(
+        (place / f"evaluation_{which}" / "metrics.json").exists() for which in ("latest", "best")
+    )
+
+
+def run_all(directory: Path, cores: Sequence[str], minutes: float, until: float) -> None:
+    """Runs what `plan` has and is not done, one at a time on each core; none starts after
+    `until`.
+    """
+    waiting: queue.SimpleQueue[Cell] = queue.SimpleQueue()
+    for cell in plan():
+        if not is_done(cell, directory):
+            waiting.put(cell)
+
+    def work(core: str) -> None:
+        while time.time() < until:
+            try:
+                cell = waiting.get_nowait()
+            except queue.Empty:
+                return
+            began = time.monotonic()
+            try:
+                run(cell, directory, minutes, ["nice", "-n", "19", "taskset", "-c", core])
+                told = f"{(time.monotonic() - began) / 60:.1f} minutes"
+            except RuntimeError as error:
+                told = str(error)
+            print(f"{time.strftime('%H:%M')} {cell.place}: {told}", flush=True)
+
+    workers = [threading.Thread(target=work, args=(core,)) for core in cores]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+
+def step_seconds() -> dict[str, dict[str, float]]:
+    """CPU seconds of a step of each kind, medians of rounds in turns in this process."""
+    steps = {}
+    for cell in plan():
+        steps.setdefault((cell.size, cell.kind or cell.method), _step(cell))
+    seconds: dict[tuple[str, str], list[float]] = {kind: [] for kind in steps}
+    for _ in range(_ROUNDS):
+        for kind, step in steps.items():
+            began = time.process_time()
+            for _ in range(_MEASURED_STEPS):
+                step()
+            seconds[kind].append((time.process_time() - began) / _MEASURED_STEPS)
+    told: dict[str, dict[str, float]] = {}
+    for (size, name), values in seconds.items():
+        told.setdefault(size, {})[name] = round(statistics.median(values), 4)
+    return told
+
+
+def _step(cell: Cell) -> Callable[[], Any]:
+    """One step of the run, compiled, on noise."""
+    from tfcyclegan.system import tensorflow_setup
+
+    tensorflow_setup.import_tensorflow()
+    import tensorflow as tf
+
+    from tfcyclegan import flags
+    from tfcyclegan.config import TrainConfig
+    from tfcyclegan.methods.factory import build_model
+    from tfcyclegan.training.strategy import make_strategy
+    from tfcyclegan.training.trainer import make_optimizer, step_function
+
+    words = [f"--{name}={value}" for name, value in cell.options().items()]
+    config = flags.parse(TrainConfig, [*words, "--run_dir=none", "--max_steps=1000"])
+    strategy = make_strategy(1)
+    with strategy.scope():
+        model = build_model(config, "float32")
+        optimizers = [
+            make_optimizer(config, config.length(1000), 1000, dynamic_scale=False) for _ in range(2)
+        ]
+        model.compile(*optimizers)
+    shape = (config.crop_size.height, config.crop_size.width, 3)
+    model.make_pools(shape, shape)
+    random = np.random.default_rng(0)
+    batch = tuple(
+        tf.constant(random.uniform(-1, 1, (1, *shape)).astype(np.float32))
+        for _ in range(4 if config.lambda_paired else 2)
+    )
+    function, stops = step_function(model, strategy), tf.constant(False)
+    for _ in range(3):
+        function(batch, stops)
+    return lambda: function(batch, stops).numpy()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--directory", type=Path, required=True)
+    parser.add_argument("--cores", default="0,1", help="logical CPUs to use, one run on each")
+    parser.add_argument("--minutes", type=float, default=4.0, help="of a core, for each training")
+    parser.add_argument("--until", default="", help="HH:MM after which no further run starts")
+    parser.add_argument("--measure", action="store_true", help="tell the CPU seconds of each step")
+    given = parser.parse_args()
+    if given.measure:
+        print(json.dumps(step_seconds(), indent=1))
+        return
+    until = float("inf")
+    if given.until:
+        today = time.strftime("%Y-%m-%d ")
+        until = time.mktime(time.strptime(today + given.until, "%Y-%m-%d %H:%M"))
+    run_all(given.directory.absolute(), given.cores.split(","), given.minutes, until)
+
+
+if __name__ == "__main__":
+    main()

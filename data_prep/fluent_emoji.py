@@ -1,0 +1,196 @@
+"""Flat and 3D emoji, the same signs drawn in two styles, for unpaired training with a scored test.
+
+Source: two npm packages of Microsoft's Fluent emoji, both under the MIT licence by their own
+package.json; npm fetches them once, pinned by their hashes, into the cache ($TFCYCLEGAN_CACHE):
+
+    @lobehub/fluent-emoji-flat 1.1.0   domain A, "flat"   7.6 MB   SVG
+    @lobehub/fluent-emoji-3d 1.1.0     domain B, "3d"     15.8 MB  WebP, 256x256 pixels
+
+They are drawings, as the data set's name says over every result. Flags and skin tones are left out,
+which are many and alike. SVG is rendered by resvg (`pip install 'tfcyclegan[emoji]'`) at 256x256
+pixels; then both go onto white and are shrunk to --size, antialiased.
+
+A sign's *first code point* decides its set, so that a woman and the same woman running are never in
+two sets. The code points are dealt out by --seed, twenty at a time:
+
+    trainA  trainB   eight of twenty each, different ones: no sign is seen in both domains
+    testA   testB    three of twenty, the same signs in both
+    valA    valB     one of twenty, the same signs in both
+
+testA/1f600.png and testB/1f600.png are one sign; the names are its code points in hexadecimal.
+"""
+
+import dataclasses
+import functools
+import io
+import shlex
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from data_prep import prepare
+from tfcyclegan import flags
+from tfcyclegan.cli import run_command
+from tfcyclegan.config import Options, option
+from tfcyclegan.errors import UserError
+from tfcyclegan.system.downloads import cached, from_npm, is_cached, npm_members
+from tfcyclegan.system.progress import log
+
+SUMMARY = "flat and 3D emoji, the same signs in two styles, for unpaired training"
+EXAMPLES = """
+    python -m data_prep.fluent_emoji --output_dir=data/flat2solid
+    python -m data_prep.fluent_emoji --output_dir=data/flat2solid_96 --size=96
+"""
+
+FLAT = from_npm(
+    "@lobehub/fluent-emoji-flat@1.1.0",
+    "8f9113c027c7c20eced0070354715a4093a459b8bef6332b91d45f38c9bdb147",
+    told="flat emoji",
+)
+SOLID = from_npm(
+    "@lobehub/fluent-emoji-3d@1.1.0",
+    "c1bb7eee7de090205a232518a9ab4adb3df458bfbe8a1f78232991194c8b2e58",
+    told="3D emoji",
+)
+RENDERED = 256
+"""Side of the 3D pictures, and of the flat ones before both are shrunk."""
+FLAG_LETTERS = range(0x1F1E6, 0x1F200)
+FLAG_TAGS = range(0xE0020, 0xE0080)
+SKIN_TONES = range(0x1F3FB, 0x1F400)
+DEAL = ("trainA",) * 8 + ("trainB",) * 8 + ("test",) * 3 + ("val",)
+STORED_BYTES = 8000
+"""About those of a picture, to plan the shards by."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Options):
+    """Options of `python -m data_prep.fluent_emoji`."""
+
+    output_dir: str = option("", "directory to write; a rerun goes on there", required=True)
+    size: int = option(64, "side of a stored picture in pixels", minimum=8, maximum=RENDERED)
+    seed: int = option(0, "draws which signs go to which set", minimum=0)
+    shards: int = option(0, "files a split; 0 makes about 100 MB each", minimum=0)
+
+
+def is_taken(name: str) -> bool:
+    """Whether a sign, by its code points such as "1f468-200d-1f373", is neither the flag of a
+    country nor of a skin tone.
+    """
+    points = [int(point, 16) for point in name.split("-")]
+    return not any(
+        point in left_out for point in points for left_out in (FLAG_LETTERS, FLAG_TAGS, SKIN_TONES)
+    )
+
+
+def deal(names: Iterable[str], seed: int) -> dict[str, list[str]]:
+    """The signs of the sets "trainA", "trainB", "test" and "val", by their first code points."""
+    of_point: dict[str, list[str]] = {}
+    for name in sorted(names):
+        of_point.setdefault(name.split("-")[0], []).append(name)
+    random = np.random.default_rng(seed)
+    points = random.permutation(sorted(of_point)).tolist()
+    sets: dict[str, list[str]] = {name: [] for name in dict.fromkeys(DEAL)}
+    for first in range(0, len(points), len(DEAL)):
+        dealt = random.permutation(DEAL).tolist()
+        for point, name in zip(points[first : first + len(DEAL)], dealt, strict=False):
+            sets[name] += of_point[point]
+    return {name: sorted(signs) for name, signs in sets.items()}
+
+
+def render(svg: bytes) -> Image.Image:
+    """A flat sign, RGBA of RENDERED pixels a side.
+
+    Raises:
+        UserError: resvg is not installed.
+    """
+    try:
+        import resvg_py
+    except ModuleNotFoundError as error:
+        raise UserError(
+            "data_prep.fluent_emoji: needs resvg-py; pip install 'tfcyclegan[emoji]'"
+        ) from error
+    drawn = resvg_py.svg_to_bytes(
+        svg_string=svg.decode(), width=RENDERED, height=RENDERED, skip_system_fonts=True
+    )
+    return Image.open(io.BytesIO(drawn))
+
+
+def on_white(picture: Image.Image, size: int) -> bytes:
+    """A sign on a white square, shrunk, as PNG. What is no square stays in the middle of one."""
+    side = max(picture.size)
+    square = Image.new("RGBA", (side, side), "white")
+    place = (side - picture.width) // 2, (side - picture.height) // 2
+    square.alpha_composite(picture.convert("RGBA"), place)
+    stream = io.BytesIO()
+    square.convert("RGB").resize((size, size), Image.Resampling.LANCZOS).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _flat(svg: bytes, size: int) -> bytes:
+    return on_white(render(svg), size)
+
+
+def _solid(webp: bytes, size: int) -> bytes:
+    with Image.open(io.BytesIO(webp), formats=["WEBP"]) as picture:
+        return on_white(picture, size)
+
+
+def run(config: Config) -> None:
+    if not (is_cached(FLAT) and is_cached(SOLID)):
+        log("fetching two packages of emoji (23 MB) with npm, once; later runs need no network")
+    drawings = {
+        domain: {
+            PurePosixPath(path).stem: content
+            for path, content in npm_members(cached(package)).items()
+            if path.startswith("assets/")
+        }
+        for domain, package in (("A", FLAT), ("B", SOLID))
+    }
+    in_both = drawings["A"].keys() & drawings["B"].keys()
+    taken = {name for name in in_both if is_taken(name)}
+    alone = len(drawings["A"].keys() ^ drawings["B"].keys())
+    sets = deal(taken, config.seed)
+    encode: dict[str, Callable[[bytes, int], bytes]] = {"A": _flat, "B": _solid}
+    splits: dict[str, list[prepare.Source]] = {}
+    for split in ("trainA", "trainB", "testA", "testB", "valA", "valB"):
+        domain = split[-1]
+        splits[split] = [
+            prepare.Source(
+                f"{split}/{name}.png",
+                STORED_BYTES,
+                functools.partial(encode[domain], drawings[domain][name], config.size),
+            )
+            for name in sets.get(split) or sets[split[:-1]]
+        ]
+    settings: dict[str, Any] = {
+        key: value
+        for key, value in dataclasses.asdict(config).items()
+        if key not in ("output_dir", "shards")
+    }
+    request = prepare.Request(
+        name="emoji_drawings",
+        command=shlex.join(
+            ["python", "-m", "data_prep.fluent_emoji", *flags.to_flag_file(config).splitlines()]
+        ),
+        splits=splits,
+        settings=settings,
+        inputs={package.package: package.sha256 for package in (FLAT, SOLID)},
+        max_bad=0,
+        max_pixels=RENDERED**2,
+        shards=config.shards,
+        left_out={
+            "flags and skin tones": len(in_both) - len(taken),
+            "signs of one package alone": alone,
+        },
+    )
+    prepare.run(request, Path(config.output_dir).expanduser())
+    log(f"next: tfcyclegan train --flagfile=configs/flat2solid.cfg --data_dir={config.output_dir}")
+
+
+if __name__ == "__main__":
+    sys.exit(run_command("data_prep.fluent_emoji", SUMMARY, EXAMPLES, Config, run))

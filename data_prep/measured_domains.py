@@ -1,0 +1,241 @@
+"""What the files of one domain have in common, and the `Values` that follow: one type, one number
+of channels, one value of gaps, a range a channel.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from data_prep.measured_files import MeasuredFile, Place
+from data_prep.value_options import Tiles
+from data_prep.value_ranges import Sketch, percentile_ranges
+from tfcyclegan.data.values import TYPES, RangeRequest, Values
+from tfcyclegan.errors import UserError
+from tfcyclegan.system import hardware
+from tfcyclegan.system.parallel import in_order
+from tfcyclegan.system.progress import log, track
+
+DEFAULT_ENDS = ((0.5, 99.5),)
+
+
+@dataclass(frozen=True)
+class DomainFacts:
+    """What is known of a domain before its ranges.
+
+    Attributes:
+        letter: "A" or "B".
+        channels: of a plane of each file.
+        dtype: that holds the values of all files.
+        nodata: what stands where there is no measurement; None where nothing does but NaN.
+        units, names: those of all files where they agree, else empty.
+    """
+
+    letter: str
+    channels: int
+    dtype: str
+    nodata: float | None
+    units: str
+    names: tuple[str, ...]
+
+
+def facts_of(
+    letter: str,
+    files: Sequence[MeasuredFile],
+    *,
+    nodata: float | None,
+    mixed: bool,
+) -> DomainFacts:
+    """What the files of a domain have in common.
+
+    Args:
+        letter: "A" or "B".
+        files: at least one.
+        nodata: what --nodata_a or --nodata_b gives, or None.
+        mixed: whether identities may differ (--allow_mixed).
+
+    Raises:
+        UserError: numbers of channels, identities or values of gaps differ.
+    """
+    first = files[0]
+    for file in files:
+        if file.shape.channels != first.shape.channels:
+            raise UserError(
+                f"{file.told}: has {file.shape.channels} channels, {first.told} has "
+                f"{first.shape.channels}; a domain has one number of channels"
+            )
+    _check_identities(letter, files, mixed)
+    dtypes = sorted({file.dtype for file in files}, key=TYPES.index)
+    dtype = _common_type(dtypes)
+    if len(dtypes) > 1:
+        log(
+            f"domain {letter}: files of {', '.join(dtypes)}; taken as {dtype}, which holds them all"
+        )
+    units, names = {file.units for file in files}, {file.names for file in files}
+    for what, found in (("units", units), ("names of channels", names)):
+        if len(found) > 1:
+            shown = " and ".join(sorted(str(each or "none") for each in found)[:2])
+            log(f"domain {letter}: {what} differ ({shown}), so none are kept")
+    gap = _common_nodata(letter, files, dtype, nodata)
+    if gap is None and any(file.mask for file in files) and dtype.removeprefix("u")[:3] == "int":
+        raise UserError(
+            f"--mask: values of {dtype} have no NaN to stand for what is masked in domain "
+            f"{letter}; give --nodata_{letter.lower()}=VALUE, one that no measurement has"
+        )
+    return DomainFacts(
+        letter,
+        first.shape.channels,
+        dtype,
+        gap,
+        units.pop() if len(units) == 1 else "",
+        names.pop() if len(names) == 1 else (),
+    )
+
+
+def _check_identities(letter: str, files: Sequence[MeasuredFile], mixed: bool) -> None:
+    first = files[0]
+    for file in files:
+        for what in sorted({*first.identity, *file.identity}):
+            here, there = file.identity.get(what), first.identity.get(what)
+            if here == there:
+                continue
+            line = f"{file.told}: {what} is {here}, of {first.told} {there}"
+            if not mixed:
+                raise UserError(f"{line}; make them agree, or give --allow_mixed")
+            log(f"domain {letter}: {line}, and maybe of more files")
+            return
+
+
+def _common_type(dtypes: Sequence[str]) -> str:
+    """The smallest of TYPES that holds the values of all exactly."""
+    if len(dtypes) == 1:
+        return dtypes[0]
+    return next(
+        (
+            name
+            for name in TYPES
+            if all(np.can_cast(np.dtype(each), np.dtype(name), "safe") for each in dtypes)
+        ),
+        "float32",
+    )
+
+
+def _common_nodata(
+    letter: str, files: Sequence[MeasuredFile], dtype: str, given: float | None
+) -> float | None:
+    is_integer = np.issubdtype(np.dtype(dtype), np.integer)
+    found = {
+        file.nodata: file
+        for file in reversed(files)
+        if file.nodata is not None and np.isfinite(file.nodata)
+    }
+    flag = f"--nodata_{letter.lower()}"
+    if given is not None:
+        if not _holds(dtype, given):
+            raise UserError(
+                f"{flag}={given:g}: is no value of {dtype}, the type of domain {letter}"
+            )
+        return given
+    held = {value: file for value, file in found.items() if _holds(dtype, value)}
+    for value in found.keys() - held.keys():
+        log(f"domain {letter}: {found[value].told}: nodata {value:g} is no value of {dtype}: none")
+    if len(held) > 1:
+        one, other = sorted(held)[:2]
+        differ = f"nodata is {one:g} in {held[one].told} and {other:g} in {held[other].told}"
+        if is_integer:
+            raise UserError(f"{differ}; {flag}=VALUE gives all the same, one that no value has")
+        log(f"domain {letter}: {differ}: kept as NaN")
+        return None
+    return next(iter(held), None)
+
+
+def _holds(dtype: str, value: float) -> bool:
+    if not np.issubdtype(np.dtype(dtype), np.integer):
+        return True
+    limits = np.iinfo(dtype)
+    return value == int(value) and limits.min <= value <= limits.max
+
+
+def values_of(
+    facts: DomainFacts,
+    training: Sequence[MeasuredFile],
+    request: RangeRequest,
+    *,
+    neighbours: int,
+    tiles: Tiles | None,
+) -> tuple[Values, str]:
+    """What a domain's numbers mean, and where the ranges come from.
+
+    Args:
+        facts: of the domain.
+        training: its training files, whose valid values have the percentiles.
+        request: what --range_a or --range_b asks for.
+        neighbours: planes beside each as channels.
+        tiles: the windows in which files are read.
+
+    Raises:
+        UserError: ranges for another number of channels; no value to take percentiles of.
+    """
+    flag, count = f"--range_{facts.letter.lower()}", facts.channels
+    if request.ends and not request.percentiles:
+        ends, source = list(request.of_channels(count, flag)), "given"
+    elif not request.ends and facts.dtype == "uint8":
+        ends, source = [(0.0, 255.0)] * count, "the type's own"
+    else:
+        asked = request if request.ends else RangeRequest(DEFAULT_ENDS, percentiles=True)
+        shares = asked.of_channels(count, flag)
+        ends = percentile_ranges(_sketches(facts, training, tiles), shares)
+        shown = ", ".join(f"p{low:g}:p{high:g}" for low, high in dict.fromkeys(shares))
+        source = f"{shown} of train{facts.letter}"
+    stack = 2 * neighbours + 1
+    names = facts.names
+    if names and neighbours:
+        names = tuple(
+            f"{name} {offset:+d}" if offset else name
+            for offset in range(-neighbours, neighbours + 1)
+            for name in facts.names
+        )
+    values = Values(
+        facts.dtype,
+        tuple(low for low, _ in ends) * stack,
+        tuple(high for _, high in ends) * stack,
+        facts.nodata,
+        facts.units,
+        names,
+        neighbours,
+    )
+    log(f"domain {facts.letter}: {values.ranges()} ({source}); {flag} decides")
+    return values, source
+
+
+def _sketches(
+    facts: DomainFacts, training: Sequence[MeasuredFile], tiles: Tiles | None
+) -> list[Sketch]:
+    """Of all valid values of the training files, one a channel."""
+    sketches = [Sketch() for _ in range(facts.channels)]
+    own = Values(facts.dtype, (0.0,) * facts.channels, (1.0,) * facts.channels, facts.nodata)
+    gap = own.gap_or_none
+    with ThreadPoolExecutor(hardware.cores()) as executor:
+        for file in track(
+            training, total=len(training), unit="file", label=f"values of train{facts.letter}"
+        ):
+            try:
+                with file.opened(facts.dtype, gap) as read:
+
+                    def take(place: Place) -> np.ndarray:
+                        return read(*place)
+
+                    for array in in_order(executor, take, file.places(tiles), ahead=4):
+                        valid = ~own.invalid(array)
+                        for channel, sketch in enumerate(sketches):
+                            sketch.add(array[..., channel][valid[..., channel]])
+            except (OSError, ValueError):
+                continue  # a bad one, which is named when it is to be stored
+    empty = [number for number, sketch in enumerate(sketches, 1) if not sketch.count]
+    if empty:
+        raise UserError(
+            f"train{facts.letter}: channel {empty[0]} has no valid value ({len(training)} files): "
+            f"all are NaN, nodata, masked or cannot be read; look at {training[0].told}"
+        )
+    return sketches

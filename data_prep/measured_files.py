@@ -1,0 +1,286 @@
+"""A file of measurements as sources of arrays: its planes, or windows of them, with what is masked
+as gaps, in the type of its domain.
+"""
+
+import contextlib
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+
+from data_prep.request import Origin, TakenArray
+from data_prep.value_options import Tiles
+from tfcyclegan.data import picture_files
+from tfcyclegan.data.intake import BadPicture
+from tfcyclegan.data.manifest import ALL, CLIPPED, INVALID
+from tfcyclegan.data.notes import LeftOut
+from tfcyclegan.data.records import StoredArray
+from tfcyclegan.data.values import Values
+from tfcyclegan.formats import ending_of
+from tfcyclegan.formats.base import Measurement, Shape, Window
+from tfcyclegan.formats.stacks import stacked
+
+EMPTY = LeftOut("planes and windows without any measurement (NaN, nodata, mask)")
+_NOTHING = "holds no measurement at all: every value is NaN, nodata or masked"
+_SOURCE_BYTES = 32_000_000  # a thread holds at most a part of so many at a time
+
+Open = Callable[[Path], Measurement]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The measurements below a folder, and what else lies there.
+
+    Attributes:
+        paths: what `Open` takes, in order.
+        left_out: what is not used: {kind: count}.
+        examples: paths of some of it.
+        groups: what a path is of, where the format tells it.
+        inside: the files of a path that is none itself, such as that of a series.
+    """
+
+    paths: list[Path]
+    left_out: Counter[str]
+    examples: list[str]
+    groups: Mapping[Path, str] = field(default_factory=dict)
+    inside: Mapping[Path, Sequence[Path]] = field(default_factory=dict)
+
+    @property
+    def files(self) -> list[Path]:
+        """Files and directories on the disk."""
+        return [each for path in self.paths for each in self.inside.get(path, [path])]
+
+
+def by_endings(directory: Path, endings: Sequence[str]) -> Found:
+    """Files below a folder by their endings, in either case."""
+    left_out: Counter[str] = Counter()
+    paths, examples = [], []
+    for entry in picture_files.walk(directory, left_out):
+        if entry.name.lower().endswith(tuple(endings)):
+            paths.append(Path(entry.path))
+        else:
+            left_out[picture_files.kind_of(entry.name)] += 1
+            examples.append(Path(entry.path).relative_to(directory).as_posix())
+    return Found(sorted(paths), left_out, sorted(examples))
+
+
+class Place(NamedTuple):
+    """A plane of a file, or a window of one."""
+
+    plane: int
+    window: Window | None
+
+
+@dataclass(frozen=True)
+class MeasuredFile:
+    """A file of measurements that was opened once.
+
+    Attributes:
+        split: such as "trainA".
+        name: of the file below the split's folder, "/" between the parts.
+        path: of the file.
+        group: what it is of.
+        open_: opens it.
+        mask: the file whose 0 says that there is no measurement, or None.
+        shape: see `Measurement`, as the following ones.
+    """
+
+    split: str
+    name: str
+    path: Path
+    group: str
+    open_: Open
+    mask: Path | None
+    shape: Shape
+    dtype: str
+    nodata: float | None
+    units: str
+    names: tuple[str, ...]
+    notes: tuple[str, ...]
+    identity: Mapping[str, object]
+
+    @property
+    def told(self) -> str:
+        """Its name in messages."""
+        return f"{self.split}/{self.name}"
+
+    @property
+    def stem(self) -> str:
+        return stem_of(self.path)
+
+    def places(self, tiles: Tiles | None) -> list[Place]:
+        """Its planes; with `tiles` windows over each, those at the right and lower edge moved
+        inwards.
+        """
+        if tiles is None:
+            return [Place(plane, None) for plane in range(self.shape.planes)]
+        size, stride = tiles.size, tiles.stride
+        height, width = min(size.height, self.shape.height), min(size.width, self.shape.width)
+        return [
+            Place(plane, Window(top, left, top + height, left + width))
+            for plane in range(self.shape.planes)
+            for top in _starts(self.shape.height, height, stride.height)
+            for left in _starts(self.shape.width, width, stride.width)
+        ]
+
+    @contextlib.contextmanager
+    def opened(
+        self, dtype: str, gap: float | None
+    ) -> Iterator[Callable[[int, Window | None], np.ndarray]]:
+        """Opens it, for reading planes of type `dtype` with `gap` where there is no measurement.
+
+        Raises:
+            BadPicture: it cannot be read, or its mask does not fit.
+        """
+        with contextlib.ExitStack() as stack:
+            measured = stack.enter_context(self.open_(self.path))
+            mask = stack.enter_context(self.open_(self.mask)) if self.mask else None
+            if mask is not None:
+                _check_mask(measured.shape, mask.shape)
+
+            def read(plane: int, window: Window | None) -> np.ndarray:
+                array = measured.read(plane, window)
+                invalid = _invalid(array, measured.nodata)
+                if mask is not None:
+                    shown = mask.read(plane if mask.shape.planes > 1 else 0, window)
+                    invalid |= (shown == 0) | ~np.isfinite(shown)
+                array = array.astype(dtype)
+                if gap is not None:
+                    array[invalid] = gap
+                return array
+
+            yield read
+
+
+@dataclass(frozen=True)
+class MeasuredSource(Origin):
+    """Some places of a file, to be stored.
+
+    Attributes:
+        file: it.
+        places: of it, in order; at least one.
+        values: what its numbers mean.
+        stored: the type in which they are stored.
+        tiles: see `MeasuredFile.places`.
+        first: whether the notes on the file are told with these places.
+    """
+
+    file: MeasuredFile
+    places: tuple[Place, ...]
+    values: Values
+    stored: str
+    tiles: Tiles | None
+    first: bool
+
+    def take_all(self, max_pixels: int) -> list[TakenArray]:
+        """Arrays of its places that have a measurement; BadPicture where its file has none."""
+        gap = self.values.gap_or_none
+        taken = []
+        with self.file.opened(self.values.dtype, gap) as read:
+            for place in self.places:
+                taken.append(self._take(place, self._read(read, place)))
+            if all(each.picture is None for each in taken) and not any(
+                (~self.values.invalid(self._read(read, place))).any()
+                for place in self.file.places(self.tiles)
+            ):
+                raise BadPicture(_NOTHING)
+        if self.first:
+            notes = taken[0].notes | {*self.file.notes}
+            taken[0] = dataclasses.replace(taken[0], notes=notes)
+        return taken
+
+    def _read(self, read: Callable[[int, Window | None], np.ndarray], place: Place) -> np.ndarray:
+        planes, neighbours = self.file.shape.planes, self.values.neighbours
+        return stacked(lambda plane: read(plane, place.window), planes, place.plane, neighbours)
+
+    def _take(self, place: Place, array: np.ndarray) -> TakenArray:
+        missing = int(np.count_nonzero(self.values.invalid(array)))
+        tally = {ALL: array.size, INVALID: missing, CLIPPED: self.values.outside(array)}
+        tally = {what: count for what, count in tally.items() if count}
+        if missing == array.size:
+            return TakenArray(None, frozenset([EMPTY]))
+        name = f"{self.file.split}/{self.file.name}"
+        stored = StoredArray.of(
+            array,
+            self.stored,
+            filename=place_name(name, self.file, place),
+            group=self.file.group,
+            plane=place.plane,
+        )
+        return TakenArray(stored, frozenset(), tally=tally)
+
+
+def sources_of(
+    file: MeasuredFile, values: Values, stored: str, tiles: Tiles | None
+) -> list[MeasuredSource]:
+    """A file's places in parts of bounded size."""
+    places = file.places(tiles)
+    window = places[0].window
+    height, width = (
+        (window.bottom - window.top, window.right - window.left)
+        if window
+        else (file.shape.height, file.shape.width)
+    )
+    size = height * width * values.channels * np.dtype(stored).itemsize
+    count = max(1, _SOURCE_BYTES // size)
+    return [
+        MeasuredSource(
+            file.told,
+            size * len(places[start : start + count]),
+            file,
+            tuple(places[start : start + count]),
+            values,
+            stored,
+            tiles,
+            start == 0,
+        )
+        for start in range(0, len(places), count)
+    ]
+
+
+def place_name(name: str, file: MeasuredFile, place: Place) -> str:
+    """The name of an array: its file's, with the numbers of its plane (from 1) and window where
+    there are several: scan_0012.nii.gz, scene_y0000_x0512.tif.
+    """
+    path, ending = PurePosixPath(name), ending_of_path(file.path)
+    plane = f"_{place.plane + 1:04d}" if file.shape.planes > 1 else ""
+    window = place.window
+    whole = window is None or window == (0, 0, file.shape.height, file.shape.width)
+    where = "" if window is None or whole else f"_y{window.top:04d}_x{window.left:04d}"
+    return path.with_name(f"{file.stem}{plane}{where}{ending}").as_posix()
+
+
+def ending_of_path(path: Path) -> str:
+    return ending_of(path.name) or ("" if path.is_dir() else path.suffix)
+
+
+def stem_of(path: Path) -> str:
+    """A path's last part without its ending."""
+    return path.name.removesuffix(ending_of_path(path))
+
+
+def _starts(length: int, size: int, stride: int) -> list[int]:
+    return sorted({*range(0, length - size + 1, stride), length - size})
+
+
+def _invalid(array: np.ndarray, nodata: float | None) -> np.ndarray:
+    one = (0.0,) * array.shape[-1]
+    return Values(array.dtype.name, one, (1.0,) * len(one), nodata).invalid(array)
+
+
+def _check_mask(shape: Shape, mask: Shape) -> None:
+    fits = (
+        (mask.height, mask.width) == (shape.height, shape.width)
+        and mask.planes in (1, shape.planes)
+        and mask.channels in (1, shape.channels)
+    )
+    if not fits:
+        raise BadPicture(
+            f"its mask has {mask.planes} planes {mask.height}x{mask.width} of {mask.channels} "
+            f"channels, the file {shape.planes} of {shape.height}x{shape.width} and "
+            f"{shape.channels}"
+        )

@@ -1,0 +1,339 @@
+"""Files of measurements -> TFRecords of arrays: what the scripts of all formats share.
+
+A script gives two functions of its format, and adds its own options to `MeasurementOptions`:
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(measurements.MeasurementOptions):
+        axis: str = option("", "...")
+
+    def run(config: Config) -> None:
+        measurements.run(
+            config,
+            find=lambda directory: measured_files.by_endings(directory, (".nii", ".nii.gz")),
+            open_=lambda path: nifti.open_file(path, axis=config.axis),
+            command="data_prep.nifti",
+        )
+
+`find` names what lies below a split's folder, files or whatever else `open_` takes, and counts what
+is not used (`measured_files.Found`); `open_` gives a `formats.base.Measurement`, or raises
+`BadPicture` with the reason. All fields of a Config but those in _PLACES decide the result and are
+compared on a rerun.
+
+The folders are those of `data_prep.folders`: trainA, trainB, and optionally valA, valB, testA,
+testB; with `--mask` also trainA_mask, ... of files of equal names, whose 0 says "no measurement".
+
+The manifest has, beside what `prepare` writes: `values` (of each domain what its numbers mean, see
+`data.values`), `ranges` (where their ranges come from), `counted_values`, `groups` (of each split)
+and `group_by`.
+"""
+
+import dataclasses
+import shlex
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from data_prep import prepare
+from data_prep.folders import OPTIONAL, REQUIRED, find_beside
+from data_prep.groups import check_disjoint, group_of
+from data_prep.measured_domains import facts_of, values_of
+from data_prep.measured_files import (
+    Found,
+    MeasuredFile,
+    Open,
+    place_name,
+    sources_of,
+    stem_of,
+)
+from data_prep.request import Origin, TakenArray
+from data_prep.value_options import Tiles, ValueOptions
+from tfcyclegan import flags
+from tfcyclegan.config import Size, option
+from tfcyclegan.data import picture_files
+from tfcyclegan.data.intake import BadPicture
+from tfcyclegan.data.manifest import printable
+from tfcyclegan.data.records import stored_type
+from tfcyclegan.data.source import ALIGNED
+from tfcyclegan.data.values import MOST_CHANNELS, Values
+from tfcyclegan.errors import UserError
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import log, track
+
+MASK_FOLDER = "{split}_mask"
+RANGES, GROUPS, GROUP_BY = "ranges", "groups", "group_by"
+"""Keys of the manifest, see above."""
+_PLACES = ("input_dir", "output_dir", "name", "max_bad", "shards")
+_MAX_PIXELS = 2**40  # the format's own limits hold
+
+Find = Callable[[Path], Found]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasurementOptions(ValueOptions):
+    """Options that the scripts of all formats of measurements have."""
+
+    input_dir: str = option(
+        "", "directory that holds trainA, trainB and the other folders", required=True
+    )
+    output_dir: str = option("", "directory to write; a rerun goes on there", required=True)
+    name: str = option("measurements", "the data set's name: lower-case letters, digits and _")
+    aligned: bool = option(
+        False, "files of equal names in trainA and trainB show the same, plane by plane"
+    )
+    max_bad: int = option(
+        0, "so many bad files are left out and listed; one more fails the run", minimum=0
+    )
+    shards: int = option(0, "files a split; 0 makes about 100 MB each", minimum=0, maximum=99_999)
+
+
+def run(config: MeasurementOptions, *, find: Find, open_: Open, command: str) -> None:
+    """Prepares a data set.
+
+    Args:
+        config: all options, those of the format among them.
+        find: names the measurements below a folder.
+        open_: opens one.
+        command: of the script, such as "data_prep.nifti".
+
+    Raises:
+        UserError: a folder is missing, or files do not go together.
+    """
+    input_dir = Path(config.input_dir).expanduser()
+    if not input_dir.is_dir():
+        raise UserError(f"--input_dir={config.input_dir}: no such directory")
+    found = _find_all(config, input_dir, find)
+    left_out = _tell_left_out(config, input_dir, found)
+    opened, bad = _open_all(config, input_dir, found, open_)
+    check_disjoint(
+        config.group_by,
+        {split: {file.name: file.group for file in of_split} for split, of_split in opened.items()},
+    )
+    values, ranges = {}, {}
+    for letter in "AB":
+        values[letter], ranges[letter] = _values_of(config, letter, opened, bad)
+    stored = stored_type(each.dtype for each in values.values())
+    splits: dict[str, list[Origin]] = {
+        split: [
+            source
+            for file in of_split
+            for source in sources_of(file, values[split[-1]], stored, config.tiles)
+        ]
+        + bad[split]
+        for split, of_split in opened.items()
+    }
+    aligned = _check_aligned(opened, config.tiles) if config.aligned else []
+    settings = {
+        field.name: str(value) if isinstance(value, Size) else value
+        for field in dataclasses.fields(config)
+        if field.name not in _PLACES
+        for value in [getattr(config, field.name)]
+    }
+    request = prepare.Request(
+        name=config.name,
+        command=shlex.join(["python", "-m", command, *flags.to_flag_file(config).splitlines()]),
+        splits=splits,
+        settings=settings | {"format": command.rpartition(".")[2]},
+        inputs={split: _digest(input_dir, there.files) for split, there in found.items()}
+        | _mask_digests(config, input_dir, opened),
+        max_bad=config.max_bad,
+        max_pixels=_MAX_PIXELS,
+        shards=config.shards,
+        left_out=left_out,
+        values=values,
+        remarks={
+            RANGES: ranges,
+            GROUP_BY: config.group_by,
+            GROUPS: {
+                split: sorted({file.group for file in of_split})
+                for split, of_split in opened.items()
+            },
+            **({ALIGNED: aligned} if aligned else {}),
+        },
+    )
+    prepare.run(request, Path(config.output_dir).expanduser())
+    log(
+        f"next: tfcyclegan train --data_dir={config.output_dir} "
+        f"--run_dir=runs/{Path(config.output_dir).name}"
+    )
+
+
+def _find_all(config: MeasurementOptions, input_dir: Path, find: Find) -> dict[str, Found]:
+    found = {}
+    for split in (*REQUIRED, *OPTIONAL):
+        directory, required = input_dir / split, split in REQUIRED
+        if not directory.is_dir():
+            if required:
+                raise UserError(
+                    f"{directory}: no such directory; put the files of domain {split[-1]} there"
+                )
+            continue
+        found[split] = find(directory)
+        if not found[split].paths:
+            seen = picture_files.told(found[split].left_out, found[split].examples)
+            mend = "put files there" + ("" if required else " or remove it")
+            raise UserError(
+                f"{directory}: holds no file of this format{f' ({seen})' if seen else ''}; {mend}"
+            )
+    return found
+
+
+def _tell_left_out(
+    config: MeasurementOptions, input_dir: Path, found: Mapping[str, Found]
+) -> Counter[str]:
+    """What of the input is not used, which is told."""
+    masks = {MASK_FOLDER.format(split=split) for split in found} if config.mask else set()
+    beside = find_beside(input_dir, {*found, *masks})
+    left_out = sum((there.left_out for there in found.values()), Counter(beside.left_out))
+    examples = beside.examples + [each for there in found.values() for each in there.examples]
+    if left_out:
+        log(f"{input_dir}: {picture_files.told(left_out, examples)}")
+    return left_out
+
+
+def _open_all(
+    config: MeasurementOptions, input_dir: Path, found: Mapping[str, Found], open_: Open
+) -> tuple[dict[str, list[MeasuredFile]], dict[str, list[Origin]]]:
+    """The files of each split, opened once for what their headers say; and those that cannot be,
+    which are named when they are to be stored.
+    """
+    opened: dict[str, list[MeasuredFile]] = {}
+    bad: dict[str, list[Origin]] = {}
+    for split, there in found.items():
+        opened[split], bad[split] = [], []
+        paths = track(there.paths, total=len(there.paths), unit="file", label=f"opening {split}")
+        for path in paths:
+            name = path.relative_to(input_dir / split).as_posix()
+            group = there.groups.get(path) or group_of(config.group_by, split, name, stem_of(path))
+            mask = _mask_of(input_dir, split, name) if config.mask else None
+            try:
+                with open_(path) as measured:
+                    file = MeasuredFile(
+                        split,
+                        name,
+                        path,
+                        group,
+                        open_,
+                        mask,
+                        measured.shape,
+                        measured.dtype.name,
+                        measured.nodata,
+                        measured.units,
+                        tuple(measured.names),
+                        tuple(measured.notes),
+                        dict(measured.identity()),
+                    )
+            except (OSError, BadPicture) as error:
+                bad[split].append(_Unopened(f"{split}/{name}", 0, error))
+            else:
+                opened[split].append(file)
+    return opened, bad
+
+
+@dataclass(frozen=True)
+class _Unopened(Origin):
+    """A file that could not be opened, and why."""
+
+    error: Exception
+
+    def take_all(self, max_pixels: int) -> list[TakenArray]:
+        raise self.error
+
+
+def _mask_of(input_dir: Path, split: str, name: str) -> Path:
+    path = input_dir / MASK_FOLDER.format(split=split) / name
+    if not path.exists():
+        raise UserError(f"{path}: no such file: the mask of {split}/{name}, by --mask")
+    return path
+
+
+def _values_of(
+    config: MeasurementOptions,
+    letter: str,
+    opened: Mapping[str, Sequence[MeasuredFile]],
+    bad: Mapping[str, Sequence[Origin]],
+) -> tuple[Values, str]:
+    """What the numbers of a domain mean, and where its ranges come from."""
+    domain = letter.lower()
+    of_domain = [file for split, each in opened.items() if split[-1] == letter for file in each]
+    if not opened[f"train{letter}"]:
+        first = bad[f"train{letter}"][0]
+        assert isinstance(first, _Unopened)
+        raise UserError(f"{first.filename}: {first.error}; train{letter} has no good file at all")
+    nodata = config.nodata_a if letter == "A" else config.nodata_b
+    facts = facts_of(letter, of_domain, nodata=nodata, mixed=config.allow_mixed)
+    neighbours = config.neighbours_of(domain)
+    if facts.channels * (2 * neighbours + 1) > MOST_CHANNELS:
+        raise UserError(
+            f"--neighbours={neighbours}: {facts.channels} channels of domain {letter} become "
+            f"{facts.channels * (2 * neighbours + 1)}, of at most {MOST_CHANNELS}"
+        )
+    return values_of(
+        facts,
+        opened[f"train{letter}"],
+        config.range_request(domain),
+        neighbours=neighbours,
+        tiles=config.tiles,
+    )
+
+
+def _check_aligned(opened: Mapping[str, Sequence[MeasuredFile]], tiles: Tiles | None) -> list[str]:
+    """The purposes whose files are pairs; UserError where a plane has no partner."""
+    purposes = sorted({split[:-1] for split in opened})
+    for purpose in purposes:
+        shown: dict[str, dict[str, tuple[MeasuredFile, object]]] = {}
+        for letter in "AB":
+            shown[letter] = {
+                _bare(place_name(file.name, file, place)): (file, place[1:])
+                for file in opened.get(f"{purpose}{letter}", ())
+                for place in file.places(tiles)
+            }
+        for one, other in ("AB", "BA"):
+            alone = sorted(shown[one].keys() - shown[other].keys())
+            if alone:
+                raise UserError(
+                    f"{purpose}{one}/{printable(alone[0])}: --aligned: has no partner of this name "
+                    f"in {purpose}{other} ({len(alone)} such arrays)"
+                )
+        for name, (file, _) in shown["A"].items():
+            partner, _ = shown["B"][name]
+            sizes = [(each.shape.height, each.shape.width) for each in (file, partner)]
+            if sizes[0] != sizes[1]:
+                raise UserError(
+                    f"{file.told}: --aligned: is {sizes[0][0]}x{sizes[0][1]}, {partner.told} "
+                    f"{sizes[1][0]}x{sizes[1][1]}"
+                )
+    return purposes
+
+
+def _bare(name: str) -> str:
+    path = PurePosixPath(name)
+    return path.with_name(stem_of(Path(path.name))).as_posix()
+
+
+def _digest(input_dir: Path, paths: Sequence[Path]) -> str:
+    """Of the names, sizes and times of files, and of what lies in directories."""
+    found = []
+    for path in paths:
+        for each in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            try:
+                status = each.stat()
+                size, changed = status.st_size, status.st_mtime_ns
+            except OSError:  # a link to nothing: reading it will say so
+                size, changed = 0, 0
+            found.append((each.relative_to(input_dir).as_posix(), size, changed))
+    return files.sha256_of_json(found)
+
+
+def _mask_digests(
+    config: MeasurementOptions, input_dir: Path, opened: Mapping[str, Sequence[MeasuredFile]]
+) -> dict[str, Any]:
+    if not config.mask:
+        return {}
+    return {
+        MASK_FOLDER.format(split=split): _digest(
+            input_dir, [file.mask for file in of_split if file.mask]
+        )
+        for split, of_split in opened.items()
+    }

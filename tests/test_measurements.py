@@ -1,0 +1,191 @@
+"""Files of measurements -> TFRecords of arrays: types, ranges, gaps, groups, stacks, refusals."""
+
+import json
+
+import numpy as np
+import pytest
+
+from data_prep import arrays
+from data_prep.value_ranges import Sketch
+from tfcyclegan.data.records import stored_type
+from tfcyclegan.data.source import open_source
+from tfcyclegan.data.values import Values
+from tfcyclegan.errors import UserError
+
+
+def write(root, files) -> None:
+    for name, array in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        np.save(root / name, array)
+
+
+def prepare(root, out, **options):
+    arrays.run(arrays.Config(input_dir=str(root), output_dir=str(out), **options))
+    return json.loads((out / "manifest.json").read_text())
+
+
+def field(seed: int, *shape: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(100, 20, shape).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A: two volumes of three int16 planes in stacks of 3; B: float32 with a hole of NaN."""
+    place = tmp_path_factory.mktemp("measured")
+    planes = np.arange(3, dtype=np.int16)[:, None, None] * 100 + np.zeros((3, 4, 6), np.int16)
+    hole = field(1, 1, 4, 6)
+    hole[0, 0, :2] = np.nan
+    files = {
+        "trainA/p1/scan.npy": planes,
+        "trainA/p2/scan.npy": planes.astype(">i2") - 50,
+        "trainB/p1/scan.npy": hole,
+        "testA/p3/scan.npy": planes + 1,
+    }
+    write(place / "root", files)
+    (place / "root/trainA/notes.txt").write_text("words")
+    options = {"axes": "NHW", "neighbours": "1,0", "group_by": "parent", "range_a": "0:150"}
+    return prepare(place / "root", place / "out", **options), place / "out", files
+
+
+def test_tfds_reads_the_arrays_as_they_were(made):
+    import tensorflow_datasets as tfds
+
+    _, out, files = made
+    builder = tfds.builder_from_directory(str(out))
+    read = [each["image"] for each in tfds.as_numpy(builder.as_dataset(split="trainB"))]
+    # int16 and float32 in one set are stored as float32
+    assert read[0]["array"].dtype == np.float32
+    np.testing.assert_array_equal(read[0]["array"][..., 0], files["trainB/p1/scan.npy"][0])
+
+
+def test_a_set_is_read_in_each_domains_own_type(made):
+    _, out, _ = made
+    source = open_source(out)
+    examples = list(source.examples("trainA"))
+    assert [each.filename for each in examples[:2]] == [
+        "trainA/p1/scan_0001.npy",
+        "trainA/p1/scan_0002.npy",
+    ]
+    assert [(each.group, each.plane) for each in examples] == [
+        (group, plane) for group in ("p1", "p2") for plane in range(3)
+    ]
+    assert {each.array.dtype for each in examples} == {np.dtype("int16")}
+    # edges repeat the plane; big-endian values are what they were
+    stacks = [each.array[0, 0].tolist() for each in examples]
+    assert stacks[:3] == [[0, 0, 100], [0, 100, 200], [100, 200, 200]]
+    assert stacks[3] == [-50, -50, 50]
+    values = source.values["A"]
+    assert (values.channels, values.neighbours, values.centre) == (3, 1, slice(1, 2))
+    assert (values.low, values.high) == ((0, 0, 0), (150, 150, 150))
+    with pytest.raises(UserError, match="holds measurements"):
+        source.pictures("trainA")
+
+
+def test_the_manifest_counts_what_is_clipped_and_missing_and_lists_groups(made):
+    manifest, _, _ = made
+    assert manifest["groups"] == {
+        "trainA": ["p1", "p2"],
+        "trainB": ["p1"],
+        "testA": ["p3"],
+    }
+    assert manifest["ranges"] == {"A": "given", "B": "p0.5:p99.5 of trainB"}
+    # of 3 stacks of p1 (0 0 100, 0 100 200, 100 200 200) 3 channels of 24 pixels are above 150;
+    # of p2 (-50 -50 50, -50 50 150, 50 150 150) 3 are below 0
+    assert manifest["counted_values"]["trainA"] == {"all": 18 * 24, "clipped": 6 * 24}
+    assert manifest["counted_values"]["trainB"]["invalid"] == 2
+    assert manifest["left_out"] == {".txt files": 1}
+
+
+def test_percentiles_are_those_of_the_distribution_function():
+    whole, halves = Sketch(), Sketch()
+    for part in np.split(np.random.default_rng(0).permutation(1000).astype(np.int16) - 500, 4):
+        whole.add(part)
+        halves.add((part / 2).astype(np.float16))
+    assert [whole.percentile(share) for share in (0, 0.5, 50, 99.5, 100)] == [
+        -500, -496, -1, 494, 499,
+    ]  # fmt: skip
+    assert halves.percentile(50) == -0.5
+    values = np.random.default_rng(1).normal(0, 1, 10_001).astype(np.float32)
+    sketch = Sketch()
+    sketch.add(values)
+    assert sketch.percentile(100) == values.max()
+    for share in (1, 25, 75, 99):
+        wanted = np.percentile(values, share, method="inverted_cdf")
+        assert sketch.percentile(share) == pytest.approx(wanted, rel=1 / 4096)
+
+
+def test_masks_and_nodata_are_gaps_and_empty_tiles_are_left_out(tmp_path):
+    scene = np.arange(64, dtype=np.uint16).reshape(8, 8)
+    mask = np.ones((8, 8), np.uint8)
+    mask[:4, :4] = 0
+    write(tmp_path / "root", {
+        "trainA/s.npy": scene, "trainA_mask/s.npy": mask,
+        "trainB/s.npy": scene + 100, "trainB_mask/s.npy": np.ones((8, 8), np.uint8),
+    })  # fmt: skip
+    manifest = prepare(
+        tmp_path / "root", tmp_path / "out", mask=True, nodata_a=63, nodata_b=9, range_a="p0:p100",
+        tile=arrays.measurements.Size(4, 4),
+    )  # fmt: skip
+    source = open_source(tmp_path / "out")
+    names = [name for name, _ in source.arrays("trainA")]
+    assert names == [f"trainA/s_y{top:04d}_x{left:04d}.npy" for top, left in
+                     ((0, 4), (4, 0), (4, 4))]  # fmt: skip
+    assert list(manifest["left_out"]) == [
+        "planes and windows without any measurement (NaN, nodata, mask)"
+    ]
+    # 63 is nodata, and what is masked is in no percentile
+    assert (source.values["A"].low, source.values["A"].high) == ((4.0,), (62.0,))
+    assert manifest["counted_values"]["trainA"] == {"all": 48, "invalid": 1}
+
+
+BAD = {
+    "channels": ({"trainA/b.npy": field(0, 4, 4, 2)}, {}, "trainA/b.npy: has 2 channels"),
+    "empty": (
+        {"trainA/b.npy": np.full((4, 4), np.nan, np.float32)},
+        {},
+        "trainA/b.npy: holds no measurement at all",
+    ),
+    "type": (
+        {"trainA/b.npy": np.zeros((4, 4), np.complex64)},
+        {},
+        "trainA/b.npy: values of complex64",
+    ),
+    "groups": ({"testB/a.npy": field(0, 4, 4)}, {"group_by": ".+"}, "a.npy is in two splits"),
+    "expression": ({}, {"group_by": "p[0-9]+"}, "does not match trainA/a.npy"),
+    "range": ({}, {"range_a": "5:5"}, "--range_a=5:5"),
+    "ranges": ({}, {"range_b": "0:1,0:2"}, "--range_b: gives 2 ranges"),
+    "nodata": (
+        {"trainA/a.npy": np.zeros((4, 4), np.uint8)},
+        {"nodata_a": -9999.0},
+        "--nodata_a=-9999: is no value of uint8",
+    ),
+    "mask": ({}, {"mask": True}, "trainA_mask/a.npy: no such file"),
+    "partners": ({"trainB/c.npy": field(0, 4, 4)}, {"aligned": True}, "trainB/c: --aligned"),
+    "neighbours": ({}, {"neighbours": "40"}, "--neighbours=40"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_does_not_go_together_is_refused_by_name(tmp_path, case):
+    files, options, message = BAD[case]
+    write(tmp_path / "root", {"trainA/a.npy": field(1, 4, 4), "trainB/a.npy": field(2, 4, 4)})
+    write(tmp_path / "root", files)
+    with pytest.raises(UserError) as error:
+        prepare(tmp_path / "root", tmp_path / "out", **options)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_float32_holds_all_types_that_share_a_set():
+    for name in ("uint8", "uint16", "int16"):
+        limits = np.iinfo(name)
+        every = np.arange(limits.min, limits.max + 1)
+        np.testing.assert_array_equal(every.astype(np.float32).astype(name), every)
+    assert stored_type(["int16", "int16"]) == "int16"
+    assert stored_type(["int16", "uint8"]) == "float32"
+
+
+def test_values_are_told_in_short():
+    values = Values("int16", (-1000.0,) * 3, (2000.0,) * 3, units="HU")
+    assert values.ranges() == "range -1000:2000 HU"
+    stored = Values("float32", (0.0, 1.0, 2.0), (1.0, 2.0, 3.0), neighbours=1)
+    assert Values.from_json(stored.to_json()) == stored

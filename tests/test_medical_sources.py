@@ -1,0 +1,128 @@
+"""data_prep.nifti and data_prep.dicom: volumes and series in, records and a manifest out."""
+
+import json
+
+import nibabel
+import numpy as np
+import pytest
+
+from data_prep import dicom, nifti
+from tests.dicom_files import PERSON, dataset, save, save_series, volume
+from tfcyclegan.data.source import open_source
+from tfcyclegan.errors import UserError
+
+
+def nifti_tree(root):
+    """Two subjects a domain; A of thick axial slices, B of four scaled ones."""
+    random = np.random.default_rng(1)
+    for split, names in (("trainA", "ab"), ("trainB", "cd"), ("testA", "e")):
+        for name in names:
+            values = random.integers(-1000, 2000, (6, 5, 4)).astype(np.int16)
+            image = nibabel.Nifti1Image(values, np.diag([-1, 1, 3, 1]))
+            if split == "trainB":
+                image.header.set_slope_inter(0.5, 10)
+            place = root / split / f"sub-{name}" / "scan.nii.gz"
+            place.parent.mkdir(parents=True)
+            nibabel.save(image, place)
+    return root
+
+
+def prepare(script, root, out, **options):
+    script.run(script.Config(input_dir=str(root), output_dir=str(out), **options))
+    return json.loads((out / "manifest.json").read_text())
+
+
+def arrays_of(directory, split):
+    return [array for _, array in open_source(directory).arrays(split)]
+
+
+def test_volumes_become_records(tmp_path):
+    root = nifti_tree(tmp_path / "root")
+    manifest = prepare(
+        nifti, root, tmp_path / "out", group_by="sub-[^_/]+", range_a="-1000:2000", neighbours="1,0"
+    )
+    assert manifest["groups"]["trainA"] == ["sub-a", "sub-b"]
+    values = manifest["values"]
+    assert (values["A"]["dtype"], values["B"]["dtype"]) == ("int16", "float32")
+    assert len(values["A"]["low"]) == 3 and values["A"]["low"][0] == -1000
+    found = arrays_of(tmp_path / "out", "trainB")
+    assert len(found) == 8
+    stored = nibabel.load(root / "trainB/sub-c/scan.nii.gz").get_fdata()
+    # the first slice of the first file; rows run from the front, columns from the right
+    np.testing.assert_array_equal(found[0][..., 0], stored[:, ::-1, 0].T)
+
+
+def test_volumes_of_other_slices_do_not_go_together(tmp_path):
+    root = nifti_tree(tmp_path / "root")
+    nibabel.save(
+        nibabel.Nifti1Image(np.zeros((4, 4, 4), np.int16), np.diag([9, 1, 1, 1])),
+        root / "trainA" / "wide.nii",
+    )
+    with pytest.raises(UserError, match=r"trainA/wide\.nii: slices is sagittal, .*; make them ag"):
+        prepare(nifti, root, tmp_path / "out")
+
+
+def dicom_tree(root, *, test_person="4713"):
+    for split, person, modality in (
+        ("trainA", "4711", "MR"),
+        ("trainB", "4712", "CT"),
+        ("testA", test_person, "MR"),
+    ):
+        directory = root / split / f"Roe^Jane_{person}"
+        save_series(
+            directory,
+            volume(3),
+            PatientID=person,
+            Modality=modality,
+            SeriesInstanceUID=f"1.2.{person}.{len(split)}",
+        )
+    return root
+
+
+def test_series_become_records_and_no_person_is_named(tmp_path, capsys):
+    root = dicom_tree(tmp_path / "root")
+    (root / "trainA" / "readme.txt").write_text("none")
+    manifest = prepare(dicom, root, tmp_path / "out", range_a="-1000:3000")
+    found = arrays_of(tmp_path / "out", "trainA")
+    np.testing.assert_array_equal(np.stack(found)[..., 0], volume(3))
+    groups = [group for split in manifest["groups"].values() for group in split]
+    assert len(set(groups)) == 3 and all(group.startswith("subject_") for group in groups)
+    assert manifest["left_out"] == {"files that are not DICOM": 1}
+    everything = b"".join(
+        each.read_bytes() for each in (tmp_path / "out").iterdir() if each.is_file()
+    )
+    for tag in (*PERSON, "4712", "4713", "Roe"):
+        assert tag.encode() not in everything, tag
+
+
+def test_a_person_in_two_splits_is_refused_and_found(tmp_path):
+    root = dicom_tree(tmp_path / "root", test_person="4711")
+    told = "of one subject, in train and test; move all of it into one"
+    with pytest.raises(UserError, match=told) as caught:
+        prepare(dicom, root, tmp_path / "out")
+    assert "trainA/Roe^Jane_4711" in str(caught.value)
+    manifest = prepare(dicom, root, tmp_path / "out", group_by="file")
+    assert manifest["group_by"] == "file"
+
+
+def test_a_series_with_a_missing_slice_is_a_bad_one(tmp_path, capsys):
+    root = dicom_tree(tmp_path / "root")
+    for name, height in {"IM001": 0, "IM002": 2, "IM003": 6}.items():
+        made = dataset(
+            volume(1)[0],
+            SeriesInstanceUID="1.2.99",
+            PatientID="99",
+            ImagePositionPatient=[0, 0, height],
+        )
+        save(made, root / "trainA" / "holes" / f"{name}.dcm")
+    with pytest.raises(UserError, match="a slice is missing: 4 mm from IM002") as caught:
+        prepare(dicom, root, tmp_path / "out")
+    assert "lies in" in capsys.readouterr().out and "\n" not in str(caught.value)
+    prepare(dicom, root, tmp_path / "out", max_bad=1)
+    assert "a slice is missing" in (tmp_path / "out" / "quarantine.jsonl").read_text()
+
+
+@pytest.mark.parametrize("option", ["mask", "aligned"])
+def test_options_that_do_not_go_with_series(option):
+    with pytest.raises(UserError, match=f"--{option}: not of DICOM series"):
+        dicom.Config(input_dir="a", output_dir="b", **{option: True})

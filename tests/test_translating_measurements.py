@@ -1,0 +1,214 @@
+"""Files of measurements through a translator: values, gaps, geometry and names come out as they
+came in.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfcyclegan.config import Size
+from tfcyclegan.data import images
+from tfcyclegan.data.values import Values
+from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.networks import make_generator
+from tfcyclegan.translation.measurements import Previews, translate_measurements
+from tfcyclegan.translation.tiling import Tiler
+from tfcyclegan.translation.translators import Translator, as_function
+from tfcyclegan.translation.value_pair import ValuePair
+
+
+def identity(source: Values, target: Values | None, take: slice = slice(None)) -> Translator:
+    """Gives what it gets, of the channels `take`."""
+    return Translator(
+        {"checkpoint": "step-1"},
+        source.channels,
+        4,
+        lambda batch: batch[..., take],
+        values=ValuePair(source, target),
+    )
+
+
+def values(dtype: str, low: float, high: float, channels: int = 1, **more) -> Values:
+    return Values(dtype, (low,) * channels, (high,) * channels, **more)
+
+
+def read(path: Path) -> np.ndarray:
+    return np.load(path)
+
+
+@pytest.fixture
+def given(tmp_path) -> Path:
+    """The input folder."""
+    (tmp_path / "in").mkdir()
+    return tmp_path / "in"
+
+
+def record(folder: Path) -> dict:
+    return json.loads((folder / "translation.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"),
+    [("uint16", 0, 65535), ("int16", -1024, 3071), ("uint8", 0, 255), ("float32", -3.5, 1e4)],
+)
+def test_values_come_back_as_they_were(dtype, low, high, tmp_path):
+    """Half a step of integers, 1e-6 of the range of floats."""
+    numbers = np.random.default_rng(0).uniform(low, high, (3, 9, 13, 2)).astype(dtype)
+    np.save(tmp_path / "in.npy", numbers)
+    model = identity(*[values(dtype, low, high, 2)] * 2)
+    translate_measurements([model], tmp_path / "in.npy", tmp_path / "out")
+    found = read(tmp_path / "out" / "in.npy")
+    assert found.dtype == dtype and found.shape == numbers.shape
+    bound = 1e-6 * (high - low) if dtype == "float32" else 0
+    assert np.abs(found.astype(np.float64) - numbers).max() <= bound
+
+
+def test_from_units_to_units_with_gaps_and_what_is_clipped(given, tmp_path, capsys):
+    """By hand: 0..10 counts to -100..100 degrees; what is outside is clipped, gaps stay gaps."""
+    scene = np.array([[0, 5, 10], [20, 65535, 2]], np.uint16)
+    np.save(given / "scene.npy", scene)
+    model = identity(
+        values("uint16", 0, 10, nodata=65535), values("float32", -100, 100, units="degrees")
+    )
+    translate_measurements([model], given, tmp_path / "out")
+    np.testing.assert_allclose(
+        read(tmp_path / "out" / "scene.npy"), [[-100, 0, 100], [100, np.nan, -60]], atol=1e-4
+    )
+    assert record(tmp_path / "out")["counted_values"] == {"all": 6, "invalid": 1, "clipped": 1}
+    told = capsys.readouterr().out
+    assert "1 of 5 values (20 %) were outside of the training's range" in told
+    assert "1 of 6 values are no measurements and stay gaps" in told
+    # a rerun keeps what is there, and tells the same
+    translate_measurements([model], given, tmp_path / "out")
+    assert "0 files translated, 1 were there already" in capsys.readouterr().out
+    assert record(tmp_path / "out")["counted_values"] == {"all": 6, "invalid": 1, "clipped": 1}
+
+
+def test_a_gap_of_integers_without_nodata_is_told(given, tmp_path):
+    np.save(given / "a.npy", np.array([[1, np.nan]], np.float32))
+    translate_measurements(
+        [identity(values("float32", 0, 1), values("int16", -1024, 100))],
+        given,
+        tmp_path / "out",
+    )
+    assert read(tmp_path / "out" / "a.npy").tolist() == [[100, -1024]]
+    (note,) = (n for n in record(tmp_path / "out")["conversions"] if "gaps" in n)
+    assert note.startswith("with gaps, which are -1024 in the translation: its type has no NaN")
+
+
+def test_planes_with_neighbours_give_the_plane_in_the_middle(given, tmp_path):
+    """Beyond the ends the first and last plane stand, as in preparing."""
+    volume = np.arange(4, dtype=np.float32)[:, None, None, None] * np.ones((4, 6, 5, 1), np.float32)
+    np.save(given / "v.npy", volume)
+    stack = values("float32", 0, 3, 3, neighbours=1)
+    model = identity(stack, values("float32", 0, 3), slice(2, 3))  # the plane behind
+    translate_measurements([model], given, tmp_path / "behind")
+    assert read(tmp_path / "behind" / "v.npy")[:, 0, 0, 0].tolist() == [1, 2, 3, 3]
+    translate_measurements([identity(stack, stack)], given, tmp_path / "middle")
+    np.testing.assert_allclose(read(tmp_path / "middle" / "v.npy"), volume, atol=1e-6)
+
+
+def test_pictures_of_a_target_without_values(given, tmp_path, capsys):
+    np.save(given / "v.npy", np.stack([np.zeros((5, 4, 3)), np.full((5, 4, 3), 9)]).astype("f4"))
+    np.save(given / "one.npy", np.full((5, 4, 3), np.nan, np.float32))
+    model = identity(values("float32", 0, 9, 3), None)
+    translate_measurements([model], given, tmp_path / "out")
+    found = {
+        path.name: images.to_array(images.Image.open(path))
+        for path in (tmp_path / "out").glob("*.png")
+    }
+    assert sorted(found) == ["one.png", "v_0001.png", "v_0002.png"]
+    assert [int(found[name].max()) for name in sorted(found)] == [0, 0, 255]
+    translate_measurements([model], given, tmp_path / "out")
+    assert "0 files translated, 2 were there already" in capsys.readouterr().out
+
+
+def test_bad_files_are_named_when_the_others_are_done(given, tmp_path):
+    np.save(given / "good.npy", np.zeros((4, 4), np.float32))
+    np.save(given / "two.npy", np.zeros((4, 4, 2), np.float32))
+    (given / "cut.npy").write_bytes(b"\x93NUMPY")
+    (given / "notes.txt").write_text("")
+    model = identity(*[values("float32", 0, 1)] * 2)
+    with pytest.raises(UserError, match="2 of 3 files could not be read") as raised:
+        translate_measurements([model], given, tmp_path / "out")
+    assert str(raised.value).startswith("cut.npy: no array of NumPy")
+    assert (tmp_path / "out" / "good.npy").exists()
+    assert record(tmp_path / "out")["left_out"] == {
+        ".txt files": 1,
+        "files that could not be read": 2,
+    }
+    with pytest.raises(UserError, match=r"has 2 channels, and the model takes 1"):
+        translate_measurements([model], given / "two.npy", tmp_path / "two")
+
+
+def test_nothing_is_left_of_a_file_whose_model_gives_no_numbers(given, tmp_path):
+    np.save(given / "v.npy", np.zeros((3, 4, 4, 1), np.float32))
+    source = values("float32", 0, 1)
+
+    def broken(batch: np.ndarray) -> np.ndarray:
+        return batch * np.nan
+
+    model = Translator({}, 1, 4, broken, values=ValuePair(source, source))
+    with pytest.raises(RunError, match=r"v\.npy, plane [123]: the model gives values that are no"):
+        translate_measurements([model], given, tmp_path / "out")
+    assert not [path for path in (tmp_path / "out").iterdir() if "npy" in path.name]
+
+
+def test_training_s_scale_keeps_the_pixels_of_the_input(given, tmp_path):
+    """Resized for the network, and back."""
+    slope = np.linspace(0, 1, 24, dtype=np.float32)[None, :] * np.ones((16, 1), np.float32)
+    np.save(given / "slope.npy", slope)
+    source, sizes = values("float32", 0, 1), []
+
+    def seen(batch: np.ndarray) -> np.ndarray:
+        sizes.append(batch.shape[1:3])
+        return batch
+
+    model = Translator({}, 1, 4, seen, values=ValuePair(source, source))
+    scale = images.Scale("resize_and_crop", Size(32, 48), Size(32, 32))
+    translate_measurements([model], given, tmp_path / "out", scale=scale)
+    assert sizes == [(32, 48)]
+    np.testing.assert_allclose(read(tmp_path / "out" / "slope.npy"), slope, atol=0.02)
+    (note,) = record(tmp_path / "out")["conversions"]
+    assert note == "resized as the training resized its planes, and the translation back"
+
+
+def test_scenes_in_tiles_are_those_of_the_whole_network(given, tmp_path):
+    """Four channels of uint16 of an odd size, read and written by windows; seams within 1e-4."""
+    network = make_generator(
+        "resnet_1blocks",
+        in_channels=4,
+        out_channels=2,
+        base_filters=4,
+        init="kaiming",
+        init_gain=1.0,
+        seed=0,
+    )
+    scene = np.random.default_rng(0).integers(1, 10_000, (61, 75, 4)).astype(np.uint16)
+    scene[20:30, 40:50] = 0
+    np.save(given / "scene.npy", scene)
+    pair = ValuePair(values("uint16", 0, 10_000, 4, nodata=0), values("float32", -1, 1, 2))
+    for name, tiler in (("whole", None), ("tiled", Tiler(network, 24))):
+        model = Translator({}, 4, 4, as_function(network), tiler, values=pair)
+        translate_measurements([model], given / "scene.npy", tmp_path / name, previews=Previews())
+    whole, tiled = (read(tmp_path / name / "scene.npy") for name in ("whole", "tiled"))
+    assert tiled.shape == (61, 75, 2) and np.nanstd(whole) > 0.1
+    assert np.isnan(whole[20:30, 40:50]).all() and np.isnan(whole).sum() == 200
+    np.testing.assert_allclose(tiled, whole, atol=2e-4)
+    counts = [record(tmp_path / name)["counted_values"] for name in ("whole", "tiled")]
+    assert counts[0] == counts[1] == {"all": 61 * 75 * 4, "invalid": 400, "clipped": 0}
+    shown = [
+        images.to_array(images.Image.open(tmp_path / name / "previews" / "scene.npy.png"))
+        for name in ("whole", "tiled")
+    ]
+    assert shown[0].shape == (61, 75, 3) and (shown[0][25, 45] == (255, 0, 255)).all()
+    assert np.abs(shown[0].astype(int) - shown[1]).max() <= 1
+    with pytest.raises(UserError, match="--scale=original takes them as they are"):
+        translate_measurements(
+            [model],
+            given / "scene.npy",
+            tmp_path / "scaled",
+            scale=images.Scale("resize_and_crop", Size(32, 32), Size(32, 32)),
+        )

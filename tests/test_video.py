@@ -1,0 +1,194 @@
+"""Videos as pictures with times, and back: written and read by PyAV on its own as well."""
+
+import itertools
+import json
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from tfcyclegan.data.intake import BadPicture
+from tfcyclegan.data.video import Frame, VideoReader, VideoWriter
+from tfcyclegan.errors import UserError
+from tfcyclegan.translation.translators import Translator
+from tfcyclegan.translation.video import translate_video
+
+av = pytest.importorskip("av", reason="videos need tfcyclegan[video]")
+
+RATE = Fraction(30000, 1001)
+COLOUR = (200, 40, 20)
+BT601, BT709 = 6, 1
+
+
+def made(path, matrix: int, *, size=(48, 64), sound=True, times=range(10), tagged=True):
+    """A video of one colour whose values are of `matrix`, with or without a tag that says so."""
+    name = {BT601: "ITU601", BT709: "ITU709"}[matrix]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=RATE, options={"crf": "4"})
+        stream.height, stream.width, stream.pix_fmt = *size, "yuv420p"
+        if tagged:
+            context = stream.codec_context
+            context.colorspace = context.color_primaries = context.color_trc = matrix
+            context.color_range = 1
+        audio = container.add_stream("aac", rate=48000) if sound else None
+        pixels = np.full((*size, 3), COLOUR, np.uint8)
+        for time in times:
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
+                format="yuv420p", dst_colorspace=name, dst_color_range="MPEG"
+            )
+            frame.pts, frame.time_base = time, 1 / RATE
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+        if audio is not None:
+            tone = np.zeros((1, 1024), np.float32)
+            for number in range(15):
+                heard = av.AudioFrame.from_ndarray(tone, format="fltp", layout="mono")
+                heard.sample_rate, heard.pts = 48000, 1024 * number
+                container.mux(audio.encode(heard))
+            container.mux(audio.encode())
+    return path
+
+
+def copied(source, target):
+    with VideoReader(source) as reader, open(target, "wb") as file:
+        writer = VideoWriter(file, reader, reader.height, reader.width)
+        for frame in reader.frames():
+            writer.write(frame)
+        writer.finish()
+    return target
+
+
+@pytest.mark.parametrize("matrix", [BT601, BT709])
+def test_colours_follow_the_matrix_that_the_file_tells(tmp_path, matrix):
+    with VideoReader(made(tmp_path / "in.mp4", matrix)) as reader:
+        assert reader.notes == []
+        for frame in reader.frames():
+            np.testing.assert_allclose(frame.pixels[20, 20], COLOUR, atol=3)
+
+
+def test_a_matrix_that_is_not_told_is_a_guess_that_is(tmp_path):
+    with VideoReader(made(tmp_path / "in.mp4", BT601, tagged=False)) as reader:
+        assert reader.notes == ["tells no colour matrix: BT.601 assumed"]
+        np.testing.assert_allclose(next(reader.frames()).pixels[20, 20], COLOUR, atol=3)
+
+
+@pytest.mark.parametrize("matrix", [BT601, BT709])
+def test_a_copy_keeps_colours_tag_rate_size_times_and_sound(tmp_path, matrix):
+    times = [0, 1, 2, 5, 6, 9]  # of a variable rate
+    source = made(tmp_path / "in.mp4", matrix, times=times)
+    target = copied(source, tmp_path / "out.mp4")
+    with av.open(str(source)) as before, av.open(str(target)) as after:
+        own, new = before.streams.video[0], after.streams.video[0]
+        assert (new.width, new.height) == (own.width, own.height)
+        assert int(new.codec_context.colorspace) == matrix
+        assert int(new.codec_context.color_range) == 1
+        shown = [frame.pts * frame.time_base for frame in after.decode(new)]
+        assert shown == [time / RATE for time in times]
+    with av.open(str(source)) as before, av.open(str(target)) as after:
+        sounds = [
+            b"".join(bytes(packet) for packet in each.demux(each.streams.audio[0]))
+            for each in (before, after)
+        ]
+        assert sounds[0] == sounds[1] and sounds[0]
+    with VideoReader(target) as again:
+        np.testing.assert_allclose(next(again.frames()).pixels[20, 20], COLOUR, atol=4)
+
+
+def test_odd_sides_are_kept(tmp_path):
+    source = made(tmp_path / "in.mp4", BT709)
+    with VideoReader(source) as reader, open(tmp_path / "odd.mp4", "wb") as file:
+        writer = VideoWriter(file, reader, 47, 63)
+        for frame in reader.frames():
+            writer.write(Frame(frame.pixels[:47, :63], frame.time))
+        writer.finish()
+    with VideoReader(tmp_path / "odd.mp4") as again:
+        assert (again.height, again.width) == (47, 63)
+
+
+def test_what_is_no_video_is_refused(tmp_path):
+    (tmp_path / "words.mp4").write_bytes(b"words")
+    with pytest.raises(BadPicture, match="is no video that PyAV opens"):
+        VideoReader(tmp_path / "words.mp4")
+
+
+def moving(path, frames=8):
+    """A textured square that moves by two pixels a picture over a dark ground."""
+    texture = np.random.default_rng(0).integers(60, 255, (24, 24, 3)).astype(np.uint8)
+    texture = np.repeat(np.repeat(texture[::4, ::4], 4, axis=0), 4, axis=1)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": "1"})
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv444p"
+        for number in range(frames):
+            pixels = np.full((48, 64, 3), 40, np.uint8)
+            pixels[12:36, 8 + 2 * number : 32 + 2 * number] = texture
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def shaking(amplitude: float) -> Translator:
+    """Turns pictures negative, and every other one darker by `amplitude` levels."""
+    calls = itertools.count()
+
+    def function(batch):
+        return -batch - (next(calls) % 2) * amplitude / 127.5
+
+    return Translator({"model": "shaking"}, 3, 1, function)
+
+
+@pytest.mark.parametrize(("temporal_ema", "least", "most"), [(0.0, 18, 22), (0.6, 5, 14)])
+def test_flicker_is_told_and_lowered_by_the_moved_picture_before(
+    tmp_path, temporal_ema, least, most
+):
+    """Of 20 levels between neighbours a share of (1 - ema) / (1 + ema) remains in the end."""
+    source = moving(tmp_path / "in.mp4")
+    target = translate_video([shaking(20)], source, tmp_path / "out", temporal_ema=temporal_ema)
+    flicker = json.loads(target.with_suffix(".json").read_text())["flicker"]
+    assert flicker["pairs"] == 7 and flicker["of_input"] < 4
+    assert least < flicker["of_output"] < most
+    with VideoReader(target) as reader:
+        first = next(reader.frames()).pixels
+    assert abs(int(first[2, 2, 0]) - (255 - 40)) < 6  # the ground, turned negative
+
+
+def test_a_finished_video_is_kept_and_a_broken_one_named(tmp_path):
+    source = moving(tmp_path / "in.mp4", frames=2)
+    target = translate_video([shaking(0)], source, tmp_path / "out")
+    changed = target.stat().st_mtime_ns
+    translate_video([shaking(0)], source, tmp_path / "out")
+    assert target.stat().st_mtime_ns == changed
+    (tmp_path / "words.mp4").write_bytes(b"words")
+    with pytest.raises(UserError, match=r"words\.mp4: is no video"):
+        translate_video([shaking(0)], tmp_path / "words.mp4", tmp_path / "no")
+    assert not list((tmp_path / "no").glob("*.mp4"))
+
+
+@pytest.mark.parametrize("quarter", [1, 2, 3])
+def test_a_turned_video_is_read_upright_as_opencv_reads_it(tmp_path, quarter):
+    """Phones store pictures as the sensor lies, and how to turn them in the track's header."""
+    cv2 = pytest.importorskip("cv2")
+    path = tmp_path / "in.mp4"
+    pixels = np.zeros((48, 64, 3), np.uint8)
+    pixels[:24, :32] = COLOUR
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": "4"})
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    content = bytearray(path.read_bytes())
+    matrix = content.index(b"tkhd") + 4 + 40
+    cosine, sine = [(0, 1), (-1, 0), (0, -1)][quarter - 1]
+    turned = [cosine, sine, 0, -sine, cosine, 0, 0, 0]
+    values = [value * 65536 for value in turned] + [0x40000000]
+    content[matrix : matrix + 36] = b"".join(
+        value.to_bytes(4, "big", signed=True) for value in values
+    )
+    path.write_bytes(content)
+    with VideoReader(path) as reader:
+        frame = next(reader.frames())
+        assert frame.pixels.shape == (reader.height, reader.width, 3)
+    _, expected = cv2.VideoCapture(str(path)).read()
+    assert expected.shape == frame.pixels.shape
+    bright = [np.asarray(each).mean(axis=-1) > 40 for each in (frame.pixels, expected)]
+    np.testing.assert_array_equal(bright[0][2:-2, 2:-2], bright[1][2:-2, 2:-2])

@@ -1,0 +1,266 @@
+"""Measurements as pictures for eyes: a window of values, three bands or one of many channels, a
+colour map, and one colour for what was not measured. Imports no TensorFlow, and Matplotlib for
+colour maps alone.
+
+The window is the domain's, never that of a picture, so that equal values look alike everywhere.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tfcyclegan.data.images import to_uint8
+from tfcyclegan.data.values import RangeRequest, Values, own_plane
+from tfcyclegan.errors import UserError
+
+GRAY = "gray"
+GAP_COLOUR = (255, 0, 255)
+"""Magenta, of pixels without a measurement."""
+_COLOURS = ("red", "green", "blue")
+
+
+@dataclass(frozen=True)
+class Display:
+    """How the values of a domain are shown.
+
+    Attributes:
+        bands: the channels that are shown, from 0: one, or three as red, green and blue.
+        low: of each of them, what is black.
+        high: of each of them, what is white.
+        colour_map: of one band: GRAY, or the name of one of Matplotlib's.
+        units: of the window.
+        guessed: whether the bands are a guess.
+    """
+
+    bands: tuple[int, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    colour_map: str = GRAY
+    units: str = ""
+    guessed: bool = False
+
+    @property
+    def window(self) -> str:
+        """Such as "-1000 to 2000 HU"; of three bands one each where they differ."""
+        ends = dict.fromkeys(zip(self.low, self.high, strict=True))
+        told = ", ".join(f"{low:g} to {high:g}" for low, high in ends)
+        return f"{told} {self.units}".rstrip()
+
+    @property
+    def told(self) -> str:
+        """All of it in a phrase, for the line under a picture."""
+        numbers = ", ".join(str(band + 1) for band in self.bands)
+        bands = (
+            f"channels {numbers} as red, green and blue"
+            if len(self.bands) == 3
+            else f"channel {numbers} in {self.colour_map}"
+        )
+        guess = ", a guess; --display_bands decides" if self.guessed else ""
+        return f"window {self.window}, {bands}{guess}; gaps in magenta"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "bands": [band + 1 for band in self.bands],
+            "low": list(self.low),
+            "high": list(self.high),
+            "colour_map": self.colour_map,
+            "units": self.units,
+            "gaps": list(GAP_COLOUR),
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "Display":
+        return cls(
+            tuple(int(band) - 1 for band in stored["bands"]),
+            tuple(map(float, stored["low"])),
+            tuple(map(float, stored["high"])),
+            str(stored["colour_map"]),
+            str(stored["units"]),
+        )
+
+
+def display_of(
+    values: Values,
+    *,
+    window: str = "",
+    bands: str = "",
+    colour_map: str = GRAY,
+    domain: str = "the data",
+) -> Display:
+    """How a domain of `values` is shown; of planes with neighbours the plane itself.
+
+    Args:
+        values: of the domain.
+        window: `--display_range`: LOW:HIGH, or one for each channel of the data with a comma
+            between; empty takes the value range.
+        bands: `--display_bands`: one channel or three with commas between, counted from 1; empty
+            takes those named red, green and blue, else the first three, or the first of two.
+        colour_map: `--display_map`, for one band.
+        domain: what messages call it.
+
+    Raises:
+        UserError: none of these, or no such channels or colour map.
+    """
+    values = own_plane(values)
+    chosen, guessed = _bands(bands, values, domain)
+    request = RangeRequest.parse("--display_range", window)
+    if request.percentiles:
+        raise UserError(
+            f"--display_range={window}: one window shows all pictures of a domain; give its ends "
+            "in the units of the data, such as -200:300"
+        )
+    ends = (
+        request.of_channels(values.channels, f"--display_range={window}, {domain}")
+        if window
+        else list(zip(values.low, values.high, strict=True))
+    )
+    if colour_map != GRAY and len(chosen) == 3:
+        raise UserError(
+            f"--display_map={colour_map}: colours one channel, and {domain} shows three; name one "
+            "by --display_bands"
+        )
+    _colours_of(colour_map)
+    low, high = zip(*(ends[band] for band in chosen), strict=True)
+    return Display(chosen, low, high, colour_map, values.units, guessed)
+
+
+def displays_of(
+    values: Mapping[str, Values], *, window: str = "", bands: str = "", colour_map: str = GRAY
+) -> dict[str, Display]:
+    """How each domain of measurements is shown, by its letter; as in `values`, "A" and "B" or one
+    of them.
+
+    `window` and `bands` are for both domains, or one for each with a slash between, A's first. The
+    colour map is for those that show one channel.
+
+    Raises:
+        UserError: see `display_of`; a colour map where no domain shows one channel; or any of them
+            where both domains are of pictures.
+    """
+    if not values and (window or bands or colour_map != GRAY):
+        raise UserError(
+            "--display_range, --display_bands and --display_map: go with measurements, and both "
+            "domains are of pictures, which are shown as they are"
+        )
+    shown = {
+        letter: display_of(
+            known,
+            window=_of_domain("display_range", window, letter),
+            bands=_of_domain("display_bands", bands, letter),
+            domain=f"domain {letter}",
+        )
+        for letter, known in values.items()
+    }
+    mapped = [letter for letter, display in shown.items() if len(display.bands) == 1]
+    if colour_map != GRAY and not mapped:
+        raise UserError(
+            f"--display_map={colour_map}: colours one channel, and all domains show three; name "
+            "one by --display_bands"
+        )
+    _colours_of(colour_map)
+    return shown | {
+        letter: dataclasses.replace(shown[letter], colour_map=colour_map) for letter in mapped
+    }
+
+
+def to_picture(array: np.ndarray, values: Values | None, display: Display | None) -> np.ndarray:
+    """Values as they are seen: uint8 [H, W, 1], or [H, W, 3] of three bands, a colour map, or gaps.
+
+    Args:
+        array: [H, W, C] in the units of the data; of a domain of pictures uint8 [H, W, 1 or 3],
+            which is given back as it is.
+        values: of the array, whose neighbouring planes are not shown; None of pictures.
+        display: how it is shown; None takes `display_of(values)`.
+    """
+    if values is None:
+        return array
+    if values.neighbours:
+        array, values = array[..., values.centre], own_plane(values)
+    display = display or display_of(values)
+    picture = levels(array, values, display)
+    if display.colour_map != GRAY:
+        picture = _colours_of(display.colour_map)[picture[..., 0]]
+    gaps = values.invalid(array[..., list(display.bands)]).any(axis=-1)
+    if gaps.any():
+        picture = np.broadcast_to(picture, (*picture.shape[:2], 3)).copy()
+        picture[gaps] = GAP_COLOUR
+    return picture
+
+
+def seen_to_picture(seen: np.ndarray, values: Values | None, display: Display | None) -> np.ndarray:
+    """Likewise of what networks see and give: floats [H, W, C] in [-1, 1], NaN in gaps."""
+    if values is None:
+        return to_uint8(seen)
+    low, high = np.asarray(values.low), np.asarray(values.high)
+    units = low + (np.asarray(seen, np.float64) + 1) / 2 * (high - low)
+    return to_picture(units, values, display)
+
+
+def levels(array: np.ndarray, values: Values, display: Display) -> np.ndarray:
+    """The bands in their window without colour map and gaps: uint8 [H, W, 1 or 3] from black to
+    white, black where a pixel is invalid. What measures made for 8-bit pictures are given.
+    """
+    shown = array[..., list(display.bands)]
+    invalid = values.invalid(shown)
+    low, high = np.asarray(display.low), np.asarray(display.high)
+    # float64 before the subtraction: unsigned types wrap, and float32 far from zero is coarse
+    share = np.where(invalid, 0, (shown.astype(np.float64) - low) / (high - low))
+    return np.rint(np.clip(share, 0, 1) * 255).astype(np.uint8)
+
+
+def _bands(text: str, values: Values, domain: str) -> tuple[tuple[int, ...], bool]:
+    """The channels to show, from 0, and whether they are a guess."""
+    if text:
+        parts = text.split(",")
+        numbers = [int(part) for part in parts if part.isascii() and part.isdigit()]
+        if len(numbers) != len(parts) or len(parts) not in (1, 3):
+            raise UserError(
+                f"--display_bands={text}: give one channel or three, counted from 1, such as 4,3,2"
+            )
+        if wrong := [number for number in numbers if not 1 <= number <= values.channels]:
+            raise UserError(
+                f"--display_bands={text}: there is no channel {wrong[0]}; {domain} has "
+                f"{values.channels}"
+            )
+        return tuple(number - 1 for number in numbers), False
+    names = [name.casefold() for name in values.names]
+    if all(names.count(colour) == 1 for colour in _COLOURS):
+        return tuple(names.index(colour) for colour in _COLOURS), False
+    return (0, 1, 2) if values.channels >= 3 else (0,), values.channels > 1
+
+
+def _of_domain(flag: str, text: str, letter: str) -> str:
+    parts = text.split("/")
+    if len(parts) > 2 or (len(parts) == 2 and not all(parts)):
+        raise UserError(
+            f"--{flag}={text}: give one for both domains, or A's and B's with a slash between"
+        )
+    return parts[0] if letter == "A" else parts[-1]
+
+
+def _colours_of(colour_map: str) -> np.ndarray:
+    """The colours of 256 levels, uint8 [256, 3]."""
+    if colour_map == GRAY:
+        return np.repeat(np.arange(256, dtype=np.uint8)[:, np.newaxis], 3, axis=1)
+    import matplotlib
+
+    if colour_map not in matplotlib.colormaps:
+        raise UserError(
+            f"--display_map={colour_map}: no colour map of Matplotlib; such are viridis, magma, "
+            "bone"
+        )
+    colours = matplotlib.colormaps[colour_map](np.linspace(0, 1, 256), bytes=True)
+    return np.asarray(colours[:, :3], np.uint8)
+
+
+def in_rgb(picture: np.ndarray) -> np.ndarray:
+    """uint8 [H, W, 1 or 3] as [H, W, 3], for strips of both kinds."""
+    return np.broadcast_to(picture, (*picture.shape[:2], 3))
+
+
+def told(displays: Mapping[str, Display]) -> Sequence[str]:
+    """A line for each domain that is shown so."""
+    return [f"display of {letter}: {display.told}" for letter, display in displays.items()]

@@ -1,0 +1,224 @@
+"""Video files as pictures with times, and back: size, rate, times, colours and sound stay as they
+are.
+
+PyAV (`pip install 'tfcyclegan[video]'`) decodes and encodes. Colours are converted by the matrix
+and the range that the file tells; where it tells no matrix, BT.709 from 720 rows on and BT.601
+below are assumed, as players do, and that is told. Results are H.264 of limited range, whose tags
+say the matrix that its values were made with.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import numpy as np
+
+from tfcyclegan.data.intake import BadPicture
+from tfcyclegan.errors import UserError
+
+ENDINGS = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"})
+QUALITY = 18
+"""Of H.264, its constant rate factor: 18 is taken for visually lossless."""
+_UNSPECIFIED, _BT709, _FULL_RANGE, _LIMITED_RANGE = 2, 1, 2, 1
+_BT601 = (5, 6)  # of 625 and of 525 lines: one matrix
+_KNOWN = {_BT709: "ITU709", **dict.fromkeys(_BT601, "ITU601")}
+_HIGH_DEFINITION = 720  # rows
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file is a video by its ending."""
+    return path.suffix.lower() in ENDINGS
+
+
+def _library() -> Any:
+    try:
+        import av
+    except ModuleNotFoundError as error:
+        raise UserError("videos need PyAV: pip install 'tfcyclegan[video]'") from error
+    return av
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A picture of a video.
+
+    Attributes:
+        pixels: uint8 [H, W, 3], upright.
+        time: when it is shown, in units of the video's `time_base`.
+    """
+
+    pixels: np.ndarray
+    time: int
+
+
+class VideoReader:
+    """A video opened for reading.
+
+    Attributes:
+        height: of its upright pictures.
+        width: likewise.
+        rate: mean number of pictures a second.
+        time_base: seconds of a unit of time.
+        count: how many pictures the file says that it holds, or an estimate; for progress alone.
+        notes: what was assumed, and what of the file is not used, a phrase each.
+
+    Raises:
+        BadPicture: it is no video, or of colours that are not converted.
+        UserError: PyAV is not installed.
+    """
+
+    def __init__(self, path: Path):
+        av = _library()
+        self.path, self.notes = path, []
+        try:
+            self._container = av.open(str(path))
+        except av.FFmpegError as error:
+            raise BadPicture(f"is no video that PyAV opens ({error.strerror})") from error
+        if not self._container.streams.video:
+            self._container.close()
+            raise BadPicture("holds no video")
+        self._stream = stream = self._container.streams.video[0]
+        stream.thread_type = "AUTO"
+        context = stream.codec_context
+        self.rate: Fraction = stream.average_rate or stream.guessed_rate or Fraction(25)
+        self.time_base: Fraction = stream.time_base
+        seconds = float((stream.duration or 0) * stream.time_base)
+        self.count: int = stream.frames or max(1, round(seconds * float(self.rate)))
+        first = self._first_frame()
+        # PyAV tells in degrees by how far the picture is to be turned to the left
+        self._quarter_turns = round(first.rotation / 90) % 4
+        sides = first.height, first.width
+        self.height, self.width = sides if self._quarter_turns % 2 == 0 else sides[::-1]
+        self.matrix = self._matrix_of(int(context.colorspace), first.height)
+        self._full_range = int(context.color_range) == _FULL_RANGE or first.format.name.startswith(
+            "yuvj"
+        )
+        self.audio = self._container.streams.audio[0] if self._container.streams.audio else None
+        left_out = [each for each in self._container.streams if each not in (stream, self.audio)]
+        self.notes += [f"a stream of {each.type}, not used" for each in left_out]
+
+    def _first_frame(self) -> Any:
+        for frame in self._container.decode(self._stream):
+            self._container.seek(0)
+            return frame
+        self._container.close()
+        raise BadPicture("holds no picture")
+
+    def _matrix_of(self, told: int, rows: int) -> str:
+        if told in _KNOWN:
+            return _KNOWN[told]
+        if told != _UNSPECIFIED:
+            raise BadPicture(
+                f"has colours of matrix {told} of ITU-T H.273; convert it to BT.709 first"
+            )
+        guess = "ITU709" if rows >= _HIGH_DEFINITION else "ITU601"
+        self.notes.append(f"tells no colour matrix: BT.{guess.removeprefix('ITU')} assumed")
+        return guess
+
+    def frames(self) -> Iterator[Frame]:
+        """All pictures in the order of their times.
+
+        Raises:
+            BadPicture: one cannot be decoded, or is of another size than the first.
+        """
+        av = _library()
+        expected = None
+        try:
+            for frame in self._container.decode(self._stream):
+                expected = expected or (frame.height, frame.width)
+                if (frame.height, frame.width) != expected:
+                    raise BadPicture(
+                        f"changes its size from {expected[1]}x{expected[0]} to "
+                        f"{frame.width}x{frame.height}; cut it there"
+                    )
+                source = "JPEG" if self._full_range else "MPEG"
+                pixels = frame.reformat(
+                    format="rgb24",
+                    src_colorspace=self.matrix,
+                    src_color_range=source,
+                    dst_color_range="JPEG",
+                ).to_ndarray()
+                yield Frame(np.rot90(pixels, self._quarter_turns), int(frame.pts))
+        except av.FFmpegError as error:
+            raise BadPicture(f"cannot be decoded ({error.strerror})") from error
+
+    def sound(self) -> Iterator[Any]:
+        """The packets of its sound, as they are; for `VideoWriter.add_sound`."""
+        if self.audio is not None:
+            with _library().open(str(self.path)) as again:
+                stream = again.streams.audio[0]
+                yield from (packet for packet in again.demux(stream) if packet.dts is not None)
+
+    def close(self) -> None:
+        self._container.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class VideoWriter:
+    """A video of the times, rate and sound of another one.
+
+    Args:
+        file: to write MP4 to, seekable.
+        like: gives times, rate and sound.
+        height: of the pictures.
+        width: likewise. Odd sides are kept, by colours of full resolution, which fewer players
+            know.
+    """
+
+    def __init__(self, file: IO[bytes], like: VideoReader, height: int, width: int):
+        av = _library()
+        self._like = like
+        self._container = av.open(file, "w", format="mp4")
+        self._stream = stream = self._container.add_stream("libx264", rate=like.rate)
+        stream.width, stream.height = width, height
+        stream.pix_fmt = "yuv420p" if height % 2 == width % 2 == 0 else "yuv444p"
+        stream.options = {"crf": str(QUALITY)}
+        context = stream.codec_context
+        context.time_base = like.time_base
+        tag = _BT709 if like.matrix == "ITU709" else _BT601[1]
+        context.colorspace = context.color_primaries = context.color_trc = tag
+        context.color_range = _LIMITED_RANGE
+        self._size = height, width
+        self._sound = (
+            self._container.add_stream_from_template(like.audio) if like.audio is not None else None
+        )
+
+    def write(self, frame: Frame) -> None:
+        """Adds a picture, uint8 [H, W, 3] of the size that was announced."""
+        if frame.pixels.shape[:2] != self._size:  # FFmpeg would stretch it
+            raise ValueError(f"a frame of {frame.pixels.shape[:2]} in a video of {self._size}")
+        av = _library()
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame.pixels), format="rgb24")
+        converted = picture.reformat(
+            format=self._stream.pix_fmt,
+            dst_colorspace=self._like.matrix,
+            src_color_range="JPEG",
+            dst_color_range="MPEG",
+        )
+        converted.pts, converted.time_base = frame.time, self._like.time_base
+        self._container.mux(self._stream.encode(converted))
+
+    def finish(self) -> None:
+        """Adds the sound, and makes the file whole."""
+        self._container.mux(self._stream.encode())
+        for packet in self._like.sound():
+            packet.stream = self._sound
+            self._container.mux(packet)
+        self._container.close()
+
+    def abandon(self) -> None:
+        """Lets go of the file."""
+        self._container.close()

@@ -1,0 +1,134 @@
+"""One domain of what is scored: how what is stored of it is loaded, and how it is seen by measures
+that are made for pictures.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from tfcyclegan.data import display, images, stored
+from tfcyclegan.data.display import Display
+from tfcyclegan.data.domains import Split
+from tfcyclegan.data.images import Scale
+from tfcyclegan.data.picture_folders import picture_name, pictures_of_split
+from tfcyclegan.data.values import Values, own_plane
+from tfcyclegan.errors import UserError
+from tfcyclegan.formats import ending_of
+from tfcyclegan.measures.evaluation_set import Pictures
+from tfcyclegan.measures.value_controls import picture_values
+
+REFERENCES = 1000
+"""Real pictures or measurements of a split that are taken, evenly spread."""
+_REFERENCE_BYTES = 2**30  # of them, where they are large
+
+
+@dataclass(frozen=True)
+class Side:
+    """A domain.
+
+    Attributes:
+        channels: of its pictures, 1 or 3.
+        scale: to which its pictures are resized, or None. Measurements keep their sizes.
+        stored: the values of its measurements as they are stored, with neighbouring planes; None of
+            pictures.
+        display: how they are shown; None of pictures.
+        noted: what `intake` notes on pictures that data_prep did not store, counted as they are
+            loaded.
+    """
+
+    channels: int
+    scale: Scale | None
+    stored: Values | None = None
+    display: Display | None = None
+    noted: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def values(self) -> Values:
+        """Of its own planes; pictures have those of 8 bit."""
+        return picture_values(self.channels) if self.stored is None else own_plane(self.stored)
+
+    def load(self, split: Split, step: int = 1) -> Pictures:
+        """Every `step`th picture, uint8 [H, W, C], or measurement, [H, W, C] with its neighbouring
+        planes, by name.
+        """
+        if self.stored is None:
+            return {
+                name: self._decode(split, encoded)
+                for index, (name, encoded) in enumerate(pictures_of_split(split.source, split.name))
+                if index % step == 0
+            }
+        return {
+            name: array
+            for index, (name, array) in enumerate(arrays_of_split(split))
+            if index % step == 0
+        }
+
+    def _decode(self, split: Split, encoded: bytes) -> np.ndarray:
+        image, decoded = stored.decode(split.source, encoded, self.channels)
+        self.noted.update(decoded.notes if decoded else ())
+        scaled = self.scale(image, nearest=split.holds_label_maps) if self.scale else image
+        return images.to_array(scaled)
+
+    def own(self, array: np.ndarray) -> np.ndarray:
+        """Of a measurement its own plane, where neighbouring ones are stored beside it."""
+        return array if self.stored is None else array[..., self.stored.centre]
+
+    def levels(self, array: np.ndarray) -> np.ndarray:
+        """Its own plane as measures for pictures see it, uint8 [H, W, 1 or 3]."""
+        return self.levels_of_own(self.own(array))
+
+    def levels_of_own(self, array: np.ndarray) -> np.ndarray:
+        """Likewise of an array that has no neighbouring planes, as translations are."""
+        if self.display is None:
+            return array
+        return display.levels(array, self.values, self.display)
+
+    def picture(self, array: np.ndarray) -> np.ndarray:
+        """Its own plane as people see it, uint8 [H, W, 1 or 3]."""
+        return self.picture_of_own(self.own(array))
+
+    def picture_of_own(self, array: np.ndarray) -> np.ndarray:
+        """Likewise of an array that has no neighbouring planes."""
+        return display.to_picture(array, self.values if self.stored else None, self.display)
+
+    def step(self, split: Split) -> int:
+        """Every which one makes at most REFERENCES, and no more than fit into memory."""
+        most = REFERENCES
+        if self.stored is not None:
+            _, first = next(arrays_of_split(split))
+            most = max(1, min(most, _REFERENCE_BYTES // (2 * first.nbytes)))
+        return max(1, -(-split.count // most))
+
+
+def arrays_of_split(split: Split) -> Iterator[tuple[str, np.ndarray]]:
+    """(name, array) of each measurement, by the names that `names_of` gives."""
+    known: set[str] = set()
+    for filename, array in split.source.arrays(split.name):
+        name = measurement_name(filename, split.name)
+        if name in known:
+            raise UserError(
+                f"{split}: two measurements are called {name}; rename one of their files and "
+                "prepare the data again"
+            )
+        known.add(name)
+        yield name, array
+
+
+def measurement_name(filename: str, split: str) -> str:
+    """What a stored measurement is called: its file's name without the split's folder and its
+    ending.
+    """
+    path = PurePosixPath(picture_name(filename, split))
+    stem = path.name.removesuffix(ending_of(path.name))
+    return path.with_name(stem or path.name).as_posix()
+
+
+def subjects_of_split(split: Split) -> dict[str, str]:
+    """By a measurement's name the subject, scene or file that it is of."""
+    return {
+        measurement_name(example.filename, split.name): example.group
+        for example in split.source.examples(split.name)
+    }

@@ -1,0 +1,106 @@
+"""Translates a split of which either domain is one of measurements, and keeps what comes out:
+arrays in the target's units as `.npy`, pictures as PNGs. All have the pixels of their inputs.
+"""
+
+import functools
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tfcyclegan.config import Size
+from tfcyclegan.data import images
+from tfcyclegan.data.images import Scale
+from tfcyclegan.data.picture_folders import recording
+from tfcyclegan.measures.evaluation_set import Pictures
+from tfcyclegan.system import files
+from tfcyclegan.system.parallel import Stages
+from tfcyclegan.system.progress import Progress
+from tfcyclegan.translation.translators import AT_ONCE, RECORD, Translator, give_up, record_of
+
+ENDINGS = (".npy", ".png")
+"""Of translations, see above."""
+
+
+def translate_arrays(
+    translators: Sequence[Translator], inputs: Mapping[str, np.ndarray], folder: Path, scale: Scale
+) -> None:
+    """Translates what is not yet in `folder`, which must hold nothing of another model.
+
+    Args:
+        translators: copies of one, one for each device.
+        inputs: by name; measurements with their neighbouring planes in the source's units, or
+            pictures uint8 [H, W, C].
+        folder: for the results.
+        scale: to which they are resized for the network, and the translation back.
+    """
+
+    def missing() -> Iterator[tuple[str, np.ndarray]]:
+        return (item for item in inputs.items() if place(folder, item[0]) is None)
+
+    def translate(translator: Translator, item: tuple[str, np.ndarray]) -> tuple[str, np.ndarray]:
+        name, array = item
+        size = scale.size_of(Size(*array.shape[:2]))
+        if size == Size(*array.shape[:2]):
+            return name, translator(array, folder)
+        pair = translator.values
+        return name, pair.from_network(
+            translator.floats(pair.to_network(array), size), pair.gaps(array)
+        )
+
+    def save(made: tuple[str, np.ndarray]) -> None:
+        name, array = made
+        if translators[0].values.target is None:
+            files.write_bytes(folder / f"{name}.png", images.encode_png(array))
+            return
+        stream = io.BytesIO()
+        np.save(stream, array, allow_pickle=False)
+        files.write_bytes(folder / f"{name}.npy", stream.getvalue())
+
+    machines = [
+        functools.partial(translate, translator)
+        for _ in range(AT_ONCE)
+        for translator in translators
+    ]
+    stages = Stages(lambda item: item, machines, save, lambda: give_up(translators))
+    with (
+        recording(
+            folder,
+            RECORD,
+            record_of(translators[0], scale),
+            ("translating", "translated", "another model's translations"),
+            total=len(inputs),
+            unit="measurement" if translators[0].values.source else "picture",
+        ) as ledger,
+        Progress(len(inputs), unit="image", label="translating") as progress,
+    ):
+        for _ in stages.of(missing()):
+            ledger.made += 1
+            progress.advance()
+
+
+def place(folder: Path, name: str) -> Path | None:
+    """Where the translation of that name lies; None where there is none."""
+    paths = (folder / f"{name}{ending}" for ending in ENDINGS)
+    return next((path for path in paths if path.exists()), None)
+
+
+def read_translation(path: Path) -> np.ndarray:
+    """The numbers as they were saved: in units, or uint8 [H, W, C] of pictures."""
+    return np.load(path, allow_pickle=False) if path.suffix == ".npy" else read_png(path)
+
+
+def read_png(path: Path) -> np.ndarray:
+    """The pixels as they were saved, uint8 [H, W, C] of our own PNGs; whatever Pillow raises for a
+    damaged file.
+    """
+    with Image.open(path, formats=("PNG",)) as image:
+        return images.to_array(image)
+
+
+def read_translations(folder: Path, names: Sequence[str]) -> Pictures:
+    """By name."""
+    found = {name: place(folder, name) for name in names}
+    return {name: read_translation(path) for name, path in found.items() if path is not None}

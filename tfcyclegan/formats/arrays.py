@@ -1,0 +1,157 @@
+"""NumPy's files: `.npy`, of which planes and windows are read alone, and `.npz`, of which the array
+is read whole. Imports no TensorFlow.
+
+They tell no units and no geometry. Pickled objects are refused: reading them runs programs.
+"""
+
+import threading
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from tfcyclegan.data.intake import BadPicture
+from tfcyclegan.data.values import Values, own_plane
+from tfcyclegan.formats.axes import ArrayDestination, ArrayMeasurement, axes_of
+from tfcyclegan.formats.base import Destination, Measurement
+from tfcyclegan.formats.stored_numbers import StoredNumbers
+
+
+def open_file(path: Path, *, axes: str = "", dataset: str = "") -> Measurement:
+    """Opens an array by its ending.
+
+    Args:
+        path: of the file.
+        axes: see `axes.axes_of`.
+        dataset: name of the array, in files that hold several.
+    """
+    if path.name.lower().endswith(".npy"):
+        return Npy(path, axes=axes)
+    return Npz(path, axes=axes, dataset=dataset)
+
+
+def choose(names: list[str], dataset: str, of: str) -> str:
+    """The name of the one that is read.
+
+    Args:
+        names: that could be.
+        dataset: what the flag of this name says.
+        of: what they are, in messages.
+
+    Raises:
+        BadPicture: there is none, or none of that name, or several without a name.
+    """
+    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    if not names:
+        raise BadPicture(f"holds no {of}")
+    if not dataset and len(names) > 1:
+        raise BadPicture(f"holds {len(names)} {of}s ({shown}); --dataset=NAME says which")
+    found = [name for name in names if name.strip("/") == dataset.strip("/")] if dataset else names
+    if not found:
+        raise BadPicture(f"--dataset={dataset}: holds none of this name, but {shown}")
+    return found[0]
+
+
+class Npy(ArrayMeasurement):
+    """One array."""
+
+    def __init__(self, path: Path, *, axes: str = ""):
+        try:
+            self._array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise BadPicture(f"no array of NumPy: {_told(error)}") from error
+        if not isinstance(self._array, np.ndarray):
+            raise BadPicture("holds several arrays under the name of one; call it .npz")
+        letters, guessed = axes_of(axes, self._array.shape)
+        self._set(path, letters, self._array.shape, StoredNumbers(self._array.dtype))
+        self.notes += guessed
+
+    def _part(self, index: tuple[int | slice, ...]) -> np.ndarray:
+        return self._array[index]
+
+    def create(self, path: Path, values: Values) -> Destination:
+        values = own_plane(values)
+        return _NpyDestination(path, self, np.dtype(values.dtype), values.channels, "right")
+
+
+class Npz(ArrayMeasurement):
+    """One of the arrays of an archive.
+
+    Attributes:
+        dataset: its name.
+    """
+
+    def __init__(self, path: Path, *, axes: str = "", dataset: str = ""):
+        self._lock = threading.Lock()
+        self._array: np.ndarray | None = None
+        try:
+            with zipfile.ZipFile(path) as archive:
+                members = archive.infolist()
+                headers = {
+                    member.filename.removesuffix(".npy"): _header(archive, member.filename)
+                    for member in members
+                    if member.filename.endswith(".npy")
+                }
+        except (ValueError, zipfile.BadZipFile, EOFError) as error:
+            raise BadPicture(f"no archive of NumPy arrays: {_told(error)}") from error
+        self.is_compressed = any(member.compress_type for member in members)
+        self.dataset = choose(sorted(headers), dataset, "array")
+        sizes, stored = headers[self.dataset]
+        letters, guessed = axes_of(axes, sizes)
+        self._set(path, letters, sizes, StoredNumbers(stored))
+        others = len(headers) - 1
+        self.notes += guessed + ((f"{others} other arrays in the file",) if others else ())
+
+    def _part(self, index: tuple[int | slice, ...]) -> np.ndarray:
+        with self._lock:
+            if self._array is None:
+                try:
+                    with np.load(self.path, allow_pickle=False) as archive:
+                        self._array = archive[self.dataset]
+                except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+                    raise BadPicture(f"damaged: {_told(error)}") from error
+            return self._array[index]
+
+    def create(self, path: Path, values: Values) -> Destination:
+        values = own_plane(values)
+        destination = _NpzDestination(path, self, np.dtype(values.dtype), values.channels, "right")
+        destination.name, destination.is_compressed = self.dataset, self.is_compressed
+        return destination
+
+    def close(self) -> None:
+        self._array = None
+
+
+class _NpyDestination(ArrayDestination):
+    def _store(self, path: Path, values: np.ndarray) -> None:
+        with open(path, "wb") as stream:
+            np.lib.format.write_array(stream, np.asarray(values), allow_pickle=False)
+
+
+class _NpzDestination(ArrayDestination):
+    name: str
+    is_compressed: bool
+
+    def _store(self, path: Path, values: np.ndarray) -> None:
+        with open(path, "wb") as stream:
+            save = np.savez_compressed if self.is_compressed else np.savez
+            save(stream, allow_pickle=False, **{self.name: np.asarray(values)})
+
+
+def _header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype]:
+    """Sizes and type of an array, without its values."""
+    with archive.open(name) as stream:
+        version = np.lib.format.read_magic(stream)
+        read = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }.get(version)
+        if read is None:
+            raise ValueError(f"format {version[0]}.{version[1]} of .npy")
+        sizes, _, dtype = read(stream)
+        return sizes, dtype
+
+
+def _told(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

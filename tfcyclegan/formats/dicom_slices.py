@@ -1,0 +1,284 @@
+"""DICOM files in a folder tree -> the slices of each series. Reads headers alone, by pydicom.
+
+What names or could identify a person is read for one purpose, to tell which series are of one
+subject, and leaves this module only as a pseudonym (`subject_of`).
+"""
+
+import functools
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from pydicom.errors import InvalidDicomError
+
+from tfcyclegan.data import picture_files
+from tfcyclegan.data.intake import BadPicture
+from tfcyclegan.data.manifest import printable
+from tfcyclegan.system import files
+
+NO_DICOM = "files that are not DICOM"
+NO_PICTURE = "DICOM files without pixels"
+COPIES = "copies of DICOM files"
+
+OVERLAY_ROWS = 0x60000010
+
+_TAGS: Any = [
+    *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"),
+    *("FrameOfReferenceUID", "PatientID", "IssuerOfPatientID", "Modality", "Units"),
+    *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames"),
+    *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
+    *("RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence"),
+    *("PixelPaddingValue", "PixelPaddingRangeLimit", "LossyImageCompression"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
+    *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
+    "RealWorldValueMappingSequence",
+    OVERLAY_ROWS,
+]
+_RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
+_SAME_DIRECTION = 1e-3  # of cosines
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """One picture of a file.
+
+    Attributes:
+        path: the file.
+        header: of the file, `_TAGS` alone.
+        frame: the place in a file of several; None in a file of one.
+        groups: the functional groups of the frame, its own before shared ones.
+    """
+
+    path: Path
+    header: Any
+    frame: int | None = None
+    groups: tuple[Any, ...] = ()
+
+    def get(self, name: str, sequence: str = "") -> Any:
+        """A value of the frame's functional group `sequence`, or of the header; None where it is
+        absent or empty.
+        """
+        items = [group[sequence].value[0] for group in self.groups if group.get(sequence)]
+        found = (item.get(name) for item in (*items, self.header))
+        return next((value for value in found if value is not None and value != ""), None)
+
+    @functools.cached_property
+    def position(self) -> np.ndarray | None:
+        """The centre of the first pixel, in mm towards left, posterior, superior."""
+        return self._numbers("ImagePositionPatient", "PlanePositionSequence", 3)
+
+    @functools.cached_property
+    def directions(self) -> np.ndarray | None:
+        """[2, 3]: where columns and rows count to."""
+        found = self._numbers("ImageOrientationPatient", "PlaneOrientationSequence", 6)
+        return None if found is None else found.reshape(2, 3)
+
+    @property
+    def normal(self) -> np.ndarray:
+        assert self.directions is not None
+        return np.cross(*self.directions)
+
+    @property
+    def spacing(self) -> np.ndarray | None:
+        """Of rows, then of columns, in mm."""
+        return self._numbers("PixelSpacing", "PixelMeasuresSequence", 2)
+
+    @functools.cached_property
+    def rescaling(self) -> tuple[float, float]:
+        """Slope and intercept."""
+        slope = self.get("RescaleSlope", "PixelValueTransformationSequence")
+        intercept = self.get("RescaleIntercept", "PixelValueTransformationSequence")
+        return float(1 if slope is None else slope), float(intercept or 0)
+
+    @property
+    def name(self) -> str:
+        """As it is told."""
+        frame = "" if self.frame is None else f" (frame {self.frame + 1})"
+        return printable(self.path.name) + frame
+
+    def _numbers(self, name: str, sequence: str, count: int) -> np.ndarray | None:
+        found = self.get(name, sequence)
+        if found is None or len(found) != count:
+            return None
+        numbers = np.array([float(number) for number in found])
+        return numbers if np.isfinite(numbers).all() else None
+
+
+@dataclass(frozen=True)
+class Series:
+    """Slices of one series and one orientation, or a picture without a place in space.
+
+    Attributes:
+        name: a pseudonym, by a hash of the SeriesInstanceUID.
+        subject: a pseudonym of the person, see `subject_of`.
+        path: the directory that holds all of its files, or its one file.
+        slices: in no order.
+        problem: why it cannot be used; empty where it can.
+    """
+
+    name: str
+    subject: str
+    path: Path
+    slices: tuple[Slice, ...]
+    problem: str = ""
+
+
+def find(directory: Path, left_out: Counter[str]) -> list[Series]:
+    """All series below `directory`, in the order of their first files' paths; counts in `left_out`
+    what else lies there.
+    """
+    paths = sorted(Path(entry.path) for entry in picture_files.walk(directory, left_out))
+    return group(paths, left_out)
+
+
+def group(paths: Iterable[Path], left_out: Counter[str]) -> list[Series]:
+    """The series of the files named; otherwise as `find`."""
+    by_series: dict[str, list[tuple[Path, Any]]] = {}
+    series = []
+    for path in paths:
+        try:
+            header = _read_header(path, left_out)
+        except BadPicture as error:
+            series.append(Series(path.name, "", path, (), str(error)))
+            continue
+        if header is not None:
+            uid = str(header.get("SeriesInstanceUID") or path)
+            by_series.setdefault(uid, []).append((path, header))
+    for uid, found in by_series.items():
+        series += _of_one_series(uid, found, left_out)
+    return sorted(series, key=lambda one: one.slices[0].path if one.slices else one.path)
+
+
+def subject_of(header: Any) -> str:
+    """The pseudonym of the person, the same in all series: by the PatientID and its issuer, or by
+    the StudyInstanceUID where there is no PatientID.
+
+    It hides the number from whoever sees a data set; who knows the number finds the pseudonym.
+    """
+    person, issuer = (str(header.get(name) or "") for name in ("PatientID", "IssuerOfPatientID"))
+    if not person:
+        return f"study_{_pseudonym(str(header.get('StudyInstanceUID') or ''))}"
+    return f"subject_{_pseudonym(f'{issuer}/{person}')}"
+
+
+@functools.cache
+def _pseudonym(person: str) -> str:
+    """12 hexadecimal digits by scrypt: a plain hash of a short number is undone by trying all."""
+    return hashlib.scrypt(person.encode(), salt=b"tfcyclegan", n=2**14, r=8, p=1, dklen=6).hex()
+
+
+def _read_header(path: Path, left_out: Counter[str]) -> Any:
+    """The header of a file that holds pixels; None for others, which are counted."""
+    try:
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
+    except InvalidDicomError:
+        if path.suffix.lower() == ".dcm":
+            raise BadPicture(
+                f"{printable(path.name)}: lacks the mark of DICOM behind 128 bytes; write it anew, "
+                "as by dcmconv"
+            ) from None
+        left_out[NO_DICOM] += 1
+        return None
+    # pydicom raises many types on damaged headers; each means the same here
+    except Exception as error:
+        raise BadPicture(f"{printable(path.name)}: {damage(error)}") from error
+    if "Rows" not in header:
+        left_out[NO_PICTURE] += 1
+        return None
+    return header
+
+
+def damage(error: Exception) -> str:
+    """What a failure of pydicom's means, on one line."""
+    return f"damaged: {' '.join(str(error).split()) or type(error).__name__}"
+
+
+def _of_one_series(
+    uid: str, found: list[tuple[Path, Any]], left_out: Counter[str]
+) -> Iterator[Series]:
+    """Its parts: slices of one orientation each, and pictures without a place one by one."""
+    name = f"series_{hashlib.sha256(uid.encode()).hexdigest()[:12]}"
+    subject = subject_of(found[0][1])
+    parts: list[list[Slice]] = []
+    try:
+        for path, header in _without_copies(found, left_out):
+            for one in _slices(path, header):
+                part = next((part for part in parts if _are_parallel(part[0], one)), None)
+                if part is None:
+                    parts.append([one])
+                else:
+                    part.append(one)
+    except BadPicture as error:
+        yield Series(name, subject, _common([path for path, _ in found]), (), str(error))
+        return
+    for place, part in enumerate(parts, 1):
+        part_name = name if len(parts) == 1 else f"{name}_{place}"
+        yield Series(part_name, subject, _common([one.path for one in part]), tuple(part))
+
+
+def _without_copies(
+    found: list[tuple[Path, Any]], left_out: Counter[str]
+) -> Iterator[tuple[Path, Any]]:
+    """Files once each; those that say to be one instance are copies where their bytes are equal."""
+    first: dict[str, Path] = {}
+    for path, header in found:
+        uid = str(header.get("SOPInstanceUID") or path)
+        seen = first.setdefault(uid, path)
+        if seen != path and files.sha256_of(seen) == files.sha256_of(path):
+            left_out[COPIES] += 1
+        else:
+            yield path, header
+
+
+def _slices(path: Path, header: Any) -> list[Slice]:
+    """The pictures of a file.
+
+    Raises:
+        BadPicture: they are no gray pictures of whole numbers, or frames without a place.
+    """
+    name = printable(path.name)
+    kind = str(header.get("PhotometricInterpretation") or "")
+    if str(header.get("SOPClassUID")) == _RT_DOSE:
+        raise BadPicture(f"{name}: an RT Dose, whose scaling is not read; save it as NIfTI")
+    if kind not in ("MONOCHROME1", "MONOCHROME2") or header.get("SamplesPerPixel", 1) != 1:
+        raise BadPicture(
+            f"{name}: colours ({printable(kind)}); save them as PNG for data_prep.folders"
+        )
+    if header.get("BitsAllocated") not in (8, 16, 32) or "PixelRepresentation" not in header:
+        raise BadPicture(
+            f"{name}: pixels that are no whole numbers of 8, 16 or 32 bit; save them as NIfTI"
+        )
+    count = int(header.get("NumberOfFrames") or 1)
+    own = header.get("PerFrameFunctionalGroupsSequence")
+    if own is None and count == 1:
+        return [Slice(path, header)]
+    if own is None:
+        raise BadPicture(
+            f"{name}: {count} frames without functional groups, as of a film; save each as a file"
+        )
+    if len(own) != count:
+        raise BadPicture(f"{name}: damaged: {count} frames, and functional groups of {len(own)}")
+    shared = tuple(header.get("SharedFunctionalGroupsSequence") or ())
+    return [Slice(path, header, place, (groups, *shared)) for place, groups in enumerate(own)]
+
+
+def _are_parallel(one: Slice, other: Slice) -> bool:
+    """Whether two slices lie in one space and are parallel to each other."""
+    if any(part.position is None or part.directions is None for part in (one, other)):
+        return False
+    difference = np.subtract(one.directions, other.directions)  # type: ignore[arg-type]
+    spaces = [part.header.get("FrameOfReferenceUID") for part in (one, other)]
+    return spaces[0] == spaces[1] and bool(np.abs(difference).max() < _SAME_DIRECTION)
+
+
+def _common(paths: list[Path]) -> Path:
+    """The one file, or the directory that holds all."""
+    if len(set(paths)) == 1:
+        return paths[0]
+    return Path(os.path.commonpath([path.parent for path in paths]))

@@ -1,0 +1,76 @@
+"""A destination whose format is written in one go: what is given is kept in a file of raw numbers
+until all of it is there. Imports no TensorFlow.
+"""
+
+import tempfile
+from abc import abstractmethod
+from pathlib import Path
+
+import numpy as np
+
+from tfcyclegan.formats.base import Destination
+from tfcyclegan.system import files
+
+
+class Scratch(Destination):
+    """Keeps values on the disk, in any order of axes, and stores them at the end.
+
+    Args:
+        path: the file to make.
+        dtype: of its numbers, in the byte order of the format.
+        sizes: of its axes, in the order of the format.
+        axes: their letters; Y and X are rows and columns, those in `channel_axes` together are the
+            channels, the others the planes.
+        channel_axes: in the order in which they make up the channels.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        dtype: np.dtype,
+        sizes: tuple[int, ...],
+        axes: str,
+        channel_axes: str = "CS",
+    ):
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115 - until finish
+        self._values = np.memmap(self._file, dtype, "w+", shape=sizes)
+        places = {axis: place for place, axis in enumerate(axes)}
+        planes = [places[axis] for axis in axes if axis not in {"Y", "X", *channel_axes}]
+        channels = [places[axis] for axis in channel_axes if axis in places]
+        self._plane_sizes = tuple(sizes[place] for place in planes)
+        self._seen = self._values.transpose([*planes, places["Y"], places["X"], *channels])
+
+    @property
+    def bytes(self) -> int:
+        """Of all values."""
+        return int(self._values.nbytes)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Of the axes, in the order of the format."""
+        return self._values.shape
+
+    def write(self, values: np.ndarray, plane: int = 0, top: int = 0, left: int = 0) -> None:
+        height, width = values.shape[:2]
+        place = np.unravel_index(plane, self._plane_sizes) if self._plane_sizes else ()
+        part = self._seen[place][top : top + height, left : left + width]
+        part[...] = values.reshape(part.shape)
+
+    def finish(self) -> None:
+        temporary = files.temporary_name(self.path)
+        try:
+            self._store(temporary, self._values)
+            files.flush(temporary)
+            temporary.replace(self.path)
+        finally:
+            temporary.unlink(missing_ok=True)
+            self.abandon()
+
+    def abandon(self) -> None:
+        self._file.close()
+
+    @abstractmethod
+    def _store(self, path: Path, values: np.ndarray) -> None:
+        """Writes the file, of values in the axes that were given."""

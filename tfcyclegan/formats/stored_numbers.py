@@ -1,0 +1,87 @@
+"""How the numbers that a file stores become those that are read: type, scale, nodata and mask.
+Imports no TensorFlow.
+"""
+
+import numpy as np
+
+from tfcyclegan.formats.number_types import converted, read_as
+
+
+class StoredNumbers:
+    """Numbers of one type, of all channels of a file.
+
+    Args:
+        stored: their type, of any byte order.
+        nodata: what stands where nothing was measured, in stored numbers; None where nothing does.
+        scale: by which they are multiplied: one, or one for each channel.
+        offset: what is then added.
+        has_mask: whether something beside them says where nothing was measured.
+
+    Attributes:
+        dtype: of what `read` gives; float32 where there is a scale or a mask.
+        nodata: in what `read` gives. NaN wherever the numbers are changed to floats, after which
+            the file's own could not be told from a measurement.
+        notes: on what is changed, and on a nodata that is not used.
+    """
+
+    def __init__(
+        self,
+        stored: np.dtype,
+        *,
+        nodata: float | None = None,
+        scale: np.ndarray | float = 1.0,
+        offset: np.ndarray | float = 0.0,
+        has_mask: bool = False,
+    ):
+        self.dtype, notes = read_as(stored, with_gaps=has_mask)
+        self._scale, self._offset = scale, offset
+        self._is_scaled = bool(np.any(np.asarray(scale) != 1) or np.any(np.asarray(offset) != 0))
+        if self._is_scaled:
+            self.dtype = np.dtype(np.float32)
+            notes = ("scale and offset of the file applied, read as float32",)
+        self._nodata = None if nodata is None else _as_stored(nodata, stored)
+        if nodata is not None and self._nodata is None:
+            notes += (f"nodata {nodata:g}, which {stored.name} cannot hold, is not used",)
+        self._fills_gaps = self.dtype.kind == "f" and (
+            self._is_scaled or has_mask or self.dtype != stored.newbyteorder("=")
+        )
+        self.nodata: float | None = None
+        if self._fills_gaps:
+            self.nodata = float("nan") if has_mask or self._nodata is not None else None
+        elif self._nodata is not None:
+            self.nodata = float(self._nodata)
+        self.notes = notes
+
+    def read(self, raw: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:
+        """Stored numbers [..., C] as a fresh array of `dtype`.
+
+        Args:
+            raw: as they are stored.
+            hidden: where the mask hides them, [..., C or 1].
+
+        Raises:
+            intake.BadPicture: float32 cannot hold one of them.
+        """
+        if not self._fills_gaps:
+            return converted(raw, self.dtype)
+        gaps = np.zeros(raw.shape, bool)
+        if hidden is not None:
+            gaps |= hidden
+        if self._nodata is not None:
+            gaps |= raw == self._nodata
+        if self._is_scaled:
+            raw = raw * np.asarray(self._scale, np.float64) + self._offset
+        return converted(raw, self.dtype, gaps)
+
+
+def _as_stored(nodata: float, stored: np.dtype) -> np.generic | None:
+    """`nodata` in the type of the file, rounded as it is there; None where that cannot hold it."""
+    native = stored.newbyteorder("=")
+    if native.kind == "f":
+        with np.errstate(over="ignore"):
+            held = native.type(nodata)
+        return held if np.isfinite(held) or not np.isfinite(nodata) else None
+    limits = np.iinfo(native) if native.kind in "iu" else None
+    if limits is None or nodata != np.rint(nodata) or not limits.min <= nodata <= limits.max:
+        return None
+    return native.type(nodata)

@@ -1,0 +1,265 @@
+"""A file of measurements on its way through a translator: opened, checked, read by planes or
+windows, counted, written, seen in previews.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfcyclegan.config import Size
+from tfcyclegan.config.measured_reading import OPENING
+from tfcyclegan.data import images, intake
+from tfcyclegan.data.display import Display, to_picture
+from tfcyclegan.data.manifest import ALL, CLIPPED, INVALID
+from tfcyclegan.data.picture_folders import Ledger
+from tfcyclegan.data.values import Values, own_plane
+from tfcyclegan.formats import ENDINGS, open_measurement, options_among
+from tfcyclegan.formats.base import Destination, Measurement, Shape, Window
+from tfcyclegan.formats.stacks import read_stack
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import log
+from tfcyclegan.translation.value_pair import ValuePair
+
+PREVIEWS = "previews"
+"""The folder of the PNGs beside the results."""
+PREVIEW_SIDE = 1024
+"""A preview has at most so many pixels a side: of a larger plane each second row and column, or
+each third, ...
+"""
+NO_GAP = "its type has no NaN, and its domain no nodata"
+RESIZED = "resized as the training resized its planes, and the translation back"
+
+
+@dataclass(frozen=True)
+class Previews:
+    """PNGs to write beside measurements.
+
+    Attributes:
+        display: how values are shown; None takes their whole range.
+    """
+
+    display: Display | None = None
+
+
+class MeasuredFile:
+    """A file, series or array, and what becomes of it.
+
+    Args:
+        name: below the input folder; the result has the same below the output folder, or of a
+            target of pictures with ".png" for its ending.
+        path: where it lies.
+        output: folder of the results.
+        values: of both sides, as the model has them.
+        options: of formats, of which it takes those of its own.
+        previews: whether and how PNGs are written beside the result.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        output: Path,
+        values: ValuePair,
+        options: Mapping[str, Any],
+        previews: Previews | None = None,
+    ):
+        self.name, self.path, self.values = name, path, values
+        self._options, self._previews = options, previews
+        self.bad = ""
+        self.shape = Shape(0, 0, 0, 0)
+        self.notes: set[str] = set()
+        self.tally: Counter[str] = Counter()
+        place = output / name
+        self.target = place if values.target else place.with_name(f"{stem_of(place.name)}.png")
+        self._previewed = output / PREVIEWS / f"{name}.png"
+        self._measurement: Measurement | None = None
+        self._destinations: list[Destination] = []
+
+    @property
+    def done(self) -> bool:
+        """Whether its result is there, once it was opened: of several PNGs the last."""
+        several = self.values.target is None and self.shape.planes > 1
+        return (numbered(self.target, self.shape.planes) if several else self.target).exists()
+
+    @property
+    def size(self) -> Size:
+        """Of its planes."""
+        return Size(self.shape.height, self.shape.width)
+
+    @property
+    def source(self) -> Values:
+        """What its own numbers mean."""
+        assert self.values.source is not None
+        return self.values.source
+
+    def open(self) -> None:
+        """Opens it and looks whether the model can take it.
+
+        Raises:
+            intake.BadPicture: it cannot, or cannot be read.
+            OSError: it cannot be read.
+        """
+        options = options_among(self.path, self._options)
+        self._measurement = measurement = open_measurement(self.path, **options)
+        self.shape = measurement.shape
+        trained = own_plane(self.source)
+        if self.shape.channels != trained.channels:
+            raise intake.BadPicture(
+                f"has {self.shape.channels} channels, and the model takes {trained.channels}"
+            )
+        self.notes |= set(measurement.notes)
+        if measurement.dtype != np.dtype(trained.dtype):
+            self.notes.add(
+                f"of {measurement.dtype}, where the training's values were {trained.dtype}"
+            )
+        if trained.units and measurement.units and trained.units != measurement.units:
+            raise intake.BadPicture(
+                f"has values in {measurement.units}, and the model takes {trained.units}"
+            )
+        nodata = measurement.nodata
+        if nodata is not None and nodata != trained.nodata:
+            source = dataclasses.replace(self.source, nodata=nodata)
+            self.values = dataclasses.replace(self.values, source=source)
+
+    def read(self, plane: int, window: Window | None = None) -> np.ndarray:
+        """A plane with its neighbours, [h, w, C], or a window of them.
+
+        Raises:
+            intake.BadPicture: it cannot be read.
+        """
+        assert self._measurement is not None
+        return read_stack(self._measurement, plane, self.source.neighbours, window)
+
+    def take(self, tally: Mapping[str, int]) -> None:
+        """Adds what `count` gave of a part of it to what is told of the file."""
+        self.tally.update(tally)
+        written = self.values.written
+        if tally[INVALID] and written and written.is_integer and written.nodata is None:
+            self.notes.add(f"with gaps, which are {written.gap:g} in the translation: {NO_GAP}")
+
+    def write(self, values: np.ndarray, plane: int, top: int = 0) -> None:
+        """Stores rows of a plane of the translation, [h, W, C]."""
+        if not self._destinations:
+            self._begin()
+        for destination in self._destinations:
+            destination.write(values, plane, top)
+
+    def _begin(self) -> None:
+        assert self._measurement is not None
+        self.target.parent.mkdir(parents=True, exist_ok=True)
+        written = self.values.written
+        if written is None:
+            self._destinations = [PngPlanes(self.target, self.shape)]
+            return
+        self._destinations = [self._measurement.create(self.target, written)]
+        if self._previews:
+            display = self._previews.display
+            preview = PngPlanes(self._previewed, self.shape, written, display, PREVIEW_SIDE)
+            self._destinations.append(preview)
+
+    def finish(self) -> None:
+        """Makes the result appear, after its previews."""
+        while self._destinations:
+            self._destinations.pop().finish()
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of files; an unfinished result is removed."""
+        while self._destinations:
+            self._destinations.pop().abandon()
+        if self._measurement is not None:
+            self._measurement.close()
+            self._measurement = None
+
+
+class PngPlanes(Destination):
+    """Planes as PNGs: one at `path`, or several, numbered from 1.
+
+    Args:
+        path: of the only one.
+        shape: of the measurement.
+        values: of what is written; None of uint8 pictures.
+        display: how values are shown.
+        side: the greatest of a PNG, for which rows and columns are left out; None keeps all.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        shape: Shape,
+        values: Values | None = None,
+        display: Display | None = None,
+        side: int | None = None,
+    ):
+        self.path = path
+        self._shape, self._values, self._display = shape, values, display
+        self._step = -(-max(shape.height, shape.width) // side) if side else 1
+        self._plane, self._parts = 0, list[np.ndarray]()
+
+    def write(self, values: np.ndarray, plane: int = 0, top: int = 0, left: int = 0) -> None:
+        assert left == 0, "whole rows come one after the other"
+        if plane != self._plane:
+            self._encode()
+            self._plane = plane
+        part = values[-top % self._step :: self._step, :: self._step]
+        self._parts.append(to_picture(part, self._values, self._display))
+
+    def _encode(self) -> None:
+        path = self.path if self._shape.planes == 1 else numbered(self.path, self._plane + 1)
+        deepest = max(part.shape[-1] for part in self._parts)
+        rows = [np.broadcast_to(part, (*part.shape[:2], deepest)) for part in self._parts]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.write_bytes(path, images.encode_png(np.concatenate(rows)))
+        self._parts.clear()
+
+    def finish(self) -> None:
+        self._encode()
+
+    def abandon(self) -> None:
+        self._parts.clear()
+
+
+def opening_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """How files were opened that a data set was made of, as the settings of its manifest tell."""
+    return {name: settings[name] for name in OPENING if settings.get(name)}
+
+
+def count(values: Values, array: np.ndarray) -> Counter[str]:
+    """How many values of the own plane of [h, w, C], with its neighbours, are what."""
+    own, plane = array[..., values.centre], own_plane(values)
+    return Counter(
+        {
+            ALL: own.size,
+            INVALID: int(np.count_nonzero(plane.invalid(own))),
+            CLIPPED: plane.outside(own),
+        }
+    )
+
+
+def tell_values(output: Path, ledger: Ledger) -> None:
+    """Says how many values of all that `output` holds were clipped, and how many are gaps."""
+    tally = ledger.journal.tally
+    valid = tally[ALL] - tally[INVALID]
+    if tally[CLIPPED]:
+        log(
+            f"{output}: {tally[CLIPPED]} of {valid} values ({100 * tally[CLIPPED] / valid:.2g} %) "
+            "were outside of the training's range, and clipped for the network"
+        )
+    if tally[INVALID]:
+        log(f"{output}: {tally[INVALID]} of {tally[ALL]} values are no measurements and stay gaps")
+
+
+def stem_of(name: str) -> str:
+    """A file's name without its ending, of two parts where a format's is."""
+    ending = max((end for end in ENDINGS if name.lower().endswith(end)), key=len, default="")
+    return name[: -len(ending)] if ending else Path(name).stem
+
+
+def numbered(path: Path, number: int) -> Path:
+    """scan.png -> scan_0001.png, as pages of a file are called."""
+    return path.with_name(f"{path.stem}_{number:04d}{path.suffix}")

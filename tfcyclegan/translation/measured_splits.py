@@ -1,0 +1,152 @@
+"""A split of measurements of a prepared data set -> files of arrays, or PNGs where the target
+domain is pictures.
+"""
+
+import functools
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from tfcyclegan.config import Size
+from tfcyclegan.data import images
+from tfcyclegan.data.picture_folders import Ledger, recording
+from tfcyclegan.data.source import DataSource
+from tfcyclegan.data.values import Values
+from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.formats.base import Shape
+from tfcyclegan.system import files
+from tfcyclegan.system.parallel import Stages
+from tfcyclegan.system.progress import Progress
+from tfcyclegan.translation import array_files
+from tfcyclegan.translation.measured_files import (
+    PREVIEWS,
+    RESIZED,
+    PngPlanes,
+    Previews,
+    count,
+    stem_of,
+    tell_values,
+)
+from tfcyclegan.translation.translators import AT_ONCE, RECORD, Translator, give_up, record_of
+from tfcyclegan.translation.value_pair import describe
+
+
+@dataclass(frozen=True)
+class _Plane:
+    name: str
+    array: np.ndarray
+    tally: Counter[str]
+
+
+def translate_measured_split(
+    translators: Sequence[Translator],
+    source: DataSource,
+    split: str,
+    output: Path,
+    *,
+    scale: images.Scale | None = None,
+    arrays: str = array_files.NPY,
+    previews: Previews | None = None,
+) -> None:
+    """Translates the arrays of a split into `output`, a file each; those already there from the
+    same model are kept.
+
+    Args:
+        translators: copies of one translator, one for each device, whose source has values.
+        source: the data set.
+        split: whose arrays are translated; it has the values of the translators' source.
+        output: folder of the results.
+        scale: to which arrays are resized for the network; results have their pixels in any case.
+        arrays: ending of the files, of `array_files.ENDINGS`.
+        previews: whether and how PNGs are written beside them.
+
+    Raises:
+        UserError: `output` holds another model's work, or there is no such split.
+        RunError: the data set is damaged, or the model gave no numbers.
+    """
+    source.require(split)
+    model = translators[0]
+    known, written = model.values.source, model.values.written
+    assert known is not None
+    ending = arrays if written else ".png"
+
+    def target(name: str) -> Path:
+        path = PurePosixPath(name.removeprefix(f"{split}/"))
+        return output / path.with_name(f"{stem_of(path.name)}{ending}")
+
+    def missing() -> Iterator[tuple[str, np.ndarray]]:
+        return (item for item in source.arrays(split) if not target(item[0]).exists())
+
+    def before(item: tuple[str, np.ndarray]) -> _Plane:
+        return _Plane(*item, count(known, item[1]))
+
+    def translate(translator: Translator, plane: _Plane) -> _Plane:
+        try:
+            return _Plane(plane.name, translator(plane.array, output, scale=scale), plane.tally)
+        except RunError as error:
+            raise RunError(f"{source.directory}: {plane.name}: {error}") from error
+
+    def save(ledger: Ledger, plane: _Plane) -> None:
+        path, own = target(plane.name), Size(*plane.array.shape[:2])
+        resized = scale is not None and scale.size_of(own) != own
+        ledger.journal.add(plane.name, {RESIZED} if resized else (), tally=plane.tally)
+        if previews and written:
+            beside = output / PREVIEWS / path.relative_to(output).with_suffix(".png")
+            picture = PngPlanes(beside, Shape(1, *plane.array.shape), written, previews.display)
+            picture.write(plane.array)
+            picture.finish()
+        content = (
+            array_files.encode(plane.array, ending) if written else images.encode_png(plane.array)
+        )
+        files.write_bytes(path, content)
+
+    copies = [
+        functools.partial(translate, translator)
+        for _ in range(AT_ONCE)
+        for translator in translators
+    ]
+    told = (
+        "translating",
+        "translated",
+        "another model's translations, or those at another scale or of other settings",
+    )
+    total = source.counts[split]
+    with (
+        recording(
+            output, RECORD, record_of(model, scale), told, total=total, unit="array"
+        ) as ledger,
+        Progress(total, unit="array", label=told[0]) as progress,
+    ):
+        after = functools.partial(save, ledger)
+        for _ in Stages(before, copies, after, lambda: give_up(translators)).of(missing()):
+            ledger.made += 1
+            progress.advance()
+    tell_values(output, ledger)
+
+
+def require_kind(source: DataSource, split: str, known: Values | None) -> None:
+    """Sees to it that a split holds what a translator takes.
+
+    Raises:
+        UserError: it does not; or there is no such split.
+    """
+    source.require(split)
+    here = source.values_of(split)
+    if (here is None) != (known is None):
+        kinds = [describe(one) if one else "8-bit pictures" for one in (here, known)]
+        raise UserError(
+            f"--data_dir={source.directory}: split {split} holds {kinds[0]}, and the model takes "
+            f"{kinds[1]}"
+        )
+    if here is None or known is None:
+        return
+    for what in ("channels", "neighbours", "units"):
+        own, trained = getattr(here, what), getattr(known, what)
+        if own != trained:
+            raise UserError(
+                f"--data_dir={source.directory}: split {split} has {what} {own or 'none'}, and the "
+                f"model takes {trained or 'none'}"
+            )

@@ -1,0 +1,297 @@
+"""Files of measurements in, files of the same format, geometry and name out: volumes plane by
+plane, large scenes by windows.
+
+A file appears under its name when all of its planes are translated; what is there already from the
+same model is kept. A target domain of pictures gives PNGs, one a plane.
+
+Each plane is normalized by its own statistics, as in training, where each was an example by itself:
+those of a whole volume are none that the network has ever seen.
+"""
+
+import functools
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfcyclegan.data import images, intake, picture_files
+from tfcyclegan.data.manifest import printable
+from tfcyclegan.data.picture_folders import Ledger, recording
+from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.formats import ENDINGS
+from tfcyclegan.formats.base import Window
+from tfcyclegan.system.parallel import Stages
+from tfcyclegan.system.progress import Progress, log
+from tfcyclegan.translation.measured_files import (
+    RESIZED,
+    MeasuredFile,
+    Previews,
+    count,
+    tell_values,
+)
+from tfcyclegan.translation.tiling import Source, Tiler
+from tfcyclegan.translation.translators import AT_ONCE, RECORD, Translator, give_up, record_of
+
+_TAKEN = tuple({*ENDINGS, ".tif", ".tiff", ".png"})
+_SERIES = ".dcm"
+
+
+def translate_measurements(
+    translators: Sequence[Translator],
+    path: Path,
+    output: Path,
+    *,
+    scale: images.Scale | None = None,
+    options: Mapping[str, Any] | None = None,
+    previews: Previews | None = None,
+) -> None:
+    """Translates a file, a series, or all below a folder, into files of the same names in `output`.
+
+    Args:
+        translators: copies of one translator, one for each device, whose source has values.
+        path: what to translate.
+        output: folder of the results.
+        scale: to which planes are resized for the network; the results have the pixels of the
+            input in any case. None resizes nothing.
+        options: of the files' format, see `open_measurement`.
+        previews: whether and how PNGs are written beside the results.
+
+    Raises:
+        UserError: `output` holds another model's work, or files that cannot be read or do not fit
+            the model (after all others were translated).
+        RunError: the model gave no numbers.
+    """
+    model, options = translators[0], dict(options or {})
+    found, left_out = _find(path)
+    if left_out:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items()))
+        log(f"{path}: not used: {kinds}")
+    all_files = [
+        MeasuredFile(name, place, output, model.values, options, previews)
+        for name, place in found.items()
+    ]
+    _require_own_names(path, all_files)
+    with recording(
+        output,
+        RECORD,
+        record_of(model, scale) | ({"opened": options} if options else {}),
+        (
+            "translating",
+            "translated",
+            "another model's translations, or those at another scale or of other settings",
+        ),
+        total=len(all_files),
+        left_out=left_out,
+        unit="file",
+    ) as ledger:
+        waiting = [
+            _Work(file, model, scale) for file in all_files if _fits(file, ledger) and not file.done
+        ]
+        whole = [work for work in waiting if work.tiler is None]
+        planes = sum(work.file.shape.planes for work in whole)
+        try:
+            with Progress(planes, unit="plane", label="translating") as progress:
+                _translate_planes(translators, whole, ledger, progress)
+            for work in waiting:
+                if work.tiler is not None:
+                    _translate_in_tiles(work, work.tiler, output, ledger)
+        finally:
+            for file in all_files:
+                file.close()
+    tell_values(output, ledger)
+
+
+def _find(path: Path) -> tuple[dict[str, Path], Counter[str]]:
+    """What is to be translated, by its name below `path`, and what else lies there; the DICOM files
+    of a folder are one series.
+    """
+    left_out: Counter[str] = Counter()
+    if not path.is_dir():
+        return {path.name: path}, left_out
+    found: dict[str, Path] = {}
+    for entry in picture_files.walk(path, left_out):
+        place = Path(entry.path)
+        if not entry.name.lower().endswith(_TAKEN):
+            left_out[picture_files.kind_of(entry.name)] += 1
+            continue
+        if place.suffix.lower() == _SERIES:
+            place = place.parent
+        found[path.name if place == path else place.relative_to(path).as_posix()] = place
+    if not found:
+        raise UserError(f"--input={path}: no files of measurements there")
+    return dict(sorted(found.items())), left_out
+
+
+def _require_own_names(path: Path, all_files: Sequence[MeasuredFile]) -> None:
+    taken: dict[Path, str] = {}
+    for file in all_files:
+        other = taken.setdefault(file.target, file.name)
+        if other != file.name:
+            raise UserError(
+                f"--input={path}: {printable(other)} and {printable(file.name)} would both become "
+                f"{file.target.name}; rename one"
+            )
+
+
+def _fits(file: MeasuredFile, ledger: Ledger) -> bool:
+    """Whether a file can be translated, by its header."""
+    try:
+        file.open()
+    except (intake.BadPicture, OSError) as error:
+        _fail(file, error, ledger)
+    finally:
+        file.close()
+    return not file.bad
+
+
+def _fail(file: MeasuredFile, error: Exception, ledger: Ledger) -> None:
+    file.close()
+    if not file.bad:
+        file.bad = (
+            f"cannot be read ({error.strerror or error})"
+            if isinstance(error, OSError)
+            else str(error)
+        )
+        ledger.bad.append(f"{printable(file.name)}: {file.bad}")
+
+
+class _Work:
+    """A file that is translated: at which size, and whether in tiles."""
+
+    def __init__(self, file: MeasuredFile, model: Translator, scale: images.Scale | None):
+        self.file = file
+        self.interpolation = scale.interpolation if scale else "bicubic"
+        self.size = scale.size_of(file.size) if scale else model.fit or file.size
+        tiler = model.tiler
+        self.tiler = (
+            tiler if tiler is not None and tiler.wants(file.size.height, file.size.width) else None
+        )
+        if self.size == file.size:
+            return
+        if self.tiler is not None:
+            raise UserError(
+                f"{printable(file.name)}: planes of {file.size} are translated in tiles, and the "
+                f"training resized its own to {self.size}; --scale=original takes them as they are"
+            )
+        file.notes.add(RESIZED)
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """A plane on its way: `array` are values, then what the network takes and gives, then values
+    again; `error` says why there are none.
+    """
+
+    work: _Work
+    number: int
+    array: np.ndarray
+    gaps: np.ndarray | None = None
+    tally: Mapping[str, int] | None = None
+    error: Exception | None = None
+
+
+def _translate_planes(
+    translators: Sequence[Translator], works: Sequence[_Work], ledger: Ledger, progress: Progress
+) -> None:
+    """Planes of all files, several at once."""
+
+    def items() -> Iterator[tuple[_Work, int]]:
+        for work in works:
+            try:
+                work.file.open()
+            except (intake.BadPicture, OSError) as error:  # it was there a moment ago
+                _fail(work.file, error, ledger)
+            for plane in range(work.file.shape.planes):
+                if not work.file.bad:
+                    yield work, plane
+
+    def before(item: tuple[_Work, int]) -> _Plane:
+        work, number = item
+        pair = work.file.values
+        try:
+            array = work.file.read(number)
+        except (intake.BadPicture, OSError) as error:
+            return _Plane(work, number, np.empty(0), error=error)
+        seen = pair.to_network(pair.resized(array, work.size, work.interpolation))
+        return _Plane(work, number, seen, pair.gaps(array), count(work.file.source, array))
+
+    def translate(translator: Translator, plane: _Plane) -> _Plane:
+        if plane.error is not None:
+            return plane
+        try:
+            seen = translator.through_network(plane.array, plane.work.file.size)
+        except RunError as error:
+            raise RunError(f"{_called(plane)}: {error}") from error
+        return _Plane(plane.work, plane.number, seen, plane.gaps, plane.tally)
+
+    def after(plane: _Plane) -> _Plane:
+        if plane.error is not None:
+            return plane
+        values = plane.work.file.values.from_network(plane.array, plane.gaps)
+        return _Plane(plane.work, plane.number, values, tally=plane.tally)
+
+    copies = [
+        functools.partial(translate, translator)
+        for _ in range(AT_ONCE)
+        for translator in translators
+    ]
+    for plane in Stages(before, copies, after, lambda: give_up(translators)).of(items()):
+        file = plane.work.file
+        progress.advance()
+        if plane.error is not None:
+            _fail(file, plane.error, ledger)
+        if file.bad:
+            continue
+        file.take(plane.tally or {})
+        file.write(plane.array, plane.number)
+        if plane.number == file.shape.planes - 1:
+            _finish(file, ledger)
+
+
+def _called(plane: _Plane) -> str:
+    several = plane.work.file.shape.planes > 1
+    return printable(plane.work.file.name) + (f", plane {plane.number + 1}" if several else "")
+
+
+def _finish(file: MeasuredFile, ledger: Ledger) -> None:
+    ledger.journal.add(file.name, file.notes, tally=file.tally)
+    file.finish()
+    ledger.made += 1
+
+
+def _translate_in_tiles(work: _Work, tiler: Tiler, scratch: Path, ledger: Ledger) -> None:
+    """A file whose planes memory need not hold, neither in nor out."""
+    file, pair = work.file, work.file.values
+    try:
+        file.open()
+        for plane in range(file.shape.planes):
+
+            def make(
+                at: Window, seen: np.ndarray, plane: int = plane
+            ) -> tuple[np.ndarray, Counter[str]]:
+                array = file.read(plane, at)
+                return pair.from_network(seen, pair.gaps(array)), count(file.source, array)
+
+            def read(at: Window, plane: int = plane) -> np.ndarray:
+                return pair.to_network(file.read(plane, at))
+
+            source = Source(file.size.height, file.size.width, file.source.channels, read)
+            called = f"{printable(file.name)}, "
+            parts = tiler.parts(source, make, scratch, called)
+            # strips and compressed blocks are best written a band of rows at a time
+            for top, row in itertools.groupby(parts, key=lambda part: part[0].top):
+                band = []
+                for _, (values, tally) in row:
+                    file.take(tally)
+                    band.append(values)
+                file.write(np.concatenate(band, axis=1), plane, top)
+    except (intake.BadPicture, OSError) as error:
+        _fail(file, error, ledger)
+        return
+    except RunError as error:
+        raise RunError(f"{printable(file.name)}: {error}") from error
+    _finish(file, ledger)

@@ -1,0 +1,112 @@
+"""What the numbers on both sides of a translator mean, and how they pass through its network."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tfcyclegan.config import Size
+from tfcyclegan.data import images
+from tfcyclegan.data.resampling import resize_values
+from tfcyclegan.data.values import Values, own_plane
+
+
+@dataclass(frozen=True)
+class ValuePair:
+    """The values of both domains; None stands for 8-bit pictures.
+
+    Attributes:
+        source: of what is translated. Its channels are those that the network takes, with planes
+            beside the own one where it has `neighbours`.
+        target: of the translation, likewise.
+    """
+
+    source: Values | None = None
+    target: Values | None = None
+
+    @property
+    def pictures(self) -> bool:
+        """Whether both sides are 8-bit pictures."""
+        return self.source is None and self.target is None
+
+    @property
+    def written(self) -> Values | None:
+        """The values of a translation as it is written: of its own plane alone."""
+        return None if self.target is None else own_plane(self.target)
+
+    def to_network(self, array: np.ndarray) -> np.ndarray:
+        """[..., C] in the source's own numbers as float32 in [-1, 1]; -1 where they are invalid, as
+        the training step has it.
+        """
+        if self.source is None:
+            return images.to_float(array)
+        return np.nan_to_num(self.source.to_network(array), copy=False, nan=-1.0)
+
+    def gaps(self, array: np.ndarray) -> np.ndarray | None:
+        """Where a translation is no measurement, since a channel of its pixel is none, for which
+        losses saw nothing: bool [..., 1]; None where the source is pictures.
+        """
+        return None if self.source is None else self.source.invalid_pixels(array)
+
+    def resized(self, array: np.ndarray, size: Size, interpolation: str = "bicubic") -> np.ndarray:
+        """[H, W, C] in the source's own numbers in another size, as training resizes them."""
+        if self.source is None:
+            return images.to_array(images.resize(images.to_image(array), size, interpolation))
+        # of a file of another type nothing is rounded
+        values = dataclasses.replace(self.source, dtype=str(array.dtype))
+        return resize_values(array, values, size, interpolation)
+
+    def from_network(self, seen: np.ndarray, gaps: np.ndarray | None = None) -> np.ndarray:
+        """What the network gives, [..., C] in [-1, 1], in the target's own numbers: of the own
+        plane, and with its gap where `gaps` says so, black in a picture.
+        """
+        written = self.written
+        if written is None:
+            return images.to_uint8(seen if gaps is None else np.where(gaps, -1, seen))
+        assert self.target is not None
+        return written.from_network(seen[..., self.target.centre], gaps)
+
+    @classmethod
+    def of_domains(cls, values: Mapping[str, Values], direction: str) -> "ValuePair":
+        """Of the values of domains "A" and "B", of a translator of `direction` "ab" or "ba"."""
+        return cls(*(values.get(domain.upper()) for domain in direction))
+
+    def told(self) -> list[str]:
+        """Both sides in words, a line each; none of pictures."""
+        if self.pictures:
+            return []
+        sides = {"takes": self.source, "gives": self.written}
+        return [
+            f"{verb} {describe(values) if values else '8-bit pictures'}"
+            for verb, values in sides.items()
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in `metadata.json`: {"from": ..., "to": ...}, null of pictures; empty where
+        both are pictures.
+        """
+        sides = {"from": self.source, "to": self.target}
+        return (
+            {}
+            if self.pictures
+            else {name: side.to_json() if side else None for name, side in sides.items()}
+        )
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "ValuePair":
+        sides = [stored.get(name) for name in ("from", "to")]
+        return cls(*(Values.from_json(side) if side else None for side in sides))
+
+
+def describe(values: Values) -> str:
+    """Such as "int16, 1 channel, range -1000:2000 HU, nodata -32768"."""
+    plane = own_plane(values)
+    parts = [values.dtype, f"{plane.channels} channel{'s' if plane.channels > 1 else ''}"]
+    if values.neighbours:
+        parts.append(f"{values.neighbours} neighbouring planes on either side")
+    parts.append(plane.ranges())
+    if values.nodata is not None:
+        parts.append(f"nodata {values.nodata:g}")
+    return ", ".join(parts)

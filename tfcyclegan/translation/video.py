@@ -1,0 +1,226 @@
+"""Videos in, videos out: each picture translated by itself, in the size, rate, times and sound of
+the original; and how much the result flickers.
+
+A generator that knows one picture at a time gives neighbours that differ by more than what moved.
+*Flicker* is that: the mean absolute difference, in levels of 0..255, between a picture and the one
+before it, moved by the optical flow of the input. The input's own is the floor: what the flow does
+not explain. `temporal_ema` lowers it by mixing in the moved translation before.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+from skimage.registration import optical_flow_ilk
+
+from tfcyclegan.config import Size
+from tfcyclegan.data import images
+from tfcyclegan.data.intake import BadPicture
+from tfcyclegan.data.picture_folders import recording
+from tfcyclegan.data.video import Frame, VideoReader, VideoWriter
+from tfcyclegan.system import files
+from tfcyclegan.system.parallel import Stages
+from tfcyclegan.system.progress import log, track
+from tfcyclegan.translation.translators import (
+    RECORD,
+    Translator,
+    give_up,
+    machines,
+    record_of,
+)
+
+FLOW_SIDE = 192
+"""Optical flow is estimated on pictures of at most so many pixels a side."""
+_OCCLUDED = 24.0
+"""Levels by which a moved picture of the input may miss the next one; where it misses by more,
+something came into sight, and the flow says nothing.
+"""
+
+
+@dataclass
+class Flicker:
+    """Mean differences between neighbours after motion, in levels of 0..255.
+
+    Attributes:
+        of_input: the input's own.
+        of_output: the translation's.
+        pairs: neighbours compared.
+    """
+
+    of_input: float = 0.0
+    of_output: float = 0.0
+    pairs: int = 0
+
+    def add(self, of_input: float, of_output: float) -> None:
+        """Takes in a pair of neighbours."""
+        self.pairs += 1
+        self.of_input += (of_input - self.of_input) / self.pairs
+        self.of_output += (of_output - self.of_output) / self.pairs
+
+    def __str__(self) -> str:
+        return f"{self.of_output:.2f} levels between neighbours, {self.of_input:.2f} in the input"
+
+
+class Motion:
+    """What moved from one picture to the next, estimated on the input.
+
+    Args:
+        before: uint8 [H, W, 3].
+        after: the next picture, of the same size.
+    """
+
+    def __init__(self, before: np.ndarray, after: np.ndarray):
+        height, width = after.shape[:2]
+        step = -(-max(height, width) // FLOW_SIDE)
+        small = [_gray(each)[::step, ::step] for each in (after, before)]
+        # for each pixel of `after`, how far away it lies in `before`
+        flow = optical_flow_ilk(small[0], small[1], radius=5, prefilter=True) * step
+        scale = height / flow.shape[1], width / flow.shape[2]
+        rows, columns = (
+            ndimage.zoom(each, scale, order=1, grid_mode=True, mode="nearest") for each in flow
+        )
+        grid = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
+        self._places = np.stack([grid[0] + rows, grid[1] + columns])
+        missed = np.abs(self.moved(before) - after).mean(axis=-1)
+        inside = (self._places >= 0).all(axis=0)
+        inside &= (self._places[0] <= height - 1) & (self._places[1] <= width - 1)
+        self.seen = inside & (missed <= _OCCLUDED)
+        """Where both pictures show the same, bool [H, W]."""
+
+    def moved(self, before: np.ndarray) -> np.ndarray:
+        """A picture of the time before as it would look now, float32 [H, W, C]."""
+        channels = [
+            ndimage.map_coordinates(before[..., channel], self._places, np.float32, 1, "nearest")
+            for channel in range(before.shape[-1])
+        ]
+        return np.stack(channels, axis=-1)
+
+    def difference(self, before: np.ndarray, after: np.ndarray) -> float:
+        """Mean absolute difference of a pair of neighbours where both show the same; 0 where they
+        never do.
+        """
+        if not self.seen.any():
+            return 0.0
+        return float(np.abs(self.moved(before) - after)[self.seen].mean())
+
+
+def _gray(picture: np.ndarray) -> np.ndarray:
+    return picture.astype(np.float32).mean(axis=-1) / 255
+
+
+def translate_video(
+    translators: Sequence[Translator],
+    path: Path,
+    output: Path,
+    *,
+    scale: images.Scale | None = None,
+    temporal_ema: float = 0.0,
+) -> Path:
+    """Translates a video into `output`/NAME.mp4; one that is there from the same model is kept.
+
+    Args:
+        translators: copies of one translator of RGB pictures, one for each device.
+        path: of the video.
+        output: folder of the result and its record.
+        scale: to which pictures are resized for the network; the result has the input's size.
+        temporal_ema: share of the moved translation before that is mixed into each, in [0, 1).
+
+    Returns:
+        The result's path.
+
+    Raises:
+        UserError: it cannot be read, or `output` holds another model's work.
+        RunError: the model gave no numbers.
+    """
+    target = output / f"{path.stem}.mp4"
+    identity = {**record_of(translators[0], scale), "temporal_ema": temporal_ema}
+    told = ("translating", "translated", "another model's translations, or of other settings")
+    with recording(output, RECORD, identity, told, total=1, unit="video") as ledger:
+        if not target.exists():
+            try:
+                with VideoReader(path) as reader:
+                    _tell(path, reader, scale)
+                    flicker = _translate(translators, reader, target, scale, temporal_ema)
+                log(f"{target}: flicker: {flicker}")
+                about = {"flicker": dataclasses.asdict(flicker), "notes": reader.notes}
+                files.write_json(target.with_suffix(".json"), about)
+                ledger.made += 1
+            except (BadPicture, OSError) as error:
+                ledger.bad.append(f"{path}: {error}")
+    return target
+
+
+def _tell(path: Path, reader: VideoReader, scale: images.Scale | None) -> None:
+    for note in reader.notes:
+        log(f"{path}: {note}")
+    size = Size(reader.height, reader.width)
+    if scale is not None and scale.size_of(size) != size:
+        log(
+            f"{path}: pictures of {size} are translated at {scale.size_of(size)}, as in training, "
+            "and resized back; --scale=original keeps their size"
+        )
+
+
+def _translate(
+    translators: Sequence[Translator],
+    reader: VideoReader,
+    target: Path,
+    scale: images.Scale | None,
+    temporal_ema: float,
+) -> Flicker:
+    flicker = Flicker()
+    size = Size(reader.height, reader.width)
+    with files.atomic_file(target) as stream:
+        writer = VideoWriter(stream, reader, size.height, size.width)
+        try:
+            before: tuple[np.ndarray, np.ndarray] | None = None
+            for frame, made in _translated(translators, reader, scale, target.parent):
+                made = made.astype(np.float32)
+                if before is not None:
+                    motion = Motion(before[0], frame.pixels)
+                    if temporal_ema:
+                        mixed = temporal_ema * motion.moved(before[1]) + (1 - temporal_ema) * made
+                        made = np.where(motion.seen[..., None], mixed, made)
+                    flicker.add(
+                        motion.difference(before[0], frame.pixels),
+                        motion.difference(before[1], made),
+                    )
+                before = frame.pixels, made
+                writer.write(Frame(np.rint(made).astype(np.uint8), frame.time))
+        except BaseException:
+            writer.abandon()
+            raise
+        writer.finish()
+    return flicker
+
+
+def _translated(
+    translators: Sequence[Translator],
+    reader: VideoReader,
+    scale: images.Scale | None,
+    scratch: Path,
+) -> Iterator[tuple[Frame, np.ndarray]]:
+    """Each picture and its translation, uint8 of its size, in order."""
+    size = Size(reader.height, reader.width)
+
+    def scaled(frame: Frame) -> tuple[Frame, np.ndarray]:
+        image = images.to_image(frame.pixels)
+        return frame, images.to_array(scale(image) if scale else image)
+
+    def through(
+        machine: Callable[[np.ndarray], np.ndarray], given: tuple[Frame, np.ndarray]
+    ) -> tuple[Frame, np.ndarray]:
+        return given[0], machine(given[1])
+
+    def back(made: tuple[Frame, np.ndarray]) -> tuple[Frame, np.ndarray]:
+        picture = images.with_channels(images.to_image(made[1]), 3)
+        return made[0], images.to_array(images.resize(picture, size))
+
+    placed = [functools.partial(through, machine) for machine in machines(translators, scratch)]
+    stages = Stages(scaled, placed, back, lambda: give_up(translators))
+    pictures = stages.of(reader.frames())
+    yield from track(pictures, total=reader.count, unit="picture", label=reader.path.name)
