@@ -495,6 +495,8 @@ def test_training_in_bfloat16_learns(tiles, tmp_path):
         "log_every_steps": 20,
         "checkpoint_every_steps": 1000,
         "sample_every_steps": 1000,
+        "load_size": Size(20, 20),
+        "crop_size": Size(16, 16),
     }
     train(config(tiles, tmp_path / "run", precision="mixed_bfloat16", **options))
     lines = read_history(tmp_path / "run" / "history.jsonl")

@@ -10,9 +10,9 @@ class Rules:
     """What decides where a file can be read in more than one way.
 
     Attributes:
-        alpha: how transparency is treated: "white" composes on white, "drop" keeps the colours and
-            ignores alpha, "refuse" rejects the picture, "keep" is "white" and also returns the alpha
-            channel.
+        alpha: treatment of transparency: "white" composes on white, "drop" keeps colours and
+            ignores alpha, "refuse" rejects the picture, "keep" is "white" and also returns the
+            alpha channel.
         extra_bands: how bands that are neither colours nor alpha are treated: "refuse" or "drop".
         max_value: the value of white in pictures of more than 8 bits; None: the largest of their
             type.
