@@ -1,9 +1,13 @@
 """`evaluate` of measurements as a user meets it: arrays of another program, what a run makes."""
 
+import base64
+import io
 import json
+import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from data_prep import arrays
 from tests.test_measurements import write
@@ -12,13 +16,14 @@ from tfcyclegan import cli
 from tfcyclegan.data.display import GAP_COLOUR
 from tfcyclegan.data.domains import open_domains
 from tfcyclegan.errors import UserError
-from tfcyclegan.evaluation import gathering
+from tfcyclegan.evaluation import comparison, gathering
 from tfcyclegan.evaluation.measured_gathering import NO_CYCLE
 from tfcyclegan.evaluation.scoring import measure
 from tfcyclegan.measures import measured_errors
 from tfcyclegan.training.runs import Run
 from tfcyclegan.translation.foreign_measurements import read_arrays
 from tfcyclegan.translation.translators import Translator
+from tfcyclegan.translation.value_pair import ValuePair
 
 GENERATOR = np.random.default_rng(8)
 OFF = 40  # by which our translations are too high
@@ -189,7 +194,9 @@ def inverting(place):
         "float32",
         data.fingerprint,
     )
-    translator = Translator({"checkpoint": "step-0", "weights": "x"}, 1, 1, np.negative)
+    values = ValuePair.of_domains(data.values, "ab")
+    identity = {"checkpoint": "step-0", "weights": "x"}
+    translator = Translator(identity, 1, 1, np.negative, values=values)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gathering, "copies_on_devices", lambda *_: [translator])
         yield gathering.gather(
@@ -213,3 +220,22 @@ def test_a_run_is_scored_on_what_it_saved_in_units(inverting, place):
     assert inverting.shown["translation"]["p1/scan_0001"][0, 0].tolist() == list(GAP_COLOUR)
     assert inverting.own["p1/scan_0001"][0, 0].tolist() == [0], "black for measures"
     assert inverting.partners.basis == "guess" and inverting.cycle == NO_CYCLE
+
+
+def test_compare_shows_both_translations_as_the_scores_displayed_them(metrics, inverting, place):
+    runs = [place / name for name in ("one", "two")]
+    for run in runs:
+        shutil.copytree(place / "made_by_run" / "ab", run / "evaluation" / "ab")
+        shutil.copy(place / "scores" / "metrics.json", run / "evaluation" / "metrics.json")
+    (found,) = comparison.compare(runs, place / "compare.html", pictures=1)
+    assert any(
+        "Truth: MAE" in name and values[0].startswith("40.0") for name, _, values in found.lines
+    )
+    assert "display of B: window -500 to 500, channel 1 in gray; gaps in magenta" in found.notes
+    ((name, url),) = found.strips
+    with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as strip:
+        pixels = np.asarray(strip)
+    assert name == "p2/scan_0001" or name == "p1/scan_0001"
+    assert pixels.shape == (24, 3 * 24 + 2 * 2, 3)
+    np.testing.assert_array_equal(pixels[:, 26:50], pixels[:, 52:])
+    assert not np.array_equal(pixels[:, :24], pixels[:, 26:50])

@@ -1,5 +1,5 @@
-"""Kinds of files that are met in picture folders and are not read here, told by their first bytes
-so that refusals can name them.
+"""File formats that occur in picture folders but are not read here, recognised by their first bytes
+so that errors can name them.
 """
 
 _MARKS = (
@@ -43,7 +43,7 @@ _BRANDS = {
 
 
 def told(content: bytes) -> str:
-    """What a file is that is not read here, and the mend; empty where it is not known."""
+    """The name of an unsupported file's format and what to do; empty if unknown."""
     if content[4:8] == b"ftyp":
         name = _BRANDS.get(content[8:12], "a video")
     else:
@@ -62,7 +62,7 @@ def told(content: bytes) -> str:
 
 
 def _matches(found: bytes, mark: bytes) -> bool:
-    """Whether they are equal; a dot in the mark stands for any byte."""
+    """Whether they are equal; a dot in the mark matches any byte."""
     return len(found) == len(mark) and all(
         wanted in (ord("."), byte) for byte, wanted in zip(found, mark, strict=True)
     )

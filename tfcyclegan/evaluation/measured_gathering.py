@@ -3,7 +3,7 @@ displayed for what is made for pictures.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,6 @@ from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Pictures
 from tfcyclegan.measures.measured_set import MeasuredSet
 from tfcyclegan.measures.value_controls import ValueControls, make_value_controls
 from tfcyclegan.translation.foreign_measurements import read_arrays
-from tfcyclegan.translation.translators import Translator
 from tfcyclegan.translation.value_pair import ValuePair
 
 NO_CYCLE = "cycle honesty: its disturbances, such as JPEG, are those of 8-bit pictures"
@@ -88,32 +87,21 @@ def refuse_regions(regions: Path | None, target: Values | None) -> None:
         )
 
 
-def with_values(
-    translators: Sequence[Translator], sides: Mapping[str, Side], direction: str
-) -> list[Translator]:
-    """The translators, which know the values of both sides from their run or have those of the
-    data.
-
-    Raises:
-        UserError: the data are of other channels, units or gaps than the run's.
+def require_values(known: ValuePair, sides: Mapping[str, Side], direction: str) -> None:
+    """UserError where the data are of other channels, units or gaps than those a translator
+    `known` was trained on.
     """
-    pair = ValuePair(*(sides[domain].stored for domain in direction))
-    known = translators[0].values
-    if known.pictures:
-        return [dataclasses.replace(one, values=pair) for one in translators]
-    for domain, trained, here in zip(
-        direction, (known.source, known.target), (pair.source, pair.target), strict=True
-    ):
+    pair = zip(direction, (known.source, known.target), strict=True)
+    for domain, trained in pair:
         told = [
             one and f"{one.channels} channels, units {one.units!r}, nodata {one.nodata}"
-            for one in (trained, here)
+            for one in (trained, sides[domain].stored)
         ]
         if told[0] != told[1]:
             raise UserError(
                 f"--data_dir: domain {domain.upper()} has {told[1] or 'pictures'}, and the run was "
                 f"trained on {told[0] or 'pictures'}; its scores would mean nothing"
             )
-    return list(translators)
 
 
 def measure(

@@ -77,10 +77,12 @@ class Side:
         return array if self.stored is None else array[..., self.stored.centre]
 
     def gaps(self, array: np.ndarray) -> np.ndarray:
-        """Where a channel of its own plane is invalid, bool [H, W, 1]; nowhere in pictures."""
+        """Where nothing can be made of it, as a channel is invalid: bool [H, W, 1]; nowhere in
+        pictures.
+        """
         if self.stored is None:
             return np.zeros((*array.shape[:2], 1), bool)
-        invalid: np.ndarray = self.values.invalid(self.own(array)).any(axis=-1, keepdims=True)
+        invalid: np.ndarray = np.any(self.stored.invalid(array), axis=-1, keepdims=True)
         return invalid
 
     def levels(self, array: np.ndarray) -> np.ndarray:

@@ -103,6 +103,7 @@ def read_arrays(
             "suffix": suffix,
             "formats": dict(Counter(ending_of(path.name).lower() for path in opened)),
             "passed_over": len(unused) + passed.total(),
+            "lossy": 0,
             "notes": dict(notes),
         },
     )
