@@ -3,27 +3,35 @@ displayed for what is made for pictures.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from tfcyclegan.config import Size
 from tfcyclegan.data import display
 from tfcyclegan.data.display import displays_of
 from tfcyclegan.data.domains import Domains, Split
 from tfcyclegan.data.images import Scale
+from tfcyclegan.data.pixels import spread
 from tfcyclegan.data.values import Values
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation.sides import Side, subjects_of_split
 from tfcyclegan.measures.controls import make_controls
-from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Pictures
+from tfcyclegan.measures.cycle_consistency import PICTURES as CYCLED
+from tfcyclegan.measures.evaluation_set import (
+    OWN,
+    EvaluationSet,
+    Function,
+    MeasuredCycle,
+    Pictures,
+)
 from tfcyclegan.measures.measured_set import MeasuredSet
 from tfcyclegan.measures.value_controls import ValueControls, make_value_controls
 from tfcyclegan.translation.foreign_measurements import read_arrays
 from tfcyclegan.translation.value_pair import ValuePair
 
-NO_CYCLE = "cycle honesty: its disturbances, such as JPEG, are those of 8-bit pictures"
 _ON_DISPLAYED = (
     "display: look, distribution and the failures looked for are measured on displayed pictures, "
     "8 bit in that window, gaps black; truth and values in the units of the data"
@@ -112,6 +120,7 @@ def measure(
     *,
     aligned: bool,
     regions: Path | None,
+    scale: Scale | None,
 ) -> EvaluationSet:
     """`found`, whose sets are the displayed pictures, with what is scored in units.
 
@@ -123,6 +132,7 @@ def measure(
         split: of the inputs.
         aligned: whether training pictures of equal names are pairs.
         regions: folder of region maps, or None.
+        scale: at which networks see measurements; None of another program's translations.
 
     Raises:
         UserError: region maps that do not fit.
@@ -175,8 +185,14 @@ def measure(
         }
         assumed += made.told
         left_out += made.left_out
+    cycle, measured_cycle = found.cycle, None
+    if not isinstance(cycle, str) and scale is not None:
+        measured_cycle = _measured_cycle(raw, source, target, cycle, scale)
+        cycle = "cycle honesty: a fake is saved without its neighbouring planes"
     return dataclasses.replace(
         found,
+        cycle=cycle,
+        measured_cycle=measured_cycle,
         sets=shown_sets,
         truths={name: target.levels(truth) for name, truth in truths.items()},
         measured=measured,
@@ -239,6 +255,37 @@ def _value_controls(
             for name, truth in truths.items()
             if found.partners.sure
         ],
+    )
+
+
+def _measured_cycle(
+    raw: Loaded, source: Side, target: Side, cycle: tuple[Function, Function], scale: Scale
+) -> MeasuredCycle | None:
+    """What goes through both networks; None where the way back needs neighbouring planes, which no
+    saved fake has.
+    """
+    if target.stored is not None and target.stored.neighbours:
+        return None
+    there = ValuePair(source.stored, target.stored)
+    back = ValuePair(target.stored, source.stored)
+
+    def at_scale(pair: ValuePair, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        some = [arrays[index] for index in spread(len(arrays), CYCLED)]
+        sizes = [scale.size_of(Size(array.shape[0], array.shape[1])) for array in some]
+        return [
+            pair.resized(array, size, scale.interpolation)
+            for array, size in zip(some, sizes, strict=True)
+        ]
+
+    return MeasuredCycle(
+        *cycle,
+        at_scale(there, list(raw.inputs.values())),
+        at_scale(back, list(raw.held_out.values()) or list(raw.target_train.values())),
+        there.to_network,
+        back.to_network,
+        there.from_network,
+        there.gaps,
+        back.gaps,
     )
 
 

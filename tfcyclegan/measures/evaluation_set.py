@@ -42,6 +42,34 @@ class Judge(Protocol):
 
 
 @dataclass(frozen=True)
+class MeasuredCycle:
+    """A cycle of which a domain is one of measurements.
+
+    Attributes:
+        there: the generator into the target domain.
+        back: the one back.
+        inputs: as they are saved, of the domain that is translated.
+        others: real ones of the target domain, likewise.
+        source: what is saved of the inputs' domain as networks see it, -1 in gaps.
+        target: likewise of the target domain.
+        save: what networks give as it is saved of the target domain, with gaps.
+        source_gaps: where something saved of the inputs' domain has gaps, bool [H, W, 1]; None of
+            pictures.
+        target_gaps: likewise of the target domain.
+    """
+
+    there: Function
+    back: Function
+    inputs: Sequence[np.ndarray]
+    others: Sequence[np.ndarray]
+    source: Callable[[np.ndarray], np.ndarray]
+    target: Callable[[np.ndarray], np.ndarray]
+    save: Callable[[np.ndarray, np.ndarray | None], np.ndarray]
+    source_gaps: Callable[[np.ndarray], np.ndarray | None]
+    target_gaps: Callable[[np.ndarray], np.ndarray | None]
+
+
+@dataclass(frozen=True)
 class Tools:
     """What measures need beside the pictures; of each a reason where there is none, "" where none
     is asked for.
@@ -79,7 +107,8 @@ class EvaluationSet:
             has no labels.
         source_is_label_maps: whether the inputs are label maps.
         target_is_label_maps: whether translations are to be label maps.
-        cycle: the generators there and back; or why they cannot be had.
+        cycle: the generators there and back, for pictures; or why they cannot be had.
+        measured_cycle: the same where a domain is one of measurements.
         data: the data set's name.
         left_out: what could not be had, and why.
         classes: the table of the ids and of label maps; None where neither is known.
@@ -124,6 +153,7 @@ class EvaluationSet:
     tools: Tools = Tools()
     is_cityscapes: bool = False
     measured: MeasuredSet | None = None
+    measured_cycle: MeasuredCycle | None = None
     displays: Mapping[str, Display] = field(default_factory=dict)
     shown: Mapping[str, Pictures] = field(default_factory=dict)
     known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
