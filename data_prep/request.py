@@ -5,11 +5,12 @@ result.
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from tfcyclegan.data import intake, records
 from tfcyclegan.data.labels import Labelling
 from tfcyclegan.data.values import Values
+from tfcyclegan.system import files
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,12 @@ class Taken:
     picture: records.Picture
     notes: frozenset[str]
     largest: int = 0
+    tally: ClassVar[Mapping[str, int]] = {}
+
+    @property
+    def digest(self) -> str:
+        """By which the same picture in another split is known."""
+        return files.sha256_of_bytes(self.picture.encoded)[:32]
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,14 @@ class TakenArray:
     notes: frozenset[str]
     tally: Mapping[str, int] = dataclasses.field(default_factory=dict)
     plain: bool = False
+    largest: ClassVar[int] = 0
+
+    @property
+    def digest(self) -> str:
+        """As of `Taken`; empty where another one of the same bytes is no twin."""
+        if self.picture is None or self.plain:
+            return ""
+        return files.sha256_of_bytes(self.picture.encoded)[:32]
 
 
 @dataclass(frozen=True)

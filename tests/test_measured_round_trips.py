@@ -2,6 +2,7 @@
 values within half a step of an integer type and 1e-6 of the range of floats, geometry to the bit.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,18 @@ def test_tiff_and_hdf5(tmp_path):
         assert found.series[0].axes == "ZYX" and 'PhysicalSizeX="0.25"' in found.ome_metadata
     with h5py.File(out / "field.h5") as found:
         assert np.abs(np.squeeze(found["field"][...]) - floats).max() <= 7e-6
+
+
+def test_a_format_that_cannot_hold_the_result_becomes_another(tmp_path):
+    """Floats have no PNG; it is told."""
+    imagecodecs = pytest.importorskip("imagecodecs")
+    (tmp_path / "in").mkdir()
+    given = np.arange(20, dtype=np.uint16).reshape(4, 5) * 100
+    (tmp_path / "in" / "deep.png").write_bytes(imagecodecs.png_encode(given))
+    out = through(tmp_path, identity(values("uint16", 0, 2000), values("float32", 0, 1)))
+    np.testing.assert_allclose(tifffile.imread(out / "deep.tif"), given / 2000, atol=1e-6)
+    told = json.loads((out / "translation.json").read_text())["conversions"]
+    assert "written as .tif, since .png cannot hold it" in told
 
 
 def test_a_file_in_other_units_is_refused(tmp_path):

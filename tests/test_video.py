@@ -50,12 +50,11 @@ def made(path, matrix: int, *, size=(48, 64), sound=True, times=range(10), tagge
 
 
 def copied(source, target):
-    with VideoReader(source) as reader:
-        with open(target, "wb") as file:
-            writer = VideoWriter(file, reader, reader.height, reader.width)
-            for frame in reader.frames():
-                writer.write(frame)
-            writer.finish()
+    with VideoReader(source) as reader, open(target, "wb") as file:
+        writer = VideoWriter(file, reader, reader.height, reader.width)
+        for frame in reader.frames():
+            writer.write(frame)
+        writer.finish()
     return target
 
 
@@ -96,12 +95,12 @@ def test_a_copy_keeps_colours_tag_rate_size_times_and_sound(tmp_path, matrix):
 
 
 def test_odd_sides_are_kept(tmp_path):
-    with VideoReader(made(tmp_path / "in.mp4", BT709)) as reader:
-        with open(tmp_path / "odd.mp4", "wb") as file:
-            writer = VideoWriter(file, reader, 47, 63)
-            for frame in reader.frames():
-                writer.write(Frame(frame.pixels[:47, :63], frame.time))
-            writer.finish()
+    source = made(tmp_path / "in.mp4", BT709)
+    with VideoReader(source) as reader, open(tmp_path / "odd.mp4", "wb") as file:
+        writer = VideoWriter(file, reader, 47, 63)
+        for frame in reader.frames():
+            writer.write(Frame(frame.pixels[:47, :63], frame.time))
+        writer.finish()
     with VideoReader(tmp_path / "odd.mp4") as again:
         assert (again.height, again.width) == (47, 63)
 
@@ -141,7 +140,7 @@ def shaking(amplitude: float) -> Translator:
 def test_flicker_is_told_and_lowered_by_the_moved_picture_before(
     tmp_path, temporal_ema, least, most
 ):
-    """Of 20 levels between neighbours a share of 1 - temporal_ema over 1 + temporal_ema remains in the end."""
+    """Of 20 levels between neighbours a share of (1 - ema) / (1 + ema) remains in the end."""
     source = moving(tmp_path / "in.mp4")
     target = translate_video([shaking(20)], source, tmp_path / "out", temporal_ema=temporal_ema)
     flicker = json.loads(target.with_suffix(".json").read_text())["flicker"]

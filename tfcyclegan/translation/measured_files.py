@@ -50,8 +50,8 @@ class MeasuredFile:
     """A file, series or array, and what becomes of it.
 
     Args:
-        name: below the input folder; the result has the same below the output folder, or of a
-            target of pictures with ".png" for its ending.
+        name: below the input folder; the result has the same below the output folder, but for its
+            ending where it is a picture or the format cannot hold its values.
         path: where it lies.
         output: folder of the results.
         values: of both sides, as the model has them.
@@ -74,8 +74,8 @@ class MeasuredFile:
         self.shape = Shape(0, 0, 0, 0)
         self.notes: set[str] = set()
         self.tally: Counter[str] = Counter()
-        place = output / name
-        self.target = place if values.target else place.with_name(f"{stem_of(place.name)}.png")
+        self.target = output / name
+        self._output = output
         self._previewed = output / PREVIEWS / f"{name}.png"
         self._measurement: Measurement | None = None
         self._destinations: list[Destination] = []
@@ -98,7 +98,7 @@ class MeasuredFile:
         return self.values.source
 
     def open(self) -> None:
-        """Opens it and looks whether the model can take it.
+        """Opens it and looks whether the model can take it, and what the result is called.
 
         Raises:
             intake.BadPicture: it cannot, or cannot be read.
@@ -112,7 +112,13 @@ class MeasuredFile:
             raise intake.BadPicture(
                 f"has {self.shape.channels} channels, and the model takes {trained.channels}"
             )
+        written, place = self.values.written, self._output / self.name
+        ending = ".png" if written is None else measurement.other_ending(written)
+        stem = place.name if self.path.is_dir() else stem_of(place.name)
+        self.target = place.with_name(f"{stem}{ending}") if ending else place
         self.notes |= set(measurement.notes)
+        if written is not None and ending:
+            self.notes.add(f"written as {ending}, since {place.suffix or 'DICOM'} cannot hold it")
         if measurement.dtype != np.dtype(trained.dtype):
             self.notes.add(
                 f"of {measurement.dtype}, where the training's values were {trained.dtype}"
@@ -225,8 +231,14 @@ class PngPlanes(Destination):
 
 
 def opening_of(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """How files were opened that a data set was made of, as the settings of its manifest tell."""
-    return {name: settings[name] for name in OPENING if settings.get(name)}
+    """How files were opened that a data set was made of, where that was not the usual way, as the
+    settings of its manifest tell.
+    """
+    return {
+        name: settings[name]
+        for name, usual in OPENING.items()
+        if settings.get(name, usual) != usual
+    }
 
 
 def count(values: Values, array: np.ndarray) -> Counter[str]:

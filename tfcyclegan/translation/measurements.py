@@ -71,7 +71,9 @@ def translate_measurements(
         MeasuredFile(name, place, output, model.values, options, previews)
         for name, place in found.items()
     ]
-    _require_own_names(path, all_files)
+    bad = [line for file in all_files if (line := _look(file))]
+    fitting = [file for file in all_files if not file.bad]
+    _require_own_names(path, fitting)
     with recording(
         output,
         RECORD,
@@ -85,9 +87,8 @@ def translate_measurements(
         left_out=left_out,
         unit="file",
     ) as ledger:
-        waiting = [
-            _Work(file, model, scale) for file in all_files if _fits(file, ledger) and not file.done
-        ]
+        ledger.bad.extend(bad)
+        waiting = [_Work(file, model, scale) for file in fitting if not file.done]
         whole = [work for work in waiting if work.tiler is None]
         planes = sum(work.file.shape.planes for work in whole)
         try:
@@ -145,26 +146,24 @@ def _require_own_names(path: Path, all_files: Sequence[MeasuredFile]) -> None:
             )
 
 
-def _fits(file: MeasuredFile, ledger: Ledger) -> bool:
-    """Whether a file can be translated, by its header."""
+def _look(file: MeasuredFile) -> str:
+    """Why a file cannot be translated, as far as its header tells; else nothing."""
     try:
         file.open()
     except (intake.BadPicture, OSError) as error:
-        _fail(file, error, ledger)
+        return _given_up(file, error)
     finally:
         file.close()
-    return not file.bad
+    return ""
 
 
-def _fail(file: MeasuredFile, error: Exception, ledger: Ledger) -> None:
+def _given_up(file: MeasuredFile, error: Exception) -> str:
+    """Lets go of a file that cannot be read; the line that says so."""
     file.close()
-    if not file.bad:
-        file.bad = (
-            f"cannot be read ({error.strerror or error})"
-            if isinstance(error, OSError)
-            else str(error)
-        )
-        ledger.bad.append(f"{printable(file.name)}: {file.bad}")
+    file.bad = (
+        f"cannot be read ({error.strerror or error})" if isinstance(error, OSError) else str(error)
+    )
+    return f"{printable(file.name)}: {file.bad}"
 
 
 class _Work:
@@ -212,7 +211,7 @@ def _translate_planes(
             try:
                 work.file.open()
             except (intake.BadPicture, OSError) as error:  # it was there a moment ago
-                _fail(work.file, error, ledger)
+                ledger.bad.append(_given_up(work.file, error))
             for plane in range(work.file.shape.planes):
                 if not work.file.bad:
                     yield work, plane
@@ -250,9 +249,10 @@ def _translate_planes(
     for plane in Stages(before, copies, after, lambda: give_up(translators)).of(items()):
         file = plane.work.file
         progress.advance()
-        if plane.error is not None:
-            _fail(file, plane.error, ledger)
         if file.bad:
+            continue
+        if plane.error is not None:
+            ledger.bad.append(_given_up(file, plane.error))
             continue
         file.take(plane.tally or {})
         file.write(plane.array, plane.number)
@@ -298,7 +298,7 @@ def _translate_in_tiles(work: _Work, tiler: Tiler, scratch: Path, ledger: Ledger
                     band.append(values)
                 file.write(np.concatenate(band, axis=1), plane, top)
     except (intake.BadPicture, OSError) as error:
-        _fail(file, error, ledger)
+        ledger.bad.append(_given_up(file, error))
         return
     except RunError as error:
         raise RunError(f"{printable(file.name)}: {error}") from error
