@@ -223,7 +223,7 @@ def test_a_run_is_scored_on_what_it_saved_in_units(inverting, place):
 
 
 def test_the_cycle_of_measurements_is_closed_through_what_was_saved(inverting):
-    """Negation there and back: the fake loses the half step of int16, and its gaps count nowhere."""
+    """Negation there and back: int16 takes half a step of the fake, and gaps count nowhere."""
     table = cycle_consistency.table(inverting)
     assert table.rows[cycle_consistency.CLEAN]["cycle error"].value == 0
     saved = table.rows[cycle_consistency.SAVED]["cycle error"].value

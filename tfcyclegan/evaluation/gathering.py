@@ -295,8 +295,8 @@ def assemble(
     """Loads what the translations `own` are scored against, as `sides` say, by domain.
 
     `inputs` are those already loaded, `regions` is a folder of region maps, `scale` that at which
-    networks see measurements. `notes`, `assumed` and `facts` are what is known already of the attributes `left_out`, `assumed` and `facts` of
-    `EvaluationSet`.
+    networks see measurements. `notes`, `assumed` and `facts` are what is known already of the
+    attributes `left_out`, `assumed` and `facts` of `EvaluationSet`.
 
     Raises:
         UserError: no such split, or pairs that name pictures which are not there.
