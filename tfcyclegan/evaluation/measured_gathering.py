@@ -3,7 +3,8 @@ displayed for what is made for pictures.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from tfcyclegan.measures.evaluation_set import (
     Pictures,
 )
 from tfcyclegan.measures.measured_set import MeasuredSet
-from tfcyclegan.measures.value_controls import ValueControls, make_value_controls
+from tfcyclegan.measures.value_controls import Control, ValueControls, make_value_controls
 from tfcyclegan.translation.foreign_measurements import read_arrays
 from tfcyclegan.translation.value_pair import ValuePair
 
@@ -36,6 +37,24 @@ _ON_DISPLAYED = (
     "display: look, distribution and the failures looked for are measured on displayed pictures, "
     "8 bit in that window, gaps black; truth and values in the units of the data"
 )
+
+
+class Made(Mapping[str, np.ndarray]):
+    """What a function makes of arrays, whenever one is asked for: memory need not hold all that
+    controls make of large measurements.
+    """
+
+    def __init__(self, function: Callable[[np.ndarray], np.ndarray], arrays: Pictures):
+        self._function, self._arrays = function, arrays
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._function(self._arrays[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
 
 
 @dataclass(frozen=True)
@@ -146,45 +165,29 @@ def measure(
             "values are not resampled"
         )
         truths = {}
-    own_planes = {name: target.own(truth) for name, truth in truths.items()}
-    measured = None
     assumed = [*found.assumed, *display.told(_displays(sides)), _ON_DISPLAYED]
-    sets = {OWN: raw.own}
-    if target.stored is not None:
-        gaps = {name: source.gaps(array) for name, array in raw.inputs.items()}
-        sets = {OWN: {name: _with_gaps(array, gaps[name]) for name, array in raw.own.items()}}
+    own, measured = raw.own, None
+    sets: dict[str, Pictures] = {OWN: own}
     if target.stored is None:
         controls = make_controls(found.target_train)
-        sets |= {
-            name: {key: control(picture) for key, picture in found.inputs.items()}
-            for name, control in controls.items()
-        }
-        shown_sets = sets
+        sets |= {name: Made(one, found.inputs) for name, one in controls.items()}
     else:
-        made = _value_controls(raw, source, target, own_planes, found, aligned=aligned)
-        sets |= {
-            name: {
-                key: _with_gaps(control(source.own(array)), gaps[key])
-                for key, array in raw.inputs.items()
-            }
-            for name, control in made.controls.items()
-        }
+        of_controls = _value_controls(raw, source, target, truths, found, aligned=aligned)
         measured = MeasuredSet(
             target.values,
-            sets,
+            _in_units(raw, source, of_controls),
             {name: target.own(array) for name, array in raw.held_out.items()},
             [target.own(array) for array in raw.target_train.values()],
-            own_planes,
+            {name: target.own(truth) for name, truth in truths.items()},
             subjects_of_split(split) if source.stored else {},
             {} if regions is None else _regions(regions, raw.inputs, split),
-            made.to_beat,
+            of_controls.to_beat,
         )
-        shown_sets = {
-            name: {key: target.levels_of_own(array) for key, array in pictures.items()}
-            for name, pictures in sets.items()
-        }
-        assumed += made.told
-        left_out += made.left_out
+        own = measured.sets[OWN]
+        sets = {name: Made(target.levels_of_own, some) for name, some in measured.sets.items()}
+        sets[OWN] = dict(sets[OWN])  # which most measures look at
+        assumed += of_controls.told
+        left_out += of_controls.left_out
     cycle, measured_cycle = found.cycle, None
     if not isinstance(cycle, str) and scale is not None:
         measured_cycle = _measured_cycle(raw, source, target, cycle, scale)
@@ -193,16 +196,14 @@ def measure(
         found,
         cycle=cycle,
         measured_cycle=measured_cycle,
-        sets=shown_sets,
+        sets=sets,
         truths={name: target.levels(truth) for name, truth in truths.items()},
         measured=measured,
         displays={domain: one.display for domain, one in sides.items() if one.display},
         shown={
-            "input": {name: source.picture(array) for name, array in raw.inputs.items()},
-            "translation": {
-                name: target.picture_of_own(array) for name, array in sets[OWN].items()
-            },
-            "truth": {name: target.picture(truth) for name, truth in truths.items()},
+            "input": Made(source.picture, raw.inputs),
+            "translation": Made(target.picture_of_own, own),
+            "truth": Made(target.picture, truths),
         },
         assumed=assumed,
         left_out=left_out,
@@ -218,6 +219,19 @@ def measure(
             },
         },
     )
+
+
+def _in_units(raw: Loaded, source: Side, made: ValueControls) -> dict[str, Pictures]:
+    """The translations and what controls make, NaN where the inputs have gaps."""
+
+    def with_gaps(control: Control, array: np.ndarray) -> np.ndarray:
+        return _with_gaps(control(source.own(array)), source.gaps(array))
+
+    own = {name: _with_gaps(raw.own[name], source.gaps(one)) for name, one in raw.inputs.items()}
+    return {OWN: own} | {
+        name: Made(functools.partial(with_gaps, control), raw.inputs)
+        for name, control in made.controls.items()
+    }
 
 
 def _with_gaps(array: np.ndarray, gaps: np.ndarray) -> np.ndarray:
@@ -251,7 +265,7 @@ def _value_controls(
             for name in sorted(train_names)
         ],
         test_pairs=[
-            (source.own(raw.inputs[name]), truth)
+            (source.own(raw.inputs[name]), target.own(truth))
             for name, truth in truths.items()
             if found.partners.sure
         ],

@@ -21,7 +21,7 @@ OWN = "translated"
 FORMER_OWN = "CycleGAN"  # as scores of before other methods have it
 FLOOR = "real (floor)"
 
-Pictures = dict[str, np.ndarray]
+Pictures = Mapping[str, np.ndarray]
 # float32 [1, H, W, C] in [-1, 1] to the same of the other domain, of any size.
 Function = Callable[[np.ndarray], np.ndarray]
 Result = TypeVar("Result")
