@@ -315,6 +315,10 @@ def refused_files():
         "x.dcm: pixels that are no whole numbers": dataset(gray, PixelRepresentation=None),
         "holds no DICOM slices (1 DICOM files without pixels)": dataset(gray, Rows=None),
         "x.dcm: does not tell the size or the bits": dataset(gray, Columns=0),
+        "x.dcm: ImageOrientationPatient has no directions at right": dataset(
+            gray, ImageOrientationPatient=[1, 0, 0, 1, 1, 0]
+        ),
+        "x.dcm: PixelSpacing is not above 0": dataset(gray, PixelSpacing=[0, 1]),
         "x.dcm: damaged: The number of bytes of pixel data is less": dataset(gray, Rows=6),
     }
 

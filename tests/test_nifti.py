@@ -293,8 +293,10 @@ BAD = {
         save(path, random_values("int16")).read_bytes()[:-9]
     ),
     "a singular affine": lambda path: _edit(path, srow_y=[0, 0, 0, 0]),
+    "a qform that is none": lambda path: _edit(path, quatern_b=3),
 }
 REASONS = {
+    "a qform that is none": "its qform is no rotation",
     "an empty file": "damaged, or no NIfTI",
     "text": "damaged, or no NIfTI",
     "colours": "holds colours (24-bit RGB); save its slices as PNG",

@@ -263,10 +263,10 @@ def _inverted(stored: np.ndarray, bits: int) -> np.ndarray:
 def _padding(part: Slice) -> tuple[int, int] | None:
     """Lowest and highest stored number that is no value."""
     value = part.header.get("PixelPaddingValue")
-    if value is None or value == "":
+    if not isinstance(value, int):
         return None
     limit = part.header.get("PixelPaddingRangeLimit")
-    ends = [value, value if limit is None or limit == "" else limit]
+    ends = [value, limit if isinstance(limit, int) else value]
     stored = _stored_type(part)
     # many files write a negative one as unsigned
     low, high = sorted(int(np.int64(end).astype(stored)) for end in ends)

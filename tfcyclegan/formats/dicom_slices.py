@@ -110,9 +110,9 @@ class Slice:
 
     def _numbers(self, name: str, sequence: str, count: int) -> np.ndarray | None:
         found = self.get(name, sequence)
-        if found is None or len(found) != count:
+        if found is None or np.size(found) != count:
             return None
-        numbers = np.array([self._number(name, number) for number in found])
+        numbers = np.array([self._number(name, number) for number in np.ravel(found)])
         return numbers if np.isfinite(numbers).all() else None
 
     def _number(self, name: str, value: Any) -> float:
@@ -268,11 +268,13 @@ def _slices(path: Path, header: Any) -> list[Slice]:
         raise BadPicture(
             f"{name}: colours ({printable(kind)}); save them as PNG for data_prep.folders"
         )
-    if header.get("BitsAllocated") not in (8, 16, 32) or "PixelRepresentation" not in header:
+    signed = header.get("PixelRepresentation")
+    if header.get("BitsAllocated") not in (8, 16, 32) or signed not in (0, 1):
         raise BadPicture(
             f"{name}: pixels that are no whole numbers of 8, 16 or 32 bit; save them as NIfTI"
         )
-    if not all(header.get(key) for key in ("Rows", "Columns", "BitsStored", "HighBit")):
+    sizes = [header.get(key) for key in ("Rows", "Columns", "BitsStored", "HighBit")]
+    if not all(isinstance(size, int) and size > 0 for size in sizes):
         raise BadPicture(f"{name}: does not tell the size or the bits of its pixels")
     frames = str(header.get("NumberOfFrames") or 1)
     if not frames.isdigit():

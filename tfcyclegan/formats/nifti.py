@@ -165,7 +165,7 @@ def _load(path: Path) -> Any:
         raise BadPicture(_damage(error)) from error
     if not isinstance(image, nibabel.Nifti1Image):
         raise BadPicture(f"of the kind {type(image).__name__}, not NIfTI; convert it")
-    if not all(image.dataobj.shape):
+    if min(image.dataobj.shape, default=0) < 1:
         raise BadPicture("holds no voxels")
     if size < wanted and not path.name.lower().endswith(".gz"):
         raise BadPicture(f"damaged: {size} bytes, and its header tells of {wanted}")
@@ -182,8 +182,11 @@ def _size(proxy: Any) -> int:
 
 def _place(image: Any, without_affine: bool) -> tuple[np.ndarray, list[str]]:
     """The affine, and what is to be told of it."""
-    sform, has_sform = image.get_sform(coded=True)
-    qform, has_qform = image.get_qform(coded=True)
+    try:
+        sform, has_sform = image.get_sform(coded=True)
+        qform, has_qform = image.get_qform(coded=True)
+    except ValueError as error:
+        raise BadPicture(f"its qform is no rotation ({error})") from error
     if not (has_sform or has_qform):
         if not without_affine:
             raise BadPicture(
