@@ -35,8 +35,9 @@ from tfcyclegan.translation.value_pair import ValuePair
 
 _ON_DISPLAYED = (
     "display: look, distribution and the failures looked for are measured on displayed pictures, "
-    "8 bit in that window, gaps black; truth and values in the units of the data"
+    "8 bit in that window, gaps black"
 )
+_IN_UNITS = "; truth and values in the units of the data"
 
 
 class Made(Mapping[str, np.ndarray]):
@@ -165,7 +166,8 @@ def measure(
             "values are not resampled"
         )
         truths = {}
-    assumed = [*found.assumed, *display.told(_displays(sides)), _ON_DISPLAYED]
+    assumed = [*found.assumed, *display.told(_displays(sides))]
+    assumed.append(_ON_DISPLAYED + (_IN_UNITS if target.stored else ""))
     own, measured = raw.own, None
     sets: dict[str, Pictures] = {OWN: own}
     if target.stored is None:
