@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.conftest import eagerly
 from tests.test_street_chain import FEW
 from tfcyclegan import cli
 from tfcyclegan.adaptation.arms import Arms
-from tfcyclegan.config import AdaptConfig
+from tfcyclegan.config import AdaptConfig, TrainConfig
 from tfcyclegan.data.domains import Split
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import UserError
@@ -35,7 +36,7 @@ QUICK = (
 @pytest.fixture(scope="module")
 def place(street):
     """The street's directory with a translator in it."""
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, eagerly():
         patch.chdir(street)
         assert (
             cli.main(
@@ -79,7 +80,7 @@ def weights(output, arm: str, seed: int = 0) -> dict[str, np.ndarray]:
     }
 
 
-def test_arms_seeds_and_the_report(place, capsys):
+def test_arms_seeds_and_the_report(place, capsys, eager):
     assert adapt("uda", "--arms=oracle,source_only", "--seeds=0") == 0
     output = place / "uda"
     results = json.loads((output / "results.json").read_text())
@@ -257,6 +258,15 @@ def test_a_source_without_labels_and_a_translator_that_does_not_fit(place, capfd
     )
     assert adapt("bad_gray", "--arms=translated", "--translator=runs/gray") == 2
     assert "--translator=runs/gray: it has 1 and 3 channels, not 3" in capfd.readouterr().err
+    shutil.copytree(place / "runs" / "translator", place / "runs" / "one_way")
+    of_one = {one.name for one in dataclasses.fields(TrainConfig) if one.metadata["methods"]}
+    options = {name: value for name, value in run["options"].items() if name not in of_one}
+    changes = {"options": options | {"method": "cut", "nce_layers": "0,4"}}
+    (place / "runs" / "one_way" / "config.json").write_text(json.dumps(run | changes))
+    assert adapt("bad_one_way", "--translator=runs/one_way") == 2
+    error = capfd.readouterr().err
+    assert error.startswith("tfcyclegan adapt: --arms=translated_semantic: semantic losses go with")
+    assert "runs/one_way is a run of cut" in error and len(error.splitlines()) == 1
 
 
 def test_config_keeps_the_order_in_which_arms_build_on_each_other():

@@ -16,19 +16,18 @@ def strip(side: int, columns: int, rows: int = 2, seed: int = 0) -> tuple[np.nda
     """
     random = np.random.default_rng(seed)
     noise = [random.uniform(-1, 1, (side, side, 3)) for _ in range(rows)]
-    drawn = strips.strip(
-        noise, lambda images: -images, lambda images: images * 0.5, identity=columns == 4
-    )
+    back = None if columns == 2 else lambda images: images * 0.5
+    drawn = strips.strip(noise, lambda images: -images, back, identity=columns == 4)
     return drawn, strips.png_bytes(drawn, enlarge_below=600)
 
 
-@pytest.mark.parametrize("columns", [3, 4])
+@pytest.mark.parametrize("columns", [2, 3, 4])
 @pytest.mark.parametrize("side", [24, 36, 64, 256])
 def test_sliders_lie_on_the_columns_whatever_the_enlargement(side, columns):
     drawn, png = strip(side, columns)
     factor = max(1, 600 // drawn.shape[1])
     found = run_page.sliders(png, columns=columns)
-    assert [slider.name for slider in found] == ["translated", "cycled"]
+    assert [slider.name for slider in found] == ["translated", "cycled"][: columns - 1]
     for index, slider in enumerate(found, start=1):
         assert (slider.width, slider.height) == (side * factor, drawn.shape[0] * factor)
         # CSS: a background `size` % as wide as its box, moved left by `position` % of what does not
@@ -57,6 +56,7 @@ def run_dir(tiles, tmp_path_factory):
 def test_the_page_tells_what_the_run_is_and_how_to_go_on(run_dir):
     page = (run_dir / "report.html").read_text()
     assert page.count('class="card slider"') == 4, "two for each direction, of test pictures"
+    assert "each row: real | translated | cycled | identity." in page
     assert "Not scored yet" in page and f"tfcyclegan evaluate --run_dir={run_dir}" in page
     for words in (
         "Model card",

@@ -139,4 +139,4 @@ def test_city2labels_run_1_then_run_2_with_identity(street, monkeypatch):
     assert labels["ceiling (truth through the protocol)"]["pixel accuracy"]["value"] == 1, (
         "stored at the size of the training"
     )
-    assert labels["CycleGAN"]["pixel accuracy"]["value"] < 0.9 and "constant colour" in labels
+    assert labels["translated"]["pixel accuracy"]["value"] < 0.9 and "constant colour" in labels

@@ -91,6 +91,12 @@ class Arms:
         if not self.config.needs_translator:
             return
         run, size = self.translator_run, self.source_pictures.common_size
+        if "translated_semantic" in self.config.arm_names and run.config.method != "cyclegan":
+            raise UserError(
+                f"--arms=translated_semantic: semantic losses go with --method=cyclegan, but "
+                f"{run.directory} is a run of {run.config.method}; leave the arm out of --arms, or "
+                "give another translator"
+            )
         if self.config.load_size is None and size is not None:
             works_at = scale_of(run).size_of(size)
             if works_at != size:

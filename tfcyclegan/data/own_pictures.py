@@ -1,8 +1,8 @@
-"""Pictures that a function of one's own gives, in the place of a data set: `module:function`.
+"""Pictures from a user's function in place of a data set: `module:function`.
 
-The function is called with the name of a split, one of SPLITS, and gives the split's pictures as a
-sequence (whatever has `len` and takes an index), or None where it has none. A picture is uint8
-[H, W], [H, W, 1] (gray) or [H, W, 3] (RGB), and the same one whenever it is asked for:
+The function is called with the name of a split, one of SPLITS, and returns its pictures as a
+sequence (anything with `len` and indexing), or None if it has none. A picture is uint8
+[H, W], [H, W, 1] (gray) or [H, W, 3] (RGB), and must be the same each time:
 
     def read(split):
         folder = {"trainA": "summer", "trainB": "winter"}.get(split)
@@ -14,8 +14,8 @@ such pair for each channel. NaN says that nothing was measured, and so does a va
 attribute `nodata` names; `units` is a text such as "HU". All splits of a domain have one type, one
 number of channels and one range.
 
-Pictures are known by a hash of all of them, for which they are read at each start. A sequence that
-has an attribute `fingerprint`, a text, is known by that instead.
+Pictures are identified by a hash of all of them, for which they are read at each start. A sequence
+with an attribute `fingerprint`, a string, is identified by that instead.
 """
 
 import hashlib
@@ -41,10 +41,10 @@ _FORMS = "uint8 [H, W], [H, W, 1] or [H, W, 3]"
 
 @dataclass(frozen=True)
 class OwnPictures:
-    """What the function gave.
+    """The pictures that the function returned.
 
     Attributes:
-        reference: that names it.
+        reference: "module:function".
         splits: a sequence of pictures for each split that it has.
         counts: their lengths.
         values: what the numbers of measurements mean, by the letter of their domain, see
@@ -69,7 +69,9 @@ class OwnPictures:
             yield _checked(told, given) if values is None else _measured(told, given, values)
 
     def examples(self, split: str) -> Iterator[Example]:
-        """Each under a name that has the split's, so that none are taken for pairs."""
+        """Each picture under a name that contains the split, so that equal ones are not taken for
+        pairs.
+        """
         for index, picture in enumerate(self.pictures(split)):
             name = f"{split}_{index:06d}"
             if _letter(split) in self.values:
@@ -78,7 +80,7 @@ class OwnPictures:
                 yield Example(f"{name}.png", images.encode_png(picture), None)
 
     def fingerprint(self) -> str:
-        """Identity of the content: a hash of all pictures, or what sequences say of themselves."""
+        """Identity of the content: a hash of all pictures, or the sequences' own fingerprints."""
         said = {
             split: getattr(pictures, "fingerprint", None) for split, pictures in self.splits.items()
         }
@@ -166,7 +168,7 @@ def open_own(reference: str) -> OwnPictures:
     """Asks the function for all its splits.
 
     Raises:
-        UserError: there is no such function, it raised something, or gave something else.
+        UserError: the function does not exist, raised an exception, or returned something else.
     """
     function, told = functions.find(_FLAG, reference), f"{_FLAG}={reference}"
     splits, counts, values = {}, {}, dict[str, Values | None]()

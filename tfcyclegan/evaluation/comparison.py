@@ -21,9 +21,9 @@ from tfcyclegan.data.values import Values
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation.scores_page import png_of
 from tfcyclegan.evaluation.sides import arrays_of_split
-from tfcyclegan.evaluation.translated_arrays import ENDINGS, place, read_translation
+from tfcyclegan.evaluation.translated_arrays import ENDINGS, place_of, read_translation
 from tfcyclegan.measures import cycle_consistency, fcn_score, kid_fid
-from tfcyclegan.measures.evaluation_set import FLOOR, OWN
+from tfcyclegan.measures.evaluation_set import FLOOR, FORMER_OWN, OWN
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log, log_table
 from tfcyclegan.training.run_page import METRICS
@@ -229,17 +229,19 @@ def _lines(title: str, tables: ByRun, notes: list[str]) -> list[tuple[str, str, 
             own = [_cell(table, row, column) for table in tables.values()]
             beside = ["" if of_cycles else _cell(first, name, column) for name in _BESIDE]
             having = [name for name, value in zip(tables, own, strict=True) if value]
+            name = f"{title}: {column}" if row == OWN else f"{title}: {row}: {column}"
             if having and len(having) < len(own):
-                notes.append(f"{title}: {row}: {column}: only of {', '.join(having)}")
+                notes.append(f"{name}: only of {', '.join(having)}")
             if having or any(beside):
-                name = f"{title}: {column}" if row == OWN else f"{title}: {row}: {column}"
                 lines.append((name, pages.ARROWS[about["better"]], own + beside))
     return lines
 
 
 def _cell(table: Mapping[str, Any], row: str, column: str) -> str:
     names = [one["name"] for one in table["columns"]]
-    return dict(zip(names, table["shown"].get(row, ()), strict=False)).get(column, "")
+    shown = table["shown"]
+    values = shown.get(row, shown.get(FORMER_OWN, ()) if row == OWN else ())
+    return dict(zip(names, values, strict=False)).get(column, "")
 
 
 def _strips(
@@ -256,7 +258,7 @@ def _strips(
         for path in sorted(folders[0].rglob("*"))
         if path.suffix in ENDINGS
     ]
-    names = [name for name in there if all(place(folder, name) for folder in folders)]
+    names = [name for name in there if all(place_of(folder, name) for folder in folders)]
     if not names:
         notes.append("no strips: the runs' translated pictures are not there any more")
         return []
@@ -269,7 +271,7 @@ def _strips(
         translated = [
             _shown(read_translation(path), result, direction[1])
             for folder in folders
-            if (path := place(folder, name)) is not None
+            if (path := place_of(folder, name)) is not None
         ]
         cells = ([inputs[name]] if name in inputs else []) + translated
         strips.append((name, pages.data_url(png_of(cells))))

@@ -37,7 +37,7 @@ def translate_arrays(
     """
 
     def missing() -> Iterator[tuple[str, np.ndarray]]:
-        return (item for item in inputs.items() if place(folder, item[0]) is None)
+        return (item for item in inputs.items() if place_of(folder, item[0]) is None)
 
     def translate(translator: Translator, item: tuple[str, np.ndarray]) -> tuple[str, np.ndarray]:
         name, array = item
@@ -74,7 +74,7 @@ def translate_arrays(
             progress.advance()
 
 
-def place(folder: Path, name: str) -> Path | None:
+def place_of(folder: Path, name: str) -> Path | None:
     """Where the translation of that name lies; None where there is none."""
     paths = (folder / f"{name}{ending}" for ending in ENDINGS)
     return next((path for path in paths if path.exists()), None)
@@ -95,5 +95,5 @@ def read_png(path: Path) -> np.ndarray:
 
 def read_translations(folder: Path, names: Sequence[str]) -> Pictures:
     """By name."""
-    found = {name: place(folder, name) for name in names}
+    found = {name: place_of(folder, name) for name in names}
     return {name: read_translation(path) for name, path in found.items() if path is not None}

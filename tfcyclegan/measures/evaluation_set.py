@@ -17,7 +17,8 @@ from tfcyclegan.measures.partners import Partners
 if TYPE_CHECKING:  # measures load no TensorFlow
     from tfcyclegan.networks.feature_networks import Features, Lpips
 
-OWN = "CycleGAN"
+OWN = "translated"
+FORMER_OWN = "CycleGAN"  # as scores of before other methods have it
 FLOOR = "real (floor)"
 
 Pictures = dict[str, np.ndarray]

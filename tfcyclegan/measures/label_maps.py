@@ -21,7 +21,7 @@ from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Pictures
 from tfcyclegan.measures.tables import Column, Interval, Table, undecided
 
 CEILING = "ceiling (truth through the protocol)"
-SHUFFLED = "CycleGAN, labels of other pictures"
+SHUFFLED = f"{OWN}, labels of other pictures"
 RAW, MATCHED, LEFT_OUT = "class IoU", "class IoU, classes matched", "class IoU, absent left out"
 PREFIX = "Labels"
 COLUMNS = (

@@ -39,6 +39,7 @@ from tfcyclegan.translation.translators import (
     machines,
     record_of,
 )
+from tfcyclegan.translation.value_pair import network_size
 
 _Stored = records.Picture | records.StoredArray
 
@@ -273,7 +274,7 @@ def _stages(
     def decode(example: Example) -> _Scaled:
         if example.array is not None:
             own = Size(*example.array.shape[:2])
-            if scale is not None and scale.size_of(own) != own:
+            if network_size(own, scale) != own:
                 noted.append(RESIZED)
             return _Scaled(example, example.array, False)
         recoloured: set[str] = set()

@@ -127,10 +127,8 @@ class MeasuredFile:
             raise intake.BadPicture(
                 f"has values in {measurement.units}, and the model takes {trained.units}"
             )
-        nodata = measurement.nodata
-        if nodata is not None and nodata != trained.nodata:
-            source = dataclasses.replace(self.source, nodata=nodata)
-            self.values = dataclasses.replace(self.values, source=source)
+        source = dataclasses.replace(self.source, nodata=_nodata(measurement, trained))
+        self.values = dataclasses.replace(self.values, source=source)
 
     def read(self, plane: int, window: Window | None = None) -> np.ndarray:
         """A plane with its neighbours, [h, w, C], or a window of them.
@@ -145,7 +143,7 @@ class MeasuredFile:
         """Adds what `count` gave of a part of it to what is told of the file."""
         self.tally.update(tally)
         written = self.values.written
-        if tally[INVALID] and written and written.is_integer and written.nodata is None:
+        if tally.get(INVALID) and written and written.is_integer and written.nodata is None:
             self.notes.add(f"with gaps, which are {written.gap:g} in the translation: {NO_GAP}")
 
     def write(self, values: np.ndarray, plane: int, top: int = 0) -> None:
@@ -181,6 +179,18 @@ class MeasuredFile:
         if self._measurement is not None:
             self._measurement.close()
             self._measurement = None
+
+
+def _nodata(measurement: Measurement, trained: Values) -> float | None:
+    """What says in a file that nothing was measured: its own, else that of the training's data
+    where its type can hold it.
+    """
+    if measurement.nodata is not None or trained.nodata is None:
+        return measurement.nodata
+    if measurement.dtype.kind == "f":
+        return trained.nodata
+    limits, whole = np.iinfo(measurement.dtype), float(trained.nodata).is_integer()
+    return trained.nodata if whole and limits.min <= trained.nodata <= limits.max else None
 
 
 class PngPlanes(Destination):

@@ -35,6 +35,7 @@ from tfcyclegan.translation.measured_files import (
 )
 from tfcyclegan.translation.tiling import Source, Tiler
 from tfcyclegan.translation.translators import AT_ONCE, RECORD, Translator, give_up, record_of
+from tfcyclegan.translation.value_pair import network_size
 
 
 def translate_measurements(
@@ -172,7 +173,7 @@ class _Work:
     def __init__(self, file: MeasuredFile, model: Translator, scale: images.Scale | None):
         self.file = file
         self.interpolation = scale.interpolation if scale else "bicubic"
-        self.size = scale.size_of(file.size) if scale else model.fit or file.size
+        self.size = network_size(file.size, scale) if scale else model.fit or file.size
         tiler = model.tiler
         self.tiler = (
             tiler if tiler is not None and tiler.wants(file.size.height, file.size.width) else None

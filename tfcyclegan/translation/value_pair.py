@@ -103,6 +103,13 @@ class ValuePair:
         return cls(*(Values.from_json(side) if side else None for side in sides))
 
 
+def network_size(own: Size, scale: images.Scale | None) -> Size:
+    """To which planes of size `own` are resized for the network, by the training's scale. One that
+    resized nothing rounds sides to multiples of 4, and mirroring inside does that better.
+    """
+    return own if scale is None or scale.mode == "none" else scale.size_of(own)
+
+
 def describe(values: Values) -> str:
     """Such as "int16, 1 channel, range -1000:2000 HU, nodata -32768"."""
     plane = own_plane(values)
