@@ -95,7 +95,7 @@ class Values:
         """Where a pixel counts for no loss and has no translation: bool [..., 1], true where any of
         the channels of `array` is invalid.
         """
-        return self.invalid(array).any(axis=-1, keepdims=True)
+        return np.logical_or.reduce(self.invalid(array), axis=-1, keepdims=True)
 
     def outside(self, array: np.ndarray) -> int:
         """How many valid values of [..., C] lie outside their range and are clipped."""

@@ -10,17 +10,19 @@ import tensorflow as tf
 class ImagePool(tf.Module):
     """Keeps `size` images and returns, for each new image, either it or an older one.
 
-        While filling: store and return the image. When full: with probability 1/2 return a stored image
-            and put the new one in
-        its place, else return the new one and store nothing. An image that is not finite is returned
-        but never stored, since it would spoil every later step that it is drawn for.
-    
-        Make it outside of any strategy's scope, one for each replica: a pool is private to its replica.
+    While filling: store and return the image. When full: with probability 1/2 return a stored image
+    and put the new one in its place, else return the new one and store nothing. An image that is
+    not finite is returned but never stored, since it would spoil every later step that it is drawn
+    for.
 
-        Args:
-            size: images kept; at least 1.
-            image_shape: (height, width, channels).
-            dtype: of the images.
+    A method asks it once for each update of a discriminator (`Method.update_discriminators`).
+
+    Make it outside of any strategy's scope, one for each replica: a pool is private to its replica.
+
+    Args:
+        size: images kept; at least 1.
+        image_shape: (height, width, channels).
+        dtype: of the images.
     """
 
     def __init__(self, size: int, image_shape: Sequence[int], dtype: tf.DType = tf.float32):
