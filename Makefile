@@ -8,7 +8,7 @@ DEMO_READY := $(VENV)/.ready_demo
 READY := $(VENV)/.ready
 RUN := runs/satellite2map
 
-.PHONY: demo data/toy_street toy_gta2city toy_city2labels toy_uda ablation docs test test_browser bench clean
+.PHONY: demo demo_mri data/toy_street toy_gta2city toy_city2labels toy_uda ablation docs test test_browser bench clean
 
 # Modules are compiled as they are imported, which for most of TensorFlow's is never.
 $(DEMO_READY): setup.py constraints.txt tfcyclegan/__init__.py
@@ -32,6 +32,22 @@ demo: $(DEMO_READY)
 	@echo "report:               $(RUN)/report.html"
 	@echo "translated pictures:  translated/satellite2map/ab and translated/satellite2map/ba"
 	@echo "models:               saved_models/satellite2map"
+
+## Measurements instead of pictures: T1w <-> T2w MR volumes of an average brain, from NIfTI to NIfTI.
+MRI := runs/t1w2t2w
+demo_mri: $(DEMO_READY)
+	$(INSTALL) '.[measurements]'
+	$(BIN)/python -m data_prep.citi168 --output_dir=data/citi168
+	$(BIN)/python -m data_prep.nifti --input_dir=data/citi168 --output_dir=data/t1w2t2w --name=t1w2t2w --axis=coronal
+	$(BIN)/tfcyclegan train --flagfile=configs/t1w2t2w.cfg
+	$(BIN)/tfcyclegan translate --run_dir=$(MRI) --input=data/citi168/testA --output=translated/t1w2t2w/ab --previews
+	$(BIN)/tfcyclegan translate --run_dir=$(MRI) --input=data/citi168/testB --direction=ba --output=translated/t1w2t2w/ba --previews
+	$(BIN)/tfcyclegan evaluate --run_dir=$(MRI) --direction=both
+	$(BIN)/python -m benchmarks.voxel_lookup
+	@echo
+	@echo "report:              $(MRI)/report.html"
+	@echo "scores:              $(MRI)/evaluation/ab/index.html"
+	@echo "translated volumes:  translated/t1w2t2w/ab and translated/t1w2t2w/ba"
 
 ## The street experiments on synthetic data, in the layouts of the real ones: draw, prepare, train, translate, score.
 data/toy_street: $(DEMO_READY)

@@ -28,6 +28,9 @@ Makes a folder that `python -m data_prep.nifti` reads:
         trainB/right_posterior.nii.gz   trainB/right_anterior.nii.gz   T2w
         valA/ testA/   left_val.nii.gz right_val.nii.gz, left_test.nii.gz ...   T1w
         valB/ testB/   files of the same names   T2w of the same places
+
+With --pairs trainB holds left_posterior.nii.gz and left_anterior.nii.gz instead, for
+`data_prep.nifti --aligned` and `train --method=pix2pix`: an upper bound of what can be learnt.
 """
 
 import functools
@@ -72,12 +75,15 @@ class Config(Options):
     """Options of `python -m data_prep.citi168`."""
 
     output_dir: str = option("", "directory to write the volumes to", required=True)
+    pairs: bool = option(
+        False, "train on pairs: T2w of the left hemisphere too, in files of T1w's names"
+    )
 
 
-def parts() -> dict[str, tuple[str, str, tuple[int, int]]]:
+def parts(*, pairs: bool = False) -> dict[str, tuple[str, str, tuple[int, int]]]:
     """What is cut: {path below the output: (contrast, side, planes)}."""
     found = {}
-    for domain, side in (("A", "left"), ("B", "right")):
+    for domain, side in (("A", "left"), ("B", "left" if pairs else "right")):
         for part, planes in TRAINING.items():
             path = f"train{domain}/{side}_{part}.nii.gz"
             found[path] = CONTRASTS[domain], side, planes
@@ -110,7 +116,8 @@ def volume(contrast: str, side: str) -> Any:
 
 def run(config: Config) -> None:
     output = Path(config.output_dir).expanduser()
-    missing = {path: cut for path, cut in parts().items() if not (output / path).exists()}
+    wanted = parts(pairs=config.pairs)
+    missing = {path: cut for path, cut in wanted.items() if not (output / path).exists()}
     for path, (contrast, side, (first, end)) in missing.items():
         # nibabel moves the origin with the first plane
         part = volume(contrast, side).slicer[:, first:end, :]
@@ -118,10 +125,10 @@ def run(config: Config) -> None:
         part.to_stream(stream)
         (output / path).parent.mkdir(parents=True, exist_ok=True)
         files.write_bytes(output / path, gzip.compress(stream.getvalue(), mtime=0))
-    log(f"{output}: {len(parts())} volumes, {len(missing)} of them new")
+    log(f"{output}: {len(wanted)} volumes, {len(missing)} of them new")
     log(
         f"next: python -m data_prep.nifti --input_dir={config.output_dir} "
-        "--output_dir=data/t1w2t2w --name=t1w2t2w --axis=coronal"
+        f"--output_dir=data/t1w2t2w --name=t1w2t2w --axis=coronal{' --aligned' * config.pairs}"
     )
 
 

@@ -66,7 +66,11 @@ class Config(measurements.MeasurementOptions):
 
 def run(config: Config) -> None:
     folders = _Folders(config, formats.load("dicom", "data_prep.dicom"))
-    measurements.run(config, find=folders.find, open_=folders.open_, command="data_prep.dicom")
+    try:
+        measurements.run(config, find=folders.find, open_=folders.open_, command="data_prep.dicom")
+    except UserError as error:
+        folders.tell_places(str(error))
+        raise
 
 
 class _Folders:
@@ -78,6 +82,7 @@ class _Folders:
         self._config, self._dicom = config, dicom
         self._series: dict[Path, Any] = {}
         self._subjects: dict[str, tuple[str, Path]] = {}
+        self._told: set[str] = set()
 
     def find(self, directory: Path) -> Found:
         left_out: Counter[str] = Counter()
@@ -116,9 +121,16 @@ class _Folders:
                 series.path, series=series, gaps=self._config.gaps
             )
         except BadPicture:
-            log(f"{path.name} lies in {series.path}")
+            self.tell_places(series.name)
             raise
         return opened
+
+    def tell_places(self, message: str) -> None:
+        """Says, on the terminal alone, where the series lie that a message calls by pseudonyms."""
+        for series in self._series.values():
+            if series.name in message and series.name not in self._told:
+                self._told.add(series.name)
+                log(f"{series.name} lies in {series.path}")
 
 
 if __name__ == "__main__":

@@ -198,7 +198,8 @@ class MeasuredSource(Origin):
         return stacked(lambda plane: read(plane, place.window), planes, place.plane, neighbours)
 
     def _take(self, place: Place, array: np.ndarray) -> TakenArray:
-        missing = int(np.count_nonzero(self.values.invalid(array)))
+        invalid = self.values.invalid(array)
+        missing = int(np.count_nonzero(invalid))
         tally = {ALL: array.size, INVALID: missing, CLIPPED: self.values.outside(array)}
         tally = {what: count for what, count in tally.items() if count}
         if missing == array.size:
@@ -211,7 +212,8 @@ class MeasuredSource(Origin):
             group=self.file.group,
             plane=place.plane,
         )
-        return TakenArray(stored, frozenset(), tally=tally)
+        known = array[~invalid]
+        return TakenArray(stored, frozenset(), tally, plain=bool((known == known[0]).all()))
 
 
 def sources_of(

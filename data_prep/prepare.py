@@ -448,13 +448,11 @@ def _write_shard(
                 bad.append({"file": source.filename, "reason": verdict.reason})
             for taken in verdict.pictures:
                 notes.update(taken.notes)
-                if isinstance(taken, TakenArray):
-                    tally.update(taken.tally)
-                else:
-                    largest = max(largest, taken.largest)
+                tally.update(taken.tally)
+                largest = max(largest, taken.largest)
                 if taken.picture is not None:
-                    digest = files.sha256_of_bytes(taken.picture.encoded)[:32]
-                    digests[taken.picture.filename] = digest
+                    if taken.digest:
+                        digests[taken.picture.filename] = taken.digest
                     yield taken.picture
             if progress is not None:
                 progress.advance(note=f"{shard.split}, {len(bad)} bad" if bad else shard.split)

@@ -5,11 +5,12 @@ result.
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from tfcyclegan.data import intake, records
 from tfcyclegan.data.labels import Labelling
 from tfcyclegan.data.values import Values
+from tfcyclegan.system import files
 
 
 @dataclass(frozen=True)
@@ -21,17 +22,33 @@ class Taken:
     picture: records.Picture
     notes: frozenset[str]
     largest: int = 0
+    tally: ClassVar[Mapping[str, int]] = {}
+
+    @property
+    def digest(self) -> str:
+        """By which the same picture in another split is known."""
+        return files.sha256_of_bytes(self.picture.encoded)[:32]
 
 
 @dataclass(frozen=True)
 class TakenArray:
-    """An array to store, or None where notes alone are left of it; notes on it; and the numbers of
-    its values that `manifest.TALLIES` counts.
+    """An array to store, or None where notes alone are left of it; notes on it; the numbers of its
+    values that `manifest.TALLIES` counts; and whether it is of one value, as planes of air are, so
+    that another one of the same bytes is no twin.
     """
 
     picture: records.StoredArray | None
     notes: frozenset[str]
     tally: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    plain: bool = False
+    largest: ClassVar[int] = 0
+
+    @property
+    def digest(self) -> str:
+        """As of `Taken`; empty where another one of the same bytes is no twin."""
+        if self.picture is None or self.plain:
+            return ""
+        return files.sha256_of_bytes(self.picture.encoded)[:32]
 
 
 @dataclass(frozen=True)

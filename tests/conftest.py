@@ -1,7 +1,10 @@
 """What several tests share: quiet TensorFlow, and a small data set of real tiles."""
 
+import contextlib
 import os
 import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,43 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden"
+
+# Where Python is told to write no byte code, every process would compile TensorFlow anew, which
+# takes twice as long as importing it. It is kept where pytest keeps its own.
+if sys.dont_write_bytecode:
+    sys.dont_write_bytecode, sys.pycache_prefix = False, str(ROOT / ".pytest_cache" / "bytecode")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+
+
+def pytest_configure(config):
+    """Several test workers share the processor: each computes with one thread, which they and the
+    processes that they start inherit.
+    """
+    if config.getoption("numprocesses", None):
+        for library in ("TF_NUM_INTRAOP", "TF_NUM_INTEROP", "OPENBLAS_NUM", "OMP_NUM"):
+            os.environ.setdefault(f"{library}_THREADS", "1")
+
+
+@contextlib.contextmanager
+def eagerly() -> Iterator[None]:
+    """Runs what is compiled as it stands while the block lasts: a step or two are done sooner than
+    their graph is traced.
+    """
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def eager():
+    """`eagerly`, for a whole test."""
+    with eagerly():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,45 @@ def pictures(split):
     return Stripes(split) if split in COUNTS else None
 
 
+class Field:
+    """Measurements of 13 channels, with a gap in the first pixel."""
+
+    range, nodata, units = (-1000, 2000), -3000, "HU"
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        field = np.full((16, 12, 13), 500 * index, ">i2")
+        field[0, 0] = self.nodata
+        return field
+
+
+class HalfField(Field):
+    range = [(0, 1)] * 12
+
+
+class OtherField(Field):
+    def __getitem__(self, index: int) -> np.ndarray:
+        return super().__getitem__(index)[..., : 13 - index]
+
+
+def fields(split):
+    return {"trainA": Field(), "testA": Field(), "trainB": Stripes("trainB")}.get(split)
+
+
+def fields_of_two_ranges(split):
+    return {"trainA": Field(), "testA": Stripes("testA")}.get(split)
+
+
+def gives_fewer_ranges(split):
+    return HalfField()
+
+
+def gives_fewer_channels(split):
+    return OtherField()
+
+
 def make(in_channels, out_channels):
     images = keras.Input((None, None, in_channels))
     x = keras.layers.Conv2D(4, 3, padding="same", activation="relu")(images)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.conftest import eagerly
 from tests.test_street_chain import FEW
 from tfcyclegan import cli
 from tfcyclegan.adaptation.arms import Arms
@@ -35,7 +36,7 @@ QUICK = (
 @pytest.fixture(scope="module")
 def place(street):
     """The street's directory with a translator in it."""
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, eagerly():
         patch.chdir(street)
         assert (
             cli.main(
@@ -79,7 +80,7 @@ def weights(output, arm: str, seed: int = 0) -> dict[str, np.ndarray]:
     }
 
 
-def test_arms_seeds_and_the_report(place, capsys):
+def test_arms_seeds_and_the_report(place, capsys, eager):
     assert adapt("uda", "--arms=oracle,source_only", "--seeds=0") == 0
     output = place / "uda"
     results = json.loads((output / "results.json").read_text())

@@ -77,3 +77,11 @@ def test_parts_lie_where_they_lay_in_the_whole(volumes):
         np.testing.assert_allclose(
             image.affine[:3, 3], AFFINE[:3, 3] + [0, 0.3 * first, 0], atol=1e-4
         )
+
+
+def test_pairs_are_volumes_of_the_same_places():
+    cuts = citi168.parts(pairs=True)
+    for path, (contrast, *place) in cuts.items():
+        if "A/" in path:
+            assert cuts[path.replace("A/", "B/")] == ("T2w", *place) and contrast == "T1w"
+    assert len(cuts) == len(citi168.parts())

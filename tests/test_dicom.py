@@ -90,8 +90,10 @@ def test_a_series_has_the_type_that_all_slices_need(tmp_path):
     assert series.dtype == np.float32 and found[:, 0, 0].tolist() == [60000, -5]
 
 
-@pytest.mark.parametrize("signed", [False, True])
-def test_monochrome1_of_a_radiograph_is_inverted(tmp_path, signed):
+@pytest.mark.parametrize(
+    ("signed", "unit"), [(False, None), (True, "US"), (False, "OD"), (False, "OD REL")]
+)
+def test_monochrome1_of_a_radiograph_is_inverted(tmp_path, signed, unit):
     pixels = np.array([[0, 5, 1000]], np.int16 if signed else np.uint16)
     made = dataset(
         pixels,
@@ -99,12 +101,14 @@ def test_monochrome1_of_a_radiograph_is_inverted(tmp_path, signed):
         Modality="DX",
         PhotometricInterpretation="MONOCHROME1",
         BitsStored=12,
+        **({"RescaleType": unit} if unit else {}),
         ImagePositionPatient=None,
         ImageOrientationPatient=None,
     )
     found, series = read_all(save(made, tmp_path / "one.dcm"))
     assert found[0, 0].tolist() == ([-1, -6, -1001] if signed else [4095, 4090, 3095])
     assert "MONOCHROME1, inverted so that larger values are brighter" in series.notes
+    assert series.units == ""
     assert "pictures without a place in space, taken one by one" in series.notes
 
 
@@ -168,7 +172,7 @@ def test_slices_are_seen_in_the_radiological_convention(tmp_path, orientation, s
         )
         save(made, tmp_path / f"{place}.dcm")
     found, series = read_all(tmp_path)
-    assert series.identity() == {"slices": kind}
+    assert series.identity() == {"modality": "CT", "slices": kind}
     # planes upwards, backwards, or to the right, whatever the normal of the files
     assert found[:, 0, 0].tolist() == [rows[0][0] + 10 * place for place in range(3)]
     assert found[0].tolist() == rows
@@ -309,7 +313,12 @@ def refused_files():
         "x.dcm: 3 frames without functional groups": film,
         "x.dcm: an RT Dose, whose scaling is not read": dataset(gray, SOPClassUID=RTDoseStorage),
         "x.dcm: pixels that are no whole numbers": dataset(gray, PixelRepresentation=None),
-        "holds no DICOM file with pixels": dataset(gray, Rows=None),
+        "holds no DICOM slices (1 DICOM files without pixels)": dataset(gray, Rows=None),
+        "x.dcm: does not tell the size or the bits": dataset(gray, Columns=0),
+        "x.dcm: ImageOrientationPatient has no directions at right": dataset(
+            gray, ImageOrientationPatient=[1, 0, 0, 1, 1, 0]
+        ),
+        "x.dcm: PixelSpacing is not above 0": dataset(gray, PixelSpacing=[0, 1]),
         "x.dcm: damaged: The number of bytes of pixel data is less": dataset(gray, Rows=6),
     }
 
@@ -338,9 +347,16 @@ def test_a_missing_decoder_is_named(tmp_path, monkeypatch, syntax, reason):
     assert told.startswith("x.dcm: compressed as ") and reason in told
 
 
+def test_damage_in_a_header_is_told_by_the_file(tmp_path):
+    path = save(dataset(volume(1)[0], ImagePositionPatient=[0, 0, 12345]), tmp_path / "x.dcm")
+    path.write_bytes(path.read_bytes().replace(b"12345", b"12e4x"))
+    told = refusal(path)
+    assert told == "x.dcm: damaged: ImagePositionPatient is 12e4x.0, no number"
+
+
 def test_files_without_the_mark_and_folders_of_several_series(tmp_path):
     (tmp_path / "x.dcm").write_bytes(b"\x08\x00\x05\x00CS\x0a\x00ISO_IR 100")
     assert refusal(tmp_path / "x.dcm").startswith("x.dcm: lacks the mark of DICOM")
     save_series(tmp_path / "two", volume(2))
     save(dataset(volume(1)[0], SeriesInstanceUID="1.2.3"), tmp_path / "two" / "other.dcm")
-    assert refusal(tmp_path / "two") == "holds 2 series; name the folder of one"
+    assert refusal(tmp_path / "two") == "holds 2 series; move each into a folder of its own"

@@ -191,6 +191,12 @@ def test_what_dicom_cannot_hold_is_refused(tmp_path):
             series.create(tmp_path / "out", Values("uint8", (0.0,) * 3, (255.0,) * 3))
         with pytest.raises(UserError, match=r"out\.dcm: a series of several files; name a dir"):
             series.create(tmp_path / "out.dcm", Values("uint8", (0.0,), (255.0,)))
+    for name, heights in (("a", [2.0, 4.0]), ("b", [6.0, 8.0])):
+        save(enhanced(volume(2), heights), tmp_path / "in" / "frames" / f"{name}.dcm")
+    with open_measurement(tmp_path / "in" / "frames") as series:
+        assert series.shape.planes == 4
+        with pytest.raises(UserError, match=r"out: a series of several files of frames; write NI"):
+            series.create(tmp_path / "out", values_of(series, 0, 7000))
     made = dataset(volume(1)[0], ImagePositionPatient=None)
     picture = Dicom(save(made, tmp_path / "flat.dcm"))
     with pytest.raises(UserError, match="without a place in space cannot be NIfTI"):

@@ -4,7 +4,6 @@ devices are fixed at its start.
 
 import functools
 import json
-import subprocess
 import sys
 import traceback
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conftest import ROOT
+from tests import processes
 from tfcyclegan.config import Size, TrainConfig
 from tfcyclegan.methods.factory import build_model
 from tfcyclegan.networks.layers import Dropout
@@ -61,21 +60,26 @@ def batches():
     ]
 
 
-def run(strategy, model, batches, dtype):
+def step_of(strategy, model, dtype):
+    """(batches) -> the losses of a step on each, by one compiled step."""
     step = tf.function(lambda batch: strategy.run(model.train_step, args=(batch,)), autograph=False)
-    data = tf.data.Dataset.from_tensor_slices(
-        tuple(np.concatenate(side).astype(dtype) for side in zip(*batches, strict=True))
-    ).batch(2)
-    losses = []
-    for batch in strategy.experimental_distribute_dataset(data):
-        values = step(batch)
-        losses.append(
-            {
-                name: float(strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None))
-                for name, value in values.items()
-            }
-        )
-    return losses
+
+    def train(batches):
+        data = tf.data.Dataset.from_tensor_slices(
+            tuple(np.concatenate(side).astype(dtype) for side in zip(*batches, strict=True))
+        ).batch(2)
+        losses = []
+        for batch in strategy.experimental_distribute_dataset(data):
+            values = step(batch)
+            losses.append(
+                {
+                    name: float(strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None))
+                    for name, value in values.items()
+                }
+            )
+        return losses
+
+    return train
 
 
 def all_weights(model):
@@ -88,7 +92,7 @@ def all_weights(model):
 def trajectory(place, devices, dtype):
     options = {"pool_size": 0, "ema_decay": 0.9, "lambda_paired": 2.0, "spectral_norm": True}
     strategy, model = make(int(devices), dtype, **options)
-    losses = run(strategy, model, [(*batch, *batch[::-1]) for batch in batches()], dtype)
+    losses = step_of(strategy, model, dtype)([(*batch, *batch[::-1]) for batch in batches()])
     networks = {name: getattr(model, name) for name in NETWORKS} | {
         "mean_" + name: network for name, network in model.averages.items()
     }
@@ -101,10 +105,16 @@ def trajectory(place, devices, dtype):
     return losses
 
 
-def pools(place):
-    directory = Path(place) / "checkpoints"
+def pools_and_overflow(place):
+    """Those of one model in float32, which an overflow leaves as it was."""
     strategy, model = make(2, "float32", pool_size=2)
-    run(strategy, model, batches(), "float32")
+    train = step_of(strategy, model, "float32")
+    overflowed = overflow_of(model, train)
+    train(batches())
+    return {"overflow": overflowed, "pools": pools_of(model, Path(place) / "checkpoints")}
+
+
+def pools_of(model, directory):
     window = Window(3)
     Checkpoints(directory, model, window, keep=1).save()
     all_pools = model.pools["a"] + model.pools["b"]
@@ -144,17 +154,20 @@ def dropout(place, seed):
 
 
 def overflow(place, precision):
-    half = precision == "mixed_float16"
-    strategy, model = make(2, precision, half=half, pool_size=0)
+    strategy, model = make(2, precision, half=precision == "mixed_float16", pool_size=0)
+    return overflow_of(model, step_of(strategy, model, "float32"))
+
+
+def overflow_of(model, train):
     optimizers = model.generator_optimizer, model.discriminator_optimizer
 
     def scales():
-        return [float(tf.convert_to_tensor(o.scale.value)) for o in optimizers] if half else []
+        return [float(tf.convert_to_tensor(o.scale.value)) for o in optimizers if o.dynamic_scale]
 
     before, scales_before = all_weights(model), scales()
     first, second = batches()[0]
     first[1] = np.inf  # the second picture goes to the second replica
-    losses = run(strategy, model, [(first, second)], "float32")
+    losses = train([(first, second)])
     return {
         "skipped": losses[0]["skipped"],
         "kept": all(
@@ -196,17 +209,16 @@ def answer(tmp_path_factory):
 
     def ask(*requests):
         command = [sys.executable, "-m", "tests.test_distribution", str(place), *requests]
-        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        result = processes.run(command)
         assert result.returncode == 0, result.stderr[-3000:]
         return json.loads((place / "answers.json").read_text())
 
     answers = ask(
         "trajectory 1 float64",
         "trajectory 2 float64",
-        "pools",
+        "pools_and_overflow",
         "dropout 3",
         "overflow mixed_float16",
-        "overflow float32",
     )
 
     def get(request):
@@ -244,7 +256,7 @@ def test_two_replicas_equal_one_with_the_whole_batch(answer, dtype, bar):
 
 
 def test_each_replica_has_its_own_pool_and_the_checkpoint_all(answer):
-    result = answer("pools")
+    result = answer("pools_and_overflow")["pools"]
     assert result["counts"] == [2, 2, 2, 2]
     assert result["stored"] == 4
     assert result["same"] == [True] * 4
@@ -264,9 +276,12 @@ def test_each_replica_drops_other_values(answer):
     assert again == steps, "by the seed alone"
 
 
-@pytest.mark.parametrize("precision", ["mixed_float16", "float32"])
-def test_an_infinity_on_the_second_replica_skips_the_step_everywhere(answer, precision):
-    result = answer(f"overflow {precision}")
+@pytest.mark.parametrize("scaled", [True, False], ids=["mixed_float16", "float32"])
+def test_an_infinity_on_the_second_replica_skips_the_step_everywhere(answer, scaled):
+    result = (
+        answer("overflow mixed_float16") if scaled else answer("pools_and_overflow")["overflow"]
+    )
+    assert len(result["scales"]) == (2 if scaled else 0)
     assert result["skipped"] == 1
     assert result["kept"] and result["equal"]
     assert result["steps"] == [0, 0]

@@ -37,7 +37,7 @@ def catalogue(tmp_path):
         yield tmp_path
 
 
-def test_a_set_of_the_tfds_catalogue_trains_without_a_conversion(catalogue, tiles):
+def test_a_set_of_the_tfds_catalogue_trains_without_a_conversion(catalogue, tiles, eager):
     source = open_source(HORSES)
     assert (
         source.counts == {"trainA": 8, "trainB": 8, "testA": 8, "testB": 8} and not source.labelled
@@ -80,7 +80,7 @@ def test_sets_that_the_catalogue_lacks(name):
         open_source(f"tfds:{name}")
 
 
-def test_a_set_for_each_domain(tiles, tmp_path):
+def test_a_set_for_each_domain(tiles, tmp_path, eager):
     from data_prep import folders
     from tests.test_bad_input import write_picture
 

@@ -1,13 +1,29 @@
 """`evaluate` of measurements as a user meets it: arrays of another program, what a run makes."""
 
+import base64
+import io
 import json
+import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from data_prep import arrays
 from tests.test_measurements import write
+from tests.test_training import config
 from tfcyclegan import cli
+from tfcyclegan.data.display import GAP_COLOUR
+from tfcyclegan.data.domains import open_domains
+from tfcyclegan.errors import UserError
+from tfcyclegan.evaluation import comparison, gathering
+from tfcyclegan.evaluation.measured_gathering import NO_CYCLE
+from tfcyclegan.evaluation.scoring import measure
+from tfcyclegan.measures import measured_errors
+from tfcyclegan.training.runs import Run
+from tfcyclegan.translation.foreign_measurements import read_arrays
+from tfcyclegan.translation.translators import Translator
+from tfcyclegan.translation.value_pair import ValuePair
 
 GENERATOR = np.random.default_rng(8)
 OFF = 40  # by which our translations are too high
@@ -126,25 +142,100 @@ def test_units_ranges_windows_and_what_was_assumed_are_told(metrics, place):
     assert "B: window -500 to 500, channel 1 in gray" in page and "MAE to the truth" in page
 
 
-def test_what_does_not_fit_is_refused_in_a_line(place, tmp_path, capsys):
-    def refused(*flags: str) -> str:
-        assert evaluate(place, *flags) == 2
-        return capsys.readouterr().err
+def test_files_are_found_by_plane_window_and_suffix_and_refused_in_a_line(tmp_path):
+    wanted = {f"p1/scan_{plane:04d}": (4, 6) for plane in (1, 3)} | {"p2/scan": (4, 6)}
+    volume = np.arange(3 * 4 * 6, dtype=np.float32).reshape(3, 4, 6)
+    scene = np.arange(10 * 12, dtype=np.float32).reshape(10, 12)
+    files = {
+        "p1/scan_fake.npy": volume,
+        "p2/scan_fake.npy": volume[0],
+        "p3/scene_fake.npy": scene[np.newaxis],
+    }
 
-    write(tmp_path / "few", {"p1/scan.npy": np.zeros((4, 24, 24), np.float32)})
-    assert "3 of 7 measurements of the split have no file there: p2/scan_0001" in refused(
-        f"--translations={tmp_path / 'few'}"
+    def read(folder, names=wanted, **more):
+        settings = {"axes": "NHW", "aligned": True}
+        return read_arrays(folder, names, "--translations", channels=1, settings=settings, **more)
+
+    write(tmp_path / "made", files | {"p1/scan_rec.npy": volume})
+    window = {"p3/scene_y0004_x0006": (4, 6)}
+    found = read(tmp_path / "made", wanted | window, suffix="_fake")
+    np.testing.assert_array_equal(found.arrays["p1/scan_0003"][..., 0], volume[2])
+    np.testing.assert_array_equal(found.arrays["p3/scene_y0004_x0006"][..., 0], scene[4:8, 6:12])
+    assert "1 files passed over (1 without _fake behind their names)" in found.told[-1]
+
+    def refused(files, names=wanted):
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        folder.mkdir()
+        write(folder, files)
+        with pytest.raises(UserError) as caught:
+            read(folder, names)
+        return str(caught.value)
+
+    assert "no files of measurements there" in refused({})
+    assert "1 of 3 measurements of the split have no file there: p2/scan" in refused(
+        {"p1/scan.npy": volume}
     )
-    both = {"p1/scan.npy": np.zeros((4, 24, 24)), "p2/scan.npy": np.zeros((3, 20, 24))}
-    write(tmp_path / "small", both)
-    assert "p2/scan.npy: is 24x20, the measurement 24x24; values are not resampled" in refused(
-        f"--translations={tmp_path / 'small'}"
+    small = refused({"p1/scan.npy": volume, "p2/scan.npy": volume[0, :2]})
+    assert "p2/scan.npy: is 6x2, the measurement 6x4; values are not resampled" in small
+    deep = refused({"p1/scan.npy": volume[:2], "p2/scan.npy": volume[0]})
+    assert "p1/scan.npy: has 2 planes, and the split one of number 3" in deep
+    assert "p2/scan.npy: has 3 planes, and the measurement of its name is one" in refused(
+        {"p1/scan.npy": volume, "p2/scan.npy": volume}
     )
-    (tmp_path / "empty").mkdir()
-    assert "no files of measurements there" in refused(f"--translations={tmp_path / 'empty'}")
-    halves = {name: np.full(shape.shape, 0.5, np.float32) for name, shape in both.items()}
-    halves["p2/scan.npy"] = np.full((3, 24, 24), 0.5, np.float32)
-    write(tmp_path / "halves", halves)
-    assert "has fractions, and ids are whole numbers" in refused(
-        f"--translations={place / 'made'}", f"--regions={tmp_path / 'halves'}"
+
+
+@pytest.fixture(scope="module")
+def inverting(place):
+    """A run of which the network is known: what is -1 for one domain is 1 for the other."""
+    data = open_domains(str(place / "data"))
+    run = Run(
+        place / "run",
+        config(place / "data", place / "run", preprocess="none"),
+        "float32",
+        data.fingerprint,
     )
+    values = ValuePair.of_domains(data.values, "ab")
+    identity = {"checkpoint": "step-0", "weights": "x"}
+    translator = Translator(identity, 1, 1, np.negative, values=values)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gathering, "copies_on_devices", lambda *_: [translator])
+        yield gathering.gather(
+            run, data, "test", "latest", "ab", place / "made_by_run", "auto", False, shown={}
+        )
+
+
+def test_a_run_is_scored_on_what_it_saved_in_units(inverting, place):
+    """Read back, and with the gaps of the inputs."""
+    saved = np.load(place / "made_by_run" / "ab" / "p1" / "scan_0001.npy")
+    assert saved.dtype == np.int16 and saved.shape == (24, 24, 1)
+    scan = np.load(place / "raw" / "testA" / "p1" / "scan.npy")[0]
+    # from 0..1 to 1000..-1000, where the truth is 1000 - 1900 of it
+    known = np.isfinite(scan)
+    np.testing.assert_allclose(
+        saved[..., 0][known], np.clip(1000 - 2000 * scan[known], -1000, 1000), atol=0.5
+    )
+    (table, *_), *_ = measure(inverting, [("truth", measured_errors.found)])
+    assert 30 < table.rows["CycleGAN"]["MAE"].value < 70, "the mean of 100 times the scan"
+    # integers without nodata cannot tell a gap: it is that of the input
+    assert inverting.shown["translation"]["p1/scan_0001"][0, 0].tolist() == list(GAP_COLOUR)
+    assert inverting.own["p1/scan_0001"][0, 0].tolist() == [0], "black for measures"
+    assert inverting.partners.basis == "guess" and inverting.cycle == NO_CYCLE
+
+
+def test_compare_shows_both_translations_as_the_scores_displayed_them(metrics, inverting, place):
+    runs = [place / name for name in ("one", "two")]
+    for run in runs:
+        shutil.copytree(place / "made_by_run" / "ab", run / "evaluation" / "ab")
+        shutil.copy(place / "scores" / "metrics.json", run / "evaluation" / "metrics.json")
+    (found,) = comparison.compare(runs, place / "compare.html", pictures=1)
+    assert any(
+        "Truth: MAE" in name and values[0].startswith("40.0") for name, _, values in found.lines
+    )
+    assert "display of B: window -500 to 500, channel 1 in gray; gaps in magenta" in found.notes
+    ((name, url),) = found.strips
+    with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as strip:
+        pixels = np.asarray(strip)
+    assert name == "p2/scan_0001" or name == "p1/scan_0001"
+    assert pixels.shape == (24, 3 * 24 + 2 * 2, 3)
+    np.testing.assert_array_equal(pixels[:, 26:50], pixels[:, 52:])
+    assert not np.array_equal(pixels[:, :24], pixels[:, 26:50])

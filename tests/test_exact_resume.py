@@ -5,7 +5,6 @@ picture seen twice or never.
 import hashlib
 import random
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conftest import ROOT
+from tests import processes
 from tests.test_training import command, config, without_timing
 from tfcyclegan.data.domains import open_domains
 from tfcyclegan.training import checkpoint_files
@@ -41,23 +40,21 @@ KILLS = 10
 
 
 def run_to_end(arguments: list[str]) -> str:
-    ended = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True)
+    ended = processes.run(arguments)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
 
 def kill_during(arguments: list[str], run_dir: Path, step: int, delay_seconds: float) -> None:
     """Kills a training some time after the line of `step` is in its history."""
-    process = subprocess.Popen(
-        arguments, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
     deadline, history = time.monotonic() + 1200, run_dir / "history.jsonl"
-    while not (history.exists() and f'"step": {step},' in history.read_text()):
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.002)
-    time.sleep(delay_seconds)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
+    with processes.started(arguments) as process:
+        while not (history.exists() and f'"step": {step},' in history.read_text()):
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.002)
+        time.sleep(delay_seconds)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
 
 
 def tensors(directory: Path) -> dict[str, np.ndarray]:

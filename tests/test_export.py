@@ -5,7 +5,6 @@ import io
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tests import processes
 from tests.exports import (
     assert_same_picture,
     by_loader,
@@ -93,7 +93,9 @@ def test_saved_model_cli_runs_it(exported, run_dir, tmp_path):
     batch = np.random.default_rng(1).uniform(-1, 1, (2, 36, 44, 3)).astype(np.float32)
     np.save(tmp_path / "images.npy", batch)
     command = [
-        str(Path(sys.executable).parent / "saved_model_cli"),
+        sys.executable,
+        "-m",
+        "tensorflow.python.tools.saved_model_cli",
         "run",
         "--dir",
         str(exported),
@@ -108,7 +110,7 @@ def test_saved_model_cli_runs_it(exported, run_dir, tmp_path):
         "--outdir",
         str(tmp_path / "out"),
     ]
-    result = subprocess.run(command, capture_output=True, text=True)
+    result = processes.run(command)
     assert result.returncode == 0, result.stderr[-2000:]
     expected = load_generator(read_run(run_dir), "latest", "ab")(batch).numpy()
     np.testing.assert_allclose(np.load(tmp_path / "out" / "images.npy"), expected, atol=1e-4)

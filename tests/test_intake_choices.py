@@ -232,7 +232,8 @@ def test_jpeg_2000_of_more_than_8_bit_is_told_and_signed_is_refused():
     [
         (
             b"\0" * 128 + b"DICM" + b"\0" * 100,
-            "a DICOM file, which is not read here; save it as PNG or TIFF of 8 or 16 bit",
+            "a DICOM file, which is not read here; save it as PNG or TIFF of 8 or 16 bit, or "
+            "prepare its values by data_prep.dicom",
         ),
         (b"\x5c\x01\0\0" + b"\0" * 340 + b"n+1\0", "a NIfTI file"),
         (b"\x93NUMPY\1\0", "a NumPy array"),

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conftest import GOLDEN
+from tests.conftest import GOLDEN, eagerly
 from tests.test_training import config
 from tfcyclegan.config import Size
 from tfcyclegan.errors import UserError
@@ -69,9 +69,9 @@ def test_all_four_networks_of_a_run_and_training_from_them(tiles, tmp_path):
     reader = tf.train.load_checkpoint(str(run_dir / "checkpoints"))
     stored = reader.get_tensor("disc_b/0/.ATTRIBUTES/VARIABLE_VALUE")
     np.testing.assert_array_equal(stored, networks["D_A"].get_weights()[0])
-    train(
-        config(tiles, tmp_path / "tuned", init_from=str(run_dir), max_steps=1, learning_rate=1e-9)
-    )
+    start = {"init_from": str(run_dir), "max_steps": 1, "learning_rate": 1e-9}
+    with eagerly():
+        train(config(tiles, tmp_path / "tuned", **start))
     tuned = load_generator(read_run(tmp_path / "tuned"), "latest", "ba")
     for ours, theirs in zip(tuned.get_weights(), networks["G_B"].get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-7)
@@ -143,7 +143,8 @@ def test_a_tensorflow_addons_generator(tiles, tmp_path):
         "residual_blocks": None,
         "init_from": str(run_dir),
     }
-    train(config(tiles, tmp_path / "tuned", max_steps=1, learning_rate=1e-9, **settings))
+    with eagerly():
+        train(config(tiles, tmp_path / "tuned", max_steps=1, learning_rate=1e-9, **settings))
     tuned = load_generator(read_run(tmp_path / "tuned"), "latest", "ab")
     np.testing.assert_allclose(tuned(io["input"]).numpy(), io["output"], atol=1e-4)
 

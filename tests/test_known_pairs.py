@@ -195,14 +195,6 @@ def config(data: Path, run_dir: Path, **changes) -> TrainConfig:
     return TrainConfig(data_dir=str(data), run_dir=str(run_dir), **OPTIONS | changes)
 
 
-@pytest.fixture
-def eager():
-    """A few steps are done sooner than their graph is traced."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
 def test_a_run_with_pairs_goes_on_exactly_and_says_what_it_does(maps, tmp_path, capsys, eager):
     """From before the decaying epochs into them; an epoch is 3 steps, 12 pictures by 4."""
     straight, stopped = tmp_path / "straight", tmp_path / "stopped"

@@ -23,6 +23,7 @@ from tfcyclegan.exporting import saved_model, tflite, value_graph
 from tfcyclegan.exports import model_metadata, runtimes
 from tfcyclegan.exports.exported_models import from_model, open_model
 from tfcyclegan.networks import make_generator
+from tfcyclegan.serving import array_messages
 from tfcyclegan.serving import model as serving
 from tfcyclegan.serving.array_messages import Kind
 from tfcyclegan.serving.batching import Batcher
@@ -133,7 +134,7 @@ def test_translate_by_an_export(version, translator, tmp_path, name, capsys):
     assert "gives float32, 1 channel, range -40:60 degrees C" in told
     translate_measurements([model], tmp_path / "in", tmp_path / "out")
     found = np.load(tmp_path / "out" / "scene.npy")
-    np.testing.assert_allclose(found, translator(given), atol=1e-2)
+    np.testing.assert_allclose(found, translator(given)[..., 0], atol=1e-2)
 
 
 def test_an_export_without_its_metadata_is_no_translator_of_pictures(version, tmp_path):
@@ -172,6 +173,12 @@ def v2(array: np.ndarray, datatype: str = "UINT16", **more) -> InferRequest:
     return InferRequest("heat", [tensor], **more)
 
 
+def fractions() -> InferRequest:
+    request = v2(scene(1, 4, 4))
+    request.inputs[0].data[5] = 1.5
+    return request
+
+
 def test_arrays_over_the_first_protocol(ask, translator):
     arrays = [scene(16, 20), scene(18, 17, seed=1)]
     expected = [translator(array) for array in arrays]
@@ -196,6 +203,13 @@ def test_tensors_over_the_second_protocol(ask, translator, raw):
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
+def test_half_precision_is_answered_in_bytes_alone():
+    """The protocol has no FP16 in JSON."""
+    kind, request = Kind("float16", 1), v2(scene(1, 4, 4))
+    with pytest.raises(Refused, match="the answer is FP16, which is sent as bytes alone; ask for"):
+        array_messages.answer_v2(request, "m", "1", [np.zeros((4, 4, 1), np.float16)], kind)
+
+
 @pytest.mark.parametrize(
     ("body", "told"),
     [
@@ -208,9 +222,11 @@ def test_tensors_over_the_second_protocol(ask, translator, raw):
         ({"instances": "x"}, r"instances: is not a list; send"),
         (v2(scene(1, 4, 4).astype(np.float32), "FP32"), r"values: is FP32 \[1, 4, 4, 6\], not"),
         (v2(scene(1, 4, 4)[..., :3]), r"values: is UINT16 \[1, 4, 4, 3\], not UINT16 \[B, H, W, 6"),
+        (fractions(), "values: has values that are no uint16: whole numbers from 0 to 65535"),
+        (v2(np.zeros((1, 0, 4, 6), np.uint16)), "values: is empty"),
         (v2(scene(1, 80, 80)), r"values\[0\]: 80x80 makes 6400 pixels; a request may hold 4000"),
     ],
-    ids=range(10),
+    ids=range(12),
 )
 def test_what_is_refused_is_told_with_what_is_expected(ask, body, told):
     with pytest.raises(Refused, match=told) as refused:

@@ -138,6 +138,18 @@ def test_masks_and_nodata_are_gaps_and_empty_tiles_are_left_out(tmp_path):
     assert manifest["counted_values"]["trainA"] == {"all": 48, "invalid": 1}
 
 
+def test_arrays_in_two_splits_are_told_but_not_planes_of_air(tmp_path, capsys):
+    air = np.zeros((1, 4, 4), np.uint8)
+    body = np.arange(16, dtype=np.uint8).reshape(1, 4, 4)
+    volume = np.concatenate([air, body])
+    write(tmp_path / "root", {
+        "trainA/a.npy": volume, "trainB/b.npy": air, "testA/c.npy": np.concatenate([body, air]),
+    })  # fmt: skip
+    manifest = prepare(tmp_path / "root", tmp_path / "out", axes="NHW")
+    assert manifest["twins"] == {"testA in trainA": 1}
+    assert "testA/c_0001.npy is trainA/a_0002.npy; scores would be" in capsys.readouterr().out
+
+
 BAD = {
     "channels": ({"trainA/b.npy": field(0, 4, 4, 2)}, {}, "trainA/b.npy: has 2 channels"),
     "empty": (

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests import silent_inputs as given
+from tests import silent_medical
 from tests.silent_cases import Case, Line, bad, done, refused, tells, unused
 from tests.silent_inputs import Maker
 from tests.test_names import NEGATIVE
@@ -292,6 +293,7 @@ CASES = [
         Line("Keras 2", "not used: the optimizer's weights: 1", "left_out", "\"the optimizer's weights\": 1"),
         Line("network of Keras 2", "a.h5: taken as gen_ab, a guess; --network decides"),
     ]),
+    *silent_medical.CASES,
 ]
 # fmt: on
 

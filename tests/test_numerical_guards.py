@@ -11,6 +11,7 @@ from PIL import Image
 
 from data_prep import folders
 from tests.test_training import checkpoint, config
+from tfcyclegan.config import Size
 from tfcyclegan.data.unpaired import UnpairedBatches
 from tfcyclegan.errors import RunError
 from tfcyclegan.methods.factory import build_model
@@ -22,6 +23,10 @@ PRECISIONS = (
     "mixed_float16",
     *(pytest.param(name, marks=pytest.mark.slow) for name in ("float32", "mixed_bfloat16")),
 )
+
+
+# What breaks does so at any size, and float16 is slow on processors.
+SMALLER = {"load_size": Size(20, 20), "crop_size": Size(16, 16)}
 
 
 def prepared(place: Path, a: np.ndarray, b: np.ndarray) -> Path:
@@ -59,13 +64,15 @@ def not_finite(run_dir: Path) -> list[str]:
     [
         (
             flat(0, 0, 0),
-            noise(3),
-            "split trainA: 3 of 3 pictures are of one colour, such as trainA/0.png",
+            np.repeat(noise(1), 3, axis=0),
+            (
+                "split trainA: 3 of 3 pictures are of one colour, such as trainA/0.png",
+                "split trainB: all 3 pictures are the same one",
+            ),
         ),
-        (flat(255, 0, 128), flat(0, 0, 0), "split trainB: 3 of 3 pictures are of one colour"),
-        (noise(3), np.repeat(noise(1), 3, axis=0), "split trainB: all 3 pictures are the same one"),
+        (flat(255, 0, 128), flat(0, 0, 0), ("split trainB: 3 of 3 pictures are of one colour",)),
     ],
-    ids=["black", "flat", "equal"],
+    ids=["black and equal", "flat"],
 )
 def test_pictures_without_variance(tmp_path, capsys, precision, a, b, told):
     data = prepared(tmp_path, a, b)
@@ -78,9 +85,11 @@ def test_pictures_without_variance(tmp_path, capsys, precision, a, b, told):
             ema_decay=0.9,
             max_steps=12,
             flip=False,
+            **SMALLER,
         )
     )
-    assert told in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert all(line in printed for line in told)
     assert not_finite(tmp_path / "run") == []
     assert all(
         np.isfinite(value)
@@ -100,6 +109,7 @@ def test_float16_overflow_lowers_the_scale_and_goes_on(tiles, tmp_path, norm):
             lambda_a=1000,
             max_steps=40,
             log_every_steps=20,
+            **SMALLER,
         )
     )
     lines = read_history(tmp_path / "run/history.jsonl")
@@ -116,9 +126,8 @@ def test_float16_overflow_without_end_is_told(tiles, tmp_path):
             r"good"
         ),
     ):
-        train(
-            config(tiles, tmp_path / "run", precision="mixed_float16", lambda_a=1e38, max_steps=60)
-        )
+        options = {"precision": "mixed_float16", "lambda_a": 1e38, "max_steps": 60}
+        train(config(tiles, tmp_path / "run", **options, **SMALLER))
     assert not_finite(tmp_path / "run") == []
 
 
@@ -128,7 +137,7 @@ def test_a_batch_of_nan_changes_nothing(tiles, precision, norm):
     """Of weights and optimizers, and nothing at all becomes other than finite; the next good batch
     is learnt from.
     """
-    settings = config(tiles, Path("unused"), norm=norm, pool_size=2, ema_decay=0.9)
+    settings = config(tiles, Path("unused"), norm=norm, pool_size=2, ema_decay=0.9, **SMALLER)
     model = build_model(settings, precision)
     model.compile(
         *[
@@ -138,7 +147,7 @@ def test_a_batch_of_nan_changes_nothing(tiles, precision, norm):
             for _ in "ab"
         ]
     )
-    model.make_pools((32, 32, 3), (32, 32, 3))
+    model.make_pools((16, 16, 3), (16, 16, 3))
     step = tf.function(model.train_step, autograph=False)
     networks = [model.gen_ab, model.gen_ba, model.disc_a, model.disc_b]
     kept = [variable for network in networks for variable in network.variables]
@@ -158,7 +167,7 @@ def test_a_batch_of_nan_changes_nothing(tiles, precision, norm):
         return [np.array(variable) for variable in kept]
 
     def batch(seed: int) -> np.ndarray:
-        return np.random.default_rng(seed).uniform(-1, 1, (1, 32, 32, 3)).astype(np.float32)
+        return np.random.default_rng(seed).uniform(-1, 1, (1, 16, 16, 3)).astype(np.float32)
 
     bad = batch(2)
     bad[0, 5, 5, 1] = np.nan
@@ -221,6 +230,7 @@ def test_a_learning_rate_far_too_large(tiles, tmp_path, capsys, precision):
                 learning_rate=1.0,
                 max_steps=60,
                 log_every_steps=5,
+                **SMALLER,
             )
         )
     except RunError as error:

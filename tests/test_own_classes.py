@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from data_prep import folders
+from tests.conftest import eagerly
 from tests.test_own_labels import CSV, TABLE, drawn, photo, save
 from tfcyclegan import cli
 from tfcyclegan.config import Size
@@ -68,7 +69,9 @@ def home(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(home) -> Path:
-    assert cli.main(["train", f"--data_dir={home}/data/maps", f"--run_dir={home}/run", *TINY]) == 0
+    command = ["train", f"--data_dir={home}/data/maps", f"--run_dir={home}/run", *TINY]
+    with eagerly():
+        assert cli.main(command) == 0
     return home / "run"
 
 
@@ -81,7 +84,8 @@ def segmenter(home) -> Path:
         "--val_split=testA",
         f"--run_dir={home}/segmenter",
     ]
-    assert cli.main([*command, *SEGMENTER]) == 0
+    with eagerly():
+        assert cli.main([*command, *SEGMENTER]) == 0
     return home / "segmenter"
 
 

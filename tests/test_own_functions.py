@@ -82,6 +82,17 @@ def test_it_is_exported(run, tmp_path):
         np.testing.assert_allclose(translated, tfcyclegan.load_generator(run)(batch), atol=2e-3)
 
 
+def test_arrays_with_a_range_are_measurements():
+    domains = open_domains(f"{HERE}:fields")
+    assert list(domains.values) == ["A"]
+    values = domains.values["A"]
+    assert (values.dtype, values.channels, values.units) == ("int16", 13, "HU")
+    one, other = domains.a.examples("trainA")
+    assert (one.filename, one.array.dtype, one.encoded) == ("trainA_000000.npy", np.int16, b"")
+    assert (other.array[1:] == 500).all() and values.invalid(other.array)[0, 0].all()
+    assert values.to_network(other.array)[1, 0, 0] == 0
+
+
 @pytest.mark.parametrize(
     ("place", "message"),
     [
@@ -101,6 +112,9 @@ def test_it_is_exported(run, tmp_path):
         (f"{HERE}:gives_floats", r"trainA\[0\]: is float32 \[8, 8, 3\], not uint8 \[H, W\]"),
         (f"{HERE}:gives_rgba", r"trainA\[0\]: is uint8 \[8, 8, 4\], not uint8 \[H, W\]"),
         (f"{HERE}:gives_paths", r"trainA\[0\]: is a str, not a picture uint8 \[H, W\]"),
+        (f"{HERE}:gives_fewer_ranges", r"trainA: its range is .*each of 13 channels"),
+        (f"{HERE}:fields_of_two_ranges", "testA: its arrays have another type, range or number"),
+        (f"{HERE}:gives_fewer_channels", r"trainA\[1\]: is int16 \[16, 12, 12\], the first one"),
         (f"{HERE}:gives_less", r"trainA\[1\]: raised KeyError: 1"),
     ],
 )

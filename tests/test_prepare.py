@@ -6,8 +6,6 @@ import io
 import json
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -17,6 +15,7 @@ import pytest
 from PIL import Image
 
 from data_prep import folders, prepare
+from tests import processes
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.system import files
@@ -310,12 +309,7 @@ def test_bad_file_is_named(root, name, content):
 
 def test_bad_file_ends_in_one_line(root):
     (root / "trainA/words.jpg").write_bytes(b"these are words\n")
-    result = subprocess.run(
-        command(f"--input_dir={root}", f"--output_dir={root.parent / 'out'}"),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+    result = processes.run(command(f"--input_dir={root}", f"--output_dir={root.parent / 'out'}"))
     assert result.returncode == 2
     assert len(result.stderr.splitlines()) == 1, result.stderr
     assert result.stderr.startswith(f"data_prep.folders: trainA/words.jpg: {BAD}")
@@ -349,7 +343,7 @@ def test_wrong_requests_end_in_one_line(root, arguments, words):
         argument.replace("ROOT", str(root)).replace("OUT", str(root.parent / "out"))
         for argument in arguments
     ]
-    result = subprocess.run(command(*arguments), cwd=ROOT, capture_output=True, text=True)
+    result = processes.run(command(*arguments))
     assert (result.returncode, len(result.stderr.splitlines())) == (2, 1), result.stderr
     assert words in result.stderr
 
@@ -362,15 +356,13 @@ def test_a_killed_run_goes_on(root):
         save(root / f"trainA/big{index}.tiff", picture(index, side=200))
     output_dir = root.parent / "out"
     arguments = command(f"--input_dir={root}", f"--output_dir={output_dir}", "--shards=40")
-    process = subprocess.Popen(
-        arguments, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
     deadline = time.monotonic() + 60
-    while not (output_dir / ".work/pictures-trainA.tfrecord-00001-of-00040.json").exists():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    with processes.started(arguments) as process:
+        while not (output_dir / ".work/pictures-trainA.tfrecord-00001-of-00040.json").exists():
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.002)
+        process.kill()
+        process.wait()
     assert (
         not (output_dir / "manifest.json").exists()
         and not (output_dir / "dataset_info.json").exists()
@@ -381,7 +373,7 @@ def test_a_killed_run_goes_on(root):
     }
     assert 2 <= len(finished) < 40 + 5 + 2, "killed too late to show anything"
 
-    result = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True)
+    result = processes.run(arguments)
     assert result.returncode == 0, result.stderr
     assert f"goes on; {len(finished)} of 47 shards are finished" in result.stdout
     for name, status in finished.items():

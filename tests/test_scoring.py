@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.conftest import eagerly
 from tests.test_training import config
 from tfcyclegan import cli
 from tfcyclegan.config import Size
@@ -27,7 +28,8 @@ def evaluated(tiles, tmp_path_factory):
     for one score, as it is shown.
     """
     place = tmp_path_factory.mktemp("evaluated")
-    train(config(tiles, place / "run0", max_steps=2))
+    with eagerly():
+        train(config(tiles, place / "run0", max_steps=2))
     command = ["evaluate", f"--run_dir={place / 'run0'}", "--direction=both", "--features=none"]
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
@@ -285,17 +287,9 @@ def test_bad_folders_are_refused_in_one_line(translations, tiles, tmp_path, caps
 
 def test_from_gray_into_colours_and_back(tiles, tmp_path, capsys):
     directory = tmp_path / "run"
-    train(
-        config(
-            tiles,
-            directory,
-            max_steps=2,
-            channels_a=1,
-            lambda_identity=0,
-            eval_every_steps=2,
-            eval_images=8,
-        )
-    )
+    options = {"max_steps": 2, "eval_every_steps": 2, "eval_images": 8}
+    with eagerly():
+        train(config(tiles, directory, **options, channels_a=1, lambda_identity=0))
     assert (
         cli.main(["evaluate", f"--run_dir={directory}", "--direction=both", "--features=none"]) == 0
     )

@@ -5,7 +5,6 @@ cityscapesscripts'.
 import io
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,7 +15,7 @@ import tensorflow as tf
 from PIL import Image
 
 from data_prep import cityscapes
-from tests.conftest import ROOT
+from tests import processes
 from tfcyclegan import cli
 from tfcyclegan.config import SegmenterOptions
 from tfcyclegan.data import images, labels, manifest, shards
@@ -238,16 +237,14 @@ def test_a_signal_leaves_a_checkpoint(data, tmp_path):
         f"--run_dir={run_dir}",
         *arguments,
     ]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with processes.started(command) as process:
         deadline = time.monotonic() + 60
         while not read_history(run_dir / "history.jsonl"):
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.1)
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM
+        assert process.returncode == 128 + signal.SIGTERM
     assert "the same command goes on from there" in errors.splitlines()[-1]
     assert (run_dir / "checkpoints" / "checkpoint").exists()
 
@@ -262,7 +259,7 @@ from pathlib import Path
 from tests.test_segmentation import arrays, options, train_segmenter
 train_segmenter(options(devices=2), [arrays()], Path({str(tmp_path / "two")!r}))
 """
-    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    result = processes.run([sys.executable, "-c", code])
     assert result.returncode == 0, result.stderr[-2000:]
     one, two = (
         read_history(directory / "history.jsonl") for directory in (whole, tmp_path / "two")

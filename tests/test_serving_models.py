@@ -74,12 +74,12 @@ def test_a_port_in_use(model_dir, capfd):  # noqa: F811
             cli.main(["serve", f"--model_dir={model_dir}", f"--http_port={port}", "--grpc_port=0"])
             == 2
         )
-        assert f"--http_port={port}: cannot be listened at" in capfd.readouterr().err
+        assert f"--http_port={port}: cannot listen there" in capfd.readouterr().err
         assert (
             cli.main(["serve", f"--model_dir={model_dir}", "--http_port=0", f"--grpc_port={port}"])
             == 2
         )
-        assert f"--grpc_port={port}: cannot be listened at" in capfd.readouterr().err
+        assert f"--grpc_port={port}: cannot listen there" in capfd.readouterr().err
 
 
 def test_without_the_extra(model_dir, capfd, monkeypatch):  # noqa: F811

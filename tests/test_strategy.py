@@ -4,10 +4,11 @@ settings cannot be taken back.
 
 import os
 import platform
-import subprocess
 import sys
 
 import pytest
+
+from tests import processes
 
 # Pages that 30 rounds of taking, filling and freeing 40 MB make the kernel map anew.
 _COUNT = """
@@ -34,13 +35,8 @@ def _count(**environment: str) -> tuple[bool, int]:
         for name, value in os.environ.items()
         if not name.startswith(("MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD"))
     }
-    done = subprocess.run(
-        [sys.executable, "-c", _COUNT],
-        env={**own, **environment},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = processes.run([sys.executable, "-c", _COUNT], env={**own, **environment})
+    assert done.returncode == 0, done.stderr
     kept, faults = done.stdout.split()
     return kept == "True", int(faults)
 

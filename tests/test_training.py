@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -13,13 +12,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conftest import ROOT
+from tests import processes
 from tests.test_checkpoint_files import truncate
 from tfcyclegan import flags
 from tfcyclegan.config import Size, TrainConfig
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.system import hardware
 from tfcyclegan.training import checkpoint_files, trainer
+from tfcyclegan.training.board import Board
 from tfcyclegan.training.checkpoints import load_generator
 from tfcyclegan.training.history import read_history
 from tfcyclegan.training.observer import Observer
@@ -160,19 +160,25 @@ def hyper_parameters(events) -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize(("steps", "profiled"), [(16, True), (8, False)])
-def test_a_profile_is_taken_on_request_once_graphs_are_traced(tiles, tmp_path, steps, profiled):
+def test_a_profile_is_taken_on_request_once_graphs_are_traced(tiles, tmp_path, monkeypatch):
+    asked, before_step = {}, Board.before_step
+
+    def noted(board, step):
+        before_step(board, step)
+        asked[step] = bool(list((tmp_path / "run").rglob("*.xplane.pb")))
+
+    monkeypatch.setattr(Board, "before_step", noted)
     train(
         config(
             tiles,
             tmp_path / "run",
-            max_steps=steps,
+            max_steps=16,
             profile_steps=2,
             checkpoint_every_steps=100,
             sample_every_steps=100,
         )
     )
-    assert bool(list((tmp_path / "run").rglob("*.xplane.pb"))) == profiled
+    assert [step for step, profiled in asked.items() if profiled] == [12, 13, 14, 15]
 
 
 def test_every_weight_is_in_the_checkpoint(trained):
@@ -250,20 +256,21 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(tiles, trained, 
     ]
 
 
-@pytest.mark.parametrize("step", [0, 6])
 def test_a_run_that_dies_as_it_draws_has_all_strips_in_the_end(
-    tiles, trained, tmp_path, monkeypatch, step
+    tiles, trained, tmp_path, monkeypatch
 ):
     draw = Observer.draw_samples
+    for step in (0, 6):
 
-    def draw_or_die(observer, drawn):
-        if drawn == step:
-            raise ZeroDivisionError
-        draw(observer, drawn)
+        def draw_or_die(observer, drawn, step=step):
+            if drawn == step:
+                raise ZeroDivisionError
+            draw(observer, drawn)
 
-    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
-        patch.setattr(Observer, "draw_samples", draw_or_die)
-        train(config(tiles, tmp_path / "run"))
+        with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+            patch.setattr(Observer, "draw_samples", draw_or_die)
+            train(config(tiles, tmp_path / "run"))
+        assert not list((tmp_path / "run" / "samples").glob(f"*-{step:07d}-*"))
     train(config(tiles, tmp_path / "run"))
     undisturbed, disturbed = (
         {path.name for path in (run_dir / "samples").iterdir()}
@@ -276,19 +283,17 @@ def test_a_run_that_dies_as_it_draws_has_all_strips_in_the_end(
 def test_signals_save_and_stop(tiles, tmp_path, number, code):
     run_dir = tmp_path / "run"
     arguments = command(tiles, run_dir, max_steps=100_000, checkpoint_every_steps=100_000)
-    process = subprocess.Popen(
-        arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
     deadline = time.monotonic() + 120
-    while (
-        not (run_dir / "history.jsonl").exists()
-        or len((run_dir / "history.jsonl").read_text().splitlines()) < 3
-    ):
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.02)
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == code
+    with processes.started(arguments) as process:
+        while (
+            not (run_dir / "history.jsonl").exists()
+            or len((run_dir / "history.jsonl").read_text().splitlines()) < 3
+        ):
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == code
     last = errors.strip().splitlines()[-1]
     assert "the same command goes on" in last and "Traceback" not in errors
     step = int(last.split("stopped at step ")[1].split()[0])
@@ -323,7 +328,7 @@ def test_a_directory_of_something_else_is_left_alone(tiles, tmp_path):
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["thesis.txt"]
 
 
-def test_starting_from_the_weights_of_another_run(tiles, trained, tmp_path, capsys):
+def test_starting_from_the_weights_of_another_run(tiles, trained, tmp_path, capsys, eager):
     train(config(tiles, tmp_path / "run", init_from=str(trained), learning_rate=1e-9, max_steps=1))
     assert "weights of gen_ab" in capsys.readouterr().out
     before, after = checkpoint(trained), checkpoint(tmp_path / "run")
@@ -359,11 +364,8 @@ def test_two_devices_and_a_change_of_their_number(tiles, tmp_path):
         command(tiles, run_dir, **options, max_steps=4),
         command(tiles, run_dir, **options | {"devices": 1}, max_steps=6),
     )
-    ran = subprocess.run(
-        [sys.executable, "-c", COMMANDS, *(json.dumps(arguments[3:]) for arguments in commands)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
+    ran = processes.run(
+        [sys.executable, "-c", COMMANDS, *(json.dumps(arguments[3:]) for arguments in commands)]
     )
     assert ran.returncode == 0, ran.stderr
     odd, two, one = json.loads(ran.stdout.splitlines()[-1])
@@ -381,16 +383,9 @@ def test_two_devices_and_a_change_of_their_number(tiles, tmp_path):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"preprocess": "none"},
-        {"preprocess": "crop"},
-        {"preprocess": "scale_width", "load_size": Size(48, 48)},
+        {"preprocess": "none", "channels_a": 1, "lambda_identity": 0.0},
         {
-            "preprocess": "scale_width_and_crop",
-            "load_size": Size(48, 48),
-            "crop_size": Size(32, 40),
-        },
-        {"channels_a": 1, "lambda_identity": 0.0},
-        {
+            "preprocess": "crop",
             "update_order": "discriminators_first",
             "gan_mode": "lsgan_sigmoid",
             "schedule": "cosine",
@@ -398,14 +393,23 @@ def test_two_devices_and_a_change_of_their_number(tiles, tmp_path):
             "decay_epochs": 1,
         },
         {
+            "preprocess": "scale_width",
+            "load_size": Size(48, 48),
             "norm": "batch",
             "batch_size": 2,
             "gan_mode": "hinge",
             "upsampling": "resize",
             "discriminator": "pixel",
         },
-        {"norm": "none", "gan_mode": "vanilla", "dropout": True, "init": "xavier"},
-        {"precision": "mixed_bfloat16"},
+        {
+            "preprocess": "scale_width_and_crop",
+            "load_size": Size(48, 48),
+            "crop_size": Size(32, 40),
+            "norm": "none",
+            "gan_mode": "vanilla",
+            "dropout": True,
+            "init": "xavier",
+        },
         {"precision": "mixed_float16"},
     ],
     ids=lambda changes: "-".join(map(str, changes.values())),
@@ -451,8 +455,14 @@ def test_keras_fit_drives_the_same_step(tiles):
         np.testing.assert_allclose(fitted, looped, atol=1e-6)
 
 
-def test_report_of_precision_auto(tiles, tmp_path, capsys):
-    train(config(tiles, tmp_path / "run", precision="auto", max_steps=1))
+def end_at_once(*_):
+    raise RunError("not trained here")
+
+
+def test_report_of_precision_auto(tiles, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(trainer, "_Session", end_at_once)
+    with pytest.raises(RunError, match="not trained here"):
+        train(config(tiles, tmp_path / "run", precision="auto"))
     stored = json.loads((tmp_path / "run" / "config.json").read_text())["precision"]
     assert stored in ("mixed_bfloat16", "float32")
     assert f"precision {stored} (auto)" in capsys.readouterr().out
@@ -468,9 +478,6 @@ def test_report_of_precision_auto(tiles, tmp_path, capsys):
 def test_what_a_precision_costs_is_told_before_the_training(
     precision, told, tiles, tmp_path, capsys, monkeypatch
 ):
-    def end_at_once(*_):
-        raise RunError("not trained here")
-
     monkeypatch.setattr(hardware, "cpu_flags", lambda: {"avx2"})
     monkeypatch.setattr(trainer, "_Session", end_at_once)
     with pytest.raises(RunError, match="not trained here"):
@@ -488,7 +495,11 @@ def test_training_in_bfloat16_learns(tiles, tmp_path):
         "log_every_steps": 20,
         "checkpoint_every_steps": 1000,
         "sample_every_steps": 1000,
+        "load_size": Size(20, 20),
+        "crop_size": Size(16, 16),
     }
     train(config(tiles, tmp_path / "run", precision="mixed_bfloat16", **options))
-    cycle_a = [line["cycle_a"] for line in read_history(tmp_path / "run" / "history.jsonl")]
+    lines = read_history(tmp_path / "run" / "history.jsonl")
+    assert all(np.isfinite(value) for line in lines for value in line.values())
+    cycle_a = [line["cycle_a"] for line in lines]
     assert cycle_a[-1] < 0.8 * cycle_a[0]

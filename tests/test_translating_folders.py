@@ -192,7 +192,7 @@ def test_alpha_is_kept_in_the_size_of_the_result(tmp_path):
         (
             "x.dcm",
             b"\0" * 128 + b"DICM",
-            "^x: a DICOM file, which is not read here; save it as PNG or TIFF of 8 or 16 bit$",
+            "^x: a DICOM file, which is not read here; save it as PNG or TIFF of 8 or 16 bit",
         ),
         ("x", b"\0\1\2\3" * 9, "^x: not a picture, or damaged at its start$"),
         ("x.heic", b"\0\0\0\x18ftypheic" + b"\0" * 40, "^x: a HEIC picture"),

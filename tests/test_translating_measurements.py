@@ -175,6 +175,30 @@ def test_training_s_scale_keeps_the_pixels_of_the_input(given, tmp_path):
     assert note == "resized as the training resized its planes, and the translation back"
 
 
+def test_a_training_that_resized_nothing_leaves_sides_alone(given, tmp_path):
+    """They are no multiples of 4, and mirrored up to one inside."""
+    np.save(given / "odd.npy", np.zeros((17, 21), np.float32))
+    source, sizes = values("float32", 0, 1), []
+
+    def seen(batch: np.ndarray) -> np.ndarray:
+        sizes.append(batch.shape[1:3])
+        return batch
+
+    model = Translator({}, 1, 4, seen, values=ValuePair(source, source))
+    scale = images.Scale("none", Size(32, 48), Size(32, 32))
+    translate_measurements([model], given, tmp_path / "out", scale=scale)
+    assert sizes == [(20, 24)] and read(tmp_path / "out" / "odd.npy").shape == (17, 21)
+    assert record(tmp_path / "out")["conversions"] == {}
+
+
+def test_nodata_of_the_training_that_a_file_cannot_hold_is_none_of_it(given, tmp_path):
+    """-32768 as uint8 would be 0."""
+    np.save(given / "a.npy", np.array([[0, 200]], np.uint8))
+    model = identity(values("int16", 0, 200, nodata=-32768), values("float32", 0, 1))
+    translate_measurements([model], given, tmp_path / "out")
+    np.testing.assert_allclose(read(tmp_path / "out" / "a.npy"), [[0, 1]], atol=1e-6)
+
+
 def test_scenes_in_tiles_are_those_of_the_whole_network(given, tmp_path):
     """Four channels of uint16 of an odd size, read and written by windows; seams within 1e-4."""
     network = make_generator(

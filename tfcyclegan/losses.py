@@ -35,9 +35,8 @@ def generator_loss(mode: str, fake_scores: tf.Tensor) -> tf.Tensor:
     """What a generator minimises to be taken for real (Zhu et al. 2017, Eq. 1 and section 4).
 
     Modes: "lsgan" mean (D - 1)^2; "vanilla" cross-entropy on logits, non-saturating; "hinge" mean
-    -D, which is ours, not
-    the official program's; "lsgan_sigmoid" LSGAN on sigmoid outputs as of Rao et al. 2023, a
-    deviation from the paper.
+    -D, which is ours, not the official program's; "lsgan_sigmoid" LSGAN on sigmoid outputs as of
+    Rao et al. 2023, a deviation from the paper.
 
     Raises:
         UserError: unknown mode.

@@ -34,8 +34,10 @@ def run(config: ExportConfig) -> Path:
         data_dir=config.data_dir,
         formats=config.format_names,
     )
-    log(
-        f"next: tfcyclegan demo --model={config.output} in a browser, or tfcyclegan serve "
-        f"--model_dir={config.output}"
+    first = (
+        f"tfcyclegan translate --model={config.output}"
+        if trained.values
+        else f"tfcyclegan demo --model={config.output} in a browser"
     )
+    log(f"next: {first}, or tfcyclegan serve --model_dir={config.output}")
     return directory

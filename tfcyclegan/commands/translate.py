@@ -268,6 +268,10 @@ def _check_kind(config: TranslateConfig, values: "ValuePair") -> None:
     for name in ("alpha", "extra_bands", "max_value"):
         pictures[name] = getattr(config, name)
     pictures["pages"] = config.pages if config.pages != "all" else ""
+    if config.displays_by_choice and not config.previews:
+        raise UserError("--display_range, --display_bands, --display_map: go with --previews")
+    if config.arrays != "npy" and (values.target is None or config.output_data):
+        raise UserError(f"--arrays={config.arrays}: goes with translations that are measurements")
     kind = "8-bit pictures" if values.source is None else "measurements"
     for name in measured if values.source is None else pictures:
         if (measured | pictures)[name]:

@@ -144,6 +144,10 @@ class TranslateConfig(MeasuredOptions):
                 f"{'--split' if self.split else '--cross_domain'}: goes with --data_dir; --input "
                 "takes pictures as they are"
             )
+        if self.previews and self.output_data:
+            raise UserError(
+                "--previews: goes with --output; a data set holds nothing beside its arrays"
+            )
         if self.output_data and not self.data_dir:
             raise UserError(
                 "--output_data: translates a prepared data set, so it goes with --data_dir, not "

@@ -10,9 +10,17 @@ from tfcyclegan.config.display import DisplayOptions
 from tfcyclegan.config.reading import AS_DATA
 
 ARRAY_ENDINGS = ("npy", "tif")
-OPENING = ("axis", "without_affine", "gaps", "axes", "dataset", "alpha_band", "stack")
-"""The options of `OpeningOptions`, which data_prep's scripts have too and a manifest's settings
-tell.
+OPENING: dict[str, Any] = {
+    "axis": "auto",
+    "without_affine": False,
+    "gaps": "refuse",
+    "axes": "",
+    "dataset": "",
+    "alpha_band": "refuse",
+    "stack": "planes",
+}
+"""The options of `OpeningOptions` with the defaults of the formats: data_prep's scripts have them
+too, and the settings of a manifest tell them.
 """
 
 

@@ -13,7 +13,7 @@ def pictures(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
     """Both domains as float32 [N, H, W, C] in [-1, 1].
 
     Raises:
-        UserError: one is not that, nor can be told to be.
+        UserError: one of them does not have this form.
     """
     more = " of its domain, or x a tf.data.Dataset of batches (real_a, real_b)"
     return as_batch("x", x, more), as_batch("y", y, more)
@@ -25,10 +25,10 @@ def as_batch(name: str, given: Any, more: str = "") -> np.ndarray:
     Args:
         name: of the argument.
         given: arrays, tensors or lists of them.
-        more: what a refusal adds to the form.
+        more: what an error message adds to the expected form.
 
     Raises:
-        UserError: they are not that, nor can be told to be.
+        UserError: they do not have this form.
     """
     values = np.asarray(given)
     if values.ndim != 4 or not len(values):
@@ -38,9 +38,7 @@ def as_batch(name: str, given: Any, more: str = "") -> np.ndarray:
 
 
 def check_batches(given: tf.data.Dataset) -> None:
-    """Raises UserError where batches are no pairs of pictures in [-1, 1], as far as the first one
-    tells.
-    """
+    """Raises UserError if the first batch is not a pair of pictures in [-1, 1]."""
     first = next(iter(given), None)
     if not isinstance(first, tuple) or len(first) != 2:
         raise UserError("x: a tf.data.Dataset must have batches (real_a, real_b), and at least one")
@@ -62,13 +60,13 @@ def _check_range(name: str, values: np.ndarray) -> None:
 
 
 def batches(x: np.ndarray, y: np.ndarray, size: int, *, seed: int | None) -> tf.data.Dataset:
-    """Batches of `size` pictures of each domain, the smaller one gone through more than once.
+    """Batches of `size` pictures of each domain, the smaller of which is repeated.
 
     Args:
         x: pictures of one domain.
         y: pictures of the other.
         size: of a batch.
-        seed: of the orders, another one each time; None keeps the arrays'.
+        seed: of the shuffling, which differs from epoch to epoch; None keeps the arrays' order.
     """
     sides = []
     for domain, values in enumerate((x, y)):

@@ -1,4 +1,4 @@
-"""What is drawn anew each time a picture is shown to the networks: window, mirror, quarter-turns,
+"""Random augmentation, drawn anew each time a picture is used: window, mirror, quarter-turns,
 colours.
 
 Pictures are uint8 [H, W, C], measurements [H, W, C] of any type, whose values are left alone.
@@ -11,7 +11,7 @@ import numpy as np
 from tfcyclegan.config import Size
 from tfcyclegan.data import images
 
-_GRAY = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601, as Pillow has it
+_GRAY = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601, as in Pillow
 
 
 def augmented(
@@ -23,16 +23,16 @@ def augmented(
     rotations: bool,
     colour_jitter: Sequence[float],
 ) -> list[np.ndarray]:
-    """One random window of pictures that show the same, perhaps mirrored, turned and with other
-    colours, each in the same way.
+    """One random window of corresponding pictures, mirrored, rotated and recoloured at random, all
+    alike.
 
     Args:
         pictures: uint8 [H, W, C] or measurements, of one size; C and type may differ.
-        generator: of this sample alone. Its draws come in one order whatever the options: three of
-            the window, one of the turn, three of the colours.
+        generator: of this sample only. It always draws in the same order: three numbers for the
+            window, one for the turn, three for the colours, whatever the options.
         crop_size: of the window; None takes the whole.
         flip: whether to mirror half of the samples.
-        rotations: whether to turn by 0, 90, 180 or 270 degrees, each as often.
+        rotations: whether to turn by 0, 90, 180 or 270 degrees, with equal probability.
         colour_jitter: of each picture: brightness, contrast and saturation are scaled by 1 - this
             to 1 + this; 0, as it must be of measurements, leaves its colours alone.
     """

@@ -1,4 +1,5 @@
-"""Pictures of more than 8 bits a sample: which those are, their values, and how they become 8 bits.
+"""Pictures of more than 8 bits per sample: how they are recognised, their values, and their
+conversion to 8 bits.
 Imports no TensorFlow.
 """
 
@@ -15,7 +16,7 @@ _SIZE_MARK = b"\xff\x4f\xff\x51"
 
 
 def raw_mode(image: ImageFile.ImageFile) -> str:
-    """How the samples lie in the file, in Pillow's words, such as "RGB;16B"."""
+    """Pillow's name for the layout of the samples in the file, such as "RGB;16B"."""
     if not image.tile:
         return ""
     arguments = image.tile[0].args
@@ -24,14 +25,14 @@ def raw_mode(image: ImageFile.ImageFile) -> str:
 
 
 def png_bits(content: bytes) -> int:
-    """Bits a sample of a PNG file, from its header: the first chunk by the format's rule."""
+    """Bits per sample of a PNG file, from its header, which the format requires to be the first
+    chunk.
+    """
     return content[24]
 
 
 def is_deep(image: ImageFile.ImageFile) -> bool:
-    """Whether the file has unsigned samples of 9 to 16 bit, and Pillow gives them or can be made
-    to.
-    """
+    """Whether the file has unsigned samples of 9 to 16 bits that Pillow can read."""
     pgm_16 = image.format == "PPM" and image.mode == "I"
     return (
         image.mode.startswith("I;16")
@@ -41,8 +42,8 @@ def is_deep(image: ImageFile.ImageFile) -> bool:
 
 
 def declared_maximum(image: ImageFile.ImageFile) -> int:
-    """The value that the file itself calls white: of a TIFF by its bits, of a PGM that Pillow has
-    brought to its own 16; else 0.
+    """The value of white by the file's own account: from a TIFF's bit depth; for a PGM the full
+    range of 16 bits, to which Pillow scales it; otherwise 0.
     """
     if image.format == "TIFF":
         bits = int(image.tag_v2.get(_TIFF_BITS, (16,))[0])  # type: ignore[attr-defined]
@@ -55,16 +56,15 @@ def values(image: ImageFile.ImageFile, again: ImageFile.ImageFile) -> np.ndarray
     """The samples of a deep picture, uint32 [H, W] or [H, W, C].
 
     Pillow keeps 16 bit for gray only: of a colour sample it takes the high byte. The same file read
-    with the other order of
-    bytes gives the low one.
+    with the other order of bytes gives the low one.
 
     Args:
         image: opened, not loaded.
-        again: the same, opened a second time.
+        again: the same file, opened a second time.
     """
     kind = raw_mode(image)
     if kind == "LA;16B":
-        # two samples of two bytes lie as four of one
+        # two samples of two bytes are stored like four of one byte
         image._mode, image.tile = "RGBA", [tile._replace(args="RGBA") for tile in image.tile]
         image.load()
         four = np.asarray(image).astype(np.uint32)
@@ -105,7 +105,7 @@ def picture(samples: np.ndarray, maximum: int, mode: str) -> Image.Image:
 
 
 def jpeg2000_bits(content: bytes) -> tuple[int, bool]:
-    """Bits of a sample of a JPEG 2000 file, the most of its components', and whether any is
+    """The largest number of bits per sample among a JPEG 2000 file's components, and whether any is
     signed.
     """
     place = content.find(_SIZE_MARK)

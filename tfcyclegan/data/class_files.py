@@ -1,5 +1,4 @@
-"""A table of classes as a file of one's own, `--classes=FILE.csv`, and as `segment` leaves it
-beside its pictures.
+"""A user's table of classes, `--classes=FILE.csv`, which `segment` also writes beside its pictures.
 
     name,color,id,ignored
     water,#0000ff,0,
@@ -27,10 +26,10 @@ _YES, _NO = ("yes", "true", "1"), ("", "no", "false", "0")
 
 
 def read_classes(place: str) -> ClassTable:
-    """The table of the file `place`, or that of Cityscapes by its name.
+    """The table in the file `place`, or that of Cityscapes by its name.
 
     Raises:
-        UserError: no such file, or what is wrong in which line.
+        UserError: the file is missing, or a line is wrong, which is named.
     """
     if place == CITYSCAPES_NAME and not Path(place).exists():
         return CITYSCAPES

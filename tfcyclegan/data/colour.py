@@ -1,5 +1,5 @@
-"""What a picture file says of its colours beyond their values, and is not applied here: profiles,
-gammas, high dynamic range.
+"""Colour information in picture files that is not applied here: profiles, gammas, high dynamic
+range.
 """
 
 import struct
@@ -26,11 +26,11 @@ _HEAD = 8192
 
 
 def unapplied(kind: str, info: Mapping[str, Any], content: bytes) -> frozenset[LeftOut]:
-    """What of it is not applied.
+    """Names the colour information that is not applied.
 
     Args:
         kind: Pillow's name of the file's format.
-        info: what Pillow tells of it.
+        info: Pillow's information on the file.
         content: the file.
     """
     found = set()
@@ -48,9 +48,7 @@ def unapplied(kind: str, info: Mapping[str, Any], content: bytes) -> frozenset[L
 
 
 def _is_srgb(profile: bytes) -> bool:
-    """Whether the values mean about what those of sRGB mean: by the primaries, and of gray by the
-    name.
-    """
+    """Whether the values are close to sRGB: judged by the primaries, for gray by the name."""
     space = profile[16:20]
     if space == b"GRAY":
         return any(

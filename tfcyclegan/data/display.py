@@ -6,7 +6,7 @@ The window is the domain's, never that of a picture, so that equal values look a
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -261,6 +261,6 @@ def in_rgb(picture: np.ndarray) -> np.ndarray:
     return np.broadcast_to(picture, (*picture.shape[:2], 3))
 
 
-def told(displays: Mapping[str, Display]) -> Sequence[str]:
+def told(displays: Mapping[str, Display]) -> list[str]:
     """A line for each domain that is shown so."""
     return [f"display of {letter}: {display.told}" for letter, display in displays.items()]

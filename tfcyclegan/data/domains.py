@@ -40,7 +40,7 @@ class Split:
 
     @property
     def holds_label_maps(self) -> bool:
-        """Whether its pictures are label maps, which only nearest pixels resize."""
+        """Whether its pictures are label maps, which are resized by nearest neighbour only."""
         return self.name in self.source.label_maps
 
     @property
@@ -74,7 +74,7 @@ class Domains:
 
     @property
     def title(self) -> str:
-        """The name as it stands over results: with a word on data that a program drew."""
+        """The name shown with results; says so if the data are synthetic."""
         return f"{self.name} (synthetic)" if self.a.synthetic or self.b.synthetic else self.name
 
     @property
@@ -156,7 +156,7 @@ class Domains:
         domain = direction[0]
         source = self.a if domain == "a" else self.b
         default = self.find("test", domain)
-        # one domain by itself
+        # a data set of one domain
         if default is None and not any(_DOMAIN_SPLIT.fullmatch(name) for name in source.counts):
             default = next(
                 (Split(source, name) for name in ("test", "val") if source.counts.get(name)), None
@@ -180,8 +180,8 @@ class Domains:
         return source, list(splits)
 
     def settings(self, domain: str) -> dict[str, Any]:
-        """How the pictures of `domain` were read when they were prepared, where that was not the
-        usual way: `intake.Rules`' fields.
+        """The fields of `intake.Rules` in which the preparation of `domain`'s pictures differed
+        from the defaults.
         """
         source = self.a if domain == "a" else self.b
         stored = source.settings
@@ -237,7 +237,7 @@ def open_domains(data_dir: str, *, recipe: str = "") -> Domains:
 
 
 def _tell_splits(domains: Domains) -> None:
-    """What stands in for a test split, what has no partner, and what no purpose takes."""
+    """Lines on which splits stand in for test splits, have no counterpart, or are not used."""
     found = {
         (purpose, domain): domains.find(purpose, domain) for purpose in PURPOSES for domain in "ab"
     }

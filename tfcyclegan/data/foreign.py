@@ -1,5 +1,5 @@
-"""Kinds of files that are met in picture folders and are not read here, told by their first bytes
-so that refusals can name them.
+"""File formats that occur in picture folders but are not read here, recognised by their first bytes
+so that errors can name them.
 """
 
 _MARKS = (
@@ -25,6 +25,14 @@ _MARKS = (
     (4, b"JXL ", "a JPEG XL picture"),
     (0, b"NRRD", "an NRRD file"),
 )
+_SCRIPTS = {
+    "a DICOM file": "dicom",
+    "a NIfTI file": "nifti",
+    "a NumPy array": "arrays",
+    "an HDF5 file": "arrays",
+}
+"""What prepares their values, of data_prep."""
+
 _MENDS = {"archive": "unpack it", "video": "save its frames as PNG, as by ffmpeg -i VIDEO %06d.png"}
 _BRANDS = {
     b"heic": "a HEIC picture",
@@ -35,7 +43,7 @@ _BRANDS = {
 
 
 def told(content: bytes) -> str:
-    """What a file is that is not read here, and the mend; empty where it is not known."""
+    """The name of an unsupported file's format and what to do; empty if unknown."""
     if content[4:8] == b"ftyp":
         name = _BRANDS.get(content[8:12], "a video")
     else:
@@ -48,11 +56,13 @@ def told(content: bytes) -> str:
             "",
         )
     mend = _MENDS.get(name.rpartition(" ")[2], "save it as PNG or TIFF of 8 or 16 bit")
+    if name in _SCRIPTS:
+        mend += f", or prepare its values by data_prep.{_SCRIPTS[name]}"
     return name and f"{name}, which is not read here; {mend}"
 
 
 def _matches(found: bytes, mark: bytes) -> bool:
-    """Whether they are equal; a dot in the mark stands for any byte."""
+    """Whether they are equal; a dot in the mark matches any byte."""
     return len(found) == len(mark) and all(
         wanted in (ord("."), byte) for byte, wanted in zip(found, mark, strict=True)
     )

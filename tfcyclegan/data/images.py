@@ -17,7 +17,7 @@ from tfcyclegan.config import MODES_WITH_CROP, PREPROCESS_MODES, Size
 from tfcyclegan.data.interpolation import NEAREST, interpolate
 from tfcyclegan.errors import RunError, UserError
 
-STORED_FORMATS = ("JPEG", "PNG")  # no others: some of Pillow's plugins start other programs
+STORED_FORMATS = ("JPEG", "PNG")  # only these: some of Pillow's plugins start other programs
 _PILLOW_MODES = {1: "L", 3: "RGB"}
 GRAY_IN_COLOUR = "gray pictures shown in colour"
 COLOUR_MADE_GRAY = "colour pictures made gray"
@@ -26,7 +26,8 @@ RESHAPED = "pictures whose shape changes"
 RESIZED = "resized as the training resized its pictures"
 FITTED = "resized to the model's size, and the translation back"
 NO_NUMBERS = "the model gives values that are no numbers (NaN or infinite)"
-# sides are rounded to pixels, or to multiples of 4: less than that is no change of shape
+# sides are rounded to pixels or to multiples of 4; smaller changes do not count as a change of
+# shape
 _SEEN_STRETCH = 1.05
 
 
@@ -38,7 +39,7 @@ def decode(encoded: bytes, channels: int, notes: set[str] | None = None) -> Imag
     """
     try:
         with Image.open(io.BytesIO(encoded), formats=STORED_FORMATS) as image:
-            if image.mode.startswith("I"):  # which Pillow would clip at 255
+            if image.mode.startswith("I"):  # Pillow would clip them at 255
                 raise RunError(
                     "a stored picture has more than 8 bit a sample; prepare the data by data_prep"
                 )
@@ -47,7 +48,7 @@ def decode(encoded: bytes, channels: int, notes: set[str] | None = None) -> Imag
             return with_channels(image, channels)
     except (MemoryError, RunError):
         raise
-    except Exception as error:  # Pillow's decoders raise nearly every type on damaged input
+    except Exception as error:  # on damaged input Pillow's decoders may raise almost anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise RunError(
             f"a stored picture is no whole JPEG or PNG ({reason}); prepare the data again"
@@ -74,15 +75,13 @@ def colour_notes(mode: str, channels: int) -> set[str]:
 
 
 def stretch(before: Size, after: Size) -> float:
-    """By how much the ratio of a picture's sides changes: 1 where it keeps its shape, else more."""
+    """The factor by which the aspect ratio changes: 1 if it is kept, otherwise above 1."""
     ratio = (after.width * before.height) / (after.height * before.width)
     return max(ratio, 1 / ratio)
 
 
 def size_notes(before: Size, after: Size) -> set[str]:
-    """What resizing does to a picture that is seen afterwards: ENLARGED, RESHAPED, both or
-    nothing.
-    """
+    """The visible effects of resizing: ENLARGED, RESHAPED, both or none."""
     enlarged = after.height > before.height or after.width > before.width
     return ({ENLARGED} if enlarged else set()) | (
         {RESHAPED} if stretch(before, after) > _SEEN_STRETCH else set()
@@ -130,9 +129,7 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
 
 
 def require_numbers(values: np.ndarray) -> np.ndarray:
-    """What a model gave; RunError where it is NaN or infinite, which would be a black or white
-    picture.
-    """
+    """A model's output; RunError if it is not finite, which would become black or white."""
     if not np.isfinite(values).all():
         raise RunError(
             f"{NO_NUMBERS}: its weights are damaged, or too large for its type; take an earlier "
@@ -142,7 +139,7 @@ def require_numbers(values: np.ndarray) -> np.ndarray:
 
 
 def numbers_to_uint8(image: np.ndarray) -> np.ndarray:
-    """`to_uint8` of what a model gave; RunError where it gave no numbers."""
+    """`to_uint8` of a model's output; RunError if that is not finite."""
     return to_uint8(require_numbers(image))
 
 
@@ -177,8 +174,8 @@ def resized_size(size: Size, mode: str, load_size: Size, crop_size: Size) -> Siz
 def resize(
     image: Image.Image, size: Size, interpolation: str = "bicubic", *, nearest: bool = False
 ) -> Image.Image:
-    """By one of INTERPOLATIONS, or the nearest pixel for label maps; the same object when the size
-    is right already.
+    """Resizes by one of INTERPOLATIONS, or by nearest neighbour for label maps; returns the same
+    object if it has that size already.
     """
     if image.size == (size.width, size.height):
         return image
@@ -187,8 +184,8 @@ def resize(
 
 @dataclass(frozen=True)
 class Scale:
-    """The size at which networks meet whole pictures: that to which training resizes them before it
-    crops, and how it does that.
+    """The size of whole pictures for the networks, that to which training resizes them before
+    cropping, and the way of resizing.
     """
 
     mode: str
@@ -197,7 +194,7 @@ class Scale:
     interpolation: str = "bicubic"
 
     def size_of(self, size: Size) -> Size:
-        """What a picture of `size` is resized to."""
+        """The size to which a picture of `size` is resized."""
         mode = self.mode if self.mode == "resize_and_crop" else self.mode.removesuffix("_and_crop")
         return resized_size(size, mode, self.load_size, self.crop_size)
 
@@ -219,13 +216,13 @@ class Scale:
 def notes_of(
     image: Image.Image, channels: int, scale: Scale | None, fit: Size | None = None
 ) -> set[str]:
-    """What is done to a picture before a translator takes it, and is seen in its translation.
+    """Notes on changes to a picture before its translation that show in the result.
 
     Args:
-        image: as it was decoded.
+        image: as decoded.
         channels: that the translator takes.
         scale: to which it is resized, or None.
-        fit: else the one size that the translator takes, or None.
+        fit: otherwise the only size that the translator takes, or None.
     """
     size = Size(image.height, image.width)
     taken = scale.size_of(size) if scale else fit or size
@@ -254,8 +251,8 @@ def random_window(
 
 
 def _mirrored(image: np.ndarray) -> np.ndarray:
-    """Channel by channel, since NumPy copies the pixels of a mirrored view one by one, at four
-    times the time.
+    """Channel by channel: NumPy copies a mirrored view pixel by pixel, which takes four times as
+    long.
     """
     mirrored = np.empty_like(image)
     for channel in range(image.shape[2]):

@@ -1,13 +1,13 @@
-"""Any picture file -> one upright 8-bit grayscale or RGB picture, or the reason why not. Imports no
-TensorFlow.
+"""Any picture file -> one upright 8-bit grayscale or RGB picture, or the reason for its refusal.
+Imports no TensorFlow.
 
-Every file is decoded to its last pixel, so that what is damaged shows here, where the file has a
-name, and not in training.
+Every file is decoded completely, so that damage shows here, where the file has a name, and not in
+training.
 
 - 16 bit a channel is scaled to 8 by round(value / 257), colour as well as gray; a TIFF of 12 bit by
   its own maximum, and any of more than 8 bit by the maximum that the caller names.
-- Transparency (alpha, a transparent palette entry or colour) is laid on white, or what else the
-  caller asks for.
+- Transparency (alpha, a transparent palette entry or colour) is composed on white, unless the
+caller asks otherwise.
 - The orientation of EXIF or XMP is applied. CMYK, palette, YCbCr become RGB by Pillow's plain
   formulas; ICC profiles are not applied.
 - Of a file with several frames or pages one is taken, the first unless the caller names another;
@@ -17,7 +17,7 @@ name, and not in training.
 - An upright 8-bit grayscale or RGB JPEG or PNG keeps its bytes; all else becomes PNG, which loses
   nothing.
 
-What was done and what was left out is noted for each picture (`notes`).
+Conversions and omissions are noted for each picture (`notes`).
 """
 
 import contextlib
@@ -36,8 +36,7 @@ from tfcyclegan.data.notes import LeftOut
 from tfcyclegan.data.records import Picture
 from tfcyclegan.data.rules import USUAL, Rules
 
-# A list, not whatever Pillow opens: some of its plugins start other programs (EPS) or look at files
-# beside this one.
+# An explicit list: some of Pillow's plugins start other programs (EPS) or read other files.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "JPEG2000", "AVIF", "TGA")
 
 SCALED = "16 bit, scaled to 8"
@@ -65,12 +64,13 @@ HINTS = {
 
 
 def hints(max_value: object) -> dict[str, str]:
-    """HINTS, without the flag for the largest value where it was given."""
+    """HINTS, without the flag for the largest value if it was given."""
     return {note: flag for note, flag in HINTS.items() if note != SCALED or not max_value}
 
 
 _ORIENTATION = 0x0112
-# value of the tag -> what sets the picture upright; 1 is upright, other numbers mean nothing
+# value of the tag -> the operation that sets the picture upright; 1 is upright, others are
+# undefined
 _TURNS = {
     2: Transpose.FLIP_LEFT_RIGHT,
     3: Transpose.ROTATE_180,
@@ -89,17 +89,16 @@ class BadPicture(ValueError):
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture as it is seen.
+    """A decoded picture, as a viewer shows it.
 
     Attributes:
         image: upright, of mode L or RGB.
-        notes: what was done to it that its owner should know, and what of it was left out
-            (`LeftOut`).
+        notes: conversions that its owner should know of, and what was left out (`LeftOut`).
         kept: the file's own bytes where they are stored as they are, else empty.
         kept_format: "jpeg" or "png" then.
         alpha: its transparency, of mode L, where it has any and `Rules.alpha` is "keep".
-        largest: the largest value of a picture of 16 bit whose range is told by nothing but its
-            type; else 0.
+        largest: the largest value of a 16-bit picture whose range is known only from its type; else
+            0.
     """
 
     image: Image.Image
@@ -139,7 +138,7 @@ def decode(
     Args:
         content: the file's bytes.
         max_pixels: a picture of more pixels is refused before it is decoded.
-        rules: what decides where it could be read in more than one way.
+        rules: decide where it could be read in more than one way.
         page: the place of one of its pictures by `pages.Pages`; None takes the first and notes that
             others are left out.
 
@@ -162,7 +161,7 @@ def encode_png(image: Image.Image) -> bytes:
 
 @contextlib.contextmanager
 def reading(content: bytes) -> Iterator[None]:
-    """Turns whatever the decoding of `content` raises into BadPicture."""
+    """Turns any exception from decoding `content` into BadPicture."""
     if not content:
         raise BadPicture("the file is empty")
     try:
@@ -223,13 +222,13 @@ def _open(content: bytes) -> ImageFile.ImageFile:
 
 @dataclass(frozen=True)
 class _Shallow:
-    """A picture with 8 bits a sample, as it lies in the file.
+    """A picture with 8 bits per sample, as stored in the file.
 
     Attributes:
         image: of any mode of Pillow's.
-        notes: on it.
+        notes: on the picture.
         orientation: the value of EXIF's tag.
-        info: what Pillow tells of the file.
+        info: Pillow's information on the file.
         kind: its format.
         largest: see `Decoded`.
     """
@@ -272,7 +271,7 @@ def _decode(content: bytes, max_pixels: int, rules: Rules, page: int | None) -> 
 
 
 def _read(content: bytes, max_pixels: int, rules: Rules, page: int | None) -> _Shallow:
-    """A picture of a file that is no TIFF."""
+    """Reads a picture from a file other than a TIFF."""
     image = open_picture(content, max_pixels)
     kind, several = image.format or "", getattr(image, "n_frames", 1) > 1
     notes: set[str] = set()
@@ -326,14 +325,14 @@ def _has_fourth_bytes(image: ImageFile.ImageFile, content: bytes) -> bool:
 
 
 def _read_tiff(content: bytes, max_pixels: int, rules: Rules, page: int | None) -> _Shallow:
-    """A picture of a TIFF."""
+    """Reads a picture from a TIFF."""
     notes: set[str] = set()
     if page is None:
         indices, copies = tiff.list_pages(content)
         page = indices[0]
         notes |= ({COPIES} if copies else set()) | ({FIRST_FRAME} if len(indices) > 1 else set())
     described = tiff.describe(content, page)
-    notes |= {TURNED} if described.orientation in _TURNS else set()  # Pillow turns a TIFF itself
+    notes |= {TURNED} if described.orientation in _TURNS else set()  # Pillow turns it itself
     _require_size(described.width, described.height, max_pixels)
     if not described.by_pillow:
         return _from_samples(content, described, rules, notes)

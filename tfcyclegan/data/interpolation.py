@@ -1,8 +1,8 @@
-"""How pictures are resized, by the names of `--interpolation`, and label maps by nearest pixels.
+"""The resizing of pictures by `--interpolation`, and of label maps by nearest neighbour.
 
 bicubic and bilinear are Pillow's filters, which are antialiased: when shrinking, every pixel of the
-source counts. area is the mean of what lies in the new pixel, parts of pixels included, as OpenCV's
-INTER_AREA has it; Pillow's BOX takes whole pixels. bilinear_opencv is what `cv2.resize` does by
+source counts. area is the mean over the area of the new pixel, fractions of pixels included, like
+OpenCV's INTER_AREA; Pillow's BOX takes whole pixels. bilinear_opencv is what `cv2.resize` does by
 default, and with it albumentations: the mean of four source pixels wherever the target lies, so
 that most of a picture that shrinks by more than two is skipped.
 """
@@ -26,7 +26,7 @@ _DROPPED_BITS = 4
 
 
 def interpolate(image: Image.Image, size: Size, interpolation: str) -> Image.Image:
-    """A picture of mode L or RGB in another size; by NEAREST one of any mode."""
+    """Resizes a picture of mode L or RGB, or by NEAREST of any mode."""
     if interpolation in _PILLOW:
         return image.resize((size.width, size.height), _PILLOW[interpolation])
     return Image.fromarray(
@@ -68,7 +68,7 @@ def opencv_bilinear(image: np.ndarray, size: Size) -> np.ndarray:
     bit, by its fixed-point arithmetic.
     """
     height, width = image.shape[:2]
-    # OpenCV then takes the mean of each 2x2
+    # OpenCV then takes the mean of 2x2 pixels
     if (height, width) == (2 * size.height, 2 * size.width):
         blocks = image.reshape(size.height, 2, size.width, 2, *image.shape[2:]).astype(np.uint16)
         return ((blocks.sum(axis=(1, 3), dtype=np.uint16) + 2) >> 2).astype(np.uint8)

@@ -42,7 +42,7 @@ class ClassTable:
     """The classes of a data set.
 
     Attributes:
-        classes: all of them, those that do not count among them.
+        classes: all of them, including those that do not count.
     """
 
     classes: tuple[LabelClass, ...]
@@ -95,8 +95,8 @@ class ClassTable:
 
     @functools.cached_property
     def void_id(self) -> int:
-        """The id by which what does not count is written: that of the first class that does not
-        count, else one that no class has.
+        """The id written for pixels that do not count: that of the first class that does not count,
+        else an unused one.
 
         Raises:
             UserError: all 256 ids are those of classes that count.
@@ -174,8 +174,8 @@ class ClassTable:
         return best.reshape(colors.shape[:-1])
 
     def difference(self, other: "ClassTable") -> str:
-        """In words how the ids of `other` mean something else than here; empty where they mean the
-        same, whatever the colours.
+        """Describes how the meaning of ids differs in `other`; empty if it agrees, whatever the
+        colours.
         """
         here, there = (
             {entry.id: (entry.name, entry.train_id) for entry in table.classes}
@@ -236,7 +236,7 @@ class ClassTable:
 
     @property
     def digest(self) -> str:
-        """Short, and equal for equal tables."""
+        """A short hash, equal for equal tables."""
         return files.sha256_of_json(self.to_json())[:16]
 
 
@@ -247,7 +247,7 @@ def _color(levels: Sequence[int]) -> tuple[int, int, int]:
 
 @dataclass(frozen=True)
 class Labelling:
-    """What the labels of a data set are.
+    """The labels of a data set.
 
     Attributes:
         classes: the table of its ids; None where no picture has labels.

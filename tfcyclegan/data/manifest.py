@@ -1,5 +1,5 @@
-"""What a prepared directory says about itself: `manifest.json`, the TFDS metadata, and the summary
-on the screen.
+"""The description of a prepared directory: `manifest.json`, the TFDS metadata, and the summary on
+the screen.
 """
 
 import collections
@@ -46,8 +46,8 @@ def make(
 
     Args:
         name: the data set's name.
-        command: what made it.
-        request: all that decided its content.
+        command: that made it.
+        request: everything that determined its content.
         max_bad: how many bad pictures were allowed.
         notes: by split, what was noted of each shard: file, records, bytes, sha256, bad, notes,
             left_out, largest.
@@ -76,7 +76,7 @@ def make(
     for shards in notes.values():
         for shard in shards:
             conversions.update(shard["notes"])
-            # shards that an older version finished tell none
+            # shards of an older version have none
             not_used.update(shard.get("left_out", {}))
     largest = {
         split: max((shard.get("largest", 0) for shard in shards), default=0)
@@ -89,7 +89,7 @@ def make(
         for shard in notes[split]:
             tallies[split].update(shard.get("tally", {}))
     content: Any = {split: [shard["sha256"] for shard in shards] for split, shards in notes.items()}
-    # the same bytes are other data where they mean something else
+    # the same bytes with another meaning are other data
     identity = (
         content
         if labelling.classes in (None, CITYSCAPES) and not labelling.label_maps
@@ -189,7 +189,7 @@ def _of_values(made: Mapping[str, Any], domain: str) -> str:
 
 
 def printable(filename: str) -> str:
-    """A file's name that any terminal takes, whatever bytes it is made of, on one line."""
+    """A file's name on one line, printable on any terminal whatever its bytes."""
     return (
         filename.encode("utf-8", "backslashreplace")
         .decode()
@@ -219,7 +219,7 @@ def write_tfds_metadata(output_dir: Path, staging: Path, made: Mapping[str, Any]
         data_dir=staging, dataset_name=made["name"], filetype_suffix="tfrecord"
     )
     try:
-        # it prints what it detects, and has a progress bar that cannot be turned off
+        # it prints what it detects and has a progress bar that cannot be disabled
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             infos = tfds.folder_dataset.compute_split_info(filename_template=template)
             stored = records.stored_type(each["dtype"] for each in made.get(VALUES, {}).values())

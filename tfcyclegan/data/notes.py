@@ -1,7 +1,6 @@
-"""What a command says of the pictures that it took: what was done to them, and what of them was not
-used.
+"""A command's notes on its pictures: what was done to them, and what was not used.
 
-A note is a string. `LeftOut` marks those that tell what was not used; all others tell a conversion.
+A note is a string. `LeftOut` marks notes on what was not used; all others describe conversions.
 Both are counted and stand in `manifest.json` or `translation.json` as {"conversions": {note:
 pictures}, "left_out": {note: files or pictures}}; beside them `largest_value` (in a manifest by
 split), where there are pictures of 16 bit, since a set's values may end far below what they can
@@ -29,12 +28,12 @@ class LeftOut(str):
 
 
 def conversions(notes: Iterable[str]) -> list[str]:
-    """Those that tell of a conversion."""
+    """The notes on conversions."""
     return [note for note in notes if not isinstance(note, LeftOut)]
 
 
 def left_out(notes: Iterable[str]) -> list[str]:
-    """Those that tell what was not used."""
+    """The notes on what was not used."""
     return [str(note) for note in notes if isinstance(note, LeftOut)]
 
 
@@ -95,7 +94,7 @@ class Journal:
         for line in (
             self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else ()
         ):
-            # the end of a line that a kill has cut; its picture is read again
+            # a line cut off by a kill; its picture is read again
             with contextlib.suppress(ValueError, TypeError):
                 name, converted, not_used, largest, *more = json.loads(line)
                 tally = dict(more[0]) if more else {}
@@ -114,7 +113,7 @@ class Journal:
         every = list(notes)
         told = [sorted(conversions(every)), sorted(left_out(every)), largest, dict(tally or {})]
         if any(told) or picture in self._notes:
-            # one write, which other threads do not cut
+            # a single write, which other threads cannot interleave
             with open(self._path, "a", encoding="utf-8") as stream:
                 stream.write(f"{json.dumps([picture, *told])}\n")
             self._notes[picture] = told
@@ -142,7 +141,7 @@ class Journal:
 
 
 def count(conversions: Mapping[str, int], left_out: Mapping[str, int]) -> dict[str, dict[str, int]]:
-    """Both counts in the form in which they are stored."""
+    """Both counts in their stored form."""
     return {
         CONVERSIONS: dict(sorted(conversions.items())),
         LEFT_OUT: dict(sorted(left_out.items())),

@@ -1,15 +1,21 @@
-"""Pictures that a function of one's own gives, in the place of a data set: `module:function`.
+"""Pictures from a user's function in place of a data set: `module:function`.
 
-The function is called with the name of a split, one of SPLITS, and gives the split's pictures as a
-sequence (whatever has `len` and takes an index), or None where it has none. A picture is uint8
-[H, W], [H, W, 1] (gray) or [H, W, 3] (RGB), and the same one whenever it is asked for:
+The function is called with the name of a split, one of SPLITS, and returns its pictures as a
+sequence (anything with `len` and indexing), or None if it has none. A picture is uint8
+[H, W], [H, W, 1] (gray) or [H, W, 3] (RGB), and must be the same each time:
 
     def read(split):
         folder = {"trainA": "summer", "trainB": "winter"}.get(split)
         return folder and Pictures(folder)
 
-Pictures are known by a hash of all of them, for which they are read at each start. A sequence that
-has an attribute `fingerprint`, a text, is known by that instead.
+Measurements are arrays [H, W] or [H, W, C] of uint8, uint16, int16, float16 or float32, in a
+sequence with an attribute `range`, which tells what networks see as -1 and 1: (low, high), or one
+such pair for each channel. NaN says that nothing was measured, and so does a value that an
+attribute `nodata` names; `units` is a text such as "HU". All splits of a domain have one type, one
+number of channels and one range.
+
+Pictures are identified by a hash of all of them, for which they are read at each start. A sequence
+with an attribute `fingerprint`, a string, is identified by that instead.
 """
 
 import hashlib
@@ -21,6 +27,8 @@ from typing import Any
 import numpy as np
 
 from tfcyclegan.data import images
+from tfcyclegan.data.records import Example
+from tfcyclegan.data.values import Values
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files, functions
 from tfcyclegan.system.progress import track
@@ -33,20 +41,23 @@ _FORMS = "uint8 [H, W], [H, W, 1] or [H, W, 3]"
 
 @dataclass(frozen=True)
 class OwnPictures:
-    """What the function gave.
+    """The pictures that the function returned.
 
     Attributes:
-        reference: that names it.
+        reference: "module:function".
         splits: a sequence of pictures for each split that it has.
         counts: their lengths.
+        values: what the numbers of measurements mean, by the letter of their domain, see
+            `DataSource`.
     """
 
     reference: str
     splits: dict[str, Sequence[Any]]
     counts: dict[str, int]
+    values: dict[str, Values]
 
     def pictures(self, split: str) -> Iterator[np.ndarray]:
-        """uint8 [H, W, 1 or 3], in order.
+        """uint8 [H, W, 1 or 3], or measurements [H, W, C], in order.
 
         Raises:
             UserError: anything else, or an exception of the function's own.
@@ -54,15 +65,22 @@ class OwnPictures:
         for index in range(self.counts[split]):
             told = f"{_FLAG}={self.reference}: {split}[{index}]"
             given = functions.calling(told, self.reference, getitem, self.splits[split], index)
-            yield _checked(told, given)
+            values = self.values.get(_letter(split))
+            yield _checked(told, given) if values is None else _measured(told, given, values)
 
-    def encoded(self, split: str) -> Iterator[tuple[str, bytes]]:
-        """(name, PNG) of each; names have the split's, so that none are taken for pairs."""
+    def examples(self, split: str) -> Iterator[Example]:
+        """Each picture under a name that contains the split, so that equal ones are not taken for
+        pairs.
+        """
         for index, picture in enumerate(self.pictures(split)):
-            yield f"{split}_{index:06d}.png", images.encode_png(picture)
+            name = f"{split}_{index:06d}"
+            if _letter(split) in self.values:
+                yield Example(f"{name}.npy", b"", None, picture, group=name)
+            else:
+                yield Example(f"{name}.png", images.encode_png(picture), None)
 
     def fingerprint(self) -> str:
-        """Identity of the content: a hash of all pictures, or what sequences say of themselves."""
+        """Identity of the content: a hash of all pictures, or the sequences' own fingerprints."""
         said = {
             split: getattr(pictures, "fingerprint", None) for split, pictures in self.splits.items()
         }
@@ -76,9 +94,61 @@ class OwnPictures:
             digests[split].update(str(picture.shape).encode())
             digests[split].update(np.ascontiguousarray(picture).data)
         found = {split: digest.hexdigest() for split, digest in digests.items()}
-        return files.sha256_of_json(
-            [self.counts, {split: str(text) for split, text in said.items()} | found]
+        content = {split: str(text) for split, text in said.items()} | found
+        meaning = {letter: values.to_json() for letter, values in self.values.items()}
+        return files.sha256_of_json([self.counts, content, *([meaning] if meaning else [])])
+
+
+def _letter(split: str) -> str:
+    """Of the domain of a split, as in `DataSource.values`."""
+    return split[-1] if split[-1] in "AB" else ""
+
+
+def _values_of(told: str, reference: str, pictures: Sequence[Any]) -> Values | None:
+    """What the numbers of a split mean, by its first array; None of pictures."""
+    given = getattr(pictures, "range", None)
+    if given is None or not len(pictures):
+        return None
+    first = _whole(functions.calling(f"{told}[0]", reference, getitem, pictures, 0), f"{told}[0]")
+    ends = np.asarray(given, np.float64)
+    if ends.shape not in ((2,), (first.shape[-1], 2)):
+        raise UserError(
+            f"{told}: its range is {given!r}, not (low, high) or one such pair for each of "
+            f"{first.shape[-1]} channels"
         )
+    low, high = np.broadcast_to(ends, (first.shape[-1], 2)).T
+    nodata = getattr(pictures, "nodata", None)
+    try:
+        return Values(
+            first.dtype.name,
+            tuple(map(float, low)),
+            tuple(map(float, high)),
+            None if nodata is None else float(nodata),
+            str(getattr(pictures, "units", "")),
+        )
+    except UserError as error:
+        raise UserError(f"{told}: {error}") from error
+
+
+def _whole(given: Any, told: str) -> np.ndarray:
+    """An array [H, W, C]."""
+    if not hasattr(given, "__array__"):
+        raise UserError(f"{told}: is a {type(given).__name__}, not an array [H, W] or [H, W, C]")
+    array = np.asarray(given)
+    whole = array[..., np.newaxis] if array.ndim == 2 else array
+    if whole.ndim != 3 or not whole.size:
+        raise UserError(f"{told}: is {array.dtype} {list(array.shape)}, not [H, W] or [H, W, C]")
+    return whole.astype(whole.dtype.newbyteorder("="), copy=False)
+
+
+def _measured(told: str, given: Any, values: Values) -> np.ndarray:
+    array = _whole(given, told)
+    if array.dtype.name != values.dtype or array.shape[-1] != values.channels:
+        raise UserError(
+            f"{told}: is {array.dtype} {list(array.shape)}, the first one is of {values.dtype} and "
+            f"{values.channels} channels"
+        )
+    return array
 
 
 def _checked(told: str, given: Any) -> np.ndarray:
@@ -87,7 +157,10 @@ def _checked(told: str, given: Any) -> np.ndarray:
     picture = np.asarray(given)
     whole = picture[..., np.newaxis] if picture.ndim == 2 else picture
     if whole.dtype != np.uint8 or whole.ndim != 3 or whole.shape[2] not in (1, 3) or not whole.size:
-        raise UserError(f"{told}: is {picture.dtype} {list(picture.shape)}, not {_FORMS}")
+        raise UserError(
+            f"{told}: is {picture.dtype} {list(picture.shape)}, not {_FORMS}; measurements need an "
+            "attribute range of their sequence (docs/data.md)"
+        )
     return whole
 
 
@@ -95,10 +168,10 @@ def open_own(reference: str) -> OwnPictures:
     """Asks the function for all its splits.
 
     Raises:
-        UserError: there is no such function, it raised something, or gave something else.
+        UserError: the function does not exist, raised an exception, or returned something else.
     """
     function, told = functions.find(_FLAG, reference), f"{_FLAG}={reference}"
-    splits, counts = {}, {}
+    splits, counts, values = {}, {}, dict[str, Values | None]()
     for split in SPLITS:
         asked = f"{told}: for {split!r}"
         given = functions.calling(asked, reference, function, split)
@@ -111,8 +184,16 @@ def open_own(reference: str) -> OwnPictures:
             )
         splits[split] = given
         counts[split] = functions.calling(asked, reference, len, given)
+        if counts[split]:
+            found, letter = _values_of(f"{told}: {split}", reference, given), _letter(split)
+            if values.setdefault(letter, found) != found:
+                raise UserError(
+                    f"{told}: {split}: its arrays have another type, range or number of channels "
+                    "than the domain's other splits"
+                )
     if not any(counts.values()):
         raise UserError(
             f"{told}: gave no pictures for any split; it is asked for {', '.join(SPLITS)}"
         )
-    return OwnPictures(reference, splits, counts)
+    known = {letter: each for letter, each in values.items() if each is not None}
+    return OwnPictures(reference, splits, counts, known)

@@ -21,15 +21,15 @@ class Pages:
 
     Attributes:
         places: of each, as `intake.decode` takes it; [None] of a file with one picture.
-        copies: whether smaller copies or masks lie beside them, which are none.
+        copies: whether there are smaller copies or masks besides, which do not count.
     """
 
     places: list[int] | list[None]
     copies: bool = False
 
     def name(self, stem: str, number: int) -> str:
-        """What picture `number`, from 0, of the file `stem` is called: STEM_0001, STEM_0002, ...,
-        or STEM where it is the only one.
+        """The name of picture `number`, from 0, of the file `stem`: STEM_0001, STEM_0002, ..., or
+        STEM for an only one.
         """
         return stem if len(self.places) == 1 else f"{stem}_{number + 1:04d}"
 
@@ -38,8 +38,8 @@ ONE = Pages([None])
 
 
 def of(stream: BinaryIO) -> Pages:
-    """By headers as far as they tell it; ONE for what is not readable, which decoding it
-    explains.
+    """From the headers, where they say; ONE for an unreadable file, whose decoding gives the
+    reason.
     """
     head = stream.read(_HEAD)
     stream.seek(0)
@@ -53,7 +53,7 @@ def of(stream: BinaryIO) -> Pages:
         with Image.open(stream, formats=intake.FORMATS) as image:
             count = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
             return Pages(list(range(count))) if count > 1 else ONE
-    except Exception:  # whatever a damaged file makes the libraries raise
+    except Exception:  # damaged files make the libraries raise anything
         return ONE
 
 

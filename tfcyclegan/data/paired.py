@@ -1,4 +1,4 @@
-"""Batches of pairs: pictures of both domains that show the same, under one window.
+"""Batches of pairs: corresponding pictures of both domains, cropped and flipped alike.
 
 Semantics of the official `aligned` data set: an epoch is every pair once, in shuffled order; one
 crop position and one flip for both pictures.
@@ -19,7 +19,7 @@ class PairedBatches(Batches):
     """Batches of pairs.
 
     Args:
-        pairs: int [N, 2], which pictures of a and b show the same; those of a pair have one size.
+        pairs: int [N, 2], indices of corresponding pictures of a and b, which have equal sizes.
     """
 
     pairs: np.ndarray

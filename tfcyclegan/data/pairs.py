@@ -1,4 +1,4 @@
-"""Which pictures of the two domains show the same, as a file or equal names say."""
+"""Known pairs of pictures of the two domains, from a file or by equal names."""
 
 import csv
 from collections import Counter
@@ -20,8 +20,8 @@ _SHOWN = 5
 
 
 def read_pairs(path: Path) -> dict[str, str]:
-    """A CSV file with the columns a and b: {name of a picture of a: name of the picture of b that
-    shows the same}.
+    """Reads a CSV file with the columns a and b: {name of a picture of a: name of its partner in
+    b}.
 
     Raises:
         UserError: no such file, no such columns, or a name that stands in two lines.
@@ -50,7 +50,7 @@ def read_pairs(path: Path) -> dict[str, str]:
 
 
 def pairs_identity(given: str) -> str:
-    """What a run knows its pairs by: the content of the file, whatever its path.
+    """The identity of a run's pairs: a hash of the file's content, whatever its path.
 
     Raises:
         UserError: the file cannot be read.
@@ -86,15 +86,15 @@ def known_pairs(
     seed: int,
 ) -> KnownPairs | None:
     """The pairs that `--pairs` names among the pictures of `splits`, or those of aligned data; None
-    where neither tells any.
+    if there are neither.
 
     Args:
         given: a CSV file for `read_pairs`; "names" for equal names; empty for what the data set
-        says.
+            says.
         aligned: whether it says that equal names are pairs.
         pixels: of domains a and b.
         splits: the names of the splits that they are of.
-        share: of the pairs, which is drawn; a smaller one is a part of a larger one.
+        share: the fraction of pairs that is drawn; a smaller draw is a subset of a larger one.
         seed: of that draw.
 
     Raises:

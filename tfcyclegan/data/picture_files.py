@@ -1,4 +1,4 @@
-"""Pictures in a folder tree: which files are taken, and how they are read. Imports no
+"""Finds and reads the picture files of a folder tree. Imports no
 TensorFlow.
 """
 
@@ -25,8 +25,8 @@ AGAIN = "folders met again by a link"
 
 
 def walk(directory: Path, passed_over: Counter[str] | None = None) -> Iterator[os.DirEntry[str]]:
-    """All files below `directory` that are not hidden, links followed, in no order; what is passed
-    over is counted by its kind.
+    """All files below `directory` that are not hidden, links followed, in no order; skipped files
+    are counted by kind.
     """
     counts = Counter() if passed_over is None else passed_over
     pending, visited = [directory], set()
@@ -81,7 +81,7 @@ def find(directory: Path) -> Found:
 
 
 def kind_of(name: str) -> str:
-    """What a file that is no picture is counted as."""
+    """The kind under which a file that is no picture is counted."""
     ending = Path(name).suffix.lower()
     return f"{printable(ending)} files" if ending else "files without an ending"
 
@@ -102,7 +102,7 @@ def told(left_out: Counter[str], examples: list[str]) -> str:
 def _is_directory(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link to itself: reading it will say so
+    except OSError:  # a link to itself, which reading it reports
         return False
 
 

@@ -1,6 +1,4 @@
-"""Folders of pictures in, folders of PNGs out: the loop of all commands that make something of each
-picture.
-"""
+"""Folders of pictures in, folders of PNGs out: the loop of all commands that process pictures."""
 
 import contextlib
 import dataclasses
@@ -41,7 +39,7 @@ class Reading:
     pages: str = "all"
 
     def settings(self) -> dict[str, Any]:
-        """What differs from the usual: part of the identity of what is made of the pictures."""
+        """The fields that differ from the defaults: part of the identity of the results."""
         return settings(self.rules) | ({} if self.pages == "all" else {"pages": self.pages})
 
 
@@ -49,7 +47,7 @@ USUAL = Reading()
 
 
 def reading_of(options: Any) -> Reading:
-    """What the flags of `config.pictures` ask for."""
+    """From the flags of `config.pictures`."""
     return Reading(
         intake.Rules(options.alpha, options.extra_bands, options.max_value, by_flags=True),
         options.pages,
@@ -58,12 +56,12 @@ def reading_of(options: Any) -> Reading:
 
 @dataclass(frozen=True)
 class Found:
-    """Pictures to make something of.
+    """The pictures to process.
 
     Attributes:
         pictures: {name without ending, below the folder: how to read it}.
         left_out: what lies there and is not used: {what: count}.
-        told: the same on one line; empty where all is used.
+        told: the same on one line; empty if everything is used.
     """
 
     pictures: dict[str, Callable[[], intake.Decoded]]
@@ -71,7 +69,7 @@ class Found:
     told: str = ""
 
     def log(self) -> None:
-        """Tells what is not used."""
+        """Prints what is not used."""
         if self.told:
             log(self.told)
 
@@ -121,7 +119,7 @@ def _pages_of(path: Path) -> pages.Pages:
     try:
         with picture_files.opened(path) as stream:
             return pages.of(stream)
-    except OSError:  # reading it will say so
+    except OSError:  # reading it reports the error
         return pages.ONE
 
 
@@ -190,7 +188,7 @@ def with_notes(
 
 @dataclass(frozen=True)
 class _Skipped:
-    """In place of a picture that is bad, or whose targets are there already."""
+    """Stands for a picture that is bad, or whose targets exist already."""
 
     why_bad: str = ""
 

@@ -71,6 +71,27 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Example:
+    """One stored picture.
+
+    Attributes:
+        filename: its name.
+        encoded: JPEG or PNG; empty of a measurement.
+        label: its map of class ids, in a data set with labels.
+        array: of a measurement its values [h, w, C], of the type that `DataSource.values` tells.
+        group: of a measurement what it is of, such as the subject.
+        plane: of a measurement its number in its file.
+    """
+
+    filename: str
+    encoded: bytes
+    label: Label | None
+    array: "np.ndarray | None" = None
+    group: str = ""
+    plane: int = 0
+
+
+@dataclass(frozen=True)
 class StoredArray:
     """A plane of a measurement, or a window of one, as it is stored.
 

@@ -10,13 +10,13 @@ class Rules:
     """What decides where a file can be read in more than one way.
 
     Attributes:
-        alpha: what becomes of transparency: "white" lays it on white, "drop" takes the colours
-            below it, "refuse" makes the picture a bad one, "keep" is "white" with the alpha channel
-            beside.
-        extra_bands: of bands that are neither colours nor alpha: "refuse", or "drop".
-        max_value: which value of pictures of more than 8 bit is white; None takes the largest of
-            their type.
-        by_flags: whether the person has flags of these names, for refusals to name.
+        alpha: treatment of transparency: "white" composes on white, "drop" keeps colours and
+            ignores alpha, "refuse" rejects the picture, "keep" is "white" and also returns the
+            alpha channel.
+        extra_bands: how bands that are neither colours nor alpha are treated: "refuse" or "drop".
+        max_value: the value of white in pictures of more than 8 bits; None: the largest of their
+            type.
+        by_flags: whether the user has flags of these names, which error messages can then mention.
     """
 
     alpha: str = "white"

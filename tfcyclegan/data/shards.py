@@ -1,5 +1,5 @@
-"""Sharded TFRecord files: how they are named and cut, and their writing. What a data set of them
-says of itself is `manifest`'s.
+"""Sharded TFRecord files: their names, their cutting and their writing. `manifest` describes a data
+set of them.
 """
 
 from collections.abc import Iterable
@@ -16,8 +16,8 @@ WORK = ".work"
 
 
 def plan(name: str, split: str, pictures: int, wanted: int) -> list[tuple[str, range]]:
-    """Cuts `pictures` into at most `wanted` runs of nearly equal count: each shard's file name and
-    which pictures it holds.
+    """Divides `pictures` into at most `wanted` shards of nearly equal counts: file names and the
+    range of pictures in each.
     """
     count = max(1, min(wanted, pictures))
     edges = [pictures * index // count for index in range(count + 1)]
@@ -28,13 +28,13 @@ def plan(name: str, split: str, pictures: int, wanted: int) -> list[tuple[str, r
 
 
 def write(path: Path, pictures: Iterable[records.Picture | records.StoredArray]) -> dict[str, Any]:
-    """Writes a shard, which takes its name only when it is whole.
+    """Writes a shard, which gets its name only when it is complete.
 
     Returns:
-        What the manifest says of it: file, records, bytes, sha256.
+        The manifest's entry on it: file, records, bytes, sha256.
 
     Raises:
-        RunError: the disk does not take it.
+        RunError: it cannot be written.
     """
     import tensorflow as tf
 
@@ -57,8 +57,8 @@ def write(path: Path, pictures: Iterable[records.Picture | records.StoredArray])
 
 
 def write_note(directory: Path, note: dict[str, Any]) -> None:
-    """Notes that a shard in `directory` is finished; `note` is what `write` told of it, and
-    whatever else the manifest is to say.
+    """Records that a shard in `directory` is finished; `note` is what `write` returned, with
+    anything else for the manifest.
     """
     files.write_json(_note_path(directory, note["file"]), note)
 
@@ -77,7 +77,7 @@ def finished(directory: Path, file: str) -> dict[str, Any] | None:
 
 
 def forget(directory: Path, file: str) -> None:
-    """Takes back that a shard is finished."""
+    """Marks a shard as not finished."""
     _note_path(directory, file).unlink(missing_ok=True)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from tfcyclegan.config import INTERPOLATIONS
 from tfcyclegan.data.labels import CITYSCAPES, ClassTable
-from tfcyclegan.data.records import IMAGE_KEY, LABEL_KEY, Label, array_of
+from tfcyclegan.data.records import IMAGE_KEY, LABEL_KEY, Example, Label, array_of
 from tfcyclegan.data.tfds_sets import ARRAY, CATALOGUE, check_directory, open_builder
 from tfcyclegan.data.values import Values
 from tfcyclegan.errors import RunError, UserError
@@ -46,27 +46,6 @@ pairs of equal names.
 """
 VALUES = "values"
 """What the manifest calls the meaning of the numbers of measurements: {"A": ..., "B": ...}."""
-
-
-@dataclass(frozen=True)
-class Example:
-    """One stored picture.
-
-    Attributes:
-        filename: its name.
-        encoded: JPEG or PNG; empty of a measurement.
-        label: its map of class ids, in a data set with labels.
-        array: of a measurement its values [h, w, C], of the type that `DataSource.values` tells.
-        group: of a measurement what it is of, such as the subject.
-        plane: of a measurement its number in its file.
-    """
-
-    filename: str
-    encoded: bytes
-    label: Label | None
-    array: np.ndarray | None = None
-    group: str = ""
-    plane: int = 0
 
 
 @dataclass(frozen=True)
@@ -110,21 +89,21 @@ class DataSource:
     aligned: frozenset[str]
     values: dict[str, Values]
     cache: Path
-    # what is stored of a split, in order
+    # the records of a split, in order
     _read: Callable[[str], Iterator[Example]]
     # by split name, bytes and sha256 in the manifest; empty for a foreign data set
     _shards: dict[str, list[tuple[str, int, str]]]
 
     @property
     def foreign(self) -> bool:
-        """Whether it was not data_prep that stored the pictures, so that they may be of any depth
-        and transparent.
+        """Whether another program stored the pictures, so that they may have any depth and
+        transparency.
         """
         return not self._shards
 
     @property
     def interpolation(self) -> str:
-        """By which filter its pictures were resized: by data_prep, or before their translation."""
+        """The filter by which data_prep, or `translate`, resized its pictures."""
         scale = str(self.settings.get("scale", "")).split()
         name = self.settings.get("interpolation") or (scale or [""])[-1]
         return name if name in INTERPOLATIONS else "bicubic"
@@ -171,7 +150,7 @@ class DataSource:
         )
 
     def examples(self, split: str) -> Iterator[Example]:
-        """Everything that is stored of every picture of `split`; otherwise like `pictures`."""
+        """The complete record of every picture of `split`; otherwise like `pictures`."""
         self.require(split)
         self._check_shards(split)
         read = 0
@@ -186,7 +165,7 @@ class DataSource:
                 read += 1
         except UserError:
             raise
-        # TensorFlow and TFDS raise nearly every type on damaged records and features
+        # on damaged records TensorFlow and TFDS may raise almost anything
         except Exception as error:
             reason = re.sub(
                 r"{{.*?}} |;? ?\[Op:.*", "", (str(error).splitlines() or [type(error).__name__])[0]
@@ -202,8 +181,8 @@ class DataSource:
             )
 
     def _check_shards(self, split: str) -> None:
-        """Raises RunError where a shard is not the one that was prepared. TFDS itself would read
-        another set's of as many records.
+        """Raises RunError if a shard is not the one that was prepared. TFDS itself would accept
+        another data set's shard with as many records.
         """
         shards = self._shards.get(split, ())
         there = {path.name for path in self.directory.iterdir()} if shards else set()
@@ -256,7 +235,7 @@ class DataSource:
 
 @functools.cache
 def say_once(line: str) -> None:
-    """Tells what is so whenever a data set is opened: a command may open one several times."""
+    """Prints a line once per process, since a command may open a data set several times."""
     log(line)
 
 
@@ -375,7 +354,7 @@ def _examples(
 
 
 def is_function(place: str | Path) -> bool:
-    """Whether a place names a function of one's own."""
+    """Whether a place names a user's function."""
     text = str(place)
     named = functions.is_reference(text) and not text.startswith(CATALOGUE)
     return named and not Path(text).exists()
@@ -385,9 +364,6 @@ def _from_function(place: str) -> DataSource:
     from tfcyclegan.data import own_pictures
 
     own = own_pictures.open_own(place)
-
-    def examples(split: str) -> Iterator[Example]:
-        return (Example(name, encoded, None) for name, encoded in own.encoded(split))
 
     return DataSource(
         directory=Path(place),
@@ -402,9 +378,9 @@ def _from_function(place: str) -> DataSource:
         left_out={},
         twins={},
         aligned=frozenset(),
-        values={},
+        values=own.values,
         cache=downloads.cache_directory() / "pixels" / place.replace(":", "."),
-        _read=examples,
+        _read=own.examples,
         _shards={},
     )
 
@@ -425,7 +401,7 @@ def _classes(made: dict[str, Any], directory: Path) -> ClassTable | None:
 
 
 def _manifest(directory: Path) -> dict[str, Any] | None:
-    """What `data_prep` wrote of the data set; None for a foreign one."""
+    """The manifest that `data_prep` wrote; None for a foreign data set."""
     if not (directory / MANIFEST).exists():
         return None
     made = files.read_json(directory / MANIFEST)

@@ -1,5 +1,5 @@
-"""A stored picture as the networks' channels: of a data set by data_prep as it lies there, of any
-other by the rules of `intake`.
+"""A stored picture in the networks' channels: of data_prep's sets as stored, of others by the rules
+of `intake`.
 """
 
 from PIL import Image

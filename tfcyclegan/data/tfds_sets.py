@@ -1,5 +1,5 @@
-"""Opens data sets of TFDS, a directory or one of the catalogue, having looked at what TFDS would
-trust: names of which files are named, and code that metadata name.
+"""Opens TFDS data sets, from a directory or the catalogue, after checking what TFDS would trust:
+names that become paths of files, and code that the metadata name.
 """
 
 import contextlib
@@ -51,8 +51,8 @@ def open_builder(place: str | Path) -> tuple[Any, bool]:
 
 
 def _check_image(place: str | Path, feature: Any, nested: bool) -> None:
-    """Raises UserError where the feature holds no pictures, or such whose values have no known
-    range.
+    """Raises UserError if the feature holds no pictures, or pictures without a known range of
+    values.
     """
     import numpy as np
     import tensorflow_datasets as tfds
@@ -75,7 +75,7 @@ def _check_image(place: str | Path, feature: Any, nested: bool) -> None:
 
 
 def _check_names(place: str | Path, info: Any) -> None:
-    """Raises UserError when a name in the metadata, of which files are named, leaves its
+    """Raises UserError if a name in the metadata that becomes a file's path would leave its
     directory.
     """
     templates = [
@@ -84,7 +84,7 @@ def _check_names(place: str | Path, info: Any) -> None:
         if split.filename_template
     ]
     for name in (info.name, *info.splits, *templates):
-        # what is left of a template may ask for attributes, or for a width that fills the memory
+        # the rest of a template may access attributes, or ask for a width that exhausts memory
         plain = re.sub(r"\{[A-Z_]+\}", "", name) if name in templates else name
         if set("/\0{}") & set(plain) or name in ("", ".", "..") or len(name) > _LONGEST_NAME:
             shown = repr(name[:100])
@@ -113,7 +113,7 @@ def _from_directory(directory: Path) -> Any:
 
     try:
         return tfds.builder_from_directory(str(directory))
-    except Exception as error:  # TFDS raises whatever its parsers raise
+    except Exception as error:  # TFDS passes on whatever its parsers raise
         raise UserError(
             f"--data_dir={directory}: not readable as a TFDS data set "
             f"({' '.join(str(error).split())})"
@@ -168,13 +168,13 @@ def _from_catalogue(place: str) -> Any:
             "some minutes)"
         )
         try:
-            # its progress bars turn to noise in logs and cannot be had on one line
+            # its progress bars clutter logs and cannot be kept to one line
             with (
                 contextlib.redirect_stdout(io.StringIO()),
                 contextlib.redirect_stderr(io.StringIO()),
             ):
                 builder.download_and_prepare()
-        # whatever the network, the site or the parser of that data set raise
+        # the network, the site or that data set's parser may raise anything
         except Exception as error:
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise UserError(

@@ -1,9 +1,9 @@
-"""TIFF files by their tags: which pictures one holds, and which samples a picture has. Imports no
+"""Reads TIFF files by their tags: the pictures of a file, and the samples of a picture. Imports no
 TensorFlow.
 
-Pillow takes some layouts for others (planes of 16 bit for pixels, signed values for unsigned ones,
-the first plane of five for all of them), so it is given only those that it reads right. tifffile
-reads the rest; what neither is certain to read right is refused.
+Pillow misreads some layouts (planes of 16 bits as pixels, signed values as unsigned, the first
+plane of five as all of them), so it is given only those that it reads correctly. tifffile reads the
+rest; what neither reads with certainty is refused.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ _MOST_SAMPLES = 16
 
 
 class Refused(ValueError):
-    """What the file holds is not read here; the message is the reason, with the mend."""
+    """The file's content is not supported; the message gives the reason and what to do."""
 
 
 @dataclass(frozen=True)
@@ -84,15 +84,15 @@ class Page:
 
 
 def is_tiff(content: bytes) -> bool:
-    """Whether it begins as one."""
+    """Whether the content begins like a TIFF."""
     return content[:4] in MARKS
 
 
 @contextlib.contextmanager
 def _opened(content: bytes | BinaryIO) -> Iterator[Any]:
-    import tifffile  # takes its time, and most folders hold no TIFF
+    import tifffile  # slow to import, and most folders hold no TIFF
 
-    # what is wrong with a file is raised here
+    # errors in a file are raised here
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     with tifffile.TiffFile(io.BytesIO(content) if isinstance(content, bytes) else content) as file:
         yield file
@@ -124,8 +124,8 @@ def list_pages(content: bytes | BinaryIO) -> tuple[list[int], int]:
 
 
 def _chain(file: Any) -> Iterator[Any]:
-    """The headers one after the other; ValueError where they run in a circle, which tifffile would
-    follow for long.
+    """The headers one after the other; ValueError if they form a cycle, which tifffile would follow
+    for long.
     """
     seen: set[int] = set()
     for index in itertools.count():
@@ -145,7 +145,7 @@ def _tag(page: Any, code: int, default: Any) -> Any:
 
 
 def describe(content: bytes, index: int) -> Page:
-    """What the tags tell of the picture at `index`.
+    """The description of the picture at `index` by its tags.
 
     Raises:
         Refused: with the reason.
@@ -187,7 +187,7 @@ def _describe(page: Any, index: int) -> Page:
     (bits,) = all_bits
     colours = _COLOURS[photometric]
     extra = _numbers(_tag(page, _EXTRA, ()))[: count - colours] if count > colours else ()
-    extra += (0,) * (count - colours - len(extra))  # samples without a word on what they are
+    extra += (0,) * (count - colours - len(extra))  # samples whose meaning is not given
     if count < colours:
         raise Refused(f"{count} samples for {colours} colours; save it as gray or RGB")
     if photometric == _CMYK and int(_tag(page, _INK, 1)) != 1:
@@ -203,7 +203,7 @@ def _describe(page: Any, index: int) -> Page:
         and photometric == _BLACK_IS_ZERO
     )
     known_twice = bits in (8, 16) and photometric in _TIFFFILE_READS and _readable(compression)
-    # Pillow reads all pages before the one that is asked for
+    # Pillow reads all pages before the wanted one
     by_pillow = not (known_twice and index > 0) and (
         (bits == 8 and not extra and (not planar or photometric in (_RGB, _CMYK)))
         or (
@@ -240,8 +240,8 @@ def _describe(page: Any, index: int) -> Page:
 
 
 def _require_plain_ycbcr(page: Any) -> None:
-    """Raises Refused where YCbCr outside a JPEG is not what Pillow takes it for: of full range, a
-    colour for each pixel.
+    """Raises Refused if YCbCr outside a JPEG is not of full range and without subsampling, as
+    Pillow assumes.
     """
     if _numbers(_tag(page, _SUBSAMPLING, (2, 2))) != (1, 1) or 529 in page.tags or 532 in page.tags:
         raise Refused(
@@ -267,9 +267,7 @@ def _require_readable(bits: int, photometric: int, compression: int) -> None:
 
 
 def read_samples(content: bytes, page: Page) -> np.ndarray:
-    """The samples of a picture that is not for Pillow: uint8 or uint16 [H, W, C], as they lie in
-    the file.
-    """
+    """The samples of a picture that Pillow does not read: uint8 or uint16 [H, W, C], as stored."""
     with _opened(content) as file:
         tags = file.pages[page.index].aspage()
         _require_whole(tags, content, page)
@@ -282,7 +280,7 @@ def read_samples(content: bytes, page: Page) -> np.ndarray:
 
 
 def _require_whole(tags: Any, content: bytes, page: Page) -> None:
-    """Raises where the file has not all of the picture, for which tifffile would put zeros."""
+    """Raises if data of the picture are missing, which tifffile would fill with zeros."""
     extents = list(zip(tags.dataoffsets, tags.databytecounts, strict=True))
     if not extents or any(not size or start + size > len(content) for start, size in extents):
         raise ValueError("the file ends before its picture does, or lacks parts of it")

@@ -1,7 +1,8 @@
 """Unpaired batches.
 
-Semantics of the official `unaligned` data set: an epoch is max(|A|, |B|) images; domain a is walked
-through in shuffled order, a picture of b is drawn uniformly at random for each; the two are cropped
+Semantics of the official `unaligned` data set: an epoch is max(|A|, |B|) images; domain a is
+traversed in shuffled order, with a picture of b drawn uniformly at random for each; the two are
+cropped
 and flipped independently.
 """
 
@@ -17,14 +18,14 @@ _ORDER, _DOMAIN_A, _DOMAIN_B = range(3)  # independent streams of random numbers
 
 @dataclass(frozen=True)
 class UnpairedBatches(Batches):
-    """Batches of one picture of a and one of b each."""
+    """Batches of unpaired pictures of a and b."""
 
     @property
     def _images(self) -> int:
         return max(len(self.pixels_a), len(self.pixels_b))
 
     def indices(self, sample: int) -> tuple[int, int]:
-        """Which pictures of a and b the `sample`-th pair since the start has."""
+        """The indices of the pictures of a and b in the `sample`-th pair since the start."""
         return self._index_a(sample), self._index_b(self._draws(_DOMAIN_B, sample))
 
     def _index_a(self, sample: int) -> int:

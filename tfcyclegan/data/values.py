@@ -91,6 +91,12 @@ class Values:
             found |= array == np.asarray(self.nodata).astype(array.dtype)
         return found
 
+    def invalid_pixels(self, array: np.ndarray) -> np.ndarray:
+        """Where a pixel counts for no loss and has no translation: bool [..., 1], true where any of
+        the channels of `array` is invalid.
+        """
+        return np.logical_or.reduce(self.invalid(array), axis=-1, keepdims=True)
+
     def outside(self, array: np.ndarray) -> int:
         """How many valid values of [..., C] lie outside their range and are clipped."""
         values = array.astype(np.float64)

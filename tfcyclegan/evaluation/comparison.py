@@ -21,7 +21,7 @@ from tfcyclegan.data.values import Values
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation.scores_page import png_of
 from tfcyclegan.evaluation.sides import arrays_of_split
-from tfcyclegan.evaluation.translated_arrays import ENDINGS, place, read_translation
+from tfcyclegan.evaluation.translated_arrays import ENDINGS, place_of, read_translation
 from tfcyclegan.measures import cycle_consistency, fcn_score, kid_fid
 from tfcyclegan.measures.evaluation_set import FLOOR, FORMER_OWN, OWN
 from tfcyclegan.system import files
@@ -258,7 +258,7 @@ def _strips(
         for path in sorted(folders[0].rglob("*"))
         if path.suffix in ENDINGS
     ]
-    names = [name for name in there if all(place(folder, name) for folder in folders)]
+    names = [name for name in there if all(place_of(folder, name) for folder in folders)]
     if not names:
         notes.append("no strips: the runs' translated pictures are not there any more")
         return []
@@ -271,7 +271,7 @@ def _strips(
         translated = [
             _shown(read_translation(path), result, direction[1])
             for folder in folders
-            if (path := place(folder, name)) is not None
+            if (path := place_of(folder, name)) is not None
         ]
         cells = ([inputs[name]] if name in inputs else []) + translated
         strips.append((name, pages.data_url(png_of(cells))))

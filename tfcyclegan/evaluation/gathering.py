@@ -23,9 +23,9 @@ from tfcyclegan.evaluation.measured_gathering import (
     Loaded,
     measure,
     refuse_regions,
+    require_values,
     sides_of,
     values_of,
-    with_values,
 )
 from tfcyclegan.evaluation.sides import Side
 from tfcyclegan.evaluation.translated_arrays import read_png, read_translations, translate_arrays
@@ -80,9 +80,9 @@ def gather(
     channels = {"a": run.config.channels_of("a"), "b": run.config.channels_of("b")}
     sides = sides_of(domains, purpose, channels, scale, shown or {})
     refuse_regions(regions, sides[direction[1]].stored)
-    if of_measurements := any(side.stored for side in sides.values()):
-        translators = with_values(translators, sides, direction)
     translator = translators[0]
+    require_values(translator.values, sides, direction)
+    of_measurements = any(side.stored for side in sides.values())
     if (folder / RECORD).exists() and without_counts(files.read_json(folder / RECORD)) != record_of(
         translator, scale
     ):

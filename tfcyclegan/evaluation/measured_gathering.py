@@ -3,7 +3,7 @@ displayed for what is made for pictures.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,6 @@ from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Pictures
 from tfcyclegan.measures.measured_set import MeasuredSet
 from tfcyclegan.measures.value_controls import ValueControls, make_value_controls
 from tfcyclegan.translation.foreign_measurements import read_arrays
-from tfcyclegan.translation.translators import Translator
 from tfcyclegan.translation.value_pair import ValuePair
 
 NO_CYCLE = "cycle honesty: its disturbances, such as JPEG, are those of 8-bit pictures"
@@ -88,32 +87,21 @@ def refuse_regions(regions: Path | None, target: Values | None) -> None:
         )
 
 
-def with_values(
-    translators: Sequence[Translator], sides: Mapping[str, Side], direction: str
-) -> list[Translator]:
-    """The translators, which know the values of both sides from their run or have those of the
-    data.
-
-    Raises:
-        UserError: the data are of other channels, units or gaps than the run's.
+def require_values(known: ValuePair, sides: Mapping[str, Side], direction: str) -> None:
+    """UserError where the data are of other channels, units or gaps than those a translator
+    `known` was trained on.
     """
-    pair = ValuePair(*(sides[domain].stored for domain in direction))
-    known = translators[0].values
-    if known.pictures:
-        return [dataclasses.replace(one, values=pair) for one in translators]
-    for domain, trained, here in zip(
-        direction, (known.source, known.target), (pair.source, pair.target), strict=True
-    ):
+    pair = zip(direction, (known.source, known.target), strict=True)
+    for domain, trained in pair:
         told = [
             one and f"{one.channels} channels, units {one.units!r}, nodata {one.nodata}"
-            for one in (trained, here)
+            for one in (trained, sides[domain].stored)
         ]
         if told[0] != told[1]:
             raise UserError(
                 f"--data_dir: domain {domain.upper()} has {told[1] or 'pictures'}, and the run was "
                 f"trained on {told[0] or 'pictures'}; its scores would mean nothing"
             )
-    return list(translators)
 
 
 def measure(
@@ -152,6 +140,9 @@ def measure(
     measured = None
     assumed = [*found.assumed, *display.told(_displays(sides)), _ON_DISPLAYED]
     sets = {OWN: raw.own}
+    if target.stored is not None:
+        gaps = {name: source.gaps(array) for name, array in raw.inputs.items()}
+        sets = {OWN: {name: _with_gaps(array, gaps[name]) for name, array in raw.own.items()}}
     if target.stored is None:
         controls = make_controls(found.target_train)
         sets |= {
@@ -162,7 +153,10 @@ def measure(
     else:
         made = _value_controls(raw, source, target, own_planes, found, aligned=aligned)
         sets |= {
-            name: {key: control(source.own(array)) for key, array in raw.inputs.items()}
+            name: {
+                key: _with_gaps(control(source.own(array)), gaps[key])
+                for key, array in raw.inputs.items()
+            }
             for name, control in made.controls.items()
         }
         measured = MeasuredSet(
@@ -189,7 +183,9 @@ def measure(
         displays={domain: one.display for domain, one in sides.items() if one.display},
         shown={
             "input": {name: source.picture(array) for name, array in raw.inputs.items()},
-            "translation": {name: target.picture_of_own(array) for name, array in raw.own.items()},
+            "translation": {
+                name: target.picture_of_own(array) for name, array in sets[OWN].items()
+            },
             "truth": {name: target.picture(truth) for name, truth in truths.items()},
         },
         assumed=assumed,
@@ -206,6 +202,14 @@ def measure(
             },
         },
     )
+
+
+def _with_gaps(array: np.ndarray, gaps: np.ndarray) -> np.ndarray:
+    """NaN where the input has gaps, [H, W, 1], of which integers may be able to tell none."""
+    if not gaps.any():
+        return array
+    # float32 holds all types of measurements exactly
+    return np.where(gaps, np.nan, array.astype(np.result_type(array, np.float32)))
 
 
 def _displays(sides: Mapping[str, Side]) -> dict[str, display.Display]:

@@ -316,7 +316,11 @@ def _verdict(title: str, tables: Sequence[Table]) -> tuple[bool, str]:
     decisive = dict.fromkeys(
         column.name for table in tables for column in table.columns if column.decides
     )
-    controls = dict.fromkeys(", ".join(table.to_beat) for table in tables)
+    controls = dict.fromkeys(
+        ", ".join(table.to_beat)
+        for table in tables
+        if any(column.decides for column in table.columns)
+    )
     return True, (
         f"{title}: better than its controls ({'; for labels '.join(controls)}) in "
         f"{', '.join(decisive)}."

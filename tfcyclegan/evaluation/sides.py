@@ -76,6 +76,15 @@ class Side:
         """Of a measurement its own plane, where neighbouring ones are stored beside it."""
         return array if self.stored is None else array[..., self.stored.centre]
 
+    def gaps(self, array: np.ndarray) -> np.ndarray:
+        """Where nothing can be made of it, as a channel is invalid: bool [H, W, 1]; nowhere in
+        pictures.
+        """
+        if self.stored is None:
+            return np.zeros((*array.shape[:2], 1), bool)
+        invalid: np.ndarray = np.any(self.stored.invalid(array), axis=-1, keepdims=True)
+        return invalid
+
     def levels(self, array: np.ndarray) -> np.ndarray:
         """Its own plane as measures for pictures see it, uint8 [H, W, 1 or 3]."""
         return self.levels_of_own(self.own(array))

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tfcyclegan.config import Size
 from tfcyclegan.data import images
 from tfcyclegan.data.images import Scale
 from tfcyclegan.data.picture_folders import recording
@@ -38,17 +37,11 @@ def translate_arrays(
     """
 
     def missing() -> Iterator[tuple[str, np.ndarray]]:
-        return (item for item in inputs.items() if place(folder, item[0]) is None)
+        return (item for item in inputs.items() if place_of(folder, item[0]) is None)
 
     def translate(translator: Translator, item: tuple[str, np.ndarray]) -> tuple[str, np.ndarray]:
         name, array = item
-        size = scale.size_of(Size(*array.shape[:2]))
-        if size == Size(*array.shape[:2]):
-            return name, translator(array, folder)
-        pair = translator.values
-        return name, pair.from_network(
-            translator.floats(pair.to_network(array), size), pair.gaps(array)
-        )
+        return name, translator(array, folder, scale=scale)
 
     def save(made: tuple[str, np.ndarray]) -> None:
         name, array = made
@@ -81,7 +74,7 @@ def translate_arrays(
             progress.advance()
 
 
-def place(folder: Path, name: str) -> Path | None:
+def place_of(folder: Path, name: str) -> Path | None:
     """Where the translation of that name lies; None where there is none."""
     paths = (folder / f"{name}{ending}" for ending in ENDINGS)
     return next((path for path in paths if path.exists()), None)
@@ -102,5 +95,5 @@ def read_png(path: Path) -> np.ndarray:
 
 def read_translations(folder: Path, names: Sequence[str]) -> Pictures:
     """By name."""
-    found = {name: place(folder, name) for name in names}
+    found = {name: place_of(folder, name) for name in names}
     return {name: read_translation(path) for name, path in found.items() if path is not None}

@@ -1,6 +1,8 @@
 """A generator as TFLite: fixed size, batch 1, built-in operations alone, float32 in and out
 whatever is inside.
 
+Layers compute differently there by `tflite_ops`: see `networks.layers`, `norms`, `antialiasing`.
+
 float32         the weights as they are
 float16         weights of half the size; computed in float32 on CPUs
 dynamic_int8    weights in 8 bits, what the convolutions read in 8 bits by the range of each

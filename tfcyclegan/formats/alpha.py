@@ -10,6 +10,7 @@ import numpy as np
 
 from tfcyclegan.config.reading import ALPHA_BANDS
 from tfcyclegan.data.intake import BadPicture
+from tfcyclegan.data.notes import LeftOut
 from tfcyclegan.errors import UserError
 
 
@@ -61,5 +62,5 @@ def decide(alpha_band: str, count: int, place: int | None) -> Bands:
     if not others:
         raise BadPicture("holds transparency alone")
     if alpha_band == "drop":
-        return Bands(others, notes=(f"{band}, declared transparency, is not used",))
+        return Bands(others, notes=(LeftOut(f"{band}, declared transparency"),))
     return Bands(others, place, (f"{band}, declared transparency: gaps where it is 0",))

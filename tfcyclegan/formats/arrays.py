@@ -6,15 +6,16 @@ They tell no units and no geometry. Pickled objects are refused: reading them ru
 
 import threading
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from tfcyclegan.data.intake import BadPicture
+from tfcyclegan.data.notes import LeftOut
 from tfcyclegan.data.values import Values, own_plane
 from tfcyclegan.formats.axes import ArrayDestination, ArrayMeasurement, axes_of
 from tfcyclegan.formats.base import Destination, Measurement
+from tfcyclegan.formats.damage import reading
 from tfcyclegan.formats.stored_numbers import StoredNumbers
 
 
@@ -57,10 +58,8 @@ class Npy(ArrayMeasurement):
     """One array."""
 
     def __init__(self, path: Path, *, axes: str = ""):
-        try:
+        with reading("no array of NumPy"):
             self._array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            raise BadPicture(f"no array of NumPy: {_told(error)}") from error
         if not isinstance(self._array, np.ndarray):
             raise BadPicture("holds several arrays under the name of one; call it .npz")
         letters, guessed = axes_of(axes, self._array.shape)
@@ -85,32 +84,25 @@ class Npz(ArrayMeasurement):
     def __init__(self, path: Path, *, axes: str = "", dataset: str = ""):
         self._lock = threading.Lock()
         self._array: np.ndarray | None = None
-        try:
-            with zipfile.ZipFile(path) as archive:
-                members = archive.infolist()
-                headers = {
-                    member.filename.removesuffix(".npy"): _header(archive, member.filename)
-                    for member in members
-                    if member.filename.endswith(".npy")
-                }
-        except (ValueError, zipfile.BadZipFile, EOFError) as error:
-            raise BadPicture(f"no archive of NumPy arrays: {_told(error)}") from error
+        with reading("no archive of NumPy arrays"), zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            headers = {
+                member.filename.removesuffix(".npy"): _header(archive, member.filename)
+                for member in members
+                if member.filename.endswith(".npy")
+            }
         self.is_compressed = any(member.compress_type for member in members)
         self.dataset = choose(sorted(headers), dataset, "array")
         sizes, stored = headers[self.dataset]
         letters, guessed = axes_of(axes, sizes)
         self._set(path, letters, sizes, StoredNumbers(stored))
-        others = len(headers) - 1
-        self.notes += guessed + ((f"{others} other arrays in the file",) if others else ())
+        self.notes += guessed + ((LeftOut("other arrays of a file"),) if len(headers) > 1 else ())
 
     def _part(self, index: tuple[int | slice, ...]) -> np.ndarray:
         with self._lock:
             if self._array is None:
-                try:
-                    with np.load(self.path, allow_pickle=False) as archive:
-                        self._array = archive[self.dataset]
-                except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-                    raise BadPicture(f"damaged: {_told(error)}") from error
+                with reading(), np.load(self.path, allow_pickle=False) as archive:
+                    self._array = archive[self.dataset]
             return self._array[index]
 
     def create(self, path: Path, values: Values) -> Destination:
@@ -134,9 +126,12 @@ class _NpzDestination(ArrayDestination):
     is_compressed: bool
 
     def _store(self, path: Path, values: np.ndarray) -> None:
-        with open(path, "wb") as stream:
-            save = np.savez_compressed if self.is_compressed else np.savez
-            save(stream, allow_pickle=False, **{self.name: np.asarray(values)})
+        kind = zipfile.ZIP_DEFLATED if self.is_compressed else zipfile.ZIP_STORED
+        with (
+            zipfile.ZipFile(path, "w", kind) as archive,
+            archive.open(f"{self.name}.npy", "w", force_zip64=True) as stream,
+        ):
+            np.lib.format.write_array(stream, np.asarray(values), allow_pickle=False)
 
 
 def _header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype]:
@@ -151,7 +146,3 @@ def _header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dt
             raise ValueError(f"format {version[0]}.{version[1]} of .npy")
         sizes, _, dtype = read(stream)
         return sizes, dtype
-
-
-def _told(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

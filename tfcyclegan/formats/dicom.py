@@ -5,8 +5,8 @@ each slice's own slope and intercept (or modality table), such as HU, in float32
 stored numbers, in their own type. Pixels that the file calls padding have no value.
 
 MONOCHROME1 says that small values are shown bright. It is undone (the largest stored number minus
-each) where values are brightness alone, as in radiographs; values in a unit, such as HU, are what
-they are however they are shown, and stay.
+each) where values are brightness or optical density, as in radiographs; values in another unit,
+such as HU, are what they are however they are shown, and stay.
 """
 
 from collections import Counter
@@ -33,7 +33,9 @@ NOT_INVERTED = "MONOCHROME1, its values kept, since they are in a unit"
 LOSSY = "DICOM files that lossy compression has changed"
 BY_STUDY = "no PatientID, so that its study counts as its subject"
 OVERLAYS = LeftOut("overlays of DICOM files")
-REAL_WORLD = LeftOut("real-world value mappings of DICOM files; values are the rescaled ones")
+REAL_WORLD = LeftOut("real-world value mappings of DICOM files")
+
+_BRIGHTNESS = ("", "OD")  # OD and OD REL: optical density
 
 # what decodes each family of compressions, by a word in its name
 _DECODERS = {
@@ -73,7 +75,9 @@ class Dicom(base.Measurement):
         size = orientation.turned(np.broadcast_to(np.uint8(0), (1, rows, columns)), turn).shape
         self.shape = base.Shape(len(slices), size[1], size[2], 1)
         dicom_geometry.require_alike(slices, "unit", [_unit(part) or "none" for part in slices])
-        self.units = _unit(slices[0])
+        self._is_brightness = _unit(slices[0]).partition(" ")[0] in _BRIGHTNESS
+        inverted = any(self._inverts(part) for part in slices)
+        self.units = "" if inverted else _unit(slices[0])
         self.names = ()
         for syntax, part in {_syntax(part): part for part in slices}.items():
             _require_decoder(syntax, part)
@@ -114,7 +118,8 @@ class Dicom(base.Measurement):
         return ".nii.gz" if own.stop - own.start > 1 else ""
 
     def identity(self) -> Mapping[str, object]:
-        return {"slices": self.stack.kind} if self.stack.kind else {}
+        modality = str(self.stack.slices[0].header.get("Modality") or "")
+        return {"modality": modality} | ({"slices": self.stack.kind} if self.stack.kind else {})
 
     def _type(self) -> tuple[np.dtype, tuple[str, ...]]:
         """The type of what is read, and notes on it: of all slices, not of the first."""
@@ -136,13 +141,13 @@ class Dicom(base.Measurement):
         return stored if (slope, intercept) == (1, 0) else stored * np.float64(slope) + intercept
 
     def _inverts(self, part: Slice) -> bool:
-        return part.header.PhotometricInterpretation == "MONOCHROME1" and self.units == ""
+        return part.header.PhotometricInterpretation == "MONOCHROME1" and self._is_brightness
 
     def _assumed(self) -> list[str]:
         headers = [part.header for part in self.stack.slices]
         notes = []
         if any(header.PhotometricInterpretation == "MONOCHROME1" for header in headers):
-            notes.append(INVERTED if self.units == "" else NOT_INVERTED)
+            notes.append(INVERTED if self._is_brightness else NOT_INVERTED)
         if any(header.get("LossyImageCompression") == "01" for header in headers):
             notes.append(LOSSY)
         if any(dicom_slices.OVERLAY_ROWS in header for header in headers):
@@ -171,11 +176,14 @@ def _only_series(path: Path, left_out: Counter[str]) -> Series:
         inside = sorted(each for each in path.iterdir() if each.is_file())
         found = dicom_slices.group(inside, left_out) or dicom_slices.find(path, left_out)
     if not found:
-        raise BadPicture("holds no DICOM file with pixels")
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items()))
+        raise BadPicture(f"holds no DICOM slices ({kinds or 'nothing at all'})")
     if len(found) > 1:
         problems = [series.problem for series in found if series.problem]
         raise BadPicture(
-            problems[0] if problems else f"holds {len(found)} series; name the folder of one"
+            problems[0]
+            if problems
+            else f"holds {len(found)} series; move each into a folder of its own"
         )
     return found[0]
 
@@ -255,10 +263,10 @@ def _inverted(stored: np.ndarray, bits: int) -> np.ndarray:
 def _padding(part: Slice) -> tuple[int, int] | None:
     """Lowest and highest stored number that is no value."""
     value = part.header.get("PixelPaddingValue")
-    if value is None or value == "":
+    if not isinstance(value, int):
         return None
     limit = part.header.get("PixelPaddingRangeLimit")
-    ends = [value, value if limit is None or limit == "" else limit]
+    ends = [value, limit if isinstance(limit, int) else value]
     stored = _stored_type(part)
     # many files write a negative one as unsigned
     low, high = sorted(int(np.int64(end).astype(stored)) for end in ends)

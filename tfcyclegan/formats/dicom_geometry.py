@@ -19,6 +19,7 @@ NO_PLACE = "pictures without a place in space, taken one by one"
 
 _SAME_PLACE = 1e-3  # mm
 _UNEVEN, _MISSING = 0.01, 0.5  # beyond the usual spacing, as a share
+_SKEW = 0.01  # of cosines
 _SHEARED = 0.1  # of a slice's spacing
 _TO_RAS = np.diag([-1.0, -1.0, 1.0])
 
@@ -71,6 +72,7 @@ def arrange(slices: Sequence[Slice], gaps: str = REFUSE) -> Stack:
         "pixel spacing",
         [None if part.spacing is None else part.spacing.tolist() for part in slices],
     )
+    _require_directions(first)
     positions = np.array([part.position for part in slices])
     normal = first.normal
     order = np.argsort(positions @ normal, kind="stable")
@@ -98,6 +100,15 @@ def arrange(slices: Sequence[Slice], gaps: str = REFUSE) -> Stack:
     kind = orientation.kinds(stored)[0]
     turn = orientation.turn(stored, kind)
     return Stack(tuple(stack), affine, kind, turn, is_sheared, tuple(notes))
+
+
+def _require_directions(part: Slice) -> None:
+    assert part.directions is not None
+    skew = part.directions @ part.directions.T - np.eye(2)
+    if np.abs(skew).max() > _SKEW:
+        raise BadPicture(f"{part.name}: ImageOrientationPatient has no directions at right angles")
+    if part.spacing is not None and part.spacing.min() <= 0:
+        raise BadPicture(f"{part.name}: PixelSpacing is not above 0")
 
 
 def require_alike(slices: Sequence[Slice], what: str, values: Sequence[object]) -> None:

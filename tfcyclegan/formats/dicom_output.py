@@ -59,8 +59,11 @@ class DicomDestination(base.Destination):
                 f"{path}: DICOM takes one channel, not {own.stop - own.start}; write NIfTI"
             )
         self._one_file = path.suffix.lower() == ".dcm"
-        if self._one_file and len({part.path for part in stack.slices}) > 1:
+        several = len({part.path for part in stack.slices}) > 1
+        if self._one_file and several:
             raise UserError(f"{path}: a series of several files; name a directory")
+        if several and any(part.frame is not None for part in stack.slices):
+            raise UserError(f"{path}: a series of several files of frames; write NIfTI")
         self.path = path
         self._values = values
         self._stack = stack

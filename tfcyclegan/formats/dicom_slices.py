@@ -4,6 +4,7 @@ What names or could identify a person is read for one purpose, to tell which ser
 subject, and leaves this module only as a pseudonym (`subject_of`).
 """
 
+import collections
 import functools
 import hashlib
 import os
@@ -25,10 +26,12 @@ from tfcyclegan.system import files
 NO_DICOM = "files that are not DICOM"
 NO_PICTURE = "DICOM files without pixels"
 COPIES = "copies of DICOM files"
+LOCALIZERS = "localizers, by their ImageType"
 
 OVERLAY_ROWS = 0x60000010
 
 _TAGS: Any = [
+    "ImageType",
     *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"),
     *("FrameOfReferenceUID", "PatientID", "IssuerOfPatientID", "Modality", "Units"),
     *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames"),
@@ -94,7 +97,10 @@ class Slice:
         """Slope and intercept."""
         slope = self.get("RescaleSlope", "PixelValueTransformationSequence")
         intercept = self.get("RescaleIntercept", "PixelValueTransformationSequence")
-        return float(1 if slope is None else slope), float(intercept or 0)
+        return (
+            self._number("RescaleSlope", 1 if slope is None else slope),
+            self._number("RescaleIntercept", intercept or 0),
+        )
 
     @property
     def name(self) -> str:
@@ -104,10 +110,18 @@ class Slice:
 
     def _numbers(self, name: str, sequence: str, count: int) -> np.ndarray | None:
         found = self.get(name, sequence)
-        if found is None or len(found) != count:
+        if found is None or np.size(found) != count:
             return None
-        numbers = np.array([float(number) for number in found])
+        numbers = np.array([self._number(name, number) for number in np.ravel(found)])
         return numbers if np.isfinite(numbers).all() else None
+
+    def _number(self, name: str, value: Any) -> float:
+        """pydicom leaves a decimal that is none as it is written."""
+        try:
+            return float(value)
+        except (TypeError, ValueError) as error:
+            told = printable(str(value))
+            raise BadPicture(f"{self.name}: damaged: {name} is {told}, no number") from error
 
 
 @dataclass(frozen=True)
@@ -174,9 +188,10 @@ def _pseudonym(person: str) -> str:
 
 
 def _read_header(path: Path, left_out: Counter[str]) -> Any:
-    """The header of a file that holds pixels; None for others, which are counted."""
+    """The header of a file of slices; None for others, which are counted."""
     try:
         header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
+        collections.deque(header.iterall(), maxlen=0)  # decodes all, so that damage shows here
     except InvalidDicomError:
         if path.suffix.lower() == ".dcm":
             raise BadPicture(
@@ -190,6 +205,9 @@ def _read_header(path: Path, left_out: Counter[str]) -> Any:
         raise BadPicture(f"{printable(path.name)}: {damage(error)}") from error
     if "Rows" not in header:
         left_out[NO_PICTURE] += 1
+        return None
+    if "LOCALIZER" in (header.get("ImageType") or ()):
+        left_out[LOCALIZERS] += 1
         return None
     return header
 
@@ -250,11 +268,18 @@ def _slices(path: Path, header: Any) -> list[Slice]:
         raise BadPicture(
             f"{name}: colours ({printable(kind)}); save them as PNG for data_prep.folders"
         )
-    if header.get("BitsAllocated") not in (8, 16, 32) or "PixelRepresentation" not in header:
+    signed = header.get("PixelRepresentation")
+    if header.get("BitsAllocated") not in (8, 16, 32) or signed not in (0, 1):
         raise BadPicture(
             f"{name}: pixels that are no whole numbers of 8, 16 or 32 bit; save them as NIfTI"
         )
-    count = int(header.get("NumberOfFrames") or 1)
+    sizes = [header.get(key) for key in ("Rows", "Columns", "BitsStored", "HighBit")]
+    if not all(isinstance(size, int) and size > 0 for size in sizes):
+        raise BadPicture(f"{name}: does not tell the size or the bits of its pixels")
+    frames = str(header.get("NumberOfFrames") or 1)
+    if not frames.isdigit():
+        raise BadPicture(f"{name}: damaged: NumberOfFrames is {printable(frames)}, no number")
+    count = int(frames)
     own = header.get("PerFrameFunctionalGroupsSequence")
     if own is None and count == 1:
         return [Slice(path, header)]

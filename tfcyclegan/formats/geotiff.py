@@ -23,9 +23,11 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from tfcyclegan.data.intake import BadPicture
+from tfcyclegan.data.notes import LeftOut
 from tfcyclegan.data.values import Values, own_plane
 from tfcyclegan.formats import alpha
 from tfcyclegan.formats.base import Destination, Measurement, Shape, Window
+from tfcyclegan.formats.scratch import require_type
 from tfcyclegan.formats.stored_numbers import StoredNumbers
 from tfcyclegan.system import files
 
@@ -44,7 +46,7 @@ class GeoTiff(Measurement):
 
     Args:
         path: of the file.
-        alpha_band: one of `ALPHA_BANDS of `config.reading``.
+        alpha_band: one of `config.reading.ALPHA_BANDS`.
 
     Raises:
         intake.BadPicture: it is no TIFF, or not one of measurements.
@@ -107,14 +109,14 @@ class GeoTiff(Measurement):
         if file.crs is None and not file.gcps[0] and file.rpcs is None:
             yield "no coordinate system"
         if file.overviews(1):
-            yield "overviews, which are not written back"
+            yield LeftOut("overviews")
         if file.subdatasets:
-            yield f"{len(file.subdatasets)} pictures in the file, of which the first is used"
+            yield LeftOut("pictures of a file behind its first")
         compression = self._compression
         if compression and compression not in _LOSSLESS:
             yield f"{compression} compression, written back as deflate, which loses nothing"
         if any(space.startswith("xml:") for space in file.tag_namespaces()):
-            yield "XML metadata, which are not written back"
+            yield LeftOut("XML metadata")
 
     @property
     def _compression(self) -> str:
@@ -213,6 +215,7 @@ class _GeoTiffDestination(Destination):
                 self._file.units = [values.units] * values.channels
 
     def write(self, values: np.ndarray, plane: int = 0, top: int = 0, left: int = 0) -> None:
+        require_type(values, np.dtype(self._file.dtypes[0]))
         height, width = values.shape[:2]
         bands = np.moveaxis(values, -1, 0).astype(self._file.dtypes[0], copy=False)
         with _writing(self.path):

@@ -18,10 +18,12 @@ import h5py
 import numpy as np
 
 from tfcyclegan.data.intake import BadPicture
+from tfcyclegan.data.notes import LeftOut
 from tfcyclegan.data.values import Values, own_plane
 from tfcyclegan.formats.arrays import choose
 from tfcyclegan.formats.axes import ArrayDestination, ArrayMeasurement, axes_of
 from tfcyclegan.formats.base import Destination
+from tfcyclegan.formats.damage import reading, told
 from tfcyclegan.formats.stored_numbers import StoredNumbers
 
 _MATLAB = "MATLAB_class"
@@ -59,9 +61,10 @@ class Hdf5(ArrayMeasurement):
         try:
             self._file = h5py.File(path, "r")
         except OSError as error:
-            raise BadPicture(f"damaged: {' '.join(str(error).split())}") from error
+            raise BadPicture(f"damaged: {told(error)}") from error
         try:
-            self._describe(path, axes, dataset)
+            with reading():
+                self._describe(path, axes, dataset)
         except BaseException:
             self.close()
             raise
@@ -88,14 +91,14 @@ class Hdf5(ArrayMeasurement):
         self._set(path, letters, array.shape, numbers)
         _check_written(array, gap)
         self.units = _text(attributes.get("units", ""))
-        others = len(names) - 1
-        self.notes += notes + ((f"{others} other datasets in the file",) if others else ())
+        self.notes += notes + ((LeftOut("other datasets of a file"),) if len(names) > 1 else ())
 
     def _part(self, index: tuple[int | slice, ...]) -> np.ndarray:
         try:
-            return np.asarray(self._array[index])
-        except OSError as error:  # also of a filter that fails
-            raise BadPicture(f"damaged: {' '.join(str(error).split())}") from error
+            with reading():
+                return np.asarray(self._array[index])
+        except OSError as error:  # of HDF5 itself, such as a filter that fails
+            raise BadPicture(f"damaged: {told(error)}") from error
 
     def create(self, path: Path, values: Values) -> Destination:
         values = own_plane(values)

@@ -29,7 +29,7 @@ from tfcyclegan.formats.nifti_output import NiftiDestination
 _TOLERANCE = 0.1  # of places, in voxels
 _TIME_UNITS = frozenset({"sec", "msec", "usec"})
 _HEADER = LeftOut("description, intent, display range and extensions of NIfTI headers")
-_MAP_ERRORS = (OSError, EOFError, zlib.error, ValueError)
+_MAP_ERRORS = (gzip.BadGzipFile, EOFError, zlib.error, ValueError)
 
 
 class Nifti(base.Measurement):
@@ -105,15 +105,14 @@ class Nifti(base.Measurement):
         Several channels are a fourth or fifth axis as those of the source, or the fifth where that
         has one channel.
         """
-        shape = self._proxy.shape[:3] + (1,) * (3 - len(self._proxy.shape))
-        fourth = len(self._proxy.shape) == 4
+        stored = self._proxy.shape
         return NiftiDestination(
             path,
             values,
-            shape,
+            stored[:3] + (1,) * (3 - len(stored)),
             self._turn,
             self._image.header,
-            channels_in_fourth_axis=fourth and self.shape.channels > 1,
+            channels_in_fourth_axis=len(stored) > 3 and stored[3] > 1,
         )
 
     def identity(self) -> Mapping[str, object]:
@@ -166,7 +165,7 @@ def _load(path: Path) -> Any:
         raise BadPicture(_damage(error)) from error
     if not isinstance(image, nibabel.Nifti1Image):
         raise BadPicture(f"of the kind {type(image).__name__}, not NIfTI; convert it")
-    if not all(image.dataobj.shape):
+    if min(image.dataobj.shape, default=0) < 1:
         raise BadPicture("holds no voxels")
     if size < wanted and not path.name.lower().endswith(".gz"):
         raise BadPicture(f"damaged: {size} bytes, and its header tells of {wanted}")
@@ -183,8 +182,11 @@ def _size(proxy: Any) -> int:
 
 def _place(image: Any, without_affine: bool) -> tuple[np.ndarray, list[str]]:
     """The affine, and what is to be told of it."""
-    sform, has_sform = image.get_sform(coded=True)
-    qform, has_qform = image.get_qform(coded=True)
+    try:
+        sform, has_sform = image.get_sform(coded=True)
+        qform, has_qform = image.get_qform(coded=True)
+    except ValueError as error:
+        raise BadPicture(f"its qform is no rotation ({error})") from error
     if not (has_sform or has_qform):
         if not without_affine:
             raise BadPicture(
@@ -209,7 +211,7 @@ def _place(image: Any, without_affine: bool) -> tuple[np.ndarray, list[str]]:
 
 def _spatial(values: np.ndarray) -> np.ndarray:
     """A view (X, Y, Z, C) of values in the axes of their file."""
-    while values.ndim > 5 and values.shape[-1] == 1:
+    while values.ndim > 4 and values.shape[-1] == 1:
         values = values[..., 0]
     values = values.reshape(values.shape + (1,) * (4 - values.ndim), order="F")
     shape: tuple[int, ...] = values.shape

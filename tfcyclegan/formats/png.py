@@ -10,6 +10,7 @@ import numpy as np
 
 from tfcyclegan.data import bit_depth, intake, picture_files
 from tfcyclegan.data.intake import BadPicture
+from tfcyclegan.data.notes import LeftOut
 from tfcyclegan.data.values import Values, own_plane
 from tfcyclegan.errors import UserError
 from tfcyclegan.formats import alpha
@@ -28,7 +29,7 @@ class Png(Measurement):
 
     Args:
         path: of the file.
-        alpha_band: one of `ALPHA_BANDS of `config.reading``.
+        alpha_band: one of `config.reading.ALPHA_BANDS`.
 
     Raises:
         intake.BadPicture: it is no PNG, or holds indices of a palette.
@@ -63,9 +64,7 @@ class Png(Measurement):
         )
         self.dtype, self.nodata = self._numbers.dtype, self._numbers.nodata
         self.shape = Shape(1, height, width, len(self._bands.kept))
-        unused = tuple(
-            f"{_NOT_USED[key]}, which is not used" for key in sorted(_NOT_USED) if key in told
-        )
+        unused = tuple(LeftOut(_NOT_USED[key]) for key in sorted(_NOT_USED) if key in told)
         self.notes = (*self._bands.notes, *self._numbers.notes, *unused)
 
     def read(self, plane: int = 0, window: Window | None = None) -> np.ndarray:
@@ -97,9 +96,9 @@ class Png(Measurement):
                     ".tif"
                 )
             return _PngDestination(path, self, values)
-        from tfcyclegan.formats import tiff
+        from tfcyclegan.formats import tiff_output
 
-        return tiff.plain(path, self.shape, values)
+        return tiff_output.plain(path, self.shape, values)
 
 
 def open_file(path: Path, *, alpha_band: str = "refuse") -> Png:

@@ -53,6 +53,7 @@ class Scratch(Destination):
         return self._values.shape
 
     def write(self, values: np.ndarray, plane: int = 0, top: int = 0, left: int = 0) -> None:
+        require_type(values, self._values.dtype)
         height, width = values.shape[:2]
         place = np.unravel_index(plane, self._plane_sizes) if self._plane_sizes else ()
         part = self._seen[place][top : top + height, left : left + width]
@@ -74,3 +75,11 @@ class Scratch(Destination):
     @abstractmethod
     def _store(self, path: Path, values: np.ndarray) -> None:
         """Writes the file, of values in the axes that were given."""
+
+
+def require_type(values: np.ndarray, dtype: np.dtype) -> None:
+    """Raises TypeError where storing would change values: floats out of range wrap in some formats
+    and end at the type's limits in others.
+    """
+    if not np.can_cast(values.dtype, dtype, "safe"):
+        raise TypeError(f"values of {values.dtype} for a file of {dtype}")

@@ -4,6 +4,7 @@ Imports no TensorFlow.
 
 import numpy as np
 
+from tfcyclegan.data.notes import LeftOut
 from tfcyclegan.formats.number_types import converted, read_as
 
 
@@ -41,7 +42,7 @@ class StoredNumbers:
             notes = ("scale and offset of the file applied, read as float32",)
         self._nodata = None if nodata is None else _as_stored(nodata, stored)
         if nodata is not None and self._nodata is None:
-            notes += (f"nodata {nodata:g}, which {stored.name} cannot hold, is not used",)
+            notes += (LeftOut(f"nodata {nodata:g}, which {stored.name} cannot hold"),)
         self._fills_gaps = self.dtype.kind == "f" and (
             self._is_scaled or has_mask or self.dtype != stored.newbyteorder("=")
         )

@@ -73,8 +73,8 @@ def _entries(network: Network) -> dict[str, tuple[keras.layers.Layer, str]]:
 
 
 def biases_before_instance_norm(network: Network, features: Iterable[int] = ()) -> set[str]:
-    """Keys of the biases whose true gradient is zero, since the norm behind them takes any shift
-    away; but for those of layers whose outputs are `features` of a loss, by their indices.
+    """Keys of the biases whose true gradient is zero, since the norm behind them removes any shift.
+    Layers (by index) whose outputs are `features` of a loss are excepted.
     """
     pairs = network.official_layers()
     read_before = {f"model.{index}" for index in features}
@@ -272,7 +272,10 @@ def _sampler_settings(state: StateDict) -> dict[str, Any]:
     count = sum(bool(re.fullmatch(r"mlp_\d+\.0\.weight", key)) for key in state)
     kernels = [state[key] for index in range(count) if (key := f"mlp_{index}.0.weight") in state]
     if len(kernels) < count or any(kernel.ndim != 2 for kernel in kernels):
-        raise UserError("not the weights of CUT's feature network: its mlp_N do not count on")
+        raise UserError(
+            "not the weights of CUT's feature network: its layers mlp_N are not numbered "
+            "0, 1, 2, ... with a matrix of weights each"
+        )
     return {
         "kind": "patch_sampler",
         "architecture": "mlp_sample",

@@ -18,7 +18,8 @@ class MeasuredSet:
 
     Attributes:
         values: of the target domain.
-        sets: what is made of the inputs, by name of the set: translations and controls.
+        sets: what is made of the inputs, by name of the set: translations and controls; NaN where
+            the inputs have gaps, whatever is written there.
         held_out: real measurements of the target domain that no training saw.
         target_train: real training measurements of it.
         truths: by an input's name the true measurement; empty where no pairs are known.

@@ -1,8 +1,8 @@
 """What all methods of training share: networks by name, two optimizers, pools, running means of
-weights, steps that are left out, and what a step reports.
+weights, skipped steps, and what a step reports.
 
-A method is a subclass that says how its losses come about (`learn`); training, checkpoints,
-pages, translation and exports ask it which networks and directions it has.
+A method is a subclass that defines its losses (`learn`); training, checkpoints, pages, translation
+and exports ask it which networks and directions it has.
 """
 
 import functools
@@ -32,8 +32,8 @@ from tfcyclegan.optimization import ema
 from tfcyclegan.optimization.adam import Adam
 
 DOMAINS = "ab"
-# What a discriminator is shown in a step: for its own update a real or a fake picture, for the
-# generators' a fake one. They keep the streams of their draws apart, see `Method.draws_from`.
+# What a discriminator sees in a step: a real or a fake picture for its own update, a fake one for
+# the generators'. Each has its own stream of random numbers, see `Method.draws_from`.
 REAL, FAKE, JUDGED = (number << 20 for number in (2, 3, 4))
 
 _SHARED_OPTIONS = ("gan_mode", "pool_size", "ema_decay", "seed")
@@ -57,7 +57,7 @@ class Method(KerasHabits):
         ema_decay: if above 0, `averages` follow the generators by a running mean with this decay
             (at most (1 + step) / (10 + step), so that the first weights are soon forgotten). Not in
             the papers.
-        seed: of all draws of a step.
+        seed: of all random numbers of a step.
         pool_draws: replaces the draws of the pools, for replaying another program's.
         lambda_paired: weight of the L1 between the translation of a picture and its partner, on
             known pairs beside each batch (as in Isola et al. 2017, Eq. 3); 0 takes no pairs.
@@ -70,7 +70,7 @@ class Method(KerasHabits):
         reported: all values that a step reports: losses, accuracies, "skipped".
         directions: the translations that are learnt, such as ("ab", "ba").
         averages: the generators' running means by name.
-        pools: of each domain that has a discriminator one pool a replica of this worker.
+        pools: by domain with a discriminator, one pool for each replica of this worker.
         step: updates done.
 
     Raises:
@@ -183,7 +183,7 @@ class Method(KerasHabits):
 
     @property
     def generator_variables(self) -> list[keras.Variable]:
-        """What the generators' optimizer moves: all but the discriminators."""
+        """The variables of the generators' optimizer: all but the discriminators'."""
         return _trainable(n for name, n in self.networks.items() if not name.startswith("disc_"))
 
     @property
@@ -266,8 +266,8 @@ class Method(KerasHabits):
         discriminator_optimizer.build(self.discriminator_variables)
 
     def make_pools(self, shape_a: Sequence[int], shape_b: Sequence[int]) -> None:
-        """Makes the image pools, one a domain and replica of this worker, each on its replica's
-        device. Call it outside of any scope.
+        """Makes the image pools, one for each domain and replica of this worker, on the replica's
+        device. Call it outside of any strategy's scope.
 
         Args:
             shape_a: (height, width, channels) of the images of domain a.
@@ -327,7 +327,7 @@ class Method(KerasHabits):
                 real_a, real_b = tf.identity(real_a), tf.identity(real_b)
         values, moved = self.learn(real_a, real_b)
         values = values | paired
-        # The optimizers do not know the statistics, and so cannot leave them as they were.
+        # The optimizers do not update the statistics, so they cannot keep them unchanged.
         for variable, before in statistics:
             finite = tf.reduce_all(tf.math.is_finite(variable.value))
             variable.assign(tf.where(finite, variable.value, before))
@@ -360,8 +360,8 @@ class Method(KerasHabits):
         """The losses of all discriminators (Zhu et al. 2017, Eq. 1, their side).
 
         Args:
-            reals: by domain, what its discriminator should take for real, [B, H, W, C].
-            fakes: by domain, what it should not.
+            reals: by domain, the pictures that its discriminator should call real, [B, H, W, C].
+            fakes: by domain, those that it should call fake.
 
         Returns:
             Losses and accuracies by name, the sum of the losses and its gradients.
@@ -384,8 +384,8 @@ class Method(KerasHabits):
         return values, loss, tape.gradient(objective, variables)
 
     def as_shown(self, pictures: tf.Tensor, domain: str, purpose: int) -> tf.Tensor:
-        """Pictures as the discriminator of `domain` sees them: whatever a method shows to it goes
-        through this.
+        """Pictures as the discriminator of `domain` sees them; everything that a method shows it
+        passes through here.
 
         Args:
             pictures: [B, H, W, C] in [-1, 1].
@@ -460,13 +460,13 @@ class Method(KerasHabits):
         draws = self._pool_draws(self.step.value, DOMAINS.index(domain), replica, batch)
         if len(pools) == 1:
             return pools[0].query(fakes, *draws)
-        # Each replica is traced by itself with its id known, so that it holds its own pool's
-        # variables alone. Ids go through all workers, each of which has as many replicas.
+        # Each replica is traced separately with its id known, so that its graph holds only its own
+        # pool's variables. Ids are counted over all workers, which have equally many replicas.
         return pools[int(tf.get_static_value(replica)) % len(pools)].query(fakes, *draws)
 
     @property
     def _statistics(self) -> list[keras.Variable]:
-        """Batch norm's running means and variances, which move as a network computes."""
+        """Batch norm's running means and variances, which a forward pass updates."""
         return [
             variable
             for network in self.networks.values()

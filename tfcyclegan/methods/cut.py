@@ -1,5 +1,5 @@
-"""CUT and FastCUT (Park et al. 2020): one translator, which keeps what a picture shows by telling
-the patches of a translation by those of its source.
+"""CUT and FastCUT (Park et al. 2020): one translator, which keeps the content of a picture by
+matching patches of the translation to those of its source.
 
 | here          | paper | official program                      |
 | ------------- | ----- | ------------------------------------- |
@@ -9,8 +9,8 @@ the patches of a translation by those of its source.
 | nce_a         | PatchNCE(G, H, X) | NCE, halved where there is NCE_Y   |
 | nce_b         | PatchNCE(G, H, Y) | NCE_Y, halved             |
 
-CUT and FastCUT are one method with other weights, FastCUT without the second term and with flip
-equivariance.
+CUT and FastCUT are one method with different weights; FastCUT has flip equivariance and no second
+term.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from tfcyclegan.networks import Discriminator, Generator, PatchSampler
 
 NETWORKS = ("gen_ab", "disc_b", "patch_sampler")
 NCE_LAYERS = (0, 4, 8, 12, 16)
-# What draws are for, so that their streams are apart from those of `Method`.
+# Purposes of random numbers, so that their streams differ from those of `Method`.
 _MIRROR, _POSITIONS = 8 << 20, 9 << 20
 
 
@@ -44,20 +44,20 @@ class CUT(Method):
         gan_mode: see `losses.generator_loss`.
         lambda_gan: weight of the adversarial loss.
         lambda_nce: weight of PatchNCE; 1 in CUT, 10 in FastCUT.
-        nce_identity: whether pictures of domain b, given to the translator, are compared with what
-            it makes of them too; the mean of both terms counts.
-        flip_equivariance: whether half of the batches are translated mirrored, and compared with
-            their sources mirrored back.
+        nce_identity: whether pictures of domain b are also translated and compared with the result;
+            the loss is then the mean of both terms.
+        flip_equivariance: whether half of the batches are mirrored before translation and mirrored
+            back for the comparison.
         nce_layers: the layers whose features are compared, see `Generator.features`.
-        num_patches: positions drawn in each feature map, the same for all pictures of a batch; all
-            of a map that has fewer.
+        num_patches: positions drawn in each feature map, the same for all pictures of a batch; a
+            map with fewer positions uses all.
         nce_temperature: see `losses.contrastive_losses`.
         nce_all_negatives: see `losses.patch_nce_loss`.
         pool_size, ema_decay, seed, kwargs: see `Method`.
 
     Raises:
-        UserError: unknown choice, layers that the generator has not, or domains with different
-            channel counts.
+        UserError: unknown choice, layers that the generator does not have, or domains with
+            different channel counts.
     """
 
     loss_names: tuple[str, ...] = ("gan_ab", "nce_a", "nce_b", "disc_b")
@@ -148,8 +148,8 @@ class CUT(Method):
     def _translated(
         self, real: tf.Tensor, mirrored: tf.Tensor | None
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """The translation of the pictures, mirrored where the coin says so, and the features of the
-        pictures, never mirrored: those of the same pass where that saw them as they are.
+        """The translation of the pictures, of their mirror images if `mirrored`, and the features
+        of the unmirrored pictures, taken from the same pass if possible.
         """
         layers, seen = self.nce_layers, _as_seen(real, mirrored)
         fake, features = self.gen_ab.with_features(self.filled(seen), layers, training=True)
@@ -207,14 +207,14 @@ class CUT(Method):
         return self.lambda_nce / (2 if self.nce_identity else 1) * loss
 
     def is_mirrored(self) -> tf.Tensor:
-        """The coin of a batch, the same for all replicas: whether it is translated mirrored."""
+        """Whether a batch is mirrored, drawn once for all replicas."""
         return tf.random.stateless_uniform([], self._stream(self.step.value, 0, _MIRROR)) < 0.5
 
     def patch_positions(self, domain: str, index: int, pixels: tf.Tensor | int) -> tf.Tensor:
         """Positions of patches without repetition, integers [P].
 
         Args:
-            domain: whose pictures are compared with what is made of them.
+            domain: of the pictures that are compared with their translations.
             index: of the feature map in `nce_layers`.
             pixels: of the feature map.
         """
@@ -244,8 +244,8 @@ def _as_seen(real: tf.Tensor, mirrored: tf.Tensor | None) -> tf.Tensor:
 def _mirrored_back(
     positions: tf.Tensor, features: tf.Tensor, mirrored: tf.Tensor | None
 ) -> tf.Tensor:
-    """Where in a map of a mirrored picture that is found which stands at `positions` otherwise: in
-    the same row, as far from its other end.
+    """The positions in the map of a mirrored picture that correspond to `positions`: same row,
+    mirrored column.
     """
     if mirrored is None:
         return positions

@@ -175,8 +175,8 @@ class CycleGAN(Method):
         return losses | self._semantic("semantic_b", fake_a, known_b)
 
     def identity(self, real_a: tf.Tensor, real_b: tf.Tensor) -> tuple[None, Losses]:
-        """A generator given an image of its target domain should leave it as it is (section 5.2);
-        weighted by that domain's cycle.
+        """A generator should leave an image of its target domain unchanged (section 5.2); weighted
+        like that domain's cycle.
         """
         if not self.lambda_identity:
             return None, {}
@@ -214,7 +214,7 @@ class DiscriminatorsFirst(CycleGAN):
     needs_updated_discriminators = True
 
     def learn(self, real_a: tf.Tensor, real_b: tf.Tensor) -> tuple[Losses, list[tf.Tensor]]:
-        """The same parts, but both cycles are one, since the update needs the fakes of both."""
+        """The same parts, but with both cycles in one part, since the update needs both fakes."""
         judged: Losses = {}
         moved: list[tf.Tensor] = []
 

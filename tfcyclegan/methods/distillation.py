@@ -74,8 +74,8 @@ class FeatureAdapter(keras.Model):
 
 
 class Distillation(Method):
-    """Students that learn their teachers' translations and feature maps, and to be taken for real
-    by discriminators that begin as the teachers'.
+    """Students that learn their teachers' translations and feature maps, and to deceive
+    discriminators that start as copies of the teachers'.
 
     Args:
         teachers: by direction; frozen.
@@ -88,7 +88,7 @@ class Distillation(Method):
         gan_mode, pool_size, ema_decay, seed, kwargs: see `Method`.
 
     Raises:
-        UserError: a student whose pictures have other channels than its teacher's.
+        UserError: a student has other numbers of channels than its teacher.
     """
 
     run_options = ("lambda_gan", "lambda_output", "lambda_feature")
@@ -129,7 +129,7 @@ class Distillation(Method):
 
     @classmethod
     def network_names_of(cls, config: TrainConfig) -> tuple[str, ...]:
-        """Without the adapters, which are made once their teachers are known."""
+        """Without the adapters, which are made once the teachers are known."""
         directions = config.student_directions
         return (
             *(f"gen_{direction}" for direction in directions),
@@ -148,7 +148,8 @@ class Distillation(Method):
     def generator_pass(
         self, real_a: tf.Tensor, real_b: tf.Tensor
     ) -> tuple[dict[str, tf.Tensor], Losses, tf.Tensor, list[tf.Tensor]]:
-        """The objective of all students, a part a direction: directions share no activations.
+        """The objective of all students, one part per direction, since directions share no
+        activations.
 
         Returns:
             The fakes by domain, the losses by name, their sum and its gradients.
@@ -207,8 +208,8 @@ class Distillation(Method):
 
 
 def matched_blocks(generator: Generator) -> list[int]:
-    """Which of a generator's feature maps are compared: MATCHED outputs of residual blocks, evenly
-    spread, the last one included; fewer where there are fewer blocks.
+    """The indices of the feature maps that are compared: MATCHED outputs of residual blocks, evenly
+    spread and ending with the last; fewer if there are fewer blocks.
     """
     places = generator.block_outputs()
     shares = ((index + 1) / MATCHED for index in range(MATCHED))
@@ -219,7 +220,7 @@ def adapter_settings(student: Generator, teacher: Generator) -> dict[str, Any]:
     """Arguments of the `FeatureAdapter` between two generators.
 
     Raises:
-        UserError: one of them has no residual blocks, or the student has too few to match.
+        UserError: one of them has no residual blocks, or the student too few.
     """
     own, theirs = matched_blocks(student), matched_blocks(teacher)
     if len(own) != len(theirs):

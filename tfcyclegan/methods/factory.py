@@ -1,4 +1,4 @@
-"""The methods by name, and the model of a run made of its options."""
+"""The methods by name, and the model of a run built from its options."""
 
 import importlib
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ def build_model(
     Args:
         config: all options.
         dtype: of the networks.
-        segment: a frozen segmenter for the semantic losses; None for no such losses.
+        segment: a frozen segmenter for the semantic losses; None without them.
         teachers: of --method=distill, by direction.
         gaps: whether pictures may have pixels without a measurement.
     """
@@ -69,8 +69,8 @@ def build_model(
 
 
 def check_own_generators(config: TrainConfig) -> None:
-    """Raises UserError where a function of the user's own makes no generators for these options:
-    it alone knows.
+    """Raises UserError if the user's own function cannot make generators for these options, which
+    only a call can tell.
     """
     names = method_of(config).network_names_of(config) if config.is_own else ()
     for name in names:
@@ -101,7 +101,7 @@ def make_network(
 def generator_settings(config: TrainConfig, direction: str) -> dict[str, Any]:
     """Arguments of `make_generator` for one direction of a run."""
     if config.generator.endswith(".json"):
-        return {}  # the graph says it all
+        return {}  # the graph decides everything else
     channels = {domain: config.channels_of(domain) for domain in "ab"}
     ends = {"in_channels": channels[direction[0]], "out_channels": channels[direction[1]]}
     if config.is_own:
@@ -124,8 +124,8 @@ def generator_settings(config: TrainConfig, direction: str) -> dict[str, Any]:
 
 
 def discriminator_settings(config: TrainConfig, domain: str) -> dict[str, Any]:
-    """Arguments of `Discriminator` for the images of one domain of a run; beside those that they
-    were made from where the method is pix2pix.
+    """Arguments of `Discriminator` for the images of one domain of a run; for pix2pix for the
+    concatenation of source and target.
     """
     channels = {domain: config.channels_of(domain) for domain in "ab"}
     return {

@@ -1,4 +1,4 @@
-"""The gradients of an objective that comes in parts, which saves memory."""
+"""The gradients of an objective, computed part by part to save memory."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -6,23 +6,23 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-# Losses by name, each a scalar of this replica with its weight.
+# Losses by name: this replica's scalars, weighted.
 Losses = dict[str, tf.Tensor]
 
 
 class GradientParts:
-    """The gradients of a sum of losses that comes in parts.
+    """The gradients of a sum of losses, computed part by part.
 
-    Parts share no activations. A part waits for the gradients of the ones before, so that memory
-    holds the activations of one part at a time; the gradients are added up.
+    Parts share no activations. A part waits for the gradients of the previous ones, so that memory
+    holds the activations of one part at a time; the gradients are summed.
 
     Args:
         variables: to differentiate by.
-        scale: a part's sum -> what is differentiated, such as `Adam.scale_loss`.
+        scale: maps a part's sum to the value that is differentiated, such as `Adam.scale_loss`.
 
     Attributes:
         losses: all losses by name.
-        gradients: of their sum, one a variable.
+        gradients: of their sum, one for each variable.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class GradientParts:
         return tf.add_n(list(self.losses.values()))
 
     def add(self, part: Callable[..., tuple[Any, Losses]], *pictures: tf.Tensor) -> Any:
-        """Adds the losses of `part(*pictures)`; returns what else it returned, such as fakes."""
+        """Adds the losses of `part(*pictures)`; returns its first result, such as fakes."""
         before = [gradient for gradient in self.gradients if gradient is not None]
         with tf.control_dependencies(before):
             pictures = tuple(tf.identity(each) for each in pictures)
@@ -55,8 +55,8 @@ class GradientParts:
 
 
 def replicas() -> int:
-    """Gradients are summed over replicas, so each replica's loss is divided by this to give the
-    batch's mean.
+    """The number of replicas. Gradients are summed over them, so each replica's loss is divided by
+    it to give the batch's mean.
     """
     return tf.distribute.get_strategy().num_replicas_in_sync
 

@@ -8,13 +8,14 @@ import tensorflow as tf
 
 
 class ImagePool(tf.Module):
-    """Keeps `size` images and gives, image by image, either the new one or an older one in its
-    place.
+    """Keeps `size` images and returns, for each new image, either it or an older one.
 
     While filling: store and return the image. When full: with probability 1/2 return a stored image
-    and put the new one in
-    its place, else return the new one and store nothing. An image that is not finite is returned
-    and never stored: it would spoil each later step that is shown it.
+    and put the new one in its place, else return the new one and store nothing. An image that is
+    not finite is returned but never stored, since it would spoil every later step that it is drawn
+    for.
+
+    A method asks it once for each update of a discriminator (`Method.update_discriminators`).
 
     Make it outside of any strategy's scope, one for each replica: a pool is private to its replica.
 
@@ -41,7 +42,7 @@ class ImagePool(tf.Module):
             slots: [B] int64 in [0, size): which stored image would be swapped.
 
         Returns:
-            [B, H, W, C]: what the discriminator is to see.
+            [B, H, W, C]: the images for the discriminator.
         """
         if images.shape[0] is None:
             given = images, chances, slots

@@ -1,4 +1,4 @@
-"""A method as Keras' users have a model: `fit`, `train_on_batch`, saved and loaded whole."""
+"""The Keras interface of a method: `fit`, `train_on_batch`, saving and loading of whole models."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ _MEAN = "mean_"
 
 
 class KerasHabits(keras.Model):
-    """What `Method` adds to `keras.Model` for Keras' sake alone; its attributes are told there."""
+    """The part of `Method` that adapts it to `keras.Model`; `Method` documents the attributes."""
 
     network_names: tuple[str, ...]
     seed: int
@@ -37,11 +37,11 @@ class KerasHabits(keras.Model):
         Args:
             x: a `tf.data.Dataset` of (real_a, real_b) batches, or pictures of domain a, floats
                 [N, H, W, C] in [-1, 1].
-            y: pictures of domain b in the second case; the smaller domain is gone through more than
-                once in an epoch.
+            y: pictures of domain b in the second case; the smaller domain is repeated within an
+                epoch.
             batch_size: of pictures of each domain; by default 1. A data set brings its own.
             args: further ones of `keras.Model.fit`.
-            shuffle: whether pictures come in another order in each epoch, each domain by itself.
+            shuffle: whether each domain is shuffled anew, independently, in each epoch.
             kwargs: further ones of `keras.Model.fit`.
 
         Raises:
@@ -81,11 +81,11 @@ class KerasHabits(keras.Model):
         )
 
     def get_config(self) -> dict[str, Any]:
-        """The networks and the options, so that Keras saves and loads the whole model; compile what
-        is loaded to train it on.
+        """The networks and the options, so that Keras saves and loads the whole model; compile a
+        loaded model before training it further.
 
         Raises:
-            UserError: a method that is made of more than these: a segmenter, or teachers.
+            UserError: the method also holds a segmenter or teachers.
         """
         taken = inspect.signature(type(self)).parameters
         if getattr(self, "segment", None) is not None or not taken.keys() >= {*self.network_names}:
@@ -110,7 +110,7 @@ class KerasHabits(keras.Model):
         return cls(**config | networks)
 
     def get_compile_config(self) -> None:
-        """None: what is saved has no optimizers."""
+        """None: optimizers are not saved."""
 
     def save_own_variables(self, store: Any) -> None:
         """Keras' hook: the running means too, which it does not see."""
@@ -127,9 +127,7 @@ class KerasHabits(keras.Model):
 
 
 def _options(method: type[KerasHabits]) -> list[str]:
-    """The names of the arguments of a method and of what it derives from that are no networks and
-    no functions.
-    """
+    """The names of the arguments of a method and its bases, except networks and functions."""
     owners = [owner for owner in method.__mro__ if issubclass(owner, KerasHabits)]
     parameters = [p for o in owners for p in inspect.signature(o.__init__).parameters.values()]
     return sorted({p.name for p in parameters if p.kind is p.KEYWORD_ONLY} - {*_FUNCTIONS})

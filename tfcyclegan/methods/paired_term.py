@@ -17,15 +17,14 @@ def paired_losses(
     paired_a: tf.Tensor,
     paired_b: tf.Tensor,
 ) -> Losses:
-    """How far the translation of each picture is from its partner, by direction and times
-    `weight`.
+    """The L1 distance between translations and their partners, times `weight`, by direction.
 
     Args:
         weight: of each loss.
         generators: by direction.
         gaps: whether pictures may have some, NaN: what either picture lacks counts for nothing.
         paired_a: [B, H, W, C] in [-1, 1].
-        paired_b: what shows the same in domain b.
+        paired_b: their partners in domain b.
     """
     pictures = {"a": paired_a, "b": paired_b}
     losses = {}
@@ -40,8 +39,8 @@ def paired_losses(
 
 
 class ByReplica:
-    """Losses and gradients of a step's pairs from when they are computed until the generators are
-    updated. Replicas take turns while their steps are traced, so each has its own.
+    """Keeps the losses and gradients of a step's pairs until the generators are updated, for each
+    replica, since the tracing of replicas interleaves.
     """
 
     def __init__(self) -> None:
@@ -53,7 +52,7 @@ class ByReplica:
     def added(
         self, loss: tf.Tensor, gradients: list[tf.Tensor | None]
     ) -> tuple[tf.Tensor, list[tf.Tensor | None]]:
-        """The sum of all losses and its gradients, with those that are kept, which are dropped."""
+        """Adds the kept loss and gradients to these and forgets them."""
         losses, own = self._held.pop(_replica())
         return tf.add_n([loss, *losses.values()]), [
             one if other is None else other if one is None else one + other

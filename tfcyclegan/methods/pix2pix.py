@@ -28,15 +28,15 @@ class Pix2Pix(Method):
 
     Args:
         gen_ab: translates domain a to b.
-        disc_b: judges a picture of domain a beside one of domain b, the channels of both one after
-            the other.
+        disc_b: judges a picture of domain a together with one of domain b, concatenated along the
+            channels.
         gan_mode: see `losses.generator_loss`.
         lambda_gan: weight of the adversarial loss; 0 leaves L1 alone.
         lambda_l1: weight of the L1 distance to the known answer (Eq. 3).
         pool_size, ema_decay, seed, kwargs: see `Method`; a pool keeps pairs.
 
     Raises:
-        UserError: unknown choice, or a discriminator of other channels.
+        UserError: unknown choice, or a discriminator with another number of channels.
     """
 
     loss_names = ("gan_ab", "l1_ab", "disc_b")
@@ -86,7 +86,7 @@ class Pix2Pix(Method):
 
         Args:
             real_a: [B, H, W, C] in [-1, 1].
-            real_b: what should be made of each, of the same size.
+            real_b: the wanted translations, of the same size.
         """
         judged: Losses = {}
         moved: list[tf.Tensor] = []

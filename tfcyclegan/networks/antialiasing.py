@@ -1,8 +1,8 @@
 """Fixed blurs against aliasing where a network changes its resolution (Zhang 2019), as CUT has
 them. [B, H, W, C] to the same kind; no weights.
 
-Both are products of a blur along rows and one along columns. Each one's gradient is the adjoint of
-that product, written with the operations of the other: TensorFlow's own gradient of a depthwise
+Both are products of a blur along rows and one along columns. The gradient of either is the adjoint
+of that product, written with the operations of the other: TensorFlow's own gradient of a depthwise
 convolution took three times the time under bfloat16.
 """
 
@@ -40,7 +40,7 @@ class _Blur(keras.layers.Layer):
 
     @property
     def kernel(self) -> np.ndarray:
-        """The same [k, k] for each channel; its sum is 1 for a blur down and 4 for one up."""
+        """[k, k], the same for each channel; sums to 1 for downsampling and to 4 for upsampling."""
         return np.outer(self.taps, self.taps)
 
 
@@ -102,8 +102,8 @@ def _depthwise(x: tf.Tensor, kernel: np.ndarray) -> tf.Tensor:
 
 
 def _spread(upstream: tf.Tensor, side: int, axis: int) -> tf.Tensor:
-    """The gradient of a blur down along `axis`, of `side` pixels: each output goes back to the
-    three pixels that it is of, and beyond an edge to the pixel mirrored there.
+    """The gradient of downsampling `side` pixels along `axis`: each output's gradient goes to its
+    three input pixels, beyond an edge to the pixel mirrored there.
     """
     count = upstream.shape[axis]
     quarter = 0.25 * upstream

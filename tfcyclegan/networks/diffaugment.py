@@ -12,11 +12,11 @@ import tensorflow as tf
 from tfcyclegan.config.batches import DIFFAUGMENT
 
 COLOUR, TRANSLATION, CUTOUT = DIFFAUGMENT
-_STEPS = 1 << 24  # of uniform draws: what float32 tells apart
+_STEPS = 1 << 24  # of uniform draws: the resolution of float32
 
 
 def diffaugment(images: tf.Tensor, policy: Sequence[str], seed: tf.Tensor) -> tf.Tensor:
-    """The images after the parts of `policy`, in the paper's order whatever that of `policy`.
+    """Applies the parts of `policy` to the images, always in the paper's order.
 
     Colour: brightness + U(-0.5, 0.5), saturation * U(0, 2), contrast * U(0.5, 1.5). Translation: by
     up to an eighth of either side, uniformly in whole pixels. Cutout: a window of half of either
@@ -30,12 +30,12 @@ def diffaugment(images: tf.Tensor, policy: Sequence[str], seed: tf.Tensor) -> tf
     batch, height, width = tf.unstack(tf.shape(images)[:3])
 
     def whole(stream: int, low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
-        """Whole numbers [B] from `low` to `high`, both included."""
+        """Integers [B] drawn from `low` to `high`, both included."""
         own = tf.random.experimental.stateless_fold_in(_positive(seed), stream)
         return tf.random.stateless_uniform([batch], _positive(own), low, high + 1, tf.int32)
 
     def uniform(stream: int, low: float, high: float) -> tf.Tensor:
-        # from whole numbers: fractions are drawn otherwise under XLA
+        # from integers, since XLA draws other fractions
         return low + (high - low) * tf.cast(whole(stream, 0, _STEPS - 1), tf.float32) / _STEPS
 
     if COLOUR in policy:
@@ -55,7 +55,7 @@ def diffaugment(images: tf.Tensor, policy: Sequence[str], seed: tf.Tensor) -> tf
 
 
 def _positive(seed: tf.Tensor) -> tf.Tensor:
-    """A seed without its signs, by which draws under XLA are others."""
+    """The seed without its signs, since XLA draws differently from negative ones."""
     return tf.bitwise.bitwise_and(seed, tf.constant(0x7FFFFFFF, seed.dtype))
 
 
@@ -90,8 +90,8 @@ def translated(images: tf.Tensor, down: tf.Tensor, right: tf.Tensor) -> tf.Tenso
 def cut_out(
     images: tf.Tensor, top: tf.Tensor, left: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor
 ) -> tf.Tensor:
-    """0 in a window of `rows` x `columns` pixels from (`top`, `left`), integers [B], as far as it
-    is in the image.
+    """Sets a window of `rows` x `columns` pixels at (`top`, `left`), integers [B], to 0, as far as
+    it lies in the image.
     """
     height, width = tf.unstack(tf.shape(images)[1:3])
     y, x = tf.range(height) - top[:, tf.newaxis], tf.range(width) - left[:, tf.newaxis]

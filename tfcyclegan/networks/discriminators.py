@@ -1,4 +1,5 @@
-"""Discriminators: [B, H, W, C] in [-1, 1] to a map of scores [B, h, w, 1], one a patch; no sigmoid.
+"""Discriminators: [B, H, W, C] in [-1, 1] to a map of scores [B, h, w, 1], one for each patch,
+without a sigmoid.
 
 Architectures and padding are the official program's; `tests/test_golden.py` proves the outputs
 equal.
@@ -89,7 +90,7 @@ class Discriminator(keras.Model):
         else:
             widths = [base_filters * min(2**level, 8) for level in range(layers + 1)] + [1]
             strides, kernel, padding = [1 if antialias else 2] * layers + [1, 1], 4, 1
-        # The official program gives the first and last convolution a bias always, but for the last
+        # In the official program the first and last convolution always have a bias, except the last
         # one of "pixel".
         biases = [True, *[bias] * (len(widths) - 2), bias or architecture == "patch"]
         kinds: list[Any] = [Conv2D] * len(widths)
@@ -149,7 +150,7 @@ class Discriminator(keras.Model):
         return itertools.zip_longest(self.convolutions[:-1], [None, *self.norms], self.blurs)
 
     def move_singular_vectors(self) -> None:
-        """One power iteration of spectral norm, where there is any; once a training step."""
+        """One power iteration of spectral norm, if there is any; called once per training step."""
         for convolution in self.convolutions:
             if isinstance(convolution, SpectralConv2D):
                 convolution.iterate()
@@ -165,7 +166,7 @@ class Discriminator(keras.Model):
             pairs.append((f"{prefix}.{line}", convolution))
             if index:
                 pairs.append((f"{prefix}.{line + 1}", norm))
-            line += 3 if index else 2  # the activation counts too
+            line += 3 if index else 2  # activations count too
             if blur is not None:
                 pairs.append((f"{prefix}.{line}", blur))
                 line += 1

@@ -24,7 +24,7 @@ def _class(made_by: str) -> type[Generator]:
     return getattr(importlib.import_module(f"tfcyclegan.networks.{module}"), name)
 
 
-# At once, since Keras loads saved networks of the classes that it has met alone.
+# Imported eagerly, since Keras loads saved networks only of classes that are registered.
 _CLASSES = {name: _class(architecture.made_by) for name, architecture in ARCHITECTURES.items()}
 
 

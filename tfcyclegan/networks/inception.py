@@ -24,7 +24,7 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
     """{key: array} of the .pth file. Needs PyTorch; nothing in the file is run.
 
     Raises:
-        UserError: no such file, PyTorch is missing, or it is not that network's.
+        UserError: the file or PyTorch is missing, or the weights are another network's.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file; it should be {FILE}")
@@ -37,7 +37,7 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
         state = {key: value.numpy() for key, value in loaded.items()}
-    except Exception as error:  # whatever the reader of a damaged pickle raises
+    except Exception as error:  # a damaged pickle may raise anything
         raise UserError(
             f"{path}: damaged, or holds more than weights; it should be {FILE}"
         ) from error
@@ -49,7 +49,7 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
 
 
 class Inception:
-    """Everything up to the mean over places behind the last block.
+    """The network up to the global average pool behind the last block.
 
     Args:
         state: as `read_weights` gives it.
@@ -69,7 +69,7 @@ class Inception:
                     state[f"{name}.bn.running_var"] + _NORM_EPSILON
                 )
                 bias = state[f"{name}.bn.bias"] - state[f"{name}.bn.running_mean"] * scale
-                # the normalisation is a factor and a shift by channel
+                # the normalisation becomes a factor and a shift for each channel
                 self._convolutions[name] = (kernel * scale, bias)
             ends = (
                 "branch1x1",
@@ -95,9 +95,7 @@ class Inception:
             return tf.nn.relu(tf.nn.conv2d(values, kernel, stride, padding) + bias)
 
         def chain(values: Any, *names: str, last_stride: int = 1) -> Any:
-            """Convolutions one after the other; a stride goes with the last one, without
-            padding.
-            """
+            """A chain of convolutions; a stride applies to the last one, then without padding."""
             for name in names[:-1]:
                 values = convolution(values, name)
             return convolution(

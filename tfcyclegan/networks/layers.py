@@ -1,8 +1,7 @@
 """Layers that Keras lacks or pads differently. All take and give [B, H, W, C].
 
 Every layer is built when it is made: channel counts are known, so a network has its weights from
-the start and can
-never be restored into by halves.
+the start and is never restored by halves.
 
 `tflite_ops=True` makes a layer use only operations that every converter and delegate takes (padding
 by slices and concat, plain means, no explicit padding of convolutions), for exports. The weights
@@ -28,8 +27,7 @@ Weights = Iterator[keras.initializers.Initializer]
 
 
 class Reach(NamedTuple):
-    """What a layer sees of its input, along either axis, so that it can be applied to a window of
-    it.
+    """How far a layer looks along either axis, so that it can be applied to a window of its input.
 
     Outputs a..b of a layer are its outputs for the inputs `down * (a // up) - halo` to `down *
     ceil(b / up) + halo`, whatever it pads those with, once the outputs that belong to the halo are
@@ -79,7 +77,7 @@ def weight_initializers(name: str, gain: float, seed: int | None) -> Weights:
 
 
 def leaky_relu(x: tf.Tensor) -> tf.Tensor:
-    """LeakyReLU with slope 0.2. TensorFlow's own keeps its slope as a float32, which shows in
+    """LeakyReLU with slope 0.2. TensorFlow's own rounds the slope to float32, which matters in
     float64.
     """
     return (
@@ -126,14 +124,14 @@ def _mirrored_sides(x: tf.Tensor, amount: int, axis: int) -> tf.Tensor:
 
 
 def _folded_sides(upstream: tf.Tensor, amount: int, axis: int) -> tf.Tensor:
-    """The gradient of `_mirrored_sides`: what stands on each mirrored pixel is added to the pixel
-    that it mirrors.
+    """The gradient of `_mirrored_sides`: each mirrored pixel's gradient is added to that of the
+    pixel it mirrors.
     """
     padded = upstream.shape[axis]
     mirrors = np.r_[:amount, padded - amount : padded]
     mirrored = np.pad(np.arange(amount, padded - amount), amount, mode="reflect")[mirrors]
     sums = tf.gather(upstream, mirrored, axis=axis) + tf.gather(upstream, mirrors, axis=axis)
-    # each sum in the place of the pixel that it is of
+    # each sum at the place of its pixel
     places = np.arange(padded)
     places[mirrored] = padded + np.arange(2 * amount)
     both = tf.concat([upstream, sums], axis=axis)
@@ -148,7 +146,7 @@ def _mirrored_by_slices(x: tf.Tensor, amount: int, axis: int) -> tf.Tensor:
 
 
 def joined(pieces: list[tf.Tensor], axis: int) -> tf.Tensor:
-    """Pieces of [B, H, W, C] one behind the other along `axis`."""
+    """Concatenates pieces of [B, H, W, C] along `axis`."""
     return tf.concat(pieces, axis=axis) if len(pieces) > 1 else pieces[0]
 
 
@@ -238,7 +236,7 @@ class Conv2D(keras.layers.Layer):
         return Reach(-(-furthest // self.stride) * self.stride, down=self.stride)
 
     def used_kernel(self) -> tf.Tensor:
-        """What the input is convolved with."""
+        """The kernel that the input is convolved with."""
         return tf.convert_to_tensor(self.kernel)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
@@ -394,8 +392,8 @@ class UpConv2D(keras.layers.Layer):
         kernel = tf.convert_to_tensor(self.kernel)
         excess = self.kernel_size - 2
         if None in x.shape[1:3]:
-            # Of free sizes by explicit padding: without it oneDNN takes and keeps a megabyte for
-            # each size that it meets.
+            # Variable sizes need explicit padding: without it oneDNN allocates a megabyte for each
+            # new size and keeps it.
             sides = [[1, excess - 1]] * 2
             target = [batch, 2 * shape[1], 2 * shape[2], self.filters]
             x = tf.nn.conv2d_transpose(x, kernel, target, 2, [[0, 0], *sides, [0, 0]])
@@ -450,8 +448,8 @@ class ResizeConv2D(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("tfcyclegan")
 class Dropout(keras.layers.Dropout):
-    """Keras' dropout, but each replica drops values of its own. Keras mirrors the state of the
-    seed, so that all would drop the same.
+    """Keras' dropout with different values dropped on each replica; Keras mirrors the seed's state,
+    so that all replicas would drop the same ones.
     """
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:

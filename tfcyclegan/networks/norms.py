@@ -105,7 +105,7 @@ class InstanceNormalization(keras.layers.Layer):
         return tf.cast(self.scaled(centred, variance), x.dtype)
 
     def scaled(self, centred: tf.Tensor, variance: tf.Tensor) -> tf.Tensor:
-        """What is left to do once the mean is taken off: [..., C] by the variance [..., C], both
+        """The step after subtracting the mean: [..., C] by the variance [..., C], both
         float32 or wider.
         """
         normalized = centred * tf.math.rsqrt(variance + tf.constant(self.epsilon, centred.dtype))

@@ -1,5 +1,5 @@
-"""How a generator's layers are carried out: at once on whole tensors here; `tiling` has a way for
-images that memory does not hold.
+"""How a generator's layers are applied: here to whole tensors; `translation.tiling` does it for
+images larger than memory.
 """
 
 from collections.abc import Callable, Sequence
@@ -42,8 +42,8 @@ class Operations:
     def stage(
         self, function: Callable[[Any], Any], layers: Sequence[keras.layers.Layer | None], x: Any
     ) -> Any:
-        """A part of a network, of these layers, that has one input and one output, or several in
-        lists and tuples.
+        """A part of a network made of these layers; its input and output are tensors, or lists or
+        tuples of them.
         """
         return function(x)
 
@@ -55,10 +55,10 @@ class Operations:
 
 
 class RecomputingOperations(Operations):
-    """Keeps nothing inside of a stage for the gradient, which computes the stage anew: less memory
-    for a third more work.
+    """Recomputes each stage for its gradient instead of keeping activations: less memory for a
+    third more work.
 
-    Only for stages that compute the same twice: neither dropout nor batch norm.
+    Only for stages that compute the same twice, that is without dropout and batch norm.
     """
 
     def stage(
@@ -86,7 +86,7 @@ class RecomputingOperations(Operations):
             x: tf.Tensor, *weights: tf.Tensor
         ) -> tuple[list[tf.Tensor], Callable[..., list[tf.Tensor]]]:
             def gradients(*upstream: tf.Tensor) -> list[tf.Tensor]:
-                # else it would be computed early, and kept
+                # otherwise it would be computed early and kept in memory
                 with tf.control_dependencies(upstream):
                     again = tf.identity(x)
                 with tf.GradientTape(watch_accessed_variables=False) as tape:

@@ -1,4 +1,4 @@
-"""A generator that a function of one's own makes: `--generator=module:function`.
+"""A generator made by a user's function: `--generator=module:function`.
 
 The function is called with `in_channels` and `out_channels` and gives a `keras.Model` or a layer
 that maps [B, H, W, in] in [-1, 1] to [B, H, W, out] in [-1, 1], for any batch and for all sides
@@ -10,8 +10,8 @@ that are multiples of its attribute `size_multiple` (4 where it has none):
         return keras.Model(images, keras.layers.Conv2D(out_channels, 7, padding="same",
                                                        activation="tanh")(x))
 
-Its weights are drawn from the run's seed and its layers compute in the run's precision, where they
-say nothing else.
+Its weights are drawn from the run's seed and its layers compute in the run's precision, unless they
+specify otherwise.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ _TRIED_SIDE = 16
 
 @keras.saving.register_keras_serializable("tfcyclegan")
 class OwnGenerator(Generator):
-    """Runs what a function of one's own makes as a generator.
+    """A generator around the network that a user's function makes.
 
     Args:
         function: where it is, "module:function". A module is imported by `make_generator` alone: a
@@ -49,7 +49,7 @@ class OwnGenerator(Generator):
         network: what the function made.
 
     Raises:
-        UserError: the function raised something, or made anything else than a network as told
+        UserError: the function raised an exception, or returned anything but a network as described
             above.
     """
 
@@ -93,7 +93,7 @@ class OwnGenerator(Generator):
         return self.network(x)  # Keras hands on what `training` is
 
     def _try(self, told: str) -> None:
-        """Builds the weights by pictures of two sizes; UserError where what comes is no picture of
+        """Builds the weights with pictures of two sizes; UserError if the output is no picture of
         the same size.
         """
         side = -(-_TRIED_SIDE // self.size_multiple) * self.size_multiple
@@ -135,7 +135,7 @@ def _drawn_from(seed: int | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _computing_in(policy: keras.DTypePolicy) -> Iterator[None]:
-    """Makes layers that say nothing of it compute by `policy`."""
+    """Makes layers without a dtype of their own compute by `policy`."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:

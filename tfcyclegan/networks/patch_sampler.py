@@ -19,8 +19,8 @@ class PatchSampler(keras.Model):
     """For each feature map a perceptron of its own, C -> width -> width with ReLU between, and then
     x / (||x|| + 1e-7).
 
-    It computes in float32 under mixed precision: its vectors begin 1e-5 long, whose squares are 0
-    in float16.
+    It computes in float32 under mixed precision: its vectors start with lengths of 1e-5, whose
+    squares are 0 in float16.
 
     Args:
         channels: of each feature map.

@@ -1,8 +1,8 @@
 """The ResNet generator of CycleGAN (Zhu et al. 2017, section 7.2) and, with blurs, of CUT (Park et
 al. 2020): [B, H, W, in] in [-1, 1] to [B, H, W, out] in [-1, 1].
 
-It is written as the official programs have it, as one list of layers, padding and activations
-included, since CUT names features by their place in that list.
+As in the official programs it is one list of layers, padding and activations included, since CUT
+refers to features by their index in that list.
 """
 
 import functools
@@ -35,12 +35,12 @@ class _Line(NamedTuple):
 
     Attributes:
         channels: of its output.
-        carry_out: its output of its input.
+        carry_out: computes its output from its input.
         layers: each layer in it that has weights or looks at neighbours, and each norm, by the
             layer's place in the line's state dict.
-        show: what of its output counts as its features.
-        overwritten: the lines behind it, up to an activation, that the official program computes in
-            place of its output.
+        show: the part of its output that is taken as its features.
+        overwritten: the following lines, up to an activation, which the official program computes
+            in place on its output.
     """
 
     channels: int
@@ -229,8 +229,8 @@ class ResnetGenerator(Generator):
         return x, features
 
     def _stage_starts(self) -> list[int]:
-        """Where in the list a stage begins: the encoder, each block, the doubling that follows,
-        and the rest; and where the list ends.
+        """The indices at which the stages begin (encoder, each block, upsampling, the rest) and at
+        which the list ends.
         """
         lines = len(self._lines())
         encoder = 4 + 2 * (4 if self.blurs_down else 3)
@@ -311,7 +311,7 @@ def _carried_out(
 
 
 def _padding(channels: int, amount: int) -> _Line:
-    """Here the convolution behind it pads."""
+    """Here the following convolution pads."""
     return _Line(channels, show=lambda x: reflect_pad(x, amount))
 
 

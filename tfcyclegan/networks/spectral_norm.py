@@ -16,9 +16,9 @@ _EPSILON = 1e-12
 class SpectralConv2D(Conv2D):
     """`Conv2D` with the kernel W / sigma(W), W taken as a matrix [k * k * in, filters].
 
-    sigma is u^T W v with the singular vectors u and v as they are known (Algorithm 1), which are
-    taken for constants by the gradient. `iterate` brings them nearer; a training calls it once a
-    step, since nothing but the kernel moves them. They are weights, so that checkpoints hold them.
+    sigma is u^T W v with the current estimates of the singular vectors u and v (Algorithm 1), which
+    the gradient treats as constants. `iterate` improves them; a training calls it once per step.
+    They are weights, so that checkpoints hold them.
 
     Args:
         args: those of `Conv2D`.

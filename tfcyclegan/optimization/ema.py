@@ -1,4 +1,8 @@
-"""Running means of weights, which vary less than the weights of the last step."""
+"""Running means of weights, which vary less than the weights of the last step.
+
+`Method` updates them in its step; `training.checkpoints.load_networks` loads them in place of the
+weights.
+"""
 
 from collections.abc import Sequence
 

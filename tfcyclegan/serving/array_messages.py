@@ -105,26 +105,26 @@ def _array(given: Any, kind: Kind, place: str, form: str) -> np.ndarray:
         raise Refused(
             400, f"{place}: has the shape {list(array.shape)}, not [H, W, {kind.channels}]"
         )
+    return _of_kind(array, kind, place)
+
+
+def _of_kind(array: np.ndarray, kind: Kind, place: str) -> np.ndarray:
+    """Numbers of JSON as what the model takes; none is rounded or wraps."""
+    if not array.size:
+        raise Refused(400, f"{place}: is empty")
     if _whole(kind):
         limits = np.iinfo(kind.dtype)
-        array = _filled(array, place)
         if array.dtype.kind not in "iu" or array.min() < limits.min or array.max() > limits.max:
             raise Refused(
                 400,
                 f"{place}: has values that are no {kind.dtype}: whole numbers from {limits.min} "
                 f"to {limits.max}",
             )
-    return _filled(array.astype(kind.dtype), place)
+    return array.astype(kind.dtype)
 
 
 def _whole(kind: Kind) -> bool:
     return np.dtype(kind.dtype).kind in "iu"
-
-
-def _filled(array: np.ndarray, place: str) -> np.ndarray:
-    if not array.size:
-        raise Refused(400, f"{place}: is empty")
-    return array
 
 
 def answer_v1(request: RequestV1, arrays: list[np.ndarray]) -> dict[str, Any]:
@@ -151,24 +151,38 @@ def arrays_of_v2(request: InferRequest, kind: Kind) -> list[np.ndarray]:
     if [output.name for output in request.request_outputs or []] not in ([], [NAME]):
         raise Refused(400, f"outputs: there is one, {NAME}")
     try:
-        array = tensor.as_numpy().reshape(shape).astype(kind.dtype)
+        # numbers of JSON as they stand, since KServe's reader cuts fractions
+        listed = tensor.data if isinstance(tensor.data, list) else None
+        given = (
+            tensor.as_numpy()
+            if listed is None
+            else np.array(listed, None if _whole(kind) else kind.dtype)
+        )
+        array = given.reshape(shape)
     except Exception as error:  # KServe's reader raises what struct and NumPy raise
         raise Refused(400, f"{NAME}: the data do not fit the shape {shape}") from error
-    return [_filled(each, f"{NAME}[{place}]") for place, each in enumerate(array)]
+    return list(_of_kind(array, kind, NAME))
 
 
 def answer_v2(
     request: InferRequest, model_name: str, version: str, arrays: list[np.ndarray], kind: Kind
 ) -> InferResponse:
-    """Raw bytes over gRPC, and over REST where `binary_data_output` asks for them; else numbers.
+    """Raw bytes over gRPC, and over REST where `binary_data_output` asks for them; else numbers,
+    null for NaN.
 
     Raises:
-        Refused: 400, arrays of several sizes, which are no tensor.
+        Refused: 400, FP16 as numbers, which the protocol has not.
     """
     output = InferOutput(NAME, [len(arrays), *arrays[0].shape], kind.datatype)
     raw = request.from_grpc or request.use_binary_outputs
+    if kind.dtype == "float16" and not raw:
+        raise Refused(
+            400,
+            f"{NAME}: the answer is FP16, which is sent as bytes alone; ask for them by "
+            '"parameters": {"binary_data_output": true}',
+        )
     output.set_data_from_numpy(np.stack(arrays), binary_data=bool(raw))
-    if not raw and not np.isfinite(np.stack(arrays)).all():
+    if not raw:
         output.data = [number if np.isfinite(number) else None for number in output.data]
     return InferResponse(
         request.id or "",

@@ -178,8 +178,8 @@ def _listen(host: str, port: int) -> socket.socket:
         )
     except OSError as error:
         raise UserError(
-            f"--host={host} --http_port={port}: cannot be listened at ({error.strerror}); give "
-            "another"
+            f"--host={host} --http_port={port}: cannot listen there ({error.strerror}); choose "
+            "another host or port"
         ) from error
 
 
@@ -211,8 +211,8 @@ async def _serve(
         grpc_port = remote.add_insecure_port(f"{_in_url(config.host)}:{config.grpc_port}")
     except RuntimeError as error:
         raise UserError(
-            f"--host={config.host} --grpc_port={config.grpc_port}: cannot be listened at; give "
-            "another"
+            f"--host={config.host} --grpc_port={config.grpc_port}: cannot listen there; "
+            "choose another host or port"
         ) from error
     rest = _rest_server(config, plane, fixed, gate, exported)
 

@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
-from tqdm import tqdm
-
 if TYPE_CHECKING:
     from rich.table import Table
+
+# tqdm is imported where it is used: it takes a fifth of the time of a command's help.
 
 Item = TypeVar("Item")
 
@@ -27,6 +27,8 @@ class Progress:
     """
 
     def __init__(self, total: int, *, unit: str, label: str, done: int = 0):
+        from tqdm import tqdm
+
         self._live = sys.stderr.isatty()
         self._unit, self._label, self._total = unit, label, total
         self._done, self._initial = done, done
@@ -49,6 +51,8 @@ class Progress:
             self._log()
 
     def _log(self) -> None:
+        from tqdm import tqdm
+
         self._logged = time.monotonic()
         line = tqdm.format_meter(
             self._done,
@@ -96,5 +100,7 @@ def log_table(table: "Table") -> None:
 
 def log(message: str) -> None:
     """Prints one line for the person at the terminal, without tearing a live progress bar."""
+    from tqdm import tqdm
+
     tqdm.write(message, file=sys.stdout)
     sys.stdout.flush()

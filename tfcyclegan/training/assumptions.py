@@ -1,5 +1,5 @@
-"""What a training takes by default, leaves unused or does to its pictures, a line each, before it
-begins.
+"""The lines printed before a training: which defaults it takes, what it ignores and what it does to
+its pictures.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from tfcyclegan.data.pixels import PixelFile
 from tfcyclegan.data.unpaired import UnpairedBatches
 from tfcyclegan.methods.factory import method_of
 
-# Options that have no effect where another one says so: (whether that holds, in words).
+# Options that another option makes ineffective: (whether it does, why in words).
 _NEEDS: dict[str, tuple[Callable[[TrainConfig], bool], str]] = {
     "step_epochs": (lambda c: c.schedule == "step", "--schedule=step"),
     "schedule": (
@@ -57,7 +57,7 @@ def _takes_pairs(config: TrainConfig) -> bool:
 
 
 def of_options(config: TrainConfig) -> list[str]:
-    """Options that were given and have no effect beside the others."""
+    """Options that were given but have no effect together with the others."""
     lines = []
     for name, (holds, needed) in _NEEDS.items():
         value = getattr(config, name)
@@ -68,8 +68,8 @@ def of_options(config: TrainConfig) -> list[str]:
 
 
 def of_length(config: TrainConfig, epoch_images: int) -> list[str]:
-    """How long the training will be, where a default or a second limit decides it; and whether it
-    is too short to be measured.
+    """The length of the training, where a default or a second limit decides it, and whether it is
+    too short to be measured.
     """
     length = config.length(epoch_images)
     lines = _of_rates(config, length)
@@ -107,7 +107,7 @@ def _of_rates(config: TrainConfig, length: TrainingLength) -> list[str]:
 
 
 def of_data(config: TrainConfig, domains: Domains, batches: Batches, replicas: int) -> list[str]:
-    """What is done to the pictures and how batches are made of them."""
+    """How pictures are preprocessed and batched."""
     lines = []
     for domain, pixels, channels in (
         ("a", batches.pixels_a, config.channels_of("a")),
@@ -162,7 +162,7 @@ def of_values(domains: Domains, batches: Batches) -> list[str]:
 def of_batches(
     config: TrainConfig, domains: Domains, batches: Batches, pairs: KnownPairs | None
 ) -> list[str]:
-    """Which pairs are known, and what augmentation and epochs leave out."""
+    """Which pairs are known, and which pictures augmentation and epochs leave out."""
     lines = [pairs.told] if pairs else []
     if config.colour_jitter and domains.label_maps:
         whose = " and ".join(domains.label_maps)
@@ -184,7 +184,7 @@ def of_batches(
 
 
 def of_files(domains: Domains, batches: Batches) -> list[str]:
-    """What was told of the pictures and the data sets when they were opened."""
+    """The notes that were made when the pictures and data sets were opened."""
     lines = []
     for domain, source, pixels in (
         ("a", domains.a, batches.pixels_a),
@@ -223,7 +223,7 @@ def _of_pixels(pixels: PixelFile, flag: str, channels: int, preprocess: str) -> 
 
 
 def _of_measuring(config: TrainConfig, domains: Domains) -> list[str]:
-    """Where the pictures come from that choose the best checkpoint."""
+    """Which split the best checkpoint is chosen by."""
     if config.eval_split == "train":
         return []
     without = [domain for domain in "ab" if domains.find("val", domain) is None]

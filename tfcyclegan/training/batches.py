@@ -18,7 +18,7 @@ from tfcyclegan.errors import UserError
 
 
 def cache_dir(config: TrainConfig, split: Split) -> Path:
-    """Where the resized pixels of `split` lie."""
+    """The directory that caches the resized pixels of `split`."""
     return Path(config.cache_dir) if config.cache_dir else split.source.cache
 
 
@@ -52,7 +52,7 @@ def with_channels(config: TrainConfig, domains: Domains) -> TrainConfig:
 def open_batches(
     config: TrainConfig, domains: Domains, *, paired: bool = False
 ) -> tuple[Batches, KnownPairs | None]:
-    """The batches of a training, and the known pairs that are among them.
+    """The batches of a training and its known pairs.
 
     Args:
         config: all options.
@@ -61,8 +61,8 @@ def open_batches(
             `config.lambda_paired` pairs come beside them.
 
     Raises:
-        UserError: pictures that are too small, no known pairs where they are needed, or such that
-            are none.
+        UserError: pictures are too small, or pairs are needed and none are known, or some are
+            invalid.
     """
     if paired and config.lambda_paired:
         raise UserError(
@@ -78,8 +78,7 @@ def open_batches(
         "rotations": config.rotations,
     }
     pairs = _known_pairs(config, domains, pixels) if paired or config.lambda_paired else None
-    # What one picture of a pair is to become must not depend on colours that were drawn for the
-    # other alone.
+    # The target of one picture must not depend on a colour jitter that its partner alone was given.
     jitter = 0.0 if domains.label_maps else config.colour_jitter
     beside = (
         PairedBatches(*pixels, **settings, colour_jitter=(jitter, jitter), pairs=pairs.indices)
@@ -148,9 +147,9 @@ def _known_pairs(
 
 
 def _with_decaying(config: TrainConfig, domains: Domains, batches: Batches) -> Batches:
-    """The batches with pictures of the crop's size in the epochs of falling rate, where
-    `config.decay_load_size` asks for them. They are opened now, since what is wrong with them had
-    better show before hours of training.
+    """The batches at the crop size for the epochs of decaying learning rate, if
+    `config.decay_load_size` asks for them. They are opened at the start, so that an error shows
+    before hours of training.
     """
     length = config.length(batches.epoch_images)
     if config.decay_load_size == "same" or length.epochs is None:

@@ -21,10 +21,10 @@ class Board:
     """Writes events into a directory.
 
     Args:
-        directory: for the events of this and of all later processes of the run.
+        directory: receives the events of this process and of those that resume the run.
         config: all options; they become hyper-parameters.
         flag_file: the same as the text of a flag file.
-        first_step: where this process goes on.
+        first_step: the step that this process starts from.
     """
 
     def __init__(self, directory: Path, config: TrainConfig, flag_file: str, first_step: int):
@@ -45,7 +45,7 @@ class Board:
         self._writer.flush()
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Writes a line of the history; what stands in no curve is of the run."""
+        """Writes a line of the history; values that no curve shows go to the group "run"."""
         with self._writer.as_default(step=step):
             for name, value in values.items():
                 if name != "step":
@@ -59,7 +59,7 @@ class Board:
         self._writer.flush()
 
     def before_step(self, step: int) -> None:
-        """Begins and ends the profile where the options ask for one; `step` is the number of steps
+        """Starts and stops the profiler if the options ask for a profile; `step` counts the steps
         done.
         """
         wanted = step in self._profiled
@@ -70,7 +70,7 @@ class Board:
         self._profiling = wanted
 
     def close(self) -> None:
-        """Ends a profile that is still being taken."""
+        """Stops a profile that is still running."""
         if self._profiling:
             tf.profiler.experimental.stop()
             self._profiling = False

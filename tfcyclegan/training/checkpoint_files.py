@@ -1,8 +1,8 @@
-"""Checkpoints as files: which there are and whether they are whole. What they hold is
-`checkpoints`'s.
+"""Checkpoints as files: which ones exist and whether they are intact. `checkpoints` decides what
+they hold.
 
-A list (TensorFlow's file "checkpoint") names those that are finished. Where it is lost or damaged
-the files themselves count, so that nothing is lost with it.
+A list (TensorFlow's file "checkpoint") names the finished ones. If it is lost or damaged, the files
+themselves are used, so that no checkpoint is lost with it.
 """
 
 import os
@@ -26,13 +26,13 @@ _DAMAGED = "damaged-"
 
 
 def steps(directory: Path) -> list[int]:
-    """Of the checkpoints in `directory`: those that have an index, which comes last."""
+    """The steps of the checkpoints in `directory` that have an index, which is written last."""
     found = (path.stem.rpartition("-")[2] for path in directory.glob(f"{PREFIX}-*.index"))
     return sorted(int(step) for step in found if step.isdigit())
 
 
 def path_of(directory: Path, step: int) -> str:
-    """The checkpoint of a step as TensorFlow wants it."""
+    """The path of a step's checkpoint in TensorFlow's form: without an ending."""
     return str(directory / f"{PREFIX}-{step}")
 
 
@@ -48,7 +48,7 @@ def newest(directory: Path) -> str | None:
 
 
 def lost(directory: Path) -> str | None:
-    """The path of the newest checkpoint by the list, if it is not there any more."""
+    """The path of the newest checkpoint that the list names, if its files are missing."""
     listed = _listed(directory)
     return listed[-1] if listed and not Path(f"{listed[-1]}.index").exists() else None
 
@@ -59,20 +59,21 @@ def _paths(directory: Path) -> list[str]:
 
 
 class CheckpointFiles:
-    """The latest checkpoints of one object in a directory that one process writes. Opening it sets
-    damaged newest ones aside.
+    """The latest checkpoints of an object, in a directory that a single process writes to. Opening
+    it sets damaged checkpoints aside if they are newer than the newest intact one.
 
     TensorFlow's own manager writes an index under its final name, does not flush what it wrote,
-    leaves behind what a kill cut off, and no longer knows its files after the clock was set back.
+    leaves partial files behind when it is killed, and loses track of its files when the clock is
+    set back.
 
     Args:
         checkpoint: what is saved.
-        directory: where to.
-        keep: so many of the latest are kept.
+        directory: where they are saved.
+        keep: how many of the latest ones are kept.
 
     Attributes:
-        latest: the path of the newest one, which is whole; None before the first.
-        told: lines to tell the user of what was damaged or is gone.
+        latest: the path of the newest one, which is intact; None before the first.
+        told: lines for the user about damaged or missing checkpoints.
 
     Raises:
         RunError: there are checkpoints, and all are damaged.
@@ -89,11 +90,11 @@ class CheckpointFiles:
         return self._paths[-1] if self._paths else None
 
     def save(self, step: int) -> None:
-        """Saves the checkpoint of a step, whole or not at all, and removes what is not among the
-        latest any more.
+        """Saves the checkpoint of a step atomically and removes those that are no longer among the
+        latest.
 
         Raises:
-            RunError: the disk does not take it.
+            RunError: it cannot be written.
         """
         name = f"{PREFIX}-{step}"
         temporary = files.temporary_name(self._directory / name)
@@ -128,8 +129,8 @@ class CheckpointFiles:
         self._tidy()
 
     def _tidy(self) -> None:
-        """Brings TensorFlow's list up to date, then removes checkpoints that it does not name and
-        what a kill cut off.
+        """Updates TensorFlow's list, then removes checkpoints that it does not name and partial
+        files.
         """
         if not self._paths:
             return
@@ -150,8 +151,8 @@ class CheckpointFiles:
 
 
 def _set_damaged_aside(directory: Path) -> list[str]:
-    """Renames damaged checkpoints that are newer than the newest whole one; returns lines to tell
-    the user.
+    """Renames damaged checkpoints that are newer than the newest intact one; returns lines for the
+    user.
     """
     told = []
     if (gone := lost(directory)) and (before := newest(directory)):
@@ -162,7 +163,7 @@ def _set_damaged_aside(directory: Path) -> list[str]:
             os.replace(file, file.with_name(_DAMAGED + file.name))
         before = newest(directory)
         if before is None and not finished:
-            break  # killed while it wrote its first one: nothing is lost but what any kill costs
+            break  # killed while it wrote its first one, so there was nothing to lose
         if before is None:
             raise RunError(
                 f"{path}: damaged ({damage}), and no other checkpoint is there; remove "
@@ -196,8 +197,8 @@ def _write_list(directory: Path, names: list[str]) -> None:
 
 
 def _damage(path: str) -> str:
-    """What is wrong with a checkpoint, or nothing: every tensor is read, and TensorFlow compares
-    its checksum.
+    """What is wrong with a checkpoint, or "": reads every tensor, whose checksum TensorFlow
+    verifies.
     """
     try:
         reader = tf.train.load_checkpoint(path)

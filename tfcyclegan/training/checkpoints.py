@@ -1,4 +1,4 @@
-"""Checkpoints: all training state in one, restored whole or not at all."""
+"""Checkpoints: the whole state of a training, restored completely or not at all."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,8 +35,7 @@ def variables(owner: keras.Model | keras.optimizers.Optimizer) -> list[tf.Variab
     `tf.train.Checkpoint`.
 
     Not the object itself: TensorFlow does not look into the lists that Keras 3 keeps layers in, and
-    would save and restore
-    a network by halves without a word.
+    would silently save and restore parts of a network.
     """
     return [variable.value for variable in owner.variables]
 
@@ -60,7 +59,8 @@ class Checkpoints:
             pools of each of the others are in a folder of its own, `worker-1` and so on.
 
     Attributes:
-        latest_step: of the newest whole checkpoint, the same on all workers; None before the first.
+        latest_step: of the newest intact checkpoint, the same on all workers; None before the
+            first.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class Checkpoints:
         self.latest_step = step
 
     def save_best(self) -> None:
-        """Keeps the present state beside the latest ones, in place of the best before."""
+        """Saves the current state as the best checkpoint, replacing the previous best."""
         self._window.store()
         self._best.save(int(self._model.step.numpy()))
 
@@ -131,7 +131,7 @@ class Checkpoints:
             number of devices left empty.
 
         Raises:
-            RunError: it is not this model's.
+            RunError: it belongs to another model.
         """
         if self.latest_step is None:
             return self._files.told
@@ -166,8 +166,8 @@ class Checkpoints:
         return self._files.told + changed
 
     def _restore_beside_chief(self, path: str) -> list[str]:
-        """Takes all but the pools from the chief's checkpoint, and the pools of the same step from
-        this worker's own.
+        """Restores the pools from this worker's own checkpoint and everything else from the
+        chief's, of the same step.
         """
         index = self._workers.index
         if not Path(f"{path}.index").exists():
@@ -204,7 +204,7 @@ def chosen_by(line: Mapping[str, float]) -> float:
 
 
 def find_checkpoint(run_dir: Path, which: str) -> str:
-    """The path of a run's checkpoint, as TensorFlow wants it.
+    """The path of a run's checkpoint in TensorFlow's form: without an ending.
 
     Args:
         run_dir: the run directory.
@@ -242,9 +242,7 @@ def find_checkpoint(run_dir: Path, which: str) -> str:
 
 
 def tell_untrained(run: Run, checkpoint: str) -> None:
-    """Says so where the checkpoint is from before the first step of a training that began with
-    random weights.
-    """
+    """Warns if the checkpoint holds random weights: that of step 0 of a training from scratch."""
     if (
         run.config.data_dir
         and not run.config.init_from
@@ -257,8 +255,8 @@ def tell_untrained(run: Run, checkpoint: str) -> None:
 
 
 def told_choice(run_dir: Path, which: str) -> str:
-    """Which checkpoint "latest", "best" or a step is, in words; with the one that measured best
-    where the latest is another.
+    """Describes the checkpoint that "latest", "best" or a step selects; names the best one too if
+    the latest is not the best.
 
     Raises:
         UserError, RunError: see `find_checkpoint`.

@@ -56,8 +56,8 @@ Line = dict[str, Any]
 
 
 def joined(earlier: Sequence[Line], own: Sequence[Line]) -> tuple[list[Line], float | None]:
-    """One history out of that of the run whose weights were taken and of the run's own; and the
-    epoch where they meet.
+    """Joins the history of the run whose weights were taken and the run's own; returns it and the
+    epoch at which the run's own begins.
     """
     steps, epochs = (earlier[-1]["step"], earlier[-1]["epoch"]) if earlier else (0, 0.0)
     later = [
@@ -76,7 +76,7 @@ def joined(earlier: Sequence[Line], own: Sequence[Line]) -> tuple[list[Line], fl
 
 
 def curves(lines: Sequence[Line], start: float | None) -> dict[str, tuple[str, Figure]]:
-    """(title, figure without it) by name, of every figure that `lines` have values for."""
+    """(title, figure without that title) by name, of every figure that `lines` have values for."""
     drawn = {name: (title, _draw(lines, names, start)) for name, (title, names) in CURVES.items()}
     return {name: (title, figure) for name, (title, figure) in drawn.items() if figure is not None}
 

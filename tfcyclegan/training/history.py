@@ -1,6 +1,4 @@
-"""history.jsonl: one JSON object a line with `step`, `epoch` and the values; the memory of a run
-that survives it.
-"""
+"""history.jsonl: one JSON object per line, with `step`, `epoch` and the values that were logged."""
 
 import json
 import os
@@ -17,8 +15,8 @@ EARLIER_HISTORY = "earlier_history.jsonl"
 
 
 class History:
-    """Appends lines; on a resume, lines from after the checkpoint are dropped since their steps are
-    done again.
+    """Appends lines. When a run is resumed, lines from after the checkpoint are dropped, since
+    their steps are repeated.
     """
 
     def __init__(self, path: Path, *, resumed_step: int):
@@ -60,8 +58,8 @@ def read_history(path: Path) -> list[dict[str, Any]]:
 
 
 def keep_earlier_history(directory: Path, earlier: Path, step: int) -> None:
-    """Copies into a run's directory what the run `earlier`, whose weights of `step` it starts from,
-    and that one's origin went through.
+    """Copies into a run's directory the history of the run `earlier`, up to the `step` whose
+    weights it starts from, and of the run that `earlier` itself started from.
     """
     before = read_history(earlier / EARLIER_HISTORY)
     steps, epochs = (before[-1]["step"], before[-1]["epoch"]) if before else (0, 0.0)

@@ -1,5 +1,5 @@
-"""Looks at the generators while they learn: sample strips of fixed pictures, and the measure that
-chooses the best checkpoint.
+"""Observes the generators during training: sample strips of fixed pictures, and the measure by
+which the best checkpoint is chosen.
 """
 
 import functools
@@ -36,7 +36,7 @@ def strip_name(purpose: str, step: int, direction: str) -> str:
 
 
 class Observer:
-    """Draws and measures what the generators make of pictures that stay the same for the whole run.
+    """Draws and measures translations of pictures that stay the same for the whole run.
 
     Args:
         model: the networks in training.
@@ -80,8 +80,8 @@ class Observer:
         self._translators: dict[str, strips.Translate] = {}
 
     def draw_samples(self, step: int) -> None:
-        """Writes the strips of all directions; of one picture before the first step, which waits
-        for them.
+        """Writes the strips of all directions; before the first step, which waits for them, only of
+        one picture each.
         """
         identity = self.config.channels_of("a") == self.config.channels_of("b")
         for direction in self.model.directions:
@@ -104,12 +104,12 @@ class Observer:
                 self.board.picture(step, f"samples_{purpose}/{direction}", strip)
 
     def measure(self) -> dict[str, float]:
-        """What the best checkpoint is chosen by, and what is known besides; never on test data.
+        """The measures by which the best checkpoint is chosen, and others; never on test data.
 
         Returns:
-            By direction: "appearance", how far the fakes look from real pictures, 1 being as far as
-            untranslated ones; "kid", with `--eval_features`; "label_accuracy", where fakes are
-            label maps of pictures whose labels are known.
+            By direction: "appearance", the distance of fakes from real pictures in appearance,
+            where untranslated ones have 1; "kid", with `--eval_features`; "label_accuracy", where
+            fakes are label maps of pictures whose labels are known.
         """
         if not self._looks:
             self._open_measured()
@@ -139,8 +139,8 @@ class Observer:
         return values
 
     def _classes(self, direction: str) -> ClassTable | None:
-        """The table of the target's label maps, if it has one and labels of the source mean the
-        same.
+        """The class table of the target's label maps, if it has one that agrees with the source's
+        labels.
         """
         source, target = self._measured[direction[0]], self._measured[direction[1]]
         if not target.holds_label_maps or target.source.classes is None or not source.labelled:

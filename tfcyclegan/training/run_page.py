@@ -1,5 +1,5 @@
-"""report.html: settings, curves and pictures of a run on one page that opens from disk, made again
-as training goes.
+"""report.html: settings, curves and pictures of a run on one self-contained page, rewritten as
+training goes on.
 """
 
 import dataclasses
@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from tfcyclegan import pages
+from tfcyclegan.data.display import displays_of, told
 from tfcyclegan.data.pixels import spread
 from tfcyclegan.system import files
 from tfcyclegan.training import figures
@@ -29,7 +30,7 @@ _COMPARED = ((1, "translated"), (2, "cycled"))
 
 
 def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
-    """Makes `report.html` from what lies in the run directory, and its figures as files; returns
+    """Writes `report.html` from the files in the run directory, and the figures beside it; returns
     its path.
     """
     run = read_run(run_dir)
@@ -55,6 +56,7 @@ def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
         options=config_to_dict(run.config),
         curves=[(title, figures.svg(figure)) for title, figure in curves.values()],
         strips=strips,
+        display=displayed(run),
         columns=columns,
         sliders={
             (purpose, direction): sliders(
@@ -85,6 +87,11 @@ def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
     )
     files.write_text(run_dir / REPORT, page)
     return run_dir / REPORT
+
+
+def displayed(run: Run) -> list[str]:
+    """How strips show measurements, a line for each domain of them."""
+    return told(displays_of(run.values, **run.config.display)) if run.values else []
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,8 +126,8 @@ class Slider:
 
 
 def sliders(png: bytes, *, columns: int) -> list[Slider]:
-    """How to lay columns of a strip over each other; none where its pictures are of several widths
-    and so stand in no columns.
+    """How to lay columns of a strip over each other; empty if its pictures differ in width and so
+    form no columns.
     """
     with Image.open(io.BytesIO(png)) as image:
         pixels = np.asarray(image.convert("RGB"))

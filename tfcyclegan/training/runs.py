@@ -1,4 +1,4 @@
-"""The run directory: its settings, and whether a command may go on with it.
+"""The run directory: its settings, and whether a command may resume it.
 
 config.json     every option, the precision taken, the data's fingerprint, what their numbers mean
 flags.cfg       the same as a flag file
@@ -63,7 +63,7 @@ class Run:
         config: the options it was last started with.
         precision: the precision in force, never "auto".
         data_fingerprint: identity of its data.
-        networks: the networks that it has weights of; a training run has all four.
+        networks: the networks whose weights it has.
         data_title: what its data are called on pages; empty where they are not known.
         label_maps: which of the domains "a" and "b" were label maps, which only nearest pixels
             resize.
@@ -128,7 +128,7 @@ def read_run(directory: Path) -> Run:
 
 
 def only_direction(run: Run | None) -> str:
-    """The direction that is taken where none is given: ab, or ba of a run that has no other."""
+    """The default direction: ab, or ba for a run that has no other."""
     if run is None or "gen_ab" in run.networks or "gen_ba" not in run.networks:
         return "ab"
     log(f"{run.directory}: translates ba, the one direction that it has")
@@ -157,14 +157,14 @@ def write_run(run: Run) -> None:
 
 
 def check_resumable(before: Run, now: Run) -> list[str]:
-    """Whether a run with settings `before` may go on with `now`.
+    """Checks that a run with settings `before` may be resumed with `now`.
 
     Returns:
         Lines of warning.
 
     Raises:
-        UserError: a setting changed that a resumed run must keep; all such differences are listed,
-            with the way to go on.
+        UserError: settings changed that a resumed run must keep; lists them all and says how to
+            proceed.
     """
     if before.config.method != now.config.method:
         raise UserError(
@@ -196,7 +196,7 @@ def check_resumable(before: Run, now: Run) -> list[str]:
 
 
 def network_changes(before: Options, now: Options) -> list[str]:
-    """The options by which the networks of `now` cannot take the weights of those of `before`; a
+    """The options because of which the networks of `now` cannot take the weights of `before`, a
     line each.
     """
     shapes = {field.name for field in dataclasses.fields(NetworkOptions)} - _NOT_SHAPES | {
@@ -217,7 +217,7 @@ def network_changes(before: Options, now: Options) -> list[str]:
 
 
 def _way_on(before: Run, now: Run) -> str:
-    """What leads on where a run may not be resumed with other settings, as a command."""
+    """The command that helps where a run may not be resumed with other settings."""
     if network_changes(before.config, now.config):
         return (
             "its weights do not fit these networks: to train them from the start choose "
@@ -247,8 +247,8 @@ def _way_on(before: Run, now: Run) -> str:
 
 
 def changed_options(before: Options, now: Options) -> tuple[list[str], list[str]]:
-    """What a resumed run may not do to its options, and what it may but should be told of; a line
-    each.
+    """The changed options that a resumed run refuses, and those that it accepts with a warning, a
+    line each.
     """
     refused, warnings, taken = [], [], []
     old, new = config_to_dict(before), config_to_dict(now)

@@ -2,12 +2,14 @@
 distillation.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from tfcyclegan.config import TrainConfig
+from tfcyclegan.data.values import Values
 from tfcyclegan.errors import UserError
 from tfcyclegan.methods.base import Method
 from tfcyclegan.networks import Generator
@@ -19,8 +21,8 @@ from tfcyclegan.training.runs import network_changes, read_run
 
 
 def start_from(model: Method, config: TrainConfig, *, keeps_history: bool) -> None:
-    """Gives the networks the weights of the run in `config.init_from`, as far as they are the same
-    networks; what is not taken, and what begins anew, is told.
+    """Loads the weights of the run in `config.init_from` into the networks that both have; says
+    which are not used and which start from scratch.
 
     Args:
         model: before its first step.
@@ -28,7 +30,7 @@ def start_from(model: Method, config: TrainConfig, *, keeps_history: bool) -> No
         keeps_history: whether to keep that run's history beside this run's own.
 
     Raises:
-        UserError: a network of that run is another one.
+        UserError: a network of that run has another architecture.
     """
     directory = Path(config.init_from)
     other = read_run(directory)
@@ -66,6 +68,32 @@ def start_from(model: Method, config: TrainConfig, *, keeps_history: bool) -> No
         log(f"--init_from={directory}: has no {', '.join(lacking)}: they begin anew")
 
 
+def of_ranges(config: TrainConfig, values: Mapping[str, Values]) -> list[str]:
+    """What to tell where the run to start from saw other numbers as -1 and 1.
+
+    Raises:
+        UserError: the teacher did, whose answers would be about other numbers.
+    """
+    lines = []
+    for flag in ("init_from", "teacher"):
+        place = getattr(config, flag)
+        if not place:
+            continue
+        theirs = read_run(Path(place)).values
+        for letter in sorted({*values, *theirs}):
+            own, other = (
+                each[letter].ranges() if letter in each else "8-bit pictures"
+                for each in (values, theirs)
+            )
+            if own == other:
+                continue
+            line = f"--{flag}={place}: its domain {letter} is of {other}, these data of {own}"
+            if flag == "teacher":
+                raise UserError(f"{line}; prepare the data as the teacher's")
+            lines.append(line)
+    return lines
+
+
 def load_teachers(config: TrainConfig, precision: str) -> dict[str, Generator]:
     """The teacher's generators by direction, in the precision of the training; none where the
     method has no teacher.
@@ -96,7 +124,7 @@ def load_teachers(config: TrainConfig, precision: str) -> dict[str, Generator]:
 
 
 def begin_as_teacher(model: Method, config: TrainConfig) -> None:
-    """Gives the discriminators the weights of the teacher's, where those are of the same shapes."""
+    """Loads the teacher's discriminators, where the shapes agree."""
     teacher = read_run(Path(config.teacher))
     there = [name for name in _discriminators(model) if name in teacher.networks]
     taken = []
@@ -117,11 +145,11 @@ def _discriminators(model: Method) -> list[str]:
 
 
 def _inputs(network: Any) -> int:
-    """Channels of what a network is given."""
+    """The number of input channels of a network."""
     return network.settings["in_channels"]
 
 
 def _shape(network: keras.Model) -> tuple[Any, ...]:
-    """What must be the same of two networks, so that one can take the weights of the other."""
+    """The settings that two networks must share so that one can take the weights of the other."""
     blurs = [network.settings.get(name) for name in ("antialias", "antialias_up")]
     return (*(weight.shape for weight in network.weights), *blurs)

@@ -1,4 +1,4 @@
-"""Ending a loop by a signal between two steps, so that a checkpoint can be saved."""
+"""Lets a signal end a loop between two steps, so that a checkpoint can be saved."""
 
 import signal
 from collections.abc import Iterator
@@ -16,8 +16,8 @@ class StopRequest:
 
 @contextmanager
 def stop_signals() -> Iterator[StopRequest]:
-    """Notes SIGINT and SIGTERM instead of dying, so that the loop ends between two steps; a second
-    one kills.
+    """Records SIGINT and SIGTERM instead of dying, so that the loop can end between two steps; a
+    second signal kills the process.
     """
     request = StopRequest()
 

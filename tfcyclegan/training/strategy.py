@@ -12,8 +12,8 @@ import tensorflow as tf
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import hardware
 
-# glibc's mallopt (malloc.h) and what is asked of it: give nothing back, take 64 MB at a time, map
-# nothing below 1 GB apart.
+# Options of glibc's mallopt (malloc.h): return nothing to the kernel, grow by 64 MB, give no block
+# below 1 GB a mapping of its own.
 _MALLOC_OPTIONS = {
     "M_TRIM_THRESHOLD": (-1, -1),
     "M_TOP_PAD": (-2, 64 * 2**20),
@@ -23,13 +23,12 @@ _MALLOC_VARIABLES = ("MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD")
 
 
 def keep_freed_memory() -> bool:
-    """Has this process keep the memory that a step's tensors leave, for the next step; returns
-    whether it does.
+    """Makes this process keep freed memory for the next step; returns whether it does.
 
-    Left alone, glibc gives large tensors back to the kernel and has them anew, zeroed page by page,
-    hundreds of thousands of times a second: a tenth of the time of a training step on one machine,
-    half of it on another (docs/performance.md). Not where the user has chosen an allocator or its
-    settings, nor outside of glibc.
+    By default glibc returns the memory of large tensors to the kernel and maps it anew, zeroed page
+    by page, hundreds of thousands of times a second: a tenth of the time of a training step on one
+    machine, half of it on another (docs/performance.md). Not where the user has chosen an allocator
+    or its settings, nor outside of glibc.
     """
     if platform.libc_ver()[0] != "glibc" or any(
         name.startswith(_MALLOC_VARIABLES) for name in os.environ
@@ -90,9 +89,7 @@ def choose_precision(precision: str) -> str:
 
 
 def cost_of(precision: str) -> str | None:
-    """What `precision` costs on this machine, in words; None where it costs nothing that was
-    measured.
-    """
+    """How much slower `precision` is on this machine, in words; None if no slowdown is known."""
     flags = hardware.cpu_flags()
     slow = (
         flags
@@ -108,6 +105,6 @@ def cost_of(precision: str) -> str | None:
 
 
 def make_deterministic(seed: int) -> None:
-    """Makes every TensorFlow operation of this process repeat its numbers exactly."""
+    """Makes every TensorFlow operation of this process reproducible bit by bit."""
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()

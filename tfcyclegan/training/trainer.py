@@ -47,6 +47,7 @@ from tfcyclegan.training.runs import (
 from tfcyclegan.training.starting_weights import (
     begin_as_teacher,
     load_teachers,
+    of_ranges,
     start_from,
 )
 from tfcyclegan.training.stopping import StopRequest, stop_signals
@@ -59,7 +60,7 @@ from tfcyclegan.training.strategy import (
 from tfcyclegan.training.workers import Workers, join_workers
 
 _REPORT_EVERY_SECONDS = 60.0
-# from worker to worker, since the data are known by their fingerprint
+# between workers, since the fingerprint identifies the data
 _MAY_DIFFER = ("data_dir", "run_dir", "cache_dir", "devices", "pairs")
 _DIVERGED = 100.0  # an adversarial loss beyond it; balanced ones are of the order of 1
 _OVERFLOWS_ALLOWED = 30  # float16 steps in a row without a finite gradient: the scale fell by 2^30
@@ -75,7 +76,7 @@ def train(
         config: all options.
         flag_file: the same as the text of a flag file, kept in the run directory.
         load_segment: gives the segmenter that `config.segmenter` names, for the semantic losses.
-            Called when the devices are set.
+            Called once the devices are configured.
 
     Returns:
         The path of the run's report.
@@ -119,6 +120,7 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
         values=domains.values,
     )
     warnings = _check_directory(run) if workers.is_chief else []
+    warnings += of_ranges(config, run.values)
     batches, pairs = open_batches(config, domains, paired=method_of(config).takes_pairs)
     lines = (
         assumptions.of_options(config)
@@ -149,7 +151,7 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
         if workers.is_chief and flag_file:
             files.write_text(directory / "flags.cfg", flag_file)
         report = _Session(run, workers, batches, domains, segment, flag_file).run_to_end()
-        workers.wait()  # one that ends before the others is taken for lost
+        workers.wait()  # a worker that ends before the others would count as lost
         return report
 
 
@@ -202,9 +204,8 @@ def step_function(
     """The compiled step of a training over all replicas.
 
     Returns:
-        (a batch as `strategy` distributes it, whether this process was asked to stop) to the means
-        over replicas of the values named by `model.reported` and then of the wish to stop, [values
-        + 1].
+        (a batch distributed by `strategy`, whether this process was asked to stop) -> the means
+        over replicas of the values named by `model.reported` and of the stop flag, [values + 1].
     """
 
     def replica_step(batch: tuple[tf.Tensor, ...], stops: tf.Tensor) -> tf.Tensor:
@@ -222,8 +223,8 @@ def step_function(
 
 
 class _Session:
-    """One process's share of a run: from the latest checkpoint to the end or a signal. Of several
-    workers the chief alone writes.
+    """One process's share of a run, from the latest checkpoint to the end or a signal. With several
+    workers only the chief writes.
     """
 
     def __init__(
@@ -287,8 +288,7 @@ class _Session:
         if step:
             log(f"resuming at step {step} of {end}")
         elif self.checkpoints.latest_step is None:
-            # here as elsewhere before the checkpoint, from which a run that is killed in between
-            # goes on
+            # before the checkpoint, as everywhere, since a run killed in between resumes from it
             self._draw_samples(0)
             self.checkpoints.save()
             self._report()
@@ -361,7 +361,7 @@ class _Session:
             for action, steps in every.items()
             if steps and (step % steps == 0 or (action in ("log", "sample") and step == end))
         }
-        # what is measured stands in a line of the history
+        # measures are written as part of a line of the history
         return due | {"log"} if "measure" in due else due
 
     def _take(self, pending: tuple[int, Any] | None) -> None:
@@ -424,8 +424,8 @@ class _Session:
         return self.model.note(means)
 
     def _tell_of_divergence(self, step: int, means: Mapping[str, float]) -> None:
-        """Says once that the losses have left all bounds: the weights are finite, and yet nothing
-        is learnt any more.
+        """Warns once that the losses have diverged: the weights are finite, but nothing is learnt
+        any more.
         """
         adversarial = [n for n in self.model.loss_names if n.startswith(("gan_", "disc_"))]
         worst = max(adversarial, key=lambda name: abs(means[name]))

@@ -24,7 +24,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
 
-# the only place where the coordination service's patience can be set
+# the only place where the coordination service's timeouts can be set
 from tensorflow.python.eager import context
 
 from tfcyclegan.errors import RunError, UserError
@@ -37,7 +37,7 @@ _EXAMPLE = (
     '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}'
 )
 _JOBS = ("chief", "worker")
-_FOUND_WITHIN_SECONDS = 30.0  # names of hosts that are just being started appear late
+_FOUND_WITHIN_SECONDS = 30.0  # host names of machines that are just starting appear late
 _SILENT_SECONDS = 30  # then a worker is lost
 _LOST = (
     tf.errors.UnavailableError,
@@ -49,11 +49,11 @@ _LOST = (
 
 @dataclass(frozen=True)
 class Cluster:
-    """What TF_CONFIG says.
+    """The contents of TF_CONFIG.
 
     Attributes:
         tasks: (job, index in that job, address) of each worker; the first is the chief.
-        index: which of them this process is.
+        index: of this process among them.
     """
 
     tasks: tuple[tuple[str, int, str], ...]
@@ -64,7 +64,7 @@ def read_cluster(text: str) -> Cluster:
     """Reads TF_CONFIG.
 
     Raises:
-        UserError: it is not what TensorFlow defines, or names what has no part in this training.
+        UserError: it is malformed, or names a job that has no part in this training.
     """
     try:
         stated = json.loads(text)
@@ -132,11 +132,11 @@ class Workers:
         return range(self.index * own, (self.index + 1) * own)
 
     def from_chief(self, number: int) -> int:
-        """The chief's `number`, once all workers have come here."""
+        """The chief's `number`; waits for all workers."""
         return int(self._shared([number if self.is_chief else 0])[0])
 
     def wait(self) -> None:
-        """Until all workers have come here."""
+        """Waits for all workers."""
         self.from_chief(0)
 
     def require_same(self, **values: Any) -> None:
@@ -206,18 +206,18 @@ class Workers:
 
 
 def join_workers(devices: int | None) -> Workers:
-    """Joins the workers that TF_CONFIG names, or is the only one. TensorFlow takes a cluster only
-    before it is used for anything else.
+    """Joins the workers that TF_CONFIG names; without it this process is the only one. TensorFlow
+    accepts a cluster only before anything else uses it.
 
     Args:
         devices: of each worker; see `make_strategy`. CPUs cannot be split here.
 
     Raises:
         UserError: TF_CONFIG is wrong, or does not fit this machine.
-        RunError: another worker did not come.
+        RunError: another worker did not appear.
     """
     if not os.environ.get(VARIABLE):
-        os.environ.pop(VARIABLE, None)  # TensorFlow, which reads it too, stumbles over an empty one
+        os.environ.pop(VARIABLE, None)  # TensorFlow reads it too and fails on an empty one
     cluster = read_cluster(os.environ[VARIABLE]) if VARIABLE in os.environ else None
     if cluster is None or len(cluster.tasks) == 1:
         return Workers(make_strategy(devices))

@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import itertools
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,17 +25,23 @@ from tfcyclegan.data import images, manifest, notes, records, shards, stored
 from tfcyclegan.data.domains import Split
 from tfcyclegan.data.labels import Labelling
 from tfcyclegan.data.source import MANIFEST, DataSource, Example
+from tfcyclegan.data.values import Values
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.system import files
 from tfcyclegan.system.parallel import Stages
 from tfcyclegan.system.progress import Progress, log
+from tfcyclegan.translation.measured_files import RESIZED, count
 from tfcyclegan.translation.translators import (
+    AT_ONCE,
     NEAREST_ALONE,
     Translator,
     give_up,
     machines,
     record_of,
 )
+from tfcyclegan.translation.value_pair import network_size
+
+_Stored = records.Picture | records.StoredArray
 
 SHARD_PICTURES = 500
 """A shard has at most this many, since an interrupted one is translated again."""
@@ -57,8 +64,8 @@ def translate_data(
         source: the data set.
         splits: its splits to translate; they keep their names.
         output: directory of the new data set.
-        scale: resizes pictures first, and their labels by the nearest pixel; None keeps sizes, and
-            labels byte by byte.
+        scale: resizes pictures first, and their labels by the nearest pixel; measurements for the
+            network alone. None keeps sizes, and labels byte by byte.
         command: what was typed, for the manifest.
 
     Raises:
@@ -112,12 +119,21 @@ def translate_data(
             notes=written,
             labelling=labelling,
             left_out=source.left_out,
+            values=_values(translators[0], splits),
         )
         manifest.write_tfds_metadata(output, output / shards.WORK / "metadata", made)
         files.write_json(output / MANIFEST, made)
         shutil.rmtree(output / shards.WORK)
         for line in manifest.summary(made):
             log(f"{output}: {line}")
+
+
+def _values(model: Translator, splits: Sequence[str]) -> dict[str, Values]:
+    """What the numbers of the translations mean, by the letter of their splits."""
+    written = model.values.written
+    if written is None:
+        return {}
+    return {split[-1] if split[-1] in "AB" else "": written for split in splits}
 
 
 def _claim(output: Path, request: dict[str, Any]) -> None:
@@ -199,22 +215,26 @@ def _write_shards(
             "finished"
         )
     noted: list[str] = []
+    tallies: list[Counter[str]] = []
     with Progress(total, unit="image", label="translating", done=before) as progress:
         for split in splits:
             examples = source.examples(split)
-            stages = _stages(translators, Split(source, split), scale, output, no_label, noted)
+            of_split = Split(source, split)
+            stages = _stages(translators, of_split, scale, output, no_label, noted, tallies)
             for file, part in planned[split]:
                 mine = itertools.islice(examples, len(part))
                 if file in done:
                     collections.deque(mine, maxlen=0)
                     continue
                 noted.clear()
+                tallies.clear()
                 written = shards.write(output / file, _watched(stages.of(mine), progress))
                 counts = notes.counted(noted)
                 note = written | {
                     "bad": [],
                     "notes": counts[notes.CONVERSIONS],
                     "left_out": counts[notes.LEFT_OUT],
+                    **({"tally": dict(sum(tallies, Counter()))} if tallies else {}),
                 }
                 shards.write_note(output, note)
                 done[file] = note
@@ -226,7 +246,7 @@ def _wanted(source: DataSource, split: str) -> int:
     return -(-source.counts[split] // SHARD_PICTURES)
 
 
-def _watched(pictures: Iterator[records.Picture], progress: Progress) -> Iterator[records.Picture]:
+def _watched(pictures: Iterator[_Stored], progress: Progress) -> Iterator[_Stored]:
     for picture in pictures:
         yield picture
         progress.advance()
@@ -239,9 +259,12 @@ def _stages(
     output: Path,
     no_label: records.Label | None,
     noted: list[str],
-) -> Stages[Example, _Scaled, _Scaled, records.Picture]:
-    """From an example to the picture to store; `noted` gets the notes on it."""
-    channels = translators[0].channels
+    tallies: list[Counter[str]],
+) -> Stages[Example, _Scaled, _Scaled, _Stored]:
+    """From an example to the picture or array to store; `noted` gets the notes on it, `tallies` the
+    numbers of its values.
+    """
+    channels, values = translators[0].channels, translators[0].values
     if scale and split.holds_label_maps:
         log(f"{split} is label maps: {NEAREST_ALONE}")
 
@@ -249,6 +272,11 @@ def _stages(
         return RunError(f"{split.source.directory}: {example.filename}: {error}")
 
     def decode(example: Example) -> _Scaled:
+        if example.array is not None:
+            own = Size(*example.array.shape[:2])
+            if network_size(own, scale) != own:
+                noted.append(RESIZED)
+            return _Scaled(example, example.array, False)
         recoloured: set[str] = set()
         try:
             image, decoded = stored.decode(split.source, example.encoded, channels, recoloured)
@@ -268,8 +296,17 @@ def _stages(
         except RunError as error:
             raise named(scaled.example, error) from error
 
-    def encode(translated: _Scaled) -> records.Picture:
+    def encode(translated: _Scaled) -> _Stored:
         example, (height, width) = translated.example, translated.picture.shape[:2]
+        if values.written is not None:
+            tallies.append(count(values.written, translated.picture))
+            return records.StoredArray.of(
+                translated.picture,
+                values.written.dtype,
+                filename=example.filename,
+                group=example.group or example.filename,
+                plane=example.plane,
+            )
         label = example.label
         if label is not None and translated.resized:
             noted.append(LABEL_RESIZED)
@@ -284,8 +321,15 @@ def _stages(
             label or no_label,
         )
 
-    placed = [
-        functools.partial(translate, machine)
-        for machine in machines(translators, output, nearest=split.holds_label_maps)
-    ]
+    measured = split.values is not None
+    copies = (
+        [
+            functools.partial(translator, scratch=output, scale=scale)
+            for _ in range(AT_ONCE)
+            for translator in translators
+        ]
+        if measured
+        else machines(translators, output, nearest=split.holds_label_maps)
+    )
+    placed = [functools.partial(translate, machine) for machine in copies]
     return Stages(decode, placed, encode, lambda: give_up(translators))

@@ -83,8 +83,8 @@ def read_arrays(
             path, plane, window = place
             with _explaining(path):
                 if path not in opened:
-                    given = open_measurement(path, **_options(path, settings))
-                    opened[path] = stack.enter_context(given)
+                    alone = None if plane is not None else wanted[name]
+                    opened[path] = stack.enter_context(_open(path, settings, alone))
                     notes.update(opened[path].notes)
                 arrays[name] = _read(opened[path], plane, window, wanted[name], channels)
     unused = [path for path in there.values() if path not in opened]
@@ -103,6 +103,7 @@ def read_arrays(
             "suffix": suffix,
             "formats": dict(Counter(ending_of(path.name).lower() for path in opened)),
             "passed_over": len(unused) + passed.total(),
+            "lossy": 0,
             "notes": dict(notes),
         },
     )
@@ -226,6 +227,25 @@ def _read(
         array = array.astype(np.float64)
         array[invalid] = np.nan
     return array
+
+
+def _open(path: Path, settings: Mapping[str, Any], alone: tuple[int, int] | None) -> Measurement:
+    """A file as the split's `settings` say; but one of a single plane of the size `alone` without
+    them, since they may be those of whole volumes.
+    """
+    options = _options(path, settings)
+    if not options or alone is None:
+        return open_measurement(path, **options)
+    try:
+        plain = open_measurement(path)
+    except BadPicture:
+        return open_measurement(path, **options)
+    if (plain.shape.planes, plain.shape.height, plain.shape.width) != (1, *alone):
+        with contextlib.suppress(BadPicture):
+            as_the_set = open_measurement(path, **options)
+            plain.close()
+            return as_the_set
+    return plain
 
 
 def _options(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:

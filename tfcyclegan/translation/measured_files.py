@@ -50,8 +50,8 @@ class MeasuredFile:
     """A file, series or array, and what becomes of it.
 
     Args:
-        name: below the input folder; the result has the same below the output folder, or of a
-            target of pictures with ".png" for its ending.
+        name: below the input folder; the result has the same below the output folder, but for its
+            ending where it is a picture or the format cannot hold its values.
         path: where it lies.
         output: folder of the results.
         values: of both sides, as the model has them.
@@ -74,8 +74,8 @@ class MeasuredFile:
         self.shape = Shape(0, 0, 0, 0)
         self.notes: set[str] = set()
         self.tally: Counter[str] = Counter()
-        place = output / name
-        self.target = place if values.target else place.with_name(f"{stem_of(place.name)}.png")
+        self.target = output / name
+        self._output = output
         self._previewed = output / PREVIEWS / f"{name}.png"
         self._measurement: Measurement | None = None
         self._destinations: list[Destination] = []
@@ -98,7 +98,7 @@ class MeasuredFile:
         return self.values.source
 
     def open(self) -> None:
-        """Opens it and looks whether the model can take it.
+        """Opens it and looks whether the model can take it, and what the result is called.
 
         Raises:
             intake.BadPicture: it cannot, or cannot be read.
@@ -112,7 +112,13 @@ class MeasuredFile:
             raise intake.BadPicture(
                 f"has {self.shape.channels} channels, and the model takes {trained.channels}"
             )
+        written, place = self.values.written, self._output / self.name
+        ending = ".png" if written is None else measurement.other_ending(written)
+        stem = place.name if self.path.is_dir() else stem_of(place.name)
+        self.target = place.with_name(f"{stem}{ending}") if ending else place
         self.notes |= set(measurement.notes)
+        if written is not None and ending:
+            self.notes.add(f"written as {ending}, since {place.suffix or 'DICOM'} cannot hold it")
         if measurement.dtype != np.dtype(trained.dtype):
             self.notes.add(
                 f"of {measurement.dtype}, where the training's values were {trained.dtype}"
@@ -121,10 +127,8 @@ class MeasuredFile:
             raise intake.BadPicture(
                 f"has values in {measurement.units}, and the model takes {trained.units}"
             )
-        nodata = measurement.nodata
-        if nodata is not None and nodata != trained.nodata:
-            source = dataclasses.replace(self.source, nodata=nodata)
-            self.values = dataclasses.replace(self.values, source=source)
+        source = dataclasses.replace(self.source, nodata=_nodata(measurement, trained))
+        self.values = dataclasses.replace(self.values, source=source)
 
     def read(self, plane: int, window: Window | None = None) -> np.ndarray:
         """A plane with its neighbours, [h, w, C], or a window of them.
@@ -139,7 +143,7 @@ class MeasuredFile:
         """Adds what `count` gave of a part of it to what is told of the file."""
         self.tally.update(tally)
         written = self.values.written
-        if tally[INVALID] and written and written.is_integer and written.nodata is None:
+        if tally.get(INVALID) and written and written.is_integer and written.nodata is None:
             self.notes.add(f"with gaps, which are {written.gap:g} in the translation: {NO_GAP}")
 
     def write(self, values: np.ndarray, plane: int, top: int = 0) -> None:
@@ -175,6 +179,18 @@ class MeasuredFile:
         if self._measurement is not None:
             self._measurement.close()
             self._measurement = None
+
+
+def _nodata(measurement: Measurement, trained: Values) -> float | None:
+    """What says in a file that nothing was measured: its own, else that of the training's data
+    where its type can hold it.
+    """
+    if measurement.nodata is not None or trained.nodata is None:
+        return measurement.nodata
+    if measurement.dtype.kind == "f":
+        return trained.nodata
+    limits, whole = np.iinfo(measurement.dtype), float(trained.nodata).is_integer()
+    return trained.nodata if whole and limits.min <= trained.nodata <= limits.max else None
 
 
 class PngPlanes(Destination):
@@ -225,8 +241,14 @@ class PngPlanes(Destination):
 
 
 def opening_of(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """How files were opened that a data set was made of, as the settings of its manifest tell."""
-    return {name: settings[name] for name in OPENING if settings.get(name)}
+    """How files were opened that a data set was made of, where that was not the usual way, as the
+    settings of its manifest tell.
+    """
+    return {
+        name: settings[name]
+        for name, usual in OPENING.items()
+        if settings.get(name, usual) != usual
+    }
 
 
 def count(values: Values, array: np.ndarray) -> Counter[str]:

@@ -31,7 +31,7 @@ from tfcyclegan.translation.measured_files import (
     tell_values,
 )
 from tfcyclegan.translation.translators import AT_ONCE, RECORD, Translator, give_up, record_of
-from tfcyclegan.translation.value_pair import describe
+from tfcyclegan.translation.value_pair import describe, network_size
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def translate_measured_split(
 
     def save(ledger: Ledger, plane: _Plane) -> None:
         path, own = target(plane.name), Size(*plane.array.shape[:2])
-        resized = scale is not None and scale.size_of(own) != own
+        resized = network_size(own, scale) != own
         ledger.journal.add(plane.name, {RESIZED} if resized else (), tally=plane.tally)
         if previews and written:
             beside = output / PREVIEWS / path.relative_to(output).with_suffix(".png")

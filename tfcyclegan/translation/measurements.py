@@ -22,7 +22,7 @@ from tfcyclegan.data import images, intake, picture_files
 from tfcyclegan.data.manifest import printable
 from tfcyclegan.data.picture_folders import Ledger, recording
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.formats import ENDINGS
+from tfcyclegan.formats import is_measurement
 from tfcyclegan.formats.base import Window
 from tfcyclegan.system.parallel import Stages
 from tfcyclegan.system.progress import Progress, log
@@ -35,9 +35,7 @@ from tfcyclegan.translation.measured_files import (
 )
 from tfcyclegan.translation.tiling import Source, Tiler
 from tfcyclegan.translation.translators import AT_ONCE, RECORD, Translator, give_up, record_of
-
-_TAKEN = tuple({*ENDINGS, ".tif", ".tiff", ".png"})
-_SERIES = ".dcm"
+from tfcyclegan.translation.value_pair import network_size
 
 
 def translate_measurements(
@@ -74,7 +72,9 @@ def translate_measurements(
         MeasuredFile(name, place, output, model.values, options, previews)
         for name, place in found.items()
     ]
-    _require_own_names(path, all_files)
+    bad = [line for file in all_files if (line := _look(file))]
+    fitting = [file for file in all_files if not file.bad]
+    _require_own_names(path, fitting)
     with recording(
         output,
         RECORD,
@@ -88,9 +88,8 @@ def translate_measurements(
         left_out=left_out,
         unit="file",
     ) as ledger:
-        waiting = [
-            _Work(file, model, scale) for file in all_files if _fits(file, ledger) and not file.done
-        ]
+        ledger.bad.extend(bad)
+        waiting = [_Work(file, model, scale) for file in fitting if not file.done]
         whole = [work for work in waiting if work.tiler is None]
         planes = sum(work.file.shape.planes for work in whole)
         try:
@@ -115,15 +114,26 @@ def _find(path: Path) -> tuple[dict[str, Path], Counter[str]]:
     found: dict[str, Path] = {}
     for entry in picture_files.walk(path, left_out):
         place = Path(entry.path)
-        if not entry.name.lower().endswith(_TAKEN):
+        if _is_dicom(place):
+            place = place.parent
+        elif not is_measurement(place):
             left_out[picture_files.kind_of(entry.name)] += 1
             continue
-        if place.suffix.lower() == _SERIES:
-            place = place.parent
         found[path.name if place == path else place.relative_to(path).as_posix()] = place
     if not found:
         raise UserError(f"--input={path}: no files of measurements there")
     return dict(sorted(found.items())), left_out
+
+
+def _is_dicom(path: Path) -> bool:
+    """By its ending, or by its mark where it has none that is known."""
+    if is_measurement(path):
+        return path.suffix.lower() == ".dcm"
+    try:
+        with picture_files.opened(path) as stream:
+            return stream.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
 
 
 def _require_own_names(path: Path, all_files: Sequence[MeasuredFile]) -> None:
@@ -137,26 +147,24 @@ def _require_own_names(path: Path, all_files: Sequence[MeasuredFile]) -> None:
             )
 
 
-def _fits(file: MeasuredFile, ledger: Ledger) -> bool:
-    """Whether a file can be translated, by its header."""
+def _look(file: MeasuredFile) -> str:
+    """Why a file cannot be translated, as far as its header tells; else nothing."""
     try:
         file.open()
     except (intake.BadPicture, OSError) as error:
-        _fail(file, error, ledger)
+        return _given_up(file, error)
     finally:
         file.close()
-    return not file.bad
+    return ""
 
 
-def _fail(file: MeasuredFile, error: Exception, ledger: Ledger) -> None:
+def _given_up(file: MeasuredFile, error: Exception) -> str:
+    """Lets go of a file that cannot be read; the line that says so."""
     file.close()
-    if not file.bad:
-        file.bad = (
-            f"cannot be read ({error.strerror or error})"
-            if isinstance(error, OSError)
-            else str(error)
-        )
-        ledger.bad.append(f"{printable(file.name)}: {file.bad}")
+    file.bad = (
+        f"cannot be read ({error.strerror or error})" if isinstance(error, OSError) else str(error)
+    )
+    return f"{printable(file.name)}: {file.bad}"
 
 
 class _Work:
@@ -165,7 +173,7 @@ class _Work:
     def __init__(self, file: MeasuredFile, model: Translator, scale: images.Scale | None):
         self.file = file
         self.interpolation = scale.interpolation if scale else "bicubic"
-        self.size = scale.size_of(file.size) if scale else model.fit or file.size
+        self.size = network_size(file.size, scale) if scale else model.fit or file.size
         tiler = model.tiler
         self.tiler = (
             tiler if tiler is not None and tiler.wants(file.size.height, file.size.width) else None
@@ -204,7 +212,7 @@ def _translate_planes(
             try:
                 work.file.open()
             except (intake.BadPicture, OSError) as error:  # it was there a moment ago
-                _fail(work.file, error, ledger)
+                ledger.bad.append(_given_up(work.file, error))
             for plane in range(work.file.shape.planes):
                 if not work.file.bad:
                     yield work, plane
@@ -242,9 +250,10 @@ def _translate_planes(
     for plane in Stages(before, copies, after, lambda: give_up(translators)).of(items()):
         file = plane.work.file
         progress.advance()
-        if plane.error is not None:
-            _fail(file, plane.error, ledger)
         if file.bad:
+            continue
+        if plane.error is not None:
+            ledger.bad.append(_given_up(file, plane.error))
             continue
         file.take(plane.tally or {})
         file.write(plane.array, plane.number)
@@ -290,7 +299,7 @@ def _translate_in_tiles(work: _Work, tiler: Tiler, scratch: Path, ledger: Ledger
                     band.append(values)
                 file.write(np.concatenate(band, axis=1), plane, top)
     except (intake.BadPicture, OSError) as error:
-        _fail(file, error, ledger)
+        ledger.bad.append(_given_up(file, error))
         return
     except RunError as error:
         raise RunError(f"{printable(file.name)}: {error}") from error

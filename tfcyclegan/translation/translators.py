@@ -42,7 +42,7 @@ from tfcyclegan.training.checkpoints import (
 from tfcyclegan.training.runs import Run
 from tfcyclegan.translation import array_files
 from tfcyclegan.translation.tiling import Source, Tiler, padded_side
-from tfcyclegan.translation.value_pair import ValuePair
+from tfcyclegan.translation.value_pair import ValuePair, network_size
 
 RECORD = "translation.json"
 NEAREST_ALONE = "only nearest pixels resize them"
@@ -108,7 +108,7 @@ class Translator:
         """
         height, width = picture.shape[:2]
         own = Size(height, width)
-        size = scale.size_of(own) if scale else self.fit or own
+        size = network_size(own, scale) if scale else self.fit or own
         if size != own and not self.values.pictures:
             how = scale.interpolation if scale else "bicubic"
             seen = self.values.to_network(self.values.resized(picture, size, how))

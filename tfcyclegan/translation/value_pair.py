@@ -48,7 +48,10 @@ class ValuePair:
         """Where a translation is no measurement, since a channel of its pixel is none, for which
         losses saw nothing: bool [..., 1]; None where the source is pictures.
         """
-        return None if self.source is None else self.source.invalid_pixels(array)
+        if self.source is None:
+            return None
+        invalid: np.ndarray = np.any(self.source.invalid(array), axis=-1, keepdims=True)
+        return invalid
 
     def resized(self, array: np.ndarray, size: Size, interpolation: str = "bicubic") -> np.ndarray:
         """[H, W, C] in the source's own numbers in another size, as training resizes them."""
@@ -98,6 +101,13 @@ class ValuePair:
     def from_json(cls, stored: Mapping[str, Any]) -> "ValuePair":
         sides = [stored.get(name) for name in ("from", "to")]
         return cls(*(Values.from_json(side) if side else None for side in sides))
+
+
+def network_size(own: Size, scale: images.Scale | None) -> Size:
+    """To which planes of size `own` are resized for the network, by the training's scale. One that
+    resized nothing rounds sides to multiples of 4, and mirroring inside does that better.
+    """
+    return own if scale is None or scale.mode == "none" else scale.size_of(own)
 
 
 def describe(values: Values) -> str:

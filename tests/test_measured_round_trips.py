@@ -1,0 +1,135 @@
+"""Files that other libraries wrote, translated by the identity, read back by the same libraries:
+values within half a step of an integer type and 1e-6 of the range of floats, geometry to the bit.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.dicom_files import save_series
+from tests.test_translating_measurements import identity, values
+from tfcyclegan.translation.measurements import Previews, translate_measurements
+
+nibabel = pytest.importorskip("nibabel")
+pydicom = pytest.importorskip("pydicom")
+rasterio = pytest.importorskip("rasterio")
+tifffile = pytest.importorskip("tifffile")
+h5py = pytest.importorskip("h5py")
+
+VOLUME = np.random.default_rng(0).integers(-1000, 3000, (5, 6, 7)).astype(np.int16)
+
+
+def through(place: Path, model, **options) -> Path:
+    translate_measurements([model], place / "in", place / "out", **options)
+    return place / "out"
+
+
+def same(low: float, high: float, dtype: str, channels: int = 1, **more):
+    known = values(dtype, low, high, channels, **more)
+    return identity(known, known)
+
+
+@pytest.mark.parametrize("dtype", ["int16", "float32"])
+def test_nifti(tmp_path, dtype):
+    affine = np.array([[0.5, 0.1, 0, -7], [-0.1, 0.5, 0, 3], [0, 0, 2.5, 11], [0, 0, 0, 1.0]])
+    given = nibabel.Nifti1Image(VOLUME.astype(dtype), affine)
+    (tmp_path / "in" / "sub-01").mkdir(parents=True)
+    nibabel.save(given, tmp_path / "in" / "sub-01" / "scan.nii.gz")
+    out = through(tmp_path, same(-1000, 3000, dtype), previews=Previews())
+    found = nibabel.load(out / "sub-01" / "scan.nii.gz")
+    assert found.get_data_dtype() == dtype
+    stored = nibabel.load(tmp_path / "in" / "sub-01" / "scan.nii.gz").affine
+    np.testing.assert_array_equal(found.affine, stored)
+    bound = 0 if dtype == "int16" else 4000 * 1e-6
+    assert np.abs(np.asanyarray(found.dataobj) - VOLUME.astype(dtype)).max() <= bound
+    assert len(list((out / "previews" / "sub-01").glob("scan.nii.gz_*.png"))) == 7
+
+
+def test_geotiff(tmp_path):
+    (tmp_path / "in").mkdir()
+    bands = np.random.default_rng(1).integers(1, 10_000, (4, 70, 50)).astype(np.uint16)
+    bands[:, 5:9, :] = 0
+    profile = {
+        "driver": "GTiff",
+        "width": 50,
+        "height": 70,
+        "count": 4,
+        "dtype": "uint16",
+        "crs": "EPSG:32633",
+        "transform": rasterio.transform.from_origin(500_000, 5_000_000, 10, 10),
+        "nodata": 0,
+        "tiled": True,
+        "blockxsize": 32,
+        "blockysize": 16,
+        "compress": "deflate",
+        "photometric": "MINISBLACK",
+    }
+    with rasterio.open(tmp_path / "in" / "scene.tif", "w", **profile) as file:
+        file.write(bands)
+    out = through(tmp_path, same(0, 10_000, "uint16", 4, nodata=0))
+    with rasterio.open(out / "scene.tif") as found:
+        np.testing.assert_array_equal(found.read(), bands)
+        kept = ("crs", "transform", "nodata", "dtype", "blockxsize", "blockysize", "compress")
+        with rasterio.open(tmp_path / "in" / "scene.tif") as given:
+            for name in kept:
+                assert found.profile[name] == given.profile[name], name
+
+
+def test_dicom_without_endings(tmp_path):
+    """A folder of files of 12 bits with a slope and an intercept, in Hounsfield units."""
+    pixels = np.random.default_rng(2).integers(0, 4000, (3, 5, 6)).astype(np.uint16)
+    scaled = {"RescaleSlope": 1, "RescaleIntercept": -1024, "RescaleType": "HU"}
+    series = save_series(tmp_path / "in" / "study" / "ct", pixels, **scaled)
+    for file in series.iterdir():
+        file.rename(file.with_suffix(""))
+    out = through(tmp_path, same(-1024, 2976, "int16", units="HU"))
+    found = sorted(
+        (pydicom.dcmread(path) for path in (out / "study" / "ct").iterdir()),
+        key=lambda each: each.ImagePositionPatient[2],
+    )
+    for each, plane in zip(found, pixels, strict=True):
+        units = each.pixel_array * float(each.RescaleSlope) + float(each.RescaleIntercept)
+        np.testing.assert_array_equal(units, plane.astype(int) - 1024)
+        assert list(each.ImageType[:2]) == ["DERIVED", "SECONDARY"]
+        assert [float(side) for side in each.PixelSpacing] == [0.75, 0.5]
+
+
+def test_tiff_and_hdf5(tmp_path):
+    (tmp_path / "in").mkdir()
+    floats = np.random.default_rng(3).uniform(-2, 5, (3, 12, 14)).astype(np.float32)
+    tifffile.imwrite(
+        tmp_path / "in" / "stack.ome.tif",
+        floats,
+        photometric="minisblack",
+        metadata={"axes": "ZYX", "PhysicalSizeX": 0.25, "PhysicalSizeXUnit": "µm"},
+    )
+    with h5py.File(tmp_path / "in" / "field.h5", "w") as file:
+        file["field"] = floats[..., np.newaxis]
+    out = through(tmp_path, same(-2, 5, "float32"), options={"axes": "NHWC"})
+    with tifffile.TiffFile(out / "stack.ome.tif") as found:
+        assert np.abs(found.asarray() - floats).max() <= 7e-6
+        assert found.series[0].axes == "ZYX" and 'PhysicalSizeX="0.25"' in found.ome_metadata
+    with h5py.File(out / "field.h5") as found:
+        assert np.abs(np.squeeze(found["field"][...]) - floats).max() <= 7e-6
+
+
+def test_a_format_that_cannot_hold_the_result_becomes_another(tmp_path):
+    """Floats have no PNG; it is told."""
+    imagecodecs = pytest.importorskip("imagecodecs")
+    (tmp_path / "in").mkdir()
+    given = np.arange(20, dtype=np.uint16).reshape(4, 5) * 100
+    (tmp_path / "in" / "deep.png").write_bytes(imagecodecs.png_encode(given))
+    out = through(tmp_path, identity(values("uint16", 0, 2000), values("float32", 0, 1)))
+    np.testing.assert_allclose(tifffile.imread(out / "deep.tif"), given / 2000, atol=1e-6)
+    told = json.loads((out / "translation.json").read_text())["conversions"]
+    assert "written as .tif, since .png cannot hold it" in told
+
+
+def test_a_file_in_other_units_is_refused(tmp_path):
+    from tfcyclegan.errors import UserError
+
+    save_series(tmp_path / "in", VOLUME[:2] + 1000, RescaleSlope=1, RescaleIntercept=-1024)
+    with pytest.raises(UserError, match="has values in HU, and the model takes mm"):
+        through(tmp_path, same(0, 1, "int16", units="mm"))

@@ -1,0 +1,37 @@
+"""What TIFF's tags and OME's words are, for reading and writing. Imports no TensorFlow."""
+
+import importlib.util
+from typing import Any
+from xml.etree import ElementTree
+
+from tfcyclegan.data.intake import BadPicture
+
+GEO_TAGS = (33550, 33922, 34264, 34735, 42112, 42113)
+"""Scale, tie points, transformation and keys of GeoTIFF; metadata and nodata of GDAL."""
+MINISWHITE, MINISBLACK, RGB, YCBCR = 0, 1, 2, 6  # of PhotometricInterpretation
+NONE, JPEG, DEFLATE, LERC = 1, (6, 7), (8, 32946), 34887  # of Compression
+LOSSLESS = {5: "lzw", 8: "zlib", 32773: "packbits", 32946: "zlib", 34925: "lzma", 50000: "zstd"}
+"""Of Compression, in the words of tifffile."""
+ALPHA = (1, 2)  # of ExtraSamples
+KEPT_TAGS = {"ImageDescription", "XResolution", "YResolution", "ResolutionUnit", "Software"}
+LAYOUT_TAGS = {
+    *("NewSubfileType", "SubfileType", "ImageWidth", "ImageLength", "BitsPerSample", "Compression"),
+    *("PhotometricInterpretation", "FillOrder", "StripOffsets", "Orientation", "SamplesPerPixel"),
+    *("RowsPerStrip", "StripByteCounts", "PlanarConfiguration", "PageNumber", "Predictor"),
+    *("TileWidth", "TileLength", "TileOffsets", "TileByteCounts", "SubIFDs", "ExtraSamples"),
+    *("SampleFormat", "JPEGTables", "IJMetadata", "IJMetadataByteCounts", "YCbCrSubSampling"),
+    *("YCbCrPositioning", "ReferenceBlackWhite", "ImageDescription1"),
+}
+
+
+def has_codecs() -> bool:
+    """Whether imagecodecs is installed, which most compressions need."""
+    return importlib.util.find_spec("imagecodecs") is not None
+
+
+def pixels_of(file: Any) -> ElementTree.Element:
+    """The first `Pixels` of OME's metadata."""
+    found = ElementTree.fromstring(file.ome_metadata).find("{*}Image/{*}Pixels")
+    if found is None:
+        raise BadPicture("its OME metadata tell of no pixels")
+    return found
