@@ -30,6 +30,8 @@ from typing import Any
 
 import numpy as np
 
+from tfcyclegan.measures.evaluation_set import FLOOR, FORMER_OWN, OWN
+
 METHODS = ("cyclegan", "cut", "fastcut")
 STEP_SECONDS = {
     "64x64": {"cyclegan": 0.141, "cut": 0.135, "fastcut": 0.086},
@@ -150,13 +152,15 @@ def plan() -> list[Cell]:
         for data in ("toy_gta2city", "toy_city2labels")
         for method in METHODS
     ]
+    # CUT's own initial weights are 40 times smaller than CycleGAN's.
+    begun = Cell("satellite2map", "cut begun as cyclegan", method="cut", flags={"init": "normal"})
     small = [
         Cell("satellite2map", name, flags=flags, pictures=pictures)
         for pictures in (40, 0)
         for name, flags in _SMALL.items()
         if pictures or name != "plain"  # which is the first run of all
     ]
-    ordered = [*satellite[0], *knee, *toys, *small, *satellite[1], *satellite[2]]
+    ordered = [*satellite[0], *knee, *toys, begun, *small, *satellite[1], *satellite[2]]
     return list({cell.place: cell for cell in ordered}.values())
 
 
@@ -261,6 +265,79 @@ def run_all(directory: Path, cores: Sequence[str], minutes: float, until: float)
         worker.join()
 
 
+_COLUMNS = (
+    ("Distribution", "KID x 1000"),
+    ("Look", "colour"),
+    ("Look", "texture"),
+    ("Truth", "Lab error"),
+    ("Truth", "L1"),
+    ("Truth", "LPIPS"),
+    ("Truth", "water IoU"),
+    ("Label", "pixel accuracy"),
+    ("Label", "class IoU"),
+)
+"""What tables show: the beginning of a table's title in metrics.json, and its column."""
+
+Scores = dict[tuple[str, str], float]
+
+
+def scores_of(metrics: Mapping[str, Any], *rows: str) -> Scores:
+    """Those of the first row that each table has of `rows`."""
+    found = {}
+    for table in metrics["directions"][0]["tables"]:
+        row = next((table["rows"][name] for name in rows if name in table["rows"]), {})
+        for kind, column in _COLUMNS:
+            if table["title"].startswith(kind) and column in row:
+                found.setdefault((kind, column), row[column]["value"])
+    return found
+
+
+def tables(directory: Path, minutes: float) -> str:
+    """What is finished, in Markdown: a table for each data set, a line for each kind of run with
+    its last and its best checkpoint, the values of several seeds one after the other.
+    """
+    kinds: dict[str, dict[tuple[str, int, str], dict[int, Any]]] = {}
+    for cell in plan():
+        if is_done(cell, directory):
+            place = Path(cell.place)
+            key = (cell.name, cell.steps(minutes), cell.pictures)
+            kinds.setdefault(str(place.parent), {}).setdefault(key, {})[cell.seed] = {
+                which: json.loads(
+                    (directory / "runs" / place / f"evaluation_{which}/metrics.json").read_text()
+                )
+                for which in ("latest", "best")
+            }
+    return "\n\n".join(_table(data, runs) for data, runs in kinds.items())
+
+
+def _table(data: str, runs: Mapping[tuple[str, int, int], Mapping[int, Any]]) -> str:
+    lines: list[tuple[list[str], list[Scores]]] = []
+    for (name, steps, _), by_seed in runs.items():
+        for which in ("latest", "best"):
+            all_metrics = [metrics[which] for metrics in by_seed.values()]
+            taken = "/".join(
+                metrics["directions"][0]["checkpoint"].removeprefix("step-")
+                for metrics in all_metrics
+            )
+            head = [name, f"{steps}" if which == "latest" else f"best: {taken}"]
+            lines.append((head, [scores_of(metrics, OWN, FORMER_OWN) for metrics in all_metrics]))
+    first = next(iter(next(iter(runs.values())).values()))["latest"]
+    for row in ("identity", "histogram matching", FLOOR):
+        lines.append(([row, ""], [scores_of(first, row)]))
+    columns = [
+        key for key in _COLUMNS if any(key in scores for _, all_of in lines for scores in all_of)
+    ]
+    told = [
+        [*head, *(" / ".join(f"{s[key]:.3g}" for s in all_of if key in s) for key in columns)]
+        for head, all_of in lines
+    ]
+    seeds = ", ".join(map(str, sorted({seed for by_seed in runs.values() for seed in by_seed})))
+    count = first["directions"][0]["count"]
+    heads = [f"{data}, n = {count}, seeds {seeds}", "steps", *(column for _, column in columns)]
+    rows = [heads, ["---"] * len(heads), *told]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
 def step_seconds() -> dict[str, dict[str, float]]:
     """CPU seconds of a step of each kind, medians of rounds in turns in this process."""
     steps = {}
@@ -322,10 +399,14 @@ def main() -> None:
     parser.add_argument("--cores", default="0,1", help="logical CPUs to use, one run on each")
     parser.add_argument("--minutes", type=float, default=4.0, help="of a core, for each training")
     parser.add_argument("--until", default="", help="HH:MM after which no further run starts")
+    parser.add_argument("--tables", action="store_true", help="print what is finished")
     parser.add_argument("--measure", action="store_true", help="tell the CPU seconds of each step")
     given = parser.parse_args()
     if given.measure:
         print(json.dumps(step_seconds(), indent=1))
+        return
+    if given.tables:
+        print(tables(given.directory, given.minutes))
         return
     until = float("inf")
     if given.until:

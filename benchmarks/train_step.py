@@ -250,7 +250,12 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1, help="pictures of each domain in a step")
     parser.add_argument("--blocks", type=int, default=9, help="residual blocks")
     parser.add_argument("--filters", type=int, default=64, help="filters of all first convolutions")
-    parser.add_argument("--steps", type=int, default=3, help="steps timed in each run")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=3,
+        help="steps timed in each run; an even number for fastcut, half of whose steps cost more",
+    )
     parser.add_argument("--rounds", type=int, default=3, help="runs of each program")
     parser.add_argument(
         "--rows", default="0,1,2,3,4,5", help=f"which rows: {numbered((*ROWS, *OPTIONAL))}"
