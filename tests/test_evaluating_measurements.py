@@ -98,14 +98,14 @@ def metrics(place):
 def test_arrays_of_another_program_are_scored_in_units(metrics):
     (result,) = metrics["directions"]
     tables = {table["title"]: table["rows"] for table in result["tables"]}
-    own = tables["Truth"]["CycleGAN"]
+    own = tables["Truth"]["translated"]
     assert own["MAE"]["value"] == own["RMSE"]["value"] == OFF and own["MAE"]["n"] == 2
     assert own["PSNR"]["value"] == pytest.approx(20 * np.log10(2000 / OFF))
     assert own["correlation"]["value"] == pytest.approx(1)
     assert set(tables["Truth by subject"]) == {"p1", "p2"}
     assert tables["Truth by subject"]["p1"]["MAE"]["n"] == 4
     assert list(tables["Truth by region"]) == ["region 7"]
-    controls = set(tables["Truth"]) - {"CycleGAN"}
+    controls = set(tables["Truth"]) - {"translated"}
     assert controls == {
         "identity",
         "mean and deviation matching",
@@ -116,7 +116,7 @@ def test_arrays_of_another_program_are_scored_in_units(metrics):
     }
     assert tables["Truth"]["linear fit to the test pairs (ceiling)"]["MAE"]["value"] < 1
     assert tables["Truth"]["identity"]["correlation"]["value"] < -0.9, "the contrast inverts"
-    assert tables["Values"]["CycleGAN"]["distance"]["value"] > 0
+    assert tables["Values"]["translated"]["distance"]["value"] > 0
     assert result["reached"], "the ceiling, which saw the truth, is not counted"
     assert "Lab error" not in json.dumps(tables)
 
@@ -215,7 +215,7 @@ def test_a_run_is_scored_on_what_it_saved_in_units(inverting, place):
         saved[..., 0][known], np.clip(1000 - 2000 * scan[known], -1000, 1000), atol=0.5
     )
     (table, *_), *_ = measure(inverting, [("truth", measured_errors.found)])
-    assert 30 < table.rows["CycleGAN"]["MAE"].value < 70, "the mean of 100 times the scan"
+    assert 30 < table.rows["translated"]["MAE"].value < 70, "the mean of 100 times the scan"
     # integers without nodata cannot tell a gap: it is that of the input
     assert inverting.shown["translation"]["p1/scan_0001"][0, 0].tolist() == list(GAP_COLOUR)
     assert inverting.own["p1/scan_0001"][0, 0].tolist() == [0], "black for measures"
