@@ -201,3 +201,23 @@ def test_values_are_told_in_short():
     assert values.ranges() == "range -1000:2000 HU"
     stored = Values("float32", (0.0, 1.0, 2.0), (1.0, 2.0, 3.0), neighbours=1)
     assert Values.from_json(stored.to_json()) == stored
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        (Values("uint16", (0.0,), (400.0,), nodata=0), [1, 0, 200, 400]),
+        (Values("uint8", (0.0,), (255.0,), nodata=255), [0, 255, 128, 254]),
+        (Values("int16", (-10.0,), (10.0,), nodata=1), [-10, 1, 0, 10]),
+        (Values("uint8", (-10.0,), (900.0,), nodata=255), [0, 255, 254, 254]),
+        (
+            Values("float32", (-1.0,), (1.0,), nodata=-1),
+            [np.nextafter(np.float32(-1), 0), -1, 0, 1],
+        ),
+        (Values("float32", (-1.0,), (1.0,)), [-1, np.nan, 0, 1]),
+    ],
+)
+def test_a_translation_never_looks_like_a_gap(values, wanted):
+    seen = np.array([-1, 0.3, 0, 1]).reshape(4, 1)
+    found = values.from_network(seen, np.array([[False], [True], [False], [False]]))
+    np.testing.assert_array_equal(found[:, 0], np.array(wanted, values.dtype))

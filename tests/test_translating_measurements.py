@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from tfcyclegan.config import Size
 from tfcyclegan.data import images
@@ -15,7 +16,7 @@ from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.networks import make_generator
 from tfcyclegan.translation.measurements import Previews, translate_measurements
 from tfcyclegan.translation.tiling import Tiler
-from tfcyclegan.translation.translators import Translator, as_function
+from tfcyclegan.translation.translators import Translator, as_function, translate_path
 from tfcyclegan.translation.value_pair import ValuePair
 
 
@@ -123,6 +124,21 @@ def test_pictures_of_a_target_without_values(given, tmp_path, capsys):
     assert [int(found[name].max()) for name in sorted(found)] == [0, 0, 255]
     translate_measurements([model], given, tmp_path / "out")
     assert "0 files translated, 2 were there already" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("ending", [".npy", ".tif"])
+def test_pictures_become_arrays(given, tmp_path, ending):
+    """Of the first channel by hand: 0, 51 and 255 of 255 are -10, 0 and 40."""
+    picture = np.zeros((4, 3, 3), np.uint8)
+    picture[..., 0] = [0, 51, 255]
+    images.to_image(picture).save(given / "a.png")
+    model = Translator(
+        {}, 3, 4, lambda batch: batch[..., :1], values=ValuePair(None, values("float32", -10, 40))
+    )
+    translate_path([model], given, tmp_path / "out", arrays=ending)
+    path = tmp_path / "out" / f"a{ending}"
+    found = read(path)[..., 0] if ending == ".npy" else tifffile.imread(path)
+    np.testing.assert_allclose(found, [[-10, 0, 40]] * 4, atol=1e-5)
 
 
 def test_bad_files_are_named_when_the_others_are_done(given, tmp_path):

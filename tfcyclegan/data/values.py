@@ -114,7 +114,8 @@ class Values:
         """What networks give, [..., C] in [-1, 1], as values of `dtype` in the range of each
         channel: integers rounded to the nearest, and `gap` where `invalid` [..., C or 1] says.
 
-        The order is that which every store needs: clip, round, then the type.
+        The order is that which every store needs: clip, round, then the type. What would come out
+        as `nodata` is the value beside it, since it is no gap (`reserved`).
         """
         share = (np.clip(np.asarray(seen, np.float64), -1, 1) + 1) / 2
         values = self._low64 + share * (self._high64 - self._low64)
@@ -122,9 +123,32 @@ class Values:
             limits = np.iinfo(self.dtype)
             values = np.clip(np.rint(values), limits.min, limits.max)
         array = values.astype(self.dtype)
+        if self.reserved is not None:
+            nodata, beside = self.reserved
+            array[array == nodata] = beside
         if invalid is not None:
             array[np.broadcast_to(invalid, array.shape)] = self.gap
         return array
+
+    @property
+    def reserved(self) -> tuple[np.generic, np.generic] | None:
+        """`nodata` as it is stored, and the next value towards the middle of the (first channel's)
+        range; None where no number stands for gaps.
+        """
+        if self.nodata is None or not np.isfinite(self.nodata):
+            return None
+        kind, middle = np.dtype(self.dtype).type, (self.low[0] + self.high[0]) / 2
+        if not self.is_integer:
+            with np.errstate(over="ignore"):
+                nodata = kind(self.nodata)
+                return nodata, np.nextafter(nodata, kind(middle))
+        limits = np.iinfo(self.dtype)
+        if not limits.min <= self.nodata <= limits.max or self.nodata != int(self.nodata):
+            return None
+        # at an end of the type there is one way alone
+        middle = np.clip(middle, limits.min + 1, limits.max - 1)
+        step = 1 if self.nodata < middle else -1
+        return kind(self.nodata), kind(int(self.nodata) + step)
 
     @property
     def gap(self) -> float:

@@ -46,6 +46,14 @@ _OF_SAME = {
     "translations": {"saved with loss": "lossy"},
 }
 _BESIDE = ("identity", FLOOR)
+# Rows of cycle honesty, of pictures and of measurements.
+_OF_CYCLES = (
+    cycle_consistency.ROUNDING,
+    "noise 8/255",
+    "JPEG 75",
+    cycle_consistency.SAVED,
+    "noise 8/255 of the range",
+)
 # Tables whose numbers depend on a network of their own, which their titles name.
 _WITH_A_TOOL = (kid_fid.PREFIX, fcn_score.PREFIX)
 
@@ -221,7 +229,7 @@ def _lines(title: str, tables: ByRun, notes: list[str]) -> list[tuple[str, str, 
     """
     first = next(iter(tables.values()))
     of_cycles = title == cycle_consistency.TITLE
-    rows = ["8-bit rounding", "noise 8/255", "JPEG 75"] if of_cycles else [OWN]
+    rows = _OF_CYCLES if of_cycles else (OWN,)
     columns = {column["name"]: column for table in tables.values() for column in table["columns"]}
     lines = []
     for row in rows:

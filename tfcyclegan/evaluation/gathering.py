@@ -19,7 +19,6 @@ from tfcyclegan.data.picture_folders import picture_name, pictures_of_split
 from tfcyclegan.data.source import MANIFEST, DataSource
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.evaluation.measured_gathering import (
-    NO_CYCLE,
     Loaded,
     measure,
     refuse_regions,
@@ -120,7 +119,8 @@ def gather(
         inputs=inputs,
         regions=regions,
         checkpoint=translator.identity["checkpoint"],
-        cycle=NO_CYCLE if of_measurements else _cycle(run, checkpoint, direction, translator),
+        cycle=_cycle(run, checkpoint, direction, translator),
+        scale=scale,
         notes=[f"{one} is scored, on which the best checkpoint was chosen" for one in chosen_on],
         assumed=[
             f"scale: {scale}, as the training resized whole pictures; "
@@ -284,6 +284,7 @@ def assemble(
     *,
     inputs: Pictures | None = None,
     regions: Path | None = None,
+    scale: Scale | None = None,
     checkpoint: str,
     cycle: tuple[Function, Function] | str,
     notes: Sequence[str] = (),
@@ -293,9 +294,9 @@ def assemble(
 ) -> EvaluationSet:
     """Loads what the translations `own` are scored against, as `sides` say, by domain.
 
-    `inputs` are those already loaded, `regions` is a folder of region maps. `notes`, `assumed` and
-    `facts` are what is known already of the attributes `left_out`, `assumed` and `facts` of
-    `EvaluationSet`.
+    `inputs` are those already loaded, `regions` is a folder of region maps, `scale` that at which
+    networks see measurements. `notes`, `assumed` and `facts` are what is known already of the
+    attributes `left_out`, `assumed` and `facts` of `EvaluationSet`.
 
     Raises:
         UserError: no such split, or pairs that name pictures which are not there.
@@ -398,7 +399,8 @@ def assemble(
     )
     if not of_measurements:
         return found
-    return measure(found, raw, sides, split, aligned=domains.aligned("train"), regions=regions)
+    aligned = domains.aligned("train")
+    return measure(found, raw, sides, split, aligned=aligned, regions=regions, scale=scale)
 
 
 def _told_channels(channels: Mapping[str, int], source: str, target: str) -> list[str]:

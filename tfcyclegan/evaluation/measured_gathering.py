@@ -3,31 +3,59 @@ displayed for what is made for pictures.
 """
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from tfcyclegan.config import Size
 from tfcyclegan.data import display
 from tfcyclegan.data.display import displays_of
 from tfcyclegan.data.domains import Domains, Split
 from tfcyclegan.data.images import Scale
+from tfcyclegan.data.pixels import spread
 from tfcyclegan.data.values import Values
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation.sides import Side, subjects_of_split
 from tfcyclegan.measures.controls import make_controls
-from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Pictures
+from tfcyclegan.measures.cycle_consistency import PICTURES as CYCLED
+from tfcyclegan.measures.evaluation_set import (
+    OWN,
+    EvaluationSet,
+    Function,
+    MeasuredCycle,
+    Pictures,
+)
 from tfcyclegan.measures.measured_set import MeasuredSet
-from tfcyclegan.measures.value_controls import ValueControls, make_value_controls
+from tfcyclegan.measures.value_controls import Control, ValueControls, make_value_controls
 from tfcyclegan.translation.foreign_measurements import read_arrays
 from tfcyclegan.translation.value_pair import ValuePair
 
-NO_CYCLE = "cycle honesty: its disturbances, such as JPEG, are those of 8-bit pictures"
 _ON_DISPLAYED = (
     "display: look, distribution and the failures looked for are measured on displayed pictures, "
-    "8 bit in that window, gaps black; truth and values in the units of the data"
+    "8 bit in that window, gaps black"
 )
+_IN_UNITS = "; truth and values in the units of the data"
+
+
+class Made(Mapping[str, np.ndarray]):
+    """What a function makes of arrays, whenever one is asked for: memory need not hold all that
+    controls make of large measurements.
+    """
+
+    def __init__(self, function: Callable[[np.ndarray], np.ndarray], arrays: Pictures):
+        self._function, self._arrays = function, arrays
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._function(self._arrays[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
 
 
 @dataclass(frozen=True)
@@ -112,6 +140,7 @@ def measure(
     *,
     aligned: bool,
     regions: Path | None,
+    scale: Scale | None,
 ) -> EvaluationSet:
     """`found`, whose sets are the displayed pictures, with what is scored in units.
 
@@ -123,6 +152,7 @@ def measure(
         split: of the inputs.
         aligned: whether training pictures of equal names are pairs.
         regions: folder of region maps, or None.
+        scale: at which networks see measurements; None of another program's translations.
 
     Raises:
         UserError: region maps that do not fit.
@@ -136,57 +166,46 @@ def measure(
             "values are not resampled"
         )
         truths = {}
-    own_planes = {name: target.own(truth) for name, truth in truths.items()}
-    measured = None
-    assumed = [*found.assumed, *display.told(_displays(sides)), _ON_DISPLAYED]
-    sets = {OWN: raw.own}
-    if target.stored is not None:
-        gaps = {name: source.gaps(array) for name, array in raw.inputs.items()}
-        sets = {OWN: {name: _with_gaps(array, gaps[name]) for name, array in raw.own.items()}}
+    assumed = [*found.assumed, *display.told(_displays(sides))]
+    assumed.append(_ON_DISPLAYED + (_IN_UNITS if target.stored else ""))
+    own, measured = raw.own, None
+    sets: dict[str, Pictures] = {OWN: own}
     if target.stored is None:
         controls = make_controls(found.target_train)
-        sets |= {
-            name: {key: control(picture) for key, picture in found.inputs.items()}
-            for name, control in controls.items()
-        }
-        shown_sets = sets
+        sets |= {name: Made(one, found.inputs) for name, one in controls.items()}
     else:
-        made = _value_controls(raw, source, target, own_planes, found, aligned=aligned)
-        sets |= {
-            name: {
-                key: _with_gaps(control(source.own(array)), gaps[key])
-                for key, array in raw.inputs.items()
-            }
-            for name, control in made.controls.items()
-        }
+        of_controls = _value_controls(raw, source, target, truths, found, aligned=aligned)
         measured = MeasuredSet(
             target.values,
-            sets,
+            _in_units(raw, source, of_controls),
             {name: target.own(array) for name, array in raw.held_out.items()},
             [target.own(array) for array in raw.target_train.values()],
-            own_planes,
+            {name: target.own(truth) for name, truth in truths.items()},
             subjects_of_split(split) if source.stored else {},
             {} if regions is None else _regions(regions, raw.inputs, split),
-            made.to_beat,
+            of_controls.to_beat,
         )
-        shown_sets = {
-            name: {key: target.levels_of_own(array) for key, array in pictures.items()}
-            for name, pictures in sets.items()
-        }
-        assumed += made.told
-        left_out += made.left_out
+        own = measured.sets[OWN]
+        sets = {name: Made(target.levels_of_own, some) for name, some in measured.sets.items()}
+        sets[OWN] = dict(sets[OWN])  # which most measures look at
+        assumed += of_controls.told
+        left_out += of_controls.left_out
+    cycle, measured_cycle = found.cycle, None
+    if not isinstance(cycle, str) and scale is not None:
+        measured_cycle = _measured_cycle(raw, source, target, cycle, scale)
+        cycle = "cycle honesty: a fake is saved without its neighbouring planes"
     return dataclasses.replace(
         found,
-        sets=shown_sets,
+        cycle=cycle,
+        measured_cycle=measured_cycle,
+        sets=sets,
         truths={name: target.levels(truth) for name, truth in truths.items()},
         measured=measured,
         displays={domain: one.display for domain, one in sides.items() if one.display},
         shown={
-            "input": {name: source.picture(array) for name, array in raw.inputs.items()},
-            "translation": {
-                name: target.picture_of_own(array) for name, array in sets[OWN].items()
-            },
-            "truth": {name: target.picture(truth) for name, truth in truths.items()},
+            "input": Made(source.picture, raw.inputs),
+            "translation": Made(target.picture_of_own, own),
+            "truth": Made(target.picture, truths),
         },
         assumed=assumed,
         left_out=left_out,
@@ -202,6 +221,19 @@ def measure(
             },
         },
     )
+
+
+def _in_units(raw: Loaded, source: Side, made: ValueControls) -> dict[str, Pictures]:
+    """The translations and what controls make, NaN where the inputs have gaps."""
+
+    def with_gaps(control: Control, array: np.ndarray) -> np.ndarray:
+        return _with_gaps(control(source.own(array)), source.gaps(array))
+
+    own = {name: _with_gaps(raw.own[name], source.gaps(one)) for name, one in raw.inputs.items()}
+    return {OWN: own} | {
+        name: Made(functools.partial(with_gaps, control), raw.inputs)
+        for name, control in made.controls.items()
+    }
 
 
 def _with_gaps(array: np.ndarray, gaps: np.ndarray) -> np.ndarray:
@@ -235,10 +267,41 @@ def _value_controls(
             for name in sorted(train_names)
         ],
         test_pairs=[
-            (source.own(raw.inputs[name]), truth)
+            (source.own(raw.inputs[name]), target.own(truth))
             for name, truth in truths.items()
             if found.partners.sure
         ],
+    )
+
+
+def _measured_cycle(
+    raw: Loaded, source: Side, target: Side, cycle: tuple[Function, Function], scale: Scale
+) -> MeasuredCycle | None:
+    """What goes through both networks; None where the way back needs neighbouring planes, which no
+    saved fake has.
+    """
+    if target.stored is not None and target.stored.neighbours:
+        return None
+    there = ValuePair(source.stored, target.stored)
+    back = ValuePair(target.stored, source.stored)
+
+    def at_scale(pair: ValuePair, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        some = [arrays[index] for index in spread(len(arrays), CYCLED)]
+        sizes = [scale.size_of(Size(array.shape[0], array.shape[1])) for array in some]
+        return [
+            pair.resized(array, size, scale.interpolation)
+            for array, size in zip(some, sizes, strict=True)
+        ]
+
+    return MeasuredCycle(
+        *cycle,
+        at_scale(there, list(raw.inputs.values())),
+        at_scale(back, list(raw.held_out.values()) or list(raw.target_train.values())),
+        there.to_network,
+        back.to_network,
+        there.from_network,
+        there.gaps,
+        back.gaps,
     )
 
 

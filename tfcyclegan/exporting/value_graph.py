@@ -55,6 +55,9 @@ def from_network(pair: ValuePair, seen: tf.Tensor, gaps: tf.Tensor | None) -> tf
         limits = np.iinfo(written.dtype)
         values = tf.clip_by_value(tf.round(values), limits.min, limits.max)
     stored = tf.cast(values, written.dtype)
+    if written.reserved is not None:
+        nodata, beside = (tf.constant(value) for value in written.reserved)
+        stored = tf.where(tf.equal(stored, nodata), beside, stored)
     if gaps is None:
         return stored
     return tf.where(gaps, tf.constant(np.asarray(written.gap).astype(written.dtype)), stored)

@@ -19,7 +19,7 @@ from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.data.pixels import spread
 from tfcyclegan.measures import advice
 from tfcyclegan.measures.advice import advise
-from tfcyclegan.measures.evaluation_set import EvaluationSet, Function
+from tfcyclegan.measures.evaluation_set import EvaluationSet, Function, MeasuredCycle
 from tfcyclegan.measures.findings import Finding, Limits
 from tfcyclegan.measures.tables import (
     Column,
@@ -36,6 +36,8 @@ ROUNDING, CLEAN, UNRELATED = (
     "fake as the network gave it",
     "fake of another picture",
 )
+SAVED = "as saved"
+"""What `ROUNDING` is to pictures is to measurements the type that they are saved in."""
 ERROR, MOVED_FAKE, MOVED_REAL, RATIO = (
     "cycle error",
     "way back moved",
@@ -98,6 +100,27 @@ FOR_PICTURES: dict[str, Degradation] = {
 }
 
 
+def for_measurements(cycle: MeasuredCycle) -> dict[str, Degradation]:
+    """Of measurements as they are saved: noise in shares of the value range, and blur."""
+
+    def disturbed(change: Callable[[np.ndarray, int], np.ndarray]) -> Degradation:
+        def degrade(saved: np.ndarray, seed: int) -> np.ndarray:
+            return cycle.save(change(cycle.target(saved), seed), cycle.target_gaps(saved))
+
+        return degrade
+
+    def noisy(share: float) -> Degradation:
+        return disturbed(
+            lambda seen, seed: (
+                seen + np.random.default_rng((seed, 41)).normal(0, 2 * share, seen.shape)
+            )
+        )
+
+    blurred = disturbed(lambda seen, seed: ndimage.gaussian_filter(seen, (1.0, 1.0, 0)))
+    noises = {f"noise {levels}/255 of the range": noisy(levels / 255) for levels in (1, 2, 4, 8)}
+    return {SAVED: lambda saved, seed: saved, **noises, "blur": blurred}
+
+
 def for_label_maps(classes: ClassTable) -> dict[str, Degradation]:
     """`FOR_PICTURES`, and the one for label maps of these classes."""
     return {**FOR_PICTURES, "palette snap": palette_snap(classes)}
@@ -132,8 +155,9 @@ def cycle_errors(
     other_real: Sequence[np.ndarray] = (),
     seed: int = 0,
     degradations: Mapping[str, Degradation] = FOR_PICTURES,
+    measured: MeasuredCycle | None = None,
 ) -> CycleErrors:
-    """Cycle errors of one direction, picture by picture.
+    """Cycle errors of one direction, picture by picture; gaps count nowhere.
 
     Args:
         real: pictures of the domain from which the cycle starts, uint8 [H, W, C].
@@ -141,33 +165,39 @@ def cycle_errors(
         backward: the way back, such as `gen_ba`.
         other_real: real pictures of the domain into which `forward` translates.
         seed: of the noise; picture i has noise of its own.
-        degradations: by name, `FOR_PICTURES` or `for_label_maps`.
+        degradations: by name, `FOR_PICTURES`, `for_label_maps` or `for_measurements`.
+        measured: how measurements become what networks see; `real` and `other_real` are then as
+            they are saved.
     """
+    see_source = measured.source if measured else images.to_float
+    see_target = measured.target if measured else images.to_float
 
-    def back(picture: np.ndarray) -> np.ndarray:
-        return np.asarray(backward(images.to_float(picture)[np.newaxis]))[0]
+    def back(picture: np.ndarray, gaps: np.ndarray | None) -> np.ndarray:
+        return _blank(np.asarray(backward(see_target(picture)[np.newaxis]))[0], gaps)
 
-    def degraded(picture: np.ndarray, index: int) -> list[np.ndarray]:
+    def degraded(picture: np.ndarray, index: int, gaps: np.ndarray | None) -> list[np.ndarray]:
         """What comes back from the picture by degradation."""
-        return [back(degrade(picture, seed + index)) for degrade in degradations.values()]
+        return [back(degrade(picture, seed + index), gaps) for degrade in degradations.values()]
 
     def error(one: np.ndarray, other: np.ndarray) -> float:
         return float(np.abs(one.astype(np.float64) - other).mean())
 
     clean, unrelated, of_fakes, of_reals, previous = [], [], [], [], None
     for index, picture in enumerate(real):
-        source = images.to_float(picture)
-        fake = np.asarray(forward(source[np.newaxis]))
-        cycled = np.asarray(backward(fake))[0]
+        source, gaps = see_source(picture), measured.source_gaps(picture) if measured else None
+        fake = _blank(np.asarray(forward(source[np.newaxis]))[0], gaps)
+        cycled = _blank(np.asarray(backward(fake[np.newaxis]))[0], gaps)
+        saved = measured.save(fake, gaps) if measured else images.to_uint8(fake)
         clean.append(error(source, cycled))
         if previous is not None and previous.shape == source.shape:
             unrelated.append(error(source, previous))
         previous = cycled
-        returned = degraded(images.to_uint8(fake[0]), index)
+        returned = degraded(saved, index, gaps)
         of_fakes.append([[error(first, one) for one in returned] for first in (source, cycled)])
     for index, picture in enumerate(other_real):
-        undisturbed = back(picture)
-        of_reals.append([error(undisturbed, one) for one in degraded(picture, index)])
+        gaps = measured.target_gaps(picture) if measured else None
+        undisturbed = back(picture, gaps)
+        of_reals.append([error(undisturbed, one) for one in degraded(picture, index, gaps)])
     from_source, from_cycled = np.moveaxis(np.reshape(of_fakes, (-1, 2, len(degradations))), 1, 0)
     return CycleErrors(
         np.array(clean),
@@ -178,16 +208,32 @@ def cycle_errors(
     )
 
 
+def _blank(seen: np.ndarray, gaps: np.ndarray | None) -> np.ndarray:
+    """What networks gave as they see it, -1 in gaps."""
+    return seen if gaps is None else np.where(gaps, np.float32(-1), seen)
+
+
 def table(scored: EvaluationSet) -> Table | str:
     """What of the cycle is left once the fake was saved, disturbed or cleaned, beside the same for
     real pictures; a reason where a generator is missing.
     """
-    if isinstance(scored.cycle, str):
+    measured = scored.measured_cycle
+    if measured is not None:
+        real, other = _some(measured.inputs), _some(measured.others)
+        cycle, degradations = (measured.there, measured.back), for_measurements(measured)
+    elif isinstance(scored.cycle, str):
         return scored.cycle
-    real = _some(list(scored.inputs.values()))
-    other = _some(list(scored.held_out.values()) or scored.target_train)[: len(real)]
-    degradations = for_label_maps(scored.table) if scored.tells_classes else FOR_PICTURES
-    found = cycle_errors(real, *scored.cycle, other_real=other, degradations=degradations)
+    else:
+        real = _some(list(scored.inputs.values()))
+        other, cycle = _some(list(scored.held_out.values()) or scored.target_train), scored.cycle
+        degradations = for_label_maps(scored.table) if scored.tells_classes else FOR_PICTURES
+    found = cycle_errors(
+        real,
+        *cycle,
+        other_real=other[: len(real)],
+        degradations=degradations,
+        measured=measured,
+    )
     rows = {CLEAN: {ERROR: interval_of_mean(found.clean)}}
     for name, error, moved, moved_real in zip(
         degradations, found.degraded.T, found.moved_fake.T, found.moved_real.T, strict=True
@@ -226,7 +272,8 @@ def content_lost(scored: EvaluationSet) -> Finding | str:
     errors = scored.once(table)
     if isinstance(errors, str) or UNRELATED not in errors.rows:
         return ""
-    value = errors.rows[ROUNDING][ERROR].value / max(errors.rows[UNRELATED][ERROR].value, 1e-9)
+    saved = ROUNDING if ROUNDING in errors.rows else SAVED
+    value = errors.rows[saved][ERROR].value / max(errors.rows[UNRELATED][ERROR].value, 1e-9)
     return Finding(
         "content lost",
         value,

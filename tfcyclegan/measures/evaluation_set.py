@@ -21,7 +21,7 @@ OWN = "translated"
 FORMER_OWN = "CycleGAN"  # as scores of before other methods have it
 FLOOR = "real (floor)"
 
-Pictures = dict[str, np.ndarray]
+Pictures = Mapping[str, np.ndarray]
 # float32 [1, H, W, C] in [-1, 1] to the same of the other domain, of any size.
 Function = Callable[[np.ndarray], np.ndarray]
 Result = TypeVar("Result")
@@ -40,6 +40,34 @@ class Judge(Protocol):
         enlarged by nearest pixel.
         """
         ...
+
+
+@dataclass(frozen=True)
+class MeasuredCycle:
+    """A cycle of which a domain is one of measurements.
+
+    Attributes:
+        there: the generator into the target domain.
+        back: the one back.
+        inputs: as they are saved, of the domain that is translated.
+        others: real ones of the target domain, likewise.
+        source: what is saved of the inputs' domain as networks see it, -1 in gaps.
+        target: likewise of the target domain.
+        save: what networks give as it is saved of the target domain, with gaps.
+        source_gaps: where something saved of the inputs' domain has gaps, bool [H, W, 1]; None of
+            pictures.
+        target_gaps: likewise of the target domain.
+    """
+
+    there: Function
+    back: Function
+    inputs: Sequence[np.ndarray]
+    others: Sequence[np.ndarray]
+    source: Callable[[np.ndarray], np.ndarray]
+    target: Callable[[np.ndarray], np.ndarray]
+    save: Callable[[np.ndarray, np.ndarray | None], np.ndarray]
+    source_gaps: Callable[[np.ndarray], np.ndarray | None]
+    target_gaps: Callable[[np.ndarray], np.ndarray | None]
 
 
 @dataclass(frozen=True)
@@ -80,7 +108,8 @@ class EvaluationSet:
             has no labels.
         source_is_label_maps: whether the inputs are label maps.
         target_is_label_maps: whether translations are to be label maps.
-        cycle: the generators there and back; or why they cannot be had.
+        cycle: the generators there and back, for pictures; or why they cannot be had.
+        measured_cycle: the same where a domain is one of measurements.
         data: the data set's name.
         left_out: what could not be had, and why.
         classes: the table of the ids and of label maps; None where neither is known.
@@ -125,6 +154,7 @@ class EvaluationSet:
     tools: Tools = Tools()
     is_cityscapes: bool = False
     measured: MeasuredSet | None = None
+    measured_cycle: MeasuredCycle | None = None
     displays: Mapping[str, Display] = field(default_factory=dict)
     shown: Mapping[str, Pictures] = field(default_factory=dict)
     known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)

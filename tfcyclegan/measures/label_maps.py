@@ -158,7 +158,7 @@ def no_labels(scored: EvaluationSet) -> str:
 def _confusions(scored: EvaluationSet, protocol: str, truths: Pictures) -> dict[str, Confusion]:
     """By row of the protocol's table."""
     classify, classes = PROTOCOLS[protocol], scored.table
-    seen = {
+    seen: dict[str, Pictures] = {
         name: {key: classify(pictures[key], Size(*truths[key].shape), classes) for key in truths}
         for name, pictures in scored.sets.items()
     }
