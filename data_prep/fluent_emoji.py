@@ -189,7 +189,10 @@ def run(config: Config) -> None:
         },
     )
     prepare.run(request, Path(config.output_dir).expanduser())
-    log(f"next: tfcyclegan train --flagfile=configs/flat2solid.cfg --data_dir={config.output_dir}")
+    log(
+        "next: tfcyclegan train --flagfile=configs/satellite2map.cfg "
+        f"--data_dir={config.output_dir} --run_dir=runs/{Path(config.output_dir).name}"
+    )
 
 
 if __name__ == "__main__":
