@@ -46,7 +46,7 @@ demo_mri: $(DEMO_READY)
 	$(BIN)/python -m benchmarks.voxel_lookup
 	@echo
 	@echo "report:              $(MRI)/report.html"
-	@echo "scores:              $(MRI)/evaluation/ab/index.html"
+	@echo "scores:              $(MRI)/evaluation/index.html"
 	@echo "translated volumes:  translated/t1w2t2w/ab and translated/t1w2t2w/ba"
 
 ## The street experiments on synthetic data, in the layouts of the real ones: draw, prepare, train, translate, score.

@@ -316,12 +316,14 @@ def _verdict(title: str, tables: Sequence[Table]) -> tuple[bool, str]:
     decisive = dict.fromkeys(
         column.name for table in tables for column in table.columns if column.decides
     )
-    controls = dict.fromkeys(
-        ", ".join(table.to_beat)
-        for table in tables
-        if any(column.decides for column in table.columns)
-    )
+    controls: dict[str, str] = {}  # by the first table that has them
+    for table in tables:
+        if any(column.decides for column in table.columns):
+            controls.setdefault(", ".join(table.to_beat), table.title)
+    told = [
+        f"{family.lower()}: {names}" if len(controls) > 1 else names
+        for names, family in controls.items()
+    ]
     return True, (
-        f"{title}: better than its controls ({'; for labels '.join(controls)}) in "
-        f"{', '.join(decisive)}."
+        f"{title}: better than its controls ({'; '.join(told)}) in {', '.join(decisive)}."
     )
