@@ -3,7 +3,6 @@
 import dataclasses
 import io
 import json
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -28,7 +27,6 @@ from tests.test_training import config
 from tfcyclegan import cli
 from tfcyclegan.data import images
 from tfcyclegan.data.domains import open_domains
-from tfcyclegan.errors import RunError
 from tfcyclegan.exporting import saved_model, tflite
 from tfcyclegan.exporting.exporter import export
 from tfcyclegan.exports.exported_models import from_model, open_model
@@ -476,12 +474,3 @@ def test_translating_again_keeps_what_is_there(run_dir, tiles, tmp_path, capsys)
         (tmp_path / "out" / name).stat().st_mtime_ns == before for name, before in times.items()
     )
     assert cli.main([*arguments[:2], "--direction=ab", *arguments[3:]]) == 2
-
-
-def test_a_checkpoint_that_ends_early_is_named(run_dir, tmp_path):
-    shutil.copytree(run_dir, tmp_path / "run")
-    [data] = list((tmp_path / "run/checkpoints").glob("step-*.data-00000-of-00001"))[-1:]
-    os.truncate(data, data.stat().st_size // 2)
-    step = data.name.partition(".")[0].removeprefix("step-")
-    with pytest.raises(RunError, match=f"step-{step}: damaged .*; choose another --checkpoint"):
-        load_generator(read_run(tmp_path / "run"), step, "ba")

@@ -17,8 +17,7 @@ from tests.test_checkpoint_files import truncate
 from tfcyclegan import flags
 from tfcyclegan.config import Size, TrainConfig
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.system import hardware
-from tfcyclegan.training import checkpoint_files, trainer
+from tfcyclegan.training import checkpoint_files
 from tfcyclegan.training.board import Board
 from tfcyclegan.training.checkpoints import load_generator
 from tfcyclegan.training.history import read_history
@@ -248,6 +247,15 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(tiles, trained, 
     ]
 
 
+def test_a_checkpoint_that_ends_early_is_named(trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "run")
+    [data] = list((tmp_path / "run/checkpoints").glob("step-*.data-00000-of-00001"))[-1:]
+    os.truncate(data, data.stat().st_size // 2)
+    step = data.name.partition(".")[0].removeprefix("step-")
+    with pytest.raises(RunError, match=f"step-{step}: damaged .*; choose another --checkpoint"):
+        load_generator(read_run(tmp_path / "run"), step, "ba")
+
+
 def test_a_run_that_dies_as_it_draws_has_all_strips_in_the_end(
     tiles, trained, tmp_path, monkeypatch
 ):
@@ -445,53 +453,3 @@ def test_keras_fit_drives_the_same_step(tiles):
         )
     for fitted, looped in zip(*weights, strict=True):
         np.testing.assert_allclose(fitted, looped, atol=1e-6)
-
-
-def end_at_once(*_):
-    raise RunError("not trained here")
-
-
-def test_report_of_precision_auto(tiles, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(trainer, "_Session", end_at_once)
-    with pytest.raises(RunError, match="not trained here"):
-        train(config(tiles, tmp_path / "run", precision="auto"))
-    stored = json.loads((tmp_path / "run" / "config.json").read_text())["precision"]
-    assert stored in ("mixed_bfloat16", "float32")
-    assert f"precision {stored} (auto)" in capsys.readouterr().out
-    has_bfloat16 = (
-        "avx512_bf16" in Path("/proc/cpuinfo").read_text()
-        or "amx_bf16" in Path("/proc/cpuinfo").read_text()
-    )
-    if not tf.config.list_physical_devices("GPU") and os.uname().sysname == "Linux":
-        assert (stored == "mixed_bfloat16") == has_bfloat16
-
-
-@pytest.mark.parametrize(("precision", "told"), [("mixed_bfloat16", True), ("auto", False)])
-def test_what_a_precision_costs_is_told_before_the_training(
-    precision, told, tiles, tmp_path, capsys, monkeypatch
-):
-    monkeypatch.setattr(hardware, "cpu_flags", lambda: {"avx2"})
-    monkeypatch.setattr(trainer, "_Session", end_at_once)
-    with pytest.raises(RunError, match="not trained here"):
-        train(config(tiles, tmp_path / "run", precision=precision))
-    assert (
-        "--precision=mixed_bfloat16: without AVX-512 gradients of convolutions take 7 to 16 times"
-        in capsys.readouterr().out
-    ) == told
-
-
-def test_training_in_bfloat16_learns(tiles, tmp_path):
-    """How near a step is to float32's is test_bfloat16.py's."""
-    options = {
-        "max_steps": 60,
-        "log_every_steps": 20,
-        "checkpoint_every_steps": 1000,
-        "sample_every_steps": 1000,
-        "load_size": Size(20, 20),
-        "crop_size": Size(16, 16),
-    }
-    train(config(tiles, tmp_path / "run", precision="mixed_bfloat16", **options))
-    lines = read_history(tmp_path / "run" / "history.jsonl")
-    assert all(np.isfinite(value) for line in lines for value in line.values())
-    cycle_a = [line["cycle_a"] for line in lines]
-    assert cycle_a[-1] < 0.8 * cycle_a[0]
