@@ -90,24 +90,9 @@ def test_saved_model_cli_runs_it(exported, run_dir, tmp_path):
     """TensorFlow's own command, which loads as TensorFlow Serving does."""
     batch = np.random.default_rng(1).uniform(-1, 1, (2, 36, 44, 3)).astype(np.float32)
     np.save(tmp_path / "images.npy", batch)
-    command = [
-        sys.executable,
-        "-m",
-        "tensorflow.python.tools.saved_model_cli",
-        "run",
-        "--dir",
-        str(exported),
-        "--tag_set",
-        "serve",
-    ]
-    command += [
-        "--signature_def",
-        "tensor",
-        "--inputs",
-        f"images={tmp_path / 'images.npy'}",
-        "--outdir",
-        str(tmp_path / "out"),
-    ]
+    command = [sys.executable, "-m", "tensorflow.python.tools.saved_model_cli", "run"]
+    command += ["--dir", str(exported), "--tag_set", "serve", "--signature_def", "tensor"]
+    command += ["--inputs", f"images={tmp_path / 'images.npy'}", "--outdir", str(tmp_path / "out")]
     result = processes.run(command)
     assert result.returncode == 0, result.stderr[-2000:]
     expected = load_generator(read_run(run_dir), "latest", "ab")(batch).numpy()

@@ -167,16 +167,8 @@ def test_a_profile_is_taken_on_request_once_graphs_are_traced(tiles, tmp_path, m
         asked[step] = bool(list((tmp_path / "run").rglob("*.xplane.pb")))
 
     monkeypatch.setattr(Board, "before_step", noted)
-    train(
-        config(
-            tiles,
-            tmp_path / "run",
-            max_steps=16,
-            profile_steps=2,
-            checkpoint_every_steps=100,
-            sample_every_steps=100,
-        )
-    )
+    seldom = {"checkpoint_every_steps": 100, "sample_every_steps": 100}
+    train(config(tiles, tmp_path / "run", max_steps=16, profile_steps=2, **seldom))
     assert [step for step, profiled in asked.items() if profiled] == [12, 13, 14, 15]
 
 
