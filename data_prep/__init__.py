@@ -9,5 +9,7 @@ SCRIPTS = (
     "gta5",
     "cityscapes",
     "satellite_map",
+    "fluent_emoji",
+    "citi168",
     "toy_street",
 )

@@ -46,6 +46,8 @@ VALID = {
     "data_prep.gta5": "--input_dir=pictures --output_dir=out",
     "data_prep.cityscapes": "--input_dir=pictures --output_dir=out",
     "data_prep.satellite_map": "--output_dir=out",
+    "data_prep.fluent_emoji": "--output_dir=out",
+    "data_prep.citi168": "--output_dir=out",
     "data_prep.toy_street": "--output_dir=out",
 }
 

@@ -91,7 +91,9 @@ def test_wrong_options_are_refused_in_the_command_lines_words(
 
 
 def test_other_wrong_requests():
-    with pytest.raises(UserError, match="script 'kitti': unknown choice; valid are folders, gta5"):
+    with pytest.raises(
+        UserError, match="script 'kitti': unknown choice; valid are folders, arrays"
+    ):
         api.prepare("kitti", output_dir="o")
     with pytest.raises(UserError, match="--input_dir=nowhere: no such directory"):
         api.prepare(input_dir="nowhere", output_dir="o")

@@ -168,7 +168,7 @@ def test_scores_have_ones_own_classes(run, home):
     assert set(by_class) == {"water", "land", "roof"} == set(tables["Truth by class"]["rows"])
     rows = tables["Labels: classify, then resize"]["rows"]
     assert rows["ceiling (truth through the protocol)"]["pixel accuracy"]["value"] > 0.9
-    assert {"identity", "constant colour", "CycleGAN, labels of other pictures"} <= set(rows)
+    assert {"identity", "constant colour", "translated, labels of other pictures"} <= set(rows)
     assert not [row for row in rows if row.startswith("published")]
     page = (home / "scores" / PAGE).read_text()
     assert "roof" in page and "sidewalk" not in page

@@ -24,6 +24,7 @@ class Pixels(list):
     """Pictures in memory, as batches take them."""
 
     channels = 3
+    values = None
 
     def __init__(self, pictures, folder: str = "trainA"):
         super().__init__(pictures)

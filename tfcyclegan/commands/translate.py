@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from tfcyclegan import flags
 from tfcyclegan.config import TranslateConfig
 from tfcyclegan.errors import UserError
-from tfcyclegan.exports import model_metadata
 from tfcyclegan.system import files, tensorflow_setup
 from tfcyclegan.system.progress import log
 
@@ -242,6 +241,7 @@ def _reading(
     """
     from tfcyclegan.data.intake import Rules
     from tfcyclegan.data.picture_folders import Reading
+    from tfcyclegan.exports.model_metadata import told_reading
 
     domains = _domains_of(trained)
     theirs = domains.settings(direction[0]) if domains else dict(of_model)
@@ -252,7 +252,7 @@ def _reading(
     }
     taken = {name: value for name, value in theirs.items() if name not in given}
     if taken:
-        told = model_metadata.told_reading(taken)
+        told = told_reading(taken)
         log(
             f"{config.input}: read with {told}, as the data of {config.run_dir or config.model} "
             "were prepared"
@@ -303,6 +303,7 @@ def _opening(
     """How files of measurements are opened: as the flags say, else as those were that the data were
     prepared from.
     """
+    from tfcyclegan.exports.model_metadata import told_reading
     from tfcyclegan.translation.measured_files import opening_of
 
     domains = _domains_of(trained)
@@ -314,7 +315,7 @@ def _opening(
     taken = {name: value for name, value in theirs.items() if name not in config.opening}
     if taken:
         log(
-            f"{config.input}: opened with {model_metadata.told_reading(taken)}, as the data of "
+            f"{config.input}: opened with {told_reading(taken)}, as the data of "
             f"{config.run_dir or config.model} were prepared"
         )
     return theirs | config.opening
