@@ -116,6 +116,7 @@ def volume(contrast: str, side: str) -> Any:
 
 def run(config: Config) -> None:
     output = Path(config.output_dir).expanduser()
+    files.require_no_file("output_dir", output)
     wanted = parts(pairs=config.pairs)
     missing = {path: cut for path, cut in wanted.items() if not (output / path).exists()}
     for path, (contrast, side, (first, end)) in missing.items():

@@ -38,6 +38,7 @@ from tfcyclegan import flags
 from tfcyclegan.cli import run_command
 from tfcyclegan.config import Options, option
 from tfcyclegan.errors import UserError
+from tfcyclegan.system import files
 from tfcyclegan.system.downloads import cached, from_npm, is_cached, npm_members
 from tfcyclegan.system.progress import log
 
@@ -141,6 +142,7 @@ def _solid(webp: bytes, size: int) -> bytes:
 
 
 def run(config: Config) -> None:
+    files.require_no_file("output_dir", Path(config.output_dir).expanduser())
     if not (is_cached(FLAT) and is_cached(SOLID)):
         log("fetching two packages of emoji (23 MB) with npm, once; later runs need no network")
     drawings = {

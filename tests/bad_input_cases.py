@@ -410,6 +410,23 @@ OWN = {
             "pictures/bmng.jpg: no such file",
         ),
     ),
+    "data_prep.fluent_emoji": (
+        Case("no output named", "", "--output_dir: required"),
+        Case(
+            "output is a file",
+            "--output_dir=words.txt",
+            "--output_dir=words.txt: is a file; name a directory",
+        ),
+        Case("too large", "--output_dir=out --size=300", "--size=300: must be at most 256"),
+    ),
+    "data_prep.citi168": (
+        Case("no output named", "", "--output_dir: required"),
+        Case(
+            "output is a file",
+            "--output_dir=words.txt",
+            "--output_dir=words.txt: is a file; name a directory",
+        ),
+    ),
     "data_prep.toy_street": (
         Case("output is a file", "--output_dir=words.txt", "--output_dir=words.txt: is a file"),
         Case("too small", "--output_dir=out --size=4", "--size=4: must be at least 32x64"),
