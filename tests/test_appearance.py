@@ -7,8 +7,9 @@ import pytest
 
 from tests.street_set import street_set
 from tfcyclegan.measures import appearance
-from tfcyclegan.measures.appearance import Appearance, Cloud
+from tfcyclegan.measures.appearance import Appearance, Cloud, Drawn, draw
 from tfcyclegan.measures.evaluation_set import FLOOR, OWN
+from tfcyclegan.measures.tables import Interval
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +28,14 @@ def colour_distance(real: Appearance, pictures) -> float:
 
 def texture_distance(real: Appearance, pictures) -> float:
     return real.distances(pictures)[1]
+
+
+def drawn(pictures) -> list[Drawn]:
+    return [draw(picture, index, len(pictures), 1) for index, picture in enumerate(pictures)]
+
+
+def intervals(real: Appearance, pictures) -> dict[str, Interval]:
+    return real.intervals(drawn(pictures))
 
 
 def noise(seed: int, low: int = 0, high: int = 256, side: int = 32) -> np.ndarray:
@@ -85,7 +94,7 @@ def test_colour_distance_by_hand():
     """Black and white are 100 apart, of which a random direction in 3-D sees half; of a set that is
     half white, half of that.
     """
-    look = Appearance(flat(0))
+    look = Appearance.of(flat(0))
     assert colour_distance(look, flat(255)) == pytest.approx(50, rel=0.1)
     assert colour_distance(look, flat(0, 255)) == pytest.approx(
         colour_distance(look, flat(255)) / 2, rel=1e-3
@@ -103,13 +112,13 @@ def test_texture_distance_by_hand(axis):
     direction in 49-D sees N(0, 50^2).
     """
     expected = 50 * math.sqrt(2 / math.pi)
-    assert texture_distance(Appearance(flat(9)), stripes(14, axis)) == pytest.approx(
+    assert texture_distance(Appearance.of(flat(9)), stripes(14, axis)) == pytest.approx(
         expected, rel=0.15
     )
-    assert texture_distance(Appearance(stripes(14, axis)), flat(9)) == pytest.approx(
+    assert texture_distance(Appearance.of(stripes(14, axis)), flat(9)) == pytest.approx(
         expected, rel=0.15
     )
-    half = texture_distance(Appearance(flat(9, side=28)), stripes(28, axis))
+    half = texture_distance(Appearance.of(flat(9, side=28)), stripes(28, axis))
     assert half == pytest.approx(expected / 2, rel=0.15), "the next octave is flat"
 
 
@@ -118,10 +127,10 @@ def test_pixels_and_patches_are_drawn_anew(monkeypatch):
     however many there are.
     """
     real = [noise(index) for index in range(3)]
-    look = Appearance(real)
+    look = Appearance.of(real)
     assert colour_distance(look, real) > 0 and texture_distance(look, real) > 0
     monkeypatch.setattr(appearance, "_SAMPLES", 2)
-    few = Appearance(real)
+    few = Appearance.of(real)
     assert [len(cloud.points) for cloud in few._clouds] == [3, 3, 3]
 
 
@@ -129,17 +138,17 @@ def test_pixels_and_patches_are_drawn_anew(monkeypatch):
     ("side", "octaves"), [(14, 1), (27, 1), (28, 2), (55, 2), (56, 3), (112, 3)]
 )
 def test_octaves_have_patches_of_7_pixels(side, octaves):
-    assert [cloud.points.shape[1] for cloud in Appearance([noise(0, side=side)])._clouds[1:]] == [
-        49
-    ] * octaves
+    assert [
+        cloud.points.shape[1] for cloud in Appearance.of([noise(0, side=side)])._clouds[1:]
+    ] == [49] * octaves
 
 
 def test_spreads_are_of_colours_and_of_textures():
     """Of flat pictures the colours scatter about half of the whole range, the textures not at
     all.
     """
-    look = Appearance(flat(9))
-    colours, textures = appearance._spreads(look._against(flat(0, 255, 0, 255)), 4)
+    look = Appearance.of(flat(9))
+    colours, textures = appearance._spreads(look._against(drawn(flat(0, 255, 0, 255))), 4)
     assert colours.shape == textures.shape == (40,)
     assert colours.min() < 2 and colours.max() > 40
     np.testing.assert_allclose(textures, 0, atol=1e-3)
@@ -147,7 +156,7 @@ def test_spreads_are_of_colours_and_of_textures():
 
 def test_appearance_tells_colour_from_texture():
     real = [noise(index) for index in range(8)]
-    look = Appearance(real)
+    look = Appearance.of(real)
     same = [noise(100 + index) for index in range(8)]
     smooth = [np.full_like(picture, picture.mean(axis=(0, 1)).astype(np.uint8)) for picture in same]
     darker = [picture // 2 for picture in same]
@@ -156,24 +165,24 @@ def test_appearance_tells_colour_from_texture():
 
 
 def test_look_has_intervals(truthful):
-    look = Appearance(truthful.target_train)
+    look = Appearance.of(truthful.target_train)
     rows = appearance.table(truthful).rows
     for row in (OWN, "identity", FLOOR):
         for value in rows[row].values():
             assert 0 <= value.low <= value.value <= value.high and value.pictures == 24
     assert rows[FLOOR]["colour"].high < rows["identity"]["colour"].low
     assert rows[OWN]["colour"].value == colour_distance(look, list(truthful.sets[OWN].values()))
-    few = look.intervals(list(truthful.held_out.values())[:3])
+    few = intervals(look, list(truthful.held_out.values())[:3])
     assert np.isnan(few["colour"].low) and few["colour"].value > 0
 
 
 def test_spread_of_the_look_is_that_of_new_draws(truthful):
     """The half width of the interval is about what sets of other scenes scatter by."""
-    look = Appearance(truthful.target_train[:16])
+    look = Appearance.of(truthful.target_train[:16])
     inputs = list(truthful.inputs.values()) + truthful.source_train
     drawn = [colour_distance(look, inputs[start : start + 11]) for start in range(0, 55, 11)]
     width = [
-        (value := look.intervals(inputs[start : start + 11])["colour"]).high - value.low
+        (value := intervals(look, inputs[start : start + 11])["colour"]).high - value.low
         for start in range(0, 55, 11)
     ]
     assert 0.4 < np.mean(width) / (3.92 * np.std(drawn, ddof=1)) < 2.5

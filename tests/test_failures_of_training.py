@@ -20,6 +20,7 @@ from tests.street_runs import drawn, honesty_of, read_sheet, run_set
 from tests.street_set import findings
 from tfcyclegan.data import images, labels
 from tfcyclegan.measures import blur, cycle_consistency, fcn_score, label_maps, luminance
+from tfcyclegan.measures.confusion import Confusion
 from tfcyclegan.measures.discriminator import discriminator
 from tfcyclegan.measures.evaluation_set import OWN
 from tfcyclegan.measures.findings import BAD, OK, SUSPICIOUS, Finding
@@ -99,6 +100,8 @@ def test_a_judge_finds_changed_objects():
     made = run_set("healthy")
     truths = {name: labels.to_train_ids(ids) for name, ids in made.ids.items()}
 
+    names, others = list(truths), label_maps.other_frames(len(truths), seed=0)
+
     def seen(name: str) -> dict[str, np.ndarray]:
         return dict(zip(truths, read_sheet(f"{name}_seen"), strict=True))
 
@@ -106,12 +109,14 @@ def test_a_judge_finds_changed_objects():
         predictions = {
             OWN: seen(name),
             fcn_score.CEILING: seen("real"),
-            SHUFFLED: label_maps.of_other_pictures(seen(name), truths),
+            SHUFFLED: {
+                key: seen(name)[names[other]] for key, other in zip(names, others, strict=True)
+            },
         }
-        confusions = {
-            row: label_maps.confusion_of(predicted, truths, labels.COUNT)
-            for row, predicted in predictions.items()
-        }
+        confusions = {row: Confusion(classes=labels.COUNT) for row in predictions}
+        for row, predicted in predictions.items():
+            for key, truth in truths.items():
+                confusions[row].add(predicted[key], truth)
         judged = dataclasses.replace(made)
         judged.known[fcn_score.confusions,] = confusions
         return fcn_score.changed_objects(judged)

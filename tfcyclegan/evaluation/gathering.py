@@ -15,7 +15,7 @@ from tfcyclegan.data.domains import Domains, Split
 from tfcyclegan.data.images import Scale
 from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.data.notes import LeftOut, without_counts
-from tfcyclegan.data.picture_folders import picture_name, pictures_of_split
+from tfcyclegan.data.picture_folders import picture_name
 from tfcyclegan.data.source import MANIFEST, DataSource
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.evaluation.measured_gathering import (
@@ -27,10 +27,12 @@ from tfcyclegan.evaluation.measured_gathering import (
     values_of,
 )
 from tfcyclegan.evaluation.sides import Side
-from tfcyclegan.evaluation.translated_arrays import read_png, read_translations, translate_arrays
+from tfcyclegan.evaluation.spool import Spool
+from tfcyclegan.evaluation.translated_arrays import read_translations, translate_arrays
 from tfcyclegan.measures.controls import make_controls
-from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Function, Pictures
+from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Function
 from tfcyclegan.measures.partners import Pairs, find_partners
+from tfcyclegan.measures.pictures import InOrder, Made, Pictures, Renamed
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
 from tfcyclegan.training.checkpoint_files import BEST, DIRECTORY, newest
@@ -90,16 +92,13 @@ def gather(
             "made anew"
         )
         shutil.rmtree(folder)
-    inputs = sides[direction[0]].load(split) if of_measurements else None
-    if inputs is not None:
+    spool = Spool(output)
+    inputs = sides[direction[0]].load(split, spool)
+    if of_measurements:
         translate_arrays(translators, inputs, folder, scale)
-        own = read_translations(folder, list(inputs))
     else:
         translate_split(translators, split.source, split.name, folder, scale=scale)
-        own = {
-            name: read_png(folder / f"{name}.png")
-            for name, _ in pictures_of_split(split.source, split.name)
-        }
+    own = read_translations(folder, list(inputs))
     chosen_on = [
         found
         for domain in direction
@@ -114,9 +113,10 @@ def gather(
         purpose,
         direction,
         sides,
+        inputs,
         own,
         pairs,
-        inputs=inputs,
+        spool,
         regions=regions,
         checkpoint=translator.identity["checkpoint"],
         cycle=_cycle(run, checkpoint, direction, translator),
@@ -155,10 +155,11 @@ def gather_folder(
     channels: int | None = None,
     shown: Mapping[str, str] | None = None,
     regions: Path | None = None,
+    output: Path = Path(),
 ) -> EvaluationSet:
     """Loads a folder of translations by another program, and in its pictures' size what they are
     scored against; see `read_folder` and `find_partners`. Of measurements it reads arrays, see
-    `read_arrays`.
+    `read_arrays`. `output` is the folder of the results.
 
     Raises:
         UserError: no such split, or no translations of it in the folder.
@@ -169,7 +170,7 @@ def gather_folder(
     refuse_regions(regions, target)
     if target is not None:
         return _gather_arrays(
-            folder, domains, purpose, direction, pairs, suffix, cycle, shown or {}, regions
+            folder, domains, purpose, direction, pairs, suffix, cycle, shown or {}, regions, output
         )
     if split.values is not None:
         raise UserError(
@@ -180,13 +181,16 @@ def gather_folder(
     size = Size(height, width)
     scale = Scale("resize_and_crop", size, size)
     of_domains = {direction[0]: 3, direction[1]: own_channels}
+    sides, spool = sides_of(domains, purpose, of_domains, scale, shown or {}), Spool(output)
     return assemble(
         domains,
         purpose,
         direction,
-        sides_of(domains, purpose, of_domains, scale, shown or {}),
+        sides,
+        sides[direction[0]].load(split, spool),
         found.pictures,
         pairs,
+        spool,
         regions=regions,
         checkpoint="",
         cycle=cycle,
@@ -205,11 +209,13 @@ def _gather_arrays(
     cycle: str,
     shown: Mapping[str, str],
     regions: Path | None,
+    output: Path,
 ) -> EvaluationSet:
     """`gather_folder` of translations into measurements."""
     split = domains.require(purpose, direction[0])
     sides = sides_of(domains, purpose, {"a": 3, "b": 3}, None, shown)
-    inputs, values = sides[direction[0]].load(split), sides[direction[1]].values
+    spool, values = Spool(output), sides[direction[1]].values
+    inputs = sides[direction[0]].load(split, spool)
     found = read_arrays(
         folder,
         {name: (array.shape[0], array.shape[1]) for name, array in inputs.items()},
@@ -223,9 +229,10 @@ def _gather_arrays(
         purpose,
         direction,
         sides,
+        inputs,
         found.arrays,
         pairs,
-        inputs=inputs,
+        spool,
         regions=regions,
         checkpoint="",
         cycle=cycle,
@@ -279,10 +286,11 @@ def assemble(
     purpose: str,
     direction: str,
     sides: Mapping[str, Side],
+    inputs: Pictures,
     own: Pictures,
     pairs: Pairs,
+    spool: Spool,
     *,
-    inputs: Pictures | None = None,
     regions: Path | None = None,
     scale: Scale | None = None,
     checkpoint: str,
@@ -292,9 +300,9 @@ def assemble(
     facts: Mapping[str, Any] | None = None,
     config: TrainConfig | None = None,
 ) -> EvaluationSet:
-    """Loads what the translations `own` are scored against, as `sides` say, by domain.
+    """Loads what the translations `own` of `inputs` are scored against, as `sides` say, by domain.
 
-    `inputs` are those already loaded, `regions` is a folder of region maps, `scale` that at which
+    `spool` keeps what is loaded, `regions` is a folder of region maps, `scale` that at which
     networks see measurements. `notes`, `assumed` and `facts` are what is known already of the
     attributes `left_out`, `assumed` and `facts` of `EvaluationSet`.
 
@@ -307,27 +315,28 @@ def assemble(
     train = trains[target]
     steps = {domain: sides[domain].step(one) for domain, one in trains.items()}
     raw = Loaded(
-        inputs=sides[source].load(split) if inputs is None else inputs,
+        inputs=inputs,
         own=own,
-        held_out=sides[target].load(target_split) if target_split else {},
-        source_train=sides[source].load(trains[source], steps[source]),
-        target_train=sides[target].load(train, steps[target]),
+        held_out=sides[target].load(target_split, spool) if target_split else {},
+        source_train=sides[source].load(trains[source], spool, steps[source]),
+        target_train=sides[target].load(train, spool, steps[target]),
     )
-    inputs = {name: sides[source].levels(array) for name, array in raw.inputs.items()}
-    held_out = {name: sides[target].levels(array) for name, array in raw.held_out.items()}
-    target_train = [sides[target].levels(array) for array in raw.target_train.values()]
-    of_source_train = [sides[source].levels(array) for array in raw.source_train.values()]
+    inputs = sides[source].displayed(raw.inputs)
+    held_out = sides[target].displayed(raw.held_out)
+    target_train = InOrder(sides[target].displayed(raw.target_train))
+    of_source_train = InOrder(sides[source].displayed(raw.source_train))
     noted = sides[source].noted + sides[target].noted
     channels = {domain: sides[domain].channels for domain in direction}
     aligned = domains.aligned(purpose)
     partners = find_partners(inputs, held_out, pairs, direction, purpose, aligned=aligned)
     classes, why_not = _common_classes(split, target_split or train)
     ids, held_out_ids = (
-        _ids(one) if one and one.labelled and not why_not else {} for one in (split, target_split)
+        _ids(one, spool) if one and one.labelled and not why_not else {}
+        for one in (split, target_split)
     )
     of_partners = not ids and bool(held_out_ids)
     if of_partners:
-        ids = {name: held_out_ids[other] for name, other in partners.names.items()}
+        ids = Renamed(held_out_ids, partners.names)
     tested = [one for one in (split, target_split) if one]
     of_measurements = any(side.stored for side in sides.values())
     told = [
@@ -364,14 +373,11 @@ def assemble(
         sets={OWN: own}
         if of_measurements
         else {OWN: own}
-        | {
-            name: {key: control(picture) for key, picture in inputs.items()}
-            for name, control in make_controls(target_train).items()
-        },
+        | {name: Made(control, inputs) for name, control in make_controls(target_train).items()},
         held_out=held_out,
         source_train=of_source_train,
         target_train=target_train,
-        truths={name: held_out[other] for name, other in partners.names.items()},
+        truths=Renamed(held_out, partners.names),
         ids=ids,
         held_out_ids=held_out_ids,
         source_is_label_maps=split.holds_label_maps,
@@ -439,12 +445,13 @@ def _common_classes(split: Split, target: Split) -> tuple[ClassTable | None, str
     return ours or theirs, ""
 
 
-def _ids(split: Split) -> Pictures:
-    """Class ids by name."""
-    return {
-        picture_name(filename, split.name): images.decode_ids(label)
+def _ids(split: Split, spool: Spool) -> Pictures:
+    """Class ids by name, kept as they are stored."""
+    stored = (
+        (picture_name(filename, split.name), np.frombuffer(label, np.uint8))
         for filename, _, label in split.source.labelled_pictures(split.name)
-    }
+    )
+    return Made(lambda label: images.decode_ids(label.tobytes()), spool.keep(stored))
 
 
 def are_cityscapes(domains: Domains) -> bool:

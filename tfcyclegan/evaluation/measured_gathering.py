@@ -4,7 +4,7 @@ displayed for what is made for pictures.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,14 +21,9 @@ from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation.sides import Side, subjects_of_split
 from tfcyclegan.measures.controls import make_controls
 from tfcyclegan.measures.cycle_consistency import PICTURES as CYCLED
-from tfcyclegan.measures.evaluation_set import (
-    OWN,
-    EvaluationSet,
-    Function,
-    MeasuredCycle,
-    Pictures,
-)
+from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Function, MeasuredCycle
 from tfcyclegan.measures.measured_set import MeasuredSet
+from tfcyclegan.measures.pictures import InOrder, Made, Pictures, Renamed
 from tfcyclegan.measures.value_controls import Control, ValueControls, make_value_controls
 from tfcyclegan.translation.foreign_measurements import read_arrays
 from tfcyclegan.translation.value_pair import ValuePair
@@ -38,24 +33,6 @@ _ON_DISPLAYED = (
     "8 bit in that window, gaps black"
 )
 _IN_UNITS = "; truth and values in the units of the data"
-
-
-class Made(Mapping[str, np.ndarray]):
-    """What a function makes of arrays, whenever one is asked for: memory need not hold all that
-    controls make of large measurements.
-    """
-
-    def __init__(self, function: Callable[[np.ndarray], np.ndarray], arrays: Pictures):
-        self._function, self._arrays = function, arrays
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        return self._function(self._arrays[name])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._arrays)
-
-    def __len__(self) -> int:
-        return len(self._arrays)
 
 
 @dataclass(frozen=True)
@@ -158,7 +135,7 @@ def measure(
         UserError: region maps that do not fit.
     """
     source, target = (sides[domain] for domain in found.direction)
-    truths = {name: raw.held_out[other] for name, other in found.partners.names.items()}
+    truths: Pictures = Renamed(raw.held_out, found.partners.names)
     left_out = list(found.left_out)
     if odd := [name for name, one in truths.items() if one.shape[:2] != raw.own[name].shape[:2]]:
         left_out.append(
@@ -178,16 +155,15 @@ def measure(
         measured = MeasuredSet(
             target.values,
             _in_units(raw, source, of_controls),
-            {name: target.own(array) for name, array in raw.held_out.items()},
-            [target.own(array) for array in raw.target_train.values()],
-            {name: target.own(truth) for name, truth in truths.items()},
+            Made(target.own, raw.held_out),
+            InOrder(Made(target.own, raw.target_train)),
+            Made(target.own, truths),
             subjects_of_split(split) if source.stored else {},
             {} if regions is None else _regions(regions, raw.inputs, split),
             of_controls.to_beat,
         )
         own = measured.sets[OWN]
         sets = {name: Made(target.levels_of_own, some) for name, some in measured.sets.items()}
-        sets[OWN] = dict(sets[OWN])  # which most measures look at
         assumed += of_controls.told
         left_out += of_controls.left_out
     cycle, measured_cycle = found.cycle, None
@@ -199,7 +175,7 @@ def measure(
         cycle=cycle,
         measured_cycle=measured_cycle,
         sets=sets,
-        truths={name: target.levels(truth) for name, truth in truths.items()},
+        truths=target.displayed(truths),
         measured=measured,
         displays={domain: one.display for domain, one in sides.items() if one.display},
         shown={
@@ -229,8 +205,10 @@ def _in_units(raw: Loaded, source: Side, made: ValueControls) -> dict[str, Pictu
     def with_gaps(control: Control, array: np.ndarray) -> np.ndarray:
         return _with_gaps(control(source.own(array)), source.gaps(array))
 
-    own = {name: _with_gaps(raw.own[name], source.gaps(one)) for name, one in raw.inputs.items()}
-    return {OWN: own} | {
+    names = {name: name for name in raw.inputs}
+    own = Made(lambda name: _with_gaps(raw.own[name], source.gaps(raw.inputs[name])), names)
+    sets: dict[str, Pictures] = {OWN: own}
+    return sets | {
         name: Made(functools.partial(with_gaps, control), raw.inputs)
         for name, control in made.controls.items()
     }
@@ -261,16 +239,16 @@ def _value_controls(
     return make_value_controls(
         source.values,
         target.values,
-        [target.own(array) for array in raw.target_train.values()],
-        train_pairs=[
+        InOrder(Made(target.own, raw.target_train)),
+        train_pairs=(
             (source.own(raw.source_train[name]), target.own(raw.target_train[name]))
             for name in sorted(train_names)
-        ],
-        test_pairs=[
+        ),
+        test_pairs=(
             (source.own(raw.inputs[name]), target.own(truth))
             for name, truth in truths.items()
             if found.partners.sure
-        ],
+        ),
     )
 
 
@@ -295,8 +273,8 @@ def _measured_cycle(
 
     return MeasuredCycle(
         *cycle,
-        at_scale(there, list(raw.inputs.values())),
-        at_scale(back, list(raw.held_out.values()) or list(raw.target_train.values())),
+        at_scale(there, InOrder(raw.inputs)),
+        at_scale(back, InOrder(raw.held_out) or InOrder(raw.target_train)),
         there.to_network,
         back.to_network,
         there.from_network,

@@ -21,6 +21,7 @@ from tfcyclegan.measures.confusion import pixel_accuracy
 from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet
 from tfcyclegan.measures.findings import OK, SET_ON, Finding
 from tfcyclegan.measures.measured_errors import mean_absolute
+from tfcyclegan.measures.statistics import REAL
 from tfcyclegan.measures.tables import Interval, Table
 from tfcyclegan.pages import ARROWS
 from tfcyclegan.system import files
@@ -52,7 +53,7 @@ class Examples:
 
 def choose(scored: EvaluationSet) -> Examples:
     """Sorts by the truth where it is known, else by the labels, else by the look."""
-    own, sign = scored.own, 1
+    sign = 1
     if scored.tells_classes and scored.ids:
         score, sign = "pixel accuracy", -1
         seen = label_maps.confusion_of_names(scored, list(scored.ids)).pictures
@@ -65,11 +66,12 @@ def choose(scored: EvaluationSet) -> Examples:
         }
         values = {name: error for name, error in errors.items() if np.isfinite(error)}
     elif scored.sure_truths:
-        score = "Lab error to the truth"
-        values = {name: paired.lab_error(own[name], true) for name, true in scored.truths.items()}
+        score, known = "Lab error to the truth", tuple(scored.truths)
+        values = dict(zip(known, *scored.rows((paired.LAB_ERROR, OWN, known)), strict=True))
     else:
-        score, look = "colour and texture distance to real pictures", scored.once(appearance.look)
-        values = {name: sum(look.distances([picture])) for name, picture in own.items()}
+        score = "colour and texture distance to real pictures"
+        _, far = scored.rows((appearance.drawn_real, REAL), (appearance.distance_of_one, OWN))
+        values = dict(zip(scored.own, far, strict=True))
     ordered = sorted(values, key=lambda name: sign * values[name])
     each = min(_EACH, max(1, len(ordered) // 3))
     middle = (len(ordered) - each) // 2

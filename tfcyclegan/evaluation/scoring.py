@@ -36,6 +36,7 @@ from tfcyclegan.measures import (
 from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Tools
 from tfcyclegan.measures.findings import OK, REALS, Finding
 from tfcyclegan.measures.partners import AUTO, Pairs
+from tfcyclegan.measures.statistics import answers
 from tfcyclegan.measures.tables import Assumed, Table, to_csv
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log, log_table
@@ -178,6 +179,7 @@ def evaluate_folder(
         channels=channels,
         shown=shown,
         regions=regions,
+        output=output,
     )
     metrics = _score_all([scored], domains, purpose, output, tools, folder.resolve().name, None)
     log(f"scores: {output / METRICS}, page: {output / scores_page.PAGE}")
@@ -219,25 +221,24 @@ def measure(
     scored: EvaluationSet, measures: Sequence[tuple[str, Measure]] = MEASURES
 ) -> tuple[list[Found], dict[str, float]]:
     """What the measures find, and their seconds by name."""
-    found: list[Found] = []
-    seconds: dict[str, float] = {}
-    for name, one in measures:
-        started = time.monotonic()
-        result = scored.once(one)
-        found += [result] if isinstance(result, Found) else result
-        seconds[name] = seconds.get(name, 0.0) + time.monotonic() - started
-    return found, seconds
+    results, seconds = answers(scored, measures)
+    return _flat(results), seconds
+
+
+def _flat(results: Iterable[Found | Iterable[Found]]) -> list[Found]:
+    return [
+        one for result in results for one in ([result] if isinstance(result, Found) else result)
+    ]
 
 
 def score(scored: EvaluationSet) -> dict[str, Any]:
     """Scores, prints, and gives the direction's part of the page, with its part of metrics.json."""
-    found, seconds = measure(scored)
+    (*results, examples), seconds = answers(scored, [*MEASURES, ("page", scores_page.choose)])
+    found = _flat(results)
     tables = [one for one in found if isinstance(one, Table)]
     findings = [one for one in found if isinstance(one, Finding)]
     lines = [one for one in found if isinstance(one, str) and one]
     told = [line for line in lines if isinstance(line, Assumed)]
-    started = time.monotonic()
-    examples = scores_page.choose(scored)
     reached, verdict = _verdict(scored.title, tables)
     if scored.facts.get("translations", {}).get("lossy"):
         verdict += " The translations were saved with loss, which alone may have decided this."
@@ -256,8 +257,9 @@ def score(scored: EvaluationSet) -> dict[str, Any]:
         "verdict": verdict,
         "seconds": {},
     }
+    started = time.monotonic()
     section = scores_page.section(scored, result, tables, findings, examples)
-    seconds["page"] = time.monotonic() - started
+    seconds["page"] += time.monotonic() - started
     result["seconds"] = {name: round(value, 2) for name, value in seconds.items()}
     _print(result, tables, findings)
     return section

@@ -2,6 +2,7 @@
 that are made for pictures.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,8 +17,9 @@ from tfcyclegan.data.images import Scale
 from tfcyclegan.data.picture_folders import picture_name, pictures_of_split
 from tfcyclegan.data.values import Values, own_plane
 from tfcyclegan.errors import UserError
+from tfcyclegan.evaluation.spool import Spool
 from tfcyclegan.formats import ending_of
-from tfcyclegan.measures.evaluation_set import Pictures
+from tfcyclegan.measures.pictures import Made, Pictures
 from tfcyclegan.measures.value_controls import picture_values
 
 REFERENCES = 1000
@@ -50,21 +52,14 @@ class Side:
         """Of its own planes; pictures have those of 8 bit."""
         return picture_values(self.channels) if self.stored is None else own_plane(self.stored)
 
-    def load(self, split: Split, step: int = 1) -> Pictures:
+    def load(self, split: Split, spool: Spool, step: int = 1) -> Pictures:
         """Every `step`th picture, uint8 [H, W, C], or measurement, [H, W, C] with its neighbouring
         planes, by name.
         """
-        if self.stored is None:
-            return {
-                name: self._decode(split, encoded)
-                for index, (name, encoded) in enumerate(pictures_of_split(split.source, split.name))
-                if index % step == 0
-            }
-        return {
-            name: array
-            for index, (name, array) in enumerate(arrays_of_split(split))
-            if index % step == 0
-        }
+        if self.stored is not None:
+            return spool.keep(itertools.islice(arrays_of_split(split), 0, None, step))
+        stored = itertools.islice(pictures_of_split(split.source, split.name), 0, None, step)
+        return spool.keep((name, self._decode(split, encoded)) for name, encoded in stored)
 
     def _decode(self, split: Split, encoded: bytes) -> np.ndarray:
         image, decoded = stored.decode(split.source, encoded, self.channels)
@@ -84,6 +79,10 @@ class Side:
             return np.zeros((*array.shape[:2], 1), bool)
         invalid: np.ndarray = np.any(self.stored.invalid(array), axis=-1, keepdims=True)
         return invalid
+
+    def displayed(self, pictures: Pictures) -> Pictures:
+        """All of them as measures for pictures see them."""
+        return pictures if self.display is None else Made(self.levels, pictures)
 
     def levels(self, array: np.ndarray) -> np.ndarray:
         """Its own plane as measures for pictures see it, uint8 [H, W, 1 or 3]."""

@@ -13,7 +13,7 @@ from PIL import Image
 from tfcyclegan.data import images
 from tfcyclegan.data.images import Scale
 from tfcyclegan.data.picture_folders import recording
-from tfcyclegan.measures.evaluation_set import Pictures
+from tfcyclegan.measures.pictures import Made, Pictures
 from tfcyclegan.system import files
 from tfcyclegan.system.parallel import Stages
 from tfcyclegan.system.progress import Progress
@@ -96,4 +96,4 @@ def read_png(path: Path) -> np.ndarray:
 def read_translations(folder: Path, names: Sequence[str]) -> Pictures:
     """By name."""
     found = {name: place_of(folder, name) for name in names}
-    return {name: read_translation(path) for name, path in found.items() if path is not None}
+    return Made(read_translation, {name: path for name, path in found.items() if path is not None})

@@ -6,13 +6,19 @@ directions, of the distance between the two sorted projections. A set against an
 gives the floor.
 """
 
+import functools
+import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from PIL import Image
 
 from tfcyclegan.measures.evaluation_set import EvaluationSet
-from tfcyclegan.measures.lab import lab
+from tfcyclegan.measures.lab import lab, lightness
+from tfcyclegan.measures.shared import shared
+from tfcyclegan.measures.statistics import REAL, View
 from tfcyclegan.measures.tables import (
     CONTROLS_TO_BEAT,
     Column,
@@ -84,44 +90,89 @@ class Cloud:
         return np.array(values)
 
 
-def _draw(pictures: Sequence[np.ndarray], seed: int) -> list[np.ndarray]:
-    """Lab colours of pixels drawn from all pictures alike, [N, 3]; then, for each level of a
-    Laplacian pyramid of the lightness, 7x7 patches drawn from all of them, [N, 49].
+@dataclass(frozen=True)
+class Drawn:
+    """What is drawn of a picture.
+
+    Attributes:
+        shape: of the picture.
+        points: Lab colours of some of its pixels, [n, 3]; then, for each level of a Laplacian
+            pyramid of its lightness, 7x7 patches, [m, 49].
+    """
+
+    shape: tuple[int, ...]
+    points: list[np.ndarray]
+
+
+def draw(picture: np.ndarray, index: int, count: int, seed: int) -> Drawn:
+    """Of the picture with that index among `count`, which all give as many points: where they lie
+    follows from its size and place alone, in whatever parts the pictures are looked at.
+    """
+    pixels, patches = _places(picture.shape[:2], count, max(1, _SAMPLES // count), seed)
+    points = [lab(picture.reshape(-1, 1, picture.shape[-1])[pixels[index]])[:, 0]]
+    for details, (rows, columns) in zip(_pyramid(picture), patches[index], strict=True):
+        windows = np.lib.stride_tricks.sliding_window_view(details, (_PATCH, _PATCH))
+        points.append(windows[rows, columns].reshape(-1, _PATCH**2))
+    return Drawn(picture.shape, points)
+
+
+def _sides(height: int, width: int) -> list[tuple[int, int]]:
+    """Of the octaves that have room for patches."""
+    octaves = [(height >> octave, width >> octave) for octave in range(_OCTAVES)]
+    return [sides for sides in octaves if min(sides) >= 2 * _PATCH]
+
+
+@functools.lru_cache(maxsize=32)
+def _places(
+    size: tuple[int, int], count: int, pixels: int, seed: int
+) -> tuple[np.ndarray, list[list[np.ndarray]]]:
+    """Places of pixels in each of `count` pictures of that size, [count, pixels]; and by picture
+    and octave rows and columns of patches, [2, patches].
     """
     of_pixels, of_patches = (np.random.default_rng((seed, stream)) for stream in (1, 2))
-    pixels = max(1, _SAMPLES // len(pictures))
-    patches = max(1, _SAMPLES // len(pictures) // 4)
-    drawn: list[list[np.ndarray]] = [[] for _ in range(1 + _OCTAVES)]
-    for picture in pictures:
-        colours = lab(picture)
-        flat = colours.reshape(-1, 3)
-        drawn[0].append(flat[of_pixels.integers(len(flat), size=pixels)])
-        level = colours[..., 0].astype(np.float32)
-        for octave in drawn[1:]:
-            height, width = level.shape
-            if min(height, width) < 2 * _PATCH:
-                break
-            image = Image.fromarray(level).resize((width // 2, height // 2), Image.Resampling.BOX)
-            smooth = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
-            windows = np.lib.stride_tricks.sliding_window_view(level - smooth, (_PATCH, _PATCH))
-            rows, columns = (of_patches.integers(side, size=patches) for side in windows.shape[:2])
-            octave.append(windows[rows, columns].reshape(patches, -1))
-            level = np.asarray(image)
-    return [np.concatenate(points) for points in drawn if points]
+    ends = np.array(_sides(*size)).reshape(-1, 2) - _PATCH + 1
+    patches = [
+        [
+            np.array([of_patches.integers(end, size=max(1, pixels // 4)) for end in octave])
+            for octave in ends
+        ]
+        for _ in range(count)
+    ]
+    return of_pixels.integers(size[0] * size[1], size=(count, pixels)), patches
+
+
+@shared
+def _pyramid(picture: np.ndarray) -> list[np.ndarray]:
+    """The octaves of the Laplacian pyramid of the lightness, float32 [h, w]."""
+    level, details = lightness(picture).astype(np.float32), []
+    for height, width in _sides(*picture.shape[:2]):
+        image = Image.fromarray(level).resize((width // 2, height // 2), Image.Resampling.BOX)
+        smooth = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+        details.append(level - smooth)
+        level = np.asarray(image)
+    return details
+
+
+def together(drawn: Sequence[Drawn]) -> list[np.ndarray]:
+    """The points of all pictures; smaller ones have fewer octaves."""
+    octaves = itertools.zip_longest(*(one.points for one in drawn))
+    return [np.concatenate([part for part in parts if part is not None]) for parts in octaves]
 
 
 class Appearance:
     """The look of a set of real pictures, against which other sets are measured.
 
     Args:
-        pictures: uint8 [H, W, C] each, at least 14 pixels a side.
-        seed: of the pixels and patches drawn.
+        drawn: of each picture, by `draw` with the seed 0.
     """
 
-    def __init__(self, pictures: Sequence[np.ndarray], *, seed: int = 0):
-        self.pictures = list(pictures)
-        self.seed = seed
-        self._clouds = [Cloud(points) for points in _draw(self.pictures, seed)]
+    def __init__(self, drawn: Sequence[Drawn]):
+        self._clouds = [Cloud(points) for points in together(drawn)]
+
+    @classmethod
+    def of(cls, pictures: Sequence[np.ndarray]) -> Self:
+        """Of uint8 [H, W, C] each, at least 14 pixels a side."""
+        return cls(_draw(pictures, 0))
 
     def distances(self, pictures: Sequence[np.ndarray]) -> tuple[float, float]:
         """The sliced Wasserstein distance of the Lab colours, and the mean of those of 7x7
@@ -131,24 +182,28 @@ class Appearance:
         colour is measured by itself, and not normalised, so that too weak and too strong texture
         both count.
         """
-        return _distances(self._against(pictures))
+        return _distances(self._against(_draw(pictures, 1)))
 
-    def intervals(self, pictures: Sequence[np.ndarray]) -> dict[str, Interval]:
+    def intervals(self, drawn: Sequence[Drawn]) -> dict[str, Interval]:
         """`distances` by name, with how far they move from draw to draw where the pictures are
-        enough and of one size.
+        enough and of one size; of what was drawn of each with the seed 1.
         """
-        pairs, count = self._against(pictures), len(pictures)
+        pairs, count = self._against(drawn), len(drawn)
         distances = dict(zip(("colour", "texture"), _distances(pairs), strict=True))
-        if count < _LEAST_FOR_INTERVAL or len({picture.shape for picture in pictures}) > 1:
+        if count < _LEAST_FOR_INTERVAL or len({one.shape for one in drawn}) > 1:
             return {name: Interval(value, pictures=count) for name, value in distances.items()}
         return {
             name: interval_of_halves(value, halves, count)
             for (name, value), halves in zip(distances.items(), _spreads(pairs, count), strict=True)
         }
 
-    def _against(self, pictures: Sequence[np.ndarray]) -> Sequence[tuple[Cloud, np.ndarray]]:
-        """Our clouds, each with the points of `pictures`; smaller ones have fewer octaves."""
-        return list(zip(self._clouds, _draw(pictures, self.seed + 1), strict=False))
+    def _against(self, drawn: Sequence[Drawn]) -> Sequence[tuple[Cloud, np.ndarray]]:
+        """Our clouds, each with the points of other pictures."""
+        return list(zip(self._clouds, together(drawn), strict=False))
+
+
+def _draw(pictures: Sequence[np.ndarray], seed: int) -> list[Drawn]:
+    return [draw(picture, index, len(pictures), seed) for index, picture in enumerate(pictures)]
 
 
 def _distances(pairs: Sequence[tuple[Cloud, np.ndarray]]) -> tuple[float, float]:
@@ -167,15 +222,33 @@ def _spreads(
     return colours, np.mean(textures, axis=0)
 
 
+def drawn_real(view: View) -> Drawn:
+    """Of a real picture, from which distances are measured."""
+    return draw(view.picture, view.index, view.count, 0)
+
+
+def drawn(view: View) -> Drawn:
+    """Of a picture whose distance is measured."""
+    return draw(view.picture, view.index, view.count, 1)
+
+
 def look(scored: EvaluationSet) -> Appearance:
     """Of the target's training pictures."""
-    return Appearance(scored.target_train)
+    (reals,) = scored.rows((drawn_real, REAL))
+    return Appearance(reals)
+
+
+def distance_of_one(view: View) -> float:
+    """How far a single picture looks from real ones, in colour and texture together."""
+    return sum(view.scored.once(look).distances([view.picture]))
 
 
 def table(scored: EvaluationSet) -> Table:
     """The distances of translations, controls and held-out real pictures. Of measurements, which
     this sees as they are displayed, it decides nothing where their truth is known.
     """
+    sets = list(scored.with_floor)
+    _, *others = scored.rows((drawn_real, REAL), *((drawn, name) for name in sets))
     real = scored.once(look)
     displayed = " Of measurements as displayed in 8 bit." if scored.measured else ""
     found = Table(
@@ -185,7 +258,7 @@ def table(scored: EvaluationSet) -> Table:
         "[low, high]: how far the distance moves between random halves of the pictures "
         "(delete-half jackknife), 95%.",
         (Column("colour", decides=True), Column("texture", decides=True)),
-        {name: real.intervals([*some.values()]) for name, some in scored.with_floor.items()},
+        {name: real.intervals(some) for name, some in zip(sets, others, strict=True)},
         to_beat=scored.measured.to_beat if scored.measured else CONTROLS_TO_BEAT,
     )
     return undecided(found) if scored.measured and scored.sure_truths else found

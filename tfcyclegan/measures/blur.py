@@ -9,7 +9,7 @@ from tfcyclegan.data import images
 from tfcyclegan.data.pixels import spread
 from tfcyclegan.measures import advice
 from tfcyclegan.measures.advice import advise
-from tfcyclegan.measures.evaluation_set import EvaluationSet
+from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet
 from tfcyclegan.measures.findings import (
     DRAWS,
     TAILS,
@@ -20,6 +20,7 @@ from tfcyclegan.measures.findings import (
     worst_of,
 )
 from tfcyclegan.measures.lab import lightness
+from tfcyclegan.measures.statistics import INPUTS, SOURCE, View, of_picture
 
 # Training pictures, evenly spread.
 _TRANSLATED = 32
@@ -46,21 +47,28 @@ blur = SetDetector(
 )
 
 
+def _translated_sharpness(view: View) -> float:
+    assert not isinstance(view.scored.cycle, str)
+    forward = view.scored.cycle[0]
+    return sharpness(images.to_uint8(forward(images.to_float(view.picture)[np.newaxis])[0]))
+
+
 def unseen_blur(scored: EvaluationSet) -> Finding | str:
     """Whether pictures that training never saw come out less sharp than those that it saw."""
     if scored.of_measurements:
         return ""  # `blur` compares measurements with real ones
     if isinstance(scored.cycle, str):
         return "detector blur of unseen pictures: needs both generators of a run"
-    train = scored.source_train
-    seen = [train[index] for index in spread(len(train), _TRANSLATED)]
-    forward = scored.cycle[0]
-    translated = [
-        images.to_uint8(forward(images.to_float(picture)[np.newaxis])[0]) for picture in seen
-    ]
-    sharp_seen, sharp_unseen, real_seen, real_unseen = (
-        np.array([sharpness(picture) for picture in pictures])
-        for pictures in (translated, scored.own.values(), seen, scored.inputs.values())
+    seen = tuple(spread(len(scored.source_train), _TRANSLATED))
+    sharp = of_picture(sharpness)
+    sharp_seen, sharp_unseen, real_seen, real_unseen = map(
+        np.array,
+        scored.rows(
+            (_translated_sharpness, SOURCE, seen),
+            (sharp, OWN),
+            (sharp, SOURCE, seen),
+            (sharp, INPUTS),
+        ),
     )
     value = float(sharp_unseen.mean() / max(sharp_seen.mean(), 1e-9))
     generator = np.random.default_rng((0, 53))

@@ -4,7 +4,7 @@ import numpy as np
 
 from tfcyclegan.measures import advice
 from tfcyclegan.measures.advice import advise
-from tfcyclegan.measures.evaluation_set import EvaluationSet
+from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet
 from tfcyclegan.measures.findings import (
     OK,
     SUSPICIOUS,
@@ -16,6 +16,7 @@ from tfcyclegan.measures.findings import (
     worst_of,
 )
 from tfcyclegan.measures.lab import lab, lightness
+from tfcyclegan.measures.statistics import TRUTHS, of_pair
 
 # Lab units above the range of real pictures.
 _SHIFT = Limits(4.0, 12.0)
@@ -71,9 +72,10 @@ def inversion(scored: EvaluationSet) -> Finding | str:
     """Whether what is light in the input came out dark."""
     if scored.target_is_label_maps or scored.source_is_label_maps:
         return ""  # the lightness of a class's colour says nothing of the photo's
-    values, real = (
-        np.array([lightness_correlation(scored.inputs[name], one) for name, one in some.items()])
-        for some in (scored.own, scored.sure_truths)
+    correlation = of_pair(lightness_correlation)
+    values, real = map(
+        np.array,
+        scored.rows((correlation, OWN), (correlation, TRUTHS, tuple(scored.sure_truths))),
     )
     value = float(values.mean())
     low, high = range_of_means(real, len(values)) if scored.sure_truths else (0.0, 1.0)

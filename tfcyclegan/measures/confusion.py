@@ -47,6 +47,16 @@ def confusion_matrix(prediction: np.ndarray, truth: np.ndarray, *, classes: int)
     return np.bincount(cells, minlength=classes * (classes + 1)).reshape(classes, classes + 1)
 
 
+# Of a confusion matrix, flat, the places that are not 0 and what is there: most are.
+Cells = tuple[np.ndarray, np.ndarray]
+
+
+def cells_of(matrix: np.ndarray) -> Cells:
+    """Of one picture."""
+    places = np.flatnonzero(matrix)
+    return places.astype(np.uint32), matrix.ravel()[places]
+
+
 def _check(absent: str) -> None:
     if absent not in ABSENT:
         raise UserError(f"absent classes {absent!r}: unknown choice; valid are {', '.join(ABSENT)}")
@@ -109,16 +119,23 @@ class Confusion:
         _check(absent)
         self.classes = classes
         self.absent = absent
-        self._pictures: list[np.ndarray] = []
+        self._pictures: list[Cells] = []
 
     def add(self, prediction: np.ndarray, truth: np.ndarray) -> None:
         """Counts one picture; see `confusion_matrix`."""
-        self._pictures.append(confusion_matrix(prediction, truth, classes=self.classes))
+        self.add_cells(cells_of(confusion_matrix(prediction, truth, classes=self.classes)))
+
+    def add_cells(self, cells: "Cells") -> None:
+        """Counts one picture whose matrix is known."""
+        self._pictures.append(cells)
 
     @property
     def pictures(self) -> np.ndarray:
         """The matrix of each picture, int64 [N, C, C + 1]."""
-        return np.array(self._pictures, np.int64).reshape(-1, self.classes, self.classes + 1)
+        matrices = np.zeros((len(self._pictures), self.classes, self.classes + 1), np.int64)
+        for matrix, (places, counts) in zip(matrices, self._pictures, strict=True):
+            matrix.flat[places] = counts
+        return matrices
 
     @property
     def counts(self) -> np.ndarray:

@@ -21,6 +21,7 @@ from tfcyclegan.measures import advice
 from tfcyclegan.measures.advice import advise
 from tfcyclegan.measures.evaluation_set import EvaluationSet, Function, MeasuredCycle
 from tfcyclegan.measures.findings import Finding, Limits
+from tfcyclegan.measures.pictures import InOrder
 from tfcyclegan.measures.tables import (
     Column,
     Table,
@@ -224,8 +225,8 @@ def table(scored: EvaluationSet) -> Table | str:
     elif isinstance(scored.cycle, str):
         return scored.cycle
     else:
-        real = _some(list(scored.inputs.values()))
-        other, cycle = _some(list(scored.held_out.values()) or scored.target_train), scored.cycle
+        real = _some(InOrder(scored.inputs))
+        other, cycle = _some(InOrder(scored.held_out) or scored.target_train), scored.cycle
         degradations = for_label_maps(scored.table) if scored.tells_classes else FOR_PICTURES
     found = cycle_errors(
         real,

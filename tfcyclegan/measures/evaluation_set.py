@@ -13,6 +13,15 @@ from tfcyclegan.data.display import Display
 from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.measures.measured_set import MeasuredSet
 from tfcyclegan.measures.partners import Partners
+from tfcyclegan.measures.pictures import Pictures
+from tfcyclegan.measures.statistics import (
+    INPUTS,
+    REAL,
+    SOURCE,
+    TRUTHS,
+    Gathered,
+    Row,
+)
 
 if TYPE_CHECKING:  # measures load no TensorFlow
     from tfcyclegan.networks.feature_networks import Features, Lpips
@@ -21,7 +30,6 @@ OWN = "translated"
 FORMER_OWN = "CycleGAN"  # as scores of before other methods have it
 FLOOR = "real (floor)"
 
-Pictures = Mapping[str, np.ndarray]
 # float32 [1, H, W, C] in [-1, 1] to the same of the other domain, of any size.
 Function = Callable[[np.ndarray], np.ndarray]
 Result = TypeVar("Result")
@@ -90,6 +98,8 @@ class Tools:
 class EvaluationSet:
     """All that the measures of one direction need. Pictures are uint8 [H, W, C] at the scale of the
     training; of a domain of measurements these are as displayed, for what is made for pictures.
+    They need not be in memory: each is read, or made, when it is looked at, and measures look at
+    all of them by `rows` alone.
 
     Attributes:
         direction: "ab" or "ba".
@@ -128,6 +138,7 @@ class EvaluationSet:
         shown: what strips show, "input", "translation" and "truth" by an input's name, uint8
             [H, W, 1 or 3]; empty where these are the pictures themselves.
         known: what was asked `once`, by the question.
+        gathered: the rows of pictures that measures asked for.
     """
 
     direction: str
@@ -135,8 +146,8 @@ class EvaluationSet:
     inputs: Pictures
     sets: dict[str, Pictures]
     held_out: Pictures
-    source_train: list[np.ndarray]
-    target_train: list[np.ndarray]
+    source_train: Sequence[np.ndarray]
+    target_train: Sequence[np.ndarray]
     truths: Pictures
     ids: Pictures
     held_out_ids: Pictures
@@ -158,6 +169,7 @@ class EvaluationSet:
     displays: Mapping[str, Display] = field(default_factory=dict)
     shown: Mapping[str, Pictures] = field(default_factory=dict)
     known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    gathered: Gathered = field(default_factory=Gathered, init=False, repr=False, compare=False)
 
     def once(self, function: Callable[..., Result], *more: Any) -> Result:
         """What `function` says of this set (and of `more`): asked once, for all that need it."""
@@ -166,9 +178,51 @@ class EvaluationSet:
             self.known[key] = function(self, *more)
         return self.known[key]
 
-    def references(self, most: int) -> list[np.ndarray]:
-        """Real training pictures of the target domain, at most so many, evenly spread."""
-        return self.target_train[:: max(1, -(-len(self.target_train) // most))]
+    def rows(self, *requests: tuple[Any, ...]) -> list[list[Row]]:
+        """What statistics make of the pictures of sets, in their order; all that a measure needs is
+        asked for in one call, so that one pass gathers it.
+
+        Args:
+            requests: (statistic, name of the set), or with the names of some of its pictures third.
+
+        Raises:
+            UserError: a statistic cannot be had of a picture.
+        """
+        whole = [
+            (statistic, of, tuple(names[0]) if names else None)
+            for statistic, of, *names in requests
+        ]
+        return self.gathered.of(self, whole)
+
+    def names_of(self, of: str, names: Sequence[Any] | None) -> Sequence[Any]:
+        """Those of a set's pictures, where it is not given which."""
+        if names is not None:
+            return names
+        pictures = self.all_sets[of]
+        return list(pictures) if isinstance(pictures, Mapping) else range(len(pictures))
+
+    @property
+    def all_sets(self) -> dict[str, Pictures | Sequence[np.ndarray]]:
+        """All pictures, by the name of the set."""
+        return {
+            **self.sets,
+            INPUTS: self.inputs,
+            TRUTHS: self.truths,
+            FLOOR: self.held_out,
+            REAL: self.target_train,
+            SOURCE: self.source_train,
+        }
+
+    def ids_of(self, of: str) -> Pictures:
+        """The class ids of a set's pictures."""
+        return self.held_out_ids if of == FLOOR else self.ids
+
+    def references(self, most: int) -> range:
+        """The places of real training pictures of the target domain, at most so many, evenly
+        spread.
+        """
+        count = len(self.target_train)
+        return range(0, count, max(1, -(-count // most)))
 
     @property
     def own(self) -> Pictures:

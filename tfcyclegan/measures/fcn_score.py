@@ -13,11 +13,12 @@ from PIL import Image
 from tfcyclegan.config import Size
 from tfcyclegan.measures import advice, confusion, label_maps
 from tfcyclegan.measures.advice import advise
-from tfcyclegan.measures.confusion import Confusion
+from tfcyclegan.measures.confusion import Cells, Confusion
 from tfcyclegan.measures.cycle_consistency import LIMITS
-from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Judge, Pictures
+from tfcyclegan.measures.evaluation_set import FLOOR, OWN, EvaluationSet
 from tfcyclegan.measures.findings import Finding, range_of_means, worst_of
 from tfcyclegan.measures.label_maps import SHUFFLED, Published
+from tfcyclegan.measures.statistics import View
 from tfcyclegan.measures.tables import Assumed, Table, undecided
 
 PREFIX = "Labels by the judge"
@@ -46,35 +47,33 @@ def confusions(scored: EvaluationSet) -> dict[str, Confusion] | str:
         return ""
     if not scored.ids:
         return f"judge: {label_maps.no_labels(scored)}"
-    truths, real_truths = (
-        {name: scored.table.to_train_ids(one) for name, one in ids.items()}
-        for ids in (scored.ids, scored.held_out_ids)
-    )
-    seen = {name: predictions(judge, some, truths) for name, some in scored.sets.items()}
-    seen[SHUFFLED] = label_maps.of_other_pictures(seen[OWN], truths)
-    found = {
-        name: label_maps.confusion_of(some, truths, scored.table.count)
-        for name, some in seen.items()
-        if some
-    }
-    if real_truths:
-        real = predictions(judge, scored.held_out, real_truths)
-        found[CEILING] = label_maps.confusion_of(real, real_truths, scored.table.count)
-    return found
-
-
-def predictions(judge: Judge, pictures: Pictures, truths: Pictures) -> Pictures:
-    """What the judge sees, by name, at the truths' size."""
-    colour = [
-        np.ascontiguousarray(np.broadcast_to(pictures[name], (*pictures[name].shape[:2], 3)))
-        for name in truths
-    ]
+    names, real = tuple(scored.ids), tuple(scored.held_out_ids)
+    asked: label_maps.Asked = {name: (_judged, name, names) for name in scored.sets}
+    asked |= {SHUFFLED: (_judged_of_another, OWN, names)}
+    asked |= {CEILING: (_judged, FLOOR, real)} if real else {}
     return {
-        name: label_maps.resized(
-            seen.astype(np.uint8), Size(*truth.shape), Image.Resampling.NEAREST
-        )
-        for (name, truth), seen in zip(truths.items(), judge.predict(colour), strict=True)
+        name: label_maps.confusion_of(rows, scored.table.count)
+        for name, rows in label_maps.rows_of_all(scored, asked).items()
     }
+
+
+def _judged(view: View, name: str | None = None) -> Cells:
+    """The confusion matrix of what the judge sees in the picture, or in another one of its set, at
+    the size of the ids.
+    """
+    judge = view.scored.tools.judges[view.scored.direction]
+    assert not isinstance(judge, str)
+    picture = view.look(view.scored.all_sets[view.of], name)
+    colour = np.ascontiguousarray(np.broadcast_to(picture, (*picture.shape[:2], 3)))
+    (seen,) = judge.predict([colour])
+    size = Size(*view.train_ids.shape)
+    resized = label_maps.resized(seen.astype(np.uint8), size, Image.Resampling.NEAREST)
+    return label_maps.against_ids(view, resized)
+
+
+def _judged_of_another(view: View) -> Cells | None:
+    other = label_maps.another(view)
+    return None if other is None else _judged(view, other)
 
 
 def tables(scored: EvaluationSet) -> Sequence[Table | str] | str:

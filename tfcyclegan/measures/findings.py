@@ -16,7 +16,8 @@ import numpy as np
 
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures.advice import Advice, advise
-from tfcyclegan.measures.evaluation_set import EvaluationSet
+from tfcyclegan.measures.evaluation_set import FLOOR, OWN, EvaluationSet
+from tfcyclegan.measures.statistics import REAL, of_picture
 from tfcyclegan.measures.tables import finite
 
 OK, SUSPICIOUS, BAD = "ok", "suspicious", "bad"
@@ -129,7 +130,14 @@ class SetDetector:
             return f"detector {self.name}: {error}"
 
     def _finding(self, scored: EvaluationSet) -> Finding:
-        rows, real_rows, held_out = scored.once(_rows, self.rows)
+        rows, real_rows, held_out = map(
+            np.array,
+            scored.rows(
+                (of_picture(self.rows), OWN),
+                (of_picture(self.rows), REAL, scored.references(REALS)),
+                (of_picture(self.rows), FLOOR),
+            ),
+        )
         value = self.distance(rows, real_rows)
         size = min(len(rows), len(real_rows) // 2)
         generator = np.random.default_rng((0, 51))
@@ -151,9 +159,3 @@ class SetDetector:
             advise(scored.config, *self.helps),
             worst_of(scored.own, self.one(rows, real_rows)),
         )
-
-
-def _rows(scored: EvaluationSet, of_picture: Callable[[np.ndarray], Any]) -> tuple[Rows, ...]:
-    """Of the translations, of real training pictures, and of held-out ones."""
-    sets = (scored.own.values(), scored.references(REALS), scored.held_out.values())
-    return tuple(np.array([of_picture(picture) for picture in pictures]) for pictures in sets)

@@ -5,9 +5,11 @@ from scipy import ndimage
 
 from tfcyclegan.measures import advice
 from tfcyclegan.measures.advice import advise
-from tfcyclegan.measures.evaluation_set import EvaluationSet
+from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet
 from tfcyclegan.measures.findings import REALS, Finding, Limits, range_of_means, worst_of
 from tfcyclegan.measures.lab import lightness
+from tfcyclegan.measures.shared import shared
+from tfcyclegan.measures.statistics import REAL, TRUTHS, of_pair
 
 _WINDOW = 5
 _FLAT_SHARE = 0.1
@@ -17,8 +19,10 @@ _FLAT_SHARE = 0.1
 _LIMITS = Limits(2.0, 5.0)
 
 
-def _local_deviation(light: np.ndarray) -> np.ndarray:
-    """Standard deviation within 5x5 pixels, [H - 4, W - 4]."""
+@shared
+def _local_deviation(picture: np.ndarray) -> np.ndarray:
+    """Standard deviation of the lightness within 5x5 pixels, [H - 4, W - 4]."""
+    light = lightness(picture)
     mean = ndimage.uniform_filter(light, _WINDOW)
     variance = np.maximum(ndimage.uniform_filter(light**2, _WINDOW) - mean**2, 0)
     edge = _WINDOW // 2
@@ -32,8 +36,8 @@ def flat_area_deviation(real: np.ndarray, fake: np.ndarray) -> float:
     Flattest is the tenth of all 5x5 windows with the least deviation in the input, of equal ones
     all.
     """
-    own = _local_deviation(lightness(real))
-    return float(_local_deviation(lightness(fake))[own <= np.quantile(own, _FLAT_SHARE)].mean())
+    own = _local_deviation(real)
+    return float(_local_deviation(fake)[own <= np.quantile(own, _FLAT_SHARE)].mean())
 
 
 def flat_areas(scored: EvaluationSet) -> Finding | str:
@@ -43,15 +47,9 @@ def flat_areas(scored: EvaluationSet) -> Finding | str:
             "detector patches in flat areas: of label maps all areas are flat, and no true "
             "pictures are known"
         )
-    pairs = [(scored.inputs[name], picture) for name, picture in scored.own.items()]
-    real_pairs = [(scored.inputs[name], true) for name, true in scored.sure_truths.items()]
-    values, real = (
-        np.array([flat_area_deviation(*pair) for pair in some])
-        for some in (
-            pairs,
-            real_pairs or [(picture, picture) for picture in scored.references(REALS)],
-        )
-    )
+    deviation, true = of_pair(flat_area_deviation), tuple(scored.sure_truths)
+    beside = (TRUTHS, true) if true else (REAL, scored.references(REALS))
+    values, real = map(np.array, scored.rows((deviation, OWN), (deviation, *beside)))
     value, (low, high) = float(values.mean()), range_of_means(real, len(values))
     return Finding(
         "patches in flat areas",
@@ -65,6 +63,6 @@ def flat_areas(scored: EvaluationSet) -> Finding | str:
         ),
         worst_of(scored.own, values),
         "range: of the true pictures in the same places"
-        if real_pairs
+        if true
         else "range: of real pictures where they are flattest",
     )

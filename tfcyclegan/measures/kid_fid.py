@@ -7,13 +7,14 @@ al. 2018, Sec. 3) is not biased, so it is the headline for small sets. Neither m
 without the feature network's name, n, D, and the floor of real against real pictures.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tfcyclegan.errors import UserError
-from tfcyclegan.measures.evaluation_set import EvaluationSet, Pictures
+from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet
+from tfcyclegan.measures.statistics import REAL, InBatches
 from tfcyclegan.measures.tables import Column, Interval, Table, interval_of_halves
 
 if TYPE_CHECKING:
@@ -202,18 +203,24 @@ def split_floor(
     return values
 
 
-def _real_features(scored: EvaluationSet) -> np.ndarray:
+def _features(scored: EvaluationSet, pictures: list[np.ndarray]) -> np.ndarray:
     assert not isinstance(scored.tools.features, str)
-    return scored.tools.features(scored.references(REFERENCES))
+    return scored.tools.features(pictures)
 
 
-def kid_of(scored: EvaluationSet, pictures: Pictures) -> dict[str, Interval]:
-    """KID of some pictures against real training ones; nothing without a network, or of too few."""
-    features = scored.tools.features
-    if isinstance(features, str) or len(pictures) < LEAST_FOR_KID:
+_FEATURES = InBatches(_features)
+
+
+def kid_of(scored: EvaluationSet, names: Sequence[str]) -> dict[str, Interval]:
+    """KID of some translations against real training pictures; nothing without a network, or of too
+    few.
+    """
+    if isinstance(scored.tools.features, str) or len(names) < LEAST_FOR_KID:
         return {}
-    own = features([*pictures.values()])
-    return {KID: _in_thousandths(kid(own, scored.once(_real_features)))}
+    places = scored.references(REFERENCES)
+    real, own = map(np.array, scored.rows((_FEATURES, REAL, places), (_FEATURES, OWN)))
+    by_name = dict(zip(scored.own, own, strict=True))
+    return {KID: _kid(np.array([by_name[name] for name in names]), real)}
 
 
 def table(scored: EvaluationSet) -> Table | str:
@@ -229,18 +236,16 @@ def table(scored: EvaluationSet) -> Table | str:
             f"they need {LEAST_FOR_KID} on each side"
         )
     with_fid = fewest >= LEAST_FOR_FID
-    sets = scored.with_floor.items()
-    # all at once, under one progress line
-    features([*real, *(picture for _, pictures in sets for picture in pictures.values())])
-    real_features = scored.once(_real_features)
+    sets = [name for name, some in scored.with_floor.items() if len(some) >= LEAST_FOR_KID]
+    real_features, *others = map(
+        np.array, scored.rows((_FEATURES, REAL, real), *((_FEATURES, name) for name in sets))
+    )
     rows = {}
-    for name, pictures in sets:
-        if len(pictures) >= LEAST_FOR_KID:
-            rows[name] = kid_of(scored, pictures)
-            if with_fid and len(pictures) >= LEAST_FOR_FID:
-                own = features([*pictures.values()])
-                halves = fids_of_halves(own, real_features, seed=0)
-                rows[name][FID] = interval_of_halves(fid(own, real_features), halves, len(own))
+    for name, own in zip(sets, others, strict=True):
+        rows[name] = {KID: _kid(own, real_features)}
+        if with_fid and len(own) >= LEAST_FOR_FID:
+            halves = fids_of_halves(own, real_features, seed=0)
+            rows[name][FID] = interval_of_halves(fid(own, real_features), halves, len(own))
     if len(real) >= 2 * LEAST_FOR_KID:
         rows[HALVES] = _halves(real_features, with_fid and len(real) >= 2 * LEAST_FOR_FID)
     columns = [Column(KID, decides=True), *([Column(FID, digits=2)] if with_fid else [])]
@@ -250,7 +255,8 @@ def table(scored: EvaluationSet) -> Table | str:
     )
 
 
-def _in_thousandths(one: Interval) -> Interval:
+def _kid(own: np.ndarray, real: np.ndarray) -> Interval:
+    one = kid(own, real)
     return Interval(1000 * one.value, 1000 * one.low, 1000 * one.high, one.pictures)
 
 
@@ -258,7 +264,7 @@ def _halves(real: np.ndarray, with_fid: bool) -> dict[str, Interval]:
     """Mean of some random splits; the intervals are those of the first."""
     order = np.random.default_rng((0, 33)).permutation(len(real))
     first, second = real[order[: len(real) // 2]], real[order[len(real) // 2 :]]
-    values = {KID: _in_thousandths(kid(first, second))}
+    values = {KID: _kid(first, second)}
     if with_fid:
         value = float(np.mean(split_floor(real, fid, seed=0)))
         halves = fids_of_halves(first, second, seed=0)

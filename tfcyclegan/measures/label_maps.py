@@ -7,7 +7,8 @@ the network's size, brought back in the same ways.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,8 +17,15 @@ from tfcyclegan.config import Size
 from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures import confusion
-from tfcyclegan.measures.confusion import Confusion, intervals_of_confusion
-from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Pictures
+from tfcyclegan.measures.confusion import (
+    Cells,
+    Confusion,
+    cells_of,
+    confusion_matrix,
+    intervals_of_confusion,
+)
+from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet
+from tfcyclegan.measures.statistics import Row, View
 from tfcyclegan.measures.tables import Column, Interval, Table, undecided
 
 CEILING = "ceiling (truth through the protocol)"
@@ -122,8 +130,7 @@ def tables(scored: EvaluationSet) -> Sequence[Table] | str:
             "label scores: the translations are gray, the classes' colours are not; train with "
             "--channels_a=3 or --channels_b=3"
         )
-    truths = {name: scored.table.to_train_ids(ids) for name, ids in scored.ids.items()}
-    confusions = {name: _confusions(scored, name, truths) for name in PROTOCOLS}
+    confusions = _confusions(scored)
     found = [
         label_table(
             f"{PREFIX}: {name}",
@@ -155,42 +162,82 @@ def no_labels(scored: EvaluationSet) -> str:
     )
 
 
-def _confusions(scored: EvaluationSet, protocol: str, truths: Pictures) -> dict[str, Confusion]:
-    """By row of the protocol's table."""
-    classify, classes = PROTOCOLS[protocol], scored.table
-    seen: dict[str, Pictures] = {
-        name: {key: classify(pictures[key], Size(*truths[key].shape), classes) for key in truths}
-        for name, pictures in scored.sets.items()
-    }
-    seen[SHUFFLED] = of_other_pictures(seen[OWN], truths)
-    seen[CEILING] = {
-        name: ceiling(ids, Size(*scored.own[name].shape[:2]), classes)[protocol]
-        for name, ids in scored.ids.items()
-    }
-    return {
-        name: confusion_of(predictions, truths, classes.count)
-        for name, predictions in seen.items()
-        if predictions
-    }
-
-
-def of_other_pictures(predictions: Pictures, truths: Pictures) -> Pictures:
-    """Each truth's name with another picture's prediction; empty where there is no other, or sizes
-    differ.
+def _seen(view: View, name: str | None = None) -> dict[str, Cells]:
+    """By protocol the confusion matrix of the picture, or of another one of its set, in the size of
+    the ids.
     """
-    names = list(truths)
-    if len(names) < 2:
-        return {}
-    others = other_frames(len(names), seed=0)
-    moved = {name: predictions[names[other]] for name, other in zip(names, others, strict=True)}
-    return moved if all(moved[name].shape == truths[name].shape for name in names) else {}
+    scored = view.scored
+    picture, size = view.look(scored.all_sets[view.of], name), Size(*view.train_ids.shape)
+    return {
+        key: against_ids(view, protocol(picture, size, scored.table))
+        for key, protocol in PROTOCOLS.items()
+    }
 
 
-def confusion_of(predictions: Pictures, truths: Pictures, classes: int) -> Confusion:
-    """Of all pictures that have a truth, both in train ids [H, W] of so many classes."""
+def _seen_of_another(view: View) -> dict[str, Cells] | None:
+    other = another(view)
+    return None if other is None else _seen(view, other)
+
+
+def _ceilings(view: View) -> dict[str, Cells]:
+    size = Size(*view.picture.shape[:2])
+    seen = ceiling(view.look(view.scored.ids), size, view.scored.table)
+    return {key: against_ids(view, ids) for key, ids in seen.items()}
+
+
+def against_ids(view: View, seen: np.ndarray) -> Cells:
+    """The confusion matrix of train ids [H, W] and of those that the picture shows."""
+    return cells_of(confusion_matrix(seen, view.train_ids, classes=view.scored.table.count))
+
+
+def another(view: View) -> str | None:
+    """Whose picture stands for this one in the control SHUFFLED; None where there is no other one,
+    or its ids are of another size.
+    """
+    ids = view.scored.ids
+    if len(ids) < 2:
+        return None
+    other = view.scored.once(_others)[view.name]
+    return other if view.look(ids, other).shape == view.look(ids).shape else None
+
+
+def _others(scored: EvaluationSet) -> dict[str, str]:
+    names = list(scored.ids)
+    return {
+        name: names[one] for name, one in zip(names, other_frames(len(names), seed=0), strict=True)
+    }
+
+
+# What `EvaluationSet.rows` is asked for, by row of a table.
+Asked = dict[str, tuple[Any, ...]]
+
+
+def _confusions(scored: EvaluationSet) -> dict[str, dict[str, Confusion]]:
+    """By protocol and row of its table."""
+    names = tuple(scored.ids)
+    asked: Asked = {name: (_seen, name, names) for name in scored.sets}
+    asked |= {SHUFFLED: (_seen_of_another, OWN, names), CEILING: (_ceilings, OWN, names)}
+    found = rows_of_all(scored, asked)
+    return {
+        protocol: {
+            name: confusion_of((row[protocol] for row in rows), scored.table.count)
+            for name, rows in found.items()
+        }
+        for protocol in PROTOCOLS
+    }
+
+
+def rows_of_all(scored: EvaluationSet, asked: Asked) -> dict[str, list[Row]]:
+    """By row of a table what was asked for; without those that cannot be had of all pictures."""
+    found = dict(zip(asked, scored.rows(*asked.values()), strict=True))
+    return {name: rows for name, rows in found.items() if None not in rows}
+
+
+def confusion_of(matrices: Iterable[Cells], classes: int) -> Confusion:
+    """Of all pictures together."""
     confusion = Confusion(classes=classes, absent="pix2pix")
-    for name, truth in truths.items():
-        confusion.add(predictions[name], truth)
+    for cells in matrices:
+        confusion.add_cells(cells)
     return confusion
 
 
@@ -274,12 +321,10 @@ def by_class(
 
 def confusion_of_names(scored: EvaluationSet, names: Sequence[str]) -> Confusion:
     """Of some of the translations that have labels, by the first protocol."""
-    truths = {name: scored.table.to_train_ids(scored.ids[name]) for name in names}
-    seen = {
-        name: classify_then_resize(scored.own[name], Size(*truth.shape), scored.table)
-        for name, truth in truths.items()
-    }
-    return confusion_of(seen, truths, scored.table.count)
+    known = tuple(scored.ids)
+    rows = dict(zip(known, *scored.rows((_seen, OWN, known)), strict=True))
+    first = next(iter(PROTOCOLS))
+    return confusion_of((rows[name][first] for name in names), scored.table.count)
 
 
 def accuracies_of(scored: EvaluationSet, names: Sequence[str]) -> dict[str, Interval]:

@@ -11,9 +11,10 @@ import numpy as np
 
 from tfcyclegan.measures import advice, appearance, kid_fid, label_maps, paired
 from tfcyclegan.measures.advice import advise
-from tfcyclegan.measures.evaluation_set import EvaluationSet
+from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet
 from tfcyclegan.measures.findings import WORST, Finding, Limits
 from tfcyclegan.measures.lab import lightness
+from tfcyclegan.measures.statistics import INPUTS, SOURCE, of_pair, of_picture
 from tfcyclegan.measures.tables import Column, Interval, Table, interval_of_mean
 
 # Of the training pictures that count as dark, and of those that count as bright.
@@ -57,14 +58,18 @@ def luminance_shift(real: np.ndarray, fake: np.ndarray) -> float:
     return float(np.abs(lightness(real) - lightness(fake)).mean())
 
 
+_LIGHT = ((of_picture(luminance), SOURCE), (of_picture(luminance), INPUTS))
+_SHIFT = (of_pair(luminance_shift), OWN)
+
+
 def by_luminance(scored: EvaluationSet) -> Luminance:
     """Sorts the inputs by their luminance, beside that of the training pictures."""
-    train = [luminance(picture) for picture in scored.source_train]
+    train, inputs = scored.rows(*_LIGHT)
     bounds, known = (
         (float(low), float(high))
         for low, high in (np.quantile(train, (tail, 1 - tail)) for tail in (SHARE, _TAIL))
     )
-    values = {name: luminance(picture) for name, picture in scored.inputs.items()}
+    values = dict(zip(scored.inputs, inputs, strict=True))
     groups = {
         group: [
             name for name, value in values.items() if (outside(value, bounds) or "mid") == group
@@ -79,7 +84,10 @@ def table(scored: EvaluationSet) -> Table | str:
     """The main scores of the translations, a row a group; a reason for measurements."""
     if scored.of_measurements:
         return "by luminance: is for pictures; measurements have values, not light"
+    scored.rows(*_LIGHT, _SHIFT)
     light = scored.once(by_luminance)
+    drawn = [(appearance.drawn, OWN, names) for names in light.groups.values() if names]
+    scored.rows(*drawn)
     rows = {
         group: {"pictures": Interval(len(names), pictures=len(names))} | _row(scored, names)
         for group, names in light.groups.items()
@@ -114,14 +122,14 @@ def _row(scored: EvaluationSet, names: Sequence[str]) -> dict[str, Interval]:
     """Scores of some of the translations."""
     if not names:
         return {}
-    own = {name: scored.own[name] for name in names}
-    shifts = [luminance_shift(scored.inputs[name], picture) for name, picture in own.items()]
+    drawn, shifts = scored.rows((appearance.drawn, OWN, names), _SHIFT)
+    shift_of = dict(zip(scored.own, shifts, strict=True))
     return {
-        **scored.once(appearance.look).intervals(list(own.values())),
-        **kid_fid.kid_of(scored, own),
-        **paired.errors_of(scored, own),
+        **scored.once(appearance.look).intervals(drawn),
+        **kid_fid.kid_of(scored, names),
+        **paired.errors_of(scored, names),
         **label_maps.accuracies_of(scored, names),
-        "lightness change": interval_of_mean(np.array(shifts)),
+        "lightness change": interval_of_mean(np.array([shift_of[name] for name in names])),
     }
 
 

@@ -3,7 +3,7 @@ pictures that `EvaluationSet` holds as they are displayed.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -33,7 +33,7 @@ class MeasuredSet:
     values: Values
     sets: Mapping[str, Mapping[str, np.ndarray]]
     held_out: Mapping[str, np.ndarray] = field(default_factory=dict)
-    target_train: list[np.ndarray] = field(default_factory=list)
+    target_train: Sequence[np.ndarray] = ()
     truths: Mapping[str, np.ndarray] = field(default_factory=dict)
     subjects: Mapping[str, str] = field(default_factory=dict)
     regions: Mapping[str, np.ndarray] = field(default_factory=dict)

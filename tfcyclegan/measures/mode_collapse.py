@@ -14,13 +14,12 @@ _AT_MOST_IN_A_DRAW = 40
 
 
 def layout(picture: np.ndarray) -> np.ndarray:
-    """Of uint8 [H, W, C], shrunk to 16x16: its levels and their Lab colours, [256, C + 3]."""
+    """Of uint8 [H, W, C], shrunk to 16x16: its levels, uint8 [256, C]."""
     channels = [
         np.asarray(Image.fromarray(channel).resize((_SIDE, _SIDE), Image.Resampling.BOX))
         for channel in np.moveaxis(picture, -1, 0)
     ]
-    small = np.stack(channels, axis=-1)
-    return np.concatenate([small, lab(small)], axis=-1).reshape(_SIDE**2, -1)
+    return np.stack(channels, axis=-1).reshape(_SIDE**2, -1)
 
 
 def diversity(layouts: Rows) -> float:
@@ -31,7 +30,7 @@ def diversity(layouts: Rows) -> float:
     or loud colours make pictures no more and no less alike.
 
     Args:
-        layouts: `layout` of each, [N, 256, C + 3].
+        layouts: `layout` of each, [N, 256, C].
 
     Raises:
         UserError: fewer than two pictures.
@@ -39,7 +38,7 @@ def diversity(layouts: Rows) -> float:
     count = len(layouts)
     if count < 2:
         raise UserError("diversity needs at least 2 pictures; give more test pictures")
-    small = layouts[np.unique(np.linspace(0, count - 1, _AT_MOST).astype(int)), :, -3:]
+    small = lab(layouts[np.unique(np.linspace(0, count - 1, _AT_MOST).astype(int))])
     of_pairs = [
         np.linalg.norm(small[:index] - small[index], axis=-1).mean(axis=-1)
         for index in range(1, len(small))
@@ -65,7 +64,7 @@ mode_collapse = SetDetector(
     Limits(1.3, 2.5),  # how many times below the least of real pictures
     layout,
     lambda rows, reals: diversity_ratio(rows[:_AT_MOST_IN_A_DRAW], reals[:_AT_MOST_IN_A_DRAW]),
-    lambda rows, _: -np.abs(rows - rows.mean(axis=0))[..., :-3].mean(axis=(1, 2)),
+    lambda rows, _: -np.abs(rows - rows.mean(axis=0)).mean(axis=(1, 2)),
     times_below,
     draws=30,
 )

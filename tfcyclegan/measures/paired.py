@@ -2,7 +2,7 @@
 and by class where labels are known too.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
@@ -12,8 +12,9 @@ from tfcyclegan.config import Size
 from tfcyclegan.data import images
 from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.errors import UserError
-from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Pictures
+from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet
 from tfcyclegan.measures.lab import lab
+from tfcyclegan.measures.statistics import Statistic, View, against_truth
 from tfcyclegan.measures.tables import (
     Column,
     Interval,
@@ -138,64 +139,71 @@ def tables(scored: EvaluationSet) -> list[Table | str]:
     return [table(scored), left_out, by_class(scored)]
 
 
+def _land_error(view: View) -> float:
+    return lab_error(view.picture, view.truth, _land(view))
+
+
+def _water_overlap(view: View) -> float:
+    return overlap(water(view.picture), ~_land(view))
+
+
+def _lpips(view: View) -> float:
+    lpips = view.scored.tools.lpips
+    assert not isinstance(lpips, str)
+    return lpips.distance(view.picture, view.truth)
+
+
+def _class_errors(view: View) -> dict[str, np.ndarray]:
+    """`class_errors` by the ids of that name, in the size of the picture."""
+    ids = Image.fromarray(view.look(view.scored.ids))
+    size = Size(*view.picture.shape[:2])
+    fitted = images.to_array(images.resize(ids, size, nearest=True))[..., 0]
+    return class_errors(view.picture, view.truth, fitted, view.scored.table)
+
+
+LAB_ERROR, SSIM = against_truth(lab_error), against_truth(ssim)
+
+
+def _columns(scored: EvaluationSet) -> dict[Column, Statistic]:
+    """What there is, and what makes it of a picture."""
+    land = _tells_land(scored)
+    columns: dict[Column, Statistic] = {
+        Column("Lab error", decides=not land): LAB_ERROR,
+        Column("L1", decides=not land): against_truth(absolute_error),
+        Column("PSNR", "higher", digits=2): against_truth(psnr),
+        Column("SSIM", "higher"): SSIM,
+    }
+    if not isinstance(scored.tools.lpips, str):
+        columns[Column(LPIPS)] = _lpips
+    if land:
+        columns[Column("Lab error on land", decides=True)] = _land_error
+        if scored.direction == "ab":
+            columns[Column("water IoU", "higher")] = _water_overlap
+    if scored.ids:
+        columns[Column("class colour", decides=True, digits=2)] = _class_errors
+    return columns
+
+
 def table(scored: EvaluationSet) -> Table | str:
     """All differences; a reason where there are none, empty if the set says why."""
     if not scored.truths:
         return ""
-    land = _land(scored)
+    columns, names = _columns(scored), tuple(scored.truths)
+    cells = [(row, column) for row in scored.sets for column in columns]
     try:
-        each = {
-            name: [_scores(scored, key, pictures[key], land) for key in scored.truths]
-            for name, pictures in scored.sets.items()
-        }
+        found = scored.rows(*((columns[column], row, names) for row, column in cells))
     except UserError as error:  # pictures too small for a window
         return f"truth: {error}"
-    rows = {
-        name: {
-            column: interval_of_mean(np.array([one[column] for one in scores]))
-            for column in scores[0]
-        }
-        for name, scores in each.items()
-    }
-    columns = (
-        Column("Lab error", decides=not land),
-        Column("L1", decides=not land),
-        Column("PSNR", "higher", digits=2),
-        Column("SSIM", "higher"),
-        Column(LPIPS),
-        Column("Lab error on land", decides=True),
-        Column("water IoU", "higher"),
-        Column("class colour", decides=True, digits=2),
-    )
-    shown = [column for column in columns if column.name in rows[OWN]]
-    found = Table("Truth", _note(scored, bool(land)), shown, rows)
-    return found if scored.partners.sure else undecided(found)
+    rows: dict[str, dict[str, Interval]] = {row: {} for row in scored.sets}
+    for (row, column), values in zip(cells, found, strict=True):
+        if columns[column] is _class_errors:
+            values = [mean_of_known(one["class colour"]) for one in values]
+        rows[row][column.name] = interval_of_mean(np.array(values))
+    made = Table("Truth", _note(scored), list(columns), rows)
+    return made if scored.partners.sure else undecided(made)
 
 
-def _scores(
-    scored: EvaluationSet, name: str, picture: np.ndarray, land: Pictures
-) -> dict[str, float]:
-    """Of one picture, by column."""
-    true, lpips = scored.truths[name], scored.tools.lpips
-    scores = {
-        "Lab error": lab_error(picture, true),
-        "L1": absolute_error(picture, true),
-        "PSNR": psnr(picture, true),
-        "SSIM": ssim(picture, true),
-    }
-    if not isinstance(lpips, str):
-        scores[LPIPS] = lpips.distance(picture, true)
-    if land:
-        scores["Lab error on land"] = lab_error(picture, true, land[name])
-        if scored.direction == "ab":
-            scores["water IoU"] = overlap(water(picture), ~land[name])
-    if scored.ids:
-        colours = _class_errors(scored, name, picture)["class colour"]
-        scores["class colour"] = float(mean_of_known(colours))
-    return scores
-
-
-def _note(scored: EvaluationSet, land: bool) -> str:
+def _note(scored: EvaluationSet) -> str:
     lpips = scored.tools.lpips
     parts = [
         "Against the true picture of the same scene "
@@ -203,7 +211,7 @@ def _note(scored: EvaluationSet, land: bool) -> str:
     ]
     if not isinstance(lpips, str):
         parts.append(f"LPIPS: {lpips.name}, weights {lpips.sha256[:12]}")
-    if scored.data == _SATELLITE and not land:
+    if scored.data == _SATELLITE and not _tells_land(scored):
         parts.append("land and water are left out, since gray maps do not tell them apart")
     if scored.ids:
         parts.append(
@@ -223,10 +231,9 @@ def by_class(scored: EvaluationSet) -> Table | str:
         for measure, digits in (("L1", 3), ("class colour", 2))
         for suffix in beside
     ]
-    each = {
-        suffix: [_class_errors(scored, key, scored.sets[name][key]) for key in scored.truths]
-        for suffix, name in beside.items()
-    }
+    names = tuple(scored.truths)
+    found = scored.rows(*((_class_errors, row, names) for row in beside.values()))
+    each = dict(zip(beside, found, strict=True))
     values = {
         f"{measure}{suffix}": np.array([one[measure] for one in each[suffix]])
         for measure in ("L1", "class colour")
@@ -250,33 +257,32 @@ def by_class(scored: EvaluationSet) -> Table | str:
     )
 
 
-def errors_of(scored: EvaluationSet, pictures: Pictures) -> dict[str, Interval]:
+def errors_of(scored: EvaluationSet, names: Sequence[str]) -> dict[str, Interval]:
     """Lab error and SSIM of some of the translations that have a truth."""
-    pairs = [(one, scored.truths[name]) for name, one in pictures.items() if name in scored.truths]
-    if not pairs:
+    known = tuple(scored.truths)
+    if not (chosen := [name for name in names if name in scored.truths]):
         return {}
-    measures: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {"Lab error": lab_error}
-    if min(pairs[0][0].shape[:2]) >= SSIM_WINDOW:
-        measures["SSIM"] = ssim
+    statistics = {"Lab error": LAB_ERROR}
+    if min(scored.own[chosen[0]].shape[:2]) >= SSIM_WINDOW:
+        statistics["SSIM"] = SSIM
+    found = scored.rows(*((one, OWN, known) for one in statistics.values()))
+    by_name = [dict(zip(known, values, strict=True)) for values in found]
     return {
-        name: interval_of_mean(np.array([measure(*pair) for pair in pairs]))
-        for name, measure in measures.items()
+        column: interval_of_mean(np.array([values[name] for name in chosen]))
+        for column, values in zip(statistics, by_name, strict=True)
     }
 
 
-def _class_errors(scored: EvaluationSet, name: str, picture: np.ndarray) -> dict[str, np.ndarray]:
-    """`class_errors` by the ids of that name, in the size of the picture."""
-    ids = Image.fromarray(scored.ids[name])
-    fitted = images.to_array(images.resize(ids, Size(*picture.shape[:2]), nearest=True))[..., 0]
-    return class_errors(picture, scored.truths[name], fitted, scored.table)
-
-
-def _land(scored: EvaluationSet) -> Pictures:
-    """By name where the map of satellite2map shows land: scored by itself, since nearly anything
-    gets the sea right.
+def _tells_land(scored: EvaluationSet) -> bool:
+    """Whether the map of satellite2map shows land: scored by itself, since nearly anything gets
+    the sea right. Gray tells no water.
     """
+    if scored.data != _SATELLITE or not scored.truths:
+        return False
     maps = scored.truths if scored.direction == "ab" else scored.inputs
-    # gray tells no water
-    if scored.data != _SATELLITE or next(iter(maps.values())).shape[-1] == 1:
-        return {}
-    return {name: ~water(picture) for name, picture in maps.items()}
+    return maps[next(iter(maps))].shape[-1] == 3
+
+
+def _land(view: View) -> np.ndarray:
+    """[H, W] true on land."""
+    return ~water(view.truth if view.scored.direction == "ab" else view.input)

@@ -31,7 +31,8 @@ class Look:
             for start in range(0, self.channels, 3)
         ]
         self._appearances = [
-            Appearance([_levels(picture, group) for picture in self.seen]) for group in self._groups
+            Appearance.of([_levels(picture, group) for picture in self.seen])
+            for group in self._groups
         ]
 
     @property

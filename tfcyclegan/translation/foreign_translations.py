@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from tfcyclegan.config import Size
@@ -18,6 +17,7 @@ from tfcyclegan.data.domains import Split
 from tfcyclegan.data.picture_folders import MAX_PIXELS, pictures_of_split
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures.controls import in_channels
+from tfcyclegan.measures.pictures import Made, Pictures
 
 _LISTED = 5
 _OFFICIAL = (
@@ -43,12 +43,12 @@ class ForeignTranslations:
 
     Attributes:
         pictures: by the name of the picture that each is a translation of, uint8 [H, W, C] of one
-            size.
+            size; each is decoded when it is looked at.
         told: what was guessed, passed over and done to the pictures, a line each.
         facts: the same for programs.
     """
 
-    pictures: dict[str, np.ndarray]
+    pictures: Pictures
     told: list[str]
     facts: dict[str, Any]
 
@@ -72,9 +72,9 @@ def read_folder(
     """
     names = [name for name, _ in pictures_of_split(split.source, split.name)]
     chosen, told, facts = _choose(folder, names, direction, suffix)
-    own, how, of_reading = _read(folder, chosen, names)
+    shapes, how, of_reading = _read(folder, chosen, names)
     told += of_reading
-    sizes = {picture.shape[:2]: name for name, picture in own.items()}
+    sizes = {shape[:2]: name for name, shape in shapes.items()}
     if len(sizes) > 1:
         some = ", ".join(
             f"{name} {size[1]}x{size[0]}" for size, name in list(sizes.items())[:_LISTED]
@@ -82,17 +82,20 @@ def read_folder(
         raise UserError(
             f"--translations={folder}: pictures of several sizes ({some}); bring them to one"
         )
-    gray = sum(picture.shape[-1] == 1 for picture in own.values())
-    own_channels = channels or (1 if gray == len(own) else 3)
+    gray = sum(shape[-1] == 1 for shape in shapes.values())
+    own_channels = channels or (1 if gray == len(names) else 3)
     if channels is None and own_channels == 1:
         told.append(
             "translations: all are gray, so real pictures are taken by luminance; "
             "--translations_channels=3 scores in colours"
         )
     elif gray and own_channels == 3:
-        told.append(f"translations: {gray} of {len(own)} are gray, taken as R=G=B")
+        told.append(f"translations: {gray} of {len(names)} are gray, taken as R=G=B")
     return ForeignTranslations(
-        {name: in_channels(picture, own_channels) for name, picture in own.items()},
+        Made(
+            lambda path: in_channels(images.to_array(_decode(path)[0].image), own_channels),
+            {name: chosen[name] for name in names},
+        ),
         [*told, *_told_sizes(split, Size(*next(iter(sizes))))],
         {"folder": str(folder), **facts, **how},
     )
@@ -198,8 +201,10 @@ def _kind(path: Path, pictures: Sequence[Path]) -> str:
 
 def _read(
     folder: Path, files: Mapping[str, Path], names: Sequence[str]
-) -> tuple[dict[str, np.ndarray], dict[str, Any], list[str]]:
-    """The pictures of `names`, uint8 [H, W, 1 or 3], how they were read, and that in lines."""
+) -> tuple[dict[str, tuple[int, ...]], dict[str, Any], list[str]]:
+    """The shapes of the pictures of `names`, [H, W, 1 or 3], how they are read, and that in
+    lines.
+    """
     known = set(names)
     strange = {
         "of the split are missing": [name for name in names if name not in files],
@@ -214,22 +219,16 @@ def _read(
         told.append("--translations_suffix takes names with something behind them")
     if told:
         raise UserError(f"--translations={folder}: names do not fit; {'; '.join(told)}")
-    pictures, formats, conversions, left_out = {}, Counter[str](), Counter[str](), Counter[str]()
+    shapes, formats, conversions, left_out = {}, Counter[str](), Counter[str](), Counter[str]()
     lossy = 0
     for name in names:
-        try:
-            content = picture_files.read(files[name])
-            decoded = intake.decode(content, max_pixels=MAX_PIXELS)
-        except OSError as error:
-            raise UserError(f"{files[name]}: cannot be read ({error.strerror or error})") from error
-        except intake.BadPicture as error:
-            raise UserError(f"{files[name]}: {error}") from error
+        decoded, content = _decode(files[name])
         kind, has_palette = _kind_of(content)
         formats[kind] += 1
         lossy += kind in _LOSSY and b"VP8L" not in content[:32]
         conversions.update([*notes.conversions(decoded.notes), *([PALETTE] if has_palette else [])])
         left_out.update(notes.left_out(decoded.notes))
-        pictures[name] = images.to_array(decoded.image)
+        shapes[name] = images.to_array(decoded.image).shape
     counted = notes.count(conversions, left_out)
     told = [f"translations: {line}" for line in notes.lines(counted)]
     if lossy:
@@ -239,7 +238,18 @@ def _read(
             "texture, checkerboards and KID most, "
             "and in no control's; save PNGs for scores to compare"
         )
-    return pictures, {"formats": dict(formats), "lossy": lossy, **counted}, told
+    return shapes, {"formats": dict(formats), "lossy": lossy, **counted}, told
+
+
+def _decode(path: Path) -> tuple[intake.Decoded, bytes]:
+    """A picture, and its bytes."""
+    try:
+        content = picture_files.read(path)
+        return intake.decode(content, max_pixels=MAX_PIXELS), content
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except intake.BadPicture as error:
+        raise UserError(f"{path}: {error}") from error
 
 
 def _kind_of(content: bytes) -> tuple[str, bool]:

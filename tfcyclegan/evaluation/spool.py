@@ -1,0 +1,63 @@
+"""Pictures and measurements that are scored, kept on disk while an evaluation lasts: decoded and
+resized once, as they are read of the data, and then looked at in any order.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from tfcyclegan.errors import RunError
+from tfcyclegan.measures.pictures import Pictures
+
+
+class Spool:
+    """A temporary file without a name, which goes with the last mapping that reads it.
+
+    Args:
+        folder: of the results, on whose disk it lies; it need not exist yet.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = next(one for one in (folder, *folder.absolute().parents) if one.is_dir())
+        self._file = tempfile.TemporaryFile(dir=self.folder)  # noqa: SIM115 - as long as it is read
+
+    def keep(self, arrays: Iterable[tuple[str, np.ndarray]]) -> Pictures:
+        """The arrays by name.
+
+        Raises:
+            RunError: the disk is full.
+        """
+        places = {}
+        for name, array in arrays:
+            try:
+                places[name] = (self._file.tell(), array.dtype, array.shape)
+                self._file.write(np.ascontiguousarray(array).data)
+            except OSError as error:
+                raise RunError(
+                    f"{self.folder}: cannot keep the pictures that are scored ({error.strerror}); "
+                    "they take some space beside the results, as much as they have bytes as pixels"
+                ) from error
+        self._file.flush()
+        return _Kept(self, places)
+
+    def read(self, offset: int, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+        """An array, read-only."""
+        size = dtype.itemsize * int(np.prod(shape))
+        return np.frombuffer(os.pread(self._file.fileno(), size, offset), dtype).reshape(shape)
+
+
+class _Kept(Mapping[str, np.ndarray]):
+    def __init__(self, spool: Spool, places: dict[str, tuple[int, np.dtype, tuple[int, ...]]]):
+        self._spool, self._places = spool, places
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._spool.read(*self._places[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
