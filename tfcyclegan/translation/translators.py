@@ -160,15 +160,15 @@ class Translator:
         return np.stack(channels, axis=-1)
 
     def in_floats(self, batch: np.ndarray) -> np.ndarray:
+        """`unchecked`, or RunError where the model gave no numbers."""
+        return images.require_numbers(self.unchecked(batch))
+
+    def unchecked(self, batch: np.ndarray) -> np.ndarray:
         """Translates float32 [B, H, W, C] of any size: mirrored to a size that the network takes,
         and cropped back.
-
-        Raises:
-            RunError: the model gave no numbers.
         """
         height, width = batch.shape[1:3]
-        translated = np.asarray(self.function(self._padded(batch)), np.float32)
-        return images.require_numbers(translated[:, :height, :width])
+        return np.asarray(self.function(self._padded(batch)), np.float32)[:, :height, :width]
 
     def _padded(self, batch: np.ndarray) -> np.ndarray:
         height, width = batch.shape[1:3]
