@@ -176,12 +176,13 @@ def gather_folder(
         raise UserError(
             f"--translations={folder}: pictures made of measurements are scored by --run_dir alone"
         )
-    found = read_folder(folder, split, direction, suffix=suffix, channels=channels)
+    spool = Spool(output)
+    found = read_folder(folder, split, direction, suffix=suffix, channels=channels, keep=spool.keep)
     height, width, own_channels = next(iter(found.pictures.values())).shape
     size = Size(height, width)
     scale = Scale("resize_and_crop", size, size)
     of_domains = {direction[0]: 3, direction[1]: own_channels}
-    sides, spool = sides_of(domains, purpose, of_domains, scale, shown or {}), Spool(output)
+    sides = sides_of(domains, purpose, of_domains, scale, shown or {})
     return assemble(
         domains,
         purpose,

@@ -20,7 +20,7 @@ from tfcyclegan.measures.findings import (
     worst_of,
 )
 from tfcyclegan.measures.lab import lightness
-from tfcyclegan.measures.statistics import INPUTS, SOURCE, View, of_picture
+from tfcyclegan.measures.statistics import INPUTS, SOURCE, InBatches, of_picture
 
 # Training pictures, evenly spread.
 _TRANSLATED = 32
@@ -47,10 +47,11 @@ blur = SetDetector(
 )
 
 
-def _translated_sharpness(view: View) -> float:
-    assert not isinstance(view.scored.cycle, str)
-    forward = view.scored.cycle[0]
-    return sharpness(images.to_uint8(forward(images.to_float(view.picture)[np.newaxis])[0]))
+def _once_translated(scored: EvaluationSet, pictures: list[np.ndarray]) -> list[float]:
+    assert not isinstance(scored.cycle, str)
+    forward = scored.cycle[0]
+    seen = (forward(images.to_float(picture)[np.newaxis])[0] for picture in pictures)
+    return [sharpness(images.to_uint8(fake)) for fake in seen]
 
 
 def unseen_blur(scored: EvaluationSet) -> Finding | str:
@@ -64,7 +65,7 @@ def unseen_blur(scored: EvaluationSet) -> Finding | str:
     sharp_seen, sharp_unseen, real_seen, real_unseen = map(
         np.array,
         scored.rows(
-            (_translated_sharpness, SOURCE, seen),
+            (InBatches(_once_translated), SOURCE, seen),
             (sharp, OWN),
             (sharp, SOURCE, seen),
             (sharp, INPUTS),

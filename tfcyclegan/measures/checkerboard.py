@@ -4,6 +4,8 @@ al. 2016, "Deconvolution and checkerboard artifacts").
 Frequencies are in cycles a pixel, at most 1/2.
 """
 
+import functools
+
 import numpy as np
 
 from tfcyclegan.errors import UserError
@@ -32,39 +34,64 @@ def _power(picture: np.ndarray) -> np.ndarray:
     light = lightness(picture)[:height, :width]
     window = np.outer(np.hanning(height + 1)[:-1], np.hanning(width + 1)[:-1])
     light = (light - (light * window).sum() / window.sum()) * window
-    return np.abs(np.fft.fft2(light)) ** 2 / np.square(window).sum()
+    wave = np.fft.fft2(light)
+    return (wave.real**2 + wave.imag**2) / np.square(window).sum()
 
 
-def _stride_decibels(power: np.ndarray, period: int) -> float:
-    """Power at the multiples of 1/period that no smaller stride shares, over that of the
-    frequencies around each, in dB.
+@functools.lru_cache(maxsize=8)
+def _peaks(height: int, width: int, period: int) -> list[tuple[np.ndarray, list[np.ndarray]]]:
+    """The places in a spectrum [h, w], flat, of the peaks at the multiples of 1/period that no
+    smaller stride shares; and beside each, on one or two sides of it, those of its neighbours.
 
     The window spreads a wave over 3 bins a side, so a peak is 3x3 bins; its neighbours are those 3
     and 4 bins away on both sides, for a peak on an axis along that axis alone, where pictures have
-    streaks. Means are of decibels, in which natural spectra are nearly straight from one side to
-    the other.
+    streaks.
     """
-    decibels = 10 * np.log10(power + 1e-12)
-    height, width = power.shape
-    near, far = (-1, 0, 1), (-4, -3, 3, 4)
+    near, far = np.array([-1, 0, 1]), np.array([-4, -3, 3, 4])
 
-    def mean(row: int, column: int, rows: tuple[int, ...], columns: tuple[int, ...]) -> float:
-        return float(
-            np.mean(
-                [decibels[(row + i) % height, (column + j) % width] for i in rows for j in columns]
-            )
-        )
+    def places(row: int, column: int, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        found: np.ndarray = np.add.outer((row + rows) % height * width, (column + columns) % width)
+        return found.ravel()
 
-    excess = []
+    peaks = []
     for down in range(period):
         for right in range(period):
             if down == right == 0 or (period == 4 and down % 2 == 0 and right % 2 == 0):
                 continue
-            row, column = down * height // period, right * width // period
-            sides = [mean(row, column, far, near)] if down else []
-            sides += [mean(row, column, near, far)] if right else []
-            excess.append(mean(row, column, near, near) - float(np.mean(sides)))
-    return float(np.mean(excess))
+            at = down * height // period, right * width // period
+            sides = [places(*at, far, near)] if down else []
+            sides += [places(*at, near, far)] if right else []
+            peaks.append((places(*at, near, near), sides))
+    return peaks
+
+
+def _stride_decibels(power: np.ndarray, period: int) -> float:
+    """Power at the multiples of 1/period that no smaller stride shares, over that of the
+    frequencies around each, in dB. Means are of decibels, in which natural spectra are nearly
+    straight from one side to the other.
+    """
+    return float(
+        np.mean(
+            [
+                _decibels(power, peak) - np.mean([_decibels(power, side) for side in sides])
+                for peak, sides in _peaks(*power.shape, period)
+            ]
+        )
+    )
+
+
+def _decibels(power: np.ndarray, places: np.ndarray) -> float:
+    return float(np.mean(10 * np.log10(power.ravel()[places] + 1e-12)))
+
+
+@functools.lru_cache(maxsize=8)
+def _rings(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of each frequency of a spectrum [h, w], flat, its ring, that of the corners beyond 1/2 the
+    last; and how many are in each ring up to 1/2.
+    """
+    radius = np.hypot(*np.meshgrid(np.fft.fftfreq(height), np.fft.fftfreq(width), indexing="ij"))
+    ring = np.minimum((radius * 2 * _RINGS).astype(int), _RINGS).ravel()
+    return ring, np.bincount(ring, minlength=_RINGS + 1)[:-1]
 
 
 def spectrum(picture: np.ndarray) -> np.ndarray:
@@ -75,11 +102,8 @@ def spectrum(picture: np.ndarray) -> np.ndarray:
     Then the mean power by frequency in 24 rings up to 1/2.
     """
     power = _power(picture)
-    radius = np.hypot(*np.meshgrid(*(np.fft.fftfreq(size) for size in power.shape), indexing="ij"))
-    # the corners beyond 1/2 come last
-    ring = np.minimum((radius * 2 * _RINGS).astype(int), _RINGS).ravel()
+    ring, counts = _rings(*power.shape)
     sums = np.bincount(ring, power.ravel(), minlength=_RINGS + 1)[:-1]
-    counts = np.bincount(ring, minlength=_RINGS + 1)[:-1]
     known = counts > 0
     decibels = 10 * np.log10(sums[known] / counts[known] + 1e-6)
     rings = np.interp(np.arange(_RINGS), np.flatnonzero(known), decibels)

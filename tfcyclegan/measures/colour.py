@@ -28,7 +28,8 @@ _CORRELATION = Limits(0.2, 0.6)
 def _moments(picture: np.ndarray) -> np.ndarray:
     """Means of the Lab colours and of their squares, [6]."""
     values = lab(picture).reshape(-1, 3)
-    return np.concatenate([values.mean(axis=0), np.square(values).mean(axis=0)])
+    sums = values.sum(axis=0), np.einsum("pc,pc->c", values, values)
+    return np.concatenate(sums) / len(values)
 
 
 def _deviation(moments: Rows) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from tfcyclegan.data import images
+from tfcyclegan.measures.shared import shared
 
 Control = Callable[[np.ndarray], np.ndarray]
 _LEVELS = np.arange(256)
@@ -36,30 +37,31 @@ def make_controls(target_pictures: Sequence[np.ndarray]) -> dict[str, Control]:
     Args:
         target_pictures: real training pictures of the domain to translate into, uint8 [H, W, C].
     """
-    counts = np.sum([_counts(picture) for picture in target_pictures], axis=0)  # [C, 256]
-    shares = counts / counts.sum(axis=1, keepdims=True)
-    mean = shares @ _LEVELS
-    deviation = np.sqrt((shares * (_LEVELS - mean[:, np.newaxis]) ** 2).sum(axis=1))
+    counts = sum(_counts(picture) for picture in target_pictures)  # [C, 256]
+    shares, mean, deviation = _moments(counts)
     channels = len(counts)
 
     def rounded(values: np.ndarray) -> np.ndarray:
         return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
+    def by_tables(picture: np.ndarray, tables: np.ndarray) -> np.ndarray:
+        """Each channel's levels replaced by those that its table [256] has for them."""
+        channel = enumerate(rounded(tables))
+        return np.stack([table.take(picture[..., index]) for index, table in channel], axis=-1)
+
     def colour_matching(picture: np.ndarray) -> np.ndarray:
-        values = picture.astype(np.float64)
-        own_mean, own_deviation = values.mean(axis=(0, 1)), values.std(axis=(0, 1))
-        return rounded((values - own_mean) * (deviation / np.maximum(own_deviation, 1e-6)) + mean)
+        _, own_mean, own_deviation = _moments(_counts(picture))
+        stretch = deviation / np.maximum(own_deviation, 1e-6)
+        tables = (_LEVELS[:, np.newaxis] - own_mean) * stretch + mean
+        return by_tables(picture, tables.T)
 
     def histogram_matching(picture: np.ndarray) -> np.ndarray:
         own = np.cumsum(_counts(picture), axis=1) / picture[..., 0].size
-        there = [np.flatnonzero(of_channel) for of_channel in counts]
-        matched = [
-            np.interp(own[channel], np.cumsum(shares[channel])[there[channel]], there[channel])[
-                picture[..., channel]
-            ]
-            for channel in range(channels)
-        ]
-        return rounded(np.stack(matched, axis=-1))
+        tables = []
+        for ranks, of_channel, target in zip(own, shares, counts, strict=True):
+            there = np.flatnonzero(target)
+            tables.append(np.interp(ranks, np.cumsum(of_channel)[there], there))
+        return by_tables(picture, np.array(tables))
 
     def from_target_channels(control: Control) -> Control:
         return lambda picture: control(in_channels(picture, channels))
@@ -73,6 +75,14 @@ def make_controls(target_pictures: Sequence[np.ndarray]) -> dict[str, Control]:
     return {name: from_target_channels(control) for name, control in controls.items()}
 
 
+def _moments(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of pixels by channel and level, [C, 256], their shares, means and deviations by channel."""
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    mean = shares @ _LEVELS
+    return shares, mean, np.sqrt((shares * (_LEVELS - mean[:, np.newaxis]) ** 2).sum(axis=1))
+
+
+@shared
 def _counts(picture: np.ndarray) -> np.ndarray:
     """Pixels of each level by channel, [C, 256]."""
     return np.stack(

@@ -15,12 +15,16 @@ _LINEAR = np.where(_SHARE > 0.04045, ((_SHARE + 0.055) / 1.055) ** 2.4, _SHARE /
 _WHITE = xyz_tristimulus_values(illuminant="D65", observer="2", dtype=np.float64)
 
 
-def _perceived(image: np.ndarray, parts: slice) -> np.ndarray:
-    """Some of X, Y and Z of uint8 [H, W, 1 or 3] over that of white, as they are perceived,
-    [H, W, parts].
-    """
+@shared
+def _xyz(image: np.ndarray) -> np.ndarray:
+    """CIE XYZ of uint8 [H, W, 1 or 3] sRGB over that of white, [3, H, W]."""
     linear = np.broadcast_to(_LINEAR.take(image), (*image.shape[:2], 3))
-    share = (linear @ xyz_from_rgb.T / _WHITE)[..., parts]
+    share = linear @ xyz_from_rgb.T
+    share /= _WHITE
+    return np.ascontiguousarray(np.moveaxis(share, -1, 0))
+
+
+def _perceived(share: np.ndarray) -> np.ndarray:
     perceived = np.cbrt(share)
     dark = share <= 0.008856
     perceived[dark] = 7.787 * share[dark] + 16 / 116
@@ -32,11 +36,11 @@ def lab(image: np.ndarray) -> np.ndarray:
     """uint8 [H, W, 1 or 3] sRGB to CIE Lab (D65), float64 [H, W, 3]; one unit is about a just
     visible difference.
     """
-    x, y, z = np.moveaxis(_perceived(image, slice(None)), -1, 0)
+    x, y, z = _perceived(_xyz(image))
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
 
 
 @shared
 def lightness(picture: np.ndarray) -> np.ndarray:
     """CIE L* [H, W] in [0, 100]."""
-    return (116 * _perceived(picture, slice(1, 2)) - 16)[..., 0]
+    return 116 * _perceived(_xyz(picture)[1]) - 16

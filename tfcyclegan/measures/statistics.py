@@ -11,8 +11,11 @@ in which pictures came; memory grows by the rows of a picture, some kilobytes, n
 """
 
 import contextlib
+import os
+import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +24,7 @@ import numpy as np
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures.pictures import Made, Renamed
 from tfcyclegan.measures.shared import sharing
+from tfcyclegan.system.parallel import in_order
 from tfcyclegan.system.progress import track
 
 if TYPE_CHECKING:
@@ -111,7 +115,9 @@ Request = tuple[Any, str, tuple[Any, ...] | None]
 
 @dataclass(frozen=True)
 class InBatches:
-    """A statistic of pictures alone that is made of `AT_ONCE` of them together."""
+    """A statistic of pictures alone that a network makes of `AT_ONCE` of them together, one batch
+    at a time.
+    """
 
     function: Callable[["EvaluationSet", list[np.ndarray]], Iterable[Row]]
 
@@ -145,7 +151,12 @@ class NotYet(Exception):
 
 
 class Rows:
-    """The rows of some pictures, by what was asked for: the accumulator."""
+    """The rows of some pictures, by what was asked for: the accumulator. Several threads may add.
+
+    Args:
+        scored: whose pictures these are.
+        requests: what is asked for.
+    """
 
     def __init__(self, scored: "EvaluationSet", requests: Iterable[Request]):
         self._scored = scored
@@ -154,11 +165,12 @@ class Rows:
             for request in requests
         }
         self._rows: dict[Request, dict[int, Row]] = {request: {} for request in self._places}
-        self._waiting: dict[Request, list[tuple[int, np.ndarray]]] = {}
+        self._waiting: dict[tuple[Request, int], dict[int, np.ndarray]] = {}
+        self._lock = threading.Lock()
 
     @property
     def names(self) -> list[Any]:
-        """Of all pictures that are looked at."""
+        """Of all pictures that are to be added."""
         return list(dict.fromkeys(name for places in self._places.values() for name in places))
 
     def add(self, name: Any) -> None:
@@ -167,43 +179,52 @@ class Rows:
         with sharing():
             for request, places in self._places.items():
                 if name in places:
-                    view = View(self._scored, request[1], name, places[name], len(places), known)
-                    self._look(request, view)
+                    statistic, of, _ = request
+                    view = View(self._scored, of, name, places[name], len(places), known)
+                    if isinstance(statistic, InBatches):
+                        self._put(request, {view.index: view.picture})
+                    else:
+                        self._rows[request][view.index] = _row(statistic, view)
 
-    def _look(self, request: Request, view: View) -> None:
-        statistic = request[0]
-        if isinstance(statistic, InBatches):
-            waiting = self._waiting.setdefault(request, [])
-            waiting.append((view.index, view.picture))
-            if len(waiting) == AT_ONCE:
-                self._give(request)
-            return
-        try:
-            self._rows[request][view.index] = statistic(view)
-        except UserError as error:  # whoever asked says so
-            self._rows[request][view.index] = error
+    def _put(self, request: Request, pictures: Mapping[int, np.ndarray]) -> None:
+        """Pictures by their places, which wait until their batch is whole: a network is given the
+        same batches in whatever order they come.
+        """
+        with self._lock:
+            for place, picture in pictures.items():
+                batch = self._waiting.setdefault((request, place // AT_ONCE), {})
+                batch[place] = picture
+                if len(batch) == AT_ONCE:
+                    self._give(request, place // AT_ONCE)
 
-    def _give(self, request: Request) -> None:
-        """To a network the pictures that wait for it."""
-        if waiting := self._waiting.pop(request, []):
-            places, pictures = zip(*waiting, strict=True)
-            made = request[0].function(self._scored, list(pictures))
-            self._rows[request].update(zip(places, made, strict=True))
+    def _give(self, request: Request, number: int) -> None:
+        batch = sorted(self._waiting.pop((request, number)).items(), key=lambda item: item[0])
+        places, pictures = zip(*batch, strict=True)
+        made = request[0].function(self._scored, list(pictures))
+        self._rows[request].update(zip(places, made, strict=True))
 
     def merge(self, other: "Rows") -> None:
-        """Takes the rows of other pictures, for which the same was asked."""
-        for request in self._rows:
-            other._give(request)
-            self._rows[request].update(other._rows[request])
+        """Takes the rows of other pictures, of which the same was asked."""
+        for request, rows in other._rows.items():
+            self._rows[request].update(rows)
+        for (request, _), batch in other._waiting.items():
+            self._put(request, batch)
 
     def finish(self) -> dict[Request, list[Row]]:
         """In the order of the pictures."""
-        for request in list(self._waiting):
-            self._give(request)
+        for request, number in list(self._waiting):
+            self._give(request, number)
         return {
             request: [row for _, row in sorted(rows.items(), key=lambda item: item[0])]
             for request, rows in self._rows.items()
         }
+
+
+def _row(statistic: Statistic, view: View) -> Row | UserError:
+    try:
+        return statistic(view)
+    except UserError as error:  # told where the row is asked for
+        return error
 
 
 @dataclass
@@ -242,8 +263,10 @@ class Gathered:
         by_walk = [[r for r in requests if (r[1] in TRAINING) is first] for first in (True, False)]
         for some in filter(None, by_walk):
             part = Rows(scored, some)
-            for name in track(part.names, total=len(part.names), unit="image", label="scoring"):
-                part.add(name)
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                added = in_order(pool, part.add, part.names, ahead=AT_ONCE)
+                for _ in track(added, total=len(part.names), unit="image", label="scoring"):
+                    pass
             self.rows |= part.finish()
 
 

