@@ -4,13 +4,13 @@ resized once, as they are read of the data, and then looked at in any order.
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from tfcyclegan.errors import RunError
-from tfcyclegan.measures.pictures import Pictures
+from tfcyclegan.measures.pictures import Named, Pictures
 
 
 class Spool:
@@ -49,15 +49,10 @@ class Spool:
         return np.frombuffer(os.pread(self._file.fileno(), size, offset), dtype).reshape(shape)
 
 
-class _Kept(Mapping[str, np.ndarray]):
+class _Kept(Named):
     def __init__(self, spool: Spool, places: dict[str, tuple[int, np.dtype, tuple[int, ...]]]):
-        self._spool, self._places = spool, places
+        super().__init__(places)
+        self._spool = spool
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return self._spool.read(*self._places[name])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
-
-    def __len__(self) -> int:
-        return len(self._places)
+        return self._spool.read(*self.names[name])

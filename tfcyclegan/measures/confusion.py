@@ -22,6 +22,8 @@ from tfcyclegan.errors import UserError
 from tfcyclegan.measures.tables import Interval, mean_of_known
 
 ABSENT = ("cityscapes", "pix2pix")
+_PARTS = 10
+"""In which resamples are drawn, since each of them has a number for every picture."""
 
 
 def confusion_matrix(prediction: np.ndarray, truth: np.ndarray, *, classes: int) -> np.ndarray:
@@ -208,10 +210,12 @@ def intervals_of_confusion(
     values = scores(matrices.sum(axis=0))
     low = high = np.full(len(values), np.nan)
     if count > 1:
-        drawn = np.random.default_rng((seed, 22)).multinomial(
-            count, np.full(count, 1 / count), size=resamples
+        generator, flat = np.random.default_rng((seed, 22)), matrices.reshape(count, -1)
+        drawn = (
+            generator.multinomial(count, np.full(count, 1 / count), size=len(part))
+            for part in np.array_split(np.arange(resamples), _PARTS)
         )
-        sums = drawn.astype(np.float64) @ matrices.reshape(count, -1)
+        sums = np.concatenate([part.astype(np.float64) @ flat for part in drawn])
         tail = (1 - level) / 2
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a class that no picture has

@@ -78,7 +78,11 @@ def read_folder(
         UserError: no folder, no pictures in it, damaged ones, names that are not the split's, or
             pictures of several sizes.
     """
-    names = [name for name, _ in pictures_of_split(split.source, split.name)]
+    sizes_of = {
+        name: intake.size_of(encoded)
+        for name, encoded in pictures_of_split(split.source, split.name)
+    }
+    names = list(sizes_of)
     chosen, told, facts = _choose(folder, names, direction, suffix)
     own, how, of_reading = _read(folder, chosen, names, keep)
     told += of_reading
@@ -101,7 +105,7 @@ def read_folder(
         told.append(f"translations: {gray} of {len(own)} are gray, taken as R=G=B")
     return ForeignTranslations(
         Made(lambda picture: in_channels(picture, own_channels), own),
-        [*told, *_told_sizes(split, Size(*next(iter(sizes))))],
+        [*told, *_told_sizes(sizes_of, Size(*next(iter(sizes))))],
         {"folder": str(folder), **facts, **how},
     )
 
@@ -266,12 +270,10 @@ def _kind_of(content: bytes) -> tuple[str, bool]:
         return "TIFF", False
 
 
-def _told_sizes(split: Split, size: Size) -> list[str]:
-    """Whether what the translations are scored against is resized."""
-    sizes = {
-        name: intake.size_of(encoded)
-        for name, encoded in pictures_of_split(split.source, split.name)
-    }
+def _told_sizes(sizes: Mapping[str, tuple[int, int]], size: Size) -> list[str]:
+    """Whether what the translations are scored against is resized; `sizes` are the (width, height)
+    of the inputs.
+    """
     others = [
         f"{name} {width}x{height}"
         for name, (width, height) in sizes.items()
@@ -281,6 +283,6 @@ def _told_sizes(split: Split, size: Size) -> list[str]:
         return []
     return [
         f"sizes: translations are {size.width}x{size.height}, and real pictures are resized to "
-        f"that; {len(others)} of {split.count} inputs "
+        f"that; {len(others)} of {len(sizes)} inputs "
         f"are of another size, such as {others[0]}"
     ]
