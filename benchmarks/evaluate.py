@@ -6,8 +6,9 @@ more?
 The command scores a folder of translations (tiles of NASA's Blue Marble, in duller colours, so that
 the generator's own time, which `benchmarks.translate` measures, has no part in it) against as many
 real tiles. Each row is a process of its own; the seconds of the families are those that the command
-tells in metrics.json. --features=alexnet adds KID, FID and LPIPS, and fetches AlexNet's weights
-once.
+tells in metrics.json, of which "pictures" is the pass over the pictures. --old=CHECKOUT runs
+another build in turns with this one, on the same data, and compares their numbers.
+--features=alexnet adds KID, FID and LPIPS, and fetches AlexNet's weights once.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from rich.table import Table
 from benchmarks.hardware import keep
 from benchmarks.pictures import cut_tiles
 from benchmarks.processes import Command
+from tfcyclegan.config import Size
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import track
 
@@ -30,12 +32,15 @@ PACKAGES = ("tensorflow", "numpy", "scipy", "scikit-image", "pillow")
 _TRAINING = 100  # pictures a domain, the same in each row
 
 
-def measure(count: int, side: int, features: str, place: Path) -> dict[str, Any]:
-    """The command over `count` translations."""
+def measure(
+    count: int, side: Size, features: str, place: Path, builds: dict[str, Path]
+) -> list[dict[str, Any]]:
+    """The command over `count` translations, by each build in turn."""
     for seed, (split, pictures) in enumerate(
         (("trainA", _TRAINING), ("trainB", _TRAINING), ("testA", count), ("testB", count))
     ):
-        cut_tiles(place / "pictures" / split, pictures, side, side, ending=".png", seed=seed)
+        folder = place / "pictures" / split
+        cut_tiles(folder, pictures, side.height, side.width, ending=".png", seed=seed)
     Command(
         [
             sys.executable,
@@ -49,22 +54,45 @@ def measure(count: int, side: int, features: str, place: Path) -> dict[str, Any]
     for path in (place / "pictures" / "testA").iterdir():
         with Image.open(path) as image:
             ImageEnhance.Color(image).enhance(0.5).save(place / "translated" / path.name)
+    return [
+        {"build": name, **_score(count, features, place, name, builds[name])} for name in builds
+    ]
+
+
+def _score(count: int, features: str, place: Path, name: str, build: Path) -> dict[str, Any]:
+    output = place / name
     flags = [
         f"--translations={place}/translated",
         f"--data_dir={place}/data",
-        f"--output={place}/scores",
+        f"--output={output}",
         f"--features={features}",
     ]
-    done = Command([sys.executable, "-m", "tfcyclegan.cli", "evaluate", *flags]).finish()
-    scores = files.read_json(place / "scores" / "metrics.json")["directions"][0]
-    families = scores["seconds"]
+    program = ["env", f"PYTHONPATH={build.resolve()}", sys.executable, "-m", "tfcyclegan.cli"]
+    done = Command([*program, "evaluate", *flags]).finish()
+    scores = files.read_json(output / "metrics.json")["directions"][0]
     return {
         "pictures": count,
         "seconds": done.seconds,
         "peak_bytes": done.peak_bytes,
-        "families": families,
+        "families": scores["seconds"],
         "left_out": scores["left_out"],
+        "scores": [scores["tables"], scores["detectors"]],
     }
+
+
+def largest_difference(one: Any, other: Any) -> float:
+    """Of all numbers of two builds' scores, as a share of those above 1; infinite where they are
+    not made alike.
+    """
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        return max((largest_difference(one[key], other[key]) for key in one), default=0.0)
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        return max(
+            (largest_difference(*pair) for pair in zip(one, other, strict=True)), default=0.0
+        )
+    if isinstance(one, float) and isinstance(other, float):
+        return abs(one - other) / max(1.0, abs(one))
+    return 0.0 if one == other else float("inf")
 
 
 def main() -> None:
@@ -72,37 +100,45 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--counts", default="100,400,1600", help="pictures translated")
-    parser.add_argument("--side", type=int, default=64, help="of the pictures, in pixels")
+    parser.add_argument("--size", default="64x64", help="of the pictures, HEIGHTxWIDTH")
+    parser.add_argument("--old", default="", help="another checkout, run in turns with this one")
     parser.add_argument("--features", default="none", help="as of `tfcyclegan evaluate`")
     parser.add_argument("--short", action="store_true", help="of 25 and 100 pictures alone")
     parser.add_argument("--output", default="", help="JSON file of the results")
     given = parser.parse_args()
     counts = [25, 100] if given.short else [int(count) for count in given.counts.split(",")]
-    rows = []
+    size = Size(*map(int, given.size.split("x")))
+    builds = {"new": Path(__file__).parents[1]} | ({"old": Path(given.old)} if given.old else {})
+    rows: list[dict[str, Any]] = []
     for count in track(counts, total=len(counts), unit="row", label="scoring"):
         with tempfile.TemporaryDirectory() as name:
-            rows.append(measure(count, given.side, given.features, Path(name)))
-    families = [
-        family
-        for family in rows[-1]["families"]
-        if max(row["families"].get(family, 0) for row in rows) >= 0.1
-    ]
+            rows += measure(count, size, given.features, Path(name), builds)
+    families = dict.fromkeys(
+        family for row in rows for family, value in row["families"].items() if value >= 0.1
+    )
     table = Table(
         "pictures",
+        "build",
         "s",
         "peak GB",
         *families,
-        title=f"{given.side}x{given.side}, features {given.features}; seconds by family",
+        title=f"{size}, features {given.features}; seconds by family",
     )
     for row in rows:
         seconds = [f"{row['families'].get(family, 0):.1f}" for family in families]
         table.add_row(
             str(row["pictures"]),
+            row["build"],
             f"{row['seconds']:.1f}",
             f"{row['peak_bytes'] / 1e9:.2f}",
             *seconds,
         )
     Console(width=150).print(table)
+    for new, old in zip(rows[::2], rows[1::2], strict=True) if given.old else ():
+        difference = largest_difference(new["scores"], old["scores"])
+        print(f"{new['pictures']} pictures: the builds' numbers differ by at most {difference:.1e}")
+    for row in rows:
+        del row["scores"]
     keep(rows, given, PACKAGES)
 
 

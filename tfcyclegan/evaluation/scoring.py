@@ -45,11 +45,12 @@ from tfcyclegan.training.run_page import write_report
 from tfcyclegan.training.runs import Run
 
 Found = Table | Finding | str
-# What it finds is printed, written and shown on the page: tables of scores, a failure that was
-# looked for, or in a line why something is left out (nothing if it is empty) or is `Assumed`.
+# What a measure finds is printed, written and shown on the page: tables of scores, a failure that
+# was looked for, or a line: why something is left out (an empty one says nothing), or, if it is
+# `Assumed`, what was taken for granted.
 Measure = Callable[[EvaluationSet], Found | Iterable[Found]]
 
-# All that is measured, in the order in which it is shown; the seconds are told by the names.
+# All measures, in the order in which their results are shown; the names group their seconds.
 MEASURES: tuple[tuple[str, Measure], ...] = (
     ("look", appearance.table),
     ("distribution", kid_fid.table),

@@ -1,5 +1,5 @@
-"""What usually helps against a failure, as far as the run has not done it already. Of translations
-of unknown origin all is said.
+"""What usually helps against a failure, unless the run does it already. For translations of unknown
+origin all of it is said.
 """
 
 from collections.abc import Callable
@@ -26,8 +26,7 @@ def _cycles(config: TrainConfig) -> bool:
     return config.method == "cyclegan"
 
 
-# What is advised against in degrees, such as a high rate, is so only of runs that have it at least
-# as high as by default.
+# To lower a value, such as the learning rate, is advised only where it is at least the default.
 DEFAULTS = TrainConfig(data_dir="-", run_dir="-")
 
 RESIZE = Advice(

@@ -24,7 +24,7 @@ from tfcyclegan.measures.statistics import INPUTS, SOURCE, InBatches, of_picture
 
 # Training pictures, evenly spread.
 _TRANSLATED = 32
-# How many times below the least of the inputs themselves.
+# How many times lower than the lowest value of the inputs themselves.
 _UNSEEN = Limits(1.15, 1.5)
 
 
@@ -39,7 +39,7 @@ blur = SetDetector(
     "blur",
     "sharpness (deviation of the lightness's Laplacian) over real pictures'",
     (advice.LONGER, advice.LARGER_CROPS, advice.MORE_DATA, advice.WEAKER_CYCLES),
-    Limits(1.5, 2.5),  # how many times below the least of real pictures
+    Limits(1.5, 2.5),  # how many times lower than the lowest of real pictures
     sharpness,
     lambda rows, reals: float(rows.mean() / max(reals.mean(), 1e-9)),
     lambda rows, _: -rows,

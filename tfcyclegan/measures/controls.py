@@ -1,5 +1,5 @@
-"""What needs no training: translations that a score must be better than to mean anything. uint8 in,
-uint8 out.
+"""Baselines that need no training: the score of a translation means something only where it beats
+theirs. uint8 in, uint8 out.
 
 Each is a function picture -> picture, fitted on the training pictures of the target domain; all but
 "identity" see no pairs. Where the domains' channels differ, each starts from the input in the

@@ -2,8 +2,8 @@
 
 A generator can hide the source in faint noise that the other one reads (Chu et al. 2017, "CycleGAN,
 a Master of Steganography"), so a low cycle loss proves nothing. Here the fake is disturbed in ways
-that a viewer hardly sees. If the way back then fails, it had read the noise; if it does not move
-more than it does for real pictures that were disturbed alike, it had read the picture.
+that a viewer hardly sees. If the way back then fails, it had read the noise; if its result moves no
+more than it does for real pictures that were disturbed in the same way, it had read the picture.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""The discriminator's course through the training: whether it is certain, guesses or is fooled."""
+"""How the discriminator fared in training: whether it was certain, guessed or was fooled."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

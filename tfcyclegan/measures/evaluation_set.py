@@ -80,8 +80,8 @@ class MeasuredCycle:
 
 @dataclass(frozen=True)
 class Tools:
-    """What measures need beside the pictures; of each a reason where there is none, "" where none
-    is asked for.
+    """What measures need besides the pictures. Where one cannot be had, the reason stands for it;
+    "" where it was not asked for.
 
     Attributes:
         features: of KID and FID.
@@ -121,10 +121,10 @@ class EvaluationSet:
         cycle: the generators there and back, for pictures; or why they cannot be had.
         measured_cycle: the same where a domain is one of measurements.
         data: the data set's name.
-        left_out: what could not be had, and why.
+        left_out: what is missing, and why.
         classes: the table of the ids and of label maps; None where neither is known.
-        assumed: what was taken for granted, chosen by default or done to the pictures, a line each,
-            with the flag that decides.
+        assumed: what was taken for granted, chosen by default or done to the pictures, one line
+            each, with the flag that decides.
         facts: the same for programs: scale, channels, splits, pairs, and of a folder of
             translations how it was read.
         partners: what the truths rest on.

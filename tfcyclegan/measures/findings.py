@@ -1,9 +1,9 @@
 """What a detector of failures says: a value, its range on real pictures, a verdict, the worst
 pictures and what usually helps.
 
-Limits say from which excess beyond the range of real pictures on a value is suspicious or bad, so
-that they need not know how much real pictures of a data set differ from each other. They were set
-on the real tiles of `data_prep.satellite_map` (72x72 pixels, both directions): a healthy run of
+Limits say how far beyond the range of real pictures a value must lie to be suspicious or bad, so
+they need not know how much the real pictures of a data set differ from each other. They were set on
+the real tiles of `data_prep.satellite_map` (72x72 pixels, both directions): a healthy run of
 configs/satellite2map.cfg stays "ok" in all of them, and the tiles with a defect put on do not. They
 are tested on runs on the synthetic street, which had no part in them. They are rules of thumb.
 """
@@ -31,7 +31,7 @@ REALS = 200
 
 @dataclass(frozen=True)
 class Limits:
-    """The excess from which on a value is suspicious, and bad."""
+    """The excess at which a value becomes suspicious, and at which it becomes bad."""
 
     suspicious: float
     bad: float
@@ -51,7 +51,7 @@ class Finding:
         high: upper end.
         verdict: OK, SUSPICIOUS or BAD.
         measures: what the value is.
-        helps: what usually does.
+        helps: what usually helps against it.
         worst: names of the inputs whose translations show it most.
         note: what else to know; may be empty.
     """
@@ -104,13 +104,14 @@ class SetDetector:
     Attributes:
         name: of the failure.
         measures: what the value is.
-        helps: what usually does.
+        helps: what usually helps against it.
         limits: of the excess.
-        rows: of one picture; pictures too small for it leave the detector out.
+        rows: what is kept of one picture; where pictures are too small for it, the detector is left
+            out.
         distance: of two sets' rows.
-        one: how bad a single picture's row is, beside the real ones'.
-        excess: by value, low and high of the range on real pictures.
-        draws: how many random parts of the real pictures make the range.
+        one: how bad each single row is, given the real ones.
+        excess: of a value over the range on real pictures: a function of value, low and high.
+        draws: number of random splits of the real pictures that give the range.
     """
 
     name: str

@@ -40,8 +40,8 @@ COLUMNS = (
     Column(LEFT_OUT, "higher"),
 )
 CONVENTIONS = (
-    "Classes absent from both sides count as 0, as in the paper's table (official pix2pix), but "
-    "for the last column, which leaves "
+    "Classes absent from both sides count as 0, as in the paper's table (official pix2pix), except "
+    "in the last column, which leaves "
     "them out (cityscapesScripts). 'Classes matched': after the best one-to-one relabelling "
     "(Hungarian); what it gains is permutation."
 )

@@ -19,7 +19,7 @@ from tfcyclegan.measures.tables import Column, Interval, Table, interval_of_mean
 
 # Of the training pictures that count as dark, and of those that count as bright.
 SHARE = 0.2
-# Share of the inputs outside the training's range of luminance, above what chance allows.
+# Share of the inputs outside the training's range of luminance, beyond what chance explains.
 _OUTSIDE = Limits(0.05, 0.25)
 # Of the training pictures, on each side, beyond the range.
 _TAIL = 0.01
@@ -97,8 +97,8 @@ def table(scored: EvaluationSet) -> Table | str:
         "The translations' scores by the input's mean lightness (L*): dark below "
         f"{light.bounds[0]:.1f}, bright above "
         f"{light.bounds[1]:.1f}, which are the darkest and the brightest {SHARE:.0%} of the "
-        "training pictures. Distances of fewer "
-        "pictures are larger by themselves.",
+        "training pictures. Distances are "
+        "biased upwards for fewer pictures.",
         [column for column in _COLUMNS if any(column.name in row for row in rows.values())],
         rows,
         plot="",

@@ -1,5 +1,5 @@
-"""What a direction into a domain of measurements is scored on, in the units of the data: the same
-pictures that `EvaluationSet` holds as they are displayed.
+"""What a direction into a domain of measurements is scored on, in the units of the data;
+`EvaluationSet` has the same as it is displayed.
 """
 
 import math

@@ -23,11 +23,11 @@ def layout(picture: np.ndarray) -> np.ndarray:
 
 
 def diversity(layouts: Rows) -> float:
-    """How unlike pictures are: 1 for pictures that share nothing, 0 for equal ones.
+    """How different pictures are from each other: 1 if they share nothing, 0 if they are equal.
 
     The mean distance in Lab between the pixels of any two of them, each shrunk to 16x16 (at most
-    256, evenly chosen), over that of two pixels at random places of random pictures, so that faint
-    or loud colours make pictures no more and no less alike.
+    256 pictures, evenly chosen), over that of two pixels at random places of random pictures, so
+    that faint or strong colours make pictures neither more nor less alike.
 
     Args:
         layouts: `layout` of each, [N, 256, C].
@@ -58,10 +58,10 @@ def diversity_ratio(fakes: Rows, reals: Rows) -> float:
 
 mode_collapse = SetDetector(
     "mode collapse",
-    "how far any two translations are apart, for the strength of their colours, over that of "
+    "how far apart any two translations are, given the strength of their colours, over the same of "
     "real pictures",
     (advice.BOTH_CYCLES, advice.POOL, advice.LOWER_RATE),
-    Limits(1.3, 2.5),  # how many times below the least of real pictures
+    Limits(1.3, 2.5),  # how many times lower than the lowest of real pictures
     layout,
     lambda rows, reals: diversity_ratio(rows[:_AT_MOST_IN_A_DRAW], reals[:_AT_MOST_IN_A_DRAW]),
     lambda rows, _: -np.abs(rows - rows.mean(axis=0)).mean(axis=(1, 2)),

@@ -4,8 +4,8 @@ names that the pictures must bear out in a permutation test.
 Two views of one scene have their edges and regions in the same places, whatever colours these have:
 what is at a place in one picture tells what is at that place in the other. Likeness is therefore
 measured by canonical correlations between the two pictures' maps of lightness, colour and edges: it
-does not change when a domain's colours are mixed, inverted or brightened, and it takes a photo and
-its label map, or a satellite picture and its map, as well as two photos.
+does not change when a domain's colours are mixed, inverted or brightened, and it works for a photo
+and its label map, or a satellite picture and its map, as well as for two photos.
 """
 
 from collections.abc import Mapping, Sequence

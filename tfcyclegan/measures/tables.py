@@ -1,8 +1,8 @@
 """Scores with their intervals, in tables: sets of pictures as rows, measures as columns.
 
 An interval says how far a score would move if other test pictures had been drawn: percentile
-bootstrap over pictures (Efron 1979), or, for distances that fewer pictures make larger, random
-halves.
+bootstrap over pictures (Efron 1979), or, for distances that are biased upwards for few pictures,
+random halves.
 """
 
 import csv
@@ -48,8 +48,8 @@ def interval_of_mean(
 ) -> Interval:
     """The mean of one score a picture, [N], and its interval.
 
-    NaN values, such as of a class that a picture lacks, are left out. An infinite one, such as the
-    PSNR of an equal picture, leaves no bounds.
+    NaN values, such as that of a class that a picture lacks, are left out. With an infinite one,
+    such as the PSNR of two equal pictures, there are no bounds.
     """
     known = np.asarray(values, np.float64)
     known = known[~np.isnan(known)]
@@ -102,8 +102,8 @@ def interval_of_halves(
     """A distance of `count` pictures, with the scatter of its values over random halves of them
     (delete-half jackknife, Shao and Wu 1989).
 
-    The scatter is moved onto the value of all pictures, since the distance of fewer pictures is
-    larger by itself.
+    The scatter is centred on the value of all pictures, since the distance of fewer pictures is
+    biased upwards.
     """
     tail = (1 - level) / 2
     low, high = np.quantile(halves - halves.mean(), (tail, 1 - tail))

@@ -1,6 +1,6 @@
-"""What needs no training, of measurements: translations that a score must be better than to mean
-anything. Arrays in units in, arrays of the target's type and units out, through the same clipping
-and rounding as a translation's.
+"""Baselines that need no training, for measurements: the score of a translation means something
+only where it beats theirs. Arrays in units in, arrays of the target's type and units out, through
+the same clipping and rounding as a translation.
 
 All but "linear fit" see no pairs.
 """
