@@ -37,8 +37,8 @@ class Spool:
                 self._file.write(np.ascontiguousarray(array).data)
             except OSError as error:
                 raise RunError(
-                    f"{self.folder}: cannot keep the pictures that are scored ({error.strerror}); "
-                    "they take some space beside the results, as much as they have bytes as pixels"
+                    f"{self.folder}: no room for the pixels of what is scored ({error.strerror}); "
+                    "make room there, or give --output on another disk"
                 ) from error
         self._file.flush()
         return _Kept(self, places)

@@ -49,14 +49,15 @@ def confusion_matrix(prediction: np.ndarray, truth: np.ndarray, *, classes: int)
     return np.bincount(cells, minlength=classes * (classes + 1)).reshape(classes, classes + 1)
 
 
-# Of a confusion matrix, flat, the places that are not 0 and what is there: most are.
+# The places in a flat confusion matrix that are not 0, of which there are few, and what is there.
 Cells = tuple[np.ndarray, np.ndarray]
 
 
 def cells_of(matrix: np.ndarray) -> Cells:
     """Of one picture."""
     places = np.flatnonzero(matrix)
-    return places.astype(np.uint32), matrix.ravel()[places]
+    counts = matrix.ravel()[places]
+    return places.astype(np.min_scalar_type(matrix.size)), counts.astype(np.uint32)
 
 
 def _check(absent: str) -> None:

@@ -162,13 +162,15 @@ def _nearest(
     """The real training measurement that is nearest to what `start` makes of an input, at 32x32
     places; its gaps at the mean. Of those of the input's size; the mean where there are none.
     """
-    small = [_small(_filled(target.to_network(array), mean)) for array in target_train]
+    known = [
+        (array.shape[:2], _small(_filled(target.to_network(array), mean))) for array in target_train
+    ]
 
     def nearest(array: np.ndarray) -> np.ndarray:
         wanted = _small(_filled(start(array), mean))
         far = [
-            float(np.square(each - wanted).sum()) if real.shape[:2] == array.shape[:2] else np.inf
-            for each, real in zip(small, target_train, strict=True)
+            float(np.square(small - wanted).sum()) if size == array.shape[:2] else np.inf
+            for size, small in known
         ]
         if not np.isfinite(min(far)):
             return np.broadcast_to(mean, (*array.shape[:2], len(mean)))
