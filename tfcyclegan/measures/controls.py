@@ -37,7 +37,7 @@ def make_controls(target_pictures: Sequence[np.ndarray]) -> dict[str, Control]:
     Args:
         target_pictures: real training pictures of the domain to translate into, uint8 [H, W, C].
     """
-    counts = sum(_counts(picture) for picture in target_pictures)  # [C, 256]
+    counts = np.sum([_counts(picture) for picture in target_pictures], axis=0)  # [C, 256]
     shares, mean, deviation = _moments(counts)
     channels = len(counts)
 
