@@ -168,7 +168,7 @@ OWN = {
         Case("flags in conflict", "--translations=pictures --run_dir=run", "give one of them"),
     ),
     "compare": (
-        Case("one run alone", "--run_dirs=run", "give two runs or more"),
+        Case("one run alone", "--run_dirs=run", "give two or more runs, separated by commas"),
         Case("no such run", "--run_dirs=pictures,nowhere", "nowhere is no directory"),
         Case(
             "output is a directory",

@@ -81,7 +81,7 @@ CASES = {
     ),
     "unknown generator": (
         (*TRAIN[:2], "--data_dir=x", "--generator=unet_512"),
-        f"{', '.join(ARCHITECTURES)}, and MODULE:FUNCTION for your own",
+        f"{', '.join(ARCHITECTURES)}, or MODULE:FUNCTION for your own",
     ),
     "unknown loss": (
         (*TRAIN, "--data_dir=x", "--gan_mode=wgan"),

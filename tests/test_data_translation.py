@@ -158,7 +158,7 @@ def test_the_command(imported, data, tmp_path, capsys):  # noqa: F811
         (common, "--output or --output_data: give one of them"),
         (
             ["translate", f"--run_dir={imported}", "--input=x", "--output_data=b"],
-            "goes with --data_dir, not --input",
+            "requires --data_dir, not --input",
         ),
         (
             [*common, "--split=nowhere", "--output_data=b"],

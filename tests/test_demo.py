@@ -131,7 +131,7 @@ def test_other_wrong_requests(model, tmp_path, capsys):
             ),
             (
                 [f"--model={model}", "--export=site", "--port=80"],
-                "--export: writes the page and serves nothing",
+                "--export: writes the page without serving it",
             ),
             (
                 [f"--model={model}", f"--samples={tmp_path / 'empty'}"],

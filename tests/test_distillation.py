@@ -205,4 +205,4 @@ def test_a_method_needs_its_teacher(capsys):
     assert cli.main(["train", "--method=distill", "--data_dir=x", "--run_dir=y"]) == 2
     assert "--teacher: required with --method=distill" in capsys.readouterr().err
     assert cli.main(["train", "--teacher=x", "--data_dir=x", "--run_dir=y"]) == 2
-    assert "goes with --method=distill, not cyclegan" in capsys.readouterr().err
+    assert "requires --method=distill, not cyclegan" in capsys.readouterr().err

@@ -24,12 +24,12 @@ def end(run) -> int:
 
 
 ERRORS = {
-    "Python's memory": (MemoryError(), "out of memory (Python); take a smaller --batch_size"),
+    "Python's memory": (MemoryError(), "out of memory (Python); use a smaller --batch_size"),
     "TensorFlow's memory": (
         tf.errors.ResourceExhaustedError(
             None, None, "OOM when allocating tensor with shape[9,9] on GPU:0\nHint: ..."
         ),
-        "out of memory (OOM when allocating tensor with shape[9,9] on GPU:0); take a smaller",
+        "out of memory (OOM when allocating tensor with shape[9,9] on GPU:0); use a smaller",
     ),
     "TensorFlow's disk": (
         tf.errors.ResourceExhaustedError(
@@ -89,7 +89,7 @@ def test_signals_clear_away_what_is_unfinished(capsys, number, code):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     before = signal.getsignal(signal.SIGTERM)
     assert end(run) == code and cleared == [True]
-    assert capsys.readouterr().err.endswith("the same command goes on from what is finished\n")
+    assert capsys.readouterr().err.endswith("the same command continues from what is finished\n")
     assert signal.getsignal(signal.SIGTERM) == before
 
 

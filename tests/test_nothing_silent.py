@@ -170,11 +170,13 @@ CASES = [
         "manifest.json: is of format 99, made by a later tfcyclegan; this one reads up to",
     ),
     refused(
-        "a later format", given.later, "translate --run_dir={i}/run --data_dir={s}/data --output={o}",
+        "a later "
+        "format", given.later, "translate --run_dir={i}/run --data_dir={s}/data --output={o}",
         "config.json: is of format 99, made by a later tfcyclegan",
     ),
     refused(
-        "unknown options", given.later, "translate --run_dir={i}/odd --data_dir={s}/data --output={o}",
+        "unknown "
+        "options", given.later, "translate --run_dir={i}/odd --data_dir={s}/data --output={o}",
         "has options that this version does not know (zoom); install a newer one",
     ),
     Case(given.nothing, SHARED_RUN, "{s}/run/config.json", [
@@ -188,7 +190,8 @@ CASES = [
         Line("constant pictures", "split trainA: 1 of 3 pictures are of one colour", "told", "domain a: 1 of 3 pictures are of one colour"),
     ]),
     tells(
-        "flags given twice", given.flag_file, f"{BY_RUN} --data_dir={{s}}/data --flagfile={{i}}/a.cfg",
+        "flags given "
+        "twice", given.flag_file, f"{BY_RUN} --data_dir={{s}}/data --flagfile={{i}}/a.cfg",
         "a.cfg: --scale is given 2 times; the last one counts",
     ),
     refused("unknown flags", given.flag_file, f"{BY_RUN} --data_dir={{s}}/data --flagfile={{i}}/b.cfg", "--zoom: no such flag"),
@@ -226,7 +229,8 @@ CASES = [
         "sizes; trained at",
     ),
     tells(
-        "unknown model", given.unnamed_model, "translate --model={i}/model --input={i}/testB --output={o}",
+        "unknown "
+        "model", given.unnamed_model, "translate --model={i}/model --input={i}/testB --output={o}",
         "from what to what is not known: no metadata.json beside it says so",
     ),
     refused(
@@ -235,7 +239,7 @@ CASES = [
     ),
     refused(
         "checkpoint of a model", given.large, f"{BY_MODEL} --input={{i}} --checkpoint=best",
-        "--checkpoint=best: goes with --run_dir; an exported model has the weights of one "
+        "--checkpoint=best: requires --run_dir; an exported model has the weights of one "
         "checkpoint",
     ),
     refused(

@@ -181,11 +181,11 @@ def test_nothing_is_written_for_a_generator_that_cannot_be_trained(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"base_filters": 8}, f"--base_filters=8: {MAKE} decides by itself; leave it out"),
-        ({"dropout": True}, f"--dropout=True: {MAKE} decides by itself"),
-        ({"residual_blocks": 2}, "--residual_blocks=2: goes with --generator=resnet alone"),
-        ({"upsampling": "resize"}, "--upsampling=resize: goes with ResNet generators alone"),
-        ({"remat": True}, "--remat: goes with ResNet generators"),
+        ({"base_filters": 8}, f"--base_filters=8: {MAKE} determines it; leave it out"),
+        ({"dropout": True}, f"--dropout=True: {MAKE} determines it"),
+        ({"residual_blocks": 2}, "--residual_blocks=2: requires --generator=resnet, not"),
+        ({"upsampling": "resize"}, "--upsampling=resize: requires ResNet generators"),
+        ({"remat": True}, "--remat: requires ResNet generators"),
     ],
 )
 def test_options_that_an_own_generator_does_not_take(settings, message):

@@ -265,10 +265,13 @@ def test_pairs_are_known_by_their_content(tmp_path):
         ({"rotations": True, "crop_size": Size(64, 128)}, "--rotations: .* --crop_size=64x128"),
         (
             {"decay_load_size": "crop", "preprocess": "crop"},
-            "--decay_load_size=crop: goes with .* not crop",
+            "--decay_load_size=crop: requires .* not crop",
         ),
         ({"diffaugment": "colour,blur"}, "unknown choice 'blur'; valid are colour, translation,"),
-        ({"diffaugment": "cutout,cutout"}, "--diffaugment=cutout,cutout: names one twice"),
+        (
+            {"diffaugment": "cutout,cutout"},
+            "--diffaugment=cutout,cutout: names an augmentation twice",
+        ),
         ({"paired_share": 0.0}, "--paired_share=0.0: must be greater than 0"),
     ],
 )

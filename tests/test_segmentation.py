@@ -449,7 +449,7 @@ def test_wrong_requests_end_in_one_line(trained, city, data, tmp_path, capsys):
             "--input=x",
         ],
         "--input or --data_dir: give one of them": [*segment, f"--segmenter_dir={trained}"],
-        "--split=test: goes with --data_dir": [
+        "--split=test: requires --data_dir": [
             *segment,
             f"--segmenter_dir={trained}",
             "--input=x",

@@ -189,7 +189,7 @@ def test_the_command(imported, tmp_path, capsys, monkeypatch):
     )
     assert np.abs(tiled.astype(int) - whole).max() <= 1
     assert cli.main(["translate", "--model=m", "--input=i", "--output=o", "--tile=64"]) == 2
-    assert "--tile: goes with --run_dir" in capsys.readouterr().err
+    assert "--tile: requires --run_dir" in capsys.readouterr().err
     assert cli.main([*common, "--tile=8", f"--output={tmp_path / 'o'}"]) == 2
     assert "--tile=8: must be at least 64" in capsys.readouterr().err
     write = os.pwrite

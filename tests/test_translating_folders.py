@@ -392,10 +392,10 @@ def test_the_command(prepared, imported, tmp_path, capfd, monkeypatch):
     assert code == 0 and np.asarray(Image.open(tmp_path / "dark" / "0.png")).min() == 255 - 16
 
     for arguments, message in (
-        (("--input=x", "--split=testA", "--output=o"), "--split: goes with --data_dir"),
-        ((data, "--pages=first", "--output=o"), "--pages=first: goes with --input"),
-        ((data, "--alpha=keep", "--output=o"), "--alpha=keep: goes with --input"),
-        ((data, "--max_value=9", "--output=o"), "--max_value=9: goes with --input"),
+        (("--input=x", "--split=testA", "--output=o"), "--split: requires --data_dir"),
+        ((data, "--pages=first", "--output=o"), "--pages=first: requires --input"),
+        ((data, "--alpha=keep", "--output=o"), "--alpha=keep: requires --input"),
+        ((data, "--max_value=9", "--output=o"), "--max_value=9: requires --input"),
     ):
         code, _, err = run(capfd, *common, *arguments)
         assert code == 2 and message in err
