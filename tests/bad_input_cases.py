@@ -401,7 +401,7 @@ OWN = {
         Case(
             "output is a file",
             "--output_dir=words.txt",
-            "--output_dir=words.txt: a file stands where a directory is needed",
+            "--output_dir=words.txt: is a file, but a directory is needed",
         ),
         Case("not a number", "--output_dir=out --output_size=big", "--output_size=big"),
         Case(

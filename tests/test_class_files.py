@@ -51,10 +51,13 @@ def test_without_ids_and_cityscapes(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "its first line must name the columns name,color and perhaps id,ignored; it is ''"),
+        ("", "its first line must name the columns name,color and optionally id,ignored; it is ''"),
         ("water,#0000ff\n", "its first line must name the columns name,color"),
         ("name,color,size\na,#000000,1\n", "its first line must name the columns name,color"),
-        ("name,color\n", "the train ids of those that count must be 0, 1, 2, ..., not none"),
+        (
+            "name,color\n",
+            "the train ids of classes that are not ignored must be 0, 1, 2, ..., not none",
+        ),
         (
             "name,color\na,255,0,0\n",
             "line 2 has 4 cells, not 2; a colour such as 255,0,0 needs quotation marks",
@@ -74,7 +77,7 @@ def test_without_ids_and_cityscapes(tmp_path):
             "name,color,ignored\na,#000001,perhaps\n",
             "line 2 has 'perhaps' under ignored; write yes or no",
         ),
-        ("name,color,ignored\na,#000001,yes\n", "the train ids of those that count"),
+        ("name,color,ignored\na,#000001,yes\n", "the train ids of classes that are not ignored"),
         ('name,color\n"a,#000001\n', "cannot be read (unexpected end of data)"),
     ],
 )

@@ -361,8 +361,8 @@ def test_folders_keep_their_depth(tmp_path):
     ("options", "message"),
     [
         ({"range_a": "0:1"}, "--range_a: needs --depth=keep"),
-        ({"depth": "keep", "alpha": "drop"}, "--alpha: is for pictures of 8 bit"),
-        ({"depth": "keep", "label_maps_b": True}, "--label_maps_b: is for pictures of 8 bit"),
+        ({"depth": "keep", "alpha": "drop"}, "--alpha: is for 8-bit pictures"),
+        ({"depth": "keep", "label_maps_b": True}, "--label_maps_b: is for 8-bit pictures"),
     ],
 )
 def test_options_of_the_other_depth_are_refused(options, message):

@@ -469,7 +469,7 @@ def test_translating_again_keeps_what_is_there(run_dir, tiles, tmp_path, capsys)
     times = {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in names[1:]}
     capsys.readouterr()
     assert cli.main(arguments) == 0
-    assert f"1 pictures translated, {len(names) - 1} were there already" in capsys.readouterr().out
+    assert f"1 picture translated, {len(names) - 1} already existed" in capsys.readouterr().out
     assert all(
         (tmp_path / "out" / name).stat().st_mtime_ns == before for name, before in times.items()
     )

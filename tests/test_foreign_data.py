@@ -108,11 +108,12 @@ def test_other_features_and_splits_are_named(tmp_path, capsys):
     )
     assert f"{place}, split valA: serves as the test split of domain a, which has none" in said
     assert (
-        f"{place}: domain b has no test split, the other has; scores and pictures that need one "
-        "are left out" in said
+        f"{place}: domain b has no test split, but the other has; scores and pictures that need "
+        "one are left out" in said
     )
     assert any(
-        f"{place}: splits that are not read: validation (2); train, val and test are" in line
+        f"{place}: splits that are not read: validation (2); splits must be called train, val and test"
+        in line
         for line in said
     )
     np.testing.assert_array_equal(read(place, "trainA")[1], noise(1))
@@ -165,7 +166,7 @@ def test_what_is_no_picture_of_8_or_16_bit_is_refused(tmp_path):
         (
             "floats",
             tfds.features.Image(shape=(None, None, 1), dtype=np.float32),
-            "pictures are of float32, which has no known range",
+            "pictures are float32, which has no known range",
         ),
         (
             "video",

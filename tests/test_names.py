@@ -73,7 +73,7 @@ def everything(directory: Path) -> set[Path]:
 
 @pytest.mark.parametrize("name", LEAVING)
 def test_no_picture_is_called_so(name):
-    with pytest.raises(UserError, match="no name below a folder"):
+    with pytest.raises(UserError, match="not a path below a folder"):
         picture_name(name, "testA")
 
 
@@ -95,7 +95,7 @@ def test_translating_a_data_set_with_such_names(tmp_path):
     for number, name in enumerate(("../../escaped.png", f"{tmp_path}/escaped.png", ".")):
         source = open_source(make_data(tmp_path / f"data{number}", name))
         before = everything(tmp_path)
-        with pytest.raises(UserError, match="no name below a folder"):
+        with pytest.raises(UserError, match="not a path below a folder"):
             translate_split([NEGATIVE], source, "testA", tmp_path / "deep" / "er" / "out")
         made = everything(tmp_path) - before
         assert not any("escaped" in path.name for path in everything(tmp_path)) and {

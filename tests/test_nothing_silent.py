@@ -60,20 +60,20 @@ PICTURES = [  # of data_prep and translate alike
     done("EXIF turn", "turned upright, as its orientation tag says", 1),
     unused("MPO", "previews, gain maps or other views behind the picture (MPO)", 1),
     unused("BMP", "the fourth byte of each pixel of a BMP, which the format calls unused", 1),
-    unused("ICC profile", "a colour profile other than sRGB, its values taken as they are", 1),
-    unused("gamma", "a gamma other than that of sRGB, its values taken as they are", 1),
-    unused("HDR", "high dynamic range (PQ or HLG), its values taken as they are", 1),
+    unused("ICC profile", "a colour profile other than sRGB, which is not applied", 1),
+    unused("gamma", "a gamma other than that of sRGB, which is not applied", 1),
+    unused("HDR", "high dynamic range (PQ or HLG), which is not applied", 1),
 ]
 CASES = [
     Case(given.pictures, FOLDERS, MANIFEST, [
         *PICTURES,
-        Line("dim values", "16-bit values end at 4000 of 65535, so they come out dark; --max_value", "largest_value", '"trainA": 4000'),
+        Line("dim values", "16-bit values end at 4000 of 65535, so pictures become dark; --max_value", "largest_value", '"trainA": 4000'),
         unused("other endings", ".heic files", 1),
         unused("archives", ".zip files", 1),
-        unused("no ending", "files without an ending", 1),
+        unused("no ending", "files without an extension", 1),
         unused("hidden files", "hidden files and folders", 3),
         unused("folders beside", "files in trainC/", 1),
-        Line("equal names", "0.jpg and 0.png have one name (1 such names); translate and evaluate refuse them"),
+        Line("equal names", "0.jpg and 0.png have the same name (1 such names); translate and evaluate refuse them"),
     ]),
     Case(given.pictures, f"{BY_RUN} --input={{i}}/trainA", TRANSLATION, [
         *PICTURES,
@@ -82,12 +82,12 @@ CASES = [
         done("colours", "gray pictures shown in colour", 2),
     ]),
     Case(given.refused, BAD, "{o}/quarantine.jsonl", [
-        bad("nir.tif", "4 bands, of which 1 is neither colour nor transparency; --extra_bands=drop leaves that out"),
+        bad("nir.tif", "4 bands, of which 1 is neither colour nor transparency; --extra_bands=drop leaves them out"),
         bad("two.tif", "2 bands, of which 1 is neither colour nor transparency"),
-        bad("float.tif", "have no known range; save it as 8 or 16 bit"),
-        bad("signed.tif", "have no known range; save it as 8 or 16 bit"),
-        bad("ink.jpg", "a CMYK JPEG without Adobe's mark"),
-        bad("nothing.png", "transparent everywhere, so all would be white; --alpha=drop takes its colours"),
+        bad("float.tif", "have no known range; save it with unsigned 8 or 16 bits"),
+        bad("signed.tif", "have no known range; save it with unsigned 8 or 16 bits"),
+        bad("ink.jpg", "a CMYK JPEG without Adobe's marker"),
+        bad("nothing.png", "transparent everywhere, so all would be white; --alpha=drop uses its colours"),
         bad("empty.png", "the file is empty"),
         bad("words.png", "text, not a picture"),
         bad("scan.png", "a DICOM file, which is not read here"),
@@ -98,7 +98,7 @@ CASES = [
     refused("bad pictures", given.refused, f"{BY_RUN} --input={{i}}/trainA", "12 of 15 pictures could not be read, the others are in"),
     refused("equal names", given.pictures, f"{BY_RUN} --input={{i}}/trainB", "two pictures are called 0 (0.jpg and 0.png); rename one"),
     Case(given.by_flags, BY_FLAGS, MANIFEST, [
-        unused("--pages=first", "frames or pages behind the first", 1, "; --pages=all takes them all"),
+        unused("--pages=first", "frames or pages behind the first", 1, "; --pages=all uses them all"),
         unused("--alpha=drop", "transparency", 1, "; --alpha=white lays it on white"),
         unused("--extra_bands=drop", "1 of 4 bands, neither colour nor transparency", 1),
     ]),
@@ -114,40 +114,40 @@ CASES = [
         Line("--alpha=keep", "transparent, laid on white for the network; the result has its transparency: 1", "alpha", "keep"),
     ]),
     Case(given.label_maps, FOLDERS, MANIFEST, [
-        Line("label maps", "domain B is taken for label maps, a guess by its 3 colours"),
+        Line("label maps", "domain B is read as label maps, a guess from its 3 colours"),
         done("label maps", "label map, resized by nearest pixels alone", 3),
-        Line("label maps", "--label_maps_b=false takes them for pictures; --classes=FILE.csv gives them names"),
+        Line("label maps", "--label_maps_b=false reads it as pictures; --classes=FILE.csv gives them names"),
     ]),
-    tells("ids as label maps", given.id_maps, FOLDERS, "domain B is nearly black: are its values ids? --classes=FILE.csv draws them"),
+    tells("ids as label maps", given.id_maps, FOLDERS, "domain B is nearly black; if its values are class ids, --classes=FILE.csv draws them"),
     tells(
         "JPEG label maps", given.lossy_maps, FOLDERS,
-        "domain B looks like label maps saved as JPEG; it is taken for pictures; if it is: "
-        "--label_maps_b",
+        "domain B looks like label maps saved as JPEG, but is read as pictures; if it is label "
+        "maps: --label_maps_b",
     ),
     Case(given.own_labels, OWN_LABELS, MANIFEST, [
         Line("own labels", "labels of 3 of 3 pictures of trainA, by equal names"),
         Line("own labels", "1 labels without a picture are left out, such as 7.png", "left_out", '"labels without a picture": 1'),
         done("own labels", "label read by its ids", 2),
         unused("opacity of labels", "label's opacity", 1),
-        Line("label endings", "trainA_labels: not used, no pictures by their ending: notes.txt (1 .txt)", "left_out", '".txt files": 1'),
+        Line("label endings", "trainA_labels: not used, not pictures by their extension: notes.txt (1 .txt)", "left_out", '".txt files": 1'),
     ]),
     refused(
         "unknown labels", given.strange_labels, OWN_LABELS,
         "as colours: colours outside the table: #191919, #232323; --unknown_labels=ignored or "
-        "nearest goes on",
+        "nearest accepts them",
     ),
-    refused("labels without a table", given.own_labels, FOLDERS, "labels need the table of their classes: --classes=FILE.csv"),
+    refused("labels without a table", given.own_labels, FOLDERS, "labels need a table of their classes: --classes=FILE.csv"),
     Case(given.street, GTA5, MANIFEST, [
         Line("street, hidden", "images: passed over, hidden files and folders: 1", "left_out", '"hidden files and folders": 2'),
-        Line("street, label endings", "label files that are no PNG: labels/note.txt", "left_out", '"label files that are no PNG": 1'),
-        Line("street, orphans", "passed over, labels without an image: labels/99.png", "left_out", '"labels without an image": 1'),
+        Line("street, label endings", "label files that are not PNG: labels/note.txt", "left_out", '"label files that are not PNG": 1'),
+        Line("street, orphans", "skipped, labels without an image: labels/99.png", "left_out", '"labels without an image": 1'),
         Line("street, folders", "passed over, not read by this command: depth", "left_out", '"not read by this command": 1'),
         Line("split.mat", "1 frames of split.mat are not in images/", "left_out", '"frames of split.mat that are not in images/": 1'),
         Line("split.mat", "passed over, not in split.mat: images/00012.png", "left_out", '"not in split.mat": 1'),
         Line("label format", "11 of 11 labels looked at: label read as class ids: 11", "labels", '"label read as class ids": 11'),
     ]),
     refused("16-bit colour labels", given.deep_street, GTA5, "16-bit colours outside the Cityscapes table"),
-    refused("train ids", given.trained_ids, GTA5, "look like train ids; --label_format=train_ids reads them so, --label_format=ids as ids"),
+    refused("train ids", given.trained_ids, GTA5, "look like train ids; choose --label_format=train_ids, or --label_format=ids to read them as ids"),
     Case(given.city, CITY, MANIFEST, [
         Line("Cityscapes", "files beside the label that is read: gtFine", "left_out", '"files beside the label that is read": 18'),
         Line("Cityscapes", "passed over, splits that are not read: leftImg8bit/test", "left_out", '"splits that are not read": 2'),
@@ -266,7 +266,7 @@ CASES = [
     Case(given.translations, f"{SCORE} --translations={{i}} --data_dir={{s}}/data", METRICS, [
         Line("unrelated pairs", "names are equal, but the pictures are no nearer to each other than to random partners", "directions"),
         Line("official names", "those whose names end in _fake_B, a guess by the official program's names;", "directions"),
-        Line("other files", "8 files passed over (6 _real_A, 1 that are no pictures by their endings, 1 hidden", "directions"),
+        Line("other files", "8 files passed over (6 _real_A, 1 that are not pictures by their extensions, 1 hidden", "directions"),
         Line("palette", "a palette of at most 256 colours, read as the colours that it stands for: 1 picture", "directions"),
         Line("16-bit translations", "16 bit, scaled to 8: 1 picture", "directions"),
         Line("JPEG translations", "1 of 6 are JPEG, whose losses are in every score", "directions"),
@@ -363,7 +363,7 @@ def test_it_is_told(told, case, line):
     "about, content, said",
     [
         ("alpha", given.RGBA, "transparent, laid on white: 1 picture"),
-        ("16 bit", given.DEEP, "16-bit values end at 4000 of 65535, so they come out dark"),
+        ("16 bit", given.DEEP, "16-bit values end at 4000 of 65535, so pictures become dark"),
         ("gray", given.DEEP, "gray pictures shown in colour: 1 picture"),
         (
             "MPO",

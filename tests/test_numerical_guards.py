@@ -66,11 +66,11 @@ def not_finite(run_dir: Path) -> list[str]:
             flat(0, 0, 0),
             np.repeat(noise(1), 3, axis=0),
             (
-                "split trainA: 3 of 3 pictures are of one colour, such as trainA/0.png",
-                "split trainB: all 3 pictures are the same one",
+                "split trainA: 3 of 3 pictures have a single colour, such as trainA/0.png",
+                "split trainB: all 3 pictures are identical",
             ),
         ),
-        (flat(255, 0, 128), flat(0, 0, 0), ("split trainB: 3 of 3 pictures are of one colour",)),
+        (flat(255, 0, 128), flat(0, 0, 0), ("split trainB: 3 of 3 pictures have a single colour",)),
     ],
     ids=["black and equal", "flat"],
 )

@@ -341,6 +341,6 @@ def test_data_of_another_program_are_taken_for_cityscapes_and_told(home, capsys)
     )
     assert Split(source, "trainA").labelled and source.require_labels("trainA") is CITYSCAPES
     assert (
-        "tells no table of classes: its label ids are taken for those of Cityscapes"
+        "has no table of classes; its label ids are assumed to be those of Cityscapes"
         in capsys.readouterr().out
     )

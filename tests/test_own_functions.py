@@ -144,7 +144,7 @@ def test_a_sequence_may_say_what_it_is_known_by(monkeypatch):
 def test_each_domain_may_have_its_own_function():
     both = open_domains(f"{PICTURES},{HERE}:one_domain")
     assert (both.require("train", "a").name, both.require("train", "b").name) == ("trainA", "train")
-    with pytest.raises(UserError, match="both domains are the same pictures"):
+    with pytest.raises(UserError, match="both domains have the same pictures"):
         open_domains(f"{HERE}:one_domain,{HERE}:one_domain")
 
 

@@ -316,7 +316,7 @@ def test_segment_writes_what_cityscapesscripts_scores_alike(trained, city, data,
     overlay = np.asarray(Image.open(output / "overlays" / "town" / "town_000000_000019.png"))
     assert overlay.shape == (HEIGHT, WIDTH, 3)
     assert cli.main(command) == 0
-    assert "0 pictures labelled, 8 were there already" in capsys.readouterr().out
+    assert "0 pictures labelled, 8 already existed" in capsys.readouterr().out
     # a folder of pictures of other sizes: the same ids in the same places
     (tmp_path / "in").mkdir()
     picture = Image.open(next((city / "leftImg8bit" / "val").rglob("*.png")))

@@ -113,6 +113,6 @@ def test_requests_are_read_as_the_training_read():
     for reading, level in (({}, 16), ({"max_value": 4095}, 255)):
         translator = dataclasses.replace(NEGATIVE, reading=reading)
         (picture,), told = model._decode_all([stream.getvalue()], translator, 10**6, "instances")
-        assert (picture == level).all() and ("so they come out dark" in told) == (not reading), (
+        assert (picture == level).all() and ("so pictures become dark" in told) == (not reading), (
             reading
         )

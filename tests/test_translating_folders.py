@@ -70,7 +70,7 @@ LEFT_OUT = {
     ".dcm files": 1,
     ".heic files": 2,
     ".zip files": 1,
-    "files without an ending": 1,
+    "files without an extension": 1,
     "hidden files and folders": 2,
 }
 CONVERSIONS = {
@@ -104,13 +104,15 @@ def test_every_file_becomes_pictures_or_is_named(mixed, tmp_path, capsys):
             np.asarray(Image.open(out / f"deep/stack_000{page}.png"))[0, 0], colour
         )
     said = capsys.readouterr().out
-    kinds = "1 .dcm, 2 .heic, 1 .zip, 1 files without an ending, 2 hidden files and folders"
-    assert f"{mixed}: not used, no pictures by their ending: a.heic and 4 more ({kinds})" in said
+    kinds = "1 .dcm, 2 .heic, 1 .zip, 1 files without an extension, 2 hidden files and folders"
+    assert (
+        f"{mixed}: not used, not pictures by their extension: a.heic and 4 more ({kinds})" in said
+    )
     for line in (
-        "one of several pages or frames of its file: 3 pictures; --pages=first takes the first "
-        "alone",
-        "transparent, laid on white: 1 picture; --alpha=drop takes the colours below it",
-        "16-bit values end at 4000 of 65535, so they come out dark; --max_value=4095 makes 4095 "
+        "one of several pages or frames of its file: 3 pictures; --pages=first uses only the first",
+        "transparent, laid on white: 1 picture; --alpha=drop uses the colours without the alpha "
+        "channel",
+        "16-bit values end at 4000 of 65535, so pictures become dark; --max_value=4095 makes 4095 "
         "white",
     ):
         assert f"{out}: {line}\n" in said
@@ -125,7 +127,7 @@ def test_every_file_becomes_pictures_or_is_named(mixed, tmp_path, capsys):
 
     times = {name: (out / name).stat().st_mtime_ns for name in pngs(out)}
     translate_path([NEGATIVE], mixed, out)
-    assert "0 pictures translated, 6 were there already" in capsys.readouterr().out
+    assert "0 pictures translated, 6 already existed" in capsys.readouterr().out
     assert (
         record(out) == expected
         and {name: (out / name).stat().st_mtime_ns for name in pngs(out)} == times
@@ -154,7 +156,7 @@ def test_the_first_page_alone_where_asked_for(mixed, tmp_path, capsys):
     translate_path([NEGATIVE], mixed, tmp_path / "out", reading=Reading(pages="first"))
     assert "deep/stack.png" in pngs(tmp_path / "out") and len(pngs(tmp_path / "out")) == 4
     assert (
-        "not used, frames or pages behind the first: 1; --pages=all takes them all"
+        "not used, frames or pages behind the first: 1; --pages=all uses them all"
         in capsys.readouterr().out
     )
     written = record(tmp_path / "out")
@@ -192,7 +194,7 @@ def test_alpha_is_kept_in_the_size_of_the_result(tmp_path):
         (
             "x.dcm",
             b"\0" * 128 + b"DICM",
-            "^x: a DICOM file, which is not read here; save it as PNG or TIFF of 8 or 16 bit",
+            "^x: a DICOM file, which cannot be read here; save it as 8-bit or 16-bit PNG or TIFF",
         ),
         ("x", b"\0\1\2\3" * 9, "^x: not a picture, or damaged at its start$"),
         ("x.heic", b"\0\0\0\x18ftypheic" + b"\0" * 40, "^x: a HEIC picture"),
@@ -211,7 +213,7 @@ def test_a_folder_without_pictures_says_what_is_there(tmp_path):
     with pytest.raises(
         UserError,
         match=(
-            r"no pictures there; not used, no pictures by their ending: a.dcm and 1 more \(2 "
+            r"no pictures there; not used, not pictures by their extension: a.dcm and 1 more \(2 "
             r".dcm\)$"
         ),
     ):
@@ -245,7 +247,7 @@ def test_segmenting_says_the_same(mixed, tmp_path, capsys):
     )
     assert len(pngs(tmp_path / "out" / "labelIds")) == 4
     assert (
-        "not used, frames or pages behind the first: 1; --pages=all takes them all"
+        "not used, frames or pages behind the first: 1; --pages=all uses them all"
         in capsys.readouterr().out
     )
 

@@ -83,7 +83,7 @@ def test_from_units_to_units_with_gaps_and_what_is_clipped(given, tmp_path, caps
     assert "1 of 6 values are no measurements and stay gaps" in told
     # a rerun keeps what is there, and tells the same
     translate_measurements([model], given, tmp_path / "out")
-    assert "0 files translated, 1 were there already" in capsys.readouterr().out
+    assert "0 files translated, 1 already existed" in capsys.readouterr().out
     assert record(tmp_path / "out")["counted_values"] == {"all": 6, "invalid": 1, "clipped": 1}
 
 
@@ -123,7 +123,7 @@ def test_pictures_of_a_target_without_values(given, tmp_path, capsys):
     assert sorted(found) == ["one.png", "v_0001.png", "v_0002.png"]
     assert [int(found[name].max()) for name in sorted(found)] == [0, 0, 255]
     translate_measurements([model], given, tmp_path / "out")
-    assert "0 files translated, 2 were there already" in capsys.readouterr().out
+    assert "0 files translated, 2 already existed" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("ending", [".npy", ".tif"])

@@ -68,7 +68,7 @@ def test_colours_follow_the_matrix_that_the_file_tells(tmp_path, matrix):
 
 def test_a_matrix_that_is_not_told_is_a_guess_that_is(tmp_path):
     with VideoReader(made(tmp_path / "in.mp4", BT601, tagged=False)) as reader:
-        assert reader.notes == ["tells no colour matrix: BT.601 assumed"]
+        assert reader.notes == ["declares no colour matrix: BT.601 assumed"]
         np.testing.assert_allclose(next(reader.frames()).pixels[20, 20], COLOUR, atol=3)
 
 
@@ -107,7 +107,7 @@ def test_odd_sides_are_kept(tmp_path):
 
 def test_what_is_no_video_is_refused(tmp_path):
     (tmp_path / "words.mp4").write_bytes(b"words")
-    with pytest.raises(BadPicture, match="is no video that PyAV opens"):
+    with pytest.raises(BadPicture, match="is not a video that PyAV can open"):
         VideoReader(tmp_path / "words.mp4")
 
 
@@ -158,7 +158,7 @@ def test_a_finished_video_is_kept_and_a_broken_one_named(tmp_path):
     translate_video([shaking(0)], source, tmp_path / "out")
     assert target.stat().st_mtime_ns == changed
     (tmp_path / "words.mp4").write_bytes(b"words")
-    with pytest.raises(UserError, match=r"words\.mp4: is no video"):
+    with pytest.raises(UserError, match=r"words\.mp4: is not a video"):
         translate_video([shaking(0)], tmp_path / "words.mp4", tmp_path / "no")
     assert not list((tmp_path / "no").glob("*.mp4"))
 

@@ -187,9 +187,7 @@ def _devices() -> list[Row]:
         if load > count / 2
         else ""
     )
-    rows.append(
-        ("CPU", f"{hardware.processor()}, {count} {'core' if count == 1 else 'cores'}", busy)
-    )
+    rows.append(("CPU", f"{hardware.processor()}, {quantity(count, 'core')}", busy))
     precision = choose_precision("auto")
     there = [name for name in _BF16_CPU if name in hardware.cpu_flags()]
     half = (

@@ -98,6 +98,11 @@ def log_table(table: "Table") -> None:
     ).print(table)
 
 
+def quantity(count: int, unit: str) -> str:
+    """A number of things in words: "1 picture", "2 pictures"."""
+    return f"{count} {unit}{'' if count == 1 else 's'}"
+
+
 def log(message: str) -> None:
     """Prints one line for the person at the terminal, without tearing a live progress bar."""
     from tqdm import tqdm

@@ -91,7 +91,7 @@ def translate_data(
         output.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise UserError(
-            f"--output_data={output}: a file stands where a directory is needed; name another"
+            f"--output_data={output}: is a file, but a directory is needed; choose another"
         ) from error
     with files.exclusive_lock(output):
         if (output / MANIFEST).exists():
@@ -99,7 +99,7 @@ def translate_data(
             with files.understanding(output / MANIFEST):
                 _refuse_other(output, made.get("request"), request)
             shutil.rmtree(output / shards.WORK, ignore_errors=True)
-            log(f"{output}: all is done: {manifest.counts(made)}")
+            log(f"{output}: already complete: {manifest.counts(made)}")
             return
         _claim(output, request)
         written = _write_shards(
