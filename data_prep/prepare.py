@@ -47,7 +47,7 @@ from tfcyclegan.data.source import MANIFEST, TWINS
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.system import files, hardware
 from tfcyclegan.system.parallel import in_order
-from tfcyclegan.system.progress import Progress, log
+from tfcyclegan.system.progress import Progress, log, quantity
 from tfcyclegan.system.tensorflow_setup import import_tensorflow
 
 QUARANTINE = "quarantine.jsonl"

@@ -112,8 +112,8 @@ def test_other_features_and_splits_are_named(tmp_path, capsys):
         "one are left out" in said
     )
     assert any(
-        f"{place}: splits that are not read: validation (2); splits must be called train, val and test"
-        in line
+        f"{place}: splits that are not read: validation (2); splits must be called train, val and "
+        "test" in line
         for line in said
     )
     np.testing.assert_array_equal(read(place, "trainA")[1], noise(1))

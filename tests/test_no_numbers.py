@@ -26,7 +26,10 @@ from tfcyclegan.translation.tiling import Tiler
 from tfcyclegan.translation.translators import Translator, as_function, translate_path
 
 BRIGHT = 200
-SAID = r"the model's output has values that are not finite \(NaN or infinite\): .* an earlier --checkpoint"
+SAID = (
+    r"the model's output has values that are not finite \(NaN or infinite\): .* an earlier "
+    r"--checkpoint"
+)
 
 
 def broken(value: float, *, above: int = 0) -> Translator:

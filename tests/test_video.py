@@ -2,11 +2,13 @@
 
 import itertools
 import json
+import os
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
+from tfcyclegan.data import video
 from tfcyclegan.data.intake import BadPicture
 from tfcyclegan.data.video import Frame, VideoReader, VideoWriter
 from tfcyclegan.errors import UserError
@@ -109,6 +111,15 @@ def test_what_is_no_video_is_refused(tmp_path):
     (tmp_path / "words.mp4").write_bytes(b"words")
     with pytest.raises(BadPicture, match="is not a video that PyAV can open"):
         VideoReader(tmp_path / "words.mp4")
+
+
+def test_a_refused_colour_matrix_leaves_no_file_open(tmp_path, monkeypatch):
+    path = made(tmp_path / "in.mp4", BT709, times=range(1), sound=False)
+    monkeypatch.setattr(video, "_KNOWN", {})
+    with pytest.raises(BadPicture, match=r"uses colour matrix 1 of ITU-T H\.273") as refused:
+        VideoReader(path)
+    opened = {os.path.realpath(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")}
+    assert refused.value.__traceback__ and os.path.realpath(path) not in opened
 
 
 def moving(path, frames=8):

@@ -19,7 +19,7 @@ from tfcyclegan import __version__
 from tfcyclegan.networks import InstanceNormalization
 from tfcyclegan.networks.layers import Conv2D
 from tfcyclegan.system import hardware
-from tfcyclegan.system.progress import log, log_table
+from tfcyclegan.system.progress import log, log_table, quantity
 from tfcyclegan.training.strategy import choose_precision, cost_of, keep_freed_memory, make_strategy
 
 _GIB = 2**30

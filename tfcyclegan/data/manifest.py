@@ -22,6 +22,7 @@ from tfcyclegan.data.source import LABEL_MAPS, UNLABELLED, VALUES
 from tfcyclegan.data.values import Values
 from tfcyclegan.errors import RunError
 from tfcyclegan.system import files
+from tfcyclegan.system.progress import quantity
 
 TFDS_FILES = ("features.json", "dataset_info.json")
 TALLIES = "counted_values"

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tfcyclegan.system.progress import quantity
+
 CONVERSIONS, LEFT_OUT = "conversions", "left_out"
 LARGEST = "largest_value"
 TALLY = "counted_values"

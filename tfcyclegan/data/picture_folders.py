@@ -18,7 +18,7 @@ from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.system import files
 from tfcyclegan.system.parallel import Stages
-from tfcyclegan.system.progress import Progress, log
+from tfcyclegan.system.progress import Progress, log, quantity
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -284,7 +284,8 @@ def recording(
         raise UserError(bad[0])
     if bad:
         raise UserError(
-            f"{bad[0]}; {len(bad)} of {quantity(total, unit)} could not be read; the others are in {output}"
+            f"{bad[0]}; {len(bad)} of {quantity(total, unit)} could not be read; the others are in "
+            f"{output}"
         )
     kept = f", {total - ledger.made} already existed" if ledger.made < total else ""
     log(f"{output}: {quantity(ledger.made, unit)} {told[1]}{kept}")

@@ -7,6 +7,7 @@ BT.601 below, as players do, and this is reported. Results are H.264 of limited 
 the matrix used.
 """
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -77,8 +78,13 @@ class VideoReader:
             self._container = av.open(str(path))
         except av.FFmpegError as error:
             raise BadPicture(f"is not a video that PyAV can open ({error.strerror})") from error
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(self._container.close)
+            self._read_properties()
+            on_failure.pop_all()
+
+    def _read_properties(self) -> None:
         if not self._container.streams.video:
-            self._container.close()
             raise BadPicture("holds no video")
         self._stream = stream = self._container.streams.video[0]
         stream.thread_type = "AUTO"
@@ -104,7 +110,6 @@ class VideoReader:
         for frame in self._container.decode(self._stream):
             self._container.seek(0)
             return frame
-        self._container.close()
         raise BadPicture("holds no picture")
 
     def _matrix_of(self, told: int, rows: int) -> str:
