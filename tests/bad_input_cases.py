@@ -169,7 +169,7 @@ OWN = {
     ),
     "compare": (
         Case("one run alone", "--run_dirs=run", "give two or more runs, separated by commas"),
-        Case("no such run", "--run_dirs=pictures,nowhere", "nowhere is no directory"),
+        Case("no such run", "--run_dirs=pictures,nowhere", "nowhere is not a directory"),
         Case(
             "output is a directory",
             "--run_dirs=pictures,empty --output=empty",
@@ -415,7 +415,7 @@ OWN = {
         Case(
             "output is a file",
             "--output_dir=words.txt",
-            "--output_dir=words.txt: is a file; name a directory",
+            "--output_dir=words.txt: is a file; give a directory",
         ),
         Case("too large", "--output_dir=out --size=300", "--size=300: must be at most 256"),
     ),
@@ -424,7 +424,7 @@ OWN = {
         Case(
             "output is a file",
             "--output_dir=words.txt",
-            "--output_dir=words.txt: is a file; name a directory",
+            "--output_dir=words.txt: is a file; give a directory",
         ),
     ),
     "data_prep.toy_street": (

@@ -96,7 +96,7 @@ def test_a_disk_that_does_not_take_a_checkpoint_costs_none(saved_twice, tmp_path
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
     try:
         with pytest.raises(
-            RunError, match=r"step-6: cannot be written \(.*\); that of step-4 is whole; make room"
+            RunError, match=r"step-6: cannot be written \(.*\); that of step-4 is whole; free some"
         ):
             opened.save(6)
     finally:

@@ -321,7 +321,7 @@ def test_the_training_mode_takes_each_pictures_own_statistics():
 
 
 def test_the_training_mode_is_refused_where_it_changes_nothing(imported):
-    with pytest.raises(UserError, match="--training_mode: changes nothing of"):
+    with pytest.raises(UserError, match="--training_mode: has no effect on"):
         from_run(read_run(imported), "latest", "ab", training_mode=True)
     with pytest.raises(UserError, match="--training_mode: requires --run_dir and no --tile"):
         TranslateConfig(run_dir="r", input="i", output="o", training_mode=True, tile=64)

@@ -130,7 +130,7 @@ def test_another_translators_directory_is_refused(data, tmp_path):  # noqa: F811
         translate_data([NEGATIVE], source, ["val"], data, scale=None)
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "mine.txt").write_text("mine")
-    with pytest.raises(UserError, match="is not empty and holds no translated data"):
+    with pytest.raises(UserError, match="is not empty but holds no translated data"):
         translate_data([NEGATIVE], source, ["val"], tmp_path / "letters", scale=None)
     with pytest.raises(UserError, match="names a split twice"):
         translate_data([NEGATIVE], source, ["val", "val"], tmp_path / "twice", scale=None)

@@ -135,7 +135,7 @@ def test_other_wrong_requests(model, tmp_path, capsys):
             ),
             (
                 [f"--model={model}", f"--samples={tmp_path / 'empty'}"],
-                f"--samples={tmp_path / 'empty'}: no pictures there",
+                f"--samples={tmp_path / 'empty'}: no pictures found",
             ),
             ([f"--model={model}", f"--samples={tmp_path / 'bad'}"], "note: text, not a picture"),
             (
@@ -170,7 +170,8 @@ def test_without_a_network_one_line_says_what_to_do(model, tmp_path, monkeypatch
     monkeypatch.setenv("PATH", "")
     assert cli.main(arguments) == 2
     assert (
-        "npm fetches them and is not installed; install it, or go online" in capsys.readouterr().err
+        "npm downloads them but is not installed; install it, or go online"
+        in capsys.readouterr().err
     )
     (tmp_path / "cache" / litert_js.CORE.filename).write_bytes(b"something else")
     assert cli.main(arguments) == 2

@@ -333,7 +333,7 @@ def test_what_cannot_be_read_is_told_on_one_line(tmp_path, reason):
     [
         (JPEGLSLossless, "JPEG-LS Lossless Image Compression, for which no decoder is installed; "
          "pip install pyjpegls"),
-        (MPEG2MPML, "which is not read here; unpack it"),
+        (MPEG2MPML, "which cannot be read here; unpack it"),
     ],
 )  # fmt: skip
 def test_a_missing_decoder_is_named(tmp_path, monkeypatch, syntax, reason):

@@ -35,15 +35,16 @@ ERRORS = {
         tf.errors.ResourceExhaustedError(
             None, None, "run/tensorboard/events.v2; No space left on device"
         ),
-        "run/tensorboard/events.v2; No space left on device; make room or choose another directory",
+        "run/tensorboard/events.v2; No space left on device; free some space or choose another "
+        "directory",
     ),
     "a full disk": (
         OSError(errno.ENOSPC, "No space left on device", "run/report.html"),
-        "run/report.html: No space left on device; make room",
+        "run/report.html: No space left on device; free some",
     ),
     "a read-only disk": (
         OSError(errno.EROFS, "Read-only file system", "run/.lock"),
-        "run/.lock: Read-only file system; make room",
+        "run/.lock: Read-only file system; free some",
     ),
 }
 

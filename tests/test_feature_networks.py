@@ -286,7 +286,7 @@ def test_without_a_network_one_line_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / feature_networks.ARCHIVE))
     with pytest.raises(
         UserError,
-        match=r"cannot keep downloads there \(.*\); set TFCYCLEGAN_CACHE to another folder",
+        match=r"cannot store downloads \(.*\); set TFCYCLEGAN_CACHE to another folder",
     ):
         Lpips()
 

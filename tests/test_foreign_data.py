@@ -216,8 +216,8 @@ def test_both_domains_must_not_be_the_same_pictures(tmp_path):
     with pytest.raises(
         UserError,
         match=(
-            f"--data_dir={place},{place}: both domains are the same pictures, .*split train; "
-            "give each"
+            f"--data_dir={place},{place}: both domains have the same pictures, .*split train; give "
+            "each"
         ),
     ):
         open_domains(f"{place},{place}")
@@ -247,7 +247,7 @@ def test_two_data_sets_of_both_domains_leave_the_other_halves(tmp_path, capsys):
         f"{first}: splits that are not read: trainB (1)" in said
         and f"{second}: splits that are not read: trainA (1)" in said
     )
-    assert "domain a has no test split, the other has" in said
+    assert "domain a has no test split, but the other has" in said
 
 
 def test_the_first_configuration_is_a_guess_that_is_told(tmp_path, capsys):

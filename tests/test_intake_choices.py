@@ -43,7 +43,7 @@ def test_transparency_is_laid_on_white_dropped_refused_or_kept():
     )
     with pytest.raises(
         intake.BadPicture,
-        match="has transparency; --alpha=white lays it on white, or save it without",
+        match="has transparency; --alpha=white composites it onto white, or save it without",
     ):
         decoded(RGBA, alpha="refuse")
     kept = decoded(RGBA, alpha="keep")
@@ -238,9 +238,9 @@ def test_jpeg_2000_of_more_than_8_bit_is_told_and_signed_is_refused():
         (b"\0\0\0\x18ftypheic" + b"\0" * 20, "a HEIC picture"),
         (
             b"\0\0\0\x18ftypisom" + b"\0" * 20,
-            "a video, which is not read here; save its frames as PNG",
+            "a video, which cannot be read here; save its frames as PNG",
         ),
-        (b"PK\3\4" + b"\0" * 20, "a ZIP archive, which is not read here; unpack it"),
+        (b"PK\3\4" + b"\0" * 20, "a ZIP archive, which cannot be read here; unpack it"),
         (b"%PDF-1.7\n", "a PDF file"),
         (b"\x76\x2f\x31\x01" + b"\0" * 20, "an OpenEXR picture"),
     ],

@@ -321,7 +321,7 @@ def test_odd_names_and_links_in_a_folder_to_translate(tmp_path, capfd):
         for path in (tmp_path / "out").rglob("*.png")
     }
     assert made == {os.fsencode(name) for name in names if name != "..png"}, (
-        "hidden files are passed over"
+        "hidden files are skipped"
     )
 
 

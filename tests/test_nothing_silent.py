@@ -90,7 +90,7 @@ CASES = [
         bad("nothing.png", "transparent everywhere, so all would be white; --alpha=drop uses its colours"),
         bad("empty.png", "the file is empty"),
         bad("words.png", "text, not a picture"),
-        bad("scan.png", "a DICOM file, which is not read here"),
+        bad("scan.png", "a DICOM file, which cannot be read here"),
         bad("phone.jpg", "a HEIC picture"),
         bad("cut.png", "damaged"),
         bad("several.pgm", "several pictures in one file; save each as a file"),
@@ -99,12 +99,12 @@ CASES = [
     refused("equal names", given.pictures, f"{BY_RUN} --input={{i}}/trainB", "two pictures are called 0 (0.jpg and 0.png); rename one"),
     Case(given.by_flags, BY_FLAGS, MANIFEST, [
         unused("--pages=first", "frames or pages behind the first", 1, "; --pages=all uses them all"),
-        unused("--alpha=drop", "transparency", 1, "; --alpha=white lays it on white"),
+        unused("--alpha=drop", "transparency", 1, "; --alpha=white composites it onto white"),
         unused("--extra_bands=drop", "1 of 4 bands, neither colour nor transparency", 1),
     ]),
     refused(
         "--alpha=refuse", given.by_flags, f"{FOLDERS} --alpha=refuse --extra_bands=drop",
-        "trainA/clear.png: has transparency; --alpha=white lays it on white",
+        "trainA/clear.png: has transparency; --alpha=white composites it onto white",
     ),
     refused(
         "--max_value", given.by_flags, f"{FOLDERS} --max_value=1023 --extra_bands=drop",
@@ -138,19 +138,19 @@ CASES = [
     ),
     refused("labels without a table", given.own_labels, FOLDERS, "labels need a table of their classes: --classes=FILE.csv"),
     Case(given.street, GTA5, MANIFEST, [
-        Line("street, hidden", "images: passed over, hidden files and folders: 1", "left_out", '"hidden files and folders": 2'),
+        Line("street, hidden", "images: skipped, hidden files and folders: 1", "left_out", '"hidden files and folders": 2'),
         Line("street, label endings", "label files that are not PNG: labels/note.txt", "left_out", '"label files that are not PNG": 1'),
         Line("street, orphans", "skipped, labels without an image: labels/99.png", "left_out", '"labels without an image": 1'),
-        Line("street, folders", "passed over, not read by this command: depth", "left_out", '"not read by this command": 1'),
+        Line("street, folders", "skipped, not read by this command: depth", "left_out", '"not read by this command": 1'),
         Line("split.mat", "1 frames of split.mat are not in images/", "left_out", '"frames of split.mat that are not in images/": 1'),
-        Line("split.mat", "passed over, not in split.mat: images/00012.png", "left_out", '"not in split.mat": 1'),
+        Line("split.mat", "skipped, not in split.mat: images/00012.png", "left_out", '"not in split.mat": 1'),
         Line("label format", "11 of 11 labels looked at: label read as class ids: 11", "labels", '"label read as class ids": 11'),
     ]),
     refused("16-bit colour labels", given.deep_street, GTA5, "16-bit colours outside the Cityscapes table"),
     refused("train ids", given.trained_ids, GTA5, "look like train ids; choose --label_format=train_ids, or --label_format=ids to read them as ids"),
     Case(given.city, CITY, MANIFEST, [
         Line("Cityscapes", "files beside the label that is read: gtFine", "left_out", '"files beside the label that is read": 18'),
-        Line("Cityscapes", "passed over, splits that are not read: leftImg8bit/test", "left_out", '"splits that are not read": 2'),
+        Line("Cityscapes", "skipped, splits that are not read: leftImg8bit/test", "left_out", '"splits that are not read": 2'),
     ]),
     Case(given.foreign, f"{BY_RUN} --data_dir={{i}}/data", TRANSLATION, [
         Line("TFDS features", "data: not used: feature 'label'; its pictures are", "left_out", "\"feature 'label'\": 6"),
@@ -167,12 +167,12 @@ CASES = [
     ]),
     refused(
         "a later format", given.later, f"{BY_RUN} --data_dir={{i}}/data",
-        "manifest.json: is of format 99, made by a later tfcyclegan; this one reads up to",
+        "manifest.json: has format 99of a later tfcyclegan; this version reads up to",
     ),
     refused(
         "a later "
         "format", given.later, "translate --run_dir={i}/run --data_dir={s}/data --output={o}",
-        "config.json: is of format 99, made by a later tfcyclegan",
+        "config.json: has format 99of a later tfcyclegan",
     ),
     refused(
         "unknown "
@@ -200,17 +200,17 @@ CASES = [
         "is not what the run was started with; a new run starts from its weights by --init_from",
     ),
     Case(given.nothing, f"{BY_RUN} --data_dir={{s}}/data", TRANSLATION, [
-        Line("direction", "run: translates ab by checkpoint step-2, the latest; --direction=ba is the way back", "direction", "ab"),
-        Line("scale", "taken at resize_and_crop 16, as in its training; --scale=original keeps their sizes", "scale", "resize_and_crop 16"),
-        Line("split", "data: translates split testA, since --direction=ab starts from domain A"),
+        Line("direction", "run: translates ab with checkpoint step-2, the latest; --direction=ba is the other direction", "direction", "ab"),
+        Line("scale", "translated at resize_and_crop 16, as in its training; --scale=original keeps their sizes", "scale", "resize_and_crop 16"),
+        Line("split", "data: translating split testA, since --direction=ab starts from domain A"),
     ]),
     tells(
         "split", given.nothing, f"{BY_RUN} --data_dir={{s}}/data --direction=ba",
-        "data: translates split testB, since --direction=ba starts from domain B",
+        "data: translating split testB, since --direction=ba starts from domain B",
     ),
     refused(
         "split", given.nothing, f"{BY_RUN} --data_dir={{s}}/data --split=testB",
-        "--split=testB: is of domain B, and --direction=ab starts from domain A",
+        "--split=testB: is of domain B, but --direction=ab starts from domain A",
     ),
     Case(given.best_apart, "translate --run_dir={i}/run --data_dir={s}/data --output={o}", TRANSLATION, [
         Line("checkpoint", "step-2, the latest; step-0 measured best, --checkpoint=best takes it", "checkpoint", "step-2"),
@@ -221,7 +221,7 @@ CASES = [
     ),
     tells(
         "input of the other domain", given.large, f"{BY_RUN} --input={{i}}/testB",
-        "named like domain B, while --direction=ab starts from domain A; is that meant?",
+        "named like domain B, but --direction=ab starts from domain A; check that this is intended",
     ),
     tells(
         "model", given.large, f"{BY_MODEL} --input={{i}}",
@@ -235,7 +235,7 @@ CASES = [
     ),
     refused(
         "direction of a model", given.large, f"{BY_MODEL} --input={{i}} --direction=ba",
-        "translates ab alone; leave --direction out, or export the other",
+        "only translates ab; leave --direction out, or export the other direction",
     ),
     refused(
         "checkpoint of a model", given.large, f"{BY_MODEL} --input={{i}} --checkpoint=best",
@@ -265,11 +265,11 @@ CASES = [
     ]),
     Case(given.translations, f"{SCORE} --translations={{i}} --data_dir={{s}}/data", METRICS, [
         Line("unrelated pairs", "names are equal, but the pictures are no nearer to each other than to random partners", "directions"),
-        Line("official names", "those whose names end in _fake_B, a guess by the official program's names;", "directions"),
-        Line("other files", "8 files passed over (6 _real_A, 1 that are not pictures by their extensions, 1 hidden", "directions"),
-        Line("palette", "a palette of at most 256 colours, read as the colours that it stands for: 1 picture", "directions"),
+        Line("official names", "those whose names end in _fake_B, a guess from the official program's names;", "directions"),
+        Line("other files", "8 files skipped (6 _real_A, 1 that are not pictures by their extensions, 1 hidden", "directions"),
+        Line("palette", "a palette of at most 256 colours, read as its colours: 1 picture", "directions"),
         Line("16-bit translations", "16 bit, scaled to 8: 1 picture", "directions"),
-        Line("JPEG translations", "1 of 6 are JPEG, whose losses are in every score", "directions"),
+        Line("JPEG translations", "1 of 6 are JPEG, whose compression artefacts affect every score", "directions"),
     ]),
     Case(given.weights, f"{IMPORT} --weights={{i}}/checkpoint.pth", "{o}/imported.json", [
         Line("a nested state dict", "done: gen_ab: taken from the checkpoint's 'state_dict': 16", "conversions", "'state_dict'\": 16"),

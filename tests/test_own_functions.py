@@ -65,7 +65,7 @@ def test_its_pictures_are_translated_and_scored(run, tmp_path):
     assert [path.name for path in made.pictures] == ["testA_000000.png", "testA_000001.png"]
     assert Image.open(made.pictures[0]).mode == "L"
     with pytest.raises(
-        UserError, match=r"--tile: .* from a function of your own, is computed whole"
+        UserError, match=r"--tile: .* from a function of your own, can only be computed whole"
     ):
         api.translate(run_dir=run, data_dir=PICTURES, output=tmp_path / "o", tile=64)
     scores = api.evaluate(run_dir=run, features="none", output=tmp_path / "scores")
@@ -96,9 +96,12 @@ def test_arrays_with_a_range_are_measurements():
 @pytest.mark.parametrize(
     ("place", "message"),
     [
-        ("no_such_module:f", r"no module no_such_module in .* run it where the module lies"),
+        (
+            "no_such_module:f",
+            r"no module no_such_module in .* run the command in the module's folder",
+        ),
         ("tests.no_such:f", r"no module tests\.no_such in "),
-        ("os:remove", "os is a module of Python's own; name a function of yours"),
+        ("os:remove", "os is one of Python's own modules; name your own function"),
         (f"{HERE}:picture", f"{HERE} has no picture; did you mean pictures\\?"),
         (f"{HERE}:constant", "is a int, not a function"),
         ("broken_pictures:f", r"cannot be imported: NameError: .*\(line 2 of broken_pictures\)"),
@@ -108,7 +111,10 @@ def test_arrays_with_a_range_are_measurements():
             rf"for 'trainA': raised KeyError: 'no such\\nplace' \(line \d+ of {HERE}\)",
         ),
         (f"{HERE}:gives_text", "for 'trainA' it gave a int, not a sequence of pictures"),
-        (f"{HERE}:gives_nothing", "gave no pictures for any split; it is asked for trainA, valA"),
+        (
+            f"{HERE}:gives_nothing",
+            "returned no pictures for any split; it is called for trainA, valA",
+        ),
         (f"{HERE}:gives_floats", r"trainA\[0\]: is float32 \[8, 8, 3\], not uint8 \[H, W\]"),
         (f"{HERE}:gives_rgba", r"trainA\[0\]: is uint8 \[8, 8, 4\], not uint8 \[H, W\]"),
         (f"{HERE}:gives_paths", r"trainA\[0\]: is a str, not a picture uint8 \[H, W\]"),

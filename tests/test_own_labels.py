@@ -262,7 +262,7 @@ def test_label_maps_are_guessed_told_and_kept(root, capsys):
         "label_maps"
     ] == ["trainB", "testB"]
     other = prepare(root, "pictures", label_maps_b=False)
-    assert not open_source(other).label_maps and "a guess by" not in capsys.readouterr().out
+    assert not open_source(other).label_maps and "a guess from" not in capsys.readouterr().out
     assert open_source(other).fingerprint != source.fingerprint, (
         "the same bytes mean something else"
     )
@@ -352,7 +352,9 @@ def test_photos_saved_as_jpeg_are_not(root, capsys):
 def test_photos_and_single_colours_are_no_label_maps(root, capsys):
     for index, path in enumerate(sorted(root.glob("*B/*.png"))):
         save(path, np.full((SIDE, SIDE, 3), 40 * index, np.uint8) if index % 2 else photo(index))
-    assert not open_source(prepare(root)).label_maps and "a guess by" not in capsys.readouterr().out
+    assert (
+        not open_source(prepare(root)).label_maps and "a guess from" not in capsys.readouterr().out
+    )
 
 
 def test_labels_beside_pictures(root, capsys):

@@ -95,7 +95,7 @@ def test_values_that_end_early_are_told_by_domain_and_mended_by_a_flag(root, cap
         line for line in capsys.readouterr().out.splitlines() if "16-bit values end" in line
     ]
     told = (
-        "domain A: 16-bit values end at 4000 of 65535, so they come out dark; --max_value=4095 "
+        "domain A: 16-bit values end at 4000 of 65535, so pictures become dark; --max_value=4095 "
         "makes 4095 white"
     )
     assert warnings == [f"{root.parent / 'out'}: warning: {told}"], (

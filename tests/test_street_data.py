@@ -402,7 +402,7 @@ def no_photos(gta: Path, city: Path) -> None:
         ),
         (
             lambda gta, city: cityscapes.run(city_config(gta)),
-            "expects leftImg8bit/; found: images, labels: that looks like GTA5, use data_pr",
+            "expects leftImg8bit/; found: images, labels: that looks like GTA5; use data_pr",
         ),
         (lambda gta, city: gta5.run(gta_config(gta / "labels")), "found: 00001.png, .* and 7 more"),
         (

@@ -143,8 +143,8 @@ def test_one_label_with_sky_or_people_tells_that_numbers_are_ids(gta, capsys):
     fill(gta, np.full((32, 64), 7, np.uint8), np.full((32, 64), 23, np.uint8))
     gta5.run(gta_config(gta))
     assert (
-        "2 of 2 labels looked at: label read as class ids: 2; road 50.0%, sky 50.0%, of no class "
-        "that counts 0.0%" in capsys.readouterr().out
+        "2 of 2 labels looked at: label read as class ids: 2; road 50.0%, sky 50.0%, of no scored "
+        "class 0.0%" in capsys.readouterr().out
     )
 
 
@@ -161,7 +161,7 @@ def test_a_set_of_unlabeled_pixels_is_refused_and_a_mostly_unlabeled_one_is_told
     gta5.run(gta_config(gta))
     said = capsys.readouterr().out
     assert (
-        "car 25.0%, of no class that counts 75.0%" in said
+        "car 25.0%, of no scored class 75.0%" in said
         and "warning: most of the labels' pixels are of no scored class" in said
     )
     assert made(out_of(gta))["conversions"][MOSTLY_VOID] == 2
@@ -221,7 +221,7 @@ def test_what_is_not_read_of_gta5_is_told_and_counted(gta, capsys):
         "an image: labels/00001_labelTrainIds.png",
         "--sample: 0000",
     ):
-        assert f"passed over, {what}" in said or what in said
+        assert f"skipped, {what}" in said or what in said
     save(gta / "labels/more/00001.png", gta5_label(id_map(1)))
     with pytest.raises(UserError, match=r"has the same base name as labels/"):
         gta5.run(gta_config(gta, output_dir=str(out_of(gta, "second"))))

@@ -206,11 +206,11 @@ def test_samples_without_a_word_on_what_they_are_are_no_transparency():
     "samples, options, reason",
     [
         (np.ones((4, 4), np.float32), {}, "floating-point 32-bit values have no known range"),
-        (np.ones((4, 4), np.float16), {}, "floating-point values of 16 bit"),
-        (np.ones((4, 4), np.int8), {}, "signed values of 8 bit"),
-        (np.ones((4, 4), np.int16), {}, "signed values of 16 bit"),
+        (np.ones((4, 4), np.float16), {}, "floating-point 16-bit values"),
+        (np.ones((4, 4), np.int8), {}, "signed 8-bit values"),
+        (np.ones((4, 4), np.int16), {}, "signed 16-bit values"),
         (np.ones((4, 4), np.uint32), {}, "32-bit values have no known range"),
-        (np.ones((4, 4), np.complex64), {}, "complex values"),
+        (np.ones((4, 4), np.complex64), {}, "complex 64-bit values"),
         (
             np.ones((4, 4, 3), np.uint8),
             {"photometric": "cielab"},
@@ -225,7 +225,7 @@ def test_samples_without_a_word_on_what_they_are_are_no_transparency():
         (
             np.ones((4, 4), np.uint16),
             {"photometric": "palette", "colormap": np.zeros((3, 65536), np.uint16)},
-            "palette of 16 bit",
+            "palette with 16 bits",
         ),
         (
             np.ones((4, 16, 16), np.uint8),

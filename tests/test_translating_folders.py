@@ -213,7 +213,7 @@ def test_a_folder_without_pictures_says_what_is_there(tmp_path):
     with pytest.raises(
         UserError,
         match=(
-            r"no pictures there; not used, not pictures by their extension: a.dcm and 1 more \(2 "
+            r"no pictures found; not used, not pictures by their extension: a.dcm and 1 more \(2 "
             r".dcm\)$"
         ),
     ):
@@ -294,8 +294,8 @@ def test_the_split_follows_the_direction(prepared):
     assert split_of(prepared, "ab") == ["testA"] and split_of(prepared, "ba") == ["testB"]
     assert split_of(prepared, "ba", ("trainB", "valB")) == ["trainB", "valB"]
     message = (
-        "--split=testA: is of domain A, and --direction=ba starts from domain B; leave "
-        "--split out for testB, or --cross_domain"
+        "--split=testA: is of domain A, but --direction=ba starts from domain B; leave --split out "
+        "for testB, or --cross_domain"
     )
     with pytest.raises(UserError, match=message):
         split_of(prepared, "ba", ("testA",))
@@ -358,7 +358,7 @@ def test_the_command(prepared, imported, tmp_path, capfd, monkeypatch):
     data = f"--data_dir={prepared / 'data'}"
 
     code, out, _ = run(capfd, *common, data, "--direction=ba", f"--output={tmp_path / 'ba'}")
-    assert code == 0 and "translates split testB, since --direction=ba starts from domain B" in out
+    assert code == 0 and "translating split testB, since --direction=ba starts from domain B" in out
     assert np.asarray(Image.open(tmp_path / "ba" / "0.png")).max() == 0, "the negative of white"
     for output in (f"--output={tmp_path / 'no'}", f"--output_data={tmp_path / 'no'}"):
         code, _, err = run(capfd, *common, data, "--direction=ba", "--split=testA", output)
@@ -381,10 +381,10 @@ def test_the_command(prepared, imported, tmp_path, capfd, monkeypatch):
 
     source = prepared / "root" / "trainB"
     code, out, _ = run(capfd, *common, f"--input={source}", f"--output={tmp_path / 'pictures'}")
-    assert code == 0 and "read with --max_value=4095, as the data of" in out
+    assert code == 0 and "read with --max_value=4095, like the data of" in out
     assert (
-        "trainB: named like domain B, while --direction=ab starts from domain A; is that meant?"
-        in out
+        "trainB: named like domain B, but --direction=ab starts from domain A; check that this is "
+        "intended" in out
     )
     assert np.asarray(Image.open(tmp_path / "pictures" / "0.png")).max() == 0
     assert record(tmp_path / "pictures")["max_value"] == 4095
@@ -452,6 +452,6 @@ def test_the_direction_of_an_exported_model():
     )
     with pytest.raises(
         UserError,
-        match="--direction=ba: m translates ab alone; leave --direction out, or export the other",
+        match="--direction=ba: m only translates ab; leave --direction out, or export the other",
     ):
         translate._direction_of_model("ab", config)

@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,7 +119,7 @@ def test_a_refused_colour_matrix_leaves_no_file_open(tmp_path, monkeypatch):
     monkeypatch.setattr(video, "_KNOWN", {})
     with pytest.raises(BadPicture, match=r"uses colour matrix 1 of ITU-T H\.273") as refused:
         VideoReader(path)
-    opened = {os.path.realpath(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")}
+    opened = {os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()}
     assert refused.value.__traceback__ and os.path.realpath(path) not in opened
 
 
