@@ -221,7 +221,7 @@ def test_translating_into_another_models_folder(place, capfd, imported):
 
 def test_checkpoints_that_are_not_there(place, capfd, imported):
     for which, expected in (
-        ("best", "this run measured none"),
+        ("best", "this run has not measured any yet"),
         ("7", "valid are latest, best and the steps 0"),
     ):
         code, errors = run(

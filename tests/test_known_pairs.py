@@ -252,5 +252,5 @@ def test_what_cannot_be_trained_is_refused_in_one_line(maps, tmp_path, changes, 
 
 
 def test_pairs_of_unaligned_data_must_be_given(tiles, tmp_path):
-    with pytest.raises(UserError, match=r"--lambda_paired=1: no pairs are known of .* --aligned"):
+    with pytest.raises(UserError, match=r"--lambda_paired=1: no pairs are known for .* --aligned"):
         train(config(tiles, tmp_path / "run", max_steps=1, lambda_paired=1.0))

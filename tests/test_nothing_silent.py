@@ -182,8 +182,8 @@ CASES = [
     Case(given.nothing, SHARED_RUN, "{s}/run/config.json", [
         Line("flags without effect", "--step_epochs=3: has no effect; needs --schedule=step", "told"),
         Line("flags given twice", "command line: --lambda_identity is given 2 times; the last one counts"),
-        Line("length", "2 steps at a constant rate: only --max_steps is given", "told"),
-        Line("enlarged", "domain a: enlarged pictures: 1 of 3 (--load_size decides)", "told"),
+        Line("length", "2 steps at a constant learning rate: only --max_steps is given", "told"),
+        Line("enlarged", "domain a: enlarged pictures: 1 of 3 (--load_size changes this)", "told"),
         Line("reshaped", "domain b: pictures whose shape changes: 1 of 6 (the ratio of sides up to x2.00", "told"),
         Line("recoloured", "domain a: gray pictures shown in colour: 1 of 3 (--channels_a=1 keeps them gray)", "told"),
         Line("unequal counts", "an epoch is 6 images, as many as domain b has", "told"),
@@ -197,7 +197,8 @@ CASES = [
     refused("unknown flags", given.flag_file, f"{BY_RUN} --data_dir={{s}}/data --flagfile={{i}}/b.cfg", "--zoom: no such flag"),
     refused(
         "more pictures", given.grown, f"{TRAIN} --data_dir={{i}}/data --run_dir={{s}}/run",
-        "is not what the run was started with; a new run starts from its weights by --init_from",
+        "is not the data that the run was started with; to start a new run from its weights, use "
+        "--init_from",
     ),
     Case(given.nothing, f"{BY_RUN} --data_dir={{s}}/data", TRANSLATION, [
         Line("direction", "run: translates ab with checkpoint step-2, the latest; --direction=ba is the other direction", "direction", "ab"),
@@ -213,7 +214,7 @@ CASES = [
         "--split=testB: is of domain B, but --direction=ab starts from domain A",
     ),
     Case(given.best_apart, "translate --run_dir={i}/run --data_dir={s}/data --output={o}", TRANSLATION, [
-        Line("checkpoint", "step-2, the latest; step-0 measured best, --checkpoint=best takes it", "checkpoint", "step-2"),
+        Line("checkpoint", "step-2, the latest; step-0 measured best; --checkpoint=best uses it", "checkpoint", "step-2"),
     ]),
     tells(
         "val as test", given.val_alone, f"{BY_RUN} --data_dir={{i}}/data",

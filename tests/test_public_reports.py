@@ -430,7 +430,7 @@ def test_random_weights_are_told(tmp_path, monkeypatch, capsys):
     for which, said in (("0", True), ("20", False)):
         tell_untrained(Run(tmp_path, config(tmp_path, tmp_path), "float32", "x"), which)
         assert (
-            "its checkpoint is of step 0: these are random weights" in capsys.readouterr().out
+            "its checkpoint is of step 0, with random, untrained weights" in capsys.readouterr().out
         ) == said
     tell_untrained(
         Run(tmp_path, config(tmp_path, tmp_path, init_from="other"), "float32", "x"), "0"

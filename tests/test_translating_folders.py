@@ -440,7 +440,7 @@ def test_the_direction_of_a_run_that_has_one(capsys):
         for each in (None, run_of("gen_ab"), run_of("gen_ab", "gen_ba"), run_of())
     ] == ["ab"] * 4
     assert only_direction(run_of("gen_ba")) == "ba"
-    assert capsys.readouterr().out == "run: translates ba, the one direction that it has\n"
+    assert capsys.readouterr().out == "run: translating ba, its only direction\n"
 
 
 def test_the_direction_of_an_exported_model():

@@ -151,7 +151,7 @@ def test_bad_files_are_named_when_the_others_are_done(given, tmp_path):
     model = identity(*[values("float32", 0, 1)] * 2)
     with pytest.raises(UserError, match="2 of 3 files could not be read") as raised:
         translate_measurements([model], given, tmp_path / "out")
-    assert str(raised.value).startswith("cut.npy: no array of NumPy")
+    assert str(raised.value).startswith("cut.npy: not a NumPy array")
     assert (tmp_path / "out" / "good.npy").exists()
     assert record(tmp_path / "out")["left_out"] == {
         ".txt files": 1,
