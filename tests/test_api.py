@@ -174,7 +174,7 @@ def _check_generators(run_dir, export_dir):
         function = tfcyclegan.load_generator(path, direction="ab")
         np.testing.assert_allclose(function(tf.constant(batch)), network(batch), atol=2e-3)
     assert tfcyclegan.load_generator(export_dir)(batch[:, :30, :17]).shape == (2, 30, 17, 3)
-    with pytest.raises(UserError, match="takes pictures of 32x32 alone, not 16x32"):
+    with pytest.raises(UserError, match="only takes pictures of 32x32, not 16x32"):
         function(batch[:, :16])
     with pytest.raises(UserError, match=r"images: pictures must be floats in \[-1, 1\]"):
         function(np.zeros((1, 32, 32, 3), np.uint8))

@@ -98,7 +98,7 @@ CASES = {
     ),
     "translate with a folder of no model": (
         ("translate", "--model=pictures", "--input=pictures", "--output=out"),
-        "no SavedModel",
+        "not a SavedModel",
     ),
     "export direction": (
         ("export", "--run_dir=nowhere", "--output=out", "--direction=a"),
@@ -118,7 +118,7 @@ CASES = {
     ),
     "import a cut .h5": (
         ("import_weights", "--from=tfa", "--weights=cut.h5", "--output=out"),
-        "cut.h5: damaged or no HDF5 file",
+        "cut.h5: damaged or not an HDF5 file",
     ),
     "prepare an empty domain": (
         ("data_prep.folders", "--input_dir=empty", "--output_dir=out"),

@@ -79,7 +79,7 @@ def test_features_of_the_pass_that_translates_are_those_of_the_encoder():
 
 @pytest.mark.parametrize("layers", [(), (4, 0), (4, 4), (-1,), (0, 24)])
 def test_layers_that_are_not_there(layers):
-    with pytest.raises(UserError, match="must ascend, from 0 to 23 at most"):
+    with pytest.raises(UserError, match="must be in ascending order, from 0 to 23 at most"):
         generator().feature_channels(layers)
 
 

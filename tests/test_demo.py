@@ -90,7 +90,7 @@ def test_a_folder_gives_its_newest_versions_best_usable_variant(model, tmp_path)
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: None, "no such file; tfcyclegan export makes one"),
+        (lambda path: None, "no such file; make one with tfcyclegan export"),
         (lambda path: path.write_bytes(b""), "broken.tflite is not a TFLite model, or damaged"),
         (
             lambda path: path.write_bytes(b"no model" * 100),
@@ -104,7 +104,7 @@ def test_a_folder_gives_its_newest_versions_best_usable_variant(model, tmp_path)
             lambda path: path.write_bytes(tflite_model(16, 16, 19)),
             r"gives float32 \[1, 16, 16, 19\]; the page runs translators of pictures",
         ),
-        (lambda path: path.mkdir(), "no .tflite file there"),
+        (lambda path: path.mkdir(), "no .tflite file found"),
     ],
 )
 def test_a_model_that_cannot_be_used_ends_in_one_line(make, message, tmp_path, capsys):
@@ -123,7 +123,7 @@ def test_other_wrong_requests(model, tmp_path, capsys):
     (tmp_path / "model.onnx").write_bytes(b"onnx")
     with open_server(tmp_path, 0) as taken:
         for arguments, message in (
-            ([f"--model={tmp_path / 'model.onnx'}"], "is no .tflite file"),
+            ([f"--model={tmp_path / 'model.onnx'}"], "not a .tflite file"),
             ([f"--model={tmp_path / 'nowhere'}"], "no such file or folder"),
             (
                 [f"--model={model}", "--samples=a,b"],

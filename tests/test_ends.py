@@ -105,4 +105,4 @@ def test_signals_are_not_taken_for_faults_of_what_is_done(capsys, number, code):
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     assert end(run) == code
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "the same command continues" in capsys.readouterr().err

@@ -236,7 +236,7 @@ def test_weights_are_read_from_the_file_itself(tmp_path):
                 group.create_dataset(
                     weight, shape, "f4", external=[(str(tmp_path / "secret"), 0, size)]
                 )
-        with pytest.raises(UserError, match="no floats in this file itself"):
+        with pytest.raises(UserError, match="not floats stored in this file itself"):
             tfa.read_generator(path)
 
 

@@ -232,7 +232,7 @@ CASES = [
     tells(
         "unknown "
         "model", given.unnamed_model, "translate --model={i}/model --input={i}/testB --output={o}",
-        "from what to what is not known: no metadata.json beside it says so",
+        "domains unknown: no metadata.json beside it names them",
     ),
     refused(
         "direction of a model", given.large, f"{BY_MODEL} --input={{i}} --direction=ba",
@@ -245,19 +245,18 @@ CASES = [
     ),
     refused(
         "size of a .tflite", given.large, f"{BY_TFLITE} --input={{i}}",
-        "takes pictures of 32x32 alone, not 24x40; give --scale=fit, or export --tflite_size=24x40",
+        "only takes pictures of 32x32, not 24x40; give --scale=fit, or export --tflite_size=24x40",
     ),
     Case(given.large, f"{BY_TFLITE} --input={{i}} --scale=fit", TRANSLATION, [
         Line("--scale=fit", "pictures of other sizes are resized to 32 and their translations back", "scale", "fit 32"),
     ]),
     Case(given.nothing, SHARED_MODEL, "{s}/model/1/metadata.json", [
-        Line("checkpoint of an export", "weights of step-2, the latest; the TFLite files take pictures of 32", "checkpoint", "step-2"),
-        Line("scale of an export", "in it; the training resized them (resize_and_crop 16)", "trained_at", "resize_and_crop 16"),
+        Line("checkpoint of an export", "weights of step-2, the latest; the TFLite files only take pictures of 32", "checkpoint", "step-2"),
+        Line("scale of an export", "; training resized them (resize_and_crop 16)", "trained_at", "resize_and_crop 16"),
     ]),
     refused(
         "direction of an export", given.model_ahead, f"{EXPORT} --output={{i}}/model",
-        "its version 1 is another model (direction ba there, ab here); servers answer by the "
-        "newest",
+        "its version 1 is another model (direction ba there, ab here); servers use the newest",
     ),
     Case(given.nothing, f"{SCORE} --run_dir={{s}}/run --split=val --pairs=none", METRICS, [
         Line("pairs", "no true pictures: --pairs=none says that no two pictures show the same", "directions", '"basis": "none"'),
@@ -275,10 +274,10 @@ CASES = [
     Case(given.weights, f"{IMPORT} --weights={{i}}/checkpoint.pth", "{o}/imported.json", [
         Line("a nested state dict", "done: gen_ab: taken from the checkpoint's 'state_dict': 16", "conversions", "'state_dict'\": 16"),
         Line("other entries", "not used: gen_ab: the checkpoint's 'epoch': 1", "left_out", "'epoch'\": 1"),
-        Line("network", "taken as gen_ab, a guess, since its name does not end as latest_net_G_A.pth does; --network decides"),
+        Line("network", "read as gen_ab, a guess, since its name does not end like latest_net_G_A.pth; --network selects another"),
     ]),
     Case(given.weights, f"{IMPORT} --weights={{i}}/checkpoint.pth", CONFIG, [
-        Line("size", "pictures are translated at 256x256, a guess, since weights tell no size", "told"),
+        Line("size", "pictures are translated at 256x256, a guess, since weights contain no size", "told"),
     ]),
     Case(given.weights, f"{IMPORT} --weights={{i}}/folder", "{o}/imported.json", [
         Line("other files", "not used: other files and folders (train_opt.txt): 1", "left_out", '(train_opt.txt)": 1'),
@@ -286,17 +285,17 @@ CASES = [
     ]),
     refused(
         "network of a folder", given.weights, f"{IMPORT} --weights={{i}}/folder --network=gen_ba",
-        "--network=gen_ba: goes with a single file",
+        "--network=gen_ba: only for a single file",
     ),
     refused("CUT", given.weights, f"{IMPORT} --weights={{i}}/cut.pth", "of another blur: model.7.filt"),
     refused(
         "a whole model", given.weights, f"{IMPORT} --weights={{i}}/whole.pth",
-        "a whole pickled model or other objects (tests.test_foreign_weights.Whole); nothing of it "
-        "was run",
+        "a whole pickled model or other objects (tests.test_foreign_weights.Whole); none of it was "
+        "run",
     ),
     Case(given.keras_weights, "import_weights --from=tfa --weights={i}/a.h5 --output={o}", "{o}/imported.json", [
         Line("Keras 2", "not used: the optimizer's weights: 1", "left_out", "\"the optimizer's weights\": 1"),
-        Line("network of Keras 2", "a.h5: taken as gen_ab, a guess; --network decides"),
+        Line("network of Keras 2", "a.h5: read as gen_ab, a guess; --network selects another"),
     ]),
     *silent_medical.CASES,
 ]
@@ -374,7 +373,7 @@ def test_it_is_told(told, case, line):
         (
             "pages",
             given.STACK,
-            "400: instances[0]: several pages or frames; send each as a picture",
+            "400: instances[0]: several pages or frames; send each as a separate picture",
         ),
         (
             "bands",

@@ -110,7 +110,7 @@ def test_arrays_with_a_range_are_measurements():
             f"{HERE}:raises_at_once",
             rf"for 'trainA': raised KeyError: 'no such\\nplace' \(line \d+ of {HERE}\)",
         ),
-        (f"{HERE}:gives_text", "for 'trainA' it gave a int, not a sequence of pictures"),
+        (f"{HERE}:gives_text", "for 'trainA' it returned a int, not a sequence of pictures"),
         (
             f"{HERE}:gives_nothing",
             "returned no pictures for any split; it is called for trainA, valA",
@@ -159,10 +159,10 @@ def test_each_domain_may_have_its_own_function():
     [
         ("no_such", "has no no_such"),
         ("raises_at_once", "raised KeyError"),
-        ("makes_a_function", "gave a function, not a keras.Model or a layer"),
+        ("makes_a_function", "returned a function, not a keras.Model or a layer"),
         (
             "makes_halves",
-            r"makes \[1, 8, 8, 3\] of pictures \[1, 16, 16, 3\], not \[1, 16, 16, 3\]",
+            r"maps pictures \[1, 16, 16, 3\] to \[1, 8, 8, 3\], not \[1, 16, 16, 3\]",
         ),
         ("makes_fixed", r"raised ValueError: .*expected shape=\(None, 8, 8, 3\)"),
     ],
@@ -212,7 +212,7 @@ def test_weights_follow_from_the_seed_and_layers_from_the_precision():
 
 def test_values_outside_the_range_are_told(capsys):
     make_generator(f"{HERE}:makes_linear")
-    assert "makes_linear: gives values outside of [-1, 1]" in capsys.readouterr().out
+    assert "makes_linear: returns values outside [-1, 1]" in capsys.readouterr().out
 
 
 def test_a_file_runs_no_code_that_was_not_imported(tmp_path, monkeypatch):
@@ -222,5 +222,5 @@ def test_a_file_runs_no_code_that_was_not_imported(tmp_path, monkeypatch):
     x = tf.ones([1, 8, 8, 3])
     np.testing.assert_array_equal(keras.models.load_model(tmp_path / "own.keras")(x), network(x))
     monkeypatch.delitem(sys.modules, HERE)
-    with pytest.raises(Exception, match="import it first, if you trust it"):
+    with pytest.raises(Exception, match="import the module first, if you trust it"):
         keras.models.load_model(tmp_path / "own.keras")

@@ -202,8 +202,8 @@ def test_what_is_not_finite_or_not_to_be_had_ends_the_run(tmp_path, monkeypatch)
     with pytest.raises(
         RunError,
         match=(
-            r"step 1: a picture cannot be had \(frames 8 .*its label \(4, 4\); they must be of "
-            r"one size\)"
+            r"step 1: a picture cannot be read \(frames 8 .*its label \(4, 4\); they must have "
+            r"the same size\)"
         ),
     ):
         train_segmenter(options(), [wrong], tmp_path / "wrong")
@@ -211,7 +211,7 @@ def test_what_is_not_finite_or_not_to_be_had_ends_the_run(tmp_path, monkeypatch)
         "tfcyclegan.segmentation.training.class_weights", lambda *_: np.full(19, np.nan, np.float32)
     )
     with pytest.raises(
-        RunError, match="step 1: the loss is nan; lower --learning_rate or look at the data"
+        RunError, match="step 1: the loss is nan; lower --learning_rate or check the data"
     ):
         train_segmenter(options(), [arrays()], tmp_path / "run")
 
@@ -245,7 +245,7 @@ def test_a_signal_leaves_a_checkpoint(data, tmp_path):
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 128 + signal.SIGTERM
-    assert "the same command goes on from there" in errors.splitlines()[-1]
+    assert "the same command continues from there" in errors.splitlines()[-1]
     assert (run_dir / "checkpoints" / "checkpoint").exists()
 
 
@@ -433,7 +433,7 @@ def test_wrong_requests_end_in_one_line(trained, city, data, tmp_path, capsys):
             f"--segmenter_dir={trained}",
             f"--data_dir={other}",
         ],
-        "is not empty and holds no segmenter": [
+        "is not empty but holds no segmenter": [
             "train_segmenter",
             f"--data_dir={data}",
             f"--run_dir={city}",
@@ -443,7 +443,7 @@ def test_wrong_requests_end_in_one_line(trained, city, data, tmp_path, capsys):
             f"--data_dir={data}",
             "--scale_high=0.5",
         ],
-        "no segmenter there (segmenter.json is missing)": [
+        "holds no segmenter (segmenter.json is missing)": [
             *segment,
             f"--segmenter_dir={city}",
             "--input=x",

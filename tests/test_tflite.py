@@ -37,7 +37,7 @@ def test_a_file_that_phones_cannot_run_is_refused():
         tf.lite.OpsSet.TFLITE_BUILTINS,
         tf.lite.OpsSet.SELECT_TF_OPS,
     ]
-    with pytest.raises(RunError, match="FlexRGBToHSV, which phones do not run"):
+    with pytest.raises(RunError, match="FlexRGBToHSV, which phones do not support"):
         tflite.check_operators(converter.convert(), "float32")
 
 

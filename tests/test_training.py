@@ -295,7 +295,7 @@ def test_signals_save_and_stop(tiles, tmp_path, number, code):
         _, errors = process.communicate(timeout=60)
         assert process.returncode == code
     last = errors.strip().splitlines()[-1]
-    assert "the same command goes on" in last and "Traceback" not in errors
+    assert "the same command continues" in last and "Traceback" not in errors
     step = int(last.split("stopped at step ")[1].split()[0])
     assert (run_dir / "checkpoints" / f"step-{step}.index").exists()
 

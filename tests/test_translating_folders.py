@@ -164,7 +164,7 @@ def test_the_first_page_alone_where_asked_for(mixed, tmp_path, capsys):
         written["left_out"] == {**LEFT_OUT, "frames or pages behind the first": 1}
         and written["pages"] == "first"
     )
-    with pytest.raises(UserError, match="or of other settings; choose another folder"):
+    with pytest.raises(UserError, match="or with other settings; choose another folder"):
         translate_path([NEGATIVE], mixed, tmp_path / "out")
 
 

@@ -169,7 +169,9 @@ def test_nothing_is_left_of_a_file_whose_model_gives_no_numbers(given, tmp_path)
         return batch * np.nan
 
     model = Translator({}, 1, 4, broken, values=ValuePair(source, source))
-    with pytest.raises(RunError, match=r"v\.npy, plane [123]: the model gives values that are no"):
+    with pytest.raises(
+        RunError, match=r"v\.npy, plane [123]: the model's output has values that are not finite"
+    ):
         translate_measurements([model], given, tmp_path / "out")
     assert not [path for path in (tmp_path / "out").iterdir() if "npy" in path.name]
 
