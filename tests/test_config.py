@@ -8,6 +8,7 @@ import pytest
 
 from tfcyclegan.config import Size, TrainConfig, TrainingLength, TranslateConfig
 from tfcyclegan.errors import UserError
+from tfcyclegan.methods.factory import discriminator_settings, generator_settings
 
 
 def config(**changes) -> TrainConfig:
@@ -113,6 +114,13 @@ def test_options_that_do_not_go_together(settings, message):
 )
 def test_options_that_go_together(settings):
     config(**settings)
+
+
+@pytest.mark.parametrize(("own", "expected"), [("same", "batch"), ("none", "none")])
+def test_discriminators_may_have_a_norm_of_their_own(own, expected):
+    options = config(norm="batch", discriminator_norm=own)
+    assert discriminator_settings(options, "a")["norm"] == expected
+    assert generator_settings(options, "ab")["norm"] == "batch"
 
 
 def test_the_smallest_crops_are_those_that_leave_the_discriminator_a_score():

@@ -96,7 +96,7 @@ def test_a_version_of_another_purpose_is_refused(tmp_path, there, here, differs)
     with pytest.raises(
         UserError,
         match=(
-            rf"--output={tmp_path}/mine: its version 2 is another model \({differs}\).*name "
+            rf"--output={tmp_path}/mine: its version 2 is another model \({differs}\).*choose "
             rf"another --output"
         ),
     ):

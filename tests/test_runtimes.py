@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import onnx
@@ -116,6 +117,37 @@ def test_translate_runs_them(exported, tmp_path, capsys, file):
     assert own.shape == (30, 45, 3)
     # OpenVINO computes in bfloat16 where the processor has it: three digits of 255 levels.
     assert np.abs(own - saved).mean() < (4 if file.endswith(".xml") else 0.1)
+
+
+@pytest.mark.parametrize("suffix", [ONNX, OPENVINO])
+def test_several_threads_may_ask_at_once(suffix):
+    """As `translate` does, which works on two pictures at once."""
+    content = onnx_graph.convert(make_generator("resnet_1blocks", base_filters=4, seed=1))
+    program = open_program(content.SerializeToString(), suffix)
+    batches = [noise(3, 64, 64, 1) * share for share in np.linspace(0.1, 1, 32)]
+    expected = [program(batch).copy() for batch in batches]
+    with ThreadPoolExecutor(4) as threads:
+        for given, one in zip(threads.map(program, batches), expected, strict=True):
+            np.testing.assert_array_equal(given, one)
+
+
+@pytest.mark.parametrize("exported_format", ["onnx", "openvino"])
+def test_serve_runs_them(exported, exported_format, monkeypatch, capsys):
+    from tfcyclegan.serving.model import load
+
+    pictures = ((noise(3, 30, 45) + 1) * 127).astype(np.uint8)
+    own, saved = load(exported.parent, exported_format), load(exported.parent)
+    assert (own.name, own.version, own.properties) == ("model", "1", saved.properties)
+    assert ", float" in own.translator.described or ", bfloat16" in own.translator.described
+    assert np.abs(own(pictures) - saved(pictures)).mean() < 0.03
+    flags = ["serve", f"--model_dir={KEPT}/export", f"--format={exported_format}"]
+    assert cli.main([*flags, "--http_port=0"]) == 2
+    assert f"export it again with --formats=saved_model,{exported_format}" in (
+        capsys.readouterr().err
+    )
+    monkeypatch.setitem(sys.modules, {"onnx": "onnxruntime"}.get(exported_format, "openvino"), None)
+    with pytest.raises(UserError, match=rf"pip install 'tfcyclegan\[{exported_format}\]'"):
+        load(exported.parent, exported_format)
 
 
 @pytest.mark.parametrize("suffix", [ONNX, OPENVINO])

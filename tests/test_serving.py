@@ -463,7 +463,8 @@ def test_the_client(server, pictures, expected, tmp_path, capsys):
     told = capsys.readouterr().err.splitlines()
     assert (
         told[0]
-        == f"{tmp_path / 'in' / 'c.heic'} and 1 more: not sent, since its extension is not that of a picture"
+        == f"{tmp_path / 'in' / 'c.heic'} and 1 more: not sent, since its extension is not that "
+        "of a picture"
     )
     assert told[1] == f"{tmp_path / 'out' / 'a b.png'} and 1 more: kept, since it already exists"
     (tmp_path / "in" / "a b.jpg").write_bytes(pictures[1])

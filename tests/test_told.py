@@ -102,6 +102,10 @@ def test_colour_made_gray_large_batches_and_pools(mixed, tmp_path):
             "--interpolation=area: has no effect; needs a --preprocess that resizes",
         ),
         ({"preprocess": "none"}, "--crop_size=32: has no effect; needs a --preprocess that crops"),
+        (
+            {"lambda_gan": 0.0, "discriminator_norm": "none"},
+            "--discriminator_norm=none: has no effect; needs --lambda_gan",
+        ),
         ({"lambda_semantic": 2.0}, "--lambda_semantic=2.0: has no effect; needs --segmenter"),
         (
             {"paired_share": 0.5},

@@ -87,6 +87,12 @@ class NetworkOptions(Options):
         choices=("instance", "batch", "none"),
         of_method={"pix2pix": "batch"},
     )
+    discriminator_norm: str = option(
+        "same",
+        "normalisation in the discriminators alone; same is --norm. Instance norm hides from them "
+        "how bright a picture is as a whole, and how much of it: none lets them see it",
+        choices=("same", "instance", "batch", "none"),
+    )
     spectral_norm: bool = option(
         False, "divide the discriminators' kernels by their largest singular value"
     )

@@ -16,6 +16,12 @@ class PlaceOptions(Options):
         "saved_models/satellite2map/1",
         required=True,
     )
+    format: str = option(
+        "saved_model",
+        "which of the exported formats computes: saved_model by TensorFlow, onnx by ONNX Runtime, "
+        "openvino by OpenVINO, in bfloat16 where the processor has it",
+        choices=("saved_model", "onnx", "openvino"),
+    )
     trust_model: bool = option(False, TRUST_HELP)
     host: str = option(
         "127.0.0.1", "address to listen on; 0.0.0.0 means all addresses of this machine"

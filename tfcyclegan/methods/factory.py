@@ -133,7 +133,7 @@ def discriminator_settings(config: TrainConfig, domain: str) -> dict[str, Any]:
         "layers": config.discriminator_layers,
         "base_filters": config.discriminator_filters,
         "in_channels": sum(channels.values()) if config.method == "pix2pix" else channels[domain],
-        "norm": config.norm,
+        "norm": config.norm if config.discriminator_norm == "same" else config.discriminator_norm,
         "padding_mode": config.discriminator_padding,
         "antialias": config.antialias and config.discriminator == "patch",
         "init": config.init,

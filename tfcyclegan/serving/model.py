@@ -18,6 +18,7 @@ from tfcyclegan.data import images, intake, notes
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.exports import model_metadata
 from tfcyclegan.exports.exported_models import open_model
+from tfcyclegan.exports.runtimes import file_of
 from tfcyclegan.exports.safety_check import Untrusted
 from tfcyclegan.serving import array_messages, messages
 from tfcyclegan.serving.array_messages import Kind
@@ -37,7 +38,7 @@ class Exported:
     Attributes:
         name: name of its folder, under which it is served.
         version: its number.
-        translator: the SavedModel.
+        translator: the SavedModel, or the same network in another runtime.
         properties: its description from the metadata, for clients.
         beside: number of other versions in the folder.
         channels_out: channels of the network's output.
@@ -54,7 +55,7 @@ class Exported:
         """Translates [B, H, W, C] of any size, uint8 pictures or values as stored, to float32 in
         [-1, 1] of the other domain.
         """
-        return self.translator.function(self.translator.values.to_network(pictures))
+        return self.translator.unchecked(self.translator.values.to_network(pictures))
 
     @property
     def takes(self) -> Kind:
@@ -96,17 +97,20 @@ class Exported:
         return {"signature_def": {messages.SIGNATURE: signature}}
 
 
-def load(model_dir: Path, *, trusted: bool = False) -> Exported:
+def load(
+    model_dir: Path, exported_format: str = "saved_model", *, trusted: bool = False
+) -> Exported:
     """Loads the newest version in `model_dir`, or `model_dir` itself if it is a version, and
     translates a first picture.
 
     Args:
         model_dir: its directory.
-        trusted: loads it whatever it may do, see `safety_check`.
+        exported_format: "saved_model" or one of `exports.runtimes.RUNTIMES`.
+        trusted: loads a SavedModel whatever it may do, see `exports.safety_check`.
 
     Raises:
-        UserError: there is no model, it is not a complete translator, or it may do more than
-            compute.
+        UserError: there is no model, it is not a complete translator or may do more than compute,
+            or its runtime is not installed.
     """
     versions = files.numbered(model_dir)
     version = [model_dir, *versions][-1]
@@ -114,8 +118,16 @@ def load(model_dir: Path, *, trusted: bool = False) -> Exported:
         raise UserError(
             f"--model_dir={model_dir}: holds no exported model; make one with tfcyclegan export"
         )
+    file = version
+    if exported_format != "saved_model":
+        file = version / file_of(exported_format)
+        if not file.is_file():
+            raise UserError(
+                f"--format={exported_format}: {version} holds no {file_of(exported_format)}; "
+                f"export it again with --formats=saved_model,{exported_format}"
+            )
     try:
-        translator = open_model(version, trusted=trusted)
+        translator = open_model(file, trusted=trusted)
         properties = model_metadata.properties(model_metadata.read(version), translator.channels)
         place = version.resolve()
         exported = Exported(
@@ -129,9 +141,9 @@ def load(model_dir: Path, *, trusted: bool = False) -> Exported:
         ):
             raise UserError(f"answers with the shape {answer.shape}")
         exported = dataclasses.replace(exported, channels_out=answer.shape[-1])
-    except Untrusted:
-        raise
     except Exception as error:  # TensorFlow may raise anything on a damaged or foreign graph
+        if isinstance(error, Untrusted) or (isinstance(error, UserError) and file != version):
+            raise  # its line names the file, or the runtime that is not installed
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
             f"--model_dir={model_dir}: damaged, or not a SavedModel of tfcyclegan export "

@@ -166,7 +166,7 @@ def serve(config: ServeConfig) -> None:
     # it logs a traceback for every client error
     logging.getLogger("kserve").setLevel(logging.CRITICAL + 1)
     rest_socket = _listen(config.host, config.http_port)
-    exported = model.load(Path(config.model_dir), trusted=config.trust_model)
+    exported = model.load(Path(config.model_dir), config.format, trusted=config.trust_model)
     number = asyncio.run(_serve(config, exported, rest_socket))
     raise Stopped(f"stopped by {signal.Signals(number).name}", number)
 

@@ -158,15 +158,15 @@ class Translator:
         return np.stack(channels, axis=-1)
 
     def in_floats(self, batch: np.ndarray) -> np.ndarray:
+        """`unchecked`, or RunError if the model's output is not finite."""
+        return images.require_numbers(self.unchecked(batch))
+
+    def unchecked(self, batch: np.ndarray) -> np.ndarray:
         """Translates float32 [B, H, W, C] of any size: mirrored to a size that the network accepts,
         and cropped back.
-
-        Raises:
-            RunError: the model's output is not finite.
         """
         height, width = batch.shape[1:3]
-        translated = np.asarray(self.function(self._padded(batch)), np.float32)
-        return images.require_numbers(translated[:, :height, :width])
+        return np.asarray(self.function(self._padded(batch)), np.float32)[:, :height, :width]
 
     def _padded(self, batch: np.ndarray) -> np.ndarray:
         height, width = batch.shape[1:3]
