@@ -110,7 +110,7 @@ def test_a_suffix_of_ones_own(data, maps, tmp_path):
         tmp_path / "own", {f"{name}-out": picture for name, picture in maps.items()}, png
     )
     shutil.copy(folder / "0001-out.png", folder / "grid.png")
-    with pytest.raises(UserError, match=r"names do not fit.*--translations_suffix"):
+    with pytest.raises(UserError, match=r"names do not match.*--translations_suffix"):
         gathered(data, folder)
     _, facts, told = gathered(data, folder, suffix="-out")
     assert (
