@@ -80,8 +80,7 @@ def run(request: Request, output_dir: Path) -> None:
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", request.name):
         raise UserError(
-            f"--name={request.name}: must be lower-case letters, digits and _, starting with a "
-            "letter"
+            f"--name={request.name}: must be lower-case letters, digits and _, first a letter"
         )
     if request.beam_flags:
         beam.check(request.beam_flags)
@@ -202,9 +201,7 @@ def _prepare(request: Request, output_dir: Path) -> None:
             done[note["file"]] = note
         _refuse_bad(request, output_dir, planned, done)
     except BaseException:
-        if (
-            sys.stderr.isatty()
-        ):  # otherwise closing prints a last line, but a failure should be one line
+        if sys.stderr.isatty():  # otherwise closing would add a line to a failure's one line
             progress.close()
         raise
     progress.close()
@@ -300,9 +297,7 @@ def _judge(planned: Sequence[_Shard], max_pixels: int) -> Generator[_Verdict, No
     their number.
     """
     Image.MAX_IMAGE_PIXELS = None  # --max_pixels is the only limit
-    warnings.filterwarnings(
-        "ignore", module="PIL"
-    )  # about odd metadata; serious problems raise errors
+    warnings.filterwarnings("ignore", module="PIL")  # odd metadata; real problems raise errors
     workers = hardware.cores()
     executor = concurrent.futures.ThreadPoolExecutor(workers)
     sources = (source for shard in planned for source in shard.sources)

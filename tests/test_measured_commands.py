@@ -89,7 +89,10 @@ def test_a_data_set_keeps_values(translate, data, translator, tmp_path):
         (["--alpha=drop"], "--alpha: not for measurements"),
         (["--pages=first"], "--pages: not for measurements"),
         (["--direction=ba", "--max_value=9"], "--max_value: not for measurements"),
-        (["--tile=64", "--previews", "--display_range=p1:p99"], "--display_range=p1:p99: one win"),
+        (
+            ["--tile=64", "--previews", "--display_range=p1:p99"],
+            "--display_range=p1:p99: all pictures of a domain share one window",
+        ),
     ],
 )
 def test_flags_of_the_other_kind(translate, tmp_path, capsys, flags, told):

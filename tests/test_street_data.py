@@ -157,8 +157,7 @@ def test_missing_pairs_in_gta5(gta, capsys):
     with pytest.raises(
         UserError,
         match=r"labels/00003.png: no such file; 2 images lack their labels, and 1 label lacks its "
-        r"image: .*; --max_bad=2 leaves them out "
-        "them, --labels=false takes all",
+        r"image: .*; --max_bad=2 leaves them out, --labels=false uses all",
     ):
         gta5.run(gta_config(gta))
     assert not out_of(gta).exists()

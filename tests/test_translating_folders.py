@@ -164,7 +164,9 @@ def test_the_first_page_alone_where_asked_for(mixed, tmp_path, capsys):
         written["left_out"] == {**LEFT_OUT, "frames or pages behind the first": 1}
         and written["pages"] == "first"
     )
-    with pytest.raises(UserError, match="or with other settings; choose another folder"):
+    with pytest.raises(
+        UserError, match="at another scale or with other settings; choose another folder"
+    ):
         translate_path([NEGATIVE], mixed, tmp_path / "out")
 
 
@@ -429,7 +431,7 @@ def test_two_stored_pictures_of_one_name_are_refused(tmp_path):
         for name in names:
             GRAY.save(root / split / name)
     preparing.run(preparing.Config(input_dir=str(root), output_dir=str(tmp_path / "data")))
-    with pytest.raises(UserError, match=r"two pictures are called a, since both become a\.png"):
+    with pytest.raises(UserError, match=r"two pictures are called a, and both would become a\.png"):
         translate_split([NEGATIVE], open_source(tmp_path / "data"), "testA", tmp_path / "out")
 
 

@@ -89,8 +89,8 @@ class NetworkOptions(Options):
     )
     discriminator_norm: str = option(
         "same",
-        "normalisation in the discriminators alone; same is --norm. Instance norm hides from them "
-        "how bright a picture is as a whole, and how much of it: none lets them see it",
+        "normalisation only in the discriminators; same means --norm. Instance norm hides a "
+        "picture's overall brightness and contrast from them; none lets them see both",
         choices=("same", "instance", "batch", "none"),
     )
     spectral_norm: bool = option(

@@ -18,8 +18,8 @@ class PlaceOptions(Options):
     )
     format: str = option(
         "saved_model",
-        "which of the exported formats computes: saved_model by TensorFlow, onnx by ONNX Runtime, "
-        "openvino by OpenVINO, in bfloat16 where the processor has it",
+        "exported format to run: saved_model with TensorFlow, onnx with ONNX Runtime, openvino "
+        "with OpenVINO, in bfloat16 if the processor supports it",
         choices=("saved_model", "onnx", "openvino"),
     )
     trust_model: bool = option(False, TRUST_HELP)

@@ -256,9 +256,7 @@ def _rest_server(
     gate: Gate,
     exported: "model.Exported",
 ) -> uvicorn.Server:
-    app.include_router(
-        paths.router(exported, plane)
-    )  # before KServe's, since routes are matched in order
+    app.include_router(paths.router(exported, plane))  # before KServe's: the first match counts
     RESTServer("kserve.model_server:app", plane, repository, config.http_port).create_application()
     app.add_middleware(Admission, gate=gate, limits=config)
 

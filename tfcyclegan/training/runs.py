@@ -239,9 +239,7 @@ def _way_on(before: Run, now: Run) -> str:
         if value is not None
     ]
     flag_file = before.directory / FLAG_FILE
-    given = (
-        [f"--flagfile={flag_file}"] if flag_file.exists() else []
-    )  # a run started from Python has none
+    given = [f"--flagfile={flag_file}"] if flag_file.exists() else []  # a run from Python has none
     places = [f"--run_dir={before.directory}-2", f"--init_from={before.directory}"]
     return (
         "to start a new run from its weights, use --init_from: "
