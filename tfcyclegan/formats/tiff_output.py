@@ -90,6 +90,10 @@ def like(path: Path, source: "Tiff", values: Values) -> Destination:
         sizes |= {"C": values.channels, "S": values.channels}
     unknown = values.dtype == "float16" and kind != "plain"
     dtype = np.dtype("float32" if unknown else values.dtype)
+    if kind == "imagej" and "S" in axes and dtype != np.uint8:
+        # its colours are of 8 bit alone
+        axes = axes.replace("S", "").replace("YX", "CYX")
+        sizes |= {"C": values.channels}
     is_same = source.shape.channels == values.channels
     is_rgb = is_same and int(page.photometric) in (RGB, YCBCR) and "S" in axes
     options = _options(file, page, dtype, is_rgb=is_rgb)
