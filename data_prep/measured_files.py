@@ -154,7 +154,6 @@ class MeasuredFile:
 
             yield read
 
-
     def _opened_mask(
         self, stack: contextlib.ExitStack, measured: Measurement
     ) -> Measurement | None:

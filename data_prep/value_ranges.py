@@ -106,7 +106,5 @@ def offsets_of(ranges: Sequence[tuple[float, float]]) -> list[float]:
     """Of each channel the offset at which its percentiles are to be counted anew, since keys are
     coarse beside its range, as of pressures of 101325 Pa that differ by 10; 0 of the others.
     """
-    coarse = [
-        high - low < _LEAST_STEPS * _SHARE * max(abs(low), abs(high)) for low, high in ranges
-    ]
+    coarse = [high - low < _LEAST_STEPS * _SHARE * max(abs(low), abs(high)) for low, high in ranges]
     return [low if each else 0.0 for (low, _), each in zip(ranges, coarse, strict=True)]

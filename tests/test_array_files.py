@@ -115,7 +115,11 @@ def hdf5(path, array, name="images", attributes=(), **options):
 def test_hdf5_comes_back_with_chunks_compression_and_attributes(tmp_path):
     given = field(4, 9, 10)
     layout = {"chunks": (1, 4, 5), "compression": "gzip", "compression_opts": 7, "shuffle": True}
-    said = {"units": np.array([b"GeV"]), "element_size_um": [1.0, 0.5, 0.5], "valid_range": [0.0, 1.0]}
+    said = {
+        "units": np.array([b"GeV"]),
+        "element_size_um": [1.0, 0.5, 0.5],
+        "valid_range": [0.0, 1.0],
+    }
     hdf5(tmp_path / "in.h5", given, "jets/energy", said, **layout)
     with open_measurement(tmp_path / "in.h5", axes="NHW") as array:
         assert array.units == "GeV"

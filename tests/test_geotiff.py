@@ -386,5 +386,5 @@ def test_a_nodata_that_some_files_do_not_tell_is_told(tmp_path, capsys):
 
 def test_aligned_scenes_lie_at_one_place(tmp_path):
     scenes(tmp_path / "root", transform=ROTATED @ ROTATED.translation(0, 5))
-    with pytest.raises(UserError, match="trainB/s.tif lies .* pixels away"):
+    with pytest.raises(UserError, match=r"trainB/s\.tif lies \S+ pixels away"):
         prepare(tmp_path / "root", tmp_path / "out", aligned=True)

@@ -162,11 +162,7 @@ def arrays_of_v2(request: InferRequest, kind: Kind) -> list[np.ndarray]:
     try:
         # numbers of JSON as they stand, since KServe's reader cuts fractions
         listed = tensor.data if isinstance(tensor.data, list) else None
-        given = (
-            tensor.as_numpy()
-            if listed is None
-            else _numbers(listed, kind)
-        )
+        given = tensor.as_numpy() if listed is None else _numbers(listed, kind)
         array = given.reshape(shape)
     except Exception as error:  # KServe's reader raises what struct and NumPy raise
         raise Refused(400, f"{NAME}: the data do not fit the shape {shape}") from error
