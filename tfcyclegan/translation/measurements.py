@@ -69,7 +69,7 @@ def translate_measurements(
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items()))
         log(f"{path}: not used: {kinds}")
     all_files = [
-        MeasuredFile(name, given.path, output, model.values, options | given.options, previews)
+        MeasuredFile(name, given.path, output, model.values, {**options, **given.options}, previews)
         for name, given in found.items()
     ]
     bad = [line for file in all_files if (line := _look(file))]
