@@ -34,10 +34,10 @@ for kind in ("uint8", "uint16"):
         bias = (found - exact[..., :count]).mean()
         print(f"{kind}: {count:2} bands at once: {100 * other:4.1f} % are not as one by one, {bias:+.3f} levels from the mean")
         if count <= 4:
-            assert other == 0 and 0.12 < bias < 0.13
+            assert other == 0 and 0.1 < bias < 0.15
         else:
             np.testing.assert_array_equal(found, np.rint(exact[..., :count]))
-            assert 0.12 < other < 0.13 and abs(bias) < 0.01
+            assert 0.1 < other < 0.15 and abs(bias) < 0.02
     at_once = shrunk(scene, 3)
     np.testing.assert_array_equal(at_once, np.stack([shrunk(band, 3) for band in bands], -1))
 END_OF_PYTHON

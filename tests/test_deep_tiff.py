@@ -41,6 +41,9 @@ LAYOUTS = {
     "gray": ("uint16", (20, 24), MINISBLACK, (1, 1)),
     "signed": ("int16", (20, 24), {**MINISBLACK, "metadata": None}, (1, 1)),
     "white is zero": ("uint16", (20, 24), {"photometric": "miniswhite"}, (1, 1)),
+    "bands whose zero is white": (
+        "uint16", (20, 24, 3), {"photometric": "miniswhite", **CONTIG}, (1, 3),
+    ),
     "colours": ("uint16", (20, 24, 3), {"photometric": "rgb"}, (1, 3)),
     "planar colours": (
         "uint16", (3, 20, 24), {"photometric": "rgb", **SEPARATE, "compression": "lzw"}, (1, 3),

@@ -100,7 +100,7 @@ def like(path: Path, source: "Tiff", values: Values) -> Destination:
     if "S" in axes:
         options["planarconfig"] = "contig" if axes.endswith("S") else "separate"
         options["extrasamples"] = _unspecified(sizes["S"] - (3 if is_rgb else 1))
-    elif source.is_inverted and is_same:
+    if source.is_inverted and is_same:
         options["photometric"] = "miniswhite"
     options |= _description(file, kind, axes, values)
     writer = {

@@ -82,6 +82,9 @@ def _series_of(
         return {name: Input(folder)}
     left_out.update(passed)
     if several:
-        counts = [f"{series.name} ({len(series.slices)} slices)" for series in several]
+        counts = [
+            f"{series.name} ({'not usable' if series.problem else f'{len(series.slices)} slices'})"
+            for series in several
+        ]
         log(f"{printable(name)}: {len(several)} series, each by itself: {', '.join(counts)}")
     return {f"{name}/{series.name}": Input(folder, {"series": series}) for series in several}
