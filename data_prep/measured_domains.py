@@ -10,7 +10,7 @@ import numpy as np
 
 from data_prep.measured_files import MeasuredFile, Place
 from data_prep.value_options import Tiles
-from data_prep.value_ranges import Sketch, percentile_ranges
+from data_prep.value_ranges import Sketch, offsets_of, percentile_ranges
 from tfcyclegan.data.values import TYPES, RangeRequest, Values
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import hardware
@@ -153,6 +153,14 @@ def _common_nodata(
             )
         log(f"domain {letter}: {differ}: kept as NaN")
         return None
+    silent = [file for file in files if file.nodata is None]
+    for value in held:
+        if silent:
+            log(
+                f"domain {letter}: {len(silent)} of {len(files)} files tell no nodata, such as "
+                f"{silent[0].told}; {value:g} is taken for a gap there too, as {held[value].told} "
+                f"has it; {flag} decides"
+            )
     return next(iter(held), None)
 
 
@@ -193,6 +201,9 @@ def values_of(
         asked = request if request.ends else RangeRequest(DEFAULT_ENDS, percentiles=True)
         shares = asked.of_channels(count, flag)
         ends = percentile_ranges(_sketches(facts, training, tiles), shares)
+        offsets = offsets_of(ends)
+        if np.dtype(facts.dtype).itemsize > 2 and any(offsets):
+            ends = percentile_ranges(_sketches(facts, training, tiles, offsets), shares)
         shown = ", ".join(f"p{low:g}:p{high:g}" for low, high in dict.fromkeys(shares))
         source = f"{shown} of train{facts.letter}"
     stack = 2 * neighbours + 1
@@ -217,10 +228,14 @@ def values_of(
 
 
 def _sketches(
-    facts: DomainFacts, training: Sequence[MeasuredFile], tiles: Tiles | None
+    facts: DomainFacts,
+    training: Sequence[MeasuredFile],
+    tiles: Tiles | None,
+    offsets: Sequence[float] = (),
 ) -> list[Sketch]:
     """Sketches of all valid values of the training files, one per channel."""
-    sketches = [Sketch() for _ in range(facts.channels)]
+    sketches = [Sketch(offset) for offset in offsets or [0.0] * facts.channels]
+    failed = ""
     own = Values(facts.dtype, (0.0,) * facts.channels, (1.0,) * facts.channels, facts.nodata)
     gap = own.gap_or_none
     with ThreadPoolExecutor(hardware.cores()) as executor:
@@ -237,12 +252,13 @@ def _sketches(
                         valid = ~own.invalid(array)
                         for channel, sketch in enumerate(sketches):
                             sketch.add(array[..., channel][valid[..., channel]])
-            except (OSError, ValueError):
-                continue  # a bad file, which is reported when it is to be stored
+            except (OSError, ValueError) as error:
+                # a bad file, which is reported when it is to be stored
+                failed = failed or f"{file.told}: {error}"
     empty = [number for number, sketch in enumerate(sketches, 1) if not sketch.count]
     if empty:
         raise UserError(
             f"train{facts.letter}: channel {empty[0]} has no valid value ({len(training)} files): "
-            f"all are NaN, nodata, masked or unreadable; check {training[0].told}"
+            f"all are NaN, nodata, masked or unreadable; {failed or 'check ' + training[0].told}"
         )
     return sketches

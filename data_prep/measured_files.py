@@ -20,7 +20,7 @@ from tfcyclegan.data.manifest import ALL, CLIPPED, INVALID
 from tfcyclegan.data.notes import LeftOut
 from tfcyclegan.data.records import StoredArray
 from tfcyclegan.data.values import Values
-from tfcyclegan.formats import ending_of
+from tfcyclegan.formats import ending_of, grids
 from tfcyclegan.formats.base import Measurement, Shape, Window
 from tfcyclegan.formats.stacks import stacked
 
@@ -102,6 +102,7 @@ class MeasuredFile:
     names: tuple[str, ...]
     notes: tuple[str, ...]
     identity: Mapping[str, object]
+    grid: np.ndarray | None = None
 
     @property
     def told(self) -> str:
@@ -138,9 +139,7 @@ class MeasuredFile:
         """
         with contextlib.ExitStack() as stack:
             measured = stack.enter_context(self.open_(self.path))
-            mask = stack.enter_context(self.open_(self.mask)) if self.mask else None
-            if mask is not None:
-                _check_mask(measured.shape, mask.shape)
+            mask = self._opened_mask(stack, measured)
 
             def read(plane: int, window: Window | None) -> np.ndarray:
                 array = measured.read(plane, window)
@@ -154,6 +153,20 @@ class MeasuredFile:
                 return array
 
             yield read
+
+    def _opened_mask(
+        self, stack: contextlib.ExitStack, measured: Measurement
+    ) -> Measurement | None:
+        if self.mask is None:
+            return None
+        try:
+            mask = stack.enter_context(self.open_(self.mask))
+        except BadPicture as error:
+            raise BadPicture(f"its mask: {error}") from error
+        _check_mask(measured.shape, mask.shape)
+        if away := grids_apart((measured.grid(), measured.shape), (mask.grid(), mask.shape)):
+            raise BadPicture(f"its mask lies {away:.3g} pixels away; resample it onto the file")
+        return mask
 
 
 @dataclass(frozen=True)
@@ -267,6 +280,21 @@ def stem_of(path: Path) -> str:
 
 def _starts(length: int, size: int, stride: int) -> list[int]:
     return sorted({*range(0, length - size + 1, stride), length - size})
+
+
+def grids_apart(
+    one: tuple[np.ndarray | None, Shape], other: tuple[np.ndarray | None, Shape]
+) -> float:
+    """How many pixels two files of as many pixels lie apart; 0 where it is the same place, or one
+    tells none or has other planes.
+    """
+    (grid, shape), (other_grid, other_shape) = one, other
+    if grid is None or other_grid is None or grid.shape != other_grid.shape:
+        return 0
+    if shape.planes != other_shape.planes:
+        return 0
+    away = grids.apart(grid, other_grid, (shape.planes, shape.height, shape.width))
+    return away if away > grids.SAME else 0
 
 
 def _invalid(array: np.ndarray, nodata: float | None) -> np.ndarray:

@@ -29,7 +29,7 @@ and `group_by`.
 import dataclasses
 import shlex
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -42,6 +42,7 @@ from data_prep.measured_files import (
     Found,
     MeasuredFile,
     Open,
+    grids_apart,
     place_name,
     sources_of,
     stem_of,
@@ -113,6 +114,7 @@ def run(config: MeasurementOptions, *, find: Find, open_: Open, command: str) ->
         config.group_by,
         {split: {file.name: file.group for file in of_split} for split, of_split in opened.items()},
     )
+    named = _by_names(opened, config.tiles)
     values, ranges = {}, {}
     for letter in "AB":
         values[letter], ranges[letter] = _values_of(config, letter, opened, bad)
@@ -126,7 +128,7 @@ def run(config: MeasurementOptions, *, find: Find, open_: Open, command: str) ->
         + bad[split]
         for split, of_split in opened.items()
     }
-    aligned = _check_aligned(opened, config.tiles) if config.aligned else []
+    aligned = _check_aligned(named, mixed=config.allow_mixed) if config.aligned else []
     settings = {
         field.name: str(value) if isinstance(value, Size) else value
         for field in dataclasses.fields(config)
@@ -189,10 +191,23 @@ def _tell_left_out(
     masks = {MASK_FOLDER.format(split=split) for split in found} if config.mask else set()
     beside = find_beside(input_dir, {*found, *masks})
     left_out = sum((there.left_out for there in found.values()), Counter(beside.left_out))
+    for split, there in found.items() if config.mask else ():
+        wanted = {path.relative_to(input_dir / split) for path in there.paths}
+        left_out += _unused_masks(input_dir / MASK_FOLDER.format(split=split), wanted)
     examples = beside.examples + [each for there in found.values() for each in there.examples]
     if left_out:
         log(f"{input_dir}: {picture_files.told(left_out, examples)}")
     return left_out
+
+
+def _unused_masks(folder: Path, wanted: Collection[Path]) -> Counter[str]:
+    """What lies in a folder of masks beside those of the files `wanted`."""
+    left_out: Counter[str] = Counter()
+    if folder.is_dir():
+        inside = (Path(entry.path) for entry in picture_files.walk(folder, left_out))
+        unused = sum(path.relative_to(folder) not in wanted for path in inside)
+        left_out[f"files in {printable(folder.name)} that are masks of none"] += unused
+    return +left_out
 
 
 def _open_all(
@@ -226,6 +241,7 @@ def _open_all(
                         tuple(measured.names),
                         tuple(measured.notes),
                         dict(measured.identity()),
+                        measured.grid(),
                     )
             except (OSError, BadPicture) as error:
                 bad[split].append(_Unopened(f"{split}/{name}", 0, error))
@@ -281,17 +297,34 @@ def _values_of(
     )
 
 
-def _check_aligned(opened: Mapping[str, Sequence[MeasuredFile]], tiles: Tiles | None) -> list[str]:
-    """The purposes whose files are pairs; UserError if a plane has no partner."""
-    purposes = sorted({split[:-1] for split in opened})
+def _by_names(
+    opened: Mapping[str, Sequence[MeasuredFile]], tiles: Tiles | None
+) -> dict[str, dict[str, MeasuredFile]]:
+    """The files of each split by the names of their arrays, without endings; UserError where two
+    have one.
+    """
+    found: dict[str, dict[str, MeasuredFile]] = {}
+    for split, of_split in opened.items():
+        names = found[split] = {}
+        for file in of_split:
+            for place in file.places(tiles):
+                name = _bare(place_name(file.name, file, place))
+                other = names.setdefault(name, file)
+                if other is not file:
+                    raise UserError(
+                        f"{other.told} and {file.told}: both have an array {printable(name)}; "
+                        "rename one"
+                    )
+    return found
+
+
+def _check_aligned(named: Mapping[str, Mapping[str, MeasuredFile]], *, mixed: bool) -> list[str]:
+    """The purposes whose files are pairs; UserError where a plane has no partner, or another place
+    in space (told where `mixed`).
+    """
+    purposes = sorted({split[:-1] for split in named})
     for purpose in purposes:
-        shown: dict[str, dict[str, tuple[MeasuredFile, object]]] = {}
-        for letter in "AB":
-            shown[letter] = {
-                _bare(place_name(file.name, file, place)): (file, place[1:])
-                for file in opened.get(f"{purpose}{letter}", ())
-                for place in file.places(tiles)
-            }
+        shown = {letter: named.get(f"{purpose}{letter}", {}) for letter in "AB"}
         for one, other in ("AB", "BA"):
             alone = sorted(shown[one].keys() - shown[other].keys())
             if alone:
@@ -299,14 +332,23 @@ def _check_aligned(opened: Mapping[str, Sequence[MeasuredFile]], tiles: Tiles | 
                     f"{purpose}{one}/{printable(alone[0])}: --aligned: has no partner of the same "
                     f"name in {purpose}{other} ({len(alone)} such arrays)"
                 )
-        for name, (file, _) in shown["A"].items():
-            partner, _ = shown["B"][name]
+        pairs = {
+            (file.name, partner.name): (file, partner)
+            for name, file in shown["A"].items()
+            for partner in [shown["B"][name]]
+        }
+        for file, partner in pairs.values():
             sizes = [(each.shape.height, each.shape.width) for each in (file, partner)]
             if sizes[0] != sizes[1]:
                 raise UserError(
                     f"{file.told}: --aligned: is {sizes[0][0]}x{sizes[0][1]}, {partner.told} "
                     f"{sizes[1][0]}x{sizes[1][1]}"
                 )
+            if away := grids_apart((file.grid, file.shape), (partner.grid, partner.shape)):
+                line = f"{file.told}: --aligned: {partner.told} lies {away:.3g} pixels away"
+                if not mixed:
+                    raise UserError(f"{line}; resample it onto the other, or give --allow_mixed")
+                log(line)
     return purposes
 
 

@@ -2,8 +2,9 @@
 
 Values are counted by a key of the same order: 8-bit and 16-bit values each have their own key, so
 percentiles are exact; float32 values are keyed by their upper 21 bits, 12 of them mantissa bits, so
-a percentile is off by less than 1 part in 4096 and whole numbers up to 4096 are exact. The smallest
-and the largest value are exact in any case.
+a percentile is off by less than 1 part in 4096 of its distance from an offset (0, or a value among
+them), and whole numbers up to 4096 from it are exact. The smallest and the largest value are exact
+in any case.
 """
 
 from collections.abc import Sequence
@@ -11,11 +12,16 @@ from collections.abc import Sequence
 import numpy as np
 
 _DROPPED_BITS = 11
+_SHARE = 2.0**-12  # of a value, from one key to the next
 _MANY = 1 << 16  # counts that wait to be merged
+_LEAST_STEPS = 256  # of keys within a range
 
 
 class Sketch:
     """Counts of the values of one channel.
+
+    Args:
+        offset: near which percentiles are finest.
 
     Attributes:
         count: number of values.
@@ -23,7 +29,8 @@ class Sketch:
         largest: largest value.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, offset: float = 0.0) -> None:
+        self.offset = offset
         self.count = 0
         self.smallest, self.largest = np.inf, -np.inf
         self._keys = np.zeros(0, np.int64)
@@ -37,7 +44,10 @@ class Sketch:
         self.count += values.size
         self.smallest = min(self.smallest, float(values.min()))
         self.largest = max(self.largest, float(values.max()))
-        self._waiting.append(np.unique(_keys(values.ravel()), return_counts=True))
+        counted = values.ravel()
+        if self.offset:
+            counted = (counted.astype(np.float64) - self.offset).astype(np.float32)
+        self._waiting.append(np.unique(_keys(counted), return_counts=True))
         if sum(len(keys) for keys, _ in self._waiting) > _MANY:
             self._merge()
 
@@ -55,7 +65,7 @@ class Sketch:
         if rank in (0, self.count):
             return self.largest if rank else self.smallest
         place = int(np.searchsorted(np.cumsum(self._counts), rank))
-        return max(_value(int(self._keys[place])), self.smallest)
+        return max(self.offset + _value(int(self._keys[place])), self.smallest)
 
     def _merge(self) -> None:
         keys = np.concatenate([self._keys, *(keys for keys, _ in self._waiting)])
@@ -90,3 +100,11 @@ def percentile_ranges(
         low, high = sketch.percentile(lower), sketch.percentile(upper)
         found.append((low, high if low < high else low + max(1.0, abs(low) * 1e-3)))
     return found
+
+
+def offsets_of(ranges: Sequence[tuple[float, float]]) -> list[float]:
+    """Of each channel the offset at which its percentiles are to be counted anew, since keys are
+    coarse beside its range, as of pressures of 101325 Pa that differ by 10; 0 of the others.
+    """
+    coarse = [high - low < _LEAST_STEPS * _SHARE * max(abs(low), abs(high)) for low, high in ranges]
+    return [low if each else 0.0 for (low, _), each in zip(ranges, coarse, strict=True)]

@@ -115,10 +115,15 @@ def hdf5(path, array, name="images", attributes=(), **options):
 def test_hdf5_comes_back_with_chunks_compression_and_attributes(tmp_path):
     given = field(4, 9, 10)
     layout = {"chunks": (1, 4, 5), "compression": "gzip", "compression_opts": 7, "shuffle": True}
-    said = {"units": "GeV", "element_size_um": [1.0, 0.5, 0.5], "valid_range": [0.0, 1.0]}
+    said = {
+        "units": np.array([b"GeV"]),
+        "element_size_um": [1.0, 0.5, 0.5],
+        "valid_range": [0.0, 1.0],
+    }
     hdf5(tmp_path / "in.h5", given, "jets/energy", said, **layout)
     with open_measurement(tmp_path / "in.h5", axes="NHW") as array:
         assert array.units == "GeV"
+        assert "ranges of valid values" in str(left_out(array.notes))
         np.testing.assert_array_equal(array.read(2, Window(1, 2, 8, 9))[..., 0], given[2, 1:8, 2:9])
     through_identity(tmp_path / "in.h5", tmp_path / "out.h5", 0, 1, axes="NHW")
     with h5py.File(tmp_path / "out.h5") as file:
@@ -203,6 +208,10 @@ def elsewhere(path):
         file.create_virtual_dataset("images", layout)
 
 
+def two_gaps(path):
+    hdf5(path, field(5, 6), attributes={"_FillValue": -99.0, "missing_value": 1e20})
+
+
 def several(path):
     with h5py.File(path, "w") as file:
         file["a/x"], file["y"], file["list"] = field(5, 6), field(5, 6), field(5)
@@ -214,6 +223,7 @@ REFUSED = {
     "missing.h5": (missing_chunk, "2 of 4 chunks were never written and would read as 0.0"),
     "unwritten.h5": (never_written, "1 of 1 chunks were never written"),
     "elsewhere.h5": (elsewhere, "stores its values in other files"),
+    "gaps.h5": (two_gaps, "/images: _FillValue is -99, missing_value 1e+20; write one of"),
     "several.h5": (several, "holds 2 datasets (a/x, y); choose one with --dataset=NAME"),
     "text.h5": (lambda path: path.write_text("no"), "not an HDF5 file"),
     "old.mat": (lambda path: path.write_bytes(b"MATLAB 5.0 MAT-file"), "save it with -v7.3"),

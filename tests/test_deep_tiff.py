@@ -41,6 +41,9 @@ LAYOUTS = {
     "gray": ("uint16", (20, 24), MINISBLACK, (1, 1)),
     "signed": ("int16", (20, 24), {**MINISBLACK, "metadata": None}, (1, 1)),
     "white is zero": ("uint16", (20, 24), {"photometric": "miniswhite"}, (1, 1)),
+    "bands whose zero is white": (
+        "uint16", (20, 24, 3), {"photometric": "miniswhite", **CONTIG}, (1, 3),
+    ),
     "colours": ("uint16", (20, 24, 3), {"photometric": "rgb"}, (1, 3)),
     "planar colours": (
         "uint16", (3, 20, 24), {"photometric": "rgb", **SEPARATE, "compression": "lzw"}, (1, 3),
@@ -368,3 +371,20 @@ def test_folders_keep_their_depth(tmp_path):
 def test_options_of_the_other_depth_are_refused(options, message):
     with pytest.raises(UserError, match=message):
         folders.Config(input_dir="in", output_dir="out", **options)
+
+
+def test_colours_of_imagej_become_channels_of_floats(tmp_path):
+    """Its colours are of 8 bit alone."""
+    colours = {"imagej": True, "photometric": "rgb", "metadata": {"axes": "ZYXS"}}
+    source = write(tmp_path / "in.tif", samples("uint8", 2, 20, 24, 3), colours)
+    floats = samples("float32", 2, 20, 24, 3)
+    values = Values("float32", (0.0,) * 3, (1.0,) * 3)
+    with (
+        open_measurement(source) as stack,
+        stack.create(tmp_path / "out.tif", values) as out,
+    ):
+        for plane, array in enumerate(floats):
+            out.write(array, plane)
+    after, says = described(tmp_path / "out.tif")
+    assert says["axes"] == "ZCYX"
+    np.testing.assert_array_equal(after, np.moveaxis(floats, -1, 1))

@@ -16,7 +16,7 @@ from tfcyclegan import cli
 from tfcyclegan.data.display import GAP_COLOUR
 from tfcyclegan.data.domains import open_domains
 from tfcyclegan.errors import UserError
-from tfcyclegan.evaluation import comparison, gathering
+from tfcyclegan.evaluation import comparison, gathering, scores_page
 from tfcyclegan.evaluation.scoring import measure
 from tfcyclegan.measures import cycle_consistency, measured_errors
 from tfcyclegan.measures.evaluation_set import OWN
@@ -235,6 +235,10 @@ def test_the_cycle_of_measurements_is_closed_through_what_was_saved(inverting):
     assert noise["cycle error"].value == pytest.approx(wanted, rel=0.1)
     assert noise["ratio"].value == pytest.approx(1, abs=0.1)
     assert "JPEG 75" not in table.rows
+    assert scores_page.heads(inverting) == ["input", "translation", "truth", "cycled"]
+    shown = [inverting.shown[what]["p2/scan_0001"].astype(int) for what in ("input", "cycled")]
+    assert np.abs(shown[0] - shown[1]).max() <= 1
+    assert inverting.shown["cycled"]["p1/scan_0001"][0, 0].tolist() == list(GAP_COLOUR)
 
 
 def test_compare_shows_both_translations_as_the_scores_displayed_them(metrics, inverting, place):

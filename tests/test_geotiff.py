@@ -366,3 +366,25 @@ def test_scenes_without_any_measurement_are_refused_by_name(tmp_path):
 def test_a_stride_between_whose_windows_pixels_would_be_lost_is_refused():
     with pytest.raises(UserError, match="--stride=9"):
         script.Config(input_dir="in", output_dir="out", tile=Size(8, 8), stride=Size(9, 9))
+
+
+def test_complex_numbers_of_whole_parts_are_refused(tmp_path):
+    """A type that NumPy lacks, as radar has it."""
+    radar = written(tmp_path / "slc.tif", samples(1, 4, 4), dtype="complex_int16")
+    with pytest.raises(BadPicture, match="values of complex_int16, no real numbers"):
+        open_measurement(radar)
+
+
+def test_a_nodata_that_some_files_do_not_tell_is_told(tmp_path, capsys):
+    scenes(tmp_path / "root")
+    written(tmp_path / "root/trainA/t.tif", samples(4, 20, 26, seed=1), nodata=7,
+            photometric="MINISBLACK")  # fmt: skip
+    prepare(tmp_path / "root", tmp_path / "out", name="scenes")
+    told = "1 of 2 files tell no nodata, such as trainA/s.tif; 7 is taken for a gap there too"
+    assert told in capsys.readouterr().out
+
+
+def test_aligned_scenes_lie_at_one_place(tmp_path):
+    scenes(tmp_path / "root", transform=ROTATED @ ROTATED.translation(0, 5))
+    with pytest.raises(UserError, match=r"trainB/s\.tif lies \S+ pixels away"):
+        prepare(tmp_path / "root", tmp_path / "out", aligned=True)

@@ -80,6 +80,7 @@ def version(network, tmp_path_factory) -> Path:
         Values("int16", (-1000.0,), (2000.0,), units="HU"),
         Values("uint8", (0,), (255,), nodata=0),
         Values("float16", (0.1,), (0.2,), nodata=-1),
+        Values("float16", (0.0,), (1e5,)),
         None,
     ],
     ids=str,
@@ -208,6 +209,12 @@ def test_half_precision_is_answered_in_bytes_alone():
     kind, request = Kind("float16", 1), v2(scene(1, 4, 4))
     with pytest.raises(Refused, match="the answer is FP16, which is only sent as bytes; request"):
         array_messages.answer_v2(request, "m", "1", [np.zeros((4, 4, 1), np.float16)], kind)
+
+
+@pytest.mark.parametrize(("dtype", "number"), [("float16", 7e4), ("float32", 1e39)])
+def test_a_number_that_the_type_cannot_hold_is_no_gap(dtype, number):
+    with pytest.raises(Refused, match=rf"instances\[0\]: has values above what {dtype} holds"):
+        array_messages.arrays_of_v1({"instances": [[[[number]]]]}, Kind(dtype, 1))
 
 
 @pytest.mark.parametrize(

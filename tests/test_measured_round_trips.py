@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.dicom_files import save_series
+from tests.dicom_files import dataset, save, save_series
 from tests.test_translating_measurements import identity, values
 from tfcyclegan.translation.measurements import Previews, translate_measurements
 
@@ -17,6 +17,8 @@ pydicom = pytest.importorskip("pydicom")
 rasterio = pytest.importorskip("rasterio")
 tifffile = pytest.importorskip("tifffile")
 h5py = pytest.importorskip("h5py")
+
+MediaStorageDirectoryStorage = "1.2.840.10008.1.3.10"
 
 VOLUME = np.random.default_rng(0).integers(-1000, 3000, (5, 6, 7)).astype(np.int16)
 
@@ -94,6 +96,34 @@ def test_dicom_without_endings(tmp_path):
         np.testing.assert_array_equal(units, plane.astype(int) - 1024)
         assert list(each.ImageType[:2]) == ["DERIVED", "SECONDARY"]
         assert [float(side) for side in each.PixelSpacing] == [0.75, 0.5]
+
+
+def test_several_series_in_a_folder_and_a_directory_of_the_medium(tmp_path, capsys):
+    """Each becomes one of its own; DICOMDIR, which has no pixels, is none."""
+    pixels = np.random.default_rng(2).integers(0, 4000, (2, 5, 6)).astype(np.uint16)
+    for number in range(2):
+        save_series(tmp_path / f"{number}", pixels + number, SeriesInstanceUID=f"1.2.{number}")
+        for file in (tmp_path / f"{number}").iterdir():
+            (tmp_path / "in" / "ct").mkdir(parents=True, exist_ok=True)
+            file.rename(tmp_path / "in" / "ct" / f"{number}_{file.name}")
+    listed = dataset(pixels[0], SOPClassUID=MediaStorageDirectoryStorage)
+    del listed.PixelData, listed.Rows
+    save(listed, tmp_path / "in" / "DICOMDIR")
+    out = through(tmp_path, same(0, 4001, "uint16"))
+    names = sorted(path.name for path in (out / "ct").iterdir())
+    assert [path.name for path in out.iterdir() if path.is_dir()] == ["ct"]
+    read = {}
+    for name in names:
+        found = [pydicom.dcmread(path) for path in sorted((out / "ct" / name).iterdir())]
+        assert len({each.SeriesInstanceUID for each in found}) == 1
+        read[name] = np.stack([each.pixel_array for each in found])
+    assert sorted(each[0, 0, 0] - pixels[0, 0, 0] for each in read.values()) == [0, 1]
+    told = capsys.readouterr().out
+    assert "ct: 2 series, each by itself: " in told and f"{names[0]} (2 slices)" in told
+    assert "not used: 1 DICOM files without pixels" in told
+    # the names are those of data_prep, and stay
+    translate_measurements([same(0, 4001, "uint16")], tmp_path / "in", out)
+    assert "0 files translated, 2 were there already" in capsys.readouterr().out
 
 
 def test_tiff_and_hdf5(tmp_path):

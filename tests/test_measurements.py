@@ -114,6 +114,16 @@ def test_percentiles_are_those_of_the_distribution_function():
         assert sketch.percentile(share) == pytest.approx(wanted, rel=1 / 4096)
 
 
+def test_percentiles_far_from_zero_are_as_fine_as_the_range(tmp_path):
+    """Pressures in Pa: their keys by themselves are 8 Pa wide."""
+    pressure = np.random.default_rng(0).normal(101325, 10, (40, 40)).astype(np.float32)
+    write(tmp_path / "root", {"trainA/p.npy": pressure, "trainB/f.npy": field(0, 4, 4)})
+    manifest = prepare(tmp_path / "root", tmp_path / "out")
+    found = [manifest["values"]["A"][end][0] for end in ("low", "high")]
+    wanted = np.percentile(pressure, (0.5, 99.5), method="inverted_cdf")
+    np.testing.assert_allclose(found, wanted, atol=0.03)
+
+
 def test_masks_and_nodata_are_gaps_and_empty_tiles_are_left_out(tmp_path):
     scene = np.arange(64, dtype=np.uint16).reshape(8, 8)
     mask = np.ones((8, 8), np.uint8)
@@ -151,6 +161,11 @@ def test_arrays_in_two_splits_are_told_but_not_planes_of_air(tmp_path, capsys):
 
 
 BAD = {
+    "names": (
+        {"trainA/v.npy": field(0, 2, 4, 4, 1), "trainA/v_0001.npy": field(1, 4, 4)},
+        {},
+        "trainA/v.npy and trainA/v_0001.npy: both have an array v_0001; rename one",
+    ),
     "channels": ({"trainA/b.npy": field(0, 4, 4, 2)}, {}, "trainA/b.npy: has 2 channels"),
     "empty": (
         {"trainA/b.npy": np.full((4, 4), np.nan, np.float32)},
@@ -215,9 +230,16 @@ def test_values_are_told_in_short():
             [np.nextafter(np.float32(-1), 0), -1, 0, 1],
         ),
         (Values("float32", (-1.0,), (1.0,)), [-1, np.nan, 0, 1]),
+        (Values("float16", (0.0,), (1e5,)), [0, np.nan, 5e4, 65504]),
     ],
 )
 def test_a_translation_never_looks_like_a_gap(values, wanted):
     seen = np.array([-1, 0.3, 0, 1]).reshape(4, 1)
     found = values.from_network(seen, np.array([[False], [True], [False], [False]]))
     np.testing.assert_array_equal(found[:, 0], np.array(wanted, values.dtype))
+
+
+def test_an_end_of_the_range_is_inside_of_it():
+    """0.1 in float32 is above 0.1."""
+    values = Values("float32", (-0.1,), (0.1,))
+    assert values.outside(np.array([[-0.1], [0.1], [0.1001]], np.float32)) == 1

@@ -10,6 +10,7 @@ from data_prep import dicom, nifti
 from tests.dicom_files import PERSON, dataset, save, save_series, volume
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import UserError
+from tfcyclegan.formats import open_measurement
 
 
 def nifti_tree(root):
@@ -126,3 +127,41 @@ def test_a_series_with_a_missing_slice_is_a_bad_one(tmp_path, capsys):
 def test_options_that_do_not_go_with_series(option):
     with pytest.raises(UserError, match=f"--{option}: not for DICOM series"):
         dicom.Config(input_dir="a", output_dir="b", **{option: True})
+
+
+def volume_at(path, *, origin=0.0, affine=None, dtype=np.uint8):
+    values = np.random.default_rng(1).integers(1, 99, (4, 4, 4)).astype(dtype)
+    place = np.diag([1.0, 3, 1, 1]) if affine is None else affine.copy()
+    place[0, 3] += origin
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nibabel.save(nibabel.Nifti1Image(values, place), path)
+
+
+def test_aligned_volumes_lie_at_one_place(tmp_path):
+    """As stored the axes may differ: slices are turned the same way."""
+    root, flipped = tmp_path / "root", np.diag([-1.0, 3, 1, 1])
+    volume_at(root / "trainA" / "a.nii")
+    volume_at(root / "trainB" / "a.nii", affine=flipped, origin=3)
+    grids = []
+    for split in ("trainA", "trainB"):
+        with open_measurement(root / split / "a.nii") as volume:
+            grids.append(volume.grid())
+    np.testing.assert_array_equal(*grids)
+    volume_at(root / "trainB" / "a.nii", origin=2)
+    told = r"trainA/a\.nii: --aligned: trainB/a\.nii lies 2 pixels away"
+    with pytest.raises(UserError, match=told):
+        prepare(nifti, root, tmp_path / "moved", aligned=True)
+
+
+def test_masks_lie_where_their_volumes_do_and_others_are_counted(tmp_path):
+    """A mask without a place would be cut along another axis, as it happens of a cube unseen."""
+    root = tmp_path / "root"
+    for split in ("trainA", "trainB"):
+        volume_at(root / split / "a.nii")
+        volume_at(root / f"{split}_mask" / "a.nii")
+    volume_at(root / "trainB_mask" / "none.nii")
+    manifest = prepare(nifti, root, tmp_path / "out", mask=True, nodata_a=0, nodata_b=0)
+    assert manifest["left_out"] == {"files in trainB_mask that are masks of none": 1}
+    volume_at(root / "trainA_mask" / "a.nii", affine=np.eye(4))
+    with pytest.raises(UserError, match=r"a\.nii: its mask lies 9 pixels away; resample it"):
+        prepare(nifti, root, tmp_path / "moved", mask=True, nodata_a=0, nodata_b=0)

@@ -128,6 +128,15 @@ def test_pictures_of_a_target_without_values(given, tmp_path, capsys):
     assert "0 files translated, 2 already existed" in capsys.readouterr().out
 
 
+def test_two_files_of_one_result_are_refused(given, tmp_path):
+    """Plane 1 of v.npy, and v_0001.npy."""
+    np.save(given / "v.npy", np.zeros((2, 5, 4, 1), np.float32))
+    np.save(given / "v_0001.npy", np.zeros((5, 4), np.float32))
+    told = r"v.npy and v_0001.npy would both become v_0001.png; rename one"
+    with pytest.raises(UserError, match=told):
+        translate_measurements([identity(values("float32", 0, 1), None)], given, tmp_path / "out")
+
+
 @pytest.mark.parametrize("ending", [".npy", ".tif"])
 def test_pictures_become_arrays(given, tmp_path, ending):
     """Of the first channel by hand: 0, 51 and 255 of 255 are -10, 0 and 40."""

@@ -101,8 +101,13 @@ class Values:
 
     def outside(self, array: np.ndarray) -> int:
         """The number of valid values of [..., C] that are outside their range and are clipped."""
-        values = array.astype(np.float64)
-        beyond = (values < self._low64) | (values > self._high64)
+        # compared in the type of floats, in which the ends of the range are rounded too
+        is_float = np.issubdtype(array.dtype, np.floating)
+        with np.errstate(over="ignore"):
+            low, high = (
+                end.astype(array.dtype) if is_float else end for end in (self._low64, self._high64)
+            )
+        beyond = (array < low) | (array > high)
         return int(np.count_nonzero(beyond & ~self.invalid(array)))
 
     def to_network(self, array: np.ndarray) -> np.ndarray:
@@ -122,15 +127,20 @@ class Values:
         share = (np.clip(np.asarray(seen, np.float64), -1, 1) + 1) / 2
         values = self._low64 + share * (self._high64 - self._low64)
         if self.is_integer:
-            limits = np.iinfo(self.dtype)
-            values = np.clip(np.rint(values), limits.min, limits.max)
-        array = values.astype(self.dtype)
+            values = np.rint(values)
+        array = np.clip(values, *self.limits).astype(self.dtype)
         if self.reserved is not None:
             nodata, beside = self.reserved
             array[array == nodata] = beside
         if invalid is not None:
             array[np.broadcast_to(invalid, array.shape)] = self.gap
         return array
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The smallest and the largest number that `dtype` holds."""
+        limits = np.iinfo(self.dtype) if self.is_integer else np.finfo(self.dtype)
+        return float(limits.min), float(limits.max)
 
     @property
     def reserved(self) -> tuple[np.generic, np.generic] | None:

@@ -166,9 +166,16 @@ def measure(
         sets = {name: Made(target.levels_of_own, some) for name, some in measured.sets.items()}
         assumed += of_controls.told
         left_out += of_controls.left_out
+    shown = {
+        "input": Made(source.picture, raw.inputs),
+        "translation": Made(target.picture_of_own, own),
+        "truth": Made(target.picture, truths),
+    }
     cycle, measured_cycle = found.cycle, None
     if not isinstance(cycle, str) and scale is not None:
         measured_cycle = _measured_cycle(raw, source, target, cycle, scale)
+        if measured_cycle is not None:
+            shown["cycled"] = Made(_cycled(measured_cycle, source, target, scale), own)
         cycle = "cycle honesty: a fake is saved without its neighbouring planes"
     return dataclasses.replace(
         found,
@@ -178,11 +185,7 @@ def measure(
         truths=target.displayed(truths),
         measured=measured,
         displays={domain: one.display for domain, one in sides.items() if one.display},
-        shown={
-            "input": Made(source.picture, raw.inputs),
-            "translation": Made(target.picture_of_own, own),
-            "truth": Made(target.picture, truths),
-        },
+        shown=shown,
         assumed=assumed,
         left_out=left_out,
         facts=found.facts
@@ -265,11 +268,7 @@ def _measured_cycle(
 
     def at_scale(pair: ValuePair, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         some = [arrays[index] for index in spread(len(arrays), CYCLED)]
-        sizes = [scale.size_of(Size(array.shape[0], array.shape[1])) for array in some]
-        return [
-            pair.resized(array, size, scale.interpolation)
-            for array, size in zip(some, sizes, strict=True)
-        ]
+        return [_resized(pair, array, scale) for array in some]
 
     return MeasuredCycle(
         *cycle,
@@ -281,6 +280,27 @@ def _measured_cycle(
         there.gaps,
         back.gaps,
     )
+
+
+def _resized(pair: ValuePair, array: np.ndarray, scale: Scale) -> np.ndarray:
+    size = scale.size_of(Size(array.shape[0], array.shape[1]))
+    return pair.resized(array, size, scale.interpolation)
+
+
+def _cycled(
+    cycle: MeasuredCycle, source: Side, target: Side, scale: Scale
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Makes of a saved translation what comes back from it, as a picture."""
+    back = ValuePair(target.stored, source.stored)
+
+    def picture(saved: np.ndarray) -> np.ndarray:
+        saved = _resized(back, saved, scale)
+        seen, gaps = cycle.back(cycle.target(saved)[np.newaxis])[0], cycle.target_gaps(saved)
+        if gaps is not None:
+            seen = np.where(gaps, np.nan if source.stored else -1, seen)
+        return display.seen_to_picture(seen, source.stored, source.display)
+
+    return picture
 
 
 def _regions(folder: Path, inputs: Pictures, split: Split) -> Pictures:

@@ -86,7 +86,7 @@ def heads(scored: EvaluationSet) -> list[str]:
         "input",
         "translation",
         *(["truth"] if scored.truths else []),
-        *([] if isinstance(scored.cycle, str) else ["cycled"]),
+        *(["cycled"] if "cycled" in scored.shown or not isinstance(scored.cycle, str) else []),
     ]
 
 
@@ -99,7 +99,9 @@ def strip(scored: EvaluationSet, name: str) -> bytes:
     if scored.truths:
         unknown = np.full_like(shown["translation"][name], 255)
         cells.append((shown["truth"].get(name, unknown), of_target))
-    if not isinstance(scored.cycle, str):
+    if "cycled" in scored.shown:
+        cells.append((scored.shown["cycled"][name], of_source))
+    elif not isinstance(scored.cycle, str):
         saved = images.to_float(scored.own[name])[np.newaxis]
         cells.append((images.to_uint8(scored.cycle[1](saved)[0]), of_source))
     return png_of(*zip(*cells, strict=True))

@@ -52,9 +52,8 @@ def from_network(pair: ValuePair, seen: tf.Tensor, gaps: tf.Tensor | None) -> tf
     low, high = (tf.constant(end, tf.float64) for end in (written.low, written.high))
     values = low + share * (high - low)
     if written.is_integer:
-        limits = np.iinfo(written.dtype)
-        values = tf.clip_by_value(tf.round(values), limits.min, limits.max)
-    stored = tf.cast(values, written.dtype)
+        values = tf.round(values)
+    stored = tf.cast(tf.clip_by_value(values, *written.limits), written.dtype)
     if written.reserved is not None:
         nodata, beside = (tf.constant(value) for value in written.reserved)
         stored = tf.where(tf.equal(stored, nodata), beside, stored)

@@ -87,6 +87,10 @@ class Measurement(ABC):
         """
         return {}
 
+    def grid(self) -> np.ndarray | None:
+        """Where its pixels lie, see `formats.grids`; None where the file does not tell."""
+        return None
+
     def close(self) -> None:  # noqa: B027 - a format that keeps nothing open need not override it
         """Closes files."""
 

@@ -70,6 +70,11 @@ class GeoTiff(Measurement):
         roles = file.colorinterp
         if ColorInterp.palette in roles:
             raise BadPicture("holds class ids with a colour table, not measurements")
+        if any("complex" in dtype for dtype in file.dtypes):
+            raise BadPicture(
+                f"values of {file.dtypes[0]}, no real numbers; save their amplitude, or real and "
+                "imaginary parts as bands"
+            )
         if len(set(file.dtypes)) > 1:
             raise BadPicture(f"bands of types {', '.join(file.dtypes)}; save them as one type")
         transparent = [place for place, role in enumerate(roles) if role == ColorInterp.alpha]
@@ -143,6 +148,13 @@ class GeoTiff(Measurement):
     def identity(self) -> Mapping[str, object]:
         crs = self._file.crs or self._file.gcps[1]
         return {"coordinate system": "none" if crs is None else _name_of(crs)}
+
+    def grid(self) -> np.ndarray | None:
+        transform = self._file.transform
+        if transform.is_identity:
+            return None
+        a, b, c, d, e, f = tuple(transform)[:6]
+        return np.array([[0, b, a, c], [0, e, d, f]])
 
     def create(self, path: Path, values: Values) -> Destination:
         values, file = own_plane(values), self._file

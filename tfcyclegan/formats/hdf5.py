@@ -3,7 +3,8 @@ windows are read. Imports no TensorFlow.
 
 - A dataset that MATLAB wrote (attribute MATLAB_class) has its axes reversed, as in MATLAB.
 - `scale_factor`, `add_offset`, `_FillValue` or `missing_value`, and `units` have the meaning of the
-  netCDF conventions (CF 1.11, sections 2.5.1, 3.1 and 8.1).
+  netCDF conventions (CF 1.11, sections 2.5.1, 3.1 and 8.1); ranges of valid values are reported,
+  not used.
 - Chunks that were never written would read as the fill value; they are refused unless that is
   declared as missing.
 - Kept in results: the name, chunks, compression and attributes, except those that describe the old
@@ -28,8 +29,9 @@ from tfcyclegan.formats.stored_numbers import StoredNumbers
 _MATLAB = "MATLAB_class"
 _IEEE = {2: (5, 10), 4: (8, 23), 8: (11, 52)}  # bytes -> bits of exponent and of digits
 _SCALE, _OFFSET, _GAPS = "scale_factor", "add_offset", ("_FillValue", "missing_value")
+_VALID = ("valid_min", "valid_max", "valid_range")
 _OLD_VALUES = {
-    *(_MATLAB, _SCALE, _OFFSET, *_GAPS, "valid_min", "valid_max", "valid_range", "actual_range"),
+    *(_MATLAB, _SCALE, _OFFSET, *_GAPS, *_VALID, "actual_range"),
     *("units", "DIMENSION_LIST", "REFERENCE_LIST", "CLASS", "NAME", "_Netcdf4Dimid", "names"),
 }
 _OF_MATLAB = {"uint8": "uint8", "uint16": "uint16", "int16": "int16", "float32": "single"}
@@ -84,7 +86,15 @@ class Hdf5(ArrayMeasurement):
         if self.is_reversed:
             letters = letters[::-1]
             notes += ("written by MATLAB: axes reversed",)
-        gap = next((_number(attributes[key]) for key in _GAPS if key in attributes), None)
+        gaps = [_number(attributes[key]) for key in _GAPS if key in attributes]
+        gap = gaps[0] if gaps else None
+        if any(each != gap and not np.isnan(each) for each in gaps):
+            raise BadPicture(
+                f"{array.name}: _FillValue is {gaps[0]:g}, missing_value {gaps[1]:g}; write one of "
+                "them for all that is missing"
+            )
+        if any(key in attributes for key in _VALID):
+            notes += (LeftOut("ranges of valid values (valid_min, valid_max, valid_range)"),)
         numbers = StoredNumbers(
             array.dtype,
             nodata=gap,
@@ -237,4 +247,6 @@ def _number(value: Any) -> float:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.item()
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

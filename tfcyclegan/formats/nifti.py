@@ -19,15 +19,14 @@ from typing import Any
 
 import nibabel
 import numpy as np
-from nibabel.affines import voxel_sizes
+from nibabel.orientations import inv_ornt_aff
 
 from tfcyclegan.data.intake import BadPicture
 from tfcyclegan.data.notes import LeftOut
 from tfcyclegan.data.values import MOST_CHANNELS, Values
-from tfcyclegan.formats import base, number_types, orientation
+from tfcyclegan.formats import base, grids, number_types, orientation
 from tfcyclegan.formats.nifti_output import NiftiDestination
 
-_TOLERANCE = 0.1  # for positions, in voxels
 _TIME_UNITS = frozenset({"sec", "msec", "usec"})
 _HEADER = LeftOut("description, intent, display range and extensions of NIfTI headers")
 _MAP_ERRORS = (gzip.BadGzipFile, EOFError, zlib.error, ValueError)
@@ -62,6 +61,7 @@ class Nifti(base.Measurement):
             notes.append(told)
         self.slices = axis
         self._turn = orientation.turn(affine, axis)
+        self._affine = affine
         # an array with the file's axes that takes no memory
         form = _spatial(np.broadcast_to(np.zeros((), np.uint8), proxy.shape))
         notes += _fourth_axis_notes(self._image.header, form.shape)
@@ -118,6 +118,13 @@ class Nifti(base.Measurement):
 
     def identity(self) -> Mapping[str, object]:
         return {"slices": self.slices}
+
+    def grid(self) -> np.ndarray | None:
+        header, sizes = self._image.header, (*self._proxy.shape, 1, 1)[:3]
+        if not (header["sform_code"] or header["qform_code"]):
+            return None
+        turned: np.ndarray = self._affine @ inv_ornt_aff(self._turn, sizes)
+        return turned[:3]
 
     def close(self) -> None:
         with self._lock:
@@ -206,10 +213,7 @@ def _place(image: Any, without_affine: bool) -> tuple[np.ndarray, list[str]]:
         )
     if has_sform and has_qform:
         sizes = [*image.shape, 1, 1][:3]
-        corners = np.array(np.meshgrid(*[(0, size - 1) for size in sizes]))
-        difference = sform - qform
-        apart = difference[:3, :3] @ corners.reshape(3, -1) + difference[:3, 3:]
-        if np.abs(apart).max() > _TOLERANCE * voxel_sizes(affine).min():
+        if grids.apart(sform[:3], qform[:3], sizes) > grids.SAME:
             return affine, ["sform and qform differ; the sform is used"]
     return affine, []
 

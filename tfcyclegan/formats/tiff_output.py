@@ -92,13 +92,17 @@ def like(path: Path, source: "Tiff", values: Values) -> Destination:
         sizes |= {"C": values.channels, "S": values.channels}
     unknown = values.dtype == "float16" and kind != "plain"
     dtype = np.dtype("float32" if unknown else values.dtype)
+    if kind == "imagej" and "S" in axes and dtype != np.uint8:
+        # its colours are of 8 bit alone
+        axes = axes.replace("S", "").replace("YX", "CYX")
+        sizes |= {"C": values.channels}
     is_same = source.shape.channels == values.channels
     is_rgb = is_same and int(page.photometric) in (RGB, YCBCR) and "S" in axes
     options = _options(file, page, dtype, is_rgb=is_rgb)
     if "S" in axes:
         options["planarconfig"] = "contig" if axes.endswith("S") else "separate"
         options["extrasamples"] = _unspecified(sizes["S"] - (3 if is_rgb else 1))
-    elif source.is_inverted and is_same:
+    if source.is_inverted and is_same:
         options["photometric"] = "miniswhite"
     options |= _description(file, kind, axes, values)
     writer = {

@@ -135,8 +135,8 @@ class EvaluationSet:
             stand beside.
         measured: the same in units, where the target domain is one of measurements.
         displays: how domains of measurements are displayed, by domain, "a" or "b".
-        shown: what strips show, "input", "translation" and "truth" by an input's name, uint8
-            [H, W, 1 or 3]; empty where these are the pictures themselves.
+        shown: what strips show, "input", "translation", "truth" and "cycled" by an input's name,
+            uint8 [H, W, 1 or 3]; empty where these are the pictures themselves.
         known: what was asked `once`, by the question.
         gathered: the rows of pictures that measures asked for.
     """

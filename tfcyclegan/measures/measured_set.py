@@ -10,6 +10,8 @@ import numpy as np
 
 from tfcyclegan.data.values import Values
 
+_RANGES_TOLD = 4  # of channels whose ranges differ
+
 
 @dataclass(frozen=True)
 class MeasuredSet:
@@ -65,7 +67,10 @@ class MeasuredSet:
     def range_told(self) -> str:
         """Such as "in HU; the range is -1000 to 2000"."""
         ends = dict.fromkeys(zip(self.values.low, self.values.high, strict=True))
-        told = ", ".join(f"{low:g} to {high:g}" for low, high in ends)
+        shown = [f"{low:g} to {high:g}" for low, high in ends]
+        told = ", ".join(shown[:_RANGES_TOLD])
+        if len(shown) > _RANGES_TOLD:
+            told += f", ... {len(shown) - _RANGES_TOLD} more"
         units = self.values.units or "the data's own units"
         each = " (a channel each)" if len(ends) > 1 else ""
         return f"in {units}; the range is {told}{each}"

@@ -98,7 +98,7 @@ def _array(given: Any, kind: Kind, place: str, form: str) -> np.ndarray:
     if place.startswith("instances") and isinstance(given, dict) and given.keys() == {NAME}:
         given = given[NAME]
     try:
-        array = np.array(given, None if _whole(kind) else kind.dtype)
+        array = _numbers(given, kind)
     except (ValueError, TypeError, OverflowError) as error:
         raise Refused(400, f"{place}: is not an array of numbers; send {form}") from error
     if array.ndim != 3 or array.shape[2] != kind.channels:
@@ -120,7 +120,16 @@ def _of_kind(array: np.ndarray, kind: Kind, place: str) -> np.ndarray:
                 f"{place}: has values that are not {kind.dtype}: integers from {limits.min} to "
                 f"{limits.max}",
             )
-    return array.astype(kind.dtype)
+    with np.errstate(over="ignore"):
+        own = array.astype(kind.dtype)
+    if (np.isfinite(array) & ~np.isfinite(own)).any():
+        raise Refused(400, f"{place}: has values above what {kind.dtype} holds")
+    return own
+
+
+def _numbers(given: Any, kind: Kind) -> np.ndarray:
+    """An array of JSON's numbers, of which null is NaN; what NumPy raises for others."""
+    return np.array(given, None if _whole(kind) else np.float64)
 
 
 def _whole(kind: Kind) -> bool:
@@ -153,11 +162,7 @@ def arrays_of_v2(request: InferRequest, kind: Kind) -> list[np.ndarray]:
     try:
         # the original JSON numbers, since KServe's reader truncates fractions
         listed = tensor.data if isinstance(tensor.data, list) else None
-        given = (
-            tensor.as_numpy()
-            if listed is None
-            else np.array(listed, None if _whole(kind) else kind.dtype)
-        )
+        given = tensor.as_numpy() if listed is None else _numbers(listed, kind)
         array = given.reshape(shape)
     except Exception as error:  # KServe's reader raises what struct and NumPy raise
         raise Refused(400, f"{NAME}: the data do not fit the shape {shape}") from error

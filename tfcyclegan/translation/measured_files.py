@@ -83,8 +83,15 @@ class MeasuredFile:
     @property
     def done(self) -> bool:
         """Whether its result exists, once it has been opened: of several PNGs the last."""
-        several = self.values.target is None and self.shape.planes > 1
-        return (numbered(self.target, self.shape.planes) if several else self.target).exists()
+        return self.targets[-1].exists()
+
+    @property
+    def targets(self) -> list[Path]:
+        """Its results, once it has been opened: a file, a folder, or a PNG for each plane."""
+        if self.values.target is None and self.shape.planes > 1:
+            planes = range(1, self.shape.planes + 1)
+            return [numbered(self.target, plane) for plane in planes]
+        return [self.target]
 
     @property
     def size(self) -> Size:

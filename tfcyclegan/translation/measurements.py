@@ -18,11 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from tfcyclegan.data import images, intake, picture_files
+from tfcyclegan.data import images, intake
 from tfcyclegan.data.manifest import printable
 from tfcyclegan.data.picture_folders import Ledger, recording
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.formats import is_measurement
 from tfcyclegan.formats.base import Window
 from tfcyclegan.system.parallel import Stages
 from tfcyclegan.system.progress import Progress, log
@@ -33,6 +32,7 @@ from tfcyclegan.translation.measured_files import (
     count,
     tell_values,
 )
+from tfcyclegan.translation.measured_inputs import find_inputs
 from tfcyclegan.translation.tiling import Source, Tiler
 from tfcyclegan.translation.translators import AT_ONCE, RECORD, Translator, give_up, record_of
 from tfcyclegan.translation.value_pair import network_size
@@ -65,13 +65,13 @@ def translate_measurements(
         RunError: the model's output is not finite.
     """
     model, options = translators[0], dict(options or {})
-    found, left_out = _find(path)
+    found, left_out = find_inputs(path)
     if left_out:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items()))
         log(f"{path}: not used: {kinds}")
     all_files = [
-        MeasuredFile(name, place, output, model.values, options, previews)
-        for name, place in found.items()
+        MeasuredFile(name, given.path, output, model.values, {**options, **given.options}, previews)
+        for name, given in found.items()
     ]
     bad = [line for file in all_files if (line := _look(file))]
     fitting = [file for file in all_files if not file.bad]
@@ -105,47 +105,16 @@ def translate_measurements(
     tell_values(output, ledger)
 
 
-def _find(path: Path) -> tuple[dict[str, Path], Counter[str]]:
-    """The files to translate, by name below `path`, and other entries; the DICOM files of a folder
-    are one series.
-    """
-    left_out: Counter[str] = Counter()
-    if not path.is_dir():
-        return {path.name: path}, left_out
-    found: dict[str, Path] = {}
-    for entry in picture_files.walk(path, left_out):
-        place = Path(entry.path)
-        if _is_dicom(place):
-            place = place.parent
-        elif not is_measurement(place):
-            left_out[picture_files.kind_of(entry.name)] += 1
-            continue
-        found[path.name if place == path else place.relative_to(path).as_posix()] = place
-    if not found:
-        raise UserError(f"--input={path}: no files of measurements found")
-    return dict(sorted(found.items())), left_out
-
-
-def _is_dicom(path: Path) -> bool:
-    """Decides by the extension, or by the file's signature if the extension is unknown."""
-    if is_measurement(path):
-        return path.suffix.lower() == ".dcm"
-    try:
-        with picture_files.opened(path) as stream:
-            return stream.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
-
-
 def _require_own_names(path: Path, all_files: Sequence[MeasuredFile]) -> None:
     taken: dict[Path, str] = {}
     for file in all_files:
-        other = taken.setdefault(file.target, file.name)
-        if other != file.name:
-            raise UserError(
-                f"--input={path}: {printable(other)} and {printable(file.name)} would both become "
-                f"{file.target.name}; rename one"
-            )
+        for target in file.targets:
+            other = taken.setdefault(target, file.name)
+            if other != file.name:
+                raise UserError(
+                    f"--input={path}: {printable(other)} and {printable(file.name)} would both "
+                    f"become {target.name}; rename one"
+                )
 
 
 def _look(file: MeasuredFile) -> str:
