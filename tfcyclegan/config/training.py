@@ -10,6 +10,7 @@ from tfcyclegan.config.batches import (
     MODES_WITH_CROP,
     AugmentationOptions,
     DataOptions,
+    LabelOptions,
     PairOptions,
 )
 from tfcyclegan.config.display import DisplayOptions
@@ -227,6 +228,7 @@ class TrainConfig(
     NetworkOptions,
     AugmentationOptions,
     PairOptions,
+    LabelOptions,
     DataOptions,
     MethodOptions,
 ):
@@ -263,6 +265,7 @@ class TrainConfig(
                 "same channel count, "
                 f"not {channels_a} and {channels_b}; set --lambda_identity=0"
             )
+        self._check_labels()
         self._check_method()
         if self.decay_epochs is not None and self.epochs is None:
             raise UserError("--decay_epochs: needs --epochs, the epochs before the rate falls")
@@ -300,6 +303,41 @@ class TrainConfig(
                 raise UserError(
                     f"--{name}={value}: {self.generator} decides by itself; leave it out"
                 )
+
+    def _check_labels(self) -> None:
+        for domain in self.onehot:
+            flag, channels = f"--labels_{domain}=onehot", self.channels_of(domain)
+            if channels != 3:
+                raise UserError(
+                    f"--channels_{domain}={channels}: {flag} needs label maps in colours; leave it "
+                    "out"
+                )
+            if self.is_own or self.generator.endswith(".json"):
+                raise UserError(
+                    f"{flag}: goes with ResNet and U-Net generators, not {self.generator}, whose "
+                    "last activation is its own"
+                )
+            if self.segmenter:
+                raise UserError(
+                    f"--segmenter={self.segmenter}: segments pictures, and {flag} makes classes; "
+                    "leave one of them out"
+                )
+            if "colour" in self.diffaugment.split(","):
+                raise UserError(
+                    f"--diffaugment={self.diffaugment}: {flag} gives the discriminator classes, "
+                    "which have no colour; leave colour out"
+                )
+        if self.lambda_identity and len(self.onehot) == 1:
+            raise UserError(
+                f"--lambda_identity={self.lambda_identity}: identity losses need domains of the "
+                f"same channels, and --labels_{self.onehot}=onehot gives one of them a channel for "
+                "each class; set --lambda_identity=0"
+            )
+
+    @property
+    def has_identity(self) -> bool:
+        """Whether a generator may be given a picture of its target domain."""
+        return self.channels_of("a") == self.channels_of("b") and len(self.onehot) != 1
 
     def _check_method(self) -> None:
         weights = METHODS[self.method].weights

@@ -10,6 +10,8 @@ from typing import Any
 from tfcyclegan.config import MODES_WITH_CROP, Size, TrainConfig
 from tfcyclegan.data.batches import Batches, Decaying
 from tfcyclegan.data.domains import Domains, Split
+from tfcyclegan.data.label_coding import LabelCoding
+from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.data.paired import PairedBatches
 from tfcyclegan.data.pairs import KnownPairs, known_pairs
 from tfcyclegan.data.pixels import PixelFile, open_pixels
@@ -47,6 +49,29 @@ def with_channels(config: TrainConfig, domains: Domains) -> TrainConfig:
                 f"{flag}: is for pictures, and domain {which} holds measurements; leave it out"
             )
     return dataclasses.replace(config, channels_a=channels["a"], channels_b=channels["b"])
+
+
+def label_classes(config: TrainConfig, domains: Domains) -> dict[str, ClassTable]:
+    """The tables of the domains that networks see as classes.
+
+    Raises:
+        UserError: such a domain is not label maps, or its data have no table.
+    """
+    tables = {}
+    for domain in config.onehot:
+        split, flag = domains.require("train", domain), f"--labels_{domain}=onehot"
+        if not split.holds_label_maps:
+            raise UserError(
+                f"{flag}: {split} is not label maps; prepare it by data_prep.folders "
+                f"--label_maps_{domain} --classes=FILE.csv, or leave the flag out"
+            )
+        if split.source.classes is None:
+            raise UserError(
+                f"{flag}: {split} has no table of classes; prepare it with --classes=FILE.csv"
+            )
+        LabelCoding.of(split.source.classes)
+        tables[domain] = split.source.classes
+    return tables
 
 
 def open_batches(

@@ -26,7 +26,7 @@ from tfcyclegan.optimization.schedules import EpochRates, rate_factor
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import Progress, log
 from tfcyclegan.training import assumptions
-from tfcyclegan.training.batches import open_batches, with_channels
+from tfcyclegan.training.batches import label_classes, open_batches, with_channels
 from tfcyclegan.training.board import Board
 from tfcyclegan.training.checkpoint_files import DIRECTORY, newest
 from tfcyclegan.training.checkpoints import (
@@ -118,6 +118,7 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
         label_maps=domains.label_maps,
         pairs=pairs_identity(config.pairs),
         values=domains.values,
+        classes=label_classes(config, domains),
     )
     warnings = _check_directory(run) if workers.is_chief else []
     warnings += of_ranges(config, run.values)
@@ -242,7 +243,12 @@ class _Session:
         with workers.strategy.scope():
             teachers = load_teachers(self.config, run.precision)
             self.model = build_model(
-                self.config, run.precision, segment, teachers, gaps=batches.gaps
+                self.config,
+                run.precision,
+                segment,
+                teachers,
+                gaps=batches.gaps,
+                classes=run.classes,
             )
             optimizers = [
                 make_optimizer(self.config, self.length, batches.epoch_images, dynamic_scale=half)
