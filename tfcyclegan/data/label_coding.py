@@ -68,10 +68,15 @@ class LabelCoding:
         """Label maps [B, H, W, 3] in [-1, 1] as float32 [B, H, W, N], 1 in the channel of the
         nearest colour and 0 in all others; of two equally near ones the first.
         """
-        parts = tf.split(tf.cast(pictures, tf.float32), 3, axis=-1)
-        # not a matrix product, which some hardware rounds to 10 bits
+        # in whole levels, whose squares are exact: where two colours are equally near, every
+        # program that computes this finds the same one
+        levels = tf.round((tf.cast(pictures, tf.float32) + 1) * 127.5)
+        colors = np.asarray(self.colors, np.float32)
         distances = tf.add_n(
-            [tf.square(part - self.palette[:, index]) for index, part in enumerate(parts)]
+            [
+                tf.square(part - colors[:, index])
+                for index, part in enumerate(tf.split(levels, 3, axis=-1))
+            ]
         )
         channels = tf.gather(tf.constant(self.channels, tf.int32), tf.argmin(distances, axis=-1))
         return tf.one_hot(channels, self.count)

@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.table import Table
 
 from tfcyclegan import __version__
@@ -146,12 +145,13 @@ def export(
     }
     pictures = comparison_pictures(domains, direction[0], size, channels, run.config.interpolation)
     function = as_function(generator, size=size)
+    classes = generator.target_coding is not None
     with new_version(output, described) as (directory, temporary):
         saved_model.save(generator, temporary, size=size, rules=Rules(**reading), values=values)
         some = pictures.batch[:_SESSION_PICTURES]
         differences = {
-            SAVED_MODEL: float(
-                np.abs(saved_model.run_in_session(temporary, some) - function(some)).max()
+            SAVED_MODEL: quality.largest_difference(
+                saved_model.run_in_session(temporary, some), function(some), classes=classes
             )
         }
         candidates: dict[str, quality.Candidate] = {}
@@ -163,7 +163,12 @@ def export(
         others = tuple(name for name in formats if name in RUNTIMES)
         candidates |= onnx_and_openvino.candidates(generator, others)
         measured = quality.measure(
-            candidates, function, pictures, min_psnr, rounded=values.target is None
+            candidates,
+            function,
+            pictures,
+            min_psnr,
+            rounded=values.target is None,
+            classes=classes,
         )
         quality.show(measured, pictures)
         parity = differences | {
@@ -171,7 +176,9 @@ def export(
             for name, told in _HELD_BY_BOUND.items()
             if name in measured
         }
-        parity |= onnx_and_openvino.differences(candidates, measured, function, some)
+        parity |= onnx_and_openvino.differences(
+            candidates, measured, function, some, classes=classes
+        )
         check_parity(parity)
         for name, one in measured.items():
             place = (temporary / one.file).parent

@@ -171,8 +171,11 @@ class _OnnxOperations(Operations):
         return self.node(kind, [x], **attributes)
 
     def encode(self, coding: LabelCoding, x: str) -> str:
-        colors = coding.palette[:, :, np.newaxis, np.newaxis]  # beside [B, 1, 3, H, W]
-        apart = self.node("Unsqueeze", [x, self.constant(np.array([1]))])
+        one, half = (self.constant(np.array(value, np.float32)) for value in (1, 127.5))
+        levels = self.node("Round", [self.node("Mul", [self.node("Add", [x, one]), half])])
+        # [K, 3, 1, 1] beside [B, 1, 3, H, W]
+        colors = np.asarray(coding.colors, np.float32)[:, :, np.newaxis, np.newaxis]
+        apart = self.node("Unsqueeze", [levels, self.constant(np.array([1]))])
         apart = self.node("Sub", [apart, self.constant(colors)])
         squares = self.node("Mul", [apart, apart])
         distances = self.node("ReduceSum", [squares, self.constant(np.array([2]))], keepdims=0)
