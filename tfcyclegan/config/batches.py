@@ -93,7 +93,8 @@ class PairOptions(Options):
     lambda_paired: float = option(
         0.0,
         "weight of the L1 between the translation of a picture and its partner, on a batch of "
-        "known pairs beside each batch",
+        "known pairs beside each batch; of label maps as classes of the cross-entropy; default 1 "
+        "with --labelled",
         minimum=0,
     )
     paired_share: float = option(
@@ -121,6 +122,14 @@ class LabelOptions(Options):
         "probabilities; or the probabilities themselves (softmax)",
         choices=LABEL_SAMPLES,
         methods=("cyclegan",),
+    )
+
+    labelled: str = option(
+        "",
+        "training pictures of A whose own stored labels are learnt from: a file with a name on "
+        "each line, or a share of all such as 0.1, drawn by --seed; needs --labels_b=onehot",
+        methods=("cyclegan",),
+        on_resume="free",  # known by the names, as pairs are
     )
 
     @property

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tfcyclegan.config.base import Options, flag_name, option
 from tfcyclegan.config.batches import (
     MODES_WITH_CROP,
+    ONEHOT,
     AugmentationOptions,
     DataOptions,
     LabelOptions,
@@ -292,6 +293,8 @@ class TrainConfig(
                     f"--{flag_name(field)}={shown}: goes with --method={' or '.join(methods)}, "
                     f"not {self.method}; leave it out"
                 )
+        if self.labelled and not self.lambda_paired:
+            object.__setattr__(self, "lambda_paired", 1.0)
         resizes = self.preprocess in ("resize_and_crop", "scale_width_and_crop")
         if self.method in CONTRASTIVE and not resizes:
             object.__setattr__(self, "decay_load_size", "same")
@@ -327,12 +330,28 @@ class TrainConfig(
                     f"--diffaugment={self.diffaugment}: {flag} gives the discriminator classes, "
                     "which have no colour; leave colour out"
                 )
+        if self.labelled:
+            self._check_labelled()
         if self.lambda_identity and len(self.onehot) == 1:
             raise UserError(
                 f"--lambda_identity={self.lambda_identity}: identity losses need domains of the "
                 f"same channels, and --labels_{self.onehot}=onehot gives one of them a channel for "
                 "each class; set --lambda_identity=0"
             )
+
+    def _check_labelled(self) -> None:
+        flag = f"--labelled={self.labelled}"
+        if self.labels_b != ONEHOT:
+            raise UserError(
+                f"{flag}: needs --labels_b=onehot, the label maps that it translates pictures to"
+            )
+        for name in ("pairs", "paired_share"):
+            if (value := getattr(self, name)) not in ("", 1.0):
+                raise UserError(
+                    f"--{name}={value}: {flag} says which pairs there are; leave it out"
+                )
+        if self.decay_load_size != "same":
+            raise UserError(f"--decay_load_size={self.decay_load_size}: does not go with {flag}")
 
     @property
     def has_identity(self) -> bool:
@@ -341,7 +360,7 @@ class TrainConfig(
 
     def _check_method(self) -> None:
         weights = METHODS[self.method].weights
-        if not any(getattr(self, name) for name in weights):
+        if not self.labelled and not any(getattr(self, name) for name in weights):
             others = " and ".join(f"--{name}=0" for name in weights[1:])
             raise UserError(
                 f"--lambda_gan=0: with {others} nothing is left to train the generators by"

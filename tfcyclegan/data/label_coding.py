@@ -81,6 +81,10 @@ class LabelCoding:
         channels = tf.gather(tf.constant(self.channels, tf.int32), tf.argmin(distances, axis=-1))
         return tf.one_hot(channels, self.count)
 
+    def counted(self, pictures: tf.Tensor) -> tf.Tensor:
+        """Where label maps [B, H, W, 3] show a class that counts: bool [B, H, W]."""
+        return tf.reduce_any(self.encode(pictures)[..., : self.classes] > 0, axis=-1)
+
     def decode(self, scores: tf.Tensor) -> tf.Tensor:
         """Logits or probabilities [B, H, W, N] as pictures, float32 [B, H, W, 3] in [-1, 1]: the
         colour of the class that counts with the highest one; of equal ones the first.

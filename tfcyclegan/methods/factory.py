@@ -98,7 +98,7 @@ def make_network(
 ) -> Generator | Discriminator | PatchSampler:
     """One of a run's networks, such as "gen_ab", with initial weights."""
     codings = {domain: LabelCoding.of(table) for domain, table in (classes or {}).items()}
-    channels = {domain: coding.count for domain, coding in codings.items()}
+    counts = {domain: coding.count for domain, coding in codings.items()}
     kind, _, which = name.partition("_")
     if name == "patch_sampler":
         generator = make_generator(config.architecture, **generator_settings(config, "ab"))
@@ -107,12 +107,12 @@ def make_network(
         return PatchSampler(channels, **init, dtype=dtype, name=name)
     if kind == "disc":
         settings = discriminator_settings(config, which)
-        settings |= {"in_channels": channels[which]} if which in channels else {}
+        settings |= {"in_channels": counts[which]} if which in counts else {}
         return Discriminator(**settings, seed=seed, dtype=dtype, name=name)
     settings = generator_settings(config, which)
     settings |= {"seed": seed} if settings else {}
     ends = dict(zip(("in_channels", "out_channels"), which, strict=True))
-    settings |= {end: channels[domain] for end, domain in ends.items() if domain in channels}
+    settings |= {end: counts[domain] for end, domain in ends.items() if domain in counts}
     generator = make_generator(config.architecture, **settings, dtype=dtype, name=name)
     generator.recompute = config.remat
     source, target = (codings[d].to_json() if d in codings else None for d in which)

@@ -39,6 +39,7 @@ _NEEDS: dict[str, tuple[Callable[[TrainConfig], bool], str]] = {
     "pool_size": (lambda c: bool(c.lambda_gan), "--lambda_gan"),
     "pairs": (lambda c: _takes_pairs(c), "--lambda_paired"),
     "paired_share": (lambda c: _takes_pairs(c), "--lambda_paired"),
+    "label_samples": (lambda c: bool(c.onehot), "--labels_a=onehot or --labels_b=onehot"),
     "decay_load_size": (
         lambda c: bool(c.decay_epochs) or c.epochs is c.max_steps is None,
         "--decay_epochs",
@@ -118,7 +119,8 @@ def of_data(config: TrainConfig, domains: Domains, batches: Batches, replicas: i
             f"domain {domain}: {line}"
             for line in _of_pixels(pixels, f"--channels_{domain}", channels, config.preprocess)
         ]
-    sizes = {"a": len(batches.pixels_a), "b": len(batches.pixels_b)}
+    count_a = batches.count_a if isinstance(batches, UnpairedBatches) else len(batches.pixels_a)
+    sizes = {"a": count_a, "b": len(batches.pixels_b)}
     smaller, larger = sorted(sizes, key=lambda domain: sizes[domain])
     if isinstance(batches, UnpairedBatches) and sizes["a"] != sizes["b"]:
         lines.append(

@@ -189,7 +189,8 @@ def check_resumable(before: Run, now: Run) -> list[str]:
     if before.classes != now.classes:
         refused.append("the table of classes is not the one that the run was started with")
     if before.pairs != now.pairs:
-        refused.append("the pairs of --pairs are not those that the run was started with")
+        flag = "--labelled" if now.config.labelled or before.config.labelled else "--pairs"
+        refused.append(f"the pairs of {flag} are not those that the run was started with")
     if refused:
         mend = _way_on(before, now)
         raise UserError(
