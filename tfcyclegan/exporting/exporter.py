@@ -223,7 +223,9 @@ def export(
 
 
 def _label_maps(run: Run, own: Domains | None, direction: str) -> dict[str, Any]:
-    """Which sides are label maps, and the table of their classes where the run's data tell one."""
+    """Which sides are label maps, whether translations are classes, and the table of the classes
+    where the run's data tell one.
+    """
     sides = {
         side: domain in run.label_maps
         for side, domain in zip(("source", "target"), direction, strict=True)
@@ -233,7 +235,11 @@ def _label_maps(run: Run, own: Domains | None, direction: str) -> dict[str, Any]
         if own
         else []
     )
-    return {**sides, **({"classes": tables[-1].to_json()} if tables else {})}
+    return {
+        **sides,
+        **({"onehot": True} if direction[1] in run.classes else {}),
+        **({"classes": tables[-1].to_json()} if tables else {}),
+    }
 
 
 def _domains(run: Run, data_dir: str) -> Domains | None:

@@ -73,6 +73,8 @@ class Translator:
             exported model.
         described: from what to what it translates, as far as its metadata tell; empty for a run.
         values: what the numbers on both sides mean.
+        classes: whether translations are label maps in the colours of classes alone, which are
+            resized back by nearest pixels.
     """
 
     identity: dict[str, Any]
@@ -84,6 +86,7 @@ class Translator:
     reading: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     described: str = ""
     values: ValuePair = ValuePair()
+    classes: bool = False
     _alone: threading.Lock = dataclasses.field(
         default_factory=threading.Lock, init=False, repr=False, compare=False
     )
@@ -101,7 +104,8 @@ class Translator:
         for their features.
 
         With `fit` it is resized by bicubic, pictures of label maps by `nearest` pixels, and the
-        translation back by bicubic; measurements likewise with `scale`.
+        translation back by bicubic, that to `classes` by nearest pixels; measurements likewise with
+        `scale`.
 
         Raises:
             RunError: the model gave no numbers.
@@ -118,7 +122,8 @@ class Translator:
         if self.fit not in (None, Size(height, width)):
             fitted = images.resize(images.to_image(picture), self.fit, nearest=nearest)
             translated = images.to_image(self(images.to_array(fitted), scratch))
-            return images.to_array(images.resize(translated, Size(height, width)))
+            back = images.resize(translated, Size(height, width), nearest=self.classes)
+            return images.to_array(back)
         with self._alone if height * width > ALONE_PIXELS else contextlib.nullcontext():
             if scratch is not None and self.tiler is not None and self.tiler.wants(height, width):
                 return self._in_tiles(picture, self.tiler, scratch)
@@ -143,7 +148,7 @@ class Translator:
 
     def through_network(self, seen: np.ndarray, size: Size | None = None) -> np.ndarray:
         """Translates float32 [H, W, C] in [-1, 1], whole; the result is resized to `size` by
-        bicubic where it has another.
+        bicubic where it has another, that to `classes` by nearest pixels.
 
         Raises:
             RunError: the model gave no numbers.
@@ -154,7 +159,7 @@ class Translator:
         if size is None or size == Size(height, width):
             return translated
         channels = [
-            np.asarray(images.resize(Image.fromarray(channel), size))
+            np.asarray(images.resize(Image.fromarray(channel), size, nearest=self.classes))
             for channel in np.moveaxis(translated, -1, 0)
         ]
         return np.stack(channels, axis=-1)
@@ -248,6 +253,7 @@ def from_run(
         function,
         tiler,
         values=ValuePair.of_domains(run.values, direction),
+        classes=generator.target_coding is not None,
     )
 
 
