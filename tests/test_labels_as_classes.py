@@ -152,7 +152,7 @@ def test_a_step_by_hand(monkeypatch):
     real_b = tf.constant(label_map(16))
     made = model(lambda_a=0.5, lambda_b=0.1, lambda_paired=2.0)
     values, _ = gradients_of_step(made, (real_a, real_b, paired_a, real_b), monkeypatch)
-    to_labels, to_photo = made.gen_ab.core, made.gen_ba.core
+    to_labels, to_photo = made.gen_ab.inner(), made.gen_ba.inner()
     classes = tf.cast(CODING.encode(real_b), tf.float64)
 
     def cross_entropy(logits):
@@ -178,13 +178,13 @@ def test_a_step_by_hand(monkeypatch):
 def test_known_pairs_alone_leave_the_discriminators_as_they_are():
     made = model(lambda_gan=0, lambda_a=0, lambda_b=0, lambda_paired=1.0)
     before = [weight.numpy() for weight in made.discriminator_variables]
-    heads = [made.gen_ab.core.head.kernel.numpy()]
+    heads = [made.gen_ab.inner().head.kernel.numpy()]
     real_a, real_b = tf.constant(noise(1, 16, 16, 3)), tf.constant(label_map(16))
     values = made.train_step((real_a, real_b, real_a, real_b))
     assert float(values["paired_ab"]) > 0 == float(values["disc_b"]) == float(values["skipped"])
     for weight, old in zip(made.discriminator_variables, before, strict=True):
         np.testing.assert_array_equal(weight.numpy(), old)
-    assert np.any(made.gen_ab.core.head.kernel.numpy() != heads[0])
+    assert np.any(made.gen_ab.inner().head.kernel.numpy() != heads[0])
 
 
 # --- the generator wherever generators are used
@@ -202,7 +202,7 @@ def test_pictures_in_and_pictures_out(direction, tmp_path):
     loaded = keras.models.load_model(tmp_path / "generator.keras")
     np.testing.assert_array_equal(loaded(batch).numpy(), expected)
     for_phones = LabelGenerator.from_config({**generator.get_config(), "tflite_ops": True})
-    assert for_phones.core.settings["tflite_ops"]
+    assert for_phones.inner().settings["tflite_ops"]
     program = open_program(onnx_graph.convert(generator).SerializeToString(), ONNX)
     np.testing.assert_allclose(program(batch), expected, atol=1e-4)
     height, width = batch.shape[1:3]
@@ -306,6 +306,13 @@ def test_the_labelled_come_with_their_own_labels_and_the_others_without(home):
     assert seen == {"beside": set(labelled), "unpaired": set(range(4)) - set(labelled)}
 
 
+def test_the_label_maps_of_the_labelled_alone(home):
+    whole = {"crop_size": Size(40, 40), "flip": False, "unpaired_labels": "labelled"}
+    batches, pairs = batches_of(home, "0.5", **whole)
+    seen = {batches.batch(step)[1].tobytes() for step in range(12)}
+    assert seen == {TABLE.colorize(drawn(number)).tobytes() for number in pairs.indices[:, 0]}
+
+
 def test_shares_and_names(home, tmp_path):
     smaller, larger, all_of = (batches_of(home, share)[1] for share in ("25%", "0.75", "1"))
     assert [len(pairs.indices) for pairs in (smaller, larger, all_of)] == [1, 3, 4]
@@ -365,7 +372,7 @@ def test_from_the_run_to_the_scores(run, home, tmp_path):
         scores = ["evaluate", f"--run_dir={run}", "--features=none", f"--output={tmp_path}/scores"]
         assert cli.main(scores) == 0
     (direction,) = json.loads((tmp_path / "scores/metrics.json").read_text())["directions"]
-    table = next(one for one in direction["tables"] if one["title"].startswith("Label scores"))
+    table = next(one for one in direction["tables"] if one["title"].startswith("Labels:"))
     assert 0 <= table["rows"]["translated"]["class IoU"]["value"] <= 1
 
 

@@ -131,6 +131,13 @@ class LabelOptions(Options):
         methods=("cyclegan",),
         on_resume="free",  # known by the names, as pairs are
     )
+    unpaired_labels: str = option(
+        "all",
+        "label maps of the label cycle and the discriminator with --labelled: all of B, or only "
+        "those of the labelled pictures, as in Mondal et al. 2019",
+        choices=("all", "labelled"),
+        methods=("cyclegan",),
+    )
 
     @property
     def onehot(self) -> str:

@@ -97,7 +97,7 @@ class CycleGAN(Method):
         networks = dict(zip(NETWORKS, (gen_ab, gen_ba, disc_a, disc_b), strict=True))
         shared: dict[str, Any] = {"pool_size": pool_size, "ema_decay": ema_decay, "seed": seed}
         super().__init__(networks, gan_mode=gan_mode, **shared, **kwargs)
-        ends = gen_ab.core.settings
+        ends = gen_ab.inner().settings
         if lambda_identity and ends["in_channels"] != ends["out_channels"]:
             raise UserError(
                 "lambda_identity: identity losses need domains of the same number of channels; "
@@ -123,7 +123,7 @@ class CycleGAN(Method):
 
     def fake(self, direction: str, pictures: tf.Tensor) -> tf.Tensor:
         """A translation of what networks see, likewise."""
-        made = self.generators[direction].core(pictures, training=True)
+        made = self.generators[direction].inner()(pictures, training=True)
         if not self.codings[direction[1]]:
             return made
         stream = DOMAINS.index(direction[1])
@@ -141,7 +141,7 @@ class CycleGAN(Method):
             known: the answer, as losses see it.
             real: whose gaps count for nothing.
         """
-        made = self.generators[direction].core(given, training=True)
+        made = self.generators[direction].inner()(given, training=True)
         if self.codings[direction[1]]:
             return class_error(made, known)
         return absolute_error(self.masked(made, real), known)

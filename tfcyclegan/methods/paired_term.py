@@ -37,7 +37,7 @@ def paired_losses(
         given = filled(source) if gaps else source
         if generator.source_coding:
             given = generator.source_coding.encode(given)
-        fake = generator.core(given, training=True)
+        fake = generator.inner()(given, training=True)
         if coding := generator.target_coding:
             counted = coding.counted(target)
             if gaps:

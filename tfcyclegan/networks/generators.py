@@ -47,10 +47,11 @@ class Generator(keras.Model):
         super().__init__(name=name, dtype=dtype)
         self.settings = settings
 
-    @property
-    def core(self) -> "Generator":
+    def inner(self) -> "Generator":
         """The network that learns: of label maps as classes it takes them as `LabelCoding.encode`
         gives them, and gives logits; of pictures it is the generator itself.
+
+        No property: Keras follows those when it loads a model, and this one without an end.
         """
         return self
 

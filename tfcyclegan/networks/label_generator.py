@@ -44,8 +44,7 @@ class LabelGenerator(Generator):
         self.size_multiple = network.size_multiple
         self.built = True
 
-    @property
-    def core(self) -> Generator:
+    def inner(self) -> Generator:
         return self._network
 
     def get_config(self) -> dict[str, Any]:

@@ -153,13 +153,16 @@ def _semi_supervised(
     pairs = labelled.as_pairs(config.labelled, chosen, total, config.seed, weight)
     beside = PairedBatches(pixels[0], label_pictures, **settings, pairs=pairs.indices)
     others = np.setdiff1d(np.arange(total), chosen)
+    only_labelled = config.unpaired_labels == "labelled"
     made = UnpairedBatches(
-        *pixels,
+        pixels[0],
+        label_pictures if only_labelled else pixels[1],
         **settings,
         colour_jitter=(config.colour_jitter, 0.0),
         drop_remainder=config.drop_remainder,
         beside=beside,
         of_a=others if len(others) else None,
+        of_b=chosen if only_labelled else None,
     )
     return made, pairs
 
