@@ -8,9 +8,6 @@ from tfcyclegan.errors import UserError
 DIFFAUGMENT = ("colour", "translation", "cutout")
 """What --diffaugment may list."""
 MOST_CHANNELS = 64
-ONEHOT = "onehot"
-LABELS = ("colours", ONEHOT)
-LABEL_SAMPLES = ("straight_through", "gumbel", "softmax")
 
 PREPROCESS_MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
 INTERPOLATIONS = ("bicubic", "bilinear", "area", "bilinear_opencv")
@@ -100,49 +97,6 @@ class PairOptions(Options):
     paired_share: float = option(
         1.0, "share of the pairs to use, drawn by --seed", above=0, maximum=1
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabelOptions(Options):
-    """Label maps as classes."""
-
-    labels_a: str = option(
-        "colours",
-        "how networks see domain A if it is label maps: pictures in the colours of the classes, or "
-        "onehot, a channel for each class with a softmax and cross-entropy (docs/"
-        "labels_as_classes.md)",
-        choices=LABELS,
-        methods=("cyclegan",),
-    )
-    labels_b: str = option("colours", "likewise domain B", choices=LABELS, methods=("cyclegan",))
-    label_samples: str = option(
-        "straight_through",
-        "what of a translation to classes its discriminator and the way back see: the most "
-        "probable class, or one drawn by its probability (gumbel), both with the gradient of the "
-        "probabilities; or the probabilities themselves (softmax)",
-        choices=LABEL_SAMPLES,
-        methods=("cyclegan",),
-    )
-
-    labelled: str = option(
-        "",
-        "training pictures of A whose own stored labels are learnt from: a file with a name on "
-        "each line, or a share of all such as 0.1, drawn by --seed; needs --labels_b=onehot",
-        methods=("cyclegan",),
-        on_resume="free",  # known by the names, as pairs are
-    )
-    unpaired_labels: str = option(
-        "all",
-        "label maps of the label cycle and the discriminator with --labelled: all of B, or only "
-        "those of the labelled pictures, as in Mondal et al. 2019",
-        choices=("all", "labelled"),
-        methods=("cyclegan",),
-    )
-
-    @property
-    def onehot(self) -> str:
-        """Which of the domains "a" and "b" networks see as classes, such as "b"."""
-        return "".join(d for d in "ab" if getattr(self, f"labels_{d}") == ONEHOT)
 
 
 @dataclass(frozen=True, kw_only=True)

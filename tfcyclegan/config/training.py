@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from tfcyclegan.config.base import Options, flag_name, option
 from tfcyclegan.config.batches import (
     MODES_WITH_CROP,
-    ONEHOT,
     AugmentationOptions,
     DataOptions,
-    LabelOptions,
     PairOptions,
 )
 from tfcyclegan.config.display import DisplayOptions
+from tfcyclegan.config.labels import LabelOptions, check_labels
 from tfcyclegan.config.methods import (
     CONTRASTIVE,
     METHODS,
@@ -266,7 +265,7 @@ class TrainConfig(
                 "same channel count, "
                 f"not {channels_a} and {channels_b}; set --lambda_identity=0"
             )
-        self._check_labels()
+        check_labels(self)
         self._check_method()
         if self.decay_epochs is not None and self.epochs is None:
             raise UserError("--decay_epochs: needs --epochs, the epochs before the rate falls")
@@ -306,52 +305,6 @@ class TrainConfig(
                 raise UserError(
                     f"--{name}={value}: {self.generator} decides by itself; leave it out"
                 )
-
-    def _check_labels(self) -> None:
-        for domain in self.onehot:
-            flag, channels = f"--labels_{domain}=onehot", self.channels_of(domain)
-            if channels != 3:
-                raise UserError(
-                    f"--channels_{domain}={channels}: {flag} needs label maps in colours; leave it "
-                    "out"
-                )
-            if self.is_own or self.generator.endswith(".json"):
-                raise UserError(
-                    f"{flag}: goes with ResNet and U-Net generators, not {self.generator}, whose "
-                    "last activation is its own"
-                )
-            if self.segmenter:
-                raise UserError(
-                    f"--segmenter={self.segmenter}: segments pictures, and {flag} makes classes; "
-                    "leave one of them out"
-                )
-            if "colour" in self.diffaugment.split(","):
-                raise UserError(
-                    f"--diffaugment={self.diffaugment}: {flag} gives the discriminator classes, "
-                    "which have no colour; leave colour out"
-                )
-        if self.labelled:
-            self._check_labelled()
-        if self.lambda_identity and len(self.onehot) == 1:
-            raise UserError(
-                f"--lambda_identity={self.lambda_identity}: identity losses need domains of the "
-                f"same channels, and --labels_{self.onehot}=onehot gives one of them a channel for "
-                "each class; set --lambda_identity=0"
-            )
-
-    def _check_labelled(self) -> None:
-        flag = f"--labelled={self.labelled}"
-        if self.labels_b != ONEHOT:
-            raise UserError(
-                f"{flag}: needs --labels_b=onehot, the label maps that it translates pictures to"
-            )
-        for name in ("pairs", "paired_share"):
-            if (value := getattr(self, name)) not in ("", 1.0):
-                raise UserError(
-                    f"--{name}={value}: {flag} says which pairs there are; leave it out"
-                )
-        if self.decay_load_size != "same":
-            raise UserError(f"--decay_load_size={self.decay_load_size}: does not go with {flag}")
 
     @property
     def has_identity(self) -> bool:
