@@ -35,7 +35,6 @@ class LabelOptions(Options):
         choices=LABEL_SAMPLES,
         methods=("cyclegan",),
     )
-
     labelled: str = option(
         "",
         "training pictures of A whose own stored labels are learnt from: a file with a name on "

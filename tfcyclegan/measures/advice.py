@@ -61,7 +61,9 @@ LOWER_RATE = Advice(
 )
 SEMANTIC = Advice(
     "semantic losses (--segmenter)",
-    lambda config: _cycles(config) and not (config.segmenter and config.lambda_semantic),
+    lambda config: (
+        _cycles(config) and not (config.segmenter and config.lambda_semantic) and not config.onehot
+    ),
 )
 ALIKE_LAYOUTS = Advice("training pictures whose layouts match in both domains")
 ALIKE_SCALES = Advice("a look at whether both domains are scaled alike")

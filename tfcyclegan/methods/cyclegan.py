@@ -148,7 +148,7 @@ class CycleGAN(Method):
 
     def learn(self, real_a: tf.Tensor, real_b: tf.Tensor) -> tuple[Losses, list[tf.Tensor]]:
         """Generators first, then the discriminators on fakes from before that update."""
-        if not (self.lambda_gan or self.lambda_a or self.lambda_b):
+        if self._has_pairs_alone:
             return self._by_pairs_alone()
         real_a, real_b = self.seen("a", real_a), self.seen("b", real_b)
         fakes, losses, loss, gradients = self.run_generator_pass(real_a, real_b)
@@ -156,6 +156,11 @@ class CycleGAN(Method):
         reals = self.judged_reals(real_a, real_b)
         judged, discriminators_moved = self.update_discriminators(reals, fakes)
         return losses | judged, [generators_moved, discriminators_moved]
+
+    @property
+    def _has_pairs_alone(self) -> bool:
+        others = self.lambda_gan or self.lambda_a or self.lambda_b or self.segment
+        return bool(self.lambda_paired) and not others
 
     def _by_pairs_alone(self) -> tuple[Losses, list[tf.Tensor]]:
         """Supervised learning by the known pairs: unpaired pictures teach nothing, and the
@@ -266,7 +271,7 @@ class DiscriminatorsFirst(CycleGAN):
     def learn(self, real_a: tf.Tensor, real_b: tf.Tensor) -> tuple[Losses, list[tf.Tensor]]:
         """The same parts, but with both cycles in one part, since the update needs both fakes."""
         real_a, real_b = self.seen("a", real_a), self.seen("b", real_b)
-        if not (self.lambda_gan or self.lambda_a or self.lambda_b):
+        if self._has_pairs_alone:
             return self._by_pairs_alone()
         judged: Losses = {}
         moved: list[tf.Tensor] = []
