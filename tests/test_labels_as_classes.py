@@ -201,6 +201,12 @@ def test_pictures_in_and_pictures_out(direction, tmp_path):
     generator.save(tmp_path / "generator.keras")
     loaded = keras.models.load_model(tmp_path / "generator.keras")
     np.testing.assert_array_equal(loaded(batch).numpy(), expected)
+    weight = generator.inner().stem.kernel  # the first layer's, one of which is no number
+    weight.assign(np.where(np.arange(weight.shape[-1]) == 1, np.nan, weight.numpy()))
+    assert np.isnan(generator(batch).numpy()).all(), "no class hides it"
+    broken = open_program(onnx_graph.convert(generator).SerializeToString(), ONNX)
+    assert np.isnan(broken(batch)).all()
+    generator.set_weights(loaded.get_weights())
     for_phones = LabelGenerator.from_config({**generator.get_config(), "tflite_ops": True})
     assert for_phones.inner().settings["tflite_ops"]
     program = open_program(onnx_graph.convert(generator).SerializeToString(), ONNX)

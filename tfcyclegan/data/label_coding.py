@@ -16,6 +16,9 @@ import tensorflow as tf
 from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.errors import UserError
 
+LARGEST = 3e38
+"""A sum of scores beyond it, or none, says that one of them is no number."""
+
 
 @dataclass(frozen=True)
 class LabelCoding:
@@ -87,10 +90,13 @@ class LabelCoding:
 
     def decode(self, scores: tf.Tensor) -> tf.Tensor:
         """Logits or probabilities [B, H, W, N] as pictures, float32 [B, H, W, 3] in [-1, 1]: the
-        colour of the class that counts with the highest one; of equal ones the first.
+        colour of the class that counts with the highest one; of equal ones the first. NaN where a
+        score is no number, which argmax would hide as some class.
         """
-        best = tf.argmax(scores[..., : self.classes], axis=-1)
-        return tf.gather(tf.constant(self.palette[: self.classes]), best)
+        counted = scores[..., : self.classes]
+        total = tf.reduce_sum(tf.cast(counted, tf.float32), axis=-1, keepdims=True)
+        best = tf.gather(tf.constant(self.palette[: self.classes]), tf.argmax(counted, axis=-1))
+        return tf.where(tf.abs(total) < LARGEST, best, np.float32(np.nan))
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in the settings of networks."""

@@ -13,7 +13,7 @@ import tensorflow as tf
 from onnx import helper, numpy_helper
 
 from tfcyclegan import __version__
-from tfcyclegan.data.label_coding import LabelCoding
+from tfcyclegan.data.label_coding import LARGEST, LabelCoding
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks import Generator, InstanceNormalization
 from tfcyclegan.networks.antialiasing import BlurDown, BlurUp
@@ -186,9 +186,13 @@ class _OnnxOperations(Operations):
 
     def decode(self, coding: LabelCoding, x: str) -> str:
         bounds = [self.constant(np.array([bound])) for bound in (0, coding.classes, 1)]
-        best = self.node("ArgMax", [self.node("Slice", [x, *bounds])], axis=1, keepdims=0)
+        counted = self.node("Slice", [x, *bounds])
+        best = self.node("ArgMax", [counted], axis=1, keepdims=0)
         colors = self.node("Gather", [self.constant(coding.palette[: coding.classes]), best])
-        return self.node("Transpose", [colors], perm=[0, 3, 1, 2])
+        colors = self.node("Transpose", [colors], perm=[0, 3, 1, 2])
+        total = self.node("Abs", [self.node("ReduceSum", [counted, self.constant(np.array([1]))])])
+        largest, none = (self.constant(np.array(value, np.float32)) for value in (LARGEST, np.nan))
+        return self.node("Where", [self.node("Less", [total, largest]), colors, none])
 
     def stage(self, function: Callable[[Any], Any], layers: Any, x: Any) -> Any:
         return function(x)
