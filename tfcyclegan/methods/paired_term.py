@@ -1,5 +1,5 @@
-"""The loss of known pairs, beside the losses of any method: the L1 of pictures (Isola et al. 2017,
-Eq. 3), the cross-entropy of classes (Mondal et al. 2019, their supervised loss).
+"""The loss on known pairs, added to the losses of any method: the L1 of pictures (Isola et al.
+2017, Eq. 3), the cross-entropy of classes (Mondal et al. 2019, their supervised loss).
 """
 
 from collections.abc import Mapping
@@ -24,9 +24,10 @@ def paired_losses(
     counts have no part.
 
     Args:
-        weight: of each loss.
-        generators: by direction.
-        gaps: whether pictures may have some, NaN: what either picture lacks counts for nothing.
+        weight: weight of each loss.
+        generators: generators by direction.
+        gaps: whether pictures may have missing pixels, NaN; pixels that either picture lacks are
+            ignored.
         paired_a: [B, H, W, C] in [-1, 1].
         paired_b: their partners in domain b.
     """
