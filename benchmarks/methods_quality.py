@@ -41,6 +41,10 @@ STEP_SECONDS = {
         "fastcut": 0.133,
         "some pairs": 0.236,
         "pix2pix": 0.057,
+        # of benchmarks.labels_quality, measured in turns with cyclegan and scaled by it
+        "onehot": 0.204,
+        "semi-supervised": 0.269,
+        "supervised": 0.071,
     },
 }
 """CPU seconds of a step by the size of its pictures, as `--measure` tells them."""
@@ -235,12 +239,12 @@ def is_done(cell: Cell, directory: Path) -> bool:
     )
 
 
-def run_all(directory: Path, cores: Sequence[str], minutes: float, until: float) -> None:
-    """Runs what `plan` has and is not done, one at a time on each core; none starts after
-    `until`.
-    """
+def run_all(
+    cells: Sequence[Cell], directory: Path, cores: Sequence[str], minutes: float, until: float
+) -> None:
+    """Runs those that are not done, one at a time on each core; none starts after `until`."""
     waiting: queue.SimpleQueue[Cell] = queue.SimpleQueue()
-    for cell in plan():
+    for cell in cells:
         if not is_done(cell, directory):
             waiting.put(cell)
 
@@ -292,12 +296,12 @@ def scores_of(metrics: Mapping[str, Any], *rows: str) -> Scores:
     return found
 
 
-def tables(directory: Path, minutes: float) -> str:
+def tables(cells: Sequence[Cell], directory: Path, minutes: float) -> str:
     """What is finished, in Markdown: a table for each data set, a line for each kind of run with
     its last and its best checkpoint, the values of several seeds one after the other.
     """
     kinds: dict[str, dict[tuple[str, int, str], dict[int, Any]]] = {}
-    for cell in plan():
+    for cell in cells:
         if is_done(cell, directory):
             place = Path(cell.place)
             key = (cell.name, cell.steps(minutes), cell.pictures)
@@ -338,11 +342,13 @@ def _table(data: str, runs: Mapping[tuple[str, int, int], Mapping[int, Any]]) ->
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def step_seconds() -> dict[str, dict[str, float]]:
+def step_seconds(cells: Sequence[Cell]) -> dict[str, dict[str, float]]:
     """CPU seconds of a step of each kind, medians of rounds in turns in this process."""
-    steps = {}
-    for cell in plan():
-        steps.setdefault((cell.size, cell.kind or cell.method), _step(cell))
+    steps: dict[tuple[str, str], Callable[[], Any]] = {}
+    for cell in cells:
+        kind = cell.size, cell.kind or cell.method
+        if kind not in steps:
+            steps[kind] = _step(cell)
     seconds: dict[tuple[str, str], list[float]] = {kind: [] for kind in steps}
     for _ in range(_ROUNDS):
         for kind, step in steps.items():
@@ -365,6 +371,7 @@ def _step(cell: Cell) -> Callable[[], Any]:
 
     from tfcyclegan import flags
     from tfcyclegan.config import TrainConfig
+    from tfcyclegan.data.labels import CITYSCAPES
     from tfcyclegan.methods.factory import build_model
     from tfcyclegan.training.strategy import make_strategy
     from tfcyclegan.training.trainer import make_optimizer, step_function
@@ -373,7 +380,8 @@ def _step(cell: Cell) -> Callable[[], Any]:
     config = flags.parse(TrainConfig, [*words, "--run_dir=none", "--max_steps=1000"])
     strategy = make_strategy(1)
     with strategy.scope():
-        model = build_model(config, "float32")
+        tables = dict.fromkeys(config.onehot, CITYSCAPES)
+        model = build_model(config, "float32", classes=tables)
         optimizers = [
             make_optimizer(config, config.length(1000), 1000, dynamic_scale=False) for _ in range(2)
         ]
@@ -391,31 +399,33 @@ def _step(cell: Cell) -> Callable[[], Any]:
     return lambda: function(batch, stops).numpy()
 
 
-def main() -> None:
+def main(cells: Sequence[Cell], description: str | None, minutes: float) -> None:
+    """The command of a plan, whose runs have `minutes` where --minutes does not say otherwise."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--directory", type=Path, required=True)
     parser.add_argument("--cores", default="0,1", help="logical CPUs to use, one run on each")
     parser.add_argument(
-        "--minutes", type=float, default=4.0, help="minutes of a core for each training"
+        "--minutes", type=float, default=minutes, help="minutes of a core for each training"
     )
     parser.add_argument("--until", default="", help="HH:MM after which no further run starts")
     parser.add_argument("--tables", action="store_true", help="print what is finished")
     parser.add_argument("--measure", action="store_true", help="print the CPU seconds of each step")
     given = parser.parse_args()
     if given.measure:
-        print(json.dumps(step_seconds(), indent=1))
+        print(json.dumps(step_seconds(cells), indent=1))
         return
     if given.tables:
-        print(tables(given.directory, given.minutes))
+        print(tables(cells, given.directory, given.minutes))
         return
     until = float("inf")
     if given.until:
         today = time.strftime("%Y-%m-%d ")
         until = time.mktime(time.strptime(today + given.until, "%Y-%m-%d %H:%M"))
-    run_all(given.directory.absolute(), given.cores.split(","), given.minutes, until)
+    cores = given.cores.split(",")
+    run_all(cells, given.directory.absolute(), cores, given.minutes, until)
 
 
 if __name__ == "__main__":
-    main()
+    main(plan(), __doc__, minutes=4.0)

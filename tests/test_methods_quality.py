@@ -32,7 +32,7 @@ def test_tables_hold_last_and_best_of_every_seed(tmp_path):
             row = "translated" if seed else "CycleGAN"
             path = place / f"evaluation_{which}" / "metrics.json"
             path.write_text(metrics(row, colour - lower, step))
-    lines = methods_quality.tables(tmp_path, minutes=1.0).splitlines()
+    lines = methods_quality.tables(methods_quality.plan(), tmp_path, minutes=1.0).splitlines()
     steps = Cell("satellite2map", "cut", method="cut").steps(1.0)
     assert lines[0] == "| satellite2map, n = 19, seeds 0, 1 | steps | colour |"
     assert f"| cut | {steps} | 4 / 5.5 |" in lines

@@ -93,6 +93,24 @@ def absolute_error(image: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.abs(at_least_float32(image) - at_least_float32(target)))
 
 
+def class_error(
+    logits: tf.Tensor, classes: tf.Tensor, counted: tf.Tensor | None = None
+) -> tf.Tensor:
+    """Mean cross-entropy of label maps (Mondal et al. 2019, their supervised and cycle losses).
+
+    Args:
+        logits: of a network, [B, H, W, N].
+        classes: the right ones, 1 in one channel and 0 in the others, [B, H, W, N].
+        counted: bool [B, H, W]; the others have a loss of 0, and the mean is over all pixels. None
+            takes all.
+    """
+    logits = at_least_float32(logits)
+    losses = tf.nn.softmax_cross_entropy_with_logits(tf.cast(classes, logits.dtype), logits)
+    if counted is not None:
+        losses = tf.where(counted, losses, tf.zeros_like(losses))
+    return tf.reduce_mean(losses)
+
+
 def contrastive_losses(
     queries: tf.Tensor,
     keys: tf.Tensor,

@@ -90,7 +90,8 @@ class PairOptions(Options):
     lambda_paired: float = option(
         0.0,
         "weight of the L1 between a picture's translation and its partner, on a batch of known "
-        "pairs in addition to each batch",
+        "pairs in addition to each batch; of the cross-entropy for label maps as classes; default "
+        "1 with --labelled",
         minimum=0,
     )
     paired_share: float = option(

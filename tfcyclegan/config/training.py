@@ -13,6 +13,7 @@ from tfcyclegan.config.batches import (
     PairOptions,
 )
 from tfcyclegan.config.display import DisplayOptions
+from tfcyclegan.config.labels import LabelOptions, check_labels
 from tfcyclegan.config.methods import (
     CONTRASTIVE,
     METHODS,
@@ -237,6 +238,7 @@ class TrainConfig(
     NetworkOptions,
     AugmentationOptions,
     PairOptions,
+    LabelOptions,
     DataOptions,
     MethodOptions,
 ):
@@ -272,6 +274,7 @@ class TrainConfig(
                 f"same number of channels, not {channels_a} and {channels_b}; set "
                 "--lambda_identity=0"
             )
+        check_labels(self)
         self._check_method()
         if self.decay_epochs is not None and self.epochs is None:
             raise UserError(
@@ -300,6 +303,8 @@ class TrainConfig(
                     f"--{flag_name(field)}={shown}: requires --method={' or '.join(methods)}, not "
                     f"{self.method}; leave it out"
                 )
+        if self.labelled and not self.lambda_paired:
+            object.__setattr__(self, "lambda_paired", 1.0)
         resizes = self.preprocess in ("resize_and_crop", "scale_width_and_crop")
         if self.method in CONTRASTIVE and not resizes:
             object.__setattr__(self, "decay_load_size", "same")
@@ -310,9 +315,14 @@ class TrainConfig(
             if (value := getattr(self, name)) != default_of(fields[name], self.method):
                 raise UserError(f"--{name}={value}: {self.generator} determines it; leave it out")
 
+    @property
+    def has_identity(self) -> bool:
+        """Whether a generator may be given a picture of its target domain."""
+        return self.channels_of("a") == self.channels_of("b") and len(self.onehot) != 1
+
     def _check_method(self) -> None:
         weights = METHODS[self.method].weights
-        if not any(getattr(self, name) for name in weights):
+        if not self.labelled and not any(getattr(self, name) for name in weights):
             others = " and ".join(f"--{name}=0" for name in weights[1:])
             raise UserError(
                 f"--lambda_gan=0: with {others} no loss is left to train the generators"

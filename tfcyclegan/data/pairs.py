@@ -102,7 +102,7 @@ def known_pairs(
     """
     if not given and not aligned:
         return None
-    named = [_by_name(file, split) for file, split in zip(pixels, splits, strict=True)]
+    named = [numbers_by_name(file, split) for file, split in zip(pixels, splits, strict=True)]
     flag = f"--pairs={given}" if given else "aligned data"
     if given and given != _NAMES:
         names = list(read_pairs(Path(given)).items())
@@ -129,7 +129,7 @@ def known_pairs(
     return _shared(_of_one_size(indices, flag, pixels), flag, share, seed)
 
 
-def _by_name(pixels: PixelFile, split: str) -> dict[str, int]:
+def numbers_by_name(pixels: PixelFile, split: str) -> dict[str, int]:
     """The numbers, from 1, of the pictures by name; 0 if several have the same name."""
     numbers: dict[str, int] = {}
     for number, stored in enumerate(pixels.names(), start=1):

@@ -18,22 +18,41 @@ _ORDER, _DOMAIN_A, _DOMAIN_B = range(3)  # independent streams of random numbers
 
 @dataclass(frozen=True)
 class UnpairedBatches(Batches):
-    """Batches of unpaired pictures of a and b."""
+    """Batches of unpaired pictures of a and b.
+
+    Args:
+        of_a: int [N], which pictures of a are taken; None takes all.
+        of_b: likewise of b.
+    """
+
+    of_a: np.ndarray | None = None
+    of_b: np.ndarray | None = None
 
     @property
     def _images(self) -> int:
-        return max(len(self.pixels_a), len(self.pixels_b))
+        return max(self.count_a, self.count_b)
+
+    @property
+    def count_a(self) -> int:
+        """How many pictures of a are taken."""
+        return len(self.pixels_a) if self.of_a is None else len(self.of_a)
+
+    @property
+    def count_b(self) -> int:
+        return len(self.pixels_b) if self.of_b is None else len(self.of_b)
 
     def indices(self, sample: int) -> tuple[int, int]:
         """The indices of the pictures of a and b in the `sample`-th pair since the start."""
         return self._index_a(sample), self._index_b(self._draws(_DOMAIN_B, sample))
 
     def _index_a(self, sample: int) -> int:
-        return self._position(_ORDER, sample) % len(self.pixels_a)
+        position = self._position(_ORDER, sample) % self.count_a
+        return position if self.of_a is None else int(self.of_a[position])
 
     def _index_b(self, generator: np.random.Generator) -> int:
         """The first draw of the sample's generator; its crop and flip follow."""
-        return int(generator.integers(len(self.pixels_b)))
+        drawn = int(generator.integers(self.count_b))
+        return drawn if self.of_b is None else int(self.of_b[drawn])
 
     def sample(
         self, number: int, pixels_a: PixelFile, pixels_b: PixelFile

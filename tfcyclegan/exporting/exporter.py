@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.table import Table
 
 from tfcyclegan import __version__
@@ -145,12 +144,13 @@ def export(
     }
     pictures = comparison_pictures(domains, direction[0], size, channels, run.config.interpolation)
     function = as_function(generator, size=size)
+    classes = generator.target_coding is not None
     with new_version(output, described) as (directory, temporary):
         saved_model.save(generator, temporary, size=size, rules=Rules(**reading), values=values)
         some = pictures.batch[:_SESSION_PICTURES]
         differences = {
-            SAVED_MODEL: float(
-                np.abs(saved_model.run_in_session(temporary, some) - function(some)).max()
+            SAVED_MODEL: quality.largest_difference(
+                saved_model.run_in_session(temporary, some), function(some), classes=classes
             )
         }
         candidates: dict[str, quality.Candidate] = {}
@@ -162,7 +162,12 @@ def export(
         others = tuple(name for name in formats if name in RUNTIMES)
         candidates |= onnx_and_openvino.candidates(generator, others)
         measured = quality.measure(
-            candidates, function, pictures, min_psnr, rounded=values.target is None
+            candidates,
+            function,
+            pictures,
+            min_psnr,
+            rounded=values.target is None,
+            classes=classes,
         )
         quality.show(measured, pictures)
         parity = differences | {
@@ -170,7 +175,9 @@ def export(
             for name, told in _HELD_BY_BOUND.items()
             if name in measured
         }
-        parity |= onnx_and_openvino.differences(candidates, measured, function, some)
+        parity |= onnx_and_openvino.differences(
+            candidates, measured, function, some, classes=classes
+        )
         check_parity(parity)
         for name, one in measured.items():
             place = (temporary / one.file).parent
@@ -209,7 +216,9 @@ def export(
 
 
 def _label_maps(run: Run, own: Domains | None, direction: str) -> dict[str, Any]:
-    """The sides that are label maps, and the table of their classes if the run's data has one."""
+    """The sides that are label maps, whether translations are classes, and the table of their
+    classes if the run's data has one.
+    """
     sides = {
         side: domain in run.label_maps
         for side, domain in zip(("source", "target"), direction, strict=True)
@@ -219,7 +228,11 @@ def _label_maps(run: Run, own: Domains | None, direction: str) -> dict[str, Any]
         if own
         else []
     )
-    return {**sides, **({"classes": tables[-1].to_json()} if tables else {})}
+    return {
+        **sides,
+        **({"onehot": True} if direction[1] in run.classes else {}),
+        **({"classes": tables[-1].to_json()} if tables else {}),
+    }
 
 
 def _domains(run: Run, data_dir: str) -> Domains | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from tfcyclegan.errors import UserError
-from tfcyclegan.exporting.quality import Candidate, Variant
+from tfcyclegan.exporting.quality import Candidate, Variant, largest_difference
 from tfcyclegan.exports.runtimes import RUNTIMES, open_files
 from tfcyclegan.networks import Generator
 
@@ -43,6 +43,8 @@ def differences(
     measured: Mapping[str, Variant],
     keras_function: Callable[[np.ndarray], np.ndarray],
     pictures: np.ndarray,
+    *,
+    classes: bool = False,
 ) -> dict[str, float]:
     """The largest differences that BOUNDS limits, computed in float32 on any processor.
 
@@ -51,6 +53,7 @@ def differences(
         measured: their measurements.
         keras_function: float32 [B, H, W, C] in [-1, 1] to the other domain.
         pictures: inputs to use if the measurements were rounded.
+        classes: see `quality.largest_difference`.
     """
     found: dict[str, float] = {}
     for runtime in RUNTIMES.values():
@@ -59,5 +62,7 @@ def differences(
                 found[told] = measured[variant].largest
             elif variant in candidates:
                 exact = open_files(dict(candidates[variant].files), runtime.suffix, exact=True)
-                found[told] = float(np.abs(exact(pictures) - keras_function(pictures)).max())
+                found[told] = largest_difference(
+                    exact(pictures), keras_function(pictures), classes=classes
+                )
     return found

@@ -270,4 +270,5 @@ def _from_tflite(path: Path) -> Translator:
         reading=reading,
         described=described,
         values=values,
+        classes=bool(metadata.get("label_maps", {}).get("onehot")),
     )

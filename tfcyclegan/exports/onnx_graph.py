@@ -13,9 +13,11 @@ import tensorflow as tf
 from onnx import helper, numpy_helper
 
 from tfcyclegan import __version__
+from tfcyclegan.data.label_coding import LARGEST, LabelCoding
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks import Generator, InstanceNormalization
 from tfcyclegan.networks.antialiasing import BlurDown, BlurUp
+from tfcyclegan.networks.generators import logits
 from tfcyclegan.networks.layers import (
     LEAKY_SLOPE,
     Conv2D,
@@ -32,6 +34,7 @@ INPUT, OUTPUT = "images", "translated"
 _EACH: dict[Callable[..., tf.Tensor], tuple[str, dict[str, Any]]] = {
     tf.nn.relu: ("Relu", {}),
     tf.tanh: ("Tanh", {}),
+    logits: ("Identity", {}),
     leaky_relu: ("LeakyRelu", {"alpha": LEAKY_SLOPE}),
 }
 
@@ -166,6 +169,30 @@ class _OnnxOperations(Operations):
     def each(self, function: Callable[[tf.Tensor], tf.Tensor], x: str) -> str:
         kind, attributes = _EACH[function]
         return self.node(kind, [x], **attributes)
+
+    def encode(self, coding: LabelCoding, x: str) -> str:
+        one, half = (self.constant(np.array(value, np.float32)) for value in (1, 127.5))
+        levels = self.node("Round", [self.node("Mul", [self.node("Add", [x, one]), half])])
+        # [K, 3, 1, 1] beside [B, 1, 3, H, W]
+        colors = np.asarray(coding.colors, np.float32)[:, :, np.newaxis, np.newaxis]
+        apart = self.node("Unsqueeze", [levels, self.constant(np.array([1]))])
+        apart = self.node("Sub", [apart, self.constant(colors)])
+        squares = self.node("Mul", [apart, apart])
+        distances = self.node("ReduceSum", [squares, self.constant(np.array([2]))], keepdims=0)
+        nearest = self.node("ArgMin", [distances], axis=1, keepdims=0)
+        rows = np.eye(coding.count, dtype=np.float32)[list(coding.channels)]
+        one_hot = self.node("Gather", [self.constant(rows), nearest])
+        return self.node("Transpose", [one_hot], perm=[0, 3, 1, 2])
+
+    def decode(self, coding: LabelCoding, x: str) -> str:
+        bounds = [self.constant(np.array([bound])) for bound in (0, coding.classes, 1)]
+        counted = self.node("Slice", [x, *bounds])
+        best = self.node("ArgMax", [counted], axis=1, keepdims=0)
+        colors = self.node("Gather", [self.constant(coding.palette[: coding.classes]), best])
+        colors = self.node("Transpose", [colors], perm=[0, 3, 1, 2])
+        total = self.node("Abs", [self.node("ReduceSum", [counted, self.constant(np.array([1]))])])
+        largest, none = (self.constant(np.array(value, np.float32)) for value in (LARGEST, np.nan))
+        return self.node("Where", [self.node("Less", [total, largest]), colors, none])
 
     def stage(self, function: Callable[[Any], Any], layers: Any, x: Any) -> Any:
         return function(x)

@@ -37,11 +37,7 @@ LONGER = Advice("longer training (more --epochs or --max_steps)")
 POOL = Advice("a pool (--pool_size=50)", lambda config: config.pool_size == 0)
 IDENTITY = Advice(
     "identity losses (--lambda_identity=0.5)",
-    lambda config: (
-        _cycles(config)
-        and not config.lambda_identity
-        and config.channels_of("a") == config.channels_of("b")
-    ),
+    lambda config: _cycles(config) and not config.lambda_identity and config.has_identity,
 )
 SMALLER_GAIN = Advice(
     "a smaller --init_gain", lambda config: config.init_gain >= DEFAULTS.init_gain
@@ -64,7 +60,9 @@ LOWER_RATE = Advice(
 )
 SEMANTIC = Advice(
     "semantic losses (--segmenter)",
-    lambda config: _cycles(config) and not (config.segmenter and config.lambda_semantic),
+    lambda config: (
+        _cycles(config) and not (config.segmenter and config.lambda_semantic) and not config.onehot
+    ),
 )
 ALIKE_LAYOUTS = Advice("training pictures whose layouts match in both domains")
 ALIKE_SCALES = Advice("a look at whether both domains are scaled alike")

@@ -398,7 +398,7 @@ class Method(KerasHabits):
         seed = self.draws_from(DOMAINS.index(domain), purpose)
         return diffaugment(at_least_float32(pictures), self.diffaugment, seed)
 
-    def update_generators(self, loss: tf.Tensor, gradients: list[tf.Tensor]) -> tf.Tensor:
+    def update_generators(self, loss: tf.Tensor, gradients: list[tf.Tensor | None]) -> tf.Tensor:
         """Updates all but the discriminators by the gradients of `loss`, and by those of the known
         pairs; returns whether it did, see `Adam.apply_if_finite`.
         """

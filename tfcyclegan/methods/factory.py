@@ -8,10 +8,18 @@ import keras
 import numpy as np
 
 from tfcyclegan.config import METHODS, TrainConfig
+from tfcyclegan.data.label_coding import LabelCoding
+from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.methods.base import Method
 from tfcyclegan.methods.cyclegan import DiscriminatorsFirst, Segment
 from tfcyclegan.methods.distillation import FeatureAdapter, adapter_settings
-from tfcyclegan.networks import Discriminator, Generator, PatchSampler, make_generator
+from tfcyclegan.networks import (
+    Discriminator,
+    Generator,
+    LabelGenerator,
+    PatchSampler,
+    make_generator,
+)
 
 
 def _class(made_by: str) -> type[Method]:
@@ -36,6 +44,7 @@ def build_model(
     teachers: Mapping[str, Generator] | None = None,
     *,
     gaps: bool = False,
+    classes: Mapping[str, ClassTable] | None = None,
 ) -> Method:
     """The model of a run, with initial weights that follow from its seed.
 
@@ -45,12 +54,13 @@ def build_model(
         segment: a frozen segmenter for the semantic losses; None without them.
         teachers: generators by direction, for --method=distill.
         gaps: whether pictures may have pixels without a measurement.
+        classes: the tables of the domains in `config.onehot`.
     """
     method = method_of(config)
     names = method.network_names_of(config)
     drawn = np.random.SeedSequence(config.seed).generate_state(len(names)) >> 8
     networks: dict[str, Any] = {
-        name: make_network(config, name, dtype=dtype, seed=int(seed))
+        name: make_network(config, name, dtype=dtype, seed=int(seed), classes=classes)
         for name, seed in zip(names, drawn, strict=True)
     }
     if teachers:
@@ -79,9 +89,16 @@ def check_own_generators(config: TrainConfig) -> None:
 
 
 def make_network(
-    config: TrainConfig, name: str, *, dtype: str | keras.DTypePolicy, seed: int = 0
+    config: TrainConfig,
+    name: str,
+    *,
+    dtype: str | keras.DTypePolicy,
+    seed: int = 0,
+    classes: Mapping[str, ClassTable] | None = None,
 ) -> Generator | Discriminator | PatchSampler:
     """One of a run's networks, such as "gen_ab", with initial weights."""
+    codings = {domain: LabelCoding.of(table) for domain, table in (classes or {}).items()}
+    counts = {domain: coding.count for domain, coding in codings.items()}
     kind, _, which = name.partition("_")
     if name == "patch_sampler":
         generator = make_generator(config.architecture, **generator_settings(config, "ab"))
@@ -90,11 +107,17 @@ def make_network(
         return PatchSampler(channels, **init, dtype=dtype, name=name)
     if kind == "disc":
         settings = discriminator_settings(config, which)
+        settings |= {"in_channels": counts[which]} if which in counts else {}
         return Discriminator(**settings, seed=seed, dtype=dtype, name=name)
     settings = generator_settings(config, which)
     settings |= {"seed": seed} if settings else {}
+    ends = dict(zip(("in_channels", "out_channels"), which, strict=True))
+    settings |= {end: counts[domain] for end, domain in ends.items() if domain in counts}
     generator = make_generator(config.architecture, **settings, dtype=dtype, name=name)
     generator.recompute = config.remat
+    source, target = (codings[d].to_json() if d in codings else None for d in which)
+    if source or target:
+        return LabelGenerator(network=generator, source=source, target=target, name=name)
     return generator
 
 

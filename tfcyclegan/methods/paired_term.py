@@ -1,12 +1,14 @@
-"""The L1 on known pairs, added to the losses of any method (Isola et al. 2017, Eq. 3)."""
+"""The loss on known pairs, added to the losses of any method: the L1 of pictures (Isola et al.
+2017, Eq. 3), the cross-entropy of classes (Mondal et al. 2019, their supervised loss).
+"""
 
 from collections.abc import Mapping
 
 import tensorflow as tf
 
-from tfcyclegan.losses import absolute_error
+from tfcyclegan.losses import absolute_error, class_error
 from tfcyclegan.methods.gradient_parts import Losses
-from tfcyclegan.methods.masking import filled, masked
+from tfcyclegan.methods.masking import filled, masked, measured
 from tfcyclegan.networks import Generator
 
 
@@ -17,7 +19,9 @@ def paired_losses(
     paired_a: tf.Tensor,
     paired_b: tf.Tensor,
 ) -> Losses:
-    """The L1 distance between translations and their partners, times `weight`, by direction.
+    """The distance between translations and their partners, times `weight`, by direction: the L1,
+    or where the target is label maps of classes the cross-entropy, in which places of no class that
+    counts have no part.
 
     Args:
         weight: weight of each loss.
@@ -31,10 +35,19 @@ def paired_losses(
     losses = {}
     for direction, generator in generators.items():
         source, target = (pictures[domain] for domain in direction)
-        fake = generator(filled(source) if gaps else source, training=True)
-        if gaps:
-            fake, target = (masked(each, source, target) for each in (fake, filled(target)))
-        error = absolute_error(fake, target)
+        given = filled(source) if gaps else source
+        if generator.source_coding:
+            given = generator.source_coding.encode(given)
+        fake = generator.inner()(given, training=True)
+        if coding := generator.target_coding:
+            counted = coding.counted(target)
+            if gaps:
+                counted &= measured(source)[..., 0]
+            error = class_error(fake, coding.encode(target), counted)
+        else:
+            if gaps:
+                fake, target = (masked(each, source, target) for each in (fake, filled(target)))
+            error = absolute_error(fake, target)
         losses[f"paired_{direction}"] = weight * error
     return losses
 

@@ -4,6 +4,7 @@ from tfcyclegan.networks.discriminators import DISCRIMINATORS, Discriminator
 from tfcyclegan.networks.factory import GENERATORS, make_generator
 from tfcyclegan.networks.generators import Generator, UnetGenerator
 from tfcyclegan.networks.graph import GraphGenerator
+from tfcyclegan.networks.label_generator import LabelGenerator
 from tfcyclegan.networks.layers import INITIALIZERS
 from tfcyclegan.networks.norms import NORMS, InstanceNormalization
 from tfcyclegan.networks.own import OwnGenerator
@@ -20,6 +21,7 @@ __all__ = [
     "Generator",
     "GraphGenerator",
     "InstanceNormalization",
+    "LabelGenerator",
     "OwnGenerator",
     "PatchSampler",
     "ResnetGenerator",

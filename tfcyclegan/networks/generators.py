@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfcyclegan.data.label_coding import LabelCoding
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks.layers import (
     Conv2D,
@@ -31,14 +32,28 @@ class Generator(keras.Model):
         size_multiple: the sides of an image must be multiples of this.
         recompute: whether training keeps only the input of each stage, see `RecomputingOperations`.
             Not part of the settings, since it changes neither weights nor results.
+        source_coding: how label maps that come in are seen as classes; None of pictures.
+        target_coding: likewise of those that go out.
+        ends_in: the last activation, tanh or `logits`.
     """
 
     size_multiple: int
     recompute = False
+    source_coding: LabelCoding | None = None
+    target_coding: LabelCoding | None = None
+    ends_in = staticmethod(tf.tanh)
 
     def __init__(self, settings: dict[str, Any], name: str | None, dtype: Any):
         super().__init__(name=name, dtype=dtype)
         self.settings = settings
+
+    def inner(self) -> "Generator":
+        """The network that learns: of label maps as classes it takes them as `LabelCoding.encode`
+        gives them, and gives logits; of pictures it is the generator itself.
+
+        No property: Keras follows those when it loads a model, and this one without an end.
+        """
+        return self
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -214,7 +229,7 @@ class UnetGenerator(Generator):
                 x = apply.dropout(self.dropouts[str(level)], x)
             if level > 0:
                 x = apply.concat(skips.pop(), x)
-        return apply.each(tf.tanh, x)
+        return apply.each(self.ends_in, x)
 
     def official_layers(self) -> list[tuple[str, keras.layers.Layer | None]]:
         depth = len(self.down)
@@ -234,6 +249,11 @@ class UnetGenerator(Generator):
             ]
             prefix = f"{prefix}.model.{sub}"
         return pairs
+
+
+def logits(x: tf.Tensor) -> tf.Tensor:
+    """The last activation of a network that gives classes: none."""
+    return x
 
 
 def dropout_layer(seed: int | None, index: int, kind: Any) -> Dropout:

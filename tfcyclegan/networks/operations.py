@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfcyclegan.data.label_coding import LabelCoding
+
 
 class Operations:
     """The operations that `Generator.compute` uses, on tensors [B, H, W, C].
@@ -38,6 +40,14 @@ class Operations:
     def each(self, function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:
         """Applies an elementwise function."""
         return function(x)
+
+    def encode(self, coding: LabelCoding, x: tf.Tensor) -> tf.Tensor:
+        """Label maps as classes."""
+        return coding.encode(x)
+
+    def decode(self, coding: LabelCoding, x: tf.Tensor) -> tf.Tensor:
+        """Classes as label maps."""
+        return coding.decode(x)
 
     def stage(
         self, function: Callable[[Any], Any], layers: Sequence[keras.layers.Layer | None], x: Any

@@ -265,7 +265,7 @@ class ResnetGenerator(Generator):
             ),
             _padding(self.up[1].filters, 3),
             _line_of(self.head),
-            _Line(self.head.filters, lambda apply, x: apply.each(tf.tanh, x)),
+            _Line(self.head.filters, lambda apply, x: apply.each(self.ends_in, x)),
         ]
 
     def _block(self, index: int) -> _Line:

@@ -42,6 +42,8 @@ _NEEDS: dict[str, tuple[Callable[[TrainConfig], bool], str]] = {
     "pool_size": (lambda c: bool(c.lambda_gan), "--lambda_gan"),
     "pairs": (lambda c: _takes_pairs(c), "--lambda_paired"),
     "paired_share": (lambda c: _takes_pairs(c), "--lambda_paired"),
+    "unpaired_labels": (lambda c: bool(c.labelled), "--labelled"),
+    "label_samples": (lambda c: bool(c.onehot), "--labels_a=onehot or --labels_b=onehot"),
     "decay_load_size": (
         lambda c: bool(c.decay_epochs) or c.epochs is c.max_steps is None,
         "--decay_epochs",
@@ -122,6 +124,8 @@ def of_data(config: TrainConfig, domains: Domains, batches: Batches, replicas: i
             for line in _of_pixels(pixels, f"--channels_{domain}", channels, config.preprocess)
         ]
     sizes = {"a": len(batches.pixels_a), "b": len(batches.pixels_b)}
+    if isinstance(batches, UnpairedBatches):
+        sizes = {"a": batches.count_a, "b": batches.count_b}
     smaller, larger = sorted(sizes, key=lambda domain: sizes[domain])
     if isinstance(batches, UnpairedBatches) and sizes["a"] != sizes["b"]:
         lines.append(
@@ -168,6 +172,11 @@ def of_batches(
 ) -> list[str]:
     """The known pairs, and the pictures that augmentation and epochs leave out."""
     lines = [pairs.told] if pairs else []
+    if config.labelled and config.unpaired_labels == "labelled":
+        lines.append(
+            f"--unpaired_labels=labelled: {domains.require('train', 'b')} gives its classes alone, "
+            "not its label maps"
+        )
     if config.colour_jitter and domains.label_maps:
         whose = " and ".join(domains.label_maps)
         lines.append(

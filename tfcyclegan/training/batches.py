@@ -5,12 +5,17 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tfcyclegan.config import MODES_WITH_CROP, Size, TrainConfig
+from tfcyclegan.data import labelled
 from tfcyclegan.data.batches import Batches, Decaying
 from tfcyclegan.data.domains import Domains, Split
+from tfcyclegan.data.label_coding import LabelCoding
+from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.data.paired import PairedBatches
 from tfcyclegan.data.pairs import KnownPairs, known_pairs
-from tfcyclegan.data.pixels import PixelFile, open_pixels
+from tfcyclegan.data.pixels import PixelFile, open_labels, open_pixels
 from tfcyclegan.data.unpaired import UnpairedBatches
 from tfcyclegan.errors import UserError
 
@@ -47,6 +52,29 @@ def with_channels(config: TrainConfig, domains: Domains) -> TrainConfig:
     return dataclasses.replace(config, channels_a=channels["a"], channels_b=channels["b"])
 
 
+def label_classes(config: TrainConfig, domains: Domains) -> dict[str, ClassTable]:
+    """The tables of the domains that networks see as classes.
+
+    Raises:
+        UserError: such a domain is not label maps, or its data have no table.
+    """
+    tables = {}
+    for domain in config.onehot:
+        split, flag = domains.require("train", domain), f"--labels_{domain}=onehot"
+        if not split.holds_label_maps:
+            raise UserError(
+                f"{flag}: {split} is not label maps; prepare it by data_prep.folders "
+                f"--label_maps_{domain} --classes=FILE.csv, or leave the flag out"
+            )
+        if split.source.classes is None:
+            raise UserError(
+                f"{flag}: {split} has no table of classes; prepare it with --classes=FILE.csv"
+            )
+        LabelCoding.of(split.source.classes)
+        tables[domain] = split.source.classes
+    return tables
+
+
 def open_batches(
     config: TrainConfig, domains: Domains, *, paired: bool = False
 ) -> tuple[Batches, KnownPairs | None]:
@@ -75,6 +103,8 @@ def open_batches(
         "seed": config.seed,
         "rotations": config.rotations,
     }
+    if config.labelled:
+        return _semi_supervised(config, domains, pixels, settings)
     pairs = _known_pairs(config, domains, pixels) if paired or config.lambda_paired else None
     # The target of one picture must not depend on a colour jitter that its partner alone was given.
     jitter = 0.0 if domains.label_maps else config.colour_jitter
@@ -95,6 +125,44 @@ def open_batches(
         beside=beside,
     )
     return _with_decaying(config, domains, made), pairs
+
+
+def _semi_supervised(
+    config: TrainConfig,
+    domains: Domains,
+    pixels: tuple[PixelFile, PixelFile],
+    settings: dict[str, Any],
+) -> tuple[Batches, KnownPairs]:
+    """Unpaired batches of the pictures without labels, unless all have some, and beside them the
+    labelled ones with their label maps.
+    """
+    flag, split = f"--labelled={config.labelled}", domains.require("train", "a")
+    size = labelled.label_size(config.preprocess, config.load_size)
+    if not split.labelled:
+        raise UserError(f"{flag}: {split} has no labels; data_prep stores them beside the pictures")
+    table, of_b = split.source.require_labels(split.name), domains.require("train", "b").source
+    assert of_b.classes is not None, "checked by label_classes"
+    if difference := of_b.classes.difference(table):
+        raise UserError(f"{flag}: the classes of {split} are not those of domain b: {difference}")
+    chosen = labelled.labelled_indices(config.labelled, pixels[0], split.name, config.seed)
+    ids = open_labels(split.source, split.name, cache_dir(config, split), size=size)
+    label_pictures = labelled.LabelPictures(ids, of_b.classes, chosen)
+    total, weight = len(pixels[0]), config.lambda_paired
+    pairs = labelled.as_pairs(config.labelled, chosen, total, config.seed, weight)
+    beside = PairedBatches(pixels[0], label_pictures, **settings, pairs=pairs.indices)
+    others = np.setdiff1d(np.arange(total), chosen)
+    only_labelled = config.unpaired_labels == "labelled"
+    made = UnpairedBatches(
+        pixels[0],
+        label_pictures if only_labelled else pixels[1],
+        **settings,
+        colour_jitter=(config.colour_jitter, 0.0),
+        drop_remainder=config.drop_remainder,
+        beside=beside,
+        of_a=others if len(others) else None,
+        of_b=chosen if only_labelled else None,
+    )
+    return made, pairs
 
 
 def _open_pixels(

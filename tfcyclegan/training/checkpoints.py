@@ -294,7 +294,9 @@ def load_networks(
             f"{', '.join(run.networks)}"
         )
     path = find_checkpoint(run.directory, which)
-    networks = {name: make_network(run.config, name, dtype=dtype) for name in names}
+    networks = {
+        name: make_network(run.config, name, dtype=dtype, classes=run.classes) for name in names
+    }
     averaged = run.config.ema_decay > 0
     stored = {
         f"average_{name}" if averaged and name.startswith("gen") else name: network

@@ -83,7 +83,7 @@ class Observer:
         """Writes the strips of all directions; before the first step, which waits for them, with
         only one picture each.
         """
-        identity = self.config.channels_of("a") == self.config.channels_of("b")
+        identity = self.config.has_identity
         for direction in self.model.directions:
             forward, backward = self._translator(direction), None
             if direction[::-1] in self.model.directions:

@@ -61,7 +61,7 @@ def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
         sliders={
             (purpose, direction): sliders(
                 shown[0].content,
-                columns=4 if run.config.channels_of("a") == run.config.channels_of("b") else 3,
+                columns=4 if run.config.has_identity else 3,
             )
             for (purpose, direction), shown in strips.items()
             if shown and not (purpose == "train" and strips["test", direction])

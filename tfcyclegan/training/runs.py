@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from tfcyclegan.config import Options, Size, TrainConfig, option_type
 from tfcyclegan.config.networks import NetworkOptions
 from tfcyclegan.config.training import PRECISIONS
+from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.data.values import Values
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files
@@ -71,6 +72,7 @@ class Run:
         pairs: identity of the pairs that `config.pairs` names; empty if it names none.
         values: the meaning of measurements' numbers, by domain ("A", "B"); domains of pictures are
             not included.
+        classes: the tables of the domains ("a", "b") that its networks see as classes.
     """
 
     directory: Path
@@ -83,6 +85,7 @@ class Run:
     told: tuple[str, ...] = ()
     pairs: str = ""
     values: Mapping[str, Values] = dataclasses.field(default_factory=dict)
+    classes: Mapping[str, ClassTable] = dataclasses.field(default_factory=dict)
 
 
 def read_run(directory: Path) -> Run:
@@ -112,6 +115,10 @@ def read_run(directory: Path) -> Run:
             told,
             str(stored.get("pairs", "")),
             {letter: Values.from_json(each) for letter, each in stored.get("values", {}).items()},
+            {
+                domain: ClassTable.from_json(table, directory / CONFIG)
+                for domain, table in stored.get("classes", {}).items()
+            },
         )
     except (KeyError, TypeError, AttributeError, UserError) as error:
         raise UserError(
@@ -151,6 +158,11 @@ def write_run(run: Run) -> None:
             if run.values
             else {}
         ),
+        **(
+            {"classes": {domain: table.to_json() for domain, table in run.classes.items()}}
+            if run.classes
+            else {}
+        ),
     }
     files.write_json(run.directory / CONFIG, content)
 
@@ -175,8 +187,11 @@ def check_resumable(before: Run, now: Run) -> list[str]:
         refused.append(
             f"the data in {now.config.data_dir} is not the data that the run was started with"
         )
+    if before.classes != now.classes:
+        refused.append("the table of classes is not the one that the run was started with")
     if before.pairs != now.pairs:
-        refused.append("the pairs of --pairs are not those that the run was started with")
+        flag = "--labelled" if now.config.labelled or before.config.labelled else "--pairs"
+        refused.append(f"the pairs of {flag} are not those that the run was started with")
     if refused:
         mend = _way_on(before, now)
         raise UserError(
@@ -203,12 +218,16 @@ def network_changes(before: Options, now: Options) -> list[str]:
     shapes = {field.name for field in dataclasses.fields(NetworkOptions)} - _NOT_SHAPES | {
         "channels_a",
         "channels_b",
+        "labels_a",
+        "labels_b",
     }
     old, new = config_to_dict(before), config_to_dict(now)
     old["generator"], new["generator"] = (
         getattr(before, "architecture", ""),
         getattr(now, "architecture", ""),
     )
+    for values in (old, new):  # which other methods do not have
+        values |= {name: values[name] or "colours" for name in ("labels_a", "labels_b")}
     same = ("residual_blocks",)  # the architecture's name includes it
     return [
         f"--{name} was {old[name]}, now {new[name]}"

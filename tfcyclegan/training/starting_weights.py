@@ -109,6 +109,12 @@ def load_teachers(config: TrainConfig, precision: str) -> dict[str, Generator]:
             f"--students={config.students}: the teacher {config.teacher} has no generator "
             f"{', '.join(lacking)}; give --students={there[0]}"
         )
+    if teacher.classes:
+        raise UserError(
+            f"--teacher={config.teacher}: its label maps are classes (--labels_"
+            f"{min(teacher.classes)}=onehot), whose colours pass no gradient on; teach by a run "
+            "without it"
+        )
     names = tuple(f"gen_{direction}" for direction in directions)
     networks = load_networks(teacher, config.teacher_checkpoint, names, dtype=precision)
     teachers = {}

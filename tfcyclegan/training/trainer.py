@@ -16,6 +16,7 @@ import tensorflow as tf
 from tfcyclegan.config import TrainConfig, TrainingLength
 from tfcyclegan.data.batches import Batches
 from tfcyclegan.data.domains import Domains, open_domains
+from tfcyclegan.data.labelled import identity_of
 from tfcyclegan.data.pairs import pairs_identity
 from tfcyclegan.errors import RunError, Stopped, UserError
 from tfcyclegan.methods.base import Method
@@ -26,7 +27,7 @@ from tfcyclegan.optimization.schedules import EpochRates, rate_factor
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import Progress, log
 from tfcyclegan.training import assumptions
-from tfcyclegan.training.batches import open_batches, with_channels
+from tfcyclegan.training.batches import label_classes, open_batches, with_channels
 from tfcyclegan.training.board import Board
 from tfcyclegan.training.checkpoint_files import DIRECTORY, newest
 from tfcyclegan.training.checkpoints import (
@@ -61,7 +62,7 @@ from tfcyclegan.training.workers import Workers, join_workers
 
 _REPORT_EVERY_SECONDS = 60.0
 # between workers, since the fingerprint identifies the data
-_MAY_DIFFER = ("data_dir", "run_dir", "cache_dir", "devices", "pairs")
+_MAY_DIFFER = ("data_dir", "run_dir", "cache_dir", "devices", "pairs", "labelled")
 _DIVERGED = 100.0  # for an adversarial loss; balanced ones are of the order of 1
 _OVERFLOWS_ALLOWED = 30  # float16 steps in a row without a finite gradient: the scale fell by 2^30
 
@@ -116,8 +117,9 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
         networks=method_of(config).network_names_of(config),
         data_title=domains.title,
         label_maps=domains.label_maps,
-        pairs=pairs_identity(config.pairs),
+        pairs=identity_of(config.labelled) if config.labelled else pairs_identity(config.pairs),
         values=domains.values,
+        classes=label_classes(config, domains),
     )
     warnings = _check_directory(run) if workers.is_chief else []
     warnings += of_ranges(config, run.values)
@@ -240,7 +242,12 @@ class _Session:
         with workers.strategy.scope():
             teachers = load_teachers(self.config, run.precision)
             self.model = build_model(
-                self.config, run.precision, segment, teachers, gaps=batches.gaps
+                self.config,
+                run.precision,
+                segment,
+                teachers,
+                gaps=batches.gaps,
+                classes=run.classes,
             )
             optimizers = [
                 make_optimizer(self.config, self.length, batches.epoch_images, dynamic_scale=half)

@@ -32,6 +32,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcyclegan.data import images
+from tfcyclegan.data.label_coding import LabelCoding
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.formats.base import Window
 from tfcyclegan.networks import Generator, InstanceNormalization
@@ -312,6 +313,12 @@ class _TiledOperations(Operations):
 
     def each(self, function: Callable[[tf.Tensor], tf.Tensor], x: Map) -> Map:
         return dataclasses.replace(x, window=lambda at: function(x.window(at)))
+
+    def encode(self, coding: LabelCoding, x: Map) -> Map:
+        return dataclasses.replace(self.each(coding.encode, x), channels=coding.count)
+
+    def decode(self, coding: LabelCoding, x: Map) -> Map:
+        return dataclasses.replace(self.each(coding.decode, x), channels=3)
 
     def add(self, x: Map, y: Map) -> Map:
         # stored, otherwise each block would compute the sum of all blocks before it

@@ -71,6 +71,8 @@ class Translator:
             `model_metadata.reading_of`.
         described: what it translates, from its metadata; empty for a run.
         values: the meaning of the numbers on both sides.
+        classes: whether translations are label maps in the colours of classes alone, which are
+            resized back by nearest pixels.
     """
 
     identity: dict[str, Any]
@@ -82,6 +84,7 @@ class Translator:
     reading: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     described: str = ""
     values: ValuePair = ValuePair()
+    classes: bool = False
     _alone: threading.Lock = dataclasses.field(
         default_factory=threading.Lock, init=False, repr=False, compare=False
     )
@@ -99,7 +102,8 @@ class Translator:
         `scratch` names a directory for their features.
 
         With `fit` it is resized by bicubic, pictures of label maps by `nearest` pixels, and the
-        translation back by bicubic; measurements likewise with `scale`.
+        translation back by bicubic, that to `classes` by nearest pixels; measurements likewise with
+        `scale`.
 
         Raises:
             RunError: the model's output is not finite.
@@ -116,7 +120,8 @@ class Translator:
         if self.fit not in (None, Size(height, width)):
             fitted = images.resize(images.to_image(picture), self.fit, nearest=nearest)
             translated = images.to_image(self(images.to_array(fitted), scratch))
-            return images.to_array(images.resize(translated, Size(height, width)))
+            back = images.resize(translated, Size(height, width), nearest=self.classes)
+            return images.to_array(back)
         with self._alone if height * width > ALONE_PIXELS else contextlib.nullcontext():
             if scratch is not None and self.tiler is not None and self.tiler.wants(height, width):
                 return self._in_tiles(picture, self.tiler, scratch)
@@ -141,7 +146,7 @@ class Translator:
 
     def through_network(self, seen: np.ndarray, size: Size | None = None) -> np.ndarray:
         """Translates float32 [H, W, C] in [-1, 1], whole; the result is resized to `size` by
-        bicubic if it has another size.
+        bicubic if it has another size, label maps of `classes` by nearest pixels.
 
         Raises:
             RunError: the model's output is not finite.
@@ -152,7 +157,7 @@ class Translator:
         if size is None or size == Size(height, width):
             return translated
         channels = [
-            np.asarray(images.resize(Image.fromarray(channel), size))
+            np.asarray(images.resize(Image.fromarray(channel), size, nearest=self.classes))
             for channel in np.moveaxis(translated, -1, 0)
         ]
         return np.stack(channels, axis=-1)
@@ -244,6 +249,7 @@ def from_run(
         function,
         tiler,
         values=ValuePair.of_domains(run.values, direction),
+        classes=generator.target_coding is not None,
     )
 
 

@@ -1,0 +1,82 @@
+"""What do label maps as classes give for the same minutes, and what do a few labelled pictures?
+
+    python -m benchmarks.labels_quality --directory=DIR --measure
+    python -m benchmarks.labels_quality --directory=DIR --cores=0,1
+    python -m benchmarks.labels_quality --directory=DIR --tables
+
+As benchmarks.methods_quality, with the same DIR; `make data/toy_street` prepares its data. Scored
+is photo -> labels on the 100 test frames of the synthetic street, "class IoU".
+
+Two questions, each with its own minutes; --minutes is a factor of these:
+    8 minutes, 3 seeds      label maps in colours beside classes, by each of the --label_samples
+    5 minutes, 5 to 50 %    semi-supervised (Mondal et al. 2019, as configs/semi_supervised.cfg)
+                            beside supervised on the same labels alone and on all; 3 seeds at 10 %
+                            and one elsewhere
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.methods_quality import Cell, main
+
+SHARES = (5, 10, 20, 50)
+_SAMPLES = ("straight_through", "gumbel", "softmax")
+_ONEHOT = {"labels_b": "onehot"}
+_SEMI_SUPERVISED = {
+    **_ONEHOT,
+    "lambda_paired": 1,
+    "lambda_a": 0.5,
+    "lambda_b": 0.1,
+    "unpaired_labels": "labelled",
+}
+_SUPERVISED = {**_ONEHOT, "lambda_paired": 1, "lambda_gan": 0, "lambda_a": 0, "lambda_b": 0}
+
+
+@dataclass(frozen=True)
+class LabelCell(Cell):
+    """A run with minutes of its own.
+
+    Attributes:
+        minutes: of a core.
+    """
+
+    minutes: float = 5.0
+
+    def steps(self, minutes: float) -> int:
+        """How many fit in `minutes` times its own."""
+        return super().steps(minutes * self.minutes)
+
+
+def _cell(name: str, seed: int, flags: dict[str, Any], kind: str, minutes: float) -> LabelCell:
+    return LabelCell("toy_city2labels", name, seed, flags=flags, kind=kind, minutes=minutes)
+
+
+def _labelled(percent: int, seed: int) -> list[LabelCell]:
+    """Both ways to learn from a share of the labels."""
+    share = {"labelled": percent / 100}
+    return [
+        _cell(f"{kind} {percent}%", seed, flags | share, kind, 5)
+        for kind, flags in (("semi-supervised", _SEMI_SUPERVISED), ("supervised", _SUPERVISED))
+    ]
+
+
+def plan() -> list[LabelCell]:
+    """All runs, in the order in which they are worth most."""
+    cells = []
+    for seed in range(3):
+        cells.append(_cell("colours", seed, {}, "cyclegan", 8))
+        for samples in _SAMPLES:
+            flags = {**_ONEHOT, "label_samples": samples}
+            cells.append(_cell(f"onehot {samples}", seed, flags, "onehot", 8))
+        cells += _labelled(10, seed)
+    for percent in [share for share in SHARES if share != 10]:
+        cells += _labelled(percent, 0)
+    everything = _labelled(100, 0)[1]
+    # B's label maps have no partners: using all of them needs no further labelled frame
+    unpaired = _SEMI_SUPERVISED | {"labelled": 0.1, "unpaired_labels": "all"}
+    more = _cell("semi-supervised 10%, all label maps", 0, unpaired, "semi-supervised", 5)
+    return [*cells, everything, more]
+
+
+if __name__ == "__main__":
+    main(plan(), __doc__, minutes=1.0)
