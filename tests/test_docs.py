@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import os
 import re
+import shlex
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.test_bad_flags import MODULES
-from tfcyclegan import __version__
+from tfcyclegan import __version__, flags
 from tfcyclegan.config import flag_name
 
 DOCUMENTS = [
@@ -99,6 +100,27 @@ def test_commands_in_the_documents_have_flags_that_exist():
             wrong += [f"{document.name}: {module} --{name}" for name in named - known]
             count += len(named)
     assert wrong == [] and count > 100
+
+
+def typed_commands(text: str) -> list[tuple[str, list[str]]]:
+    """(module, arguments) of each command of ours that a code block has a reader type."""
+    found = []
+    for line in "\n".join(_CODE.findall(text)).replace("\\\n", " ").splitlines():
+        match = re.match(r"(?:tfcyclegan ([a-z_]+)|python -m data_prep\.([a-z_]+)) (.*)", line)
+        if not match or "..." in line:
+            continue
+        command, script, rest = match.groups()
+        module = f"tfcyclegan.commands.{command}" if command else f"data_prep.{script}"
+        if module in MODULES:
+            found.append((module, shlex.split(rest, comments=True)))
+    return found
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_the_documents_have_readers_type_is_accepted(document):
+    """By the command itself, flag files read; the commands are not run."""
+    for module, arguments in typed_commands(document.read_text()):
+        flags.parse(importlib.import_module(module).Config, arguments)
 
 
 _OF_OTHERS = {
