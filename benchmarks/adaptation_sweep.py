@@ -1,13 +1,13 @@
-"""When does translating help a segmenter, and when does it harm? Four synthetic streets, from alike
-domains to unlike ones.
+"""When does translation help a segmenter, and when does it harm? Four synthetic streets, from
+similar to dissimilar domains.
 
     python -m benchmarks.adaptation_sweep --directory=runs/adaptation_sweep \
         --plot=docs/images/adaptation_sweep.svg
 
 At each point the toy street is drawn with its gaps of style (how the domains look) and layout (what
 stands in their scenes), a translator is trained and `tfcyclegan adapt` scores the arms, with one
-seed. All by the commands that a user gives, so the same command goes on after any end and leaves
-alone what is done. Everything is synthetic; one seed shows no order between near values.
+seed. Everything uses the ordinary commands, so after any interruption the same command continues
+and keeps what is done. Everything is synthetic; one seed cannot order similar values.
 """
 
 import argparse

@@ -1,13 +1,13 @@
-"""How fast are large PNG frames prepared, beside a plain loop over Pillow that makes the same
-pixels?
+"""How fast are large PNG frames prepared, compared with a plain loop over Pillow that makes the
+same pixels?
 
     python -m benchmarks.data_prep --output=data_prep.json
 
 Frames of 1914x1052, the size of GTA5's, cut from NASA's Blue Marble (real pictures, no game's), are
-resized to --size by bicubic and stored as PNG of Pillow's own level: by `data_prep.gta5` as a user
-types it, and by a loop in one process that opens, resizes and saves one after the other. Both run
-on few and on many frames. The rate is of the frames between, so that imports and the metadata at
-the end, which do not grow, are told apart; the peak of memory should be the same for both. The
+resized to --size by bicubic and stored as PNG of Pillow's own level: by the command
+`data_prep.gta5`, and by a loop in one process that opens, resizes and saves one frame after
+another. Both run on few and on many frames. The rate is that of the additional frames, which
+excludes imports and the metadata at the end; the peak of memory should be the same for both. The
 stored pixels are compared.
 """
 
@@ -80,8 +80,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--size", default="526x957", help="of the stored pictures, HEIGHTxWIDTH")
-    parser.add_argument("--counts", default="40,160", help="frames: few, many")
+    parser.add_argument(
+        "--size", default="526x957", help="size of the stored pictures, HEIGHTxWIDTH"
+    )
+    parser.add_argument("--counts", default="40,160", help="numbers of frames: few, many")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each way")
     parser.add_argument("--short", action="store_true", help="one round of 8 and 24 frames")
     parser.add_argument("--output", default="", help="JSON file of the results")

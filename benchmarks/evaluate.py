@@ -1,13 +1,12 @@
-"""What do the scores of `tfcyclegan evaluate` cost, in time and memory, as the pictures become
-more?
+"""What do the scores of `tfcyclegan evaluate` cost, in time and memory, as the number of pictures
+grows?
 
     python -m benchmarks.evaluate --output=evaluate.json
 
-The command scores a folder of translations (tiles of NASA's Blue Marble, in duller colours, so that
-the generator's own time, which `benchmarks.translate` measures, has no part in it) against as many
-real tiles. Each row is a process of its own; the seconds of the families are those that the command
-tells in metrics.json. --features=alexnet adds KID, FID and LPIPS, and fetches AlexNet's weights
-once.
+The command scores a folder of translations (tiles of NASA's Blue Marble in duller colours, which
+excludes the generator's own time, measured by `benchmarks.translate`) against the same number of
+real tiles. Each row is a separate process; the seconds of the families are those in metrics.json.
+--features=alexnet adds KID, FID and LPIPS, and downloads AlexNet's weights once.
 """
 
 import argparse
@@ -71,10 +70,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--counts", default="100,400,1600", help="pictures translated")
-    parser.add_argument("--side", type=int, default=64, help="of the pictures, in pixels")
-    parser.add_argument("--features", default="none", help="as of `tfcyclegan evaluate`")
-    parser.add_argument("--short", action="store_true", help="of 25 and 100 pictures alone")
+    parser.add_argument("--counts", default="100,400,1600", help="numbers of translated pictures")
+    parser.add_argument("--side", type=int, default=64, help="side of the pictures in pixels")
+    parser.add_argument("--features", default="none", help="as in `tfcyclegan evaluate`")
+    parser.add_argument("--short", action="store_true", help="only 25 and 100 pictures")
     parser.add_argument("--output", default="", help="JSON file of the results")
     given = parser.parse_args()
     counts = [25, 100] if given.short else [int(count) for count in given.counts.split(",")]

@@ -1,5 +1,5 @@
-"""The cases of `benchmarks.faults`: each disturbs a job, looks at what lies there, goes on without
-the fault, and compares.
+"""The cases of `benchmarks.faults`: each disturbs a job, inspects its files, continues without the
+fault, and compares.
 """
 
 import dataclasses

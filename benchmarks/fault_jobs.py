@@ -1,8 +1,8 @@
-"""The five jobs that `benchmarks.faults` disturbs, and how it sees what became of them.
+"""The five jobs that `benchmarks.faults` disturbs, and how it inspects their results.
 
-A job runs in a place of its own: a folder that holds `tiles` (a link to prepared pictures), what
-the job reads, and what it writes,
-all under the same names, so that what two places hold can be compared byte for byte.
+A job runs in its own place: a folder that holds `tiles` (a link to prepared pictures), the job's
+input and its output, all under the same names, so that the contents of two places can be compared
+byte for byte.
 """
 
 import csv

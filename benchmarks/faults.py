@@ -1,19 +1,19 @@
 """What do kills, signals, damaged files and a failing machine cost? Disturbs the real commands and
 compares with undisturbed ones.
 
-    python -m benchmarks.faults --directory=/tmp/faults
-    python -m benchmarks.faults --directory=/tmp/faults --plan
-    python -m benchmarks.faults --directory=/tmp/faults --only=SIGKILL/train --rounds=4 --seed=1
+    python -m benchmarks.faults --directory=/tmp/faults python -m benchmarks.faults
+    --directory=/tmp/faults --plan python -m benchmarks.faults --directory=/tmp/faults
+    --only=SIGKILL/train --rounds=4 --seed=1
 
-Each case injects a fault, looks for files that lie corrupt under a final name, gives the same
-command again without the fault until it ends, and compares what it made with what the undisturbed
-command makes: checkpoints tensor by tensor, TFRecords, PNGs and TFLite files byte by byte, JSON but
-for times and places. Work that was finished before the fault must not be done again. A job that
-fails must end with its exit code and one line.
+Each case injects a fault, looks for corrupt files under a final name, runs the same command again
+without the fault until it ends, and compares its results with those of the undisturbed command:
+checkpoints tensor by tensor, TFRecords, PNGs and TFLite files byte for byte, JSON except for times
+and paths. Work that was finished before the fault must not be repeated. A job that fails must end
+with its exit code and one line.
 
-A SIGKILL counts only if it met a process that was alive and had not finished its work. Cases that
-are done are kept in results.json below --directory, so that the same command goes on. Full and
-read-only disks need root, for `mount`; the clock needs libfaketime, little memory a control group
+A SIGKILL counts only if it hit a process that was alive and had not finished its work. Finished
+cases are kept in results.json below --directory, so that the same command continues. Full and
+read-only disks need root, for `mount`; the clock needs libfaketime, limited memory a control group
 (cgroup v1).
 """
 
@@ -116,16 +116,16 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--directory", required=True, help="for the material, the places and results.json"
+        "--directory", required=True, help="directory for the data, the runs and results.json"
     )
-    parser.add_argument("--seed", type=int, default=0, help="draws the moments")
-    parser.add_argument("--rounds", type=int, default=1, help="how often each case is drawn anew")
+    parser.add_argument("--seed", type=int, default=0, help="random seed of the moments")
+    parser.add_argument("--rounds", type=int, default=1, help="draws of each case")
     parser.add_argument(
         "--only",
         default="",
-        help="cases whose name begins so; several with commas, in the order to run them",
+        help="cases whose names start with this; several, separated by commas, run in this order",
     )
-    parser.add_argument("--plan", action="store_true", help="names the cases and does nothing")
+    parser.add_argument("--plan", action="store_true", help="only list the cases")
     given = parser.parse_args()
     campaign = Campaign(Path(given.directory), given.seed)
     planned = plan(campaign, given.rounds)

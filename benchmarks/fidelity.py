@@ -3,11 +3,11 @@ and prints the differences.
 
     python -m benchmarks.fidelity --golden tests/golden
 
-The directory is laid out as `tests/golden/README.md` says; cases are found by file and key names.
-"Difference" is max|ours - theirs| / max|theirs| per tensor. Networks and steps run in float64; the
-float32 rows show the path that training takes. The steps are `Method.train_step` itself: only
-weights, batches, dtype and draws are injected. Trajectories say in `meta` what method they are of.
-Exits with 1 when a bar is missed, 2 when the directory holds no case.
+`tests/golden/README.md` describes the layout of the directory; cases are found by file and key
+names. "Difference" is max|ours - theirs| / max|theirs| per tensor. Networks and steps run in
+float64; the float32 rows show the path that training takes. The steps are `Method.train_step`
+itself: only weights, batches, dtype and draws are injected. Trajectories name their method in
+`meta`. Exits with 1 if a bound is exceeded, 2 if the directory holds no case.
 """
 
 import argparse

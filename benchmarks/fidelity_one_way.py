@@ -1,4 +1,6 @@
-"""Replays of what the official programs of CUT, FastCUT and pix2pix computed; see `fidelity`."""
+"""Replays numbers that the official programs of CUT, FastCUT and pix2pix computed; see
+`fidelity`.
+"""
 
 import re
 from collections.abc import Iterator, Mapping

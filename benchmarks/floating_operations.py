@@ -1,5 +1,5 @@
 """Multiplications and additions of a training step, counted from the shapes of its convolutions;
-all else is left out.
+everything else is left out.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,6 @@
-"""What replays of golden numbers share: how far ours are from theirs, and how far they may be."""
+"""Code that replays of golden numbers share: differences from the official numbers, and their
+bounds.
+"""
 
 import ast
 from dataclasses import dataclass

@@ -2,9 +2,9 @@
 
     python -m benchmarks.growth --output=growth.json --plots=docs/images
 
-Ours as it comes, and PyTorch under bfloat16 autocast, each row in a process of its own. A line of a
-plot is what grew with everything else held; the dotted one is proportional to the operations
-counted, through the largest of ours.
+Our program with its defaults, and PyTorch under bfloat16 autocast, each row in a separate process.
+Each line of a plot varies one quantity with all others fixed; the dotted line is proportional to
+the counted operations and passes through our largest value.
 """
 
 import argparse
@@ -113,13 +113,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--series", default=",".join(SERIES), help="which, with commas between")
+    parser.add_argument(
+        "--series", default=",".join(SERIES), help="series to run, separated by commas"
+    )
     parser.add_argument(
         "--launcher",
         default="",
         help="words before each program's command, such as taskset or numactl",
     )
-    parser.add_argument("--short", action="store_true", help="two small sizes alone")
+    parser.add_argument("--short", action="store_true", help="only two small sizes")
     parser.add_argument("--plots", default="", help="folder for an SVG of each series")
     parser.add_argument("--output", default="", help="JSON file of the results")
     given = parser.parse_args()

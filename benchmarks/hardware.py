@@ -1,4 +1,4 @@
-"""What the times were taken on."""
+"""The hardware on which times were measured."""
 
 import argparse
 import os

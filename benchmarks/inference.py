@@ -1,17 +1,17 @@
-"""How fast is one picture through the paper's generator, by every way to run it? All in one
-process, in turns.
+"""How fast does each runtime translate one picture with the paper's generator? All run alternately
+in one process.
 
-    pip install 'tfcyclegan[bench]'
-    OMP_WAIT_POLICY=passive python -m benchmarks.inference --output=inference.json
+    pip install 'tfcyclegan[bench]' OMP_WAIT_POLICY=passive python -m benchmarks.inference
+    --output=inference.json
 
-(Passive: on a busy machine PyTorch's threads lose several times the work in waiting for each other
-otherwise.)
+(Passive: otherwise, on a busy machine, PyTorch's threads waste several times the computation by
+waiting for each other.)
 
 The weights are random and the same everywhere: speed does not depend on them, quality does
 (`tfcyclegan export` measures that on trained ones). Before anything is timed, each program's output
-is held against the Keras generator's. In a round each runs once, in an order drawn anew, so that a
-busy moment of the machine hits all alike; the ratio to PyTorch is the median over rounds of the
-ratio within a round.
+is compared with the Keras generator's. In a round each runs once, in random order, so that other
+load on the machine affects all alike; the ratio to PyTorch is the median over rounds of the ratio
+within a round.
 """
 
 import argparse

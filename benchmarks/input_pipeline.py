@@ -1,15 +1,15 @@
-"""How many pictures a second come ready for training: ours, and by PyTorch's DataLoader with
-Pillow, from the same files?
+"""How many pictures per second are ready for training: with our pipeline, and with PyTorch's
+DataLoader and Pillow, from the same files?
 
     python -m benchmarks.input_pipeline --output=input_pipeline.json
 
-Both give shuffled unpaired batches as the official program does: JPEG of 256x256, resized to
-286x286 by bicubic, cropped to 256x256 at random, mirrored at random, float32 in [-1, 1]. PyTorch's
-loader reads the files whose bytes are the records of ours; it is the better of 0 and 2 worker
-processes that counts. Each way is a process of its own, once in a round. Ours includes in its first
-epoch that the pixels are resized and kept. Neither brings the batches to a device. "Own memory" is
-what grew since before the first batch, workers included; pixels that are mapped from a file, and
-leave memory when others need it, stand apart.
+Both return shuffled unpaired batches like the official program: JPEG of 256x256, resized to 286x286
+by bicubic, cropped to 256x256 at random, mirrored at random, float32 in [-1, 1]. PyTorch's loader
+reads the files whose bytes are the records of ours; the better of 0 and 2 worker processes counts.
+Each way is a separate process, once per round. Our first epoch includes resizing and storing the
+pixels. Neither copies the batches to a device. "Own memory" is the growth since before the first
+batch, including workers; pixels that are mapped from a file, which leave memory when others need
+it, are listed separately.
 """
 
 import argparse

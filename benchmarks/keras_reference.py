@@ -1,11 +1,10 @@
 """CycleGAN as Keras tutorials commonly have it: stock layers, one `train_step` with one persistent
-tape, an optimizer a network.
+tape, one optimizer per network.
 
-What it leaves out of the paper: the image pool (discriminators see fresh fakes), biases before
-norms, one optimizer for both of a
-kind, the 70x70 receptive field at the borders ("same" pads unevenly), the falling rate, mixed
-precision. Norms have trained scales. The generators have the paper's 9 blocks, so that the work is
-the same.
+It omits from the paper: the image pool (discriminators see fresh fakes), biases before norms, a
+shared optimizer for each kind of network, the 70x70 receptive field at the borders ("same" pads
+unevenly), the falling learning rate, mixed precision. Norms have trained scales. The generators
+have the paper's 9 blocks, so that the computation is the same.
 """
 
 import keras

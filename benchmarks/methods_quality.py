@@ -1,15 +1,15 @@
-"""What does each method give for the same minutes: CycleGAN, CUT, FastCUT, some pairs and pix2pix,
-and the flags for small data?
+"""What quality does each method reach in the same time: CycleGAN, CUT, FastCUT, some pairs and
+pix2pix, and the flags for small data?
 
-    python -m benchmarks.methods_quality --directory=DIR --measure
-    python -m benchmarks.methods_quality --directory=DIR --cores=0,1
-    python -m benchmarks.methods_quality --directory=DIR --tables
+    python -m benchmarks.methods_quality --directory=DIR --measure python -m
+    benchmarks.methods_quality --directory=DIR --cores=0,1 python -m benchmarks.methods_quality
+    --directory=DIR --tables
 
 DIR holds `data`, as `make demo` and `make data/toy_street` prepare it; runs are written beside it.
-Each run is a `tfcyclegan train` and two `evaluate`s (last and best checkpoint) on one core. It gets
-as many steps as fit in its minutes of a core by the seconds of `STEP_SECONDS`, so that no run
-suffers from what else the machine does. What is finished is left alone: the same command goes on
-after any end. A to B alone is scored, which all methods learn. The toy street is synthetic.
+Each run is a `tfcyclegan train` and two `evaluate`s (last and best checkpoint) on one core. Its
+number of steps is the number that fits in its minutes of a core according to `STEP_SECONDS`, so
+that other load on the machine affects no run. Finished runs are kept: after any interruption the
+same command continues. Only A to B is scored, which all methods learn. The toy street is synthetic.
 """
 
 import argparse
@@ -397,10 +397,12 @@ def main() -> None:
     )
     parser.add_argument("--directory", type=Path, required=True)
     parser.add_argument("--cores", default="0,1", help="logical CPUs to use, one run on each")
-    parser.add_argument("--minutes", type=float, default=4.0, help="of a core, for each training")
+    parser.add_argument(
+        "--minutes", type=float, default=4.0, help="minutes of a core for each training"
+    )
     parser.add_argument("--until", default="", help="HH:MM after which no further run starts")
     parser.add_argument("--tables", action="store_true", help="print what is finished")
-    parser.add_argument("--measure", action="store_true", help="tell the CPU seconds of each step")
+    parser.add_argument("--measure", action="store_true", help="print the CPU seconds of each step")
     given = parser.parse_args()
     if given.measure:
         print(json.dumps(step_seconds(), indent=1))

@@ -1,11 +1,11 @@
 """Do the tests notice when a number, a sign or a comparison is changed?
 
-    python -m venv /tmp/mutation && /tmp/mutation/bin/pip install cosmic-ray==8.7.0
-    python -m benchmarks.mutation --bin=/tmp/mutation/bin --output=/tmp/mutants \\
+    python -m venv /tmp/mutation && /tmp/mutation/bin/pip install cosmic-ray==8.7.0 python -m
+    benchmarks.mutation --bin=/tmp/mutation/bin --output=/tmp/mutants \\
         losses methods/image_pool
 
-Cosmic Ray changes one place at a time in a clone of the last commit, and runs the tests that hold
-the module; a change that they pass is a survivor, shown as a diff. Of a module's changes `--most`
+Cosmic Ray changes one place at a time in a clone of the last commit, and runs the module's tests; a
+change that they do not notice is a survivor, shown as a diff. Up to `--most` of a module's changes
 are drawn, the same ones for the same seed.
 """
 
@@ -117,18 +117,18 @@ def main() -> int:
         "--output",
         type=Path,
         required=True,
-        help="directory for the clone and the results; those that are there are kept",
+        help="directory for the clone and the results; existing results are kept",
     )
-    parser.add_argument("--most", type=int, default=60, help="changes of a module")
-    parser.add_argument("--seed", type=int, default=0, help="of the draw")
+    parser.add_argument("--most", type=int, default=60, help="largest number of changes per module")
+    parser.add_argument("--seed", type=int, default=0, help="random seed of the draw")
     parser.add_argument(
         "--timeout_seconds",
         type=int,
         default=300,
-        help="after which a change that never ends counts as noticed",
+        help="time after which a change that never ends counts as noticed",
     )
     parser.add_argument(
-        "--pytest", default=f"{sys.executable} -m pytest", help="how pytest is called"
+        "--pytest", default=f"{sys.executable} -m pytest", help="command that runs pytest"
     )
     given = parser.parse_args()
     if unknown := set(given.modules) - TESTS.keys():

@@ -1,6 +1,4 @@
-"""Programs measured in processes of their own, so that the peak of memory and the start are theirs
-alone.
-"""
+"""Measures programs in separate processes, so that each has its own peak of memory and start."""
 
 import json
 import os

@@ -1,15 +1,15 @@
-"""Does `tfcyclegan serve` stand a crowd? Many clients at once, good and bad requests mixed, every
-answer checked.
+"""Does `tfcyclegan serve` withstand heavy load? Many clients at once, good and bad requests mixed,
+every answer checked.
 
     python -m benchmarks.serving_load --model_dir=saved_models/satellite2map --seconds=120 \
         --output=load.json
 
-Starts a server of its own on loopback. Each client sends one request after the other and waits a
-second after a 503, as the answer asks for. Pictures are crops of docs/images/satellite2map.png
-(NASA Blue Marble) of --sizes; what each must come back as is computed before by the SavedModel's
-own `serving_default`, and pixels may differ by one level. Clients run on the same machine and take
-their share of it. Exits with 1 when an answer was wrong, had another status than it must have, or a
-503 for a full queue took over a second.
+Starts its own server on loopback. Each client sends one request after another and waits a second
+after a 503, as the answer requests. Pictures are crops of docs/images/satellite2map.png (NASA Blue
+Marble) of --sizes; the expected answers are computed beforehand by the SavedModel's own
+`serving_default`, and pixels may differ by one level. Clients run on the same machine and use part
+of its CPU time. Exits with 1 if an answer was wrong or had an unexpected status, or if a 503 for a
+full queue took over a second.
 """
 
 import argparse
@@ -288,9 +288,9 @@ def main() -> int:
     parser.add_argument("--model_dir", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--clients", type=int, default=64)
-    parser.add_argument("--sizes", default="64,96x128,128", help="of the pictures")
+    parser.add_argument("--sizes", default="64,96x128,128", help="sizes of the pictures")
     parser.add_argument(
-        "--server_flags", default="", help="more flags of tfcyclegan serve, with blanks between"
+        "--server_flags", default="", help="more flags of tfcyclegan serve, separated by spaces"
     )
     parser.add_argument("--output", type=Path, help="JSON to write")
     options = parser.parse_args()

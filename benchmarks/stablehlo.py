@@ -1,5 +1,5 @@
-"""How long is our training step on a GPU, compiled by XLA, beside PyTorch's? For machines that have
-JAX and PyTorch, but no TensorFlow.
+"""How long does our training step take on a GPU, compiled by XLA, compared with PyTorch's? For
+machines that have JAX and PyTorch, but no TensorFlow.
 
 On a machine with TensorFlow, which needs no GPU:
 
@@ -10,11 +10,11 @@ ml_dtypes are enough):
 
     python -m benchmarks.stablehlo run step.stablehlo --output=step.json
 
-The exported step has no image pool, and runs from random state: good for time, not for values.
-PyTorch runs the same step (also without pool) eagerly, under bfloat16 autocast, and compiled, in a
-process each, since JAX and PyTorch would share the memory otherwise. The share of the peak is the
-convolutions' operations (floating_operations.py) over the time, over the best rate of bfloat16
-matrix products that PyTorch reached in this run; memory is as JAX and PyTorch tell it.
+The exported step has no image pool, and runs from random state: valid for time, not for values.
+PyTorch runs the same step (also without pool) eagerly, under bfloat16 autocast, and compiled, each
+in a separate process, since JAX and PyTorch would otherwise share the memory. The share of the peak
+is the rate of the convolutions' operations (floating_operations.py), divided by the best rate of
+bfloat16 matrix products that PyTorch reached in this run; memory is as reported by JAX and PyTorch.
 """
 
 import argparse
@@ -276,10 +276,10 @@ def main() -> None:
         choices=("float32", "mixed_bfloat16", "mixed_float16"),
     )
     exporting.add_argument("--output", type=Path, required=True)
-    running = modes.add_parser("run", help="time it beside PyTorch; needs JAX and PyTorch")
+    running = modes.add_parser("run", help="time it against PyTorch; needs JAX and PyTorch")
     running.add_argument("step", type=Path, help="the file that export wrote")
     running.add_argument("--steps", type=int, default=20, help="steps timed in a run")
-    running.add_argument("--rounds", type=int, default=1, help="runs of each program, in turns")
+    running.add_argument("--rounds", type=int, default=1, help="runs of each program, alternating")
     running.add_argument("--output", default="", help="JSON file of the results")
     running.add_argument("--row", default="", help=argparse.SUPPRESS)
     given = parser.parse_args()

@@ -1,12 +1,12 @@
-"""What does `translate --tile` cost, in memory and time, and does it give the picture that the
-whole network gives?
+"""What does `translate --tile` cost, in memory and time, and is its result that of the whole
+network?
 
     python -m benchmarks.tiles --output=tiles.json
 
-Each row is a process of its own, so that its peak of memory is its own. Rows of one generator and
-one size are compared with the first of them, pixel by pixel; seams are the rows and columns of
-pixels on either side of a border between tiles. Weights are random (He's, so that the outputs fill
-the range), the picture is a real one, NASA's Blue Marble, enlarged to the size.
+Each row is a separate process with its own peak of memory. Rows of one generator and one size are
+compared with the first of them, pixel by pixel; seams are the rows and columns of pixels on either
+side of a border between tiles. Weights are random (He's, so that the outputs fill the range), the
+picture is a real one, NASA's Blue Marble, enlarged to the size.
 """
 
 import argparse
@@ -133,7 +133,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--plan", default="wide", help=f"rows, with commas between: {', '.join(PLANS)}"
+        "--plan", default="wide", help=f"rows, separated by commas: {', '.join(PLANS)}"
     )
     parser.add_argument("--output", default="", help="JSON file of the results")
     parser.add_argument("--row", default="", help=argparse.SUPPRESS)

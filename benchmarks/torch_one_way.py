@@ -1,8 +1,8 @@
-"""CUT and FastCUT in PyTorch, of the official program's mathematics, to measure ours against.
+"""CUT and FastCUT in PyTorch, with the official program's mathematics, for comparison with ours.
 
-Written anew from the paper (Park et al. 2020, Eq. 3 to 5) under the official program's names of
-weights; `tests/test_torch_reference.py` replays numbers that the official program itself computed.
-Keys come from a pass of their own, as there, but without its graph, which nothing needs.
+Written from the paper (Park et al. 2020, Eq. 3 to 5) under the official program's names of weights;
+`tests/test_torch_reference.py` replays numbers that the official program itself computed. Keys come
+from a separate pass, as there, but without its graph, which is not needed.
 """
 
 from collections.abc import Mapping, Sequence

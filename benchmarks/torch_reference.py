@@ -1,6 +1,6 @@
-"""CycleGAN in PyTorch, of the official program's mathematics, to measure ours against.
+"""CycleGAN in PyTorch, with the official program's mathematics, for comparison with ours.
 
-Written anew from the papers (Zhu et al. 2017; Isola et al. 2017; Shrivastava et al. 2017) under the
+Written from the papers (Zhu et al. 2017; Isola et al. 2017; Shrivastava et al. 2017) under the
 official program's names of weights; `tests/test_torch_reference.py` replays numbers that the
 official program itself computed.
 """

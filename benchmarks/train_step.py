@@ -1,19 +1,18 @@
-"""How long is a training step, and how much memory does it take: ours, PyTorch's of the same
-mathematics, and Keras tutorials'?
+"""How long does a training step take, and how much memory: ours, PyTorch's with the same
+mathematics, and that of Keras tutorials?
 
-    pip install 'tfcyclegan[bench]'
-    python -m benchmarks.train_step --output=train_step.json
-    python -m benchmarks.train_step --size=180x360 --batch=2
-    python -m benchmarks.train_step --method=fastcut --rows=1,2,3,4,10
+    pip install 'tfcyclegan[bench]' python -m benchmarks.train_step --output=train_step.json python
+    -m benchmarks.train_step --size=180x360 --batch=2 python -m benchmarks.train_step
+    --method=fastcut --rows=1,2,3,4,10
 
-Each row is a process of its own, so that its peak of memory and its start are its own; in a round
-each runs once, and the ratios are medians over rounds of ratios within a round. "As it comes" is
-with the precision that `tfcyclegan train` chooses on this machine. The floor is the time that the
-step's convolutions (counted, see floating_operations.py) would take at the best rate of matrix
-products that TensorFlow or PyTorch reached in this run, in the row's own precision. The start is
-the time from the command to the first step's end less the time of a step. Before all that,
-PyTorch's step and ours are held against each other. A busy machine has --cpu_seconds with
---launcher='taskset -c 0': the time that a step had of one core, whoever else wants it.
+Each row is a separate process with its own peak of memory and start; in a round each runs once, and
+the ratios are medians over rounds of ratios within a round. "As it comes" uses the precision that
+`tfcyclegan train` chooses on this machine. The floor is the time that the step's convolutions
+(counted, see floating_operations.py) would take at the best rate of matrix products that TensorFlow
+or PyTorch reached in this run, in the row's own precision. The start is the time from the command
+to the first step's end less the time of a step. Before that, PyTorch's step and ours are compared.
+On a busy machine use --cpu_seconds with --launcher='taskset -c 0', which measures a step's CPU time
+on one core, whatever other load there is.
 """
 
 import argparse
@@ -242,10 +241,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--size", type=Size.parse, default=Size(256, 256), help="of the pictures, HEIGHTxWIDTH"
+        "--size", type=Size.parse, default=Size(256, 256), help="size of the pictures, HEIGHTxWIDTH"
     )
     parser.add_argument(
-        "--method", default="cyclegan", choices=("cyclegan", "cut", "fastcut"), help="of training"
+        "--method",
+        default="cyclegan",
+        choices=("cyclegan", "cut", "fastcut"),
+        help="training method",
     )
     parser.add_argument("--batch", type=int, default=1, help="pictures of each domain in a step")
     parser.add_argument("--blocks", type=int, default=9, help="residual blocks")
@@ -258,7 +260,7 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=3, help="runs of each program")
     parser.add_argument(
-        "--rows", default="0,1,2,3,4,5", help=f"which rows: {numbered((*ROWS, *OPTIONAL))}"
+        "--rows", default="0,1,2,3,4,5", help=f"rows to run: {numbered((*ROWS, *OPTIONAL))}"
     )
     parser.add_argument(
         "--short", action="store_true", help="128x128, 3 blocks, 32 filters, one round"
@@ -269,13 +271,13 @@ def main() -> None:
         help="words before each program's command, such as taskset or numactl",
     )
     parser.add_argument(
-        "--cpu_seconds", action="store_true", help="compare CPU time, not the clock's"
+        "--cpu_seconds", action="store_true", help="compare CPU time, not wall-clock time"
     )
     parser.add_argument("--output", default="", help="JSON file of the results")
     parser.add_argument(
         "--check",
         action="store_true",
-        help="print the largest relative difference to PyTorch's step and end",
+        help="print the largest relative difference to PyTorch's step and exit",
     )
     given = parser.parse_args()
     if given.check:

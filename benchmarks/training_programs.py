@@ -1,7 +1,7 @@
-"""The programs that `train_step` and `growth` time, each run in a process of its own.
+"""The programs that `train_step` and `growth` time, each run in a separate process.
 
 `measure` imports what its program needs and nothing else, so that the peak of memory and the start
-are the program's own.
+are those of the program.
 """
 
 import dataclasses

@@ -1,19 +1,19 @@
-"""How much of the generator's own speed is left when `tfcyclegan translate` reads, translates and
+"""How much of the generator's own speed remains when `tfcyclegan translate` reads, translates and
 writes a folder of pictures?
 
     python -m benchmarks.translate --output=translate.json
 
 In a round the same pictures, JPEG tiles of NASA's Blue Marble, go through the generator alone (from
-arrays in memory, one after the other, and two at once as the command does), through a plain loop
-(read, decode, translate, encode, write) and through the command's own function, in an order drawn
-anew. A ratio is the median over rounds of the pictures a second by those of the generator alone in
-the same round. Weights are random.
+arrays in memory, one after another, and two at once like the command), through a plain loop (read,
+decode, translate, encode, write) and through the command's own function, in random order. A ratio
+is the median over rounds of the pictures per second divided by those of the generator alone in the
+same round. Weights are random.
 
     python -m benchmarks.translate --sizes
 
-instead asks what pictures of many sizes cost: in a process each, in turns, a folder of 120 sizes
-and one of as many pixels in pictures of one size; goals are 1.3 of its time and 1.15 of its peak of
-memory.
+instead measures the cost of many sizes: in separate, alternating processes, a folder of 120 sizes
+and one with the same number of pixels in pictures of one size; the goals are 1.3 times its time and
+1.15 times its peak of memory.
 """
 
 import argparse
@@ -178,11 +178,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=5, help="times that each way runs")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each way")
     parser.add_argument("--output", default="", help="JSON file of the results")
-    parser.add_argument("--sizes", action="store_true", help="measures what many sizes cost")
+    parser.add_argument("--sizes", action="store_true", help="measure the cost of many sizes")
     parser.add_argument(
-        "--folder", type=Path, help="translates a folder and prints what it took; for --sizes"
+        "--folder", type=Path, help="translate a folder and print the cost; for --sizes"
     )
     given = parser.parse_args()
     if given.folder:

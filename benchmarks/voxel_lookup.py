@@ -1,5 +1,5 @@
-"""What can one know of T2w from T1w without a network? Supervised lookups, the control of
-`make demo_mri`.
+"""How well can T2w be predicted from T1w without a network? Supervised lookup tables, the control
+of `make demo_mri`.
 
     python -m benchmarks.voxel_lookup
 
@@ -7,8 +7,8 @@ A lookup table is filled from known pairs, T1w and T2w of the left hemisphere's 
 `data_prep.citi168`: for each bin of local features of T1w, the mean of T2w. It is then read for the
 test planes of either hemisphere. The features are, in this order: the value, its mean over a
 Gaussian of 0.6 mm, the size of its gradient, and its mean over one of 2.4 mm. A linear fit of the
-value is the table's simplest rival. The translator of the demo sees no pairs at all; it ought to
-beat these all the same, since it sees shapes.
+value is the simplest alternative. The translator of the demo sees no pairs at all, but should beat
+these nevertheless, since it sees shapes.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""How much faster do two workers with a core each train than one worker with one core? By the
-command that a user types.
+"""How much faster do two workers with one core each train than one worker with one core? Measured
+with the ordinary command.
 
     python -m data_prep.satellite_map --output_dir=data/satellite2map --tile_size=192 \
         --output_size=144
     python -m benchmarks.workers --data_dir=data/satellite2map --output=workers.json
 
-Weak scaling: each worker has one picture of each domain a step, so that two workers see twice as
+Weak scaling: each worker has one picture of each domain per step, so that two workers see twice as
 many. In a round each of these runs:
 
     one worker     on one core, the other core idle
@@ -13,9 +13,9 @@ many. In a round each of these runs:
                    the machine gives at best
     two workers    a core each, over loopback
 
-Efficiency is the images/s of two workers over twice those of one; the share of "apart" is what the
-exchange of gradients leaves. Images/s are the median over the lines of a run's history but the
-first, which holds the tracing of the step.
+Efficiency is the images/s of two workers divided by twice those of one; the share of "apart" is
+what remains after the exchange of gradients. Images/s are the median over the lines of a run's
+history except the first, which includes tracing the step.
 """
 
 import argparse
@@ -122,10 +122,10 @@ def main() -> None:
         "--steps",
         type=int,
         default=30,
-        help="steps of a run; a line of its history is a sixth of them",
+        help="steps of a run; each line of its history covers a sixth of them",
     )
-    parser.add_argument("--precision", default="float32", help="of the networks")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each kind runs")
+    parser.add_argument("--precision", default="float32", help="precision of the networks")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each kind")
     parser.add_argument("--output", default="", help="JSON file of all figures")
     arguments = parser.parse_args()
     if len(os.sched_getaffinity(0)) < 2:

@@ -1,4 +1,4 @@
-"""Raw files -> sharded TFRecords; one script a source."""
+"""Raw files -> sharded TFRecords; one script per source."""
 
 SCRIPTS = (
     "folders",

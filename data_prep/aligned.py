@@ -1,14 +1,14 @@
-"""Aligned pictures for data_prep.folders: each of domain A has a partner in B that shows the same,
-pixel by pixel.
+"""Aligned pictures for data_prep.folders: each picture of domain A has a partner in B that shows
+the same scene, pixel by pixel.
 
     ROOT/
-        train/  val/  test/          files that hold A at the left and B at the right
+        train/  val/  test/          files with A in the left half and B in the right half
     or
-        trainA/  trainB/  valA/ ...  files of equal names in both, whatever their endings
+        trainA/  trainB/  valA/ ...  files with equal names in both, whatever their extensions
 
-A file of the first kind is cut at int(width / 2), as by the official program; of an odd width the
-last column is left out, so that both halves are of one size. A pair of which one picture is bad, or
-whose sizes differ, is bad as a whole.
+A file of the first kind is cut at int(width / 2), as in the official program; if its width is odd,
+the last column is left out, so that both halves have the same size. A pair is bad if one of its
+pictures is bad or if their sizes differ.
 """
 
 import dataclasses
@@ -40,9 +40,9 @@ class _Half(PictureSource):
     """The left or right half of a file.
 
     Attributes:
-        file: its path below the input directory; `filename` is what the half is called.
-        whole: gives the whole file's bytes. `read` gives those of the half, for label maps.
-        right: which half.
+        file: its path below the input directory; `filename` is the name of the half.
+        whole: returns the whole file's bytes. `read` returns those of the half, for label maps.
+        right: whether this is the right half.
     """
 
     file: str
@@ -70,13 +70,13 @@ def halves(
     max_pixels: int,
     a_at_right: bool = False,
 ) -> dict[str, list[Source]]:
-    """The sources of both domains from files that hold them side by side.
+    """The sources of both domains, from files that hold them side by side.
 
     Args:
         files_there: the files.
         purpose: the folder that holds them: "train", "test" or "val".
         rules: by split ("trainA").
-        max_pixels: a file of more pixels is a bad one.
+        max_pixels: a file with more pixels is bad.
         a_at_right: whether A is the right half.
     """
     made: dict[str, list[Source]] = {}
@@ -101,11 +101,11 @@ def halves(
 def by_names(
     input_dir: Path, purpose: str, sources: Mapping[str, Sequence[Source]], left_out: Counter[str]
 ) -> dict[str, list[Source]]:
-    """The sources of both domains that have a partner of their name, in one order; counts in
-    `left_out` those that have none, which is told.
+    """The sources of both domains that have a partner of the same name, in the same order; those
+    without one are counted in `left_out` and reported.
 
     Raises:
-        UserError: two pictures of a domain have one name, or no picture has a partner.
+        UserError: two pictures of a domain have the same name, or no picture has a partner.
     """
     named: dict[str, dict[str, Source]] = {}
     for split in (f"{purpose}A", f"{purpose}B"):
@@ -115,7 +115,7 @@ def by_names(
             if key in named[split]:
                 raise UserError(
                     f"{input_dir / split}: several pictures are called {manifest.printable(key)}, "
-                    "so their partner is not known; rename them"
+                    "so their partner is ambiguous; rename them"
                 )
             named[split][key] = source
     one, other = named.values()
@@ -128,7 +128,7 @@ def by_names(
     )
     if not common:
         raise UserError(
-            f"{input_dir}: --aligned: no picture of {purpose}A has a partner of its name in "
+            f"{input_dir}: --aligned: no picture of {purpose}A has a partner of the same name in "
             f"{purpose}B ({told}); give partners equal names"
         )
     if told:
@@ -140,7 +140,7 @@ def by_names(
 
 
 def paired(splits: Mapping[str, Sequence[Source]]) -> dict[str, list[Source]]:
-    """The same sources, of which each is bad where its partner is, or is of another size."""
+    """The same sources, each of which is bad if its partner is bad or has a different size."""
     made: dict[str, list[Source]] = {}
     for split, sources in splits.items():
         partners = splits[split[:-1] + ("B" if split[-1] == "A" else "A")]
@@ -153,7 +153,7 @@ def paired(splits: Mapping[str, Sequence[Source]]) -> dict[str, list[Source]]:
 
 @dataclass(frozen=True)
 class _Paired(Source):
-    """A picture whose partner must be as good."""
+    """A picture that is bad if its partner is bad."""
 
     inner: Source
     partner: Source
@@ -169,14 +169,14 @@ class _Paired(Source):
         if len(all_taken) != len(others):
             raise intake.BadPicture(
                 f"{len(all_taken)} pages or frames, its partner {name} has {len(others)}; "
-                "--pages=first takes the first of each"
+                "--pages=first uses the first of each"
             )
         for taken, other in zip(all_taken, others, strict=True):
             own, its = (f"{one.picture.width}x{one.picture.height}" for one in (taken, other))
             if own != its:
                 raise intake.BadPicture(
                     f"is {own}, its partner {name} {its} (width x height); aligned pictures must "
-                    "be of one size"
+                    "have the same size"
                 )
         return all_taken
 
@@ -189,12 +189,12 @@ def _half(image: Image.Image, right: bool) -> Image.Image:
 
 
 def _half_of_file(source: PictureSource, right: bool, max_pixels: int) -> bytes:
-    """The half as a file of its own, with its pixels' exact values, for reading label maps."""
+    """The half as a file of its own with the exact pixel values, for reading label maps."""
     content = source.read()
     with intake.reading(content):
         if source.every_page and len(pages.of_bytes(content).places) > 1:
             raise intake.BadPicture(
-                "several pages or frames side by side; --pages=first takes the first"
+                "several pages or frames side by side; --pages=first uses the first"
             )
         opened = intake.open_picture(content, max_pixels)
         if opened.mode not in _STORED_MODES and opened.mode.startswith(("I", "F")):
@@ -202,7 +202,7 @@ def _half_of_file(source: PictureSource, right: bool, max_pixels: int) -> bytes:
         image = ImageOps.exif_transpose(opened)
         half = _half(image if image.mode in _STORED_MODES else image.convert("RGB"), right)
         stream = io.BytesIO()
-        if opened.format == "JPEG":  # and stays one: as a PNG it would pass for lossless
+        if opened.format == "JPEG":  # the half stays a JPEG: as a PNG it would pass for lossless
             half.convert("RGB").save(stream, "JPEG", quality=100, subsampling=0)
         else:
             half.save(stream, "PNG")

@@ -1,5 +1,5 @@
-"""Arrays of NumPy, HDF5 and MATLAB -> TFRecords: files of `.npy`, `.npz`, `.h5`, `.hdf5` and `.mat`
-(of version 7.3) in the folders of `data_prep.measurements`.
+"""NumPy, HDF5 and MATLAB arrays -> TFRecords: `.npy`, `.npz`, `.h5`, `.hdf5` and `.mat` (version
+7.3) files in the folders of `data_prep.measurements`.
 """
 
 import functools
@@ -27,10 +27,10 @@ class Config(measurements.MeasurementOptions):
 
     axes: str = option(
         "",
-        "axes of the arrays, N (planes), H, W and C (channels) in their order, such as NHW; "
-        "default by their number: HW, HWC (NHW where the last is too long for channels), NHWC",
+        "axes of the arrays in order, of N (planes), H, W and C (channels), such as NHW; default "
+        "by the number of axes: HW, HWC (NHW if the last is too long for channels), NHWC",
     )
-    dataset: str = option("", "name of the array, in files that hold several")
+    dataset: str = option("", "name of the array in files that hold several")
 
 
 def run(config: Config) -> None:

@@ -1,5 +1,5 @@
-"""Apache Beam (`pip install 'tfcyclegan[beam]'`): one function called with many things, on as many
-machines as its runner has.
+"""Apache Beam (`pip install 'tfcyclegan[beam]'`): calls a function for many items, on as many
+machines as the runner has.
 """
 
 import importlib.util
@@ -17,16 +17,16 @@ Item = TypeVar("Item")
 
 
 def flags_option() -> Any:
-    """The option `beam_flags` of the scripts that can do so."""
+    """The option `beam_flags` of the scripts that support Beam."""
     return option(
         "",
-        "write the shards by Apache Beam with these flags of its pipeline, such as "
-        "--runner=FlinkRunner; empty writes them here",
+        "write the shards with an Apache Beam pipeline with these flags, such as "
+        "--runner=FlinkRunner; empty writes them in this process",
     )
 
 
 def check(flags: str) -> None:
-    """Raises UserError where Beam is not installed or does not take `flags`."""
+    """Raises UserError if Beam is not installed or does not accept `flags`."""
     if importlib.util.find_spec("apache_beam") is None:
         raise UserError(
             f"--beam_flags={flags}: Apache Beam is not installed; pip install 'tfcyclegan[beam]', "
@@ -39,10 +39,10 @@ def check(flags: str) -> None:
         strange = [word for word in parsed if not word.startswith("-")]
         PipelineOptions(parsed).view_as(StandardOptions)
     except (ValueError, SystemExit) as error:  # its parser exits
-        raise UserError(f"--beam_flags={flags}: Beam does not take them ({error})") from error
+        raise UserError(f"--beam_flags={flags}: Beam does not accept them ({error})") from error
     if strange:
         raise UserError(
-            f"--beam_flags={flags}: {strange[0]!r} is no flag; write each as --name=value"
+            f"--beam_flags={flags}: {strange[0]!r} is not a flag; write each as --name=value"
         )
 
 
@@ -53,12 +53,12 @@ def for_each(
     *,
     meanwhile: Callable[[], None],
 ) -> None:
-    """Calls `function` with each of `items` on the workers of a pipeline; it and they are pickled.
+    """Calls `function` with each of `items` on the workers of a pipeline; both are pickled.
 
     Args:
         function: may be called more than once with the same item.
         items: all different.
-        flags: of the pipeline.
+        flags: flags of the pipeline.
         meanwhile: called here every second until the pipeline has ended.
 
     Raises:
@@ -83,11 +83,11 @@ def for_each(
                 | apache_beam.Reshuffle()
                 | apache_beam.Map(function)
             )
-    except Exception as error:  # whatever its runner makes of a failure
+    except Exception as error:  # each runner raises its own types
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise RunError(
-            f"Apache Beam: {lines[-1] if lines else type(error).__name__}; the same command goes "
-            "on from what is done"
+            f"Apache Beam: {lines[-1] if lines else type(error).__name__}; the same command "
+            "continues from what is finished"
         ) from error
     finally:
         ended.set()

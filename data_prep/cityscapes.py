@@ -1,11 +1,10 @@
-"""Cityscapes -> TFRecords of photos, of photos and their class ids, or of label maps as a domain of
-their own.
+"""Cityscapes -> TFRecords of photos, of photos with their class ids, or of label maps as a domain
+of their own.
 
 Source: Cordts et al., "The Cityscapes Dataset for Semantic Urban Scene Understanding", CVPR 2016;
-leftImg8bit_trainvaltest.zip and
-gtFine_trainvaltest.zip of https://www.cityscapes-dataset.com. Nothing is downloaded here. Licence:
-after registration, for non-commercial use; the data must not be redistributed, and what is made of
-them here neither.
+leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip from https://www.cityscapes-dataset.com.
+This script downloads nothing. Licence: after registration, for non-commercial use; neither the data
+nor what this script makes of it may be redistributed.
 
 Reads:
 
@@ -13,22 +12,22 @@ Reads:
         leftImg8bit/{train,val,test}/CITY/CITY_000000_000019_leftImg8bit.png
             2975, 500 and 1525 photos of 2048x1024
         gtFine/{train,val}/CITY/CITY_000000_000019_gtFine_labelIds.png
-            or, where that is missing, _color.png, or _labelTrainIds.png
+            or, if that is missing, _color.png or _labelTrainIds.png
 
-The labels of the official test split are withheld: its files are dummies and are never taken for
+The labels of the official test split are withheld: its files are dummies and are never used as
 labels.
 
---content says what a record is:
+--content selects what a record holds:
 
-    photos              a photo (leftImg8bit alone is read); train, val and test
+    photos              a photo (only leftImg8bit is read); train, val and test
     photos_and_labels   a photo and its class ids; train and val
-    label_maps          the label map in its colours, and its class ids (gtFine alone is read);
+    label_maps          the label map in its colours, and its class ids (only gtFine is read);
                         train and val
 
-Splits: the official ones that are there; with --sample "train" and, with --test_sample, "test",
-drawn from the official splits of
---pool. Adaptation to Cityscapes should draw from train alone, since it is scored on val; the 3000
-frames of Rao et al. 2023 are more than train has and need --pool=train,val,test.
+Splits: the official ones that are present; with --sample, "train" and, with --test_sample, "test",
+drawn from the official splits in --pool. Adaptation to Cityscapes should draw from train only,
+since it is scored on val; the 3000 frames of Rao et al. 2023 exceed train and need
+--pool=train,val,test.
 
 Makes:
 
@@ -37,7 +36,7 @@ Makes:
         quarantine.jsonl    only if bad frames were left out
 
 A photo and its label map are stored under the same name SPLIT/CITY/CITY_000000_000019.png, where
-SPLIT is the one they are stored in. The same command goes on after an end of any kind.
+SPLIT is the split that holds them. After any interruption the same command continues.
 """
 
 import dataclasses
@@ -69,9 +68,9 @@ PHOTOS, GROUND_TRUTH = "leftImg8bit", "gtFine"
 PUBLISHED = {"train": 2975, "val": 500, "test": 1525}
 WITH_LABELS = ("train", "val")
 KINDS = {"labelIds": AUTO, "color": COLOURS, "labelTrainIds": TRAIN_IDS}
-"""What a label file's name says it holds, and how it is read; the first one that is there is."""
+"""What a label file's name says it holds, and how to read it; the first one present is used."""
 PREFERRED = {IDS: "labelIds", COLOURS: "color", TRAIN_IDS: "labelTrainIds"}
-"""The name that goes first with --label_format."""
+"""The name that is tried first with a given --label_format."""
 
 _PHOTO = re.compile(r"(.+)_leftImg8bit\.(png|jpg|jpeg)", re.IGNORECASE)
 _LABEL = re.compile(rf"(.+)_gtFine_({'|'.join(KINDS)})\.png")
@@ -79,37 +78,35 @@ _LABEL = re.compile(rf"(.+)_gtFine_({'|'.join(KINDS)})\.png")
 
 @dataclass(frozen=True, kw_only=True)
 class Config(frames.FrameOptions):
-    """What Cityscapes has besides."""
+    """The options that only Cityscapes has."""
 
     input_dir: str = option("", "directory that holds leftImg8bit/ and gtFine/", required=True)
     name: str = option("cityscapes", "the data set's name: lower-case letters, digits and _")
     content: str = option(
-        "photos", "what a record is", choices=("photos", "photos_and_labels", "label_maps")
+        "photos", "what a record holds", choices=("photos", "photos_and_labels", "label_maps")
     )
-    pool: str = option(
-        "train", "official splits that --sample draws from, with commas between them"
-    )
+    pool: str = option("train", "official splits that --sample draws from, separated by commas")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         unknown = [split for split in self.pool.split(",") if split not in PUBLISHED]
         if unknown:
             raise UserError(
-                f"--pool={self.pool}: {unknown[0]!r} is no split; valid are "
-                f"{', '.join(PUBLISHED)}, with commas between them"
+                f"--pool={self.pool}: {unknown[0]!r} is not a split; valid are "
+                f"{', '.join(PUBLISHED)}, separated by commas"
             )
         if len(set(self.pool.split(","))) < len(self.pool.split(",")):
             raise UserError(f"--pool={self.pool}: names a split twice")
         if self.pool != "train" and not self.sample:
-            raise UserError(f"--pool={self.pool}: is what --sample draws from; give --sample too")
+            raise UserError(f"--pool={self.pool}: --sample draws from it; give --sample too")
         if self.content == "photos" and self.label_format != AUTO:
             raise UserError(
-                f"--label_format={self.label_format}: no label is read with --content=photos; "
-                "choose another --content"
+                f"--label_format={self.label_format}: --content=photos reads no labels; choose "
+                "another --content"
             )
         if self.sample and self.content != "photos" and "test" in self.pool.split(","):
             raise UserError(
-                f"--pool={self.pool}: the labels of test are withheld; take it out, or choose "
+                f"--pool={self.pool}: the labels of test are withheld; remove test, or choose "
                 "--content=photos"
             )
 
@@ -126,7 +123,7 @@ def find_photos(root: Path, split: str, passed: PassedOver) -> dict[str, File]:
         key = _key(file, match[1])
         if key in found:
             raise UserError(
-                f"{root / file.path}: is the frame of {found[key].path}; keep one of them"
+                f"{root / file.path}: is the same frame as {found[key].path}; keep one of them"
             )
         found[key] = file
     passed.add(others, "not named ..._leftImg8bit.png")
@@ -200,14 +197,14 @@ def run(config: Config) -> None:
         "photos_and_labels": [PHOTOS, GROUND_TRUTH],
         "label_maps": [GROUND_TRUTH],
     }[config.content]
-    above = "that is one level too deep, name the directory above"
+    above = "that is one level too deep; give the directory above"
     hints = {
-        "images": "that looks like GTA5, use data_prep.gta5",
-        "cityscapes": "name cityscapes/ in it",
+        "images": "that looks like GTA5; use data_prep.gta5",
+        "cityscapes": "give cityscapes/ in it",
         "train": above,
         "val": above,
-        PHOTOS: "--content=photos takes the photos alone",
-        GROUND_TRUTH: "--content=label_maps takes the label maps alone",
+        PHOTOS: "--content=photos uses only the photos",
+        GROUND_TRUTH: "--content=label_maps uses only the label maps",
     }
     frames.require_folders(root, needed, hints)
     usable = tuple(PUBLISHED) if config.content == "photos" else WITH_LABELS
@@ -233,8 +230,7 @@ def run(config: Config) -> None:
     absent = [split for split in pool if split not in official]
     if config.sample and absent:
         raise UserError(
-            f"--pool={config.pool}: no frame in {root / needed[0] / absent[0]}; take {absent[0]} "
-            "out"
+            f"--pool={config.pool}: no frame in {root / needed[0] / absent[0]}; remove {absent[0]}"
         )
     frames.log_counts(
         root, "Cityscapes", {split: len(found) for split, found in official.items()}, PUBLISHED
@@ -243,8 +239,8 @@ def run(config: Config) -> None:
     if config.sample:
         more = ",".join(usable)
         wider = (
-            f"; --pool={more} draws from more (for adaptation, which is scored on val, draw "
-            "from train alone)"
+            f"; --pool={more} draws from more (for adaptation, which is scored on val, draw from "
+            "train only)"
         )
         frame_pool = [frame for found in official.values() for frame in found]
         splits = frames.draw(

@@ -1,11 +1,11 @@
-"""A label file by a table of one's own -> the class id of each pixel.
+"""A label file and the user's table of classes -> the class id of each pixel.
 
-- RGB, with or without opacity: by exact colour.
-- Gray and palette files may hold ids (a palette's indices) or colours. What is not decided by
-  --label_format is read in the one way in which all of it is in the table; where it could be read
-  in both ways, and they differ, it is refused.
-- Values outside the table are refused, or by --unknown_labels not counted, or taken for the class
-  of the nearest colour.
+- RGB, with or without alpha: by exact colour.
+- Gray and palette files may hold ids (a palette's indices) or colours. With --label_format=auto a
+  file is read in the way in which all its values are in the table; if both ways are possible and
+  differ, it is refused.
+- Values outside the table are refused or, with --unknown_labels, ignored or read as the class of
+  the nearest colour.
 
 Imports no TensorFlow.
 """
@@ -30,19 +30,19 @@ OPACITY = LeftOut("label's opacity")
 SNAPPED = "label with colours outside the table, taken for the nearest ones"
 
 MOST_COLORS = 256
-"""A label map has no more, table or not."""
+"""A label map has no more colours, with or without a table."""
 _SHOWN = 5
 _LOSSY = ("JPEG",)
 
 
 @dataclass(frozen=True)
 class Reader:
-    """How label files are read.
+    """Reads label files.
 
     Attributes:
-        classes: the table.
-        format: of `FORMATS`.
-        unknown: of `UNKNOWN`.
+        classes: the table of classes.
+        format: one of `FORMATS`.
+        unknown: one of `UNKNOWN`.
     """
 
     classes: ClassTable
@@ -54,7 +54,7 @@ class Reader:
 
         Args:
             content: the file's bytes.
-            max_pixels: a label of more pixels is refused before it is decoded.
+            max_pixels: a label with more pixels is refused before it is decoded.
 
         Returns:
             The ids, uint8 [H, W], and notes: BY_IDS or BY_COLORS, NOT_COUNTED, SNAPPED, OPACITY.
@@ -66,8 +66,8 @@ class Reader:
             image = _open(content, max_pixels)
             if image.format in _LOSSY and self.unknown != "nearest":
                 mend = (
-                    "save it as PNG from its source, or --unknown_labels=nearest takes the "
-                    "nearest colours of the table"
+                    "save it as PNG from its source, or --unknown_labels=nearest uses the nearest "
+                    "colours of the table"
                 )
                 raise BadPicture(f"a {image.format}, whose colours are not exact; {mend}")
             ids, notes = self._read(image, content)
@@ -82,8 +82,8 @@ class Reader:
         ids = _values(upright, content) if self.format != "colours" else None
         if self.format == "ids" and ids is None:
             raise BadPicture(
-                f"--label_format=ids: a picture of mode {image.mode} holds no ids of 8 bit; save "
-                "it as 8-bit gray"
+                f"--label_format=ids: a picture of mode {image.mode} holds no 8-bit ids; save it "
+                "as 8-bit gray"
             )
         colors = _colors(upright, content) if self.format != "ids" else None
         readings = {}
@@ -94,14 +94,14 @@ class Reader:
             readings[BY_COLORS] = found, known
         if not readings:
             raise BadPicture(
-                f"a picture of mode {image.mode} holds no colours of 8 bit; save it as RGB or as "
-                "8-bit gray of ids"
+                f"a picture of mode {image.mode} holds no 8-bit colours; save it as RGB, or its "
+                "ids as 8-bit gray"
             )
         whole = {way: found for way, (found, known) in readings.items() if known.all()}
         if len(whole) == 2 and (whole[BY_IDS] != whole[BY_COLORS]).any():
             raise BadPicture(
-                "can be read as ids and as colours of the table, which differ; --label_format=ids "
-                "or colours decides"
+                "can be read as ids and as colours of the table, with different results; choose "
+                "--label_format=ids or colours"
             )
         if whole:
             way = next(iter(whole))
@@ -114,7 +114,7 @@ class Reader:
         ids: np.ndarray | None,
         colors: np.ndarray | None,
     ) -> tuple[np.ndarray, frozenset[str]]:
-        """Of a file that has values outside the table whichever way it is read."""
+        """Reads a file that has values outside the table both as ids and as colours."""
         if self.unknown == "nearest" and colors is not None:
             return self._nearest(colors), frozenset({BY_COLORS, SNAPPED})
         if self.unknown == "ignored":
@@ -125,8 +125,8 @@ class Reader:
             )
             if len(some) != 1:
                 raise BadPicture(
-                    "neither as ids nor as colours is all of it in the table; --label_format=ids "
-                    "or colours decides"
+                    "neither its ids nor its colours are all in the table; choose "
+                    "--label_format=ids or colours"
                 )
             found, known = readings[some[0]]
             return np.where(known, found, self.classes.void_id).astype(np.uint8), frozenset(
@@ -141,19 +141,19 @@ class Reader:
                 f"colours outside the table: {_listed(_hex(colors[~readings[BY_COLORS][1]]))}"
             )
         ways = "ignored" if colors is None else "ignored or nearest"
-        raise BadPicture(f"{'; as colours: '.join(told)}; --unknown_labels={ways} goes on")
+        raise BadPicture(f"{'; as colours: '.join(told)}; --unknown_labels={ways} accepts them")
 
     @functools.cached_property
     def _known_ids(self) -> np.ndarray:
-        """By value 0..256 whether it is an id; 256 stands for all that are larger."""
+        """For each value 0..256, whether it is an id; 256 stands for all larger values."""
         known = np.zeros(257, bool)
         known[[entry.id % 256 for entry in self.classes.classes]] = True
         return known
 
     @functools.cached_property
     def _by_color(self) -> tuple[np.ndarray, np.ndarray]:
-        """Numbers of the colours in rising order, and the id of each; of classes that share one
-        that which counts.
+        """The colours as sorted numbers, and the id of each; if classes share a colour, the id of
+        the one that is not ignored.
         """
         ids: dict[int, int] = {}
         for entry in sorted(
@@ -171,8 +171,8 @@ class Reader:
         return ids[places], numbers[places] == wanted
 
     def _nearest(self, colors: np.ndarray) -> np.ndarray:
-        """The ids of the nearest colours (L2 in RGB) of the table, of classes that do not count,
-        too.
+        """The ids of the nearest colours (L2 in RGB) of the table, including those of ignored
+        classes.
         """
         numbers, ids = self._by_color
         table = np.stack([numbers >> 16, numbers >> 8 & 255, numbers & 255], axis=-1)
@@ -188,11 +188,11 @@ class Reader:
 
 
 def colors_of(content: bytes, max_pixels: int) -> set[str] | None:
-    """The colours of a file, as #rrggbb, that might be a label map; None where it is lossy or has
-    more than `MOST_COLORS`.
+    """The colours, as #rrggbb, of a file that might be a label map; None if it is lossy or has more
+    than `MOST_COLORS`.
 
-    Of gray with 16 bit the values count: dark pictures of 10 or 12 bit have few colours of 8 bit,
-    and many values.
+    For 16-bit gray the values are counted: dark pictures of 10 or 12 bits have few 8-bit colours
+    but many values.
 
     Raises:
         BadPicture: it cannot be decoded.
@@ -223,19 +223,19 @@ def _open(content: bytes, max_pixels: int) -> Image.Image:
         and bit_depth.png_bits(content) == 16
     ):
         raise BadPicture(
-            "16 bit a channel in colour is no label map that is known here; save it as 8-bit gray "
-            "of ids or as colours"
+            "colour with 16 bits per channel is not a known kind of label map; save it as 8-bit "
+            "gray of ids or as 8-bit colours"
         )
     image.load()
     return image
 
 
 def _values(image: Image.Image, content: bytes) -> np.ndarray | None:
-    """What a file holds if it holds ids, integers [H, W]; None where it cannot."""
+    """A file's values as ids, integers [H, W]; None if it cannot hold ids."""
     if image.mode == "LA":
         image = image.getchannel("L")
     if image.mode == "L" and content.startswith(b"\x89PNG") and bit_depth.png_bits(content) < 8:
-        # Pillow spreads them over 0..255
+        # Pillow scales them to 0..255
         return np.asarray(image).astype(np.int64) // (
             255 // ((1 << bit_depth.png_bits(content)) - 1)
         )
@@ -246,8 +246,8 @@ def _values(image: Image.Image, content: bytes) -> np.ndarray | None:
 
 
 def _colors(image: Image.Image, content: bytes) -> np.ndarray | None:
-    """The colours that are seen, uint8 [H, W, 3], whatever their opacity; None for values of more
-    than 8 bits, which hold ids.
+    """The visible colours, uint8 [H, W, 3], whatever their alpha; None for values of more than 8
+    bits, which hold ids.
     """
     return None if image.mode.startswith(("I", "F")) else np.asarray(image.convert("RGB"))
 

@@ -1,6 +1,6 @@
-"""`data_prep.folders --depth=keep`: TIFF and PNG files as measurements, each with the type and the
-channels that it has. The pages of a stack are planes, those of a TIFF that tells no axes too, or
-channels as `--stack` says.
+"""`data_prep.folders --depth=keep`: TIFF and PNG files as measurements, with their own type and
+channels. The pages of a stack are planes; those of a TIFF without information on its axes are
+planes or channels as `--stack` says.
 """
 
 import dataclasses
@@ -21,19 +21,19 @@ ENDINGS = (".tif", ".tiff", ".png")
 
 @dataclass(frozen=True, kw_only=True)
 class _Config(measurements.MeasurementOptions):
-    """The options of `data_prep.folders` that hold here."""
+    """The options of `data_prep.folders` that apply here."""
 
-    depth: str = option("8", "as there", choices=("8", "keep"))
+    depth: str = option("8", "as in data_prep.folders", choices=("8", "keep"))
     alpha_band: str = alpha_band_option()
     stack: str = stack_option()
 
 
 NAMES = tuple(field.name for field in dataclasses.fields(_Config))
-"""Of the options that hold here."""
+"""The names of the options that apply here."""
 
 
 def run(given: Options) -> None:
-    """Prepares a data set by options of `data_prep.folders`."""
+    """Prepares a data set with the options of `data_prep.folders`."""
     config = _Config(**{name: getattr(given, name) for name in NAMES})
     reading = {"alpha_band": config.alpha_band, "stack": config.stack}
     measurements.run(

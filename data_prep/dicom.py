@@ -1,14 +1,15 @@
-"""DICOM series -> TFRecords: all files below the folders of `data_prep.measurements`, by what they
-say, not by their names and places.
+"""DICOM series -> TFRecords: all files below the folders of `data_prep.measurements`, identified by
+their contents, not by their names and folders.
 
-Each slice is a picture, in the order and turned as `tfcyclegan.formats` says; `--neighbours=1`
-takes those before and behind it as channels beside it.
+Each slice is a picture, ordered and oriented as `tfcyclegan.formats` describes; `--neighbours=1`
+adds the slices before and after it as channels.
 
-No tag that names or describes a person is stored. A series is called by a hash of its
-SeriesInstanceUID (series_0123456789ab), a subject by 12 digits that scrypt makes of the PatientID
-and its issuer (subject_..., or study_... of the StudyInstanceUID where there is no PatientID): the
-same in each data set, so that they tell which pictures are of one person, and not of whom. Who
-knows a PatientID can compute its pseudonym. What is burnt into pixels stays there.
+No tag that names or describes a person is stored. A series is named by a hash of its
+SeriesInstanceUID (series_0123456789ab), a subject by 12 digits that scrypt derives from the
+PatientID and its issuer (subject_..., or study_... from the StudyInstanceUID if there is no
+PatientID). They are the same in each data set, so they show which pictures are of the same person,
+but not of whom. Anyone who knows a PatientID can compute its pseudonym. Text burnt into the pixels
+remains.
 """
 
 import sys
@@ -43,25 +44,25 @@ class Config(measurements.MeasurementOptions):
 
     group_by: str = option(
         SUBJECT,
-        "what may be in one split alone: subject (by PatientID, stored as a pseudonym), file (a "
+        "what must not be in two splits: subject (by PatientID, stored as a pseudonym), file (a "
         "series), parent (the folder of a series' first file), or a regular expression that is "
-        "looked for in that file's path; the last two are stored as they are",
+        "searched in that file's path; the last two are stored unchanged",
     )
     gaps: str = option(
         "refuse",
-        "series of which slices seem to be missing between others: refuse them, or keep the "
-        "slices that are there",
+        "series in which slices between others seem to be missing: refuse them, or keep the slices "
+        "that exist",
         choices=("refuse", "keep"),
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name, mend in (
-            ("mask", "padding is a gap already; or convert the series to NIfTI"),
+            ("mask", "padding already counts as missing; or convert the series to NIfTI"),
             ("aligned", "series have no names to find partners by; convert them to NIfTI"),
         ):
             if getattr(self, name):
-                raise UserError(f"--{name}: not of DICOM series: {mend}")
+                raise UserError(f"--{name}: not for DICOM series: {mend}")
 
 
 def run(config: Config) -> None:
@@ -75,7 +76,7 @@ def run(config: Config) -> None:
 
 class _Folders:
     """The series of all splits, by paths below the folder of their split that end in their
-    pseudonyms and lead to no files.
+    pseudonyms and are not files.
     """
 
     def __init__(self, config: Config, dicom: Any):
@@ -99,18 +100,18 @@ class _Folders:
         return Found(list(inside), left_out, [], groups, inside)
 
     def _group(self, split: str, series: Any, first: Path) -> str:
-        """Empty where it is the series, or not known."""
+        """The group of a series; empty if it is the series itself or unknown."""
         if self._config.group_by != SUBJECT:
             rule = self._config.group_by
             return "" if rule == FILE else group_of(rule, split, first.as_posix(), first.stem)
         if series.subject:
-            # told here, where the folders are known
+            # reported here, where the folders are known
             purpose, path = self._subjects.setdefault(series.subject, (split[:-1], series.path))
             if purpose != split[:-1]:
                 raise UserError(
                     f"{path} and {series.path} are of one subject, in {purpose} and {split[:-1]}; "
-                    "move all of it into one, or give --group_by another rule if all have one "
-                    "PatientID"
+                    "move all of its series into one, or give another rule with --group_by if all "
+                    "subjects share one PatientID"
                 )
         return series.subject or series.name
 
@@ -126,11 +127,11 @@ class _Folders:
         return opened
 
     def tell_places(self, message: str) -> None:
-        """Says, on the terminal alone, where the series lie that a message calls by pseudonyms."""
+        """Prints, only to the terminal, where the series are that a message names by pseudonyms."""
         for series in self._series.values():
             if series.name in message and series.name not in self._told:
                 self._told.add(series.name)
-                log(f"{series.name} lies in {series.path}")
+                log(f"{series.name} is in {series.path}")
 
 
 if __name__ == "__main__":

@@ -1,23 +1,25 @@
-"""Flat and 3D emoji, the same signs drawn in two styles, for unpaired training with a scored test.
+"""Flat and 3D emoji, the same emoji drawn in two styles, for unpaired training and for scoring on
+pairs.
 
-Source: two npm packages of Microsoft's Fluent emoji, both under the MIT licence by their own
-package.json; npm fetches them once, pinned by their hashes, into the cache ($TFCYCLEGAN_CACHE):
+Source: two npm packages of Microsoft's Fluent emoji, both under the MIT licence according to their
+package.json; npm downloads them once, pinned by their hashes, into the cache ($TFCYCLEGAN_CACHE):
 
     @lobehub/fluent-emoji-flat 1.1.0   domain A, "flat"   7.6 MB   SVG
     @lobehub/fluent-emoji-3d 1.1.0     domain B, "3d"     15.8 MB  WebP, 256x256 pixels
 
-They are drawings, as the data set's name says over every result. Flags and skin tones are left out,
-which are many and alike. SVG is rendered by resvg (`pip install 'tfcyclegan[emoji]'`) at 256x256
-pixels; then both go onto white and are shrunk to --size, antialiased.
+They are drawings, as the data set's name shows above every result. Flags and skin tones, which are
+many and alike, are left out. resvg (`pip install 'tfcyclegan[emoji]'`) renders SVG at 256x256
+pixels; then both styles are composited onto white and shrunk to --size, antialiased.
 
-A sign's *first code point* decides its set, so that a woman and the same woman running are never in
-two sets. The code points are dealt out by --seed, twenty at a time:
+An emoji's *first code point* decides its set, so that a woman and the same woman running are never
+in two sets. The code points are assigned at random (--seed), twenty at a time:
 
-    trainA  trainB   eight of twenty each, different ones: no sign is seen in both domains
-    testA   testB    three of twenty, the same signs in both
-    valA    valB     one of twenty, the same signs in both
+    trainA  trainB   eight of twenty each, different ones: no emoji is in both domains
+    testA   testB    three of twenty, the same emoji in both
+    valA    valB     one of twenty, the same emoji in both
 
-testA/1f600.png and testB/1f600.png are one sign; the names are its code points in hexadecimal.
+testA/1f600.png and testB/1f600.png are the same emoji; the names are its code points in
+hexadecimal.
 """
 
 import dataclasses
@@ -42,7 +44,7 @@ from tfcyclegan.system import files
 from tfcyclegan.system.downloads import cached, from_npm, is_cached, npm_members
 from tfcyclegan.system.progress import log
 
-SUMMARY = "flat and 3D emoji, the same signs in two styles, for unpaired training"
+SUMMARY = "prepare flat and 3D emoji, the same emoji in two styles, for unpaired training"
 EXAMPLES = """
     python -m data_prep.fluent_emoji --output_dir=data/flat2solid
     python -m data_prep.fluent_emoji --output_dir=data/flat2solid_96 --size=96
@@ -59,28 +61,28 @@ SOLID = from_npm(
     told="3D emoji",
 )
 RENDERED = 256
-"""Side of the 3D pictures, and of the flat ones before both are shrunk."""
+"""Side in pixels of the 3D pictures, and of the flat ones before both are shrunk."""
 FLAG_LETTERS = range(0x1F1E6, 0x1F200)
 FLAG_TAGS = range(0xE0020, 0xE0080)
 SKIN_TONES = range(0x1F3FB, 0x1F400)
 DEAL = ("trainA",) * 8 + ("trainB",) * 8 + ("test",) * 3 + ("val",)
 STORED_BYTES = 8000
-"""About those of a picture, to plan the shards by."""
+"""Approximate bytes of a picture, for planning the shards."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Options):
     """Options of `python -m data_prep.fluent_emoji`."""
 
-    output_dir: str = option("", "directory to write; a rerun goes on there", required=True)
+    output_dir: str = option("", "directory to write; a rerun continues there", required=True)
     size: int = option(64, "side of a stored picture in pixels", minimum=8, maximum=RENDERED)
-    seed: int = option(0, "draws which signs go to which set", minimum=0)
-    shards: int = option(0, "files a split; 0 makes about 100 MB each", minimum=0)
+    seed: int = option(0, "random seed of the assignment of emoji to sets", minimum=0)
+    shards: int = option(0, "files per split; 0 makes files of about 100 MB", minimum=0)
 
 
 def is_taken(name: str) -> bool:
-    """Whether a sign, by its code points such as "1f468-200d-1f373", is neither the flag of a
-    country nor of a skin tone.
+    """Whether an emoji, given by its code points such as "1f468-200d-1f373", is neither the flag of
+    a country nor has a skin tone.
     """
     points = [int(point, 16) for point in name.split("-")]
     return not any(
@@ -89,7 +91,7 @@ def is_taken(name: str) -> bool:
 
 
 def deal(names: Iterable[str], seed: int) -> dict[str, list[str]]:
-    """The signs of the sets "trainA", "trainB", "test" and "val", by their first code points."""
+    """The emoji of the sets "trainA", "trainB", "test" and "val", assigned by first code point."""
     of_point: dict[str, list[str]] = {}
     for name in sorted(names):
         of_point.setdefault(name.split("-")[0], []).append(name)
@@ -104,7 +106,7 @@ def deal(names: Iterable[str], seed: int) -> dict[str, list[str]]:
 
 
 def render(svg: bytes) -> Image.Image:
-    """A flat sign, RGBA of RENDERED pixels a side.
+    """A flat emoji, RGBA with sides of RENDERED pixels.
 
     Raises:
         UserError: resvg is not installed.
@@ -122,7 +124,7 @@ def render(svg: bytes) -> Image.Image:
 
 
 def on_white(picture: Image.Image, size: int) -> bytes:
-    """A sign on a white square, shrunk, as PNG. What is no square stays in the middle of one."""
+    """An emoji on a white square, shrunk, as PNG; a picture that is not square is centred."""
     side = max(picture.size)
     square = Image.new("RGBA", (side, side), "white")
     place = (side - picture.width) // 2, (side - picture.height) // 2
@@ -144,7 +146,7 @@ def _solid(webp: bytes, size: int) -> bytes:
 def run(config: Config) -> None:
     files.require_no_file("output_dir", Path(config.output_dir).expanduser())
     if not (is_cached(FLAT) and is_cached(SOLID)):
-        log("fetching two packages of emoji (23 MB) with npm, once; later runs need no network")
+        log("downloading two packages of emoji (23 MB) with npm, once; later runs need no network")
     drawings = {
         domain: {
             PurePosixPath(path).stem: content

@@ -1,29 +1,30 @@
 """Folders of your own pictures -> TFRecords.
 
-Reads, with folders inside folders, in the order of their names:
+Reads, including nested folders, in the order of names:
 
     ROOT/
-        trainA/  trainB/   required: the two domains; they need no common places, names or counts
-        testA/   testB/    optional: pictures to translate and score; with equal base names they
-                           count as pairs
-        valA/    valB/     optional: likewise, for choosing a checkpoint
-        trainA_labels/ ... optional: label files of the pictures in trainA, ..., of equal names, by
-                           the table --classes=FILE.csv
+        trainA/  trainB/   required: the two domains; scenes, names and counts need not match
+        testA/   testB/    optional: pictures to translate and score; equal base names are pairs
+        valA/    valB/     optional: the same, for choosing a checkpoint
+        trainA_labels/ ... optional: label files of the pictures in trainA, ..., with equal names,
+                           for the table --classes=FILE.csv
 
-A domain may be label maps in the colours of their classes: `--label_maps_a`, `--label_maps_b`;
-without these flags it is guessed, and told. Label maps are resized by nearest pixels alone, in
-whatever is made of the data set.
+A domain may consist of label maps in the colours of their classes: `--label_maps_a`,
+`--label_maps_b`; without these flags it is guessed, and the guess is reported. Label maps are only
+ever resized by nearest pixels.
 
-JPEG, PNG, WebP, TIFF, BMP, GIF, PNM, JPEG 2000, AVIF and TGA by their endings in either case; what
-is done to each is told in `tfcyclegan.data.intake`. A file of several pages or frames makes several
-pictures: stack.tif becomes stack_0001.tif, stack_0002.tif, ... Files of other endings, hidden ones
-and what lies beside the folders are counted, said, and stand in the manifest.
+JPEG, PNG, WebP, TIFF, BMP, GIF, PNM, JPEG 2000, AVIF and TGA files are recognised by their
+extensions, in upper or lower case; `tfcyclegan.data.intake` describes how each is converted. A file
+with several pages or frames makes several pictures: stack.tif becomes stack_0001.tif,
+stack_0002.tif, ... Files with other extensions, hidden files and entries beside the folders are
+counted, reported and recorded in the manifest.
 
-With `--depth=keep` TIFF and PNG files are measurements instead, of 16 bit or floating-point and any
-number of channels: see `data_prep.deep_pictures`.
+With `--depth=keep`, TIFF and PNG files are read as measurements instead, 16-bit or floating-point
+with any number of channels: see `data_prep.deep_pictures`.
 
-With `--aligned` each picture of A has a partner in B, by equal names in trainA and trainB, or in
-files of ROOT/train, ROOT/test, ROOT/val that hold both side by side: see `data_prep.aligned`.
+With `--aligned`, each picture of A has a partner in B: the picture of the same name in trainA and
+trainB, or the other half of a file in ROOT/train, ROOT/test, ROOT/val that holds both side by side:
+see `data_prep.aligned`.
 
 Makes:
 
@@ -31,8 +32,8 @@ Makes:
         NAME-SPLIT.tfrecord-00000-of-00004  features.json  dataset_info.json  manifest.json
         quarantine.jsonl    only if bad pictures were left out
 
-The same command goes on after an end of any kind; when names, sizes or times of the pictures or the
-flags have changed, it refuses.
+After any interruption the same command continues; it refuses to if the flags or the names, sizes or
+times of the pictures have changed.
 """
 
 import dataclasses
@@ -85,12 +86,12 @@ _READING = {
     "max_value": "",
 }
 _USUAL = {**_READING, "label_maps_a": False, "label_maps_b": False}
-"""Settings that decide the result, but not where they have these values: 0.1.0 had no others."""
+"""Settings that are recorded only if they differ from these values, which are those of 0.1.0."""
 
 
 _OF_VALUES = (*(field.name for field in dataclasses.fields(ValueOptions)), "alpha_band", "stack")
 _OF_BOTH = ("input_dir", "output_dir", "name", "aligned", "max_bad", "shards", "depth")
-"""Options of measurements alone, and those that pictures have too."""
+"""Options that only measurements have, and options that pictures have too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,25 +101,24 @@ class Config(ValueOptions, own_labels.LabelOptions):
     input_dir: str = option(
         "", "directory that holds trainA, trainB and the other folders", required=True
     )
-    output_dir: str = option("", "directory to write; a rerun goes on there", required=True)
+    output_dir: str = option("", "directory to write; a rerun continues there", required=True)
     aligned: bool = option(
         False,
-        "pictures of A and B are pairs: of equal names in trainA and trainB, or side by side in "
-        "the files of train, test and val, A at the left",
+        "pictures of A and B are pairs: with equal names in trainA and trainB, or side by side in "
+        "the files of train, test and val, with A in the left half",
     )
     a_at_right: bool = option(
-        False, "with --aligned, of files that hold both: A is at the right, B at the left"
+        False, "with --aligned, for files that hold both: A is the right half, B the left half"
     )
     name: str = option("pictures", "the data set's name: lower-case letters, digits and _")
     max_bad: int = option(
         0,
-        "so many bad pictures are left out and listed; one more fails the run, none is ever left "
-        "out unseen",
+        "number of bad pictures that may be left out, all of which are listed; more fail the run",
         minimum=0,
     )
     max_pixels: int = option(
         100_000_000,
-        "a picture of more pixels is a bad one, refused before it is decoded",
+        "a picture with more pixels is bad and is not decoded",
         minimum=1,
     )
     pages: str = pages_option()
@@ -126,19 +126,20 @@ class Config(ValueOptions, own_labels.LabelOptions):
     extra_bands: str = extra_bands_option()
     max_value: str = option(
         "",
-        "value of pictures of more than 8 bit that is white, such as 4095, or one for each "
-        "domain: 4095,65535; default: the largest of "
-        "their type",
+        "value that is white in pictures of more than 8 bits, such as 4095, or one for each "
+        "domain: 4095,65535; default: the largest of their type",
     )
     depth: str = option(
         "8",
-        "8 makes pictures of 8 bit; keep takes TIFF and PNG files as measurements, of 16 bit or "
-        "floating-point and any number of channels, with the options on values",
+        "8 makes 8-bit pictures; keep reads TIFF and PNG files as measurements, 16-bit or "
+        "floating-point with any number of channels, and enables the options for values",
         choices=("8", "keep"),
     )
     alpha_band: str = alpha_band_option()
     stack: str = stack_option()
-    shards: int = option(0, "files a split; 0 makes about 100 MB each", minimum=0, maximum=99_999)
+    shards: int = option(
+        0, "files per split; 0 makes files of about 100 MB", minimum=0, maximum=99_999
+    )
     beam_flags: str = beam.flags_option()
 
     def __post_init__(self) -> None:
@@ -153,11 +154,11 @@ class Config(ValueOptions, own_labels.LabelOptions):
         ):
             raise UserError(
                 f"--max_value={self.max_value}: give a number from 1 to {LARGEST_VALUE}, or two "
-                "with a comma between"
+                "separated by a comma"
             )
 
     def _check_depth(self) -> None:
-        """Raises UserError for an option that has no meaning with `depth`."""
+        """Raises UserError for an option that does not apply with this `depth`."""
         given = [
             field.name
             for field in dataclasses.fields(self)
@@ -165,13 +166,13 @@ class Config(ValueOptions, own_labels.LabelOptions):
         ]
         for name in given:
             if self.depth == "8" and name in _OF_VALUES:
-                raise UserError(f"--{name}: needs --depth=keep, which takes files as measurements")
+                raise UserError(f"--{name}: needs --depth=keep, which reads files as measurements")
             if self.depth == "keep" and name not in (*_OF_VALUES, *_OF_BOTH):
-                raise UserError(f"--{name}: is for pictures of 8 bit, not for --depth=keep")
+                raise UserError(f"--{name}: is for 8-bit pictures, not for --depth=keep")
 
 
 def _rules(config: Config, split: str) -> intake.Rules:
-    """Those of the domain that `split` is of."""
+    """The rules of the domain of `split`."""
     values = [int(value) for value in config.max_value.split(",") if value]
     return intake.Rules(
         config.alpha,
@@ -184,8 +185,8 @@ def _rules(config: Config, split: str) -> intake.Rules:
 def find_sources(
     input_dir: Path, split: str, config: Config
 ) -> tuple[list[PictureSource], str, picture_files.Found]:
-    """The pictures of `split` by name, a digest of their names, sizes and times, and what else lies
-    there.
+    """The pictures of `split` by name, a digest of their names, sizes and times, and what else was
+    found there.
     """
     there = picture_files.find(input_dir / split)
     found: list[tuple[str, int, int]] = []
@@ -193,7 +194,7 @@ def find_sources(
         try:
             status = entry.stat()
             size, changed = status.st_size, status.st_mtime_ns
-        except OSError:  # a link to nothing: reading it will say so
+        except OSError:  # a broken link: reading it will report that
             size, changed = 0, 0
         found.append((Path(entry.path).relative_to(input_dir).as_posix(), size, changed))
     found.sort()
@@ -212,7 +213,7 @@ def find_sources(
 
 
 def find_beside(input_dir: Path, used: Set[str]) -> picture_files.Found:
-    """What lies in the input directory beside the folders `used`."""
+    """Entries of the input directory other than the folders `used`."""
     left_out: Counter[str] = Counter()
     examples = []
     for entry in sorted(input_dir.iterdir()):
@@ -236,7 +237,7 @@ def find_beside(input_dir: Path, used: Set[str]) -> picture_files.Found:
 
 def run(config: Config) -> None:
     if config.depth == "keep":
-        from data_prep import deep_pictures  # which needs the names of folders from here
+        from data_prep import deep_pictures  # it imports names of folders from this module
 
         deep_pictures.run(config)
         return
@@ -303,26 +304,28 @@ def run(config: Config) -> None:
     name = Path(config.output_dir).name
     log(
         f"next: tfcyclegan train --data_dir={config.output_dir} --run_dir=runs/{name}; tfcyclegan "
-        "doctor tells about how long"
+        "doctor estimates how long it takes"
     )
 
 
 def _is_side_by_side(input_dir: Path) -> bool:
-    """Whether aligned pictures lie side by side in files; UserError where both kinds are there."""
+    """Whether aligned pictures are side by side in files; UserError if both kinds exist."""
     both = [name for name in ("train", "trainA") if (input_dir / name).is_dir()]
     if len(both) == 2:
         raise UserError(
-            f"{input_dir}: --aligned: has train, of files that hold A and B side by side, and "
-            "trainA; move one away"
+            f"{input_dir}: --aligned: holds train, for files with A and B side by side, and also "
+            "trainA; move one of them away"
         )
     return both == ["train"]
 
 
 def _mend(config: Config, input_dir: Path, folder: str) -> str:
-    """What to do where a required folder is missing."""
+    """What to do if a required folder is missing."""
     if not config.aligned and (input_dir / "train").is_dir():
-        return "--aligned reads train, if its files hold A and B side by side"
-    side_by_side = ", or files that hold A and B side by side into train" if config.aligned else ""
+        return "--aligned reads train if its files hold A and B side by side"
+    side_by_side = (
+        ", or put files that hold A and B side by side into train" if config.aligned else ""
+    )
     return f"put the pictures of domain {folder[-1]} there{side_by_side}"
 
 
@@ -333,13 +336,13 @@ def _pairs(
     side_by_side: bool,
     left_out: Counter[str],
 ) -> dict[str, Sequence[prepare.Source]]:
-    """The sources of both domains, partners at the same places; counts in `left_out` those that
-    have none.
+    """The sources of both domains, partners at the same index; pictures without a partner are
+    counted in `left_out`.
     """
     if config.a_at_right and not side_by_side:
         raise UserError(
-            f"{input_dir}: --a_at_right is for files that hold A and B side by side, in train; "
-            "exchange the names of trainA and trainB instead"
+            f"{input_dir}: --a_at_right is for files in train that hold A and B side by side; swap "
+            "the names of trainA and trainB instead"
         )
     splits: dict[str, Sequence[prepare.Source]] = {}
     for purpose in aligned.PURPOSES:
@@ -357,7 +360,7 @@ def _pairs(
         if len(there) == 1:
             (alone,) = set(both) - set(there)
             raise UserError(
-                f"{input_dir / there[0]}: --aligned: there is no {alone} with its partners; add "
+                f"{input_dir / there[0]}: --aligned: its partner folder {alone} is missing; add "
                 f"it, or move {there[0]} away"
             )
         if there:
@@ -366,9 +369,7 @@ def _pairs(
 
 
 def _tell_one_name(directory: Path, sources: Sequence[prepare.Source]) -> None:
-    """Says so where pictures differ by their endings alone: translations and scores know them
-    without.
-    """
+    """Warns of pictures that differ only in extension, which translations and scores ignore."""
     by_name: dict[str, list[str]] = {}
     for source in sources:
         by_name.setdefault(str(PurePosixPath(source.filename).with_suffix("")), []).append(
@@ -378,8 +379,8 @@ def _tell_one_name(directory: Path, sources: Sequence[prepare.Source]) -> None:
     if alike:
         first, second = (manifest.printable(PurePosixPath(name).name) for name in alike[0][:2])
         log(
-            f"{directory}: {first} and {second} have one name ({len(alike)} such names); "
-            "translate and evaluate refuse them until renamed"
+            f"{directory}: {first} and {second} have the same name ({len(alike)} such names); "
+            "translate and evaluate refuse them until you rename them"
         )
 
 

@@ -1,9 +1,9 @@
-"""Scenes with a coordinate system -> TFRecords: GeoTIFF files in the folders of
-`data_prep.measurements`, cut by windows, so that no scene is read whole.
+"""Georeferenced scenes -> TFRecords: GeoTIFF files in the folders of `data_prep.measurements`, read
+by windows, so that no scene is read whole.
 
-A scene is a group by itself: its windows are in one split alone. Windows without any measurement
-are left out, and counted. Files of one domain must share their coordinate system, or
-`--allow_mixed` says that they need not.
+A scene is a group by itself: its windows are all in one split. Windows without any measurement are
+left out and counted. Files of one domain must share their coordinate system unless `--allow_mixed`
+is given.
 """
 
 import functools

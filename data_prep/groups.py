@@ -1,5 +1,5 @@
-"""What a file of measurements is of, a subject or a scene, and that none is in two splits: slices
-of one volume are much alike, so that scores on some of them say nothing after training on others.
+"""Groups of files of measurements, such as subjects or scenes, none of which may be in two splits:
+slices of one volume are so alike that scores on some of them mean nothing after training on others.
 """
 
 import re
@@ -17,14 +17,15 @@ def group_of(rule: str, split: str, name: str, stem: str) -> str:
     """The group of a file.
 
     Args:
-        rule: FILE, each is one; PARENT, the folder that it lies in; or a regular expression, whose
-            first group (or all that it matches) names it.
-        split: such as "trainA".
-        name: of the file below the split's folder, "/" between the parts.
-        stem: its last part without the ending.
+        rule: FILE, each file is a group; PARENT, the folder that holds it; or a regular expression,
+            whose first group (or else its whole match) names the group.
+        split: the split, such as "trainA".
+        name: the file's path below the split's folder, with "/" between the parts.
+        stem: its last part without the extension.
 
     Raises:
-        UserError: no expression, one that does not match, or a file that lies in no folder.
+        UserError: an invalid expression, one that does not match, or a file that is not in a
+            folder.
     """
     if rule == FILE:
         return f"{split}/{PurePosixPath(name).with_name(stem)}"
@@ -32,7 +33,7 @@ def group_of(rule: str, split: str, name: str, stem: str) -> str:
         parent = PurePosixPath(name).parent.as_posix()
         if parent == ".":
             raise UserError(
-                f"--group_by=parent: {split}/{printable(name)} lies in no folder of its own below "
+                f"--group_by=parent: {split}/{printable(name)} is not in a folder of its own below "
                 f"{split}; give --group_by an expression"
             )
         return parent
@@ -40,7 +41,8 @@ def group_of(rule: str, split: str, name: str, stem: str) -> str:
         found = re.search(rule, name)
     except re.error as error:
         raise UserError(
-            f"--group_by={rule}: no regular expression ({error}); or give file or parent"
+            f"--group_by={rule}: not a regular expression ({error}); correct it, or give file or "
+            "parent"
         ) from error
     if found is None:
         raise UserError(f"--group_by={rule}: does not match {split}/{printable(name)}")
@@ -48,12 +50,13 @@ def group_of(rule: str, split: str, name: str, stem: str) -> str:
 
 
 def check_disjoint(rule: str, groups: Mapping[str, Mapping[str, str]]) -> None:
-    """Raises UserError where a group is in splits of two purposes (train, val, test), of whichever
-    domains. By the rule FILE tells of equal names, since files may be numbered anew in each split.
+    """Raises UserError if a group is in splits of two purposes (train, val, test), in any domain.
+    With the rule FILE, only warns of equal names, since each split may number its files from the
+    start.
 
     Args:
         rule: see `group_of`.
-        groups: by split the group of each file, by the file's name.
+        groups: for each split, the group of each file by name.
     """
     seen: dict[str, tuple[str, str]] = {}
     shared = []
@@ -71,9 +74,9 @@ def check_disjoint(rule: str, groups: Mapping[str, Mapping[str, str]]) -> None:
     if rule != FILE:
         raise UserError(
             f"--group_by={rule}: {group} is in two splits: {one} and {other}{many}; move all of "
-            "it into one"
+            "its files into one"
         )
     log(
-        f"warning: {one} and {other} have one name{many}: if they are of one subject, scores are "
-        "too good; --group_by='.+' refuses that"
+        f"warning: {one} and {other} have the same name{many}: if they are of one subject, scores "
+        "will be too good; --group_by='.+' refuses such files"
     )

@@ -1,9 +1,9 @@
-"""GTA5 ("Playing for Data") -> TFRecords of frames and, beside them, their class ids.
+"""GTA5 ("Playing for Data") -> TFRecords of frames with their class ids.
 
 Source: Richter, Vineet, Roth, Koltun, "Playing for Data: Ground Truth from Computer Games", ECCV
-2016;
-https://download.visinf.tu-darmstadt.de/data/from_games/. Nothing is downloaded here. Licence: for
-research and teaching; Grand Theft Auto V is Rockstar Games'. Read the terms on that page.
+2016; https://download.visinf.tu-darmstadt.de/data/from_games/. This script downloads nothing.
+Licence: for research and teaching; Grand Theft Auto V belongs to Rockstar Games. Read the terms on
+that page.
 
 Reads:
 
@@ -13,14 +13,14 @@ Reads:
                                 --labels=false
         split.mat               optional: trainIds, valIds, testIds; 12,403, 6,382 and 6,181 frames
 
-Labels of other kinds are understood where they are certain, and else as --label_format says
-(data_prep.street_labels): SYNTHIA's RAND_CITYSCAPES, with GT/LABELS as labels/ and RGB as images/,
-by --label_format=synthia. A label of another size than its image, of which GTA5 has some, is
-resized to it and counted; of another shape it is refused. Images without labels (some copies lack
-25) count as bad frames.
+Labels of other kinds are recognised if they are unambiguous, and otherwise read as --label_format
+says (data_prep.street_labels): SYNTHIA's RAND_CITYSCAPES, with GT/LABELS as labels/ and RGB as
+images/, with --label_format=synthia. A label whose size differs from its image's, as in some frames
+of GTA5, is resized to it and counted; one with another aspect ratio is refused. Images without
+labels (some copies lack 25) count as bad frames.
 
-Splits: those of split.mat, or all in "train" without it; with --sample "train" and, with
---test_sample, "test", drawn from all.
+Splits: those of split.mat, or all in "train" without it; with --sample, "train" and, with
+--test_sample, "test", drawn from all frames.
 
 Makes:
 
@@ -29,8 +29,8 @@ Makes:
         manifest.json       with the table of classes
         quarantine.jsonl    only if bad frames were left out
 
-A picture is stored under its base name, such as 00001.png. The same command goes on after an end of
-any kind.
+A picture is stored under its base name, such as 00001.png. After any interruption the same command
+continues.
 """
 
 import sys
@@ -63,10 +63,10 @@ SPLIT_FILE = "split.mat"
 
 @dataclass(frozen=True, kw_only=True)
 class Config(frames.FrameOptions):
-    """What GTA5 has besides."""
+    """The options that only GTA5 has."""
 
     input_dir: str = option(
-        "", "directory that holds images/, labels/ and perhaps split.mat", required=True
+        "", "directory that holds images/, labels/ and optionally split.mat", required=True
     )
     name: str = option("gta5", "the data set's name: lower-case letters, digits and _")
     labels: bool = option(
@@ -77,15 +77,15 @@ class Config(frames.FrameOptions):
         super().__post_init__()
         if not self.labels and self.label_format != AUTO:
             raise UserError(
-                f"--label_format={self.label_format}: no label is read with --labels=false; give "
-                "one of the two"
+                f"--label_format={self.label_format}: --labels=false reads no labels; give one of "
+                "the two"
             )
 
 
 def find_frames(root: Path, config: Config, passed: PassedOver) -> list[Frame]:
     """All frames in the order of their names."""
     images = _by_stem(
-        root, "images", picture_files.is_picture, "not pictures by their ending", passed
+        root, "images", picture_files.is_picture, "not pictures by their extension", passed
     )
     if not images:
         raise UserError(
@@ -97,7 +97,7 @@ def find_frames(root: Path, config: Config, passed: PassedOver) -> list[Frame]:
         root,
         "labels",
         lambda name: name.lower().endswith(".png"),
-        "label files that are no PNG",
+        "label files that are not PNG",
         passed,
     )
     passed.add(
@@ -118,7 +118,7 @@ def find_frames(root: Path, config: Config, passed: PassedOver) -> list[Frame]:
 def _by_stem(
     root: Path, folder: str, is_taken: Callable[[str], bool], others: str, passed: PassedOver
 ) -> dict[str, File]:
-    """The files below a folder whose name is taken, by their name without ending."""
+    """The files below a folder for which `is_taken(name)` is true, by name without extension."""
     found: dict[str, File] = {}
     not_taken = []
     for file in frames.find_files(root, folder, passed):
@@ -137,10 +137,10 @@ def _by_stem(
 
 
 def read_split_file(path: Path) -> dict[str, list[int]]:
-    """The frames' numbers of each split that has any.
+    """The frame numbers of each split that has any.
 
     Raises:
-        UserError: not the file it should be.
+        UserError: the file does not have the expected contents.
     """
     import scipy.io
 
@@ -161,7 +161,7 @@ def read_split_file(path: Path) -> dict[str, list[int]]:
 def by_split_file(
     root: Path, found: list[Frame], numbers: Mapping[str, list[int]], passed: PassedOver
 ) -> dict[str, list[Frame]]:
-    """The frames of each split of split.mat, as far as they are there."""
+    """The frames of each split of split.mat that exist."""
     by_number = {int(stem): frame for frame in found if (stem := Path(frame.name).stem).isdecimal()}
     splits = {
         split: [by_number[number] for number in sorted(set(some)) if number in by_number]
@@ -179,7 +179,7 @@ def by_split_file(
     splits = {split: some for split, some in splits.items() if some}
     if not splits:
         raise UserError(
-            f"{root / SPLIT_FILE}: names none of the frames in images/; remove it to take all of "
+            f"{root / SPLIT_FILE}: lists none of the frames in images/; remove it to use all of "
             "them"
         )
     return splits
@@ -187,14 +187,14 @@ def by_split_file(
 
 def run(config: Config) -> None:
     root = Path(config.input_dir).expanduser()
-    cityscapes = "that is Cityscapes, use data_prep.cityscapes"
+    cityscapes = "that is Cityscapes; use data_prep.cityscapes"
     hints = {
         "leftImg8bit": cityscapes,
         "gtFine": cityscapes,
-        "images": "--labels=false takes the images alone",
-        "gta5": "name gta5/ in it",
+        "images": "--labels=false uses only the images",
+        "gta5": "give gta5/ in it",
         "GT": (
-            "that looks like SYNTHIA, link RGB as images/ and GT/LABELS as labels/, and give "
+            "that looks like SYNTHIA; link RGB as images/ and GT/LABELS as labels/, and give "
             "--label_format=synthia"
         ),
     }

@@ -1,5 +1,5 @@
-"""What the files of one domain have in common, and the `Values` that follow: one type, one number
-of channels, one value of gaps, a range a channel.
+"""What the files of one domain have in common, and the resulting `Values`: one type, one number of
+channels, one nodata value, one range per channel.
 """
 
 from collections.abc import Sequence
@@ -22,14 +22,14 @@ DEFAULT_ENDS = ((0.5, 99.5),)
 
 @dataclass(frozen=True)
 class DomainFacts:
-    """What is known of a domain before its ranges.
+    """What is known about a domain before its ranges are computed.
 
     Attributes:
         letter: "A" or "B".
-        channels: of a plane of each file.
-        dtype: that holds the values of all files.
-        nodata: what stands where there is no measurement; None where nothing does but NaN.
-        units, names: those of all files where they agree, else empty.
+        channels: number of channels of each file.
+        dtype: a type that holds the values of all files.
+        nodata: the value that marks missing measurements; None if only NaN does.
+        units, names: those of the files if all agree, otherwise empty.
     """
 
     letter: str
@@ -52,25 +52,26 @@ def facts_of(
     Args:
         letter: "A" or "B".
         files: at least one.
-        nodata: what --nodata_a or --nodata_b gives, or None.
+        nodata: the value of --nodata_a or --nodata_b, or None.
         mixed: whether identities may differ (--allow_mixed).
 
     Raises:
-        UserError: numbers of channels, identities or values of gaps differ.
+        UserError: numbers of channels, identities or nodata values differ.
     """
     first = files[0]
     for file in files:
         if file.shape.channels != first.shape.channels:
             raise UserError(
                 f"{file.told}: has {file.shape.channels} channels, {first.told} has "
-                f"{first.shape.channels}; a domain has one number of channels"
+                f"{first.shape.channels}; all files of a domain need the same number of channels"
             )
     _check_identities(letter, files, mixed)
     dtypes = sorted({file.dtype for file in files}, key=TYPES.index)
     dtype = _common_type(dtypes)
     if len(dtypes) > 1:
         log(
-            f"domain {letter}: files of {', '.join(dtypes)}; taken as {dtype}, which holds them all"
+            f"domain {letter}: files of {', '.join(dtypes)}; stored as {dtype}, which holds all "
+            "their values"
         )
     units, names = {file.units for file in files}, {file.names for file in files}
     for what, found in (("units", units), ("names of channels", names)):
@@ -80,8 +81,8 @@ def facts_of(
     gap = _common_nodata(letter, files, dtype, nodata)
     if gap is None and any(file.mask for file in files) and dtype.removeprefix("u")[:3] == "int":
         raise UserError(
-            f"--mask: values of {dtype} have no NaN to stand for what is masked in domain "
-            f"{letter}; give --nodata_{letter.lower()}=VALUE, one that no measurement has"
+            f"--mask: {dtype} has no NaN to mark masked pixels in domain {letter}; give "
+            f"--nodata_{letter.lower()}=VALUE, with a value that no measurement has"
         )
     return DomainFacts(
         letter,
@@ -100,15 +101,15 @@ def _check_identities(letter: str, files: Sequence[MeasuredFile], mixed: bool) -
             here, there = file.identity.get(what), first.identity.get(what)
             if here == there:
                 continue
-            line = f"{file.told}: {what} is {here}, of {first.told} {there}"
+            line = f"{file.told}: {what} is {here}, but {there} in {first.told}"
             if not mixed:
                 raise UserError(f"{line}; make them agree, or give --allow_mixed")
-            log(f"domain {letter}: {line}, and maybe of more files")
+            log(f"domain {letter}: {line}; other files may differ too")
             return
 
 
 def _common_type(dtypes: Sequence[str]) -> str:
-    """The smallest of TYPES that holds the values of all exactly."""
+    """The smallest of TYPES that holds all values exactly."""
     if len(dtypes) == 1:
         return dtypes[0]
     return next(
@@ -134,17 +135,22 @@ def _common_nodata(
     if given is not None:
         if not _holds(dtype, given):
             raise UserError(
-                f"{flag}={given:g}: is no value of {dtype}, the type of domain {letter}"
+                f"{flag}={given:g}: is not a value of {dtype}, the type of domain {letter}"
             )
         return given
     held = {value: file for value, file in found.items() if _holds(dtype, value)}
     for value in found.keys() - held.keys():
-        log(f"domain {letter}: {found[value].told}: nodata {value:g} is no value of {dtype}: none")
+        log(
+            f"domain {letter}: {found[value].told}: nodata {value:g} is not a value of {dtype}, so "
+            "it is ignored"
+        )
     if len(held) > 1:
         one, other = sorted(held)[:2]
         differ = f"nodata is {one:g} in {held[one].told} and {other:g} in {held[other].told}"
         if is_integer:
-            raise UserError(f"{differ}; {flag}=VALUE gives all the same, one that no value has")
+            raise UserError(
+                f"{differ}; give all the same with {flag}=VALUE, a value that no measurement has"
+            )
         log(f"domain {letter}: {differ}: kept as NaN")
         return None
     return next(iter(held), None)
@@ -165,17 +171,18 @@ def values_of(
     neighbours: int,
     tiles: Tiles | None,
 ) -> tuple[Values, str]:
-    """What a domain's numbers mean, and where the ranges come from.
+    """The meaning of a domain's numbers, and where the ranges come from.
 
     Args:
-        facts: of the domain.
-        training: its training files, whose valid values have the percentiles.
-        request: what --range_a or --range_b asks for.
-        neighbours: planes beside each as channels.
+        facts: the domain's facts.
+        training: its training files; percentiles are taken of their valid values.
+        request: the ranges of --range_a or --range_b.
+        neighbours: number of planes on either side that become channels.
         tiles: the windows in which files are read.
 
     Raises:
-        UserError: ranges for another number of channels; no value to take percentiles of.
+        UserError: the number of ranges does not match the channels; there are no values to take
+            percentiles of.
     """
     flag, count = f"--range_{facts.letter.lower()}", facts.channels
     if request.ends and not request.percentiles:
@@ -212,7 +219,7 @@ def values_of(
 def _sketches(
     facts: DomainFacts, training: Sequence[MeasuredFile], tiles: Tiles | None
 ) -> list[Sketch]:
-    """Of all valid values of the training files, one a channel."""
+    """Sketches of all valid values of the training files, one per channel."""
     sketches = [Sketch() for _ in range(facts.channels)]
     own = Values(facts.dtype, (0.0,) * facts.channels, (1.0,) * facts.channels, facts.nodata)
     gap = own.gap_or_none
@@ -231,11 +238,11 @@ def _sketches(
                         for channel, sketch in enumerate(sketches):
                             sketch.add(array[..., channel][valid[..., channel]])
             except (OSError, ValueError):
-                continue  # a bad one, which is named when it is to be stored
+                continue  # a bad file, which is reported when it is to be stored
     empty = [number for number, sketch in enumerate(sketches, 1) if not sketch.count]
     if empty:
         raise UserError(
             f"train{facts.letter}: channel {empty[0]} has no valid value ({len(training)} files): "
-            f"all are NaN, nodata, masked or cannot be read; look at {training[0].told}"
+            f"all are NaN, nodata, masked or unreadable; check {training[0].told}"
         )
     return sketches

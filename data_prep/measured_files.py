@@ -1,5 +1,5 @@
-"""A file of measurements as sources of arrays: its planes, or windows of them, with what is masked
-as gaps, in the type of its domain.
+"""A file of measurements as sources of arrays: its planes, or windows of them, with masked pixels
+as missing measurements, in the type of its domain.
 """
 
 import contextlib
@@ -26,21 +26,21 @@ from tfcyclegan.formats.stacks import stacked
 
 EMPTY = LeftOut("planes and windows without any measurement (NaN, nodata, mask)")
 _NOTHING = "holds no measurement at all: every value is NaN, nodata or masked"
-_SOURCE_BYTES = 32_000_000  # a thread holds at most a part of so many at a time
+_SOURCE_BYTES = 32_000_000  # bytes that a thread holds at a time, at most
 
 Open = Callable[[Path], Measurement]
 
 
 @dataclass(frozen=True)
 class Found:
-    """The measurements below a folder, and what else lies there.
+    """The measurements below a folder, and what else was found there.
 
     Attributes:
-        paths: what `Open` takes, in order.
-        left_out: what is not used: {kind: count}.
-        examples: paths of some of it.
-        groups: what a path is of, where the format tells it.
-        inside: the files of a path that is none itself, such as that of a series.
+        paths: arguments of `Open`, in order.
+        left_out: entries that are not used: {kind: count}.
+        examples: some of their paths.
+        groups: the group of each path, if the format stores it.
+        inside: the files behind a path that is not a file itself, such as that of a series.
     """
 
     paths: list[Path]
@@ -51,12 +51,12 @@ class Found:
 
     @property
     def files(self) -> list[Path]:
-        """Files and directories on the disk."""
+        """Files and directories on disk."""
         return [each for path in self.paths for each in self.inside.get(path, [path])]
 
 
 def by_endings(directory: Path, endings: Sequence[str]) -> Found:
-    """Files below a folder by their endings, in either case."""
+    """Files below a folder by their extensions, in upper or lower case."""
     left_out: Counter[str] = Counter()
     paths, examples = [], []
     for entry in picture_files.walk(directory, left_out):
@@ -77,16 +77,16 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class MeasuredFile:
-    """A file of measurements that was opened once.
+    """A file of measurements that has been opened once.
 
     Attributes:
-        split: such as "trainA".
-        name: of the file below the split's folder, "/" between the parts.
-        path: of the file.
-        group: what it is of.
-        open_: opens it.
-        mask: the file whose 0 says that there is no measurement, or None.
-        shape: see `Measurement`, as the following ones.
+        split: the split, such as "trainA".
+        name: path below the split's folder, with "/" between the parts.
+        path: the file's path.
+        group: the subject or scene that it belongs to.
+        open_: function that opens it.
+        mask: the file whose zeros mark missing measurements, or None.
+        shape: see `Measurement`, also for the following attributes.
     """
 
     split: str
@@ -113,8 +113,8 @@ class MeasuredFile:
         return stem_of(self.path)
 
     def places(self, tiles: Tiles | None) -> list[Place]:
-        """Its planes; with `tiles` windows over each, those at the right and lower edge moved
-        inwards.
+        """Its planes or, with `tiles`, windows over each plane; those at the right and lower edges
+        are moved inwards.
         """
         if tiles is None:
             return [Place(plane, None) for plane in range(self.shape.planes)]
@@ -131,7 +131,7 @@ class MeasuredFile:
     def opened(
         self, dtype: str, gap: float | None
     ) -> Iterator[Callable[[int, Window | None], np.ndarray]]:
-        """Opens it, for reading planes of type `dtype` with `gap` where there is no measurement.
+        """Opens it for reading planes of type `dtype`, with `gap` in place of missing measurements.
 
         Raises:
             BadPicture: it cannot be read, or its mask does not fit.
@@ -158,15 +158,15 @@ class MeasuredFile:
 
 @dataclass(frozen=True)
 class MeasuredSource(Origin):
-    """Some places of a file, to be stored.
+    """Some planes or windows of a file, to be stored.
 
     Attributes:
-        file: it.
-        places: of it, in order; at least one.
-        values: what its numbers mean.
-        stored: the type in which they are stored.
+        file: the file.
+        places: planes or windows of it, in order; at least one.
+        values: the meaning of its numbers.
+        stored: the type in which its values are stored.
         tiles: see `MeasuredFile.places`.
-        first: whether the notes on the file are told with these places.
+        first: whether the notes on the file are reported with these places.
     """
 
     file: MeasuredFile
@@ -177,7 +177,7 @@ class MeasuredSource(Origin):
     first: bool
 
     def take_all(self, max_pixels: int) -> list[TakenArray]:
-        """Arrays of its places that have a measurement; BadPicture where its file has none."""
+        """Arrays of those places that hold a measurement; BadPicture if the file has none."""
         gap = self.values.gap_or_none
         taken = []
         with self.file.opened(self.values.dtype, gap) as read:
@@ -219,7 +219,7 @@ class MeasuredSource(Origin):
 def sources_of(
     file: MeasuredFile, values: Values, stored: str, tiles: Tiles | None
 ) -> list[MeasuredSource]:
-    """A file's places in parts of bounded size."""
+    """A file's places, in parts of bounded size."""
     places = file.places(tiles)
     window = places[0].window
     height, width = (
@@ -245,8 +245,8 @@ def sources_of(
 
 
 def place_name(name: str, file: MeasuredFile, place: Place) -> str:
-    """The name of an array: its file's, with the numbers of its plane (from 1) and window where
-    there are several: scan_0012.nii.gz, scene_y0000_x0512.tif.
+    """The name of an array: its file's, with the numbers of its plane (from 1) and window if there
+    are several: scan_0012.nii.gz, scene_y0000_x0512.tif.
     """
     path, ending = PurePosixPath(name), ending_of_path(file.path)
     plane = f"_{place.plane + 1:04d}" if file.shape.planes > 1 else ""
@@ -261,7 +261,7 @@ def ending_of_path(path: Path) -> str:
 
 
 def stem_of(path: Path) -> str:
-    """A path's last part without its ending."""
+    """A path's last part without its extension."""
     return path.name.removesuffix(ending_of_path(path))
 
 
@@ -283,6 +283,6 @@ def _check_mask(shape: Shape, mask: Shape) -> None:
     if not fits:
         raise BadPicture(
             f"its mask has {mask.planes} planes {mask.height}x{mask.width} of {mask.channels} "
-            f"channels, the file {shape.planes} of {shape.height}x{shape.width} and "
-            f"{shape.channels}"
+            f"channels, the file {shape.planes} planes {shape.height}x{shape.width} of "
+            f"{shape.channels} channels"
         )

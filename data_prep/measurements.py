@@ -1,29 +1,28 @@
-"""Files of measurements -> TFRecords of arrays: what the scripts of all formats share.
+"""Files of measurements -> TFRecords of arrays: the code that the scripts of all formats share.
 
-A script gives two functions of its format, and adds its own options to `MeasurementOptions`:
+A script provides two functions for its format and adds its own options to `MeasurementOptions`:
 
-    @dataclass(frozen=True, kw_only=True)
-    class Config(measurements.MeasurementOptions):
+    @dataclass(frozen=True, kw_only=True) class Config(measurements.MeasurementOptions):
         axis: str = option("", "...")
 
     def run(config: Config) -> None:
         measurements.run(
-            config,
-            find=lambda directory: measured_files.by_endings(directory, (".nii", ".nii.gz")),
-            open_=lambda path: nifti.open_file(path, axis=config.axis),
+            config, find=lambda directory: measured_files.by_endings(directory, (".nii",
+            ".nii.gz")), open_=lambda path: nifti.open_file(path, axis=config.axis),
             command="data_prep.nifti",
         )
 
-`find` names what lies below a split's folder, files or whatever else `open_` takes, and counts what
-is not used (`measured_files.Found`); `open_` gives a `formats.base.Measurement`, or raises
-`BadPicture` with the reason. All fields of a Config but those in _PLACES decide the result and are
-compared on a rerun.
+`find` lists what is below a split's folder, files or whatever else `open_` accepts, and counts what
+is not used (`measured_files.Found`); `open_` returns a `formats.base.Measurement`, or raises
+`BadPicture` with the reason. All fields of a Config except those in _PLACES affect the result and
+are compared on a rerun.
 
 The folders are those of `data_prep.folders`: trainA, trainB, and optionally valA, valB, testA,
-testB; with `--mask` also trainA_mask, ... of files of equal names, whose 0 says "no measurement".
+testB; with `--mask` also trainA_mask, ... with files of equal names whose zeros mark missing
+measurements.
 
-The manifest has, beside what `prepare` writes: `values` (of each domain what its numbers mean, see
-`data.values`), `ranges` (where their ranges come from), `counted_values`, `groups` (of each split)
+Besides what `prepare` writes, the manifest has `values` (the meaning of each domain's numbers, see
+`data.values`), `ranges` (where their ranges come from), `counted_values`, `groups` (for each split)
 and `group_by`.
 """
 
@@ -63,9 +62,9 @@ from tfcyclegan.system.progress import log, track
 
 MASK_FOLDER = "{split}_mask"
 RANGES, GROUPS, GROUP_BY = "ranges", "groups", "group_by"
-"""Keys of the manifest, see above."""
+"""Keys of the manifest; see above."""
 _PLACES = ("input_dir", "output_dir", "name", "max_bad", "shards")
-_MAX_PIXELS = 2**40  # the format's own limits hold
+_MAX_PIXELS = 2**40  # the formats have limits of their own
 
 Find = Callable[[Path], Found]
 
@@ -77,28 +76,32 @@ class MeasurementOptions(ValueOptions):
     input_dir: str = option(
         "", "directory that holds trainA, trainB and the other folders", required=True
     )
-    output_dir: str = option("", "directory to write; a rerun goes on there", required=True)
+    output_dir: str = option("", "directory to write; a rerun continues there", required=True)
     name: str = option("measurements", "the data set's name: lower-case letters, digits and _")
     aligned: bool = option(
-        False, "files of equal names in trainA and trainB show the same, plane by plane"
+        False, "files with equal names in trainA and trainB show the same, plane by plane"
     )
     max_bad: int = option(
-        0, "so many bad files are left out and listed; one more fails the run", minimum=0
+        0,
+        "number of bad files that may be left out, all of which are listed; more fail the run",
+        minimum=0,
     )
-    shards: int = option(0, "files a split; 0 makes about 100 MB each", minimum=0, maximum=99_999)
+    shards: int = option(
+        0, "files per split; 0 makes files of about 100 MB", minimum=0, maximum=99_999
+    )
 
 
 def run(config: MeasurementOptions, *, find: Find, open_: Open, command: str) -> None:
     """Prepares a data set.
 
     Args:
-        config: all options, those of the format among them.
-        find: names the measurements below a folder.
-        open_: opens one.
-        command: of the script, such as "data_prep.nifti".
+        config: all options, including those of the format.
+        find: lists the measurements below a folder.
+        open_: opens one of them.
+        command: name of the script, such as "data_prep.nifti".
 
     Raises:
-        UserError: a folder is missing, or files do not go together.
+        UserError: a folder is missing, or files do not match.
     """
     input_dir = Path(config.input_dir).expanduser()
     if not input_dir.is_dir():
@@ -182,7 +185,7 @@ def _find_all(config: MeasurementOptions, input_dir: Path, find: Find) -> dict[s
 def _tell_left_out(
     config: MeasurementOptions, input_dir: Path, found: Mapping[str, Found]
 ) -> Counter[str]:
-    """What of the input is not used, which is told."""
+    """Counts and reports what is not used of the input."""
     masks = {MASK_FOLDER.format(split=split) for split in found} if config.mask else set()
     beside = find_beside(input_dir, {*found, *masks})
     left_out = sum((there.left_out for there in found.values()), Counter(beside.left_out))
@@ -195,8 +198,8 @@ def _tell_left_out(
 def _open_all(
     config: MeasurementOptions, input_dir: Path, found: Mapping[str, Found], open_: Open
 ) -> tuple[dict[str, list[MeasuredFile]], dict[str, list[Origin]]]:
-    """The files of each split, opened once for what their headers say; and those that cannot be,
-    which are named when they are to be stored.
+    """The files of each split, opened once to read their headers; and those that cannot be opened,
+    which are reported when they are to be stored.
     """
     opened: dict[str, list[MeasuredFile]] = {}
     bad: dict[str, list[Origin]] = {}
@@ -244,7 +247,7 @@ class _Unopened(Origin):
 def _mask_of(input_dir: Path, split: str, name: str) -> Path:
     path = input_dir / MASK_FOLDER.format(split=split) / name
     if not path.exists():
-        raise UserError(f"{path}: no such file: the mask of {split}/{name}, by --mask")
+        raise UserError(f"{path}: no such file; --mask needs a mask for {split}/{name}")
     return path
 
 
@@ -254,20 +257,20 @@ def _values_of(
     opened: Mapping[str, Sequence[MeasuredFile]],
     bad: Mapping[str, Sequence[Origin]],
 ) -> tuple[Values, str]:
-    """What the numbers of a domain mean, and where its ranges come from."""
+    """The meaning of a domain's numbers, and where its ranges come from."""
     domain = letter.lower()
     of_domain = [file for split, each in opened.items() if split[-1] == letter for file in each]
     if not opened[f"train{letter}"]:
         first = bad[f"train{letter}"][0]
         assert isinstance(first, _Unopened)
-        raise UserError(f"{first.filename}: {first.error}; train{letter} has no good file at all")
+        raise UserError(f"{first.filename}: {first.error}; train{letter} has no good file")
     nodata = config.nodata_a if letter == "A" else config.nodata_b
     facts = facts_of(letter, of_domain, nodata=nodata, mixed=config.allow_mixed)
     neighbours = config.neighbours_of(domain)
     if facts.channels * (2 * neighbours + 1) > MOST_CHANNELS:
         raise UserError(
             f"--neighbours={neighbours}: {facts.channels} channels of domain {letter} become "
-            f"{facts.channels * (2 * neighbours + 1)}, of at most {MOST_CHANNELS}"
+            f"{facts.channels * (2 * neighbours + 1)}, more than the {MOST_CHANNELS} allowed"
         )
     return values_of(
         facts,
@@ -279,7 +282,7 @@ def _values_of(
 
 
 def _check_aligned(opened: Mapping[str, Sequence[MeasuredFile]], tiles: Tiles | None) -> list[str]:
-    """The purposes whose files are pairs; UserError where a plane has no partner."""
+    """The purposes whose files are pairs; UserError if a plane has no partner."""
     purposes = sorted({split[:-1] for split in opened})
     for purpose in purposes:
         shown: dict[str, dict[str, tuple[MeasuredFile, object]]] = {}
@@ -293,8 +296,8 @@ def _check_aligned(opened: Mapping[str, Sequence[MeasuredFile]], tiles: Tiles | 
             alone = sorted(shown[one].keys() - shown[other].keys())
             if alone:
                 raise UserError(
-                    f"{purpose}{one}/{printable(alone[0])}: --aligned: has no partner of this name "
-                    f"in {purpose}{other} ({len(alone)} such arrays)"
+                    f"{purpose}{one}/{printable(alone[0])}: --aligned: has no partner of the same "
+                    f"name in {purpose}{other} ({len(alone)} such arrays)"
                 )
         for name, (file, _) in shown["A"].items():
             partner, _ = shown["B"][name]
@@ -313,14 +316,14 @@ def _bare(name: str) -> str:
 
 
 def _digest(input_dir: Path, paths: Sequence[Path]) -> str:
-    """Of the names, sizes and times of files, and of what lies in directories."""
+    """A digest of the names, sizes and times of files, including those in directories."""
     found = []
     for path in paths:
         for each in sorted(path.rglob("*")) if path.is_dir() else [path]:
             try:
                 status = each.stat()
                 size, changed = status.st_size, status.st_mtime_ns
-            except OSError:  # a link to nothing: reading it will say so
+            except OSError:  # a broken link: reading it will report that
                 size, changed = 0, 0
             found.append((each.relative_to(input_dir).as_posix(), size, changed))
     return files.sha256_of_json(found)

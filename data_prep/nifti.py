@@ -1,7 +1,7 @@
-"""NIfTI volumes -> TFRecords: files .nii and .nii.gz in the folders of `data_prep.measurements`.
+"""NIfTI volumes -> TFRecords: .nii and .nii.gz files in the folders of `data_prep.measurements`.
 
-Each slice is a picture, turned as `tfcyclegan.formats.orientation` says; `--neighbours=1` takes
-those before and behind it as channels beside it.
+Each slice is a picture, oriented as `tfcyclegan.formats.orientation` describes; `--neighbours=1`
+adds the slices before and after it as channels.
 """
 
 import functools
@@ -28,13 +28,14 @@ class Config(measurements.MeasurementOptions):
 
     axis: str = option(
         "auto",
-        "which slices are the pictures; auto takes those across the largest spacing, axial ones "
-        "where spacings are equal",
+        "orientation of the slices; auto uses the axis of the largest spacing, or axial slices if "
+        "spacings are equal",
         choices=("auto", "axial", "coronal", "sagittal"),
     )
     without_affine: bool = option(
         False,
-        "take volumes without sform and qform, with their axes for right, anterior and superior",
+        "accept volumes without sform and qform, and read their axes as right, anterior and "
+        "superior",
     )
 
 

@@ -1,12 +1,12 @@
-"""Labels of one's own for data_prep.folders: folders of label files beside those of pictures, and
-domains that are label maps.
+"""The user's own labels for data_prep.folders: folders of label files beside those of pictures, and
+domains that consist of label maps.
 
     ROOT/
         trainA_labels/  testB_labels/ ...   label files of the pictures in trainA, testB, ...: equal
-                                            names, whatever the ending
+                                            names, whatever the extension
 
-A domain of label maps needs none: the classes follow from its colours. Its pictures are stored in
-the exact colours of the table.
+A domain of label maps needs no label files: its colours give the classes. Its pictures are stored
+in the exact colours of the table.
 """
 
 import dataclasses
@@ -32,49 +32,52 @@ from tfcyclegan.system.progress import log
 
 FOLDER = "{split}_labels"
 LABEL_MAP = "label map, resized by nearest pixels alone"
-_LOOKED_AT, _LOSSY_LOOKED_AT = 100, 10  # pictures of a domain, for the guesses
+_LOOKED_AT, _LOSSY_LOOKED_AT = 100, 10  # pictures of a domain to inspect for the guesses
 _LEAST_SIDE = 16
 _FEW_COLORS, _FEW_IN_ALL, _PIXELS_A_COLOR = 32, 64, 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelOptions(Options):
-    """What label files and label maps mean."""
+    """How label files and label maps are read."""
 
     input_dir: str = option(
         "", "directory that holds the folders of pictures and those of their labels", required=True
     )
     label_maps_a: bool | None = option(
-        None, "domain A is label maps: only nearest pixels resize them; default: guessed, and told"
+        None,
+        "domain A is label maps, which only nearest pixels resize; default: guessed and reported",
     )
-    label_maps_b: bool | None = option(None, "domain B is label maps; default: guessed, and told")
+    label_maps_b: bool | None = option(
+        None, "domain B is label maps; default: guessed and reported"
+    )
     classes: str = option(
         "",
-        "CSV file of the labels' classes, with the columns name,color and perhaps id,ignored; or: "
-        "cityscapes",
+        "CSV file of the labels' classes, with the columns name,color and optionally id,ignored; "
+        "or cityscapes",
     )
     label_format: str = option(
         "auto", "what gray and palette label files hold", choices=class_maps.FORMATS
     )
     unknown_labels: str = option(
         "refused",
-        "what labels outside the table are: bad pictures, pixels that do not count, or the class "
-        "of the nearest colour",
+        "how to treat labels outside the table: as bad pictures, as ignored pixels, or as the "
+        "class of the nearest colour",
         choices=class_maps.UNKNOWN,
     )
 
 
 @dataclass(frozen=True)
 class Planned:
-    """What is asked of `data_prep.prepare`.
+    """The labels' part of a request to `data_prep.prepare`.
 
     Attributes:
-        splits: the sources, which bring labels now.
-        settings: what decides them.
-        guessed: those of the settings that no flag has decided.
-        inputs: digests of the label files, by split.
-        labelling: what the labels are.
-        left_out: what of the label files is not used: {kind: count}.
+        splits: the sources, now with labels.
+        settings: the settings that determine them.
+        guessed: the settings that were guessed, not given by a flag.
+        inputs: digests of the label files by split.
+        labelling: a description of the labels.
+        left_out: label files that are not used: {kind: count}.
     """
 
     splits: dict[str, Sequence[Source]]
@@ -94,7 +97,7 @@ def plan(
     max_pixels: int,
 ) -> Planned:
     """Finds the label files of `splits`, which are named by purpose and domain ("trainA"), and
-    which domains are label maps.
+    determines which domains are label maps.
 
     Raises:
         UserError: labels without a table or a table without labels, or more pictures than `max_bad`
@@ -121,19 +124,19 @@ def plan(
             )
         if reader is None:
             mend = (
-                "--classes=FILE.csv with the columns name,color and perhaps id,ignored, or "
+                "--classes=FILE.csv with the columns name,color and optionally id,ignored, or "
                 "--classes=cityscapes"
             )
-            raise UserError(f"{directory}: labels need the table of their classes: {mend}")
+            raise UserError(f"{directory}: labels need a table of their classes: {mend}")
     if reader is None and (config.label_format, config.unknown_labels) != ("auto", "refused"):
         raise UserError(
-            f"--label_format={config.label_format} --unknown_labels={config.unknown_labels}: need "
-            "--classes=FILE.csv, too"
+            f"--label_format={config.label_format} --unknown_labels={config.unknown_labels}: also "
+            "need --classes=FILE.csv"
         )
     if reader is not None and not labelled and not map_splits:
         place = input_dir / FOLDER.format(split="trainA")
         raise UserError(
-            f"--classes={config.classes}: no labels there; put label files into {place}, or give "
+            f"--classes={config.classes}: no labels found; put label files into {place}, or give "
             "--label_maps_b"
         )
     made: dict[str, Sequence[Source]] = {}
@@ -186,7 +189,7 @@ def _are_label_maps(
     labelled: Mapping[str, Path],
     max_pixels: int,
 ) -> bool:
-    """What the domain's flag says; without one a guess by its pictures, which is told."""
+    """The domain's flag or, without it, a guess from its pictures, which is reported."""
     flag = f"label_maps_{domain.lower()}"
     if getattr(config, flag) is not None:
         return bool(getattr(config, flag))
@@ -198,20 +201,20 @@ def _are_label_maps(
     if not colors:
         if _like_lossy_maps(sources, max_pixels):
             mend = (
-                f"--{flag} --classes=FILE.csv --unknown_labels=nearest gives them the exact "
+                f"--{flag} --classes=FILE.csv --unknown_labels=nearest maps them to the exact "
                 "colours of a table"
             )
             log(
-                f"{input_dir}: domain {domain} looks like label maps saved as JPEG; it is taken "
-                f"for pictures; if it is: {mend}"
+                f"{input_dir}: domain {domain} looks like label maps saved as JPEG, but is read as "
+                f"pictures; if it is label maps: {mend}"
             )
         return False
     shown = ", ".join(sorted(colors)[:6]) + (", ..." if len(colors) > 6 else "")
     scores = "" if config.classes else "; --classes=FILE.csv gives them names and scores by class"
     log(
-        f"{input_dir}: domain {domain} is taken for label maps, a guess by its {len(colors)} "
-        f"colours ({shown}): only nearest pixels "
-        f"resize them; --{flag}=false takes them for pictures{scores}"
+        f"{input_dir}: domain {domain} is read as label maps, a guess from its {len(colors)} "
+        f"colours ({shown}): only nearest pixels resize them; --{flag}=false reads it as "
+        f"pictures{scores}"
     )
     if (
         not config.classes
@@ -219,15 +222,15 @@ def _are_label_maps(
         < 64
     ):
         log(
-            f"{input_dir}: domain {domain} is nearly black: are its values ids? "
+            f"{input_dir}: domain {domain} is nearly black; if its values are class ids, "
             "--classes=FILE.csv draws them in the colours of its table"
         )
     return True
 
 
 def _few_colors(sources: Sequence[Source], max_pixels: int) -> set[str]:
-    """The colours of evenly spread pictures, if each has few large areas of few colours, as label
-    maps have; else none.
+    """The colours of evenly spaced pictures if each consists of a few large areas in few colours,
+    as label maps do; otherwise none.
     """
     in_all: set[str] = set()
     several = seen = 0
@@ -237,7 +240,7 @@ def _few_colors(sources: Sequence[Source], max_pixels: int) -> set[str]:
             colors = class_maps.colors_of(content, max_pixels)
             width, height = intake.open_picture(content, max_pixels).size
         except (OSError, intake.BadPicture):
-            continue  # told when it is taken in
+            continue  # reported when it is read
         if colors is None or len(colors) > min(_FEW_COLORS, width * height / _PIXELS_A_COLOR):
             return set()
         in_all |= colors
@@ -248,8 +251,8 @@ def _few_colors(sources: Sequence[Source], max_pixels: int) -> set[str]:
 
 
 def _like_lossy_maps(sources: Sequence[Source], max_pixels: int) -> bool:
-    """Whether evenly spread JPEGs are nearly all flat, in few colours that are far apart, as label
-    maps are with blurred edges.
+    """Whether evenly spaced JPEGs are nearly flat, in few colours that are far apart, as label maps
+    with blurred edges are.
     """
     alike = seen = 0
     for index in spread(len(sources), _LOSSY_LOOKED_AT):
@@ -285,8 +288,8 @@ def _with_labels(
     max_bad: int,
     left_out: Counter[str],
 ) -> tuple[list[Source], str]:
-    """The sources with the label files of equal names, and a digest of these files; counts in
-    `left_out` what is not used.
+    """The sources with the label files of equal names, and a digest of these files; unused label
+    files are counted in `left_out`.
     """
     found: dict[str, str] = {}
     stated = []
@@ -308,22 +311,22 @@ def _with_labels(
     twice = sorted(key for key, count in Counter(keys).items() if count > 1 and key in found)
     if twice:
         raise UserError(
-            f"{directory.with_name(split)}: several pictures are called {twice[0]}, and one "
-            "label; rename them"
+            f"{directory.with_name(split)}: several pictures are called {twice[0]}, for one label; "
+            "rename them"
         )
     missing = [key for key in keys if key not in found]
     alone = sorted(set(found) - set(keys))
     if len(missing) > max_bad:
         many = (
-            f"{len(missing)} of {len(keys)} pictures of {split} have no label of their name "
-            f"there, such as {manifest.printable(missing[0])}"
+            f"{len(missing)} of {len(keys)} pictures of {split} have no label of the same name, "
+            f"such as {manifest.printable(missing[0])}"
         )
         more = (
             f" ({len(alone)} labels have no picture, such as {manifest.printable(found[alone[0]])})"
             if alone
             else ""
         )
-        raise UserError(f"{directory}: {many}{more}; --max_bad={len(missing)} goes on without them")
+        raise UserError(f"{directory}: {many}{more}; --max_bad={len(missing)} leaves them out")
     if alone:
         left_out["labels without a picture"] += len(alone)
     more = (
@@ -352,7 +355,7 @@ def _with_labels(
 
 
 def bare_name(name: str) -> str:
-    """A file's name without its ending: what pictures have in common with labels and partners."""
+    """A file's name without its extension, which pictures share with their labels and partners."""
     return PurePosixPath(name).with_suffix("").as_posix()
 
 
@@ -378,11 +381,11 @@ class _Labelled(Source):
     def take_all(self, max_pixels: int) -> list[Taken]:
         name = f"{self.directory.name}/{self.label}"
         if not self.label:
-            raise intake.BadPicture(f"no label of its name in {self.directory.name}")
+            raise intake.BadPicture(f"no label of the same name in {self.directory.name}")
         all_taken = self.inner.take_all(max_pixels)
         if len(all_taken) > 1:
             raise intake.BadPicture(
-                f"{len(all_taken)} pages or frames and one label; --pages=first takes the first"
+                f"{len(all_taken)} pages or frames but one label; --pages=first uses the first"
             )
         try:
             ids, notes = self.reader.read(
@@ -396,32 +399,34 @@ class _Labelled(Source):
         if ids.shape != (picture.height, picture.width):
             sizes = f"{ids.shape[1]}x{ids.shape[0]}, its picture {picture.width}x{picture.height}"
             raise intake.BadPicture(
-                f"label {name}: is {sizes} (width x height); they must be of one size"
+                f"label {name}: is {sizes} (width x height); they must have the same size"
             )
         return [_labelled(all_taken[0], _label(ids, name), notes)]
 
 
 @dataclass(frozen=True)
 class _LabelMap(Source):
-    """A label map that is a domain's picture; without a table it is stored as it is."""
+    """A label map that is a domain's picture; without a table it is stored unchanged."""
 
     inner: Source
     reader: Reader | None
     domain: str
 
     def take_all(self, max_pixels: int) -> list[Taken]:
-        otherwise = f"--label_maps_{self.domain}=false takes it for a picture"
+        otherwise = f"--label_maps_{self.domain}=false reads it as a picture"
         content = self.read()
         if self.reader is None:
             if class_maps.colors_of(content, max_pixels) is None:
                 reason = (
-                    f"no label map: it is a JPEG or has more than {class_maps.MOST_COLORS} colours"
+                    f"not a label map: it is a JPEG or has more than {class_maps.MOST_COLORS} "
+                    "colours"
                 )
                 raise intake.BadPicture(f"{reason}; save it as PNG from its source, or {otherwise}")
             all_taken = self.inner.take_all(max_pixels)
             if any(intake.SCALED in taken.notes for taken in all_taken):
                 raise intake.BadPicture(
-                    f"16 bit: are its values ids? --classes=FILE.csv reads them; {otherwise}"
+                    "16-bit: if its values are class ids, --classes=FILE.csv reads them; "
+                    f"{otherwise}"
                 )
             return [
                 dataclasses.replace(taken, notes=taken.notes | {LABEL_MAP}) for taken in all_taken

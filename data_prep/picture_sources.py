@@ -1,4 +1,4 @@
-"""A file of pictures as a source: one picture, or one for each page or frame."""
+"""A picture file as a source: one picture, or one for each page or frame."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from tfcyclegan.data import intake, pages
 
 @dataclass(frozen=True)
 class PictureSource(Source):
-    """A file of a domain, by the rules of that domain.
+    """A picture file of a domain, read by the domain's rules.
 
     Attributes:
-        rules: of its domain.
-        every_page: whether each page or frame is a picture; else the first alone is taken.
+        rules: the rules of its domain.
+        every_page: whether each page or frame is a picture; otherwise only the first is used.
     """
 
     rules: intake.Rules
     every_page: bool
 
     def decode_all(self, max_pixels: int) -> list[tuple[str, intake.Decoded]]:
-        """The name of each picture of the file, and the picture with all notes on it; errors are
-        those of `take`.
+        """The name of each picture in the file, and the decoded picture with all notes on it;
+        raises the errors of `take`.
         """
         content = self.read()
         held = pages.of_bytes(content) if self.every_page else pages.ONE

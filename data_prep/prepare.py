@@ -1,22 +1,22 @@
 """Sources of pictures -> a directory of sharded TFRecords that `tfds.builder_from_directory` reads.
-Every script's engine.
+All scripts use it.
 
-What the directory holds when all is done:
+The directory holds, when everything is done:
 
-    NAME-SPLIT.tfrecord-00000-of-00004   records by the schema of tfcyclegan.data.records, in the
-                                         order of the sources
+    NAME-SPLIT.tfrecord-00000-of-00004   records with the schema of tfcyclegan.data.records, in
+                                         the order of the sources
     features.json, dataset_info.json     TFDS metadata
-    quarantine.jsonl                     only if pictures were bad, a line each:
+    quarantine.jsonl                     only if pictures were bad, one line each:
                                          {"file": ..., "reason": ...}
     manifest.json                        written last: counts, sizes, sha256, settings, command,
-                                         versions, fingerprint; of pictures with labels also
+                                         versions, fingerprint; for pictures with labels also
                                          the table of classes
 
 Until then `.work/` holds what a rerun needs: the request, and a note for every finished shard.
-Shards appear by rename, so the same command goes on after any end, kill -9 included. Threads share
-the decoding, since Pillow's decoders run without Python's lock (on 2 cores 1.9 times one thread, as
-processes do), and a killed run leaves no orphans. With `Request.beam_flags` the shards are written
-by the workers of an Apache Beam pipeline, to the same bytes.
+Shards appear by rename, so the same command continues after any interruption, including kill -9.
+Threads share the decoding, since Pillow's decoders release the GIL (on 2 cores 1.9 times as fast as
+one thread, like processes), and a killed run leaves no orphan processes. With `Request.beam_flags`,
+the workers of an Apache Beam pipeline write the shards, byte for byte the same.
 """
 
 import collections
@@ -40,14 +40,14 @@ from PIL import Image
 
 from data_prep import beam
 from data_prep.request import Origin, Request, Taken, TakenArray
-from data_prep.request import Source as Source  # scripts name it here
+from data_prep.request import Source as Source  # scripts import it from here
 from tfcyclegan.data import intake, manifest, records, shards
 from tfcyclegan.data.notes import conversions, left_out
 from tfcyclegan.data.source import MANIFEST, TWINS
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.system import files, hardware
 from tfcyclegan.system.parallel import in_order
-from tfcyclegan.system.progress import Progress, log
+from tfcyclegan.system.progress import Progress, log, quantity
 from tfcyclegan.system.tensorflow_setup import import_tensorflow
 
 QUARANTINE = "quarantine.jsonl"
@@ -65,14 +65,14 @@ class _Shard:
 
 @dataclass(frozen=True)
 class _Verdict:
-    """What became of one source: its pictures, or the reason why it is bad."""
+    """The outcome for one source: its pictures, or the reason why it is bad."""
 
     pictures: Sequence[Taken | TakenArray]
     reason: str
 
 
 def run(request: Request, output_dir: Path) -> None:
-    """Carries out `request`, or what an earlier run of it has left.
+    """Carries out `request`, or the part that an earlier run has left unfinished.
 
     Raises:
         UserError: the directory holds something else, or more pictures are bad than allowed.
@@ -80,7 +80,7 @@ def run(request: Request, output_dir: Path) -> None:
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", request.name):
         raise UserError(
-            f"--name={request.name}: must be lower-case letters, digits and _, a letter first"
+            f"--name={request.name}: must be lower-case letters, digits and _, first a letter"
         )
     if request.beam_flags:
         beam.check(request.beam_flags)
@@ -88,7 +88,7 @@ def run(request: Request, output_dir: Path) -> None:
         output_dir.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise UserError(
-            f"--output_dir={output_dir}: a file stands where a directory is needed; name another"
+            f"--output_dir={output_dir}: is a file, but a directory is needed; choose another"
         ) from error
     with files.exclusive_lock(output_dir):
         path = output_dir / MANIFEST
@@ -102,7 +102,7 @@ def run(request: Request, output_dir: Path) -> None:
 def _say_done(request: Request, output_dir: Path, made: dict[str, Any]) -> None:
     if "request" not in made:
         raise UserError(
-            f"{output_dir}: its {MANIFEST} is another program's; choose another --output_dir"
+            f"{output_dir}: its {MANIFEST} is from another program; choose another --output_dir"
         )
     _refuse_other(_as_then(request, made, output_dir), output_dir, made["request"])
     for split in made["splits"].values():
@@ -110,23 +110,23 @@ def _say_done(request: Request, output_dir: Path, made: dict[str, Any]) -> None:
             path = output_dir / shard["file"]
             if not path.is_file() or path.stat().st_size != shard["bytes"]:
                 raise RunError(
-                    f"{path}: missing or not of the size in {MANIFEST}; remove {output_dir} and "
-                    "give the same command again"
+                    f"{path}: missing or of a different size than in {MANIFEST}; remove "
+                    f"{output_dir} and run the same command again"
                 )
-    # left by a run killed right after its manifest
+    # left by a run that was killed right after writing its manifest
     shutil.rmtree(output_dir / shards.WORK, ignore_errors=True)
-    log(f"{output_dir}: all is done: {manifest.counts(made)}")
+    log(f"{output_dir}: already complete: {manifest.counts(made)}")
 
 
 def _as_then(request: Request, made: Mapping[str, Any], output_dir: Path) -> Request:
-    """The request without guesses that the version which made a data set of format 1 did not make,
-    which is told.
+    """The request without those guesses that the version that made a data set of format 1 did not
+    make; this is reported.
     """
     later = request.guessed - made["request"]["settings"].keys() if "format" not in made else set()
     if later:
         log(
             f"{output_dir}: made before {', '.join(f'--{name}' for name in sorted(later))} was "
-            "guessed, so it is as it was; another --output_dir follows the guess"
+            "guessed, so it stays unchanged; give another --output_dir to follow the guess"
         )
     return dataclasses.replace(
         request,
@@ -163,12 +163,12 @@ def _differences(
             elif old is None or new is None:
                 found.append(f"{key}: only {'here' if old is None else 'there'}")
             else:
-                found.append(f"{key}: the input has changed since")
+                found.append(f"{key}: the input has changed")
     return found
 
 
 def _plan(request: Request) -> list[_Shard]:
-    """Cuts each split's sources into runs of equal count."""
+    """Divides each split's sources into consecutive runs of equal count."""
     planned = []
     for split, sources in request.splits.items():
         wanted = request.shards or -(-sum(source.size for source in sources) // shards.SHARD_BYTES)
@@ -184,7 +184,7 @@ def _prepare(request: Request, output_dir: Path) -> None:
         shard.file: note for shard in planned if (note := _finished(output_dir, shard)) is not None
     }
     if done:
-        log(f"{output_dir}: goes on; {len(done)} of {len(planned)} shards are finished")
+        log(f"{output_dir}: continues; {len(done)} of {len(planned)} shards are finished")
     import_tensorflow()
     todo = [shard for shard in planned if shard.file not in done]
     total = sum(len(shard.sources) for shard in planned)
@@ -201,7 +201,7 @@ def _prepare(request: Request, output_dir: Path) -> None:
             done[note["file"]] = note
         _refuse_bad(request, output_dir, planned, done)
     except BaseException:
-        if sys.stderr.isatty():  # else closing prints a last line, and a failure is to be one line
+        if sys.stderr.isatty():  # otherwise closing would add a line to a failure's one line
             progress.close()
         raise
     progress.close()
@@ -236,7 +236,7 @@ def _prepare(request: Request, output_dir: Path) -> None:
 
 
 def _claim(request: Request, output_dir: Path, planned: Sequence[_Shard]) -> None:
-    """Makes the directory this request's, or raises UserError when it is another's."""
+    """Reserves the directory for this request, or raises UserError if it belongs to another."""
     path = output_dir / shards.WORK / "request.json"
     claim = {
         "request": request.identity(),
@@ -254,14 +254,14 @@ def _claim(request: Request, output_dir: Path, planned: Sequence[_Shard]) -> Non
             if changed and not stopped:
                 _refuse_other(request, output_dir, earlier["request"])
         if changed:
-            # that run told its user to remove files: what it left describes an input that is no
-            # more
+            # that run asked the user to remove files, so what it left describes an input that no
+            # longer exists
             log(
-                f"{output_dir}: starts afresh, since the request has changed after bad pictures "
+                f"{output_dir}: starts over, since the request has changed after bad pictures "
                 "stopped it"
             )
             left |= {f".{name}{files.TEMPORARY_SUFFIX}" for name in left}
-            for entry in output_dir.iterdir():  # so that no name leads out of the directory
+            for entry in output_dir.iterdir():  # so that no name points outside the directory
                 if entry.name in left and not entry.is_dir():
                     entry.unlink()
             shutil.rmtree(output_dir / shards.WORK)
@@ -281,8 +281,8 @@ def _claim(request: Request, output_dir: Path, planned: Sequence[_Shard]) -> Non
 
 
 def _finished(output_dir: Path, shard: _Shard) -> dict[str, Any] | None:
-    """The note of a shard that an earlier run has finished, unless a file was unreadable: that may
-    have been mended.
+    """The note of a shard that an earlier run has finished, unless a file was unreadable, which may
+    have been repaired.
     """
     note = shards.finished(output_dir, shard.file)
     return (
@@ -293,11 +293,11 @@ def _finished(output_dir: Path, shard: _Shard) -> dict[str, Any] | None:
 
 
 def _judge(planned: Sequence[_Shard], max_pixels: int) -> Generator[_Verdict, None, None]:
-    """Takes in all sources in order, some ahead of what is asked for, on all cores; memory does not
-    grow with their number.
+    """Reads all sources in order on all cores, a bounded number ahead; memory does not grow with
+    their number.
     """
-    Image.MAX_IMAGE_PIXELS = None  # --max_pixels is the one limit
-    warnings.filterwarnings("ignore", module="PIL")  # odd metadata; what matters is raised
+    Image.MAX_IMAGE_PIXELS = None  # --max_pixels is the only limit
+    warnings.filterwarnings("ignore", module="PIL")  # odd metadata; real problems raise errors
     workers = hardware.cores()
     executor = concurrent.futures.ThreadPoolExecutor(workers)
     sources = (source for shard in planned for source in shard.sources)
@@ -324,10 +324,10 @@ def _take(source: Origin, max_pixels: int) -> _Verdict:
 def _twins(
     notes: Mapping[str, Sequence[Mapping[str, Any]]],
 ) -> dict[tuple[str, str], list[tuple[str, str]]]:
-    """Pictures of the same bytes in a training split and in another split: {(other, training):
+    """Pictures with the same bytes in a training split and in another split: {(other, training):
     [(picture, training picture)]}.
 
-    Shards that an older version finished tell none.
+    Shards that an older version finished have no digests and give none.
     """
     digests = {
         split: [item for note in of_split for item in note.get("digests", {}).items()]
@@ -368,12 +368,12 @@ def _say_twins(
     ]
     if held_out:
         log(
-            f"{output_dir}: warning: pictures to score on are in training, byte by byte: "
+            f"{output_dir}: warning: val or test pictures are also in training, byte for byte: "
             f"{shown(held_out)}; scores would be too good"
         )
     if of_both:
         log(
-            f"{output_dir}: warning: pictures are in both domains, byte by byte: "
+            f"{output_dir}: warning: pictures are in both domains, byte for byte: "
             f"{shown(of_both)}; is one of them a copy of the other?"
         )
 
@@ -381,7 +381,7 @@ def _say_twins(
 def _write_here(
     request: Request, output_dir: Path, todo: Sequence[_Shard], progress: Progress
 ) -> Iterator[dict[str, Any]]:
-    """Writes each shard and then its note; gives the notes."""
+    """Writes each shard and then its note; yields the notes."""
     with contextlib.closing(_judge(todo, request.max_pixels)) as verdicts:
         for shard in todo:
             note = _write_shard(output_dir, shard, verdicts, progress)
@@ -392,8 +392,8 @@ def _write_here(
 def _write_on_beam(
     request: Request, output_dir: Path, todo: Sequence[_Shard], progress: Progress
 ) -> Iterator[dict[str, Any]]:
-    """The same, by the workers of a Beam pipeline, a shard at a time; they must see `output_dir`
-    and the input under the same paths.
+    """The same, by the workers of a Beam pipeline, which write one shard at a time; they must see
+    `output_dir` and the input under the same paths.
     """
     write = functools.partial(
         _write_alone, output_dir=output_dir.resolve(), max_pixels=request.max_pixels
@@ -404,7 +404,7 @@ def _write_on_beam(
 
     def look() -> None:
         for file in [file for file in waiting if shards.finished(output_dir, file) is not None]:
-            progress.advance(waiting.pop(file), f"{len(waiting)} shards to go")
+            progress.advance(waiting.pop(file), f"{len(waiting)} shards left")
 
     beam.for_each(write, todo, request.beam_flags, meanwhile=look)
     look()
@@ -412,15 +412,15 @@ def _write_on_beam(
         note = shards.finished(output_dir, shard.file)
         if note is None:
             raise RunError(
-                f"{output_dir}: the Beam workers did not leave {shard.file} there; it must be a "
+                f"{output_dir}: the Beam workers did not write {shard.file} there; it must be a "
                 "directory that all of them share"
             )
         yield note
 
 
 def _write_alone(shard: _Shard, *, output_dir: Path, max_pixels: int) -> None:
-    """Writes one shard and its note, on a Beam worker; another may be doing the same, since runners
-    repeat what seems slow.
+    """Writes one shard and its note, on a Beam worker; another worker may do the same, since
+    runners repeat slow work.
     """
     import_tensorflow()
     attempt = output_dir / shards.WORK / uuid.uuid4().hex
@@ -436,7 +436,7 @@ def _write_shard(
 ) -> dict[str, Any]:
     """Writes the next shard; returns the note on it."""
     bad: list[dict[str, str]] = []
-    notes: collections.Counter[str] = collections.Counter()  # conversions, and what was left out
+    notes: collections.Counter[str] = collections.Counter()  # conversions and omissions
     tally: collections.Counter[str] = collections.Counter()
     digests: dict[str, str] = {}
     largest = 0
@@ -473,7 +473,9 @@ def _refuse_bad(
     planned: Sequence[_Shard],
     done: Mapping[str, dict[str, Any]],
 ) -> None:
-    """Lists the bad pictures; UserError when they are more than allowed or leave a split empty."""
+    """Lists the bad pictures; UserError if there are more than allowed or if they leave a split
+    empty.
+    """
     bad = [entry for shard in planned for entry in done[shard.file]["bad"]]
     if not bad:
         return
@@ -489,10 +491,10 @@ def _refuse_bad(
     claim_path = output_dir / shards.WORK / "request.json"
     files.write_json(claim_path, {**files.read_json(claim_path), "stopped_by_bad": True})
     first = f"{manifest.printable(bad[0]['file'])}: {bad[0]['reason']}"
-    many = f"; {len(bad)} bad {'picture' if len(bad) == 1 else 'pictures'} in all, listed in {path}"
+    many = f"; {quantity(len(bad), 'bad picture')} in all, listed in {path}"
     if empty:
-        raise UserError(f"{first}{many}; {empty[0]} has no good picture at all")
+        raise UserError(f"{first}{many}; {empty[0]} has no good picture")
     raise UserError(
-        f"{first}{many}, allowed are {request.max_bad}; remove them, or raise --max_bad to go on "
-        "without them"
+        f"{first}{many}, but {request.max_bad} allowed; remove them, or raise --max_bad to leave "
+        "them out"
     )

@@ -1,4 +1,4 @@
-"""What a script asks `prepare` for: files to take in, by splits, and all that decides the
+"""A script's request to `prepare`: the files to read, by split, and everything that determines the
 result.
 """
 
@@ -15,8 +15,8 @@ from tfcyclegan.system import files
 
 @dataclass(frozen=True)
 class Taken:
-    """A picture to store, notes on it (see `data.notes`), and its largest value as `intake.Decoded`
-    tells it.
+    """A picture to store, notes on it (see `data.notes`), and its largest value as in
+    `intake.Decoded`.
     """
 
     picture: records.Picture
@@ -26,15 +26,15 @@ class Taken:
 
     @property
     def digest(self) -> str:
-        """By which the same picture in another split is known."""
+        """Identifies the same picture in another split."""
         return files.sha256_of_bytes(self.picture.encoded)[:32]
 
 
 @dataclass(frozen=True)
 class TakenArray:
-    """An array to store, or None where notes alone are left of it; notes on it; the numbers of its
-    values that `manifest.TALLIES` counts; and whether it is of one value, as planes of air are, so
-    that another one of the same bytes is no twin.
+    """An array to store, or None if only its notes remain; notes on it; the counts of its values
+    for `manifest.TALLIES`; and whether it is constant, like planes of air, so that another array of
+    the same bytes is not reported as its duplicate.
     """
 
     picture: records.StoredArray | None
@@ -45,7 +45,7 @@ class TakenArray:
 
     @property
     def digest(self) -> str:
-        """As of `Taken`; empty where another one of the same bytes is no twin."""
+        """As in `Taken`; empty if another array of the same bytes is not a duplicate."""
         if self.picture is None or self.plain:
             return ""
         return files.sha256_of_bytes(self.picture.encoded)[:32]
@@ -53,21 +53,21 @@ class TakenArray:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where pictures or arrays come from.
+    """The origin of pictures or arrays.
 
     Attributes:
-        filename: under which it is named in messages.
-        size: bytes, to plan the shards by.
+        filename: its name in messages.
+        size: in bytes, for planning the shards.
     """
 
     filename: str
     size: int
 
     def take_all(self, max_pixels: int) -> Sequence[Taken | TakenArray]:
-        """All that is to be stored of it; called once, in a thread.
+        """Everything to store from it; called once, in a thread.
 
         Raises:
-            OSError: a file cannot be read; it may be mended, so that a rerun looks again.
+            OSError: a file cannot be read; it may be repaired, so a rerun tries again.
             intake.BadPicture: with the reason.
         """
         raise NotImplementedError
@@ -75,53 +75,53 @@ class Origin:
 
 @dataclass(frozen=True)
 class Source(Origin):
-    """One file of pictures to be taken in, which is stored under its name.
+    """One picture file to read, which is stored under its name.
 
     Attributes:
-        read: gives the file's bytes; called once, in a thread. An OSError makes the picture a bad
-            one.
+        read: returns the file's bytes; called once, in a thread. An OSError makes the picture bad.
     """
 
     read: Callable[[], bytes]
 
     def take(self, max_pixels: int) -> tuple[records.Picture, frozenset[str]]:
-        """The picture to store, and notes on what was done to it and what of it was left out
-        (`LeftOut`); errors are those of `take_all`.
+        """The picture to store, and notes on conversions and omissions (`LeftOut`); raises the
+        errors of `take_all`.
 
         Sources that store more than a file's picture override it.
         """
         return intake.take(self.read(), self.filename, max_pixels=max_pixels)
 
     def take_all(self, max_pixels: int) -> list[Taken]:
-        """All pictures to store of the file. Sources whose files hold several override it."""
+        """All pictures of the file to store. Sources whose files hold several override it."""
         return [Taken(*self.take(max_pixels))]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is to be prepared.
+    """A data set to prepare.
 
     Attributes:
         name: the data set's name for TFDS, and the first part of the shards' names.
-        command: what a person would type to ask for it, for the manifest.
+        command: the command line that requests it, for the manifest.
         splits: sources by split, in the order in which they are stored.
-        settings: whatever else decides the result; compared on a rerun.
-        usual: values of settings that need not be named, such as those that there were before there
-            was a choice.
-        guessed: those of the settings that are a guess by the pictures.
-        inputs: a digest of each split's input, such as names, sizes and times of its files;
+        settings: everything else that determines the result; compared on a rerun.
+        usual: values of settings that are not recorded, such as the behaviour before the setting
+            existed.
+        guessed: the settings that were guessed from the pictures.
+        inputs: a digest of each split's input, such as the names, sizes and times of its files;
             compared on a rerun.
         max_bad: more bad pictures than this fail the run.
-        max_pixels: a larger picture is a bad one.
-        shards: files a split, or 0 for as many as make about `shards.SHARD_BYTES` each.
-        labelling: what the labels are that pictures bring.
-        left_out: what of the input is not among the sources, such as files of other kinds: {what:
+        max_pixels: a larger picture is bad.
+        shards: files per split, or 0 for files of about `shards.SHARD_BYTES`.
+        labelling: a description of the pictures' labels.
+        left_out: parts of the input that are not sources, such as files of other kinds: {what:
             count}.
-        remarks: what else the manifest tells, by its key there.
-        hints: flags that decide otherwise, by note, where the script has them.
-        attachments: text files to stand beside the manifest, by name.
-        values: what the numbers of measurements mean, by domain; empty of pictures.
-        beam_flags: of the Beam pipeline that writes the shards; empty writes them here.
+        remarks: further entries of the manifest, by key.
+        hints: for each note, the flag that changes what it reports, if the script has one.
+        attachments: text files to write beside the manifest, by name.
+        values: the meaning of measurements' numbers, by domain; empty for pictures.
+        beam_flags: flags of the Beam pipeline that writes the shards; empty writes them in this
+            process.
     """
 
     name: str
@@ -143,8 +143,8 @@ class Request:
     beam_flags: str = ""
 
     def identity(self) -> dict[str, Any]:
-        """All that decides the shards' content, as JSON. `max_bad` does not: it may be raised on a
-        rerun.
+        """Everything that determines the shards' content, as JSON. `max_bad` is not included, since
+        a rerun may raise it.
         """
         deciding = {
             name: value

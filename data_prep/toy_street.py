@@ -1,8 +1,8 @@
 """`python -m data_prep.toy_street`: a synthetic street in the layouts of GTA5 and Cityscapes.
 
-It is drawn by the folder `toy_street/` of the repository, see `toy_street/command.py`. The wheel
-has no such folder: there, the command ends in a line that says where to get it, and importing this
-module raises that as a `UserError`.
+The repository's folder `toy_street/` draws it, see `toy_street/command.py`. The wheel has no such
+folder: there, the command ends with a line that says where to get it, and importing this module
+raises it as a `UserError`.
 """
 
 import sys
@@ -15,13 +15,13 @@ from tfcyclegan.errors import UserError
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 if (CHECKOUT / "toy_street").is_dir():
-    # the installed package names tfcyclegan and data_prep alone, even where it is editable
+    # the installed package provides only tfcyclegan and data_prep, even if it is editable
     sys.path.append(str(CHECKOUT))
     from toy_street.command import EXAMPLES, SUMMARY, Config, run
 else:
     _ELSEWHERE = (
-        "the street is drawn by the folder toy_street/ of the repository, which is not installed; "
-        "give the command in a checkout, or in the unpacked source distribution "
+        "the repository's folder toy_street/ draws the street, and is not installed; run the "
+        "command in a checkout, or in the unpacked source distribution "
         f"tfcyclegan-{__version__}.tar.gz"
     )
     if __name__ == "__main__":

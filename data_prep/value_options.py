@@ -1,4 +1,6 @@
-"""Options on what numbers mean and how planes are cut, which all scripts for measurements have."""
+"""Options for the meaning of numbers and for cutting planes, which all scripts for measurements
+have.
+"""
 
 from dataclasses import dataclass
 
@@ -10,11 +12,11 @@ from tfcyclegan.errors import UserError
 
 @dataclass(frozen=True)
 class Tiles:
-    """Windows over planes.
+    """The windows into which planes are cut.
 
     Attributes:
-        size: of each.
-        stride: from one to the next.
+        size: size of each window.
+        stride: pixels from one window to the next.
     """
 
     size: Size
@@ -23,28 +25,28 @@ class Tiles:
 
 @dataclass(frozen=True, kw_only=True)
 class ValueOptions(Options):
-    """Options on the values of both domains, and on the arrays that are made of their planes."""
+    """Options for the values of both domains, and for the arrays made of their planes."""
 
     range_a: str = option(
         "",
         "values of domain A that networks see as -1 and 1: -1000:2000, or percentiles of the "
-        "training data, p0.5:p99.5, or one for each channel with commas between; default 0:255 of "
-        "uint8, p0.5:p99.5 of other types",
+        "training data, p0.5:p99.5, or one for each channel, separated by commas; default: 0:255 "
+        "for uint8, p0.5:p99.5 for other types",
     )
-    range_b: str = option("", "likewise of domain B")
+    range_b: str = option("", "likewise for domain B")
     nodata_a: float | None = option(
-        None, "value of domain A that says that nothing was measured; default: what the files say"
+        None, "nodata value of domain A, which marks missing measurements; default: the files' own"
     )
-    nodata_b: float | None = option(None, "likewise of domain B")
+    nodata_b: float | None = option(None, "likewise for domain B")
     mask: bool = option(
         False,
-        "folders trainA_mask, trainB_mask, ... hold files of equal names whose 0 says that nothing "
-        "was measured",
+        "folders trainA_mask, trainB_mask, ... hold files with equal names whose zeros mark "
+        "missing measurements",
     )
     neighbours: str = option(
         "0",
-        "planes on either side of each that become channels beside it (2.5D); or one number for "
-        "each domain, 1,0",
+        "number of planes on either side of each that become channels beside it (2.5D); or one "
+        "number for each domain, 1,0",
     )
     tile: Size | None = option(
         None, "cut planes into windows of this size; default: planes are stored whole"
@@ -54,12 +56,13 @@ class ValueOptions(Options):
     )
     group_by: str = option(
         FILE,
-        "what is one subject or scene, which may be in one split alone: file, parent (the folder a "
-        "file lies in), or a regular expression whose first group names it",
+        "what identifies a subject or scene, which must not be in two splits: file, parent (the "
+        "folder that holds a file), or a regular expression whose first group names it",
     )
     allow_mixed: bool = option(
         False,
-        "take files of one domain that differ in what should agree, such as the coordinate system",
+        "accept files of one domain that differ in what should agree, such as the coordinate "
+        "system",
     )
 
     def __post_init__(self) -> None:
@@ -79,20 +82,20 @@ class ValueOptions(Options):
             and (self.stride.height > self.tile.height or self.stride.width > self.tile.width)
         ):
             raise UserError(
-                f"--stride={self.stride}: is larger than --tile={self.tile}, so that pixels "
-                "between windows would be in none"
+                f"--stride={self.stride}: larger than --tile={self.tile}, so pixels between "
+                "windows would be lost"
             )
 
     def range_request(self, domain: str) -> RangeRequest:
-        """What `range_a` or `range_b` says."""
+        """The request of `range_a` or `range_b`."""
         return RangeRequest.parse(f"--range_{domain}", getattr(self, f"range_{domain}"))
 
     def neighbours_of(self, domain: str) -> int:
-        """Of domain "a" or "b"."""
+        """The neighbours of domain "a" or "b"."""
         counts = self.neighbours.split(",")
         return int(counts[0 if domain == "a" else -1])
 
     @property
     def tiles(self) -> Tiles | None:
-        """The windows, or None where planes are stored whole."""
+        """The windows, or None if planes are stored whole."""
         return None if self.tile is None else Tiles(self.tile, self.stride or self.tile)

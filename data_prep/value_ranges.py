@@ -1,8 +1,8 @@
-"""Percentiles of any number of values in bounded memory, and the ranges that follow from them.
+"""Percentiles of any number of values in bounded memory, and the ranges derived from them.
 
-Values are counted by a key that orders as they do: those of 8 and 16 bit each by their own, so that
-percentiles are exact; those of float32 by their upper 21 bits, of which 12 are digits, so that a
-percentile is off by less than 1 part in 4096 and whole numbers up to 4096 are exact. The smallest
+Values are counted by a key of the same order: 8-bit and 16-bit values each have their own key, so
+percentiles are exact; float32 values are keyed by their upper 21 bits, 12 of them mantissa bits, so
+a percentile is off by less than 1 part in 4096 and whole numbers up to 4096 are exact. The smallest
 and the largest value are exact in any case.
 """
 
@@ -18,9 +18,9 @@ class Sketch:
     """Counts of the values of one channel.
 
     Attributes:
-        count: of the values.
-        smallest: of them; infinite where there are none.
-        largest: of them.
+        count: number of values.
+        smallest: smallest value; infinite if there are none.
+        largest: largest value.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Sketch:
         self._waiting: list[tuple[np.ndarray, np.ndarray]] = []
 
     def add(self, values: np.ndarray) -> None:
-        """Counts finite values, of any shape."""
+        """Counts finite values, given as an array of any shape."""
         if not values.size:
             return
         self.count += values.size
@@ -42,8 +42,8 @@ class Sketch:
             self._merge()
 
     def percentile(self, share: float) -> float:
-        """The smallest value that at least `share` percent of all do not exceed (the inverse of the
-        distribution function); at 0 the smallest of all.
+        """The smallest value that at least `share` percent of all values do not exceed (the inverse
+        of the distribution function); for 0 the smallest of all.
 
         Raises:
             ValueError: there are no values.
@@ -66,8 +66,8 @@ class Sketch:
 
 
 def _keys(values: np.ndarray) -> np.ndarray:
-    """Whole numbers that order as finite values do: the bits of their float32, which holds those of
-    8 and 16 bit, whole or not, exactly.
+    """Whole numbers in the order of the finite values: the bits of their float32, which holds 8-bit
+    and 16-bit values, whole or not, exactly.
     """
     bits = values.astype(np.float32).view(np.int32).astype(np.int64)
     ordered = np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
@@ -82,8 +82,8 @@ def _value(key: int) -> float:
 def percentile_ranges(
     sketches: Sequence[Sketch], ends: Sequence[tuple[float, float]]
 ) -> list[tuple[float, float]]:
-    """The values at two percentiles of each channel; of a channel whose values are all the same
-    there, that value and the next whole number, so that it is seen as -1.
+    """The values at two percentiles of each channel; if both are the same, that value and the next
+    whole number, so that the channel is seen as -1.
     """
     found = []
     for sketch, (lower, upper) in zip(sketches, ends, strict=True):

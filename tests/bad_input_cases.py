@@ -112,7 +112,7 @@ OWN = {
         Case(
             "no such run",
             "--run_dir=nowhere --input=pictures --output=out",
-            "--run_dir=nowhere: no run there",
+            "--run_dir=nowhere: holds no run",
         ),
         Case(
             "damaged config.json",
@@ -151,7 +151,7 @@ OWN = {
         ),
     ),
     "evaluate": (
-        Case("no such run", "--run_dir=nowhere", "--run_dir=nowhere: no run there"),
+        Case("no such run", "--run_dir=nowhere", "--run_dir=nowhere: holds no run"),
         Case(
             "damaged config.json", "--run_dir=damaged", "damaged/config.json: not readable as JSON"
         ),
@@ -168,8 +168,8 @@ OWN = {
         Case("flags in conflict", "--translations=pictures --run_dir=run", "give one of them"),
     ),
     "compare": (
-        Case("one run alone", "--run_dirs=run", "give two runs or more"),
-        Case("no such run", "--run_dirs=pictures,nowhere", "nowhere is no directory"),
+        Case("one run alone", "--run_dirs=run", "give two or more runs, separated by commas"),
+        Case("no such run", "--run_dirs=pictures,nowhere", "nowhere is not a directory"),
         Case(
             "output is a directory",
             "--run_dirs=pictures,empty --output=empty",
@@ -177,7 +177,7 @@ OWN = {
         ),
     ),
     "distill": (
-        Case("no such run", "--run_dir=nowhere --output=out", "--run_dir=nowhere: no run there"),
+        Case("no such run", "--run_dir=nowhere --output=out", "--run_dir=nowhere: holds no run"),
         Case(
             "damaged config.json",
             "--run_dir=damaged --output=out",
@@ -201,7 +201,7 @@ OWN = {
         ),
     ),
     "export": (
-        Case("no such run", "--run_dir=nowhere --output=out", "--run_dir=nowhere: no run there"),
+        Case("no such run", "--run_dir=nowhere --output=out", "--run_dir=nowhere: holds no run"),
         Case(
             "damaged config.json",
             "--run_dir=damaged --output=out",
@@ -216,7 +216,7 @@ OWN = {
     ),
     "serve": (
         Case(
-            "no such model", "--model_dir=nowhere", "--model_dir=nowhere: no exported model there"
+            "no such model", "--model_dir=nowhere", "--model_dir=nowhere: holds no exported model"
         ),
         Case(
             "out of range",
@@ -226,7 +226,7 @@ OWN = {
         Case(
             "model is a file",
             "--model_dir=words.txt",
-            "--model_dir=words.txt: no exported model there",
+            "--model_dir=words.txt: holds no exported model",
         ),
         Case("no model named", "", "--model_dir: required"),
         Case("not a number", "--model_dir=pictures --batch_size=many", "--batch_size=many"),
@@ -297,7 +297,7 @@ OWN = {
         Case(
             "no such segmenter",
             "--segmenter_dir=nowhere --input=pictures --output=out",
-            "--segmenter_dir=nowhere: no segmenter there",
+            "--segmenter_dir=nowhere: holds no segmenter",
         ),
         Case(
             "damaged settings",
@@ -315,7 +315,7 @@ OWN = {
         Case(
             "no such segmenter",
             "--segmenter_dir=nowhere --output=out",
-            "--segmenter_dir=nowhere: no segmenter there",
+            "--segmenter_dir=nowhere: holds no segmenter",
         ),
         Case(
             "output is a file",
@@ -401,7 +401,7 @@ OWN = {
         Case(
             "output is a file",
             "--output_dir=words.txt",
-            "--output_dir=words.txt: a file stands where a directory is needed",
+            "--output_dir=words.txt: is a file, but a directory is needed",
         ),
         Case("not a number", "--output_dir=out --output_size=big", "--output_size=big"),
         Case(
@@ -415,7 +415,7 @@ OWN = {
         Case(
             "output is a file",
             "--output_dir=words.txt",
-            "--output_dir=words.txt: is a file; name a directory",
+            "--output_dir=words.txt: is a file; give a directory",
         ),
         Case("too large", "--output_dir=out --size=300", "--size=300: must be at most 256"),
     ),
@@ -424,7 +424,7 @@ OWN = {
         Case(
             "output is a file",
             "--output_dir=words.txt",
-            "--output_dir=words.txt: is a file; name a directory",
+            "--output_dir=words.txt: is a file; give a directory",
         ),
     ),
     "data_prep.toy_street": (

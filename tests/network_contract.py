@@ -143,7 +143,9 @@ class GeneratorContract(NetworkContract):
     def test_tiles(self, network, side, tmp_path):
         """Are the whole picture, to a level of 8 bits at few places; or are refused."""
         if not Tiler.takes(network):
-            with pytest.raises(UserError, match=r"--tile: .* is computed whole; leave --tile out"):
+            with pytest.raises(
+                UserError, match=r"--tile: .* can only be computed whole; leave --tile out"
+            ):
                 Tiler(network, 64)
             return
         channels = network.settings["in_channels"]

@@ -56,7 +56,7 @@ BAD = {
     "unknown key": (
         {"instances": [b64(GOOD)], "signature": "tensor"},
         400,
-        "'signature': is not known",
+        "'signature': is unknown",
     ),
     "no list": ({"inputs": b64(GOOD)}, 400, "inputs: is not a list; send"),
     "another column": ({"inputs": {"images": [b64(GOOD)]}}, 400, "inputs: is not a list; send"),

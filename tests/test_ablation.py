@@ -84,7 +84,7 @@ def test_noise_reaches_the_cycle_alone_and_follows_from_the_seed():
 
 
 def test_nothing_left_is_refused():
-    with pytest.raises(UserError, match="nothing is left"):
+    with pytest.raises(UserError, match="no loss is left"):
         config(Path("unused"), Path("unused"), lambda_gan=0.0, lambda_a=0.0, lambda_b=0.0)
 
 

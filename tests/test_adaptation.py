@@ -207,10 +207,10 @@ def test_killed_in_every_part_it_goes_on_to_the_same_scores_and_weights(place):
 
 
 BAD = {
-    "no source": (("--source_dir=data/nowhere",), "data/nowhere: not there yet; make toy_uda"),
+    "no source": (("--source_dir=data/nowhere",), "data/nowhere: not found; make toy_uda"),
     "no translator": (
         ("--translator=runs/nowhere",),
-        "--translator=runs/nowhere: no run there; make toy_uda",
+        "--translator=runs/nowhere: holds no run; make toy_uda",
     ),
     "none named": (
         ("--translator=",),
@@ -223,7 +223,7 @@ BAD = {
     "seeds that are none": (("--seeds=0,x",), "--seeds=0,x: write numbers"),
     "one seed for all": (
         ("--seed=3",),
-        "--seed=3: segmenters are trained with several here; give --seeds",
+        "--seed=3: segmenters are trained with several seeds; give --seeds",
     ),
     "no such split": (("--target_score_split=test",), "no pictures in split test"),
     "not empty": (("--output_dir=configs",), "--output_dir=configs: is not empty"),
@@ -265,7 +265,7 @@ def test_a_source_without_labels_and_a_translator_that_does_not_fit(place, capfd
     (place / "runs" / "one_way" / "config.json").write_text(json.dumps(run | changes))
     assert adapt("bad_one_way", "--translator=runs/one_way") == 2
     error = capfd.readouterr().err
-    assert error.startswith("tfcyclegan adapt: --arms=translated_semantic: semantic losses go with")
+    assert error.startswith("tfcyclegan adapt: --arms=translated_semantic: semantic losses require")
     assert "runs/one_way is a run of cut" in error and len(error.splitlines()) == 1
 
 

@@ -94,7 +94,8 @@ def test_a_pair_of_unequal_sizes_or_with_a_bad_picture_is_bad_as_a_whole(tmp_pat
     unequal = {"trainA/one.png": noise(1), "trainB/one.png": noise(1, 8, 6)}
     root = save(tmp_path / "raw", good | unequal)
     line = (
-        r"trainA/one.png: is 8x6, its partner trainB/one.png 6x8 .*one size; 2 bad pictures in all"
+        r"trainA/one.png: is 8x6, its partner trainB/one.png 6x8 .*the same size; "
+        r"2 bad pictures in all"
     )
     with pytest.raises(UserError, match=line):
         prepare(root)
@@ -113,20 +114,24 @@ def test_a_pair_of_unequal_sizes_or_with_a_bad_picture_is_bad_as_a_whole(tmp_pat
 @pytest.mark.parametrize(
     ("pictures", "flags", "line"),
     [
-        (["train/x.png", "trainA/x.png"], {}, "has train, of files .* and trainA; move one away"),
+        (
+            ["train/x.png", "trainA/x.png"],
+            {},
+            "holds train, for files .* and also trainA; move one of them away",
+        ),
         (["other/x.png"], {}, "trainA: no such directory; .* side by side into train"),
         (["train/x.png"], {"aligned": False}, "--aligned reads train"),
         (
             ["trainA/x.png", "trainB/x.png"],
             {"a_at_right": True},
-            "--a_at_right is for files .*; exchange the names of trainA and trainB",
+            "--a_at_right is for files .*; swap the names of trainA and trainB",
         ),
         (["trainA/x.png", "trainB/y.png"], {}, "no picture of trainA has a partner .* trainB"),
         (["trainA/x.png", "trainA/x.bmp", "trainB/x.png"], {}, "several pictures are called x"),
         (
             ["trainA/x.png", "trainB/x.png", "testA/x.png"],
             {},
-            "testA: --aligned: there is no testB with its partners; add it, or move testA away",
+            "testA: --aligned: its partner folder testB is missing; add it, or move testA away",
         ),
     ],
 )
@@ -156,7 +161,7 @@ def test_label_maps_side_by_side_keep_their_meaning(tmp_path, capsys):
     root = save(tmp_path / "raw", wide)
     (tmp_path / "classes.csv").write_text("name,color\nwater,#0000ff\nland,#008000\n")
     data = prepare(root, classes=str(tmp_path / "classes.csv"))
-    assert "domain B is taken for label maps, a guess by its 2 colours" in capsys.readouterr().out
+    assert "domain B is read as label maps, a guess from its 2 colours" in capsys.readouterr().out
     source = open_source(data)
     assert source.label_maps == {"trainB"} and source.aligned == {"train"}
     np.testing.assert_array_equal(stored(source, "trainB")["1"], maps[1])

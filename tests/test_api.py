@@ -73,8 +73,8 @@ def test_options_become_what_the_command_line_makes_of_them(tmp_path):
         ({"batch_size": 0}, "--batch_size=0: must be at least 1"),
         ({"flip": "perhaps"}, "flag --flip=perhaps: ('Non-boolean argument to boolean flag'"),
         ({"load_size": (0, 9)}, "flag --load_size=0x9: '0x9' is not a size"),
-        ({"data": "e"}, "--data_dir: is given twice, as data too"),
-        ({"init_from": len}, "--init_from: takes no builtin_function_or_method"),
+        ({"data": "e"}, "--data_dir: given twice, also as data"),
+        ({"init_from": len}, "--init_from: does not take a builtin_function_or_method"),
         ({"flagfile": "nowhere.cfg"}, "--flagfile=nowhere.cfg: cannot be read"),
         ({"run_dir": ""}, "--run_dir: required; directory of the run; the same command resumes it"),
         ({}, "--data_dir=d: no such directory; prepare data with data_prep, or give tfds:NAME"),
@@ -174,7 +174,7 @@ def _check_generators(run_dir, export_dir):
         function = tfcyclegan.load_generator(path, direction="ab")
         np.testing.assert_allclose(function(tf.constant(batch)), network(batch), atol=2e-3)
     assert tfcyclegan.load_generator(export_dir)(batch[:, :30, :17]).shape == (2, 30, 17, 3)
-    with pytest.raises(UserError, match="takes pictures of 32x32 alone, not 16x32"):
+    with pytest.raises(UserError, match="only takes pictures of 32x32, not 16x32"):
         function(batch[:, :16])
     with pytest.raises(UserError, match=r"images: pictures must be floats in \[-1, 1\]"):
         function(np.zeros((1, 32, 32, 3), np.uint8))

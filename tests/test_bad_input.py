@@ -81,7 +81,7 @@ CASES = {
     ),
     "unknown generator": (
         (*TRAIN[:2], "--data_dir=x", "--generator=unet_512"),
-        f"{', '.join(ARCHITECTURES)}, and MODULE:FUNCTION for your own",
+        f"{', '.join(ARCHITECTURES)}, or MODULE:FUNCTION for your own",
     ),
     "unknown loss": (
         (*TRAIN, "--data_dir=x", "--gan_mode=wgan"),
@@ -98,7 +98,7 @@ CASES = {
     ),
     "translate with a folder of no model": (
         ("translate", "--model=pictures", "--input=pictures", "--output=out"),
-        "no SavedModel",
+        "not a SavedModel",
     ),
     "export direction": (
         ("export", "--run_dir=nowhere", "--output=out", "--direction=a"),
@@ -118,7 +118,7 @@ CASES = {
     ),
     "import a cut .h5": (
         ("import_weights", "--from=tfa", "--weights=cut.h5", "--output=out"),
-        "cut.h5: damaged or no HDF5 file",
+        "cut.h5: damaged or not an HDF5 file",
     ),
     "prepare an empty domain": (
         ("data_prep.folders", "--input_dir=empty", "--output_dir=out"),
@@ -221,7 +221,7 @@ def test_translating_into_another_models_folder(place, capfd, imported):
 
 def test_checkpoints_that_are_not_there(place, capfd, imported):
     for which, expected in (
-        ("best", "this run measured none"),
+        ("best", "this run has not measured any yet"),
         ("7", "valid are latest, best and the steps 0"),
     ):
         code, errors = run(

@@ -69,7 +69,7 @@ def test_beam_goes_on_from_what_is_finished(root, monkeypatch):  # noqa: F811
 
     monkeypatch.setattr(prepare, "_take", fail)
     with pytest.raises(
-        RunError, match=r"^Apache Beam: .*the machine is gone.*the same command goes on"
+        RunError, match=r"^Apache Beam: .*the machine is gone.*the same command continues"
     ):
         folders.run(config(root, shards=2, beam_flags=DIRECT))
     finished = {path.name for path in out.glob("pictures-*")}

@@ -50,7 +50,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_kept(saved_twice, tmp_path, nam
     if name == "checkpoint":
         assert not opened.told, "nothing but a list was lost"
     elif name == "step-4.index" and damage == Path.unlink:
-        assert opened.told == [f"{directory}/step-4: gone; going on from step-2"]
+        assert opened.told == [f"{directory}/step-4: missing; continuing from step-2"]
     else:
         assert (
             len(opened.told) == 1
@@ -96,7 +96,7 @@ def test_a_disk_that_does_not_take_a_checkpoint_costs_none(saved_twice, tmp_path
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
     try:
         with pytest.raises(
-            RunError, match=r"step-6: cannot be written \(.*\); that of step-4 is whole; make room"
+            RunError, match=r"step-6: cannot be written \(.*\); that of step-4 is intact; free some"
         ):
             opened.save(6)
     finally:
@@ -112,7 +112,7 @@ def test_where_every_checkpoint_is_damaged_training_does_not_begin_anew_by_itsel
     directory = shutil.copytree(saved_twice, tmp_path / "checkpoints")
     for path in directory.glob("*.data*"):
         truncate(path)
-    with pytest.raises(RunError, match=r"step-2: damaged .* no other checkpoint is there"):
+    with pytest.raises(RunError, match=r"step-2: damaged .* there is no other checkpoint"):
         CheckpointFiles(tf.train.Checkpoint(value=tf.Variable(0.0)), directory, keep=2)
 
 
@@ -133,7 +133,7 @@ def test_a_newest_checkpoint_that_is_gone_is_not_passed_over_in_silence(saved_tw
     assert find_checkpoint(tmp_path / "run", "latest") == str(directory / "step-4")
     (directory / "step-4.index").unlink()
     with pytest.raises(
-        RunError, match=r"step-4: gone; restore it, or choose another --checkpoint: 2"
+        RunError, match=r"step-4: missing; restore it, or choose another --checkpoint: 2"
     ):
         find_checkpoint(tmp_path / "run", "latest")
     assert find_checkpoint(tmp_path / "run", "2") == str(directory / "step-2")

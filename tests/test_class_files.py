@@ -51,10 +51,13 @@ def test_without_ids_and_cityscapes(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "its first line must name the columns name,color and perhaps id,ignored; it is ''"),
+        ("", "its first line must name the columns name,color and optionally id,ignored; it is ''"),
         ("water,#0000ff\n", "its first line must name the columns name,color"),
         ("name,color,size\na,#000000,1\n", "its first line must name the columns name,color"),
-        ("name,color\n", "the train ids of those that count must be 0, 1, 2, ..., not none"),
+        (
+            "name,color\n",
+            "the train ids of classes that are not ignored must be 0, 1, 2, ..., not none",
+        ),
         (
             "name,color\na,255,0,0\n",
             "line 2 has 4 cells, not 2; a colour such as 255,0,0 needs quotation marks",
@@ -62,9 +65,9 @@ def test_without_ids_and_cityscapes(tmp_path):
         ('name,color\na,"256,0,0"\n', "line 2 has the colour '256,0,0'"),
         ("name,color\na,red\n", "line 2 has the colour 'red'; write #rrggbb"),
         ("name,color\n,#000000\n", "line 2 has no name"),
-        ("name,color\na,#000000\na,#000001\n", "line 3 (a) has the name of a"),
-        ("name,color\na,#000001\nb,#000001\n", "line 3 (b) has the colour of a"),
-        ("name,color,id\na,#000001,3\nb,#000002,3\n", "line 3 (b) has the id of a"),
+        ("name,color\na,#000000\na,#000001\n", "line 3 (a) has the same name as a"),
+        ("name,color\na,#000001\nb,#000001\n", "line 3 (b) has the same colour as a"),
+        ("name,color,id\na,#000001,3\nb,#000002,3\n", "line 3 (b) has the same id as a"),
         (
             "name,color,id\na,#000001,256\n",
             "line 2 has the id '256'; ids are whole numbers from 0 to 255",
@@ -74,7 +77,7 @@ def test_without_ids_and_cityscapes(tmp_path):
             "name,color,ignored\na,#000001,perhaps\n",
             "line 2 has 'perhaps' under ignored; write yes or no",
         ),
-        ("name,color,ignored\na,#000001,yes\n", "the train ids of those that count"),
+        ("name,color,ignored\na,#000001,yes\n", "the train ids of classes that are not ignored"),
         ('name,color\n"a,#000001\n', "cannot be read (unexpected end of data)"),
     ],
 )
@@ -101,7 +104,7 @@ def test_as_many_classes_as_there_is_room_for(tmp_path):
     )
     (tmp_path / "more.csv").write_text("\n".join(["name,color", *lines]))
     with pytest.raises(
-        UserError, match=r"line 257 is the 256th that counts; a table has at most 255"
+        UserError, match=r"line 257 is the 256th class that is not ignored; a table has at most 255"
     ):
         class_files.read_classes(str(tmp_path / "more.csv"))
 

@@ -108,7 +108,7 @@ def test_pictures_that_a_version_translated_are_done(place, capsys):
     )
     Image.new("RGB", (32, 32)).save(place / "out" / "one.png")
     api.translate(model=model, input="in", output="out")
-    assert "0 pictures translated, 1 were there already" in capsys.readouterr().out
+    assert "0 pictures translated, 1 already existed" in capsys.readouterr().out
     assert files.read_json(place / "out" / "translation.json")["direction"] == "ab"
     source = open_source("data")
     request = {
@@ -146,7 +146,7 @@ def test_pictures_that_a_version_translated_are_done(place, capsys):
 def test_a_later_format_is_refused(place, file, use):
     files.write_json(place / file, files.read_json(place / file) | {"format": files.FORMAT + 1})
     with pytest.raises(
-        UserError, match=rf"{file}: is of format {files.FORMAT + 1}, made by a later tfcyclegan"
+        UserError, match=rf"{file}: has format {files.FORMAT + 1}of a later tfcyclegan"
     ):
         use()
     assert not (place / "translated").exists()

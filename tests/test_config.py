@@ -65,22 +65,25 @@ def test_no_sizes(text):
         ),
         (
             {"generator": "unet_256", "residual_blocks": 6},
-            "--residual_blocks=6: goes with --generator=resnet alone, not unet_256",
+            "--residual_blocks=6: requires --generator=resnet, not unet_256",
         ),
         (
             {"generator": "resnet_6blocks", "residual_blocks": 9},
-            "--residual_blocks=9: goes with --generator=resnet alone, not resnet_6blocks",
+            "--residual_blocks=9: requires --generator=resnet, not resnet_6blocks",
         ),
         (
             {"generator": "unet_256", "upsampling": "resize"},
-            "--upsampling=resize: goes with ResNet generators alone",
+            "--upsampling=resize: requires ResNet generators",
         ),
         (
             {"channels_b": 1},
-            "--lambda_identity=0.5: identity losses need domains of the same channel count, not 3 "
-            "and 1; set --lambda_identity=0",
+            "--lambda_identity=0.5: identity losses need domains with the same number of channels, "
+            "not 3 and 1; set --lambda_identity=0",
         ),
-        ({"decay_epochs": 3}, "--decay_epochs: needs --epochs, the epochs before the rate falls"),
+        (
+            {"decay_epochs": 3},
+            "--decay_epochs: needs --epochs, the epochs before the learning rate falls",
+        ),
         (
             {"schedule": "cosine_official", "epochs": 0},
             "--schedule=cosine_official: needs --epochs of at least 1",

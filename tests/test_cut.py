@@ -79,7 +79,7 @@ def test_features_of_the_pass_that_translates_are_those_of_the_encoder():
 
 @pytest.mark.parametrize("layers", [(), (4, 0), (4, 4), (-1,), (0, 24)])
 def test_layers_that_are_not_there(layers):
-    with pytest.raises(UserError, match="must ascend, from 0 to 23 at most"):
+    with pytest.raises(UserError, match="must be in ascending order, from 0 to 23 at most"):
         generator().feature_channels(layers)
 
 
@@ -234,18 +234,24 @@ def test_a_flag_that_is_given_wins():
 
 
 REFUSED = {
-    "cycle": ({"method": "cut", "lambda_a": 10.0}, "--lambda_a=10.0: goes with --method=cyclegan"),
-    "nce": ({"nce_identity": True}, "--nce_identity=true: goes with --method=cut or fastcut, not"),
-    "l1": ({"method": "cut", "lambda_l1": 1.0}, "--lambda_l1=1.0: goes with --method=pix2pix"),
-    "order": ({"method": "cut", "nce_layers": "16,0"}, "--nce_layers=16,0: must ascend"),
-    "twice": ({"method": "cut", "nce_layers": "4,4"}, "--nce_layers=4,4: must ascend"),
-    "far": ({"method": "cut", "nce_layers": "0,32"}, "the generator's layers end at 31"),
-    "words": ({"method": "cut", "nce_layers": "0,x"}, "must be numbers with commas between"),
+    "cycle": ({"method": "cut", "lambda_a": 10.0}, "--lambda_a=10.0: requires --method=cyclegan"),
+    "nce": ({"nce_identity": True}, "--nce_identity=true: requires --method=cut or fastcut, not"),
+    "l1": ({"method": "cut", "lambda_l1": 1.0}, "--lambda_l1=1.0: requires --method=pix2pix"),
+    "order": (
+        {"method": "cut", "nce_layers": "16,0"},
+        "--nce_layers=16,0: must be in ascending order",
+    ),
+    "twice": (
+        {"method": "cut", "nce_layers": "4,4"},
+        "--nce_layers=4,4: must be in ascending order",
+    ),
+    "far": ({"method": "cut", "nce_layers": "0,32"}, "the generator's last layer is 31"),
+    "words": ({"method": "cut", "nce_layers": "0,x"}, "must be numbers separated by commas"),
     "unet": ({"method": "cut", "generator": "unet_256"}, "needs a ResNet generator"),
-    "gray": ({"method": "cut", "channels_a": 1}, "needs domains of the same channel count"),
-    "xla": ({"method": "cut", "xla": True}, "--xla: does not go with --method=cut"),
+    "gray": ({"method": "cut", "channels_a": 1}, "needs domains with the same number of channels"),
+    "xla": ({"method": "cut", "xla": True}, "--xla: not with --method=cut"),
     "resize": ({"method": "cut", "upsampling": "resize"}, "give --noantialias_up"),
-    "nothing": ({"method": "pix2pix", "lambda_gan": 0.0, "lambda_l1": 0.0}, "nothing is left"),
+    "nothing": ({"method": "pix2pix", "lambda_gan": 0.0, "lambda_l1": 0.0}, "no loss is left"),
     "no nce": ({"method": "cut", "lambda_nce": 0.0}, "--lambda_nce=0.0: must be greater than 0"),
 }
 
@@ -315,7 +321,7 @@ def test_the_training_mode_takes_each_pictures_own_statistics():
 
 
 def test_the_training_mode_is_refused_where_it_changes_nothing(imported):
-    with pytest.raises(UserError, match="--training_mode: changes nothing of"):
+    with pytest.raises(UserError, match="--training_mode: has no effect on"):
         from_run(read_run(imported), "latest", "ab", training_mode=True)
-    with pytest.raises(UserError, match="--training_mode: goes with --run_dir and without --tile"):
+    with pytest.raises(UserError, match="--training_mode: requires --run_dir and no --tile"):
         TranslateConfig(run_dir="r", input="i", output="o", training_mode=True, tile=64)

@@ -49,7 +49,7 @@ def test_names_and_labels_stay_and_pictures_change(data, tmp_path):  # noqa: F81
     for split in before.counts:
         pairs = list(zip(before.examples(split), after.examples(split), strict=True))
         assert all(old.filename == new.filename and old.label == new.label for old, new in pairs), (
-            "byte by byte"
+            "byte for byte"
         )
         for old, new in pairs[:3]:
             np.testing.assert_array_equal(pixels(new.encoded), 255 - pixels(old.encoded))
@@ -100,11 +100,11 @@ def test_an_interrupted_translation_goes_on_and_two_devices_do_the_same(
         )
     there = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cut").glob("*.tfrecord*")}
     assert 1 <= len(there) <= 3 and not (tmp_path / "cut" / "manifest.json").exists()
-    with pytest.raises(UserError, match=r"--data_dir=.*: no finished data set"):
+    with pytest.raises(UserError, match=r"--data_dir=.*: not a complete data set"):
         open_source(tmp_path / "cut")
     capsys.readouterr()
     translate_data([NEGATIVE], source, ["train", "val"], tmp_path / "cut", scale=None)
-    assert f"goes on; {len(there)} of 7 shards are finished" in capsys.readouterr().out
+    assert f"continues; {len(there)} of 7 shards are finished" in capsys.readouterr().out
     assert all((tmp_path / "cut" / name).stat().st_mtime_ns == when for name, when in there.items())
     assert (
         contents(tmp_path / "cut") == contents(tmp_path / "whole")
@@ -130,7 +130,7 @@ def test_another_translators_directory_is_refused(data, tmp_path):  # noqa: F811
         translate_data([NEGATIVE], source, ["val"], data, scale=None)
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "mine.txt").write_text("mine")
-    with pytest.raises(UserError, match="is not empty and holds no translated data"):
+    with pytest.raises(UserError, match="is not empty but holds no translated data"):
         translate_data([NEGATIVE], source, ["val"], tmp_path / "letters", scale=None)
     with pytest.raises(UserError, match="names a split twice"):
         translate_data([NEGATIVE], source, ["val", "val"], tmp_path / "twice", scale=None)
@@ -158,7 +158,7 @@ def test_the_command(imported, data, tmp_path, capsys):  # noqa: F811
         (common, "--output or --output_data: give one of them"),
         (
             ["translate", f"--run_dir={imported}", "--input=x", "--output_data=b"],
-            "goes with --data_dir, not --input",
+            "requires --data_dir, not --input",
         ),
         (
             [*common, "--split=nowhere", "--output_data=b"],

@@ -218,7 +218,7 @@ REFUSED = {
     "alpha": (
         samples("uint16", 20, 24, 4),
         {"photometric": "rgb", "extrasamples": ["unassalpha"]},
-        "band 4 of 4 is declared transparency; --alpha_band=values",
+        "band 4 of 4 is declared as transparency; --alpha_band=values",
     ),
 }
 
@@ -302,7 +302,7 @@ def test_png_keeps_its_depth(tmp_path, dtype, shape):
         translated(picture, tmp_path / "out.png", values_of(picture, 0, np.iinfo(dtype).max))
         floats = Values("float32", (0.0,) * 2, (1.0,) * 2)
         assert picture.other_ending(floats) == ".tif"
-        with pytest.raises(UserError, match="PNG holds no float32 of 2 channels"):
+        with pytest.raises(UserError, match="PNG cannot hold float32 with 2 channels"):
             picture.create(tmp_path / "not.png", floats)
         with picture.create(tmp_path / "not.tif", floats) as out:
             out.write(np.full((20, 24, 2), 0.3, np.float32))
@@ -361,8 +361,8 @@ def test_folders_keep_their_depth(tmp_path):
     ("options", "message"),
     [
         ({"range_a": "0:1"}, "--range_a: needs --depth=keep"),
-        ({"depth": "keep", "alpha": "drop"}, "--alpha: is for pictures of 8 bit"),
-        ({"depth": "keep", "label_maps_b": True}, "--label_maps_b: is for pictures of 8 bit"),
+        ({"depth": "keep", "alpha": "drop"}, "--alpha: is for 8-bit pictures"),
+        ({"depth": "keep", "label_maps_b": True}, "--label_maps_b: is for 8-bit pictures"),
     ],
 )
 def test_options_of_the_other_depth_are_refused(options, message):

@@ -90,7 +90,7 @@ def test_a_folder_gives_its_newest_versions_best_usable_variant(model, tmp_path)
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: None, "no such file; tfcyclegan export makes one"),
+        (lambda path: None, "no such file; make one with tfcyclegan export"),
         (lambda path: path.write_bytes(b""), "broken.tflite is not a TFLite model, or damaged"),
         (
             lambda path: path.write_bytes(b"no model" * 100),
@@ -104,7 +104,7 @@ def test_a_folder_gives_its_newest_versions_best_usable_variant(model, tmp_path)
             lambda path: path.write_bytes(tflite_model(16, 16, 19)),
             r"gives float32 \[1, 16, 16, 19\]; the page runs translators of pictures",
         ),
-        (lambda path: path.mkdir(), "no .tflite file there"),
+        (lambda path: path.mkdir(), "no .tflite file found"),
     ],
 )
 def test_a_model_that_cannot_be_used_ends_in_one_line(make, message, tmp_path, capsys):
@@ -123,7 +123,7 @@ def test_other_wrong_requests(model, tmp_path, capsys):
     (tmp_path / "model.onnx").write_bytes(b"onnx")
     with open_server(tmp_path, 0) as taken:
         for arguments, message in (
-            ([f"--model={tmp_path / 'model.onnx'}"], "is no .tflite file"),
+            ([f"--model={tmp_path / 'model.onnx'}"], "not a .tflite file"),
             ([f"--model={tmp_path / 'nowhere'}"], "no such file or folder"),
             (
                 [f"--model={model}", "--samples=a,b"],
@@ -131,11 +131,11 @@ def test_other_wrong_requests(model, tmp_path, capsys):
             ),
             (
                 [f"--model={model}", "--export=site", "--port=80"],
-                "--export: writes the page and serves nothing",
+                "--export: writes the page without serving it",
             ),
             (
                 [f"--model={model}", f"--samples={tmp_path / 'empty'}"],
-                f"--samples={tmp_path / 'empty'}: no pictures there",
+                f"--samples={tmp_path / 'empty'}: no pictures found",
             ),
             ([f"--model={model}", f"--samples={tmp_path / 'bad'}"], "note: text, not a picture"),
             (
@@ -170,7 +170,8 @@ def test_without_a_network_one_line_says_what_to_do(model, tmp_path, monkeypatch
     monkeypatch.setenv("PATH", "")
     assert cli.main(arguments) == 2
     assert (
-        "npm fetches them and is not installed; install it, or go online" in capsys.readouterr().err
+        "npm downloads them but is not installed; install it, or go online"
+        in capsys.readouterr().err
     )
     (tmp_path / "cache" / litert_js.CORE.filename).write_bytes(b"something else")
     assert cli.main(arguments) == 2

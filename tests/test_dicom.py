@@ -109,7 +109,7 @@ def test_monochrome1_of_a_radiograph_is_inverted(tmp_path, signed, unit):
     assert found[0, 0].tolist() == ([-1, -6, -1001] if signed else [4095, 4090, 3095])
     assert "MONOCHROME1, inverted so that larger values are brighter" in series.notes
     assert series.units == ""
-    assert "pictures without a place in space, taken one by one" in series.notes
+    assert "pictures without a position in space, read one by one" in series.notes
 
 
 def test_monochrome1_of_hounsfield_units_is_how_they_are_shown(tmp_path):
@@ -210,7 +210,9 @@ def test_enhanced_files_hold_frames_in_any_order(tmp_path):
     np.testing.assert_array_equal(found, expected)
     assert series.units == "" and series.stack.kind == "axial"
     path = save(enhanced(pixels, [8.0, 2.0, 8.0]), tmp_path / "two.dcm")
-    assert refusal(path).startswith("two.dcm (frame 1) and two.dcm (frame 3) lie at one place")
+    assert refusal(path).startswith(
+        "two.dcm (frame 1) and two.dcm (frame 3) have the same position"
+    )
 
 
 def test_series_are_found_in_a_tree_whatever_the_folders(tmp_path):
@@ -287,7 +289,7 @@ def test_slices_that_do_not_go_together_are_named(tmp_path):
     one = dataset(volume(1)[0])
     other = {"ImagePositionPatient": [-10.5, -20.25, 32.125]}
     cases = {
-        "at one place": dataset(volume(1)[0]),
+        "have the same position": dataset(volume(1)[0]),
         "differ in their number of columns: 6, 7": dataset(volume(1, shape=(5, 7))[0], **other),
         "differ in their pixel spacing: [0.75, 0.5], [0.75, 0.6]": dataset(
             volume(1)[0], PixelSpacing=[0.75, 0.6], **other
@@ -311,14 +313,18 @@ def refused_files():
     return {
         "x.dcm: colours (RGB); save them as PNG": colours,
         "x.dcm: 3 frames without functional groups": film,
-        "x.dcm: an RT Dose, whose scaling is not read": dataset(gray, SOPClassUID=RTDoseStorage),
-        "x.dcm: pixels that are no whole numbers": dataset(gray, PixelRepresentation=None),
+        "x.dcm: an RT Dose, whose scaling is not supported": dataset(
+            gray, SOPClassUID=RTDoseStorage
+        ),
+        "x.dcm: pixels that are not 8-bit, 16-bit or 32-bit integers": dataset(
+            gray, PixelRepresentation=None
+        ),
         "holds no DICOM slices (1 DICOM files without pixels)": dataset(gray, Rows=None),
-        "x.dcm: does not tell the size or the bits": dataset(gray, Columns=0),
-        "x.dcm: ImageOrientationPatient has no directions at right": dataset(
+        "x.dcm: has no size or no bit depth": dataset(gray, Columns=0),
+        "x.dcm: ImageOrientationPatient has no perpendicular directions": dataset(
             gray, ImageOrientationPatient=[1, 0, 0, 1, 1, 0]
         ),
-        "x.dcm: PixelSpacing is not above 0": dataset(gray, PixelSpacing=[0, 1]),
+        "x.dcm: PixelSpacing is not positive": dataset(gray, PixelSpacing=[0, 1]),
         "x.dcm: damaged: The number of bytes of pixel data is less": dataset(gray, Rows=6),
     }
 
@@ -333,7 +339,7 @@ def test_what_cannot_be_read_is_told_on_one_line(tmp_path, reason):
     [
         (JPEGLSLossless, "JPEG-LS Lossless Image Compression, for which no decoder is installed; "
          "pip install pyjpegls"),
-        (MPEG2MPML, "which is not read here; unpack it"),
+        (MPEG2MPML, "which cannot be read here; unpack it"),
     ],
 )  # fmt: skip
 def test_a_missing_decoder_is_named(tmp_path, monkeypatch, syntax, reason):
@@ -356,7 +362,7 @@ def test_damage_in_a_header_is_told_by_the_file(tmp_path):
 
 def test_files_without_the_mark_and_folders_of_several_series(tmp_path):
     (tmp_path / "x.dcm").write_bytes(b"\x08\x00\x05\x00CS\x0a\x00ISO_IR 100")
-    assert refusal(tmp_path / "x.dcm").startswith("x.dcm: lacks the mark of DICOM")
+    assert refusal(tmp_path / "x.dcm").startswith("x.dcm: lacks the DICOM signature")
     save_series(tmp_path / "two", volume(2))
     save(dataset(volume(1)[0], SeriesInstanceUID="1.2.3"), tmp_path / "two" / "other.dcm")
     assert refusal(tmp_path / "two") == "holds 2 series; move each into a folder of its own"

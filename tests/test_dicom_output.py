@@ -187,9 +187,9 @@ def test_a_series_as_nifti_lies_where_it_was(tmp_path):
 
 def test_what_dicom_cannot_hold_is_refused(tmp_path):
     with open_measurement(save_series(tmp_path / "in", volume(2))) as series:
-        with pytest.raises(UserError, match=r"out: DICOM takes one channel, not 3; write NIfTI"):
+        with pytest.raises(UserError, match=r"out: DICOM holds one channel, not 3; write NIfTI"):
             series.create(tmp_path / "out", Values("uint8", (0.0,) * 3, (255.0,) * 3))
-        with pytest.raises(UserError, match=r"out\.dcm: a series of several files; name a dir"):
+        with pytest.raises(UserError, match=r"out\.dcm: a series of several files; give a dir"):
             series.create(tmp_path / "out.dcm", Values("uint8", (0.0,), (255.0,)))
     for name, heights in (("a", [2.0, 4.0]), ("b", [6.0, 8.0])):
         save(enhanced(volume(2), heights), tmp_path / "in" / "frames" / f"{name}.dcm")
@@ -199,7 +199,7 @@ def test_what_dicom_cannot_hold_is_refused(tmp_path):
             series.create(tmp_path / "out", values_of(series, 0, 7000))
     made = dataset(volume(1)[0], ImagePositionPatient=None)
     picture = Dicom(save(made, tmp_path / "flat.dcm"))
-    with pytest.raises(UserError, match="without a place in space cannot be NIfTI"):
+    with pytest.raises(UserError, match="without a position in space cannot be saved as NIfTI"):
         picture.create(tmp_path / "flat.nii", Values("uint8", (0.0,), (255.0,)))
     assert sorted(each.name for each in tmp_path.iterdir()) == ["flat.dcm", "in"]
 

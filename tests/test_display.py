@@ -89,14 +89,14 @@ def test_domains_have_windows_and_bands_of_their_own():
     "given, told",
     [
         ({"window": "5:1"}, "--display_range=5:1: the lower end comes first"),
-        ({"window": "p1:p99"}, "--display_range=p1:p99: one window shows all pictures"),
-        ({"window": "0:1,0:2"}, "gives 2 ranges, and the data have 4 channels"),
-        ({"window": "0:1/"}, "A's and B's with a slash between"),
+        ({"window": "p1:p99"}, "--display_range=p1:p99: all pictures of a domain share one window"),
+        ({"window": "0:1,0:2"}, "gives 2 ranges, but the data has 4 channels"),
+        ({"window": "0:1/"}, "A's and B's separated by a slash"),
         ({"bands": "5"}, "--display_bands=5: there is no channel 5; domain A has 4"),
-        ({"bands": "1,2"}, "--display_bands=1,2: give one channel or three"),
-        ({"bands": "red"}, "--display_bands=red: give one channel or three"),
-        ({"bands": "1", "colour_map": "sunny"}, "--display_map=sunny: no colour map"),
-        ({"colour_map": "magma"}, "--display_map=magma: colours one channel"),
+        ({"bands": "1,2"}, "--display_bands=1,2: give one or three channels"),
+        ({"bands": "red"}, "--display_bands=red: give one or three channels"),
+        ({"bands": "1", "colour_map": "sunny"}, "--display_map=sunny: not a Matplotlib colour map"),
+        ({"colour_map": "magma"}, "--display_map=magma: applies to one channel"),
     ],
 )
 def test_what_cannot_be_shown_is_refused_in_a_line(given, told):

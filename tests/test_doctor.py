@@ -71,7 +71,7 @@ def test_the_command_is_quiet_and_tells_what_is_here():
     result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")
     assert tf.__version__ in result.stdout and f"{hardware.cores()} core" in result.stdout
-    assert re.search(r"--precision=auto takes (mixed_bfloat16|float32)", result.stdout)
+    assert re.search(r"--precision=auto uses (mixed_bfloat16|float32)", result.stdout)
     assert "a step" not in result.stdout and result.stdout.strip().splitlines()[-1].startswith(
         "next: "
     )
@@ -82,16 +82,16 @@ def test_the_command_is_quiet_and_tells_what_is_here():
     [
         (
             {"fpu", "avx2"},
-            "takes float32: mixed_bfloat16 costs: without AVX-512 gradients of convolutions take "
-            "7 to 16 times as long as in float32",
+            "uses float32: mixed_bfloat16 is slower: without AVX-512 gradients of convolutions "
+            "take 7 to 16 times as long as in float32",
         ),
-        ({"avx2", "avx512f"}, "takes float32: mixed_bfloat16 works, but gains nothing"),
+        ({"avx2", "avx512f"}, "uses float32: mixed_bfloat16 works, but gains nothing"),
         (
             {"avx2", "avx512f", "avx512_bf16"},
-            "takes mixed_bfloat16: faster and smaller than float32",
+            "uses mixed_bfloat16: faster and smaller than float32",
         ),
         # a system that does not tell
-        (set(), "takes float32: mixed_bfloat16 works, but gains nothing"),
+        (set(), "uses float32: mixed_bfloat16 works, but gains nothing"),
     ],
 )
 def test_what_bfloat16_costs_is_told(flags, told, monkeypatch):
@@ -105,7 +105,7 @@ def test_missing_extras_are_told_with_the_command_that_installs_them(monkeypatch
     rows = {name: (here, told) for name, here, told in doctor._extras()}
     assert rows["extra serve"] == (
         "no",
-        "for tfcyclegan serve: pip install 'tfcyclegan[serve]' brings kserve",
+        "for tfcyclegan serve: pip install 'tfcyclegan[serve]' installs kserve",
     )
     assert rows["extras"][0] == "demo, pytorch, beam, bench"
 

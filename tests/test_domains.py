@@ -125,7 +125,7 @@ def test_the_recipe_is_told_where_data_are_missing(tmp_path, monkeypatch, capfd)
     error = capfd.readouterr().err
     assert len(error.splitlines()) == 1
     for part in (
-        "data/gta5 and data/cityscapes not there yet",
+        "data/gta5 and data/cityscapes not found",
         "data_prep.gta5",
         "data_prep.cityscapes",
         "make toy_gta2city",

@@ -24,26 +24,27 @@ def end(run) -> int:
 
 
 ERRORS = {
-    "Python's memory": (MemoryError(), "out of memory (Python); take a smaller --batch_size"),
+    "Python's memory": (MemoryError(), "out of memory (Python); use a smaller --batch_size"),
     "TensorFlow's memory": (
         tf.errors.ResourceExhaustedError(
             None, None, "OOM when allocating tensor with shape[9,9] on GPU:0\nHint: ..."
         ),
-        "out of memory (OOM when allocating tensor with shape[9,9] on GPU:0); take a smaller",
+        "out of memory (OOM when allocating tensor with shape[9,9] on GPU:0); use a smaller",
     ),
     "TensorFlow's disk": (
         tf.errors.ResourceExhaustedError(
             None, None, "run/tensorboard/events.v2; No space left on device"
         ),
-        "run/tensorboard/events.v2; No space left on device; make room or choose another directory",
+        "run/tensorboard/events.v2; No space left on device; free some space or choose another "
+        "directory",
     ),
     "a full disk": (
         OSError(errno.ENOSPC, "No space left on device", "run/report.html"),
-        "run/report.html: No space left on device; make room",
+        "run/report.html: No space left on device; free some",
     ),
     "a read-only disk": (
         OSError(errno.EROFS, "Read-only file system", "run/.lock"),
-        "run/.lock: Read-only file system; make room",
+        "run/.lock: Read-only file system; free some",
     ),
 }
 
@@ -89,7 +90,7 @@ def test_signals_clear_away_what_is_unfinished(capsys, number, code):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     before = signal.getsignal(signal.SIGTERM)
     assert end(run) == code and cleared == [True]
-    assert capsys.readouterr().err.endswith("the same command goes on from what is finished\n")
+    assert capsys.readouterr().err.endswith("the same command continues from what is finished\n")
     assert signal.getsignal(signal.SIGTERM) == before
 
 
@@ -104,4 +105,4 @@ def test_signals_are_not_taken_for_faults_of_what_is_done(capsys, number, code):
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     assert end(run) == code
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "the same command continues" in capsys.readouterr().err

@@ -129,8 +129,8 @@ def test_units_ranges_windows_and_what_was_assumed_are_told(metrics, place):
     for line in (
         "display of A: window 0 to 1, channel 1 in gray; gaps in magenta",
         "display of B: window -500 to 500, channel 1 in gray; gaps in magenta",
-        "taken to be in the units of the data (range -1000:1000)",
-        "36 of 4032 values are none",
+        "assumed to be in the units of the data (range -1000:1000)",
+        "36 of 4032 values are missing",
         "a ceiling that no verdict counts",
         "identity takes an input's place in its range",
     ):
@@ -161,7 +161,7 @@ def test_files_are_found_by_plane_window_and_suffix_and_refused_in_a_line(tmp_pa
     found = read(tmp_path / "made", wanted | window, suffix="_fake")
     np.testing.assert_array_equal(found.arrays["p1/scan_0003"][..., 0], volume[2])
     np.testing.assert_array_equal(found.arrays["p3/scene_y0004_x0006"][..., 0], scene[4:8, 6:12])
-    assert "1 files passed over (1 without _fake behind their names)" in found.told[-1]
+    assert "1 files skipped (1 without _fake at the end of their names)" in found.told[-1]
 
     def refused(files, names=wanted):
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
@@ -171,15 +171,15 @@ def test_files_are_found_by_plane_window_and_suffix_and_refused_in_a_line(tmp_pa
             read(folder, names)
         return str(caught.value)
 
-    assert "no files of measurements there" in refused({})
-    assert "1 of 3 measurements of the split have no file there: p2/scan" in refused(
+    assert "no files of measurements found" in refused({})
+    assert "1 of 3 measurements of the split have no file: p2/scan" in refused(
         {"p1/scan.npy": volume}
     )
     small = refused({"p1/scan.npy": volume, "p2/scan.npy": volume[0, :2]})
     assert "p2/scan.npy: is 6x2, the measurement 6x4; values are not resampled" in small
     deep = refused({"p1/scan.npy": volume[:2], "p2/scan.npy": volume[0]})
-    assert "p1/scan.npy: has 2 planes, and the split one of number 3" in deep
-    assert "p2/scan.npy: has 3 planes, and the measurement of its name is one" in refused(
+    assert "p1/scan.npy: has 2 planes, but the split needs plane 3" in deep
+    assert "p2/scan.npy: has 3 planes, but the measurement of this name has one" in refused(
         {"p1/scan.npy": volume, "p2/scan.npy": volume}
     )
 

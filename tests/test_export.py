@@ -198,7 +198,7 @@ def test_a_bad_picture_is_named_by_its_place(loader, bad):
     }[bad]
     with pytest.raises(
         tf.errors.InvalidArgumentError,
-        match=r"image_bytes\[2\]: not a whole JPEG, PNG, WebP, GIF or BMP",
+        match=r"image_bytes\[2\]: not a complete JPEG, PNG, WebP, GIF or BMP",
     ):
         loader([good, good, content, good])
     assert len(loader([good, good])) == 2, "the next request is answered"
@@ -311,7 +311,7 @@ def test_the_same_weights_are_exported_once(exported, run_dir, capsys):
     assert (
         export(read_run(run_dir), "latest", "ab", exported.parent, None, min_psnr=56.0) == exported
     )
-    assert "holds this model already" in capsys.readouterr().out
+    assert "already holds this model" in capsys.readouterr().out
 
 
 def test_without_the_data_the_next_version_proves_nothing(exported, run_dir, tmp_path, capsys):
@@ -413,8 +413,8 @@ def test_one_folder_has_one_purpose(exported, run_dir, capsys):
         )
         error = capsys.readouterr().err
         assert (
-            f"is another model ({differs}); servers answer by the newest version" in error
-            and "name another --output\n" in error
+            f"is another model ({differs}); servers use the newest version" in error
+            and "choose another --output\n" in error
         )
     assert sorted(path.name for path in exported.parent.iterdir()) == before
 
@@ -430,7 +430,7 @@ def test_a_tflite_file_takes_other_sizes_by_fit(exported, tmp_path, capsys):
         f"--output={tmp_path / 'out'}",
     ]
     assert cli.main(arguments) == 2
-    assert "takes pictures of 32x32 alone, not 20x50; give --scale=fit" in capsys.readouterr().err
+    assert "only takes pictures of 32x32, not 20x50; give --scale=fit" in capsys.readouterr().err
     assert cli.main([*arguments[:-1], "--scale=fit", f"--output={tmp_path / 'fitted'}"]) == 0
     told = capsys.readouterr().out
     assert (
@@ -469,7 +469,7 @@ def test_translating_again_keeps_what_is_there(run_dir, tiles, tmp_path, capsys)
     times = {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in names[1:]}
     capsys.readouterr()
     assert cli.main(arguments) == 0
-    assert f"1 pictures translated, {len(names) - 1} were there already" in capsys.readouterr().out
+    assert f"1 picture translated, {len(names) - 1} already existed" in capsys.readouterr().out
     assert all(
         (tmp_path / "out" / name).stat().st_mtime_ns == before for name, before in times.items()
     )

@@ -145,9 +145,7 @@ SAME = {
 FRAMES = {"save_all": True, "append_images": [COLOURS.rotate(90)]}
 REFUSED = {
     "a JPEG in CMYK": encoded(COLOURS.convert("CMYK"), "JPEG"),
-    "its orientation stands in XMP alone": encoded(
-        COLOURS, "JPEG", xmp=b'<x tiff:Orientation="6"/>'
-    ),
+    "its orientation is only in XMP": encoded(COLOURS, "JPEG", xmp=b'<x tiff:Orientation="6"/>'),
     "a PNG of several frames": encoded(COLOURS, "PNG", **FRAMES),
     "a PNG whose orientation cannot be read": png(
         8, 2, _chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(b"0"))
@@ -158,14 +156,15 @@ REFUSED = {
     "a GIF with transparency": encoded(COLOURS.quantize(16), "GIF", transparency=3),
     "a BMP with a palette": encoded(COLOURS.quantize(16), "BMP"),
     **{
-        f"not a whole JPEG, PNG, WebP, GIF or BMP ({kind})": encoded(COLOURS, kind)
+        f"not a complete JPEG, PNG, WebP, GIF or BMP ({kind})": encoded(COLOURS, kind)
         for kind in ("TIFF", "PPM", "JPEG2000", "TGA", "AVIF")
     },
-    "not a whole JPEG, PNG, WebP, GIF or BMP (half)": turned("JPEG", 6)[:500],
-    "not a whole JPEG, PNG, WebP, GIF or BMP (a byte)": b"\xff",
+    "not a complete JPEG, PNG, WebP, GIF or BMP (half)": turned("JPEG", 6)[:500],
+    "not a complete JPEG, PNG, WebP, GIF or BMP (a byte)": b"\xff",
     "6000x6000 pixels, more than 16777216 (PNG)": png(8, 0, size=(6000, 6000)),
     "5000x4000 pixels, more than 16777216 (JPEG)": encoded(Image.new("L", (4000, 5000)), "JPEG"),
-    "not a whole JPEG, PNG, WebP, GIF or BMP (of too many parts)": b"\xff\xd8" + b"\xff" * 100_000,
+    "not a complete JPEG, PNG, WebP, GIF or BMP (of too many parts)": b"\xff\xd8"
+    + b"\xff" * 100_000,
     "transparent everywhere": encoded(Image.new("RGBA", (9, 8)), "PNG"),
     "5000x4000 pixels, more than 16777216 (WebP)": encoded(
         Image.new("L", (4000, 5000)), "WEBP", lossless=True

@@ -151,7 +151,7 @@ def test_trunk_and_lpips_equal_torch(network):
 def test_lpips_refuses_what_it_cannot_compare():
     lpips = Lpips("alexnet", random_trunk("alexnet"))
     with pytest.raises(
-        UserError, match="pictures of 64 x 64 and 32 x 32: LPIPS compares two of one size"
+        UserError, match="pictures of 64 x 64 and 32 x 32: LPIPS compares two of the same size"
     ):
         lpips.distance(picture(0, 64), picture(0, 32))
     with pytest.raises(UserError, match="at least 32 pixels"):
@@ -207,7 +207,7 @@ def test_foreign_inception_files_are_refused(tmp_path):
     with pytest.raises(UserError, match="holds more than weights"):
         feature_network(inception.NAME, weights_file=path)
     assert not (tmp_path / "harm").exists()
-    with pytest.raises(UserError, match="needs the file of its weights"):
+    with pytest.raises(UserError, match="needs its weights file"):
         feature_network(inception.NAME)
 
 
@@ -244,7 +244,7 @@ def test_unpickling_makes_arrays_and_nothing_else(tmp_path):
         UserError,
         match=(
             r"^file: refused, since it holds more than arrays \(it asks for posix\.mkdir\); "
-            r"nothing of it was run$"
+            r"none of it was run$"
         ),
     ):
         feature_networks.unpickle_arrays(pickle.dumps({"a": Harm(tmp_path / "harm")}), "file")
@@ -286,7 +286,7 @@ def test_without_a_network_one_line_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / feature_networks.ARCHIVE))
     with pytest.raises(
         UserError,
-        match=r"cannot keep downloads there \(.*\); set TFCYCLEGAN_CACHE to another folder",
+        match=r"cannot store downloads \(.*\); set TFCYCLEGAN_CACHE to another folder",
     ):
         Lpips()
 

@@ -142,10 +142,10 @@ def test_flag_files_that_lead_nowhere_or_without_end(write, tmp_path):
         ("--flagfile=a\0b\n", "has a NUL character"),
         (f"--flagfile={'x' * 5000}\n", "cannot be read (File name too long)"),
         ("--flagfile=.\n", "cannot be read (Is a directory)"),
-        ("#" * 2**20 + "\n", "has more than 1048576 bytes"),
+        ("#" * 2**20 + "\n", "larger than 1048576 bytes"),
     ):
         assert reason in refused(f"--flagfile={write('a.cfg', content)}")
-    assert "cannot be read (a name with NUL)" in refused("--flagfile=a\0b")
+    assert "cannot be read (a name with a NUL)" in refused("--flagfile=a\0b")
     for number in range(1200):
         write(f"nested/{number}.cfg", f"--flagfile={number + 1}.cfg\n")
         write(f"doubled/{number}.cfg", f"--flagfile={number + 1}.cfg\n" * 2)
@@ -175,7 +175,7 @@ def test_comments_blank_lines_and_windows_line_ends(write):
         (b"--seed=1\nseed=2\n", "a.cfg:2: 'seed=2' is not a flag"),
         (
             b"\n--seed=1  # lucky\n",
-            "a.cfg:2: a comment must stand on a line of its own, not behind --seed",
+            "a.cfg:2: a comment must stand on a line of its own, not after --seed",
         ),
         (b"--seed=1 // lucky\n", "--seed"),
     ],
@@ -244,7 +244,7 @@ def test_flags_without_a_file():
         (["--qqqq=1"], "--qqqq: no such flag; --help lists the flags"),
         (["stray"], "'stray': not a flag; write --name=value"),
         (["--flip", "false"], "'false': not a flag; write --name=value"),
-        (["--", "--seed=1"], "'--': only flags are taken; write --name=value"),
+        (["--", "--seed=1"], "'--': only flags are accepted; write --name=value"),
         (["--seed=two"], "flag --seed=two: invalid literal for int() with base 10: 'two'"),
         (["--epochs=1.5"], "flag --epochs=1.5: invalid literal for int() with base 10: '1.5'"),
         (
@@ -267,12 +267,12 @@ def test_flags_without_a_file():
         (
             ["--generator=vit"],
             "--generator=vit: unknown choice; valid are resnet, resnet_Nblocks, "
-            f"{', '.join(ARCHITECTURES)}, and MODULE:FUNCTION for your own",
+            f"{', '.join(ARCHITECTURES)}, or MODULE:FUNCTION for your own",
         ),
         (
             ["--generator=resnet_0blocks"],
             "--generator=resnet_0blocks: unknown choice; valid are resnet, resnet_Nblocks, "
-            f"{', '.join(ARCHITECTURES)}, and MODULE:FUNCTION for your own",
+            f"{', '.join(ARCHITECTURES)}, or MODULE:FUNCTION for your own",
         ),
         (["--run_dir="], "--run_dir: required; directory of the run; the same command resumes it"),
         (

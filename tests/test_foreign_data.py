@@ -108,11 +108,12 @@ def test_other_features_and_splits_are_named(tmp_path, capsys):
     )
     assert f"{place}, split valA: serves as the test split of domain a, which has none" in said
     assert (
-        f"{place}: domain b has no test split, the other has; scores and pictures that need one "
-        "are left out" in said
+        f"{place}: domain b has no test split, but the other has; scores and pictures that need "
+        "one are left out" in said
     )
     assert any(
-        f"{place}: splits that are not read: validation (2); train, val and test are" in line
+        f"{place}: splits that are not read: validation (2); splits must be called train, val and "
+        "test" in line
         for line in said
     )
     np.testing.assert_array_equal(read(place, "trainA")[1], noise(1))
@@ -165,7 +166,7 @@ def test_what_is_no_picture_of_8_or_16_bit_is_refused(tmp_path):
         (
             "floats",
             tfds.features.Image(shape=(None, None, 1), dtype=np.float32),
-            "pictures are of float32, which has no known range",
+            "pictures are float32, which has no known range",
         ),
         (
             "video",
@@ -215,8 +216,8 @@ def test_both_domains_must_not_be_the_same_pictures(tmp_path):
     with pytest.raises(
         UserError,
         match=(
-            f"--data_dir={place},{place}: both domains are the same pictures, .*split train; "
-            "give each"
+            f"--data_dir={place},{place}: both domains have the same pictures, .*split train; give "
+            "each"
         ),
     ):
         open_domains(f"{place},{place}")
@@ -246,7 +247,7 @@ def test_two_data_sets_of_both_domains_leave_the_other_halves(tmp_path, capsys):
         f"{first}: splits that are not read: trainB (1)" in said
         and f"{second}: splits that are not read: trainA (1)" in said
     )
-    assert "domain a has no test split, the other has" in said
+    assert "domain a has no test split, but the other has" in said
 
 
 def test_the_first_configuration_is_a_guess_that_is_told(tmp_path, capsys):

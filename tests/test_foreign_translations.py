@@ -73,16 +73,16 @@ def test_results_of_the_official_program(data, tmp_path, direction, suffix):
     )
     assert all((scored.truths[name] == picture).all() for name, picture in scored.sets[OWN].items())
     assert (
-        f"end in {suffix}, a guess by the official program's names; --translations_suffix decides"
-        in told
+        f"end in {suffix}, a guess from the official program's names; --translations_suffix "
+        "selects others" in told
     )
     assert (
-        f"{5 * count + 1} files passed over" in told
+        f"{5 * count + 1} files skipped" in told
         and f"{count} _rec_A" in told
         and facts["passed_over"]["_real_A"] == count
     )
     assert (
-        facts["passed_over"]["that are no pictures by their endings"] == 1
+        facts["passed_over"]["that are not pictures by their extensions"] == 1
         and "taken from its folder images" in told
     )
 
@@ -97,7 +97,7 @@ def test_official_results_of_the_other_direction(data, maps, tmp_path):
         },
         png,
     )
-    with pytest.raises(UserError, match=r"--direction=ab: .*_fake_A, so give --direction=ba"):
+    with pytest.raises(UserError, match=r"--direction=ab: .*_fake_A; give --direction=ba"):
         gathered(data, folder)
     for path in folder.glob("*_fake_A.png"):
         path.rename(f"{path}".replace("_fake_A", "_fake"))
@@ -110,7 +110,7 @@ def test_a_suffix_of_ones_own(data, maps, tmp_path):
         tmp_path / "own", {f"{name}-out": picture for name, picture in maps.items()}, png
     )
     shutil.copy(folder / "0001-out.png", folder / "grid.png")
-    with pytest.raises(UserError, match=r"names do not fit.*--translations_suffix"):
+    with pytest.raises(UserError, match=r"names do not match.*--translations_suffix"):
         gathered(data, folder)
     _, facts, told = gathered(data, folder, suffix="-out")
     assert (
@@ -190,8 +190,8 @@ def test_sizes_twins_and_damage(data, maps, tmp_path):
     small = {name: picture.resize((32, 24)) for name, picture in maps.items()}
     _, _, told = gathered(data, saved(tmp_path / "small", small, png))
     assert (
-        f"translations are 32x24, and real pictures are resized to that; {len(maps)} of "
-        f"{len(maps)} inputs are of another size" in told
+        f"translations are 32x24, so real pictures are resized to that; {len(maps)} of "
+        f"{len(maps)} inputs have another size" in told
     )
     folder = saved(tmp_path / "maps", maps, png)
     maps["0001"].save(folder / "0001.jpg")
@@ -226,7 +226,7 @@ def test_a_split_that_stands_in_is_told(street, tmp_path):
     )
     back = gather_folder(flat, domains, "test", "ba", "auto")
     assert back.sets[OWN].keys() == set(nested) and any(
-        "matched by file names alone" in line for line in back.assumed
+        "matched by file names only" in line for line in back.assumed
     )
 
 
@@ -268,7 +268,7 @@ def test_jpegs_are_scored_and_marked(data, maps, tiles, tmp_path, capsys):
     assert result["translations"]["formats"] == {"JPEG": len(maps)} and result["translations"][
         "lossy"
     ] == len(maps)
-    told = f"{len(maps)} of {len(maps)} are JPEG, whose losses are in every score"
+    told = f"{len(maps)} of {len(maps)} are JPEG, whose compression artefacts affect every score"
     assert result["verdict"].endswith("saved with loss, which alone may have decided this.")
     assert any(told in line for line in result["assumed"]) and "saved with loss" in metrics["note"]
     page = (output / "index.html").read_text()

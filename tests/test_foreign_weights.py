@@ -84,7 +84,7 @@ def test_a_run_of_cut(tmp_path, capsys):
     config = run.config
     assert (config.method, config.architecture) == ("cut", "resnet_6blocks")
     assert (config.antialias, config.antialias_up, config.discriminator_layers) == (True, True, 2)
-    assert "taken as of CUT, a guess" in told
+    assert "read as CUT, a guess" in told
     for name, network in load_networks(run, "latest", run.networks).items():
         file = dict(zip(run.networks, files, strict=True))[name]
         state = official.save_state_dict(network)
@@ -98,7 +98,7 @@ def test_a_sampler_of_other_layers_is_left_out_and_counted(tmp_path):
     run = run_of(tmp_path / "cut", files)
     assert run.networks == ("gen_ab", "disc_b")
     record = json.loads((run.directory / importing.RECORD).read_text())
-    what = "patch_sampler: of other layers or another width than the default"
+    what = "patch_sampler: its layers or width are not the default"
     assert record["left_out"] == {what: 8}
 
 
@@ -159,18 +159,18 @@ def test_networks_that_are_none_of_ours(tmp_path):
 def test_a_network_given_for_another_or_of_other_channels(tmp_path):
     judge = plain(Discriminator(layers=2, base_filters=4))
     assert (
-        "holds a discriminator, not gen_ab; say which with --network=disc_a or disc_b"
+        "holds a discriminator, not gen_ab; select it with --network=disc_a or disc_b"
         in refused(tmp_path / "x.pth", judge)
     )
-    assert "holds a generator, not disc_a; say which with --network=gen_ab or gen_ba" in refused(
+    assert "holds a generator, not disc_a; select it with --network=gen_ab or gen_ba" in refused(
         tmp_path / "x.pth", plain(), "disc_a"
     )
     pairs = plain(Discriminator(layers=2, base_filters=4, in_channels=6))
-    assert "its discriminator takes 6 channels as those of pix2pix do" in refused(
+    assert "its discriminator takes 6 channels like those of pix2pix" in refused(
         tmp_path / "x.pth", pairs, "disc_b"
     )
     bands = plain(make_generator("resnet_1blocks", base_filters=4, in_channels=4))
-    assert "its generator takes 4 channels; pictures have 1 or 3 here" in refused(
+    assert "its generator takes 4 channels; only 1 or 3 are supported" in refused(
         tmp_path / "x.pth", bands
     )
 
@@ -196,7 +196,7 @@ def test_whole_models_and_programs_name_what_they_hold(tmp_path):
     message = refused(tmp_path / "x.pth", Whole())
     assert (
         "refused, since it holds a whole pickled model or other objects "
-        "(tests.test_foreign_weights.Whole); nothing of it was run" in message
+        "(tests.test_foreign_weights.Whole); none of it was run" in message
     )
     assert "torch.save(network.state_dict(), 'latest_net_G_A.pth')" in message
     torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), str(tmp_path / "y.pth"))
@@ -229,7 +229,7 @@ def test_state_dicts_inside_of_others_are_taken_and_the_rest_is_counted(tmp_path
         "hparams_name": "x",
     }
     record, _ = imported(tmp_path / "b.pth", lightning, capsys)
-    assert record["conversions"]["gen_ab: prefix gen. taken off"] == len(state)
+    assert record["conversions"]["gen_ab: prefix gen. removed"] == len(state)
     assert record["left_out"]["gen_ab: tensors beside gen. (vgg.0.weight)"] == 1
     for prefix in ("module.", "_orig_mod.", "module._orig_mod."):
         record, _ = imported(
@@ -246,11 +246,11 @@ def test_several_networks_in_a_file_are_told_how_to_part(tmp_path):
         tmp_path / "x.pth", {"netG_A2B": state, "netG_B2A": state, "optimizer_G": {"state": {}}}
     )
     assert (
-        "holds several networks (netG_A2B, netG_B2A); save each in a file, in PyTorch: "
+        "holds several networks (netG_A2B, netG_B2A); save each in its own file, in PyTorch: "
         "torch.save(torch.load(FILE)['netG_A2B']" in message
     )
     both = {f"{name}.{key}": value for name in ("gen_ab", "gen_ba") for key, value in state.items()}
-    assert "holds several networks (their keys begin with gen_ab., gen_ba.)" in refused(
+    assert "holds several networks (their keys start with gen_ab., gen_ba.)" in refused(
         tmp_path / "x.pth", {"state_dict": both}
     )
 
@@ -259,7 +259,9 @@ def test_u_nets_hold_themselves_and_are_one_network(tmp_path, capsys):
     record, told = imported(
         tmp_path / "x.pth", plain(make_generator("unet_128", base_filters=4, norm="batch")), capsys
     )
-    assert record["conversions"] == {} and "batch norm translates by its running statistics" in told
+    assert (
+        record["conversions"] == {} and "batch norm translates with its running statistics" in told
+    )
 
 
 def test_what_is_not_computed_with_is_counted(tmp_path, capsys):
@@ -293,8 +295,8 @@ def test_folders_say_what_they_lack_and_what_else_they_hold(tmp_path, capsys):
     directory = importing.import_pytorch(tmp_path / "mine", "", tmp_path / "run")
     told = capsys.readouterr().out
     assert (
-        "has no latest_net_G_B.pth, latest_net_D_A.pth, latest_net_D_B.pth; the run has gen_ab "
-        "alone" in told
+        "has no latest_net_G_B.pth, latest_net_D_A.pth, latest_net_D_B.pth; the run only has gen_ab"
+        in told
     )
     record = json.loads((directory / importing.RECORD).read_text())
     assert record["left_out"] == {"other .pth files (10_net_G_A.pth, 5_net_G_A.pth)": 2}
@@ -303,7 +305,7 @@ def test_folders_say_what_they_lack_and_what_else_they_hold(tmp_path, capsys):
 def test_a_name_that_does_not_tell_is_told_as_a_guess(tmp_path, capsys):
     torch.save(plain(), tmp_path / "generator.pth")
     importing.import_pytorch(tmp_path / "generator.pth", "", tmp_path / "run")
-    assert "generator.pth: taken as gen_ab, a guess" in capsys.readouterr().out
+    assert "generator.pth: read as gen_ab, a guess" in capsys.readouterr().out
 
 
 def changed_h5(path, change) -> None:
@@ -323,10 +325,10 @@ def test_files_of_keras_2_say_what_they_lack_and_what_is_not_used(tmp_path, caps
     directory = importing.import_tfa(tmp_path / "more.h5", "", tmp_path / "run")
     record = json.loads((directory / importing.RECORD).read_text())
     assert record["left_out"] == {
-        "weights of layers that the graph has not (head)": 1,
+        "weights of layers that the graph lacks (head)": 1,
         "the optimizer's weights": 1,
     }
-    assert "not used: weights of layers that the graph has not (head): 1" in capsys.readouterr().out
+    assert "not used: weights of layers that the graph lacks (head): 1" in capsys.readouterr().out
 
     def remove(file):
         name = next(
@@ -341,5 +343,5 @@ def test_files_of_keras_2_say_what_they_lack_and_what_is_not_used(tmp_path, caps
         importing.import_tfa(tmp_path / "less.h5", "", tmp_path / "other")
 
     changed_h5(tmp_path / "keras3.h5", lambda file: file.attrs.update(keras_version="3.15.1"))
-    with pytest.raises(UserError, match="is of Keras 3, which reads it itself"):
+    with pytest.raises(UserError, match="is a Keras 3 file; load it with"):
         importing.import_tfa(tmp_path / "keras3.h5", "", tmp_path / "other")

@@ -189,7 +189,7 @@ def test_near_infrared_that_is_declared_transparency_hides_nothing_unless_asked(
     given = samples(4, 5, 6, dtype="uint8", seed=1)
     given[3, 0] = 0
     source = written(tmp_path / "in.tif", given)  # GDAL declares the fourth of four bytes alpha
-    with pytest.raises(BadPicture, match="band 4 of 4 is declared transparency; --alpha_band"):
+    with pytest.raises(BadPicture, match="band 4 of 4 is declared as transparency; --alpha_band"):
         open_measurement(source)
     with open_measurement(source, alpha_band="values") as scene:
         np.testing.assert_array_equal(scene.read(), np.moveaxis(given, 0, -1))

@@ -92,7 +92,7 @@ def as_kind(kind: str) -> bytes:
     [b"", b"no picture", images.encode_png(noise(30, 30))[:-200], as_kind("EPS"), as_kind("TIFF")],
 )
 def test_what_is_no_whole_png_or_jpeg_is_refused(content):
-    with pytest.raises(RunError, match="no whole JPEG or PNG"):
+    with pytest.raises(RunError, match="not a complete JPEG or PNG"):
         images.decode(content, 3)
 
 

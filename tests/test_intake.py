@@ -307,7 +307,7 @@ NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), d
         (b"\x00\x01\x02\x03" * 50, "not a picture"),
         (
             b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n",
-            "a PostScript file, which is not read here",
+            "a PostScript file, which cannot be read here",
         ),
         (encoded(NOISE, "JPEG")[:-1], "truncated"),
         (encoded(NOISE, "JPEG")[:2000], "truncated"),

@@ -43,7 +43,7 @@ def test_transparency_is_laid_on_white_dropped_refused_or_kept():
     )
     with pytest.raises(
         intake.BadPicture,
-        match="has transparency; --alpha=white lays it on white, or save it without",
+        match="has transparency; --alpha=white composites it onto white, or save it without",
     ):
         decoded(RGBA, alpha="refuse")
     kept = decoded(RGBA, alpha="keep")
@@ -65,7 +65,7 @@ def test_a_picture_of_which_nothing_would_be_seen_is_refused():
     content = encoded(Image.new("RGBA", (4, 4), (1, 2, 3, 0)), "TGA")
     with pytest.raises(
         intake.BadPicture,
-        match="transparent everywhere, so all would be white; --alpha=drop takes its colours",
+        match="transparent everywhere, so all would be white; --alpha=drop uses its colours",
     ):
         decoded(content)
     assert values(content, alpha="drop") == np.full((4, 4, 3), (1, 2, 3)).tolist()
@@ -140,8 +140,8 @@ def test_the_largest_value_is_told_and_decides_where_it_is_given():
 def test_what_is_told_of_a_dark_set():
     assert (
         notes.dim(4000)
-        == "16-bit values end at 4000 of 65535, so they come out dark; --max_value=4095 makes 4095 "
-        "white"
+        == "16-bit values end at 4000 of 65535, so pictures become dark; --max_value=4095 makes "
+        "4095 white"
     )
     assert "--max_value=1023 makes" in notes.dim(1023) and "--max_value=16383" in notes.dim(9000)
     assert notes.dim(0) == notes.dim(40_000) == ""
@@ -175,9 +175,7 @@ def test_profiles_other_than_srgb_are_told_and_bytes_are_kept(kind, icc, told):
     content = encoded(Image.fromarray(GRADIENT), kind, icc_profile=icc)
     found = decoded(content)
     assert found.notes == (
-        {LeftOut("a colour profile other than sRGB, its values taken as they are")}
-        if told
-        else set()
+        {LeftOut("a colour profile other than sRGB, which is not applied")} if told else set()
     )
     assert bool(found.kept) == (kind in ("JPEG", "PNG"))
 
@@ -201,9 +199,9 @@ def test_gamma_and_high_dynamic_range_are_told():
     hdr = plain[:33] + chunk(b"cICP", bytes((9, 16, 0, 1))) + plain[33:]
     told = [sorted(decoded(content).notes) for content in (linear, usual, hdr)]
     assert told == [
-        ["a gamma other than that of sRGB, its values taken as they are"],
+        ["a gamma other than that of sRGB, which is not applied"],
         [],
-        ["high dynamic range (PQ or HLG), its values taken as they are"],
+        ["high dynamic range (PQ or HLG), which is not applied"],
     ]
 
 
@@ -212,7 +210,7 @@ def test_cmyk_is_told_and_refused_where_its_sense_is_not_known():
     assert decoded(jpeg).notes == {intake.CMYK}
     mark = jpeg.index(b"\xff\xee")
     without = jpeg[:mark] + jpeg[mark + 2 + int.from_bytes(jpeg[mark + 2 : mark + 4], "big") :]
-    with pytest.raises(intake.BadPicture, match="a CMYK JPEG without Adobe's mark"):
+    with pytest.raises(intake.BadPicture, match="a CMYK JPEG without Adobe's marker"):
         decoded(without)
 
 
@@ -232,17 +230,17 @@ def test_jpeg_2000_of_more_than_8_bit_is_told_and_signed_is_refused():
     [
         (
             b"\0" * 128 + b"DICM" + b"\0" * 100,
-            "a DICOM file, which is not read here; save it as PNG or TIFF of 8 or 16 bit, or "
-            "prepare its values by data_prep.dicom",
+            "a DICOM file, which cannot be read here; save it as 8-bit or 16-bit PNG or TIFF, or "
+            "prepare its values with data_prep.dicom",
         ),
         (b"\x5c\x01\0\0" + b"\0" * 340 + b"n+1\0", "a NIfTI file"),
         (b"\x93NUMPY\1\0", "a NumPy array"),
         (b"\0\0\0\x18ftypheic" + b"\0" * 20, "a HEIC picture"),
         (
             b"\0\0\0\x18ftypisom" + b"\0" * 20,
-            "a video, which is not read here; save its frames as PNG",
+            "a video, which cannot be read here; save its frames as PNG",
         ),
-        (b"PK\3\4" + b"\0" * 20, "a ZIP archive, which is not read here; unpack it"),
+        (b"PK\3\4" + b"\0" * 20, "a ZIP archive, which cannot be read here; unpack it"),
         (b"%PDF-1.7\n", "a PDF file"),
         (b"\x76\x2f\x31\x01" + b"\0" * 20, "an OpenEXR picture"),
     ],

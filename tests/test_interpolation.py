@@ -215,7 +215,7 @@ def test_a_segmenter_follows_its_data(averaged, tmp_path, monkeypatch, capsys):
     train_segmenter.run(config)
     (part,) = seen["parts"]
     assert seen["interpolation"] == "area" and part.identity.endswith("8x12 area")
-    assert "pictures are resized by area, as they were prepared" in capsys.readouterr().out
+    assert "pictures are resized by area, as in their preparation" in capsys.readouterr().out
     for pixels, expected in zip(part.pictures, by_area(averaged, Size(8, 12)), strict=True):
         np.testing.assert_array_equal(pixels, expected)
 

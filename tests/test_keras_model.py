@@ -82,7 +82,7 @@ def test_a_saved_model_comes_back_whole_without_optimizers(fitted, arrays, monke
             np.testing.assert_array_equal(mean, expected)
     assert np.abs(again.generator("ab")(arrays[0]) - again(arrays[0])).max() > 0
     monkeypatch.setattr(model, "segment", tf.identity)
-    with pytest.raises(UserError, match=r"^CycleGAN: its segmenter or teachers are not saved"):
+    with pytest.raises(UserError, match=r"^CycleGAN: its segmenter or teachers cannot be saved"):
         model.get_config()
 
 

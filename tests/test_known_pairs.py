@@ -200,7 +200,7 @@ def test_a_run_with_pairs_goes_on_exactly_and_says_what_it_does(maps, tmp_path, 
     straight, stopped = tmp_path / "straight", tmp_path / "stopped"
     train(config(maps, straight, **EVERYTHING))
     told = capsys.readouterr().out
-    assert "pairs: 6 of 12, by aligned data and --paired_share=0.5, drawn by --seed" in told
+    assert "pairs: 6 of 12, by aligned data and --paired_share=0.5, drawn with --seed" in told
     assert "from step 3 on pictures are resized to 32 instead of 36" in told
     shutil.copytree(straight, stopped)
     for path in (stopped / "checkpoints").glob("step-4*"):
@@ -239,7 +239,10 @@ def test_an_unpaired_run_is_fine_tuned_on_pairs(maps, tmp_path, capsys, eager):
     ("changes", "line"),
     [
         ({"lambda_paired": 1.0, "pairs": "nowhere.csv"}, "--pairs=nowhere.csv: cannot be read"),
-        ({"drop_remainder": True, "batch_size": 14}, "--drop_remainder: no batch of 14 is whole"),
+        (
+            {"drop_remainder": True, "batch_size": 14},
+            "--drop_remainder: an epoch of 12 images has no whole batch of 14",
+        ),
     ],
 )
 def test_what_cannot_be_trained_is_refused_in_one_line(maps, tmp_path, changes, line):
@@ -249,5 +252,5 @@ def test_what_cannot_be_trained_is_refused_in_one_line(maps, tmp_path, changes, 
 
 
 def test_pairs_of_unaligned_data_must_be_given(tiles, tmp_path):
-    with pytest.raises(UserError, match=r"--lambda_paired=1: no pairs are known of .* --aligned"):
+    with pytest.raises(UserError, match=r"--lambda_paired=1: no pairs are known for .* --aligned"):
         train(config(tiles, tmp_path / "run", max_steps=1, lambda_paired=1.0))

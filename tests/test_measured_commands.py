@@ -58,8 +58,8 @@ def test_a_split_becomes_arrays(translate, data, translator, tmp_path, capsys):
     out = tmp_path / "out"
     assert translate(f"--data_dir={data}", f"--output={out}", "--arrays=tif") == 0
     told = capsys.readouterr().out
-    assert "translates split testA" in told
-    assert f"{out}: 4 of 6144 values are no measurements and stay gaps" in told
+    assert "translating split testA" in told
+    assert f"{out}: 4 of 6144 values are missing measurements and remain missing" in told
     arrays = dict(open_source(data).arrays("testA"))
     assert sorted(path.name for path in out.glob("*.tif")) == ["bands0.tif", "bands1.tif"]
     for name in ("bands0", "bands1"):
@@ -86,10 +86,13 @@ def test_a_data_set_keeps_values(translate, data, translator, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        (["--alpha=drop"], "--alpha: is not for measurements"),
-        (["--pages=first"], "--pages: is not for measurements"),
-        (["--direction=ba", "--max_value=9"], "--max_value: is not for measurements"),
-        (["--tile=64", "--previews", "--display_range=p1:p99"], "--display_range=p1:p99: one win"),
+        (["--alpha=drop"], "--alpha: not for measurements"),
+        (["--pages=first"], "--pages: not for measurements"),
+        (["--direction=ba", "--max_value=9"], "--max_value: not for measurements"),
+        (
+            ["--tile=64", "--previews", "--display_range=p1:p99"],
+            "--display_range=p1:p99: all pictures of a domain share one window",
+        ),
     ],
 )
 def test_flags_of_the_other_kind(translate, tmp_path, capsys, flags, told):
@@ -103,7 +106,7 @@ def test_flags_of_the_other_kind(translate, tmp_path, capsys, flags, told):
 def test_data_of_the_other_kind(translate, tiles, tmp_path, capsys):
     assert translate(f"--data_dir={tiles}", f"--output={tmp_path / 'out'}") == 2
     told = capsys.readouterr().err.splitlines()[-1]
-    assert "split testA holds 8-bit pictures, and the model takes uint16, 4 channels" in told
+    assert "split testA holds 8-bit pictures, but the model needs uint16, 4 channels" in told
 
 
 def test_an_export(run_dir, translator, data, tmp_path, capsys):

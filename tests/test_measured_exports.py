@@ -141,7 +141,7 @@ def test_an_export_without_its_metadata_is_no_translator_of_pictures(version, tm
     (tmp_path / "float32.tflite").write_bytes((version / "float32.tflite").read_bytes())
     with pytest.raises(UserError, match=r"it takes float32 \[1, 16, 20, 6\], not float32 \[B, H"):
         open_model(tmp_path / "float32.tflite")
-    with pytest.raises(UserError, match="the page shows pictures"):
+    with pytest.raises(UserError, match="the page only handles a browser's 8-bit pictures"):
         find_model(version)
 
 
@@ -206,7 +206,7 @@ def test_tensors_over_the_second_protocol(ask, translator, raw):
 def test_half_precision_is_answered_in_bytes_alone():
     """The protocol has no FP16 in JSON."""
     kind, request = Kind("float16", 1), v2(scene(1, 4, 4))
-    with pytest.raises(Refused, match="the answer is FP16, which is sent as bytes alone; ask for"):
+    with pytest.raises(Refused, match="the answer is FP16, which is only sent as bytes; request"):
         array_messages.answer_v2(request, "m", "1", [np.zeros((4, 4, 1), np.float16)], kind)
 
 
@@ -214,17 +214,20 @@ def test_half_precision_is_answered_in_bytes_alone():
     ("body", "told"),
     [
         ({"instances": [[[1, 2]]]}, r"instances\[0\]: has the shape \[1, 2\], not \[H, W, 6\]"),
-        ({"instances": [[[[1.5] * 6]]]}, r"that are no uint16: whole numbers from 0 to 65535"),
-        ({"instances": [[[[70000] * 6]]]}, r"that are no uint16: whole numbers from 0 to 65535"),
-        ({"instances": [[[[0] * 6, [0]]]]}, r"instances\[0\]: is no array of numbers; send"),
+        ({"instances": [[[[1.5] * 6]]]}, r"that are not uint16: integers from 0 to 65535"),
+        ({"instances": [[[[70000] * 6]]]}, r"that are not uint16: integers from 0 to 65535"),
+        ({"instances": [[[[0] * 6, [0]]]]}, r"instances\[0\]: is not an array of numbers; send"),
         ({"instances": []}, "the request holds no array"),
         ({"instances": [[[["a"] * 6]]]}, "no uint16"),
         ({"instances": "x"}, r"instances: is not a list; send"),
         (v2(scene(1, 4, 4).astype(np.float32), "FP32"), r"values: is FP32 \[1, 4, 4, 6\], not"),
         (v2(scene(1, 4, 4)[..., :3]), r"values: is UINT16 \[1, 4, 4, 3\], not UINT16 \[B, H, W, 6"),
-        (fractions(), "values: has values that are no uint16: whole numbers from 0 to 65535"),
+        (fractions(), "values: has values that are not uint16: integers from 0 to 65535"),
         (v2(np.zeros((1, 0, 4, 6), np.uint16)), "values: is empty"),
-        (v2(scene(1, 80, 80)), r"values\[0\]: 80x80 makes 6400 pixels; a request may hold 4000"),
+        (
+            v2(scene(1, 80, 80)),
+            r"values\[0\]: 80x80 makes 6400 pixels in total; a request may hold 4000",
+        ),
     ],
     ids=range(12),
 )

@@ -131,5 +131,5 @@ def test_a_file_in_other_units_is_refused(tmp_path):
     from tfcyclegan.errors import UserError
 
     save_series(tmp_path / "in", VOLUME[:2] + 1000, RescaleSlope=1, RescaleIntercept=-1024)
-    with pytest.raises(UserError, match="has values in HU, and the model takes mm"):
+    with pytest.raises(UserError, match="has values in HU, but the model needs mm"):
         through(tmp_path, same(0, 1, "int16", units="mm"))

@@ -74,7 +74,10 @@ def test_the_run_tells_what_its_numbers_mean(run):
     assert (a.dtype, a.low, a.high, a.nodata) == ("uint16", (1,) * 6, (201,) * 6, 0)
     assert (b.dtype, b.low, b.high, b.nodata) == ("float32", (0,), (200,), None)
     told = "\n".join(read.told)
-    assert "domain a: uint16, 6 channels, range 1:201 as -1 to 1; 3 of 3 have gaps" in told
+    assert (
+        "domain a: uint16, 6 channels, range 1:201 as -1 to 1; 3 of 3 have missing measurements"
+        in told
+    )
     assert "no loss" in told
 
 

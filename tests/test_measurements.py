@@ -169,7 +169,7 @@ BAD = {
     "nodata": (
         {"trainA/a.npy": np.zeros((4, 4), np.uint8)},
         {"nodata_a": -9999.0},
-        "--nodata_a=-9999: is no value of uint8",
+        "--nodata_a=-9999: is not a value of uint8",
     ),
     "mask": ({}, {"mask": True}, "trainA_mask/a.npy: no such file"),
     "partners": ({"trainB/c.npy": field(0, 4, 4)}, {"aligned": True}, "trainB/c: --aligned"),

@@ -97,7 +97,7 @@ def test_series_become_records_and_no_person_is_named(tmp_path, capsys):
 
 def test_a_person_in_two_splits_is_refused_and_found(tmp_path):
     root = dicom_tree(tmp_path / "root", test_person="4711")
-    told = "of one subject, in train and test; move all of it into one"
+    told = "of one subject, in train and test; move all of its series into one"
     with pytest.raises(UserError, match=told) as caught:
         prepare(dicom, root, tmp_path / "out")
     assert "trainA/Roe^Jane_4711" in str(caught.value)
@@ -117,12 +117,12 @@ def test_a_series_with_a_missing_slice_is_a_bad_one(tmp_path, capsys):
         save(made, root / "trainA" / "holes" / f"{name}.dcm")
     with pytest.raises(UserError, match="a slice is missing: 4 mm from IM002") as caught:
         prepare(dicom, root, tmp_path / "out")
-    assert "lies in" in capsys.readouterr().out and "\n" not in str(caught.value)
+    assert "is in" in capsys.readouterr().out and "\n" not in str(caught.value)
     prepare(dicom, root, tmp_path / "out", max_bad=1)
     assert "a slice is missing" in (tmp_path / "out" / "quarantine.jsonl").read_text()
 
 
 @pytest.mark.parametrize("option", ["mask", "aligned"])
 def test_options_that_do_not_go_with_series(option):
-    with pytest.raises(UserError, match=f"--{option}: not of DICOM series"):
+    with pytest.raises(UserError, match=f"--{option}: not for DICOM series"):
         dicom.Config(input_dir="a", output_dir="b", **{option: True})

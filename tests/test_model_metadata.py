@@ -96,7 +96,7 @@ def test_a_version_of_another_purpose_is_refused(tmp_path, there, here, differs)
     with pytest.raises(
         UserError,
         match=(
-            rf"--output={tmp_path}/mine: its version 2 is another model \({differs}\).*name "
+            rf"--output={tmp_path}/mine: its version 2 is another model \({differs}\).*choose "
             rf"another --output"
         ),
     ):
@@ -113,10 +113,7 @@ def test_what_an_earlier_version_does_not_say_is_not_compared(tmp_path, capsys):
     with pytest.raises(UserError, match="its version 2 is another model"):
         make(tmp_path, TRANSLATOR | {"direction": "ba"})
     assert make(tmp_path, TRANSLATOR | {"weights": "1"}) == "4"
-    assert (
-        f"{tmp_path / '3'}: from what to what is not known: no metadata.json"
-        in capsys.readouterr().out
-    )
+    assert f"{tmp_path / '3'}: domains unknown: no metadata.json" in capsys.readouterr().out
 
 
 def test_how_the_training_read():

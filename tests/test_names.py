@@ -73,7 +73,7 @@ def everything(directory: Path) -> set[Path]:
 
 @pytest.mark.parametrize("name", LEAVING)
 def test_no_picture_is_called_so(name):
-    with pytest.raises(UserError, match="no name below a folder"):
+    with pytest.raises(UserError, match="not a path below a folder"):
         picture_name(name, "testA")
 
 
@@ -95,7 +95,7 @@ def test_translating_a_data_set_with_such_names(tmp_path):
     for number, name in enumerate(("../../escaped.png", f"{tmp_path}/escaped.png", ".")):
         source = open_source(make_data(tmp_path / f"data{number}", name))
         before = everything(tmp_path)
-        with pytest.raises(UserError, match="no name below a folder"):
+        with pytest.raises(UserError, match="not a path below a folder"):
             translate_split([NEGATIVE], source, "testA", tmp_path / "deep" / "er" / "out")
         made = everything(tmp_path) - before
         assert not any("escaped" in path.name for path in everything(tmp_path)) and {
@@ -236,7 +236,7 @@ def test_weights_are_read_from_the_file_itself(tmp_path):
                 group.create_dataset(
                     weight, shape, "f4", external=[(str(tmp_path / "secret"), 0, size)]
                 )
-        with pytest.raises(UserError, match="no floats in this file itself"):
+        with pytest.raises(UserError, match="not floats stored in this file itself"):
             tfa.read_generator(path)
 
 
@@ -321,7 +321,7 @@ def test_odd_names_and_links_in_a_folder_to_translate(tmp_path, capfd):
         for path in (tmp_path / "out").rglob("*.png")
     }
     assert made == {os.fsencode(name) for name in names if name != "..png"}, (
-        "hidden files are passed over"
+        "hidden files are skipped"
     )
 
 

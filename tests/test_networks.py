@@ -231,7 +231,7 @@ def test_tflite_copies_of_a_graph_have_norms_for_tflite():
         (lambda: UnetGenerator(depth=4), "depth 4: must be at least 5"),
         (
             lambda: GraphGenerator(graph={"layers": [{"class_name": "Lambda"}]}),
-            "has layers Lambda; known are InputLayer, Conv2D",
+            "has layers Lambda; supported are InputLayer, Conv2D",
         ),
     ],
 )

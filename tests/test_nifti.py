@@ -176,7 +176,7 @@ def test_channels_along_the_fourth_and_the_fifth_axis_are_alike(tmp_path, form):
         np.testing.assert_array_equal(
             volume.read(2), given.reshape(4, 5, 6, 3)[:, :, 2].transpose(1, 0, 2)
         )
-        time = "a series of volumes in time, taken for channels"
+        time = "a time series of volumes, read as channels"
         assert (time in volume.notes) == (len(form) == 4)
         out = translated(volume, tmp_path / "out.nii", values_of(volume, -1000, 2000))
         one = volume.create(tmp_path / "one.nii", Values("uint8", (0.0,), (255.0,)))
@@ -248,7 +248,7 @@ def test_a_difference_of_sform_and_qform_is_told(tmp_path):
     shifted[0, 3] += 4
     path = save(tmp_path / "scan.nii", random_values("int16"), other_qform=shifted)
     with open_measurement(path) as volume:
-        assert "sform and qform place it differently; the sform counts" in volume.notes
+        assert "sform and qform differ; the sform is used" in volume.notes
         out = translated(volume, tmp_path / "out.nii", values_of(volume, -1000, 3000))
     np.testing.assert_array_equal(nibabel.load(out).get_qform(), nibabel.load(path).get_qform())
     same = save(tmp_path / "same.nii", random_values("int16"))
@@ -261,7 +261,7 @@ def test_a_volume_without_an_affine_is_read_by_a_flag_alone(tmp_path):
     with pytest.raises(BadPicture, match=r"has no affine .* --without_affine"):
         open_measurement(path)
     with open_measurement(path, without_affine=True, axis="axial") as volume:
-        assert "no affine, axes taken for right, anterior, superior" in volume.notes
+        assert "no affine, axes read as right, anterior, superior" in volume.notes
         given = np.asarray(nibabel.load(path).dataobj)
         np.testing.assert_array_equal(volume.read(0)[..., 0], given[::-1, ::-1, 0].T)
         out = translated(volume, tmp_path / "out.nii", values_of(volume, -1000, 3000))
@@ -296,14 +296,14 @@ BAD = {
     "a qform that is none": lambda path: _edit(path, quatern_b=3),
 }
 REASONS = {
-    "a qform that is none": "its qform is no rotation",
-    "an empty file": "damaged, or no NIfTI",
-    "text": "damaged, or no NIfTI",
+    "a qform that is none": "its qform is not a rotation",
+    "an empty file": "damaged, or not NIfTI",
+    "text": "damaged, or not NIfTI",
     "colours": "holds colours (24-bit RGB); save its slices as PNG",
     "complex": "values of complex64",
     "times": "has 65 volumes along its fourth axis",
     "six axes": "has the axes 2x2x2x3x2; save each volume",
-    "a cut file": "damaged: 763 bytes, and its header tells of 772",
+    "a cut file": "damaged: 763 bytes, but its header declares 772",
     "a singular affine": "its affine is singular",
 }
 
@@ -342,9 +342,9 @@ def test_a_cut_archive_is_told_when_it_is_read(tmp_path):
 def test_two_forms_of_one_name_are_refused(tmp_path):
     save(tmp_path / "scan.nii", random_values("int16"))
     packed = save(tmp_path / "scan.nii.gz", random_values("int16"))
-    with pytest.raises(BadPicture, match=r"scan\.nii lies beside it"):
+    with pytest.raises(BadPicture, match=r"scan\.nii is in the same folder"):
         open_measurement(packed)
-    with pytest.raises(BadPicture, match=r"scan\.nii\.gz lies beside it"):
+    with pytest.raises(BadPicture, match=r"scan\.nii\.gz is in the same folder"):
         open_measurement(tmp_path / "scan.nii")
 
 

@@ -26,7 +26,10 @@ from tfcyclegan.translation.tiling import Tiler
 from tfcyclegan.translation.translators import Translator, as_function, translate_path
 
 BRIGHT = 200
-SAID = r"the model gives values that are no numbers \(NaN or infinite\): .* an earlier --checkpoint"
+SAID = (
+    r"the model's output has values that are not finite \(NaN or infinite\): .* an earlier "
+    r"--checkpoint"
+)
 
 
 def broken(value: float, *, above: int = 0) -> Translator:
@@ -95,7 +98,9 @@ def test_requests():
     png = base64.b64decode(fine["predictions"][0]["b64"])
     assert np.array_equal(images.to_array(images.decode(png, 3)), level(9))
     assert isinstance(failed, Refused) and failed.status == 500
-    assert failed.message.startswith("instances[1]: the model gives values that are no numbers")
+    assert failed.message.startswith(
+        "instances[1]: the model's output has values that are not finite"
+    )
     with (
         pytest.raises(server.grpc_errors.Internal, match=r"instances\[1\]"),
         server._as_grpc_error(),
@@ -115,5 +120,5 @@ def test_cycles_of_evaluate(monkeypatch):
 
 def test_signatures_of_an_export():
     assert value_graph.to_uint8(tf.constant([-1.0, 0.0, 1.0])).numpy().tolist() == [0, 128, 255]
-    with pytest.raises(tf.errors.InvalidArgumentError, match="values that are no numbers"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="values that are not finite"):
         value_graph.to_uint8(tf.constant([0.0, np.nan]))

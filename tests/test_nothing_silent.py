@@ -60,20 +60,20 @@ PICTURES = [  # of data_prep and translate alike
     done("EXIF turn", "turned upright, as its orientation tag says", 1),
     unused("MPO", "previews, gain maps or other views behind the picture (MPO)", 1),
     unused("BMP", "the fourth byte of each pixel of a BMP, which the format calls unused", 1),
-    unused("ICC profile", "a colour profile other than sRGB, its values taken as they are", 1),
-    unused("gamma", "a gamma other than that of sRGB, its values taken as they are", 1),
-    unused("HDR", "high dynamic range (PQ or HLG), its values taken as they are", 1),
+    unused("ICC profile", "a colour profile other than sRGB, which is not applied", 1),
+    unused("gamma", "a gamma other than that of sRGB, which is not applied", 1),
+    unused("HDR", "high dynamic range (PQ or HLG), which is not applied", 1),
 ]
 CASES = [
     Case(given.pictures, FOLDERS, MANIFEST, [
         *PICTURES,
-        Line("dim values", "16-bit values end at 4000 of 65535, so they come out dark; --max_value", "largest_value", '"trainA": 4000'),
+        Line("dim values", "16-bit values end at 4000 of 65535, so pictures become dark; --max_value", "largest_value", '"trainA": 4000'),
         unused("other endings", ".heic files", 1),
         unused("archives", ".zip files", 1),
-        unused("no ending", "files without an ending", 1),
+        unused("no ending", "files without an extension", 1),
         unused("hidden files", "hidden files and folders", 3),
         unused("folders beside", "files in trainC/", 1),
-        Line("equal names", "0.jpg and 0.png have one name (1 such names); translate and evaluate refuse them"),
+        Line("equal names", "0.jpg and 0.png have the same name (1 such names); translate and evaluate refuse them"),
     ]),
     Case(given.pictures, f"{BY_RUN} --input={{i}}/trainA", TRANSLATION, [
         *PICTURES,
@@ -82,15 +82,15 @@ CASES = [
         done("colours", "gray pictures shown in colour", 2),
     ]),
     Case(given.refused, BAD, "{o}/quarantine.jsonl", [
-        bad("nir.tif", "4 bands, of which 1 is neither colour nor transparency; --extra_bands=drop leaves that out"),
+        bad("nir.tif", "4 bands, of which 1 is neither colour nor transparency; --extra_bands=drop leaves them out"),
         bad("two.tif", "2 bands, of which 1 is neither colour nor transparency"),
-        bad("float.tif", "have no known range; save it as 8 or 16 bit"),
-        bad("signed.tif", "have no known range; save it as 8 or 16 bit"),
-        bad("ink.jpg", "a CMYK JPEG without Adobe's mark"),
-        bad("nothing.png", "transparent everywhere, so all would be white; --alpha=drop takes its colours"),
+        bad("float.tif", "have no known range; save it with unsigned 8 or 16 bits"),
+        bad("signed.tif", "have no known range; save it with unsigned 8 or 16 bits"),
+        bad("ink.jpg", "a CMYK JPEG without Adobe's marker"),
+        bad("nothing.png", "transparent everywhere, so all would be white; --alpha=drop uses its colours"),
         bad("empty.png", "the file is empty"),
         bad("words.png", "text, not a picture"),
-        bad("scan.png", "a DICOM file, which is not read here"),
+        bad("scan.png", "a DICOM file, which cannot be read here"),
         bad("phone.jpg", "a HEIC picture"),
         bad("cut.png", "damaged"),
         bad("several.pgm", "several pictures in one file; save each as a file"),
@@ -98,13 +98,13 @@ CASES = [
     refused("bad pictures", given.refused, f"{BY_RUN} --input={{i}}/trainA", "12 of 15 pictures could not be read, the others are in"),
     refused("equal names", given.pictures, f"{BY_RUN} --input={{i}}/trainB", "two pictures are called 0 (0.jpg and 0.png); rename one"),
     Case(given.by_flags, BY_FLAGS, MANIFEST, [
-        unused("--pages=first", "frames or pages behind the first", 1, "; --pages=all takes them all"),
-        unused("--alpha=drop", "transparency", 1, "; --alpha=white lays it on white"),
+        unused("--pages=first", "frames or pages behind the first", 1, "; --pages=all uses them all"),
+        unused("--alpha=drop", "transparency", 1, "; --alpha=white composites it onto white"),
         unused("--extra_bands=drop", "1 of 4 bands, neither colour nor transparency", 1),
     ]),
     refused(
         "--alpha=refuse", given.by_flags, f"{FOLDERS} --alpha=refuse --extra_bands=drop",
-        "trainA/clear.png: has transparency; --alpha=white lays it on white",
+        "trainA/clear.png: has transparency; --alpha=white composites it onto white",
     ),
     refused(
         "--max_value", given.by_flags, f"{FOLDERS} --max_value=1023 --extra_bands=drop",
@@ -114,43 +114,43 @@ CASES = [
         Line("--alpha=keep", "transparent, laid on white for the network; the result has its transparency: 1", "alpha", "keep"),
     ]),
     Case(given.label_maps, FOLDERS, MANIFEST, [
-        Line("label maps", "domain B is taken for label maps, a guess by its 3 colours"),
+        Line("label maps", "domain B is read as label maps, a guess from its 3 colours"),
         done("label maps", "label map, resized by nearest pixels alone", 3),
-        Line("label maps", "--label_maps_b=false takes them for pictures; --classes=FILE.csv gives them names"),
+        Line("label maps", "--label_maps_b=false reads it as pictures; --classes=FILE.csv gives them names"),
     ]),
-    tells("ids as label maps", given.id_maps, FOLDERS, "domain B is nearly black: are its values ids? --classes=FILE.csv draws them"),
+    tells("ids as label maps", given.id_maps, FOLDERS, "domain B is nearly black; if its values are class ids, --classes=FILE.csv draws them"),
     tells(
         "JPEG label maps", given.lossy_maps, FOLDERS,
-        "domain B looks like label maps saved as JPEG; it is taken for pictures; if it is: "
-        "--label_maps_b",
+        "domain B looks like label maps saved as JPEG, but is read as pictures; if it is label "
+        "maps: --label_maps_b",
     ),
     Case(given.own_labels, OWN_LABELS, MANIFEST, [
         Line("own labels", "labels of 3 of 3 pictures of trainA, by equal names"),
         Line("own labels", "1 labels without a picture are left out, such as 7.png", "left_out", '"labels without a picture": 1'),
         done("own labels", "label read by its ids", 2),
         unused("opacity of labels", "label's opacity", 1),
-        Line("label endings", "trainA_labels: not used, no pictures by their ending: notes.txt (1 .txt)", "left_out", '".txt files": 1'),
+        Line("label endings", "trainA_labels: not used, not pictures by their extension: notes.txt (1 .txt)", "left_out", '".txt files": 1'),
     ]),
     refused(
         "unknown labels", given.strange_labels, OWN_LABELS,
         "as colours: colours outside the table: #191919, #232323; --unknown_labels=ignored or "
-        "nearest goes on",
+        "nearest accepts them",
     ),
-    refused("labels without a table", given.own_labels, FOLDERS, "labels need the table of their classes: --classes=FILE.csv"),
+    refused("labels without a table", given.own_labels, FOLDERS, "labels need a table of their classes: --classes=FILE.csv"),
     Case(given.street, GTA5, MANIFEST, [
-        Line("street, hidden", "images: passed over, hidden files and folders: 1", "left_out", '"hidden files and folders": 2'),
-        Line("street, label endings", "label files that are no PNG: labels/note.txt", "left_out", '"label files that are no PNG": 1'),
-        Line("street, orphans", "passed over, labels without an image: labels/99.png", "left_out", '"labels without an image": 1'),
-        Line("street, folders", "passed over, not read by this command: depth", "left_out", '"not read by this command": 1'),
+        Line("street, hidden", "images: skipped, hidden files and folders: 1", "left_out", '"hidden files and folders": 2'),
+        Line("street, label endings", "label files that are not PNG: labels/note.txt", "left_out", '"label files that are not PNG": 1'),
+        Line("street, orphans", "skipped, labels without an image: labels/99.png", "left_out", '"labels without an image": 1'),
+        Line("street, folders", "skipped, not read by this command: depth", "left_out", '"not read by this command": 1'),
         Line("split.mat", "1 frames of split.mat are not in images/", "left_out", '"frames of split.mat that are not in images/": 1'),
-        Line("split.mat", "passed over, not in split.mat: images/00012.png", "left_out", '"not in split.mat": 1'),
+        Line("split.mat", "skipped, not in split.mat: images/00012.png", "left_out", '"not in split.mat": 1'),
         Line("label format", "11 of 11 labels looked at: label read as class ids: 11", "labels", '"label read as class ids": 11'),
     ]),
     refused("16-bit colour labels", given.deep_street, GTA5, "16-bit colours outside the Cityscapes table"),
-    refused("train ids", given.trained_ids, GTA5, "look like train ids; --label_format=train_ids reads them so, --label_format=ids as ids"),
+    refused("train ids", given.trained_ids, GTA5, "look like train ids; choose --label_format=train_ids, or --label_format=ids to read them as ids"),
     Case(given.city, CITY, MANIFEST, [
         Line("Cityscapes", "files beside the label that is read: gtFine", "left_out", '"files beside the label that is read": 18'),
-        Line("Cityscapes", "passed over, splits that are not read: leftImg8bit/test", "left_out", '"splits that are not read": 2'),
+        Line("Cityscapes", "skipped, splits that are not read: leftImg8bit/test", "left_out", '"splits that are not read": 2'),
     ]),
     Case(given.foreign, f"{BY_RUN} --data_dir={{i}}/data", TRANSLATION, [
         Line("TFDS features", "data: not used: feature 'label'; its pictures are", "left_out", "\"feature 'label'\": 6"),
@@ -167,50 +167,54 @@ CASES = [
     ]),
     refused(
         "a later format", given.later, f"{BY_RUN} --data_dir={{i}}/data",
-        "manifest.json: is of format 99, made by a later tfcyclegan; this one reads up to",
+        "manifest.json: has format 99of a later tfcyclegan; this version reads up to",
     ),
     refused(
-        "a later format", given.later, "translate --run_dir={i}/run --data_dir={s}/data --output={o}",
-        "config.json: is of format 99, made by a later tfcyclegan",
+        "a later "
+        "format", given.later, "translate --run_dir={i}/run --data_dir={s}/data --output={o}",
+        "config.json: has format 99of a later tfcyclegan",
     ),
     refused(
-        "unknown options", given.later, "translate --run_dir={i}/odd --data_dir={s}/data --output={o}",
+        "unknown "
+        "options", given.later, "translate --run_dir={i}/odd --data_dir={s}/data --output={o}",
         "has options that this version does not know (zoom); install a newer one",
     ),
     Case(given.nothing, SHARED_RUN, "{s}/run/config.json", [
         Line("flags without effect", "--step_epochs=3: has no effect; needs --schedule=step", "told"),
         Line("flags given twice", "command line: --lambda_identity is given 2 times; the last one counts"),
-        Line("length", "2 steps at a constant rate: only --max_steps is given", "told"),
-        Line("enlarged", "domain a: enlarged pictures: 1 of 3 (--load_size decides)", "told"),
+        Line("length", "2 steps at a constant learning rate: only --max_steps is given", "told"),
+        Line("enlarged", "domain a: enlarged pictures: 1 of 3 (--load_size changes this)", "told"),
         Line("reshaped", "domain b: pictures whose shape changes: 1 of 6 (the ratio of sides up to x2.00", "told"),
         Line("recoloured", "domain a: gray pictures shown in colour: 1 of 3 (--channels_a=1 keeps them gray)", "told"),
         Line("unequal counts", "an epoch is 6 images, as many as domain b has", "told"),
         Line("constant pictures", "split trainA: 1 of 3 pictures are of one colour", "told", "domain a: 1 of 3 pictures are of one colour"),
     ]),
     tells(
-        "flags given twice", given.flag_file, f"{BY_RUN} --data_dir={{s}}/data --flagfile={{i}}/a.cfg",
+        "flags given "
+        "twice", given.flag_file, f"{BY_RUN} --data_dir={{s}}/data --flagfile={{i}}/a.cfg",
         "a.cfg: --scale is given 2 times; the last one counts",
     ),
     refused("unknown flags", given.flag_file, f"{BY_RUN} --data_dir={{s}}/data --flagfile={{i}}/b.cfg", "--zoom: no such flag"),
     refused(
         "more pictures", given.grown, f"{TRAIN} --data_dir={{i}}/data --run_dir={{s}}/run",
-        "is not what the run was started with; a new run starts from its weights by --init_from",
+        "is not the data that the run was started with; to start a new run from its weights, use "
+        "--init_from",
     ),
     Case(given.nothing, f"{BY_RUN} --data_dir={{s}}/data", TRANSLATION, [
-        Line("direction", "run: translates ab by checkpoint step-2, the latest; --direction=ba is the way back", "direction", "ab"),
-        Line("scale", "taken at resize_and_crop 16, as in its training; --scale=original keeps their sizes", "scale", "resize_and_crop 16"),
-        Line("split", "data: translates split testA, since --direction=ab starts from domain A"),
+        Line("direction", "run: translates ab with checkpoint step-2, the latest; --direction=ba is the other direction", "direction", "ab"),
+        Line("scale", "translated at resize_and_crop 16, as in its training; --scale=original keeps their sizes", "scale", "resize_and_crop 16"),
+        Line("split", "data: translating split testA, since --direction=ab starts from domain A"),
     ]),
     tells(
         "split", given.nothing, f"{BY_RUN} --data_dir={{s}}/data --direction=ba",
-        "data: translates split testB, since --direction=ba starts from domain B",
+        "data: translating split testB, since --direction=ba starts from domain B",
     ),
     refused(
         "split", given.nothing, f"{BY_RUN} --data_dir={{s}}/data --split=testB",
-        "--split=testB: is of domain B, and --direction=ab starts from domain A",
+        "--split=testB: is of domain B, but --direction=ab starts from domain A",
     ),
     Case(given.best_apart, "translate --run_dir={i}/run --data_dir={s}/data --output={o}", TRANSLATION, [
-        Line("checkpoint", "step-2, the latest; step-0 measured best, --checkpoint=best takes it", "checkpoint", "step-2"),
+        Line("checkpoint", "step-2, the latest; step-0 measured best; --checkpoint=best uses it", "checkpoint", "step-2"),
     ]),
     tells(
         "val as test", given.val_alone, f"{BY_RUN} --data_dir={{i}}/data",
@@ -218,7 +222,7 @@ CASES = [
     ),
     tells(
         "input of the other domain", given.large, f"{BY_RUN} --input={{i}}/testB",
-        "named like domain B, while --direction=ab starts from domain A; is that meant?",
+        "named like domain B, but --direction=ab starts from domain A; check that this is intended",
     ),
     tells(
         "model", given.large, f"{BY_MODEL} --input={{i}}",
@@ -226,33 +230,33 @@ CASES = [
         "sizes; trained at",
     ),
     tells(
-        "unknown model", given.unnamed_model, "translate --model={i}/model --input={i}/testB --output={o}",
-        "from what to what is not known: no metadata.json beside it says so",
+        "unknown "
+        "model", given.unnamed_model, "translate --model={i}/model --input={i}/testB --output={o}",
+        "domains unknown: no metadata.json beside it names them",
     ),
     refused(
         "direction of a model", given.large, f"{BY_MODEL} --input={{i}} --direction=ba",
-        "translates ab alone; leave --direction out, or export the other",
+        "only translates ab; leave --direction out, or export the other direction",
     ),
     refused(
         "checkpoint of a model", given.large, f"{BY_MODEL} --input={{i}} --checkpoint=best",
-        "--checkpoint=best: goes with --run_dir; an exported model has the weights of one "
+        "--checkpoint=best: requires --run_dir; an exported model has the weights of one "
         "checkpoint",
     ),
     refused(
         "size of a .tflite", given.large, f"{BY_TFLITE} --input={{i}}",
-        "takes pictures of 32x32 alone, not 24x40; give --scale=fit, or export --tflite_size=24x40",
+        "only takes pictures of 32x32, not 24x40; give --scale=fit, or export --tflite_size=24x40",
     ),
     Case(given.large, f"{BY_TFLITE} --input={{i}} --scale=fit", TRANSLATION, [
         Line("--scale=fit", "pictures of other sizes are resized to 32 and their translations back", "scale", "fit 32"),
     ]),
     Case(given.nothing, SHARED_MODEL, "{s}/model/1/metadata.json", [
-        Line("checkpoint of an export", "weights of step-2, the latest; the TFLite files take pictures of 32", "checkpoint", "step-2"),
-        Line("scale of an export", "in it; the training resized them (resize_and_crop 16)", "trained_at", "resize_and_crop 16"),
+        Line("checkpoint of an export", "weights of step-2, the latest; the TFLite files only take pictures of 32", "checkpoint", "step-2"),
+        Line("scale of an export", "; training resized them (resize_and_crop 16)", "trained_at", "resize_and_crop 16"),
     ]),
     refused(
         "direction of an export", given.model_ahead, f"{EXPORT} --output={{i}}/model",
-        "its version 1 is another model (direction ba there, ab here); servers answer by the "
-        "newest",
+        "its version 1 is another model (direction ba there, ab here); servers use the newest",
     ),
     Case(given.nothing, f"{SCORE} --run_dir={{s}}/run --split=val --pairs=none", METRICS, [
         Line("pairs", "no true pictures: --pairs=none says that no two pictures show the same", "directions", '"basis": "none"'),
@@ -261,19 +265,19 @@ CASES = [
     ]),
     Case(given.translations, f"{SCORE} --translations={{i}} --data_dir={{s}}/data", METRICS, [
         Line("unrelated pairs", "names are equal, but the pictures are no nearer to each other than to random partners", "directions"),
-        Line("official names", "those whose names end in _fake_B, a guess by the official program's names;", "directions"),
-        Line("other files", "8 files passed over (6 _real_A, 1 that are no pictures by their endings, 1 hidden", "directions"),
-        Line("palette", "a palette of at most 256 colours, read as the colours that it stands for: 1 picture", "directions"),
+        Line("official names", "those whose names end in _fake_B, a guess from the official program's names;", "directions"),
+        Line("other files", "8 files skipped (6 _real_A, 1 that are not pictures by their extensions, 1 hidden", "directions"),
+        Line("palette", "a palette of at most 256 colours, read as its colours: 1 picture", "directions"),
         Line("16-bit translations", "16 bit, scaled to 8: 1 picture", "directions"),
-        Line("JPEG translations", "1 of 6 are JPEG, whose losses are in every score", "directions"),
+        Line("JPEG translations", "1 of 6 are JPEG, whose compression artefacts affect every score", "directions"),
     ]),
     Case(given.weights, f"{IMPORT} --weights={{i}}/checkpoint.pth", "{o}/imported.json", [
         Line("a nested state dict", "done: gen_ab: taken from the checkpoint's 'state_dict': 16", "conversions", "'state_dict'\": 16"),
         Line("other entries", "not used: gen_ab: the checkpoint's 'epoch': 1", "left_out", "'epoch'\": 1"),
-        Line("network", "taken as gen_ab, a guess, since its name does not end as latest_net_G_A.pth does; --network decides"),
+        Line("network", "read as gen_ab, a guess, since its name does not end like latest_net_G_A.pth; --network selects another"),
     ]),
     Case(given.weights, f"{IMPORT} --weights={{i}}/checkpoint.pth", CONFIG, [
-        Line("size", "pictures are translated at 256x256, a guess, since weights tell no size", "told"),
+        Line("size", "pictures are translated at 256x256, a guess, since weights contain no size", "told"),
     ]),
     Case(given.weights, f"{IMPORT} --weights={{i}}/folder", "{o}/imported.json", [
         Line("other files", "not used: other files and folders (train_opt.txt): 1", "left_out", '(train_opt.txt)": 1'),
@@ -281,17 +285,17 @@ CASES = [
     ]),
     refused(
         "network of a folder", given.weights, f"{IMPORT} --weights={{i}}/folder --network=gen_ba",
-        "--network=gen_ba: goes with a single file",
+        "--network=gen_ba: only for a single file",
     ),
     refused("CUT", given.weights, f"{IMPORT} --weights={{i}}/cut.pth", "of another blur: model.7.filt"),
     refused(
         "a whole model", given.weights, f"{IMPORT} --weights={{i}}/whole.pth",
-        "a whole pickled model or other objects (tests.test_foreign_weights.Whole); nothing of it "
-        "was run",
+        "a whole pickled model or other objects (tests.test_foreign_weights.Whole); none of it was "
+        "run",
     ),
     Case(given.keras_weights, "import_weights --from=tfa --weights={i}/a.h5 --output={o}", "{o}/imported.json", [
         Line("Keras 2", "not used: the optimizer's weights: 1", "left_out", "\"the optimizer's weights\": 1"),
-        Line("network of Keras 2", "a.h5: taken as gen_ab, a guess; --network decides"),
+        Line("network of Keras 2", "a.h5: read as gen_ab, a guess; --network selects another"),
     ]),
     *silent_medical.CASES,
 ]
@@ -359,7 +363,7 @@ def test_it_is_told(told, case, line):
     "about, content, said",
     [
         ("alpha", given.RGBA, "transparent, laid on white: 1 picture"),
-        ("16 bit", given.DEEP, "16-bit values end at 4000 of 65535, so they come out dark"),
+        ("16 bit", given.DEEP, "16-bit values end at 4000 of 65535, so pictures become dark"),
         ("gray", given.DEEP, "gray pictures shown in colour: 1 picture"),
         (
             "MPO",
@@ -369,7 +373,7 @@ def test_it_is_told(told, case, line):
         (
             "pages",
             given.STACK,
-            "400: instances[0]: several pages or frames; send each as a picture",
+            "400: instances[0]: several pages or frames; send each as a separate picture",
         ),
         (
             "bands",

@@ -66,11 +66,11 @@ def not_finite(run_dir: Path) -> list[str]:
             flat(0, 0, 0),
             np.repeat(noise(1), 3, axis=0),
             (
-                "split trainA: 3 of 3 pictures are of one colour, such as trainA/0.png",
-                "split trainB: all 3 pictures are the same one",
+                "split trainA: 3 of 3 pictures have a single colour, such as trainA/0.png",
+                "split trainB: all 3 pictures are identical",
             ),
         ),
-        (flat(255, 0, 128), flat(0, 0, 0), ("split trainB: 3 of 3 pictures are of one colour",)),
+        (flat(255, 0, 128), flat(0, 0, 0), ("split trainB: 3 of 3 pictures have a single colour",)),
     ],
     ids=["black and equal", "flat"],
 )
@@ -122,8 +122,7 @@ def test_float16_overflow_without_end_is_told(tiles, tmp_path):
     with pytest.raises(
         RunError,
         match=(
-            r"step 31: .*; the weights were left as they were and the checkpoint of step .* is "
-            r"good"
+            r"step 31: .*; the weights were not changed and the checkpoint of step .* is intact"
         ),
     ):
         options = {"precision": "mixed_float16", "lambda_a": 1e38, "max_steps": 60}
@@ -204,8 +203,7 @@ def test_nan_among_the_pictures_is_told(tiles, tmp_path, monkeypatch):
     with pytest.raises(
         RunError,
         match=(
-            r"step 6: loss \w+ is nan; the weights were left as they were and the checkpoint of "
-            r"step 4 is"
+            r"step 6: loss \w+ is nan; the weights were not changed and the checkpoint of step 4 is"
         ),
     ):
         train(config(tiles, tmp_path / "run", max_steps=12))

@@ -116,7 +116,7 @@ def test_translating_resizes_by_nearest_pixels(home, tmp_path, capsys):
     scale = images.Scale("resize_and_crop", Size(36, 36), Size(32, 32))
     translate_path([SAME], home / "maps/testB", tmp_path / "out", scale=scale, nearest=True)
     assert (
-        "taken for label maps, as in training: only nearest pixels resize them"
+        "read as label maps, as in training: only nearest pixels resize them"
         in capsys.readouterr().out
     )
     translate_data(
@@ -140,7 +140,7 @@ def test_the_command_knows_from_the_run(run, home, tmp_path, capsys):
         f"--output={tmp_path}/ba",
     ]
     assert cli.main(command) == 0
-    assert "taken for label maps, as in training" in capsys.readouterr().out
+    assert "read as label maps, as in training" in capsys.readouterr().out
     assert (
         cli.main(
             [
@@ -341,6 +341,6 @@ def test_data_of_another_program_are_taken_for_cityscapes_and_told(home, capsys)
     )
     assert Split(source, "trainA").labelled and source.require_labels("trainA") is CITYSCAPES
     assert (
-        "tells no table of classes: its label ids are taken for those of Cityscapes"
+        "has no table of classes; its label ids are assumed to be those of Cityscapes"
         in capsys.readouterr().out
     )

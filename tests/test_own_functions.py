@@ -65,7 +65,7 @@ def test_its_pictures_are_translated_and_scored(run, tmp_path):
     assert [path.name for path in made.pictures] == ["testA_000000.png", "testA_000001.png"]
     assert Image.open(made.pictures[0]).mode == "L"
     with pytest.raises(
-        UserError, match=r"--tile: .* from a function of your own, is computed whole"
+        UserError, match=r"--tile: .* from a function of your own, can only be computed whole"
     ):
         api.translate(run_dir=run, data_dir=PICTURES, output=tmp_path / "o", tile=64)
     scores = api.evaluate(run_dir=run, features="none", output=tmp_path / "scores")
@@ -96,9 +96,12 @@ def test_arrays_with_a_range_are_measurements():
 @pytest.mark.parametrize(
     ("place", "message"),
     [
-        ("no_such_module:f", r"no module no_such_module in .* run it where the module lies"),
+        (
+            "no_such_module:f",
+            r"no module no_such_module in .* run the command in the module's folder",
+        ),
         ("tests.no_such:f", r"no module tests\.no_such in "),
-        ("os:remove", "os is a module of Python's own; name a function of yours"),
+        ("os:remove", "os is one of Python's own modules; name your own function"),
         (f"{HERE}:picture", f"{HERE} has no picture; did you mean pictures\\?"),
         (f"{HERE}:constant", "is a int, not a function"),
         ("broken_pictures:f", r"cannot be imported: NameError: .*\(line 2 of broken_pictures\)"),
@@ -107,8 +110,11 @@ def test_arrays_with_a_range_are_measurements():
             f"{HERE}:raises_at_once",
             rf"for 'trainA': raised KeyError: 'no such\\nplace' \(line \d+ of {HERE}\)",
         ),
-        (f"{HERE}:gives_text", "for 'trainA' it gave a int, not a sequence of pictures"),
-        (f"{HERE}:gives_nothing", "gave no pictures for any split; it is asked for trainA, valA"),
+        (f"{HERE}:gives_text", "for 'trainA' it returned a int, not a sequence of pictures"),
+        (
+            f"{HERE}:gives_nothing",
+            "returned no pictures for any split; it is called for trainA, valA",
+        ),
         (f"{HERE}:gives_floats", r"trainA\[0\]: is float32 \[8, 8, 3\], not uint8 \[H, W\]"),
         (f"{HERE}:gives_rgba", r"trainA\[0\]: is uint8 \[8, 8, 4\], not uint8 \[H, W\]"),
         (f"{HERE}:gives_paths", r"trainA\[0\]: is a str, not a picture uint8 \[H, W\]"),
@@ -144,7 +150,7 @@ def test_a_sequence_may_say_what_it_is_known_by(monkeypatch):
 def test_each_domain_may_have_its_own_function():
     both = open_domains(f"{PICTURES},{HERE}:one_domain")
     assert (both.require("train", "a").name, both.require("train", "b").name) == ("trainA", "train")
-    with pytest.raises(UserError, match="both domains are the same pictures"):
+    with pytest.raises(UserError, match="both domains have the same pictures"):
         open_domains(f"{HERE}:one_domain,{HERE}:one_domain")
 
 
@@ -153,10 +159,10 @@ def test_each_domain_may_have_its_own_function():
     [
         ("no_such", "has no no_such"),
         ("raises_at_once", "raised KeyError"),
-        ("makes_a_function", "gave a function, not a keras.Model or a layer"),
+        ("makes_a_function", "returned a function, not a keras.Model or a layer"),
         (
             "makes_halves",
-            r"makes \[1, 8, 8, 3\] of pictures \[1, 16, 16, 3\], not \[1, 16, 16, 3\]",
+            r"maps pictures \[1, 16, 16, 3\] to \[1, 8, 8, 3\], not \[1, 16, 16, 3\]",
         ),
         ("makes_fixed", r"raised ValueError: .*expected shape=\(None, 8, 8, 3\)"),
     ],
@@ -181,11 +187,11 @@ def test_nothing_is_written_for_a_generator_that_cannot_be_trained(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"base_filters": 8}, f"--base_filters=8: {MAKE} decides by itself; leave it out"),
-        ({"dropout": True}, f"--dropout=True: {MAKE} decides by itself"),
-        ({"residual_blocks": 2}, "--residual_blocks=2: goes with --generator=resnet alone"),
-        ({"upsampling": "resize"}, "--upsampling=resize: goes with ResNet generators alone"),
-        ({"remat": True}, "--remat: goes with ResNet generators"),
+        ({"base_filters": 8}, f"--base_filters=8: {MAKE} determines it; leave it out"),
+        ({"dropout": True}, f"--dropout=True: {MAKE} determines it"),
+        ({"residual_blocks": 2}, "--residual_blocks=2: requires --generator=resnet, not"),
+        ({"upsampling": "resize"}, "--upsampling=resize: requires ResNet generators"),
+        ({"remat": True}, "--remat: requires ResNet generators"),
     ],
 )
 def test_options_that_an_own_generator_does_not_take(settings, message):
@@ -206,7 +212,7 @@ def test_weights_follow_from_the_seed_and_layers_from_the_precision():
 
 def test_values_outside_the_range_are_told(capsys):
     make_generator(f"{HERE}:makes_linear")
-    assert "makes_linear: gives values outside of [-1, 1]" in capsys.readouterr().out
+    assert "makes_linear: returns values outside [-1, 1]" in capsys.readouterr().out
 
 
 def test_a_file_runs_no_code_that_was_not_imported(tmp_path, monkeypatch):
@@ -216,5 +222,5 @@ def test_a_file_runs_no_code_that_was_not_imported(tmp_path, monkeypatch):
     x = tf.ones([1, 8, 8, 3])
     np.testing.assert_array_equal(keras.models.load_model(tmp_path / "own.keras")(x), network(x))
     monkeypatch.delitem(sys.modules, HERE)
-    with pytest.raises(Exception, match="import it first, if you trust it"):
+    with pytest.raises(Exception, match="import the module first, if you trust it"):
         keras.models.load_model(tmp_path / "own.keras")

@@ -102,8 +102,8 @@ def test_what_can_be_read_in_two_ways_is_refused_unless_told():
     with pytest.raises(
         BadPicture,
         match=(
-            "can be read as ids and as colours of the table, which differ; --label_format=ids "
-            "or colours"
+            "can be read as ids and as colours of the table, with different results; choose "
+            "--label_format=ids or colours"
         ),
     ):
         read(content)
@@ -128,16 +128,16 @@ def test_what_can_be_read_in_two_ways_is_refused_unless_told():
             "a JPEG, whose colours are not exact; save it as PNG from its source, or "
             "--unknown_labels=nearest",
         ),
-        (file(COLORS), "ids", "--label_format=ids: a picture of mode RGB holds no ids"),
+        (file(COLORS), "ids", "--label_format=ids: a picture of mode RGB holds no 8-bit ids"),
         (
             file(IDS.astype(np.float32), form="TIFF"),
             "auto",
-            "a picture of mode F holds no colours of 8 bit",
+            "a picture of mode F holds no 8-bit colours",
         ),
         (
             file(IDS.astype(np.uint16)),
             "colours",
-            "a picture of mode I;16 holds no colours of 8 bit",
+            "a picture of mode I;16 holds no 8-bit colours",
         ),
         (b"", "auto", "the file is empty"),
         (file(COLORS)[:60], "auto", "damaged"),
@@ -246,11 +246,11 @@ def test_label_maps_are_guessed_told_and_kept(root, capsys):
     out = prepare(root)
     told = capsys.readouterr().out
     assert (
-        "domain B is taken for label maps, a guess by its 3 colours (#0000ff, #008000, #c83232)"
+        "domain B is read as label maps, a guess from its 3 colours (#0000ff, #008000, #c83232)"
         in told
     )
     assert (
-        "--label_maps_b=false takes them for pictures; --classes=FILE.csv gives them names" in told
+        "--label_maps_b=false reads it as pictures; --classes=FILE.csv gives them names" in told
         and "domain A" not in told
     )
     source = open_source(out)
@@ -262,7 +262,7 @@ def test_label_maps_are_guessed_told_and_kept(root, capsys):
         "label_maps"
     ] == ["trainB", "testB"]
     other = prepare(root, "pictures", label_maps_b=False)
-    assert not open_source(other).label_maps and "a guess by" not in capsys.readouterr().out
+    assert not open_source(other).label_maps and "a guess from" not in capsys.readouterr().out
     assert open_source(other).fingerprint != source.fingerprint, (
         "the same bytes mean something else"
     )
@@ -274,8 +274,8 @@ def test_label_maps_are_guessed_told_and_kept(root, capsys):
     (other / "manifest.json").write_text(json.dumps(made))
     prepare(root, "pictures")
     told = capsys.readouterr().out
-    assert "made before --label_maps_b was guessed, so it is as it was" in told
-    assert "all is done: trainA 3, trainB 3, testA 2, testB 2 pictures" in told
+    assert "made before --label_maps_b was guessed, so it stays unchanged" in told
+    assert "already complete: trainA 3, trainB 3, testA 2, testB 2 pictures" in told
     with pytest.raises(UserError, match="--label_maps_b: False there, True here"):
         prepare(root, "pictures", label_maps_b=True)
 
@@ -309,7 +309,7 @@ def test_ids_as_label_maps_without_a_table_are_told(root, capsys):
         save(path, drawn(int(path.stem)))
     prepare(root)
     assert (
-        "domain B is nearly black: are its values ids? --classes=FILE.csv"
+        "domain B is nearly black; if its values are class ids, --classes=FILE.csv"
         in capsys.readouterr().out
     )
 
@@ -321,8 +321,8 @@ def test_label_maps_saved_as_jpeg_are_told(root, capsys):
         path.unlink()
     assert not open_source(prepare(root, "pictures")).label_maps
     assert (
-        "domain B looks like label maps saved as JPEG; it is taken for pictures; if it is: "
-        "--label_maps_b" in capsys.readouterr().out
+        "domain B looks like label maps saved as JPEG, but is read as pictures; if it is label "
+        "maps: --label_maps_b" in capsys.readouterr().out
     )
     with pytest.raises(
         UserError, match=r"a JPEG, whose colours are not exact; .* --unknown_labels=nearest"
@@ -352,7 +352,9 @@ def test_photos_saved_as_jpeg_are_not(root, capsys):
 def test_photos_and_single_colours_are_no_label_maps(root, capsys):
     for index, path in enumerate(sorted(root.glob("*B/*.png"))):
         save(path, np.full((SIDE, SIDE, 3), 40 * index, np.uint8) if index % 2 else photo(index))
-    assert not open_source(prepare(root)).label_maps and "a guess by" not in capsys.readouterr().out
+    assert (
+        not open_source(prepare(root)).label_maps and "a guess from" not in capsys.readouterr().out
+    )
 
 
 def test_labels_beside_pictures(root, capsys):
@@ -390,20 +392,20 @@ def test_what_is_refused_in_one_line(root, capsys):
             prepare(root, **more)
         assert message in str(caught.value) and "\n" not in str(caught.value), str(caught.value)
 
-    refused("no labels there; put label files into", classes=table, label_maps_b=False)
-    refused("need --classes=FILE.csv, too", unknown_labels="nearest")
-    refused("no label map: it is a JPEG or has more than 256 colours", label_maps_a=True)
+    refused("no labels found; put label files into", classes=table, label_maps_b=False)
+    refused("also need --classes=FILE.csv", unknown_labels="nearest")
+    refused("not a label map: it is a JPEG or has more than 256 colours", label_maps_a=True)
     (root.parent / "two.csv").write_text("name,color\nwater,#0000ff\nland,#008000\n")
     refused(
         "trainB/0.png: colours outside the table: #c83232; --unknown_labels=ignored or nearest "
-        "goes on",
+        "accepts them",
         classes=str(root.parent / "two.csv"),
     )
     save(root / "trainA_labels/0.png", drawn(0))
-    refused("labels need the table of their classes: --classes=FILE.csv")
+    refused("labels need a table of their classes: --classes=FILE.csv")
     refused(
-        "2 of 3 pictures of trainA have no label of their name there, such as 1; --max_bad=2 goes "
-        "on without them",
+        "2 of 3 pictures of trainA have no label of the same name, such as 1; --max_bad=2 leaves "
+        "them out",
         classes=table,
     )
     for seed in (1, 2):

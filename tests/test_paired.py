@@ -105,7 +105,9 @@ def test_an_epoch_without_its_remainder():
     # an epoch is as many pictures less in all that counts epochs
     length = TrainConfig(data_dir="d", run_dir="r", epochs=2, batch_size=3).length(6)
     assert length.steps == 4
-    with pytest.raises(UserError, match=r"--drop_remainder: no batch of 8 is whole, .* 7 images"):
+    with pytest.raises(
+        UserError, match=r"--drop_remainder: an epoch of 7 images has no whole batch of 8"
+    ):
         batches(UnpairedBatches, batch_size=8, drop_remainder=True)
 
 
@@ -204,7 +206,7 @@ def test_pairs_of_a_file_and_of_equal_names(tmp_path):
 
 def test_a_share_of_the_pairs_follows_from_the_seed_and_grows():
     half, more = known("names", share=0.4), known("names", share=0.8)
-    assert half.told == "pairs: 3 of 7, by --pairs=names and --paired_share=0.4, drawn by --seed"
+    assert half.told == "pairs: 3 of 7, by --pairs=names and --paired_share=0.4, drawn with --seed"
     chosen = [{pair[0] for pair in found.indices.tolist()} for found in (half, more)]
     assert len(chosen[0]) == 3 and chosen[0] < chosen[1] and len(chosen[1]) == 6
     assert known("names", share=0.4).indices.tolist() == half.indices.tolist()
@@ -220,7 +222,7 @@ def test_a_share_of_the_pairs_follows_from_the_seed_and_grows():
         (["n0,n1", "n2,y"], "1 names of the column b are not in split trainB: y"),
         (["n0,n1", "n0,n2"], "1 names stand in several lines of the column a, such as n0"),
         (["n0,n1", "n3,n1"], "1 names stand in several lines of the column b, such as n1"),
-        (["n0"], "needs a head line a,b and a line for each pair"),
+        (["n0"], "needs the header line a,b and a line for each pair"),
         (["n0,n0", "n1,n5"], r"unequal sizes, such as trainA/n1.png \(10x14\) and trainB/n5.png "),
     ],
 )
@@ -265,10 +267,13 @@ def test_pairs_are_known_by_their_content(tmp_path):
         ({"rotations": True, "crop_size": Size(64, 128)}, "--rotations: .* --crop_size=64x128"),
         (
             {"decay_load_size": "crop", "preprocess": "crop"},
-            "--decay_load_size=crop: goes with .* not crop",
+            "--decay_load_size=crop: requires .* not crop",
         ),
         ({"diffaugment": "colour,blur"}, "unknown choice 'blur'; valid are colour, translation,"),
-        ({"diffaugment": "cutout,cutout"}, "--diffaugment=cutout,cutout: names one twice"),
+        (
+            {"diffaugment": "cutout,cutout"},
+            "--diffaugment=cutout,cutout: names an augmentation twice",
+        ),
         ({"paired_share": 0.0}, "--paired_share=0.0: must be greater than 0"),
     ],
 )

@@ -156,7 +156,7 @@ def test_rerun_says_done_and_other_requests_are_refused(root, capsys):
     folders.run(config(root, max_bad=7))
     assert (
         capsys.readouterr().out.splitlines()[-2]
-        == f"{output_dir}: all is done: trainA 5, trainB 5, testA 1, testB 1 pictures"
+        == f"{output_dir}: already complete: trainA 5, trainB 5, testA 1, testB 1 pictures"
     )
     with pytest.raises(UserError, match="--name: pictures there, other here"):
         folders.run(config(root, name="other"))
@@ -220,7 +220,7 @@ def test_too_many_bad_pictures_then_mended(root, capsys):
         UserError,
         match=(
             r"trainA/a.jpg: text, not a picture; 2 bad pictures in all, listed in "
-            r".*quarantine.jsonl, allowed are 1"
+            r".*quarantine.jsonl, but 1 allowed"
         ),
     ):
         folders.run(config(root, max_bad=1))
@@ -233,12 +233,12 @@ def test_too_many_bad_pictures_then_mended(root, capsys):
     assert (output_dir / "pictures-trainA.tfrecord-00000-of-00001").stat().st_ino == inode
 
     second = root.parent / "second"
-    with pytest.raises(UserError, match="allowed are 0"):
+    with pytest.raises(UserError, match="but 0 allowed"):
         folders.run(config(root, output_dir=str(second)))
     for name in ("trainA/a.jpg", "trainA/b.jpg"):
         (root / name).unlink()
     folders.run(config(root, output_dir=str(second)))  # the other mend
-    assert "starts afresh" in capsys.readouterr().out
+    assert "starts over" in capsys.readouterr().out
     assert not (second / "quarantine.jsonl").exists()
     assert len(read(second)["trainA"]) == 5
 
@@ -325,11 +325,11 @@ def test_bad_file_ends_in_one_line(root):
         ),
         (
             ["--input_dir=ROOT", "--output_dir=ROOT/trainA/0.png"],
-            "a file stands where a directory is needed",
+            "is a file, but a directory is needed",
         ),
         (
             ["--input_dir=ROOT", "--output_dir=ROOT/trainA/0.png/deeper"],
-            "a file stands where a directory is needed",
+            "is a file, but a directory is needed",
         ),
         (
             ["--input_dir=ROOT", "--output_dir=OUT", "--name=My Set"],
@@ -375,7 +375,7 @@ def test_a_killed_run_goes_on(root):
 
     result = processes.run(arguments)
     assert result.returncode == 0, result.stderr
-    assert f"goes on; {len(finished)} of 47 shards are finished" in result.stdout
+    assert f"continues; {len(finished)} of 47 shards are finished" in result.stdout
     for name, status in finished.items():
         now = (output_dir / name).stat()
         assert (now.st_ino, now.st_mtime_ns) == (status.st_ino, status.st_mtime_ns), name
@@ -441,7 +441,7 @@ def test_pictures_of_training_among_the_held_out_are_told(root, capsys):
     folders.run(config(root))
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "warning" in line]
     assert (
-        "in training, byte by byte: testA/twin.png is trainA/3.png, valB/twin.png is "
+        "in training, byte for byte: testA/twin.png is trainA/3.png, valB/twin.png is "
         "trainA/3.png; scores" in line
     )
 

@@ -49,18 +49,18 @@ def test_every_page_is_a_picture_and_what_is_not_used_stands_in_the_manifest(roo
         ".dcm files": 1,
         ".txt files": 1,
         "files in validation/": 1,
-        "files without an ending": 1,
+        "files without an extension": 1,
         "hidden files and folders": 1,
     }
     said = capsys.readouterr().out
     kinds = (
-        "1 .dcm, 1 .txt, 1 files in validation/, 1 files without an ending, 1 hidden files "
-        "and folders"
+        "1 .dcm, 1 .txt, 1 files in validation/, 1 files without an extension, 1 hidden files and "
+        "folders"
     )
-    assert f"{root}: not used, no pictures by their ending: README and 3 more ({kinds})" in said
+    assert f"{root}: not used, not pictures by their extension: README and 3 more ({kinds})" in said
     assert (
-        "one of several pages or frames of its file: 5 pictures; --pages=first takes the first "
-        "alone" in said
+        "one of several pages or frames of its file: 5 pictures; --pages=first uses only the first"
+        in said
     )
     folders.run(config(root))
     with pytest.raises(UserError, match="--pages: all there, first here"):
@@ -95,7 +95,7 @@ def test_values_that_end_early_are_told_by_domain_and_mended_by_a_flag(root, cap
         line for line in capsys.readouterr().out.splitlines() if "16-bit values end" in line
     ]
     told = (
-        "domain A: 16-bit values end at 4000 of 65535, so they come out dark; --max_value=4095 "
+        "domain A: 16-bit values end at 4000 of 65535, so pictures become dark; --max_value=4095 "
         "makes 4095 white"
     )
     assert warnings == [f"{root.parent / 'out'}: warning: {told}"], (
@@ -121,7 +121,7 @@ def test_values_that_end_early_are_told_by_domain_and_mended_by_a_flag(root, cap
 def test_largest_values_that_are_none(root, value):  # noqa: F811
     with pytest.raises(
         UserError,
-        match=f"--max_value={value}: give a number from 1 to 65535, or two with a comma between",
+        match=f"--max_value={value}: give a number from 1 to 65535, or two separated by a comma",
     ):
         config(root, max_value=value)
 

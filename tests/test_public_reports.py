@@ -233,7 +233,7 @@ def test_pictures_of_another_range_are_refused_or_told(capsys):
         with pytest.raises(
             UserError,
             match=(
-                r"^x: real_a: pictures must be floats in \[-1, 1\]; values of 0..255 become "
+                r"^x: real_a: pictures must be floats in \[-1, 1\]; convert values 0..255 by "
                 r"these by"
             ),
         ):
@@ -246,7 +246,7 @@ def test_pictures_of_another_range_are_refused_or_told(capsys):
     arrays.check_batches(batches(1))
     said = capsys.readouterr().out
     assert all(
-        f"x: {name}: no value is below 0, where black is -1; pictures in [0, 1] become" in said
+        f"x: {name}: no value is below 0, but black is -1; convert pictures in [0, 1] by" in said
         for name in ("real_a", "real_b")
     )
     arrays.pictures(pictures * 2 - 1, pictures)
@@ -305,7 +305,7 @@ def test_pictures_in_two_splits_are_told_and_stand_in_the_manifest(shared, capsy
     }
     open_domains(str(shared))
     assert (
-        f"{shared}: warning: the same pictures are in two splits, byte by byte: testA in trainA: "
+        f"{shared}: warning: the same pictures are in two splits, byte for byte: testA in trainA: "
         "1, testB" in capsys.readouterr().out
     )
 
@@ -315,7 +315,7 @@ def test_the_same_folder_twice_is_told(tmp_path, capsys):
     prepare(tmp_path, {split: [picture(1), picture(2)] for split in ("trainA", "trainB")})
     said = capsys.readouterr().out
     assert (
-        "warning: pictures are in both domains, byte by byte: trainB/000.png is trainA/000.png, "
+        "warning: pictures are in both domains, byte for byte: trainB/000.png is trainA/000.png, "
         "trainB/001.png is trainA/001.png" in said
     )
     assert "scores" not in said
@@ -363,7 +363,7 @@ def test_results_that_would_meet_or_lie_on_their_pictures_are_refused(folder, tm
         translate_path([SAME], folder, tmp_path / "out")
     before = (folder / "one.jpg").read_bytes()
     (folder / "one.png").unlink()
-    with pytest.raises(UserError, match="is not empty and was not made by this command"):
+    with pytest.raises(UserError, match="is not empty and not from this command"):
         translate_path([SAME], folder, folder)
     assert (folder / "one.jpg").read_bytes() == before and not (
         folder / "translation.json"
@@ -391,7 +391,7 @@ def test_pictures_too_small_for_the_networks_are_named(tmp_path, preprocess):
     with pytest.raises(
         UserError,
         match=(
-            rf"^--preprocess={preprocess}: trainA/00\d.png is 20x20 here, and the networks need "
+            rf"^--preprocess={preprocess}: trainA/00\d.png is 20x20 here, but the networks need "
             rf".* at least 24"
         ),
     ):
@@ -430,7 +430,7 @@ def test_random_weights_are_told(tmp_path, monkeypatch, capsys):
     for which, said in (("0", True), ("20", False)):
         tell_untrained(Run(tmp_path, config(tmp_path, tmp_path), "float32", "x"), which)
         assert (
-            "its checkpoint is of step 0: these are random weights" in capsys.readouterr().out
+            "its checkpoint is of step 0, with random, untrained weights" in capsys.readouterr().out
         ) == said
     tell_untrained(
         Run(tmp_path, config(tmp_path, tmp_path, init_from="other"), "float32", "x"), "0"
@@ -458,9 +458,9 @@ def test_dark_pictures_of_12_bit_are_not_taken_for_label_maps(tmp_path, capsys, 
     assert "label maps" not in said and ("--max_value=4095 makes 4095 white" in said) == (
         not settings
     )
-    assert ("16 bit, scaled to 8: 2 pictures; --max_value=VALUE says which is white" in said) == (
-        not settings
-    )
+    assert (
+        "16 bit, scaled to 8: 2 pictures; --max_value=VALUE gives the value of white" in said
+    ) == (not settings)
     with Image.open(
         io.BytesIO(next(iter(open_source(tmp_path / "data").pictures("trainA")))[1])
     ) as stored:

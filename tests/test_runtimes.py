@@ -180,7 +180,7 @@ def test_a_runtime_that_is_not_installed_is_named(monkeypatch, suffix, module, e
     [
         (
             "saved_model,keras",
-            "'keras' is no format; valid are saved_model, tflite, onnx, openvino",
+            "'keras' is not a format; valid are saved_model, tflite, onnx, openvino",
         ),
         ("onnx", "give --formats=saved_model,onnx"),
         ("", "no format"),

@@ -275,7 +275,7 @@ def test_bad_folders_are_refused_in_one_line(translations, tiles, tmp_path, caps
     assert "several sizes" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     assert scored(tmp_path / "empty", tiles, tmp_path) == 2
-    assert "no pictures there" in capsys.readouterr().err
+    assert "no pictures found" in capsys.readouterr().err
     assert scored(tmp_path / "nowhere", tiles, tmp_path) == 2
     assert "no such folder" in capsys.readouterr().err
     assert scored(translations, tiles, tmp_path, "--direction=both") == 2

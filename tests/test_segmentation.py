@@ -202,8 +202,8 @@ def test_what_is_not_finite_or_not_to_be_had_ends_the_run(tmp_path, monkeypatch)
     with pytest.raises(
         RunError,
         match=(
-            r"step 1: a picture cannot be had \(frames 8 .*its label \(4, 4\); they must be of "
-            r"one size\)"
+            r"step 1: a picture cannot be read \(frames 8 .*its label \(4, 4\); they must have "
+            r"the same size\)"
         ),
     ):
         train_segmenter(options(), [wrong], tmp_path / "wrong")
@@ -211,7 +211,7 @@ def test_what_is_not_finite_or_not_to_be_had_ends_the_run(tmp_path, monkeypatch)
         "tfcyclegan.segmentation.training.class_weights", lambda *_: np.full(19, np.nan, np.float32)
     )
     with pytest.raises(
-        RunError, match="step 1: the loss is nan; lower --learning_rate or look at the data"
+        RunError, match="step 1: the loss is nan; lower --learning_rate or check the data"
     ):
         train_segmenter(options(), [arrays()], tmp_path / "run")
 
@@ -245,7 +245,7 @@ def test_a_signal_leaves_a_checkpoint(data, tmp_path):
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 128 + signal.SIGTERM
-    assert "the same command goes on from there" in errors.splitlines()[-1]
+    assert "the same command continues from there" in errors.splitlines()[-1]
     assert (run_dir / "checkpoints" / "checkpoint").exists()
 
 
@@ -316,7 +316,7 @@ def test_segment_writes_what_cityscapesscripts_scores_alike(trained, city, data,
     overlay = np.asarray(Image.open(output / "overlays" / "town" / "town_000000_000019.png"))
     assert overlay.shape == (HEIGHT, WIDTH, 3)
     assert cli.main(command) == 0
-    assert "0 pictures labelled, 8 were there already" in capsys.readouterr().out
+    assert "0 pictures labelled, 8 already existed" in capsys.readouterr().out
     # a folder of pictures of other sizes: the same ids in the same places
     (tmp_path / "in").mkdir()
     picture = Image.open(next((city / "leftImg8bit" / "val").rglob("*.png")))
@@ -433,7 +433,7 @@ def test_wrong_requests_end_in_one_line(trained, city, data, tmp_path, capsys):
             f"--segmenter_dir={trained}",
             f"--data_dir={other}",
         ],
-        "is not empty and holds no segmenter": [
+        "is not empty but holds no segmenter": [
             "train_segmenter",
             f"--data_dir={data}",
             f"--run_dir={city}",
@@ -443,13 +443,13 @@ def test_wrong_requests_end_in_one_line(trained, city, data, tmp_path, capsys):
             f"--data_dir={data}",
             "--scale_high=0.5",
         ],
-        "no segmenter there (segmenter.json is missing)": [
+        "holds no segmenter (segmenter.json is missing)": [
             *segment,
             f"--segmenter_dir={city}",
             "--input=x",
         ],
         "--input or --data_dir: give one of them": [*segment, f"--segmenter_dir={trained}"],
-        "--split=test: goes with --data_dir": [
+        "--split=test: requires --data_dir": [
             *segment,
             f"--segmenter_dir={trained}",
             "--input=x",

@@ -142,7 +142,7 @@ def test_the_version_in_the_path(server, pictures, expected):
         png = answer["predictions"][0]["b64"] if "v1" in path else answer["outputs"][0]["data"][0]
         assert_same(base64.b64decode(png), expected[0])
         for other in ("2", "newest", "-3"):
-            refusal = f"golden: version '{other}' is not served, version 3 alone is"
+            refusal = f"golden: version '{other}' is not served, only version 3"
             assert post(server.root + path.format(other), body) == (404, {"error": refusal})
     for path in (
         "/v1/models/golden/versions/{}",
@@ -288,7 +288,7 @@ def test_grpc_says_what_is_wrong(server, pictures):
             with pytest.raises(grpc.RpcError) as caught:
                 service.ModelInfer(request)
             assert caught.value.code() == code and message in caught.value.details()
-        with pytest.raises(grpc.RpcError, match="neither loaded nor unloaded"):
+        with pytest.raises(grpc.RpcError, match="can neither load nor unload models"):
             service.RepositoryModelUnload(
                 messages.RepositoryModelUnloadRequest(model_name="golden")
             )
@@ -398,7 +398,7 @@ def test_a_full_queue_and_a_slow_client(server, pictures):
             )
         assert caught.value.code == 503 and caught.value.headers["Retry-After"] == "1"
         assert json.load(caught.value) == {
-            "error": f"busy: {QUEUE} requests are in work; try again in a moment"
+            "error": f"busy: {QUEUE} requests are running; try again in a moment"
         }
         assert time.monotonic() - began < 1
         with (
@@ -463,10 +463,10 @@ def test_the_client(server, pictures, expected, tmp_path, capsys):
     told = capsys.readouterr().err.splitlines()
     assert (
         told[0]
-        == f"{tmp_path / 'in' / 'c.heic'} and 1 more: not sent, since its ending is none of a "
-        "picture"
+        == f"{tmp_path / 'in' / 'c.heic'} and 1 more: not sent, since its extension is not that "
+        "of a picture"
     )
-    assert told[1] == f"{tmp_path / 'out' / 'a b.png'} and 1 more: kept, since it is there already"
+    assert told[1] == f"{tmp_path / 'out' / 'a b.png'} and 1 more: kept, since it already exists"
     (tmp_path / "in" / "a b.jpg").write_bytes(pictures[1])
     assert client.main([f"--url={server.url}", str(tmp_path / "in"), str(tmp_path / "out")]) == 2
     assert "both would become" in capsys.readouterr().err
@@ -486,7 +486,7 @@ def test_sigterm_answers_what_is_in_work_and_ends(server):
     large.join()
     assert Image.open(io.BytesIO(answers[0][0])).size == (700, 700)
     assert server.process.returncode == 128 + signal.SIGTERM
-    assert output.splitlines() == ["stopping: requests in work are answered first"]
+    assert output.splitlines() == ["stopping: running requests are answered first"]
     assert errors.splitlines() == ["tfcyclegan serve: stopped by SIGTERM"], (
         "nothing that a client did is logged"
     )

@@ -112,6 +112,6 @@ def test_the_gate_turns_away_who_would_wait_half_of_the_time_out():
             pass
 
     asyncio.run(enter(4.9))
-    with pytest.raises(Refused, match="busy: what waits already takes about 6 seconds") as caught:
+    with pytest.raises(Refused, match="busy: waiting requests will take about 6 seconds") as caught:
         asyncio.run(enter(6.0))
     assert caught.value.status == 503

@@ -64,7 +64,7 @@ def test_models_that_cannot_be_served(model_dir, tmp_path, capfd, how):  # noqa:
     )
     lines = capfd.readouterr().err.strip().splitlines()
     assert len(lines) == 1 and f"--model_dir={tmp_path / 'mine'}: " in lines[0]
-    assert ("no exported model there" in lines[0]) == (how == "empty")
+    assert ("holds no exported model" in lines[0]) == (how == "empty")
 
 
 def test_a_port_in_use(model_dir, capfd):  # noqa: F811
@@ -74,12 +74,12 @@ def test_a_port_in_use(model_dir, capfd):  # noqa: F811
             cli.main(["serve", f"--model_dir={model_dir}", f"--http_port={port}", "--grpc_port=0"])
             == 2
         )
-        assert f"--http_port={port}: cannot listen there" in capfd.readouterr().err
+        assert f"--http_port={port}: cannot listen" in capfd.readouterr().err
         assert (
             cli.main(["serve", f"--model_dir={model_dir}", "--http_port=0", f"--grpc_port={port}"])
             == 2
         )
-        assert f"--grpc_port={port}: cannot listen there" in capfd.readouterr().err
+        assert f"--grpc_port={port}: cannot listen" in capfd.readouterr().err
 
 
 def test_without_the_extra(model_dir, capfd, monkeypatch):  # noqa: F811
@@ -113,6 +113,6 @@ def test_requests_are_read_as_the_training_read():
     for reading, level in (({}, 16), ({"max_value": 4095}, 255)):
         translator = dataclasses.replace(NEGATIVE, reading=reading)
         (picture,), told = model._decode_all([stream.getvalue()], translator, 10**6, "instances")
-        assert (picture == level).all() and ("so they come out dark" in told) == (not reading), (
+        assert (picture == level).all() and ("so pictures become dark" in told) == (not reading), (
             reading
         )

@@ -61,7 +61,7 @@ def test_deep_and_transparent_pictures_of_foreign_sets_are_read_as_files_are(tmp
         and "split trainA: transparent, laid on white: 1 picture" in said
     )
     assert (
-        "16-bit values end at 4095 of 65535, so they come out dark; data_prep.folders "
+        "16-bit values end at 4095 of 65535, so pictures become dark; data_prep.folders "
         "--max_value=4095 makes 4095 white" in said
     )
     translate_data(

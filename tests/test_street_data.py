@@ -80,7 +80,7 @@ def test_gta5_images_alone_need_no_labels(gta):
     shutil.rmtree(gta / "labels")
     with pytest.raises(
         UserError,
-        match=r"expects images/ and labels/; found: images: --labels=false takes the images alone",
+        match=r"expects images/ and labels/; found: images: --labels=false uses only the images",
     ):
         gta5.run(gta_config(gta))
     gta5.run(gta_config(gta, labels=False))
@@ -157,8 +157,7 @@ def test_missing_pairs_in_gta5(gta, capsys):
     with pytest.raises(
         UserError,
         match=r"labels/00003.png: no such file; 2 images lack their labels, and 1 label lacks its "
-        r"image: .*; --max_bad=2 goes on without "
-        "them, --labels=false takes all",
+        r"image: .*; --max_bad=2 leaves them out, --labels=false uses all",
     ):
         gta5.run(gta_config(gta))
     assert not out_of(gta).exists()
@@ -194,7 +193,7 @@ def test_resume_by_the_same_command(gta, capsys):
     good = (gta / "labels/00012.png").read_bytes()
     (gta / "labels/00012.png").write_bytes(good[: len(good) // 2])
     with pytest.raises(
-        UserError, match=r"00012.png: label labels/00012.png: damaged: .*allowed are 0"
+        UserError, match=r"00012.png: label labels/00012.png: damaged: .*but 0 allowed"
     ):
         gta5.run(gta_config(gta, shards=3))
     assert not (out_of(gta) / "manifest.json").exists()
@@ -206,7 +205,7 @@ def test_resume_by_the_same_command(gta, capsys):
     gta5.run(gta_config(gta, shards=3, max_bad=1))
     done, following = capsys.readouterr().out.splitlines()[-2:]
     assert (
-        done == f"{out_of(gta)}: all is done: train 11 pictures"
+        done == f"{out_of(gta)}: already complete: train 11 pictures"
         and f"train --data_dir={out_of(gta)},OTHER" in following
     )
     with pytest.raises(
@@ -233,7 +232,7 @@ def test_data_made_before_there_was_a_choice_are_of_the_same_request(gta, city, 
             path.write_text(json.dumps(manifest))
             capsys.readouterr()
             script.run(options(root, output_dir=str(root) + "_out"))
-            assert "all is done" in capsys.readouterr().out
+            assert "already complete" in capsys.readouterr().out
     with pytest.raises(UserError, match="--label_format: auto there, ids here"):
         gta5.run(gta_config(gta, output_dir=f"{gta}_out", label_format="ids"))
 
@@ -309,8 +308,8 @@ def test_where_label_ids_are_missing_the_next_best_file_is_read(city, kind, note
 def test_samples_of_a_pool_are_named_by_the_split_they_are_stored_in(city):
     with pytest.raises(
         UserError,
-        match=r"--sample=7: needs 7 frames, 6 are there in train; --pool=train,val,test draws "
-        r".*adaptation.*train alone",
+        match=r"--sample=7: needs 7 frames, found 6 in train; --pool=train,val,test draws "
+        r".*adaptation.*train only",
     ):
         cityscapes.run(city_config(city, sample=7))
     cityscapes.run(city_config(city, sample=9, test_sample=3, pool="train,val,test"))
@@ -398,29 +397,29 @@ def no_photos(gta: Path, city: Path) -> None:
     [
         (
             lambda gta, city: gta5.run(gta_config(city)),
-            "images/ and labels/; found: gtFine, leftImg8bit: that is Cityscapes, use data_prep",
+            "images/ and labels/; found: gtFine, leftImg8bit: that is Cityscapes; use data_prep",
         ),
         (
             lambda gta, city: cityscapes.run(city_config(gta)),
-            "expects leftImg8bit/; found: images, labels: that looks like GTA5, use data_pr",
+            "expects leftImg8bit/; found: images, labels: that looks like GTA5; use data_pr",
         ),
         (lambda gta, city: gta5.run(gta_config(gta / "labels")), "found: 00001.png, .* and 7 more"),
         (
             lambda gta, city: cityscapes.run(city_config(city / "leftImg8bit")),
-            "one level too deep, name the directory above",
+            "one level too deep; give the directory above",
         ),
         (gta_of(input_dir="/no/where"), "--input_dir=/no/where: no such directory"),
-        (no_photos, "found: gtFine: --content=label_maps takes the label maps alone"),
+        (no_photos, "found: gtFine: --content=label_maps uses only the label maps"),
         (
             gta_of(sample=11, test_sample=2),
-            "--sample=11 --test_sample=2: needs 13 frames, 12 are there in .*images; lower it",
+            "--sample=11 --test_sample=2: needs 13 frames, found 12 in .*images; lower it",
         ),
-        (gta_of(test_sample=2), "--test_sample=2: draws from what --sample leaves"),
+        (gta_of(test_sample=2), "--test_sample=2: draws from the frames that --sample leaves"),
         (
             broken_split_file,
             "split.mat: not readable as GTA5's split.mat with trainIds, valIds, testIds",
         ),
-        (foreign_split_file, "split.mat: names none of the frames"),
+        (foreign_split_file, "split.mat: lists none of the frames"),
         (no_images, "images: holds no picture"),
         (twins, "images/00003.png: has the same base name as images/00003.jpg"),
         (
@@ -430,17 +429,17 @@ def no_photos(gta: Path, city: Path) -> None:
         ),
         (
             city_of(sample=3, pool="train,extra"),
-            "--pool=train,extra: 'extra' is no split; valid are train, val, test",
+            "--pool=train,extra: 'extra' is not a split; valid are train, val, test",
         ),
         (city_of(sample=3, pool="val,val"), "--pool=val,val: names a split twice"),
-        (city_of(pool="train,val"), "--pool=train,val: is what --sample draws from"),
+        (city_of(pool="train,val"), "--pool=train,val: --sample draws from it"),
         (
             city_of(sample=3, pool="test", content="label_maps"),
             "--pool=test: the labels of test are withheld",
         ),
         (
             city_of(sample=13, pool="train,val,test"),
-            "needs 13 frames, 12 are there in train,val,test; lower it",
+            "needs 13 frames, found 12 in train,val,test; lower it",
         ),
         (
             city_of(content="labels"),
@@ -451,7 +450,7 @@ def no_photos(gta: Path, city: Path) -> None:
             "leftImg8bit: no frame such as train/CITY/CITY_000000_000019_leftImg8bit.png in train, "
             "val, test",
         ),
-        (no_val, "--pool=train,val: no frame in .*leftImg8bit/val; take val out"),
+        (no_val, "--pool=train,val: no frame in .*leftImg8bit/val; remove val"),
     ],
 )
 def test_wrong_requests(gta, city, request_it, message):

@@ -121,8 +121,8 @@ def test_numbers_that_can_be_read_in_several_ways_need_a_choice(gta, values, cho
     ]
     fill(gta, *maps)
     words = (
-        "00000.png: its values, and those of all 3 labels looked at, can be read as "
-        f"{choices}; say which by --label_format=ids"
+        f"00000.png: its values, and those of all 3 labels looked at, can be read as {choices}; "
+        "choose one with --label_format=ids"
     )
     if values == (0, 2, 255):
         words = "look like train ids"
@@ -143,8 +143,8 @@ def test_one_label_with_sky_or_people_tells_that_numbers_are_ids(gta, capsys):
     fill(gta, np.full((32, 64), 7, np.uint8), np.full((32, 64), 23, np.uint8))
     gta5.run(gta_config(gta))
     assert (
-        "2 of 2 labels looked at: label read as class ids: 2; road 50.0%, sky 50.0%, of no class "
-        "that counts 0.0%" in capsys.readouterr().out
+        "2 of 2 labels looked at: label read as class ids: 2; road 50.0%, sky 50.0%, of no scored "
+        "class 0.0%" in capsys.readouterr().out
     )
 
 
@@ -152,10 +152,7 @@ def test_a_set_of_unlabeled_pixels_is_refused_and_a_mostly_unlabeled_one_is_told
     fill(gta, np.zeros((32, 64), np.uint8), np.full((32, 64), 4, np.uint8))
     with pytest.raises(
         UserError,
-        match=(
-            r"00000.png: all of its pixels, and of 2 labels looked at, are of no class that "
-            r"counts"
-        ),
+        match=r"00000.png: all of its pixels, and of 2 labels looked at, are of no scored class",
     ):
         gta5.run(gta_config(gta))
     half = np.zeros((32, 64), np.uint8)
@@ -164,8 +161,8 @@ def test_a_set_of_unlabeled_pixels_is_refused_and_a_mostly_unlabeled_one_is_told
     gta5.run(gta_config(gta))
     said = capsys.readouterr().out
     assert (
-        "car 25.0%, of no class that counts 75.0%" in said
-        and "warning: most of the labels' pixels are of no class that counts" in said
+        "car 25.0%, of no scored class 75.0%" in said
+        and "warning: most of the labels' pixels are of no scored class" in said
     )
     assert made(out_of(gta))["conversions"][MOSTLY_VOID] == 2
 
@@ -200,7 +197,7 @@ def test_a_label_of_another_shape_is_another_frames(gta):
     save(gta / "labels/00002.png", gta5_label(id_map(2)[:16]))
     with pytest.raises(
         UserError,
-        match=r"label labels/00002.png: 64x16 pixels, of another shape than the image, 64x32",
+        match=r"label labels/00002.png: 64x16 pixels, another aspect ratio than the image, 64x32",
     ):
         gta5.run(gta_config(gta, size=Size(16, 32)))
 
@@ -212,7 +209,7 @@ def test_what_is_not_read_of_gta5_is_told_and_counted(gta, capsys):
     gta5.run(gta_config(gta, sample=4, test_sample=3))
     left_out = {
         "not read by this command": 1,
-        "label files that are no PNG": 1,
+        "label files that are not PNG": 1,
         "labels without an image": 1,
         "not drawn by --sample": 5,
     }
@@ -220,11 +217,11 @@ def test_what_is_not_read_of_gta5_is_told_and_counted(gta, capsys):
     said = capsys.readouterr().out
     for what in (
         "not read by this command: depth",
-        "no PNG: labels/readme.txt",
+        "not PNG: labels/readme.txt",
         "an image: labels/00001_labelTrainIds.png",
         "--sample: 0000",
     ):
-        assert f"passed over, {what}" in said or what in said
+        assert f"skipped, {what}" in said or what in said
     save(gta / "labels/more/00001.png", gta5_label(id_map(1)))
     with pytest.raises(UserError, match=r"has the same base name as labels/"):
         gta5.run(gta_config(gta, output_dir=str(out_of(gta, "second"))))
@@ -280,11 +277,11 @@ def test_a_name_of_cityscapes_tells_what_its_numbers_are(city):
     [
         (
             lambda gta, city: gta5.run(gta_config(gta, labels=False, label_format="ids")),
-            "--label_format=ids: no label is read with --labels",
+            "--label_format=ids: --labels=false reads no labels",
         ),
         (
             lambda gta, city: cityscapes.run(city_config(city, label_format="ids")),
-            "--label_format=ids: no label is read with --content=photos",
+            "--label_format=ids: --content=photos reads no labels",
         ),
         (
             lambda gta, city: gta5.run(gta_config(gta, label_format="colors")),
@@ -292,7 +289,7 @@ def test_a_name_of_cityscapes_tells_what_its_numbers_are(city):
         ),
         (
             lambda gta, city: gta5.run(gta_config(gta, label_format="synthia")),
-            r"no classes of SYNTHIA \(0..22\): .*none of the 12 labels",
+            r"not classes of SYNTHIA \(0..22\): .*none of the 12 labels",
         ),
         (
             lambda gta, city: gta5.run(gta_config(ROOT / "tests" / "golden")),
@@ -314,6 +311,6 @@ def test_twin_photos_of_cityscapes_are_refused(city):
     )
     with pytest.raises(
         UserError,
-        match=r"aachen_000000_000019_leftImg8bit\.(jpg|png): is the frame of .*; keep one of them",
+        match=r"aachen_000000_000019_leftImg8bit\.(jpg|png): is the same frame as .*; keep one",
     ):
         cityscapes.run(city_config(city))

@@ -205,7 +205,7 @@ def test_the_classes_of_synthia_are_those_of_the_literature():
         (png(gta5_label(row(list(range(100, 110))))), "table: 100, 101, 102, 103, 104 and 5 more"),
         (
             png(Image.fromarray(row([0, 2, 8, 13, 255]))),
-            "look like train ids; --label_format=train_ids reads them so",
+            "look like train ids; choose --label_format=train_ids, or",
         ),
         (
             deep_png(SYNTHIA),
@@ -219,18 +219,18 @@ def test_the_classes_of_synthia_are_those_of_the_literature():
         (deep_png(COLORS.astype(np.uint16) * 256), r"16-bit colours outside the Cityscapes table"),
         (
             png(Image.fromarray(row([7, 26001], np.uint16))),
-            "16-bit values up to 26001 are no class ids; are they instance ids",
+            "16-bit values up to 26001 are not class ids; they look like instance ids",
         ),
         (
             png(Image.fromarray(row([7, 300], np.uint16))),
-            "16-bit values up to 300 are no class ids",
+            "16-bit values up to 300 are not class ids",
         ),
         (
             png(Image.fromarray(np.array([[(128, 64, 128), (1, 2, 3)]], np.uint8))),
             r"table, in 50.0% of the pixels: \(1, 2, 3\)",
         ),
-        (png(Image.fromarray(row([0, 255])).convert("1")), "gray of 1 bit"),
-        (png(Image.fromarray(row([0, 7])).convert("LA")), "mode LA is no label map"),
+        (png(Image.fromarray(row([0, 255])).convert("1")), "1-bit gray cannot hold ids"),
+        (png(Image.fromarray(row([0, 7])).convert("LA")), "mode LA is not a label map"),
         (png(Image.fromarray(row([0, 7])), "JPEG"), "a JPEG file; label maps must be PNG"),
         (png(Image.new("L", (50, 50))), "more than --max_pixels=1000"),
         (png(Image.fromarray(row([7, 8])))[:-20], "damaged"),
@@ -249,14 +249,18 @@ def test_label_files_that_are_refused(content, reason):
         (
             png(Image.fromarray(row([0, 33, 19]))),
             "train_ids",
-            r"no train ids \(0..18 and 255\): 19, 33",
+            r"not train ids \(0..18 and 255\): 19, 33",
         ),
-        (png(Image.fromarray(row([0, 33, 22]))), "synthia", r"no classes of SYNTHIA \(0..22\): 33"),
+        (
+            png(Image.fromarray(row([0, 33, 22]))),
+            "synthia",
+            r"not classes of SYNTHIA \(0..22\): 33",
+        ),
         (deep_png(SYNTHIA[..., ::-1]), "colours", r"16-bit colours outside the Cityscapes table"),
         (
             deep_png(SYNTHIA[..., (1, 0, 2)]),
             "synthia",
-            "16-bit values up to 65535 are no class ids",
+            "16-bit values up to 65535 are not class ids",
         ),
         (png(Image.fromarray(row([7, 8]))), "colours", "a gray picture has no colours"),
         (png(Image.fromarray(COLORS)), "ids", "ids outside the Cityscapes table: 111, 128, 153"),
@@ -277,7 +281,7 @@ def test_a_file_of_another_format_than_that_of_ones_choice_is_refused(
 def test_a_label_that_is_to_be_turned_or_moves_is_refused():
     turned, still = Image.Exif(), Image.fromarray(row([7, 26]))
     turned[0x0112] = 3
-    with pytest.raises(BadPicture, match="its EXIF data say that it is to be turned"):
+    with pytest.raises(BadPicture, match="its EXIF data ask for a rotation"):
         ids_of(png(still, exif=turned))
     with pytest.raises(BadPicture, match="an animation of several frames"):
         ids_of(png(still, save_all=True, append_images=[Image.fromarray(row([8, 33]))]))

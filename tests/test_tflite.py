@@ -43,7 +43,7 @@ def test_a_file_that_phones_cannot_run_is_refused():
         tf.lite.OpsSet.TFLITE_BUILTINS,
         tf.lite.OpsSet.SELECT_TF_OPS,
     ]
-    with pytest.raises(RunError, match="FlexRGBToHSV, which phones do not run"):
+    with pytest.raises(RunError, match="FlexRGBToHSV, which phones do not support"):
         tflite.check_operators(converter.convert(), "float32")
 
 
@@ -54,10 +54,12 @@ def test_values_that_are_no_numbers_are_refused():
     pictures = Pictures(batch, ["testA/one.png"], "", real=False, unseen=False)
     content = tflite.convert_model(model, "float32")
     contents = {"float32": tflite.candidate("float32", content)}
-    said = r"^testA/one.png: float32: the model gives values that are no numbers"
+    said = r"^testA/one.png: float32: the model's output has values that are not finite"
     with pytest.raises(RunError, match=said):
         quality.measure(contents, lambda batch: batch, pictures, 30.0)
-    said = r"^testA/one.png: the model gives values that are no numbers .* earlier --checkpoint"
+    said = (
+        r"^testA/one.png: the model's output has values that are not finite .* earlier --checkpoint"
+    )
     with pytest.raises(RunError, match=said):
         quality.measure(contents, lambda batch: batch + np.inf, pictures, 30.0)
 

@@ -187,7 +187,7 @@ def test_12_bit_packed_is_read_in_the_order_of_bytes_that_is_known_and_refused_i
     found, notes = pixels(by_hand(plain_tags(12, 1, 1), [rows]))
     np.testing.assert_array_equal(found, (values * 255 + 2047) // 4095)
     assert notes == {intake.SCALED}
-    with pytest.raises(intake.BadPicture, match="12 bit in this layout"):
+    with pytest.raises(intake.BadPicture, match="12 bits in this layout"):
         pixels(by_hand(plain_tags(12, 1, 1), [rows], ">"))
 
 
@@ -205,12 +205,12 @@ def test_samples_without_a_word_on_what_they_are_are_no_transparency():
 @pytest.mark.parametrize(
     "samples, options, reason",
     [
-        (np.ones((4, 4), np.float32), {}, "floating-point values of 32 bit have no known range"),
-        (np.ones((4, 4), np.float16), {}, "floating-point values of 16 bit"),
-        (np.ones((4, 4), np.int8), {}, "signed values of 8 bit"),
-        (np.ones((4, 4), np.int16), {}, "signed values of 16 bit"),
-        (np.ones((4, 4), np.uint32), {}, "values of 32 bit have no known range"),
-        (np.ones((4, 4), np.complex64), {}, "complex values"),
+        (np.ones((4, 4), np.float32), {}, "floating-point 32-bit values have no known range"),
+        (np.ones((4, 4), np.float16), {}, "floating-point 16-bit values"),
+        (np.ones((4, 4), np.int8), {}, "signed 8-bit values"),
+        (np.ones((4, 4), np.int16), {}, "signed 16-bit values"),
+        (np.ones((4, 4), np.uint32), {}, "32-bit values have no known range"),
+        (np.ones((4, 4), np.complex64), {}, "complex 64-bit values"),
         (
             np.ones((4, 4, 3), np.uint8),
             {"photometric": "cielab"},
@@ -220,12 +220,12 @@ def test_samples_without_a_word_on_what_they_are_are_no_transparency():
         (
             np.ones((4, 4, 3), np.uint8),
             {"photometric": "ycbcr"},
-            "YCbCr with colours for several pixels",
+            "YCbCr with subsampling or a limited range",
         ),
         (
             np.ones((4, 4), np.uint16),
             {"photometric": "palette", "colormap": np.zeros((3, 65536), np.uint16)},
-            "palette of 16 bit",
+            "palette with 16 bits",
         ),
         (
             np.ones((4, 16, 16), np.uint8),
@@ -288,7 +288,7 @@ def test_pages_in_a_circle_are_damage():
     struct.pack_into(
         "<I", content, header + 2 + 12 * struct.unpack_from("<H", content, header)[0], header
     )
-    with pytest.raises(intake.BadPicture, match="damaged: its pages run in a circle"):
+    with pytest.raises(intake.BadPicture, match="damaged: its pages form a cycle"):
         pixels(bytes(content))
     assert pages.of_bytes(bytes(content)) == pages.ONE
 
@@ -298,7 +298,9 @@ def test_an_imagej_stack_under_one_header_is_refused():
     content = written(
         np.zeros((4, 4), np.uint8), photometric="minisblack", description=description, metadata=None
     )
-    with pytest.raises(intake.BadPicture, match="an ImageJ stack of 7 pictures under one header"):
+    with pytest.raises(
+        intake.BadPicture, match="an ImageJ stack of 7 pictures with a single header"
+    ):
         pixels(content)
 
 

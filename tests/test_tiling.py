@@ -149,7 +149,7 @@ def test_the_disk_that_is_asked_for_is_the_disk_that_is_used(tmp_path, monkeypat
     )
     with pytest.raises(
         UserError,
-        match=r"needs 0\.0 GB for the features of a picture of 96x64, 0\.0 GB are free; make room",
+        match=r"features of a picture of 96x64, but 0\.0 GB are free; free some space",
     ):
         translator(picture(64, 96), tmp_path)
 
@@ -189,7 +189,7 @@ def test_the_command(imported, tmp_path, capsys, monkeypatch):
     )
     assert np.abs(tiled.astype(int) - whole).max() <= 1
     assert cli.main(["translate", "--model=m", "--input=i", "--output=o", "--tile=64"]) == 2
-    assert "--tile: goes with --run_dir" in capsys.readouterr().err
+    assert "--tile: requires --run_dir" in capsys.readouterr().err
     assert cli.main([*common, "--tile=8", f"--output={tmp_path / 'o'}"]) == 2
     assert "--tile=8: must be at least 64" in capsys.readouterr().err
     write = os.pwrite
@@ -198,8 +198,8 @@ def test_the_command(imported, tmp_path, capsys, monkeypatch):
     )
     assert cli.main([*common, "--tile=64", f"--output={tmp_path / 'full'}"]) == 1
     expected = (
-        "full: No space left on device; make room or choose another directory, then give "
-        "the same command again"
+        "full: No space left on device; free some space or choose another directory, then run the "
+        "same command again"
     )
     assert capsys.readouterr().err.splitlines()[-1].endswith(expected)
     assert [path.name for path in (tmp_path / "full").iterdir() if path.name != ".lock"] == [

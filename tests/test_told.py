@@ -51,17 +51,17 @@ def test_what_is_done_to_pictures_is_counted_each_time(mixed, tmp_path):
     changes 8 to 1.
     """
     expected = [
-        "domain a: enlarged pictures: 3 of 3 (--load_size decides)",
+        "domain a: enlarged pictures: 3 of 3 (--load_size changes this)",
         "domain a: pictures whose shape changes: 3 of 3 (the ratio of sides up to x1.40; "
-        "--preprocess=scale_width_and_crop keeps shapes)",
+        "--preprocess=scale_width_and_crop keeps aspect ratios)",
         "domain a: gray pictures shown in colour: 2 of 3 (--channels_a=1 keeps them gray)",
-        "domain b: enlarged pictures: 2 of 6 (--load_size decides)",
+        "domain b: enlarged pictures: 2 of 6 (--load_size changes this)",
         "domain b: pictures whose shape changes: 2 of 6 (the ratio of sides up to x8.00; "
-        "--preprocess=scale_width_and_crop keeps shapes)",
+        "--preprocess=scale_width_and_crop keeps aspect ratios)",
         "an epoch is 6 images, as many as domain b has: the 3 of domain a are seen 2 times as "
         "often",
-        "domain a: no val pictures, so the best checkpoint is chosen on training pictures; a "
-        "split val decides otherwise",
+        "domain a: no val pictures, so the best checkpoint is chosen on training pictures; add a "
+        "split val to change this",
     ]
     assert lines_of(mixed, tmp_path) == expected
     assert lines_of(mixed, tmp_path) == expected, "the same from the cache"
@@ -80,7 +80,7 @@ def test_colour_made_gray_large_batches_and_pools(mixed, tmp_path):
     assert "domain a: colour pictures made gray: 1 of 3 (by --channels_a=1)" in lines
     assert "domain b: colour pictures made gray: 6 of 6 (by --channels_b=1)" in lines
     assert "--batch_size=4: domain a has 3 pictures, so a batch holds some several times" in lines
-    assert "--pool_size=3: each of the 2 devices has a pool of so many by itself" in lines
+    assert "--pool_size=3: each of the 2 devices has its own pool of this size" in lines
     assert not any("val pictures" in line or "gray pictures shown" in line for line in lines)
 
 
@@ -89,8 +89,8 @@ def test_colour_made_gray_large_batches_and_pools(mixed, tmp_path):
     [
         (
             {"schedule": "cosine"},
-            "--schedule=cosine: has no effect; needs --epochs: with --max_steps alone the rate is "
-            "constant",
+            "--schedule=cosine: has no effect; needs --epochs: without it, --max_steps keeps the "
+            "learning rate constant",
         ),
         ({"step_epochs": 3}, "--step_epochs=3: has no effect; needs --schedule=step"),
         (
@@ -145,18 +145,19 @@ def test_the_configs_that_come_along_give_no_option_without_effect():
     [
         (
             {"max_steps": None},
-            "2000 steps: 100 epochs and 100 of falling rate, since neither --epochs nor "
+            "2000 steps: 100 epochs and 100 of falling learning rate, since neither --epochs nor "
             "--max_steps is given",
         ),
-        ({"max_steps": 9}, "9 steps at a constant rate: only --max_steps is given"),
+        ({"max_steps": 9}, "9 steps at a constant learning rate: only --max_steps is given"),
         (
             {"max_steps": None, "epochs": 2},
-            "20 steps at a constant rate: --schedule=linear falls in --decay_epochs, which is not "
-            "given",
+            "20 steps at a constant learning rate: --schedule=linear falls over --decay_epochs, "
+            "which is not given",
         ),
         (
             {"max_steps": 15, "epochs": 1, "decay_epochs": 1},
-            "ends at step 15 by --max_steps, before its --epochs and --decay_epochs are over",
+            "ends at step 15 because of --max_steps, before its --epochs and --decay_epochs are "
+            "over",
         ),
     ],
     ids=str,
@@ -173,8 +174,8 @@ def test_lengths_that_a_default_decides(lengths, line):
         == []
     )
     assert assumptions.of_length(config(Path("d"), Path("r"), **falling), 10) == [
-        "no best checkpoint: it is measured every 1000 steps, and there are 20; "
-        "--eval_every_steps decides"
+        "no best checkpoint: measurements take place every 1000 steps, but there are only 20; "
+        "--eval_every_steps changes this"
     ]
 
 
@@ -190,9 +191,8 @@ def test_more_pictures_lead_to_a_new_run_from_these_weights(tmp_path):
     with pytest.raises(UserError) as caught:
         check_resumable(run_of(directory), run_of(directory, "y"))
     assert str(caught.value) == (
-        f"--run_dir={directory}: holds a run with other settings: the data in data is not what "
-        "the run was started with; "
-        "a new run starts from its weights by --init_from: "
+        f"--run_dir={directory}: holds a run with other settings: the data in data is not the data "
+        "that the run was started with; to start a new run from its weights, use --init_from: "
         f"tfcyclegan train '--flagfile={directory}/flags.cfg' '--run_dir={directory}-2' "
         f"'--init_from={directory}'"
     )
@@ -229,10 +229,10 @@ def test_what_a_resumed_run_may_change_is_told(tmp_path):
         init_from="other",
     )
     assert check_resumable(before, now) == [
-        "--epochs grows from 1 to 2, and the rate of the steps ahead follows it",
-        "goes on with other options: --xla was False, now True; --keep_checkpoints was 3, now 9; "
+        "--epochs grows from 1 to 2, and the learning rate of future steps follows it",
+        "continues with other options: --xla was False, now True; --keep_checkpoints was 3, now 9; "
         "--log_every_steps was 2, now 7",
-        "--init_from=other: not read, since the run goes on from its own checkpoint",
+        "--init_from=other: not read, since the run continues from its own checkpoint",
     ]
     assert check_resumable(before, before) == []
 

@@ -185,7 +185,7 @@ def test_without_its_drawing_the_command_says_where_that_is(tmp_path):
         text=True,
     )
     (line,) = result.stderr.splitlines()
-    assert result.returncode == 2 and "give the command in a checkout" in line
+    assert result.returncode == 2 and "run the command in a checkout" in line
 
 
 def test_other_settings_are_refused_in_one_line(street, tmp_path):

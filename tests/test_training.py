@@ -216,7 +216,7 @@ def test_other_data_are_refused(tiles, trained, tmp_path):
     satellite_map.run(
         satellite_map.Config(output_dir=str(tmp_path / "data"), output_size=40, stride=96, seed=3)
     )
-    with pytest.raises(UserError, match="is not what the run was started with"):
+    with pytest.raises(UserError, match="is not the data that the run was started with"):
         train(config(tmp_path / "data", trained, ema_decay=0.9, eval_every_steps=4, eval_images=8))
 
 
@@ -295,14 +295,14 @@ def test_signals_save_and_stop(tiles, tmp_path, number, code):
         _, errors = process.communicate(timeout=60)
         assert process.returncode == code
     last = errors.strip().splitlines()[-1]
-    assert "the same command goes on" in last and "Traceback" not in errors
+    assert "the same command continues" in last and "Traceback" not in errors
     step = int(last.split("stopped at step ")[1].split()[0])
     assert (run_dir / "checkpoints" / f"step-{step}.index").exists()
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_weights(tiles, tmp_path):
     with pytest.raises(
-        RunError, match=r"step 1: loss cycle_a is inf.*checkpoint of step 0 is good"
+        RunError, match=r"step 1: loss cycle_a is inf.*checkpoint of step 0 is intact"
     ):
         train(config(tiles, tmp_path / "run", lambda_a=1e39))
     values = checkpoint(tmp_path / "run")
@@ -335,7 +335,7 @@ def test_starting_from_the_weights_of_another_run(tiles, trained, tmp_path, caps
     for name in ("disc_a/0", "disc_b/2"):
         key = f"{name}/.ATTRIBUTES/VARIABLE_VALUE"
         np.testing.assert_allclose(before[key], after[key], atol=1e-7)
-    with pytest.raises(UserError, match="is another network"):
+    with pytest.raises(UserError, match="is a different network"):
         train(config(tiles, tmp_path / "other", init_from=str(trained), base_filters=6))
 
 

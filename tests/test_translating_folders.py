@@ -70,7 +70,7 @@ LEFT_OUT = {
     ".dcm files": 1,
     ".heic files": 2,
     ".zip files": 1,
-    "files without an ending": 1,
+    "files without an extension": 1,
     "hidden files and folders": 2,
 }
 CONVERSIONS = {
@@ -104,13 +104,15 @@ def test_every_file_becomes_pictures_or_is_named(mixed, tmp_path, capsys):
             np.asarray(Image.open(out / f"deep/stack_000{page}.png"))[0, 0], colour
         )
     said = capsys.readouterr().out
-    kinds = "1 .dcm, 2 .heic, 1 .zip, 1 files without an ending, 2 hidden files and folders"
-    assert f"{mixed}: not used, no pictures by their ending: a.heic and 4 more ({kinds})" in said
+    kinds = "1 .dcm, 2 .heic, 1 .zip, 1 files without an extension, 2 hidden files and folders"
+    assert (
+        f"{mixed}: not used, not pictures by their extension: a.heic and 4 more ({kinds})" in said
+    )
     for line in (
-        "one of several pages or frames of its file: 3 pictures; --pages=first takes the first "
-        "alone",
-        "transparent, laid on white: 1 picture; --alpha=drop takes the colours below it",
-        "16-bit values end at 4000 of 65535, so they come out dark; --max_value=4095 makes 4095 "
+        "one of several pages or frames of its file: 3 pictures; --pages=first uses only the first",
+        "transparent, laid on white: 1 picture; --alpha=drop uses the colours without the alpha "
+        "channel",
+        "16-bit values end at 4000 of 65535, so pictures become dark; --max_value=4095 makes 4095 "
         "white",
     ):
         assert f"{out}: {line}\n" in said
@@ -125,7 +127,7 @@ def test_every_file_becomes_pictures_or_is_named(mixed, tmp_path, capsys):
 
     times = {name: (out / name).stat().st_mtime_ns for name in pngs(out)}
     translate_path([NEGATIVE], mixed, out)
-    assert "0 pictures translated, 6 were there already" in capsys.readouterr().out
+    assert "0 pictures translated, 6 already existed" in capsys.readouterr().out
     assert (
         record(out) == expected
         and {name: (out / name).stat().st_mtime_ns for name in pngs(out)} == times
@@ -154,7 +156,7 @@ def test_the_first_page_alone_where_asked_for(mixed, tmp_path, capsys):
     translate_path([NEGATIVE], mixed, tmp_path / "out", reading=Reading(pages="first"))
     assert "deep/stack.png" in pngs(tmp_path / "out") and len(pngs(tmp_path / "out")) == 4
     assert (
-        "not used, frames or pages behind the first: 1; --pages=all takes them all"
+        "not used, frames or pages behind the first: 1; --pages=all uses them all"
         in capsys.readouterr().out
     )
     written = record(tmp_path / "out")
@@ -162,7 +164,9 @@ def test_the_first_page_alone_where_asked_for(mixed, tmp_path, capsys):
         written["left_out"] == {**LEFT_OUT, "frames or pages behind the first": 1}
         and written["pages"] == "first"
     )
-    with pytest.raises(UserError, match="or of other settings; choose another folder"):
+    with pytest.raises(
+        UserError, match="at another scale or with other settings; choose another folder"
+    ):
         translate_path([NEGATIVE], mixed, tmp_path / "out")
 
 
@@ -192,7 +196,7 @@ def test_alpha_is_kept_in_the_size_of_the_result(tmp_path):
         (
             "x.dcm",
             b"\0" * 128 + b"DICM",
-            "^x: a DICOM file, which is not read here; save it as PNG or TIFF of 8 or 16 bit",
+            "^x: a DICOM file, which cannot be read here; save it as 8-bit or 16-bit PNG or TIFF",
         ),
         ("x", b"\0\1\2\3" * 9, "^x: not a picture, or damaged at its start$"),
         ("x.heic", b"\0\0\0\x18ftypheic" + b"\0" * 40, "^x: a HEIC picture"),
@@ -211,7 +215,7 @@ def test_a_folder_without_pictures_says_what_is_there(tmp_path):
     with pytest.raises(
         UserError,
         match=(
-            r"no pictures there; not used, no pictures by their ending: a.dcm and 1 more \(2 "
+            r"no pictures found; not used, not pictures by their extension: a.dcm and 1 more \(2 "
             r".dcm\)$"
         ),
     ):
@@ -245,7 +249,7 @@ def test_segmenting_says_the_same(mixed, tmp_path, capsys):
     )
     assert len(pngs(tmp_path / "out" / "labelIds")) == 4
     assert (
-        "not used, frames or pages behind the first: 1; --pages=all takes them all"
+        "not used, frames or pages behind the first: 1; --pages=all uses them all"
         in capsys.readouterr().out
     )
 
@@ -292,8 +296,8 @@ def test_the_split_follows_the_direction(prepared):
     assert split_of(prepared, "ab") == ["testA"] and split_of(prepared, "ba") == ["testB"]
     assert split_of(prepared, "ba", ("trainB", "valB")) == ["trainB", "valB"]
     message = (
-        "--split=testA: is of domain A, and --direction=ba starts from domain B; leave "
-        "--split out for testB, or --cross_domain"
+        "--split=testA: is of domain A, but --direction=ba starts from domain B; leave --split out "
+        "for testB, or --cross_domain"
     )
     with pytest.raises(UserError, match=message):
         split_of(prepared, "ba", ("testA",))
@@ -356,7 +360,7 @@ def test_the_command(prepared, imported, tmp_path, capfd, monkeypatch):
     data = f"--data_dir={prepared / 'data'}"
 
     code, out, _ = run(capfd, *common, data, "--direction=ba", f"--output={tmp_path / 'ba'}")
-    assert code == 0 and "translates split testB, since --direction=ba starts from domain B" in out
+    assert code == 0 and "translating split testB, since --direction=ba starts from domain B" in out
     assert np.asarray(Image.open(tmp_path / "ba" / "0.png")).max() == 0, "the negative of white"
     for output in (f"--output={tmp_path / 'no'}", f"--output_data={tmp_path / 'no'}"):
         code, _, err = run(capfd, *common, data, "--direction=ba", "--split=testA", output)
@@ -379,10 +383,10 @@ def test_the_command(prepared, imported, tmp_path, capfd, monkeypatch):
 
     source = prepared / "root" / "trainB"
     code, out, _ = run(capfd, *common, f"--input={source}", f"--output={tmp_path / 'pictures'}")
-    assert code == 0 and "read with --max_value=4095, as the data of" in out
+    assert code == 0 and "read with --max_value=4095, like the data of" in out
     assert (
-        "trainB: named like domain B, while --direction=ab starts from domain A; is that meant?"
-        in out
+        "trainB: named like domain B, but --direction=ab starts from domain A; check that this is "
+        "intended" in out
     )
     assert np.asarray(Image.open(tmp_path / "pictures" / "0.png")).max() == 0
     assert record(tmp_path / "pictures")["max_value"] == 4095
@@ -392,10 +396,10 @@ def test_the_command(prepared, imported, tmp_path, capfd, monkeypatch):
     assert code == 0 and np.asarray(Image.open(tmp_path / "dark" / "0.png")).min() == 255 - 16
 
     for arguments, message in (
-        (("--input=x", "--split=testA", "--output=o"), "--split: goes with --data_dir"),
-        ((data, "--pages=first", "--output=o"), "--pages=first: goes with --input"),
-        ((data, "--alpha=keep", "--output=o"), "--alpha=keep: goes with --input"),
-        ((data, "--max_value=9", "--output=o"), "--max_value=9: goes with --input"),
+        (("--input=x", "--split=testA", "--output=o"), "--split: requires --data_dir"),
+        ((data, "--pages=first", "--output=o"), "--pages=first: requires --input"),
+        ((data, "--alpha=keep", "--output=o"), "--alpha=keep: requires --input"),
+        ((data, "--max_value=9", "--output=o"), "--max_value=9: requires --input"),
     ):
         code, _, err = run(capfd, *common, *arguments)
         assert code == 2 and message in err
@@ -427,7 +431,7 @@ def test_two_stored_pictures_of_one_name_are_refused(tmp_path):
         for name in names:
             GRAY.save(root / split / name)
     preparing.run(preparing.Config(input_dir=str(root), output_dir=str(tmp_path / "data")))
-    with pytest.raises(UserError, match=r"two pictures are called a, since both become a\.png"):
+    with pytest.raises(UserError, match=r"two pictures are called a, and both would become a\.png"):
         translate_split([NEGATIVE], open_source(tmp_path / "data"), "testA", tmp_path / "out")
 
 
@@ -438,7 +442,7 @@ def test_the_direction_of_a_run_that_has_one(capsys):
         for each in (None, run_of("gen_ab"), run_of("gen_ab", "gen_ba"), run_of())
     ] == ["ab"] * 4
     assert only_direction(run_of("gen_ba")) == "ba"
-    assert capsys.readouterr().out == "run: translates ba, the one direction that it has\n"
+    assert capsys.readouterr().out == "run: translating ba, its only direction\n"
 
 
 def test_the_direction_of_an_exported_model():
@@ -450,6 +454,6 @@ def test_the_direction_of_an_exported_model():
     )
     with pytest.raises(
         UserError,
-        match="--direction=ba: m translates ab alone; leave --direction out, or export the other",
+        match="--direction=ba: m only translates ab; leave --direction out, or export the other",
     ):
         translate._direction_of_model("ab", config)

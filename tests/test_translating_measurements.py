@@ -79,11 +79,11 @@ def test_from_units_to_units_with_gaps_and_what_is_clipped(given, tmp_path, caps
     )
     assert record(tmp_path / "out")["counted_values"] == {"all": 6, "invalid": 1, "clipped": 1}
     told = capsys.readouterr().out
-    assert "1 of 5 values (20 %) were outside of the training's range" in told
-    assert "1 of 6 values are no measurements and stay gaps" in told
+    assert "1 of 5 values (20 %) were outside the training's range" in told
+    assert "1 of 6 values are missing measurements and remain missing" in told
     # a rerun keeps what is there, and tells the same
     translate_measurements([model], given, tmp_path / "out")
-    assert "0 files translated, 1 were there already" in capsys.readouterr().out
+    assert "0 files translated, 1 already existed" in capsys.readouterr().out
     assert record(tmp_path / "out")["counted_values"] == {"all": 6, "invalid": 1, "clipped": 1}
 
 
@@ -96,7 +96,9 @@ def test_a_gap_of_integers_without_nodata_is_told(given, tmp_path):
     )
     assert read(tmp_path / "out" / "a.npy").tolist() == [[100, -1024]]
     (note,) = (n for n in record(tmp_path / "out")["conversions"] if "gaps" in n)
-    assert note.startswith("with gaps, which are -1024 in the translation: its type has no NaN")
+    assert note.startswith(
+        "with missing measurements, which are -1024 in the translation: its type has no NaN"
+    )
 
 
 def test_planes_with_neighbours_give_the_plane_in_the_middle(given, tmp_path):
@@ -123,7 +125,7 @@ def test_pictures_of_a_target_without_values(given, tmp_path, capsys):
     assert sorted(found) == ["one.png", "v_0001.png", "v_0002.png"]
     assert [int(found[name].max()) for name in sorted(found)] == [0, 0, 255]
     translate_measurements([model], given, tmp_path / "out")
-    assert "0 files translated, 2 were there already" in capsys.readouterr().out
+    assert "0 files translated, 2 already existed" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("ending", [".npy", ".tif"])
@@ -149,13 +151,13 @@ def test_bad_files_are_named_when_the_others_are_done(given, tmp_path):
     model = identity(*[values("float32", 0, 1)] * 2)
     with pytest.raises(UserError, match="2 of 3 files could not be read") as raised:
         translate_measurements([model], given, tmp_path / "out")
-    assert str(raised.value).startswith("cut.npy: no array of NumPy")
+    assert str(raised.value).startswith("cut.npy: not a NumPy array")
     assert (tmp_path / "out" / "good.npy").exists()
     assert record(tmp_path / "out")["left_out"] == {
         ".txt files": 1,
         "files that could not be read": 2,
     }
-    with pytest.raises(UserError, match=r"has 2 channels, and the model takes 1"):
+    with pytest.raises(UserError, match=r"has 2 channels, but the model needs 1"):
         translate_measurements([model], given / "two.npy", tmp_path / "two")
 
 
@@ -167,7 +169,9 @@ def test_nothing_is_left_of_a_file_whose_model_gives_no_numbers(given, tmp_path)
         return batch * np.nan
 
     model = Translator({}, 1, 4, broken, values=ValuePair(source, source))
-    with pytest.raises(RunError, match=r"v\.npy, plane [123]: the model gives values that are no"):
+    with pytest.raises(
+        RunError, match=r"v\.npy, plane [123]: the model's output has values that are not finite"
+    ):
         translate_measurements([model], given, tmp_path / "out")
     assert not [path for path in (tmp_path / "out").iterdir() if "npy" in path.name]
 
@@ -188,7 +192,7 @@ def test_training_s_scale_keeps_the_pixels_of_the_input(given, tmp_path):
     assert sizes == [(32, 48)]
     np.testing.assert_allclose(read(tmp_path / "out" / "slope.npy"), slope, atol=0.02)
     (note,) = record(tmp_path / "out")["conversions"]
-    assert note == "resized as the training resized its planes, and the translation back"
+    assert note == "resized as in training, and the translation resized back"
 
 
 def test_a_training_that_resized_nothing_leaves_sides_alone(given, tmp_path):
@@ -245,7 +249,7 @@ def test_scenes_in_tiles_are_those_of_the_whole_network(given, tmp_path):
     ]
     assert shown[0].shape == (61, 75, 3) and (shown[0][25, 45] == (255, 0, 255)).all()
     assert np.abs(shown[0].astype(int) - shown[1]).max() <= 1
-    with pytest.raises(UserError, match="--scale=original takes them as they are"):
+    with pytest.raises(UserError, match="--scale=original keeps their size"):
         translate_measurements(
             [model],
             given / "scene.npy",

@@ -388,7 +388,7 @@ EDITS = {
     the_saver_as_a_signature: "function __inference__traced_save_.* holds the operation",
     the_saver_as_a_stand_in: "api_implements",
     a_constant_of_its_own_kind: "Const with a constant variant",
-    without_objects: "not of TensorFlow 2",
+    without_objects: "not a TensorFlow 2 model",
 }
 
 

@@ -283,7 +283,7 @@ def test_pictures_of_different_sizes(opened):
     various = opened("testA", mode="none")
     assert various.sizes.tolist() == [[8, 16], [12, 16]] and various.common_size is None
     with pytest.raises(
-        UserError, match="--batch_size: pictures of different sizes go in batches of 1"
+        UserError, match="--batch_size: pictures of different sizes need batches of 1"
     ):
         batches(various, various, crop_size=None, batch_size=2)
     made = batches(various, various, crop_size=None, flip=False)
@@ -334,11 +334,11 @@ def spoil(path: Path, how: str) -> None:
 
 
 DAMAGE = {
-    "one byte": "is damaged or another set's, by its sha256",
+    "one byte": "is damaged or from another data set: its sha256 differs",
     "cut": r"has \d+ bytes, not \d+",
     "last record lost": r"has \d+ bytes, not \d+",
     "removed": "is missing",
-    "another set's": "is damaged or another set's, by its sha256",
+    "another set's": "is damaged or from another data set: its sha256 differs",
 }
 
 
@@ -422,7 +422,9 @@ def test_what_is_no_data_set_is_refused(tmp_path):
         match=r"--data_dir=.*nowhere: no such directory; make it with python -m data_prep.folders",
     ):
         open_source(tmp_path / "nowhere")
-    with pytest.raises(UserError, match=r"no finished data set \(dataset_info.json is missing\)"):
+    with pytest.raises(
+        UserError, match=r"not a complete data set \(dataset_info.json is missing\)"
+    ):
         open_source(tmp_path)
     write_foreign(tmp_path / "foreign", tfds.features.Image(shape=(None, None, 3)), name="photo")
     with pytest.raises(UserError, match="its examples have no 'image' feature"):

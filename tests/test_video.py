@@ -2,11 +2,14 @@
 
 import itertools
 import json
+import os
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tfcyclegan.data import video
 from tfcyclegan.data.intake import BadPicture
 from tfcyclegan.data.video import Frame, VideoReader, VideoWriter
 from tfcyclegan.errors import UserError
@@ -68,7 +71,7 @@ def test_colours_follow_the_matrix_that_the_file_tells(tmp_path, matrix):
 
 def test_a_matrix_that_is_not_told_is_a_guess_that_is(tmp_path):
     with VideoReader(made(tmp_path / "in.mp4", BT601, tagged=False)) as reader:
-        assert reader.notes == ["tells no colour matrix: BT.601 assumed"]
+        assert reader.notes == ["declares no colour matrix: BT.601 assumed"]
         np.testing.assert_allclose(next(reader.frames()).pixels[20, 20], COLOUR, atol=3)
 
 
@@ -107,8 +110,17 @@ def test_odd_sides_are_kept(tmp_path):
 
 def test_what_is_no_video_is_refused(tmp_path):
     (tmp_path / "words.mp4").write_bytes(b"words")
-    with pytest.raises(BadPicture, match="is no video that PyAV opens"):
+    with pytest.raises(BadPicture, match="is not a video that PyAV can open"):
         VideoReader(tmp_path / "words.mp4")
+
+
+def test_a_refused_colour_matrix_leaves_no_file_open(tmp_path, monkeypatch):
+    path = made(tmp_path / "in.mp4", BT709, times=range(1), sound=False)
+    monkeypatch.setattr(video, "_KNOWN", {})
+    with pytest.raises(BadPicture, match=r"uses colour matrix 1 of ITU-T H\.273") as refused:
+        VideoReader(path)
+    opened = {os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()}
+    assert refused.value.__traceback__ and os.path.realpath(path) not in opened
 
 
 def moving(path, frames=8):
@@ -158,7 +170,7 @@ def test_a_finished_video_is_kept_and_a_broken_one_named(tmp_path):
     translate_video([shaking(0)], source, tmp_path / "out")
     assert target.stat().st_mtime_ns == changed
     (tmp_path / "words.mp4").write_bytes(b"words")
-    with pytest.raises(UserError, match=r"words\.mp4: is no video"):
+    with pytest.raises(UserError, match=r"words\.mp4: is not a video"):
         translate_video([shaking(0)], tmp_path / "words.mp4", tmp_path / "no")
     assert not list((tmp_path / "no").glob("*.mp4"))
 

@@ -124,32 +124,32 @@ def test_two_workers_equal_two_replicas_of_one_process(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "not understood"),
-        ("[1]", "not understood"),
-        ('{"cluster": {"worker": ["a:1", "b:1"]}}', "not understood"),
+        ("{", "cannot be parsed"),
+        ("[1]", "cannot be parsed"),
+        ('{"cluster": {"worker": ["a:1", "b:1"]}}', "cannot be parsed"),
         (
             '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}',
             "no worker 2",
         ),
         (
             '{"cluster": {"worker": ["a:1"], "ps": ["b:1"]}, "task": {"type": "worker", "index": 0}}',
-            "job 'ps' has no part",
+            "job 'ps' is not part",
         ),
         (
             '{"cluster": {"worker": ["a:1", "b"]}, "task": {"type": "worker", "index": 0}}',
-            "'b' is no address",
+            "'b' is not an address",
         ),
         (
             '{"cluster": {"worker": ["a:1", "b:port"]}, "task": {"type": "worker", "index": 0}}',
-            "'b:port' is no address",
+            "'b:port' is not an address",
         ),
         (
             '{"cluster": {"worker": ["a:1", "a:1"]}, "task": {"type": "worker", "index": 0}}',
-            "stands there twice",
+            "occurs twice",
         ),
         (
             '{"cluster": {"worker": ["127.0.0.1:1", "no-such-host.invalid:1"]}, "task": {"type": "worker", "index": 0}}',
-            "is not found",
+            "cannot be resolved",
         ),
     ],
 )
@@ -169,7 +169,7 @@ def test_a_taken_port_is_refused(monkeypatch):
     with socket.create_server(("", 0)) as taken:
         tasks = [f"127.0.0.1:{taken.getsockname()[1]}", "127.0.0.1:1"]
         monkeypatch.setenv("TF_CONFIG", environment(tasks, 0)["TF_CONFIG"])
-        with pytest.raises(UserError, match="its port cannot be had"):
+        with pytest.raises(UserError, match="its port is not available"):
             workers.join_workers(None)
 
 
@@ -256,7 +256,7 @@ def test_the_loss_of_a_worker_ends_the_others_and_the_same_command_goes_on(
     last = errors.strip().splitlines()[-1]
     assert (
         last.startswith("tfcyclegan train: worker 127.0.0.1:")
-        and "is lost; start all workers again by the same command" in last
+        and "is lost; start all workers again with the same command" in last
     ), errors
     assert "Traceback" not in errors
     resumed = finish(start(command(tiles, killed, **options)))

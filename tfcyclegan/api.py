@@ -1,18 +1,18 @@
 """The commands as Python functions, for notebooks and programs: `tfcyclegan.train(...)`.
 
-A function has its command's name and takes its command's flags as keyword arguments of the same
-names; values are checked by the same rules, in the same words. What a flag file says is taken by
-`flagfile=PATH`, and other arguments win over it. What a command prints is printed here too. Nothing
-is loaded before it is needed, so that importing is quick.
+Each function is named after its command and takes the command's flags as keyword arguments of the
+same names; values are checked by the same rules, with the same messages. `flagfile=PATH` reads a
+flag file, and other arguments override it. What a command prints is printed here too. Nothing is
+loaded before it is needed, so that importing is quick.
 
-    size     a number, a text such as "180x360", or a pair (height, width)
-    lists    of texts or paths, where a flag takes several with commas between
-    paths    texts or pathlib.Path
-    None     the flag is not given
+    size     a number, a string such as "180x360", or a pair (height, width)
+    lists    of strings or paths, where a flag takes several values separated by commas
+    paths    str or pathlib.Path
+    None     as if the flag was not given
 
-Every function raises `errors.UserError` where a request cannot be carried out as given,
-`errors.RunError` where a run fails, and `errors.Stopped` where it was interrupted after its state
-was saved; each says what to do in one line.
+Every function raises `errors.UserError` if the request cannot be carried out as given,
+`errors.RunError` if the run fails, and `errors.Stopped` if it was interrupted after its state was
+saved; each error says in one line what to do.
 """
 
 import dataclasses
@@ -53,8 +53,8 @@ __all__ = [
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """A data set on the disk, for `data_dir=`; `counts` are its pictures by split (empty for the
-    raw toy street).
+    """A data set on disk, for `data_dir=`; `counts` holds its number of pictures by split (empty
+    for the raw toy street).
     """
 
     data_dir: Path
@@ -71,7 +71,7 @@ class Trained:
 
 @dataclasses.dataclass(frozen=True)
 class Translated:
-    """A folder of PNGs and their paths in order; or the directory of a translated data set, without
+    """A folder of PNGs and their paths in order; or the directory of a translated data set, with no
     paths.
     """
 
@@ -81,7 +81,7 @@ class Translated:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluated:
-    """Where scores and pictures lie, their page, and what is in metrics.json."""
+    """The folder of scores and pictures, their page, and the contents of metrics.json."""
 
     output: Path
     page: Path
@@ -90,7 +90,7 @@ class Evaluated:
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """A version's directory (a SavedModel with the TFLite files beside it) and what is in its
+    """A version's directory (a SavedModel with the TFLite files beside it) and the contents of its
     metadata.json.
     """
 
@@ -110,7 +110,7 @@ def _run(command: str, given: dict[str, Any]) -> tuple[Any, Any]:
 
 
 def _options(config_class: type[Options], given: dict[str, Any]) -> Any:
-    """The options that keyword arguments ask for, beside those of a flag file."""
+    """The options given as keyword arguments, combined with those of a flag file."""
     fields: dict[str, dataclasses.Field[Any]] = {}
     for field in dataclasses.fields(config_class):
         fields |= dict.fromkeys((field.name, flag_name(field), field.metadata["alias"]), field)
@@ -122,7 +122,7 @@ def _options(config_class: type[Options], given: dict[str, Any]) -> Any:
             raise flags.unknown(config_class, name)
         field = fields[name]
         if field.name in values:
-            raise UserError(f"--{flag_name(field)}: is given twice, as {name} too")
+            raise UserError(f"--{flag_name(field)}: given twice, also as {name}")
         values[field.name] = _value(field, value)
     if (path := given.get("flagfile")) is not None:
         values = flags.read(config_class, [f"--flagfile={os.fspath(path)}"]) | values
@@ -130,16 +130,16 @@ def _options(config_class: type[Options], given: dict[str, Any]) -> Any:
 
 
 def _value(field: dataclasses.Field[Any], given: Any) -> Any:
-    """A keyword argument as the value of its option: what is of its type already as it stands,
-    anything else (a path, a pair, a number of NumPy's) by its text.
+    """A keyword argument as the value of its option: unchanged if it already has the option's type;
+    anything else (a path, a pair, a NumPy number) is parsed from its text.
     """
     kind = option_type(field)
     if type(given) is kind:
         return given
     if callable(given):
         raise UserError(
-            f"--{flag_name(field)}: takes no {type(given).__name__}; name your own function as "
-            "'module:function'"
+            f"--{flag_name(field)}: does not take a {type(given).__name__}; name your own function "
+            "as 'module:function'"
         )
     if isinstance(given, Iterable) and not isinstance(given, str):
         separator = "x" if kind is Size else ","
@@ -178,23 +178,24 @@ def load_generator(
     checkpoint: str = "latest",
     trust_model: bool = False,
 ) -> Callable[..., Any]:
-    """The generator of a run or of an export: pictures [B, H, W, C] in [-1, 1] to pictures of the
-    other domain.
+    """The generator of a run or of an export, which maps pictures [B, H, W, C] in [-1, 1] to
+    pictures of the other domain.
 
     Args:
-        path: a run directory; or an exported model: the folder of its versions, one of these, or a
-            .tflite file.
-        direction: of a run, "ab" or "ba"; by default "ab", or the one that it has.
-        checkpoint: of a run, "latest", "best" or a step.
-        trust_model: loads a SavedModel that may do more than compute.
+        path: a run directory; or an exported model: the folder of its versions, one of its
+            versions, or a .tflite file.
+        direction: for a run, "ab" or "ba"; by default "ab", or the only direction that it has.
+        checkpoint: for a run, "latest", "best" or a step.
+        trust_model: loads a SavedModel even if it may do more than compute.
 
     Returns:
-        Of a run a `tfcyclegan.Generator`, which is a `keras.Model`, in float32; sides must be
-        multiples of its `size_multiple`. Of an export a function of NumPy arrays or tensors to
-        NumPy arrays; a SavedModel takes any size, a .tflite file that of its export alone.
+        For a run, a `tfcyclegan.Generator`, which is a `keras.Model`, in float32; the sides of
+        pictures must be multiples of its `size_multiple`. For an export, a function from NumPy
+        arrays or tensors to NumPy arrays; a SavedModel takes any size, a .tflite file only the size
+        that it was exported with.
 
     Raises:
-        UserError: neither a run nor an export, or no such direction or checkpoint.
+        UserError: `path` is neither a run nor an export, or it has no such direction or checkpoint.
         RunError: the checkpoint is damaged.
     """
     path = Path(path)
@@ -211,7 +212,7 @@ def load_generator(
 
 
 def _command(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives `function` its command's flags as its signature, for `help()` and for notebooks."""
+    """Gives `function` a signature made of its command's flags, for `help()` and for notebooks."""
     config_class = _module(function.__name__).Config
     parameters = [
         inspect.Parameter("flagfile", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Path)
@@ -248,7 +249,7 @@ def translate(**options: Any) -> Translated:
 
 @_command
 def evaluate(**options: Any) -> Evaluated:
-    """Scores translated test pictures, beside controls."""
+    """Scores translated test pictures against controls."""
     _, output = _run("evaluate", options)
     return Evaluated(output, output / "index.html", files.read_json(output / "metrics.json"))
 
@@ -269,7 +270,7 @@ def export(**options: Any) -> Exported:
 
 @_command
 def distill(**options: Any) -> Trained:
-    """Trains small generators that do what a run's do; the same call resumes."""
+    """Trains small generators that imitate a run's generators; the same call resumes."""
     config, report = _run("distill", options)
     return Trained(Path(config.output), report)
 
@@ -308,8 +309,8 @@ def export_segmenter(**options: Any) -> Exported:
 
 @_command
 def import_weights(**options: Any) -> Path:
-    """Makes a run of other programs' weights (`from_="pytorch"` or "tfa"); returns its directory,
-    for `run_dir=`.
+    """Makes a run from another program's weights (`from_="pytorch"` or "tfa"); returns its
+    directory, for `run_dir=`.
     """
     config, _ = _run("import_weights", options)
     return Path(config.output)

@@ -21,26 +21,26 @@ from tfcyclegan.system import files
 COMMANDS = {
     "train": "train translators between two sets of pictures",
     "translate": "translate pictures with a trained run or an exported model",
-    "evaluate": "score translated test pictures, beside controls",
+    "evaluate": "score translated test pictures against controls",
     "compare": "put evaluated runs side by side on one page",
-    "distill": "teach a small generator by a trained run",
+    "distill": "train a small generator to imitate a trained run's",
     "export": "write a run's generator as SavedModel, TFLite, ONNX or OpenVINO",
-    "serve": "answer pictures over REST and gRPC with an exported model",
+    "serve": "serve an exported model over REST and gRPC",
     "demo": "run exported models in the browser: a page on this machine, or a static site",
-    "adapt": "train segmenters for a target domain without labels, by translation and its rivals",
-    "train_segmenter": "train a segmenter of street scenes on pictures with labels",
+    "adapt": "train segmenters for a target domain without labels, by translation and otherwise",
+    "train_segmenter": "train a segmenter of street scenes on labelled pictures",
     "segment": "label pictures with a segmenter: PNGs of class ids and colour overlays",
     "export_segmenter": "write a segmenter as SavedModel and TFLite",
     "import_weights": (
-        "make a run of weights from the official PyTorch program or from tensorflow-addons"
+        "make a run from weights of the official PyTorch program or of tensorflow-addons"
     ),
-    "doctor": "tell what is installed, what this machine has, and what that means for training",
+    "doctor": "report what is installed, what this machine has, and what that means for training",
 }
 
-_GOES_ON = "the same command goes on from what is finished"
+_GOES_ON = "the same command continues from what is finished"
 _SMALLER = (
-    "take a smaller --batch_size, --crop_size or --base_filters, or end other programs, "
-    "then give the same command again"
+    "use a smaller --batch_size, --crop_size or --base_filters, or end other programs, then run "
+    "the same command again"
 )
 _REFUSALS = (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT, errno.EFBIG)
 
@@ -51,8 +51,8 @@ From two folders of pictures, pictures/trainA and pictures/trainB, to a translat
   tfcyclegan train --data_dir=data/mine --run_dir=runs/mine
   tfcyclegan translate --run_dir=runs/mine --input=PICTURES --output=translated
 
-Every command, and every script of data_prep, tells its flags by --help.
-Where one stops, the same command goes on."""
+--help lists the flags of every command and of every data_prep script.
+If one is interrupted, run the same command again to continue."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,7 +103,7 @@ def run_command(
     Also used by `data_prep` scripts.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    # TensorFlow's start-up chatter is nothing a user can act on
+    # users can do nothing about TensorFlow's start-up messages
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         if flags.asks_for_help(arguments):
@@ -134,8 +134,8 @@ def run_command(
 
 @contextlib.contextmanager
 def _termination_raised() -> Iterator[None]:
-    """Makes SIGTERM an exception, so that what is unfinished is cleared away; a second one kills.
-    Commands may set their own handlers.
+    """Turns SIGTERM into an exception, so that unfinished files are removed; a second SIGTERM kills
+    the process. Commands may set their own handlers.
     """
 
     def stop(number: int, _: Any) -> None:
@@ -153,8 +153,8 @@ def _termination_raised() -> Iterator[None]:
 
 
 def _refused_by_machine(error: Exception) -> str | None:
-    """A line on memory that is used up or a disk that takes no more, which Python and TensorFlow
-    tell otherwise each; else None.
+    """One line if memory is exhausted or the disk is full, which Python and TensorFlow each report
+    in their own way; otherwise None.
     """
     text = str(error)
     if isinstance(error, MemoryError) or (

@@ -1,4 +1,4 @@
-"""What is installed, what the machine has, and what that means for a training."""
+"""What is installed, what the machine has, and what that means for training."""
 
 import os
 import platform
@@ -19,14 +19,14 @@ from tfcyclegan import __version__
 from tfcyclegan.networks import InstanceNormalization
 from tfcyclegan.networks.layers import Conv2D
 from tfcyclegan.system import hardware
-from tfcyclegan.system.progress import log, log_table
+from tfcyclegan.system.progress import log, log_table, quantity
 from tfcyclegan.training.strategy import choose_precision, cost_of, keep_freed_memory, make_strategy
 
 _GIB = 2**30
 _BF16_CPU = ("avx512_bf16", "amx_bf16")
-_REPEATS, _SECONDS = 3, 0.3  # of a piece, each at least
-# A step takes longer than its share of multiplications says: 0.9 to 2.2 times, seen on two cores in
-# float32 and bfloat16.
+_REPEATS, _SECONDS = 3, 0.3  # the least repetitions and time of a measurement
+# A step takes longer than its number of multiplications predicts: 0.9 to 2.2 times, measured on two
+# cores in float32 and bfloat16.
 _STEP_OVER_PIECE = 1.6
 _EXTRAS = {
     "demo": "data_prep.satellite_map",
@@ -39,16 +39,16 @@ _EXTRAS = {
 
 @dataclass(frozen=True)
 class Training:
-    """A training whose needs are known.
+    """A training configuration whose requirements are known.
 
     Attributes:
-        told: what it is.
-        flags: that ask for it.
-        side: of the crop in pixels.
+        told: its description.
+        flags: the flags that select it.
+        side: side of the crop in pixels.
         blocks: residual blocks of each generator.
         filters: of the generators' first convolution.
         discriminator_filters: of the discriminators' first convolution.
-        memory_gib: largest resident memory seen with batches of 1 on a CPU; docs/training.md.
+        memory_gib: peak resident memory measured with batches of 1 on a CPU; docs/training.md.
     """
 
     told: str
@@ -61,22 +61,22 @@ class Training:
 
     @property
     def block_multiplications(self) -> float:
-        """Of one residual block's forward pass: two 3x3 convolutions between 4 * filters channels
-        at a quarter of the side.
+        """Multiplications in one residual block's forward pass: two 3x3 convolutions between 4 *
+        filters channels at a quarter of the side.
         """
         return 2 * 9 * (4 * self.filters) ** 2 * (self.side / 4) ** 2
 
     @property
     def generator_multiplications(self) -> float:
-        """Of the convolutions of a generator's forward pass."""
+        """Multiplications in the convolutions of a generator's forward pass."""
         ends = 2 * 7 * 7 * 3 * self.filters * self.side**2
-        # two down, two up, all of the same cost
+        # two downsampling and two upsampling layers, all of the same cost
         scalings = 4 * 9 * self.filters * 2 * self.filters * (self.side / 2) ** 2
         return ends + scalings + self.blocks * self.block_multiplications
 
     @property
     def discriminator_multiplications(self) -> float:
-        """Of the convolutions of a 70x70 PatchGAN's forward pass."""
+        """Multiplications in the convolutions of a 70x70 PatchGAN's forward pass."""
         width, side, total, channels = self.discriminator_filters, self.side, 0.0, 3
         for filters, stride in ((width, 2), (width * 2, 2), (width * 4, 2), (width * 8, 1), (1, 1)):
             side = side // 2 if stride == 2 else side - 1
@@ -86,8 +86,8 @@ class Training:
 
     @property
     def step_multiplications(self) -> float:
-        """Of a step: 6 generator passes forward and back are worth 18; 6 of the discriminators, 4
-        of them back to their weights, 16.
+        """Multiplications in a step: 6 generator passes, forward and backward, cost as much as 18
+        forward passes; 6 discriminator passes, 4 of which go back to the weights, cost 16.
         """
         return 18 * self.generator_multiplications + 16 * self.discriminator_multiplications
 
@@ -123,9 +123,11 @@ Row = tuple[str, str, str]
 
 
 def examine(*, measure: bool) -> None:
-    """Prints what is here, and what trainings it is enough for; `measure` times them roughly."""
-    keep_freed_memory()  # as a training does
-    make_strategy(None)  # so that GPUs give memory as it is needed
+    """Prints what is installed and which trainings this machine can run; `measure` estimates their
+    times.
+    """
+    keep_freed_memory()  # as training does
+    make_strategy(None)  # so that GPU memory is allocated as needed
     found = Table("", "here", "what it means", title="This machine")
     for row in [*_programs(), *_devices(), *_rooms(), *_extras()]:
         found.add_row(*row)
@@ -133,12 +135,12 @@ def examine(*, measure: bool) -> None:
     log_table(_trainings(measure))
     if measure:
         log(
-            "on an idle machine times are within a factor of two, for one picture of each domain "
-            "a step on one device"
+            "on an idle machine these times are right within a factor of two, for one picture of "
+            "each domain per step on one device"
         )
     log(
-        "next: python -m data_prep.folders --help for your own pictures, python -m "
-        "data_prep.satellite_map --help for real ones to try"
+        "next: python -m data_prep.folders --help for your own pictures, or python -m "
+        "data_prep.satellite_map --help for a real data set to try"
     )
 
 
@@ -168,26 +170,24 @@ def _devices() -> list[Row]:
             (
                 f"GPU {number}",
                 f"{details.get('device_name', gpu.name)}, compute capability {capability}",
-                "training takes it",
+                "training uses it",
             )
         )
     if not gpus:
         driver = shutil.which("nvidia-smi") or Path("/proc/driver/nvidia").exists()
         mend = (
-            "its driver is here, but TensorFlow finds none: pip install 'tfcyclegan[gpu]'"
+            "its driver is installed, but TensorFlow finds no GPU: pip install 'tfcyclegan[gpu]'"
             if driver
-            else "training takes the CPU"
+            else "training uses the CPU"
         )
         rows.append(("GPU", "none", mend))
     count, load = hardware.cores(), os.getloadavg()[0]
     busy = (
-        f"load {load:.1f}: other work slows trainings and the times below"
+        f"load {load:.1f}: other processes slow training and the times below"
         if load > count / 2
         else ""
     )
-    rows.append(
-        ("CPU", f"{hardware.processor()}, {count} {'core' if count == 1 else 'cores'}", busy)
-    )
+    rows.append(("CPU", f"{hardware.processor()}, {quantity(count, 'core')}", busy))
     precision = choose_precision("auto")
     there = [name for name in _BF16_CPU if name in hardware.cpu_flags()]
     half = (
@@ -199,14 +199,12 @@ def _devices() -> list[Row]:
     told = (
         "faster and smaller than float32"
         if mixed
-        else f"mixed_bfloat16 {f'costs: {cost}' if cost else 'works, but gains nothing'}"
+        else f"mixed_bfloat16 {f'is slower: {cost}' if cost else 'works, but gains nothing'}"
     )
-    rows.append(("bfloat16", half, f"--precision=auto takes {precision}: {told}"))
+    rows.append(("bfloat16", half, f"--precision=auto uses {precision}: {told}"))
     xla = tf.test.is_built_with_xla()
     advice = (
-        "--xla asks for it; not measured on GPUs"
-        if gpus
-        else "no use for it: --xla is slower on CPUs"
+        "--xla enables it; not measured on GPUs" if gpus else "not useful: --xla is slower on CPUs"
     )
     rows.append(("XLA", "yes" if xla else "no", advice if xla else ""))
     return rows
@@ -220,7 +218,7 @@ def _rooms() -> list[Row]:
         told = (
             f"up to {fit[-1].told} in batches of 1"
             if fit
-            else "too little for any training below; --remat needs less"
+            else "too little for the trainings below; --remat needs less"
         )
         rows.append(
             ("memory", f"{memory.free / _GIB:.1f} GiB free of {memory.total / _GIB:.1f}", told)
@@ -239,7 +237,7 @@ def _extras() -> list[Row]:
             (
                 "extras",
                 "unknown",
-                "tfcyclegan runs from its source, not installed; pip install --editable .",
+                "tfcyclegan runs from its source and is not installed; pip install --editable .",
             )
         ]
     complete, rows = [], []
@@ -257,7 +255,7 @@ def _extras() -> list[Row]:
                 (
                     f"extra {extra}",
                     "no",
-                    f"for {told}: pip install 'tfcyclegan[{extra}]' brings {', '.join(missing)}",
+                    f"for {told}: pip install 'tfcyclegan[{extra}]' installs {', '.join(missing)}",
                 )
             )
         else:
@@ -283,8 +281,12 @@ def _trainings(measure: bool) -> Table:
         table.add_column("a step", justify="right")
         table.add_column("10,000 steps", justify="right")
     for training in TRAININGS:
-        fits = "" if memory is None or training.memory_gib * _GIB < memory.free else ", too much"
-        needs = f"{training.memory_gib} GiB{fits}" if on_cpu else "not known on GPUs"
+        fits = (
+            ""
+            if memory is None or training.memory_gib * _GIB < memory.free
+            else ", more than is free"
+        )
+        needs = f"{training.memory_gib} GiB{fits}" if on_cpu else "unknown on GPUs"
         times = _told_times(step_seconds(training, precision)) if measure else ()
         table.add_row(training.told, training.flags, needs, *times)
     return table
@@ -296,8 +298,8 @@ def _told_times(step: float) -> Sequence[str]:
 
 
 def step_seconds(training: Training, precision: str) -> float:
-    """A rough guess of a training step's time on the first device: a residual block forward and
-    back, times what a step is worth of it.
+    """A rough estimate of a training step's time on the first device: a residual block's forward
+    and backward pass, times the ratio of a step's multiplications to the block's.
     """
     channels, side, policy = 4 * training.filters, training.side // 4, keras.DTypePolicy(precision)
     initializer = keras.initializers.RandomNormal(0.0, 0.02, seed=0)
@@ -325,7 +327,7 @@ def step_seconds(training: Training, precision: str) -> float:
             ]
         )
 
-    piece().numpy()  # traced, and memory taken
+    piece().numpy()  # traces the function and allocates its memory
     seconds: list[float] = []
     while len(seconds) < _REPEATS or sum(seconds) < _SECONDS:
         started = time.perf_counter()

@@ -1,12 +1,13 @@
 """Options dataclass <-> absl flags <-> flag file. The only module that touches absl's flags.
 
-Differences from plain absl, each because absl misleads there:
-- flag files are read first wherever they stand, so the command line always wins;
-- a flag that a file or the command line gives twice is told, since only the last one counts;
-- words without dashes, byte-order marks, unreadable or circular flag files are errors, not silence;
-- a flag file named in a flag file is looked for beside that file first, then from the working
+Differences from plain absl, each in a place where absl misleads:
+- flag files are read first wherever they stand, so the command line always takes precedence;
+- a flag that a file or the command line gives twice is reported, since only the last one counts;
+- words without dashes, byte-order marks, unreadable and circular flag files are errors instead of
+  being ignored;
+- a flag file named in a flag file is looked up beside that file first, then in the working
   directory;
-- a flag file that is not there is looked for among those that come with this program:
+- a flag file that does not exist is looked up among those that come with this program, so
   configs/satellite2map.cfg works anywhere;
 - `--help` exits with 0 and needs no TensorFlow.
 """
@@ -30,7 +31,7 @@ from tfcyclegan.system.progress import log
 Config = TypeVar("Config", bound=Options)
 
 _PACKAGE = Path(__file__).parent
-# where the package is installed; where it runs from its source
+# where an installed package has them; where a source checkout has them
 _OWN_CONFIGS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
 _COMMENT_BEHIND = re.compile(r"\s(#|//)")
 _LARGEST_FLAG_FILE = 2**20
@@ -64,7 +65,7 @@ def _define(config_class: type[Options]) -> absl_flags.FlagValues:
     for field in dataclasses.fields(config_class):
         name, kind, default = flag_name(field), option_type(field), cast(Any, field.default)
         told = field.metadata["help"]
-        if kind is bool:  # which has --noNAME too
+        if kind is bool:  # also defines --noNAME
             absl_flags.DEFINE_bool(name, default, told, flag_values=values)
         else:
             absl_flags.DEFINE(_PARSERS[kind], name, default, told, flag_values=values)
@@ -74,10 +75,10 @@ def _define(config_class: type[Options]) -> absl_flags.FlagValues:
 
 
 def from_text(field: dataclasses.Field[Any], text: str) -> Any:
-    """The value of an option that is given as text.
+    """Parses the text of an option's value.
 
     Raises:
-        UserError: no such value.
+        UserError: the option has no such value.
     """
     try:
         return _PARSERS[option_type(field)].parse(text)
@@ -86,7 +87,7 @@ def from_text(field: dataclasses.Field[Any], text: str) -> Any:
 
 
 def unknown(config_class: type[Options], name: str) -> UserError:
-    """What to raise where an option is named that there is none of."""
+    """The error for an option that does not exist."""
     names = [flag_name(field) for field in dataclasses.fields(config_class)]
     close = difflib.get_close_matches(name, names, n=1)
     mend = f"did you mean --{close[0]}?" if close else "--help lists the flags"
@@ -94,17 +95,19 @@ def unknown(config_class: type[Options], name: str) -> UserError:
 
 
 def expand_flag_files(arguments: Sequence[str]) -> list[str]:
-    """Replaces `--flagfile`s by their lines and puts those first, in the order of the files.
+    """Replaces each `--flagfile` by its lines and puts these first, in the order of the files.
 
     Raises:
-        UserError: a file is missing, unreadable, circular, or has a line that is neither a flag nor
-            a comment.
+        UserError: a file is missing, unreadable or circular, or has a line that is neither a flag
+            nor a comment.
     """
     return [argument for _, argument in _placed_arguments(arguments)]
 
 
 def _placed_arguments(arguments: Sequence[str]) -> list[tuple[str, str]]:
-    """What `expand_flag_files` gives, each with the file that it stands in or _COMMAND_LINE."""
+    """The arguments that `expand_flag_files` returns, each with the file that holds it or
+    _COMMAND_LINE.
+    """
     from_files: list[tuple[str, str]] = []
     read: list[Path] = []
     direct: list[tuple[str, str]] = []
@@ -122,8 +125,8 @@ def _placed_arguments(arguments: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _find(path: Path) -> Path:
-    """`path`, or where there is no such file the one of that name that comes with this program,
-    `configs/` before it or not.
+    """`path`, or if it does not exist, the file of that name that comes with this program, with or
+    without a leading `configs/`.
     """
     name = path.relative_to("configs") if path.parts[:1] == ("configs",) else path
     if _is_file(path) or path.is_absolute() or ".." in path.parts:
@@ -134,25 +137,25 @@ def _find(path: Path) -> Path:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # a name that is too long or has a NUL, or links in a circle
+    except (OSError, ValueError):  # a name that is too long or holds a NUL, or circular links
         return False
 
 
 def _read_flag_file(
     path: Path, including: tuple[Path, ...], read: list[Path]
 ) -> list[tuple[str, str]]:
-    """The flags in `path`, each with the file that it stands in; the files `including` include it,
-    `read` is what was read so far.
+    """The flags in `path`, each with the file that holds it; the files `including` include it,
+    `read` lists the files read so far.
     """
     try:
         resolved = path.resolve()
         with open(path, "rb") as stream:
             content = stream.read(_LARGEST_FLAG_FILE + 1)
         text = content.decode() if len(content) <= _LARGEST_FLAG_FILE else None
-    except (OSError, ValueError, RuntimeError) as error:  # the last one tells of links in a circle
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: circular links
         reasons = {
             UnicodeDecodeError: "not UTF-8 text",
-            ValueError: "a name with NUL",
+            ValueError: "a name with a NUL",
             RuntimeError: "links in a circle",
         }
         raise UserError(
@@ -165,13 +168,13 @@ def _read_flag_file(
         )
     if text is None:
         raise UserError(
-            f"--flagfile={path}: has more than {_LARGEST_FLAG_FILE} bytes; give a text file with "
-            "a flag on each line"
+            f"--flagfile={path}: larger than {_LARGEST_FLAG_FILE} bytes; give a text file with one "
+            "flag per line"
         )
     if len(read) == _MOST_FLAG_FILES:
         raise UserError(
-            f"--flagfile={path}: more than {_MOST_FLAG_FILES} flag files include each other; "
-            "write fewer"
+            f"--flagfile={path}: more than {_MOST_FLAG_FILES} flag files include each other; use "
+            "fewer"
         )
     read.append(path)
     if "\0" in text:
@@ -185,15 +188,17 @@ def _read_flag_file(
             continue
         if not line.startswith("-"):
             raise UserError(
-                f"{path}:{number}: {line!r} is not a flag; write --name=value, or # before a "
-                "comment"
+                f"{path}:{number}: {line!r} is not a flag; write --name=value, or start a comment "
+                "with #"
             )
         name, _, value = line.partition("=")
         if " " in name:
-            raise UserError(f"{path}:{number}: write {name.split()[0]}=VALUE, with = and no space")
+            raise UserError(
+                f"{path}:{number}: write {name.split()[0]}=VALUE, with = instead of a space"
+            )
         if _COMMENT_BEHIND.search(value):
             raise UserError(
-                f"{path}:{number}: a comment must stand on a line of its own, not behind {name}"
+                f"{path}:{number}: a comment must stand on a line of its own, not after {name}"
             )
         if name in ("--flagfile", "-flagfile"):
             beside = path.parent / value
@@ -206,33 +211,33 @@ def _read_flag_file(
 
 
 def parse(config_class: type[Config], arguments: Sequence[str]) -> Config:
-    """Makes the options that `arguments` (without the program's name) ask for.
+    """The options that `arguments` (without the program's name) give.
 
     Raises:
-        UserError: an unknown flag, a bad value, or a word that is no flag.
+        UserError: an unknown flag, a bad value, or a word that is not a flag.
     """
     return config_class(**read(config_class, arguments))
 
 
 def read(config_class: type[Options], arguments: Sequence[str]) -> dict[str, Any]:
-    """The values of all options by the names of their fields, defaults among them; what only the
-    dataclass checks is not checked yet. Otherwise as `parse`.
+    """The values of all options by field name, including defaults. Like `parse`, but without the
+    checks that the dataclass makes.
     """
     values = _define(config_class)
     placed = _placed_arguments(arguments)
     expanded = [argument for _, argument in placed]
     if "--" in expanded:
-        raise UserError("'--': only flags are taken; write --name=value")
+        raise UserError("'--': only flags are accepted; write --name=value")
     for word in expanded:
         name = word.partition("=")[0]
-        # absl would look for similar names, for long
+        # absl would search for similar names, which takes long
         if len(name) > _LONGEST_NAME and name.startswith("-"):
             raise UserError(f"{name[:_LONGEST_NAME]}...: no such flag; --help lists the flags")
     try:
         leftovers = values(["tfcyclegan", *expanded])[1:]
     except absl_flags.UnrecognizedFlagError as error:
         raise unknown(config_class, error.flagname) from error
-    except (absl_flags.Error, ValueError) as error:  # the second of --noNAME=
+    except (absl_flags.Error, ValueError) as error:  # ValueError: from --noNAME=
         raise UserError(" ".join(str(error).split())) from error
     if leftovers:
         raise UserError(f"{leftovers[0]!r}: not a flag; write --name=value")
@@ -243,8 +248,8 @@ def read(config_class: type[Options], arguments: Sequence[str]) -> dict[str, Any
 
 
 def _tell_repeated(config_class: type[Options], placed: Sequence[tuple[str, str]]) -> None:
-    """Tells of flags that one place gives several times; a file may differ from one that it
-    includes, and the command line from both.
+    """Warns of flags that one file or the command line gives several times; a file may override a
+    file that it includes, and the command line may override both.
     """
     names: dict[str, str] = {}
     for field in dataclasses.fields(config_class):
@@ -261,7 +266,7 @@ def _tell_repeated(config_class: type[Options], placed: Sequence[tuple[str, str]
 
 
 def asks_for_help(arguments: Sequence[str]) -> bool:
-    """Whether one of them is --help, in any of absl's forms."""
+    """Whether `arguments` ask for help, in any of absl's forms."""
     return any(argument in _HELP_WORDS for argument in arguments)
 
 
@@ -269,8 +274,8 @@ def to_flag_file(config: Options) -> str:
     """The text of a flag file that parses to an equal `config`.
 
     Raises:
-        UserError: a value that no flag file can hold: with a line break, blanks at its ends, or
-            what looks like a comment.
+        UserError: a value that a flag file cannot hold: one with a line break, with spaces at its
+            ends, or with what looks like a comment.
     """
     lines = []
     for field in dataclasses.fields(config):
@@ -279,8 +284,8 @@ def to_flag_file(config: Options) -> str:
             value != value.strip() or len(value.splitlines()) > 1 or _COMMENT_BEHIND.search(value)
         ):
             raise UserError(
-                f"--{flag_name(field)}={value!r}: blanks at the ends, line breaks and ' #' are "
-                "not taken; choose another"
+                f"--{flag_name(field)}={value!r}: spaces at the ends, line breaks and ' #' are not "
+                "allowed; choose another value"
             )
         if value is not None:
             lines.append(
@@ -307,9 +312,9 @@ def help_text(command: str, summary: str, examples: str, config_class: type[Opti
     lines += [
         "Flags:",
         "  --flagfile=FILE",
-        "      reads flags from a file, one a line; the command line wins over it",
+        "      reads flags from a file, one per line; the command line takes precedence",
     ]
-    lines.append("      (configs/... of this program are found from anywhere)")
+    lines.append("      (this program's configs/... are found from any directory)")
     group: type = config_class
     for field in dataclasses.fields(config_class):
         owner = next(

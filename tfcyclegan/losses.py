@@ -1,8 +1,7 @@
-"""Loss functions: pure, from tensors to one scalar a replica. Weights are applied in `methods/`
-alone.
+"""Loss functions: pure, from tensors to one scalar per replica. Only `methods/` applies weights.
 
-Scores are what a discriminator gives, [B, h, w, 1], before any sigmoid. Half-precision input is
-taken to float32 first.
+Scores are a discriminator's output, [B, h, w, 1], before any sigmoid. Half-precision input is cast
+to float32 first.
 """
 
 from collections.abc import Sequence
@@ -13,13 +12,13 @@ from tfcyclegan.config import GAN_MODES
 from tfcyclegan.errors import UserError
 
 _SAME_PATCH = -10.0
-"""The similarity that a query is given with its own key among the negatives, as in the official
-program of CUT: for unit vectors as good as none.
+"""The similarity that stands in place of a query's own key among the negatives, as in the official
+CUT program; for unit vectors it contributes practically nothing.
 """
 
 
 def at_least_float32(x: tf.Tensor) -> tf.Tensor:
-    """`x` in float32, or in float64 if it is that."""
+    """`x` in float32, or in float64 if it is float64."""
     return tf.cast(x, tf.float32) if x.dtype in (tf.float16, tf.bfloat16) else x
 
 
@@ -32,11 +31,11 @@ def _cross_entropy(scores: tf.Tensor, target: float) -> tf.Tensor:
 
 
 def generator_loss(mode: str, fake_scores: tf.Tensor) -> tf.Tensor:
-    """What a generator minimises to be taken for real (Zhu et al. 2017, Eq. 1 and section 4).
+    """The adversarial loss of a generator (Zhu et al. 2017, Eq. 1 and section 4).
 
     Modes: "lsgan" mean (D - 1)^2; "vanilla" cross-entropy on logits, non-saturating; "hinge" mean
-    -D, which is ours, not the official program's; "lsgan_sigmoid" LSGAN on sigmoid outputs as of
-    Rao et al. 2023, a deviation from the paper.
+    -D, which the official program does not have; "lsgan_sigmoid" LSGAN on sigmoid outputs (Rao et
+    al. 2023), a deviation from the paper.
 
     Raises:
         UserError: unknown mode.
@@ -54,7 +53,7 @@ def generator_loss(mode: str, fake_scores: tf.Tensor) -> tf.Tensor:
 
 
 def discriminator_loss(mode: str, real_scores: tf.Tensor, fake_scores: tf.Tensor) -> tf.Tensor:
-    """What a discriminator minimises: the mean of its losses on real and on fake images, as in the
+    """The loss of a discriminator: the mean of its losses on real and on fake images, as in the
     official program.
 
     Raises:
@@ -76,8 +75,8 @@ def discriminator_loss(mode: str, real_scores: tf.Tensor, fake_scores: tf.Tensor
 
 
 def discriminator_accuracy(mode: str, real_scores: tf.Tensor, fake_scores: tf.Tensor) -> tf.Tensor:
-    """Share of patches judged right, in [0, 1]: a score above the middle of the mode's targets
-    counts as "real".
+    """Share of patches classified correctly, in [0, 1]: a score above the midpoint of the mode's
+    targets counts as "real".
     """
     middle = 0.5 if mode == "lsgan" else 0.0
     right = [
@@ -102,18 +101,19 @@ def contrastive_losses(
     temperature: float = 0.07,
     valid: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """Cross-entropy of telling each query's own key from the others (Park et al. 2020, Eq. 3).
+    """Cross-entropy of identifying each query's own key among the others (Park et al. 2020, Eq. 3).
 
     Args:
-        queries: [N, C], patch by patch; unit vectors in the paper.
-        keys: [N, C], that of each query in the same row; no gradient goes back to them.
-        groups: equal groups of successive rows; the negatives of a query are the other keys of its
-            group.
-        temperature: divides the similarities, tau.
-        valid: bool [N]; the others have a loss of 0 and are nobody's negatives. None takes all.
+        queries: [N, C], one row per patch; unit vectors in the paper.
+        keys: [N, C], each query's key in the same row; they receive no gradient.
+        groups: number of equal groups of consecutive rows; the negatives of a query are the other
+            keys of its group.
+        temperature: tau, which divides the similarities.
+        valid: bool [N]; rows that are False have a loss of 0 and serve as no query's negatives.
+            None means all are valid.
 
     Returns:
-        [N]. Where all vectors are alike each is log(N / groups).
+        [N]. If all vectors are equal, each loss is log(N / groups).
     """
     shape = [groups, -1, queries.shape[-1]]
     queries, keys = tf.reshape(queries, shape), tf.reshape(tf.stop_gradient(keys), shape)
@@ -140,17 +140,18 @@ def patch_nce_loss(
     all_negatives: bool = False,
     valid: Sequence[tf.Tensor] | None = None,
 ) -> tf.Tensor:
-    """PatchNCE: patches of a translation should be told by those of its source (Park et al. 2020,
-    Eq. 4, with means in place of the sums over layers and patches, as in the official program).
+    """PatchNCE: each patch of a translation should match the patch of its source at the same place
+    (Park et al. 2020, Eq. 4, with means instead of the sums over layers and patches, as in the
+    official program).
 
     Args:
-        queries: of each layer the vectors of the translations' patches, [B * P, C].
-        keys: of each layer those of the sources.
+        queries: for each layer, the vectors of the translations' patches, [B * P, C].
+        keys: for each layer, those of the sources.
         pictures: B.
         temperature: see `contrastive_losses`.
-        all_negatives: whether negatives come from all pictures of the batch, not from the same one
-            alone.
-        valid: of each layer which patches count, bool [B * P]; None takes all.
+        all_negatives: whether negatives come from all pictures of the batch instead of from the
+            same picture only.
+        valid: for each layer, which patches count, bool [B * P]; None means all.
     """
     groups = 1 if all_negatives else pictures
     counting = valid or [None] * len(queries)
@@ -164,13 +165,13 @@ def patch_nce_loss(
 
 
 def semantic_loss(logits: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
-    """Cross-entropy of a translation's classes with those of the picture it was made from (Hoffman
+    """Cross-entropy between the classes of a translation and those of its source picture (Hoffman
     et al. 2018, Eq. 5).
 
     Args:
-        logits: of a segmenter for the translation, [B, H, W, classes].
-        reference: of the same segmenter for the picture; its most probable classes count, without a
-            gradient.
+        logits: a segmenter's logits for the translation, [B, H, W, classes].
+        reference: the same segmenter's logits for the source picture; its most probable classes are
+            the targets and receive no gradient.
     """
     classes = tf.argmax(tf.stop_gradient(reference), axis=-1)
     return tf.reduce_mean(

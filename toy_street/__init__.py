@@ -1,4 +1,4 @@
-"""A procedural street: `scene` draws it from a seed, `render` shows it as A, as B and as labels,
-`frames` puts it on disk, and `command` is what `python -m data_prep.toy_street` runs. No part of
-the wheel.
+"""A procedural street: `scene` draws it from a seed, `render` renders it as A, as B and as labels,
+`frames` writes it to disk, and `command` is what `python -m data_prep.toy_street` runs. It is not
+part of the wheel.
 """

@@ -1,9 +1,8 @@
-"""The pieces of a scene: flat polygons in a world seen through a pinhole camera.
+"""The pieces of a scene: flat polygons in a world seen by a pinhole camera.
 
 World: metres, X to the right, Y up, Z ahead; the camera stands at (0, height, 0) and looks along Z.
-Screen: x to the right and
-y down in units of the picture's height, so that a picture is 1 high and ASPECT wide whatever its
-pixels.
+Screen: x to the right and y down in units of the picture's height, so that a picture is 1 high and
+ASPECT wide, whatever its size in pixels.
 """
 
 import math
@@ -16,13 +15,13 @@ from toy_street.materials import MATERIALS, NUMBER_OF
 
 ASPECT = 2.0
 THINNEST = 0.018
-"""The least width on the screen of what must stay visible: a bit over a pixel at 64 pixels of
-height.
+"""The smallest width on the screen of visible things: slightly more than a pixel at a height of 64
+pixels.
 """
 
 BACKDROP, GROUND, STRUCTURES, OBJECTS, COCKPIT = range(5)
-"""Layers, painted in this order; within one, the far comes before the near. On the ground the first
-drawn comes first.
+"""Layers, painted in this order; within a layer, far items are painted before near ones. On the
+ground the order of drawing counts.
 """
 
 ID = {entry.name: entry.id for entry in labels.CLASSES}
@@ -33,8 +32,8 @@ NO_EXTRA: Extra = (0.0, 0.0, 0.0, 0.0)
 
 
 class Camera(NamedTuple):
-    """Where the camera stands (height, metres), its focal length and the vanishing point, both on
-    the screen.
+    """The camera's height in metres, its focal length and its vanishing point, both in screen
+    units.
     """
 
     height: float
@@ -50,16 +49,16 @@ class Item(NamedTuple):
     """One polygon.
 
     Args:
-        order: what is painted first.
+        order: its place in the painting order.
         points: its corners on the screen.
         label: its Cityscapes id.
         material: its number in `materials.NAMES`.
         variant: which of the material's colours.
         plane: (a, b, c) of its plane: 1 / Z = a Dx + b Dy + c along the ray (Dx, Dy, 1) from the
             camera.
-        brightness: factor on its colour in both looks.
+        brightness: factor on its colour in both styles.
         sun: factor where the sun shines, in A.
-        extra: what its pattern needs: width and height of a cell in metres, share of it that is
+        extra: parameters of its pattern: width and height of a cell in metres, share of it that is
             window, height of the shop.
     """
 
@@ -75,12 +74,12 @@ class Item(NamedTuple):
 
 
 class Builder:
-    """Collects items; what objects are made of is in `objects`.
+    """Collects items; `objects` builds objects from them.
 
     Args:
-        camera: where they are seen from.
-        draw: what everything of this scene is drawn from.
-        sun: -1, 0 or 1: which side of the street faces the sun.
+        camera: the camera.
+        draw: random generator of this scene.
+        sun: -1, 0 or 1: the side of the street that faces the sun.
     """
 
     def __init__(self, camera: Camera, draw: random.Random, sun: int):
@@ -154,7 +153,7 @@ class Builder:
         z: float = 0.0,
         brightness: float = 1.0,
     ) -> None:
-        """A level rectangle; nothing where it is above the camera."""
+        """A horizontal rectangle; nothing if it is above the camera."""
         below = self.camera.height - y
         if below <= 0.02:
             return
@@ -309,7 +308,7 @@ class Builder:
         self.front(x0, x1, y0, y1, z0, label, material, variant, order=depth, brightness=brightness)
 
     def at_least(self, metres: float, z: float, width: float = THINNEST) -> float:
-        """`metres`, or what is `width` on the screen at that distance if that is more."""
+        """`metres`, or the length that is `width` on the screen at that distance, if larger."""
         return max(metres, width * z / self.camera.focal)
 
 

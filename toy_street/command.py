@@ -1,11 +1,11 @@
-"""A synthetic street in the layouts of GTA5 and Cityscapes, for machines without them and for tests
-that need the truth.
+"""A synthetic street in the layouts of GTA5 and Cityscapes, for machines without these data sets
+and for tests that need ground truth.
 
-Everything is drawn (by the modules beside this one); nothing comes from a photograph or a game. A
-looks like a game: flat, saturated and crisp. B looks like a photograph of the same world: textured,
-hazy, noisy, under clouds. A material's colour in A does not give its colour in B (road, brick and
-one car share a blue grey in A and are brown, red and olive in B), so no colour map of the picture
-undoes it; what the thing is, together with its colour, does. Labels are exact and have the ids of
+Everything is drawn (by the other modules of this folder); nothing comes from a photograph or a
+game. A looks like a game: flat, saturated and crisp. B looks like a photograph of the same world:
+textured, hazy, noisy, under clouds. A material's colour in A does not determine its colour in B
+(road, brick and one car are the same blue grey in A but brown, red and olive in B), so no colour
+map can invert it; the object together with its colour can. Labels are exact and have the ids of
 Cityscapes.
 
 Makes:
@@ -19,24 +19,23 @@ Makes:
         cityscapes/gtFine/{train,val}/toytown/           its _gtFine_labelIds.png,
                                                          _gtFine_labelTrainIds.png and
                                                          _gtFine_color.png
-        pairs.csv      a,b: GTA5 name and Cityscapes key of the same scene, for the test scenes
-        about.json     settings, version of the rendering, class frequencies, quirks, and which
-                       frames of A are dark
+        pairs.csv      a,b: GTA5 name and Cityscapes key of the same scene, for test scenes
+        about.json     settings, version of the rendering, class frequencies, quirks, and dark
+                       frames of A
         README.txt
 
 Scenes: the training scenes of A and of B differ; GTA5's test scenes and Cityscapes's val scenes are
-the same ones in both looks, and no
-training scene. A scene follows from --seed and its number alone, at every --size and with any
-number of --workers.
+the same scenes in both styles, and are not used for training. A scene is determined by --seed and
+its number, at every --size and with any number of --workers.
 
 --layout_gap moves the scenes on which A is trained and validated from a city towards a suburb: more
 road, trees, grass, walls and trucks, fewer houses, people and bicycles. Training scenes of B and
-all test scenes are the city. Night and dusk are A's alone, its test scenes included; B shows those
-by day. With --quirks four training pairs of A have the faults of the real data, listed in
-about.json.
+all test scenes show the city. Night and dusk occur only in A, including its test scenes; B shows
+the same scenes by day. With --quirks, four training pairs of A have the faults of the real data,
+listed in about.json.
 
-With the default flags it takes 40 seconds of processor time, so about 25 on 2 idle cores, and 41 MB
-of disk. The same command goes on after an end of any kind.
+With the default flags it takes 40 seconds of CPU time, about 25 seconds on 2 idle cores, and 41 MB
+of disk. After any interruption the same command continues.
 """
 
 import collections
@@ -84,7 +83,7 @@ README = """\
 Everything in this directory is synthetic: drawn by `python -m data_prep.toy_street`, seed {seed},
 rendering {version}. No photograph and no game was used. gta5/ and cityscapes/ have the layouts of
 the data sets of those names, and are not those data sets.
-about.json tells the settings; pairs.csv names the test scenes that were drawn in both looks.
+about.json holds the settings; pairs.csv lists the test scenes that were drawn in both styles.
 """
 
 
@@ -92,7 +91,7 @@ about.json tells the settings; pairs.csv names the test scenes that were drawn i
 class Config(Options):
     """Options of `python -m data_prep.toy_street`."""
 
-    output_dir: str = option("", "directory to write; a rerun goes on there", required=True)
+    output_dir: str = option("", "directory to write; a rerun continues there", required=True)
     train_scenes: int = option(
         800, "training scenes of each domain", minimum=len(frames.QUIRKS), maximum=1_000_000
     )
@@ -101,17 +100,17 @@ class Config(Options):
     size: Size = option(
         Size(64, 128), "size of the pictures, HEIGHTxWIDTH; GTA5's own is 1052x1914"
     )
-    seed: int = option(0, "of the scenes", minimum=0, maximum=2**32 - 1)
+    seed: int = option(0, "random seed of the scenes", minimum=0, maximum=2**32 - 1)
     style_gap: float = option(
-        1.0, "how far the look of A is from that of B; at 0 they are alike", minimum=0, maximum=1
+        1.0, "difference in style between A and B; 0 makes them alike", minimum=0, maximum=1
     )
     layout_gap: float = option(
-        0.3, "how far A's training scenes are from a city to a suburb", minimum=0, maximum=1
+        0.3, "layout of A's training scenes, from a city (0) to a suburb (1)", minimum=0, maximum=1
     )
     night_share: float = option(0.05, "share of A's frames by night", minimum=0, maximum=1)
     dusk_share: float = option(0.05, "share of A's frames at dusk", minimum=0, maximum=1)
     quirks: bool = option(False, "give four training pairs of A the faults of the real data")
-    workers: int = option(0, "processes; 0 takes one for each core", minimum=0, maximum=1024)
+    workers: int = option(0, "number of processes; 0 starts one per core", minimum=0, maximum=1024)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -130,7 +129,7 @@ class Config(Options):
 
     @property
     def settings(self) -> frames.Settings:
-        """What decides the pictures."""
+        """The settings that determine the pictures."""
         return frames.Settings(
             train_scenes=self.train_scenes,
             val_scenes=self.val_scenes,
@@ -147,7 +146,7 @@ class Config(Options):
 
 
 def _claim(output_dir: Path, settings: frames.Settings) -> None:
-    """Makes the directory this request's, or raises UserError when it is another's."""
+    """Reserves the directory for this request, or raises UserError if it belongs to another."""
     there = output_dir / ABOUT
     own: dict[str, Any] = {**dataclasses.asdict(settings), "rendering": render.VERSION}
     if there.exists():
@@ -169,14 +168,14 @@ def _claim(output_dir: Path, settings: frames.Settings) -> None:
     )
     if strangers:
         raise UserError(
-            f"{output_dir}: is not empty ({strangers[0]}) and no street of this script; choose "
-            "another --output_dir"
+            f"{output_dir}: is not empty ({strangers[0]}) and holds no street of this script; "
+            "choose another --output_dir"
         )
     files.write_json(there, {"synthetic": True, "complete": False, "settings": own})
 
 
 def _start_worker() -> None:
-    """Leaves Ctrl-C to the parent, and ends with it whatever ends it."""
+    """Leaves Ctrl-C to the parent process, and ends with it in any case."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -191,7 +190,7 @@ def _start_worker() -> None:
 def _write_all(
     wanted: Sequence[frames.Frame], settings: frames.Settings, output_dir: Path, workers: int
 ) -> Iterator[frames.Written]:
-    """Writes all frames, on `workers` processes, and gives what is known of each in order."""
+    """Writes all frames, on `workers` processes, and yields the facts about each in order."""
     task = functools.partial(frames.write, settings=settings, output_dir=output_dir)
     together = max(1, min(8, 100_000 // (settings.height * settings.width)))
     chunks = [wanted[start : start + together] for start in range(0, len(wanted), together)]
@@ -199,7 +198,7 @@ def _write_all(
         for chunk in chunks:
             yield from task(chunk)
         return
-    # spawned, since a process that runs TensorFlow's threads must not be forked
+    # spawned, since a process with TensorFlow's threads must not be forked
     context = multiprocessing.get_context("spawn")
     executor = concurrent.futures.ProcessPoolExecutor(
         workers, mp_context=context, initializer=_start_worker
@@ -210,14 +209,14 @@ def _write_all(
     except concurrent.futures.process.BrokenProcessPool as error:
         raise RunError(
             f"{output_dir}: a worker process was killed; lower --workers if memory is short, then "
-            "give the same command again"
+            "run the same command again"
         ) from error
     finally:
         executor.shutdown(cancel_futures=True)
 
 
 def _shares(counts: np.ndarray) -> dict[str, float]:
-    """Share of each class in the pixels `counts` by id, and of everything that does not count."""
+    """The share of each class in the pixel `counts` by id, and of ignored pixels."""
     total = int(counts.sum())
     shares = {entry.name: round(int(counts[entry.id]) / total, 6) for entry in labels.TRAIN_CLASSES}
     return {**shares, "ignored": round(max(0.0, 1 - sum(shares.values())), 6)}
@@ -264,7 +263,7 @@ def _split_mat(wanted: Sequence[frames.Frame]) -> bytes:
         for split in (frames.TRAIN, frames.VAL, frames.TEST)
     }
     scipy.io.savemat(stream, {f"{split}Ids": column for split, column in columns.items()})
-    # its own header tells the time
+    # its own header contains the time
     return MAT_HEADER.ljust(MAT_HEADER_BYTES) + stream.getvalue()[MAT_HEADER_BYTES:]
 
 
@@ -282,7 +281,7 @@ def run(config: Config) -> None:
     output_dir = Path(config.output_dir).expanduser()
     settings = config.settings
     if output_dir.exists() and not output_dir.is_dir():
-        raise UserError(f"--output_dir={config.output_dir}: is a file; name a directory")
+        raise UserError(f"--output_dir={config.output_dir}: is a file; give a directory")
     with files.exclusive_lock(output_dir):
         _claim(output_dir, settings)
         wanted = frames.plan(settings)
@@ -303,7 +302,7 @@ def run(config: Config) -> None:
     counts = ", ".join(f"{name} {count}" for name, count in about["pictures"].items())
     log(
         f"{output_dir}: synthetic; {counts} pictures of {config.size}"
-        + (f"; {kept} scenes were there already" if kept else "")
+        + (f"; {kept} scenes already existed" if kept else "")
     )
     log(
         f"next: python -m data_prep.gta5 --input_dir={output_dir}/gta5 "

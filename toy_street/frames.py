@@ -1,4 +1,4 @@
-"""Scenes as files: which scene goes where, and one frame's pictures written in the layouts of GTA5
+"""Scenes as files: assigns scenes to splits, and writes a frame's pictures in the layouts of GTA5
 and Cityscapes.
 """
 
@@ -30,7 +30,7 @@ QUIRKS = (SMALL_LABEL, SMALL_IMAGE, RGB_LABEL, NO_LABEL)
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides every pixel; the flags of the same names."""
+    """The settings that determine every pixel; flags have the same names."""
 
     train_scenes: int
     val_scenes: int
@@ -47,13 +47,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Frame:
-    """A scene and what it is for.
+    """A scene and its purpose.
 
     Attributes:
-        number: of the scene, and of the files.
+        number: number of the scene and of its files.
         split: TRAIN, VAL or TEST.
-        domains: the data sets in which it lies; of the test scenes, both.
-        quirk: what is wrong with it on purpose, or "".
+        domains: the data sets that hold it; both for test scenes.
+        quirk: its deliberate fault, or "".
     """
 
     number: int
@@ -63,7 +63,7 @@ class Frame:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """Where it lies, such as "gta5 test"; Cityscapes shows the test scenes in its val split."""
+        """Its splits, such as "gta5 test"; Cityscapes has the test scenes in its val split."""
         return tuple(
             f"{domain} {VAL if domain == CITYSCAPES and self.split == TEST else self.split}"
             for domain in self.domains
@@ -79,7 +79,7 @@ class Frame:
 
 
 def plan(settings: Settings) -> list[Frame]:
-    """GTA5's training, validation and test scenes, numbered from 1 on, then Cityscapes's training
+    """GTA5's training, validation and test scenes, numbered from 1, then Cityscapes's training
     scenes.
     """
     first_val = 1 + settings.train_scenes
@@ -102,8 +102,8 @@ def plan(settings: Settings) -> list[Frame]:
 
 @dataclass(frozen=True)
 class Written:
-    """What is known of a finished frame: pixels by id `[256]`, the light of A, and whether it was
-    there before.
+    """Facts about a finished frame: pixels by id `[256]`, the light of A, and whether it existed
+    before.
     """
 
     frame: Frame
@@ -113,7 +113,7 @@ class Written:
 
 
 def paths(frame: Frame, output_dir: Path) -> dict[str, Path]:
-    """The files of a frame by what they hold."""
+    """The files of a frame by content."""
     found = {}
     if GTA5 in frame.domains:
         found["a"] = output_dir / GTA5 / "images" / f"{frame.gta5_name}.png"
@@ -129,8 +129,8 @@ def paths(frame: Frame, output_dir: Path) -> dict[str, Path]:
 
 
 def write(chunk: Sequence[Frame], settings: Settings, output_dir: Path) -> list[Written]:
-    """Writes those of the frames' files that are not there; threads wait for the disk while the
-    next frame is drawn.
+    """Writes the missing files of frames; threads wait for the disk while the next frame is
+    drawn.
     """
     with concurrent.futures.ThreadPoolExecutor(8) as threads:
         done, pending = [], []
@@ -147,10 +147,10 @@ def write(chunk: Sequence[Frame], settings: Settings, output_dir: Path) -> list[
 
 
 def _draw(frame: Frame, settings: Settings, output_dir: Path) -> tuple[Written, dict[Path, bytes]]:
-    """What is known of a frame, and its missing files."""
+    """The facts about a frame, and its missing files."""
     wanted = paths(frame, output_dir)
-    # a city in both: only what A is trained on has another layout, so that the truth of a test
-    # scene is of B's distribution
+    # a city in both: only A's training scenes have another layout, so that the ground truth of test
+    # scenes has B's distribution
     suburban = frame.split != TEST and GTA5 in frame.domains
     scene = make_scene(
         settings.seed,
@@ -165,7 +165,7 @@ def _draw(frame: Frame, settings: Settings, output_dir: Path) -> tuple[Written, 
     written = Written(frame, np.bincount(ids.ravel(), minlength=256), scene.light, not missing)
 
     def shown(faulty: str) -> render.Rendering:
-        """The scene at its size, or a little short where the frame has that fault, as in GTA5."""
+        """The scene at its size, or slightly smaller if the frame has that fault, as in GTA5."""
         return (
             full
             if frame.quirk != faulty

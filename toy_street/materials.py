@@ -1,9 +1,9 @@
-"""What things are made of, and how each material looks in A and in B.
+"""Materials and their appearance in A and in B.
 
-A colour of A alone does not tell that of B: road, brick, wall, roof and one car are the same blue
-grey in A, and brown, red, pink, rust and olive in B; sky, brick and truck, sidewalk, wall and
+A colour in A does not determine the colour in B: road, brick, wall, roof and one car are the same
+blue grey in A, and brown, red, pink, rust and olive in B; sky, brick and truck, sidewalk, wall and
 plaster, grass and autumn leaves, white house, pole, car and cargo likewise share a colour in A.
-Material and colour of A together do tell that of B.
+Material and colour in A together determine the colour in B.
 """
 
 from typing import NamedTuple
@@ -18,11 +18,11 @@ class Material(NamedTuple):
     """One material.
 
     Args:
-        colors: variants, each the colour in A and in B.
+        colors: variants, each with the colours in A and in B.
         fine: size in metres and amplitude of B's fine texture.
-        coarse: likewise of its coarse texture.
-        pattern: what `render` draws on it.
-        glow: whether it shines by itself at night.
+        coarse: the same for its coarse texture.
+        pattern: the pattern that `render` draws on it.
+        glow: whether it glows at night.
     """
 
     colors: tuple[tuple[Color, Color], ...]

@@ -1,4 +1,4 @@
-"""What stands in the street, built of flat polygons; everything visible at 64 pixels of height is a
+"""Objects in the street, built from flat polygons; everything visible at a height of 64 pixels is a
 few pixels wide.
 """
 
@@ -108,7 +108,7 @@ def long_vehicle(b: Builder, x: float, z: float, kind: str, *, leaving: bool) ->
 
 
 def _side(x: float, half: float) -> float:
-    """X of the visible long side of what is around `x`, or 0 when it is seen from its end only."""
+    """X of the visible long side of an object around `x`, or 0 if only its end is visible."""
     return x + half if x + half < -0.05 else x - half if x - half > 0.05 else 0.0
 
 
@@ -172,8 +172,8 @@ def person(b: Builder, x: float, z: float) -> None:
 
 
 def two_wheeler(b: Builder, x: float, z: float, kind: str, *, across: bool, ridden: bool) -> None:
-    """A bicycle or motorcycle, seen from its end or, `across`, from its side; with somebody on it
-    if `ridden`.
+    """A bicycle or motorcycle, seen from its end or, with `across`, from its side; with a rider if
+    `ridden`.
     """
     color, heavy = b.variant(kind), kind == "motorcycle"
     radius = 0.33 if heavy else 0.36
@@ -294,7 +294,7 @@ def _crown(
 def pole(
     b: Builder, x: float, z: float, height: float, *, variant: int, width: float = 0.16
 ) -> None:
-    """An upright, as wide as is still seen at `z`."""
+    """A vertical pole, wide enough to be visible at `z`."""
     half = b.at_least(width, z) / 2
     b.front(x - half, x + half, 0, height, z, "pole", "pole", variant)
 

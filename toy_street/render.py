@@ -1,9 +1,10 @@
-"""A scene as pixels: its labels, and its picture in the look of A, of B or of anything between.
+"""Renders a scene: its labels, and its picture in the style of A, of B or anything in between.
 
-The polygons are painted once, as numbers; labels are read off those numbers, one sample a pixel, so
-that they are exact and no look moves an edge. Colours are then found for every sample by its place
-in the world: the colour of its material in that look, the pattern on it (windows, tiles, pickets:
-in both looks), and what only B has: texture, bricks, haze, blur, vignette, sensor noise.
+The polygons are painted once, as numbers; labels are derived from these numbers, one sample per
+pixel, so that they are exact and no style moves an edge. The colour of every sample is then
+determined by its position in the world: the colour of its material in that style, the pattern on it
+(windows, tiles, pickets: in both styles), and effects that only B has: texture, bricks, haze, blur,
+vignette, sensor noise.
 """
 
 import functools
@@ -19,8 +20,8 @@ from toy_street.materials import BRICKS, MATERIALS, NUMBER_OF, PICKETS, TILES, W
 from toy_street.scene import DAY, DUSK, NIGHT, Scene
 
 VERSION = 1
-"""Of everything that decides pixels, scene and materials included; to be raised with any change to
-them.
+"""Version of everything that affects pixels, including scene and materials; increase it with any
+change to them.
 """
 
 _TABLE = 256
@@ -28,11 +29,11 @@ _TABLE = 256
 
 @dataclass(frozen=True)
 class Look:
-    """How a scene is shown.
+    """The style in which a scene is rendered.
 
     Attributes:
-        game: 1 takes the materials' colours of A, 0 those of B.
-        photo: strength of all that is B's alone, 0 to 1.
+        game: 1 uses the materials' colours of A, 0 those of B.
+        photo: strength of all effects that only B has, 0 to 1.
         sun: strength of the sun's shading.
         light: DAY, DUSK or NIGHT.
     """
@@ -47,19 +48,19 @@ B_LOOK = Look(game=0.0, photo=1.0, sun=0.25)
 
 
 def a_look(style_gap: float, light: str = DAY) -> Look:
-    """The look of A, which comes to that of B as `style_gap` goes to 0."""
+    """The style of A, which approaches that of B as `style_gap` goes to 0."""
     return Look(game=style_gap, photo=1.0 - style_gap, sun=0.25 + 0.75 * style_gap, light=light)
 
 
 @functools.cache
 def _white() -> np.ndarray:
-    """Noise without neighbours in common, [256 * 256] in [-1, 1]."""
+    """Uncorrelated noise, [256 * 256] in [-1, 1]."""
     return np.random.default_rng(20240).uniform(-1, 1, _TABLE * _TABLE).astype(np.float32)
 
 
 @functools.cache
 def _clouds() -> np.ndarray:
-    """Noise that is smooth and repeats, [256, 256], mean 0 and deviation 1."""
+    """Smooth, periodic noise, [256, 256], with mean 0 and deviation 1."""
     frequencies = np.hypot(*np.meshgrid(np.fft.fftfreq(_TABLE), np.fft.fftfreq(_TABLE)))
     spectrum = (
         np.fft.fft2(np.random.default_rng(20241).normal(size=(_TABLE, _TABLE)))
@@ -95,13 +96,13 @@ def _material_table() -> dict[str, np.ndarray]:
 
 
 def samples_for(height: int) -> int:
-    """Samples a pixel, along one axis: fewer where the pixels are many."""
+    """Samples per pixel along one axis: fewer for larger pictures."""
     return 3 if height <= 200 else 2 if height <= 600 else 1
 
 
 class _Places(NamedTuple):
-    """Where in the world each sample lies: distance, height, coordinates on its surface and its
-    size there (metres); sky or not.
+    """The position of each sample in the world: distance, height, coordinates on its surface and
+    its size there (metres); sky or not.
     """
 
     z: np.ndarray
@@ -116,9 +117,9 @@ class Rendering:
     """A scene at one size.
 
     Args:
-        scene: what to show.
-        height: of the pictures, in pixels.
-        width: likewise; other shapes than 1:2 stretch the scene.
+        scene: the scene to render.
+        height: height of the pictures in pixels.
+        width: width in pixels; aspect ratios other than 1:2 stretch the scene.
     """
 
     def __init__(self, scene: Scene, height: int, width: int):
@@ -176,8 +177,8 @@ class Rendering:
         )
 
     def picture(self, look: Look, noise_seed: tuple[int, ...]) -> np.ndarray:
-        """The scene in a look, uint8 [H, W, 3]; `noise_seed` decides what no other picture of the
-        scene shares.
+        """The scene in a style, uint8 [H, W, 3]; `noise_seed` determines what differs between
+        pictures of the scene.
         """
         random = np.random.default_rng(noise_seed)
         table = _material_table()
@@ -208,8 +209,8 @@ class Rendering:
         return (np.clip(color, 0, 1) * 255 + 0.5).astype(np.uint8)
 
     def _tints(self, strength: float) -> np.ndarray:
-        """Factors on the items' colours, [items, 3]: every scene of A has its own light and mixes
-        its paints a little apart.
+        """Factors on the items' colours, [items, 3]: every scene of A has its own light and
+        slightly different paints.
         """
         random = np.random.default_rng(self.scene.look_seed)
         paints = _material_table()["colors"].shape[:2]
@@ -237,7 +238,7 @@ class Rendering:
     def _cells(
         self, where: np.ndarray, width: np.ndarray | float, height: np.ndarray | float
     ) -> tuple[np.ndarray, ...]:
-        """Number of the cell across and up, and the place within it, 0 to 1."""
+        """Number of the cell across and up, and the position within it, 0 to 1."""
         across, up = self._places.u.ravel()[where] / width, self._places.v.ravel()[where] / height
         column, row = np.floor(across), np.floor(up)
         return column, row, across - column, up - row
@@ -315,7 +316,7 @@ class Rendering:
         for scale, amount, shift in ((fine, fine_amount, 0), (coarse, coarse_amount, 91)):
             scale = np.minimum(
                 scale, 0.7 / self._places.footprint
-            )  # what is finer than a sample would be gone, and with it leaves and grain
+            )  # anything finer than a sample would vanish, and with it leaves and grain
             row = (self._places.v * scale + up + (dv + shift)).astype(np.int32) & (_TABLE - 1)
             column = (self._places.u * scale + across + (du + shift)).astype(np.int32) & (
                 _TABLE - 1
@@ -323,7 +324,7 @@ class Rendering:
             factor += strength * amount * white[row * _TABLE + column]
         factor *= 1 - 0.22 * strength * np.exp(-np.maximum(self._places.y, 0) * 1.5) * (
             self._places.y > 0.02
-        )  # little light reaches the foot of things
+        )  # little light reaches the bottom of objects
         color *= factor[..., None]
 
     def _paint_sky(self, color: np.ndarray, look: Look) -> None:
@@ -402,7 +403,7 @@ class Rendering:
     def _expose(
         self, color: np.ndarray, strength: float, random: np.random.Generator
     ) -> np.ndarray:
-        """Lens and sensor, at the size of the picture."""
+        """Effects of lens and sensor, at the size of the picture."""
         height, width = color.shape[:2]
         blurred = ndimage.gaussian_filter(
             color, (max(0.45, height * 0.0012) * strength,) * 2 + (0,), mode="nearest", truncate=3
@@ -427,7 +428,7 @@ class Rendering:
 
 
 def _bilinear(table: np.ndarray, row: np.ndarray, column: np.ndarray) -> np.ndarray:
-    """`table`, which repeats, between its entries."""
+    """Bilinear interpolation in the periodic `table`."""
     top, left = np.floor(row), np.floor(column)
     down, right = row - top, column - left
     top, left = top.astype(np.int64), left.astype(np.int64)

@@ -1,5 +1,5 @@
-"""One street, drawn from a seed: which things stand where, and what light A has. What it looks like
-is `render`'s matter.
+"""One street, drawn from a seed: the positions of objects, and the light of A. `render` determines
+its appearance.
 """
 
 import random
@@ -14,7 +14,7 @@ DAY, DUSK, NIGHT = "day", "dusk", "night"
 
 
 class Layout(NamedTuple):
-    """How often things are met: chances, or mean numbers where the name is a plural."""
+    """Frequencies of objects: probabilities, or mean numbers if the name is a plural."""
 
     building: float
     wall: float
@@ -51,7 +51,7 @@ SUBURB = Layout(
 
 
 def layout_between(gap: float) -> Layout:
-    """From the city (0) to the suburb (1)."""
+    """The layout between the city (0) and the suburb (1)."""
     return Layout(
         *(city + gap * (suburb - city) for city, suburb in zip(CITY, SUBURB, strict=True))
     )
@@ -59,14 +59,14 @@ def layout_between(gap: float) -> Layout:
 
 @dataclass(frozen=True)
 class Scene:
-    """What is to be painted.
+    """The contents of a scene.
 
     Attributes:
-        camera: from where it is seen.
-        items: polygons, the hindmost first.
+        camera: the camera.
+        items: polygons, the farthest first.
         lamps: street lamps on the screen: x, y and scale.
-        light: DAY, DUSK or NIGHT, which only A shows.
-        look_seed: of the clouds' shape, and of how A's paints differ from scene to scene.
+        light: DAY, DUSK or NIGHT, which only affects A.
+        look_seed: seed of the clouds' shape, and of the differences of A's paints between scenes.
     """
 
     camera: Camera
@@ -84,17 +84,17 @@ def make_scene(
     night_share: float = 0.0,
     dusk_share: float = 0.0,
 ) -> Scene:
-    """Scene `number` of `seed`: the same whenever and wherever it is asked for.
+    """Scene `number` of `seed`: always the same for the same arguments.
 
     Args:
-        seed: the data set's.
-        number: the scene's.
+        seed: seed of the data set.
+        number: number of the scene.
         layout_gap: 0 draws a city street, 1 a suburban road.
-        night_share: chance that A shows it by night.
-        dusk_share: chance that A shows it at dusk.
+        night_share: probability that A shows it by night.
+        dusk_share: probability that A shows it at dusk.
     """
     draw = random.Random(f"toy street {seed} {number}")
-    # apart, so that the shares do not move the geometry
+    # separate, so that the shares do not affect the geometry
     lot = random.Random(f"light {seed} {number}").random()
     light = NIGHT if lot < night_share else DUSK if lot < night_share + dusk_share else DAY
     horizon = draw.uniform(0.4, 0.47)
@@ -111,9 +111,7 @@ def make_scene(
 
 
 class _Street:
-    """Lays a street out: ground, houses along both sides, traffic, and what stands on the
-    sidewalks.
-    """
+    """Lays out a street: ground, houses along both sides, traffic, and objects on the sidewalks."""
 
     def __init__(self, builder: Builder, layout: Layout):
         self.b, self.draw, self.layout = builder, builder.draw, layout
@@ -160,7 +158,7 @@ class _Street:
         b.add(BACKDROP, 1e6, sky, "sky", "sky", 0, (0.0, 0.0, 1e-4))
         reach = far * ASPECT / b.camera.focal
         x = -reach
-        # a skyline of trees and houses, so that the street does not end at nothing
+        # a skyline of trees and houses, so that the street does not end in nothing
         while x < reach:
             width = self.draw.uniform(20, 70)
             if self.draw.random() < 0.35 + 0.5 * self.layout.building:

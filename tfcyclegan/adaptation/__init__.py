@@ -1,3 +1,3 @@
-"""Domain adaptation: segmenters for a target domain without labels, out of a labelled source
+"""Domain adaptation: segmenters for a target domain without labels, from a labelled source
 domain.
 """

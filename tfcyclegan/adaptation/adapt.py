@@ -1,9 +1,9 @@
-"""`tfcyclegan adapt`: trains and scores all arms with all seeds, and makes one table of them.
+"""`tfcyclegan adapt`: trains and scores all arms with all seeds, and summarizes them in a table.
 
 OUTPUT/
-    request.json          every option that decides the numbers
-    translated/           the source data set in the look of the target; translated_semantic/
-                          likewise
+    request.json          every option that affects the numbers
+    translated/           the source data set in the style of the target;
+                        translated_semantic/ likewise
     semantic_translator/  the run of the translator with semantic losses
     arms/ARM/seed-N/      a segmenter's run directory and its scores.json; a finished one is not
                           trained again
@@ -36,7 +36,8 @@ from tfcyclegan.training.runs import config_to_dict
 REQUEST = "request.json"
 SCORES = "scores.json"
 INTERPOLATION = "interpolation"
-# what may differ between two calls in one directory: paths, and which arms and seeds are asked for
+# options that may differ between two calls in one directory: paths, and the requested arms and
+# seeds
 _FREE = [
     field.name for field in dataclasses.fields(AdaptConfig) if field.metadata["on_resume"] == "free"
 ]
@@ -51,34 +52,32 @@ _TAKEN_BY = {
     "semantic_steps": ("translated_semantic",),
     **dict.fromkeys(("pseudo_threshold", "pseudo_kept", "pseudo_rounds"), ("self_training",)),
 }
-"""The arms that an option is for."""
+"""The arms to which an option applies."""
 
 _NOTE = (
-    "mIoU in percent over the {count} classes, those in neither truth nor prediction left out. "
-    "Every arm has the same segmenter, seeds and "
-    "steps, and is scored with the weights of its last step: no label of the target chooses "
-    "anything. Translators are trained once and "
+    "mIoU in percent over the {count} classes, without those in neither ground truth nor "
+    "prediction. Every arm has the same segmenter, seeds and steps, and is scored with the weights "
+    "of its last step: no target label influences any choice. Translators are trained once and "
     "shared by all seeds, so the spread is that of the segmenter. Gain: mean difference from "
-    "'source only' with the same seed; gap "
-    "recovered: that gain over the oracle's."
+    "'source only' with the same seed; gap recovered: that gain over the oracle's."
 )
 
 
 def adapt(config: AdaptConfig) -> list[ArmResult]:
-    """Does what is not done yet of `config`; the same command goes on.
+    """Does the part of `config` that is not done yet; the same command continues.
 
     Returns:
         A row for each arm.
 
     Raises:
-        UserError: data, labels or translator are missing or do not fit, or the directory holds
+        UserError: data, labels or translator are missing or do not fit, or the directory belongs to
             another request.
         RunError: a training failed.
         Stopped: SIGINT or SIGTERM, after a checkpoint.
     """
     if config.seed:
         raise UserError(
-            f"--seed={config.seed}: segmenters are trained with several here; give --seeds"
+            f"--seed={config.seed}: segmenters are trained with several seeds; give --seeds"
         )
     source, target = _open(config.source_dir, config), _open(config.target_dir, config)
     for data, split in (
@@ -123,7 +122,7 @@ def adapt(config: AdaptConfig) -> list[ArmResult]:
 
 
 def _without_effect(config: AdaptConfig) -> list[str]:
-    """Options that were given and that no arm takes."""
+    """Options that were given but that no arm uses."""
     lines = []
     for name, arms in _TAKEN_BY.items():
         value = getattr(config, name)
@@ -136,13 +135,13 @@ def _without_effect(config: AdaptConfig) -> list[str]:
 
 def _open(data_dir: str, config: AdaptConfig) -> DataSource:
     if config.data_recipe and not (Path(data_dir) / "dataset_info.json").exists():
-        raise UserError(f"{data_dir}: not there yet; {config.data_recipe}")
+        raise UserError(f"{data_dir}: not found; {config.data_recipe}")
     return open_source(data_dir)
 
 
 def _require_one_table(config: AdaptConfig, source: DataSource, target: DataSource) -> None:
-    """UserError where labels are missing that are learned or scored, or both domains' ids mean
-    different classes.
+    """Raises UserError if labels for training or scoring are missing, or the ids of both domains
+    mean different classes.
     """
     classes, theirs = (
         source.require_labels(config.source_split),
@@ -162,8 +161,8 @@ def _require_one_table(config: AdaptConfig, source: DataSource, target: DataSour
 
 
 def _interpolation(config: AdaptConfig, directory: Path, target: DataSource) -> str:
-    """By which filter pictures are resized: as the adaptation in the directory began, else as the
-    target's data were prepared, which is told.
+    """The filter that resizes pictures: the one with which the adaptation in the directory began,
+    otherwise the one with which the target's data was prepared, which is reported.
     """
     if (directory / REQUEST).is_file():
         with files.understanding(directory / REQUEST):
@@ -174,7 +173,7 @@ def _interpolation(config: AdaptConfig, directory: Path, target: DataSource) -> 
 def _claim(
     config: AdaptConfig, directory: Path, source: DataSource, target: DataSource, filtered: str
 ) -> None:
-    """Makes the directory this request's, or raises UserError when it is another's."""
+    """Reserves the directory for this request, or raises UserError if it belongs to another."""
     options = {name: value for name, value in config_to_dict(config).items() if name not in _FREE}
     request = {
         "options": options,
@@ -186,7 +185,7 @@ def _claim(
     if path.exists():
         there = files.read_json(path)
         with files.understanding(path):
-            # an option that did not exist then was at its default
+            # an option that did not exist then had its default
             before = _DEFAULTS | there["options"]
             changed = [
                 f"--{name} was {before[name]}, now {value}"
@@ -200,12 +199,12 @@ def _claim(
             ]
         if changed:
             raise UserError(
-                f"--output_dir={directory}: holds arms of other settings: {'; '.join(changed)}; "
+                f"--output_dir={directory}: holds arms with other settings: {'; '.join(changed)}; "
                 "choose another"
             )
     elif directory.exists() and any(directory.iterdir()):
         raise UserError(
-            f"--output_dir={directory}: is not empty and holds no adaptation; choose another"
+            f"--output_dir={directory}: is not empty but holds no adaptation; choose another"
         )
     files.write_json(path, request)
 

@@ -1,5 +1,5 @@
-"""From the scores of all arms and seeds to one table: means, spreads, paired gains, and how much of
-the gap is closed.
+"""Summarizes the scores of all arms and seeds in a table: means, spreads, paired gains, and the
+share of the gap that is closed.
 """
 
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ import numpy as np
 SOURCE_ONLY = "source only"
 ORACLE = "target oracle"
 GAP = 1.0
-"""Points of mIoU that the oracle must be ahead of "source only" for a share of them to mean
-anything.
+"""The smallest lead in mIoU points of the oracle over "source only" for which a share of the gap is
+meaningful.
 """
 
 
@@ -20,9 +20,9 @@ class ArmResult:
     """One arm over its seeds; mIoU in percent.
 
     Attributes:
-        name: of the arm.
+        name: the arm's name.
         scores: mIoU by seed.
-        mean: of the scores.
+        mean: mean of the scores.
         spread: their standard deviation (n - 1), NaN for one seed.
         gain: mean over seeds of this arm's score minus that of "source only" with the same seed;
             NaN without that arm.
@@ -44,8 +44,8 @@ def summarize(scores: Mapping[str, Mapping[int, float]]) -> list[ArmResult]:
     """A row for each arm, in the order given.
 
     Args:
-        scores: mIoU in percent by arm and seed; seeds that "source only" lacks count for the mean,
-            not for the gain.
+        scores: mIoU in percent by arm and seed; seeds that "source only" lacks enter the mean, not
+            the gain.
     """
     base = scores.get(SOURCE_ONLY, {})
 

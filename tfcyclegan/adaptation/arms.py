@@ -1,17 +1,17 @@
-"""What each arm of an adaptation learns from. Of the target domain every arm but the oracle sees
-pictures alone.
+"""The training data of each arm of an adaptation. Except for the oracle, arms only see pictures of
+the target domain, not its labels.
 
 source_only          source pictures and their labels
-colour_matching      the same, each picture's channels brought to the target's mean and deviation
+colour_matching      the same, each picture's channels matched to the target's mean and deviation
 fda                  the same, each with the low frequencies of a target picture (Yang and Soatto
                      2020)
-translated           source pictures translated once to the look of the target, with the source's
+translated           source pictures translated once to the style of the target, with the source's
                      labels
-translated_semantic  the same by a translator trained with the semantic losses of CyCADA (Hoffman et
-                     al. 2018)
-self_training        translated, and target pictures with labels predicted by the segmenter before,
-                     where it was sure
-oracle               target pictures and their labels: what adaptation could reach at best
+translated_semantic  the same with a translator trained with the semantic losses of CyCADA (Hoffman
+                     et al. 2018)
+self_training        translated, and target pictures with labels predicted by the previous
+                     segmenter, where it was confident
+oracle               target pictures and their labels: the upper bound of adaptation
 """
 
 import dataclasses
@@ -49,29 +49,29 @@ TITLES = {
     "self_training": "translated + self-training",
     "oracle": "target oracle",
 }
-_COLOUR_PICTURES = 500  # of the target, for the mean and deviation of its channels
+_COLOUR_PICTURES = 500  # target pictures used for the mean and deviation of channels
 
 
 class Arms:
-    """The materials of all arms, each made when it is first asked for and kept in the adaptation's
+    """The training data of all arms, each made when it is first needed and kept in the adaptation's
     directory.
 
     Args:
         config: all options.
         source: labelled pictures.
-        target: pictures; only the arm `oracle` gets at their labels.
-        interpolation: by which filter pictures of both are resized to the `load_size`.
+        target: pictures; only the arm `oracle` can access their labels.
+        interpolation: the filter that resizes pictures of both to `load_size`.
     """
 
     def __init__(
         self, config: AdaptConfig, source: Split, target: Split, interpolation: str = "bicubic"
     ):
         self.config, self.source, self._labelled_target = config, source, target
-        # what all other arms see: asked for labels it raises
+        # the view of all other arms, whose labels cannot be read
         self.target = Split(dataclasses.replace(target.source, labelled=frozenset()), target.name)
         self.directory = Path(config.output_dir)
         self._cache = Path(config.cache_dir) if config.cache_dir else None
-        # one filter for both domains: a second one would be a difference that the data do not have
+        # one filter for both domains: two would add a difference that the data does not have
         self.interpolation = interpolation
         self._sizes: dict[str, Any] = {"size": config.load_size, "interpolation": interpolation}
         self.source_pictures = open_labelled(source.source, source.name, self._cache, **self._sizes)
@@ -82,8 +82,8 @@ class Arms:
         return open_pictures(self.target.source, self.target.name, self._cache, **self._sizes)
 
     def check(self) -> None:
-        """Raises UserError, before anything is trained, where a translator or the pictures' sizes
-        do not fit the arms asked for.
+        """Raises UserError, before any training, if a translator or the pictures' sizes do not fit
+        the requested arms.
         """
         for arm in ("fda", "self_training"):
             if arm in self.config.arm_names:
@@ -93,7 +93,7 @@ class Arms:
         run, size = self.translator_run, self.source_pictures.common_size
         if "translated_semantic" in self.config.arm_names and run.config.method != "cyclegan":
             raise UserError(
-                f"--arms=translated_semantic: semantic losses go with --method=cyclegan, but "
+                "--arms=translated_semantic: semantic losses require --method=cyclegan, but "
                 f"{run.directory} is a run of {run.config.method}; leave the arm out of --arms, or "
                 "give another translator"
             )
@@ -101,13 +101,12 @@ class Arms:
             works_at = scale_of(run).size_of(size)
             if works_at != size:
                 raise UserError(
-                    f"--translator={run.directory}: works at {works_at}, the source's pictures "
-                    f"are {size}; give --load_size={size}, "
-                    "or another translator"
+                    f"--translator={run.directory}: works at {works_at}, but the source's pictures "
+                    f"are {size}; give --load_size={size}, or another translator"
                 )
 
     def parts(self, arm: str, seed: int) -> list[LabelledPictures]:
-        """What the segmenter of `arm` with `seed` is trained on.
+        """The training data of the segmenter of `arm` with `seed`.
 
         Raises:
             UserError: the arm's translator does not fit the pictures, or the oracle's target has no
@@ -140,12 +139,12 @@ class Arms:
         ]
 
     def run_directory(self, arm: str, seed: int) -> Path:
-        """Where the segmenter of an arm and a seed lies."""
+        """The directory of the segmenter of an arm and a seed."""
         return self.directory / "arms" / arm / f"seed-{seed}"
 
     def segmenter(self, arm: str, seed: int) -> Segmenter:
-        """The trained segmenter of an arm and a seed; trained, or gone on with, where it is not
-        finished.
+        """The trained segmenter of an arm and a seed; its training is started or continued if it is
+        not finished.
         """
         return train_segmenter(
             self._options(seed),
@@ -176,7 +175,7 @@ class Arms:
         if ours is None or ours != theirs:
             sizes = f"{ours or 'several'} and {theirs or 'several'}"
             raise UserError(
-                f"--arms={arm}: needs pictures of one size in both domains, not {sizes}; give "
+                f"--arms={arm}: needs pictures of the same size in both domains, not {sizes}; give "
                 "--load_size"
             )
 
@@ -185,13 +184,13 @@ class Arms:
         """The translator from source to target.
 
         Raises:
-            UserError: it is missing, or takes other than RGB pictures.
+            UserError: it is missing, or does not translate RGB pictures.
         """
         try:
             run = read_run(Path(self.config.translator))
         except UserError as error:
             raise UserError(
-                f"--translator={self.config.translator}: no run there; "
+                f"--translator={self.config.translator}: holds no run; "
                 f"{self.config.data_recipe or 'train one'}"
             ) from error
         if run.config.channels_of("a") != 3 or run.config.channels_of("b") != 3:
@@ -203,8 +202,8 @@ class Arms:
 
     @functools.cached_property
     def _semantic_run(self) -> Run:
-        """A translator trained as the other one, and to keep what the source-only segmenter of the
-        first seed sees.
+        """A translator trained like the other one, and also to preserve the predictions of the
+        source-only segmenter of the first seed.
         """
         seed = self.config.seed_numbers[0]
         segmenter = self.segmenter("source_only", seed)
@@ -234,12 +233,13 @@ class Arms:
         return read_run(Path(config.run_dir))
 
     def _translated_by(self, run: Run) -> LabelledPictures:
-        """The source's pictures as that translator sees the target, with the source's labels."""
+        """The source's pictures, translated by that translator, with the source's labels."""
         own = run.directory == self.directory / "semantic_translator"
         checkpoint = "latest" if own else self.config.checkpoint
         output = self.directory / ("translated_semantic" if own else "translated")
         log(
-            f"{run.directory}: translates ab by checkpoint {told_choice(run.directory, checkpoint)}"
+            f"{run.directory}: translating ab with checkpoint "
+            f"{told_choice(run.directory, checkpoint)}"
         )
         translators = copies_on_devices(run, checkpoint, "ab")
         translate_data(
@@ -254,7 +254,7 @@ class Arms:
 
     def _self_training_parts(self, seed: int) -> list[LabelledPictures]:
         """Translated pictures, and target pictures labelled by the arm `translated`, or by the
-        round before.
+        previous round.
         """
         segmenter = self.segmenter("translated", seed)
         translated = self._translated_by(self.translator_run)
@@ -279,8 +279,8 @@ class Arms:
         return [translated, target]
 
     def _pseudo_labels(self, segmenter: Segmenter, path: Path) -> np.ndarray:
-        """Train ids of all target pictures, IGNORED where the segmenter is not sure, uint8 [N, H,
-        W]; kept in a file.
+        """Train ids of all target pictures, IGNORED where the segmenter is not confident, uint8 [N,
+        H, W]; kept in a file.
         """
         if path.exists():
             return np.load(path, mmap_mode="r")

@@ -1,5 +1,5 @@
-"""The report of an adaptation: the table, gains, IoU by class, curves of the trainings and what the
-arms make of some pictures.
+"""The report of an adaptation: the table, gains, IoU by class, training curves and the arms'
+predictions for some pictures.
 """
 
 from pathlib import Path
@@ -101,8 +101,8 @@ def _curves(config: AdaptConfig, directory: Path) -> Figure:
 
 
 def _examples(config: AdaptConfig, directory: Path, scored: Split) -> list[list[str]]:
-    """Rows of data URLs: picture, truth, and each arm's labels of the first seed, on pictures
-    evenly spread over the scored split.
+    """Rows of data URLs: picture, truth, and each arm's labels of the first seed, for pictures
+    evenly spaced over the scored split.
     """
     wanted = set(spread(scored.count, _EXAMPLES))
     segmenters = [

@@ -1,7 +1,7 @@
-"""Fourier Domain Adaptation (Yang and Soatto 2020): a source picture with the low frequencies'
+"""Fourier Domain Adaptation (Yang and Soatto 2020): a source picture with the low-frequency
 amplitudes of a target picture.
 
-Needs no network: the baseline that a learned translation must beat.
+It needs no network: a baseline that a learned translation must beat.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ def swap_low_frequencies(picture: np.ndarray, style: np.ndarray, beta: float) ->
         picture: uint8 [H, W, C].
         style: uint8 [H, W, C], of the same size.
         beta: half the side of the square of frequencies, as a share of the picture's shorter side;
-            with 0 the mean colour alone.
+            with 0, only the mean colour is swapped.
 
     Returns:
         uint8 [H, W, C], clipped.
@@ -38,10 +38,10 @@ def swap_low_frequencies(picture: np.ndarray, style: np.ndarray, beta: float) ->
 def fourier_transform(
     targets: Arrays, beta: float
 ) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
-    """A transform that takes the style of a target picture drawn anew each time.
+    """A transform that applies the style of a target picture, drawn each time.
 
     Args:
-        targets: uint8 [H, W, C] each, of the source pictures' size.
+        targets: pictures uint8 [H, W, C] of the source pictures' size.
         beta: see `swap_low_frequencies`.
     """
 

@@ -1,5 +1,5 @@
-"""Labels for target pictures by a segmenter's own predictions, where it is sure; no label of the
-target is read.
+"""Labels for target pictures from a segmenter's own predictions, where it is confident; no label of
+the target is read.
 """
 
 from collections.abc import Iterable
@@ -20,14 +20,14 @@ def class_thresholds(
 ) -> np.ndarray:
     """The confidence above which a pixel keeps its predicted class, by class, float [C].
 
-    One threshold for all leaves rare classes without a pixel, since a segmenter is seldom sure of
-    them. So each class keeps at least its surest share `kept` (class-balanced self-training, Zou et
-    al. 2018), and all above `threshold`.
+    A common threshold leaves rare classes without pixels, since a segmenter is seldom confident of
+    them. So each class keeps at least its most confident share `kept` (class-balanced
+    self-training, Zou et al. 2018), and all pixels above `threshold`.
 
     Args:
         confidences: for each picture (train ids [H, W], their probabilities [H, W]).
-        classes: how many there are, C.
-        threshold: sure enough for any class.
+        classes: number of classes, C.
+        threshold: probability that suffices for any class.
         kept: share of a class's predicted pixels that is kept in any case.
     """
     histogram = np.zeros((classes, _BINS), np.int64)

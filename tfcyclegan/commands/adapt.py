@@ -11,7 +11,7 @@ EXAMPLES = """
     tfcyclegan adapt --flagfile=configs/toy_uda.cfg
     tfcyclegan adapt --flagfile=configs/gta2city_uda.cfg --arms=source_only,translated,oracle \
         --seeds=0
-    (the same command again goes on; finished arms are not trained again)
+    (the same command again continues; finished arms are not trained again)
 """
 
 

@@ -17,11 +17,11 @@ def run(config: CompareConfig) -> None:
     for directory in runs:
         if not directory.is_dir():
             raise UserError(
-                f"--run_dirs={config.run_dirs}: {directory} is no directory; name evaluated runs"
+                f"--run_dirs={config.run_dirs}: {directory} is not a directory; give evaluated runs"
             )
     if Path(config.output).is_dir():
         raise UserError(
-            f"--output={config.output}: is a directory; name the page to write, such as "
+            f"--output={config.output}: is a directory; give the page to write, such as "
             "compare.html"
         )
     tensorflow_setup.import_tensorflow()

@@ -34,8 +34,8 @@ def run(config: DemoConfig) -> None:
     for model, found in zip(models, samples, strict=True):
         if not found.pictures:
             log(
-                f"{model.title}: no samples: its run or data are not here; --samples=FOLDER takes "
-                "pictures of yours"
+                f"{model.title}: no sample pictures, since its run or data are not here; "
+                "--samples=FOLDER uses your own"
             )
         elif found.origin:
             log(f"{model.title}: samples: {found.origin}")
@@ -44,7 +44,7 @@ def run(config: DemoConfig) -> None:
         export_page(shown, Path(config.export))
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # a shell's background jobs are started with it ignored
+    # a shell starts background jobs with SIGINT ignored
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with tempfile.TemporaryDirectory(prefix="tfcyclegan-demo-") as directory:

@@ -1,4 +1,4 @@
-"""`tfcyclegan distill`: a training by --method=distill whose other options are its teacher's."""
+"""`tfcyclegan distill`: training with --method=distill whose other options are the teacher's."""
 
 import dataclasses
 from collections.abc import Collection
@@ -19,11 +19,12 @@ EXAMPLES = """
         --residual_blocks=6
     (the same command again resumes)
 """
-# Options of the student that are called otherwise in a training.
+# Options of the student that have other names in training.
 _RENAMED = {"run_dir": "teacher", "output": "run_dir", "checkpoint": "teacher_checkpoint"}
-# What of the teacher's run is not handed down: what decides its length and what it began with.
+# Options of the teacher's run that the student does not inherit: they determine its length and its
+# start.
 _NOT_TAKEN = ("init_from", "segmenter", "step_epochs", "schedule", "beta_1", "beta_2", "pairs")
-# What a student is known to have of its own.
+# Options that a student is expected to have of its own.
 _EXPECTED_OTHERWISE = ("method", "generator", "init_from")
 
 
@@ -35,15 +36,15 @@ def run(config: DistillConfig) -> Path:
 
 
 def student_config(config: DistillConfig, teacher: TrainConfig) -> TrainConfig:
-    """The training that makes the student.
+    """The training options of the student.
 
     Raises:
-        UserError: a teacher whose generators are no ResNets.
+        UserError: the teacher's generators are not ResNets.
     """
     if not teacher.is_resnet:
         raise UserError(
             f"--run_dir={config.run_dir}: its generator is {teacher.generator}; a student needs a "
-            "ResNet as its teacher"
+            "ResNet as teacher"
         )
     given = {
         _RENAMED.get(field.name, field.name): getattr(config, field.name)
@@ -62,7 +63,7 @@ def student_config(config: DistillConfig, teacher: TrainConfig) -> TrainConfig:
 
 
 def _tell_dropped(config: DistillConfig, teacher: TrainConfig, told: Collection[str]) -> None:
-    """What the teacher was given that its student is not."""
+    """Reports the teacher's options that its student does not inherit."""
     dropped = [
         f"--{field.name}"
         for field in dataclasses.fields(TrainConfig)
@@ -71,6 +72,6 @@ def _tell_dropped(config: DistillConfig, teacher: TrainConfig, told: Collection[
     ]
     if dropped:
         log(
-            f"{config.run_dir}: not handed down to the student: {', '.join(dropped)}; "
-            "tfcyclegan train --method=distill takes those that go with it"
+            f"{config.run_dir}: the student does not inherit {', '.join(dropped)}; tfcyclegan "
+            "train --method=distill accepts those that apply to it"
         )

@@ -101,36 +101,36 @@ def run(config: EvaluateConfig) -> Path:
 
 
 def _check_directions(trained: "Run", directions: tuple[str, ...]) -> None:
-    """UserError where the run has no generator of one of the directions: before hours of scoring
-    the others.
+    """Raises UserError if the run has no generator for one of the directions, before hours of
+    scoring the others.
     """
     there = [name.removeprefix("gen_") for name in trained.networks if name.startswith("gen_")]
     if lacking := [direction for direction in directions if direction not in there]:
         raise UserError(
             f"--direction={'both' if len(directions) > 1 else lacking[0]}: {trained.directory} "
-            f"translates {' and '.join(there)} alone; give --direction={there[0]}"
+            f"only translates {' and '.join(there)}; give --direction={there[0]}"
         )
 
 
 def _shown(config: EvaluateConfig, trained: "Run") -> dict[str, str]:
-    """How measurements are displayed: as the training displayed them, where nothing else is
-    said.
-    """
+    """How measurements are displayed: as in training, unless the options say otherwise."""
     return config.display if config.displays_by_choice else trained.config.display
 
 
 def _judge(domains: "Domains", purpose: str, direction: str) -> "Judge | str":
-    """A segmenter of real photos of the direction's target; or why there is none."""
+    """A segmenter of real photos of the direction's target domain, or the reason why there is
+    none.
+    """
     from tfcyclegan.segmentation.trained_judge import judge
 
     target = direction[1]
     train = domains.require("train", target)
     if train.values or domains.require("train", direction[0]).values:
-        return "judge: it reads photos, and these are measurements"
+        return "judge: left out, since it reads photos and these are measurements"
     if train.holds_label_maps:
         return (
-            "judge: translations are label maps, which the label scores read; --judge=auto is "
-            "for photos"
+            "judge: left out, since translations are label maps, which have label scores; "
+            "--judge=auto is for photos"
         )
     try:
         return judge(train, domains.require(purpose, target), train.source.cache)

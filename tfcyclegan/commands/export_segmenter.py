@@ -15,7 +15,7 @@ EXAMPLES = """
 def run(config: ExportSegmenterConfig) -> Path:
     if not Path(config.segmenter_dir).is_dir():
         raise UserError(
-            f"--segmenter_dir={config.segmenter_dir}: no segmenter there; train one with "
+            f"--segmenter_dir={config.segmenter_dir}: holds no segmenter; train one with "
             "tfcyclegan train_segmenter"
         )
     files.require_no_file("output", Path(config.output))

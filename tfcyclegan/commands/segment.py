@@ -19,7 +19,7 @@ def run(config: SegmentConfig) -> None:
     from tfcyclegan.segmentation.runs import read_segmenter_run
 
     files.require_no_file("output", Path(config.output))
-    read_segmenter_run(Path(config.segmenter_dir))  # told before TensorFlow is there
+    read_segmenter_run(Path(config.segmenter_dir))  # reports errors before TensorFlow is loaded
     tensorflow_setup.import_tensorflow()
     from tfcyclegan.data.domains import Split
     from tfcyclegan.data.picture_folders import reading_of
@@ -30,7 +30,7 @@ def run(config: SegmentConfig) -> None:
     if segmenter.load_size:
         log(
             f"{config.segmenter_dir}: pictures are labelled at {segmenter.scale}, as in its "
-            "training; labels have their own sizes"
+            "training; label maps keep the pictures' sizes"
         )
     output, reading = Path(config.output), reading_of(config)
     if config.input:

@@ -19,7 +19,7 @@ EXAMPLES = """
 def run(config: ServeConfig) -> None:
     if not Path(config.model_dir).is_dir():
         raise UserError(
-            f"--model_dir={config.model_dir}: no exported model there; make one with tfcyclegan "
+            f"--model_dir={config.model_dir}: holds no exported model; make one with tfcyclegan "
             "export"
         )
     tensorflow_setup.import_tensorflow()

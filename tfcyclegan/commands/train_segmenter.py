@@ -43,8 +43,8 @@ def run(config: TrainSegmenterConfig) -> None:
         val = open_labelled(scored, config.val_split, cache, **sizes)
     elif config.val_every_steps:
         log(
-            f"{scored.directory}: no labelled pictures in split {config.val_split}, so no scores "
-            "on the way; --val_split names another"
+            f"{scored.directory}: no labelled pictures in split {config.val_split}, so there are "
+            "no scores during training; --val_split selects another split"
         )
     train_segmenter(
         config,
@@ -55,8 +55,8 @@ def run(config: TrainSegmenterConfig) -> None:
         interpolation=interpolation,
     )
     log(
-        f"finished: {config.steps} steps, {config.run_dir}; the last step's weights are the "
-        "segmenter, whatever the curve of val says"
+        f"finished: {config.steps} steps, {config.run_dir}; the segmenter has the last step's "
+        "weights, whatever the val scores"
     )
     log(
         f"next: tfcyclegan segment --segmenter_dir={config.run_dir} --input=PICTURES "

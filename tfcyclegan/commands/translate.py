@@ -69,7 +69,7 @@ def run(config: TranslateConfig) -> None:
     )
 
     if config.temporal_ema and not is_video(Path(config.input)):
-        raise UserError("--temporal_ema: goes with a video as --input")
+        raise UserError("--temporal_ema: requires a video as --input")
     scale = None
     direction = config.direction or only_direction(trained)
     if trained is not None:
@@ -129,7 +129,7 @@ def run(config: TranslateConfig) -> None:
             require_kind(source, split, values.source)
         if not config.split:
             log(
-                f"{source.directory}: translates split {splits[0]}, since --direction={direction} "
+                f"{source.directory}: translating split {splits[0]}, since --direction={direction} "
                 f"starts from domain {direction[0].upper()}"
             )
         if config.output_data:
@@ -160,7 +160,7 @@ def run(config: TranslateConfig) -> None:
     if trained is not None and config.output:
         log(
             f"next: tfcyclegan evaluate --run_dir={config.run_dir} scores the run on its test "
-            "pictures, beside controls"
+            "pictures, against controls"
         )
 
 
@@ -173,7 +173,7 @@ def _translate_video(
     if channels != 3 or values.source is not None or values.target is not None:
         kind = "measurements" if values.source or values.target else f"{channels} channels"
         raise UserError(
-            f"--input={config.input}: is a video in colour, and the model translates {kind}"
+            f"--input={config.input}: is a colour video, but the model translates {kind}"
         )
     translate_video(
         translators,
@@ -187,42 +187,40 @@ def _translate_video(
 def _tell_choices(
     trained: "Run", config: TranslateConfig, direction: str, scale: "Scale | None"
 ) -> None:
-    """What decides the translations beside the run: which way, by which checkpoint, at which
-    scale.
-    """
+    """Reports the choices besides the run: direction, checkpoint and scale."""
     from tfcyclegan.training.checkpoints import told_choice
 
     back = direction[::-1]
     other = (
-        f"; --direction={back} is the way back"
+        f"; --direction={back} is the other direction"
         if not config.direction and f"gen_{back}" in trained.networks
         else ""
     )
     log(
-        f"{trained.directory}: translates {direction} by checkpoint "
+        f"{trained.directory}: translates {direction} with checkpoint "
         f"{told_choice(trained.directory, config.checkpoint)}{other}"
     )
     if scale is not None:
         measured = bool(trained.values.get(direction[0].upper()))
-        back = ", and results have the pixels of their inputs" if measured else ""
+        back = ", and results keep the sizes of their inputs" if measured else ""
         log(
-            f"{trained.directory}: {'planes' if measured else 'pictures'} are taken at {scale}, as "
-            f"in its training{back}; --scale=original keeps their sizes"
+            f"{trained.directory}: {'planes' if measured else 'pictures'} are translated at "
+            f"{scale}, as in its training{back}; --scale=original keeps their sizes"
         )
 
 
 def _direction_of_model(own: str, config: TranslateConfig) -> str:
-    """The direction of an exported model, which may tell its own."""
+    """The direction of an exported model, whose metadata may contain it."""
     if own and config.direction and own != config.direction:
         raise UserError(
-            f"--direction={config.direction}: {config.model} translates {own} alone; leave "
-            "--direction out, or export the other"
+            f"--direction={config.direction}: {config.model} only translates {own}; leave "
+            "--direction out, or export the other direction"
         )
     return own or config.direction or "ab"
 
 
 def _domains_of(trained: "Run | None") -> "Domains | None":
-    """The data that a run was trained on, where they are still here."""
+    """The data that a run was trained on, if it still exists."""
     from tfcyclegan.data.domains import open_domains
 
     if trained is None or not trained.config.data_dir:
@@ -236,7 +234,7 @@ def _domains_of(trained: "Run | None") -> "Domains | None":
 def _reading(
     config: TranslateConfig, trained: "Run | None", of_model: Mapping[str, Any], direction: str
 ) -> "Reading":
-    """How pictures are read: as the flags say, else as those were that the run or the exported
+    """How pictures are read: as the flags say, otherwise like those that the run or the exported
     model was trained on.
     """
     from tfcyclegan.data.intake import Rules
@@ -253,15 +251,12 @@ def _reading(
     taken = {name: value for name, value in theirs.items() if name not in given}
     if taken:
         told = told_reading(taken)
-        log(
-            f"{config.input}: read with {told}, as the data of {config.run_dir or config.model} "
-            "were prepared"
-        )
+        log(f"{config.input}: read with {told}, like the data of {config.run_dir or config.model}")
     return Reading(Rules(**theirs | given, by_flags=True), config.pages)
 
 
 def _check_kind(config: TranslateConfig, values: "ValuePair") -> None:
-    """Raises UserError where a flag is given that goes with the other kind of pictures."""
+    """Raises UserError for a flag that only applies to the other kind of input."""
     measured, pictures = {**config.opening}, {}
     if values.target is not None:
         measured["previews"] = config.previews
@@ -269,19 +264,19 @@ def _check_kind(config: TranslateConfig, values: "ValuePair") -> None:
         pictures[name] = getattr(config, name)
     pictures["pages"] = config.pages if config.pages != "all" else ""
     if config.displays_by_choice and not config.previews:
-        raise UserError("--display_range, --display_bands, --display_map: go with --previews")
+        raise UserError("--display_range, --display_bands, --display_map: require --previews")
     if config.arrays != "npy" and (values.target is None or config.output_data):
-        raise UserError(f"--arrays={config.arrays}: goes with translations that are measurements")
+        raise UserError(f"--arrays={config.arrays}: requires translations that are measurements")
     kind = "8-bit pictures" if values.source is None else "measurements"
     for name in measured if values.source is None else pictures:
         if (measured | pictures)[name]:
             raise UserError(
-                f"--{name}: is not for {kind}, which {config.run_dir or config.model} translates"
+                f"--{name}: not for {kind}, which {config.run_dir or config.model} translates"
             )
 
 
 def _previews(config: TranslateConfig, values: "ValuePair", direction: str) -> "Previews | None":
-    """How translations that are measurements are shown."""
+    """The previews of translations that are measurements."""
     from tfcyclegan.data.display import displays_of
     from tfcyclegan.translation.measured_files import Previews
 
@@ -291,7 +286,7 @@ def _previews(config: TranslateConfig, values: "ValuePair", direction: str) -> "
         return None
     letter = direction[1].upper()
     if letter not in known:
-        raise UserError("--previews: goes with translations into measurements; these are PNGs")
+        raise UserError("--previews: requires translations that are measurements; these are PNGs")
     display = displays_of(known, **config.display)[letter]
     log(f"previews: {display.told}")
     return Previews(display)
@@ -300,8 +295,8 @@ def _previews(config: TranslateConfig, values: "ValuePair", direction: str) -> "
 def _opening(
     config: TranslateConfig, trained: "Run | None", of_model: Mapping[str, Any], direction: str
 ) -> dict[str, Any]:
-    """How files of measurements are opened: as the flags say, else as those were that the data were
-    prepared from.
+    """How files of measurements are opened: as the flags say, otherwise like those that the data
+    was prepared from.
     """
     from tfcyclegan.exports.model_metadata import told_reading
     from tfcyclegan.translation.measured_files import opening_of
@@ -315,8 +310,8 @@ def _opening(
     taken = {name: value for name, value in theirs.items() if name not in config.opening}
     if taken:
         log(
-            f"{config.input}: opened with {told_reading(taken)}, as the data of "
-            f"{config.run_dir or config.model} were prepared"
+            f"{config.input}: opened with {told_reading(taken)}, like the data of "
+            f"{config.run_dir or config.model}"
         )
     return theirs | config.opening
 
@@ -324,7 +319,7 @@ def _opening(
 def _refuse_other_domain(
     config: TranslateConfig, trained: "Run | None", fingerprint: str, direction: str
 ) -> None:
-    """Raises UserError where the data set is the one that the run knows as its other domain."""
+    """Raises UserError if the data set is that of the run's other domain."""
     domains = _domains_of(trained)
     if domains is None or domains.a is domains.b or config.cross_domain:
         return
@@ -332,17 +327,16 @@ def _refuse_other_domain(
     if fingerprint == other.fingerprint != own.fingerprint:
         raise UserError(
             f"--data_dir={config.data_dir}: is domain {direction[1].upper()} of {config.run_dir}, "
-            f"and --direction={direction} starts from "
-            f"domain {direction[0].upper()}; give --direction={direction[::-1]}, or "
-            "--cross_domain translates it all the same"
+            f"but --direction={direction} starts from domain {direction[0].upper()}; give "
+            f"--direction={direction[::-1]}, or --cross_domain to translate it anyway"
         )
 
 
 def _tell_contradiction(path: Path, direction: str) -> None:
-    """Says so where a folder is named like one of the other domain."""
+    """Warns of a folder that is named like one of the other domain."""
     own, other = direction[0].upper(), direction[1].upper()
     if re.fullmatch(f"(train|test|val){other}", path.resolve().name):
         log(
-            f"{path}: named like domain {other}, while --direction={direction} starts from domain "
-            f"{own}; is that meant?"
+            f"{path}: named like domain {other}, but --direction={direction} starts from domain "
+            f"{own}; check that this is intended"
         )

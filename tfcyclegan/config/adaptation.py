@@ -19,9 +19,7 @@ ARMS = (
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptConfig(SegmenterOptions):
-    """Domains, arms and where the results lie; what stands above is the same for every arm's
-    segmenter.
-    """
+    """Domains, arms and where the results go; the options above apply to every arm's segmenter."""
 
     source_dir: str = option(
         "", "labelled data set of the source domain", required=True, on_resume="free"
@@ -29,7 +27,7 @@ class AdaptConfig(SegmenterOptions):
     source_split: str = option("train", "its split to learn from")
     target_dir: str = option(
         "",
-        "data set of the target domain; its labels are read by the scoring and the oracle alone",
+        "data set of the target domain; only the scoring and the oracle read its labels",
         required=True,
         on_resume="free",
     )
@@ -38,24 +36,24 @@ class AdaptConfig(SegmenterOptions):
     translator: str = option(
         "", "run directory of a translator from source (A) to target (B)", on_resume="free"
     )
-    checkpoint: str = option("latest", "of the translator: latest, best or a step")
+    checkpoint: str = option("latest", "checkpoint of the translator: latest, best or a step")
     data_recipe: str = option(
         "",
-        "how the data and the translator are made, in words: told where they are missing",
+        "how to make the data and the translator, in words; shown if they are missing",
         on_resume="free",
     )
     output_dir: str = option(
         "",
-        "directory of all arms and of the report; the same command goes on there",
+        "directory of all arms and of the report; the same command continues there",
         required=True,
         on_resume="free",
     )
     arms: str = option(
-        ",".join(ARMS), f"which arms, with commas between, of {', '.join(ARMS)}", on_resume="free"
+        ",".join(ARMS), f"arms to train, separated by commas: {', '.join(ARMS)}", on_resume="free"
     )
     seeds: str = option(
         "0,1,2",
-        "seeds of the segmenter, with commas between; every arm is trained with each",
+        "seeds of the segmenter, separated by commas; every arm is trained with each of them",
         on_resume="free",
     )
     fda_beta: float = option(
@@ -66,18 +64,21 @@ class AdaptConfig(SegmenterOptions):
     )
     semantic_steps: int = option(
         0,
-        "steps of that arm's translator from the translator's weights on; 0 trains one from new "
-        "weights, as long as the translator",
+        "training steps of that arm's translator, starting from the translator's weights; 0 trains "
+        "it from new weights, for as long as the translator",
         minimum=0,
     )
     pseudo_threshold: float = option(
         0.95,
-        "probability from which a pixel's prediction is taken for its label",
+        "probability from which on a pixel's prediction is used as its label",
         above=0,
         maximum=1,
     )
     pseudo_kept: float = option(
-        0.5, "share of each class's surest pixels that is taken in any case", minimum=0, maximum=1
+        0.5,
+        "share of each class's most confident pixels that is used in any case",
+        minimum=0,
+        maximum=1,
     )
     pseudo_rounds: int = option(1, "rounds of self-training", minimum=1)
 
@@ -91,17 +92,17 @@ class AdaptConfig(SegmenterOptions):
             )
         if not all(seed.isascii() and seed.isdigit() for seed in self.seeds.split(",")):
             raise UserError(
-                f"--seeds={self.seeds}: write numbers with commas between, such as 0,1,2"
+                f"--seeds={self.seeds}: write numbers separated by commas, such as 0,1,2"
             )
         if self.needs_translator and not self.translator:
             raise UserError(
-                f"--translator: the arms {', '.join(self.needs_translator)} need one; give a run "
-                "directory or leave them out of --arms"
+                f"--translator: the arms {', '.join(self.needs_translator)} need a translator; "
+                "give its run directory or leave them out of --arms"
             )
 
     @property
     def arm_names(self) -> tuple[str, ...]:
-        """The arms asked for, in the order in which they build on each other."""
+        """The requested arms, in the order in which they build on each other."""
         asked = [name.strip() for name in self.arms.split(",") if name.strip()]
         return tuple(
             sorted(dict.fromkeys(asked), key=lambda name: ARMS.index(name) if name in ARMS else -1)
@@ -113,7 +114,7 @@ class AdaptConfig(SegmenterOptions):
 
     @property
     def needs_translator(self) -> list[str]:
-        """Of the arms asked for those that a translator is needed for."""
+        """The requested arms that need a translator."""
         return [
             name
             for name in self.arm_names

@@ -1,4 +1,4 @@
-"""What options are made of: a dataclass field with its default, its help and its bounds.
+"""The definition of options: dataclass fields with a default, a help text and bounds.
 
 A command's options are one frozen, keyword-only dataclass; `flags.py` turns its fields into flags
 of the same names.
@@ -57,13 +57,14 @@ def option(
         minimum: smallest value allowed.
         above: the value must be greater than this.
         maximum: greatest value allowed.
-        choices: the valid values, if they can be listed.
-        required: an empty string is refused.
+        choices: the valid values, if they can be enumerated.
+        required: whether an empty string is refused.
         alias: a second name of the flag.
-        on_resume: what a resumed run may do to the value: "fixed" (must be the same), "free",
-            "grow" or "warn".
-        methods: the training methods that it goes with, if not all; None for the others.
-        of_method: the default of methods that have another one.
+        on_resume: how a resumed run may change the value: "fixed" (not at all), "free", "grow" or
+            "warn".
+        methods: the training methods that have the option, if not all do; its value is None for the
+            others.
+        of_method: the defaults of methods that differ from `default`.
     """
     metadata = {
         "default": default,
@@ -107,7 +108,7 @@ def option_type(field: dataclasses.Field[Any]) -> type:
 
 
 def flag_name(field: dataclasses.Field[Any]) -> str:
-    """The flag of an option: its name, without the underscore that keeps a field from being a
+    """The flag of an option: the field's name, without the underscore that keeps it from being a
     Python keyword.
     """
     return field.name.rstrip("_")
@@ -115,9 +116,7 @@ def flag_name(field: dataclasses.Field[Any]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Checks each field against its bounds when it is made; subclasses add checks between
-    fields.
-    """
+    """Checks each field against its bounds on construction; subclasses add checks across fields."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):

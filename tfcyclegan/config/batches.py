@@ -1,4 +1,4 @@
-"""Options of what a training adds to its batches: augmentation and known pairs."""
+"""Options of the data and batches of training, of augmentation and of known pairs."""
 
 from dataclasses import dataclass
 
@@ -6,16 +6,15 @@ from tfcyclegan.config.base import Options, Size, option
 from tfcyclegan.errors import UserError
 
 DIFFAUGMENT = ("colour", "translation", "cutout")
-"""What --diffaugment may list."""
+"""The augmentations that --diffaugment may list."""
 MOST_CHANNELS = 64
 
 PREPROCESS_MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
 INTERPOLATIONS = ("bicubic", "bilinear", "area", "bilinear_opencv")
 INTERPOLATION_HELP = (
-    "how pictures are resized: by Pillow's antialiased bicubic (the official program's) or "
-    "bilinear, by the mean of each area, "
-    "or by OpenCV's bilinear, which is not antialiased (what albumentations does by default); "
-    "label maps always by the nearest pixel"
+    "how pictures are resized: Pillow's antialiased bicubic (as in the official program) or "
+    "bilinear, the mean of each area, or OpenCV's bilinear without antialiasing (the default of "
+    "albumentations); label maps always use the nearest pixel"
 )
 MODES_WITH_CROP = ("resize_and_crop", "crop", "scale_width_and_crop")
 
@@ -26,20 +25,20 @@ class DataOptions(Options):
 
     data_dir: str = option(
         "",
-        "data set that data_prep made with trainA and trainB, or any TFDS one (tfds:NAME "
-        "downloads it), or MODULE:FUNCTION, a function of yours that gives the pictures of a split "
-        "(docs/data.md); or one for each domain, A,B with a comma between",
+        "data set made by data_prep with trainA and trainB, or any TFDS data set (tfds:NAME "
+        "downloads it), or MODULE:FUNCTION, your own function that returns the pictures of a split "
+        "(docs/data.md); or one for each domain, as A,B",
         required=True,
         alias="data",
         on_resume="free",
     )
     data_recipe: str = option(
-        "", "how --data_dir is made, in words: told where it is missing", on_resume="free"
+        "", "how to make --data_dir, in words; shown if it is missing", on_resume="free"
     )
     cache_dir: str = option(
         "",
-        "where resized pixels are kept; default: the directory .cache in the data set, or of "
-        "pictures from a function ~/.cache/tfcyclegan",
+        "where resized pixels are cached; default: the directory .cache in the data set, or "
+        "~/.cache/tfcyclegan for pictures of a function",
         on_resume="free",
     )
     preprocess: str = option(
@@ -51,26 +50,27 @@ class DataOptions(Options):
     crop_size: Size = option(Size(256, 256), "size of the random crop that the networks see")
     decay_load_size: str = option(
         "same",
-        "size to which pictures are resized in the epochs of falling rate: crop is the crop's, so "
-        "that they are seen whole (the official CUT)",
+        "size to which pictures are resized in the epochs of falling learning rate: crop means "
+        "--crop_size, so that pictures are seen whole (as in the official CUT)",
         choices=("same", "crop"),
         of_method={"cut": "crop", "fastcut": "crop"},
     )
     drop_remainder: bool = option(
         False,
-        "end an epoch before the pictures that fill no batch; else its last batch runs into the "
-        "next epoch",
+        "end an epoch before pictures that do not fill a batch; otherwise its last batch runs into "
+        "the next epoch",
         of_method={"cut": True, "fastcut": True},
     )
     interpolation: str = option("bicubic", INTERPOLATION_HELP, choices=INTERPOLATIONS)
     flip: bool = option(True, "mirror half of the training images")
     channels_a: int = option(
         0,
-        "channels of domain A's pictures, 1 (gray) or 3; 0 takes 3, and of measurements their own",
+        "channels of domain A's pictures, 1 (gray) or 3; 0 means 3 for pictures, and the data's "
+        "own number for measurements",
         minimum=0,
         maximum=MOST_CHANNELS,
     )
-    channels_b: int = option(0, "likewise of domain B", minimum=0, maximum=MOST_CHANNELS)
+    channels_b: int = option(0, "likewise for domain B", minimum=0, maximum=MOST_CHANNELS)
 
     def channels_of(self, domain: str) -> int:
         """Channels of domain "a" or "b"."""
@@ -83,39 +83,41 @@ class PairOptions(Options):
 
     pairs: str = option(
         "",
-        "training pictures that show the same: a CSV file with the columns a,b, or names where "
-        "equal names do; default: those of data prepared by data_prep.folders --aligned",
-        on_resume="free",  # they are known by their content, as the data are
+        "known pairs of training pictures: a CSV file with the columns a,b, or names to pair equal "
+        "names; default: the pairs of data prepared by data_prep.folders --aligned",
+        on_resume="free",  # recognised by their content, like the data
     )
     lambda_paired: float = option(
         0.0,
-        "weight of the L1 between the translation of a picture and its partner, on a batch of "
-        "known pairs beside each batch",
+        "weight of the L1 between a picture's translation and its partner, on a batch of known "
+        "pairs in addition to each batch",
         minimum=0,
     )
     paired_share: float = option(
-        1.0, "share of the pairs to use, drawn by --seed", above=0, maximum=1
+        1.0, "share of the pairs to use, drawn with --seed", above=0, maximum=1
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationOptions(Options):
-    """Augmentation, for small data."""
+    """Augmentation, for small data sets."""
 
     rotations: bool = option(
-        False, "turn training pictures by 0, 90, 180 or 270 degrees; for pictures without an up"
+        False,
+        "rotate training pictures by 0, 90, 180 or 270 degrees; for pictures that have no upright "
+        "orientation",
     )
     colour_jitter: float = option(
         0.0,
-        "scale brightness, contrast and saturation of training pictures by 1 - this to 1 + this; "
-        "label maps keep their colours",
+        "scale brightness, contrast and saturation of training pictures by factors in [1 - VALUE, "
+        "1 + VALUE]; label maps keep their colours",
         minimum=0,
         maximum=1,
     )
     diffaugment: str = option(
         "",
-        "augment all that the discriminators see, fakes and reals, by a list of "
-        f"{', '.join(DIFFAUGMENT)} with commas between (Zhao et al. 2020)",
+        "augment all fake and real pictures that the discriminators see, by one or more of "
+        f"{', '.join(DIFFAUGMENT)}, separated by commas (Zhao et al. 2020)",
     )
 
     def __post_init__(self) -> None:
@@ -125,7 +127,7 @@ class AugmentationOptions(Options):
             if name not in DIFFAUGMENT:
                 raise UserError(
                     f"--diffaugment={self.diffaugment}: unknown choice {name!r}; valid are "
-                    f"{', '.join(DIFFAUGMENT)}, with commas between"
+                    f"{', '.join(DIFFAUGMENT)}, separated by commas"
                 )
         if len(set(listed)) < len(listed):
-            raise UserError(f"--diffaugment={self.diffaugment}: names one twice")
+            raise UserError(f"--diffaugment={self.diffaugment}: names an augmentation twice")

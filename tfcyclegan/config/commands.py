@@ -15,14 +15,14 @@ from tfcyclegan.errors import UserError
 
 DIRECTIONS = ("ab", "ba")
 PAIRS = ("auto", "names", "none")
-"""What --pairs takes beside a file."""
+"""The values of --pairs other than a file."""
 EXPORT_FORMATS = ("saved_model", "tflite", "onnx", "openvino")
 TFLITE_CONVERTERS = ("tensorflow", "litert")
 CHECKPOINT_HELP = "latest, best or a step"
 DIRECTION_HELP = "ab translates domain A to B, ba B to A"
 TRUST_HELP = (
-    "load a SavedModel that may do more than compute, such as write files; it may do all "
-    "that you may"
+    "load a SavedModel even if it may do more than compute, such as write files; it then has all "
+    "of your permissions"
 )
 
 
@@ -45,20 +45,19 @@ class TranslateConfig(MeasuredOptions):
     )
     input: str = option(
         "",
-        "picture, folder of pictures or video, or files of measurements where the run was trained "
-        "on such; or use --data_dir and --split",
+        "picture, folder of pictures or video, or files of measurements if the run was trained on "
+        "measurements; or use --data_dir and --split",
     )
     data_dir: str = option(
-        "", "prepared data set to take pictures from, instead of --input; or two, as for training"
+        "", "prepared data set to translate instead of --input; or two, as for training"
     )
     split: str = option(
         "",
-        "split of --data_dir; with --output_data several are taken, with commas between; default: "
-        "the test pictures of the domain that "
-        "--direction starts from, or its val pictures where it has no others",
+        "split of --data_dir; with --output_data several, separated by commas; default: the test "
+        "pictures of the source domain of --direction, or its val pictures if there are no others",
     )
     cross_domain: bool = option(
-        False, "translate also pictures of the domain that --direction does not start from"
+        False, "also accept pictures that are not of the source domain of --direction"
     )
     pages: str = pages_option()
     alpha: str = translate_alpha_option()
@@ -66,37 +65,39 @@ class TranslateConfig(MeasuredOptions):
     max_value: int | None = translate_max_value_option()
     scale: str = option(
         "trained",
-        "trained resizes pictures as the training of --run_dir did, and measurements for the "
-        "network alone, since results keep their pixels; original keeps sizes, as --model does of "
-        "itself; fit resizes to the size of a .tflite file and back",
+        "trained resizes pictures as in the training of --run_dir, and measurements only for the "
+        "network, since results keep their pixels; original keeps sizes, the default of --model; "
+        "fit resizes to the size of a .tflite file and back",
         choices=("trained", "original", "fit"),
     )
     tile: int | None = option(
         None,
         "side in pixels of the tiles in which larger pictures are computed, in bounded memory and "
-        "equal to the whole; "
-        "default: 256, for pictures of more than 2048x1024 pixels",
+        "with the same result as the whole picture; default: 256, for pictures of more than "
+        "2048x1024 pixels",
         minimum=64,
     )
     training_mode: bool = option(
         False,
-        "translate as the official test of pix2pix does: batch norm by each picture's own "
-        "statistics, dropout dropping, so that no two runs are alike; whole pictures alone",
+        "translate as the official test of pix2pix does: batch norm uses each picture's own "
+        "statistics and dropout is active, so that results differ from run to run; not with --tile",
     )
     temporal_ema: float = option(
         0.0,
-        "of a video: share of the translation before, moved as the input moves, that is mixed into "
-        "each picture; 0 to below 1, more flickers less",
+        "for a video: share of the previous frame's translation, moved along with the input's "
+        "motion, that is mixed into each frame; 0 to below 1, higher values flicker less",
         minimum=0,
         maximum=0.95,
     )
     output: str = option(
-        "", "folder for the translated PNGs, or for files of measurements of the input's names"
+        "",
+        "folder for the translated PNGs, or for files of measurements, which keep the names of the "
+        "input",
     )
     output_data: str = option(
         "",
-        "directory of a new data set with the translated pictures of --data_dir, their names and "
-        "labels",
+        "directory of a new data set with the translated pictures of --data_dir and their names "
+        "and labels",
     )
 
     def __post_init__(self) -> None:
@@ -105,23 +106,23 @@ class TranslateConfig(MeasuredOptions):
             raise UserError("--run_dir or --model: give one of them")
         if self.model and self.checkpoint != "latest":
             raise UserError(
-                f"--checkpoint={self.checkpoint}: goes with --run_dir; an exported model has the "
+                f"--checkpoint={self.checkpoint}: requires --run_dir; an exported model has the "
                 "weights of one checkpoint"
             )
         if self.model and self.tile is not None:
-            raise UserError("--tile: goes with --run_dir; an exported model takes pictures whole")
+            raise UserError("--tile: requires --run_dir; an exported model computes pictures whole")
         if self.training_mode and (self.model or self.tile is not None):
             raise UserError(
-                "--training_mode: goes with --run_dir and without --tile; exported models and "
-                "tiles take the running statistics"
+                "--training_mode: requires --run_dir and no --tile; exported models and tiles "
+                "use the running statistics"
             )
         if self.scale == "fit" and not self.model.endswith(".tflite"):
             raise UserError(
-                "--scale=fit: resizes to the size of a .tflite file, so it goes with "
+                "--scale=fit: resizes to the size of a .tflite file, so it requires "
                 "--model=NAME.tflite"
             )
         if self.trust_model and not self.model:
-            raise UserError("--trust_model: goes with --model; a run holds weights alone")
+            raise UserError("--trust_model: requires --model; a run holds weights and no program")
         if bool(self.input) == bool(self.data_dir):
             raise UserError("--input or --data_dir: give one of them")
         if bool(self.output) == bool(self.output_data):
@@ -132,26 +133,24 @@ class TranslateConfig(MeasuredOptions):
         for name in ("alpha", "extra_bands", "max_value"):
             if self.data_dir and getattr(self, name):
                 raise UserError(
-                    f"--{name}={getattr(self, name)}: goes with --input; pictures of a prepared "
-                    "data set were read by data_prep"
+                    f"--{name}={getattr(self, name)}: requires --input; data_prep has read the "
+                    "pictures of a prepared data set"
                 )
         if self.data_dir and self.pages != "all":
             raise UserError(
-                f"--pages={self.pages}: goes with --input; pictures of a prepared data set were "
-                "read by data_prep"
+                f"--pages={self.pages}: requires --input; data_prep has read the pictures of a "
+                "prepared data set"
             )
         if self.input and (self.split or self.cross_domain):
             raise UserError(
-                f"{'--split' if self.split else '--cross_domain'}: goes with --data_dir; --input "
-                "takes pictures as they are"
+                f"{'--split' if self.split else '--cross_domain'}: requires --data_dir; --input "
+                "has no splits"
             )
         if self.previews and self.output_data:
-            raise UserError(
-                "--previews: goes with --output; a data set holds nothing beside its arrays"
-            )
+            raise UserError("--previews: requires --output; a data set holds only arrays")
         if self.output_data and not self.data_dir:
             raise UserError(
-                "--output_data: translates a prepared data set, so it goes with --data_dir, not "
+                "--output_data: translates a prepared data set, so it requires --data_dir, not "
                 "--input"
             )
 
@@ -167,47 +166,46 @@ class EvaluateConfig(DisplayOptions):
     translations_suffix: str = option(
         "",
         "what follows a picture's name in --translations, such as _fake_B; files without it are "
-        "passed over; default: nothing, or guessed",
+        "skipped; default: nothing, or guessed",
     )
     translations_channels: int | None = option(
         None,
-        "channels that --translations are scored in; default: 1 where all are gray, else 3",
+        "channels in which --translations are scored; default: 1 if all are gray, otherwise 3",
         choices=(1, 3),
     )
     data_dir: str = option(
-        "", "prepared data set, or two with a comma between; default: the run's own"
+        "", "prepared data set, or two separated by a comma; default: the run's own"
     )
     pairs: str = option(
         PAIRS[0],
-        "which test pictures show the same: auto takes equal names for pairs if the pictures bear "
-        "it out, names says that they are pairs, "
-        "none that there are none; or a CSV file with the columns a,b",
+        "which test pictures are pairs: auto pairs equal names if the pictures' content confirms "
+        "it, names pairs equal names, none pairs none; or a CSV file with the columns a,b",
     )
     checkpoint: str = option("latest", CHECKPOINT_HELP)
     split: str = option(
         "test",
-        "test, or val for choosing settings without looking at the test pictures",
+        "test, or val to choose settings without looking at the test pictures",
         choices=("test", "val"),
     )
     direction: str = option("ab", f"{DIRECTION_HELP}; or both", choices=(*DIRECTIONS, "both"))
     features: str = option(
         "alexnet",
-        "network of KID and FID; none leaves them out, and LPIPS",
+        "network for KID and FID; none leaves out these and LPIPS",
         choices=("alexnet", "vgg16", "inception", "none"),
     )
     features_weights: str = option(
-        "", "file of the weights of --features=inception, the network of published FIDs"
+        "", "weights file for --features=inception, the network of published FIDs"
     )
     judge: str = option(
         "none",
-        "auto trains a segmenter on real photos of the target, once, and scores what it sees in "
-        "translations",
+        "auto trains a segmenter once on real photos of the target domain and scores what it "
+        "recognises in translations",
         choices=("none", "auto"),
     )
     regions: str = option(
         "",
-        "folder with maps of region ids of the test measurements, named as these, in which "
-        "they are scored as well; 0 is outside of all",
+        "folder with maps of region ids, named like the test measurements, which are also scored "
+        "in each region; 0 is outside all regions",
     )
     output: str = option(
         "", "folder for scores, page and pictures; default: evaluation in --run_dir"
@@ -219,17 +217,18 @@ class EvaluateConfig(DisplayOptions):
             raise UserError("--run_dir or --translations: give one of them")
         if self.translations and not (self.data_dir and self.output):
             raise UserError(
-                "--translations: needs --data_dir, whose split it is a translation of, and --output"
+                "--translations: needs --data_dir, whose split was translated, and --output"
             )
         for name in ("translations_suffix", "translations_channels"):
             if getattr(self, name) and not self.translations:
-                raise UserError(f"--{name}={getattr(self, name)}: goes with --translations")
+                raise UserError(f"--{name}={getattr(self, name)}: requires --translations")
         if self.translations and self.checkpoint != "latest":
             raise UserError(
-                f"--checkpoint={self.checkpoint}: goes with --run_dir; --translations have none"
+                f"--checkpoint={self.checkpoint}: requires --run_dir; --translations have no "
+                "checkpoint"
             )
         if self.translations and self.direction == "both":
-            raise UserError("--direction=both: --translations is of one direction; give ab or ba")
+            raise UserError("--direction=both: --translations has one direction; give ab or ba")
         if (self.features == "inception") != bool(self.features_weights):
             raise UserError("--features=inception and --features_weights: give both, or neither")
 
@@ -239,7 +238,7 @@ class CompareConfig(Options):
     """Options of `tfcyclegan compare`."""
 
     run_dirs: str = option(
-        "", "two or more evaluated runs with commas between: runs/a,runs/b", required=True
+        "", "two or more evaluated runs separated by commas: runs/a,runs/b", required=True
     )
     output: str = option("compare.html", "page to write")
     pictures: int = option(6, "test pictures shown for each direction", minimum=1, maximum=50)
@@ -248,7 +247,7 @@ class CompareConfig(Options):
         super().__post_init__()
         if len([name for name in self.run_dirs.split(",") if name]) < 2:
             raise UserError(
-                f"--run_dirs={self.run_dirs}: give two runs or more, with commas between"
+                f"--run_dirs={self.run_dirs}: give two or more runs, separated by commas"
             )
 
 
@@ -267,17 +266,17 @@ class ExportConfig(Options):
     )
     min_psnr: float = option(
         30.0,
-        "dB of PSNR against Keras that a TFLite model's mean and worst test picture must reach to "
-        "be listed as usable",
+        "PSNR in dB against Keras that a TFLite model must reach, in the mean and for the worst "
+        "test picture, to be listed as usable",
         minimum=0,
     )
     data_dir: str = option(
-        "", "prepared data set to measure and to calibrate on; default: the run's own"
+        "", "prepared data set for measuring and calibrating; default: the run's own"
     )
     formats: str = option(
         "saved_model,tflite",
-        f"what to write, with commas between: {', '.join(EXPORT_FORMATS)}; all but the first two "
-        "need the extras of their names",
+        f"formats to write, separated by commas: {', '.join(EXPORT_FORMATS)}; all but the first "
+        "two need the extra of the same name",
     )
     tflite_converter: str = option(
         "tensorflow",
@@ -291,13 +290,13 @@ class ExportConfig(Options):
         unknown = [name for name in self.format_names if name not in EXPORT_FORMATS]
         if unknown or not self.format_names:
             raise UserError(
-                f"--formats={self.formats}: {unknown[0] if unknown else 'nothing'!r} is no format; "
-                f"valid are {', '.join(EXPORT_FORMATS)}, with commas between them"
+                f"--formats={self.formats}: {unknown[0] if unknown else 'nothing'!r} is not a "
+                f"format; valid are {', '.join(EXPORT_FORMATS)}, separated by commas"
             )
         if "saved_model" not in self.format_names:
             raise UserError(
-                f"--formats={self.formats}: an export holds a SavedModel, by which it is served; "
-                f"give --formats=saved_model,{self.formats}"
+                f"--formats={self.formats}: an export needs its SavedModel for serving; give "
+                f"--formats=saved_model,{self.formats}"
             )
         if self.tflite_converter != "tensorflow" and "tflite" not in self.format_names:
             raise UserError(
@@ -307,7 +306,7 @@ class ExportConfig(Options):
 
     @property
     def format_names(self) -> tuple[str, ...]:
-        """In the order of EXPORT_FORMATS, each once."""
+        """The requested formats in the order of EXPORT_FORMATS, without duplicates."""
         given = self.formats.split(",")
         known = [name for name in EXPORT_FORMATS if name in given]
         return (*known, *(name for name in given if name not in EXPORT_FORMATS))
@@ -319,32 +318,32 @@ class DoctorConfig(Options):
 
     measure: bool = option(
         True,
-        "times pieces of training steps for two seconds, to tell about how long trainings take "
-        "here",
+        "time parts of a training step for two seconds, to estimate how long training takes here",
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImportConfig(Options):
-    """Options of `tfcyclegan import_weights`. A flag's name is the field's without the underscore
-    behind it.
+    """Options of `tfcyclegan import_weights`. A flag is named like its field, without the trailing
+    underscore.
     """
 
     from_: str = option(
         "",
-        "whose weights: pytorch (official .pth files) or tfa (Keras 2 .h5 with tensorflow-addons)",
+        "source of the weights: pytorch (official .pth files) or tfa (Keras 2 .h5 with "
+        "tensorflow-addons)",
         required=True,
         choices=("pytorch", "tfa"),
     )
     weights: str = option(
         "",
-        "the file; or, for pytorch, the folder with latest_net_G_A.pth, ..._G_B, ..._D_A and "
+        "weights file; or, for pytorch, the folder with latest_net_G_A.pth, ..._G_B, ..._D_A and "
         "..._D_B",
         required=True,
     )
     output: str = option("", "run directory to make", required=True)
     network: str = option(
         "",
-        "which network a single file is; default by its name, else gen_ab",
+        "which network a single file holds; default: by its name, otherwise gen_ab",
         choices=("", "gen_ab", "gen_ba", "disc_a", "disc_b"),
     )

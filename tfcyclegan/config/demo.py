@@ -12,21 +12,21 @@ class DemoConfig(Options):
 
     model: str = option(
         "",
-        "a .tflite file, or a folder of exports such as saved_models/satellite2map; several with "
-        "commas between are directions to switch",
+        "a .tflite file, or a folder of exports such as saved_models/satellite2map; several, "
+        "separated by commas, become directions to switch between",
         required=True,
     )
     samples: str = option(
         "",
-        "folder of pictures to try, or one for each model with commas between; default: test "
+        "folder of sample pictures, or one for each model, separated by commas; default: test "
         "pictures of the model's run, if it is here",
     )
     port: int = option(
         0, "port of the page on this machine; 0 takes a free one", minimum=0, maximum=65535
     )
-    open_browser: bool = option(False, "opens the page in this machine's browser")
+    open_browser: bool = option(False, "open the page in this machine's browser")
     export: str = option(
-        "", "folder for the page as a static site for any host, instead of serving it"
+        "", "folder in which to write the page as a static site for any host, instead of serving it"
     )
 
     def __post_init__(self) -> None:
@@ -38,8 +38,8 @@ class DemoConfig(Options):
             )
         if self.export and (self.port or self.open_browser):
             raise UserError(
-                "--export: writes the page and serves nothing, so --port and --open_browser have "
-                "no use"
+                "--export: writes the page without serving it, so --port and --open_browser have "
+                "no effect"
             )
 
     @property

@@ -9,15 +9,15 @@ from tfcyclegan.config.training import TrainConfig
 
 @dataclass(frozen=True, kw_only=True)
 class DistillConfig(Options):
-    """Options of `tfcyclegan distill`: of the student and its training. All others, such as data,
-    sizes and discriminators, are its teacher's.
+    """Options of `tfcyclegan distill`, for the student and its training. Everything else, such as
+    data, sizes and discriminators, is taken from the teacher.
     """
 
     run_dir: str = option("", "run of the teacher, by any method", required=True)
     output: str = option(
         "", "directory of the student's run; the same command resumes it", required=True
     )
-    checkpoint: str = option("latest", f"of the teacher: {CHECKPOINT_HELP}")
+    checkpoint: str = option("latest", f"checkpoint of the teacher: {CHECKPOINT_HELP}")
     students: str = option_of(TrainConfig, "students")
     base_filters: int = option_of(
         TrainConfig, "base_filters", default=16, help="filters of the student's first convolution"
@@ -36,12 +36,12 @@ class DistillConfig(Options):
     epochs: int | None = option_of(
         TrainConfig,
         "epochs",
-        help="epochs at the full rate; default 100 unless --max_steps is given",
+        help="epochs at the full learning rate; default 100 unless --max_steps is given",
     )
     decay_epochs: int | None = option_of(
         TrainConfig,
         "decay_epochs",
-        help="epochs of falling rate after them; default 100 where --epochs has its default",
+        help="further epochs with a falling learning rate; default 100 if --epochs has its default",
     )
     max_steps: int | None = option_of(TrainConfig, "max_steps")
     batch_size: int = option_of(TrainConfig, "batch_size")
@@ -53,7 +53,7 @@ class DistillConfig(Options):
         "data_dir",
         default="",
         required=False,
-        help="pictures to learn on; default: the teacher's own",
+        help="data set to train on; default: the teacher's own",
     )
     checkpoint_every_steps: int = option_of(TrainConfig, "checkpoint_every_steps")
     log_every_steps: int = option_of(TrainConfig, "log_every_steps")

@@ -1,4 +1,4 @@
-"""Options that choose a training method, and those of single methods."""
+"""Options that choose a training method, and options of single methods."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from tfcyclegan.config.base import Options, option
 
 @dataclass(frozen=True)
 class MethodFacts:
-    """What options need to know of a method.
+    """What the options need to know about a method.
 
     Attributes:
         made_by: its class in `tfcyclegan.methods`, as module:class.
-        weights: the options that weigh its generators' losses; they must not all be 0.
-        epochs: at the full rate where neither --epochs nor --max_steps is given, as its authors
-            have it.
-        decay_epochs: of falling rate after them.
+        weights: the options that weight its generators' losses; they must not all be 0.
+        epochs: epochs at the full learning rate if neither --epochs nor --max_steps is given, as in
+            its authors' program.
+        decay_epochs: further epochs with a falling learning rate.
     """
 
     made_by: str
@@ -38,7 +38,7 @@ CONTRASTIVE = ("cut", "fastcut")
 
 
 def default_of(field: dataclasses.Field[Any], method: str) -> Any:
-    """An option's default with a training method; None where it does not go with it."""
+    """An option's default for a training method; None if the method does not have the option."""
     metadata = field.metadata
     if metadata["methods"] and method not in metadata["methods"]:
         return None
@@ -47,69 +47,70 @@ def default_of(field: dataclasses.Field[Any], method: str) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class MethodOptions(Options):
-    """Method of training."""
+    """Training method."""
 
     method: str = option(
         "cyclegan",
-        "cyclegan learns both ways; cut, its lighter form fastcut, and pix2pix, which needs pairs, "
-        "learn A -> B alone; distill teaches a small generator by a trained one (docs/methods.md); "
-        "it decides the defaults of other options",
+        "training method: cyclegan learns both directions; cut, its lighter form fastcut, and "
+        "pix2pix, which needs pairs, learn only A -> B; distill trains a small generator to "
+        "imitate a trained one (docs/methods.md); the method sets the defaults of other options",
         choices=tuple(METHODS),
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ContrastiveOptions(Options):
-    """Patches compared by CUT and FastCUT."""
+    """The patches that CUT and FastCUT compare."""
 
     lambda_nce: float = option(
         1.0,
-        "weight of PatchNCE, by which a translation keeps what its source shows",
+        "weight of the PatchNCE loss, which keeps the content of the source",
         above=0,
         methods=CONTRASTIVE,
         of_method={"fastcut": 10.0},
     )
     nce_identity: bool = option(
         True,
-        "compare pictures of B with what the generator makes of them, too",
+        "also compare pictures of B with the generator's output for them",
         methods=CONTRASTIVE,
         of_method={"fastcut": False},
     )
     flip_equivariance: bool = option(
         False,
-        "translate half of the batches mirrored and compare them mirrored back",
+        "translate half of the batches mirrored, and mirror them back to compare them",
         methods=CONTRASTIVE,
         of_method={"fastcut": True},
     )
     nce_layers: str = option(
         "0,4,8,12,16",
-        "layers of the generator whose features are compared, ascending, by their place in the "
-        "official list",
+        "layers of the generator whose features are compared, in ascending order, as numbered in "
+        "the official program",
         methods=CONTRASTIVE,
     )
     num_patches: int = option(
         256,
-        "patches compared in each feature map; all of a map that has fewer",
+        "patches compared in each feature map; all if a map has fewer",
         minimum=1,
         methods=CONTRASTIVE,
     )
     nce_temperature: float = option(
-        0.07, "divides the similarities of patches", above=0, methods=CONTRASTIVE
+        0.07, "temperature, which divides the similarities of patches", above=0, methods=CONTRASTIVE
     )
     nce_all_negatives: bool = option(
         False,
-        "compare a patch with those of all pictures of the batch, not with its own alone",
+        "compare a patch with those of all pictures of the batch instead of only with those of its "
+        "own picture",
         methods=CONTRASTIVE,
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class DistillationOptions(Options):
-    """A small generator taught by a trained one."""
+    """A small generator that imitates a trained one."""
 
     teacher: str = option("", "run directory of the generators to learn from", methods=("distill",))
     teacher_checkpoint: str = option(
-        "latest", "which of its checkpoints: latest, best or a step", methods=("distill",)
+        "latest", "checkpoint of the teacher: latest, best or a step", methods=("distill",)
     )
     students: str = option(
         "both",
@@ -125,7 +126,7 @@ class DistillationOptions(Options):
     )
     lambda_feature: float = option(
         1.0,
-        "weight of the mean squared difference from the teacher's feature maps, by 1x1 "
+        "weight of the mean squared difference from the teacher's feature maps, through 1x1 "
         "convolutions",
         minimum=0,
         methods=("distill",),
@@ -133,10 +134,10 @@ class DistillationOptions(Options):
 
     @property
     def student_directions(self) -> tuple[str, ...]:
-        """What `students` names."""
+        """The directions that `students` names."""
         return ("ab", "ba") if self.students == "both" else (self.students,)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SingleMethodsOptions(ContrastiveOptions, DistillationOptions):
-    """The options of single methods, all together."""
+    """All options of single methods."""

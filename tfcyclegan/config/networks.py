@@ -14,8 +14,8 @@ class Architecture:
 
     Attributes:
         made_by: its class in `tfcyclegan.networks`, as module:class.
-        size_multiple: what the sides of an image must be multiples of.
-        settings: arguments of the class that the name stands for.
+        size_multiple: the number that the sides of an image must be multiples of.
+        settings: arguments of the class that this name implies.
     """
 
     made_by: str
@@ -27,7 +27,8 @@ ARCHITECTURES = {
     "unet_128": Architecture("generators:UnetGenerator", 128, {"depth": 7}),
     "unet_256": Architecture("generators:UnetGenerator", 256, {"depth": 8}),
 }
-"""By name; beside them there are the ResNets by their blocks, files and functions."""
+"""Architectures by name; --generator also takes ResNets by number of blocks, files and functions.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class NetworkOptions(Options):
     generator: str = option(
         "resnet",
         f"resnet, resnet_Nblocks, {', '.join(ARCHITECTURES)}, a .json graph of import_weights, or "
-        "MODULE:FUNCTION, a function of yours that makes a keras.Model (docs/python.md)",
+        "MODULE:FUNCTION, your own function that makes a keras.Model (docs/python.md)",
         of_method={"pix2pix": "unet_256"},
     )
     residual_blocks: int | None = option(
@@ -46,7 +47,7 @@ class NetworkOptions(Options):
     base_filters: int = option(64, "filters of the generators' first convolution", minimum=1)
     upsampling: str = option(
         "transposed",
-        "resize is nearest + convolution, against checkerboards",
+        "resize is nearest-neighbour upsampling + convolution, which avoids checkerboards",
         choices=("transposed", "resize"),
     )
     generator_padding: str = option(
@@ -54,18 +55,18 @@ class NetworkOptions(Options):
     )
     antialias: bool = option(
         False,
-        "blur before each halving, in ResNet generators and patch discriminators",
+        "blur before each downsampling by 2, in ResNet generators and patch discriminators",
         of_method={"cut": True, "fastcut": True},
     )
     antialias_up: bool = option(
         False,
-        "double by bilinear blurs in ResNet generators, in place of --upsampling",
+        "upsample by bilinear blurs in ResNet generators, instead of --upsampling",
         of_method={"cut": True, "fastcut": True},
     )
     separable: bool = option(
         False,
         "separable convolutions in the residual blocks of ResNet generators: about a ninth of "
-        "their work",
+        "their computation",
     )
     dropout: bool = option(False, "dropout in the generators", of_method={"pix2pix": True})
     discriminator: str = option(
@@ -88,8 +89,8 @@ class NetworkOptions(Options):
     )
     discriminator_norm: str = option(
         "same",
-        "normalisation in the discriminators alone; same is --norm. Instance norm hides from them "
-        "how bright a picture is as a whole, and how much of it: none lets them see it",
+        "normalisation only in the discriminators; same means --norm. Instance norm hides a "
+        "picture's overall brightness and contrast from them; none lets them see both",
         choices=("same", "instance", "batch", "none"),
     )
     spectral_norm: bool = option(
@@ -114,23 +115,23 @@ class NetworkOptions(Options):
 
     @property
     def is_resnet(self) -> bool:
-        """Whether the generators are ResNets of ours."""
+        """Whether the generators are this program's ResNets."""
         return re.fullmatch(r"resnet_\d+blocks", self.architecture) is not None
 
     @property
     def block_count(self) -> int:
-        """Residual blocks of a ResNet of ours."""
+        """Residual blocks of this program's ResNet."""
         return int(self.architecture.removeprefix("resnet_").removesuffix("blocks"))
 
     @property
     def is_own(self) -> bool:
-        """Whether a function of the user's own makes the generators."""
+        """Whether the user's own function makes the generators."""
         return is_reference(self.generator)
 
     @property
     def size_multiple(self) -> int:
-        """What the sides of an image must be multiples of; of generators of the user's own 1, since
-        they alone know.
+        """The number that the sides of an image must be multiples of; 1 for the user's own
+        generators, which check sizes themselves.
         """
         if self.generator in ARCHITECTURES:
             return ARCHITECTURES[self.generator].size_multiple

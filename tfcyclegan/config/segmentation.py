@@ -15,7 +15,7 @@ from tfcyclegan.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class SegmenterOptions(Options):
-    """How a segmenter is trained, on whatever pictures."""
+    """How a segmenter is trained, whatever the pictures."""
 
     load_size: Size | None = option(
         None, "size to which pictures and labels are resized; default: their own"
@@ -24,11 +24,10 @@ class SegmenterOptions(Options):
     flip: bool = option(True, "mirror half of the training pictures")
     scale_low: float = option(
         0.75,
-        "smallest factor of the random enlargement; never so small that the crop leaves the "
-        "picture",
+        "smallest factor of random scaling; never so small that the crop exceeds the picture",
         above=0,
     )
-    scale_high: float = option(1.5, "greatest factor of the random enlargement", above=0)
+    scale_high: float = option(1.5, "greatest factor of random scaling", above=0)
     color_jitter: float = option(
         0.2,
         "brightness, contrast and saturation vary by this share; 0 for none",
@@ -37,8 +36,8 @@ class SegmenterOptions(Options):
     )
     rare_class_temperature: float = option(
         0.01,
-        "draw pictures for the sake of rare classes, the more the smaller this is; 0 draws all "
-        "alike",
+        "temperature of drawing pictures with rare classes more often; smaller values favour rare "
+        "classes more; 0 draws all pictures equally often",
         minimum=0,
     )
     class_weights: str = option(
@@ -47,40 +46,43 @@ class SegmenterOptions(Options):
         choices=("none", "enet"),
     )
     width: int = option(16, "filters of the network's first convolution", minimum=1)
-    steps: int = option(
-        1500, "length of the training; the checkpoint used is that of the last step", minimum=1
-    )
+    steps: int = option(1500, "length of training; the last step's checkpoint is used", minimum=1)
     batch_size: int = option(8, "pictures in a step, over all devices", minimum=1)
-    learning_rate: float = option(1e-2, "Adam's rate at its highest", above=0, maximum=1)
+    learning_rate: float = option(1e-2, "Adam's highest learning rate", above=0, maximum=1)
     schedule: str = option(
         "poly",
-        "how the rate falls to 0: poly is (1 - progress)^0.9",
+        "how the learning rate falls to 0: poly is (1 - progress)^0.9",
         choices=("poly", "cosine", "constant"),
     )
-    warmup_steps: int = option(50, "steps over which the rate rises at first", minimum=0)
+    warmup_steps: int = option(
+        50, "steps over which the learning rate rises at the start", minimum=0
+    )
     ema_decay: float = option(
         0.99,
-        "predict with a running mean of the weights; 0 for the weights themselves",
+        "decay of a running mean of the weights that is used for predictions; 0 uses the weights "
+        "themselves",
         minimum=0,
         maximum=0.99999,
     )
-    seed: int = option(0, "of weights, draws and augmentation", minimum=0, maximum=2**32 - 1)
+    seed: int = option(
+        0, "random seed of weights, drawing and augmentation", minimum=0, maximum=2**32 - 1
+    )
     precision: str = option(
         "auto",
-        "auto takes mixed_bfloat16 where the hardware has it",
+        "auto uses mixed_bfloat16 if the hardware supports it",
         choices=PRECISIONS,
         on_resume="warn",
     )
-    deterministic: bool = option(False, "the same numbers at each run, at some cost in speed")
+    deterministic: bool = option(False, "identical numbers in each run, at some cost in speed")
     devices: int | None = option(
         None,
-        "how many GPUs, or CPU shares where there is no GPU; default all GPUs, or one CPU",
+        "number of GPUs, or of virtual CPUs if there is no GPU; default all GPUs, or one CPU",
         minimum=1,
         on_resume="free",
     )
     cache_dir: str = option(
         "",
-        "where resized pixels are kept; default: the directory .cache in the data set",
+        "where resized pixels are cached; default: the directory .cache in the data set",
         on_resume="free",
     )
     checkpoint_every_steps: int = option(
@@ -88,13 +90,14 @@ class SegmenterOptions(Options):
     )
     log_every_steps: int = option(
         50,
-        "steps between lines of history.jsonl, each the mean since the last",
+        "steps between lines of history.jsonl, each the mean since the previous line",
         minimum=1,
         on_resume="free",
     )
     val_every_steps: int = option(
         500,
-        "steps between scores on labelled val pictures, which choose nothing; 0 for none",
+        "steps between scores on labelled val pictures, which do not choose a checkpoint; 0 for "
+        "none",
         minimum=0,
         on_resume="free",
     )
@@ -109,17 +112,17 @@ class SegmenterOptions(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSegmenterConfig(SegmenterOptions):
-    """The pictures to learn from, and where the run lies."""
+    """The pictures to learn from, and the run's directory."""
 
     data_dir: str = option(
-        "", "data set with labels to train on", required=True, alias="data", on_resume="free"
+        "", "labelled data set to train on", required=True, alias="data", on_resume="free"
     )
     split: str = option("train", "its split to train on")
     val_dir: str = option(
-        "", "data set with labels for the curve of scores; default: --data_dir", on_resume="free"
+        "", "labelled data set for the curve of scores; default: --data_dir", on_resume="free"
     )
     val_split: str = option(
-        "val", "its split; without labels or pictures there no curve is drawn", on_resume="free"
+        "val", "its split; without labelled pictures there, no curve is drawn", on_resume="free"
     )
     run_dir: str = option(
         "", "directory of the run; the same command resumes it", required=True, on_resume="free"
@@ -134,7 +137,7 @@ class SegmentConfig(Options):
     input: str = option("", "picture or folder of pictures; or use --data_dir and --split")
     data_dir: str = option(
         "",
-        "prepared data set to take pictures from, instead of --input; scored where it has labels",
+        "prepared data set to use instead of --input; scored if it has labels",
     )
     split: str = option("val", "split of --data_dir")
     pages: str = pages_option()
@@ -153,15 +156,13 @@ class SegmentConfig(Options):
         if bool(self.input) == bool(self.data_dir):
             raise UserError("--input or --data_dir: give one of them")
         if self.input and self.split != "val":
-            raise UserError(
-                f"--split={self.split}: goes with --data_dir; --input takes pictures as they are"
-            )
+            raise UserError(f"--split={self.split}: requires --data_dir; --input has no splits")
         if self.data_dir and (
             self.pages != "all" or self.extra_bands != "refuse" or self.max_value is not None
         ):
             raise UserError(
-                "--pages, --extra_bands, --max_value: go with --input; a prepared data set was "
-                "read by data_prep"
+                "--pages, --extra_bands, --max_value: require --input; data_prep has read the "
+                "pictures of a prepared data set"
             )
 
 
@@ -172,5 +173,5 @@ class ExportSegmenterConfig(Options):
     segmenter_dir: str = option("", "run directory of train_segmenter", required=True)
     output: str = option("", "folder of the model, such as saved_models/segmenter", required=True)
     tflite_size: Size | None = option(
-        None, "size of the TFLite models' pictures; default: that of training"
+        None, "size of the TFLite models' pictures; default: the training size"
     )

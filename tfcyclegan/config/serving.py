@@ -18,38 +18,44 @@ class PlaceOptions(Options):
     )
     format: str = option(
         "saved_model",
-        "which of the exported formats computes: saved_model by TensorFlow, onnx by ONNX Runtime, "
-        "openvino by OpenVINO, in bfloat16 where the processor has it",
+        "exported format to run: saved_model with TensorFlow, onnx with ONNX Runtime, openvino "
+        "with OpenVINO, in bfloat16 if the processor supports it",
         choices=("saved_model", "onnx", "openvino"),
     )
     trust_model: bool = option(False, TRUST_HELP)
-    host: str = option("127.0.0.1", "address to listen at; 0.0.0.0 is every one of this machine")
-    http_port: int = option(
-        8501, "port of REST, metrics and health; 0 takes a free one", minimum=0, maximum=65535
+    host: str = option(
+        "127.0.0.1", "address to listen on; 0.0.0.0 means all addresses of this machine"
     )
-    grpc_port: int = option(8500, "port of gRPC; 0 takes a free one", minimum=0, maximum=65535)
+    http_port: int = option(
+        8501, "port for REST, metrics and health; 0 takes a free port", minimum=0, maximum=65535
+    )
+    grpc_port: int = option(8500, "port for gRPC; 0 takes a free port", minimum=0, maximum=65535)
     batch_size: int = option(
-        8, "pictures of one size that go through the generator together, at most", minimum=1
+        8,
+        "largest number of pictures of one size that go through the generator together",
+        minimum=1,
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits(Options):
-    """What is let in, and how long it may take."""
+    """Which requests are accepted, and how long they may take."""
 
     queue_size: int = option(
-        64, "requests that are worked on or wait; one more is answered 503", minimum=1
+        64,
+        "largest number of requests running or waiting; further requests are answered 503",
+        minimum=1,
     )
     timeout_seconds: float = option(
         30.0,
-        "a request not answered by then is answered 503; running ones get as long when the server "
-        "stops",
+        "time after which an unanswered request is answered 503; running requests get as long when "
+        "the server stops",
         above=0,
     )
-    max_body_bytes: int = option(16 * 2**20, "a request of more bytes is answered 413", minimum=1)
+    max_body_bytes: int = option(16 * 2**20, "larger requests are answered 413", minimum=1)
     max_pixels: int = option(
         2 * 2**20,
-        "a request whose pictures have more pixels together is answered 413 before any is decoded",
+        "a request whose pictures have more pixels in total is answered 413 before any is decoded",
         minimum=1,
     )
 

@@ -23,11 +23,11 @@ from tfcyclegan.config.methods import (
 from tfcyclegan.config.networks import ARCHITECTURES, NetworkOptions
 from tfcyclegan.errors import UserError
 
-EVAL_STEPS = 1000  # a measurement costs a few seconds, so that its share of so many steps is small
+EVAL_STEPS = 1000  # a measurement takes a few seconds, a small share of this many steps
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 GAN_MODES = ("lsgan", "vanilla", "hinge", "lsgan_sigmoid")
 DECAYING_SCHEDULES = ("linear", "cosine")
-"""The schedules whose rate falls over --decay_epochs."""
+"""The schedules whose learning rate falls over --decay_epochs."""
 SCHEDULES = (*DECAYING_SCHEDULES, "step", "constant", "cosine_official")
 
 
@@ -37,16 +37,16 @@ class ObjectiveOptions(Options):
 
     gan_mode: str = option(
         "lsgan",
-        "adversarial loss; hinge is not the paper's, lsgan_sigmoid is that of Rao et al. 2023, "
-        "see docs/reproducing.md",
+        "adversarial loss; hinge is not in the paper, lsgan_sigmoid is from Rao et al. 2023, see "
+        "docs/reproducing.md",
         choices=GAN_MODES,
         of_method={"pix2pix": "vanilla"},
     )
     lambda_gan: float = option(
-        1.0, "weight of the adversarial losses; 0 trains by the cycle losses alone", minimum=0
+        1.0, "weight of the adversarial losses; 0 trains with the other losses only", minimum=0
     )
     lambda_l1: float = option(
-        100.0, "weight of the L1 to the known answers", minimum=0, methods=("pix2pix",)
+        100.0, "weight of the L1 to the known targets", minimum=0, methods=("pix2pix",)
     )
     lambda_a: float = option(
         10.0, "weight of the cycle A -> B -> A", minimum=0, methods=("cyclegan",)
@@ -56,7 +56,7 @@ class ObjectiveOptions(Options):
     )
     lambda_identity: float = option(
         0.5,
-        "weight of the identity losses relative to lambda_a and lambda_b; 0 leaves them out",
+        "weight of the identity losses relative to --lambda_a and --lambda_b; 0 leaves them out",
         minimum=0,
         methods=("cyclegan",),
     )
@@ -73,14 +73,14 @@ class ObjectiveOptions(Options):
     )
     cycle_noise: float = option(
         0.0,
-        "standard deviation, on [-1, 1], of noise on a fake before it is cycled back, against "
-        "hiding the source in it",
+        "standard deviation, for pixels in [-1, 1], of noise added to a fake before it is cycled "
+        "back, to keep the generator from hiding the source in it",
         minimum=0,
         methods=("cyclegan",),
     )
     pool_size: int = option(
         50,
-        "fakes kept for the discriminators; 0 for none",
+        "size of the pool of earlier fakes shown to the discriminators; 0 for none",
         minimum=0,
         of_method={"cut": 0, "fastcut": 0, "pix2pix": 0},
     )
@@ -94,70 +94,77 @@ class ObjectiveOptions(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizationOptions(Options):
-    """Optimizer, length and arithmetic of the training."""
+    """Optimizer, length and arithmetic of training."""
 
     batch_size: int = option(1, "images of each domain in a step, over all devices", minimum=1)
-    learning_rate: float = option(2e-4, "Adam's rate at the start", above=0, maximum=1)
+    learning_rate: float = option(2e-4, "Adam's initial learning rate", above=0, maximum=1)
     beta_1: float = option(0.5, "Adam's decay of the first moment", minimum=0, maximum=0.999)
     beta_2: float = option(0.999, "Adam's decay of the second moment", minimum=0, maximum=0.99999)
-    schedule: str = option("linear", "how the rate falls", choices=SCHEDULES)
+    schedule: str = option("linear", "how the learning rate falls", choices=SCHEDULES)
     epochs: int | None = option(
         None,
-        "epochs at the full rate; default 100 (cut 200, fastcut 150) unless --max_steps is given",
+        "epochs at the full learning rate; default 100 (cut 200, fastcut 150) unless --max_steps "
+        "is given",
         minimum=0,
         on_resume="grow",
     )
     decay_epochs: int | None = option(
         None,
-        "epochs of falling rate after them; default 100 (cut 200, fastcut 50) where --epochs has "
-        "its default",
+        "further epochs with a falling learning rate; default 100 (cut 200, fastcut 50) if "
+        "--epochs has its default",
         minimum=0,
     )
-    step_epochs: int = option(50, "epochs between the falls of --schedule=step", minimum=1)
+    step_epochs: int = option(50, "epochs between the steps of --schedule=step", minimum=1)
     max_steps: int | None = option(
-        None, "stop after this many steps; alone, the rate is constant", minimum=1, on_resume="grow"
+        None,
+        "stop after this many steps; without --epochs the learning rate is constant",
+        minimum=1,
+        on_resume="grow",
     )
     ema_decay: float = option(
         0.0,
-        "keep a running mean of the generators' weights and use it for translating; 0.999 is usual",
+        "decay of a running mean of the generators' weights that is used for translating; 0.999 is "
+        "usual",
         minimum=0,
         maximum=0.99999,
     )
-    seed: int = option(0, "of weights, order, crops and pools", minimum=0, maximum=2**32 - 1)
+    seed: int = option(
+        0, "random seed of weights, order, crops and image pools", minimum=0, maximum=2**32 - 1
+    )
     precision: str = option(
         "auto",
-        "auto takes mixed_bfloat16 where the hardware has it",
+        "auto uses mixed_bfloat16 if the hardware supports it",
         choices=PRECISIONS,
         on_resume="warn",
     )
     remat: bool = option(
         False,
-        "keep less for the gradients and compute it again: less memory, a third more work; for "
-        "large crops",
+        "recompute activations in the backward pass instead of keeping them: less memory, a third "
+        "more computation; for large crops",
         on_resume="warn",
     )
     xla: bool = option(
         False,
-        "compile the networks' passes by XLA; slower on CPUs, not measured on GPUs",
+        "compile the networks' passes with XLA; slower on CPUs, not measured on GPUs",
         on_resume="warn",
     )
-    deterministic: bool = option(False, "the same numbers at each run, at some cost in speed")
+    deterministic: bool = option(False, "identical numbers in each run, at some cost in speed")
     devices: int | None = option(
         None,
-        "how many GPUs, or CPU shares where there is no GPU; default all GPUs, or one CPU",
+        "number of GPUs, or of virtual CPUs if there is no GPU; default all GPUs, or one CPU",
         minimum=1,
         on_resume="free",
     )
     init_from: str = option(
         "",
-        "run directory whose weights to start from; its history is drawn before this run's",
+        "run directory whose weights to start from; its history is plotted before this run's",
         on_resume="free",
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(Options):
-    """What is written while training, and when."""
+    """What training writes, and when."""
 
     run_dir: str = option(
         "", "directory of the run; the same command resumes it", required=True, on_resume="free"
@@ -165,17 +172,19 @@ class RunOptions(Options):
     checkpoint_every_steps: int = option(
         1000, "steps between checkpoints", minimum=1, on_resume="free"
     )
-    keep_checkpoints: int = option(3, "latest checkpoints kept", minimum=1, on_resume="free")
+    keep_checkpoints: int = option(
+        3, "number of latest checkpoints kept", minimum=1, on_resume="free"
+    )
     log_every_steps: int = option(
         50,
-        "steps between lines of history.jsonl, each the mean since the last",
+        "steps between lines of history.jsonl, each the mean since the previous line",
         minimum=1,
         on_resume="free",
     )
     profile_steps: int = option(
         0,
-        "steps of a profile for TensorBoard, taken after the first 10 of this process; 0 takes "
-        "none",
+        "number of steps to profile for TensorBoard, after the first 10 steps of this process; 0 "
+        "for none",
         minimum=0,
         on_resume="free",
     )
@@ -194,24 +203,25 @@ class RunOptions(Options):
     )
     eval_every_steps: int = option(
         0,
-        "steps between them, instead of --eval_every_epochs; 0 follows that",
+        "steps between these measurements, instead of --eval_every_epochs; 0 uses "
+        "--eval_every_epochs",
         minimum=0,
         on_resume="free",
     )
     eval_split: str = option(
         "val",
-        "pictures of these measurements: val (train where the data have none), or train where val "
-        "is to be scored",
+        "pictures used in these measurements: val (train if the data has no val), or train to keep "
+        "val for scoring",
         choices=("val", "train"),
         on_resume="free",
     )
     eval_images: int = option(
-        48, "pictures a domain in such a measurement", minimum=8, on_resume="free"
+        48, "pictures of each domain in such a measurement", minimum=8, on_resume="free"
     )
     eval_features: str = option(
         "none",
-        "network for KID in these measurements, which then chooses the best checkpoint (its "
-        "weights are downloaded once)",
+        "network for KID in these measurements; KID then chooses the best checkpoint (the "
+        "network's weights are downloaded once)",
         choices=("none", "alexnet", "vgg16"),
         on_resume="free",
     )
@@ -232,7 +242,8 @@ class TrainConfig(
 ):
     """Options of `tfcyclegan train`.
 
-    What was not given takes the default of the method; what does not go with it is None.
+    Options that were not given take the method's defaults; options that the method does not have
+    are None.
     """
 
     def __post_init__(self) -> None:
@@ -242,52 +253,52 @@ class TrainConfig(
         if not known and not re.fullmatch(r"resnet(_[1-9]\d*blocks)?|.+\.json", self.generator):
             raise UserError(
                 f"--generator={self.generator}: unknown choice; valid are resnet, resnet_Nblocks, "
-                f"{', '.join(ARCHITECTURES)}, and MODULE:FUNCTION for your own"
+                f"{', '.join(ARCHITECTURES)}, or MODULE:FUNCTION for your own"
             )
         if self.is_own:
             self._check_own()
         if self.residual_blocks is not None and self.generator != "resnet":
             raise UserError(
-                f"--residual_blocks={self.residual_blocks}: goes with --generator=resnet alone, "
-                f"not {self.generator}"
+                f"--residual_blocks={self.residual_blocks}: requires --generator=resnet, not "
+                f"{self.generator}"
             )
         for name, official in (("upsampling", "transposed"), ("generator_padding", "zeros")):
             if getattr(self, name) != official and not self.is_resnet:
-                raise UserError(
-                    f"--{name}={getattr(self, name)}: goes with ResNet generators alone"
-                )
+                raise UserError(f"--{name}={getattr(self, name)}: requires ResNet generators")
         channels_a, channels_b = self.channels_of("a"), self.channels_of("b")
         if self.lambda_identity and channels_a != channels_b:
             raise UserError(
-                f"--lambda_identity={self.lambda_identity}: identity losses need domains of the "
-                "same channel count, "
-                f"not {channels_a} and {channels_b}; set --lambda_identity=0"
+                f"--lambda_identity={self.lambda_identity}: identity losses need domains with the "
+                f"same number of channels, not {channels_a} and {channels_b}; set "
+                "--lambda_identity=0"
             )
         self._check_method()
         if self.decay_epochs is not None and self.epochs is None:
-            raise UserError("--decay_epochs: needs --epochs, the epochs before the rate falls")
+            raise UserError(
+                "--decay_epochs: needs --epochs, the epochs before the learning rate falls"
+            )
         if self.schedule == "cosine_official" and self.epochs == 0:
             raise UserError("--schedule=cosine_official: needs --epochs of at least 1")
         if self.remat and (not self.is_resnet or self.norm == "batch" or self.dropout):
             raise UserError(
-                "--remat: goes with ResNet generators without dropout and batch norm, which would "
-                "not compute the same twice"
+                "--remat: requires ResNet generators without dropout and batch norm, which would "
+                "not compute the same result twice"
             )
         self.check_sizes(self.size_multiple)
         self._check_batches()
 
     def _take_defaults(self) -> None:
-        """Raises UserError for an option of another method."""
+        """Sets the method's defaults; raises UserError for an option of another method."""
         for field in dataclasses.fields(self):
             value, methods = getattr(self, field.name), field.metadata["methods"]
             if value is None:
-                # frozen for all others
+                # bypasses the frozen dataclass
                 object.__setattr__(self, field.name, default_of(field, self.method))
             elif methods and self.method not in methods:
                 shown = str(value).lower() if isinstance(value, bool) else value
                 raise UserError(
-                    f"--{flag_name(field)}={shown}: goes with --method={' or '.join(methods)}, "
-                    f"not {self.method}; leave it out"
+                    f"--{flag_name(field)}={shown}: requires --method={' or '.join(methods)}, not "
+                    f"{self.method}; leave it out"
                 )
         resizes = self.preprocess in ("resize_and_crop", "scale_width_and_crop")
         if self.method in CONTRASTIVE and not resizes:
@@ -297,82 +308,80 @@ class TrainConfig(
         fields = {field.name: field for field in dataclasses.fields(self)}
         for name in ("base_filters", "dropout"):
             if (value := getattr(self, name)) != default_of(fields[name], self.method):
-                raise UserError(
-                    f"--{name}={value}: {self.generator} decides by itself; leave it out"
-                )
+                raise UserError(f"--{name}={value}: {self.generator} determines it; leave it out")
 
     def _check_method(self) -> None:
         weights = METHODS[self.method].weights
         if not any(getattr(self, name) for name in weights):
             others = " and ".join(f"--{name}=0" for name in weights[1:])
             raise UserError(
-                f"--lambda_gan=0: with {others} nothing is left to train the generators by"
+                f"--lambda_gan=0: with {others} no loss is left to train the generators"
             )
         if self.xla and self.update_order == "discriminators_first":
-            raise UserError("--xla: does not go with --update_order=discriminators_first")
+            raise UserError("--xla: not with --update_order=discriminators_first")
         if self.xla and self.method != "cyclegan":
             raise UserError(
-                f"--xla: does not go with --method={self.method}, whose discriminator is updated "
-                "in the middle of the generator's pass"
+                f"--xla: not with --method={self.method}, whose discriminator is updated in the "
+                "middle of the generator's pass"
             )
         if self.antialias_up and self.upsampling != "transposed":
             raise UserError(
-                f"--upsampling={self.upsampling}: --antialias_up doubles in its place; leave one "
-                "of them out, or give --noantialias_up"
+                f"--upsampling={self.upsampling}: --antialias_up replaces it; leave one of them "
+                "out, or give --noantialias_up"
             )
         if self.method in CONTRASTIVE:
             self._check_contrastive()
         if self.method == "distill" and not self.teacher:
-            raise UserError("--teacher: required with --method=distill: the run to learn from")
+            raise UserError("--teacher: required with --method=distill; give the run to learn from")
         if self.separable and not self.is_resnet:
-            raise UserError("--separable: goes with ResNet generators alone")
+            raise UserError("--separable: requires ResNet generators")
 
     def _check_contrastive(self) -> None:
         if not self.is_resnet:
             raise UserError(
                 f"--generator={self.generator}: --method={self.method} needs a ResNet generator, "
-                "whose encoder gives the features that are compared"
+                "whose encoder provides the features to compare"
             )
         channels_a, channels_b = self.channels_of("a"), self.channels_of("b")
         if channels_a != channels_b:
             raise UserError(
-                f"--channels_a={channels_a}: --method={self.method} needs domains of the "
-                f"same channel count, not {channels_a} and {channels_b}, since the "
-                "generator's encoder reads pictures of both"
+                f"--channels_a={channels_a}: --method={self.method} needs domains with the same "
+                f"number of channels, not {channels_a} and {channels_b}, since the generator's "
+                "encoder reads pictures of both"
             )
         last = self._official_lines - 1
         if not re.fullmatch(r"\d+(,\d+)*", self.nce_layers):
             raise UserError(
-                f"--nce_layers={self.nce_layers}: must be numbers with commas between, such as "
+                f"--nce_layers={self.nce_layers}: must be numbers separated by commas, such as "
                 "0,4,8,12,16"
             )
         layers = self.nce_indices
         if list(layers) != sorted(set(layers)):
-            raise UserError(f"--nce_layers={self.nce_layers}: must ascend")
+            raise UserError(f"--nce_layers={self.nce_layers}: must be in ascending order")
         if layers[-1] > last:
-            raise UserError(f"--nce_layers={self.nce_layers}: the generator's layers end at {last}")
+            raise UserError(f"--nce_layers={self.nce_layers}: the generator's last layer is {last}")
 
     @property
     def nce_indices(self) -> tuple[int, ...]:
-        """The layers of `nce_layers`."""
+        """The layers in `nce_layers`."""
         return tuple(map(int, self.nce_layers.split(",")))
 
     @property
     def _official_lines(self) -> int:
-        """Entries of the official list of a ResNet generator's layers."""
+        """Number of layers of a ResNet generator, as numbered in the official program."""
         halving, doubling = (4 if blurs else 3 for blurs in (self.antialias, self.antialias_up))
         return 4 + 2 * halving + self.block_count + 2 * doubling + 3
 
     def check_sizes(self, multiple: int) -> None:
-        """Raises UserError where pictures' sides are not what networks need that take multiples of
-        `multiple`.
+        """Raises UserError if the sides of pictures do not fit networks whose sides must be
+        multiples of `multiple`.
         """
         crops = self.preprocess in MODES_WITH_CROP
         crop, load = self.crop_size, self.load_size
         if crops and min(crop.height, crop.width) < self.smallest_side:
             raise UserError(
                 f"--crop_size={crop}: the networks need sides of at least {self.smallest_side}; "
-                "or lower --discriminator_layers"
+                "raise it or lower --discriminator_layers"
             )
         if crops and (crop.height % multiple or crop.width % multiple):
             raise UserError(
@@ -395,13 +404,13 @@ class TrainConfig(
         crops, crop = self.preprocess in MODES_WITH_CROP, self.crop_size
         if self.rotations and (not crops or crop.height != crop.width):
             shown = f"--crop_size={crop}" if crops else f"--preprocess={self.preprocess}"
-            raise UserError(f"--rotations: turned pictures fit in square crops alone, not {shown}")
+            raise UserError(f"--rotations: rotated pictures need square crops, not {shown}")
         if self.decay_load_size == "crop" and self.preprocess not in (
             "resize_and_crop",
             "scale_width_and_crop",
         ):
             raise UserError(
-                f"--decay_load_size=crop: goes with a --preprocess that resizes and crops, not "
+                "--decay_load_size=crop: requires a --preprocess that resizes and crops, not "
                 f"{self.preprocess}"
             )
 
@@ -412,19 +421,17 @@ class TrainConfig(
 
     @property
     def measures(self) -> bool:
-        """Whether the run measures at all, and so has a best checkpoint."""
+        """Whether the run measures checkpoints, and so has a best one."""
         return bool(self.eval_every_steps or self.eval_every_epochs)
 
     def measured_every(self, epoch_images: int) -> int:
-        """Steps between measurements over a data set with `epoch_images` images an epoch; 0 for
-        never.
-        """
+        """Steps between measurements for `epoch_images` images per epoch; 0 for never."""
         if self.eval_every_steps or not self.eval_every_epochs:
             return self.eval_every_steps
         return max(EVAL_STEPS, round(self.eval_every_epochs * epoch_images / self.batch_size))
 
     def length(self, epoch_images: int) -> "TrainingLength":
-        """Steps and epochs of the training over a data set with `epoch_images` images an epoch."""
+        """Steps and epochs of the training for `epoch_images` images per epoch."""
         epochs, decay_epochs = self.epochs, self.decay_epochs
         if epochs is None and self.max_steps is not None:
             return TrainingLength(self.max_steps, None, 0)
@@ -441,7 +448,9 @@ class TrainConfig(
 
 @dataclass(frozen=True)
 class TrainingLength:
-    """How long a training is: `epochs` is None where the rate is constant and only steps count."""
+    """The length of training; `epochs` is None if the learning rate is constant and only steps
+    count.
+    """
 
     steps: int
     epochs: int | None

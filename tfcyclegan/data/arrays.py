@@ -13,7 +13,7 @@ def pictures(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
     """Both domains as float32 [N, H, W, C] in [-1, 1].
 
     Raises:
-        UserError: one of them does not have this form.
+        UserError: one of them is not of this form.
     """
     more = " of its domain, or x a tf.data.Dataset of batches (real_a, real_b)"
     return as_batch("x", x, more), as_batch("y", y, more)
@@ -23,12 +23,12 @@ def as_batch(name: str, given: Any, more: str = "") -> np.ndarray:
     """Pictures as float32 [N, H, W, C] in [-1, 1].
 
     Args:
-        name: of the argument.
+        name: the argument's name.
         given: arrays, tensors or lists of them.
-        more: what an error message adds to the expected form.
+        more: text that error messages add to the expected form.
 
     Raises:
-        UserError: they do not have this form.
+        UserError: they are not of this form.
     """
     values = np.asarray(given)
     if values.ndim != 4 or not len(values):
@@ -49,13 +49,13 @@ def check_batches(given: tf.data.Dataset) -> None:
 def _check_range(name: str, values: np.ndarray) -> None:
     if not tf.as_dtype(values.dtype).is_floating or not np.abs(values).max() <= 1:
         raise UserError(
-            f"{name}: pictures must be floats in [-1, 1]; values of 0..255 become these by pixels "
-            "/ 127.5 - 1"
+            f"{name}: pictures must be floats in [-1, 1]; convert values 0..255 by pixels / 127.5 "
+            "- 1"
         )
     if values.min() >= 0:
         log(
-            f"{name}: no value is below 0, where black is -1; pictures in [0, 1] become these by "
-            "2 * pixels - 1"
+            f"{name}: no value is below 0, but black is -1; convert pictures in [0, 1] by 2 * "
+            "pixels - 1"
         )
 
 
@@ -65,8 +65,9 @@ def batches(x: np.ndarray, y: np.ndarray, size: int, *, seed: int | None) -> tf.
     Args:
         x: pictures of one domain.
         y: pictures of the other.
-        size: of a batch.
-        seed: of the shuffling, which differs from epoch to epoch; None keeps the arrays' order.
+        size: batch size.
+        seed: seed of the shuffling, which differs from epoch to epoch; None keeps the arrays'
+            order.
     """
     sides = []
     for domain, values in enumerate((x, y)):

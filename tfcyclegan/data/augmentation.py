@@ -1,7 +1,7 @@
-"""Random augmentation, drawn anew each time a picture is used: window, mirror, quarter-turns,
-colours.
+"""Random augmentation, drawn each time a picture is used: crop, mirroring, rotation by quarter
+turns, colours.
 
-Pictures are uint8 [H, W, C], measurements [H, W, C] of any type, whose values are left alone.
+Pictures are uint8 [H, W, C], measurements [H, W, C] of any type, whose values are not changed.
 """
 
 from collections.abc import Sequence
@@ -23,27 +23,27 @@ def augmented(
     rotations: bool,
     colour_jitter: Sequence[float],
 ) -> list[np.ndarray]:
-    """One random window of corresponding pictures, mirrored, rotated and recoloured at random, all
-    alike.
+    """The same random crop of corresponding pictures, with the same random mirroring, rotation and
+    recolouring.
 
     Args:
-        pictures: uint8 [H, W, C] or measurements, of one size; C and type may differ.
-        generator: of this sample only. It always draws in the same order: three numbers for the
-            window, one for the turn, three for the colours, whatever the options.
-        crop_size: of the window; None takes the whole.
+        pictures: uint8 [H, W, C] or measurements, all of one size; C and type may differ.
+        generator: random generator of this sample only. The order of draws is always the same,
+            whatever the options: three for the crop, one for the rotation, three for the colours.
+        crop_size: size of the crop; None uses the whole picture.
         flip: whether to mirror half of the samples.
-        rotations: whether to turn by 0, 90, 180 or 270 degrees, with equal probability.
-        colour_jitter: of each picture: brightness, contrast and saturation are scaled by 1 - this
-            to 1 + this; 0, as it must be of measurements, leaves its colours alone.
+        rotations: whether to rotate by 0, 90, 180 or 270 degrees, with equal probability.
+        colour_jitter: strength s for each picture: brightness, contrast and saturation are scaled
+            by factors in [1 - s, 1 + s]; 0, which measurements require, keeps its colours.
     """
-    # one picture of all channels has one window
+    # concatenated, all pictures get the same crop
     whole = pictures[0] if len(pictures) == 1 else np.concatenate(pictures, axis=-1)
     shown = images.random_window(whole, crop_size, flip, generator)
     turns, colours = int(4 * generator.random()), generator.uniform(-1, 1, 3)
     if rotations and turns:
         shown = np.rot90(shown, turns)
     ends = np.cumsum([picture.shape[-1] for picture in pictures])
-    # of two types in one array both are what they were: all are whole numbers of 16 bit or floats
+    # concatenating two types loses nothing: all are integers of up to 16 bits or floats
     parts = [
         part.astype(picture.dtype, copy=False)
         for part, picture in zip(np.split(shown, ends[:-1], axis=-1), pictures, strict=True)

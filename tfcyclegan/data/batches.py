@@ -17,12 +17,12 @@ from tfcyclegan.errors import UserError
 
 
 class Decaying(NamedTuple):
-    """The pictures of the epochs of falling rate, resized to another size.
+    """The pictures for the epochs of falling learning rate, resized to another size.
 
     Attributes:
-        from_step: the first step that takes them.
-        pixels_a: of domain a.
-        pixels_b: of domain b.
+        from_step: the first step that uses them.
+        pixels_a: pictures of domain a.
+        pixels_b: pictures of domain b.
     """
 
     from_step: int
@@ -32,21 +32,21 @@ class Decaying(NamedTuple):
 
 @dataclass(frozen=True)
 class Batches:
-    """Batches of pictures of both domains; subclasses say which.
+    """Batches of pictures of both domains; subclasses choose the pictures.
 
     Args:
         pixels_a: resized pictures of domain a.
         pixels_b: resized pictures of domain b.
-        crop_size: of the random crop; None takes pictures whole.
+        crop_size: size of the random crop; None uses whole pictures.
         flip: whether to mirror half of the pictures.
         batch_size: pictures of each domain in a batch.
         seed: at least 0.
-        rotations: whether to turn pictures by 0, 90, 180 or 270 degrees.
-        colour_jitter: strength for domain a and for domain b, see `augmentation.augmented`.
-        drop_remainder: whether an epoch ends before the pictures that fill no batch; else its last
-            batch runs into the next epoch.
-        decaying: what is taken instead of `pixels_a` and `pixels_b` from some step on.
-        beside: batches of the same steps that come beside these.
+        rotations: whether to rotate pictures by 0, 90, 180 or 270 degrees.
+        colour_jitter: strengths for domains a and b, see `augmentation.augmented`.
+        drop_remainder: whether an epoch ends before pictures that do not fill a batch; otherwise
+            its last batch runs into the next epoch.
+        decaying: replaces `pixels_a` and `pixels_b` from some step on.
+        beside: batches that accompany these at the same steps.
     """
 
     pixels_a: PixelFile
@@ -64,18 +64,18 @@ class Batches:
     def __post_init__(self) -> None:
         if self.batch_size > 1 and None in (self.size_a, self.size_b):
             raise UserError(
-                "--batch_size: pictures of different sizes go in batches of 1; choose a "
+                "--batch_size: pictures of different sizes need batches of 1; choose a "
                 "--preprocess that crops"
             )
         if not self.epoch_images:
             raise UserError(
-                f"--drop_remainder: no batch of {self.batch_size} is whole, since an epoch has "
-                f"{self._images} images; lower --batch_size"
+                f"--drop_remainder: an epoch of {self._images} images has no whole batch of "
+                f"{self.batch_size}; lower --batch_size"
             )
 
     @property
     def _images(self) -> int:
-        """Pictures of an epoch, before a remainder is dropped."""
+        """Pictures per epoch, before any remainder is dropped."""
         raise NotImplementedError
 
     @property
@@ -84,18 +84,18 @@ class Batches:
 
     @property
     def remainder(self) -> int:
-        """Pictures that an epoch leaves out, since they fill no batch."""
+        """Pictures that an epoch leaves out because they do not fill a batch."""
         return self._images % self.batch_size if self.drop_remainder else 0
 
     @property
     def gaps(self) -> bool:
-        """Whether any batch may have pixels without a measurement."""
+        """Whether batches may have pixels without a measurement."""
         decaying = self.decaying[1:] if self.decaying else ()
         return any(pixels.gaps for pixels in (self.pixels_a, self.pixels_b, *decaying))
 
     @property
     def size_a(self) -> Size | None:
-        """The size of every batch's pictures of a, or None if it varies."""
+        """The size of a's pictures in all batches, or None if it varies."""
         return self.crop_size or self.pixels_a.common_size
 
     @property
@@ -105,14 +105,14 @@ class Batches:
     def sample(
         self, number: int, pixels_a: PixelFile, pixels_b: PixelFile
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The `number`-th uint8 pictures [H, W, C] of a and b since the start, or measurements of
+        """The `number`-th pictures of a and b since the start: uint8 [H, W, C], or measurements of
         their own types.
         """
         raise NotImplementedError
 
     def batch(self, step: int, part: int = 0, parts: int = 1) -> tuple[np.ndarray, np.ndarray]:
-        """The [B, H, W, C] batches of a and b of `step`, counted from 0, or one of their equal
-        parts: uint8 of pictures; of measurements float32 in [-1, 1] with NaN in gaps.
+        """The [B, H, W, C] batches of a and b for `step`, counted from 0, or one of their equal
+        parts: pictures as uint8; measurements as float32 in [-1, 1] with NaN where there is none.
         """
         size = self.batch_size // parts
         first = step * self.batch_size + part * size
@@ -130,11 +130,11 @@ class Batches:
     def dataset(
         self, first_step: int, end_step: int, *, parts: int = 1, own: range = range(1)
     ) -> tf.data.Dataset:
-        """Float batches in [-1, 1] of the steps from `first_step` up to before `end_step`: (real_a,
-        real_b), and behind them those of `beside`. Gaps of measurements are NaN.
+        """Float batches in [-1, 1] for the steps from `first_step` to `end_step` - 1: (real_a,
+        real_b), followed by those of `beside`. Missing measurements are NaN.
 
-        With `parts` each batch is cut into so many equal ones, of which those in `own` are given
-        one after another: one for each of a worker's replicas. No other picture is read.
+        Each batch is divided into `parts` equal ones, of which those in `own` are returned one
+        after another: one for each of a worker's replicas. No other picture is read.
         """
         count = self.batch_size // parts
         kinds = [
@@ -187,8 +187,8 @@ class Batches:
         return np.random.default_rng((self.seed, stream, number))
 
     def _position(self, stream: int, number: int) -> int:
-        """Where in the order of its epoch, which is shuffled anew in each, the `number`-th sample
-        stands: 0 .. _images - 1.
+        """The position of the `number`-th sample in the order of its epoch, 0 .. _images - 1; each
+        epoch is shuffled separately.
         """
         epoch, position = divmod(number, self.epoch_images)
         return int(_shuffled(self.seed, stream, epoch, self._images)[position])

@@ -42,8 +42,8 @@ def is_deep(image: ImageFile.ImageFile) -> bool:
 
 
 def declared_maximum(image: ImageFile.ImageFile) -> int:
-    """The value of white by the file's own account: from a TIFF's bit depth; for a PGM the full
-    range of 16 bits, to which Pillow scales it; otherwise 0.
+    """The value of white that the file declares: from a TIFF's bit depth; for a PGM the full range
+    of 16 bits, to which Pillow scales it; otherwise 0.
     """
     if image.format == "TIFF":
         bits = int(image.tag_v2.get(_TIFF_BITS, (16,))[0])  # type: ignore[attr-defined]
@@ -56,7 +56,7 @@ def values(image: ImageFile.ImageFile, again: ImageFile.ImageFile) -> np.ndarray
     """The samples of a deep picture, uint32 [H, W] or [H, W, C].
 
     Pillow keeps 16 bit for gray only: of a colour sample it takes the high byte. The same file read
-    with the other order of bytes gives the low one.
+    with the other byte order gives the low one.
 
     Args:
         image: opened, not loaded.
@@ -88,8 +88,8 @@ def to_8_bit(samples: np.ndarray, maximum: int) -> np.ndarray:
 
 
 def picture(samples: np.ndarray, maximum: int, mode: str) -> Image.Image:
-    """The picture of samples [H, W] or [H, W, C] in 8 bits; of two samples or four the last is
-    alpha, of the type's own range.
+    """The picture of samples [H, W] or [H, W, C] in 8 bits; with two or four samples, the last one
+    is alpha, in the type's full range.
     """
     if samples.ndim == 2:
         return Image.fromarray(to_8_bit(samples, maximum))

@@ -1,13 +1,10 @@
 """A user's table of classes, `--classes=FILE.csv`, which `segment` also writes beside its pictures.
 
-    name,color,id,ignored
-    water,#0000ff,0,
-    land,"0,128,0",1,
-    unknown,#000000,255,yes
+    name,color,id,ignored water,#0000ff,0, land,"0,128,0",1, unknown,#000000,255,yes
 
-`name` and `color` are needed; a colour is #rrggbb or three levels with commas between, in quotation
-marks. Without the column `id` the ids are 0, 1, 2, ... in the order of the lines; a class with
-`ignored` yes is neither learned nor scored.
+`name` and `color` are required; a colour is #rrggbb or three levels separated by commas, in
+quotation marks. Without the column `id`, ids are 0, 1, 2, ... in the order of the lines; a class
+with `ignored` yes is neither learned nor scored.
 """
 
 import csv
@@ -26,10 +23,10 @@ _YES, _NO = ("yes", "true", "1"), ("", "no", "false", "0")
 
 
 def read_classes(place: str) -> ClassTable:
-    """The table in the file `place`, or that of Cityscapes by its name.
+    """The table in the file `place`, or that of Cityscapes, given by name.
 
     Raises:
-        UserError: the file is missing, or a line is wrong, which is named.
+        UserError: the file is missing, or a line is wrong, which the message names.
     """
     if place == CITYSCAPES_NAME and not Path(place).exists():
         return CITYSCAPES
@@ -51,8 +48,8 @@ def read_classes(place: str) -> ClassTable:
         or len(set(head)) < len(head)
     ):
         raise UserError(
-            f"{flag}: its first line must name the columns name,color and perhaps id,ignored; it "
-            f"is {','.join(head)[:80]!r}"
+            f"{flag}: its first line must name the columns name,color and optionally id,ignored; "
+            f"it is {','.join(head)[:80]!r}"
         )
     classes: list[LabelClass] = []
     for number, cells in enumerate(rows[1:], 2):
@@ -107,11 +104,13 @@ def _class(row: dict[str, str], before: list[LabelClass]) -> LabelClass:
         ):
             if mine == theirs:
                 raise ValueError(
-                    f"({row['name']}) has the {what} of {other.name}; each class needs its own"
+                    f"({row['name']}) has the same {what} as {other.name}; each class needs its own"
                 )
     train_id = IGNORED if ignored in _YES else sum(entry.train_id != IGNORED for entry in before)
     if ignored not in _YES and train_id == IGNORED:
-        raise ValueError(f"is the {IGNORED + 1}th that counts; a table has at most {IGNORED}")
+        raise ValueError(
+            f"is the {IGNORED + 1}th class that is not ignored; a table has at most {IGNORED}"
+        )
     return LabelClass(row["name"], int(given), train_id, color)
 
 

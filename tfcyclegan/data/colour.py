@@ -8,17 +8,17 @@ from typing import Any
 
 from tfcyclegan.data.notes import LeftOut
 
-PROFILE = LeftOut("a colour profile other than sRGB, its values taken as they are")
-GAMMA = LeftOut("a gamma other than that of sRGB, its values taken as they are")
-HDR = LeftOut("high dynamic range (PQ or HLG), its values taken as they are")
+PROFILE = LeftOut("a colour profile other than sRGB, which is not applied")
+GAMMA = LeftOut("a gamma other than that of sRGB, which is not applied")
+HDR = LeftOut("high dynamic range (PQ or HLG), which is not applied")
 
 _SRGB = ((0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141))
-"""The primaries of sRGB as profiles have them, adapted to D50."""
+"""The primaries of sRGB as in profiles, adapted to D50."""
 _NEAR = 0.01
 _USUAL_GRAYS = ("sGray", "sRGB", "Gamma 2.2", "gamma 2.2")
 _SRGB_GAMMA = 0.45455
 _TRANSFERS = {"PNG": (b"cICP", 5), "AVIF": (b"colrnclx", 11)}
-"""Where files of a kind tell how values become light: a mark, and how many bytes behind its
+"""Where files of a kind store the transfer function: a marker, and the offset in bytes from its
 start.
 """
 _HDR = (16, 18)
@@ -26,7 +26,7 @@ _HEAD = 8192
 
 
 def unapplied(kind: str, info: Mapping[str, Any], content: bytes) -> frozenset[LeftOut]:
-    """Names the colour information that is not applied.
+    """The colour information in a file that is not applied, as notes.
 
     Args:
         kind: Pillow's name of the file's format.

@@ -1,8 +1,8 @@
-"""Measurements as pictures for eyes: a window of values, three bands or one of many channels, a
-colour map, and one colour for what was not measured. Imports no TensorFlow, and Matplotlib for
-colour maps alone.
+"""Measurements as visible pictures: a window of values, one or three of the channels, a colour map,
+and one colour for missing measurements. Imports no TensorFlow, and Matplotlib only for colour maps.
 
-The window is the domain's, never that of a picture, so that equal values look alike everywhere.
+The window belongs to the domain, never to a single picture, so that equal values look alike
+everywhere.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ from tfcyclegan.errors import UserError
 
 GRAY = "gray"
 GAP_COLOUR = (255, 0, 255)
-"""Magenta, of pixels without a measurement."""
+"""Magenta, for pixels without a measurement."""
 _COLOURS = ("red", "green", "blue")
 
 
@@ -27,12 +27,12 @@ class Display:
     """How the values of a domain are shown.
 
     Attributes:
-        bands: the channels that are shown, from 0: one, or three as red, green and blue.
-        low: of each of them, what is black.
-        high: of each of them, what is white.
-        colour_map: of one band: GRAY, or the name of one of Matplotlib's.
-        units: of the window.
-        guessed: whether the bands are a guess.
+        bands: the channels to show, from 0: one, or three as red, green and blue.
+        low: for each of them, the value that is black.
+        high: for each of them, the value that is white.
+        colour_map: for one band: GRAY, or the name of a Matplotlib colour map.
+        units: units of the window.
+        guessed: whether the bands were guessed.
     """
 
     bands: tuple[int, ...]
@@ -44,21 +44,21 @@ class Display:
 
     @property
     def window(self) -> str:
-        """Such as "-1000 to 2000 HU"; of three bands one each where they differ."""
+        """Such as "-1000 to 2000 HU"; for three bands one window each if they differ."""
         ends = dict.fromkeys(zip(self.low, self.high, strict=True))
         told = ", ".join(f"{low:g} to {high:g}" for low, high in ends)
         return f"{told} {self.units}".rstrip()
 
     @property
     def told(self) -> str:
-        """All of it in a phrase, for the line under a picture."""
+        """All of this in a phrase, for the caption of a picture."""
         numbers = ", ".join(str(band + 1) for band in self.bands)
         bands = (
             f"channels {numbers} as red, green and blue"
             if len(self.bands) == 3
             else f"channel {numbers} in {self.colour_map}"
         )
-        guess = ", a guess; --display_bands decides" if self.guessed else ""
+        guess = ", a guess; --display_bands selects others" if self.guessed else ""
         return f"window {self.window}, {bands}{guess}; gaps in magenta"
 
     def to_json(self) -> dict[str, Any]:
@@ -90,26 +90,26 @@ def display_of(
     colour_map: str = GRAY,
     domain: str = "the data",
 ) -> Display:
-    """How a domain of `values` is shown; of planes with neighbours the plane itself.
+    """How a domain of `values` is shown; for planes with neighbours, the plane itself.
 
     Args:
-        values: of the domain.
-        window: `--display_range`: LOW:HIGH, or one for each channel of the data with a comma
-            between; empty takes the value range.
-        bands: `--display_bands`: one channel or three with commas between, counted from 1; empty
-            takes those named red, green and blue, else the first three, or the first of two.
+        values: the domain's values.
+        window: `--display_range`: LOW:HIGH, or one for each channel of the data, separated by
+            commas; empty means the value range.
+        bands: `--display_bands`: one channel or three separated by commas, counted from 1; empty
+            means those named red, green and blue, otherwise the first three, or the first of two.
         colour_map: `--display_map`, for one band.
-        domain: what messages call it.
+        domain: its name in messages.
 
     Raises:
-        UserError: none of these, or no such channels or colour map.
+        UserError: a malformed value, or no such channels or colour map.
     """
     values = own_plane(values)
     chosen, guessed = _bands(bands, values, domain)
     request = RangeRequest.parse("--display_range", window)
     if request.percentiles:
         raise UserError(
-            f"--display_range={window}: one window shows all pictures of a domain; give its ends "
+            f"--display_range={window}: all pictures of a domain share one window; give its ends "
             "in the units of the data, such as -200:300"
         )
     ends = (
@@ -119,8 +119,8 @@ def display_of(
     )
     if colour_map != GRAY and len(chosen) == 3:
         raise UserError(
-            f"--display_map={colour_map}: colours one channel, and {domain} shows three; name one "
-            "by --display_bands"
+            f"--display_map={colour_map}: applies to one channel, but {domain} shows three; choose "
+            "one with --display_bands"
         )
     _colours_of(colour_map)
     low, high = zip(*(ends[band] for band in chosen), strict=True)
@@ -130,20 +130,19 @@ def display_of(
 def displays_of(
     values: Mapping[str, Values], *, window: str = "", bands: str = "", colour_map: str = GRAY
 ) -> dict[str, Display]:
-    """How each domain of measurements is shown, by its letter; as in `values`, "A" and "B" or one
-    of them.
+    """How each domain of measurements is shown, by its letter: "A", "B" or both, as in `values`.
 
-    `window` and `bands` are for both domains, or one for each with a slash between, A's first. The
-    colour map is for those that show one channel.
+    `window` and `bands` apply to both domains, or give one for each, separated by a slash, A's
+    first. The colour map applies to domains that show one channel.
 
     Raises:
-        UserError: see `display_of`; a colour map where no domain shows one channel; or any of them
-            where both domains are of pictures.
+        UserError: see `display_of`; also for a colour map if no domain shows one channel, or for
+            any of them if both domains hold pictures.
     """
     if not values and (window or bands or colour_map != GRAY):
         raise UserError(
-            "--display_range, --display_bands and --display_map: go with measurements, and both "
-            "domains are of pictures, which are shown as they are"
+            "--display_range, --display_bands and --display_map: require measurements, but both "
+            "domains hold pictures, which are shown unchanged"
         )
     shown = {
         letter: display_of(
@@ -157,8 +156,8 @@ def displays_of(
     mapped = [letter for letter, display in shown.items() if len(display.bands) == 1]
     if colour_map != GRAY and not mapped:
         raise UserError(
-            f"--display_map={colour_map}: colours one channel, and all domains show three; name "
-            "one by --display_bands"
+            f"--display_map={colour_map}: applies to one channel, but all domains show three; "
+            "choose one with --display_bands"
         )
     _colours_of(colour_map)
     return shown | {
@@ -167,13 +166,14 @@ def displays_of(
 
 
 def to_picture(array: np.ndarray, values: Values | None, display: Display | None) -> np.ndarray:
-    """Values as they are seen: uint8 [H, W, 1], or [H, W, 3] of three bands, a colour map, or gaps.
+    """Values as shown: uint8 [H, W, 1], or [H, W, 3] with three bands, a colour map, or missing
+    measurements.
 
     Args:
-        array: [H, W, C] in the units of the data; of a domain of pictures uint8 [H, W, 1 or 3],
-            which is given back as it is.
-        values: of the array, whose neighbouring planes are not shown; None of pictures.
-        display: how it is shown; None takes `display_of(values)`.
+        array: [H, W, C] in the units of the data; for a domain of pictures uint8 [H, W, 1 or 3],
+            which is returned unchanged.
+        values: the array's values; neighbouring planes are not shown. None for pictures.
+        display: how to show it; None means `display_of(values)`.
     """
     if values is None:
         return array
@@ -191,7 +191,9 @@ def to_picture(array: np.ndarray, values: Values | None, display: Display | None
 
 
 def seen_to_picture(seen: np.ndarray, values: Values | None, display: Display | None) -> np.ndarray:
-    """Likewise of what networks see and give: floats [H, W, C] in [-1, 1], NaN in gaps."""
+    """Like `to_picture`, for networks' inputs and outputs: floats [H, W, C] in [-1, 1], NaN where
+    there is no measurement.
+    """
     if values is None:
         return to_uint8(seen)
     low, high = np.asarray(values.low), np.asarray(values.high)
@@ -200,8 +202,9 @@ def seen_to_picture(seen: np.ndarray, values: Values | None, display: Display | 
 
 
 def levels(array: np.ndarray, values: Values, display: Display) -> np.ndarray:
-    """The bands in their window without colour map and gaps: uint8 [H, W, 1 or 3] from black to
-    white, black where a pixel is invalid. What measures made for 8-bit pictures are given.
+    """The bands in their window, without colour map and missing-value colour: uint8 [H, W, 1 or 3]
+    from black to white, black where a pixel is invalid. This is the input of measures for 8-bit
+    pictures.
     """
     shown = array[..., list(display.bands)]
     invalid = values.invalid(shown)
@@ -212,13 +215,13 @@ def levels(array: np.ndarray, values: Values, display: Display) -> np.ndarray:
 
 
 def _bands(text: str, values: Values, domain: str) -> tuple[tuple[int, ...], bool]:
-    """The channels to show, from 0, and whether they are a guess."""
+    """The channels to show, from 0, and whether they were guessed."""
     if text:
         parts = text.split(",")
         numbers = [int(part) for part in parts if part.isascii() and part.isdigit()]
         if len(numbers) != len(parts) or len(parts) not in (1, 3):
             raise UserError(
-                f"--display_bands={text}: give one channel or three, counted from 1, such as 4,3,2"
+                f"--display_bands={text}: give one or three channels, counted from 1, such as 4,3,2"
             )
         if wrong := [number for number in numbers if not 1 <= number <= values.channels]:
             raise UserError(
@@ -236,7 +239,7 @@ def _of_domain(flag: str, text: str, letter: str) -> str:
     parts = text.split("/")
     if len(parts) > 2 or (len(parts) == 2 and not all(parts)):
         raise UserError(
-            f"--{flag}={text}: give one for both domains, or A's and B's with a slash between"
+            f"--{flag}={text}: give one value for both domains, or A's and B's separated by a slash"
         )
     return parts[0] if letter == "A" else parts[-1]
 
@@ -249,18 +252,18 @@ def _colours_of(colour_map: str) -> np.ndarray:
 
     if colour_map not in matplotlib.colormaps:
         raise UserError(
-            f"--display_map={colour_map}: no colour map of Matplotlib; such are viridis, magma, "
-            "bone"
+            f"--display_map={colour_map}: not a Matplotlib colour map; choose one such as viridis, "
+            "magma or bone"
         )
     colours = matplotlib.colormaps[colour_map](np.linspace(0, 1, 256), bytes=True)
     return np.asarray(colours[:, :3], np.uint8)
 
 
 def in_rgb(picture: np.ndarray) -> np.ndarray:
-    """uint8 [H, W, 1 or 3] as [H, W, 3], for strips of both kinds."""
+    """uint8 [H, W, 1 or 3] as [H, W, 3], for strips that mix both."""
     return np.broadcast_to(picture, (*picture.shape[:2], 3))
 
 
 def told(displays: Mapping[str, Display]) -> list[str]:
-    """A line for each domain that is shown so."""
+    """One line for each domain's display."""
     return [f"display of {letter}: {display.told}" for letter, display in displays.items()]

@@ -1,7 +1,7 @@
 """The two domains that a translator connects, each a split of a data set.
 
-`--data_dir` names one data set with the splits trainA, trainB, testA, ... or, with a comma between,
-a data set for each domain with the splits train, test, ...: `data/gta5,data/cityscapes`.
+`--data_dir` names one data set with the splits trainA, trainB, testA, ... or, separated by a comma,
+one data set for each domain with the splits train, test, ...: `data/gta5,data/cityscapes`.
 """
 
 import re
@@ -18,7 +18,7 @@ from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
 
 PURPOSES = ("train", "val", "test")
-_NAMING = "with A or B behind them where one data set holds both domains"
+_NAMING = "followed by A or B if one data set holds both domains"
 _DOMAIN_SPLIT = re.compile("(train|test|val)([AB])")
 
 
@@ -40,12 +40,12 @@ class Split:
 
     @property
     def holds_label_maps(self) -> bool:
-        """Whether its pictures are label maps, which are resized by nearest neighbour only."""
+        """Whether its pictures are label maps, which are only resized by nearest neighbour."""
         return self.name in self.source.label_maps
 
     @property
     def values(self) -> Values | None:
-        """What the numbers of its measurements mean; None of pictures."""
+        """The meaning of its measurements' numbers; None for pictures."""
         return self.source.values_of(self.name)
 
     def pictures(self) -> Iterator[tuple[str, bytes]]:
@@ -74,12 +74,12 @@ class Domains:
 
     @property
     def title(self) -> str:
-        """The name shown with results; says so if the data are synthetic."""
+        """The name shown with results, which says if the data is synthetic."""
         return f"{self.name} (synthetic)" if self.a.synthetic or self.b.synthetic else self.name
 
     @property
     def fingerprint(self) -> str:
-        """Identity of the content of both."""
+        """Identity of the content of both data sets."""
         return (
             self.a.fingerprint
             if self.a is self.b
@@ -88,7 +88,7 @@ class Domains:
 
     @property
     def label_maps(self) -> str:
-        """Those of the domains "a" and "b" whose training pictures are label maps, such as "b"."""
+        """The domains ("a", "b") whose training pictures are label maps, such as "b"."""
         found = {domain: self.find("train", domain) for domain in "ab"}
         return "".join(
             domain
@@ -98,8 +98,8 @@ class Domains:
 
     @property
     def values(self) -> dict[str, Values]:
-        """What the numbers of measurements mean, by domain ("A", "B"); a domain of pictures is not
-        there.
+        """The meaning of measurements' numbers, by domain ("A", "B"); domains of pictures are not
+        included.
         """
         found = {domain: self.find("train", domain) for domain in "ab"}
         return {
@@ -109,8 +109,8 @@ class Domains:
         }
 
     def aligned(self, purpose: str) -> bool:
-        """Whether the data set says that the pictures of both domains for `purpose` are pairs of
-        equal names.
+        """Whether the data set declares that the pictures of both domains for `purpose` are pairs
+        with equal names.
         """
         splits = [self.find(purpose, domain) for domain in "ab"]
         names = {split.name[:-1] for split in splits if split is not None}
@@ -121,8 +121,8 @@ class Domains:
     def find(self, purpose: str, domain: str) -> Split | None:
         """The split of `purpose` ("train", "val" or "test") of `domain` ("a" or "b"), or None.
 
-        Where there is no test split "val" serves as one: of Cityscapes, whose test labels are
-        withheld, val is what is scored.
+        If there is no test split, "val" serves as one: Cityscapes, whose test labels are withheld,
+        is scored on val.
         """
         source = self.a if domain == "a" else self.b
         names = []
@@ -131,7 +131,7 @@ class Domains:
         return next((Split(source, name) for name in names if source.counts.get(name)), None)
 
     def require(self, purpose: str, domain: str) -> Split:
-        """Like `find`; UserError where there is none."""
+        """Like `find`; UserError if there is none."""
         found = self.find(purpose, domain)
         if found is None:
             source = self.a if domain == "a" else self.b
@@ -142,12 +142,12 @@ class Domains:
     def choose(
         self, direction: str, splits: Sequence[str], *, cross_domain: bool = False
     ) -> tuple[DataSource, list[str]]:
-        """The data set and the splits whose pictures a translator of `direction` takes.
+        """The data set and the splits whose pictures a translator of `direction` translates.
 
         Args:
             direction: "ab" or "ba".
-            splits: names; none takes the test pictures of the domain that the direction starts
-                from, or the val pictures.
+            splits: names; if empty, the test pictures of the direction's source domain, or its val
+                pictures.
             cross_domain: whether splits of the other domain are allowed.
 
         Raises:
@@ -173,15 +173,14 @@ class Domains:
             ):
                 mend = f"leave --split out for {default.name}, or " if default else ""
                 raise UserError(
-                    f"--split={name}: is of domain {found[2]}, and --direction={direction} starts "
-                    f"from domain {domain.upper()}; "
-                    f"{mend}--cross_domain translates it all the same"
+                    f"--split={name}: is of domain {found[2]}, but --direction={direction} starts "
+                    f"from domain {domain.upper()}; {mend}--cross_domain translates it anyway"
                 )
         return source, list(splits)
 
     def settings(self, domain: str) -> dict[str, Any]:
-        """The fields of `intake.Rules` in which the preparation of `domain`'s pictures differed
-        from the defaults.
+        """The fields of `Rules` in which the preparation of `domain`'s pictures differed from the
+        defaults.
         """
         source = self.a if domain == "a" else self.b
         stored = source.settings
@@ -195,20 +194,20 @@ class Domains:
 
 
 def open_domains(data_dir: str, *, recipe: str = "") -> Domains:
-    """Opens what `--data_dir` names.
+    """Opens the data sets that `--data_dir` names.
 
     Args:
-        data_dir: one place, or two with a comma between; see `open_source` for places.
-        recipe: how the data are made, told when they are missing.
+        data_dir: one place, or two separated by a comma; see `open_source` for places.
+        recipe: how to make the data, shown if they are missing.
 
     Raises:
-        UserError: a data set is missing, unfinished or of another form.
+        UserError: a data set is missing, incomplete or in another format.
     """
     places = [data_dir] if Path(data_dir).is_dir() else data_dir.split(",")
     if len(places) > 2 or not all(places):
         raise UserError(
-            f"--data_dir={data_dir}: give one data set with trainA and trainB, or two with a "
-            "comma between"
+            f"--data_dir={data_dir}: give one data set with trainA and trainB, or two separated by "
+            "a comma"
         )
     missing = [
         place
@@ -218,7 +217,7 @@ def open_domains(data_dir: str, *, recipe: str = "") -> Domains:
         and not (Path(place) / "dataset_info.json").exists()
     ]
     if missing and recipe:
-        raise UserError(f"--data_dir={data_dir}: {' and '.join(missing)} not there yet; {recipe}")
+        raise UserError(f"--data_dir={data_dir}: {' and '.join(missing)} not found; {recipe}")
     sources = [open_source(place) for place in places]
     domains = Domains(sources[0], sources[-1])
     train = [domains.find("train", domain) for domain in "ab"]
@@ -229,7 +228,7 @@ def open_domains(data_dir: str, *, recipe: str = "") -> Domains:
         == (train[1].source.fingerprint, train[1].name)
     ):
         raise UserError(
-            f"--data_dir={data_dir}: both domains are the same pictures, {train[0]}; give each "
+            f"--data_dir={data_dir}: both domains have the same pictures, {train[0]}; give each "
             "domain its own"
         )
     _tell_splits(domains)
@@ -237,7 +236,7 @@ def open_domains(data_dir: str, *, recipe: str = "") -> Domains:
 
 
 def _tell_splits(domains: Domains) -> None:
-    """Lines on which splits stand in for test splits, have no counterpart, or are not used."""
+    """Reports splits that serve as test splits, have no counterpart, or are not used."""
     found = {
         (purpose, domain): domains.find(purpose, domain) for purpose in PURPOSES for domain in "ab"
     }
@@ -248,14 +247,14 @@ def _tell_splits(domains: Domains) -> None:
             log(f"{split}: serves as the test split of domain {domain}, which has none")
         elif split is None and tests["b" if domain == "a" else "a"]:
             log(
-                f"{place}: domain {domain} has no test split, the other has; scores and pictures "
-                "that need one are left out"
+                f"{place}: domain {domain} has no test split, but the other has; scores and "
+                "pictures that need one are left out"
             )
     for source in (domains.a,) if domains.a is domains.b else (domains.a, domains.b):
         taken = {split.name for split in found.values() if split and split.source is source}
         others = [f"{name} ({count})" for name, count in source.counts.items() if name not in taken]
         if others:
             log(
-                f"{source.directory}: splits that are not read: {', '.join(others)}; train, val "
-                f"and test are, {_NAMING}"
+                f"{source.directory}: splits that are not read: {', '.join(others)}; splits must "
+                f"be called train, val and test, {_NAMING}"
             )

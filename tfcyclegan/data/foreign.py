@@ -31,9 +31,12 @@ _SCRIPTS = {
     "a NumPy array": "arrays",
     "an HDF5 file": "arrays",
 }
-"""What prepares their values, of data_prep."""
+"""The data_prep scripts that prepare their values."""
 
-_MENDS = {"archive": "unpack it", "video": "save its frames as PNG, as by ffmpeg -i VIDEO %06d.png"}
+_MENDS = {
+    "archive": "unpack it",
+    "video": "save its frames as PNG, for example with ffmpeg -i VIDEO %06d.png",
+}
 _BRANDS = {
     b"heic": "a HEIC picture",
     b"heix": "a HEIC picture",
@@ -55,14 +58,14 @@ def told(content: bytes) -> str:
             ),
             "",
         )
-    mend = _MENDS.get(name.rpartition(" ")[2], "save it as PNG or TIFF of 8 or 16 bit")
+    mend = _MENDS.get(name.rpartition(" ")[2], "save it as 8-bit or 16-bit PNG or TIFF")
     if name in _SCRIPTS:
-        mend += f", or prepare its values by data_prep.{_SCRIPTS[name]}"
-    return name and f"{name}, which is not read here; {mend}"
+        mend += f", or prepare its values with data_prep.{_SCRIPTS[name]}"
+    return name and f"{name}, which cannot be read here; {mend}"
 
 
 def _matches(found: bytes, mark: bytes) -> bool:
-    """Whether they are equal; a dot in the mark matches any byte."""
+    """Whether the bytes match; a dot in the mark matches any byte."""
     return len(found) == len(mark) and all(
         wanted in (ord("."), byte) for byte, wanted in zip(found, mark, strict=True)
     )

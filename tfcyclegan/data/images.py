@@ -4,7 +4,7 @@ windows.
 On disk and in caches images are uint8 [H, W, C] with C 1 or 3; networks see float32 in [-1, 1].
 `to_float` and `to_uint8` convert; graphs of TensorFlow do the same in `data.batches` and
 `exporting.saved_model`. Resizing is Pillow's antialiased bicubic, as in the official program,
-unless another `interpolation` is asked for.
+unless another `interpolation` is given.
 """
 
 import io
@@ -25,7 +25,7 @@ ENLARGED = "enlarged pictures"
 RESHAPED = "pictures whose shape changes"
 RESIZED = "resized as the training resized its pictures"
 FITTED = "resized to the model's size, and the translation back"
-NO_NUMBERS = "the model gives values that are no numbers (NaN or infinite)"
+NO_NUMBERS = "the model's output has values that are not finite (NaN or infinite)"
 # sides are rounded to pixels or to multiples of 4; smaller changes do not count as a change of
 # shape
 _SEEN_STRETCH = 1.05
@@ -35,13 +35,14 @@ def decode(encoded: bytes, channels: int, notes: set[str] | None = None) -> Imag
     """Decodes a stored picture to `channels` 1 or 3; adds to `notes` what that does to its colours.
 
     Raises:
-        RunError: not a whole JPEG or PNG.
+        RunError: not a complete JPEG or PNG.
     """
     try:
         with Image.open(io.BytesIO(encoded), formats=STORED_FORMATS) as image:
             if image.mode.startswith("I"):  # Pillow would clip them at 255
                 raise RunError(
-                    "a stored picture has more than 8 bit a sample; prepare the data by data_prep"
+                    "a stored picture has more than 8 bits per sample; prepare the data with "
+                    "data_prep"
                 )
             if notes is not None:
                 notes |= colour_notes(image.mode, channels)
@@ -51,17 +52,17 @@ def decode(encoded: bytes, channels: int, notes: set[str] | None = None) -> Imag
     except Exception as error:  # on damaged input Pillow's decoders may raise almost anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise RunError(
-            f"a stored picture is no whole JPEG or PNG ({reason}); prepare the data again"
+            f"a stored picture is not a complete JPEG or PNG ({reason}); prepare the data again"
         ) from error
 
 
 def with_channels(image: Image.Image, channels: int) -> Image.Image:
-    """The picture in gray or RGB, as `channels` 1 or 3 say."""
+    """The picture in gray or RGB for `channels` 1 or 3."""
     return image.convert(_PILLOW_MODES[channels])
 
 
 def colour_notes(mode: str, channels: int) -> set[str]:
-    """What `with_channels` does to the colours of a picture of Pillow's `mode`: GRAY_IN_COLOUR,
+    """The effect of `with_channels` on the colours of a picture of Pillow's `mode`: GRAY_IN_COLOUR,
     COLOUR_MADE_GRAY or nothing.
     """
     gray = mode in ("1", "L", "LA") or mode.startswith("I")
@@ -92,7 +93,7 @@ def decode_ids(encoded: bytes) -> np.ndarray:
     """Decodes a stored map of class ids, uint8 [H, W].
 
     Raises:
-        RunError: not a whole JPEG or PNG.
+        RunError: not a complete JPEG or PNG.
     """
     return np.asarray(decode(encoded, 1))
 
@@ -108,7 +109,7 @@ def encode_png(image: np.ndarray, *, alpha: np.ndarray | None = None) -> bytes:
 
 
 def to_image(array: np.ndarray) -> Image.Image:
-    """The picture in uint8 [H, W, 1 or 3]."""
+    """The picture of uint8 [H, W, 1 or 3]."""
     return Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
 
 
@@ -132,7 +133,7 @@ def require_numbers(values: np.ndarray) -> np.ndarray:
     """A model's output; RunError if it is not finite, which would become black or white."""
     if not np.isfinite(values).all():
         raise RunError(
-            f"{NO_NUMBERS}: its weights are damaged, or too large for its type; take an earlier "
+            f"{NO_NUMBERS}: its weights are damaged, or too large for its type; use an earlier "
             "--checkpoint, or an export of one"
         )
     return values
@@ -148,8 +149,8 @@ def resized_size(size: Size, mode: str, load_size: Size, crop_size: Size) -> Siz
 
     "resize_and_crop" gives `load_size`; "scale_width..." gives its width and keeps the shape, with
     at least the crop's height; "crop" and "none" keep the size. Without a crop the sides are
-    rounded to multiples of 4, which the ResNet generator needs (the official program does so for
-    "none" alone and fails on odd "scale_width" sizes).
+    rounded to multiples of 4, which the ResNet generator needs (the official program does so only
+    for "none" and fails on odd "scale_width" sizes).
 
     Raises:
         UserError: unknown mode.
@@ -184,8 +185,8 @@ def resize(
 
 @dataclass(frozen=True)
 class Scale:
-    """The size of whole pictures for the networks, that to which training resizes them before
-    cropping, and the way of resizing.
+    """The size to which training resizes whole pictures before cropping, and the method of
+    resizing.
     """
 
     mode: str
@@ -199,7 +200,7 @@ class Scale:
         return resized_size(size, mode, self.load_size, self.crop_size)
 
     def __call__(self, image: Image.Image, *, nearest: bool = False) -> Image.Image:
-        """The picture in that size."""
+        """The picture resized to that size."""
         return resize(
             image,
             self.size_of(Size(image.height, image.width)),
@@ -219,10 +220,10 @@ def notes_of(
     """Notes on changes to a picture before its translation that show in the result.
 
     Args:
-        image: as decoded.
-        channels: that the translator takes.
-        scale: to which it is resized, or None.
-        fit: otherwise the only size that the translator takes, or None.
+        image: the decoded picture.
+        channels: number of channels of the translator's input.
+        scale: how it will be resized, or None.
+        fit: otherwise the only size that the translator accepts, or None.
     """
     size = Size(image.height, image.width)
     taken = scale.size_of(size) if scale else fit or size
@@ -233,11 +234,11 @@ def notes_of(
 def random_window(
     image: np.ndarray, crop_size: Size | None, flip: bool, generator: np.random.Generator
 ) -> np.ndarray:
-    """A random crop, a view of `image`, or its mirror image, a copy.
+    """A random crop, which is a view of `image`, or its mirror image, which is a copy.
 
     Args:
         image: [H, W, C].
-        crop_size: at most the image's size; None takes the whole.
+        crop_size: at most the image's size; None means the whole image.
         flip: whether to mirror half of the images.
         generator: makes three draws, whatever the options, so that the streams of different
             settings stay aligned.
@@ -251,8 +252,8 @@ def random_window(
 
 
 def _mirrored(image: np.ndarray) -> np.ndarray:
-    """Channel by channel: NumPy copies a mirrored view pixel by pixel, which takes four times as
-    long.
+    """Mirrors channel by channel: NumPy copies a mirrored view pixel by pixel, which takes four
+    times as long.
     """
     mirrored = np.empty_like(image)
     for channel in range(image.shape[2]):

@@ -4,18 +4,19 @@ Imports no TensorFlow.
 Every file is decoded completely, so that damage shows here, where the file has a name, and not in
 training.
 
-- 16 bit a channel is scaled to 8 by round(value / 257), colour as well as gray; a TIFF of 12 bit by
-  its own maximum, and any of more than 8 bit by the maximum that the caller names.
-- Transparency (alpha, a transparent palette entry or colour) is composed on white, unless the
-caller asks otherwise.
-- The orientation of EXIF or XMP is applied. CMYK, palette, YCbCr become RGB by Pillow's plain
+- 16 bits per channel are scaled to 8 by round(value / 257), in colour as well as gray; a 12-bit
+  TIFF is scaled by its own maximum, and any picture of more than 8 bits by the maximum that the
+  caller gives, if any.
+- Transparency (alpha, a transparent palette entry or colour) is composited onto white, unless the
+  caller asks otherwise.
+- The orientation of EXIF or XMP is applied. CMYK, palette and YCbCr become RGB by Pillow's plain
   formulas; ICC profiles are not applied.
-- Of a file with several frames or pages one is taken, the first unless the caller names another;
-  frames are composed.
-- Bands that are neither colours nor alpha are refused, or left out where the caller says so.
-- 32-bit, floating-point and signed values have no known range: refused.
-- An upright 8-bit grayscale or RGB JPEG or PNG keeps its bytes; all else becomes PNG, which loses
-  nothing.
+- From a file with several frames or pages one is used, the first unless the caller names another;
+  frames are composited.
+- Bands that are neither colours nor alpha are refused, or left out if the caller says so.
+- 32-bit, floating-point and signed values have no known range and are refused.
+- An upright 8-bit grayscale or RGB JPEG or PNG keeps its bytes; everything else becomes PNG, which
+  loses nothing.
 
 Conversions and omissions are noted for each picture (`notes`).
 """
@@ -53,14 +54,14 @@ FOURTH_BYTE = LeftOut("the fourth byte of each pixel of a BMP, which the format 
 COPIES = LeftOut("smaller copies and masks beside a TIFF's pictures")
 
 HINTS = {
-    ON_WHITE: "--alpha=drop takes the colours below it",
-    OPAQUE: "--alpha=white lays it on white",
-    PAGE: "--pages=first takes the first alone",
-    FIRST_FRAME: "--pages=all takes them all",
-    SCALED: "--max_value=VALUE says which is white",
+    ON_WHITE: "--alpha=drop uses the colours without the alpha channel",
+    OPAQUE: "--alpha=white composites it onto white",
+    PAGE: "--pages=first uses only the first",
+    FIRST_FRAME: "--pages=all uses them all",
+    SCALED: "--max_value=VALUE gives the value of white",
     images.RESIZED: "--scale=original keeps sizes",
 }
-"""The flags that decide otherwise, where a command has them."""
+"""For each note, the flag that changes the behaviour, if the command has it."""
 
 
 def hints(max_value: object) -> dict[str, str]:
@@ -84,7 +85,7 @@ _DEEPEST, _OPAQUE = 65535, 255
 
 
 class BadPicture(ValueError):
-    """The file holds no picture that can be used; the message is the reason, on one line."""
+    """The file holds no usable picture; the message is the reason, on one line."""
 
 
 @dataclass(frozen=True)
@@ -92,13 +93,13 @@ class Decoded:
     """A decoded picture, as a viewer shows it.
 
     Attributes:
-        image: upright, of mode L or RGB.
-        notes: conversions that its owner should know of, and what was left out (`LeftOut`).
-        kept: the file's own bytes where they are stored as they are, else empty.
-        kept_format: "jpeg" or "png" then.
-        alpha: its transparency, of mode L, where it has any and `Rules.alpha` is "keep".
-        largest: the largest value of a 16-bit picture whose range is known only from its type; else
-            0.
+        image: the upright picture, of mode L or RGB.
+        notes: conversions that users should know about, and omissions (`LeftOut`).
+        kept: the file's own bytes if they are stored unchanged, otherwise empty.
+        kept_format: "jpeg" or "png" in that case.
+        alpha: its alpha channel, of mode L, if it has one and `Rules.alpha` is "keep".
+        largest: the largest value of a 16-bit picture whose range is known only from its type;
+            otherwise 0.
     """
 
     image: Image.Image
@@ -111,8 +112,8 @@ class Decoded:
     def picture(
         self, filename: str, size: Size | None = None, interpolation: str = "bicubic"
     ) -> Picture:
-        """The picture to store under `filename`, resized to `size`; resized ones and those whose
-        bytes are not kept become PNG.
+        """The picture to store under `filename`, resized to `size`; it becomes PNG if it is resized
+        or its bytes are not kept.
         """
         resized = self.image if size is None else images.resize(self.image, size, interpolation)
         if self.kept and resized is self.image:
@@ -123,8 +124,8 @@ class Decoded:
 def take(
     content: bytes, filename: str, *, max_pixels: int, rules: Rules = USUAL
 ) -> tuple[Picture, frozenset[str]]:
-    """The picture to store under `filename`, and what was done to it; the arguments and errors are
-    those of `decode`.
+    """The picture to store under `filename`, and the notes on it; arguments and errors are those of
+    `decode`.
     """
     decoded = decode(content, max_pixels=max_pixels, rules=rules)
     return decoded.picture(filename), decoded.notes
@@ -137,10 +138,10 @@ def decode(
 
     Args:
         content: the file's bytes.
-        max_pixels: a picture of more pixels is refused before it is decoded.
-        rules: decide where it could be read in more than one way.
-        page: the place of one of its pictures by `pages.Pages`; None takes the first and notes that
-            others are left out.
+        max_pixels: a picture with more pixels is refused before it is decoded.
+        rules: how to read it if there is more than one way.
+        page: the index of one of its pictures, from `pages.Pages`; None means the first, and notes
+            that others are left out.
 
     Raises:
         BadPicture: with the reason.
@@ -150,9 +151,7 @@ def decode(
 
 
 def encode_png(image: Image.Image) -> bytes:
-    """The picture as PNG, without the profiles and transparent colours of the file that it came
-    from.
-    """
+    """The picture as PNG, without the profiles and transparent colours of its original file."""
     image.info.clear()
     stream = io.BytesIO()
     image.save(stream, "PNG")
@@ -175,7 +174,7 @@ def reading(content: bytes) -> Iterator[None]:
             "text, not a picture" if _is_text(content) else "not a picture, or damaged at its start"
         )
         raise BadPicture(foreign.told(content) or unknown) from error
-    # Pillow's decoders raise nearly every type on damaged input; each means the same here
+    # on damaged input Pillow's decoders raise nearly any type; all mean the same here
     except Exception as error:
         raise BadPicture(
             f"damaged: {' '.join(str(error).split()) or type(error).__name__}"
@@ -188,8 +187,8 @@ def _is_text(content: bytes) -> bool:
 
 
 def open_picture(content: bytes, max_pixels: int) -> ImageFile.ImageFile:
-    """The picture with its header read and its checksums verified, which decoding skips and
-    TensorFlow insists on.
+    """The picture with its header read and its checksums verified: decoding skips them, but
+    TensorFlow insists on them.
     """
     image = _open(content)
     _require_size(*image.size, max_pixels)
@@ -214,7 +213,7 @@ def _require_size(width: int, height: int, max_pixels: int) -> None:
 
 
 def _open(content: bytes) -> ImageFile.ImageFile:
-    Image.init()  # else formats outside Pillow's first few are unknown here
+    Image.init()  # otherwise only Pillow's few preloaded formats are known
     image = Image.open(io.BytesIO(content), formats=FORMATS)
     assert isinstance(image, ImageFile.ImageFile)
     return image
@@ -225,11 +224,11 @@ class _Shallow:
     """A picture with 8 bits per sample, as stored in the file.
 
     Attributes:
-        image: of any mode of Pillow's.
-        notes: on the picture.
+        image: the picture, in any of Pillow's modes.
+        notes: notes on the picture.
         orientation: the value of EXIF's tag.
         info: Pillow's information on the file.
-        kind: its format.
+        kind: the file's format.
         largest: see `Decoded`.
     """
 
@@ -279,17 +278,19 @@ def _read(content: bytes, max_pixels: int, rules: Rules, page: int | None) -> _S
         notes.add(OTHER_VIEWS if kind == "MPO" else FIRST_FRAME)
     elif page:
         if kind == "PNG" and bit_depth.png_bits(content) == 16:
-            raise BadPicture("an animation of 16 bit; save its frames as files")
+            raise BadPicture("a 16-bit animation; save its frames as files")
         image.seek(page)
     if kind in ("JPEG", "MPO") and image.mode == "CMYK" and "adobe" not in image.info:
         raise BadPicture(
-            "a CMYK JPEG without Adobe's mark: whether 0 is no ink or all ink is not told; save "
-            "it as RGB"
+            "a CMYK JPEG without Adobe's marker, so whether 0 means no ink or full ink is unknown; "
+            "save it as RGB"
         )
     if kind == "JPEG2000":
         bits, signed = bit_depth.jpeg2000_bits(content)
         if signed:
-            raise BadPicture("signed values have no known range; save it as 8 or 16 bit")
+            raise BadPicture(
+                "signed values have no known range; save it with unsigned 8 or 16 bits"
+            )
         if bits > 8 and not image.mode.startswith("I"):
             notes.add(UPPER_BITS)
     if kind == "PPM":
@@ -304,15 +305,15 @@ def _read(content: bytes, max_pixels: int, rules: Rules, page: int | None) -> _S
 
 
 def _goes_on_behind(image: ImageFile.ImageFile, content: bytes, sample_bytes: int) -> bool:
-    """Whether another picture lies behind the first in a binary PNM file, as the format allows."""
+    """Whether another picture follows the first in a binary PNM file, as the format allows."""
     row = {"1": -(-image.width // 8), "RGB": 3 * image.width}.get(image.mode, image.width)
     behind = content[image.tile[0].offset + sample_bytes * row * image.height :]
     return content[:2] in (b"P4", b"P5", b"P6") and behind.lstrip()[:1] == b"P"
 
 
 def _has_fourth_bytes(image: ImageFile.ImageFile, content: bytes) -> bool:
-    """Whether a BMP of 32 bit a pixel without masks has values in the byte that is no colour: by
-    other programs' use, transparency.
+    """Whether a BMP of 32 bits per pixel without masks has values in the byte that is not a colour,
+    which other programs use for transparency.
     """
     start, bits, packing = (
         int.from_bytes(content[at : at + size], "little")
@@ -352,7 +353,7 @@ def _loaded(
     rules: Rules,
     notes: set[str],
 ) -> _Shallow:
-    """The picture that Pillow gives; a transparent colour of a deep one becomes an alpha
+    """The picture as Pillow loads it; the transparent colour of a deep picture becomes an alpha
     channel.
     """
     kind, largest = image.format or "", 0
@@ -377,13 +378,13 @@ def _loaded(
         notes.add(SCALED)
     elif image.mode in ("I", "F"):
         raise BadPicture(
-            f"values of 32 bit, signed or floating-point (mode {image.mode}) have no known range; "
-            "save it as 8 or 16 bit"
+            f"32-bit, signed or floating-point values (mode {image.mode}) have no known range; "
+            "save it with unsigned 8 or 16 bits"
         )
     else:
         image.load()
         shallow = image
-    # after loading: TIFF is turned and loses its tag by then
+    # read after loading, by which a TIFF has been rotated and has lost its tag
     orientation = image.getexif().get(_ORIENTATION, 1)
     return _Shallow(
         shallow,
@@ -396,7 +397,7 @@ def _loaded(
 
 
 def _range(samples: np.ndarray, declared: int, rules: Rules) -> tuple[int, int]:
-    """The value of deep samples that is white, and `Decoded.largest`."""
+    """The white value of deep samples, and `Decoded.largest`."""
     largest = int(samples.max())
     if declared == _DEEPEST or rules.max_value is None:
         return declared or _DEEPEST, 0 if declared else largest
@@ -406,7 +407,7 @@ def _range(samples: np.ndarray, declared: int, rules: Rules) -> tuple[int, int]:
 
 
 def _from_samples(content: bytes, described: tiff.Page, rules: Rules, notes: set[str]) -> _Shallow:
-    """The picture of a TIFF whose samples are not for Pillow."""
+    """The picture of a TIFF whose samples Pillow cannot read."""
     colours = {"L": 1, "RGB": 3, "CMYK": 4}[described.colours]
     alphas = [
         place
@@ -421,7 +422,7 @@ def _from_samples(content: bytes, described: tiff.Page, rules: Rules, notes: set
         )
         raise BadPicture(
             f"{many}; "
-            f"{_mend(rules, '--extra_bands=drop leaves that out', 'save it as gray or RGB')}"
+            f"{_mend(rules, '--extra_bands=drop leaves them out', 'save it as gray or RGB')}"
         )
     if alphas and colours == 4:
         raise BadPicture("CMYK with transparency; save it as RGB")
@@ -458,7 +459,7 @@ def _from_samples(content: bytes, described: tiff.Page, rules: Rules, notes: set
 
 
 def bands_left_out(count: int, of: int) -> LeftOut:
-    """The note on bands that are neither colours nor transparency."""
+    """A note on bands that are neither colours nor transparency."""
     return LeftOut(f"{count} of {of} bands, neither colour nor transparency")
 
 
@@ -469,9 +470,9 @@ def _mend(rules: Rules, by_flag: str, otherwise: str) -> str:
 def _flatten(
     image: Image.Image, rules: Rules, *, alone: bool
 ) -> tuple[Image.Image, Image.Image | None, set[str]]:
-    """The picture as L or RGB, its alpha channel where it is to be kept, and notes.
+    """The picture as L or RGB, its alpha channel if it is to be kept, and notes.
 
-    `alone` says that it is no frame of several, one of which may show nothing.
+    `alone` says that it is not one of several frames, some of which may be empty.
     """
     flat_mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
     notes = {CMYK} if image.mode == "CMYK" else set()
@@ -485,12 +486,13 @@ def _flatten(
         return colours.convert(flat_mode), kept, notes
     if rules.alpha == "refuse":
         raise BadPicture(
-            f"has transparency; {_mend(rules, '--alpha=white lays it on white', 'save it without')}"
+            "has transparency; "
+            f"{_mend(rules, '--alpha=white composites it onto white', 'save it without')}"
         )
     if rules.alpha == "drop":
         return colours.convert("RGB").convert(flat_mode), None, notes | {OPAQUE}
     if most == 0 and alone:
-        mend = _mend(rules, "--alpha=drop takes its colours", "save it without")
+        mend = _mend(rules, "--alpha=drop uses its colours", "save it without")
         raise BadPicture(f"transparent everywhere, so all would be white; {mend}")
     on_white = Image.alpha_composite(Image.new("RGBA", image.size, "white"), colours).convert(
         flat_mode

@@ -1,10 +1,10 @@
 """The resizing of pictures by `--interpolation`, and of label maps by nearest neighbour.
 
 bicubic and bilinear are Pillow's filters, which are antialiased: when shrinking, every pixel of the
-source counts. area is the mean over the area of the new pixel, fractions of pixels included, like
-OpenCV's INTER_AREA; Pillow's BOX takes whole pixels. bilinear_opencv is what `cv2.resize` does by
-default, and with it albumentations: the mean of four source pixels wherever the target lies, so
-that most of a picture that shrinks by more than two is skipped.
+source counts. area is the mean over the area of the new pixel, including fractions of pixels, like
+OpenCV's INTER_AREA; Pillow's BOX uses whole pixels. bilinear_opencv is the default of `cv2.resize`
+and thus of albumentations: a weighted mean of four source pixels, so that most pixels are skipped
+when a picture shrinks by more than two.
 """
 
 import numpy as np
@@ -14,19 +14,19 @@ from PIL.Image import Resampling
 from tfcyclegan.config import Size
 
 NEAREST = "nearest"
-"""For label maps: no pixel gets a value that none had."""
+"""For label maps: no pixel gets a value that did not occur before."""
 _PILLOW = {
     "bicubic": Resampling.BICUBIC,
     "bilinear": Resampling.BILINEAR,
     NEAREST: Resampling.NEAREST,
 }
-# of OpenCV's fixed-point weights; 4 bits of a row's sum are dropped before the columns are weighted
+# OpenCV's fixed-point weights; 4 bits of a row's sum are dropped before the columns are weighted
 _COEFFICIENT_BITS = 11
 _DROPPED_BITS = 4
 
 
 def interpolate(image: Image.Image, size: Size, interpolation: str) -> Image.Image:
-    """Resizes a picture of mode L or RGB, or by NEAREST of any mode."""
+    """Resizes a picture of mode L or RGB, or of any mode with NEAREST."""
     if interpolation in _PILLOW:
         return image.resize((size.width, size.height), _PILLOW[interpolation])
     return Image.fromarray(
@@ -52,8 +52,8 @@ def exact_area_mean(channel: np.ndarray, size: Size) -> np.ndarray:
 
 
 def _means(lines: np.ndarray, target: int) -> np.ndarray:
-    """The means of `target` equal parts of the first axis, [n, m] to [target, m]: differences of
-    the sums up to their edges.
+    """The means of `target` equal parts of the first axis, [n, m] to [target, m], as differences of
+    cumulative sums at their edges.
     """
     edges = np.arange(target + 1) * (len(lines) / target)
     whole = np.minimum(edges.astype(np.int64), len(lines) - 1)
@@ -64,11 +64,11 @@ def _means(lines: np.ndarray, target: int) -> np.ndarray:
 
 
 def opencv_bilinear(image: np.ndarray, size: Size) -> np.ndarray:
-    """uint8 [H, W] or [H, W, C] to uint8 [h, w] or [h, w, C]: `cv2.resize(image, (w, h))` to the
-    bit, by its fixed-point arithmetic.
+    """uint8 [H, W] or [H, W, C] to uint8 [h, w] or [h, w, C]: bit for bit `cv2.resize(image, (w,
+    h))`, in its fixed-point arithmetic.
     """
     height, width = image.shape[:2]
-    # OpenCV then takes the mean of 2x2 pixels
+    # in this case OpenCV uses the mean of 2x2 pixels
     if (height, width) == (2 * size.height, 2 * size.width):
         blocks = image.reshape(size.height, 2, size.width, 2, *image.shape[2:]).astype(np.uint16)
         return ((blocks.sum(axis=(1, 3), dtype=np.uint16) + 2) >> 2).astype(np.uint8)

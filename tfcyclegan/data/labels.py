@@ -1,10 +1,9 @@
-"""Tables of classes: ids as they lie on disk, train ids as they are learned and scored, colours as
-they are drawn.
+"""Tables of classes: ids as stored on disk, train ids as learned and scored, colours as drawn.
 
-A label picture is a map of ids, uint8 `[H, W]`. The train ids 0..C-1 are the classes that count;
-everything else is IGNORED. Which table a data set has stands in its manifest, and what is made of
-it (scores, segmenters, pictures of classes) follows that table. CITYSCAPES is the one of
-`cityscapesscripts` (Cordts et al. 2016), which a test holds it to; GTA5 uses the same ids.
+A label picture is a map of ids, uint8 `[H, W]`. The train ids 0..C-1 are the classes that are
+learned and scored; everything else is IGNORED. A data set's manifest holds its table, which its
+scores, segmenters and pictures of classes use. CITYSCAPES is the table of `cityscapesscripts`
+(Cordts et al. 2016), as a test verifies; GTA5 uses the same ids.
 """
 
 import functools
@@ -22,13 +21,13 @@ IGNORED = 255
 """Train id of a pixel that is neither learned nor scored."""
 
 LICENSE_PLATE = 255
-"""How the id -1 lies in an 8-bit picture."""
+"""The value of id -1 in an 8-bit picture."""
 
 
 @dataclass(frozen=True)
 class LabelClass:
-    """One class of a table; `train_id` is IGNORED for what does not count, `id` is 0..255, or -1
-    for license plates.
+    """One class of a table; `train_id` is IGNORED if it is neither learned nor scored, `id` is
+    0..255, or -1 for license plates.
     """
 
     name: str
@@ -42,7 +41,7 @@ class ClassTable:
     """The classes of a data set.
 
     Attributes:
-        classes: all of them, including those that do not count.
+        classes: all classes, including ignored ones.
     """
 
     classes: tuple[LabelClass, ...]
@@ -54,12 +53,12 @@ class ClassTable:
         ):
             twice = sorted({value for value in values if values.count(value) > 1})
             if twice:
-                raise UserError(f"table of classes: the {what} {twice[0]} stands there twice")
+                raise UserError(f"table of classes: the {what} {twice[0]} occurs twice")
         counted = sorted(entry.train_id for entry in self.classes if entry.train_id != IGNORED)
         if not counted or counted != list(range(len(counted))):
             raise UserError(
-                "table of classes: the train ids of those that count must be 0, 1, 2, ..., not "
-                f"{counted or 'none'}"
+                "table of classes: the train ids of classes that are not ignored must be 0, 1, 2, "
+                f"..., not {counted or 'none'}"
             )
         for entry in self.classes:
             if not -1 <= entry.id <= 255 or not all(0 <= level <= 255 for level in entry.color):
@@ -70,7 +69,7 @@ class ClassTable:
 
     @functools.cached_property
     def train_classes(self) -> tuple[LabelClass, ...]:
-        """Those that count, by train id."""
+        """The classes that are not ignored, in the order of train ids."""
         return tuple(
             sorted(
                 (entry for entry in self.classes if entry.train_id != IGNORED),
@@ -80,12 +79,12 @@ class ClassTable:
 
     @functools.cached_property
     def names(self) -> tuple[str, ...]:
-        """Of the train ids."""
+        """Names of the classes, by train id."""
         return tuple(entry.name for entry in self.train_classes)
 
     @property
     def count(self) -> int:
-        """How many classes count, C."""
+        """Number of classes that are not ignored, C."""
         return len(self.train_classes)
 
     @functools.cached_property
@@ -95,18 +94,17 @@ class ClassTable:
 
     @functools.cached_property
     def void_id(self) -> int:
-        """The id written for pixels that do not count: that of the first class that does not count,
-        else an unused one.
+        """The id written for ignored pixels: that of the first ignored class, otherwise an unused
+        one.
 
         Raises:
-            UserError: all 256 ids are those of classes that count.
+            UserError: all 256 ids belong to classes that are not ignored.
         """
         ignored = [entry.id % 256 for entry in self.classes if entry.train_id == IGNORED]
         free = sorted(set(range(256)) - {entry.id % 256 for entry in self.classes}, reverse=True)
         if not ignored and not free:
             raise UserError(
-                "table of classes: needs an id for what does not count; 256 classes that all "
-                "count leave none"
+                "table of classes: needs an id for ignored pixels, but its 256 classes leave none"
             )
         return (ignored or free)[0]
 
@@ -118,7 +116,7 @@ class ClassTable:
             np.zeros((256, 3), np.uint8),
             np.zeros(256, bool),
         )
-        for entry in self.classes:  # the index -1 is the last one, LICENSE_PLATE
+        for entry in self.classes:  # the index -1 is the last entry, LICENSE_PLATE
             train_ids[entry.id], colors[entry.id], known[entry.id] = (
                 entry.train_id,
                 entry.color,
@@ -140,7 +138,7 @@ class ClassTable:
         return self._by_id[0][ids]
 
     def unknown_ids(self, ids: np.ndarray) -> set[int]:
-        """The ids, of uint8 of any shape, that are not in the table."""
+        """Those ids, uint8 of any shape, that are not in the table."""
         there = np.bincount(ids.reshape(-1), minlength=256) > 0
         return {int(value) for value in np.flatnonzero(there & ~self._by_id[2])}
 
@@ -159,7 +157,7 @@ class ClassTable:
         3]` to uint8 `[...]`.
 
         The CycleGAN authors' way from a translated label map to classes ("nearest neighbor search
-        in color space"); of two equally near ones the lower train id.
+        in color space"); of two equally near classes, the one with the lower train id.
         """
         flat = colors.reshape(-1, colors.shape[-1])
         best = np.zeros(len(flat), np.uint8)
@@ -174,8 +172,8 @@ class ClassTable:
         return best.reshape(colors.shape[:-1])
 
     def difference(self, other: "ClassTable") -> str:
-        """Describes how the meaning of ids differs in `other`; empty if it agrees, whatever the
-        colours.
+        """Describes how the meaning of ids differs in `other`; empty if it agrees. Colours are not
+        compared.
         """
         here, there = (
             {entry.id: (entry.name, entry.train_id) for entry in table.classes}
@@ -192,9 +190,7 @@ class ClassTable:
         )
 
     def to_json(self) -> list[dict[str, Any]]:
-        """The classes as JSON, as it stands in the metadata of data sets, segmenters and
-        exports.
-        """
+        """The classes as JSON, as in the metadata of data sets, segmenters and exports."""
         return [
             {
                 "name": entry.name,
@@ -210,11 +206,11 @@ class ClassTable:
         """The inverse of `to_json`.
 
         Args:
-            stored: what was read.
-            path: the file that it is from, for messages.
+            stored: the JSON that was read.
+            path: the file that it was read from, for messages.
 
         Raises:
-            UserError: the classes are of another form, or contradict each other.
+            UserError: the classes are malformed or contradict each other.
         """
         try:
             entries = [
@@ -247,13 +243,13 @@ def _color(levels: Sequence[int]) -> tuple[int, int, int]:
 
 @dataclass(frozen=True)
 class Labelling:
-    """The labels of a data set.
+    """Describes the labels of a data set.
 
     Attributes:
-        classes: the table of its ids; None where no picture has labels.
-        unlabelled: splits whose pictures have none, where others have.
-        label_maps: splits whose pictures are label maps in the colours of their classes, which only
-            nearest pixels resize.
+        classes: the table of its ids; None if no picture has labels.
+        unlabelled: splits whose pictures have no labels although others have.
+        label_maps: splits whose pictures are label maps in the colours of their classes, which are
+            only resized by nearest pixels.
     """
 
     classes: ClassTable | None = None
@@ -301,8 +297,8 @@ CITYSCAPES = ClassTable(
     )
 )
 
-# Of that table, for the scripts that prepare GTA5 and Cityscapes; what reads data sets takes
-# theirs.
+# Parts of that table, for the scripts that prepare GTA5 and Cityscapes; code that reads data sets
+# uses the data sets' own tables.
 CLASSES, TRAIN_CLASSES, NAMES, COUNT, PALETTE = (
     CITYSCAPES.classes,
     CITYSCAPES.train_classes,

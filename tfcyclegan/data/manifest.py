@@ -22,11 +22,12 @@ from tfcyclegan.data.source import LABEL_MAPS, UNLABELLED, VALUES
 from tfcyclegan.data.values import Values
 from tfcyclegan.errors import RunError
 from tfcyclegan.system import files
+from tfcyclegan.system.progress import quantity
 
 TFDS_FILES = ("features.json", "dataset_info.json")
 TALLIES = "counted_values"
-"""What the manifest calls the numbers of values of each split of measurements: {split: {ALL: n,
-INVALID: n, CLIPPED: n}}.
+"""Key of the counts of values of each split of measurements: {split: {ALL: n, INVALID: n, CLIPPED:
+n}}.
 """
 ALL, INVALID, CLIPPED = "all", "invalid", "clipped"
 
@@ -46,15 +47,14 @@ def make(
 
     Args:
         name: the data set's name.
-        command: that made it.
+        command: the command that made it.
         request: everything that determined its content.
-        max_bad: how many bad pictures were allowed.
-        notes: by split, what was noted of each shard: file, records, bytes, sha256, bad, notes,
-            left_out, largest.
-        labelling: what its labels are.
-        left_out: what was not used beside what the shards' notes tell, such as files of other
-            kinds.
-        values: what the numbers of measurements mean, by domain.
+        max_bad: number of bad pictures that were allowed.
+        notes: by split, the note of each shard: file, records, bytes, sha256, bad, notes, left_out,
+            largest.
+        labelling: a description of its labels.
+        left_out: what was not used in addition to the shards' notes, such as files of other kinds.
+        values: the meaning of measurements' numbers, by domain.
     """
     import tensorflow as tf
     import tensorflow_datasets as tfds
@@ -76,7 +76,7 @@ def make(
     for shards in notes.values():
         for shard in shards:
             conversions.update(shard["notes"])
-            # shards of an older version have none
+            # shards of an older version lack this entry
             not_used.update(shard.get("left_out", {}))
     largest = {
         split: max((shard.get("largest", 0) for shard in shards), default=0)
@@ -137,7 +137,7 @@ def counts(made: Mapping[str, Any]) -> str:
 
 
 def summary(made: Mapping[str, Any], hints: Mapping[str, str] | None = None) -> list[str]:
-    """What to tell at the end of a run, a line each; `hints` as for `notes.lines`."""
+    """The report at the end of a run, line by line; `hints` as for `notes.lines`."""
     shards = [shard for split in made["splits"].values() for shard in split["shards"]]
     lines = [
         f"{counts(made)} in {len(shards)} shards, "
@@ -146,7 +146,7 @@ def summary(made: Mapping[str, Any], hints: Mapping[str, str] | None = None) -> 
     lines += picture_notes.lines(made, hints)
     lines += [_of_values(made, domain) for domain in made.get(VALUES, {})]
     largest = made.get(picture_notes.LARGEST, {})
-    # of trainA and testA together, since a small split may be dark by chance
+    # trainA and testA are taken together, since a small split may be dark by chance
     for domain in ("A", "B", ""):
         line = picture_notes.dim(
             max(
@@ -161,15 +161,12 @@ def summary(made: Mapping[str, Any], hints: Mapping[str, str] | None = None) -> 
         lines += [f"warning: {f'domain {domain}: ' if domain else ''}{line}"] if line else []
     quarantined = sum(split["quarantined"] for split in made["splits"].values())
     if quarantined:
-        lines.append(
-            f"{quarantined} bad {'picture' if quarantined == 1 else 'pictures'} left out, listed "
-            "in quarantine.jsonl"
-        )
+        lines.append(f"{quantity(quarantined, 'bad picture')} left out, listed in quarantine.jsonl")
     return lines
 
 
 def _of_values(made: Mapping[str, Any], domain: str) -> str:
-    """What to tell of the numbers of one domain of measurements."""
+    """A line on the numbers of one domain of measurements."""
     values = Values.from_json(made[VALUES][domain])
     counted: collections.Counter[str] = collections.Counter()
     for split, tally in made[TALLIES].items():
@@ -179,8 +176,8 @@ def _of_values(made: Mapping[str, Any], domain: str) -> str:
     parts = [f"{values.dtype}, {values.channels} channels, {values.ranges()}"]
     if counted[CLIPPED]:
         parts.append(
-            f"{counted[CLIPPED]} values outside ({100 * counted[CLIPPED] / valid:.2g} %), which "
-            "networks see clipped"
+            f"{counted[CLIPPED]} values outside the range ({100 * counted[CLIPPED] / valid:.2g} "
+            "%), which networks see clipped"
         )
     if counted[INVALID]:
         share = 100 * counted[INVALID] / counted[ALL]
@@ -189,7 +186,7 @@ def _of_values(made: Mapping[str, Any], domain: str) -> str:
 
 
 def printable(filename: str) -> str:
-    """A file's name on one line, printable on any terminal whatever its bytes."""
+    """A file's name on one line, printable on any terminal, whatever its bytes."""
     return (
         filename.encode("utf-8", "backslashreplace")
         .decode()
@@ -199,17 +196,17 @@ def printable(filename: str) -> str:
 
 
 def write_tfds_metadata(output_dir: Path, staging: Path, made: Mapping[str, Any]) -> None:
-    """Reads every record once, holds the counts against the manifest's, and writes TFDS_FILES
-    whole.
+    """Reads every record once, compares the counts with the manifest's, and writes TFDS_FILES
+    atomically.
 
     Raises:
-        RunError: a shard is damaged or has other records than were written.
+        RunError: a shard is damaged or its number of records differs from what was written.
     """
     import tensorflow as tf
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.naming import ShardedFileTemplate
 
-    # TFDS writes its files in place, so they are made beside links to the shards and then moved
+    # TFDS writes its files in place, so they are made next to links to the shards and then moved
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
     for split in made["splits"].values():
@@ -241,8 +238,8 @@ def write_tfds_metadata(output_dir: Path, staging: Path, made: Mapping[str, Any]
     }
     if found != written:
         raise RunError(
-            f"{output_dir}: the shards hold {found} records, {written} were written; remove the "
-            "directory and prepare again"
+            f"{output_dir}: the shards hold {found} records, but {written} were written; remove "
+            "the directory and prepare again"
         )
     for name in TFDS_FILES:
         os.replace(staging / name, output_dir / name)

@@ -1,10 +1,10 @@
-"""A command's notes on its pictures: what was done to them, and what was not used.
+"""A command's notes on its pictures: conversions, and what was not used.
 
 A note is a string. `LeftOut` marks notes on what was not used; all others describe conversions.
-Both are counted and stand in `manifest.json` or `translation.json` as {"conversions": {note:
-pictures}, "left_out": {note: files or pictures}}; beside them `largest_value` (in a manifest by
-split), where there are pictures of 16 bit, since a set's values may end far below what they can
-hold, and of measurements `counted_values`, of all, invalid and clipped ones.
+Both are counted and recorded in `manifest.json` or `translation.json` as {"conversions": {note:
+pictures}, "left_out": {note: files or pictures}}. Beside them are `largest_value` (in a manifest by
+split) if there are 16-bit pictures, since the values of a set may end far below the largest
+possible one, and for measurements `counted_values`, the numbers of all, invalid and clipped values.
 """
 
 import contextlib
@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tfcyclegan.system.progress import quantity
+
 CONVERSIONS, LEFT_OUT = "conversions", "left_out"
 LARGEST = "largest_value"
 TALLY = "counted_values"
@@ -22,7 +24,7 @@ _DEEPEST = 65535
 
 
 class LeftOut(str):
-    """A note that something was not used."""
+    """A note on something that was not used."""
 
     __slots__ = ()
 
@@ -46,15 +48,15 @@ def counted(notes: Iterable[str]) -> dict[str, dict[str, int]]:
 def lines(
     counted: Mapping[str, Any], hints: Mapping[str, str] | None = None, *, unit: str = "picture"
 ) -> list[str]:
-    """What to tell people of `{"conversions": ..., "left_out": ...}`, a line each; `hints` are
-    flags that decide otherwise, by note, `unit` what was counted.
+    """The lines that report `{"conversions": ..., "left_out": ...}`; `hints` gives, by note, the
+    flag that changes the behaviour, `unit` what was counted.
     """
 
     def line(what: str, told: str) -> str:
         return f"{told}; {hints[what]}" if hints and what in hints else told
 
     converted = [
-        line(what, f"{what}: {count} {unit}{'' if count == 1 else 's'}")
+        line(what, f"{what}: {quantity(count, unit)}")
         for what, count in counted[CONVERSIONS].items()
     ]
     return converted + [
@@ -63,27 +65,27 @@ def lines(
 
 
 def dim(largest: int, flag: str = "--max_value") -> str:
-    """What to tell of a set of 16-bit pictures whose largest value this is, if it is far below what
-    16 bits hold; else nothing.
+    """A line on a set of 16-bit pictures if their largest value is far below what 16 bits hold;
+    otherwise nothing.
     """
     if not 0 < 2 * largest < _DEEPEST:
         return ""
     likely = (1 << largest.bit_length()) - 1
     return (
-        f"16-bit values end at {largest} of {_DEEPEST}, so they come out dark; {flag}={likely} "
+        f"16-bit values end at {largest} of {_DEEPEST}, so pictures become dark; {flag}={likely} "
         f"makes {likely} white"
     )
 
 
 class Journal:
-    """The notes on each picture of a folder of results, kept beside them so that a rerun counts
-    also those that it does not read again.
+    """The notes on each picture of a folder of results, stored beside them so that a rerun also
+    counts the pictures that it does not read again.
 
-    A picture's line is written before its results are, so a killed run has told of all that is
-    there.
+    A picture's line is written before its results, so that even after a killed run every result has
+    its notes.
 
     Args:
-        directory: the folder; a file in it appears with the first note.
+        directory: the folder; the journal's file is created with the first note.
     """
 
     NAME = ".notes.jsonl"
@@ -94,7 +96,7 @@ class Journal:
         for line in (
             self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else ()
         ):
-            # a line cut off by a kill; its picture is read again
+            # the run was killed while writing the line; its picture is read again
             with contextlib.suppress(ValueError, TypeError):
                 name, converted, not_used, largest, *more = json.loads(line)
                 tally = dict(more[0]) if more else {}
@@ -107,8 +109,8 @@ class Journal:
         largest: int = 0,
         tally: Mapping[str, int] | None = None,
     ) -> None:
-        """Takes down the notes on a picture, its largest value and the numbers of its values, in
-        the place of earlier ones. Threads may call it.
+        """Records the notes on a picture, its largest value and the counts of its values, replacing
+        earlier ones. Thread-safe.
         """
         every = list(notes)
         told = [sorted(conversions(every)), sorted(left_out(every)), largest, dict(tally or {})]
@@ -119,7 +121,7 @@ class Journal:
             self._notes[picture] = told
 
     def counted(self, left_out: Mapping[str, int]) -> dict[str, Any]:
-        """The counts over all pictures of the folder, with what was left out beside them."""
+        """The counts over all pictures of the folder, including what else was left out."""
         counts = [
             Counter(note for told in self._notes.values() for note in told[kind])
             for kind in range(2)
@@ -133,7 +135,7 @@ class Journal:
 
     @property
     def tally(self) -> Counter[str]:
-        """The numbers of values over all measurements of the folder."""
+        """The counts of values over all measurements of the folder."""
         total: Counter[str] = Counter()
         for told in self._notes.values():
             total.update(told[3])
@@ -141,7 +143,7 @@ class Journal:
 
 
 def count(conversions: Mapping[str, int], left_out: Mapping[str, int]) -> dict[str, dict[str, int]]:
-    """Both counts in their stored form."""
+    """Both counts in the form in which they are stored."""
     return {
         CONVERSIONS: dict(sorted(conversions.items())),
         LEFT_OUT: dict(sorted(left_out.items())),
@@ -149,7 +151,7 @@ def count(conversions: Mapping[str, int], left_out: Mapping[str, int]) -> dict[s
 
 
 def without_counts(record: Any) -> Any:
-    """A record without the counts: what decides whether a rerun may go on."""
+    """A record without the counts, which determines whether a rerun may continue."""
     return (
         {key: value for key, value in record.items() if key not in KEYS}
         if isinstance(record, dict)
@@ -158,8 +160,8 @@ def without_counts(record: Any) -> Any:
 
 
 def completed(record: Any, identity: Mapping[str, Any]) -> Any:
-    """A record without the counts, and with the direction of an exported model, which 0.1.0 did not
-    tell: it follows from the model, so it is that of `identity` where these are the same.
+    """A record without the counts, with the direction of an exported model added if 0.1.0 wrote it
+    without: the model determines the direction, so `identity` supplies it if the model is the same.
     """
     told = without_counts(record)
     later = {"direction"} & identity.keys()

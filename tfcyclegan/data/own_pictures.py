@@ -1,21 +1,21 @@
-"""Pictures from a user's function in place of a data set: `module:function`.
+"""Pictures from a user's function instead of a data set: `module:function`.
 
 The function is called with the name of a split, one of SPLITS, and returns its pictures as a
-sequence (anything with `len` and indexing), or None if it has none. A picture is uint8
-[H, W], [H, W, 1] (gray) or [H, W, 3] (RGB), and must be the same each time:
+sequence (anything with `len` and indexing), or None if it has none. A picture is uint8 [H, W], [H,
+W, 1] (gray) or [H, W, 3] (RGB), and must be the same each time:
 
     def read(split):
-        folder = {"trainA": "summer", "trainB": "winter"}.get(split)
-        return folder and Pictures(folder)
+        folder = {"trainA": "summer", "trainB": "winter"}.get(split) return folder and
+        Pictures(folder)
 
 Measurements are arrays [H, W] or [H, W, C] of uint8, uint16, int16, float16 or float32, in a
-sequence with an attribute `range`, which tells what networks see as -1 and 1: (low, high), or one
-such pair for each channel. NaN says that nothing was measured, and so does a value that an
-attribute `nodata` names; `units` is a text such as "HU". All splits of a domain have one type, one
-number of channels and one range.
+sequence with an attribute `range`, the values that networks see as -1 and 1: (low, high), or one
+such pair for each channel. NaN and the value of an attribute `nodata` mark missing measurements;
+`units` is a string such as "HU". All splits of a domain must have the same type, number of channels
+and range.
 
-Pictures are identified by a hash of all of them, for which they are read at each start. A sequence
-with an attribute `fingerprint`, a string, is identified by that instead.
+Pictures are identified by a hash of all of them, so they are all read at each start, unless the
+sequence has an attribute `fingerprint`, a string that identifies it.
 """
 
 import hashlib
@@ -45,9 +45,9 @@ class OwnPictures:
 
     Attributes:
         reference: "module:function".
-        splits: a sequence of pictures for each split that it has.
+        splits: a sequence of pictures for each split that exists.
         counts: their lengths.
-        values: what the numbers of measurements mean, by the letter of their domain, see
+        values: the meaning of measurements' numbers, by the letter of their domain, see
             `DataSource`.
     """
 
@@ -60,7 +60,7 @@ class OwnPictures:
         """uint8 [H, W, 1 or 3], or measurements [H, W, C], in order.
 
         Raises:
-            UserError: anything else, or an exception of the function's own.
+            UserError: a picture is anything else, or the sequence raised an exception.
         """
         for index in range(self.counts[split]):
             told = f"{_FLAG}={self.reference}: {split}[{index}]"
@@ -69,8 +69,8 @@ class OwnPictures:
             yield _checked(told, given) if values is None else _measured(told, given, values)
 
     def examples(self, split: str) -> Iterator[Example]:
-        """Each picture under a name that contains the split, so that equal ones are not taken for
-        pairs.
+        """Each picture under a name that contains the split, so that equal names are not mistaken
+        for pairs.
         """
         for index, picture in enumerate(self.pictures(split)):
             name = f"{split}_{index:06d}"
@@ -100,12 +100,12 @@ class OwnPictures:
 
 
 def _letter(split: str) -> str:
-    """Of the domain of a split, as in `DataSource.values`."""
+    """The letter of a split's domain, as in `DataSource.values`."""
     return split[-1] if split[-1] in "AB" else ""
 
 
 def _values_of(told: str, reference: str, pictures: Sequence[Any]) -> Values | None:
-    """What the numbers of a split mean, by its first array; None of pictures."""
+    """The meaning of a split's numbers, from its first array; None for pictures."""
     given = getattr(pictures, "range", None)
     if given is None or not len(pictures):
         return None
@@ -145,8 +145,8 @@ def _measured(told: str, given: Any, values: Values) -> np.ndarray:
     array = _whole(given, told)
     if array.dtype.name != values.dtype or array.shape[-1] != values.channels:
         raise UserError(
-            f"{told}: is {array.dtype} {list(array.shape)}, the first one is of {values.dtype} and "
-            f"{values.channels} channels"
+            f"{told}: is {array.dtype} {list(array.shape)}, but the first one is {values.dtype} "
+            f"with {values.channels} channels"
         )
     return array
 
@@ -158,17 +158,18 @@ def _checked(told: str, given: Any) -> np.ndarray:
     whole = picture[..., np.newaxis] if picture.ndim == 2 else picture
     if whole.dtype != np.uint8 or whole.ndim != 3 or whole.shape[2] not in (1, 3) or not whole.size:
         raise UserError(
-            f"{told}: is {picture.dtype} {list(picture.shape)}, not {_FORMS}; measurements need an "
-            "attribute range of their sequence (docs/data.md)"
+            f"{told}: is {picture.dtype} {list(picture.shape)}, not {_FORMS}; the sequence of "
+            "measurements needs an attribute range (docs/data.md)"
         )
     return whole
 
 
 def open_own(reference: str) -> OwnPictures:
-    """Asks the function for all its splits.
+    """Calls the function for every split.
 
     Raises:
-        UserError: the function does not exist, raised an exception, or returned something else.
+        UserError: the function does not exist, raised an exception, or returned something other
+            than pictures.
     """
     function, told = functions.find(_FLAG, reference), f"{_FLAG}={reference}"
     splits, counts, values = {}, {}, dict[str, Values | None]()
@@ -179,8 +180,8 @@ def open_own(reference: str) -> OwnPictures:
             continue
         if not hasattr(given, "__len__") or not hasattr(given, "__getitem__"):
             raise UserError(
-                f"{asked} it gave a {type(given).__name__}, not a sequence of pictures (with len "
-                "and an index) or None"
+                f"{asked} it returned a {type(given).__name__}, not a sequence of pictures (with "
+                "len and an index) or None"
             )
         splits[split] = given
         counts[split] = functions.calling(asked, reference, len, given)
@@ -188,12 +189,12 @@ def open_own(reference: str) -> OwnPictures:
             found, letter = _values_of(f"{told}: {split}", reference, given), _letter(split)
             if values.setdefault(letter, found) != found:
                 raise UserError(
-                    f"{told}: {split}: its arrays have another type, range or number of channels "
-                    "than the domain's other splits"
+                    f"{told}: {split}: its arrays differ in type, range or number of channels from "
+                    "the domain's other splits"
                 )
     if not any(counts.values()):
         raise UserError(
-            f"{told}: gave no pictures for any split; it is asked for {', '.join(SPLITS)}"
+            f"{told}: returned no pictures for any split; it is called for {', '.join(SPLITS)}"
         )
     known = {letter: each for letter, each in values.items() if each is not None}
     return OwnPictures(reference, splits, counts, known)

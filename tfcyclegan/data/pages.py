@@ -1,6 +1,4 @@
-"""Which pictures a file holds: the pages of a TIFF, the frames of an animation. Imports no
-TensorFlow.
-"""
+"""The pictures in a file: pages of a TIFF, frames of an animation. Imports no TensorFlow."""
 
 import io
 from dataclasses import dataclass
@@ -20,8 +18,9 @@ class Pages:
     """The pictures of a file.
 
     Attributes:
-        places: of each, as `intake.decode` takes it; [None] of a file with one picture.
-        copies: whether there are smaller copies or masks besides, which do not count.
+        places: the index of each picture, as an argument of `intake.decode`; [None] for a file with
+            one picture.
+        copies: whether there are also smaller copies or masks, which are not counted.
     """
 
     places: list[int] | list[None]
@@ -29,7 +28,7 @@ class Pages:
 
     def name(self, stem: str, number: int) -> str:
         """The name of picture `number`, from 0, of the file `stem`: STEM_0001, STEM_0002, ..., or
-        STEM for an only one.
+        STEM if it is the only one.
         """
         return stem if len(self.places) == 1 else f"{stem}_{number + 1:04d}"
 
@@ -38,7 +37,7 @@ ONE = Pages([None])
 
 
 def of(stream: BinaryIO) -> Pages:
-    """From the headers, where they say; ONE for an unreadable file, whose decoding gives the
+    """The pictures according to the headers; ONE for an unreadable file, whose decoding reports the
     reason.
     """
     head = stream.read(_HEAD)
@@ -53,7 +52,7 @@ def of(stream: BinaryIO) -> Pages:
         with Image.open(stream, formats=intake.FORMATS) as image:
             count = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
             return Pages(list(range(count))) if count > 1 else ONE
-    except Exception:  # damaged files make the libraries raise anything
+    except Exception:  # on damaged files the libraries may raise anything
         return ONE
 
 

@@ -1,7 +1,7 @@
 """Batches of pairs: corresponding pictures of both domains, cropped and flipped alike.
 
-Semantics of the official `aligned` data set: an epoch is every pair once, in shuffled order; one
-crop position and one flip for both pictures.
+Semantics of the official `aligned` data set: an epoch is every pair once, in shuffled order; both
+pictures share one crop position and one flip.
 """
 
 from dataclasses import dataclass

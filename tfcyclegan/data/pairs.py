@@ -24,7 +24,7 @@ def read_pairs(path: Path) -> dict[str, str]:
     b}.
 
     Raises:
-        UserError: no such file, no such columns, or a name that stands in two lines.
+        UserError: no such file, no such columns, or a name that occurs in two lines.
     """
     try:
         with open(path, newline="", encoding="utf-8-sig") as stream:
@@ -36,14 +36,14 @@ def read_pairs(path: Path) -> dict[str, str]:
         or not {"a", "b"} <= rows[0].keys()
         or any(row["a"] is None or row["b"] is None for row in rows)
     ):
-        raise UserError(f"--pairs={path}: needs a head line a,b and a line for each pair")
+        raise UserError(f"--pairs={path}: needs the header line a,b and a line for each pair")
     for column in "ab":
         twice = sorted(
             name for name, count in Counter(row[column] for row in rows).items() if count > 1
         )
         if twice:
             raise UserError(
-                f"--pairs={path}: {len(twice)} names stand in several lines of the column "
+                f"--pairs={path}: {len(twice)} names occur in several lines of the column "
                 f"{column}, such as {twice[0]}"
             )
     return {row["a"]: row["b"] for row in rows}
@@ -65,11 +65,11 @@ def pairs_identity(given: str) -> str:
 
 @dataclass(frozen=True)
 class KnownPairs:
-    """Pairs among pictures that are open.
+    """Pairs among opened pictures.
 
     Attributes:
-        indices: int [N, 2], the numbers of the pictures of a and of b, in the order of a's.
-        told: where they come from and how many they are, on one line.
+        indices: int [N, 2], indices of the pictures of a and b, sorted by a's.
+        told: their source and number, on one line.
     """
 
     indices: np.ndarray
@@ -86,20 +86,19 @@ def known_pairs(
     seed: int,
 ) -> KnownPairs | None:
     """The pairs that `--pairs` names among the pictures of `splits`, or those of aligned data; None
-    if there are neither.
+    if there are none.
 
     Args:
-        given: a CSV file for `read_pairs`; "names" for equal names; empty for what the data set
-            says.
-        aligned: whether it says that equal names are pairs.
-        pixels: of domains a and b.
-        splits: the names of the splits that they are of.
-        share: the fraction of pairs that is drawn; a smaller draw is a subset of a larger one.
-        seed: of that draw.
+        given: a CSV file for `read_pairs`; "names" for equal names; empty to follow the data set.
+        aligned: whether the data set declares that equal names are pairs.
+        pixels: pictures of domains a and b.
+        splits: the names of their splits.
+        share: the fraction of pairs to draw; a smaller draw is a subset of a larger one.
+        seed: random seed of that draw.
 
     Raises:
-        UserError: a name is not among the pictures, or stands for several; a pair's pictures were
-            of unequal sizes before they were resized, or are now.
+        UserError: a name is not among the pictures, or is ambiguous; a pair's pictures have unequal
+            sizes, before or after resizing.
     """
     if not given and not aligned:
         return None
@@ -131,7 +130,7 @@ def known_pairs(
 
 
 def _by_name(pixels: PixelFile, split: str) -> dict[str, int]:
-    """The numbers, from 1, of the pictures by their names; 0 where several have one name."""
+    """The numbers, from 1, of the pictures by name; 0 if several have the same name."""
     numbers: dict[str, int] = {}
     for number, stored in enumerate(pixels.names(), start=1):
         name = picture_name(stored, split)
@@ -140,7 +139,7 @@ def _by_name(pixels: PixelFile, split: str) -> dict[str, int]:
 
 
 def _of_one_size(indices: np.ndarray, flag: str, pixels: tuple[PixelFile, PixelFile]) -> np.ndarray:
-    """`indices`, or UserError where the pictures of a pair have unequal sizes."""
+    """`indices`; UserError if the pictures of a pair have unequal sizes."""
     for sizes in ([file.original_sizes for file in pixels], [file.sizes for file in pixels]):
         of_a, of_b = sizes[0][indices[:, 0]], sizes[1][indices[:, 1]]
         unequal = np.flatnonzero((of_a != of_b).any(axis=1))
@@ -165,7 +164,7 @@ def _shared(indices: np.ndarray, flag: str, share: float, seed: int) -> KnownPai
         return KnownPairs(indices, f"pairs: {total}, by {flag}")
     count = max(1, round(share * total))
     chosen = np.sort(np.random.default_rng((seed, _SHARE)).permutation(total)[:count])
-    told = f"pairs: {count} of {total}, by {flag} and --paired_share={share:g}, drawn by --seed"
+    told = f"pairs: {count} of {total}, by {flag} and --paired_share={share:g}, drawn with --seed"
     return KnownPairs(indices[chosen], told)
 
 

@@ -21,18 +21,18 @@ ENDINGS = frozenset(
 )
 SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db", ".ds_store"})
 HIDDEN = "hidden files and folders"
-AGAIN = "folders met again by a link"
+AGAIN = "folders already visited through a link"
 
 
 def walk(directory: Path, passed_over: Counter[str] | None = None) -> Iterator[os.DirEntry[str]]:
-    """All files below `directory` that are not hidden, links followed, in no order; skipped files
-    are counted by kind.
+    """All files below `directory` that are not hidden, following links, in no particular order;
+    skipped files are counted by kind.
     """
     counts = Counter() if passed_over is None else passed_over
     pending, visited = [directory], set()
     while pending:
         place = pending.pop()
-        if place.resolve() in visited:  # links in a circle
+        if place.resolve() in visited:  # circular links
             counts[AGAIN] += 1
             continue
         visited.add(place.resolve())
@@ -50,12 +50,12 @@ def walk(directory: Path, passed_over: Counter[str] | None = None) -> Iterator[o
 
 @dataclass(frozen=True)
 class Found:
-    """The pictures below a folder, and what else lies there.
+    """The pictures below a folder, and what else was found there.
 
     Attributes:
-        pictures: by their endings, in the order of their paths.
-        left_out: what is not used: {kind: count}.
-        examples: paths of some of it.
+        pictures: files with picture extensions, in the order of their paths.
+        left_out: entries that are not used: {kind: count}.
+        examples: some of their paths.
     """
 
     pictures: list[os.DirEntry[str]]
@@ -63,12 +63,12 @@ class Found:
     examples: list[str]
 
     def told(self) -> str:
-        """What is not used, on one line; empty where all is."""
+        """What is not used, on one line; empty if everything is used."""
         return told(self.left_out, self.examples)
 
 
 def find(directory: Path) -> Found:
-    """Looks for pictures in a folder tree."""
+    """Finds the pictures in a folder tree."""
     left_out: Counter[str] = Counter()
     pictures, examples = [], []
     for entry in walk(directory, left_out):
@@ -81,13 +81,13 @@ def find(directory: Path) -> Found:
 
 
 def kind_of(name: str) -> str:
-    """The kind under which a file that is no picture is counted."""
+    """The kind under which a file that is not a picture is counted."""
     ending = Path(name).suffix.lower()
-    return f"{printable(ending)} files" if ending else "files without an ending"
+    return f"{printable(ending)} files" if ending else "files without an extension"
 
 
 def told(left_out: Counter[str], examples: list[str]) -> str:
-    """On one line what is not used, an example first."""
+    """One line on what is not used, starting with an example."""
     if not left_out:
         return ""
     kinds = ", ".join(
@@ -96,7 +96,7 @@ def told(left_out: Counter[str], examples: list[str]) -> str:
     if not examples:
         return f"not used: {kinds}"
     more = f" and {len(examples) - 1} more" if len(examples) > 1 else ""
-    return f"not used, no pictures by their ending: {printable(examples[0])}{more} ({kinds})"
+    return f"not used, not pictures by their extension: {printable(examples[0])}{more} ({kinds})"
 
 
 def _is_directory(entry: os.DirEntry[str]) -> bool:
@@ -107,20 +107,20 @@ def _is_directory(entry: os.DirEntry[str]) -> bool:
 
 
 def is_picture(name: str) -> bool:
-    """Whether a file's ending says that it is a picture."""
+    """Whether a file's extension is that of a picture."""
     return Path(name).suffix.lower() in ENDINGS
 
 
 def read(path: Path) -> bytes:
-    """The bytes of a regular file; OSError for anything else, since a pipe would keep us waiting
-    for ever.
+    """The bytes of a regular file; OSError for anything else, since reading a pipe would block for
+    ever.
     """
     with opened(path) as stream:
         return stream.read()
 
 
 def opened(path: Path) -> BinaryIO:
-    """A regular file for reading; OSError for anything else."""
+    """Opens a regular file for reading; OSError for anything else."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError("not a regular file")
     return open(path, "rb")

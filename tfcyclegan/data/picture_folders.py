@@ -18,7 +18,7 @@ from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.system import files
 from tfcyclegan.system.parallel import Stages
-from tfcyclegan.system.progress import Progress, log
+from tfcyclegan.system.progress import Progress, log, quantity
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -28,11 +28,11 @@ MAX_PIXELS = 100_000_000
 
 @dataclass(frozen=True)
 class Reading:
-    """How picture files are read.
+    """How to read picture files.
 
     Attributes:
-        rules: for each picture.
-        pages: "all" pictures of a file with several, or the "first".
+        rules: how to decode each picture.
+        pages: "all" pictures of a file with several, or only the "first".
     """
 
     rules: intake.Rules = intake.USUAL
@@ -47,7 +47,7 @@ USUAL = Reading()
 
 
 def reading_of(options: Any) -> Reading:
-    """From the flags of `config.pictures`."""
+    """The reading that the flags of `config.reading` select."""
     return Reading(
         intake.Rules(options.alpha, options.extra_bands, options.max_value, by_flags=True),
         options.pages,
@@ -59,8 +59,8 @@ class Found:
     """The pictures to process.
 
     Attributes:
-        pictures: {name without ending, below the folder: how to read it}.
-        left_out: what lies there and is not used: {what: count}.
+        pictures: {path below the folder without extension: function that reads it}.
+        left_out: entries that are not used: {what: count}.
         told: the same on one line; empty if everything is used.
     """
 
@@ -75,15 +75,15 @@ class Found:
 
 
 def pictures_of_path(path: Path, reading: Reading = USUAL) -> Found:
-    """A picture, or all pictures in a folder tree; a file of several makes NAME_0001, NAME_0002,
-    ...
+    """A picture, or all pictures in a folder tree; a file of several pictures gives NAME_0001,
+    NAME_0002, ...
 
     Args:
-        path: a file, of any ending, or a folder.
-        reading: how they are read.
+        path: a file with any extension, or a folder.
+        reading: how to read them.
 
     Raises:
-        UserError: nothing there, or two pictures that would get the same name.
+        UserError: there are no pictures, or two would get the same name.
     """
     if path.is_file():
         found = picture_files.Found([], Counter(), [])
@@ -110,7 +110,7 @@ def pictures_of_path(path: Path, reading: Reading = USUAL) -> Found:
             pictures[name] = functools.partial(_decode, file, reading.rules, place)
     if not pictures:
         raise UserError(
-            f"--input={path}: no pictures there{f'; {found.told()}' if found.left_out else ''}"
+            f"--input={path}: no pictures found{f'; {found.told()}' if found.left_out else ''}"
         )
     return Found(pictures, found.left_out, f"{path}: {found.told()}" if found.left_out else "")
 
@@ -132,12 +132,12 @@ def _decode(path: Path, rules: intake.Rules, page: int | None) -> intake.Decoded
 
 @functools.lru_cache(maxsize=1)
 def _last_read(path: Path, changed: int) -> bytes:
-    """A file whose pages are read one after the other; `changed` is its time."""
+    """A file whose pages are read one after another; `changed` is its modification time."""
     return picture_files.read(path)
 
 
 def pictures_of_split(source: DataSource, split: str) -> Iterator[tuple[str, bytes]]:
-    """(name without ending, below the split's folder; bytes) of every picture of a prepared
+    """(path below the split's folder without extension, bytes) of every picture of a prepared
     split.
     """
     for filename, encoded in source.pictures(split):
@@ -145,19 +145,19 @@ def pictures_of_split(source: DataSource, split: str) -> Iterator[tuple[str, byt
 
 
 def picture_name(filename: str, split: str) -> str:
-    """What a stored picture is called: its file name without the split's folder and without its
-    ending, if that is a picture's.
+    """The name of a stored picture: its file name without the split's folder and without a
+    picture's extension.
 
-    Pictures of foreign data sets are named by their places, which hold dots:
+    Pictures of foreign data sets are named by their positions, which contain dots:
     `NAME-SPLIT.tfrecord-00000-of-00001__7`.
 
     Raises:
-        UserError: a name that is no place below a folder: absolute, empty, or with `..`.
+        UserError: the name is not a path below a folder: it is absolute or empty, or contains `..`.
     """
     path = PurePosixPath(filename.removeprefix(f"{split}/"))
     if path.is_absolute() or ".." in path.parts or not path.name or "\0" in filename:
         raise UserError(
-            f"split {split}: a picture is called {filename!r}, which is no name below a folder; "
+            f"split {split}: a picture is called {filename!r}, which is not a path below a folder; "
             "prepare the data again"
         )
     return (path.with_suffix("") if picture_files.is_picture(path.name) else path).as_posix()
@@ -166,7 +166,7 @@ def picture_name(filename: str, split: str) -> str:
 def in_memory(
     pictures: Iterable[tuple[str, bytes]], rules: intake.Rules = intake.USUAL
 ) -> Iterator[tuple[str, Callable[[], intake.Decoded]]]:
-    """Pictures whose bytes are at hand, in the form of `write_pictures`."""
+    """Pictures whose bytes are in memory, as arguments for `write_pictures`."""
     return (
         (name, functools.partial(intake.decode, encoded, max_pixels=MAX_PIXELS, rules=rules))
         for name, encoded in pictures
@@ -177,7 +177,7 @@ def with_notes(
     pictures: Iterable[tuple[str, Callable[[], intake.Decoded]]],
     notes_of: Callable[[Image.Image], set[str]],
 ) -> Iterator[tuple[str, Callable[[], intake.Decoded]]]:
-    """The same pictures, with notes on what will be done to them."""
+    """The same pictures, with notes on how they will be changed."""
 
     def noted(read: Callable[[], intake.Decoded]) -> intake.Decoded:
         decoded = read()
@@ -188,7 +188,7 @@ def with_notes(
 
 @dataclass(frozen=True)
 class _Skipped:
-    """Stands for a picture that is bad, or whose targets exist already."""
+    """Stands for a picture that is bad or whose targets already exist."""
 
     why_bad: str = ""
 
@@ -206,26 +206,26 @@ def write_pictures(
     left_out: Mapping[str, int] | None = None,
     hints: Mapping[str, str] | None = None,
 ) -> None:
-    """Makes PNGs of each picture, several at once; those already there by the same maker are kept.
+    """Makes PNGs from each picture, several at once; existing ones of the same maker are kept.
 
     Args:
-        pictures: (name, how to read it, which raises OSError or `intake.BadPicture`).
-        output: folder of all targets.
-        targets: the files of a picture's name, in the order in which they are written.
+        pictures: pairs of a name and a function that reads the picture, which may raise OSError or
+            `intake.BadPicture`.
+        output: folder that holds all targets.
+        targets: returns the files for a picture's name, in the order in which they are written.
         stages: from a decoded picture to the targets' content.
-        total: how many pictures there are.
-        record: name of the file in `output` that tells who made what is there, and what was done to
-            pictures and left out.
-        identity: who made it.
-        told: what is going on, what was done, and what `output` holds if it is another's, for
-            people.
-        left_out: what of the input is not among `pictures`: {what: count}.
-        hints: flags that decide otherwise, by note, where the command has them.
+        total: number of pictures.
+        record: name of the file in `output` that records who made it, conversions and omissions.
+        identity: what made the results.
+        told: phrases for messages: the activity, its completion, and the content of an `output`
+            that something else made.
+        left_out: parts of the input that are not among `pictures`: {what: count}.
+        hints: for each note, the flag that changes the behaviour, if the command has it.
 
     Raises:
-        UserError: `output` is another's, or pictures that cannot be read (after all others were
-            worked on).
-        RunError: a picture that the machines fail on, named.
+        UserError: something else made `output`, or some pictures cannot be read (after all others
+            were processed).
+        RunError: processing failed for a picture, which the message names.
     """
     with recording(
         output, record, identity, told, total=total, left_out=left_out, hints=hints
@@ -235,12 +235,12 @@ def write_pictures(
 
 @dataclass
 class Ledger:
-    """What becomes of the pictures or files of a folder.
+    """The outcome for the pictures or files of a folder.
 
     Attributes:
-        journal: the notes on them.
-        made: how many results were made.
-        bad: why others could not be read, a line each.
+        journal: notes on them.
+        made: number of results that were made.
+        bad: the reasons why others could not be read, one line each.
     """
 
     journal: notes.Journal
@@ -260,12 +260,11 @@ def recording(
     hints: Mapping[str, str] | None = None,
     unit: str = "picture",
 ) -> Iterator[Ledger]:
-    """Holds a folder of results for its maker while the block fills it, and tells and records what
-    became of what; the arguments are those of `write_pictures`, and `unit` says what `total`
-    counts.
+    """Reserves a folder of results for its maker while the block fills it, then reports and records
+    the outcome; the arguments are those of `write_pictures`, and `unit` says what `total` counts.
 
     Raises:
-        UserError: see there.
+        UserError: see `write_pictures`.
     """
     _refuse_other(output, record, identity, told[2])
     with files.exclusive_lock(output):
@@ -285,10 +284,11 @@ def recording(
         raise UserError(bad[0])
     if bad:
         raise UserError(
-            f"{bad[0]}; {len(bad)} of {total} {unit}s could not be read, the others are in {output}"
+            f"{bad[0]}; {len(bad)} of {quantity(total, unit)} could not be read; the others are in "
+            f"{output}"
         )
-    kept = f", {total - ledger.made} were there already" if ledger.made < total else ""
-    log(f"{output}: {ledger.made} {unit}s {told[1]}{kept}")
+    kept = f", {total - ledger.made} already existed" if ledger.made < total else ""
+    log(f"{output}: {quantity(ledger.made, unit)} {told[1]}{kept}")
 
 
 def _refuse_other(output: Path, record: str, identity: dict[str, Any], others: str) -> None:
@@ -297,8 +297,7 @@ def _refuse_other(output: Path, record: str, identity: dict[str, Any], others: s
             raise UserError(f"--output={output}: holds {others}; choose another folder")
     elif output.exists() and any(path.name != ".lock" for path in output.iterdir()):
         raise UserError(
-            f"--output={output}: is not empty and was not made by this command; choose another "
-            "folder"
+            f"--output={output}: is not empty and not from this command; choose another folder"
         )
 
 
@@ -312,7 +311,7 @@ def _write(
     total: int,
     label: str,
 ) -> None:
-    """`write_pictures` once the folder is this command's."""
+    """`write_pictures`, once the folder is reserved."""
 
     names: set[str] = set()
 
@@ -320,7 +319,7 @@ def _write(
         for name, read in pictures:
             if name in names:
                 raise UserError(
-                    f"two pictures are called {name}, since both become {name}.png; rename one "
+                    f"two pictures are called {name}, and both would become {name}.png; rename one "
                     "and prepare the data again"
                 )
             names.add(name)

@@ -1,8 +1,8 @@
-"""Resized pictures or measurements as raw pixels in one memory-mapped file, so that training
-gathers any of them in any order.
+"""Resized pictures or measurements as raw pixels in one memory-mapped file, so that training can
+read them in any order.
 
-Decoding and resizing happen once. The file is known by a hash of the data and of the settings that
-shape it, so changed settings make another file and an interrupted build leaves nothing behind.
+Decoding and resizing happen once. The file is identified by a hash of the data and of the settings
+that affect it, so changed settings make another file. An interrupted build leaves nothing behind.
 """
 
 import collections
@@ -29,25 +29,25 @@ from tfcyclegan.system.parallel import in_order
 from tfcyclegan.system.progress import log, track
 
 _ORIGINALS = "original_sizes.npy"
-_FORMAT = 1  # raise when the pixels of the same settings would differ
+_FORMAT = 1  # increase it if the pixels for the same settings change
 _AHEAD = 64
 _SAMPLED, _SAMPLED_EVERY = 64, 4
 _NEAR_LEVELS, _NEARLY_ALL = 17, 0.99
 
 
 class _Done:
-    """What is done to pictures and seen in them, noted by several threads.
+    """Collects, from several threads, what is done to pictures and found in them.
 
     Attributes:
-        counts: notes on what changes how they look, and of how many.
+        counts: notes on visible changes, with the number of pictures.
         stretch: see `PixelFile`.
-        told: all that `intake` notes on pictures that data_prep did not store.
-        largest: the largest values of those of 16 bit.
-        plain: the names of those of one colour.
-        looks: hashes of two that differ, or of one if none do.
-        unknown: label ids outside the table.
-        gaps: arrays that have pixels without a measurement.
-        built: whether a file was made of them.
+        told: all notes of `intake` on pictures that data_prep did not store.
+        largest: the largest values of 16-bit pictures.
+        plain: the names of pictures of a single colour.
+        looks: hashes of two pictures that differ, or of one if none do.
+        unknown: label ids that are not in the table.
+        gaps: number of arrays that have pixels without a measurement.
+        built: whether a file was made from them.
     """
 
     def __init__(self) -> None:
@@ -63,26 +63,26 @@ class _Done:
         self._lock = threading.Lock()
 
     def look(self, name: str, pixels: np.ndarray) -> None:
-        """Notes whether pixels are of one value, and whether there are two that differ."""
-        if len(self.looks) < 2:  # two that differ are enough
+        """Notes whether the pixels all have one value, and whether two pictures differ."""
+        if len(self.looks) < 2:  # two different ones are enough
             self.looks.add(hash(pixels.tobytes()))
-        # few need the second, longer look
+        # few pictures need the second, longer check
         if (pixels[::16, ::16] == pixels[0, 0]).all() and (pixels == pixels[0, 0]).all():
             self.plain.add(name)
 
     def lines(self, total: int) -> list[str]:
-        """What to tell of all `total` pictures."""
+        """The lines to report on all `total` pictures."""
         told = [
             *notes.lines(notes.counted(self.told)),
             notes.dim(max(self.largest), "data_prep.folders --max_value"),
         ]
         if self.plain:
             told.append(
-                f"{len(self.plain)} of {total} pictures are of one colour, such as "
+                f"{len(self.plain)} of {total} pictures have a single colour, such as "
                 f"{min(self.plain)}"
             )
         elif len(self.looks) == 1 < total:
-            told.append(f"all {total} pictures are the same one")
+            told.append(f"all {total} pictures are identical")
         if self.unknown:
             told.append(
                 "label ids outside the class table "
@@ -91,12 +91,14 @@ class _Done:
         return [line for line in told if line]
 
     def count_gaps(self) -> None:
-        """Counts an array that has some."""
+        """Counts an array with missing measurements."""
         with self._lock:
             self.gaps += 1
 
     def note(self, notes: set[str], before: Size, after: Size) -> None:
-        """Counts `notes` of one picture, and what resizing from `before` to `after` does to it."""
+        """Counts the `notes` on one picture, and the effects of resizing it from `before` to
+        `after`.
+        """
         with self._lock:
             self.counts.update(notes | images.size_notes(before, after))
             self.stretch = max(self.stretch, images.stretch(before, after))
@@ -105,19 +107,17 @@ class _Done:
 class PixelFile:
     """Random access to the pictures of one split.
 
-    Holds 8 bytes of memory a picture; the rest is mapped. `names.jsonl` beside it tells which
-    picture is which.
+    Uses 8 bytes of memory per picture; the rest is mapped. `names.jsonl` beside it holds the
+    pictures' names.
 
     Attributes:
         sizes: [N, 2] heights and widths.
-        original_sizes: the same before they were resized; of a file that an older version made,
-            `sizes`.
-        notes: what was done to pictures that changes how they look, and to how many.
-        stretch: by how much the ratio of their sides changes at most; 1 where all keep their
-            shapes.
-        told: what else is to be told of them, a line each, whenever they are opened.
-        values: what the numbers of measurements mean; None of pictures.
-        gaps: how many arrays have pixels without a measurement.
+        original_sizes: the same before resizing; in a file that an older version made, `sizes`.
+        notes: visible changes to pictures, with the number of pictures.
+        stretch: the largest change of aspect ratio; 1 if all pictures keep theirs.
+        told: further lines to report whenever they are opened.
+        values: the meaning of measurements' numbers; None for pictures.
+        gaps: number of arrays that have pixels without a measurement.
     """
 
     def __init__(self, directory: Path):
@@ -136,7 +136,7 @@ class PixelFile:
         )
         lengths = self.sizes.prod(axis=1) * self.channels
         self._offsets = np.concatenate([[0], np.cumsum(lengths)])
-        # whose own class takes its time at each slice
+        # np.memmap itself is slow at each slice
         dtype = np.dtype(self.values.dtype if self.values else np.uint8)
         self._pixels = np.asarray(np.memmap(directory / "pixels.bin", dtype, "r"))
 
@@ -144,13 +144,13 @@ class PixelFile:
         return len(self.sizes)
 
     def names(self) -> list[str]:
-        """What the pictures are called, as they are stored."""
+        """The pictures' names, as stored."""
         with open(self.directory / "names.jsonl", encoding="utf-8") as names:
             return [json.loads(line) for line in names]
 
     def require_sides(self, smallest: int, mode: str) -> None:
-        """Raises UserError where a picture that `mode` leaves whole has a side below what the
-        networks can be trained on.
+        """Raises UserError if a picture that `mode` leaves whole has a side too small for training
+        the networks.
         """
         shorter = self.sizes.min(axis=1)
         worst = int(shorter.argmin())
@@ -159,13 +159,12 @@ class PixelFile:
         name = self.names()[worst]
         height, width = map(int, self.sizes[worst])
         raise UserError(
-            f"--preprocess={mode}: {name} is {height}x{width} here, and the networks need sides "
-            f"of at least {smallest}; "
-            "leave it out, or lower --discriminator_layers"
+            f"--preprocess={mode}: {name} is {height}x{width} here, but the networks need sides of "
+            f"at least {smallest}; remove the picture, or lower --discriminator_layers"
         )
 
     def __getitem__(self, index: int) -> np.ndarray:
-        """uint8 [H, W, C], or of the type of `values`: a read-only view of the file."""
+        """[H, W, C] of uint8 or of the type of `values`: a read-only view of the file."""
         return self._pixels[self._offsets[index] : self._offsets[index + 1]].reshape(
             *self.sizes[index], self.channels
         )
@@ -188,13 +187,13 @@ def open_pixels(
     interpolation: str = "bicubic",
     count: int | None = None,
 ) -> PixelFile:
-    """The pixels of `split` after the resizing of `mode`, made now if `cache_dir` lacks them.
+    """The pixels of `split` after the resizing of `mode`, made if `cache_dir` lacks them.
 
-    With `count` at least the pictures that `spread` chooses of the split: `spread` over the file
-    then gives them.
+    With `count`, at least the pictures that `spread` chooses from the split; `spread` over the file
+    then selects them.
 
     Raises:
-        UserError: an empty split, or a picture smaller than the crop.
+        UserError: the split is empty, or a picture is smaller than the crop.
         RunError: a picture or shard is damaged.
     """
     source.require(split)
@@ -202,7 +201,7 @@ def open_pixels(
     values, done = source.values_of(split), _Done()
 
     def size_of(name: str, size: Size) -> Size:
-        """What a picture of `size` is resized to."""
+        """The size to which a picture of `size` is resized."""
         resized = images.resized_size(size, mode, load_size, crop_size)
         if mode in MODES_WITH_CROP and (
             resized.height < crop_size.height or resized.width < crop_size.width
@@ -275,12 +274,12 @@ def open_labels(
     source: DataSource, split: str, cache_dir: Path, *, size: Size | None, count: int | None = None
 ) -> PixelFile:
     """The labels of `split` as train ids, uint8 [H, W, 1], resized to `size` by the nearest pixel;
-    made now if `cache_dir` lacks them.
+    made if `cache_dir` lacks them.
 
-    Ids outside the class table become IGNORED, which is told. `count` is that of `open_pixels`.
+    Ids outside the class table become IGNORED, which is reported. `count` is as in `open_pixels`.
 
     Raises:
-        UserError: an empty split, or a data set without labels.
+        UserError: the split is empty, or the data set has no labels.
         RunError: a label or shard is damaged.
     """
     source.require(split)
@@ -329,8 +328,8 @@ def _open(
     done: "_Done",
     values: Values | None = None,
 ) -> PixelFile:
-    """The file in `cache_dir` that is known by `identity`, made of what `load` gives for `pictures`
-    if it is not there.
+    """The file in `cache_dir` that `identity` identifies, made from `load` of each of `pictures` if
+    it does not exist.
     """
     directory = _directory(cache_dir, name, identity)
     if count is not None and count < total and not (directory / "meta.json").exists():
@@ -340,7 +339,7 @@ def _open(
     if not (directory / "meta.json").exists():
         try:
             with files.exclusive_lock(cache_dir, wait=True):
-                # another process may have made it meanwhile
+                # another process may have made it in the meantime
                 if not (directory / "meta.json").exists():
                     facts = {"channels": channels} | (
                         {"values": values.to_json()} if values else {}
@@ -350,13 +349,13 @@ def _open(
             if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise
             raise UserError(
-                f"{cache_dir}: cannot be written; give --cache_dir a directory that can"
+                f"{cache_dir}: cannot be written; give a writable directory with --cache_dir"
             ) from error
     return PixelFile(directory)
 
 
 def _tell(source: DataSource, split: str, opened: PixelFile, *, whole: bool, built: bool) -> None:
-    """Says what is to be told of the pictures; of a part of them once, since the whole may be open
+    """Reports the lines on the pictures; for a part of them only once, since the whole may be open
     as well.
     """
     for line in opened.told if whole or built else ():
@@ -364,9 +363,7 @@ def _tell(source: DataSource, split: str, opened: PixelFile, *, whole: bool, bui
 
 
 def _nearly_constant(pixels: PixelFile) -> str:
-    """What to tell of pictures of which almost all values are almost the same; empty where they are
-    not.
-    """
+    """A line on pictures whose values are almost all nearly the same; otherwise empty."""
     values = pixels.values
     sampled = np.concatenate(
         [
@@ -377,7 +374,7 @@ def _nearly_constant(pixels: PixelFile) -> str:
     if not len(sampled):
         return ""
     shares = np.bincount(sampled, minlength=256) / len(sampled)
-    # of this level and those above it
+    # the share of this level and the next ones
     near = np.convolve(shares, np.ones(_NEAR_LEVELS))[_NEAR_LEVELS - 1 :]
     low = int(near[: 257 - _NEAR_LEVELS].argmax())
     if near[low] < _NEARLY_ALL:
@@ -385,13 +382,13 @@ def _nearly_constant(pixels: PixelFile) -> str:
     used = low + np.flatnonzero(shares[low : low + _NEAR_LEVELS])
     levels = f"{used[0]} to {used[-1]}" if used[0] != used[-1] else f"{used[0]}"
     mend = (
-        "pictures of 10 or 12 bit in 16-bit files need data_prep.folders --max_value"
+        "10-bit or 12-bit pictures in 16-bit files need data_prep.folders --max_value"
         if values is None
-        else f"the networks see {values.ranges()} as 0 to 255: prepare it again with another "
+        else f"the networks see {values.ranges()} as 0 to 255; prepare the data again with another "
         "--range_a or --range_b"
     )
     return (
-        f"warning: {100 * near[low]:.1f} % of its values are {levels} of 255, so there is next to "
+        f"warning: {100 * near[low]:.1f} % of its values are {levels} of 255, so there is almost "
         f"nothing to learn; {mend}"
     )
 
@@ -405,7 +402,7 @@ def _levels(pixels: np.ndarray, values: Values | None) -> np.ndarray:
 
 
 def spread(length: int, count: int) -> list[int]:
-    """At most `count` indices evenly spread over `length`."""
+    """At most `count` indices, evenly spaced over `length`."""
     return np.linspace(0, length - 1, min(count, length)).round().astype(int).tolist()
 
 

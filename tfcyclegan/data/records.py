@@ -1,10 +1,9 @@
-"""The one Example schema of the package: how a picture lies in a TFRecord, for writing and for
-reading.
+"""The package's only Example schema: how pictures are stored in TFRecords, for writing and reading.
 
 Keys follow TensorFlow's object-detection convention. As TFDS features they nest, so that
 `tfds.builder_from_directory` reads what `data_prep` writes:
 
-    image/encoded   bytes   JPEG or PNG, 8 bit, upright, grayscale or RGB
+    image/encoded   bytes   8-bit JPEG or PNG, upright, grayscale or RGB
     image/format    bytes   "jpeg" or "png"
     image/filename  bytes   the file's path below the input directory, "/" between the parts
     image/height    int64   pixels
@@ -12,21 +11,22 @@ Keys follow TensorFlow's object-detection convention. As TFDS features they nest
 
 and, in a data set with labels:
 
-    label/encoded   bytes   PNG, 8 bit, grayscale: the class id of each pixel
+    label/encoded   bytes   8-bit grayscale PNG: the class id of each pixel
                             (tfcyclegan.data.labels), in the image's size
     label/filename  bytes   the label file's path below the input directory
 
-All splits of a data set have the same keys: those that the manifest calls unlabelled have NO_LABEL.
+All splits of a data set have the same keys: those that the manifest lists as unlabelled have
+NO_LABEL.
 
-Measurements (`data.values`) are arrays, the feature `Tensor` of TFDS with its encoding "zlib":
+Measurements (`data.values`) are arrays, TFDS features of type `Tensor` with the encoding "zlib":
 
     image/array/value  bytes    zlib of the values [h, w, C], row by row, little-endian
     image/array/shape  int64    h, w, C
     image/filename     bytes    its file's path, as above, and plane: trainA/scan_0012.nii.gz
-    image/group        bytes    what the array is of: the subject, scene or file
+    image/group        bytes    the array's subject, scene or file
     image/plane        int64    its number in the file, from 0
 
-A and B have one type in the records, which holds those of both exactly (`stored_type`).
+A and B share one type in the records, which holds the values of both exactly (`stored_type`).
 """
 
 import zlib
@@ -49,12 +49,12 @@ class Label:
     filename: str
 
 
-_ONE_PIXEL = bytes.fromhex(  # a PNG of one black pixel
+_ONE_PIXEL = bytes.fromhex(  # a PNG with one black pixel
     "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49444154789c636000000002000148afa4710000000049454e44ae426082"
 )
 NO_LABEL = Label(_ONE_PIXEL, "")
-"""What stands where a picture has no label and others of its data set have one: a single pixel,
-which nothing reads.
+"""Placeholder for a picture without a label in a data set with labels: a single pixel, which
+nothing reads.
 """
 
 
@@ -76,11 +76,11 @@ class Example:
 
     Attributes:
         filename: its name.
-        encoded: JPEG or PNG; empty of a measurement.
+        encoded: JPEG or PNG; empty for a measurement.
         label: its map of class ids, in a data set with labels.
-        array: of a measurement its values [h, w, C], of the type that `DataSource.values` tells.
-        group: of a measurement what it is of, such as the subject.
-        plane: of a measurement its number in its file.
+        array: for a measurement, its values [h, w, C], of the type in `DataSource.values`.
+        group: for a measurement, its group, such as the subject.
+        plane: for a measurement, its number in its file.
     """
 
     filename: str
@@ -111,7 +111,7 @@ class StoredArray:
     def of(
         cls, array: "np.ndarray", dtype: str, *, filename: str, group: str, plane: int
     ) -> "StoredArray":
-        """Of values [h, w, C], stored as `dtype`, which must hold them exactly."""
+        """From values [h, w, C], stored as `dtype`, which must hold them exactly."""
         import numpy as np
 
         values = array.astype(np.dtype(dtype).newbyteorder("<"))
@@ -121,7 +121,7 @@ class StoredArray:
 
 
 def array_of(stored: Mapping[str, Any], dtype: "np.dtype[Any]") -> "np.ndarray":
-    """The values [h, w, C] of the feature `array`, undecoded: {"value": ..., "shape": ...}.
+    """The values [h, w, C] of the undecoded feature `array`: {"value": ..., "shape": ...}.
 
     Raises:
         zlib.error, ValueError: they are damaged.
@@ -132,12 +132,12 @@ def array_of(stored: Mapping[str, Any], dtype: "np.dtype[Any]") -> "np.ndarray":
     return values.reshape(stored["shape"]).astype(dtype)
 
 
-_LEVEL = 1  # measured noise is hardly made smaller by more
+_LEVEL = 1  # higher levels hardly compress measured noise any further
 
 
 def stored_type(dtypes: Iterable[str]) -> str:
-    """The type in which values of all `dtypes` are stored: theirs where it is one, else float32,
-    which holds all of `values.TYPES` exactly.
+    """The type in which values of all `dtypes` are stored: their own if there is only one,
+    otherwise float32, which holds all of `values.TYPES` exactly.
     """
     found = set(dtypes)
     return found.pop() if len(found) == 1 else "float32"
@@ -148,7 +148,7 @@ def features(*, labels: bool = False, array: str = "") -> Any:
 
     Args:
         labels: whether there are the label keys.
-        array: the type in which measurements are stored; empty of pictures.
+        array: the type in which measurements are stored; empty for pictures.
     """
     import numpy as np
     import tensorflow_datasets as tfds

@@ -1,9 +1,9 @@
-"""Measurements in another size, channel by channel in float32, in their own type again.
+"""Resizes measurements, channel by channel in float32, and converts them back to their own type.
 
-The filters are those of pictures (`data.interpolation`) but OpenCV's, whose arithmetic is that of 8
-bit. A gap does not smear: a new pixel is the mean of the valid pixels under the filter, by its
-weights, and a gap where those have less than half of the weight. Whole numbers are rounded once,
-and clipped to their type instead of wrapping.
+The filters are those for pictures (`data.interpolation`) except OpenCV's, which computes in 8 bits.
+Missing measurements do not spread: a new pixel is the weighted mean of the valid pixels under the
+filter, and is missing if these have less than half of the weight. Integers are rounded once, and
+clipped to their type instead of wrapping.
 """
 
 import numpy as np
@@ -22,13 +22,12 @@ _LEAST_WEIGHT = 0.5
 def resize_values(
     array: np.ndarray, values: Values, size: Size, interpolation: str = "bicubic"
 ) -> np.ndarray:
-    """Values [H, W, C] as [h, w, C] of `values.dtype`; the same array when the size is right
-    already.
+    """Values [H, W, C] as [h, w, C] of `values.dtype`; the same array if it already has the size.
 
     Args:
-        array: of `values.dtype`.
-        values: what the numbers mean.
-        size: that is wanted.
+        array: values of type `values.dtype`.
+        values: the meaning of the numbers.
+        size: the new size.
         interpolation: bicubic, bilinear, area or NEAREST.
 
     Raises:
@@ -44,7 +43,7 @@ def resize_values(
         return array[rows][:, columns]
     if interpolation not in (*_FILTERS, "area"):
         raise UserError(
-            f"--interpolation={interpolation}: is for 8-bit pictures; measurements are resized by "
+            f"--interpolation={interpolation}: only for 8-bit pictures; for measurements choose "
             "bicubic, bilinear or area"
         )
     invalid = values.invalid(array)
@@ -60,7 +59,7 @@ def resize_values(
 def _resized(
     channel: np.ndarray, invalid: np.ndarray, size: Size, interpolation: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Floats [h, w], and where they are gaps."""
+    """Floats [h, w], and a mask of missing measurements."""
     if not invalid.any():
         made = _filtered(channel.astype(np.float32), size, interpolation)
         return made, np.zeros(made.shape, bool)
@@ -74,7 +73,7 @@ def _resized(
 def _filtered(channel: np.ndarray, size: Size, interpolation: str) -> np.ndarray:
     if interpolation == "area":
         return exact_area_mean(channel, size)
-    image = Image.fromarray(np.ascontiguousarray(channel))  # of mode F
+    image = Image.fromarray(np.ascontiguousarray(channel))  # has mode F
     return np.asarray(image.resize((size.width, size.height), _FILTERS[interpolation]))
 
 
@@ -84,7 +83,7 @@ def _in_own_type(made: np.ndarray, gaps: np.ndarray, values: Values) -> np.ndarr
     if values.is_integer:
         made = np.rint(made)
         if values.nodata is not None:
-            # what is valid must not become a gap by its rounding
+            # rounding must not turn a valid value into nodata
             beside = values.nodata + (1 if values.nodata < limits.max else -1)
             made = np.where(made == values.nodata, beside, made)
     own = made.astype(values.dtype)

@@ -1,4 +1,4 @@
-"""What decides where a picture file can be read in more than one way."""
+"""How to read picture files that can be read in more than one way."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -7,15 +7,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Rules:
-    """What decides where a file can be read in more than one way.
+    """How to read a file that can be read in more than one way.
 
     Attributes:
-        alpha: treatment of transparency: "white" composes on white, "drop" keeps colours and
+        alpha: treatment of transparency: "white" composites onto white, "drop" keeps colours and
             ignores alpha, "refuse" rejects the picture, "keep" is "white" and also returns the
             alpha channel.
-        extra_bands: how bands that are neither colours nor alpha are treated: "refuse" or "drop".
-        max_value: the value of white in pictures of more than 8 bits; None: the largest of their
-            type.
+        extra_bands: treatment of bands that are neither colours nor alpha: "refuse" or "drop".
+        max_value: the value of white in pictures of more than 8 bits; None means the largest of
+            their type.
         by_flags: whether the user has flags of these names, which error messages can then mention.
     """
 
@@ -29,7 +29,7 @@ USUAL = Rules()
 
 
 def settings(rules: Rules) -> dict[str, Any]:
-    """What of them differs from the usual: part of the identity of what is made of the pictures."""
+    """The rules that differ from the defaults, which are part of the identity of results."""
     usual = dataclasses.asdict(USUAL)
     return {
         name: value

@@ -1,6 +1,4 @@
-"""Sharded TFRecord files: their names, their cutting and their writing. `manifest` describes a data
-set of them.
-"""
+"""Sharded TFRecord files: naming, dividing and writing. `manifest` describes a data set of them."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,7 +10,7 @@ from tfcyclegan.system import files
 
 SHARD_BYTES = 100_000_000
 WORK = ".work"
-"""Folder beside the shards that holds, until the manifest is there, a note of each finished one."""
+"""Folder beside the shards that holds a note on each finished shard until the manifest exists."""
 
 
 def plan(name: str, split: str, pictures: int, wanted: int) -> list[tuple[str, range]]:
@@ -28,10 +26,10 @@ def plan(name: str, split: str, pictures: int, wanted: int) -> list[tuple[str, r
 
 
 def write(path: Path, pictures: Iterable[records.Picture | records.StoredArray]) -> dict[str, Any]:
-    """Writes a shard, which gets its name only when it is complete.
+    """Writes a shard, which gets its final name only once it is complete.
 
     Returns:
-        The manifest's entry on it: file, records, bytes, sha256.
+        The manifest's entry for it: file, records, bytes, sha256.
 
     Raises:
         RunError: it cannot be written.
@@ -40,8 +38,7 @@ def write(path: Path, pictures: Iterable[records.Picture | records.StoredArray])
 
     count = 0
     try:
-        # TensorFlow's writer opens the temporary file by its name; `atomic_file` flushes and
-        # renames it
+        # TensorFlow's writer opens the temporary file by name; `atomic_file` flushes and renames it
         with files.atomic_file(path) as stream:
             with tf.io.TFRecordWriter(str(stream.name)) as writer:
                 for picture in pictures:
@@ -50,15 +47,15 @@ def write(path: Path, pictures: Iterable[records.Picture | records.StoredArray])
             digest, size = files.sha256_of(Path(stream.name)), Path(stream.name).stat().st_size
     except tf.errors.OpError as error:
         raise RunError(
-            f"{path}: cannot be written ({error.message}); make room, then give the same command "
-            "again"
+            f"{path}: cannot be written ({error.message}); free some disk space, then run the same "
+            "command again"
         ) from error
     return {"file": path.name, "records": count, "bytes": size, "sha256": digest}
 
 
 def write_note(directory: Path, note: dict[str, Any]) -> None:
-    """Records that a shard in `directory` is finished; `note` is what `write` returned, with
-    anything else for the manifest.
+    """Records that a shard in `directory` is finished; `note` is the result of `write`, with
+    further entries for the manifest.
     """
     files.write_json(_note_path(directory, note["file"]), note)
 

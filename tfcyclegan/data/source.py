@@ -3,8 +3,8 @@ feature.
 
 A place is a directory that holds `dataset_info.json`, or `tfds:NAME` or `tfds:NAME/CONFIG` for a
 data set that TFDS itself knows, such as `tfds:cycle_gan/horse2zebra`: it is downloaded at first
-use, to ~/tensorflow_datasets or $TFDS_DATA_DIR; or `module:function` for pictures that a function
-of one's own gives, see `own_pictures`.
+use, to ~/tensorflow_datasets or $TFDS_DATA_DIR; or `module:function` for pictures that the user's
+own function returns, see `own_pictures`.
 """
 
 import dataclasses
@@ -29,23 +29,23 @@ from tfcyclegan.system.progress import log
 MANIFEST = "manifest.json"
 CACHE = ".cache"
 SYNTHETIC = "synthetic"
-"""The setting of a data set that says that its pictures were drawn by a program."""
+"""The setting that says that a program drew the pictures of a data set."""
 LABEL_MAPS = "label_maps"
-"""The setting `content` of a data set whose pictures are all label maps; of others, what their
-manifest calls the splits that are.
+"""The setting `content` of a data set whose pictures are all label maps; in other data sets, the
+manifest's key for the splits that are.
 """
 UNLABELLED = "unlabelled"
-"""What the manifest of a data set with labels calls the splits that have none."""
+"""The manifest's key for the splits without labels in a data set that has labels."""
 TWINS = "twins"
-"""What the manifest calls the pictures that a training split shares with another split: {"testA in
+"""The manifest's key for the pictures that a training split shares with another split: {"testA in
 trainA": pictures}.
 """
 ALIGNED = "aligned"
-"""What the manifest calls the purposes ("train", "test", "val") whose pictures of both domains are
-pairs of equal names.
+"""The manifest's key for the purposes ("train", "test", "val") whose pictures in both domains are
+pairs with equal names.
 """
 VALUES = "values"
-"""What the manifest calls the meaning of the numbers of measurements: {"A": ..., "B": ...}."""
+"""The manifest's key for the meaning of measurements' numbers: {"A": ..., "B": ...}."""
 
 
 @dataclass(frozen=True)
@@ -53,26 +53,25 @@ class DataSource:
     """An opened data set.
 
     Attributes:
-        directory: where it lies; of pictures from a function, what names that.
-        name: what it is called.
-        fingerprint: identity of its content, whatever the path.
+        directory: its directory or, for pictures from a function, the function's reference.
+        name: its name.
+        fingerprint: identity of its content, independent of the path.
         counts: pictures in each split.
         labelled: the splits whose pictures have maps of class ids.
         label_maps: the splits whose pictures are label maps in the colours of their classes, which
-            only nearest pixels resize.
-        synthetic: whether the pictures were drawn by a program (data_prep.toy_street), which every
-            result on them says.
-        classes: the table of its label ids and label maps, as its manifest tells it; None where it
-            tells none.
-        settings: how it was prepared, as its manifest tells it.
-        left_out: what its examples hold that is never read: {feature: examples}.
-        twins: pictures that a training split shares with another split, as its manifest tells it:
-            {"testA in trainA": pictures}.
-        aligned: the purposes ("train", "test", "val") whose pictures of both domains are pairs of
-            equal names, as its manifest tells it.
-        values: what the numbers of measurements mean, by the letter of the domain ("A", "B", or ""
-            of splits without one); a domain of pictures is not there.
-        cache: where its resized pictures are kept by default.
+            are only resized by nearest pixels.
+        synthetic: whether a program drew the pictures (data_prep.toy_street), which every result on
+            them states.
+        classes: the table of its label ids and label maps from its manifest; None if it has none.
+        settings: the settings of its preparation, from its manifest.
+        left_out: features of its examples that are never read: {feature: examples}.
+        twins: pictures that a training split shares with another split, from its manifest: {"testA
+            in trainA": pictures}.
+        aligned: the purposes ("train", "test", "val") whose pictures of both domains are pairs with
+            equal names, from its manifest.
+        values: the meaning of measurements' numbers, by the letter of the domain ("A", "B", or ""
+            for splits without one); domains of pictures are not included.
+        cache: the default directory of its resized pictures.
     """
 
     directory: Path
@@ -91,19 +90,19 @@ class DataSource:
     cache: Path
     # the records of a split, in order
     _read: Callable[[str], Iterator[Example]]
-    # by split name, bytes and sha256 in the manifest; empty for a foreign data set
+    # by split: name, bytes and sha256 from the manifest; empty for a foreign data set
     _shards: dict[str, list[tuple[str, int, str]]]
 
     @property
     def foreign(self) -> bool:
-        """Whether another program stored the pictures, so that they may have any depth and
+        """Whether another program stored the pictures, which may then have any bit depth and
         transparency.
         """
         return not self._shards
 
     @property
     def interpolation(self) -> str:
-        """The filter by which data_prep, or `translate`, resized its pictures."""
+        """The filter with which data_prep or `translate` resized its pictures."""
         scale = str(self.settings.get("scale", "")).split()
         name = self.settings.get("interpolation") or (scale or [""])[-1]
         return name if name in INTERPOLATIONS else "bicubic"
@@ -120,12 +119,12 @@ class DataSource:
         if values is not None:
             raise UserError(
                 f"{self.directory}: split {split} holds measurements ({values.dtype}, "
-                f"{values.channels} channels), and this works on pictures alone"
+                f"{values.channels} channels), but pictures are needed here"
             )
         return ((example.filename, example.encoded) for example in self.examples(split))
 
     def arrays(self, split: str) -> Iterator[tuple[str, np.ndarray]]:
-        """Like `pictures` of a split of measurements: (name, values [h, w, C])."""
+        """Like `pictures`, for a split of measurements: (name, values [h, w, C])."""
         return (
             (example.filename, example.array)
             for example in self.examples(split)
@@ -133,11 +132,11 @@ class DataSource:
         )
 
     def values_of(self, split: str) -> Values | None:
-        """What the numbers of `split` mean; None of pictures."""
+        """The meaning of `split`'s numbers; None for pictures."""
         return self.values.get(split[-1] if split[-1] in "AB" else "")
 
     def labelled_pictures(self, split: str) -> Iterator[tuple[str, bytes, bytes]]:
-        """Like `pictures`, with the encoded map of class ids third.
+        """Like `pictures`, with the encoded map of class ids as third item.
 
         Raises:
             UserError: the split has no labels.
@@ -182,7 +181,7 @@ class DataSource:
 
     def _check_shards(self, split: str) -> None:
         """Raises RunError if a shard is not the one that was prepared. TFDS itself would accept
-        another data set's shard with as many records.
+        another data set's shard with the same number of records.
         """
         shards = self._shards.get(split, ())
         there = {path.name for path in self.directory.iterdir()} if shards else set()
@@ -194,17 +193,17 @@ class DataSource:
             elif status.st_size != size:
                 what = f"has {status.st_size} bytes, not {size}"
             elif _digest(path, status.st_size, status.st_mtime_ns) != digest:
-                what = "is damaged or another set's, by its sha256"
+                what = "is damaged or from another data set: its sha256 differs"
             else:
                 continue
             raise RunError(f"{path}: {what}; restore it or prepare the data again")
 
     def require_labels(self, split: str) -> ClassTable:
-        """The table of a split's label ids; another program's, which has none in its metadata, are
-        taken for those of Cityscapes.
+        """The table of a split's label ids; the labels of another program, whose metadata has no
+        table, are assumed to be those of Cityscapes.
 
         Raises:
-            UserError: its pictures have no maps of class ids.
+            UserError: the split's pictures have no maps of class ids.
         """
         if split not in self.labelled:
             where = (
@@ -221,13 +220,13 @@ class DataSource:
             )
         if self.classes is None:
             say_once(
-                f"{self.directory}: tells no table of classes: its label ids are taken for those "
+                f"{self.directory}: has no table of classes; its label ids are assumed to be those "
                 "of Cityscapes"
             )
         return self.classes or CITYSCAPES
 
     def require(self, split: str) -> None:
-        """Raises UserError when `split` is missing or empty."""
+        """Raises UserError if `split` is missing or empty."""
         if not self.counts.get(split):
             there = ", ".join(f"{name} ({count})" for name, count in self.counts.items()) or "none"
             raise UserError(f"{self.directory}: no pictures in split {split}; it has {there}")
@@ -241,8 +240,8 @@ def say_once(line: str) -> None:
 
 @functools.cache
 def _digest(path: Path, size: int, changed: int) -> str:
-    """The hash of a file that had this size and time when it was asked for: a split is read several
-    times, and hashed once.
+    """The hash of a file with this size and modification time: a split is read several times but
+    hashed once.
     """
     return files.sha256_of(path)
 
@@ -256,12 +255,12 @@ def _text(stored: bytes) -> str:
 
 
 def open_source(place: str | Path) -> DataSource:
-    """Opens a TFDS directory (the one that holds `dataset_info.json`); as `tfds:NAME` a data set of
-    the TFDS catalogue; or as `module:function` pictures of one's own.
+    """Opens a TFDS directory (the one that holds `dataset_info.json`); as `tfds:NAME`, a data set
+    of the TFDS catalogue; or as `module:function`, the user's own pictures.
 
     Raises:
-        UserError: missing, unfinished, without an image feature, or not to be downloaded; or what
-            `own_pictures` refuses.
+        UserError: the data set is missing, incomplete, without an image feature, or cannot be
+            downloaded; or `own_pictures` refuses it.
     """
     if is_function(place):
         return _from_function(str(place))
@@ -303,7 +302,7 @@ def open_source(place: str | Path) -> DataSource:
         log(f"{place}: not used: {', '.join(left_out)}; its pictures are the feature {IMAGE_KEY!r}")
     if twins:
         shared = ", ".join(f"{where}: {count}" for where, count in twins.items())
-        log(f"{place}: warning: the same pictures are in two splits, byte by byte: {shared}")
+        log(f"{place}: warning: the same pictures are in two splits, byte for byte: {shared}")
     return DataSource(
         directory,
         builder.info.name,
@@ -327,7 +326,7 @@ def open_source(place: str | Path) -> DataSource:
 def _examples(
     builder: Any, nested: bool, labelled: frozenset[str], split: str
 ) -> Iterator[Example]:
-    """What a TFDS data set has stored of a split, in order."""
+    """The stored examples of a split of a TFDS data set, in order."""
     import tensorflow_datasets as tfds
 
     skip = tfds.decode.SkipDecoding()
@@ -386,7 +385,7 @@ def _from_function(place: str) -> DataSource:
 
 
 def check_places(data_dir: str) -> None:
-    """Raises UserError when a directory that `data_dir` names is no finished data set; needs no
+    """Raises UserError if a directory that `data_dir` names is not a complete data set; needs no
     TensorFlow.
     """
     for place in [data_dir] if Path(data_dir).is_dir() else data_dir.split(","):
@@ -407,7 +406,7 @@ def _manifest(directory: Path) -> dict[str, Any] | None:
     made = files.read_json(directory / MANIFEST)
     if not isinstance(made, dict) or not isinstance(made.get("fingerprint"), str):
         raise UserError(
-            f"{directory / MANIFEST}: damaged, it tells no fingerprint; restore it or prepare the "
+            f"{directory / MANIFEST}: damaged, it has no fingerprint; restore it or prepare the "
             "data again"
         )
     return made

@@ -1,5 +1,5 @@
-"""A stored picture in the networks' channels: of data_prep's sets as stored, of others by the rules
-of `intake`.
+"""Stored pictures with the networks' number of channels: from data_prep's sets as stored, from
+others converted by `intake`.
 """
 
 from PIL import Image
@@ -14,13 +14,12 @@ MAX_PIXELS = 100_000_000
 def decode(
     source: DataSource, encoded: bytes, channels: int, recoloured: set[str] | None = None
 ) -> tuple[Image.Image, intake.Decoded | None]:
-    """The picture in gray or RGB; and what `intake` tells of it, where it was not data_prep that
-    stored it.
+    """The picture in gray or RGB and, if data_prep did not store it, the result of `intake`.
 
-    Adds to `recoloured` what the number of channels does to its colours, as `images.decode` does.
+    Adds to `recoloured` the effects of the number of channels on its colours, like `images.decode`.
 
     Raises:
-        RunError: not a whole JPEG or PNG, or one that cannot be used.
+        RunError: not a complete JPEG or PNG, or one that cannot be used.
     """
     if not source.foreign:
         return images.decode(encoded, channels, recoloured), None

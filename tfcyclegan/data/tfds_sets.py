@@ -1,5 +1,5 @@
-"""Opens TFDS data sets, from a directory or the catalogue, after checking what TFDS would trust:
-names that become paths of files, and code that the metadata name.
+"""Opens TFDS data sets, from a directory or the catalogue, after checking what TFDS would trust
+blindly: names that become file paths, and code that the metadata names.
 """
 
 import contextlib
@@ -16,18 +16,19 @@ from tfcyclegan.system.progress import log
 CATALOGUE = "tfds:"
 FEATURES = "features.json"
 ARRAY = "array"
-"""The feature of measurements, see `records`."""
+"""The feature that holds measurements, see `records`."""
 _LONGEST_NAME = 255
 _CLASS_KEYS = {"pythonClassName", "python_class_name", "type"}
-"""Under which `features.json` names classes, in its newer, its other and its older form."""
+"""The keys under which `features.json` names classes, in its newer, alternative and older form."""
 
 
 def open_builder(place: str | Path) -> tuple[Any, bool]:
-    """TFDS' builder of a directory or, as `tfds:NAME`, of a data set of the catalogue; and whether
-    its image feature has the file's name and the encoded picture, as data_prep writes it.
+    """The TFDS builder of a directory or, for `tfds:NAME`, of a data set of the catalogue; and
+    whether its image feature holds the file name and the encoded picture, as data_prep writes them.
 
     Raises:
-        UserError: missing, unfinished, without an image feature, or not to be downloaded.
+        UserError: the data set is missing, incomplete, without an image feature, or cannot be
+            downloaded.
     """
     builder = (
         _from_catalogue(str(place))
@@ -64,13 +65,13 @@ def _check_image(place: str | Path, feature: Any, nested: bool) -> None:
     if not isinstance(image, tfds.features.Image):
         kind = type(image).__name__
         raise UserError(
-            f"--data_dir={place}: its feature {IMAGE_KEY!r} is a {kind}, not an Image; make one "
-            "of pictures by data_prep.folders"
+            f"--data_dir={place}: its feature {IMAGE_KEY!r} is a {kind}, not an Image; prepare "
+            "pictures with data_prep.folders"
         )
     if image.np_dtype not in (np.uint8, np.uint16):
         raise UserError(
-            f"--data_dir={place}: its pictures are of {np.dtype(image.np_dtype).name}, which has "
-            "no known range; 8 or 16 bit are needed"
+            f"--data_dir={place}: its pictures are {np.dtype(image.np_dtype).name}, which has no "
+            "known range; 8 or 16 bits are needed"
         )
 
 
@@ -84,13 +85,13 @@ def _check_names(place: str | Path, info: Any) -> None:
         if split.filename_template
     ]
     for name in (info.name, *info.splits, *templates):
-        # the rest of a template may access attributes, or ask for a width that exhausts memory
+        # other parts of a template may access attributes, or demand a width that exhausts memory
         plain = re.sub(r"\{[A-Z_]+\}", "", name) if name in templates else name
         if set("/\0{}") & set(plain) or name in ("", ".", "..") or len(name) > _LONGEST_NAME:
             shown = repr(name[:100])
             raise UserError(
-                f"--data_dir={place}: dataset_info.json has the name {shown}, of which no file "
-                "can be named; prepare it again"
+                f"--data_dir={place}: dataset_info.json has the name {shown}, which cannot be part "
+                "of a file name; prepare it again"
             )
 
 
@@ -101,7 +102,7 @@ def check_directory(directory: Path) -> None:
         )
     if not (directory / "dataset_info.json").exists():
         raise UserError(
-            f"--data_dir={directory}: no finished data set (dataset_info.json is missing); "
+            f"--data_dir={directory}: not a complete data set (dataset_info.json is missing); "
             "prepare it with python -m data_prep.folders"
         )
 
@@ -121,8 +122,8 @@ def _from_directory(directory: Path) -> Any:
 
 
 def _check_features(directory: Path) -> None:
-    """Raises UserError when features.json names a class outside TFDS: TFDS would import its module,
-    which runs it.
+    """Raises UserError if features.json names a class outside TFDS, since TFDS would import and
+    thus run its module.
     """
     waiting = [files.read_json(directory / FEATURES)] if (directory / FEATURES).is_file() else []
     while waiting:
@@ -138,8 +139,8 @@ def _check_features(directory: Path) -> None:
                 and not name.startswith("tensorflow_datasets.")
             ):
                 raise UserError(
-                    f"--data_dir={directory}: refused, since {FEATURES} names {name}, code that "
-                    "is not of TFDS"
+                    f"--data_dir={directory}: refused, since {FEATURES} names {name}, code outside "
+                    "TFDS"
                 )
 
 
@@ -149,7 +150,7 @@ def _from_catalogue(place: str) -> Any:
     name = place.removeprefix(CATALOGUE)
     try:
         builder = tfds.builder(name)
-    except Exception as error:  # not found, no such config, ...: the first line says which
+    except Exception as error:  # not found, no such config, ...: the first line says so
         raise UserError(
             f"--data_dir={place}: not in the TFDS catalogue ({str(error).splitlines()[0]})"
         ) from error
@@ -168,7 +169,7 @@ def _from_catalogue(place: str) -> Any:
             "some minutes)"
         )
         try:
-            # its progress bars clutter logs and cannot be kept to one line
+            # its progress bars clutter logs and do not fit on one line
             with (
                 contextlib.redirect_stdout(io.StringIO()),
                 contextlib.redirect_stderr(io.StringIO()),

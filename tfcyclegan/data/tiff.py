@@ -1,9 +1,9 @@
-"""Reads TIFF files by their tags: the pictures of a file, and the samples of a picture. Imports no
-TensorFlow.
+"""Reads TIFF files according to their tags: the pictures of a file, and the samples of a picture.
+Imports no TensorFlow.
 
 Pillow misreads some layouts (planes of 16 bits as pixels, signed values as unsigned, the first
-plane of five as all of them), so it is given only those that it reads correctly. tifffile reads the
-rest; what neither reads with certainty is refused.
+plane of five as all of them), so it only gets those that it reads correctly. tifffile reads the
+rest; what neither reads reliably is refused.
 """
 
 import contextlib
@@ -59,16 +59,16 @@ class Page:
     """One picture of a file.
 
     Attributes:
-        index: its place in the file.
-        height, width: pixels.
-        bits: of each sample.
+        index: its index in the file.
+        height, width: in pixels.
+        bits: bits of each sample.
         colours: "L", "RGB", "P", "CMYK" or "YCbCr".
-        inverted: gray whose zero is white.
-        extra: what the samples beside the colours are: 0 unspecified, 1 alpha that the colours are
-            multiplied by, 2 alpha.
-        by_pillow: whether Pillow reads it right.
+        inverted: whether it is gray and zero is white.
+        extra: the meaning of samples besides the colours: 0 unspecified, 1 premultiplied alpha, 2
+            alpha.
+        by_pillow: whether Pillow reads it correctly.
         orientation: the tag's value.
-        profile: the ICC profile, or nothing.
+        profile: the ICC profile, or empty.
     """
 
     index: int
@@ -84,7 +84,7 @@ class Page:
 
 
 def is_tiff(content: bytes) -> bool:
-    """Whether the content begins like a TIFF."""
+    """Whether the content starts like a TIFF."""
     return content[:4] in MARKS
 
 
@@ -99,11 +99,11 @@ def _opened(content: bytes | BinaryIO) -> Iterator[Any]:
 
 
 def list_pages(content: bytes | BinaryIO) -> tuple[list[int], int]:
-    """The places of the pictures in the file, and the number of smaller copies and masks, which are
-    none.
+    """The indices of the pictures in the file, and the number of smaller copies and masks, which do
+    not count as pictures.
 
     Raises:
-        Refused: an ImageJ stack whose pictures but the first have no header.
+        Refused: an ImageJ stack in which only the first picture has a header.
     """
     with _opened(content) as file:
         indices: list[int] = []
@@ -117,15 +117,15 @@ def list_pages(content: bytes | BinaryIO) -> tuple[list[int], int]:
         declared = (file.imagej_metadata or {}).get("images", 1) if file.is_imagej else 1
     if declared > len(indices) and len(indices) == 1:
         raise Refused(
-            f"an ImageJ stack of {declared} pictures under one header; save it with a header for "
-            "each"
+            f"an ImageJ stack of {declared} pictures with a single header; save it with a header "
+            "for each"
         )
     return indices, beside
 
 
 def _chain(file: Any) -> Iterator[Any]:
-    """The headers one after the other; ValueError if they form a cycle, which tifffile would follow
-    for long.
+    """The headers one after another; ValueError if they form a cycle, which tifffile would follow
+    for a long time.
     """
     seen: set[int] = set()
     for index in itertools.count():
@@ -134,7 +134,7 @@ def _chain(file: Any) -> Iterator[Any]:
         except IndexError:
             return
         if page.offset in seen:
-            raise ValueError("its pages run in a circle")
+            raise ValueError("its pages form a cycle")
         seen.add(page.offset)
         yield page
 
@@ -145,7 +145,7 @@ def _tag(page: Any, code: int, default: Any) -> Any:
 
 
 def describe(content: bytes, index: int) -> Page:
-    """The description of the picture at `index` by its tags.
+    """The description of the picture at `index`, from its tags.
 
     Raises:
         Refused: with the reason.
@@ -170,14 +170,15 @@ def _describe(page: Any, index: int) -> Page:
             sorted({_SIGNED_KINDS.get(kind, f"sample format {kind}") for kind in kinds})
         )
         raise Refused(
-            f"{kind} values of {max(all_bits)} bit have no known range; save it as 8 or 16 bit"
+            f"{kind} {max(all_bits)}-bit values have no known range; save it with unsigned 8 or 16 "
+            "bits"
         )
     if max(all_bits) > 16:
-        raise Refused(f"values of {max(all_bits)} bit have no known range; save it as 8 or 16 bit")
+        raise Refused(f"{max(all_bits)}-bit values have no known range; save it with 8 or 16 bits")
     if len(all_bits) > 1:
         raise Refused(
-            f"samples of {', '.join(map(str, sorted(all_bits)))} bit in one picture; save it as 8 "
-            "or 16 bit"
+            f"samples of {', '.join(map(str, sorted(all_bits)))} bits in one picture; save it with "
+            "8 or 16 bits"
         )
     if photometric not in _COLOURS:
         raise Refused(
@@ -195,7 +196,7 @@ def _describe(page: Any, index: int) -> Page:
     if photometric == _YCBCR and compression not in _JPEG:
         _require_plain_ycbcr(page)
     if count > _MOST_SAMPLES:
-        raise Refused(f"{count} bands; save those that make a gray or RGB picture")
+        raise Refused(f"{count} bands; save only those of a gray or RGB picture")
     planar = int(_tag(page, _PLANES, 1)) == 2 and count > 1
     pillows_12 = (
         int(_tag(page, _FILL_ORDER, 1)) == 1
@@ -203,7 +204,7 @@ def _describe(page: Any, index: int) -> Page:
         and photometric == _BLACK_IS_ZERO
     )
     known_twice = bits in (8, 16) and photometric in _TIFFFILE_READS and _readable(compression)
-    # Pillow reads all pages before the wanted one
+    # Pillow reads all pages before the requested one
     by_pillow = not (known_twice and index > 0) and (
         (bits == 8 and not extra and (not planar or photometric in (_RGB, _CMYK)))
         or (
@@ -240,13 +241,11 @@ def _describe(page: Any, index: int) -> Page:
 
 
 def _require_plain_ycbcr(page: Any) -> None:
-    """Raises Refused if YCbCr outside a JPEG is not of full range and without subsampling, as
-    Pillow assumes.
+    """Raises Refused if YCbCr outside a JPEG is subsampled or of limited range: Pillow assumes
+    neither.
     """
     if _numbers(_tag(page, _SUBSAMPLING, (2, 2))) != (1, 1) or 529 in page.tags or 532 in page.tags:
-        raise Refused(
-            "YCbCr with colours for several pixels, or of a range of its own; save it as RGB"
-        )
+        raise Refused("YCbCr with subsampling or a limited range; save it as RGB")
 
 
 def _readable(compression: int) -> bool:
@@ -257,7 +256,9 @@ def _readable(compression: int) -> bool:
 def _require_readable(bits: int, photometric: int, compression: int) -> None:
     if bits not in (8, 16) or photometric not in _TIFFFILE_READS:
         kind = {_PALETTE: "palette", _YCBCR: "YCbCr"}.get(photometric, "samples")
-        raise Refused(f"{kind} of {bits} bit in this layout; save it as gray or RGB of 8 or 16 bit")
+        raise Refused(
+            f"{kind} with {bits} bits in this layout; save it as gray or RGB with 8 or 16 bits"
+        )
     if not _readable(compression):
         raise Refused(
             f"this layout with compression {compression} needs imagecodecs, which is not "
@@ -267,7 +268,7 @@ def _require_readable(bits: int, photometric: int, compression: int) -> None:
 
 
 def read_samples(content: bytes, page: Page) -> np.ndarray:
-    """The samples of a picture that Pillow does not read: uint8 or uint16 [H, W, C], as stored."""
+    """The samples of a picture that Pillow cannot read: uint8 or uint16 [H, W, C], as stored."""
     with _opened(content) as file:
         tags = file.pages[page.index].aspage()
         _require_whole(tags, content, page)
@@ -280,10 +281,10 @@ def read_samples(content: bytes, page: Page) -> np.ndarray:
 
 
 def _require_whole(tags: Any, content: bytes, page: Page) -> None:
-    """Raises if data of the picture are missing, which tifffile would fill with zeros."""
+    """Raises ValueError if data of the picture is missing, which tifffile would fill with zeros."""
     extents = list(zip(tags.dataoffsets, tags.databytecounts, strict=True))
     if not extents or any(not size or start + size > len(content) for start, size in extents):
-        raise ValueError("the file ends before its picture does, or lacks parts of it")
+        raise ValueError("the file ends before its picture, or lacks parts of it")
     if (
         int(tags.compression) == 1
         and sum(size for _, size in extents) * 8

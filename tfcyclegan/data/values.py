@@ -1,10 +1,10 @@
-"""What the numbers of a domain of measurements mean: type, channels, value ranges, units and gaps,
-and how they become what networks see. Imports no TensorFlow.
+"""The meaning of the numbers in a domain of measurements: type, channels, value ranges, units and
+nodata, and their conversion for networks. Imports no TensorFlow.
 
-A domain of 8-bit gray or RGB pictures has no `Values`: `data.images` reads it. Every other domain
-has: its arrays are [H, W, C] of `Values.dtype`, and a pixel is *invalid* in a channel where it is
-NaN or `nodata`. Networks see [low, high] of each channel as [-1, 1] in float32, clipped, and NaN
-where a pixel is invalid, which the training step masks (`methods.masking`).
+A domain of 8-bit gray or RGB pictures has no `Values`: `data.images` reads it. In every other
+domain arrays are [H, W, C] of `Values.dtype`, and a pixel is *invalid* in a channel where it is NaN
+or `nodata`. Networks see [low, high] of each channel as [-1, 1] in float32, clipped, and NaN where
+a pixel is invalid, which the training step masks (`methods.masking`).
 """
 
 import dataclasses
@@ -22,17 +22,19 @@ TYPES = ("uint8", "uint16", "int16", "float16", "float32")
 
 @dataclass(frozen=True)
 class Values:
-    """What is known of the numbers of one domain.
+    """Describes the numbers of one domain.
 
     Attributes:
-        dtype: one of TYPES: of the arrays as they are stored, translated and written.
-        low: of each channel, what networks see as -1.
-        high: of each channel, what networks see as 1.
-        nodata: what stands in pixels without a measurement, beside NaN; None where nothing does.
-        units: such as "HU"; empty where the source tells none.
-        names: of the channels; empty where the source tells none.
-        neighbours: so many planes before and behind a plane are channels beside its own ("2.5D"),
-            in the order of the planes, each with all channels of its file (`formats.stacks`).
+        dtype: type of the arrays as stored, translated and written, one of TYPES.
+        low: for each channel, the value that networks see as -1.
+        high: for each channel, the value that networks see as 1.
+        nodata: the value, besides NaN, that marks pixels without a measurement; None if there is no
+            such value.
+        units: such as "HU"; empty if the source has none.
+        names: the channels' names; empty if the source has none.
+        neighbours: number of planes before and after each plane that are channels beside its own
+            ("2.5D"), in the order of the planes, each with all channels of its file
+            (`formats.stacks`).
     """
 
     dtype: str
@@ -48,13 +50,13 @@ class Values:
             raise UserError(f"values of type {self.dtype}: must be one of {', '.join(TYPES)}")
         if not 1 <= len(self.low) == len(self.high) <= MOST_CHANNELS:
             raise UserError(
-                f"value ranges of {len(self.low)} and {len(self.high)} channels: give both ends of "
-                f"each of 1 to {MOST_CHANNELS} channels"
+                f"value ranges of {len(self.low)} and {len(self.high)} channels: give both ends "
+                f"for each of 1 to {MOST_CHANNELS} channels"
             )
         for channel, (low, high) in enumerate(zip(self.low, self.high, strict=True), 1):
             if not (np.isfinite(low) and np.isfinite(high) and low < high):
                 raise UserError(
-                    f"value range {low:g}:{high:g} of channel {channel}: must be numbers, the "
+                    f"value range {low:g}:{high:g} of channel {channel}: must be two numbers, the "
                     "lower one first"
                 )
 
@@ -68,12 +70,12 @@ class Values:
 
     @property
     def centre(self) -> slice:
-        """Which channels are the plane's own, where there are those of neighbours beside them."""
+        """The plane's own channels, if there are channels of neighbours beside them."""
         own = self.channels // (2 * self.neighbours + 1)
         return slice(self.neighbours * own, (self.neighbours + 1) * own)
 
     def ranges(self) -> str:
-        """For people: the range of all channels, or of each, with the unit."""
+        """A readable form: the range of all channels, or of each, with the unit."""
         units = f" {self.units}" if self.units else ""
         ends = [f"{low:g}:{high:g}" for low, high in zip(self.low, self.high, strict=True)]
         if len(set(ends)) == 1:
@@ -82,40 +84,40 @@ class Values:
         return f"ranges {shown}{units}"
 
     def invalid(self, array: np.ndarray) -> np.ndarray:
-        """Where values [..., C] are no measurements: bool of the same shape."""
+        """Where values [..., C] are not measurements: bool of the same shape."""
         found = np.zeros(array.shape, bool)
         if not np.issubdtype(array.dtype, np.integer):
             found |= ~np.isfinite(array)
         if self.nodata is not None and np.isfinite(self.nodata):
-            # compared in the array's own type, in which a float16's nodata is rounded too
+            # compared in the array's own type, since nodata is rounded to float16 too
             found |= array == np.asarray(self.nodata).astype(array.dtype)
         return found
 
     def invalid_pixels(self, array: np.ndarray) -> np.ndarray:
-        """Where a pixel counts for no loss and has no translation: bool [..., 1], true where any of
-        the channels of `array` is invalid.
+        """Where a pixel enters no loss and has no translation: bool [..., 1], true where any
+        channel of `array` is invalid.
         """
         return np.logical_or.reduce(self.invalid(array), axis=-1, keepdims=True)
 
     def outside(self, array: np.ndarray) -> int:
-        """How many valid values of [..., C] lie outside their range and are clipped."""
+        """The number of valid values of [..., C] that are outside their range and are clipped."""
         values = array.astype(np.float64)
         beyond = (values < self._low64) | (values > self._high64)
         return int(np.count_nonzero(beyond & ~self.invalid(array)))
 
     def to_network(self, array: np.ndarray) -> np.ndarray:
-        """Values [..., C] as float32 in [-1, 1], clipped; NaN where they are invalid."""
+        """Converts values [..., C] to float32 in [-1, 1], clipped; NaN where they are invalid."""
         scaled = (array.astype(np.float64) - self._low64) / (self._high64 - self._low64) * 2 - 1
         seen = np.clip(scaled, -1, 1).astype(np.float32)
         seen[self.invalid(array)] = np.nan
         return seen
 
     def from_network(self, seen: np.ndarray, invalid: np.ndarray | None = None) -> np.ndarray:
-        """What networks give, [..., C] in [-1, 1], as values of `dtype` in the range of each
-        channel: integers rounded to the nearest, and `gap` where `invalid` [..., C or 1] says.
+        """Converts networks' outputs [..., C] in [-1, 1] to values of `dtype` in the range of each
+        channel: integers rounded to the nearest, and `gap` where `invalid` [..., C or 1] is true.
 
-        The order is that which every store needs: clip, round, then the type. What would come out
-        as `nodata` is the value beside it, since it is no gap (`reserved`).
+        Values are clipped, then rounded, then cast. A result equal to `nodata` becomes the value
+        next to it, since it is a valid value (`reserved`).
         """
         share = (np.clip(np.asarray(seen, np.float64), -1, 1) + 1) / 2
         values = self._low64 + share * (self._high64 - self._low64)
@@ -132,8 +134,8 @@ class Values:
 
     @property
     def reserved(self) -> tuple[np.generic, np.generic] | None:
-        """`nodata` as it is stored, and the next value towards the middle of the (first channel's)
-        range; None where no number stands for gaps.
+        """`nodata` as stored, and the next value towards the middle of the (first channel's) range;
+        None if no number marks missing measurements.
         """
         if self.nodata is None or not np.isfinite(self.nodata):
             return None
@@ -145,15 +147,15 @@ class Values:
         limits = np.iinfo(self.dtype)
         if not limits.min <= self.nodata <= limits.max or self.nodata != int(self.nodata):
             return None
-        # at an end of the type there is one way alone
+        # at an end of the type there is only one direction
         middle = np.clip(middle, limits.min + 1, limits.max - 1)
         step = 1 if self.nodata < middle else -1
         return kind(self.nodata), kind(int(self.nodata) + step)
 
     @property
     def gap(self) -> float:
-        """What is written where there is no measurement: `nodata`, else NaN, or the lowest value of
-        the first channel's range where integers have neither.
+        """The value written where there is no measurement: `nodata`, otherwise NaN, or for integers
+        without nodata the lowest value of the first channel's range.
         """
         if self.nodata is not None:
             return self.nodata
@@ -161,7 +163,7 @@ class Values:
 
     @property
     def gap_or_none(self) -> float | None:
-        """`gap`, or None of integers without `nodata`, in which no gap can be told."""
+        """`gap`, or None for integers without `nodata`, which cannot mark missing measurements."""
         return None if self.is_integer and self.nodata is None else self.gap
 
     @property
@@ -173,7 +175,7 @@ class Values:
         return np.asarray(self.high, np.float64)
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in manifests and `metadata.json`; NaN as the string "nan"."""
+        """The form stored in manifests and `metadata.json`; NaN is the string "nan"."""
         nodata = self.nodata
         return {
             "dtype": self.dtype,
@@ -200,7 +202,7 @@ class Values:
 
 
 def own_plane(values: Values) -> Values:
-    """The values of a plane by itself, without the channels of its neighbours."""
+    """The values of a single plane, without the channels of its neighbours."""
     if not values.neighbours:
         return values
     own = values.centre
@@ -215,11 +217,11 @@ def own_plane(values: Values) -> Values:
 
 @dataclass(frozen=True)
 class RangeRequest:
-    """What `--range_a` or `--range_b` asks for: a pair of ends, for all channels or for each.
+    """The value of `--range_a` or `--range_b`: a pair of ends, for all channels or for each.
 
     Attributes:
-        ends: (low, high) of each channel named, or one for all; empty takes the default: the
-            type's own of uint8, else the 0.5th and 99.5th percentile.
+        ends: (low, high) for each channel, or one pair for all; empty means the default: the full
+            range of uint8, otherwise the 0.5th and 99.5th percentiles.
         percentiles: whether the ends are percentiles of the training data's valid values.
     """
 
@@ -231,7 +233,7 @@ class RangeRequest:
         """Reads `-1000:2000`, `0:1,0:4000` or `p0.5:p99.5`.
 
         Raises:
-            UserError: it is none of these, or a lower end is not below its upper one.
+            UserError: it has another form, or a lower end is not below its upper end.
         """
         if not text:
             return cls()
@@ -250,24 +252,24 @@ class RangeRequest:
             raise UserError(f"{flag}={text}: {_RANGE_FORM}")
         percentiles = kinds == {(True, True)}
         if percentiles and not all(0 <= low < high <= 100 for low, high in ends):
-            raise UserError(f"{flag}={text}: percentiles are from p0 to p100")
+            raise UserError(f"{flag}={text}: percentiles must be between p0 and p100")
         return cls(tuple(ends), percentiles)
 
     def of_channels(self, count: int, flag: str) -> Sequence[tuple[float, float]]:
         """The ends of each of `count` channels.
 
         Raises:
-            UserError: there are some for another number of channels.
+            UserError: they are for another number of channels.
         """
         if len(self.ends) not in (1, count):
             raise UserError(
-                f"{flag}: gives {len(self.ends)} ranges, and the data have {count} channels; give "
+                f"{flag}: gives {len(self.ends)} ranges, but the data has {count} channels; give "
                 "one, or one for each"
             )
         return self.ends * count if len(self.ends) == 1 else self.ends
 
 
 _RANGE_FORM = (
-    "give LOW:HIGH such as -1000:2000, percentiles such as p0.5:p99.5, or one for each channel "
-    "with a comma between"
+    "give LOW:HIGH such as -1000:2000, percentiles such as p0.5:p99.5, or one for each channel, "
+    "separated by commas"
 )

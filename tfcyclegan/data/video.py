@@ -1,12 +1,13 @@
-"""Video files as pictures with times, and back: size, rate, times, colours and sound stay as they
-are.
+"""Video files as pictures with times, and back: size, frame rate, times, colours and sound are
+kept.
 
 PyAV (`pip install 'tfcyclegan[video]'`) decodes and encodes. Colours are converted by the matrix
-and the range that the file tells; where it tells no matrix, BT.709 from 720 rows on and BT.601
-below are assumed, as players do, and that is told. Results are H.264 of limited range, whose tags
-say the matrix that its values were made with.
+and range that the file declares; if it declares no matrix, BT.709 is assumed from 720 rows on and
+BT.601 below, as players do, and this is reported. Results are H.264 of limited range, tagged with
+the matrix used.
 """
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,15 +22,15 @@ from tfcyclegan.errors import UserError
 
 ENDINGS = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"})
 QUALITY = 18
-"""Of H.264, its constant rate factor: 18 is taken for visually lossless."""
+"""H.264's constant rate factor; 18 is considered visually lossless."""
 _UNSPECIFIED, _BT709, _FULL_RANGE, _LIMITED_RANGE = 2, 1, 2, 1
-_BT601 = (5, 6)  # of 625 and of 525 lines: one matrix
+_BT601 = (5, 6)  # for 625 and 525 lines: the same matrix
 _KNOWN = {_BT709: "ITU709", **dict.fromkeys(_BT601, "ITU601")}
 _HIGH_DEFINITION = 720  # rows
 
 
 def is_video(path: Path) -> bool:
-    """Whether a file is a video by its ending."""
+    """Whether a file's extension is that of a video."""
     return path.suffix.lower() in ENDINGS
 
 
@@ -47,7 +48,7 @@ class Frame:
 
     Attributes:
         pixels: uint8 [H, W, 3], upright.
-        time: when it is shown, in units of the video's `time_base`.
+        time: its presentation time, in units of the video's `time_base`.
     """
 
     pixels: np.ndarray
@@ -58,15 +59,15 @@ class VideoReader:
     """A video opened for reading.
 
     Attributes:
-        height: of its upright pictures.
-        width: likewise.
-        rate: mean number of pictures a second.
-        time_base: seconds of a unit of time.
-        count: how many pictures the file says that it holds, or an estimate; for progress alone.
-        notes: what was assumed, and what of the file is not used, a phrase each.
+        height: height of its upright pictures.
+        width: width of its upright pictures.
+        rate: mean number of pictures per second.
+        time_base: unit of time in seconds.
+        count: the number of pictures that the file declares, or an estimate; only for progress.
+        notes: what was assumed, and what of the file is not used, one phrase each.
 
     Raises:
-        BadPicture: it is no video, or of colours that are not converted.
+        BadPicture: it is not a video, or its colours cannot be converted.
         UserError: PyAV is not installed.
     """
 
@@ -76,9 +77,14 @@ class VideoReader:
         try:
             self._container = av.open(str(path))
         except av.FFmpegError as error:
-            raise BadPicture(f"is no video that PyAV opens ({error.strerror})") from error
+            raise BadPicture(f"is not a video that PyAV can open ({error.strerror})") from error
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(self._container.close)
+            self._read_properties()
+            on_failure.pop_all()
+
+    def _read_properties(self) -> None:
         if not self._container.streams.video:
-            self._container.close()
             raise BadPicture("holds no video")
         self._stream = stream = self._container.streams.video[0]
         stream.thread_type = "AUTO"
@@ -88,7 +94,7 @@ class VideoReader:
         seconds = float((stream.duration or 0) * stream.time_base)
         self.count: int = stream.frames or max(1, round(seconds * float(self.rate)))
         first = self._first_frame()
-        # PyAV tells in degrees by how far the picture is to be turned to the left
+        # PyAV gives the counterclockwise rotation to apply, in degrees
         self._quarter_turns = round(first.rotation / 90) % 4
         sides = first.height, first.width
         self.height, self.width = sides if self._quarter_turns % 2 == 0 else sides[::-1]
@@ -104,7 +110,6 @@ class VideoReader:
         for frame in self._container.decode(self._stream):
             self._container.seek(0)
             return frame
-        self._container.close()
         raise BadPicture("holds no picture")
 
     def _matrix_of(self, told: int, rows: int) -> str:
@@ -112,17 +117,17 @@ class VideoReader:
             return _KNOWN[told]
         if told != _UNSPECIFIED:
             raise BadPicture(
-                f"has colours of matrix {told} of ITU-T H.273; convert it to BT.709 first"
+                f"uses colour matrix {told} of ITU-T H.273; convert it to BT.709 first"
             )
         guess = "ITU709" if rows >= _HIGH_DEFINITION else "ITU601"
-        self.notes.append(f"tells no colour matrix: BT.{guess.removeprefix('ITU')} assumed")
+        self.notes.append(f"declares no colour matrix: BT.{guess.removeprefix('ITU')} assumed")
         return guess
 
     def frames(self) -> Iterator[Frame]:
-        """All pictures in the order of their times.
+        """All pictures in presentation order.
 
         Raises:
-            BadPicture: one cannot be decoded, or is of another size than the first.
+            BadPicture: a picture cannot be decoded, or its size differs from the first.
         """
         av = _library()
         expected = None
@@ -146,7 +151,7 @@ class VideoReader:
             raise BadPicture(f"cannot be decoded ({error.strerror})") from error
 
     def sound(self) -> Iterator[Any]:
-        """The packets of its sound, as they are; for `VideoWriter.add_sound`."""
+        """The packets of its sound, unchanged."""
         if self.audio is not None:
             with _library().open(str(self.path)) as again:
                 stream = again.streams.audio[0]
@@ -168,14 +173,14 @@ class VideoReader:
 
 
 class VideoWriter:
-    """A video of the times, rate and sound of another one.
+    """Writes a video with the times, frame rate and sound of another one.
 
     Args:
-        file: to write MP4 to, seekable.
-        like: gives times, rate and sound.
-        height: of the pictures.
-        width: likewise. Odd sides are kept, by colours of full resolution, which fewer players
-            know.
+        file: a seekable file to write MP4 to.
+        like: the video that provides times, frame rate and sound.
+        height: height of the pictures.
+        width: width of the pictures. Odd sides are kept by not subsampling colours, which fewer
+            players support.
     """
 
     def __init__(self, file: IO[bytes], like: VideoReader, height: int, width: int):
@@ -197,7 +202,7 @@ class VideoWriter:
         )
 
     def write(self, frame: Frame) -> None:
-        """Adds a picture, uint8 [H, W, 3] of the size that was announced."""
+        """Adds a picture, uint8 [H, W, 3] of the declared size."""
         if frame.pixels.shape[:2] != self._size:  # FFmpeg would stretch it
             raise ValueError(f"a frame of {frame.pixels.shape[:2]} in a video of {self._size}")
         av = _library()
@@ -212,7 +217,7 @@ class VideoWriter:
         self._container.mux(self._stream.encode(converted))
 
     def finish(self) -> None:
-        """Adds the sound, and makes the file whole."""
+        """Adds the sound and completes the file."""
         self._container.mux(self._stream.encode())
         for packet in self._like.sound():
             packet.stream = self._sound
@@ -220,5 +225,5 @@ class VideoWriter:
         self._container.close()
 
     def abandon(self) -> None:
-        """Lets go of the file."""
+        """Closes the file without completing it."""
         self._container.close()

@@ -1,8 +1,8 @@
-"""LiteRT.js, which runs TFLite models in browsers: fetched once from the npm registry, pinned by
+"""LiteRT.js, which runs TFLite models in browsers: downloaded once from the npm registry, pinned by
 hash.
 
-Two packages of Google's LiteRT (Apache-2.0): the library with its WebAssembly, and the small loader
-that it imports.
+Two packages of Google's LiteRT (Apache-2.0): the library with its WebAssembly files, and the small
+loader that it imports.
 """
 
 from pathlib import Path, PurePosixPath
@@ -34,13 +34,13 @@ LOADER = from_npm(
 
 
 def fetch() -> None:
-    """Sees to it that both packages are in the cache.
+    """Downloads both packages to the cache if necessary.
 
     Raises:
-        UserError: they cannot be had, or are not the pinned ones.
+        UserError: they cannot be downloaded, or are not the pinned ones.
     """
     if not (is_cached(CORE) and is_cached(LOADER)):
-        log(f"fetching LiteRT.js {VERSION} (12 MB) with npm, once; later runs need no network")
+        log(f"downloading LiteRT.js {VERSION} (12 MB) with npm, once; later runs need no network")
     for package in (CORE, LOADER):
         cached(package)
 

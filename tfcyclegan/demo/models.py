@@ -13,8 +13,8 @@ from tfcyclegan.system import files
 from tfcyclegan.system.tensorflow_setup import silenced
 
 PREFERRED = ("float16", "float32", "dynamic_int8", "int8")
-"""Variants of an export, the best for a browser first: half the bytes to load, and as exact as the
-eye can tell.
+"""Variants of an export, the best for a browser first: half the bytes to load, and no visible
+difference.
 """
 
 
@@ -24,10 +24,10 @@ class DemoModel:
 
     Attributes:
         path: its .tflite file.
-        title: what it is called on the page, such as "satellite → map".
-        input_size: of the pictures that it takes.
-        output_size: of those that it gives.
-        metadata: of the export that it lies in; empty where there is none.
+        title: its name on the page, such as "satellite → map".
+        input_size: size of its input.
+        output_size: size of its output.
+        metadata: metadata of its export; empty if there is none.
     """
 
     path: Path
@@ -46,14 +46,12 @@ class DemoModel:
 
     @property
     def told(self) -> str:
-        """Which file is run and what it does, for the terminal."""
+        """A line for the terminal on the file and what it does."""
         status = model_metadata.status_of(self.metadata, self.path)
         doubt = "" if status == "usable" else f", {status} by the export"
         reading = model_metadata.told_reading(model_metadata.reading_of(self.metadata))
         otherwise = (
-            f"; the page does not read pictures by {reading}, as the training did"
-            if reading
-            else ""
+            f"; the page does not read pictures with {reading}, as in training" if reading else ""
         )
         return (
             f"{self.path}: {model_metadata.translates(self.metadata)}, pictures of "
@@ -62,10 +60,10 @@ class DemoModel:
 
 
 def find_model(path: Path) -> DemoModel:
-    """Opens what `--model` names: a .tflite file, an export's folder, or one of its versions.
+    """Opens the model of `--model`: a .tflite file, an export's folder, or one of its versions.
 
     Raises:
-        UserError: nothing there, or not a model that the page can run.
+        UserError: there is no model, or the page cannot run it.
     """
     if path.is_dir():
         directory = [path, *files.numbered(path)][-1]
@@ -73,19 +71,19 @@ def find_model(path: Path) -> DemoModel:
     elif path.suffix != ".tflite":
         raise UserError(
             f"--model={path}: "
-            f"{'is no .tflite file' if path.exists() else 'no such file or folder'}; tfcyclegan "
-            "export makes one"
+            f"{'not a .tflite file' if path.exists() else 'no such file or folder'}; make one with "
+            "tfcyclegan export"
         )
     elif not path.is_file():
-        raise UserError(f"--model={path}: no such file; tfcyclegan export makes one")
+        raise UserError(f"--model={path}: no such file; make one with tfcyclegan export")
     else:
         file = path
     metadata = model_metadata.read(file)
     values = model_metadata.values_of(metadata)
     if not values.pictures:
         raise UserError(
-            f"--model={path}: {'; '.join(values.told())}; the page shows pictures of a browser, "
-            "which are 8 bit: take tfcyclegan translate"
+            f"--model={path}: {'; '.join(values.told())}; the page only handles a browser's 8-bit "
+            "pictures; use tfcyclegan translate"
         )
     input_size, output_size = _sizes(file, path)
     return DemoModel(file, _title(file, metadata), input_size, output_size, metadata)
@@ -100,23 +98,23 @@ def _best_variant(directory: Path, given: Path) -> str:
         why = (
             f"none of its .tflite files ({', '.join(there)}) passed the export's checks"
             if there
-            else "no .tflite file there"
+            else "no .tflite file found"
         )
-        raise UserError(f"--model={given}: {why}; tfcyclegan export makes one")
+        raise UserError(f"--model={given}: {why}; make one with tfcyclegan export")
     return usable[0]
 
 
 def _title(file: Path, metadata: dict[str, Any]) -> str:
     with files.understanding(file.parent / METADATA):
         domains = metadata.get("domains", {})
-        if set(domains.values()) not in (set(), {"a", "b"}):  # the export knew their names
+        if set(domains.values()) not in (set(), {"a", "b"}):  # the export stored their names
             return f"{domains['from']} → {domains['to']}"
     in_export = bool(metadata) and file.parent.name.isdigit()
     return file.parent.parent.name if in_export else file.stem
 
 
 def _sizes(file: Path, given: Path) -> tuple[Size, Size]:
-    """The sizes of the pictures in and out, if it is a model from pictures to pictures."""
+    """The sizes of input and output, if it is a model from pictures to pictures."""
     from ai_edge_litert.interpreter import Interpreter
 
     try:

@@ -25,7 +25,7 @@ Shown = list[tuple[DemoModel, Samples]]
 
 
 def write_page(shown: Shown, directory: Path) -> None:
-    """Writes the page into `directory`, which is there already."""
+    """Writes the page into the existing `directory`."""
     shutil.copytree(SITE, directory, dirs_exist_ok=True)
     litert_js.unpack(directory / "litert")
     described = [
@@ -62,7 +62,7 @@ def _add_model(number: int, model: DemoModel, samples: Samples, directory: Path)
 
 
 def export_page(shown: Shown, output: Path) -> None:
-    """Writes the page to `output` by rename; an older export there is replaced.
+    """Writes the page to `output` by rename; an older export is replaced.
 
     Raises:
         UserError: `output` holds something else.

@@ -1,4 +1,4 @@
-"""The pictures that the page offers to try."""
+"""The sample pictures on the page."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +18,8 @@ class Samples:
     """Pictures for one model.
 
     Attributes:
-        pictures: (JPEG or PNG bytes, file ending).
-        origin: where they come from, for people; empty where it is the user's folder.
+        pictures: (JPEG or PNG bytes, file extension).
+        origin: their source, for messages; empty for the user's folder.
     """
 
     pictures: list[tuple[bytes, str]]
@@ -30,7 +30,7 @@ def of_folder(folder: Path) -> Samples:
     """The first pictures of a folder, upright, as JPEG or PNG.
 
     Raises:
-        UserError: no folder or no pictures there, or one that cannot be read.
+        UserError: there is no folder, it has no pictures, or one cannot be read.
     """
     try:
         found = pictures_of_path(folder)
@@ -47,14 +47,14 @@ def of_folder(folder: Path) -> Samples:
             if decoded.notes:
                 log(f"{folder}: {name}: {'; '.join(sorted(decoded.notes))}")
         except (intake.BadPicture, OSError) as error:
-            raise UserError(f"--samples={folder}: {name}: {error}; mend or remove it") from error
+            raise UserError(f"--samples={folder}: {name}: {error}; repair or remove it") from error
         pictures.append((picture.encoded, picture.format))
     return Samples(pictures)
 
 
 def of_run(model: DemoModel) -> Samples:
-    """Test pictures of the run that the model was exported from; none where run or data are not
-    here any more.
+    """Test pictures of the run that the model was exported from; none if run or data no longer
+    exist.
     """
     if not model.metadata.get("run_dir"):
         return Samples([])

@@ -1,4 +1,4 @@
-"""Serves a folder to browsers on this machine, and to nobody else."""
+"""Serves a folder to browsers on this machine only."""
 
 import webbrowser
 from functools import partial
@@ -12,11 +12,11 @@ from tfcyclegan.system.progress import log
 
 HOST = "127.0.0.1"
 HEADERS = {
-    # These two isolate the page, without which browsers give it no threads.
+    # These two isolate the page; without isolation browsers provide no threads.
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # The page carries a stricter one of its own; this one binds its workers too.
+    # The page has a stricter policy of its own; this one also applies to its workers.
     "Content-Security-Policy": "script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'",
     "Cache-Control": "no-cache",
     "X-Content-Type-Options": "nosniff",
@@ -36,14 +36,14 @@ _TYPES = {
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Files of the folder alone: no listings, and no answers to pages of other hosts."""
+    """Serves only files of the folder: no listings, and no answers to pages of other hosts."""
 
     protocol_version = "HTTP/1.1"
     extensions_map = _TYPES
 
     def send_head(self) -> Any:
         if self.headers.get("Host", "").rsplit(":", 1)[0] not in (HOST, "localhost"):
-            # another site's name that was pointed at this address
+            # another site's name that resolves to this address
             self.send_error(HTTPStatus.FORBIDDEN, "Only for this machine")
             return None
         if "\0" in self.translate_path(self.path):
@@ -60,11 +60,11 @@ class Handler(SimpleHTTPRequestHandler):
         super().end_headers()
 
     def log_message(self, *_: Any) -> None:
-        """Says nothing: the terminal is for what the user can act on."""
+        """Logs nothing: the terminal is for messages that users can act on."""
 
 
 def open_server(directory: Path, port: int) -> ThreadingHTTPServer:
-    """A server of `directory` on loopback; port 0 takes a free one.
+    """A server of `directory` on loopback; port 0 takes a free port.
 
     Raises:
         UserError: the port is taken.
@@ -73,7 +73,7 @@ def open_server(directory: Path, port: int) -> ThreadingHTTPServer:
         return ThreadingHTTPServer((HOST, port), partial(Handler, directory=str(directory)))
     except OSError as error:
         raise UserError(
-            f"--port={port}: cannot be used ({error.strerror}); 0 takes a free one"
+            f"--port={port}: cannot be used ({error.strerror}); 0 takes a free port"
         ) from error
 
 
@@ -81,7 +81,7 @@ def serve(directory: Path, port: int, *, open_browser: bool) -> None:
     """Serves `directory` until KeyboardInterrupt."""
     with open_server(directory, port) as server:
         url = f"http://{HOST}:{server.server_port}/"
-        log(f"the demo is at {url}; Ctrl-C ends it")
+        log(f"the demo is at {url}; stop it with Ctrl-C")
         if open_browser and not webbrowser.open(url):
-            log("no browser could be opened from here; open the address by hand")
+            log("could not open a browser; open the address yourself")
         server.serve_forever()

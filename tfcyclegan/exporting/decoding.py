@@ -1,8 +1,9 @@
-"""Encoded pictures in a graph: decoded to the same levels as by `data.intake`, or refused in words.
+"""Decodes encoded pictures in a graph, to the same levels as `data.intake`, or refuses them with a
+reason.
 
-`tf.io.decode_image` is another reader than the one that training data came through: its JPEGs are
-up to 7 levels off, of 16 bits it takes the high byte, it drops transparency, turns no picture
-upright and takes the first of several frames.
+`tf.io.decode_image` differs from the reader of the training data: its JPEGs are up to 7 levels off,
+it uses the high byte of 16 bits, drops transparency, ignores the orientation and uses the first of
+several frames.
 """
 
 from collections.abc import Callable
@@ -14,11 +15,9 @@ from tfcyclegan.data.intake import USUAL, Rules
 from tfcyclegan.exporting import headers
 
 MAX_PIXELS = 2**24
-"""A picture of more is refused: a small file can hold more pixels than any memory holds features
-of.
-"""
+"""Larger pictures are refused: the features of a small file's pixels may exceed any memory."""
 
-_FORMATS = (  # where which bytes stand
+_FORMATS = (  # signatures: offset and bytes
     (0, b"\xff\xd8\xff", headers.of_jpeg),
     (0, b"\x89PNG\r\n\x1a\n", headers.of_png),
     (8, b"WEBP", headers.of_webp),
@@ -30,19 +29,19 @@ _XMP_TURNED = r"(?s)\C*tiff:Orientation(=\"|>)[2-8]\C*"
 
 
 Read: TypeAlias = tuple[tf.Tensor, tf.Tensor]
-"""A picture uint8 [H, W, 3], [0, 0, 3] where it cannot be decoded; and why it is refused, or an
+"""A picture uint8 [H, W, 3], [0, 0, 3] if it cannot be decoded; and the reason of refusal, or an
 empty string.
 """
 
 
 def decode(encoded: tf.Tensor, channels: int, rules: Rules = USUAL) -> tuple[tf.Tensor, tf.Tensor]:
-    """An upright picture, uint8 [H, W, channels], and an empty string; or whatever, and why it is
-    refused.
+    """An upright picture, uint8 [H, W, channels], and an empty string; or any picture and the
+    reason of refusal.
 
     Args:
         encoded: the file's bytes.
         channels: 1 or 3.
-        rules: those by which the pictures of the training were read.
+        rules: the rules by which training pictures were read.
     """
     kind = _format_of(encoded)
     header = tf.switch_case(
@@ -73,7 +72,7 @@ def decode(encoded: tf.Tensor, channels: int, rules: Rules = USUAL) -> tuple[tf.
 
 
 def _first(*refusals: tf.Tensor) -> tf.Tensor:
-    """The first that is not empty."""
+    """The first non-empty refusal."""
     found = refusals[-1]
     for refusal in refusals[-2::-1]:
         found = tf.where(refusal != "", refusal, found)
@@ -86,10 +85,10 @@ def _or_nothing(
     channels: int,
     dtype: tf.DType = tf.uint8,
 ) -> tf.Tensor:
-    """What `decoder` makes of `content`, [H, W, channels], or [0, 0, channels].
+    """The result of `decoder` for `content`, [H, W, channels], or [0, 0, channels] if it fails.
 
-    A data set can go on after an operation's error; nothing else in a graph can. What it maps by is
-    made ready anew at each call, so that it had better be small.
+    Only a data set can continue after an operation's error; nothing else in a graph can. Its map
+    function is prepared at each call, so it should be small.
     """
     mapped = tf.data.Dataset.from_tensors(content).map(
         lambda one: tf.ensure_shape(decoder(one), [None, None, channels])
@@ -98,7 +97,7 @@ def _or_nothing(
 
 
 def _format_of(content: tf.Tensor) -> tf.Tensor:
-    """The index in _FORMATS, or their number for none of them."""
+    """The index in _FORMATS, or their number if none matches."""
     start = tf.strings.join([tf.strings.substr(content, 0, 12), bytes(12)])
     found = [
         tf.equal(tf.strings.substr(start, place, len(magic)), magic) for place, magic, _ in _FORMATS
@@ -113,7 +112,7 @@ def _refusal_by(header: headers.Header, orientation: tf.Tensor, content: tf.Tens
     large = tf.where(header.height * header.width > MAX_PIXELS, size, "")
     by_xmp = (orientation == 0) & tf.strings.regex_full_match(content, _XMP_TURNED)
     turned = tf.where(
-        by_xmp, "its orientation stands in XMP alone, which is not read here; turn it upright", ""
+        by_xmp, "its orientation is only in XMP, which cannot be read here; rotate it upright", ""
     )
     return _first(header.refusal, large, turned)
 
@@ -125,8 +124,8 @@ def _jpeg(content: tf.Tensor) -> Read:
 
 
 def _png(content: tf.Tensor, header: headers.Header, rules: Rules) -> Read:
-    """Four channels are asked for where there are as many: the alpha that the decoder adds to 1, 2
-    and 4 bits is no 255.
+    """Four channels are requested only if there are four: the alpha that the decoder adds to 1, 2
+    and 4 bits is not 255.
     """
 
     def of_channels(channels: int) -> Read:
@@ -151,8 +150,7 @@ def _png(content: tf.Tensor, header: headers.Header, rules: Rules) -> Read:
 
 def _webp(content: tf.Tensor, rules: Rules) -> Read:
     def with_alpha(one: tf.Tensor) -> tf.Tensor:
-        # asked for 3 channels, the decoder refuses a file with transparency; asked for 4, one
-        # without
+        # for 3 channels the decoder refuses a file with transparency, for 4 a file without
         image = tf.io.decode_image(one, channels=0, expand_animations=False)
         opaque = tf.fill(
             tf.concat([tf.shape(image)[:2], [4 - tf.shape(image)[2]]], 0),
@@ -168,7 +166,7 @@ def _gif(content: tf.Tensor) -> Read:
 
 
 def _bmp(content: tf.Tensor) -> Read:
-    """Of one channel, which is gray, or of three or four, whose last one means nothing."""
+    """Decodes one channel, which is gray, or three or four, of which the fourth is unused."""
 
     def colours(one: tf.Tensor) -> tf.Tensor:
         image = tf.io.decode_bmp(one)
@@ -178,8 +176,8 @@ def _bmp(content: tf.Tensor) -> Read:
 
 
 def _scaled(deep: tf.Tensor, max_value: int | None) -> Read:
-    """uint16 [H, W, 3 or 4] to uint8, rounded to the nearest level; `max_value` is white, and alpha
-    of the type's own range.
+    """uint16 [H, W, 3 or 4] to uint8, rounded to the nearest level; `max_value` is white; alpha has
+    the type's full range.
     """
     samples, white = tf.cast(deep, tf.int32), max_value or _DEEPEST
     scaled = (samples * 255 + white // 2) // white
@@ -189,7 +187,8 @@ def _scaled(deep: tf.Tensor, max_value: int | None) -> Read:
         )
     largest = tf.reduce_max(tf.concat([[0], tf.reshape(samples[..., :3], [-1])], 0))
     above = tf.strings.format(
-        "the value {}, above --max_value={}, by which the training's were read", (largest, white)
+        "the value {}, above --max_value={}, with which training pictures were read",
+        (largest, white),
     )
     return tf.cast(scaled, tf.uint8), tf.where(largest > white, above, "")
 
@@ -201,17 +200,15 @@ def _flat(image: tf.Tensor, rules: Rules) -> Read:
     if rules.alpha == "refuse":
         transparent = tf.reduce_any(image[..., 3] < 255)
         return image[..., :3], tf.where(
-            transparent, "transparency, without which the training's pictures were", ""
+            transparent, "has transparency, but the training pictures had none", ""
         )
     unseen = tf.reduce_all(image[..., 3] == 0) & (tf.size(image) > 0)
-    return _on_white(image), tf.where(
-        unseen, "transparent everywhere, so that all would be white", ""
-    )
+    return _on_white(image), tf.where(unseen, "transparent everywhere, so all would be white", "")
 
 
 def _on_white(image: tf.Tensor) -> tf.Tensor:
-    """uint8 [H, W, 4] to [H, W, 3], by the integers of Pillow's `alpha_composite`, which has seven
-    bits behind the point.
+    """uint8 [H, W, 4] to [H, W, 3], in the integer arithmetic of Pillow's `alpha_composite`, which
+    has seven fractional bits.
     """
     colours, alpha = tf.cast(image[..., :3], tf.int32), tf.cast(image[..., 3:], tf.int32)
     blended = (colours * alpha + 255 * (255 - alpha) + 128) * 128
@@ -219,8 +216,8 @@ def _on_white(image: tf.Tensor) -> tf.Tensor:
 
 
 def _gray(image: tf.Tensor) -> tf.Tensor:
-    """uint8 [H, W, 3] to [H, W, 1], by the integers of Pillow's `convert`, which are those of ITU-R
-    601-2.
+    """uint8 [H, W, 3] to [H, W, 1], in the integer arithmetic of Pillow's `convert` (ITU-R
+    601-2).
     """
     red, green, blue = tf.unstack(tf.cast(image, tf.int32), 3, axis=-1)
     return tf.cast((19595 * red + 38470 * green + 7471 * blue + 2**15) // 2**16, tf.uint8)[
@@ -229,7 +226,7 @@ def _gray(image: tf.Tensor) -> tf.Tensor:
 
 
 def _turned(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """The picture upright, by the value of its EXIF tag."""
+    """Rotates the picture upright according to its EXIF tag."""
 
     def where(values: tuple[int, ...], turn: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
         return tf.cond(

@@ -1,14 +1,13 @@
-"""Writes a run's generator in the formats asked for and proves, before anything gets its name, that
-they agree with Keras.
+"""Writes a run's generator in the requested formats and verifies, before anything gets its final
+name, that they agree with Keras.
 
-saved_models/NAME/1/            the SavedModel, a number higher at each export
+saved_models/NAME/1/            the SavedModel, with a higher number at each export
     float32.tflite float16.tflite dynamic_int8.tflite int8.tflite
     onnx/float32.onnx  onnx/float16.onnx  onnx/int8.onnx
     openvino/float32.xml  openvino/float32.bin  openvino/int8.xml  openvino/int8.bin
-    rejected/                   files whose pictures differ too much from Keras'
-    metadata.json               which weights, which data, what the files take and give, what was
-                                measured
-    MODEL_CARD.md               the same for people, with the run's scores
+    rejected/                   files whose results differ too much from Keras'
+    metadata.json               weights, data, inputs and outputs of the files, measurements
+    MODEL_CARD.md               the same for readers, with the run's scores
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,8 +51,8 @@ BOUNDS = {
     "TFLite float16": 2e-2,
     **onnx_and_openvino.BOUNDS,
 }
-"""A quarter of a step of 8 bits in float32: instance norm of flat areas enlarges the last digits,
-7e-4 was seen at 256x256.
+"""A quarter of an 8-bit level for float32: instance norm of flat areas amplifies rounding errors;
+7e-4 was measured at 256x256.
 """
 _HELD_BY_BOUND = {"float32": "TFLite float32", "float16": "TFLite float16"}
 _SESSION_PICTURES = 4
@@ -71,32 +70,32 @@ def export(
     formats: Sequence[str] = ("saved_model", "tflite"),
     tflite_converter: str = "tensorflow",
 ) -> Path:
-    """Exports one direction; returns the directory of the version made, or of the one that holds
-    the same already.
+    """Exports one direction; returns the directory of the version made, or of the version that
+    already holds the same.
 
     Args:
         run: the run.
         checkpoint: "latest", "best" or a step.
         direction: "ab" or "ba".
         output: folder of the versions.
-        tflite_size: of the TFLite models' pictures; None takes the run's crop size.
-        min_psnr: dB against Keras that the mean and the worst picture of a usable TFLite file
-            reach.
-        data_dir: data to measure and to calibrate on; empty for the run's own.
-        formats: what to write, of `config.EXPORT_FORMATS`; "saved_model" must be among them, since
-            servers look for it.
-        tflite_converter: what makes the TFLite files, of `tflite_converters.CONVERTERS`.
+        tflite_size: size of the TFLite models' pictures; None means the run's crop size.
+        min_psnr: PSNR in dB against Keras that the mean and the worst picture of a usable TFLite
+            file must reach.
+        data_dir: data for measuring and calibrating; empty for the run's own.
+        formats: the formats to write, of `config.EXPORT_FORMATS`; they must include "saved_model",
+            which servers need.
+        tflite_converter: what makes the TFLite files, one of `tflite_converters.CONVERTERS`.
 
     Raises:
-        UserError: no such checkpoint or direction, a size that does not fit, versions of another
-            purpose in `output`, or a format whose packages are not installed.
-        RunError: an exported model differs from Keras by more than its bound; nothing is left
+        UserError: the checkpoint or direction does not exist, the size does not fit, `output` holds
+            versions of another purpose, or a format's packages are not installed.
+        RunError: an exported model differs from Keras by more than its bound; no files are left
             behind.
     """
     if output.suffix == ".tflite":
         raise UserError(
-            f"--output={output}: is a folder, such as saved_models/mine; the .tflite files lie "
-            "inside"
+            f"--output={output}: give a folder, such as saved_models/mine; the .tflite files are "
+            "written into it"
         )
     tell_untrained(run, checkpoint)
     generator = load_generator(run, checkpoint, direction)
@@ -121,7 +120,7 @@ def export(
     if newest is not None:
         card = model_card.render(run, own, newest, files.read_json(newest / METADATA))
         files.write_text(newest / model_card.NAME, card)  # the run may have been scored since
-        log(f"{newest}: holds this model already")
+        log(f"{newest}: already holds this model")
         return newest
     channels = generator.settings["in_channels"]
     values = ValuePair.of_domains(run.values, direction)
@@ -204,23 +203,17 @@ def export(
         log(told)
     log(
         f"weights of {told_choice(run.directory, checkpoint)}"
-        + (f"; the TFLite files take pictures of {size} alone" if "tflite" in formats else "")
+        + (f"; the TFLite files only take pictures of {size}" if "tflite" in formats else "")
     )
     if reading:
-        log(
-            "serving_default reads pictures as those of the training were read: "
-            f"{told_reading(reading)}"
-        )
+        log(f"serving_default reads pictures like those of training: {told_reading(reading)}")
     if described["trained_at"]:
-        log(
-            "pictures keep their sizes in it; the training resized them "
-            f"({described['trained_at']})"
-        )
+        log(f"it keeps pictures' sizes; training resized them ({described['trained_at']})")
     return directory
 
 
 def _label_maps(run: Run, own: Domains | None, direction: str) -> dict[str, Any]:
-    """Which sides are label maps, and the table of their classes where the run's data tell one."""
+    """The sides that are label maps, and the table of their classes if the run's data has one."""
     sides = {
         side: domain in run.label_maps
         for side, domain in zip(("source", "target"), direction, strict=True)
@@ -234,20 +227,20 @@ def _label_maps(run: Run, own: Domains | None, direction: str) -> dict[str, Any]
 
 
 def _domains(run: Run, data_dir: str) -> Domains | None:
-    """The data to measure on, or None where the run's own are not there any more."""
+    """The data to measure on, or None if the run's own no longer exists."""
     if data_dir:
         return open_domains(data_dir)
     try:
         return open_domains(run.config.data_dir)
     except UserError as error:
-        log(f"nothing is measured on real pictures, and int8 is left out: {error}")
+        log(f"no measurements on real pictures, and no int8 file: {error}")
         return None
 
 
 def _convert(
     generator: Generator, size: Size, calibration: Any, converter: str
 ) -> dict[str, quality.Candidate]:
-    """The TFLite files by variant; none in "int8" without pictures to calibrate it by."""
+    """The TFLite files by variant; no "int8" without pictures for calibration."""
     convert = CONVERTERS[converter](tflite.fixed(generator, size))
     names = [name for name in VARIANTS if name != CALIBRATED or len(calibration)]
     made = {}
@@ -270,7 +263,7 @@ def _tell_unusable(measured: Mapping[str, quality.Variant], min_psnr: float) -> 
 
 
 def check_parity(parity: dict[str, float]) -> None:
-    """Raises RunError where a model differs from Keras by more than its bound."""
+    """Raises RunError if a model differs from Keras by more than its bound."""
     failed = [name for name, difference in parity.items() if not difference <= BOUNDS[name]]
     if failed:
         raise RunError(
@@ -291,15 +284,13 @@ def _provenance(run: Run, checkpoint: str, parameters: int) -> dict[str, Any]:
 
 
 def _trained_at(run: Run, checkpoint: str) -> str:
-    """The scale of the training; empty where weights were imported, whose training is not known
-    here.
-    """
+    """The scale of the training; empty for imported weights, whose training is unknown."""
     return str(scale_of(run)) if step_of(find_checkpoint(run.directory, checkpoint)) else ""
 
 
 def _names(title: str, direction: str) -> dict[str, str]:
-    """What the domains are called: two data sets' names, or the words around the 2 of one such as
-    horse2zebra; else a and b.
+    """The domains' names: those of two data sets, or the words around the 2 in a name such as
+    horse2zebra; otherwise a and b.
     """
     name = title.removesuffix(" (synthetic)")
     names = name.split(", ") if ", " in name else name.split("2")
@@ -308,7 +299,7 @@ def _names(title: str, direction: str) -> dict[str, str]:
 
 
 def show_parity(parity: dict[str, float], directory: Path, meaning: str) -> None:
-    """Prints the differences beside their bounds and the models' sizes."""
+    """Prints the differences with their bounds and the models' sizes."""
     sizes = {
         SAVED_MODEL: (directory / "variables").glob("*"),
         "TFLite float32": [directory / "float32.tflite"],

@@ -1,8 +1,8 @@
-"""What stands in the header of an encoded picture, read in a graph: TensorFlow's decoders tell no
-turn, no frames, no transparency.
+"""Reads the header of an encoded picture in a graph: TensorFlow's decoders do not report
+orientation, frames or transparency.
 
-All functions take the file's bytes, in which any bytes may stand: behind the end they read zeros,
-and their loops go forward alone.
+All functions take the file's bytes, which may be arbitrary: beyond the end they read zeros, and
+their loops only move forward.
 """
 
 from collections.abc import Callable
@@ -10,14 +10,14 @@ from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
 
-NOT_WHOLE = "not a whole JPEG, PNG, WebP, GIF or BMP"
+NOT_WHOLE = "not a complete JPEG, PNG, WebP, GIF or BMP"
 _SEVERAL = "several frames; send one picture"
 _ORIENTATION = 0x0112  # the tag of EXIF
 _LONG = 4  # a type of its values
-_LONGEST = 1024  # bytes read at one place
+_LONGEST = 1024  # bytes read at one position
 _MOST_PARTS = 2**15
-"""A file of more segments, chunks or blocks is refused: each takes a hundredth of a millisecond,
-and a byte can be one.
+"""A file with more segments, chunks or blocks is refused: each takes a hundredth of a millisecond
+and may be a single byte.
 """
 
 Values: TypeAlias = tuple[tf.Tensor, ...]
@@ -25,14 +25,14 @@ _GRAYS = bytes(value for level in range(256) for value in (level, level, level, 
 
 
 class Header(NamedTuple):
-    """Tensors without dimensions.
+    """Scalar tensors.
 
     Attributes:
         height: in pixels, int64, before the picture is turned upright.
-        width: likewise.
-        exif: where its EXIF data begin, int64; 0 where there are none.
-        refusal: why the picture is not taken; empty for one that is.
-        alpha: whether a PNG has any means of transparency.
+        width: in pixels, likewise.
+        exif: offset of its EXIF data, int64; 0 if there is none.
+        refusal: why the picture is refused; empty if it is not.
+        alpha: whether a PNG has any kind of transparency.
         deep: whether its samples have 16 bits.
     """
 
@@ -45,7 +45,7 @@ class Header(NamedTuple):
 
 
 class _File:
-    """The bytes of a picture by their places."""
+    """The bytes of a picture by position."""
 
     def __init__(self, encoded: tf.Tensor):
         self.size = tf.cast(tf.strings.length(encoded), tf.int64)
@@ -65,11 +65,11 @@ class _File:
         )
 
     def is_at(self, start: tf.Tensor | int, text: bytes) -> tf.Tensor:
-        """Whether `text` stands at `start`."""
+        """Whether `text` is at `start`."""
         return tf.reduce_all(self._at(start, len(text)) == list(text))
 
     def entries(self, exif: tf.Tensor, *, little: bool) -> tf.Tensor:
-        """The first directory of EXIF data, in which the orientation stands: int64 [N, 12]."""
+        """The first directory of EXIF data, which holds the orientation: int64 [N, 12]."""
         start = exif + self.number(exif + 4, 4, little=little)
         whole = tf.maximum((self.size - start - 2) // 12, 0)
         there = tf.minimum(self.number(start, 2, little=little), whole)
@@ -79,7 +79,7 @@ class _File:
 
 
 def orientation(encoded: tf.Tensor, exif: tf.Tensor) -> tf.Tensor:
-    """The value of the tag in the EXIF data at `exif`, int64; 0 without the tag, or where `exif` is
+    """The value of the tag in the EXIF data at `exif`, int64; 0 without the tag, or if `exif` is
     0.
     """
     file = _File(encoded)
@@ -101,7 +101,7 @@ def orientation(encoded: tf.Tensor, exif: tf.Tensor) -> tf.Tensor:
 
 
 def _refusal(*reasons: tuple[tf.Tensor, str]) -> tf.Tensor:
-    """The first of the reasons that holds, else an empty string."""
+    """The first reason that applies, otherwise an empty string."""
     found = tf.constant("")
     for holds, reason in reversed(reasons):
         found = tf.where(holds, reason, found)
@@ -109,8 +109,8 @@ def _refusal(*reasons: tuple[tf.Tensor, str]) -> tf.Tensor:
 
 
 def _walk(goes_on: Callable[..., tf.Tensor], step: Callable[..., Values], start: Values) -> Values:
-    """Goes from part to part of a file; what is found behind the first value, and as the last
-    whether there were too many parts.
+    """Walks through the parts of a file; returns the values after the first, and finally whether
+    there were too many parts.
     """
     parts, _, *found = tf.while_loop(
         lambda parts, *values: (parts < _MOST_PARTS) & goes_on(*values),
@@ -121,8 +121,8 @@ def _walk(goes_on: Callable[..., tf.Tensor], step: Callable[..., Values], start:
 
 
 def of_jpeg(encoded: tf.Tensor) -> Header:
-    """CMYK is refused: TensorFlow makes RGB of it by other roundings than Pillow, and its negative
-    without Adobe's marker.
+    """CMYK is refused: TensorFlow converts it to RGB with other rounding than Pillow, and inverts
+    it without Adobe's marker.
     """
     file = _File(encoded)
 
@@ -133,7 +133,7 @@ def of_jpeg(encoded: tf.Tensor) -> Header:
         marker = file.number(at + 1)
         of_exif = (marker == 0xE1) & file.is_at(at + 4, b"Exif\0\0") & (exif == 0)
         of_frame = (marker >= 0xC0) & (marker <= 0xCF) & (marker % 4 != 0) | (marker == 0xC0)
-        # more of 0xFF fill up
+        # further 0xFF bytes are padding
         behind = tf.where(marker == 0xFF, at + 1, at + 2 + file.number(at + 2, 2))
         return behind, tf.where(of_exif, at + 10, exif), tf.where(of_frame, at, frame)
 
@@ -146,8 +146,8 @@ def of_jpeg(encoded: tf.Tensor) -> Header:
 
 
 def of_png(encoded: tf.Tensor) -> Header:
-    """Orientation is read where the standard puts it, in eXIf; files that have it elsewhere alone
-    are refused.
+    """Orientation is read from eXIf, as in the standard; files that only have it elsewhere are
+    refused.
     """
     file = _File(encoded)
 
@@ -180,7 +180,7 @@ def of_png(encoded: tf.Tensor) -> Header:
         (many, NOT_WHOLE),
         (several, f"a PNG of {_SEVERAL}"),
         (hidden, "a PNG whose orientation cannot be read here; save it again"),
-        # Pillow compares its enlarged values with the key as it stands in the file
+        # Pillow compares its scaled values with the unscaled key in the file
         (
             transparent & (colour_type == 0) & (bits < 8) & (bits > 1),
             "a PNG of 2 or 4 bits with a transparent gray; save it in 8 bits",
@@ -191,7 +191,7 @@ def of_png(encoded: tf.Tensor) -> Header:
 
 
 def of_webp(encoded: tf.Tensor) -> Header:
-    """Of the simple and the extended form."""
+    """Headers of the simple and the extended form."""
     file = _File(encoded)
 
     def goes_on(at: tf.Tensor, *_: tf.Tensor) -> tf.Tensor:
@@ -208,7 +208,7 @@ def of_webp(encoded: tf.Tensor) -> Header:
 
     start, none = tf.constant(12, tf.int64), tf.constant(0, tf.int64)
     exif, frames, many = _walk(goes_on, step, (start, none, none))
-    lossless = file.number(21, 4, little=True)  # 14 bits of width less one, then of height
+    lossless = file.number(21, 4, little=True)  # 14 bits of width - 1, then of height - 1
     forms = (
         (b"VP8X", 1 + file.number(27, 3, little=True), 1 + file.number(24, 3, little=True)),
         (b"VP8L", 1 + lossless // 2**14 % 2**14, 1 + lossless % 2**14),
@@ -222,8 +222,8 @@ def of_webp(encoded: tf.Tensor) -> Header:
 
 
 def of_gif(encoded: tf.Tensor) -> Header:
-    """Transparency is refused: TensorFlow's decoder gives none; and a frame smaller than the
-    picture: what is around it differs.
+    """Transparency is refused, since TensorFlow's decoder returns none, and so is a frame smaller
+    than the picture, whose surroundings differ.
     """
     file = _File(encoded)
 
@@ -271,8 +271,8 @@ def of_gif(encoded: tf.Tensor) -> Header:
 
 
 def of_bmp(encoded: tf.Tensor) -> Header:
-    """24 and 32 bits a pixel, or 8 of gray, without compression; of others TensorFlow knows no
-    palette and no masks.
+    """Accepts 24 and 32 bits per pixel, or 8-bit gray, without compression; TensorFlow supports
+    neither palettes nor masks.
     """
     file = _File(encoded)
     header, bits = file.number(14, 4, little=True), file.number(28, 2, little=True)
@@ -289,12 +289,12 @@ def of_bmp(encoded: tf.Tensor) -> Header:
         )
     )
     signed = file.number(22, 4, little=True)
-    # negative for pictures whose first row is the uppermost
+    # negative for pictures that start with the top row
     height = tf.minimum(signed, 2**32 - signed)
     return Header(height, file.number(18, 4, little=True), tf.constant(0, tf.int64), refusal)
 
 
 def of_others(_: tf.Tensor) -> Header:
-    """Of what is none of these."""
+    """The header of any other format."""
     none = tf.constant(0, tf.int64)
     return Header(none, none, none, tf.constant(NOT_WHOLE))

@@ -1,4 +1,4 @@
-"""MODEL_CARD.md: what a person must know before using an exported translator, made from its run."""
+"""MODEL_CARD.md: what users must know before using an exported translator, made from its run."""
 
 import re
 from collections.abc import Mapping
@@ -78,7 +78,7 @@ def _data(source: DataSource) -> dict[str, Any]:
 
 
 def _training(run: Run, checkpoint: str) -> dict[str, Any]:
-    """How far the checkpoint had come: its step, and the epoch where the history tells it."""
+    """How far the checkpoint had come: its step, and the epoch if the history has it."""
     step = step_of(checkpoint)
     epochs = [
         line["epoch"] for line in read_history(run.directory / HISTORY) if line["step"] <= step
@@ -87,9 +87,7 @@ def _training(run: Run, checkpoint: str) -> dict[str, Any]:
 
 
 def _scores(run: Run, direction: str) -> dict[str, Any] | None:
-    """This direction's part of the evaluation, with the tables that decide alone; None without
-    one.
-    """
+    """This direction's part of the evaluation, with only the decisive tables; None without one."""
     if not (run.directory / METRICS).exists():
         return None
     metrics = files.read_json(run.directory / METRICS)

@@ -1,4 +1,4 @@
-"""A generator for ONNX Runtime and OpenVINO, and whatever else `exports.runtimes` lists."""
+"""A generator for ONNX Runtime, OpenVINO, and any other runtime in `exports.runtimes`."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -10,22 +10,22 @@ from tfcyclegan.exports.runtimes import QUANTIZED, RUNTIMES, Source, open_files
 from tfcyclegan.networks import Generator
 
 BOUNDS = dict(bound for runtime in RUNTIMES.values() for bound in runtime.bounds.values())
-"""The largest difference from Keras by what it is called."""
+"""The largest allowed difference from Keras, by name."""
 
 
 def candidates(
     generator: Generator, formats: Sequence[str], pictures: Sequence[np.ndarray] = ()
 ) -> dict[str, Candidate]:
-    """What to write and to measure, by name.
+    """The files to write and to measure, by name.
 
     Args:
         generator: in float32.
-        formats: of RUNTIMES.
-        pictures: float32 [H, W, C] in [-1, 1] by which 8 bits choose their ranges; without any
+        formats: names in RUNTIMES.
+        pictures: float32 [H, W, C] in [-1, 1] that calibrate the ranges of 8 bits; without any
             there are no files in 8 bits.
 
     Raises:
-        UserError: the packages are not installed, or a layer has no counterpart.
+        UserError: packages are not installed, or a layer has no counterpart.
     """
     source = Source(generator, pictures)
     made: dict[str, Candidate] = {}
@@ -49,13 +49,13 @@ def differences(
     keras_function: Callable[[np.ndarray], np.ndarray],
     pictures: np.ndarray,
 ) -> dict[str, float]:
-    """The largest differences that are held by BOUNDS, of float32 whatever the processor has.
+    """The largest differences that BOUNDS limits, computed in float32 on any processor.
 
     Args:
         candidates: of all formats.
-        measured: what they were found to be worth.
+        measured: their measurements.
         keras_function: float32 [B, H, W, C] in [-1, 1] to the other domain.
-        pictures: to run on where what was measured was rounded.
+        pictures: inputs to use if the measurements were rounded.
     """
     found: dict[str, float] = {}
     for runtime in RUNTIMES.values():

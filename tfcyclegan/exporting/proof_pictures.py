@@ -1,5 +1,5 @@
-"""The pictures, or planes of measurements, of a run's data on which its exports are measured, and
-by which they are calibrated.
+"""The pictures, or planes of measurements, of a run's data for measuring and calibrating its
+exports.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from tfcyclegan.data.resampling import resize_values
 from tfcyclegan.translation.value_pair import ValuePair
 
 COMPARED = 32
-"""So many pictures are measured on, and as many are needed to call a quantized model proven."""
+"""Number of pictures for measuring, all of which are needed to call a quantized model proven."""
 CALIBRATING = 16  # the converter takes seconds for each at 256x256
 
 
@@ -25,10 +25,10 @@ class Pictures:
 
     Attributes:
         batch: float32 [N, H, W, C] in [-1, 1].
-        names: of the pictures, for messages.
-        told: which they are, in words.
+        names: names of the pictures, for messages.
+        told: their description.
         real: whether they are the run's data.
-        unseen: whether they are of a test split.
+        unseen: whether they are from a test split.
     """
 
     batch: np.ndarray
@@ -41,8 +41,8 @@ class Pictures:
 def comparison_pictures(
     domains: Domains | None, domain: str, size: Size, channels: int, interpolation: str
 ) -> Pictures:
-    """Test pictures of `domain`, evenly spread over its split, resized by `interpolation`; training
-    pictures where there is none, noise where there are no data.
+    """Test pictures of `domain`, evenly spaced over its split, resized by `interpolation`; training
+    pictures if there is none, noise without data.
     """
     if domains is None:
         noise = (
@@ -63,8 +63,8 @@ def comparison_pictures(
 def calibration_pictures(
     domains: Domains | None, domain: str, size: Size, channels: int, interpolation: str
 ) -> Sequence[np.ndarray]:
-    """Training pictures float32 [H, W, C], evenly spread over the split, resized by
-    `interpolation`; none where there are no data.
+    """Training pictures float32 [H, W, C], evenly spaced over the split, resized by
+    `interpolation`; none without data.
     """
     if domains is None:
         return []

@@ -1,5 +1,5 @@
-"""What the exported files of a trained translator are worth: quality against Keras, speed beside
-TensorFlow, what the delegate leaves.
+"""Measures the exported files of a trained translator: quality against Keras, speed relative to
+TensorFlow, operations outside the delegate.
 """
 
 import time
@@ -20,7 +20,7 @@ from tfcyclegan.system.progress import log_table, track
 USABLE = "usable"
 REJECTED = "rejected"
 UNPROVEN = "unproven"
-_EQUAL_DB = 100.0  # stands for the infinite PSNR of equal pictures, which JSON has no number for
+_EQUAL_DB = 100.0  # stands for the infinite PSNR of equal pictures, which JSON cannot express
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Candidate:
     Attributes:
         files: contents by name; the first is the one to open.
         program: float32 [1, H, W, C] in [-1, 1] to the other domain.
-        runtime: what the program is run by.
+        runtime: the runtime of the program.
         outside_delegate: see `Variant`.
         quantized: whether it computes in 8 bits.
     """
@@ -52,17 +52,19 @@ class Variant:
         status: "usable"; "rejected": below the gate; "unproven": above it, on too few test
             pictures.
         bytes: its size.
-        milliseconds: median time of a picture.
-        keras_milliseconds: that of the Keras generator's graph in between, with the same threads.
+        milliseconds: median time per picture.
+        keras_milliseconds: that of the Keras generator's graph, run alternately with the same
+            threads.
         largest: largest difference of a value in [-1, 1].
         mean: mean absolute difference.
         psnr_mean: PSNR of the 8-bit pictures, or of measurements in their value ranges, in dB, mean
             over pictures; 100 stands for equal ones.
-        psnr_worst: that of the worst picture.
-        ssim_mean: likewise.
-        ssim_worst: likewise.
-        outside_delegate: of TFLite, operations that XNNPACK does not take, and how many of each.
-        runtime: what ran it.
+        psnr_worst: PSNR of the worst picture.
+        ssim_mean: mean SSIM over pictures.
+        ssim_worst: SSIM of the worst picture.
+        outside_delegate: for TFLite, operations that XNNPACK does not support, and the number of
+            each.
+        runtime: the runtime that ran it.
     """
 
     file: str
@@ -91,23 +93,23 @@ def measure(
     *,
     rounded: bool = True,
 ) -> dict[str, Variant]:
-    """Runs every file on every picture, in turns with Keras, so that a busy moment of the machine
-    slows all of them.
+    """Runs every file on every picture, alternating with Keras, so that other load on the machine
+    affects all of them.
 
     Args:
-        candidates: what to run, by name.
+        candidates: the files to run, by name.
         keras_function: float32 [1, H, W, C] in [-1, 1] to the other domain.
-        pictures: to run on.
-        min_psnr: dB that mean and worst PSNR must reach.
-        rounded: whether pictures are compared in their levels of 8 bits; measurements are in their
-            value ranges as they are.
+        pictures: the pictures to run on.
+        min_psnr: value in dB that mean and worst PSNR must reach.
+        rounded: whether pictures are compared as 8-bit levels; measurements are compared in their
+            value ranges, unrounded.
 
     Raises:
-        RunError: an output that is no number.
+        RunError: an output is not finite.
     """
     programs = {name: candidate.program for name, candidate in candidates.items()}
     runners: dict[str, Callable[[np.ndarray], np.ndarray]] = {"Keras": keras_function, **programs}
-    for runner in runners.values():  # graphs are traced and memory is taken at the first run
+    for runner in runners.values():  # the first run traces graphs and allocates memory
         runner(pictures.batch[:1])
     seconds: dict[str, list[float]] = {name: [] for name in runners}
     differences: dict[str, list[tuple[float, float, float, float]]] = {
@@ -131,8 +133,8 @@ def measure(
         for name, output in outputs.items():
             if not np.isfinite(output).all():
                 raise RunError(
-                    f"{called}: {name}: {images.NO_NUMBERS}, and Keras does not; nothing "
-                    "was written"
+                    f"{called}: {name}: {images.NO_NUMBERS}, but Keras' does not; nothing was "
+                    "written"
                 )
             differences[name].append(_compare(output, expected, rounded))
     milliseconds = {name: float(np.median(values) * 1000) for name, values in seconds.items()}
@@ -182,8 +184,7 @@ def status_of(
 ) -> str:
     """Whether a variant may be listed as usable.
 
-    Float variants are held by their bounds on the largest difference already, so that few pictures
-    are enough.
+    Bounds on the largest difference already limit float variants, so few pictures suffice.
     """
     if pictures.real and min(psnr_mean, psnr_worst) < min_psnr:
         return REJECTED
@@ -195,11 +196,11 @@ def show(variants: Mapping[str, Variant], pictures: Pictures) -> None:
     """Prints what was measured."""
     title = (
         f"exported files against Keras in float32, {pictures.told}; ms on {hardware.cores()} "
-        "threads, Keras in between"
+        "threads, alternating with Keras"
     )
     table = Table(
         "variant",
-        "run by",
+        "runtime",
         "status",
         "KB",
         "ms",

@@ -1,4 +1,4 @@
-"""A generator as a SavedModel that TensorFlow's C++ loader, and so TensorFlow Serving, reads.
+"""A generator as a SavedModel that TensorFlow's C++ loader, and thus TensorFlow Serving, can read.
 
 `tf.saved_model.save` of anything that holds a Keras 3 model writes variables which the C++ loader
 does not find, and `model.export` stores every weight twice. A `tf.Module` with the bare variables
@@ -26,7 +26,7 @@ TENSOR_SIGNATURE = "tensor"
 UINT8_SIGNATURE = "tensor_uint8"
 VALUES_SIGNATURE = BYTES_SIGNATURE
 VALUES = "values"
-"""What the tensors of values are called."""
+"""Name of the tensors of values."""
 WARM_UP = "assets.extra/tf_serving_warmup_requests"  # where TensorFlow Serving looks for them
 WARM_UP_SIZE = Size(64, 64)
 
@@ -34,19 +34,19 @@ Function: TypeAlias = tf.types.experimental.PolymorphicFunction
 
 
 class ServedGenerator(tf.Module):
-    """What the SavedModel holds.
+    """The contents of the SavedModel.
 
     Signatures:
         tensor: `images` float32 [B, H, W, C] in [-1, 1] of any size -> `images` of the other
             domain.
-    From pictures to pictures also:
+    Additionally, from pictures to pictures:
         serving_default: `image_bytes` [B] encoded pictures of any size -> `image_bytes` [B] PNGs of
             the same sizes; see `each_picture`.
         tensor_uint8: as tensor, in uint8.
-    Where a side is measurements:
+    If a side is measurements:
         serving_default: `values` [B, H, W, C] of any size, of the source's type and in its units
             -> `values` of the target's; uint8 levels of a side of pictures.
-    All but tensor end in InvalidArgumentError where the network gives no numbers.
+    All but tensor raise InvalidArgumentError if the network's output is not finite.
     """
 
     def __init__(self, generator: Generator, rules: Rules = USUAL, values: ValuePair | None = None):
@@ -92,7 +92,7 @@ class ServedGenerator(tf.Module):
 def encoded_function(
     work: Callable[[tf.Tensor], tf.Tensor], channels: int, rules: Rules = USUAL
 ) -> Function:
-    """The function of `serving_default`: `work` takes uint8 [H, W, channels] and gives a PNG."""
+    """The function of `serving_default`: `work` maps uint8 [H, W, channels] to a PNG."""
     return tf.function(
         lambda image_bytes: {"image_bytes": each_picture(work, image_bytes, channels, rules)},
         input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")],
@@ -116,10 +116,10 @@ def each_picture(
     channels: int,
     rules: Rules = USUAL,
 ) -> tf.Tensor:
-    """Gives each of `image_bytes` [B], decoded to uint8 [H, W, channels], to `work`; the answers
+    """Applies `work` to each of `image_bytes` [B], decoded to uint8 [H, W, channels]; the results
     are strings [B].
 
-    What `decoding` refuses ends in InvalidArgumentError with its index, in every loader.
+    Pictures that `decoding` refuses raise InvalidArgumentError with their index, in every loader.
     """
 
     def one(indexed: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
@@ -146,10 +146,10 @@ def save(
 
     Args:
         generator: in float32.
-        directory: where to.
-        size: of the pictures in the warm-up requests.
-        rules: by which the pictures of the training were read.
-        values: of both sides; None of pictures.
+        directory: the target directory.
+        size: size of the pictures in the warm-up requests.
+        rules: rules by which training pictures were read.
+        values: values of both sides; None for pictures.
     """
     served = ServedGenerator(generator, rules, values)
     channels = generator.settings["in_channels"]
@@ -160,13 +160,14 @@ def save(
 def save_module(
     served: tf.Module, signatures: Mapping[str, Function], directory: Path, *, gray: np.ndarray
 ) -> None:
-    """Writes a SavedModel with warm-up requests: TensorFlow Serving answers these to itself before
-    it says that it is ready.
+    """Writes a SavedModel with warm-up requests: TensorFlow Serving runs these before it reports
+    that it is ready.
 
     Args:
         served: holds the weights.
-        signatures: by name; each takes one batch of strings (encoded pictures) or numbers.
-        directory: where to.
+        signatures: functions by name; each takes one batch of strings (encoded pictures) or
+            numbers.
+        directory: the target directory.
         gray: a picture uint8 [H, W, C] for the requests.
     """
     from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
@@ -194,9 +195,7 @@ def save_module(
 def run_in_session(
     directory: Path, batch: np.ndarray, *, signature: str = TENSOR_SIGNATURE, output: str = "images"
 ) -> np.ndarray:
-    """Runs a signature as the C++ loader does: graph and restore operation alone, no Python
-    objects.
-    """
+    """Runs a signature like the C++ loader: only graph and restore operation, no Python objects."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         graph = tf.compat.v1.saved_model.load(session, ["serve"], str(directory))
         definition = graph.signature_def[signature]

@@ -1,8 +1,8 @@
-"""A segmenter as SavedModel and TFLite, proven against Keras before anything gets its name.
+"""A segmenter as SavedModel and TFLite, verified against Keras before anything gets its final name.
 
 saved_models/NAME/1/            the SavedModel, a number higher at each export
     float32.tflite float16.tflite
-    metadata.json               which weights, the class table, the parity measured
+    metadata.json               weights, class table, measured parity
 """
 
 from pathlib import Path
@@ -32,7 +32,7 @@ _PICTURES = 4
 
 
 class ServedSegmenter(tf.Module):
-    """What the SavedModel holds: bare variables, see `saved_model`.
+    """The contents of the SavedModel: bare variables, see `saved_model`.
 
     Signatures:
         serving_default: `image_bytes` [B] encoded pictures of any size -> `image_bytes` [B] PNGs of
@@ -60,10 +60,10 @@ class ServedSegmenter(tf.Module):
 
 def export_segmenter(directory: Path, output: Path, tflite_size: Size | None) -> Path:
     """Exports the segmenter of a run directory; returns the directory of the version made, or of
-    the one that holds the same already.
+    the version that already holds the same.
 
     Raises:
-        UserError: no finished segmenter, or a size that does not fit.
+        UserError: there is no finished segmenter, or the size does not fit.
         RunError: an exported model differs from Keras by more than its bound; nothing is left
             behind.
     """
@@ -86,7 +86,7 @@ def export_segmenter(directory: Path, output: Path, tflite_size: Size | None) ->
     }
     newest = newest_version(output, identity)
     if newest is not None:
-        log(f"{newest}: holds this segmenter already")
+        log(f"{newest}: already holds this segmenter")
         return newest
     described = {
         "format": files.FORMAT,
@@ -96,7 +96,7 @@ def export_segmenter(directory: Path, output: Path, tflite_size: Size | None) ->
         "classes": segmenter.classes.to_json(),
         "trained_at": segmenter.scale,
     }
-    # smooth noise: real pictures are not needed to compare two programs of the same weights
+    # smooth noise: comparing two programs with the same weights needs no real pictures
     generator = np.random.default_rng(0)
     coarse = generator.uniform(-1, 1, (_PICTURES, size.height // 8, size.width // 8, 3)).astype(
         np.float32
@@ -126,26 +126,26 @@ def export_segmenter(directory: Path, output: Path, tflite_size: Size | None) ->
         check_parity(parity)
         files.write_json(temporary / METADATA, described | {"parity": parity})
     log(
-        f"exported to {version}: {translates(described)}; the TFLite files take pictures of "
-        f"{size} alone"
+        f"exported to {version}: {translates(described)}; the TFLite files only take pictures of "
+        f"{size}"
     )
     if segmenter.load_size:
         log(
-            "pictures keep their sizes in it; training and tfcyclegan segment resize them to "
+            "it keeps pictures' sizes; training and tfcyclegan segment resize them to "
             f"{segmenter.scale}"
         )
     return version
 
 
 def convert(segmenter: Segmenter, variant: str, size: Size, width: int) -> bytes:
-    """The TFLite file's content: float32 [1, H, W, 3] in [-1, 1] to chances of the train ids,
+    """The TFLite file's content: float32 [1, H, W, 3] in [-1, 1] to probabilities of the train ids,
     float32 [1, H, W, C].
 
     Args:
-        segmenter: what to convert.
-        variant: of `FLOAT_VARIANTS`.
-        size: of the pictures, multiples of `MULTIPLE`.
-        width: of the network.
+        segmenter: the segmenter to convert.
+        variant: one of `FLOAT_VARIANTS`.
+        size: size of the pictures, multiples of `MULTIPLE`.
+        width: width of the network.
     """
     fixed = make_network(
         width=width, classes=segmenter.classes.count, input_size=(size.height, size.width)

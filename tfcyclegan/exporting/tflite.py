@@ -1,7 +1,7 @@
-"""A generator as TFLite: fixed size, batch 1, built-in operations alone, float32 in and out
-whatever is inside.
+"""A generator as TFLite: fixed size, batch 1, only built-in operations, float32 input and output in
+every variant.
 
-Layers compute differently there by `tflite_ops`: see `networks.layers`, `norms`, `antialiasing`.
+Layers compute differently there with `tflite_ops`: see `networks.layers`, `norms`, `antialiasing`.
 """
 
 import collections
@@ -23,7 +23,7 @@ _STATEFUL = ("READ_VARIABLE", "VAR_HANDLE", "ASSIGN_VARIABLE")
 
 
 def check_size(generator: Generator, size: Size) -> None:
-    """Raises UserError when the generator cannot take pictures of `size`."""
+    """Raises UserError if the generator cannot process pictures of `size`."""
     multiple = generator.size_multiple
     if size.height % multiple or size.width % multiple or min(size.height, size.width) < 16:
         raise UserError(
@@ -54,8 +54,8 @@ def convert(
     """The TFLite file's content, by TensorFlow's converter.
 
     Args:
-        generator: with float32 weights.
-        variant: of `tflite_converters.VARIANTS`.
+        generator: a generator with float32 weights.
+        variant: one of `tflite_converters.VARIANTS`.
         size: of the pictures; multiples of the generator's `size_multiple`.
         training_pictures: float32 [H, W, C] in [-1, 1] of that size, by which "int8" chooses its
             ranges.
@@ -70,17 +70,17 @@ def convert_model(
     model: keras.Model, variant: str, training_pictures: Sequence[np.ndarray] = ()
 ) -> bytes:
     """The TFLite file of a functional model in float32 whose input has batch 1 and a fixed size;
-    otherwise as `convert`.
+    otherwise like `convert`.
     """
     return by_tensorflow(model)(variant, training_pictures)
 
 
 class Program:
-    """A TFLite file in the LiteRT interpreter, its operations handed to the XNNPACK delegate where
-    that takes them.
+    """A TFLite file in the LiteRT interpreter, with the XNNPACK delegate for the operations that it
+    supports.
 
     Args:
-        content: of the file.
+        content: the file's content.
         threads: None leaves their number to LiteRT.
     """
 
@@ -99,10 +99,10 @@ class Program:
         return self._interpreter.get_tensor(self._target)
 
     def outside_delegate(self) -> dict[str, int]:
-        """How many operations of which names the delegate does not take.
+        """The operations that the delegate does not support, with the number of each.
 
-        The interpreter lists the delegate's nodes behind the file's own. What lies between the
-        inputs and the outputs of such a node is what it took.
+        The interpreter lists the delegate's nodes after the file's own. A delegate node replaces
+        the operations between its inputs and outputs.
         """
         nodes = self._interpreter._get_ops_details()
         own, delegates = nodes[: self._count], nodes[self._count :]
@@ -146,12 +146,12 @@ def run(content: bytes, images: np.ndarray) -> np.ndarray:
 
 
 def check_operators(content: bytes, variant: str) -> None:
-    """Raises RunError where a file holds operations that phones do not run."""
+    """Raises RunError if a file holds operations that phones do not support."""
     foreign = [name for name in operators(content) if name.startswith("Flex") or name in _STATEFUL]
     if foreign:
         raise RunError(
-            f"TFLite {variant}: holds {', '.join(foreign)}, which phones do not run; nothing was "
-            "written"
+            f"TFLite {variant}: holds {', '.join(foreign)}, which phones do not support; nothing "
+            "was written"
         )
 
 

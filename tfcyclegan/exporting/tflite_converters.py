@@ -1,11 +1,11 @@
 """The two programs that make TFLite files: TensorFlow's own converter, which is to leave
 TensorFlow, and the packages of LiteRT that take its place. Nothing else here knows `tf.lite`.
 
-float32         the weights as they are
-float16         weights of half the size; computed in float32 on CPUs
-dynamic_int8    weights in 8 bits, what the convolutions read in 8 bits by the range of each
-                picture, the rest in float32
-int8            everything in 8 bits, by ranges that were seen on training pictures
+float32         unchanged weights
+float16         float16 weights; computed in float32 on CPUs
+dynamic_int8    8-bit weights, inputs of convolutions in 8 bits with each picture's
+                range, the rest in float32
+int8            everything in 8 bits, with ranges calibrated on training pictures
 """
 
 import functools

@@ -1,5 +1,5 @@
-"""`ValuePair` as TensorFlow operations, so that an export takes and gives values as they are
-stored: the mapping of their ranges is inside, where no client can get it wrong.
+"""`ValuePair` as TensorFlow operations, so that an export takes and returns values as stored: it
+maps their ranges itself, so that no client can get it wrong.
 """
 
 import numpy as np
@@ -16,12 +16,12 @@ def to_float(batch: tf.Tensor) -> tf.Tensor:
 
 
 def to_uint8(batch: tf.Tensor) -> tf.Tensor:
-    """[-1, 1] to uint8, as `images.to_uint8`; InvalidArgumentError where it is no numbers."""
+    """[-1, 1] to uint8, as `images.to_uint8`; InvalidArgumentError if it is not finite."""
     return tf.cast(tf.clip_by_value(tf.round((_numbers(batch) + 1) * 127.5), 0, 255), tf.uint8)
 
 
 def stored_type(values: Values | None) -> tf.DType:
-    """Of arrays of a domain; None is one of pictures."""
+    """The type of a domain's arrays; None means pictures."""
     return tf.as_dtype(values.dtype) if values else tf.uint8
 
 
@@ -43,7 +43,7 @@ def gaps(pair: ValuePair, batch: tf.Tensor) -> tf.Tensor | None:
 
 
 def from_network(pair: ValuePair, seen: tf.Tensor, gaps: tf.Tensor | None) -> tf.Tensor:
-    """See `ValuePair.from_network`; InvalidArgumentError where the network gives no numbers."""
+    """See `ValuePair.from_network`; InvalidArgumentError if the network's output is not finite."""
     seen = _numbers(seen)
     if pair.written is None or pair.target is None:
         return to_uint8(seen if gaps is None else tf.where(gaps, tf.constant(-1, seen.dtype), seen))

@@ -1,5 +1,5 @@
-"""The directory of a model's versions: which is the newest, how the next is made, and that all of
-them are of one purpose.
+"""The directory of a model's versions: finds the newest, makes the next, and checks that all have
+the same purpose.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from tfcyclegan.system.progress import log
 
 
 def newest_version(output: Path, identity: dict[str, Any]) -> Path | None:
-    """The newest version's directory if its metadata hold `identity`."""
+    """The newest version's directory if its metadata includes `identity`."""
     for newest in files.numbered(output)[-1:]:
         if identity.items() <= model_metadata.read(newest).items():
             return newest
@@ -22,15 +22,15 @@ def newest_version(output: Path, identity: dict[str, Any]) -> Path | None:
 
 
 def require_same_purpose(output: Path, metadata: Mapping[str, Any]) -> None:
-    """Sees to it that the next version does what the newest one does, as far as that is known:
-    servers answer the same clients by it.
+    """Checks that the next version has the purpose of the newest one, as far as it is known:
+    servers answer the same clients with it.
 
     Args:
-        output: folder of the versions.
-        metadata: those of the version to make.
+        output: folder that holds the versions.
+        metadata: metadata of the version to make.
 
     Raises:
-        UserError: it would translate another way, or take pictures of another kind.
+        UserError: it would translate in another direction, or take other pictures.
     """
     here = model_metadata.purpose(metadata)
     for version in reversed(files.numbered(output)):
@@ -38,7 +38,7 @@ def require_same_purpose(output: Path, metadata: Mapping[str, Any]) -> None:
         if there:
             _compare(output, version.name, there, here)
             return
-        log(f"{version}: {model_metadata.UNKNOWN}, so it is not compared with the next version")
+        log(f"{version}: {model_metadata.UNKNOWN}, so it cannot be compared with the next version")
 
 
 def _compare(output: Path, version: str, there: dict[str, str], here: dict[str, str]) -> None:
@@ -51,14 +51,14 @@ def _compare(output: Path, version: str, there: dict[str, str], here: dict[str, 
     if differing:
         raise UserError(
             f"--output={output}: its version {version} is another model ({'; '.join(differing)}); "
-            "servers answer by the newest "
-            "version, so that the same clients would get something else: name another --output"
+            "servers use the newest version, so the same clients would get different results; "
+            "choose another --output"
         )
 
 
 @contextlib.contextmanager
 def new_version(output: Path, metadata: Mapping[str, Any]) -> Iterator[tuple[Path, Path]]:
-    """Yields the directory of the next version, and the one in which to make it; see
+    """Yields the directory of the next version, and the temporary one in which to make it; see
     `files.atomic_directory`.
 
     Raises:

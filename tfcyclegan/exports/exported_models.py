@@ -1,5 +1,5 @@
-"""Exported models as translators: a SavedModel or a file of TFLite, ONNX or OpenVINO, in the place
-of a run's generator.
+"""Exported models as translators: a SavedModel or a TFLite, ONNX or OpenVINO file, instead of a
+run's generator.
 """
 
 import dataclasses
@@ -24,15 +24,15 @@ from tfcyclegan.translation.value_pair import ValuePair
 
 
 def from_model(path: Path, *, trusted: bool = False, fit: bool = False) -> Translator:
-    """`open_model` for pictures of files; says what was taken.
+    """`open_model` for picture files; reports which model was opened.
 
     Args:
-        path: where it lies.
-        trusted: see there.
+        path: its path.
+        trusted: see `open_model`.
         fit: resizes pictures to the size of a .tflite file, and translations back.
 
     Raises:
-        UserError: see there; or `fit` for a model of any size.
+        UserError: see `open_model`; also for `fit` with a model of any size.
     """
     translator = open_model(path, trusted=trusted)
     log(f"--model={path}: {translator.described}")
@@ -40,7 +40,7 @@ def from_model(path: Path, *, trusted: bool = False, fit: bool = False) -> Trans
         return dataclasses.replace(translator, fit=None)
     if translator.fit is None:
         raise UserError(
-            f"--scale=fit: resizes to the size of a .tflite file; {path} takes pictures of any "
+            f"--scale=fit: resizes to the size of a .tflite file; {path} accepts pictures of any "
             "size, so leave it out"
         )
     log(
@@ -53,16 +53,17 @@ def from_model(path: Path, *, trusted: bool = False, fit: bool = False) -> Trans
 def as_generator(
     path: Path, direction: str = "", *, trusted: bool = False
 ) -> Callable[[Any], np.ndarray]:
-    """An exported model as a function of pictures [B, H, W, C] in [-1, 1].
+    """An exported model as a function on pictures [B, H, W, C] in [-1, 1].
 
     Args:
         path: see `open_model`.
-        direction: that it must have, as far as its metadata tell one; empty for any.
+        direction: the direction that it must have, if its metadata has one; empty for any.
         trusted: see `open_model`.
 
     Raises:
-        UserError: see there; or a model of the other direction. The function: values that are no
-            floats in [-1, 1], or a size that a .tflite file does not take.
+        UserError: see `open_model`; also for a model of the other direction. The function raises it
+            for values that are not floats in [-1, 1], or a size that a .tflite file does not
+            accept.
     """
     translator = open_model(path, trusted=trusted)
     own = translator.identity.get("direction", "")
@@ -80,11 +81,11 @@ def open_model(path: Path, *, trusted: bool = False) -> Translator:
     whose size is in `fit`, an .onnx file, or an .xml file of OpenVINO.
 
     Args:
-        path: where it lies.
+        path: its path.
         trusted: loads a SavedModel whatever it may do; the other files can only compute.
 
     Raises:
-        UserError: nothing there, not such a model, or (`safety_check.Untrusted`) one that may do
+        UserError: there is no model, it is of another kind or (`safety_check.Untrusted`) may do
             more than compute.
     """
     if path.suffix == ".tflite":
@@ -95,8 +96,8 @@ def open_model(path: Path, *, trusted: bool = False) -> Translator:
     path = [path, *versions][-1]
     if not (path / "saved_model.pb").is_file():
         raise UserError(
-            f"--model={path}: no SavedModel and no .tflite, .onnx or .xml file there; make one "
-            "with tfcyclegan export"
+            f"--model={path}: not a SavedModel or a .tflite, .onnx or .xml file; make one with "
+            "tfcyclegan export"
         )
     metadata = model_metadata.read(path)
     values = model_metadata.values_of(metadata)
@@ -112,7 +113,7 @@ def open_model(path: Path, *, trusted: bool = False) -> Translator:
         )
     except UserError:
         raise
-    except Exception as error:  # whatever a damaged or foreign graph makes TensorFlow raise
+    except Exception as error:  # TensorFlow may raise anything on a damaged or foreign graph
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
             f"--model={path}: not a SavedModel of tfcyclegan export ({reason})"
@@ -160,8 +161,8 @@ def _described(metadata: Mapping[str, Any], channels_out: int, channels_in: int,
 
 
 def _channels(source: Any, target: Any, values: ValuePair) -> int:
-    """The channels that a model takes, or ValueError where it takes or gives something else than
-    pictures, or than what its metadata say of its values.
+    """The channels of a model's input; ValueError if its input or output are not pictures, or do
+    not match the values in its metadata.
     """
     for word, spec, side in (("takes", source, values.source), ("gives", target, values.target)):
         shape = list(spec.shape)
@@ -176,7 +177,7 @@ def _channels(source: Any, target: Any, values: ValuePair) -> int:
 
 def _from_runtime(path: Path) -> Translator:
     if not path.is_file():
-        raise UserError(f"--model={path}: no such file; tfcyclegan export --formats makes one")
+        raise UserError(f"--model={path}: no such file; make one with tfcyclegan export --formats")
     metadata = model_metadata.read(path)
     values = model_metadata.values_of(metadata)
     try:
@@ -235,13 +236,13 @@ def _from_tflite(path: Path) -> Translator:
         ) from error
     _, height, width, channels = map(int, source["shape"])
 
-    alone = threading.Lock()  # an interpreter has one place for its input
+    alone = threading.Lock()  # an interpreter has a single input buffer
 
     def translate(batch: np.ndarray) -> np.ndarray:
         if batch.shape[1:3] != (height, width):
             size = f"{batch.shape[1]}x{batch.shape[2]}"
             raise UserError(
-                f"--model={path}: takes pictures of {height}x{width} alone, not {size}; give "
+                f"--model={path}: only takes pictures of {height}x{width}, not {size}; give "
                 f"--scale=fit, or export --tflite_size={size}"
             )
         translated = []

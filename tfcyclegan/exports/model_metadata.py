@@ -1,8 +1,7 @@
-"""What an exported model's metadata.json says of it: from what to what, of which channels and size,
-how it was trained.
+"""The description of an exported model in its metadata.json: domains, channels, size and training.
 
-Exports of earlier versions lack some of it, and a model may lie beside no metadata.json at all:
-what is not known is said not to be.
+Exports of earlier versions lack parts of it, and a model may have no metadata.json at all: unknown
+properties are reported as unknown.
 """
 
 from collections.abc import Mapping
@@ -17,12 +16,11 @@ from tfcyclegan.translation.value_pair import ValuePair
 METADATA = "metadata.json"
 FILES = (".tflite", *SUFFIXES)
 FOLDERS = ("rejected", *RUNTIMES)
-UNKNOWN = f"from what to what is not known: no {METADATA} beside it says so"
+UNKNOWN = f"domains unknown: no {METADATA} beside it names them"
 
 
 def read(model: Path) -> dict[str, Any]:
-    """The metadata of a version's directory, or of a file of a model in it; empty where there are
-    none.
+    """The metadata of a version's directory, or of a model file in it; empty if there is none.
 
     Raises:
         UserError: the file is damaged.
@@ -35,14 +33,14 @@ def read(model: Path) -> dict[str, Any]:
 
 
 def direction_of(metadata: Mapping[str, Any]) -> str:
-    """ "ab" or "ba"; empty where it is not known."""
+    """ "ab" or "ba"; empty if unknown."""
     direction = metadata.get("direction")
     return direction if direction in ("ab", "ba") else ""
 
 
 def domains_of(metadata: Mapping[str, Any]) -> tuple[str, str]:
-    """What the model translates from and to: the domains' names, else a and b of its data; empty
-    where that is not known.
+    """The source and target of the model: the domains' names, otherwise a and b of its data; empty
+    if unknown.
     """
     domains, direction, data = metadata.get("domains"), direction_of(metadata), metadata.get("data")
     source, target = (
@@ -58,7 +56,7 @@ def domains_of(metadata: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def translates(metadata: Mapping[str, Any]) -> str:
-    """From what to what, in words."""
+    """Source and target in words."""
     if "classes" in metadata:
         return "pictures to class ids"
     source, target = domains_of(metadata)
@@ -70,9 +68,8 @@ def translates(metadata: Mapping[str, Any]) -> str:
 
 
 def reading_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """How the pictures of the training were read where that was not the usual way: fields of
-    `data.intake.Rules`; or how its files of measurements were opened: those of
-    `config.measured_reading.OPENING`.
+    """How training pictures were read, if not by the defaults: fields of `data.rules.Rules`; or how
+    files of measurements were opened: fields of `config.measured_reading.OPENING`.
     """
     kinds = {"alpha": str, "extra_bands": str, "max_value": int}
     kinds |= dict.fromkeys(OPENING, str) | {"without_affine": bool}
@@ -84,10 +81,10 @@ def reading_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def values_of(metadata: Mapping[str, Any]) -> ValuePair:
-    """What the numbers on both sides mean.
+    """The meaning of the numbers on both sides.
 
     Raises:
-        UserError: they are damaged.
+        UserError: the metadata is damaged.
     """
     with files.understanding(Path(METADATA)):
         return ValuePair.from_json(metadata.get("values", {}))
@@ -99,8 +96,8 @@ def told_reading(reading: Mapping[str, Any]) -> str:
 
 
 def status_of(metadata: Mapping[str, Any], file: Path) -> str:
-    """What the export found a file to be, in words of `exporting.quality`; "usable" for files that
-    it does not know.
+    """The status of a file according to the export, see `exporting.quality`; "usable" for unknown
+    files.
     """
     with files.understanding(file.parent / METADATA):
         found = metadata.get("variants", {}).get(file.stem, {}) if file.suffix == ".tflite" else {}
@@ -111,7 +108,7 @@ def status_of(metadata: Mapping[str, Any], file: Path) -> str:
 
 
 def purpose(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """What the clients of an export rely on, in words, as far as it is known: that is to be the
+    """The properties that clients of an export rely on, in words, as far as known; they must be the
     same in all versions.
     """
     interface = metadata.get("interface")
@@ -134,7 +131,7 @@ def purpose(metadata: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _numbers(metadata: Mapping[str, Any]) -> str:
-    """What is taken and given, without ranges, which an export applies itself."""
+    """Input and output, without ranges, which an export applies itself."""
     pair = values_of(metadata)
     sides = [
         f"{side.dtype} {side.units}".strip() if side else "pictures"
@@ -144,7 +141,7 @@ def _numbers(metadata: Mapping[str, Any]) -> str:
 
 
 def properties(metadata: Mapping[str, Any], channels_in: int) -> dict[str, str]:
-    """What the clients of a server should know of a translator."""
+    """The properties of a translator for clients of a server."""
     source, target = domains_of(metadata)
     known = {
         "translates": translates(metadata),

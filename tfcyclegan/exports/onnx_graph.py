@@ -1,6 +1,6 @@
-"""A generator as an ONNX graph, layer by layer: dynamic batch and size, instance norm as the
-operator of that name, which runtimes compute in one pass (a written-out norm is slow, and wrong in
-8 bits).
+"""A generator as an ONNX graph, layer by layer: dynamic batch and size, with instance norm as a
+single operator, which runtimes compute in one pass (composed of simpler operators it is slow, and
+wrong in 8 bits).
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ from tfcyclegan.networks.layers import (
 )
 from tfcyclegan.networks.operations import Operations
 
-OPSET = 17  # of 2022: runtimes of today know it, and nothing later is needed
+OPSET = 17  # of 2022: current runtimes support it, and nothing newer is needed
 INPUT, OUTPUT = "images", "translated"
 
 _EACH: dict[Callable[..., tf.Tensor], tuple[str, dict[str, Any]]] = {
@@ -40,7 +40,7 @@ def convert(generator: Generator) -> onnx.ModelProto:
     """The generator as an ONNX model.
 
     It takes `images` float32 [batch, height, width, C] in [-1, 1], whose sides are multiples of the
-    generator's `size_multiple`, and gives `translated` likewise.
+    generator's `size_multiple`, and returns `translated` of the same form.
 
     Raises:
         UserError: the network has a layer without a counterpart here, such as those of a graph read
@@ -63,7 +63,7 @@ def convert(generator: Generator) -> onnx.ModelProto:
     model = helper.make_model(
         graph,
         opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=8,  # the one of that opset: a newer one is refused by older runtimes
+        ir_version=8,  # the version of that opset: older runtimes refuse newer ones
         producer_name="tfcyclegan",
         producer_version=__version__,
     )
@@ -83,7 +83,7 @@ def set_precision(model: onnx.ModelProto, precision: str) -> None:
 
 
 class _OnnxOperations(Operations):
-    """Writes down each operation as an ONNX node; a tensor is the name of one, [B, C, H, W]."""
+    """Records each operation as an ONNX node; a tensor is represented by its name, [B, C, H, W]."""
 
     def __init__(self) -> None:
         super().__init__(training=False)

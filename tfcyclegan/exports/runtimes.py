@@ -1,7 +1,7 @@
-"""Exported models that another program than TensorFlow runs: ONNX Runtime and OpenVINO, each an
-extra of the installation. A format is a row of RUNTIMES: how its files are made and opened.
+"""Exported models for programs other than TensorFlow: ONNX Runtime and OpenVINO, each an extra of
+the installation. A format is a row of RUNTIMES, which says how its files are made and opened.
 
-OpenVINO's files are made of the ONNX graph, so that there is one description of each layer.
+OpenVINO's files are made from the ONNX graph, so that there is only one description of each layer.
 """
 
 import functools
@@ -34,9 +34,9 @@ class RuntimeProgram:
 
     Attributes:
         function: float32 [B, H, W, C] in [-1, 1] to the same of the other domain.
-        channels_in: of the pictures that it takes.
-        channels_out: of those that it gives.
-        told: which runtime it is and in which precision it computes.
+        channels_in: channels of its input.
+        channels_out: channels of its output.
+        told: the runtime and its precision, for messages.
     """
 
     function: Callable[[np.ndarray], np.ndarray]
@@ -53,9 +53,9 @@ def open_program(model: Path | bytes, suffix: str, *, exact: bool = False) -> Ru
 
     Args:
         model: the file, or the content of an .onnx file.
-        suffix: ".onnx" is run by ONNX Runtime, ".xml" by OpenVINO; OpenVINO takes the content of an
-            .onnx file too.
-        exact: computes in float32 even where the processor has bfloat16, which OpenVINO takes
+        suffix: ONNX Runtime runs ".onnx", OpenVINO ".xml"; OpenVINO also accepts the content of an
+            .onnx file.
+        exact: computes in float32 even where the processor has bfloat16, which OpenVINO uses
             otherwise.
 
     Raises:
@@ -72,13 +72,13 @@ def open_program(model: Path | bytes, suffix: str, *, exact: bool = False) -> Ru
         ) from error
     except UserError:
         raise
-    except Exception as error:  # the runtimes raise classes of their own for whatever is damaged
+    except Exception as error:  # on damaged files the runtimes raise classes of their own
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise UserError(f"not a model of tfcyclegan export ({reason})") from error
 
 
 def open_files(contents: Files, suffix: str, *, exact: bool = False) -> RuntimeProgram:
-    """The same of files that are not written yet."""
+    """Like `open_program`, for files that are not written yet."""
     with tempfile.TemporaryDirectory() as place:
         for name, content in contents.items():
             (Path(place) / Path(name).name).write_bytes(content)
@@ -210,22 +210,23 @@ def _require_pictures(shapes: list[list[Any]], is_float: list[bool]) -> None:
 
 
 def _native(batch: np.ndarray) -> np.ndarray:
-    """In the machine's byte order: ONNX Runtime takes other bytes as they stand."""
+    """Converts to the machine's byte order: ONNX Runtime misreads others."""
     return np.ascontiguousarray(batch, np.float32)
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """A program that runs files which `--formats` names by its key in RUNTIMES.
+    """A runtime for files that `--formats` names by its key in RUNTIMES.
 
     Attributes:
-        suffix: of the file to open.
-        make: the files of each variant, by the variant's name; they lie in a folder that is called
-            as the format.
-        open: the file or its content, and whether to compute in float32 in any case.
-        bounds: by variant what it is called beside its largest difference from Keras, computed in
-            float32, and how large that may be.
-        rounds: whether it computes in less than float32 where the processor has it.
+        suffix: extension of the file to open.
+        make: the files of each variant, by the variant's name; they are stored in a folder
+            named like the format.
+        open: opens a file or its content; the second argument says whether to compute in float32 in
+            any case.
+        bounds: for each variant, its name beside its largest difference from Keras, computed in
+            float32, and the bound on that difference.
+        rounds: whether it computes in less than float32 if the processor supports it.
     """
 
     suffix: str

@@ -1,14 +1,13 @@
-"""Whether a SavedModel of a stranger does nothing but compute; asked before TensorFlow loads it.
+"""Checks, before TensorFlow loads it, that an untrusted SavedModel only computes.
 
-A SavedModel is a program: its operations can read and write any file. `tf.saved_model.load` runs,
-while it loads, what the
-object graph names to make and to restore resources, and afterwards whatever a caller calls. So all
-functions in the file must be made of the operations below. Those that write and read checkpoints,
-which TensorFlow puts into every SavedModel, are allowed where that loader does not run them: in
-functions that no object names and that no such function calls.
+A SavedModel is a program: its operations can read and write any file. While loading,
+`tf.saved_model.load` runs functions that the object graph names for making and restoring resources,
+and afterwards any function that a caller calls. So all functions in the file must consist of the
+operations below. Those that write and read checkpoints, which TensorFlow puts into every
+SavedModel, are allowed where the loader does not run them: in functions that no object names and
+that no such function calls.
 
-What is told of operations holds for what they are meant to do. A model can still take all memory
-and time.
+This holds for the documented behaviour of operations. A model can still use all memory and time.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,8 +16,8 @@ from typing import Any
 
 from tfcyclegan.errors import UserError
 
-# What tfcyclegan export makes: seen in exports of every generator, norm, number of channels and of
-# the segmenter.
+# Operations that tfcyclegan export uses: collected from exports of every generator, norm, number of
+# channels and of the segmenter.
 _EXPORTED = """
     AddV2 ArgMax AsString Assert BiasAdd Case Cast ConcatV2 Const Conv2D Conv2DBackpropInput
     DecodeBmp DecodeGif DecodeImage DecodeJpeg DecodePng DecodeRaw EncodePng EnsureShape Equal
@@ -30,8 +29,8 @@ _EXPORTED = """
     StringFormat StringJoin StringLength Sub Substr Tanh TensorDataset TensorListFromTensor
     TensorListGetItem TensorListReserve TensorListSetItem TensorListStack Tile Transpose While
 """
-# What other generators are made of: from tensors to tensors, or to another function of the file,
-# and nothing else.
+# Operations of other generators, which only map tensors to tensors or call another function of the
+# file.
 _PURE = """
     Abs Add AddN All Any AvgPool BatchMatMulV2 BatchToSpaceND BroadcastArgs BroadcastTo Ceil
     ClipByValue Cos DepthToSpace DepthwiseConv2dNative Einsum Elu Erf Erfc Exp Expm1 Fill Floor
@@ -42,7 +41,7 @@ _PURE = """
     Softsign SpaceToBatchND SpaceToDepth SplitV Sqrt Square SquaredDifference StatelessWhile
     StopGradient Sum Unpack VarHandleOp Where ZerosLike
 """
-# Those of checkpoints, and what stands beside them there.
+# Operations of checkpoints, and those that accompany them.
 _SAVER = """
     AssignVariableOp DisableCopyOnRead MergeV2Checkpoints RestoreV2 SaveV2 ShardedFilename
     StaticRegexFullMatch StringJoin
@@ -56,8 +55,8 @@ class Untrusted(UserError):
 
 
 def require_computing_alone(directory: Path) -> None:
-    """Raises Untrusted unless the SavedModel in `directory` does nothing but compute, whatever is
-    loaded and called of it.
+    """Raises Untrusted unless the SavedModel in `directory` only computes, whatever is loaded and
+    called.
 
     Raises:
         ValueError: saved_model.pb cannot be read as a SavedModel.
@@ -66,28 +65,27 @@ def require_computing_alone(directory: Path) -> None:
     from tensorflow.core.protobuf import saved_model_pb2
 
     if (directory / "saved_model.cpb").exists():
-        raise _untrusted(directory, "saved_model.cpb holds parts of it that cannot be checked")
+        raise _untrusted(directory, "saved_model.cpb holds parts that cannot be checked")
     model = saved_model_pb2.SavedModel()
     try:
         model.ParseFromString((directory / "saved_model.pb").read_bytes())
     except DecodeError as error:
         raise ValueError("saved_model.pb cannot be read") from error
     if len(model.meta_graphs) != 1 or not model.meta_graphs[0].HasField("object_graph_def"):
-        raise _untrusted(directory, "it is not of TensorFlow 2, and such models cannot be checked")
+        raise _untrusted(directory, "it is not a TensorFlow 2 model, which cannot be checked")
     for strange in _strange_parts(model.meta_graphs[0]):
         raise _untrusted(directory, strange)
 
 
 def _untrusted(directory: Path, reason: str) -> Untrusted:
     return Untrusted(
-        f"{directory}: refused, since it may do more than compute: {reason}; if you trust who "
-        "made it, give --trust_model, and it may "
-        "do all that you may"
+        f"{directory}: refused, since it may do more than compute: {reason}; if you trust its "
+        "author, give --trust_model, which gives it all of your permissions"
     )
 
 
 def _strange_parts(graph: Any) -> Iterator[str]:
-    """All that a MetaGraphDef holds beside what is known, in words."""
+    """All unknown parts of a MetaGraphDef, in words."""
     library = graph.graph_def.library.function
     functions = {function.signature.name: function for function in library}
     if len(functions) < len(library):
@@ -114,7 +112,7 @@ def _strange_nodes(nodes: Any, allowed: frozenset[str]) -> Iterator[str]:
     for node in nodes:
         if node.op not in allowed:
             yield f"the operation {node.op}"
-        # constants of these types are made by their own decoders, of anything
+        # constants of these types use their own decoders, for arbitrary content
         values = (
             value
             for value in _values(node.attr.values())
@@ -125,7 +123,7 @@ def _strange_nodes(nodes: Any, allowed: frozenset[str]) -> Iterator[str]:
 
 
 def _values(attributes: Iterable[Any]) -> Iterator[Any]:
-    """All attributes of a node, with those that it passes on to functions."""
+    """All attributes of a node, including those that it passes on to functions."""
     for attribute in attributes:
         yield attribute
         for function in (attribute.func, *attribute.list.func):
@@ -133,7 +131,7 @@ def _values(attributes: Iterable[Any]) -> Iterator[Any]:
 
 
 def _named_by_objects(object_graph: Any) -> set[str]:
-    """Names of all functions that the loader may give to a caller or run by itself."""
+    """Names of all functions that the loader may return to a caller or run itself."""
     named = set(object_graph.concrete_functions)
     for node in object_graph.nodes:
         named.update(node.function.concrete_functions)
@@ -147,7 +145,7 @@ def _named_by_objects(object_graph: Any) -> set[str]:
 
 
 def _called(functions: dict[str, Any], roots: set[str]) -> set[str]:
-    """`roots` and the functions that they call, directly or not: by an attribute, or as an
+    """`roots` and the functions that they call, directly or not: through an attribute, or as an
     operation of their name.
     """
     found: set[str] = set()

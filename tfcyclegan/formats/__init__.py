@@ -1,7 +1,7 @@
 """Files of measurements: how each format is read into arrays with their geometry, and written back.
 
-One module a format, named here by the endings that it reads; its library is an extra, imported when
-a file of that format is opened. A format is a subclass of `base.Measurement`, and its module has a
+One module per format, listed here by its file extensions; its library is an extra, imported when a
+file of that format is opened. A format is a subclass of `base.Measurement`, and its module has a
 function `open_file(path, **options)` that opens one.
 
     with open_measurement(Path("scan.nii.gz")) as scan:
@@ -36,31 +36,31 @@ FORMATS = {
     ".tiff": "tiff",
     ".png": "png",
 }
-"""The module of each ending."""
+"""The module of each extension."""
 _SERIES = ".dcm"
 ENDINGS = tuple(sorted(FORMATS, key=len, reverse=True))
 
 
 def ending_of(name: str) -> str:
-    """The ending of a file of measurements, as it is written there; empty where it is none."""
+    """The extension of a file of measurements, as spelt in `ENDINGS`; empty if it is not one."""
     found = next((ending for ending in ENDINGS if name.lower().endswith(ending)), "")
     return name[-len(found) :] if found else ""
 
 
 def is_measurement(path: Path) -> bool:
-    """Whether a path is that of measurements by its ending."""
+    """Whether a path has an extension of measurements."""
     return bool(ending_of(path.name))
 
 
 def open_measurement(path: Path, **options: Any) -> "Measurement":
-    """Opens a file by its ending, or a directory of a DICOM series.
+    """Opens a file according to its extension, or a directory with a DICOM series.
 
     Args:
-        path: of the file.
-        options: of its format, see the module's `open_file`.
+        path: the file.
+        options: options of its format, see the module's `open_file`.
 
     Raises:
-        UserError: an ending of no format, or its library is not installed.
+        UserError: the extension is of no format, or its library is not installed.
         intake.BadPicture: it cannot be read, with the reason.
     """
     with _needing(path):
@@ -69,7 +69,7 @@ def open_measurement(path: Path, **options: Any) -> "Measurement":
 
 
 def options_among(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of a data set's settings that the format of `path` has as options; errors are those of
+    """The settings of a data set that are options of the format of `path`; raises the errors of
     `open_measurement`.
     """
     with _needing(path):
@@ -78,11 +78,11 @@ def options_among(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def load(module: str, needed_for: object) -> ModuleType:
-    """A module of this room; UserError where its library is not installed.
+    """A module of this package; UserError if its library is not installed.
 
     Args:
         module: such as "nifti".
-        needed_for: the file or script that is named then.
+        needed_for: the file or script to name in that case.
     """
     with _needing(needed_for):
         return importlib.import_module(f"tfcyclegan.formats.{module}")
@@ -92,7 +92,8 @@ def _module_of(path: Path) -> Any:
     ending = _SERIES if path.is_dir() else ending_of(path.name).lower()
     if not ending:
         raise UserError(
-            f"{path}: no file of measurements by its ending; those are {', '.join(sorted(ENDINGS))}"
+            f"{path}: not a file of measurements by its extension; valid are "
+            f"{', '.join(sorted(ENDINGS))}"
         )
     return importlib.import_module(f"tfcyclegan.formats.{FORMATS[ending]}")
 

@@ -1,7 +1,7 @@
-"""What the band of a TIFF or PNG that is declared transparency means. Imports no TensorFlow.
+"""How to treat a band of a TIFF or PNG that is declared as transparency. Imports no TensorFlow.
 
-Programs declare the fourth of four bands so whether or not it is: near infrared beside three
-colours is then taken for a mask. So the person decides.
+Programs declare the fourth of four bands as transparency whether or not it is, so that near
+infrared beside three colours looks like a mask. Therefore the user decides.
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from tfcyclegan.errors import UserError
 
 @dataclass(frozen=True)
 class Bands:
-    """Which bands of a file are read.
+    """The bands of a file to read.
 
     Attributes:
-        kept: places of the channels.
-        mask: of the band whose zeros are gaps; None where there is none.
-        notes: on what was decided.
+        kept: indices of the bands that are channels.
+        mask: index of the band whose zeros mark missing measurements; None if there is none.
+        notes: notes on the choice.
     """
 
     kept: tuple[int, ...]
@@ -29,18 +29,20 @@ class Bands:
     notes: tuple[str, ...] = ()
 
     def hidden(self, samples: np.ndarray) -> np.ndarray | None:
-        """Where the mask among all bands [H, W, C] says so: [H, W, 1], or None without one."""
+        """Where the mask among all bands [H, W, C] marks missing measurements: [H, W, 1], or None
+        without a mask.
+        """
         return None if self.mask is None else samples[..., self.mask, np.newaxis] == 0
 
 
 def decide(alpha_band: str, count: int, place: int | None) -> Bands:
-    """What is read of `count` bands, of which that at `place` is declared transparency.
+    """The bands to read out of `count`, of which that at index `place` is declared as transparency.
 
     Args:
-        alpha_band: one of ALPHA_BANDS: "values" is a channel as the others, "mask" says where gaps
-            are, "drop" leaves it out, "refuse" makes the file a bad one.
-        count: of all bands.
-        place: None where no band is declared so.
+        alpha_band: one of ALPHA_BANDS: "values" reads it as a channel, "mask" as the mask of valid
+            pixels, "drop" leaves it out, "refuse" makes the file bad.
+        count: number of all bands.
+        place: None if no band is declared as transparency.
 
     Raises:
         BadPicture: it is refused, or no band is left.
@@ -53,14 +55,16 @@ def decide(alpha_band: str, count: int, place: int | None) -> Bands:
     band = f"band {place + 1} of {count}"
     if alpha_band == "refuse":
         raise BadPicture(
-            f"{band} is declared transparency; --alpha_band=values takes it as a measurement like "
-            "the others, mask as where there is one, drop leaves it out"
+            f"{band} is declared as transparency; --alpha_band=values reads it as a measurement "
+            "like the others, mask as the mask of valid pixels, drop leaves it out"
         )
     if alpha_band == "values":
-        return Bands(every, notes=(f"{band}, declared transparency, taken as a measurement",))
+        return Bands(every, notes=(f"{band}, declared as transparency, read as a measurement",))
     others = every[:place] + every[place + 1 :]
     if not others:
-        raise BadPicture("holds transparency alone")
+        raise BadPicture("holds only transparency")
     if alpha_band == "drop":
-        return Bands(others, notes=(LeftOut(f"{band}, declared transparency"),))
-    return Bands(others, place, (f"{band}, declared transparency: gaps where it is 0",))
+        return Bands(others, notes=(LeftOut(f"{band}, declared as transparency"),))
+    return Bands(
+        others, place, (f"{band}, declared as transparency: no measurement where it is 0",)
+    )

@@ -1,7 +1,7 @@
-"""NumPy's files: `.npy`, of which planes and windows are read alone, and `.npz`, of which the array
-is read whole. Imports no TensorFlow.
+"""NumPy files: `.npy`, from which only the requested planes and windows are read, and `.npz`, whose
+array is read whole. Imports no TensorFlow.
 
-They tell no units and no geometry. Pickled objects are refused: reading them runs programs.
+They store no units and no geometry. Pickled objects are refused, since reading them executes code.
 """
 
 import threading
@@ -20,12 +20,12 @@ from tfcyclegan.formats.stored_numbers import StoredNumbers
 
 
 def open_file(path: Path, *, axes: str = "", dataset: str = "") -> Measurement:
-    """Opens an array by its ending.
+    """Opens an array file according to its extension.
 
     Args:
-        path: of the file.
+        path: the file.
         axes: see `axes.axes_of`.
-        dataset: name of the array, in files that hold several.
+        dataset: name of the array in files that hold several.
     """
     if path.name.lower().endswith(".npy"):
         return Npy(path, axes=axes)
@@ -33,24 +33,24 @@ def open_file(path: Path, *, axes: str = "", dataset: str = "") -> Measurement:
 
 
 def choose(names: list[str], dataset: str, of: str) -> str:
-    """The name of the one that is read.
+    """The name of the array to read.
 
     Args:
-        names: that could be.
-        dataset: what the flag of this name says.
-        of: what they are, in messages.
+        names: the candidates.
+        dataset: the value of --dataset.
+        of: what they are called in messages.
 
     Raises:
-        BadPicture: there is none, or none of that name, or several without a name.
+        BadPicture: there is none, none has that name, or there are several and no name is given.
     """
     shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
     if not names:
         raise BadPicture(f"holds no {of}")
     if not dataset and len(names) > 1:
-        raise BadPicture(f"holds {len(names)} {of}s ({shown}); --dataset=NAME says which")
+        raise BadPicture(f"holds {len(names)} {of}s ({shown}); choose one with --dataset=NAME")
     found = [name for name in names if name.strip("/") == dataset.strip("/")] if dataset else names
     if not found:
-        raise BadPicture(f"--dataset={dataset}: holds none of this name, but {shown}")
+        raise BadPicture(f"--dataset={dataset}: no array has this name; it holds {shown}")
     return found[0]
 
 
@@ -58,10 +58,10 @@ class Npy(ArrayMeasurement):
     """One array."""
 
     def __init__(self, path: Path, *, axes: str = ""):
-        with reading("no array of NumPy"):
+        with reading("not a NumPy array"):
             self._array = np.load(path, mmap_mode="r", allow_pickle=False)
         if not isinstance(self._array, np.ndarray):
-            raise BadPicture("holds several arrays under the name of one; call it .npz")
+            raise BadPicture("holds several arrays; rename it to .npz")
         letters, guessed = axes_of(axes, self._array.shape)
         self._set(path, letters, self._array.shape, StoredNumbers(self._array.dtype))
         self.notes += guessed
@@ -75,7 +75,7 @@ class Npy(ArrayMeasurement):
 
 
 class Npz(ArrayMeasurement):
-    """One of the arrays of an archive.
+    """One array of an archive.
 
     Attributes:
         dataset: its name.
@@ -84,7 +84,7 @@ class Npz(ArrayMeasurement):
     def __init__(self, path: Path, *, axes: str = "", dataset: str = ""):
         self._lock = threading.Lock()
         self._array: np.ndarray | None = None
-        with reading("no archive of NumPy arrays"), zipfile.ZipFile(path) as archive:
+        with reading("not an archive of NumPy arrays"), zipfile.ZipFile(path) as archive:
             members = archive.infolist()
             headers = {
                 member.filename.removesuffix(".npy"): _header(archive, member.filename)

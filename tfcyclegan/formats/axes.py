@@ -1,4 +1,4 @@
-"""Arrays whose axes a file does not name: which is which, and planes out of them. Imports no
+"""Arrays whose axes a file does not name: identifies the axes and reads planes. Imports no
 TensorFlow.
 
 Letters: N planes, H rows, W columns, C channels, each at most once.
@@ -21,20 +21,20 @@ _LETTERS = "NHWC"
 
 
 def axes_of(asked: str, sizes: Sequence[int]) -> tuple[str, tuple[str, ...]]:
-    """The letters of an array's axes, and a note where they are a guess.
+    """The letters of an array's axes, and a note if they are a guess.
 
     Args:
-        asked: what `--axes` says; empty guesses: HW of two, of three HWC where the last could be
-            channels, else NHW, of four NHWC.
-        sizes: of the array.
+        asked: the value of `--axes`; if empty, the axes are guessed: HW for two axes, for three HWC
+            if the last could be channels, otherwise NHW, for four NHWC.
+        sizes: the array's shape.
 
     Raises:
-        UserError: `asked` are no axes.
-        BadPicture: the array has others.
+        UserError: `asked` is malformed.
+        BadPicture: the array does not fit them.
     """
     axes = asked.upper()
     if asked and not (set("HW") <= set(axes) <= set(_LETTERS) and len(set(axes)) == len(axes)):
-        raise UserError(f"--axes={asked}: must be H and W, and at most once each N and C")
+        raise UserError(f"--axes={asked}: must contain H and W, and at most one N and one C")
     shown = "x".join(map(str, sizes))
     if not asked:
         axes = _guess(sizes)
@@ -43,11 +43,11 @@ def axes_of(asked: str, sizes: Sequence[int]) -> tuple[str, tuple[str, ...]]:
     channels = dict(zip(axes, sizes, strict=True)).get("C", 1)
     if channels > MOST_CHANNELS:
         raise BadPicture(
-            f"{channels} channels by the axes {axes} of {shown}, of at most {MOST_CHANNELS}; give "
-            "--axes"
+            f"{channels} channels with the axes {axes} of {shown}, more than the {MOST_CHANNELS} "
+            "allowed; give --axes"
         )
     guessed = not asked and len(sizes) > 2
-    return axes, (f"axes taken as {axes}, which --axes decides",) if guessed else ()
+    return axes, (f"axes read as {axes}; --axes changes this",) if guessed else ()
 
 
 def _guess(sizes: Sequence[int]) -> str:
@@ -62,10 +62,10 @@ def _guess(sizes: Sequence[int]) -> str:
 
 
 class ArrayMeasurement(Measurement):
-    """An array, read by the letters of its axes.
+    """An array, read according to the letters of its axes.
 
     Attributes:
-        axes: in the order in which they are stored.
+        axes: letters in the order in which the axes are stored.
     """
 
     axes: str
@@ -85,7 +85,7 @@ class ArrayMeasurement(Measurement):
 
     @abstractmethod
     def _part(self, index: tuple[int | slice, ...]) -> np.ndarray:
-        """That part of the array as it is stored."""
+        """A part of the array as stored."""
 
     def read(self, plane: int = 0, window: Window | None = None) -> np.ndarray:
         top, left, bottom, right = window or (0, 0, self.shape.height, self.shape.width)
@@ -102,9 +102,8 @@ class ArrayMeasurement(Measurement):
 
 
 class ArrayDestination(Scratch):
-    """An array of the axes of `source`, of another type and number of channels: these come last
-    where the source has no axis of them, and have no axis where there is one of them now and were
-    several.
+    """An array with the axes of `source` but another type and number of channels: channels come
+    last if the source has no channel axis, and have no axis if there is only one channel now.
     """
 
     def __init__(
@@ -122,5 +121,5 @@ class ArrayDestination(Scratch):
 
 
 def _with_channels(axes: str, last: str) -> str:
-    """With channels as the last axis: at the "right", or "left" where axes are stored reversed."""
+    """Adds channels as the last axis: at the "right", or "left" if axes are stored reversed."""
     return axes + "C" if last == "right" else "C" + axes

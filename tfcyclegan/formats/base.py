@@ -1,5 +1,5 @@
-"""What every format of measurements has in common: `Measurement`, a file, series or array of
-planes, and `Destination`, one of the same geometry that is being written. Imports no TensorFlow.
+"""The interface of all formats of measurements: `Measurement`, a file, series or array of planes,
+and `Destination`, one of the same geometry that is being written. Imports no TensorFlow.
 """
 
 from abc import ABC, abstractmethod
@@ -15,7 +15,7 @@ from tfcyclegan.data.values import Values
 
 
 class Window(NamedTuple):
-    """Rows top..bottom and columns left..right of a plane, the latter ones not included."""
+    """Rows top..bottom and columns left..right of a plane; bottom and right are not included."""
 
     top: int
     left: int
@@ -25,7 +25,7 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True)
 class Shape:
-    """Of a measurement: `planes` arrays [height, width, channels]."""
+    """The shape of a measurement: `planes` arrays [height, width, channels]."""
 
     planes: int
     height: int
@@ -34,21 +34,21 @@ class Shape:
 
 
 class Measurement(ABC):
-    """Values that were measured, opened for reading: slices of a volume, a scene, a stack.
+    """Measured values, opened for reading: slices of a volume, a scene, a stack.
 
-    Opening reads headers alone. Reading is safe from several threads.
+    Opening reads only headers. Reading is thread-safe.
 
     Attributes:
-        path: what was opened: a file, or a directory of a series.
-        shape: of all planes.
-        dtype: of what `read` gives, one of `values.TYPES`, after the file's own scale factors were
-            applied: float32 wherever they are not 1 and 0. In native byte order.
-        nodata: what the file says stands where nothing was measured, in units of `read`; None where
-            it says nothing. NaN counts as such in any case.
-        units: such as "HU"; empty where the file tells none.
-        names: of the channels; empty where the file tells none.
-        notes: what was assumed and what of the file is not used, a phrase each, to be told and
-            counted. No personal data.
+        path: the opened file, or the directory of a series.
+        shape: shape of all planes.
+        dtype: type of `read`'s results, one of `values.TYPES`, after the file's own scale factors
+            are applied: float32 wherever they are not 1 and 0. In native byte order.
+        nodata: the value that the file declares for missing measurements, in units of `read`; None
+            if it declares none. NaN always marks missing measurements.
+        units: such as "HU"; empty if the file has none.
+        names: the channels' names; empty if the file has none.
+        notes: what was assumed and what of the file is not used, one phrase each, to be reported
+            and counted. They hold no personal data.
     """
 
     path: Path
@@ -69,26 +69,26 @@ class Measurement(ABC):
 
     @abstractmethod
     def create(self, path: Path, values: Values) -> "Destination":
-        """A file of the same geometry, for a translation whose numbers are `values`.
+        """Creates a file of the same geometry for a translation with `values`.
 
-        It is written beside `path` and appears there when it is finished. Metadata that describe
-        the old values (scale, window, smallest and largest, padding, band names) are not copied.
+        It is written beside `path` and renamed when it is finished. Metadata that describes the old
+        values (scale, window, smallest and largest, padding, band names) is not copied.
         """
 
     def other_ending(self, values: Values) -> str:
-        """Of the name that `create` must be given for such values, where the format of `path`
-        cannot hold them; empty where it can.
+        """The extension that `create`'s path must have if this format cannot hold such values;
+        empty if it can.
         """
         return ""
 
     def identity(self) -> Mapping[str, object]:
-        """What two measurements must share to be of one set, such as a coordinate system: told by
-        name where they differ. Empty where nothing need agree.
+        """Properties that measurements of one set must share, such as a coordinate system, by name
+        for messages. Empty if nothing needs to agree.
         """
         return {}
 
-    def close(self) -> None:  # noqa: B027 - a format that keeps nothing open need not say so
-        """Lets go of files."""
+    def close(self) -> None:  # noqa: B027 - a format that keeps nothing open need not override it
+        """Closes files."""
 
     def __enter__(self) -> Self:
         return self
@@ -103,19 +103,19 @@ class Measurement(ABC):
 
 
 class Destination(ABC):
-    """A file that is being written. Leaving its `with` block without an error finishes it, and
-    removes what was written otherwise.
+    """A file that is being written. Leaving its `with` block without an error finishes it;
+    otherwise what was written is removed.
     """
 
     path: Path
 
     @abstractmethod
     def write(self, values: np.ndarray, plane: int = 0, top: int = 0, left: int = 0) -> None:
-        """Stores [h, w, C] of the type that was announced, at a place of a plane."""
+        """Stores [h, w, C] of the declared type at a position in a plane."""
 
     @abstractmethod
     def finish(self) -> None:
-        """Makes the file appear under its name, whole."""
+        """Completes the file under its final name."""
 
     @abstractmethod
     def abandon(self) -> None:

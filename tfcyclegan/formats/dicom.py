@@ -1,12 +1,13 @@
-"""Series of DICOM files, by pydicom 3: one file a slice, or the frames of an enhanced file.
+"""DICOM series, read with pydicom 3: one file per slice, or the frames of an enhanced file.
 
-Slices lie along their normal, and are turned as `formats.orientation` says. Values are those after
-each slice's own slope and intercept (or modality table), such as HU, in float32; without them the
-stored numbers, in their own type. Pixels that the file calls padding have no value.
+Slices are sorted along their normal and oriented as `formats.orientation` describes. Values are
+those after each slice's own slope and intercept (or modality table), such as HU, in float32;
+without these they are the stored numbers in their own type. Pixels that the file declares as
+padding have no value.
 
-MONOCHROME1 says that small values are shown bright. It is undone (the largest stored number minus
-each) where values are brightness or optical density, as in radiographs; values in another unit,
-such as HU, are what they are however they are shown, and stay.
+MONOCHROME1 says that small values are shown bright. It is undone (by subtracting from the largest
+stored number) if values are brightness or optical density, as in radiographs; values in another
+unit, such as HU, do not depend on how they are shown and are kept.
 """
 
 from collections import Counter
@@ -37,7 +38,7 @@ REAL_WORLD = LeftOut("real-world value mappings of DICOM files")
 
 _BRIGHTNESS = ("", "OD")  # OD and OD REL: optical density
 
-# what decodes each family of compressions, by a word in its name
+# the decoder packages of each family of compressions, by a word in its name
 _DECODERS = {
     "JPEG-LS": "pyjpegls",
     "JPEG 2000": "pylibjpeg pylibjpeg-openjpeg",
@@ -49,10 +50,10 @@ class Dicom(base.Measurement):
     """A series.
 
     Args:
-        path: a file, or a directory that holds one series; of a directory of several,
-            `dicom_slices.find` gives each.
-        series: the slices, where they are known.
-        gaps: "refuse" a series of which slices seem to be missing, or "keep" it.
+        path: a file, or a directory that holds one series; `dicom_slices.find` finds those of a
+            directory with several.
+        series: the slices, if they are known.
+        gaps: "refuse" a series in which slices seem to be missing, or "keep" it.
 
     Raises:
         BadPicture: with the reason.
@@ -67,7 +68,7 @@ class Dicom(base.Measurement):
             raise BadPicture(series.problem)
         self.series = series
         self.stack = dicom_geometry.arrange(series.slices, gaps)
-        # the first axis decides the order of planes, the others the picture
+        # the first axis determines the order of planes, the others the picture
         slices, turn = self.stack.slices, self.stack.turn
         self._planes: tuple[Slice, ...] = slices[::-1] if turn[0, 1] < 0 else slices
         header = slices[0].header
@@ -100,8 +101,8 @@ class Dicom(base.Measurement):
         return number_types.converted(seen, self.dtype)
 
     def create(self, path: Path, values: Values) -> base.Destination:
-        """A derived series: a directory of files, one file where the source is one and `path` ends
-        in ".dcm", or a NIfTI volume where it ends in ".nii" or ".nii.gz".
+        """A derived series: a directory of files, one file if the source is one and `path` ends in
+        ".dcm", or a NIfTI volume if it ends in ".nii" or ".nii.gz".
 
         Raises:
             UserError: DICOM holds one channel, NIfTI a place in space.
@@ -122,7 +123,7 @@ class Dicom(base.Measurement):
         return {"modality": modality} | ({"slices": self.stack.kind} if self.stack.kind else {})
 
     def _type(self) -> tuple[np.dtype, tuple[str, ...]]:
-        """The type of what is read, and notes on it: of all slices, not of the first."""
+        """The type of the values, and notes on it, for all slices together."""
         slices = self.stack.slices
         scaled = any(part.rescaling != (1, 0) or part.get("ModalityLUTSequence") for part in slices)
         stored = {_stored_type(part) for part in slices}
@@ -132,7 +133,7 @@ class Dicom(base.Measurement):
         return number_types.read_as(stored.pop(), with_gaps=with_gaps)
 
     def _values(self, part: Slice, stored: np.ndarray) -> np.ndarray:
-        """What the stored numbers say, in float64 where they are scaled."""
+        """The values of stored numbers, in float64 if they are scaled."""
         if self._inverts(part):
             stored = _inverted(stored, int(part.header.BitsStored))
         if part.get("ModalityLUTSequence"):
@@ -169,7 +170,7 @@ def open_file(path: Path, *, series: Series | None = None, gaps: str = REFUSE) -
 
 
 def _only_series(path: Path, left_out: Counter[str]) -> Series:
-    """That of a file, of the files in a directory, or below it where there are none in it."""
+    """The series of a file, of the files in a directory or, if it holds none, below it."""
     if not path.is_dir():
         found = dicom_slices.group([path], left_out)
     else:
@@ -189,11 +190,11 @@ def _only_series(path: Path, left_out: Counter[str]) -> Series:
 
 
 def _unit(part: Slice) -> str:
-    """Of the values after rescaling; empty where the file tells none."""
+    """The unit of the values after rescaling; empty if the file has none."""
     told = part.get("RescaleType", "PixelValueTransformationSequence")
     modality = part.header.get("Modality")
     if not told and modality == "CT" and part.get("RescaleIntercept"):
-        told = "HU"  # PS3.3 C.8.2.1: the type is only told where it is another
+        told = "HU"  # PS3.3 C.8.2.1: the type is only stored if it differs
     elif not told and modality == "PT":
         told = part.header.get("Units")
     return "" if told in (None, "US") else printable(str(told))  # US: unspecified
@@ -205,13 +206,13 @@ def _syntax(part: Slice) -> UID | None:
 
 def _require_decoder(syntax: UID | None, part: Slice) -> None:
     if syntax is None:
-        raise BadPicture(f"{part.name}: does not tell its transfer syntax; write it anew")
+        raise BadPicture(f"{part.name}: has no transfer syntax; write the file again")
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError as error:
         raise BadPicture(
-            f"{part.name}: compressed as {syntax.name}, which is not read here; unpack it, as by "
-            "gdcmconv --raw"
+            f"{part.name}: compressed as {syntax.name}, which cannot be read here; unpack it, for "
+            "example with gdcmconv --raw"
         ) from error
     if not decoder.is_available:
         raise BadPicture(
@@ -233,15 +234,15 @@ def _decode(part: Slice) -> np.ndarray:
     header, syntax = part.header, _syntax(part)
     assert syntax is not None
     options: dict[str, Any] = {"raw": True, "index": part.frame or 0}
-    # old files keep their bits at the upper end; pydicom takes them from the lower one
+    # old files store their bits at the upper end; pydicom reads them from the lower end
     shift = int(header.HighBit) + 1 - int(header.BitsStored)
     if shift > 0 and not syntax.is_encapsulated:
         options["bits_stored"] = int(header.HighBit) + 1
-    # by their path frames are read one by one, except of a deflated file (pydicom 3.0.2)
+    # given a path, pydicom 3.0.2 reads frames one by one, except from a deflated file
     by_path = part.frame is not None and syntax != DeflatedExplicitVRLittleEndian
     try:
         stored = pixel_array(part.path if by_path else pydicom.dcmread(part.path), **options)
-    # decoders raise many types on damaged data; each means the same here
+    # decoders raise many types on damaged data; all mean the same here
     except Exception as error:
         lacking = syntax.is_encapsulated and get_decoder(syntax).missing_dependencies
         mend = f"; or pip install {_decoder_package(syntax)}" if lacking else ""
@@ -256,12 +257,12 @@ def _stored_type(part: Slice) -> np.dtype:
 
 
 def _inverted(stored: np.ndarray, bits: int) -> np.ndarray:
-    """The largest stored number minus each, or its counterpart of signed ones: -1 - each."""
+    """The largest stored number minus each one; for signed numbers -1 minus each one."""
     return -1 - stored if stored.dtype.kind == "i" else ((1 << bits) - 1) - stored
 
 
 def _padding(part: Slice) -> tuple[int, int] | None:
-    """Lowest and highest stored number that is no value."""
+    """The lowest and highest stored number that are padding."""
     value = part.header.get("PixelPaddingValue")
     if not isinstance(value, int):
         return None
@@ -280,7 +281,7 @@ def _nifti(path: Path, values: Values, stack: Stack, shape: base.Shape) -> base.
     from tfcyclegan.formats.nifti_output import NiftiDestination
 
     if stack.affine is None:
-        raise UserError(f"{path}: a picture without a place in space cannot be NIfTI")
+        raise UserError(f"{path}: a picture without a position in space cannot be saved as NIfTI")
     place = nibabel.Nifti1Header()
     place.set_xyzt_units("mm")
     header = stack.slices[0].header

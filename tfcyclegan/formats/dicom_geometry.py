@@ -1,5 +1,5 @@
-"""Where the slices of a DICOM series lie in space: sorted along their normal, not by their numbers,
-and complete.
+"""The position of a DICOM series' slices in space: sorted along their normal, not by their numbers,
+and checked for completeness.
 """
 
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ REFUSE, KEEP = "refuse", "keep"
 UNEVEN = "slices at uneven spacing"
 MISSING = "slices missing between others"
 TILTED = "slices sheared against their normal (a tilted gantry)"
-NO_PLACE = "pictures without a place in space, taken one by one"
+NO_PLACE = "pictures without a position in space, read one by one"
 
 _SAME_PLACE = 1e-3  # mm
-_UNEVEN, _MISSING = 0.01, 0.5  # beyond the usual spacing, as a share
+_UNEVEN, _MISSING = 0.01, 0.5  # beyond the usual spacing, relative to it
 _SKEW = 0.01  # of cosines
 _SHEARED = 0.1  # of a slice's spacing
 _TO_RAS = np.diag([-1.0, -1.0, 1.0])
@@ -26,17 +26,17 @@ _TO_RAS = np.diag([-1.0, -1.0, 1.0])
 
 @dataclass(frozen=True)
 class Stack:
-    """Slices in their order.
+    """Slices in spatial order.
 
     Attributes:
-        slices: as the planes of a measurement.
-        affine: of (columns, rows, slices) of the pixels as they are stored, as nibabel has it; None
-            for a picture without a place.
-        kind: such as "axial"; empty without a place.
-        turn: nibabel's orientation that makes (planes, rows, columns) as stored those of
+        slices: in the order of a measurement's planes.
+        affine: of (columns, rows, slices) of the pixels as stored, in nibabel's convention; None
+            for a picture without a position.
+        kind: such as "axial"; empty without a position.
+        turn: nibabel's orientation that maps stored (planes, rows, columns) to those of
             `formats.orientation`.
         is_sheared: whether the axes of `affine` are not at right angles.
-        notes: to be told.
+        notes: notes to report.
     """
 
     slices: tuple[Slice, ...]
@@ -54,11 +54,12 @@ def arrange(slices: Sequence[Slice], gaps: str = REFUSE) -> Stack:
     """Sorts parallel slices along their normal.
 
     Args:
-        slices: of one series and orientation.
-        gaps: REFUSE slices of which some seem to be missing between others, or KEEP them, told.
+        slices: slices of one series and orientation.
+        gaps: REFUSE slices between which some seem to be missing, or KEEP them with a note.
 
     Raises:
-        BadPicture: sizes differ, two lie at one place, or one is missing; with the files' names.
+        BadPicture: sizes differ, two slices have the same position, or one is missing; the message
+            names the files.
     """
     first = slices[0]
     for name in ("Rows", "Columns"):
@@ -81,7 +82,7 @@ def arrange(slices: Sequence[Slice], gaps: str = REFUSE) -> Stack:
     steps = np.diff(positions @ normal)
     if len(stack) > 1:
         notes += _spacing_notes(stack, steps, gaps)
-    # from the first slice to the last, as exactly as they are placed; a lone one has no step
+    # from the first to the last slice, with full accuracy; a single slice has no step
     spacing = (1.0, 1.0) if first.spacing is None else tuple(first.spacing)
     step = (positions[-1] - positions[0]) / (len(stack) - 1) if len(stack) > 1 else normal
     aside = step - (step @ normal) * normal
@@ -93,7 +94,7 @@ def arrange(slices: Sequence[Slice], gaps: str = REFUSE) -> Stack:
     affine = np.eye(4)
     affine[:3, :3] = _TO_RAS @ np.stack([columns, rows, step], axis=1)
     affine[:3, 3] = _TO_RAS @ positions[0]
-    # the normal, since a strong tilt would exchange axes
+    # the normal is used, since a strong tilt would swap axes
     upright = affine.copy()
     upright[:3, 2] = _TO_RAS @ normal * np.linalg.norm(step)
     stored = upright[:, [2, 1, 0, 3]]
@@ -106,32 +107,32 @@ def _require_directions(part: Slice) -> None:
     assert part.directions is not None
     skew = part.directions @ part.directions.T - np.eye(2)
     if np.abs(skew).max() > _SKEW:
-        raise BadPicture(f"{part.name}: ImageOrientationPatient has no directions at right angles")
+        raise BadPicture(f"{part.name}: ImageOrientationPatient has no perpendicular directions")
     if part.spacing is not None and part.spacing.min() <= 0:
-        raise BadPicture(f"{part.name}: PixelSpacing is not above 0")
+        raise BadPicture(f"{part.name}: PixelSpacing is not positive")
 
 
 def require_alike(slices: Sequence[Slice], what: str, values: Sequence[object]) -> None:
-    """Raises BadPicture, naming two files, where `values` of slices differ."""
+    """Raises BadPicture, naming two files, if `values` of slices differ."""
     for part, value in zip(slices, values, strict=True):
         if value != values[0]:
             raise BadPicture(
                 f"{slices[0].name} and {part.name} differ in their {what}: {values[0]}, {value}; "
-                "no slices of one volume"
+                "they are not slices of one volume"
             )
 
 
 def _spacing_notes(stack: Sequence[Slice], steps: np.ndarray, gaps: str) -> list[str]:
-    """What is to be told of the steps from slice to slice, in mm."""
+    """Notes on the steps from slice to slice, in mm."""
     same = np.flatnonzero(steps < _SAME_PLACE)
     if same.size:
         one, other = stack[same[0]], stack[same[0] + 1]
         many = f" ({same.size} such pairs)" if same.size > 1 else ""
         raise BadPicture(
-            f"{one.name} and {other.name} lie at one place{many}: several echoes, phases or times "
-            "in one series; move each into a folder and series of its own"
+            f"{one.name} and {other.name} have the same position{many}: several echoes, phases or "
+            "times in one series; move each into a folder and series of its own"
         )
-    usual = float(np.sort(steps)[(len(steps) - 1) // 2])  # of two the smaller one
+    usual = float(np.sort(steps)[(len(steps) - 1) // 2])  # of two, the smaller one
     wide = np.flatnonzero(steps > usual * (1 + _MISSING))
     if wide.size:
         if gaps != REFUSE:
@@ -139,7 +140,7 @@ def _spacing_notes(stack: Sequence[Slice], steps: np.ndarray, gaps: str) -> list
         one, other = stack[wide[0]], stack[wide[0] + 1]
         many = f", and {wide.size - 1} more such gaps" if wide.size > 1 else ""
         raise BadPicture(
-            f"a slice is missing: {steps[wide[0]]:g} mm from {one.name} to {other.name}, and "
-            f"{usual:g} mm is usual{many}; --gaps=keep takes the slices that are there"
+            f"a slice is missing: {steps[wide[0]]:g} mm from {one.name} to {other.name}, but "
+            f"{usual:g} mm is usual{many}; --gaps=keep uses the existing slices"
         )
     return [UNEVEN] if np.abs(steps - usual).max() > usual * _UNEVEN else []

@@ -1,4 +1,4 @@
-"""DICOM series that are being written: derived from those that were read, for the same place."""
+"""Writes DICOM series derived from those that were read, at the same positions."""
 
 import tempfile
 from datetime import datetime
@@ -22,7 +22,7 @@ from tfcyclegan.system import files
 DERIVATION = "Values translated by a generative network (tfcyclegan); not measured"
 DESCRIPTION = "Translated by tfcyclegan"
 
-# what describes the old numbers, or pictures of them
+# elements that describe the old values, or pictures of them
 _OF_OLD_VALUES = (
     *("ModalityLUTSequence", "VOILUTSequence", "RealWorldValueMappingSequence"),
     *("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation", "VOILUTFunction"),
@@ -40,28 +40,29 @@ class DicomDestination(base.Destination):
     """A derived series: new UIDs, ImageType DERIVED\\SECONDARY, the patient, study and frame of
     reference of its source, without private tags and overlays.
 
-    Whole numbers are stored as they are, floats as 16 bit over their range, at most half of
-    1/65535 of it from what was given (half of 1/65534 where there are gaps). Gaps become padding.
+    Integers are stored unchanged, floats as 16 bits over their range, with an error of at most half
+    of 1/65535 of it (half of 1/65534 if there are missing measurements). Missing measurements
+    become padding.
 
     Args:
-        path: a directory for a file each slice, or a name in ".dcm" for one file.
-        values: of what will be written.
+        path: a directory for one file per slice, or a name ending in ".dcm" for one file.
+        values: the values to be written.
         stack: the source.
 
     Raises:
-        UserError: it needs more than one channel, or several files under one name.
+        UserError: there is more than one channel, or several files would have one name.
     """
 
     def __init__(self, path: Path, values: Values, stack: Stack):
         own = values.centre
         if own.stop - own.start != 1:
             raise UserError(
-                f"{path}: DICOM takes one channel, not {own.stop - own.start}; write NIfTI"
+                f"{path}: DICOM holds one channel, not {own.stop - own.start}; write NIfTI"
             )
         self._one_file = path.suffix.lower() == ".dcm"
         several = len({part.path for part in stack.slices}) > 1
         if self._one_file and several:
-            raise UserError(f"{path}: a series of several files; name a directory")
+            raise UserError(f"{path}: a series of several files; give a directory")
         if several and any(part.frame is not None for part in stack.slices):
             raise UserError(f"{path}: a series of several files of frames; write NIfTI")
         self.path = path
@@ -101,7 +102,7 @@ class DicomDestination(base.Destination):
                 self._write(place, numbers, series, stream)
 
     def _write(self, place: int, numbers: "_Numbers", series: str, stream: IO[bytes]) -> None:
-        """Writes the file of a slice, or that of all frames."""
+        """Writes the file of a slice, or the file of all frames."""
         slices = self._stack.slices
         path = slices[place].path
         try:
@@ -118,13 +119,13 @@ class DicomDestination(base.Destination):
         # pydicom raises many types for elements that break their rules
         except Exception as error:
             raise UserError(
-                f"{path}: no series can be derived from it ({' '.join(str(error).split())}); "
-                "write NIfTI"
+                f"{path}: cannot derive a series from it ({' '.join(str(error).split())}); write "
+                "NIfTI"
             ) from error
 
 
 class _Numbers:
-    """How values are stored as whole numbers of 16 bit, for all slices of a series alike."""
+    """Stores values as 16-bit integers, in the same way for all slices of a series."""
 
     def __init__(self, values: Values, has_gaps: bool):
         self._values = values
@@ -143,7 +144,7 @@ class _Numbers:
         self.intercept = format_number_as_ds(low - self._lowest * float(self.slope))
 
     def of(self, values: np.ndarray) -> np.ndarray:
-        """The numbers to store, of 16 bit."""
+        """The 16-bit numbers to store."""
         if self._values.is_integer:
             return values.astype("<i2" if values.dtype == np.int16 else "<u2")
         scaled = (values.astype(np.float64) - float(self.intercept)) / float(self.slope)
@@ -151,7 +152,7 @@ class _Numbers:
         return np.where(np.isnan(values), 0, numbers).astype("<u2")
 
     def describe(self, dataset: Dataset, rescaling: Dataset) -> None:
-        """Says in `dataset` how pixels are stored, and in `rescaling` what they mean."""
+        """Describes in `dataset` how pixels are stored, and in `rescaling` what they mean."""
         dataset.SamplesPerPixel = 1
         dataset.PhotometricInterpretation = "MONOCHROME2"
         dataset.BitsAllocated = dataset.BitsStored = 16
@@ -164,13 +165,13 @@ class _Numbers:
 
 
 def _derived(path: Path, series: str) -> Dataset:
-    """The header of a file, as that of one derived from it."""
+    """The header of a file derived from `path`."""
     source = pydicom.dcmread(path, stop_before_pixels=True)
     reference = Dataset()
     reference.ReferencedSOPClassUID = source.SOPClassUID
     reference.ReferencedSOPInstanceUID = source.SOPInstanceUID
     _drop_old(source)
-    # decoded, and without the encoding of the source, which pydicom would hold on to
+    # decoded, and without the encoding of the source, which pydicom would keep
     dataset = Dataset()
     for tag in source.keys():  # noqa: SIM118 - iterating decodes
         if tag.group >> 8 not in (0x50, 0x60):  # curves and overlays
@@ -192,11 +193,11 @@ def _derived(path: Path, series: str) -> Dataset:
 
 
 def _drop_old(dataset: Dataset) -> None:
-    """Removes what describes the old values, and private tags, of which nobody can say."""
+    """Removes what describes the old values, and private tags, which might."""
     for name in _OF_OLD_VALUES:
         if name in dataset:
             delattr(dataset, name)
-    # by their numbers: looking at the elements would decode them all
+    # by tag number: accessing the elements would decode them all
     for tag in [tag for tag in dataset.keys() if tag.is_private]:  # noqa: SIM118
         del dataset[tag]
 
@@ -207,7 +208,7 @@ def _set_pixels(dataset: Dataset, numbers: np.ndarray) -> None:
 
 
 def _set_frames(dataset: Dataset, slices: tuple[Slice, ...], numbers: _Numbers) -> None:
-    """Makes the header of a file of frames that of those of the measurement, in its order."""
+    """Adapts the header of a multi-frame file to the frames of the measurement, in its order."""
     own = dataset.PerFrameFunctionalGroupsSequence
     frames = [own[part.frame] for part in slices]
     dataset.PerFrameFunctionalGroupsSequence = Sequence(frames)

@@ -1,6 +1,6 @@
-"""DICOM files in a folder tree -> the slices of each series. Reads headers alone, by pydicom.
+"""DICOM files in a folder tree -> the slices of each series. Reads only headers, with pydicom.
 
-What names or could identify a person is read for one purpose, to tell which series are of one
+Data that names or could identify a person is read only to determine which series are of one
 subject, and leaves this module only as a pseudonym (`subject_of`).
 """
 
@@ -53,8 +53,8 @@ class Slice:
 
     Attributes:
         path: the file.
-        header: of the file, `_TAGS` alone.
-        frame: the place in a file of several; None in a file of one.
+        header: the file's header, only `_TAGS`.
+        frame: the index in a file of several pictures; None in a file of one.
         groups: the functional groups of the frame, its own before shared ones.
     """
 
@@ -64,7 +64,7 @@ class Slice:
     groups: tuple[Any, ...] = ()
 
     def get(self, name: str, sequence: str = "") -> Any:
-        """A value of the frame's functional group `sequence`, or of the header; None where it is
+        """A value of the frame's functional group `sequence`, or of the header; None if it is
         absent or empty.
         """
         items = [group[sequence].value[0] for group in self.groups if group.get(sequence)]
@@ -78,7 +78,7 @@ class Slice:
 
     @functools.cached_property
     def directions(self) -> np.ndarray | None:
-        """[2, 3]: where columns and rows count to."""
+        """[2, 3]: the directions in which columns and rows are counted."""
         found = self._numbers("ImageOrientationPatient", "PlaneOrientationSequence", 6)
         return None if found is None else found.reshape(2, 3)
 
@@ -89,7 +89,7 @@ class Slice:
 
     @property
     def spacing(self) -> np.ndarray | None:
-        """Of rows, then of columns, in mm."""
+        """Spacing of rows, then of columns, in mm."""
         return self._numbers("PixelSpacing", "PixelMeasuresSequence", 2)
 
     @functools.cached_property
@@ -104,7 +104,7 @@ class Slice:
 
     @property
     def name(self) -> str:
-        """As it is told."""
+        """The name in messages."""
         frame = "" if self.frame is None else f" (frame {self.frame + 1})"
         return printable(self.path.name) + frame
 
@@ -116,24 +116,24 @@ class Slice:
         return numbers if np.isfinite(numbers).all() else None
 
     def _number(self, name: str, value: Any) -> float:
-        """pydicom leaves a decimal that is none as it is written."""
+        """pydicom returns an invalid decimal as text."""
         try:
             return float(value)
         except (TypeError, ValueError) as error:
             told = printable(str(value))
-            raise BadPicture(f"{self.name}: damaged: {name} is {told}, no number") from error
+            raise BadPicture(f"{self.name}: damaged: {name} is {told}, not a number") from error
 
 
 @dataclass(frozen=True)
 class Series:
-    """Slices of one series and one orientation, or a picture without a place in space.
+    """Slices of one series and one orientation, or a picture without a position in space.
 
     Attributes:
-        name: a pseudonym, by a hash of the SeriesInstanceUID.
+        name: a pseudonym, a hash of the SeriesInstanceUID.
         subject: a pseudonym of the person, see `subject_of`.
         path: the directory that holds all of its files, or its one file.
         slices: in no order.
-        problem: why it cannot be used; empty where it can.
+        problem: why it cannot be used; empty if it can.
     """
 
     name: str
@@ -144,15 +144,15 @@ class Series:
 
 
 def find(directory: Path, left_out: Counter[str]) -> list[Series]:
-    """All series below `directory`, in the order of their first files' paths; counts in `left_out`
-    what else lies there.
+    """All series below `directory`, in the order of their first files' paths; counts other files in
+    `left_out`.
     """
     paths = sorted(Path(entry.path) for entry in picture_files.walk(directory, left_out))
     return group(paths, left_out)
 
 
 def group(paths: Iterable[Path], left_out: Counter[str]) -> list[Series]:
-    """The series of the files named; otherwise as `find`."""
+    """The series of the given files; otherwise like `find`."""
     by_series: dict[str, list[tuple[Path, Any]]] = {}
     series = []
     for path in paths:
@@ -170,10 +170,11 @@ def group(paths: Iterable[Path], left_out: Counter[str]) -> list[Series]:
 
 
 def subject_of(header: Any) -> str:
-    """The pseudonym of the person, the same in all series: by the PatientID and its issuer, or by
-    the StudyInstanceUID where there is no PatientID.
+    """The pseudonym of the person, the same in all series: from the PatientID and its issuer, or
+    from the StudyInstanceUID if there is no PatientID.
 
-    It hides the number from whoever sees a data set; who knows the number finds the pseudonym.
+    It hides the PatientID from anyone who sees a data set; whoever knows the PatientID can compute
+    the pseudonym.
     """
     person, issuer = (str(header.get(name) or "") for name in ("PatientID", "IssuerOfPatientID"))
     if not person:
@@ -183,7 +184,9 @@ def subject_of(header: Any) -> str:
 
 @functools.cache
 def _pseudonym(person: str) -> str:
-    """12 hexadecimal digits by scrypt: a plain hash of a short number is undone by trying all."""
+    """12 hexadecimal digits from scrypt: a plain hash of a short number can be reversed by trying
+    all numbers.
+    """
     return hashlib.scrypt(person.encode(), salt=b"tfcyclegan", n=2**14, r=8, p=1, dklen=6).hex()
 
 
@@ -195,12 +198,12 @@ def _read_header(path: Path, left_out: Counter[str]) -> Any:
     except InvalidDicomError:
         if path.suffix.lower() == ".dcm":
             raise BadPicture(
-                f"{printable(path.name)}: lacks the mark of DICOM behind 128 bytes; write it anew, "
-                "as by dcmconv"
+                f"{printable(path.name)}: lacks the DICOM signature after 128 bytes; write it "
+                "again, for example with dcmconv"
             ) from None
         left_out[NO_DICOM] += 1
         return None
-    # pydicom raises many types on damaged headers; each means the same here
+    # pydicom raises many types on damaged headers; all mean the same here
     except Exception as error:
         raise BadPicture(f"{printable(path.name)}: {damage(error)}") from error
     if "Rows" not in header:
@@ -213,14 +216,14 @@ def _read_header(path: Path, left_out: Counter[str]) -> Any:
 
 
 def damage(error: Exception) -> str:
-    """What a failure of pydicom's means, on one line."""
+    """The meaning of a pydicom failure, on one line."""
     return f"damaged: {' '.join(str(error).split()) or type(error).__name__}"
 
 
 def _of_one_series(
     uid: str, found: list[tuple[Path, Any]], left_out: Counter[str]
 ) -> Iterator[Series]:
-    """Its parts: slices of one orientation each, and pictures without a place one by one."""
+    """Its parts: slices of one orientation each, and pictures without a position one by one."""
     name = f"series_{hashlib.sha256(uid.encode()).hexdigest()[:12]}"
     subject = subject_of(found[0][1])
     parts: list[list[Slice]] = []
@@ -243,7 +246,9 @@ def _of_one_series(
 def _without_copies(
     found: list[tuple[Path, Any]], left_out: Counter[str]
 ) -> Iterator[tuple[Path, Any]]:
-    """Files once each; those that say to be one instance are copies where their bytes are equal."""
+    """Each file once; files that claim to be the same instance are copies if their bytes are
+    equal.
+    """
     first: dict[str, Path] = {}
     for path, header in found:
         uid = str(header.get("SOPInstanceUID") or path)
@@ -258,12 +263,12 @@ def _slices(path: Path, header: Any) -> list[Slice]:
     """The pictures of a file.
 
     Raises:
-        BadPicture: they are no gray pictures of whole numbers, or frames without a place.
+        BadPicture: they are not gray pictures of integers, or they are frames without a position.
     """
     name = printable(path.name)
     kind = str(header.get("PhotometricInterpretation") or "")
     if str(header.get("SOPClassUID")) == _RT_DOSE:
-        raise BadPicture(f"{name}: an RT Dose, whose scaling is not read; save it as NIfTI")
+        raise BadPicture(f"{name}: an RT Dose, whose scaling is not supported; save it as NIfTI")
     if kind not in ("MONOCHROME1", "MONOCHROME2") or header.get("SamplesPerPixel", 1) != 1:
         raise BadPicture(
             f"{name}: colours ({printable(kind)}); save them as PNG for data_prep.folders"
@@ -271,14 +276,14 @@ def _slices(path: Path, header: Any) -> list[Slice]:
     signed = header.get("PixelRepresentation")
     if header.get("BitsAllocated") not in (8, 16, 32) or signed not in (0, 1):
         raise BadPicture(
-            f"{name}: pixels that are no whole numbers of 8, 16 or 32 bit; save them as NIfTI"
+            f"{name}: pixels that are not 8-bit, 16-bit or 32-bit integers; save them as NIfTI"
         )
     sizes = [header.get(key) for key in ("Rows", "Columns", "BitsStored", "HighBit")]
     if not all(isinstance(size, int) and size > 0 for size in sizes):
-        raise BadPicture(f"{name}: does not tell the size or the bits of its pixels")
+        raise BadPicture(f"{name}: has no size or no bit depth of its pixels")
     frames = str(header.get("NumberOfFrames") or 1)
     if not frames.isdigit():
-        raise BadPicture(f"{name}: damaged: NumberOfFrames is {printable(frames)}, no number")
+        raise BadPicture(f"{name}: damaged: NumberOfFrames is {printable(frames)}, not a number")
     count = int(frames)
     own = header.get("PerFrameFunctionalGroupsSequence")
     if own is None and count == 1:
@@ -288,13 +293,13 @@ def _slices(path: Path, header: Any) -> list[Slice]:
             f"{name}: {count} frames without functional groups, as of a film; save each as a file"
         )
     if len(own) != count:
-        raise BadPicture(f"{name}: damaged: {count} frames, and functional groups of {len(own)}")
+        raise BadPicture(f"{name}: damaged: {count} frames, but functional groups for {len(own)}")
     shared = tuple(header.get("SharedFunctionalGroupsSequence") or ())
     return [Slice(path, header, place, (groups, *shared)) for place, groups in enumerate(own)]
 
 
 def _are_parallel(one: Slice, other: Slice) -> bool:
-    """Whether two slices lie in one space and are parallel to each other."""
+    """Whether two slices have the same frame of reference and are parallel."""
     if any(part.position is None or part.directions is None for part in (one, other)):
         return False
     difference = np.subtract(one.directions, other.directions)  # type: ignore[arg-type]
@@ -303,7 +308,7 @@ def _are_parallel(one: Slice, other: Slice) -> bool:
 
 
 def _common(paths: list[Path]) -> Path:
-    """The one file, or the directory that holds all."""
+    """The single file, or the directory that holds all files."""
     if len(set(paths)) == 1:
         return paths[0]
     return Path(os.path.commonpath([path.parent for path in paths]))

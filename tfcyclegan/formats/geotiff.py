@@ -1,12 +1,11 @@
-"""GeoTIFF by rasterio: scenes with a coordinate system, read and written by windows. Imports no
-TensorFlow.
+"""GeoTIFF, with rasterio: georeferenced scenes, read and written by windows. Imports no TensorFlow.
 
-- Full resolution alone is read: overviews may be averages, or values of other classes.
-- Scale and offset of each band are applied, in float32; the result is written without.
-- A mask beside the bands makes the values float32, with NaN where it hides them.
-- Written back the same: coordinate system, transform or control points or RPCs, pixel-is-point,
-  blocks, interleaving, byte order, lossless compression with its predictor, and tags, without those
-  that describe the old values.
+- Only full resolution is read: overviews may be averages, or values of other classes.
+- Scale and offset of each band are applied, in float32; results are written without them.
+- A mask beside the bands makes the values float32, with NaN where they are masked.
+- Kept in results: coordinate system, transform or control points or RPCs, pixel-is-point, blocks,
+  interleaving, byte order, lossless compression with its predictor, and tags, except those that
+  describe the old values.
 """
 
 import contextlib
@@ -31,25 +30,25 @@ from tfcyclegan.formats.scratch import require_type
 from tfcyclegan.formats.stored_numbers import StoredNumbers
 from tfcyclegan.system import files
 
-_CACHE_BYTES = 128 << 20  # of GDAL; its own default is a twentieth of the memory
+_CACHE_BYTES = 128 << 20  # GDAL's cache; its own default is a twentieth of the memory
 _LOSSLESS = {"deflate", "lzw", "zstd", "packbits", "lzma", "lerc", "lerc_deflate", "lerc_zstd"}
 _OF_COLOURS = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
 _OLD_VALUES = ("STATISTICS_", "TIFFTAG_MINSAMPLEVALUE", "TIFFTAG_MAXSAMPLEVALUE")
 _OWN_SPACES = {"IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "SUBDATASETS", "RPC", "COLOR_PROFILE"}
 
-# told as a note instead; once for all, since threads share the filters of warnings
+# reported as a note instead; set globally, since threads share the warning filters
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
 
 class GeoTiff(Measurement):
-    """One scene, which is one plane.
+    """A scene, which is one plane.
 
     Args:
-        path: of the file.
+        path: the file.
         alpha_band: one of `config.reading.ALPHA_BANDS`.
 
     Raises:
-        intake.BadPicture: it is no TIFF, or not one of measurements.
+        intake.BadPicture: it is not a TIFF, or does not hold measurements.
     """
 
     def __init__(self, path: Path, *, alpha_band: str = "refuse"):
@@ -70,7 +69,7 @@ class GeoTiff(Measurement):
         file = self._file
         roles = file.colorinterp
         if ColorInterp.palette in roles:
-            raise BadPicture("holds class ids with a table of colours, no measurements")
+            raise BadPicture("holds class ids with a colour table, not measurements")
         if len(set(file.dtypes)) > 1:
             raise BadPicture(f"bands of types {', '.join(file.dtypes)}; save them as one type")
         transparent = [place for place, role in enumerate(roles) if role == ColorInterp.alpha]
@@ -104,7 +103,7 @@ class GeoTiff(Measurement):
         self.notes = (*notes, *self._told_of_the_rest())
 
     def _told_of_the_rest(self) -> Iterator[str]:
-        """Notes on what of the file is not used or not written back."""
+        """Notes on parts of the file that are not used or not written back."""
         file = self._file
         if file.crs is None and not file.gcps[0] and file.rpcs is None:
             yield "no coordinate system"
@@ -237,7 +236,7 @@ class _GeoTiffDestination(Destination):
 
 
 def _copy_description(source: Any, target: Any) -> None:
-    """Tags, control points and RPCs: `profile` has none of them."""
+    """Copies tags, control points and RPCs, which `profile` does not include."""
     for space in (None, *(set(source.tag_namespaces()) - _OWN_SPACES)):
         if space is not None and space.startswith("xml:"):
             continue
@@ -256,7 +255,7 @@ def _copy_description(source: Any, target: Any) -> None:
 
 
 def _name_of(crs: Any) -> str:
-    """Its code, or its name with a few digits that change with the rest of it."""
+    """Its code, or its name with a few digits of a hash."""
     text = str(crs.to_string())
     if text.startswith("EPSG:"):
         return text
@@ -265,7 +264,7 @@ def _name_of(crs: Any) -> str:
 
 
 def _nodata_of(values: Values, *, gaps: bool) -> float | None:
-    """What the file is to declare as nodata: that which `Values.gap` writes."""
+    """The nodata value that the file declares: the one that `Values.gap` writes."""
     if values.nodata is not None and not (values.is_integer and np.isnan(values.nodata)):
         return values.nodata
     return float("nan") if gaps and not values.is_integer else None
@@ -278,17 +277,17 @@ def _is_big_endian(path: Path) -> bool:
 
 @contextlib.contextmanager
 def _reading() -> Iterator[None]:
-    """GDAL with a bounded cache; BadPicture for what it cannot read."""
+    """GDAL with a bounded cache; turns read errors into BadPicture."""
     with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
         try:
             yield
         except RasterioError as error:
-            raise BadPicture(f"damaged or no TIFF: {_reason(error)}") from error
+            raise BadPicture(f"damaged or not a TIFF: {_reason(error)}") from error
 
 
 @contextlib.contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """OSError with the name of the file for what GDAL cannot write."""
+    """Turns GDAL's write errors into OSError with the file's name."""
     with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
         try:
             yield

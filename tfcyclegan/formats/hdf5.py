@@ -1,14 +1,13 @@
-"""One dataset of an HDF5 file, by h5py: of planes and windows only the chunks that hold them are
-read. Imports no TensorFlow.
+"""One dataset of an HDF5 file, with h5py: only the chunks that hold the requested planes and
+windows are read. Imports no TensorFlow.
 
-- A dataset that MATLAB wrote (attribute MATLAB_class) has its axes the other way round, as MATLAB
-  has them.
-- `scale_factor`, `add_offset`, `_FillValue` or `missing_value`, and `units` mean what netCDF's
-  conventions say (CF 1.11, sections 2.5.1, 3.1 and 8.1).
-- Chunks that were never written would read as the fill value: refused, where that is not declared
-  to be a gap.
-- Written back: under the same name, with chunks, compression and attributes, without those that
-  describe the old values.
+- A dataset that MATLAB wrote (attribute MATLAB_class) has its axes reversed, as in MATLAB.
+- `scale_factor`, `add_offset`, `_FillValue` or `missing_value`, and `units` have the meaning of the
+  netCDF conventions (CF 1.11, sections 2.5.1, 3.1 and 8.1).
+- Chunks that were never written would read as the fill value; they are refused unless that is
+  declared as missing.
+- Kept in results: the name, chunks, compression and attributes, except those that describe the old
+  values.
 """
 
 from pathlib import Path
@@ -44,9 +43,9 @@ class Hdf5(ArrayMeasurement):
     """One dataset.
 
     Args:
-        path: of the file.
+        path: the file.
         axes: see `axes.axes_of`.
-        dataset: its name in the file; may be left out where there is one of numbers alone.
+        dataset: its name in the file; optional if only one dataset holds numbers.
 
     Attributes:
         dataset: its name.
@@ -55,8 +54,12 @@ class Hdf5(ArrayMeasurement):
     def __init__(self, path: Path, *, axes: str = "", dataset: str = ""):
         if not h5py.is_hdf5(path):
             raise BadPicture(
-                "no HDF5 file"
-                + ("; save it by -v7.3" if path.suffix.lower() == ".mat" and path.exists() else "")
+                "not an HDF5 file"
+                + (
+                    "; save it with -v7.3"
+                    if path.suffix.lower() == ".mat" and path.exists()
+                    else ""
+                )
             )
         try:
             self._file = h5py.File(path, "r")
@@ -97,14 +100,14 @@ class Hdf5(ArrayMeasurement):
         try:
             with reading():
                 return np.asarray(self._array[index])
-        except OSError as error:  # of HDF5 itself, such as a filter that fails
+        except OSError as error:  # an error of HDF5 itself, such as a filter that fails
             raise BadPicture(f"damaged: {told(error)}") from error
 
     def create(self, path: Path, values: Values) -> Destination:
         values = own_plane(values)
         dtype = np.dtype(values.dtype)
         if self.is_reversed and values.dtype not in _OF_MATLAB:
-            dtype = np.dtype(np.float32)  # MATLAB has no half precision in files; it holds it
+            dtype = np.dtype(np.float32)  # MATLAB files have no half precision; float32 holds it
         last = "left" if self.is_reversed else "right"
         destination = _Hdf5Destination(path, self, dtype, values.channels, last)
         destination.layout = _layout(self._array, destination.sizes)
@@ -113,7 +116,7 @@ class Hdf5(ArrayMeasurement):
         return destination
 
     def _attributes(self, values: Values, dtype: np.dtype) -> dict[str, Any]:
-        """Those of the dataset that still hold, and those of the new values."""
+        """The dataset's attributes that still apply, and those of the new values."""
         kept = {
             name: value
             for name, value in self._array.attrs.items()
@@ -148,13 +151,13 @@ class _Hdf5Destination(ArrayDestination):
 
     @property
     def _step(self) -> int:
-        """Of the first axis so many at a time as a chunk has."""
+        """The number of entries of the first axis in a chunk."""
         chunks = self.layout.get("chunks")
         return int(chunks[0]) if chunks else 1
 
 
 def _arrays_of(file: h5py.File) -> list[str]:
-    """Names of the datasets that could be measured: of numbers, with two axes or more. Links to
+    """Names of the datasets that could be measurements: numbers with two or more axes. Links to
     other files are not followed.
     """
     names: list[str] = []
@@ -168,32 +171,33 @@ def _arrays_of(file: h5py.File) -> list[str]:
 
 
 def _check_type(array: Any) -> None:
-    """Raises BadPicture for what NumPy would take for other numbers, and parts in other files."""
+    """Raises BadPicture for numbers that NumPy would misread, and for parts in other files."""
     if array.is_virtual or array.external:
-        raise BadPicture(f"{array.name} has its values in other files; copy them into one")
+        raise BadPicture(f"{array.name} stores its values in other files; copy them into one")
     kind = array.id.get_type()
     if isinstance(kind, h5py.h5t.TypeFloatID):
         _, _, exponent, _, digits = kind.get_fields()
         if _IEEE.get(kind.get_size()) != (exponent, digits):
             raise BadPicture(
                 f"{array.name}: floats of {kind.get_size() * 8} bit with {exponent} of exponent "
-                "and "
-                f"{digits} of digits, such as bfloat16; save it as float32"
+                f"and {digits} of mantissa, such as bfloat16; save it as float32"
             )
     elif array.dtype.kind == "V":
-        raise BadPicture(f"{array.name}: no plain numbers ({array.dtype}); save it as float32")
+        raise BadPicture(f"{array.name}: not plain numbers ({array.dtype}); save it as float32")
     listed = array.id.get_create_plist()
     for place in range(listed.get_nfilters()):
         code, _, _, name = listed.get_filter(place)
         if not h5py.h5z.filter_avail(code):
             raise BadPicture(
                 f"{array.name}: compressed by {name.decode(errors='replace') or code}, which is "
-                "not installed here; h5repack -f GZIP=4 writes it anew"
+                "not installed here; rewrite it with h5repack -f GZIP=4"
             )
 
 
 def _check_written(array: Any, gap: float | None) -> None:
-    """Raises BadPicture where a part was never written, unless what stands for it is a gap."""
+    """Raises BadPicture if a part was never written, unless its fill value marks missing
+    measurements.
+    """
     fill = array.fillvalue
     if fill is not None and (fill != fill or (gap is not None and fill == gap)):
         return
@@ -211,7 +215,7 @@ def _check_written(array: Any, gap: float | None) -> None:
 
 
 def _layout(array: Any, sizes: tuple[int, ...]) -> dict[str, Any]:
-    """Chunks and compression, without a filter that loses digits."""
+    """Chunks and compression, without lossy filters."""
     if array.chunks is None:
         return {}
     chunks = array.chunks if len(array.chunks) == len(sizes) else None

@@ -1,11 +1,12 @@
-"""NIfTI volumes, .nii and .nii.gz, by nibabel.
+"""NIfTI volumes, .nii and .nii.gz, with nibabel.
 
-A volume is seen as slices turned as `formats.orientation` says; a translation is written back along
-the axes of its source, so that its affine is equal to the bit.
+A volume is read as slices oriented as `formats.orientation` describes; a translation is written
+along the axes of its source, so that the affine is identical bit for bit.
 
 Channels are a fourth axis, (X, Y, Z, C), or a fifth, (X, Y, Z, 1, C). Values are those of the file
 after `scl_slope` and `scl_inter`. A .nii is mapped into memory and never read whole; a .nii.gz is
-unpacked into a temporary file at its first read ($TMPDIR names the folder), and mapped likewise.
+unpacked into a temporary file at its first read ($TMPDIR names the folder), and mapped in the same
+way.
 """
 
 import gzip
@@ -26,7 +27,7 @@ from tfcyclegan.data.values import MOST_CHANNELS, Values
 from tfcyclegan.formats import base, number_types, orientation
 from tfcyclegan.formats.nifti_output import NiftiDestination
 
-_TOLERANCE = 0.1  # of places, in voxels
+_TOLERANCE = 0.1  # for positions, in voxels
 _TIME_UNITS = frozenset({"sec", "msec", "usec"})
 _HEADER = LeftOut("description, intent, display range and extensions of NIfTI headers")
 _MAP_ERRORS = (gzip.BadGzipFile, EOFError, zlib.error, ValueError)
@@ -37,10 +38,10 @@ class Nifti(base.Measurement):
 
     Args:
         path: the file.
-        axis: "axial", "coronal" or "sagittal" slices; "auto" takes those across the axis of the
-            largest spacing, axial ones where spacings are equal.
-        without_affine: whether a volume whose header has neither sform nor qform is read, with its
-            axes taken for right, anterior and superior.
+        axis: "axial", "coronal" or "sagittal" slices; "auto" uses the axis of the largest spacing,
+            or axial slices if spacings are equal.
+        without_affine: whether a volume whose header has neither sform nor qform is accepted, with
+            its axes read as right, anterior and superior.
 
     Raises:
         BadPicture: with the reason.
@@ -61,7 +62,7 @@ class Nifti(base.Measurement):
             notes.append(told)
         self.slices = axis
         self._turn = orientation.turn(affine, axis)
-        # as the file's axes are, with as much of memory as nothing
+        # an array with the file's axes that takes no memory
         form = _spatial(np.broadcast_to(np.zeros((), np.uint8), proxy.shape))
         notes += _fourth_axis_notes(self._image.header, form.shape)
         self.shape = base.Shape(*orientation.turned(form, self._turn).shape)
@@ -86,7 +87,7 @@ class Nifti(base.Measurement):
         self.notes = (*notes, *changed)
 
     def read(self, plane: int = 0, window: base.Window | None = None) -> np.ndarray:
-        """See `Measurement.read`; rows and columns as the module's head says."""
+        """See `Measurement.read`; rows and columns as described at the top of this module."""
         window = window or base.Window(0, 0, self.shape.height, self.shape.width)
         try:
             volume = self._map()
@@ -99,11 +100,11 @@ class Nifti(base.Measurement):
         return number_types.converted(scaled, self.dtype)
 
     def create(self, path: Path, values: Values) -> base.Destination:
-        """A volume of the same grid, affine, units and codes of sform and qform, under a fresh
-        header: its type is that of `values` (float32 for float16, which NIfTI lacks), its slope 1.
+        """A volume of the same grid, affine, units and codes of sform and qform, with a new header:
+        its type is that of `values` (float32 for float16, which NIfTI lacks), its slope is 1.
 
-        Several channels are a fourth or fifth axis as those of the source, or the fifth where that
-        has one channel.
+        Several channels are a fourth or fifth axis as in the source, or the fifth if the source has
+        one channel.
         """
         stored = self._proxy.shape
         return NiftiDestination(
@@ -126,7 +127,7 @@ class Nifti(base.Measurement):
                 self._unpacked = None
 
     def _map(self) -> np.ndarray:
-        """All values as they are stored, [planes, height, width, channels], mapped."""
+        """All values as stored, [planes, height, width, channels], memory-mapped."""
         with self._lock:
             if self._mapped is None:
                 proxy, file, start = self._proxy, self.path, self._proxy.offset
@@ -150,7 +151,9 @@ def _require_alone(path: Path) -> None:
     name = path.name
     other = name[: -len(".gz")] if name.lower().endswith(".gz") else f"{name}.gz"
     if path.with_name(other).exists():
-        raise BadPicture(f"{other} lies beside it, and programs mix them up; move one away")
+        raise BadPicture(
+            f"{other} is in the same folder, and programs confuse the two; move one away"
+        )
 
 
 def _load(path: Path) -> Any:
@@ -160,20 +163,20 @@ def _load(path: Path) -> Any:
         size, wanted = path.stat().st_size, image.dataobj.offset + _size(image.dataobj)
     except FileNotFoundError:
         raise
-    # nibabel's readers raise many types on damaged headers; each means the same here
+    # nibabel's readers raise many types on damaged headers; all mean the same here
     except Exception as error:
         raise BadPicture(_damage(error)) from error
     if not isinstance(image, nibabel.Nifti1Image):
-        raise BadPicture(f"of the kind {type(image).__name__}, not NIfTI; convert it")
+        raise BadPicture(f"is {type(image).__name__}, not NIfTI; convert it")
     if min(image.dataobj.shape, default=0) < 1:
         raise BadPicture("holds no voxels")
     if size < wanted and not path.name.lower().endswith(".gz"):
-        raise BadPicture(f"damaged: {size} bytes, and its header tells of {wanted}")
+        raise BadPicture(f"damaged: {size} bytes, but its header declares {wanted}")
     return image
 
 
 def _damage(error: Exception) -> str:
-    return f"damaged, or no NIfTI: {' '.join(str(error).split()) or type(error).__name__}"
+    return f"damaged, or not NIfTI: {' '.join(str(error).split()) or type(error).__name__}"
 
 
 def _size(proxy: Any) -> int:
@@ -181,31 +184,33 @@ def _size(proxy: Any) -> int:
 
 
 def _place(image: Any, without_affine: bool) -> tuple[np.ndarray, list[str]]:
-    """The affine, and what is to be told of it."""
+    """The affine, and notes on it."""
     try:
         sform, has_sform = image.get_sform(coded=True)
         qform, has_qform = image.get_qform(coded=True)
     except ValueError as error:
-        raise BadPicture(f"its qform is no rotation ({error})") from error
+        raise BadPicture(f"its qform is not a rotation ({error})") from error
     if not (has_sform or has_qform):
         if not without_affine:
             raise BadPicture(
-                "has no affine (sform_code and qform_code are 0), so where left and right are is "
-                "not told; --without_affine takes its axes for right, anterior, superior"
+                "has no affine (sform_code and qform_code are 0), so left and right are unknown; "
+                "--without_affine reads its axes as right, anterior, superior"
             )
         zooms: list[float] = [*image.header.get_zooms(), 1, 1]
         spacings = [spacing or 1 for spacing in zooms[:3]]
-        return np.diag([*spacings, 1.0]), ["no affine, axes taken for right, anterior, superior"]
+        return np.diag([*spacings, 1.0]), ["no affine, axes read as right, anterior, superior"]
     affine = sform if has_sform else qform
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < 1e-12:
-        raise BadPicture("its affine is singular or not finite; set it right, as by nibabel")
+        raise BadPicture(
+            "its affine is singular or not finite; correct it, for example with nibabel"
+        )
     if has_sform and has_qform:
         sizes = [*image.shape, 1, 1][:3]
         corners = np.array(np.meshgrid(*[(0, size - 1) for size in sizes]))
         difference = sform - qform
         apart = difference[:3, :3] @ corners.reshape(3, -1) + difference[:3, 3:]
         if np.abs(apart).max() > _TOLERANCE * voxel_sizes(affine).min():
-            return affine, ["sform and qform place it differently; the sform counts"]
+            return affine, ["sform and qform differ; the sform is used"]
     return affine, []
 
 
@@ -222,21 +227,21 @@ def _spatial(values: np.ndarray) -> np.ndarray:
 
 
 def _fourth_axis_notes(header: Any, shape: tuple[int, ...]) -> list[str]:
-    """What is to be told of channels that may be something else."""
+    """Notes on channels that may be something else."""
     count = shape[3]
     if count > MOST_CHANNELS:
         raise BadPicture(
-            f"has {count} volumes along its fourth axis, and a picture has up to {MOST_CHANNELS} "
-            "channels; save each volume, as by nibabel.four_to_three"
+            f"has {count} volumes along its fourth axis, more than the {MOST_CHANNELS} channels "
+            "allowed; save each volume by itself, for example with nibabel.four_to_three"
         )
     if count > 1 and header["dim"][0] == 4 and header.get_xyzt_units()[1] in _TIME_UNITS:
-        return ["a series of volumes in time, taken for channels"]
+        return ["a time series of volumes, read as channels"]
     return []
 
 
 def _unpack(path: Path, start: int, size: int) -> Any:
     """A temporary file of the `size` bytes of voxels of a .nii.gz."""
-    unpacked = tempfile.TemporaryFile()  # noqa: SIM115 - as long as it is mapped
+    unpacked = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as it is mapped
     try:
         with gzip.open(path) as stream:
             stream.seek(start)

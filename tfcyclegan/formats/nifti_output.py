@@ -1,4 +1,4 @@
-"""NIfTI volumes that are being written, on the grid of one that was read or of a DICOM series."""
+"""Writes NIfTI volumes on the grid of one that was read or of a DICOM series."""
 
 import gzip
 import io
@@ -23,15 +23,15 @@ _VECTOR = 1007  # NIFTI_INTENT_VECTOR
 
 class NiftiDestination(base.Destination):
     """A .nii or .nii.gz. Planes are kept in a temporary file beside it until it is finished, so
-    that memory does not hold the volume.
+    that the volume need not fit in memory.
 
     Args:
-        path: of it.
-        values: of what will be written.
+        path: its path.
+        values: the values to be written.
         shape: (X, Y, Z) of the grid.
-        turn: nibabel's orientation that makes (X, Y, Z) planes, rows and columns.
-        source: the header that says where the grid lies in space.
-        channels_in_fourth_axis: (X, Y, Z, C) rather than (X, Y, Z, 1, C), where there are several.
+        turn: nibabel's orientation that maps (X, Y, Z) to planes, rows and columns.
+        source: the header with the grid's position in space.
+        channels_in_fourth_axis: (X, Y, Z, C) instead of (X, Y, Z, 1, C), if there are several.
     """
 
     def __init__(
@@ -85,8 +85,8 @@ class NiftiDestination(base.Destination):
 
 
 def header(source: Any, shape: tuple[int, ...], dtype: np.dtype) -> Any:
-    """A fresh header for values of `dtype` with slope 1, at the place in space of `source`: the
-    fields themselves, since matrices would be rounded and lose their codes.
+    """A new header for values of `dtype` with slope 1, at the position of `source`: its fields are
+    copied, since matrices would be rounded and lose their codes.
     """
     fresh = type(source)()
     fresh.set_data_dtype(dtype)

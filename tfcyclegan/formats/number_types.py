@@ -1,7 +1,8 @@
-"""Which of `values.TYPES` a file's numbers are read as, and how. Imports no TensorFlow.
+"""The type of `values.TYPES` as which a file's numbers are read, and the conversion. Imports no
+TensorFlow.
 
-Files hold more types than data sets do. What float32 holds exactly becomes float32; numbers that it
-would change are refused where they are met, since a header does not tell of them.
+Files have more types than data sets. Numbers that float32 holds exactly become float32; numbers
+that it would change are refused when they are read, since headers do not show them.
 """
 
 import numpy as np
@@ -11,32 +12,34 @@ from tfcyclegan.data.intake import BadPicture
 _AS_THEY_ARE = {"bool": "uint8", "int8": "int16"} | {
     name: name for name in ("uint8", "uint16", "int16", "float16", "float32")
 }
-_WHOLE = 1 << 24  # up to which float32 holds every whole number
+_WHOLE = 1 << 24  # float32 holds every integer up to it
 
 
 def read_as(stored: np.dtype, *, with_gaps: bool = False) -> tuple[np.dtype, tuple[str, ...]]:
-    """The type that `converted` gives of numbers of type `stored`, and notes on the change.
+    """The type to which `converted` converts numbers of type `stored`, and notes on the change.
 
     Args:
-        stored: the file's, of any byte order.
-        with_gaps: whether NaN must stand among them, which whole numbers cannot hold.
+        stored: the file's type, in any byte order.
+        with_gaps: whether NaN is needed, which integers cannot hold.
 
     Raises:
-        BadPicture: they are no real numbers.
+        BadPicture: they are not real numbers.
     """
     name = stored.newbyteorder("=").name
     if name in _AS_THEY_ARE:
         dtype = np.dtype(_AS_THEY_ARE[name])
         if with_gaps and dtype.kind != "f":
-            return np.dtype(np.float32), (f"gaps among whole numbers ({name}), read as float32",)
+            return np.dtype(np.float32), (
+                f"missing measurements among integers ({name}), read as float32",
+            )
         return dtype, ()
     if stored.kind in "iu" or name in ("float64", "longdouble", "float128"):
         return np.dtype(np.float32), (f"{name}, read as float32",)
-    raise BadPicture(f"values of {stored}; save real numbers of 8 to 64 bit")
+    raise BadPicture(f"values of type {stored}; save real numbers of 8 to 64 bits")
 
 
 def converted(raw: np.ndarray, dtype: np.dtype, gaps: np.ndarray | None = None) -> np.ndarray:
-    """`raw` as a fresh array of `dtype`, which `read_as` has named; NaN where `gaps` says.
+    """`raw` as a new array of `dtype`, the result of `read_as`; NaN where `gaps` is true.
 
     Raises:
         BadPicture: float32 cannot hold one of its numbers.
@@ -47,13 +50,13 @@ def converted(raw: np.ndarray, dtype: np.dtype, gaps: np.ndarray | None = None) 
             largest = max(abs(int(valid.min())), abs(int(valid.max())))
             if largest > _WHOLE:
                 raise BadPicture(
-                    f"holds {largest}, and float32 holds whole numbers up to {_WHOLE}; take an "
-                    "offset off, or save it as 16 bit"
+                    f"holds {largest}, but float32 holds integers only up to {_WHOLE}; subtract an "
+                    "offset, or save it with 16 bits"
                 )
         elif raw.dtype.itemsize > dtype.itemsize:
             finite = np.abs(valid[np.isfinite(valid)])
             if finite.size and finite.max() > np.finfo(dtype).max:
-                raise BadPicture(f"holds {finite.max():g}, above what float32 holds")
+                raise BadPicture(f"holds {finite.max():g}, more than float32 can hold")
     with np.errstate(over="ignore", invalid="ignore"):
         array = raw.astype(dtype.newbyteorder("="), order="C", copy=True)
     if gaps is not None:

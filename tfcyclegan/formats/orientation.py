@@ -1,5 +1,5 @@
-"""How slices through a body are turned: in the radiological convention, the way in which scanners
-show them, whatever the order of axes in their file.
+"""The orientation of slices through a body: the radiological convention in which scanners show
+them, whatever the order of axes in the file.
 
     axial       planes from inferior to superior, rows from anterior to posterior, columns from
                 right to left
@@ -8,7 +8,7 @@ show them, whatever the order of axes in their file.
     sagittal    planes from left to right, rows from superior to inferior, columns from anterior to
                 posterior
 
-Axes are only exchanged and reversed for it, to the nearest by the affine; nothing is resampled.
+Axes are only swapped and reversed, to the closest match with the affine; nothing is resampled.
 Affines are those of nibabel, in mm towards right, anterior, superior.
 """
 
@@ -17,19 +17,19 @@ from nibabel import orientations
 from nibabel.affines import voxel_sizes
 
 SLICES = {"axial": "SPL", "coronal": "PIL", "sagittal": "RIP"}
-"""Where planes, rows and columns of each kind of slices lead to: towards superior, ..."""
+"""The directions of planes, rows and columns for each kind of slices."""
 
 _ACROSS = ("sagittal", "coronal", "axial")  # right, anterior, superior
-_EQUAL = 1e-3  # spacings, as a share
+_EQUAL = 1e-3  # relative difference of spacings
 
 
 def kinds(affine: np.ndarray) -> tuple[str, ...]:
-    """The slices across each of the three axes."""
+    """The kind of slices across each of the three axes."""
     return tuple(_ACROSS[int(axis)] for axis in orientations.io_orientation(affine)[:, 0])
 
 
 def widest(affine: np.ndarray) -> tuple[str, str]:
-    """The slices across the axis of the largest spacing, and a note that says so."""
+    """The kind of slices across the axis of the largest spacing, and a note on the choice."""
     spacings = voxel_sizes(affine)
     largest = {
         kind
@@ -42,12 +42,12 @@ def widest(affine: np.ndarray) -> tuple[str, str]:
 
 
 def turn(affine: np.ndarray, kind: str) -> np.ndarray:
-    """nibabel's orientation that makes the axes of `affine` planes, rows and columns."""
+    """nibabel's orientation that maps the axes of `affine` to planes, rows and columns."""
     return orientations.ornt_transform(
         orientations.io_orientation(affine), orientations.axcodes2ornt(SLICES[kind])
     )
 
 
 def turned(array: np.ndarray, by: np.ndarray) -> np.ndarray:
-    """A view of the array's first three axes, turned."""
+    """A view of the array with its first three axes reoriented."""
     return orientations.apply_orientation(array, by)

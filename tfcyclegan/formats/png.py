@@ -1,6 +1,6 @@
-"""PNG with 8 or 16 bit a sample, kept as it is. Imports no TensorFlow.
+"""PNG with 8 or 16 bits per sample, read without conversion. Imports no TensorFlow.
 
-Pillow reads 16-bit gray alone; colours are read by `data.bit_depth`. imagecodecs writes.
+Pillow only reads 16-bit gray; `data.bit_depth` reads 16-bit colours. imagecodecs writes.
 """
 
 import importlib.util
@@ -19,8 +19,8 @@ from tfcyclegan.formats.scratch import Scratch
 from tfcyclegan.formats.stored_numbers import StoredNumbers
 
 _CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
-_MOST_PIXELS = 1 << 30  # of a whole picture in memory; a PNG is read in one piece
-# what a file may say beside its pixels, and what is told of it
+_MOST_PIXELS = 1 << 30  # a PNG is read whole, into memory
+# entries of a file besides its pixels, and their names in notes
 _NOT_USED = {"gamma": "gamma", "icc_profile": "a colour profile", "dpi": "the size of its pixels"}
 
 
@@ -28,11 +28,11 @@ class Png(Measurement):
     """One picture, which is one plane.
 
     Args:
-        path: of the file.
+        path: the file.
         alpha_band: one of `config.reading.ALPHA_BANDS`.
 
     Raises:
-        intake.BadPicture: it is no PNG, or holds indices of a palette.
+        intake.BadPicture: it is not a PNG, or holds palette indices.
     """
 
     units = ""
@@ -44,15 +44,15 @@ class Png(Measurement):
         with intake.reading(content):
             image = intake.open_picture(content, _MOST_PIXELS)
             if image.format != "PNG":
-                raise BadPicture(f"a {image.format} file under the name of a PNG")
+                raise BadPicture(f"a {image.format} file with the extension of a PNG")
             bits, self._mode = bit_depth.png_bits(content), image.mode
             if bits == 16:
                 kind = bit_depth.raw_mode(image)
                 self._mode = kind.partition(";")[0] if kind.partition(";")[0] in _CHANNELS else "L"
             if bits < 8 or self._mode not in _CHANNELS or "transparency" in image.info:
                 raise BadPicture(
-                    f"a PNG of {bits} bit and mode {image.mode}, or with a transparent colour; "
-                    "save it as gray or RGB of 8 or 16 bit"
+                    f"a PNG of {bits} bits and mode {image.mode}, or with a transparent colour; "
+                    "save it as gray or RGB with 8 or 16 bits"
                 )
             height, width, told = image.height, image.width, image.info.keys()
         count = _CHANNELS[self._mode]
@@ -92,8 +92,8 @@ class Png(Measurement):
         if path.suffix.lower() == ".png":
             if self.other_ending(values):
                 raise UserError(
-                    f"{path}: PNG holds no {values.dtype} of {values.channels} channels; name it "
-                    ".tif"
+                    f"{path}: PNG cannot hold {values.dtype} with {values.channels} channels; use "
+                    "a .tif name"
                 )
             return _PngDestination(path, self, values)
         from tfcyclegan.formats import tiff_output

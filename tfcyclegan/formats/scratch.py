@@ -1,5 +1,5 @@
-"""A destination whose format is written in one go: what is given is kept in a file of raw numbers
-until all of it is there. Imports no TensorFlow.
+"""A destination whose format is written at once: values are kept in a file of raw numbers until all
+of them are available. Imports no TensorFlow.
 """
 
 import tempfile
@@ -13,15 +13,15 @@ from tfcyclegan.system import files
 
 
 class Scratch(Destination):
-    """Keeps values on the disk, in any order of axes, and stores them at the end.
+    """Keeps values on disk, in any order of axes, and stores them at the end.
 
     Args:
         path: the file to make.
-        dtype: of its numbers, in the byte order of the format.
-        sizes: of its axes, in the order of the format.
+        dtype: type of its numbers, in the byte order of the format.
+        sizes: sizes of its axes, in the order of the format.
         axes: their letters; Y and X are rows and columns, those in `channel_axes` together are the
             channels, the others the planes.
-        channel_axes: in the order in which they make up the channels.
+        channel_axes: letters in the order in which they form the channels.
     """
 
     def __init__(
@@ -44,12 +44,12 @@ class Scratch(Destination):
 
     @property
     def bytes(self) -> int:
-        """Of all values."""
+        """Bytes of all values."""
         return int(self._values.nbytes)
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Of the axes, in the order of the format."""
+        """Sizes of the axes, in the order of the format."""
         return self._values.shape
 
     def write(self, values: np.ndarray, plane: int = 0, top: int = 0, left: int = 0) -> None:
@@ -74,12 +74,12 @@ class Scratch(Destination):
 
     @abstractmethod
     def _store(self, path: Path, values: np.ndarray) -> None:
-        """Writes the file, of values in the axes that were given."""
+        """Writes the file from values with the given axes."""
 
 
 def require_type(values: np.ndarray, dtype: np.dtype) -> None:
-    """Raises TypeError where storing would change values: floats out of range wrap in some formats
-    and end at the type's limits in others.
+    """Raises TypeError if storing would change values: floats out of range wrap in some formats and
+    are clipped in others.
     """
     if not np.can_cast(values.dtype, dtype, "safe"):
         raise TypeError(f"values of {values.dtype} for a file of {dtype}")

@@ -1,4 +1,4 @@
-"""A plane with its neighbours as channels ("2.5D"), as preparing and translating both read it."""
+"""A plane with its neighbours as channels ("2.5D"), for preparation and translation."""
 
 from collections.abc import Callable
 
@@ -20,13 +20,13 @@ def stacked(
     read: Callable[[int], np.ndarray], planes: int, plane: int, neighbours: int
 ) -> np.ndarray:
     """Planes one after another as channels, [h, w, (2 neighbours + 1) C]: all channels of the
-    first, then those of the next. Beyond the ends the first or last plane is repeated.
+    first, then those of the next. Beyond the ends, the first or last plane is repeated.
 
     Args:
-        read: gives a plane [h, w, C].
-        planes: that there are.
-        plane: in the middle.
-        neighbours: on either side; 0 gives the plane alone.
+        read: returns a plane [h, w, C].
+        planes: number of planes.
+        plane: the plane in the middle.
+        neighbours: number on either side; 0 gives only the plane.
     """
     if not neighbours:
         return read(plane)

@@ -1,5 +1,5 @@
-"""How the numbers that a file stores become those that are read: type, scale, nodata and mask.
-Imports no TensorFlow.
+"""Converts the numbers that a file stores to values: type, scale, nodata and mask. Imports no
+TensorFlow.
 """
 
 import numpy as np
@@ -9,20 +9,20 @@ from tfcyclegan.formats.number_types import converted, read_as
 
 
 class StoredNumbers:
-    """Numbers of one type, of all channels of a file.
+    """Numbers of one type, for all channels of a file.
 
     Args:
-        stored: their type, of any byte order.
-        nodata: what stands where nothing was measured, in stored numbers; None where nothing does.
-        scale: by which they are multiplied: one, or one for each channel.
-        offset: what is then added.
-        has_mask: whether something beside them says where nothing was measured.
+        stored: their type, in any byte order.
+        nodata: the stored number that marks missing measurements; None if there is none.
+        scale: factor: one, or one for each channel.
+        offset: summand, added after scaling.
+        has_mask: whether a separate mask marks missing measurements.
 
     Attributes:
-        dtype: of what `read` gives; float32 where there is a scale or a mask.
-        nodata: in what `read` gives. NaN wherever the numbers are changed to floats, after which
-            the file's own could not be told from a measurement.
-        notes: on what is changed, and on a nodata that is not used.
+        dtype: type of `read`'s results; float32 if there is a scale or a mask.
+        nodata: the nodata value in `read`'s results; NaN if numbers are converted to floats, after
+            which the file's own could be a measurement.
+        notes: notes on changes, and on a nodata value that is not used.
     """
 
     def __init__(
@@ -54,11 +54,11 @@ class StoredNumbers:
         self.notes = notes
 
     def read(self, raw: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:
-        """Stored numbers [..., C] as a fresh array of `dtype`.
+        """Stored numbers [..., C] as a new array of `dtype`.
 
         Args:
-            raw: as they are stored.
-            hidden: where the mask hides them, [..., C or 1].
+            raw: the stored numbers.
+            hidden: where the mask marks them as missing, [..., C or 1].
 
         Raises:
             intake.BadPicture: float32 cannot hold one of them.
@@ -76,7 +76,7 @@ class StoredNumbers:
 
 
 def _as_stored(nodata: float, stored: np.dtype) -> np.generic | None:
-    """`nodata` in the type of the file, rounded as it is there; None where that cannot hold it."""
+    """`nodata` in the type of the file, rounded as there; None if the type cannot hold it."""
     native = stored.newbyteorder("=")
     if native.kind == "f":
         with np.errstate(over="ignore"):

@@ -1,8 +1,8 @@
-"""TIFF by tifffile: pictures, stacks, OME-TIFF and hyperstacks of ImageJ, read by their axes.
-Imports no TensorFlow.
+"""TIFF, with tifffile: pictures, stacks, OME-TIFF and ImageJ hyperstacks, read according to their
+axes. Imports no TensorFlow.
 
-C and S are channels, C first; Y and X rows and columns; all other axes (Z, T, pages) planes, in the
-order of the file. Written back as the same kind, in the same order of axes, layout of planes, byte
+C and S are channels, C first; Y and X are rows and columns; all other axes (Z, T, pages) are
+planes, in the order of the file. Results have the same kind, order of axes, planar layout, byte
 order and lossless compression; tags that describe the old values are not copied.
 """
 
@@ -51,11 +51,11 @@ _NEEDS_CODECS = "needs imagecodecs, which is not installed; pip install 'tfcycle
 
 
 def open_file(path: Path, *, alpha_band: str = "refuse", stack: str = "planes") -> Measurement:
-    """Opens a TIFF file: by `geotiff` where it has tags of GeoTIFF or GDAL, or LERC keeps its gaps,
-    which tifffile reads as 0.
+    """Opens a TIFF file, with `geotiff` if it has tags of GeoTIFF or GDAL, or LERC compression,
+    whose missing values tifffile reads as 0.
     """
     if is_geotiff(path):
-        from tfcyclegan.formats import geotiff  # rasterio takes its time
+        from tfcyclegan.formats import geotiff  # importing rasterio is slow
 
         return geotiff.open_file(path, alpha_band=alpha_band)
     return Tiff(path, alpha_band=alpha_band, stack=stack)
@@ -63,7 +63,7 @@ def open_file(path: Path, *, alpha_band: str = "refuse", stack: str = "planes") 
 
 def is_geotiff(path: Path) -> bool:
     """Whether the first picture of a TIFF file has tags of GeoTIFF or GDAL or is compressed by
-    LERC, or a file beside it says where it lies; False for what is no TIFF.
+    LERC, or a file beside it georeferences it; False if it is not a TIFF.
     """
     beside = (path.with_suffix(".tfw"), path.with_suffix(".wld"), Path(f"{path}.aux.xml"))
     if any(file.is_file() for file in beside):
@@ -77,15 +77,15 @@ def is_geotiff(path: Path) -> bool:
 
 
 class Tiff(Measurement):
-    """The first series of a file, as tifffile calls what belongs together.
+    """The first series of a file; tifffile calls pages that belong together a series.
 
     Args:
-        path: of the file.
+        path: the file.
         alpha_band: one of `config.reading.ALPHA_BANDS`.
-        stack: what pages without axes are: one of `config.reading.STACKS`.
+        stack: meaning of pages without axes: one of `config.reading.STACKS`.
 
     Raises:
-        intake.BadPicture: it is no TIFF, or not one of measurements.
+        intake.BadPicture: it is not a TIFF, or does not hold measurements.
     """
 
     units = ""
@@ -113,14 +113,16 @@ class Tiff(Measurement):
             named = "C" in self.axes or "S" in self.axes
             if named or not any(axis in "QI" for axis in self.axes):
                 raise BadPicture(
-                    f"--stack=channels: its axes {self.axes} say what channels are; leave the flag "
-                    "out"
+                    f"--stack=channels: its axes {self.axes} already define the channels; leave "
+                    "the flag out"
                 )
             self.axes = self.axes.replace("Q", "C").replace("I", "C")
         elif any(axis in "QI" for axis in self.axes):
-            notes.append("pages without axes, taken as planes; --stack=channels decides otherwise")
+            notes.append(
+                "pages without axes, read as planes; --stack=channels reads them as channels"
+            )
         if not {"Y", "X"} <= set(self.axes) or len(set(self.axes)) < len(self.axes):
-            raise BadPicture(f"axes {self.axes}: rows Y and columns X are wanted, each once")
+            raise BadPicture(f"axes {self.axes}: needs rows Y and columns X, each once")
         if self._has_channels_as_columns():
             raise BadPicture(
                 f"{series.shape[0]} pages of {series.shape[1]}x{series.shape[2]} pixels: looks "
@@ -139,10 +141,10 @@ class Tiff(Measurement):
             photometric == YCBCR and int(page.compression) in JPEG
         ):
             kind = _OTHER_COLOURS.get(photometric, f"colours of kind {photometric}")
-            raise BadPicture(f"holds {kind}, no measurements")
+            raise BadPicture(f"holds {kind}, not measurements")
         self.is_inverted = photometric == MINISWHITE
         if self.is_inverted:
-            notes.append("its zero is white (MINISWHITE); values as they are stored")
+            notes.append("its zero is white (MINISWHITE); values are read as stored")
         extra = [int(what) for what in page.extrasamples or ()]
         transparent = None
         if any(what in ALPHA for what in extra) and "C" not in sizes:
@@ -160,7 +162,7 @@ class Tiff(Measurement):
         self._require_whole()
 
     def _has_channels_as_columns(self) -> bool:
-        """Whether it is what tifffile makes of an array [H, W, C] without further words."""
+        """Whether it looks like tifffile's default layout of an array [H, W, C]."""
         shape = self.series.shape
         return (
             self.series.kind == "shaped"
@@ -169,24 +171,24 @@ class Tiff(Measurement):
         )
 
     def _require_whole(self) -> None:
-        """Raises where parts of it are missing, for which tifffile would put zeros."""
+        """Raises BadPicture if parts of it are missing, which tifffile would fill with zeros."""
         for page in self.series.pages:
             if page is None:
                 raise BadPicture("parts of it are in other files, or missing")
         size = self.path.stat().st_size
         if self.series.dataoffset is not None:
             if self.series.dataoffset + self.series.nbytes > size:
-                raise BadPicture("damaged: the file ends before its values do")
+                raise BadPicture("damaged: the file ends before its values")
             return
         for page in self.series.pages:
             extents = zip(page.dataoffsets, page.databytecounts, strict=True)
             if not page.dataoffsets or any(
                 not count or start + count > size for start, count in extents
             ):
-                raise BadPicture("damaged: the file ends before its values do, or lacks parts")
+                raise BadPicture("damaged: the file ends before its values, or lacks parts")
 
     def _names(self) -> tuple[str, ...]:
-        """Of the channels, where OME or ImageJ tell one for each."""
+        """Names of the channels, if OME or ImageJ metadata has one for each."""
         names: list[str] = []
         if self.file.is_ome:
             names = [each.get("Name", "") for each in pixels_of(self.file).iterfind("{*}Channel")]
@@ -206,8 +208,8 @@ class Tiff(Measurement):
             return self._numbers.read(samples, self._bands.hidden(raw))
 
     def _read_plane(self, plane: int) -> np.ndarray:
-        """[H, W, C] as stored, a view where it can be one. The last plane is kept, since windows of
-        it are asked for one after the other.
+        """[H, W, C] as stored, a view if possible. The last plane is cached, since its windows are
+        read one after another.
         """
         if self._last is not None and self._last[0] == plane:
             return self._last[1]
@@ -221,7 +223,7 @@ class Tiff(Measurement):
         return values
 
     def _is_plain(self) -> bool:
-        """Whether the values lie in the file as in an array."""
+        """Whether the file stores the values contiguously, like an array."""
         return self.series.dataoffset is not None
 
     def _in_file(self, place: dict[str, Any]) -> np.ndarray:
@@ -233,7 +235,7 @@ class Tiff(Measurement):
         return self._ordered(self._contiguous, self.axes, place)
 
     def _of_pages(self, place: dict[str, Any]) -> np.ndarray:
-        """Of the pages that hold the plane, one for each channel or for all."""
+        """Reads the pages that hold the plane, one for each channel or one for all."""
         lead, within = self.axes[: self._lead], self.axes[self._lead :]
         sizes = self.series.shape[: self._lead]
         channels = range(sizes[lead.index("C")]) if "C" in lead else (0,)
@@ -246,7 +248,7 @@ class Tiff(Measurement):
         return np.concatenate(found, axis=-1)
 
     def _ordered(self, samples: np.ndarray, axes: str, place: dict[str, Any]) -> np.ndarray:
-        """Rows, columns and channels of one plane, out of an array of `axes`."""
+        """Rows, columns and channels of one plane, from an array with `axes`."""
         samples = samples[tuple(place.get(axis, slice(None)) for axis in axes)]
         left = [axis for axis in axes if axis not in place]
         order = [left.index(axis) for axis in ("Y", "X", "C", "S") if axis in left]
@@ -265,7 +267,7 @@ class Tiff(Measurement):
 
 
 def _told_of_the_rest(file: Any, series: Any) -> Iterator[str]:
-    """Notes on what of the file is not used or not written back."""
+    """Notes on parts of the file that are not used or not written back."""
     if len(file.series) > 1:
         yield LeftOut("series of a file behind its first")
     if len(series.levels) > 1:
@@ -282,7 +284,7 @@ def _told_of_the_rest(file: Any, series: Any) -> Iterator[str]:
 
 
 def _require_codecs(page: Any) -> None:
-    """Raises UserError where tifffile alone does not read such a picture."""
+    """Raises UserError if tifffile cannot read such a picture without imagecodecs."""
     plain = int(page.compression) in (NONE, *DEFLATE)
     whole_bytes = page.bitspersample in (1, 8, 16, 32, 64)
     if not (plain and whole_bytes and int(page.predictor) in (1, 2)) and not has_codecs():
@@ -291,7 +293,7 @@ def _require_codecs(page: Any) -> None:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    # what is wrong with a file is raised here
+    # errors in a file are raised here
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as stack:
         with _reading(path):
@@ -301,8 +303,8 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _require_no_circle(path: Path) -> None:
-    """Raises BadPicture where the headers of pages run in a circle, which tifffile would follow for
-    long.
+    """Raises BadPicture if the headers of pages form a cycle, which tifffile would follow for a
+    long time.
     """
     seen: set[int] = set()
     with open(path, "rb") as stream:
@@ -313,7 +315,7 @@ def _require_no_circle(path: Path) -> None:
         (offset,) = struct.unpack_from(order + place, head, 8 if is_big else 4)
         while offset:
             if offset in seen:
-                raise BadPicture("damaged: its pages run in a circle")
+                raise BadPicture("damaged: its pages form a cycle")
             seen.add(offset)
             stream.seek(offset)
             (tags,) = struct.unpack(order + count, stream.read(struct.calcsize(count)))
@@ -323,7 +325,7 @@ def _require_no_circle(path: Path) -> None:
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Turns whatever tifffile raises into BadPicture; OSError of the system stays."""
+    """Turns any tifffile error into BadPicture; the system's OSError passes."""
     try:
         with reading():
             yield

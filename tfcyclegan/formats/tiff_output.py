@@ -1,7 +1,7 @@
-"""TIFF files, written by tifffile: of the kind and layout of another. Imports no TensorFlow.
+"""Writes TIFF files with tifffile, in the kind and layout of another file. Imports no TensorFlow.
 
-Photometric interpretation, layout of planes and axes are always said: what tifffile guesses from an
-array's shape is another file.
+Photometric interpretation, planar layout and axes are always given: tifffile's guess from an
+array's shape would make a different file.
 """
 
 import math
@@ -32,9 +32,9 @@ class TiffDestination(Scratch):
     """A TIFF file.
 
     Args:
-        path: of it.
-        dtype: of its numbers.
-        sizes: of the axes, by letter.
+        path: its path.
+        dtype: type of its numbers.
+        sizes: sizes of the axes, by letter.
         axes: their order.
         writer: arguments of tifffile.TiffWriter.
         options: arguments of its `write`.
@@ -60,7 +60,9 @@ class TiffDestination(Scratch):
 
 
 def plain(path: Path, shape: Shape, values: Values) -> Destination:
-    """A file of its own layout, its planes as pages: for what another format cannot hold."""
+    """A file with a layout of its own, with planes as pages, for values that another format cannot
+    hold.
+    """
     sizes = {"Q": shape.planes, "Y": shape.height, "X": shape.width, "S": values.channels}
     axes = "Q" * (shape.planes > 1) + "YX" + "S" * (values.channels > 1)
     options: dict[str, Any] = {"photometric": "minisblack", "metadata": {"axes": axes}}
@@ -72,7 +74,7 @@ def plain(path: Path, shape: Shape, values: Values) -> Destination:
 
 
 def _unspecified(count: int) -> list[str]:
-    """Extra samples that nobody is to take for transparency."""
+    """Extra samples that readers must not mistake for transparency."""
     return ["unspecified"] * count
 
 
@@ -109,7 +111,7 @@ def like(path: Path, source: "Tiff", values: Values) -> Destination:
 
 
 def _axes_of(axes: str, channels: int, kind: str) -> str:
-    """The axes for another number of channels: one axis for all, and none for one."""
+    """The axes for another number of channels: one channel axis, or none for one channel."""
     if channels == 1:
         return axes.replace("C", "").replace("S", "")
     if "C" in axes:
@@ -120,7 +122,7 @@ def _axes_of(axes: str, channels: int, kind: str) -> str:
 
 
 def _options(file: Any, page: Any, dtype: np.dtype, *, is_rgb: bool) -> dict[str, Any]:
-    """How values of `dtype` are laid out as in `page`."""
+    """Options that lay out values of `dtype` as in `page`."""
     options: dict[str, Any] = {"photometric": "rgb" if is_rgb else "minisblack"}
     compression = int(page.compression)
     if compression != NONE and not file.is_imagej:
@@ -138,7 +140,7 @@ def _options(file: Any, page: Any, dtype: np.dtype, *, is_rgb: bool) -> dict[str
 
 
 def _description(file: Any, kind: str, axes: str, values: Values) -> dict[str, Any]:
-    """The description of axes and sizes of pixels, in the words of its kind."""
+    """The description of axes and pixel sizes, in the format of its kind."""
     if kind == "ome":
         pixels = pixels_of(file)
         metadata: dict[str, Any] = {"axes": axes}
@@ -157,5 +159,5 @@ def _description(file: Any, kind: str, axes: str, values: Values) -> dict[str, A
         return {"metadata": {"axes": axes, **{key: told[key] for key in kept if key in told}}}
     if file.is_shaped:
         return {"metadata": {"axes": axes}}
-    # what a person wrote of the picture; axes are the pages, as they were
+    # the user's description of the picture; axes are the pages, as before
     return {"description": file.pages.first.description, "metadata": None}

@@ -1,4 +1,4 @@
-"""What TIFF's tags and OME's words are, for reading and writing. Imports no TensorFlow."""
+"""TIFF tags and OME names, for reading and writing. Imports no TensorFlow."""
 
 import importlib.util
 from typing import Any
@@ -8,11 +8,11 @@ from tfcyclegan.data.intake import BadPicture
 
 GEO_TAGS = (33550, 33922, 34264, 34735, 42112, 42113)
 """Scale, tie points, transformation and keys of GeoTIFF; metadata and nodata of GDAL."""
-MINISWHITE, MINISBLACK, RGB, YCBCR = 0, 1, 2, 6  # of PhotometricInterpretation
-NONE, JPEG, DEFLATE, LERC = 1, (6, 7), (8, 32946), 34887  # of Compression
+MINISWHITE, MINISBLACK, RGB, YCBCR = 0, 1, 2, 6  # values of PhotometricInterpretation
+NONE, JPEG, DEFLATE, LERC = 1, (6, 7), (8, 32946), 34887  # values of Compression
 LOSSLESS = {5: "lzw", 8: "zlib", 32773: "packbits", 32946: "zlib", 34925: "lzma", 50000: "zstd"}
-"""Of Compression, in the words of tifffile."""
-ALPHA = (1, 2)  # of ExtraSamples
+"""Values of Compression, with tifffile's names."""
+ALPHA = (1, 2)  # values of ExtraSamples
 KEPT_TAGS = {"ImageDescription", "XResolution", "YResolution", "ResolutionUnit", "Software"}
 LAYOUT_TAGS = {
     *("NewSubfileType", "SubfileType", "ImageWidth", "ImageLength", "BitsPerSample", "Compression"),
@@ -33,5 +33,5 @@ def pixels_of(file: Any) -> ElementTree.Element:
     """The first `Pixels` of OME's metadata."""
     found = ElementTree.fromstring(file.ome_metadata).find("{*}Image/{*}Pixels")
     if found is None:
-        raise BadPicture("its OME metadata tell of no pixels")
+        raise BadPicture("its OME metadata describes no pixels")
     return found

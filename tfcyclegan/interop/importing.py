@@ -1,5 +1,5 @@
-"""Weights of other programs -> a run directory that `translate`, `export` and `train --init_from`
-take.
+"""Weights of other programs -> a run directory for `translate`, `export` and `train
+--init_from`.
 """
 
 import json
@@ -23,8 +23,8 @@ from tfcyclegan.training.runs import Run, write_run
 
 GRAPH = "generator.json"
 RECORD = "imported.json"
-"""In an imported run: from where its weights are, what was done to them, and what of the files was
-not used.
+"""File of an imported run: the source of its weights, conversions, and what of the files was not
+used.
 """
 _OFFICIAL_NAMES = {
     "G_A": "gen_ab",
@@ -40,9 +40,7 @@ Networks = Mapping[str, official.Network]
 
 @dataclass(frozen=True)
 class _Source:
-    """What was imported: the file or folder, what was done to its tensors, and what of it was not
-    used.
-    """
+    """The imported file or folder, conversions of its tensors, and what of it was not used."""
 
     weights: Path
     conversions: Mapping[str, int]
@@ -53,24 +51,25 @@ def import_pytorch(weights: Path, network: str, output: Path) -> Path:
     """Imports one official .pth file, or the folder of a run: of CycleGAN's four networks, or of
     the two or three of pix2pix, CUT and FastCUT.
 
-    What of the files was not used, and what was done to the rest, is told and stands in
-    `imported.json` in the run directory.
+    Conversions, and what of the files was not used, are reported and recorded in `imported.json` in
+    the run directory.
 
     Args:
         weights: the file or folder.
-        network: what a single file is; "" to go by its name.
+        network: the network in a single file; "" to derive it from the file's name.
         output: the run directory to make.
 
     Raises:
-        UserError: nothing there, not the official program's, or networks that do not go together.
+        UserError: there are no files, they are not the official program's, or the networks do not
+            match.
     """
     left_out: dict[str, int] = {}
     guessed = False
     if weights.is_dir():
         if network:
             raise UserError(
-                f"--network={network}: goes with a single file; the files of a folder are known "
-                "by their names"
+                f"--network={network}: only for a single file; the files of a folder are "
+                "identified by their names"
             )
         paths = _paths(weights, left_out)
     else:
@@ -100,13 +99,13 @@ def import_pytorch(weights: Path, network: str, output: Path) -> Path:
         )
         if guessed:
             log(
-                f"{path}: taken as {name}, a guess, since its name does not end as "
-                "latest_net_G_A.pth does; --network decides"
+                f"{path}: read as {name}, a guess, since its name does not end like "
+                "latest_net_G_A.pth; --network selects another"
             )
         if settings["kind"] == "generator" and settings["norm"] == "batch":
             told = (
-                "translates by its running statistics, as the official program does with "
-                "--eval, not by each picture's own"
+                "translates with its running statistics, like the official program with --eval, "
+                "not with each picture's own"
             )
             log(f"{name}: batch norm {told}, and without dropout")
         conversions |= {f"{name}: {what}": count for what, count in read.conversions.items()}
@@ -115,15 +114,15 @@ def import_pytorch(weights: Path, network: str, output: Path) -> Path:
     if "patch_sampler" in networks:
         options |= {"method": "cut"}
         log(
-            f"{weights}: taken as of CUT, a guess, since FastCUT's networks are the same; it "
-            "matters for training on alone"
+            f"{weights}: read as CUT, a guess, since FastCUT's networks are the same; this only "
+            "matters for further training"
         )
         _keep_usual_sampler(networks, left_out)
     return _write(networks, options, output, _Source(weights, conversions, left_out))
 
 
 def _paths(folder: Path, left_out: dict[str, int]) -> dict[str, Path]:
-    """The folder's files by network; what else is a .pth file there goes into `left_out`."""
+    """The folder's files by network; other .pth files are added to `left_out`."""
     one_way = (folder / pytorch.ONE_WAY_FILES["gen_ab"]).is_file() and not any(
         (folder / file).is_file() for file in pytorch.FILES.values()
     )
@@ -144,7 +143,7 @@ def _paths(folder: Path, left_out: dict[str, int]) -> dict[str, Path]:
     if lacking := [
         file for name, file in expected.items() if name not in paths and name not in may_lack
     ]:
-        log(f"{folder}: has no {', '.join(lacking)}; the run has {', '.join(paths)} alone")
+        log(f"{folder}: has no {', '.join(lacking)}; the run only has {', '.join(paths)}")
     if beside := [
         path.name
         for path in folder.iterdir()
@@ -157,7 +156,7 @@ def _paths(folder: Path, left_out: dict[str, int]) -> dict[str, Path]:
 
 
 def _judges_pairs(settings: Mapping[str, Any], networks: Networks) -> bool:
-    """Whether a discriminator sees what the generator is given beside what it gives."""
+    """Whether a discriminator sees the generator's input together with its output."""
     generator = networks.get("gen_ab")
     return (
         isinstance(generator, Generator)
@@ -168,19 +167,21 @@ def _judges_pairs(settings: Mapping[str, Any], networks: Networks) -> bool:
 
 
 def _keep_usual_sampler(networks: dict[str, official.Network], left_out: dict[str, int]) -> None:
-    """Leaves out a sampler of other than the default layers or width, which files do not name."""
+    """Leaves out a sampler with layers or width other than the defaults, which files do not
+    record.
+    """
     sampler, generator = networks["patch_sampler"], networks["gen_ab"]
     assert isinstance(generator, Generator)
     usual = TrainConfig(data_dir="-", run_dir="-", method="cut").nce_indices
     wanted = {"channels": generator.feature_channels(usual), "width": 256}
     if any(sampler.settings[name] != value for name, value in wanted.items()):
         del networks["patch_sampler"]
-        what = "patch_sampler: of other layers or another width than the default"
+        what = "patch_sampler: its layers or width are not the default"
         left_out[what] = len(sampler.weights)
 
 
 def _check_kind(name: str, settings: Mapping[str, Any]) -> None:
-    """UserError where the network is none that a run has as `name`."""
+    """Raises UserError if the network cannot be a run's `name`."""
     kinds = {"gen": "generator", "disc": "discriminator", "patch": "patch_sampler"}
     if settings["kind"] != kinds[name.split("_")[0]]:
         mend = (
@@ -188,20 +189,20 @@ def _check_kind(name: str, settings: Mapping[str, Any]) -> None:
             if settings["kind"] == "generator"
             else "--network=disc_a or disc_b"
         )
-        raise UserError(f"holds a {settings['kind']}, not {name}; say which with {mend}")
+        raise UserError(f"holds a {settings['kind']}, not {name}; select it with {mend}")
     if name == "patch_sampler":
         return
     sides = {"takes": settings["in_channels"], "gives": settings.get("out_channels", 3)}
     for word, channels in sides.items():
         if channels not in (1, 3):
             pairs = (
-                " as those of pix2pix do, which judge a picture beside its translation"
+                " like those of pix2pix, which judge a picture together with its translation"
                 if settings["kind"] == "discriminator"
                 else ""
             )
             raise UserError(
-                f"its {settings['kind']} {word} {channels} channels{pairs}; pictures have 1 or 3 "
-                "here"
+                f"its {settings['kind']} {word} {channels} channels{pairs}; only 1 or 3 are "
+                "supported"
             )
 
 
@@ -211,10 +212,10 @@ def import_tfa(weights: Path, network: str, output: Path) -> Path:
     """
     name = network or "gen_ab"
     if name.startswith("disc"):
-        raise UserError(f"--network={name}: only generators are read from Keras 2 files")
+        raise UserError(f"--network={name}: only generators can be read from Keras 2 files")
     generator, left_out = tfa.read_generator(weights)
     if not network:
-        log(f"{weights}: taken as {name}, a guess; --network decides")
+        log(f"{weights}: read as {name}, a guess; --network selects another")
     log(
         f"{name}: a graph of {len(generator.settings['graph']['layers'])} layers, "
         f"{generator.count_params()} weights"
@@ -267,8 +268,8 @@ def _merge(options: dict[str, Any], more: Mapping[str, Any], path: Path) -> None
     for name, value in more.items():
         if options.setdefault(name, value) != value:
             raise UserError(
-                f"--weights={path}: has {name} {value}, the networks before it {options[name]}; "
-                "they are not of one run"
+                f"--weights={path}: has {name} {value}, but the networks before it "
+                f"{options[name]}; they are not from one run"
             )
 
 
@@ -281,7 +282,7 @@ def _write(
 ) -> Path:
     if output.exists() and any(output.iterdir()):
         raise UserError(f"--output={output}: is not empty; choose another directory")
-    # load size = crop size, as the official program translates
+    # load size = crop size, as in the official program's translation
     side = 128 if options.get("generator") == "unet_128" else 256
     options |= {"crop_size": Size(side, side), "load_size": Size(side, side)}
     if "method" not in options and options.get("channels_a", 3) != options.get("channels_b", 3):
@@ -297,7 +298,7 @@ def _write(
         files.write_json(temporary / RECORD, record)
         config = TrainConfig(data_dir="imported", run_dir=str(output), **options)
         sizes = (
-            f"pictures are translated at {side}x{side}, a guess, since weights tell no size; "
+            f"pictures are translated at {side}x{side}, a guess, since weights contain no size; "
             "translate --scale=original keeps theirs"
         )
         write_run(Run(temporary, config, "float32", "imported", tuple(networks), told=(sizes,)))

@@ -1,7 +1,7 @@
-"""Weights of the official PyTorch program <-> our networks. Needs NumPy alone; reading a .pth file
-is `pytorch.py`'s work.
+"""Weights of the official PyTorch program <-> our networks. Needs only NumPy; `pytorch.py` reads
+.pth files.
 
-A state dict is read as {official key: array}. The architecture is read off its keys and shapes.
+A state dict is read as {official key: array}. The architecture is derived from its keys and shapes.
 """
 
 import itertools
@@ -27,9 +27,9 @@ StateDict = Mapping[str, np.ndarray]
 Network = Generator | Discriminator | PatchSampler
 
 BOOKKEEPING = "num_batches_tracked"
-"""The end of the keys of numbers that no network computes with."""
+"""Suffix of the keys of numbers that no network uses."""
 _NAMED = 3
-# Where PyTorch keeps a layer's values, and the attribute of ours that holds the same.
+# PyTorch's names of a layer's values, and our attributes for the same.
 _CONVOLUTION = {"weight": "kernel", "bias": "bias"}
 _BATCH_NORM = {
     "weight": "gamma",
@@ -73,7 +73,7 @@ def _entries(network: Network) -> dict[str, tuple[keras.layers.Layer, str]]:
 
 
 def biases_before_instance_norm(network: Network, features: Iterable[int] = ()) -> set[str]:
-    """Keys of the biases whose true gradient is zero, since the norm behind them removes any shift.
+    """Keys of the biases whose true gradient is zero, since the norm after them removes any shift.
     Layers (by index) whose outputs are `features` of a loss are excepted.
     """
     pairs = network.official_layers()
@@ -86,11 +86,11 @@ def biases_before_instance_norm(network: Network, features: Iterable[int] = ()) 
 
 
 def load_state_dict(network: Network, state: StateDict) -> None:
-    """Sets every weight of `network` from `state`; nothing is changed when anything does not fit.
+    """Sets every weight of `network` from `state`; nothing changes if anything does not fit.
 
     Raises:
-        UserError: missing, unexpected or differently shaped entries, the first few of each named
-            and all counted.
+        UserError: missing, unexpected or differently shaped entries, of which the message names the
+            first few and the number.
     """
     entries, filters = _entries(network), _filters(network)
     given = {key: value for key, value in state.items() if not key.endswith(BOOKKEEPING)}
@@ -116,7 +116,7 @@ def load_state_dict(network: Network, state: StateDict) -> None:
         "in the file but not in the network": [key for key in given if key not in entries],
         "of another shape": misshapen,
         "of another blur": other_filters,
-        "no floats": no_floats,
+        "not floats": no_floats,
     }
     if any(problems.values()):
         told = "; ".join(
@@ -147,11 +147,11 @@ def save_state_dict(network: Network) -> dict[str, np.ndarray]:
 
 
 def read_settings(state: StateDict) -> dict[str, Any]:
-    """What the keys and shapes of `state` say about its network.
+    """The network's settings according to the keys and shapes of `state`.
 
     Returns:
         `kind` ("generator", "discriminator" or "patch_sampler"), `architecture` as in our flags,
-        and the constructor's arguments that can be read off. Instance norm and no norm with biases
+        and the constructor's arguments that can be derived. Instance norm and no norm with biases
         look alike; instance norm is assumed.
 
     Raises:
@@ -241,7 +241,7 @@ def _resnet_settings(state: StateDict) -> dict[str, Any]:
 
 
 def _unet_settings(state: StateDict) -> dict[str, Any]:
-    # one convolution down and one up a level
+    # one convolution down and one up per level
     depth = sum(value.ndim == 4 for value in state.values()) // 2
     if (
         depth not in (7, 8)
@@ -273,8 +273,8 @@ def _sampler_settings(state: StateDict) -> dict[str, Any]:
     kernels = [state[key] for index in range(count) if (key := f"mlp_{index}.0.weight") in state]
     if len(kernels) < count or any(kernel.ndim != 2 for kernel in kernels):
         raise UserError(
-            "not the weights of CUT's feature network: its layers mlp_N are not numbered "
-            "0, 1, 2, ... with a matrix of weights each"
+            "not the weights of CUT's feature network: its layers mlp_N are not numbered 0, 1, 2, "
+            "... with one weight matrix each"
         )
     return {
         "kind": "patch_sampler",
@@ -291,8 +291,8 @@ def _kernel_shape(state: StateDict, key: str) -> tuple[int, ...]:
 
 
 def _require_kernels(state: StateDict, count: int, *shape: int) -> None:
-    """Raises UserError when `state` has fewer kernels of a shape: before a network of its width is
-    made, which could fill all memory.
+    """Raises UserError if `state` has fewer kernels of a shape, before a network of its width is
+    made, which could use all memory.
     """
     found = sum(value.shape == shape for value in state.values())
     if found < count:
@@ -303,10 +303,10 @@ def _require_kernels(state: StateDict, count: int, *shape: int) -> None:
 
 
 def make_network(state: StateDict, *, dtype: Any = None) -> Network:
-    """The network that `state` is for, with its weights.
+    """The network of `state`, with its weights.
 
     Raises:
-        UserError: unknown or damaged state dict.
+        UserError: the state dict is unknown or damaged.
     """
     settings = read_settings(state)
     kind = settings.pop("kind")

@@ -1,4 +1,6 @@
-"""Reads .pth files of the official program. Needs PyTorch, an extra; nothing in a file is run."""
+"""Reads .pth files of the official program. Needs PyTorch, an extra; nothing in a file is
+executed.
+"""
 
 import pickle
 import re
@@ -34,12 +36,12 @@ _WRAPPERS = ("module.", "_orig_mod.")  # DataParallel's, torch.compile's
 
 @dataclass
 class StateFile:
-    """What a .pth file holds.
+    """The contents of a .pth file.
 
     Attributes:
         state: {key: array}.
-        conversions: what was done to its tensors, and to how many.
-        left_out: what of it is not in `state`, and how many of each.
+        conversions: conversions of its tensors, with the number of tensors.
+        left_out: entries that are not in `state`, with their number.
     """
 
     state: dict[str, np.ndarray]
@@ -48,14 +50,14 @@ class StateFile:
 
 
 def read_state_dict(path: Path) -> StateFile:
-    """The state dict of a .pth file, also of one that lies in a checkpoint beside other things or
-    has a prefix before all its keys.
+    """The state dict of a .pth file, also if it is part of a larger checkpoint or if all its keys
+    have a prefix.
 
     Statistics that instance norm stored before PyTorch 0.4, which the official program drops too,
     are left out, and so is the prefix that `DataParallel` adds.
 
     Raises:
-        UserError: no such file, PyTorch is missing, the file is damaged, foreign, or holds code or
+        UserError: the file or PyTorch is missing, or the file is damaged, foreign, or holds code or
             several networks.
     """
     if not path.is_file():
@@ -76,15 +78,15 @@ def read_state_dict(path: Path) -> StateFile:
                 what = f"{str(whole.dtype).removeprefix('torch.')} to float32"
                 found.conversions[what] = found.conversions.get(what, 0) + 1
             found.state[key] = (whole.float() if whole.dtype == torch.bfloat16 else whole).numpy()
-        # sparse, quantized, without values, of a type that NumPy has not
+        # sparse, quantized, without values, or of a type that NumPy lacks
         except (TypeError, RuntimeError) as error:
             raise UserError(
                 f"--weights={path}: {key} cannot be read as an array ({str(error).splitlines()[0]})"
             ) from error
-    # twice, for bfloat16
+    # twice the size, for bfloat16
     if sum(value.nbytes for value in found.state.values()) > 2 * path.stat().st_size:
         raise UserError(
-            f"--weights={path}: its tensors claim more values than the file holds; save it anew "
+            f"--weights={path}: its tensors declare more values than the file holds; save it again "
             "with torch.save"
         )
     for prefix in (*_WRAPPERS, *network_prefixes(found.state)):
@@ -106,10 +108,10 @@ def _load(path: Path) -> Any:
                     )
                 if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
                     raise UserError(
-                        f"--weights={path}: compressed, which PyTorch does not do; save it anew "
+                        f"--weights={path}: compressed, unlike PyTorch's own files; save it again "
                         "with torch.save"
                     )
-        with warnings.catch_warnings(action="ignore"):  # PyTorch comments on what it refuses anyway
+        with warnings.catch_warnings(action="ignore"):  # PyTorch warns about what it refuses anyway
             return torch.load(path, map_location="cpu", weights_only=True)
     except UserError:
         raise
@@ -118,22 +120,22 @@ def _load(path: Path) -> Any:
         what = (
             f"a whole pickled model or other objects ({named[1]})"
             if named
-            else "more than weights, or is no .pth file"
+            else "more than weights, or is not a .pth file"
         )
         mend = f"; in PyTorch: {_SAVE_ALONE.format('network')}" if named else ""
         raise UserError(
-            f"--weights={path}: refused, since it holds {what}; nothing of it was run{mend}"
+            f"--weights={path}: refused, since it holds {what}; none of it was run{mend}"
         ) from error
-    except Exception as error:  # whatever the reader of a damaged pickle raises
+    except Exception as error:  # the reader of a damaged pickle may raise anything
         raise UserError(
-            f"--weights={path}: damaged or no .pth file "
+            f"--weights={path}: damaged or not a .pth file "
             f"({str(error).splitlines()[0] if str(error) else 'cut off'})"
         ) from error
 
 
 def _only_state_dict(path: Path, loaded: Any, found: StateFile) -> Mapping[str, Any]:
-    """The one state dict in `loaded`: itself, or an entry of it; UserError where there is none or a
-    choice.
+    """The one state dict in `loaded`: itself, or an entry of it; UserError if there is none or more
+    than one.
     """
     if _is_state_dict(loaded):
         return _of_one_network(path, loaded)
@@ -147,15 +149,15 @@ def _only_state_dict(path: Path, loaded: Any, found: StateFile) -> Mapping[str, 
     }
     if not networks:
         raise UserError(
-            f"--weights={path}: holds no state dict; give the official program's *_net_G_A.pth or "
-            "the like"
+            f"--weights={path}: holds no state dict; give a file like the official program's "
+            "*_net_G_A.pth"
         )
     if len(networks) > 1:
         first = next(iter(networks))
         one = f"torch.save(torch.load(FILE)[{str(first)[:40]!r}], 'latest_net_G_A.pth')"
         raise UserError(
             f"--weights={path}: holds several networks ({listed(map(str, networks))}); save each "
-            f"in a file, in PyTorch: {one}"
+            f"in its own file, in PyTorch: {one}"
         )
     key, state = next(iter(networks.items()))
     found.conversions[f"taken from the checkpoint's {str(key)[:40]!r}"] = len(state)
@@ -183,27 +185,26 @@ def _of_one_network(path: Path, state: Mapping[str, Any]) -> Mapping[str, Any]:
             f"k.startswith({prefixes[0][:40]!r})}}"
         )
         raise UserError(
-            f"--weights={path}: holds several networks (their keys begin with "
-            f"{listed(prefixes)}); save each in a file, in PyTorch: "
-            f"torch.save({one}, 'latest_net_G_A.pth')"
+            f"--weights={path}: holds several networks (their keys start with {listed(prefixes)}); "
+            f"save each in its own file, in PyTorch: torch.save({one}, 'latest_net_G_A.pth')"
         )
     return state
 
 
 def _take_off(prefix: str, found: StateFile) -> None:
-    """Takes `prefix` off the keys, and leaves out those without it: of other networks, such as a
-    loss's.
+    """Removes `prefix` from the keys, and leaves out keys without it, which belong to other
+    networks such as a loss's.
     """
     own = {key: value for key, value in found.state.items() if key.startswith(prefix)}
     if prefix and own:
         if others := [key for key in found.state if key not in own]:
             found.left_out[f"tensors beside {prefix[:40]} ({listed(others)[:200]})"] = len(others)
-        found.conversions[f"prefix {prefix[:40]} taken off"] = len(own)
+        found.conversions[f"prefix {prefix[:40]} removed"] = len(own)
         found.state = {key.removeprefix(prefix): value for key, value in own.items()}
 
 
 def _drop_unused(found: StateFile) -> None:
-    """Leaves out what no network computes with."""
+    """Leaves out values that no network uses."""
     state = found.state
     counters = [key for key in state if key.endswith(BOOKKEEPING)]
     ends = ("running_mean", "running_var")

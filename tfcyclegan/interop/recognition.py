@@ -1,5 +1,5 @@
-"""Says what a file of PyTorch holds that is none of the official CycleGAN program's networks. Needs
-NumPy alone.
+"""Identifies PyTorch files that are not networks of the official CycleGAN program. Needs only
+NumPy.
 """
 
 import re
@@ -14,9 +14,7 @@ _NESTED_IN = re.compile(r"(.*?)(?:model\.model\.0|model\.1|model\.0|net\.0)\.wei
 
 
 def foreign(state: StateDict) -> str:
-    """What `state` is and why no network of ours takes it, in one line; empty where nothing of the
-    kind shows.
-    """
+    """What `state` is and why it cannot be imported, in one line; empty if it is not recognised."""
     spectral = [key for key in state if key.endswith(_SPECTRAL)]
     scales = [
         key
@@ -27,38 +25,38 @@ def foreign(state: StateDict) -> str:
     ]
     if any(re.match(r"mlp_\d+\.", key) for key in state):
         return (
-            f"the feature network F of CUT or FastCUT ({listed(state)}), which is for its "
-            "training alone and translates nothing; "
-            "the generator is in latest_net_G.pth, and their folder is imported as a whole"
+            f"the feature network F of CUT or FastCUT ({listed(state)}), which is only used in "
+            "training and translates nothing; the generator is in latest_net_G.pth, or import the "
+            "whole folder"
         )
     if spectral:
         return (
-            f"a network with spectral or weight norm ({listed(spectral)}); take it off in "
-            "PyTorch (remove_spectral_norm), then save anew"
+            f"a network with spectral or weight norm ({listed(spectral)}); remove it in PyTorch "
+            "(remove_spectral_norm), then save again"
         )
     if any(_STYLEGAN.search(key) for key in state):
         return (
-            f"a StyleGAN network ({listed(state)}); only ResNet and U-Net generators and "
-            "PatchGAN discriminators are taken"
+            f"a StyleGAN network ({listed(state)}); only ResNet and U-Net generators and PatchGAN "
+            "discriminators are supported"
         )
     if scales:
         return (
-            f"a network whose instance norms have learned scales ({listed(scales)}); those of "
-            "the official program have none"
+            f"a network whose instance norms have learned scales ({listed(scales)}); the official "
+            "program's have none"
         )
     return ""
 
 
 def network_prefixes(state: Mapping[str, Any]) -> list[str]:
-    """What stands before the official keys, such as "gen_ab." in checkpoints of PyTorch Lightning;
-    more than one for several networks.
+    """Prefixes of the official keys, such as "gen_ab." in checkpoints of PyTorch Lightning; more
+    than one for several networks.
     """
     found = {
         match[1]
         for key, value in state.items()
         if value.ndim == 4 and (match := _NESTED_IN.fullmatch(key))
     }
-    # U-Nets hold each other
+    # U-Nets are nested
     return sorted(
         one for one in found if not any(one != other and one.startswith(other) for other in found)
     )

@@ -1,8 +1,8 @@
-"""Reads generators that Keras 2 saved whole in HDF5, with tensorflow-addons' InstanceNormalization
-inside.
+"""Reads generators that Keras 2 saved as whole models in HDF5, with tensorflow-addons'
+InstanceNormalization.
 
 Keras 3 refuses them: it does not know that layer, and its Conv2DTranspose takes no `groups`.
-Nothing in a file is run.
+Nothing in a file is executed.
 """
 
 import json
@@ -22,12 +22,12 @@ _DROPPED = ("groups", "batch_input_shape", "ragged", "sparse", "data_format", "t
 
 
 def read_generator(path: Path) -> tuple[GraphGenerator, dict[str, int]]:
-    """The generator in a Keras 2 .h5 file, with its weights; and what of the file's weights it has
-    not, with the count of each.
+    """The generator in a Keras 2 .h5 file, with its weights; and the weights of the file that it
+    lacks, with their number.
 
     Raises:
-        UserError: no such file, not a whole Keras model, layers that are not known, or a graph with
-            several inputs.
+        UserError: the file is missing, is not a whole Keras model, has unknown layers, or its graph
+            has several inputs.
     """
     if not path.is_file():
         raise UserError(f"--weights={path}: no such file")
@@ -43,23 +43,21 @@ def read_generator(path: Path) -> tuple[GraphGenerator, dict[str, int]]:
                     "holds no whole Keras model; save it with model.save('generator.h5')"
                 )
             if str(file.attrs.get("keras_version", "2")).startswith("3"):
-                raise UserError("is of Keras 3, which reads it itself: keras.models.load_model")
+                raise UserError("is a Keras 3 file; load it with keras.models.load_model")
             generator = GraphGenerator(graph=_graph(json.loads(file.attrs["model_config"])))
             left_out = _set_weights(generator, file["model_weights"])
             if "optimizer_weights" in file:
                 left_out["the optimizer's weights"] = 1
     except UserError as error:
         raise UserError(f"--weights={path}: {error}") from error
-    except Exception as error:  # whatever HDF5, or a config of another structure, raises
+    except Exception as error:  # HDF5, or a config of another structure, may raise anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"--weights={path}: damaged or no HDF5 file ({reason})") from error
+        raise UserError(f"--weights={path}: damaged or not an HDF5 file ({reason})") from error
     return generator, left_out
 
 
 def _graph(config: dict[str, Any]) -> dict[str, Any]:
-    """The model's config with Keras 3's words in the place of Keras 2's, for pictures of any
-    size.
-    """
+    """The model's config, converted from Keras 2 to Keras 3, for pictures of any size."""
     if config.get("class_name") != "Functional":
         raise UserError(
             f"is a {str(config.get('class_name'))[:40]} model; only functional ones can be read"
@@ -72,7 +70,8 @@ def _graph(config: dict[str, Any]) -> dict[str, Any]:
     if unknown:
         count = sum(layer["class_name"] in unknown for layer in graph["layers"])
         raise UserError(
-            f"has {count} layers {', '.join(unknown)[:200]}; known are {', '.join(sorted(known))}"
+            f"has {count} layers {', '.join(unknown)[:200]}; supported are "
+            f"{', '.join(sorted(known))}"
         )
     channels = next(
         layer["config"]["batch_input_shape"][-1]
@@ -105,7 +104,7 @@ def _layer(layer: dict[str, Any], channels: int) -> dict[str, Any]:
 
 
 def _set_weights(generator: GraphGenerator, stored: h5py.Group) -> dict[str, int]:
-    """Sets every weight; returns what is stored of layers that the graph has not, or has without
+    """Sets every weight; returns stored weights of layers that the graph lacks, or has without
     weights.
     """
     weighted = [layer for layer in generator.graph.layers if layer.weights]
@@ -136,10 +135,12 @@ def _set_weights(generator: GraphGenerator, stored: h5py.Group) -> dict[str, int
                 or value.is_virtual
                 or value.file.filename != stored.file.filename
             ):
-                raise UserError(f"the weights of {layer.name} are no floats in this file itself")
+                raise UserError(
+                    f"the weights of {layer.name} are not floats stored in this file itself"
+                )
         layer.set_weights([np.asarray(value) for value in values])
     return (
-        {f"weights of layers that the graph has not ({listed(unused)[:200]})": sum(unused.values())}
+        {f"weights of layers that the graph lacks ({listed(unused)[:200]})": sum(unused.values())}
         if unused
         else {}
     )

@@ -1,5 +1,5 @@
-"""What all methods of training share: networks by name, two optimizers, pools, running means of
-weights, skipped steps, and what a step reports.
+"""The base of all training methods: networks by name, two optimizers, pools, running means of
+weights, skipped steps, and the values that a step reports.
 
 A method is a subclass that defines its losses (`learn`); training, checkpoints, pages, translation
 and exports ask it which networks and directions it has.
@@ -61,17 +61,17 @@ class Method(KerasHabits):
         pool_draws: replaces the draws of the pools, for replaying another program's.
         lambda_paired: weight of the L1 between the translation of a picture and its partner, on
             known pairs beside each batch (as in Isola et al. 2017, Eq. 3); 0 takes no pairs.
-        diffaugment: what is done to all that the discriminators see, see
-            `networks.diffaugment`; nothing by default.
+        diffaugment: augmentations of all pictures that the discriminators see, see
+            `networks.diffaugment`; none by default.
         gaps: whether pictures may have pixels without a measurement, NaN, see `methods.masking`.
 
     Attributes:
         loss_names: the losses that a step reports, in order; they carry their weights.
         reported: all values that a step reports: losses, accuracies, "skipped".
-        directions: the translations that are learnt, such as ("ab", "ba").
+        directions: the translations that are learned, such as ("ab", "ba").
         averages: the generators' running means by name.
         pools: by domain with a discriminator, one pool for each replica of this worker.
-        step: updates done.
+        step: number of updates done.
 
     Raises:
         UserError: unknown choice.
@@ -79,16 +79,19 @@ class Method(KerasHabits):
 
     loss_names: tuple[str, ...]
     needs_updated_discriminators: ClassVar[bool] = False
-    """Whether the generators' losses wait for the discriminators' update, which XLA cannot have
-    inside of a pass."""
+    """Whether the generators' losses wait for the discriminators' update, which XLA cannot compile
+    inside a pass.
+    """
     judges_fakes_first: ClassVar[bool] = False
     """Whether a discriminator sees fakes before real pictures in its update."""
     takes_pairs: ClassVar[bool] = False
-    """Whether all batches are to be pairs; else they are unpaired."""
+    """Whether all batches must be pairs; otherwise they are unpaired."""
     run_networks: ClassVar[tuple[str, ...]] = ()
     """The networks of every run, in their order."""
     run_options: ClassVar[tuple[str, ...]] = ()
-    """Options of a run that are arguments of the same names, beside those that all methods have."""
+    """Options of a run that are arguments of the same names, in addition to those of all
+    methods.
+    """
 
     def __init__(
         self,
@@ -120,7 +123,7 @@ class Method(KerasHabits):
             paired = (f"paired_{direction}" for direction in self.directions)
             self.loss_names = (*self.loss_names, *paired)
         self._beside = ByReplica()
-        # Keras does not look into a proxy, so what is in it stays out of the model's own weights.
+        # Keras does not look into a proxy, so its contents are not among the model's own weights.
         copies = {name: _copy(network) for name, network in self._of("gen_").items() if ema_decay}
         self.averages: Mapping[str, Generator] = MappingProxyType(copies)
         self.pools: Mapping[str, list[ImagePool]] = MappingProxyType(
@@ -143,7 +146,7 @@ class Method(KerasHabits):
 
     @classmethod
     def arguments_of(cls, config: TrainConfig) -> dict[str, Any]:
-        """What the constructor takes besides the networks."""
+        """The constructor's arguments besides the networks."""
         return {name: getattr(config, name) for name in (*_SHARED_OPTIONS, *cls.run_options)}
 
     @abstractmethod
@@ -151,7 +154,7 @@ class Method(KerasHabits):
         """One update of all networks; the method's own part of `train_step`.
 
         Args:
-            real_a: [B, H, W, C] in [-1, 1]; with `gaps` NaN in them.
+            real_a: [B, H, W, C] in [-1, 1]; with `gaps` it may hold NaN.
             real_b: the same of domain b.
 
         Returns:
@@ -164,12 +167,12 @@ class Method(KerasHabits):
 
     @property
     def generators(self) -> dict[str, Generator]:
-        """By direction."""
+        """Generators by direction."""
         return {name.removeprefix("gen_"): network for name, network in self._of("gen_").items()}
 
     @property
     def discriminators(self) -> dict[str, Discriminator]:
-        """By domain."""
+        """Discriminators by domain."""
         return {name.removeprefix("disc_"): network for name, network in self._of("disc_").items()}
 
     @property
@@ -191,7 +194,7 @@ class Method(KerasHabits):
         return _trainable(self.discriminators.values())
 
     def note(self, means: Mapping[str, float]) -> str:
-        """What the progress line shows: the generators' losses by kind, over all directions."""
+        """The note on the progress line: the generators' losses by kind, over all directions."""
         kinds = sorted({n.partition("_")[0] for n in self.loss_names if not n.startswith("disc_")})
         sums = {
             kind: sum(value for name, value in means.items() if name.partition("_")[0] == kind)
@@ -200,7 +203,7 @@ class Method(KerasHabits):
         return " ".join(f"{kind} {value:.3f}" for kind, value in sums.items() if value)
 
     def generator(self, direction: str) -> Generator:
-        """The generator that is used: its running mean where there is one."""
+        """The generator to use: its running mean if there is one."""
         return self.averages.get(f"gen_{direction}", self.generators[direction])
 
     def filled(self, real: tf.Tensor) -> tf.Tensor:
@@ -212,8 +215,8 @@ class Method(KerasHabits):
         return masking.masked(pictures, *reals) if self.gaps else pictures
 
     def judged_reals(self, real_a: tf.Tensor, real_b: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Real pictures as discriminators see them, by domain: with the gaps of both, as the fakes
-        that they are shown beside.
+        """Real pictures as discriminators see them, by domain: with the missing pixels of both,
+        like the fakes that accompany them.
         """
         if not self.gaps:
             return {"a": real_a, "b": real_b}
@@ -244,8 +247,7 @@ class Method(KerasHabits):
         """
         if jit_compile and self.needs_updated_discriminators:
             raise UserError(
-                "xla: does not go with a method that updates its discriminators first; "
-                "leave --xla out"
+                "xla: not with a method that updates its discriminators first; leave --xla out"
             )
         self.run_generator_pass: Callable[..., Any] = self.generator_pass
         self.run_discriminator_pass: Callable[..., Any] = self.discriminator_pass
@@ -301,13 +303,12 @@ class Method(KerasHabits):
         """One update of all networks from this replica's share of a batch.
 
         Args:
-            data: real_a [B, H, W, C] and real_b, in [-1, 1]; with `lambda_paired` behind them
-                known pairs, paired_a and paired_b; and None, where Keras has a place for weights of
-                samples.
+            data: real_a [B, H, W, C] and real_b, in [-1, 1]; with `lambda_paired` followed by known
+                pairs, paired_a and paired_b; and None in Keras' place for sample weights.
 
         Returns:
             The values named by `reported`: this replica's weighted losses, accuracies, and 1 in
-            "skipped" if an update was left out because a loss or gradient was not finite.
+            "skipped" if an update was skipped because a loss or gradient was not finite.
         """
         real_a, real_b, *others = data
         pairs, weights = (others[:2], others[2:]) if self.lambda_paired else ([], others)
@@ -374,7 +375,7 @@ class Method(KerasHabits):
             for domain, judge in self.discriminators.items():
                 real = self.as_shown(reals[domain], domain, REAL)
                 fake = self.as_shown(fakes[domain], domain, FAKE)
-                # The order shows in batch norm's running statistics alone.
+                # The order only affects batch norm's running statistics.
                 shown = (real, fake)[::turn]
                 scores = [judge(pictures, training=True) for pictures in shown][::turn]
                 values[f"disc_{domain}"] = discriminator_loss(self.gan_mode, *scores)
@@ -476,7 +477,7 @@ class Method(KerasHabits):
 
     @property
     def _kind(self) -> tf.DType:
-        """Of what is reported."""
+        """The type of reported values."""
         stored = next(iter(self.networks.values())).variable_dtype
         return tf.float64 if stored == "float64" else tf.float32
 

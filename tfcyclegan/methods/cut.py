@@ -40,7 +40,7 @@ class CUT(Method):
     Args:
         gen_ab: translates domain a to b; a ResNet generator, whose encoder gives the features.
         disc_b: judges images of domain b.
-        patch_sampler: makes vectors of the features of `nce_layers`.
+        patch_sampler: maps the features of `nce_layers` to vectors.
         gan_mode: see `losses.generator_loss`.
         lambda_gan: weight of the adversarial loss.
         lambda_nce: weight of PatchNCE; 1 in CUT, 10 in FastCUT.
@@ -96,12 +96,12 @@ class CUT(Method):
         if channels != patch_sampler.settings["channels"]:
             raise UserError(
                 f"patch_sampler: made for maps of {patch_sampler.settings['channels']} channels, "
-                f"the generator's layers {tuple(nce_layers)} have {channels}"
+                f"but the generator's layers {tuple(nce_layers)} have {channels}"
             )
         if gen_ab.settings["in_channels"] != gen_ab.settings["out_channels"]:
             raise UserError(
-                "cut: the translator reads its own translations, so that both domains need the "
-                "same number of channels; give both pictures of one kind, or take "
+                "cut: the translator also reads pictures of its target domain, so both domains "
+                "need the same number of channels; give both the same kind of pictures, or use "
                 "--method=cyclegan"
             )
         if not nce_identity:
@@ -169,15 +169,16 @@ class CUT(Method):
         keys: list[tf.Tensor],
         mirrored: tf.Tensor | None,
     ) -> tf.Tensor:
-        """The weighted loss of one term. Its gradient goes through the sampler, the encoder and
-        the translation, but not by the keys. Patches with gaps have no loss and are no negatives.
+        """The weighted loss of one term. Its gradient goes through the sampler, the encoder and the
+        translation, but not by the keys. Patches with missing measurements have no loss and are not
+        used as negatives.
 
         Args:
-            domain: of the picture.
-            real: the picture, never mirrored, with NaN in gaps.
-            fake: what was made of it, mirrored where the coin says so.
+            domain: the picture's domain.
+            real: the picture, never mirrored, with NaN where there is no measurement.
+            fake: its translation, mirrored if `mirrored` is true.
             keys: the features of `real`.
-            mirrored: the coin.
+            mirrored: whether the batch is mirrored, see `is_mirrored`.
         """
         queries = self.gen_ab.features(fake, self.nce_layers, training=True)
         positions = [
@@ -214,9 +215,9 @@ class CUT(Method):
         """Positions of patches without repetition, integers [P].
 
         Args:
-            domain: of the pictures that are compared with their translations.
-            index: of the feature map in `nce_layers`.
-            pixels: of the feature map.
+            domain: domain of the pictures that are compared with their translations.
+            index: index of the feature map in `nce_layers`.
+            pixels: number of pixels of the feature map.
         """
         seed = self.draws_from("ab".index(domain), _POSITIONS + (index << 20))
         draws = tf.random.stateless_uniform([pixels], seed)
@@ -237,7 +238,7 @@ def _rows(features: tf.Tensor) -> tf.Tensor:
 
 
 def _as_seen(real: tf.Tensor, mirrored: tf.Tensor | None) -> tf.Tensor:
-    """Pictures as the translator is given them: mirrored where the coin says so."""
+    """Pictures as input of the translator: mirrored if `mirrored` is true."""
     return real if mirrored is None else tf.where(mirrored, tf.reverse(real, axis=[2]), real)
 
 

@@ -124,29 +124,29 @@ class CycleGAN(Method):
         return {"a": fake_a, "b": fake_b}, parts.losses, parts.loss, parts.gradients
 
     def forward_cycle(self, real_a: tf.Tensor, real_b: tf.Tensor) -> tuple[tf.Tensor, Losses]:
-        """a -> b -> a: the fake of domain b, as discriminators see it, and what it is judged by.
+        """a -> b -> a: the fake of domain b as discriminators see it, and its losses.
 
         Args:
-            real_a: what is translated.
-            real_b: what the fake is judged beside; its gaps alone count.
+            real_a: the pictures to translate.
+            real_b: the pictures shown with the fake; only their missing pixels matter.
         """
         fake_b = self.masked(self.gen_ab(self.filled(real_a), training=True), real_a)
         judged_b = self.masked(fake_b, real_a, real_b)
         return judged_b, self.forward_losses(real_a, fake_b, judged_b)
 
     def backward_cycle(self, real_b: tf.Tensor, real_a: tf.Tensor) -> tuple[tf.Tensor, Losses]:
-        """b -> a -> b: the fake of domain a, as discriminators see it, and what it is judged by."""
+        """b -> a -> b: the fake of domain a as discriminators see it, and its losses."""
         fake_a = self.masked(self.gen_ba(self.filled(real_b), training=True), real_b)
         judged_a = self.masked(fake_a, real_b, real_a)
         return judged_a, self.backward_losses(real_b, fake_a, judged_a)
 
     def forward_losses(self, real_a: tf.Tensor, fake_b: tf.Tensor, judged_b: tf.Tensor) -> Losses:
-        """Both generators are reached: no gradient is stopped on the way.
+        """Losses that train both generators: no gradient is stopped.
 
         Args:
-            real_a: what was translated.
-            fake_b: its translation.
-            judged_b: the same as its discriminator sees it.
+            real_a: the translated pictures.
+            fake_b: their translations.
+            judged_b: the translations as the discriminator sees them.
         """
         losses, known_a = {}, self.masked(self.filled(real_a), real_a)
         if self.lambda_gan:  # Eq. 1
@@ -208,7 +208,8 @@ class CycleGAN(Method):
 @keras.saving.register_keras_serializable("tfcyclegan")
 class DiscriminatorsFirst(CycleGAN):
     """CycleGAN in the order of Rao et al. 2023: the discriminators are updated before the
-    generators, whose losses they then judge. Not the order of the official program.
+    generators, so that the generators' losses use the updated discriminators. Not the order of the
+    official program.
     """
 
     needs_updated_discriminators = True

@@ -1,5 +1,5 @@
 """Distillation: a small generator learns from a trained one, without pairs (Li et al. 2020, "GAN
-Compression", Eq. 3, with a discriminator that goes on learning as in Ren et al. 2021).
+Compression", Eq. 3, with a discriminator that keeps learning as in Ren et al. 2021).
 
 | here           | Li et al. 2020 |
 | -------------- | -------------- |
@@ -26,7 +26,9 @@ from tfcyclegan.methods.masking import at_size, measured
 from tfcyclegan.networks import Generator
 
 MATCHED = 3
-"""So many maps inside of the networks are compared: outputs of residual blocks, evenly spread."""
+"""Number of compared feature maps inside the networks: outputs of residual blocks, evenly
+spaced.
+"""
 
 
 @keras.saving.register_keras_serializable("tfcyclegan")
@@ -34,8 +36,8 @@ class FeatureAdapter(keras.Model):
     """1x1 convolutions from a student's feature maps to the widths of its teacher's.
 
     Args:
-        channels: of the student's maps.
-        targets: of the teacher's, in the same order.
+        channels: numbers of channels of the student's maps.
+        targets: numbers of channels of the teacher's maps, in the same order.
         seed: makes the initial weights reproducible.
     """
 
@@ -74,11 +76,11 @@ class FeatureAdapter(keras.Model):
 
 
 class Distillation(Method):
-    """Students that learn their teachers' translations and feature maps, and to deceive
-    discriminators that start as copies of the teachers'.
+    """Students that learn their teachers' translations and feature maps, and to fool discriminators
+    that start as copies of the teachers'.
 
     Args:
-        teachers: by direction; frozen.
+        teachers: frozen generators by direction.
         networks: `gen_D` and `adapter_D` of each direction D of `teachers`, and `disc_T` of each
             target domain T.
         lambda_gan: weight of the adversarial losses.
@@ -88,7 +90,7 @@ class Distillation(Method):
         gan_mode, pool_size, ema_decay, seed, kwargs: see `Method`.
 
     Raises:
-        UserError: a student has other numbers of channels than its teacher.
+        UserError: a student's numbers of channels differ from its teacher's.
     """
 
     run_options = ("lambda_gan", "lambda_output", "lambda_feature")
@@ -114,7 +116,7 @@ class Distillation(Method):
         )
         shared: dict[str, Any] = {"pool_size": pool_size, "ema_decay": ema_decay, "seed": seed}
         super().__init__(networks, gan_mode=gan_mode, **shared, **kwargs)
-        # Keras does not look into a proxy, so that the teachers are no weights of the model.
+        # Keras does not look into a proxy, so that the teachers are not among the model's weights.
         self.teachers: Mapping[str, Generator] = MappingProxyType(dict(teachers))
         self.lambda_gan, self.lambda_output = lambda_gan, lambda_output
         self.lambda_feature = lambda_feature
@@ -129,7 +131,7 @@ class Distillation(Method):
 
     @classmethod
     def network_names_of(cls, config: TrainConfig) -> tuple[str, ...]:
-        """Without the adapters, which are made once the teachers are known."""
+        """The networks without the adapters, which are made once the teachers are known."""
         directions = config.student_directions
         return (
             *(f"gen_{direction}" for direction in directions),
@@ -166,13 +168,12 @@ class Distillation(Method):
     def distilled(
         self, direction: str, real: tf.Tensor, target: tf.Tensor
     ) -> tuple[tf.Tensor, Losses]:
-        """A student's fake as its discriminator sees it, and what it is judged by (Li et al. 2020,
-        Eq. 3).
+        """A student's fake as its discriminator sees it, and its losses (Li et al. 2020, Eq. 3).
 
         Args:
-            direction: of the student.
-            real: what is translated.
-            target: what the fake is judged beside; its gaps alone count.
+            direction: the student's direction.
+            real: the pictures to translate.
+            target: the pictures shown with the fake; only their missing pixels matter.
         """
         student, teacher = self.generators[direction], self.teachers[direction]
         losses: Losses = {}
@@ -200,7 +201,7 @@ class Distillation(Method):
         return judged, losses
 
     def _measured_part(self, difference: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
-        """0 at the places of a feature map that lie on gaps."""
+        """Sets positions of a feature map without a measurement to 0."""
         if not self.gaps:
             return difference
         places = at_size(measured(real), *tf.unstack(tf.shape(difference)[1:3]))
@@ -209,7 +210,7 @@ class Distillation(Method):
 
 def matched_blocks(generator: Generator) -> list[int]:
     """The indices of the feature maps that are compared: MATCHED outputs of residual blocks, evenly
-    spread and ending with the last; fewer if there are fewer blocks.
+    spaced and ending with the last; fewer if there are fewer blocks.
     """
     places = generator.block_outputs()
     shares = ((index + 1) / MATCHED for index in range(MATCHED))

@@ -41,9 +41,9 @@ def build_model(
 
     Args:
         config: all options.
-        dtype: of the networks.
+        dtype: type or policy of the networks.
         segment: a frozen segmenter for the semantic losses; None without them.
-        teachers: of --method=distill, by direction.
+        teachers: generators by direction, for --method=distill.
         gaps: whether pictures may have pixels without a measurement.
     """
     method = method_of(config)
@@ -70,7 +70,7 @@ def build_model(
 
 def check_own_generators(config: TrainConfig) -> None:
     """Raises UserError if the user's own function cannot make generators for these options, which
-    only a call can tell.
+    only calling it can show.
     """
     names = method_of(config).network_names_of(config) if config.is_own else ()
     for name in names:
@@ -124,7 +124,7 @@ def generator_settings(config: TrainConfig, direction: str) -> dict[str, Any]:
 
 
 def discriminator_settings(config: TrainConfig, domain: str) -> dict[str, Any]:
-    """Arguments of `Discriminator` for the images of one domain of a run; for pix2pix for the
+    """Arguments of `Discriminator` for the images of one domain of a run; for pix2pix, for the
     concatenation of source and target.
     """
     channels = {domain: config.channels_of(domain) for domain in "ab"}

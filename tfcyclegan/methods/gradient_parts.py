@@ -17,12 +17,12 @@ class GradientParts:
     holds the activations of one part at a time; the gradients are summed.
 
     Args:
-        variables: to differentiate by.
+        variables: the variables to differentiate by.
         scale: maps a part's sum to the value that is differentiated, such as `Adam.scale_loss`.
 
     Attributes:
         losses: all losses by name.
-        gradients: of their sum, one for each variable.
+        gradients: gradients of their sum, one for each variable.
     """
 
     def __init__(

@@ -22,7 +22,7 @@ class ImagePool(tf.Module):
     Args:
         size: images kept; at least 1.
         image_shape: (height, width, channels).
-        dtype: of the images.
+        dtype: type of the images.
     """
 
     def __init__(self, size: int, image_shape: Sequence[int], dtype: tf.DType = tf.float32):
@@ -39,7 +39,7 @@ class ImagePool(tf.Module):
         Args:
             images: [B, H, W, C].
             chances: [B] uniform draws in [0, 1); swapped if above 1/2.
-            slots: [B] int64 in [0, size): which stored image would be swapped.
+            slots: [B] int64 in [0, size): the stored image that would be swapped.
 
         Returns:
             [B, H, W, C]: the images for the discriminator.

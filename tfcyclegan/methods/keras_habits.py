@@ -35,17 +35,17 @@ class KerasHabits(keras.Model):
         """`keras.Model.fit`; makes the pools first.
 
         Args:
-            x: a `tf.data.Dataset` of (real_a, real_b) batches, or pictures of domain a, floats
-                [N, H, W, C] in [-1, 1].
+            x: a `tf.data.Dataset` of (real_a, real_b) batches, or pictures of domain a, floats [N,
+                H, W, C] in [-1, 1].
             y: pictures of domain b in the second case; the smaller domain is repeated within an
                 epoch.
-            batch_size: of pictures of each domain; by default 1. A data set brings its own.
-            args: further ones of `keras.Model.fit`.
-            shuffle: whether each domain is shuffled anew, independently, in each epoch.
-            kwargs: further ones of `keras.Model.fit`.
+            batch_size: number of pictures of each domain; by default 1. A data set has its own.
+            args: further arguments of `keras.Model.fit`.
+            shuffle: whether each domain is shuffled independently in each epoch.
+            kwargs: further keyword arguments of `keras.Model.fit`.
 
         Raises:
-            UserError: anything else than these.
+            UserError: the arguments have another form.
         """
         if isinstance(x, tf.data.Dataset):
             arrays.check_batches(x)
@@ -63,7 +63,7 @@ class KerasHabits(keras.Model):
         in [-1, 1]; makes the pools first.
 
         Raises:
-            UserError: anything else than these.
+            UserError: the arguments have another form.
         """
         real_a, real_b = arrays.pictures(x, y)
         self.make_pools(real_a.shape[1:], real_b.shape[1:])
@@ -76,8 +76,8 @@ class KerasHabits(keras.Model):
 
     def test_step(self, *_: Any, **__: Any) -> dict[str, tf.Tensor]:
         raise UserError(
-            "validation_data, evaluate: a loss on held-out pictures does not say how good "
-            "translations are; tfcyclegan.evaluate scores them"
+            "validation_data, evaluate: not supported, since a loss on held-out pictures does not "
+            "measure translations; use tfcyclegan.evaluate"
         )
 
     def get_config(self) -> dict[str, Any]:
@@ -90,8 +90,8 @@ class KerasHabits(keras.Model):
         taken = inspect.signature(type(self)).parameters
         if getattr(self, "segment", None) is not None or not taken.keys() >= {*self.network_names}:
             raise UserError(
-                f"{type(self).__name__}: its segmenter or teachers are not saved with it; save the "
-                "generators, or the weights alone (model.save_weights)"
+                f"{type(self).__name__}: its segmenter or teachers cannot be saved with it; save "
+                "the generators, or only the weights (model.save_weights)"
             )
         networks = {name: getattr(self, name) for name in self.network_names}
         return {

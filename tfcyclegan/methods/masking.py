@@ -1,11 +1,10 @@
-"""Gaps of measurements in a training step: no loss and no gradient comes from where nothing was
-measured.
+"""Missing measurements in a training step: pixels without a measurement contribute no loss and no
+gradient.
 
-Pictures come with NaN there. Networks see GAP in each channel that is missing. What a loss or a
-discriminator is given is GAP in *all* channels of a pixel of which any is missing, in the real
-picture and in all that is made of it: equal constants have no difference and pass no gradient on.
-The means of losses are over all pixels, so that each measured one weighs as much in a picture with
-many gaps as in one without.
+Pictures have NaN there. Networks see GAP in each missing channel. Losses and discriminators see GAP
+in *all* channels of a pixel if any is missing, in the real picture and in everything made of it:
+equal constants have no difference and pass on no gradient. Losses are means over all pixels, so
+that each measured pixel has the same weight in pictures with and without missing ones.
 """
 
 import tensorflow as tf
@@ -24,12 +23,13 @@ def measured(real: tf.Tensor) -> tf.Tensor:
 
 
 def masked(pictures: tf.Tensor, *reals: tf.Tensor) -> tf.Tensor:
-    """Pictures [B, H, W, C] with GAP where one of `reals` was not measured. Those of another size,
-    or of sizes that are not known before the step, say nothing of them, but the first does.
+    """Pictures [B, H, W, C] with GAP where one of `reals` has no measurement. Except for the first,
+    `reals` of another size, or of a size that is unknown before the step, are ignored.
 
     Args:
-        pictures: filled, or what a network made.
-        reals: with NaN in gaps; the first is what `pictures` are or were made of.
+        pictures: filled pictures, or a network's output.
+        reals: pictures with NaN where there is no measurement; the first is `pictures` itself or
+            their source.
     """
     valid = measured(reals[0])
     for real in reals[1:]:
@@ -39,13 +39,13 @@ def masked(pictures: tf.Tensor, *reals: tf.Tensor) -> tf.Tensor:
 
 
 def at_size(valid: tf.Tensor, height: int | tf.Tensor, width: int | tf.Tensor) -> tf.Tensor:
-    """Which places of a feature map [B, height, width, 1] lie on measured pixels alone, bool. A map
-    that is larger than the picture has it in its middle, with its mirror image around.
+    """Where a feature map covers only measured pixels, bool [B, height, width, 1]. A map that is
+    larger than the picture has it in its middle, surrounded by its mirror image.
 
     Args:
-        valid: of the picture, bool [B, H, W, 1].
-        height: of the map.
-        width: of the map.
+        valid: where the picture has measurements, bool [B, H, W, 1].
+        height: height of the map.
+        width: width of the map.
     """
     shares = tf.cast(valid, tf.float32)
     sides = tf.shape(shares)[1:3]

@@ -1,4 +1,4 @@
-"""The L1 of known pairs, beside the losses of any method (Isola et al. 2017, Eq. 3)."""
+"""The L1 on known pairs, added to the losses of any method (Isola et al. 2017, Eq. 3)."""
 
 from collections.abc import Mapping
 
@@ -20,9 +20,10 @@ def paired_losses(
     """The L1 distance between translations and their partners, times `weight`, by direction.
 
     Args:
-        weight: of each loss.
-        generators: by direction.
-        gaps: whether pictures may have some, NaN: what either picture lacks counts for nothing.
+        weight: weight of each loss.
+        generators: generators by direction.
+        gaps: whether pictures may have missing pixels, NaN; pixels that either picture lacks are
+            ignored.
         paired_a: [B, H, W, C] in [-1, 1].
         paired_b: their partners in domain b.
     """

@@ -24,15 +24,15 @@ NETWORKS = ("gen_ab", "disc_b")
 
 @keras.saving.register_keras_serializable("tfcyclegan")
 class Pix2Pix(Method):
-    """A translator trained against a discriminator of pairs, and towards the known answers.
+    """A translator trained against a discriminator of pairs, and towards the known targets.
 
     Args:
         gen_ab: translates domain a to b.
         disc_b: judges a picture of domain a together with one of domain b, concatenated along the
             channels.
         gan_mode: see `losses.generator_loss`.
-        lambda_gan: weight of the adversarial loss; 0 leaves L1 alone.
-        lambda_l1: weight of the L1 distance to the known answer (Eq. 3).
+        lambda_gan: weight of the adversarial loss; 0 leaves only L1.
+        lambda_l1: weight of the L1 distance to the known target (Eq. 3).
         pool_size, ema_decay, seed, kwargs: see `Method`; a pool keeps pairs.
 
     Raises:
@@ -86,7 +86,7 @@ class Pix2Pix(Method):
 
         Args:
             real_a: [B, H, W, C] in [-1, 1].
-            real_b: the wanted translations, of the same size.
+            real_b: the target translations, of the same size.
         """
         judged: Losses = {}
         moved: list[tf.Tensor] = []

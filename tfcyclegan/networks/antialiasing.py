@@ -1,5 +1,5 @@
-"""Fixed blurs against aliasing where a network changes its resolution (Zhang 2019), as CUT has
-them. [B, H, W, C] to the same kind; no weights.
+"""Fixed blurs that prevent aliasing where a network changes its resolution (Zhang 2019), as in CUT.
+[B, H, W, C] to [B, h, w, C]; no weights.
 
 Both are products of a blur along rows and one along columns. The gradient of either is the adjoint
 of that product, written with the operations of the other: TensorFlow's own gradient of a depthwise
@@ -20,10 +20,10 @@ _UP = (0.25, 0.75, 0.75, 0.25)
 
 
 class _Blur(keras.layers.Layer):
-    """What both blurs share.
+    """The base of both blurs.
 
     Args:
-        channels: of the input and the output.
+        channels: channels of the input and the output.
         tflite_ops: see `layers`.
     """
 
@@ -75,8 +75,8 @@ class BlurUp(_Blur):
     """Doubles the sides bilinearly between the centres of pixels, the edges repeated: an output is
     1/4 and 3/4 of the two pixels nearest to it along each side.
 
-    Not `tf.image.resize`, which computes in float32 whatever it is given, but for TFLite, where it
-    is one operation that every delegate has.
+    Uses `tf.image.resize`, which always computes in float32, only for TFLite, where it is one
+    operation that every delegate supports.
     """
 
     reach = Reach(1, up=2)
@@ -111,7 +111,7 @@ def _spread(upstream: tf.Tensor, side: int, axis: int) -> tf.Tensor:
     last = part(quarter, axis, count - 1, count)
     between = part(quarter, axis, 0, count - 1) + part(quarter, axis, 1, count)
     odd = [part(between, axis, 0, 1) + first, part(between, axis, 1, count - 1), last]
-    if side % 2:  # the last pixel is an even one
+    if side % 2:  # the last pixel has an even index
         odd[1:] = [
             part(between, axis, 1, count - 2),
             part(between, axis, count - 2, count - 1) + last,

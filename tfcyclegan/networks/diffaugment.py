@@ -1,8 +1,8 @@
-"""Differentiable augmentation of what a discriminator sees (Zhao et al. 2020, "Differentiable
+"""Differentiable augmentation of a discriminator's input (Zhao et al. 2020, "Differentiable
 Augmentation for Data-Efficient GAN Training").
 
-Images are floats [B, H, W, C] in [-1, 1]; results may leave that range, and what a picture does not
-cover becomes 0. Each image of a batch has draws of its own. Gradients go through to the images.
+Images are floats [B, H, W, C] in [-1, 1]; results may leave that range, and areas outside a picture
+become 0. Each image of a batch has its own draws. Gradients pass through to the images.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ def diffaugment(images: tf.Tensor, policy: Sequence[str], seed: tf.Tensor) -> tf
     Args:
         images: floats [B, H, W, C].
         policy: any of COLOUR, TRANSLATION, CUTOUT.
-        seed: integers [2]; the draws follow from it alone.
+        seed: integers [2]; it determines the draws.
     """
     batch, height, width = tf.unstack(tf.shape(images)[:3])
 

@@ -36,8 +36,8 @@ class Discriminator(keras.Model):
         in_channels: channels of the input.
         norm: "instance", "batch" or "none"; none on the first and last convolution.
         padding_mode: "zeros" (official) or "reflect" (Rao et al. 2023).
-        antialias: "patch" halves by convolutions of stride 1, activations and blurs (Zhang 2019),
-            as CUT does: as many scores, each of 84x84 pixels for three layers.
+        antialias: "patch" downsamples by convolutions of stride 1, activations and blurs (Zhang
+            2019), as in CUT: the same number of scores, each of 84x84 pixels for three layers.
         init: kernel initializer, see `layers.weight_initializers`.
         init_gain: its scale; 0.02 in the paper.
         spectral_norm: whether kernels are divided by their largest singular value.
@@ -68,7 +68,7 @@ class Discriminator(keras.Model):
                 f"{', '.join(DISCRIMINATORS)}"
             )
         if antialias and architecture != "patch":
-            raise UserError(f"discriminator {architecture!r}: antialias goes with patch alone")
+            raise UserError(f"discriminator {architecture!r}: antialias requires patch")
         self.settings = {
             "architecture": architecture,
             "layers": layers,

@@ -38,7 +38,7 @@ def make_generator(architecture: str, **settings: Any) -> Generator:
         **settings: arguments of the class.
 
     Raises:
-        UserError: unknown architecture, a file that holds no graph, or a function that makes no
+        UserError: unknown architecture, a file without a graph, or a function that does not make a
             generator.
     """
     if functions.is_reference(architecture):

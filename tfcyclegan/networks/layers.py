@@ -1,11 +1,11 @@
-"""Layers that Keras lacks or pads differently. All take and give [B, H, W, C].
+"""Layers that Keras lacks or pads differently. All map [B, H, W, C] to [B, h, w, C].
 
-Every layer is built when it is made: channel counts are known, so a network has its weights from
-the start and is never restored by halves.
+Every layer is built on construction: channel counts are known, so a network has its weights from
+the start and is never restored partially.
 
-`tflite_ops=True` makes a layer use only operations that every converter and delegate takes (padding
-by slices and concat, plain means, no explicit padding of convolutions), for exports. The weights
-are the same.
+`tflite_ops=True` makes a layer use only operations that every converter and delegate supports
+(padding by slices and concat, plain means, no explicit padding of convolutions), for exports. The
+weights are the same.
 """
 
 import itertools
@@ -30,8 +30,8 @@ class Reach(NamedTuple):
     """How far a layer looks along either axis, so that it can be applied to a window of its input.
 
     Outputs a..b of a layer are its outputs for the inputs `down * (a // up) - halo` to `down *
-    ceil(b / up) + halo`, whatever it pads those with, once the outputs that belong to the halo are
-    cut off. At the edges of the image the halo ends, and the layer's own padding is the true one.
+    ceil(b / up) + halo`, whatever its padding there, after cropping the outputs that belong to the
+    halo. At the edges of the image there is no halo, and the layer's own padding applies.
 
     Attributes:
         halo: inputs at either side that the outputs above the others depend on; a multiple of
@@ -91,9 +91,9 @@ def reflect_pad(x: tf.Tensor, amount: int, *, tflite_ops: bool = False) -> tf.Te
     """Mirrors `amount` pixels at each side of [B, H, W, C], the edge itself not repeated.
 
     The form for TFLite is slices and concat, since MIRROR_PAD splits a TFLite graph for its
-    delegates; of few pieces at a time, since XNNPACK takes no concat of more than 5. In training it
-    is a gather along each side, with a gradient of the same kind: that of TensorFlow's own padding
-    took a tenth of the time of a step (docs/performance.md).
+    delegates; of few pieces at a time, since XNNPACK supports no concat of more than 5. In training
+    it is a gather along each side, with a gradient of the same kind: the gradient of TensorFlow's
+    own padding took a tenth of a step's time (docs/performance.md).
     """
     height, width = x.shape[1], x.shape[2]
     if tflite_ops and None in (height, width):
@@ -113,7 +113,7 @@ def reflect_pad(x: tf.Tensor, amount: int, *, tflite_ops: bool = False) -> tf.Te
 
 def part(x: tf.Tensor, axis: int, start: Any, stop: Any) -> tf.Tensor:
     """Pixels start..stop of [B, H, W, C] along `axis`."""
-    # Not by brackets: the gradient of a strided slice runs on one thread.
+    # Not by indexing: the gradient of a strided slice runs on one thread.
     begin, size = [0] * 4, [-1] * 4
     begin[axis], size[axis] = start, stop - start
     return tf.slice(x, begin, size)
@@ -131,7 +131,7 @@ def _folded_sides(upstream: tf.Tensor, amount: int, axis: int) -> tf.Tensor:
     mirrors = np.r_[:amount, padded - amount : padded]
     mirrored = np.pad(np.arange(amount, padded - amount), amount, mode="reflect")[mirrors]
     sums = tf.gather(upstream, mirrored, axis=axis) + tf.gather(upstream, mirrors, axis=axis)
-    # each sum at the place of its pixel
+    # each sum at the position of its pixel
     places = np.arange(padded)
     places[mirrored] = padded + np.arange(2 * amount)
     both = tf.concat([upstream, sums], axis=axis)
@@ -153,8 +153,8 @@ def joined(pieces: list[tf.Tensor], axis: int) -> tf.Tensor:
 def doubled(x: tf.Tensor, *, tflite_ops: bool = False) -> tf.Tensor:
     """[B, H, W, C] with each pixel four times, [B, 2H, 2W, C].
 
-    The form for TFLite is concat and reshape, since XNNPACK does not take the TILE that TFLite has
-    for `tf.repeat`.
+    The form for TFLite is concat and reshape, since XNNPACK does not support TILE, TFLite's form of
+    `tf.repeat`.
     """
     if not tflite_ops:
         return tf.repeat(tf.repeat(x, 2, axis=1), 2, axis=2)
@@ -167,7 +167,7 @@ def mirrored(images: tf.Tensor, axis: int, multiple: int, *, smallest: int = 1) 
     """Mirrors a side, the edge repeated, up to the next multiple of `multiple` that is at least
     `smallest`, however small the side.
 
-    `tf.pad` ends at twice the side.
+    `tf.pad` cannot exceed twice the side.
     """
     side = tf.shape(images)[axis]
     target = tf.maximum(smallest, -(-side // multiple) * multiple)
@@ -243,7 +243,7 @@ class Conv2D(keras.layers.Layer):
         if self.padding and self.padding_mode == "reflect":
             x = reflect_pad(x, self.padding, tflite_ops=self.tflite_ops)
         elif self.padding:
-            # Not the convolution's own explicit padding, with which TensorFlow may leave oneDNN:
+            # Not the convolution's own explicit padding, with which TensorFlow may not use oneDNN:
             # slower with AVX-512 and bfloat16, while with AVX2 it took 0.83 to 1.18 of the time.
             x = tf.pad(
                 x, [[0, 0], [self.padding, self.padding], [self.padding, self.padding], [0, 0]]
@@ -276,8 +276,8 @@ def _of_four_pixels(
     """Kernel [k + 1, k + 1, in, 4 out] and bias that make 2x2 pixels of a convolution of stride 1
     at each step of 2.
 
-    XNNPACK computes 16 channels or so at once, however few are asked for: the last layer with its 3
-    became 2.4 times as fast.
+    XNNPACK computes about 16 channels at once, however few there are: the last layer with its 3
+    channels became 2.4 times as fast.
     """
     shifts = [(down, right) for down in (0, 1) for right in (0, 1)]
     kernels = [
@@ -398,21 +398,21 @@ class UpConv2D(keras.layers.Layer):
             target = [batch, 2 * shape[1], 2 * shape[2], self.filters]
             x = tf.nn.conv2d_transpose(x, kernel, target, 2, [[0, 0], *sides, [0, 0]])
         else:
-            # Of fixed sizes, as in training, without: with AVX-512 and bfloat16 explicit padding,
-            # which left oneDNN, doubled a step's time.
+            # Fixed sizes, as in training, need none: with AVX-512 and bfloat16, explicit padding,
+            # which disables oneDNN, doubled a step's time.
             height, width = 2 * x.shape[1], 2 * x.shape[2]
             x = tf.nn.conv2d_transpose(
                 x, kernel, [batch, height + excess, width + excess, self.filters], 2, "VALID"
             )
-            # Not by brackets: the gradient of a strided slice runs on one thread.
+            # Not by indexing: the gradient of a strided slice runs on one thread.
             x = tf.slice(x, [0, 1, 1, 0], [batch, height, width, self.filters])
         return x if self.bias is None else tf.nn.bias_add(x, tf.convert_to_tensor(self.bias))
 
 
 @keras.saving.register_keras_serializable("tfcyclegan")
 class ResizeConv2D(keras.layers.Layer):
-    """Nearest-neighbour doubling, then a 3x3 convolution with reflection padding: no checkerboards
-    (Odena et al. 2016).
+    """Nearest-neighbour upsampling by 2, then a 3x3 convolution with reflection padding: no
+    checkerboards (Odena et al. 2016).
     """
 
     reach = Reach(1, up=2)

@@ -11,10 +11,10 @@ from tfcyclegan.networks.layers import Weights
 NORMS = ("instance", "batch", "none")
 
 FUSED_PIXELS = 256 * 256
-"""Of maps of at most this many pixels TensorFlow's fused norm is taken. On CPUs it sums up float32
-values one after the other, as moments and means over both sides at once do, TensorFlow's and
-LiteRT's: a normalised value is 3e-5 off at this size, and 4e-3 to 1e-2 at 2048x2048, where a mean
-along rows and then over these is 1e-5 off.
+"""Maps of at most this many pixels use TensorFlow's fused norm. On CPUs it sums float32 values one
+after another, as do TensorFlow's and LiteRT's moments and means over both sides at once: a
+normalised value has an error of 3e-5 at this size, and of 4e-3 to 1e-2 at 2048x2048, where a mean
+along rows and then over these has an error of 1e-5.
 """
 
 
@@ -100,14 +100,12 @@ class InstanceNormalization(keras.layers.Layer):
     def _by_means(self, x: tf.Tensor) -> tf.Tensor:
         wide = tf.cast(x, tf.float32) if x.dtype in (tf.float16, tf.bfloat16) else x
         centred = wide - _mean(wide)
-        # not tf.nn.moments: XNNPACK does not take its squared difference in 8 bits
+        # not tf.nn.moments: XNNPACK does not support its squared difference in 8 bits
         variance = _mean(centred * centred)
         return tf.cast(self.scaled(centred, variance), x.dtype)
 
     def scaled(self, centred: tf.Tensor, variance: tf.Tensor) -> tf.Tensor:
-        """The step after subtracting the mean: [..., C] by the variance [..., C], both
-        float32 or wider.
-        """
+        """Scales centred values [..., C] by the variance [..., C], both float32 or wider."""
         normalized = centred * tf.math.rsqrt(variance + tf.constant(self.epsilon, centred.dtype))
         if self.gamma is not None and self.beta is not None:
             normalized = normalized * tf.convert_to_tensor(self.gamma) + tf.convert_to_tensor(
@@ -118,15 +116,15 @@ class InstanceNormalization(keras.layers.Layer):
 
 def _mean(x: tf.Tensor) -> tf.Tensor:
     """[B, 1, 1, C]: the mean over height and width, along rows first and then over these, which
-    keeps the digits; see FUSED_PIXELS.
+    preserves accuracy; see FUSED_PIXELS.
     """
     return tf.reduce_mean(tf.reduce_mean(x, axis=2, keepdims=True), axis=1, keepdims=True)
 
 
 @keras.saving.register_keras_serializable("tfcyclegan")
 class BatchNormalization(keras.layers.BatchNormalization):
-    """Keras' batch norm, but its running variance takes the unbiased variance of each batch, as
-    PyTorch's does: 4/3 of the biased one where a map has 2x2 pixels.
+    """Keras' batch norm, but its running variance uses the unbiased variance of each batch, as in
+    PyTorch: 4/3 of the biased one where a map has 2x2 pixels.
     """
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:

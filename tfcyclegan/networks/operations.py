@@ -10,17 +10,17 @@ import tensorflow as tf
 
 
 class Operations:
-    """The operations that `Generator.compute` is made of, on tensors [B, H, W, C].
+    """The operations that `Generator.compute` uses, on tensors [B, H, W, C].
 
     Args:
-        training: whether dropout drops and batch norm takes the batch's statistics.
+        training: whether dropout is active and batch norm uses the batch's statistics.
     """
 
     def __init__(self, training: bool = False):
         self._training = training
 
     def layer(self, layer: keras.layers.Layer, x: tf.Tensor) -> tf.Tensor:
-        """A layer that looks at the neighbours of a pixel as its `reach` says."""
+        """Applies a layer that sees a pixel's neighbours within its `reach`."""
         return layer(x)
 
     def norm(self, norm: keras.layers.Layer | None, x: tf.Tensor) -> tf.Tensor:
@@ -36,7 +36,7 @@ class Operations:
         return layer(x, training=self._training)
 
     def each(self, function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:
-        """A function of each value by itself."""
+        """Applies an elementwise function."""
         return function(x)
 
     def stage(
@@ -56,9 +56,9 @@ class Operations:
 
 class RecomputingOperations(Operations):
     """Recomputes each stage for its gradient instead of keeping activations: less memory for a
-    third more work.
+    third more computation.
 
-    Only for stages that compute the same twice, that is without dropout and batch norm.
+    Only for stages without dropout and batch norm, which would not compute the same result twice.
     """
 
     def stage(

@@ -1,5 +1,5 @@
 """The network F of CUT: feature maps of a generator at chosen positions to unit vectors (Park et
-al. 2020, section 3.2; `mlp_sample` of the official program). It serves training alone.
+al. 2020, section 3.2; `mlp_sample` of the official program). Used only in training.
 """
 
 from collections.abc import Sequence
@@ -16,15 +16,15 @@ _EPSILON = 1e-7
 
 @keras.saving.register_keras_serializable("tfcyclegan")
 class PatchSampler(keras.Model):
-    """For each feature map a perceptron of its own, C -> width -> width with ReLU between, and then
-    x / (||x|| + 1e-7).
+    """For each feature map its own perceptron, C -> width -> width with ReLU in between, followed
+    by x / (||x|| + 1e-7).
 
     It computes in float32 under mixed precision: its vectors start with lengths of 1e-5, whose
     squares are 0 in float16.
 
     Args:
-        channels: of each feature map.
-        width: of the hidden layers and the vectors; 256 in the paper.
+        channels: channels of each feature map.
+        width: width of the hidden layers and the vectors; 256 in the paper.
         init: kernel initializer, see `layers.weight_initializers`; biases start at 0.
         init_gain: its scale.
         seed: makes the initial weights reproducible.
@@ -98,20 +98,20 @@ def patches_of(x: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
     """The features [B * P, C] of x [B, H, W, C] at `positions` [P], picture by picture."""
     batch, height, width, channels = tf.unstack(tf.shape(x))
     starts = tf.range(batch, dtype=positions.dtype) * tf.cast(height * width, positions.dtype)
-    # By one axis of pictures and positions: the gradient of a gather along any axis but the first
-    # transposes the whole map twice.
+    # Along one axis of pictures and positions: the gradient of a gather along any axis but the
+    # first transposes the whole map twice.
     rows = tf.reshape(x, [batch * height * width, channels])
     rows = tf.ensure_shape(rows, [None, x.shape[-1]])
     return tf.gather(rows, tf.reshape(starts[:, tf.newaxis] + positions, [-1]))
 
 
 def unit_vectors(x: tf.Tensor) -> tf.Tensor:
-    """x / (||x|| + 1e-7) of each row of [N, C]; finite at 0, as is its gradient, where that of the
-    official program is NaN.
+    """x / (||x|| + 1e-7) of each row of [N, C]; finite at 0, and so is its gradient, while that of
+    the official program is NaN.
     """
     squares = tf.reduce_sum(tf.square(x), axis=-1, keepdims=True)
     is_zero = squares == 0
-    # The root of 0 has no derivative, and the unused branch of `where` would hand on a NaN.
+    # The root of 0 has no derivative, and the unused branch of `where` would propagate a NaN.
     roots = tf.sqrt(tf.where(is_zero, tf.ones_like(squares), squares))
     length = tf.where(is_zero, tf.zeros_like(squares), roots)
     return x / (length + _EPSILON)

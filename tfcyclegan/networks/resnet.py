@@ -1,7 +1,7 @@
 """The ResNet generator of CycleGAN (Zhu et al. 2017, section 7.2) and, with blurs, of CUT (Park et
 al. 2020): [B, H, W, in] in [-1, 1] to [B, H, W, out] in [-1, 1].
 
-As in the official programs it is one list of layers, padding and activations included, since CUT
+As in the official programs it is one list of layers, including padding and activations, since CUT
 refers to features by their index in that list.
 """
 
@@ -34,11 +34,11 @@ class _Line(NamedTuple):
     """One line of the official list of a network's layers.
 
     Attributes:
-        channels: of its output.
+        channels: channels of its output.
         carry_out: computes its output from its input.
-        layers: each layer in it that has weights or looks at neighbours, and each norm, by the
-            layer's place in the line's state dict.
-        show: the part of its output that is taken as its features.
+        layers: each layer in it that has weights or a reach, and each norm, by its position in the
+            line's state dict.
+        show: the part of its output that is used as features.
         overwritten: the following lines, up to an activation, which the official program computes
             in place on its output.
     """
@@ -62,13 +62,13 @@ class ResnetGenerator(Generator):
         norm: "instance", "batch" or "none".
         dropout: whether residual blocks drop half of the values between their convolutions in
             training.
-        padding_mode: of the strided convolutions: "zeros" (official) or "reflect" (Rao et al.
-            2023).
+        padding_mode: padding of the strided convolutions: "zeros" (official) or "reflect" (Rao et
+            al. 2023).
         upsampling: "transposed" (official) or "resize" (nearest + convolution; no checkerboards).
-        antialias: halve the sides by convolutions of stride 1 and blurs (Zhang 2019), as CUT does.
-        antialias_up: double them by bilinear blurs and convolutions, in place of `upsampling`.
-        separable: whether the residual blocks' convolutions are separable ones, about 1/9 of the
-            work (Li et al. 2020, "GAN Compression", section 3.2).
+        antialias: downsample by convolutions of stride 1 and blurs (Zhang 2019), as in CUT.
+        antialias_up: upsample by bilinear blurs and convolutions, instead of `upsampling`.
+        separable: whether the residual blocks' convolutions are separable, with about 1/9 of the
+            computation (Li et al. 2020, "GAN Compression", section 3.2).
         init: kernel initializer, see `layers.weight_initializers`.
         init_gain: its scale; 0.02 in the paper.
         seed: makes the initial weights reproducible.
@@ -121,10 +121,10 @@ class ResnetGenerator(Generator):
                 f"upsampling {upsampling!r}: unknown choice; valid are {', '.join(UPSAMPLINGS)}"
             )
         if antialias_up and upsampling != "transposed":
-            raise UserError(f"upsampling {upsampling!r}: antialias_up doubles in its place")
+            raise UserError(f"upsampling {upsampling!r}: antialias_up replaces it")
         weights = weight_initializers(init, init_gain, seed)
         kind = self.dtype_policy
-        # the official rule: where a norm has its own shift, or by its quirk "none", no bias
+        # the official rule: no bias if a norm has its own shift or, as a quirk, for "none"
         bias = norm == "instance"
         width = base_filters
 
@@ -190,8 +190,8 @@ class ResnetGenerator(Generator):
             or not 0 <= layers[0] <= layers[-1] <= last
         ):
             raise UserError(
-                f"layers {', '.join(map(str, layers)) or '(none)'}: must ascend, from 0 to {last} "
-                "at most"
+                f"layers {', '.join(map(str, layers)) or '(none)'}: must be in ascending order, "
+                f"from 0 to {last} at most"
             )
         return [lines[index].channels for index in layers]
 
@@ -212,7 +212,7 @@ class ResnetGenerator(Generator):
     def _computed(
         self, x: Any, apply: Operations, wanted: Sequence[int], *, whole: bool = True
     ) -> tuple[Any, list[Any]]:
-        """The output for x, or as far as the last wanted features, and those features."""
+        """The output for x, or for the last requested features, and those features."""
         lines = self._lines()
         shown = [index + lines[index].overwritten for index in wanted]
         count = len(lines) if whole else shown[-1] + 1
@@ -239,7 +239,7 @@ class ResnetGenerator(Generator):
         return [0, *range(encoder, encoder + blocks + 1), encoder + blocks + up, lines]
 
     def block_outputs(self) -> list[int]:
-        """The places of the residual blocks' outputs, for `features`."""
+        """The indices of the residual blocks' outputs, for `features`."""
         first = self._stage_starts()[1]
         return list(range(first, first + len(self.block_first)))
 
@@ -302,7 +302,7 @@ class ResnetGenerator(Generator):
 def _carried_out(
     apply: Operations, lines: Sequence[_Line], stage: Sequence[int], shown: Sequence[int], x: Any
 ) -> tuple[Any, list[Any]]:
-    """The output of the lines that are counted in `stage`, and the features of those in `shown`."""
+    """The output of the lines in `stage`, and the features of those in `shown`."""
     features = []
     for index in stage:
         x = lines[index].carry_out(apply, x)
@@ -311,7 +311,7 @@ def _carried_out(
 
 
 def _padding(channels: int, amount: int) -> _Line:
-    """Here the following convolution pads."""
+    """A padding line; here the following convolution pads."""
     return _Line(channels, show=lambda x: reflect_pad(x, amount))
 
 
@@ -325,8 +325,8 @@ def _line_of(layer: keras.layers.Layer, *, overwritten: int = 0) -> _Line:
 
 
 def _convolved(layer: keras.layers.Layer, norm: keras.layers.Layer | None) -> Iterator[_Line]:
-    """A convolution, its norm, and the activation, which overwrites what the norm gives; that is
-    the convolution's own output where there is no norm.
+    """A convolution, its norm, and the activation, which overwrites the norm's output or, without a
+    norm, the convolution's own.
     """
     yield _line_of(layer, overwritten=2 if norm is None else 0)
     yield _Line(layer.filters, lambda apply, x: apply.norm(norm, x), [("", norm)], overwritten=1)

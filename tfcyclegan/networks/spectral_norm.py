@@ -14,16 +14,16 @@ _EPSILON = 1e-12
 
 
 class SpectralConv2D(Conv2D):
-    """`Conv2D` with the kernel W / sigma(W), W taken as a matrix [k * k * in, filters].
+    """`Conv2D` with the kernel W / sigma(W), where W is a matrix [k * k * in, filters].
 
     sigma is u^T W v with the current estimates of the singular vectors u and v (Algorithm 1), which
-    the gradient treats as constants. `iterate` improves them; a training calls it once per step.
-    They are weights, so that checkpoints hold them.
+    the gradient treats as constants. `iterate` improves them; training calls it once per step. They
+    are weights, so that checkpoints hold them.
 
     Args:
-        args: those of `Conv2D`.
-        vector_seed: of the vector that the iteration starts from.
-        kwargs: those of `Conv2D`.
+        args: arguments of `Conv2D`.
+        vector_seed: seed of the vector from which the iteration starts.
+        kwargs: keyword arguments of `Conv2D`.
     """
 
     def __init__(self, *args: Any, vector_seed: int | None = None, **kwargs: Any):
@@ -31,7 +31,7 @@ class SpectralConv2D(Conv2D):
         filters = self.kernel.shape[-1]
         inputs = self.kernel.shape[0] * self.kernel.shape[1] * self.kernel.shape[2]
         normal = keras.initializers.RandomNormal(seed=vector_seed)
-        # all replicas compute the same, of the same kernel
+        # all replicas compute the same from the same kernel
         kept = {"trainable": False, "autocast": False, "aggregation": "only_first_replica"}
         self.left = self.add_weight(shape=(inputs,), initializer="zeros", name="left", **kept)
         self.right = self.add_weight(shape=(filters,), initializer=normal, name="right", **kept)

@@ -17,19 +17,18 @@ _REFUSED = {"clipnorm", "clipvalue", "global_clipnorm", "gradient_accumulation_s
 class Adam(keras.optimizers.Optimizer):
     """Adam (Kingma and Ba 2015) with PyTorch's epsilon, and exact betas in float64.
 
-    Keras' own takes 0.999 through float32 (0.99900001287) and adds epsilon before the bias
-    correction.
+    Keras' own rounds 0.999 to float32 (0.99900001287) and adds epsilon before the bias correction.
 
     Args:
         learning_rate: a number or a schedule.
-        beta_1: decay of the first moment; CycleGAN has 0.5.
+        beta_1: decay of the first moment; 0.5 in CycleGAN.
         beta_2: decay of the second moment.
         epsilon: added to the root of the corrected second moment.
         dynamic_scale: scale the loss for float16: halved when gradients overflow, doubled after
             2000 good steps.
 
     Raises:
-        UserError: gradient clipping or accumulation asked for, which would not be those of the
+        UserError: gradient clipping or accumulation is requested, which would not apply to the
             whole batch's gradient.
     """
 
@@ -60,7 +59,7 @@ class Adam(keras.optimizers.Optimizer):
             dynamic_scale,
         )
         self._finite: tf.Tensor | None = None
-        # the scalars of the update under way, by type and device
+        # the scalars of the current update, by type and device
         self._shared: dict[tuple[tf.DType, str], tuple[tf.Tensor | None, dict[str, tf.Tensor]]] = {}
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
@@ -86,7 +85,7 @@ class Adam(keras.optimizers.Optimizer):
             )
 
     def scale_loss(self, loss: tf.Tensor) -> tf.Tensor:
-        """The loss to differentiate; `apply_if_finite` takes the scale off again."""
+        """The loss to differentiate; `apply_if_finite` removes the scale again."""
         return loss * tf.cast(self.scale.value, loss.dtype) if self.dynamic_scale else loss
 
     def apply_if_finite(
@@ -95,14 +94,14 @@ class Adam(keras.optimizers.Optimizer):
         """Updates `variables` unless the loss or a gradient of **any** replica is not finite; then
         nothing changes.
 
-        Keras' LossScaleOptimizer looks at replica 0 alone, so that an infinity elsewhere reaches
-        all weights.
+        Keras' LossScaleOptimizer only checks replica 0, so an infinity elsewhere reaches all
+        weights.
 
         Args:
             loss: this replica's scalar.
             gradients: this replica's gradients of the loss from `scale_loss`; they are summed over
                 replicas.
-            variables: what to update.
+            variables: the variables to update.
 
         Returns:
             A boolean scalar, the same on all replicas: whether the step was taken.
@@ -146,13 +145,13 @@ class Adam(keras.optimizers.Optimizer):
         self._shared = {}
 
     def update_step(self, gradient: tf.Tensor, variable: Any, learning_rate: tf.Tensor) -> None:
-        """One update by TensorFlow's fused kernel."""
+        """One update with TensorFlow's fused kernel."""
         place = gradient.dtype, variable.device
         if place not in self._shared:
             self._shared[place] = self._scalars(gradient.dtype, learning_rate)
         keeps, scalars = self._shared[place]
         if keeps is not None:
-            # not `tf.where`: zeros to choose from would be made for each gradient
+            # not `tf.where`, which would allocate zeros for each gradient
             gradient = tf.math.multiply_no_nan(gradient, keeps)
         index = self._get_variable_index(variable)
         tf.raw_ops.ResourceApplyAdam(
@@ -166,12 +165,12 @@ class Adam(keras.optimizers.Optimizer):
     def _scalars(
         self, kind: tf.DType, learning_rate: tf.Tensor
     ) -> tuple[tf.Tensor | None, dict[str, tf.Tensor]]:
-        """What gradients of a kind are multiplied by, 1 or 0 where a step is skipped, and the
-        scalars that the kernel takes.
+        """The factor for gradients of a type, 1 or 0 if a step is skipped, and the kernel's
+        scalars.
 
-        The kernel divides by sqrt(v) + e with the rate already corrected; e = epsilon * sqrt(1 -
-        beta_2^t) makes that equal to PyTorch's division by sqrt(v) / sqrt(1 - beta_2^t) + epsilon.
-        A skipped step keeps its moments by betas of 1.
+        The kernel divides by sqrt(v) + e with the learning rate already corrected; e = epsilon *
+        sqrt(1 - beta_2^t) makes that equal to PyTorch's division by sqrt(v) / sqrt(1 - beta_2^t) +
+        epsilon. A skipped step keeps its moments by betas of 1.
         """
         one = tf.ones([], kind)
         beta_1, beta_2 = tf.constant(self.beta_1, kind), tf.constant(self.beta_2, kind)

@@ -19,11 +19,11 @@ def update(
     """Moves each running mean towards its weight, from inside a replica.
 
     Args:
-        means: float32, mirrored as the weights are.
-        weights: in the same order.
-        step: updates done before; while they are few the mean forgets faster, so that the first
+        means: float32, mirrored like the weights.
+        weights: the weights, in the same order.
+        step: number of previous updates; early on the mean forgets faster, so that the initial
             weights leave no trace.
-        decay: what is kept of the mean at each update, in the long run.
+        decay: share of the mean that is kept at each update, in the long run.
     """
     age = tf.cast(step, tf.float32)
     rate = 1 - tf.minimum(decay, (1 + age) / (10 + age))

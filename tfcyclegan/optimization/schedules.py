@@ -1,5 +1,5 @@
-"""Learning rates: one number an epoch, a pure function of the epoch. The rate of a step is that of
-its epoch.
+"""Learning rates: one number per epoch, a pure function of the epoch. A step has the rate of its
+epoch.
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ def rate_factor(
             PyTorch's CosineAnnealingLR with T_max = `epochs` as the official program sets it, which
             rises again afterwards.
         epoch: at least 0.
-        epochs: epochs at the full rate.
+        epochs: epochs at the full learning rate.
         decay_epochs: epochs of decay after them.
         step_epochs: for "step".
 
@@ -50,14 +50,14 @@ STEP_SCHEDULES = ("poly", "cosine", "constant")
 
 def step_factor(kind: str, step: int, *, steps: int, warmup_steps: int = 0) -> float:
     """The factor on the base rate in `step`, counted from 0, of a training of `steps`: a linear
-    rise, then `kind`.
+    warm-up, then `kind`.
 
     Args:
         kind: "poly": (1 - progress)^0.9 (Chen et al. 2017); "cosine": half a cosine down;
             "constant".
         step: at least 0.
         steps: length of the training.
-        warmup_steps: steps of the rise, which multiplies the rest.
+        warmup_steps: steps of the warm-up, whose factor multiplies the schedule.
 
     Raises:
         UserError: unknown kind.
@@ -76,13 +76,13 @@ def step_factor(kind: str, step: int, *, steps: int, warmup_steps: int = 0) -> f
 
 @keras.saving.register_keras_serializable("tfcyclegan")
 class EpochRates(keras.optimizers.schedules.LearningRateSchedule):
-    """The rate as a function of the optimizer's step, looked up in a table of one rate an epoch, in
-    float64.
+    """The rate as a function of the optimizer's step, looked up in a table of one rate per epoch,
+    in float64.
 
     Args:
-        rates: the rate of each epoch; the last one holds for ever.
-        epoch_images: images in an epoch.
-        batch_size: images in a step, over all replicas.
+        rates: the rate of each epoch; the last one also applies afterwards.
+        epoch_images: images per epoch.
+        batch_size: images per step, over all replicas.
     """
 
     def __init__(self, rates: list[float], *, epoch_images: int, batch_size: int):

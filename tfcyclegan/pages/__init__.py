@@ -1,5 +1,5 @@
-"""Pages for browsers, each one file that opens from disk. Their templates and their one style lie
-here.
+"""Pages for browsers, each a single file that opens from disk: their templates and their common
+style.
 """
 
 import base64
@@ -10,12 +10,14 @@ import jinja2
 from tfcyclegan import __version__
 
 ARROWS = {"lower": "↓", "higher": "↑", "": ""}
-"""Which way a score is better, as tables and drawings show it; counts and shares have none."""
+"""Arrows in tables and drawings that show which way a score is better; counts and shares have
+none.
+"""
 
 
 def render(template: str, **values: Any) -> str:
-    """The page that a template of this folder makes of `values`, which are escaped; templates know
-    `version` and `arrows` besides.
+    """Renders a template of this folder with `values`, which are escaped; templates also get
+    `version` and `arrows`.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader(__name__, "."), autoescape=True, trim_blocks=True
@@ -24,5 +26,5 @@ def render(template: str, **values: Any) -> str:
 
 
 def data_url(png: bytes) -> str:
-    """A PNG as the `src` of an <img>, so that the page is one file."""
+    """A PNG as the `src` of an <img>, so that the page is a single file."""
     return "data:image/png;base64," + base64.b64encode(png).decode()

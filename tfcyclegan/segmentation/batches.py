@@ -15,20 +15,20 @@ from tfcyclegan.errors import UserError
 from tfcyclegan.segmentation.labelled_pictures import LabelledPictures
 
 _DRAW, _TRANSFORM = 20, 21  # streams of random numbers
-_WINDOWS_TRIED = 5  # to catch the class for whose sake a picture was drawn
+_WINDOWS_TRIED = 5  # to find the class for which a picture was drawn
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What changes a picture, and its label where that moves.
+    """Random changes to a picture and, if geometric, to its label.
 
     Attributes:
-        crop_size: of the result.
+        crop_size: size of the result.
         flip: whether to mirror half of the pictures.
-        scale_low: smallest factor of the random enlargement; one that would leave the picture's
-            edge is raised.
+        scale_low: smallest factor of random scaling; raised if the crop would exceed the picture.
         scale_high: greatest factor.
-        color_jitter: brightness, contrast and saturation are each scaled by 1 - this to 1 + this.
+        color_jitter: brightness, contrast and saturation are each scaled by factors in [1 - this, 1
+            + this].
     """
 
     crop_size: Size
@@ -44,8 +44,8 @@ class Augmentation:
         generator: np.random.Generator,
         wanted: int | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """uint8 [H, W, 3] and [H, W] to the same in `crop_size`; of a few windows the first that
-        shows class `wanted`.
+        """Maps uint8 [H, W, 3] and [H, W] to the same of `crop_size`; of a few crops, the first
+        that shows class `wanted`.
         """
         height, width = label.shape
         crop = self.crop_size
@@ -80,13 +80,13 @@ class Augmentation:
 
 
 def class_chances(counts: np.ndarray, temperature: float) -> np.ndarray:
-    """How often each class is the one for which a picture is drawn, [C] of sum 1 (Hoyer et al.
-    2022, Eq. 12): softmax of (1 - f) / T.
+    """The probability that a picture is drawn for each class, [C] with sum 1 (Hoyer et al. 2022,
+    Eq. 12): softmax of (1 - f) / T.
 
     Args:
         counts: pixels of each class in each picture, [N, C].
-        temperature: T; the smaller, the more the rare classes are favoured. f is the class's share
-            of all pixels.
+        temperature: T; smaller values favour rare classes more. f is the class's share of all
+            pixels.
     """
     total = counts.sum(axis=0)
     weights = np.exp((total.min() - total) / max(total.sum(), 1) / temperature) * (total > 0)
@@ -97,11 +97,11 @@ class LabelledBatches:
     """Batches drawn from one or several parts.
 
     Args:
-        parts: what to draw from, by their shares.
+        parts: the parts to draw from, according to their shares.
         options: sizes, augmentation, rare-class sampling, batch size and seed.
 
     Raises:
-        UserError: pictures of several sizes and no crop size.
+        UserError: the pictures have several sizes but there is no crop size.
     """
 
     def __init__(self, parts: Sequence[LabelledPictures], options: SegmenterOptions):
@@ -125,7 +125,7 @@ class LabelledBatches:
                 )
 
     def drawn(self, generator: np.random.Generator) -> tuple[int, int, int | None]:
-        """(part, picture, class for whose sake it was drawn), uniformly or by rare classes."""
+        """(part, picture, class for which it was drawn), drawn uniformly or by rare classes."""
         part = _pick(self._shares, generator.random())
         if not self._chances:
             return part, int(generator.integers(len(self.parts[part]))), None
@@ -137,7 +137,7 @@ class LabelledBatches:
         """The `number`-th sample since the start: uint8 [H, W, 3] and train ids [H, W]."""
         generator = np.random.default_rng((self.seed, _DRAW, number))
         part, index, wanted = self.drawn(generator)
-        # a stream of its own, so that arms which differ in their transforms see the same crops
+        # a separate stream, so that arms that differ in their transforms see the same crops
         picture, label = self.parts[part].draw(
             index, np.random.default_rng((self.seed, _TRANSFORM, number))
         )
@@ -154,8 +154,8 @@ class LabelledBatches:
         )
 
     def dataset(self, first_step: int, end_step: int) -> tf.data.Dataset:
-        """Pictures float32 in [-1, 1] and train ids uint8 of the steps from `first_step` up to
-        before `end_step`.
+        """Pictures float32 in [-1, 1] and train ids uint8 for the steps from `first_step` to
+        `end_step` - 1.
         """
         size = self.augmentation.crop_size
 
@@ -183,7 +183,7 @@ def _common_size(parts: Sequence[LabelledPictures]) -> Size:
     size = sizes.pop()
     if size is None or sizes:
         raise UserError(
-            "--crop_size: the training pictures are of several sizes; give a crop size, or "
+            "--crop_size: the training pictures have several sizes; give a crop size, or "
             "--load_size for all"
         )
     return size

@@ -1,5 +1,5 @@
-"""What a segmenter learns from: labelled pictures by index, from a data set or from arrays, changed
-by a transform or not.
+"""Labelled pictures for training a segmenter, by index, from a data set or from arrays, with an
+optional transform.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from tfcyclegan.errors import UserError
 from tfcyclegan.system import files
 
 Transform = Callable[[np.ndarray, np.random.Generator], np.ndarray]
-"""uint8 [H, W, 3] to the same size; draws from the generator alone, which follows from (seed,
+"""uint8 [H, W, 3] to the same size; draws only from the generator, which is determined by (seed,
 sample).
 """
 
@@ -30,7 +30,7 @@ _COUNTS = "class_counts.npy"
 
 class Arrays(Protocol):
     """Pictures or label maps by index: a `PixelFile`, an array, a list, or anything that reads them
-    when asked.
+    on demand.
     """
 
     def __len__(self) -> int: ...
@@ -40,16 +40,16 @@ class Arrays(Protocol):
 
 @dataclass(frozen=True)
 class LabelledPictures:
-    """Pictures and their labels, one part of what a segmenter is trained on.
+    """Pictures and their labels, one part of a segmenter's training data.
 
     Attributes:
         pictures: uint8 [H, W, 3] each.
         labels: train ids, uint8 [H, W] or [H, W, 1] each, in the pictures' sizes; IGNORED (255) is
             not learned.
-        identity: says which content it is; a run resumes only with equal ones.
+        identity: identifies the content; a run resumes only with equal ones.
         classes: the table of the labels.
         transform: changes a picture each time it is drawn, before the augmentation.
-        share: of the samples, relative to the other parts of a training.
+        share: share of the samples, relative to the other parts.
     """
 
     pictures: Arrays
@@ -63,14 +63,14 @@ class LabelledPictures:
         if len(self.pictures) != len(self.labels) or not len(self.labels):
             raise UserError(
                 f"{self.identity}: {len(self.pictures)} pictures and {len(self.labels)} label "
-                "maps; each needs one"
+                "maps; each picture needs one"
             )
 
     def __len__(self) -> int:
         return len(self.pictures)
 
     def transformed(self, transform: Transform, identity: str) -> "LabelledPictures":
-        """The same pictures through `transform`, which `identity` tells apart from others."""
+        """The same pictures with a `transform`, which `identity` identifies."""
         return dataclasses.replace(
             self, transform=transform, identity=f"{self.identity} | {identity}"
         )
@@ -92,13 +92,13 @@ class LabelledPictures:
         if picture.shape[:2] != label.shape:
             raise UserError(
                 f"{self.identity}: picture {index} is {picture.shape[:2]} and its label "
-                f"{label.shape}; they must be of one size"
+                f"{label.shape}; they must have the same size"
             )
         return (self.transform(picture, generator) if self.transform else picture), label
 
     @functools.cached_property
     def class_counts(self) -> np.ndarray:
-        """Pixels of each class in each label map, int64 [N, C]; kept beside the labels where these
+        """Pixels of each class in each label map, int64 [N, C]; stored beside the labels if these
         are a `PixelFile`.
         """
         path = self.labels.directory / _COUNTS if isinstance(self.labels, PixelFile) else None
@@ -139,7 +139,7 @@ def open_pictures(
         source: an opened data set.
         split: its name.
         cache_dir: where resized pixels are kept; default: `.cache` in the data set.
-        size: to which pictures are resized; None keeps theirs.
+        size: size to which pictures are resized; None keeps theirs.
         interpolation: the filter that resizes them.
     """
     kept = size or Size(1, 1)
@@ -172,7 +172,7 @@ def open_labelled(
     """A split of a data set with labels; arguments as of `open_pictures`.
 
     Raises:
-        UserError: the split has no labels, or none of a class that counts.
+        UserError: the split has no labels, or none of a scored class.
     """
     source.require(split)
     classes = source.require_labels(split)
@@ -185,8 +185,8 @@ def open_labelled(
     )
     if not opened.class_counts.any():
         raise UserError(
-            f"{source.directory}: the labels of split {split} have no pixel of the "
-            f"{classes.count} classes; are they label ids?"
+            f"{source.directory}: the labels of split {split} have no pixel of the {classes.count} "
+            "classes; check that they are label ids"
         )
     return opened
 

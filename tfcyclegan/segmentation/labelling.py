@@ -1,11 +1,11 @@
-"""Pictures in, PNGs of class ids and colour overlays out, as `cityscapesscripts` and other programs
-and people read them.
+"""Labels pictures: PNGs of class ids, as `cityscapesscripts` and other programs read them, and
+colour overlays.
 
 OUTPUT/labelIds/NAME.png    8-bit grayscale, the ids of the segmenter's classes, in the input's own
                             size
 OUTPUT/overlays/NAME.png    the colours of the classes over the picture
-OUTPUT/segmentation.json    by which segmenter; written first
-OUTPUT/classes.csv          what the ids mean, as `data_prep.folders --classes` reads it
+OUTPUT/segmentation.json    the segmenter; written first
+OUTPUT/classes.csv          meaning of the ids, as `data_prep.folders --classes` reads it
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -45,12 +45,12 @@ def label_path(
     overlays: bool = True,
     reading: Reading = USUAL,
 ) -> None:
-    """Labels a picture or all pictures in a folder tree; those already there by the same segmenter
-    are kept.
+    """Labels a picture or all pictures in a folder tree; existing results of the same segmenter are
+    kept.
 
     Raises:
-        UserError: `output` holds another segmenter's work, or pictures that cannot be read (after
-            all others were labelled).
+        UserError: `output` holds another segmenter's results, or pictures cannot be read (after all
+            others were labelled).
     """
     found = pictures_of_path(path, reading)
     found.log()
@@ -75,8 +75,8 @@ def label_split(
     overlays: bool = True,
     reading: Reading = USUAL,
 ) -> Confusion | None:
-    """Labels a split of a data set as `label_path` does; where it has labels, scores the PNGs
-    against them.
+    """Labels a split of a data set like `label_path`; if it has labels, scores the PNGs against
+    them.
     """
     split.source.require(split.name)
     if split.labelled:
@@ -148,7 +148,7 @@ def _label_all(
             "load_size": segmenter.scale,
             **settings,
         },
-        told=("labelling", "labelled", "the work of another segmenter or of other settings"),
+        told=("labelling", "labelled", "results of another segmenter or with other settings"),
         left_out=left_out,
         hints=hints,
     )

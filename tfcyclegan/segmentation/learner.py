@@ -47,11 +47,12 @@ class Learner:
     """A network in training. Make it in the strategy's scope.
 
     Args:
-        network: learns.
-        average: takes the running mean of its weights, batch statistics among them; None for none.
-        optimizer: of the network.
-        weights: of the classes in the loss.
-        ema_decay: of the running mean.
+        network: the network to train.
+        average: receives the running mean of its weights, including batch statistics; None for
+            none.
+        optimizer: the network's optimizer.
+        weights: weights of the classes in the loss.
+        ema_decay: decay of the running mean.
     """
 
     def __init__(
@@ -85,11 +86,10 @@ class Learner:
     def train_step(self, pictures: tf.Tensor, train_ids: tf.Tensor) -> dict[str, tf.Tensor]:
         """One update from this replica's share of a batch.
 
-        The loss is the mean over the whole batch's learned pixels, on however many replicas they
-        lie.
+        The loss is the mean over the whole batch's learned pixels, on any number of replicas.
 
         Returns:
-            The values named by `REPORTED`; their sum over replicas counts.
+            The values named by `REPORTED`, to be summed over replicas.
         """
         variables = self.network.trainable_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:

@@ -2,9 +2,9 @@
 picture's resolution.
 
 [B, H, W, 3] in [-1, 1] to logits [B, H, W, C] of the C classes. A strided first convolution, four
-halvings with two 3x3 convolutions each, and the way back over skip connections; batch
-normalisation; logits at half resolution, enlarged bilinearly. docs/adaptation.md tells what it was
-measured against.
+downsamplings with two 3x3 convolutions each, and upsampling with skip connections; batch
+normalisation; logits at half resolution, enlarged bilinearly. docs/adaptation.md compares it with
+others.
 """
 
 import itertools
@@ -16,14 +16,14 @@ import tensorflow as tf
 from tfcyclegan.networks.layers import mirrored
 
 MULTIPLE = 32
-"""What the network's input sides are multiples of; `logits_of` mirrors pictures up to it."""
+"""Input sides must be multiples of it; `logits_of` mirrors pictures accordingly."""
 
 _WIDTHS = (1, 2, 4, 6, 8)
 
 
 @keras.saving.register_keras_serializable("tfcyclegan")
 class Doubled(keras.layers.Layer):
-    """Bilinear enlargement by 2. Keras' own cannot be traced in a loop where sizes are unknown."""
+    """Bilinear enlargement by 2. Keras' own cannot be traced in a loop with unknown sizes."""
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         shape = tf.shape(x)
@@ -50,11 +50,10 @@ def make_network(
 
     Args:
         width: filters of the first convolution.
-        classes: how many classes it tells apart.
-        seed: of the initial weights.
-        dtype: Keras policy; the logits are float32 in any.
-        input_size: fixes batch 1 and the picture's size, multiples of `MULTIPLE`, as exports want
-            it.
+        classes: number of classes.
+        seed: seed of the initial weights.
+        dtype: Keras policy; the logits are always float32.
+        input_size: fixes batch 1 and the picture's size, multiples of `MULTIPLE`, for exports.
     """
     layers, seeds = keras.layers, itertools.count(seed * 1_000)
 
@@ -92,7 +91,7 @@ def make_network(
 
 def logits_of(network: keras.Model, pictures: tf.Tensor, *, training: bool = False) -> tf.Tensor:
     """Logits float32 [B, H, W, C] of pictures [B, H, W, 3] in [-1, 1] of any size, mirrored at the
-    lower right where need be.
+    lower right if necessary.
     """
     height, width = (
         tf.shape(pictures)[axis] if pictures.shape[axis] is None else pictures.shape[axis]

@@ -1,7 +1,7 @@
 """A segmenter's run directory, and its settings, which are read without TensorFlow.
 
-segmenter.json  every option, the precision taken, what it was trained on, the table of its classes
-flags.cfg       the same as a flag file, where a command was given
+segmenter.json  every option, the precision used, its training data, the table of its classes
+flags.cfg       the same as a flag file, if it was started by a command
 checkpoints/    step-N; the last step's is the segmenter
 history.jsonl   one line every --log_every_steps
 """
@@ -26,13 +26,13 @@ class SegmenterRun:
     """A run directory of `train_segmenter`.
 
     Attributes:
-        directory: where it lies.
-        options: those it was last started with.
+        directory: its path.
+        options: the options of its last start.
         precision: the precision in force, never "auto".
-        parts: identities and shares of what it was trained on.
-        size: of the pictures that the network was trained on.
-        classes: what it tells apart.
-        interpolation: by which filter pictures are resized to the options' `load_size`.
+        parts: identities and shares of its training data.
+        size: size of the pictures that the network was trained on.
+        classes: the table of its classes.
+        interpolation: the filter that resizes pictures to the options' `load_size`.
     """
 
     directory: Path
@@ -60,17 +60,17 @@ def read_segmenter_run(directory: Path) -> SegmenterRun:
     """Opens a run directory.
 
     Raises:
-        UserError: there is none, or its settings are damaged.
+        UserError: there is no run, or its settings are damaged.
     """
     if not (directory / SETTINGS).is_file():
         raise UserError(
-            f"--segmenter_dir={directory}: no segmenter there ({SETTINGS} is missing); train one "
+            f"--segmenter_dir={directory}: holds no segmenter ({SETTINGS} is missing); train one "
             "with tfcyclegan train_segmenter"
         )
     stored = files.read_json(directory / SETTINGS)
     try:
         options = config_from_dict(SegmenterOptions, stored["options"])
-        # runs that tell none were trained on Cityscapes' alone
+        # runs without a table were trained on Cityscapes' classes
         classes = (
             ClassTable.from_json(stored["classes"], directory / SETTINGS)
             if "classes" in stored
@@ -87,20 +87,21 @@ def read_segmenter_run(directory: Path) -> SegmenterRun:
         )
     except (KeyError, TypeError, AttributeError, UserError) as error:
         raise UserError(
-            f"{directory / SETTINGS}: damaged, not a segmenter's settings ({error}); restore it "
-            "or train again"
+            f"{directory / SETTINGS}: damaged, does not hold a segmenter's settings ({error}); "
+            "restore it or train again"
         ) from error
 
 
 def interpolation_for(run_dir: Path, load_size: Size | None, source: DataSource) -> str:
-    """By which filter a segmenter's pictures are resized: as its run began, else as its data were
-    prepared, which is told.
+    """The filter that resizes a segmenter's pictures: the one with which its run began, otherwise
+    the one with which its data was prepared, which is reported.
     """
     if (run_dir / SETTINGS).is_file():
         return read_segmenter_run(run_dir).interpolation
     if load_size is None or source.interpolation == "bicubic":
         return "bicubic"
     log(
-        f"{source.directory}: pictures are resized by {source.interpolation}, as they were prepared"
+        f"{source.directory}: pictures are resized by {source.interpolation}, as in their "
+        "preparation"
     )
     return source.interpolation

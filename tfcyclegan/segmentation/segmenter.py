@@ -30,11 +30,11 @@ class Segmenter:
 
     Attributes:
         network: float32 weights, [B, H, W, 3] in [-1, 1] to logits.
-        load_size: to which pictures are resized before, as in training; None keeps theirs.
-        size: of the pictures that it was trained on.
-        classes: what it tells apart.
-        identity: says which segmenter it is; equal for equal weights.
-        interpolation: by which filter pictures are resized to `load_size`.
+        load_size: size to which pictures are resized first, as in training; None keeps theirs.
+        size: size of the pictures that it was trained on.
+        classes: the table of its classes.
+        identity: identifies the segmenter; equal for equal weights.
+        interpolation: the filter that resizes pictures to `load_size`.
     """
 
     network: keras.Model
@@ -56,7 +56,7 @@ class Segmenter:
 
     @property
     def scale(self) -> str:
-        """To what pictures are resized, and by which filter where that is not bicubic."""
+        """The size to which pictures are resized, and the filter if it is not bicubic."""
         filtered = "" if self.interpolation == "bicubic" else f" {self.interpolation}"
         return f"{self.load_size}{filtered}" if self.load_size else "original"
 
@@ -67,8 +67,8 @@ class Segmenter:
         return logits_of(self.network, tf.cast(pictures, tf.float32))
 
     def probabilities(self, pictures: np.ndarray) -> np.ndarray:
-        """Chances of the classes, float32 [B, H, W, C], of pictures uint8 [B, H, W, 3], which are
-        not resized.
+        """Probabilities of the classes, float32 [B, H, W, C], of pictures uint8 [B, H, W, 3], which
+        are not resized.
         """
         return self._function(tf.constant(pictures)).numpy()
 
@@ -81,11 +81,11 @@ class Segmenter:
         return ids if pictures.ndim == 4 else ids[0]
 
     def label(self, picture: Image.Image, size: Size | None = None) -> np.ndarray:
-        """Train ids, uint8 [H, W], of one picture as it lies on disk: seen at `load_size`, answered
-        at `size` or its own.
+        """Train ids, uint8 [H, W], of one picture of any size: computed at `load_size`, returned at
+        `size` or the picture's own.
 
-        Where the two differ the chances are enlarged bilinearly and the likeliest class is taken
-        there.
+        If the two differ, the probabilities are resized bilinearly before the most probable class
+        is chosen.
         """
         size = size or Size(picture.height, picture.width)
         seen = picture.convert("RGB")
@@ -107,8 +107,8 @@ class Segmenter:
         note: str = "scoring",
         absent: str = "cityscapes",
     ) -> Confusion:
-        """The confusion matrix over (encoded picture, encoded ids); predictions come in the truth's
-        size, which is never resized.
+        """The confusion matrix over (encoded picture, encoded ids); predictions have the size of
+        the ground truth, which is never resized.
         """
         confusion = Confusion(classes=self.classes.count, absent=absent)
         for picture, truth in track(pictures, total=total, unit="image", label=note):
@@ -135,8 +135,8 @@ class Segmenter:
         return self.score(examples, total=split.count, note=note, absent=absent)
 
     def require_classes(self, split: Split) -> None:
-        """Raises UserError where a split has no labels, or its ids mean other classes than this
-        segmenter's.
+        """Raises UserError if a split has no labels, or its ids do not mean this segmenter's
+        classes.
         """
         difference = self.classes.difference(split.source.require_labels(split.name))
         if difference:
@@ -147,14 +147,13 @@ class Segmenter:
 
 
 def load_segmenter(directory: Path) -> Segmenter:
-    """The segmenter of a finished run: the weights of its last step, or their running mean where it
-    kept one.
+    """The segmenter of a finished run: the weights of its last step, or their running mean if it
+    has one.
 
-    Which checkpoint is taken depends on no label of any picture: it is the last one of a length
-    fixed beforehand.
+    The choice of checkpoint depends on no label: it is the last one of a length fixed beforehand.
 
     Raises:
-        UserError: no run there, or it is not finished.
+        UserError: there is no run, or it is not finished.
         RunError: the checkpoint is damaged.
     """
     run = read_segmenter_run(directory)
@@ -163,8 +162,8 @@ def load_segmenter(directory: Path) -> Segmenter:
     if latest is None or step_of(latest) < options.steps:
         step = 0 if latest is None else step_of(latest)
         raise UserError(
-            f"--segmenter_dir={directory}: its training is at step {step} of {options.steps}; "
-            "give its command again"
+            f"--segmenter_dir={directory}: its training is at step {step} of {options.steps}; run "
+            "its command again"
         )
     network = make_network(width=options.width, classes=run.classes.count)
     holder = tf.train.Checkpoint(

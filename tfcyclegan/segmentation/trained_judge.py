@@ -22,9 +22,9 @@ from tfcyclegan.segmentation.training import train_segmenter
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
 
-_FORMAT = 1  # raise when the same settings would train another judge
+_FORMAT = 1  # increase it if the same settings would train another judge
 _SCORE = "judged.npy"
-# what decides how a judge is trained, as against where and how it is watched
+# options that determine a judge's training, as opposed to its location and logging
 _DECIDING = [
     field.name
     for field in dataclasses.fields(SegmenterOptions)
@@ -34,12 +34,12 @@ _DECIDING = [
 
 @dataclass(frozen=True)
 class Judge:
-    """A segmenter and what it scores on real photos.
+    """A segmenter and its score on real photos.
 
     Attributes:
         name: network, and what it was trained on, to be printed beside every number.
         segmenter: to label translated photos with.
-        counts: its confusion matrix on the real test photos, int64 [C, C + 1]: the ceiling beside
+        counts: its confusion matrix on the real test photos, int64 [C, C + 1]: the upper bound of
             every score that it gives.
         directory: its run directory.
     """
@@ -62,17 +62,17 @@ class Judge:
 def judge(
     train: Split, test: Split, cache_dir: Path, options: SegmenterOptions | None = None
 ) -> Judge:
-    """The judge of a data set, trained now if `cache_dir` lacks it.
+    """The judge of a data set, trained if `cache_dir` lacks it.
 
     Args:
         train: real photos with labels to train on; never the pictures that are to be judged.
         test: real photos with labels that it is scored on.
         cache_dir: keeps judges, each under a hash of its data and settings; an interrupted training
-            is gone on with.
-        options: of its training; default: those of `SegmenterOptions`.
+            is continued.
+        options: options of its training; default: those of `SegmenterOptions`.
 
     Raises:
-        UserError: no labels, or labels of another class table.
+        UserError: there are no labels, or labels of another class table.
     """
     options = options or SegmenterOptions()
     settings = {name: str(getattr(options, name)) for name in _DECIDING}
@@ -84,7 +84,7 @@ def judge(
     if (directory / SETTINGS).exists() and (finished := _finished(directory)) is not None:
         segmenter = finished
     else:
-        log(f"judge: a segmenter is trained on {train}, once; it is kept in {directory}")
+        log(f"judge: training a segmenter on {train}, once; it is kept in {directory}")
         cache = Path(options.cache_dir) if options.cache_dir else None
         part = open_labelled(
             train.source, train.name, cache, size=options.load_size, interpolation=interpolation

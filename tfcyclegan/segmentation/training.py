@@ -1,5 +1,5 @@
-"""The training of a segmenter: opens or resumes a run directory and drives `Learner.train_step` for
-a fixed number of steps.
+"""Trains a segmenter: opens or resumes a run directory and drives `Learner.train_step` for a fixed
+number of steps.
 """
 
 import dataclasses
@@ -54,16 +54,17 @@ def train_segmenter(
 ) -> Segmenter:
     """Trains, or resumes, a segmenter in `run_dir`; a finished one is only loaded.
 
-    The weights follow from the options and the parts. `val` changes nothing: its scores are drawn,
-    and choose no checkpoint.
+    The options and the parts determine the weights. `val` has no influence: its scores are plotted
+    but do not choose a checkpoint.
 
     Args:
         options: how to train.
-        parts: what to train on, drawn by their shares.
+        parts: the training data, drawn according to their shares.
         run_dir: the run's directory.
         val: labelled pictures for a curve of mean IoU, in the size of the training's `load_size`.
         flag_file: the options as the text of a flag file, kept in the run directory.
-        interpolation: by which filter `parts` and `val` were resized, and pictures to label are.
+        interpolation: the filter with which `parts` and `val` were resized, which is also used for
+            pictures to label.
 
     Returns:
         The segmenter of the last step.
@@ -112,7 +113,7 @@ def train_segmenter(
 
 
 def _common_classes(parts: Sequence[LabelledPictures]) -> ClassTable:
-    """The table of all parts' labels; UserError where they have several."""
+    """The table of all parts' labels; UserError if there are several."""
     first = parts[0]
     for part in parts:
         if difference := first.classes.difference(part.classes):
@@ -124,12 +125,12 @@ def _common_classes(parts: Sequence[LabelledPictures]) -> ClassTable:
 
 
 def _check_directory(run: SegmenterRun) -> None:
-    """Raises UserError where the directory holds something else or a run with other settings."""
+    """Raises UserError if the directory holds something else or a run with other settings."""
     directory = run.directory
     if not (directory / SETTINGS).exists():
         if directory.exists() and any(path.name != ".lock" for path in directory.iterdir()):
             raise UserError(
-                f"--run_dir={directory}: is not empty and holds no segmenter; choose another "
+                f"--run_dir={directory}: is not empty but holds no segmenter; choose another "
                 "directory"
             )
         return
@@ -245,7 +246,7 @@ class _Session:
         self.history.close()
         if step < end:
             raise Stopped(
-                f"stopped at step {step} of {end}; the same command goes on from there",
+                f"stopped at step {step} of {end}; the same command continues from there",
                 stop.signal_number,
             )
 
@@ -292,10 +293,12 @@ class _Session:
     def _next(self, batches: Any, step: int) -> Any:
         try:
             return next(batches)
-        except tf.errors.OpError as error:  # what a part raised, behind TensorFlow's own traceback
+        except (
+            tf.errors.OpError
+        ) as error:  # an exception of a part, after TensorFlow's own traceback
             reasons = re.findall(r"^[\w.]*(?:Error|Exception): (.+)$", error.message, re.MULTILINE)
             raise RunError(
-                f"step {step + 1}: a picture cannot be had "
+                f"step {step + 1}: a picture cannot be read "
                 f"({reasons[-1] if reasons else error.message})"
             ) from error
 
@@ -315,7 +318,7 @@ class _Session:
         return train_step
 
     def _take(self, step: int, tensor: Any) -> None:
-        """Reads the values of a step; stops the run if its update was skipped since something was
+        """Reads the values of a step; stops the run if its update was skipped because something was
         not finite.
         """
         if tensor is None:
@@ -330,8 +333,8 @@ class _Session:
                     else "a gradient is not finite"
                 )
                 raise RunError(
-                    f"step {step}: {what}; lower --learning_rate or look at the data, and start "
-                    "in another --run_dir"
+                    f"step {step}: {what}; lower --learning_rate or check the data, and start in "
+                    "another --run_dir"
                 )
             values = np.where(np.isfinite(values), values, 0.0)
         else:

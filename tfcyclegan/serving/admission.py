@@ -1,4 +1,4 @@
-"""How many requests are let in, how large they may be, how long they may take."""
+"""Limits on the number, size and duration of requests."""
 
 import asyncio
 import contextlib
@@ -13,18 +13,19 @@ from tfcyclegan.config import Limits
 from tfcyclegan.serving.refusal import Refused
 
 ANSWERS = Counter("tfcyclegan_answers", "answers to POST requests by HTTP status", ["status"])
-INSIDE = Gauge("tfcyclegan_requests_inside", "requests that are worked on or wait")
+INSIDE = Gauge("tfcyclegan_requests_inside", "requests running or waiting")
 RETRY_AFTER_SECONDS = 1
 _DRAIN_SECONDS = 0.5
 
 
 class Gate:
-    """Lets requests in and times them; REST and gRPC share it.
+    """Admits and times requests; REST and gRPC share it.
 
     Args:
-        size: how many may be inside.
-        timeout_seconds: how long each may be.
-        wait_seconds: how long one would wait for its turn now; half of the time-out is too long.
+        size: largest number of admitted requests.
+        timeout_seconds: time limit of each request.
+        wait_seconds: returns how long a request would wait now; requests are refused from half of
+            the time limit on.
     """
 
     def __init__(self, size: int, timeout_seconds: float, wait_seconds: Callable[[], float]):
@@ -35,22 +36,22 @@ class Gate:
         self._closed = False
 
     def close(self) -> None:
-        """From now on none is let in."""
+        """Admits no further requests."""
         self._closed = True
 
     @contextlib.asynccontextmanager
     async def admitted(self) -> AsyncIterator[asyncio.Timeout]:
-        """Raises Refused 503 at once when there is no room, or later when the block takes too
-        long.
+        """Raises Refused 503 at once if there are too many requests, or later if the block takes
+        too long.
         """
         if self._closed:
             raise Refused(503, "the server is stopping")
         if self._inside >= self._size:
-            raise Refused(503, f"busy: {self._size} requests are in work; try again in a moment")
+            raise Refused(503, f"busy: {self._size} requests are running; try again in a moment")
         wait = self._wait_seconds()
         if wait > self.timeout_seconds / 2:
             raise Refused(
-                503, f"busy: what waits already takes about {wait:.0f} seconds; try again later"
+                503, f"busy: waiting requests will take about {wait:.0f} seconds; try again later"
             )
         self._inside += 1
         INSIDE.inc()
@@ -67,8 +68,8 @@ class Gate:
 
 
 class Admission:
-    """ASGI middleware: POST requests pass the gate, and their bodies are read here, bounded, before
-    anything looks at them.
+    """ASGI middleware: POST requests pass the gate, and their bodies are read here, with a size
+    limit, before any processing.
     """
 
     def __init__(self, app: ASGIApp, *, gate: Gate, limits: Limits):
@@ -106,8 +107,8 @@ class Admission:
                 await error_response(refused.status, refused.message)(scope, receive, send)
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
-        """The whole body; None if the client went away. Raises Refused 413 when it is or turns out
-        too large.
+        """The whole body; None if the client went away. Raises Refused 413 if it is or becomes too
+        large.
         """
         too_large = Refused(
             413,
@@ -130,8 +131,8 @@ class Admission:
 
 
 async def _drain(scope: Scope, receive: Receive) -> None:
-    """Throws away what the client still sends: many read no answer before they have sent all. Not
-    for long, since 503 must be quick.
+    """Discards what the client still sends, since many clients read no answer before they have sent
+    everything; only briefly, since 503 must be quick.
     """
     if b"expect" in dict(scope["headers"]):
         return

@@ -1,13 +1,13 @@
-"""Requests to arrays of values and back, for models of measurements, in the two protocols.
+"""Converts requests to arrays of values and back, for models of measurements, in both protocols.
 
-The tensor is called `values`, [B, H, W, C], of the type and in the units of the model's domain;
-ranges are the model's business.
+The tensor is called `values`, [B, H, W, C], in the type and units of the model's domain; the model
+applies the ranges.
 
 V1 by rows is `{"instances": [ARRAY, ...]}` or `{"instances": [{"values": ARRAY}, ...]}`, of nested
 lists [H][W][C], answered `{"predictions": [ARRAY, ...]}`; by columns `{"inputs": ARRAYS}` or
-`{"inputs": {"values": ARRAYS}}`, answered `{"outputs": ARRAYS}`. JSON has no NaN: null stands for
-it. V2 is one input `values` with a datatype and a shape, its data in JSON, or as raw bytes over
-gRPC and by the extension for binary tensors over REST.
+`{"inputs": {"values": ARRAYS}}`, answered `{"outputs": ARRAYS}`. JSON has no NaN: it is null. V2 is
+one input `values` with a datatype and a shape, its data in JSON, or as raw bytes over gRPC and by
+the extension for binary tensors over REST.
 """
 
 from dataclasses import dataclass
@@ -39,11 +39,11 @@ _OF_TENSORFLOW = {
 
 @dataclass(frozen=True)
 class Kind:
-    """Of the arrays on one side of a model.
+    """The arrays on one side of a model.
 
     Attributes:
-        dtype: of NumPy.
-        channels: of each.
+        dtype: NumPy's type.
+        channels: channels of each array.
     """
 
     dtype: str
@@ -51,7 +51,7 @@ class Kind:
 
     @classmethod
     def of(cls, values: Values | None, channels: int) -> "Kind":
-        """Of a domain; None is one of pictures."""
+        """The kind of a domain; None means pictures."""
         return cls(values.dtype if values else "uint8", channels)
 
     @property
@@ -74,7 +74,7 @@ class RequestV1:
 
     Attributes:
         arrays: [H, W, C] each.
-        key: "instances" of the form by rows, or "inputs" of that by columns.
+        key: "instances" in the form by rows, or "inputs" in that by columns.
     """
 
     arrays: list[np.ndarray]
@@ -100,7 +100,7 @@ def _array(given: Any, kind: Kind, place: str, form: str) -> np.ndarray:
     try:
         array = np.array(given, None if _whole(kind) else kind.dtype)
     except (ValueError, TypeError, OverflowError) as error:
-        raise Refused(400, f"{place}: is no array of numbers; send {form}") from error
+        raise Refused(400, f"{place}: is not an array of numbers; send {form}") from error
     if array.ndim != 3 or array.shape[2] != kind.channels:
         raise Refused(
             400, f"{place}: has the shape {list(array.shape)}, not [H, W, {kind.channels}]"
@@ -109,7 +109,7 @@ def _array(given: Any, kind: Kind, place: str, form: str) -> np.ndarray:
 
 
 def _of_kind(array: np.ndarray, kind: Kind, place: str) -> np.ndarray:
-    """Numbers of JSON as what the model takes; none is rounded or wraps."""
+    """Converts JSON numbers to the model's type without rounding or wrapping."""
     if not array.size:
         raise Refused(400, f"{place}: is empty")
     if _whole(kind):
@@ -117,8 +117,8 @@ def _of_kind(array: np.ndarray, kind: Kind, place: str) -> np.ndarray:
         if array.dtype.kind not in "iu" or array.min() < limits.min or array.max() > limits.max:
             raise Refused(
                 400,
-                f"{place}: has values that are no {kind.dtype}: whole numbers from {limits.min} "
-                f"to {limits.max}",
+                f"{place}: has values that are not {kind.dtype}: integers from {limits.min} to "
+                f"{limits.max}",
             )
     return array.astype(kind.dtype)
 
@@ -151,7 +151,7 @@ def arrays_of_v2(request: InferRequest, kind: Kind) -> list[np.ndarray]:
     if [output.name for output in request.request_outputs or []] not in ([], [NAME]):
         raise Refused(400, f"outputs: there is one, {NAME}")
     try:
-        # numbers of JSON as they stand, since KServe's reader cuts fractions
+        # the original JSON numbers, since KServe's reader truncates fractions
         listed = tensor.data if isinstance(tensor.data, list) else None
         given = (
             tensor.as_numpy()
@@ -167,18 +167,18 @@ def arrays_of_v2(request: InferRequest, kind: Kind) -> list[np.ndarray]:
 def answer_v2(
     request: InferRequest, model_name: str, version: str, arrays: list[np.ndarray], kind: Kind
 ) -> InferResponse:
-    """Raw bytes over gRPC, and over REST where `binary_data_output` asks for them; else numbers,
-    null for NaN.
+    """Raw bytes over gRPC, and over REST where `binary_data_output` asks for them; otherwise
+    numbers, null for NaN.
 
     Raises:
-        Refused: 400, FP16 as numbers, which the protocol has not.
+        Refused: 400, for FP16 as numbers, which the protocol lacks.
     """
     output = InferOutput(NAME, [len(arrays), *arrays[0].shape], kind.datatype)
     raw = request.from_grpc or request.use_binary_outputs
     if kind.dtype == "float16" and not raw:
         raise Refused(
             400,
-            f"{NAME}: the answer is FP16, which is sent as bytes alone; ask for them by "
+            f"{NAME}: the answer is FP16, which is only sent as bytes; request them with "
             '"parameters": {"binary_data_output": true}',
         )
     output.set_data_from_numpy(np.stack(arrays), binary_data=bool(raw))

@@ -1,9 +1,9 @@
-"""Pictures of one size that wait at the same time go through the generator together.
+"""Pictures of one size that wait at the same time are translated as a batch.
 
 While a batch runs, the next ones gather; nothing waits for a batch to fill up. So there is no delay
-to tune: alone, a picture runs at once, and under load batches grow by themselves, to about a
-second's work. Who has waited too long when the turn comes is turned down: work in vain would make
-the next ones late too.
+to tune: a single picture runs at once, and under load batches grow by themselves, to about a second
+of computation. Pictures that have waited too long by their turn are refused, since translating them
+in vain would delay the next ones too.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ BATCH_PICTURES = Histogram(
     buckets=(1, 2, 4, 8, 16, 32, 64),
 )
 _BATCH_SECONDS = 1.0
-_KEPT = 0.7  # of what is known of the speed, after each batch
+_KEPT = 0.7  # weight of the earlier speed estimate, after each batch
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class Batcher:
     """Translates pictures one batch at a time, the oldest first.
 
     Args:
-        translate: [B, H, W, C] of one type to [B, H, W, C']; called in a thread of its own.
-        batch_size: pictures in a batch, at most.
-        max_pixels: of a batch; a picture of more goes alone.
-        max_wait_seconds: for a turn; who has waited longer is turned down then.
+        translate: [B, H, W, C] of one type to [B, H, W, C']; called in a separate thread.
+        batch_size: largest number of pictures in a batch.
+        max_pixels: largest number of pixels in a batch; a larger picture runs alone.
+        max_wait_seconds: longest wait; pictures that have waited longer at their turn are refused.
     """
 
     def __init__(
@@ -63,13 +63,13 @@ class Batcher:
         self._max_wait_seconds = max_wait_seconds
         self._waiting: deque[_Place] = deque()
         self._arrived = asyncio.Event()
-        self._pixels = self._seconds = 0.0  # of late
+        self._pixels = self._seconds = 0.0  # recent throughput
 
     async def __call__(self, pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Translates [H, W, C] of any sizes; a caller that is cancelled gives up its places.
+        """Translates [H, W, C] of any sizes; a cancelled caller gives up its places.
 
         Raises:
-            Refused: 503, no turn in time.
+            Refused: 503, the wait is too long.
             RuntimeError: the generator failed.
         """
         loop = asyncio.get_running_loop()
@@ -83,13 +83,13 @@ class Batcher:
                 place.answer.cancel()
 
     def wait_seconds(self) -> float:
-        """How long what waits now will take, judged by the speed of late."""
+        """How long the waiting pictures will take, estimated from the recent speed."""
         waiting = sum(place.area for place in self._waiting if not place.answer.done())
         return waiting * self._seconds / self._pixels if self._pixels else 0.0
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Works while the block lasts."""
+        """Translates while the block is active."""
         with ThreadPoolExecutor(1, "generator") as executor:
             worker = asyncio.create_task(self._work(executor))
             try:
@@ -112,7 +112,7 @@ class Batcher:
                 translated = await asyncio.get_running_loop().run_in_executor(
                     executor, self._translate, pictures
                 )
-            # whatever it is, those who wait for this batch must learn of it and the next batch must
+            # any error: callers that wait for this batch must learn of it, and the next batch must
             # run
             except Exception as error:
                 for place in batch:
@@ -125,7 +125,7 @@ class Batcher:
                     place.answer.set_result(picture)
 
     def _take(self) -> list[_Place]:
-        """The oldest picture and those of its size behind it; the others keep their order."""
+        """The oldest picture and later ones of the same size; the others keep their order."""
         for place in self._waiting:
             if time.monotonic() - place.arrived > self._max_wait_seconds:
                 _fail(

@@ -3,7 +3,7 @@
     python -m tfcyclegan.serving.client \
         --url=http://127.0.0.1:8501/v1/models/satellite2map PICTURES translated
 
-Needs nothing but Python 3.11: this file may be copied to where no tfcyclegan is.
+Needs only Python 3.11: this file may be copied to machines without tfcyclegan.
 """
 
 import argparse
@@ -26,7 +26,7 @@ class ServerError(Exception):
     """The server's refusal, or why there is no answer.
 
     Attributes:
-        status: of HTTP; 0 if there was no answer.
+        status: HTTP status; 0 if there was no answer.
     """
 
     def __init__(self, status: int, message: str):
@@ -38,7 +38,7 @@ def translate(url: str, pictures: Sequence[bytes], *, timeout_seconds: float = 6
     """Translates encoded pictures in one request.
 
     Args:
-        url: of the model, such as http://127.0.0.1:8501/v1/models/satellite2map.
+        url: URL of the model, such as http://127.0.0.1:8501/v1/models/satellite2map.
         pictures: contents of picture files, of any sizes.
         timeout_seconds: how long to wait for the connection and for each part of the answer.
 
@@ -67,7 +67,7 @@ def translate(url: str, pictures: Sequence[bytes], *, timeout_seconds: float = 6
             0, f"{url}: {getattr(error, 'reason', None) or error or type(error).__name__}"
         ) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise ServerError(0, f"{url}: does not answer as a model server does") from error
+        raise ServerError(0, f"{url}: does not answer like a model server") from error
 
 
 def _message_of(error: urllib.error.HTTPError) -> str:
@@ -93,14 +93,14 @@ def translate_patiently(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit codes: 0 all translated; 1 the server failed or refused some; 2 the request was
+    """Exit codes: 0 all translated; 1 the server failed or refused some pictures; 2 the request was
     wrong.
     """
     parser = argparse.ArgumentParser(
         prog="python -m tfcyclegan.serving.client", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument(
-        "--url", required=True, help="of the model: http://HOST:PORT/v1/models/NAME"
+        "--url", required=True, help="URL of the model: http://HOST:PORT/v1/models/NAME"
     )
     parser.add_argument(
         "--timeout_seconds",
@@ -116,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("input", metavar="IN", type=Path, help="picture, or folder of pictures")
     parser.add_argument(
-        "output", metavar="OUT", type=Path, help="folder for the PNGs; those there already are kept"
+        "output", metavar="OUT", type=Path, help="folder for the PNGs; existing ones are kept"
     )
     options = parser.parse_args(arguments)
     folder = options.input if options.input.is_dir() else options.input.parent
@@ -127,11 +127,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         found = [path for path in there if path.suffix.lower() in ENDINGS]
         _tell(
-            "not sent, since its ending is none of a picture",
+            "not sent, since its extension is not that of a picture",
             [path for path in there if path.suffix.lower() not in ENDINGS],
         )
     if not found or not found[0].is_file():
-        return _fail(f"{options.input}: no picture there", 2)
+        return _fail(f"{options.input}: no picture found", 2)
     if urllib.parse.urlsplit(options.url).scheme not in ("http", "https"):
         return _fail(f"--url={options.url}: write http://HOST:PORT/v1/models/NAME", 2)
     targets = {
@@ -142,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if makers.setdefault(target, path) != path:
             return _fail(f"{makers[target]} and {path}: both would become {target}; rename one", 2)
     _tell(
-        "kept, since it is there already",
+        "kept, since it already exists",
         [target for target in targets.values() if target.exists()],
     )
     refused = 0
@@ -171,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _tell(what: str, paths: Sequence[Path]) -> None:
-    """Names the first of what is passed over, and counts the others."""
+    """Names the first skipped file and counts the others."""
     if paths:
         more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
         print(f"{paths[0]}{more}: {what}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Requests to encoded pictures, translated PNGs to answers, in the two protocols.
+"""Converts requests to encoded pictures, and translated PNGs to answers, in both protocols.
 
 V1 is TensorFlow Serving's REST: by rows `{"instances": [{"b64": ...}]}` or `{"instances":
 [{"image_bytes": {"b64": ...}}]}`, answered `{"predictions": [{"b64": ...}]}`; by columns
@@ -20,11 +20,11 @@ from tfcyclegan.serving.refusal import Refused
 NAME = "image_bytes"
 SIGNATURE = "serving_default"
 NOTES = "notes"
-"""The parameter of an answer of the second protocol that says what was done to the pictures and not
-used of them, if anything was.
+"""The parameter of an answer in the second protocol that reports conversions of the pictures and
+omissions, if any.
 """
 NOTES_HEADER = "x-notes"
-"""The header of an answer over REST that says the same."""
+"""The header of a REST answer that reports the same."""
 ANSWERS = {"instances": "predictions", "inputs": "outputs"}
 
 
@@ -34,7 +34,7 @@ class RequestV1:
 
     Attributes:
         pictures: their bytes.
-        key: "instances" of the form by rows, or "inputs" of that by columns.
+        key: "instances" in the form by rows, or "inputs" in that by columns.
     """
 
     pictures: list[bytes]
@@ -42,8 +42,8 @@ class RequestV1:
 
 
 def values_of_v1(body: Any, form: str) -> tuple[str, Any]:
-    """ "instances" or "inputs", and what is given under it; raises Refused 400 where the body has
-    another form than `form`, which is shown.
+    """ "instances" or "inputs", and its value; raises Refused 400, with the expected `form`, if the
+    body has another form.
     """
     given = [key for key in ANSWERS if key in body] if isinstance(body, dict) else []
     if not given:
@@ -54,7 +54,7 @@ def values_of_v1(body: Any, form: str) -> tuple[str, Any]:
     if strange:
         raise Refused(
             400,
-            f"{strange[0][:40]!r}: is not known; beside {given[0]} there is signature_name alone",
+            f"{strange[0][:40]!r}: is unknown; besides {given[0]} only signature_name is allowed",
         )
     if body.get("signature_name", SIGNATURE) != SIGNATURE:
         raise Refused(
@@ -83,7 +83,7 @@ def pictures_of_v1(body: Any) -> RequestV1:
 
 
 def _base64_of(value: Any, place: str) -> str:
-    named = place.startswith("instances")  # by columns the name stands before all of them
+    named = place.startswith("instances")  # by columns the name comes before all of them
     if named and isinstance(value, dict) and value.keys() == {NAME}:
         value = value[NAME]
     if not isinstance(value, dict) or value.keys() != {"b64"} or not isinstance(value["b64"], str):
@@ -131,7 +131,7 @@ def _bytes_of(element: Any, place: str) -> bytes:
 def answer_v2(
     request: InferRequest, model_name: str, version: str, pngs: list[bytes], told: str = ""
 ) -> InferResponse:
-    """Bytes over gRPC, and over REST where `binary_data_output` asks for them; else base64."""
+    """Bytes over gRPC, and over REST where `binary_data_output` asks for them; otherwise base64."""
     output = InferOutput(NAME, [len(pngs)], "BYTES")
     binary = request.use_binary_outputs
     if binary:

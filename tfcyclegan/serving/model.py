@@ -1,5 +1,5 @@
-"""An exported model as KServe calls it: encoded pictures in, PNGs out; of measurements arrays in,
-arrays out.
+"""An exported model as KServe calls it: from encoded pictures to PNGs or, for measurements, from
+arrays to arrays.
 """
 
 import asyncio
@@ -36,12 +36,12 @@ class Exported:
     """A version of an exported model.
 
     Attributes:
-        name: of its folder, under which it is served.
+        name: name of its folder, under which it is served.
         version: its number.
         translator: the SavedModel, or the same network in another runtime.
-        properties: what its metadata say of it, for clients.
-        beside: how many other versions lie in the folder.
-        channels_out: of what the network gives.
+        properties: its description from the metadata, for clients.
+        beside: number of other versions in the folder.
+        channels_out: channels of the network's output.
     """
 
     name: str
@@ -52,33 +52,32 @@ class Exported:
     channels_out: int = 3
 
     def __call__(self, pictures: np.ndarray) -> np.ndarray:
-        """Translates [B, H, W, C] of any size, uint8 of pictures or values as they are stored, to
-        float32 in [-1, 1] of the other domain.
+        """Translates [B, H, W, C] of any size, uint8 pictures or values as stored, to float32 in
+        [-1, 1] of the other domain.
         """
         return self.translator.unchecked(self.translator.values.to_network(pictures))
 
     @property
     def takes(self) -> Kind:
-        """The arrays that it takes, where a side is measurements."""
+        """The arrays that it accepts, if a side is measurements."""
         return Kind.of(self.translator.values.source, self.translator.channels)
 
     @property
     def gives(self) -> Kind:
-        """The arrays that it gives, likewise."""
+        """The arrays that it returns, likewise."""
         written = self.translator.values.written
         return Kind.of(written, written.channels if written else self.channels_out)
 
     def require_version(self, asked: str) -> None:
-        """Raises Refused 404 where another version is asked for."""
+        """Raises Refused 404 if another version is requested."""
         if not asked.isascii() or not asked.isdigit() or int(asked) != int(self.version):
             raise Refused(
                 404,
-                f"{self.name}: version {asked[:40]!r} is not served, version {self.version} alone "
-                "is",
+                f"{self.name}: version {asked[:40]!r} is not served, only version {self.version}",
             )
 
     def signatures(self) -> dict[str, Any]:
-        """The signature that is served, as TensorFlow Serving's metadata tell it."""
+        """The served signature, in the form of TensorFlow Serving's metadata."""
 
         def tensor(name: str, dtype: str, *sides: int) -> dict[str, Any]:
             dim = [{"size": str(side), "name": ""} for side in (-1, *sides)]
@@ -101,23 +100,23 @@ class Exported:
 def load(
     model_dir: Path, exported_format: str = "saved_model", *, trusted: bool = False
 ) -> Exported:
-    """Loads the newest version in `model_dir`, or the version that it is, and translates a first
-    picture.
+    """Loads the newest version in `model_dir`, or `model_dir` itself if it is a version, and
+    translates a first picture.
 
     Args:
-        model_dir: where it lies.
+        model_dir: its directory.
         exported_format: "saved_model" or one of `exports.runtimes.RUNTIMES`.
         trusted: loads a SavedModel whatever it may do, see `exports.safety_check`.
 
     Raises:
-        UserError: nothing there, not a whole translator, one that may do more than compute, or a
-            runtime that is not installed.
+        UserError: there is no model, it is not a complete translator or may do more than compute,
+            or its runtime is not installed.
     """
     versions = files.numbered(model_dir)
     version = [model_dir, *versions][-1]
     if not (version / "saved_model.pb").is_file():
         raise UserError(
-            f"--model_dir={model_dir}: no exported model there; make one with tfcyclegan export"
+            f"--model_dir={model_dir}: holds no exported model; make one with tfcyclegan export"
         )
     file = version
     if exported_format != "saved_model":
@@ -142,7 +141,7 @@ def load(
         ):
             raise UserError(f"answers with the shape {answer.shape}")
         exported = dataclasses.replace(exported, channels_out=answer.shape[-1])
-    except Exception as error:  # whatever a damaged or foreign graph makes TensorFlow raise
+    except Exception as error:  # TensorFlow may raise anything on a damaged or foreign graph
         if isinstance(error, Untrusted) or (isinstance(error, UserError) and file != version):
             raise  # its line names the file, or the runtime that is not installed
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -158,8 +157,8 @@ class ServedModel(kserve.Model):
 
     Args:
         exported: the model.
-        batcher: through which its pictures go.
-        limits: of a request.
+        batcher: translates its pictures.
+        limits: limits of a request.
     """
 
     def __init__(self, exported: Exported, batcher: Batcher, limits: Limits):
@@ -213,15 +212,13 @@ class ServedModel(kserve.Model):
     async def postprocess(
         self, result: Any, headers: Any = None, response_headers: Any = None
     ) -> Any:
-        """The answer as it is."""
+        """Returns the answer unchanged."""
         return result
 
     async def _translate(
         self, encoded: list[bytes], key: str = "instances"
     ) -> tuple[list[bytes], str]:
-        """The translations as PNGs, and what was done to the pictures and not used of them, on one
-        line.
-        """
+        """The translations as PNGs, and one line on conversions and omissions."""
         if not encoded:
             raise Refused(400, "the request holds no picture")
         pictures, told = await asyncio.to_thread(
@@ -263,23 +260,23 @@ def _encode_all(translated: list[np.ndarray], key: str) -> list[bytes]:
 
 
 def _require_room(sizes: Iterable[tuple[int, int]], max_pixels: int, key: str) -> None:
-    """Raises Refused 413 where pictures of these widths and heights have too many pixels."""
+    """Raises Refused 413 if pictures of these widths and heights have too many pixels."""
     total = 0
     for index, (width, height) in enumerate(sizes):
         total += max(width, SMALLEST) * max(height, SMALLEST)
         if total > max_pixels:
             raise Refused(
                 413,
-                f"{key}[{index}]: {width}x{height} makes {total} pixels; a request may hold "
-                f"{max_pixels} together",
+                f"{key}[{index}]: {width}x{height} makes {total} pixels in total; a request may "
+                f"hold {max_pixels}",
             )
 
 
 def _decode_all(
     encoded: list[bytes], translator: Translator, max_pixels: int, key: str
 ) -> tuple[list[np.ndarray], str]:
-    """Decodes to uint8 [H, W, C], as the training did, what has been found to be small enough by
-    the headers; with the notes on it.
+    """Decodes pictures, whose headers have been checked for size, to uint8 [H, W, C] as in
+    training; also returns the notes on them.
     """
 
     def sizes() -> Iterator[tuple[int, int]]:
@@ -295,7 +292,7 @@ def _decode_all(
         with _naming(f"{key}[{index}]"):
             decoded = intake.decode(content, max_pixels=max_pixels, rules=rules)
             if intake.FIRST_FRAME in decoded.notes:
-                raise intake.BadPicture("several pages or frames; send each as a picture")
+                raise intake.BadPicture("several pages or frames; send each as a separate picture")
         noted += decoded.notes | images.colour_notes(decoded.image.mode, translator.channels)
         largest = max(largest, decoded.largest)
         pictures.append(images.to_array(images.with_channels(decoded.image, translator.channels)))

@@ -1,9 +1,9 @@
-"""Paths of a server that KServe lacks: those with a version, in both protocols, and what the
-metadata say of a model.
+"""Server paths that KServe lacks: those with a version, in both protocols, and those of a model's
+metadata.
 
 TensorFlow Serving answers `/v1/models/NAME[/versions/N]`, `.../metadata` and `...:predict`; the
 Open Inference Protocol has `/v2/models/NAME[/versions/N]`, `.../ready` and `.../infer`. KServe's
-own endpoints do the work.
+own endpoints process the requests.
 """
 
 from typing import Any
@@ -20,11 +20,11 @@ from tfcyclegan.serving.refusal import Refused
 
 
 def router(exported: Exported, plane: DataPlane) -> APIRouter:
-    """The routes of one model, to be asked before KServe's."""
+    """The routes of one model, to be matched before KServe's."""
     v1, v2, routes = V1Endpoints(plane), V2Endpoints(plane), APIRouter()
 
     async def check(name: str, version: str | None) -> None:
-        """Raises what becomes 404."""
+        """Raises the error that becomes 404."""
         await plane.model_ready(name)
         if version is not None:
             try:

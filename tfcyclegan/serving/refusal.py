@@ -1,11 +1,11 @@
-"""The one way in which a request is turned down."""
+"""The exception that refuses a request."""
 
 
 class Refused(Exception):
     """The request is not served.
 
     Attributes:
-        status: of HTTP: 400 wrong, 413 too large, 500 the model failed, 503 not now.
+        status: HTTP status: 400 wrong, 413 too large, 500 the model failed, 503 not now.
         message: one line for the client.
     """
 

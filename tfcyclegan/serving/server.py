@@ -1,8 +1,8 @@
-"""KServe's endpoints on a server of our own.
+"""KServe's endpoints on our own server.
 
 `kserve.ModelServer` listens on every address, logs each request, lets any client unload the model
-and knows no limits. Its parts do not force that: here are its REST routes, data plane and gRPC
-service behind `Admission`, on the address asked for.
+and has no limits. Its parts do not require that: this module runs its REST routes, data plane and
+gRPC service behind `Admission`, on the given address.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from tfcyclegan.system.progress import log
 
 @contextlib.contextmanager
 def _no_arguments() -> Iterator[None]:
-    """KServe reads the process's command line when it is imported."""
+    """Hides the process's command line, which KServe parses on import."""
     arguments, sys.argv = sys.argv, sys.argv[:1]
     try:
         yield
@@ -67,8 +67,8 @@ _GRPC_ERRORS = {
 
 
 class _DataPlane(DataPlane):
-    """Reads bodies of any content type, as TensorFlow Serving does, and no CloudEvents; what cannot
-    be read is the client's mistake.
+    """Reads bodies of any content type, like TensorFlow Serving, and no CloudEvents; unreadable
+    bodies are the client's mistake.
     """
 
     def decode(
@@ -94,10 +94,10 @@ class _DataPlane(DataPlane):
 
 
 class _FixedRepository(ModelRepositoryExtension):
-    """Clients can neither load nor unload."""
+    """Clients can neither load nor unload models."""
 
     async def load(self, model_name: str) -> None:
-        raise InvalidInput("models are neither loaded nor unloaded by requests here")
+        raise InvalidInput("requests can neither load nor unload models here")
 
     unload = load
 
@@ -147,7 +147,7 @@ def _as_grpc_error() -> Iterator[None]:
 
 
 class _RestServer(uvicorn.Server):
-    """Uvicorn that leaves signals to us, since gRPC stops by the same ones."""
+    """Uvicorn without its own signal handling, since the same signals also stop gRPC."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -158,12 +158,12 @@ def serve(config: ServeConfig) -> None:
     """Serves until SIGTERM or SIGINT.
 
     Raises:
-        UserError: no model, or a port in use.
-        Stopped: always, when all requests are answered.
+        UserError: there is no model, or a port is in use.
+        Stopped: always, once all requests are answered.
     """
-    Image.MAX_IMAGE_PIXELS = None  # --max_pixels is the one limit
+    Image.MAX_IMAGE_PIXELS = None  # --max_pixels is the only limit
     warnings.simplefilter("ignore", FastAPIDeprecationWarning)  # KServe's own calls
-    # it logs a traceback for each mistake of a client
+    # it logs a traceback for every client error
     logging.getLogger("kserve").setLevel(logging.CRITICAL + 1)
     rest_socket = _listen(config.host, config.http_port)
     exported = model.load(Path(config.model_dir), config.format, trusted=config.trust_model)
@@ -178,8 +178,8 @@ def _listen(host: str, port: int) -> socket.socket:
         )
     except OSError as error:
         raise UserError(
-            f"--host={host} --http_port={port}: cannot listen there ({error.strerror}); choose "
-            "another host or port"
+            f"--host={host} --http_port={port}: cannot listen ({error.strerror}); choose another "
+            "host or port"
         ) from error
 
 
@@ -191,7 +191,7 @@ async def _serve(
         exported,
         batch_size=config.batch_size,
         max_pixels=config.max_pixels,
-        max_wait_seconds=config.timeout_seconds / 2,  # the other half is for its own run
+        max_wait_seconds=config.timeout_seconds / 2,  # the other half is for translating it
     )
     gate = Gate(config.queue_size, config.timeout_seconds, batcher.wait_seconds)
     repository = kserve.ModelRepository()
@@ -203,7 +203,7 @@ async def _serve(
             ("grpc.max_receive_message_length", config.max_body_bytes),
             ("grpc.max_send_message_length", -1),
         ],
-        # their messages are in memory before the gate sees them
+        # messages are in memory before the gate sees them
         maximum_concurrent_rpcs=2 * config.queue_size,
     )
     add_GRPCInferenceServiceServicer_to_server(_Servicer(plane, fixed, gate, exported), remote)
@@ -211,8 +211,8 @@ async def _serve(
         grpc_port = remote.add_insecure_port(f"{_in_url(config.host)}:{config.grpc_port}")
     except RuntimeError as error:
         raise UserError(
-            f"--host={config.host} --grpc_port={config.grpc_port}: cannot listen there; "
-            "choose another host or port"
+            f"--host={config.host} --grpc_port={config.grpc_port}: cannot listen; choose another "
+            "host or port"
         ) from error
     rest = _rest_server(config, plane, fixed, gate, exported)
 
@@ -225,8 +225,8 @@ async def _serve(
         gate.close()
         rest.should_exit = True
         for each in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(each)  # a second one kills
-        log("stopping: requests in work are answered first")
+            loop.remove_signal_handler(each)  # a second signal kills the process
+        log("stopping: running requests are answered first")
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop, number)
@@ -256,7 +256,7 @@ def _rest_server(
     gate: Gate,
     exported: "model.Exported",
 ) -> uvicorn.Server:
-    app.include_router(paths.router(exported, plane))  # before KServe's, which are asked in turn
+    app.include_router(paths.router(exported, plane))  # before KServe's: the first match counts
     RESTServer("kserve.model_server:app", plane, repository, config.http_port).create_application()
     app.add_middleware(Admission, gate=gate, limits=config)
 

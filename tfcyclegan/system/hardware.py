@@ -1,5 +1,5 @@
-"""What this machine has, read from the system; imports no TensorFlow. Where a system does not tell,
-the answer is empty or None.
+"""This machine's hardware, read from the system; imports no TensorFlow. If the system does not
+provide an answer, it is empty or None.
 """
 
 import os
@@ -14,7 +14,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 class Room(NamedTuple):
-    """Bytes of memory or of a disk."""
+    """Free and total bytes of memory or of a disk."""
 
     free: int
     total: int
@@ -31,12 +31,12 @@ def cpu_flags() -> set[str]:
 
 
 def cores() -> int:
-    """Cores that this process may use, which is also how many TensorFlow takes."""
+    """Number of cores that this process may use, which TensorFlow also uses."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def memory() -> Room | None:
-    """Memory to be had without swapping, and all there is; within the limits of a container."""
+    """Memory available without swapping, and total memory, within the limits of a container."""
     sizes = {
         name: int(value.split()[0]) * 1024
         for name, _, value in (line.partition(":") for line in _lines(_MEMINFO))
@@ -51,7 +51,7 @@ def memory() -> Room | None:
 
 
 def disk(path: Path) -> Room:
-    """The disk that `path` lies on, or would."""
+    """The disk that holds `path`, or would hold it."""
     there = next(place for place in (path.resolve(), *path.resolve().parents) if place.exists())
     usage = shutil.disk_usage(there)
     return Room(usage.free, usage.total)

@@ -1,4 +1,4 @@
-"""Work on many things at once, in order and in bounded memory."""
+"""Processes many items at once, in order and in bounded memory."""
 
 import collections
 import queue
@@ -16,9 +16,9 @@ Made = TypeVar("Made")
 def in_order(
     executor: Executor, function: Callable[[Item], Result], items: Iterable[Item], *, ahead: int
 ) -> Iterator[Result]:
-    """What `function` makes of each item, at most `ahead` of them ahead of what is asked for.
+    """The results of `function` for each item, computed at most `ahead` items in advance.
 
-    `Executor.map` would take all items at once, and their results would pile up in memory.
+    `Executor.map` would consume all items at once, and their results would pile up in memory.
     """
     pending: collections.deque[Future[Result]] = collections.deque()
     for item in items:
@@ -31,14 +31,15 @@ def in_order(
 
 @dataclass(frozen=True)
 class Stages(Generic[Item, Given, Made, Result]):
-    """Work in three stages, so that the machines of the second one never wait for the others.
+    """Processes items in three stages, so that the machines of the second stage never wait for the
+    others.
 
     Attributes:
-        before: such as decoding; in threads.
-        machines: such as a network, one copy for each device; each is used by one thread at a time.
-        after: such as encoding and writing; in threads.
-        give_up: called when the work ends early, so that a machine in the midst of something long
-            can leave it.
+        before: first stage, such as decoding; runs in threads.
+        machines: second stage, such as a network, one copy for each device; each is used by one
+            thread at a time.
+        after: third stage, such as encoding and writing; runs in threads.
+        give_up: called if the work ends early, so that a machine can abandon a long computation.
     """
 
     before: Callable[[Item], Given]
@@ -47,8 +48,8 @@ class Stages(Generic[Item, Given, Made, Result]):
     give_up: Callable[[], None] = lambda: None
 
     def of(self, items: Iterable[Item]) -> Iterator[Result]:
-        """What becomes of each item, in order; of each stage one item more than there are machines
-        is under way or waits.
+        """The results for all items, in order; each stage holds one item more than there are
+        machines, in progress or waiting.
         """
         count = len(self.machines)
         free: queue.SimpleQueue[Callable[[Given], Made]] = queue.SimpleQueue()

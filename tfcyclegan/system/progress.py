@@ -1,4 +1,4 @@
-"""One progress line for every job: a live bar on a terminal, a plain line now and then in a log."""
+"""One progress line for every job: a live bar on a terminal, an occasional plain line in a log."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from rich.table import Table
 
-# tqdm is imported where it is used: it takes a fifth of the time of a command's help.
+# tqdm is imported where it is used: importing it takes a fifth of the time of a command's --help.
 
 Item = TypeVar("Item")
 
@@ -20,10 +20,11 @@ class Progress:
     """Counts up to `total` with throughput and time left.
 
     Args:
-        total: what is to be done in all.
+        total: total number of items.
         unit: what is counted, such as "image" or "step".
-        label: what the job is called.
-        done: what had been done before this process started; it does not count into the throughput.
+        label: name of the job.
+        done: number of items that were done before this process started; they do not count towards
+            the throughput.
     """
 
     def __init__(self, total: int, *, unit: str, label: str, done: int = 0):
@@ -41,7 +42,7 @@ class Progress:
         )
 
     def advance(self, count: int = 1, note: str = "") -> None:
-        """Adds `count`; `note` is shown behind the line until the next one."""
+        """Adds `count`; `note` is shown at the end of the line until the next call."""
         self._done += count
         self._note = note or self._note
         if self._bar is not None:
@@ -80,7 +81,7 @@ class Progress:
 
 
 def track(items: Iterable[Item], *, total: int, unit: str, label: str) -> Iterator[Item]:
-    """Yields `items` while showing how far it is."""
+    """Yields `items` while showing progress."""
     with Progress(total, unit=unit, label=label) as progress:
         for item in items:
             yield item
@@ -88,14 +89,19 @@ def track(items: Iterable[Item], *, total: int, unit: str, label: str) -> Iterat
 
 
 def log_table(table: "Table") -> None:
-    """Prints a table as wide as the terminal; in a log, where lines may be long, as wide as it
-    likes. Brackets in it are brackets.
+    """Prints a table as wide as the terminal, or wider in a log, where lines may be long. Brackets
+    are not interpreted as markup.
     """
-    from rich.console import Console  # takes longer than a command's help
+    from rich.console import Console  # importing it takes longer than a command's --help
 
     Console(
         width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160, markup=False
     ).print(table)
+
+
+def quantity(count: int, unit: str) -> str:
+    """A number of things in words: "1 picture", "2 pictures"."""
+    return f"{count} {unit}{'' if count == 1 else 's'}"
 
 
 def log(message: str) -> None:

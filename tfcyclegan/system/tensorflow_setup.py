@@ -1,5 +1,5 @@
-"""Keeps TensorFlow from talking about what no user can mend. 2.21 writes to stderr on import
-whatever TF_CPP_MIN_LOG_LEVEL says.
+"""Suppresses TensorFlow's messages that users can do nothing about. 2.21 writes to stderr on import
+whatever TF_CPP_MIN_LOG_LEVEL is.
 """
 
 import contextlib
@@ -13,14 +13,14 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def silenced() -> Iterator[None]:
-    """Puts the process's stdout and stderr aside, C++ and Python alike; exceptions pass."""
+    """Redirects the process's stdout and stderr, of C++ and Python alike; exceptions pass."""
     sys.stdout.flush()
     sys.stderr.flush()
     kept, nowhere = [os.dup(1), os.dup(2)], os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
-        with warnings.catch_warnings(action="ignore"):  # notebooks show warnings by another way
+        with warnings.catch_warnings(action="ignore"):  # notebooks show warnings in another way
             yield
     finally:
         sys.stdout.flush()
@@ -32,7 +32,9 @@ def silenced() -> Iterator[None]:
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow and TFDS silently, and mutes warnings that no user can act on."""
+    """Imports TensorFlow and TFDS silently, and suppresses warnings that users can do nothing
+    about.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with silenced():
         importlib.import_module("tensorflow_datasets").disable_progress_bar()

@@ -1,5 +1,5 @@
-"""The lines printed before a training: which defaults it takes, what it ignores and what it does to
-its pictures.
+"""The lines printed before training: the defaults it uses, what it ignores, and how it changes
+pictures.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ _NEEDS: dict[str, tuple[Callable[[TrainConfig], bool], str]] = {
     "step_epochs": (lambda c: c.schedule == "step", "--schedule=step"),
     "schedule": (
         lambda c: c.epochs is not None or c.max_steps is None,
-        "--epochs: with --max_steps alone the rate is constant",
+        "--epochs: without it, --max_steps keeps the learning rate constant",
     ),
     "load_size": (lambda c: c.preprocess not in ("crop", "none"), "a --preprocess that resizes"),
     "crop_size": (lambda c: c.preprocess != "none", "a --preprocess that crops"),
@@ -26,8 +26,11 @@ _NEEDS: dict[str, tuple[Callable[[TrainConfig], bool], str]] = {
         lambda c: c.preprocess not in ("crop", "none"),
         "a --preprocess that resizes",
     ),
-    "base_filters": (lambda c: not c.generator.endswith(".json"), "a --generator that is no file"),
-    "dropout": (lambda c: not c.generator.endswith(".json"), "a --generator that is no file"),
+    "base_filters": (
+        lambda c: not c.generator.endswith(".json"),
+        "a --generator that is not a file",
+    ),
+    "dropout": (lambda c: not c.generator.endswith(".json"), "a --generator that is not a file"),
     "discriminator_layers": (lambda c: c.discriminator == "patch", "--discriminator=patch"),
     "discriminator_padding": (lambda c: c.discriminator == "patch", "--discriminator=patch"),
     "lambda_semantic": (lambda c: bool(c.segmenter), "--segmenter"),
@@ -69,16 +72,16 @@ def of_options(config: TrainConfig) -> list[str]:
 
 
 def of_length(config: TrainConfig, epoch_images: int) -> list[str]:
-    """The length of the training, where a default or a second limit decides it, and whether it is
-    too short to be measured.
+    """The length of training if a default or a second limit determines it, and whether it is too
+    short to be measured.
     """
     length = config.length(epoch_images)
     lines = _of_rates(config, length)
     if 0 < length.steps < config.measured_every(epoch_images):
         every = config.measured_every(epoch_images)
         lines.append(
-            f"no best checkpoint: it is measured every {every} steps, and there are "
-            f"{length.steps}; --eval_every_steps decides"
+            f"no best checkpoint: measurements take place every {every} steps, but there are only "
+            f"{length.steps}; --eval_every_steps changes this"
         )
     return lines
 
@@ -87,22 +90,22 @@ def _of_rates(config: TrainConfig, length: TrainingLength) -> list[str]:
     if config.epochs is None and config.max_steps is None:
         return [
             f"{length.steps} steps: {length.epochs} epochs and {length.decay_epochs} of falling "
-            "rate, since neither --epochs nor --max_steps is given"
+            "learning rate, since neither --epochs nor --max_steps is given"
         ]
     if length.epochs is None:
         return [
-            f"{length.steps} steps at a constant rate: only --max_steps is given, --epochs and "
-            "--decay_epochs make it fall"
+            f"{length.steps} steps at a constant learning rate: only --max_steps is given; "
+            "--epochs and --decay_epochs make it fall"
         ]
     if not config.decay_epochs and config.schedule in DECAYING_SCHEDULES:
         return [
-            f"{length.steps} steps at a constant rate: --schedule={config.schedule} falls in "
-            "--decay_epochs, which is not given"
+            f"{length.steps} steps at a constant learning rate: --schedule={config.schedule} falls "
+            "over --decay_epochs, which is not given"
         ]
     if config.max_steps is not None and length.steps == config.max_steps:
         return [
-            f"ends at step {length.steps} by --max_steps, before its --epochs and --decay_epochs "
-            "are over"
+            f"ends at step {length.steps} because of --max_steps, before its --epochs and "
+            "--decay_epochs are over"
         ]
     return []
 
@@ -133,8 +136,8 @@ def of_data(config: TrainConfig, domains: Domains, batches: Batches, replicas: i
         )
     if replicas > 1 and config.pool_size:
         lines.append(
-            f"--pool_size={config.pool_size}: each of the {replicas} devices has a pool of so "
-            "many by itself"
+            f"--pool_size={config.pool_size}: each of the {replicas} devices has its own pool of "
+            "this size"
         )
     measured = config.measured_every(batches.epoch_images)
     chooses = measured and config.length(batches.epoch_images).steps >= measured
@@ -142,7 +145,7 @@ def of_data(config: TrainConfig, domains: Domains, batches: Batches, replicas: i
 
 
 def of_values(domains: Domains, batches: Batches) -> list[str]:
-    """What networks see of measurements, and that what was not measured has no loss."""
+    """What networks see of measurements, and that missing measurements have no loss."""
     lines = []
     for letter, pixels in (("A", batches.pixels_a), ("B", batches.pixels_b)):
         values = domains.values.get(letter)
@@ -150,20 +153,20 @@ def of_values(domains: Domains, batches: Batches) -> list[str]:
             continue
         planes = 2 * values.neighbours + 1
         stack = f" ({planes} planes of {values.channels // planes})" if planes > 1 else ""
-        gaps = f"; {pixels.gaps} of {len(pixels)} have gaps" if pixels.gaps else ""
+        gaps = f"; {pixels.gaps} of {len(pixels)} have missing measurements" if pixels.gaps else ""
         lines.append(
             f"domain {letter.lower()}: {values.dtype}, {values.channels} channels{stack}, "
             f"{values.ranges()} as -1 to 1{gaps}"
         )
     if batches.gaps:
-        lines.append("gaps: pixels of which a channel was not measured have no loss")
+        lines.append("missing measurements: pixels with a missing channel have no loss")
     return lines
 
 
 def of_batches(
     config: TrainConfig, domains: Domains, batches: Batches, pairs: KnownPairs | None
 ) -> list[str]:
-    """Which pairs are known, and which pictures augmentation and epochs leave out."""
+    """The known pairs, and the pictures that augmentation and epochs leave out."""
     lines = [pairs.told] if pairs else []
     if config.colour_jitter and domains.label_maps:
         whose = " and ".join(domains.label_maps)
@@ -173,13 +176,13 @@ def of_batches(
         )
     if batches.remainder:
         lines.append(
-            f"--drop_remainder: {batches.remainder} images, which fill no batch, are left out of "
-            "each epoch"
+            f"--drop_remainder: {batches.remainder} images, which do not fill a batch, are left "
+            "out of each epoch"
         )
     if batches.decaying:
         lines.append(
             f"from step {batches.decaying.from_step} on pictures are resized to {config.crop_size} "
-            f"instead of {config.load_size}, by --decay_load_size=crop"
+            f"instead of {config.load_size}, because of --decay_load_size=crop"
         )
     return lines
 
@@ -202,12 +205,12 @@ def _of_pixels(pixels: PixelFile, flag: str, channels: int, preprocess: str) -> 
     total, notes = len(pixels), pixels.notes
     rounded = "sides become multiples of 4" if preprocess in ("none", "scale_width") else ""
     crops = (
-        "--preprocess=crop takes parts of them as they are"
+        "--preprocess=crop uses parts of them unchanged"
         if preprocess == "none"
-        else "--preprocess=scale_width_and_crop keeps shapes"
+        else "--preprocess=scale_width_and_crop keeps aspect ratios"
     )
     mends = {
-        ENLARGED: rounded if preprocess == "none" else "--load_size decides",
+        ENLARGED: rounded if preprocess == "none" else "--load_size changes this",
         RESHAPED: "; ".join(
             part
             for part in (f"the ratio of sides up to x{pixels.stretch:.2f}", rounded, crops)
@@ -224,7 +227,7 @@ def _of_pixels(pixels: PixelFile, flag: str, channels: int, preprocess: str) -> 
 
 
 def _of_measuring(config: TrainConfig, domains: Domains) -> list[str]:
-    """Which split the best checkpoint is chosen by."""
+    """The split on which the best checkpoint is chosen."""
     if config.eval_split == "train":
         return []
     without = [domain for domain in "ab" if domains.find("val", domain) is None]
@@ -232,6 +235,6 @@ def _of_measuring(config: TrainConfig, domains: Domains) -> list[str]:
         return []
     where = " and ".join(f"domain {domain}" for domain in without)
     return [
-        f"{where}: no val pictures, so the best checkpoint is chosen on training pictures; a "
-        "split val decides otherwise"
+        f"{where}: no val pictures, so the best checkpoint is chosen on training pictures; add a "
+        "split val to change this"
     ]

@@ -1,6 +1,4 @@
-"""Opens the data of a run as batches: pictures in the sizes of its epochs, known pairs,
-augmentation.
-"""
+"""Opens a run's data as batches: pictures in the sizes of its epochs, known pairs, augmentation."""
 
 import dataclasses
 import math
@@ -23,10 +21,10 @@ def cache_dir(config: TrainConfig, split: Split) -> Path:
 
 
 def with_channels(config: TrainConfig, domains: Domains) -> TrainConfig:
-    """The options with the channels that the data have, where none are given.
+    """The options with the data's numbers of channels, unless they are given.
 
     Raises:
-        UserError: others are given, or options that go with pictures alone.
+        UserError: other numbers are given, or options that only apply to pictures.
     """
     channels = {}
     for domain, given in (("a", config.channels_a), ("b", config.channels_b)):
@@ -44,7 +42,7 @@ def with_channels(config: TrainConfig, domains: Domains) -> TrainConfig:
         if wanted and domains.values:
             which = " and ".join(domains.values)
             raise UserError(
-                f"{flag}: is for pictures, and domain {which} holds measurements; leave it out"
+                f"{flag}: only for pictures, but domain {which} holds measurements; leave it out"
             )
     return dataclasses.replace(config, channels_a=channels["a"], channels_b=channels["b"])
 
@@ -56,18 +54,18 @@ def open_batches(
 
     Args:
         config: all options.
-        domains: with training pictures of both.
-        paired: whether the batches are to be pairs; else they are unpaired, and with
-            `config.lambda_paired` pairs come beside them.
+        domains: both domains, with training pictures.
+        paired: whether batches are pairs; otherwise they are unpaired, and with
+            `config.lambda_paired` pairs accompany them.
 
     Raises:
-        UserError: pictures are too small, or pairs are needed and none are known, or some are
+        UserError: pictures are too small, pairs are needed but none are known, or some pairs are
             invalid.
     """
     if paired and config.lambda_paired:
         raise UserError(
-            f"--lambda_paired={config.lambda_paired:g}: goes with unpaired batches; those of this "
-            "method are pairs already, and it has an L1 of its own"
+            f"--lambda_paired={config.lambda_paired:g}: requires a method with unpaired batches; "
+            "this method's batches are pairs already, and it has an L1 of its own"
         )
     pixels = _open_pixels(config, domains, config.load_size)
     settings: dict[str, Any] = {
@@ -140,7 +138,7 @@ def _known_pairs(
             else f"--method={config.method}"
         )
         raise UserError(
-            f"{wanted}: no pairs are known of {config.data_dir}: give --pairs=FILE.csv, or data "
+            f"{wanted}: no pairs are known for {config.data_dir}; give --pairs=FILE.csv, or data "
             "prepared by data_prep.folders --aligned"
         )
     return found

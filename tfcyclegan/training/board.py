@@ -14,7 +14,7 @@ from tfcyclegan.training.figures import CURVES
 from tfcyclegan.training.runs import config_to_dict
 
 _GROUPS = {name: group for group, (_, names) in CURVES.items() for name in names}
-_PROFILE_AFTER_STEPS = 10  # of this process: the first ones trace graphs
+_PROFILE_AFTER_STEPS = 10  # of this process; the first ones trace graphs
 
 
 class Board:
@@ -40,7 +40,7 @@ class Board:
         with self._writer.as_default(step=first_step):
             hyper_parameters.hparams(values, trial_id=str(config.run_dir))
             if flag_file:
-                # Markdown shows indented lines as they are
+                # Markdown shows indented lines verbatim
                 tf.summary.text("flags", "    " + flag_file.replace("\n", "\n    "))
         self._writer.flush()
 

@@ -19,8 +19,8 @@ DIRECTORY = "checkpoints"
 BEST = "best"
 PREFIX = "step"
 NOT_RESTORED = (AssertionError, IndexError, tf.errors.OpError, ValueError)
-"""What TensorFlow raises at a checkpoint that is damaged or another model's; an IndexError where a
-file is short.
+"""The errors that TensorFlow raises for a checkpoint that is damaged or of another model;
+IndexError for a truncated file.
 """
 _DAMAGED = "damaged-"
 
@@ -73,10 +73,10 @@ class CheckpointFiles:
 
     Attributes:
         latest: the path of the newest one, which is intact; None before the first.
-        told: lines for the user about damaged or missing checkpoints.
+        told: messages about damaged or missing checkpoints.
 
     Raises:
-        RunError: there are checkpoints, and all are damaged.
+        RunError: there are checkpoints, but all are damaged.
     """
 
     def __init__(self, checkpoint: tf.train.Checkpoint, directory: Path, *, keep: int):
@@ -103,8 +103,8 @@ class CheckpointFiles:
         self._checkpoint.save_counter.assign(step)
         try:
             self._checkpoint.write(str(temporary / name))
-            # A checkpoint is known by its index, so that goes first and comes last. One of the same
-            # step is there where a run goes on from before it.
+            # A checkpoint is identified by its index, so that is removed first and written last.
+            # One of the same step exists if a run continues from an earlier one.
             written = sorted(temporary.iterdir(), key=lambda file: file.suffix == ".index")
             for file in written:
                 files.flush(file)
@@ -114,9 +114,11 @@ class CheckpointFiles:
             files.flush(self._directory)
         except tf.errors.OpError as error:
             before = (
-                f"that of {Path(self.latest).name} is whole" if self.latest else "there is none yet"
+                f"that of {Path(self.latest).name} is intact"
+                if self.latest
+                else "there is none yet"
             )
-            # without the place in a graph
+            # without the position in a graph
             reason = re.sub(r"{{.*?}} ", "", error.message.splitlines()[0])
             raise RunError(
                 f"{self._directory / name}: cannot be written ({reason}); {before}; "
@@ -137,7 +139,7 @@ class CheckpointFiles:
         if _listed(self._directory) != self._paths:
             _write_list(self._directory, [Path(path).name for path in self._paths])
         known = {Path(path).name for path in self._paths}
-        # An index goes before its data.
+        # An index is removed before its data.
         for file in sorted(
             self._directory.glob(f"{PREFIX}-*"), key=lambda file: file.suffix != ".index"
         ):
@@ -156,28 +158,28 @@ def _set_damaged_aside(directory: Path) -> list[str]:
     """
     told = []
     if (gone := lost(directory)) and (before := newest(directory)):
-        told.append(f"{gone}: gone; going on from {Path(before).name}")
+        told.append(f"{gone}: missing; continuing from {Path(before).name}")
     while (path := newest(directory)) is not None and (damage := _damage(path)):
         finished = path in _listed(directory) or len(steps(directory)) > 1
         for file in directory.glob(f"{Path(path).name}.*"):
             os.replace(file, file.with_name(_DAMAGED + file.name))
         before = newest(directory)
         if before is None and not finished:
-            break  # killed while it wrote its first one, so there was nothing to lose
+            break  # killed while writing its first checkpoint, so there was nothing to lose
         if before is None:
             raise RunError(
-                f"{path}: damaged ({damage}), and no other checkpoint is there; remove "
-                f"{directory} to begin anew"
+                f"{path}: damaged ({damage}), and there is no other checkpoint; remove {directory} "
+                "to start over"
             )
         told.append(
-            f"{path}: damaged ({damage}); going on from {Path(before).name}; its files are kept "
-            f"as {_DAMAGED}{Path(path).name}.*"
+            f"{path}: damaged ({damage}); continuing from {Path(before).name}; the damaged files "
+            f"are kept as {_DAMAGED}{Path(path).name}.*"
         )
     return told
 
 
 def _listed(directory: Path) -> list[str]:
-    """What TensorFlow's list names."""
+    """The checkpoints that TensorFlow's list names."""
     try:
         state = tf.train.get_checkpoint_state(str(directory))
     except UnicodeDecodeError:  # flipped bits; it logs other damage and returns None
@@ -197,7 +199,7 @@ def _write_list(directory: Path, names: list[str]) -> None:
 
 
 def _damage(path: str) -> str:
-    """What is wrong with a checkpoint, or "": reads every tensor, whose checksum TensorFlow
+    """What is wrong with a checkpoint, or "". Reads every tensor, whose checksum TensorFlow
     verifies.
     """
     try:

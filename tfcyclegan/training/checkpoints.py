@@ -51,15 +51,15 @@ class Checkpoints:
     """Saves and restores the state of a training.
 
     Args:
-        directory: of the checkpoints.
+        directory: the directory of the checkpoints.
         model: the compiled model with its pools.
         window: the values since the last history line.
-        keep: latest checkpoints kept.
-        workers: None for one process by itself. Of several the chief saves and all restore; the
-            pools of each of the others are in a folder of its own, `worker-1` and so on.
+        keep: number of latest checkpoints to keep.
+        workers: None for a single process. Of several workers the chief saves and all restore; each
+            other worker keeps its pools in its own folder, `worker-1` and so on.
 
     Attributes:
-        latest_step: of the newest intact checkpoint, the same on all workers; None before the
+        latest_step: step of the newest intact checkpoint, the same on all workers; None before the
             first.
     """
 
@@ -80,7 +80,7 @@ class Checkpoints:
             self._best = CheckpointFiles(self._checkpoint, directory / BEST, keep=1)
         else:
             self._checkpoint = tf.train.Checkpoint(**self._pools(self._pools_here))
-            # One more than the chief keeps: a step whose checkpoint the chief could not finish.
+            # One more than the chief keeps, for a step whose checkpoint the chief could not finish.
             own = directory / f"worker-{self._workers.index}"
             self._files = CheckpointFiles(self._checkpoint, own, keep=keep + 1)
         newest_path = self._files.latest
@@ -104,14 +104,14 @@ class Checkpoints:
 
     @property
     def _pools_here(self) -> int:
-        """Of each domain, on this worker."""
+        """Pools of each domain on this worker."""
         return max(map(len, self._model.pools.values()))
 
     def save(self) -> None:
         step = int(self._model.step.numpy())
         if not self._workers.is_chief:
             self._files.save(step)
-        # the chief's comes last, so that it is never there without the others' pools
+        # the chief saves last, so that its checkpoint never exists without the others' pools
         self._workers.wait()
         if self._workers.is_chief:
             self._window.store()
@@ -127,7 +127,7 @@ class Checkpoints:
         """Restores the latest checkpoint, if there is one.
 
         Returns:
-            Lines to tell the user: damaged checkpoints that were passed over, pools that a changed
+            Messages for the user: damaged checkpoints that were skipped, pools that a changed
             number of devices left empty.
 
         Raises:
@@ -157,9 +157,13 @@ class Checkpoints:
                 f"{path}: of another model ({str(error).splitlines()[0]}); choose another --run_dir"
             ) from error
         self._window.load()
-        what = "new devices start empty" if here > stored else "devices that are gone are left out"
+        what = (
+            "those of new devices start empty"
+            if here > stored
+            else "those of missing devices are left out"
+        )
         changed = (
-            [f"{here} devices now, {stored} before: the image pools of {what}"]
+            [f"{here} devices now, {stored} before: of the image pools, {what}"]
             if stored != here
             else []
         )
@@ -172,7 +176,7 @@ class Checkpoints:
         index = self._workers.index
         if not Path(f"{path}.index").exists():
             raise RunError(
-                f"{path}: worker {index} does not see it; --run_dir must be on a file system that "
+                f"{path}: worker {index} cannot find it; --run_dir must be on a file system that "
                 "all workers share"
             )
         try:
@@ -193,7 +197,7 @@ class Checkpoints:
 
 
 def chosen_by(line: Mapping[str, float]) -> float:
-    """The number whose smallest value makes the best checkpoint: KID where it is measured, else
+    """The number that is smallest for the best checkpoint: KID if it is measured, otherwise
     appearance, over all directions.
     """
     for name in ("kid", "appearance"):
@@ -212,14 +216,14 @@ def find_checkpoint(run_dir: Path, which: str) -> str:
 
     Raises:
         UserError: there is no such checkpoint; those that exist are named.
-        RunError: the latest one is gone.
+        RunError: the latest one is missing.
     """
     directory = run_dir / DIRECTORY
     if which == "best":
         best = newest(directory / BEST)
         if best is None:
             raise UserError(
-                "--checkpoint=best: this run measured none yet; use --checkpoint=latest"
+                "--checkpoint=best: this run has not measured any yet; use --checkpoint=latest"
             )
         return best
     if which == "latest":
@@ -228,7 +232,7 @@ def find_checkpoint(run_dir: Path, which: str) -> str:
             raise UserError(f"--run_dir={run_dir}: no checkpoint yet")
         if (gone := lost(directory)) is not None:
             raise RunError(
-                f"{gone}: gone; restore it, or choose another --checkpoint: "
+                f"{gone}: missing; restore it, or choose another --checkpoint: "
                 f"{', '.join(map(str, steps(directory)))}"
             )
         return latest
@@ -249,8 +253,8 @@ def tell_untrained(run: Run, checkpoint: str) -> None:
         and not step_of(find_checkpoint(run.directory, checkpoint))
     ):
         log(
-            f"{run.directory}: its checkpoint is of step 0: these are random weights, which were "
-            "not trained; train goes on with the run"
+            f"{run.directory}: its checkpoint is of step 0, with random, untrained weights; "
+            "tfcyclegan train continues the run"
         )
 
 
@@ -266,7 +270,7 @@ def told_choice(run_dir: Path, which: str) -> str:
         return name
     best = newest(run_dir / DIRECTORY / BEST)
     other = (
-        f"; {Path(best).name} measured best, --checkpoint=best takes it"
+        f"; {Path(best).name} measured best; --checkpoint=best uses it"
         if best and Path(best).name != name
         else ""
     )
@@ -276,8 +280,8 @@ def told_choice(run_dir: Path, which: str) -> str:
 def load_networks(
     run: Run, which: str, names: tuple[str, ...], *, dtype: str = "float32"
 ) -> dict[str, Generator | Discriminator | PatchSampler]:
-    """Networks of a run in float32 with the weights of a checkpoint; the running mean of generators
-    where the run has one.
+    """Networks of a run in float32 with the weights of a checkpoint; for generators the running
+    mean, if the run has one.
 
     Raises:
         UserError: no such checkpoint, or the run has no such network.

@@ -1,6 +1,6 @@
 """The curves of a run over epochs, as SVG for its report, as PNG files and as one CSV table.
 
-Where a run started from another one's weights, that run's history is drawn before its own.
+If a run started from another run's weights, that run's history is plotted before its own.
 """
 
 import csv
@@ -39,7 +39,7 @@ CURVES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "semantic": ("Semantic loss", ("semantic_a", "semantic_b")),
     "paired": ("L1 on known pairs", ("paired_ab", "paired_ba")),
     "nce": ("PatchNCE", ("nce_a", "nce_b")),
-    "l1": ("L1 to the known answers", ("l1_ab",)),
+    "l1": ("L1 to the known targets", ("l1_ab",)),
     "discriminators": ("Discriminators: loss", ("disc_a", "disc_b")),
     "accuracy": ("Discriminators: accuracy", ("accuracy_disc_a", "accuracy_disc_b")),
     "appearance": ("Appearance distance to the other domain", ("appearance_ab", "appearance_ba")),
@@ -56,8 +56,8 @@ Line = dict[str, Any]
 
 
 def joined(earlier: Sequence[Line], own: Sequence[Line]) -> tuple[list[Line], float | None]:
-    """Joins the history of the run whose weights were taken and the run's own; returns it and the
-    epoch at which the run's own begins.
+    """Joins the history of the run that provided the initial weights and the run's own; returns it
+    and the epoch at which the run's own begins.
     """
     steps, epochs = (earlier[-1]["step"], earlier[-1]["epoch"]) if earlier else (0, 0.0)
     later = [
@@ -76,7 +76,7 @@ def joined(earlier: Sequence[Line], own: Sequence[Line]) -> tuple[list[Line], fl
 
 
 def curves(lines: Sequence[Line], start: float | None) -> dict[str, tuple[str, Figure]]:
-    """(title, figure without that title) by name, of every figure that `lines` have values for."""
+    """(title, figure without that title) by name, for every figure that `lines` have values for."""
     drawn = {name: (title, _draw(lines, names, start)) for name, (title, names) in CURVES.items()}
     return {name: (title, figure) for name, (title, figure) in drawn.items() if figure is not None}
 
@@ -84,7 +84,7 @@ def curves(lines: Sequence[Line], start: float | None) -> dict[str, tuple[str, F
 def write_figures(
     directory: Path, drawn: Mapping[str, tuple[str, Figure]], lines: Sequence[Line]
 ) -> None:
-    """Writes NAME.png of every figure and `history.csv`, a row a line of the history, into
+    """Writes NAME.png of every figure and `history.csv`, one row per line of the history, into
     `directory`.
     """
     for name, (title, figure) in drawn.items():
@@ -127,7 +127,7 @@ def _draw(lines: Sequence[Line], names: Sequence[str], start: float | None) -> F
     axes.legend(frameon=False, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
-    axes.locator_params(nbins=5)  # the axes are most of the work of drawing
+    axes.locator_params(nbins=5)  # drawing the axes takes most of the time
     return figure
 
 

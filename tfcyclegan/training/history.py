@@ -31,8 +31,8 @@ class History:
         self._stream.flush()
 
     def sync(self) -> None:
-        """Brings every line to the disk. Called before a checkpoint, so that no checkpoint is ahead
-        of its history.
+        """Flushes every line to disk. Called before a checkpoint, so that no checkpoint is ahead of
+        its history.
         """
         os.fsync(self._stream.fileno())
 
@@ -77,7 +77,7 @@ class Window(tf.Module):
     the same means.
 
     Args:
-        size: how many values a step has.
+        size: number of values per step.
     """
 
     def __init__(self, size: int):
@@ -101,5 +101,5 @@ class Window(tf.Module):
         self.count.assign(self._count)
 
     def load(self) -> None:
-        """Takes the sums from the variables that a checkpoint restored."""
+        """Restores the sums from the variables that a checkpoint restored."""
         self._sums, self._count = self.sums.numpy(), int(self.count.numpy())

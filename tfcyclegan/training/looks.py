@@ -1,8 +1,8 @@
-"""How far translations look from their domain's real pictures while training: `measures.appearance`
-of pictures and of measurements with any number of channels.
+"""The distance in appearance between translations and their target domain's real pictures during
+training: `measures.appearance` for pictures and for measurements with any number of channels.
 
-Measurements are taken as 256 levels of their value range, three channels at a time; the distances
-of these groups are averaged. Gaps are black on both sides.
+Measurements are converted to 256 levels of their value range, three channels at a time; the
+distances of these groups are averaged. Missing measurements are black on both sides.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,11 @@ from tfcyclegan.measures.appearance import Appearance
 
 
 class Look:
-    """The look of real pictures of one domain.
+    """The appearance of real pictures of one domain.
 
     Args:
-        seen: as networks see them, floats [H, W, C] in [-1, 1], NaN in gaps.
+        seen: pictures as networks see them, floats [H, W, C] in [-1, 1], NaN where there is no
+            measurement.
     """
 
     def __init__(self, seen: Sequence[np.ndarray]):
@@ -36,13 +37,13 @@ class Look:
 
     @property
     def pictures(self) -> list[np.ndarray]:
-        """In 8 bit, of a domain of pictures: uint8 [H, W, 1 or 3]."""
+        """The pictures of a domain of pictures in 8 bits: uint8 [H, W, 1 or 3]."""
         return [to_uint8(picture) for picture in self.seen]
 
     def distances(self, seen: Sequence[np.ndarray]) -> np.ndarray:
-        """Of pictures from these, see `Appearance.distances`: (colours, textures), averaged over
-        the groups. Pictures of another number of channels are taken for the mean of theirs, but
-        gray and RGB as they are.
+        """Distances of pictures from these, see `Appearance.distances`: (colours, textures),
+        averaged over the groups. Pictures with another number of channels are replaced by the mean
+        of their channels, except gray and RGB.
         """
         channels = seen[0].shape[-1]
         of_groups = []

@@ -1,5 +1,5 @@
-"""Observes the generators during training: sample strips of fixed pictures, and the measure by
-which the best checkpoint is chosen.
+"""Observes the generators during training: sample strips of fixed pictures, and the measure that
+selects the best checkpoint.
 """
 
 import functools
@@ -27,7 +27,7 @@ from tfcyclegan.training.board import Board
 from tfcyclegan.training.looks import Look
 
 PURPOSES = ("test", "train")
-"""What pictures the strips show; "test" only where the data have such a split."""
+"""The purposes of the pictures in strips; "test" only if the data has such a split."""
 
 
 def strip_name(purpose: str, step: int, direction: str) -> str:
@@ -36,14 +36,14 @@ def strip_name(purpose: str, step: int, direction: str) -> str:
 
 
 class Observer:
-    """Draws and measures translations of pictures that stay the same for the whole run.
+    """Draws and measures translations of pictures that are fixed for the whole run.
 
     Args:
         model: the networks in training.
         config: all options.
-        domains: where the pictures come from.
-        directory: for the strips.
-        board: shows the strips, too.
+        domains: the source of the pictures.
+        directory: directory for the strips.
+        board: also shows the strips.
     """
 
     def __init__(
@@ -80,8 +80,8 @@ class Observer:
         self._translators: dict[str, strips.Translate] = {}
 
     def draw_samples(self, step: int) -> None:
-        """Writes the strips of all directions; before the first step, which waits for them, only of
-        one picture each.
+        """Writes the strips of all directions; before the first step, which waits for them, with
+        only one picture each.
         """
         identity = self.config.channels_of("a") == self.config.channels_of("b")
         for direction in self.model.directions:
@@ -104,11 +104,11 @@ class Observer:
                 self.board.picture(step, f"samples_{purpose}/{direction}", strip)
 
     def measure(self) -> dict[str, float]:
-        """The measures by which the best checkpoint is chosen, and others; never on test data.
+        """The measures that select the best checkpoint, and others; never on test data.
 
         Returns:
             By direction: "appearance", the distance of fakes from real pictures in appearance,
-            where untranslated ones have 1; "kid", with `--eval_features`; "label_accuracy", where
+            which is 1 for untranslated ones; "kid", with `--eval_features`; "label_accuracy", if
             fakes are label maps of pictures whose labels are known.
         """
         if not self._looks:
@@ -156,7 +156,8 @@ class Observer:
             if self.config.eval_split not in split.name:
                 what = f"no {self.config.eval_split} split of {domain.upper()}"
                 log(
-                    f"{split.source.directory}: {what}, so {split.name} chooses the best checkpoint"
+                    f"{split.source.directory}: {what}, so the best checkpoint is chosen on "
+                    f"{split.name}"
                 )
             self._measured[domain] = split
             self._looks[domain] = Look(self._fixed_pictures(split, domain, self.config.eval_images))
@@ -177,7 +178,9 @@ class Observer:
             }
 
     def _translator(self, direction: str) -> strips.Translate:
-        """The generator of a direction for pictures, in its running mean where there is one."""
+        """The generator of a direction, applied to pictures, with its running mean if there is
+        one.
+        """
         if direction not in self._translators:
             network = self.model.generator(direction)
             function = tf.function(
@@ -189,8 +192,8 @@ class Observer:
         return self._translators[direction]
 
     def _fixed_pictures(self, split: Split, domain: str, count: int) -> list[np.ndarray]:
-        """At most `count` pictures evenly spread over `split` as networks see them, floats
-        [H, W, C] in [-1, 1] with NaN in gaps, resized as they meet them outside of training.
+        """At most `count` pictures, evenly spaced over `split`, as networks see them: floats [H, W,
+        C] in [-1, 1] with NaN where there is no measurement, resized as outside of training.
 
         That is to the crop size, or by the mode, uncropped.
         """
@@ -213,14 +216,14 @@ class Observer:
 
 
 def _translation(translate: strips.Translate, picture: np.ndarray) -> np.ndarray:
-    """Of one picture, NaN in its gaps."""
+    """The translation of one picture, NaN where there is no measurement."""
     gaps = np.isnan(picture).any(axis=-1, keepdims=True)
     made = translate(np.nan_to_num(picture, nan=-1)[np.newaxis])[0]
     return np.where(gaps, np.float32(np.nan), made) if gaps.any() else made
 
 
 def _shown(values: Values | None, display: Display | None, seen: np.ndarray) -> np.ndarray:
-    """What networks see or give as it is shown; gaps of a measurement in a picture black."""
+    """A network's input or output as shown; in a picture, missing measurements are black."""
     if values is None:
         return to_uint8(np.nan_to_num(seen, nan=-1))
     return seen_to_picture(seen, values, display)

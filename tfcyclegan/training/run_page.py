@@ -1,5 +1,5 @@
-"""report.html: settings, curves and pictures of a run on one self-contained page, rewritten as
-training goes on.
+"""report.html: settings, curves and pictures of a run on one self-contained page, rewritten during
+training.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ from tfcyclegan.training.strips import GAP
 METRICS = Path("evaluation") / "metrics.json"
 SAMPLES = "samples"
 REPORT = "report.html"
-_SHOWN_STRIPS = (6, 2)  # of each purpose
+_SHOWN_STRIPS = (6, 2)  # for each purpose
 # columns of a strip that are laid over its first one, the real pictures
 _COMPARED = ((1, "translated"), (2, "cycled"))
 
@@ -90,13 +90,13 @@ def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
 
 
 def displayed(run: Run) -> list[str]:
-    """How strips show measurements, a line for each domain of them."""
+    """How strips show measurements, one line for each such domain."""
     return told(displays_of(run.values, **run.config.display)) if run.values else []
 
 
 @dataclasses.dataclass(frozen=True)
 class Strip:
-    """A strip of samples: the step it was drawn at, and its PNG."""
+    """A sample strip: the step at which it was drawn, and its PNG."""
 
     step: int
     content: bytes
@@ -108,14 +108,14 @@ class Strip:
 
 @dataclasses.dataclass(frozen=True)
 class Slider:
-    """A column of a strip over its column of real pictures.
+    """Overlays a column of a strip on its column of real pictures.
 
     Attributes:
-        name: of the column.
-        width: of a column, in pixels of the strip.
-        height: of the strip.
-        size: percent; of the strip's width over a column's, as CSS sizes backgrounds.
-        position: percent; of the column, as CSS places backgrounds.
+        name: name of the column.
+        width: width of a column, in pixels of the strip.
+        height: height of the strip.
+        size: the strip's width in percent of a column's, as CSS sizes backgrounds.
+        position: position of the column in percent, as CSS places backgrounds.
     """
 
     name: str
@@ -126,13 +126,13 @@ class Slider:
 
 
 def sliders(png: bytes, *, columns: int) -> list[Slider]:
-    """How to lay columns of a strip over each other; empty if its pictures differ in width and so
+    """The sliders that overlay columns of a strip; empty if its pictures differ in width and so
     form no columns.
     """
     with Image.open(io.BytesIO(png)) as image:
         pixels = np.asarray(image.convert("RGB"))
     height, total = pixels.shape[:2]
-    # the strip may have been enlarged by a whole factor, its gaps with it
+    # the strip may have been enlarged by an integer factor, including its gaps
     for factor in range(total // (columns * 8), 0, -1):
         gap = GAP * factor
         width, rest = divmod(total - (columns - 1) * gap, columns)
@@ -158,7 +158,7 @@ def sliders(png: bytes, *, columns: int) -> list[Slider]:
 
 
 def _columns(run: Run) -> list[str]:
-    """What stands in a row of the run's strips; see `strips.strip`."""
+    """The columns of the run's strips; see `strips.strip`."""
     if not {"gen_ab", "gen_ba"} <= set(run.networks):
         return ["real", "translated"]
     identity = run.config.channels_a == run.config.channels_b
@@ -166,7 +166,9 @@ def _columns(run: Run) -> list[str]:
 
 
 def _flagged(metrics: dict[str, Any] | None) -> list[tuple[str, dict[str, Any]]]:
-    """(direction, finding) of every failure that the evaluation suspects, the sure ones first."""
+    """(direction, finding) of every failure that the evaluation suspects, the certain ones
+    first.
+    """
     found = [
         (result["title"], finding)
         for result in (metrics or {}).get("directions", [])
@@ -177,13 +179,13 @@ def _flagged(metrics: dict[str, Any] | None) -> list[tuple[str, dict[str, Any]]]
 
 
 def _card(run: Run, history: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """What a person must know before using the run's translators."""
+    """What users must know before using the run's translators."""
     config = run.config
     measured = [line for line in history if chosen_by(line) < np.inf]
     best = min(measured, key=chosen_by, default=None)
     chosen = "KID" if best and "kid_ab" in best else "appearance"
     weights = (
-        "with a running mean of its weights" if config.ema_decay else "with its weights as they are"
+        "with a running mean of its weights" if config.ema_decay else "with its current weights"
     )
     ways = [f"{n[-2].upper()} to {n[-1].upper()}" for n in run.networks if n.startswith("gen_")]
     several = len(ways) > 1
@@ -226,7 +228,7 @@ def _card(run: Run, history: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 
 def _strips(run_dir: Path, purpose: str, direction: str, shown: int) -> list[Strip]:
-    """A few strips, evenly spread, the last one first."""
+    """A few strips, evenly spaced, the last one first."""
     paths = sorted((run_dir / SAMPLES).glob(f"{purpose}-*-{direction}.png"))
     chosen = [paths[index] for index in spread(len(paths), shown)]
     return [Strip(int(path.stem.split("-")[1]), path.read_bytes()) for path in reversed(chosen)]

@@ -1,9 +1,9 @@
 """The run directory: its settings, and whether a command may resume it.
 
-config.json     every option, the precision taken, the data's fingerprint, what their numbers mean
+config.json     every option, the precision used, the data's fingerprint and values
 flags.cfg       the same as a flag file
 checkpoints/    step-N, the latest few; best/ the best one measured; worker-N/ the image pools of
-                workers other than the chief
+                other workers
 history.jsonl   one line every --log_every_steps; earlier_history.jsonl: that of the run given by
                 --init_from
 figures/        the curves as PNG files, and as one table history.csv
@@ -29,9 +29,9 @@ from tfcyclegan.system.progress import log
 CONFIG = "config.json"
 FLAG_FILE = "flags.cfg"
 _PLACES = ("run_dir", "init_from")
-"""Options that say where a run is and where it came from, not how it goes on."""
+"""Options that say where a run is and where it came from, not how it continues."""
 _NOT_SHAPES = {"generator_padding", "discriminator_padding", "dropout", "init", "init_gain"}
-"""Options of networks that leave the shapes of their weights as they are."""
+"""Options of networks that do not change the shapes of their weights."""
 Config = TypeVar("Config", bound=Options)
 
 
@@ -56,22 +56,21 @@ def config_from_dict(config_class: type[Config], values: Mapping[str, Any]) -> C
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A run directory that exists.
+    """An existing run directory.
 
     Attributes:
-        directory: where it lies.
+        directory: its path.
         config: the options it was last started with.
         precision: the precision in force, never "auto".
         data_fingerprint: identity of its data.
-        networks: the networks whose weights it has.
-        data_title: what its data are called on pages; empty where they are not known.
-        label_maps: which of the domains "a" and "b" were label maps, which only nearest pixels
-            resize.
-        told: what training did to its pictures and took by default, a line each, as it was said
-            when the run was last started.
-        pairs: identity of the pairs that `config.pairs` names; empty where it names none.
-        values: what the numbers of measurements mean, by domain ("A", "B"); a domain of pictures is
-            not there.
+        networks: the networks whose weights it holds.
+        data_title: name of its data on pages; empty if unknown.
+        label_maps: the domains ("a", "b") that were label maps, which are only resized by nearest
+            pixels.
+        told: lines on changes to pictures and defaults, as printed when the run was last started.
+        pairs: identity of the pairs that `config.pairs` names; empty if it names none.
+        values: the meaning of measurements' numbers, by domain ("A", "B"); domains of pictures are
+            not included.
     """
 
     directory: Path
@@ -90,16 +89,16 @@ def read_run(directory: Path) -> Run:
     """Opens a run directory.
 
     Raises:
-        UserError: there is none, its settings are damaged, or a newer version made it.
+        UserError: there is no run, its settings are damaged, or a newer version made it.
     """
     if not (directory / CONFIG).is_file():
-        raise UserError(f"--run_dir={directory}: no run there ({CONFIG} is missing)")
+        raise UserError(f"--run_dir={directory}: holds no run ({CONFIG} is missing)")
     stored = files.read_json(directory / CONFIG)
     try:
         config = config_from_dict(TrainConfig, {**stored["options"], "run_dir": str(directory)})
         if stored["precision"] not in PRECISIONS:
             raise TypeError(f"precision {stored['precision']!r}")
-        # older runs lack what has a default
+        # older runs lack entries, which then take defaults
         networks, title = tuple(stored["networks"]), stored.get("data_title", "")
         label_maps, told = str(stored.get("label_maps", "")), tuple(stored.get("told", ()))
         run = Run(
@@ -116,8 +115,8 @@ def read_run(directory: Path) -> Run:
         )
     except (KeyError, TypeError, AttributeError, UserError) as error:
         raise UserError(
-            f"{directory / CONFIG}: damaged, not the settings of a run ({error}); restore it or "
-            "train again"
+            f"{directory / CONFIG}: damaged, does not hold the settings of a run ({error}); "
+            "restore it or train again"
         ) from error
     if unknown := sorted(stored["options"].keys() - config_to_dict(config).keys()):
         raise UserError(
@@ -131,7 +130,7 @@ def only_direction(run: Run | None) -> str:
     """The default direction: ab, or ba for a run that has no other."""
     if run is None or "gen_ab" in run.networks or "gen_ba" not in run.networks:
         return "ab"
-    log(f"{run.directory}: translates ba, the one direction that it has")
+    log(f"{run.directory}: translating ba, its only direction")
     return "ba"
 
 
@@ -160,11 +159,11 @@ def check_resumable(before: Run, now: Run) -> list[str]:
     """Checks that a run with settings `before` may be resumed with `now`.
 
     Returns:
-        Lines of warning.
+        Warnings.
 
     Raises:
-        UserError: settings changed that a resumed run must keep; lists them all and says how to
-            proceed.
+        UserError: settings that a resumed run must keep have changed; the message lists them all
+            and says how to proceed.
     """
     if before.config.method != now.config.method:
         raise UserError(
@@ -173,7 +172,9 @@ def check_resumable(before: Run, now: Run) -> list[str]:
         )
     refused, warnings = changed_options(before.config, now.config)
     if before.data_fingerprint != now.data_fingerprint:
-        refused.append(f"the data in {now.config.data_dir} is not what the run was started with")
+        refused.append(
+            f"the data in {now.config.data_dir} is not the data that the run was started with"
+        )
     if before.pairs != now.pairs:
         refused.append("the pairs of --pairs are not those that the run was started with")
     if refused:
@@ -189,15 +190,15 @@ def check_resumable(before: Run, now: Run) -> list[str]:
         )
     if now.config.init_from not in ("", before.config.init_from):
         warnings.append(
-            f"--init_from={now.config.init_from}: not read, since the run goes on from its own "
+            f"--init_from={now.config.init_from}: not read, since the run continues from its own "
             "checkpoint"
         )
     return warnings
 
 
 def network_changes(before: Options, now: Options) -> list[str]:
-    """The options because of which the networks of `now` cannot take the weights of `before`, a
-    line each.
+    """The options that keep the networks of `now` from using the weights of `before`, one line
+    each.
     """
     shapes = {field.name for field in dataclasses.fields(NetworkOptions)} - _NOT_SHAPES | {
         "channels_a",
@@ -208,7 +209,7 @@ def network_changes(before: Options, now: Options) -> list[str]:
         getattr(before, "architecture", ""),
         getattr(now, "architecture", ""),
     )
-    same = ("residual_blocks",)  # the architecture's name says it
+    same = ("residual_blocks",)  # the architecture's name includes it
     return [
         f"--{name} was {old[name]}, now {new[name]}"
         for name in sorted(shapes)
@@ -217,11 +218,11 @@ def network_changes(before: Options, now: Options) -> list[str]:
 
 
 def _way_on(before: Run, now: Run) -> str:
-    """The command that helps where a run may not be resumed with other settings."""
+    """A command that helps if a run cannot be resumed with other settings."""
     if network_changes(before.config, now.config):
         return (
-            "its weights do not fit these networks: to train them from the start choose "
-            "another --run_dir"
+            "its weights do not fit these networks; to train them from scratch choose another "
+            "--run_dir"
         )
     changed = {
         field.name: getattr(now.config, field.name) for field in dataclasses.fields(now.config)
@@ -241,13 +242,13 @@ def _way_on(before: Run, now: Run) -> str:
     given = [f"--flagfile={flag_file}"] if flag_file.exists() else []  # a run from Python has none
     places = [f"--run_dir={before.directory}-2", f"--init_from={before.directory}"]
     return (
-        "a new run starts from its weights by --init_from: "
+        "to start a new run from its weights, use --init_from: "
         f"{shlex.join(['tfcyclegan', 'train', *given, *texts, *places])}"
     )
 
 
 def changed_options(before: Options, now: Options) -> tuple[list[str], list[str]]:
-    """The changed options that a resumed run refuses, and those that it accepts with a warning, a
+    """The changed options that a resumed run refuses, and those that it accepts with a warning, one
     line each.
     """
     refused, warnings, taken = [], [], []
@@ -259,13 +260,13 @@ def changed_options(before: Options, now: Options) -> tuple[list[str], list[str]
         if rule in ("free", "warn"):
             taken.append(f"--{name} was {_shown(old[name])}, now {_shown(new[name])}")
         elif rule == "grow" and None not in (old[name], new[name]) and new[name] > old[name]:
-            rates = ", and the rate of the steps ahead follows it" if name == "epochs" else ""
+            rates = ", and the learning rate of future steps follows it" if name == "epochs" else ""
             warnings.append(f"--{name} grows from {old[name]} to {new[name]}{rates}")
         else:
             shrinks = " (may only grow)" if rule == "grow" else ""
             refused.append(f"--{name} was {old[name]}, now {new[name]}{shrinks}")
     return refused, warnings + (
-        [f"goes on with other options: {'; '.join(taken)}"] if taken else []
+        [f"continues with other options: {'; '.join(taken)}"] if taken else []
     )
 
 

@@ -1,6 +1,4 @@
-"""The weights that a training begins with: those of another run, or of the teacher of a
-distillation.
-"""
+"""The initial weights of training: those of another run, or of the teacher in distillation."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,12 +19,12 @@ from tfcyclegan.training.runs import network_changes, read_run
 
 
 def start_from(model: Method, config: TrainConfig, *, keeps_history: bool) -> None:
-    """Loads the weights of the run in `config.init_from` into the networks that both have; says
+    """Loads the weights of the run in `config.init_from` into the networks that both have; reports
     which are not used and which start from scratch.
 
     Args:
-        model: before its first step.
-        config: of its run.
+        model: the model before its first step.
+        config: the options of its run.
         keeps_history: whether to keep that run's history beside this run's own.
 
     Raises:
@@ -42,15 +40,15 @@ def start_from(model: Method, config: TrainConfig, *, keeps_history: bool) -> No
             continue
         if name.startswith("disc") and _inputs(own) != _inputs(network):
             log(
-                f"--init_from={directory}: its {name} judges {_inputs(network)} channels, not "
-                f"{_inputs(own)} as that of --method={config.method}: it begins anew"
+                f"--init_from={directory}: its {name} has {_inputs(network)} input channels, not "
+                f"{_inputs(own)} as with --method={config.method}, so it starts from scratch"
             )
             continue
         if _shape(own) != _shape(network):
-            changes = "; ".join(network_changes(other.config, config)) or "its graph is another"
+            changes = "; ".join(network_changes(other.config, config)) or "its graph differs"
             raise UserError(
-                f"--init_from={directory}: its {name} is another network: {changes}; give the "
-                "same network flags as that run"
+                f"--init_from={directory}: its {name} is a different network: {changes}; give the "
+                "same network flags as for that run"
             )
         taken.append(name)
         own.set_weights(network.get_weights())
@@ -61,18 +59,18 @@ def start_from(model: Method, config: TrainConfig, *, keeps_history: bool) -> No
             Path(config.run_dir), directory, step_of(find_checkpoint(directory, "latest"))
         )
     log(
-        f"weights of {', '.join(taken)} from {directory}, its latest checkpoint; "
-        "optimizers, pools and steps begin anew"
+        f"weights of {', '.join(taken)} from {directory}, its latest checkpoint; optimizers, pools "
+        "and steps start from scratch"
     )
     if lacking := [name for name in model.networks if name not in networks]:
-        log(f"--init_from={directory}: has no {', '.join(lacking)}: they begin anew")
+        log(f"--init_from={directory}: has no {', '.join(lacking)}, which start from scratch")
 
 
 def of_ranges(config: TrainConfig, values: Mapping[str, Values]) -> list[str]:
-    """What to tell where the run to start from saw other numbers as -1 and 1.
+    """Lines to report if the run to start from saw other values as -1 and 1.
 
     Raises:
-        UserError: the teacher did, whose answers would be about other numbers.
+        UserError: it is the teacher, whose translations would be of other values.
     """
     lines = []
     for flag in ("init_from", "teacher"):
@@ -87,19 +85,19 @@ def of_ranges(config: TrainConfig, values: Mapping[str, Values]) -> list[str]:
             )
             if own == other:
                 continue
-            line = f"--{flag}={place}: its domain {letter} is of {other}, these data of {own}"
+            line = f"--{flag}={place}: its domain {letter} has {other}, but this data has {own}"
             if flag == "teacher":
-                raise UserError(f"{line}; prepare the data as the teacher's")
+                raise UserError(f"{line}; prepare the data like the teacher's")
             lines.append(line)
     return lines
 
 
 def load_teachers(config: TrainConfig, precision: str) -> dict[str, Generator]:
-    """The teacher's generators by direction, in the precision of the training; none where the
-    method has no teacher.
+    """The teacher's generators by direction, in the precision of training; none if the method has
+    no teacher.
 
     Raises:
-        UserError: the teacher has no generator of a direction that is asked for.
+        UserError: the teacher has no generator for a requested direction.
     """
     if config.method != "distill":
         return {}
@@ -124,7 +122,7 @@ def load_teachers(config: TrainConfig, precision: str) -> dict[str, Generator]:
 
 
 def begin_as_teacher(model: Method, config: TrainConfig) -> None:
-    """Loads the teacher's discriminators, where the shapes agree."""
+    """Loads the teacher's discriminators if their shapes agree."""
     teacher = read_run(Path(config.teacher))
     there = [name for name in _discriminators(model) if name in teacher.networks]
     taken = []
@@ -136,7 +134,8 @@ def begin_as_teacher(model: Method, config: TrainConfig) -> None:
     anew = [name for name in _discriminators(model) if name not in taken]
     if anew:
         log(
-            f"{', '.join(anew)}: not the teacher's, whose shapes differ or are missing: begins anew"
+            f"{', '.join(anew)}: not loaded from the teacher, where shapes differ or are missing; "
+            "starts from scratch"
         )
 
 

@@ -9,14 +9,14 @@ from tfcyclegan.system.progress import log
 
 
 class StopRequest:
-    """Whether a signal has come, and which one; 0 for none."""
+    """The signal that has arrived; 0 for none."""
 
     signal_number = 0
 
 
 @contextmanager
 def stop_signals() -> Iterator[StopRequest]:
-    """Records SIGINT and SIGTERM instead of dying, so that the loop can end between two steps; a
+    """Records SIGINT and SIGTERM instead of exiting, so that the loop can end between two steps; a
     second signal kills the process.
     """
     request = StopRequest()

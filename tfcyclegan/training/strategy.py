@@ -1,6 +1,4 @@
-"""Devices, memory and arithmetic: which replicas train, where their tensors come from, and in which
-precision.
-"""
+"""Devices, memory and arithmetic: the replicas that train, memory allocation, and precision."""
 
 import ctypes
 import os
@@ -12,8 +10,8 @@ import tensorflow as tf
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import hardware
 
-# Options of glibc's mallopt (malloc.h): return nothing to the kernel, grow by 64 MB, give no block
-# below 1 GB a mapping of its own.
+# Options of glibc's mallopt (malloc.h): return nothing to the kernel, grow by 64 MB, map only
+# blocks above 1 GB separately.
 _MALLOC_OPTIONS = {
     "M_TRIM_THRESHOLD": (-1, -1),
     "M_TOP_PAD": (-2, 64 * 2**20),
@@ -25,10 +23,10 @@ _MALLOC_VARIABLES = ("MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD")
 def keep_freed_memory() -> bool:
     """Makes this process keep freed memory for the next step; returns whether it does.
 
-    By default glibc returns the memory of large tensors to the kernel and maps it anew, zeroed page
-    by page, hundreds of thousands of times a second: a tenth of the time of a training step on one
-    machine, half of it on another (docs/performance.md). Not where the user has chosen an allocator
-    or its settings, nor outside of glibc.
+    By default glibc returns the memory of large tensors to the kernel and maps it again, zeroed
+    page by page, hundreds of thousands of times a second: a tenth of the time of a training step on
+    one machine, half of it on another (docs/performance.md). Does nothing if the user has chosen an
+    allocator or its settings, or without glibc.
     """
     if platform.libc_ver()[0] != "glibc" or any(
         name.startswith(_MALLOC_VARIABLES) for name in os.environ
@@ -42,12 +40,12 @@ def make_strategy(devices: int | None) -> tf.distribute.MirroredStrategy:
     """A MirroredStrategy over all GPUs, `devices` of them, or the CPU.
 
     Args:
-        devices: how many GPUs; where there is no GPU, into how many logical CPUs to split the CPU.
-            None: all GPUs, one CPU.
+        devices: number of GPUs or, if there is no GPU, of logical CPUs into which to split the CPU.
+            None means all GPUs, or one CPU.
 
     Raises:
-        UserError: more GPUs asked for than there are, or TensorFlow has already been used with
-            another number of CPUs.
+        UserError: there are fewer GPUs, or TensorFlow has already been used with another number of
+            CPUs.
     """
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
@@ -73,8 +71,8 @@ def make_strategy(devices: int | None) -> tf.distribute.MirroredStrategy:
 
 
 def choose_precision(precision: str) -> str:
-    """Resolves "auto": bfloat16 where all devices multiply it fast (AVX-512 BF16 or AMX; GPUs from
-    Ampere on), else float32.
+    """Resolves "auto": bfloat16 if all devices multiply it fast (AVX-512 BF16 or AMX; GPUs from
+    Ampere on), otherwise float32.
     """
     if precision != "auto":
         return precision

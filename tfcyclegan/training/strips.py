@@ -1,5 +1,5 @@
-"""Sample strips: fixed pictures as real | translated | cycled | identity, one row a picture; of a
-method of one direction real | translated alone.
+"""Sample strips: fixed pictures as real | translated | cycled | identity, one row per picture; for
+a method with one direction only real | translated.
 """
 
 import io
@@ -15,7 +15,9 @@ GAP = 2
 
 Translate = Callable[[np.ndarray], np.ndarray]
 Show = Callable[[np.ndarray], np.ndarray]
-"""What networks see, [H, W, C] in [-1, 1] and NaN in gaps, as uint8 [H, W, 1 or 3]."""
+"""Converts networks' inputs, [H, W, C] in [-1, 1] with NaN where there is no measurement, to uint8
+[H, W, 1 or 3].
+"""
 
 
 def strip(
@@ -29,12 +31,12 @@ def strip(
     """Draws the strip of some pictures of one domain.
 
     Args:
-        pictures: float [H, W, C] in [-1, 1], of one size or several; NaN in gaps, which networks
-            see as -1.
+        pictures: float [H, W, C] in [-1, 1], of one size or several; NaN marks missing
+            measurements, which networks see as -1.
         forward: the generator to the other domain, for batches.
         backward: the generator back, if there is one.
         identity: whether to show `backward` of the real picture, which should change nothing.
-        shows: how pictures of their domain and of the other are shown.
+        shows: how to show pictures of their domain and of the other.
 
     Returns:
         uint8 [H, W, 3].
@@ -71,8 +73,8 @@ def _join(images: Sequence[np.ndarray], *, axis: int) -> np.ndarray:
 
 
 def png_bytes(image: np.ndarray, *, enlarge_below: int = 0) -> bytes:
-    """Encodes uint8 [H, W, 3] as PNG; pictures narrower than `enlarge_below` are enlarged by a
-    whole factor.
+    """Encodes uint8 [H, W, 3] as PNG; pictures narrower than `enlarge_below` are enlarged by an
+    integer factor.
     """
     picture = Image.fromarray(image)
     factor = max(1, enlarge_below // picture.width) if enlarge_below else 1

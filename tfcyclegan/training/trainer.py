@@ -62,20 +62,20 @@ from tfcyclegan.training.workers import Workers, join_workers
 _REPORT_EVERY_SECONDS = 60.0
 # between workers, since the fingerprint identifies the data
 _MAY_DIFFER = ("data_dir", "run_dir", "cache_dir", "devices", "pairs")
-_DIVERGED = 100.0  # an adversarial loss beyond it; balanced ones are of the order of 1
+_DIVERGED = 100.0  # for an adversarial loss; balanced ones are of the order of 1
 _OVERFLOWS_ALLOWED = 30  # float16 steps in a row without a finite gradient: the scale fell by 2^30
 
 
 def train(
     config: TrainConfig, flag_file: str = "", load_segment: Callable[[], Segment] | None = None
 ) -> Path:
-    """Trains, or resumes, the run in `config.run_dir`; as one of several workers where TF_CONFIG
-    names them.
+    """Trains, or resumes, the run in `config.run_dir`; as one of several workers if TF_CONFIG names
+    them.
 
     Args:
         config: all options.
         flag_file: the same as the text of a flag file, kept in the run directory.
-        load_segment: gives the segmenter that `config.segmenter` names, for the semantic losses.
+        load_segment: loads the segmenter that `config.segmenter` names, for the semantic losses.
             Called once the devices are configured.
 
     Returns:
@@ -156,9 +156,7 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
 
 
 def _check_directory(run: Run) -> list[str]:
-    """Lines of warning where the directory holds this run already; UserError where it holds
-    something else.
-    """
+    """Warnings if the directory already holds this run; UserError if it holds something else."""
     directory = run.directory
     before = read_run(directory) if (directory / CONFIG).exists() else None
     if (
@@ -167,20 +165,20 @@ def _check_directory(run: Run) -> list[str]:
         and any(path.name != ".lock" for path in directory.iterdir())
     ):
         raise UserError(
-            f"--run_dir={directory}: is not empty and holds no run; choose another directory"
+            f"--run_dir={directory}: is not empty but holds no run; choose another directory"
         )
     # Before its first checkpoint a run has nothing that other settings could spoil.
     if before is None:
         return []
     if newest(directory / DIRECTORY) is None:
-        return [f"{directory}: holds a run without a checkpoint, which begins anew"]
+        return [f"{directory}: holds a run without a checkpoint, which starts over"]
     return check_resumable(before, run)
 
 
 def make_optimizer(
     config: TrainConfig, length: TrainingLength, epoch_images: int, *, dynamic_scale: bool
 ) -> Adam:
-    """Adam with the config's rates, one an epoch; constant where only steps count."""
+    """Adam with the config's learning rates, one per epoch; constant if only steps count."""
     kind = "constant" if length.epochs is None else config.schedule
     epochs = length.epochs or 0
     rates = [
@@ -283,12 +281,14 @@ class _Session:
     def run_to_end(self) -> Path:
         step, end = self.first_step, self.length.steps
         if step >= end:
-            log(f"finished already: step {step} of {end}; raise --epochs or --max_steps to go on")
+            log(
+                f"already finished: step {step} of {end}; raise --epochs or --max_steps to continue"
+            )
             return self._report()
         if step:
             log(f"resuming at step {step} of {end}")
         elif self.checkpoints.latest_step is None:
-            # before the checkpoint, as everywhere, since a run killed in between resumes from it
+            # before the checkpoint, as everywhere: a run killed in between resumes from it
             self._draw_samples(0)
             self.checkpoints.save()
             self._report()
@@ -301,7 +301,7 @@ class _Session:
         if step < end:
             number = stop.signal_number or signal.SIGTERM
             raise Stopped(
-                f"stopped at step {step} of {end}; the same command goes on from there", number
+                f"stopped at step {step} of {end}; the same command continues from there", number
             )
         if self.workers.is_chief:
             self.history.close()
@@ -316,7 +316,8 @@ class _Session:
         reported_at, busy_seconds, busy_steps = time.monotonic(), 0.0, 0
         # values are read one step late, so that the device never waits for them
         pending: tuple[int, Any] | None = None
-        # Several workers stop at the same step, which each learns from the values of that step.
+        # Several workers stop at the same step, about which each learns from the values of that
+        # step.
         while step < end and not (self.stop_asked if self.workers.several else stop.signal_number):
             if self.workers.is_chief:
                 self.board.before_step(step)
@@ -365,7 +366,7 @@ class _Session:
         return due | {"log"} if "measure" in due else due
 
     def _take(self, pending: tuple[int, Any] | None) -> None:
-        """Reads a step's values; stops the run if its update was skipped since something was not
+        """Reads a step's values; stops the run if its update was skipped because something was not
         finite.
         """
         if pending is None:
@@ -389,9 +390,9 @@ class _Session:
             if self.run.precision != "mixed_float16" or self.overflows > _OVERFLOWS_ALLOWED:
                 latest = self.checkpoints.latest_step
                 raise RunError(
-                    f"step {step}: {what}; the weights were left as they were and the checkpoint "
-                    f"of step {latest} is good: "
-                    "lower --learning_rate or look at the data, and start in another --run_dir"
+                    f"step {step}: {what}; the weights were not changed and the checkpoint of step "
+                    f"{latest} is intact; lower --learning_rate or check the data, and start in "
+                    "another --run_dir"
                 )
             values = np.where(np.isfinite(values), values, 0.0)
         else:
@@ -424,7 +425,7 @@ class _Session:
         return self.model.note(means)
 
     def _tell_of_divergence(self, step: int, means: Mapping[str, float]) -> None:
-        """Warns once that the losses have diverged: the weights are finite, but nothing is learnt
+        """Warns once if the losses have diverged: the weights are finite, but nothing is learned
         any more.
         """
         adversarial = [n for n in self.model.loss_names if n.startswith(("gan_", "disc_"))]
@@ -432,9 +433,7 @@ class _Session:
         if not self.diverged and abs(means[worst]) > _DIVERGED * max(1.0, self.config.lambda_gan):
             self.diverged = True
             mend = "lower --learning_rate and start in another --run_dir"
-            log(
-                f"step {step}: loss {worst} is {means[worst]:.3g}, so the training diverges; {mend}"
-            )
+            log(f"step {step}: loss {worst} is {means[worst]:.3g}, so training diverges; {mend}")
 
     def _draw_samples(self, step: int) -> None:
         if self.workers.is_chief:

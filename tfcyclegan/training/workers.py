@@ -1,13 +1,13 @@
-"""Several workers, each a process with devices of its own, that train one model together by
+"""Several workers, each a process with its own devices, that train one model together with
 `MultiWorkerMirroredStrategy`.
 
-TF_CONFIG names them, as TensorFlow defines it:
+TF_CONFIG names them in TensorFlow's format:
 
     {"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}
 
-The first worker is the chief (or the one of type "chief", where there is such), who alone writes
-the run; each of the others keeps its image pools beside the checkpoints. TensorFlow's coordination
-service, which the chief runs, notices when a worker is gone.
+The first worker is the chief (or the one of type "chief", if there is one), which alone writes the
+run; each of the others keeps its image pools beside the checkpoints. TensorFlow's coordination
+service, which the chief runs, detects lost workers.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ _EXAMPLE = (
     '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}'
 )
 _JOBS = ("chief", "worker")
-_FOUND_WITHIN_SECONDS = 30.0  # host names of machines that are just starting appear late
+_FOUND_WITHIN_SECONDS = 30.0  # names of hosts that are just starting resolve late
 _SILENT_SECONDS = 30  # then a worker is lost
 _LOST = (
     tf.errors.UnavailableError,
@@ -53,7 +53,7 @@ class Cluster:
 
     Attributes:
         tasks: (job, index in that job, address) of each worker; the first is the chief.
-        index: of this process among them.
+        index: index of this process among them.
     """
 
     tasks: tuple[tuple[str, int, str], ...]
@@ -64,7 +64,7 @@ def read_cluster(text: str) -> Cluster:
     """Reads TF_CONFIG.
 
     Raises:
-        UserError: it is malformed, or names a job that has no part in this training.
+        UserError: it is malformed, or names a job that this training does not have.
     """
     try:
         stated = json.loads(text)
@@ -75,12 +75,12 @@ def read_cluster(text: str) -> Cluster:
         job, index = stated["task"]["type"], int(stated["task"]["index"])
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(
-            f"{VARIABLE}: not understood ({type(error).__name__}: {error}); write it like "
+            f"{VARIABLE}: cannot be parsed ({type(error).__name__}: {error}); write it like "
             f"{_EXAMPLE}"
         ) from error
     if strange := sorted({*jobs, job} - set(_JOBS)):
         raise UserError(
-            f"{VARIABLE}: job {strange[0]!r} has no part in this training; valid are "
+            f"{VARIABLE}: job {strange[0]!r} is not part of this training; valid are "
             f"{', '.join(_JOBS)}"
         )
     tasks = [
@@ -95,20 +95,20 @@ def read_cluster(text: str) -> Cluster:
     for address in addresses:
         host, _, port = address.rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise UserError(f"{VARIABLE}: {address!r} is no address; write host:port")
+            raise UserError(f"{VARIABLE}: {address!r} is not an address; write host:port")
         if addresses.count(address) > 1:
             raise UserError(
-                f"{VARIABLE}: {address} stands there twice; each worker needs an address of its own"
+                f"{VARIABLE}: {address} occurs twice; each worker needs its own address"
             )
     return Cluster(tuple(tasks), here[0])
 
 
 class Workers:
-    """All workers of a training, seen from this one; a training by one process has one.
+    """All workers of a training, seen from this one; a single process is one worker.
 
     Args:
-        strategy: over all devices of all workers.
-        cluster: None for one process by itself.
+        strategy: a strategy over all devices of all workers.
+        cluster: None for a single process.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy, cluster: Cluster | None = None):
@@ -127,12 +127,14 @@ class Workers:
 
     @property
     def replicas(self) -> range:
-        """This worker's replicas by their number among all; they are counted worker by worker."""
+        """The numbers of this worker's replicas among all replicas, which are counted worker by
+        worker.
+        """
         own = self.strategy.num_replicas_in_sync // len(self.tasks)
         return range(self.index * own, (self.index + 1) * own)
 
     def from_chief(self, number: int) -> int:
-        """The chief's `number`; waits for all workers."""
+        """The chief's value of `number`; waits for all workers."""
         return int(self._shared([number if self.is_chief else 0])[0])
 
     def wait(self) -> None:
@@ -140,8 +142,8 @@ class Workers:
         self.from_chief(0)
 
     def require_same(self, **values: Any) -> None:
-        """Raises UserError, on all workers alike, where a value, which must be plain JSON, is not
-        the same on each of them.
+        """Raises UserError, on all workers, if a value, which must be plain JSON, differs between
+        them.
         """
         if not self.several:
             return
@@ -163,8 +165,8 @@ class Workers:
             if others:
                 own = f" (here {values[name]})" if isinstance(values[name], str) else ""
                 raise UserError(
-                    f"{VARIABLE}: worker {others[0]} has other {name} than worker 0{own}; give "
-                    "the same command on each host"
+                    f"{VARIABLE}: worker {others[0]} has other {name} than worker 0{own}; run the "
+                    "same command on each host"
                 )
 
     def _shared(self, numbers: list[int]) -> list[int]:
@@ -174,7 +176,7 @@ class Workers:
         return [int(total) for total in totals.numpy()]
 
     def _summed(self, numbers: tf.Tensor) -> tf.Tensor:
-        """Sums over workers, on each of which every replica but the first adds nothing."""
+        """Sums over workers; on each worker only the first replica contributes."""
         first = self.replicas.start
 
         def own() -> tf.Tensor:
@@ -192,7 +194,8 @@ class Workers:
             if not self.several or not (isinstance(error, _LOST) or "ollective" in error.message):
                 raise
             raise RunError(
-                f"{self._lost(error.message)}; start all workers again by the same command to go on"
+                f"{self._lost(error.message)}; start all workers again with the same command to "
+                "continue"
             ) from error
 
     def _lost(self, message: str) -> str:
@@ -210,7 +213,7 @@ def join_workers(devices: int | None) -> Workers:
     accepts a cluster only before anything else uses it.
 
     Args:
-        devices: of each worker; see `make_strategy`. CPUs cannot be split here.
+        devices: number for each worker; see `make_strategy`. CPUs cannot be split here.
 
     Raises:
         UserError: TF_CONFIG is wrong, or does not fit this machine.
@@ -249,28 +252,28 @@ def join_workers(devices: int | None) -> Workers:
             address for index, (_, _, address) in enumerate(cluster.tasks) if index != cluster.index
         )
         log(f"worker {cluster.index} of {len(cluster.tasks)}: waiting for {others}")
-        # Python could not answer one while TensorFlow waits
+        # Python could not handle SIGINT while TensorFlow waits
         interrupt = signal.signal(signal.SIGINT, signal.SIG_DFL)
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
         signal.signal(signal.SIGINT, interrupt)
     except (RuntimeError, ValueError) as error:
         raise UserError(
             f"{VARIABLE}: set for a process that has already used TensorFlow; only `tfcyclegan "
-            "train` has workers"
+            "train` supports workers"
         ) from error
     except tf.errors.OpError as error:
         raise RunError(
             f"{VARIABLE}: the workers did not find each other ({error.message.splitlines()[0]}); "
-            "see that each is started and reaches the others' addresses"
+            "check that each is started and can reach the others' addresses"
         ) from error
-    # The length of the data is known, so no worker needs to ask the others at each step whether
-    # they have more.
+    # The length of the data is known, so workers need not ask each other at each step whether there
+    # is more.
     strategy.extended.experimental_enable_get_next_as_optional = False
     return Workers(strategy, cluster)
 
 
 def _check_addresses(cluster: Cluster) -> None:
-    """Raises UserError where a host has no address, or this worker's port is taken."""
+    """Raises UserError if a host has no address, or this worker's port is taken."""
     deadline = time.monotonic() + _FOUND_WITHIN_SECONDS
     for _, _, address in cluster.tasks:
         host = address.rpartition(":")[0].strip("[]")
@@ -281,8 +284,8 @@ def _check_addresses(cluster: Cluster) -> None:
             except (OSError, UnicodeError) as error:
                 if time.monotonic() > deadline:
                     raise UserError(
-                        f"{VARIABLE}: host {host!r} is not found ({error}); correct the address "
-                        f"{address}"
+                        f"{VARIABLE}: host {host!r} cannot be resolved ({error}); correct the "
+                        f"address {address}"
                     ) from error
                 time.sleep(1)
     own = cluster.tasks[cluster.index][2]
@@ -291,6 +294,6 @@ def _check_addresses(cluster: Cluster) -> None:
             pass
     except OSError as error:
         raise UserError(
-            f"{VARIABLE}: {own}: its port cannot be had on this machine ({error.strerror}); "
+            f"{VARIABLE}: {own}: its port is not available on this machine ({error.strerror}); "
             "choose another"
         ) from error

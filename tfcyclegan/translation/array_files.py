@@ -1,4 +1,6 @@
-"""Files of arrays of measurements that come from no file whose form they could have."""
+"""Array files for translated measurements that do not come from a file whose format they could
+keep.
+"""
 
 import io
 
@@ -13,8 +15,8 @@ def encode(array: np.ndarray, ending: str) -> bytes:
 
     Args:
         array: [H, W, C].
-        ending: NPY of [H, W, C] as it is; TIF of its own type, in gray, with the channels of a
-            pixel beside each other.
+        ending: NPY for [H, W, C] as it is; TIF in the array's own type, as gray, with interleaved
+            channels.
     """
     stream = io.BytesIO()
     if ending == NPY:

@@ -1,10 +1,10 @@
-"""A prepared data set -> the same data set with translated pictures: names and labels stay, so that
-a segmenter can learn from it.
+"""A prepared data set -> the same data set with translated pictures: names and labels are kept, so
+that a segmenter can learn from it.
 
 The output directory has the form that data_prep writes (`data.shards`, `data.manifest`), so
 `open_source` reads it like any other. Until its manifest is there, `.work/` holds the request and a
-note for each finished shard, and the same command goes on. Pictures are read, translated and
-written one shard after the other, a few at once on all devices; memory does not grow.
+note for each finished shard, and the same command continues. Pictures are read, translated and
+written shard by shard, a few at once on all devices; memory does not grow.
 """
 
 import collections
@@ -44,7 +44,7 @@ from tfcyclegan.translation.value_pair import network_size
 _Stored = records.Picture | records.StoredArray
 
 SHARD_PICTURES = 500
-"""A shard has at most this many, since an interrupted one is translated again."""
+"""Most pictures per shard, since an interrupted shard is translated again."""
 LABEL_RESIZED = "label resized with its picture, by nearest pixels"
 
 
@@ -57,20 +57,22 @@ def translate_data(
     scale: images.Scale | None,
     command: str = "",
 ) -> None:
-    """Translates splits of a data set into a data set in `output`, or goes on with that.
+    """Translates splits of a data set into a data set in `output`, or continues an interrupted
+    translation.
 
     Args:
         translators: copies of one translator, one for each device.
         source: the data set.
         splits: its splits to translate; they keep their names.
         output: directory of the new data set.
-        scale: resizes pictures first, and their labels by the nearest pixel; measurements for the
-            network alone. None keeps sizes, and labels byte by byte.
-        command: what was typed, for the manifest.
+        scale: resizes pictures first, and their labels by the nearest pixel; measurements only for
+            the network. None keeps sizes, and labels byte for byte.
+        command: the command line, for the manifest.
 
     Raises:
         UserError: no such split, or `output` holds something else.
-        RunError: the data set is damaged, the disk is full, or the translator gave no numbers.
+        RunError: the data set is damaged, the disk is full, or the translator's output is not
+            finite.
     """
     for split in splits:
         source.require(split)
@@ -91,7 +93,7 @@ def translate_data(
         output.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise UserError(
-            f"--output_data={output}: a file stands where a directory is needed; name another"
+            f"--output_data={output}: is a file, but a directory is needed; choose another"
         ) from error
     with files.exclusive_lock(output):
         if (output / MANIFEST).exists():
@@ -99,7 +101,7 @@ def translate_data(
             with files.understanding(output / MANIFEST):
                 _refuse_other(output, made.get("request"), request)
             shutil.rmtree(output / shards.WORK, ignore_errors=True)
-            log(f"{output}: all is done: {manifest.counts(made)}")
+            log(f"{output}: already complete: {manifest.counts(made)}")
             return
         _claim(output, request)
         written = _write_shards(
@@ -129,7 +131,7 @@ def translate_data(
 
 
 def _values(model: Translator, splits: Sequence[str]) -> dict[str, Values]:
-    """What the numbers of the translations mean, by the letter of their splits."""
+    """The meaning of the translations' numbers, by the letter of their splits."""
     written = model.values.written
     if written is None:
         return {}
@@ -137,14 +139,14 @@ def _values(model: Translator, splits: Sequence[str]) -> dict[str, Values]:
 
 
 def _claim(output: Path, request: dict[str, Any]) -> None:
-    """Makes the directory this request's, or raises UserError when it is another's."""
+    """Reserves the directory for this request, or raises UserError if it belongs to another."""
     path = output / shards.WORK / "request.json"
     if path.exists():
         with files.understanding(path):
             _refuse_other(output, files.read_json(path), request)
     elif any(entry.name not in (".lock", shards.WORK) for entry in output.iterdir()):
         raise UserError(
-            f"--output_data={output}: is not empty and holds no translated data; choose another "
+            f"--output_data={output}: is not empty but holds no translated data; choose another "
             "directory"
         )
     files.write_json(path, request)
@@ -155,7 +157,7 @@ def _refuse_other(output: Path, there: dict[str, Any] | None, here: dict[str, An
         there = {**there, "settings": notes.completed(there["settings"], here["settings"])}
     if there == here:
         return
-    differs = "is another program's"
+    differs = "is from another program"
     if (
         there is not None
         and "direction" not in there["settings"]
@@ -177,9 +179,7 @@ def _refuse_other(output: Path, there: dict[str, Any] | None, here: dict[str, An
 
 @dataclass(frozen=True)
 class _Scaled:
-    """An example whose picture, uint8 [H, W, C], is at the scale asked for, and later
-    translated.
-    """
+    """An example whose picture, uint8 [H, W, C], is first resized and later translated."""
 
     example: Example
     picture: np.ndarray
@@ -196,7 +196,7 @@ def _write_shards(
     *,
     no_label: records.Label | None,
 ) -> dict[str, list[dict[str, Any]]]:
-    """Writes what is not there yet; returns the notes of all shards."""
+    """Writes the missing shards; returns the notes of all shards."""
     planned = {
         split: shards.plan(name, split, source.counts[split], _wanted(source, split))
         for split in splits
@@ -211,7 +211,7 @@ def _write_shards(
     before = sum(note["records"] for note in done.values())
     if done:
         log(
-            f"{output}: goes on; {len(done)} of {sum(map(len, planned.values()))} shards are "
+            f"{output}: continues; {len(done)} of {sum(map(len, planned.values()))} shards are "
             "finished"
         )
     noted: list[str] = []
@@ -261,8 +261,8 @@ def _stages(
     noted: list[str],
     tallies: list[Counter[str]],
 ) -> Stages[Example, _Scaled, _Scaled, _Stored]:
-    """From an example to the picture or array to store; `noted` gets the notes on it, `tallies` the
-    numbers of its values.
+    """The stages from an example to the picture or array to store; `noted` receives the notes on
+    it, `tallies` the counts of its values.
     """
     channels, values = translators[0].channels, translators[0].values
     if scale and split.holds_label_maps:

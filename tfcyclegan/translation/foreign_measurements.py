@@ -1,6 +1,6 @@
-"""Arrays of a folder by the names of a split's measurements: translations that some program made,
-or maps of regions. Files hold one plane, or all planes of a volume or windows of a scene, as those
-did that the split was prepared from.
+"""Arrays in a folder, named like a split's measurements: translations of another program, or maps
+of regions. Files hold one plane, or all planes of a volume or windows of a scene, like the files
+that the split was prepared from.
 """
 
 import contextlib
@@ -29,13 +29,13 @@ _PLACE = re.compile(r"(?P<name>.*?)(?:_(?P<plane>\d{4,}))?(?:_y(?P<top>\d{4,})_x
 
 @dataclass(frozen=True)
 class ReadArrays:
-    """What a folder holds for a split.
+    """The arrays that a folder holds for a split.
 
     Attributes:
         arrays: by the name of the measurement that each belongs to, [H, W, C]; NaN where the file
-            says that there is nothing.
-        told: what was passed over and how the files were read, a line each.
-        facts: the same for programs.
+            has no measurement.
+        told: what was skipped and how the files were read, one line each.
+        facts: the same in machine-readable form.
     """
 
     arrays: dict[str, np.ndarray]
@@ -55,15 +55,16 @@ def read_arrays(
     """Reads the array of each of a split's measurements.
 
     Args:
-        folder: with files of any format of measurements, below folders as in the split.
+        folder: holds files of any format of measurements, in the same subfolders as the split.
         wanted: the measurements' names and their sizes (height, width), which the arrays must have.
-        flag: that names the folder, for messages.
-        channels: that the arrays must have.
+        flag: the flag that names the folder, for messages.
+        channels: number of channels that the arrays must have.
         settings: how the split was prepared, such as along which axis its volumes were cut.
         suffix: what follows a measurement's name in the files' names.
 
     Raises:
-        UserError: no folder, files that cannot be read or do not fit, missing or twofold names.
+        UserError: the folder is missing, files cannot be read or do not fit, or names are missing
+            or ambiguous.
     """
     there, passed = _files(folder, flag, suffix)
     places = {name: _place(_bare(name), size, there) for name, size in wanted.items()}
@@ -71,8 +72,7 @@ def read_arrays(
         some = ", ".join(missing[:_LISTED]) + (", ..." if len(missing) > _LISTED else "")
         raise UserError(
             f"{flag}={folder}: {len(missing)} of {len(wanted)} measurements of the split have no "
-            f"file there: {some}; files are called as they are, or as the volume or scene "
-            "that they are of"
+            f"file: {some}; name each file like its measurement, or like its volume or scene"
         )
     arrays: dict[str, np.ndarray] = {}
     notes: Counter[str] = Counter()
@@ -94,7 +94,7 @@ def read_arrays(
         examples = ", ".join(path.relative_to(folder).as_posix() for path in unused[:_LISTED])
         kinds = ", ".join(f"{count} {kind}" for kind, count in passed.items())
         what = "; ".join(part for part in (examples, kinds) if part)
-        told.append(f"{label}: {len(unused) + passed.total()} files passed over ({what})")
+        told.append(f"{label}: {len(unused) + passed.total()} files skipped ({what})")
     return ReadArrays(
         arrays,
         told,
@@ -110,8 +110,8 @@ def read_arrays(
 
 
 def told_of_values(arrays: Mapping[str, np.ndarray], values: Values) -> list[str]:
-    """What strikes in translations of another program: numbers of another scale, and gaps of their
-    own.
+    """Lines on what is conspicuous in another program's translations: values on another scale, and
+    missing measurements of their own.
     """
     low, high = np.inf, -np.inf
     outside = missing = count = 0
@@ -125,24 +125,25 @@ def told_of_values(arrays: Mapping[str, np.ndarray], values: Values) -> list[str
             low, high = min(low, float(known.min())), max(high, float(known.max()))
     told = [
         f"translations: values from {low:g} to {high:g} {values.units}".rstrip()
-        + f", taken to be in the units of the data ({values.ranges()})"
+        + f", assumed to be in the units of the data ({values.ranges()})"
     ]
     if outside:
         told.append(
-            f"translations: {outside} of {count} values lie outside the range and are scored as "
-            "they are"
+            f"translations: {outside} of {count} values are outside the range and are scored "
+            "unchanged"
         )
     if missing:
         told.append(
-            f"translations: {missing} of {count} values are none (NaN or nodata); they are left "
-            "out of the translations' scores, and of the controls' only where the input has none"
+            f"translations: {missing} of {count} values are missing (NaN or nodata); they are left "
+            "out of the translations' scores, and of the controls' only where the input is missing "
+            "too"
         )
     return told
 
 
 def _files(folder: Path, flag: str, suffix: str) -> tuple[dict[str, Path], Counter[str]]:
-    """Files of measurements by their names without ending and suffix; what else lies there, counted
-    by kind.
+    """Files of measurements by name without extension and suffix; other entries, counted by
+    kind.
     """
     if not folder.is_dir():
         raise UserError(f"{flag}={folder}: no such folder")
@@ -154,18 +155,18 @@ def _files(folder: Path, flag: str, suffix: str) -> tuple[dict[str, Path], Count
         if not ending:
             passed[picture_files.kind_of(path.name)] += 1
         elif not stem.endswith(suffix):
-            passed[f"without {suffix} behind their names"] += 1
+            passed[f"without {suffix} at the end of their names"] += 1
         elif (name := stem.removesuffix(suffix)) in found:
             raise UserError(
-                f"{flag}={folder}: two files for {name}: {found[name].name} and {path.name}; "
-                "leave one"
+                f"{flag}={folder}: two files for {name}: {found[name].name} and {path.name}; keep "
+                "one of them"
             )
         else:
             found[name] = path
     if not found:
         kinds = f"; {', '.join(f'{count} {kind}' for kind, count in passed.items())}"
         raise UserError(
-            f"{flag}={folder}: no files of measurements there ({', '.join(sorted(ENDINGS))})"
+            f"{flag}={folder}: no files of measurements found ({', '.join(sorted(ENDINGS))})"
             + (kinds if passed else "")
         )
     return found, passed
@@ -179,8 +180,8 @@ def _bare(name: str) -> str:
 def _place(
     name: str, size: tuple[int, int], there: Mapping[str, Path]
 ) -> tuple[Path, int | None, Window | None] | None:
-    """The file, plane (None for its only one) and window of the measurement `name`; None where
-    there is no file.
+    """The file, plane (None for its only one) and window of the measurement `name`; None if there
+    is no file.
     """
     if name in there:
         return there[name], None, None
@@ -207,9 +208,9 @@ def _read(
 ) -> np.ndarray:
     shape = measured.shape
     if plane is None and shape.planes != 1:
-        raise BadPicture(f"has {shape.planes} planes, and the measurement of its name is one")
+        raise BadPicture(f"has {shape.planes} planes, but the measurement of this name has one")
     if plane is not None and plane >= shape.planes:
-        raise BadPicture(f"has {shape.planes} planes, and the split one of number {plane + 1}")
+        raise BadPicture(f"has {shape.planes} planes, but the split needs plane {plane + 1}")
     whole = (shape.height, shape.width)
     if window is None and whole != size:
         raise BadPicture(
@@ -217,7 +218,7 @@ def _read(
             "resampled"
         )
     if window is not None and (window.bottom > whole[0] or window.right > whole[1]):
-        raise BadPicture(f"is {whole[1]}x{whole[0]}, smaller than what it is of")
+        raise BadPicture(f"is {whole[1]}x{whole[0]}, smaller than its measurement")
     if shape.channels != channels:
         raise BadPicture(f"has {shape.channels} channels, not {channels}")
     array = measured.read(plane or 0, window)
@@ -230,8 +231,8 @@ def _read(
 
 
 def _open(path: Path, settings: Mapping[str, Any], alone: tuple[int, int] | None) -> Measurement:
-    """A file as the split's `settings` say; but one of a single plane of the size `alone` without
-    them, since they may be those of whole volumes.
+    """Opens a file with the split's `settings`, but a single plane of the size `alone` without
+    them, since they may be for whole volumes.
     """
     options = _options(path, settings)
     if not options or alone is None:
@@ -249,11 +250,11 @@ def _open(path: Path, settings: Mapping[str, Any], alone: tuple[int, int] | None
 
 
 def _options(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What the split's settings say of how files of this format are read."""
+    """The split's settings for reading files of this format."""
     name = f"tfcyclegan.formats.{FORMATS[ending_of(path.name).lower()]}"
     try:
         module = importlib.import_module(name)
-    except ModuleNotFoundError:  # which opening the file explains
+    except ModuleNotFoundError:  # opening the file explains it
         return {}
     known = inspect.signature(module.open_file).parameters
     return {name: value for name, value in settings.items() if name in known and value}

@@ -1,5 +1,5 @@
-"""Translations that some other program made: a folder of pictures, named as those of the split that
-they are translations of.
+"""Translations of another program: a folder of pictures, named like those of the split that was
+translated.
 """
 
 import io
@@ -32,19 +32,18 @@ _OFFICIAL = (
     "_real",
     "_fake",
 )
-"""What the official program puts behind the name of a test picture, for what it made of it."""
+"""The suffixes that the official program appends to a test picture's name for its results."""
 _LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF", "WEBP")
-PALETTE = "a palette of at most 256 colours, read as the colours that it stands for"
+PALETTE = "a palette of at most 256 colours, read as its colours"
 
 
 @dataclass(frozen=True)
 class ForeignTranslations:
-    """What a folder holds of a split's translations.
+    """The translations of a split that a folder holds.
 
     Attributes:
-        pictures: by the name of the picture that each is a translation of, uint8 [H, W, C] of one
-            size.
-        told: what was guessed, passed over and done to the pictures, a line each.
+        pictures: by the name of the source picture, uint8 [H, W, C], all of one size.
+        told: what was guessed, skipped and done to the pictures, one line each.
         facts: the same for programs.
     """
 
@@ -111,18 +110,18 @@ def _choose(
     pictures = [path for path in there if picture_files.is_picture(path.name)]
     if not pictures:
         others = (
-            f"; {len(there)} files by other endings, such as {there[0].relative_to(folder)}"
+            f"; {len(there)} files with other extensions, such as {there[0].relative_to(folder)}"
             if there
             else ""
         )
-        raise UserError(f"--translations={folder}: no pictures there{others}")
+        raise UserError(f"--translations={folder}: no pictures found{others}")
     told = []
     guessed = "" if suffix else _guessed(pictures, folder, names, direction)
     suffix = suffix or guessed
     if guessed:
         told.append(
-            f"translations: those whose names end in {guessed}, a guess by the official program's "
-            "names; --translations_suffix decides"
+            f"translations: pictures whose names end in {guessed}, a guess from the official "
+            "program's names; --translations_suffix selects others"
         )
     translations = [path for path in pictures if path.stem.endswith(suffix)]
     if not translations:
@@ -136,16 +135,17 @@ def _choose(
     if passed:
         kinds = ", ".join(f"{count} {kind}" for kind, count in passed.items())
         example = f", such as {unused[0].relative_to(folder)}" if unused else ""
-        told.append(f"translations: {sum(passed.values())} files passed over ({kinds}){example}")
-    # the folder itself, or the one in it where all lie, if no name of the split is below such a one
+        told.append(f"translations: {sum(passed.values())} files skipped ({kinds}){example}")
+    # the folder itself, or its only subfolder if it holds everything and the split has no such
+    # folder
     below = {path.relative_to(folder).parent.parts[:1] for path in translations}
     first = below.pop() if len(below) == 1 else ()
     inside = first and not any(name.startswith(f"{first[0]}/") for name in names)
     root = folder.joinpath(*first) if inside else folder
     if inside:
         told.append(
-            f"translations: taken from its folder {root.relative_to(folder)}, where all pictures "
-            "lie"
+            f"translations: taken from its folder {root.relative_to(folder)}, which holds all "
+            "pictures"
         )
     files: dict[str, Path] = {}
     for path in translations:
@@ -153,7 +153,7 @@ def _choose(
         if name in files:
             raise UserError(
                 f"--translations={folder}: two files for {name}: {files[name].name} and "
-                f"{path.name}; leave one"
+                f"{path.name}; keep one of them"
             )
         files[name] = path
     without_folders = {PurePosixPath(name).name: name for name in names}
@@ -164,16 +164,16 @@ def _choose(
     ):
         files = {without_folders[name]: path for name, path in files.items()}
         told.append(
-            "translations: matched by file names alone, since they lie in no folders and the "
-            "split's do"
+            "translations: matched by file names only, since the split has folders but the "
+            "translations have none"
         )
     facts = {"suffix": suffix, "suffix_guessed": bool(guessed), "passed_over": dict(passed)}
     return files, told, facts
 
 
 def _guessed(pictures: Sequence[Path], folder: Path, names: Sequence[str], direction: str) -> str:
-    """The suffix of the translations where all names are the official program's; else nothing.
-    UserError where they are the way back's.
+    """The suffix of the translations if all names are the official program's; otherwise empty.
+    UserError if they are of the other direction.
     """
     stems = {path.relative_to(folder).with_suffix("").as_posix() for path in pictures}
     if stems & set(names) or not all(path.stem.endswith(_OFFICIAL) for path in pictures):
@@ -184,7 +184,7 @@ def _guessed(pictures: Sequence[Path], folder: Path, names: Sequence[str], direc
     )
     if not found and any(path.stem.endswith(other) for path in pictures):
         raise UserError(
-            f"--direction={direction}: {folder} has pictures whose names end in {other}, so give "
+            f"--direction={direction}: {folder} has pictures whose names end in {other}; give "
             f"--direction={direction[::-1]}"
         )
     return found
@@ -192,14 +192,16 @@ def _guessed(pictures: Sequence[Path], folder: Path, names: Sequence[str], direc
 
 def _kind(path: Path, pictures: Sequence[Path]) -> str:
     if not picture_files.is_picture(path.name):
-        return "that are no pictures by their endings"
+        return "that are not pictures by their extensions"
     return next((suffix for suffix in _OFFICIAL if path.stem.endswith(suffix)), "other pictures")
 
 
 def _read(
     folder: Path, files: Mapping[str, Path], names: Sequence[str]
 ) -> tuple[dict[str, np.ndarray], dict[str, Any], list[str]]:
-    """The pictures of `names`, uint8 [H, W, 1 or 3], how they were read, and that in lines."""
+    """The pictures of `names`, uint8 [H, W, 1 or 3], how they were read, and lines that report
+    it.
+    """
     known = set(names)
     strange = {
         "of the split are missing": [name for name in names if name not in files],
@@ -211,9 +213,9 @@ def _read(
         if some
     ]
     if len(told) == 2:
-        told.append("--translations_suffix takes names with something behind them")
+        told.append("--translations_suffix accepts names with a suffix")
     if told:
-        raise UserError(f"--translations={folder}: names do not fit; {'; '.join(told)}")
+        raise UserError(f"--translations={folder}: names do not match; {'; '.join(told)}")
     pictures, formats, conversions, left_out = {}, Counter[str](), Counter[str](), Counter[str]()
     lossy = 0
     for name in names:
@@ -235,16 +237,16 @@ def _read(
     if lossy:
         kinds = ", ".join(kind for kind in formats if kind in _LOSSY)
         told.append(
-            f"translations: {lossy} of {len(names)} are {kinds}, whose losses are in every score, "
-            "texture, checkerboards and KID most, "
-            "and in no control's; save PNGs for scores to compare"
+            f"translations: {lossy} of {len(names)} are {kinds}, whose compression artefacts "
+            "affect every score, above all texture, checkerboards and KID, but no control; save "
+            "PNGs to get comparable scores"
         )
     return pictures, {"formats": dict(formats), "lossy": lossy, **counted}, told
 
 
 def _kind_of(content: bytes) -> tuple[str, bool]:
-    """The format of a picture that `intake` has decoded, and whether its pixels are places in a
-    palette.
+    """The format of a picture that `intake` has decoded, and whether its pixels are palette
+    indices.
     """
     try:
         with Image.open(io.BytesIO(content), formats=intake.FORMATS) as header:
@@ -254,7 +256,7 @@ def _kind_of(content: bytes) -> tuple[str, bool]:
 
 
 def _told_sizes(split: Split, size: Size) -> list[str]:
-    """Whether what the translations are scored against is resized."""
+    """Reports whether the pictures that translations are scored against are resized."""
     sizes = {
         name: intake.size_of(encoded)
         for name, encoded in pictures_of_split(split.source, split.name)
@@ -267,7 +269,6 @@ def _told_sizes(split: Split, size: Size) -> list[str]:
     if not others:
         return []
     return [
-        f"sizes: translations are {size.width}x{size.height}, and real pictures are resized to "
-        f"that; {len(others)} of {split.count} inputs "
-        f"are of another size, such as {others[0]}"
+        f"sizes: translations are {size.width}x{size.height}, so real pictures are resized to "
+        f"that; {len(others)} of {split.count} inputs have another size, such as {others[0]}"
     ]

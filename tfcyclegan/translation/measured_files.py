@@ -1,5 +1,5 @@
 """A file of measurements on its way through a translator: opened, checked, read by planes or
-windows, counted, written, seen in previews.
+windows, counted, written, and shown in previews.
 """
 
 import dataclasses
@@ -26,13 +26,13 @@ from tfcyclegan.system.progress import log
 from tfcyclegan.translation.value_pair import ValuePair
 
 PREVIEWS = "previews"
-"""The folder of the PNGs beside the results."""
+"""The folder of preview PNGs beside the results."""
 PREVIEW_SIDE = 1024
-"""A preview has at most so many pixels a side: of a larger plane each second row and column, or
-each third, ...
+"""Largest side of a preview in pixels: of a larger plane every second row and column is shown, or
+every third, ...
 """
 NO_GAP = "its type has no NaN, and its domain no nodata"
-RESIZED = "resized as the training resized its planes, and the translation back"
+RESIZED = "resized as in training, and the translation resized back"
 
 
 @dataclass(frozen=True)
@@ -40,22 +40,22 @@ class Previews:
     """PNGs to write beside measurements.
 
     Attributes:
-        display: how values are shown; None takes their whole range.
+        display: how values are shown; None shows their whole range.
     """
 
     display: Display | None = None
 
 
 class MeasuredFile:
-    """A file, series or array, and what becomes of it.
+    """A file, series or array, and its translation.
 
     Args:
-        name: below the input folder; the result has the same below the output folder, but for its
-            ending where it is a picture or the format cannot hold its values.
-        path: where it lies.
+        name: path below the input folder; the result has the same path below the output folder, but
+            another extension if it is a picture or the format cannot hold its values.
+        path: its path.
         output: folder of the results.
-        values: of both sides, as the model has them.
-        options: of formats, of which it takes those of its own.
+        values: the model's values on both sides.
+        options: options of all formats, of which it uses those of its own.
         previews: whether and how PNGs are written beside the result.
     """
 
@@ -82,26 +82,26 @@ class MeasuredFile:
 
     @property
     def done(self) -> bool:
-        """Whether its result is there, once it was opened: of several PNGs the last."""
+        """Whether its result exists, once it has been opened: of several PNGs the last."""
         several = self.values.target is None and self.shape.planes > 1
         return (numbered(self.target, self.shape.planes) if several else self.target).exists()
 
     @property
     def size(self) -> Size:
-        """Of its planes."""
+        """Size of its planes."""
         return Size(self.shape.height, self.shape.width)
 
     @property
     def source(self) -> Values:
-        """What its own numbers mean."""
+        """The meaning of its own numbers."""
         assert self.values.source is not None
         return self.values.source
 
     def open(self) -> None:
-        """Opens it and looks whether the model can take it, and what the result is called.
+        """Opens it, checks whether the model can translate it, and determines the result's name.
 
         Raises:
-            intake.BadPicture: it cannot, or cannot be read.
+            intake.BadPicture: it cannot be translated or read.
             OSError: it cannot be read.
         """
         options = options_among(self.path, self._options)
@@ -110,7 +110,7 @@ class MeasuredFile:
         trained = own_plane(self.source)
         if self.shape.channels != trained.channels:
             raise intake.BadPicture(
-                f"has {self.shape.channels} channels, and the model takes {trained.channels}"
+                f"has {self.shape.channels} channels, but the model needs {trained.channels}"
             )
         written, place = self.values.written, self._output / self.name
         ending = ".png" if written is None else measurement.other_ending(written)
@@ -125,7 +125,7 @@ class MeasuredFile:
             )
         if trained.units and measurement.units and trained.units != measurement.units:
             raise intake.BadPicture(
-                f"has values in {measurement.units}, and the model takes {trained.units}"
+                f"has values in {measurement.units}, but the model needs {trained.units}"
             )
         source = dataclasses.replace(self.source, nodata=_nodata(measurement, trained))
         self.values = dataclasses.replace(self.values, source=source)
@@ -140,11 +140,13 @@ class MeasuredFile:
         return read_stack(self._measurement, plane, self.source.neighbours, window)
 
     def take(self, tally: Mapping[str, int]) -> None:
-        """Adds what `count` gave of a part of it to what is told of the file."""
+        """Adds the counts of `count` for a part of it to the file's."""
         self.tally.update(tally)
         written = self.values.written
         if tally.get(INVALID) and written and written.is_integer and written.nodata is None:
-            self.notes.add(f"with gaps, which are {written.gap:g} in the translation: {NO_GAP}")
+            self.notes.add(
+                f"with missing measurements, which are {written.gap:g} in the translation: {NO_GAP}"
+            )
 
     def write(self, values: np.ndarray, plane: int, top: int = 0) -> None:
         """Stores rows of a plane of the translation, [h, W, C]."""
@@ -167,13 +169,13 @@ class MeasuredFile:
             self._destinations.append(preview)
 
     def finish(self) -> None:
-        """Makes the result appear, after its previews."""
+        """Gives the result its final name, after its previews."""
         while self._destinations:
             self._destinations.pop().finish()
         self.close()
 
     def close(self) -> None:
-        """Lets go of files; an unfinished result is removed."""
+        """Closes its files; an unfinished result is removed."""
         while self._destinations:
             self._destinations.pop().abandon()
         if self._measurement is not None:
@@ -182,8 +184,8 @@ class MeasuredFile:
 
 
 def _nodata(measurement: Measurement, trained: Values) -> float | None:
-    """What says in a file that nothing was measured: its own, else that of the training's data
-    where its type can hold it.
+    """The file's nodata value or, if it has none, that of the training data if the file's type can
+    hold it.
     """
     if measurement.nodata is not None or trained.nodata is None:
         return measurement.nodata
@@ -197,11 +199,11 @@ class PngPlanes(Destination):
     """Planes as PNGs: one at `path`, or several, numbered from 1.
 
     Args:
-        path: of the only one.
+        path: path of the only one.
         shape: of the measurement.
-        values: of what is written; None of uint8 pictures.
+        values: the meaning of what is written; None for uint8 pictures.
         display: how values are shown.
-        side: the greatest of a PNG, for which rows and columns are left out; None keeps all.
+        side: largest side of a PNG, for which rows and columns are skipped; None keeps all.
     """
 
     def __init__(
@@ -218,7 +220,7 @@ class PngPlanes(Destination):
         self._plane, self._parts = 0, list[np.ndarray]()
 
     def write(self, values: np.ndarray, plane: int = 0, top: int = 0, left: int = 0) -> None:
-        assert left == 0, "whole rows come one after the other"
+        assert left == 0, "whole rows come one after another"
         if plane != self._plane:
             self._encode()
             self._plane = plane
@@ -241,8 +243,8 @@ class PngPlanes(Destination):
 
 
 def opening_of(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """How files were opened that a data set was made of, where that was not the usual way, as the
-    settings of its manifest tell.
+    """The options with which the files of a data set were opened, if not the defaults, from the
+    settings of its manifest.
     """
     return {
         name: settings[name]
@@ -252,7 +254,7 @@ def opening_of(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def count(values: Values, array: np.ndarray) -> Counter[str]:
-    """How many values of the own plane of [h, w, C], with its neighbours, are what."""
+    """Counts the values of the own plane in [h, w, C], an array with its neighbours, by kind."""
     own, plane = array[..., values.centre], own_plane(values)
     return Counter(
         {
@@ -264,24 +266,27 @@ def count(values: Values, array: np.ndarray) -> Counter[str]:
 
 
 def tell_values(output: Path, ledger: Ledger) -> None:
-    """Says how many values of all that `output` holds were clipped, and how many are gaps."""
+    """Reports how many values in `output` were clipped, and how many are missing."""
     tally = ledger.journal.tally
     valid = tally[ALL] - tally[INVALID]
     if tally[CLIPPED]:
         log(
             f"{output}: {tally[CLIPPED]} of {valid} values ({100 * tally[CLIPPED] / valid:.2g} %) "
-            "were outside of the training's range, and clipped for the network"
+            "were outside the training's range and were clipped for the network"
         )
     if tally[INVALID]:
-        log(f"{output}: {tally[INVALID]} of {tally[ALL]} values are no measurements and stay gaps")
+        log(
+            f"{output}: {tally[INVALID]} of {tally[ALL]} values are missing measurements and "
+            "remain missing"
+        )
 
 
 def stem_of(name: str) -> str:
-    """A file's name without its ending, of two parts where a format's is."""
+    """A file's name without its extension, which has two parts in some formats."""
     ending = max((end for end in ENDINGS if name.lower().endswith(end)), key=len, default="")
     return name[: -len(ending)] if ending else Path(name).stem
 
 
 def numbered(path: Path, number: int) -> Path:
-    """scan.png -> scan_0001.png, as pages of a file are called."""
+    """scan.png -> scan_0001.png, like the pages of a file."""
     return path.with_name(f"{path.stem}_{number:04d}{path.suffix}")

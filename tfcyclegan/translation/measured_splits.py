@@ -1,5 +1,5 @@
-"""A split of measurements of a prepared data set -> files of arrays, or PNGs where the target
-domain is pictures.
+"""A split of measurements of a prepared data set -> array files, or PNGs if the target domain is
+pictures.
 """
 
 import functools
@@ -51,21 +51,21 @@ def translate_measured_split(
     arrays: str = array_files.NPY,
     previews: Previews | None = None,
 ) -> None:
-    """Translates the arrays of a split into `output`, a file each; those already there from the
-    same model are kept.
+    """Translates the arrays of a split into `output`, one file each; existing results of the same
+    model are kept.
 
     Args:
         translators: copies of one translator, one for each device, whose source has values.
         source: the data set.
-        split: whose arrays are translated; it has the values of the translators' source.
+        split: the split to translate; it has the values of the translators' source.
         output: folder of the results.
-        scale: to which arrays are resized for the network; results have their pixels in any case.
-        arrays: ending of the files, of `array_files.ENDINGS`.
+        scale: how arrays are resized for the network; results always keep the arrays' sizes.
+        arrays: extension of the files, one of `array_files.ENDINGS`.
         previews: whether and how PNGs are written beside them.
 
     Raises:
-        UserError: `output` holds another model's work, or there is no such split.
-        RunError: the data set is damaged, or the model gave no numbers.
+        UserError: `output` holds another model's results, or there is no such split.
+        RunError: the data set is damaged, or the model's output is not finite.
     """
     source.require(split)
     model = translators[0]
@@ -111,7 +111,7 @@ def translate_measured_split(
     told = (
         "translating",
         "translated",
-        "another model's translations, or those at another scale or of other settings",
+        "translations of another model, at another scale or with other settings",
     )
     total = source.counts[split]
     with (
@@ -128,17 +128,17 @@ def translate_measured_split(
 
 
 def require_kind(source: DataSource, split: str, known: Values | None) -> None:
-    """Sees to it that a split holds what a translator takes.
+    """Checks that a split holds the data that a translator needs.
 
     Raises:
-        UserError: it does not; or there is no such split.
+        UserError: it does not, or there is no such split.
     """
     source.require(split)
     here = source.values_of(split)
     if (here is None) != (known is None):
         kinds = [describe(one) if one else "8-bit pictures" for one in (here, known)]
         raise UserError(
-            f"--data_dir={source.directory}: split {split} holds {kinds[0]}, and the model takes "
+            f"--data_dir={source.directory}: split {split} holds {kinds[0]}, but the model needs "
             f"{kinds[1]}"
         )
     if here is None or known is None:
@@ -147,6 +147,6 @@ def require_kind(source: DataSource, split: str, known: Values | None) -> None:
         own, trained = getattr(here, what), getattr(known, what)
         if own != trained:
             raise UserError(
-                f"--data_dir={source.directory}: split {split} has {what} {own or 'none'}, and the "
-                f"model takes {trained or 'none'}"
+                f"--data_dir={source.directory}: split {split} has {what} {own or 'none'}, but the "
+                f"model needs {trained or 'none'}"
             )

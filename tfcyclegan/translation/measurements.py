@@ -1,11 +1,11 @@
-"""Files of measurements in, files of the same format, geometry and name out: volumes plane by
-plane, large scenes by windows.
+"""Translates files of measurements into files of the same format, geometry and name: volumes plane
+by plane, large scenes by windows.
 
-A file appears under its name when all of its planes are translated; what is there already from the
-same model is kept. A target domain of pictures gives PNGs, one a plane.
+A file gets its final name when all of its planes are translated; existing results of the same model
+are kept. If the target domain is pictures, each plane gives a PNG.
 
-Each plane is normalized by its own statistics, as in training, where each was an example by itself:
-those of a whole volume are none that the network has ever seen.
+Each plane is normalized by its own statistics, as in training, where each was a separate example;
+the network has never seen statistics of a whole volume.
 """
 
 import functools
@@ -47,21 +47,22 @@ def translate_measurements(
     options: Mapping[str, Any] | None = None,
     previews: Previews | None = None,
 ) -> None:
-    """Translates a file, a series, or all below a folder, into files of the same names in `output`.
+    """Translates a file, a series, or everything below a folder, into files of the same names in
+    `output`.
 
     Args:
         translators: copies of one translator, one for each device, whose source has values.
         path: what to translate.
         output: folder of the results.
-        scale: to which planes are resized for the network; the results have the pixels of the
-            input in any case. None resizes nothing.
-        options: of the files' format, see `open_measurement`.
+        scale: how planes are resized for the network; results always keep the input's size. None
+            resizes nothing.
+        options: options of the files' format, see `open_measurement`.
         previews: whether and how PNGs are written beside the results.
 
     Raises:
-        UserError: `output` holds another model's work, or files that cannot be read or do not fit
-            the model (after all others were translated).
-        RunError: the model gave no numbers.
+        UserError: `output` holds another model's results, or files cannot be read or do not fit the
+            model (after all others were translated).
+        RunError: the model's output is not finite.
     """
     model, options = translators[0], dict(options or {})
     found, left_out = _find(path)
@@ -82,7 +83,7 @@ def translate_measurements(
         (
             "translating",
             "translated",
-            "another model's translations, or those at another scale or of other settings",
+            "translations of another model, at another scale or with other settings",
         ),
         total=len(all_files),
         left_out=left_out,
@@ -105,8 +106,8 @@ def translate_measurements(
 
 
 def _find(path: Path) -> tuple[dict[str, Path], Counter[str]]:
-    """What is to be translated, by its name below `path`, and what else lies there; the DICOM files
-    of a folder are one series.
+    """The files to translate, by name below `path`, and other entries; the DICOM files of a folder
+    are one series.
     """
     left_out: Counter[str] = Counter()
     if not path.is_dir():
@@ -121,12 +122,12 @@ def _find(path: Path) -> tuple[dict[str, Path], Counter[str]]:
             continue
         found[path.name if place == path else place.relative_to(path).as_posix()] = place
     if not found:
-        raise UserError(f"--input={path}: no files of measurements there")
+        raise UserError(f"--input={path}: no files of measurements found")
     return dict(sorted(found.items())), left_out
 
 
 def _is_dicom(path: Path) -> bool:
-    """By its ending, or by its mark where it has none that is known."""
+    """Decides by the extension, or by the file's signature if the extension is unknown."""
     if is_measurement(path):
         return path.suffix.lower() == ".dcm"
     try:
@@ -148,7 +149,7 @@ def _require_own_names(path: Path, all_files: Sequence[MeasuredFile]) -> None:
 
 
 def _look(file: MeasuredFile) -> str:
-    """Why a file cannot be translated, as far as its header tells; else nothing."""
+    """Why a file cannot be translated, judging by its header; otherwise empty."""
     try:
         file.open()
     except (intake.BadPicture, OSError) as error:
@@ -159,7 +160,7 @@ def _look(file: MeasuredFile) -> str:
 
 
 def _given_up(file: MeasuredFile, error: Exception) -> str:
-    """Lets go of a file that cannot be read; the line that says so."""
+    """Closes a file that cannot be read; returns the line that reports it."""
     file.close()
     file.bad = (
         f"cannot be read ({error.strerror or error})" if isinstance(error, OSError) else str(error)
@@ -168,7 +169,7 @@ def _given_up(file: MeasuredFile, error: Exception) -> str:
 
 
 class _Work:
-    """A file that is translated: at which size, and whether in tiles."""
+    """A file being translated: at which size, and whether in tiles."""
 
     def __init__(self, file: MeasuredFile, model: Translator, scale: images.Scale | None):
         self.file = file
@@ -182,16 +183,16 @@ class _Work:
             return
         if self.tiler is not None:
             raise UserError(
-                f"{printable(file.name)}: planes of {file.size} are translated in tiles, and the "
-                f"training resized its own to {self.size}; --scale=original takes them as they are"
+                f"{printable(file.name)}: planes of {file.size} are translated in tiles, but "
+                f"training resized its planes to {self.size}; --scale=original keeps their size"
             )
         file.notes.add(RESIZED)
 
 
 @dataclass(frozen=True)
 class _Plane:
-    """A plane on its way: `array` are values, then what the network takes and gives, then values
-    again; `error` says why there are none.
+    """A plane being translated: `array` holds values, then the network's input and output, then
+    values again; `error` says why there are none.
     """
 
     work: _Work
@@ -205,13 +206,13 @@ class _Plane:
 def _translate_planes(
     translators: Sequence[Translator], works: Sequence[_Work], ledger: Ledger, progress: Progress
 ) -> None:
-    """Planes of all files, several at once."""
+    """Translates planes of all files, several at once."""
 
     def items() -> Iterator[tuple[_Work, int]]:
         for work in works:
             try:
                 work.file.open()
-            except (intake.BadPicture, OSError) as error:  # it was there a moment ago
+            except (intake.BadPicture, OSError) as error:  # the file existed a moment ago
                 ledger.bad.append(_given_up(work.file, error))
             for plane in range(work.file.shape.planes):
                 if not work.file.bad:
@@ -273,7 +274,7 @@ def _finish(file: MeasuredFile, ledger: Ledger) -> None:
 
 
 def _translate_in_tiles(work: _Work, tiler: Tiler, scratch: Path, ledger: Ledger) -> None:
-    """A file whose planes memory need not hold, neither in nor out."""
+    """Translates a file whose planes need not fit in memory, neither input nor output."""
     file, pair = work.file, work.file.values
     try:
         file.open()

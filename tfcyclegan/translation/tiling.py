@@ -1,15 +1,15 @@
-"""A generator on pictures and planes of measurements that memory does not hold: tile by tile, and
-equal to the whole.
+"""Applies a generator, tile by tile, to pictures and planes of measurements that do not fit in
+memory, with the same result as for the whole picture.
 
-Instance norm takes the mean and variance of a whole feature map, and these depend on the maps
-before it. So the network goes over the picture layer by layer. Each layer is applied tile by tile
-to what it sees of its input, its outputs go to a file and their moments are summed up; whatever
-reads them normalizes them on the way, with the moments of the whole. Nothing is estimated or
-blended: the result differs from the untiled one by rounding alone, whatever the tiles. Memory holds
-the features of a tile.
+Instance norm needs the mean and variance of a whole feature map, and these depend on the maps
+before it. So the network is applied layer by layer. Each layer is applied tile by tile to the part
+of its input that it sees; its outputs go to a file and their moments are accumulated. Whatever
+reads them normalizes them with the moments of the whole map. Nothing is estimated or blended: the
+result differs from the untiled one only by rounding, whatever the tiles. Memory holds the features
+of one tile.
 
-Feature maps as large as the picture, of the first layer and the last but one, are computed again by
-their reader and not written: they are the largest to store and the cheapest to compute.
+Feature maps as large as the picture, of the first layer and the last but one, are recomputed by
+their reader instead of being written: they are the largest to store and the cheapest to compute.
 """
 
 import dataclasses
@@ -43,32 +43,32 @@ from tfcyclegan.system.progress import Progress
 Result = TypeVar("Result")
 
 TILE = 256
-"""Side of a tile in pixels where none is given. With larger ones the paper's network is slower: the
-C library asks the system for each buffer above 32 MB anew.
+"""Default side of a tile in pixels. With larger tiles the paper's network is slower, since the C
+library requests each buffer above 32 MB from the system again.
 """
 
 WHOLE_PIXELS = 2048 * 1024
-"""Where no tile is given, pictures of at most this many pixels are translated at once, for which
-the paper's network takes 2.9 GB. Larger ones would come out the same, to one level of 8 bits.
+"""If no tile is given, pictures of at most this many pixels are translated whole, for which the
+paper's network needs 2.9 GB. Larger ones give the same result up to one 8-bit level.
 """
 
 SMALLEST = 16
-"""A side has at least this many pixels, which reflection padding inside the networks mirrors."""
+"""Smallest side in pixels, which reflection padding inside the networks needs."""
 
 _SMALLEST_SIDE = 16  # of a tile
-_THREADS = 2  # so that one tile is read and written while another is computed
+_THREADS = 2  # one tile is read and written while another is computed
 _PLANNING_SIDE = 16
 
 
 @dataclass(frozen=True)
 class Source:
-    """A picture or a plane of measurements as a network takes it, of which any window can be read.
+    """A picture or a plane of measurements as the network's input, of which any window can be read.
 
     Attributes:
-        height: of the whole.
-        width: of the whole.
-        channels: of the whole.
-        read: a window as float32 [h, w, channels] in [-1, 1]; called by several threads.
+        height: height of the whole.
+        width: width of the whole.
+        channels: number of channels.
+        read: returns a window as float32 [h, w, channels] in [-1, 1]; called by several threads.
     """
 
     height: int
@@ -94,7 +94,7 @@ class Source:
 
 
 def _common(at: Window, inside: Window) -> Window:
-    """The part of a window that lies inside another one from 0, 0; empty where none does."""
+    """The part of a window inside another one that starts at 0, 0; may be empty."""
     bottom, right = min(at.bottom, inside.bottom), min(at.right, inside.right)
     return Window(min(at.top, bottom), min(at.left, right), bottom, right)
 
@@ -106,7 +106,7 @@ def _reflected(places: np.ndarray, length: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Map:
-    """Features of a whole picture, of which any window can be had as a float32 tensor [1, h, w,
+    """Features of a whole picture, any window of which can be read as a float32 tensor [1, h, w,
     channels].
     """
 
@@ -117,24 +117,23 @@ class Map:
 
 
 class Tiler:
-    """Translates pictures by a generator, tile by tile.
+    """Translates pictures with a generator, tile by tile.
 
     Args:
-        generator: of float32.
-        tile: side of a tile in pixels, where the features are as large as the picture; a tile of
-            smaller features has as many values. By default TILE, for pictures of more than
-            WHOLE_PIXELS.
-        device: TensorFlow's name of the device that computes.
+        generator: a generator in float32.
+        tile: side of a tile in pixels for features as large as the picture; tiles of smaller
+            features have as many values. By default TILE, for pictures of more than WHOLE_PIXELS.
+        device: TensorFlow's name of the device to compute on.
 
     Raises:
-        UserError: the generator is made of Keras layers as they are.
+        UserError: the generator is not written on `Operations`.
     """
 
     def __init__(self, generator: Generator, tile: int | None = None, device: str | None = None):
         if not self.takes(generator):
             raise UserError(
                 "--tile: a network from import_weights --from=tfa, or from a function of your own, "
-                "is computed whole; leave --tile out"
+                "can only be computed whole; leave --tile out"
             )
         self._generator, self._tile, self._device = generator, tile or TILE, device
         self._whole_pixels = WHOLE_PIXELS if tile is None else tile**2
@@ -150,15 +149,15 @@ class Tiler:
         return height * width > self._whole_pixels
 
     def give_up(self) -> None:
-        """Makes the pictures in work, by whatever threads, end with an error at their next tile,
-        and all after them.
+        """Makes pictures in progress, in any thread, end with an error at their next tile, and all
+        later ones as well.
         """
         self._given_up.set()
 
     @functools.cached_property
     def _plan(self) -> tuple[list[float], float]:
-        """By a run on a tiny picture: for each pass over a map its height by the picture's; and
-        bytes of disk for each pixel.
+        """Measured on a tiny picture: for each pass over a map, its height relative to the
+        picture's; and bytes of disk per pixel.
         """
         side = max(_PLANNING_SIDE, self._generator.size_multiple)
         channels = self._generator.settings["in_channels"]
@@ -175,7 +174,7 @@ class Tiler:
         return trial.passes, trial.peak_bytes / side**2
 
     def disk_bytes(self, height: int, width: int) -> int:
-        """What a picture of that size needs of the disk while it is translated."""
+        """The disk space that a picture of that size needs while it is translated."""
         return math.ceil(self._plan[1] * height * width)
 
     def parts(
@@ -185,21 +184,21 @@ class Tiler:
         scratch: Path,
         label: str = "",
     ) -> Iterator[tuple[Window, Result]]:
-        """Translates a source of any size, mirrored to one that the generator takes; gives what
-        `make` makes of each window of the translation, row by row of tiles.
+        """Translates a source of any size, mirrored to one that the generator accepts; yields the
+        result of `make` for each window of the translation, row by row of tiles.
 
-        Features lie in files in `scratch` that have no name, so that nothing is left behind,
-        however the process ends.
+        Features are stored in unnamed files in `scratch`, so that nothing is left behind, however
+        the process ends.
 
         Args:
             source: what to translate.
-            make: of a window and its float32 [h, w, C] in [-1, 1]; called by several threads.
+            make: called with a window and its float32 [h, w, C] in [-1, 1], by several threads.
             scratch: directory for the features.
-            label: what is translated, for the progress.
+            label: what is translated, for the progress line.
 
         Raises:
-            UserError: the disk has no room for them.
-            RunError: the generator gave no numbers.
+            UserError: the disk has no space for them.
+            RunError: the generator's output is not finite.
         """
         inside = Window(0, 0, source.height, source.width)
         height, width = (
@@ -209,11 +208,11 @@ class Tiler:
         needed, free = self.disk_bytes(height, width), shutil.disk_usage(scratch).free
         if needed > free:
             sizes = (
-                f"{needed / 1e9:.1f} GB for the features of a picture of {width}x{height}, "
+                f"{needed / 1e9:.1f} GB for the features of a picture of {width}x{height}, but "
                 f"{free / 1e9:.1f} GB are free"
             )
             raise UserError(
-                f"{scratch}: needs {sizes}; make room, or choose a folder on another disk"
+                f"{scratch}: needs {sizes}; free some space, or choose a folder on another disk"
             )
         total = sum(
             len(list(windows(round(height * scale), round(width * scale), scale, self._tile)))
@@ -242,8 +241,8 @@ class Tiler:
 
 
 def padded_side(side: int, multiple: int) -> int:
-    """The side that a network takes a picture's for: mirrored up to a multiple, and to what
-    reflection padding needs.
+    """The side to which a picture is mirrored for the network: a multiple that it accepts, at least
+    as large as reflection padding needs.
     """
     return max(SMALLEST, -(-side // multiple) * multiple)
 
@@ -259,8 +258,8 @@ def windows(height: int, width: int, scale: float, tile: int) -> Iterator[Window
 
 
 class _TiledOperations(Operations):
-    """`Operations` on maps: nothing is computed until a window is asked for, or a norm needs the
-    moments of all of them.
+    """`Operations` on maps: nothing is computed until a window is read, or a norm needs the moments
+    of all windows.
     """
 
     def __init__(
@@ -315,7 +314,7 @@ class _TiledOperations(Operations):
         return dataclasses.replace(x, window=lambda at: function(x.window(at)))
 
     def add(self, x: Map, y: Map) -> Map:
-        # stored, else each block would compute the sum of all before it
+        # stored, otherwise each block would compute the sum of all blocks before it
         return self._stored(dataclasses.replace(x, window=lambda at: x.window(at) + y.window(at)))
 
     def concat(self, x: Map, y: Map) -> Map:
@@ -327,7 +326,7 @@ class _TiledOperations(Operations):
     def walk(
         self, x: Map, use: Callable[[Window, np.ndarray], Result]
     ) -> Iterator[tuple[Window, Result]]:
-        """What `use` makes of each tile of a map, float32 [1, h, w, C], in order."""
+        """The results of `use` for each tile of a map, float32 [1, h, w, C], in order."""
         scale = x.height / self._height
         self.passes.append(scale)
 
@@ -348,8 +347,8 @@ class _TiledOperations(Operations):
     def _computed(
         self, x: Map, measure: Callable[[np.ndarray], Result]
     ) -> tuple[Map, list[Result]]:
-        """The same map, computed once and kept in a file if it is smaller than the picture, and
-        what `measure` makes of each tile.
+        """The same map, computed once and kept in a file if it is smaller than the picture, and the
+        results of `measure` for each tile.
         """
         file = _MapFile(self._scratch, x, self._account) if x.height < self._height else None
 
@@ -374,7 +373,7 @@ def _seen(reach: Reach, start: int, stop: int, length: int) -> tuple[int, int]:
 
 
 class _Moments(NamedTuple):
-    """Of each channel over some pixels: how many, their mean, and sum of squared differences from
+    """For each channel over some pixels: their number, mean, and sum of squared differences from
     it, float64 [C].
     """
 
@@ -384,12 +383,12 @@ class _Moments(NamedTuple):
 
     @property
     def variance(self) -> np.ndarray:
-        """The biased one."""
+        """The biased variance."""
         return self.squares / self.pixels
 
     @classmethod
     def of(cls, values: np.ndarray) -> "_Moments":
-        """Of a tile [1, h, w, C]: float32 within a row, float64 over rows."""
+        """The moments of a tile [1, h, w, C]: float32 within a row, float64 over rows."""
         means, variances = (
             moment.numpy()[0].astype(np.float64) for moment in tf.nn.moments(values, axes=[2])
         )
@@ -399,7 +398,7 @@ class _Moments(NamedTuple):
         )
 
     def joined(self, other: "_Moments") -> "_Moments":
-        """Of both sets of pixels (Chan et al. 1983)."""
+        """The moments of both sets of pixels together (Chan et al. 1983)."""
         pixels, difference = self.pixels + other.pixels, other.mean - self.mean
         squares = (
             self.squares + other.squares + difference**2 * (self.pixels * other.pixels / pixels)
@@ -408,11 +407,11 @@ class _Moments(NamedTuple):
 
 
 class _MapFile:
-    """A map in a file without a name, float32 [H, W, C], which goes with its last user, however
+    """A map in an unnamed file, float32 [H, W, C], which disappears with its last user, however
     that ends.
 
-    Read and written by calls, not as a memory map, whose pages count as memory used, and which a
-    full disk ends with a bus error.
+    Read and written by calls, not as a memory map: its pages would count as used memory, and a full
+    disk would end it with a bus error.
     """
 
     def __init__(self, directory: Path, x: Map, account: Callable[[int], None]):

@@ -1,6 +1,4 @@
-"""Pictures in, translated PNGs out: from a run, a SavedModel or a TFLite file, for pictures of any
-size.
-"""
+"""Translates pictures of any size into PNGs, with a run, a SavedModel or a TFLite file."""
 
 import contextlib
 import dataclasses
@@ -48,12 +46,12 @@ RECORD = "translation.json"
 NEAREST_ALONE = "only nearest pixels resize them"
 
 AT_ONCE = 2
-"""Pictures that each device works on at once: one fills the pauses of the other. Batches did not
-gain more on a CPU, and what a picture becomes would depend on its neighbours, by rounding.
+"""Pictures that each device processes at once: one fills the pauses of the other. Batches gained no
+more on a CPU, and rounding would make results depend on a picture's neighbours.
 """
 
 ALONE_PIXELS = 2**18
-"""A picture of more pixels than this is the only such one on its device."""
+"""A device processes only one picture with more pixels than this at a time."""
 
 
 @dataclass(frozen=True)
@@ -61,18 +59,18 @@ class Translator:
     """A trained translator of one direction.
 
     Attributes:
-        identity: says which model it is; equal for equal weights.
-        channels: of the pictures it takes.
-        size_multiple: to which the sides of a picture are padded.
-        function: float32 [1, H, W, C] in [-1, 1] to the same of the other domain.
-        tiler: translates large pictures in bounded memory; None where the model can only be had
+        identity: identifies the model; equal for equal weights.
+        channels: number of channels of its input.
+        size_multiple: the sides of a picture are padded to multiples of it.
+        function: maps float32 [1, H, W, C] in [-1, 1] to the same in the other domain.
+        tiler: translates large pictures in bounded memory; None if the model can only be computed
             whole.
-        fit: the size to which every picture is resized, and its translation back from there; None
-            keeps sizes.
-        reading: how the pictures of its training were read, see `model_metadata.reading_of`; of an
-            exported model.
-        described: from what to what it translates, as far as its metadata tell; empty for a run.
-        values: what the numbers on both sides mean.
+        fit: the size to which every picture is resized, and from which its translation is resized
+            back; None keeps sizes.
+        reading: for an exported model, how the pictures of its training were read, see
+            `model_metadata.reading_of`.
+        described: what it translates, from its metadata; empty for a run.
+        values: the meaning of the numbers on both sides.
     """
 
     identity: dict[str, Any]
@@ -96,15 +94,15 @@ class Translator:
         nearest: bool = False,
         scale: images.Scale | None = None,
     ) -> np.ndarray:
-        """Translates [H, W, C] of any size, in the numbers of one domain to those of the other:
-        uint8 of pictures, else as `values` say. Large ones in tiles, if `scratch` names a directory
-        for their features.
+        """Translates [H, W, C] of any size from the numbers of one domain to those of the other:
+        uint8 for pictures, otherwise as in `values`. Large pictures are translated in tiles if
+        `scratch` names a directory for their features.
 
         With `fit` it is resized by bicubic, pictures of label maps by `nearest` pixels, and the
         translation back by bicubic; measurements likewise with `scale`.
 
         Raises:
-            RunError: the model gave no numbers.
+            RunError: the model's output is not finite.
         """
         height, width = picture.shape[:2]
         own = Size(height, width)
@@ -143,10 +141,10 @@ class Translator:
 
     def through_network(self, seen: np.ndarray, size: Size | None = None) -> np.ndarray:
         """Translates float32 [H, W, C] in [-1, 1], whole; the result is resized to `size` by
-        bicubic where it has another.
+        bicubic if it has another size.
 
         Raises:
-            RunError: the model gave no numbers.
+            RunError: the model's output is not finite.
         """
         height, width = seen.shape[:2]
         with self._alone if height * width > ALONE_PIXELS else contextlib.nullcontext():
@@ -160,11 +158,11 @@ class Translator:
         return np.stack(channels, axis=-1)
 
     def in_floats(self, batch: np.ndarray) -> np.ndarray:
-        """`unchecked`, or RunError where the model gave no numbers."""
+        """`unchecked`, or RunError if the model's output is not finite."""
         return images.require_numbers(self.unchecked(batch))
 
     def unchecked(self, batch: np.ndarray) -> np.ndarray:
-        """Translates float32 [B, H, W, C] of any size: mirrored to a size that the network takes,
+        """Translates float32 [B, H, W, C] of any size: mirrored to a size that the network accepts,
         and cropped back.
         """
         height, width = batch.shape[1:3]
@@ -180,9 +178,7 @@ class Translator:
 def machines(
     translators: Sequence[Translator], scratch: Path, *, nearest: bool = False
 ) -> list[Callable[[np.ndarray], np.ndarray]]:
-    """Copies of a translator on several devices, as `Stages` takes them; `nearest` as they take
-    it.
-    """
+    """Copies of a translator on several devices, for `Stages`; `nearest` is passed to each call."""
     return [
         functools.partial(translator, scratch=scratch, nearest=nearest)
         for _ in range(AT_ONCE)
@@ -191,7 +187,7 @@ def machines(
 
 
 def give_up(translators: Sequence[Translator]) -> None:
-    """Makes pictures end early that are being translated in tiles."""
+    """Aborts pictures that are being translated in tiles."""
     for translator in translators:
         if translator.tiler is not None:
             translator.tiler.give_up()
@@ -213,12 +209,12 @@ def from_run(
         checkpoint: latest, best or a step.
         direction: ab or ba.
         tile: see `Tiler`.
-        device: TensorFlow's name of the device that it computes on.
-        training_mode: whether batch norm takes each picture's own statistics and dropout drops,
+        device: TensorFlow's name of the device to compute on.
+        training_mode: whether batch norm uses each picture's own statistics and dropout is active,
             as in the official test of pix2pix.
 
     Raises:
-        UserError: no such checkpoint, a run without that direction, `tile` for a network that
+        UserError: the checkpoint or direction does not exist, `tile` is given for a network that
             cannot be computed in tiles, or `training_mode` for one that it does not change.
         RunError: the checkpoint is damaged.
     """
@@ -233,7 +229,7 @@ def from_run(
     if training_mode:
         if generator.settings.get("norm") != "batch" and not generator.settings.get("dropout"):
             raise UserError(
-                f"--training_mode: changes nothing of {run.directory}, whose generator has neither "
+                f"--training_mode: has no effect on {run.directory}, whose generator has neither "
                 "batch norm nor dropout; leave it out"
             )
         identity["training_mode"] = True
@@ -277,7 +273,7 @@ def scale_of(run: Run) -> images.Scale:
 
 
 def record_of(translator: Translator, scale: images.Scale | None) -> dict[str, Any]:
-    """What RECORD says of translated pictures: by which model, and at which scale."""
+    """The entry of RECORD for translated pictures: the model and the scale."""
     fitted = f"fit {translator.fit}" if translator.fit else "original"
     return {**translator.identity, "scale": str(scale or fitted)}
 
@@ -289,11 +285,11 @@ def as_function(
     size: Size | None = None,
     training: bool = False,
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """The generator as a compiled function on NumPy batches, float32 [B, H, W, C]: one graph,
-    however many sizes it meets.
+    """The generator as a compiled function on NumPy batches, float32 [B, H, W, C]: one graph for
+    any number of sizes.
 
     Single pictures of `size`, padded as `Translator` pads them, have a graph of their own, which is
-    the quicker one.
+    faster.
     """
 
     def compiled(*shape: int | None) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -322,8 +318,8 @@ def as_function(
 
 @dataclass(frozen=True)
 class _Picture:
-    """A picture on its way: uint8 [H, W, C], and its alpha channel, uint8 [H, W], where it is to be
-    kept.
+    """A picture being translated: uint8 [H, W, C], and its alpha channel, uint8 [H, W], if it is to
+    be kept.
     """
 
     pixels: np.ndarray
@@ -343,20 +339,20 @@ def _translate_all(
     hints: Mapping[str, str] | None = None,
     arrays: str = array_files.NPY,
 ) -> None:
-    """Translates pictures into `output`, one PNG each, or an array of measurements; see
+    """Translates pictures into `output`, one PNG each, or an array file for measurements; see
     `write_pictures`.
 
     Args:
         translators: copies of one translator, one for each device.
-        pictures: (name, how to read it).
+        pictures: pairs of a name and a function that reads the picture.
         output: folder for the PNGs.
-        total: how many pictures there are.
+        total: number of pictures.
         scale: resizes each picture first; None keeps sizes.
-        settings: how the pictures are read, where that is not the usual way.
+        settings: how the pictures are read, if not by the defaults.
         nearest: resizes by nearest pixels, for label maps.
-        left_out: what of the input is not among `pictures`.
-        hints: flags that decide otherwise, by note.
-        arrays: ending of the files of measurements.
+        left_out: parts of the input that are not among `pictures`.
+        hints: for each note, the flag that changes the behaviour.
+        arrays: extension of array files.
     """
 
     model = translators[0]
@@ -398,7 +394,7 @@ def _translate_all(
         told=(
             "translating",
             "translated",
-            "another model's translations, or those at another scale or of other settings",
+            "translations of another model, at another scale or with other settings",
         ),
         left_out=left_out,
         hints=hints,
@@ -415,19 +411,19 @@ def translate_path(
     reading: Reading = USUAL,
     arrays: str = array_files.NPY,
 ) -> None:
-    """Translates a picture or a folder into PNGs in `output`, or into files of `arrays` where the
-    target is measurements; those already there from the same model are kept.
+    """Translates a picture or a folder into PNGs in `output`, or into array files if the target is
+    measurements; existing results of the same model are kept.
 
-    With `nearest`, as label maps need it, only nearest pixels resize them.
+    With `nearest`, which label maps need, pictures are only resized by nearest pixels.
 
     Raises:
-        UserError: `output` holds another model's work, or pictures that cannot be read (after all
+        UserError: `output` holds another model's results, or pictures cannot be read (after all
             others were translated).
     """
     found = pictures_of_path(path, reading)
     found.log()
     if nearest and scale:
-        log(f"{path}: taken for label maps, as in training: {NEAREST_ALONE}")
+        log(f"{path}: read as label maps, as in training: {NEAREST_ALONE}")
     _translate_all(
         translators,
         found.pictures.items(),
@@ -453,8 +449,8 @@ def translate_split(
     hints: Mapping[str, str] | None = None,
     arrays: str = array_files.NPY,
 ) -> None:
-    """Translates a split of pictures of a prepared data set; see `translate_path`. `hints` are
-    flags that decide otherwise, by note.
+    """Translates a split of pictures of a prepared data set; see `translate_path`. `hints` gives,
+    for each note, the flag that changes the behaviour.
     """
     source.require(split)
     pictures, total, nearest = (

@@ -1,4 +1,6 @@
-"""What the numbers on both sides of a translator mean, and how they pass through its network."""
+"""The meaning of the numbers on both sides of a translator, and their conversion for its
+network.
+"""
 
 import dataclasses
 from collections.abc import Mapping
@@ -18,9 +20,9 @@ class ValuePair:
     """The values of both domains; None stands for 8-bit pictures.
 
     Attributes:
-        source: of what is translated. Its channels are those that the network takes, with planes
-            beside the own one where it has `neighbours`.
-        target: of the translation, likewise.
+        source: values of the input. Its channels are those of the network's input, including
+            neighbouring planes if it has `neighbours`.
+        target: values of the translation, likewise.
     """
 
     source: Values | None = None
@@ -33,20 +35,20 @@ class ValuePair:
 
     @property
     def written(self) -> Values | None:
-        """The values of a translation as it is written: of its own plane alone."""
+        """The values of a translation as written: only of its own plane."""
         return None if self.target is None else own_plane(self.target)
 
     def to_network(self, array: np.ndarray) -> np.ndarray:
         """[..., C] in the source's own numbers as float32 in [-1, 1]; -1 where they are invalid, as
-        the training step has it.
+        in the training step.
         """
         if self.source is None:
             return images.to_float(array)
         return np.nan_to_num(self.source.to_network(array), copy=False, nan=-1.0)
 
     def gaps(self, array: np.ndarray) -> np.ndarray | None:
-        """Where a translation is no measurement, since a channel of its pixel is none, for which
-        losses saw nothing: bool [..., 1]; None where the source is pictures.
+        """Where a translation is missing because a channel of its pixel is missing, which losses
+        ignored: bool [..., 1]; None if the source is pictures.
         """
         if self.source is None:
             return None
@@ -54,16 +56,16 @@ class ValuePair:
         return invalid
 
     def resized(self, array: np.ndarray, size: Size, interpolation: str = "bicubic") -> np.ndarray:
-        """[H, W, C] in the source's own numbers in another size, as training resizes them."""
+        """Resizes [H, W, C] in the source's own numbers as training does."""
         if self.source is None:
             return images.to_array(images.resize(images.to_image(array), size, interpolation))
-        # of a file of another type nothing is rounded
+        # a file of another type keeps its type
         values = dataclasses.replace(self.source, dtype=str(array.dtype))
         return resize_values(array, values, size, interpolation)
 
     def from_network(self, seen: np.ndarray, gaps: np.ndarray | None = None) -> np.ndarray:
-        """What the network gives, [..., C] in [-1, 1], in the target's own numbers: of the own
-        plane, and with its gap where `gaps` says so, black in a picture.
+        """Converts the network's output, [..., C] in [-1, 1], to the target's own numbers: only the
+        own plane, with nodata where `gaps` is true, or black in a picture.
         """
         written = self.written
         if written is None:
@@ -73,11 +75,11 @@ class ValuePair:
 
     @classmethod
     def of_domains(cls, values: Mapping[str, Values], direction: str) -> "ValuePair":
-        """Of the values of domains "A" and "B", of a translator of `direction` "ab" or "ba"."""
+        """From the values of domains "A" and "B", for a translator of `direction` "ab" or "ba"."""
         return cls(*(values.get(domain.upper()) for domain in direction))
 
     def told(self) -> list[str]:
-        """Both sides in words, a line each; none of pictures."""
+        """Both sides in words, one line each; empty for pictures."""
         if self.pictures:
             return []
         sides = {"takes": self.source, "gives": self.written}
@@ -87,8 +89,8 @@ class ValuePair:
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in `metadata.json`: {"from": ..., "to": ...}, null of pictures; empty where
-        both are pictures.
+        """The form in `metadata.json`: {"from": ..., "to": ...}, null for pictures; empty if both
+        are pictures.
         """
         sides = {"from": self.source, "to": self.target}
         return (
@@ -104,8 +106,9 @@ class ValuePair:
 
 
 def network_size(own: Size, scale: images.Scale | None) -> Size:
-    """To which planes of size `own` are resized for the network, by the training's scale. One that
-    resized nothing rounds sides to multiples of 4, and mirroring inside does that better.
+    """The size to which planes of size `own` are resized for the network, from the training's
+    scale. A scale that keeps sizes only rounds sides to multiples of 4, which mirroring does
+    better.
     """
     return own if scale is None or scale.mode == "none" else scale.size_of(own)
 

@@ -1,10 +1,11 @@
-"""Videos in, videos out: each picture translated by itself, in the size, rate, times and sound of
-the original; and how much the result flickers.
+"""Translates videos frame by frame, keeping size, frame rate, times and sound, and measures how
+much the result flickers.
 
-A generator that knows one picture at a time gives neighbours that differ by more than what moved.
-*Flicker* is that: the mean absolute difference, in levels of 0..255, between a picture and the one
-before it, moved by the optical flow of the input. The input's own is the floor: what the flow does
-not explain. `temporal_ema` lowers it by mixing in the moved translation before.
+A generator that sees one frame at a time gives successive frames that differ by more than motion.
+*Flicker* measures this: the mean absolute difference, in levels of 0..255, between a frame and the
+previous one, moved by the optical flow of the input. The input's own flicker is the floor: what the
+flow does not explain. `temporal_ema` lowers flicker by mixing in the previous translation, moved
+likewise.
 """
 
 import dataclasses
@@ -34,21 +35,21 @@ from tfcyclegan.translation.translators import (
 )
 
 FLOW_SIDE = 192
-"""Optical flow is estimated on pictures of at most so many pixels a side."""
+"""Largest side in pixels at which optical flow is estimated."""
 _OCCLUDED = 24.0
-"""Levels by which a moved picture of the input may miss the next one; where it misses by more,
-something came into sight, and the flow says nothing.
+"""Levels by which a moved frame of the input may differ from the next one; where the difference is
+larger, something became visible and the flow is meaningless.
 """
 
 
 @dataclass
 class Flicker:
-    """Mean differences between neighbours after motion, in levels of 0..255.
+    """Mean differences between successive frames after motion compensation, in levels of 0..255.
 
     Attributes:
-        of_input: the input's own.
-        of_output: the translation's.
-        pairs: neighbours compared.
+        of_input: flicker of the input.
+        of_output: flicker of the translation.
+        pairs: number of compared pairs.
     """
 
     of_input: float = 0.0
@@ -56,28 +57,28 @@ class Flicker:
     pairs: int = 0
 
     def add(self, of_input: float, of_output: float) -> None:
-        """Takes in a pair of neighbours."""
+        """Adds a pair of successive frames."""
         self.pairs += 1
         self.of_input += (of_input - self.of_input) / self.pairs
         self.of_output += (of_output - self.of_output) / self.pairs
 
     def __str__(self) -> str:
-        return f"{self.of_output:.2f} levels between neighbours, {self.of_input:.2f} in the input"
+        return f"{self.of_output:.2f} levels between frames, {self.of_input:.2f} in the input"
 
 
 class Motion:
-    """What moved from one picture to the next, estimated on the input.
+    """The motion from one frame to the next, estimated on the input.
 
     Args:
-        before: uint8 [H, W, 3].
-        after: the next picture, of the same size.
+        before: a frame, uint8 [H, W, 3].
+        after: the next frame, of the same size.
     """
 
     def __init__(self, before: np.ndarray, after: np.ndarray):
         height, width = after.shape[:2]
         step = -(-max(height, width) // FLOW_SIDE)
         small = [_gray(each)[::step, ::step] for each in (after, before)]
-        # for each pixel of `after`, how far away it lies in `before`
+        # for each pixel of `after`, its displacement in `before`
         flow = optical_flow_ilk(small[0], small[1], radius=5, prefilter=True) * step
         scale = height / flow.shape[1], width / flow.shape[2]
         rows, columns = (
@@ -89,10 +90,10 @@ class Motion:
         inside = (self._places >= 0).all(axis=0)
         inside &= (self._places[0] <= height - 1) & (self._places[1] <= width - 1)
         self.seen = inside & (missed <= _OCCLUDED)
-        """Where both pictures show the same, bool [H, W]."""
+        """Where both frames show the same, bool [H, W]."""
 
     def moved(self, before: np.ndarray) -> np.ndarray:
-        """A picture of the time before as it would look now, float32 [H, W, C]."""
+        """The previous picture moved to the current time, float32 [H, W, C]."""
         channels = [
             ndimage.map_coordinates(before[..., channel], self._places, np.float32, 1, "nearest")
             for channel in range(before.shape[-1])
@@ -100,7 +101,7 @@ class Motion:
         return np.stack(channels, axis=-1)
 
     def difference(self, before: np.ndarray, after: np.ndarray) -> float:
-        """Mean absolute difference of a pair of neighbours where both show the same; 0 where they
+        """Mean absolute difference of two successive frames where both show the same; 0 if they
         never do.
         """
         if not self.seen.any():
@@ -120,25 +121,26 @@ def translate_video(
     scale: images.Scale | None = None,
     temporal_ema: float = 0.0,
 ) -> Path:
-    """Translates a video into `output`/NAME.mp4; one that is there from the same model is kept.
+    """Translates a video into `output`/NAME.mp4; an existing result of the same model is kept.
 
     Args:
         translators: copies of one translator of RGB pictures, one for each device.
-        path: of the video.
+        path: the video.
         output: folder of the result and its record.
-        scale: to which pictures are resized for the network; the result has the input's size.
-        temporal_ema: share of the moved translation before that is mixed into each, in [0, 1).
+        scale: how frames are resized for the network; the result keeps the input's size.
+        temporal_ema: share of the previous translation, moved, that is mixed into each frame, in
+            [0, 1).
 
     Returns:
         The result's path.
 
     Raises:
-        UserError: it cannot be read, or `output` holds another model's work.
-        RunError: the model gave no numbers.
+        UserError: it cannot be read, or `output` holds another model's results.
+        RunError: the model's output is not finite.
     """
     target = output / f"{path.stem}.mp4"
     identity = {**record_of(translators[0], scale), "temporal_ema": temporal_ema}
-    told = ("translating", "translated", "another model's translations, or of other settings")
+    told = ("translating", "translated", "translations of another model or with other settings")
     with recording(output, RECORD, identity, told, total=1, unit="video") as ledger:
         if not target.exists():
             try:
@@ -204,7 +206,7 @@ def _translated(
     scale: images.Scale | None,
     scratch: Path,
 ) -> Iterator[tuple[Frame, np.ndarray]]:
-    """Each picture and its translation, uint8 of its size, in order."""
+    """Each frame and its translation, uint8 of the same size, in order."""
     size = Size(reader.height, reader.width)
 
     def scaled(frame: Frame) -> tuple[Frame, np.ndarray]:
