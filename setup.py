@@ -35,7 +35,9 @@ PYTORCH = ["torch==2.13.0"]  # reads official .pth files; this pin has a CPU bui
 SERVE = ["kserve>=0.21,<0.22"]
 ONNX = ["onnx>=1.19", "onnxruntime>=1.23"]  # export --formats=onnx, translate --model=FILE.onnx
 # export --formats=openvino, translate --model=FILE.xml; the graph comes by way of ONNX
-OPENVINO = ["onnx>=1.19", "openvino>=2026.0"]
+OPENVINO = [*ONNX, "openvino>=2026.0"]  # ONNX Runtime is what quantizes
+# export --tflite_converter=litert; holds typing-extensions below 4.13 and ai-edge-litert at one
+LITERT = ["litert-converter>=0.5,<0.6", "litert-quantizer>=0.11,<0.12"]
 MEASUREMENTS = [  # files of tfcyclegan/formats; HDF5 comes with TensorFlow, TIFF with INSTALL
     "nibabel>=5.3",
     "pydicom>=3.0",
@@ -96,6 +98,7 @@ setup(
         "browser": BROWSER,
         "onnx": ONNX,
         "openvino": OPENVINO,
+        "litert": LITERT,
         "measurements": MEASUREMENTS,
         "bench": BENCH,
         "beam": BEAM,

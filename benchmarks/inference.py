@@ -32,6 +32,7 @@ from benchmarks.hardware import machine
 from benchmarks.torch_reference import Resnet
 from tfcyclegan.config import Size
 from tfcyclegan.exporting import saved_model, tflite
+from tfcyclegan.exporting.tflite_converters import VARIANTS
 from tfcyclegan.interop.official import save_state_dict
 from tfcyclegan.networks import Generator, make_generator
 from tfcyclegan.system import files
@@ -93,9 +94,7 @@ def make_runners(
             openvino.Core().compile_model(str(onnx), "CPU", hints)
         )
     calibration = np.random.default_rng(1).uniform(-1, 1, (2, size, size, 3)).astype(np.float32)
-    for variant in track(
-        tflite.VARIANTS, total=len(tflite.VARIANTS), unit="file", label="converting to TFLite"
-    ):
+    for variant in track(VARIANTS, total=len(VARIANTS), unit="file", label="converting to TFLite"):
         content = tflite.convert(generator, variant, Size(size, size), list(calibration))
         runners[f"TFLite {variant}"] = tflite.Program(content, threads=threads)
     return runners

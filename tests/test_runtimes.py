@@ -91,10 +91,16 @@ def test_the_files_are_written_measured_and_told(exported):
     for name, runtime in (
         ("onnx_float32", "ONNX Runtime"),
         ("onnx_float16", "ONNX Runtime"),
+        ("onnx_int8", "ONNX Runtime"),
         ("openvino", "OpenVINO"),
+        ("openvino_int8", "OpenVINO"),
     ):
         one = metadata["runtimes"][name]
         assert one["runtime"].startswith(runtime) and one["file"] in card
+        if name.endswith("int8"):  # two test pictures prove nothing in 8 bits
+            assert "int8" in one["runtime"] and one["status"] in ("unproven", "rejected")
+            stored = (exported / one["file"]).with_suffix(".onnx" if "onnx" in name else ".bin")
+            assert stored.stat().st_size < 0.8 * (exported / "onnx/float32.onnx").stat().st_size
         if one["status"] == "usable":
             assert one["psnr_worst"] >= 30
     stored = onnx.load(exported / metadata["runtimes"]["onnx_float16"]["file"])
@@ -183,3 +189,9 @@ def test_a_runtime_that_is_not_installed_is_named(monkeypatch, suffix, module, e
 def test_wrong_formats_end_in_one_line(formats, told, capsys):
     assert cli.main(["export", "--run_dir=x", "--output=y", f"--formats={formats}"]) == 2
     assert told in capsys.readouterr().err
+
+
+def test_a_converter_for_files_that_are_not_asked_for_is_refused(capsys):
+    flags = ["--run_dir=x", "--output=y", "--formats=saved_model,onnx"]
+    assert cli.main(["export", *flags, "--tflite_converter=litert"]) == 2
+    assert "--tflite_converter=litert: makes TFLite files" in capsys.readouterr().err

@@ -1,15 +1,21 @@
 """TFLite files without a run: what converts, what is refused, and which are called usable."""
 
+import sys
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfcyclegan.errors import RunError
+from tfcyclegan.config import Size
+from tfcyclegan.config.commands import TFLITE_CONVERTERS
+from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.exporting import quality, tflite
 from tfcyclegan.exporting.proof_pictures import Pictures
-from tfcyclegan.networks import InstanceNormalization
+from tfcyclegan.exporting.tflite_converters import CONVERTERS, FLOAT_VARIANTS, VARIANTS
+from tfcyclegan.networks import InstanceNormalization, make_generator
 
+QUANTIZED_VARIANTS = [name for name in VARIANTS if name not in FLOAT_VARIANTS]
 QUANTIZED = quality.Candidate({}, lambda batch: batch, quantized=True)
 
 
@@ -75,3 +81,62 @@ def test_the_norm_of_a_large_map_keeps_its_digits_and_is_the_delegate_s():
         atol=1e-4,
     )
     assert program.outside_delegate() == {}
+
+
+def noise(count: int, size: Size) -> np.ndarray:
+    shape = (count, size.height, size.width, 3)
+    return np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+
+
+NETWORKS = {
+    "transposed, zeros": ("resnet_1blocks", {}),
+    "CUT's": ("resnet_1blocks", {"antialias": True, "antialias_up": True}),
+    "resized, separable": (
+        "resnet_1blocks",
+        {"separable": True, "upsampling": "resize", "padding_mode": "reflect"},
+    ),
+    "batch norm": ("resnet_1blocks", {"norm": "batch"}),
+    "U-Net": ("unet_128", {}),
+}
+
+
+@pytest.fixture
+def litert(monkeypatch):
+    """A converter without `tf.lite`, which must not be asked."""
+    pytest.importorskip("litert_converter")
+    pytest.importorskip("litert_quantizer")
+    monkeypatch.delattr(tf.lite, "TFLiteConverter")
+    return CONVERTERS["litert"]
+
+
+@pytest.mark.parametrize(("architecture", "settings"), NETWORKS.values(), ids=NETWORKS)
+def test_litert_s_own_packages_give_what_keras_gives(architecture, settings, litert):
+    generator = make_generator(architecture, base_filters=4, init_gain=0.2, seed=1, **settings)
+    size = Size(128, 128) if architecture.startswith("unet") else Size(16, 24)
+    picture = noise(1, size)
+    expected = generator(picture).numpy()
+    convert = litert(tflite.fixed(generator, size))
+    for variant, bound in (("float32", 1e-4), ("float16", 2e-2)):
+        content = convert(variant, ())
+        tflite.check_operators(content, variant)
+        np.testing.assert_allclose(tflite.run(content, picture), expected, atol=bound)
+
+
+def test_in_8_bits_they_are_as_close_as_those_of_tf_lite(request):
+    generator = make_generator("resnet_1blocks", base_filters=4, init_gain=0.2, seed=1)
+    size = Size(16, 24)
+    pictures = noise(4, size)
+    model, expected = tflite.fixed(generator, size), generator(pictures).numpy()
+    theirs = [CONVERTERS["tensorflow"](model)(name, pictures) for name in QUANTIZED_VARIANTS]
+    ours = [request.getfixturevalue("litert")(model)(name, pictures) for name in QUANTIZED_VARIANTS]
+    for one, other in zip(ours, theirs, strict=True):
+        errors = [np.abs(tflite.run(file, pictures) - expected).mean() for file in (one, other)]
+        assert errors[0] < 1.25 * errors[1]
+        assert len(one) < 1.5 * len(other)
+
+
+def test_packages_that_are_not_installed_are_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "litert_converter", None)
+    assert tuple(CONVERTERS) == TFLITE_CONVERTERS
+    with pytest.raises(UserError, match=r"^--tflite_converter=litert: .*'tfcyclegan\[litert\]'"):
+        CONVERTERS["litert"](None)

@@ -33,6 +33,7 @@ def run(config: ExportConfig) -> Path:
         min_psnr=config.min_psnr,
         data_dir=config.data_dir,
         formats=config.format_names,
+        tflite_converter=config.tflite_converter,
     )
     first = (
         f"tfcyclegan translate --model={config.output}"

@@ -84,6 +84,19 @@ def option(
     return dataclasses.field(default=given, metadata=metadata)
 
 
+def option_of(options: "type[Options]", name: str, **changes: Any) -> Any:
+    """An option of another command, for one that hands it on.
+
+    Args:
+        options: whose it is.
+        name: of the field.
+        changes: what of it is otherwise, of the arguments of `option`. It goes with no training
+            method in particular.
+    """
+    (metadata,) = (field.metadata for field in dataclasses.fields(options) if field.name == name)
+    return option(**{**metadata, "methods": (), "of_method": None, **changes})
+
+
 def option_type(field: dataclasses.Field[Any]) -> type:
     """The type of an option's value; for `int | None` that is int."""
     if isinstance(field.type, types.UnionType):

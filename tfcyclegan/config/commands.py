@@ -17,6 +17,7 @@ DIRECTIONS = ("ab", "ba")
 PAIRS = ("auto", "names", "none")
 """The values of --pairs other than a file."""
 EXPORT_FORMATS = ("saved_model", "tflite", "onnx", "openvino")
+TFLITE_CONVERTERS = ("tensorflow", "litert")
 CHECKPOINT_HELP = "latest, best or a step"
 DIRECTION_HELP = "ab translates domain A to B, ba B to A"
 TRUST_HELP = (
@@ -277,6 +278,12 @@ class ExportConfig(Options):
         f"formats to write, separated by commas: {', '.join(EXPORT_FORMATS)}; all but the first "
         "two need the extra of the same name",
     )
+    tflite_converter: str = option(
+        "tensorflow",
+        "what makes the TFLite files: tensorflow, by tf.lite, or litert, by the packages that take "
+        "its place, which needs the extra of that name",
+        choices=TFLITE_CONVERTERS,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -290,6 +297,11 @@ class ExportConfig(Options):
             raise UserError(
                 f"--formats={self.formats}: an export needs its SavedModel for serving; give "
                 f"--formats=saved_model,{self.formats}"
+            )
+        if self.tflite_converter != "tensorflow" and "tflite" not in self.format_names:
+            raise UserError(
+                f"--tflite_converter={self.tflite_converter}: makes TFLite files, which "
+                f"--formats={self.formats} leaves out; add tflite to it"
             )
 
     @property

@@ -3,7 +3,8 @@ name, that they agree with Keras.
 
 saved_models/NAME/1/            the SavedModel, with a higher number at each export
     float32.tflite float16.tflite dynamic_int8.tflite int8.tflite
-    onnx/float32.onnx  onnx/float16.onnx  openvino/float32.xml  openvino/float32.bin
+    onnx/float32.onnx  onnx/float16.onnx  onnx/int8.onnx
+    openvino/float32.xml  openvino/float32.bin  openvino/int8.xml  openvino/int8.bin
     rejected/                   files whose results differ too much from Keras'
     metadata.json               weights, data, inputs and outputs of the files, measurements
     MODEL_CARD.md               the same for readers, with the run's scores
@@ -22,6 +23,7 @@ from tfcyclegan.data.intake import Rules
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.exporting import model_card, onnx_and_openvino, quality, saved_model, tflite
 from tfcyclegan.exporting.proof_pictures import calibration_pictures, comparison_pictures
+from tfcyclegan.exporting.tflite_converters import CALIBRATED, CONVERTERS, VARIANTS
 from tfcyclegan.exporting.versions import new_version, newest_version
 from tfcyclegan.exports.model_metadata import METADATA, told_reading, translates
 from tfcyclegan.exports.runtimes import RUNTIMES
@@ -65,6 +67,7 @@ def export(
     min_psnr: float = 30.0,
     data_dir: str = "",
     formats: Sequence[str] = ("saved_model", "tflite"),
+    tflite_converter: str = "tensorflow",
 ) -> Path:
     """Exports one direction; returns the directory of the version made, or of the version that
     already holds the same.
@@ -80,6 +83,7 @@ def export(
         data_dir: data for measuring and calibrating; empty for the run's own.
         formats: the formats to write, of `config.EXPORT_FORMATS`; they must include "saved_model",
             which servers need.
+        tflite_converter: what makes the TFLite files, one of `tflite_converters.CONVERTERS`.
 
     Raises:
         UserError: the checkpoint or direction does not exist, the size does not fit, `output` holds
@@ -109,6 +113,8 @@ def export(
     }
     if tuple(formats) != ("saved_model", "tflite"):
         identity["formats"] = list(formats)
+    if tflite_converter != "tensorflow":
+        identity["tflite_converter"] = tflite_converter
     newest = newest_version(output, identity)
     if newest is not None:
         card = model_card.render(run, own, newest, files.read_json(newest / METADATA))
@@ -153,14 +159,14 @@ def export(
                 saved_model.run_in_session(temporary, some), function(some), classes=classes
             )
         }
+        calibration = calibration_pictures(
+            domains, direction[0], size, channels, run.config.interpolation
+        )
         candidates: dict[str, quality.Candidate] = {}
         if "tflite" in formats:
-            calibration = calibration_pictures(
-                domains, direction[0], size, channels, run.config.interpolation
-            )
-            candidates = _convert(generator, size, calibration)
+            candidates = _convert(generator, size, calibration, tflite_converter)
         others = tuple(name for name in formats if name in RUNTIMES)
-        candidates |= onnx_and_openvino.candidates(generator, others)
+        candidates |= onnx_and_openvino.candidates(generator, others, calibration)
         measured = quality.measure(
             candidates,
             function,
@@ -188,10 +194,8 @@ def export(
             "parity": parity,
             "compared": pictures.told,
             "threads": hardware.cores(),
-            "variants": {n: one.to_json() for n, one in measured.items() if n in tflite.VARIANTS},
-            "runtimes": {
-                n: one.to_json() for n, one in measured.items() if n not in tflite.VARIANTS
-            },
+            "variants": {n: one.to_json() for n, one in measured.items() if n in VARIANTS},
+            "runtimes": {n: one.to_json() for n, one in measured.items() if n not in VARIANTS},
         }
         files.write_json(temporary / METADATA, metadata)
         files.write_text(
@@ -246,12 +250,15 @@ def _domains(run: Run, data_dir: str) -> Domains | None:
         return None
 
 
-def _convert(generator: Generator, size: Size, calibration: Any) -> dict[str, quality.Candidate]:
+def _convert(
+    generator: Generator, size: Size, calibration: Any, converter: str
+) -> dict[str, quality.Candidate]:
     """The TFLite files by variant; no "int8" without pictures for calibration."""
-    names = [name for name in tflite.VARIANTS if name != tflite.CALIBRATED or len(calibration)]
+    convert = CONVERTERS[converter](tflite.fixed(generator, size))
+    names = [name for name in VARIANTS if name != CALIBRATED or len(calibration)]
     made = {}
     for name in track(names, total=len(names), unit="file", label="converting to TFLite"):
-        content = tflite.convert(generator, name, size, calibration)
+        content = convert(name, calibration)
         tflite.check_operators(content, name)
         made[name] = tflite.candidate(name, content)
     return made

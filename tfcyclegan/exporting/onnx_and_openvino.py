@@ -6,27 +6,32 @@ import numpy as np
 
 from tfcyclegan.errors import UserError
 from tfcyclegan.exporting.quality import Candidate, Variant, largest_difference
-from tfcyclegan.exports.runtimes import RUNTIMES, open_files
+from tfcyclegan.exports.runtimes import QUANTIZED, RUNTIMES, Source, open_files
 from tfcyclegan.networks import Generator
 
 BOUNDS = dict(bound for runtime in RUNTIMES.values() for bound in runtime.bounds.values())
 """The largest allowed difference from Keras, by name."""
 
 
-def candidates(generator: Generator, formats: Sequence[str]) -> dict[str, Candidate]:
+def candidates(
+    generator: Generator, formats: Sequence[str], pictures: Sequence[np.ndarray] = ()
+) -> dict[str, Candidate]:
     """The files to write and to measure, by name.
 
     Args:
         generator: in float32.
         formats: names in RUNTIMES.
+        pictures: float32 [H, W, C] in [-1, 1] that calibrate the ranges of 8 bits; without any
+            there are no files in 8 bits.
 
     Raises:
         UserError: packages are not installed, or a layer has no counterpart.
     """
+    source = Source(generator, pictures)
     made: dict[str, Candidate] = {}
     for name in formats:
         try:
-            variants = RUNTIMES[name].make(generator)
+            variants = RUNTIMES[name].make(source)
         except ImportError as error:
             raise UserError(
                 f"--formats={','.join(formats)}: {error.name} is not installed: pip install "
@@ -34,7 +39,7 @@ def candidates(generator: Generator, formats: Sequence[str]) -> dict[str, Candid
             ) from error
         for variant, files in variants.items():
             program = open_files(files, RUNTIMES[name].suffix)
-            made[variant] = Candidate(files, program, program.told)
+            made[variant] = Candidate(files, program, program.told, quantized=variant in QUANTIZED)
     return made
 
 

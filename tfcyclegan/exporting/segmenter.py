@@ -18,6 +18,7 @@ from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.errors import UserError
 from tfcyclegan.exporting import saved_model, tflite
 from tfcyclegan.exporting.exporter import SAVED_MODEL, check_parity, show_parity
+from tfcyclegan.exporting.tflite_converters import FLOAT_VARIANTS
 from tfcyclegan.exporting.value_graph import to_float
 from tfcyclegan.exporting.versions import new_version, newest_version
 from tfcyclegan.exports.model_metadata import METADATA, translates
@@ -115,7 +116,7 @@ def export_segmenter(directory: Path, output: Path, tflite_size: Size | None) ->
         outputs = {
             SAVED_MODEL: saved_model.run_in_session(temporary, pictures, output="probabilities")
         }
-        for variant in tflite.FLOAT_VARIANTS:
+        for variant in FLOAT_VARIANTS:
             content = convert(segmenter, variant, size, run.options.width)
             tflite.check_operators(content, variant)
             files.write_bytes(temporary / f"{variant}.tflite", content)
@@ -142,7 +143,7 @@ def convert(segmenter: Segmenter, variant: str, size: Size, width: int) -> bytes
 
     Args:
         segmenter: the segmenter to convert.
-        variant: one of `tflite.FLOAT_VARIANTS`.
+        variant: one of `FLOAT_VARIANTS`.
         size: size of the pictures, multiples of `MULTIPLE`.
         width: width of the network.
     """

@@ -2,12 +2,6 @@
 every variant.
 
 Layers compute differently there with `tflite_ops`: see `networks.layers`, `norms`, `antialiasing`.
-
-float32         unchanged weights
-float16         float16 weights; computed in float32 on CPUs
-dynamic_int8    8-bit weights, inputs of convolutions in 8 bits with each picture's
-                range, the rest in float32
-int8            everything in 8 bits, with ranges calibrated on training pictures
 """
 
 import collections
@@ -16,18 +10,15 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tfcyclegan.config import Size
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.exporting.quality import Candidate
+from tfcyclegan.exporting.tflite_converters import FLOAT_VARIANTS, by_tensorflow
 from tfcyclegan.networks import Generator
 from tfcyclegan.system import hardware
 from tfcyclegan.system.tensorflow_setup import silenced
 
-FLOAT_VARIANTS = ("float32", "float16")
-CALIBRATED = "int8"
-VARIANTS = (*FLOAT_VARIANTS, "dynamic_int8", CALIBRATED)
 _STATEFUL = ("READ_VARIABLE", "VAR_HANDLE", "ASSIGN_VARIABLE")
 
 
@@ -40,17 +31,8 @@ def check_size(generator: Generator, size: Size) -> None:
         )
 
 
-def convert(
-    generator: Generator, variant: str, size: Size, training_pictures: Sequence[np.ndarray] = ()
-) -> bytes:
-    """The TFLite file's content.
-
-    Args:
-        generator: a generator with float32 weights.
-        variant: one of VARIANTS.
-        size: size of the pictures; multiples of the generator's `size_multiple`.
-        training_pictures: float32 [H, W, C] in [-1, 1] of that size, which calibrate the ranges of
-            "int8".
+def fixed(generator: Generator, size: Size) -> keras.Model:
+    """The generator as a model of TFLite's operations for pictures of one size.
 
     Raises:
         UserError: the size does not fit the network.
@@ -63,9 +45,25 @@ def convert(
     picture = keras.Input(
         batch_shape=(1, size.height, size.width, generator.settings["in_channels"]), name="images"
     )
-    return convert_model(
-        keras.Model(picture, tflite_ops(picture, training=False)), variant, training_pictures
-    )
+    return keras.Model(picture, tflite_ops(picture, training=False))
+
+
+def convert(
+    generator: Generator, variant: str, size: Size, training_pictures: Sequence[np.ndarray] = ()
+) -> bytes:
+    """The TFLite file's content, by TensorFlow's converter.
+
+    Args:
+        generator: a generator with float32 weights.
+        variant: one of `tflite_converters.VARIANTS`.
+        size: of the pictures; multiples of the generator's `size_multiple`.
+        training_pictures: float32 [H, W, C] in [-1, 1] of that size, by which "int8" chooses its
+            ranges.
+
+    Raises:
+        UserError: the size does not fit the network.
+    """
+    return convert_model(fixed(generator, size), variant, training_pictures)
 
 
 def convert_model(
@@ -74,19 +72,7 @@ def convert_model(
     """The TFLite file of a functional model in float32 whose input has batch 1 and a fixed size;
     otherwise like `convert`.
     """
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    if variant != "float32":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if variant == "float16":
-        converter.target_spec.supported_types = [tf.float16]
-    if variant == CALIBRATED:
-        assert len(training_pictures), "int8 needs pictures to choose its ranges by"
-        converter.representative_dataset = lambda: (
-            [picture[np.newaxis]] for picture in training_pictures
-        )
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    with silenced():
-        return converter.convert()
+    return by_tensorflow(model)(variant, training_pictures)
 
 
 class Program:

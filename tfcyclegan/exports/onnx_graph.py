@@ -74,6 +74,17 @@ def convert(generator: Generator) -> onnx.ModelProto:
     return model
 
 
+def copy(model: onnx.ModelProto) -> onnx.ModelProto:
+    copied = onnx.ModelProto()
+    copied.CopyFrom(model)
+    return copied
+
+
+def set_precision(model: onnx.ModelProto, precision: str) -> None:
+    """Notes in the file in which precision it computes; one without a note does in float32."""
+    helper.set_model_props(model, {"precision": precision})
+
+
 class _OnnxOperations(Operations):
     """Records each operation as an ONNX node; a tensor is represented by its name, [B, C, H, W]."""
 

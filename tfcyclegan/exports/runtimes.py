@@ -4,9 +4,10 @@ the installation. A format is a row of RUNTIMES, which says how its files are ma
 OpenVINO's files are made from the ONNX graph, so that there is only one description of each layer.
 """
 
+import functools
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from tfcyclegan.networks import Generator
 
 ONNX, OPENVINO = ".onnx", ".xml"
+QUANTIZED = ("onnx_int8", "openvino_int8")
+"""The variants in 8 bits, which are held by their quality on pictures alone."""
 # Contents by name below a version's directory; the first is the one to open.
 Files = dict[str, bytes]
 
@@ -82,31 +85,64 @@ def open_files(contents: Files, suffix: str, *, exact: bool = False) -> RuntimeP
         return open_program(Path(place) / Path(next(iter(contents))).name, suffix, exact=exact)
 
 
-def _onnx_files(generator: "Generator") -> dict[str, Files]:
+class Source:
+    """What the files are made of. The ONNX graphs are made when they are first asked for, and once.
+
+    Args:
+        generator: in float32.
+        pictures: float32 [H, W, C] in [-1, 1] by which 8 bits choose their ranges; without any
+            there are no files in 8 bits.
+    """
+
+    def __init__(self, generator: "Generator", pictures: Sequence[np.ndarray] = ()):
+        self.generator, self.pictures = generator, pictures
+
+    @functools.cached_property
+    def graph(self) -> Any:
+        """An onnx.ModelProto in float32; not to be changed."""
+        from tfcyclegan.exports import onnx_graph
+
+        return onnx_graph.convert(self.generator)
+
+    @functools.cached_property
+    def graph_in_8_bits(self) -> Any:
+        """The same with convolutions in 8 bits."""
+        from tfcyclegan.exports.onnx_quantization import quantize
+
+        return quantize(self.graph, self.pictures)
+
+
+def _onnx_files(source: Source) -> dict[str, Files]:
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     from tfcyclegan.exports import onnx_graph
 
-    model = onnx_graph.convert(generator)
-    content = model.SerializeToString()
-    half = convert_float_to_float16(model, keep_io_types=True).SerializeToString()
+    half = convert_float_to_float16(onnx_graph.copy(source.graph), keep_io_types=True)
+    onnx_graph.set_precision(half, "float16")
+    made = {"float32": source.graph, "float16": half}
+    if len(source.pictures):
+        made["int8"] = source.graph_in_8_bits
     return {
-        "onnx_float32": {f"onnx/float32{ONNX}": content},
-        "onnx_float16": {f"onnx/float16{ONNX}": half},
+        f"onnx_{precision}": {f"onnx/{precision}{ONNX}": model.SerializeToString()}
+        for precision, model in made.items()
     }
 
 
-def _openvino_files(generator: "Generator") -> dict[str, Files]:
+def _openvino_files(source: Source) -> dict[str, Files]:
     import openvino
 
-    from tfcyclegan.exports import onnx_graph
+    def files(graph: Any, precision: str) -> Files:
+        with tempfile.TemporaryDirectory() as place:
+            path = Path(place) / f"{precision}{OPENVINO}"
+            read = openvino.Core().read_model(graph.SerializeToString())
+            openvino.save_model(read, path, compress_to_fp16=False)
+            written = [path, path.with_suffix(".bin")]
+            return {f"openvino/{file.name}": file.read_bytes() for file in written}
 
-    content = onnx_graph.convert(generator).SerializeToString()
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(place) / f"float32{OPENVINO}"
-        openvino.save_model(openvino.Core().read_model(content), path, compress_to_fp16=False)
-        files = [path, path.with_suffix(".bin")]
-        return {"openvino": {f"openvino/{file.name}": file.read_bytes() for file in files}}
+    made = {"openvino": files(source.graph, "float32")}
+    if len(source.pictures):
+        made["openvino_int8"] = files(source.graph_in_8_bits, "int8")
+    return made
 
 
 def _by_onnxruntime(model: Path | bytes, _: bool) -> RuntimeProgram:
@@ -126,7 +162,8 @@ def _by_onnxruntime(model: Path | bytes, _: bool) -> RuntimeProgram:
 
     shapes = [list(one.shape) for one in (source, target)]
     _require_pictures(shapes, [one.type == "tensor(float)" for one in (source, target)])
-    told = f"ONNX Runtime {onnxruntime.__version__}, float32"
+    precision = session.get_modelmeta().custom_metadata_map.get("precision", "float32")
+    told = f"ONNX Runtime {onnxruntime.__version__}, {precision}"
     return RuntimeProgram(translate, shapes[0][3], shapes[1][3], told)
 
 
@@ -156,7 +193,8 @@ def _by_openvino(model: Path | bytes, exact: bool) -> RuntimeProgram:
             return compiled(_native(batch))[0]
 
     version = openvino.__version__.partition("-")[0]
-    told = f"OpenVINO {version}, {'bfloat16' if half else 'float32'}"
+    quantized = any(one.get_type_name() == "FakeQuantize" for one in read.get_ops())
+    told = f"OpenVINO {version}, {'int8 and ' * quantized}{'bfloat16' if half else 'float32'}"
     return RuntimeProgram(
         translate, source.partial_shape[3].get_length(), target.partial_shape[3].get_length(), told
     )
@@ -182,8 +220,8 @@ class Runtime:
 
     Attributes:
         suffix: extension of the file to open.
-        make: the files of each variant of a generator in float32, by the variant's name; they are
-            stored in a folder named like the format.
+        make: the files of each variant, by the variant's name; they are stored in a folder
+            named like the format.
         open: opens a file or its content; the second argument says whether to compute in float32 in
             any case.
         bounds: for each variant, its name beside its largest difference from Keras, computed in
@@ -192,7 +230,7 @@ class Runtime:
     """
 
     suffix: str
-    make: "Callable[[Generator], dict[str, Files]]"
+    make: Callable[[Source], dict[str, Files]]
     open: Callable[[Path | bytes, bool], RuntimeProgram]
     bounds: Mapping[str, tuple[str, float]]
     rounds: bool = False
