@@ -73,7 +73,8 @@ class VideoReader:
 
     def __init__(self, path: Path):
         av = _library()
-        self.path, self.notes = path, []
+        self.path = path
+        self.notes: list[str] = []
         try:
             self._container = av.open(str(path))
         except av.FFmpegError as error:
