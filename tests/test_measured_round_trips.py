@@ -123,7 +123,7 @@ def test_several_series_in_a_folder_and_a_directory_of_the_medium(tmp_path, caps
     assert "not used: 1 DICOM files without pixels" in told
     # the names are those of data_prep, and stay
     translate_measurements([same(0, 4001, "uint16")], tmp_path / "in", out)
-    assert "0 files translated, 2 were there already" in capsys.readouterr().out
+    assert "0 files translated, 2 already existed" in capsys.readouterr().out
 
 
 def test_tiff_and_hdf5(tmp_path):

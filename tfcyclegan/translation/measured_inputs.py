@@ -56,7 +56,7 @@ def find_inputs(path: Path) -> tuple[dict[str, Input], Counter[str]]:
         found |= _series_of(folder, name, sorted(files), left_out)
     if not found:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items()))
-        raise UserError(f"--input={path}: no files of measurements there{kinds and f' ({kinds})'}")
+        raise UserError(f"--input={path}: no files of measurements found{kinds and f' ({kinds})'}")
     return dict(sorted(found.items())), left_out
 
 
