@@ -54,7 +54,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_kept(saved_twice, tmp_path, nam
     else:
         assert (
             len(opened.told) == 1
-            and "going on from step-2" in opened.told[0]
+            and "continuing from step-2" in opened.told[0]
             and f"kept as damaged-{name[:6]}" in opened.told[0]
         )
         assert list(directory.glob("damaged-step-4.*"))

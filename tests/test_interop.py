@@ -85,7 +85,7 @@ def test_a_mixed_folder_is_refused(tmp_path):
             {key: torch.from_numpy(value.copy()) for key, value in state.items()},
             tmp_path / f"latest_net_{name}.pth",
         )
-    with pytest.raises(UserError, match="has base_filters 6, the networks before it 4"):
+    with pytest.raises(UserError, match="has base_filters 6, but the networks before it have 4"):
         importing.import_pytorch(tmp_path, "", tmp_path / "run")
 
 

@@ -95,7 +95,7 @@ CASES = [
         bad("cut.png", "damaged"),
         bad("several.pgm", "several pictures in one file; save each as a file"),
     ]),
-    refused("bad pictures", given.refused, f"{BY_RUN} --input={{i}}/trainA", "12 of 15 pictures could not be read, the others are in"),
+    refused("bad pictures", given.refused, f"{BY_RUN} --input={{i}}/trainA", "12 of 15 pictures could not be read; the others are in"),
     refused("equal names", given.pictures, f"{BY_RUN} --input={{i}}/trainB", "two pictures are called 0 (0.jpg and 0.png); rename one"),
     Case(given.by_flags, BY_FLAGS, MANIFEST, [
         unused("--pages=first", "frames or pages behind the first", 1, "; --pages=all uses them all"),
@@ -154,7 +154,7 @@ CASES = [
     ]),
     Case(given.foreign, f"{BY_RUN} --data_dir={{i}}/data", TRANSLATION, [
         Line("TFDS features", "data: not used: feature 'label'; its pictures are", "left_out", "\"feature 'label'\": 6"),
-        Line("TFDS splits", "data: splits that are not read: validation (1); train, val and test are"),
+        Line("TFDS splits", "data: splits that are not read: validation (1); splits must be called train, val and test"),
         done("TFDS alpha", "transparent, laid on white", 1),
     ]),
     Case(given.foreign, "translate --run_dir={s}/run --output_data={o} --data_dir={i}/data", MANIFEST, [
@@ -167,12 +167,12 @@ CASES = [
     ]),
     refused(
         "a later format", given.later, f"{BY_RUN} --data_dir={{i}}/data",
-        "manifest.json: has format 99of a later tfcyclegan; this version reads up to",
+        "manifest.json: has format 99 of a later tfcyclegan; this version reads up to",
     ),
     refused(
         "a later "
         "format", given.later, "translate --run_dir={i}/run --data_dir={s}/data --output={o}",
-        "config.json: has format 99of a later tfcyclegan",
+        "config.json: has format 99 of a later tfcyclegan",
     ),
     refused(
         "unknown "
@@ -187,7 +187,7 @@ CASES = [
         Line("reshaped", "domain b: pictures whose shape changes: 1 of 6 (the ratio of sides up to x2.00", "told"),
         Line("recoloured", "domain a: gray pictures shown in colour: 1 of 3 (--channels_a=1 keeps them gray)", "told"),
         Line("unequal counts", "an epoch is 6 images, as many as domain b has", "told"),
-        Line("constant pictures", "split trainA: 1 of 3 pictures are of one colour", "told", "domain a: 1 of 3 pictures are of one colour"),
+        Line("constant pictures", "split trainA: 1 of 3 pictures have a single colour", "told", "domain a: 1 of 3 pictures have a single colour"),
     ]),
     tells(
         "flags given "
@@ -265,7 +265,7 @@ CASES = [
     ]),
     Case(given.translations, f"{SCORE} --translations={{i}} --data_dir={{s}}/data", METRICS, [
         Line("unrelated pairs", "names are equal, but the pictures are no nearer to each other than to random partners", "directions"),
-        Line("official names", "those whose names end in _fake_B, a guess from the official program's names;", "directions"),
+        Line("official names", "pictures whose names end in _fake_B, a guess from the official program's names;", "directions"),
         Line("other files", "8 files skipped (6 _real_A, 1 that are not pictures by their extensions, 1 hidden", "directions"),
         Line("palette", "a palette of at most 256 colours, read as its colours: 1 picture", "directions"),
         Line("16-bit translations", "16 bit, scaled to 8: 1 picture", "directions"),

@@ -343,7 +343,7 @@ def test_pictures_that_cannot_be_read_stand_in_the_record(folder, tmp_path):
     (folder / "a.png").write_bytes(b"no picture")
     (folder / "c.png").write_bytes(b"")
     with pytest.raises(
-        UserError, match=r"^a: .*; 2 of 3 pictures could not be read, the others are in"
+        UserError, match=r"^a: .*; 2 of 3 pictures could not be read; the others are in"
     ):
         translate_path([SAME], folder, tmp_path / "out")
     assert record(tmp_path / "out")["left_out"] == {"pictures that could not be read": 2}

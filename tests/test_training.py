@@ -194,7 +194,7 @@ def test_every_weight_is_in_the_checkpoint(trained):
 def test_a_finished_run_says_so_and_grows(tiles, trained, capsys):
     before = (trained / "checkpoints" / "checkpoint").read_text()
     train(config(tiles, trained, ema_decay=0.9, eval_every_steps=4, eval_images=8))
-    assert "finished already" in capsys.readouterr().out
+    assert "already finished" in capsys.readouterr().out
     assert (trained / "checkpoints" / "checkpoint").read_text() == before
 
 
@@ -223,7 +223,7 @@ def test_other_data_are_refused(tiles, trained, tmp_path):
 def test_the_data_may_move(tiles, trained, tmp_path, capsys):
     (tmp_path / "moved").symlink_to(tiles)
     train(config(tmp_path / "moved", trained, ema_decay=0.9, eval_every_steps=4, eval_images=8))
-    assert "finished already" in capsys.readouterr().out
+    assert "already finished" in capsys.readouterr().out
 
 
 def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(tiles, trained, tmp_path, capsys):
@@ -237,7 +237,7 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(tiles, trained, 
     train(config(tiles, run_dir, **TRAINED))
     printed = capsys.readouterr().out
     assert (
-        f"going on from step-{steps[-2]}" in printed
+        f"continuing from step-{steps[-2]}" in printed
         and f"resuming at step {steps[-2]} of {steps[-1]}" in printed
     )
     first, second = checkpoint(trained), checkpoint(run_dir)

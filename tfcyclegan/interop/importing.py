@@ -268,7 +268,7 @@ def _merge(options: dict[str, Any], more: Mapping[str, Any], path: Path) -> None
     for name, value in more.items():
         if options.setdefault(name, value) != value:
             raise UserError(
-                f"--weights={path}: has {name} {value}, but the networks before it "
+                f"--weights={path}: has {name} {value}, but the networks before it have "
                 f"{options[name]}; they are not from one run"
             )
 
