@@ -214,7 +214,7 @@ BAD = {
     ),
     "none named": (
         ("--translator=",),
-        "--translator: the arms translated, translated_semantic, self_training need one",
+        "--translator: the arms translated, translated_semantic, self_training need a translator",
     ),
     "an arm that is none": (
         ("--arms=source_only,magic",),

@@ -69,7 +69,9 @@ def test_axes_are_guessed_by_their_sizes_or_given(tmp_path, axes, sizes, shape):
 def test_npz_by_name(tmp_path, save):
     given = field(2, 5, 6, dtype="uint16")
     save(tmp_path / "in.npz", energy=given, labels=given[0])
-    with pytest.raises(BadPicture, match=r"holds 2 arrays \(energy, labels\); --dataset=NAME"):
+    with pytest.raises(
+        BadPicture, match=r"holds 2 arrays \(energy, labels\); choose one with --dataset=NAME"
+    ):
         open_measurement(tmp_path / "in.npz")
     options = {"axes": "NHW", "dataset": "energy"}
     through_identity(tmp_path / "in.npz", tmp_path / "out.npz", 0, 65535, **options)
@@ -228,11 +230,14 @@ REFUSED = {
     "text.h5": (lambda path: path.write_text("no"), "not an HDF5 file"),
     "old.mat": (lambda path: path.write_bytes(b"MATLAB 5.0 MAT-file"), "save it with -v7.3"),
     "pickle.npy": (lambda path: np.save(path, np.array([{}, {}])), "not a NumPy array"),
-    "pickle.npz": (lambda path: np.savez(path, x=np.full((5, 6), None)), "values of object"),
+    "pickle.npz": (lambda path: np.savez(path, x=np.full((5, 6), None)), "values of type object"),
     "empty.npy": (lambda path: path.write_bytes(b""), "not a NumPy array"),
     "cut.npy": (lambda path: path.write_bytes(b"\x93NUMPY\x01\0"), "not a NumPy array"),
     "text.npz": (lambda path: path.write_text("no"), "not an archive of NumPy arrays"),
-    "complex.npy": (lambda path: np.save(path, np.zeros((5, 6), np.complex64)), "of complex64"),
+    "complex.npy": (
+        lambda path: np.save(path, np.zeros((5, 6), np.complex64)),
+        "of type complex64",
+    ),
     "one.npy": (lambda path: np.save(path, np.zeros(5)), "an array 5, not HW to NHWC"),
     "either.npy": (lambda path: np.save(path, np.zeros((6, 99, 99), np.uint8)), "--axes=CHW"),
     "many.npy": (lambda path: np.save(path, np.zeros((2, 5, 6, 99), np.uint8)), "99 channels"),

@@ -120,7 +120,7 @@ def test_pictures_that_a_version_translated_are_done(place, capsys):
     files.write_json(place / "set" / "manifest.json", {"request": request, "splits": splits})
     exported = Translator({"model": "its hash", "direction": "ab"}, 3, 4, lambda batch: batch)
     translate_data([exported], source, ["testA"], place / "set", scale=None)
-    assert "all is done: testA 3 pictures" in capsys.readouterr().out
+    assert "already complete: testA 3 pictures" in capsys.readouterr().out
     other = dataclasses.replace(exported, identity={"model": "another", "direction": "ab"})
     with pytest.raises(UserError, match="another model or scale"):
         translate_data([other], source, ["testA"], place / "set", scale=None)
@@ -146,7 +146,7 @@ def test_pictures_that_a_version_translated_are_done(place, capsys):
 def test_a_later_format_is_refused(place, file, use):
     files.write_json(place / file, files.read_json(place / file) | {"format": files.FORMAT + 1})
     with pytest.raises(
-        UserError, match=rf"{file}: has format {files.FORMAT + 1}of a later tfcyclegan"
+        UserError, match=rf"{file}: has format {files.FORMAT + 1} of a later tfcyclegan"
     ):
         use()
     assert not (place / "translated").exists()

@@ -60,7 +60,7 @@ def test_no_sizes(text):
         ),
         (
             {"crop_size": Size(20, 20)},
-            "--crop_size=20: the networks need sides of at least 24; or lower "
+            "--crop_size=20: the networks need sides of at least 24; raise it or lower "
             "--discriminator_layers",
         ),
         (

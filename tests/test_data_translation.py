@@ -111,7 +111,7 @@ def test_an_interrupted_translation_goes_on_and_two_devices_do_the_same(
         and len(contents(tmp_path / "whole")) == 7
     )
     translate_data([NEGATIVE], source, ["train", "val"], tmp_path / "cut", scale=None)
-    assert "all is done: train 24, val 8 pictures" in capsys.readouterr().out
+    assert "already complete: train 24, val 8 pictures" in capsys.readouterr().out
 
 
 def test_another_translators_directory_is_refused(data, tmp_path):  # noqa: F811

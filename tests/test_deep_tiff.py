@@ -217,7 +217,11 @@ REFUSED = {
         {"photometric": "palette", "colormap": np.zeros((3, 256), np.uint16)},
         "class ids with a table of colours",
     ),
-    "complex": (samples("float32", 20, 24).astype(np.complex64), MINISBLACK, "values of complex64"),
+    "complex": (
+        samples("float32", 20, 24).astype(np.complex64),
+        MINISBLACK,
+        "values of type complex64",
+    ),
     "alpha": (
         samples("uint16", 20, 24, 4),
         {"photometric": "rgb", "extrasamples": ["unassalpha"]},
@@ -247,7 +251,7 @@ def test_a_file_cut_short_is_refused_at_once(tmp_path):
     assert content[place : place + 4] == bytes(4)
     content[place] = 8
     path.write_bytes(bytes(content))
-    with pytest.raises(BadPicture, match="in a circle"):
+    with pytest.raises(BadPicture, match="its pages form a cycle"):
         open_measurement(path)
     (tmp_path / "text.tif").write_text("no picture")
     with pytest.raises(BadPicture, match="damaged"):

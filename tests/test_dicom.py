@@ -264,7 +264,7 @@ def test_a_missing_slice_is_named(tmp_path):
     (tmp_path / "IM003.dcm").unlink()
     told = refusal(tmp_path)
     assert told.startswith(
-        "a slice is missing: 4 mm from IM004.dcm to IM002.dcm, and 2 mm is usual"
+        "a slice is missing: 4 mm from IM004.dcm to IM002.dcm, but 2 mm is usual"
     )
     found, series = read_all(tmp_path, gaps="keep")
     assert len(found) == 4 and "slices missing between others" in series.notes
@@ -357,7 +357,7 @@ def test_damage_in_a_header_is_told_by_the_file(tmp_path):
     path = save(dataset(volume(1)[0], ImagePositionPatient=[0, 0, 12345]), tmp_path / "x.dcm")
     path.write_bytes(path.read_bytes().replace(b"12345", b"12e4x"))
     told = refusal(path)
-    assert told == "x.dcm: damaged: ImagePositionPatient is 12e4x.0, no number"
+    assert told == "x.dcm: damaged: ImagePositionPatient is 12e4x.0, not a number"
 
 
 def test_files_without_the_mark_and_folders_of_several_series(tmp_path):

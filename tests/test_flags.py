@@ -344,7 +344,7 @@ def test_help_tells_defaults_choices_and_what_is_required():
     assert headings[:4] == [
         "Examples:",
         "Flags:",
-        "Method of training:",
+        "Training method:",
         "Where the pictures are and how they become batches:",
     ]
     assert "  --[no]flip\n      mirror half of the training images (default: true)\n" in page

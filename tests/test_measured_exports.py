@@ -61,7 +61,9 @@ def version(network, tmp_path_factory) -> Path:
     saved_model.save(network, directory, values=PAIR)
     content = tflite.convert(network, "float32", Size(16, 20))
     (directory / "float32.tflite").write_bytes(content)
-    for file, onnx in runtimes.RUNTIMES["onnx"].make(network)["onnx_float32"].items():
+    for file, onnx in (
+        runtimes.RUNTIMES["onnx"].make(runtimes.Source(network))["onnx_float32"].items()
+    ):
         (directory / file).parent.mkdir()
         (directory / file).write_bytes(onnx)
     said = {

@@ -160,8 +160,8 @@ def test_networks_have_the_channels_of_the_data(tmp_path, channels, types):
 
 REFUSED = {
     "channels": ({"channels_a": 3}, "--channels_a=3: the measurements have 6"),
-    "colours": ({"colour_jitter": 0.2}, "--colour_jitter=0.2: is for pictures"),
-    "features": ({"eval_features": "alexnet"}, "--eval_features=alexnet: is for pictures"),
+    "colours": ({"colour_jitter": 0.2}, "--colour_jitter=0.2: only for pictures"),
+    "features": ({"eval_features": "alexnet"}, "--eval_features=alexnet: only for pictures"),
     "identity": ({"lambda_identity": 0.5}, "not 6 and 1; set --lambda_identity=0"),
     "filter": (
         {"preprocess": "resize_and_crop", "load_size": Size(24, 24),

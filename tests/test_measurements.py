@@ -175,7 +175,7 @@ BAD = {
     "type": (
         {"trainA/b.npy": np.zeros((4, 4), np.complex64)},
         {},
-        "trainA/b.npy: values of complex64",
+        "trainA/b.npy: values of type complex64",
     ),
     "groups": ({"testB/a.npy": field(0, 4, 4)}, {"group_by": ".+"}, "a.npy is in two splits"),
     "expression": ({}, {"group_by": "p[0-9]+"}, "does not match trainA/a.npy"),

@@ -300,7 +300,7 @@ REASONS = {
     "an empty file": "damaged, or not NIfTI",
     "text": "damaged, or not NIfTI",
     "colours": "holds colours (24-bit RGB); save its slices as PNG",
-    "complex": "values of complex64",
+    "complex": "values of type complex64",
     "times": "has 65 volumes along its fourth axis",
     "six axes": "has the axes 2x2x2x3x2; save each volume",
     "a cut file": "damaged: 763 bytes, but its header declares 772",

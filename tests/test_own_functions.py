@@ -119,8 +119,11 @@ def test_arrays_with_a_range_are_measurements():
         (f"{HERE}:gives_rgba", r"trainA\[0\]: is uint8 \[8, 8, 4\], not uint8 \[H, W\]"),
         (f"{HERE}:gives_paths", r"trainA\[0\]: is a str, not a picture uint8 \[H, W\]"),
         (f"{HERE}:gives_fewer_ranges", r"trainA: its range is .*each of 13 channels"),
-        (f"{HERE}:fields_of_two_ranges", "testA: its arrays have another type, range or number"),
-        (f"{HERE}:gives_fewer_channels", r"trainA\[1\]: is int16 \[16, 12, 12\], the first one"),
+        (f"{HERE}:fields_of_two_ranges", "testA: its arrays differ in type, range or number"),
+        (
+            f"{HERE}:gives_fewer_channels",
+            r"trainA\[1\]: is int16 \[16, 12, 12\], but the first one",
+        ),
         (f"{HERE}:gives_less", r"trainA\[1\]: raised KeyError: 1"),
     ],
 )

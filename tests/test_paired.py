@@ -220,8 +220,8 @@ def test_a_share_of_the_pairs_follows_from_the_seed_and_grows():
     [
         (["n0,n1", "x,n2"], "1 names of the column a are not in split trainA: x"),
         (["n0,n1", "n2,y"], "1 names of the column b are not in split trainB: y"),
-        (["n0,n1", "n0,n2"], "1 names stand in several lines of the column a, such as n0"),
-        (["n0,n1", "n3,n1"], "1 names stand in several lines of the column b, such as n1"),
+        (["n0,n1", "n0,n2"], "1 names occur in several lines of the column a, such as n0"),
+        (["n0,n1", "n3,n1"], "1 names occur in several lines of the column b, such as n1"),
         (["n0"], "needs the header line a,b and a line for each pair"),
         (["n0,n0", "n1,n5"], r"unequal sizes, such as trainA/n1.png \(10x14\) and trainB/n5.png "),
     ],

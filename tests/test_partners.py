@@ -143,7 +143,7 @@ def test_a_file_of_pairs_and_names_that_differ(tmp_path):
     assert "as --pairs says, 8 of 12 pictures, and the pictures bear it out" in forward.told
     path.write_text("a,b\n0001,photo1\n0001,photo2\n")
     with pytest.raises(
-        UserError, match="1 names stand in several lines of the column a, such as 0001"
+        UserError, match="1 names occur in several lines of the column a, such as 0001"
     ):
         read_pairs(path)
     some = find_partners(

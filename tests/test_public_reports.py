@@ -234,7 +234,7 @@ def test_pictures_of_another_range_are_refused_or_told(capsys):
             UserError,
             match=(
                 r"^x: real_a: pictures must be floats in \[-1, 1\]; convert values 0..255 by "
-                r"these by"
+                r"pixels / 127.5 - 1$"
             ),
         ):
             model.fit(wrong, verbose=0)

@@ -183,7 +183,7 @@ def test_a_runtime_that_is_not_installed_is_named(monkeypatch, suffix, module, e
             "'keras' is not a format; valid are saved_model, tflite, onnx, openvino",
         ),
         ("onnx", "give --formats=saved_model,onnx"),
-        ("", "no format"),
+        ("", "'' is not a format"),
     ],
 )
 def test_wrong_formats_end_in_one_line(formats, told, capsys):

@@ -210,7 +210,7 @@ def test_other_networks_have_no_use_for_these_weights(tmp_path):
     with pytest.raises(
         UserError,
         match=(
-            r"--base_filters was 4, now 8; its weights do not fit these networks: .* choose "
+            r"--base_filters was 4, now 8; its weights do not fit these networks; .* choose "
             r"another --run_dir"
         ),
     ):

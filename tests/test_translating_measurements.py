@@ -95,7 +95,7 @@ def test_a_gap_of_integers_without_nodata_is_told(given, tmp_path):
         tmp_path / "out",
     )
     assert read(tmp_path / "out" / "a.npy").tolist() == [[100, -1024]]
-    (note,) = (n for n in record(tmp_path / "out")["conversions"] if "gaps" in n)
+    (note,) = (n for n in record(tmp_path / "out")["conversions"] if "missing" in n)
     assert note.startswith(
         "with missing measurements, which are -1024 in the translation: its type has no NaN"
     )

@@ -21,7 +21,13 @@ _NAMES = {
     "methods.distillation": ("Distillation",),
     "networks": (
         *("make_generator", "Generator", "ResnetGenerator", "UnetGenerator", "GraphGenerator"),
-        *("OwnGenerator", "Discriminator", "PatchSampler", "InstanceNormalization"),
+        *(
+            "OwnGenerator",
+            "LabelGenerator",
+            "Discriminator",
+            "PatchSampler",
+            "InstanceNormalization",
+        ),
     ),
     "losses": (
         *("absolute_error", "discriminator_loss", "generator_loss", "patch_nce_loss"),
