@@ -227,7 +227,7 @@ def test_a_number_that_the_type_cannot_hold_is_no_gap(dtype, number):
         ({"instances": [[[[70000] * 6]]]}, r"that are not uint16: integers from 0 to 65535"),
         ({"instances": [[[[0] * 6, [0]]]]}, r"instances\[0\]: is not an array of numbers; send"),
         ({"instances": []}, "the request holds no array"),
-        ({"instances": [[[["a"] * 6]]]}, "no uint16"),
+        ({"instances": [[[["a"] * 6]]]}, "values that are not uint16"),
         ({"instances": "x"}, r"instances: is not a list; send"),
         (v2(scene(1, 4, 4).astype(np.float32), "FP32"), r"values: is FP32 \[1, 4, 4, 6\], not"),
         (v2(scene(1, 4, 4)[..., :3]), r"values: is UINT16 \[1, 4, 4, 3\], not UINT16 \[B, H, W, 6"),
