@@ -21,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from tfcyclegan.data.notes import Journal
 from tfcyclegan.training.checkpoint_files import newest, step_of
 from tfcyclegan.training.history import HISTORY, read_history
 
@@ -369,6 +370,9 @@ def _tensors(index: Path) -> dict[str, np.ndarray]:
 
 def _without_times(path: Path) -> str:
     text = path.read_text(encoding="utf-8", errors="replace")
+    if path.name == Journal.NAME:  # in any order; of a picture's lines the last one counts
+        notes = {name: rest for name, *rest in map(json.loads, text.splitlines())}
+        return json.dumps(notes, sort_keys=True)
     if path.suffix in (".json", ".jsonl"):
         parts = text.splitlines() if path.suffix == ".jsonl" else [text]
         return json.dumps([_no_times(json.loads(part)) for part in parts], sort_keys=True)
