@@ -24,7 +24,7 @@ from tfcyclegan.data.resampling import resize_values
 from tfcyclegan.data.source import DataSource
 from tfcyclegan.data.values import Values
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.system import files
+from tfcyclegan.system import files, hardware
 from tfcyclegan.system.parallel import in_order
 from tfcyclegan.system.progress import log, track
 
@@ -428,7 +428,7 @@ def _build(
 
     with (
         files.atomic_directory(directory) as temporary,
-        ThreadPoolExecutor(os.cpu_count()) as pool,
+        ThreadPoolExecutor(hardware.cores()) as pool,
         open(temporary / "pixels.bin", "wb") as out,
         open(temporary / "names.jsonl", "w", encoding="utf-8") as name_lines,
     ):

@@ -11,7 +11,6 @@ in which pictures came; memory grows by the rows of a picture, some kilobytes, n
 """
 
 import contextlib
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,6 +23,7 @@ import numpy as np
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures.pictures import Made, Renamed
 from tfcyclegan.measures.shared import sharing
+from tfcyclegan.system import hardware
 from tfcyclegan.system.parallel import in_order
 from tfcyclegan.system.progress import track
 
@@ -263,7 +263,7 @@ class Gathered:
         by_walk = [[r for r in requests if (r[1] in TRAINING) is first] for first in (True, False)]
         for some in filter(None, by_walk):
             part = Rows(scored, some)
-            with ThreadPoolExecutor(os.cpu_count()) as pool:
+            with ThreadPoolExecutor(hardware.cores()) as pool:
                 added = in_order(pool, part.add, part.names, ahead=AT_ONCE)
                 for _ in track(added, total=len(part.names), unit="image", label="scoring"):
                     pass
