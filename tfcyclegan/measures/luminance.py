@@ -97,9 +97,8 @@ def table(scored: EvaluationSet) -> Table | str:
     return Table(
         "By luminance of the input",
         "Scores of the translations by the input's mean lightness (L*): dark below "
-        f"{light.bounds[0]:.1f}, bright above {light.bounds[1]:.1f}, as are the darkest and the "
-        f"brightest {SHARE:.0%} of the training pictures. Distances are biased upwards for fewer "
-        "pictures.",
+        f"{light.bounds[0]:.1f}, bright above {light.bounds[1]:.1f} (the darkest and brightest "
+        f"{SHARE:.0%} of the training pictures). Distances are biased upwards for fewer pictures.",
         [column for column in _COLUMNS if any(column.name in row for row in rows.values())],
         rows,
         plot="",
