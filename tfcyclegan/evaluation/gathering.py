@@ -1,5 +1,5 @@
-"""What the translations of a run, or of another program, are scored against, loaded at their
-scale.
+"""Loads what the translations of a run, or of another program, are scored against, at the size of
+the translations.
 """
 
 import shutil
@@ -50,7 +50,7 @@ from tfcyclegan.translation.translators import (
     translate_split,
 )
 
-# Pictures in the official splits.
+# Number of pictures in the official splits.
 _OF_CITYSCAPES = {"train": 2975, "val": 500}
 
 
@@ -67,13 +67,13 @@ def gather(
     shown: Mapping[str, str] | None = None,
     regions: Path | None = None,
 ) -> EvaluationSet:
-    """Translates what `output` lacks of the split of `purpose`, and loads what it is scored
-    against.
+    """Makes the translations of the split for `purpose` that `output` lacks, and loads what they
+    are scored against.
 
-    `alone` says that the other direction is not scored; for `shown` and `regions` see `evaluate`.
+    `alone` means that only this direction is scored; for `shown` and `regions` see `evaluate`.
 
     Raises:
-        UserError: no such checkpoint or split, or pairs that name pictures which are not there.
+        UserError: the checkpoint or split does not exist, or pairs name pictures that do not exist.
     """
     split = domains.require(purpose, direction[0])
     scale, folder = scale_of(run), output / direction
@@ -88,8 +88,8 @@ def gather(
         translator, scale
     ):
         log(
-            f"{folder}: holds translations by another checkpoint or at another scale; they are "
-            "made anew"
+            f"{folder}: replacing the translations there, which are by another checkpoint or at "
+            "another scale"
         )
         shutil.rmtree(folder)
     spool = Spool(output)
@@ -121,20 +121,17 @@ def gather(
         checkpoint=translator.identity["checkpoint"],
         cycle=_cycle(run, checkpoint, direction, translator),
         scale=scale,
-        notes=[f"{one} is scored, on which the best checkpoint was chosen" for one in chosen_on],
+        notes=[f"{one} is scored, but the best checkpoint was chosen on it" for one in chosen_on],
         assumed=[
-            f"scale: {scale}, as the training resized whole pictures; "
+            f"scale: {scale}, to which training resized whole pictures; "
             + (
-                "translations are resized back, and all are scored in their own pixels"
+                "translations are resized back, and everything is scored at its original size"
                 if of_measurements
-                else "translations and real pictures are scored so"
+                else "translations and real pictures are scored at this size"
             ),
             *_of_the_run(run, domains, checkpoint),
             *(
-                [
-                    "direction: this one alone is scored; --direction=both scores the way back as "
-                    "well"
-                ]
+                ["direction: only this one is scored; --direction=both scores the other as well"]
                 if alone and f"gen_{direction[::-1]}" in run.networks
                 else []
             ),
@@ -157,93 +154,65 @@ def gather_folder(
     regions: Path | None = None,
     output: Path = Path(),
 ) -> EvaluationSet:
-    """Loads a folder of translations by another program, and in its pictures' size what they are
-    scored against; see `read_folder` and `find_partners`. Of measurements it reads arrays, see
-    `read_arrays`. `output` is the folder of the results.
+    """Loads a folder of translations by another program, and what they are scored against.
+
+    Pictures are read by `read_folder`, and real ones resized to their size; measurements are read
+    by `read_arrays`. For pairs see `find_partners`; `output` is the folder of the results.
 
     Raises:
-        UserError: no such split, or no translations of it in the folder.
+        UserError: the split does not exist, or the folder has no translations of it.
     """
-    split, cycle = domains.require(purpose, direction[0]), "cycle honesty: needs both generators"
-    cycle += " of a run; a folder of translations has none"
+    split, spool = domains.require(purpose, direction[0]), Spool(output)
     target = values_of(domains, purpose, direction[1])
     refuse_regions(regions, target)
+    own: Pictures
     if target is not None:
-        return _gather_arrays(
-            folder, domains, purpose, direction, pairs, suffix, cycle, shown or {}, regions, output
+        sides, scale = sides_of(domains, purpose, {"a": 3, "b": 3}, None, shown or {}), None
+        inputs, values = sides[direction[0]].load(split, spool), sides[direction[1]].values
+        arrays = read_arrays(
+            folder,
+            {name: (array.shape[0], array.shape[1]) for name, array in inputs.items()},
+            "--translations",
+            channels=values.channels,
+            settings=split.source.settings,
+            suffix=suffix,
         )
-    if split.values is not None:
+        own, facts = arrays.arrays, arrays.facts
+        told = [*arrays.told, *told_of_values(arrays.arrays, values)]
+    elif split.values is not None:
         raise UserError(
-            f"--translations={folder}: pictures made of measurements are scored by --run_dir alone"
+            f"--translations={folder}: pictures made from measurements can only be scored with "
+            "--run_dir"
         )
-    spool = Spool(output)
-    found = read_folder(folder, split, direction, suffix=suffix, channels=channels, keep=spool.keep)
-    height, width, own_channels = next(iter(found.pictures.values())).shape
-    size = Size(height, width)
-    scale = Scale("resize_and_crop", size, size)
-    of_domains = {direction[0]: 3, direction[1]: own_channels}
-    sides = sides_of(domains, purpose, of_domains, scale, shown or {})
-    return assemble(
-        domains,
-        purpose,
-        direction,
-        sides,
-        sides[direction[0]].load(split, spool),
-        found.pictures,
-        pairs,
-        spool,
-        regions=regions,
-        checkpoint="",
-        cycle=cycle,
-        assumed=found.told,
-        facts={"translations": found.facts, "scale": str(scale)},
-    )
-
-
-def _gather_arrays(
-    folder: Path,
-    domains: Domains,
-    purpose: str,
-    direction: str,
-    pairs: Pairs,
-    suffix: str,
-    cycle: str,
-    shown: Mapping[str, str],
-    regions: Path | None,
-    output: Path,
-) -> EvaluationSet:
-    """`gather_folder` of translations into measurements."""
-    split = domains.require(purpose, direction[0])
-    sides = sides_of(domains, purpose, {"a": 3, "b": 3}, None, shown)
-    spool, values = Spool(output), sides[direction[1]].values
-    inputs = sides[direction[0]].load(split, spool)
-    found = read_arrays(
-        folder,
-        {name: (array.shape[0], array.shape[1]) for name, array in inputs.items()},
-        "--translations",
-        channels=values.channels,
-        settings=split.source.settings,
-        suffix=suffix,
-    )
+    else:
+        found = read_folder(
+            folder, split, direction, suffix=suffix, channels=channels, keep=spool.keep
+        )
+        own, told, facts = found.pictures, found.told, found.facts
+        height, width, own_channels = next(iter(own.values())).shape
+        scale = Scale("resize_and_crop", Size(height, width), Size(height, width))
+        of_domains = {direction[0]: 3, direction[1]: own_channels}
+        sides = sides_of(domains, purpose, of_domains, scale, shown or {})
+        inputs = sides[direction[0]].load(split, spool)
     return assemble(
         domains,
         purpose,
         direction,
         sides,
         inputs,
-        found.arrays,
+        own,
         pairs,
         spool,
         regions=regions,
         checkpoint="",
-        cycle=cycle,
-        assumed=[*found.told, *told_of_values(found.arrays, values)],
-        facts={"translations": found.facts, "scale": "original"},
+        cycle="cycle honesty: needs both generators of a run; a folder of translations has none",
+        assumed=told,
+        facts={"translations": facts, "scale": str(scale or "original")},
     )
 
 
 def _of_the_run(run: Run, domains: Domains, checkpoint: str) -> list[str]:
-    """What the choice of checkpoint and data rests on."""
+    """Assumptions about the choice of checkpoint and data."""
     told = []
     if checkpoint == "latest" and newest(run.directory / DIRECTORY / BEST):
         steps = {
@@ -251,13 +220,13 @@ def _of_the_run(run: Run, domains: Domains, checkpoint: str) -> list[str]:
         }
         if steps["latest"] != steps["best"]:
             told.append(
-                f"checkpoint: {steps['latest']}, the latest; {steps['best']} measured best, and "
-                "--checkpoint=best scores it"
+                f"checkpoint: {steps['latest']}, the latest; {steps['best']} measured best "
+                "(--checkpoint=best scores it)"
             )
     if run.data_fingerprint and domains.fingerprint != run.data_fingerprint:
         told.append(
-            f"data: {domains.title} ({domains.fingerprint[:8]}), not what the run was trained on "
-            f"({run.data_fingerprint[:8]})"
+            f"data: {domains.title} ({domains.fingerprint[:8]}), not the data that the run was "
+            f"trained on ({run.data_fingerprint[:8]})"
         )
     return told
 
@@ -301,14 +270,15 @@ def assemble(
     facts: Mapping[str, Any] | None = None,
     config: TrainConfig | None = None,
 ) -> EvaluationSet:
-    """Loads what the translations `own` of `inputs` are scored against, as `sides` say, by domain.
+    """Loads what the translations `own` of `inputs` are scored against, as described by the
+    domains' `sides`.
 
-    `spool` keeps what is loaded, `regions` is a folder of region maps, `scale` that at which
-    networks see measurements. `notes`, `assumed` and `facts` are what is known already of the
+    `spool` stores what is loaded, `regions` is a folder of region maps, and `scale` the size of
+    measurements as network input. `notes`, `assumed` and `facts` are first entries of the
     attributes `left_out`, `assumed` and `facts` of `EvaluationSet`.
 
     Raises:
-        UserError: no such split, or pairs that name pictures which are not there.
+        UserError: the split does not exist, or pairs name pictures that do not exist.
     """
     source, target = direction[0], direction[1]
     split, target_split = domains.require(purpose, source), domains.find(purpose, target)
@@ -348,8 +318,8 @@ def assemble(
             if purpose not in one.name
         ),
         *(
-            f"held out: {count} of the {one.count} pictures of {one.name} are in training "
-            f"({where}), so scores on them are too good"
+            f"held out: {count} of the {one.count} pictures of {one.name} are also in training "
+            f"({where}), so their scores are too good"
             for one in tested
             for where, count in one.source.twins.items()
             if where.startswith(f"{one.name} in ")
@@ -411,22 +381,22 @@ def assemble(
 
 
 def _told_channels(channels: Mapping[str, int], source: str, target: str) -> list[str]:
-    """How gray pictures and colours stand beside each other."""
+    """How gray and colour pictures are compared."""
     if set(channels.values()) == {3}:
         return []
     if channels[source] == channels[target]:
-        return ["channels: both domains are gray here; stored colours are taken by their luminance"]
+        return ["channels: both domains are gray; stored colours are converted to luminance"]
     way = "inputs as R=G=B" if channels[source] == 1 else "the luminance of the inputs"
     gray = (source if channels[source] == 1 else target).upper()
     return [
-        f"channels: {gray} is gray here, stored colours of it are taken by their luminance; "
-        f"controls start from {way}"
+        f"channels: {gray} is gray, its stored colours are converted to luminance; controls start "
+        f"from {way}"
     ]
 
 
 def _common_classes(split: Split, target: Split) -> tuple[ClassTable | None, str]:
-    """The table of both domains' ids and label maps, that of the target where they differ; and why
-    then no labels are compared.
+    """The class table of both domains' ids and label maps, the target's if they differ; and in that
+    case, why there are no scores by class.
     """
     tables = [
         one.source.require_labels(one.name)
@@ -440,14 +410,13 @@ def _common_classes(split: Split, target: Split) -> tuple[ClassTable | None, str
     if ours is not None and theirs is not None and (difference := ours.difference(theirs)):
         return (
             ours,
-            f"labels: the classes of {split} are not those of {target}: {difference}; no scores "
-            "by class",
+            f"labels: the classes of {split} and {target} differ: {difference}; no scores by class",
         )
     return ours or theirs, ""
 
 
 def _ids(split: Split, spool: Spool) -> Pictures:
-    """Class ids by name, kept as they are stored."""
+    """Class ids by name, stored encoded."""
     stored = (
         (picture_name(filename, split.name), np.frombuffer(label, np.uint8))
         for filename, _, label in split.source.labelled_pictures(split.name)
@@ -456,8 +425,8 @@ def _ids(split: Split, spool: Spool) -> Pictures:
 
 
 def are_cityscapes(domains: Domains) -> bool:
-    """Whether both domains are the official data set, whole, by the manifests of
-    `data_prep.cityscapes`, never by the name alone.
+    """Whether both domains are the complete official data set, according to the manifests of
+    `data_prep.cityscapes`, not just the name.
     """
     return all(_is_cityscapes(source) for source in (domains.a, domains.b))
 

@@ -1,5 +1,5 @@
-"""What translations are scored against where a domain is one of measurements: in its units, and as
-displayed for what is made for pictures.
+"""Loads what translations are scored against if a domain consists of measurements: in units, and as
+displayed for the measures made for pictures.
 """
 
 import dataclasses
@@ -29,16 +29,16 @@ from tfcyclegan.translation.foreign_measurements import read_arrays
 from tfcyclegan.translation.value_pair import ValuePair
 
 _ON_DISPLAYED = (
-    "display: look, distribution and the failures looked for are measured on displayed pictures, "
-    "8 bit in that window, gaps black"
+    "display: look, distribution and failures are measured on displayed pictures, 8 bit in that "
+    "window, gaps black"
 )
 _IN_UNITS = "; truth and values in the units of the data"
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What was read of the data, by name, and the translations: measurements in units, with their
-    neighbouring planes but for `own`; pictures uint8 [H, W, C].
+    """The loaded data by name, and the translations. Measurements are in units, with their
+    neighbouring planes except in `own`; pictures are uint8 [H, W, C].
     """
 
     inputs: Pictures
@@ -49,7 +49,7 @@ class Loaded:
 
 
 def values_of(domains: Domains, purpose: str, domain: str) -> Values | None:
-    """What the numbers of a domain's measurements mean; None of pictures."""
+    """The values of a domain's measurements; None for pictures."""
     return (domains.find(purpose, domain) or domains.require("train", domain)).values
 
 
@@ -60,17 +60,17 @@ def sides_of(
     scale: Scale | None,
     shown: Mapping[str, str],
 ) -> dict[str, Side]:
-    """Both domains by letter, "a" and "b".
+    """Both domains, "a" and "b".
 
     Args:
         domains: the data.
-        purpose: of the split that is scored.
-        channels: of pictures, by domain.
-        scale: to which pictures are resized where both domains are of pictures.
-        shown: how measurements are displayed, as `displays_of` takes it.
+        purpose: purpose of the split that is scored.
+        channels: channels of pictures, by domain.
+        scale: size of pictures, used if both domains consist of pictures.
+        shown: how measurements are displayed, see `displays_of`.
 
     Raises:
-        UserError: `shown` does not go with the data.
+        UserError: `shown` does not match the data.
     """
     values = {domain: values_of(domains, purpose, domain) for domain in "ab"}
     measured = {domain.upper(): one for domain, one in values.items() if one is not None}
@@ -84,17 +84,17 @@ def sides_of(
 
 
 def refuse_regions(regions: Path | None, target: Values | None) -> None:
-    """UserError where there are `regions` and translations are pictures."""
+    """Raises UserError if there are `regions` but the translations are pictures."""
     if regions is not None and target is None:
         raise UserError(
-            f"--regions={regions}: goes with translations that are measurements; pictures are "
-            "scored by class where their labels are known"
+            f"--regions={regions}: only for translations that are measurements; pictures are "
+            "scored by class if they have labels"
         )
 
 
 def require_values(known: ValuePair, sides: Mapping[str, Side], direction: str) -> None:
-    """UserError where the data are of other channels, units or gaps than those a translator
-    `known` was trained on.
+    """Raises UserError if the data differ in channels, units or gaps from those that the translator
+    with values `known` was trained on.
     """
     pair = zip(direction, (known.source, known.target), strict=True)
     for domain, trained in pair:
@@ -104,8 +104,8 @@ def require_values(known: ValuePair, sides: Mapping[str, Side], direction: str) 
         ]
         if told[0] != told[1]:
             raise UserError(
-                f"--data_dir: domain {domain.upper()} has {told[1] or 'pictures'}, and the run was "
-                f"trained on {told[0] or 'pictures'}; its scores would mean nothing"
+                f"--data_dir: domain {domain.upper()} has {told[1] or 'pictures'}, but the run was "
+                f"trained on {told[0] or 'pictures'}; its scores would be meaningless"
             )
 
 
@@ -119,28 +119,28 @@ def measure(
     regions: Path | None,
     scale: Scale | None,
 ) -> EvaluationSet:
-    """`found`, whose sets are the displayed pictures, with what is scored in units.
+    """Adds to `found`, which holds the displayed pictures, what is scored in units.
 
     Args:
-        found: of it inputs, held-out and training pictures are displayed already, and `sets` has
-            the translations as they were saved.
-        raw: what was loaded.
+        found: set whose inputs, held-out and training pictures are displayed already, and whose
+            `sets` holds the translations in their saved form.
+        raw: the loaded data.
         sides: the domains.
-        split: of the inputs.
-        aligned: whether training pictures of equal names are pairs.
+        split: split of the inputs.
+        aligned: whether training pictures with equal names are pairs.
         regions: folder of region maps, or None.
-        scale: at which networks see measurements; None of another program's translations.
+        scale: size of measurements as network input; None for translations by another program.
 
     Raises:
-        UserError: region maps that do not fit.
+        UserError: the region maps do not fit.
     """
     source, target = (sides[domain] for domain in found.direction)
     truths: Pictures = Renamed(raw.held_out, found.partners.names)
     left_out = list(found.left_out)
     if odd := [name for name, one in truths.items() if one.shape[:2] != raw.own[name].shape[:2]]:
         left_out.append(
-            f"truth: {len(odd)} of {len(truths)} pairs are of different sizes, such as {odd[0]}; "
-            "values are not resampled"
+            f"truth: left out, since {len(odd)} of {len(truths)} pairs differ in size, such as "
+            f"{odd[0]}; values are not resampled"
         )
         truths = {}
     assumed = [*found.assumed, *display.told(_displays(sides))]
@@ -176,7 +176,7 @@ def measure(
         measured_cycle = _measured_cycle(raw, source, target, cycle, scale)
         if measured_cycle is not None:
             shown["cycled"] = Made(_cycled(measured_cycle, source, target, scale), own)
-        cycle = "cycle honesty: a fake is saved without its neighbouring planes"
+        cycle = "cycle honesty: a saved fake has no neighbouring planes, which the way back needs"
     return dataclasses.replace(
         found,
         cycle=cycle,
@@ -203,7 +203,7 @@ def measure(
 
 
 def _in_units(raw: Loaded, source: Side, made: ValueControls) -> dict[str, Pictures]:
-    """The translations and what controls make, NaN where the inputs have gaps."""
+    """The translations and the controls' outputs, NaN where the inputs have gaps."""
 
     def with_gaps(control: Control, array: np.ndarray) -> np.ndarray:
         return _with_gaps(control(source.own(array)), source.gaps(array))
@@ -218,10 +218,12 @@ def _in_units(raw: Loaded, source: Side, made: ValueControls) -> dict[str, Pictu
 
 
 def _with_gaps(array: np.ndarray, gaps: np.ndarray) -> np.ndarray:
-    """NaN where the input has gaps, [H, W, 1], of which integers may be able to tell none."""
+    """The array with NaN in the gaps of its input, [H, W, 1], which an integer type may not be able
+    to mark.
+    """
     if not gaps.any():
         return array
-    # float32 holds all types of measurements exactly
+    # float32 represents all types of measurements exactly
     return np.where(gaps, np.nan, array.astype(np.result_type(array, np.float32)))
 
 
@@ -258,8 +260,8 @@ def _value_controls(
 def _measured_cycle(
     raw: Loaded, source: Side, target: Side, cycle: tuple[Function, Function], scale: Scale
 ) -> MeasuredCycle | None:
-    """What goes through both networks; None where the way back needs neighbouring planes, which no
-    saved fake has.
+    """The cycle through both networks; None if the way back needs neighbouring planes, which saved
+    fakes do not have.
     """
     if target.stored is not None and target.stored.neighbours:
         return None
@@ -290,7 +292,7 @@ def _resized(pair: ValuePair, array: np.ndarray, scale: Scale) -> np.ndarray:
 def _cycled(
     cycle: MeasuredCycle, source: Side, target: Side, scale: Scale
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Makes of a saved translation what comes back from it, as a picture."""
+    """Returns a function that translates a saved translation back and displays the result."""
     back = ValuePair(target.stored, source.stored)
 
     def picture(saved: np.ndarray) -> np.ndarray:
@@ -304,11 +306,11 @@ def _cycled(
 
 
 def _regions(folder: Path, inputs: Pictures, split: Split) -> Pictures:
-    """Region ids by the inputs' names, [H, W]; 0 where a map has none."""
+    """Region ids by the inputs' names, [H, W]; missing values become 0."""
     sizes = {name: (array.shape[0], array.shape[1]) for name, array in inputs.items()}
     settings = split.source.settings
     read = read_arrays(folder, sizes, "--regions", channels=1, settings=settings)
     ids = {name: np.nan_to_num(array[..., 0]) for name, array in read.arrays.items()}
     if odd := [name for name, array in ids.items() if not (array == np.rint(array)).all()]:
-        raise UserError(f"--regions={folder}: {odd[0]} has fractions, and ids are whole numbers")
+        raise UserError(f"--regions={folder}: {odd[0]} has fractions; ids must be whole numbers")
     return {name: array.astype(np.int64) for name, array in ids.items()}

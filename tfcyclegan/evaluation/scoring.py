@@ -1,5 +1,5 @@
-"""Scores of translated test pictures beside those of controls that needed no training. The saved
-8-bit PNGs are scored.
+"""Scores translated test pictures next to controls that needed no training. The saved 8-bit PNGs
+are scored.
 
 Writes metrics.json, metrics.csv and index.html, and prints the same tables.
 """
@@ -45,12 +45,12 @@ from tfcyclegan.training.run_page import write_report
 from tfcyclegan.training.runs import Run
 
 Found = Table | Finding | str
-# What a measure finds is printed, written and shown on the page: tables of scores, a failure that
-# was looked for, or a line: why something is left out (an empty one says nothing), or, if it is
-# `Assumed`, what was taken for granted.
+# The results of a measure, which are printed, written and shown on the page: a table of scores, a
+# detector's finding, or one line of text, which is an assumption if it is `Assumed`, and otherwise
+# the reason why something is left out ("" is skipped).
 Measure = Callable[[EvaluationSet], Found | Iterable[Found]]
 
-# All measures, in the order in which their results are shown; the names group their seconds.
+# All measures, in the order of their results; the names group their run times.
 MEASURES: tuple[tuple[str, Measure], ...] = (
     ("look", appearance.table),
     ("distribution", kid_fid.table),
@@ -80,15 +80,14 @@ MEASURES: tuple[tuple[str, Measure], ...] = (
 METRICS = "metrics.json"
 TABLES = "metrics.csv"
 _NOTE = (
-    "All rows are scored from {what}; [low, high] is the 95% interval over pictures, by "
-    "bootstrap where a table's note does "
-    "not say otherwise."
+    "All rows are scored from {what}; [low, high] is the 95% interval over pictures, by bootstrap "
+    "unless a table's note says otherwise."
 )
 _OF_PICTURES = "8-bit pictures"
-_OF_MEASUREMENTS = "the values as they are saved (truth, values) or as displayed in 8 bit"
+_OF_MEASUREMENTS = "the saved values (truth, values) or their 8-bit display"
 _LOSSY_NOTE = (
-    " The translations were saved with loss (JPEG or the like), which no control's row "
-    "has: these are scores of both."
+    " The translations, unlike the controls, were saved with lossy compression (such as JPEG), "
+    "which affects their scores."
 )
 
 
@@ -105,24 +104,24 @@ def evaluate(
     shown: Mapping[str, str] | None = None,
     regions: Path | None = None,
 ) -> dict[str, Any]:
-    """Translates a split ("test" or "val"), scores it, prints tables, writes them into `output` and
-    the run's report.
+    """Translates a split ("test" or "val"), scores it, prints the tables, writes them to `output`
+    and updates the run's report.
 
     Args:
         run: the run to score.
-        domains: its data, or others.
-        purpose: of the split to translate: "test" or "val".
-        checkpoint: which one translates.
-        directions: of "ab" and "ba".
+        domains: the run's data, or other data.
+        purpose: purpose of the split, "test" or "val".
+        checkpoint: the checkpoint to use.
+        directions: "ab", "ba" or both.
         output: folder for the translations and the scores.
-        pairs: {name of a picture of a: name of its truth in b}; or "auto", "names" or "none", see
+        pairs: {name of a picture of a: name of its partner in b}; or "auto", "names" or "none", see
             `find_partners`.
-        tools: feature networks and the judge; None leaves their families out.
-        shown: how measurements are displayed, as `displays_of` takes it.
-        regions: folder with maps of region ids, in which measurements are scored as well.
+        tools: feature networks and judges; None leaves out the scores that need them.
+        shown: how measurements are displayed, see `displays_of`.
+        regions: folder with maps of region ids, to score measurements by region as well.
 
     Raises:
-        UserError: no such checkpoint, the data lack the split, or pairs that are not there.
+        UserError: the checkpoint, the split or pairs do not exist.
     """
     alone, history = len(directions) == 1, read_history(run.directory / HISTORY)
     sets = (
@@ -164,11 +163,11 @@ def evaluate_folder(
     shown: Mapping[str, str] | None = None,
     regions: Path | None = None,
 ) -> dict[str, Any]:
-    """Scores the pictures of `folder` as translations of the split of `purpose`; see
-    `gather_folder`, otherwise like `evaluate`.
+    """Scores the pictures in `folder` as translations of the split for `purpose`; see
+    `gather_folder`, and otherwise `evaluate`.
 
     Raises:
-        UserError: an empty folder, damaged pictures, or names that are not the split's.
+        UserError: the folder is empty, pictures are damaged, or names are not those of the split.
     """
     scored = gather_folder(
         folder,
@@ -221,7 +220,7 @@ def _score_all(
 def measure(
     scored: EvaluationSet, measures: Sequence[tuple[str, Measure]] = MEASURES
 ) -> tuple[list[Found], dict[str, float]]:
-    """What the measures find, and their seconds by name."""
+    """Runs the measures; returns their results and their seconds by name."""
     results, seconds = answers(scored, measures)
     return _flat(results), seconds
 
@@ -233,7 +232,9 @@ def _flat(results: Iterable[Found | Iterable[Found]]) -> list[Found]:
 
 
 def score(scored: EvaluationSet) -> dict[str, Any]:
-    """Scores, prints, and gives the direction's part of the page, with its part of metrics.json."""
+    """Scores one direction and prints the result; returns its section of the page, whose "result"
+    is its part of metrics.json.
+    """
     (*results, examples), seconds = answers(scored, [*MEASURES, ("page", scores_page.choose)])
     found = _flat(results)
     tables = [one for one in found if isinstance(one, Table)]
@@ -242,7 +243,7 @@ def score(scored: EvaluationSet) -> dict[str, Any]:
     told = [line for line in lines if isinstance(line, Assumed)]
     reached, verdict = _verdict(scored.title, tables)
     if scored.facts.get("translations", {}).get("lossy"):
-        verdict += " The translations were saved with loss, which alone may have decided this."
+        verdict += " The translations were saved with lossy compression, which may explain this."
     result = {
         "direction": scored.direction,
         "title": scored.title,
@@ -280,7 +281,7 @@ def _print(result: Mapping[str, Any], tables: Sequence[Table], findings: Sequenc
             printed.add_row(row, *table.shown(row), style="bold" if row == OWN else None)
         log_table(printed)
     heads = ("failure", "value", "real pictures", "", "what it measures")
-    printed = PrintedTable(*heads, title=f"{title}: failures looked for")
+    printed = PrintedTable(*heads, title=f"{title}: failure detectors")
     for one in findings:
         bounds = f"{one.low:.3g} to {one.high:.3g}" if np.isfinite(one.low) else ""
         printed.add_row(one.name, f"{one.value:.3g}", bounds, one.verdict, one.measures)
@@ -296,10 +297,10 @@ def _print(result: Mapping[str, Any], tables: Sequence[Table], findings: Sequenc
 
 
 def _told_references(scored: EvaluationSet) -> list[str]:
-    """Where measures take fewer real pictures than there are."""
+    """Which measures use fewer real pictures than there are."""
     count = len(scored.target_train)
     parts = [
-        f"{name} at most {most}"
+        f"{name} use at most {most}"
         for name, most in (("KID and FID", kid_fid.REFERENCES), ("the detectors", REALS))
         if count > most
     ]
@@ -311,8 +312,8 @@ def _told_references(scored: EvaluationSet) -> list[str]:
 
 
 def _verdict(title: str, tables: Sequence[Table]) -> tuple[bool, str]:
-    """Whether the translation beats its controls in every deciding column, and a sentence that says
-    so.
+    """Whether the translation beats its controls in every deciding column, and the sentence that
+    says so.
     """
     if lost := [item for table in tables for item in table.lost(OWN)]:
         return False, f"{title}: NOT better than controls in {', '.join(lost)}."

@@ -1,4 +1,4 @@
-"""Patches in flat areas: structure drawn where the input has none, such as dark spots in the sky."""
+"""Patches in flat areas: structure drawn where the input has none, such as spots in the sky."""
 
 import numpy as np
 from scipy import ndimage

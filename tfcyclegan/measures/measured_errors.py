@@ -211,7 +211,7 @@ def found(scored: EvaluationSet) -> list[Table | str]:
 
 
 def tables(measured: MeasuredSet, note: str) -> list[Table]:
-    """All tables that the data allow; none without truths. `note` says what the pairs are based on."""
+    """All tables that the data allow, none without truths; `note` says what the pairs rest on."""
     if not measured.truths:
         return []
     each = {
@@ -257,7 +257,7 @@ def _row(
     scores: Sequence[Mapping[str, float]],
     interval: Callable[[np.ndarray], Interval] = interval_of_mean,
 ) -> dict[str, Interval]:
-    """Scores by column, from one score per subject; without columns that are NaN for all subjects."""
+    """Scores by column, from one score per subject; without columns that are NaN for all."""
     values = {column: np.array([one[column] for one in scores]) for column in scores[0]}
     return {
         column: interval(of_all) for column, of_all in values.items() if not np.isnan(of_all).all()

@@ -50,7 +50,7 @@ class MeasuredSet:
 
     @property
     def digits(self) -> int:
-        """Decimal places for numbers in units, enough to show a ten-thousandth of the value range."""
+        """Decimal places for numbers in units: a ten-thousandth of the value range is shown."""
         width = max(high - low for low, high in zip(self.values.low, self.values.high, strict=True))
         return max(0, 4 - math.floor(math.log10(width)))
 

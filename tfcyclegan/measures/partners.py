@@ -27,7 +27,7 @@ AUTO, NAMES, NONE = PAIRS
 # {name of a picture of a: name of its partner in b}; or AUTO, NAMES or NONE.
 Pairs = Mapping[str, str] | str
 LEAST = 6
-"""Fewest pairs that can be tested: 5 pairs have only 120 orders, too few for the level."""
+"""Fewest pairs that can be tested: 5 pairs have only 120 orders, so random ones pass too often."""
 AT_MOST = 100
 PERMUTATIONS = 9999
 SEED = 0
