@@ -269,7 +269,12 @@ def test_jpegs_are_scored_and_marked(data, maps, tiles, tmp_path, capsys):
         "lossy"
     ] == len(maps)
     told = f"{len(maps)} of {len(maps)} are JPEG, whose compression artefacts affect every score"
-    assert result["verdict"].endswith("saved with loss, which alone may have decided this.")
-    assert any(told in line for line in result["assumed"]) and "saved with loss" in metrics["note"]
+    assert result["verdict"].endswith("saved with lossy compression, which may explain this.")
+    assert (
+        any(told in line for line in result["assumed"])
+        and "saved with lossy compression" in metrics["note"]
+    )
     page = (output / "index.html").read_text()
-    assert told in page and "saved with loss" in page and told in capsys.readouterr().out
+    assert (
+        told in page and "saved with lossy compression" in page and told in capsys.readouterr().out
+    )

@@ -64,7 +64,7 @@ def cells_of(matrix: np.ndarray) -> Cells:
 
 def _check(absent: str) -> None:
     if absent not in ABSENT:
-        raise UserError(f"absent classes {absent!r}: unknown choice; choose {', '.join(ABSENT)}")
+        raise UserError(f"absent classes {absent!r}: unknown choice; valid are {', '.join(ABSENT)}")
 
 
 def _parts(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
