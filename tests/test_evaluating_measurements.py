@@ -18,6 +18,7 @@ from tfcyclegan.data.domains import open_domains
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation import comparison, gathering, scores_page
 from tfcyclegan.evaluation.scoring import measure
+from tfcyclegan.evaluation.task import Task
 from tfcyclegan.measures import cycle_consistency, measured_errors
 from tfcyclegan.measures.evaluation_set import OWN
 from tfcyclegan.training.runs import Run
@@ -200,9 +201,8 @@ def inverting(place):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gathering, "copies_on_devices", lambda *_: [translator])
         patch.setattr(gathering, "from_run", lambda *_: translator)
-        yield gathering.gather(
-            run, data, "test", "latest", "ab", place / "made_by_run", "auto", False, shown={}
-        )
+        task = Task(data, "test", "ab", place / "made_by_run")
+        yield gathering.gather(run, "latest", task, alone=False)
 
 
 def test_a_run_is_scored_on_what_it_saved_in_units(inverting, place):

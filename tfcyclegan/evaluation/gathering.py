@@ -18,20 +18,14 @@ from tfcyclegan.data.notes import LeftOut, without_counts
 from tfcyclegan.data.picture_folders import picture_name
 from tfcyclegan.data.source import MANIFEST, DataSource
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.evaluation.measured_gathering import (
-    Loaded,
-    measure,
-    refuse_regions,
-    require_values,
-    sides_of,
-    values_of,
-)
+from tfcyclegan.evaluation.measured_gathering import Loaded, measure, require_values
 from tfcyclegan.evaluation.sides import Side
 from tfcyclegan.evaluation.spool import Spool
+from tfcyclegan.evaluation.task import Task
 from tfcyclegan.evaluation.translated_arrays import read_translations, translate_arrays
 from tfcyclegan.measures.controls import make_controls
 from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Function
-from tfcyclegan.measures.partners import Pairs, find_partners
+from tfcyclegan.measures.partners import find_partners
 from tfcyclegan.measures.pictures import InOrder, Made, Pictures, Renamed
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
@@ -54,33 +48,18 @@ from tfcyclegan.translation.translators import (
 _OF_CITYSCAPES = {"train": 2975, "val": 500}
 
 
-def gather(
-    run: Run,
-    domains: Domains,
-    purpose: str,
-    checkpoint: str,
-    direction: str,
-    output: Path,
-    pairs: Pairs,
-    alone: bool,
-    *,
-    shown: Mapping[str, str] | None = None,
-    regions: Path | None = None,
-) -> EvaluationSet:
-    """Makes the translations of the split for `purpose` that `output` lacks, and loads what they
-    are scored against.
-
-    `alone` means that only this direction is scored; for `shown` and `regions` see `evaluate`.
+def gather(run: Run, checkpoint: str, task: Task, *, alone: bool) -> EvaluationSet:
+    """Makes the translations that the task's output folder lacks, and loads what they are scored
+    against. `alone` means that only this direction is scored.
 
     Raises:
         UserError: the checkpoint or split does not exist, or pairs name pictures that do not exist.
     """
-    split = domains.require(purpose, direction[0])
-    scale, folder = scale_of(run), output / direction
+    split, direction = task.split, task.direction
+    scale, folder = scale_of(run), task.output / direction
     translators = copies_on_devices(run, checkpoint, direction)
-    channels = {"a": run.config.channels_of("a"), "b": run.config.channels_of("b")}
-    sides = sides_of(domains, purpose, channels, scale, shown or {})
-    refuse_regions(regions, sides[direction[1]].stored)
+    sides = task.sides({domain: run.config.channels_of(domain) for domain in "ab"}, scale)
+    task.check_regions()
     translator = translators[0]
     require_values(translator.values, sides, direction)
     of_measurements = any(side.stored for side in sides.values())
@@ -92,7 +71,7 @@ def gather(
             "another scale"
         )
         shutil.rmtree(folder)
-    spool = Spool(output)
+    spool = Spool(task.output)
     inputs = sides[direction[0]].load(split, spool)
     if of_measurements:
         translate_arrays(translators, inputs, folder, scale)
@@ -104,20 +83,16 @@ def gather(
         for domain in direction
         if run.config.measures
         and run.config.eval_split == "val"
-        and purpose == "test"
-        and (found := domains.find(purpose, domain))
+        and task.purpose == "test"
+        and (found := task.domains.find(task.purpose, domain))
         and "val" in found.name
     ]
     return assemble(
-        domains,
-        purpose,
-        direction,
+        task,
         sides,
         inputs,
         own,
-        pairs,
         spool,
-        regions=regions,
         checkpoint=translator.identity["checkpoint"],
         cycle=_cycle(run, checkpoint, direction, translator),
         scale=scale,
@@ -129,7 +104,7 @@ def gather(
                 if of_measurements
                 else "translations and real pictures are scored at this size"
             ),
-            *_of_the_run(run, domains, checkpoint),
+            *_of_the_run(run, task.domains, checkpoint),
             *(
                 ["direction: only this one is scored; --direction=both scores the other as well"]
                 if alone and f"gen_{direction[::-1]}" in run.networks
@@ -142,33 +117,23 @@ def gather(
 
 
 def gather_folder(
-    folder: Path,
-    domains: Domains,
-    purpose: str,
-    direction: str,
-    pairs: Pairs,
-    *,
-    suffix: str = "",
-    channels: int | None = None,
-    shown: Mapping[str, str] | None = None,
-    regions: Path | None = None,
-    output: Path = Path(),
+    folder: Path, task: Task, *, suffix: str = "", channels: int | None = None
 ) -> EvaluationSet:
     """Loads a folder of translations by another program, and what they are scored against.
 
     Pictures are read by `read_folder`, and real ones resized to their size; measurements are read
-    by `read_arrays`. For pairs see `find_partners`; `output` is the folder of the results.
+    by `read_arrays`. For pairs see `find_partners`.
 
     Raises:
         UserError: the split does not exist, or the folder has no translations of it.
     """
-    split, spool = domains.require(purpose, direction[0]), Spool(output)
-    target = values_of(domains, purpose, direction[1])
-    refuse_regions(regions, target)
+    split, spool = task.split, Spool(task.output)
+    source, target = task.direction[0], task.direction[1]
+    task.check_regions()
     own: Pictures
-    if target is not None:
-        sides, scale = sides_of(domains, purpose, {"a": 3, "b": 3}, None, shown or {}), None
-        inputs, values = sides[direction[0]].load(split, spool), sides[direction[1]].values
+    if task.values_of(target) is not None:
+        sides, scale = task.sides({"a": 3, "b": 3}, None), None
+        inputs, values = sides[source].load(split, spool), sides[target].values
         arrays = read_arrays(
             folder,
             {name: (array.shape[0], array.shape[1]) for name, array in inputs.items()},
@@ -186,24 +151,19 @@ def gather_folder(
         )
     else:
         found = read_folder(
-            folder, split, direction, suffix=suffix, channels=channels, keep=spool.keep
+            folder, split, task.direction, suffix=suffix, channels=channels, keep=spool.keep
         )
         own, told, facts = found.pictures, found.told, found.facts
         height, width, own_channels = next(iter(own.values())).shape
         scale = Scale("resize_and_crop", Size(height, width), Size(height, width))
-        of_domains = {direction[0]: 3, direction[1]: own_channels}
-        sides = sides_of(domains, purpose, of_domains, scale, shown or {})
-        inputs = sides[direction[0]].load(split, spool)
+        sides = task.sides({source: 3, target: own_channels}, scale)
+        inputs = sides[source].load(split, spool)
     return assemble(
-        domains,
-        purpose,
-        direction,
+        task,
         sides,
         inputs,
         own,
-        pairs,
         spool,
-        regions=regions,
         checkpoint="",
         cycle="cycle honesty: needs both generators of a run; a folder of translations has none",
         assumed=told,
@@ -252,16 +212,12 @@ def _cycle(
 
 
 def assemble(
-    domains: Domains,
-    purpose: str,
-    direction: str,
+    task: Task,
     sides: Mapping[str, Side],
     inputs: Pictures,
     own: Pictures,
-    pairs: Pairs,
     spool: Spool,
     *,
-    regions: Path | None = None,
     scale: Scale | None = None,
     checkpoint: str,
     cycle: tuple[Function, Function] | str,
@@ -273,15 +229,16 @@ def assemble(
     """Loads what the translations `own` of `inputs` are scored against, as described by the
     domains' `sides`.
 
-    `spool` stores what is loaded, `regions` is a folder of region maps, and `scale` the size of
-    measurements as network input. `notes`, `assumed` and `facts` are first entries of the
-    attributes `left_out`, `assumed` and `facts` of `EvaluationSet`.
+    `spool` stores what is loaded; `scale` is the size of measurements as network input. `notes`,
+    `assumed` and `facts` are first entries of the attributes `left_out`, `assumed` and `facts` of
+    `EvaluationSet`.
 
     Raises:
         UserError: the split does not exist, or pairs name pictures that do not exist.
     """
+    domains, purpose, direction = task.domains, task.purpose, task.direction
     source, target = direction[0], direction[1]
-    split, target_split = domains.require(purpose, source), domains.find(purpose, target)
+    split, target_split = task.split, domains.find(purpose, target)
     trains = {domain: domains.require("train", domain) for domain in direction}
     train = trains[target]
     steps = {domain: sides[domain].step(one) for domain, one in trains.items()}
@@ -299,7 +256,7 @@ def assemble(
     noted = sides[source].noted + sides[target].noted
     channels = {domain: sides[domain].channels for domain in direction}
     aligned = domains.aligned(purpose)
-    partners = find_partners(inputs, held_out, pairs, direction, purpose, aligned=aligned)
+    partners = find_partners(inputs, held_out, task.pairs, direction, purpose, aligned=aligned)
     classes, why_not = _common_classes(split, target_split or train)
     ids, held_out_ids = (
         _ids(one, spool) if one and one.labelled and not why_not else {}
@@ -374,10 +331,7 @@ def assemble(
         config=config,
         is_cityscapes=are_cityscapes(domains),
     )
-    if not of_measurements:
-        return found
-    aligned = domains.aligned("train")
-    return measure(found, raw, sides, split, aligned=aligned, regions=regions, scale=scale)
+    return measure(found, raw, sides, task, scale) if of_measurements else found
 
 
 def _told_channels(channels: Mapping[str, int], source: str, target: str) -> list[str]:

@@ -12,16 +12,21 @@ import numpy as np
 
 from tfcyclegan.config import Size
 from tfcyclegan.data import display
-from tfcyclegan.data.display import displays_of
-from tfcyclegan.data.domains import Domains, Split
+from tfcyclegan.data.domains import Split
 from tfcyclegan.data.images import Scale
 from tfcyclegan.data.pixels import spread
-from tfcyclegan.data.values import Values
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation.sides import Side, subjects_of_split
+from tfcyclegan.evaluation.task import Task
 from tfcyclegan.measures.controls import make_controls
 from tfcyclegan.measures.cycle_consistency import PICTURES as CYCLED
-from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Function, MeasuredCycle
+from tfcyclegan.measures.evaluation_set import (
+    OWN,
+    Conversions,
+    EvaluationSet,
+    Function,
+    MeasuredCycle,
+)
 from tfcyclegan.measures.measured_set import MeasuredSet
 from tfcyclegan.measures.pictures import InOrder, Made, Pictures, Renamed
 from tfcyclegan.measures.value_controls import Control, ValueControls, make_value_controls
@@ -48,50 +53,6 @@ class Loaded:
     target_train: Pictures
 
 
-def values_of(domains: Domains, purpose: str, domain: str) -> Values | None:
-    """The values of a domain's measurements; None for pictures."""
-    return (domains.find(purpose, domain) or domains.require("train", domain)).values
-
-
-def sides_of(
-    domains: Domains,
-    purpose: str,
-    channels: Mapping[str, int],
-    scale: Scale | None,
-    shown: Mapping[str, str],
-) -> dict[str, Side]:
-    """Both domains, "a" and "b".
-
-    Args:
-        domains: the data.
-        purpose: purpose of the split that is scored.
-        channels: channels of pictures, by domain.
-        scale: size of pictures, used if both domains consist of pictures.
-        shown: how measurements are displayed, see `displays_of`.
-
-    Raises:
-        UserError: `shown` does not match the data.
-    """
-    values = {domain: values_of(domains, purpose, domain) for domain in "ab"}
-    measured = {domain.upper(): one for domain, one in values.items() if one is not None}
-    displays = displays_of(measured, **shown)
-    return {
-        domain: Side(
-            channels[domain], None if measured else scale, one, displays.get(domain.upper())
-        )
-        for domain, one in values.items()
-    }
-
-
-def refuse_regions(regions: Path | None, target: Values | None) -> None:
-    """Raises UserError if there are `regions` but the translations are pictures."""
-    if regions is not None and target is None:
-        raise UserError(
-            f"--regions={regions}: only for translations that are measurements; pictures are "
-            "scored by class if they have labels"
-        )
-
-
 def require_values(known: ValuePair, sides: Mapping[str, Side], direction: str) -> None:
     """Raises UserError if the data differ in channels, units or gaps from those that the translator
     with values `known` was trained on.
@@ -113,10 +74,7 @@ def measure(
     found: EvaluationSet,
     raw: Loaded,
     sides: Mapping[str, Side],
-    split: Split,
-    *,
-    aligned: bool,
-    regions: Path | None,
+    task: Task,
     scale: Scale | None,
 ) -> EvaluationSet:
     """Adds to `found`, which holds the displayed pictures, what is scored in units.
@@ -126,9 +84,7 @@ def measure(
             `sets` holds the translations in their saved form.
         raw: the loaded data.
         sides: the domains.
-        split: split of the inputs.
-        aligned: whether training pictures with equal names are pairs.
-        regions: folder of region maps, or None.
+        task: what to score.
         scale: size of measurements as network input; None for translations by another program.
 
     Raises:
@@ -151,6 +107,7 @@ def measure(
         controls = make_controls(found.target_train)
         sets |= {name: Made(one, found.inputs) for name, one in controls.items()}
     else:
+        aligned = task.domains.aligned("train")
         of_controls = _value_controls(raw, source, target, truths, found, aligned=aligned)
         measured = MeasuredSet(
             target.values,
@@ -158,18 +115,18 @@ def measure(
             Made(target.own, raw.held_out),
             InOrder(Made(target.own, raw.target_train)),
             Made(target.own, truths),
-            subjects_of_split(split) if source.stored else {},
-            {} if regions is None else _regions(regions, raw.inputs, split),
+            subjects_of_split(task.split) if source.stored else {},
+            {} if task.regions is None else _regions(task.regions, raw.inputs, task.split),
             of_controls.to_beat,
         )
         own = measured.sets[OWN]
-        sets = {name: Made(target.levels_of_own, some) for name, some in measured.sets.items()}
+        sets = {name: Made(target.levels, some) for name, some in measured.sets.items()}
         assumed += of_controls.told
         left_out += of_controls.left_out
     shown = {
-        "input": Made(source.picture, raw.inputs),
-        "translation": Made(target.picture_of_own, own),
-        "truth": Made(target.picture, truths),
+        "input": Made(source.picture, Made(source.own, raw.inputs)),
+        "translation": Made(target.picture, own),
+        "truth": Made(target.picture, Made(target.own, truths)),
     }
     cycle, measured_cycle = found.cycle, None
     if not isinstance(cycle, str) and scale is not None:
@@ -276,11 +233,7 @@ def _measured_cycle(
         *cycle,
         at_scale(there, InOrder(raw.inputs)),
         at_scale(back, InOrder(raw.held_out) or InOrder(raw.target_train)),
-        there.to_network,
-        back.to_network,
-        there.from_network,
-        there.gaps,
-        back.gaps,
+        Conversions(there.to_network, back.to_network, there.from_network, there.gaps, back.gaps),
     )
 
 
@@ -297,7 +250,8 @@ def _cycled(
 
     def picture(saved: np.ndarray) -> np.ndarray:
         saved = _resized(back, saved, scale)
-        seen, gaps = cycle.back(cycle.target(saved)[np.newaxis])[0], cycle.target_gaps(saved)
+        seen = cycle.back(cycle.convert.target(saved)[np.newaxis])[0]
+        gaps = cycle.convert.target_gaps(saved)
         if gaps is not None:
             seen = np.where(gaps, np.nan if source.stored else -1, seen)
         return display.seen_to_picture(seen, source.stored, source.display)

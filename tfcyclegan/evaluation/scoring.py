@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from rich.table import Table as PrintedTable
 
-from tfcyclegan.data.domains import Domains
 from tfcyclegan.evaluation import scores_page
 from tfcyclegan.evaluation.gathering import gather, gather_folder
+from tfcyclegan.evaluation.task import Task
 from tfcyclegan.measures import (
     appearance,
     blur,
@@ -35,7 +35,6 @@ from tfcyclegan.measures import (
 )
 from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Tools
 from tfcyclegan.measures.findings import OK, REALS, Finding
-from tfcyclegan.measures.partners import AUTO, Pairs
 from tfcyclegan.measures.statistics import answers
 from tfcyclegan.measures.tables import Assumed, Table, to_csv
 from tfcyclegan.system import files
@@ -92,110 +91,56 @@ _LOSSY_NOTE = (
 
 
 def evaluate(
-    run: Run,
-    domains: Domains,
-    purpose: str,
-    checkpoint: str,
-    directions: Sequence[str],
-    output: Path,
-    *,
-    pairs: Pairs = AUTO,
-    tools: Tools | None = None,
-    shown: Mapping[str, str] | None = None,
-    regions: Path | None = None,
+    run: Run, checkpoint: str, tasks: Sequence[Task], tools: Tools | None = None
 ) -> dict[str, Any]:
-    """Translates a split ("test" or "val"), scores it, prints the tables, writes them to `output`
-    and updates the run's report.
+    """Translates a split, scores it, prints the tables, writes them to the tasks' output folder and
+    updates the run's report.
 
     Args:
         run: the run to score.
-        domains: the run's data, or other data.
-        purpose: purpose of the split, "test" or "val".
         checkpoint: the checkpoint to use.
-        directions: "ab", "ba" or both.
-        output: folder for the translations and the scores.
-        pairs: {name of a picture of a: name of its partner in b}; or "auto", "names" or "none", see
-            `find_partners`.
+        tasks: one per direction, otherwise equal.
         tools: feature networks and judges; None leaves out the scores that need them.
-        shown: how measurements are displayed, see `displays_of`.
-        regions: folder with maps of region ids, to score measurements by region as well.
 
     Raises:
         UserError: the checkpoint, the split or pairs do not exist.
     """
-    alone, history = len(directions) == 1, read_history(run.directory / HISTORY)
+    history = read_history(run.directory / HISTORY)
     sets = (
-        dataclasses.replace(
-            gather(
-                run,
-                domains,
-                purpose,
-                checkpoint,
-                direction,
-                output,
-                pairs,
-                alone,
-                shown=shown,
-                regions=regions,
-            ),
-            history=history,
-        )
-        for direction in directions
+        dataclasses.replace(gather(run, checkpoint, task, alone=len(tasks) == 1), history=history)
+        for task in tasks
     )
     name = run.directory.resolve().name
-    metrics = _score_all(sets, domains, purpose, output, tools, name, run.config.seed)
-    report = write_report(run.directory)
+    metrics = _score_all(sets, tasks[0], tools, name, run.config.seed)
+    report, output = write_report(run.directory), tasks[0].output
     log(f"scores: {output / METRICS}, page: {output / scores_page.PAGE}, report: {report}")
     return metrics
 
 
 def evaluate_folder(
     folder: Path,
-    domains: Domains,
-    purpose: str,
-    direction: str,
-    output: Path,
+    task: Task,
     *,
-    pairs: Pairs = AUTO,
     suffix: str = "",
     channels: int | None = None,
     tools: Tools | None = None,
-    shown: Mapping[str, str] | None = None,
-    regions: Path | None = None,
 ) -> dict[str, Any]:
-    """Scores the pictures in `folder` as translations of the split for `purpose`; see
-    `gather_folder`, and otherwise `evaluate`.
+    """Scores the pictures in `folder` as translations of the task's split; see `gather_folder`, and
+    otherwise `evaluate`.
 
     Raises:
         UserError: the folder is empty, pictures are damaged, or names are not those of the split.
     """
-    scored = gather_folder(
-        folder,
-        domains,
-        purpose,
-        direction,
-        pairs,
-        suffix=suffix,
-        channels=channels,
-        shown=shown,
-        regions=regions,
-        output=output,
-    )
-    metrics = _score_all([scored], domains, purpose, output, tools, folder.resolve().name, None)
-    log(f"scores: {output / METRICS}, page: {output / scores_page.PAGE}")
+    scored = gather_folder(folder, task, suffix=suffix, channels=channels)
+    metrics = _score_all([scored], task, tools, folder.resolve().name, None)
+    log(f"scores: {task.output / METRICS}, page: {task.output / scores_page.PAGE}")
     return metrics
 
 
 def _score_all(
-    sets: Iterable[EvaluationSet],
-    domains: Domains,
-    purpose: str,
-    output: Path,
-    tools: Tools | None,
-    name: str,
-    seed: int | None,
+    sets: Iterable[EvaluationSet], task: Task, tools: Tools | None, name: str, seed: int | None
 ) -> dict[str, Any]:
-    tools = tools or Tools()
+    tools, domains = tools or Tools(), task.domains
     sections = [score(dataclasses.replace(scored, tools=tools)) for scored in sets]
     results = [section["result"] for section in sections]
     measured = any(result.get("values") for result in results)
@@ -205,15 +150,15 @@ def _score_all(
         "note": note + (_LOSSY_NOTE if lossy else ""),
         "data": domains.title,
         "data_dir": list(dict.fromkeys(str(source.directory) for source in (domains.a, domains.b))),
-        "split": purpose,
+        "split": task.purpose,
         "fingerprint": domains.fingerprint,
         "seed": seed,
         "features": None if isinstance(tools.features, str) else tools.features.to_json(),
         "directions": results,
     }
-    files.write_json(output / METRICS, metrics)
-    files.write_text(output / TABLES, to_csv(results))
-    scores_page.write(output, metrics, sections, name)
+    files.write_json(task.output / METRICS, metrics)
+    files.write_text(task.output / TABLES, to_csv(results))
+    scores_page.write(task.output, metrics, sections, name)
     return metrics
 
 

@@ -79,27 +79,17 @@ class Side:
         return invalid
 
     def displayed(self, pictures: Pictures) -> Pictures:
-        """The pictures as seen by measures made for pictures."""
-        return pictures if self.display is None else Made(self.levels, pictures)
+        """The pictures, or `load`ed measurements, as seen by measures made for pictures."""
+        return pictures if self.display is None else Made(self.levels, Made(self.own, pictures))
 
     def levels(self, array: np.ndarray) -> np.ndarray:
-        """One of them, without neighbouring planes, as seen by measures made for pictures, uint8
+        """An array without neighbouring planes as seen by measures made for pictures, uint8
         [H, W, 1 or 3].
         """
-        return self.levels_of_own(self.own(array))
-
-    def levels_of_own(self, array: np.ndarray) -> np.ndarray:
-        """The same for an array that has no neighbouring planes, such as a translation."""
-        if self.display is None:
-            return array
-        return display.levels(array, self.values, self.display)
+        return array if self.display is None else display.levels(array, self.values, self.display)
 
     def picture(self, array: np.ndarray) -> np.ndarray:
-        """One of them, without neighbouring planes, as shown to people, uint8 [H, W, 1 or 3]."""
-        return self.picture_of_own(self.own(array))
-
-    def picture_of_own(self, array: np.ndarray) -> np.ndarray:
-        """The same for an array that has no neighbouring planes."""
+        """An array without neighbouring planes as shown to people, uint8 [H, W, 1 or 3]."""
         return display.to_picture(array, self.values if self.stored else None, self.display)
 
     def step(self, split: Split) -> int:

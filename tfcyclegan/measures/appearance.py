@@ -24,9 +24,9 @@ from tfcyclegan.measures.tables import (
     Column,
     Interval,
     Table,
+    decided_if,
     interval_of_halves,
     random_halves,
-    undecided,
 )
 
 _DIRECTIONS = 64
@@ -265,4 +265,4 @@ def table(scored: EvaluationSet) -> Table:
         {name: real.intervals(some) for name, some in zip(sets, others, strict=True)},
         to_beat=scored.measured.to_beat if scored.measured else CONTROLS_TO_BEAT,
     )
-    return undecided(found) if scored.measured and scored.sure_truths else found
+    return decided_if(not (scored.measured and scored.sure_truths), found)

@@ -21,7 +21,7 @@ from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.data.pixels import spread
 from tfcyclegan.measures import advice
 from tfcyclegan.measures.advice import advise
-from tfcyclegan.measures.evaluation_set import EvaluationSet, Function, MeasuredCycle
+from tfcyclegan.measures.evaluation_set import Conversions, EvaluationSet, Function
 from tfcyclegan.measures.findings import Finding, Limits
 from tfcyclegan.measures.pictures import InOrder
 from tfcyclegan.measures.tables import (
@@ -50,6 +50,14 @@ ERROR, MOVED_FAKE, MOVED_REAL, RATIO = (
 )
 # Cycle error relative to that of another picture's fake; 1 if the fake is independent of its input.
 LIMITS = Limits(0.6, 0.85)
+
+OF_PICTURES = Conversions(
+    images.to_float,
+    images.to_float,
+    lambda seen, gaps: images.to_uint8(seen),
+    lambda saved: None,
+    lambda saved: None,
+)
 
 # Maps uint8 [H, W, C] and a seed to uint8 [H, W, C].
 Degradation = Callable[[np.ndarray, int], np.ndarray]
@@ -104,12 +112,12 @@ FOR_PICTURES: dict[str, Degradation] = {
 }
 
 
-def for_measurements(cycle: MeasuredCycle) -> dict[str, Degradation]:
+def for_measurements(convert: Conversions) -> dict[str, Degradation]:
     """The degradations of saved measurements: noise relative to the value range, and blur."""
 
     def disturbed(change: Callable[[np.ndarray, int], np.ndarray]) -> Degradation:
         def degrade(saved: np.ndarray, seed: int) -> np.ndarray:
-            return cycle.save(change(cycle.target(saved), seed), cycle.target_gaps(saved))
+            return convert.save(change(convert.target(saved), seed), convert.target_gaps(saved))
 
         return degrade
 
@@ -161,7 +169,7 @@ def cycle_errors(
     other_real: Sequence[np.ndarray] = (),
     seed: int = 0,
     degradations: Mapping[str, Degradation] = FOR_PICTURES,
-    measured: MeasuredCycle | None = None,
+    convert: Conversions = OF_PICTURES,
 ) -> CycleErrors:
     """Cycle errors of one direction, one picture at a time; pixels in gaps are set to -1 on both
     sides.
@@ -173,14 +181,11 @@ def cycle_errors(
         other_real: real pictures of the target domain of `forward`.
         seed: seed of the noise; each picture gets its own noise.
         degradations: by name: `FOR_PICTURES`, `for_label_maps` or `for_measurements`.
-        measured: converts measurements to network input; `real` and `other_real` are then in their
-            saved form.
+        convert: converts `real` and `other_real`, if these are measurements in their saved form.
     """
-    see_source = measured.source if measured else images.to_float
-    see_target = measured.target if measured else images.to_float
 
     def back(picture: np.ndarray, gaps: np.ndarray | None) -> np.ndarray:
-        return _blank(np.asarray(backward(see_target(picture)[np.newaxis]))[0], gaps)
+        return _blank(np.asarray(backward(convert.target(picture)[np.newaxis]))[0], gaps)
 
     def degraded(picture: np.ndarray, index: int, gaps: np.ndarray | None) -> list[np.ndarray]:
         """Translations back of the picture after each degradation."""
@@ -191,10 +196,10 @@ def cycle_errors(
 
     clean, unrelated, of_fakes, of_reals, previous = [], [], [], [], None
     for index, picture in enumerate(real):
-        source, gaps = see_source(picture), measured.source_gaps(picture) if measured else None
+        source, gaps = convert.source(picture), convert.source_gaps(picture)
         fake = _blank(np.asarray(forward(source[np.newaxis]))[0], gaps)
         cycled = _blank(np.asarray(backward(fake[np.newaxis]))[0], gaps)
-        saved = measured.save(fake, gaps) if measured else images.to_uint8(fake)
+        saved = convert.save(fake, gaps)
         clean.append(error(source, cycled))
         if previous is not None and previous.shape == source.shape:
             unrelated.append(error(source, previous))
@@ -202,7 +207,7 @@ def cycle_errors(
         returned = degraded(saved, index, gaps)
         of_fakes.append([[error(first, one) for one in returned] for first in (source, cycled)])
     for index, picture in enumerate(other_real):
-        gaps = measured.target_gaps(picture) if measured else None
+        gaps = convert.target_gaps(picture)
         undisturbed = back(picture, gaps)
         of_reals.append([error(undisturbed, one) for one in degraded(picture, index, gaps)])
     from_source, from_cycled = np.moveaxis(np.reshape(of_fakes, (-1, 2, len(degradations))), 1, 0)
@@ -224,10 +229,10 @@ def table(scored: EvaluationSet) -> Table | str:
     """How much of the cycle survives when the fake is saved, degraded or cleaned, compared with
     real pictures; a reason if a generator is missing.
     """
-    measured = scored.measured_cycle
+    convert, measured = OF_PICTURES, scored.measured_cycle
     if measured is not None:
-        real, other = _some(measured.inputs), _some(measured.others)
-        cycle, degradations = (measured.there, measured.back), for_measurements(measured)
+        real, other, convert = _some(measured.inputs), _some(measured.others), measured.convert
+        cycle, degradations = (measured.there, measured.back), for_measurements(convert)
     elif isinstance(scored.cycle, str):
         return scored.cycle
     else:
@@ -239,7 +244,7 @@ def table(scored: EvaluationSet) -> Table | str:
         *cycle,
         other_real=other[: len(real)],
         degradations=degradations,
-        measured=measured,
+        convert=convert,
     )
     rows = {CLEAN: {ERROR: interval_of_mean(found.clean)}}
     for name, error, moved, moved_real in zip(

@@ -52,6 +52,26 @@ class Judge(Protocol):
 
 
 @dataclass(frozen=True)
+class Conversions:
+    """Conversions between the saved form of pictures or measurements and what networks see.
+
+    Attributes:
+        source: from the saved form of the source domain to network input, -1 in gaps.
+        target: the same for the target domain.
+        save: from a network's output, given its gaps, to the saved form of the target domain.
+        source_gaps: the gaps of a saved array of the source domain, bool [H, W, 1]; None for
+            pictures.
+        target_gaps: the same for the target domain.
+    """
+
+    source: Callable[[np.ndarray], np.ndarray]
+    target: Callable[[np.ndarray], np.ndarray]
+    save: Callable[[np.ndarray, np.ndarray | None], np.ndarray]
+    source_gaps: Callable[[np.ndarray], np.ndarray | None]
+    target_gaps: Callable[[np.ndarray], np.ndarray | None]
+
+
+@dataclass(frozen=True)
 class MeasuredCycle:
     """The cycle of generators where at least one domain consists of measurements.
 
@@ -60,23 +80,14 @@ class MeasuredCycle:
         back: generator back into the source domain.
         inputs: source measurements or pictures, in their saved form.
         others: real ones of the target domain, in their saved form.
-        source: converts the saved form of the source domain to network input, -1 in gaps.
-        target: the same for the target domain.
-        save: converts a network's output, given its gaps, to the saved form of the target domain.
-        source_gaps: the gaps of a saved array of the source domain, bool [H, W, 1]; None for
-            pictures.
-        target_gaps: the same for the target domain.
+        convert: converts both domains.
     """
 
     there: Function
     back: Function
     inputs: Sequence[np.ndarray]
     others: Sequence[np.ndarray]
-    source: Callable[[np.ndarray], np.ndarray]
-    target: Callable[[np.ndarray], np.ndarray]
-    save: Callable[[np.ndarray, np.ndarray | None], np.ndarray]
-    source_gaps: Callable[[np.ndarray], np.ndarray | None]
-    target_gaps: Callable[[np.ndarray], np.ndarray | None]
+    convert: Conversions
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from tfcyclegan.measures.evaluation_set import FLOOR, OWN, EvaluationSet
 from tfcyclegan.measures.findings import Finding, range_of_means, worst_of
 from tfcyclegan.measures.label_maps import SHUFFLED, Published
 from tfcyclegan.measures.statistics import View
-from tfcyclegan.measures.tables import Assumed, Table, undecided
+from tfcyclegan.measures.tables import Assumed, Table, decided_if
 
 PREFIX = "Labels by the judge"
 CEILING = "real photos (ceiling)"
@@ -97,12 +97,10 @@ def tables(scored: EvaluationSet) -> Sequence[Table | str] | str:
     )
     shown = (OWN, "identity", CEILING)
     classes = label_maps.by_class(f"{PREFIX}, by class", found, shown, scored.table.names)
-    found_tables = (
-        [table, classes] if scored.sure_labels else [undecided(table), undecided(classes)]
-    )
     gray = Assumed(
         "judge: it was trained on colour photos and gets gray ones as R=G=B, also for its ceiling"
     )
+    found_tables = [decided_if(scored.sure_labels, one) for one in (table, classes)]
     return [*found_tables, *([gray] if scored.target_train[0].shape[-1] == 1 else [])]
 
 

@@ -26,7 +26,7 @@ from tfcyclegan.measures.confusion import (
 )
 from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet
 from tfcyclegan.measures.statistics import Row, View
-from tfcyclegan.measures.tables import Column, Interval, Table, undecided
+from tfcyclegan.measures.tables import Column, Interval, Table, decided_if
 
 CEILING = "ceiling (truth through the protocol)"
 SHUFFLED = f"{OWN}, labels of other pictures"
@@ -143,7 +143,7 @@ def tables(scored: EvaluationSet) -> Sequence[Table] | str:
     first, of_first = next(iter(confusions.items()))
     shown = (OWN, "identity", SHUFFLED, CEILING)
     found.append(by_class(f"{PREFIX} by class: {first}", of_first, shown, scored.table.names))
-    return found if scored.sure_labels else [undecided(table) for table in found]
+    return [decided_if(scored.sure_labels, table) for table in found]
 
 
 def no_labels(scored: EvaluationSet) -> str:

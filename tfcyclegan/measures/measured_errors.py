@@ -24,9 +24,9 @@ from tfcyclegan.measures.tables import (
     Column,
     Interval,
     Table,
+    decided_if,
     interval_of_mean,
     mean_of_known,
-    undecided,
 )
 
 SSIM_WINDOW = 11
@@ -202,10 +202,8 @@ def found(scored: EvaluationSet) -> list[Table | str]:
     if scored.measured is None or not scored.truths:
         return []
     made = tables(scored.measured, scored.partners.told or "pairs are known")
-    if not scored.partners.sure:
-        made = [undecided(table) for table in made]
     return [
-        *made,
+        *(decided_if(scored.partners.sure, table) for table in made),
         "truth: Lab error and LPIPS are only for pictures; measurements are scored in their units",
     ]
 

@@ -19,9 +19,9 @@ from tfcyclegan.measures.tables import (
     Column,
     Interval,
     Table,
+    decided_if,
     interval_of_mean,
     mean_of_known,
-    undecided,
 )
 
 SSIM_WINDOW = 11
@@ -201,7 +201,7 @@ def table(scored: EvaluationSet) -> Table | str:
             values = [mean_of_known(one["class colour"]) for one in values]
         rows[row][column.name] = interval_of_mean(np.array(values))
     made = Table("Truth", _note(scored), list(columns), rows)
-    return made if scored.partners.sure else undecided(made)
+    return decided_if(scored.partners.sure, made)
 
 
 def _note(scored: EvaluationSet) -> str:

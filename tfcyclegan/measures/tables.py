@@ -206,11 +206,10 @@ class Table:
         }
 
 
-def undecided(table: Table) -> Table:
-    """The same table with no deciding columns."""
-    return dataclasses.replace(
-        table, columns=[dataclasses.replace(column, decides=False) for column in table.columns]
-    )
+def decided_if(sure: bool, table: Table) -> Table:
+    """The table, without deciding columns unless `sure`."""
+    columns = [dataclasses.replace(one, decides=one.decides and sure) for one in table.columns]
+    return dataclasses.replace(table, columns=columns)
 
 
 def to_csv(directions: Sequence[Mapping[str, Any]]) -> str:
