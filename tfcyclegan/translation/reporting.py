@@ -55,7 +55,10 @@ def show_in_report(
     for name, read in itertools.islice(found.items(), SHOWN):
         with Image.open(output / f"{name}.png") as image:
             translated = images.to_array(image.convert("RGB"))
-        cells = {"input": read().image, "translated": translated}
+        cells: dict[str, Image.Image | np.ndarray] = {
+            "input": read().image,
+            "translated": translated,
+        }
         if name in truths:
             cells["truth"] = truths[name]().image
         size = Size(*translated.shape[:2])
