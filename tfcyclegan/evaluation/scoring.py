@@ -265,7 +265,7 @@ def _verdict(title: str, tables: Sequence[Table]) -> tuple[bool, str]:
     decisive = dict.fromkeys(
         column.name for table in tables for column in table.columns if column.decides
     )
-    controls: dict[str, str] = {}  # by the first table that has them
+    controls: dict[str, str] = {}  # title of the first table with these controls
     for table in tables:
         if any(column.decides for column in table.columns):
             controls.setdefault(", ".join(table.to_beat), table.title)

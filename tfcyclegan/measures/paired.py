@@ -132,7 +132,7 @@ def class_errors(
 
 
 def tables(scored: EvaluationSet) -> list[Table | str]:
-    """All that there is, or reasons; of measurements `measured_errors` has them."""
+    """All tables, or the reasons why they are missing; for measurements see `measured_errors`."""
     if scored.measured is not None:
         return []
     lpips = scored.tools.lpips
