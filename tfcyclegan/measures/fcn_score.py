@@ -49,7 +49,7 @@ def confusions(scored: EvaluationSet) -> dict[str, Confusion] | str:
         return f"judge: {label_maps.no_labels(scored)}"
     names, real = tuple(scored.ids), tuple(scored.held_out_ids)
     asked: label_maps.Asked = {name: (_judged, name, names) for name in scored.sets}
-    asked |= {SHUFFLED: (_judged_of_another, OWN, names)}
+    asked |= {SHUFFLED: (label_maps.OfAnother(_judged), OWN, names)}
     asked |= {CEILING: (_judged, FLOOR, real)} if real else {}
     return {
         name: label_maps.confusion_of(rows, scored.table.count)
@@ -69,11 +69,6 @@ def _judged(view: View, name: str | None = None) -> Cells:
     size = Size(*view.train_ids.shape)
     resized = label_maps.resized(seen.astype(np.uint8), size, Image.Resampling.NEAREST)
     return label_maps.against_ids(view, resized)
-
-
-def _judged_of_another(view: View) -> Cells | None:
-    other = label_maps.another(view)
-    return None if other is None else _judged(view, other)
 
 
 def tables(scored: EvaluationSet) -> Sequence[Table | str] | str:

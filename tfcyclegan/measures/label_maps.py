@@ -8,6 +8,7 @@ the network's size, resized back in the same way.
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -171,11 +172,6 @@ def _seen(view: View, name: str | None = None) -> dict[str, Cells]:
     }
 
 
-def _seen_of_another(view: View) -> dict[str, Cells] | None:
-    other = another(view)
-    return None if other is None else _seen(view, other)
-
-
 def _ceilings(view: View) -> dict[str, Cells]:
     size = Size(*view.picture.shape[:2])
     seen = ceiling(view.look(view.scored.ids), size, view.scored.table)
@@ -187,15 +183,21 @@ def against_ids(view: View, seen: np.ndarray) -> Cells:
     return cells_of(confusion_matrix(seen, view.train_ids, classes=view.scored.table.count))
 
 
-def another(view: View) -> str | None:
-    """Name of the picture that replaces this one in the control SHUFFLED; None if there is no other
-    one or its ids have a different size.
+@dataclass(frozen=True)
+class OfAnother:
+    """The control SHUFFLED: what `statistic` gives for another picture of the set, which it gets as
+    its second argument. None if there is no other one or its ids have a different size.
     """
-    ids = view.scored.ids
-    if len(ids) < 2:
-        return None
-    other = view.scored.once(_others)[view.name]
-    return other if view.look(ids, other).shape == view.look(ids).shape else None
+
+    statistic: Callable[[View, str], Row]
+
+    def __call__(self, view: View) -> Row:
+        ids = view.scored.ids
+        if len(ids) < 2:
+            return None
+        other = view.scored.once(_others)[view.name]
+        fits = view.look(ids, other).shape == view.look(ids).shape
+        return self.statistic(view, other) if fits else None
 
 
 def _others(scored: EvaluationSet) -> dict[str, str]:
@@ -213,7 +215,7 @@ def _confusions(scored: EvaluationSet) -> dict[str, dict[str, Confusion]]:
     """The confusion matrices by protocol and row of its table."""
     names = tuple(scored.ids)
     asked: Asked = {name: (_seen, name, names) for name in scored.sets}
-    asked |= {SHUFFLED: (_seen_of_another, OWN, names), CEILING: (_ceilings, OWN, names)}
+    asked |= {SHUFFLED: (OfAnother(_seen), OWN, names), CEILING: (_ceilings, OWN, names)}
     found = rows_of_all(scored, asked)
     return {
         protocol: {
