@@ -62,7 +62,7 @@ from tfcyclegan.training.workers import Workers, join_workers
 
 _REPORT_EVERY_SECONDS = 60.0
 # between workers, since the fingerprint identifies the data
-_MAY_DIFFER = ("data_dir", "run_dir", "cache_dir", "devices", "pairs", "labelled")
+_MAY_DIFFER = ("data_dir", "run_dir", "cache", "cache_dir", "devices", "pairs", "labelled")
 _DIVERGED = 100.0  # for an adversarial loss; balanced ones are of the order of 1
 _OVERFLOWS_ALLOWED = 30  # float16 steps in a row without a finite gradient: the scale fell by 2^30
 
@@ -329,7 +329,9 @@ class _Session:
             if self.workers.is_chief:
                 self.board.before_step(step)
             started = time.monotonic()
-            values = train_step(next(batches), tf.constant(bool(stop.signal_number)))
+            with self.batches.failures_told():
+                batch = next(batches)
+            values = train_step(batch, tf.constant(bool(stop.signal_number)))
             step += 1
             self._take(pending)
             pending = step, values
