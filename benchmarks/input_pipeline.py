@@ -7,9 +7,9 @@ Both return shuffled unpaired batches like the official program: JPEG of 256x256
 by bicubic, cropped to 256x256 at random, mirrored at random, float32 in [-1, 1]. PyTorch's loader
 reads the files whose bytes are the records of ours; the better of 0 and 2 worker processes counts.
 Each way is a separate process, once per round. Our first epoch includes resizing and storing the
-pixels or, with --cache=none, looking for the records' places. Neither copies the batches to a device. "Own memory" is the growth since before the first
-batch, including workers; pixels that are mapped from a file, which leave memory when others need
-it, are listed separately.
+pixels or, with --cache=none, looking for the records' places. Neither copies the batches to a
+device. "Own memory" is the growth since before the first batch, including workers; pixels that are
+mapped from a file, which leave memory when others need it, are listed separately.
 """
 
 import argparse
@@ -61,9 +61,7 @@ def ours(place: Path, batch: int, epochs: int, *, stored: bool) -> Iterator[Any]
     }
     with tempfile.TemporaryDirectory(dir=place) as cache:
         pixels = [
-            open_pixels(
-                source, f"train{domain}", Path(cache), **sizes, channels=3, stored=stored
-            )
+            open_pixels(source, f"train{domain}", Path(cache), **sizes, channels=3, stored=stored)
             for domain in "AB"
         ]
         batches = UnpairedBatches(*pixels, Size(_CROP, _CROP), True, batch, 0)

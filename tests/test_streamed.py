@@ -163,7 +163,7 @@ def test_a_record_damaged_after_the_start_ends_the_training_in_one_line(tmp_path
 def test_single_records_of_other_file_formats_cannot_be_read(jpegs, monkeypatch, tmp_path):
     source = open_source(jpegs)
     monkeypatch.setattr(source._records, "_format", "array_record")
-    with pytest.raises(UserError, match="--cache=none: .* is stored as array_record, of which"):
+    with pytest.raises(UserError, match=r"--cache=none: .* is stored as array_record, of which"):
         source.require_places("trainA")
     monkeypatch.undo()
     # what TFDS makes of records is what is read here

@@ -286,6 +286,10 @@ class _Session:
             )
 
     def run_to_end(self) -> Path:
+        with self.checkpoints:
+            return self._run_to_end()
+
+    def _run_to_end(self) -> Path:
         step, end = self.first_step, self.length.steps
         if step >= end:
             log(
@@ -298,6 +302,7 @@ class _Session:
             # before the checkpoint, as everywhere: a run killed in between resumes from it
             self._draw_samples(0)
             self.checkpoints.save()
+            self.checkpoints.wait()
             self._report()
         with (
             stop_signals() as stop,
@@ -334,6 +339,7 @@ class _Session:
             values = train_step(batch, tf.constant(bool(stop.signal_number)))
             step += 1
             self._take(pending)
+            self.checkpoints.check()
             pending = step, values
             due = self._due(step, end)
             if due:
@@ -397,6 +403,7 @@ class _Session:
                 else "a gradient is not finite"
             )
             if self.run.precision != "mixed_float16" or self.overflows > _OVERFLOWS_ALLOWED:
+                self.checkpoints.wait()
                 latest = self.checkpoints.latest_step
                 raise RunError(
                     f"step {step}: {what}; the weights were not changed and the checkpoint of step "
@@ -463,3 +470,4 @@ class _Session:
     def _finish_step(self, step: int) -> None:
         if self.checkpoints.latest_step != step:
             self._save()
+        self.checkpoints.wait()
