@@ -105,9 +105,11 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
     check_own_generators(config)  # before anything is written
     if config.init_from:
         read_run(Path(config.init_from))
-    if config.batch_size % replicas:
+    if config.batch_size % (replicas * config.accumulate_steps):
+        small = f" times --accumulate_steps={config.accumulate_steps}"
         raise UserError(
             f"--batch_size={config.batch_size}: must be a multiple of the {replicas} devices"
+            f"{small if config.accumulate_steps > 1 else ''}"
         )
     run = Run(
         directory,
@@ -253,7 +255,11 @@ class _Session:
                 make_optimizer(self.config, self.length, batches.epoch_images, dynamic_scale=half)
                 for _ in range(2)
             ]
-            self.model.compile(*optimizers, jit_compile=self.config.xla)
+            self.model.compile(
+                *optimizers,
+                jit_compile=self.config.xla,
+                accumulate_steps=self.config.accumulate_steps,
+            )
         sizes = [
             (size.height, size.width) if size else (None, None)
             for size in (batches.size_a, batches.size_b)
