@@ -80,8 +80,9 @@ class Accumulation:
             losses, gradients = self._method.paired_pass(*pairs)
             return {}, losses, gradients
 
-        _, *results = self._run(one, self._method.generator_variables, [], paired_a, paired_b)
-        return results[0], results[1]
+        variables = self._method.generator_variables
+        _, losses, gradients = self._run(one, variables, [], paired_a, paired_b)
+        return losses, gradients
 
     def _run(
         self, one: Pass, variables: Sequence[keras.Variable], made: Sequence[str], *pictures: Any
