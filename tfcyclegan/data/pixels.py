@@ -33,7 +33,7 @@ from tfcyclegan.system.progress import log, track
 _META, _NAMES, _SIZES, _ORIGINALS = "meta.json", "names.jsonl", "sizes.npy", "original_sizes.npy"
 _PIXELS, _PLACES = "pixels.bin", "places.npy"
 _AHEAD = 64
-_SAMPLED = 64
+_SAMPLED, _SAMPLED_STREAM = 64, 16  # of a stream each costs as much as in training
 _FLUSHED_EVERY = 1 << 26
 
 
@@ -190,7 +190,7 @@ def open_pixels(
         return _open_streamed(cache_dir, loader, sampled=not loader.nearest)
     opened, built = _open_file(cache_dir, loader, count)
     if count is None and not loader.nearest:
-        opened.told += _of_sample(opened)
+        opened.told += _of_sample(opened, _SAMPLED)
     _tell(loader, opened, whole=count is None, built=built)
     return opened
 
@@ -241,8 +241,8 @@ def _open_streamed(cache_dir: Path, loader: Loader, *, sampled: bool) -> Streame
     opened = StreamedPixels(directory, loader)
     before = loader.survey = Survey()
     if sampled:
-        opened.told += _of_sample(opened)
-        looked_at = min(_SAMPLED, len(opened))
+        looked_at = min(_SAMPLED_STREAM, len(opened))
+        opened.told += _of_sample(opened, looked_at)
         if loader.has_headers:
             opened.told += before.of_looks(f"{looked_at} pictures looked at", looked_at)
     _tell(loader, opened, whole=True, built=True)
@@ -254,8 +254,8 @@ def _open_streamed(cache_dir: Path, loader: Loader, *, sampled: bool) -> Streame
     return opened
 
 
-def _of_sample(opened: Pixels) -> list[str]:
-    sample = (opened[index] for index in spread(len(opened), _SAMPLED))
+def _of_sample(opened: Pixels, count: int) -> list[str]:
+    sample = (opened[index] for index in spread(len(opened), count))
     line = nearly_constant(sample, opened.values)
     return [line] if line else []
 
