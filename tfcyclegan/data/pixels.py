@@ -10,11 +10,9 @@ import errno
 import json
 import os
 from abc import ABC, abstractmethod
-from array import array
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
@@ -300,41 +298,46 @@ def _directory(cache_dir: Path, loader: Loader, *more: int | str) -> Path:
 
 def _build(directory: Path, loader: Loader, chosen: list[int] | None, *, stored: bool) -> None:
     """Makes the directory of all or of the `chosen` pictures of a split."""
-    sizes, original_sizes, places = array("q"), array("q"), array("q")
     taken = None if chosen is None else set(chosen)
     total = loader.source.counts[loader.split] if chosen is None else len(chosen)
-
-    def noted() -> Iterator[Example]:
-        for index, (example, place) in enumerate(loader.source.placed_examples(loader.split)):
-            if taken is None or index in taken:
-                name_lines.write(f"{json.dumps(example.filename)}\n")
-                places.extend(place)
-                yield example
 
     with (
         files.atomic_directory(directory) as temporary,
         ThreadPoolExecutor(hardware.cores()) as pool,
         open(temporary / _NAMES, "w", encoding="utf-8") as name_lines,
     ):
+        columns = {_SIZES: 2, _ORIGINALS: 2} | ({} if stored else {_PLACES: len(Place._fields)})
+        # mapped, since memory may not hold them
+        tables = {
+            file: np.lib.format.open_memmap(temporary / file, "w+", np.int64, (total, count))
+            for file, count in columns.items()
+        }
+
+        def noted() -> Iterator[Example]:
+            row = 0
+            for index, (example, place) in enumerate(loader.source.placed_examples(loader.split)):
+                if taken is None or index in taken:
+                    name_lines.write(f"{json.dumps(example.filename)}\n")
+                    if not stored:
+                        tables[_PLACES][row] = place
+                    row += 1
+                    yield example
+
         found: Iterable[tuple[Size, Size]]
         if stored:
-            found = _written(
-                temporary / _PIXELS, in_order(pool, loader.load, noted(), ahead=_AHEAD)
-            )
+            loaded = in_order(pool, loader.load, noted(), ahead=_AHEAD)
+            found = _written(temporary / _PIXELS, loaded)
         elif loader.has_headers:  # which takes no longer than handing it to a thread
             found = map(loader.look, noted())
         else:
             found = in_order(pool, loader.look, noted(), ahead=_AHEAD)
         label = f"{'resizing' if stored else 'looking at'} {loader.name}"
-        for size, original in track(found, total=total, unit="image", label=label):
-            sizes.extend((size.height, size.width))
-            original_sizes.extend((original.height, original.width))
-        arrays = {_SIZES: (sizes, 2), _ORIGINALS: (original_sizes, 2)}
-        if not stored:
-            arrays[_PLACES] = places, len(Place._fields)
-        for file, (numbers, columns) in arrays.items():
-            with files.atomic_file(temporary / file) as stream:
-                np.save(stream, np.asarray(numbers, np.int64).reshape(-1, columns))
+        shown = track(found, total=total, unit="image", label=label)
+        for row, (size, original) in enumerate(shown):
+            tables[_SIZES][row] = size.height, size.width
+            tables[_ORIGINALS][row] = original.height, original.width
+        for table in tables.values():
+            table.flush()
         survey = loader.survey
         meta = {
             "channels": loader.channels,
@@ -352,17 +355,13 @@ def _written(path: Path, loaded: Iterable[tuple[np.ndarray, Size]]) -> Iterator[
 
     They go to the disk meanwhile: at the end, all at once would take as long as the resizing.
     """
-
-    def flush(stream: IO[bytes]) -> None:
-        os.fdatasync(stream.fileno())
-
     with open(path, "wb") as out, ThreadPoolExecutor(1) as flusher:
         waiting = None
         for pixels, original in loaded:
             out.write(np.ascontiguousarray(pixels).data)
             if out.tell() % _FLUSHED_EVERY < pixels.nbytes and (not waiting or waiting.done()):
                 out.flush()
-                waiting = flusher.submit(flush, out)
+                waiting = flusher.submit(os.fsync, out.fileno())
             yield Size(*pixels.shape[:2]), original
         if waiting:
             waiting.result()
