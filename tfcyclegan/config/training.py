@@ -98,6 +98,13 @@ class OptimizationOptions(Options):
     """Optimizer, length and arithmetic of training."""
 
     batch_size: int = option(1, "images of each domain in a step, over all devices", minimum=1)
+    accumulate_steps: int = option(
+        1,
+        "small batches of one size into which a step divides its batch, for batches that memory "
+        "does not hold: their gradients are summed before the one update",
+        minimum=1,
+        on_resume="warn",
+    )
     learning_rate: float = option(2e-4, "Adam's initial learning rate", above=0, maximum=1)
     beta_1: float = option(0.5, "Adam's decay of the first moment", minimum=0, maximum=0.999)
     beta_2: float = option(0.999, "Adam's decay of the second moment", minimum=0, maximum=0.99999)
@@ -410,7 +417,22 @@ class TrainConfig(
         if self.preprocess == "scale_width_and_crop" and crop.width > load.width:
             raise UserError(f"--crop_size={crop}: wider than --load_size={load}")
 
+    def _check_small_batches(self) -> None:
+        flag, first = f"--accumulate_steps={self.accumulate_steps}", "updates discriminators first"
+        if self.batch_size % self.accumulate_steps:
+            raise UserError(f"{flag}: must divide --batch_size={self.batch_size}")
+        for given, why in (
+            (self.method not in ("cyclegan", "distill"), f"--method={self.method}, which {first}"),
+            (self.update_order == "discriminators_first", "--update_order=discriminators_first"),
+            (self.norm == "batch", "--norm=batch, which would be of the small batches"),
+            (self.discriminator_norm == "batch", "--discriminator_norm=batch, likewise"),
+            (self.xla, "--xla"),
+        ):
+            if given and self.accumulate_steps > 1:
+                raise UserError(f"{flag}: not with {why}")
+
     def _check_batches(self) -> None:
+        self._check_small_batches()
         crops, crop = self.preprocess in MODES_WITH_CROP, self.crop_size
         if self.rotations and (not crops or crop.height != crop.width):
             shown = f"--crop_size={crop}" if crops else f"--preprocess={self.preprocess}"
