@@ -43,6 +43,7 @@ from tfcyclegan.system.progress import log, log_table
 from tfcyclegan.training.history import HISTORY, read_history
 from tfcyclegan.training.run_page import write_report
 from tfcyclegan.training.runs import Run
+from tfcyclegan.training.tracking import send_scores
 
 Found = Table | Finding | str
 # What a measure finds is printed, written and shown on the page: tables of scores, a failure that
@@ -146,6 +147,7 @@ def evaluate(
     name = run.directory.resolve().name
     metrics = _score_all(sets, domains, purpose, output, tools, name, run.config.seed)
     report = write_report(run.directory)
+    send_scores(run, metrics)
     log(f"scores: {output / METRICS}, page: {output / scores_page.PAGE}, report: {report}")
     return metrics
 
