@@ -11,7 +11,7 @@ import re
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -231,7 +231,7 @@ def _first_sentence(error: Exception) -> str:
     return str(error).splitlines()[0].split(". ")[0].strip()[:200]
 
 
-_TRACKERS: Mapping[str, tuple[str, type[Tracker]]] = {
+_TRACKERS: Mapping[str, tuple[str, Callable[[Path], Tracker]]] = {
     "mlflow": ("mlflow", MLflow),
     "wandb": ("wandb", WandB),
 }
