@@ -172,7 +172,7 @@ def test_a_tracker_that_fails_is_told_once_and_gets_the_rest_later(directory, ca
         "--track=mlflow: no route to host; training goes on, and what is missing is sent later"
     )
     assert ending == (
-        "--track=mlflow: 2 lines of the history were not sent; the same command sends them"
+        "--track=mlflow: 2 lines of the history not sent; the same command sends the rest"
     )
     monkeypatch.setattr(tracking, "_RETRY_SECONDS", 0.0)
     with Tracking(tracker, read_run(directory), lines, 2) as followed:
@@ -200,7 +200,7 @@ def test_a_tracker_that_hangs_holds_nothing_up(directory, capfd, monkeypatch):
     tracker.log = lambda lines: released.wait(5)
     follow(directory, tracker, LINES)
     released.set()
-    assert "does not answer within 0.05 s; 3 lines of the history were not sent; " in (
+    assert "does not answer within 0.05 s; 3 lines of the history not sent; " in (
         capfd.readouterr().out
     )
 
@@ -298,7 +298,11 @@ def test_mlflow_without_a_place_or_without_its_server(mlflow, directory, monkeyp
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     follow(directory, trackers.open_tracker("mlflow", directory), LINES)
     failure, ending = capfd.readouterr().out.splitlines()
-    assert "127.0.0.1" in failure and "3 lines of the history were not sent" in ending
+    assert "127.0.0.1" in failure and "3 lines of the history not sent" in ending
+    place = {"place": "http://127.0.0.1:9", "run": "1", "line": 4, "strip": 4}
+    (directory / STATE).write_text(json.dumps({"mlflow": place}))
+    follow(directory, trackers.open_tracker("mlflow", directory), LINES)
+    assert "1 line of the history not sent" in capfd.readouterr().out
 
 
 def test_wandb_offline(directory, monkeypatch, capfd):

@@ -6,6 +6,7 @@ and others.
 """
 
 import importlib.util
+import logging
 import os
 import re
 import time
@@ -96,6 +97,8 @@ class MLflow(Tracker):
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
 
+        # it warns of each of MLflow's retries; what failed in the end is told once
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
         try:
             self._client = MlflowClient()
         except MlflowException as error:

@@ -72,6 +72,7 @@ class Tracking:
     ):
         self._tracker, self._run, self._lines, self._drawn = tracker, run, lines, first_step
         self._state: _State | None = None  # known once the tracker's run is open
+        self._before: _State | None = None
         self._retry_at = 0.0
         self._failed = False
         self._woken = threading.Event()
@@ -152,7 +153,7 @@ class Tracking:
 
     def _open(self) -> _State:
         tracker, directory = self._opened, self._run.directory
-        state = _known(directory, tracker)
+        state = self._before = _known(directory, tracker)
         before = state.run
         run, told = tracker.open(before, directory.resolve().name, _options(self._run))
         for line in told:
@@ -174,10 +175,11 @@ class Tracking:
         files.write_json(path, {**stored, self._opened.name: dataclasses.asdict(state)})
 
     def _missing(self) -> str:
-        has = self._state.line if self._state else -1
+        state = self._state or self._before
+        has = state.line if state else -1
         count = sum(line["step"] > has for line in self._lines)
         return (
-            f"{quantity(count, 'line')} of the history were not sent; the same command sends them"
+            f"{quantity(count, 'line')} of the history not sent; the same command sends the rest"
             if count
             else "it may lack pictures, or how the run ended; its history is complete"
         )
