@@ -86,6 +86,10 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.11",
+    classifiers=[  # .github/workflows/test.yml tests these
+        *(f"Programming Language :: Python :: {version}" for version in ("3.11", "3.12", "3.13")),
+        "Operating System :: POSIX :: Linux",
+    ],
     packages=[*find_packages(include=["tfcyclegan*", "data_prep*"]), "tfcyclegan.configs"],
     # so that --flagfile=configs/satellite2map.cfg works anywhere
     package_dir={"tfcyclegan.configs": "configs"},

@@ -99,6 +99,7 @@ class MLflow(Tracker):
 
         # it warns of each of MLflow's retries; what failed in the end is told once
         logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         try:
             self._client = MlflowClient()
         except MlflowException as error:
