@@ -33,6 +33,8 @@ EXAMPLES = """
         --temporal_ema=0.6
     tfcyclegan translate --run_dir=runs/gta2city --data_dir=data/gta5 --split=train,val \
         --output_data=data/gta5_as_city
+    tfcyclegan translate --run_dir=runs/satellite2map --scale=original --input=region_a.png \
+        --output=translated --report --truth=region_b.png
     tfcyclegan translate --run_dir=runs/t1_to_t2 --input=scan.nii.gz --output=translated --previews
 """
 
@@ -50,6 +52,8 @@ def run(config: TranslateConfig) -> None:
         )
     if config.input and not Path(config.input).exists():
         raise UserError(f"--input={config.input}: no such file or directory")
+    if config.truth and not Path(config.truth).exists():
+        raise UserError(f"--truth={config.truth}: no such file or directory")
     check_places(config.data_dir)
     files.require_no_file(
         "output_data" if config.output_data else "output", Path(config.output or config.output_data)
@@ -63,6 +67,7 @@ def run(config: TranslateConfig) -> None:
     from tfcyclegan.translation.data_sets import translate_data
     from tfcyclegan.translation.measured_splits import require_kind, translate_measured_split
     from tfcyclegan.translation.measurements import translate_measurements
+    from tfcyclegan.translation.reporting import show_in_report
     from tfcyclegan.translation.translators import (
         copies_on_devices,
         scale_of,
@@ -92,6 +97,8 @@ def run(config: TranslateConfig) -> None:
     values, arrays = translators[0].values, f".{config.arrays}"
     _check_kind(config, values)
     previews = _previews(config, values, direction)
+    if config.report and (is_video(Path(config.input)) or values.source or values.target):
+        raise UserError("--report: shows pictures alone, neither videos nor measurements")
     if is_video(Path(config.input)):
         _translate_video(config, translators, scale)
     elif config.input and values.source is not None:
@@ -117,6 +124,16 @@ def run(config: TranslateConfig) -> None:
             reading=reading,
             arrays=arrays,
         )
+        if trained is not None and config.report:
+            show_in_report(
+                trained,
+                Path(config.input),
+                Path(config.output),
+                Path(config.truth) if config.truth else None,
+                direction=direction,
+                checkpoint=translators[0].identity["checkpoint"],
+                reading=reading,
+            )
     else:
         domains = open_domains(config.data_dir)
         source, splits = domains.choose(

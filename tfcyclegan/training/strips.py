@@ -53,10 +53,10 @@ def strip(
             if identity:
                 cells.append((own, backward(real)[0]))
         rows.append(
-            _join([in_rgb(show(np.where(gaps, np.nan, cell))) for show, cell in cells], axis=1)
+            join([in_rgb(show(np.where(gaps, np.nan, cell))) for show, cell in cells], axis=1)
         )
     width = max(row.shape[1] for row in rows)
-    return _join(
+    return join(
         [
             np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255)
             for row in rows
@@ -65,7 +65,10 @@ def strip(
     )
 
 
-def _join(images: Sequence[np.ndarray], *, axis: int) -> np.ndarray:
+def join(images: Sequence[np.ndarray], *, axis: int) -> np.ndarray:
+    """Joins uint8 [H, W, 3] side by side (`axis` 1) or one below the other (0), with a white gap
+    of GAP pixels.
+    """
     gap_shape = list(images[0].shape)
     gap_shape[axis] = GAP
     gap = np.full(gap_shape, 255, np.uint8)
