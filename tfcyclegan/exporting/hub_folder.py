@@ -20,7 +20,7 @@ import numpy as np
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.exporting import model_card
 from tfcyclegan.exports.model_metadata import METADATA
-from tfcyclegan.measures.evaluation_set import OWN
+from tfcyclegan.measures.evaluation_set import FORMER_OWN, OWN
 from tfcyclegan.networks import Generator
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
@@ -128,11 +128,14 @@ def _card(
             dataset_split=scores["split"],
             metric_type=_slug(column["name"]),
             metric_name=f"{column['name']} ({column['better']} is better)",
-            metric_value=table["rows"][OWN][column["name"]]["value"],
+            metric_value=value,
         )
         for table in (scores["tables"] if scores else ())
         for column in table["columns"]
-        if scores and column["decides"] and scores["checkpoint"] == metadata["checkpoint"]
+        if scores
+        and column["decides"]
+        and scores["checkpoint"] == metadata["checkpoint"]
+        and (value := _own_score(table, column["name"])) is not None
     ]
     return ModelCardData(
         library_name=_LIBRARY,
@@ -141,6 +144,12 @@ def _card(
         model_name=name if results else None,
         eval_results=results or None,
     )
+
+
+def _own_score(table: Mapping[str, Any], column: str) -> float | None:
+    """The translation's score in a table of metrics.json."""
+    rows = table["rows"]
+    return rows.get(OWN, rows.get(FORMER_OWN, {})).get(column, {}).get("value")
 
 
 def _slug(text: str) -> str:
