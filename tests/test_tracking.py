@@ -229,11 +229,11 @@ def test_a_damaged_list_of_what_was_sent_is_told(directory, capfd):
 def test_scores_go_to_the_same_run(directory, capfd, monkeypatch):
     tracker = Recorded()
     monkeypatch.setattr(tracking, "open_tracker", lambda *_: tracker)
-    send_scores(read_run(directory), METRICS)
-    assert "scores not sent: no run at here yet" in capfd.readouterr().out
+    send_scores(read_run(directory), METRICS)  # of a run of which the tracker has nothing yet
     follow(directory, tracker, LINES)
     send_scores(read_run(directory), METRICS)
-    assert tracker.lines[-1] == (6, SCORES) and tracker.opened[-1][0] == "run1"
+    assert tracker.lines[0] == tracker.lines[-1] == (6, SCORES) and len(tracker.lines) == 5
+    assert [known for known, *_ in tracker.opened] == ["", "run1", "run1"]
     assert capfd.readouterr().out.splitlines()[-1] == (
         "--track=mlflow: 4 scores sent to run run1 at here"
     )

@@ -29,7 +29,7 @@ from tfcyclegan.training.trackers import Tracker, open_tracker
 STATE = "tracking.json"
 _LINES_AT_ONCE = 50
 _RETRY_SECONDS = 300.0
-_PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS = 60.0
 """The longest that a finished command waits for a tracker."""
 _NOT_OPTIONS = ("", None)
 
@@ -53,7 +53,7 @@ class _State:
 
 class Tracking:
     """Sends what a training adds to its run directory, from a thread that the training never waits
-    for, except at the end for half a minute. A tracker that fails is told once and tried again
+    for, except at the end for a minute. A tracker that fails is told once and tried again
     every five minutes.
 
     Args:
@@ -137,14 +137,14 @@ class Tracking:
             some = new[first : first + _LINES_AT_ONCE]
             tracker.log([(line["step"], _values(line)) for line in some])
             state.line = some[-1]["step"]
-            self._store(state)
+            _store(self._run.directory, tracker.name, state)
         drawn = self._drawn
         for step, name, path in _strips(self._run.directory / SAMPLES):
             if state.strip < step <= drawn:
                 tracker.picture(step, name, np.array(Image.open(path).convert("RGB")))
         if drawn > state.strip:
             state.strip = drawn
-            self._store(state)
+            _store(self._run.directory, tracker.name, state)
 
     @property
     def _opened(self) -> Tracker:
@@ -165,14 +165,9 @@ class Tracking:
             self._tell(
                 f"has steps {last} to {state.line} from before; they are not sent a second time"
             )
-        self._store(state)
+        _store(self._run.directory, tracker.name, state)
         self._state = state
         return state
-
-    def _store(self, state: _State) -> None:
-        path = self._run.directory / STATE
-        stored = files.read_json_object(path) if path.exists() else {}
-        files.write_json(path, {**stored, self._opened.name: dataclasses.asdict(state)})
 
     def _missing(self) -> str:
         state = self._state or self._before
@@ -197,33 +192,35 @@ def send_scores(run: Run, metrics: Mapping[str, Any]) -> None:
         metrics: the content of metrics.json.
     """
     name = run.config.track
+    if name == "none":
+        return
+    try:
+        tracker = open_tracker(name, run.directory)
+        assert tracker is not None
+    except UserError as error:
+        log(f"{error}; scores not sent")
+        return
     failed = [f"does not answer within {_PATIENCE_SECONDS:g} s"]
     told: list[str] = []
 
     def send() -> None:
         try:
-            told.append(_send_scores(run, metrics))
+            told.append(_send_scores(tracker, run, metrics))
             failed.clear()
         except Exception as error:  # a tracker's client may raise anything
-            failed[:] = [_reason(error).removeprefix(f"--track={name}: ")]
+            failed[:] = [_reason(error)]
 
-    if name == "none":
-        return
     thread = threading.Thread(target=send, name="tracking", daemon=True)
     thread.start()
     thread.join(_PATIENCE_SECONDS)
     log(f"--track={name}: {'scores not sent: ' + failed[0] if failed else told[0]}")
 
 
-def _send_scores(run: Run, metrics: Mapping[str, Any]) -> str:
-    tracker = open_tracker(run.config.track, run.directory)
-    assert tracker is not None
+def _send_scores(tracker: Tracker, run: Run, metrics: Mapping[str, Any]) -> str:
     state = _known(run.directory, tracker)
-    if not state.run:
-        raise UserError(f"no run at {tracker.place} yet; the same train command starts it")
     there, _ = tracker.open(state.run, run.directory.resolve().name, _options(run))
-    if there != state.run:
-        raise UserError(f"run {state.run} is not at {tracker.place}")
+    if there != state.run:  # training will continue it, with the whole history
+        _store(run.directory, tracker.name, _State(tracker.place, there))
     by_step: dict[int, dict[str, float]] = {}
     for result in metrics["directions"]:
         values = by_step.setdefault(step_of(result["checkpoint"]), {})
@@ -231,7 +228,7 @@ def _send_scores(run: Run, metrics: Mapping[str, Any]) -> str:
     tracker.log(sorted(by_step.items()))
     tracker.close(0)
     count = sum(map(len, by_step.values()))
-    return f"{quantity(count, 'score')} sent to run {state.run} at {tracker.place}"
+    return f"{quantity(count, 'score')} sent to run {there} at {tracker.place}"
 
 
 def _scores(place: str, result: Mapping[str, Any]) -> dict[str, float]:
@@ -258,6 +255,12 @@ def _known(directory: Path, tracker: Tracker) -> _State:
     except (TypeError, UserError) as error:
         raise UserError(f"{path}: damaged; remove it to start another run there") from error
     return state if state and state.place == tracker.place else _State(tracker.place)
+
+
+def _store(directory: Path, name: str, state: _State) -> None:
+    path = directory / STATE
+    stored = files.read_json_object(path) if path.exists() else {}
+    files.write_json(path, {**stored, name: dataclasses.asdict(state)})
 
 
 def _options(run: Run) -> dict[str, Any]:
