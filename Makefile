@@ -9,7 +9,7 @@ DEMO_READY := $(VENV)/.ready_demo
 READY := $(VENV)/.ready
 RUN := runs/satellite2map
 
-.PHONY: demo demo_mri data/toy_street toy_gta2city toy_city2labels toy_uda ablation docs test test_browser bench clean
+.PHONY: demo demo_mri data/toy_street toy_gta2city toy_city2labels toy_uda ablation docs environment check test test_browser bench clean
 
 # Modules are compiled as they are imported, which for most of TensorFlow's is never.
 $(DEMO_READY): setup.py constraints.txt tfcyclegan/__init__.py
@@ -82,11 +82,17 @@ ablation: data/toy_street
 	done
 	$(BIN)/tfcyclegan compare --run_dirs=$(subst $(SPACE),$(COMMA),$(ABLATION:%=runs/ablation/%)) --output=runs/ablation/compare.html
 
-## Lint, types and the default tests.
-test: $(READY)
+## The environment alone, with everything for development.
+environment: $(READY)
+
+## Format, lint and types: what .pre-commit-config.yaml runs at each commit.
+check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+## The same and the default tests.
+test: check
 	$(BIN)/python -m pytest
 
 ## The demo's page and a run's report in headless Chromium.

@@ -38,6 +38,9 @@ ONNX = ["onnx>=1.19", "onnxruntime>=1.23"]  # export --formats=onnx, translate -
 OPENVINO = [*ONNX, "openvino>=2026.0"]  # ONNX Runtime is what quantizes
 # export --tflite_converter=litert; holds typing-extensions below 4.13 and ai-edge-litert at one
 LITERT = ["litert-converter>=0.5,<0.6", "litert-quantizer>=0.11,<0.12"]
+MLFLOW = ["mlflow-skinny>=3.7,<4"]  # train --track=mlflow; `pip install mlflow` has its server too
+WANDB = ["wandb>=0.31,<1"]  # train --track=wandb
+HUB = ["huggingface_hub>=1.0", "safetensors>=0.6"]  # export --hub_dir, --model=hf:OWNER/NAME
 MEASUREMENTS = [  # files of tfcyclegan/formats; HDF5 comes with TensorFlow, TIFF with INSTALL
     "nibabel>=5.3",
     "pydicom>=3.0",
@@ -61,6 +64,8 @@ DEVELOPMENT = [
     *MEASUREMENTS,
     *EMOJI,
     *VIDEO,
+    *MLFLOW,
+    *HUB,
     "build>=1.3",  # tests of the sdist and the wheel
     "nbclient>=0.10",  # runs the notebooks
     "ipykernel>=7.0",
@@ -81,6 +86,10 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.11",
+    classifiers=[  # .github/workflows/test.yml tests these
+        *(f"Programming Language :: Python :: {version}" for version in ("3.11", "3.12", "3.13")),
+        "Operating System :: POSIX :: Linux",
+    ],
     packages=[*find_packages(include=["tfcyclegan*", "data_prep*"]), "tfcyclegan.configs"],
     # so that --flagfile=configs/satellite2map.cfg works anywhere
     package_dir={"tfcyclegan.configs": "configs"},
@@ -100,6 +109,9 @@ setup(
         "openvino": OPENVINO,
         "litert": LITERT,
         "measurements": MEASUREMENTS,
+        "mlflow": MLFLOW,
+        "wandb": WANDB,
+        "hub": HUB,
         "bench": BENCH,
         "beam": BEAM,
         "docs": DOCUMENTATION,

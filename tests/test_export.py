@@ -314,6 +314,16 @@ def test_the_same_weights_are_exported_once(exported, run_dir, capsys):
     assert "already holds this model" in capsys.readouterr().out
 
 
+def test_the_same_command_adds_a_folder_for_the_hub(exported, run_dir, tmp_path, capsys):
+    pytest.importorskip("huggingface_hub")
+    command = ["export", f"--run_dir={run_dir}", f"--output={exported.parent}", "--min_psnr=56"]
+    assert cli.main([*command, f"--hub_dir={tmp_path / 'hub'}"]) == 0
+    assert (
+        (tmp_path / "hub" / "README.md").read_text().startswith("---\nlibrary_name: tfcyclegan\n")
+    )
+    assert "names no licence: add `license:`" in capsys.readouterr().out
+
+
 def test_without_the_data_the_next_version_proves_nothing(exported, run_dir, tmp_path, capsys):
     run = read_run(run_dir)
     run = dataclasses.replace(

@@ -183,7 +183,7 @@ def load_generator(
 
     Args:
         path: a run directory; or an exported model: the folder of its versions, one of its
-            versions, or a .tflite file.
+            versions, or a .tflite file; or hf:FOLDER or hf:OWNER/NAME, see `exports.hub`.
         direction: for a run, "ab" or "ba"; by default "ab", or the only direction that it has.
         checkpoint: for a run, "latest", "best" or a step.
         trust_model: loads a SavedModel even if it may do more than compute.
@@ -198,11 +198,11 @@ def load_generator(
         UserError: `path` is neither a run nor an export, or it has no such direction or checkpoint.
         RunError: the checkpoint is damaged.
     """
-    path = Path(path)
     tensorflow_setup.import_tensorflow()
-    from tfcyclegan.exports import exported_models
+    from tfcyclegan.exports import exported_models, hub
     from tfcyclegan.training import checkpoints, runs
 
+    path = hub.located(os.fspath(path), "path")
     if (path / runs.CONFIG).is_file():
         run = runs.read_run(path)
         return checkpoints.load_generator(run, checkpoint, direction or runs.only_direction(run))

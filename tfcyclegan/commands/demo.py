@@ -22,8 +22,9 @@ def run(config: DemoConfig) -> None:
     from tfcyclegan.demo.page import export_page, write_page
     from tfcyclegan.demo.sample_pictures import of_folder, of_run
     from tfcyclegan.demo.web_server import serve
+    from tfcyclegan.exports.hub import located
 
-    models = [find_model(Path(path)) for path in config.models]
+    models = [find_model(located(given, "model")) for given in config.models]
     for model in models:
         log(model.told)
     litert_js.fetch()

@@ -11,6 +11,7 @@ EXAMPLES = """
     tfcyclegan export --run_dir=runs/satellite2map --output=saved_models/satellite2map
     tfcyclegan export --run_dir=runs/mine --direction=ba --checkpoint=best --tflite_size=256 \
         --output=saved_models/mine_back
+    tfcyclegan export --run_dir=runs/mine --output=saved_models/mine --hub_dir=hub/mine
 """
 
 
@@ -22,8 +23,11 @@ def run(config: ExportConfig) -> Path:
     check_places(config.data_dir)
     files.require_no_file("output", Path(config.output))
     tensorflow_setup.import_tensorflow()
+    from tfcyclegan.exporting import hub_folder
     from tfcyclegan.exporting.exporter import export
 
+    if config.hub_dir:
+        hub_folder.require_room(Path(config.hub_dir))
     directory = export(
         trained,
         config.checkpoint,
@@ -35,6 +39,10 @@ def run(config: ExportConfig) -> Path:
         formats=config.format_names,
         tflite_converter=config.tflite_converter,
     )
+    if config.hub_dir:
+        hub_folder.write(
+            trained, config.checkpoint, config.direction, directory, Path(config.hub_dir)
+        )
     first = (
         f"tfcyclegan translate --model={config.output}"
         if trained.values

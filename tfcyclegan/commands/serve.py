@@ -1,6 +1,6 @@
 """`tfcyclegan serve`."""
 
-from pathlib import Path
+import dataclasses
 
 from tfcyclegan.config import ServeConfig
 from tfcyclegan.errors import UserError
@@ -17,7 +17,10 @@ EXAMPLES = """
 
 
 def run(config: ServeConfig) -> None:
-    if not Path(config.model_dir).is_dir():
+    from tfcyclegan.exports.hub import located
+
+    place = located(config.model_dir, "model_dir")
+    if not place.is_dir():
         raise UserError(
             f"--model_dir={config.model_dir}: holds no exported model; make one with tfcyclegan "
             "export"
@@ -30,4 +33,4 @@ def run(config: ServeConfig) -> None:
             f"{error.name} is not installed: pip install 'tfcyclegan[serve]'"
         ) from error
 
-    serve(config)
+    serve(dataclasses.replace(config, model_dir=str(place)))

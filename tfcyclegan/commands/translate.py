@@ -41,10 +41,12 @@ EXAMPLES = """
 
 def run(config: TranslateConfig) -> None:
     from tfcyclegan.data.source import check_places
+    from tfcyclegan.exports.hub import located
     from tfcyclegan.training.runs import only_direction, read_run
 
     trained = read_run(Path(config.run_dir)) if config.run_dir else None
-    if trained is None and not Path(config.model).exists():
+    model = located(config.model, "model")
+    if trained is None and not model.exists():
         raise UserError(
             f"--model={config.model}: no such file or directory; make one with tfcyclegan export"
         )
@@ -89,9 +91,7 @@ def run(config: TranslateConfig) -> None:
         _tell_choices(trained, config, direction, scale)
     else:
         translators = [
-            exported_models.from_model(
-                Path(config.model), trusted=config.trust_model, fit=config.scale == "fit"
-            )
+            exported_models.from_model(model, trusted=config.trust_model, fit=config.scale == "fit")
         ]
         direction = _direction_of_model(translators[0].identity.get("direction", ""), config)
     values, arrays = translators[0].values, f".{config.arrays}"

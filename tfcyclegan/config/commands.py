@@ -20,6 +20,10 @@ EXPORT_FORMATS = ("saved_model", "tflite", "onnx", "openvino")
 TFLITE_CONVERTERS = ("tensorflow", "litert")
 CHECKPOINT_HELP = "latest, best or a step"
 DIRECTION_HELP = "ab translates domain A to B, ba B to A"
+HUB_HELP = (
+    "or hf:FOLDER as export --hub_dir makes it, or hf:OWNER/NAME from this machine's cache of the "
+    "Hugging Face Hub"
+)
 TRUST_HELP = (
     "load a SavedModel even if it may do more than compute, such as write files; it then has all "
     "of your permissions"
@@ -33,8 +37,8 @@ class TranslateConfig(MeasuredOptions):
     run_dir: str = option("", "run directory to translate with")
     model: str = option(
         "",
-        "exported model to translate with, instead of --run_dir: a SavedModel directory, or a "
-        "file of TFLite (.tflite), ONNX (.onnx) or OpenVINO (.xml)",
+        "exported model to translate with, instead of --run_dir: a SavedModel directory, a file "
+        f"of TFLite (.tflite), ONNX (.onnx) or OpenVINO (.xml); {HUB_HELP}",
     )
     trust_model: bool = option(False, TRUST_HELP)
     checkpoint: str = option("latest", CHECKPOINT_HELP)
@@ -292,6 +296,11 @@ class ExportConfig(Options):
         "saved_model,tflite",
         f"formats to write, separated by commas: {', '.join(EXPORT_FORMATS)}; all but the first "
         "two need the extra of the same name",
+    )
+    hub_dir: str = option(
+        "",
+        "folder to make for the Hugging Face Hub: the export, its model card as README.md with "
+        "metadata, and the weights as safetensors; needs the extra hub, and uploads nothing",
     )
     tflite_converter: str = option(
         "tensorflow",

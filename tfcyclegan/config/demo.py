@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tfcyclegan.config.base import Options, option
+from tfcyclegan.config.commands import HUB_HELP
 from tfcyclegan.errors import UserError
 
 
@@ -13,7 +14,7 @@ class DemoConfig(Options):
     model: str = option(
         "",
         "a .tflite file, or a folder of exports such as saved_models/satellite2map; several, "
-        "separated by commas, become directions to switch between",
+        f"separated by commas, become directions to switch between; {HUB_HELP}",
         required=True,
     )
     samples: str = option(

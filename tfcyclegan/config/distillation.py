@@ -58,3 +58,4 @@ class DistillConfig(Options):
     checkpoint_every_steps: int = option_of(TrainConfig, "checkpoint_every_steps")
     log_every_steps: int = option_of(TrainConfig, "log_every_steps")
     sample_every_steps: int = option_of(TrainConfig, "sample_every_steps")
+    track: str = option_of(TrainConfig, "track")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tfcyclegan.config.base import Options, option
-from tfcyclegan.config.commands import TRUST_HELP
+from tfcyclegan.config.commands import HUB_HELP, TRUST_HELP
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,7 +13,7 @@ class PlaceOptions(Options):
     model_dir: str = option(
         "",
         "exported model, such as saved_models/satellite2map (its newest version) or "
-        "saved_models/satellite2map/1",
+        f"saved_models/satellite2map/1; {HUB_HELP}",
         required=True,
     )
     format: str = option(

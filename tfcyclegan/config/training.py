@@ -27,6 +27,7 @@ from tfcyclegan.errors import UserError
 EVAL_STEPS = 1000  # a measurement takes a few seconds, a small share of this many steps
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 GAN_MODES = ("lsgan", "vanilla", "hinge", "lsgan_sigmoid")
+TRACKERS = ("none", "mlflow", "wandb")
 DECAYING_SCHEDULES = ("linear", "cosine")
 """The schedules whose learning rate falls over --decay_epochs."""
 SCHEDULES = (*DECAYING_SCHEDULES, "step", "constant", "cosine_official")
@@ -187,6 +188,13 @@ class RunOptions(Options):
         50,
         "steps between lines of history.jsonl, each the mean since the previous line",
         minimum=1,
+        on_resume="free",
+    )
+    track: str = option(
+        "none",
+        "experiment tracker that also gets the history, strips, options and scores: mlflow or "
+        "wandb, which need the extra of that name; a tracker that fails does not stop training",
+        choices=TRACKERS,
         on_resume="free",
     )
     profile_steps: int = option(

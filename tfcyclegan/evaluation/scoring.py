@@ -42,6 +42,7 @@ from tfcyclegan.system.progress import log, log_table
 from tfcyclegan.training.history import HISTORY, read_history
 from tfcyclegan.training.run_page import write_report
 from tfcyclegan.training.runs import Run
+from tfcyclegan.training.tracking import send_scores
 
 Found = Table | Finding | str
 # The results of a measure, which are printed, written and shown on the page: a table of scores, a
@@ -113,6 +114,7 @@ def evaluate(
     name = run.directory.resolve().name
     metrics = _score_all(sets, tasks[0], tools, name, run.config.seed)
     report, output = write_report(run.directory), tasks[0].output
+    send_scores(run, metrics)
     log(f"scores: {output / METRICS}, page: {output / scores_page.PAGE}, report: {report}")
     return metrics
 

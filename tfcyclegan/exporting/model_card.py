@@ -60,7 +60,7 @@ def render(run: Run, domains: Domains | None, directory: Path, metadata: Mapping
         values=values_of(metadata).told(),
         data=[_data(source) for source in sources],
         training=_training(run, metadata["checkpoint"]),
-        scores=_scores(run, metadata["direction"]),
+        scores=scores_of(run, metadata["direction"]),
     )
 
 
@@ -86,7 +86,7 @@ def _training(run: Run, checkpoint: str) -> dict[str, Any]:
     return {"step": step, "epoch": epochs[-1] if epochs else None}
 
 
-def _scores(run: Run, direction: str) -> dict[str, Any] | None:
+def scores_of(run: Run, direction: str) -> dict[str, Any] | None:
     """This direction's part of the evaluation, with only the decisive tables; None without one."""
     if not (run.directory / METRICS).exists():
         return None

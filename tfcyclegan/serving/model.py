@@ -18,6 +18,7 @@ from tfcyclegan.data import images, intake, notes
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.exports import model_metadata
 from tfcyclegan.exports.exported_models import open_model
+from tfcyclegan.exports.hub import name_and_version
 from tfcyclegan.exports.runtimes import file_of
 from tfcyclegan.exports.safety_check import Untrusted
 from tfcyclegan.serving import array_messages, messages
@@ -129,9 +130,11 @@ def load(
     try:
         translator = open_model(file, trusted=trusted)
         properties = model_metadata.properties(model_metadata.read(version), translator.channels)
-        place = version.resolve()
         exported = Exported(
-            place.parent.name, place.name, translator, properties, beside=max(len(versions) - 1, 0)
+            *name_and_version(version.resolve()),
+            translator,
+            properties,
+            beside=max(len(versions) - 1, 0),
         )
         size, kind = (_WARM_UP_SIDE, _WARM_UP_SIDE), exported.takes
         answer = images.require_numbers(exported(np.zeros((1, *size, kind.channels), kind.dtype)))

@@ -10,10 +10,9 @@ import tensorflow as tf
 from tensorboard.plugins.hparams import api as hyper_parameters
 
 from tfcyclegan.config import TrainConfig
-from tfcyclegan.training.figures import CURVES
+from tfcyclegan.training.figures import group_of
 from tfcyclegan.training.runs import config_to_dict
 
-_GROUPS = {name: group for group, (_, names) in CURVES.items() for name in names}
 _PROFILE_AFTER_STEPS = 10  # of this process; the first ones trace graphs
 
 
@@ -49,7 +48,7 @@ class Board:
         with self._writer.as_default(step=step):
             for name, value in values.items():
                 if name != "step":
-                    tf.summary.scalar(f"{_GROUPS.get(name, 'run')}/{name}", value)
+                    tf.summary.scalar(f"{group_of(name)}/{name}", value)
         self._writer.flush()
 
     def picture(self, step: int, name: str, picture: np.ndarray) -> None:

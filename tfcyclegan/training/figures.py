@@ -51,8 +51,14 @@ CURVES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "learning_rate": ("Learning rate", ("learning_rate",)),
 }
 _COLOURS = ("#2f6fde", "#d9622b")
+_GROUPS = {name: group for group, (_, names) in CURVES.items() for name in names}
 
 Line = dict[str, Any]
+
+
+def group_of(name: str) -> str:
+    """The curve that shows a value of the history; "run" for values that none shows."""
+    return _GROUPS.get(name, "run")
 
 
 def joined(earlier: Sequence[Line], own: Sequence[Line]) -> tuple[list[Line], float | None]:

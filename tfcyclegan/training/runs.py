@@ -9,6 +9,7 @@ history.jsonl   one line every --log_every_steps; earlier_history.jsonl: that of
 figures/        the curves as PNG files, and as one table history.csv
 samples/        sample strips of test and training pictures
 tensorboard/    events
+tracking.json   with --track, what a tracker has of this; wandb/ the files of W&B
 report.html     curves and pictures
 """
 

@@ -58,6 +58,8 @@ from tfcyclegan.training.strategy import (
     keep_freed_memory,
     make_deterministic,
 )
+from tfcyclegan.training.trackers import Tracker, open_tracker
+from tfcyclegan.training.tracking import Tracking
 from tfcyclegan.training.workers import Workers, join_workers
 
 _REPORT_EVERY_SECONDS = 60.0
@@ -103,6 +105,7 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
         domains.require("train", domain)
     config = with_channels(config, domains)
     check_own_generators(config)  # before anything is written
+    tracker = open_tracker(config.track, directory) if workers.is_chief else None
     if config.init_from:
         read_run(Path(config.init_from))
     if config.batch_size % (replicas * config.accumulate_steps):
@@ -154,7 +157,9 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
             write_run(run)
         if workers.is_chief and flag_file:
             files.write_text(directory / "flags.cfg", flag_file)
-        report = _Session(run, workers, batches, domains, segment, flag_file).run_to_end()
+        session = _Session(run, workers, batches, domains, segment, flag_file, tracker)
+        with session.tracking:
+            report = session.run_to_end()
         workers.wait()  # a worker that ends before the others would count as lost
         return report
 
@@ -237,6 +242,7 @@ class _Session:
         domains: Domains,
         segment: Segment | None,
         flag_file: str,
+        tracker: Tracker | None,
     ):
         self.run, self.config, self.workers, self.batches = run, run.config, workers, batches
         self.length = self.config.length(batches.epoch_images)
@@ -290,6 +296,8 @@ class _Session:
             self.observer = Observer(
                 self.model, self.config, domains, run.directory / SAMPLES, self.board
             )
+        lines = self.history.lines if workers.is_chief else []
+        self.tracking = Tracking(tracker, run, lines, self.first_step)
 
     def run_to_end(self) -> Path:
         with self.checkpoints:
@@ -444,6 +452,7 @@ class _Session:
             self.history.sync()
             self.checkpoints.save_best()
         self.board.scalars(step, line)
+        self.tracking.wake()
         return self.model.note(means)
 
     def _tell_of_divergence(self, step: int, means: Mapping[str, float]) -> None:
@@ -460,6 +469,7 @@ class _Session:
     def _draw_samples(self, step: int) -> None:
         if self.workers.is_chief:
             self.observer.draw_samples(step)
+            self.tracking.wake(drawn=step)
 
     def _report(self, *, with_figures: bool = True) -> Path:
         return (
