@@ -2,6 +2,7 @@
 scale.
 """
 
+import dataclasses
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,15 +30,18 @@ from tfcyclegan.evaluation.measured_gathering import (
 from tfcyclegan.evaluation.sides import Side
 from tfcyclegan.evaluation.spool import Spool
 from tfcyclegan.evaluation.translated_arrays import read_translations, translate_arrays
+from tfcyclegan.measures import diversity
 from tfcyclegan.measures.controls import make_controls
 from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Function
 from tfcyclegan.measures.partners import Pairs, find_partners
 from tfcyclegan.measures.pictures import InOrder, Made, Pictures, Renamed
+from tfcyclegan.networks import LatentGenerator
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
 from tfcyclegan.training.checkpoint_files import BEST, DIRECTORY, newest
 from tfcyclegan.training.checkpoints import find_checkpoint
 from tfcyclegan.training.runs import Run
+from tfcyclegan.translation.answers import functions
 from tfcyclegan.translation.foreign_measurements import read_arrays, told_of_values
 from tfcyclegan.translation.foreign_translations import read_folder
 from tfcyclegan.translation.translators import (
@@ -50,6 +54,10 @@ from tfcyclegan.translation.translators import (
     translate_split,
 )
 
+ZERO_LATENT = (
+    "latent: zero, there and back, whose answer is the mean one; only the diversity of answers is "
+    "of drawn latents, and tfcyclegan translate --samples=N draws them too"
+)
 # Pictures in the official splits.
 _OF_CITYSCAPES = {"train": 2975, "val": 500}
 
@@ -108,7 +116,7 @@ def gather(
         and (found := domains.find(purpose, domain))
         and "val" in found.name
     ]
-    return assemble(
+    assembled = assemble(
         domains,
         purpose,
         direction,
@@ -130,6 +138,7 @@ def gather(
                 else "translations and real pictures are scored so"
             ),
             *_of_the_run(run, domains, checkpoint),
+            *([ZERO_LATENT] if isinstance(translator.generator, LatentGenerator) else []),
             *(
                 [
                     "direction: this one alone is scored; --direction=both scores the way back as "
@@ -142,6 +151,10 @@ def gather(
         facts={"chosen": checkpoint, "scale": str(scale)},
         config=run.config,
     )
+    if not isinstance(translator.generator, LatentGenerator):
+        return assembled
+    drawn = functions(translator, diversity.ANSWERS, run.config.seed)
+    return dataclasses.replace(assembled, answers=drawn)
 
 
 def gather_folder(

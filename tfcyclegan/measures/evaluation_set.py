@@ -119,6 +119,8 @@ class EvaluationSet:
         source_is_label_maps: whether the inputs are label maps.
         target_is_label_maps: whether translations are to be label maps.
         cycle: the generators there and back, for pictures; or why they cannot be had.
+        answers: generators of several answers to a picture, each by a drawn latent; empty where it
+            has one.
         measured_cycle: the same where a domain is one of measurements.
         data: the data set's name.
         left_out: what is missing, and why.
@@ -164,6 +166,7 @@ class EvaluationSet:
     history: Sequence[Mapping[str, Any]] = ()
     tools: Tools = Tools()
     is_cityscapes: bool = False
+    answers: Sequence[Function] = ()
     measured: MeasuredSet | None = None
     measured_cycle: MeasuredCycle | None = None
     displays: Mapping[str, Display] = field(default_factory=dict)

@@ -127,7 +127,12 @@ def make_network(
         return LabelGenerator(network=generator, source=source, target=target, name=name)
     if config.method == AUGMENTED:
         assert isinstance(generator, ResnetGenerator)
-        own = {"init": config.init, "init_gain": config.init_gain, "seed": seed + 1, "name": name}
+        own: dict[str, Any] = {
+            "init": config.init,
+            "init_gain": config.init_gain,
+            "seed": seed + 1,
+            "name": name,
+        }
         made = LatentGenerator(network=generator, latent_size=config.latent_size, **own)
         made.recompute = config.remat
         return made

@@ -180,9 +180,21 @@ class _ConditionedOperations(Operations):
 
     def __init__(self, apply: Operations, norms: dict[int, LatentAffine], latents: tf.Tensor):
         self._apply, self._norms, self._latents = apply, norms, latents
-        self.layer, self.dropout, self.each = apply.layer, apply.dropout, apply.each
-        self.add, self.concat = apply.add, apply.concat
-        self.encode, self.decode = apply.encode, apply.decode
+
+    def layer(self, layer: keras.layers.Layer, x: Any) -> Any:
+        return self._apply.layer(layer, x)
+
+    def dropout(self, layer: keras.layers.Dropout, x: Any) -> Any:
+        return self._apply.dropout(layer, x)
+
+    def each(self, function: Callable[[tf.Tensor], tf.Tensor], x: Any) -> Any:
+        return self._apply.each(function, x)
+
+    def add(self, x: Any, y: Any) -> Any:
+        return self._apply.add(x, y)
+
+    def concat(self, x: Any, y: Any) -> Any:
+        return self._apply.concat(x, y)
 
     def norm(self, norm: keras.layers.Layer | None, x: Any) -> Any:
         x, affine = self._apply.norm(norm, x), self._norms.get(id(norm))
