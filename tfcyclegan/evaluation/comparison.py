@@ -22,7 +22,7 @@ from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation.scores_page import png_of
 from tfcyclegan.evaluation.sides import arrays_of_split
 from tfcyclegan.evaluation.translated_arrays import ENDINGS, place_of, read_translation
-from tfcyclegan.measures import cycle_consistency, fcn_score, kid_fid
+from tfcyclegan.measures import cycle_consistency, diversity, fcn_score, kid_fid
 from tfcyclegan.measures.evaluation_set import FLOOR, FORMER_OWN, OWN
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log, log_table
@@ -54,6 +54,7 @@ _OF_CYCLES = (
     cycle_consistency.SAVED,
     "noise 8/255 of the range",
 )
+_NO_TABLE: Mapping[str, Any] = {"columns": [], "shown": {}}
 # Tables whose numbers depend on a network of their own, which their titles name.
 _WITH_A_TOOL = (kid_fid.PREFIX, fcn_score.PREFIX)
 
@@ -164,6 +165,9 @@ def _compare_direction(results: ByRun, metrics: ByRun) -> Comparison:
         same = len(networks) == 1 or not title.startswith(kid_fid.PREFIX)
         if len(tables) == len(results) and same:
             found.lines += _lines(title, tables, found.notes)
+        elif title == diversity.TITLE:
+            having = {name: tables.get(name, _NO_TABLE) for name in results}
+            found.lines += _lines(title, having, found.notes)
         elif title.startswith(_WITH_A_TOOL):
             found.notes.append(
                 f"{title}: only of {', '.join(tables)}; numbers of different networks are not put "
@@ -229,7 +233,8 @@ def _lines(title: str, tables: ByRun, notes: list[str]) -> list[tuple[str, str, 
     """
     first = next(iter(tables.values()))
     of_cycles = title == cycle_consistency.TITLE
-    rows = _OF_CYCLES if of_cycles else (OWN,)
+    of_answers = (OWN, diversity.DISTURBED, diversity.OTHERS)
+    rows = _OF_CYCLES if of_cycles else of_answers if title == diversity.TITLE else (OWN,)
     columns = {column["name"]: column for table in tables.values() for column in table["columns"]}
     lines = []
     for row in rows:

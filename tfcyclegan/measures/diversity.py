@@ -76,7 +76,11 @@ def table(scored: EvaluationSet) -> Table | str:
         f"{len(names)} inputs. {DISTURBED}: the answers of the zero latent to that input with "
         f"noise of a deviation of {NOISE:g} on [-1, 1]. {OTHERS}: of any two of the target domain. "
         "More is better only where the other tables are no worse for it.",
-        [Column(LAB, "higher", digits=1), Column(LPIPS, "higher")],
+        [
+            column
+            for column in (Column(LAB, "higher", digits=1), Column(LPIPS, "higher"))
+            if any(column.name in row for row in rows.values())
+        ],
         rows,
         plotted=[LAB],
     )
