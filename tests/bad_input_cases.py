@@ -145,6 +145,16 @@ OWN = {
             "give one of them",
         ),
         Case(
+            "a model has no report",
+            "--model=words.txt --input=pictures --output=out --report",
+            "--report: shows pictures of --input in the report of --run_dir",
+        ),
+        Case(
+            "a truth that nothing shows",
+            "--run_dir=run --input=pictures --output=out --truth=pictures",
+            "--truth=pictures: is shown by --report alone",
+        ),
+        Case(
             "a run has no size to fit",
             "--run_dir=run --scale=fit --input=pictures --output=out",
             "--scale=fit: resizes to the size",

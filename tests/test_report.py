@@ -1,12 +1,15 @@
 """The page of a run: what is on it, and the sliders over its strips."""
 
+import io
 import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.test_training import config
-from tfcyclegan.training import run_page, strips
+from tfcyclegan import cli
+from tfcyclegan.training import run_page, strips, whole_pictures
 from tfcyclegan.training.trainer import train
 
 
@@ -106,3 +109,34 @@ def test_failures_that_the_evaluation_suspects_stand_at_the_top(run_dir):
     metrics["directions"][0]["detectors"] = detectors[1:2]
     path.write_text(json.dumps(metrics))
     assert "None of the failures" in run_page.write_report(run_dir).read_text()
+
+
+def test_translated_pictures_come_whole_into_the_report(run_dir, tmp_path, capsys):
+    random = np.random.default_rng(0)
+    inputs, truths = tmp_path / "in", tmp_path / "truth"
+    for folder, names in ((inputs, ("one", "two")), (truths, ("two",))):
+        folder.mkdir()
+        for name in names:
+            noise = random.integers(0, 256, (20, 40, 3), np.uint8)
+            Image.fromarray(noise).save(folder / f"{name}.png")
+    words = ["translate", f"--run_dir={run_dir}", "--scale=original", f"--output={tmp_path}/out"]
+    given = [*words, f"--input={inputs}", "--report"]
+    assert cli.main([*given, f"--truth={truths}"]) == 0
+    assert "shows 2 of 2 pictures whole, 1 of all have no truth" in capsys.readouterr().out
+    shown = {picture.name: picture for picture in whole_pictures.read(run_dir)}
+    assert shown["one"].columns == ["input", "translated"]
+    assert shown["two"].columns == ["input", "translated", "truth"]
+    pixels = np.asarray(Image.open(io.BytesIO(shown["two"].content)))
+    assert pixels.shape == (20, 3 * 40 + 2 * strips.GAP, 3)
+    for cell, path in enumerate((inputs, tmp_path / "out", truths)):
+        left = cell * (40 + strips.GAP)
+        expected = np.asarray(Image.open(path / "two.png"))
+        assert np.array_equal(pixels[:, left : left + 40], expected)
+    page = (run_dir / "report.html").read_text()
+    assert page.index("<h2>Whole pictures") < page.index("<h2>A to B, test")
+    assert page.count("A to B, checkpoint step-4") == 2 and shown["two"].url in page
+    assert cli.main([*given, f"--truth={inputs / 'one.png'}"]) == 0  # replaces, adds nothing
+    assert [p.columns[-1] for p in whole_pictures.read(run_dir)] == ["truth", "translated"]
+    (truths / "two.png").rename(truths / "three.png")
+    assert cli.main([*given, f"--truth={truths}"]) == 2
+    assert f"--truth={truths}: has no picture called" in capsys.readouterr().err

@@ -34,6 +34,8 @@ EXAMPLES = """
     tfcyclegan translate --run_dir=runs/gta2city --data_dir=data/gta5 --split=train,val \
         --output_data=data/gta5_as_city
     tfcyclegan translate --run_dir=runs/many --input=PICTURES --output=translated --samples=8
+    tfcyclegan translate --run_dir=runs/satellite2map --scale=original --input=region_a.png \
+        --output=translated --report --truth=region_b.png
     tfcyclegan translate --run_dir=runs/t1_to_t2 --input=scan.nii.gz --output=translated --previews
 """
 
@@ -51,6 +53,8 @@ def run(config: TranslateConfig) -> None:
         _check_answers(config, trained)
     if config.input and not Path(config.input).exists():
         raise UserError(f"--input={config.input}: no such file or directory")
+    if config.truth and not Path(config.truth).exists():
+        raise UserError(f"--truth={config.truth}: no such file or directory")
     check_places(config.data_dir)
     files.require_no_file(
         "output_data" if config.output_data else "output", Path(config.output or config.output_data)
@@ -65,6 +69,7 @@ def run(config: TranslateConfig) -> None:
     from tfcyclegan.translation.data_sets import translate_data
     from tfcyclegan.translation.measured_splits import require_kind, translate_measured_split
     from tfcyclegan.translation.measurements import translate_measurements
+    from tfcyclegan.translation.reporting import show_in_report
     from tfcyclegan.translation.translators import (
         copies_on_devices,
         scale_of,
@@ -102,6 +107,8 @@ def run(config: TranslateConfig) -> None:
         kind = "measurements" if values.source is not None else "videos"
         raise UserError(f"--samples={config.samples}: of pictures, not of {kind}; leave it out")
     previews = _previews(config, values, direction)
+    if config.report and (is_video(Path(config.input)) or values.source or values.target):
+        raise UserError("--report: shows pictures alone, neither videos nor measurements")
     if is_video(Path(config.input)):
         _translate_video(config, translators, scale)
     elif config.input and values.source is not None:
@@ -127,6 +134,16 @@ def run(config: TranslateConfig) -> None:
             reading=reading,
             arrays=arrays,
         )
+        if trained is not None and config.report:
+            show_in_report(
+                trained,
+                Path(config.input),
+                Path(config.output),
+                Path(config.truth) if config.truth else None,
+                direction=direction,
+                checkpoint=translators[0].identity["checkpoint"],
+                reading=reading,
+            )
     else:
         domains = open_domains(config.data_dir)
         source, splits = domains.choose(

@@ -118,6 +118,17 @@ class TranslateConfig(MeasuredOptions):
         "and labels",
     )
 
+    report: bool = option(
+        False,
+        "also show the first pictures of --input whole in the run's report.html, beside their "
+        "translations",
+    )
+    truth: str = option(
+        "",
+        "picture or folder of pictures with the right answers, shown by --report beside the "
+        "translations of equal names",
+    )
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if bool(self.run_dir) == bool(self.model):
@@ -167,6 +178,10 @@ class TranslateConfig(MeasuredOptions):
         self._check_samples()
         if self.previews and self.output_data:
             raise UserError("--previews: requires --output; a data set holds only arrays")
+        if self.report and not (self.run_dir and self.input):
+            raise UserError("--report: shows pictures of --input in the report of --run_dir")
+        if self.truth and not self.report:
+            raise UserError(f"--truth={self.truth}: is shown by --report alone; give that as well")
         if self.output_data and not self.data_dir:
             raise UserError(
                 "--output_data: translates a prepared data set, so it requires --data_dir, not "

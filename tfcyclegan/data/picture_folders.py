@@ -74,13 +74,14 @@ class Found:
             log(self.told)
 
 
-def pictures_of_path(path: Path, reading: Reading = USUAL) -> Found:
+def pictures_of_path(path: Path, reading: Reading = USUAL, *, flag: str = "input") -> Found:
     """A picture, or all pictures in a folder tree; a file of several pictures gives NAME_0001,
     NAME_0002, ...
 
     Args:
         path: a file with any extension, or a folder.
         reading: how to read them.
+        flag: the flag that messages name.
 
     Raises:
         UserError: there are no pictures, or two would get the same name.
@@ -92,7 +93,7 @@ def pictures_of_path(path: Path, reading: Reading = USUAL) -> Found:
         found = picture_files.find(path)
         paths, root = [Path(entry.path) for entry in found.pictures], path
     else:
-        raise UserError(f"--input={path}: no such file or directory")
+        raise UserError(f"--{flag}={path}: no such file or directory")
     pictures: dict[str, Callable[[], intake.Decoded]] = {}
     origins: dict[str, Path] = {}
     for file in paths:
@@ -103,14 +104,14 @@ def pictures_of_path(path: Path, reading: Reading = USUAL) -> Found:
             if name in pictures:
                 told = f"{printable(origins[name].name)} and {printable(file.name)}"
                 raise UserError(
-                    f"--input={path}: two pictures are called {name} ({told}); rename one, since "
+                    f"--{flag}={path}: two pictures are called {name} ({told}); rename one, since "
                     f"both become {name}.png"
                 )
             origins[name] = file
             pictures[name] = functools.partial(_decode, file, reading.rules, place)
     if not pictures:
         raise UserError(
-            f"--input={path}: no pictures found{f'; {found.told()}' if found.left_out else ''}"
+            f"--{flag}={path}: no pictures found{f'; {found.told()}' if found.left_out else ''}"
         )
     return Found(pictures, found.left_out, f"{path}: {found.told()}" if found.left_out else "")
 

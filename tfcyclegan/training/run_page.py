@@ -15,7 +15,7 @@ from tfcyclegan.config import AUGMENTED
 from tfcyclegan.data.display import displays_of, told
 from tfcyclegan.data.pixels import spread
 from tfcyclegan.system import files
-from tfcyclegan.training import figures
+from tfcyclegan.training import figures, whole_pictures
 from tfcyclegan.training.checkpoints import chosen_by
 from tfcyclegan.training.history import EARLIER_HISTORY, HISTORY, read_history
 from tfcyclegan.training.observer import PURPOSES
@@ -56,6 +56,7 @@ def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
         precision=run.precision,
         options=config_to_dict(run.config),
         curves=[(title, figures.svg(figure)) for title, figure in curves.values()],
+        whole_pictures=whole_pictures.read(run_dir),
         strips=strips,
         display=displayed(run),
         columns=columns,
@@ -80,6 +81,7 @@ def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
                 figures.FIGURES,
                 "checkpoints",
                 SAMPLES,
+                whole_pictures.FOLDER,
                 "tensorboard",
                 "evaluation",
             )

@@ -59,10 +59,10 @@ def strip(
                 cells.append((own, backward(real)[0]))
         cells += [(other, np.where(gaps, np.float32(-1), each(real))[0]) for each in answers]
         rows.append(
-            _join([in_rgb(show(np.where(gaps, np.nan, cell))) for show, cell in cells], axis=1)
+            join([in_rgb(show(np.where(gaps, np.nan, cell))) for show, cell in cells], axis=1)
         )
     width = max(row.shape[1] for row in rows)
-    return _join(
+    return join(
         [
             np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255)
             for row in rows
@@ -71,7 +71,10 @@ def strip(
     )
 
 
-def _join(images: Sequence[np.ndarray], *, axis: int) -> np.ndarray:
+def join(images: Sequence[np.ndarray], *, axis: int) -> np.ndarray:
+    """Joins uint8 [H, W, 3] side by side (`axis` 1) or one below the other (0), with a white gap
+    of GAP pixels.
+    """
     gap_shape = list(images[0].shape)
     gap_shape[axis] = GAP
     gap = np.full(gap_shape, 255, np.uint8)

@@ -1,0 +1,78 @@
+"""Translated pictures in the report of their run: `tfcyclegan translate --report`."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tfcyclegan.config import Size
+from tfcyclegan.data import images
+from tfcyclegan.data.picture_folders import Reading, pictures_of_path
+from tfcyclegan.errors import UserError
+from tfcyclegan.system.progress import log
+from tfcyclegan.training import whole_pictures
+from tfcyclegan.training.run_page import write_report
+from tfcyclegan.training.runs import Run
+
+SHOWN = 6
+"""At most so many pictures of a call."""
+
+
+def show_in_report(
+    run: Run,
+    inputs: Path,
+    output: Path,
+    truth: Path | None,
+    *,
+    direction: str,
+    checkpoint: str,
+    reading: Reading,
+) -> None:
+    """Shows the first pictures of `inputs` in the run's report: input | translated | truth.
+
+    Args:
+        run: the run that translated them.
+        inputs: picture or folder that was translated.
+        output: folder with the translations, NAME.png of each picture.
+        truth: picture or folder with the right answers, by equal names; two single pictures belong
+            together whatever their names.
+        direction: "ab" or "ba".
+        checkpoint: the one that translated.
+        reading: how the inputs are read.
+
+    Raises:
+        UserError: no picture has its truth.
+    """
+    found = pictures_of_path(inputs, reading).pictures
+    truths = pictures_of_path(truth, flag="truth").pictures if truth else {}
+    if truth and truth.is_file() and inputs.is_file():
+        truths = dict(zip(found, truths.values(), strict=False))
+    if truth and not found.keys() & truths.keys():
+        raise UserError(
+            f"--truth={truth}: has no picture called {next(iter(found))}, or as another of --input"
+        )
+    for name, read in itertools.islice(found.items(), SHOWN):
+        with Image.open(output / f"{name}.png") as image:
+            translated = images.to_array(image.convert("RGB"))
+        cells: dict[str, Image.Image | np.ndarray] = {
+            "input": read().image,
+            "translated": translated,
+        }
+        if name in truths:
+            cells["truth"] = truths[name]().image
+        size = Size(*translated.shape[:2])
+        resized = {column: _of_size(cell, size) for column, cell in cells.items()}
+        whole_pictures.write(run.directory, name, direction, resized, checkpoint=checkpoint)
+    report = write_report(run.directory, with_figures=False)
+    shown = min(len(found), SHOWN)
+    missing = len(found.keys() - truths.keys()) if truth else 0
+    log(
+        f"{report}: shows {shown} of {len(found)} pictures whole"
+        + (f", {missing} of all have no truth in {truth}" if missing else "")
+    )
+
+
+def _of_size(cell: Image.Image | np.ndarray, size: Size) -> np.ndarray:
+    image = cell if isinstance(cell, Image.Image) else images.to_image(cell)
+    return images.to_array(images.resize(image.convert("RGB"), size))
