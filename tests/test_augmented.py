@@ -272,7 +272,7 @@ def test_a_run_goes_on_as_if_nothing_had_stopped_it(tiles, trained, tmp_path, ea
     from tests.test_training import checkpoint
 
     for steps in (1, 2):
-        run_of(tiles, tmp_path / "run", max_steps=steps, sample_every_steps=0)
+        run_of(tiles, tmp_path / "run", max_steps=steps)
     expected, found = checkpoint(trained), checkpoint(tmp_path / "run")
     assert expected.keys() == found.keys() and any("enc_b" in name for name in expected)
     assert [name for name in expected if not np.array_equal(expected[name], found[name])] == []
@@ -312,7 +312,10 @@ def test_answers_through_the_command(trained, tmp_path, capsys):
             np.testing.assert_array_equal(two[f"{name}_{number}"], three[f"{name}_{number}"])
             assert not np.array_equal(other[f"{name}_{number}"], two[f"{name}_{number}"])
     assert zero.keys() == {"x", "y"}
-    kept = translations(trained, pictures, tmp_path / "three", "--samples=3", "--seed=7")
+    kept = translations(
+        trained, pictures, tmp_path / "three", "--samples=3", "--seed=7", "--report"
+    )
+    assert "answer 3" in (trained / "report.html").read_text().split("whole", 1)[1]
     assert "2 already existed" in capsys.readouterr().out and kept.keys() == three.keys()
     arguments = [f"--run_dir={trained}", f"--input={pictures}", f"--output={tmp_path / 'three'}"]
     assert cli.main(["translate", *arguments]) == 2

@@ -143,6 +143,7 @@ def run(config: TranslateConfig) -> None:
                 direction=direction,
                 checkpoint=translators[0].identity["checkpoint"],
                 reading=reading,
+                samples=config.samples,
             )
     else:
         domains = open_domains(config.data_dir)
