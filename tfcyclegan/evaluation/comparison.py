@@ -166,8 +166,9 @@ def _compare_direction(results: ByRun, metrics: ByRun) -> Comparison:
         if len(tables) == len(results) and same:
             found.lines += _lines(title, tables, found.notes)
         elif title == diversity.TITLE:
-            having = {name: tables.get(name, _NO_TABLE) for name in results}
-            found.lines += _lines(title, having, found.notes)
+            of_all = {name: tables.get(name, _NO_TABLE) for name in results}
+            found.lines += _lines(title, of_all, [])
+            found.notes.append(f"{title}: only of {', '.join(tables)}; the others have one answer")
         elif title.startswith(_WITH_A_TOOL):
             found.notes.append(
                 f"{title}: only of {', '.join(tables)}; numbers of different networks are not put "
