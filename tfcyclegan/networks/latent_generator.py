@@ -28,7 +28,7 @@ from tfcyclegan.networks.resnet import ResnetGenerator
 
 @keras.saving.register_keras_serializable("tfcyclegan")
 class LatentAffine(keras.layers.Layer):
-    """gamma(z) x + beta(z) of normalised maps x.
+    """gamma(z) and beta(z) of one norm.
 
     Args:
         latent_size: numbers in a latent.
@@ -50,11 +50,11 @@ class LatentAffine(keras.layers.Layer):
         self.bias = self.add_weight(shape=(2 * channels,), initializer="zeros", name="bias")
         self.built = True
 
-    def call(self, x: tf.Tensor, latents: tf.Tensor) -> tf.Tensor:
-        """Maps [B, H, W, C] by latents [B, L], or by those of all, [1, L]."""
+    def call(self, latents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Both [B, 1, 1, C], of latents [B, L]."""
         both = tf.matmul(latents, self.kernel) + self.bias
         gamma, beta = tf.split(both[:, tf.newaxis, tf.newaxis], 2, axis=-1)
-        return (1 + gamma) * x + beta
+        return 1 + gamma, beta
 
 
 @keras.saving.register_keras_serializable("tfcyclegan")
@@ -190,6 +190,9 @@ class _ConditionedOperations(Operations):
     def each(self, function: Callable[[tf.Tensor], tf.Tensor], x: Any) -> Any:
         return self._apply.each(function, x)
 
+    def affine(self, x: Any, gamma: tf.Tensor, beta: tf.Tensor) -> Any:
+        return self._apply.affine(x, gamma, beta)
+
     def add(self, x: Any, y: Any) -> Any:
         return self._apply.add(x, y)
 
@@ -198,10 +201,7 @@ class _ConditionedOperations(Operations):
 
     def norm(self, norm: keras.layers.Layer | None, x: Any) -> Any:
         x, affine = self._apply.norm(norm, x), self._norms.get(id(norm))
-        if affine is None:
-            return x
-        latents = self._latents
-        return self._apply.each(lambda values: affine(values, latents), x)
+        return x if affine is None else self._apply.affine(x, *affine(self._latents))
 
     def stage(
         self, function: Callable[[Any], Any], layers: Sequence[keras.layers.Layer | None], x: Any

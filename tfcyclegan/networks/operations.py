@@ -41,6 +41,10 @@ class Operations:
         """Applies an elementwise function."""
         return function(x)
 
+    def affine(self, x: Any, gamma: tf.Tensor, beta: tf.Tensor) -> Any:
+        """gamma x + beta with numbers [1, 1, 1, C] for all, or [B, 1, 1, C]."""
+        return self.each(lambda values: gamma * values + beta, x)
+
     def encode(self, coding: LabelCoding, x: tf.Tensor) -> tf.Tensor:
         """Label maps as classes."""
         return coding.encode(x)
