@@ -23,6 +23,7 @@ import itertools
 import random
 import shlex
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -241,6 +242,7 @@ def main() -> None:
     names = [_name(number) for number in numbers]
     inputs = place / "pictures" / "testA"
     rows: dict[str, Answers] = {}
+    cpu_seconds: dict[str, float] = {}
     for method in METHODS:
         more = f"{given.flags} {given.augmented_flags if method == 'augmented' else ''}"
         words = [
@@ -249,7 +251,9 @@ def main() -> None:
             *(f"--load_size={given.size}", f"--crop_size={given.size}"),
             *(f"--max_steps={given.steps}", f"--seed={given.seed}", "--eval_split=train"),
         ]
+        started = time.process_time()
         command("train", *words)
+        cpu_seconds[method] = round(time.process_time() - started, 1)
         single = place / "answers" / method
         translate(place / method, inputs, single)
         rows[method] = {name: [_read(single / f"{name}.png")] for name in names}
@@ -269,13 +273,18 @@ def main() -> None:
     ratio = found["augmented"]["best error"] / found["cyclegan"]["best error"]
     files.write_json(
         place / "results.json",
-        {"flags": vars(given) | {"directory": str(place), "size": str(given.size)}, "rows": found},
+        {
+            "flags": vars(given) | {"directory": str(place), "size": str(given.size)},
+            "CPU seconds of this call": cpu_seconds,
+            "rows": found,
+        },
     )
     columns = list(found["augmented"])
     print(f"{'':26}" + "".join(f"{column:>20}" for column in columns))
     for row, values in found.items():
         print(f"{row:26}" + "".join(f"{values[column]:20.2f}" for column in columns))
     print(f"looks: of {len(LOOKS)}, lights: of {len(LIGHTS)}; errors and apart: Lab")
+    print(f"CPU seconds of training in this call: {cpu_seconds}")
     print(f"best of {given.samples} over CycleGAN's single answer: {ratio:.2f} (goal 0.8)")
 
 

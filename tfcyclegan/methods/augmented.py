@@ -209,7 +209,7 @@ class AugmentedCycleGAN(Method):
         self, paired_a: tf.Tensor, paired_b: tf.Tensor
     ) -> tuple[Losses, list[tf.Tensor | None]]:
         """`Method.paired_pass`, by the latents that the encoders read off the pairs, without which
-        a translation cannot be expected to be the partner (section 4.2).
+        a translation cannot be expected to be the partner (as the paper's semi-supervised form).
         """
 
         def term(paired_a: tf.Tensor, paired_b: tf.Tensor) -> tuple[None, Losses]:

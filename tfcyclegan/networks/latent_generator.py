@@ -1,8 +1,8 @@
 """A generator that takes a latent beside the picture, and so has many answers to it (Almahairi et
-al. 2018, section 4: G_AB from A and Z_b to B).
+al. 2018: G_AB from A and Z_b to B).
 
-The latent enters by conditional instance normalisation (Dumoulin et al. 2017, Eq. 5, with scale and
-shift linear in a latent, where they have one pair for each style):
+The latent enters by conditional instance normalisation (Dumoulin et al. 2017, where there is one
+pair of scale and shift for each style; here they are linear in the latent):
 
     CIN(x, z) = gamma(z) (x - mean(x)) / sd(x) + beta(z)
     gamma(z) = 1 + c + C z,  beta(z) = d + D z

@@ -1,5 +1,5 @@
-"""The networks of latents of Augmented CycleGAN (Almahairi et al. 2018, section 4): the encoder,
-which reads a latent off a pair of pictures, and the discriminator of latents.
+"""The networks of latents of Augmented CycleGAN (Almahairi et al. 2018): the encoder, which reads a
+latent off a pair of pictures, and the discriminator of latents.
 
 As in the authors' program they are four convolutions that halve, and three hidden layers. Unlike
 there they have no norm: batch norm makes nothing of a batch of one, and instance norm hides a
