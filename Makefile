@@ -1,4 +1,5 @@
-# Each target makes the virtual environment by itself: on a fresh machine `make demo` or `make test` is all there is to type.
+# Each target makes the virtual environment by itself: on a fresh machine `make demo` or `make test`
+# is all there is to type.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -33,7 +34,7 @@ demo: $(DEMO_READY)
 	@echo "translated pictures:  translated/satellite2map/ab and translated/satellite2map/ba"
 	@echo "models:               saved_models/satellite2map"
 
-## Measurements instead of pictures: T1w <-> T2w MR volumes of an average brain, from NIfTI to NIfTI.
+## Measurements instead of pictures: T1w <-> T2w MR volumes of an average brain, NIfTI to NIfTI.
 MRI := runs/t1w2t2w
 demo_mri: $(DEMO_READY)
 	$(INSTALL) '.[measurements]'
@@ -49,7 +50,7 @@ demo_mri: $(DEMO_READY)
 	@echo "scores:              $(MRI)/evaluation/index.html"
 	@echo "translated volumes:  translated/t1w2t2w/ab and translated/t1w2t2w/ba"
 
-## The street experiments on synthetic data, in the layouts of the real ones: draw, prepare, train, translate, score.
+## The street experiments on synthetic data, in the layouts of the real ones.
 data/toy_street: $(DEMO_READY)
 	$(BIN)/python -m data_prep.toy_street --output_dir=data/toy_street
 	$(BIN)/python -m data_prep.gta5 --input_dir=data/toy_street/gta5 --output_dir=data/toy_gta5 --name=toy_gta5
@@ -99,7 +100,8 @@ test_browser: $(READY)
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-## Every benchmark in a short form, about 5 minutes on 2 idle cores; the flags of the whole ones are in docs/performance.md.
+## Every benchmark in a short form, about 5 minutes on 2 idle cores; the flags of the whole ones are
+## in docs/performance.md.
 bench: $(READY)
 	$(INSTALL) '.[bench]'
 	$(BIN)/python -m benchmarks.fidelity --golden tests/golden

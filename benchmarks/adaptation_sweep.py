@@ -46,7 +46,7 @@ Scores = Mapping[str, float]
 
 
 def measure(directory: Path, style: float, layout: float) -> Scores:
-    """Draws, trains and scores one point in `directory`, as far as that is not done."""
+    """Draws, trains and scores one point in `directory`, skipping what is finished."""
     _run(
         "data_prep.toy_street",
         f"--output_dir={directory}/street",
@@ -95,7 +95,7 @@ def _run(module: str, *arguments: str) -> None:
 
 
 def plot(measured: Mapping[tuple[float, float], Scores]) -> Figure:
-    """A group of bars for each street, a bar for each arm."""
+    """One group of bars per street, one bar per arm."""
     figure = Figure(figsize=(8, 3.6), layout="constrained")
     axes = figure.subplots()
     width = 0.8 / len(_COLOURS)

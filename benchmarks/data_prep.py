@@ -51,7 +51,7 @@ def loop(folder: Path, output: Path, size: Size) -> dict[str, Any]:
 
 
 def prepare(root: Path, output: Path, size: Size) -> dict[str, Any]:
-    """The command, in a process of its own."""
+    """The command, in a separate process."""
     flags = [
         f"--input_dir={root}",
         f"--output_dir={output}",
@@ -63,7 +63,7 @@ def prepare(root: Path, output: Path, size: Size) -> dict[str, Any]:
 
 
 def differing(data: Path, folder: Path) -> int:
-    """Stored pictures whose pixels are not those of the loop."""
+    """Number of stored pictures whose pixels differ from those of the loop."""
     from tfcyclegan.system import tensorflow_setup
 
     tensorflow_setup.import_tensorflow()

@@ -35,7 +35,7 @@ _TRAINING = 100  # pictures a domain, the same in each row
 def measure(
     count: int, side: Size, features: str, place: Path, builds: dict[str, Path]
 ) -> list[dict[str, Any]]:
-    """The command over `count` translations, by each build in turn."""
+    """Times the command on `count` translations, with each build in turn."""
     for seed, (split, pictures) in enumerate(
         (("trainA", _TRAINING), ("trainB", _TRAINING), ("testA", count), ("testB", count))
     ):
@@ -81,8 +81,8 @@ def _score(count: int, features: str, place: Path, name: str, build: Path) -> di
 
 
 def largest_difference(one: Any, other: Any) -> float:
-    """Of all numbers of two builds' scores, as a share of those above 1; infinite where they are
-    not made alike.
+    """The largest difference between all numbers of two builds' scores, relative for numbers above
+    1; infinite if the scores differ in structure.
     """
     if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
         return max((largest_difference(one[key], other[key]) for key in one), default=0.0)

@@ -22,18 +22,18 @@ from tfcyclegan.training.checkpoint_files import newest, step_of
 
 @dataclass
 class Row:
-    """One fault and what became of it.
+    """One fault and its consequences.
 
     Attributes:
         fault: what was injected.
-        job: into which job.
-        counted: whether it met what it was meant for.
-        note: more of it, such as the moment.
+        job: the job that was disturbed.
+        counted: whether the fault hit what it was meant to hit.
+        note: details, such as the moment.
         code: the exit code.
-        line: what the job said last.
-        corrupt: files that lie under a final name and are not whole.
-        lost: finished work that is gone, was done again, or came out otherwise.
-        unsaid: in what the end was not one line with the right exit code.
+        line: the job's last line.
+        corrupt: incomplete files under a final name.
+        lost: finished work that is gone, was repeated, or came out differently.
+        unsaid: how the end was not a single line with the right exit code.
     """
 
     fault: str
@@ -57,8 +57,8 @@ Case: TypeAlias = Callable[[random.Random, str], list[Row]]
 
 @dataclass(frozen=True)
 class Straight:
-    """An undisturbed run: seconds from its first file to its end, files, bytes on disk and bytes of
-    memory at most.
+    """An undisturbed run: seconds from its first file to its end, files, bytes on disk and peak
+    memory in bytes.
     """
 
     seconds: float
@@ -68,7 +68,7 @@ class Straight:
 
 
 class Campaign:
-    """Cases on the material in a directory."""
+    """Runs cases on the material in a directory."""
 
     def __init__(self, directory: Path, seed: int):
         self.directory, self.seed = directory.resolve(), seed
@@ -105,7 +105,7 @@ class Campaign:
             inject.clear(place)
 
     def _train_half(self) -> None:
-        """A training killed between two checkpoints, for the cases that go on from one."""
+        """A training that was killed between two checkpoints, for the cases that continue one."""
         place = jobs.new_place(self.material, self.material / "half", TRAIN)
         process = inject.Process(TRAIN, place)
         while process.alive() and not (place / jobs.CHECKPOINTS / "step-20.index").exists():
@@ -146,7 +146,7 @@ class Campaign:
     def _finish(
         self, row: Row, job: Job, place: Path, kept: dict[str, int] | None = None
     ) -> inject.End:
-        """Gives the command again, and holds what it made against the undisturbed."""
+        """Runs the command again and compares its results with the undisturbed ones."""
         end = inject.run(job, place)
         row.lost += jobs.lost_work(job, place, kept or {}, end.printed)
         row.lost += (
@@ -166,7 +166,7 @@ class Campaign:
         return case
 
     def kills(self, job: Job, kinds: Sequence[str]) -> Case:
-        """A chain: the same command killed again and again, then left alone."""
+        """A chain: the same command is killed again and again, and then left to finish."""
 
         def case(generator: random.Random, name: str) -> list[Row]:
             place, straight, rows = (
@@ -275,8 +275,8 @@ class Campaign:
         return case
 
     def memory(self, job: Job) -> Case:
-        """The kernel kills what has more: no process can say a word then, and the shell says
-        "Killed".
+        """The kernel kills a process that exceeds its memory; the process cannot report this, so
+        the shell prints "Killed".
         """
 
         def case(generator: random.Random, name: str) -> list[Row]:
@@ -384,7 +384,7 @@ class Campaign:
         return case
 
     def two_at_once(self, job: Job) -> Case:
-        """The second starts while the first is held in the midst of its work."""
+        """The second process starts while the first is paused in the middle of its work."""
 
         def case(generator: random.Random, name: str) -> list[Row]:
             place, straight = (

@@ -29,8 +29,8 @@ class End:
     Attributes:
         code: its exit code, or minus the signal's number.
         printed: stdout.
-        errors: the lines of stderr that are not of the progress.
-        finished: whether its work was done, whatever came then.
+        errors: the lines of stderr without the progress.
+        finished: whether it had finished its work, even if it was killed afterwards.
     """
 
     code: int
@@ -39,7 +39,7 @@ class End:
     finished: bool
 
     def complaint(self, codes: Sequence[int]) -> str:
-        """In what the end is not one line with one of `codes`; empty where it is."""
+        """How the end differs from a single line with one of `codes`; empty if it does not."""
         if self.code not in codes:
             return f"exit code {self.code}: {self.errors[-1] if self.errors else 'not a word'}"
         if self.code and len(self.errors) != 1:
@@ -48,8 +48,8 @@ class End:
 
 
 class Process:
-    """A job under way in a place, with its output in files there, so that no pipe can hold it
-    up.
+    """A running job in a place. Its output goes to files there, so that no full pipe can block
+    it.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Process:
         return self.process.poll() is None
 
     def finished(self) -> bool:
-        """Whether it has said its last words."""
+        """Whether it has printed its last words."""
         return self.job.last_words in Path(self._files[0].name).read_text(encoding="utf-8")
 
     def wait(self) -> End:
@@ -103,8 +103,8 @@ def run(job: Job, place: Path, **options: object) -> End:
 
 @dataclass(frozen=True)
 class Moment:
-    """When to strike: after a share of an undisturbed run's time or of the files it makes, or
-    within the `count`-th checkpoint write.
+    """When to inject a fault: after a share of an undisturbed run's time or files, or during the
+    `count`-th checkpoint write.
     """
 
     kind: str
@@ -124,13 +124,13 @@ def draw_moment(generator: random.Random, job: Job, kind: str) -> Moment:
 
 
 def await_moment(process: Process, moment: Moment, seconds: float, files: int) -> None:
-    """Returns when the moment has come, or the process has ended.
+    """Waits for the moment, or for the end of the process.
 
     Args:
-        process: the job under way.
+        process: the running job.
         moment: when to return.
-        seconds: what an undisturbed run takes from its first file to its end.
-        files: how many it makes.
+        seconds: time of an undisturbed run from its first file to its end.
+        files: number of files of an undisturbed run.
     """
     if moment.kind == "checkpoint write":
         _await_checkpoint_write(process, moment)
@@ -154,7 +154,7 @@ def _sleep(process: Process, seconds: float) -> None:
 
 
 def count_files(process: Process) -> int:
-    """Files and folders that are there of what the job writes."""
+    """Number of files and folders that the job has written."""
     # Not Path.rglob, which raises where a folder goes away meanwhile.
     found = (
         entry
@@ -179,7 +179,7 @@ def _await_checkpoint_write(process: Process, moment: Moment) -> None:
 
 
 def unfinished_checkpoint(directory: Path) -> bool:
-    """Whether something of a checkpoint is there that is not finished."""
+    """Whether there are files of an unfinished checkpoint."""
     with contextlib.suppress(FileNotFoundError):
         return any(entry.name.endswith(("_temp", ".partial")) for entry in os.scandir(directory))
     return False
@@ -217,7 +217,7 @@ def can_mount() -> bool:
 
 @contextlib.contextmanager
 def small_disk(place: Path) -> Iterator[Callable[[int], None]]:
-    """Makes `place` a file system in memory; yields what sets its size in bytes."""
+    """Makes `place` a file system in memory; yields a function that sets its size in bytes."""
     place.mkdir(parents=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1g", "tmpfs", place], check=True)
 
@@ -232,7 +232,7 @@ def small_disk(place: Path) -> Iterator[Callable[[int], None]]:
 
 @contextlib.contextmanager
 def read_only(place: Path) -> Iterator[None]:
-    """Nothing in `place` can be written, by root neither."""
+    """Makes `place` read-only, even for root."""
     subprocess.run(["mount", "--bind", place, place], check=True)
     try:
         subprocess.run(["mount", "-o", "remount,bind,ro", place], check=True)
@@ -242,14 +242,14 @@ def read_only(place: Path) -> Iterator[None]:
 
 
 def clear(place: Path) -> None:
-    """Removes a place, also one that a campaign left mounted that was killed itself."""
+    """Removes a place, even if it is still mounted because its campaign was killed."""
     if can_mount():
         subprocess.run(["umount", "--lazy", place], stderr=subprocess.DEVNULL, check=False)
     shutil.rmtree(place, ignore_errors=True)
 
 
 def size_of(place: Path) -> int:
-    """Bytes that the files of `place` take on a file system of pages."""
+    """Bytes that the files of `place` occupy on a file system, in whole pages."""
     return sum(
         -(-path.stat().st_size // 4096) * 4096
         for path in place.rglob("*")
@@ -258,9 +258,7 @@ def size_of(place: Path) -> int:
 
 
 def own_memory(process: Process) -> int:
-    """The bytes that the process has in memory now, without the files that it has mapped, which
-    need not stay there.
-    """
+    """Bytes that the process holds in memory, without mapped files, which can be dropped."""
     with contextlib.suppress(OSError):
         status = Path(f"/proc/{process.process.pid}/status").read_text(encoding="utf-8")
         return sum(int(size) * 1024 for size in re.findall(r"RssAnon:\s+(\d+) kB", status))
@@ -273,8 +271,8 @@ def can_limit_memory() -> bool:
 
 @contextlib.contextmanager
 def little_memory(size: int) -> Iterator[tuple[str, ...]]:
-    """Yields what to put before a command so that it has `size` bytes of memory, by a control
-    group, as containers have it.
+    """Yields a prefix for a command that limits its memory to `size` bytes by a control group, as
+    containers do.
     """
     group = _GROUPS / f"tfcyclegan-faults-{os.getpid()}"
     group.mkdir()
@@ -286,9 +284,7 @@ def little_memory(size: int) -> Iterator[tuple[str, ...]]:
 
 
 def clock_set_back(days: int) -> dict[str, str]:
-    """The environment of a process whose clock is `days` behind; the clock that only counts on is
-    left alone.
-    """
+    """Environment of a process whose clock is `days` behind; its monotonic clock is not changed."""
     return {
         "LD_PRELOAD": str(FAKETIME[0]),
         "FAKETIME": f"-{days}d",

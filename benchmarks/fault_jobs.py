@@ -59,14 +59,14 @@ _TRANSLATE = {"run_dir": "run", "data_dir": "tiles", "split": "trainA", "output"
 
 @dataclass(frozen=True)
 class Job:
-    """A command of a user.
+    """A command as a user would run it.
 
     Attributes:
-        name: what it is called.
-        module: what Python runs.
-        flags: of the command.
-        writes: what it writes, in its place.
-        last_words: what its last line on stdout holds once it has finished.
+        name: name of the job.
+        module: the module that Python runs.
+        flags: flags of the command.
+        writes: its output, relative to its place.
+        last_words: part of its last line on stdout once it has finished.
         needs_run: whether it reads a trained run.
     """
 
@@ -111,7 +111,7 @@ JOBS = {job.name: job for job in (PREPARE, TRAIN, EVALUATE, EXPORT, TRANSLATE)}
 
 
 def prepare_material(directory: Path) -> None:
-    """Pictures and a trained run, for all places."""
+    """Prepares the pictures and the trained run that all places share."""
     subprocess.run(
         [
             sys.executable,
@@ -137,7 +137,7 @@ def new_place(material: Path, place: Path, job: Job) -> Path:
 
 
 def files_of(job: Job, place: Path) -> Iterator[Path]:
-    """All files that the job writes and that have their final name."""
+    """All files of the job that have their final names."""
     for name in job.writes:
         for path in sorted((place / name).rglob("*")):
             if path.is_file() and not is_temporary(path.relative_to(place)):
@@ -145,8 +145,8 @@ def files_of(job: Job, place: Path) -> Iterator[Path]:
 
 
 def is_temporary(path: Path) -> bool:
-    """Whether the name says that the file is not finished: ours, TFDS's beside the shards, and
-    those of TensorFlow's checkpoints.
+    """Whether the name marks an unfinished file: one of ours, of TFDS next to the shards, or of
+    TensorFlow's checkpoints.
     """
     return ".work/metadata" in path.as_posix() or any(
         part.endswith((".partial", ".retired", "_temp")) or ".tempstate" in part or ".tmp" in part
@@ -155,7 +155,7 @@ def is_temporary(path: Path) -> bool:
 
 
 def corrupt_files(job: Job, place: Path) -> list[str]:
-    """What lies under a final name and is not whole."""
+    """Incomplete files under a final name."""
     return [
         f"{path.relative_to(place)}: {told}"
         for path in files_of(job, place)
@@ -199,7 +199,7 @@ def _read_picture(path: Path) -> None:
 
 
 def _read_lines(path: Path) -> None:
-    """A log's last line may be cut off, which its reader leaves out."""
+    """Reads a log, ignoring an incomplete last line."""
     for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
         if line.endswith("\n"):
             json.loads(line)
@@ -233,8 +233,8 @@ def _read_saved_model(path: Path) -> None:
 
 
 def _read_nothing(path: Path) -> None:
-    """Logs that grow, locks, and what another reader covers: a checkpoint's data are read by its
-    index.
+    """For growing logs, locks, and files that are checked through another one: a checkpoint's data
+    are read through its index.
     """
 
 
@@ -258,8 +258,8 @@ _READERS: dict[str, Callable[[Path], object]] = {
 
 
 def finished_work(job: Job, place: Path) -> dict[str, int]:
-    """What a next run must find finished: {file: inode}, and for a training {"step": the newest
-    checkpoint's}.
+    """What the next run must find finished: {file: inode}, and for a training {"step": step of the
+    newest checkpoint}.
     """
     if job is TRAIN:
         latest = newest(place / CHECKPOINTS)
@@ -275,13 +275,13 @@ def finished_work(job: Job, place: Path) -> dict[str, int]:
 
 
 def steps_begun(place: Path) -> int:
-    """How many steps a training has surely begun, by its history."""
+    """Number of steps that a training is known to have begun, by its history."""
     return max((line["step"] for line in read_history(place / "run" / HISTORY)), default=0)
 
 
 def lost_work(job: Job, place: Path, before: Mapping[str, int], printed: str) -> list[str]:
-    """Which of `finished_work` a run that went on has done again or has not found, by what it
-    printed and left.
+    """Which parts of `finished_work` a continued run repeated or did not find, by its output and
+    files.
     """
     if job is TRAIN:
         told = re.search(r"resuming at step (\d+)|finished already: step (\d+)", printed)
@@ -297,9 +297,7 @@ def lost_work(job: Job, place: Path, before: Mapping[str, int], printed: str) ->
 
 
 def records_of_another(shard: Path) -> bytes:
-    """The content of a shard of as many records as `shard` has, taken from the other domain's
-    pictures.
-    """
+    """Content of a shard with as many records as `shard`, from the other domain's pictures."""
     other = next(
         shard.parent.glob(f"*-{'trainB' if 'trainA' in shard.name else 'trainA'}.tfrecord-*")
     )
@@ -314,8 +312,8 @@ def records_of_another(shard: Path) -> bytes:
 
 
 def differences(job: Job, one: Path, other: Path) -> list[str]:
-    """In what the finished work of two places differs but for times and places; names of files, and
-    of tensors.
+    """How the finished work of two places differs, except for times and paths: names of files and
+    tensors.
     """
     paths = [
         {str(path.relative_to(place)) for path in files_of(job, place)} for place in (one, other)

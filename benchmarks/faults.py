@@ -1,9 +1,9 @@
 """What do kills, signals, damaged files and a failing machine cost? Disturbs the real commands and
 compares with undisturbed ones.
 
-    python -m benchmarks.faults --directory=/tmp/faults python -m benchmarks.faults
-    --directory=/tmp/faults --plan python -m benchmarks.faults --directory=/tmp/faults
-    --only=SIGKILL/train --rounds=4 --seed=1
+    python -m benchmarks.faults --directory=/tmp/faults
+    python -m benchmarks.faults --directory=/tmp/faults --plan
+    python -m benchmarks.faults --directory=/tmp/faults --only=SIGKILL/train --rounds=4 --seed=1
 
 Each case injects a fault, looks for corrupt files under a final name, runs the same command again
 without the fault until it ends, and compares its results with those of the undisturbed command:
@@ -71,7 +71,7 @@ def plan(campaign: Campaign, rounds: int) -> dict[str, Case]:
 
 
 def show(results: dict[str, Any], about: dict[str, Any]) -> bool:
-    """Prints the table; returns whether nothing was lost, every end was told, and enough kills
+    """Prints the table; returns whether nothing was lost, every end was reported, and enough kills
     counted.
     """
     rows = [

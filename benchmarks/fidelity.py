@@ -61,10 +61,10 @@ def network_rows(path: Path) -> Iterator[Row]:
 def recorded_draws(
     decisions: dict[str, list[list[tuple[str, float]]]], size: int, batch: int
 ) -> Any:
-    """The official pool's random draws as the `pool_draws` of a CycleGAN.
+    """The official pool's random draws, as the `pool_draws` of a CycleGAN.
 
-    They were drawn only where needed: 'u' decides whether to swap, then 'i' names the slot; none
-    while the pool fills.
+    Draws exist only where the pool needed them: 'u' decides whether to swap, then 'i' selects the
+    slot; there are none while the pool fills.
     """
     steps = len(decisions["A"])
     chances, slots = np.zeros([2, steps, batch]), np.zeros([2, steps, batch], np.int64)
@@ -86,7 +86,7 @@ def recorded_draws(
 
 
 def replay(arrays: dict[str, Any]) -> Iterator[tuple[str, float, str]]:
-    """Runs a trajectory and yields (part, largest relative difference, bar)."""
+    """Replays a trajectory and yields (part, largest relative difference, bound)."""
     meta = meta_of(arrays)
     networks = {
         ours: make_network(below(arrays, f"start/{theirs}/"), dtype="float64")
@@ -180,7 +180,7 @@ def rate_rows(path: Path) -> Iterator[Row]:
 
 
 def normalization_rows(path: Path) -> Iterator[Row]:
-    """tensorflow-addons' InstanceNormalization: outputs and input gradients, on both of our
+    """tensorflow-addons' InstanceNormalization: outputs and input gradients, on both of our code
     paths.
     """
     arrays = dict(np.load(path))
@@ -224,7 +224,9 @@ def pth_rows(path: Path) -> Iterator[Row]:
 
 
 def reader_of(path: Path) -> Callable[[Path], Iterator[Row]] | None:
-    """What reads a file, by the names of its arrays; None for one that is no case by itself."""
+    """The reader of a file, by the names of its arrays; None if the file is not a case of its
+    own.
+    """
     if path.suffix == ".pth":
         return pth_rows if path.with_name(f"{path.stem}_io.npz").is_file() else None
     keys = np.load(path).files
@@ -242,7 +244,7 @@ def reader_of(path: Path) -> Callable[[Path], Iterator[Row]] | None:
 
 
 def find_rows(golden: Path) -> Iterator[Row]:
-    """All comparisons that the files of `golden` allow."""
+    """All comparisons that the files in `golden` allow."""
     for path in sorted([*golden.glob("*.npz"), *golden.glob("*.pth")]):
         if reader := reader_of(path):
             yield from reader(path)

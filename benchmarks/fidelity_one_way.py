@@ -35,7 +35,7 @@ def is_one_way(meta: Mapping[str, Any]) -> bool:
 
 
 def network_rows(path: Path) -> Iterator[Row]:
-    """CUT's networks and blurs: outputs, features, vectors of patches, gradients of blurs."""
+    """CUT's networks and blurs: outputs, features, patch vectors, gradients of blurs."""
     arrays = dict(np.load(path))
     for case in dict.fromkeys(key.split("/")[0] for key in arrays):
         values = below(arrays, f"{case}/")
@@ -116,7 +116,7 @@ def _unit_parts(values: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
 
 
 class _RecordedCUT(CUT):
-    """CUT with the draws of a trajectory."""
+    """CUT with the recorded draws of a trajectory."""
 
     def __init__(self, arrays: dict[str, Any], **options: Any):
         super().__init__(**options)
@@ -139,11 +139,11 @@ class _RecordedCUT(CUT):
 
 
 class _RecordedDropout:
-    """Stands in for a dropout layer: drops what another program dropped in each step.
+    """Replaces a dropout layer and drops what another program dropped in each step.
 
     Args:
-        masks: of what is kept, [steps, B, H, W, C].
-        step: which of them.
+        masks: what is kept, [steps, B, H, W, C].
+        step: index of the step.
     """
 
     def __init__(self, masks: np.ndarray, step: Any):
@@ -154,7 +154,7 @@ class _RecordedDropout:
 
 
 def replay(arrays: dict[str, Any]) -> Iterator[tuple[str, float, str]]:
-    """Runs a trajectory and yields (part, largest relative difference, bar)."""
+    """Replays a trajectory and yields (part, largest relative difference, bound)."""
     meta = meta_of(arrays)
     networks: dict[str, Any] = {
         ours: make_network(below(arrays, f"start/{theirs}/"), dtype="float64")
@@ -211,7 +211,7 @@ def _pix2pix(networks: dict[str, Any], arrays: dict[str, Any], meta: dict[str, A
 
 
 def _set_dropout(model: Method, arrays: dict[str, Any], places: list[str], step: Any) -> None:
-    """Gives the generator the dropout masks that are kept at `places`; no dropout if none are."""
+    """Gives the generator the dropout masks stored at `places`; no dropout if there are none."""
     modules = below(arrays, f"{places[0]}/dropout/")
     layers = {
         module: _RecordedDropout(
@@ -233,7 +233,7 @@ def _picture(arrays: dict[str, Any], key: str) -> tf.Tensor:
 
 
 def _seen(model: Method, real_a: tf.Tensor) -> tf.Tensor:
-    """What the generator is given of real_a in the present step."""
+    """The generator's input for real_a in the current step."""
     mirrors = isinstance(model, CUT) and model.flip_equivariance and bool(model.is_mirrored())
     return tf.reverse(real_a, axis=[2]) if mirrors else real_a
 
@@ -255,7 +255,7 @@ def _first_pictures(model: Method, arrays: dict[str, Any]) -> Iterator[tuple[str
 
 
 class _Unmoved:
-    """Leaves a model's networks as they were, statistics included."""
+    """Restores a model's networks on exit, including their statistics."""
 
     def __init__(self, model: Method):
         self._networks = list(model.networks.values())
@@ -269,7 +269,7 @@ class _Unmoved:
 
 
 def _discriminator_halves(model: Method, real_a: tf.Tensor, real_b: tf.Tensor) -> dict[str, float]:
-    """D_real and D_fake of the step to come, which our step reports as their mean alone."""
+    """D_real and D_fake of the next step; our step reports only their mean."""
     judge: Discriminator = model.disc_b
     with _Unmoved(model):
         fake_b = model.gen_ab(_seen(model, real_a), training=True)
@@ -285,7 +285,9 @@ def _discriminator_halves(model: Method, real_a: tf.Tensor, real_b: tf.Tensor) -
 
 
 def _official_losses(values: dict[str, tf.Tensor], meta: dict[str, Any]) -> dict[str, float]:
-    """The official program's names and factors: there NCE and NCE_Y are not halved yet."""
+    """The losses with the official program's names and factors, which does not halve NCE and NCE_Y
+    at this point.
+    """
     ours = {name: float(value) for name, value in values.items()}
     terms = 2 if meta.get("nce_idt") else 1
     learnt = ("gan_ab", "nce_a", "nce_b", "l1_ab")
@@ -300,14 +302,16 @@ def _official_losses(values: dict[str, tf.Tensor], meta: dict[str, Any]) -> dict
 
 
 def _window(pictures: tf.Tensor, like: np.ndarray) -> tf.Tensor:
-    """The middle of the pictures, as large as `like`."""
+    """The centre of the pictures, of the size of `like`."""
     (height, width), (rows, columns) = pictures.shape[1:3], like.shape[1:3]
     top, left = (height - rows) // 2, (width - columns) // 2
     return pictures[:, top : top + rows, left : left + columns]
 
 
 def _test_modes(model: Method, arrays: dict[str, Any]) -> Iterator[tuple[str, float, str]]:
-    """What the end generator makes of the first picture in each way of the official test."""
+    """Translations of the first picture by the final generator, in each mode of the official
+    test.
+    """
     image = _picture(arrays, "step0/real_A_nchw")
     for mode in dict.fromkeys(re.findall(r"\b(test_\w+)/output_window", " ".join(arrays))):
         theirs = nhwc(arrays[f"{mode}/output_window_nchw"])
@@ -320,7 +324,9 @@ def _test_modes(model: Method, arrays: dict[str, Any]) -> Iterator[tuple[str, fl
 def gradient_differences(
     model: Method, arrays: dict[str, Any], names: Mapping[str, str]
 ) -> Iterator[float]:
-    """Of the gradients of the first step, which Adam's first moment is (1 - beta_1) times."""
+    """Differences of the gradients of the first step, taken from Adam's first moment, which is (1 -
+    beta_1) times the gradient.
+    """
     for theirs, ours in names.items():
         references = below(arrays, f"step0/grad/{theirs}/")
         if not references:
@@ -350,7 +356,7 @@ def gradient_differences(
 def weight_differences(
     model: Method, arrays: dict[str, Any], names: Mapping[str, str]
 ) -> Iterator[float]:
-    """Of the weights at the end, running statistics included."""
+    """Differences of the final weights, including running statistics."""
     for theirs, ours in names.items():
         references = below(arrays, f"end/{theirs}/")
         if not references:

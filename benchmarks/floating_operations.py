@@ -1,14 +1,12 @@
 """Multiplications and additions of a training step, counted from the shapes of its convolutions;
-everything else is left out.
+everything else is ignored.
 """
 
 from collections.abc import Iterator
 
 
 def generator_convolutions(height: int, width: int, blocks: int, filters: int) -> Iterator[int]:
-    """Multiply-adds of each convolution of the ResNet generator for one picture, the first of them
-    first.
-    """
+    """Multiply-adds of each convolution of the ResNet generator for one picture, in order."""
     pixels = height * width
     yield pixels * 7 * 7 * 3 * filters
     yield pixels // 4 * 9 * filters * 2 * filters
@@ -21,7 +19,7 @@ def generator_convolutions(height: int, width: int, blocks: int, filters: int) -
 
 
 def discriminator_convolutions(height: int, width: int, filters: int) -> Iterator[int]:
-    """The same of the 70x70 PatchGAN."""
+    """The same for the 70x70 PatchGAN."""
     widths = [3, filters, 2 * filters, 4 * filters, 8 * filters, 1]
     for source, target, stride in zip(widths, widths[1:], (2, 2, 2, 1, 1), strict=False):
         height, width = ((side + 2 - 4) // stride + 1 for side in (height, width))
@@ -31,13 +29,14 @@ def discriminator_convolutions(height: int, width: int, filters: int) -> Iterato
 def step_operations(
     height: int, width: int, batch: int, blocks: int, filters: int, *, identity: bool = True
 ) -> int:
-    """Floating-point operations (two a multiply-add) of a whole step over `batch` pictures of each
-    domain.
+    """Floating-point operations (two per multiply-add) of a whole step over `batch` pictures of
+    each domain.
 
-    A convolution's gradients cost as much as itself for the weights and again for its input; a
-    network's first one needs the latter only where its input is a fake. Generators run twice on
-    pictures, twice on fakes, twice for the identity losses; discriminators twice for the
-    generators, which needs no gradients of their weights, and four times for themselves.
+    The gradient of a convolution costs as much as the convolution itself for the weights, and the
+    same again for its input; a network's first convolution needs the latter only if its input is a
+    fake. Generators run twice on pictures, twice on fakes and twice for the identity losses.
+    Discriminators run twice for the generators, without gradients of their weights, and four times
+    for themselves.
     """
     generator = list(generator_convolutions(height, width, blocks, filters))
     discriminator = list(discriminator_convolutions(height, width, filters))

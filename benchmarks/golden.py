@@ -1,4 +1,4 @@
-"""Code that replays of golden numbers share: differences from the official numbers, and their
+"""Shared code for replaying golden numbers: differences from the official numbers, and their
 bounds.
 """
 
@@ -23,7 +23,7 @@ BARS = {
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison: `difference` is the largest of its tensors."""
+    """One comparison; `difference` is the largest of its tensors."""
 
     case: str
     difference: float
@@ -35,7 +35,7 @@ class Row:
 
 
 def relative_difference(ours: Any, theirs: Any) -> float:
-    """max|ours - theirs| / max|theirs|; infinite where shapes differ or a value is not finite."""
+    """max|ours - theirs| / max|theirs|; infinite if shapes differ or a value is not finite."""
     ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
     if ours.shape != theirs.shape or not np.isfinite(ours).all():
         return float("inf")
@@ -51,6 +51,6 @@ def below(arrays: Any, prefix: str) -> dict[str, np.ndarray]:
 
 
 def meta_of(arrays: Any, case: str = "") -> dict[str, Any]:
-    """The settings that a file, or a case in it, was made with; empty where it tells none."""
+    """The settings that a file, or a case in it, was made with; empty if it has none."""
     key = f"{case}/meta" if case else "meta"
     return ast.literal_eval(str(arrays[key])) if key in arrays else {}

@@ -46,7 +46,7 @@ _NAMES = {
 
 
 def value(series: str, job: Job) -> int:
-    """Where `job` stands on the axis of `series`."""
+    """The position of `job` on the axis of `series`."""
     return {
         "pixels": job.height * job.width,
         "batch": job.batch,
@@ -56,7 +56,7 @@ def value(series: str, job: Job) -> int:
 
 
 def draw(series: str, rows: list[dict[str, Any]], path: Path) -> None:
-    """A plot of the series: seconds on logarithmic axes, and the peak of memory."""
+    """Plots the series: seconds on logarithmic axes, and the peak of memory."""
     import matplotlib
 
     matplotlib.use("svg")

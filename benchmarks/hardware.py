@@ -31,9 +31,7 @@ def machine(packages: Sequence[str]) -> dict[str, Any]:
 
 
 def keep(results: Any, given: argparse.Namespace, packages: Sequence[str]) -> None:
-    """Says on which machine `results` were taken, and writes both as JSON where `given.output`
-    names a file.
-    """
+    """Adds the machine to `results`, and writes both as JSON if `given.output` names a file."""
     described = machine(packages)
     log(
         f"{described['cpu']} ({', '.join(described['instructions'])}), load "

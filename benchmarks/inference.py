@@ -1,17 +1,17 @@
 """How fast does each runtime translate one picture with the paper's generator? All run alternately
 in one process.
 
-    pip install 'tfcyclegan[bench]' OMP_WAIT_POLICY=passive python -m benchmarks.inference
-    --output=inference.json
+    pip install 'tfcyclegan[bench]'
+    OMP_WAIT_POLICY=passive python -m benchmarks.inference --output=inference.json
 
 (Passive: otherwise, on a busy machine, PyTorch's threads waste several times the computation by
 waiting for each other.)
 
 The weights are random and the same everywhere: speed does not depend on them, quality does
 (`tfcyclegan export` measures that on trained ones). Before anything is timed, each program's output
-is compared with the Keras generator's. In a round each runs once, in random order, so that other
-load on the machine affects all alike; the ratio to PyTorch is the median over rounds of the ratio
-within a round.
+is compared with the Keras generator's. In each round every program runs once, in random order, so
+that other load on the machine affects all equally; the ratio to PyTorch is the median over rounds
+of the ratio within a round.
 """
 
 import argparse
@@ -63,7 +63,9 @@ def torch_twin(generator: Generator, blocks: int, width: int) -> Resnet:
 def make_runners(
     generator: Generator, twin: Resnet, size: int, threads: int, place: Path
 ) -> dict[str, Runner]:
-    """Every way to run the generator: float32 [1, H, W, 3] in [-1, 1] to the same."""
+    """Every way to run the generator, as functions that map float32 [1, H, W, 3] in [-1, 1] to the
+    same.
+    """
     runners: dict[str, Runner] = {
         REFERENCE: lambda x: _by_torch(twin, x),
         "TensorFlow graph": as_function(generator, size=Size(size, size)),

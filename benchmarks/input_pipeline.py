@@ -40,7 +40,7 @@ _STORED, _LOADED, _CROP = 256, 286, 256
 
 
 def ours(place: Path, batch: int, epochs: int) -> Iterator[Any]:
-    """Starts ours; then yields each epoch's iterator."""
+    """Starts our pipeline, then yields the iterator of each epoch."""
     from tfcyclegan.system import tensorflow_setup
 
     tensorflow_setup.import_tensorflow()
@@ -71,7 +71,7 @@ def ours(place: Path, batch: int, epochs: int) -> Iterator[Any]:
 
 
 def theirs(place: Path, batch: int, epochs: int, workers: int) -> Iterator[Any]:
-    """The same of PyTorch's."""
+    """The same for PyTorch's."""
     import torch
     from PIL import Image
     from torch.utils.data import DataLoader, Dataset
@@ -115,7 +115,7 @@ def theirs(place: Path, batch: int, epochs: int, workers: int) -> Iterator[Any]:
 
 
 def measure(way: str, place: Path, batch: int, epochs: int) -> dict[str, Any]:
-    """Pictures a second of each epoch, and memory, in this process."""
+    """Pictures per second of each epoch, and memory, in this process."""
     started_ways: dict[str, Callable[[], Iterator[Any]]] = {
         OURS: lambda: ours(place, batch, epochs),
         ALONE: lambda: theirs(place, batch, epochs, 0),
@@ -145,7 +145,7 @@ def _of_children() -> int:
 
 
 def compare(rounds: list[dict[str, dict[str, Any]]]) -> dict[str, Any]:
-    """Medians over rounds; ratios to the better of PyTorch's ways within a round."""
+    """Medians over rounds; ratios to PyTorch's better setting within a round."""
 
     def rate(row: dict[str, Any], part: str) -> float:
         rates = row["pictures_per_second"]

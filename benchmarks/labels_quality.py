@@ -1,4 +1,4 @@
-"""What do label maps as classes give for the same minutes, and what do a few labelled pictures?
+"""What do label maps as classes gain in the same time, and what do a few labelled pictures gain?
 
     python -m benchmarks.labels_quality --directory=DIR --measure
     python -m benchmarks.labels_quality --directory=DIR --cores=0,1
@@ -34,16 +34,16 @@ _SUPERVISED = {**_ONEHOT, "lambda_paired": 1, "lambda_gan": 0, "lambda_a": 0, "l
 
 @dataclass(frozen=True)
 class LabelCell(Cell):
-    """A run with minutes of its own.
+    """A run with its own time.
 
     Attributes:
-        minutes: of a core.
+        minutes: minutes of one core.
     """
 
     minutes: float = 5.0
 
     def steps(self, minutes: float) -> int:
-        """How many fit in `minutes` times its own."""
+        """Number of steps in `minutes` times its own minutes."""
         return super().steps(minutes * self.minutes)
 
 
@@ -52,7 +52,7 @@ def _cell(name: str, seed: int, flags: dict[str, Any], kind: str, minutes: float
 
 
 def _labelled(percent: int, seed: int) -> list[LabelCell]:
-    """Both ways to learn from a share of the labels."""
+    """Both ways of learning from a share of the labels."""
     share = {"labelled": percent / 100}
     return [
         _cell(f"{kind} {percent}%", seed, flags | share, kind, 5)
@@ -61,7 +61,7 @@ def _labelled(percent: int, seed: int) -> list[LabelCell]:
 
 
 def plan() -> list[LabelCell]:
-    """All runs, in the order in which they are worth most."""
+    """All runs, the most informative ones first."""
     cells = []
     for seed in range(3):
         cells.append(_cell("colours", seed, {}, "cyclegan", 8))

@@ -1,13 +1,13 @@
 """What quality does each method reach in the same time: CycleGAN, CUT, FastCUT, some pairs and
 pix2pix, and the flags for small data?
 
-    python -m benchmarks.methods_quality --directory=DIR --measure python -m
-    benchmarks.methods_quality --directory=DIR --cores=0,1 python -m benchmarks.methods_quality
-    --directory=DIR --tables
+    python -m benchmarks.methods_quality --directory=DIR --measure
+    python -m benchmarks.methods_quality --directory=DIR --cores=0,1
+    python -m benchmarks.methods_quality --directory=DIR --tables
 
-DIR holds `data`, as `make demo` and `make data/toy_street` prepare it; runs are written beside it.
-Each run is a `tfcyclegan train` and two `evaluate`s (last and best checkpoint) on one core. Its
-number of steps is the number that fits in its minutes of a core according to `STEP_SECONDS`, so
+DIR contains `data` as prepared by `make demo` and `make data/toy_street`; runs are written next to
+it. Each run is a `tfcyclegan train` and two `evaluate`s (last and best checkpoint) on one core. Its
+number of steps is the number that fits in its minutes of one core according to `STEP_SECONDS`, so
 that other load on the machine affects no run. Finished runs are kept: after any interruption the
 same command continues. Only A to B is scored, which all methods learn. The toy street is synthetic.
 """
@@ -100,12 +100,12 @@ class Cell:
 
     Attributes:
         data: the data set.
-        name: what it is called in tables.
-        seed: of the run.
+        name: its name in tables.
+        seed: its seed.
         method: its --method.
-        flags: of train, besides those of all.
-        pictures: of training in each domain; 0 for all.
-        kind: in `STEP_SECONDS`.
+        flags: its flags for train, in addition to those common to all runs.
+        pictures: number of training pictures per domain; 0 for all.
+        kind: its key in `STEP_SECONDS`.
     """
 
     data: str
@@ -126,12 +126,12 @@ class Cell:
         return "64x64" if self.data == "satellite2map" else "64x128"
 
     def steps(self, minutes: float) -> int:
-        """How many fit in so many minutes of a core, in whole fives."""
+        """Number of steps that fit in `minutes` of one core, rounded to a multiple of five."""
         seconds = STEP_SECONDS[self.size][self.kind or self.method]
         return round(60 * minutes / seconds / 5) * 5
 
     def options(self) -> dict[str, Any]:
-        """Of train, without its length."""
+        """Flags for train, without its length."""
         own = dict(_OF_METHOD[self.method])
         if self.method == "cyclegan":
             own["lambda_identity"] = _IDENTITY[self.data]
@@ -142,7 +142,7 @@ class Cell:
 
 
 def plan() -> list[Cell]:
-    """All runs, in the order in which they are worth most."""
+    """All runs, the most informative ones first."""
     satellite = [
         [Cell("satellite2map", method, seed, method) for method in METHODS] for seed in range(3)
     ]
@@ -169,7 +169,9 @@ def plan() -> list[Cell]:
 
 
 def few_40(split: str) -> list[np.ndarray] | None:
-    """40 training pictures a domain of satellite2map, drawn once; its other splits as they are."""
+    """satellite2map with 40 training pictures per domain, drawn once; its other splits are
+    unchanged.
+    """
     from PIL import Image
 
     from tfcyclegan.data.source import open_source
@@ -185,7 +187,7 @@ def few_40(split: str) -> list[np.ndarray] | None:
 
 
 def run(cell: Cell, directory: Path, minutes: float, launcher: Sequence[str]) -> None:
-    """Trains and scores, as far as that is not done.
+    """Trains and scores the run, skipping what is finished.
 
     Raises:
         RuntimeError: a command failed; its output is in the run's .log.
@@ -242,7 +244,7 @@ def is_done(cell: Cell, directory: Path) -> bool:
 def run_all(
     cells: Sequence[Cell], directory: Path, cores: Sequence[str], minutes: float, until: float
 ) -> None:
-    """Runs those that are not done, one at a time on each core; none starts after `until`."""
+    """Runs the unfinished runs, one at a time on each core; none starts after `until`."""
     waiting: queue.SimpleQueue[Cell] = queue.SimpleQueue()
     for cell in cells:
         if not is_done(cell, directory):
@@ -286,7 +288,7 @@ Scores = dict[tuple[str, str], float]
 
 
 def scores_of(metrics: Mapping[str, Any], *rows: str) -> Scores:
-    """Those of the first row that each table has of `rows`."""
+    """For each table, the scores of the first of `rows` that it has."""
     found = {}
     for table in metrics["directions"][0]["tables"]:
         row = next((table["rows"][name] for name in rows if name in table["rows"]), {})
@@ -297,8 +299,8 @@ def scores_of(metrics: Mapping[str, Any], *rows: str) -> Scores:
 
 
 def tables(cells: Sequence[Cell], directory: Path, minutes: float) -> str:
-    """What is finished, in Markdown: a table for each data set, a line for each kind of run with
-    its last and its best checkpoint, the values of several seeds one after the other.
+    """The finished runs in Markdown: one table per data set, one line per kind of run with its last
+    and best checkpoints, and the values of several seeds side by side.
     """
     kinds: dict[str, dict[tuple[str, int, str], dict[int, Any]]] = {}
     for cell in cells:
@@ -343,7 +345,7 @@ def _table(data: str, runs: Mapping[tuple[str, int, int], Mapping[int, Any]]) ->
 
 
 def step_seconds(cells: Sequence[Cell]) -> dict[str, dict[str, float]]:
-    """CPU seconds of a step of each kind, medians of rounds in turns in this process."""
+    """CPU seconds of a step of each kind: medians over rounds that alternate in this process."""
     steps: dict[tuple[str, str], Callable[[], Any]] = {}
     for cell in cells:
         kind = cell.size, cell.kind or cell.method
@@ -400,7 +402,7 @@ def _step(cell: Cell) -> Callable[[], Any]:
 
 
 def main(cells: Sequence[Cell], description: str | None, minutes: float) -> None:
-    """The command of a plan, whose runs have `minutes` where --minutes does not say otherwise."""
+    """The command of a plan, whose runs take `minutes` unless --minutes says otherwise."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )

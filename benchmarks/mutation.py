@@ -1,12 +1,12 @@
 """Do the tests notice when a number, a sign or a comparison is changed?
 
-    python -m venv /tmp/mutation && /tmp/mutation/bin/pip install cosmic-ray==8.7.0 python -m
-    benchmarks.mutation --bin=/tmp/mutation/bin --output=/tmp/mutants \\
+    python -m venv /tmp/mutation && /tmp/mutation/bin/pip install cosmic-ray==8.7.0
+    python -m benchmarks.mutation --bin=/tmp/mutation/bin --output=/tmp/mutants \\
         losses methods/image_pool
 
-Cosmic Ray changes one place at a time in a clone of the last commit, and runs the module's tests; a
-change that they do not notice is a survivor, shown as a diff. Up to `--most` of a module's changes
-are drawn, the same ones for the same seed.
+Cosmic Ray makes one change at a time in a clone of the last commit and runs the module's tests. A
+change that they do not notice is a survivor, shown as a diff. Up to `--most` of a module's possible
+changes are drawn at random, the same ones for the same seed.
 """
 
 import argparse
@@ -56,7 +56,7 @@ _HOPELESS = re.compile(
 
 
 def keep_a_sample(session: Path, most: int, seed: int) -> None:
-    """Leaves `most` of the changes in Cosmic Ray's database, or all that there are."""
+    """Keeps at most `most` of the changes in Cosmic Ray's database."""
     with closing(sqlite3.connect(session)) as database:
         rows = database.execute(
             "SELECT operator_name, occurrence, job_id FROM mutation_specs ORDER BY 1, 2"
@@ -70,7 +70,7 @@ def keep_a_sample(session: Path, most: int, seed: int) -> None:
 
 
 def survivors(session: Path) -> tuple[int, list[str]]:
-    """How many changes were tried, and the diffs of those that the tests passed."""
+    """Number of changes tried, and the diffs of those that passed the tests."""
     with closing(sqlite3.connect(session)) as database:
         rows = database.execute(
             "SELECT test_outcome, diff FROM work_results ORDER BY diff"
@@ -79,7 +79,7 @@ def survivors(session: Path) -> tuple[int, list[str]]:
 
 
 def mutate(module: str, given: argparse.Namespace) -> tuple[int, list[str]]:
-    """Tries the changes of one module; goes on where an earlier call was stopped."""
+    """Tries the changes of one module; continues an interrupted call."""
     name = module.replace("/", "_")
     settings, session, clone = (
         given.output / f"{name}.toml",

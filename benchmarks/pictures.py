@@ -1,4 +1,4 @@
-"""Real pictures to measure on: NASA's Blue Marble, whole and in tiles. Needs no TensorFlow."""
+"""Real pictures for measurements: NASA's Blue Marble, whole and in tiles. Needs no TensorFlow."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from data_prep.satellite_map import SATELLITE, find_input
 
 
 def blue_marble(width: int, height: int) -> np.ndarray:
-    """The picture in that size, uint8 [H, W, 3]."""
+    """The picture at the given size, uint8 [H, W, 3]."""
     Image.MAX_IMAGE_PIXELS = None
     with Image.open(find_input("") / SATELLITE) as image:
         return np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.BICUBIC))
@@ -18,7 +18,7 @@ def blue_marble(width: int, height: int) -> np.ndarray:
 def cut_tiles(
     folder: Path, count: int, height: int, width: int, *, ending: str = ".jpg", seed: int = 0
 ) -> None:
-    """Writes `count` tiles of that size, drawn by `seed`, into a new folder."""
+    """Writes `count` tiles of the given size, drawn by `seed`, into a new folder."""
     folder.mkdir(parents=True)
     marble = blue_marble(5400, 2700)
     draw = np.random.default_rng(seed)

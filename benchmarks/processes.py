@@ -1,4 +1,4 @@
-"""Measures programs in separate processes, so that each has its own peak of memory and start."""
+"""Runs programs in separate processes, so that each has its own peak of memory and start time."""
 
 import json
 import os
@@ -12,11 +12,11 @@ from typing import Any
 
 
 def run_apart(module: str, argument: Any, *, launcher: str = "", flags: Sequence[str] = ()) -> Any:
-    """What `python -m module ARGUMENT FLAGS` prints last, both as JSON, with the words of
-    `launcher` before the command.
+    """The last line printed by `python -m module ARGUMENT FLAGS`; argument and result are JSON.
+    `launcher` is put before the command.
 
     Raises:
-        SystemExit: it failed, with the end of what it said.
+        SystemExit: it failed; the message is the end of its output.
     """
     command = [*launcher.split(), sys.executable, "-m", module, json.dumps(argument), *flags]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -27,9 +27,7 @@ def run_apart(module: str, argument: Any, *, launcher: str = "", flags: Sequence
 
 @dataclass(frozen=True)
 class Finished:
-    """A command that has ended well: its output, how long it took and the most memory that it
-    held.
-    """
+    """A command that succeeded: its output, run time and peak memory."""
 
     output: str
     seconds: float
@@ -37,7 +35,7 @@ class Finished:
 
 
 class Command:
-    """A command that runs; `finish` waits for it."""
+    """A running command; `finish` waits for it."""
 
     def __init__(self, words: Sequence[str]):
         self._words, self._started = words, time.perf_counter()
@@ -47,7 +45,7 @@ class Command:
 
     @property
     def seconds(self) -> float:
-        """Since its start."""
+        """Seconds since its start."""
         return time.perf_counter() - self._started
 
     def runs(self) -> bool:
@@ -55,7 +53,7 @@ class Command:
         return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
     def finish(self) -> Finished:
-        """Raises SystemExit where it failed, with the end of what it said."""
+        """Waits for the end; raises SystemExit with the end of its output if it failed."""
         assert self._process.stdout is not None
         output = self._process.stdout.read()
         _, status, usage = os.wait4(self._process.pid, 0)
@@ -69,16 +67,16 @@ class Command:
 
 
 def memory(name: str) -> int:
-    """Bytes of this process by /proc/self/status: VmRSS is what it holds, VmHWM the most that it
-    ever held, RssAnon without files.
+    """Bytes of this process from /proc/self/status: VmRSS is what it holds now, VmHWM its peak,
+    RssAnon what it holds without files.
 
-    Not `ru_maxrss`, which a process inherits from the one that started it.
+    `ru_maxrss` is not used, because a process inherits it from its parent.
     """
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
 
 
 def seconds_since_start() -> float:
-    """How old this process is."""
+    """Age of this process."""
     ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
     return float(Path("/proc/uptime").read_text().split()[0]) - ticks / os.sysconf("SC_CLK_TCK")

@@ -68,7 +68,7 @@ BUSY_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Request:
-    """A prepared body and the pictures that must come back; none where it is a bad one."""
+    """A prepared body and the expected pictures; none for a bad request."""
 
     kind: str
     body: bytes
@@ -77,7 +77,7 @@ class Request:
 
 @dataclass
 class Tally:
-    """What all clients saw, by status; 0 is a broken connection."""
+    """The answers to all clients, by status; 0 is a broken connection."""
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     problems: Counter[str] = field(default_factory=Counter)
@@ -169,7 +169,7 @@ def make_requests(model_dir: Path, sizes: list[Size]) -> dict[str, list[Request]
 
 
 def check(request: Request, status: int, content: bytes, tally: Tally) -> str:
-    """What is wrong with an answer; empty if nothing."""
+    """What is wrong with an answer; empty if nothing is."""
     if status == 503:
         return ""
     if not request.expected:

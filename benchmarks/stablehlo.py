@@ -60,7 +60,7 @@ class Settings:
 
 
 def export(settings: Settings, path: Path) -> None:
-    """Writes the training step as StableHLO text, its settings in the first line."""
+    """Writes the training step as StableHLO text, with its settings in the first line."""
     from tfcyclegan.system import tensorflow_setup
 
     tensorflow_setup.import_tensorflow()
@@ -87,7 +87,7 @@ def read_settings(text: str) -> Settings:
 
 
 def run_exported(path: Path, steps: int) -> dict[str, Any]:
-    """Compiles the text for JAX's first device and runs it over its own outputs: state that it
+    """Compiles the text for JAX's first device and feeds its outputs back to it; state that it
     aliases is donated.
     """
     os.environ["JAX_ENABLE_X64"] = "1"  # TensorFlow counts in int64
@@ -154,7 +154,7 @@ def run_exported(path: Path, steps: int) -> dict[str, Any]:
 
 
 def run_torch(settings: Settings, steps: int, *, autocast: bool, compiled: bool) -> dict[str, Any]:
-    """PyTorch's step on its first GPU, or on the CPU where it has none."""
+    """PyTorch's step on its first GPU, or on the CPU if there is none."""
     import numpy as np
     import torch
 
@@ -193,7 +193,7 @@ def run_torch(settings: Settings, steps: int, *, autocast: bool, compiled: bool)
 
 
 def run_peak(steps: int) -> dict[str, Any]:
-    """Operations a second of a large product of bfloat16 matrices."""
+    """Operations per second of a large bfloat16 matrix product."""
     import torch
 
     on_gpu = torch.cuda.is_available()

@@ -70,7 +70,7 @@ def by_pytorch(
 def measure(
     network: tuple[int, int], width: int, height: int, tile: int, place: Path
 ) -> dict[str, Any]:
-    """One row; the picture made goes to a file in `place`."""
+    """Measures one row; its picture is written to a file in `place`."""
     blocks, filters = network
     generator = make_generator(
         f"resnet_{blocks}blocks", base_filters=filters, init="kaiming", init_gain=1.0, seed=0
@@ -106,7 +106,7 @@ def measure(
 
 
 def compare(row: dict[str, Any], first: dict[str, Any], place: Path) -> None:
-    """Adds to `row` how its picture differs from that of `first`, in levels of 8 bits."""
+    """Adds to `row` how its picture differs from that of `first`, in 8-bit levels."""
     ours, theirs = (
         np.load(
             place / "{blocks}-{filters}-{width}-{height}-{tile}.npy".format(**which), mmap_mode="r"

@@ -24,7 +24,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
 
 
 class _BlurDown(nn.Module):
-    """[1 2 1] x [1 2 1] / 16 at every second pixel, mirrored at the edges."""
+    """[1 2 1] x [1 2 1] / 16 at every second pixel, with mirrored edges."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -38,9 +38,7 @@ class _BlurDown(nn.Module):
 
 
 class BlurredResnet(nn.Module):
-    """The anti-aliased ResNet generator, whose features can be had by their place in its list of
-    layers.
-    """
+    """The anti-aliased ResNet generator, with access to features by index of the layer."""
 
     def __init__(self, blocks: int, width: int):
         super().__init__()
@@ -65,7 +63,9 @@ class BlurredResnet(nn.Module):
         return self.model(x)
 
     def features(self, x: torch.Tensor, layers: Sequence[int]) -> list[torch.Tensor]:
-        """The outputs of `layers`, ascending; nothing behind the last of them is computed."""
+        """The outputs of `layers`, in ascending order; layers after the last of them are not
+        computed.
+        """
         found = []
         for index, layer in enumerate(self.model[: layers[-1] + 1]):
             x = layer(x)
@@ -80,7 +80,7 @@ def _convolution(source: int, target: int) -> list[nn.Module]:
 
 
 class BlurredPatchGAN(nn.Module):
-    """The anti-aliased PatchGAN, of patches of 84x84 pixels."""
+    """The anti-aliased PatchGAN, with patches of 84x84 pixels."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -106,7 +106,9 @@ class BlurredPatchGAN(nn.Module):
 
 
 class PatchSampler(nn.Module):
-    """Feature maps at chosen positions to unit vectors [B * P, width], a perceptron for each."""
+    """Maps features at chosen positions to unit vectors [B * P, width], with one perceptron per
+    feature map.
+    """
 
     def __init__(self, channels: Sequence[int], width: int):
         super().__init__()
@@ -128,21 +130,20 @@ class PatchSampler(nn.Module):
 
 
 class TorchCUT:
-    """Three networks, their Adams and the step: the discriminator first, then the generator by
-    least squares and PatchNCE.
+    """Three networks, their Adam optimizers and the step: first the discriminator, then the
+    generator with least squares and PatchNCE.
 
     Args:
         blocks: residual blocks of the generator.
-        width: filters of all first convolutions.
+        width: filters of the first convolutions.
         lambda_nce: weight of PatchNCE; 10 in FastCUT.
-        nce_identity: whether pictures of domain b are compared with what is made of them, too.
-        flip_equivariance: whether half of the batches are translated mirrored.
+        nce_identity: whether pictures of domain b are also compared with their translations.
+        flip_equivariance: whether half of the batches are mirrored before translation.
         nce_layers: the layers whose features are compared.
-        num_patches: positions drawn in each of them.
-        patch_width: of the vectors.
-        autocast: whether the networks and losses run in bfloat16 where PyTorch's autocast finds it
-            right.
-        device: of PyTorch.
+        num_patches: number of positions drawn in each of them.
+        patch_width: length of the vectors.
+        autocast: whether the networks and losses run under PyTorch's bfloat16 autocast.
+        device: PyTorch device.
     """
 
     def __init__(
@@ -183,8 +184,8 @@ class TorchCUT:
         self.discriminators = torch.optim.Adam(self.judges, **settings)
 
     def load(self, states: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-        """Takes weights by our names of networks and the official names within them, in their
-        type; the blurs' kernels are known.
+        """Loads weights, by our names of the networks and the official names within them, and
+        converts the networks to their type; the kernels of the blurs are fixed.
         """
         for name, state in states.items():
             tensors = tensors_of(
@@ -193,11 +194,13 @@ class TorchCUT:
             self.networks[name].to(next(iter(tensors.values())).dtype).load_state_dict(tensors)
 
     def batch(self, images: np.ndarray) -> torch.Tensor:
-        """[B, H, W, 3] as what `step` takes."""
+        """Converts [B, H, W, 3] to the input of `step`."""
         return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().to(self.device)
 
     def step(self, real_a: torch.Tensor, real_b: torch.Tensor) -> dict[str, torch.Tensor]:
-        """One update of all three networks from [B, 3, H, W] in [-1, 1]; the weighted losses."""
+        """Updates all three networks once from [B, 3, H, W] in [-1, 1]; returns the weighted
+        losses.
+        """
         cast = torch.autocast(self.device, torch.bfloat16, enabled=self.autocast)
         mirrored = self.flip_equivariance and self.is_mirrored()
         with cast:
@@ -228,11 +231,11 @@ class TorchCUT:
         return {name: loss.detach() for name, loss in (losses | learnt).items()}
 
     def is_mirrored(self) -> bool:
-        """The coin of a batch."""
+        """Draws whether a batch is mirrored."""
         return bool(torch.rand(()) < 0.5)
 
     def positions(self, domain: str, index: int, pixels: int) -> torch.Tensor:
-        """Positions drawn in the feature map `index` of a term."""
+        """Draws positions in the feature map `index` of a term."""
         return torch.randperm(pixels, device=self.device)[: self.num_patches]
 
     def _judges_learn(self, learn: bool) -> None:
@@ -242,7 +245,7 @@ class TorchCUT:
     def _patch_nce(
         self, domain: str, real: torch.Tensor, fake: torch.Tensor, mirrored: bool
     ) -> torch.Tensor:
-        """The mean over layers of the mean loss of their patches."""
+        """Mean over layers of the mean loss over their patches."""
         found = self.gen_ab.features(fake, self.nce_layers)
         found = [map_.flip(3) for map_ in found] if mirrored else found
         with torch.no_grad():
@@ -259,7 +262,7 @@ class TorchCUT:
         return torch.stack(losses).mean()
 
     def _contrast(self, queries: torch.Tensor, keys: torch.Tensor, pictures: int) -> torch.Tensor:
-        """Cross-entropy of telling each query's key among those of its picture (Eq. 3)."""
+        """Cross-entropy of identifying each query's key among the keys of its picture (Eq. 3)."""
         queries, keys = (x.unflatten(0, (pictures, -1)) for x in (queries, keys))
         right = (queries * keys).sum(2, keepdim=True)
         others = queries @ keys.transpose(1, 2)

@@ -56,7 +56,7 @@ class Residual(nn.Module):
 
 
 class PatchGAN(nn.Module):
-    """The 70x70 PatchGAN: scores [B, 1, h, w] of three halvings."""
+    """The 70x70 PatchGAN, which halves the size three times: scores [B, 1, h, w]."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -76,7 +76,7 @@ class PatchGAN(nn.Module):
 
 
 class ImagePool:
-    """The last `size` fakes: once full, half of the new ones are swapped for an older one."""
+    """The last `size` fakes; once it is full, half of the new fakes are swapped for older ones."""
 
     def __init__(self, size: int):
         self.size, self.images, self.random = size, [], random.Random(0)
@@ -96,19 +96,18 @@ class ImagePool:
 
 
 class TorchCycleGAN:
-    """Four networks, two Adams and the step: least squares, cycles by L1, identity losses,
-    generators first.
+    """Four networks, two Adam optimizers and the step: least squares, L1 cycles and identity
+    losses, generators first.
 
     Args:
         blocks: residual blocks of the generators.
-        width: filters of all first convolutions.
+        width: filters of the first convolutions.
         lambda_cycle: weight of both cycles.
         lambda_identity: weight of the identity losses, relative to it.
-        pool_size: fakes kept for the discriminators.
-        autocast: whether the networks and losses run in bfloat16 where PyTorch's autocast finds it
-            right.
-        channels_last: the memory format of weights and pictures.
-        device: of PyTorch.
+        pool_size: number of fakes kept for the discriminators.
+        autocast: whether the networks and losses run under PyTorch's bfloat16 autocast.
+        channels_last: memory format of weights and pictures.
+        device: PyTorch device.
     """
 
     def __init__(
@@ -152,15 +151,15 @@ class TorchCycleGAN:
         self.pool_a, self.pool_b = ImagePool(pool_size), ImagePool(pool_size)
 
     def load(self, states: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-        """Takes weights by our names of networks and the official names within them, in their
-        type.
+        """Loads weights, by our names of the networks and the official names within them, and
+        converts the networks to their type.
         """
         for name, state in states.items():
             tensors = tensors_of(state)
             self.networks[name].to(next(iter(tensors.values())).dtype).load_state_dict(tensors)
 
     def batch(self, images: np.ndarray) -> torch.Tensor:
-        """[B, H, W, 3] as what `step` takes."""
+        """Converts [B, H, W, 3] to the input of `step`."""
         return (
             torch.from_numpy(images)
             .permute(0, 3, 1, 2)
@@ -169,7 +168,9 @@ class TorchCycleGAN:
         )
 
     def step(self, real_a: torch.Tensor, real_b: torch.Tensor) -> dict[str, torch.Tensor]:
-        """One update of all four networks from [B, 3, H, W] in [-1, 1]; the weighted losses."""
+        """Updates all four networks once from [B, 3, H, W] in [-1, 1]; returns the weighted
+        losses.
+        """
         cast = torch.autocast(self.device, torch.bfloat16, enabled=self.autocast)
         for parameter in self.judges:
             parameter.requires_grad_(False)
@@ -213,7 +214,7 @@ def lsgan(scores: torch.Tensor, target: float) -> torch.Tensor:
 
 
 def tensors_of(state: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
-    """A state dict of arrays as one of tensors."""
+    """Converts a state dict of arrays to tensors."""
     return {key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in state.items()}
 
 

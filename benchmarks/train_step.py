@@ -1,9 +1,10 @@
 """How long does a training step take, and how much memory: ours, PyTorch's with the same
 mathematics, and that of Keras tutorials?
 
-    pip install 'tfcyclegan[bench]' python -m benchmarks.train_step --output=train_step.json python
-    -m benchmarks.train_step --size=180x360 --batch=2 python -m benchmarks.train_step
-    --method=fastcut --rows=1,2,3,4,10
+    pip install 'tfcyclegan[bench]'
+    python -m benchmarks.train_step --output=train_step.json
+    python -m benchmarks.train_step --size=180x360 --batch=2
+    python -m benchmarks.train_step --method=fastcut --rows=1,2,3,4,10
 
 Each row is a separate process with its own peak of memory and start; in a round each runs once, and
 the ratios are medians over rounds of ratios within a round. "As it comes" uses the precision that
@@ -106,8 +107,8 @@ def _pair(method: str) -> tuple[Any, Any]:
 
 
 def _one_way_pair(method: str) -> tuple[Any, Any]:
-    """Small models of CUT or FastCUT, ours in float64 and PyTorch's: with every position of a
-    feature map, so that the order in which they are drawn makes no difference, and one coin.
+    """Small models of CUT or FastCUT, ours in float64 and PyTorch's, with all positions of each
+    feature map, so that the order in which they are drawn does not matter, and a fixed coin.
     """
     from benchmarks.torch_one_way import OPTIONS, TorchCUT
     from tfcyclegan.methods.factory import build_model
@@ -127,7 +128,7 @@ def _one_way_pair(method: str) -> tuple[Any, Any]:
 
 
 def compare(rounds: list[dict[str, dict[str, Any]]], given: argparse.Namespace) -> dict[str, Any]:
-    """Medians over `rounds`, each {program: what `training_programs.measure` gave}."""
+    """Medians over `rounds`, each {program: result of `training_programs.measure`}."""
     peaks = {
         kind: max(
             row["operations_per_second"][kind]

@@ -1,7 +1,7 @@
 """The programs that `train_step` and `growth` time, each run in a separate process.
 
-`measure` imports what its program needs and nothing else, so that the peak of memory and the start
-are those of the program.
+`measure` imports only what its program needs, so that the peak of memory and the start time are
+those of the program.
 """
 
 import dataclasses
@@ -39,16 +39,16 @@ class Job:
     """One run of one program.
 
     Attributes:
-        program: what to run; see above.
-        height: of the pictures.
-        width: of the pictures.
-        batch: pictures of each domain in a step, over all replicas.
+        program: the program to run, see above.
+        height: height of the pictures.
+        width: width of the pictures.
+        batch: pictures of each domain per step, over all replicas.
         blocks: residual blocks.
-        filters: of all first convolutions.
-        steps: timed, after the first one and a second that is not counted.
-        devices: logical CPUs or GPUs, of ours alone.
-        pool: fakes kept, where the method keeps any.
-        method: of training.
+        filters: filters of the first convolutions.
+        steps: number of timed steps, after two that are not timed.
+        devices: logical CPUs or GPUs, for our program only.
+        pool: number of fakes kept, if the method keeps any.
+        method: training method.
     """
 
     program: str
@@ -64,13 +64,13 @@ class Job:
 
 
 def run(job: Job, launcher: str = "") -> dict[str, Any]:
-    """`measure(job)` in a fresh process, with the words of `launcher` before its command."""
+    """`measure(job)` in a fresh process, with `launcher` before its command."""
     return run_apart("benchmarks.training_programs", asdict(job), launcher=launcher)
 
 
 def measure(job: Job) -> dict[str, Any]:
-    """Seconds of each step by the clock and of this process's CPU time, peak of memory and start of
-    `job` in this process; of a "peak" program, operations/s of matrices.
+    """Wall-clock seconds and CPU seconds of each step, peak of memory and start time of `job` in
+    this process; for a "peak" program, operations per second of matrix products.
     """
     if job.program in PEAKS:
         return {
@@ -120,8 +120,8 @@ def pictures(job: Job) -> list[np.ndarray]:
 
 
 def train_config(sized: Any, **changes: Any) -> Any:
-    """A `TrainConfig` of what has height, width, batch, blocks and filters as `Job` has them; no
-    data are behind it.
+    """A `TrainConfig` for anything that has height, width, batch, blocks and filters like `Job`; it
+    refers to no data.
     """
     from tfcyclegan.config import Size, TrainConfig
 
@@ -212,8 +212,8 @@ def _keras(job: Job) -> tuple[Step, int, str]:
 
 
 def _measure_command(job: Job) -> dict[str, Any]:
-    """`tfcyclegan train` as a user types it, on a few pictures: steps by its own history, all that
-    it does around them included.
+    """`tfcyclegan train` as a user runs it, on a few pictures: the steps according to its own
+    history, with all overhead.
     """
     from PIL import Image
 

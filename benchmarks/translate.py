@@ -72,7 +72,7 @@ def plain_loop(translator: Translator, folder: Path, output: Path) -> None:
 
 
 def measure(case: tuple[int, int, int, int], rounds: int, place: Path) -> dict[str, Any]:
-    """Pictures a second of each way and round, and their ratios to the generator alone."""
+    """Pictures per second of each way and round, and their ratios to the generator alone."""
     count, side, blocks, filters = case
     folder, output = place / f"in{side}", place / "out"
     cut_tiles(folder, count, side, side)
@@ -129,7 +129,7 @@ def write_noise(folder: Path, sizes: Sequence[tuple[int, int]]) -> None:
 
 
 def translate_folder(folder: Path) -> None:
-    """In a process of its own: translates into a folder beside, and prints the seconds and the peak
+    """For a separate process: translates into a sibling folder and prints the seconds and the peak
     of memory in MB.
     """
     generator = make_generator(

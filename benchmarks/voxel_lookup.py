@@ -27,7 +27,7 @@ PRIOR = 3
 
 
 def features(t1w: np.ndarray, count: int) -> list[np.ndarray]:
-    """The first `count` local features of a volume, each of its shape."""
+    """The first `count` local features of a volume, each with its shape."""
     made = [
         lambda: t1w,
         lambda: ndimage.gaussian_filter(t1w, 2),

@@ -9,9 +9,9 @@ Weak scaling: each worker has one picture of each domain per step, so that two w
 many. In a round each of these runs:
 
     one worker     on one core, the other core idle
-    apart          two such trainings at once, a core each, that know nothing of each other: what
-                   the machine gives at best
-    two workers    a core each, over loopback
+    apart          two such trainings at once, independent of each other, on one core each: the best
+                   that the machine can do
+    two workers    on one core each, over loopback
 
 Efficiency is the images/s of two workers divided by twice those of one; the share of "apart" is
 what remains after the exchange of gradients. Images/s are the median over the lines of a run's
@@ -87,7 +87,7 @@ def _images_per_second(run_dir: Path) -> float:
 
 
 def run_once(arguments: argparse.Namespace, kind: str, place: Path) -> float:
-    """Images/s of all that `kind` runs together."""
+    """Images/s of all processes that `kind` runs together."""
     cores = sorted(os.sched_getaffinity(0))[:2]
     addresses = _free_addresses(2) if kind == TWO else []
     run_dirs = {

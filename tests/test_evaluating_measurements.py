@@ -18,6 +18,7 @@ from tfcyclegan.data.domains import open_domains
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation import comparison, gathering, scores_page
 from tfcyclegan.evaluation.scoring import measure
+from tfcyclegan.evaluation.task import Task
 from tfcyclegan.measures import cycle_consistency, measured_errors
 from tfcyclegan.measures.evaluation_set import OWN
 from tfcyclegan.training.runs import Run
@@ -131,13 +132,13 @@ def test_units_ranges_windows_and_what_was_assumed_are_told(metrics, place):
         "display of B: window -500 to 500, channel 1 in gray; gaps in magenta",
         "assumed to be in the units of the data (range -1000:1000)",
         "36 of 4032 values are missing",
-        "a ceiling that no verdict counts",
-        "identity takes an input's place in its range",
+        "a ceiling that no verdict relies on",
+        "identity keeps a value's position in its range",
     ):
         assert line in told
     left_out = "\n".join(result["left_out"])
-    assert "Lab error and LPIPS are for pictures" in left_out
-    assert "by luminance: is for pictures" in left_out
+    assert "Lab error and LPIPS are only for pictures" in left_out
+    assert "by luminance: only for pictures" in left_out
     page = (place / "scores" / "index.html").read_text()
     assert "B: window -500 to 500, channel 1 in gray" in page and "MAE to the truth" in page
 
@@ -200,9 +201,8 @@ def inverting(place):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gathering, "copies_on_devices", lambda *_: [translator])
         patch.setattr(gathering, "from_run", lambda *_: translator)
-        yield gathering.gather(
-            run, data, "test", "latest", "ab", place / "made_by_run", "auto", False, shown={}
-        )
+        task = Task(data, "test", "ab", place / "made_by_run")
+        yield gathering.gather(run, "latest", task, alone=False)
 
 
 def test_a_run_is_scored_on_what_it_saved_in_units(inverting, place):
@@ -235,7 +235,7 @@ def test_the_cycle_of_measurements_is_closed_through_what_was_saved(inverting):
     assert noise["cycle error"].value == pytest.approx(wanted, rel=0.1)
     assert noise["ratio"].value == pytest.approx(1, abs=0.1)
     assert "JPEG 75" not in table.rows
-    assert scores_page.heads(inverting) == ["input", "translation", "truth", "cycled"]
+    assert list(scores_page.panels(inverting)) == ["input", "translation", "truth", "cycled"]
     shown = [inverting.shown[what]["p2/scan_0001"].astype(int) for what in ("input", "cycled")]
     assert np.abs(shown[0] - shown[1]).max() <= 1
     assert inverting.shown["cycled"]["p1/scan_0001"][0, 0].tolist() == list(GAP_COLOUR)

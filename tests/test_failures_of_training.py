@@ -35,7 +35,7 @@ HEALTHY = ("healthy", "healthy_labels")
 def found(name: str) -> dict[str, Finding]:
     known = street_runs.runs()[name]
     made = dataclasses.replace(run_set(name), history=known["history"])
-    made.known[cycle_consistency.table,] = honesty_of(known)
+    made.known[cycle_consistency.table] = honesty_of(known)
     return findings(made)[0]
 
 
@@ -118,7 +118,7 @@ def test_a_judge_finds_changed_objects():
             for key, truth in truths.items():
                 confusions[row].add(predicted[key], truth)
         judged = dataclasses.replace(made)
-        judged.known[fcn_score.confusions,] = confusions
+        judged.known[fcn_score.confusions] = confusions
         return fcn_score.changed_objects(judged)
 
     healthy, lost = finding("healthy"), finding("no_cycle_photos")

@@ -17,6 +17,7 @@ from tfcyclegan.data.picture_folders import picture_name
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation.gathering import gather_folder
+from tfcyclegan.evaluation.task import Task
 from tfcyclegan.measures.evaluation_set import OWN
 from tfcyclegan.translation.foreign_translations import PALETTE
 
@@ -49,7 +50,7 @@ def png(picture: Image.Image, path: str) -> None:
 
 
 def gathered(data, folder, direction="ab", **how):
-    scored = gather_folder(folder, data[0], "test", direction, "auto", **how)
+    scored = gather_folder(folder, Task(data[0], "test", direction), **how)
     return scored, scored.facts["translations"], "\n".join(scored.assumed)
 
 
@@ -212,7 +213,7 @@ def test_a_split_that_stands_in_is_told(street, tmp_path):
         picture_name(filename, "test") for filename, _ in domains.require("test", "a").pictures()
     ]
     folder = saved(tmp_path / "street", dict.fromkeys(names, gray), png)
-    scored = gather_folder(folder, domains, "test", "ab", "auto")
+    scored = gather_folder(folder, Task(domains, "test", "ab"))
     assert f"split: {domains.b.directory} has no test split, so val is scored" in scored.assumed
     assert (
         scored.facts["splits"] == {"a": "test", "b": "val"}
@@ -224,7 +225,7 @@ def test_a_split_that_stands_in_is_told(street, tmp_path):
     flat = saved(
         tmp_path / "flat", {f"{name.rpartition('/')[2]}_fake_A": gray for name in nested}, png
     )
-    back = gather_folder(flat, domains, "test", "ba", "auto")
+    back = gather_folder(flat, Task(domains, "test", "ba"))
     assert back.sets[OWN].keys() == set(nested) and any(
         "matched by file names only" in line for line in back.assumed
     )
@@ -269,7 +270,12 @@ def test_jpegs_are_scored_and_marked(data, maps, tiles, tmp_path, capsys):
         "lossy"
     ] == len(maps)
     told = f"{len(maps)} of {len(maps)} are JPEG, whose compression artefacts affect every score"
-    assert result["verdict"].endswith("saved with loss, which alone may have decided this.")
-    assert any(told in line for line in result["assumed"]) and "saved with loss" in metrics["note"]
+    assert result["verdict"].endswith("saved with lossy compression, which may explain this.")
+    assert (
+        any(told in line for line in result["assumed"])
+        and "saved with lossy compression" in metrics["note"]
+    )
     page = (output / "index.html").read_text()
-    assert told in page and "saved with loss" in page and told in capsys.readouterr().out
+    assert (
+        told in page and "saved with lossy compression" in page and told in capsys.readouterr().out
+    )

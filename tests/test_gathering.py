@@ -57,9 +57,9 @@ def test_other_data_and_checkpoints_than_the_best_are_told(tiles, tmp_path, monk
     checkpoint, other = gathering._of_the_run(run, domains, "latest")
     assert (
         checkpoint
-        == "checkpoint: step-8, the latest; step-4 measured best, and --checkpoint=best scores it"
+        == "checkpoint: step-8, the latest; step-4 measured best (--checkpoint=best scores it)"
     )
     assert other.startswith("data: satellite2map (") and other.endswith(
-        "not what the run was trained on (01234567)"
+        "not the data that the run was trained on (01234567)"
     )
     assert len(gathering._of_the_run(run, domains, "best")) == 1

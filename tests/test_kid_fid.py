@@ -235,7 +235,7 @@ def test_distances(truthful, stub):
     few = dataclasses.replace(truthful, inputs=dict(list(truthful.inputs.items())[:5]))
     assert (
         kid_fid.table(few)
-        == "KID and FID: 5 translations and 40 real pictures; they need 16 on each side"
+        == "KID and FID: 5 translations and 40 real pictures; at least 16 of each are needed"
     )
 
 

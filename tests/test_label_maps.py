@@ -121,11 +121,11 @@ def test_swapped_classes_are_caught_by_matching():
 
 def test_no_labels_is_a_reason(perfect):
     reason = label_maps.tables(dataclasses.replace(perfect, ids={}))
-    assert "neither domain's test pictures have labels" in reason and "\n" not in reason
+    assert "the test pictures of neither domain have labels" in reason and "\n" not in reason
     assert label_maps.tables(dataclasses.replace(perfect, target_is_label_maps=False)) == ""
     reason = label_maps.tables(dataclasses.replace(perfect, ids={}, classes=None))
     assert reason == (
-        "label scores: the label maps have no table of classes; prepare them again with "
+        "label scores: the label maps have no class table; prepare them again with "
         "data_prep.folders --classes=FILE.csv"
     )
 
@@ -137,7 +137,7 @@ def test_gray_translations_cannot_tell_colours_apart(perfect):
     }
     reason = label_maps.tables(dataclasses.replace(perfect, sets=gray))
     assert reason == (
-        "label scores: the translations are gray, the classes' colours are not; train with "
+        "label scores: the translations are gray but the class colours are not; train with "
         "--channels_a=3 or --channels_b=3"
     )
 

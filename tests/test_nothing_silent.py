@@ -259,12 +259,12 @@ CASES = [
         "its version 1 is another model (direction ba there, ab here); servers use the newest",
     ),
     Case(given.nothing, f"{SCORE} --run_dir={{s}}/run --split=val --pairs=none", METRICS, [
-        Line("pairs", "no true pictures: --pairs=none says that no two pictures show the same", "directions", '"basis": "none"'),
-        Line("one direction", "direction: this one alone is scored; --direction=both scores the way back", "directions"),
-        Line("scale of scores", "scale: resize_and_crop 16, as the training resized whole pictures", "directions"),
+        Line("pairs", "no true pictures: --pairs=none excludes them", "directions", '"basis": "none"'),
+        Line("one direction", "direction: only this one is scored; --direction=both scores the other as well", "directions"),
+        Line("scale of scores", "scale: resize_and_crop 16, to which training resized whole pictures", "directions"),
     ]),
     Case(given.translations, f"{SCORE} --translations={{i}} --data_dir={{s}}/data", METRICS, [
-        Line("unrelated pairs", "names are equal, but the pictures are no nearer to each other than to random partners", "directions"),
+        Line("unrelated pairs", "names are equal, but the pictures are not more similar than random pairs", "directions"),
         Line("official names", "pictures whose names end in _fake_B, a guess from the official program's names;", "directions"),
         Line("other files", "8 files skipped (6 _real_A, 1 that are not pictures by their extensions, 1 hidden", "directions"),
         Line("palette", "a palette of at most 256 colours, read as its colours: 1 picture", "directions"),

@@ -79,7 +79,7 @@ def test_equal_names_are_a_guess():
     found = find_partners(inputs, photos, "auto", "ab", "test")
     assert found.names == {name: name for name in inputs} and found.sure and found.basis == "guess"
     assert (
-        "guessed by equal names, and the pictures bear it out (n = 12, 9999 permutations, p = "
+        "guessed from equal names, and the pictures confirm it (n = 12, 9999 permutations, p = "
         "0.0001, seed 0" in found.told
     )
     assert "--pairs=none" in found.told and found.to_json()["test"]["holds"] is True
@@ -90,7 +90,7 @@ def test_unpaired_pictures_numbered_alike_have_no_truth():
     found = find_partners(inputs, photos, "auto", "ab", "test")
     assert (
         not found.names
-        and "no nearer to each other than to random partners (n = 12" in found.told
+        and "not more similar than random pairs (n = 12" in found.told
         and "--pairs=names" in found.told
     )
     assert found.to_json() | {"told": "", "test": ""} == {
@@ -104,7 +104,7 @@ def test_unpaired_pictures_numbered_alike_have_no_truth():
     assert (
         len(said.names) == COUNT
         and said.sure
-        and "as --pairs says, but the pictures are no nearer" in said.told
+        and "given by --pairs, but the pictures are not more similar" in said.told
     )
     assert not find_partners(inputs, photos, "none", "ab", "test").names
 
@@ -112,14 +112,11 @@ def test_unpaired_pictures_numbered_alike_have_no_truth():
 def test_of_few_pictures_nothing_is_known():
     found = find_partners(named(GAME[:5]), named(PHOTO[:5]), "auto", "ab", "test")
     assert len(found.names) == 5 and not found.sure and found.test is None
-    assert (
-        "with n = 5 the pictures cannot tell" in found.told
-        and "no verdict counts them" in found.told
-    )
+    assert "n = 5 is too few to test" in found.told and "no verdict relies on them" in found.told
     assert find_partners(named(GAME[:5]), named(PHOTO[:5]), "names", "ab", "test").sure
     known = find_partners(named(GAME[:5]), named(PHOTO[:5]), "auto", "ab", "test", aligned=True)
     assert known.sure and known.basis == "aligned" and len(known.names) == 5
-    assert known.told.startswith("pairs: as the data set says, which is aligned; with n = 5")
+    assert known.told.startswith("pairs: declared by the aligned data set; n = 5")
 
 
 def test_a_file_of_pairs_and_names_that_differ(tmp_path):
@@ -128,7 +125,7 @@ def test_a_file_of_pairs_and_names_that_differ(tmp_path):
         "names of the two domains' test pictures differ; give --pairs"
         in find_partners(inputs, photos, "auto", "ab", "test").told
     )
-    with pytest.raises(UserError, match="--pairs=names: no names"):
+    with pytest.raises(UserError, match="the two domains' test pictures have no names in common"):
         find_partners(inputs, photos, "names", "ab", "test")
     path = tmp_path / "pairs.csv"
     path.write_text(
@@ -140,7 +137,7 @@ def test_a_file_of_pairs_and_names_that_differ(tmp_path):
         for sides, direction in (((inputs, photos), "ab"), ((photos, inputs), "ba"))
     )
     assert forward.names["0003"] == "photo3" and back.names["photo3"] == "0003"
-    assert "as --pairs says, 8 of 12 pictures, and the pictures bear it out" in forward.told
+    assert "given by --pairs, 8 of 12 pictures, and the pictures confirm it" in forward.told
     path.write_text("a,b\n0001,photo1\n0001,photo2\n")
     with pytest.raises(
         UserError, match="1 names occur in several lines of the column a, such as 0001"
@@ -153,7 +150,7 @@ def test_a_file_of_pairs_and_names_that_differ(tmp_path):
         "ab",
         "test",
     )
-    assert not some.names and "1 of 12 are equal, and --pairs=names takes those" in some.told
+    assert not some.names and "1 of 12 are equal; --pairs=names uses those" in some.told
 
 
 def test_pairs_that_nobody_knows_decide_nothing():
@@ -202,8 +199,8 @@ def test_the_command_tells_it_in_all_places(strangers, tmp_path, capsys):
     assert cli.main([*command, "--features=none"]) == 0
     result = json.loads((tmp_path / "metrics.json").read_text())["directions"][0]
     told = (
-        "no true pictures: names are equal, but the pictures are no nearer to each other than "
-        "to random partners (n = 8, 9999 permutations"
+        "no true pictures: names are equal, but the pictures are not more similar than "
+        "random pairs (n = 8, 9999 permutations"
     )
     assert told in result["pairs"]["told"] and "Truth" not in [
         table["title"] for table in result["tables"]

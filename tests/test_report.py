@@ -108,7 +108,7 @@ def test_failures_that_the_evaluation_suspects_stand_at_the_top(run_dir):
     assert "colour shift" not in page and "Not scored yet" not in page
     metrics["directions"][0]["detectors"] = detectors[1:2]
     path.write_text(json.dumps(metrics))
-    assert "None of the failures" in run_page.write_report(run_dir).read_text()
+    assert "found none of the failures" in run_page.write_report(run_dir).read_text()
 
 
 def test_translated_pictures_come_whole_into_the_report(run_dir, tmp_path, capsys):

@@ -18,11 +18,12 @@ def test_examples_are_sorted_by_the_truth():
     assert chosen.names["worst"][0] == worst and {
         len(names) for names in chosen.names.values()
     } == {3}
+    panels = scores_page.panels(scored)
     values = [chosen.values[chosen.names[kind][0]] for kind in scores_page.KINDS]
-    assert values == sorted(values) and scores_page.heads(scored) == [
+    assert values == sorted(values) and list(panels) == [
         "input",
         "translation",
         "truth",
         "cycled",
     ]
-    assert scores_page.strip(scored, worst).startswith(b"\x89PNG")
+    assert scores_page.strip(panels, worst).startswith(b"\x89PNG")

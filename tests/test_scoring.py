@@ -180,10 +180,10 @@ def test_compare_tells_in_what_runs_differ(evaluated, tmp_path, capsys):
     assert cli.main(["compare", altered(evaluated, tmp_path, otherwise), f"--output={page}"]) == 0
     told, shown = capsys.readouterr().out, page.read_text()
     for line in (
-        "Truth: L1: only of run0",
-        "scales differ, and the numbers with them: run0 resize_and_crop 36, other none 286",
-        "choices of checkpoints differ, and the numbers with them: run0 latest, other best",
-        "pairs differ, and the numbers with them: run0 basis: guess in verdicts: True, other "
+        "Truth: L1: only for run0",
+        "scales differ, which affects the scores: run0 resize_and_crop 36, other none 286",
+        "choices of checkpoints differ, which affects the scores: run0 latest, other best",
+        "pairs differ, which affects the scores: run0 basis: guess in verdicts: True, other "
         "basis: names in verdicts: True",
     ):
         assert line in told and line in shown, line
@@ -213,7 +213,7 @@ def test_compare_keeps_feature_networks_apart(evaluated, tmp_path, capsys):
         == 0
     )
     assert (
-        "Distribution: x-256: only of other; numbers of different networks are not put side by side"
+        "Distribution: x-256: only for other; scores of different networks are not compared"
         in capsys.readouterr().out
     )
     assert "Distribution: x-256: colour" not in (tmp_path / "page.html").read_text()
@@ -295,8 +295,7 @@ def test_from_gray_into_colours_and_back(tiles, tmp_path, capsys):
     )
     metrics = json.loads((directory / "evaluation" / "metrics.json").read_text())
     told = (
-        "channels: A is gray here, stored colours of it are taken by their luminance; controls "
-        "start from "
+        "channels: A is gray, its stored colours are converted to luminance; controls start from "
     )
     for result in metrics["directions"]:
         rows = {table["title"]: table["rows"] for table in result["tables"]}

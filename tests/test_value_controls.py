@@ -29,7 +29,7 @@ def test_identity_is_the_place_in_the_range_or_the_number_where_units_agree(made
     array = np.float32([0, 1, 4, 9, np.nan]).reshape(1, 5, 1)
     found = controls["identity"](array)
     assert found.dtype == np.int16 and found.ravel().tolist() == [-1000, 0, 3000, 3000, -2000]
-    assert "identity takes an input's place in its range" in made[0].told[0]
+    assert "identity keeps a value's position in its range" in made[0].told[0]
     cone = Values("int16", (-500,), (500,), units="HU")
     same = make_value_controls(cone, CT, made[1])
     assert same.controls["identity"](ct([[-900, 700]])).ravel().tolist() == [-900, 700]
@@ -55,7 +55,7 @@ def test_linear_fit_of_training_pairs_undoes_an_inversion(made):
     assert "linear fit" in controls.to_beat
     test = make_value_controls(MR, CT, made[1], test_pairs=[(array, truth)])
     assert value_controls.LINEAR_OF_TEST in test.controls and "linear fit" not in test.to_beat
-    assert any("a ceiling that no verdict counts" in line for line in test.told)
+    assert any("a ceiling that no verdict relies on" in line for line in test.told)
 
 
 def test_nearest_real_is_a_training_measurement_and_constant_their_mean(made):

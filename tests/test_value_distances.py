@@ -45,4 +45,4 @@ def test_table_has_controls_a_floor_and_channels():
     assert whole.rows[OWN]["distance"].value == pytest.approx((300 + 0) / 2)
     assert whole.rows["identity"]["distance"].value == whole.rows[FLOOR]["distance"].value == 0
     assert by_channel.rows["channel 1"][OWN].value == 300
-    assert "in K; the range is 0 to 1024, -10 to 10 (a channel each)" in whole.note
+    assert "in K; the range is 0 to 1024, -10 to 10 (one per channel)" in whole.note

@@ -47,6 +47,7 @@ def run(config: EvaluateConfig) -> Path:
     from tfcyclegan.data.domains import open_domains
     from tfcyclegan.data.pairs import read_pairs
     from tfcyclegan.evaluation.scoring import evaluate, evaluate_folder
+    from tfcyclegan.evaluation.task import Task
     from tfcyclegan.measures.evaluation_set import Tools
     from tfcyclegan.networks.feature_networks import open_networks
 
@@ -64,35 +65,26 @@ def run(config: EvaluateConfig) -> Path:
         else {}
     )
     tools = Tools(*open_networks(config.features, config.features_weights), judges)
+    output = (
+        Path(config.output)
+        if config.output or trained is None
+        else trained.directory / "evaluation"
+    )
+    shown = config.display if trained is None else _shown(config, trained)
+    tasks = [
+        Task(domains, config.split, direction, output, pairs, shown, regions)
+        for direction in directions
+    ]
     if trained is None:
-        output = Path(config.output)
         evaluate_folder(
             Path(config.translations),
-            domains,
-            config.split,
-            config.direction,
-            output,
-            pairs=pairs,
+            tasks[0],
             suffix=config.translations_suffix,
             channels=config.translations_channels,
             tools=tools,
-            shown=config.display,
-            regions=regions,
         )
         return output
-    output = Path(config.output) if config.output else trained.directory / "evaluation"
-    evaluate(
-        trained,
-        domains,
-        config.split,
-        config.checkpoint,
-        directions,
-        output,
-        pairs=pairs,
-        tools=tools,
-        shown=_shown(config, trained),
-        regions=regions,
-    )
+    evaluate(trained, config.checkpoint, tasks, tools)
     log(
         f"next: tfcyclegan export --run_dir={config.run_dir} "
         f"--output=saved_models/{trained.directory.resolve().name}"

@@ -1,6 +1,4 @@
-"""Several evaluated runs side by side: one table of all their scores, and strips of the same test
-pictures.
-"""
+"""Compares evaluated runs: one table of all their scores, and strips of the same test pictures."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -28,7 +26,7 @@ from tfcyclegan.system import files
 from tfcyclegan.system.progress import log, log_table
 from tfcyclegan.training.run_page import METRICS
 
-# What runs should have in common that are put side by side, by its key in metrics.json.
+# What compared runs should have in common, by key in metrics.json.
 _SAME = {
     "count": "numbers of pictures",
     "splits": "splits",
@@ -46,7 +44,7 @@ _OF_SAME = {
     "translations": {"saved with loss": "lossy"},
 }
 _BESIDE = ("identity", FLOOR)
-# Rows of cycle honesty, of pictures and of measurements.
+# Rows of the cycle honesty table, for pictures and for measurements.
 _OF_CYCLES = (
     cycle_consistency.ROUNDING,
     "noise 8/255",
@@ -55,7 +53,7 @@ _OF_CYCLES = (
     "noise 8/255 of the range",
 )
 _NO_TABLE: Mapping[str, Any] = {"columns": [], "shown": {}}
-# Tables whose numbers depend on a network of their own, which their titles name.
+# Tables whose scores depend on a network, which is named in their titles.
 _WITH_A_TOOL = (kid_fid.PREFIX, fcn_score.PREFIX)
 
 ByRun = Mapping[str, Mapping[str, Any]]
@@ -66,11 +64,11 @@ class Comparison:
     """One direction of the page.
 
     Attributes:
-        title: such as "A to B".
-        lines: (name of the score, which way is better, values of the runs, then of _BESIDE; empty
-            where there is none).
-        words: (failure, verdict and value of each run).
-        notes: what is not put side by side, and why.
+        title: for example "A to B".
+        lines: (name of the score, arrow towards better, the runs' values followed by those of
+            _BESIDE; "" where one is missing).
+        words: (failure, [(verdict, value) of each run]).
+        notes: what is not compared, and why.
         strips: (name of the picture, data URL).
     """
 
@@ -85,12 +83,12 @@ def compare(run_dirs: Sequence[Path], output: Path, *, pictures: int) -> list[Co
     """Prints the tables and writes the page.
 
     Args:
-        run_dirs: runs that `evaluate` has scored on the same pictures.
-        output: the page.
-        pictures: test pictures shown for each direction.
+        run_dirs: runs that were evaluated on the same pictures.
+        output: file for the page.
+        pictures: number of test pictures to show per direction.
 
     Raises:
-        UserError: a run without scores, or runs that were scored on other pictures.
+        UserError: a run has no scores, or runs were scored on different pictures.
     """
     short = [directory.resolve().name for directory in run_dirs]
     names = short if len(set(short)) == len(short) else list(map(str, run_dirs))
@@ -110,7 +108,7 @@ def compare(run_dirs: Sequence[Path], output: Path, *, pictures: int) -> list[Co
     for way in common:
         found = _compare_direction({name: results[name][way] for name in names}, metrics)
         found.notes += [
-            f"{name}: its other direction is not shown, since not all runs have it"
+            f"{name}: its other direction is not shown, because not all runs have it"
             for name in names
             if results[name].keys() > set(common)
         ]
@@ -150,8 +148,8 @@ def _check_same_pictures(metrics: ByRun) -> None:
                 for run, its in ((first_name, first), (name, other))
             ]
             raise UserError(
-                "--run_dirs: scored on different pictures, so that no number can be compared: "
-                f"{' and '.join(told)}"
+                "--run_dirs: the runs were scored on different pictures, so their scores cannot be "
+                f"compared: {' and '.join(told)}"
             )
 
 
@@ -168,14 +166,14 @@ def _compare_direction(results: ByRun, metrics: ByRun) -> Comparison:
         elif title == diversity.TITLE:
             of_all = {name: tables.get(name, _NO_TABLE) for name in results}
             found.lines += _lines(title, of_all, [])
-            found.notes.append(f"{title}: only of {', '.join(tables)}; the others have one answer")
+            found.notes.append(f"{title}: only for {', '.join(tables)}; the others have one answer")
         elif title.startswith(_WITH_A_TOOL):
             found.notes.append(
-                f"{title}: only of {', '.join(tables)}; numbers of different networks are not put "
-                "side by side"
+                f"{title}: only for {', '.join(tables)}; scores of different networks are not "
+                "compared"
             )
         else:
-            found.notes.append(f"{title}: not of all runs")
+            found.notes.append(f"{title}: not available for all runs")
     for name, findings in _by_name(results, "detectors", "name").items():
         words = [
             (one["verdict"], "" if one["value"] is None else f"{one['value']:.3g}")
@@ -189,7 +187,7 @@ def _compare_direction(results: ByRun, metrics: ByRun) -> Comparison:
 
 
 def _by_name(results: ByRun, kind: str, key: str) -> dict[str, dict[str, Any]]:
-    """What the runs have of a kind: {its name: {run: itself}}."""
+    """The runs' results of one kind, {name of the result: {run: result}}."""
     found: dict[str, dict[str, Any]] = {}
     for run, result in results.items():
         for one in result[kind]:
@@ -198,9 +196,7 @@ def _by_name(results: ByRun, kind: str, key: str) -> dict[str, dict[str, Any]]:
 
 
 def _differences(results: ByRun) -> list[str]:
-    """In what else than their weights the runs' scores differ: then their numbers differ by that as
-    well.
-    """
+    """What differs between the runs apart from their weights and therefore affects the scores."""
     notes = []
     for key, what in _SAME.items():
         values = {name: result.get(key) for name, result in results.items()}
@@ -213,24 +209,24 @@ def _differences(results: ByRun) -> list[str]:
             values = {name: value and _ranges(value) for name, value in values.items()}
         if len({json.dumps(value, sort_keys=True) for value in values.values()}) > 1:
             told = ", ".join(f"{name} {_plain(value)}" for name, value in values.items())
-            notes.append(f"{what} differ, and the numbers with them: {told}")
+            notes.append(f"{what} differ, which affects the scores: {told}")
     return notes
 
 
 def _ranges(values: Mapping[str, Any]) -> dict[str, str]:
-    """Of the domains of measurements, for people."""
+    """The value ranges of the domains of measurements, as text."""
     return {letter: Values.from_json(one).ranges() for letter, one in values.items() if one}
 
 
 def _plain(value: Any) -> str:
     if isinstance(value, dict):
         return " ".join(f"{key}: {one}" for key, one in value.items())
-    return "not told" if value is None else str(value)
+    return "unknown" if value is None else str(value)
 
 
 def _lines(title: str, tables: ByRun, notes: list[str]) -> list[tuple[str, str, list[str]]]:
-    """The runs' own rows, and beside them those of the first run's controls, which are the same for
-    all scored alike.
+    """The runs' own rows, next to those of the first run's controls, which are the same for all
+    runs scored in the same way.
     """
     first = next(iter(tables.values()))
     of_cycles = title == cycle_consistency.TITLE
@@ -245,7 +241,7 @@ def _lines(title: str, tables: ByRun, notes: list[str]) -> list[tuple[str, str, 
             having = [name for name, value in zip(tables, own, strict=True) if value]
             name = f"{title}: {column}" if row == OWN else f"{title}: {row}: {column}"
             if having and len(having) < len(own):
-                notes.append(f"{name}: only of {', '.join(having)}")
+                notes.append(f"{name}: only for {', '.join(having)}")
             if having or any(beside):
                 lines.append((name, pages.ARROWS[about["better"]], own + beside))
     return lines
@@ -265,7 +261,7 @@ def _strips(
     pictures: int,
     notes: list[str],
 ) -> list[tuple[str, str]]:
-    """The same pictures of all runs: input, then each run's translation."""
+    """The same pictures for all runs: the input, then each run's translation."""
     folders = [directory / METRICS.parent / direction for directory in run_dirs]
     there = [
         path.relative_to(folders[0]).as_posix().removesuffix(path.suffix)
@@ -274,7 +270,7 @@ def _strips(
     ]
     names = [name for name in there if all(place_of(folder, name) for folder in folders)]
     if not names:
-        notes.append("no strips: the runs' translated pictures are not there any more")
+        notes.append("no strips: the runs' translated pictures no longer exist")
         return []
     chosen = [names[index] for index in spread(len(names), pictures)]
     result = next(one for one in metrics["directions"] if one["direction"] == direction)
@@ -293,14 +289,14 @@ def _strips(
 
 
 def _displays(result: Mapping[str, Any]) -> dict[str, Any]:
-    """How measurements are displayed, by the letter of their domain; empty of pictures."""
+    """How measurements are displayed, by the letter of their domain; empty for pictures."""
     displays: dict[str, Any] = result.get("display", {})
     return displays
 
 
 def _shown(array: np.ndarray, result: Mapping[str, Any], domain: str) -> np.ndarray:
-    """Of one domain, uint8 [H, W, 1 or 3]; measurements as the first run's scores displayed
-    them.
+    """A picture of the domain, uint8 [H, W, 1 or 3]; measurements are displayed as in the first
+    run's scores.
     """
     letter = domain.upper()
     if letter not in _displays(result):
@@ -332,7 +328,7 @@ def _inputs(
         name: images.to_array(stored.decode(split.source, encoded, 3)[0])
         for name, encoded in pictures_of_split(split.source, split.name)
         if name in names
-    }  # as they are stored, though a run may see them in gray
+    }  # in the stored colours, even if a run uses them in gray
 
 
 def _print(found: Comparison, names: Sequence[str]) -> None:

@@ -1,5 +1,5 @@
-"""What the translations of a run, or of another program, are scored against, loaded at their
-scale.
+"""Loads what the translations of a run, or of another program, are scored against, at the size of
+the translations.
 """
 
 import dataclasses
@@ -19,21 +19,15 @@ from tfcyclegan.data.notes import LeftOut, without_counts
 from tfcyclegan.data.picture_folders import picture_name
 from tfcyclegan.data.source import MANIFEST, DataSource
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.evaluation.measured_gathering import (
-    Loaded,
-    measure,
-    refuse_regions,
-    require_values,
-    sides_of,
-    values_of,
-)
+from tfcyclegan.evaluation.measured_gathering import Loaded, measure, require_values
 from tfcyclegan.evaluation.sides import Side
 from tfcyclegan.evaluation.spool import Spool
+from tfcyclegan.evaluation.task import Task
 from tfcyclegan.evaluation.translated_arrays import read_translations, translate_arrays
 from tfcyclegan.measures import diversity
 from tfcyclegan.measures.controls import make_controls
 from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Function
-from tfcyclegan.measures.partners import Pairs, find_partners
+from tfcyclegan.measures.partners import find_partners
 from tfcyclegan.measures.pictures import InOrder, Made, Pictures, Renamed
 from tfcyclegan.networks import LatentGenerator
 from tfcyclegan.system import files
@@ -58,37 +52,22 @@ ZERO_LATENT = (
     "latent: zero, there and back, whose answer is the mean one; only the diversity of answers is "
     "of drawn latents, and tfcyclegan translate --samples=N draws them too"
 )
-# Pictures in the official splits.
+# Number of pictures in the official splits.
 _OF_CITYSCAPES = {"train": 2975, "val": 500}
 
 
-def gather(
-    run: Run,
-    domains: Domains,
-    purpose: str,
-    checkpoint: str,
-    direction: str,
-    output: Path,
-    pairs: Pairs,
-    alone: bool,
-    *,
-    shown: Mapping[str, str] | None = None,
-    regions: Path | None = None,
-) -> EvaluationSet:
-    """Translates what `output` lacks of the split of `purpose`, and loads what it is scored
-    against.
-
-    `alone` says that the other direction is not scored; for `shown` and `regions` see `evaluate`.
+def gather(run: Run, checkpoint: str, task: Task, *, alone: bool) -> EvaluationSet:
+    """Makes the translations that the task's output folder lacks, and loads what they are scored
+    against. `alone` means that only this direction is scored.
 
     Raises:
-        UserError: no such checkpoint or split, or pairs that name pictures which are not there.
+        UserError: the checkpoint or split does not exist, or pairs name pictures that do not exist.
     """
-    split = domains.require(purpose, direction[0])
-    scale, folder = scale_of(run), output / direction
+    split, direction = task.split, task.direction
+    scale, folder = scale_of(run), task.output / direction
     translators = copies_on_devices(run, checkpoint, direction)
-    channels = {"a": run.config.channels_of("a"), "b": run.config.channels_of("b")}
-    sides = sides_of(domains, purpose, channels, scale, shown or {})
-    refuse_regions(regions, sides[direction[1]].stored)
+    sides = task.sides({domain: run.config.channels_of(domain) for domain in "ab"}, scale)
+    task.check_regions()
     translator = translators[0]
     require_values(translator.values, sides, direction)
     of_measurements = any(side.stored for side in sides.values())
@@ -96,11 +75,11 @@ def gather(
         translator, scale
     ):
         log(
-            f"{folder}: holds translations by another checkpoint or at another scale; they are "
-            "made anew"
+            f"{folder}: replacing the translations there, which are by another checkpoint or at "
+            "another scale"
         )
         shutil.rmtree(folder)
-    spool = Spool(output)
+    spool = Spool(task.output)
     inputs = sides[direction[0]].load(split, spool)
     if of_measurements:
         translate_arrays(translators, inputs, folder, scale)
@@ -112,38 +91,31 @@ def gather(
         for domain in direction
         if run.config.measures
         and run.config.eval_split == "val"
-        and purpose == "test"
-        and (found := domains.find(purpose, domain))
+        and task.purpose == "test"
+        and (found := task.domains.find(task.purpose, domain))
         and "val" in found.name
     ]
     assembled = assemble(
-        domains,
-        purpose,
-        direction,
+        task,
         sides,
         inputs,
         own,
-        pairs,
         spool,
-        regions=regions,
         checkpoint=translator.identity["checkpoint"],
         cycle=_cycle(run, checkpoint, direction, translator),
         scale=scale,
-        notes=[f"{one} is scored, on which the best checkpoint was chosen" for one in chosen_on],
+        notes=[f"{one} is scored, but the best checkpoint was chosen on it" for one in chosen_on],
         assumed=[
-            f"scale: {scale}, as the training resized whole pictures; "
+            f"scale: {scale}, to which training resized whole pictures; "
             + (
-                "translations are resized back, and all are scored in their own pixels"
+                "translations are resized back, and everything is scored at its original size"
                 if of_measurements
-                else "translations and real pictures are scored so"
+                else "translations and real pictures are scored at this size"
             ),
-            *_of_the_run(run, domains, checkpoint),
+            *_of_the_run(run, task.domains, checkpoint),
             *([ZERO_LATENT] if isinstance(translator.generator, LatentGenerator) else []),
             *(
-                [
-                    "direction: this one alone is scored; --direction=both scores the way back as "
-                    "well"
-                ]
+                ["direction: only this one is scored; --direction=both scores the other as well"]
                 if alone and f"gen_{direction[::-1]}" in run.networks
                 else []
             ),
@@ -158,105 +130,62 @@ def gather(
 
 
 def gather_folder(
-    folder: Path,
-    domains: Domains,
-    purpose: str,
-    direction: str,
-    pairs: Pairs,
-    *,
-    suffix: str = "",
-    channels: int | None = None,
-    shown: Mapping[str, str] | None = None,
-    regions: Path | None = None,
-    output: Path = Path(),
+    folder: Path, task: Task, *, suffix: str = "", channels: int | None = None
 ) -> EvaluationSet:
-    """Loads a folder of translations by another program, and in its pictures' size what they are
-    scored against; see `read_folder` and `find_partners`. Of measurements it reads arrays, see
-    `read_arrays`. `output` is the folder of the results.
+    """Loads a folder of translations by another program, and what they are scored against.
+
+    Pictures are read by `read_folder`, and real ones resized to their size; measurements are read
+    by `read_arrays`. For pairs see `find_partners`.
 
     Raises:
-        UserError: no such split, or no translations of it in the folder.
+        UserError: the split does not exist, or the folder has no translations of it.
     """
-    split, cycle = domains.require(purpose, direction[0]), "cycle honesty: needs both generators"
-    cycle += " of a run; a folder of translations has none"
-    target = values_of(domains, purpose, direction[1])
-    refuse_regions(regions, target)
-    if target is not None:
-        return _gather_arrays(
-            folder, domains, purpose, direction, pairs, suffix, cycle, shown or {}, regions, output
+    split, spool = task.split, Spool(task.output)
+    source, target = task.direction[0], task.direction[1]
+    task.check_regions()
+    own: Pictures
+    if task.values_of(target) is not None:
+        sides, scale = task.sides({"a": 3, "b": 3}, None), None
+        inputs, values = sides[source].load(split, spool), sides[target].values
+        arrays = read_arrays(
+            folder,
+            {name: (array.shape[0], array.shape[1]) for name, array in inputs.items()},
+            "--translations",
+            channels=values.channels,
+            settings=split.source.settings,
+            suffix=suffix,
         )
-    if split.values is not None:
+        own, facts = arrays.arrays, arrays.facts
+        told = [*arrays.told, *told_of_values(arrays.arrays, values)]
+    elif split.values is not None:
         raise UserError(
-            f"--translations={folder}: pictures made of measurements are scored by --run_dir alone"
+            f"--translations={folder}: pictures made from measurements can only be scored with "
+            "--run_dir"
         )
-    spool = Spool(output)
-    found = read_folder(folder, split, direction, suffix=suffix, channels=channels, keep=spool.keep)
-    height, width, own_channels = next(iter(found.pictures.values())).shape
-    size = Size(height, width)
-    scale = Scale("resize_and_crop", size, size)
-    of_domains = {direction[0]: 3, direction[1]: own_channels}
-    sides = sides_of(domains, purpose, of_domains, scale, shown or {})
+    else:
+        found = read_folder(
+            folder, split, task.direction, suffix=suffix, channels=channels, keep=spool.keep
+        )
+        own, told, facts = found.pictures, found.told, found.facts
+        height, width, own_channels = next(iter(own.values())).shape
+        scale = Scale("resize_and_crop", Size(height, width), Size(height, width))
+        sides = task.sides({source: 3, target: own_channels}, scale)
+        inputs = sides[source].load(split, spool)
     return assemble(
-        domains,
-        purpose,
-        direction,
-        sides,
-        sides[direction[0]].load(split, spool),
-        found.pictures,
-        pairs,
-        spool,
-        regions=regions,
-        checkpoint="",
-        cycle=cycle,
-        assumed=found.told,
-        facts={"translations": found.facts, "scale": str(scale)},
-    )
-
-
-def _gather_arrays(
-    folder: Path,
-    domains: Domains,
-    purpose: str,
-    direction: str,
-    pairs: Pairs,
-    suffix: str,
-    cycle: str,
-    shown: Mapping[str, str],
-    regions: Path | None,
-    output: Path,
-) -> EvaluationSet:
-    """`gather_folder` of translations into measurements."""
-    split = domains.require(purpose, direction[0])
-    sides = sides_of(domains, purpose, {"a": 3, "b": 3}, None, shown)
-    spool, values = Spool(output), sides[direction[1]].values
-    inputs = sides[direction[0]].load(split, spool)
-    found = read_arrays(
-        folder,
-        {name: (array.shape[0], array.shape[1]) for name, array in inputs.items()},
-        "--translations",
-        channels=values.channels,
-        settings=split.source.settings,
-        suffix=suffix,
-    )
-    return assemble(
-        domains,
-        purpose,
-        direction,
+        task,
         sides,
         inputs,
-        found.arrays,
-        pairs,
+        own,
         spool,
-        regions=regions,
         checkpoint="",
-        cycle=cycle,
-        assumed=[*found.told, *told_of_values(found.arrays, values)],
-        facts={"translations": found.facts, "scale": "original"},
+        cycle="cycle honesty: needs both generators of a run; a folder of translations has none",
+        assumed=told,
+        facts={"translations": facts, "scale": str(scale or "original")},
     )
 
 
 def _of_the_run(run: Run, domains: Domains, checkpoint: str) -> list[str]:
-    """What the choice of checkpoint and data rests on."""
+    """Assumptions about the choice of checkpoint and data."""
     told = []
     if checkpoint == "latest" and newest(run.directory / DIRECTORY / BEST):
         steps = {
@@ -264,13 +193,13 @@ def _of_the_run(run: Run, domains: Domains, checkpoint: str) -> list[str]:
         }
         if steps["latest"] != steps["best"]:
             told.append(
-                f"checkpoint: {steps['latest']}, the latest; {steps['best']} measured best, and "
-                "--checkpoint=best scores it"
+                f"checkpoint: {steps['latest']}, the latest; {steps['best']} measured best "
+                "(--checkpoint=best scores it)"
             )
     if run.data_fingerprint and domains.fingerprint != run.data_fingerprint:
         told.append(
-            f"data: {domains.title} ({domains.fingerprint[:8]}), not what the run was trained on "
-            f"({run.data_fingerprint[:8]})"
+            f"data: {domains.title} ({domains.fingerprint[:8]}), not the data that the run was "
+            f"trained on ({run.data_fingerprint[:8]})"
         )
     return told
 
@@ -296,16 +225,12 @@ def _cycle(
 
 
 def assemble(
-    domains: Domains,
-    purpose: str,
-    direction: str,
+    task: Task,
     sides: Mapping[str, Side],
     inputs: Pictures,
     own: Pictures,
-    pairs: Pairs,
     spool: Spool,
     *,
-    regions: Path | None = None,
     scale: Scale | None = None,
     checkpoint: str,
     cycle: tuple[Function, Function] | str,
@@ -314,17 +239,19 @@ def assemble(
     facts: Mapping[str, Any] | None = None,
     config: TrainConfig | None = None,
 ) -> EvaluationSet:
-    """Loads what the translations `own` of `inputs` are scored against, as `sides` say, by domain.
+    """Loads what the translations `own` of `inputs` are scored against, as described by the
+    domains' `sides`.
 
-    `spool` keeps what is loaded, `regions` is a folder of region maps, `scale` that at which
-    networks see measurements. `notes`, `assumed` and `facts` are what is known already of the
-    attributes `left_out`, `assumed` and `facts` of `EvaluationSet`.
+    `spool` stores what is loaded; `scale` is the size of measurements as network input. `notes`,
+    `assumed` and `facts` are first entries of the attributes `left_out`, `assumed` and `facts` of
+    `EvaluationSet`.
 
     Raises:
-        UserError: no such split, or pairs that name pictures which are not there.
+        UserError: the split does not exist, or pairs name pictures that do not exist.
     """
+    domains, purpose, direction = task.domains, task.purpose, task.direction
     source, target = direction[0], direction[1]
-    split, target_split = domains.require(purpose, source), domains.find(purpose, target)
+    split, target_split = task.split, domains.find(purpose, target)
     trains = {domain: domains.require("train", domain) for domain in direction}
     train = trains[target]
     steps = {domain: sides[domain].step(one) for domain, one in trains.items()}
@@ -342,7 +269,7 @@ def assemble(
     noted = sides[source].noted + sides[target].noted
     channels = {domain: sides[domain].channels for domain in direction}
     aligned = domains.aligned(purpose)
-    partners = find_partners(inputs, held_out, pairs, direction, purpose, aligned=aligned)
+    partners = find_partners(inputs, held_out, task.pairs, direction, purpose, aligned=aligned)
     classes, why_not = _common_classes(split, target_split or train)
     ids, held_out_ids = (
         _ids(one, spool) if one and one.labelled and not why_not else {}
@@ -361,8 +288,8 @@ def assemble(
             if purpose not in one.name
         ),
         *(
-            f"held out: {count} of the {one.count} pictures of {one.name} are in training "
-            f"({where}), so scores on them are too good"
+            f"held out: {count} of the {one.count} pictures of {one.name} are also in training "
+            f"({where}), so their scores are too good"
             for one in tested
             for where, count in one.source.twins.items()
             if where.startswith(f"{one.name} in ")
@@ -417,29 +344,26 @@ def assemble(
         config=config,
         is_cityscapes=are_cityscapes(domains),
     )
-    if not of_measurements:
-        return found
-    aligned = domains.aligned("train")
-    return measure(found, raw, sides, split, aligned=aligned, regions=regions, scale=scale)
+    return measure(found, raw, sides, task, scale) if of_measurements else found
 
 
 def _told_channels(channels: Mapping[str, int], source: str, target: str) -> list[str]:
-    """How gray pictures and colours stand beside each other."""
+    """How gray and colour pictures are compared."""
     if set(channels.values()) == {3}:
         return []
     if channels[source] == channels[target]:
-        return ["channels: both domains are gray here; stored colours are taken by their luminance"]
+        return ["channels: both domains are gray; stored colours are converted to luminance"]
     way = "inputs as R=G=B" if channels[source] == 1 else "the luminance of the inputs"
     gray = (source if channels[source] == 1 else target).upper()
     return [
-        f"channels: {gray} is gray here, stored colours of it are taken by their luminance; "
-        f"controls start from {way}"
+        f"channels: {gray} is gray, its stored colours are converted to luminance; controls start "
+        f"from {way}"
     ]
 
 
 def _common_classes(split: Split, target: Split) -> tuple[ClassTable | None, str]:
-    """The table of both domains' ids and label maps, that of the target where they differ; and why
-    then no labels are compared.
+    """The class table of both domains' ids and label maps, the target's if they differ; and in that
+    case, why there are no scores by class.
     """
     tables = [
         one.source.require_labels(one.name)
@@ -453,14 +377,13 @@ def _common_classes(split: Split, target: Split) -> tuple[ClassTable | None, str
     if ours is not None and theirs is not None and (difference := ours.difference(theirs)):
         return (
             ours,
-            f"labels: the classes of {split} are not those of {target}: {difference}; no scores "
-            "by class",
+            f"labels: the classes of {split} and {target} differ: {difference}; no scores by class",
         )
     return ours or theirs, ""
 
 
 def _ids(split: Split, spool: Spool) -> Pictures:
-    """Class ids by name, kept as they are stored."""
+    """Class ids by name, stored encoded."""
     stored = (
         (picture_name(filename, split.name), np.frombuffer(label, np.uint8))
         for filename, _, label in split.source.labelled_pictures(split.name)
@@ -469,8 +392,8 @@ def _ids(split: Split, spool: Spool) -> Pictures:
 
 
 def are_cityscapes(domains: Domains) -> bool:
-    """Whether both domains are the official data set, whole, by the manifests of
-    `data_prep.cityscapes`, never by the name alone.
+    """Whether both domains are the complete official data set, according to the manifests of
+    `data_prep.cityscapes`, not just the name.
     """
     return all(_is_cityscapes(source) for source in (domains.a, domains.b))
 

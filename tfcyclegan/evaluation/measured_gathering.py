@@ -1,5 +1,5 @@
-"""What translations are scored against where a domain is one of measurements: in its units, and as
-displayed for what is made for pictures.
+"""Loads what translations are scored against if a domain consists of measurements: in units, and as
+displayed for the measures made for pictures.
 """
 
 import dataclasses
@@ -12,16 +12,21 @@ import numpy as np
 
 from tfcyclegan.config import Size
 from tfcyclegan.data import display
-from tfcyclegan.data.display import displays_of
-from tfcyclegan.data.domains import Domains, Split
+from tfcyclegan.data.domains import Split
 from tfcyclegan.data.images import Scale
 from tfcyclegan.data.pixels import spread
-from tfcyclegan.data.values import Values
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation.sides import Side, subjects_of_split
+from tfcyclegan.evaluation.task import Task
 from tfcyclegan.measures.controls import make_controls
 from tfcyclegan.measures.cycle_consistency import PICTURES as CYCLED
-from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Function, MeasuredCycle
+from tfcyclegan.measures.evaluation_set import (
+    OWN,
+    Conversions,
+    EvaluationSet,
+    Function,
+    MeasuredCycle,
+)
 from tfcyclegan.measures.measured_set import MeasuredSet
 from tfcyclegan.measures.pictures import InOrder, Made, Pictures, Renamed
 from tfcyclegan.measures.value_controls import Control, ValueControls, make_value_controls
@@ -29,16 +34,16 @@ from tfcyclegan.translation.foreign_measurements import read_arrays
 from tfcyclegan.translation.value_pair import ValuePair
 
 _ON_DISPLAYED = (
-    "display: look, distribution and the failures looked for are measured on displayed pictures, "
-    "8 bit in that window, gaps black"
+    "display: look, distribution and failures are measured on displayed pictures, 8 bit in that "
+    "window, gaps black"
 )
 _IN_UNITS = "; truth and values in the units of the data"
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What was read of the data, by name, and the translations: measurements in units, with their
-    neighbouring planes but for `own`; pictures uint8 [H, W, C].
+    """The loaded data by name, and the translations. Measurements are in units, with their
+    neighbouring planes except in `own`; pictures are uint8 [H, W, C].
     """
 
     inputs: Pictures
@@ -48,53 +53,9 @@ class Loaded:
     target_train: Pictures
 
 
-def values_of(domains: Domains, purpose: str, domain: str) -> Values | None:
-    """What the numbers of a domain's measurements mean; None of pictures."""
-    return (domains.find(purpose, domain) or domains.require("train", domain)).values
-
-
-def sides_of(
-    domains: Domains,
-    purpose: str,
-    channels: Mapping[str, int],
-    scale: Scale | None,
-    shown: Mapping[str, str],
-) -> dict[str, Side]:
-    """Both domains by letter, "a" and "b".
-
-    Args:
-        domains: the data.
-        purpose: of the split that is scored.
-        channels: of pictures, by domain.
-        scale: to which pictures are resized where both domains are of pictures.
-        shown: how measurements are displayed, as `displays_of` takes it.
-
-    Raises:
-        UserError: `shown` does not go with the data.
-    """
-    values = {domain: values_of(domains, purpose, domain) for domain in "ab"}
-    measured = {domain.upper(): one for domain, one in values.items() if one is not None}
-    displays = displays_of(measured, **shown)
-    return {
-        domain: Side(
-            channels[domain], None if measured else scale, one, displays.get(domain.upper())
-        )
-        for domain, one in values.items()
-    }
-
-
-def refuse_regions(regions: Path | None, target: Values | None) -> None:
-    """UserError where there are `regions` and translations are pictures."""
-    if regions is not None and target is None:
-        raise UserError(
-            f"--regions={regions}: goes with translations that are measurements; pictures are "
-            "scored by class where their labels are known"
-        )
-
-
 def require_values(known: ValuePair, sides: Mapping[str, Side], direction: str) -> None:
-    """UserError where the data are of other channels, units or gaps than those a translator
-    `known` was trained on.
+    """Raises UserError if the data differ in channels, units or gaps from those that the translator
+    with values `known` was trained on.
     """
     pair = zip(direction, (known.source, known.target), strict=True)
     for domain, trained in pair:
@@ -104,8 +65,8 @@ def require_values(known: ValuePair, sides: Mapping[str, Side], direction: str) 
         ]
         if told[0] != told[1]:
             raise UserError(
-                f"--data_dir: domain {domain.upper()} has {told[1] or 'pictures'}, and the run was "
-                f"trained on {told[0] or 'pictures'}; its scores would mean nothing"
+                f"--data_dir: domain {domain.upper()} has {told[1] or 'pictures'}, but the run was "
+                f"trained on {told[0] or 'pictures'}; its scores would be meaningless"
             )
 
 
@@ -113,34 +74,29 @@ def measure(
     found: EvaluationSet,
     raw: Loaded,
     sides: Mapping[str, Side],
-    split: Split,
-    *,
-    aligned: bool,
-    regions: Path | None,
+    task: Task,
     scale: Scale | None,
 ) -> EvaluationSet:
-    """`found`, whose sets are the displayed pictures, with what is scored in units.
+    """Adds to `found`, which holds the displayed pictures, what is scored in units.
 
     Args:
-        found: of it inputs, held-out and training pictures are displayed already, and `sets` has
-            the translations as they were saved.
-        raw: what was loaded.
+        found: set whose inputs, held-out and training pictures are displayed already, and whose
+            `sets` holds the translations in their saved form.
+        raw: the loaded data.
         sides: the domains.
-        split: of the inputs.
-        aligned: whether training pictures of equal names are pairs.
-        regions: folder of region maps, or None.
-        scale: at which networks see measurements; None of another program's translations.
+        task: what to score.
+        scale: size of measurements as network input; None for translations by another program.
 
     Raises:
-        UserError: region maps that do not fit.
+        UserError: the region maps do not fit.
     """
     source, target = (sides[domain] for domain in found.direction)
     truths: Pictures = Renamed(raw.held_out, found.partners.names)
     left_out = list(found.left_out)
     if odd := [name for name, one in truths.items() if one.shape[:2] != raw.own[name].shape[:2]]:
         left_out.append(
-            f"truth: {len(odd)} of {len(truths)} pairs are of different sizes, such as {odd[0]}; "
-            "values are not resampled"
+            f"truth: left out, since {len(odd)} of {len(truths)} pairs differ in size, such as "
+            f"{odd[0]}; values are not resampled"
         )
         truths = {}
     assumed = [*found.assumed, *display.told(_displays(sides))]
@@ -151,6 +107,7 @@ def measure(
         controls = make_controls(found.target_train)
         sets |= {name: Made(one, found.inputs) for name, one in controls.items()}
     else:
+        aligned = task.domains.aligned("train")
         of_controls = _value_controls(raw, source, target, truths, found, aligned=aligned)
         measured = MeasuredSet(
             target.values,
@@ -158,25 +115,25 @@ def measure(
             Made(target.own, raw.held_out),
             InOrder(Made(target.own, raw.target_train)),
             Made(target.own, truths),
-            subjects_of_split(split) if source.stored else {},
-            {} if regions is None else _regions(regions, raw.inputs, split),
+            subjects_of_split(task.split) if source.stored else {},
+            {} if task.regions is None else _regions(task.regions, raw.inputs, task.split),
             of_controls.to_beat,
         )
         own = measured.sets[OWN]
-        sets = {name: Made(target.levels_of_own, some) for name, some in measured.sets.items()}
+        sets = {name: Made(target.levels, some) for name, some in measured.sets.items()}
         assumed += of_controls.told
         left_out += of_controls.left_out
     shown = {
-        "input": Made(source.picture, raw.inputs),
-        "translation": Made(target.picture_of_own, own),
-        "truth": Made(target.picture, truths),
+        "input": Made(source.picture, Made(source.own, raw.inputs)),
+        "translation": Made(target.picture, own),
+        "truth": Made(target.picture, Made(target.own, truths)),
     }
     cycle, measured_cycle = found.cycle, None
     if not isinstance(cycle, str) and scale is not None:
         measured_cycle = _measured_cycle(raw, source, target, cycle, scale)
         if measured_cycle is not None:
             shown["cycled"] = Made(_cycled(measured_cycle, source, target, scale), own)
-        cycle = "cycle honesty: a fake is saved without its neighbouring planes"
+        cycle = "cycle honesty: a saved fake has no neighbouring planes, which the way back needs"
     return dataclasses.replace(
         found,
         cycle=cycle,
@@ -203,7 +160,7 @@ def measure(
 
 
 def _in_units(raw: Loaded, source: Side, made: ValueControls) -> dict[str, Pictures]:
-    """The translations and what controls make, NaN where the inputs have gaps."""
+    """The translations and the controls' outputs, NaN where the inputs have gaps."""
 
     def with_gaps(control: Control, array: np.ndarray) -> np.ndarray:
         return _with_gaps(control(source.own(array)), source.gaps(array))
@@ -218,10 +175,12 @@ def _in_units(raw: Loaded, source: Side, made: ValueControls) -> dict[str, Pictu
 
 
 def _with_gaps(array: np.ndarray, gaps: np.ndarray) -> np.ndarray:
-    """NaN where the input has gaps, [H, W, 1], of which integers may be able to tell none."""
+    """The array with NaN in the gaps of its input, [H, W, 1], which an integer type may not be able
+    to mark.
+    """
     if not gaps.any():
         return array
-    # float32 holds all types of measurements exactly
+    # float32 represents all types of measurements exactly
     return np.where(gaps, np.nan, array.astype(np.result_type(array, np.float32)))
 
 
@@ -258,8 +217,8 @@ def _value_controls(
 def _measured_cycle(
     raw: Loaded, source: Side, target: Side, cycle: tuple[Function, Function], scale: Scale
 ) -> MeasuredCycle | None:
-    """What goes through both networks; None where the way back needs neighbouring planes, which no
-    saved fake has.
+    """The cycle through both networks; None if the way back needs neighbouring planes, which saved
+    fakes do not have.
     """
     if target.stored is not None and target.stored.neighbours:
         return None
@@ -274,11 +233,7 @@ def _measured_cycle(
         *cycle,
         at_scale(there, InOrder(raw.inputs)),
         at_scale(back, InOrder(raw.held_out) or InOrder(raw.target_train)),
-        there.to_network,
-        back.to_network,
-        there.from_network,
-        there.gaps,
-        back.gaps,
+        Conversions(there.to_network, back.to_network, there.from_network, there.gaps, back.gaps),
     )
 
 
@@ -290,12 +245,13 @@ def _resized(pair: ValuePair, array: np.ndarray, scale: Scale) -> np.ndarray:
 def _cycled(
     cycle: MeasuredCycle, source: Side, target: Side, scale: Scale
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Makes of a saved translation what comes back from it, as a picture."""
+    """Returns a function that translates a saved translation back and displays the result."""
     back = ValuePair(target.stored, source.stored)
 
     def picture(saved: np.ndarray) -> np.ndarray:
         saved = _resized(back, saved, scale)
-        seen, gaps = cycle.back(cycle.target(saved)[np.newaxis])[0], cycle.target_gaps(saved)
+        seen = cycle.back(cycle.convert.target(saved)[np.newaxis])[0]
+        gaps = cycle.convert.target_gaps(saved)
         if gaps is not None:
             seen = np.where(gaps, np.nan if source.stored else -1, seen)
         return display.seen_to_picture(seen, source.stored, source.display)
@@ -304,11 +260,11 @@ def _cycled(
 
 
 def _regions(folder: Path, inputs: Pictures, split: Split) -> Pictures:
-    """Region ids by the inputs' names, [H, W]; 0 where a map has none."""
+    """Region ids by the inputs' names, [H, W]; missing values become 0."""
     sizes = {name: (array.shape[0], array.shape[1]) for name, array in inputs.items()}
     settings = split.source.settings
     read = read_arrays(folder, sizes, "--regions", channels=1, settings=settings)
     ids = {name: np.nan_to_num(array[..., 0]) for name, array in read.arrays.items()}
     if odd := [name for name, array in ids.items() if not (array == np.rint(array)).all()]:
-        raise UserError(f"--regions={folder}: {odd[0]} has fractions, and ids are whole numbers")
+        raise UserError(f"--regions={folder}: {odd[0]} has fractions; ids must be whole numbers")
     return {name: array.astype(np.int64) for name, array in ids.items()}

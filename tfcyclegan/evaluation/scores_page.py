@@ -1,7 +1,8 @@
-"""index.html of an evaluation: tables, plots, detectors and examples on one page that opens from
-disk.
+"""index.html of an evaluation: tables, plots, detectors and examples on a single page that opens
+from disk.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +19,10 @@ from tfcyclegan.data import images
 from tfcyclegan.data.display import in_rgb
 from tfcyclegan.measures import appearance, label_maps, paired
 from tfcyclegan.measures.confusion import pixel_accuracy
-from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet
+from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Function
 from tfcyclegan.measures.findings import OK, SET_ON, Finding
 from tfcyclegan.measures.measured_errors import mean_absolute
+from tfcyclegan.measures.pictures import Made, Pictures
 from tfcyclegan.measures.statistics import REAL
 from tfcyclegan.measures.tables import Interval, Table
 from tfcyclegan.pages import ARROWS
@@ -38,12 +40,12 @@ _AT_MOST_COLUMNS, _PANELS_ACROSS = 4, 2
 
 @dataclass(frozen=True)
 class Examples:
-    """Names of the inputs by how well their translations came out.
+    """Names of inputs with good and bad translations.
 
     Attributes:
-        score: what they were sorted by.
-        names: by kind, of `KINDS`.
-        values: score by name.
+        score: the score by which they were sorted.
+        names: by kind, one of `KINDS`.
+        values: scores by name.
     """
 
     score: str
@@ -52,7 +54,9 @@ class Examples:
 
 
 def choose(scored: EvaluationSet) -> Examples:
-    """Sorts by the truth where it is known, else by the labels, else by the look."""
+    """Sorts the translations by their error against the truth if it is known, else against the
+    labels, else by the distance of their appearance to real pictures.
+    """
     sign = 1
     if scored.tells_classes and scored.ids:
         score, sign = "pixel accuracy", -1
@@ -66,8 +70,8 @@ def choose(scored: EvaluationSet) -> Examples:
         }
         values = {name: error for name, error in errors.items() if np.isfinite(error)}
     elif scored.sure_truths:
-        score, known = "Lab error to the truth", tuple(scored.truths)
-        values = dict(zip(known, *scored.rows((paired.LAB_ERROR, OWN, known)), strict=True))
+        score = "Lab error to the truth"
+        values = scored.rows_by_name(paired.LAB_ERROR, tuple(scored.truths))
     else:
         score = "colour and texture distance to real pictures"
         _, far = scored.rows((appearance.drawn_real, REAL), (appearance.distance_of_one, OWN))
@@ -80,36 +84,47 @@ def choose(scored: EvaluationSet) -> Examples:
     return Examples(score, names, {name: values[name] for some in picked for name in some})
 
 
-def heads(scored: EvaluationSet) -> list[str]:
-    """What the cells of a strip show."""
-    return [
-        "input",
-        "translation",
-        *(["truth"] if scored.truths else []),
-        *(["cycled"] if "cycled" in scored.shown or not isinstance(scored.cycle, str) else []),
-    ]
-
-
-def strip(scored: EvaluationSet, name: str) -> bytes:
-    """The strip of a picture, as PNG."""
+def panels(scored: EvaluationSet) -> dict[str, tuple[Pictures, bool]]:
+    """The panels of an example strip, by heading: the pictures by the input's name, and whether
+    they are label maps.
+    """
+    shown: dict[str, Pictures] = {
+        "input": scored.inputs,
+        "translation": scored.own,
+        "truth": scored.truths,
+    }
+    if not isinstance(scored.cycle, str):
+        shown["cycled"] = Made(functools.partial(_cycled, scored.cycle[1]), scored.own)
     of_source, of_target = scored.source_is_label_maps, scored.target_is_label_maps
-    shown = {"input": scored.inputs, "translation": scored.own, "truth": scored.truths}
-    shown |= scored.shown
-    cells = [(shown["input"][name], of_source), (shown["translation"][name], of_target)]
-    if scored.truths:
-        unknown = np.full_like(shown["translation"][name], 255)
-        cells.append((shown["truth"].get(name, unknown), of_target))
-    if "cycled" in scored.shown:
-        cells.append((scored.shown["cycled"][name], of_source))
-    elif not isinstance(scored.cycle, str):
-        saved = images.to_float(scored.own[name])[np.newaxis]
-        cells.append((images.to_uint8(scored.cycle[1](saved)[0]), of_source))
-    return png_of(*zip(*cells, strict=True))
+    are_maps = {
+        "input": of_source,
+        "translation": of_target,
+        "truth": of_target,
+        "cycled": of_source,
+    }
+    return {
+        heading: (pictures, are_maps[heading])
+        for heading, pictures in {**shown, **scored.shown}.items()
+        if heading != "truth" or scored.truths
+    }
+
+
+def _cycled(back: Function, saved: np.ndarray) -> np.ndarray:
+    return images.to_uint8(back(images.to_float(saved)[np.newaxis])[0])
+
+
+def strip(panels: Mapping[str, tuple[Pictures, bool]], name: str) -> bytes:
+    """The example strip of an input, as PNG; the panel of an unknown truth is white."""
+    white = np.full((1, 1, 3), 255, np.uint8)
+    return png_of(
+        [pictures.get(name, white) for pictures, _ in panels.values()],
+        [is_label_map for _, is_label_map in panels.values()],
+    )
 
 
 def png_of(cells: Sequence[np.ndarray], nearest: Sequence[bool] = ()) -> bytes:
-    """Pictures side by side in the size of the first, at most 256 pixels a side, as PNG; label maps
-    resized by nearest pixels.
+    """Pictures side by side, as PNG, all resized to the first one's size, at most 256 pixels a
+    side; those marked in `nearest` (label maps) by nearest neighbour.
     """
     height, width = cells[0].shape[:2]
     shrink = min(1.0, _LARGEST_SIDE / max(height, width))
@@ -129,18 +144,19 @@ def section(
     findings: Sequence[Finding],
     chosen: Examples,
 ) -> dict[str, Any]:
-    """A direction's part of the page; everything that is drawn is text already.
+    """One direction's part of the page, with everything drawn already.
 
     Returns:
-        "result": as given; "plots": (title, SVG); "heads": what the cells of strips show; "strips":
-            by kind of example, (name, score, data URL); "worst": by a detector's name, (name, data
-            URL).
+        "result": as given; "plots": (title, SVG); "heads": headings of the strips' panels;
+            "strips": by kind of example, (name, score, data URL); "worst": by name of the detector,
+            (name, data URL).
     """
     flagged = {one.name: one.worst for one in findings if one.verdict != OK}
     shown = dict.fromkeys(
         name for some in (*chosen.names.values(), *flagged.values()) for name in some
     )
-    urls = {name: pages.data_url(strip(scored, name)) for name in shown}
+    columns = panels(scored)
+    urls = {name: pages.data_url(strip(columns, name)) for name in shown}
     plots = [(table.title, _PLOTS[table.plot](table)) for table in tables if table.plot]
     plots += [
         (
@@ -153,7 +169,7 @@ def section(
     return {
         "result": result,
         "plots": plots,
-        "heads": heads(scored),
+        "heads": list(columns),
         "strips": {
             kind: [(name, chosen.values[name], urls[name]) for name in names]
             for kind, names in chosen.names.items()
@@ -173,7 +189,7 @@ def write(
 
 
 def _bars(table: Table) -> str:
-    """Rows as bars with their intervals, a panel for each of the first columns; deciding ones come
+    """The rows as bars with intervals, one panel for each of the first columns, deciding ones
     first.
     """
     columns = sorted(table.columns, key=lambda column: not column.decides)[:_AT_MOST_COLUMNS]
@@ -197,7 +213,7 @@ def _bars(table: Table) -> str:
 
 
 def _class_bars(table: Table) -> str:
-    """One value a class, for some columns beside each other."""
+    """One bar per class for each of some columns."""
     classes, columns = list(table.rows), table.plotted
     figure = Figure(figsize=(6.4, 0.3 * len(classes) + 0.9), layout="constrained")
     axes = figure.add_subplot()
@@ -221,7 +237,7 @@ def _class_bars(table: Table) -> str:
 
 
 def _errors(table: Table) -> str:
-    """One column, row by row."""
+    """A single column, one bar per row."""
     (column,) = table.plotted
     rows = {name: values[column] for name, values in table.rows.items() if column in values}
     figure = Figure(figsize=(6.4, 0.26 * len(rows) + 0.9), layout="constrained")
@@ -237,8 +253,8 @@ _PLOTS = {"bars": _bars, "classes": _class_bars, "errors": _errors}
 
 
 def _confusion(counts: np.ndarray, classes: Sequence[str]) -> str:
-    """Shares of each true class's pixels by what they became, of the classes that occur on either
-    side.
+    """For each true class, the shares of its pixels by predicted class, without classes that occur
+    on neither side.
     """
     square = counts[:, : len(counts)]
     kept = np.flatnonzero((counts.sum(axis=1) > 0) | (square.sum(axis=0) > 0))
@@ -246,7 +262,7 @@ def _confusion(counts: np.ndarray, classes: Sequence[str]) -> str:
     names = [classes[index] for index in kept.tolist()]
     side = 0.33 * len(kept) + 1.8
     figure = Figure(figsize=(side, side), layout="constrained")
-    axes = figure.add_subplot(xlabel="became", ylabel="is")
+    axes = figure.add_subplot(xlabel="predicted class", ylabel="true class")
     axes.pcolormesh(shares, cmap="Blues", vmin=0, vmax=1, edgecolors="#ffffff", linewidth=0.3)
     for i, j in zip(*np.nonzero(shares >= 0.1), strict=True):
         axes.text(

@@ -1,5 +1,5 @@
-"""Scores of translated test pictures beside those of controls that needed no training. The saved
-8-bit PNGs are scored.
+"""Scores translated test pictures next to controls that needed no training. The saved 8-bit PNGs
+are scored.
 
 Writes metrics.json, metrics.csv and index.html, and prints the same tables.
 """
@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from rich.table import Table as PrintedTable
 
-from tfcyclegan.data.domains import Domains
 from tfcyclegan.evaluation import scores_page
 from tfcyclegan.evaluation.gathering import gather, gather_folder
+from tfcyclegan.evaluation.task import Task
 from tfcyclegan.measures import (
     appearance,
     blur,
@@ -36,7 +36,6 @@ from tfcyclegan.measures import (
 )
 from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Tools
 from tfcyclegan.measures.findings import OK, REALS, Finding
-from tfcyclegan.measures.partners import AUTO, Pairs
 from tfcyclegan.measures.statistics import answers
 from tfcyclegan.measures.tables import Assumed, Table, to_csv
 from tfcyclegan.system import files
@@ -46,12 +45,12 @@ from tfcyclegan.training.run_page import write_report
 from tfcyclegan.training.runs import Run
 
 Found = Table | Finding | str
-# What a measure finds is printed, written and shown on the page: tables of scores, a failure that
-# was looked for, or a line: why something is left out (an empty one says nothing), or, if it is
-# `Assumed`, what was taken for granted.
+# The results of a measure, which are printed, written and shown on the page: a table of scores, a
+# detector's finding, or one line of text, which is an assumption if it is `Assumed`, and otherwise
+# the reason why something is left out ("" is skipped).
 Measure = Callable[[EvaluationSet], Found | Iterable[Found]]
 
-# All measures, in the order in which their results are shown; the names group their seconds.
+# All measures, in the order of their results; the names group their run times.
 MEASURES: tuple[tuple[str, Measure], ...] = (
     ("look", appearance.table),
     ("distribution", kid_fid.table),
@@ -82,123 +81,68 @@ MEASURES: tuple[tuple[str, Measure], ...] = (
 METRICS = "metrics.json"
 TABLES = "metrics.csv"
 _NOTE = (
-    "All rows are scored from {what}; [low, high] is the 95% interval over pictures, by "
-    "bootstrap where a table's note does "
-    "not say otherwise."
+    "All rows are scored from {what}; [low, high] is the 95% interval over pictures, by bootstrap "
+    "unless a table's note says otherwise."
 )
 _OF_PICTURES = "8-bit pictures"
-_OF_MEASUREMENTS = "the values as they are saved (truth, values) or as displayed in 8 bit"
+_OF_MEASUREMENTS = "the saved values (truth, values) or their 8-bit display"
 _LOSSY_NOTE = (
-    " The translations were saved with loss (JPEG or the like), which no control's row "
-    "has: these are scores of both."
+    " The translations, unlike the controls, were saved with lossy compression (such as JPEG), "
+    "which affects their scores."
 )
 
 
 def evaluate(
-    run: Run,
-    domains: Domains,
-    purpose: str,
-    checkpoint: str,
-    directions: Sequence[str],
-    output: Path,
-    *,
-    pairs: Pairs = AUTO,
-    tools: Tools | None = None,
-    shown: Mapping[str, str] | None = None,
-    regions: Path | None = None,
+    run: Run, checkpoint: str, tasks: Sequence[Task], tools: Tools | None = None
 ) -> dict[str, Any]:
-    """Translates a split ("test" or "val"), scores it, prints tables, writes them into `output` and
-    the run's report.
+    """Translates a split, scores it, prints the tables, writes them to the tasks' output folder and
+    updates the run's report.
 
     Args:
         run: the run to score.
-        domains: its data, or others.
-        purpose: of the split to translate: "test" or "val".
-        checkpoint: which one translates.
-        directions: of "ab" and "ba".
-        output: folder for the translations and the scores.
-        pairs: {name of a picture of a: name of its truth in b}; or "auto", "names" or "none", see
-            `find_partners`.
-        tools: feature networks and the judge; None leaves their families out.
-        shown: how measurements are displayed, as `displays_of` takes it.
-        regions: folder with maps of region ids, in which measurements are scored as well.
+        checkpoint: the checkpoint to use.
+        tasks: one per direction, otherwise equal.
+        tools: feature networks and judges; None leaves out the scores that need them.
 
     Raises:
-        UserError: no such checkpoint, the data lack the split, or pairs that are not there.
+        UserError: the checkpoint, the split or pairs do not exist.
     """
-    alone, history = len(directions) == 1, read_history(run.directory / HISTORY)
+    history = read_history(run.directory / HISTORY)
     sets = (
-        dataclasses.replace(
-            gather(
-                run,
-                domains,
-                purpose,
-                checkpoint,
-                direction,
-                output,
-                pairs,
-                alone,
-                shown=shown,
-                regions=regions,
-            ),
-            history=history,
-        )
-        for direction in directions
+        dataclasses.replace(gather(run, checkpoint, task, alone=len(tasks) == 1), history=history)
+        for task in tasks
     )
     name = run.directory.resolve().name
-    metrics = _score_all(sets, domains, purpose, output, tools, name, run.config.seed)
-    report = write_report(run.directory)
+    metrics = _score_all(sets, tasks[0], tools, name, run.config.seed)
+    report, output = write_report(run.directory), tasks[0].output
     log(f"scores: {output / METRICS}, page: {output / scores_page.PAGE}, report: {report}")
     return metrics
 
 
 def evaluate_folder(
     folder: Path,
-    domains: Domains,
-    purpose: str,
-    direction: str,
-    output: Path,
+    task: Task,
     *,
-    pairs: Pairs = AUTO,
     suffix: str = "",
     channels: int | None = None,
     tools: Tools | None = None,
-    shown: Mapping[str, str] | None = None,
-    regions: Path | None = None,
 ) -> dict[str, Any]:
-    """Scores the pictures of `folder` as translations of the split of `purpose`; see
-    `gather_folder`, otherwise like `evaluate`.
+    """Scores the pictures in `folder` as translations of the task's split; see `gather_folder`, and
+    otherwise `evaluate`.
 
     Raises:
-        UserError: an empty folder, damaged pictures, or names that are not the split's.
+        UserError: the folder is empty, pictures are damaged, or names are not those of the split.
     """
-    scored = gather_folder(
-        folder,
-        domains,
-        purpose,
-        direction,
-        pairs,
-        suffix=suffix,
-        channels=channels,
-        shown=shown,
-        regions=regions,
-        output=output,
-    )
-    metrics = _score_all([scored], domains, purpose, output, tools, folder.resolve().name, None)
-    log(f"scores: {output / METRICS}, page: {output / scores_page.PAGE}")
+    scored = gather_folder(folder, task, suffix=suffix, channels=channels)
+    metrics = _score_all([scored], task, tools, folder.resolve().name, None)
+    log(f"scores: {task.output / METRICS}, page: {task.output / scores_page.PAGE}")
     return metrics
 
 
 def _score_all(
-    sets: Iterable[EvaluationSet],
-    domains: Domains,
-    purpose: str,
-    output: Path,
-    tools: Tools | None,
-    name: str,
-    seed: int | None,
+    sets: Iterable[EvaluationSet], task: Task, tools: Tools | None, name: str, seed: int | None
 ) -> dict[str, Any]:
-    tools = tools or Tools()
+    tools, domains = tools or Tools(), task.domains
     sections = [score(dataclasses.replace(scored, tools=tools)) for scored in sets]
     results = [section["result"] for section in sections]
     measured = any(result.get("values") for result in results)
@@ -208,22 +152,22 @@ def _score_all(
         "note": note + (_LOSSY_NOTE if lossy else ""),
         "data": domains.title,
         "data_dir": list(dict.fromkeys(str(source.directory) for source in (domains.a, domains.b))),
-        "split": purpose,
+        "split": task.purpose,
         "fingerprint": domains.fingerprint,
         "seed": seed,
         "features": None if isinstance(tools.features, str) else tools.features.to_json(),
         "directions": results,
     }
-    files.write_json(output / METRICS, metrics)
-    files.write_text(output / TABLES, to_csv(results))
-    scores_page.write(output, metrics, sections, name)
+    files.write_json(task.output / METRICS, metrics)
+    files.write_text(task.output / TABLES, to_csv(results))
+    scores_page.write(task.output, metrics, sections, name)
     return metrics
 
 
 def measure(
     scored: EvaluationSet, measures: Sequence[tuple[str, Measure]] = MEASURES
 ) -> tuple[list[Found], dict[str, float]]:
-    """What the measures find, and their seconds by name."""
+    """Runs the measures; returns their results and their seconds by name."""
     results, seconds = answers(scored, measures)
     return _flat(results), seconds
 
@@ -235,7 +179,9 @@ def _flat(results: Iterable[Found | Iterable[Found]]) -> list[Found]:
 
 
 def score(scored: EvaluationSet) -> dict[str, Any]:
-    """Scores, prints, and gives the direction's part of the page, with its part of metrics.json."""
+    """Scores one direction and prints the result; returns its section of the page, whose "result"
+    is its part of metrics.json.
+    """
     (*results, examples), seconds = answers(scored, [*MEASURES, ("page", scores_page.choose)])
     found = _flat(results)
     tables = [one for one in found if isinstance(one, Table)]
@@ -244,7 +190,7 @@ def score(scored: EvaluationSet) -> dict[str, Any]:
     told = [line for line in lines if isinstance(line, Assumed)]
     reached, verdict = _verdict(scored.title, tables)
     if scored.facts.get("translations", {}).get("lossy"):
-        verdict += " The translations were saved with loss, which alone may have decided this."
+        verdict += " The translations were saved with lossy compression, which may explain this."
     result = {
         "direction": scored.direction,
         "title": scored.title,
@@ -282,7 +228,7 @@ def _print(result: Mapping[str, Any], tables: Sequence[Table], findings: Sequenc
             printed.add_row(row, *table.shown(row), style="bold" if row == OWN else None)
         log_table(printed)
     heads = ("failure", "value", "real pictures", "", "what it measures")
-    printed = PrintedTable(*heads, title=f"{title}: failures looked for")
+    printed = PrintedTable(*heads, title=f"{title}: failure detectors")
     for one in findings:
         bounds = f"{one.low:.3g} to {one.high:.3g}" if np.isfinite(one.low) else ""
         printed.add_row(one.name, f"{one.value:.3g}", bounds, one.verdict, one.measures)
@@ -298,10 +244,10 @@ def _print(result: Mapping[str, Any], tables: Sequence[Table], findings: Sequenc
 
 
 def _told_references(scored: EvaluationSet) -> list[str]:
-    """Where measures take fewer real pictures than there are."""
+    """Which measures use fewer real pictures than there are."""
     count = len(scored.target_train)
     parts = [
-        f"{name} at most {most}"
+        f"{name} use at most {most}"
         for name, most in (("KID and FID", kid_fid.REFERENCES), ("the detectors", REALS))
         if count > most
     ]
@@ -313,15 +259,15 @@ def _told_references(scored: EvaluationSet) -> list[str]:
 
 
 def _verdict(title: str, tables: Sequence[Table]) -> tuple[bool, str]:
-    """Whether the translation beats its controls in every deciding column, and a sentence that says
-    so.
+    """Whether the translation beats its controls in every deciding column, and the sentence that
+    says so.
     """
     if lost := [item for table in tables for item in table.lost(OWN)]:
         return False, f"{title}: NOT better than controls in {', '.join(lost)}."
     decisive = dict.fromkeys(
         column.name for table in tables for column in table.columns if column.decides
     )
-    controls: dict[str, str] = {}  # by the first table that has them
+    controls: dict[str, str] = {}  # title of the first table with these controls
     for table in tables:
         if any(column.decides for column in table.columns):
             controls.setdefault(", ".join(table.to_beat), table.title)

@@ -1,6 +1,4 @@
-"""One domain of what is scored: how what is stored of it is loaded, and how it is seen by measures
-that are made for pictures.
-"""
+"""One domain in an evaluation: how its stored data are loaded and converted for the measures."""
 
 import itertools
 from collections import Counter
@@ -23,8 +21,9 @@ from tfcyclegan.measures.pictures import Made, Pictures
 from tfcyclegan.measures.value_controls import picture_values
 
 REFERENCES = 1000
-"""Real pictures or measurements of a split that are taken, evenly spread."""
-_REFERENCE_BYTES = 2**30  # of them, where they are large
+"""Number of real pictures or measurements of a split to use, evenly spread."""
+_REFERENCE_BYTES = 2**30
+"""Their size in memory, which limits the number of large ones."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +31,12 @@ class Side:
     """A domain.
 
     Attributes:
-        channels: of its pictures, 1 or 3.
-        scale: to which its pictures are resized, or None. Measurements keep their sizes.
-        stored: the values of its measurements as they are stored, with neighbouring planes; None of
-            pictures.
-        display: how they are shown; None of pictures.
-        noted: what `intake` notes on pictures that data_prep did not store, counted as they are
-            loaded.
+        channels: channels of its pictures, 1 or 3.
+        scale: size of its pictures, or None. Measurements keep their size.
+        stored: values of its measurements as stored, with neighbouring planes; None for pictures.
+        display: how measurements are displayed; None for pictures.
+        noted: notes of `intake` on pictures that were not stored by data_prep, counted during
+            loading.
     """
 
     channels: int
@@ -49,7 +47,7 @@ class Side:
 
     @property
     def values(self) -> Values:
-        """Of its own planes; pictures have those of 8 bit."""
+        """The values without neighbouring planes; for pictures, those of 8 bit."""
         return picture_values(self.channels) if self.stored is None else own_plane(self.stored)
 
     def load(self, split: Split, spool: Spool, step: int = 1) -> Pictures:
@@ -68,12 +66,12 @@ class Side:
         return images.to_array(scaled)
 
     def own(self, array: np.ndarray) -> np.ndarray:
-        """Of a measurement its own plane, where neighbouring ones are stored beside it."""
+        """A measurement without the neighbouring planes that may be stored with it."""
         return array if self.stored is None else array[..., self.stored.centre]
 
     def gaps(self, array: np.ndarray) -> np.ndarray:
-        """Where nothing can be made of it, as a channel is invalid: bool [H, W, 1]; nowhere in
-        pictures.
+        """Where a channel is invalid, so that no translation is possible: bool [H, W, 1]; nowhere
+        in pictures.
         """
         if self.stored is None:
             return np.zeros((*array.shape[:2], 1), bool)
@@ -81,29 +79,21 @@ class Side:
         return invalid
 
     def displayed(self, pictures: Pictures) -> Pictures:
-        """All of them as measures for pictures see them."""
-        return pictures if self.display is None else Made(self.levels, pictures)
+        """The pictures, or `load`ed measurements, as seen by measures made for pictures."""
+        return pictures if self.display is None else Made(self.levels, Made(self.own, pictures))
 
     def levels(self, array: np.ndarray) -> np.ndarray:
-        """Its own plane as measures for pictures see it, uint8 [H, W, 1 or 3]."""
-        return self.levels_of_own(self.own(array))
-
-    def levels_of_own(self, array: np.ndarray) -> np.ndarray:
-        """Likewise of an array that has no neighbouring planes, as translations are."""
-        if self.display is None:
-            return array
-        return display.levels(array, self.values, self.display)
+        """An array without neighbouring planes as seen by measures made for pictures, uint8
+        [H, W, 1 or 3].
+        """
+        return array if self.display is None else display.levels(array, self.values, self.display)
 
     def picture(self, array: np.ndarray) -> np.ndarray:
-        """Its own plane as people see it, uint8 [H, W, 1 or 3]."""
-        return self.picture_of_own(self.own(array))
-
-    def picture_of_own(self, array: np.ndarray) -> np.ndarray:
-        """Likewise of an array that has no neighbouring planes."""
+        """An array without neighbouring planes as shown to people, uint8 [H, W, 1 or 3]."""
         return display.to_picture(array, self.values if self.stored else None, self.display)
 
     def step(self, split: Split) -> int:
-        """Every which one makes at most REFERENCES, and no more than fit into memory."""
+        """The step at which `load` yields at most REFERENCES, and no more than fit into memory."""
         most = REFERENCES
         if self.stored is not None:
             _, first = next(arrays_of_split(split))
@@ -112,13 +102,13 @@ class Side:
 
 
 def arrays_of_split(split: Split) -> Iterator[tuple[str, np.ndarray]]:
-    """(name, array) of each measurement, by the names that `names_of` gives."""
+    """(name, array) of each measurement, named by `measurement_name`."""
     known: set[str] = set()
     for filename, array in split.source.arrays(split.name):
         name = measurement_name(filename, split.name)
         if name in known:
             raise UserError(
-                f"{split}: two measurements are called {name}; rename one of their files and "
+                f"{split}: two measurements are called {name}; rename one of the files and "
                 "prepare the data again"
             )
         known.add(name)
@@ -126,16 +116,14 @@ def arrays_of_split(split: Split) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def measurement_name(filename: str, split: str) -> str:
-    """What a stored measurement is called: its file's name without the split's folder and its
-    ending.
-    """
+    """The name of a stored measurement: its file name without the split's folder and the ending."""
     path = PurePosixPath(picture_name(filename, split))
     stem = path.name.removesuffix(ending_of(path.name))
     return path.with_name(stem or path.name).as_posix()
 
 
 def subjects_of_split(split: Split) -> dict[str, str]:
-    """By a measurement's name the subject, scene or file that it is of."""
+    """The subject, scene or file that each measurement belongs to, by the measurement's name."""
     return {
         measurement_name(example.filename, split.name): example.group
         for example in split.source.examples(split.name)

@@ -1,5 +1,5 @@
-"""Pictures and measurements that are scored, kept on disk while an evaluation lasts: decoded and
-resized once, as they are read of the data, and then looked at in any order.
+"""Keeps decoded pictures and measurements on disk during an evaluation. Each is decoded and resized
+once, in the order of the data, and can then be read in any order.
 """
 
 import os
@@ -14,10 +14,10 @@ from tfcyclegan.measures.pictures import Named, Pictures
 
 
 class Spool:
-    """A temporary file without a name, which goes with the last mapping that reads it.
+    """An unnamed temporary file, which is deleted with the last mapping that reads it.
 
     Args:
-        folder: of the results, on whose disk it lies; it need not exist yet.
+        folder: folder of the results, on whose disk the file is placed; it need not exist yet.
     """
 
     def __init__(self, folder: Path):
@@ -25,7 +25,7 @@ class Spool:
         self._file = tempfile.TemporaryFile(dir=self.folder)  # noqa: SIM115 - as long as it is read
 
     def keep(self, arrays: Iterable[tuple[str, np.ndarray]]) -> Pictures:
-        """The arrays by name.
+        """Stores the arrays and returns them by name.
 
         Raises:
             RunError: the disk is full.
@@ -37,14 +37,14 @@ class Spool:
                 self._file.write(np.ascontiguousarray(array).data)
             except OSError as error:
                 raise RunError(
-                    f"{self.folder}: no room for the pixels of what is scored ({error.strerror}); "
-                    "make room there, or give --output on another disk"
+                    f"{self.folder}: no space for the decoded pictures ({error.strerror}); free "
+                    "some there, or give an --output on another disk"
                 ) from error
         self._file.flush()
         return _Kept(self, places)
 
     def read(self, offset: int, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
-        """An array, read-only."""
+        """A stored array, read-only."""
         size = dtype.itemsize * int(np.prod(shape))
         return np.frombuffer(os.pread(self._file.fileno(), size, offset), dtype).reshape(shape)
 

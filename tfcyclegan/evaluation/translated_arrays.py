@@ -1,5 +1,5 @@
-"""Translates a split of which either domain is one of measurements, and keeps what comes out:
-arrays in the target's units as `.npy`, pictures as PNGs. All have the pixels of their inputs.
+"""Translates a split if either domain consists of measurements, and stores the translations at the
+size of their inputs: arrays in the target's units as `.npy`, pictures as PNGs.
 """
 
 import functools
@@ -20,20 +20,21 @@ from tfcyclegan.system.progress import Progress
 from tfcyclegan.translation.translators import AT_ONCE, RECORD, Translator, give_up, record_of
 
 ENDINGS = (".npy", ".png")
-"""Of translations, see above."""
+"""Endings of translations, see above."""
 
 
 def translate_arrays(
     translators: Sequence[Translator], inputs: Mapping[str, np.ndarray], folder: Path, scale: Scale
 ) -> None:
-    """Translates what is not yet in `folder`, which must hold nothing of another model.
+    """Translates the inputs that `folder`, which must not hold translations by another model, does
+    not have yet.
 
     Args:
-        translators: copies of one, one for each device.
-        inputs: by name; measurements with their neighbouring planes in the source's units, or
+        translators: copies of one translator, one per device.
+        inputs: by name: measurements with their neighbouring planes in the source's units, or
             pictures uint8 [H, W, C].
-        folder: for the results.
-        scale: to which they are resized for the network, and the translation back.
+        folder: folder for the translations.
+        scale: size of the network's input; translations are resized back.
     """
 
     def missing() -> Iterator[tuple[str, np.ndarray]]:
@@ -75,18 +76,18 @@ def translate_arrays(
 
 
 def place_of(folder: Path, name: str) -> Path | None:
-    """Where the translation of that name lies; None where there is none."""
+    """Path of the translation called `name`; None if it does not exist."""
     paths = (folder / f"{name}{ending}" for ending in ENDINGS)
     return next((path for path in paths if path.exists()), None)
 
 
 def read_translation(path: Path) -> np.ndarray:
-    """The numbers as they were saved: in units, or uint8 [H, W, C] of pictures."""
+    """The saved values: in units, or uint8 [H, W, C] for pictures."""
     return np.load(path, allow_pickle=False) if path.suffix == ".npy" else read_png(path)
 
 
 def read_png(path: Path) -> np.ndarray:
-    """The pixels as they were saved, uint8 [H, W, C] of our own PNGs; whatever Pillow raises for a
+    """The pixels of a PNG that we wrote, uint8 [H, W, C]; raises whatever Pillow raises for a
     damaged file.
     """
     with Image.open(path, formats=("PNG",)) as image:
@@ -94,6 +95,6 @@ def read_png(path: Path) -> np.ndarray:
 
 
 def read_translations(folder: Path, names: Sequence[str]) -> Pictures:
-    """By name."""
+    """The existing translations by name."""
     found = {name: place_of(folder, name) for name in names}
     return Made(read_translation, {name: path for name, path in found.items() if path is not None})

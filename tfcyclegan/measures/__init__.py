@@ -1,4 +1,4 @@
-"""Measures of translated pictures, one file an idea: its number, its range on real pictures, its
-limits, its advice and its row. NumPy in, numbers out; they know an `EvaluationSet`, no run and no
-TensorFlow.
+"""Measures of translated pictures. Each file holds one idea: its score, its range on real pictures,
+its limits, its advice and its table or finding. Measures take NumPy arrays from an `EvaluationSet`;
+they know nothing of runs and do not load TensorFlow.
 """

@@ -1,5 +1,5 @@
-"""What usually helps against a failure, unless the run does it already. For translations of unknown
-origin all of it is said.
+"""What usually helps against a failure, except what the run already does. For translations of
+unknown origin all of it is listed.
 """
 
 from collections.abc import Callable
@@ -10,12 +10,12 @@ from tfcyclegan.config import MODES_WITH_CROP, TrainConfig
 
 @dataclass(frozen=True)
 class Advice:
-    """One thing that helps.
+    """One remedy.
 
     Attributes:
-        text: what to do, with the flag that does it.
-        open_to: whether a run with these options can still do it: it has not, and its other options
-            allow it.
+        text: what to do, with the flag for it.
+        open_to: whether a run with these options could still do it: it does not do so already, and
+            its other options allow it.
     """
 
     text: str
@@ -26,7 +26,7 @@ def _cycles(config: TrainConfig) -> bool:
     return config.method == "cyclegan"
 
 
-# To lower a value, such as the learning rate, is advised only where it is at least the default.
+# Lowering an option, such as the learning rate, is advised only if it is at least the default.
 DEFAULTS = TrainConfig(data_dir="-", run_dir="-")
 
 RESIZE = Advice(
@@ -65,7 +65,7 @@ SEMANTIC = Advice(
     ),
 )
 ALIKE_LAYOUTS = Advice("training pictures whose layouts match in both domains")
-ALIKE_SCALES = Advice("a look at whether both domains are scaled alike")
+ALIKE_SCALES = Advice("checking that both domains are scaled alike")
 BEST_CHECKPOINT = Advice(
     "an earlier checkpoint (--checkpoint=best)", lambda config: config.measures
 )
@@ -73,7 +73,7 @@ FEWER_FILTERS = Advice(
     "fewer --base_filters", lambda config: config.base_filters >= DEFAULTS.base_filters
 )
 CYCLE_NOISE = Advice(
-    "--cycle_noise=0.02, if the cycles are not honest",
+    "--cycle_noise=0.02, if the cycle honesty table shows hidden information",
     lambda config: _cycles(config) and not config.cycle_noise,
 )
 LEAST_SQUARES = Advice("--gan_mode=lsgan", lambda config: config.gan_mode != "lsgan")
@@ -85,15 +85,16 @@ LARGER_DISCRIMINATOR = Advice(
     "more --discriminator_filters",
     lambda config: config.discriminator_filters <= DEFAULTS.discriminator_filters,
 )
-IS_IT_TRAINING = Advice("a look at its losses: is it training at all?")
+IS_IT_TRAINING = Advice("checking in its losses that it is training at all")
 BALANCE = Advice(
-    "training pictures balanced by luminance, or such inputs left out; read the scores by luminance"
+    "training pictures of these luminances too, or leaving such inputs out; see the scores by "
+    "luminance"
 )
 
 
 def advise(config: TrainConfig | None, *advice: Advice) -> str:
-    """The texts that still make sense for a run with these options, in one sentence without its
-    end.
+    """The remedies that still make sense for a run with these options, as one sentence without its
+    full stop.
     """
-    said = [one.text for one in advice if config is None or one.open_to(config)]
-    return "; ".join(said) or "nothing that the run has not set already; look at the pictures"
+    texts = [one.text for one in advice if config is None or one.open_to(config)]
+    return "; ".join(texts) or "the run already does everything listed here; look at the pictures"

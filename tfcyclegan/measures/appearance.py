@@ -1,9 +1,9 @@
-"""How far pictures look from real ones of their domain, in colours and in textures. Needs no pairs
-and no network.
+"""Distance between the appearance of pictures and that of real pictures of the domain, for colours
+and textures. Needs neither pairs nor a network.
 
-Both distances are sliced Wasserstein distances (Rabin et al. 2011): the mean, over random
-directions, of the distance between the two sorted projections. A set against another half of itself
-gives the floor.
+Both are sliced Wasserstein distances (Rabin et al. 2011): the mean, over random directions, of the
+1-Wasserstein distance between the projections of both point sets. The distance between two sets of
+real pictures is the floor.
 """
 
 import functools
@@ -24,11 +24,13 @@ from tfcyclegan.measures.tables import (
     Column,
     Interval,
     Table,
+    decided_if,
     interval_of_halves,
-    undecided,
+    random_halves,
 )
 
 _DIRECTIONS = 64
+# Points per set of pictures.
 _SAMPLES = 16_384
 _SAMPLES_OF_HALF = 4096
 _LEVELS_OF_QUANTILES = (np.arange(512) + 0.5) / 512
@@ -38,8 +40,8 @@ _LEAST_FOR_INTERVAL = 8
 
 
 class Cloud:
-    """Points [M, D] from which other clouds have sliced 1-Wasserstein distances, by quantiles, so
-    that their sizes may differ.
+    """A set of points [M, D], to which other sets have a sliced 1-Wasserstein distance. It is
+    computed from quantiles, so the sets may differ in size.
     """
 
     def __init__(self, points: np.ndarray):
@@ -49,8 +51,8 @@ class Cloud:
         self._quantiles = self._quantiles_of(points)
 
     def _quantiles_of(self, points: np.ndarray) -> np.ndarray:
-        """Quantiles of the projections, [_DIRECTIONS, levels]; numpy's own, by sorting, which is
-        several times faster for so many levels.
+        """Quantiles of the projections, [_DIRECTIONS, levels], the same as `np.quantile` but by
+        sorting, which is several times faster for this many levels.
         """
         projected = np.einsum("nc,cd->dn", np.asarray(points, np.float64), self._directions)
         projected.sort(axis=-1)
@@ -60,31 +62,29 @@ class Cloud:
         return projected[:, below] + (place - below) * (projected[:, above] - projected[:, below])
 
     def distance(self, points: np.ndarray) -> float:
-        """Of points [N, D]."""
+        """Distance of points [N, D] from this cloud."""
         return float(np.abs(self._quantiles_of(points) - self._quantiles).mean())
 
     def distances_of_halves(self, drawn: np.ndarray, *, subsets: int, seed: int = 0) -> np.ndarray:
-        """Distances of random halves of the pictures, drawn without replacement, [subsets]; the
-        delete-half jackknife.
+        """Distances of `random_halves` of the pictures, [subsets].
 
         Args:
-            drawn: points of each picture, [pictures, share, D]; at most _SAMPLES_OF_HALF points of
-                a half are taken, for speed.
+            drawn: points of each picture, [pictures, share, D]; for speed, at most _SAMPLES_OF_HALF
+                points per half are used.
             subsets: number of halves.
-            seed: of the halves, which are the same for all clouds of as many pictures.
+            seed: seed of the halves, which are the same for all clouds with as many pictures.
         """
         count, half = len(drawn), len(drawn) // 2
         share = min(drawn.shape[1], -(-_SAMPLES_OF_HALF // half))
         projected = (drawn[:, :share] @ self._directions).astype(np.float32)
         projected = np.ascontiguousarray(projected.transpose(2, 0, 1)).reshape(_DIRECTIONS, -1)
-        # sorted once: a half in order is what the others' points leave
+        # Sorted once: without the other pictures' points, the sorted points of a half remain.
         order = np.argsort(projected, axis=-1)
         ordered, picture_of = np.take_along_axis(projected, order, axis=-1), order // share
-        generator = np.random.default_rng((seed, 8))
         places = (_LEVELS_OF_QUANTILES * half * share).astype(int)
         values = []
-        for _ in range(subsets):
-            in_half = np.isin(np.arange(count), generator.choice(count, half, replace=False))
+        for indices in random_halves(count, (seed, 8), subsets=subsets):
+            in_half = np.isin(np.arange(count), indices)
             kept = np.flatnonzero(np.take(in_half, picture_of, mode="clip"))
             chosen = ordered.ravel()[kept.reshape(_DIRECTIONS, -1)[:, places]]
             values.append(np.abs(chosen - self._quantiles).mean())
@@ -93,12 +93,12 @@ class Cloud:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What is drawn of a picture.
+    """Points sampled from one picture.
 
     Attributes:
-        shape: of the picture.
-        points: Lab colours of some of its pixels, [n, 3]; then, for each level of a Laplacian
-            pyramid of its lightness, 7x7 patches, [m, 49].
+        shape: the picture's shape.
+        points: Lab colours of some pixels, [n, 3]; then, for each level of a Laplacian pyramid of
+            the lightness, some 7x7 patches, [m, 49].
     """
 
     shape: tuple[int, ...]
@@ -106,8 +106,9 @@ class Drawn:
 
 
 def draw(picture: np.ndarray, index: int, count: int, seed: int) -> Drawn:
-    """Of the picture with that index among `count`, which all give as many points: where they lie
-    follows from its size and place alone, in whatever parts the pictures are looked at.
+    """Samples points from picture number `index` of `count`, the same number from each. Their
+    positions depend only on the picture's size, its index and the seed, not on the order of
+    processing.
     """
     pixels, patches = _places(picture.shape[:2], count, max(1, _SAMPLES // count), seed)
     points = [lab(picture.reshape(-1, 1, picture.shape[-1])[pixels[index]])[:, 0]]
@@ -118,7 +119,7 @@ def draw(picture: np.ndarray, index: int, count: int, seed: int) -> Drawn:
 
 
 def _sides(height: int, width: int) -> list[tuple[int, int]]:
-    """Of the octaves that have room for patches."""
+    """Sizes of the octaves that are large enough for patches."""
     octaves = [(height >> octave, width >> octave) for octave in range(_OCTAVES)]
     return [sides for sides in octaves if min(sides) >= 2 * _PATCH]
 
@@ -127,8 +128,8 @@ def _sides(height: int, width: int) -> list[tuple[int, int]]:
 def _places(
     size: tuple[int, int], count: int, pixels: int, seed: int
 ) -> tuple[np.ndarray, list[list[np.ndarray]]]:
-    """Places of pixels in each of `count` pictures of that size, [count, pixels]; and by picture
-    and octave rows and columns of patches, [2, patches].
+    """Positions of pixels in each of `count` pictures of this size, [count, pixels]; and by picture
+    and octave the rows and columns of patches, [2, patches].
     """
     of_pixels, of_patches = (np.random.default_rng((seed, stream)) for stream in (1, 2))
     ends = np.array(_sides(*size)).reshape(-1, 2) - _PATCH + 1
@@ -144,7 +145,7 @@ def _places(
 
 @shared
 def _pyramid(picture: np.ndarray) -> list[np.ndarray]:
-    """The octaves of the Laplacian pyramid of the lightness, float32 [h, w]."""
+    """The octaves of the Laplacian pyramid of the lightness, float32 [h, w] each."""
     level, details = lightness(picture).astype(np.float32), []
     for height, width in _sides(*picture.shape[:2]):
         image = Image.fromarray(level).resize((width // 2, height // 2), Image.Resampling.BOX)
@@ -155,16 +156,16 @@ def _pyramid(picture: np.ndarray) -> list[np.ndarray]:
 
 
 def together(drawn: Sequence[Drawn]) -> list[np.ndarray]:
-    """The points of all pictures; smaller ones have fewer octaves."""
+    """The points of all pictures; smaller pictures have fewer octaves."""
     octaves = itertools.zip_longest(*(one.points for one in drawn))
     return [np.concatenate([part for part in parts if part is not None]) for parts in octaves]
 
 
 class Appearance:
-    """The look of a set of real pictures, against which other sets are measured.
+    """The appearance of a set of real pictures, to which other sets are compared.
 
     Args:
-        drawn: of each picture, by `draw` with the seed 0.
+        drawn: points of each picture, from `draw` with seed 0.
     """
 
     def __init__(self, drawn: Sequence[Drawn]):
@@ -172,22 +173,25 @@ class Appearance:
 
     @classmethod
     def of(cls, pictures: Sequence[np.ndarray]) -> Self:
-        """Of uint8 [H, W, C] each, at least 14 pixels a side."""
+        """The appearance of pictures uint8 [H, W, C], each at least 14 pixels a side."""
         return cls(_draw(pictures, 0))
 
     def distances(self, pictures: Sequence[np.ndarray]) -> tuple[float, float]:
-        """The sliced Wasserstein distance of the Lab colours, and the mean of those of 7x7
-        lightness patches over three octaves; both in Lab units.
+        """The sliced Wasserstein distance of Lab colours, and the mean distance of 7x7 lightness
+        patches over three octaves; both in Lab units.
 
-        Textures are after Karras et al. 2018 (SWD on Laplacian pyramids), on lightness alone since
-        colour is measured by itself, and not normalised, so that too weak and too strong texture
-        both count.
+        Textures follow Karras et al. 2018 (SWD on Laplacian pyramids), with two differences: they
+        use lightness only, because colour is measured separately, and are not normalised, so that
+        texture counts as wrong both when too weak and when too strong.
         """
         return _distances(self._against(_draw(pictures, 1)))
 
     def intervals(self, drawn: Sequence[Drawn]) -> dict[str, Interval]:
-        """`distances` by name, with how far they move from draw to draw where the pictures are
-        enough and of one size; of what was drawn of each with the seed 1.
+        """`distances` by name, with intervals if there are enough pictures and all have the same
+        size.
+
+        Args:
+            drawn: points of each picture, from `draw` with seed 1.
         """
         pairs, count = self._against(drawn), len(drawn)
         distances = dict(zip(("colour", "texture"), _distances(pairs), strict=True))
@@ -199,7 +203,7 @@ class Appearance:
         }
 
     def _against(self, drawn: Sequence[Drawn]) -> Sequence[tuple[Cloud, np.ndarray]]:
-        """Our clouds, each with the points of other pictures."""
+        """This appearance's clouds, each with the corresponding points of other pictures."""
         return list(zip(self._clouds, together(drawn), strict=False))
 
 
@@ -224,42 +228,41 @@ def _spreads(
 
 
 def drawn_real(view: View) -> Drawn:
-    """Of a real picture, from which distances are measured."""
+    """The points of a real picture that others are compared to."""
     return draw(view.picture, view.index, view.count, 0)
 
 
 def drawn(view: View) -> Drawn:
-    """Of a picture whose distance is measured."""
+    """The points of a picture to be compared."""
     return draw(view.picture, view.index, view.count, 1)
 
 
 def look(scored: EvaluationSet) -> Appearance:
-    """Of the target's training pictures."""
+    """The appearance of the target domain's training pictures."""
     (reals,) = scored.rows((drawn_real, REAL))
     return Appearance(reals)
 
 
 def distance_of_one(view: View) -> float:
-    """How far a single picture looks from real ones, in colour and texture together."""
+    """Distance of a single picture to real ones, in colour plus texture."""
     return sum(view.scored.once(look).distances([view.picture]))
 
 
 def table(scored: EvaluationSet) -> Table:
-    """The distances of translations, controls and held-out real pictures. Of measurements, which
-    this sees as they are displayed, it decides nothing where their truth is known.
+    """The distances of translations, controls and held-out real pictures. For measurements, which
+    are compared as displayed, the table decides nothing if their truths are known.
     """
     sets = list(scored.with_floor)
     _, *others = scored.rows((drawn_real, REAL), *((drawn, name) for name in sets))
     real = scored.once(look)
-    displayed = " Of measurements as displayed in 8 bit." if scored.measured else ""
+    displayed = " Measurements are compared as displayed in 8 bit." if scored.measured else ""
     found = Table(
         "Look",
         "Sliced Wasserstein distance to real training pictures of the target domain, in Lab "
-        f"units.{displayed} The floor: held-out real ones. "
-        "[low, high]: how far the distance moves between random halves of the pictures "
-        "(delete-half jackknife), 95%.",
+        f"units.{displayed} The floor: held-out real pictures. [low, high]: 95% interval over "
+        "random halves of the pictures (delete-half jackknife).",
         (Column("colour", decides=True), Column("texture", decides=True)),
         {name: real.intervals(some) for name, some in zip(sets, others, strict=True)},
         to_beat=scored.measured.to_beat if scored.measured else CONTROLS_TO_BEAT,
     )
-    return undecided(found) if scored.measured and scored.sure_truths else found
+    return decided_if(not (scored.measured and scored.sure_truths), found)

@@ -1,5 +1,5 @@
-"""Blur: how sharp translations are beside real pictures, and beside translations of pictures that
-training saw.
+"""Blur: the sharpness of translations compared with real pictures, and with translations of
+training pictures.
 """
 
 import numpy as np
@@ -22,24 +22,24 @@ from tfcyclegan.measures.findings import (
 from tfcyclegan.measures.lab import lightness
 from tfcyclegan.measures.statistics import INPUTS, SOURCE, InBatches, of_picture
 
-# Training pictures, evenly spread.
+# Number of training pictures to translate, evenly spread.
 _TRANSLATED = 32
-# How many times lower than the lowest value of the inputs themselves.
+# Lower end of the range over the value.
 _UNSEEN = Limits(1.15, 1.5)
 
 
 def sharpness(picture: np.ndarray) -> float:
-    """Deviation of the lightness's Laplacian; low in blurred pictures (Pech-Pacheco et al.
-    2000).
+    """Standard deviation of the Laplacian of the lightness; low in blurred pictures (Pech-Pacheco
+    et al. 2000).
     """
     return float(ndimage.laplace(lightness(picture)).std())
 
 
 blur = SetDetector(
     "blur",
-    "sharpness (deviation of the lightness's Laplacian) over real pictures'",
+    "sharpness (standard deviation of the Laplacian of L*) relative to real pictures",
     (advice.LONGER, advice.LARGER_CROPS, advice.MORE_DATA, advice.WEAKER_CYCLES),
-    Limits(1.5, 2.5),  # how many times lower than the lowest of real pictures
+    Limits(1.5, 2.5),  # lower end of the range of real pictures over the value
     sharpness,
     lambda rows, reals: float(rows.mean() / max(reals.mean(), 1e-9)),
     lambda rows, _: -rows,
@@ -55,9 +55,11 @@ def _once_translated(scored: EvaluationSet, pictures: list[np.ndarray]) -> list[
 
 
 def unseen_blur(scored: EvaluationSet) -> Finding | str:
-    """Whether pictures that training never saw come out less sharp than those that it saw."""
+    """Whether translations of pictures that were not used in training are less sharp than those of
+    training pictures.
+    """
     if scored.of_measurements:
-        return ""  # `blur` compares measurements with real ones
+        return ""  # `blur` covers them
     if isinstance(scored.cycle, str):
         return "detector blur of unseen pictures: needs both generators of a run"
     seen = tuple(spread(len(scored.source_train), _TRANSLATED))
@@ -86,8 +88,8 @@ def unseen_blur(scored: EvaluationSet) -> Finding | str:
         low,
         high,
         _UNSEEN.verdict(low / max(value, 1e-9)),
-        f"sharpness of the translations over that of {len(seen)} training pictures' translations",
+        f"sharpness of the translations relative to translations of {len(seen)} training pictures",
         advise(scored.config, advice.MORE_DATA, *earlier, advice.FEWER_FILTERS),
         worst_of(scored.own, -sharp_unseen),
-        "range: of the inputs themselves, over those training pictures",
+        "range: sharpness of the inputs relative to those training pictures",
     )

@@ -1,7 +1,7 @@
-"""Checkerboards and other artefacts of upsampling, by the power spectrum of the lightness (Odena et
-al. 2016, "Deconvolution and checkerboard artifacts").
+"""Checkerboard and other upsampling artefacts, found in the power spectrum of the lightness (Odena
+et al. 2016, "Deconvolution and checkerboard artifacts").
 
-Frequencies are in cycles a pixel, at most 1/2.
+Frequencies are in cycles per pixel, at most 1/2.
 """
 
 import functools
@@ -19,8 +19,8 @@ _STRIDES = (2, 4)
 
 
 def _power(picture: np.ndarray) -> np.ndarray:
-    """Power spectrum of the lightness, [h, w], sides cut to multiples of 4 and faded out by a Hann
-    window.
+    """Power spectrum of the lightness, [h, w]; the sides are cropped to multiples of 4 and a Hann
+    window is applied.
 
     Raises:
         UserError: a side is below 32 pixels.
@@ -40,12 +40,12 @@ def _power(picture: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=8)
 def _peaks(height: int, width: int, period: int) -> list[tuple[np.ndarray, list[np.ndarray]]]:
-    """The places in a spectrum [h, w], flat, of the peaks at the multiples of 1/period that no
-    smaller stride shares; and beside each, on one or two sides of it, those of its neighbours.
+    """For a spectrum [h, w], the flat indices of each peak at a multiple of 1/period that is not
+    one of a smaller stride; and with each peak, the indices of its neighbours, on one or two axes.
 
-    The window spreads a wave over 3 bins a side, so a peak is 3x3 bins; its neighbours are those 3
-    and 4 bins away on both sides, for a peak on an axis along that axis alone, where pictures have
-    streaks.
+    The window spreads a wave over 3 bins per axis, so a peak is 3x3 bins. Its neighbours are the
+    bins 3 and 4 away on both sides. For a peak on an axis they lie along that axis only, because
+    pictures have streaks there.
     """
     near, far = np.array([-1, 0, 1]), np.array([-4, -3, 3, 4])
 
@@ -66,9 +66,9 @@ def _peaks(height: int, width: int, period: int) -> list[tuple[np.ndarray, list[
 
 
 def _stride_decibels(power: np.ndarray, period: int) -> float:
-    """Power at the multiples of 1/period that no smaller stride shares, over that of the
-    frequencies around each, in dB. Means are of decibels, in which natural spectra are nearly
-    straight from one side to the other.
+    """Power at the multiples of 1/period that are not those of a smaller stride, relative to the
+    frequencies around each, in dB. Decibels are averaged rather than power, because natural spectra
+    in dB are nearly linear across a peak's neighbourhood.
     """
     return float(
         np.mean(
@@ -86,8 +86,8 @@ def _decibels(power: np.ndarray, places: np.ndarray) -> float:
 
 @functools.lru_cache(maxsize=8)
 def _rings(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Of each frequency of a spectrum [h, w], flat, its ring, that of the corners beyond 1/2 the
-    last; and how many are in each ring up to 1/2.
+    """Ring index of each frequency of a spectrum [h, w], flat, where the last index is the corners
+    beyond 1/2; and the number of frequencies in each ring up to 1/2.
     """
     radius = np.hypot(*np.meshgrid(np.fft.fftfreq(height), np.fft.fftfreq(width), indexing="ij"))
     ring = np.minimum((radius * 2 * _RINGS).astype(int), _RINGS).ravel()
@@ -95,11 +95,11 @@ def _rings(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def spectrum(picture: np.ndarray) -> np.ndarray:
-    """What the detectors take of a picture uint8 [H, W, 1 or 3], in dB, [2 + 24].
+    """The detectors' features of a picture uint8 [H, W, 1 or 3], in dB, [2 + 24].
 
-    First the excess power at the frequencies of the upsampling strides: 0 or a little below in real
-    pictures. "Stride 2" is a pattern of period 2 (the last upsampling), "stride 4" one of period 4.
-    Then the mean power by frequency in 24 rings up to 1/2.
+    The first two are the excess power at the frequencies of the upsampling strides, 0 or slightly
+    below in real pictures: "stride 2" is a pattern of period 2 (from the last upsampling layer),
+    "stride 4" one of period 4. The others are the mean power in 24 rings of frequencies up to 1/2.
     """
     power = _power(picture)
     ring, counts = _rings(*power.shape)
@@ -113,7 +113,7 @@ def spectrum(picture: np.ndarray) -> np.ndarray:
 def _stride(place: int) -> SetDetector:
     return SetDetector(
         f"checkerboard, stride {_STRIDES[place]}",
-        f"power at the frequencies of stride {_STRIDES[place]} above their neighbours', dB",
+        f"power at the frequencies of stride {_STRIDES[place]} above their neighbours, dB",
         (advice.RESIZE, advice.LONGER, advice.POOL),
         Limits(3.0, 6.0),  # dB above the range of real pictures
         spectrum,
@@ -126,7 +126,7 @@ stride_2, stride_4 = _stride(0), _stride(1)
 
 artefacts = SetDetector(
     "artefacts",
-    "mean difference of the radial spectra from real ones', dB",
+    "mean difference between the radial spectra and those of real pictures, dB",
     (advice.RESIZE, advice.POOL, advice.LONGER),
     Limits(2.5, 5.0),  # dB above the range of real pictures
     spectrum,

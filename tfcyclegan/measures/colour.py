@@ -1,4 +1,4 @@
-"""Shifts of colour and contrast, and inversion: light that came out dark."""
+"""Shifts of colour and contrast, and inversion, where light areas become dark."""
 
 import numpy as np
 
@@ -20,8 +20,7 @@ from tfcyclegan.measures.statistics import TRUTHS, of_pair
 
 # Lab units above the range of real pictures.
 _SHIFT = Limits(4.0, 12.0)
-# Below what the true pictures have; where there are none, below 0, and then never worse than
-# suspicious.
+# Below the range of the true pictures; without true pictures below 0, and then at most suspicious.
 _CORRELATION = Limits(0.2, 0.6)
 
 
@@ -39,7 +38,7 @@ def _deviation(moments: Rows) -> np.ndarray:
 
 colour_shift = SetDetector(
     "colour shift",
-    "distance of the mean colours from real ones', Lab",
+    "distance between the mean colour and that of real pictures, Lab",
     (advice.IDENTITY, advice.SMALLER_GAIN, advice.LONGER),
     _SHIFT,
     _moments,
@@ -49,7 +48,7 @@ colour_shift = SetDetector(
 
 contrast_shift = SetDetector(
     "contrast shift",
-    "distance of the colours' deviations from real ones', Lab",
+    "distance between the standard deviation of colours and that of real pictures, Lab",
     (advice.IDENTITY, advice.LONGER, advice.ALIKE_SCALES),
     _SHIFT,
     _moments,
@@ -61,8 +60,8 @@ contrast_shift = SetDetector(
 
 
 def lightness_correlation(real: np.ndarray, fake: np.ndarray) -> float:
-    """Pearson's correlation of an input's lightness with its translation's, in [-1, 1]; below 0 is
-    an inversion. 0 if one is constant.
+    """Pearson correlation between the lightness of an input and of its translation, in [-1, 1];
+    negative for an inversion, 0 if either is constant.
     """
     one, other = (light - light.mean() for light in (lightness(real), lightness(fake)))
     spread = np.linalg.norm(one) * np.linalg.norm(other)
@@ -70,9 +69,9 @@ def lightness_correlation(real: np.ndarray, fake: np.ndarray) -> float:
 
 
 def inversion(scored: EvaluationSet) -> Finding | str:
-    """Whether what is light in the input came out dark."""
+    """Whether light areas of the inputs became dark."""
     if scored.target_is_label_maps or scored.source_is_label_maps:
-        return ""  # the lightness of a class's colour says nothing of the photo's
+        return ""  # the lightness of a class colour is unrelated to the photo
     correlation = of_pair(lightness_correlation)
     values, real = map(
         np.array,
@@ -87,10 +86,10 @@ def inversion(scored: EvaluationSet) -> Finding | str:
         low,
         high,
         verdict if scored.sure_truths or verdict == OK else SUSPICIOUS,
-        "correlation of the input's lightness with its translation's, mean over pictures",
+        "correlation between the lightness of input and translation, mean over pictures",
         advise(scored.config, advice.IDENTITY, advice.SMALLER_GAIN, advice.SEED),
         worst_of(scored.own, -values),
         "range: of the true pictures"
         if scored.sure_truths
-        else "no true pictures are known, so whether an inversion is right cannot be told",
+        else "no true pictures are known, so an inversion may be correct",
     )

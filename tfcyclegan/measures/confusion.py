@@ -1,15 +1,15 @@
-"""Confusion matrices of label maps, their accuracies and IoU with intervals over pictures, and the
-permutation of classes that a translation may have learned.
+"""Confusion matrices of label maps, the accuracies and IoU computed from them with intervals over
+pictures, and the permutation of classes that a translation may have learned.
 
-Labels are train ids, uint8 [H, W]; the truth's IGNORED pixels are left out. A confusion matrix is
-[C, C + 1], of whatever leading axes: rows are the truth; the last column, the misses, holds what
-was predicted as none of the classes. Misses count in their row, so that a frame is never dropped as
-the official pix2pix's `fast_hist` does when one prediction is out of range.
+Labels are train ids, uint8 [H, W]; pixels that are IGNORED in the truth are not counted. A
+confusion matrix is [C, C + 1], with any leading axes: rows are true classes, and the last column,
+the misses, counts predictions outside all classes. Misses count in their row, whereas the official
+pix2pix's `fast_hist` drops a whole frame if a single prediction is out of range.
 
-A class that does not occur is treated in one of two ways, and a printed score names which
-(`ABSENT`): "cityscapes" leaves out (NaN) what is in neither truth nor prediction, as
-cityscapesScripts does; "pix2pix" counts it as 0, as the official `get_scores` does, which adds
-1e-12 to each denominator. The published CycleGAN tables are of the second kind.
+There are two conventions for absent classes, and every printed score names the one it uses
+(`ABSENT`). "cityscapes" ignores a class (NaN) that occurs in neither truth nor prediction, as
+cityscapesScripts does. "pix2pix" counts it as 0, as the official `get_scores` does by adding 1e-12
+to each denominator. The published CycleGAN tables use the second.
 """
 
 import warnings
@@ -22,24 +22,26 @@ from tfcyclegan.errors import UserError
 from tfcyclegan.measures.tables import Interval, mean_of_known
 
 ABSENT = ("cityscapes", "pix2pix")
+_RESAMPLES = 1000
+_TAIL = (1 - 0.95) / 2
 _PARTS = 10
-"""In which resamples are drawn, since each of them has a number for every picture."""
+"""Resamples are drawn in parts to limit memory: each one holds a number per picture."""
 
 
 def confusion_matrix(prediction: np.ndarray, truth: np.ndarray, *, classes: int) -> np.ndarray:
-    """Pixels by truth and prediction, int64 [C, C + 1].
+    """Pixel counts by true and predicted class, int64 [C, C + 1].
 
     Args:
-        prediction: integer ids [H, W]; those outside 0..C-1 are misses.
-        truth: integer ids [H, W]; those outside 0..C-1, IGNORED among them, are left out.
+        prediction: integer ids [H, W]; ids outside 0..C-1 are misses.
+        truth: integer ids [H, W]; ids outside 0..C-1, such as IGNORED, are not counted.
         classes: number of train ids, C.
 
     Raises:
-        UserError: the two differ in size.
+        UserError: prediction and truth differ in size.
     """
     if prediction.shape != truth.shape:
         raise UserError(
-            f"prediction {prediction.shape} and truth {truth.shape} differ in size; bring the "
+            f"prediction {prediction.shape} and truth {truth.shape} differ in size; resize the "
             "prediction to the truth's size"
         )
     scored = (truth >= 0) & (truth < classes)
@@ -49,12 +51,12 @@ def confusion_matrix(prediction: np.ndarray, truth: np.ndarray, *, classes: int)
     return np.bincount(cells, minlength=classes * (classes + 1)).reshape(classes, classes + 1)
 
 
-# The places in a flat confusion matrix that are not 0, of which there are few, and what is there.
+# A sparse confusion matrix: flat indices of its few nonzero entries, and their values.
 Cells = tuple[np.ndarray, np.ndarray]
 
 
 def cells_of(matrix: np.ndarray) -> Cells:
-    """Of one picture."""
+    """The sparse form of one picture's matrix."""
     places = np.flatnonzero(matrix)
     counts = matrix.ravel()[places]
     return places.astype(np.min_scalar_type(matrix.size)), counts.astype(np.uint32)
@@ -66,7 +68,7 @@ def _check(absent: str) -> None:
 
 
 def _parts(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Right pixels, pixels of the truth, pixels of the prediction, [..., C] each."""
+    """Correct pixels, true pixels and predicted pixels of each class, [..., C] each."""
     square = counts[..., :-1]
     return np.diagonal(square, axis1=-2, axis2=-1), counts.sum(axis=-1), square.sum(axis=-2)
 
@@ -79,23 +81,23 @@ def _share(part: np.ndarray, whole: np.ndarray, absent: str = "cityscapes") -> n
 
 
 def class_accuracies(counts: np.ndarray, *, absent: str = "cityscapes") -> np.ndarray:
-    """Share of each class's true pixels that are right, [..., C] in [0, 1]; "cityscapes" gives NaN
-    where the truth has none.
+    """Share of each class's true pixels that are predicted correctly, [..., C] in [0, 1]; with
+    "cityscapes", NaN if there are none.
     """
     right, true, _ = _parts(counts)
     return _share(right, true, absent)
 
 
 def class_ious(counts: np.ndarray, *, absent: str = "cityscapes") -> np.ndarray:
-    """Intersection over union of each class, [..., C] in [0, 1]; "cityscapes" gives NaN where
-    neither side has it.
+    """Intersection over union of each class, [..., C] in [0, 1]; with "cityscapes", NaN for a class
+    that occurs in neither truth nor prediction.
     """
     right, true, predicted = _parts(counts)
     return _share(right, true + predicted - right, absent)
 
 
 def pixel_accuracy(counts: np.ndarray) -> np.ndarray:
-    """Share of the scored pixels that are right, [...]; NaN if there are none."""
+    """Share of the counted pixels that are predicted correctly, [...]; NaN if there are none."""
     return _share(_parts(counts)[0].sum(axis=-1), counts.sum(axis=(-2, -1)))
 
 
@@ -105,13 +107,13 @@ def class_accuracy(counts: np.ndarray, *, absent: str = "cityscapes") -> np.ndar
 
 
 def class_iou(counts: np.ndarray, *, absent: str = "cityscapes") -> np.ndarray:
-    """Mean of `class_ious`, the "mIoU", [...]."""
+    """Mean of `class_ious` ("mIoU"), [...]."""
     return mean_of_known(class_ious(counts, absent=absent))
 
 
 class Confusion:
-    """A confusion matrix that grows picture by picture and keeps each picture's own, for intervals
-    over pictures.
+    """A confusion matrix accumulated picture by picture; each picture's own matrix is kept for
+    intervals over pictures.
 
     Args:
         classes: number of train ids.
@@ -125,11 +127,11 @@ class Confusion:
         self._pictures: list[Cells] = []
 
     def add(self, prediction: np.ndarray, truth: np.ndarray) -> None:
-        """Counts one picture; see `confusion_matrix`."""
+        """Adds one picture; see `confusion_matrix`."""
         self.add_cells(cells_of(confusion_matrix(prediction, truth, classes=self.classes)))
 
-    def add_cells(self, cells: "Cells") -> None:
-        """Counts one picture whose matrix is known."""
+    def add_cells(self, cells: Cells) -> None:
+        """Adds one picture's sparse matrix."""
         self._pictures.append(cells)
 
     @property
@@ -159,17 +161,17 @@ class Confusion:
 
 
 def relabelled(counts: np.ndarray, drawn_as: np.ndarray) -> np.ndarray:
-    """The matrices [..., C, C + 1] once what was predicted as class drawn_as[i] is called i."""
+    """The matrices [..., C, C + 1] after predictions of class drawn_as[i] are renamed to i."""
     return counts[..., [*drawn_as, len(drawn_as)]]
 
 
 def hungarian(counts: np.ndarray, *, absent: str = "cityscapes") -> np.ndarray:
-    """The one-to-one relabelling of the predictions with the highest mean IoU (Kuhn 1955), misses
-    staying misses: [C]; the truth's class i was predicted as class drawn_as[i].
+    """The one-to-one relabelling of predicted classes that maximises the mean IoU (Kuhn 1955), [C]:
+    pixels of true class i were predicted as class drawn_as[i]. Misses stay misses.
 
-    With "cityscapes" the mean is a ratio, since the number of classes left out depends on the
-    relabelling; Dinkelbach's method (1967) turns that into a few assignments, starting from the raw
-    score so that the result is never below it.
+    With "cityscapes" the mean is a ratio, because the number of ignored classes depends on the
+    relabelling. Dinkelbach's method (1967) reduces it to a few linear assignments, starting from
+    the score without relabelling, so the result is never below that.
     """
     square = counts[:, :-1]
     union = counts.sum(axis=1)[:, np.newaxis] + square.sum(axis=0) - square
@@ -186,26 +188,19 @@ def hungarian(counts: np.ndarray, *, absent: str = "cityscapes") -> np.ndarray:
 
 
 def intervals_of_confusion(
-    matrices: np.ndarray,
-    scores: Callable[[np.ndarray], np.ndarray],
-    *,
-    seed: int = 0,
-    level: float = 0.95,
-    resamples: int = 1000,
+    matrices: np.ndarray, scores: Callable[[np.ndarray], np.ndarray], *, seed: int = 0
 ) -> list[Interval]:
-    """Several scores of the summed confusion matrices and their intervals over pictures.
+    """Several scores of the summed confusion matrix, with 95% bootstrap intervals over pictures.
 
-    A score such as the mean IoU is not a mean over pictures: each resample adds up the matrices of
-    the pictures drawn, as often as they were drawn, which is one product of matrices for all
-    resamples.
+    A score such as the mean IoU is not a mean over pictures. Each resample therefore sums the
+    matrices of the drawn pictures, weighted by how often they were drawn; for all resamples this is
+    one matrix product.
 
     Args:
-        matrices: of each picture, [N, C, C + 1], `Confusion.pictures`.
-        scores: [..., C, C + 1] to numbers [..., K], such as `class_ious`; NaN values, such as of a
-            class that a resample lacks, are left out.
-        seed: of the resampling.
-        level: coverage.
-        resamples: number of them.
+        matrices: one per picture, [N, C, C + 1], see `Confusion.pictures`.
+        scores: maps [..., C, C + 1] to scores [..., K], such as `class_ious`; NaN values, for
+            example of a class that a resample lacks, are ignored.
+        seed: seed of the resampling.
     """
     count = len(matrices)
     values = scores(matrices.sum(axis=0))
@@ -214,14 +209,13 @@ def intervals_of_confusion(
         generator, flat = np.random.default_rng((seed, 22)), matrices.reshape(count, -1)
         drawn = (
             generator.multinomial(count, np.full(count, 1 / count), size=len(part))
-            for part in np.array_split(np.arange(resamples), _PARTS)
+            for part in np.array_split(np.arange(_RESAMPLES), _PARTS)
         )
         sums = np.concatenate([part.astype(np.float64) @ flat for part in drawn])
-        tail = (1 - level) / 2
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # a class that no picture has
+            warnings.simplefilter("ignore", RuntimeWarning)  # classes absent from all pictures
             low, high = np.nanquantile(
-                scores(sums.reshape(-1, *matrices.shape[1:])), (tail, 1 - tail), axis=0
+                scores(sums.reshape(-1, *matrices.shape[1:])), (_TAIL, 1 - _TAIL), axis=0
             )
     return [
         Interval(float(value), float(a), float(b), count)

@@ -1,9 +1,9 @@
-"""Baselines that need no training: the score of a translation means something only where it beats
-theirs. uint8 in, uint8 out.
+"""Baselines that need no training. A translation's score is meaningful only if it beats theirs.
+uint8 in, uint8 out.
 
-Each is a function picture -> picture, fitted on the training pictures of the target domain; all but
-"identity" see no pairs. Where the domains' channels differ, each starts from the input in the
-target's: gray as R=G=B, colours as their luminance.
+Each is a function picture -> picture, fitted on training pictures of the target domain without
+using pairs. If the domains differ in channels, the input is converted first: gray to R=G=B, colours
+to luminance.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,8 +19,8 @@ _LEVELS = np.arange(256)
 
 
 def in_channels(picture: np.ndarray, channels: int) -> np.ndarray:
-    """uint8 [H, W, 1 or 3] to [H, W, channels]: gray as R=G=B, colours as their luminance (ITU-R
-    601); others stay as they are.
+    """Converts uint8 [H, W, 1 or 3] to [H, W, channels]: gray to R=G=B, colours to luminance (ITU-R
+    601). Any other picture is returned unchanged.
     """
     if picture.shape[-1] == channels:
         return picture
@@ -32,25 +32,25 @@ def in_channels(picture: np.ndarray, channels: int) -> np.ndarray:
 
 
 def make_controls(target_pictures: Sequence[np.ndarray]) -> dict[str, Control]:
-    """The controls by name; each takes uint8 [H, W, 1 or 3] and gives uint8 [H, W, C].
+    """The controls by name; each maps uint8 [H, W, 1 or 3] to uint8 [H, W, C].
 
     Args:
-        target_pictures: real training pictures of the domain to translate into, uint8 [H, W, C].
+        target_pictures: real training pictures of the target domain, uint8 [H, W, C].
     """
     counts = np.sum([_counts(picture) for picture in target_pictures], axis=0)  # [C, 256]
-    shares, mean, deviation = _moments(counts)
+    shares, mean, deviation = histogram_moments(counts, _LEVELS)
     channels = len(counts)
 
     def rounded(values: np.ndarray) -> np.ndarray:
         return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
     def by_tables(picture: np.ndarray, tables: np.ndarray) -> np.ndarray:
-        """Each channel's levels replaced by those that its table [256] has for them."""
+        """Maps each channel's levels through its table, [256]."""
         channel = enumerate(rounded(tables))
         return np.stack([table.take(picture[..., index]) for index, table in channel], axis=-1)
 
     def colour_matching(picture: np.ndarray) -> np.ndarray:
-        _, own_mean, own_deviation = _moments(_counts(picture))
+        _, own_mean, own_deviation = histogram_moments(_counts(picture), _LEVELS)
         stretch = deviation / np.maximum(own_deviation, 1e-6)
         tables = (_LEVELS[:, np.newaxis] - own_mean) * stretch + mean
         return by_tables(picture, tables.T)
@@ -75,16 +75,20 @@ def make_controls(target_pictures: Sequence[np.ndarray]) -> dict[str, Control]:
     return {name: from_target_channels(control) for name, control in controls.items()}
 
 
-def _moments(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of pixels by channel and level, [C, 256], their shares, means and deviations by channel."""
-    shares = counts / counts.sum(axis=1, keepdims=True)
-    mean = shares @ _LEVELS
-    return shares, mean, np.sqrt((shares * (_LEVELS - mean[:, np.newaxis]) ** 2).sum(axis=1))
+def histogram_moments(
+    counts: np.ndarray, levels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Shares [C, L], means [C] and standard deviations [C] of histograms [C, L] over `levels` [L];
+    zeros for an empty one.
+    """
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    mean = shares @ levels
+    return shares, mean, np.sqrt((shares * (levels - mean[:, np.newaxis]) ** 2).sum(axis=1))
 
 
 @shared
 def _counts(picture: np.ndarray) -> np.ndarray:
-    """Pixels of each level by channel, [C, 256]."""
+    """Number of pixels at each level, by channel, [C, 256]."""
     return np.stack(
         [
             np.bincount(picture[..., channel].ravel(), minlength=256)

@@ -1,9 +1,11 @@
-"""Does the cycle close because the picture was translated, or because its source is hidden in it?
+"""Cycle honesty: is the cycle error low because the picture was translated, or because the source
+is hidden in the fake?
 
-A generator can hide the source in faint noise that the other one reads (Chu et al. 2017, "CycleGAN,
-a Master of Steganography"), so a low cycle loss proves nothing. Here the fake is disturbed in ways
-that a viewer hardly sees. If the way back then fails, it had read the noise; if its result moves no
-more than it does for real pictures that were disturbed in the same way, it had read the picture.
+A generator can hide the source in faint noise that the other generator reads (Chu et al. 2017,
+"CycleGAN, a Master of Steganography"), so a low cycle loss proves nothing. Here the fake is
+degraded in ways that are hardly visible. If the way back then fails, it was reading the noise. If
+its output changes no more than for real pictures degraded in the same way, it was reading the
+picture.
 """
 
 import io
@@ -19,7 +21,7 @@ from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.data.pixels import spread
 from tfcyclegan.measures import advice
 from tfcyclegan.measures.advice import advise
-from tfcyclegan.measures.evaluation_set import EvaluationSet, Function, MeasuredCycle
+from tfcyclegan.measures.evaluation_set import Conversions, EvaluationSet, Function
 from tfcyclegan.measures.findings import Finding, Limits
 from tfcyclegan.measures.pictures import InOrder
 from tfcyclegan.measures.tables import (
@@ -30,30 +32,39 @@ from tfcyclegan.measures.tables import (
 )
 
 TITLE = "Cycle honesty"
-# Evenly spread over the test pictures: each goes through the networks some nine times.
 PICTURES = 32
+"""Number of test pictures to use, evenly spread; each passes through the networks about nine times.
+"""
 ROUNDING, CLEAN, UNRELATED = (
     "8-bit rounding",
     "fake as the network gave it",
     "fake of another picture",
 )
 SAVED = "as saved"
-"""What `ROUNDING` is to pictures is to measurements the type that they are saved in."""
+"""The counterpart of `ROUNDING` for measurements: conversion to the type that they are saved in."""
 ERROR, MOVED_FAKE, MOVED_REAL, RATIO = (
     "cycle error",
     "way back moved",
     "the same, real pictures",
     "ratio",
 )
-# Cycle error over that of another picture's fake: at 1 the translation tells nothing of its input.
+# Cycle error relative to that of another picture's fake; 1 if the fake is independent of its input.
 LIMITS = Limits(0.6, 0.85)
 
-# uint8 [H, W, C] and a seed to uint8 [H, W, C].
+OF_PICTURES = Conversions(
+    images.to_float,
+    images.to_float,
+    lambda seen, gaps: images.to_uint8(seen),
+    lambda saved: None,
+    lambda saved: None,
+)
+
+# Maps uint8 [H, W, C] and a seed to uint8 [H, W, C].
 Degradation = Callable[[np.ndarray, int], np.ndarray]
 
 
 def noise(levels: float) -> Degradation:
-    """Gaussian noise of a deviation of `levels` out of 255."""
+    """Gaussian noise with a standard deviation of `levels` out of 255."""
 
     def degrade(picture: np.ndarray, seed: int) -> np.ndarray:
         drawn = np.random.default_rng((seed, 41)).normal(0, levels, picture.shape)
@@ -63,7 +74,7 @@ def noise(levels: float) -> Degradation:
 
 
 def jpeg(picture: np.ndarray, seed: int) -> np.ndarray:
-    """Through JPEG at quality 75, as Pillow writes it (with colours at half resolution)."""
+    """JPEG compression at quality 75 by Pillow, which halves the resolution of colours."""
     stream = io.BytesIO()
     Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(
         stream, "JPEG", quality=75
@@ -72,25 +83,25 @@ def jpeg(picture: np.ndarray, seed: int) -> np.ndarray:
 
 
 def blur(picture: np.ndarray, seed: int) -> np.ndarray:
-    """Gaussian blur of sigma 1 pixel."""
+    """Gaussian blur with sigma 1 pixel."""
     smooth = ndimage.gaussian_filter(picture.astype(np.float32), (1.0, 1.0, 0))
     return np.rint(smooth).astype(np.uint8)
 
 
 def palette_snap(classes: ClassTable) -> Degradation:
-    """Each pixel to the nearest colour of the classes. For fakes that are label maps, and of them
-    all that should count.
+    """Replaces each pixel by the nearest class colour. For fakes that are label maps; it removes
+    everything but the classes.
     """
 
     def degrade(picture: np.ndarray, seed: int) -> np.ndarray:
         snapped = classes.palette[classes.nearest_class(picture)]
-        return snapped[..., : picture.shape[-1]]  # of gray label maps all channels are equal
+        return snapped[..., : picture.shape[-1]]  # gray palettes have equal channels
 
     return degrade
 
 
 FOR_PICTURES: dict[str, Degradation] = {
-    # nothing but the 8 bits that the picture has already: what saving it does
+    # Saving has already rounded the picture to 8 bits.
     ROUNDING: lambda picture, seed: picture,
     "noise 1/255": noise(1),
     "noise 2/255": noise(2),
@@ -101,12 +112,12 @@ FOR_PICTURES: dict[str, Degradation] = {
 }
 
 
-def for_measurements(cycle: MeasuredCycle) -> dict[str, Degradation]:
-    """Of measurements as they are saved: noise in shares of the value range, and blur."""
+def for_measurements(convert: Conversions) -> dict[str, Degradation]:
+    """The degradations of saved measurements: noise relative to the value range, and blur."""
 
     def disturbed(change: Callable[[np.ndarray, int], np.ndarray]) -> Degradation:
         def degrade(saved: np.ndarray, seed: int) -> np.ndarray:
-            return cycle.save(change(cycle.target(saved), seed), cycle.target_gaps(saved))
+            return convert.save(change(convert.target(saved), seed), convert.target_gaps(saved))
 
         return degrade
 
@@ -123,22 +134,24 @@ def for_measurements(cycle: MeasuredCycle) -> dict[str, Degradation]:
 
 
 def for_label_maps(classes: ClassTable) -> dict[str, Degradation]:
-    """`FOR_PICTURES`, and the one for label maps of these classes."""
+    """`FOR_PICTURES`, plus the degradation for label maps of these classes."""
     return {**FOR_PICTURES, "palette snap": palette_snap(classes)}
 
 
 @dataclass(frozen=True)
 class CycleErrors:
-    """Mean absolute differences on the scale [-1, 1], in [0, 2], one a picture.
+    """Mean absolute differences on the scale [-1, 1], in [0, 2], one per picture.
 
     Attributes:
-        clean: of each real picture and what came back from its fake in float, as in training, [N].
-        unrelated: of each real picture but the first and what came back from the fake of the one
-            before it, which is what the error would be if the fake told nothing, [N - 1].
-        degraded: of each real picture and what came back from its degraded fake, [N, degradations].
-        moved_fake: how far that is from what came back from the fake itself, [N, degradations].
-        moved_real: how far degrading moves what comes back from real pictures of the fakes' domain,
-            [M, degradations].
+        clean: between each real picture and its reconstruction from the float fake, as in training,
+            [N].
+        unrelated: between each real picture but the first and the reconstruction of the previous
+            one, which is the error to expect if fakes were independent of their inputs, [N - 1].
+        degraded: between each real picture and its reconstruction from the degraded fake, [N,
+            degradations].
+        moved_fake: between that reconstruction and the one from the float fake, [N, degradations].
+        moved_real: how much the degradation changes the backward translation of real pictures of
+            the fakes' domain, [M, degradations].
     """
 
     clean: np.ndarray
@@ -156,28 +169,26 @@ def cycle_errors(
     other_real: Sequence[np.ndarray] = (),
     seed: int = 0,
     degradations: Mapping[str, Degradation] = FOR_PICTURES,
-    measured: MeasuredCycle | None = None,
+    convert: Conversions = OF_PICTURES,
 ) -> CycleErrors:
-    """Cycle errors of one direction, picture by picture; gaps count nowhere.
+    """Cycle errors of one direction, one picture at a time; pixels in gaps are set to -1 on both
+    sides.
 
     Args:
-        real: pictures of the domain from which the cycle starts, uint8 [H, W, C].
-        forward: their translation, such as `gen_ab`.
-        backward: the way back, such as `gen_ba`.
-        other_real: real pictures of the domain into which `forward` translates.
-        seed: of the noise; picture i has noise of its own.
-        degradations: by name, `FOR_PICTURES`, `for_label_maps` or `for_measurements`.
-        measured: how measurements become what networks see; `real` and `other_real` are then as
-            they are saved.
+        real: pictures of the domain where the cycle starts, uint8 [H, W, C].
+        forward: their generator, such as `gen_ab`.
+        backward: the generator back, such as `gen_ba`.
+        other_real: real pictures of the target domain of `forward`.
+        seed: seed of the noise; each picture gets its own noise.
+        degradations: by name: `FOR_PICTURES`, `for_label_maps` or `for_measurements`.
+        convert: converts `real` and `other_real`, if these are measurements in their saved form.
     """
-    see_source = measured.source if measured else images.to_float
-    see_target = measured.target if measured else images.to_float
 
     def back(picture: np.ndarray, gaps: np.ndarray | None) -> np.ndarray:
-        return _blank(np.asarray(backward(see_target(picture)[np.newaxis]))[0], gaps)
+        return _blank(np.asarray(backward(convert.target(picture)[np.newaxis]))[0], gaps)
 
     def degraded(picture: np.ndarray, index: int, gaps: np.ndarray | None) -> list[np.ndarray]:
-        """What comes back from the picture by degradation."""
+        """Translations back of the picture after each degradation."""
         return [back(degrade(picture, seed + index), gaps) for degrade in degradations.values()]
 
     def error(one: np.ndarray, other: np.ndarray) -> float:
@@ -185,10 +196,10 @@ def cycle_errors(
 
     clean, unrelated, of_fakes, of_reals, previous = [], [], [], [], None
     for index, picture in enumerate(real):
-        source, gaps = see_source(picture), measured.source_gaps(picture) if measured else None
+        source, gaps = convert.source(picture), convert.source_gaps(picture)
         fake = _blank(np.asarray(forward(source[np.newaxis]))[0], gaps)
         cycled = _blank(np.asarray(backward(fake[np.newaxis]))[0], gaps)
-        saved = measured.save(fake, gaps) if measured else images.to_uint8(fake)
+        saved = convert.save(fake, gaps)
         clean.append(error(source, cycled))
         if previous is not None and previous.shape == source.shape:
             unrelated.append(error(source, previous))
@@ -196,7 +207,7 @@ def cycle_errors(
         returned = degraded(saved, index, gaps)
         of_fakes.append([[error(first, one) for one in returned] for first in (source, cycled)])
     for index, picture in enumerate(other_real):
-        gaps = measured.target_gaps(picture) if measured else None
+        gaps = convert.target_gaps(picture)
         undisturbed = back(picture, gaps)
         of_reals.append([error(undisturbed, one) for one in degraded(picture, index, gaps)])
     from_source, from_cycled = np.moveaxis(np.reshape(of_fakes, (-1, 2, len(degradations))), 1, 0)
@@ -210,18 +221,18 @@ def cycle_errors(
 
 
 def _blank(seen: np.ndarray, gaps: np.ndarray | None) -> np.ndarray:
-    """What networks gave as they see it, -1 in gaps."""
+    """Network output, with -1 in gaps."""
     return seen if gaps is None else np.where(gaps, np.float32(-1), seen)
 
 
 def table(scored: EvaluationSet) -> Table | str:
-    """What of the cycle is left once the fake was saved, disturbed or cleaned, beside the same for
-    real pictures; a reason where a generator is missing.
+    """How much of the cycle survives when the fake is saved, degraded or cleaned, compared with
+    real pictures; a reason if a generator is missing.
     """
-    measured = scored.measured_cycle
+    convert, measured = OF_PICTURES, scored.measured_cycle
     if measured is not None:
-        real, other = _some(measured.inputs), _some(measured.others)
-        cycle, degradations = (measured.there, measured.back), for_measurements(measured)
+        real, other, convert = _some(measured.inputs), _some(measured.others), measured.convert
+        cycle, degradations = (measured.there, measured.back), for_measurements(convert)
     elif isinstance(scored.cycle, str):
         return scored.cycle
     else:
@@ -233,7 +244,7 @@ def table(scored: EvaluationSet) -> Table | str:
         *cycle,
         other_real=other[: len(real)],
         degradations=degradations,
-        measured=measured,
+        convert=convert,
     )
     rows = {CLEAN: {ERROR: interval_of_mean(found.clean)}}
     for name, error, moved, moved_real in zip(
@@ -250,13 +261,11 @@ def table(scored: EvaluationSet) -> Table | str:
         rows[UNRELATED] = {ERROR: interval_of_mean(found.unrelated)}
     return Table(
         TITLE,
-        f"{ERROR}: of the input and what comes back from its fake once that was saved, disturbed "
-        "or cleaned; mean absolute difference on "
-        f"the scale [-1, 1], {len(real)} pictures. {MOVED_FAKE}: how far that moves what comes "
-        "back; beside it for real pictures of the "
-        "target domain disturbed alike. A ratio well above 1 says that the input is hidden in "
-        "faint noise of the fake, and an error that "
-        "jumps towards that of another picture's fake says the same.",
+        f"{ERROR}: mean absolute difference, on the scale [-1, 1], between the input and its "
+        f"reconstruction from a fake that was saved, degraded or cleaned; {len(real)} pictures. "
+        f"{MOVED_FAKE}: how much this changes the reconstruction; next to it, the same for real "
+        "pictures of the target domain. A ratio well above 1, or an error that jumps towards that "
+        "of another picture's fake, shows that the input is hidden in faint noise of the fake.",
         [Column(ERROR), Column(MOVED_FAKE), Column(MOVED_REAL), Column(RATIO, digits=2)],
         rows,
         "errors",
@@ -269,7 +278,7 @@ def _some(pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def content_lost(scored: EvaluationSet) -> Finding | str:
-    """Whether the translation still tells what it is a translation of."""
+    """Whether the translation still depends on its input."""
     errors = scored.once(table)
     if isinstance(errors, str) or UNRELATED not in errors.rows:
         return ""
@@ -281,8 +290,8 @@ def content_lost(scored: EvaluationSet) -> Finding | str:
         np.nan,
         np.nan,
         LIMITS.verdict(value),
-        "cycle error of the saved fakes over that of another picture's fake; 1: the fake tells "
-        "nothing of its input",
+        "cycle error of the saved fakes relative to that of another picture's fake; 1: the fake is "
+        "independent of its input",
         advise(scored.config, advice.BOTH_CYCLES, advice.CYCLE_NOISE, advice.LONGER)
         + "; see the table of cycle honesty",
     )

@@ -1,4 +1,4 @@
-"""How the discriminator fared in training: whether it was certain, guessed or was fooled."""
+"""The discriminator's accuracy in training: was it certain, guessing, or fooled?"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,39 +10,39 @@ from tfcyclegan.measures.advice import advise
 from tfcyclegan.measures.evaluation_set import EvaluationSet
 from tfcyclegan.measures.findings import BAD, SUSPICIOUS, Finding, Limits
 
-# Accuracy of the discriminator over the last quarter of training.
+# Mean accuracy over the last quarter of training.
 _CERTAIN = Limits(0.9, 0.95)
-# The same: up to this much above one half it guesses, or is fooled.
+# Within this distance of 1/2 the discriminator is guessing; below, it is fooled.
 _GUESSING = 0.02
-# A distance to real pictures that in the second half of training fell to no less than this much
-# of its least in the first is flat.
+# A distance to real pictures is flat if its minimum in the second half of training is at least this
+# share of its minimum in the first.
 _FLAT_CURVE = 0.97
 
 
 def discriminator(scored: EvaluationSet) -> Finding | str:
-    """Of the discriminator that judges this direction's fakes."""
+    """Checks the discriminator that judges the fakes of this direction."""
     name = f"disc_{scored.direction[1]}"
     accuracies = _course(scored.history, f"accuracy_{name}")
     if len(accuracies) < 4:
-        return "detector discriminator: no history of accuracies"
+        return "detector discriminator: the run has no history of accuracies"
     value = float(np.mean(accuracies[-max(1, len(accuracies) // 4) :]))
     verdict, note = _CERTAIN.verdict(value), ""
     helps = (advice.LEAST_SQUARES, advice.POOL, advice.SMALLER_DISCRIMINATOR)
     if value <= 0.5 + _GUESSING:
         helps = (advice.IS_IT_TRAINING, advice.LARGER_DISCRIMINATOR, advice.LOWER_RATE)
-        note = "it guesses" if value >= 0.5 - _GUESSING else "it is fooled more often than not"
+        note = "it is guessing" if value >= 0.5 - _GUESSING else "it is fooled more often than not"
         if _is_flat(scored.history, scored.direction):
-            verdict, note = BAD, f"{note} and the distance to real pictures does not fall"
+            verdict, note = BAD, f"{note}, and the distance to real pictures does not fall"
         else:
             verdict = SUSPICIOUS
-            note += "; no curve says that the pictures do not improve"
+            note += "; the pictures may still be improving"
     return Finding(
         "discriminator",
         value,
         0.5,
         _CERTAIN.suspicious,
         verdict,
-        f"accuracy of {name} over the last quarter of training; the range is of healthy runs",
+        f"accuracy of {name} over the last quarter of training; range: healthy runs",
         advise(scored.config, *helps),
         note=note,
     )
@@ -53,11 +53,11 @@ def _course(history: Sequence[Mapping[str, Any]], name: str) -> list[float]:
 
 
 def _is_flat(history: Sequence[Mapping[str, Any]], direction: str) -> bool:
-    """Whether a distance to real pictures was measured in training, and did not fall in its second
+    """Whether a distance to real pictures was measured in training and did not fall in its second
     half.
 
-    Nor is it said to fall while the translations look no nearer to real pictures than the inputs
-    do, whose "appearance" is 1.
+    A curve also counts as flat while the translations are no closer to real pictures than the
+    inputs are, whose "appearance" is 1.
     """
     for name, of_inputs in ((f"kid_{direction}", np.inf), (f"appearance_{direction}", 1.0)):
         values = _course(history, name)

@@ -1,5 +1,5 @@
-"""What one direction is scored on: the test pictures, their translations, the controls', and the
-truths that are known.
+"""Everything that one direction is scored on: the test pictures, their translations, the controls'
+outputs, and the known truths.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,50 +27,43 @@ if TYPE_CHECKING:  # measures load no TensorFlow
     from tfcyclegan.networks.feature_networks import Features, Lpips
 
 OWN = "translated"
-FORMER_OWN = "CycleGAN"  # as scores of before other methods have it
+FORMER_OWN = "CycleGAN"
+"""Name of the row OWN in metrics.json files written by 0.1.0."""
 FLOOR = "real (floor)"
 
-# float32 [1, H, W, C] in [-1, 1] to the same of the other domain, of any size.
+# Maps float32 [1, H, W, C] in [-1, 1], of any size, to the other domain.
 Function = Callable[[np.ndarray], np.ndarray]
 Result = TypeVar("Result")
 
 
 class Judge(Protocol):
-    """A segmenter of real photos."""
+    """A segmentation network trained on real photos."""
 
     @property
     def name(self) -> str:
-        """Network, and what it was trained on, to be printed beside every number."""
+        """The network and its training data, printed beside every score."""
         ...
 
     def predict(self, pictures: Sequence[np.ndarray], /) -> list[np.ndarray]:
-        """uint8 [H, W, 3] each to train ids, uint8 [h, w]; of another size than the truth they are
-        enlarged by nearest pixel.
+        """Predicts train ids, uint8 [h, w], for pictures uint8 [H, W, 3]; if their size differs
+        from the truth's, the caller resizes them by nearest neighbour.
         """
         ...
 
 
 @dataclass(frozen=True)
-class MeasuredCycle:
-    """A cycle of which a domain is one of measurements.
+class Conversions:
+    """Conversions between the saved form of pictures or measurements and what networks see.
 
     Attributes:
-        there: the generator into the target domain.
-        back: the one back.
-        inputs: as they are saved, of the domain that is translated.
-        others: real ones of the target domain, likewise.
-        source: what is saved of the inputs' domain as networks see it, -1 in gaps.
-        target: likewise of the target domain.
-        save: what networks give as it is saved of the target domain, with gaps.
-        source_gaps: where something saved of the inputs' domain has gaps, bool [H, W, 1]; None of
+        source: from the saved form of the source domain to network input, -1 in gaps.
+        target: the same for the target domain.
+        save: from a network's output, given its gaps, to the saved form of the target domain.
+        source_gaps: the gaps of a saved array of the source domain, bool [H, W, 1]; None for
             pictures.
-        target_gaps: likewise of the target domain.
+        target_gaps: the same for the target domain.
     """
 
-    there: Function
-    back: Function
-    inputs: Sequence[np.ndarray]
-    others: Sequence[np.ndarray]
     source: Callable[[np.ndarray], np.ndarray]
     target: Callable[[np.ndarray], np.ndarray]
     save: Callable[[np.ndarray, np.ndarray | None], np.ndarray]
@@ -79,14 +72,33 @@ class MeasuredCycle:
 
 
 @dataclass(frozen=True)
-class Tools:
-    """What measures need besides the pictures. Where one cannot be had, the reason stands for it;
-    "" where it was not asked for.
+class MeasuredCycle:
+    """The cycle of generators where at least one domain consists of measurements.
 
     Attributes:
-        features: of KID and FID.
-        lpips: of the table of paired pictures.
-        judges: of the FCN-score, by direction.
+        there: generator into the target domain.
+        back: generator back into the source domain.
+        inputs: source measurements or pictures, in their saved form.
+        others: real ones of the target domain, in their saved form.
+        convert: converts both domains.
+    """
+
+    there: Function
+    back: Function
+    inputs: Sequence[np.ndarray]
+    others: Sequence[np.ndarray]
+    convert: Conversions
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Networks that some measures need. A string in place of a tool is the reason why it is
+    missing; "" means that it was not requested.
+
+    Attributes:
+        features: for KID and FID.
+        lpips: for the table of paired pictures.
+        judges: for the FCN-score, by direction.
     """
 
     features: "Features | str" = ""
@@ -96,51 +108,55 @@ class Tools:
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """All that the measures of one direction need. Pictures are uint8 [H, W, C] at the scale of the
-    training; of a domain of measurements these are as displayed, for what is made for pictures.
-    They need not be in memory: each is read, or made, when it is looked at, and measures look at
-    all of them by `rows` alone.
+    """Everything that the measures of one direction need. Pictures are uint8 [H, W, C] at the
+    training scale; for measurements they are the displayed pictures, used by the measures made for
+    pictures.
+
+    Pictures need not be in memory: each is read or computed when accessed. Measures that need all
+    of them go through `rows`.
 
     Attributes:
         direction: "ab" or "ba".
-        checkpoint: which one translated; empty for translations of unknown origin.
-        inputs: the pictures translated, by name.
-        sets: what is made of the inputs, by name of the set: OWN and the controls; all have the
-            inputs' names.
-        held_out: real pictures of the target domain that no training saw; empty if there are none.
-        source_train: real training pictures of the inputs' domain.
-        target_train: the same of the target domain.
-        truths: by an input's name the true picture of the target domain; empty where no pairs are
-            known.
-        ids: by an input's name the class ids of what it shows, [H, W] as stored; empty where there
-            are no labels.
-        held_out_ids: by the name of a held-out picture its class ids; empty where the target domain
-            has no labels.
+        checkpoint: the checkpoint that translated; empty if the translations are of unknown origin.
+        inputs: the translated pictures, by name.
+        sets: the translations (OWN) and the controls' outputs, by name of the set; each has the
+            names of the inputs.
+        held_out: real pictures of the target domain that were not used in training; empty if there
+            are none.
+        source_train: real training pictures of the source domain.
+        target_train: real training pictures of the target domain.
+        truths: the true target picture by the name of its input; empty where no pairs are known.
+        ids: class ids of the scene by the name of its input, [H, W] at the stored size; empty if
+            there are no labels.
+        held_out_ids: class ids by the name of the held-out picture; empty if the target domain has
+            no labels.
         source_is_label_maps: whether the inputs are label maps.
-        target_is_label_maps: whether translations are to be label maps.
-        cycle: the generators there and back, for pictures; or why they cannot be had.
-        answers: generators of several answers to a picture, each by a drawn latent; empty where it
-            has one.
-        measured_cycle: the same where a domain is one of measurements.
-        data: the data set's name.
-        left_out: what is missing, and why.
-        classes: the table of the ids and of label maps; None where neither is known.
-        assumed: what was taken for granted, chosen by default or done to the pictures, one line
-            each, with the flag that decides.
-        facts: the same for programs: scale, channels, splits, pairs, and of a folder of
-            translations how it was read.
-        partners: what the truths rest on.
-        config: the run's options; None for translations of unknown origin.
-        history: of the run's training; empty if there is none.
+        target_is_label_maps: whether the translations should be label maps.
+        cycle: the generators forward and back, for pictures, or the reason why they are not
+            available.
+        answers: generators by drawn latents, each with another answer to a picture; empty where
+            there is one answer.
+        data: name of the data set.
+        left_out: what is missing, and why, one line each.
+        classes: the class table of the ids and label maps; None if there are neither.
+        assumed: assumptions, defaults and conversions, one line each, with the flag that changes
+            them.
+        facts: the same in machine-readable form: scale, channels, splits, pairs and, for a folder
+            of translations, how it was read.
+        partners: the pairs, and what they are based on.
+        config: the run's options; None if the translations are of unknown origin.
+        history: the run's training history; may be empty.
         tools: feature networks and judges.
-        is_cityscapes: whether the data are the whole official Cityscapes, so that published scores
-            stand beside.
-        measured: the same in units, where the target domain is one of measurements.
-        displays: how domains of measurements are displayed, by domain, "a" or "b".
-        shown: what strips show, "input", "translation", "truth" and "cycled" by an input's name,
-            uint8 [H, W, 1 or 3]; empty where these are the pictures themselves.
-        known: what was asked `once`, by the question.
-        gathered: the rows of pictures that measures asked for.
+        is_cityscapes: whether the data are the complete official Cityscapes, so that published
+            scores are comparable.
+        measured: the set in the units of the data, if the target domain consists of measurements.
+        measured_cycle: the cycle, if either domain consists of measurements.
+        displays: how measurements are displayed, by domain, "a" or "b".
+        shown: the pictures in example strips: "input", "translation", "truth" and "cycled", each by
+            the input's name, uint8 [H, W, 1 or 3]; empty if the sets above can be shown as they
+            are.
+        known: results of `once`.
+        gathered: rows gathered by `rows`.
     """
 
     direction: str
@@ -174,22 +190,23 @@ class EvaluationSet:
     known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     gathered: Gathered = field(default_factory=Gathered, init=False, repr=False, compare=False)
 
-    def once(self, function: Callable[..., Result], *more: Any) -> Result:
-        """What `function` says of this set (and of `more`): asked once, for all that need it."""
-        key = (function, *more)
-        if key not in self.known:
-            self.known[key] = function(self, *more)
-        return self.known[key]
+    def once(self, function: Callable[["EvaluationSet"], Result]) -> Result:
+        """The result of `function(self)`, computed on the first call and remembered."""
+        if function not in self.known:
+            self.known[function] = function(self)
+        result: Result = self.known[function]
+        return result
 
     def rows(self, *requests: tuple[Any, ...]) -> list[list[Row]]:
-        """What statistics make of the pictures of sets, in their order; all that a measure needs is
-        asked for in one call, so that one pass gathers it.
+        """The statistics' rows of some sets, in the order of their pictures. A measure should
+        request everything it needs in a single call, so that one pass gathers it.
 
         Args:
-            requests: (statistic, name of the set), or with the names of some of its pictures third.
+            requests: (statistic, name of the set), optionally followed by the names of the
+                pictures.
 
         Raises:
-            UserError: a statistic cannot be had of a picture.
+            UserError: a statistic could not be computed for a picture.
         """
         whole = [
             (statistic, of, tuple(names[0]) if names else None)
@@ -197,8 +214,13 @@ class EvaluationSet:
         ]
         return self.gathered.of(self, whole)
 
+    def rows_by_name(self, statistic: Any, names: tuple[str, ...] | None = None) -> dict[str, Row]:
+        """The statistic's rows of the translations, or of those in `names`, by name; see `rows`."""
+        (rows,) = self.rows((statistic, OWN, *([] if names is None else [names])))
+        return dict(zip(self.names_of(OWN, names), rows, strict=True))
+
     def names_of(self, of: str, names: Sequence[Any] | None) -> Sequence[Any]:
-        """Those of a set's pictures, where it is not given which."""
+        """`names`, or all names of the set if None."""
         if names is not None:
             return names
         pictures = self.all_sets[of]
@@ -206,7 +228,7 @@ class EvaluationSet:
 
     @property
     def all_sets(self) -> dict[str, Pictures | Sequence[np.ndarray]]:
-        """All pictures, by the name of the set."""
+        """All sets of pictures, by name."""
         return {
             **self.sets,
             INPUTS: self.inputs,
@@ -221,9 +243,7 @@ class EvaluationSet:
         return self.held_out_ids if of == FLOOR else self.ids
 
     def references(self, most: int) -> range:
-        """The places of real training pictures of the target domain, at most so many, evenly
-        spread.
-        """
+        """Indices of at most `most` real training pictures of the target domain, evenly spread."""
         count = len(self.target_train)
         return range(0, count, max(1, -(-count // most)))
 
@@ -234,13 +254,13 @@ class EvaluationSet:
 
     @property
     def table(self) -> ClassTable:
-        """`classes`, for what has ids or label maps of known classes."""
+        """`classes`, where they are known to exist."""
         assert self.classes is not None
         return self.classes
 
     @property
     def of_measurements(self) -> bool:
-        """Whether inputs or translations are measurements."""
+        """Whether the inputs or the translations are measurements."""
         return bool(self.displays)
 
     @property
@@ -249,25 +269,25 @@ class EvaluationSet:
 
     @property
     def with_floor(self) -> dict[str, Pictures]:
-        """`sets`, and the held-out real pictures where there are some."""
+        """`sets`, plus the held-out real pictures if there are any."""
         return self.sets | ({FLOOR: self.held_out} if self.held_out else {})
 
     @property
     def sure_truths(self) -> Pictures:
-        """The truths, unless their pairs are a guess that the pictures cannot bear out: then
-        none.
-        """
+        """The truths; empty if their pairs are a guess that the pictures do not confirm."""
         return self.truths if self.partners.sure else {}
 
     @property
     def sure_labels(self) -> bool:
-        """Whether the class ids are the inputs' own, or those of pairs that a verdict may count."""
+        """Whether the class ids belong to the inputs themselves, or to pairs that a verdict may
+        rely on.
+        """
         return self.partners.sure or self.facts.get("labels") != "of the partners"
 
     @property
     def tells_classes(self) -> bool:
-        """Whether translations are label maps by whose colours classes are told, which gray ones of
-        colours do not.
+        """Whether the translations are label maps whose colours identify the classes; gray
+        translations do not if the palette is coloured.
         """
         if not self.target_is_label_maps or self.classes is None:
             return False

@@ -1,5 +1,5 @@
-"""What a segmenter of real photos sees in translations: the FCN-score of the paper's Table 2 with a
-judge of our own, and whether it sees other things than the input shows.
+"""What a segmentation network sees in translations into photos: the FCN-score of the paper's Table
+2, with a judge of our own, and whether objects change.
 
 The judge was trained on real training photos of the target domain, never on translations. The truth
 is never resized.
@@ -19,12 +19,12 @@ from tfcyclegan.measures.evaluation_set import FLOOR, OWN, EvaluationSet
 from tfcyclegan.measures.findings import Finding, range_of_means, worst_of
 from tfcyclegan.measures.label_maps import SHUFFLED, Published
 from tfcyclegan.measures.statistics import View
-from tfcyclegan.measures.tables import Assumed, Table, undecided
+from tfcyclegan.measures.tables import Assumed, Table, decided_if
 
 PREFIX = "Labels by the judge"
 CEILING = "real photos (ceiling)"
 _CHANGES_TOLD = 3
-# Labels to photos: Zhu et al. 2017, Table 2. Their judge was another one, Caffe's FCN-8s.
+# Labels to photos: Zhu et al. 2017, Table 2. Their judge was Caffe's FCN-8s.
 PUBLISHED: Published = {
     "CoGAN (figure recalled, not re-read)": (0.40, 0.10, 0.06),
     "BiGAN/ALI (figure recalled, not re-read)": (0.19, 0.06, 0.02),
@@ -37,8 +37,8 @@ PUBLISHED: Published = {
 
 
 def confusions(scored: EvaluationSet) -> dict[str, Confusion] | str:
-    """What the judge sees against the labels, by row of the table; a reason where it cannot be had,
-    empty where no judge is asked for or the target is no photo.
+    """The judge's predictions against the labels, by row of the table. A reason if this is not
+    possible; "" if no judge was requested or the target domain is not photos.
     """
     judge = scored.tools.judges.get(scored.direction, "")
     if isinstance(judge, str):
@@ -49,7 +49,7 @@ def confusions(scored: EvaluationSet) -> dict[str, Confusion] | str:
         return f"judge: {label_maps.no_labels(scored)}"
     names, real = tuple(scored.ids), tuple(scored.held_out_ids)
     asked: label_maps.Asked = {name: (_judged, name, names) for name in scored.sets}
-    asked |= {SHUFFLED: (_judged_of_another, OWN, names)}
+    asked |= {SHUFFLED: (label_maps.OfAnother(_judged), OWN, names)}
     asked |= {CEILING: (_judged, FLOOR, real)} if real else {}
     return {
         name: label_maps.confusion_of(rows, scored.table.count)
@@ -58,8 +58,8 @@ def confusions(scored: EvaluationSet) -> dict[str, Confusion] | str:
 
 
 def _judged(view: View, name: str | None = None) -> Cells:
-    """The confusion matrix of what the judge sees in the picture, or in another one of its set, at
-    the size of the ids.
+    """Confusion matrix of the judge's predictions for the picture, or for another picture of its
+    set, at the size of the ids.
     """
     judge = view.scored.tools.judges[view.scored.direction]
     assert not isinstance(judge, str)
@@ -71,25 +71,20 @@ def _judged(view: View, name: str | None = None) -> Cells:
     return label_maps.against_ids(view, resized)
 
 
-def _judged_of_another(view: View) -> Cells | None:
-    other = label_maps.another(view)
-    return None if other is None else _judged(view, other)
-
-
 def tables(scored: EvaluationSet) -> Sequence[Table | str] | str:
-    """The scores, then by class; a reason where there are none."""
+    """The table of scores and the table by class; a reason if there are none."""
     found, judge = scored.once(confusions), scored.tools.judges.get(scored.direction, "")
     if isinstance(found, str) or isinstance(judge, str):
         return found if isinstance(found, str) else ""
     ceiling = (
         "its score on real held-out photos is the ceiling"
         if CEILING in found
-        else "no labelled real photos are held out for a ceiling"
+        else "there are no labelled held-out photos for a ceiling"
     )
     table = label_maps.label_table(
         f"{PREFIX}: {judge.name}",
-        "Classes that the judge sees in each row's pictures, against the labels of what the input "
-        f"shows, at the labels' own size; {ceiling}. {label_maps.CONVENTIONS}",
+        "The judge's predictions for each row's pictures against the labels of the input, at the "
+        f"labels' own size; {ceiling}. {label_maps.CONVENTIONS}",
         found,
         {f"{name}, judged by FCN-8s": values for name, values in PUBLISHED.items()}
         if scored.is_cityscapes
@@ -97,35 +92,32 @@ def tables(scored: EvaluationSet) -> Sequence[Table | str] | str:
     )
     shown = (OWN, "identity", CEILING)
     classes = label_maps.by_class(f"{PREFIX}, by class", found, shown, scored.table.names)
-    found_tables = (
-        [table, classes] if scored.sure_labels else [undecided(table), undecided(classes)]
-    )
     gray = Assumed(
-        "judge: it learned on photos in colour and sees gray ones as R=G=B, the real ones of its "
-        "ceiling too"
+        "judge: it was trained on colour photos and gets gray ones as R=G=B, also for its ceiling"
     )
+    found_tables = [decided_if(scored.sure_labels, one) for one in (table, classes)]
     return [*found_tables, *([gray] if scored.target_train[0].shape[-1] == 1 else [])]
 
 
 def changed_objects(scored: EvaluationSet) -> Finding | str:
-    """Whether the translation shows other things than the input: a judge of the target's photos
-    against the input's labels.
+    """Whether the translation shows different objects from the input: a judge of the target's
+    photos against the input's labels.
 
-    Only a network that learned on the target's photos may read the translations; of the inputs the
-    labels are known wherever a network could have been trained to read them.
+    Translations can be read only by a network trained on the target's photos. For the inputs their
+    labels are used: wherever a network could be trained to read the inputs, these are known.
     """
     if scored.target_is_label_maps:
-        return ""  # the label scores tell
+        return ""  # covered by the label scores
     found = scored.once(confusions)
     if isinstance(found, str):
-        needed = "needs a judge; --judge=auto trains one where the target has labelled photos"
+        needed = "needs a judge; --judge=auto trains one if the target has labelled photos"
         return f"detector changed objects: {found or needed}"
     if not {OWN, CEILING, SHUFFLED} <= found.keys():
         return (
-            "detector changed objects: needs labelled real photos to know the judge's own "
-            "error by, and two labelled inputs"
+            "detector changed objects: needs labelled real photos, which give the judge's own "
+            "error, and two labelled inputs"
         )
-    # share of each picture's labelled pixels that are wrong, NaN if it has none
+    # Share of each picture's labelled pixels that are wrong; NaN if there are none.
     own, real, other = (
         1 - confusion.pixel_accuracy(found[name].pictures) for name in (OWN, CEILING, SHUFFLED)
     )
@@ -140,24 +132,23 @@ def changed_objects(scored: EvaluationSet) -> Finding | str:
         value,
         low,
         high,
-        # On the way from the judge's own error on real photos to that of another picture's labels.
-        # No labelled photos were at hand on which to set limits of its own, so those of the cycle
-        # error serve, which lie on the like way.
+        # 0 at the judge's own error on real photos, 1 at the error with another picture's labels.
+        # There were no labelled photos to set separate limits on, so those of the cycle error,
+        # which has the same scale, are used.
         LIMITS.verdict((value - high) / max(of_another - high, 1e-9)),
-        "share of pixels in which the judge sees another class in the translation than the input "
-        "shows",
+        "share of pixels where the judge sees another class in the translation than the input has",
         advise(
             scored.config, advice.SEMANTIC, advice.IDENTITY, advice.ALIKE_LAYOUTS, advice.LONGER
         ),
         worst_of(scored.ids, own),
-        "range: the judge's own error on real photos; with the labels of another picture "
+        "range: the judge's own error on real photos; its error with another picture's labels is "
         f"{of_another:.3f}" + (f"; {', '.join(changes)}" if changes else ""),
     )
 
 
 def _changes(own: Confusion, real: Confusion, names: Sequence[str]) -> list[tuple[float, str, str]]:
-    """(share of all pixels, class, seen as) of what happens most in translations beyond what
-    happens on real photos.
+    """(share of all pixels, class, predicted as) of the most frequent confusions in translations,
+    less their share on real photos.
     """
     excess = own.counts / max(own.counts.sum(), 1) - real.counts / max(real.counts.sum(), 1)
     excess = excess[:, : len(names)]

@@ -1,11 +1,11 @@
-"""What a detector of failures says: a value, its range on real pictures, a verdict, the worst
-pictures and what usually helps.
+"""Findings of failure detectors: a value, its range on real pictures, a verdict, the worst pictures
+and what usually helps.
 
-Limits say how far beyond the range of real pictures a value must lie to be suspicious or bad, so
-they need not know how much the real pictures of a data set differ from each other. They were set on
-the real tiles of `data_prep.satellite_map` (72x72 pixels, both directions): a healthy run of
-configs/satellite2map.cfg stays "ok" in all of them, and the tiles with a defect put on do not. They
-are tested on runs on the synthetic street, which had no part in them. They are rules of thumb.
+Limits are distances from the range of real pictures, so they need not know how much the real
+pictures of a data set vary. They were set on the real tiles of `data_prep.satellite_map` (72x72
+pixels, both directions): all detectors call a healthy run of configs/satellite2map.cfg "ok", and do
+not call tiles with an artificial defect "ok". They are tested on runs on the synthetic street,
+which was not used to set them. They are rules of thumb.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,13 +25,16 @@ SET_ON = "satellite2map tiles"
 
 TAILS = (0.025, 0.975)
 DRAWS = 200
+"""Number of random draws that give a range."""
 WORST = 3
+"""Number of worst pictures shown."""
 REALS = 200
+"""Real training pictures to compare with, evenly spread."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The excess at which a value becomes suspicious, and at which it becomes bad."""
+    """The distances from the range at which a value becomes suspicious or bad."""
 
     suspicious: float
     bad: float
@@ -42,18 +45,18 @@ class Limits:
 
 @dataclass(frozen=True)
 class Finding:
-    """What one detector says.
+    """The result of one detector.
 
     Attributes:
-        name: of the failure.
-        value: of the translations.
+        name: name of the failure.
+        value: value of the translations.
         low: lower end of the range on real pictures; NaN if there is none.
         high: upper end.
         verdict: OK, SUSPICIOUS or BAD.
         measures: what the value is.
-        helps: what usually helps against it.
-        worst: names of the inputs whose translations show it most.
-        note: what else to know; may be empty.
+        helps: what usually helps.
+        worst: names of the inputs with the worst translations.
+        note: anything else worth knowing; may be empty.
     """
 
     name: str
@@ -73,19 +76,19 @@ class Finding:
 
 
 def range_of_means(values: np.ndarray, size: int) -> tuple[float, float]:
-    """Where the mean of `size` real pictures' values lies, 95% of the time."""
+    """The 95% range of the mean over `size` randomly drawn real pictures' values."""
     drawn = np.random.default_rng((0, 52)).choice(values, (DRAWS, size)).mean(axis=1)
     low, high = np.quantile(drawn, TAILS)
     return float(low), float(high)
 
 
 def worst_of(pictures: Mapping[str, Any], badness: np.ndarray) -> tuple[str, ...]:
-    """The names of the pictures with the largest values of `badness`, [N]."""
+    """Names of the pictures with the largest `badness`, [N]."""
     names = list(pictures)
     return tuple(names[index] for index in np.argsort(-badness, kind="stable")[:WORST])
 
 
-# A row a picture, [N, ...].
+# One row per picture, [N, ...].
 Rows = np.ndarray
 
 
@@ -99,18 +102,18 @@ def times_below(value: float, low: float, high: float) -> float:
 
 @dataclass(frozen=True)
 class SetDetector:
-    """A detector that compares the translations as a set with real pictures of the target domain.
+    """A detector that compares the set of translations with real pictures of the target domain.
 
     Attributes:
-        name: of the failure.
+        name: name of the failure.
         measures: what the value is.
-        helps: what usually helps against it.
-        limits: of the excess.
-        rows: what is kept of one picture; where pictures are too small for it, the detector is left
-            out.
-        distance: of two sets' rows.
-        one: how bad each single row is, given the real ones.
-        excess: of a value over the range on real pictures: a function of value, low and high.
+        helps: what usually helps.
+        limits: limits of the excess.
+        rows: features of one picture; raises UserError if pictures are too small, and the detector
+            is then left out.
+        distance: distance between the rows of two sets.
+        one: badness of each single row, given the rows of real pictures.
+        excess: function of value, low and high: how far the value is outside the range.
         draws: number of random splits of the real pictures that give the range.
     """
 
@@ -146,7 +149,7 @@ class SetDetector:
         drawn = [
             self.distance(real_rows[order[:size]], real_rows[order[size:]]) for order in orders
         ]
-        # other real pictures, of the scenes that are translated where pairs are known
+        # Held-out real pictures widen the range; with pairs, they show the translated scenes.
         other = [self.distance(held_out, real_rows)] if len(held_out) > 1 else []
         tails = np.quantile(drawn, TAILS) if drawn else (np.nan, np.nan)
         low, high = float(min([*tails[:1], *other])), float(max([*tails[1:], *other]))

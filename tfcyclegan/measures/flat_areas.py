@@ -1,4 +1,4 @@
-"""What is drawn onto nothing, such as dark patches in the sky."""
+"""Patches in flat areas: structure drawn where the input has none, such as spots in the sky."""
 
 import numpy as np
 from scipy import ndimage
@@ -13,15 +13,15 @@ from tfcyclegan.measures.statistics import REAL, TRUTHS, of_pair
 
 _WINDOW = 5
 _FLAT_SHARE = 0.1
-# Units of lightness above the range of real pictures. The healthy run on the tiles has .74 and
-# .67, one-pixel specks have 5.2 and 1.2. Reset on the tiles after a moved limit, by one who had
-# seen the street's numbers.
+# L* above the range of real pictures. The healthy run on the tiles is at .74 and .67, tiles with
+# one-pixel specks at 5.2 and 1.2. These limits were revised on the tiles by someone who had already
+# seen the numbers of the street.
 _LIMITS = Limits(2.0, 5.0)
 
 
 @shared
 def _local_deviation(picture: np.ndarray) -> np.ndarray:
-    """Standard deviation of the lightness within 5x5 pixels, [H - 4, W - 4]."""
+    """Standard deviation of the lightness in 5x5 windows, [H - 4, W - 4]."""
     light = lightness(picture)
     mean = ndimage.uniform_filter(light, _WINDOW)
     variance = np.maximum(ndimage.uniform_filter(light**2, _WINDOW) - mean**2, 0)
@@ -30,22 +30,22 @@ def _local_deviation(picture: np.ndarray) -> np.ndarray:
 
 
 def flat_area_deviation(real: np.ndarray, fake: np.ndarray) -> float:
-    """Mean deviation of the translation's lightness where the input is flattest: what it drew onto
-    nothing (specks, bands).
+    """Mean standard deviation of the translation's lightness where the input is flattest: what was
+    drawn where there was nothing (specks, bands).
 
-    Flattest is the tenth of all 5x5 windows with the least deviation in the input, of equal ones
-    all.
+    The flattest areas are the tenth of all 5x5 windows of the input with the lowest deviation,
+    including ties.
     """
     own = _local_deviation(real)
     return float(_local_deviation(fake)[own <= np.quantile(own, _FLAT_SHARE)].mean())
 
 
 def flat_areas(scored: EvaluationSet) -> Finding | str:
-    """Whether translations show something where the input shows nothing."""
+    """Whether translations show structure where the input is flat."""
     if scored.source_is_label_maps and not scored.sure_truths:
         return (
-            "detector patches in flat areas: of label maps all areas are flat, and no true "
-            "pictures are known"
+            "detector patches in flat areas: label maps are flat everywhere, and no true pictures "
+            "are known"
         )
     deviation, true = of_pair(flat_area_deviation), tuple(scored.sure_truths)
     beside = (TRUTHS, true) if true else (REAL, scored.references(REALS))
@@ -57,12 +57,12 @@ def flat_areas(scored: EvaluationSet) -> Finding | str:
         low,
         high,
         _LIMITS.verdict(value - high),
-        "deviation of lightness where the input is flattest, L*",
+        "standard deviation of L* where the input is flattest",
         advise(
             scored.config, advice.SEMANTIC, advice.IDENTITY, advice.ALIKE_LAYOUTS, advice.LONGER
         ),
         worst_of(scored.own, values),
-        "range: of the true pictures in the same places"
+        "range: the true pictures at the same places"
         if true
-        else "range: of real pictures where they are flattest",
+        else "range: real pictures where they are flattest",
     )

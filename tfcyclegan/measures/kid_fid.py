@@ -1,10 +1,11 @@
-"""How far two sets of pictures are apart in the features of a network: FID and KID. Features are
-float [N, D].
+"""FID and KID: distances between two sets of pictures in the feature space of a network. Features
+are float [N, D].
 
-FID (Heusel et al. 2017, Eq. 6) is biased upwards, the more the fewer pictures and the more
-features: at n = 100, two samples of one Gaussian in 64 dimensions are 21.9 apart. KID (Binkowski et
-al. 2018, Sec. 3) is not biased, so it is the headline for small sets. Neither means anything
-without the feature network's name, n, D, and the floor of real against real pictures.
+FID (Heusel et al. 2017, Eq. 6) is biased upwards, more so with fewer pictures and more features:
+two samples of 100 from one Gaussian in 64 dimensions have an FID of 21.9. KID (Binkowski et al.
+2018, Sec. 3) is unbiased and therefore the main score for small sets. Neither can be interpreted
+without the name of the feature network, n, D, and the floor, the distance between real pictures and
+other real pictures.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfcyclegan.errors import UserError
-from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet
+from tfcyclegan.measures.evaluation_set import EvaluationSet
 from tfcyclegan.measures.statistics import REAL, InBatches
-from tfcyclegan.measures.tables import Column, Interval, Table, interval_of_halves
+from tfcyclegan.measures.tables import Column, Interval, Table, interval_of_halves, random_halves
 
 if TYPE_CHECKING:
     from tfcyclegan.networks.feature_networks import FeatureNetwork
@@ -25,45 +26,47 @@ HALVES = "real (two halves of the training pictures)"
 KID, FID = "KID x 1000", "FID"
 LEAST_FOR_KID = 16
 LEAST_FOR_FID = 50
-# Real training pictures on the other side, evenly spread: more would take longer and tell no more
-# at some 100 translations.
 REFERENCES = 400
+"""Real training pictures to compare with, evenly spread; more would take longer without making the
+scores of some 100 translations more precise.
+"""
 _LARGEST_SUBSET = 1000
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:
-    """A with A A^T = `covariance`, [D, rank]; eigenvalues that are noise of the rounding are left
-    out.
-    """
+    """A with A A^T = `covariance`, [D, rank], without the eigenvalues that are rounding noise."""
     values, vectors = np.linalg.eigh(covariance)
     kept = values > len(values) * np.finfo(np.float64).eps * max(values[-1], 0)
     return vectors[:, kept] * np.sqrt(values[kept])
 
 
+def _gaussian(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean [D] and unbiased covariance [D, D], in float64."""
+    covariance = np.cov(features, rowvar=False, dtype=np.float64)
+    return features.mean(axis=0, dtype=np.float64), np.atleast_2d(covariance)
+
+
 def fid_gaussians(
     mean1: np.ndarray, covariance1: np.ndarray, mean2: np.ndarray, covariance2: np.ndarray
 ) -> float:
-    """Squared 2-Wasserstein distance of two Gaussians (Dowson and Landau 1982), means [D] and
-    covariances [D, D].
+    """Squared 2-Wasserstein distance between two Gaussians with means [D] and covariances [D, D]
+    (Dowson and Landau 1982).
 
-    |m1 - m2|^2 + tr C1 + tr C2 - 2 tr (C1 C2)^(1/2). With C = A A^T the last trace is the sum of
-    the singular values of A1^T A2, which needs no square root of a matrix that is not symmetric,
-    and so stays real and exact for singular covariances.
+    It is |m1 - m2|^2 + tr C1 + tr C2 - 2 tr (C1 C2)^(1/2). With C = A A^T, the last trace is the
+    sum of the singular values of A1^T A2. No square root of a non-symmetric matrix is needed, so
+    the result stays real, and exact for singular covariances.
     """
     shift = np.asarray(mean1, np.float64) - mean2
-    covariance1, covariance2 = (
-        np.asarray(covariance1, np.float64),
-        np.asarray(covariance2, np.float64),
-    )
-    shared = np.linalg.svd(_root(covariance1).T @ _root(covariance2), compute_uv=False).sum()
-    return float(shift @ shift + np.trace(covariance1) + np.trace(covariance2) - 2 * shared)
+    one, other = np.asarray(covariance1, np.float64), np.asarray(covariance2, np.float64)
+    shared = np.linalg.svd(_root(one).T @ _root(other), compute_uv=False).sum()
+    return float(shift @ shift + np.trace(one) + np.trace(other) - 2 * shared)
 
 
 def _check(features1: np.ndarray, features2: np.ndarray, least: int) -> None:
     if features1.ndim != 2 or features2.ndim != 2 or features1.shape[1] != features2.shape[1]:
         raise UserError(
-            f"features of {features1.shape} and {features2.shape}: need [N, D] and [M, D] of one "
-            "network"
+            f"features of {features1.shape} and {features2.shape}: must be [N, D] and [M, D] of "
+            "one network"
         )
     if min(len(features1), len(features2)) < least:
         raise UserError(
@@ -73,52 +76,38 @@ def _check(features1: np.ndarray, features2: np.ndarray, least: int) -> None:
 
 
 def fid(features1: np.ndarray, features2: np.ndarray) -> float:
-    """FID of two sets of features, with unbiased covariances as the published code takes them.
+    """FID of two sets of features, with unbiased covariances as in the published code.
 
     Raises:
-        UserError: other numbers of features, or fewer than two pictures on a side.
+        UserError: different numbers of features, or fewer than two pictures on either side.
     """
     _check(features1, features2, 2)
-    means = [cloud.mean(axis=0, dtype=np.float64) for cloud in (features1, features2)]
-    covariances = [
-        np.atleast_2d(np.cov(cloud, rowvar=False, dtype=np.float64))
-        for cloud in (features1, features2)
-    ]
-    return fid_gaussians(means[0], covariances[0], means[1], covariances[1])
+    return fid_gaussians(*_gaussian(features1), *_gaussian(features2))
 
 
-def fids_of_halves(
-    drawn: np.ndarray, others: np.ndarray, *, seed: int, subsets: int = 40
-) -> np.ndarray:
-    """FIDs between random halves of one side, drawn without replacement, and all of the other,
-    [subsets]; the delete-half jackknife.
+def fids_of_halves(drawn: np.ndarray, others: np.ndarray, *, seed: int) -> np.ndarray:
+    """FIDs between `random_halves` of one side and all of the other, [subsets].
 
-    The centred features of a half are themselves a root of its covariance, so no half needs one of
-    [D, D].
+    The centred features of a half are themselves a root of its covariance, so no [D, D] root is
+    computed per half.
 
     Args:
-        drawn: [N, D], of which halves are taken, N at least 4.
-        others: [M, D].
-        seed: of the halves.
-        subsets: number of them.
+        drawn: features of the side that is halved, [N, D], N at least 4.
+        others: features of the other side, [M, D].
+        seed: seed of the halves.
     """
     _check(drawn, others, 4)
     drawn = np.asarray(drawn, np.float64)
-    mean, covariance = (
-        others.mean(axis=0, dtype=np.float64),
-        np.atleast_2d(np.cov(others, rowvar=False, dtype=np.float64)),
-    )
+    mean, covariance = _gaussian(others)
     root, total = _root(covariance), np.trace(covariance)
-    generator = np.random.default_rng((seed, 34))
-    size = len(drawn) // 2
     values = []
-    for _ in range(subsets):
-        half = drawn[generator.choice(len(drawn), size, replace=False)]
+    for indices in random_halves(len(drawn), (seed, 34)):
+        half = drawn[indices]
         own_mean = half.mean(axis=0)
-        own_root = (half - own_mean) / np.sqrt(size - 1)
+        own_root = (half - own_mean) / np.sqrt(len(half) - 1)
         product = own_root @ root
-        # The singular values by the smaller Gram matrix: some 1e-8 of the largest off, many times
-        # faster.
+        # Singular values from the smaller Gram matrix: accurate to about 1e-8 of the largest one,
+        # and many times faster.
         gram = product @ product.T if len(product) < product.shape[1] else product.T @ product
         shared = np.sqrt(np.maximum(np.linalg.eigvalsh(gram), 0)).sum()
         values.append(
@@ -153,19 +142,19 @@ def kid(
     subset_size: int | None = None,
     level: float = 0.95,
 ) -> Interval:
-    """KID: mean of `mmd` over random subsets of equal size of both sides.
+    """KID: mean of `mmd` over random subsets of equal size from both sides.
 
     Args:
         features1: [N, D].
         features2: [M, D].
-        seed: of the subsets.
-        subsets: number of them.
-        subset_size: pictures of each side; None takes half of the smaller side, at most the usual
-            1000. Subsets of a half, drawn without replacement, scatter about as much as the whole
-            sample would from draw to draw (the delete-half jackknife, Shao and Wu 1989); smaller
-            ones scatter more, so the interval errs to the wide side; larger ones scatter too
-            little, down to none at all with all pictures.
-        level: coverage of the interval: quantiles of the subsets' values.
+        seed: seed of the subsets.
+        subsets: number of subsets.
+        subset_size: pictures per side; None for half of the smaller side, at most the usual 1000.
+            The values of such halves, drawn without replacement, vary about as much as those of the
+            whole sample between draws (the delete-half jackknife, Shao and Wu 1989). Smaller
+            subsets vary more, so the interval is too wide; larger ones vary too little, down to not
+            at all if they hold all pictures.
+        level: coverage of the interval, which consists of quantiles of the subsets' values.
 
     Raises:
         UserError: too few pictures for the subsets.
@@ -189,10 +178,10 @@ def split_floor(
     seed: int,
     repeats: int = 5,
 ) -> list[float]:
-    """The distance of real pictures from real pictures, by random halves of one set: what no
-    translation can be expected to beat.
+    """Distances between random halves of one set of real pictures: the lowest distance that a
+    translation can be expected to reach.
 
-    The halves have N/2 pictures, so an FID's floor is that of the half size, and higher than at N.
+    Each half has N/2 pictures, so the floor of an FID is that of N/2 pictures and higher than at N.
     """
     generator = np.random.default_rng((seed, 32))
     values = []
@@ -212,19 +201,18 @@ _FEATURES = InBatches(_features)
 
 
 def kid_of(scored: EvaluationSet, names: Sequence[str]) -> dict[str, Interval]:
-    """KID of some translations against real training pictures; nothing without a network, or of too
-    few.
+    """KID of some of the translations against real training pictures; empty without a network or
+    with too few pictures.
     """
     if isinstance(scored.tools.features, str) or len(names) < LEAST_FOR_KID:
         return {}
-    places = scored.references(REFERENCES)
-    real, own = map(np.array, scored.rows((_FEATURES, REAL, places), (_FEATURES, OWN)))
-    by_name = dict(zip(scored.own, own, strict=True))
-    return {KID: _kid(np.array([by_name[name] for name in names]), real)}
+    (real,) = scored.rows((_FEATURES, REAL, scored.references(REFERENCES)))
+    own = scored.rows_by_name(_FEATURES)
+    return {KID: _kid(np.array([own[name] for name in names]), np.array(real))}
 
 
 def table(scored: EvaluationSet) -> Table | str:
-    """Both distances; a reason where there is no network or are too few pictures."""
+    """KID and FID; a reason if there is no network or there are too few pictures."""
     features = scored.tools.features
     if isinstance(features, str):
         return features
@@ -233,7 +221,7 @@ def table(scored: EvaluationSet) -> Table | str:
     if fewest < LEAST_FOR_KID:
         return (
             f"KID and FID: {len(scored.inputs)} translations and {len(real)} real pictures; "
-            f"they need {LEAST_FOR_KID} on each side"
+            f"at least {LEAST_FOR_KID} of each are needed"
         )
     with_fid = fewest >= LEAST_FOR_FID
     sets = [name for name, some in scored.with_floor.items() if len(some) >= LEAST_FOR_KID]
@@ -261,7 +249,9 @@ def _kid(own: np.ndarray, real: np.ndarray) -> Interval:
 
 
 def _halves(real: np.ndarray, with_fid: bool) -> dict[str, Interval]:
-    """Mean of some random splits; the intervals are those of the first."""
+    """Scores of one half of the real pictures against the other: FID is a mean over several random
+    splits, the intervals are those of the first split.
+    """
     order = np.random.default_rng((0, 33)).permutation(len(real))
     first, second = real[order[: len(real) // 2]], real[order[len(real) // 2 :]]
     values = {KID: _kid(first, second)}
@@ -273,18 +263,18 @@ def _halves(real: np.ndarray, with_fid: bool) -> dict[str, Interval]:
 
 
 def _note(scored: EvaluationSet, network: "FeatureNetwork", reals: int, with_fid: bool) -> str:
-    unpublished = "" if network.is_published else ", so none of these with published ones"
+    unpublished = "" if network.is_published else ", nor these with published ones"
     of_fid = (
-        "FID is biased upwards, the more the fewer pictures, so read it beside its floor "
-        "alone; its interval is the scatter over "
-        "random halves of a row's pictures, moved onto the value of all"
+        "FID is biased upwards, more so with fewer pictures, so compare it only with its floor; "
+        "its interval is the scatter over random halves of a row's pictures, centred on the value "
+        "of all of them"
         if with_fid
-        else f"FID is left out, since it needs {LEAST_FOR_FID} pictures on each side"
+        else f"FID is left out because it needs {LEAST_FOR_FID} pictures on each side"
     )
     return (
-        f"Between n = {len(scored.inputs)} pictures of each row and {reals} real training "
-        f"pictures of the target domain, in d = {network.dimension} features of {network.name} "
-        f"(weights {network.sha256[:12]}). Numbers of different networks cannot be compared"
-        f"{unpublished}. KID is unbiased, 0 for equal distributions; its interval is of random "
-        f"subsets of half the pictures; {of_fid}."
+        f"Each row's n = {len(scored.inputs)} pictures against {reals} real training pictures of "
+        f"the target domain, in d = {network.dimension} features of {network.name} (weights "
+        f"{network.sha256[:12]}). Scores of different networks cannot be compared{unpublished}. "
+        "KID is unbiased and 0 for equal distributions; its interval comes from random subsets of "
+        f"half the pictures; {of_fid}."
     )

@@ -1,7 +1,7 @@
-"""CIE Lab, in which measures take colours, since its distances are about those that people see.
+"""Conversion to CIE Lab, in which measures compare colours because its distances match perception.
 
-The numbers are those of scikit-image's `rgb2lab` in float64, to the last bit. A table of the 256
-levels halves the time that they take, and lightness alone takes less again.
+The values equal scikit-image's `rgb2lab` in float64 to the last bit. A table of the 256 levels
+halves the time, and lightness alone is faster still.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ _WHITE = xyz_tristimulus_values(illuminant="D65", observer="2", dtype=np.float64
 
 @shared
 def _xyz(image: np.ndarray) -> np.ndarray:
-    """CIE XYZ of uint8 [H, W, 1 or 3] sRGB over that of white, [3, H, W]."""
+    """CIE XYZ, relative to white, of sRGB uint8 [H, W, 1 or 3], [3, H, W]."""
     linear = np.broadcast_to(_LINEAR.take(image), (*image.shape[:2], 3))
     share = linear @ xyz_from_rgb.T
     share /= _WHITE
@@ -33,8 +33,8 @@ def _perceived(share: np.ndarray) -> np.ndarray:
 
 @shared
 def lab(image: np.ndarray) -> np.ndarray:
-    """uint8 [H, W, 1 or 3] sRGB to CIE Lab (D65), float64 [H, W, 3]; one unit is about a just
-    visible difference.
+    """uint8 [H, W, 1 or 3] sRGB to CIE Lab (D65), float64 [H, W, 3]; one unit is roughly a just
+    noticeable difference.
     """
     x, y, z = _perceived(_xyz(image))
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)

@@ -1,13 +1,14 @@
-"""Translations that are label maps: nearest palette colour, then the scores of the paper's Table 3,
-by both protocols.
+"""Translations into label maps: the nearest palette colour gives the class, and the scores of the
+paper's Table 3 follow, by two protocols.
 
-The CycleGAN paper does not say whether it took classes before or after enlarging, so both are
-reported. The truth is never resized, except to find the ceiling: a perfect translator's picture at
-the network's size, brought back in the same ways.
+The CycleGAN paper does not say whether classes were assigned before or after enlarging, so both are
+reported. The truth is never resized, except for the ceiling: the score of a perfect translation at
+the network's size, resized back in the same way.
 """
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from tfcyclegan.measures.confusion import (
 )
 from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet
 from tfcyclegan.measures.statistics import Row, View
-from tfcyclegan.measures.tables import Column, Interval, Table, undecided
+from tfcyclegan.measures.tables import Column, Interval, Table, decided_if
 
 CEILING = "ceiling (truth through the protocol)"
 SHUFFLED = f"{OWN}, labels of other pictures"
@@ -40,13 +41,12 @@ COLUMNS = (
     Column(LEFT_OUT, "higher"),
 )
 CONVENTIONS = (
-    "Classes absent from both sides count as 0, as in the paper's table (official pix2pix), except "
-    "in the last column, which leaves "
-    "them out (cityscapesScripts). 'Classes matched': after the best one-to-one relabelling "
-    "(Hungarian); what it gains is permutation."
+    "Classes absent from both sides count as 0, as in the paper's table (official pix2pix); the "
+    "last column ignores them (cityscapesScripts). 'Classes matched': after the best one-to-one "
+    "relabelling (Hungarian algorithm); its gain is due to permuted classes."
 )
-# Pixel accuracy, class accuracy and class IoU that others have on Cityscapes at 128x128; absent
-# classes count as 0.
+# Published pixel accuracy, class accuracy and class IoU on Cityscapes at 128x128; absent classes
+# count as 0.
 Published = Mapping[str, tuple[float, float, float]]
 # Photos to labels: Zhu et al. 2017, Table 3.
 PUBLISHED: Published = {
@@ -65,15 +65,15 @@ def resized(array: np.ndarray, size: Size, filter_: Image.Resampling) -> np.ndar
 
 
 def classify_then_resize(picture: np.ndarray, size: Size, classes: ClassTable) -> np.ndarray:
-    """uint8 [h, w, 1 or 3] to train ids [H, W]: nearest colour, then nearest pixel (which
-    commute).
+    """uint8 [h, w, 1 or 3] to train ids [H, W]: nearest colour, then nearest-neighbour resizing
+    (the order of the two does not matter).
     """
     return resized(classes.nearest_class(picture), size, Image.Resampling.NEAREST)
 
 
 def resize_then_classify(picture: np.ndarray, size: Size, classes: ClassTable) -> np.ndarray:
-    """uint8 [h, w, 1 or 3] to train ids [H, W]: bicubic in colour, then nearest colour; blends at
-    edges may become third classes.
+    """uint8 [h, w, 1 or 3] to train ids [H, W]: bicubic resizing of colours, then nearest colour;
+    blended colours at edges may become other classes.
     """
     colors = np.ascontiguousarray(np.broadcast_to(picture, (*picture.shape[:2], 3)))
     return classes.nearest_class(resized(colors, size, Image.Resampling.BICUBIC))
@@ -86,11 +86,10 @@ PROTOCOLS: dict[str, Callable[[np.ndarray, Size, ClassTable], np.ndarray]] = {
 
 
 def ceiling(ids: np.ndarray, size: Size, classes: ClassTable) -> dict[str, np.ndarray]:
-    """By protocol the train ids [H, W] that the truth `ids` [H, W] gets by going through the
-    network's `size` and back.
+    """The train ids [H, W] of the truth `ids` [H, W] after resizing to the network's `size` and
+    back, by protocol.
 
-    Scored against `classes.to_train_ids(ids)` it is the protocol ceiling: the score of a perfect
-    translator.
+    Scored against `classes.to_train_ids(ids)`, they give the score of a perfect translator.
     """
     perfect = classes.colorize(resized(ids, size, Image.Resampling.NEAREST))
     return {
@@ -99,8 +98,8 @@ def ceiling(ids: np.ndarray, size: Size, classes: ClassTable) -> dict[str, np.nd
 
 
 def other_frames(count: int, *, seed: int) -> np.ndarray:
-    """For each of `count` frames the index of another one, each used once, [N]: a random cycle
-    (Sattolo 1986).
+    """For each of `count` frames, the index of another one, [N], each used once: a random cyclic
+    permutation (Sattolo 1986).
 
     Raises:
         UserError: fewer than two frames.
@@ -118,23 +117,23 @@ def other_frames(count: int, *, seed: int) -> np.ndarray:
 
 
 def tables(scored: EvaluationSet) -> Sequence[Table] | str:
-    """The scores by protocol, then by class; a reason where there are none, empty where
-    translations are no label maps.
+    """The table of scores by protocol, then by class; a reason if there are none, "" if
+    translations are not label maps.
     """
     if not scored.target_is_label_maps:
         return ""
-    if reason := "" if scored.ids else no_labels(scored):
-        return f"label scores: {reason}"
+    if not scored.ids:
+        return f"label scores: {no_labels(scored)}"
     if not scored.tells_classes:
         return (
-            "label scores: the translations are gray, the classes' colours are not; train with "
+            "label scores: the translations are gray but the class colours are not; train with "
             "--channels_a=3 or --channels_b=3"
         )
     confusions = _confusions(scored)
     found = [
         label_table(
             f"{PREFIX}: {name}",
-            "Nearest palette colour gives the class, brought to the labels' own size. "
+            "The class is that of the nearest palette colour, at the labels' own size. "
             f"{CONVENTIONS}",
             of_protocol,
             PUBLISHED if scored.is_cityscapes else {},
@@ -145,26 +144,25 @@ def tables(scored: EvaluationSet) -> Sequence[Table] | str:
     first, of_first = next(iter(confusions.items()))
     shown = (OWN, "identity", SHUFFLED, CEILING)
     found.append(by_class(f"{PREFIX} by class: {first}", of_first, shown, scored.table.names))
-    return found if scored.sure_labels else [undecided(table) for table in found]
+    return [decided_if(scored.sure_labels, table) for table in found]
 
 
 def no_labels(scored: EvaluationSet) -> str:
-    """Why there are no scores by class of a set that has no ids."""
+    """Why a set without ids has no scores by class."""
     if scored.target_is_label_maps and scored.classes is None:
         return (
-            "the label maps have no table of classes; prepare them again with "
+            "the label maps have no class table; prepare them again with "
             "data_prep.folders --classes=FILE.csv"
         )
     return (
-        "neither domain's test pictures have labels; prepare them with "
-        "--content=photos_and_labels or label_maps, or as folders such "
-        "as testA_labels"
+        "the test pictures of neither domain have labels; prepare them with "
+        "--content=photos_and_labels or label_maps, or as folders such as testA_labels"
     )
 
 
 def _seen(view: View, name: str | None = None) -> dict[str, Cells]:
-    """By protocol the confusion matrix of the picture, or of another one of its set, in the size of
-    the ids.
+    """Confusion matrix of the picture, or of another picture of its set, at the size of the ids, by
+    protocol.
     """
     scored = view.scored
     picture, size = view.look(scored.all_sets[view.of], name), Size(*view.train_ids.shape)
@@ -174,11 +172,6 @@ def _seen(view: View, name: str | None = None) -> dict[str, Cells]:
     }
 
 
-def _seen_of_another(view: View) -> dict[str, Cells] | None:
-    other = another(view)
-    return None if other is None else _seen(view, other)
-
-
 def _ceilings(view: View) -> dict[str, Cells]:
     size = Size(*view.picture.shape[:2])
     seen = ceiling(view.look(view.scored.ids), size, view.scored.table)
@@ -186,19 +179,25 @@ def _ceilings(view: View) -> dict[str, Cells]:
 
 
 def against_ids(view: View, seen: np.ndarray) -> Cells:
-    """The confusion matrix of train ids [H, W] and of those that the picture shows."""
+    """Confusion matrix of predicted train ids [H, W] against those of the picture's scene."""
     return cells_of(confusion_matrix(seen, view.train_ids, classes=view.scored.table.count))
 
 
-def another(view: View) -> str | None:
-    """Whose picture stands for this one in the control SHUFFLED; None where there is no other one,
-    or its ids are of another size.
+@dataclass(frozen=True)
+class OfAnother:
+    """The control SHUFFLED: what `statistic` gives for another picture of the set, which it gets as
+    its second argument. None if there is no other one or its ids have a different size.
     """
-    ids = view.scored.ids
-    if len(ids) < 2:
-        return None
-    other = view.scored.once(_others)[view.name]
-    return other if view.look(ids, other).shape == view.look(ids).shape else None
+
+    statistic: Callable[[View, str], Row]
+
+    def __call__(self, view: View) -> Row:
+        ids = view.scored.ids
+        if len(ids) < 2:
+            return None
+        other = view.scored.once(_others)[view.name]
+        fits = view.look(ids, other).shape == view.look(ids).shape
+        return self.statistic(view, other) if fits else None
 
 
 def _others(scored: EvaluationSet) -> dict[str, str]:
@@ -208,15 +207,15 @@ def _others(scored: EvaluationSet) -> dict[str, str]:
     }
 
 
-# What `EvaluationSet.rows` is asked for, by row of a table.
+# Requests to `EvaluationSet.rows`, by row of a table.
 Asked = dict[str, tuple[Any, ...]]
 
 
 def _confusions(scored: EvaluationSet) -> dict[str, dict[str, Confusion]]:
-    """By protocol and row of its table."""
+    """The confusion matrices by protocol and row of its table."""
     names = tuple(scored.ids)
     asked: Asked = {name: (_seen, name, names) for name in scored.sets}
-    asked |= {SHUFFLED: (_seen_of_another, OWN, names), CEILING: (_ceilings, OWN, names)}
+    asked |= {SHUFFLED: (OfAnother(_seen), OWN, names), CEILING: (_ceilings, OWN, names)}
     found = rows_of_all(scored, asked)
     return {
         protocol: {
@@ -228,13 +227,13 @@ def _confusions(scored: EvaluationSet) -> dict[str, dict[str, Confusion]]:
 
 
 def rows_of_all(scored: EvaluationSet, asked: Asked) -> dict[str, list[Row]]:
-    """By row of a table what was asked for; without those that cannot be had of all pictures."""
+    """The requested rows, by row of a table, without those that are missing for some pictures."""
     found = dict(zip(asked, scored.rows(*asked.values()), strict=True))
     return {name: rows for name, rows in found.items() if None not in rows}
 
 
 def confusion_of(matrices: Iterable[Cells], classes: int) -> Confusion:
-    """Of all pictures together."""
+    """The confusion matrix of all pictures, from sparse ones."""
     confusion = Confusion(classes=classes, absent="pix2pix")
     for cells in matrices:
         confusion.add_cells(cells)
@@ -244,8 +243,8 @@ def confusion_of(matrices: Iterable[Cells], classes: int) -> Confusion:
 def label_table(
     title: str, note: str, confusions: Mapping[str, Confusion], published: Published
 ) -> Table:
-    """Scores by confusion matrices, a row each, and those of others, which have no n and no
-    interval.
+    """A row of scores for each confusion matrix, and rows of published scores, which have no n and
+    no interval.
     """
     rows = {name: row(found) for name, found in confusions.items()} | {
         f"published: {name}": {
@@ -264,8 +263,8 @@ def label_table(
 
 
 def row(found: Confusion) -> dict[str, Interval]:
-    """The values of `COLUMNS`."""
-    # once for all: matching each resample anew would fit its chance
+    """Scores for all `COLUMNS`."""
+    # Matched once: matching every resample separately would fit its noise.
     order = confusion.hungarian(found.counts, absent="pix2pix")
 
     def scores(counts: np.ndarray) -> np.ndarray:
@@ -285,8 +284,8 @@ def row(found: Confusion) -> dict[str, Interval]:
 def by_class(
     title: str, confusions: Mapping[str, Confusion], shown: Sequence[str], classes: Sequence[str]
 ) -> Table:
-    """IoU of each class, in the rows of `confusions` that are `shown` as columns; classes that no
-    truth has are left out.
+    """IoU of each class, with the rows of `confusions` that are in `shown` as columns; without
+    classes that no truth has.
     """
     some = {name: confusions[name] for name in shown if name in confusions}
     first = confusions[OWN].pictures
@@ -309,8 +308,8 @@ def by_class(
     }
     return Table(
         title,
-        "IoU of each class that the truth has; share: of all scored pixels, in the truth; n: the "
-        "pictures that show the class.",
+        "IoU of each class in the truth; share: the class's share of the truth's pixels; n: the "
+        "number of pictures that show the class.",
         [Column("share", ""), *(Column(name, "higher") for name in some)],
         rows,
         "classes",
@@ -320,15 +319,13 @@ def by_class(
 
 
 def confusion_of_names(scored: EvaluationSet, names: Sequence[str]) -> Confusion:
-    """Of some of the translations that have labels, by the first protocol."""
-    known = tuple(scored.ids)
-    rows = dict(zip(known, *scored.rows((_seen, OWN, known)), strict=True))
-    first = next(iter(PROTOCOLS))
+    """Confusion matrix of some of the labelled translations, by the first protocol."""
+    rows, first = scored.rows_by_name(_seen, tuple(scored.ids)), next(iter(PROTOCOLS))
     return confusion_of((rows[name][first] for name in names), scored.table.count)
 
 
 def accuracies_of(scored: EvaluationSet, names: Sequence[str]) -> dict[str, Interval]:
-    """Pixel accuracy and class IoU of some of the translations, as far as they have labels."""
+    """Pixel accuracy and class IoU of some of the translations, if any of them have labels."""
     labelled = [name for name in names if name in scored.ids]
     if not scored.tells_classes or not labelled:
         return {}

@@ -1,7 +1,7 @@
-"""The main scores by how light the input is, and the inputs that are darker or brighter than nearly
-all of the training's: night, dusk and glare.
+"""The main scores by the luminance of the input, and the inputs that are darker or brighter than
+nearly all training pictures: night, dusk and glare.
 
-Lightness is CIE L*, in [0, 100].
+Luminance is mean CIE L*, in [0, 100].
 """
 
 from collections.abc import Sequence
@@ -17,24 +17,24 @@ from tfcyclegan.measures.lab import lightness
 from tfcyclegan.measures.statistics import INPUTS, SOURCE, of_pair, of_picture
 from tfcyclegan.measures.tables import Column, Interval, Table, interval_of_mean
 
-# Of the training pictures that count as dark, and of those that count as bright.
+# Share of the training pictures that count as dark, and that count as bright.
 SHARE = 0.2
-# Share of the inputs outside the training's range of luminance, beyond what chance explains.
+# Share of inputs outside the luminance range of training, less what chance explains.
 _OUTSIDE = Limits(0.05, 0.25)
-# Of the training pictures, on each side, beyond the range.
+# Share of the training pictures beyond each end of the range.
 _TAIL = 0.01
 _LISTED = 8
 
 
 @dataclass(frozen=True)
 class Luminance:
-    """How light the inputs are.
+    """The luminance of the inputs.
 
     Attributes:
         groups: names of the dark, mid and bright inputs.
-        outside: names of inputs beyond the training's range, with "dark" or "bright".
+        outside: names of the inputs outside the training range, with "dark" or "bright".
         bounds: luminance between dark and mid, and between mid and bright.
-        known: the training's range, without its outermost 1% on each side.
+        known: the training range, without the outermost 1% on either side.
     """
 
     groups: dict[str, list[str]]
@@ -49,12 +49,14 @@ def luminance(picture: np.ndarray) -> float:
 
 
 def outside(value: float, known: tuple[float, float]) -> str:
-    """ "dark" (night, dusk) or "bright" for a luminance outside a range, else ""."""
+    """ "dark" (night, dusk) or "bright" for a luminance outside the range, else ""."""
     return "dark" if value < known[0] else "bright" if value > known[1] else ""
 
 
 def luminance_shift(real: np.ndarray, fake: np.ndarray) -> float:
-    """Mean absolute difference of lightness between an input and its translation, in [0, 100]."""
+    """Mean absolute difference between the lightness of an input and of its translation, in [0,
+    100].
+    """
     return float(np.abs(lightness(real) - lightness(fake)).mean())
 
 
@@ -63,7 +65,7 @@ _SHIFT = (of_pair(luminance_shift), OWN)
 
 
 def by_luminance(scored: EvaluationSet) -> Luminance:
-    """Sorts the inputs by their luminance, beside that of the training pictures."""
+    """Groups the inputs by luminance, with bounds from the training pictures."""
     train, inputs = scored.rows(*_LIGHT)
     bounds, known = (
         (float(low), float(high))
@@ -81,9 +83,9 @@ def by_luminance(scored: EvaluationSet) -> Luminance:
 
 
 def table(scored: EvaluationSet) -> Table | str:
-    """The main scores of the translations, a row a group; a reason for measurements."""
+    """The main scores of the translations, one row per group; a reason for measurements."""
     if scored.of_measurements:
-        return "by luminance: is for pictures; measurements have values, not light"
+        return "by luminance: only for pictures; measurements have no luminance"
     scored.rows(*_LIGHT, _SHIFT)
     light = scored.once(by_luminance)
     drawn = [(appearance.drawn, OWN, names) for names in light.groups.values() if names]
@@ -94,11 +96,9 @@ def table(scored: EvaluationSet) -> Table | str:
     }
     return Table(
         "By luminance of the input",
-        "The translations' scores by the input's mean lightness (L*): dark below "
-        f"{light.bounds[0]:.1f}, bright above "
-        f"{light.bounds[1]:.1f}, which are the darkest and the brightest {SHARE:.0%} of the "
-        "training pictures. Distances are "
-        "biased upwards for fewer pictures.",
+        "Scores of the translations by the input's mean lightness (L*): dark below "
+        f"{light.bounds[0]:.1f}, bright above {light.bounds[1]:.1f} (the darkest and brightest "
+        f"{SHARE:.0%} of the training pictures). Distances are biased upwards for fewer pictures.",
         [column for column in _COLUMNS if any(column.name in row for row in rows.values())],
         rows,
         plot="",
@@ -122,19 +122,19 @@ def _row(scored: EvaluationSet, names: Sequence[str]) -> dict[str, Interval]:
     """Scores of some of the translations."""
     if not names:
         return {}
-    drawn, shifts = scored.rows((appearance.drawn, OWN, names), _SHIFT)
-    shift_of = dict(zip(scored.own, shifts, strict=True))
+    (drawn,) = scored.rows((appearance.drawn, OWN, names))
+    shift = scored.rows_by_name(_SHIFT[0])
     return {
         **scored.once(appearance.look).intervals(drawn),
         **kid_fid.kid_of(scored, names),
         **paired.errors_of(scored, names),
         **label_maps.accuracies_of(scored, names),
-        "lightness change": interval_of_mean(np.array([shift_of[name] for name in names])),
+        "lightness change": interval_of_mean(np.array([shift[name] for name in names])),
     }
 
 
 def outside_training(scored: EvaluationSet) -> Finding | str:
-    """Night, dusk, glare: inputs that training hardly saw; nothing for measurements."""
+    """Inputs at night, at dusk or with glare, which training hardly saw; "" for measurements."""
     if scored.of_measurements:
         return ""
     light, count = scored.once(by_luminance), len(scored.inputs)
@@ -147,8 +147,8 @@ def outside_training(scored: EvaluationSet) -> Finding | str:
         0.0,
         high,
         _OUTSIDE.verdict(share - high),
-        f"share of inputs whose mean lightness is outside the training's {light.known[0]:.0f} to "
-        f"{light.known[1]:.0f}",
+        "share of inputs whose mean lightness is outside the training range, "
+        f"{light.known[0]:.0f} to {light.known[1]:.0f}",
         advise(scored.config, advice.BALANCE),
         tuple(list(light.outside)[:WORST]),
         ", ".join([*listed[:_LISTED], *(["..."] if len(listed) > _LISTED else [])]),

@@ -1,11 +1,11 @@
-"""Against the true measurement of the same place, in the units of the data: MAE, RMSE, PSNR, SSIM
-and Pearson's correlation, over subjects, channels and regions.
+"""Errors against the true measurement of the same place, in the units of the data: MAE, RMSE, PSNR,
+SSIM and Pearson correlation, by subject, channel and region.
 
-Everything is computed in float64 after the lower end of the value range is taken off: unsigned
-types would wrap, and SSIM and correlation in float32 break far from zero. The range that PSNR and
-SSIM need is the task's, never the type's or a picture's. Pixels that are invalid in either of both
-are left out. Of a subject all valid pixels are pooled, decibels among them: its PSNR is that of its
-mean squared error. Subjects are then averaged.
+Everything is computed in float64 after subtracting the lower end of the value range: unsigned types
+would wrap around, and SSIM and correlation lose precision in float32 far from zero. PSNR and SSIM
+use the value range of the task, never that of the type or of a single picture. Pixels that are
+invalid in either array are ignored. All valid pixels of a subject are pooled; its PSNR is that of
+its pooled mean squared error. The scores are then averaged over subjects.
 """
 
 import dataclasses
@@ -24,30 +24,30 @@ from tfcyclegan.measures.tables import (
     Column,
     Interval,
     Table,
+    decided_if,
     interval_of_mean,
     mean_of_known,
-    undecided,
 )
 
 SSIM_WINDOW = 11
-"""Pixels, of the Gaussian window of sigma 1.5 (Wang et al. 2004)."""
+"""Side in pixels of the Gaussian window with sigma 1.5 (Wang et al. 2004)."""
 TITLE = "Truth"
 
 
 @dataclass(frozen=True)
 class Moments:
-    """What is known of the differences over some pixels, float64 of [C] each, so that those of
-    several pictures can be pooled.
+    """Sums over some pixels from which all errors follow, float64 [C] each; those of several
+    pictures can be pooled.
 
     Attributes:
         count: pixels valid in both.
-        absolute: sum of the absolute differences.
-        squared: sum of the squared differences.
-        mean: of the picture, above the lower end of the range.
-        true_mean: of the truth.
-        spread: sum of the squared deviations of the picture from its mean.
-        true_spread: of the truth.
-        together: sum of the products of both deviations.
+        absolute: sum of absolute differences.
+        squared: sum of squared differences.
+        mean: mean of the picture, above the lower end of the range.
+        true_mean: mean of the truth, above the lower end of the range.
+        spread: sum of squared deviations of the picture from its mean.
+        true_spread: sum of squared deviations of the truth from its mean.
+        together: sum of the products of the two deviations.
         similar: sum of SSIM over `windows`.
         windows: pixels whose whole SSIM window is valid and inside the picture.
     """
@@ -65,8 +65,8 @@ class Moments:
 
     @classmethod
     def pooled(cls, parts: Sequence[Self]) -> Self:
-        """Those of all the pixels of `parts`; deviations are moved to the common means (Chan,
-        Golub and LeVeque 1983).
+        """The moments of all pixels of `parts`, with deviations from the pooled means (Chan, Golub
+        and LeVeque 1983).
         """
         counts = np.stack([part.count for part in parts])
         count = counts.sum(axis=0)
@@ -95,15 +95,15 @@ class Moments:
         )
 
     def scores(self, values: Values) -> dict[str, float]:
-        """By column; NaN where nothing is known, as the correlation with a constant. Over channels
-        MAE, RMSE, SSIM and correlation are averaged, and the squared errors of PSNR, each as a
-        share of its channel's range.
+        """The scores by column; NaN where undefined, such as the correlation with a constant. MAE,
+        RMSE, SSIM and correlation are averaged over channels. PSNR averages the squared errors
+        relative to each channel's range.
         """
         width = np.asarray(values.high) - np.asarray(values.low)
         mean_squared = _over(self.squared, self.count)
         share = float(mean_of_known(mean_squared / width**2))
         product = np.sqrt(self.spread * self.true_spread)
-        # what rounding leaves of the deviations of a constant is no spread
+        # Rounding leaves a constant with tiny deviations, which do not count as spread.
         flat = np.minimum(self.spread, self.true_spread) <= 1e-20 * self.count * width**2
         correlation = _over(self.together, np.where(flat, 0, product))
         return {
@@ -115,26 +115,27 @@ class Moments:
         }
 
     def of_channel(self, index: int) -> Self:
-        """Those of one channel."""
+        """The moments of one channel."""
         part = slice(index, index + 1)
         return type(self)(*(getattr(self, field.name)[part] for field in dataclasses.fields(self)))
 
 
 def _over(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """The ratio; NaN over 0."""
+    """The ratio; NaN where the denominator is 0."""
     return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
 
 
 def moments(
     picture: np.ndarray, truth: np.ndarray, values: Values, ids: np.ndarray | None = None
 ) -> dict[int, Moments]:
-    """Of one picture, {0: of all pixels}; with `ids` [H, W] of each region, but for 0.
+    """Moments of one picture, {0: over all pixels}; with `ids`, {id: over the region's pixels} for
+    each region but 0.
 
     Args:
         picture: [H, W, C] in the units of `values`.
-        truth: the same.
-        values: their range and what is invalid.
-        ids: of regions.
+        truth: the true measurement, likewise.
+        values: value range, and what counts as invalid.
+        ids: region ids, [H, W].
     """
     valid = ~(values.invalid(picture) | values.invalid(truth))
     low, width = np.asarray(values.low), np.asarray(values.high) - np.asarray(values.low)
@@ -173,7 +174,7 @@ def _ssim_map(
     one: np.ndarray, other: np.ndarray, valid: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """SSIM at each pixel of two pictures float64 [H, W, C] on [0, 1], and where its whole window is
-    valid; nowhere in pictures smaller than a window.
+    valid, which is nowhere in pictures smaller than a window.
     """
     if min(one.shape[:2]) < SSIM_WINDOW:
         return np.zeros(one.shape), np.zeros(one.shape, bool)
@@ -187,7 +188,7 @@ def _ssim_map(
         use_sample_covariance=False,
         full=True,
     )
-    # separable: a box of ones, a side at a time; outside of the picture nothing is valid
+    # The minimum over a square window, one axis at a time; pixels outside the picture are invalid.
     whole = valid.astype(np.uint8)
     for axis in (0, 1):
         whole = ndimage.minimum_filter1d(whole, SSIM_WINDOW, axis=axis, mode="constant")
@@ -195,20 +196,20 @@ def _ssim_map(
 
 
 def found(scored: EvaluationSet) -> list[Table | str]:
-    """All tables in units where translations are measurements, and why there are no others."""
+    """All tables in units if translations are measurements, and why the other paired scores are
+    missing.
+    """
     if scored.measured is None or not scored.truths:
         return []
     made = tables(scored.measured, scored.partners.told or "pairs are known")
-    if not scored.partners.sure:
-        made = [undecided(table) for table in made]
     return [
-        *made,
-        "truth: Lab error and LPIPS are for pictures; measurements are scored in their units",
+        *(decided_if(scored.partners.sure, table) for table in made),
+        "truth: Lab error and LPIPS are only for pictures; measurements are scored in their units",
     ]
 
 
 def tables(measured: MeasuredSet, note: str) -> list[Table]:
-    """All that there is; nothing without truths. `note` says what the pairs rest on."""
+    """All tables that the data allow, none without truths; `note` says what the pairs rest on."""
     if not measured.truths:
         return []
     each = {
@@ -254,7 +255,7 @@ def _row(
     scores: Sequence[Mapping[str, float]],
     interval: Callable[[np.ndarray], Interval] = interval_of_mean,
 ) -> dict[str, Interval]:
-    """By column, of one score a subject; without those that no subject has."""
+    """Scores by column, from one score per subject; without columns that are NaN for all."""
     values = {column: np.array([one[column] for one in scores]) for column in scores[0]}
     return {
         column: interval(of_all) for column, of_all in values.items() if not np.isnan(of_all).all()
@@ -271,13 +272,13 @@ def _truth(
     measured: MeasuredSet, by_subject: Mapping[str, Mapping[str, Moments]], note: str
 ) -> Table:
     values = measured.values
-    several = "; over channels all are averaged" if values.channels > 1 else ""
+    several = "; scores are averaged over channels" if values.channels > 1 else ""
     return Table(
         TITLE,
-        f"Against the true measurement of the same place ({note}), {measured.range_told}. Of a "
-        "subject all valid pixels are pooled, decibels are those of its mean squared error; the "
-        "rows are means over subjects, n of them, which the interval draws. SSIM is by slices, "
-        f"where its whole window of {SSIM_WINDOW} pixels is valid{several}.",
+        f"Against the true measurement of the same place ({note}), {measured.range_told}. All "
+        "valid pixels of a subject are pooled; its PSNR is that of the pooled mean squared error. "
+        "Scores are means over n subjects, and the intervals resample subjects. SSIM is computed "
+        f"per slice, where its whole window of {SSIM_WINDOW} pixels is valid{several}.",
         _columns(measured, decide=True),
         {
             name: _row([one.scores(values) for one in of_subjects.values()])
@@ -290,7 +291,7 @@ def _truth(
 def _over_subjects(measured: MeasuredSet, by_subject: Mapping[str, Mapping[str, Moments]]) -> Table:
     return Table(
         "Truth, median of the subjects",
-        "The same scores: the median over subjects, and in brackets the first and third quartile.",
+        "The same scores: median over subjects, with the first and third quartiles in brackets.",
         _columns(measured),
         {
             name: _row([one.scores(measured.values) for one in of_subjects.values()], _quartiles)
@@ -303,7 +304,7 @@ def _over_subjects(measured: MeasuredSet, by_subject: Mapping[str, Mapping[str, 
 def _each_subject(measured: MeasuredSet, own: Mapping[str, Moments]) -> Table:
     return Table(
         "Truth by subject",
-        "Of the translations, each subject by itself; n: its pictures.",
+        "Scores of the translations, one row per subject; n: its pictures.",
         _columns(measured),
         {
             subject: _single(found.scores(measured.values), len(measured.of_subjects[subject]))
@@ -316,7 +317,7 @@ def _each_subject(measured: MeasuredSet, own: Mapping[str, Moments]) -> Table:
 def _by_channel(measured: MeasuredSet, own: Mapping[str, Moments]) -> Table:
     return Table(
         "Truth by channel",
-        "Of the translations, means over subjects.",
+        "Scores of the translations, means over subjects.",
         _columns(measured),
         {
             name: _row(
@@ -337,7 +338,9 @@ def _channel(values: Values, index: int) -> Values:
 
 
 def _by_region(measured: MeasuredSet) -> Table:
-    """Of the translations; a subject's pixels of a region are pooled, subjects averaged."""
+    """Scores of the translations by region; a subject's pixels of a region are pooled, then
+    subjects are averaged.
+    """
     found: dict[int, dict[str, list[Moments]]] = {}
     for subject, keys in measured.of_subjects.items():
         for key in keys:
@@ -352,7 +355,7 @@ def _by_region(measured: MeasuredSet) -> Table:
                     found.setdefault(region, {}).setdefault(subject, []).append(one)
     return Table(
         "Truth by region",
-        "Of the translations, over the pixels of each region alone; means over the n subjects that "
+        "Scores of the translations over the pixels of each region; means over the n subjects that "
         "have it.",
         _columns(measured),
         {

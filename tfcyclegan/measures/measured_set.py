@@ -1,5 +1,5 @@
-"""What a direction into a domain of measurements is scored on, in the units of the data;
-`EvaluationSet` has the same as it is displayed.
+"""What a direction into a domain of measurements is scored on, in the units of the data.
+`EvaluationSet` holds the same as displayed.
 """
 
 import math
@@ -10,25 +10,24 @@ import numpy as np
 
 from tfcyclegan.data.values import Values
 
-_RANGES_TOLD = 4  # of channels whose ranges differ
+_RANGES_TOLD = 4
+"""Number of value ranges listed if the channels' ranges differ."""
 
 
 @dataclass(frozen=True)
 class MeasuredSet:
-    """Arrays [H, W, C] of the target domain in its units; where they are invalid, nothing is
-    scored.
+    """Arrays [H, W, C] of the target domain in its units; invalid values are not scored.
 
     Attributes:
-        values: of the target domain.
-        sets: what is made of the inputs, by name of the set: translations and controls; NaN where
-            the inputs have gaps, whatever is written there.
-        held_out: real measurements of the target domain that no training saw.
-        target_train: real training measurements of it.
-        truths: by an input's name the true measurement; empty where no pairs are known.
-        subjects: by an input's name whose it is: a volume, patient or scene. An input that is not
-            named is a subject by itself.
-        regions: by an input's name the ids of the regions that its pixels lie in, [H, W]; 0 is
-            outside of all.
+        values: the target domain's values.
+        sets: translations and outputs of controls, by name of the set and of the input; NaN where
+            the input has gaps, whatever is stored there.
+        held_out: real measurements of the target domain that were not used in training.
+        target_train: real training measurements of the target domain.
+        truths: the true measurement by the name of its input; empty where no pairs are known.
+        subjects: the volume, patient or scene by the name of an input. An input without an entry is
+            a subject of its own.
+        regions: region ids by the name of an input, [H, W]; 0 is outside all regions.
         to_beat: the controls that a translation must beat.
     """
 
@@ -43,7 +42,7 @@ class MeasuredSet:
 
     @property
     def of_subjects(self) -> dict[str, list[str]]:
-        """The names of the inputs that have truths, by subject."""
+        """The names of the inputs with truths, by subject."""
         found: dict[str, list[str]] = {}
         for name in self.truths:
             found.setdefault(self.subjects.get(name, name), []).append(name)
@@ -51,7 +50,7 @@ class MeasuredSet:
 
     @property
     def digits(self) -> int:
-        """Behind the point of numbers in units: a ten-thousandth of the value range is told."""
+        """Decimal places for numbers in units: a ten-thousandth of the value range is shown."""
         width = max(high - low for low, high in zip(self.values.low, self.values.high, strict=True))
         return max(0, 4 - math.floor(math.log10(width)))
 
@@ -65,12 +64,12 @@ class MeasuredSet:
 
     @property
     def range_told(self) -> str:
-        """Such as "in HU; the range is -1000 to 2000"."""
+        """For example "in HU; the range is -1000 to 2000"."""
         ends = dict.fromkeys(zip(self.values.low, self.values.high, strict=True))
         shown = [f"{low:g} to {high:g}" for low, high in ends]
         told = ", ".join(shown[:_RANGES_TOLD])
         if len(shown) > _RANGES_TOLD:
             told += f", ... {len(shown) - _RANGES_TOLD} more"
         units = self.values.units or "the data's own units"
-        each = " (a channel each)" if len(ends) > 1 else ""
+        each = " (one per channel)" if len(ends) > 1 else ""
         return f"in {units}; the range is {told}{each}"

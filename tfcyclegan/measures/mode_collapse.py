@@ -1,4 +1,4 @@
-"""Mode collapse: translations that are all alike, and inputs whose translations are the same."""
+"""Mode collapse: translations that all look alike, and inputs that share one."""
 
 import dataclasses
 
@@ -23,7 +23,7 @@ _NAMED = 5
 
 
 def layout(picture: np.ndarray) -> np.ndarray:
-    """Of uint8 [H, W, C], shrunk to 16x16: its levels, uint8 [256, C]."""
+    """The pixels of uint8 [H, W, C] shrunk to 16x16, uint8 [256, C]."""
     channels = [
         np.asarray(Image.fromarray(channel).resize((_SIDE, _SIDE), Image.Resampling.BOX))
         for channel in np.moveaxis(picture, -1, 0)
@@ -32,14 +32,15 @@ def layout(picture: np.ndarray) -> np.ndarray:
 
 
 def diversity(layouts: Rows) -> float:
-    """How different pictures are from each other: 1 if they share nothing, 0 if they are equal.
+    """How different pictures are from each other: 1 if they have nothing in common, 0 if they are
+    equal.
 
-    The mean distance in Lab between the pixels of any two of them, each shrunk to 16x16 (at most
-    256 pictures, evenly chosen), over that of two pixels at random places of random pictures, so
-    that faint or strong colours make pictures neither more nor less alike.
+    It is the mean Lab distance between the pixels of all pairs of pictures shrunk to 16x16 (at most
+    256 pictures, evenly spread), relative to the distance between pixels at random positions of
+    random pictures, so that faint or strong colours do not change it.
 
     Args:
-        layouts: `layout` of each, [N, 256, C].
+        layouts: the `layout` of each picture, [N, 256, C].
 
     Raises:
         UserError: fewer than two pictures.
@@ -59,7 +60,7 @@ def diversity(layouts: Rows) -> float:
 
 
 def diversity_ratio(fakes: Rows, reals: Rows) -> float:
-    """`diversity` of fakes over that of real pictures of their domain; towards 0 in a mode
+    """`diversity` of fakes relative to that of real pictures of their domain; near 0 in a mode
     collapse.
     """
     return diversity(fakes) / max(diversity(reals), 1e-12)
@@ -67,10 +68,10 @@ def diversity_ratio(fakes: Rows, reals: Rows) -> float:
 
 _detector = SetDetector(
     "mode collapse",
-    "how far apart any two translations are, given the strength of their colours, over the same of "
+    "distance between translations, given the strength of their colours, relative to the same for "
     "real pictures",
     (advice.BOTH_CYCLES, advice.POOL, advice.LOWER_RATE),
-    Limits(1.3, 2.5),  # how many times lower than the lowest of real pictures
+    Limits(1.3, 2.5),  # lower end of the range of real pictures over the value
     layout,
     lambda rows, reals: diversity_ratio(rows[:_AT_MOST_IN_A_DRAW], reals[:_AT_MOST_IN_A_DRAW]),
     lambda rows, _: -np.abs(rows - rows.mean(axis=0)).mean(axis=(1, 2)),

@@ -1,5 +1,5 @@
-"""Against the true picture of the same scene, where it is known: Lab error, L1, PSNR, SSIM, LPIPS;
-and by class where labels are known too.
+"""Errors against the true picture of the same scene, where it is known: Lab error, L1, PSNR, SSIM
+and LPIPS; also by class if there are labels.
 """
 
 from collections.abc import Sequence
@@ -19,21 +19,21 @@ from tfcyclegan.measures.tables import (
     Column,
     Interval,
     Table,
+    decided_if,
     interval_of_mean,
     mean_of_known,
-    undecided,
 )
 
 SSIM_WINDOW = 11
 LPIPS = "LPIPS"
 _SATELLITE = "satellite2map"
-# The control that stands beside the translations in the table by class.
+# The control shown next to the translations in the table by class.
 _BESIDE = "colour matching"
 
 
 def lab_error(picture: np.ndarray, truth: np.ndarray, mask: np.ndarray | None = None) -> float:
-    """Mean CIE76 colour difference over the pixels of `mask` [H, W], or over all; NaN if the mask
-    is empty.
+    """Mean CIE76 colour difference over all pixels or those in `mask` [H, W]; NaN if the mask is
+    empty.
     """
     difference = np.linalg.norm(lab(picture) - lab(truth), axis=-1)
     chosen = difference if mask is None else difference[mask]
@@ -41,12 +41,14 @@ def lab_error(picture: np.ndarray, truth: np.ndarray, mask: np.ndarray | None = 
 
 
 def absolute_error(picture: np.ndarray, truth: np.ndarray) -> float:
-    """Mean absolute difference on the scale [-1, 1] of the training, in [0, 2]."""
+    """Mean absolute difference on the scale [-1, 1] used in training, in [0, 2]."""
     return float(np.abs(picture.astype(np.float64) - truth).mean() / 127.5)
 
 
 def water(picture: np.ndarray) -> np.ndarray:
-    """[H, W] true where a map or satellite picture shows water: blue over red by 25 levels."""
+    """[H, W], true where a map or satellite picture shows water: blue exceeds red by at least 25
+    levels.
+    """
     return picture[..., 2].astype(int) - picture[..., 0] >= 25
 
 
@@ -57,18 +59,16 @@ def overlap(mask: np.ndarray, truth: np.ndarray) -> float:
 
 
 def psnr(picture: np.ndarray, truth: np.ndarray) -> float:
-    """Peak signal-to-noise ratio of two uint8 pictures [H, W, C], in dB; infinite for equal
-    ones.
+    """Peak signal-to-noise ratio of two uint8 pictures [H, W, C], in dB; infinite if they are
+    equal.
     """
     squared = np.square(picture.astype(np.float64) - truth).mean()
     return float(10 * np.log10(255**2 / squared)) if squared else float("inf")
 
 
 def ssim(picture: np.ndarray, truth: np.ndarray) -> float:
-    """Structural similarity (Wang et al. 2004) of two uint8 pictures [H, W, C], mean over channels;
-    1 for equal ones.
-
-    With the paper's Gaussian window of 11 pixels and sigma 1.5.
+    """Structural similarity (Wang et al. 2004) of two uint8 pictures [H, W, C], mean over channels,
+    with the paper's Gaussian window of 11 pixels and sigma 1.5; 1 if they are equal.
 
     Raises:
         UserError: a side is below 11 pixels.
@@ -92,12 +92,13 @@ def ssim(picture: np.ndarray, truth: np.ndarray) -> float:
 
 
 def means_by_class(values: np.ndarray, ids: np.ndarray, classes: ClassTable) -> np.ndarray:
-    """Mean of `values` [H, W, D] over the pixels of each class, [C, D]; NaN where it has none.
+    """Mean of `values` [H, W, D] over the pixels of each class, [C, D]; NaN for a class without
+    pixels.
 
     Args:
-        values: of a picture's pixels.
-        ids: ids (not train ids) of what it shows, uint8 [H, W].
-        classes: the table of the ids.
+        values: one vector per pixel.
+        ids: ids (not train ids) of the scene, uint8 [H, W].
+        classes: the class table of the ids.
     """
     train_ids = classes.to_train_ids(ids).ravel()
     pixels = np.bincount(train_ids, minlength=256)[: classes.count, np.newaxis]
@@ -112,15 +113,15 @@ def means_by_class(values: np.ndarray, ids: np.ndarray, classes: ClassTable) -> 
 def class_errors(
     picture: np.ndarray, truth: np.ndarray, ids: np.ndarray, classes: ClassTable
 ) -> dict[str, np.ndarray]:
-    """By class, [C] each: "L1", the mean absolute difference of its pixels on the scale [-1, 1] of
-    the training, in [0, 2]; "class colour", the CIE76 distance of its mean Lab colours: is the road
-    road-coloured, whatever its texture?
+    """Errors of each class, [C] each: "L1", the mean absolute difference of its pixels on the scale
+    [-1, 1] used in training, in [0, 2]; "class colour", the CIE76 distance between its mean Lab
+    colours: is the road road-coloured, whatever its texture?
 
     Args:
         picture: uint8 [H, W, C].
         truth: uint8 [H, W, C].
-        ids: the truth's ids (not train ids), uint8 [H, W]; a class without pixels gives NaN.
-        classes: the table of the ids.
+        ids: ids (not train ids) of the truth, uint8 [H, W]; a class without pixels gets NaN.
+        classes: the class table of the ids.
     """
     differences = np.abs(picture.astype(np.float64) - truth) / 127.5
     colours, true_colours = (means_by_class(lab(one), ids, classes) for one in (picture, truth))
@@ -131,7 +132,7 @@ def class_errors(
 
 
 def tables(scored: EvaluationSet) -> list[Table | str]:
-    """All that there is, or reasons; of measurements `measured_errors` has them."""
+    """All tables, or the reasons why they are missing; for measurements see `measured_errors`."""
     if scored.measured is not None:
         return []
     lpips = scored.tools.lpips
@@ -154,7 +155,7 @@ def _lpips(view: View) -> float:
 
 
 def _class_errors(view: View) -> dict[str, np.ndarray]:
-    """`class_errors` by the ids of that name, in the size of the picture."""
+    """`class_errors`, with the ids resized to the picture."""
     ids = Image.fromarray(view.look(view.scored.ids))
     size = Size(*view.picture.shape[:2])
     fitted = images.to_array(images.resize(ids, size, nearest=True))[..., 0]
@@ -165,7 +166,7 @@ LAB_ERROR, SSIM = against_truth(lab_error), against_truth(ssim)
 
 
 def _columns(scored: EvaluationSet) -> dict[Column, Statistic]:
-    """What there is, and what makes it of a picture."""
+    """The columns that the data allow, each with its statistic."""
     land = _tells_land(scored)
     columns: dict[Column, Statistic] = {
         Column("Lab error", decides=not land): LAB_ERROR,
@@ -185,14 +186,14 @@ def _columns(scored: EvaluationSet) -> dict[Column, Statistic]:
 
 
 def table(scored: EvaluationSet) -> Table | str:
-    """All differences; a reason where there are none, empty if the set says why."""
+    """The table of all errors; a reason if there are none, "" if the evaluation set gives it."""
     if not scored.truths:
         return ""
     columns, names = _columns(scored), tuple(scored.truths)
     cells = [(row, column) for row in scored.sets for column in columns]
     try:
         found = scored.rows(*((columns[column], row, names) for row, column in cells))
-    except UserError as error:  # pictures too small for a window
+    except UserError as error:  # smaller than the SSIM window
         return f"truth: {error}"
     rows: dict[str, dict[str, Interval]] = {row: {} for row in scored.sets}
     for (row, column), values in zip(cells, found, strict=True):
@@ -200,7 +201,7 @@ def table(scored: EvaluationSet) -> Table | str:
             values = [mean_of_known(one["class colour"]) for one in values]
         rows[row][column.name] = interval_of_mean(np.array(values))
     made = Table("Truth", _note(scored), list(columns), rows)
-    return made if scored.partners.sure else undecided(made)
+    return decided_if(scored.partners.sure, made)
 
 
 def _note(scored: EvaluationSet) -> str:
@@ -212,17 +213,17 @@ def _note(scored: EvaluationSet) -> str:
     if not isinstance(lpips, str):
         parts.append(f"LPIPS: {lpips.name}, weights {lpips.sha256[:12]}")
     if scored.data == _SATELLITE and not _tells_land(scored):
-        parts.append("land and water are left out, since gray maps do not tell them apart")
+        parts.append("land and water are not scored, since gray maps do not tell them apart")
     if scored.ids:
         parts.append(
-            "class colour: Lab distance of a class's mean colours, mean over the classes in "
+            "class colour: Lab distance between mean colours of a class, mean over the classes in "
             "the picture"
         )
     return "; ".join(parts) + "."
 
 
 def by_class(scored: EvaluationSet) -> Table | str:
-    """The same by class: how far its pixels are from the truth, and how far its mean colour."""
+    """The errors by class: L1 of its pixels, and distance of its mean colour."""
     if not scored.truths or not scored.ids:
         return ""
     beside = {"": OWN, f", {_BESIDE}": _BESIDE}
@@ -248,8 +249,8 @@ def by_class(scored: EvaluationSet) -> Table | str:
     }
     return Table(
         "Truth by class",
-        f"Each class's own pixels, beside those of the control {_BESIDE}; n: the pictures that "
-        "show the class.",
+        f"Errors over the pixels of each class, next to those of the control {_BESIDE}; n: the "
+        "number of pictures that show the class.",
         columns,
         rows,
         "classes",
@@ -258,24 +259,23 @@ def by_class(scored: EvaluationSet) -> Table | str:
 
 
 def errors_of(scored: EvaluationSet, names: Sequence[str]) -> dict[str, Interval]:
-    """Lab error and SSIM of some of the translations that have a truth."""
-    known = tuple(scored.truths)
+    """Lab error and SSIM of some of the translations, if any of them have truths."""
     if not (chosen := [name for name in names if name in scored.truths]):
         return {}
     statistics = {"Lab error": LAB_ERROR}
     if min(scored.own[chosen[0]].shape[:2]) >= SSIM_WINDOW:
         statistics["SSIM"] = SSIM
-    found = scored.rows(*((one, OWN, known) for one in statistics.values()))
-    by_name = [dict(zip(known, values, strict=True)) for values in found]
+    known = tuple(scored.truths)
+    found = {column: scored.rows_by_name(one, known) for column, one in statistics.items()}
     return {
         column: interval_of_mean(np.array([values[name] for name in chosen]))
-        for column, values in zip(statistics, by_name, strict=True)
+        for column, values in found.items()
     }
 
 
 def _tells_land(scored: EvaluationSet) -> bool:
-    """Whether the map of satellite2map shows land: scored by itself, since nearly anything gets
-    the sea right. Gray tells no water.
+    """Whether the satellite2map map distinguishes land from water. Land is then scored separately,
+    because nearly any translation gets the sea right. Gray maps do not show water.
     """
     if scored.data != _SATELLITE or not scored.truths:
         return False
@@ -284,5 +284,5 @@ def _tells_land(scored: EvaluationSet) -> bool:
 
 
 def _land(view: View) -> np.ndarray:
-    """[H, W] true on land."""
+    """[H, W], true on land."""
     return ~water(view.truth if view.scored.direction == "ab" else view.input)

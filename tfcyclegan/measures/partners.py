@@ -1,11 +1,11 @@
-"""Which test pictures of the two domains show the same: what the user says, or a guess by equal
-names that the pictures must bear out in a permutation test.
+"""Which test pictures of the two domains show the same scene: as declared by the user, or as
+guessed from equal names if a permutation test of the pictures confirms it.
 
-Two views of one scene have their edges and regions in the same places, whatever colours these have:
-what is at a place in one picture tells what is at that place in the other. Likeness is therefore
-measured by canonical correlations between the two pictures' maps of lightness, colour and edges: it
-does not change when a domain's colours are mixed, inverted or brightened, and it works for a photo
-and its label map, or a satellite picture and its map, as well as for two photos.
+Two views of one scene have edges and regions at the same places, whatever their colours, so the
+content at a place in one predicts the content at that place in the other. Similarity is therefore
+measured by canonical correlations between maps of lightness, colour and edges. It does not change
+when a domain's colours are mixed, inverted or brightened, and it works for a photo and its label
+map or a satellite picture and its map as well as for two photos.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,11 +24,10 @@ from tfcyclegan.measures.lab import lab
 
 AUTO, NAMES, NONE = PAIRS
 
-# {name of a picture of a: name of the picture of b that shows the same}; or AUTO, NAMES or NONE.
+# {name of a picture of a: name of its partner in b}; or AUTO, NAMES or NONE.
 Pairs = Mapping[str, str] | str
-# Pairs below which nothing can be known: of 5 there are but 120 orders, and one of them is right
-# by chance too often.
 LEAST = 6
+"""Fewest pairs that can be tested: 5 pairs have only 120 orders, so random ones pass too often."""
 AT_MOST = 100
 PERMUTATIONS = 9999
 SEED = 0
@@ -39,13 +38,14 @@ _SIDE = 32
 
 @dataclass(frozen=True)
 class Pairing:
-    """What the test says.
+    """Result of the permutation test.
 
     Attributes:
-        count: pairs looked at.
-        p: share of the random pairings that are at least as alike, the given one among them.
-        nearer: mean share of the other domain's pictures that are less like a picture than its
-            partner is; 1/2 for random partners.
+        count: number of pairs.
+        p: share of the random pairings that are at least as similar as the given one, which is
+            included.
+        nearer: mean share of the other domain's pictures that are less similar to a picture than
+            its partner; 1/2 for random partners.
     """
 
     count: int
@@ -54,15 +54,15 @@ class Pairing:
 
     @property
     def holds(self) -> bool:
-        """Whether pairs are nearer to each other than to random partners: surely, and by more than
-        an order that both sets share gives.
+        """Whether pairs are more similar than random ones: significantly, and by more than the two
+        sets being in a similar order could explain.
         """
         return self.p <= LEVEL and self.nearer >= NEARER_THAN
 
 
 def likenesses(pictures: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> np.ndarray:
-    """Mean squared canonical correlation of the maps of any two pictures uint8 [H, W, 1 or 3], in
-    [0, 1], [len(pictures), len(others)].
+    """Mean squared canonical correlation between the maps of each picture and each other picture,
+    uint8 [H, W, 1 or 3], in [0, 1], [len(pictures), len(others)].
     """
     one, other = (np.stack([_maps(picture) for picture in some]) for some in (pictures, others))
     products = np.einsum("ipk,jpl->ijkl", one, other, optimize=True)
@@ -70,8 +70,8 @@ def likenesses(pictures: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> 
 
 
 def _maps(picture: np.ndarray) -> np.ndarray:
-    """An orthonormal basis of a picture's maps of lightness, its square, two colours and edges at
-    32x32 places, float32 [1024, 5].
+    """An orthonormal basis of a picture's maps at 32x32 resolution: lightness, its square, two
+    colours and edges, float32 [1024, 5].
     """
     values = lab(picture).astype(np.float32)
     edges = np.hypot(ndimage.sobel(values[..., 0], 0), ndimage.sobel(values[..., 0], 1))
@@ -85,11 +85,12 @@ def _maps(picture: np.ndarray) -> np.ndarray:
 
 
 def permutation_test(pictures: Sequence[np.ndarray], partners: Sequence[np.ndarray]) -> Pairing:
-    """Whether `pictures` and `partners`, in the same order, are more alike than in random orders.
+    """Tests whether `pictures` and `partners`, in the same order, are more similar than in random
+    orders.
 
     Args:
-        pictures: of one domain, uint8 [H, W, 1 or 3] each of any size, at least `LEAST`.
-        partners: of the other, as many.
+        pictures: pictures of one domain, uint8 [H, W, 1 or 3] of any size, at least `LEAST`.
+        partners: as many pictures of the other domain.
     """
     likeness = likenesses(pictures, partners)
     count = len(likeness)
@@ -109,13 +110,13 @@ class Partners:
     """The pairs of one direction.
 
     Attributes:
-        names: by an input's name that of its truth; empty where no pairs are known.
-        basis: "file", "names" or "none" as the user says; "aligned" as the data set says; "guess"
-            for equal names that nobody called pairs.
-        sure: whether a verdict may count them: the user says so, or the pictures bear the guess
-            out.
-        told: what they rest on, or why there are none; on one line.
-        test: what the pictures say; None where there are none, or too few.
+        names: the name of the true picture by that of its input; empty if no pairs are known.
+        basis: "file", "names" or "none" if given by the user; "aligned" if declared by the data
+            set; "guess" for equal names without either.
+        sure: whether a verdict may rely on the pairs: they were given or declared, or the pictures
+            confirm the guess.
+        told: one line that says what the pairs are based on, or why there are none.
+        test: result of the permutation test; None if there are no pairs or too few.
     """
 
     names: Mapping[str, str]
@@ -151,35 +152,35 @@ def find_partners(
     *,
     aligned: bool = False,
 ) -> Partners:
-    """The pairs among `inputs` and the target domain's pictures `held_out`; where `aligned`, the
-    data set says that equal names are pairs.
+    """Finds the pairs between `inputs` and the target domain's pictures `held_out`. If `aligned`,
+    the data set declares that equal names are pairs.
 
     Raises:
-        UserError: pairs that name pictures which are not there, or --pairs=names where no names are
-            equal.
+        UserError: the pairs name pictures that do not exist, or --pairs=names without any equal
+            names.
     """
 
     def none(reason: str) -> Partners:
         return Partners({}, NONE, True, f"no true pictures: {reason}")
 
     if pairs == NONE:
-        return none("--pairs=none says that no two pictures show the same")
+        return none("--pairs=none excludes them")
     if not held_out:
-        return none(f"the target domain has no split for {purpose}")
+        return none(f"the target domain has no {purpose} split")
     if isinstance(pairs, str):
         equal = {name: name for name in inputs if name in held_out}
         if pairs == NAMES and not equal:
             raise UserError(
-                f"--pairs=names: no names of the two domains' {purpose} pictures are equal; give "
+                f"--pairs=names: the two domains' {purpose} pictures have no names in common; give "
                 "a file of pairs"
             )
         if pairs == AUTO and aligned:
             return _tested(equal, ALIGNED, inputs, held_out)
         if pairs == AUTO and held_out.keys() != inputs.keys():
-            some = f", {len(equal)} of {len(inputs)} are equal, and --pairs=names takes those"
+            some = f" ({len(equal)} of {len(inputs)} are equal; --pairs=names uses those)"
             return none(
                 f"the names of the two domains' {purpose} pictures differ{some if equal else ''}; "
-                "give --pairs where they show the same"
+                "give --pairs if they show the same scenes"
             )
         return _tested(equal, "guess" if pairs == AUTO else NAMES, inputs, held_out)
     ordered = dict(pairs) if direction == "ab" else {b: a for a, b in pairs.items()}
@@ -200,19 +201,19 @@ def _tested(
     inputs: Mapping[str, np.ndarray],
     held_out: Mapping[str, np.ndarray],
 ) -> Partners:
-    """The pairs, and what the pictures say of them."""
+    """The pairs with the result of the permutation test."""
     guessed = basis == "guess"
-    ways = {"guess": "guessed by equal names", ALIGNED: "as the data set says, which is aligned"}
-    given = f"pairs: {ways.get(basis, 'as --pairs says')}"
+    ways = {"guess": "guessed from equal names", ALIGNED: "declared by the aligned data set"}
+    given = f"pairs: {ways.get(basis, 'given by --pairs')}"
     if len(names) < len(inputs):
         given += f", {len(names)} of {len(inputs)} pictures"
     if len(names) < LEAST:
         given += (
-            f"; with n = {len(names)} the pictures cannot tell whether they show the same "
-            f"({LEAST} can)"
+            f"; n = {len(names)} is too few to test whether the pictures show the same scenes "
+            f"(at least {LEAST})"
         )
         if guessed:
-            given += ", so no verdict counts them; --pairs=names or --pairs=none decides"
+            given += ", so no verdict relies on them; set --pairs=names or --pairs=none"
         return Partners(names, basis, not guessed, given)
     chosen = [list(names.items())[index] for index in spread(len(names), AT_MOST)]
     test = permutation_test(
@@ -220,20 +221,18 @@ def _tested(
     )
     numbers = (
         f"n = {test.count}, {PERMUTATIONS} permutations, p = {test.p:.4f}, seed {SEED}; "
-        f"a picture is more like its partner than like {test.nearer:.0%} of the others"
+        f"a picture is more similar to its partner than to {test.nearer:.0%} of the others"
     )
     if test.holds:
-        given += f", and the pictures bear it out ({numbers})"
+        given += f", and the pictures confirm it ({numbers})"
         if guessed:
-            given += "; --pairs=none if they do not show the same"
+            given += "; set --pairs=none if they do not show the same scenes"
         return Partners(names, basis, True, given, test)
-    chance = f"the pictures are no nearer to each other than to random partners ({numbers})"
+    chance = f"the pictures are not more similar than random pairs ({numbers})"
     if guessed:
         told = (
-            f"no true pictures: names are equal, but {chance}, so they are taken for unpaired; "
-            "--pairs=names if they do show the same"
+            f"no true pictures: names are equal, but {chance}, so they are treated as unpaired; "
+            "set --pairs=names if they do show the same scenes"
         )
         return Partners({}, basis, False, told, test)
-    return Partners(
-        names, basis, True, f"{given}, but {chance}; --pairs=none leaves them out", test
-    )
+    return Partners(names, basis, True, f"{given}, but {chance}; --pairs=none excludes them", test)

@@ -1,4 +1,4 @@
-"""Pictures by name that need not be in memory."""
+"""Mappings of pictures by name that need not be in memory."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -9,13 +9,13 @@ Pictures = Mapping[str, np.ndarray]
 
 
 class Named(Mapping[str, np.ndarray]):
-    """Pictures that are read or made when they are asked for; what they are called is known."""
+    """Base of mappings whose names are known and whose pictures are read or computed on access."""
 
     def __init__(self, names: Mapping[str, Any]):
         self.names = names
 
     def __contains__(self, name: object) -> bool:
-        return name in self.names  # Mapping's own way would read the picture
+        return name in self.names  # Mapping's default would read the picture
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)
@@ -25,7 +25,7 @@ class Named(Mapping[str, np.ndarray]):
 
 
 class Made(Named):
-    """What a function makes of the pictures of a mapping, or of anything else by name."""
+    """The outputs of a function for the pictures, or any other values, of a mapping."""
 
     def __init__(self, function: Callable[[Any], np.ndarray], arrays: Mapping[str, Any]):
         super().__init__(arrays)
@@ -36,7 +36,7 @@ class Made(Named):
 
 
 class Renamed(Named):
-    """Pictures of a mapping under other names: {name: the name there}."""
+    """The pictures of a mapping under other names, {new name: name in the mapping}."""
 
     def __init__(self, arrays: Pictures, names: Mapping[str, str]):
         super().__init__(names)
@@ -47,13 +47,13 @@ class Renamed(Named):
 
 
 class InOrder(Sequence[np.ndarray]):
-    """The pictures of a mapping by their places."""
+    """The pictures of a mapping as a sequence."""
 
     def __init__(self, pictures: Pictures):
         self._pictures, self._names = pictures, list(pictures)
 
     def __getitem__(self, place: Any) -> Any:
-        """The picture at a place, or of a slice of places a list."""
+        """One picture, or a list for a slice."""
         if isinstance(place, slice):
             return [self._pictures[name] for name in self._names[place]]
         return self._pictures[self._names[place]]

@@ -1,19 +1,20 @@
-"""What measures keep of pictures, gathered while these pass once: the accumulator of an evaluation.
+"""Collects per-picture statistics for all measures in a single pass over the pictures.
 
-A measure does not walk over pictures. It asks `EvaluationSet.rows` for rows: what a `Statistic`
-makes of each picture of a set, such as its sharpness, its moments, its confusion matrix or its
-features. `answers` lets all measures ask, gathers everything that was asked for in one pass, and
-asks them again. Pictures, controls and truths are read and made as they pass, and let go.
+A measure does not iterate over pictures. It calls `EvaluationSet.rows` and gets rows: the output of
+a `Statistic` for each picture of a set, such as its sharpness, colour moments, confusion matrix or
+network features. `answers` runs all measures to find out what they request, gathers everything in
+one pass, and runs them again. Pictures, controls and truths are read or computed during the pass
+and then released.
 
-Rows are small and are kept picture by picture, since intervals are drawn over pictures (bootstrap,
-halves) and tails are quantiles of them. So all numbers are exact, whatever the order and the parts
-in which pictures came; memory grows by the rows of a picture, some kilobytes, never by its pixels.
+Rows are small and kept for each picture, because intervals resample pictures (bootstrap, halves)
+and tails are quantiles over them. All numbers are therefore exact, in whatever order the pictures
+are processed, and memory grows by a few kilobytes per picture, never by its pixels.
 """
 
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,7 +23,7 @@ import numpy as np
 
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures.pictures import Made, Renamed
-from tfcyclegan.measures.shared import sharing
+from tfcyclegan.measures.shared import once, sharing
 from tfcyclegan.system import hardware
 from tfcyclegan.system.parallel import in_order
 from tfcyclegan.system.progress import track
@@ -34,24 +35,23 @@ Result = TypeVar("Result")
 Row = Any
 INPUTS, TRUTHS = "inputs", "truths"
 REAL, SOURCE = "real training pictures", "training pictures of the inputs' domain"
-"""The pictures of these two are called by their places."""
+"""Pictures of these two sets are named by their index."""
 TRAINING = (REAL, SOURCE)
 
 AT_ONCE = 16
-"""Pictures that a network is given at once."""
+"""Batch size of the networks."""
 
 
 @dataclass(frozen=True)
 class View:
-    """A picture as it passes.
+    """A picture during the pass.
 
     Attributes:
-        scored: all that is known.
-        of: the set that it is of.
-        name: its name there.
-        index: its place among those that the statistic is made of.
-        count: how many these are.
-        known: what was read or made of the scene, for all statistics that look at it.
+        scored: the evaluation set.
+        of: name of the picture's set.
+        name: the picture's name in that set.
+        index: its index among the pictures that the statistic is requested for.
+        count: how many those are.
     """
 
     scored: "EvaluationSet"
@@ -59,18 +59,10 @@ class View:
     name: Any
     index: int
     count: int
-    known: dict[Any, Any]
-
-    def once(self, key: Any, make: Callable[[], Result]) -> Result:
-        """What `make` gives, made once for all views of the scene."""
-        if key not in self.known:
-            self.known[key] = make()
-        result: Result = self.known[key]
-        return result
 
     def look(self, pictures: Any, name: Any = None) -> np.ndarray:
-        """The picture of this name, or of another, in `pictures`, read once; a control is made of
-        the input that is there already.
+        """The picture called `name` (by default, this view's name) in `pictures`, read once per
+        scene. A control is computed from the input already read.
         """
         name = self.name if name is None else name
 
@@ -82,7 +74,7 @@ class View:
             found: np.ndarray = pictures[name]
             return found
 
-        return self.once((id(pictures), name), read)
+        return once((id(pictures), name), read)
 
     @property
     def picture(self) -> np.ndarray:
@@ -90,7 +82,7 @@ class View:
 
     @property
     def input(self) -> np.ndarray:
-        """What it is made of; a real training picture is made of itself."""
+        """The input that the picture was made from; a real training picture is its own input."""
         inputs = self.scored.inputs
         return self.look(inputs) if self.name in inputs else self.picture
 
@@ -100,40 +92,36 @@ class View:
 
     @property
     def train_ids(self) -> np.ndarray:
-        """Of what it shows, [H, W] as stored."""
+        """Train ids of the picture's scene, [H, W] at the stored size."""
         ids = self.scored.ids_of(self.of)
-        return self.once(
-            ("train ids", id(ids)), lambda: self.scored.table.to_train_ids(self.look(ids))
-        )
+        return once(("train ids", id(ids)), lambda: self.scored.table.to_train_ids(self.look(ids)))
 
 
-# Of one picture, in such a form that many can be kept; UserError where it cannot be had of it.
+# Computes one picture's row, small enough to keep many; raises UserError if it cannot.
 Statistic = Callable[[View], Row]
-# A statistic, the set, and the names of the pictures: None for all.
+# (statistic, name of the set, names of the pictures or None for all).
 Request = tuple[Any, str, tuple[Any, ...] | None]
 
 
 @dataclass(frozen=True)
 class InBatches:
-    """A statistic of pictures alone that a network makes of `AT_ONCE` of them together, one batch
-    at a time.
-    """
+    """A statistic that a network computes from `AT_ONCE` pictures together, one batch at a time."""
 
     function: Callable[["EvaluationSet", list[np.ndarray]], Iterable[Row]]
 
 
 def of_picture(function: Callable[[np.ndarray], Row]) -> Statistic:
-    """The statistic that is a function of the picture alone."""
+    """A statistic that depends on the picture alone."""
     return _Of(function, ("picture",))
 
 
 def of_pair(function: Callable[[np.ndarray, np.ndarray], Row]) -> Statistic:
-    """The statistic that is a function of the input and of the picture."""
+    """A statistic of the input and the picture."""
     return _Of(function, ("input", "picture"))
 
 
 def against_truth(function: Callable[[np.ndarray, np.ndarray], Row]) -> Statistic:
-    """The statistic that is a function of the picture and of its truth."""
+    """A statistic of the picture and its truth."""
     return _Of(function, ("picture", "truth"))
 
 
@@ -147,15 +135,16 @@ class _Of:
 
 
 class NotYet(Exception):
-    """Rows are asked for that the next pass will gather."""
+    """Signals that the requested rows will be gathered in the next pass."""
 
 
 class Rows:
-    """The rows of some pictures, by what was asked for: the accumulator. Several threads may add.
+    """The rows requested of some pictures, filled in picture by picture, from several threads if
+    need be.
 
     Args:
-        scored: whose pictures these are.
-        requests: what is asked for.
+        scored: the evaluation set that holds the pictures.
+        requests: the rows to gather.
     """
 
     def __init__(self, scored: "EvaluationSet", requests: Iterable[Request]):
@@ -170,50 +159,41 @@ class Rows:
 
     @property
     def names(self) -> list[Any]:
-        """Of all pictures that are to be added."""
+        """Names of all pictures to add."""
         return list(dict.fromkeys(name for places in self._places.values() for name in places))
 
     def add(self, name: Any) -> None:
-        """Looks at the pictures of that name."""
-        known: dict[Any, Any] = {}
+        """Computes all requested rows of the pictures called `name`."""
         with sharing():
             for request, places in self._places.items():
                 if name in places:
                     statistic, of, _ = request
-                    view = View(self._scored, of, name, places[name], len(places), known)
+                    view = View(self._scored, of, name, places[name], len(places))
                     if isinstance(statistic, InBatches):
-                        self._put(request, {view.index: view.picture})
+                        self._put(request, view.index, view.picture)
                     else:
                         self._rows[request][view.index] = _row(statistic, view)
 
-    def _put(self, request: Request, pictures: Mapping[int, np.ndarray]) -> None:
-        """Pictures by their places, which wait until their batch is whole: a network is given the
-        same batches in whatever order they come.
+    def _put(self, request: Request, place: int, picture: np.ndarray) -> None:
+        """Holds a picture back until its batch is complete, so that the network gets the same
+        batches in whatever order the pictures arrive.
         """
         with self._lock:
-            for place, picture in pictures.items():
-                batch = self._waiting.setdefault((request, place // AT_ONCE), {})
-                batch[place] = picture
-                if len(batch) == AT_ONCE:
-                    self._give(request, place // AT_ONCE)
+            batch = self._waiting.setdefault((request, place // AT_ONCE), {})
+            batch[place] = picture
+            if len(batch) == AT_ONCE:
+                self._run_batch(request, place // AT_ONCE)
 
-    def _give(self, request: Request, number: int) -> None:
+    def _run_batch(self, request: Request, number: int) -> None:
         batch = sorted(self._waiting.pop((request, number)).items(), key=lambda item: item[0])
         places, pictures = zip(*batch, strict=True)
         made = request[0].function(self._scored, list(pictures))
         self._rows[request].update(zip(places, made, strict=True))
 
-    def merge(self, other: "Rows") -> None:
-        """Takes the rows of other pictures, of which the same was asked."""
-        for request, rows in other._rows.items():
-            self._rows[request].update(rows)
-        for (request, _), batch in other._waiting.items():
-            self._put(request, batch)
-
     def finish(self) -> dict[Request, list[Row]]:
-        """In the order of the pictures."""
+        """All rows by request, in the order of the pictures."""
         for request, number in list(self._waiting):
-            self._give(request, number)
+            self._run_batch(request, number)
         return {
             request: [row for _, row in sorted(rows.items(), key=lambda item: item[0])]
             for request, rows in self._rows.items()
@@ -223,18 +203,18 @@ class Rows:
 def _row(statistic: Statistic, view: View) -> Row | UserError:
     try:
         return statistic(view)
-    except UserError as error:  # told where the row is asked for
+    except UserError as error:  # raised where the row is requested
         return error
 
 
 @dataclass
 class Gathered:
-    """The rows of an evaluation.
+    """The rows gathered so far in an evaluation.
 
     Attributes:
-        rows: by what was asked for.
-        asked: what the next pass is to gather, while measures ask for all that they need; else
-            None, and what is asked for is gathered at once.
+        rows: by request.
+        asked: collects requests for the next pass while `answers` runs the measures; None
+            otherwise, and missing rows are then gathered at once.
     """
 
     rows: dict[Request, list[Row]] = field(default_factory=dict)
@@ -244,8 +224,8 @@ class Gathered:
         """The rows of each request.
 
         Raises:
-            NotYet: the next pass will gather them.
-            UserError: a statistic cannot be had of a picture.
+            NotYet: the rows will be gathered in the next pass.
+            UserError: a statistic could not be computed for a picture.
         """
         if missing := [request for request in requests if request not in self.rows]:
             if self.asked is not None:
@@ -259,7 +239,9 @@ class Gathered:
         return found
 
     def gather(self, scored: "EvaluationSet", requests: Iterable[Request]) -> None:
-        """In one pass; training pictures first, since statistics may look at what they gave."""
+        """Gathers rows in one pass, training pictures first, because other statistics may depend on
+        their rows.
+        """
         by_walk = [[r for r in requests if (r[1] in TRAINING) is first] for first in (True, False)]
         for some in filter(None, by_walk):
             part = Rows(scored, some)
@@ -273,11 +255,11 @@ class Gathered:
 def answers(
     scored: "EvaluationSet", questions: Sequence[tuple[str, Callable[["EvaluationSet"], Any]]]
 ) -> tuple[list[Any], dict[str, float]]:
-    """What the functions say of `scored`, each with a name, and the seconds by name; those of the
-    passes over pictures are "pictures".
+    """Calls all `questions` with `scored` and returns their results, and the seconds that each took
+    by name; "pictures" is the time of the passes.
 
-    Each function is called until no rows are missing. What asks for rows by other rows, as the
-    scores by luminance do, needs a pass more.
+    A question is called until none of its rows are missing. One that chooses rows by the values of
+    others, as the scores by luminance do, needs a second pass.
     """
     found: dict[int, Any] = {}
     seconds: dict[str, float] = {}

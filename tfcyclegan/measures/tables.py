@@ -1,33 +1,34 @@
-"""Scores with their intervals, in tables: sets of pictures as rows, measures as columns.
+"""Tables of scores with intervals: one row per set of pictures, one column per measure.
 
-An interval says how far a score would move if other test pictures had been drawn: percentile
-bootstrap over pictures (Efron 1979), or, for distances that are biased upwards for few pictures,
-random halves.
+An interval shows how much a score would vary with other test pictures. It comes from the percentile
+bootstrap over pictures (Efron 1979) or, for distances that are biased upwards for few pictures,
+from random halves of the pictures.
 """
 
 import csv
 import dataclasses
 import io
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
-# A translation is worth its training if it is better than each of these in every deciding column.
 CONTROLS_TO_BEAT = ("identity", "colour matching", "histogram matching")
+"""A translation is worth its training if it beats each of these in every deciding column."""
+_RESAMPLES = 2000
 
 
 class Assumed(str):
-    """What a measure took for granted, in a line."""
+    """One line that states an assumption made by a measure."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A score of all pictures and the bounds of its interval; NaN bounds where none can be given,
-    as of a single picture.
+    """A score over `pictures` pictures and its interval; the bounds are NaN if there is none, for
+    example for a single picture.
     """
 
     value: float
@@ -37,73 +38,77 @@ class Interval:
 
 
 def mean_of_known(values: np.ndarray) -> np.ndarray:
-    """Mean over the last axis of what is not NaN; NaN of nothing."""
+    """Mean over the last axis, ignoring NaN; NaN if all are."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         return np.nanmean(values, axis=-1)
 
 
-def interval_of_mean(
-    values: np.ndarray, *, seed: int = 0, level: float = 0.95, resamples: int = 2000
-) -> Interval:
-    """The mean of one score a picture, [N], and its interval.
+def _bootstrap(
+    samples: Sequence[np.ndarray],
+    statistic: Callable[..., Any],
+    seed: tuple[int, int],
+    batch: int | None = None,
+) -> tuple[float, float]:
+    """The 95% interval by the percentile bootstrap, each sample being resampled by itself."""
+    low, high = stats.bootstrap(
+        samples,
+        statistic,
+        n_resamples=_RESAMPLES,
+        batch=batch,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return float(low), float(high)
 
-    NaN values, such as that of a class that a picture lacks, are left out. With an infinite one,
-    such as the PSNR of two equal pictures, there are no bounds.
+
+def interval_of_mean(values: np.ndarray, *, seed: int = 0) -> Interval:
+    """Mean of a score per picture, [N], and its bootstrap interval.
+
+    NaN values, for example of a class that a picture does not show, are ignored. Infinite values,
+    for example the PSNR of two equal pictures, leave the score without bounds.
     """
     known = np.asarray(values, np.float64)
     known = known[~np.isnan(known)]
     mean = float(known.mean()) if len(known) else np.nan
     if len(known) < 2 or not np.isfinite(known).all():
         return Interval(mean, pictures=len(known))
-    result = stats.bootstrap(
-        (known,),
-        np.mean,
-        n_resamples=resamples,
-        batch=max(1, 2_000_000 // len(known)),
-        confidence_level=level,
-        method="percentile",
-        rng=np.random.default_rng((seed, 21)),
-    )
-    low, high = result.confidence_interval
-    return Interval(mean, float(low), float(high), len(known))
+    bounds = _bootstrap((known,), np.mean, (seed, 21), batch=max(1, 2_000_000 // len(known)))
+    return Interval(mean, *bounds, len(known))
 
 
-def interval_of_ratio(
-    over: np.ndarray,
-    under: np.ndarray,
-    *,
-    seed: int = 0,
-    level: float = 0.95,
-    resamples: int = 2000,
-) -> Interval:
-    """The ratio of the means of two sets of one value a picture, [N] and [M], each resampled by
-    itself; n is N.
+def interval_of_ratio(over: np.ndarray, under: np.ndarray, *, seed: int = 0) -> Interval:
+    """Ratio of the means of two scores per picture, [N] and [M], which are resampled independently;
+    its n is N.
     """
     value = float(over.mean() / under.mean())
     if min(len(over), len(under)) < 2:
         return Interval(value, pictures=len(over))
-    result = stats.bootstrap(
+    bounds = _bootstrap(
         (over, under),
         lambda one, other, axis: one.mean(axis=axis) / other.mean(axis=axis),
-        n_resamples=resamples,
-        vectorized=True,
-        confidence_level=level,
-        method="percentile",
-        rng=np.random.default_rng((seed, 23)),
+        (seed, 23),
     )
-    low, high = result.confidence_interval
-    return Interval(value, float(low), float(high), len(over))
+    return Interval(value, *bounds, len(over))
+
+
+def random_halves(count: int, seed: tuple[int, int], *, subsets: int = 40) -> Iterator[np.ndarray]:
+    """Indices of random halves of `count` pictures, [count // 2] each, drawn without replacement:
+    the subsets of the delete-half jackknife (Shao and Wu 1989).
+    """
+    generator = np.random.default_rng(seed)
+    for _ in range(subsets):
+        yield generator.choice(count, count // 2, replace=False)
 
 
 def interval_of_halves(
     value: float, halves: np.ndarray, count: int, *, level: float = 0.95
 ) -> Interval:
-    """A distance of `count` pictures, with the scatter of its values over random halves of them
-    (delete-half jackknife, Shao and Wu 1989).
+    """A distance over `count` pictures, with an interval from its values over `random_halves` of
+    them.
 
-    The scatter is centred on the value of all pictures, since the distance of fewer pictures is
-    biased upwards.
+    The values' scatter is centred on the distance over all pictures, because the distance over
+    fewer pictures is biased upwards.
     """
     tail = (1 - level) / 2
     low, high = np.quantile(halves - halves.mean(), (tail, 1 - tail))
@@ -116,9 +121,9 @@ class Column:
 
     Attributes:
         name: as printed.
-        better: "lower" or "higher"; "" for what is no score, such as a count.
-        decides: whether a translation must beat the controls in it.
-        digits: behind the point.
+        better: "lower" or "higher"; "" if neither is better, for example for a count.
+        decides: whether a translation must beat the controls in this column.
+        digits: decimal places.
     """
 
     name: str
@@ -132,15 +137,15 @@ class Table:
     """Scores of one family of measures.
 
     Attributes:
-        title: of the family.
+        title: name of the family.
         note: what is measured, on one line.
         columns: the measures.
-        rows: {name of a set: {name of a column: value}}; a set may lack columns.
-        plot: how the page draws it: "bars" of the rows, "classes" or "errors" of the columns
-            `plotted`; "" for not at all.
-        plotted: names of the columns that are drawn.
+        rows: {name of a set: {name of a column: score}}; a set may lack columns.
+        plot: how the page plots it: "bars" for the rows, "classes" or "errors" for the columns in
+            `plotted`; "" for no plot.
+        plotted: names of the plotted columns.
         to_beat: the rows that a translation must beat in the deciding columns.
-        confusion: of the translations, [C, C + 1], if the page is to show one.
+        confusion: confusion matrix of the translations, [C, C + 1], if the page should show it.
     """
 
     title: str
@@ -153,8 +158,8 @@ class Table:
     confusion: np.ndarray | None = None
 
     def lost(self, own: str) -> list[str]:
-        """Where the row `own` is not better than that of a control in a deciding column: "column
-        (control)" each.
+        """ "column (control)" for each deciding column in which the row `own` does not beat a
+        control.
         """
         lost = []
         for column in self.columns:
@@ -171,7 +176,7 @@ class Table:
         return lost
 
     def shown(self, row: str) -> list[str]:
-        """The row's values as printed, in the order of the columns; empty where there is none."""
+        """The row as printed, in the order of the columns; "" where a score is missing."""
         return [_shown(self.rows[row].get(column.name), column.digits) for column in self.columns]
 
     def to_json(self) -> dict[str, Any]:
@@ -201,15 +206,14 @@ class Table:
         }
 
 
-def undecided(table: Table) -> Table:
-    """The same table, of which no column decides."""
-    return dataclasses.replace(
-        table, columns=[dataclasses.replace(column, decides=False) for column in table.columns]
-    )
+def decided_if(sure: bool, table: Table) -> Table:
+    """The table, without deciding columns unless `sure`."""
+    columns = [dataclasses.replace(one, decides=one.decides and sure) for one in table.columns]
+    return dataclasses.replace(table, columns=columns)
 
 
 def to_csv(directions: Sequence[Mapping[str, Any]]) -> str:
-    """The tables of metrics.json, and the detectors' values, as CSV: a line a value."""
+    """The tables and detector values of metrics.json as CSV, one value per line."""
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(("direction", "table", "row", "column", "value", "low", "high", "n"))
@@ -231,7 +235,7 @@ def to_csv(directions: Sequence[Mapping[str, Any]]) -> str:
 
 
 def finite(value: float) -> float | None:
-    """JSON has no NaN and no infinity."""
+    """The number, or None if it is NaN or infinite, which JSON cannot express."""
     return float(value) if np.isfinite(value) else None
 
 

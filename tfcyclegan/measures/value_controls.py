@@ -1,8 +1,8 @@
-"""Baselines that need no training, for measurements: the score of a translation means something
-only where it beats theirs. Arrays in units in, arrays of the target's type and units out, through
-the same clipping and rounding as a translation.
+"""Baselines for measurements that need no training. A translation's score is meaningful only if it
+beats theirs. They map arrays in units of the source to arrays in the type and units of the target,
+clipped and rounded like a translation.
 
-All but "linear fit" see no pairs.
+All but "linear fit" use no pairs.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -12,10 +12,10 @@ import numpy as np
 from PIL import Image
 
 from tfcyclegan.data.values import Values
+from tfcyclegan.measures.controls import Control, histogram_moments
 from tfcyclegan.measures.value_distances import BINS, counts
 
-Control = Callable[[np.ndarray], np.ndarray]
-# [H, W, C] of the source and of the target, of the same place.
+# (source, target) measurements of the same place, [H, W, C] each.
 Pair = tuple[np.ndarray, np.ndarray]
 
 IDENTITY, MATCHED, HISTOGRAM = "identity", "mean and deviation matching", "histogram matching"
@@ -29,10 +29,11 @@ class ValueControls:
     """The controls of one direction.
 
     Attributes:
-        controls: by name; each takes [H, W, C] of the source and gives the same of the target.
-        to_beat: those that a translation must beat: all that saw no test picture's truth.
-        told: what they take for granted, a line each.
-        left_out: what could not be had, and why.
+        controls: by name; each maps [H, W, C] of the source to [H, W, C] of the target.
+        to_beat: the controls that a translation must beat, which are all that did not use the truth
+            of a test input.
+        told: their assumptions, one line each.
+        left_out: the controls that are not available, and why.
     """
 
     controls: dict[str, Control]
@@ -49,15 +50,15 @@ def make_value_controls(
     train_pairs: Iterable[Pair] = (),
     test_pairs: Iterable[Pair] = (),
 ) -> ValueControls:
-    """The controls from a domain of `source` into one of `target`.
+    """The controls from the domain with values `source` into the one with values `target`.
 
     Args:
-        source: the values of the inputs; of pictures `picture_values`.
-        target: the values of translations.
+        source: values of the inputs; for pictures `picture_values`.
+        target: values of the translations.
         target_train: real training measurements of the target domain, [H, W, C] each.
-        train_pairs: training measurements of both domains that show the same; of the linear fit.
-        test_pairs: where there are none, the linear fit is one to these, which no translator can
-            have seen, and no verdict counts it.
+        train_pairs: paired training measurements, for the linear fit.
+        test_pairs: paired test measurements. Without training pairs, the linear fit uses these; no
+            translator can have seen them, so no verdict relies on that fit.
     """
 
     def control(start: Callable[[np.ndarray], np.ndarray]) -> Control:
@@ -70,12 +71,10 @@ def make_value_controls(
     same_units = bool(source.units) and source.units == target.units
     real = np.sum([counts(array, target) for array in target_train], axis=0)
     centres = (np.arange(BINS) + 0.5) / BINS * 2 - 1
-    shares = real / np.maximum(real.sum(axis=1, keepdims=True), 1)
-    mean = shares @ centres
-    deviation = np.sqrt((shares * (centres - mean[:, np.newaxis]) ** 2).sum(axis=1))
+    shares, mean, deviation = histogram_moments(real, centres)
 
     def identity(array: np.ndarray) -> np.ndarray:
-        """The number itself where the units are the same, else its place in the range."""
+        """The same value if the units are equal, else the same position in the value range."""
         if same_units:
             low, high = np.asarray(target.low), np.asarray(target.high)
             return (array.astype(np.float64) - low) / (high - low) * 2 - 1
@@ -104,8 +103,8 @@ def make_value_controls(
         }
         if not same_units:
             told.append(
-                "controls: identity takes an input's place in its range for the place in the "
-                "target's, since their units are not the same"
+                "controls: the units of inputs and targets differ, so identity keeps a value's "
+                "position in its range"
             )
     else:
         left_out.append(
@@ -121,19 +120,19 @@ def make_value_controls(
     elif (fitted := _fit(source, target, test_pairs)) is not None:
         controls[LINEAR_OF_TEST] = control(fitted)
         told.append(
-            "controls: the training measurements are no pairs, so the linear fit is one to the "
-            "test pairs: a ceiling that no verdict counts"
+            "controls: the training measurements are not paired, so the linear fit uses the test "
+            "pairs; it is a ceiling that no verdict relies on"
         )
     return ValueControls(controls, tuple(to_beat), told, left_out)
 
 
 def picture_values(channels: int) -> Values:
-    """Of 8-bit pictures, which have none of their own."""
+    """Values of 8-bit pictures, which store none."""
     return Values("uint8", (0.0,) * channels, (255.0,) * channels)
 
 
 def _moments(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of each channel's valid values; 0 and 0 of none."""
+    """Mean and standard deviation of each channel's valid values; 0 and 0 if there are none."""
     known = np.isfinite(seen)
     count = np.maximum(known.sum(axis=(0, 1)), 1)
     mean = np.where(known, seen, 0).sum(axis=(0, 1)) / count
@@ -142,8 +141,9 @@ def _moments(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _matched(seen: np.ndarray, shares: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """A channel [H, W] whose valid values take the values of equal ranks in the target's
-    distribution, which has `shares` at `centres`; equal values share the middle of their ranks.
+    """Histogram matching of one channel [H, W]: each valid value becomes the value with the same
+    rank in the target distribution, which has `shares` at `centres`. Equal values share their
+    middle rank.
     """
     matched, known, there = np.zeros(seen.shape), np.isfinite(seen), shares > 0
     _, places, number = np.unique(seen[known], return_inverse=True, return_counts=True)
@@ -159,8 +159,9 @@ def _nearest(
     target_train: Sequence[np.ndarray],
     mean: np.ndarray,
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """The real training measurement that is nearest to what `start` makes of an input, at 32x32
-    places; its gaps at the mean. Of those of the input's size; the mean where there are none.
+    """Returns, for an input, the real training measurement nearest to `start(input)` at 32x32
+    resolution, with gaps filled by the mean. Only measurements of the input's size are considered;
+    without any, the result is the mean.
     """
     known = [
         (array.shape[:2], _small(_filled(target.to_network(array), mean))) for array in target_train
@@ -184,7 +185,7 @@ def _filled(seen: np.ndarray, mean: np.ndarray) -> np.ndarray:
 
 
 def _small(seen: np.ndarray) -> np.ndarray:
-    """[H, W, C] at 32x32 places."""
+    """[H, W, C] reduced to 32x32."""
     return np.stack(
         [
             np.asarray(
@@ -200,8 +201,8 @@ def _small(seen: np.ndarray) -> np.ndarray:
 def _fit(
     source: Values, target: Values, pairs: Iterable[Pair]
 ) -> Callable[[np.ndarray], np.ndarray] | None:
-    """Each of the target's channels by least squares over the source's and a constant; None where
-    there are no pairs.
+    """Least-squares fit of each target channel by the source channels and a constant; None without
+    pairs.
     """
     size = source.channels + 1
     squares, products = np.zeros((size, size)), np.zeros((size, target.channels))

@@ -1,6 +1,6 @@
-"""How far the values of a set of measurements are from real ones, channel by channel and in units:
-1-Wasserstein distances of their histograms. Needs no pairs; what distances of colours are to
-pictures.
+"""Distance between the values of measurements and those of real ones, for each channel, in units:
+the 1-Wasserstein distance of their histograms. Needs no pairs; the counterpart of the colour
+distance of pictures.
 """
 
 from collections.abc import Iterable
@@ -10,16 +10,15 @@ import numpy as np
 from tfcyclegan.data.values import Values
 from tfcyclegan.measures.evaluation_set import FLOOR, OWN, EvaluationSet
 from tfcyclegan.measures.measured_set import MeasuredSet
-from tfcyclegan.measures.tables import Column, Interval, Table, interval_of_halves
+from tfcyclegan.measures.tables import Column, Interval, Table, interval_of_halves, random_halves
 
 BINS = 1024
-_HALVES = 40
 _LEAST_FOR_INTERVAL = 8
 
 
 def counts(array: np.ndarray, values: Values) -> np.ndarray:
-    """How many valid values of [H, W, C] lie in each of BINS equal parts of their channel's range,
-    [C, BINS]; what is outside of it counts at its ends.
+    """Histogram of the valid values of [H, W, C] over BINS equal bins of each channel's range, [C,
+    BINS]; values outside the range count in the first or last bin.
     """
     found = np.zeros((values.channels, BINS), np.int64)
     valid = ~values.invalid(array)
@@ -31,8 +30,8 @@ def counts(array: np.ndarray, values: Values) -> np.ndarray:
 
 
 def distances(one: np.ndarray, other: np.ndarray, values: Values) -> np.ndarray:
-    """Of two `counts` [C, BINS], in units, [C]: the area between both cumulative shares. NaN where
-    a channel has no valid value.
+    """Distances between two `counts` [C, BINS], in units, [C]: the area between the cumulative
+    distributions. NaN for a channel without valid values.
     """
     with np.errstate(invalid="ignore"):
         below, other_below = (
@@ -43,13 +42,13 @@ def distances(one: np.ndarray, other: np.ndarray, values: Values) -> np.ndarray:
 
 
 def found(scored: EvaluationSet) -> list[Table]:
-    """The tables where translations are measurements."""
+    """The tables, if the translations are measurements."""
     return [] if scored.measured is None else tables(scored.measured)
 
 
 def tables(measured: MeasuredSet) -> list[Table]:
-    """Of translations, controls and held-out real measurements; by channel where there are
-    several.
+    """The distances of translations, controls and held-out real measurements; also by channel if
+    there are several.
     """
     values = measured.values
     reference = _total(counts(array, values) for array in measured.target_train)
@@ -61,11 +60,11 @@ def tables(measured: MeasuredSet) -> list[Table]:
     made = [
         Table(
             "Values",
-            "1-Wasserstein distance of the values to those of real training measurements of the "
-            f"target domain, channel by channel and averaged over them, {measured.range_told}; "
-            f"from histograms of {BINS} steps. It does not tell where the values are. The floor: "
-            "held-out real measurements. [low, high]: how far the distance moves between random "
-            "halves of the pictures (delete-half jackknife), 95%.",
+            "1-Wasserstein distance between the values and those of real training measurements of "
+            f"the target domain, mean over channels, {measured.range_told}; from histograms with "
+            f"{BINS} bins. It ignores where the values are. The floor: held-out real measurements. "
+            "[low, high]: 95% interval over random halves of the measurements (delete-half "
+            "jackknife).",
             (Column("distance", digits=measured.digits),),
             {name: {"distance": _interval(some, reference, values)} for name, some in each.items()},
         )
@@ -96,7 +95,7 @@ def _total(some: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def _interval(some: np.ndarray, reference: np.ndarray, values: Values) -> Interval:
-    """The mean distance over channels of counts [N, C, BINS], and how far it moves."""
+    """The mean distance over channels of counts [N, C, BINS], with its interval."""
 
     def distance(part: np.ndarray) -> float:
         return float(np.nanmean(distances(part.sum(axis=0), reference, values)))
@@ -104,8 +103,5 @@ def _interval(some: np.ndarray, reference: np.ndarray, values: Values) -> Interv
     count = len(some)
     if count < _LEAST_FOR_INTERVAL:
         return Interval(distance(some), pictures=count)
-    generator = np.random.default_rng((0, 9))
-    halves = [
-        distance(some[generator.choice(count, count // 2, replace=False)]) for _ in range(_HALVES)
-    ]
+    halves = [distance(some[half]) for half in random_halves(count, (0, 9))]
     return interval_of_halves(distance(some), np.array(halves), count)

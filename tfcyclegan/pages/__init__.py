@@ -1,6 +1,4 @@
-"""Pages for browsers, each a single file that opens from disk: their templates and their common
-style.
-"""
+"""HTML pages, each a single file that opens from disk: their templates and their common style."""
 
 import base64
 from typing import Any
@@ -10,13 +8,13 @@ import jinja2
 from tfcyclegan import __version__
 
 ARROWS = {"lower": "↓", "higher": "↑", "": ""}
-"""Arrows in tables and drawings that show which way a score is better; counts and shares have
+"""Arrows in tables and plots that show in which direction a score is better; counts and shares have
 none.
 """
 
 
 def render(template: str, **values: Any) -> str:
-    """Renders a template of this folder with `values`, which are escaped; templates also get
+    """Renders a template of this folder with `values`, which are escaped. Templates also get
     `version` and `arrows`.
     """
     environment = jinja2.Environment(
@@ -26,5 +24,5 @@ def render(template: str, **values: Any) -> str:
 
 
 def data_url(png: bytes) -> str:
-    """A PNG as the `src` of an <img>, so that the page is a single file."""
+    """A PNG as the `src` of an <img>, which keeps the page in a single file."""
     return "data:image/png;base64," + base64.b64encode(png).decode()
