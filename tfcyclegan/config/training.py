@@ -15,6 +15,7 @@ from tfcyclegan.config.batches import (
 from tfcyclegan.config.display import DisplayOptions
 from tfcyclegan.config.labels import LabelOptions, check_labels
 from tfcyclegan.config.methods import (
+    AUGMENTED,
     CONTRASTIVE,
     METHODS,
     MethodOptions,
@@ -51,10 +52,18 @@ class ObjectiveOptions(Options):
         100.0, "weight of the L1 to the known targets", minimum=0, methods=("pix2pix",)
     )
     lambda_a: float = option(
-        10.0, "weight of the cycle A -> B -> A", minimum=0, methods=("cyclegan",)
+        10.0,
+        "weight of the cycle A -> B -> A",
+        minimum=0,
+        methods=("cyclegan", AUGMENTED),
+        of_method={AUGMENTED: 1.0},
     )
     lambda_b: float = option(
-        10.0, "weight of the cycle B -> A -> B", minimum=0, methods=("cyclegan",)
+        10.0,
+        "weight of the cycle B -> A -> B",
+        minimum=0,
+        methods=("cyclegan", AUGMENTED),
+        of_method={AUGMENTED: 1.0},
     )
     lambda_identity: float = option(
         0.5,
@@ -84,7 +93,7 @@ class ObjectiveOptions(Options):
         50,
         "size of the pool of earlier fakes shown to the discriminators; 0 for none",
         minimum=0,
-        of_method={"cut": 0, "fastcut": 0, "pix2pix": 0},
+        of_method={"cut": 0, "fastcut": 0, "pix2pix": 0, AUGMENTED: 0},
     )
     update_order: str = option(
         "generators_first",
@@ -112,15 +121,15 @@ class OptimizationOptions(Options):
     schedule: str = option("linear", "how the learning rate falls", choices=SCHEDULES)
     epochs: int | None = option(
         None,
-        "epochs at the full learning rate; default 100 (cut 200, fastcut 150) unless --max_steps "
-        "is given",
+        "epochs at the full learning rate; default 100 (cut 200, fastcut 150, augmented 25) "
+        "unless --max_steps is given",
         minimum=0,
         on_resume="grow",
     )
     decay_epochs: int | None = option(
         None,
-        "further epochs with a falling learning rate; default 100 (cut 200, fastcut 50) if "
-        "--epochs has its default",
+        "further epochs with a falling learning rate; default 100 (cut 200, fastcut 50, augmented "
+        "25) if --epochs has its default",
         minimum=0,
     )
     step_epochs: int = option(50, "epochs between the steps of --schedule=step", minimum=1)
@@ -356,6 +365,8 @@ class TrainConfig(
             )
         if self.method in CONTRASTIVE:
             self._check_contrastive()
+        if self.method == AUGMENTED:
+            self._check_augmented()
         if self.method == "distill" and not self.teacher:
             raise UserError("--teacher: required with --method=distill; give the run to learn from")
         if self.separable and not self.is_resnet:
@@ -385,6 +396,19 @@ class TrainConfig(
             raise UserError(f"--nce_layers={self.nce_layers}: must be in ascending order")
         if layers[-1] > last:
             raise UserError(f"--nce_layers={self.nce_layers}: the generator's last layer is {last}")
+
+    def _check_augmented(self) -> None:
+        if not self.is_resnet:
+            raise UserError(
+                f"--generator={self.generator}: --method={self.method} needs a ResNet generator, "
+                "into whose norms the latent goes"
+            )
+        if self.norm != "instance":
+            raise UserError(
+                f"--norm={self.norm}: --method={self.method} needs instance norms, whose scale and "
+                f"shift its latent sets; --discriminator_norm={self.norm} changes those of the "
+                "discriminators alone"
+            )
 
     @property
     def nce_indices(self) -> tuple[int, ...]:

@@ -71,7 +71,7 @@ class Method(KerasHabits):
         reported: all values that a step reports: losses, accuracies, "skipped".
         directions: the translations that are learned, such as ("ab", "ba").
         averages: the generators' running means by name.
-        pools: by domain with a discriminator, one pool for each replica of this worker.
+        pools: by domain with a discriminator of pictures, one pool for each replica of this worker.
         step: number of updates done.
 
     Raises:
@@ -129,7 +129,7 @@ class Method(KerasHabits):
         copies = {name: _copy(network) for name, network in self._of("gen_").items() if ema_decay}
         self.averages: Mapping[str, Generator] = MappingProxyType(copies)
         self.pools: Mapping[str, list[ImagePool]] = MappingProxyType(
-            {domain: [] for domain in self.discriminators}
+            {domain: [] for domain in self.discriminators if domain in DOMAINS}
         )
         self.step = self.add_weight(
             shape=(),
@@ -396,10 +396,10 @@ class Method(KerasHabits):
 
         Args:
             pictures: [B, H, W, C] in [-1, 1].
-            domain: "a" or "b".
+            domain: "a" or "b"; what else a method judges is no picture, and stays as it is.
             purpose: REAL, FAKE or JUDGED: each has draws of its own in a step.
         """
-        if not self.diffaugment:
+        if not self.diffaugment or domain not in DOMAINS:
             return pictures
         seed = self.draws_from(DOMAINS.index(domain), purpose)
         return diffaugment(at_least_float32(pictures), self.diffaugment, seed)
@@ -456,7 +456,7 @@ class Method(KerasHabits):
         return chances, tf.cast(positions * self.pool_size, tf.int64)
 
     def _pooled(self, domain: str, fakes: tf.Tensor) -> tf.Tensor:
-        if not self.pool_size:
+        if not self.pool_size or domain not in self.pools:
             return fakes
         pools = self.pools[domain]
         if not pools:
