@@ -99,7 +99,7 @@ def test_mixed_precision_and_draws_of_each_small_batch():
     [
         ({"accumulate_steps": 3}, "--accumulate_steps=3: must divide --batch_size=4"),
         ({"method": "cut"}, "not with --method=cut, which updates discriminators first"),
-        ({"method": "fastcut"}, "not with --method=fastcut, which updates"),
+        ({"method": "augmented"}, "not with --method=augmented, which updates"),
         ({"update_order": "discriminators_first"}, "not with --update_order=discr"),
         ({"norm": "batch"}, "not with --norm=batch, which would be of the small batches"),
         ({"discriminator_norm": "batch"}, "not with --discriminator_norm=batch"),
