@@ -338,7 +338,7 @@ class Campaign:
             if job is TRAIN:
                 row.end(end, (0,))
                 row.line = next(
-                    (line for line in end.printed.splitlines() if "going on from" in line), ""
+                    (line for line in end.printed.splitlines() if "continuing from" in line), ""
                 )
                 row.unsaid += (
                     [] if row.line else ["does not say that it goes on from the one before"]
