@@ -7,9 +7,9 @@ Both return shuffled unpaired batches like the official program: JPEG of 256x256
 by bicubic, cropped to 256x256 at random, mirrored at random, float32 in [-1, 1]. PyTorch's loader
 reads the files whose bytes are the records of ours; the better of 0 and 2 worker processes counts.
 Each way is a separate process, once per round. Our first epoch includes resizing and storing the
-pixels. Neither copies the batches to a device. "Own memory" is the growth since before the first
-batch, including workers; pixels that are mapped from a file, which leave memory when others need
-it, are listed separately.
+pixels or, with --cache=none, looking for the records' places. Neither copies the batches to a
+device. "Own memory" is the growth since before the first batch, including workers; pixels that are
+mapped from a file, which leave memory when others need it, are listed separately.
 """
 
 import argparse
@@ -34,12 +34,13 @@ from benchmarks.processes import Command, memory, run_apart
 from tfcyclegan.system.progress import track
 
 PACKAGES = ("tensorflow", "torch", "pillow", "numpy")
-OURS, ALONE, WORKERS = "ours", "DataLoader, no workers", "DataLoader, 2 workers"
-GOALS = {"first": 2.0, "later": 8.0}
+STORED, STREAMED = "ours", "ours, --cache=none"
+ALONE, WORKERS = "DataLoader, no workers", "DataLoader, 2 workers"
+GOALS = {STORED: {"first": 1.0, "later": 8.0}, STREAMED: {"first": 1.0, "later": 0.95}}
 _STORED, _LOADED, _CROP = 256, 286, 256
 
 
-def ours(place: Path, batch: int, epochs: int) -> Iterator[Any]:
+def ours(place: Path, batch: int, epochs: int, *, stored: bool) -> Iterator[Any]:
     """Starts our pipeline, then yields the iterator of each epoch."""
     from tfcyclegan.system import tensorflow_setup
 
@@ -60,7 +61,7 @@ def ours(place: Path, batch: int, epochs: int) -> Iterator[Any]:
     }
     with tempfile.TemporaryDirectory(dir=place) as cache:
         pixels = [
-            open_pixels(source, f"train{domain}", Path(cache), **sizes, channels=3)
+            open_pixels(source, f"train{domain}", Path(cache), **sizes, channels=3, stored=stored)
             for domain in "AB"
         ]
         batches = UnpairedBatches(*pixels, Size(_CROP, _CROP), True, batch, 0)
@@ -117,20 +118,27 @@ def theirs(place: Path, batch: int, epochs: int, workers: int) -> Iterator[Any]:
 def measure(way: str, place: Path, batch: int, epochs: int) -> dict[str, Any]:
     """Pictures per second of each epoch, and memory, in this process."""
     started_ways: dict[str, Callable[[], Iterator[Any]]] = {
-        OURS: lambda: ours(place, batch, epochs),
+        STORED: lambda: ours(place, batch, epochs, stored=True),
+        STREAMED: lambda: ours(place, batch, epochs, stored=False),
         ALONE: lambda: theirs(place, batch, epochs, 0),
         WORKERS: lambda: theirs(place, batch, epochs, 2),
     }
     stream = started_ways[way]()
     next(stream)
-    before, own, rates = memory("RssAnon"), 0, []
+    before, own, rates, busy = memory("RssAnon"), 0, [], []
     for _ in range(epochs):
-        started, pictures = time.perf_counter(), 0
+        started, worked, pictures = time.perf_counter(), time.process_time(), 0
         for real_a, real_b in next(stream):
             pictures += real_a.shape[0] + real_b.shape[0]
         rates.append(pictures / (time.perf_counter() - started))
+        busy.append((time.process_time() - worked) / pictures)
         own = max(own, memory("RssAnon") - before + _of_children())
-    return {"pictures_per_second": rates, "own_bytes": own, "file_bytes": memory("RssFile")}
+    return {
+        "pictures_per_second": rates,
+        "cpu_seconds_per_picture": busy,  # without those of worker processes
+        "own_bytes": own,
+        "file_bytes": memory("RssFile"),
+    }
 
 
 def _of_children() -> int:
@@ -152,20 +160,22 @@ def compare(rounds: list[dict[str, dict[str, Any]]]) -> dict[str, Any]:
         return rates[0] if part == "first" else statistics.median(rates[1:])
 
     result: dict[str, Any] = {"rows": {}, "ratios": {}}
-    for way in (OURS, ALONE, WORKERS):
+    for way in (STORED, STREAMED, ALONE, WORKERS):
         rows = [each[way] for each in rounds]
         result["rows"][way] = {
-            part: statistics.median(rate(row, part) for row in rows) for part in GOALS
+            part: statistics.median(rate(row, part) for row in rows) for part in ("first", "later")
         }
         result["rows"][way] |= {
             name: max(row[name] for row in rows) for name in ("own_bytes", "file_bytes")
         }
-    for part in GOALS:
-        ratios = [
-            rate(each[OURS], part) / max(rate(each[way], part) for way in (ALONE, WORKERS))
-            for each in rounds
-        ]
-        result["ratios"][part] = statistics.median(ratios)
+    for way, goals in GOALS.items():
+        result["ratios"][way] = {
+            part: statistics.median(
+                rate(each[way], part) / max(rate(each[other], part) for other in (ALONE, WORKERS))
+                for each in rounds
+            )
+            for part in goals
+        }
     return result
 
 
@@ -215,7 +225,7 @@ def main() -> None:
             ]
             Command([sys.executable, *words]).finish()
             rounds: list[dict[str, Any]] = [{} for _ in range(given.rounds)]
-            plan = [(each, way) for each in rounds for way in (OURS, ALONE, WORKERS)]
+            plan = [(each, way) for each in rounds for way in (STORED, STREAMED, ALONE, WORKERS)]
             for each, way in track(plan, total=len(plan), unit="run", label=f"{count} pictures"):
                 each[way] = run_apart(
                     "benchmarks.input_pipeline", [way, name, given.batch, given.epochs]
@@ -230,11 +240,13 @@ def main() -> None:
                 f"{row['own_bytes'] / 1e6:.0f}",
                 f"{row['file_bytes'] / 1e6:.0f}",
             )
-        marks = [
-            f"{ratio:.1f} x ({'reached' if ratio >= GOALS[part] else 'MISSED'}: {GOALS[part]:.0f})"
-            for part, ratio in results[count]["ratios"].items()
-        ]
-        table.add_row("", "ours to the better DataLoader", *marks, end_section=True)
+        for way, goals in GOALS.items():
+            marks = [
+                f"{ratio:.2f} x ({'reached' if ratio >= goals[part] else 'MISSED'}: {goals[part]})"
+                for part, ratio in results[count]["ratios"][way].items()
+            ]
+            table.add_row("", f"{way}, to the better DataLoader", *marks)
+        table.add_section()
     Console(width=130).print(table)
     keep(results, given, PACKAGES)
 

@@ -1,6 +1,7 @@
 """Every generator and every discriminator keeps to the contract."""
 
 import json
+from typing import Any
 
 import keras
 
@@ -9,6 +10,7 @@ from tfcyclegan.networks import (
     Discriminator,
     GraphGenerator,
     InstanceNormalization,
+    LatentGenerator,
     ResnetGenerator,
     UnetGenerator,
     make_generator,
@@ -22,6 +24,11 @@ def small_graph() -> dict:
     x = keras.layers.ReLU()(InstanceNormalization(4, epsilon=1e-3, affine=True)(x))
     x = keras.layers.Conv2DTranspose(3, 3, padding="same", activation="tanh")(x)
     return json.loads(json.dumps(keras.Model(inputs, x).get_config()))
+
+
+def latent_resnet(seed: int, base_filters: int, **more: Any) -> LatentGenerator:
+    network = ResnetGenerator(blocks=1, base_filters=base_filters, seed=seed, **more)
+    return LatentGenerator(network=network, latent_size=3, seed=seed)
 
 
 SMALL = {"base_filters": 4, "seed": 5}
@@ -57,6 +64,9 @@ class TestGraph(GeneratorContract, make=GraphGenerator, graph=small_graph()): ..
 
 
 class TestOwn(GeneratorContract, make=make_generator, architecture=OWN, seed=5): ...
+
+
+class TestLatent(GeneratorContract, make=latent_resnet, **SMALL): ...
 
 
 class TestPatch(DiscriminatorContract, **PATCH): ...

@@ -295,6 +295,7 @@ def test_a_restored_training_goes_on_as_if_nothing_had_happened(tmp_path):
     steps(0)
     checkpoints = Checkpoints(tmp_path, model, Window(len(model.reported)), keep=1)
     checkpoints.save()
+    checkpoints.wait()
     undisturbed = steps(3)
     weights = {name: network.get_weights() for name, network in model.networks.items()}
     assert checkpoints.restore_latest() == []

@@ -122,7 +122,8 @@ def pools_and_overflow(place):
 
 def pools_of(model, directory):
     window = Window(3)
-    Checkpoints(directory, model, window, keep=1).save()
+    with Checkpoints(directory, model, window, keep=1) as checkpoints:
+        checkpoints.save()
     all_pools = model.pools["a"] + model.pools["b"]
     kept = [pool.images.numpy() for pool in all_pools]
     stored = tf.train.list_variables(tf.train.latest_checkpoint(str(directory)))

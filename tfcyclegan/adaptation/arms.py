@@ -25,7 +25,7 @@ from tfcyclegan.adaptation.fourier import fourier_transform
 from tfcyclegan.adaptation.pseudo_labels import class_thresholds, pseudo_label
 from tfcyclegan.config import AdaptConfig, SegmenterOptions
 from tfcyclegan.data.domains import Split
-from tfcyclegan.data.pixels import PixelFile, spread
+from tfcyclegan.data.pixels import Pixels, spread
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures.controls import make_controls
@@ -77,7 +77,7 @@ class Arms:
         self.source_pictures = open_labelled(source.source, source.name, self._cache, **self._sizes)
 
     @functools.cached_property
-    def target_pictures(self) -> PixelFile:
+    def target_pictures(self) -> Pixels:
         """The target's training pictures, without labels."""
         return open_pictures(self.target.source, self.target.name, self._cache, **self._sizes)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfcyclegan import flags
-from tfcyclegan.config import TranslateConfig
+from tfcyclegan.config import AUGMENTED, TranslateConfig
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files, tensorflow_setup
 from tfcyclegan.system.progress import log
@@ -33,6 +33,7 @@ EXAMPLES = """
         --temporal_ema=0.6
     tfcyclegan translate --run_dir=runs/gta2city --data_dir=data/gta5 --split=train,val \
         --output_data=data/gta5_as_city
+    tfcyclegan translate --run_dir=runs/many --input=PICTURES --output=translated --samples=8
     tfcyclegan translate --run_dir=runs/satellite2map --scale=original --input=region_a.png \
         --output=translated --report --truth=region_b.png
     tfcyclegan translate --run_dir=runs/t1_to_t2 --input=scan.nii.gz --output=translated --previews
@@ -50,6 +51,8 @@ def run(config: TranslateConfig) -> None:
         raise UserError(
             f"--model={config.model}: no such file or directory; make one with tfcyclegan export"
         )
+    if trained is not None:
+        _check_answers(config, trained)
     if config.input and not Path(config.input).exists():
         raise UserError(f"--input={config.input}: no such file or directory")
     if config.truth and not Path(config.truth).exists():
@@ -64,6 +67,7 @@ def run(config: TranslateConfig) -> None:
     from tfcyclegan.data.intake import HINTS
     from tfcyclegan.data.video import is_video
     from tfcyclegan.exports import exported_models
+    from tfcyclegan.translation.answers import with_answers
     from tfcyclegan.translation.data_sets import translate_data
     from tfcyclegan.translation.measured_splits import require_kind, translate_measured_split
     from tfcyclegan.translation.measurements import translate_measurements
@@ -87,6 +91,9 @@ def run(config: TranslateConfig) -> None:
             tile=config.tile,
             training_mode=config.training_mode,
         )
+        if config.samples:
+            seed = config.seed or 0
+            translators = [with_answers(each, config.samples, seed) for each in translators]
         scale = scale_of(trained) if config.scale == "trained" else None
         _tell_choices(trained, config, direction, scale)
     else:
@@ -96,6 +103,9 @@ def run(config: TranslateConfig) -> None:
         direction = _direction_of_model(translators[0].identity.get("direction", ""), config)
     values, arrays = translators[0].values, f".{config.arrays}"
     _check_kind(config, values)
+    if config.samples and (values.source is not None or is_video(Path(config.input))):
+        kind = "measurements" if values.source is not None else "videos"
+        raise UserError(f"--samples={config.samples}: of pictures, not of {kind}; leave it out")
     previews = _previews(config, values, direction)
     if config.report and (is_video(Path(config.input)) or values.source or values.target):
         raise UserError("--report: shows pictures alone, neither videos nor measurements")
@@ -133,6 +143,7 @@ def run(config: TranslateConfig) -> None:
                 direction=direction,
                 checkpoint=translators[0].identity["checkpoint"],
                 reading=reading,
+                samples=config.samples,
             )
     else:
         domains = open_domains(config.data_dir)
@@ -217,12 +228,34 @@ def _tell_choices(
         f"{trained.directory}: translates {direction} with checkpoint "
         f"{told_choice(trained.directory, config.checkpoint)}{other}"
     )
+    if trained.config.method == AUGMENTED:
+        log(f"{trained.directory}: {_told_answers(config)}")
     if scale is not None:
         measured = bool(trained.values.get(direction[0].upper()))
         back = ", and results keep the sizes of their inputs" if measured else ""
         log(
             f"{trained.directory}: {'planes' if measured else 'pictures'} are translated at "
             f"{scale}, as in its training{back}; --scale=original keeps their sizes"
+        )
+
+
+def _told_answers(config: TranslateConfig) -> str:
+    if not config.samples:
+        return "the answer of the zero latent, the mean one; --samples=N draws others"
+    return (
+        f"{config.samples} answers to each picture, NAME_1 to NAME_{config.samples}, by the same "
+        f"latents for all, drawn with --seed={config.seed or 0}"
+    )
+
+
+def _check_answers(config: TranslateConfig, trained: "Run") -> None:
+    """Raises UserError for options of several answers where the run's generators have one."""
+    given = f"--samples={config.samples}" if config.samples else f"--latent={config.latent}"
+    if (config.samples or config.latent) and trained.config.method != AUGMENTED:
+        raise UserError(
+            f"{given}: {trained.directory} is a run of --method={trained.config.method}, whose "
+            "generators have one answer to a picture; leave it out, or give a run of "
+            f"--method={AUGMENTED}"
         )
 
 

@@ -24,7 +24,7 @@ from tfcyclegan.config.commands import (
 )
 from tfcyclegan.config.demo import DemoConfig
 from tfcyclegan.config.distillation import DistillConfig
-from tfcyclegan.config.methods import METHODS, default_of
+from tfcyclegan.config.methods import AUGMENTED, METHODS, default_of
 from tfcyclegan.config.networks import ARCHITECTURES
 from tfcyclegan.config.segmentation import (
     ExportSegmenterConfig,
@@ -43,6 +43,7 @@ from tfcyclegan.config.training import (
 
 __all__ = [
     "ARCHITECTURES",
+    "AUGMENTED",
     "DECAYING_SCHEDULES",
     "GAN_MODES",
     "INTERPOLATIONS",

@@ -35,10 +35,18 @@ class DataOptions(Options):
     data_recipe: str = option(
         "", "how to make --data_dir, in words; shown if it is missing", on_resume="free"
     )
+    cache: str = option(
+        "pixels",
+        "pixels stores the resized pictures before the training; none decodes and resizes them "
+        "anew each time they are used, for sets that the disk does not hold twice: the same "
+        "batches, slower",
+        choices=("pixels", "none"),
+        on_resume="free",
+    )
     cache_dir: str = option(
         "",
-        "where resized pixels are cached; default: the directory .cache in the data set, or "
-        "~/.cache/tfcyclegan for pictures of a function",
+        "where resized pixels are cached, or with --cache=none the places of the records; default: "
+        "the directory .cache in the data set, or ~/.cache/tfcyclegan for pictures of a function",
         on_resume="free",
     )
     preprocess: str = option(

@@ -86,6 +86,24 @@ class TranslateConfig(MeasuredOptions):
         "translate as the official test of pix2pix does: batch norm uses each picture's own "
         "statistics and dropout is active, so that results differ from run to run; not with --tile",
     )
+    samples: int = option(
+        0,
+        "answers to each picture, NAME_1.png, NAME_2.png and so on, of a run of "
+        "--method=augmented, by latents drawn with --seed; 0 makes the one of the zero latent",
+        minimum=0,
+        maximum=10_000,
+    )
+    seed: int | None = option(
+        None,
+        "random seed of the latents of --samples; default 0",
+        minimum=0,
+        maximum=2**32 - 1,
+    )
+    latent: str = option(
+        "",
+        "zero makes the mean answer of a run of --method=augmented, as by default",
+        choices=("", "zero"),
+    )
     temporal_ema: float = option(
         0.0,
         "for a video: share of the previous frame's translation, moved along with the input's "
@@ -161,6 +179,7 @@ class TranslateConfig(MeasuredOptions):
                 f"{'--split' if self.split else '--cross_domain'}: requires --data_dir; --input "
                 "has no splits"
             )
+        self._check_samples()
         if self.previews and self.output_data:
             raise UserError("--previews: requires --output; a data set holds only arrays")
         if self.report and not (self.run_dir and self.input):
@@ -171,6 +190,22 @@ class TranslateConfig(MeasuredOptions):
             raise UserError(
                 "--output_data: translates a prepared data set, so it requires --data_dir, not "
                 "--input"
+            )
+
+    def _check_samples(self) -> None:
+        given = f"--samples={self.samples}"
+        if self.seed is not None and not self.samples:
+            raise UserError(f"--seed={self.seed}: draws the latents of --samples; give --samples")
+        if self.samples and self.latent:
+            raise UserError(f"--latent={self.latent}: has one answer; leave it or {given} out")
+        for name in ("model", "output_data"):
+            if self.samples and getattr(self, name):
+                other = {"model": "run_dir", "output_data": "output"}[name]
+                raise UserError(f"{given}: goes with --{other}, not with --{name}")
+        if self.latent and self.model:
+            raise UserError(
+                f"--latent={self.latent}: requires --run_dir; an exported model has that answer "
+                "alone"
             )
 
 

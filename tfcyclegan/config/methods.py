@@ -33,8 +33,12 @@ METHODS = {
     "distill": MethodFacts(
         "distillation:Distillation", ("lambda_gan", "lambda_output", "lambda_feature")
     ),
+    "augmented": MethodFacts(
+        "augmented:AugmentedCycleGAN", ("lambda_gan", "lambda_a", "lambda_b"), 25, 25
+    ),
 }
 CONTRASTIVE = ("cut", "fastcut")
+AUGMENTED = "augmented"
 
 
 def default_of(field: dataclasses.Field[Any], method: str) -> Any:
@@ -51,9 +55,10 @@ class MethodOptions(Options):
 
     method: str = option(
         "cyclegan",
-        "training method: cyclegan learns both directions; cut, its lighter form fastcut, and "
-        "pix2pix, which needs pairs, learn only A -> B; distill trains a small generator to "
-        "imitate a trained one (docs/methods.md); the method sets the defaults of other options",
+        "training method: cyclegan learns both directions, augmented both with many answers to a "
+        "picture; cut, its lighter form fastcut, and pix2pix, which needs pairs, learn only A -> "
+        "B; distill trains a small generator to imitate a trained one (docs/methods.md); the "
+        "method sets the defaults of other options",
         choices=tuple(METHODS),
     )
 
@@ -139,5 +144,20 @@ class DistillationOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SingleMethodsOptions(ContrastiveOptions, DistillationOptions):
+class AugmentedOptions(Options):
+    """The latents by which Augmented CycleGAN has many answers."""
+
+    latent_size: int = option(
+        16, "numbers in the latent of a domain", minimum=1, maximum=4096, methods=(AUGMENTED,)
+    )
+    lambda_latent: float = option(
+        0.025,
+        "weight of the latents' cycle: how well a latent must be read off the answer that it gave",
+        minimum=0,
+        methods=(AUGMENTED,),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SingleMethodsOptions(ContrastiveOptions, DistillationOptions, AugmentedOptions):
     """All options of single methods."""

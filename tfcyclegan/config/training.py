@@ -15,6 +15,7 @@ from tfcyclegan.config.batches import (
 from tfcyclegan.config.display import DisplayOptions
 from tfcyclegan.config.labels import LabelOptions, check_labels
 from tfcyclegan.config.methods import (
+    AUGMENTED,
     CONTRASTIVE,
     METHODS,
     MethodOptions,
@@ -22,12 +23,11 @@ from tfcyclegan.config.methods import (
     default_of,
 )
 from tfcyclegan.config.networks import ARCHITECTURES, NetworkOptions
+from tfcyclegan.config.run import EVAL_STEPS, RunOptions
 from tfcyclegan.errors import UserError
 
-EVAL_STEPS = 1000  # a measurement takes a few seconds, a small share of this many steps
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 GAN_MODES = ("lsgan", "vanilla", "hinge", "lsgan_sigmoid")
-TRACKERS = ("none", "mlflow", "wandb")
 DECAYING_SCHEDULES = ("linear", "cosine")
 """The schedules whose learning rate falls over --decay_epochs."""
 SCHEDULES = (*DECAYING_SCHEDULES, "step", "constant", "cosine_official")
@@ -51,10 +51,18 @@ class ObjectiveOptions(Options):
         100.0, "weight of the L1 to the known targets", minimum=0, methods=("pix2pix",)
     )
     lambda_a: float = option(
-        10.0, "weight of the cycle A -> B -> A", minimum=0, methods=("cyclegan",)
+        10.0,
+        "weight of the cycle A -> B -> A",
+        minimum=0,
+        methods=("cyclegan", AUGMENTED),
+        of_method={AUGMENTED: 1.0},
     )
     lambda_b: float = option(
-        10.0, "weight of the cycle B -> A -> B", minimum=0, methods=("cyclegan",)
+        10.0,
+        "weight of the cycle B -> A -> B",
+        minimum=0,
+        methods=("cyclegan", AUGMENTED),
+        of_method={AUGMENTED: 1.0},
     )
     lambda_identity: float = option(
         0.5,
@@ -84,7 +92,7 @@ class ObjectiveOptions(Options):
         50,
         "size of the pool of earlier fakes shown to the discriminators; 0 for none",
         minimum=0,
-        of_method={"cut": 0, "fastcut": 0, "pix2pix": 0},
+        of_method={"cut": 0, "fastcut": 0, "pix2pix": 0, AUGMENTED: 0},
     )
     update_order: str = option(
         "generators_first",
@@ -99,21 +107,28 @@ class OptimizationOptions(Options):
     """Optimizer, length and arithmetic of training."""
 
     batch_size: int = option(1, "images of each domain in a step, over all devices", minimum=1)
+    accumulate_steps: int = option(
+        1,
+        "small batches of one size into which a step divides its batch, for batches that memory "
+        "does not hold: their gradients are summed before the one update",
+        minimum=1,
+        on_resume="warn",
+    )
     learning_rate: float = option(2e-4, "Adam's initial learning rate", above=0, maximum=1)
     beta_1: float = option(0.5, "Adam's decay of the first moment", minimum=0, maximum=0.999)
     beta_2: float = option(0.999, "Adam's decay of the second moment", minimum=0, maximum=0.99999)
     schedule: str = option("linear", "how the learning rate falls", choices=SCHEDULES)
     epochs: int | None = option(
         None,
-        "epochs at the full learning rate; default 100 (cut 200, fastcut 150) unless --max_steps "
-        "is given",
+        "epochs at the full learning rate; default 100 (cut 200, fastcut 150, augmented 25) "
+        "unless --max_steps is given",
         minimum=0,
         on_resume="grow",
     )
     decay_epochs: int | None = option(
         None,
-        "further epochs with a falling learning rate; default 100 (cut 200, fastcut 50) if "
-        "--epochs has its default",
+        "further epochs with a falling learning rate; default 100 (cut 200, fastcut 50, augmented "
+        "25) if --epochs has its default",
         minimum=0,
     )
     step_epochs: int = option(50, "epochs between the steps of --schedule=step", minimum=1)
@@ -160,78 +175,6 @@ class OptimizationOptions(Options):
     init_from: str = option(
         "",
         "run directory whose weights to start from; its history is plotted before this run's",
-        on_resume="free",
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunOptions(Options):
-    """What training writes, and when."""
-
-    run_dir: str = option(
-        "", "directory of the run; the same command resumes it", required=True, on_resume="free"
-    )
-    checkpoint_every_steps: int = option(
-        1000, "steps between checkpoints", minimum=1, on_resume="free"
-    )
-    keep_checkpoints: int = option(
-        3, "number of latest checkpoints kept", minimum=1, on_resume="free"
-    )
-    log_every_steps: int = option(
-        50,
-        "steps between lines of history.jsonl, each the mean since the previous line",
-        minimum=1,
-        on_resume="free",
-    )
-    track: str = option(
-        "none",
-        "experiment tracker that also gets the history, strips, options and scores: mlflow or "
-        "wandb, which need the extra of that name; a tracker that fails does not stop training",
-        choices=TRACKERS,
-        on_resume="free",
-    )
-    profile_steps: int = option(
-        0,
-        "number of steps to profile for TensorBoard, after the first 10 steps of this process; 0 "
-        "for none",
-        minimum=0,
-        on_resume="free",
-    )
-    sample_every_steps: int = option(
-        500, "steps between sample strips", minimum=1, on_resume="free"
-    )
-    sample_images: int = option(
-        4, "pictures in a sample strip", minimum=1, maximum=64, on_resume="free"
-    )
-    eval_every_epochs: int = option(
-        1,
-        "epochs between the measurements that choose the best checkpoint, and at least "
-        f"{EVAL_STEPS} steps; 0 for never",
-        minimum=0,
-        on_resume="free",
-    )
-    eval_every_steps: int = option(
-        0,
-        "steps between these measurements, instead of --eval_every_epochs; 0 uses "
-        "--eval_every_epochs",
-        minimum=0,
-        on_resume="free",
-    )
-    eval_split: str = option(
-        "val",
-        "pictures used in these measurements: val (train if the data has no val), or train to keep "
-        "val for scoring",
-        choices=("val", "train"),
-        on_resume="free",
-    )
-    eval_images: int = option(
-        48, "pictures of each domain in such a measurement", minimum=8, on_resume="free"
-    )
-    eval_features: str = option(
-        "none",
-        "network for KID in these measurements; KID then chooses the best checkpoint (the "
-        "network's weights are downloaded once)",
-        choices=("none", "alexnet", "vgg16"),
         on_resume="free",
     )
 
@@ -349,6 +292,8 @@ class TrainConfig(
             )
         if self.method in CONTRASTIVE:
             self._check_contrastive()
+        if self.method == AUGMENTED:
+            self._check_augmented()
         if self.method == "distill" and not self.teacher:
             raise UserError("--teacher: required with --method=distill; give the run to learn from")
         if self.separable and not self.is_resnet:
@@ -378,6 +323,19 @@ class TrainConfig(
             raise UserError(f"--nce_layers={self.nce_layers}: must be in ascending order")
         if layers[-1] > last:
             raise UserError(f"--nce_layers={self.nce_layers}: the generator's last layer is {last}")
+
+    def _check_augmented(self) -> None:
+        if not self.is_resnet:
+            raise UserError(
+                f"--generator={self.generator}: --method={self.method} needs a ResNet generator, "
+                "into whose norms the latent goes"
+            )
+        if self.norm != "instance":
+            raise UserError(
+                f"--norm={self.norm}: --method={self.method} needs instance norms, whose scale and "
+                f"shift its latent sets; --discriminator_norm={self.norm} changes those of the "
+                "discriminators alone"
+            )
 
     @property
     def nce_indices(self) -> tuple[int, ...]:
@@ -418,7 +376,22 @@ class TrainConfig(
         if self.preprocess == "scale_width_and_crop" and crop.width > load.width:
             raise UserError(f"--crop_size={crop}: wider than --load_size={load}")
 
+    def _check_small_batches(self) -> None:
+        flag, first = f"--accumulate_steps={self.accumulate_steps}", "updates discriminators first"
+        if self.batch_size % self.accumulate_steps:
+            raise UserError(f"{flag}: must divide --batch_size={self.batch_size}")
+        for given, why in (
+            (self.method not in ("cyclegan", "distill"), f"--method={self.method}, which {first}"),
+            (self.update_order == "discriminators_first", "--update_order=discriminators_first"),
+            (self.norm == "batch", "--norm=batch, which would be of the small batches"),
+            (self.discriminator_norm == "batch", "--discriminator_norm=batch, likewise"),
+            (self.xla, "--xla"),
+        ):
+            if given and self.accumulate_steps > 1:
+                raise UserError(f"{flag}: not with {why}")
+
     def _check_batches(self) -> None:
+        self._check_small_batches()
         crops, crop = self.preprocess in MODES_WITH_CROP, self.crop_size
         if self.rotations and (not crops or crop.height != crop.width):
             shown = f"--crop_size={crop}" if crops else f"--preprocess={self.preprocess}"

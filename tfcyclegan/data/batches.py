@@ -2,9 +2,10 @@
 replaying.
 """
 
+import contextlib
 import functools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ import tensorflow as tf
 
 from tfcyclegan.config import Size
 from tfcyclegan.data import augmentation
-from tfcyclegan.data.pixels import PixelFile
+from tfcyclegan.data.pixels import Pixels
 from tfcyclegan.errors import UserError
 
 
@@ -26,8 +27,8 @@ class Decaying(NamedTuple):
     """
 
     from_step: int
-    pixels_a: PixelFile
-    pixels_b: PixelFile
+    pixels_a: Pixels
+    pixels_b: Pixels
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,13 @@ class Batches:
             its last batch runs into the next epoch.
         decaying: replaces `pixels_a` and `pixels_b` from some step on.
         beside: batches that accompany these at the same steps.
+
+    Attributes:
+        failures: what went wrong while `dataset` read pictures.
     """
 
-    pixels_a: PixelFile
-    pixels_b: PixelFile
+    pixels_a: Pixels
+    pixels_b: Pixels
     crop_size: Size | None
     flip: bool
     batch_size: int
@@ -60,6 +64,7 @@ class Batches:
     drop_remainder: bool = False
     decaying: Decaying | None = None
     beside: "Batches | None" = None
+    failures: list[Exception] = field(default_factory=list, init=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.batch_size > 1 and None in (self.size_a, self.size_b):
@@ -103,7 +108,7 @@ class Batches:
         return self.crop_size or self.pixels_b.common_size
 
     def sample(
-        self, number: int, pixels_a: PixelFile, pixels_b: PixelFile
+        self, number: int, pixels_a: Pixels, pixels_b: Pixels
     ) -> tuple[np.ndarray, np.ndarray]:
         """The `number`-th pictures of a and b since the start: uint8 [H, W, C], or measurements of
         their own types.
@@ -142,12 +147,15 @@ class Batches:
             for pixels in (self.pixels_a, self.pixels_b)
         ]
 
+        def read(step: np.ndarray, part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            try:
+                return self.batch(int(step), int(part), parts)
+            except Exception as error:
+                self.failures.append(error)
+                raise
+
         def gather(step: tf.Tensor, part: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            batches = tf.numpy_function(
-                lambda step, part: self.batch(int(step), int(part), parts),
-                [step, part],
-                kinds,
-            )
+            batches = tf.numpy_function(read, [step, part], kinds)
             shaped = []
             for batch, size, pixels in zip(
                 batches, (self.size_a, self.size_b), (self.pixels_a, self.pixels_b), strict=True
@@ -162,11 +170,26 @@ class Batches:
         shares = steps.flat_map(
             lambda step: tf.data.Dataset.range(own.start, own.stop).map(lambda part: (step, part))
         )
-        made = shares.map(gather, num_parallel_calls=2, deterministic=True).prefetch(4 * len(own))
+        readers = max(self.pixels_a.readers, self.pixels_b.readers)
+        made = shares.map(gather, num_parallel_calls=readers, deterministic=True)
+        made = made.prefetch(4 * len(own))
         if self.beside is None:
             return made
         beside = self.beside.dataset(first_step, end_step, parts=parts, own=own)
         return tf.data.Dataset.zip(made, beside).map(lambda one, other: (*one, *other))
+
+    @contextlib.contextmanager
+    def failures_told(self) -> Iterator[None]:
+        """Raises what went wrong while pictures were read, of which TensorFlow makes an error of
+        its own; use it around the reading of `dataset`.
+        """
+        try:
+            yield
+        except tf.errors.OpError:
+            beside = self.beside.failures if self.beside else []
+            for failure in (*self.failures, *beside):
+                raise failure from None
+            raise
 
     def _augmented(
         self,

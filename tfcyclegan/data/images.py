@@ -7,7 +7,9 @@ On disk and in caches images are uint8 [H, W, C] with C 1 or 3; networks see flo
 unless another `interpolation` is given.
 """
 
+import contextlib
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +39,25 @@ def decode(encoded: bytes, channels: int, notes: set[str] | None = None) -> Imag
     Raises:
         RunError: not a complete JPEG or PNG.
     """
+    with _opened(encoded) as image:
+        if notes is not None:
+            notes |= colour_notes(image.mode, channels)
+        return with_channels(image, channels)
+
+
+def header(encoded: bytes) -> tuple[str, Size]:
+    """Pillow's mode and the size of a stored picture, without decoding it.
+
+    Raises:
+        RunError: not a JPEG or PNG.
+    """
+    with _opened(encoded) as image:
+        return image.mode, Size(image.height, image.width)
+
+
+@contextlib.contextmanager
+def _opened(encoded: bytes) -> Iterator[Image.Image]:
+    """Raises RunError if the picture cannot be opened, or what is done with it fails."""
     try:
         with Image.open(io.BytesIO(encoded), formats=STORED_FORMATS) as image:
             if image.mode.startswith("I"):  # Pillow would clip them at 255
@@ -44,9 +65,7 @@ def decode(encoded: bytes, channels: int, notes: set[str] | None = None) -> Imag
                     "a stored picture has more than 8 bits per sample; prepare the data with "
                     "data_prep"
                 )
-            if notes is not None:
-                notes |= colour_notes(image.mode, channels)
-            return with_channels(image, channels)
+            yield image
     except (MemoryError, RunError):
         raise
     except Exception as error:  # on damaged input Pillow's decoders may raise almost anything

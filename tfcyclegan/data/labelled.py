@@ -11,7 +11,7 @@ from tfcyclegan.config import Size
 from tfcyclegan.data.label_coding import LabelCoding
 from tfcyclegan.data.labels import IGNORED, ClassTable
 from tfcyclegan.data.pairs import KnownPairs, numbers_by_name
-from tfcyclegan.data.pixels import PixelFile
+from tfcyclegan.data.pixels import Pixels
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files
 
@@ -54,7 +54,7 @@ def identity_of(given: str) -> str:
         raise UserError(f"--labelled={given}: cannot be read ({error.strerror})") from error
 
 
-def labelled_indices(given: str, pixels: PixelFile, split: str, seed: int) -> np.ndarray:
+def labelled_indices(given: str, pixels: Pixels, split: str, seed: int) -> np.ndarray:
     """The numbers of the labelled pictures among `pixels`, ascending, int [N].
 
     A smaller share is a subset of a larger one.
@@ -105,7 +105,7 @@ def as_pairs(given: str, chosen: np.ndarray, total: int, seed: int, weight: floa
     return KnownPairs(np.stack([chosen, chosen], axis=1), told)
 
 
-class LabelPictures(PixelFile):
+class LabelPictures(Pixels):
     """Labels as pictures in the colours of their classes, by index.
 
     Args:
@@ -117,9 +117,10 @@ class LabelPictures(PixelFile):
         UserError: pixels of no class in one of them, for which the table has no colour.
     """
 
-    def __init__(self, train_ids: PixelFile, table: ClassTable, used: np.ndarray):
+    def __init__(self, train_ids: Pixels, table: ClassTable, used: np.ndarray):
         super().__init__(train_ids.directory)
         self._train_ids, coding = train_ids, LabelCoding.of(table)
+        self.readers = train_ids.readers
         self.channels = 3
         self._colors = np.zeros((256, 3), np.uint8)
         self._colors[: table.count] = table.palette

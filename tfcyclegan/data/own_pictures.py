@@ -19,6 +19,7 @@ sequence has an attribute `fingerprint`, a string that identifies it.
 """
 
 import hashlib
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import getitem
@@ -28,6 +29,7 @@ import numpy as np
 
 from tfcyclegan.data import images
 from tfcyclegan.data.records import Example
+from tfcyclegan.data.tfds_records import Place
 from tfcyclegan.data.values import Values
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files, functions
@@ -36,6 +38,7 @@ from tfcyclegan.system.progress import track
 _PURPOSES = ("train", "val", "test")
 SPLITS = tuple(f"{purpose}{domain}" for domain in ("A", "B", "") for purpose in _PURPOSES)
 _FLAG = "--data_dir"
+_ONE_AT_A_TIME = threading.Lock()  # a user's sequence may not be made for threads
 _FORMS = "uint8 [H, W], [H, W, 1] or [H, W, 3]"
 
 
@@ -62,22 +65,30 @@ class OwnPictures:
         Raises:
             UserError: a picture is anything else, or the sequence raised an exception.
         """
-        for index in range(self.counts[split]):
-            told = f"{_FLAG}={self.reference}: {split}[{index}]"
-            given = functions.calling(told, self.reference, getitem, self.splits[split], index)
-            values = self.values.get(_letter(split))
-            yield _checked(told, given) if values is None else _measured(told, given, values)
+        return (self._picture(split, index) for index in range(self.counts[split]))
 
-    def examples(self, split: str) -> Iterator[Example]:
-        """Each picture under a name that contains the split, so that equal names are not mistaken
-        for pairs.
-        """
-        for index, picture in enumerate(self.pictures(split)):
-            name = f"{split}_{index:06d}"
-            if _letter(split) in self.values:
-                yield Example(f"{name}.npy", b"", None, picture, group=name)
-            else:
-                yield Example(f"{name}.png", images.encode_png(picture), None)
+    def _picture(self, split: str, index: int) -> np.ndarray:
+        told = f"{_FLAG}={self.reference}: {split}[{index}]"
+        given = functions.calling(told, self.reference, getitem, self.splits[split], index)
+        values = self.values.get(_letter(split))
+        return _checked(told, given) if values is None else _measured(told, given, values)
+
+    def placed(self, split: str) -> Iterator[tuple[Example, Place]]:
+        """See `Records`. Names contain the split, so that equal ones are not mistaken for pairs."""
+        for index in range(self.counts[split]):
+            place = Place(0, index, 0, 0, 0)
+            yield self.at(split, place), place
+
+    def at(self, split: str, place: Place) -> Example:
+        with _ONE_AT_A_TIME:
+            picture = self._picture(split, place.number)
+        name = f"{split}_{place.number:06d}"
+        if _letter(split) in self.values:
+            return Example(f"{name}.npy", b"", None, picture, group=name)
+        return Example(f"{name}.png", images.encode_png(picture), None)
+
+    def require_places(self) -> None:
+        """A sequence has an index."""
 
     def fingerprint(self) -> str:
         """Identity of the content: a hash of all pictures, or the sequences' own fingerprints."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfcyclegan.data.batches import Batches
-from tfcyclegan.data.pixels import PixelFile
+from tfcyclegan.data.pixels import Pixels
 
 _ORDER, _PAIR = 3, 4  # streams of random numbers; `unpaired` has others
 
@@ -29,7 +29,7 @@ class PairedBatches(Batches):
         return len(self.pairs)
 
     def sample(
-        self, number: int, pixels_a: PixelFile, pixels_b: PixelFile
+        self, number: int, pixels_a: Pixels, pixels_b: Pixels
     ) -> tuple[np.ndarray, np.ndarray]:
         index_a, index_b = self.pairs[self._position(_ORDER, number)]
         one, other = self._augmented(

@@ -10,7 +10,7 @@ import numpy as np
 
 from tfcyclegan.config.commands import PAIRS
 from tfcyclegan.data.picture_folders import picture_name
-from tfcyclegan.data.pixels import PixelFile
+from tfcyclegan.data.pixels import Pixels
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files
 
@@ -80,7 +80,7 @@ def known_pairs(
     given: str,
     *,
     aligned: bool,
-    pixels: tuple[PixelFile, PixelFile],
+    pixels: tuple[Pixels, Pixels],
     splits: tuple[str, str],
     share: float,
     seed: int,
@@ -129,7 +129,7 @@ def known_pairs(
     return _shared(_of_one_size(indices, flag, pixels), flag, share, seed)
 
 
-def numbers_by_name(pixels: PixelFile, split: str) -> dict[str, int]:
+def numbers_by_name(pixels: Pixels, split: str) -> dict[str, int]:
     """The numbers, from 1, of the pictures by name; 0 if several have the same name."""
     numbers: dict[str, int] = {}
     for number, stored in enumerate(pixels.names(), start=1):
@@ -138,7 +138,7 @@ def numbers_by_name(pixels: PixelFile, split: str) -> dict[str, int]:
     return numbers
 
 
-def _of_one_size(indices: np.ndarray, flag: str, pixels: tuple[PixelFile, PixelFile]) -> np.ndarray:
+def _of_one_size(indices: np.ndarray, flag: str, pixels: tuple[Pixels, Pixels]) -> np.ndarray:
     """`indices`; UserError if the pictures of a pair have unequal sizes."""
     for sizes in ([file.original_sizes for file in pixels], [file.sizes for file in pixels]):
         of_a, of_b = sizes[0][indices[:, 0]], sizes[1][indices[:, 1]]

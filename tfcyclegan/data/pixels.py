@@ -1,114 +1,44 @@
-"""Resized pictures or measurements as raw pixels in one memory-mapped file, so that training can
-read them in any order.
+"""Resized pictures or measurements by index, so that training can read them in any order: from one
+memory-mapped file of raw pixels, or straight from the data set.
 
-Decoding and resizing happen once. The file is identified by a hash of the data and of the settings
-that affect it, so changed settings make another file. An interrupted build leaves nothing behind.
+In a file, decoding and resizing happen once; from the data set, each time, and only where the
+records are is stored. Either is identified by a hash of the data and of the settings that affect
+it, so changed settings make another one. An interrupted build leaves nothing behind.
 """
 
-import collections
 import errno
 import json
 import os
-import threading
-from array import array
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from tfcyclegan.config import MODES_WITH_CROP, Size
-from tfcyclegan.data import images, notes, stored
-from tfcyclegan.data.resampling import resize_values
+from tfcyclegan.config import Size
+from tfcyclegan.data.loading import LabelLoader, Loader, PictureLoader
+from tfcyclegan.data.records import Example
 from tfcyclegan.data.source import DataSource
+from tfcyclegan.data.survey import Survey, Watch, nearly_constant
+from tfcyclegan.data.tfds_records import Place
 from tfcyclegan.data.values import Values
-from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.errors import UserError
 from tfcyclegan.system import files, hardware
 from tfcyclegan.system.parallel import in_order
 from tfcyclegan.system.progress import log, track
 
-_ORIGINALS = "original_sizes.npy"
-_FORMAT = 1  # increase it if the pixels for the same settings change
+_META, _NAMES, _SIZES, _ORIGINALS = "meta.json", "names.jsonl", "sizes.npy", "original_sizes.npy"
+_PIXELS, _PLACES = "pixels.bin", "places.npy"
 _AHEAD = 64
-_SAMPLED, _SAMPLED_EVERY = 64, 4
-_NEAR_LEVELS, _NEARLY_ALL = 17, 0.99
+_SAMPLED, _SAMPLED_STREAM = 64, 16  # of a stream each costs as much as in training
+_FLUSHED_EVERY = 1 << 26
 
 
-class _Done:
-    """Collects, from several threads, what is done to pictures and found in them.
+class Pixels(ABC):
+    """Random access to the pictures of one split. Threads may share it.
 
-    Attributes:
-        counts: notes on visible changes, with the number of pictures.
-        stretch: see `PixelFile`.
-        told: all notes of `intake` on pictures that data_prep did not store.
-        largest: the largest values of 16-bit pictures.
-        plain: the names of pictures of a single colour.
-        looks: hashes of two pictures that differ, or of one if none do.
-        unknown: label ids that are not in the table.
-        gaps: number of arrays that have pixels without a measurement.
-        built: whether a file was made from them.
-    """
-
-    def __init__(self) -> None:
-        self.counts: collections.Counter[str] = collections.Counter()
-        self.stretch = 1.0
-        self.told: list[str] = []
-        self.largest = [0]
-        self.plain: set[str] = set()
-        self.looks: set[int] = set()
-        self.unknown: set[int] = set()
-        self.gaps = 0
-        self.built = False
-        self._lock = threading.Lock()
-
-    def look(self, name: str, pixels: np.ndarray) -> None:
-        """Notes whether the pixels all have one value, and whether two pictures differ."""
-        if len(self.looks) < 2:  # two different ones are enough
-            self.looks.add(hash(pixels.tobytes()))
-        # few pictures need the second, longer check
-        if (pixels[::16, ::16] == pixels[0, 0]).all() and (pixels == pixels[0, 0]).all():
-            self.plain.add(name)
-
-    def lines(self, total: int) -> list[str]:
-        """The lines to report on all `total` pictures."""
-        told = [
-            *notes.lines(notes.counted(self.told)),
-            notes.dim(max(self.largest), "data_prep.folders --max_value"),
-        ]
-        if self.plain:
-            told.append(
-                f"{len(self.plain)} of {total} pictures have a single colour, such as "
-                f"{min(self.plain)}"
-            )
-        elif len(self.looks) == 1 < total:
-            told.append(f"all {total} pictures are identical")
-        if self.unknown:
-            told.append(
-                "label ids outside the class table "
-                f"({', '.join(map(str, sorted(self.unknown)))}): ignored"
-            )
-        return [line for line in told if line]
-
-    def count_gaps(self) -> None:
-        """Counts an array with missing measurements."""
-        with self._lock:
-            self.gaps += 1
-
-    def note(self, notes: set[str], before: Size, after: Size) -> None:
-        """Counts the `notes` on one picture, and the effects of resizing it from `before` to
-        `after`.
-        """
-        with self._lock:
-            self.counts.update(notes | images.size_notes(before, after))
-            self.stretch = max(self.stretch, images.stretch(before, after))
-
-
-class PixelFile:
-    """Random access to the pictures of one split.
-
-    Uses 8 bytes of memory per picture; the rest is mapped. `names.jsonl` beside it holds the
-    pictures' names.
+    `names.jsonl` in its directory holds the pictures' names.
 
     Attributes:
         sizes: [N, 2] heights and widths.
@@ -118,35 +48,37 @@ class PixelFile:
         told: further lines to report whenever they are opened.
         values: the meaning of measurements' numbers; None for pictures.
         gaps: number of arrays that have pixels without a measurement.
+        readers: how many threads should read at once.
     """
+
+    readers = 2
 
     def __init__(self, directory: Path):
         self.directory = directory
-        meta = files.read_json(directory / "meta.json")
+        meta = files.read_json(directory / _META)
         self.channels: int = meta["channels"]
         self.notes: dict[str, int] = meta.get("notes", {})
         self.stretch: float = meta.get("stretch", 1.0)
         self.told: list[str] = meta.get("told", [])
         self.values = Values.from_json(meta["values"]) if "values" in meta else None
         self.gaps: int = meta.get("gaps", 0)
-        self.sizes = np.load(directory / "sizes.npy", mmap_mode="r")
+        self.sizes = np.load(directory / _SIZES, mmap_mode="r")
         originals = directory / _ORIGINALS
         self.original_sizes = (
             np.load(originals, mmap_mode="r") if originals.exists() else self.sizes
         )
-        lengths = self.sizes.prod(axis=1) * self.channels
-        self._offsets = np.concatenate([[0], np.cumsum(lengths)])
-        # np.memmap itself is slow at each slice
-        dtype = np.dtype(self.values.dtype if self.values else np.uint8)
-        self._pixels = np.asarray(np.memmap(directory / "pixels.bin", dtype, "r"))
 
     def __len__(self) -> int:
         return len(self.sizes)
 
     def names(self) -> list[str]:
         """The pictures' names, as stored."""
-        with open(self.directory / "names.jsonl", encoding="utf-8") as names:
+        with open(self.directory / _NAMES, encoding="utf-8") as names:
             return [json.loads(line) for line in names]
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> np.ndarray:
+        """[H, W, C] of uint8 or of the type of `values`; it may be read-only."""
 
     def require_sides(self, smallest: int, mode: str) -> None:
         """Raises UserError if a picture that `mode` leaves whole has a side too small for training
@@ -163,16 +95,51 @@ class PixelFile:
             f"at least {smallest}; remove the picture, or lower --discriminator_layers"
         )
 
-    def __getitem__(self, index: int) -> np.ndarray:
-        """[H, W, C] of uint8 or of the type of `values`: a read-only view of the file."""
-        return self._pixels[self._offsets[index] : self._offsets[index + 1]].reshape(
-            *self.sizes[index], self.channels
-        )
-
     @property
     def common_size(self) -> Size | None:
         """The size of all pictures, or None if they differ."""
         return Size(*map(int, self.sizes[0])) if (self.sizes == self.sizes[0]).all() else None
+
+
+class PixelFile(Pixels):
+    """Pixels in a file. Uses 8 bytes of memory per picture; the rest is mapped."""
+
+    def __init__(self, directory: Path):
+        super().__init__(directory)
+        lengths = self.sizes.prod(axis=1) * self.channels
+        self._offsets = np.concatenate([[0], np.cumsum(lengths)])
+        # np.memmap itself is slow at each slice
+        dtype = np.dtype(self.values.dtype if self.values else np.uint8)
+        self._pixels = np.asarray(np.memmap(directory / _PIXELS, dtype, "r"))
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """A read-only view of the file."""
+        return self._pixels[self._offsets[index] : self._offsets[index + 1]].reshape(
+            *self.sizes[index], self.channels
+        )
+
+
+class StreamedPixels(Pixels):
+    """Pixels decoded and resized each time, from records found by their places. Everything is
+    mapped; what it uses of memory does not grow with the number of pictures.
+
+    Args:
+        directory: of the places.
+        loader: loads its pictures.
+    """
+
+    def __init__(self, directory: Path, loader: Loader):
+        super().__init__(directory)
+        self._loader = loader
+        # np.memmap itself is slow at each slice
+        self._places = np.asarray(np.load(directory / _PLACES, mmap_mode="r"))
+        self.readers = max(self.readers, hardware.cores())
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """Raises RunError if its record is damaged."""
+        loader = self._loader
+        example = loader.source.example_at(loader.split, Place(*self._places[index].tolist()))
+        return loader.load(example)[0]
 
 
 def open_pixels(
@@ -186,219 +153,138 @@ def open_pixels(
     channels: int,
     interpolation: str = "bicubic",
     count: int | None = None,
-) -> PixelFile:
-    """The pixels of `split` after the resizing of `mode`, made if `cache_dir` lacks them.
+    stored: bool = True,
+) -> Pixels:
+    """The pixels of `split` after the resizing of `mode`.
 
-    With `count`, at least the pictures that `spread` chooses from the split; `spread` over the file
-    then selects them.
+    Args:
+        source: the data set.
+        split: of it.
+        cache_dir: holds what is made of it; made if it is lacking.
+        mode: one of PREPROCESS_MODES.
+        load_size: see `images.resized_size`.
+        crop_size: likewise.
+        channels: of the pictures.
+        interpolation: one of INTERPOLATIONS.
+        count: if given, at least the pictures that `spread` chooses from the split are there;
+            `spread` over what is returned then selects them.
+        stored: whether pixels are stored in `cache_dir`; otherwise only the records' places are.
 
     Raises:
         UserError: the split is empty, or a picture is smaller than the crop.
         RunError: a picture or shard is damaged.
     """
     source.require(split)
-    nearest = split in source.label_maps
-    values, done = source.values_of(split), _Done()
-
-    def size_of(name: str, size: Size) -> Size:
-        """The size to which a picture of `size` is resized."""
-        resized = images.resized_size(size, mode, load_size, crop_size)
-        if mode in MODES_WITH_CROP and (
-            resized.height < crop_size.height or resized.width < crop_size.width
-        ):
-            raise UserError(
-                f"--crop_size={crop_size}: larger than {name} of split {split}, which is "
-                f"{resized.height}x{resized.width} here"
-            )
-        return resized
-
-    def load(item: tuple[str, bytes]) -> tuple[np.ndarray, Size]:
-        name, encoded = item
-        recoloured: set[str] = set()
-        try:
-            image, decoded = stored.decode(source, encoded, channels, recoloured)
-        except RunError as error:
-            raise RunError(f"{source.directory}: {name} of split {split}: {error}") from error
-        if decoded is not None:
-            done.told.extend(decoded.notes)
-            done.largest.append(decoded.largest)
-        size = size_of(name, Size(image.height, image.width))
-        done.note(recoloured, Size(image.height, image.width), size)
-        pixels = images.to_array(images.resize(image, size, interpolation, nearest=nearest))
-        done.look(name, pixels)
-        return pixels, Size(image.height, image.width)
-
-    def load_array(item: tuple[str, np.ndarray]) -> tuple[np.ndarray, Size]:
-        assert values is not None
-        name, array = item
-        before = Size(*array.shape[:2])
-        after = size_of(name, before)
-        done.note(set(), before, after)
-        made = resize_values(array, values, after, interpolation)
-        invalid = values.invalid(made)
-        if invalid.any():
-            done.count_gaps()
-        done.look(name, np.where(invalid, 0, made))
-        return made, before
-
-    resampled = "nearest" if nearest else interpolation
-    identity = [
-        _FORMAT,
-        source.fingerprint,
+    loader = PictureLoader(
+        source,
         split,
-        mode,
-        str(load_size),
-        str(crop_size),
-        channels,
-        resampled,
-    ]
-    opened = _open(
-        cache_dir,
-        split,
-        identity,
-        source.pictures(split) if values is None else source.arrays(split),
-        load if values is None else load_array,
-        values=values,
-        total=source.counts[split],
-        count=count,
+        mode=mode,
+        load_size=load_size,
+        crop_size=crop_size,
         channels=channels,
-        done=done,
+        interpolation=interpolation,
     )
-    if count is None and not nearest and (line := _nearly_constant(opened)):
-        opened.told.append(line)
-    _tell(source, split, opened, whole=count is None, built=done.built)
+    if not stored:
+        return _open_streamed(cache_dir, loader, sampled=not loader.nearest)
+    opened, built = _open_file(cache_dir, loader, count)
+    if count is None and not loader.nearest:
+        opened.told += _of_sample(opened, _SAMPLED)
+    _tell(loader, opened, whole=count is None, built=built)
     return opened
 
 
 def open_labels(
-    source: DataSource, split: str, cache_dir: Path, *, size: Size | None, count: int | None = None
-) -> PixelFile:
-    """The labels of `split` as train ids, uint8 [H, W, 1], resized to `size` by the nearest pixel;
-    made if `cache_dir` lacks them.
+    source: DataSource,
+    split: str,
+    cache_dir: Path,
+    *,
+    size: Size | None,
+    count: int | None = None,
+    stored: bool = True,
+) -> Pixels:
+    """The labels of `split` as train ids, uint8 [H, W, 1], resized to `size` by the nearest pixel.
 
-    Ids outside the class table become IGNORED, which is reported. `count` is as in `open_pixels`.
+    Ids outside the class table become IGNORED, which is reported. `count` and `stored` are as in
+    `open_pixels`.
 
     Raises:
         UserError: the split is empty, or the data set has no labels.
         RunError: a label or shard is damaged.
     """
     source.require(split)
-    classes = source.require_labels(split)
-    done = _Done()
-
-    def load(item: tuple[str, bytes]) -> tuple[np.ndarray, Size]:
-        name, encoded = item
-        try:
-            image = images.decode(encoded, 1)
-        except RunError as error:
-            raise RunError(
-                f"{source.directory}: label of {name} of split {split}: {error}"
-            ) from error
-        ids = images.to_array(image if size is None else images.resize(image, size, nearest=True))
-        done.unknown.update(classes.unknown_ids(ids))
-        return classes.to_train_ids(ids), Size(image.height, image.width)
-
-    encoded = ((name, label) for name, _, label in source.labelled_pictures(split))
-    identity = [_FORMAT, source.fingerprint, split, "labels", str(size), classes.digest]
-    opened = _open(
-        cache_dir,
-        f"{split}-labels",
-        identity,
-        encoded,
-        load,
-        total=source.counts[split],
-        count=count,
-        channels=1,
-        done=done,
-    )
-    _tell(source, split, opened, whole=count is None, built=done.built)
+    loader = LabelLoader(source, split, size)
+    if not stored:
+        return _open_streamed(cache_dir, loader, sampled=False)
+    opened, built = _open_file(cache_dir, loader, count)
+    _tell(loader, opened, whole=count is None, built=built)
     return opened
 
 
-def _open(
-    cache_dir: Path,
-    name: str,
-    identity: list[Any],
-    pictures: Iterator[tuple[str, Any]],
-    load: Callable[[tuple[str, Any]], tuple[np.ndarray, Size]],
-    *,
-    total: int,
-    count: int | None,
-    channels: int,
-    done: "_Done",
-    values: Values | None = None,
-) -> PixelFile:
-    """The file in `cache_dir` that `identity` identifies, made from `load` of each of `pictures` if
-    it does not exist.
-    """
-    directory = _directory(cache_dir, name, identity)
-    if count is not None and count < total and not (directory / "meta.json").exists():
-        chosen = set(spread(total, count))
-        pictures = (picture for index, picture in enumerate(pictures) if index in chosen)
-        directory, total = _directory(cache_dir, name, [*identity, count]), count
-    if not (directory / "meta.json").exists():
-        try:
-            with files.exclusive_lock(cache_dir, wait=True):
-                # another process may have made it in the meantime
-                if not (directory / "meta.json").exists():
-                    facts = {"channels": channels} | (
-                        {"values": values.to_json()} if values else {}
-                    )
-                    _build(directory, name, pictures, load, total=total, facts=facts, done=done)
-        except OSError as error:
-            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
-                raise
-            raise UserError(
-                f"{cache_dir}: cannot be written; give a writable directory with --cache_dir"
-            ) from error
-    return PixelFile(directory)
+def _open_file(cache_dir: Path, loader: Loader, count: int | None) -> tuple[PixelFile, bool]:
+    """The file in `cache_dir` of the pixels, and whether it was made now."""
+    directory, total = _directory(cache_dir, loader), loader.source.counts[loader.split]
+    chosen = None
+    if count is not None and count < total and not (directory / _META).exists():
+        chosen, directory = spread(total, count), _directory(cache_dir, loader, count)
+    built = _made(cache_dir, directory, loader, chosen, stored=True)
+    return PixelFile(directory), built
 
 
-def _tell(source: DataSource, split: str, opened: PixelFile, *, whole: bool, built: bool) -> None:
+def _open_streamed(cache_dir: Path, loader: Loader, *, sampled: bool) -> StreamedPixels:
+    """The places in `cache_dir` as pixels; with `sampled`, some are looked at now."""
+    source, split = loader.source, loader.split
+    source.require_places(split)
+    directory = _directory(cache_dir, loader, "places")
+    _made(cache_dir, directory, loader, None, stored=False)
+    opened = StreamedPixels(directory, loader)
+    before = loader.survey = Survey()
+    if sampled:
+        looked_at = min(_SAMPLED_STREAM, len(opened))
+        opened.told += _of_sample(opened, looked_at)
+        if loader.has_headers:
+            opened.told += before.of_looks(f"{looked_at} pictures looked at", looked_at)
+    _tell(loader, opened, whole=True, built=True)
+
+    def say(line: str) -> None:
+        log(f"{source.directory}: split {split}: {line}")
+
+    loader.survey = Watch(say if loader.has_headers else None, before)
+    return opened
+
+
+def _of_sample(opened: Pixels, count: int) -> list[str]:
+    sample = (opened[index] for index in spread(len(opened), count))
+    line = nearly_constant(sample, opened.values)
+    return [line] if line else []
+
+
+def _made(
+    cache_dir: Path, directory: Path, loader: Loader, chosen: list[int] | None, *, stored: bool
+) -> bool:
+    """Makes `directory` if it does not exist; returns whether it did."""
+    if (directory / _META).exists():
+        return False
+    try:
+        with files.exclusive_lock(cache_dir, wait=True):
+            # another process may have made it in the meantime
+            if (directory / _META).exists():
+                return False
+            _build(directory, loader, chosen, stored=stored)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        raise UserError(
+            f"{cache_dir}: cannot be written; give a writable directory with --cache_dir"
+        ) from error
+    return True
+
+
+def _tell(loader: Loader, opened: Pixels, *, whole: bool, built: bool) -> None:
     """Reports the lines on the pictures; for a part of them only once, since the whole may be open
     as well.
     """
     for line in opened.told if whole or built else ():
-        log(f"{source.directory}: split {split}: {line}")
-
-
-def _nearly_constant(pixels: PixelFile) -> str:
-    """A line on pictures whose values are almost all nearly the same; otherwise empty."""
-    values = pixels.values
-    sampled = np.concatenate(
-        [
-            _levels(pixels[index][::_SAMPLED_EVERY, ::_SAMPLED_EVERY], values)
-            for index in spread(len(pixels), _SAMPLED)
-        ]
-    )
-    if not len(sampled):
-        return ""
-    shares = np.bincount(sampled, minlength=256) / len(sampled)
-    # the share of this level and the next ones
-    near = np.convolve(shares, np.ones(_NEAR_LEVELS))[_NEAR_LEVELS - 1 :]
-    low = int(near[: 257 - _NEAR_LEVELS].argmax())
-    if near[low] < _NEARLY_ALL:
-        return ""
-    used = low + np.flatnonzero(shares[low : low + _NEAR_LEVELS])
-    levels = f"{used[0]} to {used[-1]}" if used[0] != used[-1] else f"{used[0]}"
-    mend = (
-        "10-bit or 12-bit pictures in 16-bit files need data_prep.folders --max_value"
-        if values is None
-        else f"the networks see {values.ranges()} as 0 to 255; prepare the data again with another "
-        "--range_a or --range_b"
-    )
-    return (
-        f"warning: {100 * near[low]:.1f} % of its values are {levels} of 255, so there is almost "
-        f"nothing to learn; {mend}"
-    )
-
-
-def _levels(pixels: np.ndarray, values: Values | None) -> np.ndarray:
-    """Valid values as levels of 0 to 255, in one row."""
-    if values is None:
-        return pixels.ravel()
-    seen = values.to_network(pixels)
-    return images.to_uint8(seen[np.isfinite(seen)])
+        log(f"{loader.source.directory}: split {loader.split}: {line}")
 
 
 def spread(length: int, count: int) -> list[int]:
@@ -406,52 +292,78 @@ def spread(length: int, count: int) -> list[int]:
     return np.linspace(0, length - 1, min(count, length)).round().astype(int).tolist()
 
 
-def _directory(cache_dir: Path, name: str, identity: list[Any]) -> Path:
-    return cache_dir / f"{name}-{files.sha256_of_json(identity)[:16]}"
+def _directory(cache_dir: Path, loader: Loader, *more: int | str) -> Path:
+    return cache_dir / f"{loader.name}-{files.sha256_of_json([*loader.identity, *more])[:16]}"
 
 
-def _build(
-    directory: Path,
-    name: str,
-    pictures: Iterator[tuple[str, Any]],
-    load: Callable[[tuple[str, Any]], tuple[np.ndarray, Size]],
-    *,
-    total: int,
-    facts: dict[str, Any],
-    done: "_Done",
-) -> None:
-    sizes, original_sizes = array("q"), array("q")
-
-    def note(item: tuple[str, Any]) -> tuple[str, Any]:
-        name_lines.write(f"{json.dumps(item[0])}\n")
-        return item
+def _build(directory: Path, loader: Loader, chosen: list[int] | None, *, stored: bool) -> None:
+    """Makes the directory of all or of the `chosen` pictures of a split."""
+    taken = None if chosen is None else set(chosen)
+    total = loader.source.counts[loader.split] if chosen is None else len(chosen)
 
     with (
         files.atomic_directory(directory) as temporary,
         ThreadPoolExecutor(hardware.cores()) as pool,
-        open(temporary / "pixels.bin", "wb") as out,
-        open(temporary / "names.jsonl", "w", encoding="utf-8") as name_lines,
+        open(temporary / _NAMES, "w", encoding="utf-8") as name_lines,
     ):
-        for pixels, original in track(
-            in_order(pool, load, map(note, pictures), ahead=_AHEAD),
-            total=total,
-            unit="image",
-            label=f"resizing {name}",
-        ):
+        columns = {_SIZES: 2, _ORIGINALS: 2} | ({} if stored else {_PLACES: len(Place._fields)})
+        # mapped, since memory may not hold them
+        tables = {
+            file: np.lib.format.open_memmap(temporary / file, "w+", np.int64, (total, count))
+            for file, count in columns.items()
+        }
+
+        def noted() -> Iterator[Example]:
+            row = 0
+            for index, (example, place) in enumerate(loader.source.placed_examples(loader.split)):
+                if taken is None or index in taken:
+                    name_lines.write(f"{json.dumps(example.filename)}\n")
+                    if not stored:
+                        tables[_PLACES][row] = place
+                    row += 1
+                    yield example
+
+        found: Iterable[tuple[Size, Size]]
+        if stored:
+            loaded = in_order(pool, loader.load, noted(), ahead=_AHEAD)
+            found = _written(temporary / _PIXELS, loaded)
+        elif loader.has_headers:  # which takes no longer than handing it to a thread
+            found = map(loader.look, noted())
+        else:
+            found = in_order(pool, loader.look, noted(), ahead=_AHEAD)
+        label = f"{'resizing' if stored else 'looking at'} {loader.name}"
+        shown = track(found, total=total, unit="image", label=label)
+        for row, (size, original) in enumerate(shown):
+            tables[_SIZES][row] = size.height, size.width
+            tables[_ORIGINALS][row] = original.height, original.width
+        for table in tables.values():
+            table.flush()
+        survey = loader.survey
+        meta = {
+            "channels": loader.channels,
+            **({"values": loader.values.to_json()} if loader.values else {}),
+            "notes": dict(survey.counts),
+            "stretch": survey.stretch,
+            "told": survey.lines(total) if stored or not loader.has_headers else [],
+            **({"gaps": survey.gaps} if survey.gaps else {}),
+        }
+        files.write_json(temporary / _META, meta)
+
+
+def _written(path: Path, loaded: Iterable[tuple[np.ndarray, Size]]) -> Iterator[tuple[Size, Size]]:
+    """Writes pixels one after another; yields the sizes after and before resizing.
+
+    They go to the disk meanwhile: at the end, all at once would take as long as the resizing.
+    """
+    with open(path, "wb") as out, ThreadPoolExecutor(1) as flusher:
+        waiting = None
+        for pixels, original in loaded:
             out.write(np.ascontiguousarray(pixels).data)
-            sizes.extend(pixels.shape[:2])
-            original_sizes.extend((original.height, original.width))
+            if out.tell() % _FLUSHED_EVERY < pixels.nbytes and (not waiting or waiting.done()):
+                out.flush()
+                waiting = flusher.submit(os.fsync, out.fileno())
+            yield Size(*pixels.shape[:2]), original
+        if waiting:
+            waiting.result()
         out.flush()
         os.fsync(out.fileno())
-        for file, values in (("sizes.npy", sizes), (_ORIGINALS, original_sizes)):
-            with files.atomic_file(temporary / file) as stream:
-                np.save(stream, np.asarray(values, np.int64).reshape(-1, 2))
-        meta = {
-            **facts,
-            "notes": dict(done.counts),
-            "stretch": done.stretch,
-            "told": done.lines(total),
-            **({"gaps": done.gaps} if done.gaps else {}),
-        }
-        files.write_json(temporary / "meta.json", meta)
-    done.built = True

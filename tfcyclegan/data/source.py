@@ -10,7 +10,7 @@ own function returns, see `own_pictures`.
 import dataclasses
 import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ import numpy as np
 
 from tfcyclegan.config import INTERPOLATIONS
 from tfcyclegan.data.labels import CITYSCAPES, ClassTable
-from tfcyclegan.data.records import IMAGE_KEY, LABEL_KEY, Example, Label, array_of
-from tfcyclegan.data.tfds_sets import ARRAY, CATALOGUE, check_directory, open_builder
+from tfcyclegan.data.records import IMAGE_KEY, LABEL_KEY, Example
+from tfcyclegan.data.tfds_records import Place, Records, TfdsRecords
+from tfcyclegan.data.tfds_sets import CATALOGUE, check_directory, open_builder
 from tfcyclegan.data.values import Values
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.system import downloads, files, functions
@@ -88,8 +89,7 @@ class DataSource:
     aligned: frozenset[str]
     values: dict[str, Values]
     cache: Path
-    # the records of a split, in order
-    _read: Callable[[str], Iterator[Example]]
+    _records: Records
     # by split: name, bytes and sha256 from the manifest; empty for a foreign data set
     _shards: dict[str, list[tuple[str, int, str]]]
 
@@ -150,17 +150,16 @@ class DataSource:
 
     def examples(self, split: str) -> Iterator[Example]:
         """The complete record of every picture of `split`; otherwise like `pictures`."""
+        return (example for example, _ in self.placed_examples(split))
+
+    def placed_examples(self, split: str) -> Iterator[tuple[Example, Place]]:
+        """Like `examples`, each with its place, by which `example_at` reads it."""
         self.require(split)
         self._check_shards(split)
         read = 0
         try:
-            values = self.values_of(split)
-            for example in self._read(split):
-                if values is not None and example.array is not None:
-                    example = dataclasses.replace(
-                        example, array=example.array.astype(values.dtype, copy=False)
-                    )
-                yield example
+            for example, place in self._records.placed(split):
+                yield self._typed(split, example), place
                 read += 1
         except UserError:
             raise
@@ -179,9 +178,33 @@ class DataSource:
                 "prepare the data again"
             )
 
-    def _check_shards(self, split: str) -> None:
-        """Raises RunError if a shard is not the one that was prepared. TFDS itself would accept
-        another data set's shard with the same number of records.
+    def example_at(self, split: str, place: Place) -> Example:
+        """The record at a place.
+
+        Raises:
+            RunError: it cannot be read, or is not the one that was there.
+        """
+        return self._typed(split, self._records.at(split, place))
+
+    def require_places(self, split: str) -> None:
+        """Checks that `example_at` can read `split`, and that its shards have their sizes.
+
+        Raises:
+            UserError: it is stored in another file format.
+            RunError: a shard is missing or has another size.
+        """
+        self._records.require_places()
+        self._check_shards(split, whole=False)
+
+    def _typed(self, split: str, example: Example) -> Example:
+        values = self.values_of(split)
+        if values is None or example.array is None:
+            return example
+        return dataclasses.replace(example, array=example.array.astype(values.dtype, copy=False))
+
+    def _check_shards(self, split: str, *, whole: bool = True) -> None:
+        """Raises RunError if a shard is not the one that was prepared, or without `whole` has not
+        its size. TFDS itself would accept another data set's shard with the same number of records.
         """
         shards = self._shards.get(split, ())
         there = {path.name for path in self.directory.iterdir()} if shards else set()
@@ -192,7 +215,7 @@ class DataSource:
                 what = "is missing"
             elif status.st_size != size:
                 what = f"has {status.st_size} bytes, not {size}"
-            elif _digest(path, status.st_size, status.st_mtime_ns) != digest:
+            elif whole and _digest(path, status.st_size, status.st_mtime_ns) != digest:
                 what = "is damaged or from another data set: its sha256 differs"
             else:
                 continue
@@ -244,14 +267,6 @@ def _digest(path: Path, size: int, changed: int) -> str:
     hashed once.
     """
     return files.sha256_of(path)
-
-
-def _label(stored: dict[str, Any]) -> Label:
-    return Label(stored["encoded"], _text(stored.get("filename", b"")))
-
-
-def _text(stored: bytes) -> str:
-    return stored.decode("utf-8", "surrogateescape")
 
 
 def open_source(place: str | Path) -> DataSource:
@@ -318,38 +333,9 @@ def open_source(place: str | Path) -> DataSource:
         aligned,
         values,
         directory / CACHE,
-        functools.partial(_examples, builder, nested, labelled),
+        TfdsRecords(builder, nested, labelled),
         shards,
     )
-
-
-def _examples(
-    builder: Any, nested: bool, labelled: frozenset[str], split: str
-) -> Iterator[Example]:
-    """The stored examples of a split of a TFDS data set, in order."""
-    import tensorflow_datasets as tfds
-
-    skip = tfds.decode.SkipDecoding()
-    feature = builder.info.features[IMAGE_KEY]
-    measured = nested and ARRAY in feature
-    decoders: dict[str, Any] = {
-        IMAGE_KEY: {ARRAY if measured else "encoded": skip} if nested else skip
-    }
-    if labelled:
-        decoders[LABEL_KEY] = {"encoded": skip}
-    config = tfds.ReadConfig(interleave_cycle_length=1, add_tfds_id=True, try_autocache=False)
-    stored = builder.as_dataset(split=split, decoders=decoders, read_config=config)
-    for example in stored.as_numpy_iterator():
-        image = example[IMAGE_KEY]
-        label = _label(example[LABEL_KEY]) if split in labelled else None
-        if measured:
-            name, group = _text(image["filename"]), _text(image["group"])
-            array = array_of(image[ARRAY], feature[ARRAY].np_dtype)
-            yield Example(name, b"", None, array, group, int(image["plane"]))
-        elif nested:
-            yield Example(_text(image["filename"]), image["encoded"], label)
-        else:
-            yield Example(example["tfds_id"].decode(), image, label)
 
 
 def is_function(place: str | Path) -> bool:
@@ -379,7 +365,7 @@ def _from_function(place: str) -> DataSource:
         aligned=frozenset(),
         values=own.values,
         cache=downloads.cache_directory() / "pixels" / place.replace(":", "."),
-        _read=own.examples,
+        _records=own,
         _shards={},
     )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfcyclegan.data.batches import Batches
-from tfcyclegan.data.pixels import PixelFile
+from tfcyclegan.data.pixels import Pixels
 
 _ORDER, _DOMAIN_A, _DOMAIN_B = range(3)  # independent streams of random numbers
 
@@ -55,7 +55,7 @@ class UnpairedBatches(Batches):
         return drawn if self.of_b is None else int(self.of_b[drawn])
 
     def sample(
-        self, number: int, pixels_a: PixelFile, pixels_b: PixelFile
+        self, number: int, pixels_a: Pixels, pixels_b: Pixels
     ) -> tuple[np.ndarray, np.ndarray]:
         draws_a, draws_b = self._draws(_DOMAIN_A, number), self._draws(_DOMAIN_B, number)
         chosen = pixels_a[self._index_a(number)], pixels_b[self._index_b(draws_b)]

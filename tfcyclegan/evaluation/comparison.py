@@ -20,7 +20,7 @@ from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation.scores_page import png_of
 from tfcyclegan.evaluation.sides import arrays_of_split
 from tfcyclegan.evaluation.translated_arrays import ENDINGS, place_of, read_translation
-from tfcyclegan.measures import cycle_consistency, fcn_score, kid_fid
+from tfcyclegan.measures import cycle_consistency, diversity, fcn_score, kid_fid
 from tfcyclegan.measures.evaluation_set import FLOOR, FORMER_OWN, OWN
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log, log_table
@@ -52,6 +52,7 @@ _OF_CYCLES = (
     cycle_consistency.SAVED,
     "noise 8/255 of the range",
 )
+_NO_TABLE: Mapping[str, Any] = {"columns": [], "shown": {}}
 # Tables whose scores depend on a network, which is named in their titles.
 _WITH_A_TOOL = (kid_fid.PREFIX, fcn_score.PREFIX)
 
@@ -162,6 +163,10 @@ def _compare_direction(results: ByRun, metrics: ByRun) -> Comparison:
         same = len(networks) == 1 or not title.startswith(kid_fid.PREFIX)
         if len(tables) == len(results) and same:
             found.lines += _lines(title, tables, found.notes)
+        elif title == diversity.TITLE:
+            of_all = {name: tables.get(name, _NO_TABLE) for name in results}
+            found.lines += _lines(title, of_all, [])
+            found.notes.append(f"{title}: only for {', '.join(tables)}; the others have one answer")
         elif title.startswith(_WITH_A_TOOL):
             found.notes.append(
                 f"{title}: only for {', '.join(tables)}; scores of different networks are not "
@@ -225,7 +230,8 @@ def _lines(title: str, tables: ByRun, notes: list[str]) -> list[tuple[str, str, 
     """
     first = next(iter(tables.values()))
     of_cycles = title == cycle_consistency.TITLE
-    rows = _OF_CYCLES if of_cycles else (OWN,)
+    of_answers = (OWN, diversity.DISTURBED, diversity.OTHERS)
+    rows = _OF_CYCLES if of_cycles else of_answers if title == diversity.TITLE else (OWN,)
     columns = {column["name"]: column for table in tables.values() for column in table["columns"]}
     lines = []
     for row in rows:

@@ -2,6 +2,7 @@
 the translations.
 """
 
+import dataclasses
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,15 +24,18 @@ from tfcyclegan.evaluation.sides import Side
 from tfcyclegan.evaluation.spool import Spool
 from tfcyclegan.evaluation.task import Task
 from tfcyclegan.evaluation.translated_arrays import read_translations, translate_arrays
+from tfcyclegan.measures import diversity
 from tfcyclegan.measures.controls import make_controls
 from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Function
 from tfcyclegan.measures.partners import find_partners
 from tfcyclegan.measures.pictures import InOrder, Made, Pictures, Renamed
+from tfcyclegan.networks import LatentGenerator
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
 from tfcyclegan.training.checkpoint_files import BEST, DIRECTORY, newest
 from tfcyclegan.training.checkpoints import find_checkpoint
 from tfcyclegan.training.runs import Run
+from tfcyclegan.translation.answers import functions
 from tfcyclegan.translation.foreign_measurements import read_arrays, told_of_values
 from tfcyclegan.translation.foreign_translations import read_folder
 from tfcyclegan.translation.translators import (
@@ -44,6 +48,10 @@ from tfcyclegan.translation.translators import (
     translate_split,
 )
 
+ZERO_LATENT = (
+    "latent: zero, there and back, whose answer is the mean one; only the diversity of answers is "
+    "of drawn latents, and tfcyclegan translate --samples=N draws them too"
+)
 # Number of pictures in the official splits.
 _OF_CITYSCAPES = {"train": 2975, "val": 500}
 
@@ -87,7 +95,7 @@ def gather(run: Run, checkpoint: str, task: Task, *, alone: bool) -> EvaluationS
         and (found := task.domains.find(task.purpose, domain))
         and "val" in found.name
     ]
-    return assemble(
+    assembled = assemble(
         task,
         sides,
         inputs,
@@ -105,6 +113,7 @@ def gather(run: Run, checkpoint: str, task: Task, *, alone: bool) -> EvaluationS
                 else "translations and real pictures are scored at this size"
             ),
             *_of_the_run(run, task.domains, checkpoint),
+            *([ZERO_LATENT] if isinstance(translator.generator, LatentGenerator) else []),
             *(
                 ["direction: only this one is scored; --direction=both scores the other as well"]
                 if alone and f"gen_{direction[::-1]}" in run.networks
@@ -114,6 +123,10 @@ def gather(run: Run, checkpoint: str, task: Task, *, alone: bool) -> EvaluationS
         facts={"chosen": checkpoint, "scale": str(scale)},
         config=run.config,
     )
+    if not isinstance(translator.generator, LatentGenerator):
+        return assembled
+    drawn = functions(translator, diversity.ANSWERS, run.config.seed)
+    return dataclasses.replace(assembled, answers=drawn)
 
 
 def gather_folder(

@@ -27,7 +27,7 @@ from tfcyclegan.exporting.tflite_converters import CALIBRATED, CONVERTERS, VARIA
 from tfcyclegan.exporting.versions import new_version, newest_version
 from tfcyclegan.exports.model_metadata import METADATA, told_reading, translates
 from tfcyclegan.exports.runtimes import RUNTIMES
-from tfcyclegan.networks import Generator
+from tfcyclegan.networks import Generator, LatentGenerator
 from tfcyclegan.system import files, hardware
 from tfcyclegan.system.progress import log, log_table, track
 from tfcyclegan.training.checkpoints import (
@@ -142,6 +142,9 @@ def export(
             "range": [-1, 1],
         },
         **({} if values.pictures else {"values": values.to_json()}),
+        **(
+            {"latent_size": generator.latent_size} if isinstance(generator, LatentGenerator) else {}
+        ),
         "size_multiple": generator.size_multiple,
         "domains": _names(title, direction),
         "label_maps": _label_maps(run, own, direction),
@@ -208,6 +211,12 @@ def export(
     )
     for told in values.told():
         log(told)
+    if isinstance(generator, LatentGenerator):
+        log(
+            f"all files give the answer of the zero latent, the mean one; the SavedModel's "
+            f"{saved_model.LATENTS_SIGNATURE} takes latents of {generator.latent_size} numbers, "
+            "drawn from N(0, 1)"
+        )
     log(
         f"weights of {told_choice(run.directory, checkpoint)}"
         + (f"; the TFLite files only take pictures of {size}" if "tflite" in formats else "")

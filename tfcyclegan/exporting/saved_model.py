@@ -16,7 +16,7 @@ from tfcyclegan.config import Size
 from tfcyclegan.data import images
 from tfcyclegan.data.intake import USUAL, Rules
 from tfcyclegan.exporting import decoding, value_graph
-from tfcyclegan.networks import Generator
+from tfcyclegan.networks import Generator, LatentGenerator
 from tfcyclegan.networks.layers import mirrored
 from tfcyclegan.translation.tiling import SMALLEST
 from tfcyclegan.translation.value_pair import ValuePair
@@ -24,6 +24,9 @@ from tfcyclegan.translation.value_pair import ValuePair
 BYTES_SIGNATURE = "serving_default"
 TENSOR_SIGNATURE = "tensor"
 UINT8_SIGNATURE = "tensor_uint8"
+LATENTS_SIGNATURE = "tensor_with_latents"
+LATENTS = "latents"
+"""Name of its second input."""
 VALUES_SIGNATURE = BYTES_SIGNATURE
 VALUES = "values"
 """Name of the tensors of values."""
@@ -46,7 +49,10 @@ class ServedGenerator(tf.Module):
     If a side is measurements:
         serving_default: `values` [B, H, W, C] of any size, of the source's type and in its units
             -> `values` of the target's; uint8 levels of a side of pictures.
-    All but tensor raise InvalidArgumentError if the network's output is not finite.
+    Of a generator that takes latents, whose answer of the zero latent all others give:
+        tensor_with_latents: `images` as in tensor and `latents` float32 [B, L], or [1, L] for all
+            -> `images`.
+    All but the tensor ones raise InvalidArgumentError if the network's output is not finite.
     """
 
     def __init__(self, generator: Generator, rules: Rules = USUAL, values: ValuePair | None = None):
@@ -55,11 +61,11 @@ class ServedGenerator(tf.Module):
         channels = generator.settings["in_channels"]
         multiple = generator.size_multiple
 
-        def translate(batch: tf.Tensor) -> tf.Tensor:
+        def translate(batch: tf.Tensor, **latents: tf.Tensor) -> tf.Tensor:
             height, width = tf.shape(batch)[1], tf.shape(batch)[2]
             for axis in (1, 2):
                 batch = mirrored(batch, axis, multiple, smallest=SMALLEST)
-            return generator(batch, training=False)[:, :height, :width]
+            return generator(batch, training=False, **latents)[:, :height, :width]
 
         pair = values or ValuePair()
 
@@ -77,15 +83,26 @@ class ServedGenerator(tf.Module):
             self.tensor_uint8 = _tensor_function(translate_values, channels, stored)
         else:
             self.values = _tensor_function(translate_values, channels, stored, VALUES)
+        if isinstance(generator, LatentGenerator):
+            self.with_latents = tf.function(
+                lambda images, latents: {"images": translate(images, latents=latents)},
+                input_signature=[
+                    tf.TensorSpec([None, None, None, channels], tf.float32, name="images"),
+                    tf.TensorSpec([None, generator.latent_size], tf.float32, name=LATENTS),
+                ],
+                autograph=False,
+            )
 
     def functions(self) -> dict[str, Function]:
         """The signatures by name."""
+        latents = {LATENTS_SIGNATURE: self.with_latents} if hasattr(self, "with_latents") else {}
         if hasattr(self, "values"):
-            return {VALUES_SIGNATURE: self.values, TENSOR_SIGNATURE: self.tensor}
+            return {VALUES_SIGNATURE: self.values, TENSOR_SIGNATURE: self.tensor, **latents}
         return {
             BYTES_SIGNATURE: self.encoded,
             TENSOR_SIGNATURE: self.tensor,
             UINT8_SIGNATURE: self.tensor_uint8,
+            **latents,
         }
 
 
@@ -165,8 +182,8 @@ def save_module(
 
     Args:
         served: holds the weights.
-        signatures: functions by name; each takes one batch of strings (encoded pictures) or
-            numbers.
+        signatures: functions by name; each takes a batch of strings (encoded pictures) or
+            numbers, and may take latents.
         directory: the target directory.
         gray: a picture uint8 [H, W, C] for the requests.
     """
@@ -177,19 +194,24 @@ def save_module(
     path.parent.mkdir()
     with tf.io.TFRecordWriter(str(path)) as writer:
         for name, function in signatures.items():
-            (spec,) = function.input_signature
             request = predict_pb2.PredictRequest()
             request.model_spec.name, request.model_spec.signature_name = directory.parent.name, name
-            example = (
-                np.array([images.encode_png(gray)], object)
-                if spec.dtype == tf.string
-                else gray[np.newaxis].astype(spec.dtype.as_numpy_dtype)
-            )
-            request.inputs[spec.name].CopyFrom(tf.make_tensor_proto(example))
+            for spec in function.input_signature:
+                example = _example(spec, gray)
+                request.inputs[spec.name].CopyFrom(tf.make_tensor_proto(example))
             log = prediction_log_pb2.PredictionLog(
                 predict_log=prediction_log_pb2.PredictLog(request=request)
             )
             writer.write(log.SerializeToString())
+
+
+def _example(spec: tf.TensorSpec, gray: np.ndarray) -> np.ndarray:
+    """A batch of one for an input of a signature."""
+    if spec.name == LATENTS:
+        return np.zeros((1, spec.shape[1]), np.float32)
+    if spec.dtype == tf.string:
+        return np.array([images.encode_png(gray)], object)
+    return gray[np.newaxis].astype(spec.dtype.as_numpy_dtype)
 
 
 def run_in_session(

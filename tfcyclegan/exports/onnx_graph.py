@@ -181,6 +181,13 @@ class _OnnxOperations(Operations):
         kind, attributes = _EACH[function]
         return self.node(kind, [x], **attributes)
 
+    def affine(self, x: str, gamma: tf.Tensor, beta: tf.Tensor) -> str:
+        scale, shift = (
+            self.constant(np.asarray(each, np.float32).transpose(0, 3, 1, 2))
+            for each in (gamma, beta)
+        )
+        return self.node("Add", [self.node("Mul", [x, scale]), shift])
+
     def encode(self, coding: LabelCoding, x: str) -> str:
         one, half = (self.constant(np.array(value, np.float32)) for value in (1, 127.5))
         levels = self.node("Round", [self.node("Mul", [self.node("Add", [x, one]), half])])

@@ -134,6 +134,8 @@ class EvaluationSet:
         target_is_label_maps: whether the translations should be label maps.
         cycle: the generators forward and back, for pictures, or the reason why they are not
             available.
+        answers: generators by drawn latents, each with another answer to a picture; empty where
+            there is one answer.
         data: name of the data set.
         left_out: what is missing, and why, one line each.
         classes: the class table of the ids and label maps; None if there are neither.
@@ -180,6 +182,7 @@ class EvaluationSet:
     history: Sequence[Mapping[str, Any]] = ()
     tools: Tools = Tools()
     is_cityscapes: bool = False
+    answers: Sequence[Function] = ()
     measured: MeasuredSet | None = None
     measured_cycle: MeasuredCycle | None = None
     displays: Mapping[str, Display] = field(default_factory=dict)

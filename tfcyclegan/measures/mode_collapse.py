@@ -1,16 +1,25 @@
-"""Mode collapse: translations that all look alike."""
+"""Mode collapse: translations that all look alike, and inputs that share one."""
+
+import dataclasses
 
 import numpy as np
 from PIL import Image
+from scipy.sparse.csgraph import connected_components
 
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures import advice
-from tfcyclegan.measures.findings import Limits, Rows, SetDetector, times_below
+from tfcyclegan.measures.evaluation_set import FLOOR, OWN, EvaluationSet
+from tfcyclegan.measures.findings import REALS, Finding, Limits, Rows, SetDetector, times_below
 from tfcyclegan.measures.lab import lab
+from tfcyclegan.measures.statistics import INPUTS, REAL, of_picture
 
 _SIDE = 16
 _AT_MOST = 256
 _AT_MOST_IN_A_DRAW = 40
+# Mean distances in Lab of layouts, whose unit is about a just visible difference.
+_ALIKE, _DIFFERENT = 1.0, 4.0
+_NAMED = 5
+"""Groups, and inputs of a group, that are named."""
 
 
 def layout(picture: np.ndarray) -> np.ndarray:
@@ -57,7 +66,7 @@ def diversity_ratio(fakes: Rows, reals: Rows) -> float:
     return diversity(fakes) / max(diversity(reals), 1e-12)
 
 
-mode_collapse = SetDetector(
+_detector = SetDetector(
     "mode collapse",
     "distance between translations, given the strength of their colours, relative to the same for "
     "real pictures",
@@ -69,3 +78,56 @@ mode_collapse = SetDetector(
     times_below,
     draws=30,
 )
+
+
+def same_outputs(fakes: Rows, inputs: Rows) -> list[list[int]]:
+    """Groups of pictures that come out alike though they went in different, as their places; the
+    largest first. Two are alike if their layouts are less than `_ALIKE` apart, and different if
+    more than `_DIFFERENT`; whoever is like one of a group belongs to it.
+
+    Args:
+        fakes: `layout` of each translation, [N, 256, C].
+        inputs: `layout` of each input, [N, 256, C].
+    """
+    made, given = lab(fakes), lab(inputs)
+    same = np.zeros((len(made), len(made)), bool)
+    for index in range(1, len(made)):
+        apart, were_apart = (
+            np.linalg.norm(each[:index] - each[index], axis=-1).mean(axis=-1)
+            for each in (made, given)
+        )
+        same[index, :index] = (apart < _ALIKE) & (were_apart > _DIFFERENT)
+    _, labels = connected_components(same, directed=False)
+    groups = [np.flatnonzero(labels == label).tolist() for label in np.unique(labels)]
+    return sorted((group for group in groups if len(group) > 1), key=len, reverse=True)
+
+
+def mode_collapse(scored: EvaluationSet) -> Finding | str:
+    """Whether translations are all alike, and which inputs give the same one."""
+    of_layout = of_picture(layout)
+    fakes, inputs, *_ = scored.rows(
+        (of_layout, OWN),
+        (of_layout, INPUTS),
+        (of_layout, REAL, scored.references(REALS)),
+        (of_layout, FLOOR),
+    )
+    found = _detector(scored)
+    if isinstance(found, str):
+        return found
+    chosen = np.unique(np.linspace(0, len(fakes) - 1, _AT_MOST).astype(int))
+    groups = same_outputs(np.array(fakes)[chosen], np.array(inputs)[chosen])
+    names = [list(scored.own)[index] for index in chosen]
+    return dataclasses.replace(found, note=_told(groups, names))
+
+
+def _told(groups: list[list[int]], names: list[str]) -> str:
+    if not groups:
+        return ""
+    shown = [
+        ", ".join(names[index] for index in group[:_NAMED])
+        + (f" and {len(group) - _NAMED} more" if len(group) > _NAMED else "")
+        for group in groups[:_NAMED]
+    ]
+    more = f"; and {len(groups) - _NAMED} more groups" if len(groups) > _NAMED else ""
+    count = sum(map(len, groups))
+    return f"{count} different inputs share their output with others: {'; '.join(shown)}{more}"

@@ -22,6 +22,7 @@ from tfcyclegan.losses import (
     discriminator_loss,
 )
 from tfcyclegan.methods import masking
+from tfcyclegan.methods.accumulation import Accumulation
 from tfcyclegan.methods.gradient_parts import GradientParts, Losses, replicas
 from tfcyclegan.methods.image_pool import ImagePool
 from tfcyclegan.methods.keras_habits import KerasHabits
@@ -70,7 +71,7 @@ class Method(KerasHabits):
         reported: all values that a step reports: losses, accuracies, "skipped".
         directions: the translations that are learned, such as ("ab", "ba").
         averages: the generators' running means by name.
-        pools: by domain with a discriminator, one pool for each replica of this worker.
+        pools: by domain with a discriminator of pictures, one pool for each replica of this worker.
         step: number of updates done.
 
     Raises:
@@ -123,11 +124,12 @@ class Method(KerasHabits):
             paired = (f"paired_{direction}" for direction in self.directions)
             self.loss_names = (*self.loss_names, *paired)
         self._beside = ByReplica()
+        self._accumulation: Accumulation | None = None
         # Keras does not look into a proxy, so its contents are not among the model's own weights.
         copies = {name: _copy(network) for name, network in self._of("gen_").items() if ema_decay}
         self.averages: Mapping[str, Generator] = MappingProxyType(copies)
         self.pools: Mapping[str, list[ImagePool]] = MappingProxyType(
-            {domain: [] for domain in self.discriminators}
+            {domain: [] for domain in self.discriminators if domain in DOMAINS}
         )
         self.step = self.add_weight(
             shape=(),
@@ -234,36 +236,40 @@ class Method(KerasHabits):
         discriminator_optimizer: Adam,
         *,
         jit_compile: bool = False,
+        accumulate_steps: int = 1,
         **kwargs: Any,
     ) -> None:
         """Takes one optimizer for all generators and one for all discriminators; call it in the
         strategy's scope.
 
         `jit_compile` has XLA compile the networks' passes and their gradients; pools and updates
-        stay outside, so that replicas can meet between them.
+        stay outside, so that replicas can meet between them. `accumulate_steps` runs the passes in
+        that many small batches, see `accumulation`.
 
         Raises:
-            UserError: XLA where a pass waits for an update.
+            UserError: XLA or small batches where a pass waits for an update; both at once; batch
+                norm in small batches.
         """
-        if jit_compile and self.needs_updated_discriminators:
-            raise UserError(
-                "xla: not with a method that updates its discriminators first; leave --xla out"
-            )
-        self.run_generator_pass: Callable[..., Any] = self.generator_pass
-        self.run_discriminator_pass: Callable[..., Any] = self.discriminator_pass
-        self.run_paired_pass: Callable[..., Any] = self.paired_pass
+        for flag, given in (("xla", jit_compile), ("accumulate_steps", accumulate_steps > 1)):
+            if given and self.needs_updated_discriminators:
+                raise UserError(f"{flag}: not with a method that updates its discriminators first")
+        if jit_compile and accumulate_steps > 1:
+            raise UserError("xla: not with accumulate_steps")
+        small = Accumulation(self, accumulate_steps) if accumulate_steps > 1 else None
+        self._accumulation, passes = small, small or self
+        self.run_generator_pass: Callable[..., Any] = passes.generator_pass
+        self.run_discriminator_pass: Callable[..., Any] = passes.discriminator_pass
+        self.run_paired_pass: Callable[..., Any] = passes.paired_pass
         if jit_compile:
-            self.run_paired_pass = tf.function(self.paired_pass, autograph=False, jit_compile=True)
-            self.run_generator_pass = tf.function(
-                self.generator_pass, autograph=False, jit_compile=True
-            )
-            self.run_discriminator_pass = tf.function(
-                self.discriminator_pass, autograph=False, jit_compile=True
-            )
+            for name in ("paired_pass", "generator_pass", "discriminator_pass"):
+                compiled = tf.function(getattr(self, name), autograph=False, jit_compile=True)
+                setattr(self, f"run_{name}", compiled)
         # Keras would compile the whole step.
         super().compile(optimizer=None, jit_compile=False, **kwargs)
         self.generator_optimizer = generator_optimizer
         self.discriminator_optimizer = discriminator_optimizer
+        for optimizer in (generator_optimizer, discriminator_optimizer):
+            optimizer.small_batches = accumulate_steps
         generator_optimizer.build(self.generator_variables)
         discriminator_optimizer.build(self.discriminator_variables)
 
@@ -390,10 +396,10 @@ class Method(KerasHabits):
 
         Args:
             pictures: [B, H, W, C] in [-1, 1].
-            domain: "a" or "b".
+            domain: "a" or "b"; what else a method judges is no picture, and stays as it is.
             purpose: REAL, FAKE or JUDGED: each has draws of its own in a step.
         """
-        if not self.diffaugment:
+        if not self.diffaugment or domain not in DOMAINS:
             return pictures
         seed = self.draws_from(DOMAINS.index(domain), purpose)
         return diffaugment(at_least_float32(pictures), self.diffaugment, seed)
@@ -435,7 +441,8 @@ class Method(KerasHabits):
             purpose: keeps draws for different things apart, a multiple of 2^20.
         """
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        return self._stream(self.step.value, stream, tf.cast(replica, tf.int64) + purpose)
+        seed = self._stream(self.step.value, stream, tf.cast(replica, tf.int64) + purpose)
+        return self._accumulation.seed(seed) if self._accumulation else seed
 
     def _stream(self, step: tf.Tensor, stream: int, replica: tf.Tensor) -> tf.Tensor:
         key = tf.stack([tf.constant(self.seed, tf.int64) * 2 + stream, tf.cast(replica, tf.int64)])
@@ -449,7 +456,7 @@ class Method(KerasHabits):
         return chances, tf.cast(positions * self.pool_size, tf.int64)
 
     def _pooled(self, domain: str, fakes: tf.Tensor) -> tf.Tensor:
-        if not self.pool_size:
+        if not self.pool_size or domain not in self.pools:
             return fakes
         pools = self.pools[domain]
         if not pools:

@@ -7,9 +7,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfcyclegan.config import METHODS, TrainConfig
+from tfcyclegan.config import AUGMENTED, METHODS, TrainConfig
 from tfcyclegan.data.label_coding import LabelCoding
 from tfcyclegan.data.labels import ClassTable
+from tfcyclegan.methods.augmented import LATENTS
 from tfcyclegan.methods.base import Method
 from tfcyclegan.methods.cyclegan import DiscriminatorsFirst, Segment
 from tfcyclegan.methods.distillation import FeatureAdapter, adapter_settings
@@ -17,7 +18,11 @@ from tfcyclegan.networks import (
     Discriminator,
     Generator,
     LabelGenerator,
+    LatentDiscriminator,
+    LatentEncoder,
+    LatentGenerator,
     PatchSampler,
+    ResnetGenerator,
     make_generator,
 )
 
@@ -95,7 +100,7 @@ def make_network(
     dtype: str | keras.DTypePolicy,
     seed: int = 0,
     classes: Mapping[str, ClassTable] | None = None,
-) -> Generator | Discriminator | PatchSampler:
+) -> Generator | Discriminator | PatchSampler | LatentEncoder | LatentDiscriminator:
     """One of a run's networks, such as "gen_ab", with initial weights."""
     codings = {domain: LabelCoding.of(table) for domain, table in (classes or {}).items()}
     counts = {domain: coding.count for domain, coding in codings.items()}
@@ -105,6 +110,8 @@ def make_network(
         channels = generator.feature_channels(config.nce_indices)
         init: dict[str, Any] = {"init": config.init, "init_gain": config.init_gain, "seed": seed}
         return PatchSampler(channels, **init, dtype=dtype, name=name)
+    if kind == "enc" or which in LATENTS:
+        return _of_latents(config, kind, seed=seed, dtype=dtype, name=name)
     if kind == "disc":
         settings = discriminator_settings(config, which)
         settings |= {"in_channels": counts[which]} if which in counts else {}
@@ -118,7 +125,31 @@ def make_network(
     source, target = (codings[d].to_json() if d in codings else None for d in which)
     if source or target:
         return LabelGenerator(network=generator, source=source, target=target, name=name)
+    if config.method == AUGMENTED:
+        assert isinstance(generator, ResnetGenerator)
+        own: dict[str, Any] = {
+            "init": config.init,
+            "init_gain": config.init_gain,
+            "seed": seed + 1,
+            "name": name,
+        }
+        made = LatentGenerator(network=generator, latent_size=config.latent_size, **own)
+        made.recompute = config.remat
+        return made
     return generator
+
+
+def _of_latents(
+    config: TrainConfig, kind: str, **shared: Any
+) -> LatentEncoder | LatentDiscriminator:
+    """An encoder or discriminator of latents, as wide as the networks of pictures."""
+    shared["init_gain"] = config.init_gain
+    if kind == "enc":
+        channels = sum(config.channels_of(domain) for domain in "ab")
+        filters, size = config.base_filters, config.latent_size
+        return LatentEncoder(in_channels=channels, latent_size=size, base_filters=filters, **shared)
+    filters = config.discriminator_filters
+    return LatentDiscriminator(in_channels=config.latent_size, base_filters=filters, **shared)
 
 
 def generator_settings(config: TrainConfig, direction: str) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from tfcyclegan.networks.factory import GENERATORS, make_generator
 from tfcyclegan.networks.generators import Generator, UnetGenerator
 from tfcyclegan.networks.graph import GraphGenerator
 from tfcyclegan.networks.label_generator import LabelGenerator
+from tfcyclegan.networks.latent_generator import AtLatent, LatentGenerator
+from tfcyclegan.networks.latents import LatentDiscriminator, LatentEncoder
 from tfcyclegan.networks.layers import INITIALIZERS
 from tfcyclegan.networks.norms import NORMS, InstanceNormalization
 from tfcyclegan.networks.own import OwnGenerator
@@ -17,11 +19,15 @@ __all__ = [
     "INITIALIZERS",
     "NORMS",
     "UPSAMPLINGS",
+    "AtLatent",
     "Discriminator",
     "Generator",
     "GraphGenerator",
     "InstanceNormalization",
     "LabelGenerator",
+    "LatentDiscriminator",
+    "LatentEncoder",
+    "LatentGenerator",
     "OwnGenerator",
     "PatchSampler",
     "ResnetGenerator",

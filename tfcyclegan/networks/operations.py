@@ -41,6 +41,10 @@ class Operations:
         """Applies an elementwise function."""
         return function(x)
 
+    def affine(self, x: Any, gamma: tf.Tensor, beta: tf.Tensor) -> Any:
+        """gamma x + beta with numbers [1, 1, 1, C] for all, or [B, 1, 1, C]."""
+        return self.each(lambda values: gamma * values + beta, x)
+
     def encode(self, coding: LabelCoding, x: tf.Tensor) -> tf.Tensor:
         """Label maps as classes."""
         return coding.encode(x)
@@ -82,29 +86,31 @@ class RecomputingOperations(Operations):
         ]
 
         structure: list[Any] = []
+        count = len(tf.nest.flatten(x))
 
-        def compute(x: tf.Tensor, weights: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        def compute(parts: Sequence[tf.Tensor], weights: Sequence[tf.Tensor]) -> list[tf.Tensor]:
             with keras.StatelessScope(state_mapping=list(zip(variables, weights, strict=True))):
-                y = function(x)
+                y = function(tf.nest.pack_sequence_as(x, list(parts)))
             structure[:] = [y]
             return tf.nest.flatten(y)
 
         # Not tf.recompute_grad: with weights that are read under a stateless scope each is an
         # input, whatever tape watches it.
         @tf.custom_gradient
-        def run(
-            x: tf.Tensor, *weights: tf.Tensor
-        ) -> tuple[list[tf.Tensor], Callable[..., list[tf.Tensor]]]:
+        def run(*given: tf.Tensor) -> tuple[list[tf.Tensor], Callable[..., list[tf.Tensor]]]:
+            parts, weights = given[:count], given[count:]
+
             def gradients(*upstream: tf.Tensor) -> list[tf.Tensor]:
                 # otherwise it would be computed early and kept in memory
                 with tf.control_dependencies(upstream):
-                    again = tf.identity(x)
+                    again = [tf.identity(part) for part in parts]
                 with tf.GradientTape(watch_accessed_variables=False) as tape:
-                    tape.watch([again, *weights])
+                    tape.watch([*again, *weights])
                     y = compute(again, weights)
-                return tape.gradient(y, [again, *weights], output_gradients=upstream)
+                return tape.gradient(y, [*again, *weights], output_gradients=upstream)
 
-            return compute(x, weights), gradients
+            return compute(parts, weights), gradients
 
-        flat = run(x, *(tf.convert_to_tensor(variable) for variable in variables))
+        weights = (tf.convert_to_tensor(variable) for variable in variables)
+        flat = run(*tf.nest.flatten(x), *weights)
         return tf.nest.pack_sequence_as(structure[0], tf.nest.flatten(flat))

@@ -30,6 +30,9 @@ class Adam(keras.optimizers.Optimizer):
     Raises:
         UserError: gradient clipping or accumulation is requested, which would not apply to the
             whole batch's gradient.
+
+    Attributes:
+        small_batches: how many gradients are summed before an update.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Adam(keras.optimizers.Optimizer):
             epsilon,
             dynamic_scale,
         )
+        self.small_batches = 1
         self._finite: tf.Tensor | None = None
         # the scalars of the current update, by type and device
         self._shared: dict[tuple[tf.DType, str], tuple[tf.Tensor | None, dict[str, tf.Tensor]]] = {}
@@ -85,7 +89,10 @@ class Adam(keras.optimizers.Optimizer):
             )
 
     def scale_loss(self, loss: tf.Tensor) -> tf.Tensor:
-        """The loss to differentiate; `apply_if_finite` removes the scale again."""
+        """The loss to differentiate; `apply_if_finite` removes the scale again. It is divided here
+        by `small_batches`, so that no gradient of a small batch is larger than in the whole one.
+        """
+        loss = loss / self.small_batches if self.small_batches > 1 else loss
         return loss * tf.cast(self.scale.value, loss.dtype) if self.dynamic_scale else loss
 
     def apply_if_finite(

@@ -15,7 +15,7 @@ import numpy as np
 from tfcyclegan.config import Size
 from tfcyclegan.data.images import ENLARGED, GRAY_IN_COLOUR, RESHAPED
 from tfcyclegan.data.labels import ClassTable
-from tfcyclegan.data.pixels import PixelFile, open_labels, open_pixels
+from tfcyclegan.data.pixels import Pixels, open_labels, open_pixels
 from tfcyclegan.data.source import DataSource, say_once
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files
@@ -29,7 +29,7 @@ _COUNTS = "class_counts.npy"
 
 
 class Arrays(Protocol):
-    """Pictures or label maps by index: a `PixelFile`, an array, a list, or anything that reads them
+    """Pictures or label maps by index: a `Pixels`, an array, a list, or anything that reads them
     on demand.
     """
 
@@ -99,9 +99,9 @@ class LabelledPictures:
     @functools.cached_property
     def class_counts(self) -> np.ndarray:
         """Pixels of each class in each label map, int64 [N, C]; stored beside the labels if these
-        are a `PixelFile`.
+        are a `Pixels`.
         """
-        path = self.labels.directory / _COUNTS if isinstance(self.labels, PixelFile) else None
+        path = self.labels.directory / _COUNTS if isinstance(self.labels, Pixels) else None
         if path is not None and path.exists():
             return np.load(path)
         counts = np.stack(
@@ -119,7 +119,7 @@ class LabelledPictures:
     @property
     def common_size(self) -> Size | None:
         """The size of all pictures, or None if they differ."""
-        if isinstance(self.pictures, PixelFile):
+        if isinstance(self.pictures, Pixels):
             return self.pictures.common_size
         sizes = {self.pictures[index].shape[:2] for index in range(len(self))}
         return Size(*sizes.pop()) if len(sizes) == 1 else None
@@ -132,7 +132,7 @@ def open_pictures(
     *,
     size: Size | None = None,
     interpolation: str = "bicubic",
-) -> PixelFile:
+) -> Pixels:
     """The pictures of a split without their labels, which are not read.
 
     Args:

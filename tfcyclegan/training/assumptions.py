@@ -9,7 +9,7 @@ from tfcyclegan.data.batches import Batches
 from tfcyclegan.data.domains import Domains
 from tfcyclegan.data.images import COLOUR_MADE_GRAY, ENLARGED, GRAY_IN_COLOUR, RESHAPED
 from tfcyclegan.data.pairs import KnownPairs
-from tfcyclegan.data.pixels import PixelFile
+from tfcyclegan.data.pixels import Pixels
 from tfcyclegan.data.unpaired import UnpairedBatches
 from tfcyclegan.methods.factory import method_of
 
@@ -210,7 +210,7 @@ def of_files(domains: Domains, batches: Batches) -> list[str]:
     return lines
 
 
-def _of_pixels(pixels: PixelFile, flag: str, channels: int, preprocess: str) -> list[str]:
+def _of_pixels(pixels: Pixels, flag: str, channels: int, preprocess: str) -> list[str]:
     total, notes = len(pixels), pixels.notes
     rounded = "sides become multiples of 4" if preprocess in ("none", "scale_width") else ""
     crops = (

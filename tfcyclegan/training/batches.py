@@ -15,13 +15,13 @@ from tfcyclegan.data.label_coding import LabelCoding
 from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.data.paired import PairedBatches
 from tfcyclegan.data.pairs import KnownPairs, known_pairs
-from tfcyclegan.data.pixels import PixelFile, open_labels, open_pixels
+from tfcyclegan.data.pixels import Pixels, open_labels, open_pixels
 from tfcyclegan.data.unpaired import UnpairedBatches
 from tfcyclegan.errors import UserError
 
 
 def cache_dir(config: TrainConfig, split: Split) -> Path:
-    """The directory that caches the resized pixels of `split`."""
+    """The directory that caches the resized pixels of `split`, or where its records are."""
     return Path(config.cache_dir) if config.cache_dir else split.source.cache
 
 
@@ -130,7 +130,7 @@ def open_batches(
 def _semi_supervised(
     config: TrainConfig,
     domains: Domains,
-    pixels: tuple[PixelFile, PixelFile],
+    pixels: tuple[Pixels, Pixels],
     settings: dict[str, Any],
 ) -> tuple[Batches, KnownPairs]:
     """Unpaired batches of the pictures without labels, unless all have some, and beside them the
@@ -145,7 +145,9 @@ def _semi_supervised(
     if difference := of_b.classes.difference(table):
         raise UserError(f"{flag}: the classes of {split} are not those of domain b: {difference}")
     chosen = labelled.labelled_indices(config.labelled, pixels[0], split.name, config.seed)
-    ids = open_labels(split.source, split.name, cache_dir(config, split), size=size)
+    stored = config.cache == "pixels"
+    where = cache_dir(config, split)
+    ids = open_labels(split.source, split.name, where, size=size, stored=stored)
     label_pictures = labelled.LabelPictures(ids, of_b.classes, chosen)
     total, weight = len(pixels[0]), config.lambda_paired
     pairs = labelled.as_pairs(config.labelled, chosen, total, config.seed, weight)
@@ -165,9 +167,7 @@ def _semi_supervised(
     return made, pairs
 
 
-def _open_pixels(
-    config: TrainConfig, domains: Domains, load_size: Size
-) -> tuple[PixelFile, PixelFile]:
+def _open_pixels(config: TrainConfig, domains: Domains, load_size: Size) -> tuple[Pixels, Pixels]:
     opened = []
     for domain in "ab":
         split = domains.require("train", domain)
@@ -180,6 +180,7 @@ def _open_pixels(
             crop_size=config.crop_size,
             channels=config.channels_of(domain),
             interpolation=config.interpolation,
+            stored=config.cache == "pixels",
         )
         if config.preprocess not in MODES_WITH_CROP:
             pixels.require_sides(config.smallest_side, config.preprocess)
@@ -188,7 +189,7 @@ def _open_pixels(
 
 
 def _known_pairs(
-    config: TrainConfig, domains: Domains, pixels: tuple[PixelFile, PixelFile]
+    config: TrainConfig, domains: Domains, pixels: tuple[Pixels, Pixels]
 ) -> KnownPairs:
     splits = [domains.require("train", domain).name for domain in "ab"]
     found = known_pairs(

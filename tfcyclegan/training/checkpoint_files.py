@@ -89,9 +89,13 @@ class CheckpointFiles:
     def latest(self) -> str | None:
         return self._paths[-1] if self._paths else None
 
-    def save(self, step: int) -> None:
+    def save(self, step: int, state: tf.train.Checkpoint | None = None) -> None:
         """Saves the checkpoint of a step atomically and removes those that are no longer among the
         latest.
+
+        Args:
+            step: the step.
+            state: what is saved instead of the checkpoint itself: a copy of it.
 
         Raises:
             RunError: it cannot be written.
@@ -100,9 +104,10 @@ class CheckpointFiles:
         temporary = files.temporary_name(self._directory / name)
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
-        self._checkpoint.save_counter.assign(step)
+        saved = state or self._checkpoint
+        saved.save_counter.assign(step)
         try:
-            self._checkpoint.write(str(temporary / name))
+            saved.write(str(temporary / name))
             # A checkpoint is identified by its index, so that is removed first and written last.
             # One of the same step exists if a run continues from an earlier one.
             written = sorted(temporary.iterdir(), key=lambda file: file.suffix == ".index")

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -25,6 +27,7 @@ from tfcyclegan.training.checkpoint_files import (
     step_of,
     steps,
 )
+from tfcyclegan.training.checkpoint_writer import CheckpointWriter, copied
 from tfcyclegan.training.history import Window
 from tfcyclegan.training.runs import Run
 from tfcyclegan.training.workers import Workers
@@ -48,7 +51,8 @@ def weights_hash(network: keras.Model) -> str:
 
 
 class Checkpoints:
-    """Saves and restores the state of a training.
+    """Saves and restores the state of a training. As a context manager it waits at the end for what
+    is still being written.
 
     Args:
         directory: the directory of the checkpoints.
@@ -59,8 +63,8 @@ class Checkpoints:
             other worker keeps its pools in its own folder, `worker-1` and so on.
 
     Attributes:
-        latest_step: step of the newest intact checkpoint, the same on all workers; None before the
-            first.
+        latest_step: step of the newest checkpoint, which is intact or being written, the same on
+            all workers; None before the first.
     """
 
     def __init__(
@@ -74,30 +78,36 @@ class Checkpoints:
     ):
         self._directory, self._model, self._window = directory, model, window
         self._workers = workers or Workers(model.distribute_strategy)
+        self._writer = CheckpointWriter()
         if self._workers.is_chief:
             self._checkpoint = self._state(self._pools_here)
             self._files = CheckpointFiles(self._checkpoint, directory, keep=keep)
             self._best = CheckpointFiles(self._checkpoint, directory / BEST, keep=1)
         else:
             self._checkpoint = tf.train.Checkpoint(**self._pools(self._pools_here))
-            # One more than the chief keeps, for a step whose checkpoint the chief could not finish.
+            # Two more than the chief keeps: its newest may still be in the writing, and could fail,
+            # while the next one is saved here.
             own = directory / f"worker-{self._workers.index}"
-            self._files = CheckpointFiles(self._checkpoint, own, keep=keep + 1)
+            self._files = CheckpointFiles(self._checkpoint, own, keep=keep + 2)
         newest_path = self._files.latest
         step = self._workers.from_chief(step_of(newest_path) if newest_path else -1)
         self.latest_step: int | None = step if step >= 0 else None
 
     def _state(self, pools: int) -> tf.train.Checkpoint:
+        return tf.train.Checkpoint(**self._parts(pools))
+
+    def _parts(self, pools: int) -> dict[str, Any]:
+        """All that is saved, by name, with `pools` pools of each domain."""
         model = self._model
         averages = {f"average_{name}": average for name, average in model.averages.items()}
-        return tf.train.Checkpoint(
+        return {
             **{name: variables(network) for name, network in (model.networks | averages).items()},
-            generator_optimizer=variables(model.generator_optimizer),
-            discriminator_optimizer=variables(model.discriminator_optimizer),
-            step=model.step.value,
+            "generator_optimizer": variables(model.generator_optimizer),
+            "discriminator_optimizer": variables(model.discriminator_optimizer),
+            "step": model.step.value,
             **self._pools(pools),
-            window=self._window,
-        )
+            "window": self._window,
+        }
 
     def _pools(self, count: int) -> dict[str, list[ImagePool]]:
         return {f"pools_{domain}": pools[:count] for domain, pools in self._model.pools.items()}
@@ -108,20 +118,56 @@ class Checkpoints:
         return max(map(len, self._model.pools.values()))
 
     def save(self) -> None:
+        """Has the current state written, while the training goes on: a state is copied, and waits
+        until the one before is written.
+
+        Raises:
+            RunError: one could not be written; see also `check` and `wait`.
+        """
         step = int(self._model.step.numpy())
         if not self._workers.is_chief:
             self._files.save(step)
         # the chief saves last, so that its checkpoint never exists without the others' pools
         self._workers.wait()
         if self._workers.is_chief:
-            self._window.store()
-            self._files.save(step)
+            self._submit(self._files)
         self.latest_step = step
 
     def save_best(self) -> None:
-        """Saves the current state as the best checkpoint, replacing the previous best."""
-        self._window.store()
-        self._best.save(int(self._model.step.numpy()))
+        """Has the current state written as the best checkpoint, replacing the previous best."""
+        self._submit(self._best)
+
+    def _submit(self, place: CheckpointFiles) -> None:
+        def copy() -> Any:
+            self._window.store()
+            return copied(self._parts(self._pools_here))
+
+        step = int(self._model.step.numpy())
+        self._writer.submit(step, copy, lambda state: place.save(step, state))
+
+    def check(self) -> None:
+        """Raises RunError if a checkpoint could not be written; does not wait."""
+        self._writer.check()
+
+    def wait(self) -> None:
+        """Waits until all are written; RunError if one could not be."""
+        self._writer.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self.wait()
+        except Exception as failed:
+            if error is None:
+                raise
+            log(str(failed))  # beside the error that ended the training
 
     def restore_latest(self) -> list[str]:
         """Restores the latest checkpoint, if there is one.

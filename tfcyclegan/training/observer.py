@@ -3,6 +3,7 @@ selects the best checkpoint.
 """
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from tfcyclegan.data.pixels import open_labels, open_pixels, spread
 from tfcyclegan.data.values import Values
 from tfcyclegan.measures.kid_fid import mmd
 from tfcyclegan.methods.base import Method
+from tfcyclegan.networks import LatentGenerator
 from tfcyclegan.networks.feature_networks import NAMES as feature_names
 from tfcyclegan.networks.feature_networks import FeatureNetwork, feature_network
 from tfcyclegan.system import files
@@ -78,6 +80,7 @@ class Observer:
         self._network: FeatureNetwork | None = None
         self._features: dict[str, np.ndarray] = {}
         self._translators: dict[str, strips.Translate] = {}
+        self._of_latents: dict[str, Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = {}
 
     def draw_samples(self, step: int) -> None:
         """Writes the strips of all directions; before the first step, which waits for them, with
@@ -97,6 +100,7 @@ class Observer:
                     forward,
                     backward,
                     identity=identity,
+                    answers=self._answers(direction),
                     shows=(self._shows[direction[0]], self._shows[direction[1]]),
                 )
                 path = self.directory / strip_name(purpose, step, direction)
@@ -190,6 +194,27 @@ class Observer:
             )
             self._translators[direction] = lambda images: function(tf.constant(images)).numpy()
         return self._translators[direction]
+
+    def _answers(self, direction: str) -> list[strips.Translate]:
+        """Translators by the same drawn latents at each step; none for one answer to a picture."""
+        network = self.model.generator(direction)
+        if not isinstance(network, LatentGenerator):
+            return []
+        function = self._of_latents.get(direction) or tf.function(
+            lambda images, latents: tf.cast(
+                network(images, training=False, latents=latents), tf.float32
+            ),
+            autograph=False,
+            reduce_retracing=True,
+        )
+        self._of_latents[direction] = function
+        seed = [self.config.seed, 0]
+        latents = tf.random.stateless_normal([strips.ANSWERS, 1, network.latent_size], seed)
+
+        def at(latent: tf.Tensor) -> strips.Translate:
+            return lambda images: function(tf.constant(images), latent).numpy()
+
+        return [at(latent) for latent in latents]
 
     def _fixed_pictures(self, split: Split, domain: str, count: int) -> list[np.ndarray]:
         """At most `count` pictures, evenly spaced over `split`, as networks see them: floats [H, W,

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from tfcyclegan import pages
+from tfcyclegan.config import AUGMENTED
 from tfcyclegan.data.display import displays_of, told
 from tfcyclegan.data.pixels import spread
 from tfcyclegan.system import files
@@ -19,7 +20,7 @@ from tfcyclegan.training.checkpoints import chosen_by
 from tfcyclegan.training.history import EARLIER_HISTORY, HISTORY, read_history
 from tfcyclegan.training.observer import PURPOSES
 from tfcyclegan.training.runs import CONFIG, Run, config_to_dict, read_run
-from tfcyclegan.training.strips import GAP
+from tfcyclegan.training.strips import ANSWERS, GAP
 
 METRICS = Path("evaluation") / "metrics.json"
 SAMPLES = "samples"
@@ -164,7 +165,9 @@ def _columns(run: Run) -> list[str]:
     if not {"gen_ab", "gen_ba"} <= set(run.networks):
         return ["real", "translated"]
     identity = run.config.channels_a == run.config.channels_b
-    return ["real", "translated", "cycled", *(["identity"] if identity else [])]
+    several = ANSWERS if run.config.method == AUGMENTED else 0
+    answers = [f"answer {number}" for number in range(1, several + 1)]
+    return ["real", "translated", "cycled", *(["identity"] if identity else []), *answers]
 
 
 def _flagged(metrics: dict[str, Any] | None) -> list[tuple[str, dict[str, Any]]]:

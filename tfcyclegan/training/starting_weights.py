@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from tfcyclegan.config import TrainConfig
+from tfcyclegan.config import AUGMENTED, TrainConfig
 from tfcyclegan.data.values import Values
 from tfcyclegan.errors import UserError
 from tfcyclegan.methods.base import Method
@@ -108,6 +108,11 @@ def load_teachers(config: TrainConfig, precision: str) -> dict[str, Generator]:
         raise UserError(
             f"--students={config.students}: the teacher {config.teacher} has no generator "
             f"{', '.join(lacking)}; give --students={there[0]}"
+        )
+    if teacher.config.method == AUGMENTED:
+        raise UserError(
+            f"--teacher={config.teacher}: is a run of --method={AUGMENTED}, whose generators have "
+            "many answers to a picture; teach by a run of another method"
         )
     if teacher.classes:
         raise UserError(

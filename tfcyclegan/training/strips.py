@@ -1,5 +1,6 @@
 """Sample strips: fixed pictures as real | translated | cycled | identity, one row per picture; for
-a method with one direction only real | translated.
+a method with one direction only real | translated, and with several answers to a picture as real |
+translated | cycled | identity | other answers.
 """
 
 import io
@@ -12,6 +13,8 @@ from tfcyclegan.data.display import in_rgb
 from tfcyclegan.data.images import to_uint8
 
 GAP = 2
+ANSWERS = 3
+"""Further answers in a row, where a picture has several."""
 
 Translate = Callable[[np.ndarray], np.ndarray]
 Show = Callable[[np.ndarray], np.ndarray]
@@ -26,6 +29,7 @@ def strip(
     backward: Translate | None,
     *,
     identity: bool,
+    answers: Sequence[Translate] = (),
     shows: tuple[Show, Show] = (to_uint8, to_uint8),
 ) -> np.ndarray:
     """Draws the strip of some pictures of one domain.
@@ -36,6 +40,7 @@ def strip(
         forward: the generator to the other domain, for batches.
         backward: the generator back, if there is one.
         identity: whether to show `backward` of the real picture, which should change nothing.
+        answers: what makes other translations of a picture.
         shows: how to show pictures of their domain and of the other.
 
     Returns:
@@ -52,6 +57,7 @@ def strip(
             cells.append((own, backward(translated)[0]))
             if identity:
                 cells.append((own, backward(real)[0]))
+        cells += [(other, np.where(gaps, np.float32(-1), each(real))[0]) for each in answers]
         rows.append(
             join([in_rgb(show(np.where(gaps, np.nan, cell))) for show, cell in cells], axis=1)
         )

@@ -64,7 +64,7 @@ from tfcyclegan.training.workers import Workers, join_workers
 
 _REPORT_EVERY_SECONDS = 60.0
 # between workers, since the fingerprint identifies the data
-_MAY_DIFFER = ("data_dir", "run_dir", "cache_dir", "devices", "pairs", "labelled")
+_MAY_DIFFER = ("data_dir", "run_dir", "cache", "cache_dir", "devices", "pairs", "labelled")
 _DIVERGED = 100.0  # for an adversarial loss; balanced ones are of the order of 1
 _OVERFLOWS_ALLOWED = 30  # float16 steps in a row without a finite gradient: the scale fell by 2^30
 
@@ -108,9 +108,11 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
     tracker = open_tracker(config.track, directory) if workers.is_chief else None
     if config.init_from:
         read_run(Path(config.init_from))
-    if config.batch_size % replicas:
+    if config.batch_size % (replicas * config.accumulate_steps):
+        small = f" times --accumulate_steps={config.accumulate_steps}"
         raise UserError(
             f"--batch_size={config.batch_size}: must be a multiple of the {replicas} devices"
+            f"{small if config.accumulate_steps > 1 else ''}"
         )
     run = Run(
         directory,
@@ -259,7 +261,11 @@ class _Session:
                 make_optimizer(self.config, self.length, batches.epoch_images, dynamic_scale=half)
                 for _ in range(2)
             ]
-            self.model.compile(*optimizers, jit_compile=self.config.xla)
+            self.model.compile(
+                *optimizers,
+                jit_compile=self.config.xla,
+                accumulate_steps=self.config.accumulate_steps,
+            )
         sizes = [
             (size.height, size.width) if size else (None, None)
             for size in (batches.size_a, batches.size_b)
@@ -294,6 +300,10 @@ class _Session:
         self.tracking = Tracking(tracker, run, lines, self.first_step)
 
     def run_to_end(self) -> Path:
+        with self.checkpoints:
+            return self._run_to_end()
+
+    def _run_to_end(self) -> Path:
         step, end = self.first_step, self.length.steps
         if step >= end:
             log(
@@ -306,6 +316,7 @@ class _Session:
             # before the checkpoint, as everywhere: a run killed in between resumes from it
             self._draw_samples(0)
             self.checkpoints.save()
+            self.checkpoints.wait()
             self._report()
         with (
             stop_signals() as stop,
@@ -337,9 +348,12 @@ class _Session:
             if self.workers.is_chief:
                 self.board.before_step(step)
             started = time.monotonic()
-            values = train_step(next(batches), tf.constant(bool(stop.signal_number)))
+            with self.batches.failures_told():
+                batch = next(batches)
+            values = train_step(batch, tf.constant(bool(stop.signal_number)))
             step += 1
             self._take(pending)
+            self.checkpoints.check()
             pending = step, values
             due = self._due(step, end)
             if due:
@@ -403,6 +417,7 @@ class _Session:
                 else "a gradient is not finite"
             )
             if self.run.precision != "mixed_float16" or self.overflows > _OVERFLOWS_ALLOWED:
+                self.checkpoints.wait()
                 latest = self.checkpoints.latest_step
                 raise RunError(
                     f"step {step}: {what}; the weights were not changed and the checkpoint of step "
@@ -471,3 +486,4 @@ class _Session:
     def _finish_step(self, step: int) -> None:
         if self.checkpoints.latest_step != step:
             self._save()
+        self.checkpoints.wait()

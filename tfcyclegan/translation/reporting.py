@@ -17,6 +17,8 @@ from tfcyclegan.training.runs import Run
 
 SHOWN = 6
 """At most so many pictures of a call."""
+ANSWERS = 4
+"""At most so many answers to a picture, where there are several."""
 
 
 def show_in_report(
@@ -28,6 +30,7 @@ def show_in_report(
     direction: str,
     checkpoint: str,
     reading: Reading,
+    samples: int = 0,
 ) -> None:
     """Shows the first pictures of `inputs` in the run's report: input | translated | truth.
 
@@ -40,6 +43,7 @@ def show_in_report(
         direction: "ab" or "ba".
         checkpoint: the one that translated.
         reading: how the inputs are read.
+        samples: answers to each picture, NAME_1.png and so on; 0 for NAME.png.
 
     Raises:
         UserError: no picture has its truth.
@@ -52,16 +56,14 @@ def show_in_report(
         raise UserError(
             f"--truth={truth}: has no picture called {next(iter(found))}, or as another of --input"
         )
+    shown_answers = range(1, min(samples, ANSWERS) + 1)
+    marks = {f"answer {each}": f"_{each}" for each in shown_answers} or {"translated": ""}
     for name, read in itertools.islice(found.items(), SHOWN):
-        with Image.open(output / f"{name}.png") as image:
-            translated = images.to_array(image.convert("RGB"))
-        cells: dict[str, Image.Image | np.ndarray] = {
-            "input": read().image,
-            "translated": translated,
-        }
+        answers = {column: _opened(output / f"{name}{mark}.png") for column, mark in marks.items()}
+        cells: dict[str, Image.Image | np.ndarray] = {"input": read().image, **answers}
         if name in truths:
             cells["truth"] = truths[name]().image
-        size = Size(*translated.shape[:2])
+        size = Size(*next(iter(answers.values())).shape[:2])
         resized = {column: _of_size(cell, size) for column, cell in cells.items()}
         whole_pictures.write(run.directory, name, direction, resized, checkpoint=checkpoint)
     report = write_report(run.directory, with_figures=False)
@@ -71,6 +73,11 @@ def show_in_report(
         f"{report}: shows {shown} of {len(found)} pictures whole"
         + (f", {missing} of all have no truth in {truth}" if missing else "")
     )
+
+
+def _opened(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return images.to_array(image.convert("RGB"))
 
 
 def _of_size(cell: Image.Image | np.ndarray, size: Size) -> np.ndarray:

@@ -12,6 +12,7 @@ Feature maps as large as the picture, of the first layer and the last but one, a
 their reader instead of being written: they are the largest to store and the cheapest to compute.
 """
 
+import copy
 import dataclasses
 import errno
 import functools
@@ -144,6 +145,12 @@ class Tiler:
     def takes(generator: Generator) -> bool:
         """Whether the generator can be computed in tiles: it is written on `Operations`."""
         return type(generator).compute is not Generator.compute
+
+    def of(self, generator: Generator) -> "Tiler":
+        """The same for another generator of the same layers; they give up together."""
+        other = copy.copy(self)
+        other._generator = generator
+        return other
 
     def wants(self, height: int, width: int) -> bool:
         """Whether pictures of that size are translated in tiles."""

@@ -73,6 +73,10 @@ class Translator:
         values: the meaning of the numbers on both sides.
         classes: whether translations are label maps in the colours of classes alone, which are
             resized back by nearest pixels.
+        generator: of a run.
+        device: TensorFlow's name of the device it computes on; None leaves it to TensorFlow.
+        answers: what gives the several answers to a picture, see `answers.with_answers`; empty for
+            one, its own.
     """
 
     identity: dict[str, Any]
@@ -85,8 +89,11 @@ class Translator:
     described: str = ""
     values: ValuePair = ValuePair()
     classes: bool = False
+    generator: Generator | None = None
+    device: str | None = None
+    answers: "tuple[Translator, ...]" = ()
     _alone: threading.Lock = dataclasses.field(
-        default_factory=threading.Lock, init=False, repr=False, compare=False
+        default_factory=threading.Lock, repr=False, compare=False
     )
 
     def __call__(
@@ -250,6 +257,8 @@ def from_run(
         tiler,
         values=ValuePair.of_domains(run.values, direction),
         classes=generator.target_coding is not None,
+        generator=generator,
+        device=device,
     )
 
 
@@ -345,8 +354,8 @@ def _translate_all(
     hints: Mapping[str, str] | None = None,
     arrays: str = array_files.NPY,
 ) -> None:
-    """Translates pictures into `output`, one PNG each, or an array file for measurements; see
-    `write_pictures`.
+    """Translates pictures into `output`, one PNG each, or an array file for measurements; several
+    answers are NAME_1, NAME_2 and so on. See `write_pictures`.
 
     Args:
         translators: copies of one translator, one for each device.
@@ -375,24 +384,26 @@ def _translate_all(
             else np.asarray(images.resize(decoded.alpha, Size(height, width))),
         )
 
-    def translate(machine: Callable[[np.ndarray], np.ndarray], picture: _Picture) -> _Picture:
-        return dataclasses.replace(picture, pixels=machine(picture.pixels))
+    def translate(machine: Translator, picture: _Picture) -> list[_Picture]:
+        made = (
+            answer(picture.pixels, output, nearest=nearest)
+            for answer in machine.answers or (machine,)
+        )
+        return [dataclasses.replace(picture, pixels=pixels) for pixels in made]
 
-    def encode(translated: _Picture) -> tuple[bytes]:
+    def encode(translated: list[_Picture]) -> list[bytes]:
         if model.values.target is not None:
-            return (array_files.encode(translated.pixels, ending),)
-        return (images.encode_png(translated.pixels, alpha=translated.alpha),)
+            return [array_files.encode(each.pixels, ending) for each in translated]
+        return [images.encode_png(each.pixels, alpha=each.alpha) for each in translated]
 
-    placed = [
-        functools.partial(translate, machine)
-        for machine in machines(translators, output, nearest=nearest)
-    ]
+    placed = [functools.partial(translate, one) for _ in range(AT_ONCE) for one in translators]
+    marks = [f"_{number}" for number, _ in enumerate(model.answers, start=1)] or [""]
     write_pictures(
         with_notes(
             pictures, lambda image: images.notes_of(image, model.channels, scale, model.fit)
         ),
         output,
-        lambda name: (output / f"{name}{ending}",),
+        lambda name: [output / f"{name}{mark}{ending}" for mark in marks],
         Stages(scaled, placed, encode, lambda: give_up(translators)),
         total=total,
         record=RECORD,
