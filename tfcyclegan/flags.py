@@ -15,6 +15,7 @@ Differences from plain absl, each in a place where absl misleads:
 import collections
 import dataclasses
 import difflib
+import errno
 import inspect
 import re
 import textwrap
@@ -152,16 +153,12 @@ def _read_flag_file(
         with open(path, "rb") as stream:
             content = stream.read(_LARGEST_FLAG_FILE + 1)
         text = content.decode() if len(content) <= _LARGEST_FLAG_FILE else None
-    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: circular links
-        reasons = {
-            UnicodeDecodeError: "not UTF-8 text",
-            ValueError: "a name with a NUL",
-            RuntimeError: "links in a circle",
-        }
-        raise UserError(
-            f"--flagfile={path}: cannot be read "
-            f"({getattr(error, 'strerror', reasons.get(type(error)))})"
-        ) from error
+    except (OSError, ValueError, RuntimeError) as error:
+        reasons = {UnicodeDecodeError: "not UTF-8 text", ValueError: "a name with a NUL"}
+        reason = getattr(error, "strerror", reasons.get(type(error)))
+        if isinstance(error, RuntimeError) or getattr(error, "errno", 0) == errno.ELOOP:
+            reason = "links in a circle"  # before Python 3.13 pathlib tells them by a RuntimeError
+        raise UserError(f"--flagfile={path}: cannot be read ({reason})") from error
     if resolved in including:
         raise UserError(
             f"{path}: this flag file includes itself; remove one of the --flagfile lines"
