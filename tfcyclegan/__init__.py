@@ -19,12 +19,17 @@ _NAMES = {
     "methods.cut": ("CUT",),
     "methods.pix2pix": ("Pix2Pix",),
     "methods.distillation": ("Distillation",),
+    "methods.augmented": ("AugmentedCycleGAN",),
     "networks": (
         *("make_generator", "Generator", "ResnetGenerator", "UnetGenerator", "GraphGenerator"),
         *(
             "OwnGenerator",
             "LabelGenerator",
+            "LatentGenerator",
+            "AtLatent",
+            "LatentEncoder",
             "Discriminator",
+            "LatentDiscriminator",
             "PatchSampler",
             "InstanceNormalization",
         ),
