@@ -25,6 +25,7 @@ class Pixels(list):
 
     channels = 3
     values = None
+    readers = 1
 
     def __init__(self, pictures, folder: str = "trainA"):
         super().__init__(pictures)

@@ -1,6 +1,5 @@
 """Videos as pictures with times, and back: written and read by PyAV on its own as well."""
 
-import itertools
 import json
 import os
 from fractions import Fraction
@@ -139,11 +138,11 @@ def moving(path, frames=8):
 
 
 def shaking(amplitude: float) -> Translator:
-    """Turns pictures negative, and every other one darker by `amplitude` levels."""
-    calls = itertools.count()
+    """Turns pictures of `moving` negative, and every other one darker by `amplitude` levels."""
 
     def function(batch):
-        return -batch - (next(calls) % 2) * amplitude / 127.5
+        left = int(np.argmax(batch[0, 16:32].mean(axis=(0, 2)) > -0.5))  # where the square begins
+        return -batch - (round((left - 8) / 2) % 2) * amplitude / 127.5
 
     return Translator({"model": "shaking"}, 3, 1, function)
 
