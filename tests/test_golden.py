@@ -47,6 +47,7 @@ def test_an_empty_directory_is_refused(tmp_path):
     assert fidelity.main(["--golden", str(tmp_path)]) == 2
 
 
+@pytest.mark.slow  # CI runs it by itself
 def test_the_wrong_pool_draws_would_show(tmp_path):
     """The replay depends on the recorded draws: with others the losses part."""
     arrays = dict(np.load(GOLDEN / "trajectory_pool3.npz"))

@@ -98,7 +98,7 @@ def test_pictures_without_variance(tmp_path, capsys, precision, a, b, told):
     )
 
 
-@pytest.mark.parametrize("norm", ["instance", "batch"])
+@pytest.mark.parametrize("norm", [pytest.param("instance", marks=pytest.mark.slow), "batch"])
 def test_float16_overflow_lowers_the_scale_and_goes_on(tiles, tmp_path, norm):
     train(
         config(

@@ -114,6 +114,7 @@ def test_label_maps_are_resized_by_nearest_pixels_for_a_translator(street, tmp_p
     assert len(seen) == 4 and all(colours <= palette for colours in seen)
 
 
+@pytest.mark.slow  # CI runs it by itself
 def test_city2labels_run_1_then_run_2_with_identity(street, monkeypatch):
     """Fadaeinejad 2022: the second run starts from the first one's weights, and both are one
     curve.

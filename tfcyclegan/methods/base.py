@@ -252,10 +252,8 @@ class Method(KerasHabits):
         """
         for flag, given in (("xla", jit_compile), ("accumulate_steps", accumulate_steps > 1)):
             if given and self.needs_updated_discriminators:
-                raise UserError(
-                    f"{flag}: not with a method that updates its discriminators first; leave "
-                    f"--{flag} out"
-                )
+                told = "not with a method that updates its discriminators first"
+                raise UserError(f"{flag}: {told}; leave --{flag} out")
         if jit_compile and accumulate_steps > 1:
             raise UserError("xla: not with accumulate_steps")
         small = Accumulation(self, accumulate_steps) if accumulate_steps > 1 else None
