@@ -59,7 +59,7 @@ def convolutions(graph):
     return sum(node.op == "Conv2D" for node in nodes)
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # CI runs it by itself
 def test_recomputing_is_the_same_step_with_more_work(plain):
     losses, kernels, graph = two_steps(recompute=True)
     np.testing.assert_allclose(losses, plain[0], rtol=1e-12)
@@ -94,7 +94,7 @@ def test_a_part_of_the_losses_waits_for_the_gradients_of_the_one_before(method, 
     assert min(waits) == len(model.generator_variables)
 
 
-@pytest.mark.slow  # CI runs it by itself, as the next one
+@pytest.mark.slow  # CI runs it by itself
 def test_xla_is_the_same_step(plain):
     losses, kernels, _ = two_steps(jit_compile=True)
     np.testing.assert_allclose(losses, plain[0], rtol=1e-10)
