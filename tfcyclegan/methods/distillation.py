@@ -24,6 +24,7 @@ from tfcyclegan.methods.base import JUDGED, Method
 from tfcyclegan.methods.gradient_parts import GradientParts, Losses
 from tfcyclegan.methods.masking import at_size, measured
 from tfcyclegan.networks import Generator
+from tfcyclegan.networks.layers import name_and_dtype
 
 MATCHED = 3
 """Number of compared feature maps inside the networks: outputs of residual blocks, evenly
@@ -68,8 +69,7 @@ class FeatureAdapter(keras.Model):
         self.built = True
 
     def get_config(self) -> dict[str, Any]:
-        policy = keras.dtype_policies.serialize(self.dtype_policy)
-        return {**self.settings, "name": self.name, "dtype": policy}
+        return {**self.settings, **name_and_dtype(self)}
 
     def call(self, features: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         return [layer(x) for layer, x in zip(self.convolutions, features, strict=True)]

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks.antialiasing import BlurDown
-from tfcyclegan.networks.layers import Conv2D, leaky_relu, weight_initializers
+from tfcyclegan.networks.layers import Conv2D, leaky_relu, name_and_dtype, weight_initializers
 from tfcyclegan.networks.norms import make_norm
 from tfcyclegan.networks.spectral_norm import SpectralConv2D
 
@@ -125,11 +125,7 @@ class Discriminator(keras.Model):
         self.built = True
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **self.settings,
-            "name": self.name,
-            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
-        }
+        return {**self.settings, **name_and_dtype(self)}
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         for convolution, norm, blur in self._stages():

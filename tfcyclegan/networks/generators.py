@@ -19,6 +19,7 @@ from tfcyclegan.networks.layers import (
     Dropout,
     UpConv2D,
     leaky_relu,
+    name_and_dtype,
     weight_initializers,
 )
 from tfcyclegan.networks.norms import make_norm
@@ -56,11 +57,7 @@ class Generator(keras.Model):
         return self
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **self.settings,
-            "name": self.name,
-            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
-        }
+        return {**self.settings, **name_and_dtype(self)}
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         return self.compute(x, self._operations(training))

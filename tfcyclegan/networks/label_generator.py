@@ -7,6 +7,7 @@ import keras
 
 from tfcyclegan.data.label_coding import LabelCoding
 from tfcyclegan.networks.generators import Generator, logits
+from tfcyclegan.networks.layers import name_and_dtype
 from tfcyclegan.networks.operations import Operations
 
 
@@ -52,8 +53,7 @@ class LabelGenerator(Generator):
             "network": keras.saving.serialize_keras_object(self._network),
             "source": self.source_coding and self.source_coding.to_json(),
             "target": self.target_coding and self.target_coding.to_json(),
-            "name": self.name,
-            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            **name_and_dtype(self),
         }
 
     @classmethod

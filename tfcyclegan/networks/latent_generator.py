@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks.generators import Generator
-from tfcyclegan.networks.layers import weight_initializers
+from tfcyclegan.networks.layers import name_and_dtype, weight_initializers
 from tfcyclegan.networks.operations import Operations
 from tfcyclegan.networks.resnet import ResnetGenerator
 
@@ -113,8 +113,7 @@ class LatentGenerator(Generator):
         return {
             "network": keras.saving.serialize_keras_object(self._network),
             **self._own,
-            "name": self.name,
-            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            **name_and_dtype(self),
         }
 
     @classmethod

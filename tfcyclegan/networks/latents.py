@@ -14,7 +14,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfcyclegan.networks.layers import Conv2D, leaky_relu, weight_initializers
+from tfcyclegan.networks.layers import (
+    Conv2D,
+    dense,
+    leaky_relu,
+    name_and_dtype,
+    weight_initializers,
+)
 
 _HALVINGS = 4
 _HIDDEN = 3
@@ -57,11 +63,11 @@ class LatentEncoder(keras.Model):
             Conv2D(source, target, 3, next(weights), stride=2, padding=1, dtype=self.dtype_policy)
             for source, target in itertools.pairwise(widths)
         ]
-        self.head = _dense(widths[-1], latent_size, _last(init_gain, seed), dtype=self.dtype_policy)
+        self.head = dense(widths[-1], latent_size, _last(init_gain, seed), dtype=self.dtype_policy)
         self.built = True
 
     def get_config(self) -> dict[str, Any]:
-        return {**self.settings, **_identity(self)}
+        return {**self.settings, **name_and_dtype(self)}
 
     def call(self, pictures: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Latents [B, L] of [B, H, W, in] in [-1, 1]."""
@@ -101,14 +107,14 @@ class LatentDiscriminator(keras.Model):
         weights = weight_initializers("kaiming", init_gain, seed)
         widths = [in_channels, *[base_filters] * _HIDDEN]
         self.hidden = [
-            _dense(source, target, next(weights), dtype=self.dtype_policy)
+            dense(source, target, next(weights), dtype=self.dtype_policy)
             for source, target in itertools.pairwise(widths)
         ]
-        self.head = _dense(base_filters, 1, _last(init_gain, seed), dtype=self.dtype_policy)
+        self.head = dense(base_filters, 1, _last(init_gain, seed), dtype=self.dtype_policy)
         self.built = True
 
     def get_config(self) -> dict[str, Any]:
-        return {**self.settings, **_identity(self)}
+        return {**self.settings, **name_and_dtype(self)}
 
     def call(self, latents: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Scores [B, 1] of latents [B, L], without a sigmoid."""
@@ -120,20 +126,7 @@ class LatentDiscriminator(keras.Model):
         """Nothing: it has no spectral norm."""
 
 
-def _dense(
-    source: int, target: int, initializer: keras.initializers.Initializer, dtype: Any
-) -> keras.layers.Dense:
-    layer = keras.layers.Dense(target, kernel_initializer=initializer, dtype=dtype)
-    layer.build((None, source))
-    return layer
-
-
 def _last(gain: float, seed: int | None) -> keras.initializers.Initializer:
     """The initializer of a last layer, with a seed of its own."""
     weights = weight_initializers("normal", gain, seed)
     return next(itertools.islice(weights, max(_HALVINGS, _HIDDEN), None))
-
-
-def _identity(network: keras.Model) -> dict[str, Any]:
-    dtype = keras.dtype_policies.serialize(network.dtype_policy)
-    return {"name": network.name, "dtype": dtype}

@@ -1,4 +1,5 @@
-"""Layers that Keras lacks or pads differently. All map [B, H, W, C] to [B, h, w, C].
+"""Layers that Keras lacks or pads differently. All but `dense` map [B, H, W, C] to
+[B, h, w, C].
 
 Every layer is built on construction: channel counts are known, so a network has its weights from
 the start and is never restored partially.
@@ -462,3 +463,24 @@ class Dropout(keras.layers.Dropout):
         return tf.nn.experimental.stateless_dropout(
             inputs, self.rate, seed, noise_shape=self.noise_shape
         )
+
+
+def dense(
+    source: int,
+    target: int,
+    kernel_initializer: keras.initializers.Initializer,
+    dtype: Any,
+    activation: str | None = None,
+) -> keras.layers.Dense:
+    """Keras' layer from [..., source] to [..., target], built like all layers here."""
+    layer = keras.layers.Dense(
+        target, activation, kernel_initializer=kernel_initializer, dtype=dtype
+    )
+    layer.build((None, source))
+    return layer
+
+
+def name_and_dtype(network: keras.Model) -> dict[str, Any]:
+    """What every network's `get_config` holds besides its own settings."""
+    dtype = keras.dtype_policies.serialize(network.dtype_policy)
+    return {"name": network.name, "dtype": dtype}

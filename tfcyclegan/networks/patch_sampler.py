@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from tfcyclegan.losses import at_least_float32
-from tfcyclegan.networks.layers import weight_initializers
+from tfcyclegan.networks.layers import dense, name_and_dtype, weight_initializers
 
 _EPSILON = 1e-7
 
@@ -51,23 +51,13 @@ class PatchSampler(keras.Model):
         }
         weights = weight_initializers(init, init_gain, seed)
 
-        def dense(source: int, activation: str | None) -> keras.layers.Dense:
-            layer = keras.layers.Dense(
-                width, activation, kernel_initializer=next(weights), dtype=self.variable_dtype
-            )
-            layer.build((None, source))
-            return layer
-
-        self.hidden = [dense(source, "relu") for source in channels]
-        self.output_layers = [dense(width, None) for _ in channels]
+        kind = self.variable_dtype
+        self.hidden = [dense(source, width, next(weights), kind, "relu") for source in channels]
+        self.output_layers = [dense(width, width, next(weights), kind) for _ in channels]
         self.built = True
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **self.settings,
-            "name": self.name,
-            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
-        }
+        return {**self.settings, **name_and_dtype(self)}
 
     def call(self, features: Sequence[tf.Tensor], ids: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """The vectors of patches.

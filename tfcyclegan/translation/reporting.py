@@ -60,11 +60,14 @@ def show_in_report(
     marks = {f"answer {each}": f"_{each}" for each in shown_answers} or {"translated": ""}
     for name, read in itertools.islice(found.items(), SHOWN):
         answers = {column: _opened(output / f"{name}{mark}.png") for column, mark in marks.items()}
-        cells: dict[str, Image.Image | np.ndarray] = {"input": read().image, **answers}
+        cells = {"input": read().image, **answers}
         if name in truths:
             cells["truth"] = truths[name]().image
-        size = Size(*next(iter(answers.values())).shape[:2])
-        resized = {column: _of_size(cell, size) for column, cell in cells.items()}
+        width, height = next(iter(answers.values())).size
+        resized = {
+            column: np.asarray(images.resize(cell.convert("RGB"), Size(height, width)))
+            for column, cell in cells.items()
+        }
         whole_pictures.write(run.directory, name, direction, resized, checkpoint=checkpoint)
     report = write_report(run.directory, with_figures=False)
     shown = min(len(found), SHOWN)
@@ -75,11 +78,6 @@ def show_in_report(
     )
 
 
-def _opened(path: Path) -> np.ndarray:
+def _opened(path: Path) -> Image.Image:
     with Image.open(path) as image:
-        return images.to_array(image.convert("RGB"))
-
-
-def _of_size(cell: Image.Image | np.ndarray, size: Size) -> np.ndarray:
-    image = cell if isinstance(cell, Image.Image) else images.to_image(cell)
-    return images.to_array(images.resize(image.convert("RGB"), size))
+        return image.convert("RGB")
