@@ -25,10 +25,10 @@ counted every quarter of a tile, so that --stride changes no place of a set:
     testA   testB    three of ten, the same places in both; only good tiles that do not overlap
     valA    valB     one of ten, the same places in both; a tile every quarter of a tile
 
-Unless --nohold_out is given, South America (source pixels 1350 to 2374 from the left and 1170 to 2194 from the
-top) is in none of these sets, and no tile comes nearer to it than 48 pixels. --region_dir writes it
-as two pictures, region_a.png and region_b.png, at the scale of the tiles: a region to inspect that
-no training has seen.
+Unless --nohold_out is given, South America (source pixels 1350 to 2374 from the left and 1170 to
+2194 from the top) is in none of these sets, and no tile comes nearer to it than 48 pixels.
+--region_dir writes it as two pictures, region_a.png and region_b.png, at the scale of the tiles: a
+region to inspect that no training has seen.
 
 A tile is good if its share of water is between --min_water and --max_water. Water is detected in
 the satellite picture, whichever map is chosen: blue exceeds red by more than 10. Compared with
